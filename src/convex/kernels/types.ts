@@ -1,0 +1,54 @@
+/**
+ * What an engine gives the solvers: float64 (or float32) arithmetic on plain typed arrays, nothing that decides.
+ *
+ * `kernels/cpu.ts` is the reference in plain TypeScript: slow, short, and for ever the truth of the fast ones.
+ * Matrices are row-major; "lower" means that only the lower triangle is read and written.
+ */
+
+import type { GateSet, Matrix } from "../types.js";
+
+export type EngineName = "cpu" | "wasm" | "webgl" | "webgpu" | "gpujs" | "tfjs";
+
+/** Dense linear algebra, and products with gates bound to one data matrix. Synchronous, on the host. */
+export interface Kernels {
+  readonly name: EngineName;
+  readonly dtype: "float64" | "float32";
+  /** out [m x n] = A [m x k] B [k x n]. */
+  multiply(A: Float64Array, B: Float64Array, out: Float64Array, m: number, k: number, n: number): void;
+  /** out [m x n] = A [m x k] B', B [n x k]. */
+  multiplyTransposed(A: Float64Array, B: Float64Array, out: Float64Array, m: number, k: number, n: number): void;
+  /** Lower triangle of H [n x n] += alpha Y' Y, Y [k x n] (each row of Y is one rank-one term). */
+  addOuter(H: Float64Array, Y: Float64Array, n: number, k: number, alpha: number): void;
+  /** Cholesky in place, lower. False when a pivot is not positive (H is then spoilt). */
+  factor(H: Float64Array, n: number): boolean;
+  /** b := H^-1 b, given the factor. */
+  solve(L: Float64Array, n: number, b: Float64Array): void;
+  /** out [n] = H b with H symmetric, lower triangle stored. */
+  symmetricProduct(H: Float64Array, b: Float64Array, out: Float64Array, n: number): void;
+  /** Copies what never changes to where the engine wants it. The caller disposes the result. */
+  bind(X: Matrix, gates: GateSet): GatedProducts;
+}
+
+/** Products with D_i X for one X [n x d] and its P gates. */
+export interface GatedProducts {
+  /** out [n x C] = sum_k sign[k] D_{gate[k]} X vectors_k into column output[k]; vectors [k x d]. Overwrites out. */
+  forward(
+    gate: Int32Array,
+    output: Int32Array,
+    sign: Float64Array,
+    vectors: Float64Array,
+    outputs: number,
+    out: Float64Array,
+  ): void;
+  /** out [g x C x d]: X' D_i R for each gate i of the list (null: all P gates), R [n x C]. */
+  adjoint(R: Float64Array, outputs: number, list: Int32Array | null, out: Float64Array): void;
+  /** out [P x C]: |X' D_i R_c| for every gate, without storing the vectors. */
+  adjointNorms(R: Float64Array, outputs: number, out: Float64Array): void;
+  /** out [k x n]: row j is D_i X u_j, for the rows u_j of U [k x d]. */
+  rows(gate: number, U: Float64Array, k: number, out: Float64Array): void;
+  /** Lower triangle of H [n x n] += sum_k weight[k] D_{gate[k]} K D_{gate[k]}, K = X X'. */
+  addMaskedGram(H: Float64Array, gate: Int32Array, weight: Float64Array): void;
+  /** The Gram matrix K = X X' [n x n], made once and kept. */
+  gram(): Float64Array;
+  dispose(): void;
+}

@@ -1,0 +1,121 @@
+/**
+ * The central types of the mathematics, and nothing else.
+ *
+ * Letters: n samples, d features (with the bias column where there is one), C outputs, P gates, B blocks (P when gated,
+ * 2P for ReLU: first the P positive, then the P negative). All matrices are row-major float64.
+ */
+
+/** A dense row-major matrix. */
+export interface Matrix {
+  readonly rows: number;
+  readonly cols: number;
+  readonly data: Float64Array; // [rows x cols]
+}
+
+/** Sign patterns of the rows of X, D_i = diag(1[X g_i >= 0]), bit-packed. */
+export interface GateSet {
+  readonly count: number; // P
+  readonly rows: number; // n
+  readonly bits: Uint32Array; // [P x ceil(n / 32)]; bit (j & 31) of word j >> 5 of gate i is D_i[j, j]
+  readonly generators: Matrix; // [P x d]; row i is a g_i with D_i = diag(1[X g_i >= 0])
+  readonly complete: boolean; // true only if every arrangement of the rows is present
+}
+
+/** The losses by their tfjs names. */
+export type LossName =
+  | "meanSquaredError"
+  | "binaryCrossentropy"
+  | "categoricalCrossentropy"
+  | "hinge"
+  | "squaredHinge"
+  | "huberLoss";
+
+/**
+ * A convex loss L(Z) of the network's outputs before the last activation, bound to its targets and sample weights.
+ *
+ * Z, N, Q are [n x C]. The scaling is tfjs's: mean over samples and outputs (categoricalCrossentropy: over samples).
+ */
+export interface Loss {
+  readonly name: LossName;
+  readonly rows: number; // n
+  readonly outputs: number; // C
+  /** True when L is a sum over entries, so that its outputs do not see each other. */
+  readonly separable: boolean;
+  /** Lipschitz constant of the gradient; Infinity for a loss with kinks. */
+  readonly curvature: number;
+  value(Z: Float64Array): number;
+  /** A (sub)gradient at Z. */
+  gradient(Z: Float64Array, out: Float64Array): void;
+  /** Diagonal of the Hessian at Z (0 where the loss is linear); used to minimise over the output bias. */
+  hessianDiagonal(Z: Float64Array, out: Float64Array): void;
+  /** L*(N) = sup_Z <N, Z> - L(Z); Infinity outside its domain (a rounding error outside counts as inside). */
+  conjugate(N: Float64Array): number;
+  /**
+   * Z = argmin L(Z) + |Z - Q|^2 / (2 tau). Row k of its Jacobian is diag(slope_k) + spread_k spread_k', spread being
+   * written only where `separable` is false.
+   */
+  prox(Q: Float64Array, tau: number, Z: Float64Array, slope: Float64Array, spread: Float64Array | null): void;
+  /** Moves N into the domain of L* with columns that sum to zero (what a free output bias asks of a dual point). */
+  balance(N: Float64Array): void;
+  /** The same loss on one output (separable losses only): a [n x 1] loss with the same scaling. */
+  output(c: number): Loss;
+}
+
+/** What the penalty charges for the blocks; scaled by beta in the program. */
+export interface Penalty {
+  readonly name: "perOutput" | "nuclear";
+  /** True when (gate, output) vectors are charged one by one, so that outputs do not see each other. */
+  readonly separable: boolean;
+  /** Value at one gate's block Z_i [C x d] (row c is the vector of output c). */
+  value(block: Float64Array, outputs: number, width: number): number;
+  /** In place: argmin_U value(U) * threshold + |U - block|^2 / 2. Returns the penalty's value at the result. */
+  prox(block: Float64Array, outputs: number, width: number, threshold: number): number;
+  /** The dual norm at one gate's block G_i [C x d]. */
+  dualNorm(block: Float64Array, outputs: number, width: number): number;
+}
+
+/** How the output bias enters: absent, free (0), or charged ridge * c^2. */
+export interface OutputBias {
+  readonly ridge: number;
+}
+
+/**
+ * min over blocks V and output bias c of
+ *   L(sum_i sign_i D_i X V_i + 1 c') + beta sum_i penalty(V_i) + ridge |c|^2   subject to  (2 D_i - I) X V_i >= 0
+ * with the cones only for ReLU (then B = 2P, sign_i = -1 for the second half); gated: B = P, no cones.
+ */
+export interface ConvexProgram {
+  readonly X: Matrix; // [n x d]
+  readonly gates: GateSet;
+  readonly loss: Loss;
+  readonly penalty: Penalty;
+  readonly beta: number;
+  readonly outputBias: OutputBias | null;
+  readonly cones: boolean;
+}
+
+/** The nonzero blocks of a point: `vectors` row k is the vector of (block, output) `index[k] = block * C + output`. */
+export interface SparseBlocks {
+  readonly index: Int32Array; // [k], increasing
+  readonly vectors: Float64Array; // [k x d]
+  readonly bias: Float64Array; // [C]; zeros where the program has no output bias
+}
+
+export type Status = "solved" | "iterationLimit" | "timeLimit" | "stalled" | "nonFinite" | "cancelled";
+
+/** The duality gap of one program at one point; everything float64. */
+export interface Gap {
+  readonly primal: number;
+  readonly dual: number;
+  readonly relative: number; // (primal - dual) / max(|primal|, tiny)
+}
+
+/** What the gap proves, and for what. */
+export interface Certificate {
+  readonly primal: number; // the program's objective at a feasible point
+  readonly dual: number; // a lower bound of it
+  readonly relativeGap: number; // (primal - dual) / max(|primal|, tiny)
+  readonly network: number; // objective of the recovered network by a plain forward pass, weights as written (float32)
+  readonly scope: "these gates" | "all gates"; // "all gates" only if the gate set is complete
+  readonly claim: string; // the statement that is proven, in one sentence
+}
