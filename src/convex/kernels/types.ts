@@ -5,7 +5,7 @@
  * Matrices are row-major; "lower" means that only the lower triangle is read and written.
  */
 
-import type { GateSet, Matrix } from "../types.js";
+import type { GateSet, Matrix, Penalty } from "../types.js";
 
 export type EngineName = "cpu" | "wasm" | "webgl" | "webgpu" | "gpujs" | "tfjs";
 
@@ -27,6 +27,8 @@ export interface Kernels {
   symmetricProduct(H: Float64Array, b: Float64Array, out: Float64Array, n: number): void;
   /** Copies what never changes to where the engine wants it. The caller disposes the result. */
   bind(X: Matrix, gates: GateSet): GatedProducts;
+  /** Blocks kept on the engine for first-order solvers; without it `hostIterate` makes them from the products. */
+  iterate?(X: Matrix, gates: GateSet, outputs: number, penalty: Penalty): Promise<BlockIterate>;
 }
 
 /** Products with D_i X for one X [n x d] and its P gates. */
@@ -51,4 +53,31 @@ export interface GatedProducts {
   /** The Gram matrix K = X X' [n x n], made once and kept. */
   gram(): Float64Array;
   dispose(): void;
+}
+
+/**
+ * First-order work on blocks that stay where the engine keeps them: three vectors x (the iterate), y (the extrapolated
+ * point) and g = A' R, each [P x C x d]. Only [n x C] matrices and a few numbers cross the border.
+ */
+export interface BlockIterate {
+  /** g := A' R, R [n x C]. */
+  gradient(R: Float64Array): Promise<void>;
+  /** x+ := prox of `threshold` times the penalty at y - step g. */
+  step(step: number, threshold: number): Promise<StepReport>;
+  /** out [n x C] := A x+. */
+  forward(out: Float64Array): Promise<void>;
+  /** y := x+ + momentum (x+ - x), then x := x+. */
+  accept(momentum: number): Promise<void>;
+  /** The nonzero vectors of x+. */
+  read(): Promise<{ index: Int32Array; vectors: Float64Array }>;
+  /** x := y := the given blocks. */
+  write(index: Int32Array, vectors: Float64Array): Promise<void>;
+  dispose(): void;
+}
+
+/** What a step tells: enough for line search and restart. */
+export interface StepReport {
+  readonly moved: number; // |x+ - y|^2
+  readonly turned: number; // <y - x+, x+ - x>
+  readonly penalty: number; // of x+, without beta
 }

@@ -1,0 +1,211 @@
+/**
+ * The duality gap: a primal point, a dual point scaled until it is feasible, and the difference of their objectives.
+ *
+ * With N a subgradient of L at the predictions, s N is dual feasible when s N_b <= beta for every block b, where N_b is the
+ * dual norm of X' D_i N (gated) or the norm of the projection of -+X' D_i N onto the cone K_i (ReLU; Pilanci and Ergen 2020,
+ * section 2). Its dual objective is -L*(s N) - sum_c (s 1'N_c)^2 / (4 ridge). A free output bias asks for 1'N_c = 0.
+ */
+
+import type { GatedProducts } from "./kernels/types.js";
+import { blockCount, penaltyOf, predict } from "./operators/blocks.js";
+import { ConeProjector } from "./operators/coneProjection.js";
+import { minimiseOverBias } from "./operators/outputBias.js";
+import type { Certificate, ConvexProgram, Gap, GateSet, SparseBlocks } from "./types.js";
+
+/** Gates whose vectors are held at a time while pricing: bounds the memory, not the result. */
+const CHUNK = 64;
+/** Golden sections on the scale of the dual point: 0.618^90 < 1e-18. */
+const SECTIONS = 90;
+
+/** Prices of all blocks: `prices[b * C + c]` is N_b for output c, or an upper bound of it that is at most beta. */
+export interface Prices {
+  readonly prices: Float64Array; // [B x C]; nuclear penalty: the price of block b stands at c = 0
+  readonly largest: number;
+}
+
+/** Judges points of one program; remembers faces of cones between calls, nothing else. */
+export class GapJudge {
+  private readonly projector: ConeProjector | null;
+
+  constructor(
+    private readonly program: ConvexProgram,
+    private readonly products: GatedProducts,
+  ) {
+    this.projector = program.cones ? new ConeProjector(program.X, program.gates) : null;
+  }
+
+  /** Z [n x C] of a point: the network's outputs before the last activation. */
+  predict(blocks: SparseBlocks, Z: Float64Array): void {
+    predict(this.program, this.products, blocks, Z);
+  }
+
+  /** The dual norms of N [n x C] at every block; exact above `threshold`, upper bounds below it. */
+  price(N: Float64Array, threshold: number): Prices {
+    return this.projector === null ? this.priceGated(N) : this.priceCones(N, threshold, this.projector);
+  }
+
+  /** The gap of a point, with the dual point made from N [n x C]; N is balanced in place where the bias is free. */
+  gap(blocks: SparseBlocks, N: Float64Array): Gap & { readonly prices: Prices; readonly scale: number } {
+    const { loss, outputBias, beta } = this.program;
+    const Z = new Float64Array(loss.rows * loss.outputs);
+    this.predict(blocks, Z);
+    const primal = loss.value(Z) + penaltyOf(this.program, blocks);
+    if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
+    const prices = this.price(N, beta);
+    const { value: dual, scale } = this.bestScale(N, beta / prices.largest);
+    return { primal, dual, relative: relativeGap(primal, dual), prices, scale };
+  }
+
+  private priceGated(N: Float64Array): Prices {
+    const { gates, loss, penalty, X } = this.program;
+    const C = loss.outputs;
+    const prices = new Float64Array(gates.count * C);
+    if (penalty.separable) {
+      this.products.adjointNorms(N, C, prices);
+    } else {
+      const size = C * X.cols;
+      const vectors = new Float64Array(CHUNK * size);
+      for (let from = 0; from < gates.count; from += CHUNK) {
+        const list = Int32Array.from({ length: Math.min(CHUNK, gates.count - from) }, (_, k) => from + k);
+        this.products.adjoint(N, C, list, vectors);
+        for (let k = 0; k < list.length; k++) {
+          prices[list[k] * C] = penalty.dualNorm(vectors.subarray(k * size, (k + 1) * size), C, X.cols);
+        }
+      }
+    }
+    return { prices, largest: largestOf(prices) };
+  }
+
+  private priceCones(N: Float64Array, threshold: number, projector: ConeProjector): Prices {
+    const { gates, loss, X } = this.program;
+    const { outputs: C } = loss;
+    const d = X.cols;
+    const P = gates.count;
+    const bounds = new Float64Array(P * C);
+    this.products.adjointNorms(N, C, bounds);
+    const prices = new Float64Array(blockCount(this.program) * C);
+    prices.set(bounds);
+    prices.set(bounds, P * C);
+    const open: number[] = [];
+    for (let i = 0; i < P; i++) {
+      let needed = false;
+      for (let c = 0; c < C; c++) needed ||= bounds[i * C + c] > threshold;
+      if (needed) open.push(i);
+    }
+    const vectors = new Float64Array(CHUNK * C * d);
+    const g = new Float64Array(d);
+    for (let from = 0; from < open.length; from += CHUNK) {
+      const list = Int32Array.from(open.slice(from, from + CHUNK));
+      this.products.adjoint(N, C, list, vectors);
+      for (let k = 0; k < list.length * C; k++) {
+        const gate = list[Math.floor(k / C)];
+        const output = k % C;
+        if (bounds[gate * C + output] <= threshold) continue;
+        for (const [half, sign] of [[0, -1], [P, 1]] as const) {
+          for (let p = 0; p < d; p++) g[p] = sign * vectors[k * d + p];
+          const slot = (gate + half) * C + output;
+          prices[slot] = projector.project(gate, slot, g, threshold).norm;
+        }
+      }
+    }
+    return { prices, largest: largestOf(prices) };
+  }
+
+  /** Maximises the dual objective over s N, 0 <= s <= limit: concave in s. */
+  private bestScale(N: Float64Array, limit: number): { value: number; scale: number } {
+    const scaled = new Float64Array(N.length);
+    const value = (s: number) => this.dualObjective(N, s, scaled);
+    let best = { value: value(0), scale: 0 };
+    const consider = (s: number) => {
+      const v = value(s);
+      if (v > best.value) best = { value: v, scale: s };
+      return v;
+    };
+    const top = Number.isFinite(limit) ? limit : 2;
+    consider(Math.min(1, top));
+    consider(top);
+    const golden = (Math.sqrt(5) - 1) / 2;
+    let low = 0;
+    let high = top;
+    let a = high - golden * (high - low);
+    let b = low + golden * (high - low);
+    let va = consider(a);
+    let vb = consider(b);
+    for (let k = 0; k < SECTIONS && high - low > 1e-9 * top; k++) {
+      if (va < vb) {
+        low = a;
+        a = b;
+        va = vb;
+        b = low + golden * (high - low);
+        vb = consider(b);
+      } else {
+        high = b;
+        b = a;
+        vb = va;
+        a = high - golden * (high - low);
+        va = consider(a);
+      }
+    }
+    return best;
+  }
+
+  private dualObjective(N: Float64Array, s: number, scaled: Float64Array): number {
+    const { loss, outputBias } = this.program;
+    for (let k = 0; k < N.length; k++) scaled[k] = s * N[k];
+    let value = -loss.conjugate(scaled);
+    if (outputBias !== null && outputBias.ridge > 0) {
+      for (let c = 0; c < loss.outputs; c++) {
+        let sum = 0;
+        for (let k = c; k < N.length; k += loss.outputs) sum += scaled[k];
+        value -= sum ** 2 / (4 * outputBias.ridge);
+      }
+    }
+    return value;
+  }
+}
+
+/** (primal - dual) / max(|primal|, tiny). */
+export function relativeGap(primal: number, dual: number): number {
+  return (primal - dual) / Math.max(Math.abs(primal), Number.MIN_VALUE * 2 ** 60);
+}
+
+/**
+ * The smallest beta at which the network with all blocks zero is optimal: the largest price of the gradient at zero.
+ *
+ * For a loss with kinks the gradient at zero is not unique; the answer is then an upper bound of the smallest.
+ */
+export function smallestTrivialBeta(program: Omit<ConvexProgram, "beta">, products: GatedProducts): number {
+  const { loss, outputBias } = program;
+  const Z = new Float64Array(loss.rows * loss.outputs);
+  if (outputBias !== null) {
+    const bias = minimiseOverBias(loss, Z, outputBias);
+    for (let k = 0; k < Z.length; k++) Z[k] = bias[k % loss.outputs];
+  }
+  const N = new Float64Array(Z.length);
+  loss.gradient(Z, N);
+  if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
+  return new GapJudge({ ...program, beta: 0 }, products).price(N, 0).largest;
+}
+
+/** Joins the program's gap with the judgement of the network that was recovered from it. */
+export function certify(gap: Gap, network: number, gates: GateSet, program: ConvexProgram): Certificate {
+  const scope = gates.complete ? "all gates" : "these gates";
+  const perOutput = program.loss.outputs > 1 && program.penalty.separable;
+  const among = perOutput ? "networks whose neurons each feed one output" : "networks of any width";
+  const kind = program.cones ? "activation patterns" : "gates";
+  const which = gates.complete ? `all ${gates.count} arrangements of the data` : `these ${gates.count} ${kind}`;
+  return {
+    primal: gap.primal,
+    dual: gap.dual,
+    relativeGap: gap.relative,
+    network,
+    scope,
+    claim: `No network with ${which}, among ${among}, has an objective below ${gap.dual.toPrecision(8)}; this one has ${network.toPrecision(8)}.`,
+  };
+}
+
+function largestOf(values: Float64Array): number {
+  let largest = 0;
+  for (const value of values) largest = Math.max(largest, value);
+  return largest;
+}

@@ -1,0 +1,231 @@
+/**
+ * Projection onto the cones K_i = {u : (2 D_i - I) X u >= 0} of a gate set, warm-started from gate to gate and call to call.
+ *
+ * Proj_K(z) = z + X_F' lambda_F, where F are the rows that hold the projection and lambda carries the sign of its row
+ * (the dual non-negative least squares of Lawson and Hanson 1974, ch. 23, kept in the d-dimensional space).
+ */
+
+import type { GateSet, Matrix } from "../types.js";
+import { isActive } from "../arrangements/bits.js";
+
+/** A row enters the face only if its part outside the span of the face is larger than this share of it. */
+const INDEPENDENT = 1e-12;
+/** A row counts as violated beyond this share of |x_j| |z|: rounding of one scalar product. */
+const VIOLATED = 1e-12;
+
+export interface ConeProjection {
+  /** Euclidean norm of the projection, or of an upper bound of it that is already below the threshold asked for. */
+  readonly norm: number;
+  /** True when the search ended early because the norm is below the threshold. */
+  readonly below: boolean;
+}
+
+/** Projects onto K_i for every gate i; remembers the face of each slot, so that the next projection starts there. */
+export class ConeProjector {
+  private readonly rowNorms: Float64Array;
+  private readonly faces = new Map<number, Int32Array>();
+  private readonly capacity: number;
+  // Work space of one projection: the passive rows, their multipliers and the factor of their Gram matrix.
+  private readonly passive: Int32Array;
+  private readonly member: Uint8Array;
+  private readonly blocked: Uint8Array;
+  private readonly factor: Float64Array;
+  private readonly lambda: Float64Array;
+  private readonly target: Float64Array;
+  private readonly signs: Int8Array;
+  private size = 0;
+
+  constructor(
+    private readonly X: Matrix,
+    private readonly gates: GateSet,
+  ) {
+    const { rows: n, cols: d, data } = X;
+    this.capacity = Math.min(n, d);
+    this.rowNorms = new Float64Array(n);
+    for (let j = 0; j < n; j++) this.rowNorms[j] = Math.sqrt(dot(data, j * d, data, j * d, d));
+    this.passive = new Int32Array(this.capacity);
+    this.member = new Uint8Array(n);
+    this.blocked = new Uint8Array(n);
+    this.factor = new Float64Array(this.capacity * this.capacity);
+    this.lambda = new Float64Array(this.capacity);
+    this.target = new Float64Array(this.capacity);
+    this.signs = new Int8Array(n);
+  }
+
+  /**
+   * Projects z [d] onto the cone of a gate, in place. `slot` names the memory of its face (one per block).
+   * Ends early once the norm is at most `threshold`: z is then an upper bound's vector, not the projection.
+   */
+  project(gate: number, slot: number, z: Float64Array, threshold: number): ConeProjection {
+    const { rows: n, cols: d } = this.X;
+    const z0 = Float64Array.from(z);
+    const scale = Math.sqrt(dot(z, 0, z, 0, d));
+    if (scale <= threshold) return { norm: scale, below: true };
+    this.readSigns(gate);
+    this.start(slot, z0);
+    this.apply(z0, z);
+    let norm = Math.sqrt(dot(z, 0, z, 0, d));
+    const limit = 3 * (this.capacity + 10);
+    let below = norm <= threshold;
+    for (let pivot = 0; !below && pivot < limit; pivot++) {
+      const entering = this.mostViolated(z, scale);
+      if (entering < 0) break;
+      if (!this.append(entering)) {
+        this.blocked[entering] = 1;
+        continue;
+      }
+      this.solveAndPrune(z0);
+      this.apply(z0, z);
+      norm = Math.sqrt(dot(z, 0, z, 0, d));
+      below = norm <= threshold;
+    }
+    this.faces.set(slot, this.passive.slice(0, this.size));
+    for (let k = 0; k < this.size; k++) this.member[this.passive[k]] = 0;
+    this.blocked.fill(0, 0, n);
+    return { norm, below };
+  }
+
+  /** The rows that the last projection of this slot rests on. */
+  face(slot: number): Int32Array {
+    return this.faces.get(slot) ?? new Int32Array(0);
+  }
+
+  /** Forgets the faces of all slots. */
+  reset(): void {
+    this.faces.clear();
+  }
+
+  private readSigns(gate: number): void {
+    for (let j = 0; j < this.X.rows; j++) this.signs[j] = isActive(this.gates, gate, j) ? 1 : -1;
+  }
+
+  private start(slot: number, z0: Float64Array): void {
+    this.size = 0;
+    const remembered = this.faces.get(slot);
+    if (remembered === undefined) return;
+    for (const row of remembered) this.append(row);
+    // No multipliers yet, so there is no step to shorten: drop the rows that push the wrong way until none does.
+    while (this.size > 0) {
+      for (let k = 0; k < this.size; k++) this.target[k] = -dot(this.X.data, this.passive[k] * z0.length, z0, 0, z0.length);
+      this.solveFactor(this.size);
+      let wrong = false;
+      for (let k = 0; k < this.size; k++) {
+        this.lambda[k] = this.target[k];
+        wrong ||= this.signs[this.passive[k]] * this.target[k] <= 0;
+      }
+      if (!wrong) return;
+      this.removeNonPositive();
+    }
+  }
+
+  /** Row with the most negative s_j x_j z / |x_j|, or -1. */
+  private mostViolated(z: Float64Array, scale: number): number {
+    const { rows: n, cols: d, data } = this.X;
+    let worst = -VIOLATED * scale;
+    let row = -1;
+    for (let j = 0; j < n; j++) {
+      if (this.member[j] === 1 || this.blocked[j] === 1 || this.rowNorms[j] === 0) continue;
+      const value = (this.signs[j] * dot(data, j * d, z, 0, d)) / this.rowNorms[j];
+      if (value < worst) {
+        worst = value;
+        row = j;
+      }
+    }
+    return row;
+  }
+
+  /** Adds a row to the passive set with a new row of the factor; false when it depends on the rows in the set. */
+  private append(row: number): boolean {
+    if (this.size === this.capacity) return false;
+    const { cols: d, data } = this.X;
+    const at = this.size * this.capacity;
+    let rest = this.rowNorms[row] ** 2;
+    for (let k = 0; k < this.size; k++) {
+      let value = dot(data, row * d, data, this.passive[k] * d, d);
+      const other = k * this.capacity;
+      value -= dot(this.factor, at, this.factor, other, k);
+      value /= this.factor[other + k];
+      this.factor[at + k] = value;
+      rest -= value * value;
+    }
+    if (!(rest > INDEPENDENT * this.rowNorms[row] ** 2)) return false;
+    this.factor[at + this.size] = Math.sqrt(rest);
+    this.passive[this.size] = row;
+    this.lambda[this.size] = 0;
+    this.member[row] = 1;
+    this.size++;
+    return true;
+  }
+
+  /** Least squares on the passive set; rows whose multiplier has the wrong sign leave, as in Lawson-Hanson. */
+  private solveAndPrune(z0: Float64Array): void {
+    const { cols: d, data } = this.X;
+    for (;;) {
+      const F = this.size;
+      for (let k = 0; k < F; k++) this.target[k] = -dot(data, this.passive[k] * d, z0, 0, d);
+      this.solveFactor(F);
+      let step = 1;
+      for (let k = 0; k < F; k++) {
+        const s = this.signs[this.passive[k]];
+        const next = s * this.target[k];
+        if (next >= 0) continue;
+        const now = s * this.lambda[k];
+        step = Math.min(step, now > 0 ? now / (now - next) : 0);
+      }
+      for (let k = 0; k < F; k++) this.lambda[k] += step * (this.target[k] - this.lambda[k]);
+      if (step === 1) return;
+      this.removeNonPositive();
+    }
+  }
+
+  /** target := (X_F X_F')^-1 target. */
+  private solveFactor(F: number): void {
+    const { factor, target, capacity } = this;
+    for (let k = 0; k < F; k++) {
+      target[k] = (target[k] - dot(factor, k * capacity, target, 0, k)) / factor[k * capacity + k];
+    }
+    for (let k = F - 1; k >= 0; k--) {
+      target[k] /= factor[k * capacity + k];
+      for (let i = 0; i < k; i++) target[i] -= target[k] * factor[k * capacity + i];
+    }
+  }
+
+  /** Drops rows whose multiplier reached zero and rebuilds the factor from the first of them on. */
+  private removeNonPositive(): void {
+    const kept: number[] = [];
+    const multipliers: number[] = [];
+    let largest = 0;
+    for (let k = 0; k < this.size; k++) largest = Math.max(largest, Math.abs(this.lambda[k]));
+    let first = this.size;
+    for (let k = 0; k < this.size; k++) {
+      if (this.signs[this.passive[k]] * this.lambda[k] > 1e-15 * largest) {
+        kept.push(this.passive[k]);
+        multipliers.push(this.lambda[k]);
+      } else {
+        first = Math.min(first, k);
+      }
+    }
+    for (let k = first; k < this.size; k++) this.member[this.passive[k]] = 0;
+    this.size = first;
+    for (let k = first; k < kept.length; k++) {
+      if (this.append(kept[k])) this.lambda[this.size - 1] = multipliers[k];
+    }
+  }
+
+  /** z := z0 + X_F' lambda. */
+  private apply(z0: Float64Array, z: Float64Array): void {
+    const { cols: d, data } = this.X;
+    z.set(z0);
+    for (let k = 0; k < this.size; k++) {
+      const from = this.passive[k] * d;
+      const value = this.lambda[k];
+      for (let p = 0; p < d; p++) z[p] += value * data[from + p];
+    }
+  }
+}
+
+function dot(A: Float64Array, a: number, B: Float64Array, b: number, length: number): number {
+  let sum = 0;
+  for (let p = 0; p < length; p++) sum += A[a + p] * B[b + p];
+  return sum;
+}

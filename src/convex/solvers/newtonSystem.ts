@@ -1,0 +1,191 @@
+/**
+ * The Newton system of the dual: H = blockdiag_c(T_c + sum of rank-one rows + masked Gram) + sigma_bias 1 1' + coupling.
+ *
+ * Dense in the samples (n x n an output) by Cholesky; in the rows when there are fewer of them than samples (Woodbury).
+ * A loss that couples its outputs (softmax) adds T-weighted rank-one terms across outputs, one a sample: conjugate gradients
+ * with the block-diagonal factor as preconditioner.
+ */
+
+import type { GatedProducts, Kernels } from "../kernels/types.js";
+
+/** Relative residual of the conjugate gradients: enough for a quadratic step. */
+const RESIDUAL = 1e-10;
+const MAX_CONJUGATE_STEPS = 200;
+/** Added to the diagonal, relative to its mean, where Cholesky meets a pivot that is not positive; grows by 100. */
+const FIRST_SHIFT = 1e-13;
+
+/** The curvature of one output: rank-one rows, and gates whose whole D_i K D_i enters with a weight. */
+export interface OutputCurvature {
+  readonly rows: Float64Array; // [m x n], scaled: H gets the sum of their outer products
+  readonly rowCount: number; // m
+  readonly gates: Int32Array;
+  readonly weights: Float64Array;
+}
+
+export interface NewtonSystem {
+  readonly n: number;
+  readonly outputs: number;
+  readonly diagonal: Float64Array; // [n x C]: T
+  readonly spread: Float64Array | null; // [n x C]: sample k adds spread_k spread_k' across the outputs
+  readonly curvature: readonly OutputCurvature[]; // [C]
+}
+
+/** Solves H x = b in place of b [n x C]. False when no shift of the diagonal made the system positive definite. */
+export function solveNewton(system: NewtonSystem, kernels: Kernels, products: GatedProducts, b: Float64Array): boolean {
+  const { n, outputs } = system;
+  const factors: Factor[] = [];
+  for (let c = 0; c < outputs; c++) {
+    const factor = factorOutput(system, c, kernels, products);
+    if (factor === null) return false;
+    factors.push(factor);
+  }
+  const part = new Float64Array(n);
+  const precondition = (x: Float64Array) => {
+    for (let c = 0; c < outputs; c++) {
+      for (let k = 0; k < n; k++) part[k] = x[k * outputs + c];
+      factors[c].solve(part);
+      for (let k = 0; k < n; k++) x[k * outputs + c] = part[k];
+    }
+  };
+  if (system.spread === null) {
+    precondition(b);
+    return true;
+  }
+  const spread = system.spread;
+  conjugateGradients(b, precondition, (x, out) => {
+    for (let c = 0; c < outputs; c++) {
+      for (let k = 0; k < n; k++) part[k] = x[k * outputs + c];
+      factors[c].multiply(part);
+      for (let k = 0; k < n; k++) out[k * outputs + c] = part[k];
+    }
+    for (let k = 0; k < n; k++) {
+      let product = 0;
+      for (let c = 0; c < outputs; c++) product += spread[k * outputs + c] * x[k * outputs + c];
+      for (let c = 0; c < outputs; c++) out[k * outputs + c] += product * spread[k * outputs + c];
+    }
+  });
+  return true;
+}
+
+interface Factor {
+  solve(b: Float64Array): void;
+  multiply(b: Float64Array): void;
+}
+
+function factorOutput(system: NewtonSystem, c: number, kernels: Kernels, products: GatedProducts): Factor | null {
+  const { n, outputs, diagonal } = system;
+  const { rows, rowCount, gates, weights } = system.curvature[c];
+  const T = new Float64Array(n);
+  let smallest = Number.POSITIVE_INFINITY;
+  let mean = 0;
+  for (let k = 0; k < n; k++) {
+    T[k] = diagonal[k * outputs + c];
+    smallest = Math.min(smallest, T[k]);
+    mean += T[k] / n;
+  }
+  if (gates.length === 0 && rowCount < n / 2 && smallest > 1e-9 * mean) {
+    const factor = woodbury(T, rows, rowCount, n, kernels);
+    if (factor !== null) return factor;
+  }
+  const H = new Float64Array(n * n);
+  for (let shift = 0; shift <= 1e-3; shift = shift === 0 ? FIRST_SHIFT : 100 * shift) {
+    H.fill(0);
+    if (gates.length > 0) products.addMaskedGram(H, gates, weights);
+    if (rowCount > 0) kernels.addOuter(H, rows, n, rowCount, 1);
+    let trace = 0;
+    for (let k = 0; k < n; k++) {
+      H[k * n + k] += T[k];
+      trace += H[k * n + k];
+    }
+    for (let k = 0; k < n; k++) H[k * n + k] += (shift * trace) / n;
+    if (kernels.factor(H, n)) {
+      return { solve: (b) => kernels.solve(H, n, b), multiply: (b) => multiplyFactor(H, n, b) };
+    }
+  }
+  return null;
+}
+
+/** (T + Y' Y)^-1 = T^-1 - T^-1 Y' (I + Y T^-1 Y')^-1 Y T^-1. */
+function woodbury(T: Float64Array, Y: Float64Array, m: number, n: number, kernels: Kernels): Factor | null {
+  const scaled = new Float64Array(m * n);
+  for (let i = 0; i < m; i++) {
+    for (let k = 0; k < n; k++) scaled[i * n + k] = Y[i * n + k] / Math.sqrt(T[k]);
+  }
+  const S = new Float64Array(m * m);
+  kernels.multiplyTransposed(scaled, scaled, S, m, n, m);
+  for (let i = 0; i < m; i++) S[i * m + i] += 1;
+  if (m > 0 && !kernels.factor(S, m)) return null;
+  const inner = new Float64Array(m);
+  return {
+    solve: (b) => {
+      for (let k = 0; k < n; k++) b[k] /= Math.sqrt(T[k]);
+      for (let i = 0; i < m; i++) {
+        let sum = 0;
+        for (let k = 0; k < n; k++) sum += scaled[i * n + k] * b[k];
+        inner[i] = sum;
+      }
+      if (m > 0) kernels.solve(S, m, inner);
+      for (let i = 0; i < m; i++) for (let k = 0; k < n; k++) b[k] -= inner[i] * scaled[i * n + k];
+      for (let k = 0; k < n; k++) b[k] /= Math.sqrt(T[k]);
+    },
+    multiply: (b) => {
+      for (let i = 0; i < m; i++) {
+        let sum = 0;
+        for (let k = 0; k < n; k++) sum += Y[i * n + k] * b[k];
+        inner[i] = sum;
+      }
+      for (let k = 0; k < n; k++) b[k] *= T[k];
+      for (let i = 0; i < m; i++) for (let k = 0; k < n; k++) b[k] += inner[i] * Y[i * n + k];
+    },
+  };
+}
+
+/** b := L L' b, row by row. */
+function multiplyFactor(L: Float64Array, n: number, b: Float64Array): void {
+  const inner = new Float64Array(n);
+  for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) inner[j] += L[i * n + j] * b[i];
+  for (let i = 0; i < n; i++) {
+    let sum = 0;
+    for (let j = 0; j <= i; j++) sum += L[i * n + j] * inner[j];
+    b[i] = sum;
+  }
+}
+
+/** Preconditioned conjugate gradients (Hestenes and Stiefel 1952) for H x = b, x in place of b. */
+function conjugateGradients(
+  b: Float64Array,
+  precondition: (x: Float64Array) => void,
+  multiply: (x: Float64Array, out: Float64Array) => void,
+): void {
+  const size = b.length;
+  const x = new Float64Array(size);
+  const r = Float64Array.from(b);
+  const z = Float64Array.from(b);
+  precondition(z);
+  const p = Float64Array.from(z);
+  const Hp = new Float64Array(size);
+  let rho = dot(r, z);
+  const goal = RESIDUAL * Math.sqrt(dot(b, b));
+  for (let step = 0; step < MAX_CONJUGATE_STEPS; step++) {
+    multiply(p, Hp);
+    const alpha = rho / dot(p, Hp);
+    if (!Number.isFinite(alpha)) break;
+    for (let k = 0; k < size; k++) {
+      x[k] += alpha * p[k];
+      r[k] -= alpha * Hp[k];
+    }
+    if (Math.sqrt(dot(r, r)) <= goal) break;
+    z.set(r);
+    precondition(z);
+    const next = dot(r, z);
+    for (let k = 0; k < size; k++) p[k] = z[k] + (next / rho) * p[k];
+    rho = next;
+  }
+  b.set(x);
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let k = 0; k < a.length; k++) sum += a[k] * b[k];
+  return sum;
+}

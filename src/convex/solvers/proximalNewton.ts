@@ -1,0 +1,377 @@
+/**
+ * Proximal point with semismooth Newton steps on the dual, in the space of the samples.
+ *
+ * The augmented Lagrangian idea of Li, Sun and Toh (2018) for lasso problems, here with any convex loss and with cones. One
+ * round holds a center (v0, Z0, c0) and maximises over xi in R^{n x C}
+ *
+ *   theta(xi) = min_{v, Z, c} L(Z) + h(v) + r(c) + <xi, A v + 1 c' - Z>
+ *               + |v - v0|^2 / (2 sigma) + |Z - Z0|^2 / (2 tau) + |c - c0|^2 / (2 rho),
+ *
+ * h the penalty plus the cones, r(c) = ridge |c|^2. With z = v0 - sigma A' xi and q the projection of z onto its cone, the
+ * block is v = (1 - sigma beta / |q|)_+ q; Z is the prox of tau L at Z0 + tau xi; and with t = (|q| - sigma beta)_+
+ *
+ *   theta = L(Z) + |Z - Z0|^2 / (2 tau) - <xi, Z> + sum_i (|v0_i|^2 - t_i^2) / (2 sigma) + (bias terms)
+ *   gradient = A v + 1 c' - Z
+ *   -Hessian = tau J + sigma sum_i D_i X (s_i P_i + (1 - s_i) q_i q_i' / |q_i|^2) X' D_i + bias,   s_i = t_i / |q_i|,
+ *
+ * J the Jacobian of the prox of the loss and P_i the projector onto the face that carries q_i (the identity when gated). Each
+ * Newton system has n unknowns an output: d and the number of gates have dropped out.
+ */
+
+import { GapJudge } from "../certificate.js";
+import { ConeProjector } from "../operators/coneProjection.js";
+import { minimiseOverBias } from "../operators/outputBias.js";
+import { nullspace } from "../operators/nullspace.js";
+import type { Gap, SparseBlocks } from "../types.js";
+import { type NewtonSystem, type OutputCurvature, solveNewton } from "./newtonSystem.js";
+import type { Point, Run, Setting, Solver } from "./solver.js";
+import { WorkingSet } from "./workingSet.js";
+
+/** Rows above which the dense n x n system is left to the first-order method. */
+const MAX_ROWS = 6000;
+const NEWTON_STEPS = 40; // a round; the line search makes each one ascend
+const ARMIJO = 1e-4;
+const BACKTRACKS = 40;
+const GROWTH = 5; // of sigma and tau from round to round (Li, Sun, Toh 2018 use 3 to 10)
+/** First sigma and tau, in units of the curvature of the loss (and of the operator's squared norm for sigma). */
+const FIRST_SIGMA = 10;
+const FIRST_TAU = 100;
+/** Largest growth of sigma over its first value: beyond it rounding eats the Newton step. */
+const MAX_GROWTH = 1e7;
+/** Share of the gap asked for that the inner error of a round may keep. */
+const INNER_SHARE = 0.02;
+/** Where the prox of the loss has a kink its Jacobian is zero; this share of tau keeps the system definite. */
+const KINK = 1e-9;
+
+export const proximalNewton: Solver = {
+  name: "proximal-newton",
+  refuses(program) {
+    const { loss, penalty, X } = program;
+    if (!penalty.separable && loss.outputs > 1) {
+      return `proximal-newton: needs a penalty that charges outputs one by one, got "${penalty.name}"; use "fista".`;
+    }
+    if (X.rows > MAX_ROWS) {
+      return `proximal-newton: holds a ${X.rows} x ${X.rows} matrix, more than ${MAX_ROWS} rows; use "fista" or fewer rows.`;
+    }
+    return null;
+  },
+  start: (setting, from) => new NewtonRun(setting, from),
+};
+
+/** One evaluation of theta and what the next Newton step needs of it. */
+interface Evaluation {
+  theta: number;
+  readonly gradient: Float64Array; // [n x C]
+  readonly Z: Float64Array; // [n x C]
+  readonly slope: Float64Array; // [n x C]
+  readonly spread: Float64Array | null;
+  readonly bias: Float64Array; // [C]
+  slots: number[]; // active slots
+  vectors: Float64Array; // [active x d]: v
+  shares: number[]; // s_i
+}
+
+class NewtonRun implements Run {
+  private readonly judge: GapJudge;
+  private readonly projector: ConeProjector | null;
+  private readonly working: WorkingSet;
+  private readonly n: number;
+  private readonly C: number;
+  private readonly d: number;
+  private xi: Float64Array;
+  private Z0: Float64Array;
+  private c0: Float64Array;
+  private sigma: number;
+  private tau: number;
+  private rho: number;
+  private readonly sigmaLimit: number;
+  private best: Point | null = null;
+  private dual = Number.NEGATIVE_INFINITY;
+  private target = Number.POSITIVE_INFINITY; // absolute error that the inner iteration may keep
+
+  constructor(
+    private readonly setting: Setting,
+    from: SparseBlocks | null,
+  ) {
+    const { program, products } = setting;
+    const { loss, outputBias } = program;
+    this.n = loss.rows;
+    this.C = loss.outputs;
+    this.d = program.X.cols;
+    this.judge = new GapJudge(program, products);
+    this.projector = program.cones ? new ConeProjector(program.X, program.gates) : null;
+    this.Z0 = new Float64Array(this.n * this.C);
+    this.c0 = from === null ? new Float64Array(this.C) : Float64Array.from(from.bias);
+    if (from !== null) this.judge.predict(from, this.Z0);
+    else if (outputBias !== null) {
+      this.c0 = minimiseOverBias(loss, this.Z0, outputBias);
+      for (let k = 0; k < this.Z0.length; k++) this.Z0[k] = this.c0[k % this.C];
+    }
+    this.xi = new Float64Array(this.n * this.C);
+    loss.gradient(this.Z0, this.xi);
+    const prices = new Float64Array(program.gates.count * this.C);
+    products.adjointNorms(this.xi, this.C, prices);
+    this.working = new WorkingSet(program, prices, from);
+    const curvature = Number.isFinite(loss.curvature) ? loss.curvature : kinkScale(this.xi);
+    this.sigma = FIRST_SIGMA / (curvature * meanSquaredNorm(program.X.data, this.n) * this.n);
+    this.tau = FIRST_TAU / curvature;
+    this.rho = 1 / curvature;
+    this.sigmaLimit = MAX_GROWTH * this.sigma;
+  }
+
+  async round(): Promise<Point & { readonly resting: boolean }> {
+    const evaluation = await this.maximise();
+    const { beta } = this.setting.program;
+    const N = new Float64Array(this.xi.length);
+    for (let k = 0; k < N.length; k++) N[k] = this.xi[k] - (evaluation.Z[k] - this.Z0[k]) / this.tau;
+    const blocks = this.blocksOf(evaluation);
+    const judged = this.judge.gap(blocks, N);
+    this.keep(blocks, judged);
+    this.moveCenter(evaluation);
+    this.working.grow(judged.prices.prices, beta, 0.1 * this.setting.tolerance);
+    if (this.sigma < this.sigmaLimit) {
+      this.sigma *= GROWTH;
+      this.tau *= GROWTH;
+      this.rho *= GROWTH;
+    }
+    if (this.best === null) throw new Error("proximal-newton: a round ended without a point");
+    return { ...this.best, resting: false };
+  }
+
+  dispose(): void {}
+
+  /** Semismooth Newton with line search on theta for the present center. */
+  private async maximise(): Promise<Evaluation> {
+    const { products } = this.setting;
+    const size = this.working.gates.length * this.C * this.d;
+    let G = new Float64Array(size);
+    let trialG = new Float64Array(size);
+    const directionG = new Float64Array(size);
+    products.adjoint(this.xi, this.C, this.working.gates, G);
+    let now = this.evaluate(this.xi, G);
+    for (let step = 0; step < NEWTON_STEPS; step++) {
+      if (await this.setting.pause()) break;
+      if (this.innerError(now) <= INNER_SHARE * this.target) break;
+      const direction = Float64Array.from(now.gradient);
+      if (!solveNewton(this.system(now), this.setting.kernels, products, direction)) break;
+      const slope = dot(now.gradient, direction);
+      if (!(slope > 0)) break;
+      products.adjoint(direction, this.C, this.working.gates, directionG);
+      const trial = new Float64Array(this.xi.length);
+      let accepted: Evaluation | null = null;
+      for (let back = 0, alpha = 1; back < BACKTRACKS; back++, alpha /= 2) {
+        for (let k = 0; k < trial.length; k++) trial[k] = this.xi[k] + alpha * direction[k];
+        for (let k = 0; k < size; k++) trialG[k] = G[k] + alpha * directionG[k];
+        const next = this.evaluate(trial, trialG);
+        const rounding = 1e-14 * (Math.abs(now.theta) + Math.abs(next.theta));
+        if (next.theta >= now.theta + ARMIJO * alpha * slope - rounding) {
+          accepted = next;
+          break;
+        }
+      }
+      if (accepted === null) break;
+      this.xi = trial;
+      [G, trialG] = [trialG, G];
+      const stuck = norm(accepted.gradient) >= norm(now.gradient) && accepted.theta <= now.theta;
+      now = accepted;
+      if (stuck) break;
+    }
+    return now;
+  }
+
+  /** A bound of how much the objective may still change by mending A v + 1 c' = Z. */
+  private innerError(at: Evaluation): number {
+    const curvature = Number.isFinite(this.setting.program.loss.curvature) ? this.setting.program.loss.curvature : 0;
+    const residual = norm(at.gradient);
+    return Math.abs(dot(this.xi, at.gradient)) + 0.5 * curvature * residual ** 2 + (curvature === 0 ? norm(this.xi) * residual : 0);
+  }
+
+  private evaluate(xi: Float64Array, G: Float64Array): Evaluation {
+    const { program, products } = this.setting;
+    const { n, C, tau, rho, working } = this;
+    const { loss, outputBias } = program;
+    const Z = new Float64Array(n * C);
+    const slope = new Float64Array(n * C);
+    const spread = loss.separable ? null : new Float64Array(n * C);
+    const Q = new Float64Array(n * C);
+    for (let k = 0; k < Q.length; k++) Q[k] = this.Z0[k] + tau * xi[k];
+    loss.prox(Q, tau, Z, slope, spread);
+    let theta = loss.value(Z);
+    for (let k = 0; k < Z.length; k++) theta += (Z[k] - this.Z0[k]) ** 2 / (2 * tau) - xi[k] * Z[k];
+    const active = this.shrink(G);
+    theta += active.theta;
+    const gradient = new Float64Array(n * C);
+    const gate = Int32Array.from(active.slots, (slot) => working.gateOf(slot));
+    const output = Int32Array.from(active.slots, (slot) => working.outputOf(slot));
+    const sign = Float64Array.from(active.slots, (slot) => working.signOf(slot));
+    products.forward(gate, output, sign, active.vectors, C, gradient);
+    const bias = new Float64Array(C);
+    if (outputBias !== null) {
+      for (let c = 0; c < C; c++) {
+        let sum = 0;
+        for (let k = c; k < xi.length; k += C) sum += xi[k];
+        bias[c] = (this.c0[c] - rho * sum) / (1 + 2 * outputBias.ridge * rho);
+        theta += outputBias.ridge * bias[c] ** 2 + (bias[c] - this.c0[c]) ** 2 / (2 * rho) + sum * bias[c];
+      }
+    }
+    for (let k = 0; k < gradient.length; k++) gradient[k] += bias[k % C] - Z[k];
+    return { theta, gradient, Z, slope, spread, bias, slots: active.slots, vectors: active.vectors, shares: active.shares };
+  }
+
+  /** Projects and shrinks z = v0 - sigma sign A' xi in every slot; keeps what is left. */
+  private shrink(G: Float64Array): { theta: number; slots: number[]; vectors: Float64Array; shares: number[] } {
+    const { C, d, sigma, working } = this;
+    const centers = working.centers;
+    const threshold = sigma * this.setting.program.beta;
+    const halves = this.setting.program.cones ? 2 : 1;
+    const slots: number[] = [];
+    const shares: number[] = [];
+    let vectors = new Float64Array(64 * d);
+    let theta = 0;
+    const z = new Float64Array(d);
+    for (let slot = 0; slot < working.slots; slot++) {
+      const group = Math.floor(slot / (halves * C));
+      const from = (group * C + (slot % C)) * d;
+      const step = sigma * working.signOf(slot);
+      let length = 0;
+      let center = 0;
+      for (let p = 0; p < d; p++) {
+        const v0 = centers[slot * d + p];
+        const value = v0 - step * G[from + p];
+        z[p] = value;
+        length += value * value;
+        center += v0 * v0;
+      }
+      theta += center / (2 * sigma);
+      length = Math.sqrt(length);
+      if (length <= threshold) continue;
+      if (this.projector !== null) {
+        const index = working.indexOf(slot);
+        const projection = this.projector.project(working.gateOf(slot), index, z, threshold);
+        if (projection.below) continue;
+        length = projection.norm;
+      }
+      const left = length - threshold;
+      theta -= (left * left) / (2 * sigma);
+      const at = slots.length * d;
+      if (at + d > vectors.length) {
+        const larger = new Float64Array(2 * vectors.length);
+        larger.set(vectors);
+        vectors = larger;
+      }
+      const share = left / length;
+      for (let p = 0; p < d; p++) vectors[at + p] = share * z[p];
+      slots.push(slot);
+      shares.push(share);
+    }
+    return { theta, slots, vectors: vectors.subarray(0, slots.length * d), shares };
+  }
+
+  private system(at: Evaluation): NewtonSystem {
+    const { n, C, tau } = this;
+    const diagonal = new Float64Array(n * C);
+    for (let k = 0; k < diagonal.length; k++) diagonal[k] = tau * Math.max(at.slope[k], KINK);
+    let spread: Float64Array | null = null;
+    if (at.spread !== null) {
+      spread = new Float64Array(n * C);
+      for (let k = 0; k < spread.length; k++) spread[k] = Math.sqrt(tau) * at.spread[k];
+    }
+    const curvature = Array.from({ length: C }, (_, c) => this.curvatureOf(at, c));
+    return { n, outputs: C, diagonal, spread, curvature };
+  }
+
+  /** Rank-one rows and masked Gram weights of one output. */
+  private curvatureOf(at: Evaluation, c: number): OutputCurvature {
+    const { n, d, sigma, working } = this;
+    const { program, products } = this.setting;
+    const mine = at.slots.map((_, k) => k).filter((k) => working.outputOf(at.slots[k]) === c);
+    const gates: number[] = [];
+    const weights: number[] = [];
+    const bases = new Map<number, { basis: Float64Array; count: number }>();
+    let rowCount = program.outputBias === null ? 0 : 1;
+    for (const k of mine) {
+      rowCount += 1;
+      const face = this.projector?.face(working.indexOf(at.slots[k])) ?? new Int32Array(0);
+      if (face.length === 0) {
+        gates.push(working.gateOf(at.slots[k]));
+        weights.push(sigma * at.shares[k]);
+        continue;
+      }
+      const basis = new Float64Array((d - face.length) * d);
+      const count = nullspace(program.X, face, basis);
+      bases.set(k, { basis, count });
+      rowCount += count;
+    }
+    const rows = new Float64Array(rowCount * n);
+    let row = 0;
+    for (const k of mine) {
+      const gate = working.gateOf(at.slots[k]);
+      const share = at.shares[k];
+      const unit = at.vectors.slice(k * d, (k + 1) * d);
+      const length = norm(unit);
+      const weight = Math.sqrt(sigma * (1 - share)) / length;
+      for (let p = 0; p < d; p++) unit[p] *= weight;
+      products.rows(gate, unit, 1, rows.subarray(row * n, (row + 1) * n));
+      row += 1;
+      const own = bases.get(k);
+      if (own === undefined || own.count === 0) continue;
+      const scale = Math.sqrt(sigma * share);
+      for (let p = 0; p < own.basis.length; p++) own.basis[p] *= scale;
+      products.rows(gate, own.basis, own.count, rows.subarray(row * n, (row + own.count) * n));
+      row += own.count;
+    }
+    if (program.outputBias !== null) {
+      rows.fill(Math.sqrt(this.rho / (1 + 2 * program.outputBias.ridge * this.rho)), row * n, (row + 1) * n);
+    }
+    return { rows, rowCount, gates: Int32Array.from(gates), weights: Float64Array.from(weights) };
+  }
+
+  private moveCenter(at: Evaluation): void {
+    this.working.centers.fill(0);
+    at.slots.forEach((slot, k) => {
+      this.working.centers.set(at.vectors.subarray(k * this.d, (k + 1) * this.d), slot * this.d);
+    });
+    this.Z0 = Float64Array.from(at.Z);
+    this.c0 = Float64Array.from(at.bias);
+  }
+
+  private blocksOf(at: Evaluation): SparseBlocks {
+    const { working, d } = this;
+    const order = at.slots.map((slot, k) => ({ index: working.indexOf(slot), k })).sort((a, b) => a.index - b.index);
+    const vectors = new Float64Array(order.length * d);
+    order.forEach(({ k }, to) => {
+      vectors.set(at.vectors.subarray(k * d, (k + 1) * d), to * d);
+    });
+    return { index: Int32Array.from(order, (entry) => entry.index), vectors, bias: Float64Array.from(at.bias) };
+  }
+
+  /** Keeps the best primal point and the best dual bound; sets what the next round's inner iteration may leave. */
+  private keep(blocks: SparseBlocks, judged: Gap): void {
+    this.dual = Math.max(this.dual, judged.dual);
+    const better = this.best === null || judged.primal < this.best.gap.primal;
+    const primal = better ? judged.primal : (this.best as Point).gap.primal;
+    const relative = (primal - this.dual) / Math.max(Math.abs(primal), Number.MIN_VALUE * 2 ** 60);
+    const gap: Gap = { primal, dual: this.dual, relative };
+    this.best = { blocks: better ? blocks : (this.best as Point).blocks, gap };
+    this.target = Math.max(this.setting.tolerance * Math.abs(primal), 0.1 * (primal - this.dual));
+  }
+}
+
+/** Where the loss has no curvature: the scale of its subgradients stands in for it. */
+function kinkScale(N: Float64Array): number {
+  return Math.max(norm(N) / Math.sqrt(N.length), Number.MIN_VALUE * 2 ** 60);
+}
+
+function meanSquaredNorm(data: Float64Array, rows: number): number {
+  return dot(data, data) / rows;
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let k = 0; k < a.length; k++) sum += a[k] * b[k];
+  return sum;
+}
+
+function norm(a: Float64Array): number {
+  return Math.sqrt(dot(a, a));
+}

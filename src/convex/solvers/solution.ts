@@ -1,0 +1,42 @@
+/** What a solver is asked for and what it answers: budget, round, solution, and the advice that goes with a status. */
+
+import type { Gap, SparseBlocks, Status } from "../types.js";
+
+/** When to stop. */
+export interface SolveBudget {
+  readonly tolerance: number; // relative duality gap
+  readonly maxIterations: number; // rounds of the solver
+  readonly seconds: number;
+  /** Called after each round and awaited; answering true stops with status "cancelled". */
+  readonly onRound?: (round: Round) => Promise<boolean> | boolean;
+  /** Name of the solver to use; by default the first of the list that does not refuse. */
+  readonly solver?: string;
+}
+
+/** One round: the best point and the tightest gap so far. */
+export interface Round {
+  readonly index: number; // from 0
+  readonly seconds: number; // since the start of the solve
+  readonly gap: Gap;
+  readonly blocks: SparseBlocks;
+}
+
+export interface Solution {
+  readonly status: Status;
+  readonly advice: string;
+  readonly blocks: SparseBlocks;
+  readonly gap: Gap;
+  readonly solver: string;
+  readonly iterations: number;
+  readonly seconds: number;
+}
+
+/** One sentence of help for each status. */
+export const advice: Readonly<Record<Status, string>> = {
+  solved: "The gap is below the tolerance.",
+  iterationLimit: "The gap is still closing: raise `maxIterations`, or start from this result.",
+  timeLimit: "The gap is still closing: raise `timeLimit`, or start from this result.",
+  stalled: "The gap stopped closing above the tolerance: rounding is the limit; loosen `tolerance` or scale the columns of x.",
+  nonFinite: "A value became NaN or infinite: scale the columns of x, or raise the regularization.",
+  cancelled: "A callback or signal asked to stop; the blocks are the best point so far.",
+};

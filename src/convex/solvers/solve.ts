@@ -1,0 +1,224 @@
+/** The one loop: choose a solver, split what separates, make rounds until the gap, the budget or someone says stop. */
+
+import { ConvexError } from "../../errors.js";
+import { relativeGap } from "../certificate.js";
+import type { GatedProducts, Kernels } from "../kernels/types.js";
+import { zeroBlocks } from "../operators/blocks.js";
+import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
+import { solvers } from "./index.js";
+import { advice, type Round, type Solution, type SolveBudget } from "./solution.js";
+import type { Point, Run, Solver } from "./solver.js";
+
+export type { Round, Solution, SolveBudget } from "./solution.js";
+
+/** A run stalls when this many rounds together do not take this share off its gap. */
+const STALL_ROUNDS = 25;
+const STALL_SHARE = 0.05;
+/** The host gets a turn at least this often (two frames of 60 a second). */
+const BREATH_SECONDS = 0.03;
+
+/**
+ * Solves a convex program to a relative duality gap.
+ *
+ * Numerical trouble is a status with advice, never an exception. Throws ConvexError "solver/none" when every solver refuses.
+ */
+export async function solve(
+  program: ConvexProgram,
+  kernels: Kernels,
+  budget: SolveBudget,
+  start?: SparseBlocks,
+): Promise<Solution> {
+  const clock = new Clock(budget.seconds);
+  const solver = chooseSolver(program, budget.solver);
+  const products = kernels.bind(program.X, program.gates);
+  const parts = separate(program).map((part, c, all) => {
+    const setting = { program: part, kernels, products, tolerance: budget.tolerance, pause: () => clock.pause() };
+    return new Part(solver.start(setting, startOf(program, start, c, all.length)));
+  });
+  try {
+    return await rounds(program, parts, solver, budget, clock);
+  } finally {
+    for (const part of parts) part.run.dispose();
+    products.dispose();
+  }
+}
+
+/** The first solver of the list that does not refuse, or the one that is asked for. */
+export function chooseSolver(program: ConvexProgram, name?: string): Solver {
+  const refusals: string[] = [];
+  for (const solver of solvers) {
+    if (name !== undefined && solver.name !== name) continue;
+    const refusal = solver.refuses(program);
+    if (refusal === null) return solver;
+    refusals.push(refusal);
+  }
+  const names = solvers.map((solver) => `"${solver.name}"`).join(", ");
+  throw new ConvexError(
+    "solver/none",
+    `solve: expected a solver that fits the program, got none (known: ${names}). ${refusals.join(" ")}`,
+  );
+}
+
+async function rounds(
+  program: ConvexProgram,
+  parts: readonly Part[],
+  solver: Solver,
+  budget: SolveBudget,
+  clock: Clock,
+): Promise<Solution> {
+  let point: Point = { blocks: zeroBlocks(program), gap: { primal: Number.NaN, dual: Number.NaN, relative: Number.NaN } };
+  let status: Status = "iterationLimit";
+  let index = 0;
+  const gaps: number[] = [];
+  for (; index < budget.maxIterations; index++) {
+    for (const part of parts) {
+      if (!part.done(point.gap, budget.tolerance, parts.length)) await part.round();
+    }
+    const next = join(program, parts);
+    if (!Number.isFinite(next.gap.primal) || Number.isNaN(next.gap.dual)) {
+      status = "nonFinite";
+      break;
+    }
+    point = next;
+    const { gap, blocks } = point;
+    const stop = (await budget.onRound?.({ index, seconds: clock.seconds, gap, blocks } satisfies Round)) === true;
+    gaps.push(gap.relative);
+    const ended = statusAfter(gaps, budget.tolerance, stop, clock, parts);
+    if (ended !== null) {
+      status = ended;
+      index += 1;
+      break;
+    }
+    await clock.pause();
+  }
+  const { blocks, gap } = point;
+  return { status, advice: advice[status], blocks, gap, solver: solver.name, iterations: index, seconds: clock.seconds };
+}
+
+function statusAfter(
+  gaps: readonly number[],
+  tolerance: number,
+  stop: boolean,
+  clock: Clock,
+  parts: readonly Part[],
+): Status | null {
+  const gap = gaps[gaps.length - 1];
+  if (gap <= tolerance) return "solved";
+  if (stop) return "cancelled";
+  if (clock.over) return "timeLimit";
+  if (parts.every((part) => part.resting)) return "stalled";
+  const before = gaps[gaps.length - 1 - STALL_ROUNDS];
+  return before !== undefined && gap > (1 - STALL_SHARE) * before ? "stalled" : null;
+}
+
+/** One independent part of a program, and the best that its run has found. */
+class Part {
+  point: Point | null = null;
+  resting = false;
+
+  constructor(readonly run: Run) {}
+
+  async round(): Promise<void> {
+    const { blocks, gap, resting } = await this.run.round();
+    this.point = { blocks, gap };
+    this.resting = resting;
+  }
+
+  /** True when this part's share of the gap is already paid. */
+  done(total: Gap, tolerance: number, parts: number): boolean {
+    if (this.point === null || parts === 1) return false;
+    return this.point.gap.primal - this.point.gap.dual <= (0.9 * tolerance * Math.abs(total.primal)) / parts;
+  }
+}
+
+/** Outputs that do not see each other become programs of their own. */
+function separate(program: ConvexProgram): ConvexProgram[] {
+  const { loss, penalty } = program;
+  if (loss.outputs === 1 || !loss.separable || !penalty.separable) return [program];
+  return Array.from({ length: loss.outputs }, (_, c) => ({ ...program, loss: loss.output(c) }));
+}
+
+function startOf(
+  program: ConvexProgram,
+  start: SparseBlocks | undefined,
+  part: number,
+  parts: number,
+): SparseBlocks | null {
+  if (start === undefined) return null;
+  if (parts === 1) return start;
+  const d = program.X.cols;
+  const mine = Array.from(start.index, (index, k) => ({ index, k })).filter(({ index }) => index % parts === part);
+  const vectors = new Float64Array(mine.length * d);
+  mine.forEach(({ k }, to) => {
+    vectors.set(start.vectors.subarray(k * d, (k + 1) * d), to * d);
+  });
+  const index = Int32Array.from(mine, (entry) => Math.floor(entry.index / parts));
+  return { index, vectors, bias: start.bias.slice(part, part + 1) };
+}
+
+/** Puts the parts' points side by side: objectives and bounds add up. */
+function join(program: ConvexProgram, parts: readonly Part[]): Point {
+  const points = parts.map((part) => part.point).filter((point) => point !== null);
+  if (points.length === 1) return points[0];
+  const d = program.X.cols;
+  const entries = points.flatMap((point, c) =>
+    Array.from(point.blocks.index, (index, k) => ({ index: index * points.length + c, k, from: point.blocks.vectors })),
+  );
+  entries.sort((a, b) => a.index - b.index);
+  const vectors = new Float64Array(entries.length * d);
+  entries.forEach(({ k, from }, to) => {
+    vectors.set(from.subarray(k * d, (k + 1) * d), to * d);
+  });
+  const primal = points.reduce((sum, point) => sum + point.gap.primal, 0);
+  const dual = points.reduce((sum, point) => sum + point.gap.dual, 0);
+  return {
+    blocks: {
+      index: Int32Array.from(entries, (entry) => entry.index),
+      vectors,
+      bias: Float64Array.from(points, (point) => point.blocks.bias[0]),
+    },
+    gap: { primal, dual, relative: relativeGap(primal, dual) },
+  };
+}
+
+/** Time spent, time left, and turns for the host. */
+class Clock {
+  private readonly began = now();
+  private breath = this.began;
+
+  constructor(private readonly limit: number) {}
+
+  get seconds(): number {
+    return now() - this.began;
+  }
+
+  get over(): boolean {
+    return this.seconds >= this.limit;
+  }
+
+  async pause(): Promise<boolean> {
+    if (now() - this.breath > BREATH_SECONDS) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      this.breath = now();
+    }
+    return this.over;
+  }
+}
+
+function now(): number {
+  return performance.now() / 1000;
+}
+
+/** @internal The products that a caller outside the loop needs, disposed when done. */
+export function withProducts<T>(
+  program: Pick<ConvexProgram, "X" | "gates">,
+  kernels: Kernels,
+  use: (products: GatedProducts) => T,
+): T {
+  const products = kernels.bind(program.X, program.gates);
+  try {
+    return use(products);
+  } finally {
+    products.dispose();
+  }
+}

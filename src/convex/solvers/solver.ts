@@ -1,0 +1,34 @@
+/** What a solver is: it refuses or starts a run, and a run makes rounds; it never decides to stop. */
+
+import type { GatedProducts, Kernels } from "../kernels/types.js";
+import type { ConvexProgram, Gap, SparseBlocks } from "../types.js";
+
+/** Everything a run works with; the products are bound to the program's data and gates. */
+export interface Setting {
+  readonly program: ConvexProgram;
+  readonly kernels: Kernels;
+  readonly products: GatedProducts;
+  /** The relative gap that the caller wants: a run may spend less effort on a round when it is far from it. */
+  readonly tolerance: number;
+  /** Lets the host breathe; true when the run should end its round early (time is up, or someone asked to stop). */
+  readonly pause: () => Promise<boolean>;
+}
+
+/** A point and the gap that proves how good it is. */
+export interface Point {
+  readonly blocks: SparseBlocks;
+  readonly gap: Gap;
+}
+
+export interface Run {
+  /** One round: some iterations and one judgement. `resting` says that another round would change nothing. */
+  round(): Promise<Point & { readonly resting: boolean }>;
+  dispose(): void;
+}
+
+export interface Solver {
+  readonly name: string;
+  /** Null when the solver fits the program, else a sentence for the user. */
+  refuses(program: ConvexProgram): string | null;
+  start(setting: Setting, from: SparseBlocks | null): Run;
+}

@@ -1,0 +1,104 @@
+/**
+ * The gates that a second-order solver works on: a few at first, then those that the dual point prices above beta.
+ *
+ * Slot order: gate of the list, then sign (with cones), then output; every slot has a vector of d entries.
+ */
+
+import { columnsOf } from "../operators/blocks.js";
+import type { ConvexProgram, SparseBlocks } from "../types.js";
+
+/** Gates to begin with, and the least number to add when some are missing. */
+const FIRST = 96;
+
+export class WorkingSet {
+  gates: Int32Array; // [g]
+  centers: Float64Array; // [slots x d]: the proximal centers
+  private readonly halves: number;
+  private readonly at: Int32Array; // position of a gate in the list, -1 outside
+
+  constructor(
+    private readonly program: ConvexProgram,
+    prices: Float64Array, // [P x C], any ranking of the gates
+    start: SparseBlocks | null,
+  ) {
+    const P = program.gates.count;
+    const C = program.loss.outputs;
+    this.halves = program.cones ? 2 : 1;
+    this.at = new Int32Array(P).fill(-1);
+    const wanted = new Set<number>();
+    const columns = start === null ? null : columnsOf(program, start.index);
+    if (columns !== null) for (const gate of columns.gate) wanted.add(gate);
+    const best = new Float64Array(P);
+    for (let k = 0; k < P * C; k++) best[Math.floor(k / C)] = Math.max(best[Math.floor(k / C)], prices[k]);
+    const order = Array.from({ length: P }, (_, i) => i).sort((a, b) => best[b] - best[a]);
+    for (const gate of order) {
+      if (wanted.size >= Math.max(FIRST, (columns?.gate.length ?? 0) + FIRST / 2)) break;
+      wanted.add(gate);
+    }
+    this.gates = Int32Array.from(wanted).sort();
+    this.gates.forEach((gate, k) => {
+      this.at[gate] = k;
+    });
+    this.centers = new Float64Array(this.slots * program.X.cols);
+    if (start !== null && columns !== null) {
+      const d = program.X.cols;
+      for (let k = 0; k < start.index.length; k++) {
+        const half = columns.sign[k] > 0 ? 0 : 1;
+        const slot = (this.at[columns.gate[k]] * this.halves + half) * C + columns.output[k];
+        this.centers.set(start.vectors.subarray(k * d, (k + 1) * d), slot * d);
+      }
+    }
+  }
+
+  get slots(): number {
+    return this.gates.length * this.halves * this.program.loss.outputs;
+  }
+
+  /** Gate, sign and output of a slot, and its number among all (block, output) pairs. */
+  gateOf(slot: number): number {
+    return this.gates[Math.floor(slot / (this.halves * this.program.loss.outputs))];
+  }
+
+  signOf(slot: number): 1 | -1 {
+    return Math.floor(slot / this.program.loss.outputs) % this.halves === 0 ? 1 : -1;
+  }
+
+  outputOf(slot: number): number {
+    return slot % this.program.loss.outputs;
+  }
+
+  indexOf(slot: number): number {
+    const half = this.signOf(slot) > 0 ? 0 : this.program.gates.count;
+    return (this.gateOf(slot) + half) * this.program.loss.outputs + this.outputOf(slot);
+  }
+
+  /** Adds the dearest gates outside the set that cost more than beta, at most as many as there are; says how many. */
+  grow(prices: Float64Array, beta: number, slack: number): number {
+    const P = this.program.gates.count;
+    const C = this.program.loss.outputs;
+    const dear: { gate: number; price: number }[] = [];
+    for (let gate = 0; gate < P; gate++) {
+      if (this.at[gate] >= 0) continue;
+      let price = 0;
+      for (let half = 0; half < this.halves; half++) {
+        for (let c = 0; c < C; c++) price = Math.max(price, prices[(half * P + gate) * C + c]);
+      }
+      if (price > beta * (1 + slack)) dear.push({ gate, price });
+    }
+    if (dear.length === 0) return 0;
+    dear.sort((a, b) => b.price - a.price);
+    const added = dear.slice(0, Math.max(FIRST, this.gates.length)).map((entry) => entry.gate);
+    const size = this.halves * C * this.program.X.cols;
+    const centers = new Float64Array(this.centers.length + added.length * size);
+    centers.set(this.centers);
+    const gates = new Int32Array(this.gates.length + added.length);
+    gates.set(this.gates);
+    added.forEach((gate, k) => {
+      this.at[gate] = this.gates.length + k;
+      gates[this.gates.length + k] = gate;
+    });
+    this.gates = gates;
+    this.centers = centers;
+    return added.length;
+  }
+}
