@@ -8,7 +8,7 @@
 
 import type { GatedProducts } from "./kernels/types.js";
 import { blockCount, penaltyOf, predict } from "./operators/blocks.js";
-import { ConeProjector } from "./operators/coneProjection.js";
+import { type ConeProjector, coneProjector } from "./operators/coneProjection.js";
 import { minimiseOverBias } from "./operators/outputBias.js";
 import type { Certificate, ConvexProgram, Gap, GateSet, SparseBlocks } from "./types.js";
 
@@ -31,7 +31,7 @@ export class GapJudge {
     private readonly program: ConvexProgram,
     private readonly products: GatedProducts,
   ) {
-    this.projector = program.cones ? new ConeProjector(program.X, program.gates) : null;
+    this.projector = program.cones ? coneProjector(program, products) : null;
   }
 
   /** Z [n x C] of a point: the network's outputs before the last activation. */

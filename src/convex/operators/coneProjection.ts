@@ -5,13 +5,17 @@
  * (the dual non-negative least squares of Lawson and Hanson 1974, ch. 23, kept in the d-dimensional space).
  */
 
-import type { GateSet, Matrix } from "../types.js";
 import { isActive } from "../arrangements/bits.js";
+import type { GatedProducts } from "../kernels/types.js";
+import type { ConvexProgram, GateSet, Matrix } from "../types.js";
 
 /** A row enters the face only if its part outside the span of the face is larger than this share of it. */
 const INDEPENDENT = 1e-12;
 /** A row counts as violated beyond this share of |x_j| |z|: rounding of one scalar product. */
 const VIOLATED = 1e-12;
+/** Rows that may enter a face together, if violated at least this share of the worst: fewer passes over the rows. */
+const ENTERING = 8;
+const COMPANION = 0.3;
 
 export interface ConeProjection {
   /** Euclidean norm of the projection, or of an upper bound of it that is already below the threshold asked for. */
@@ -20,15 +24,25 @@ export interface ConeProjection {
   readonly below: boolean;
 }
 
+/** Largest n for which the projector asks for the n x n Gram matrix. */
+const GRAM_ROWS = 3000;
+
+/** A projector for a program's cones. */
+export function coneProjector(program: Pick<ConvexProgram, "X" | "gates">, products: GatedProducts): ConeProjector {
+  return new ConeProjector(program.X, program.gates, program.X.rows <= GRAM_ROWS ? products.gram() : null);
+}
+
 /** Projects onto K_i for every gate i; remembers the face of each slot, so that the next projection starts there. */
 export class ConeProjector {
   private readonly rowNorms: Float64Array;
   private readonly faces = new Map<number, Int32Array>();
+  private readonly directions = new Map<number, Float64Array>(); // X_F' lambda of the last projection of a slot
   private readonly capacity: number;
   // Work space of one projection: the passive rows, their multipliers and the factor of their Gram matrix.
   private readonly passive: Int32Array;
   private readonly member: Uint8Array;
   private readonly blocked: Uint8Array;
+  private readonly violation: Float64Array;
   private readonly factor: Float64Array;
   private readonly lambda: Float64Array;
   private readonly target: Float64Array;
@@ -38,6 +52,7 @@ export class ConeProjector {
   constructor(
     private readonly X: Matrix,
     private readonly gates: GateSet,
+    private readonly gram: Float64Array | null = null, // X X' [n x n] where it is at hand; else products are made anew
   ) {
     const { rows: n, cols: d, data } = X;
     this.capacity = Math.min(n, d);
@@ -46,6 +61,7 @@ export class ConeProjector {
     this.passive = new Int32Array(this.capacity);
     this.member = new Uint8Array(n);
     this.blocked = new Uint8Array(n);
+    this.violation = new Float64Array(n);
     this.factor = new Float64Array(this.capacity * this.capacity);
     this.lambda = new Float64Array(this.capacity);
     this.target = new Float64Array(this.capacity);
@@ -57,32 +73,25 @@ export class ConeProjector {
    * Ends early once the norm is at most `threshold`: z is then an upper bound's vector, not the projection.
    */
   project(gate: number, slot: number, z: Float64Array, threshold: number): ConeProjection {
-    const { rows: n, cols: d } = this.X;
-    const z0 = Float64Array.from(z);
+    const d = this.X.cols;
     const scale = Math.sqrt(dot(z, 0, z, 0, d));
     if (scale <= threshold) return { norm: scale, below: true };
+    const bound = this.boundFromMemory(slot, z, scale);
+    if (bound <= threshold) return { norm: bound, below: true };
+    const z0 = Float64Array.from(z);
     this.readSigns(gate);
     this.start(slot, z0);
     this.apply(z0, z);
     let norm = Math.sqrt(dot(z, 0, z, 0, d));
     const limit = 3 * (this.capacity + 10);
-    let below = norm <= threshold;
-    for (let pivot = 0; !below && pivot < limit; pivot++) {
-      const entering = this.mostViolated(z, scale);
-      if (entering < 0) break;
-      if (!this.append(entering)) {
-        this.blocked[entering] = 1;
-        continue;
-      }
+    for (let pivot = 0; norm > threshold && pivot < limit; pivot++) {
+      if (!this.enter(z, scale, pivot < limit / 2 ? ENTERING : 1)) break;
       this.solveAndPrune(z0);
       this.apply(z0, z);
       norm = Math.sqrt(dot(z, 0, z, 0, d));
-      below = norm <= threshold;
     }
-    this.faces.set(slot, this.passive.slice(0, this.size));
-    for (let k = 0; k < this.size; k++) this.member[this.passive[k]] = 0;
-    this.blocked.fill(0, 0, n);
-    return { norm, below };
+    this.remember(slot, z, z0);
+    return { norm, below: norm <= threshold };
   }
 
   /** The rows that the last projection of this slot rests on. */
@@ -114,24 +123,61 @@ export class ConeProjector {
         wrong ||= this.signs[this.passive[k]] * this.target[k] <= 0;
       }
       if (!wrong) return;
-      this.removeNonPositive();
+      this.removeBlocking();
     }
   }
 
-  /** Row with the most negative s_j x_j z / |x_j|, or -1. */
-  private mostViolated(z: Float64Array, scale: number): number {
+  /**
+   * min over a >= 0 of |z + a u|, u = X_F' lambda of the slot's last projection: an upper bound of the projection's norm for
+   * the price of two scalar products, since a lambda is a multiplier for every a >= 0.
+   */
+  private boundFromMemory(slot: number, z: Float64Array, scale: number): number {
+    const u = this.directions.get(slot);
+    if (u === undefined) return scale;
+    const along = dot(u, 0, z, 0, z.length);
+    const square = dot(u, 0, u, 0, z.length);
+    if (along >= 0 || square === 0) return scale;
+    return Math.sqrt(Math.max(0, scale * scale - (along * along) / square));
+  }
+
+  private remember(slot: number, z: Float64Array, z0: Float64Array): void {
+    this.faces.set(slot, this.passive.slice(0, this.size));
+    const direction = this.directions.get(slot) ?? new Float64Array(z.length);
+    for (let p = 0; p < z.length; p++) direction[p] = z[p] - z0[p];
+    this.directions.set(slot, direction);
+    for (let k = 0; k < this.size; k++) this.member[this.passive[k]] = 0;
+    this.blocked.fill(0);
+  }
+
+  /** Lets the rows with the most negative s_j x_j z / |x_j| enter, `most` at a time; false when none is violated. */
+  private enter(z: Float64Array, scale: number, most: number): boolean {
     const { rows: n, cols: d, data } = this.X;
-    let worst = -VIOLATED * scale;
-    let row = -1;
+    const { violation, member, blocked, rowNorms, signs } = this;
+    const slack = VIOLATED * scale;
+    let worst = 0;
     for (let j = 0; j < n; j++) {
-      if (this.member[j] === 1 || this.blocked[j] === 1 || this.rowNorms[j] === 0) continue;
-      const value = (this.signs[j] * dot(data, j * d, z, 0, d)) / this.rowNorms[j];
-      if (value < worst) {
-        worst = value;
-        row = j;
-      }
+      violation[j] = 0;
+      if (member[j] === 1 || blocked[j] === 1 || rowNorms[j] === 0) continue;
+      const value = (-signs[j] * dot(data, j * d, z, 0, d)) / rowNorms[j];
+      if (value > slack) violation[j] = value;
+      if (value > worst) worst = value;
     }
-    return row;
+    let entered = 0;
+    while (entered < most) {
+      let row = -1;
+      let largest = entered === 0 ? slack : Math.max(slack, COMPANION * worst);
+      for (let j = 0; j < n; j++) {
+        if (violation[j] > largest) {
+          largest = violation[j];
+          row = j;
+        }
+      }
+      if (row < 0) break;
+      violation[row] = 0;
+      if (this.append(row)) entered += 1;
+      else blocked[row] = 1;
+    }
+    return entered > 0;
   }
 
   /** Adds a row to the passive set with a new row of the factor; false when it depends on the rows in the set. */
@@ -141,10 +187,11 @@ export class ConeProjector {
     const at = this.size * this.capacity;
     let rest = this.rowNorms[row] ** 2;
     for (let k = 0; k < this.size; k++) {
-      let value = dot(data, row * d, data, this.passive[k] * d, d);
-      const other = k * this.capacity;
-      value -= dot(this.factor, at, this.factor, other, k);
-      value /= this.factor[other + k];
+      const other = this.passive[k];
+      let value = this.gram === null ? dot(data, row * d, data, other * d, d) : this.gram[row * this.X.rows + other];
+      const above = k * this.capacity;
+      value -= dot(this.factor, at, this.factor, above, k);
+      value /= this.factor[above + k];
       this.factor[at + k] = value;
       rest -= value * value;
     }
@@ -165,16 +212,22 @@ export class ConeProjector {
       for (let k = 0; k < F; k++) this.target[k] = -dot(data, this.passive[k] * d, z0, 0, d);
       this.solveFactor(F);
       let step = 1;
+      let shortest = -1;
       for (let k = 0; k < F; k++) {
         const s = this.signs[this.passive[k]];
         const next = s * this.target[k];
         if (next >= 0) continue;
         const now = s * this.lambda[k];
-        step = Math.min(step, now > 0 ? now / (now - next) : 0);
+        const reach = now > 0 ? now / (now - next) : 0;
+        if (shortest < 0 || reach < step) {
+          step = reach;
+          shortest = k;
+        }
       }
       for (let k = 0; k < F; k++) this.lambda[k] += step * (this.target[k] - this.lambda[k]);
-      if (step === 1) return;
-      this.removeNonPositive();
+      if (shortest < 0) return;
+      this.lambda[shortest] = 0; // exactly, so that it leaves whatever the rounding of the step
+      this.removeBlocking();
     }
   }
 
@@ -190,25 +243,26 @@ export class ConeProjector {
     }
   }
 
-  /** Drops rows whose multiplier reached zero and rebuilds the factor from the first of them on. */
-  private removeNonPositive(): void {
-    const kept: number[] = [];
+  /** Drops the rows whose multiplier is zero and wants to turn negative; rebuilds the factor from the first of them on. */
+  private removeBlocking(): void {
+    const rows: number[] = [];
     const multipliers: number[] = [];
     let largest = 0;
     for (let k = 0; k < this.size; k++) largest = Math.max(largest, Math.abs(this.lambda[k]));
     let first = this.size;
     for (let k = 0; k < this.size; k++) {
-      if (this.signs[this.passive[k]] * this.lambda[k] > 1e-15 * largest) {
-        kept.push(this.passive[k]);
+      const s = this.signs[this.passive[k]];
+      const blocking = s * this.target[k] <= 0 && s * this.lambda[k] <= 1e-15 * largest;
+      if (blocking) first = Math.min(first, k);
+      else if (k > first) {
+        rows.push(this.passive[k]);
         multipliers.push(this.lambda[k]);
-      } else {
-        first = Math.min(first, k);
       }
     }
     for (let k = first; k < this.size; k++) this.member[this.passive[k]] = 0;
-    this.size = first;
-    for (let k = first; k < kept.length; k++) {
-      if (this.append(kept[k])) this.lambda[this.size - 1] = multipliers[k];
+    this.size = Math.min(first, this.size);
+    for (let k = 0; k < rows.length; k++) {
+      if (this.append(rows[k])) this.lambda[this.size - 1] = multipliers[k];
     }
   }
 

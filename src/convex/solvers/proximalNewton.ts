@@ -19,10 +19,12 @@
  */
 
 import { GapJudge } from "../certificate.js";
-import { ConeProjector } from "../operators/coneProjection.js";
-import { minimiseOverBias } from "../operators/outputBias.js";
+import { type ConeProjector, coneProjector } from "../operators/coneProjection.js";
+import { zeroBlocks } from "../operators/blocks.js";
 import { nullspace } from "../operators/nullspace.js";
+import { minimiseOverBias } from "../operators/outputBias.js";
 import type { Gap, SparseBlocks } from "../types.js";
+import { BestPoint } from "./bestPoint.js";
 import { type NewtonSystem, type OutputCurvature, solveNewton } from "./newtonSystem.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
 import { WorkingSet } from "./workingSet.js";
@@ -34,10 +36,10 @@ const ARMIJO = 1e-4;
 const BACKTRACKS = 40;
 const GROWTH = 5; // of sigma and tau from round to round (Li, Sun, Toh 2018 use 3 to 10)
 /** First sigma and tau, in units of the curvature of the loss (and of the operator's squared norm for sigma). */
-const FIRST_SIGMA = 10;
+const FIRST_SIGMA = 1e4;
 const FIRST_TAU = 100;
 /** Largest growth of sigma over its first value: beyond it rounding eats the Newton step. */
-const MAX_GROWTH = 1e7;
+const MAX_GROWTH = 1e5;
 /** Share of the gap asked for that the inner error of a round may keep. */
 const INNER_SHARE = 0.02;
 /** Where the prox of the loss has a kink its Jacobian is zero; this share of tau keeps the system definite. */
@@ -85,8 +87,7 @@ class NewtonRun implements Run {
   private tau: number;
   private rho: number;
   private readonly sigmaLimit: number;
-  private best: Point | null = null;
-  private dual = Number.NEGATIVE_INFINITY;
+  private readonly best: BestPoint;
   private target = Number.POSITIVE_INFINITY; // absolute error that the inner iteration may keep
 
   constructor(
@@ -95,11 +96,12 @@ class NewtonRun implements Run {
   ) {
     const { program, products } = setting;
     const { loss, outputBias } = program;
+    this.best = new BestPoint();
     this.n = loss.rows;
     this.C = loss.outputs;
     this.d = program.X.cols;
     this.judge = new GapJudge(program, products);
-    this.projector = program.cones ? new ConeProjector(program.X, program.gates) : null;
+    this.projector = program.cones ? coneProjector(program, products) : null;
     this.Z0 = new Float64Array(this.n * this.C);
     this.c0 = from === null ? new Float64Array(this.C) : Float64Array.from(from.bias);
     if (from !== null) this.judge.predict(from, this.Z0);
@@ -109,9 +111,12 @@ class NewtonRun implements Run {
     }
     this.xi = new Float64Array(this.n * this.C);
     loss.gradient(this.Z0, this.xi);
-    const prices = new Float64Array(program.gates.count * this.C);
-    products.adjointNorms(this.xi, this.C, prices);
-    this.working = new WorkingSet(program, prices, from);
+    const begin: SparseBlocks = from ?? { ...zeroBlocks(program), bias: this.c0 };
+    const judged = this.judge.gap(begin, this.xi);
+    // A dual point that no block prices above beta: from the raw gradient the first round would open every block.
+    for (let k = 0; k < this.xi.length; k++) this.xi[k] *= judged.scale;
+    this.keep(begin, judged);
+    this.working = new WorkingSet(program, judged.prices.prices, from);
     const curvature = Number.isFinite(loss.curvature) ? loss.curvature : kinkScale(this.xi);
     this.sigma = FIRST_SIGMA / (curvature * meanSquaredNorm(program.X.data, this.n) * this.n);
     this.tau = FIRST_TAU / curvature;
@@ -126,7 +131,7 @@ class NewtonRun implements Run {
     for (let k = 0; k < N.length; k++) N[k] = this.xi[k] - (evaluation.Z[k] - this.Z0[k]) / this.tau;
     const blocks = this.blocksOf(evaluation);
     const judged = this.judge.gap(blocks, N);
-    this.keep(blocks, judged);
+    const point = this.keep(blocks, judged);
     this.moveCenter(evaluation);
     this.working.grow(judged.prices.prices, beta, 0.1 * this.setting.tolerance);
     if (this.sigma < this.sigmaLimit) {
@@ -134,8 +139,7 @@ class NewtonRun implements Run {
       this.tau *= GROWTH;
       this.rho *= GROWTH;
     }
-    if (this.best === null) throw new Error("proximal-newton: a round ended without a point");
-    return { ...this.best, resting: false };
+    return { ...point, resting: false };
   }
 
   dispose(): void {}
@@ -345,15 +349,12 @@ class NewtonRun implements Run {
     return { index: Int32Array.from(order, (entry) => entry.index), vectors, bias: Float64Array.from(at.bias) };
   }
 
-  /** Keeps the best primal point and the best dual bound; sets what the next round's inner iteration may leave. */
-  private keep(blocks: SparseBlocks, judged: Gap): void {
-    this.dual = Math.max(this.dual, judged.dual);
-    const better = this.best === null || judged.primal < this.best.gap.primal;
-    const primal = better ? judged.primal : (this.best as Point).gap.primal;
-    const relative = (primal - this.dual) / Math.max(Math.abs(primal), Number.MIN_VALUE * 2 ** 60);
-    const gap: Gap = { primal, dual: this.dual, relative };
-    this.best = { blocks: better ? blocks : (this.best as Point).blocks, gap };
-    this.target = Math.max(this.setting.tolerance * Math.abs(primal), 0.1 * (primal - this.dual));
+  /** Takes in a judged point; sets what the next round's inner iteration may leave. */
+  private keep(blocks: SparseBlocks, judged: Gap): Point {
+    const point = this.best.consider(blocks, judged);
+    const { primal, dual } = point.gap;
+    this.target = Math.max(this.setting.tolerance * Math.abs(primal), 0.1 * (primal - dual));
+    return point;
   }
 }
 

@@ -18,7 +18,7 @@ export class WorkingSet {
 
   constructor(
     private readonly program: ConvexProgram,
-    prices: Float64Array, // [P x C], any ranking of the gates
+    prices: Float64Array, // [B x C], any ranking of the blocks
     start: SparseBlocks | null,
   ) {
     const P = program.gates.count;
@@ -29,7 +29,10 @@ export class WorkingSet {
     const columns = start === null ? null : columnsOf(program, start.index);
     if (columns !== null) for (const gate of columns.gate) wanted.add(gate);
     const best = new Float64Array(P);
-    for (let k = 0; k < P * C; k++) best[Math.floor(k / C)] = Math.max(best[Math.floor(k / C)], prices[k]);
+    for (let k = 0; k < prices.length; k++) {
+      const gate = Math.floor(k / C) % P;
+      best[gate] = Math.max(best[gate], prices[k]);
+    }
     const order = Array.from({ length: P }, (_, i) => i).sort((a, b) => best[b] - best[a]);
     for (const gate of order) {
       if (wanted.size >= Math.max(FIRST, (columns?.gate.length ?? 0) + FIRST / 2)) break;
