@@ -8,11 +8,13 @@ const BALANCED = 1e-15; // relative to the largest entry of the gradient, times 
 /**
  * Newton on the gradient 1'L'(Z + 1 c') + 2 ridge c, one coordinate an output, safeguarded by a bracket of its sign.
  *
- * For a separable loss the coordinates are independent and monotone; for the softmax loss the diagonal of the Hessian is
- * an upper bound of it up to a factor, so that the steps descend.
+ * For a separable loss the coordinates are independent and monotone; for the softmax loss twice the diagonal of the
+ * Hessian bounds it, so that the steps descend.
  */
 export function minimiseOverBias(loss: Loss, Z: Float64Array, bias: OutputBias): Float64Array {
   const { rows: n, outputs: C } = loss;
+  // Softmax: diag(p) - p p' <= 2 diag(p (1 - p)), by Gershgorin.
+  const diagonalFactor = loss.separable ? 1 : 2;
   const c = new Float64Array(C);
   const low = new Float64Array(C).fill(Number.NEGATIVE_INFINITY);
   const high = new Float64Array(C).fill(Number.POSITIVE_INFINITY);
@@ -30,7 +32,7 @@ export function minimiseOverBias(loss: Loss, Z: Float64Array, bias: OutputBias):
       let largest = 0;
       for (let k = o; k < gradient.length; k += C) {
         slope += gradient[k];
-        bend += curvature[k];
+        bend += diagonalFactor * curvature[k];
         largest = Math.max(largest, Math.abs(gradient[k]));
       }
       if (Math.abs(slope) <= BALANCED * n * largest || largest === 0) continue;

@@ -1,0 +1,77 @@
+/** Convergence plots of the examples: objective over time, one line a method, as SVG and PNG. */
+
+import { writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { Resvg } from "@resvg/resvg-js";
+import { parse, View } from "vega";
+import { compile, type TopLevelSpec } from "vega-lite";
+
+const require = createRequire(import.meta.url);
+const FONT = "DejaVu Sans";
+
+/** One method's objective over time. */
+export interface Curve {
+  readonly method: string;
+  readonly points: readonly { readonly seconds: number; readonly objective: number }[];
+}
+
+/** What the plot marks: the moment at which the convex program was solved, and its proven bound. */
+export interface Marks {
+  readonly solvedAt: number; // seconds
+  readonly lowerBound: number;
+  readonly title: string;
+}
+
+/** Writes `${path}.svg` and `${path}.png`. */
+export async function plotConvergence(path: string, curves: readonly Curve[], marks: Marks): Promise<void> {
+  const values = curves.flatMap((curve) => curve.points.map((point) => ({ ...point, method: curve.method })));
+  const spec: TopLevelSpec = {
+    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+    width: 640,
+    height: 360,
+    background: "white",
+    title: { text: marks.title, anchor: "start" },
+    config: { font: FONT, axis: { grid: true, gridColor: "#e5e7eb" }, view: { stroke: null } },
+    layer: [
+      {
+        data: { values },
+        mark: { type: "line", strokeWidth: 2, clip: true },
+        encoding: {
+          x: { field: "seconds", type: "quantitative", title: "seconds" },
+          y: { field: "objective", type: "quantitative", scale: { type: "log", nice: false }, title: "objective" },
+          color: {
+            field: "method",
+            type: "nominal",
+            title: null,
+            scale: { range: ["#0072b2", "#d55e00", "#009e73", "#cc79a7"] },
+          },
+        },
+      },
+      {
+        data: { values: [{ seconds: marks.solvedAt, label: `convex program solved, ${marks.solvedAt.toFixed(1)} s` }] },
+        mark: { type: "rule", strokeDash: [4, 3], color: "#0072b2" },
+        encoding: { x: { field: "seconds", type: "quantitative" } },
+      },
+      {
+        data: { values: [{ seconds: marks.solvedAt, label: `convex program solved, ${marks.solvedAt.toFixed(1)} s` }] },
+        mark: { type: "text", align: "left", dx: 6, dy: 0, y: 12, color: "#0072b2" },
+        encoding: { x: { field: "seconds", type: "quantitative" }, text: { field: "label" } },
+      },
+      {
+        data: { values: [{ bound: marks.lowerBound, label: "proven lower bound" }] },
+        mark: { type: "rule", strokeDash: [1, 3], color: "#111827" },
+        encoding: { y: { field: "bound", type: "quantitative" } },
+      },
+    ],
+  };
+  const view = new View(parse(compile(spec).spec), { renderer: "none" });
+  const svg = await view.toSVG();
+  view.finalize();
+  writeFileSync(`${path}.svg`, svg);
+  const fontFiles = ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"].map((file) =>
+    require.resolve(`dejavu-fonts-ttf/ttf/${file}`),
+  );
+  const png = new Resvg(svg, { font: { fontFiles, defaultFontFamily: FONT, loadSystemFonts: false }, fitTo: { mode: "zoom", value: 2 } });
+  writeFileSync(`${path}.png`, png.render().asPng());
+}
+

@@ -1,0 +1,47 @@
+import type { ScalarLoss } from "./scalar.js";
+
+const NEWTON_STEPS = 100;
+const CONVERGED = 1e-15; // relative step
+
+/**
+ * Logistic loss l(z) = log(1 + e^z) - y z of the logit z, y in [0, 1]: binary cross entropy of sigmoid(z).
+ *
+ * tfjs clips the probability at 1e-7 before the logarithm, which a logit beyond 16.1 would show; this loss does not clip.
+ */
+export const binaryCrossentropy: ScalarLoss = {
+  name: "binaryCrossentropy",
+  curvature: 0.25,
+  value: (z, y) => Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z))) - y * z,
+  derivative: (z, y) => sigmoid(z) - y,
+  secondDerivative: (z) => sigmoid(z) * sigmoid(-z),
+  conjugate: (u, y) => entropy(u + y) + entropy(1 - u - y),
+  lowest: (y) => -y,
+  highest: (y) => 1 - y,
+  prox(q, t, y) {
+    // z - q + t (sigmoid(z) - y) = 0 is increasing in z, with its root between q - t (1 - y) and q + t y.
+    let low = q - t * (1 - y);
+    let high = q + t * y;
+    let z = Math.min(high, Math.max(low, 0));
+    for (let k = 0; k < NEWTON_STEPS; k++) {
+      const p = sigmoid(z);
+      const residual = z - q + t * (p - y);
+      if (residual > 0) high = z;
+      else low = z;
+      let next = z - residual / (1 + t * p * sigmoid(-z));
+      if (!(next >= low && next <= high)) next = (low + high) / 2;
+      const moved = Math.abs(next - z);
+      z = next;
+      if (moved <= CONVERGED * Math.max(1, Math.abs(z))) break;
+    }
+    return z;
+  },
+  proxSlope: (_q, z, t) => 1 / (1 + t * sigmoid(z) * sigmoid(-z)),
+};
+
+function sigmoid(z: number): number {
+  return z >= 0 ? 1 / (1 + Math.exp(-z)) : Math.exp(z) / (1 + Math.exp(z));
+}
+
+function entropy(p: number): number {
+  return p > 0 ? p * Math.log(p) : 0;
+}

@@ -1,0 +1,139 @@
+/** Elementwise losses: one scalar function an entry, and the wrapper that binds it to targets and sample weights. */
+
+import type { Loss, LossName, Matrix } from "../types.js";
+
+/** A convex function l(z; y) of one prediction, without the weight of its entry. */
+export interface ScalarLoss {
+  readonly name: LossName;
+  /** Lipschitz constant of the derivative; Infinity with kinks. */
+  readonly curvature: number;
+  value(z: number, y: number): number;
+  /** A (sub)derivative in z. */
+  derivative(z: number, y: number): number;
+  secondDerivative(z: number, y: number): number;
+  /** l*(u; y), for u inside the domain. */
+  conjugate(u: number, y: number): number;
+  /** The interval on which the conjugate is finite. */
+  lowest(y: number): number;
+  highest(y: number): number;
+  /** argmin_z t l(z; y) + (z - q)^2 / 2. */
+  prox(q: number, t: number, y: number): number;
+  /** Derivative of the prox in q at its result z (any element of its generalised derivative on a kink). */
+  proxSlope(q: number, z: number, t: number, y: number): number;
+}
+
+/** A dual entry this far outside its interval, relative to the interval's scale, is a rounding error of the inside. */
+const OUTSIDE = 1e-9;
+const BISECTIONS = 200;
+
+/**
+ * L(Z) = sum_k a_k l(Z_k; Y_k) with a_k = sampleWeight / (n C): tfjs's mean over samples and outputs.
+ *
+ * @param weights sample weights [n], or null for ones
+ */
+export function bindScalarLoss(scalar: ScalarLoss, Y: Matrix, weights: Float64Array | null): Loss {
+  const { rows: n, cols: C } = Y;
+  const entries = new Float64Array(n * C);
+  for (let k = 0; k < n * C; k++) entries[k] = (weights === null ? 1 : weights[Math.floor(k / C)]) / (n * C);
+  return bindEntries(scalar, Y, entries);
+}
+
+function bindEntries(scalar: ScalarLoss, target: Matrix, a: Float64Array): Loss {
+  const { rows: n, cols: C, data: Y } = target;
+  let heaviest = 0;
+  for (const weight of a) heaviest = Math.max(heaviest, weight);
+  return {
+    name: scalar.name,
+    rows: n,
+    outputs: C,
+    separable: true,
+    curvature: heaviest * scalar.curvature,
+
+    value(Z) {
+      let sum = 0;
+      for (let k = 0; k < a.length; k++) sum += a[k] * scalar.value(Z[k], Y[k]);
+      return sum;
+    },
+
+    gradient(Z, out) {
+      for (let k = 0; k < a.length; k++) out[k] = a[k] * scalar.derivative(Z[k], Y[k]);
+    },
+
+    hessianDiagonal(Z, out) {
+      for (let k = 0; k < a.length; k++) out[k] = a[k] * scalar.secondDerivative(Z[k], Y[k]);
+    },
+
+    conjugate(N) {
+      let sum = 0;
+      for (let k = 0; k < a.length; k++) {
+        if (a[k] === 0) {
+          if (N[k] !== 0) return Number.POSITIVE_INFINITY;
+          continue;
+        }
+        const u = N[k] / a[k];
+        const low = scalar.lowest(Y[k]);
+        const high = scalar.highest(Y[k]);
+        if (u < low - OUTSIDE || u > high + OUTSIDE) return Number.POSITIVE_INFINITY;
+        sum += a[k] * scalar.conjugate(Math.min(high, Math.max(low, u)), Y[k]);
+      }
+      return sum;
+    },
+
+    prox(Q, tau, Z, slope) {
+      for (let k = 0; k < a.length; k++) {
+        const t = tau * a[k];
+        Z[k] = scalar.prox(Q[k], t, Y[k]);
+        slope[k] = scalar.proxSlope(Q[k], Z[k], t, Y[k]);
+      }
+    },
+
+    balance(N) {
+      for (let c = 0; c < C; c++) balanceColumn(N, scalar, Y, a, c, C);
+    },
+
+    output(c) {
+      const column = new Float64Array(n);
+      const weights = new Float64Array(n);
+      for (let k = 0; k < n; k++) {
+        column[k] = Y[k * C + c];
+        weights[k] = a[k * C + c];
+      }
+      return bindEntries(scalar, { rows: n, cols: 1, data: column }, weights);
+    },
+  };
+}
+
+/** Shifts a column by t and clips it to its intervals, t such that it sums to zero: the nearest such point (KKT). */
+function balanceColumn(N: Float64Array, scalar: ScalarLoss, Y: Float64Array, a: Float64Array, c: number, C: number): void {
+  const clip = (k: number, value: number) =>
+    a[k] === 0 ? 0 : Math.min(a[k] * scalar.highest(Y[k]), Math.max(a[k] * scalar.lowest(Y[k]), value));
+  const clipped = (k: number, t: number) => clip(k, N[k] - t);
+  const total = (t: number) => {
+    let sum = 0;
+    for (let k = c; k < N.length; k += C) sum += clipped(k, t);
+    return sum;
+  };
+  let reach = 0;
+  for (let k = c; k < N.length; k += C) reach = Math.max(reach, Math.abs(N[k]));
+  // The sum falls with t; it holds zero between -reach and reach, since zero lies in every interval.
+  let low = -2 * reach;
+  let high = 2 * reach;
+  for (let k = 0; k < BISECTIONS && low < high; k++) {
+    const middle = (low + high) / 2;
+    if (middle === low || middle === high) break;
+    if (total(middle) > 0) low = middle;
+    else high = middle;
+  }
+  const t = Math.abs(total(low)) < Math.abs(total(high)) ? low : high;
+  let rest = 0;
+  for (let k = c; k < N.length; k += C) {
+    N[k] = clipped(k, t);
+    rest += N[k];
+  }
+  // What bisection leaves is rounding: it fits into the first entry with room for it.
+  for (let k = c; k < N.length && rest !== 0; k += C) {
+    const moved = clip(k, N[k] - rest);
+    rest -= N[k] - moved;
+    N[k] = moved;
+  }
+}

@@ -1,0 +1,7 @@
+/** The penalties, by name. */
+
+import type { Penalty } from "../types.js";
+import { nuclear } from "./nuclear.js";
+import { perOutput } from "./perOutput.js";
+
+export const penalties: Readonly<Record<Penalty["name"], Penalty>> = { perOutput, nuclear };

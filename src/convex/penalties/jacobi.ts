@@ -1,0 +1,53 @@
+/** One-sided Jacobi: the singular value decomposition of a small matrix by rotations of its rows (Hestenes 1958). */
+
+const SWEEPS = 60;
+const ORTHOGONAL = 1e-15; // |<row_i, row_j>| / (|row_i| |row_j|)
+
+/**
+ * Rotates the rows of B [r x w] in place until they are orthogonal: B := U' B, so that the new rows are sigma_k v_k'.
+ * Accumulates U [r x r] (columns are left singular vectors) and returns the singular values in the order of the rows.
+ */
+export function orthogonaliseRows(B: Float64Array, r: number, w: number, U: Float64Array): Float64Array {
+  U.fill(0);
+  for (let k = 0; k < r; k++) U[k * r + k] = 1;
+  for (let sweep = 0; sweep < SWEEPS; sweep++) {
+    let rotated = false;
+    for (let i = 0; i < r; i++) {
+      for (let j = i + 1; j < r; j++) rotated = rotate(B, i, j, r, w, U) || rotated;
+    }
+    if (!rotated) break;
+  }
+  const values = new Float64Array(r);
+  for (let k = 0; k < r; k++) values[k] = Math.sqrt(product(B, k, k, w));
+  return values;
+}
+
+function rotate(B: Float64Array, i: number, j: number, r: number, w: number, U: Float64Array): boolean {
+  const ii = product(B, i, i, w);
+  const jj = product(B, j, j, w);
+  const ij = product(B, i, j, w);
+  if (ij === 0 || Math.abs(ij) <= ORTHOGONAL * Math.sqrt(ii * jj)) return false;
+  const zeta = (jj - ii) / (2 * ij);
+  const tangent = (zeta >= 0 ? 1 : -1) / (Math.abs(zeta) + Math.sqrt(1 + zeta * zeta));
+  const cosine = 1 / Math.sqrt(1 + tangent * tangent);
+  const sine = cosine * tangent;
+  for (let p = 0; p < w; p++) {
+    const a = B[i * w + p];
+    const b = B[j * w + p];
+    B[i * w + p] = cosine * a - sine * b;
+    B[j * w + p] = sine * a + cosine * b;
+  }
+  for (let p = 0; p < r; p++) {
+    const a = U[p * r + i];
+    const b = U[p * r + j];
+    U[p * r + i] = cosine * a - sine * b;
+    U[p * r + j] = sine * a + cosine * b;
+  }
+  return true;
+}
+
+function product(B: Float64Array, i: number, j: number, w: number): number {
+  let sum = 0;
+  for (let p = 0; p < w; p++) sum += B[i * w + p] * B[j * w + p];
+  return sum;
+}
