@@ -9,6 +9,8 @@ export interface SolveBudget {
   readonly seconds: number;
   /** Called after each round and awaited; answering true stops with status "cancelled". */
   readonly onRound?: (round: Round) => Promise<boolean> | boolean;
+  /** Asked often, also inside a round; answering true ends the round and stops with status "cancelled". */
+  readonly stopped?: () => boolean;
   /** Name of the solver to use; by default the first of the list that does not refuse. */
   readonly solver?: string;
 }

@@ -28,7 +28,7 @@ export async function solve(
   budget: SolveBudget,
   start?: SparseBlocks,
 ): Promise<Solution> {
-  const clock = new Clock(budget.seconds);
+  const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
   const solver = chooseSolver(program, budget.solver);
   const products = kernels.bind(program.X, program.gates);
   const parts = separate(program).map((part, c, all) => {
@@ -104,7 +104,7 @@ function statusAfter(
 ): Status | null {
   const gap = gaps[gaps.length - 1];
   if (gap <= tolerance) return "solved";
-  if (stop) return "cancelled";
+  if (stop || clock.stopped()) return "cancelled";
   if (clock.over) return "timeLimit";
   if (parts.every((part) => part.resting)) return "stalled";
   const before = gaps[gaps.length - 1 - STALL_ROUNDS];
@@ -186,7 +186,10 @@ class Clock {
   private readonly began = now();
   private breath = this.began;
 
-  constructor(private readonly limit: number) {}
+  constructor(
+    private readonly limit: number,
+    readonly stopped: () => boolean,
+  ) {}
 
   get seconds(): number {
     return now() - this.began;
@@ -201,7 +204,7 @@ class Clock {
       await new Promise((resolve) => setTimeout(resolve, 0));
       this.breath = now();
     }
-    return this.over;
+    return this.over || this.stopped();
   }
 }
 

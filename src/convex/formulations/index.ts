@@ -1,0 +1,9 @@
+/** The formulations, by name. */
+
+import type { Formulation } from "./formulation.js";
+import { gated } from "./gated.js";
+import { relu } from "./relu.js";
+
+export type { Formulation } from "./formulation.js";
+
+export const formulations: Readonly<Record<Formulation["name"], Formulation>> = { relu, gated };

@@ -1,0 +1,18 @@
+/** tfjs-convex: convex training of two-layer ReLU networks for TensorFlow.js, with a proof of optimality. */
+
+export {
+  type Arrangements,
+  arrangementBound,
+  enumerateGates,
+  gateSetBytes,
+  gatesFrom,
+  sampleGates,
+} from "./convex/arrangements/index.js";
+export type { Certificate, Gap, GateSet, LossName, Matrix, Penalty, SparseBlocks, Status } from "./convex/types.js";
+export { ConvexError, type ErrorCode } from "./errors.js";
+export { GatedDense, type GatedDenseArgs, gatedDense, registerLayers } from "./layers/index.js";
+export { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "./optimizers/convexReLUTrainer.js";
+export { FitResult, type FitSummary, type Objective } from "./optimizers/fitResult.js";
+export type { TrainerOptions } from "./optimizers/options.js";
+export type { Callbacks } from "./optimizers/progress.js";
+export type { Regularization } from "./optimizers/regularization.js";

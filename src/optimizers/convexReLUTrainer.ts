@@ -1,0 +1,241 @@
+/** The trainer: what a user calls in place of model.fit. */
+
+import * as tf from "@tensorflow/tfjs";
+import { certify } from "../convex/certificate.js";
+import { chooseEngine } from "../convex/kernels/index.js";
+import { lossTraits } from "../convex/losses/index.js";
+import { type Network, objectiveOf, weightsOf } from "../convex/network.js";
+import { mergeNeurons } from "../convex/recovery/merge.js";
+import { pruneNeurons } from "../convex/recovery/prune.js";
+import { type SolveBudget, solve } from "../convex/solvers/solve.js";
+import type { LossName, Matrix, SparseBlocks } from "../convex/types.js";
+import { ConvexError } from "../errors.js";
+import { gatedDense } from "../layers/index.js";
+import { FitResult } from "./fitResult.js";
+import { readOptions, refuseUnknown, type Settings, type TrainerOptions } from "./options.js";
+import { type Problem, pose } from "./pose.js";
+import type { Callbacks } from "./progress.js";
+import { type Dataset, readData, refuseDegenerate, splitData, type Weighting } from "./readData.js";
+import { type NetworkSpec, readModel } from "./readModel.js";
+import { decayOf, notesOf } from "./regularization.js";
+import { Watch } from "./watch.js";
+import { resized, writeWeights } from "./writeWeights.js";
+
+/** Arguments of `fit`, named as those of model.fit. */
+export interface FitArgs extends Weighting {
+  readonly validationData?: readonly [tf.Tensor, tf.Tensor];
+  /** Share of the last rows that is kept out of training and judged after every round. */
+  readonly validationSplit?: number;
+  readonly callbacks?: Callbacks;
+  /** 1 draws a progress bar in a Node terminal; default 0. */
+  readonly verbose?: number;
+  /** An earlier result on the same data: its gates are used, and the solve begins at its solution. */
+  readonly warmStart?: FitResult;
+}
+
+/** Arguments of `train`: those of `fit`, and what the model is to be. */
+export interface TrainArgs extends FitArgs {
+  readonly loss: LossName;
+  readonly metrics?: string | string[];
+  readonly hiddenBias?: boolean; // default true
+  readonly outputBias?: boolean; // default true
+}
+
+const FIT_ARGS = ["validationData", "validationSplit", "sampleWeight", "classWeight", "callbacks", "verbose", "warmStart"];
+const TRAIN_ARGS = [...FIT_ARGS, "loss", "metrics", "hiddenBias", "outputBias"];
+
+/**
+ * Trains two-layer ReLU and gated ReLU networks to global optimality for given gates, with a duality gap that proves it
+ * (Pilanci and Ergen 2020, theorem 1).
+ *
+ * @example
+ * ```ts
+ * const model = tf.sequential({
+ *   layers: [tf.layers.dense({ units: 64, activation: "relu", inputShape: [2] }), tf.layers.dense({ units: 1 })],
+ * });
+ * model.compile({ optimizer: "adam", loss: "meanSquaredError" });
+ * const result = await new ConvexReLUTrainer({ tolerance: 1e-3 }).fit(model, x, y);
+ * result.certificate.relativeGap; // at most 1e-3
+ * ```
+ */
+export class ConvexReLUTrainer {
+  private readonly settings: Settings;
+
+  /** @throws ConvexError "options/unknown" or "options/value". */
+  constructor(options: TrainerOptions = {}) {
+    this.settings = readOptions(options);
+  }
+
+  /**
+   * Solves the convex program of a compiled model [dense(units, relu) or GatedDense, dense(C)] on x [n x d], y [n x C] and
+   * writes the recovered weights into the model.
+   *
+   * The weights change only when everything succeeded. Numerical trouble is a `status` with `advice`, never an exception.
+   *
+   * @throws ConvexError for a model, data or option that does not fit; the message says what to do.
+   */
+  async fit(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult> {
+    refuseUnknown("fit", args, FIT_ARGS);
+    return this.run(model, x, y, args, this.settings.width, false);
+  }
+
+  /**
+   * The same without a model: builds a compiled tf.Sequential exactly as wide as needed, whose layers carry the regularizers
+   * that the objective charges.
+   */
+  async train(x: tf.Tensor, y: tf.Tensor, args: TrainArgs): Promise<FitResult> {
+    refuseUnknown("train", args, TRAIN_ARGS);
+    const template = this.template(x, y, args);
+    const { loss: _loss, metrics: _metrics, hiddenBias: _hiddenBias, outputBias: _outputBias, ...rest } = args;
+    try {
+      return await this.run(template, x, y, rest, "resize", true);
+    } finally {
+      template.dispose();
+    }
+  }
+
+  private async run(
+    model: tf.Sequential,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    args: FitArgs,
+    width: "keep" | "resize",
+    ours: boolean,
+  ): Promise<FitResult> {
+    const { settings } = this;
+    const spec = readModel(model, settings.formulation);
+    const { train, validation } = await readSplit(x, y, spec, args);
+    refuseDegenerate(train, spec);
+    const engine = await chooseEngine(settings.engine);
+    const own = ours || spec.formulation === "relu" ? null : model;
+    const problem = await pose(spec, train, settings, engine, { gatesOf: own, warmStart: args.warmStart ?? null });
+    const { program, column, regularization } = problem;
+    const watch = new Watch(model, spec, problem, { train, validation }, {
+      callbacks: args.callbacks,
+      verbose: args.verbose ?? 0,
+      tolerance: settings.tolerance,
+    });
+    try {
+      await watch.progress.begin(train.x.rows, settings.maxIterations, watch.names);
+      const solution = await solve(program, engine.kernels, this.budget(watch), args.warmStart?.blocks);
+      const network = recovered(problem, solution.blocks);
+      const needed = Math.max(1, network.neurons.length);
+      const target = this.sized(model, spec, needed, width, ours ? problem : null);
+      const units = target === model ? spec.units : needed;
+      const weights = weightsOf(network, decayOf(regularization), program.X.cols, units);
+      const charged = objectiveOf(weights, program.X, program.loss, decayOf(regularization));
+      const free = column.charged && !ours ? regularization.hidden * biasSquare(weights.kernel) : 0;
+      writeWeights(target, spec, weights, column.value);
+      await watch.progress.end();
+      return new FitResult(watch.progress.epoch, watch.progress.history, {
+        model: target,
+        certificate: certify(solution.gap, charged.total, program.gates, program),
+        objective: {
+          loss: charged.loss,
+          regularization: charged.regularization - free,
+          total: charged.total - free,
+        },
+        status: solution.status,
+        advice: solution.advice,
+        neurons: network.neurons.length,
+        regularization,
+        notes: ours ? [] : notesOf(spec, regularization, column),
+        solver: solution.solver,
+        engine: engine.reason,
+        seconds: solution.seconds,
+        gates: program.gates,
+        blocks: solution.blocks,
+      });
+    } finally {
+      watch.progress.close();
+    }
+  }
+
+  private budget(watch: Watch): SolveBudget {
+    const { tolerance, maxIterations, timeLimit, signal, solver } = this.settings;
+    return {
+      tolerance,
+      maxIterations,
+      seconds: timeLimit,
+      stopped: () => signal?.aborted === true,
+      onRound: (round) => watch.round(round),
+      ...(solver === null ? {} : { solver }),
+    };
+  }
+
+  /** The model itself when it is wide enough, a wider one for "resize", else a refusal that says how many units it takes. */
+  private sized(
+    model: tf.Sequential,
+    spec: NetworkSpec,
+    needed: number,
+    width: "keep" | "resize",
+    owned: Problem | null,
+  ): tf.Sequential {
+    if (owned !== null) {
+      const { hidden, output, outputBias } = owned.regularization;
+      const { value } = owned.column;
+      return resized(model, needed, { hidden, hiddenBias: value > 0 ? hidden / value ** 2 : 0, output, outputBias });
+    }
+    if (width === "resize") return needed === spec.units ? model : resized(model, needed);
+    if (needed <= spec.units) return model;
+    throw new ConvexError(
+      "model/units",
+      `fit: expected a first layer of at least ${needed} units, which the optimum needs, got ${spec.units}. ` +
+        `Build it with units: ${needed}, raise the regularization, or set width: "resize" to get a model of that width.`,
+    );
+  }
+
+  /** A model of one unit that says what `train` is to build. */
+  private template(x: tf.Tensor, y: tf.Tensor, args: TrainArgs): tf.Sequential {
+    if (!(args.loss in lossTraits)) {
+      const known = Object.keys(lossTraits).map((name) => `"${name}"`);
+      throw new ConvexError("options/value", `train: expected loss to be ${known.join(" or ")}, got "${args.loss}".`);
+    }
+    const features = x.shape[1] ?? 1;
+    const outputs = y.shape[1] ?? 1;
+    const first = { units: 1, useBias: args.hiddenBias ?? true, inputShape: [features] };
+    const model = tf.sequential({
+      layers: [
+        this.settings.formulation === "gated"
+          ? gatedDense(first)
+          : tf.layers.dense({ ...first, activation: "relu" }),
+        tf.layers.dense({ units: outputs, useBias: args.outputBias ?? true, activation: lossTraits[args.loss].activation }),
+      ],
+    });
+    const loss = args.loss === "huberLoss" ? tf.losses.huberLoss : args.loss;
+    model.compile({ optimizer: "adam", loss: loss as string, ...(args.metrics === undefined ? {} : { metrics: args.metrics }) });
+    return model;
+  }
+}
+
+/** Blocks -> neurons: equal ones merged, surplus ones traded away. */
+function recovered(problem: Problem, blocks: SparseBlocks): Network {
+  const { program, formulation } = problem;
+  const network = formulation.recover(program, blocks);
+  return { ...network, neurons: pruneNeurons(mergeNeurons(network.neurons), program.X) };
+}
+
+async function readSplit(
+  x: tf.Tensor,
+  y: tf.Tensor,
+  spec: NetworkSpec,
+  args: FitArgs,
+): Promise<{ train: Dataset; validation: Dataset | null }> {
+  const data = await readData(x, y, spec, args);
+  if (args.validationData !== undefined) {
+    const [valX, valY] = args.validationData;
+    return { train: data, validation: await readData(valX, valY, spec) };
+  }
+  const share = args.validationSplit;
+  if (share === undefined || share === 0) return { train: data, validation: null };
+  if (!(share > 0 && share < 1)) {
+    throw new ConvexError("options/value", `validationSplit: expected a number between 0 and 1, got ${share}. Change it or leave it out.`);
+  }
+  return splitData(data, share);
+}
+
+function biasSquare(kernel: Matrix): number {
+  let sum = 0;
+  for (const value of kernel.data.subarray((kernel.rows - 1) * kernel.cols)) sum += value * value;
+  return sum;
+}

@@ -1,0 +1,167 @@
+/** What a user may ask of the trainer, with defaults, and the refusal of everything else. */
+
+import type { Arrangements } from "../convex/arrangements/index.js";
+import type { EngineChoice } from "../convex/kernels/index.js";
+import type { Penalty } from "../convex/types.js";
+import { ConvexError } from "../errors.js";
+
+export interface TrainerOptions {
+  /** The network class; by default read from the first layer: "gated" for GatedDense, else "relu". */
+  readonly formulation?: "relu" | "gated";
+  /** Where the gates come from; default 256 sampled ones (for a GatedDense layer: the gates that it has). */
+  readonly arrangements?: Arrangements;
+  /**
+   * The weight beta of the program's penalty: a number; "from-model": 2 sqrt(g1 g2) of the layers' l2 regularizers; "auto":
+   * 1e-3 of the smallest beta at which the zero network is optimal. Default: the model's where it has them, else "auto".
+   */
+  readonly regularization?: number | "from-model" | "auto";
+  /** Relative duality gap at which to stop; default 1e-4. */
+  readonly tolerance?: number;
+  /** Rounds of the solver (epochs, for callbacks); default 1000. */
+  readonly maxIterations?: number;
+  /** Seconds; default no limit. */
+  readonly timeLimit?: number;
+  /** Stops the solve; the best point so far is written. */
+  readonly signal?: AbortSignal;
+  /** Seed of the gates; default 0. */
+  readonly seed?: number;
+  /** When more neurons are needed than the model has: "keep" refuses, "resize" returns a wider model. Default "keep". */
+  readonly width?: "keep" | "resize";
+  /** How several outputs are charged; see `Penalty`. Default "nuclear" for gated networks, "perOutput" for ReLU. */
+  readonly vectorPenalty?: Penalty["name"];
+  /**
+   * Scale t of the hidden bias where the layer does not regularize it: the program charges it as (b / t)^2 beside the kernel.
+   * Default the largest row norm of x.
+   */
+  readonly hiddenBiasScale?: number;
+  /** Where the products run: "auto" takes the fastest that is there. */
+  readonly engine?: EngineChoice;
+  /** Name of the solver; by default the first that fits. */
+  readonly solver?: string;
+}
+
+/** The options with their defaults. */
+export interface Settings {
+  readonly formulation: "relu" | "gated" | null;
+  readonly arrangements: Arrangements | null;
+  readonly regularization: number | "from-model" | "auto" | null;
+  readonly tolerance: number;
+  readonly maxIterations: number;
+  readonly timeLimit: number;
+  readonly signal: AbortSignal | null;
+  readonly seed: number;
+  readonly width: "keep" | "resize";
+  readonly vectorPenalty: Penalty["name"] | null;
+  readonly hiddenBiasScale: number | null;
+  readonly engine: EngineChoice;
+  readonly solver: string | null;
+}
+
+const NAMES = [
+  "formulation",
+  "arrangements",
+  "regularization",
+  "tolerance",
+  "maxIterations",
+  "timeLimit",
+  "signal",
+  "seed",
+  "width",
+  "vectorPenalty",
+  "hiddenBiasScale",
+  "engine",
+  "solver",
+] as const satisfies readonly (keyof TrainerOptions)[];
+
+/**
+ * Checks every option and fills in the defaults.
+ *
+ * @throws ConvexError "options/unknown" for a name that is none, "options/value" for a value that is out of range.
+ */
+export function readOptions(options: TrainerOptions): Settings {
+  refuseUnknown("ConvexReLUTrainer", options, NAMES);
+  const { arrangements, regularization, signal } = options;
+  if (typeof regularization === "number") positive("regularization", regularization);
+  else if (regularization !== undefined) oneOf("regularization", regularization, ["from-model", "auto"]);
+  if (signal !== undefined && !(typeof signal === "object" && signal !== null && "aborted" in signal)) {
+    refuse("signal", "an AbortSignal", signal);
+  }
+  if (options.solver !== undefined && typeof options.solver !== "string") refuse("solver", "a name", options.solver);
+  if (arrangements !== undefined) checkArrangements(arrangements);
+  return {
+    formulation: optional(options.formulation, (value) => oneOf("formulation", value, ["relu", "gated"])),
+    arrangements: arrangements ?? null,
+    regularization: regularization ?? null,
+    tolerance: optional(options.tolerance, (value) => positive("tolerance", value)) ?? 1e-4,
+    maxIterations: optional(options.maxIterations, (value) => count("maxIterations", value)) ?? 1000,
+    timeLimit: optional(options.timeLimit, (value) => positive("timeLimit", value)) ?? Number.POSITIVE_INFINITY,
+    signal: signal ?? null,
+    seed: optional(options.seed, (value) => integer("seed", value)) ?? 0,
+    width: optional(options.width, (value) => oneOf("width", value, ["keep", "resize"])) ?? "keep",
+    vectorPenalty: optional(options.vectorPenalty, (value) => oneOf("vectorPenalty", value, ["perOutput", "nuclear"])),
+    hiddenBiasScale: optional(options.hiddenBiasScale, (value) => positive("hiddenBiasScale", value)),
+    engine: optional(options.engine, (value) => oneOf("engine", value, ["auto", "cpu", "wasm"])) ?? "auto",
+    solver: options.solver ?? null,
+  };
+}
+
+/** @internal Throws on the first name of a record that is not in the list. */
+export function refuseUnknown(where: string, record: object, names: readonly string[]): void {
+  if (typeof record !== "object" || record === null) refuse(where, "an object of options", record);
+  for (const name of Object.keys(record)) {
+    if (names.includes(name)) continue;
+    throw new ConvexError(
+      "options/unknown",
+      `${where}: expected options among ${names.join(", ")}, got "${name}". Check the spelling or leave it out.`,
+    );
+  }
+}
+
+function checkArrangements(arrangements: Arrangements): void {
+  if (typeof arrangements !== "object" || arrangements === null) {
+    refuse("arrangements", '{ kind: "sample", count }, { kind: "enumerate" } or a gate set', arrangements);
+  }
+  if (!("kind" in arrangements)) {
+    if (!("bits" in arrangements && "generators" in arrangements)) {
+      refuse("arrangements", '{ kind: "sample", count }, { kind: "enumerate" } or a gate set', Object.keys(arrangements));
+    }
+    return;
+  }
+  oneOf("arrangements.kind", arrangements.kind, ["sample", "enumerate"]);
+  if (arrangements.kind === "sample") {
+    refuseUnknown("arrangements", arrangements, ["kind", "count", "seed"]);
+    count("arrangements.count", arrangements.count);
+    if (arrangements.seed !== undefined) integer("arrangements.seed", arrangements.seed);
+  } else {
+    refuseUnknown("arrangements", arrangements, ["kind"]);
+  }
+}
+
+function optional<T>(value: T | undefined, check: (value: T) => T): T | null {
+  return value === undefined ? null : check(value);
+}
+
+function positive(name: string, value: number): number {
+  if (typeof value !== "number" || !(value > 0) || !Number.isFinite(value)) refuse(name, "a finite number above 0", value);
+  return value;
+}
+
+function count(name: string, value: number): number {
+  if (!Number.isInteger(value) || value < 1) refuse(name, "an integer of at least 1", value);
+  return value;
+}
+
+function integer(name: string, value: number): number {
+  if (!Number.isSafeInteger(value)) refuse(name, "an integer", value);
+  return value;
+}
+
+function oneOf<T>(name: string, value: T, known: readonly T[]): T {
+  if (!known.includes(value)) refuse(name, known.map((entry) => `"${entry}"`).join(" or "), value);
+  return value;
+}
+
+function refuse(name: string, expected: string, got: unknown): never {
+  const shown = typeof got === "string" ? `"${got}"` : String(got);
+  throw new ConvexError("options/value", `${name}: expected ${expected}, got ${shown}. Change it or leave it out.`);
+}

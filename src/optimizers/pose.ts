@@ -1,0 +1,98 @@
+/** Data, gates and beta -> the convex program, with everything that it was made from. */
+
+import type * as tf from "@tensorflow/tfjs";
+import { gatesFrom, resolveGates } from "../convex/arrangements/index.js";
+import { smallestTrivialBeta } from "../convex/certificate.js";
+import { type Formulation, formulations } from "../convex/formulations/index.js";
+import type { ChosenEngine } from "../convex/kernels/index.js";
+import { bindLoss } from "../convex/losses/index.js";
+import { withProducts } from "../convex/solvers/solve.js";
+import type { ConvexProgram, GateSet, Matrix, Penalty } from "../convex/types.js";
+import { ConvexError } from "../errors.js";
+import type { FitResult } from "./fitResult.js";
+import type { Settings } from "./options.js";
+import { type Dataset, withColumn } from "./readData.js";
+import type { NetworkSpec } from "./readModel.js";
+import { type BiasColumn, biasColumnOf, type Regularization, regularizationOf } from "./regularization.js";
+
+/** Gates that are sampled unless `arrangements` says otherwise. */
+const DEFAULT_GATES = 256;
+
+/** A program together with what it was made from. */
+export interface Problem {
+  readonly program: ConvexProgram;
+  readonly formulation: Formulation;
+  readonly column: BiasColumn;
+  readonly regularization: Regularization;
+}
+
+/** Where gates may come from when no option names them. */
+export interface GateSources {
+  readonly gatesOf: tf.Sequential | null; // a model whose GatedDense layer has gates of its own
+  readonly warmStart: FitResult | null;
+}
+
+export async function pose(
+  spec: NetworkSpec,
+  data: Dataset,
+  settings: Settings,
+  engine: ChosenEngine,
+  sources: GateSources,
+): Promise<Problem> {
+  const formulation = formulations[spec.formulation];
+  const column = biasColumnOf(spec, settings, data.x);
+  const X = column.value > 0 ? withColumn(data.x, column.value) : data.x;
+  const gates = await chooseGates(spec, X, column.value, settings, sources);
+  const loss = bindLoss(spec.loss, data.y, data.weights);
+  const outputBias = spec.outputBias ? { ridge: spec.l2.outputBias } : null;
+  const penalty = penaltyName(formulation, spec, settings);
+  const build = (beta: number) => formulation.build({ X, gates, loss, beta, outputBias }, penalty);
+  const regularization = regularizationOf(spec, settings, () =>
+    withProducts({ X, gates }, engine.kernels, (products) => smallestTrivialBeta(build(0), products)),
+  );
+  return { program: build(regularization.beta), formulation, column, regularization };
+}
+
+async function chooseGates(
+  spec: NetworkSpec,
+  X: Matrix,
+  biasColumn: number,
+  settings: Settings,
+  sources: GateSources,
+): Promise<GateSet> {
+  const { arrangements, seed } = settings;
+  if (arrangements !== null) return resolveGates(X, arrangements, seed);
+  if (sources.warmStart !== null) return resolveGates(X, sources.warmStart.gates, seed);
+  if (sources.gatesOf !== null) return gatesOfLayer(sources.gatesOf, spec, X, biasColumn);
+  return resolveGates(X, { kind: "sample", count: DEFAULT_GATES }, seed);
+}
+
+/** The distinct gates of a GatedDense layer; the bias of a gate stands over the constant column. */
+async function gatesOfLayer(model: tf.Sequential, spec: NetworkSpec, X: Matrix, biasColumn: number): Promise<GateSet> {
+  const layer = model.layers.find((candidate) => candidate.getClassName() === "GatedDense");
+  const weights = layer?.getWeights() ?? [];
+  const gate = await weights[spec.hiddenBias ? 2 : 1].data();
+  const bias = spec.hiddenBias ? await weights[3].data() : null;
+  const { units, inputs } = spec;
+  const data = new Float64Array(units * X.cols);
+  for (let j = 0; j < units; j++) {
+    for (let p = 0; p < inputs; p++) data[j * X.cols + p] = gate[p * units + j];
+    if (bias !== null) data[j * X.cols + inputs] = bias[j] / biasColumn;
+  }
+  return gatesFrom(X, { rows: units, cols: X.cols, data });
+}
+
+function penaltyName(formulation: Formulation, spec: NetworkSpec, settings: Settings): Penalty["name"] {
+  const known = formulation.penaltiesFor(spec.outputs);
+  const wish = settings.vectorPenalty;
+  if (wish === null || spec.outputs === 1) {
+    // The nuclear norm is solved by a first-order method, which needs a loss without kinks.
+    return spec.loss === "hinge" ? "perOutput" : known[0];
+  }
+  if (known.includes(wish)) return wish;
+  throw new ConvexError(
+    "options/value",
+    `vectorPenalty: expected ${known.map((name) => `"${name}"`).join(" or ")} for formulation "${formulation.name}", ` +
+      `got "${wish}". With cones the norms over outputs are NP-hard; use a gated model or leave it out.`,
+  );
+}

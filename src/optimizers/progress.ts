@@ -1,0 +1,91 @@
+/** Solver rounds -> tfjs epochs: callbacks, history, progress bar, and the wish to stop. */
+
+import * as tf from "@tensorflow/tfjs";
+
+/** Callbacks as model.fit takes them. */
+export type Callbacks = tf.CustomCallbackArgs | tf.Callback | tf.CustomCallback | readonly (tf.CustomCallbackArgs | tf.Callback | tf.CustomCallback)[];
+
+/** A line that draws itself again; made by cli-progress in Node. */
+interface Bar {
+  start(total: number, at: number, payload: Record<string, string>): void;
+  update(at: number, payload: Record<string, string>): void;
+  stop(): void;
+}
+
+/** What a bar shows: how many powers of ten the gap has come down of those it has to. */
+const BAR_FORMAT = "convex training [{bar}] gap {gap} of {tolerance} | objective {objective} | {seconds} s";
+const BAR_STEPS = 100;
+
+/** Runs the callbacks of one fit. */
+export class Progress {
+  readonly epoch: number[] = [];
+  readonly history: Record<string, number[]> = {};
+  private readonly list: tf.CallbackList;
+  private bar: Bar | null = null;
+
+  constructor(
+    private readonly model: tf.Sequential,
+    callbacks: Callbacks | undefined,
+    private readonly verbose: number,
+    private readonly tolerance: number,
+  ) {
+    const given = callbacks === undefined ? [] : Array.isArray(callbacks) ? callbacks : [callbacks];
+    this.list = new tf.CallbackList(given.map((entry) => (isCallback(entry) ? entry : new tf.CustomCallback(entry, "never"))));
+  }
+
+  async begin(samples: number, epochs: number, metrics: readonly string[]): Promise<void> {
+    this.model.stopTraining = false;
+    this.list.setModel(this.model);
+    this.list.setParams({ epochs, initialEpoch: 0, samples, steps: 1, batchSize: samples, verbose: this.verbose, doValidation: metrics.some((name) => name.startsWith("val_")), metrics: [...metrics] });
+    if (this.verbose > 0) this.bar = await makeBar();
+    this.bar?.start(BAR_STEPS, 0, { gap: "1", tolerance: this.tolerance.toExponential(0), objective: "?", seconds: "0" });
+    await this.list.onTrainBegin();
+  }
+
+  /** One epoch; true when a callback asked to stop. */
+  async round(index: number, logs: Record<string, number>): Promise<boolean> {
+    await this.list.onEpochBegin(index);
+    await this.list.onBatchBegin(0, { batch: 0, size: 1 });
+    await this.list.onBatchEnd(0, { batch: 0, size: 1, loss: logs.loss });
+    this.epoch.push(index);
+    for (const [name, value] of Object.entries(logs)) {
+      this.history[name] ??= [];
+      this.history[name].push(value);
+    }
+    const share = Math.log(Math.max(logs.relativeGap, this.tolerance)) / Math.log(this.tolerance);
+    this.bar?.update(Math.round(BAR_STEPS * Math.min(1, Math.max(0, share))), {
+      gap: logs.relativeGap.toExponential(1),
+      objective: logs.loss.toPrecision(6),
+      seconds: logs.seconds.toFixed(1),
+      tolerance: this.tolerance.toExponential(0),
+    });
+    await this.list.onEpochEnd(index, { ...logs });
+    await tf.nextFrame();
+    return this.model.stopTraining;
+  }
+
+  async end(): Promise<void> {
+    this.close();
+    await this.list.onTrainEnd();
+  }
+
+  /** Ends the bar; safe to call twice. */
+  close(): void {
+    this.bar?.stop();
+    this.bar = null;
+  }
+}
+
+function isCallback(entry: tf.CustomCallbackArgs | tf.Callback | tf.CustomCallback): entry is tf.Callback | tf.CustomCallback {
+  return "setParams" in entry && typeof entry.setParams === "function";
+}
+
+/** A bar in a Node terminal; none in a browser, and none where cli-progress is not there. */
+async function makeBar(): Promise<Bar | null> {
+  if (typeof process === "undefined" || process.versions?.node === undefined) return null;
+  const name = "cli-progress"; // a variable, so that bundlers for browsers leave it alone
+  const { default: progress } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as {
+    default: { SingleBar: new (options: object, preset: object) => Bar; Presets: { shades_classic: object } };
+  };
+  return new progress.SingleBar({ format: BAR_FORMAT, hideCursor: true }, progress.Presets.shades_classic);
+}

@@ -1,0 +1,56 @@
+/** Judges every round of the solver as model.fit judges an epoch, and hands it to the callbacks. */
+
+import type * as tf from "@tensorflow/tfjs";
+import { weightsOf } from "../convex/network.js";
+import type { Round } from "../convex/solvers/solve.js";
+import type { Matrix } from "../convex/types.js";
+import { Evaluator } from "./evaluate.js";
+import type { Problem } from "./pose.js";
+import { type Callbacks, Progress } from "./progress.js";
+import { type Dataset, withColumn } from "./readData.js";
+import type { NetworkSpec } from "./readModel.js";
+import { decayOf } from "./regularization.js";
+
+export class Watch {
+  readonly progress: Progress;
+  readonly names: readonly string[];
+  private readonly train: Evaluator;
+  private readonly validation: Evaluator | null;
+  private readonly detailed: boolean;
+
+  constructor(
+    model: tf.Sequential,
+    spec: NetworkSpec,
+    private readonly problem: Problem,
+    data: { readonly train: Dataset; readonly validation: Dataset | null },
+    how: { readonly callbacks: Callbacks | undefined; readonly verbose: number; readonly tolerance: number },
+  ) {
+    const { program, column } = problem;
+    const { train, validation } = data;
+    const withBias = (x: Matrix) => (column.value > 0 ? withColumn(x, column.value) : x);
+    this.progress = new Progress(model, how.callbacks, how.verbose, how.tolerance);
+    const metrics = model.metricsNames.slice(1);
+    this.detailed = metrics.length > 0 || validation !== null;
+    this.train = new Evaluator(model, spec, program.X, train);
+    this.validation = validation === null ? null : new Evaluator(model, spec, withBias(validation.x), validation);
+    const own = ["loss", ...metrics];
+    this.names = [...own, ...(validation === null ? [] : own.map((name) => `val_${name}`)), "relativeGap", "seconds"];
+  }
+
+  async round(round: Round): Promise<boolean> {
+    const { gap, seconds, index, blocks } = round;
+    const logs: Record<string, number> = { loss: gap.primal };
+    if (this.detailed) {
+      const { program, regularization, formulation } = this.problem;
+      const network = formulation.recover(program, blocks);
+      const weights = weightsOf(network, decayOf(regularization), program.X.cols, Math.max(1, network.neurons.length));
+      Object.assign(logs, this.train.judge(weights).metrics);
+      if (this.validation !== null) {
+        const { loss, metrics } = this.validation.judge(weights);
+        logs.val_loss = loss;
+        for (const [name, value] of Object.entries(metrics)) logs[`val_${name}`] = value;
+      }
+    }
+    return this.progress.round(index, { ...logs, relativeGap: gap.relative, seconds });
+  }
+}
