@@ -71,7 +71,9 @@ export async function plotConvergence(path: string, curves: readonly Curve[], ma
   const fontFiles = ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"].map((file) =>
     require.resolve(`dejavu-fonts-ttf/ttf/${file}`),
   );
-  const png = new Resvg(svg, { font: { fontFiles, defaultFontFamily: FONT, loadSystemFonts: false }, fitTo: { mode: "zoom", value: 2 } });
+  const png = new Resvg(svg, {
+    font: { fontFiles, defaultFontFamily: FONT, loadSystemFonts: false },
+    fitTo: { mode: "zoom", value: 2 },
+  });
   writeFileSync(`${path}.png`, png.render().asPng());
 }
-

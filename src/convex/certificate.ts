@@ -101,7 +101,10 @@ export class GapJudge {
         const gate = list[Math.floor(k / C)];
         const output = k % C;
         if (bounds[gate * C + output] <= threshold) continue;
-        for (const [half, sign] of [[0, -1], [P, 1]] as const) {
+        for (const [half, sign] of [
+          [0, -1],
+          [P, 1],
+        ] as const) {
           for (let p = 0; p < d; p++) g[p] = sign * vectors[k * d + p];
           const slot = (gate + half) * C + output;
           prices[slot] = projector.project(gate, slot, g, threshold).norm;

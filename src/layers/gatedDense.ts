@@ -95,7 +95,8 @@ export class GatedDense extends tf.layers.Layer {
       );
     }
     this.gate = this.addWeight("gate", [features, this.units], "float32", this.gateInitializer, none, false);
-    if (this.useBias) this.gateBias = this.addWeight("gate_bias", [this.units], "float32", this.gateInitializer, none, false);
+    if (this.useBias)
+      this.gateBias = this.addWeight("gate_bias", [this.units], "float32", this.gateInitializer, none, false);
     super.build(inputShape);
   }
 
@@ -155,6 +156,6 @@ function revive<T extends tf.serialization.Serializable>(part: T | Config | null
   if (part instanceof tf.serialization.Serializable) return part;
   const entry = tf.serialization.SerializationMap.getMap().classNameMap[part.className];
   if (entry === undefined) throw new RangeError(`GatedDense: unknown class "${part.className}" in its config.`);
-  const [constructor, fromConfig] = entry;
-  return fromConfig(constructor as never, part.config) as T;
+  const [kind, fromConfig] = entry;
+  return fromConfig(kind as never, part.config) as T;
 }

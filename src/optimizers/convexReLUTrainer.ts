@@ -41,7 +41,15 @@ export interface TrainArgs extends FitArgs {
   readonly outputBias?: boolean; // default true
 }
 
-const FIT_ARGS = ["validationData", "validationSplit", "sampleWeight", "classWeight", "callbacks", "verbose", "warmStart"];
+const FIT_ARGS = [
+  "validationData",
+  "validationSplit",
+  "sampleWeight",
+  "classWeight",
+  "callbacks",
+  "verbose",
+  "warmStart",
+];
 const TRAIN_ARGS = [...FIT_ARGS, "loss", "metrics", "hiddenBias", "outputBias"];
 
 /**
@@ -110,11 +118,17 @@ export class ConvexReLUTrainer {
     const own = ours || spec.formulation === "relu" ? null : model;
     const problem = await pose(spec, train, settings, engine, { gatesOf: own, warmStart: args.warmStart ?? null });
     const { program, column, regularization } = problem;
-    const watch = new Watch(model, spec, problem, { train, validation }, {
-      callbacks: args.callbacks,
-      verbose: args.verbose ?? 0,
-      tolerance: settings.tolerance,
-    });
+    const watch = new Watch(
+      model,
+      spec,
+      problem,
+      { train, validation },
+      {
+        callbacks: args.callbacks,
+        verbose: args.verbose ?? 0,
+        tolerance: settings.tolerance,
+      },
+    );
     try {
       await watch.progress.begin(train.x.rows, settings.maxIterations, watch.names);
       const solution = await solve(program, engine.kernels, this.budget(watch), args.warmStart?.blocks);
@@ -196,14 +210,20 @@ export class ConvexReLUTrainer {
     const first = { units: 1, useBias: args.hiddenBias ?? true, inputShape: [features] };
     const model = tf.sequential({
       layers: [
-        this.settings.formulation === "gated"
-          ? gatedDense(first)
-          : tf.layers.dense({ ...first, activation: "relu" }),
-        tf.layers.dense({ units: outputs, useBias: args.outputBias ?? true, activation: lossTraits[args.loss].activation }),
+        this.settings.formulation === "gated" ? gatedDense(first) : tf.layers.dense({ ...first, activation: "relu" }),
+        tf.layers.dense({
+          units: outputs,
+          useBias: args.outputBias ?? true,
+          activation: lossTraits[args.loss].activation,
+        }),
       ],
     });
     const loss = args.loss === "huberLoss" ? tf.losses.huberLoss : args.loss;
-    model.compile({ optimizer: "adam", loss: loss as string, ...(args.metrics === undefined ? {} : { metrics: args.metrics }) });
+    model.compile({
+      optimizer: "adam",
+      loss: loss as string,
+      ...(args.metrics === undefined ? {} : { metrics: args.metrics }),
+    });
     return model;
   }
 }
@@ -229,7 +249,10 @@ async function readSplit(
   const share = args.validationSplit;
   if (share === undefined || share === 0) return { train: data, validation: null };
   if (!(share > 0 && share < 1)) {
-    throw new ConvexError("options/value", `validationSplit: expected a number between 0 and 1, got ${share}. Change it or leave it out.`);
+    throw new ConvexError(
+      "options/value",
+      `validationSplit: expected a number between 0 and 1, got ${share}. Change it or leave it out.`,
+    );
   }
   return splitData(data, share);
 }

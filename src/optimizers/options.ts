@@ -123,7 +123,11 @@ function checkArrangements(arrangements: Arrangements): void {
   }
   if (!("kind" in arrangements)) {
     if (!("bits" in arrangements && "generators" in arrangements)) {
-      refuse("arrangements", '{ kind: "sample", count }, { kind: "enumerate" } or a gate set', Object.keys(arrangements));
+      refuse(
+        "arrangements",
+        '{ kind: "sample", count }, { kind: "enumerate" } or a gate set',
+        Object.keys(arrangements),
+      );
     }
     return;
   }
@@ -142,7 +146,8 @@ function optional<T>(value: T | undefined, check: (value: T) => T): T | null {
 }
 
 function positive(name: string, value: number): number {
-  if (typeof value !== "number" || !(value > 0) || !Number.isFinite(value)) refuse(name, "a finite number above 0", value);
+  if (typeof value !== "number" || !(value > 0) || !Number.isFinite(value))
+    refuse(name, "a finite number above 0", value);
   return value;
 }
 

@@ -3,7 +3,11 @@
 import * as tf from "@tensorflow/tfjs";
 
 /** Callbacks as model.fit takes them. */
-export type Callbacks = tf.CustomCallbackArgs | tf.Callback | tf.CustomCallback | readonly (tf.CustomCallbackArgs | tf.Callback | tf.CustomCallback)[];
+export type Callbacks =
+  | tf.CustomCallbackArgs
+  | tf.Callback
+  | tf.CustomCallback
+  | readonly (tf.CustomCallbackArgs | tf.Callback | tf.CustomCallback)[];
 
 /** A line that draws itself again; made by cli-progress in Node. */
 interface Bar {
@@ -30,15 +34,31 @@ export class Progress {
     private readonly tolerance: number,
   ) {
     const given = callbacks === undefined ? [] : Array.isArray(callbacks) ? callbacks : [callbacks];
-    this.list = new tf.CallbackList(given.map((entry) => (isCallback(entry) ? entry : new tf.CustomCallback(entry, "never"))));
+    this.list = new tf.CallbackList(
+      given.map((entry) => (isCallback(entry) ? entry : new tf.CustomCallback(entry, "never"))),
+    );
   }
 
   async begin(samples: number, epochs: number, metrics: readonly string[]): Promise<void> {
     this.model.stopTraining = false;
     this.list.setModel(this.model);
-    this.list.setParams({ epochs, initialEpoch: 0, samples, steps: 1, batchSize: samples, verbose: this.verbose, doValidation: metrics.some((name) => name.startsWith("val_")), metrics: [...metrics] });
+    this.list.setParams({
+      epochs,
+      initialEpoch: 0,
+      samples,
+      steps: 1,
+      batchSize: samples,
+      verbose: this.verbose,
+      doValidation: metrics.some((name) => name.startsWith("val_")),
+      metrics: [...metrics],
+    });
     if (this.verbose > 0) this.bar = await makeBar();
-    this.bar?.start(BAR_STEPS, 0, { gap: "1", tolerance: this.tolerance.toExponential(0), objective: "?", seconds: "0" });
+    this.bar?.start(BAR_STEPS, 0, {
+      gap: "1",
+      tolerance: this.tolerance.toExponential(0),
+      objective: "?",
+      seconds: "0",
+    });
     await this.list.onTrainBegin();
   }
 
@@ -76,7 +96,9 @@ export class Progress {
   }
 }
 
-function isCallback(entry: tf.CustomCallbackArgs | tf.Callback | tf.CustomCallback): entry is tf.Callback | tf.CustomCallback {
+function isCallback(
+  entry: tf.CustomCallbackArgs | tf.Callback | tf.CustomCallback,
+): entry is tf.Callback | tf.CustomCallback {
   return "setParams" in entry && typeof entry.setParams === "function";
 }
 

@@ -36,7 +36,10 @@ export async function readData(x: tf.Tensor, y: tf.Tensor, spec: Spec, weighting
   if (target !== null) {
     throw new ConvexError("data/target", `y: ${target}. The loss ${spec.loss} needs it: change y or the loss.`);
   }
-  const weights = combine(await readSampleWeight(weighting.sampleWeight, X.rows), readClassWeight(weighting.classWeight, Y));
+  const weights = combine(
+    await readSampleWeight(weighting.sampleWeight, X.rows),
+    readClassWeight(weighting.classWeight, Y),
+  );
   return { x: X, y: Y, weights };
 }
 
@@ -56,7 +59,12 @@ export function refuseDegenerate(data: Dataset, spec: Spec): void {
   }
   const columns = constant.slice(0, 10).join(", ") + (constant.length > 10 ? ", ..." : "");
   if (varying === 0) {
-    refuse("data/constant", "a column of x that varies", "constant columns only", "There is nothing to learn from: check x.");
+    refuse(
+      "data/constant",
+      "a column of x that varies",
+      "constant columns only",
+      "There is nothing to learn from: check x.",
+    );
   }
   if (spec.hiddenBias && constant.length > 0) {
     refuse(
@@ -73,7 +81,12 @@ export function splitData(data: Dataset, share: number): { train: Dataset; valid
   const { x, y, weights } = data;
   const rows = Math.floor(x.rows * (1 - share));
   if (rows < 1 || rows === x.rows) {
-    refuse("data/shape", "rows left on both sides of validationSplit", `${rows} of ${x.rows} for training`, "Change the share.");
+    refuse(
+      "data/shape",
+      "rows left on both sides of validationSplit",
+      `${rows} of ${x.rows} for training`,
+      "Change the share.",
+    );
   }
   const cut = (matrix: Matrix, from: number, to: number): Matrix => ({
     rows: to - from,
@@ -99,10 +112,20 @@ export function withColumn(x: Matrix, value: number): Matrix {
 
 async function readMatrix(name: string, tensor: tf.Tensor, columns: number, owner: string): Promise<Matrix> {
   if (!(tensor instanceof tf.Tensor)) {
-    refuse("data/shape", `${name} to be a tf.Tensor`, Array.isArray(tensor) ? "an array" : typeof tensor, "Use tf.tensor2d.");
+    refuse(
+      "data/shape",
+      `${name} to be a tf.Tensor`,
+      Array.isArray(tensor) ? "an array" : typeof tensor,
+      "Use tf.tensor2d.",
+    );
   }
   if (tensor.isDisposed) {
-    refuse("data/disposed", `${name} to be alive`, "a disposed tensor", "Keep it until fit has returned (see tf.keep, tf.tidy).");
+    refuse(
+      "data/disposed",
+      `${name} to be alive`,
+      "a disposed tensor",
+      "Keep it until fit has returned (see tf.keep, tf.tidy).",
+    );
   }
   const shape = tensor.rank === 1 && columns === 1 ? [tensor.shape[0], 1] : tensor.shape;
   if (shape.length !== 2 || shape[1] !== columns) {
@@ -133,7 +156,8 @@ async function readSampleWeight(given: Weighting["sampleWeight"], rows: number):
     throwWeight(`one sampleWeight a row, ${rows}`, `${weights.length}`);
   }
   weights.forEach((weight, k) => {
-    if (!(weight >= 0 && Number.isFinite(weight))) throwWeight("finite sample weights of at least 0", `${weight} in row ${k}`);
+    if (!(weight >= 0 && Number.isFinite(weight)))
+      throwWeight("finite sample weights of at least 0", `${weight} in row ${k}`);
   });
   if (weights.every((weight) => weight === 0)) throwWeight("a sample weight above 0", "zeros only");
   return weights;

@@ -16,7 +16,12 @@ export interface NetworkSpec {
   readonly loss: LossName;
   /** The last layer's activation: what turns Z into the model's predictions. */
   readonly activation: "linear" | "sigmoid" | "softmax";
-  readonly l2: { readonly hidden: number; readonly hiddenBias: number; readonly output: number; readonly outputBias: number };
+  readonly l2: {
+    readonly hidden: number;
+    readonly hiddenBias: number;
+    readonly output: number;
+    readonly outputBias: number;
+  };
 }
 
 /** What getConfig says of a dense layer, read with suspicion. */
@@ -59,7 +64,12 @@ export function readModel(model: tf.Sequential, wanted: "relu" | "gated" | null)
   }
   const [first, last] = layers;
   if (last.getClassName() !== "Dense") {
-    refuse("model/layer", "a dense last layer", `layer "${last.name}" of class ${last.getClassName()}`, "Add tf.layers.dense.");
+    refuse(
+      "model/layer",
+      "a dense last layer",
+      `layer "${last.name}" of class ${last.getClassName()}`,
+      "Add tf.layers.dense.",
+    );
   }
   const formulation = first.getClassName() === "GatedDense" ? "gated" : "relu";
   if (wanted !== null && wanted !== formulation) {
@@ -109,7 +119,12 @@ function readDense(layer: tf.layers.Layer): DenseConfig {
   const config = layer.getConfig();
   for (const part of ["kernelConstraint", "biasConstraint", "activityRegularizer"]) {
     if (config[part] === undefined || config[part] === null) continue;
-    refuse("model/regularizer", `no ${part}`, `one in layer "${layer.name}"`, "Remove it: only l2 regularizers are convex here.");
+    refuse(
+      "model/regularizer",
+      `no ${part}`,
+      `one in layer "${layer.name}"`,
+      "Remove it: only l2 regularizers are convex here.",
+    );
   }
   return {
     units: config.units as number,
@@ -141,14 +156,24 @@ function inputsOf(layer: tf.layers.Layer): number {
   const kernel = layer.built ? layer.weights[0]?.shape[0] : undefined;
   const inputs = kernel ?? last;
   if (typeof inputs === "number") return inputs;
-  return refuse("model/layer", `an inputShape in layer "${layer.name}"`, "none", "Give the first layer inputShape: [features].");
+  return refuse(
+    "model/layer",
+    `an inputShape in layer "${layer.name}"`,
+    "none",
+    "Give the first layer inputShape: [features].",
+  );
 }
 
 /** The loss of model.compile by name, or by the function of tf.losses and tf.metrics that it is. */
 function readLoss(model: tf.Sequential): { loss: LossName; fromLogits: boolean } {
   const given = model.loss as unknown;
   if (given === undefined || given === null) {
-    refuse("model/uncompiled", "a compiled model", "one without a loss", "Call model.compile({ loss: ..., optimizer: ... }) first.");
+    refuse(
+      "model/uncompiled",
+      "a compiled model",
+      "one without a loss",
+      "Call model.compile({ loss: ..., optimizer: ... }) first.",
+    );
   }
   const loss = Array.isArray(given) && given.length === 1 ? (given[0] as unknown) : given;
   if (typeof loss === "string" && (LOSS_NAMES as string[]).includes(loss)) {
@@ -175,7 +200,9 @@ function readLoss(model: tf.Sequential): { loss: LossName; fromLogits: boolean }
 function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === "function") return `the function ${value.name || "without a name"}`;
-  return typeof value === "object" ? `an object of class ${value.constructor?.name ?? "unknown"}` : `${typeof value} ${String(value)}`;
+  return typeof value === "object"
+    ? `an object of class ${value.constructor?.name ?? "unknown"}`
+    : `${typeof value} ${String(value)}`;
 }
 
 function refuse(code: ConvexError["code"], expected: string, got: string, todo: string): never {

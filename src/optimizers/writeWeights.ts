@@ -9,7 +9,12 @@ import type { NetworkSpec } from "./readModel.js";
  * Writes the weights into a model of `spec`. The last row of the kernels holds the hidden bias over `biasColumn`, the constant
  * that stood in the data for it.
  */
-export function writeWeights(model: tf.Sequential, spec: NetworkSpec, weights: NetworkWeights, biasColumn: number): void {
+export function writeWeights(
+  model: tf.Sequential,
+  spec: NetworkSpec,
+  weights: NetworkWeights,
+  biasColumn: number,
+): void {
   const layers = model.layers.filter((layer) => layer.getClassName() !== "InputLayer");
   const d = spec.inputs;
   const { kernel, gates, output } = weights;
@@ -50,8 +55,8 @@ export function resized(model: tf.Sequential, units: number, decay: LayerDecay |
       config.kernelRegularizer = l2(k === 0 ? decay.hidden : decay.output);
       config.biasRegularizer = l2(k === 0 ? decay.hiddenBias : decay.outputBias);
     }
-    const constructor = layer.constructor as unknown as tf.serialization.SerializableConstructor<tf.layers.Layer>;
-    wider.add(constructor.fromConfig(constructor, config));
+    const kind = layer.constructor as unknown as tf.serialization.SerializableConstructor<tf.layers.Layer>;
+    wider.add(kind.fromConfig(kind, config));
   });
   wider.compile({ optimizer: model.optimizer, loss: model.loss, metrics: model.metrics as string[] });
   return wider;

@@ -60,7 +60,10 @@ export function checkGateSet(gates: GateSet, X: Matrix): GateSet {
   const words = wordsPerGate(X.rows);
   const { count, rows, bits, generators } = gates;
   if (!Number.isInteger(count) || count < 1) {
-    throw new ConvexError("gates/empty", `arrangements: expected a gate set with at least one gate, got count ${count}.`);
+    throw new ConvexError(
+      "gates/empty",
+      `arrangements: expected a gate set with at least one gate, got count ${count}.`,
+    );
   }
   if (rows !== X.rows || generators.cols !== X.cols) {
     throw new ConvexError(

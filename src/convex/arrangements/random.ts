@@ -9,7 +9,6 @@ import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 
 const TWO_POW_26 = 2 ** 26;
 const TWO_POW_53 = 2 ** 53;
-const LN2 = 0.6931471805599453;
 
 /** A source of standard Gaussian numbers. */
 export function gaussianSource(seed: number): () => number {
@@ -43,7 +42,7 @@ export function gaussianSource(seed: number): () => number {
 export function logarithm(x: number): number {
   let m = x;
   let e = 0;
-  while (m < 0.7071067811865476) {
+  while (m < Math.SQRT1_2) {
     m *= 2;
     e -= 1;
   }
@@ -51,5 +50,5 @@ export function logarithm(x: number): number {
   const square = t * t;
   let sum = 0;
   for (let k = 23; k >= 1; k -= 2) sum = sum * square + 1 / k;
-  return 2 * t * sum + e * LN2;
+  return 2 * t * sum + e * Math.LN2;
 }

@@ -104,7 +104,14 @@ function bindEntries(scalar: ScalarLoss, target: Matrix, a: Float64Array): Loss 
 }
 
 /** Shifts a column by t and clips it to its intervals, t such that it sums to zero: the nearest such point (KKT). */
-function balanceColumn(N: Float64Array, scalar: ScalarLoss, Y: Float64Array, a: Float64Array, c: number, C: number): void {
+function balanceColumn(
+  N: Float64Array,
+  scalar: ScalarLoss,
+  Y: Float64Array,
+  a: Float64Array,
+  c: number,
+  C: number,
+): void {
   const clip = (k: number, value: number) =>
     a[k] === 0 ? 0 : Math.min(a[k] * scalar.highest(Y[k]), Math.max(a[k] * scalar.lowest(Y[k]), value));
   const clipped = (k: number, t: number) => clip(k, N[k] - t);

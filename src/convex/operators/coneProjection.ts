@@ -115,7 +115,8 @@ export class ConeProjector {
     for (const row of remembered) this.append(row);
     // No multipliers yet, so there is no step to shorten: drop the rows that push the wrong way until none does.
     while (this.size > 0) {
-      for (let k = 0; k < this.size; k++) this.target[k] = -dot(this.X.data, this.passive[k] * z0.length, z0, 0, z0.length);
+      for (let k = 0; k < this.size; k++)
+        this.target[k] = -dot(this.X.data, this.passive[k] * z0.length, z0, 0, z0.length);
       this.solveFactor(this.size);
       let wrong = false;
       for (let k = 0; k < this.size; k++) {

@@ -19,8 +19,8 @@
  */
 
 import { GapJudge } from "../certificate.js";
-import { type ConeProjector, coneProjector } from "../operators/coneProjection.js";
 import { zeroBlocks } from "../operators/blocks.js";
+import { type ConeProjector, coneProjector } from "../operators/coneProjection.js";
 import { nullspace } from "../operators/nullspace.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import type { Gap, SparseBlocks } from "../types.js";
@@ -187,7 +187,11 @@ class NewtonRun implements Run {
   private innerError(at: Evaluation): number {
     const curvature = Number.isFinite(this.setting.program.loss.curvature) ? this.setting.program.loss.curvature : 0;
     const residual = norm(at.gradient);
-    return Math.abs(dot(this.xi, at.gradient)) + 0.5 * curvature * residual ** 2 + (curvature === 0 ? norm(this.xi) * residual : 0);
+    return (
+      Math.abs(dot(this.xi, at.gradient)) +
+      0.5 * curvature * residual ** 2 +
+      (curvature === 0 ? norm(this.xi) * residual : 0)
+    );
   }
 
   private evaluate(xi: Float64Array, G: Float64Array): Evaluation {
@@ -219,7 +223,17 @@ class NewtonRun implements Run {
       }
     }
     for (let k = 0; k < gradient.length; k++) gradient[k] += bias[k % C] - Z[k];
-    return { theta, gradient, Z, slope, spread, bias, slots: active.slots, vectors: active.vectors, shares: active.shares };
+    return {
+      theta,
+      gradient,
+      Z,
+      slope,
+      spread,
+      bias,
+      slots: active.slots,
+      vectors: active.vectors,
+      shares: active.shares,
+    };
   }
 
   /** Projects and shrinks z = v0 - sigma sign A' xi in every slot; keeps what is left. */

@@ -12,7 +12,7 @@ import type { Point, Run, Solver } from "./solver.js";
 export type { Round, Solution, SolveBudget } from "./solution.js";
 
 /** A run stalls when this many rounds together do not take this share off its gap. */
-const STALL_ROUNDS = 25;
+const STALL_ROUNDS = 60;
 const STALL_SHARE = 0.05;
 /** The host gets a turn at least this often (two frames of 60 a second). */
 const BREATH_SECONDS = 0.03;
@@ -66,7 +66,10 @@ async function rounds(
   budget: SolveBudget,
   clock: Clock,
 ): Promise<Solution> {
-  let point: Point = { blocks: zeroBlocks(program), gap: { primal: Number.NaN, dual: Number.NaN, relative: Number.NaN } };
+  let point: Point = {
+    blocks: zeroBlocks(program),
+    gap: { primal: Number.NaN, dual: Number.NaN, relative: Number.NaN },
+  };
   let status: Status = "iterationLimit";
   let index = 0;
   const gaps: number[] = [];
@@ -92,7 +95,15 @@ async function rounds(
     await clock.pause();
   }
   const { blocks, gap } = point;
-  return { status, advice: advice[status], blocks, gap, solver: solver.name, iterations: index, seconds: clock.seconds };
+  return {
+    status,
+    advice: advice[status],
+    blocks,
+    gap,
+    solver: solver.name,
+    iterations: index,
+    seconds: clock.seconds,
+  };
 }
 
 function statusAfter(

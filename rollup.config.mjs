@@ -1,0 +1,38 @@
+import { readFileSync } from "node:fs";
+import resolve from "@rollup/plugin-node-resolve";
+import dts from "rollup-plugin-dts";
+import esbuild from "rollup-plugin-esbuild";
+
+const meta = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
+const peers = Object.keys(meta.peerDependencies);
+const installed = [...peers, ...Object.keys(meta.dependencies)];
+const isOneOf = (names) => (id) => names.some((name) => id === name || id.startsWith(`${name}/`));
+
+const input = "src/index.ts";
+const banner = `// ${meta.name} ${meta.version}, ${meta.license}`;
+const globals = { "@tensorflow/tfjs": "tf" };
+
+export default [
+  {
+    input,
+    external: isOneOf(installed),
+    plugins: [esbuild({ target: "es2022" })],
+    output: [
+      { file: "dist/index.js", format: "es", sourcemap: true, banner },
+      { file: "dist/index.cjs", format: "cjs", sourcemap: true, banner },
+    ],
+  },
+  {
+    // For a <script> tag: everything inside but TensorFlow.js, which the page has as `tf`.
+    input,
+    external: isOneOf(peers),
+    plugins: [resolve({ browser: true }), esbuild({ target: "es2022", minify: true })],
+    output: { file: "dist/tfjs-convex.min.js", format: "umd", name: "tfConvex", globals, sourcemap: true, banner },
+  },
+  {
+    input,
+    external: isOneOf(installed),
+    plugins: [dts()],
+    output: [{ file: "dist/index.d.ts" }, { file: "dist/index.d.cts" }],
+  },
+];

@@ -1,0 +1,59 @@
+import { describe, expect, test } from "vitest";
+import { referenceKernels } from "../../src/convex/kernels/index.js";
+import { solvers } from "../../src/convex/solvers/index.js";
+import { solve } from "../../src/convex/solvers/solve.js";
+import { violationsOf } from "../helpers/kkt.js";
+import { referenceProblems } from "../helpers/problems.js";
+
+const SMOOTH = ["meanSquaredError", "binaryCrossentropy", "categoricalCrossentropy", "squaredHinge", "huberLoss"];
+
+/** Near interpolation the curvature of the program is tiny: first-order methods crawl there, and say so. */
+const crawls = (solver: string, problem: string) => solver === "fista" && problem.endsWith("interpolating");
+
+describe.each(solvers)("$name", (solver) => {
+  const fitting = referenceProblems.filter(
+    ({ program, name }) => solver.refuses(program) === null && !crawls(solver.name, name),
+  );
+  const crawling = referenceProblems.filter(({ name }) => crawls(solver.name, name));
+  const refused = referenceProblems.filter(({ program }) => solver.refuses(program) !== null);
+
+  test.each(fitting)("reaches the conic solver's optimum: $name", async ({ program, optimum }) => {
+    const solution = await solve(program, referenceKernels, {
+      tolerance: 1e-7,
+      maxIterations: 3000,
+      seconds: 50,
+      solver: solver.name,
+    });
+    expect(solution.status).toBe("solved");
+    expect(solution.gap.primal).toBeGreaterThanOrEqual(optimum * (1 - 2e-7));
+    expect(solution.gap.primal).toBeLessThanOrEqual(optimum * (1 + 1e-6));
+    expect(solution.gap.dual).toBeLessThanOrEqual(optimum * (1 + 2e-7));
+    expect(solution.gap.dual).toBeGreaterThanOrEqual(optimum * (1 - 1e-6));
+    if (!SMOOTH.includes(program.loss.name) || !program.penalty.separable) return;
+    const { cones, dual, complementary, bias } = violationsOf(program, solution.blocks);
+    expect(cones).toBeLessThan(1e-9);
+    expect(dual).toBeLessThan(2e-3);
+    expect(complementary).toBeLessThan(2e-3);
+    expect(bias).toBeLessThan(1e-3);
+  });
+
+  test.each(crawling)("says that it stalls, with bounds that hold: $name", async ({ program, optimum }) => {
+    const budget = { tolerance: 1e-7, maxIterations: 3000, seconds: 50, solver: solver.name };
+    const { status, gap } = await solve(program, referenceKernels, budget);
+    expect(status).toBe("stalled");
+    expect(gap.primal).toBeGreaterThanOrEqual(optimum);
+    expect(gap.dual).toBeLessThanOrEqual(optimum);
+  });
+
+  test.each(refused)("says in a sentence why it does not fit: $name", ({ program }) => {
+    expect(solver.refuses(program)).toMatch(/^[\w-]+: .+\.$/);
+  });
+});
+
+test("the stored problems cover every loss, both formulations, both penalties and every kind of output bias", () => {
+  const seen = (read: (problem: (typeof referenceProblems)[number]) => unknown) => new Set(referenceProblems.map(read));
+  expect(referenceProblems.length).toBeGreaterThanOrEqual(12);
+  expect(seen(({ program }) => `${program.loss.name} ${program.cones}`).size).toBe(12);
+  expect(seen(({ program }) => program.penalty.name).size).toBe(2);
+  expect(seen(({ program }) => program.outputBias?.ridge).size).toBeGreaterThanOrEqual(3);
+});

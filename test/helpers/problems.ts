@@ -1,0 +1,107 @@
+/** Problems that tests share: the stored reference problems as programs, and random ones. */
+
+import { wordsPerGate } from "../../src/convex/arrangements/bits.js";
+import { sampleGates } from "../../src/convex/arrangements/index.js";
+import { gaussianSource } from "../../src/convex/arrangements/random.js";
+import { bindLoss } from "../../src/convex/losses/index.js";
+import { penalties } from "../../src/convex/penalties/index.js";
+import type { ConvexProgram, GateSet, LossName, Matrix } from "../../src/convex/types.js";
+import reference from "../reference/optima.json";
+
+/** A program whose optimum an independent conic solver has found. */
+export interface ReferenceProblem {
+  readonly name: string;
+  readonly program: ConvexProgram;
+  readonly optimum: number;
+}
+
+export const referenceProblems: readonly ReferenceProblem[] = reference.problems.map((stored) => {
+  const X = matrixOf(stored.rows, stored.features, stored.X);
+  const Y = matrixOf(stored.rows, stored.outputs, stored.Y);
+  const weights = stored.weights === null ? null : Float64Array.from(stored.weights);
+  return {
+    name: stored.name,
+    optimum: stored.optimum,
+    program: {
+      X,
+      gates: gatesOf(stored.gates, matrixOf(stored.gates.length, stored.features, stored.generators)),
+      loss: bindLoss(stored.loss as LossName, Y, weights),
+      penalty: penalties[stored.penalty as "perOutput" | "nuclear"],
+      beta: stored.beta,
+      outputBias: stored.ridge === null ? null : { ridge: stored.ridge },
+      cones: stored.formulation === "relu",
+    },
+  };
+});
+
+export function matrixOf(rows: number, cols: number, data: ArrayLike<number>): Matrix {
+  return { rows, cols, data: Float64Array.from(data) };
+}
+
+export function gaussianMatrix(rows: number, cols: number, seed: number): Matrix {
+  return { rows, cols, data: Float64Array.from({ length: rows * cols }, gaussianSource(seed)) };
+}
+
+/** Targets that fit a loss, from scores that no linear model explains. */
+export function targetsFor(loss: LossName, X: Matrix, outputs: number, seed: number): Matrix {
+  const W = gaussianMatrix(X.cols, 2 * outputs, seed);
+  const score = (k: number, c: number) => {
+    let a = 0;
+    let b = 0;
+    for (let p = 0; p < X.cols; p++) {
+      a += X.data[k * X.cols + p] * W.data[p * 2 * outputs + c];
+      b += X.data[k * X.cols + p] * W.data[p * 2 * outputs + outputs + c];
+    }
+    return Math.abs(a) - Math.abs(b);
+  };
+  const data = new Float64Array(X.rows * outputs);
+  for (let k = 0; k < X.rows; k++) {
+    const scores = Array.from({ length: outputs }, (_, c) => score(k, c));
+    for (let c = 0; c < outputs; c++) {
+      if (loss === "binaryCrossentropy") data[k * outputs + c] = scores[c] > 0 ? 1 : 0;
+      else if (loss === "hinge" || loss === "squaredHinge") data[k * outputs + c] = scores[c] > 0 ? 1 : -1;
+      else if (loss === "categoricalCrossentropy") data[k * outputs + c] = scores[c] === Math.max(...scores) ? 1 : 0;
+      else data[k * outputs + c] = scores[c];
+    }
+  }
+  return { rows: X.rows, cols: outputs, data };
+}
+
+/** A random program, every part of it decided by the arguments. */
+export function randomProgram(
+  how: {
+    loss?: LossName;
+    outputs?: number;
+    rows?: number;
+    features?: number;
+    gates?: number;
+    beta?: number;
+    cones?: boolean;
+    penalty?: "perOutput" | "nuclear";
+    ridge?: number | null;
+    seed?: number;
+  } = {},
+): ConvexProgram {
+  const { loss = "meanSquaredError", rows = 20, features = 4, gates = 15, beta = 0.02, cones = false, seed = 1 } = how;
+  const { outputs = loss === "categoricalCrossentropy" ? 3 : 1, penalty = "perOutput", ridge = null } = how;
+  const X = gaussianMatrix(rows, features, seed);
+  return {
+    X,
+    gates: sampleGates(X, { count: gates, seed }),
+    loss: bindLoss(loss, targetsFor(loss, X, outputs, seed + 1)),
+    penalty: penalties[penalty],
+    beta,
+    outputBias: ridge === null ? null : { ridge },
+    cones,
+  };
+}
+
+function gatesOf(rows: readonly string[], generators: Matrix): GateSet {
+  const n = rows[0].length;
+  const words = wordsPerGate(n);
+  const bits = new Uint32Array(rows.length * words);
+  rows.forEach((row, i) => {
+    for (let j = 0; j < n; j++) if (row[j] === "1") bits[i * words + (j >>> 5)] |= 1 << (j & 31);
+  });
+  return { count: rows.length, rows: n, bits, generators, complete: false };
+}

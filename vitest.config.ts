@@ -1,0 +1,45 @@
+import { playwright } from "@vitest/browser-playwright";
+import { defineConfig } from "vitest/config";
+import { findChromium } from "./scripts/find-chromium.mjs";
+
+/** Headless Chromium with WebGL2 and WebGPU on SwiftShader: the same on a machine with a GPU and without. */
+const BROWSER_FLAGS = [
+  "--no-sandbox",
+  "--use-gl=angle",
+  "--use-angle=swiftshader",
+  "--enable-unsafe-swiftshader",
+  "--enable-unsafe-webgpu",
+  "--use-webgpu-adapter=swiftshader",
+  "--enable-features=Vulkan",
+  "--disable-background-networking",
+];
+
+const executablePath = findChromium();
+
+export default defineConfig({
+  test: {
+    testTimeout: 60_000,
+    reporters: ["default", "./scripts/summary-reporter.mjs"],
+    projects: [
+      { extends: true, test: { name: "node", include: ["test/**/*.test.ts"], exclude: ["test/**/*.browser.test.ts"] } },
+      {
+        extends: true,
+        optimizeDeps: { include: ["@tensorflow/tfjs", "fast-check"] },
+        test: {
+          name: "browser",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/**/*.node.test.ts"],
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({
+              launchOptions: { args: BROWSER_FLAGS, ...(executablePath === null ? {} : { executablePath }) },
+            }),
+            instances: [{ browser: "chromium" }],
+          },
+        },
+      },
+    ],
+  },
+});
