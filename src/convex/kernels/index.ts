@@ -1,7 +1,9 @@
 /** The engines, and the choice among them. */
 
+import { ConvexError } from "../../errors.js";
 import { referenceKernels } from "./cpu.js";
 import type { EngineName, Kernels } from "./types.js";
+import { createWasmKernels } from "./wasm.js";
 
 export { referenceKernels } from "./cpu.js";
 export type { Kernels } from "./types.js";
@@ -14,7 +16,32 @@ export interface ChosenEngine {
   readonly reason: string;
 }
 
-/** The engine that is asked for, or the fastest that is there. */
-export async function chooseEngine(_choice: EngineChoice): Promise<ChosenEngine> {
-  return { kernels: referenceKernels, reason: "cpu: the reference engine in plain float64" };
+/** The module is compiled once a realm. */
+let compiled: Promise<Kernels> | null = null;
+
+/** The WASM engine; rejects where it cannot run. */
+export function wasmKernels(): Promise<Kernels> {
+  compiled ??= createWasmKernels();
+  return compiled;
+}
+
+/**
+ * The engine that is asked for, or the fastest that is there.
+ *
+ * @throws ConvexError "engine/unavailable" when "wasm" is asked for by name and cannot run.
+ */
+export async function chooseEngine(choice: EngineChoice): Promise<ChosenEngine> {
+  if (choice === "cpu") return { kernels: referenceKernels, reason: "cpu: asked for" };
+  try {
+    const kernels = await wasmKernels();
+    return { kernels, reason: choice === "wasm" ? "wasm: asked for" : "wasm: SIMD float64, the fastest engine here" };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    if (choice === "auto")
+      return { kernels: referenceKernels, reason: `cpu: WebAssembly with SIMD is not there (${why})` };
+    throw new ConvexError(
+      "engine/unavailable",
+      `engine: expected WebAssembly with SIMD for "wasm", got: ${why}. Use engine: "auto" or "cpu".`,
+    );
+  }
 }

@@ -1,0 +1,67 @@
+/** Memory of the WASM engine: blocks handed out first-fit, views made when they are used, since growth detaches old ones. */
+
+const PAGE = 65536;
+const ALIGNMENT = 16;
+
+interface Block {
+  readonly at: number;
+  readonly bytes: number;
+}
+
+export class WasmHeap {
+  private free: Block[] = []; // by address; neighbours are joined
+  private readonly taken = new Map<number, number>();
+  private end: number;
+
+  constructor(
+    readonly memory: WebAssembly.Memory,
+    start: number,
+  ) {
+    this.end = start;
+  }
+
+  /** Address of a block for `length` doubles; the caller releases it. */
+  take(length: number): number {
+    const bytes = Math.max(ALIGNMENT, Math.ceil((8 * length) / ALIGNMENT) * ALIGNMENT);
+    const fit = this.free.findIndex((block) => block.bytes >= bytes);
+    if (fit >= 0) {
+      const { at, bytes: room } = this.free[fit];
+      if (room > bytes) this.free[fit] = { at: at + bytes, bytes: room - bytes };
+      else this.free.splice(fit, 1);
+      this.taken.set(at, bytes);
+      return at;
+    }
+    const at = this.end;
+    this.end += bytes;
+    const missing = this.end - this.memory.buffer.byteLength;
+    if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE));
+    this.taken.set(at, bytes);
+    return at;
+  }
+
+  release(at: number): void {
+    const bytes = this.taken.get(at);
+    if (bytes === undefined) return;
+    this.taken.delete(at);
+    const blocks = [...this.free, { at, bytes }].sort((a, b) => a.at - b.at);
+    this.free = [];
+    for (const block of blocks) {
+      const last = this.free[this.free.length - 1];
+      if (last !== undefined && last.at + last.bytes === block.at) {
+        this.free[this.free.length - 1] = { at: last.at, bytes: last.bytes + block.bytes };
+      } else {
+        this.free.push(block);
+      }
+    }
+    const last = this.free[this.free.length - 1];
+    if (last !== undefined && last.at + last.bytes === this.end) {
+      this.free.pop();
+      this.end = last.at;
+    }
+  }
+
+  /** The doubles of a block; valid until the next `take`. */
+  view(at: number, length: number): Float64Array {
+    return new Float64Array(this.memory.buffer, at, length);
+  }
+}

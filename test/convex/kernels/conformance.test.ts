@@ -1,0 +1,143 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { sampleGates } from "../../../src/convex/arrangements/index.js";
+import { type Kernels, referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
+import { gaussianMatrix } from "../../helpers/problems.js";
+
+/** Engines that are held to the reference; a new one is tested by being listed. */
+const engines: readonly { name: string; make: () => Promise<Kernels>; tolerance: number }[] = [
+  { name: "cpu", make: async () => referenceKernels, tolerance: 0 },
+  { name: "wasm", make: wasmKernels, tolerance: 1e-13 },
+];
+
+/** Sizes that meet every edge of tiles of 4, 32, 64, 256 and 512. */
+const products = [
+  [1, 1, 1],
+  [3, 5, 7],
+  [4, 4, 4],
+  [33, 17, 65],
+  [64, 257, 31],
+  [129, 40, 130],
+  [70, 300, 520],
+] as const;
+const orders = [1, 2, 7, 33, 64, 65, 130, 200];
+const sets = [
+  { n: 1, d: 1, P: 1, C: 1 },
+  { n: 33, d: 1, P: 3, C: 2 },
+  { n: 31, d: 5, P: 9, C: 1 },
+  { n: 64, d: 7, P: 70, C: 3 },
+  { n: 150, d: 67, P: 130, C: 2 },
+];
+
+describe.each(engines)("$name", ({ make, tolerance }) => {
+  let kernels: Kernels;
+  beforeAll(async () => {
+    kernels = await make();
+  });
+
+  const near = (got: Float64Array, wanted: Float64Array) => {
+    let scale = 1e-300;
+    for (const value of wanted) scale = Math.max(scale, Math.abs(value));
+    let worst = 0;
+    wanted.forEach((value, k) => {
+      worst = Math.max(worst, Number.isNaN(got[k]) ? Number.POSITIVE_INFINITY : Math.abs(got[k] - value) / scale);
+    });
+    expect(worst).toBeLessThanOrEqual(tolerance);
+  };
+  const gaussian = (length: number, seed: number) => gaussianMatrix(1, length, seed).data;
+
+  test.each(products)("multiplies %i x %i by %i columns", (m, k, n) => {
+    const A = gaussian(m * k, 1);
+    const B = gaussian(k * n, 2);
+    const [got, wanted] = [new Float64Array(m * n), new Float64Array(m * n)];
+    kernels.multiply(A, B, got, m, k, n);
+    referenceKernels.multiply(A, B, wanted, m, k, n);
+    near(got, wanted);
+    kernels.multiplyTransposed(A, B, got, m, k, n);
+    referenceKernels.multiplyTransposed(A, B, wanted, m, k, n);
+    near(got, wanted);
+  });
+
+  test.each(orders)("factors, solves and updates matrices of order %i, and leaves what is above the diagonal", (n) => {
+    const Y = gaussian(n * (n + 3), 3);
+    const start = new Float64Array(n * n).fill(Number.NaN);
+    for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) start[i * n + j] = i === j ? 1 : 0;
+    const [got, wanted] = [start.slice(), start.slice()];
+    kernels.addOuter(got, Y, n, n + 3, 0.5);
+    referenceKernels.addOuter(wanted, Y, n, n + 3, 0.5);
+    const lower = (H: Float64Array) => H.filter((_, k) => k % n <= Math.floor(k / n));
+    near(lower(got), lower(wanted));
+    expect(got.filter((value) => Number.isNaN(value))).toHaveLength((n * (n - 1)) / 2);
+    const b = gaussian(n, 4);
+    const [x, y] = [b.slice(), b.slice()];
+    const [product, reference] = [new Float64Array(n), new Float64Array(n)];
+    kernels.symmetricProduct(wanted, b, product, n);
+    referenceKernels.symmetricProduct(wanted, b, reference, n);
+    near(product, reference);
+    expect(kernels.factor(got, n)).toBe(true);
+    expect(referenceKernels.factor(wanted, n)).toBe(true);
+    kernels.solve(got, n, x);
+    referenceKernels.solve(wanted, n, y);
+    expect(Math.max(...x.map((value, k) => Math.abs(value - y[k])))).toBeLessThanOrEqual(1e3 * tolerance);
+  });
+
+  test.each([2, 40, 150])("says that a matrix of order %i is not positive definite", (n) => {
+    const H = new Float64Array(n * n);
+    for (let i = 0; i < n; i++) H[i * n + i] = i === n - 1 ? -1 : 1;
+    expect(kernels.factor(H, n)).toBe(false);
+  });
+
+  test.each(sets)("gated products agree for n $n, d $d, $P gates, $C outputs", ({ n, d, P, C }) => {
+    const X = gaussianMatrix(n, d, 5);
+    const gates = sampleGates(X, { count: P, seed: 1 });
+    const mine = kernels.bind(X, gates);
+    const truth = referenceKernels.bind(X, gates);
+    const both = (length: number, run: (products: typeof mine, out: Float64Array) => void) => {
+      const [got, wanted] = [new Float64Array(length), new Float64Array(length)];
+      run(mine, got);
+      run(truth, wanted);
+      near(got, wanted);
+    };
+    const R = gaussian(n * C, 6);
+    const every = Int32Array.from({ length: gates.count * C }, (_, k) => Math.floor(k / C));
+    const output = every.map((_, k) => k % C);
+    const sign = Float64Array.from(every, (_, k) => (k % 3 === 0 ? -1 : 1));
+    const vectors = gaussian(every.length * d, 7);
+    both(n * C, (products, out) => products.forward(every, output, sign, vectors, C, out));
+    both(n * C, (products, out) =>
+      products.forward(new Int32Array(0), new Int32Array(0), new Float64Array(0), vectors, C, out),
+    );
+    both(gates.count * C * d, (products, out) => products.adjoint(R, C, null, out));
+    both(C * d, (products, out) => products.adjoint(R, C, Int32Array.of(gates.count - 1), out));
+    both(gates.count * C, (products, out) => products.adjointNorms(R, C, out));
+    both(3 * n, (products, out) => products.rows(0, gaussian(3 * d, 8), 3, out));
+    const weight = Float64Array.from(every, (_, k) => k / every.length);
+    both(n * n, (products, out) => products.addMaskedGram(out, every, weight));
+    near(mine.gram(), truth.gram());
+    mine.dispose();
+    truth.dispose();
+  });
+
+  test("the adjoint is the adjoint of the forward product", () => {
+    const { n, d, P, C } = sets[3];
+    const X = gaussianMatrix(n, d, 9);
+    const gates = sampleGates(X, { count: P, seed: 2 });
+    const bound = kernels.bind(X, gates);
+    const R = gaussian(n * C, 10);
+    const V = gaussian(gates.count * C * d, 11);
+    const gate = Int32Array.from({ length: gates.count * C }, (_, k) => Math.floor(k / C));
+    const Z = new Float64Array(n * C);
+    const G = new Float64Array(V.length);
+    bound.forward(
+      gate,
+      gate.map((_, k) => k % C),
+      new Float64Array(gate.length).fill(1),
+      V,
+      C,
+      Z,
+    );
+    bound.adjoint(R, C, null, G);
+    const dot = (a: Float64Array, b: Float64Array) => a.reduce((sum, value, k) => sum + value * b[k], 0);
+    expect(Math.abs(dot(Z, R) - dot(V, G))).toBeLessThan(1e-12 * dot(R, R) * Math.sqrt(dot(V, V)));
+    bound.dispose();
+  });
+});
