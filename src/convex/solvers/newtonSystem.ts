@@ -10,6 +10,8 @@ import type { GatedProducts, Kernels } from "../kernels/types.js";
 
 /** Relative residual of the conjugate gradients: enough for a quadratic step. */
 const RESIDUAL = 1e-10;
+/** The same where every step costs a pass over the gates: an inexact Newton step still converges fast. */
+const COUPLED_RESIDUAL = 1e-2;
 const MAX_CONJUGATE_STEPS = 200;
 /** Added to the diagonal, relative to its mean, where Cholesky meets a pivot that is not positive; grows by 100. */
 const FIRST_SHIFT = 1e-13;
@@ -52,19 +54,76 @@ export function solveNewton(system: NewtonSystem, kernels: Kernels, products: Ga
     return true;
   }
   const spread = system.spread;
-  conjugateGradients(b, precondition, (x, out) => {
+  conjugateGradients(b, RESIDUAL, precondition, (x, out) => {
     for (let c = 0; c < outputs; c++) {
       for (let k = 0; k < n; k++) part[k] = x[k * outputs + c];
       factors[c].multiply(part);
       for (let k = 0; k < n; k++) out[k * outputs + c] = part[k];
     }
-    for (let k = 0; k < n; k++) {
-      let product = 0;
-      for (let c = 0; c < outputs; c++) product += spread[k * outputs + c] * x[k * outputs + c];
-      for (let c = 0; c < outputs; c++) out[k * outputs + c] += product * spread[k * outputs + c];
-    }
+    addSpread(spread, x, out, n, outputs);
   });
   return true;
+}
+
+/** The Newton system of blocks whose curvature couples their outputs: known by its products only. */
+export interface CoupledSystem {
+  readonly n: number;
+  readonly outputs: number;
+  readonly diagonal: Float64Array; // [n x C]: T
+  readonly spread: Float64Array | null;
+  /** Gates and weights of an approximation sum_i weight_i D_i K D_i of the curvature, the same for every output. */
+  readonly gates: Int32Array;
+  readonly weights: Float64Array;
+  readonly bias: number; // weight of 1 1' in every output
+  /** out += the blocks' curvature times x, both [n x C]. */
+  addCurvature(x: Float64Array, out: Float64Array): void;
+}
+
+/** Solves a coupled system in place of b by conjugate gradients; the preconditioner is one n x n factor for all outputs. */
+export function solveCoupled(
+  system: CoupledSystem,
+  kernels: Kernels,
+  products: GatedProducts,
+  b: Float64Array,
+): boolean {
+  const { n, outputs, diagonal, spread, bias } = system;
+  const mean = new Float64Array(n);
+  for (let k = 0; k < diagonal.length; k++) mean[Math.floor(k / outputs)] += diagonal[k] / outputs;
+  const rows = new Float64Array(bias > 0 ? n : 0).fill(Math.sqrt(bias));
+  const curvature = [{ rows, rowCount: bias > 0 ? 1 : 0, gates: system.gates, weights: system.weights }];
+  const shared: NewtonSystem = { n, outputs: 1, diagonal: mean, spread: null, curvature };
+  const factor = factorOutput(shared, 0, kernels, products);
+  if (factor === null) return false;
+  const column = new Float64Array(n);
+  const precondition = (x: Float64Array) => {
+    for (let c = 0; c < outputs; c++) {
+      for (let k = 0; k < n; k++) column[k] = x[k * outputs + c];
+      factor.solve(column);
+      for (let k = 0; k < n; k++) x[k * outputs + c] = column[k];
+    }
+  };
+  conjugateGradients(b, COUPLED_RESIDUAL, precondition, (x, out) => {
+    for (let k = 0; k < x.length; k++) out[k] = diagonal[k] * x[k];
+    if (spread !== null) addSpread(spread, x, out, n, outputs);
+    if (bias > 0) {
+      for (let c = 0; c < outputs; c++) {
+        let sum = 0;
+        for (let k = c; k < x.length; k += outputs) sum += x[k];
+        for (let k = c; k < x.length; k += outputs) out[k] += bias * sum;
+      }
+    }
+    system.addCurvature(x, out);
+  });
+  return true;
+}
+
+/** out += sum over samples of spread_k spread_k' x_k. */
+function addSpread(spread: Float64Array, x: Float64Array, out: Float64Array, n: number, outputs: number): void {
+  for (let k = 0; k < n; k++) {
+    let product = 0;
+    for (let c = 0; c < outputs; c++) product += spread[k * outputs + c] * x[k * outputs + c];
+    for (let c = 0; c < outputs; c++) out[k * outputs + c] += product * spread[k * outputs + c];
+  }
 }
 
 interface Factor {
@@ -154,6 +213,7 @@ function multiplyFactor(L: Float64Array, n: number, b: Float64Array): void {
 /** Preconditioned conjugate gradients (Hestenes and Stiefel 1952) for H x = b, x in place of b. */
 function conjugateGradients(
   b: Float64Array,
+  residual: number,
   precondition: (x: Float64Array) => void,
   multiply: (x: Float64Array, out: Float64Array) => void,
 ): void {
@@ -165,7 +225,7 @@ function conjugateGradients(
   const p = Float64Array.from(z);
   const Hp = new Float64Array(size);
   let rho = dot(r, z);
-  const goal = RESIDUAL * Math.sqrt(dot(b, b));
+  const goal = residual * Math.sqrt(dot(b, b));
   for (let step = 0; step < MAX_CONJUGATE_STEPS; step++) {
     multiply(p, Hp);
     const alpha = rho / dot(p, Hp);

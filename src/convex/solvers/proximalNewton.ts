@@ -25,7 +25,14 @@ import { nullspace } from "../operators/nullspace.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import type { Gap, SparseBlocks } from "../types.js";
 import { BestPoint } from "./bestPoint.js";
-import { type NewtonSystem, type OutputCurvature, solveNewton } from "./newtonSystem.js";
+import {
+  type CoupledSystem,
+  type NewtonSystem,
+  type OutputCurvature,
+  solveCoupled,
+  solveNewton,
+} from "./newtonSystem.js";
+import { type ShrunkBlock, shrinkBlock } from "./nuclearShrink.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
 import { WorkingSet } from "./workingSet.js";
 
@@ -48,9 +55,9 @@ const KINK = 1e-9;
 export const proximalNewton: Solver = {
   name: "proximal-newton",
   refuses(program) {
-    const { loss, penalty, X } = program;
-    if (!penalty.separable && loss.outputs > 1) {
-      return `proximal-newton: needs a penalty that charges outputs one by one, got "${penalty.name}"; use "fista".`;
+    const { penalty, X, cones } = program;
+    if (!penalty.separable && cones) {
+      return `proximal-newton: needs the penalty "perOutput" with cones, got "${penalty.name}"; drop the cones or change it.`;
     }
     if (X.rows > MAX_ROWS) {
       return `proximal-newton: holds a ${X.rows} x ${X.rows} matrix, more than ${MAX_ROWS} rows; use "fista" or fewer rows.`;
@@ -71,7 +78,11 @@ interface Evaluation {
   slots: number[]; // active slots
   vectors: Float64Array; // [active x d]: v
   shares: number[]; // s_i
+  readonly shrunk: readonly ShrunkBlock[]; // nuclear penalty: one an active gate, in the order of the slots
 }
+
+/** What shrinking leaves. */
+type Active = Pick<Evaluation, "theta" | "slots" | "vectors" | "shares" | "shrunk">;
 
 class NewtonRun implements Run {
   private readonly judge: GapJudge;
@@ -157,7 +168,7 @@ class NewtonRun implements Run {
       if (await this.setting.pause()) break;
       if (this.innerError(now) <= INNER_SHARE * this.target) break;
       const direction = Float64Array.from(now.gradient);
-      if (!solveNewton(this.system(now), this.setting.kernels, products, direction)) break;
+      if (!this.direct(now, direction)) break;
       const slope = dot(now.gradient, direction);
       if (!(slope > 0)) break;
       products.adjoint(direction, this.C, this.working.gates, directionG);
@@ -206,7 +217,7 @@ class NewtonRun implements Run {
     loss.prox(Q, tau, Z, slope, spread);
     let theta = loss.value(Z);
     for (let k = 0; k < Z.length; k++) theta += (Z[k] - this.Z0[k]) ** 2 / (2 * tau) - xi[k] * Z[k];
-    const active = this.shrink(G);
+    const active = this.setting.program.penalty.separable ? this.shrink(G) : this.shrinkNuclear(G);
     theta += active.theta;
     const gradient = new Float64Array(n * C);
     const gate = Int32Array.from(active.slots, (slot) => working.gateOf(slot));
@@ -233,11 +244,12 @@ class NewtonRun implements Run {
       slots: active.slots,
       vectors: active.vectors,
       shares: active.shares,
+      shrunk: active.shrunk,
     };
   }
 
   /** Projects and shrinks z = v0 - sigma sign A' xi in every slot; keeps what is left. */
-  private shrink(G: Float64Array): { theta: number; slots: number[]; vectors: Float64Array; shares: number[] } {
+  private shrink(G: Float64Array): Active {
     const { C, d, sigma, working } = this;
     const centers = working.centers;
     const threshold = sigma * this.setting.program.beta;
@@ -282,20 +294,90 @@ class NewtonRun implements Run {
       slots.push(slot);
       shares.push(share);
     }
-    return { theta, slots, vectors: vectors.subarray(0, slots.length * d), shares };
+    return { theta, slots, vectors: vectors.subarray(0, slots.length * d), shares, shrunk: [] };
+  }
+
+  /** The same for the nuclear norm: a gate's outputs shrink together, by singular values. */
+  private shrinkNuclear(G: Float64Array): Active {
+    const { C, d, sigma, working } = this;
+    const size = C * d;
+    const threshold = sigma * this.setting.program.beta;
+    const slots: number[] = [];
+    const parts: Float64Array[] = [];
+    const shrunk: ShrunkBlock[] = [];
+    const z = new Float64Array(size);
+    let theta = 0;
+    for (let group = 0; group < working.gates.length; group++) {
+      let center = 0;
+      for (let p = 0; p < size; p++) {
+        const v0 = working.centers[group * size + p];
+        z[p] = v0 - sigma * G[group * size + p];
+        center += v0 * v0;
+      }
+      theta += center / (2 * sigma);
+      const block = shrinkBlock(z, C, d, threshold);
+      if (block === null) continue;
+      theta -= block.left / (2 * sigma);
+      for (let c = 0; c < C; c++) slots.push(group * C + c);
+      parts.push(block.result);
+      shrunk.push(block);
+    }
+    const vectors = new Float64Array(parts.length * size);
+    parts.forEach((part, k) => {
+      vectors.set(part, k * size);
+    });
+    return { theta, slots, vectors, shares: [], shrunk };
+  }
+
+  /** The Newton direction in place of the gradient; false when the system could not be solved. */
+  private direct(at: Evaluation, direction: Float64Array): boolean {
+    const { kernels, products, program } = this.setting;
+    if (program.penalty.separable) return solveNewton(this.system(at), kernels, products, direction);
+    return solveCoupled(this.coupledSystem(at), kernels, products, direction);
+  }
+
+  private coupledSystem(at: Evaluation): CoupledSystem {
+    const { n, C, d, sigma, working } = this;
+    const { products, program } = this.setting;
+    const { diagonal, spread } = this.lossCurvature(at);
+    const gates = Int32Array.from(at.shrunk, (_, k) => working.gateOf(at.slots[k * C]));
+    const every = Int32Array.from(at.slots, (slot) => working.gateOf(slot));
+    const output = Int32Array.from(at.slots, (slot) => working.outputOf(slot));
+    const weight = new Float64Array(at.slots.length).fill(sigma);
+    const G = new Float64Array(at.slots.length * d);
+    const moved = new Float64Array(at.slots.length * d);
+    const Z = new Float64Array(n * C);
+    const ridge = program.outputBias?.ridge ?? 0;
+    return {
+      n,
+      outputs: C,
+      diagonal,
+      spread,
+      gates,
+      weights: Float64Array.from(at.shrunk, (block) => sigma * block.share),
+      bias: program.outputBias === null ? 0 : this.rho / (1 + 2 * ridge * this.rho),
+      addCurvature(x, out) {
+        products.adjoint(x, C, gates, G);
+        at.shrunk.forEach((block, k) => {
+          block.derivative(G.subarray(k * C * d, (k + 1) * C * d), moved.subarray(k * C * d, (k + 1) * C * d));
+        });
+        products.forward(every, output, weight, moved, C, Z);
+        for (let k = 0; k < out.length; k++) out[k] += Z[k];
+      },
+    };
+  }
+
+  /** tau times the Jacobian of the loss's prox: a diagonal, and for softmax a rank-one term a sample. */
+  private lossCurvature(at: Evaluation): { diagonal: Float64Array; spread: Float64Array | null } {
+    const { tau } = this;
+    const diagonal = at.slope.map((slope) => tau * Math.max(slope, KINK));
+    return { diagonal, spread: at.spread?.map((value) => Math.sqrt(tau) * value) ?? null };
   }
 
   private system(at: Evaluation): NewtonSystem {
-    const { n, C, tau } = this;
-    const diagonal = new Float64Array(n * C);
-    for (let k = 0; k < diagonal.length; k++) diagonal[k] = tau * Math.max(at.slope[k], KINK);
-    let spread: Float64Array | null = null;
-    if (at.spread !== null) {
-      spread = new Float64Array(n * C);
-      for (let k = 0; k < spread.length; k++) spread[k] = Math.sqrt(tau) * at.spread[k];
-    }
+    const { n, C } = this;
     const curvature = Array.from({ length: C }, (_, c) => this.curvatureOf(at, c));
-    return { n, outputs: C, diagonal, spread, curvature };
+    return { n, outputs: C, ...this.lossCurvature(at), curvature };
   }
 
   /** Rank-one rows and masked Gram weights of one output. */
