@@ -5,14 +5,33 @@ import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge"];
+/** On the PATH, in this order. */
+const NAMES = [
+  "chromium",
+  "chromium-browser",
+  "google-chrome",
+  "google-chrome-stable",
+  "chrome",
+  "microsoft-edge",
+  "microsoft-edge-stable",
+];
+
+/** Where the installers of macOS and Windows put it. */
 const PLACES = [
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
   "/Applications/Chromium.app/Contents/MacOS/Chromium",
-  "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
-  "C:\\Program Files (x86)\\Google\\Chrome\\Application\\chrome.exe",
-  "C:\\Program Files (x86)\\Microsoft\\Edge\\Application\\msedge.exe",
+  "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
+  ...["ProgramFiles", "ProgramFiles(x86)", "LOCALAPPDATA"]
+    .flatMap((name) => process.env[name] ?? [])
+    .flatMap((folder) => [
+      join(folder, "Google", "Chrome", "Application", "chrome.exe"),
+      join(folder, "Chromium", "Application", "chrome.exe"),
+      join(folder, "Microsoft", "Edge", "Application", "msedge.exe"),
+    ]),
 ];
+
+const HOW_TO_GET_ONE =
+  "The browser tests need Chrome or Chromium: install one (Debian: apt-get install chromium), or set CHROME_PATH to its executable.";
 
 /** CHROME_PATH, then the usual places; null when there is none. */
 export function findChromium() {
@@ -21,7 +40,7 @@ export function findChromium() {
     if (existsSync(asked)) return asked;
     throw new Error(`CHROME_PATH is ${asked}, where no file is: correct it or unset it.`);
   }
-  const folders = (process.env.PATH ?? "").split(delimiter);
+  const folders = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
   const candidates = [...folders.flatMap((folder) => NAMES.map((name) => join(folder, name))), ...PLACES];
   return candidates.find((path) => existsSync(path)) ?? null;
 }
@@ -30,13 +49,24 @@ export function findChromium() {
 export function ensureChromium() {
   const found = findChromium();
   if (found !== null) return found;
-  if (isDebian() && process.getuid?.() === 0) {
-    execFileSync("apt-get", ["update", "-qq"], { stdio: "inherit" });
-    execFileSync("apt-get", ["install", "-y", "-qq", "chromium"], { stdio: ["ignore", "ignore", "inherit"] });
-    const installed = findChromium();
-    if (installed !== null) return installed;
+  if (isDebian() && process.getuid?.() === 0) installChromium();
+  const installed = findChromium();
+  if (installed === null) throw new Error(HOW_TO_GET_ONE);
+  return installed;
+}
+
+/** Errors are apt's own, on stderr; whether a browser is there afterwards is for the caller to see. */
+function installChromium() {
+  const options = {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+  };
+  try {
+    execFileSync("apt-get", ["update", "-qq"], options);
+    execFileSync("apt-get", ["install", "-y", "-qq", "chromium"], options);
+  } catch (error) {
+    console.error(`apt-get did not install chromium: ${error.message}`);
   }
-  throw new Error("The browser tests need Chrome or Chromium: install one, or set CHROME_PATH to its executable.");
 }
 
 function isDebian() {

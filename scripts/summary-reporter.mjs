@@ -1,18 +1,15 @@
-/** Ends a test run with one plain line: how many tests passed and how many failed. */
+/** Ends a test run with one plain line, how many tests passed and how many failed; names what was skipped above it. */
 export default class SummaryReporter {
-  onTestRunEnd(modules) {
-    let passed = 0;
-    let failed = 0;
-    let skipped = 0;
-    for (const module of modules) {
-      failed += module.errors().length;
-      for (const test of module.children.allTests()) {
-        const { state } = test.result();
-        if (state === "passed") passed += 1;
-        else if (state === "failed") failed += 1;
-        else skipped += 1;
-      }
-    }
-    console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+  onTestRunEnd(modules, unhandledErrors) {
+    const tests = modules.flatMap((module) => [...module.children.allTests()]);
+    const inState = (state) => tests.filter((test) => test.result().state === state);
+    const outside = unhandledErrors.length + modules.reduce((count, module) => count + module.errors().length, 0);
+    const skipped = inState("skipped");
+    if (skipped.length > 0) console.log(`${skipped.length} skipped:\n${skipped.map(nameOf).join("\n")}`);
+    console.log(`${inState("passed").length} passed, ${inState("failed").length + outside} failed`);
   }
+}
+
+function nameOf(test) {
+  return `  ${test.project.name}: ${test.fullName}`;
 }

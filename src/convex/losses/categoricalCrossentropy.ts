@@ -1,6 +1,7 @@
 /** Softmax cross entropy over the C logits of a row; the one loss whose outputs see each other. */
 
 import { ConvexError } from "../../errors.js";
+import { smallSolve } from "../operators/smallSolve.js";
 import type { Loss, Matrix } from "../types.js";
 
 const NEWTON_STEPS = 200;
@@ -8,7 +9,11 @@ const CONVERGED = 1e-15; // relative residual of the prox equation
 const BACKTRACKS = 60;
 /** p = y + N / a this far outside the simplex is a rounding error of the inside. */
 const OUTSIDE = 1e-9;
-const BALANCE_STEPS = 60;
+const BALANCE_STEPS = 200;
+/** Probabilities below this are lifted to it before balancing: from exactly zero no shift would bring them back. */
+const FLOOR = 1e-14;
+/** Logits that one step of balancing may move: the sums are steep only near the border of the simplex. */
+const LONGEST_SHIFT = 4;
 
 /**
  * L(Z) = sum_k a_k (logsumexp(Z_k) - <Y_k, Z_k>), a_k = sampleWeight / n: tfjs's mean over samples.
@@ -182,14 +187,29 @@ function balanceRows(N: Float64Array, Y: Float64Array, a: Float64Array, n: numbe
   const logs = new Float64Array(n * C);
   for (let k = 0; k < n; k++) {
     for (let c = 0; c < C; c++) {
-      logs[k * C + c] = a[k] > 0 ? Math.log(Math.max(0, Y[k * C + c] + N[k * C + c] / a[k])) : Number.NEGATIVE_INFINITY;
+      logs[k * C + c] = a[k] > 0 ? Math.log(Math.max(FLOOR, Y[k * C + c] + N[k * C + c] / a[k])) : Number.NEGATIVE_INFINITY;
     }
   }
-  const shift = new Float64Array(C);
   const p = new Float64Array(C);
   const row = new Float64Array(C);
   const sums = new Float64Array(C);
   const H = new Float64Array(C * C);
+  // The convex function whose gradient the column sums are.
+  const potential = (shift: Float64Array) => {
+    let sum = 0;
+    for (let k = 0; k < n; k++) {
+      if (a[k] === 0) continue;
+      let inner = 0;
+      for (let c = 0; c < C; c++) {
+        row[c] = logs[k * C + c] + shift[c];
+        inner += Y[k * C + c] * shift[c];
+      }
+      sum += a[k] * (logSumExp(row, 0, C) - inner);
+    }
+    return sum;
+  };
+  let shift = new Float64Array(C);
+  let value = potential(shift);
   for (let step = 0; step <= BALANCE_STEPS; step++) {
     sums.fill(0);
     H.fill(0);
@@ -202,48 +222,41 @@ function balanceRows(N: Float64Array, Y: Float64Array, a: Float64Array, n: numbe
       for (let c = 0; c < C; c++) row[c] = logs[k * C + c] + shift[c];
       softmax(row, 0, C, p);
       for (let c = 0; c < C; c++) {
-        const value = a[k] * (p[c] - Y[k * C + c]);
-        N[k * C + c] = value;
-        sums[c] += value;
-        largest = Math.max(largest, Math.abs(value));
+        const entry = a[k] * (p[c] - Y[k * C + c]);
+        N[k * C + c] = entry;
+        sums[c] += entry;
+        largest = Math.max(largest, Math.abs(entry));
         for (let e = 0; e < C; e++) H[c * C + e] += a[k] * ((c === e ? p[c] : 0) - p[c] * p[e]);
       }
     }
     let imbalance = 0;
     for (const sum of sums) imbalance = Math.max(imbalance, Math.abs(sum));
     if (step === BALANCE_STEPS || imbalance <= 1e-16 * n * largest) return;
-    newtonShift(H, sums, C);
-    // A step of more than 1 in a logit is shortened: the sums are steep only near the simplex's border.
-    let longest = 0;
-    for (const value of sums) longest = Math.max(longest, Math.abs(value));
-    for (let c = 0; c < C; c++) shift[c] -= sums[c] * Math.min(1, 1 / longest);
+    const direction = sums.slice();
+    newtonShift(H, direction, C);
+    let longest = 1;
+    for (const entry of direction) longest = Math.max(longest, Math.abs(entry) / LONGEST_SHIFT);
+    let alpha = 1 / longest;
+    let next = value;
+    let trial = shift;
+    for (let back = 0; back < BACKTRACKS; back++, alpha /= 2) {
+      trial = shift.map((entry, c) => entry - alpha * direction[c]);
+      next = potential(trial);
+      if (next < value || (back === 0 && next <= value + 1e-15 * Math.abs(value))) break;
+    }
+    shift = trial;
+    value = next;
   }
 }
 
-/** b := (H + 1 1' trace / C)^-1 b: H is singular along 1, to which b is orthogonal. Gaussian elimination with pivots. */
+/** b := (H + 1 1' trace / C)^-1 b: H is singular along 1, to which b is orthogonal. */
 function newtonShift(H: Float64Array, b: Float64Array, C: number): void {
   let trace = 0;
   for (let c = 0; c < C; c++) trace += H[c * C + c];
   const lift = Math.max(trace, Number.MIN_VALUE * 2 ** 60) / C;
   for (let k = 0; k < H.length; k++) H[k] += lift;
   for (let c = 0; c < C; c++) H[c * C + c] += 1e-14 * lift; // a class that no sample prefers has a zero row
-  for (let i = 0; i < C; i++) {
-    let pivot = i;
-    for (let k = i + 1; k < C; k++) if (Math.abs(H[k * C + i]) > Math.abs(H[pivot * C + i])) pivot = k;
-    if (pivot !== i) {
-      for (let j = 0; j < C; j++) [H[i * C + j], H[pivot * C + j]] = [H[pivot * C + j], H[i * C + j]];
-      [b[i], b[pivot]] = [b[pivot], b[i]];
-    }
-    for (let k = i + 1; k < C; k++) {
-      const factor = H[k * C + i] / H[i * C + i];
-      for (let j = i; j < C; j++) H[k * C + j] -= factor * H[i * C + j];
-      b[k] -= factor * b[i];
-    }
-  }
-  for (let i = C - 1; i >= 0; i--) {
-    for (let j = i + 1; j < C; j++) b[i] -= H[i * C + j] * b[j];
-    b[i] /= H[i * C + i];
-  }
+  smallSolve(H, b, C);
 }
 
 function logSumExp(z: Float64Array, at: number, C: number): number {

@@ -1,20 +1,21 @@
 /** The output bias alone: the c that minimises L(Z + 1 c') + ridge |c|^2, with Z held. */
 
 import type { Loss, OutputBias } from "../types.js";
+import { smallSolve } from "./smallSolve.js";
 
-const STEPS = 200; // Newton steps; the softmax loss, whose diagonal over-estimates its curvature, needs the most
+const STEPS = 200;
 const BALANCED = 1e-15; // relative to the largest entry of the gradient, times the rows
+/** Stride of the differences that make the C x C Hessian of a coupled loss. */
+const STRIDE = 1e-4;
 
-/**
- * Newton on the gradient 1'L'(Z + 1 c') + 2 ridge c, one coordinate an output, safeguarded by a bracket of its sign.
- *
- * For a separable loss the coordinates are independent and monotone; for the softmax loss twice the diagonal of the
- * Hessian bounds it, so that the steps descend.
- */
+/** Exact up to rounding for separable losses; for softmax to about 1e-8, since its Hessian comes from differences. */
 export function minimiseOverBias(loss: Loss, Z: Float64Array, bias: OutputBias): Float64Array {
+  return loss.separable ? byCoordinates(loss, Z, bias) : jointly(loss, Z, bias);
+}
+
+/** Newton on each monotone coordinate 1'L'(Z + 1 c') + 2 ridge c, safeguarded by a bracket of its sign. */
+function byCoordinates(loss: Loss, Z: Float64Array, bias: OutputBias): Float64Array {
   const { rows: n, outputs: C } = loss;
-  // Softmax: diag(p) - p p' <= 2 diag(p (1 - p)), by Gershgorin.
-  const diagonalFactor = loss.separable ? 1 : 2;
   const c = new Float64Array(C);
   const low = new Float64Array(C).fill(Number.NEGATIVE_INFINITY);
   const high = new Float64Array(C).fill(Number.POSITIVE_INFINITY);
@@ -32,14 +33,12 @@ export function minimiseOverBias(loss: Loss, Z: Float64Array, bias: OutputBias):
       let largest = 0;
       for (let k = o; k < gradient.length; k += C) {
         slope += gradient[k];
-        bend += diagonalFactor * curvature[k];
+        bend += curvature[k];
         largest = Math.max(largest, Math.abs(gradient[k]));
       }
-      if (Math.abs(slope) <= BALANCED * n * largest || largest === 0) continue;
-      if (loss.separable) {
-        if (slope > 0) high[o] = Math.min(high[o], c[o]);
-        else low[o] = Math.max(low[o], c[o]);
-      }
+      if (Math.abs(slope) <= BALANCED * n * largest) continue;
+      if (slope > 0) high[o] = Math.min(high[o], c[o]);
+      else low[o] = Math.max(low[o], c[o]);
       let next = bend > 0 ? c[o] - slope / bend : Number.NaN;
       if (!(next > low[o] && next < high[o])) next = between(low[o], high[o], c[o], slope);
       if (next === c[o]) continue;
@@ -56,4 +55,50 @@ function between(low: number, high: number, at: number, slope: number): number {
   if (Number.isFinite(low) && Number.isFinite(high)) return (low + high) / 2;
   const stride = Math.max(1, 2 * Math.abs(at));
   return slope > 0 ? at - stride : at + stride;
+}
+
+/** Damped Newton on all C coordinates; the Hessian by central differences of the gradient. */
+function jointly(loss: Loss, Z: Float64Array, bias: OutputBias): Float64Array {
+  const C = loss.outputs;
+  const shifted = new Float64Array(Z.length);
+  const gradient = new Float64Array(Z.length);
+  const value = (c: Float64Array) => {
+    for (let k = 0; k < Z.length; k++) shifted[k] = Z[k] + c[k % C];
+    return loss.value(shifted) + bias.ridge * c.reduce((sum, entry) => sum + entry * entry, 0);
+  };
+  const slopes = (c: Float64Array) => {
+    for (let k = 0; k < Z.length; k++) shifted[k] = Z[k] + c[k % C];
+    loss.gradient(shifted, gradient);
+    const sums = c.map((entry) => 2 * bias.ridge * entry);
+    for (let k = 0; k < gradient.length; k++) sums[k % C] += gradient[k];
+    return sums;
+  };
+  let c = new Float64Array(C);
+  let now = value(c);
+  for (let step = 0; step < STEPS; step++) {
+    const direction = slopes(c);
+    const H = new Float64Array(C * C);
+    let trace = 0;
+    for (let j = 0; j < C; j++) {
+      const above = slopes(c.map((entry, o) => entry + (o === j ? STRIDE : 0)));
+      const below = slopes(c.map((entry, o) => entry - (o === j ? STRIDE : 0)));
+      for (let i = 0; i < C; i++) H[i * C + j] = (above[i] - below[i]) / (2 * STRIDE);
+      trace += H[j * C + j];
+    }
+    // Softmax does not see a shift of all outputs together: lift that direction, in which the gradient is zero.
+    for (let k = 0; k < H.length; k++) H[k] += (1e-6 * trace + (k % (C + 1) === 0 ? 1e-9 * trace : 0)) / C;
+    smallSolve(H, direction, C);
+    let moved = false;
+    for (let alpha = 1; alpha > 1e-6 && !moved; alpha /= 2) {
+      const trial = c.map((entry, o) => entry - alpha * direction[o]);
+      const next = value(trial);
+      if (next < now) {
+        c = trial;
+        now = next;
+        moved = true;
+      }
+    }
+    if (!moved) break;
+  }
+  return c;
 }

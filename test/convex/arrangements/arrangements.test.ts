@@ -1,0 +1,173 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { packPattern, wordsPerGate } from "../../../src/convex/arrangements/bits.js";
+import {
+  arrangementBound,
+  enumerateGates,
+  gateSetBytes,
+  gatesFrom,
+  resolveGates,
+  sampleGates,
+} from "../../../src/convex/arrangements/index.js";
+import { gaussianSource, logarithm } from "../../../src/convex/arrangements/random.js";
+import type { GateSet, Matrix } from "../../../src/convex/types.js";
+import { gaussianMatrix, matrixOf } from "../../helpers/problems.js";
+
+/** The patterns of a gate set as strings of 0 and 1. */
+function patternsOf(gates: GateSet): string[] {
+  const words = wordsPerGate(gates.rows);
+  return Array.from({ length: gates.count }, (_, i) =>
+    Array.from({ length: gates.rows }, (_, j) => (gates.bits[i * words + (j >> 5)] >>> (j & 31)) & 1).join(""),
+  );
+}
+
+/** Patterns of many random directions: all of them, for tiny data. */
+function bruteForce(X: Matrix, draws: number): Set<string> {
+  const draw = gaussianSource(99);
+  const found = new Set<string>();
+  for (let k = 0; k < draws; k++) {
+    const g = Float64Array.from({ length: X.cols }, draw);
+    let pattern = "";
+    for (let j = 0; j < X.rows; j++) {
+      let product = 0;
+      for (let p = 0; p < X.cols; p++) product += X.data[j * X.cols + p] * g[p];
+      pattern += product >= 0 ? "1" : "0";
+    }
+    found.add(pattern);
+  }
+  return found;
+}
+
+describe("enumerateGates", () => {
+  test.each([
+    [5, 3, 22],
+    [10, 3, 92],
+    [6, 2, 12],
+    [8, 3, 58],
+    [10, 4, 260],
+    [7, 1, 2],
+    [4, 6, 16],
+  ])("finds every arrangement of %i points in %i dimensions: %i", (n, d, count) => {
+    const gates = enumerateGates(gaussianMatrix(n, d, n + d));
+    expect(gates.count).toBe(count);
+    expect(gates.count).toBe(arrangementBound(n, Math.min(n, d)));
+    expect(new Set(patternsOf(gates)).size).toBe(count);
+    expect(gates.complete).toBe(true);
+  });
+
+  test.each([
+    ["repeated rows", matrixOf(5, 2, [1, 2, 1, 2, 3, -1, 1, 2, -2, 2])],
+    ["zero rows", matrixOf(5, 3, [1, 0, 2, 0, 0, 0, 0, 1, 1, 2, 1, 0, 0, 0, 0])],
+    ["opposite and scaled rows", matrixOf(5, 2, [1, 1, -2, -2, 3, 3, 0, 1, 1, 0])],
+    ["collinear points", matrixOf(6, 2, [1, 1, 2, 1, 3, 1, 4, 1, 5, 1, 6, 1])],
+    ["three rows in a plane", matrixOf(4, 3, [1, 0, 0, 0, 1, 0, 1, 1, 0, 0, 0, 1])],
+    ["rank 2 in 4 dimensions", matrixOf(5, 4, [1, 0, 1, 0, 0, 1, 0, 1, 1, 1, 1, 1, 2, -1, 2, -1, -1, 3, -1, 3])],
+  ])("agrees with brute force on %s", (_, X) => {
+    expect(new Set(patternsOf(enumerateGates(X)))).toEqual(bruteForce(X, 20000));
+  });
+
+  test("refuses a count that would not fit, with the number, before any work", () => {
+    expect(() => enumerateGates(gaussianMatrix(100, 20, 1))).toThrow(/gates over 100 rows.*bytes.*Ask for fewer gates/);
+  });
+
+  test("rows may be scaled by positive numbers: the patterns stay", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 1000 }),
+        fc.array(fc.double({ min: 0.1, max: 9, noNaN: true }), { minLength: 6, maxLength: 6 }),
+        (seed, scales) => {
+          const X = gaussianMatrix(6, 3, seed);
+          const scaled = matrixOf(
+            6,
+            3,
+            X.data.map((value, k) => value * scales[Math.floor(k / 3)]),
+          );
+          expect(new Set(patternsOf(enumerateGates(scaled)))).toEqual(new Set(patternsOf(enumerateGates(X))));
+        },
+      ),
+      { numRuns: 20 },
+    );
+  });
+});
+
+describe("sampleGates", () => {
+  const X = gaussianMatrix(40, 5, 3);
+
+  test("every generator makes its mask, no mask comes twice, none is empty", () => {
+    const gates = sampleGates(X, { count: 200, seed: 7 });
+    const words = new Uint32Array(wordsPerGate(X.rows));
+    expect(gates.count).toBe(200);
+    expect(new Set(patternsOf(gates)).size).toBe(200);
+    for (let i = 0; i < gates.count; i++) {
+      packPattern(X, gates.generators.data.subarray(i * 5, (i + 1) * 5), words);
+      expect(words).toEqual(gates.bits.slice(i * words.length, (i + 1) * words.length));
+      expect(words.some((word) => word !== 0)).toBe(true);
+    }
+  });
+
+  test("the same seed gives the same gates on every engine", () => {
+    const { bits } = sampleGates(X, { count: 64, seed: 5 });
+    let hash = 0x811c9dc5;
+    for (const word of bits) hash = Math.imul(hash ^ word, 0x01000193) >>> 0;
+    expect(hash).toBe(FINGERPRINT);
+    expect(sampleGates(X, { count: 64, seed: 6 }).bits).not.toEqual(bits);
+  });
+
+  test("a larger count extends a smaller one", () => {
+    const few = sampleGates(X, { count: 10, seed: 1 });
+    const many = sampleGates(X, { count: 50, seed: 1 });
+    expect(many.bits.slice(0, few.bits.length)).toEqual(few.bits);
+  });
+
+  test("small data have fewer patterns than asked: those that there are come back", () => {
+    const small = gaussianMatrix(4, 2, 1);
+    const all = patternsOf(enumerateGates(small)).filter((pattern) => pattern.includes("1"));
+    expect(new Set(patternsOf(sampleGates(small, { count: 100 })))).toEqual(new Set(all));
+  });
+
+  test("the Gaussian source has mean 0, variance 1 and kurtosis 3", () => {
+    const draw = gaussianSource(1);
+    const values = Array.from({ length: 50000 }, draw);
+    const moment = (power: number) => values.reduce((sum, value) => sum + value ** power, 0) / values.length;
+    expect(moment(1)).toBeCloseTo(0, 1);
+    expect(moment(2)).toBeCloseTo(1, 1);
+    expect(moment(4)).toBeCloseTo(3, 0);
+  });
+
+  test("our own logarithm agrees with the engine's to the last digits", () => {
+    fc.assert(
+      fc.property(fc.double({ min: 1e-300, max: 1, maxExcluded: true, noNaN: true }), (x) => {
+        expect(Math.abs(logarithm(x) - Math.log(x))).toBeLessThanOrEqual(
+          4e-16 * Math.max(1e-16, Math.abs(Math.log(x))) + 1e-16,
+        );
+      }),
+    );
+  });
+});
+
+describe("gate sets of one's own", () => {
+  const X = gaussianMatrix(10, 3, 2);
+
+  test("gatesFrom keeps the first of equal patterns", () => {
+    const gates = gatesFrom(X, matrixOf(3, 3, [1, 0, 0, 2, 0, 0, 0, 1, 0]));
+    expect(gates.count).toBe(2);
+    expect(gates.complete).toBe(false);
+  });
+
+  test("a set for other data is refused, by size and by mask", () => {
+    const gates = sampleGates(X, { count: 5 });
+    expect(() => resolveGates(gaussianMatrix(11, 3, 2), gates, 0)).toThrow(/expected a gate set for 11 rows/);
+    expect(() => resolveGates(gaussianMatrix(10, 3, 9), gates, 0)).toThrow(/expected the mask of gate \d/);
+    expect(() => gatesFrom(X, matrixOf(1, 2, [1, 1]))).toThrow(/expected generators of 3 entries/);
+  });
+
+  test("data of zeros have a gate, the one that is open everywhere", () => {
+    expect(patternsOf(enumerateGates(matrixOf(2, 2, [0, 0, 0, 0])))).toEqual(["11"]);
+  });
+
+  test("masks take n P / 8 bytes, rounded up to words", () => {
+    expect(gateSetBytes(1000, 64, 0)).toBe((1000 * 64) / 8);
+  });
+});
+
+const FINGERPRINT = 3747293664;

@@ -1,0 +1,96 @@
+/** The built package, as Node's import and require and a page's script tag see it. */
+
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createContext, runInContext } from "node:vm";
+import * as tf from "@tensorflow/tfjs";
+import { type OutputOptions, rollup } from "rollup";
+import { loadConfigFile } from "rollup/loadConfigFile";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as source from "../../src/index.js";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const names = Object.keys(source).sort();
+
+/** A folder in which `tfjs-convex` is installed, freshly built; inside ours, so that its dependencies are found. */
+let home = "";
+let installed = "";
+
+beforeAll(async () => {
+  mkdirSync(join(ROOT, "node_modules/.cache"), { recursive: true });
+  home = mkdtempSync(join(ROOT, "node_modules/.cache/exports-"));
+  installed = join(home, "node_modules/tfjs-convex");
+  mkdirSync(installed, { recursive: true });
+  writeFileSync(join(home, "package.json"), '{ "private": true }');
+  writeFileSync(join(installed, "package.json"), readFileSync(join(ROOT, "package.json")));
+  await build(installed);
+}, 60_000);
+
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+/** Builds the package as `npm run build` does, without the declarations, into a folder of its own. */
+async function build(folder: string): Promise<void> {
+  const { options, warnings } = await loadConfigFile(join(ROOT, "rollup.config.mjs"));
+  warnings.flush();
+  for (const { output: outputs, ...input } of options) {
+    const scripts = outputs.filter(({ file }) => !/\.d\.c?ts$/.test(file ?? ""));
+    if (scripts.length === 0) continue;
+    const bundle = await rollup(input);
+    for (const output of scripts) await bundle.write(inside(folder, output));
+    await bundle.close();
+  }
+}
+
+function inside(folder: string, output: OutputOptions): OutputOptions {
+  return { ...output, file: join(folder, output.file ?? "") };
+}
+
+/** What a fresh Node process prints when it runs a script beside the installed package. */
+function runNode(kind: "module" | "commonjs", script: string): unknown {
+  const printed = execFileSync(process.execPath, [`--input-type=${kind}`, "--eval", script], {
+    cwd: home,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"], // tfjs greets on stderr
+  });
+  return JSON.parse(printed.trim().split("\n").at(-1) ?? "");
+}
+
+/** The names that a page gets as `tfConvex` from the script tag. */
+function namesInPage(script: string): string[] {
+  const page = createContext({ tf });
+  runInContext(script, page);
+  return runInContext("Object.keys(tfConvex).sort()", page);
+}
+
+describe("the built package", () => {
+  test("import gives the names of src/index.ts", () => {
+    const script = 'import * as all from "tfjs-convex"; console.log(JSON.stringify(Object.keys(all).sort()));';
+    expect(runNode("module", script)).toEqual(names);
+  });
+
+  test("require gives the names of src/index.ts", () => {
+    const script = 'console.log(JSON.stringify(Object.keys(require("tfjs-convex")).sort()));';
+    expect(runNode("commonjs", script)).toEqual(names);
+  });
+
+  test("a script tag beside TensorFlow.js gives the names of src/index.ts as tfConvex", () => {
+    expect(namesInPage(readFileSync(join(installed, "dist/tfjs-convex.min.js"), "utf8"))).toEqual(names);
+  });
+
+  test("the file of the script tag is minified, and its source map tells where everything came from", () => {
+    const script = readFileSync(join(installed, "dist/tfjs-convex.min.js"), "utf8");
+    expect(script).toMatch(/\/\/# sourceMappingURL=tfjs-convex\.min\.js\.map\s*$/);
+    expect(script.split("\n").length).toBeLessThan(20);
+    const map = JSON.parse(readFileSync(join(installed, "dist/tfjs-convex.min.js.map"), "utf8"));
+    expect(map.sources.some((path: string) => path.endsWith("src/errors.ts"))).toBe(true);
+    expect(map.sourcesContent).toHaveLength(map.sources.length);
+  });
+
+  test("importing it loads nothing but TensorFlow.js and pure-rand", () => {
+    const bundle = readFileSync(join(installed, "dist/index.js"), "utf8");
+    const packages = [...bundle.matchAll(/^import .* from ["']([^"']+)["'];$/gm)].map(([, name]) => name);
+    expect(packages.filter((name) => !/^(@tensorflow\/tfjs|pure-rand\/.+)$/.test(name))).toEqual([]);
+  });
+});
