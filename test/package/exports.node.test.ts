@@ -32,7 +32,7 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 /** Builds the package as `npm run build` does, without the declarations, into a folder of its own. */
 async function build(folder: string): Promise<void> {
-  const { options, warnings } = await loadConfigFile(join(ROOT, "rollup.config.mjs"));
+  const { options, warnings } = await loadConfigFile(join(ROOT, "rollup.config.mjs"), {});
   warnings.flush();
   for (const { output: outputs, ...input } of options) {
     const scripts = outputs.filter(({ file }) => !/\.d\.c?ts$/.test(file ?? ""));
@@ -52,7 +52,7 @@ function runNode(kind: "module" | "commonjs", script: string): unknown {
   const printed = execFileSync(process.execPath, [`--input-type=${kind}`, "--eval", script], {
     cwd: home,
     encoding: "utf8",
-    stdio: ["ignore", "pipe", "ignore"], // tfjs greets on stderr
+    stdio: ["ignore", "pipe", "pipe"], // tfjs greets on stderr; an error shows it
   });
   return JSON.parse(printed.trim().split("\n").at(-1) ?? "");
 }

@@ -33,6 +33,8 @@ const PACKAGES: readonly { readonly name: RegExp; readonly in: RegExp }[] = [
 /** The file that loads a package by a computed name, only when a progress bar is asked for. */
 const LOADS_LAZILY = "optimizers/progress.ts";
 
+const TYPE_ONLY = ts.SyntaxKind.TypeKeyword;
+
 interface Import {
   readonly file: string; // under src/
   readonly from: string | null; // as written; null when it is computed
@@ -108,8 +110,6 @@ function findCircle(): readonly string[] | null {
   };
   return files.map((file) => follow(file, [])).find((circle) => circle !== null) ?? null;
 }
-
-const TYPE_ONLY = ts.SyntaxKind.TypeKeyword;
 
 describe("imports under src/", () => {
   test("there are some, so that the rules below are about something", () => {
