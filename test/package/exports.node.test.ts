@@ -8,6 +8,7 @@ import { createContext, runInContext } from "node:vm";
 import * as tf from "@tensorflow/tfjs";
 import { type OutputOptions, rollup } from "rollup";
 import { loadConfigFile } from "rollup/loadConfigFile";
+import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as source from "../../src/index.js";
 
@@ -92,5 +93,19 @@ describe("the built package", () => {
     const bundle = readFileSync(join(installed, "dist/index.js"), "utf8");
     const packages = [...bundle.matchAll(/^import .* from ["']([^"']+)["'];$/gm)].map(([, name]) => name);
     expect(packages.filter((name) => !/^(@tensorflow\/tfjs|pure-rand\/.+)$/.test(name))).toEqual([]);
+  });
+
+  test("the quick start of the README runs and ends as its comments say", () => {
+    const [, quickStart] = /```ts\n([\s\S]*?)```/.exec(readFileSync(join(ROOT, "README.md"), "utf8")) ?? [];
+    const script = ts.transpile(quickStart ?? "", {
+      target: ts.ScriptTarget.ES2022,
+      module: ts.ModuleKind.ESNext,
+      verbatimModuleSyntax: true,
+    });
+    const report = "console.log(JSON.stringify([result.status, result.certificate]));";
+    const [status, certificate] = runNode("module", `${script}\n${report}`) as [string, Record<string, unknown>];
+    expect(status).toBe("solved");
+    expect(certificate.relativeGap).toBeLessThanOrEqual(1e-4);
+    expect(certificate.scope).toBe("all gates");
   });
 });
