@@ -44,11 +44,10 @@ export class Watch {
       const { program, regularization, formulation } = this.problem;
       const network = formulation.recover(program, blocks);
       const weights = weightsOf(network, decayOf(regularization), program.X.cols, Math.max(1, network.neurons.length));
-      Object.assign(logs, this.train.judge(weights).metrics);
+      const { loss: _loss, ...metrics } = this.train.judge(weights);
+      Object.assign(logs, metrics);
       if (this.validation !== null) {
-        const { loss, metrics } = this.validation.judge(weights);
-        logs.val_loss = loss;
-        for (const [name, value] of Object.entries(metrics)) logs[`val_${name}`] = value;
+        for (const [name, value] of Object.entries(this.validation.judge(weights))) logs[`val_${name}`] = value;
       }
     }
     return this.progress.round(index, { ...logs, relativeGap: gap.relative, seconds });

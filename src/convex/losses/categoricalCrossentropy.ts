@@ -187,7 +187,8 @@ function balanceRows(N: Float64Array, Y: Float64Array, a: Float64Array, n: numbe
   const logs = new Float64Array(n * C);
   for (let k = 0; k < n; k++) {
     for (let c = 0; c < C; c++) {
-      logs[k * C + c] = a[k] > 0 ? Math.log(Math.max(FLOOR, Y[k * C + c] + N[k * C + c] / a[k])) : Number.NEGATIVE_INFINITY;
+      logs[k * C + c] =
+        a[k] > 0 ? Math.log(Math.max(FLOOR, Y[k * C + c] + N[k * C + c] / a[k])) : Number.NEGATIVE_INFINITY;
     }
   }
   const p = new Float64Array(C);

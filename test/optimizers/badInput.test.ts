@@ -1,0 +1,373 @@
+import * as tf from "@tensorflow/tfjs";
+import { beforeAll, describe, expect, test } from "vitest";
+import { ConvexError, ConvexReLUTrainer, type FitArgs, type TrainerOptions } from "../../src/index.js";
+import { makeData, makeModel, weightsIn } from "../helpers/models.js";
+
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+});
+
+/** One wrong input: what is wrong, the code, and the useful part of the sentence. */
+interface Case {
+  readonly wrong: string;
+  readonly code: string;
+  readonly says: RegExp;
+  readonly options?: object;
+  readonly args?: object;
+  readonly x?: () => tf.Tensor;
+  readonly y?: () => tf.Tensor;
+  readonly model?: () => tf.Sequential;
+}
+
+const good = () => makeData();
+const dense = (layers: tf.layers.Layer[], loss: string | null = "meanSquaredError") => {
+  const model = tf.sequential({ layers });
+  if (loss !== null) model.compile({ optimizer: "sgd", loss });
+  return model;
+};
+const relu = (extra: object = {}) => tf.layers.dense({ units: 40, activation: "relu", inputShape: [3], ...extra });
+const last = (extra: object = {}) => tf.layers.dense({ units: 1, ...extra });
+const l2 = tf.regularizers.l2({ l2: 0.01 });
+const filled = (value: number, at = 4) => {
+  const data = new Float32Array(90).map((_, k) => Math.sin(k * k));
+  data[at] = value;
+  return tf.tensor2d(data, [30, 3]);
+};
+
+const cases: Case[] = [
+  {
+    wrong: "NaN in x",
+    code: "data/nonFinite",
+    says: /finite numbers in x, got NaN in row 1, column 1\. Impute/,
+    x: () => filled(Number.NaN),
+  },
+  {
+    wrong: "infinity in x",
+    code: "data/nonFinite",
+    says: /got Infinity in row 1, column 1/,
+    x: () => filled(Number.POSITIVE_INFINITY),
+  },
+  {
+    wrong: "NaN in y",
+    code: "data/nonFinite",
+    says: /finite numbers in y, got NaN in row 0/,
+    y: () => tf.fill([30, 1], Number.NaN),
+  },
+  {
+    wrong: "x of the wrong width",
+    code: "data/shape",
+    says: /x of shape \[rows, 3\].*got \[30, 4\]/,
+    x: () => tf.ones([30, 4]),
+  },
+  { wrong: "x of rank 3", code: "data/shape", says: /got \[30, 3, 1\]/, x: () => tf.ones([30, 3, 1]) },
+  {
+    wrong: "y of the wrong width",
+    code: "data/shape",
+    says: /y of shape \[rows, 1\].*got \[30, 2\]/,
+    y: () => tf.ones([30, 2]),
+  },
+  {
+    wrong: "y with other rows",
+    code: "data/shape",
+    says: /as many rows of y as of x, 30, got 29/,
+    y: () => tf.ones([29, 1]),
+  },
+  {
+    wrong: "an array in place of a tensor",
+    code: "data/shape",
+    says: /x to be a tf\.Tensor, got an array/,
+    x: () => [[1]] as unknown as tf.Tensor,
+  },
+  {
+    wrong: "no rows",
+    code: "data/empty",
+    says: /rows in x, got none/,
+    x: () => tf.zeros([0, 3]),
+    y: () => tf.zeros([0, 1]),
+  },
+  {
+    wrong: "one row",
+    code: "data/empty",
+    says: /at least 2 rows, got 1/,
+    x: () => tf.ones([1, 3]),
+    y: () => tf.ones([1, 1]),
+  },
+  {
+    wrong: "constant columns only",
+    code: "data/constant",
+    says: /a column of x that varies/,
+    x: () => tf.ones([30, 3]),
+  },
+  {
+    wrong: "a constant column beside a hidden bias",
+    code: "data/constant",
+    says: /constant nonzero columns 2 of x.*useBias: false/,
+    x: () => tf.tidy(() => tf.concat([tf.randomNormal([30, 2], 0, 1, "float32", 1), tf.ones([30, 1])], 1)),
+  },
+  {
+    wrong: "a disposed x",
+    code: "data/disposed",
+    says: /x to be alive, got a disposed tensor/,
+    x: () => {
+      const x = tf.ones([30, 3]);
+      x.dispose();
+      return x;
+    },
+  },
+  {
+    wrong: "targets outside [0, 1]",
+    code: "data/target",
+    says: /targets in \[0, 1\], got 2 in row 0.*binaryCrossentropy/,
+    model: () => makeModel({ loss: "binaryCrossentropy" }),
+    y: () => tf.fill([30, 1], 2),
+  },
+  {
+    wrong: "targets that are no signs",
+    code: "data/target",
+    says: /targets -1 or 1, got 0 in row 0/,
+    model: () => makeModel({ loss: "hinge" }),
+    y: () => tf.zeros([30, 1]),
+  },
+  {
+    wrong: "rows that are not one-hot",
+    code: "data/target",
+    says: /sum to 1.*sum 3/,
+    model: () => makeModel({ loss: "categoricalCrossentropy" }),
+    y: () => tf.ones([30, 3]),
+  },
+  {
+    wrong: "a single sample weight short",
+    code: "data/weight",
+    says: /one sampleWeight a row, 30, got 29/,
+    args: { sampleWeight: new Float32Array(29) },
+  },
+  {
+    wrong: "a negative sample weight",
+    code: "data/weight",
+    says: /at least 0, got -1 in row 0/,
+    args: { sampleWeight: new Float32Array(30).fill(-1) },
+  },
+  {
+    wrong: "sample weights of zero",
+    code: "data/weight",
+    says: /a sample weight above 0/,
+    args: { sampleWeight: new Float32Array(30) },
+  },
+  {
+    wrong: "a class without weight",
+    code: "data/weight",
+    says: /a classWeight for every class of y, got none for class/,
+    args: { classWeight: { 7: 1 } },
+  },
+  {
+    wrong: "a validation split of 1",
+    code: "options/value",
+    says: /validationSplit: expected a number between 0 and 1, got 1/,
+    args: { validationSplit: 1 },
+  },
+  {
+    wrong: "an unknown argument of fit",
+    code: "options/unknown",
+    says: /among validationData.*got "epochs"/,
+    args: { epochs: 10 },
+  },
+  {
+    wrong: "no model",
+    code: "model/kind",
+    says: /a tf\.Sequential, got null/,
+    model: () => null as unknown as tf.Sequential,
+  },
+  {
+    wrong: "a functional model",
+    code: "model/kind",
+    says: /a tf\.Sequential, got an object of class/,
+    model: () => {
+      const input = tf.input({ shape: [3] });
+      return tf.model({ inputs: input, outputs: last().apply(input) as tf.SymbolicTensor }) as tf.Sequential;
+    },
+  },
+  {
+    wrong: "an unsupported layer",
+    code: "model/layer",
+    says: /dense layers only, got layer "drop" of class Dropout/,
+    model: () => dense([relu(), tf.layers.dropout({ rate: 0.5, name: "drop" }), last()]),
+  },
+  {
+    wrong: "a model with three layers",
+    code: "model/depth",
+    says: /two layers.*got 3 layers/,
+    model: () => dense([relu(), relu(), last()]),
+  },
+  {
+    wrong: "a model with one layer",
+    code: "model/depth",
+    says: /two layers.*got 1 layers/,
+    model: () => dense([last({ inputShape: [3] })]),
+  },
+  {
+    wrong: "an unsupported activation",
+    code: "model/activation",
+    says: /activation "relu" in the first layer, got "tanh" in layer "hid"/,
+    model: () => dense([relu({ activation: "tanh", name: "hid" }), last()]),
+  },
+  {
+    wrong: "a last activation that the loss does not want",
+    code: "model/activation",
+    says: /activation "linear" in the last layer.*got "sigmoid"/,
+    model: () => dense([relu(), last({ activation: "sigmoid" })]),
+  },
+  {
+    wrong: "an unsupported loss",
+    code: "model/loss",
+    says: /a loss among "meanSquaredError".*got "meanAbsoluteError"/,
+    model: () => dense([relu(), last()], "meanAbsoluteError"),
+  },
+  {
+    wrong: "a model that is not compiled",
+    code: "model/uncompiled",
+    says: /Call model\.compile/,
+    model: () => dense([relu(), last()], null),
+  },
+  {
+    wrong: "an l1 regularizer",
+    code: "model/regularizer",
+    says: /l2 regularizers only.*l1 0\.1/,
+    model: () => dense([relu({ kernelRegularizer: tf.regularizers.l1({ l1: 0.1 }) }), last()]),
+  },
+  {
+    wrong: "a constraint",
+    code: "model/regularizer",
+    says: /no kernelConstraint/,
+    model: () => dense([relu({ kernelConstraint: tf.constraints.nonNeg() }), last()]),
+  },
+  {
+    wrong: "a regularizer in one layer only",
+    code: "model/regularizer",
+    says: /in both layers or in none, got one in the first layer only/,
+    model: () => dense([relu({ kernelRegularizer: l2 }), last()]),
+  },
+  {
+    wrong: "a number beside the model's regularizers",
+    code: "model/regularizer",
+    says: /without l2 regularizers for regularization 0\.5/,
+    options: { regularization: 0.5 },
+    model: () => makeModel({ l2: 0.01 }),
+  },
+  {
+    wrong: "'from-model' without regularizers",
+    code: "model/regularizer",
+    says: /for regularization "from-model", got none/,
+    options: { regularization: "from-model" },
+  },
+  {
+    wrong: "too few units",
+    code: "model/units",
+    says: /at least \d+ units.*got 1\. Build it with units: \d+/,
+    model: () => makeModel({ units: 1 }),
+  },
+  {
+    wrong: "the gated formulation on a dense layer",
+    code: "model/layer",
+    says: /a GatedDense first layer/,
+    options: { formulation: "gated" },
+  },
+  {
+    wrong: "the ReLU formulation on a gated layer",
+    code: "model/layer",
+    says: /activation "relu"\) as first layer/,
+    options: { formulation: "relu" },
+    model: () => makeModel({ formulation: "gated" }),
+  },
+  {
+    wrong: "a sample that would not fit",
+    code: "gates/count",
+    says: /bytes.*Ask for fewer gates/,
+    options: { arrangements: { kind: "sample", count: 1e9 } },
+  },
+  {
+    wrong: "an enumeration that would not fit",
+    code: "gates/count",
+    says: /enumerateGates.*Ask for fewer/,
+    options: { arrangements: { kind: "enumerate" } },
+    model: () => makeModel({ inputs: 20 }),
+    x: () => tf.randomNormal([200, 20], 0, 1, "float32", 1),
+    y: () => tf.randomNormal([200, 1], 0, 1, "float32", 2),
+  },
+  {
+    wrong: "the nuclear norm with cones",
+    code: "options/value",
+    says: /vectorPenalty: expected "perOutput"/,
+    options: { vectorPenalty: "nuclear" },
+    model: () => makeModel({ outputs: 2 }),
+    y: () => tf.ones([30, 2]),
+  },
+  {
+    wrong: "a solver that does not fit",
+    code: "solver/none",
+    says: /fista: has no step that keeps cones/,
+    options: { solver: "fista" },
+  },
+];
+
+describe.each(cases)("$wrong", ({ code, says, options, args, model, x, y }) => {
+  test(`is refused with ${code}, and the weights stay`, async () => {
+    const data = good();
+    const subject = model === undefined ? makeModel() : model();
+    const [mine, yours] = [x?.() ?? data.x, y?.() ?? data.y];
+    const before = subject === null ? null : weightsIn(subject);
+    const tensors = tf.memory().numTensors;
+    const run = async () => {
+      const trainer = new ConvexReLUTrainer((options ?? {}) as TrainerOptions);
+      await trainer.fit(subject, mine, yours, (args ?? {}) as FitArgs);
+    };
+    const error = await run().then(
+      () => null,
+      (reason: unknown) => reason,
+    );
+    expect(error).toBeInstanceOf(ConvexError);
+    expect((error as ConvexError).message).toMatch(says);
+    expect((error as ConvexError).code).toBe(code);
+    expect(tf.memory().numTensors).toBe(tensors);
+    if (subject !== null) expect(weightsIn(subject)).toEqual(before);
+    for (const tensor of [mine, yours, data.x, data.y])
+      if (tensor instanceof tf.Tensor && !tensor.isDisposed) tensor.dispose();
+    subject?.dispose();
+  });
+});
+
+const badOptions: [name: string, options: object, says: RegExp][] = [
+  ["an unknown name", { tolerence: 1e-3 }, /among formulation, .*tolerance.*got "tolerence"/],
+  ["a formulation that is none", { formulation: "elu" }, /formulation: expected "relu" or "gated", got "elu"/],
+  ["a negative tolerance", { tolerance: -1 }, /tolerance: expected a finite number above 0, got -1/],
+  ["a NaN tolerance", { tolerance: Number.NaN }, /tolerance: .*got NaN/],
+  ["no iterations", { maxIterations: 0 }, /maxIterations: expected an integer of at least 1, got 0/],
+  ["a negative time limit", { timeLimit: -3 }, /timeLimit: .*got -3/],
+  ["a negative regularization", { regularization: -1 }, /regularization: .*above 0, got -1/],
+  ["a zero regularization", { regularization: 0 }, /regularization: .*got 0/],
+  ["a regularization that is no word of ours", { regularization: "none" }, /"from-model" or "auto", got "none"/],
+  ["a seed that is no integer", { seed: 0.5 }, /seed: expected an integer, got 0\.5/],
+  ["a width that is none", { width: "grow" }, /width: expected "keep" or "resize", got "grow"/],
+  [
+    "arrangements of no kind",
+    { arrangements: { kind: "all" } },
+    /arrangements\.kind: expected "sample" or "enumerate", got "all"/,
+  ],
+  ["a negative count of gates", { arrangements: { kind: "sample", count: -5 } }, /arrangements\.count: .*got -5/],
+  ["a misspelt count", { arrangements: { kind: "sample", count: 5, sed: 1 } }, /among kind, count, seed, got "sed"/],
+  ["arrangements that are a number", { arrangements: 500 }, /arrangements: expected \{ kind: "sample"/],
+  ["an engine that is none", { engine: "cuda" }, /engine: expected "auto" or "cpu" or "wasm", got "cuda"/],
+  ["a signal that is none", { signal: true }, /signal: expected an AbortSignal, got true/],
+];
+
+test.each(badOptions)("the trainer refuses %s", (_, options, says) => {
+  expect(() => new ConvexReLUTrainer(options as TrainerOptions)).toThrow(says);
+  expect(() => new ConvexReLUTrainer(options as TrainerOptions)).toThrow(ConvexError);
+});
+
+test("train refuses a loss that is none", async () => {
+  const { x, y } = good();
+  await expect(new ConvexReLUTrainer().train(x, y, { loss: "mae" as never })).rejects.toThrow(
+    /train: expected loss to be "meanSquaredError"/,
+  );
+  tf.dispose([x, y]);
+});
