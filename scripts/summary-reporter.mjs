@@ -6,7 +6,8 @@ export default class SummaryReporter {
     const outside = unhandledErrors.length + modules.reduce((count, module) => count + module.errors().length, 0);
     const skipped = inState("skipped");
     if (skipped.length > 0) console.log(`${skipped.length} skipped:\n${skipped.map(nameOf).join("\n")}`);
-    console.log(`${inState("passed").length} passed, ${inState("failed").length + outside} failed`);
+    const closing = `${inState("passed").length} passed, ${inState("failed").length + outside} failed`;
+    console.log(skipped.length === 0 ? closing : `${closing}, ${skipped.length} skipped`);
   }
 }
 
