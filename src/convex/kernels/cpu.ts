@@ -61,18 +61,22 @@ export const referenceKernels: Kernels = {
     }
   },
 
-  symmetricProduct(H, b, out, n) {
-    out.fill(0, 0, n);
-    for (let i = 0; i < n; i++) {
-      const row = i * n;
-      const value = b[i];
-      let sum = H[row + i] * value;
-      for (let j = 0; j < i; j++) {
-        sum += H[row + j] * b[j];
-        out[j] += H[row + j] * value;
+  cholesky(H, n) {
+    const L = H.slice(0, n * n);
+    if (!referenceKernels.factor(L, n)) return null;
+    const column = new Float64Array(n);
+    const eachColumn = (B: Float64Array, k: number, use: (b: Float64Array) => void) => {
+      for (let c = 0; c < k; c++) {
+        for (let i = 0; i < n; i++) column[i] = B[i * k + c];
+        use(column);
+        for (let i = 0; i < n; i++) B[i * k + c] = column[i];
       }
-      out[i] += sum;
-    }
+    };
+    return {
+      solve: (B, k) => eachColumn(B, k, (b) => referenceKernels.solve(L, n, b)),
+      multiply: (B, k) => eachColumn(B, k, (b) => multiplyFactor(L, n, b)),
+      dispose: () => undefined,
+    };
   },
 
   bind: (X, gates) => new ReferenceProducts(X, gates),
@@ -167,6 +171,13 @@ class ReferenceProducts implements GatedProducts {
     const words = (this.gates.rows + 31) >>> 5;
     return ((this.gates.bits[gate * words + (row >>> 5)] >>> (row & 31)) & 1) === 1;
   }
+}
+
+/** b := L L' b, row by row. */
+function multiplyFactor(L: Float64Array, n: number, b: Float64Array): void {
+  const inner = new Float64Array(n);
+  for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) inner[j] += L[i * n + j] * b[i];
+  for (let i = 0; i < n; i++) b[i] = dotRows(L, i * n, inner, 0, i + 1);
 }
 
 function dotRows(A: Float64Array, a: number, B: Float64Array, b: number, length: number): number {

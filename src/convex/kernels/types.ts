@@ -23,12 +23,21 @@ export interface Kernels {
   factor(H: Float64Array, n: number): boolean;
   /** b := H^-1 b, given the factor. */
   solve(L: Float64Array, n: number, b: Float64Array): void;
-  /** out [n] = H b with H symmetric, lower triangle stored. */
-  symmetricProduct(H: Float64Array, b: Float64Array, out: Float64Array, n: number): void;
+  /** A Cholesky factor that stays with the engine, of H [n x n] (lower, left as it is); null when H is not positive definite. */
+  cholesky(H: Float64Array, n: number): CholeskyFactor | null;
   /** Copies what never changes to where the engine wants it. The caller disposes the result. */
   bind(X: Matrix, gates: GateSet): GatedProducts;
   /** Blocks kept on the engine for first-order solvers; without it `hostIterate` makes them from the products. */
   iterate?(X: Matrix, gates: GateSet, outputs: number, penalty: Penalty): Promise<BlockIterate>;
+}
+
+/** H = L L', held by the engine. */
+export interface CholeskyFactor {
+  /** B := H^-1 B, B [n x k]. */
+  solve(B: Float64Array, k: number): void;
+  /** B := H B, B [n x k]. */
+  multiply(B: Float64Array, k: number): void;
+  dispose(): void;
 }
 
 /** Products with D_i X for one X [n x d] and its P gates. */

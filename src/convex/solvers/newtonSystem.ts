@@ -6,7 +6,7 @@
  * with the block-diagonal factor as preconditioner.
  */
 
-import type { GatedProducts, Kernels } from "../kernels/types.js";
+import type { CholeskyFactor, GatedProducts, Kernels } from "../kernels/types.js";
 
 /** Relative residual of the conjugate gradients: enough for a quadratic step. */
 const RESIDUAL = 1e-10;
@@ -34,35 +34,36 @@ export interface NewtonSystem {
 
 /** Solves H x = b in place of b [n x C]. False when no shift of the diagonal made the system positive definite. */
 export function solveNewton(system: NewtonSystem, kernels: Kernels, products: GatedProducts, b: Float64Array): boolean {
-  const { n, outputs } = system;
+  const { n, outputs, spread } = system;
   const factors: Factor[] = [];
-  for (let c = 0; c < outputs; c++) {
-    const factor = factorOutput(system, c, kernels, products);
-    if (factor === null) return false;
-    factors.push(factor);
-  }
-  const part = new Float64Array(n);
-  const precondition = (x: Float64Array) => {
+  try {
     for (let c = 0; c < outputs; c++) {
-      for (let k = 0; k < n; k++) part[k] = x[k * outputs + c];
-      factors[c].solve(part);
-      for (let k = 0; k < n; k++) x[k * outputs + c] = part[k];
+      const factor = factorOutput(system, c, kernels, products);
+      if (factor === null) return false;
+      factors.push(factor);
     }
-  };
-  if (system.spread === null) {
-    precondition(b);
+    const column = new Float64Array(n);
+    const eachOutput = (x: Float64Array, use: (factor: Factor, b: Float64Array) => void) => {
+      for (let c = 0; c < outputs; c++) {
+        for (let k = 0; k < n; k++) column[k] = x[k * outputs + c];
+        use(factors[c], column);
+        for (let k = 0; k < n; k++) x[k * outputs + c] = column[k];
+      }
+    };
+    const precondition = (x: Float64Array) => eachOutput(x, (factor, part) => factor.solve(part, 1));
+    if (spread === null) {
+      precondition(b);
+      return true;
+    }
+    conjugateGradients(b, RESIDUAL, precondition, (x, out) => {
+      out.set(x);
+      eachOutput(out, (factor, part) => factor.multiply(part, 1));
+      addSpread(spread, x, out, n, outputs);
+    });
     return true;
+  } finally {
+    for (const factor of factors) factor.dispose();
   }
-  const spread = system.spread;
-  conjugateGradients(b, RESIDUAL, precondition, (x, out) => {
-    for (let c = 0; c < outputs; c++) {
-      for (let k = 0; k < n; k++) part[k] = x[k * outputs + c];
-      factors[c].multiply(part);
-      for (let k = 0; k < n; k++) out[k * outputs + c] = part[k];
-    }
-    addSpread(spread, x, out, n, outputs);
-  });
-  return true;
 }
 
 /** The Newton system of blocks whose curvature couples their outputs: known by its products only. */
@@ -94,27 +95,24 @@ export function solveCoupled(
   const shared: NewtonSystem = { n, outputs: 1, diagonal: mean, spread: null, curvature };
   const factor = factorOutput(shared, 0, kernels, products);
   if (factor === null) return false;
-  const column = new Float64Array(n);
-  const precondition = (x: Float64Array) => {
-    for (let c = 0; c < outputs; c++) {
-      for (let k = 0; k < n; k++) column[k] = x[k * outputs + c];
-      factor.solve(column);
-      for (let k = 0; k < n; k++) x[k * outputs + c] = column[k];
-    }
-  };
-  conjugateGradients(b, COUPLED_RESIDUAL, precondition, (x, out) => {
-    for (let k = 0; k < x.length; k++) out[k] = diagonal[k] * x[k];
-    if (spread !== null) addSpread(spread, x, out, n, outputs);
-    if (bias > 0) {
-      for (let c = 0; c < outputs; c++) {
-        let sum = 0;
-        for (let k = c; k < x.length; k += outputs) sum += x[k];
-        for (let k = c; k < x.length; k += outputs) out[k] += bias * sum;
+  const precondition = (x: Float64Array) => factor.solve(x, outputs);
+  try {
+    conjugateGradients(b, COUPLED_RESIDUAL, precondition, (x, out) => {
+      for (let k = 0; k < x.length; k++) out[k] = diagonal[k] * x[k];
+      if (spread !== null) addSpread(spread, x, out, n, outputs);
+      if (bias > 0) {
+        for (let c = 0; c < outputs; c++) {
+          let sum = 0;
+          for (let k = c; k < x.length; k += outputs) sum += x[k];
+          for (let k = c; k < x.length; k += outputs) out[k] += bias * sum;
+        }
       }
-    }
-    system.addCurvature(x, out);
-  });
-  return true;
+      system.addCurvature(x, out);
+    });
+    return true;
+  } finally {
+    factor.dispose();
+  }
 }
 
 /** out += sum over samples of spread_k spread_k' x_k. */
@@ -126,10 +124,8 @@ function addSpread(spread: Float64Array, x: Float64Array, out: Float64Array, n: 
   }
 }
 
-interface Factor {
-  solve(b: Float64Array): void;
-  multiply(b: Float64Array): void;
-}
+/** What solves the system of one output. */
+type Factor = CholeskyFactor;
 
 function factorOutput(system: NewtonSystem, c: number, kernels: Kernels, products: GatedProducts): Factor | null {
   const { n, outputs, diagonal } = system;
@@ -157,14 +153,13 @@ function factorOutput(system: NewtonSystem, c: number, kernels: Kernels, product
       trace += H[k * n + k];
     }
     for (let k = 0; k < n; k++) H[k * n + k] += (shift * trace) / n;
-    if (kernels.factor(H, n)) {
-      return { solve: (b) => kernels.solve(H, n, b), multiply: (b) => multiplyFactor(H, n, b) };
-    }
+    const factor = kernels.cholesky(H, n);
+    if (factor !== null) return factor;
   }
   return null;
 }
 
-/** (T + Y' Y)^-1 = T^-1 - T^-1 Y' (I + Y T^-1 Y')^-1 Y T^-1. */
+/** For one column: (T + Y' Y)^-1 = T^-1 - T^-1 Y' (I + Y T^-1 Y')^-1 Y T^-1. */
 function woodbury(T: Float64Array, Y: Float64Array, m: number, n: number, kernels: Kernels): Factor | null {
   const scaled = new Float64Array(m * n);
   for (let i = 0; i < m; i++) {
@@ -196,18 +191,8 @@ function woodbury(T: Float64Array, Y: Float64Array, m: number, n: number, kernel
       for (let k = 0; k < n; k++) b[k] *= T[k];
       for (let i = 0; i < m; i++) for (let k = 0; k < n; k++) b[k] += inner[i] * Y[i * n + k];
     },
+    dispose: () => undefined,
   };
-}
-
-/** b := L L' b, row by row. */
-function multiplyFactor(L: Float64Array, n: number, b: Float64Array): void {
-  const inner = new Float64Array(n);
-  for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) inner[j] += L[i * n + j] * b[i];
-  for (let i = 0; i < n; i++) {
-    let sum = 0;
-    for (let j = 0; j <= i; j++) sum += L[i * n + j] * inner[j];
-    b[i] = sum;
-  }
 }
 
 /** Preconditioned conjugate gradients (Hestenes and Stiefel 1952) for H x = b, x in place of b. */

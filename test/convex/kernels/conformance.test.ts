@@ -69,10 +69,22 @@ describe.each(engines)("$name", ({ make, tolerance }) => {
     expect(got.filter((value) => Number.isNaN(value))).toHaveLength((n * (n - 1)) / 2);
     const b = gaussian(n, 4);
     const [x, y] = [b.slice(), b.slice()];
-    const [product, reference] = [new Float64Array(n), new Float64Array(n)];
-    kernels.symmetricProduct(wanted, b, product, n);
-    referenceKernels.symmetricProduct(wanted, b, reference, n);
-    near(product, reference);
+    const held = kernels.cholesky(wanted, n);
+    const truth = referenceKernels.cholesky(wanted, n);
+    const B = gaussian(3 * n, 9);
+    const [solved, multiplied] = [B.slice(), B.slice()];
+    const [solvedTruth, multipliedTruth] = [B.slice(), B.slice()];
+    held?.solve(solved, 3);
+    held?.multiply(multiplied, 3);
+    truth?.solve(solvedTruth, 3);
+    truth?.multiply(multipliedTruth, 3);
+    near(multiplied, multipliedTruth);
+    expect(Math.max(...solved.map((value, k) => Math.abs(value - solvedTruth[k])))).toBeLessThanOrEqual(
+      1e3 * tolerance,
+    );
+    held?.multiply(solved, 3);
+    expect(Math.max(...solved.map((value, k) => Math.abs(value - B[k])))).toBeLessThan(1e-9);
+    held?.dispose();
     expect(kernels.factor(got, n)).toBe(true);
     expect(referenceKernels.factor(wanted, n)).toBe(true);
     kernels.solve(got, n, x);
@@ -83,6 +95,7 @@ describe.each(engines)("$name", ({ make, tolerance }) => {
   test.each([2, 40, 150])("says that a matrix of order %i is not positive definite", (n) => {
     const H = new Float64Array(n * n);
     for (let i = 0; i < n; i++) H[i * n + i] = i === n - 1 ? -1 : 1;
+    expect(kernels.cholesky(H, n)).toBeNull();
     expect(kernels.factor(H, n)).toBe(false);
   });
 
