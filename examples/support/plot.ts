@@ -43,7 +43,7 @@ export async function plotConvergence(path: string, curves: readonly Curve[], ma
             field: "method",
             type: "nominal",
             title: null,
-            scale: { range: ["#0072b2", "#d55e00", "#009e73", "#cc79a7"] },
+            scale: { domain: curves.map((curve) => curve.method), range: ["#0072b2", "#d55e00", "#009e73", "#cc79a7"] },
           },
         },
       },

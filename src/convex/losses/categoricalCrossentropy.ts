@@ -1,7 +1,7 @@
 /** Softmax cross entropy over the C logits of a row; the one loss whose outputs see each other. */
 
 import { ConvexError } from "../../errors.js";
-import { smallSolve } from "../operators/smallSolve.js";
+import { smallSolve } from "../smallSolve.js";
 import type { Loss, Matrix } from "../types.js";
 
 const NEWTON_STEPS = 200;
@@ -10,6 +10,8 @@ const BACKTRACKS = 60;
 /** p = y + N / a this far outside the simplex is a rounding error of the inside. */
 const OUTSIDE = 1e-9;
 const BALANCE_STEPS = 200;
+/** A full Newton step may raise the potential by this much: near its minimum only rounding is left to compare. */
+const ROUNDING = 1e-13;
 /** Probabilities below this are lifted to it before balancing: from exactly zero no shift would bring them back. */
 const FLOOR = 1e-14;
 /** Logits that one step of balancing may move: the sums are steep only near the border of the simplex. */
@@ -243,7 +245,7 @@ function balanceRows(N: Float64Array, Y: Float64Array, a: Float64Array, n: numbe
     for (let back = 0; back < BACKTRACKS; back++, alpha /= 2) {
       trial = shift.map((entry, c) => entry - alpha * direction[c]);
       next = potential(trial);
-      if (next < value || (back === 0 && next <= value + 1e-15 * Math.abs(value))) break;
+      if (next < value || (back === 0 && next <= value + ROUNDING * (1 + Math.abs(value)))) break;
     }
     shift = trial;
     value = next;

@@ -1,7 +1,7 @@
 /** The output bias alone: the c that minimises L(Z + 1 c') + ridge |c|^2, with Z held. */
 
+import { smallSolve } from "../smallSolve.js";
 import type { Loss, OutputBias } from "../types.js";
-import { smallSolve } from "./smallSolve.js";
 
 const STEPS = 200;
 const BALANCED = 1e-15; // relative to the largest entry of the gradient, times the rows

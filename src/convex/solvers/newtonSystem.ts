@@ -11,7 +11,7 @@ import type { CholeskyFactor, GatedProducts, Kernels } from "../kernels/types.js
 /** Relative residual of the conjugate gradients: enough for a quadratic step. */
 const RESIDUAL = 1e-10;
 /** The same where every step costs a pass over the gates: an inexact Newton step still converges fast. */
-const COUPLED_RESIDUAL = 1e-2;
+const COUPLED_RESIDUAL = 0.1;
 const MAX_CONJUGATE_STEPS = 200;
 /** Added to the diagonal, relative to its mean, where Cholesky meets a pivot that is not positive; grows by 100. */
 const FIRST_SHIFT = 1e-13;
