@@ -11,23 +11,23 @@ const CONVERGED = 1e-15; // relative step
 export const binaryCrossentropy: ScalarLoss = {
   name: "binaryCrossentropy",
   curvature: 0.25,
-  value: (z, y) => Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z))) - y * z,
-  derivative: (z, y) => sigmoid(z) - y,
+  // Both terms are non-negative: subtracting y z from log(1 + e^z) would cancel where the fit is good.
+  value: (z, y) => (z > 0 ? (1 - y) * z : -y * z) + Math.log1p(Math.exp(-Math.abs(z))),
+  derivative,
   secondDerivative: (z) => sigmoid(z) * sigmoid(-z),
-  conjugate: (u, y) => entropy(u + y) + entropy(1 - u - y),
+  conjugate: (u, y) => entropy(y + u) + entropy(1 - y - u),
   lowest: (y) => -y,
   highest: (y) => 1 - y,
   prox(q, t, y) {
-    // z - q + t (sigmoid(z) - y) = 0 is increasing in z, with its root between q - t (1 - y) and q + t y.
+    // z - q + t (sigmoid(z) - y) is increasing in z, with its root between q - t (1 - y) and q + t y.
     let low = q - t * (1 - y);
     let high = q + t * y;
     let z = Math.min(high, Math.max(low, 0));
     for (let k = 0; k < NEWTON_STEPS; k++) {
-      const p = sigmoid(z);
-      const residual = z - q + t * (p - y);
+      const residual = z - q + t * derivative(z, y);
       if (residual > 0) high = z;
       else low = z;
-      let next = z - residual / (1 + t * p * sigmoid(-z));
+      let next = z - residual / (1 + t * sigmoid(z) * sigmoid(-z));
       if (!(next >= low && next <= high)) next = (low + high) / 2;
       const moved = Math.abs(next - z);
       z = next;
@@ -38,8 +38,14 @@ export const binaryCrossentropy: ScalarLoss = {
   proxSlope: (_q, z, t) => 1 / (1 + t * sigmoid(z) * sigmoid(-z)),
 };
 
+/** sigmoid(z) - y, with its relative accuracy kept where the probability is close to the target. */
+function derivative(z: number, y: number): number {
+  return (1 - y) * sigmoid(z) - y * sigmoid(-z);
+}
+
 function sigmoid(z: number): number {
-  return z >= 0 ? 1 / (1 + Math.exp(-z)) : Math.exp(z) / (1 + Math.exp(z));
+  const e = Math.exp(-Math.abs(z));
+  return (z >= 0 ? 1 : e) / (1 + e);
 }
 
 function entropy(p: number): number {

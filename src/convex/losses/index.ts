@@ -1,5 +1,6 @@
 /** The losses, by their tfjs names. */
 
+import { ConvexError } from "../../errors.js";
 import type { Loss, LossName, Matrix } from "../types.js";
 import { binaryCrossentropy } from "./binaryCrossentropy.js";
 import { bindSoftmaxLoss } from "./categoricalCrossentropy.js";
@@ -35,7 +36,12 @@ const SUM_SLACK = 1e-5;
 export function bindLoss(name: LossName, Y: Matrix, weights: Float64Array | null = null): Loss {
   if (name === "categoricalCrossentropy") return bindSoftmaxLoss(Y, weights);
   const scalar = scalarLosses.find((loss) => loss.name === name);
-  if (scalar === undefined) throw new RangeError(`bindLoss: unknown loss "${name}"`);
+  if (scalar === undefined) {
+    throw new ConvexError(
+      "model/loss",
+      `bindLoss: expected one of ${lossNames.join(", ")}, got "${name}"; compile the model with one of these.`,
+    );
+  }
   return bindScalarLoss(scalar, Y, weights);
 }
 

@@ -24,7 +24,9 @@ export interface ScalarLoss {
 
 /** A dual entry this far outside its interval, relative to the interval's scale, is a rounding error of the inside. */
 const OUTSIDE = 1e-9;
-const BISECTIONS = 200;
+const BALANCE_STEPS = 200;
+/** Columns that sum to this share of their absolute sum are balanced: what is left is rounding. */
+const BALANCED = 1e-16;
 
 /**
  * L(Z) = sum_k a_k l(Z_k; Y_k) with a_k = sampleWeight / (n C): tfjs's mean over samples and outputs.
@@ -81,6 +83,12 @@ function bindEntries(scalar: ScalarLoss, target: Matrix, a: Float64Array): Loss 
 
     prox(Q, tau, Z, slope) {
       for (let k = 0; k < a.length; k++) {
+        // Nothing pulls at a sample of weight zero: its dual (Q - Z) / tau must be exactly 0 to lie in the domain.
+        if (a[k] === 0) {
+          Z[k] = Q[k];
+          slope[k] = 1;
+          continue;
+        }
         const t = tau * a[k];
         Z[k] = scalar.prox(Q[k], t, Y[k]);
         slope[k] = scalar.proxSlope(Q[k], Z[k], t, Y[k]);
@@ -103,7 +111,12 @@ function bindEntries(scalar: ScalarLoss, target: Matrix, a: Float64Array): Loss 
   };
 }
 
-/** Shifts a column by t and clips it to its intervals, t such that it sums to zero: the nearest such point (KKT). */
+/**
+ * Shifts column c by t and clips it to its intervals, t such that it sums to zero: the nearest such point (KKT).
+ *
+ * The sum falls with t, in pieces that are linear, and is zero between the extremes of the column since zero lies in every
+ * interval: Newton, which ends at the right piece, inside a bracket.
+ */
 function balanceColumn(
   N: Float64Array,
   scalar: ScalarLoss,
@@ -112,35 +125,45 @@ function balanceColumn(
   c: number,
   C: number,
 ): void {
-  const clip = (k: number, value: number) =>
-    a[k] === 0 ? 0 : Math.min(a[k] * scalar.highest(Y[k]), Math.max(a[k] * scalar.lowest(Y[k]), value));
-  const clipped = (k: number, t: number) => clip(k, N[k] - t);
-  const total = (t: number) => {
-    let sum = 0;
-    for (let k = c; k < N.length; k += C) sum += clipped(k, t);
-    return sum;
-  };
   let reach = 0;
   for (let k = c; k < N.length; k += C) reach = Math.max(reach, Math.abs(N[k]));
-  // The sum falls with t; it holds zero between -reach and reach, since zero lies in every interval.
   let low = -2 * reach;
   let high = 2 * reach;
-  for (let k = 0; k < BISECTIONS && low < high; k++) {
-    const middle = (low + high) / 2;
-    if (middle === low || middle === high) break;
-    if (total(middle) > 0) low = middle;
-    else high = middle;
+  let t = 0;
+  for (let step = 0; step < BALANCE_STEPS; step++) {
+    let sum = 0;
+    let size = 0;
+    let free = 0; // entries strictly inside their intervals: minus the slope of the sum
+    for (let k = c; k < N.length; k += C) {
+      const shifted = N[k] - t;
+      const clipped = clip(shifted, scalar, Y[k], a[k]);
+      sum += clipped;
+      size += Math.abs(clipped);
+      if (clipped === shifted) free++;
+    }
+    if (Math.abs(sum) <= BALANCED * size) break;
+    if (sum > 0) low = t;
+    else high = t;
+    let next = t + sum / free;
+    if (!(next > low && next < high)) next = (low + high) / 2;
+    if (next === t || next === low || next === high) break;
+    t = next;
   }
-  const t = Math.abs(total(low)) < Math.abs(total(high)) ? low : high;
   let rest = 0;
   for (let k = c; k < N.length; k += C) {
-    N[k] = clipped(k, t);
+    N[k] = clip(N[k] - t, scalar, Y[k], a[k]);
     rest += N[k];
   }
-  // What bisection leaves is rounding: it fits into the first entry with room for it.
+  // Only rounding is left: it fits into the first entries with room for it.
   for (let k = c; k < N.length && rest !== 0; k += C) {
-    const moved = clip(k, N[k] - rest);
+    const moved = clip(N[k] - rest, scalar, Y[k], a[k]);
     rest -= N[k] - moved;
     N[k] = moved;
   }
+}
+
+/** The nearest point of an entry's interval a [lowest, highest]; the interval of a weight of zero is {0}. */
+function clip(value: number, scalar: ScalarLoss, y: number, a: number): number {
+  if (a === 0) return 0;
+  return Math.min(a * scalar.highest(y), Math.max(a * scalar.lowest(y), value));
 }

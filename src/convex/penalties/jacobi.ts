@@ -1,7 +1,10 @@
 /** One-sided Jacobi: the singular value decomposition of a small matrix by rotations of its rows (Hestenes 1958). */
 
 const SWEEPS = 60;
-const ORTHOGONAL = 1e-15; // |<row_i, row_j>| / (|row_i| |row_j|)
+/** |<row_i, row_j>| / (|row_i| |row_j|) that counts as orthogonal, times sqrt(w): the rounding of a sum of w products. */
+const ORTHOGONAL = Number.EPSILON;
+/** Rows this much shorter than the whole are the rounding errors of a null space: their directions mean nothing. */
+const NEGLIGIBLE = 16 * Number.EPSILON;
 
 /**
  * Rotates the rows of B [r x w] in place until they are orthogonal: B := U' B, so that the new rows are sigma_k v_k'.
@@ -9,11 +12,16 @@ const ORTHOGONAL = 1e-15; // |<row_i, row_j>| / (|row_i| |row_j|)
  */
 export function orthogonaliseRows(B: Float64Array, r: number, w: number, U: Float64Array): Float64Array {
   U.fill(0);
-  for (let k = 0; k < r; k++) U[k * r + k] = 1;
+  let square = 0; // |B|^2, which rotations keep
+  for (let k = 0; k < r; k++) {
+    U[k * r + k] = 1;
+    square += product(B, k, k, w);
+  }
+  const floor = NEGLIGIBLE * NEGLIGIBLE * square;
   for (let sweep = 0; sweep < SWEEPS; sweep++) {
     let rotated = false;
     for (let i = 0; i < r; i++) {
-      for (let j = i + 1; j < r; j++) rotated = rotate(B, i, j, r, w, U) || rotated;
+      for (let j = i + 1; j < r; j++) rotated = rotate(B, i, j, r, w, U, floor) || rotated;
     }
     if (!rotated) break;
   }
@@ -22,11 +30,12 @@ export function orthogonaliseRows(B: Float64Array, r: number, w: number, U: Floa
   return values;
 }
 
-function rotate(B: Float64Array, i: number, j: number, r: number, w: number, U: Float64Array): boolean {
+/** Makes rows i and j orthogonal; false when they were, or when one of them is negligible (its square below `floor`). */
+function rotate(B: Float64Array, i: number, j: number, r: number, w: number, U: Float64Array, floor: number): boolean {
   const ii = product(B, i, i, w);
   const jj = product(B, j, j, w);
   const ij = product(B, i, j, w);
-  if (ij === 0 || Math.abs(ij) <= ORTHOGONAL * Math.sqrt(ii * jj)) return false;
+  if (Math.min(ii, jj) <= floor || Math.abs(ij) <= ORTHOGONAL * Math.sqrt(w * ii * jj)) return false;
   const zeta = (jj - ii) / (2 * ij);
   const tangent = (zeta >= 0 ? 1 : -1) / (Math.abs(zeta) + Math.sqrt(1 + zeta * zeta));
   const cosine = 1 / Math.sqrt(1 + tangent * tangent);

@@ -12,6 +12,11 @@ export const nuclear: Penalty = {
   value: (block, outputs, width) => sum(singular(block, outputs, width).values),
 
   prox(block, outputs, width, threshold) {
+    // No singular value exceeds the Frobenius norm, and most blocks of a solution vanish: these need no decomposition.
+    if (frobenius(block, outputs * width) <= threshold) {
+      block.fill(0, 0, outputs * width);
+      return 0;
+    }
     const { U, rows, values, tall } = singular(block, outputs, width);
     const r = values.length;
     const w = rows.length / r;
@@ -51,6 +56,12 @@ export function singular(
   const U = new Float64Array(r * r);
   const values = orthogonaliseRows(rows, r, w, U);
   return { U, rows, values, tall };
+}
+
+function frobenius(block: Float64Array, size: number): number {
+  let square = 0;
+  for (let p = 0; p < size; p++) square += block[p] * block[p];
+  return Math.sqrt(square);
 }
 
 function sum(values: Float64Array): number {
