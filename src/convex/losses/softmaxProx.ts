@@ -2,11 +2,12 @@
 
 import { excess, softmax } from "./softmax.js";
 
-const NEWTON_STEPS = 200;
+const NEWTON_STEPS = 100;
 const BACKTRACKS = 60;
+const START_STEPS = 3;
 const CONVERGED = 1e-15; // length of a step, relative to the logits
 
-/** Work space for rows of C logits. */
+/** The prox with work space for rows of C logits. */
 export interface RowProx {
   /** Z_row = argmin t (logsumexp(z) - <y, z>) + |z - q|^2 / 2, and its Jacobian diag(slope) + spread spread'. */
   solve(
@@ -35,9 +36,15 @@ export function rowProx(C: number): RowProx {
   /** r := the residual at x; returns its largest entry. Leaves p = softmax(x). */
   function residual(x: Float64Array, Q: Float64Array, Y: Float64Array, at: number, t: number): number {
     softmax(x, 0, C, p, others);
+    let total = 0;
+    for (let c = 0; c < C; c++) {
+      r[c] = excess(p[c], others[c], Y[at + c]);
+      total += r[c];
+    }
     let largest = 0;
     for (let c = 0; c < C; c++) {
-      r[c] = Q[at + c] - x[c] - t * excess(p[c], others[c], Y[at + c]);
+      // softmax(z) - y sums to zero. Its rounding, times t, would go undamped into a shift of all logits.
+      r[c] = Q[at + c] - x[c] - t * (r[c] - p[c] * total);
       largest = Math.max(largest, Math.abs(r[c]));
     }
     return largest;
@@ -46,13 +53,13 @@ export function rowProx(C: number): RowProx {
   return {
     solve(Q, Y, row, t, Z, slope, spread) {
       const at = row * C;
-      for (let c = 0; c < C; c++) z[c] = Q[at + c];
+      start(Q, Y, at, t, z, p, others);
       let now = residual(z, Q, Y, at, t);
       for (let k = 0; k < NEWTON_STEPS && now > 0; k++) {
-        const size = newtonStep(p, r, t, C, step);
+        const size = newtonStep(p, r, t, step);
         let length = 1;
         for (let c = 0; c < C; c++) length = Math.max(length, Math.abs(z[c]));
-        // The objective falls along the step as long as r keeps pointing along it; the residual decides near the end.
+        // The objective falls along the step as long as r keeps pointing along it; near the end the residual itself tells.
         for (let back = 0, alpha = 1; back < BACKTRACKS; back++, alpha /= 2) {
           let along = 0;
           for (let c = 0; c < C; c++) trial[c] = z[c] + alpha * step[c];
@@ -60,10 +67,10 @@ export function rowProx(C: number): RowProx {
           for (let c = 0; c < C; c++) along += r[c] * step[c];
           if (along >= 0 || next <= now / 2 || size <= CONVERGED * length) {
             now = next;
-            z.set(trial);
             break;
           }
         }
+        z.set(trial);
         if (size <= CONVERGED * length) break;
       }
       let left = 0; // 1'E p
@@ -79,11 +86,43 @@ export function rowProx(C: number): RowProx {
   };
 }
 
+/**
+ * z := each logit's own solution of z + t exp(z - m) = q + t y, m = logsumexp(q) held. From q itself Newton would leap by t y
+ * wherever softmax(q) has underflowed.
+ */
+function start(
+  Q: Float64Array,
+  Y: Float64Array,
+  at: number,
+  t: number,
+  z: Float64Array,
+  p: Float64Array,
+  others: Float64Array,
+): void {
+  const C = z.length;
+  let top = Q[at];
+  for (let c = 0; c < C; c++) {
+    z[c] = Q[at + c];
+    top = Math.max(top, z[c]);
+  }
+  if (t === 0) return;
+  const shift = top + softmax(Q, at, C, p, others) - Math.log(t);
+  for (let c = 0; c < C; c++) {
+    const x = Q[at + c] + t * Y[at + c] - shift; // v + e^v = x, v = z - shift: Newton from the right, where it is monotone
+    let v = x > 1 ? Math.log(x) : x;
+    for (let k = 0; k < START_STEPS; k++) {
+      const e = Math.exp(v);
+      v -= (v + e - x) / (1 + e);
+    }
+    z[c] = shift + v;
+  }
+}
+
 /** step := (I + t (diag(p) - p p'))^-1 r; returns its largest entry. */
-function newtonStep(p: Float64Array, r: Float64Array, t: number, C: number, step: Float64Array): number {
+function newtonStep(p: Float64Array, r: Float64Array, t: number, step: Float64Array): number {
   let product = 0;
   let left = 0;
-  for (let c = 0; c < C; c++) {
+  for (let c = 0; c < p.length; c++) {
     const e = 1 / (1 + t * p[c]);
     step[c] = e * r[c];
     product += p[c] * step[c];
@@ -91,7 +130,7 @@ function newtonStep(p: Float64Array, r: Float64Array, t: number, C: number, step
   }
   const factor = (t * product) / left;
   let largest = 0;
-  for (let c = 0; c < C; c++) {
+  for (let c = 0; c < p.length; c++) {
     step[c] += (factor * p[c]) / (1 + t * p[c]);
     largest = Math.max(largest, Math.abs(step[c]));
   }

@@ -70,7 +70,7 @@ export class ConeProjector {
 
   /**
    * Projects z [d] onto the cone of a gate, in place. `slot` names the memory of its face (one per block).
-   * Ends early once the norm is at most `threshold`: z is then an upper bound's vector, not the projection.
+   * Ends early once the norm is known to be at most `threshold`: z is then spoilt. A negative threshold asks for the projection.
    */
   project(gate: number, slot: number, z: Float64Array, threshold: number): ConeProjection {
     const d = this.X.cols;
@@ -262,6 +262,7 @@ export class ConeProjector {
     }
     for (let k = first; k < this.size; k++) this.member[this.passive[k]] = 0;
     this.size = Math.min(first, this.size);
+    this.blocked.fill(0); // what depended on the rows of the old set may not depend on those of the new one
     for (let k = 0; k < rows.length; k++) {
       if (this.append(rows[k])) this.lambda[this.size - 1] = multipliers[k];
     }

@@ -1,0 +1,126 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { penalties } from "../../../src/convex/penalties/index.js";
+import { orthogonaliseRows } from "../../../src/convex/penalties/jacobi.js";
+import { shrinkBlock } from "../../../src/convex/solvers/nuclearShrink.js";
+import { gaussianMatrix } from "../../helpers/problems.js";
+
+const sizes = fc.record({
+  C: fc.integer({ min: 1, max: 5 }),
+  d: fc.integer({ min: 1, max: 7 }),
+  seed: fc.integer({ min: 1, max: 9999 }),
+});
+const dot = (a: Float64Array, b: Float64Array) => a.reduce((sum, value, k) => sum + value * b[k], 0);
+
+describe.each(Object.values(penalties))("$name", (penalty) => {
+  test("its prox is optimal: what was taken off is a subgradient", () => {
+    fc.assert(
+      fc.property(sizes, fc.double({ min: 0.01, max: 3, noNaN: true }), ({ C, d, seed }, threshold) => {
+        const Z = gaussianMatrix(C, d, seed).data;
+        const U = Z.slice();
+        const value = penalty.prox(U, C, d, threshold);
+        const G = Z.map((entry, k) => (entry - U[k]) / threshold);
+        expect(value).toBeCloseTo(penalty.value(U, C, d), 10);
+        expect(penalty.dualNorm(G, C, d)).toBeLessThanOrEqual(1 + 1e-10);
+        expect(dot(G, U)).toBeCloseTo(value, 9);
+      }),
+    );
+  });
+
+  test("its dual norm bounds every product, and some product attains it", () => {
+    fc.assert(
+      fc.property(sizes, ({ C, d, seed }) => {
+        const [U, G] = [gaussianMatrix(C, d, seed).data, gaussianMatrix(C, d, seed + 1).data];
+        const bound = penalty.dualNorm(G, C, d);
+        expect(dot(U, G)).toBeLessThanOrEqual(penalty.value(U, C, d) * bound * (1 + 1e-12));
+        // The prox just below the dual norm leaves the direction in which it is attained.
+        const top = G.slice();
+        const value = penalty.prox(top, C, d, bound * (1 - 1e-9));
+        expect(dot(top, G)).toBeCloseTo(value * bound, 12);
+      }),
+    );
+  });
+
+  test("a block of zeros stays", () => {
+    const Z = new Float64Array(6);
+    expect(penalty.prox(Z, 2, 3, 0.5)).toBe(0);
+    expect(Z).toEqual(new Float64Array(6));
+    expect(penalty.dualNorm(Z, 2, 3)).toBe(0);
+  });
+});
+
+test("with one output both are the Euclidean norm", () => {
+  const Z = Float64Array.of(3, 4);
+  for (const penalty of Object.values(penalties)) {
+    expect(penalty.value(Z, 1, 2)).toBeCloseTo(5, 14);
+    expect(penalty.dualNorm(Z, 1, 2)).toBeCloseTo(5, 14);
+  }
+});
+
+test("the nuclear norm of known matrices", () => {
+  const value = (rows: number[][]) =>
+    penalties.nuclear.value(Float64Array.from(rows.flat()), rows.length, rows[0].length);
+  expect(
+    value([
+      [3, 0],
+      [0, -2],
+    ]),
+  ).toBeCloseTo(5, 14);
+  expect(
+    value([
+      [1, 1],
+      [1, 1],
+    ]),
+  ).toBeCloseTo(2, 14);
+  expect(value([[1, 2, 3]])).toBeCloseTo(Math.sqrt(14), 14);
+  expect(value([[1], [2], [2]])).toBeCloseTo(3, 14);
+});
+
+test("one-sided Jacobi gives orthogonal rows and an orthogonal U with B = U rows, also at rank 1 and tiny scales", () => {
+  for (const scale of [1, 1e-150]) {
+    const B = gaussianMatrix(4, 6, 2).data.map((value) => scale * value);
+    B.copyWithin(6, 0, 6); // a repeated row
+    const rows = B.slice();
+    const U = new Float64Array(16);
+    const values = orthogonaliseRows(rows, 4, 6, U);
+    for (let i = 0; i < 4; i++) {
+      for (let j = 0; j < 4; j++) {
+        let column = 0;
+        let row = 0;
+        for (let k = 0; k < 4; k++) column += U[k * 4 + i] * U[k * 4 + j];
+        for (let p = 0; p < 6; p++) row += rows[i * 6 + p] * rows[j * 6 + p];
+        expect(column).toBeCloseTo(i === j ? 1 : 0, 12);
+        if (i !== j) expect(Math.abs(row)).toBeLessThan(1e-12 * Math.max(...values) ** 2 + Number.MIN_VALUE);
+      }
+      for (let p = 0; p < 6; p++) {
+        let sum = 0;
+        for (let k = 0; k < 4; k++) sum += U[i * 4 + k] * rows[k * 6 + p];
+        expect(sum / scale).toBeCloseTo(B[i * 6 + p] / scale, 12);
+      }
+    }
+  }
+});
+
+test("the derivative of singular value shrinkage agrees with differences, wide and tall", () => {
+  for (const [C, d] of [
+    [3, 5],
+    [5, 3],
+    [2, 2],
+    [1, 4],
+  ]) {
+    const Z = gaussianMatrix(C, d, 3).data;
+    const H = gaussianMatrix(C, d, 4).data;
+    const threshold = 0.7;
+    const at = (t: number) => {
+      const moved = Z.map((value, k) => value + t * H[k]);
+      penalties.nuclear.prox(moved, C, d, threshold);
+      return moved;
+    };
+    const [above, below] = [at(1e-6), at(-1e-6)];
+    const shrunk = shrinkBlock(Z.slice(), C, d, threshold);
+    const out = new Float64Array(C * d);
+    shrunk?.derivative(H, out);
+    out.forEach((value, k) => void expect(value).toBeCloseTo((above[k] - below[k]) / 2e-6, 6));
+    shrunk?.result.forEach((value, k) => void expect(value).toBeCloseTo(at(0)[k], 12));
+  }
+});

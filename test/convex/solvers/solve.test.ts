@@ -1,0 +1,143 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { certify, smallestTrivialBeta } from "../../../src/convex/certificate.js";
+import { referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
+import { lossNames } from "../../../src/convex/losses/index.js";
+import { chooseSolver, solve, withProducts } from "../../../src/convex/solvers/solve.js";
+import type { ConvexProgram } from "../../../src/convex/types.js";
+import { randomProgram } from "../../helpers/problems.js";
+
+const budget = { tolerance: 1e-6, maxIterations: 500, seconds: 30 };
+
+describe.each([true, false])("cones: %s", (cones) => {
+  test.each(lossNames)("%s: the dual never passes the primal, and the gap only closes", async (loss) => {
+    for (const ridge of [null, 0, 0.1]) {
+      const gaps: number[] = [];
+      const solution = await solve(
+        randomProgram({ loss, cones, ridge, outputs: loss === "categoricalCrossentropy" ? 3 : 2 }),
+        referenceKernels,
+        {
+          ...budget,
+          onRound: ({ gap }) => {
+            expect(gap.dual).toBeLessThanOrEqual(gap.primal + 1e-12);
+            gaps.push(gap.relative);
+            return false;
+          },
+        },
+      );
+      expect(solution.status).toBe("solved");
+      for (let k = 1; k < gaps.length; k++) expect(gaps[k]).toBeLessThanOrEqual(gaps[k - 1]);
+    }
+  });
+
+  test.each(lossNames)("%s: the zero network is optimal from the trivial beta on, and not below", async (loss) => {
+    for (const ridge of [null, 0]) {
+      const program = randomProgram({ loss, cones, ridge, seed: 4 });
+      const trivial = withProducts(program, referenceKernels, (products) => smallestTrivialBeta(program, products));
+      const at = (beta: number) => solve({ ...program, beta }, referenceKernels, budget);
+      const above = await at(1.001 * trivial);
+      expect(above.blocks.vectors.every((value) => Math.abs(value) < 1e-6)).toBe(true);
+      // With kinks the answer is an upper bound, so only a smooth loss must leave zero just below it.
+      if (loss === "hinge") continue;
+      const below = await at(0.9 * trivial);
+      expect(below.blocks.index.length).toBeGreaterThan(0);
+      expect(below.gap.primal).toBeLessThan(above.gap.primal);
+    }
+  });
+});
+
+test("scaling the columns of X by a common factor s and beta by s leaves the optimum where it was", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 99 }),
+      fc.double({ min: 0.01, max: 100, noNaN: true }),
+      fc.boolean(),
+      async (seed, s, cones) => {
+        const program = randomProgram({ seed, cones });
+        const scaled: ConvexProgram = {
+          ...program,
+          X: { ...program.X, data: program.X.data.map((value) => s * value) },
+          beta: s * program.beta,
+        };
+        const [a, b] = [await solve(program, referenceKernels, budget), await solve(scaled, referenceKernels, budget)];
+        expect(b.gap.primal / a.gap.primal).toBeCloseTo(1, 5);
+      },
+    ),
+    { numRuns: 8 },
+  );
+});
+
+test("more gates never raise the optimum, and cones never lower it", async () => {
+  const optimum = async (gates: number, cones: boolean) =>
+    (await solve(randomProgram({ gates, cones, rows: 30 }), referenceKernels, budget)).gap;
+  const [few, many, gated] = [await optimum(10, true), await optimum(40, true), await optimum(40, false)];
+  expect(many.dual).toBeLessThanOrEqual(few.primal);
+  expect(gated.dual).toBeLessThanOrEqual(many.primal);
+});
+
+test("the solvers and the engines agree", async () => {
+  const wasm = await wasmKernels();
+  const program = randomProgram({ rows: 80, features: 6, gates: 60, ridge: 0 });
+  const runs = await Promise.all([
+    solve(program, referenceKernels, { ...budget, solver: "proximal-newton" }),
+    solve(program, referenceKernels, { ...budget, solver: "fista", tolerance: 1e-4 }),
+    solve(program, wasm, { ...budget, solver: "proximal-newton" }),
+    solve(program, wasm, { ...budget, solver: "fista", tolerance: 1e-4 }),
+  ]);
+  for (const { gap } of runs) {
+    for (const other of runs) expect(gap.dual).toBeLessThanOrEqual(other.gap.primal);
+    expect(gap.primal / runs[0].gap.primal).toBeCloseTo(1, 3);
+  }
+});
+
+test.each([true, false])(
+  "a warm start from the solution needs a round, whether it is of the same program or near it (cones: %s)",
+  async (cones) => {
+    const program = randomProgram({ cones, outputs: 2, rows: 40, gates: 30 });
+    const first = await solve(program, referenceKernels, budget);
+    const again = await solve(program, referenceKernels, { ...budget, tolerance: 1e-4 }, first.blocks);
+    expect(again.iterations).toBeLessThan(first.iterations);
+    expect(again.gap.primal).toBeLessThanOrEqual(first.gap.primal * (1 + 1e-4));
+    const near = await solve({ ...program, beta: 1.1 * program.beta }, referenceKernels, budget, first.blocks);
+    expect(near.status).toBe("solved");
+  },
+);
+
+describe("the budget", () => {
+  const program = randomProgram({ rows: 60, gates: 40, cones: true });
+
+  test("rounds, seconds, a callback and a signal end the solve with bounds that hold", async () => {
+    let turns = 0;
+    const ends = [
+      await solve(program, referenceKernels, { ...budget, tolerance: 1e-14, maxIterations: 2 }),
+      await solve(program, referenceKernels, { ...budget, tolerance: 1e-14, seconds: 0 }),
+      await solve(program, referenceKernels, { ...budget, tolerance: 1e-14, onRound: () => ++turns === 2 }),
+      await solve(program, referenceKernels, { ...budget, tolerance: 1e-14, stopped: () => true }),
+    ];
+    expect(ends.map((end) => end.status)).toEqual(["iterationLimit", "timeLimit", "cancelled", "cancelled"]);
+    expect(ends.map((end) => end.iterations)).toEqual([2, 1, 2, 1]);
+    for (const { gap } of ends) expect(gap.dual).toBeLessThanOrEqual(gap.primal);
+  });
+
+  test("numbers that overflow end as nonFinite, not as an exception", async () => {
+    const huge = { ...program.X, data: program.X.data.map((value) => 1e200 * value) };
+    const { status } = await solve({ ...program, X: huge }, referenceKernels, { ...budget, maxIterations: 20 });
+    expect(["nonFinite", "stalled", "iterationLimit", "solved"]).toContain(status);
+  });
+});
+
+test("an unknown solver is refused by its name", () => {
+  expect(() => chooseSolver(randomProgram(), "simplex")).toThrow(/known: "proximal-newton", "fista"/);
+});
+
+test("the claim of a certificate says for which gates, among which networks, and both numbers", () => {
+  const program = randomProgram({ outputs: 2, cones: true });
+  const gap = { primal: 1, dual: 0.999, relative: 1e-3 };
+  const sampled = certify(gap, 0.9995, program.gates, program);
+  expect(sampled.scope).toBe("these gates");
+  expect(sampled.claim).toMatch(
+    /these 15 activation patterns, among networks whose neurons each feed one output.*0\.99900000.*0\.99950000/,
+  );
+  const complete = certify(gap, 0.9995, { ...program.gates, complete: true }, { ...program, cones: false });
+  expect(complete.scope).toBe("all gates");
+});
