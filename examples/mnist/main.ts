@@ -14,7 +14,8 @@ import { ConvexReLUTrainer, gatedDense, registerLayers } from "../../src/index.j
 import { readDigits } from "../support/mnist.js";
 import { saveModel } from "../support/modelFiles.js";
 import { plotConvergence } from "../support/plot.js";
-import { accuracyOf, fitForSeconds, type GradientRun, objectiveOf, table, useFastBackend } from "../support/train.js";
+import { table } from "../support/table.js";
+import { accuracyOf, fitForSeconds, type GradientRun, objectiveOf, useFastBackend } from "../support/train.js";
 
 const TRAIN_ROWS = 2000;
 const TEST_ROWS = 2000;

@@ -1,7 +1,7 @@
 /** Prints the experiment: `npx tsx examples/strong-duality/main.ts`. */
 
 import * as tf from "@tensorflow/tfjs";
-import { table } from "../support/train.js";
+import { table } from "../support/table.js";
 import { convexOptimum, makePoints, sgdObjective } from "./experiment.js";
 
 const SEEDS = [1, 2, 3, 4, 5];

@@ -76,15 +76,3 @@ export function accuracyOf(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor): nu
     return right.mean().dataSync()[0];
   });
 }
-
-/** Rows of strings as aligned columns. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column])))
-        .join("  "),
-    )
-    .join("\n");
-}

@@ -6,8 +6,9 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { ConvexReLUTrainer, type FitResult, registerLayers } from "../../src/index.js";
+import { table } from "../support/table.js";
 import { makeTable } from "../support/tabular.js";
-import { accuracyOf, table, useFastBackend } from "../support/train.js";
+import { accuracyOf, useFastBackend } from "../support/train.js";
 
 await useFastBackend();
 registerLayers();
