@@ -4,8 +4,11 @@ import { excess, softmax } from "./softmax.js";
 
 const NEWTON_STEPS = 100;
 const BACKTRACKS = 60;
-const START_STEPS = 3;
-const CONVERGED = 1e-15; // length of a step, relative to the logits
+const START_STEPS = 50;
+const INNER_STEPS = 3;
+/** Logits this near to the solution, Newton on all of them converges at its full speed. */
+const NEAR = 0.05;
+const CONVERGED = 1e-15; // length of a step, relative to q and z
 
 /** The prox with work space for rows of C logits. */
 export interface RowProx {
@@ -53,12 +56,12 @@ export function rowProx(C: number): RowProx {
   return {
     solve(Q, Y, row, t, Z, slope, spread) {
       const at = row * C;
-      start(Q, Y, at, t, z, p, others);
+      start(Q, Y, at, t, z);
+      let length = 1; // what rounding is relative to
+      for (let c = 0; c < C; c++) length = Math.max(length, Math.abs(Q[at + c]), Math.abs(z[c]));
       let now = residual(z, Q, Y, at, t);
       for (let k = 0; k < NEWTON_STEPS && now > 0; k++) {
         const size = newtonStep(p, r, t, step);
-        let length = 1;
-        for (let c = 0; c < C; c++) length = Math.max(length, Math.abs(z[c]));
         // The objective falls along the step as long as r keeps pointing along it; near the end the residual itself tells.
         for (let back = 0, alpha = 1; back < BACKTRACKS; back++, alpha /= 2) {
           let along = 0;
@@ -87,35 +90,40 @@ export function rowProx(C: number): RowProx {
 }
 
 /**
- * z := each logit's own solution of z + t exp(z - m) = q + t y, m = logsumexp(q) held. From q itself Newton would leap by t y
- * wherever softmax(q) has underflowed.
+ * z := the solution up to NEAR, whatever the sizes of q and t: one unknown m, the logsumexp of z, in place of C.
+ *
+ * Given m, logit c solves z + t exp(z - m) = q + t y; with v = z - m + log t this is v + e^v = x - m. The sum of the e^v
+ * falls with m and is convex, so Newton towards the sum t climbs without overshooting from any m where it is too large: from
+ * the largest q - t (1 - y), which alone gives its class the probability 1 (and no class more).
  */
-function start(
-  Q: Float64Array,
-  Y: Float64Array,
-  at: number,
-  t: number,
-  z: Float64Array,
-  p: Float64Array,
-  others: Float64Array,
-): void {
+function start(Q: Float64Array, Y: Float64Array, at: number, t: number, z: Float64Array): void {
   const C = z.length;
-  let top = Q[at];
+  let m = Number.NEGATIVE_INFINITY;
   for (let c = 0; c < C; c++) {
     z[c] = Q[at + c];
-    top = Math.max(top, z[c]);
+    m = Math.max(m, z[c] - t * (1 - Y[at + c]));
   }
-  if (t === 0) return;
-  const shift = top + softmax(Q, at, C, p, others) - Math.log(t);
-  for (let c = 0; c < C; c++) {
-    const x = Q[at + c] + t * Y[at + c] - shift; // v + e^v = x, v = z - shift: Newton from the right, where it is monotone
-    let v = x > 1 ? Math.log(x) : x;
-    for (let k = 0; k < START_STEPS; k++) {
-      const e = Math.exp(v);
-      v -= (v + e - x) / (1 + e);
+  if (!(t > 0)) return;
+  const logT = Math.log(t);
+  for (let k = 0; k < START_STEPS; k++) {
+    let sum = -t;
+    let fall = 0;
+    for (let c = 0; c < C; c++) {
+      const x = Q[at + c] + t * Y[at + c] - m + logT;
+      let v = x > 1 ? Math.log(x) : x; // right of the root, from where Newton is monotone
+      let e = Math.exp(v);
+      for (let inner = 0; inner < INNER_STEPS; inner++) {
+        v -= (v + e - x) / (1 + e);
+        e = Math.exp(v);
+      }
+      z[c] = v;
+      sum += e;
+      fall += e / (1 + e);
     }
-    z[c] = shift + v;
+    m += sum / fall;
+    if (Math.abs(sum) <= NEAR * fall) break;
   }
+  for (let c = 0; c < C; c++) z[c] += m - logT;
 }
 
 /** step := (I + t (diag(p) - p p'))^-1 r; returns its largest entry. */
