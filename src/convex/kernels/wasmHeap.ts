@@ -1,5 +1,18 @@
 /** Memory of the WASM engine: blocks handed out first-fit, views made when they are used, since growth detaches old ones. */
 
+/** The module's product: C += alpha A B, addresses in bytes, strides in entries; `work` is its own space. */
+export type Gemm = (
+  ...args: [
+    ...[m: number, n: number, k: number],
+    ...[A: number, rsa: number, csa: number],
+    ...[B: number, rsb: number, csb: number],
+    ...[C: number, ldc: number, alpha: number, lower: boolean, work: number],
+  ]
+) => void;
+
+/** `gemm` with its work space filled in. */
+export type Product = Parameters<Gemm> extends [...infer Rest, number] ? (...args: Rest) => void : never;
+
 const PAGE = 65536;
 const ALIGNMENT = 16;
 

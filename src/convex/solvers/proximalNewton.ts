@@ -21,18 +21,18 @@
 import { GapJudge } from "../certificate.js";
 import { zeroBlocks } from "../operators/blocks.js";
 import { type ConeProjector, coneProjector } from "../operators/coneProjection.js";
-import { nullspace } from "../operators/nullspace.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import type { Gap, SparseBlocks } from "../types.js";
-import { BestPoint } from "./bestPoint.js";
 import {
-  type CoupledSystem,
-  type NewtonSystem,
-  type OutputCurvature,
-  solveCoupled,
-  solveNewton,
-} from "./newtonSystem.js";
-import { type ShrunkBlock, shrinkBlock } from "./nuclearShrink.js";
+  type ActiveBlocks,
+  type BlockStep,
+  curvatureOf,
+  shrinkSpectra,
+  shrinkVectors,
+  spectralCurvature,
+} from "./activeBlocks.js";
+import { BestPoint } from "./bestPoint.js";
+import { solveCoupled, solveNewton } from "./newtonSystem.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
 import { WorkingSet } from "./workingSet.js";
 
@@ -69,20 +69,14 @@ export const proximalNewton: Solver = {
 
 /** One evaluation of theta and what the next Newton step needs of it. */
 interface Evaluation {
-  theta: number;
+  readonly theta: number;
   readonly gradient: Float64Array; // [n x C]
   readonly Z: Float64Array; // [n x C]
   readonly slope: Float64Array; // [n x C]
   readonly spread: Float64Array | null;
   readonly bias: Float64Array; // [C]
-  slots: number[]; // active slots
-  vectors: Float64Array; // [active x d]: v
-  shares: number[]; // s_i
-  readonly shrunk: readonly ShrunkBlock[]; // nuclear penalty: one an active gate, in the order of the slots
+  readonly active: ActiveBlocks;
 }
-
-/** What shrinking leaves. */
-type Active = Pick<Evaluation, "theta" | "slots" | "vectors" | "shares" | "shrunk">;
 
 class NewtonRun implements Run {
   private readonly judge: GapJudge;
@@ -217,7 +211,7 @@ class NewtonRun implements Run {
     loss.prox(Q, tau, Z, slope, spread);
     let theta = loss.value(Z);
     for (let k = 0; k < Z.length; k++) theta += (Z[k] - this.Z0[k]) ** 2 / (2 * tau) - xi[k] * Z[k];
-    const active = this.setting.program.penalty.separable ? this.shrink(G) : this.shrinkNuclear(G);
+    const active = program.penalty.separable ? shrinkVectors(this.blockStep(), G) : shrinkSpectra(this.blockStep(), G);
     theta += active.theta;
     const gradient = new Float64Array(n * C);
     const gate = Int32Array.from(active.slots, (slot) => working.gateOf(slot));
@@ -234,137 +228,27 @@ class NewtonRun implements Run {
       }
     }
     for (let k = 0; k < gradient.length; k++) gradient[k] += bias[k % C] - Z[k];
-    return {
-      theta,
-      gradient,
-      Z,
-      slope,
-      spread,
-      bias,
-      slots: active.slots,
-      vectors: active.vectors,
-      shares: active.shares,
-      shrunk: active.shrunk,
-    };
+    return { theta, gradient, Z, slope, spread, bias, active };
   }
 
-  /** Projects and shrinks z = v0 - sigma sign A' xi in every slot; keeps what is left. */
-  private shrink(G: Float64Array): Active {
-    const { C, d, sigma, working } = this;
-    const centers = working.centers;
-    const threshold = sigma * this.setting.program.beta;
-    const halves = this.setting.program.cones ? 2 : 1;
-    const slots: number[] = [];
-    const shares: number[] = [];
-    let vectors = new Float64Array(64 * d);
-    let theta = 0;
-    const z = new Float64Array(d);
-    for (let slot = 0; slot < working.slots; slot++) {
-      const group = Math.floor(slot / (halves * C));
-      const from = (group * C + (slot % C)) * d;
-      const step = sigma * working.signOf(slot);
-      let length = 0;
-      let center = 0;
-      for (let p = 0; p < d; p++) {
-        const v0 = centers[slot * d + p];
-        const value = v0 - step * G[from + p];
-        z[p] = value;
-        length += value * value;
-        center += v0 * v0;
-      }
-      theta += center / (2 * sigma);
-      length = Math.sqrt(length);
-      if (length <= threshold) continue;
-      if (this.projector !== null) {
-        const index = working.indexOf(slot);
-        const projection = this.projector.project(working.gateOf(slot), index, z, threshold);
-        if (projection.below) continue;
-        length = projection.norm;
-      }
-      const left = length - threshold;
-      theta -= (left * left) / (2 * sigma);
-      const at = slots.length * d;
-      if (at + d > vectors.length) {
-        const larger = new Float64Array(2 * vectors.length);
-        larger.set(vectors);
-        vectors = larger;
-      }
-      const share = left / length;
-      for (let p = 0; p < d; p++) vectors[at + p] = share * z[p];
-      slots.push(slot);
-      shares.push(share);
-    }
-    return { theta, slots, vectors: vectors.subarray(0, slots.length * d), shares, shrunk: [] };
-  }
-
-  /** The same for the nuclear norm: a gate's outputs shrink together, by singular values. */
-  private shrinkNuclear(G: Float64Array): Active {
-    const { C, d, sigma, working } = this;
-    const size = C * d;
-    const threshold = sigma * this.setting.program.beta;
-    const slots: number[] = [];
-    const parts: Float64Array[] = [];
-    const shrunk: ShrunkBlock[] = [];
-    const z = new Float64Array(size);
-    let theta = 0;
-    for (let group = 0; group < working.gates.length; group++) {
-      let center = 0;
-      for (let p = 0; p < size; p++) {
-        const v0 = working.centers[group * size + p];
-        z[p] = v0 - sigma * G[group * size + p];
-        center += v0 * v0;
-      }
-      theta += center / (2 * sigma);
-      const block = shrinkBlock(z, C, d, threshold);
-      if (block === null) continue;
-      theta -= block.left / (2 * sigma);
-      for (let c = 0; c < C; c++) slots.push(group * C + c);
-      parts.push(block.result);
-      shrunk.push(block);
-    }
-    const vectors = new Float64Array(parts.length * size);
-    parts.forEach((part, k) => {
-      vectors.set(part, k * size);
-    });
-    return { theta, slots, vectors, shares: [], shrunk };
+  private blockStep(): BlockStep {
+    const { working, projector, sigma } = this;
+    return { program: this.setting.program, working, projector, sigma };
   }
 
   /** The Newton direction in place of the gradient; false when the system could not be solved. */
   private direct(at: Evaluation, direction: Float64Array): boolean {
     const { kernels, products, program } = this.setting;
-    if (program.penalty.separable) return solveNewton(this.system(at), kernels, products, direction);
-    return solveCoupled(this.coupledSystem(at), kernels, products, direction);
-  }
-
-  private coupledSystem(at: Evaluation): CoupledSystem {
-    const { n, C, d, sigma, working } = this;
-    const { products, program } = this.setting;
-    const { diagonal, spread } = this.lossCurvature(at);
-    const gates = Int32Array.from(at.shrunk, (_, k) => working.gateOf(at.slots[k * C]));
-    const every = Int32Array.from(at.slots, (slot) => working.gateOf(slot));
-    const output = Int32Array.from(at.slots, (slot) => working.outputOf(slot));
-    const weight = new Float64Array(at.slots.length).fill(sigma);
-    const G = new Float64Array(at.slots.length * d);
-    const moved = new Float64Array(at.slots.length * d);
-    const Z = new Float64Array(n * C);
-    const ridge = program.outputBias?.ridge ?? 0;
-    return {
-      n,
-      outputs: C,
-      diagonal,
-      spread,
-      gates,
-      weights: Float64Array.from(at.shrunk, (block) => sigma * block.share),
-      bias: program.outputBias === null ? 0 : this.rho / (1 + 2 * ridge * this.rho),
-      addCurvature(x, out) {
-        products.adjoint(x, C, gates, G);
-        at.shrunk.forEach((block, k) => {
-          block.derivative(G.subarray(k * C * d, (k + 1) * C * d), moved.subarray(k * C * d, (k + 1) * C * d));
-        });
-        products.forward(every, output, weight, moved, C, Z);
-        for (let k = 0; k < out.length; k++) out[k] += Z[k];
-      },
-    };
+    const { outputBias, penalty } = program;
+    const bias = outputBias === null ? 0 : this.rho / (1 + 2 * outputBias.ridge * this.rho);
+    const step = this.blockStep();
+    const common = { n: this.n, outputs: this.C, ...this.lossCurvature(at) };
+    if (!penalty.separable) {
+      const system = { ...common, bias, ...spectralCurvature(step, products, at.active) };
+      return solveCoupled(system, kernels, products, direction);
+    }
+    const curvature = Array.from({ length: this.C }, (_, c) => curvatureOf(step, products, at.active, c, bias));
+    return solveNewton({ ...common, curvature }, kernels, products, direction);
   }
 
   /** tau times the Jacobian of the loss's prox: a diagonal, and for softmax a rank-one term a sample. */
@@ -374,62 +258,10 @@ class NewtonRun implements Run {
     return { diagonal, spread: at.spread?.map((value) => Math.sqrt(tau) * value) ?? null };
   }
 
-  private system(at: Evaluation): NewtonSystem {
-    const { n, C } = this;
-    const curvature = Array.from({ length: C }, (_, c) => this.curvatureOf(at, c));
-    return { n, outputs: C, ...this.lossCurvature(at), curvature };
-  }
-
-  /** Rank-one rows and masked Gram weights of one output. */
-  private curvatureOf(at: Evaluation, c: number): OutputCurvature {
-    const { n, d, sigma, working } = this;
-    const { program, products } = this.setting;
-    const mine = at.slots.map((_, k) => k).filter((k) => working.outputOf(at.slots[k]) === c);
-    const gates: number[] = [];
-    const weights: number[] = [];
-    const bases = new Map<number, { basis: Float64Array; count: number }>();
-    let rowCount = program.outputBias === null ? 0 : 1;
-    for (const k of mine) {
-      rowCount += 1;
-      const face = this.projector?.face(working.indexOf(at.slots[k])) ?? new Int32Array(0);
-      if (face.length === 0) {
-        gates.push(working.gateOf(at.slots[k]));
-        weights.push(sigma * at.shares[k]);
-        continue;
-      }
-      const basis = new Float64Array((d - face.length) * d);
-      const count = nullspace(program.X, face, basis);
-      bases.set(k, { basis, count });
-      rowCount += count;
-    }
-    const rows = new Float64Array(rowCount * n);
-    let row = 0;
-    for (const k of mine) {
-      const gate = working.gateOf(at.slots[k]);
-      const share = at.shares[k];
-      const unit = at.vectors.slice(k * d, (k + 1) * d);
-      const length = norm(unit);
-      const weight = Math.sqrt(sigma * (1 - share)) / length;
-      for (let p = 0; p < d; p++) unit[p] *= weight;
-      products.rows(gate, unit, 1, rows.subarray(row * n, (row + 1) * n));
-      row += 1;
-      const own = bases.get(k);
-      if (own === undefined || own.count === 0) continue;
-      const scale = Math.sqrt(sigma * share);
-      for (let p = 0; p < own.basis.length; p++) own.basis[p] *= scale;
-      products.rows(gate, own.basis, own.count, rows.subarray(row * n, (row + own.count) * n));
-      row += own.count;
-    }
-    if (program.outputBias !== null) {
-      rows.fill(Math.sqrt(this.rho / (1 + 2 * program.outputBias.ridge * this.rho)), row * n, (row + 1) * n);
-    }
-    return { rows, rowCount, gates: Int32Array.from(gates), weights: Float64Array.from(weights) };
-  }
-
   private moveCenter(at: Evaluation): void {
     this.working.centers.fill(0);
-    at.slots.forEach((slot, k) => {
-      this.working.centers.set(at.vectors.subarray(k * this.d, (k + 1) * this.d), slot * this.d);
+    at.active.slots.forEach((slot, k) => {
+      this.working.centers.set(at.active.vectors.subarray(k * this.d, (k + 1) * this.d), slot * this.d);
     });
     this.Z0 = Float64Array.from(at.Z);
     this.c0 = Float64Array.from(at.bias);
@@ -437,10 +269,12 @@ class NewtonRun implements Run {
 
   private blocksOf(at: Evaluation): SparseBlocks {
     const { working, d } = this;
-    const order = at.slots.map((slot, k) => ({ index: working.indexOf(slot), k })).sort((a, b) => a.index - b.index);
+    const order = at.active.slots
+      .map((slot, k) => ({ index: working.indexOf(slot), k }))
+      .sort((a, b) => a.index - b.index);
     const vectors = new Float64Array(order.length * d);
     order.forEach(({ k }, to) => {
-      vectors.set(at.vectors.subarray(k * d, (k + 1) * d), to * d);
+      vectors.set(at.active.vectors.subarray(k * d, (k + 1) * d), to * d);
     });
     return { index: Int32Array.from(order, (entry) => entry.index), vectors, bias: Float64Array.from(at.bias) };
   }

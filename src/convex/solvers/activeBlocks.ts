@@ -1,0 +1,202 @@
+/** The blocks of a proximal step: which are left after projection and shrinkage, and the curvature that they have there. */
+
+import type { GatedProducts } from "../kernels/types.js";
+import type { ConeProjector } from "../operators/coneProjection.js";
+import { nullspace } from "../operators/nullspace.js";
+import type { ConvexProgram } from "../types.js";
+import type { CoupledSystem, OutputCurvature } from "./newtonSystem.js";
+import { type ShrunkBlock, shrinkBlock } from "./nuclearShrink.js";
+import type { WorkingSet } from "./workingSet.js";
+
+/** What a proximal step on the blocks needs: centers v0 in the working set, and the length sigma. */
+export interface BlockStep {
+  readonly program: ConvexProgram;
+  readonly working: WorkingSet;
+  readonly projector: ConeProjector | null;
+  readonly sigma: number;
+}
+
+/** What shrinking leaves. */
+export interface ActiveBlocks {
+  readonly theta: number; // the blocks' part of the dual function
+  readonly slots: readonly number[]; // of the working set
+  readonly vectors: Float64Array; // [active x d]
+  readonly shares: readonly number[]; // s_i = t_i / |q_i|; empty for the nuclear norm
+  readonly shrunk: readonly ShrunkBlock[]; // nuclear norm: one an active gate, in the order of the slots
+}
+
+/** Projects and shrinks z = v0 - sigma sign A' xi in every slot; keeps what is left. */
+export function shrinkVectors(step: BlockStep, G: Float64Array): ActiveBlocks {
+  const { program, sigma, working, projector } = step;
+  const { centers } = working;
+  const C = program.loss.outputs;
+  const d = program.X.cols;
+  const threshold = sigma * program.beta;
+  const halves = program.cones ? 2 : 1;
+  const slots: number[] = [];
+  const shares: number[] = [];
+  let vectors = new Float64Array(64 * d);
+  let theta = 0;
+  const z = new Float64Array(d);
+  for (let slot = 0; slot < working.slots; slot++) {
+    const group = Math.floor(slot / (halves * C));
+    const from = (group * C + (slot % C)) * d;
+    const stride = sigma * working.signOf(slot);
+    let length = 0;
+    let center = 0;
+    for (let p = 0; p < d; p++) {
+      const v0 = centers[slot * d + p];
+      const value = v0 - stride * G[from + p];
+      z[p] = value;
+      length += value * value;
+      center += v0 * v0;
+    }
+    theta += center / (2 * sigma);
+    length = Math.sqrt(length);
+    if (length <= threshold) continue;
+    if (projector !== null) {
+      const index = working.indexOf(slot);
+      const projection = projector.project(working.gateOf(slot), index, z, threshold);
+      if (projection.below) continue;
+      length = projection.norm;
+    }
+    const left = length - threshold;
+    theta -= (left * left) / (2 * sigma);
+    const at = slots.length * d;
+    if (at + d > vectors.length) {
+      const larger = new Float64Array(2 * vectors.length);
+      larger.set(vectors);
+      vectors = larger;
+    }
+    const share = left / length;
+    for (let p = 0; p < d; p++) vectors[at + p] = share * z[p];
+    slots.push(slot);
+    shares.push(share);
+  }
+  return { theta, slots, vectors: vectors.subarray(0, slots.length * d), shares, shrunk: [] };
+}
+
+/** The same for the nuclear norm: a gate's outputs shrink together, by singular values. */
+export function shrinkSpectra(step: BlockStep, G: Float64Array): ActiveBlocks {
+  const { program, sigma, working } = step;
+  const C = program.loss.outputs;
+  const d = program.X.cols;
+  const size = C * d;
+  const threshold = sigma * program.beta;
+  const slots: number[] = [];
+  const parts: Float64Array[] = [];
+  const shrunk: ShrunkBlock[] = [];
+  const z = new Float64Array(size);
+  let theta = 0;
+  for (let group = 0; group < working.gates.length; group++) {
+    let center = 0;
+    for (let p = 0; p < size; p++) {
+      const v0 = working.centers[group * size + p];
+      z[p] = v0 - sigma * G[group * size + p];
+      center += v0 * v0;
+    }
+    theta += center / (2 * sigma);
+    const block = shrinkBlock(z, C, d, threshold);
+    if (block === null) continue;
+    theta -= block.left / (2 * sigma);
+    for (let c = 0; c < C; c++) slots.push(group * C + c);
+    parts.push(block.result);
+    shrunk.push(block);
+  }
+  const vectors = new Float64Array(parts.length * size);
+  parts.forEach((part, k) => {
+    vectors.set(part, k * size);
+  });
+  return { theta, slots, vectors, shares: [], shrunk };
+}
+
+/**
+ * Rank-one rows and masked Gram weights of one output: for each block a row along its vector, and a row for each direction of
+ * its face (or, where no row of the data holds it, the whole D_i K D_i). A free output bias adds the row of ones.
+ */
+export function curvatureOf(
+  step: BlockStep,
+  products: GatedProducts,
+  at: ActiveBlocks,
+  c: number,
+  biasWeight: number,
+): OutputCurvature {
+  const { program, sigma, working, projector } = step;
+  const n = program.X.rows;
+  const d = program.X.cols;
+  const mine = at.slots.map((_, k) => k).filter((k) => working.outputOf(at.slots[k]) === c);
+  const gates: number[] = [];
+  const weights: number[] = [];
+  const bases = new Map<number, { basis: Float64Array; count: number }>();
+  let rowCount = biasWeight > 0 ? 1 : 0;
+  for (const k of mine) {
+    rowCount += 1;
+    const face = projector?.face(working.indexOf(at.slots[k])) ?? new Int32Array(0);
+    if (face.length === 0) {
+      gates.push(working.gateOf(at.slots[k]));
+      weights.push(sigma * at.shares[k]);
+      continue;
+    }
+    const basis = new Float64Array((d - face.length) * d);
+    const count = nullspace(program.X, face, basis);
+    bases.set(k, { basis, count });
+    rowCount += count;
+  }
+  const rows = new Float64Array(rowCount * n);
+  let row = 0;
+  for (const k of mine) {
+    const gate = working.gateOf(at.slots[k]);
+    const share = at.shares[k];
+    const unit = at.vectors.slice(k * d, (k + 1) * d);
+    const length = norm(unit);
+    const weight = Math.sqrt(sigma * (1 - share)) / length;
+    for (let p = 0; p < d; p++) unit[p] *= weight;
+    products.rows(gate, unit, 1, rows.subarray(row * n, (row + 1) * n));
+    row += 1;
+    const own = bases.get(k);
+    if (own === undefined || own.count === 0) continue;
+    const scale = Math.sqrt(sigma * share);
+    for (let p = 0; p < own.basis.length; p++) own.basis[p] *= scale;
+    products.rows(gate, own.basis, own.count, rows.subarray(row * n, (row + own.count) * n));
+    row += own.count;
+  }
+  if (biasWeight > 0) rows.fill(Math.sqrt(biasWeight), row * n, (row + 1) * n);
+  return { rows, rowCount, gates: Int32Array.from(gates), weights: Float64Array.from(weights) };
+}
+
+/** The curvature of shrunk spectra, known by its products: a pass back, a small derivative a gate, a pass forward. */
+export function spectralCurvature(
+  step: BlockStep,
+  products: GatedProducts,
+  at: ActiveBlocks,
+): Pick<CoupledSystem, "gates" | "weights" | "addCurvature"> {
+  const { program, sigma, working } = step;
+  const C = program.loss.outputs;
+  const d = program.X.cols;
+  const size = C * d;
+  const gates = Int32Array.from(at.shrunk, (_, k) => working.gateOf(at.slots[k * C]));
+  const every = Int32Array.from(at.slots, (slot) => working.gateOf(slot));
+  const output = Int32Array.from(at.slots, (slot) => working.outputOf(slot));
+  const weight = new Float64Array(at.slots.length).fill(sigma);
+  const G = new Float64Array(at.slots.length * d);
+  const moved = new Float64Array(at.slots.length * d);
+  const Z = new Float64Array(program.X.rows * C);
+  return {
+    gates,
+    weights: Float64Array.from(at.shrunk, (block) => sigma * block.share),
+    addCurvature(x, out) {
+      products.adjoint(x, C, gates, G);
+      at.shrunk.forEach((block, k) => {
+        block.derivative(G.subarray(k * size, (k + 1) * size), moved.subarray(k * size, (k + 1) * size));
+      });
+      products.forward(every, output, weight, moved, C, Z);
+      for (let k = 0; k < out.length; k++) out[k] += Z[k];
+    },
+  };
+}
+
+function norm(a: Float64Array): number {
+  let sum = 0;
+  for (let k = 0; k < a.length; k++) sum += a[k] * a[k];
+  return Math.sqrt(sum);
+}
