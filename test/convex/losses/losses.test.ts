@@ -88,12 +88,28 @@ describe.each(lossNames)("%s", (name) => {
         const { loss, Z: Q } = sample(name, seed, reach);
         const Z = new Float64Array(Q.length);
         loss.prox(Q, tau, Z, new Float64Array(Q.length), new Float64Array(Q.length));
-        const N = Q.map((value, k) => (value - Z[k]) / tau);
-        for (let k = 0; k < 3; k++) N[9 + k] = 0; // weight 0: nothing pulls, up to rounding
+        const N = Q.map((value, k) => (value - Z[k]) / tau); // exactly 0 at weight 0, or its conjugate is infinite
         const slack = 1e-10 * (1 + Math.abs(dot(N, Z)) + loss.value(Z) + (reach * reach) / tau);
         expect(Math.abs(loss.value(Z) + loss.conjugate(N) - dot(N, Z))).toBeLessThan(slack);
       }),
       { numRuns: 80 },
+    );
+  });
+
+  test("its prox brings no two points further apart", () => {
+    fc.assert(
+      fc.property(seeds, reaches, fc.constantFrom(1e-3, 1, 40, 1e5), (seed, reach, tau) => {
+        const { loss, Z: first } = sample(name, seed, reach);
+        const second = first.map((value, k) => value + reach * Math.sin(seed + k));
+        const proxOf = (Q: Float64Array) => {
+          const Z = new Float64Array(Q.length);
+          loss.prox(Q, tau, Z, new Float64Array(Q.length), null);
+          return Z;
+        };
+        const distance = (a: Float64Array, b: Float64Array) => Math.hypot(...a.map((value, k) => value - b[k]));
+        expect(distance(proxOf(first), proxOf(second))).toBeLessThanOrEqual(distance(first, second) * (1 + 1e-12));
+      }),
+      { numRuns: 40 },
     );
   });
 
@@ -144,6 +160,33 @@ describe.each(lossNames)("%s", (name) => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  test("balance brings any numbers into the domain, also where one class is all there is", () => {
+    fc.assert(
+      fc.property(seeds, fc.constantFrom(1e-12, 1e-3, 1, 1e3), fc.boolean(), (seed, size, single) => {
+        const C = 3;
+        const Y = targetsFor(name, gaussianMatrix(n, 4, seed), C, seed + 1);
+        if (single) for (let k = 0; k < n * C; k++) Y.data[k] = Y.data[k % C];
+        const loss = bindLoss(name, Y, weights);
+        const N = gaussianMatrix(n, C, seed + 2).data.map((value) => size * value);
+        loss.balance(N);
+        expect(loss.conjugate(N)).toBeLessThan(Number.POSITIVE_INFINITY);
+        const largest = Math.max(...N.map(Math.abs));
+        for (let c = 0; c < C; c++) {
+          const sum = N.reduce((total, value, k) => total + (k % C === c ? value : 0), 0);
+          expect(Math.abs(sum)).toBeLessThanOrEqual(1e-14 * largest);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("balance leaves zero where it is", () => {
+    const { loss, Z } = sample(name, 5, 1);
+    const N = new Float64Array(Z.length);
+    loss.balance(N);
+    expect(N.every((value) => value === 0)).toBe(true);
   });
 
   test("minimiseOverBias finds the bias at which no shift helps", () => {
@@ -213,4 +256,92 @@ test("categoricalCrossentropy wants rows that sum to one, and more than one clas
   expect(targetRefusal("categoricalCrossentropy", matrixOf(2, 2, [1, 0, 1, 1]))).toMatch(/sum to 1.*sum 2 in row 1/);
   expect(targetRefusal("categoricalCrossentropy", matrixOf(2, 1, [1, 1]))).toMatch(/at least 2/);
   expect(targetRefusal("categoricalCrossentropy", matrixOf(1, 2, [0.25, 0.75]))).toBeNull();
+});
+
+test.each([
+  // Solutions in 80-digit arithmetic of z + t (softmax(z) - y) = q.
+  {
+    q: [66864.48325870038, -113439.78134418889, 46569.7103184319],
+    y: [0, 1, 0],
+    t: 3125000,
+    z: [-3.0111923961422535, 0.7963079415468715, -3.372882602016101],
+  },
+  {
+    q: [-13641937.959492484, 12616000.636333333, 1025535.7378728006],
+    y: [1, 0, 0],
+    t: 78125000,
+    z: [-131.93760046781497, -133.56902861187135, -136.078657270536],
+  },
+  { q: [-1.330128861921728, 3.1077130293812], y: [1, 0], t: 2 ** 38, z: [12.736679511221485, -10.959095343762014] },
+  {
+    q: [0.5, -1.25, 3],
+    y: [0.25, 0.5, 0.25],
+    t: 2 ** 33,
+    z: [0.5189509396134429, 1.212098119608961, 0.5189509407775961],
+  },
+  { q: [300, -200, 100], y: [0.125, 0, 0.875], t: 2 ** -10, z: [299.9991455078125, -200, 100.0008544921875] },
+])("the softmax prox is exact where logits and step are far apart in size, and where they are not: t = $t", (row) => {
+  const C = row.y.length;
+  const Z = new Float64Array(C);
+  bindLoss("categoricalCrossentropy", matrixOf(1, C, row.y)).prox(
+    Float64Array.from(row.q),
+    row.t,
+    Z,
+    new Float64Array(C),
+    new Float64Array(C),
+  );
+  const scale = Math.max(1, ...row.q.map(Math.abs));
+  for (let c = 0; c < C; c++) expect(Math.abs(Z[c] - row.z[c])).toBeLessThan(1e-14 * scale);
+});
+
+test("with two classes the softmax prox is the logistic prox of the difference", () => {
+  fc.assert(
+    fc.property(
+      fc.double({ min: -1e6, max: 1e6, noNaN: true }),
+      fc.double({ min: -1e6, max: 1e6, noNaN: true }),
+      fc.constantFrom(1e-6, 1, 1e3, 1e6, 1e10),
+      fc.constantFrom(0, 0.25, 1),
+      (q0, q1, t, y) => {
+        const [Z, z] = [new Float64Array(2), new Float64Array(1)];
+        const soft = bindLoss("categoricalCrossentropy", matrixOf(1, 2, [y, 1 - y]));
+        soft.prox(Float64Array.of(q0, q1), t, Z, new Float64Array(2), null);
+        const logistic = bindLoss("binaryCrossentropy", matrixOf(1, 1, [y]));
+        logistic.prox(Float64Array.of(q0 - q1), 2 * t, z, new Float64Array(1), null);
+        const scale = Math.max(1, Math.abs(q0), Math.abs(q1));
+        expect(Math.abs(Z[0] - Z[1] - z[0])).toBeLessThan(1e-13 * scale);
+        expect(Math.abs(Z[0] + Z[1] - q0 - q1)).toBeLessThan(1e-13 * scale);
+      },
+    ),
+  );
+});
+
+test("cross entropies keep their digits where the fit is nearly perfect", () => {
+  const tail = Math.exp(-40);
+  const logistic = bindLoss("binaryCrossentropy", matrixOf(1, 1, [1]));
+  const softmax = bindLoss("categoricalCrossentropy", matrixOf(1, 2, [1, 0]));
+  const N = new Float64Array(2);
+  expect(logistic.value(Float64Array.of(40)) / tail).toBeCloseTo(1, 12);
+  expect(softmax.value(Float64Array.of(40, 0)) / tail).toBeCloseTo(1, 12);
+  logistic.gradient(Float64Array.of(40), N);
+  expect(N[0] / tail).toBeCloseTo(-1, 12);
+  softmax.gradient(Float64Array.of(40, 0), N);
+  expect(N[0] / tail).toBeCloseTo(-1, 12);
+});
+
+test("a row of targets that sums to s counts s times, as in tfjs, and its conjugate stays finite", () => {
+  const rows = [0.5, 0.25, 0.25 + 2 ** -20, 0, 1, 0];
+  const loss = bindLoss("categoricalCrossentropy", matrixOf(2, 3, rows));
+  const Z = Float64Array.of(1, -1, 0.5, 0.25, 2, -3);
+  const truth = tf.tidy(() => {
+    const logits = tf.tensor2d(Float32Array.from(Z), [2, 3]);
+    const terms = tf.mul(tf.tensor2d(Float32Array.from(rows), [2, 3]), tf.logSoftmax(logits));
+    return -tf.mean(tf.sum(terms, 1)).dataSync()[0];
+  });
+  expect(loss.value(Z)).toBeCloseTo(truth, 6);
+  expect(loss.conjugate(new Float64Array(6))).toBeLessThan(Number.POSITIVE_INFINITY);
+  expect(targetRefusal("categoricalCrossentropy", matrixOf(2, 3, rows))).toBeNull();
+});
+
+test("an unknown loss is refused by name", () => {
+  expect(() => bindLoss("cosine" as LossName, matrixOf(1, 1, [1]))).toThrow(/bindLoss: expected one of .*got "cosine"/);
 });

@@ -27,6 +27,18 @@ describe.each(Object.values(penalties))("$name", (penalty) => {
     );
   });
 
+  test("its prox brings no two blocks further apart", () => {
+    fc.assert(
+      fc.property(sizes, fc.double({ min: 0.01, max: 3, noNaN: true }), ({ C, d, seed }, threshold) => {
+        const [A, B] = [gaussianMatrix(C, d, seed).data, gaussianMatrix(C, d, seed + 1).data];
+        const before = Math.hypot(...A.map((value, k) => value - B[k]));
+        penalty.prox(A, C, d, threshold);
+        penalty.prox(B, C, d, threshold);
+        expect(Math.hypot(...A.map((value, k) => value - B[k]))).toBeLessThanOrEqual(before * (1 + 1e-12));
+      }),
+    );
+  });
+
   test("its dual norm bounds every product, and some product attains it", () => {
     fc.assert(
       fc.property(sizes, ({ C, d, seed }) => {
@@ -74,6 +86,23 @@ test("the nuclear norm of known matrices", () => {
   ).toBeCloseTo(2, 14);
   expect(value([[1, 2, 3]])).toBeCloseTo(Math.sqrt(14), 14);
   expect(value([[1], [2], [2]])).toBeCloseTo(3, 14);
+});
+
+test("a block of rank one has one singular value, and its prox shortens it", () => {
+  fc.assert(
+    fc.property(sizes, ({ C, d, seed }) => {
+      const [u, v] = [gaussianMatrix(1, C, seed).data, gaussianMatrix(1, d, seed + 1).data];
+      const block = Float64Array.from({ length: C * d }, (_, k) => u[Math.floor(k / d)] * v[k % d]);
+      const length = Math.hypot(...u) * Math.hypot(...v);
+      const { nuclear } = penalties;
+      expect(Math.abs(nuclear.value(block, C, d) / length - 1)).toBeLessThan(1e-13);
+      expect(Math.abs(nuclear.dualNorm(block, C, d) / length - 1)).toBeLessThan(1e-13);
+      const left = block.slice();
+      expect(Math.abs(nuclear.prox(left, C, d, length / 4) / length - 0.75)).toBeLessThan(1e-13);
+      for (let k = 0; k < block.length; k++) expect(Math.abs(left[k] - 0.75 * block[k])).toBeLessThan(1e-13 * length);
+      expect(nuclear.prox(block, C, d, length * (1 + 1e-12))).toBe(0);
+    }),
+  );
 });
 
 test("one-sided Jacobi gives orthogonal rows and an orthogonal U with B = U rows, also at rank 1 and tiny scales", () => {
