@@ -85,10 +85,7 @@ async function gatesOfLayer(model: tf.Sequential, spec: NetworkSpec, X: Matrix, 
 function penaltyName(formulation: Formulation, spec: NetworkSpec, settings: Settings): Penalty["name"] {
   const known = formulation.penaltiesFor(spec.outputs);
   const wish = settings.vectorPenalty;
-  if (wish === null || spec.outputs === 1) {
-    // The nuclear norm is solved by a first-order method, which needs a loss without kinks.
-    return spec.loss === "hinge" ? "perOutput" : known[0];
-  }
+  if (wish === null || spec.outputs === 1) return known[0];
   if (known.includes(wish)) return wish;
   throw new ConvexError(
     "options/value",

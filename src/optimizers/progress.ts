@@ -80,7 +80,8 @@ export class Progress {
       tolerance: this.tolerance.toExponential(0),
     });
     await this.list.onEpochEnd(index, { ...logs });
-    await tf.nextFrame();
+    // Not tf.nextFrame: a page in the background gets no frames, and would wait for ever.
+    await new Promise((resolve) => setTimeout(resolve, 0));
     return this.model.stopTraining;
   }
 

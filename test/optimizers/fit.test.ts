@@ -61,12 +61,13 @@ const shapes: ModelOptions[] = [
   { hiddenBias: false, outputBias: true },
   { hiddenBias: true, outputBias: true },
   { outputs: 2 },
+  { outputs: 2, formulation: "gated", loss: "hinge" },
   { l2: 1e-3 },
   { l2: 1e-3, biasL2: 5e-4 },
 ];
 describe.each(shapes)("a model with %o", (shape) => {
   test("its own objective is reported, and what the certificate charges beyond it is said in a note", async () => {
-    const { x, y } = makeData("meanSquaredError", 25, 3, shape.outputs ?? 1);
+    const { x, y } = makeData(shape.loss ?? "meanSquaredError", 25, 3, shape.outputs ?? 1);
     const model = makeModel({ ...shape, units: 100 });
     const { objective, certificate, regularization, notes } = await trainer().fit(model, x, y);
     expect(evaluate(model, x, y)).toBeCloseTo(objective.loss, 5);
