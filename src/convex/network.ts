@@ -10,6 +10,7 @@ export interface Neuron {
 }
 
 export interface Network {
+  readonly gated: boolean; // whether neurons have gates, also when there is none
   readonly neurons: readonly Neuron[];
   readonly bias: Float64Array; // [C]
 }
@@ -35,7 +36,6 @@ export interface Decay {
  */
 export function weightsOf(network: Network, decay: Decay, features: number, units: number): NetworkWeights {
   const C = network.bias.length;
-  const gated = network.neurons.some((neuron) => neuron.gate !== null);
   const kernel = new Float64Array(features * units);
   const gates = new Float64Array(features * units);
   const output = new Float64Array(units * C);
@@ -50,7 +50,7 @@ export function weightsOf(network: Network, decay: Decay, features: number, unit
   });
   return {
     kernel: { rows: features, cols: units, data: kernel },
-    gates: gated ? { rows: features, cols: units, data: gates } : null,
+    gates: network.gated ? { rows: features, cols: units, data: gates } : null,
     output: { rows: units, cols: C, data: output },
     bias: network.bias.map(Math.fround),
   };

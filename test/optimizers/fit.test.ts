@@ -317,6 +317,23 @@ describe("width", () => {
   });
 });
 
+test.each(["relu", "gated"] as const)(
+  "a beta above the trivial one writes the zero network (%s)",
+  async (formulation) => {
+    const { x, y } = makeData();
+    const model = makeModel({ formulation });
+    const { neurons, objective, certificate } = await trainer({ regularization: 1e3 }).fit(model, x, y);
+    expect(neurons).toBe(0);
+    expect(certificate.relativeGap).toBeLessThanOrEqual(1e-5);
+    expect(evaluate(model, x, y)).toBeCloseTo(objective.loss, 5);
+    const built = await trainer({ regularization: 1e3, formulation }).train(x, y, { loss: "meanSquaredError" });
+    expect(built.objective.total).toBeCloseTo(objective.total, 6);
+    tf.dispose([x, y]);
+    model.dispose();
+    built.model.dispose();
+  },
+);
+
 test("a fit leaves the number of tensors as it was, also after a resize, an abort and an error", async () => {
   const { x, y } = makeData("binaryCrossentropy");
   const model = makeModel({ loss: "binaryCrossentropy", metrics: ["accuracy"] });

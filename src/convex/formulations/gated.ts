@@ -31,7 +31,7 @@ export const gated: Formulation = {
       const terms = program.penalty.separable ? rowsOf(block, C, d) : rankOneTerms(block, C, d);
       for (const term of terms) neurons.push({ ...term, gate: g });
     }
-    return { neurons, bias: blocks.bias.slice() };
+    return { gated: true, neurons, bias: blocks.bias.slice() };
   },
 };
 

@@ -25,6 +25,6 @@ export const relu: Formulation = {
       out[output[k]] = sign[k] * size;
       neurons.push({ direction: vector.map((value) => value / size), output: out, gate: null });
     }
-    return { neurons, bias: blocks.bias.slice() };
+    return { gated: false, neurons, bias: blocks.bias.slice() };
   },
 };

@@ -17,7 +17,7 @@ const decay = { hidden: 0.01, output: 0.04, outputBias: 0 };
 const sizeOf = (neurons: readonly Neuron[]) => neurons.reduce((sum, { output }) => sum + Math.hypot(...output), 0);
 
 function outputsOf(neurons: readonly Neuron[], X = gaussianMatrix(9, 3, 1)): Float64Array {
-  const network: Network = { neurons, bias: new Float64Array(neurons[0].output.length) };
+  const network: Network = { gated: false, neurons, bias: new Float64Array(neurons[0].output.length) };
   return forward(weightsOf(network, decay, X.cols, neurons.length), X);
 }
 
@@ -69,7 +69,12 @@ test("weights are balanced: decay charges beta |o| a neuron, whatever the split 
     [1, 1],
     [0.3, 0.001],
   ]) {
-    const weights = weightsOf({ neurons, bias: new Float64Array(2) }, { hidden, output, outputBias: 0 }, 3, 4);
+    const weights = weightsOf(
+      { gated: false, neurons, bias: new Float64Array(2) },
+      { hidden, output, outputBias: 0 },
+      3,
+      4,
+    );
     const X = gaussianMatrix(4, 3, 1);
     const loss = randomProgram({ rows: 4, outputs: 2 }).loss;
     const { regularization } = objectiveOf(weights, X, loss, { hidden, output, outputBias: 0 });
