@@ -10,7 +10,7 @@ import type { GatedProducts } from "./kernels/types.js";
 import { blockCount, penaltyOf, predict } from "./operators/blocks.js";
 import { type ConeProjector, coneProjector } from "./operators/coneProjection.js";
 import { minimiseOverBias } from "./operators/outputBias.js";
-import type { Certificate, ConvexProgram, Gap, GateSet, SparseBlocks } from "./types.js";
+import type { Certificate, ConvexProgram, Evidence, Gap, SparseBlocks } from "./types.js";
 
 /** Gates whose vectors are held at a time while pricing: bounds the memory, not the result. */
 const CHUNK = 64;
@@ -191,7 +191,13 @@ export function smallestTrivialBeta(program: Omit<ConvexProgram, "beta">, produc
 }
 
 /** Joins the program's gap with the judgement of the network that was recovered from it. */
-export function certify(gap: Gap, network: number, gates: GateSet, program: ConvexProgram): Certificate {
+export function certify(
+  gap: Gap,
+  network: number,
+  program: ConvexProgram,
+  evidence: Evidence | null = null,
+): Certificate {
+  const { gates } = program;
   const scope = gates.complete ? "all gates" : "these gates";
   const perOutput = program.loss.outputs > 1 && program.penalty.separable;
   const among = perOutput ? "networks whose neurons each feed one output" : "networks of any width";
@@ -204,6 +210,7 @@ export function certify(gap: Gap, network: number, gates: GateSet, program: Conv
     network,
     scope,
     claim: `No network with ${which}, among ${among}, has an objective below ${gap.dual.toPrecision(8)}; this one has ${network.toPrecision(8)}.`,
+    evidence,
   };
 }
 

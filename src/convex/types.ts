@@ -110,6 +110,12 @@ export interface Gap {
   readonly relative: number; // (primal - dual) / max(|primal|, tiny)
 }
 
+/** What was seen and not proven: the dearest gate outside the set that a search found, in units of beta (1: none is better). */
+export interface Evidence {
+  readonly bestRatio: number;
+  readonly starts: number; // of the search, over all rounds
+}
+
 /** What the gap proves, and for what. */
 export interface Certificate {
   readonly primal: number; // the program's objective at a feasible point
@@ -118,4 +124,5 @@ export interface Certificate {
   readonly network: number; // objective of the recovered network by a plain forward pass, weights as written (float32)
   readonly scope: "these gates" | "all gates"; // "all gates" only if the gate set is complete
   readonly claim: string; // the statement that is proven, in one sentence
+  readonly evidence: Evidence | null; // where gates were searched for beyond the set
 }

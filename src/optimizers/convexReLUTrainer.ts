@@ -1,19 +1,21 @@
 /** The trainer: what a user calls in place of model.fit. */
 
 import * as tf from "@tensorflow/tfjs";
+import { growthDefaults } from "../convex/arrangements/index.js";
 import { certify } from "../convex/certificate.js";
-import { chooseEngine } from "../convex/kernels/index.js";
+import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
 import { lossTraits } from "../convex/losses/index.js";
 import { type Network, objectiveOf, weightsOf } from "../convex/network.js";
 import { mergeNeurons } from "../convex/recovery/merge.js";
 import { pruneNeurons } from "../convex/recovery/prune.js";
-import { type SolveBudget, solve } from "../convex/solvers/solve.js";
-import type { LossName, Matrix, SparseBlocks } from "../convex/types.js";
+import { solveGrowing } from "../convex/solvers/grow.js";
+import { type Solution, type SolveBudget, solve } from "../convex/solvers/solve.js";
+import type { ConvexProgram, Evidence, LossName, Matrix, SparseBlocks } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import { gatedDense } from "../layers/index.js";
 import { FitResult } from "./fitResult.js";
 import { readOptions, refuseUnknown, type Settings, type TrainerOptions } from "./options.js";
-import { type Problem, pose } from "./pose.js";
+import { growthOf, type Problem, pose } from "./pose.js";
 import type { Callbacks } from "./progress.js";
 import { type Dataset, readData, refuseDegenerate, splitData, type Weighting } from "./readData.js";
 import { type NetworkSpec, readModel } from "./readModel.js";
@@ -117,7 +119,7 @@ export class ConvexReLUTrainer {
     const engine = await chooseEngine(settings.engine);
     const own = ours || spec.formulation === "relu" ? null : model;
     const problem = await pose(spec, train, settings, engine, { gatesOf: own, warmStart: args.warmStart ?? null });
-    const { program, column, regularization } = problem;
+    const { column, regularization } = problem;
     const watch = new Watch(
       model,
       spec,
@@ -131,8 +133,9 @@ export class ConvexReLUTrainer {
     );
     try {
       await watch.progress.begin(train.x.rows, settings.maxIterations, watch.names);
-      const solution = await solve(program, engine.kernels, this.budget(watch), args.warmStart?.blocks);
-      const network = recovered(problem, solution.blocks);
+      const solution = await this.solve(problem.program, engine.kernels, watch, args.warmStart);
+      const { program, blocks } = solution;
+      const network = recovered({ ...problem, program }, blocks);
       const needed = Math.max(1, network.neurons.length);
       const target = this.sized(model, spec, needed, width, ours ? problem : null);
       const units = target === model ? spec.units : needed;
@@ -143,7 +146,7 @@ export class ConvexReLUTrainer {
       await watch.progress.end();
       return new FitResult(watch.progress.epoch, watch.progress.history, {
         model: target,
-        certificate: certify(solution.gap, charged.total, program.gates, program),
+        certificate: certify(solution.gap, charged.total, program, solution.evidence),
         objective: {
           loss: charged.loss,
           regularization: charged.regularization - free,
@@ -158,11 +161,26 @@ export class ConvexReLUTrainer {
         engine: engine.reason,
         seconds: solution.seconds,
         gates: program.gates,
-        blocks: solution.blocks,
+        blocks,
       });
     } finally {
       watch.progress.close();
     }
+  }
+
+  /** The solve itself, over the gates at hand or over gates that grow. */
+  private async solve(
+    program: ConvexProgram,
+    kernels: Kernels,
+    watch: Watch,
+    warmStart: FitResult | undefined,
+  ): Promise<Solution & { readonly program: ConvexProgram; readonly evidence: Evidence | null }> {
+    const growth = growthOf(this.settings);
+    const budget = this.budget(watch);
+    if (growth === null)
+      return { ...(await solve(program, kernels, budget, warmStart?.blocks)), program, evidence: null };
+    const { starts = growthDefaults.starts, seed = this.settings.seed } = growth;
+    return solveGrowing(program, kernels, budget, { starts, seed: seed + 1 });
   }
 
   private budget(watch: Watch): SolveBudget {

@@ -119,22 +119,31 @@ export function refuseUnknown(where: string, record: object, names: readonly str
 
 function checkArrangements(arrangements: Arrangements): void {
   if (typeof arrangements !== "object" || arrangements === null) {
-    refuse("arrangements", '{ kind: "sample", count }, { kind: "enumerate" } or a gate set', arrangements);
+    refuse(
+      "arrangements",
+      '{ kind: "sample", count }, { kind: "enumerate" }, { kind: "grow" } or a gate set',
+      arrangements,
+    );
   }
   if (!("kind" in arrangements)) {
     if (!("bits" in arrangements && "generators" in arrangements)) {
       refuse(
         "arrangements",
-        '{ kind: "sample", count }, { kind: "enumerate" } or a gate set',
+        '{ kind: "sample", count }, { kind: "enumerate" }, { kind: "grow" } or a gate set',
         Object.keys(arrangements),
       );
     }
     return;
   }
-  oneOf("arrangements.kind", arrangements.kind, ["sample", "enumerate"]);
+  oneOf("arrangements.kind", arrangements.kind, ["sample", "enumerate", "grow"]);
   if (arrangements.kind === "sample") {
     refuseUnknown("arrangements", arrangements, ["kind", "count", "seed"]);
     count("arrangements.count", arrangements.count);
+    if (arrangements.seed !== undefined) integer("arrangements.seed", arrangements.seed);
+  } else if (arrangements.kind === "grow") {
+    refuseUnknown("arrangements", arrangements, ["kind", "count", "starts", "seed"]);
+    if (arrangements.count !== undefined) count("arrangements.count", arrangements.count);
+    if (arrangements.starts !== undefined) count("arrangements.starts", arrangements.starts);
     if (arrangements.seed !== undefined) integer("arrangements.seed", arrangements.seed);
   } else {
     refuseUnknown("arrangements", arrangements, ["kind"]);

@@ -1,7 +1,7 @@
 /** Data, gates and beta -> the convex program, with everything that it was made from. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { gatesFrom, resolveGates } from "../convex/arrangements/index.js";
+import { type Growth, gatesFrom, resolveGates } from "../convex/arrangements/index.js";
 import { smallestTrivialBeta } from "../convex/certificate.js";
 import { type Formulation, formulations } from "../convex/formulations/index.js";
 import type { ChosenEngine } from "../convex/kernels/index.js";
@@ -61,10 +61,23 @@ async function chooseGates(
   sources: GateSources,
 ): Promise<GateSet> {
   const { arrangements, seed } = settings;
+  if (spec.formulation === "gated" && growthOf(settings) !== null) {
+    throw new ConvexError(
+      "options/value",
+      `arrangements: expected { kind: "sample" }, { kind: "enumerate" } or a gate set for a gated network, got { kind: "grow" }. ` +
+        `Only the gates of ReLU networks can grow: a gated network keeps those that it has.`,
+    );
+  }
   if (arrangements !== null) return resolveGates(X, arrangements, seed);
   if (sources.warmStart !== null) return resolveGates(X, sources.warmStart.gates, seed);
   if (sources.gatesOf !== null) return gatesOfLayer(sources.gatesOf, spec, X, biasColumn);
   return resolveGates(X, { kind: "sample", count: DEFAULT_GATES }, seed);
+}
+
+/** The growth that was asked for, or null. */
+export function growthOf(settings: Settings): Growth | null {
+  const { arrangements } = settings;
+  return arrangements !== null && "kind" in arrangements && arrangements.kind === "grow" ? arrangements : null;
 }
 
 /** The distinct gates of a GatedDense layer; the bias of a gate stands over the constant column. */

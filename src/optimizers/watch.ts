@@ -38,10 +38,10 @@ export class Watch {
   }
 
   async round(round: Round): Promise<boolean> {
-    const { gap, seconds, index, blocks } = round;
+    const { gap, seconds, index, blocks, program } = round;
     const logs: Record<string, number> = { loss: gap.primal };
     if (this.detailed) {
-      const { program, regularization, formulation } = this.problem;
+      const { regularization, formulation } = this.problem;
       const network = formulation.recover(program, blocks);
       const weights = weightsOf(network, decayOf(regularization), program.X.cols, Math.max(1, network.neurons.length));
       const { loss: _loss, ...metrics } = this.train.judge(weights);

@@ -302,6 +302,13 @@ const cases: Case[] = [
     y: () => tf.ones([30, 2]),
   },
   {
+    wrong: "growing gates of a gated network",
+    code: "options/value",
+    says: /for a gated network, got \{ kind: "grow" \}/,
+    options: { arrangements: { kind: "grow" } },
+    model: () => makeModel({ formulation: "gated" }),
+  },
+  {
     wrong: "a solver that does not fit",
     code: "solver/none",
     says: /fista: has no step that keeps cones/,
@@ -350,7 +357,7 @@ const badOptions: [name: string, options: object, says: RegExp][] = [
   [
     "arrangements of no kind",
     { arrangements: { kind: "all" } },
-    /arrangements\.kind: expected "sample" or "enumerate", got "all"/,
+    /arrangements\.kind: expected "sample" or "enumerate" or "grow", got "all"/,
   ],
   ["a negative count of gates", { arrangements: { kind: "sample", count: -5 } }, /arrangements\.count: .*got -5/],
   ["a misspelt count", { arrangements: { kind: "sample", count: 5, sed: 1 } }, /among kind, count, seed, got "sed"/],

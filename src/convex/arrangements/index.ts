@@ -14,7 +14,19 @@ export { sampleGates } from "./sample.js";
 export type Arrangements =
   | { readonly kind: "sample"; readonly count: number; readonly seed?: number }
   | { readonly kind: "enumerate" }
+  | Growth
   | GateSet;
+
+/** Gates that are searched for while solving (ReLU only): begins with `count` sampled ones, searches from `starts` a round. */
+export interface Growth {
+  readonly kind: "grow";
+  readonly count?: number; // default 100
+  readonly starts?: number; // default 400
+  readonly seed?: number;
+}
+
+/** Gates to begin with when they are to grow, and random starts of the search a round. */
+export const growthDefaults = { count: 100, starts: 400 } as const;
 
 /** The gates of given generators [P x d]; duplicates are removed, the first of each stays. */
 export function gatesFrom(X: Matrix, generators: Matrix): GateSet {
@@ -44,7 +56,7 @@ export function resolveGates(X: Matrix, arrangements: Arrangements, seed: number
   const gates =
     arrangements.kind === "enumerate"
       ? enumerateGates(X)
-      : sampleGates(X, { count: arrangements.count, seed: arrangements.seed ?? seed });
+      : sampleGates(X, { count: arrangements.count ?? growthDefaults.count, seed: arrangements.seed ?? seed });
   if (gates.count === 0) {
     throw new ConvexError(
       "gates/empty",

@@ -1,6 +1,6 @@
 /** What a solver is asked for and what it answers: budget, round, solution, and the advice that goes with a status. */
 
-import type { Gap, SparseBlocks, Status } from "../types.js";
+import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
 
 /** When to stop. */
 export interface SolveBudget {
@@ -21,6 +21,7 @@ export interface Round {
   readonly seconds: number; // since the start of the solve
   readonly gap: Gap;
   readonly blocks: SparseBlocks;
+  readonly program: ConvexProgram; // whose blocks they are: gates may grow from round to round
 }
 
 export interface Solution {

@@ -84,7 +84,8 @@ async function rounds(
     }
     point = next;
     const { gap, blocks } = point;
-    const stop = (await budget.onRound?.({ index, seconds: clock.seconds, gap, blocks } satisfies Round)) === true;
+    const stop =
+      (await budget.onRound?.({ index, seconds: clock.seconds, gap, blocks, program } satisfies Round)) === true;
     gaps.push(gap.relative);
     const ended = statusAfter(gaps, budget.tolerance, stop, clock, parts);
     if (ended !== null) {

@@ -133,11 +133,11 @@ test("an unknown solver is refused by its name", () => {
 test("the claim of a certificate says for which gates, among which networks, and both numbers", () => {
   const program = randomProgram({ outputs: 2, cones: true });
   const gap = { primal: 1, dual: 0.999, relative: 1e-3 };
-  const sampled = certify(gap, 0.9995, program.gates, program);
+  const sampled = certify(gap, 0.9995, program);
   expect(sampled.scope).toBe("these gates");
   expect(sampled.claim).toMatch(
     /these 15 activation patterns, among networks whose neurons each feed one output.*0\.99900000.*0\.99950000/,
   );
-  const complete = certify(gap, 0.9995, { ...program.gates, complete: true }, { ...program, cones: false });
+  const complete = certify(gap, 0.9995, { ...program, cones: false, gates: { ...program.gates, complete: true } });
   expect(complete.scope).toBe("all gates");
 });
