@@ -10,7 +10,8 @@ import { gaussianSource } from "../src/convex/arrangements/random.js";
 import type { Kernels } from "../src/convex/kernels/index.js";
 import { bindLoss } from "../src/convex/losses/index.js";
 import { penalties } from "../src/convex/penalties/index.js";
-import { solve } from "../src/convex/solvers/solve.js";
+import { solveGrowing } from "../src/convex/solvers/grow.js";
+import { type Round, solve } from "../src/convex/solvers/solve.js";
 import type { ConvexProgram, Matrix } from "../src/convex/types.js";
 
 const ROWS = 250;
@@ -97,6 +98,43 @@ export async function measureFigureOne(
     relativeGap: gap.relative,
     activeBlocks: blocks.index.length,
   };
+}
+
+/** The objective over time when the gates grow, at a few moments, and the search's last ratio. */
+export interface GrowthRow {
+  readonly seconds: number;
+  readonly objectiveOverN: number;
+  readonly gates: number;
+}
+
+export async function measureGrowth(
+  kernels: Kernels,
+  seconds: number,
+  moments: readonly number[],
+): Promise<{ rows: GrowthRow[]; bestRatio: number; starts: number; status: string }> {
+  const { X, Y } = figureOne(951);
+  const program: ConvexProgram = {
+    X,
+    gates: sampleGates(X, { count: 100, seed: 650 }),
+    loss: bindLoss("meanSquaredError", Y),
+    penalty: penalties.perOutput,
+    beta: 2 * BETA_OVER_N,
+    outputBias: null,
+    cones: true,
+  };
+  const trail: GrowthRow[] = [];
+  const budget = {
+    tolerance: 1e-4,
+    maxIterations: 10_000,
+    seconds,
+    onRound: (round: Round) => {
+      trail.push({ seconds: round.seconds, objectiveOverN: round.gap.primal / 2, gates: round.program.gates.count });
+      return false;
+    },
+  };
+  const { evidence, status } = await solveGrowing(program, kernels, budget, { starts: 400, seed: 1 });
+  const rows = moments.flatMap((moment) => trail.filter((row) => row.seconds <= moment).slice(-1));
+  return { rows: [...rows, ...trail.slice(-1)], bestRatio: evidence.bestRatio, starts: evidence.starts, status };
 }
 
 /** A random orthogonal matrix [d x d]: Gram-Schmidt, twice, on Gaussian rows. */
