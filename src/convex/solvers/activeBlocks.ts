@@ -4,7 +4,7 @@ import type { GatedProducts } from "../kernels/types.js";
 import type { ConeProjector } from "../operators/coneProjection.js";
 import { nullspace } from "../operators/nullspace.js";
 import type { ConvexProgram } from "../types.js";
-import type { CoupledSystem, OutputCurvature } from "./newtonSystem.js";
+import { type CoupledSystem, DENSE_ROWS, type OutputCurvature } from "./newtonSystem.js";
 import { type ShrunkBlock, shrinkBlock } from "./nuclearShrink.js";
 import type { WorkingSet } from "./workingSet.js";
 
@@ -132,7 +132,7 @@ export function curvatureOf(
   for (const k of mine) {
     rowCount += 1;
     const face = projector?.face(working.indexOf(at.slots[k])) ?? new Int32Array(0);
-    if (face.length === 0) {
+    if (face.length === 0 && n <= DENSE_ROWS) {
       gates.push(working.gateOf(at.slots[k]));
       weights.push(sigma * at.shares[k]);
       continue;

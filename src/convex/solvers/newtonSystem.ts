@@ -13,6 +13,8 @@ const RESIDUAL = 1e-10;
 /** The same where every step costs a pass over the gates: an inexact Newton step still converges fast. */
 const COUPLED_RESIDUAL = 0.1;
 const MAX_CONJUGATE_STEPS = 200;
+/** Rows of data up to which an n x n matrix is held. */
+export const DENSE_ROWS = 6000;
 /** Added to the diagonal, relative to its mean, where Cholesky meets a pivot that is not positive; grows by 100. */
 const FIRST_SHIFT = 1e-13;
 
@@ -138,10 +140,11 @@ function factorOutput(system: NewtonSystem, c: number, kernels: Kernels, product
     smallest = Math.min(smallest, T[k]);
     mean += T[k] / n;
   }
-  if (gates.length === 0 && rowCount < n / 2 && smallest > 1e-9 * mean) {
+  if (gates.length === 0 && (rowCount < n / 2 || n > DENSE_ROWS) && smallest > 1e-9 * mean) {
     const factor = woodbury(T, rows, rowCount, n, kernels);
     if (factor !== null) return factor;
   }
+  if (n > DENSE_ROWS) return null;
   const H = new Float64Array(n * n);
   for (let shift = 0; shift <= 1e-3; shift = shift === 0 ? FIRST_SHIFT : 100 * shift) {
     H.fill(0);

@@ -32,12 +32,10 @@ import {
   spectralCurvature,
 } from "./activeBlocks.js";
 import { BestPoint } from "./bestPoint.js";
-import { solveCoupled, solveNewton } from "./newtonSystem.js";
+import { DENSE_ROWS, solveCoupled, solveNewton } from "./newtonSystem.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
 import { WorkingSet } from "./workingSet.js";
 
-/** Rows above which the dense n x n system is left to the first-order method. */
-const MAX_ROWS = 6000;
 const NEWTON_STEPS = 40; // a round; the line search makes each one ascend
 const ARMIJO = 1e-4;
 const BACKTRACKS = 40;
@@ -55,12 +53,16 @@ const KINK = 1e-9;
 export const proximalNewton: Solver = {
   name: "proximal-newton",
   refuses(program) {
-    const { penalty, X, cones } = program;
+    const { loss, penalty, X, cones } = program;
     if (!penalty.separable && cones) {
       return `proximal-newton: needs the penalty "perOutput" with cones, got "${penalty.name}"; drop the cones or change it.`;
     }
-    if (X.rows > MAX_ROWS) {
-      return `proximal-newton: holds a ${X.rows} x ${X.rows} matrix, more than ${MAX_ROWS} rows; use "fista" or fewer rows.`;
+    if (X.rows > DENSE_ROWS && !cones) {
+      return `proximal-newton: holds a ${X.rows} x ${X.rows} matrix, more than ${DENSE_ROWS} rows; use "fista" or fewer rows.`;
+    }
+    // With cones the blocks rest on faces of few dimensions, so that no n x n matrix is needed, unless the loss has kinks.
+    if (X.rows > DENSE_ROWS && !Number.isFinite(loss.curvature)) {
+      return `proximal-newton: needs a smooth loss beyond ${DENSE_ROWS} rows, got "${loss.name}" on ${X.rows}; use "squaredHinge".`;
     }
     return null;
   },

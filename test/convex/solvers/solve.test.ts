@@ -126,6 +126,24 @@ describe("the budget", () => {
   });
 });
 
+describe("more rows than an n x n matrix may have", () => {
+  const many = { rows: 6100, features: 2, gates: 6, beta: 0.05 };
+
+  test("a ReLU program with a smooth loss is solved in the space of its faces", async () => {
+    const { status, gap } = await solve(randomProgram({ ...many, cones: true }), await wasmKernels(), {
+      ...budget,
+      tolerance: 1e-3,
+    });
+    expect(status).toBe("solved");
+    expect(gap.dual).toBeLessThanOrEqual(gap.primal);
+  });
+
+  test("a gated program goes to the first-order method, and kinks with cones are refused with advice", () => {
+    expect(chooseSolver(randomProgram(many)).name).toBe("fista");
+    expect(() => chooseSolver(randomProgram({ ...many, cones: true, loss: "hinge" }))).toThrow(/use "squaredHinge"/);
+  });
+});
+
 test("an unknown solver is refused by its name", () => {
   expect(() => chooseSolver(randomProgram(), "simplex")).toThrow(/known: "proximal-newton", "fista"/);
 });
