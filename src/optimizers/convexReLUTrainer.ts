@@ -5,10 +5,11 @@ import { growthDefaults } from "../convex/arrangements/index.js";
 import { certify } from "../convex/certificate.js";
 import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
 import { lossTraits } from "../convex/losses/index.js";
-import { type Network, objectiveOf, weightsOf } from "../convex/network.js";
+import { type Network, type NetworkWeights, objectiveOf, weightsOf } from "../convex/network.js";
 import { mergeNeurons } from "../convex/recovery/merge.js";
 import { pruneNeurons } from "../convex/recovery/prune.js";
 import { solveGrowing } from "../convex/solvers/grow.js";
+import { advice } from "../convex/solvers/solution.js";
 import { type Solution, type SolveBudget, solve } from "../convex/solvers/solve.js";
 import type { ConvexProgram, Evidence, LossName, Matrix, SparseBlocks } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
@@ -21,7 +22,7 @@ import { type Dataset, readData, refuseDegenerate, splitData, type Weighting } f
 import { type NetworkSpec, readModel } from "./readModel.js";
 import { decayOf, notesOf } from "./regularization.js";
 import { Watch } from "./watch.js";
-import { resized, writeWeights } from "./writeWeights.js";
+import { freshOptimizer, resized, writeWeights } from "./writeWeights.js";
 
 /** Arguments of `fit`, named as those of model.fit. */
 export interface FitArgs extends Weighting {
@@ -43,6 +44,9 @@ export interface TrainArgs extends FitArgs {
   readonly outputBias?: boolean; // default true
 }
 
+/** What a model of `train` is compiled with, should its training go on by model.fit. */
+const OPTIMIZER = "adam";
+
 const FIT_ARGS = [
   "validationData",
   "validationSplit",
@@ -63,7 +67,7 @@ const TRAIN_ARGS = [...FIT_ARGS, "loss", "metrics", "hiddenBias", "outputBias"];
  * const model = tf.sequential({
  *   layers: [tf.layers.dense({ units: 64, activation: "relu", inputShape: [2] }), tf.layers.dense({ units: 1 })],
  * });
- * model.compile({ optimizer: "adam", loss: "meanSquaredError" });
+ * model.compile({ optimizer: OPTIMIZER, loss: "meanSquaredError" });
  * const result = await new ConvexReLUTrainer({ tolerance: 1e-3 }).fit(model, x, y);
  * result.certificate.relativeGap; // at most 1e-3
  * ```
@@ -135,11 +139,14 @@ export class ConvexReLUTrainer {
       await watch.progress.begin(train.x.rows, settings.maxIterations, watch.names);
       const solution = await this.solve(problem.program, engine.kernels, watch, args.warmStart);
       const { program, blocks } = solution;
+      const spoilt = (found: Solution) => untouched(model, watch, found, problem, engine.reason);
+      if (!Number.isFinite(solution.gap.primal)) return await spoilt(solution);
       const network = recovered({ ...problem, program }, blocks);
       const needed = Math.max(1, network.neurons.length);
       const target = this.sized(model, spec, needed, width, ours ? problem : null);
       const units = target === model ? spec.units : needed;
       const weights = weightsOf(network, decayOf(regularization), program.X.cols, units);
+      if (!isFinite32(weights)) return await spoilt({ ...solution, status: "nonFinite", advice: advice.nonFinite });
       const charged = objectiveOf(weights, program.X, program.loss, decayOf(regularization));
       const free = column.charged && !ours ? regularization.hidden * biasSquare(weights.kernel) : 0;
       writeWeights(target, spec, weights, column.value);
@@ -180,7 +187,7 @@ export class ConvexReLUTrainer {
     if (growth === null)
       return { ...(await solve(program, kernels, budget, warmStart?.blocks)), program, evidence: null };
     const { starts = growthDefaults.starts, seed = this.settings.seed } = growth;
-    return solveGrowing(program, kernels, budget, { starts, seed: seed + 1 });
+    return solveGrowing(program, kernels, budget, { starts, seed: seed + 1 }, warmStart?.blocks);
   }
 
   private budget(watch: Watch): SolveBudget {
@@ -206,9 +213,10 @@ export class ConvexReLUTrainer {
     if (owned !== null) {
       const { hidden, output, outputBias } = owned.regularization;
       const { value } = owned.column;
-      return resized(model, needed, { hidden, hiddenBias: value > 0 ? hidden / value ** 2 : 0, output, outputBias });
+      const decay = { hidden, hiddenBias: value > 0 ? hidden / value ** 2 : 0, output, outputBias };
+      return resized(model, needed, OPTIMIZER, decay);
     }
-    if (width === "resize") return needed === spec.units ? model : resized(model, needed);
+    if (width === "resize") return needed === spec.units ? model : resized(model, needed, freshOptimizer(model));
     if (needed <= spec.units) return model;
     throw new ConvexError(
       "model/units",
@@ -223,8 +231,8 @@ export class ConvexReLUTrainer {
       const known = Object.keys(lossTraits).map((name) => `"${name}"`);
       throw new ConvexError("options/value", `train: expected loss to be ${known.join(" or ")}, got "${args.loss}".`);
     }
-    const features = x.shape[1] ?? 1;
-    const outputs = y.shape[1] ?? 1;
+    const features = x?.shape?.[1] ?? 1; // what is no tensor is refused when it is read
+    const outputs = y?.shape?.[1] ?? 1;
     const first = { units: 1, useBias: args.hiddenBias ?? true, inputShape: [features] };
     const model = tf.sequential({
       layers: [
@@ -238,12 +246,44 @@ export class ConvexReLUTrainer {
     });
     const loss = args.loss === "huberLoss" ? tf.losses.huberLoss : args.loss;
     model.compile({
-      optimizer: "adam",
+      optimizer: OPTIMIZER,
       loss: loss as string,
       ...(args.metrics === undefined ? {} : { metrics: args.metrics }),
     });
     return model;
   }
+}
+
+/** False when a weight is beyond the range of float32, in which layers hold them. */
+function isFinite32({ kernel, output, bias }: NetworkWeights): boolean {
+  return [kernel.data, output.data, bias].every((values) => values.every(Number.isFinite));
+}
+
+/** The answer when there is no finite point, or none in float32: nothing is written, and the status says why. */
+async function untouched(
+  model: tf.Sequential,
+  watch: Watch,
+  solution: Solution,
+  problem: Problem,
+  engine: string,
+): Promise<FitResult> {
+  await watch.progress.end();
+  const { program, regularization } = problem;
+  return new FitResult(watch.progress.epoch, watch.progress.history, {
+    model,
+    certificate: certify(solution.gap, Number.NaN, program),
+    objective: { loss: Number.NaN, regularization: Number.NaN, total: Number.NaN },
+    status: solution.status,
+    advice: solution.advice,
+    neurons: 0,
+    regularization,
+    notes: ["No point with finite float32 weights was found: the weights are as they were."],
+    solver: solution.solver,
+    engine,
+    seconds: solution.seconds,
+    gates: program.gates,
+    blocks: solution.blocks,
+  });
 }
 
 /** Blocks -> neurons: equal ones merged, surplus ones traded away. */

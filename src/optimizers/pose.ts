@@ -68,10 +68,32 @@ async function chooseGates(
         `Only the gates of ReLU networks can grow: a gated network keeps those that it has.`,
     );
   }
+  if (sources.warmStart !== null) return gatesOfStart(sources.warmStart, spec, X, settings);
   if (arrangements !== null) return resolveGates(X, arrangements, seed);
-  if (sources.warmStart !== null) return resolveGates(X, sources.warmStart.gates, seed);
   if (sources.gatesOf !== null) return gatesOfLayer(sources.gatesOf, spec, X, biasColumn);
   return resolveGates(X, { kind: "sample", count: DEFAULT_GATES }, seed);
+}
+
+/** The gates of an earlier result, whose blocks are numbered by them. */
+function gatesOfStart(start: FitResult, spec: NetworkSpec, X: Matrix, settings: Settings): GateSet {
+  if (settings.arrangements !== null && growthOf(settings) === null) {
+    throw new ConvexError(
+      "gates/mismatch",
+      `warmStart: expected no arrangements beside it, since it brings its gates, got both. Leave arrangements out (or let them grow).`,
+    );
+  }
+  const gates = resolveGates(X, start.gates, settings.seed);
+  const blocks = (spec.formulation === "relu" ? 2 : 1) * gates.count;
+  const { index, vectors, bias } = start.blocks;
+  const fits = index.every((entry) => entry < blocks * spec.outputs) && vectors.length === index.length * X.cols;
+  if (!fits || bias.length !== spec.outputs) {
+    throw new ConvexError(
+      "gates/mismatch",
+      `warmStart: expected a result of the same formulation with ${spec.outputs} outputs, got one with ${bias.length}. ` +
+        `Start from a result of a model of the same shape.`,
+    );
+  }
+  return gates;
 }
 
 /** The growth that was asked for, or null. */

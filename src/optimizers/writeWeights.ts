@@ -42,7 +42,12 @@ export interface LayerDecay {
 }
 
 /** A new model of the same layers and compile arguments, `units` wide, with other regularizers where they are given. */
-export function resized(model: tf.Sequential, units: number, decay: LayerDecay | null = null): tf.Sequential {
+export function resized(
+  model: tf.Sequential,
+  units: number,
+  optimizer: string | tf.Optimizer,
+  decay: LayerDecay | null = null,
+): tf.Sequential {
   const layers = model.layers.filter((layer) => layer.getClassName() !== "InputLayer");
   const wider = tf.sequential();
   layers.forEach((layer, k) => {
@@ -58,8 +63,14 @@ export function resized(model: tf.Sequential, units: number, decay: LayerDecay |
     const kind = layer.constructor as unknown as tf.serialization.SerializableConstructor<tf.layers.Layer>;
     wider.add(kind.fromConfig(kind, config));
   });
-  wider.compile({ optimizer: model.optimizer, loss: model.loss, metrics: model.metrics as string[] });
+  wider.compile({ optimizer, loss: model.loss, metrics: model.metrics as string[] });
   return wider;
+}
+
+/** An optimizer of the same kind and settings, without the state that belongs to another model's weights. */
+export function freshOptimizer(model: tf.Sequential): tf.Optimizer {
+  const kind = model.optimizer.constructor as unknown as tf.serialization.SerializableConstructor<tf.Optimizer>;
+  return kind.fromConfig(kind, model.optimizer.getConfig());
 }
 
 function l2(factor: number): tf.serialization.ConfigDict | null {

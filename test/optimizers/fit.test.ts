@@ -257,6 +257,69 @@ describe("progress", () => {
   });
 });
 
+test("a warm start brings its gates: other arrangements beside it, or another shape, are refused; growing ones begin with it", async () => {
+  const { x, y } = makeData();
+  const model = makeModel({ units: 90 });
+  const earlier = await trainer().fit(model, x, y);
+  await expect(trainer().fit(model, x, y, { warmStart: earlier })).rejects.toThrow(
+    /warmStart: expected no arrangements beside it/,
+  );
+  const wide = makeModel({ units: 90, outputs: 2 });
+  const two = makeData("meanSquaredError", 30, 3, 2);
+  const plain = new ConvexReLUTrainer({ regularization: 0.01 });
+  await expect(plain.fit(wide, x, two.y, { warmStart: earlier })).rejects.toThrow(/with 2 outputs, got one with 1/);
+  const growing = new ConvexReLUTrainer({
+    arrangements: { kind: "grow", starts: 30 },
+    regularization: earlier.regularization.beta,
+  });
+  const grown = await growing.fit(model, x, y, { warmStart: earlier });
+  expect(grown.certificate.primal).toBeLessThanOrEqual(earlier.certificate.primal * (1 + 1e-9));
+  tf.dispose([x, y, two.x, two.y]);
+  model.dispose();
+  wide.dispose();
+});
+
+test("models that the trainer made go on with model.fit", async () => {
+  const { x, y } = makeData();
+  const narrow = makeModel({ units: 1 });
+  const { model: built } = await trainer().train(x, y, { loss: "meanSquaredError" });
+  const { model: wider } = await trainer({ width: "resize" }).fit(narrow, x, y);
+  narrow.dispose();
+  for (const model of [built, wider]) {
+    const { history } = await model.fit(x, y, { epochs: 2, verbose: 0 });
+    expect(Number(history.loss[1])).toBeLessThan(1);
+    model.dispose();
+  }
+  tf.dispose([x, y]);
+});
+
+test("weights beyond float32 end as nonFinite with advice, and the model's weights stay", async () => {
+  const { x, y } = makeData();
+  const [tiny, huge] = [tf.mul(x, 1e-36), tf.mul(y, 1e37)];
+  const decay = (l2: number) => tf.regularizers.l2({ l2 });
+  const model = tf.sequential({
+    layers: [
+      tf.layers.dense({
+        units: 90,
+        activation: "relu",
+        useBias: false,
+        inputShape: [3],
+        kernelRegularizer: decay(1e-36),
+      }),
+      tf.layers.dense({ units: 1, useBias: false, kernelRegularizer: decay(1e-4) }),
+    ],
+  });
+  model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+  const before = weightsIn(model);
+  const { status, advice, notes } = await trainer().fit(model, tiny, huge);
+  expect(status).toBe("nonFinite");
+  expect(advice).toMatch(/scale the columns of x/);
+  expect(notes.join()).toMatch(/the weights are as they were/);
+  expect(weightsIn(model)).toEqual(before);
+  tf.dispose([x, y, tiny, huge]);
+  model.dispose();
+});
+
 describe("weights of samples and classes", () => {
   test("a sample of weight 2 counts as two samples, and one of weight 0 not at all", async () => {
     const { x, y } = makeData("meanSquaredError", 20);

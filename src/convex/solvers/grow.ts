@@ -42,12 +42,13 @@ export async function solveGrowing(
   kernels: Kernels,
   budget: SolveBudget,
   options: GrowthOptions,
+  from?: SparseBlocks,
 ): Promise<GrownSolution> {
   const began = performance.now();
   const seconds = () => (performance.now() - began) / 1000;
   const draw = gaussianSource(options.seed);
   let current = program;
-  let start: SparseBlocks | undefined;
+  let start = from;
   let iterations = 0;
   let quiet = 0;
   let tried = 0;
