@@ -7,6 +7,7 @@
  */
 
 import type { CholeskyFactor, GatedProducts, Kernels } from "../kernels/types.js";
+import type { Setting } from "./solver.js";
 
 /** Relative residual of the conjugate gradients: enough for a quadratic step. */
 const RESIDUAL = 1e-10;
@@ -26,6 +27,9 @@ export interface OutputCurvature {
   readonly weights: Float64Array;
 }
 
+/** What a system is solved with; `pause` lets the host breathe and says whether to hurry. */
+export type Machinery = Pick<Setting, "kernels" | "products" | "pause">;
+
 export interface NewtonSystem {
   readonly n: number;
   readonly outputs: number;
@@ -35,7 +39,11 @@ export interface NewtonSystem {
 }
 
 /** Solves H x = b in place of b [n x C]. False when no shift of the diagonal made the system positive definite. */
-export function solveNewton(system: NewtonSystem, kernels: Kernels, products: GatedProducts, b: Float64Array): boolean {
+export async function solveNewton(
+  system: NewtonSystem,
+  { kernels, products, pause }: Machinery,
+  b: Float64Array,
+): Promise<boolean> {
   const { n, outputs, spread } = system;
   const factors: Factor[] = [];
   try {
@@ -57,7 +65,7 @@ export function solveNewton(system: NewtonSystem, kernels: Kernels, products: Ga
       precondition(b);
       return true;
     }
-    conjugateGradients(b, RESIDUAL, precondition, (x, out) => {
+    await conjugateGradients(b, RESIDUAL, pause, precondition, (x, out) => {
       out.set(x);
       eachOutput(out, (factor, part) => factor.multiply(part, 1));
       addSpread(spread, x, out, n, outputs);
@@ -83,12 +91,11 @@ export interface CoupledSystem {
 }
 
 /** Solves a coupled system in place of b by conjugate gradients; the preconditioner is one n x n factor for all outputs. */
-export function solveCoupled(
+export async function solveCoupled(
   system: CoupledSystem,
-  kernels: Kernels,
-  products: GatedProducts,
+  { kernels, products, pause }: Machinery,
   b: Float64Array,
-): boolean {
+): Promise<boolean> {
   const { n, outputs, diagonal, spread, bias } = system;
   const mean = new Float64Array(n);
   for (let k = 0; k < diagonal.length; k++) mean[Math.floor(k / outputs)] += diagonal[k] / outputs;
@@ -99,7 +106,7 @@ export function solveCoupled(
   if (factor === null) return false;
   const precondition = (x: Float64Array) => factor.solve(x, outputs);
   try {
-    conjugateGradients(b, COUPLED_RESIDUAL, precondition, (x, out) => {
+    await conjugateGradients(b, COUPLED_RESIDUAL, pause, precondition, (x, out) => {
       for (let k = 0; k < x.length; k++) out[k] = diagonal[k] * x[k];
       if (spread !== null) addSpread(spread, x, out, n, outputs);
       if (bias > 0) {
@@ -199,12 +206,13 @@ function woodbury(T: Float64Array, Y: Float64Array, m: number, n: number, kernel
 }
 
 /** Preconditioned conjugate gradients (Hestenes and Stiefel 1952) for H x = b, x in place of b. */
-function conjugateGradients(
+async function conjugateGradients(
   b: Float64Array,
   residual: number,
+  pause: () => Promise<boolean>,
   precondition: (x: Float64Array) => void,
   multiply: (x: Float64Array, out: Float64Array) => void,
-): void {
+): Promise<void> {
   const size = b.length;
   const x = new Float64Array(size);
   const r = Float64Array.from(b);
@@ -222,7 +230,7 @@ function conjugateGradients(
       x[k] += alpha * p[k];
       r[k] -= alpha * Hp[k];
     }
-    if (Math.sqrt(dot(r, r)) <= goal) break;
+    if (Math.sqrt(dot(r, r)) <= goal || (await pause())) break;
     z.set(r);
     precondition(z);
     const next = dot(r, z);

@@ -164,7 +164,7 @@ class NewtonRun implements Run {
       if (await this.setting.pause()) break;
       if (this.innerError(now) <= INNER_SHARE * this.target) break;
       const direction = Float64Array.from(now.gradient);
-      if (!this.direct(now, direction)) break;
+      if (!(await this.direct(now, direction))) break;
       const slope = dot(now.gradient, direction);
       if (!(slope > 0)) break;
       products.adjoint(direction, this.C, this.working.gates, directionG);
@@ -179,6 +179,7 @@ class NewtonRun implements Run {
           accepted = next;
           break;
         }
+        if (await this.setting.pause()) break;
       }
       if (accepted === null) break;
       this.xi = trial;
@@ -239,18 +240,18 @@ class NewtonRun implements Run {
   }
 
   /** The Newton direction in place of the gradient; false when the system could not be solved. */
-  private direct(at: Evaluation, direction: Float64Array): boolean {
-    const { kernels, products, program } = this.setting;
+  private direct(at: Evaluation, direction: Float64Array): Promise<boolean> {
+    const { products, program } = this.setting;
     const { outputBias, penalty } = program;
     const bias = outputBias === null ? 0 : this.rho / (1 + 2 * outputBias.ridge * this.rho);
     const step = this.blockStep();
     const common = { n: this.n, outputs: this.C, ...this.lossCurvature(at) };
     if (!penalty.separable) {
       const system = { ...common, bias, ...spectralCurvature(step, products, at.active) };
-      return solveCoupled(system, kernels, products, direction);
+      return solveCoupled(system, this.setting, direction);
     }
     const curvature = Array.from({ length: this.C }, (_, c) => curvatureOf(step, products, at.active, c, bias));
-    return solveNewton({ ...common, curvature }, kernels, products, direction);
+    return solveNewton({ ...common, curvature }, this.setting, direction);
   }
 
   /** tau times the Jacobian of the loss's prox: a diagonal, and for softmax a rank-one term a sample. */

@@ -126,6 +126,21 @@ describe("the budget", () => {
   });
 });
 
+test("the host gets turns inside a round, not only between rounds", async () => {
+  let turns = 0;
+  let waiting = true;
+  const tick = () => {
+    turns += 1;
+    if (waiting) setTimeout(tick, 0);
+  };
+  setTimeout(tick, 0);
+  const program = randomProgram({ cones: true, rows: 200, features: 10, gates: 150, beta: 1e-3 });
+  let rounds = 0;
+  await solve(program, referenceKernels, { ...budget, onRound: () => ++rounds === 2 });
+  waiting = false;
+  expect(turns).toBeGreaterThan(2 * rounds);
+});
+
 describe("more rows than an n x n matrix may have", () => {
   const many = { rows: 6100, features: 2, gates: 6, beta: 0.05 };
 
