@@ -12,6 +12,21 @@ export function isActive(gates: GateSet, gate: number, row: number): boolean {
   return ((gates.bits[gate * wordsPerGate(gates.rows) + (row >>> 5)] >>> (row & 31)) & 1) === 1;
 }
 
+/** The diagonal of D_gate as zeros and ones, out [n]. */
+export function gateRow(gates: GateSet, gate: number, out: Float64Array): void {
+  for (let j = 0; j < gates.rows; j++) out[j] = isActive(gates, gate, j) ? 1 : 0;
+}
+
+/** On how many rows a gate is open: the trace of D_gate. */
+export function activeCount(gates: GateSet, gate: number): number {
+  const words = wordsPerGate(gates.rows);
+  let count = 0;
+  for (let k = gate * words; k < (gate + 1) * words; k++) {
+    for (let rest = gates.bits[k]; rest !== 0; rest &= rest - 1) count += 1; // each turn clears the lowest bit that is set
+  }
+  return count;
+}
+
 /** Writes the pattern 1[X g >= 0] of one generator into `words`. */
 export function packPattern(X: Matrix, g: Float64Array, words: Uint32Array): void {
   words.fill(0);
@@ -19,23 +34,5 @@ export function packPattern(X: Matrix, g: Float64Array, words: Uint32Array): voi
     let product = 0;
     for (let p = 0; p < X.cols; p++) product += X.data[j * X.cols + p] * g[p];
     if (product >= 0) words[j >>> 5] |= 1 << (j & 31);
-  }
-}
-
-/** A set of patterns that knows which it has seen: hashed by FNV-1a over words, compared word by word. */
-export class PatternSet {
-  private readonly buckets = new Map<number, Uint32Array[]>();
-  count = 0;
-
-  /** Adds a copy of the pattern; false when it is there already. */
-  add(words: Uint32Array): boolean {
-    let hash = 0x811c9dc5;
-    for (const word of words) hash = Math.imul(hash ^ word, 0x01000193) >>> 0;
-    const bucket = this.buckets.get(hash);
-    if (bucket?.some((other) => other.every((word, k) => word === words[k])) === true) return false;
-    if (bucket === undefined) this.buckets.set(hash, [words.slice()]);
-    else bucket.push(words.slice());
-    this.count += 1;
-    return true;
   }
 }

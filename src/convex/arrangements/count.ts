@@ -1,10 +1,15 @@
-/** How many arrangements there can be, and how much memory a gate set takes. */
+/** How many arrangements there can be, how much memory a gate set takes, and when that is too much. */
 
+import { ConvexError } from "../../errors.js";
+import type { Matrix } from "../types.js";
 import { wordsPerGate } from "./bits.js";
+
+/** Largest gate set that is made. While it grows there are up to three copies, and a browser tab has 4 GiB. */
+const MAX_BYTES = 1_073_741_824;
 
 /**
  * 2 sum_{k < r} C(n - 1, k): the number of sign patterns of n vectors of rank r in general position, and an upper bound of it
- * otherwise (Cover 1965, theorem 1). Infinity when it passes the largest number.
+ * otherwise (Cover 1965, theorem 1). Exact up to 2^53, rounded beyond; Infinity when it passes the largest number.
  */
 export function arrangementBound(rows: number, rank: number): number {
   let sum = 0;
@@ -19,4 +24,15 @@ export function arrangementBound(rows: number, rank: number): number {
 /** Bytes of the masks and generators of a gate set: P ceil(n / 32) words and P d doubles. */
 export function gateSetBytes(count: number, rows: number, features: number): number {
   return count * (4 * wordsPerGate(rows) + 8 * features);
+}
+
+/** @internal Refuses a gate set that would not fit, with the number. */
+export function refuseBytes(where: string, count: number, X: Matrix): void {
+  const bytes = gateSetBytes(count, X.rows, X.cols);
+  if (bytes <= MAX_BYTES) return;
+  throw new ConvexError(
+    "gates/count",
+    `${where}: expected a gate set of at most ${MAX_BYTES} bytes, got ${count} gates over ${X.rows} rows and ${X.cols} ` +
+      `features, ${bytes.toPrecision(4)} bytes. Ask for fewer gates: arrangements: { kind: "sample", count: ... }.`,
+  );
 }

@@ -8,9 +8,11 @@
  */
 
 import type { GateSet, Matrix } from "../types.js";
-import { PatternSet, packPattern, wordsPerGate } from "./bits.js";
-import { arrangementBound } from "./count.js";
-import { gateSetOf, refuseBytes } from "./sample.js";
+import { wordsPerGate } from "./bits.js";
+import { checkRows } from "./checkRows.js";
+import { arrangementBound, refuseBytes } from "./count.js";
+import { GateCollector } from "./gateCollector.js";
+import { PatternSet } from "./patternSet.js";
 
 /** Two unit rows are parallel, and a row depends on others, below this sine. */
 const PARALLEL = 1e-10;
@@ -20,27 +22,22 @@ const PARALLEL = 1e-10;
  *
  * For points in general position of rank r there are 2 sum_{k < r} C(n - 1, k) (Cover 1965); never more.
  *
- * @throws ConvexError "gates/count" when that many would not fit in memory.
+ * @throws ConvexError "gates/count" when that many would not fit in memory, "data/nonFinite" for data that are not numbers.
  */
 export function enumerateGates(X: Matrix): GateSet {
+  checkRows("enumerateGates", X);
   const rows = directions(X);
   const { basis, rank } = spanOf(rows, X.cols);
   refuseBytes("enumerateGates", Math.max(1, arrangementBound(rows.length, rank)), X);
   const reduced = rows.map((row) => coordinates(row, basis, rank, X.cols));
   const points = rank === 0 ? [new Float64Array(0)] : cellsOf(reduced, rank);
-  const seen = new PatternSet();
-  const bits: Uint32Array[] = [];
-  const generators: Float64Array[] = [];
-  const pattern = new Uint32Array(wordsPerGate(X.rows));
+  const gates = new GateCollector(X);
   for (const point of points) {
     const g = new Float64Array(X.cols);
     for (let k = 0; k < rank; k++) for (let p = 0; p < X.cols; p++) g[p] += point[k] * basis[k * X.cols + p];
-    packPattern(X, g, pattern);
-    if (!seen.add(pattern)) continue;
-    bits.push(pattern.slice());
-    generators.push(g);
+    gates.add(g);
   }
-  return gateSetOf(X, bits, generators, true);
+  return gates.gateSet(true);
 }
 
 /** One interior point of every cell of the hyperplanes {g : row g = 0} in R^r; the rows are unit and pairwise not parallel. */

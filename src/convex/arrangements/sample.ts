@@ -2,77 +2,54 @@
 
 import { ConvexError } from "../../errors.js";
 import type { GateSet, Matrix } from "../types.js";
-import { PatternSet, packPattern, wordsPerGate } from "./bits.js";
-import { gateSetBytes } from "./count.js";
+import { checkRows } from "./checkRows.js";
+import { refuseBytes } from "./count.js";
+import { GateCollector } from "./gateCollector.js";
 import { gaussianSource } from "./random.js";
 
-/** Largest gate set that is made: beyond it typed arrays fail on some engines. */
-const MAX_BYTES = 2 ** 31;
 /** Draws spent for each gate asked for before settling for fewer: small data have fewer patterns than asked. */
 const DRAWS_PER_GATE = 20;
 
 export interface SampleOptions {
   readonly count: number; // gates wanted
-  readonly seed?: number; // integer, default 0
+  readonly seed?: number; // integer, default 0; its low 32 bits count
 }
 
 /**
  * Draws g ~ N(0, I) until `count` distinct nonzero patterns 1[X g >= 0] are found, or 20 `count` draws are spent (small data
  * have fewer patterns than one may ask for; the set then holds those that were found).
  *
- * The same seed gives the same gates on every engine, and a larger count extends the gates of a smaller one.
+ * The same seed gives the same gates on every engine, and a larger count extends the gates of a smaller one. A sample never
+ * calls itself complete, since draws cannot prove that no cell was missed: `enumerateGates` can.
  *
- * @throws ConvexError "gates/count" when the set would not fit in memory.
+ * @throws ConvexError "gates/count" for a count that is no positive integer or would not fit in memory.
  */
 export function sampleGates(X: Matrix, options: SampleOptions): GateSet {
   const { count, seed = 0 } = options;
+  checkRows("sampleGates", X);
+  checkCount(count, seed);
   refuseBytes("sampleGates", count, X);
-  const words = wordsPerGate(X.rows);
   const draw = gaussianSource(seed);
-  const seen = new PatternSet();
-  const bits: Uint32Array[] = [];
-  const generators: Float64Array[] = [];
-  const pattern = new Uint32Array(words);
-  for (let spent = 0; spent < DRAWS_PER_GATE * count && bits.length < count; spent++) {
-    const g = Float64Array.from({ length: X.cols }, draw);
-    packPattern(X, g, pattern);
-    if (pattern.every((word) => word === 0) || !seen.add(pattern)) continue;
-    bits.push(pattern.slice());
-    generators.push(g);
+  const gates = new GateCollector(X);
+  const g = new Float64Array(X.cols);
+  for (let spent = 0; spent < DRAWS_PER_GATE * count && gates.count < count; spent++) {
+    for (let p = 0; p < g.length; p++) g[p] = draw();
+    gates.add(g, true);
   }
-  return gateSetOf(X, bits, generators, false);
+  return gates.gateSet(false);
 }
 
-/** @internal Puts patterns and their generators side by side. */
-export function gateSetOf(
-  X: Matrix,
-  bits: readonly Uint32Array[],
-  generators: readonly Float64Array[],
-  complete: boolean,
-): GateSet {
-  const words = wordsPerGate(X.rows);
-  const packed = new Uint32Array(bits.length * words);
-  const data = new Float64Array(bits.length * X.cols);
-  bits.forEach((pattern, i) => {
-    packed.set(pattern, i * words);
-    data.set(generators[i], i * X.cols);
-  });
-  return {
-    count: bits.length,
-    rows: X.rows,
-    bits: packed,
-    generators: { rows: bits.length, cols: X.cols, data },
-    complete,
-  };
-}
-
-/** @internal Refuses a gate set that would not fit, with the number. */
-export function refuseBytes(where: string, count: number, X: Matrix): void {
-  const bytes = gateSetBytes(count, X.rows, X.cols);
-  if (bytes <= MAX_BYTES) return;
-  throw new ConvexError(
-    "gates/count",
-    `${where}: expected a gate set of at most ${MAX_BYTES} bytes, got ${count} gates over ${X.rows} rows and ${X.cols} ` +
-      `features, ${bytes.toPrecision(4)} bytes. Ask for fewer gates: arrangements: { kind: "sample", count: ... }.`,
-  );
+function checkCount(count: number, seed: number): void {
+  if (!Number.isInteger(count) || count < 1) {
+    throw new ConvexError(
+      "gates/count",
+      `sampleGates: expected count to be an integer of at least 1, got ${count}. Say how many gates to draw.`,
+    );
+  }
+  if (!Number.isSafeInteger(seed)) {
+    throw new ConvexError(
+      "options/value",
+      `sampleGates: expected seed to be an integer, got ${seed}. Change it or leave it out.`,
+    );
+  }
 }

@@ -5,7 +5,7 @@
  * whose gates all stay, so the objective never rises. The bound is for the gates in hand; what lies outside them is evidence.
  */
 
-import { PatternSet, packPattern, wordsPerGate } from "../arrangements/bits.js";
+import { GateCollector } from "../arrangements/gateCollector.js";
 import { gaussianSource } from "../arrangements/random.js";
 import { GapJudge } from "../certificate.js";
 import type { Kernels } from "../kernels/types.js";
@@ -152,32 +152,17 @@ function grown(
 ): { gates: GateSet; blocks: SparseBlocks } {
   const { X, gates, beta } = program;
   const C = program.loss.outputs;
-  const words = wordsPerGate(X.rows);
+  const d = X.cols;
   const columns = columnsOf(program, blocks.index);
   const kept = [...new Set(columns.gate)];
   const place = new Map(kept.map((gate, k) => [gate, k]));
-  const seen = new PatternSet();
-  const bits = kept.map((gate) => gates.bits.slice(gate * words, (gate + 1) * words));
-  const generators: Float64Array[] = kept.map((gate) =>
-    gates.generators.data.slice(gate * X.cols, (gate + 1) * X.cols),
-  );
-  for (const pattern of bits) seen.add(pattern);
-  const pattern = new Uint32Array(words);
+  const collector = new GateCollector(X);
+  for (const gate of kept) collector.add(gates.generators.data.subarray(gate * d, (gate + 1) * d));
   for (const { direction, value } of [...found].sort((a, b) => b.value - a.value)) {
     if (value <= beta * (1 + WORTH * tolerance)) break;
-    packPattern(X, direction, pattern);
-    if (!seen.add(pattern)) continue;
-    bits.push(pattern.slice());
-    generators.push(direction);
+    collector.add(direction);
   }
-  const count = bits.length;
-  const packed = new Uint32Array(count * words);
-  const data = new Float64Array(count * X.cols);
-  bits.forEach((mask, i) => {
-    packed.set(mask, i * words);
-    data.set(generators[i], i * X.cols);
-  });
-  const d = X.cols;
+  const { count } = collector;
   const moved = Array.from(blocks.index, (_, k) => {
     const half = columns.sign[k] > 0 ? 0 : count;
     return { index: ((place.get(columns.gate[k]) ?? 0) + half) * C + columns.output[k], k };
@@ -187,7 +172,7 @@ function grown(
     vectors.set(blocks.vectors.subarray(k * d, (k + 1) * d), to * d);
   });
   return {
-    gates: { count, rows: X.rows, bits: packed, generators: { rows: count, cols: d, data }, complete: false },
+    gates: collector.gateSet(false),
     blocks: { index: Int32Array.from(moved, (entry) => entry.index), vectors, bias: blocks.bias },
   };
 }

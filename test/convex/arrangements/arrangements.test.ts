@@ -9,6 +9,7 @@ import {
   resolveGates,
   sampleGates,
 } from "../../../src/convex/arrangements/index.js";
+import { PatternSet } from "../../../src/convex/arrangements/patternSet.js";
 import { gaussianSource, logarithm } from "../../../src/convex/arrangements/random.js";
 import type { GateSet, Matrix } from "../../../src/convex/types.js";
 import { gaussianMatrix, matrixOf } from "../../helpers/problems.js";
@@ -159,6 +160,38 @@ describe("gate sets of one's own", () => {
     expect(() => resolveGates(gaussianMatrix(11, 3, 2), gates, 0)).toThrow(/expected a gate set for 11 rows/);
     expect(() => resolveGates(gaussianMatrix(10, 3, 9), gates, 0)).toThrow(/expected the mask of gate \d/);
     expect(() => gatesFrom(X, matrixOf(1, 2, [1, 1]))).toThrow(/expected generators of 3 entries/);
+  });
+
+  test("data that are not numbers have no gates, however they are made", () => {
+    const bad = matrixOf(2, 2, [1, Number.NaN, 0, 1]);
+    const says = /expected finite entries, got NaN at row 0, column 1/;
+    expect(() => enumerateGates(bad)).toThrow(says);
+    expect(() => sampleGates(bad, { count: 3 })).toThrow(says);
+    expect(() => gatesFrom(bad, matrixOf(1, 2, [1, 1]))).toThrow(says);
+    expect(() => gatesFrom(X, matrixOf(1, 3, [1, Number.POSITIVE_INFINITY, 0]))).toThrow(
+      /finite generators, got Infinity/,
+    );
+    expect(() => enumerateGates({ rows: 2, cols: 2, data: new Float64Array(3) })).toThrow(
+      /2 x 2 entries.*got 3 entries/,
+    );
+    expect(() => enumerateGates(matrixOf(0, 2, []))).toThrow(/at least one row/);
+  });
+
+  test("counts that are none are refused", () => {
+    expect(() => sampleGates(X, { count: 2.5 })).toThrow(/count to be an integer of at least 1, got 2\.5/);
+    expect(() => sampleGates(X, { count: 5, seed: 0.5 })).toThrow(/seed to be an integer, got 0\.5/);
+  });
+
+  test("a pattern is found where it was put, among thousands", () => {
+    const set = new PatternSet();
+    const words = gaussianMatrix(5000, 2, 3).data.map((value) => Math.floor(value * 1e6));
+    const pattern = (k: number) => Uint32Array.from(words.subarray(2 * k, 2 * k + 2));
+    for (let k = 0; k < 5000; k++) expect(set.add(pattern(k))).toBe(true);
+    for (let k = 0; k < 5000; k += 7) {
+      expect(set.add(pattern(k))).toBe(false);
+      expect(set.find(pattern(k))).toBe(k);
+    }
+    expect(set.count).toBe(5000);
   });
 
   test("data of zeros have a gate, the one that is open everywhere", () => {

@@ -1,0 +1,51 @@
+/** Holds matrices that come from a user against what gates need: at least one row, entries in number and finite. */
+
+import { ConvexError } from "../../errors.js";
+import type { Matrix } from "../types.js";
+
+/** @internal Throws unless X has rows, columns and as many finite entries as they need. */
+export function checkRows(where: string, X: Matrix): void {
+  if (!(X.rows > 0 && X.cols > 0)) {
+    throw new ConvexError(
+      "data/empty",
+      `${where}: expected data with at least one row and one column, got ${X.rows} x ${X.cols}. Pass the training rows.`,
+    );
+  }
+  checkEntries(where, "data/shape", X);
+  const bad = X.data.findIndex((value) => !Number.isFinite(value));
+  if (bad < 0) return;
+  throw new ConvexError(
+    "data/nonFinite",
+    `${where}: expected finite entries, got ${X.data[bad]} at row ${Math.floor(bad / X.cols)}, column ${bad % X.cols}. ` +
+      `Remove or fill such rows first.`,
+  );
+}
+
+/** @internal Throws unless generators are finite and as wide as the rows of X. */
+export function checkGenerators(where: string, generators: Matrix, X: Matrix): void {
+  if (generators.cols !== X.cols) {
+    throw new ConvexError(
+      "gates/mismatch",
+      `${where}: expected generators of ${X.cols} entries (the features, and 1 for a hidden bias), got ${generators.cols}. ` +
+        `Make them for the same data.`,
+    );
+  }
+  checkEntries(where, "gates/mismatch", generators);
+  const bad = generators.data.findIndex((value) => !Number.isFinite(value));
+  if (bad < 0) return;
+  throw new ConvexError(
+    "gates/mismatch",
+    `${where}: expected finite generators, got ${generators.data[bad]} in generator ${Math.floor(bad / X.cols)}. ` +
+      `Leave it out or draw it anew.`,
+  );
+}
+
+function checkEntries(where: string, code: "data/shape" | "gates/mismatch", matrix: Matrix): void {
+  const { rows, cols, data } = matrix;
+  if (data instanceof Float64Array && data.length === rows * cols) return;
+  const got = data instanceof Float64Array ? `${data.length} entries` : `data of type ${typeof data}`;
+  throw new ConvexError(
+    code,
+    `${where}: expected a Float64Array of ${rows} x ${cols} entries, row by row, got ${got}. Copy it with Float64Array.from().`,
+  );
+}

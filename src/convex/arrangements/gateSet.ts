@@ -1,0 +1,119 @@
+/** Where gates come from: a sample, the enumeration of all, generators of one's own, or a gate set that is ready. */
+
+import { ConvexError } from "../../errors.js";
+import type { GateSet, Matrix } from "../types.js";
+import { packPattern, wordsPerGate } from "./bits.js";
+import { checkGenerators, checkRows } from "./checkRows.js";
+import { enumerateGates } from "./enumerate.js";
+import { GateCollector } from "./gateCollector.js";
+import { sampleGates } from "./sample.js";
+
+/** What a user may say about gates. */
+export type Arrangements =
+  | { readonly kind: "sample"; readonly count: number; readonly seed?: number }
+  | { readonly kind: "enumerate" }
+  | Growth
+  | GateSet;
+
+/** Gates that are searched for while solving (ReLU only): begins with `count` sampled ones, searches from `starts` a round. */
+export interface Growth {
+  readonly kind: "grow";
+  readonly count?: number; // default 100
+  readonly starts?: number; // default 400
+  readonly seed?: number;
+}
+
+/** Gates to begin with when they are to grow, and random starts of the search a round. */
+export const growthDefaults = { count: 100, starts: 400 } as const;
+
+/**
+ * The gates of given generators [P x d]; duplicates are removed, the first of each stays.
+ *
+ * The set does not call itself complete: nothing here proves that no arrangement is missing.
+ */
+export function gatesFrom(X: Matrix, generators: Matrix): GateSet {
+  checkRows("gatesFrom", X);
+  checkGenerators("gatesFrom", generators, X);
+  const gates = new GateCollector(X);
+  for (let i = 0; i < generators.rows; i++) gates.add(generators.data.subarray(i * X.cols, (i + 1) * X.cols));
+  return gates.gateSet(false);
+}
+
+/** The gate set that a user's wish means for the data X [n x d]; `seed` is taken where the wish names none. */
+export function resolveGates(X: Matrix, arrangements: Arrangements, seed: number): GateSet {
+  if (!("kind" in arrangements)) return checkGateSet(arrangements, X);
+  const gates = madeGates(X, arrangements, seed);
+  if (gates.count === 0) {
+    throw new ConvexError(
+      "gates/empty",
+      `arrangements: expected at least one gate that is active on a row, got none among ${X.rows} rows. ` +
+        `Ask for more gates, or check that x is not all zero.`,
+    );
+  }
+  return gates;
+}
+
+function madeGates(X: Matrix, wish: Exclude<Arrangements, GateSet>, seed: number): GateSet {
+  switch (wish.kind) {
+    case "enumerate":
+      return enumerateGates(X);
+    case "sample":
+      return sampleGates(X, { count: wish.count, seed: wish.seed ?? seed });
+    case "grow":
+      return sampleGates(X, { count: wish.count ?? growthDefaults.count, seed: wish.seed ?? seed });
+    default: {
+      const { kind } = wish satisfies never as { kind: unknown };
+      throw new ConvexError(
+        "options/value",
+        `arrangements.kind: expected "sample", "enumerate" or "grow", got ${JSON.stringify(kind)}. Check the spelling.`,
+      );
+    }
+  }
+}
+
+/**
+ * Holds a ready gate set against the data: sizes, and that every generator makes its mask. Whether a set that calls itself
+ * complete is so, only `enumerateGates` could tell; it is taken at its word.
+ */
+export function checkGateSet(gates: GateSet, X: Matrix): GateSet {
+  const words = wordsPerGate(X.rows);
+  const { count, rows, bits, generators } = gates;
+  if (!Number.isInteger(count) || count < 1) {
+    throw new ConvexError(
+      "gates/empty",
+      `arrangements: expected a gate set with at least one gate, got count ${count}. Make it with sampleGates.`,
+    );
+  }
+  if (rows !== X.rows || generators.cols !== X.cols) {
+    throw new ConvexError(
+      "gates/mismatch",
+      `arrangements: expected a gate set for ${X.rows} rows and ${X.cols} features (a hidden bias counts as one), ` +
+        `got one for ${rows} rows and ${generators.cols} features. Make it from the same data.`,
+    );
+  }
+  if (!(bits instanceof Uint32Array) || bits.length !== count * words || generators.rows !== count) {
+    throw new ConvexError(
+      "gates/mismatch",
+      `arrangements: expected ${count * words} words in a Uint32Array and ${count} generators, got ${bits.length} and ` +
+        `${generators.rows}. Make the set with sampleGates, enumerateGates or gatesFrom.`,
+    );
+  }
+  checkGenerators("arrangements", generators, X);
+  checkMasks(gates, X);
+  return gates;
+}
+
+function checkMasks({ count, bits, generators }: GateSet, X: Matrix): void {
+  const words = wordsPerGate(X.rows);
+  const pattern = new Uint32Array(words);
+  for (let i = 0; i < count; i++) {
+    packPattern(X, generators.data.subarray(i * X.cols, (i + 1) * X.cols), pattern);
+    if (!pattern.every((word, k) => word === bits[i * words + k])) {
+      throw new ConvexError(
+        "gates/mismatch",
+        `arrangements: expected the mask of gate ${i} to be 1[x g >= 0] of its generator, but it differs. ` +
+          `Make the set with sampleGates, enumerateGates or gatesFrom on the same data.`,
+      );
+    }
+  }
+}
