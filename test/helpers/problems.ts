@@ -8,11 +8,13 @@ import { penalties } from "../../src/convex/penalties/index.js";
 import type { ConvexProgram, GateSet, LossName, Matrix } from "../../src/convex/types.js";
 import reference from "../reference/optima.json";
 
-/** A program whose optimum an independent conic solver has found. */
+/** A program whose optimum an independent conic solver has found, between bounds that hold whatever the solver says. */
 export interface ReferenceProblem {
   readonly name: string;
   readonly program: ConvexProgram;
-  readonly optimum: number;
+  readonly lower: number;
+  readonly upper: number;
+  readonly complete: boolean; // its gates are all that there are
 }
 
 export const referenceProblems: readonly ReferenceProblem[] = reference.problems.map((stored) => {
@@ -21,7 +23,9 @@ export const referenceProblems: readonly ReferenceProblem[] = reference.problems
   const weights = stored.weights === null ? null : Float64Array.from(stored.weights);
   return {
     name: stored.name,
-    optimum: stored.optimum,
+    lower: stored.lower,
+    upper: stored.upper,
+    complete: stored.complete,
     program: {
       X,
       gates: gatesOf(stored.gates, matrixOf(stored.gates.length, stored.features, stored.generators)),
