@@ -12,6 +12,8 @@ export type ErrorCode =
   | "model/regularizer"
   | "model/uncompiled"
   | "model/units"
+  | "model/disposed"
+  | "model/frozen"
   | "data/shape"
   | "data/empty"
   | "data/nonFinite"

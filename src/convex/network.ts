@@ -12,6 +12,8 @@ export interface Neuron {
 export interface Network {
   readonly gated: boolean; // whether neurons have gates, also when there is none
   readonly neurons: readonly Neuron[];
+  /** Gates [d] for units that no neuron takes, so that a gated layer keeps what it could use on other data. */
+  readonly spare?: readonly Float64Array[];
   readonly bias: Float64Array; // [C]
 }
 
@@ -32,28 +34,58 @@ export interface Decay {
 
 /**
  * Balances every neuron so that its decay is least: g1 |w|^2 + g2 |a|^2 = 2 sqrt(g1 g2) |o|, reached at
- * w = u (g2 / g1)^(1/4) sqrt|o|, a = o (g1 / g2)^(1/4) / sqrt|o|. Pads with zero neurons up to `units`; rounds to float32.
+ * w = u (g2 / g1)^(1/4) sqrt|o|, a = o (g1 / g2)^(1/4) / sqrt|o|. Pads with zero neurons up to `units`.
+ *
+ * Every number is what a float32 layer can hold: with a `biasColumn` t in the data, the last row of kernel and gates is a
+ * float32 bias over t.
  */
-export function weightsOf(network: Network, decay: Decay, features: number, units: number): NetworkWeights {
+export function weightsOf(
+  network: Network,
+  decay: Decay,
+  features: number,
+  units: number,
+  biasColumn = 0,
+): NetworkWeights {
   const C = network.bias.length;
   const kernel = new Float64Array(features * units);
-  const gates = new Float64Array(features * units);
   const output = new Float64Array(units * C);
   const ratio = (decay.output / decay.hidden) ** 0.25;
   network.neurons.forEach((neuron, j) => {
     const size = Math.sqrt(norm(neuron.output));
-    for (let p = 0; p < features; p++) {
-      kernel[p * units + j] = Math.fround(neuron.direction[p] * ratio * size);
-      if (neuron.gate !== null) gates[p * units + j] = Math.fround(neuron.gate[p]);
-    }
+    const w = roundedAsWritten(
+      neuron.direction.map((value) => value * ratio * size),
+      biasColumn,
+    );
+    for (let p = 0; p < features; p++) kernel[p * units + j] = w[p];
     for (let c = 0; c < C; c++) output[j * C + c] = size > 0 ? Math.fround(neuron.output[c] / (ratio * size)) : 0;
   });
   return {
     kernel: { rows: features, cols: units, data: kernel },
-    gates: network.gated ? { rows: features, cols: units, data: gates } : null,
+    gates: network.gated ? gatesOf(network, features, units, biasColumn) : null,
     output: { rows: units, cols: C, data: output },
     bias: network.bias.map(Math.fround),
   };
+}
+
+/** The gates [d x m]: those of the neurons, then the spare ones, in turn when there are more units than gates. */
+function gatesOf(network: Network, features: number, units: number, biasColumn: number): Matrix {
+  const data = new Float64Array(features * units);
+  const own = network.neurons.flatMap(({ gate }) => (gate === null ? [] : [gate]));
+  const rest = [...(network.spare ?? []), ...own];
+  for (let j = 0; j < units; j++) {
+    const gate = j < own.length ? own[j] : rest[(j - own.length) % rest.length];
+    const written = gate === undefined ? null : roundedAsWritten(gate, biasColumn);
+    if (written !== null) for (let p = 0; p < features; p++) data[p * units + j] = written[p];
+  }
+  return { rows: features, cols: units, data };
+}
+
+/** A column of a kernel in float32; with a bias column t, the last entry v is rounded so that t v is a float32. */
+export function roundedAsWritten(vector: Float64Array, biasColumn: number): Float64Array {
+  const last = vector.length - 1;
+  return vector.map((value, p) =>
+    biasColumn > 0 && p === last ? Math.fround(value * biasColumn) / biasColumn : Math.fround(value),
+  );
 }
 
 /** Z [n x C]: the outputs before the last activation. */
@@ -97,6 +129,39 @@ export function objectiveOf(
     decay.output * square(weights.output.data) +
     decay.outputBias * square(weights.bias);
   return { loss: value, regularization, total: value + regularization };
+}
+
+/** Half the distance from 1 to the next float32: the relative error of one rounding. */
+const FLOAT32_ROUNDING = 2 ** -24;
+
+/**
+ * Pairs of a row and a neuron whose gate float32 arithmetic may decide otherwise than float64: |x g| is below the error bound
+ * d u sum |x_p g_p| of a float32 sum (Higham 2002, section 3.1). 0 for ReLU, which is continuous at its boundary.
+ */
+export function undecidedGates({ gates, output }: NetworkWeights, X: Matrix): number {
+  if (gates === null) return 0;
+  const { rows: n, cols: d } = X;
+  const m = gates.cols;
+  const C = output.cols;
+  const used = Array.from({ length: m }, (_, j) =>
+    output.data.subarray(j * C, (j + 1) * C).some((value) => value !== 0),
+  );
+  let count = 0;
+  for (let k = 0; k < n; k++) {
+    for (let j = 0; j < m; j++) {
+      if (!used[j]) continue;
+      let sum = 0;
+      let size = 0;
+      for (let p = 0; p < d; p++) {
+        const term = X.data[k * d + p] * gates.data[p * m + j];
+        sum += term;
+        size += Math.abs(term);
+      }
+      // A sum of zeros is exact.
+      if (size > 0 && Math.abs(sum) <= d * FLOAT32_ROUNDING * size) count += 1;
+    }
+  }
+  return count;
 }
 
 function square(values: Float64Array): number {

@@ -1,6 +1,7 @@
 /** A dense layer whose neurons are switched by fixed gates: (x W + b) 1[x G + g >= 0]. */
 
 import * as tf from "@tensorflow/tfjs";
+import { ConvexError } from "../errors.js";
 
 type Initializer = ReturnType<typeof tf.initializers.zeros>;
 type Regularizer = ReturnType<typeof tf.regularizers.l2>;
@@ -55,7 +56,10 @@ export class GatedDense extends tf.layers.Layer {
   constructor(args: GatedDenseArgs) {
     super(args as ConstructorParameters<typeof tf.layers.Layer>[0]);
     if (!Number.isInteger(args.units) || args.units < 1) {
-      throw new RangeError(`GatedDense: expected units to be a positive integer, got ${args.units}.`);
+      throw new ConvexError(
+        "options/value",
+        `gatedDense: expected units to be a positive integer, got ${args.units}. Say how many neurons the layer is to have.`,
+      );
     }
     this.units = args.units;
     this.useBias = args.useBias ?? true;
@@ -74,7 +78,12 @@ export class GatedDense extends tf.layers.Layer {
   override build(inputShape: tf.Shape | tf.Shape[]): void {
     const shape = singleShape(inputShape);
     const features = shape[shape.length - 1];
-    if (features === null) throw new RangeError("GatedDense: expected an input with a known last dimension, got null.");
+    if (features === null) {
+      throw new ConvexError(
+        "model/layer",
+        `gatedDense: expected an input with a known last dimension, got null. Give the layer inputShape: [features].`,
+      );
+    }
     const none = undefined;
     this.kernel = this.addWeight(
       "kernel",
@@ -155,7 +164,13 @@ function revive<T extends tf.serialization.Serializable>(part: T | Config | null
   if (part === null || part === undefined) return null;
   if (part instanceof tf.serialization.Serializable) return part;
   const entry = tf.serialization.SerializationMap.getMap().classNameMap[part.className];
-  if (entry === undefined) throw new RangeError(`GatedDense: unknown class "${part.className}" in its config.`);
+  if (entry === undefined) {
+    throw new ConvexError(
+      "options/value",
+      `gatedDense: expected an initializer or regularizer that tfjs knows, got class "${part.className}". ` +
+        `Register it with tf.serialization.registerClass.`,
+    );
+  }
   const [kind, fromConfig] = entry;
   return fromConfig(kind as never, part.config) as T;
 }

@@ -1,19 +1,17 @@
 /** The trainer: what a user calls in place of model.fit. */
 
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import { growthDefaults } from "../convex/arrangements/index.js";
 import { certify } from "../convex/certificate.js";
 import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
-import { lossTraits } from "../convex/losses/index.js";
-import { type Network, type NetworkWeights, objectiveOf, weightsOf } from "../convex/network.js";
+import { type Network, type NetworkWeights, objectiveOf, undecidedGates, weightsOf } from "../convex/network.js";
 import { mergeNeurons } from "../convex/recovery/merge.js";
 import { pruneNeurons } from "../convex/recovery/prune.js";
 import { solveGrowing } from "../convex/solvers/grow.js";
 import { advice } from "../convex/solvers/solution.js";
 import { type Solution, type SolveBudget, solve } from "../convex/solvers/solve.js";
-import type { ConvexProgram, Evidence, LossName, Matrix, SparseBlocks } from "../convex/types.js";
+import type { ConvexProgram, Evidence, Matrix, SparseBlocks } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
-import { gatedDense } from "../layers/index.js";
 import { FitResult } from "./fitResult.js";
 import { readOptions, refuseUnknown, type Settings, type TrainerOptions } from "./options.js";
 import { growthOf, type Problem, pose } from "./pose.js";
@@ -21,15 +19,17 @@ import type { Callbacks } from "./progress.js";
 import { type Dataset, readData, refuseDegenerate, splitData, type Weighting } from "./readData.js";
 import { type NetworkSpec, readModel } from "./readModel.js";
 import { decayOf, notesOf } from "./regularization.js";
+import { type ModelWish, OPTIMIZER, templateOf } from "./template.js";
 import { Watch } from "./watch.js";
-import { freshOptimizer, resized, writeWeights } from "./writeWeights.js";
+import { resized, unitsFor } from "./width.js";
+import { writeWeights } from "./writeWeights.js";
 
 /** Arguments of `fit`, named as those of model.fit. */
 export interface FitArgs extends Weighting {
-  readonly validationData?: readonly [tf.Tensor, tf.Tensor];
+  readonly validationData?: readonly [tf.Tensor, tf.Tensor] | null;
   /** Share of the last rows that is kept out of training and judged after every round. */
-  readonly validationSplit?: number;
-  readonly callbacks?: Callbacks;
+  readonly validationSplit?: number | null;
+  readonly callbacks?: Callbacks | null;
   /** 1 draws a progress bar in a Node terminal; default 0. */
   readonly verbose?: number;
   /** An earlier result on the same data: its gates are used, and the solve begins at its solution. */
@@ -37,15 +37,7 @@ export interface FitArgs extends Weighting {
 }
 
 /** Arguments of `train`: those of `fit`, and what the model is to be. */
-export interface TrainArgs extends FitArgs {
-  readonly loss: LossName;
-  readonly metrics?: string | string[];
-  readonly hiddenBias?: boolean; // default true
-  readonly outputBias?: boolean; // default true
-}
-
-/** What a model of `train` is compiled with, should its training go on by model.fit. */
-const OPTIMIZER = "adam";
+export interface TrainArgs extends FitArgs, ModelWish {}
 
 const FIT_ARGS = [
   "validationData",
@@ -67,7 +59,7 @@ const TRAIN_ARGS = [...FIT_ARGS, "loss", "metrics", "hiddenBias", "outputBias"];
  * const model = tf.sequential({
  *   layers: [tf.layers.dense({ units: 64, activation: "relu", inputShape: [2] }), tf.layers.dense({ units: 1 })],
  * });
- * model.compile({ optimizer: OPTIMIZER, loss: "meanSquaredError" });
+ * model.compile({ optimizer: "adam", loss: "meanSquaredError" });
  * const result = await new ConvexReLUTrainer({ tolerance: 1e-3 }).fit(model, x, y);
  * result.certificate.relativeGap; // at most 1e-3
  * ```
@@ -99,12 +91,16 @@ export class ConvexReLUTrainer {
    */
   async train(x: tf.Tensor, y: tf.Tensor, args: TrainArgs): Promise<FitResult> {
     refuseUnknown("train", args, TRAIN_ARGS);
-    const template = this.template(x, y, args);
-    const { loss: _loss, metrics: _metrics, hiddenBias: _hiddenBias, outputBias: _outputBias, ...rest } = args;
+    const { loss, metrics: _metrics, hiddenBias: _hiddenBias, outputBias: _outputBias, ...rest } = args;
+    // What is no tensor, or has no columns, is refused when it is read.
+    const [features, outputs] = [x?.shape?.[1] ?? 1, y?.shape?.[1] ?? 1];
+    const template = templateOf({ ...args, loss }, this.settings.formulation ?? "relu", features, outputs);
+    let result: FitResult | null = null;
     try {
-      return await this.run(template, x, y, rest, "resize", true);
+      result = await this.run(template, x, y, rest, "resize", true);
+      return result;
     } finally {
-      template.dispose();
+      if (result?.model !== template) template.dispose();
     }
   }
 
@@ -142,15 +138,19 @@ export class ConvexReLUTrainer {
       const spoilt = (found: Solution) => untouched(model, watch, found, problem, engine.reason);
       if (!Number.isFinite(solution.gap.primal)) return await spoilt(solution);
       const network = recovered({ ...problem, program }, blocks);
-      const needed = Math.max(1, network.neurons.length);
-      const target = this.sized(model, spec, needed, width, ours ? problem : null);
-      const units = target === model ? spec.units : needed;
-      const weights = weightsOf(network, decayOf(regularization), program.X.cols, units);
+      const units = unitsFor(spec.units, Math.max(1, network.neurons.length), width);
+      const weights = weightsOf(network, decayOf(regularization), program.X.cols, units, column.value);
       if (!isFinite32(weights)) return await spoilt({ ...solution, status: "nonFinite", advice: advice.nonFinite });
       const charged = objectiveOf(weights, program.X, program.loss, decayOf(regularization));
       const free = column.charged && !ours ? regularization.hidden * biasSquare(weights.kernel) : 0;
-      writeWeights(target, spec, weights, column.value);
-      await watch.progress.end();
+      const target = this.target(model, spec, units, ours ? problem : null);
+      try {
+        writeWeights(target, spec, weights, column.value);
+        await watch.progress.end();
+      } catch (error) {
+        if (target !== model) target.dispose();
+        throw error;
+      }
       return new FitResult(watch.progress.epoch, watch.progress.history, {
         model: target,
         certificate: certify(solution.gap, charged.total, program, solution.evidence),
@@ -163,7 +163,7 @@ export class ConvexReLUTrainer {
         advice: solution.advice,
         neurons: network.neurons.length,
         regularization,
-        notes: ours ? [] : notesOf(spec, regularization, column),
+        notes: [...notesOf(spec, regularization, column, ours), ...gateNotes(undecidedGates(weights, program.X))],
         solver: solution.solver,
         engine: engine.reason,
         seconds: solution.seconds,
@@ -202,55 +202,13 @@ export class ConvexReLUTrainer {
     };
   }
 
-  /** The model itself when it is wide enough, a wider one for "resize", else a refusal that says how many units it takes. */
-  private sized(
-    model: tf.Sequential,
-    spec: NetworkSpec,
-    needed: number,
-    width: "keep" | "resize",
-    owned: Problem | null,
-  ): tf.Sequential {
-    if (owned !== null) {
-      const { hidden, output, outputBias } = owned.regularization;
-      const { value } = owned.column;
-      const decay = { hidden, hiddenBias: value > 0 ? hidden / value ** 2 : 0, output, outputBias };
-      return resized(model, needed, OPTIMIZER, decay);
-    }
-    if (width === "resize") return needed === spec.units ? model : resized(model, needed, freshOptimizer(model));
-    if (needed <= spec.units) return model;
-    throw new ConvexError(
-      "model/units",
-      `fit: expected a first layer of at least ${needed} units, which the optimum needs, got ${spec.units}. ` +
-        `Build it with units: ${needed}, raise the regularization, or set width: "resize" to get a model of that width.`,
-    );
-  }
-
-  /** A model of one unit that says what `train` is to build. */
-  private template(x: tf.Tensor, y: tf.Tensor, args: TrainArgs): tf.Sequential {
-    if (!(args.loss in lossTraits)) {
-      const known = Object.keys(lossTraits).map((name) => `"${name}"`);
-      throw new ConvexError("options/value", `train: expected loss to be ${known.join(" or ")}, got "${args.loss}".`);
-    }
-    const features = x?.shape?.[1] ?? 1; // what is no tensor is refused when it is read
-    const outputs = y?.shape?.[1] ?? 1;
-    const first = { units: 1, useBias: args.hiddenBias ?? true, inputShape: [features] };
-    const model = tf.sequential({
-      layers: [
-        this.settings.formulation === "gated" ? gatedDense(first) : tf.layers.dense({ ...first, activation: "relu" }),
-        tf.layers.dense({
-          units: outputs,
-          useBias: args.outputBias ?? true,
-          activation: lossTraits[args.loss].activation,
-        }),
-      ],
-    });
-    const loss = args.loss === "huberLoss" ? tf.losses.huberLoss : args.loss;
-    model.compile({
-      optimizer: OPTIMIZER,
-      loss: loss as string,
-      ...(args.metrics === undefined ? {} : { metrics: args.metrics }),
-    });
-    return model;
+  /** The model itself when it has the width, else a new one; one of our own carries what the program charges. */
+  private target(model: tf.Sequential, spec: NetworkSpec, units: number, owned: Problem | null): tf.Sequential {
+    if (owned === null) return units === spec.units ? model : resized(model, units);
+    const { hidden, output, outputBias } = owned.regularization;
+    const { value } = owned.column;
+    const hiddenBias = value > 0 ? hidden / value ** 2 : 0;
+    return resized(model, units, { hidden, hiddenBias, output, outputBias }, OPTIMIZER);
   }
 }
 
@@ -300,12 +258,19 @@ async function readSplit(
   args: FitArgs,
 ): Promise<{ train: Dataset; validation: Dataset | null }> {
   const data = await readData(x, y, spec, args);
-  if (args.validationData !== undefined) {
-    const [valX, valY] = args.validationData;
-    return { train: data, validation: await readData(valX, valY, spec) };
+  const given: unknown = args.validationData ?? null;
+  if (given !== null) {
+    if (!Array.isArray(given) || given.length !== 2) {
+      const came = Array.isArray(given) ? `${given.length} entries` : typeof given;
+      throw new ConvexError(
+        "options/value",
+        `validationData: expected a pair [x, y] of tensors, got ${came}. Change it or leave it out.`,
+      );
+    }
+    return { train: data, validation: await readData(given[0], given[1], spec) };
   }
-  const share = args.validationSplit;
-  if (share === undefined || share === 0) return { train: data, validation: null };
+  const share = args.validationSplit ?? 0;
+  if (share === 0) return { train: data, validation: null };
   if (!(share > 0 && share < 1)) {
     throw new ConvexError(
       "options/value",
@@ -313,6 +278,14 @@ async function readSplit(
     );
   }
   return splitData(data, share);
+}
+
+function gateNotes(undecided: number): string[] {
+  if (undecided === 0) return [];
+  return [
+    `${undecided} pairs of a row and a neuron lie so close to the boundary of the gate that float32 may decide them otherwise: ` +
+      `model.evaluate may differ from objective.loss by them.`,
+  ];
 }
 
 function biasSquare(kernel: Matrix): number {

@@ -7,8 +7,11 @@ import type { Loss, LossName, Matrix } from "../convex/types.js";
 import type { Dataset } from "./readData.js";
 import type { NetworkSpec } from "./readModel.js";
 
+/** A loss or metric of tfjs. */
+type Judge = (target: tf.Tensor, prediction: tf.Tensor) => tf.Tensor;
+
 /** The losses for which tfjs clips probabilities at 1e-7: on data that were not trained on, that shows. */
-const CLIPPED: Partial<Record<LossName, (target: tf.Tensor, prediction: tf.Tensor) => tf.Tensor>> = {
+const CLIPPED: Partial<Record<LossName, Judge>> = {
   binaryCrossentropy: tf.metrics.binaryCrossentropy,
   categoricalCrossentropy: tf.metrics.categoricalCrossentropy,
 };
@@ -27,17 +30,29 @@ export class Evaluator {
   }
 
   /** The loss and the metrics of model.compile, as model.evaluate would say of these weights, by its metricsNames. */
-  judge(weights: NetworkWeights): Record<string, number> {
-    const { rows, cols, data } = this.data.y;
+  async judge(weights: NetworkWeights): Promise<Record<string, number>> {
     const Z = forward(weights, this.X);
-    return tf.tidy(() => {
+    const clipped = this.spec.activation === "linear" ? undefined : CLIPPED[this.spec.loss];
+    const judges: Judge[] = this.model.metricsTensors.map(([metric]) => metric);
+    if (clipped !== undefined) judges.unshift(clipped);
+    const values = judges.length === 0 ? [] : await this.means(judges, Z);
+    if (clipped === undefined) values.unshift(this.loss.value(Z));
+    return Object.fromEntries(this.model.metricsNames.map((name, k) => [name, values[k]]));
+  }
+
+  /** The mean over the rows of what each judge says of the predictions; awaited, since some backends can't read at once. */
+  private async means(judges: readonly Judge[], Z: Float64Array): Promise<number[]> {
+    const { rows, cols, data } = this.data.y;
+    const means = tf.tidy(() => {
       const prediction = this.activate(tf.tensor2d(Float32Array.from(Z), [rows, cols]));
       const target = tf.tensor2d(Float32Array.from(data), [rows, cols]);
-      const values = this.model.metricsTensors.map(([metric]) => mean(metric(target, prediction)));
-      const clipped = this.spec.activation === "linear" ? undefined : CLIPPED[this.spec.loss];
-      values.unshift(clipped === undefined ? this.loss.value(Z) : mean(clipped(target, prediction)));
-      return Object.fromEntries(this.model.metricsNames.map((name, k) => [name, values[k]]));
+      return tf.stack(judges.map((judge) => tf.mean(judge(target, prediction))));
     });
+    try {
+      return Array.from(await means.data());
+    } finally {
+      means.dispose();
+    }
   }
 
   private activate(Z: tf.Tensor2D): tf.Tensor2D {
@@ -50,8 +65,4 @@ export class Evaluator {
         return tf.softmax(Z);
     }
   }
-}
-
-function mean(values: tf.Tensor): number {
-  return tf.mean(values).dataSync()[0];
 }

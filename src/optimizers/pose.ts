@@ -14,6 +14,7 @@ import type { Settings } from "./options.js";
 import { type Dataset, withColumn } from "./readData.js";
 import type { NetworkSpec } from "./readModel.js";
 import { type BiasColumn, biasColumnOf, type Regularization, regularizationOf } from "./regularization.js";
+import { writtenGates } from "./writtenGates.js";
 
 /** Gates that are sampled unless `arrangements` says otherwise. */
 const DEFAULT_GATES = 256;
@@ -69,13 +70,21 @@ async function chooseGates(
     );
   }
   if (sources.warmStart !== null) return gatesOfStart(sources.warmStart, spec, X, settings);
-  if (arrangements !== null) return resolveGates(X, arrangements, seed);
-  if (sources.gatesOf !== null) return gatesOfLayer(sources.gatesOf, spec, X, biasColumn);
-  return resolveGates(X, { kind: "sample", count: DEFAULT_GATES }, seed);
+  const gates =
+    arrangements === null && sources.gatesOf !== null
+      ? await gatesOfLayer(sources.gatesOf, spec, X, biasColumn)
+      : resolveGates(X, arrangements ?? { kind: "sample", count: DEFAULT_GATES }, seed);
+  return spec.formulation === "gated" ? writtenGates(X, gates, biasColumn) : gates;
 }
 
 /** The gates of an earlier result, whose blocks are numbered by them. */
 function gatesOfStart(start: FitResult, spec: NetworkSpec, X: Matrix, settings: Settings): GateSet {
+  if (!(start?.gates?.bits instanceof Uint32Array && start.blocks?.index instanceof Int32Array)) {
+    throw new ConvexError(
+      "options/value",
+      `warmStart: expected the result of an earlier fit, got ${String(start)}. Pass what fit or train returned, or leave it out.`,
+    );
+  }
   if (settings.arrangements !== null && growthOf(settings) === null) {
     throw new ConvexError(
       "gates/mismatch",

@@ -1,6 +1,7 @@
 /** Solver rounds -> tfjs epochs: callbacks, history, progress bar, and the wish to stop. */
 
 import * as tf from "@tensorflow/tfjs";
+import { ConvexError } from "../errors.js";
 
 /** Callbacks as model.fit takes them. */
 export type Callbacks =
@@ -25,22 +26,22 @@ export class Progress {
   readonly epoch: number[] = [];
   readonly history: Record<string, number[]> = {};
   private readonly list: tf.CallbackList;
+  private samples = 0;
   private bar: Bar | null = null;
 
   constructor(
     private readonly model: tf.Sequential,
-    callbacks: Callbacks | undefined,
+    callbacks: Callbacks | null | undefined,
     private readonly verbose: number,
     private readonly tolerance: number,
   ) {
-    const given = callbacks === undefined ? [] : Array.isArray(callbacks) ? callbacks : [callbacks];
-    this.list = new tf.CallbackList(
-      given.map((entry) => (isCallback(entry) ? entry : new tf.CustomCallback(entry, "never"))),
-    );
+    const given: readonly unknown[] = Array.isArray(callbacks) ? callbacks : [callbacks ?? {}];
+    this.list = new tf.CallbackList(given.map(standardised));
   }
 
   async begin(samples: number, epochs: number, metrics: readonly string[]): Promise<void> {
     this.model.stopTraining = false;
+    this.samples = samples;
     this.list.setModel(this.model);
     this.list.setParams({
       epochs,
@@ -65,8 +66,8 @@ export class Progress {
   /** One epoch; true when a callback asked to stop. */
   async round(index: number, logs: Record<string, number>): Promise<boolean> {
     await this.list.onEpochBegin(index);
-    await this.list.onBatchBegin(0, { batch: 0, size: 1 });
-    await this.list.onBatchEnd(0, { batch: 0, size: 1, loss: logs.loss });
+    await this.list.onBatchBegin(0, { batch: 0, size: this.samples });
+    await this.list.onBatchEnd(0, { batch: 0, size: this.samples, loss: logs.loss });
     this.epoch.push(index);
     for (const [name, value] of Object.entries(logs)) {
       this.history[name] ??= [];
@@ -80,8 +81,7 @@ export class Progress {
       tolerance: this.tolerance.toExponential(0),
     });
     await this.list.onEpochEnd(index, { ...logs });
-    // Not tf.nextFrame: a page in the background gets no frames, and would wait for ever.
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await turn();
     return this.model.stopTraining;
   }
 
@@ -97,10 +97,25 @@ export class Progress {
   }
 }
 
-function isCallback(
-  entry: tf.CustomCallbackArgs | tf.Callback | tf.CustomCallback,
-): entry is tf.Callback | tf.CustomCallback {
-  return "setParams" in entry && typeof entry.setParams === "function";
+/** What model.fit would make of one entry of `callbacks`. */
+function standardised(entry: unknown): tf.Callback | tf.CustomCallback {
+  if (typeof entry !== "object" || entry === null) {
+    throw new ConvexError(
+      "options/value",
+      `callbacks: expected an object of handlers such as { onEpochEnd }, a tf.Callback or an array of them, got ${String(entry)}. ` +
+        `Change it or leave it out.`,
+    );
+  }
+  if ("setParams" in entry && typeof entry.setParams === "function") return entry as tf.Callback;
+  const handlers = entry as tf.CustomCallbackArgs;
+  if (handlers.onYield === undefined) return new tf.CustomCallback(handlers, "never");
+  const nextFrameFunc = handlers.nextFrameFunc ?? turn;
+  return new tf.CustomCallback(Object.assign(Object.create(handlers), { nextFrameFunc }), "auto");
+}
+
+/** A turn for the host. Not tf.nextFrame: a page in the background gets no frames, and would wait for ever. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 /** A bar in a Node terminal; none in a browser, and none where cli-progress is not there. */

@@ -81,6 +81,7 @@ export function readModel(model: tf.Sequential, wanted: "relu" | "gated" | null)
       "Change the layer or the option.",
     );
   }
+  refuseUnwritable(model, layers);
   const hidden = readDense(first);
   const output = readDense(last);
   if (formulation === "relu" && hidden.activation !== "relu") {
@@ -113,6 +114,25 @@ export function readModel(model: tf.Sequential, wanted: "relu" | "gated" | null)
     activation,
     l2: { hidden: hidden.kernelL2, hiddenBias: hidden.biasL2, output: output.kernelL2, outputBias: output.biasL2 },
   };
+}
+
+/** A model whose weights can't be written, or must not be. */
+function refuseUnwritable(model: tf.Sequential, layers: readonly tf.layers.Layer[]): void {
+  for (const layer of layers) {
+    if (!layer.trainable || !model.trainable) {
+      refuse(
+        "model/frozen",
+        "layers that may be trained, since a convex fit writes both",
+        `trainable: false in ${layer.trainable ? "the model" : `layer "${layer.name}"`}`,
+        "Set trainable to true, or train the other layers with model.fit().",
+      );
+    }
+    try {
+      layer.getWeights();
+    } catch {
+      refuse("model/disposed", "a model that is alive", "a disposed one", "Build or load it again.");
+    }
+  }
 }
 
 function readDense(layer: tf.layers.Layer): DenseConfig {
@@ -152,6 +172,14 @@ function readL2(serialized: unknown, layer: tf.layers.Layer, part: string): numb
 
 function inputsOf(layer: tf.layers.Layer): number {
   const shape = layer.batchInputShape;
+  if (shape !== undefined && shape !== null && shape.length !== 2) {
+    refuse(
+      "model/layer",
+      `rows of features, inputShape: [features], in layer "${layer.name}"`,
+      `inputShape [${shape.slice(1).join(", ")}]`,
+      "Flatten the data before training.",
+    );
+  }
   const last = shape?.[shape.length - 1];
   const kernel = layer.built ? layer.weights[0]?.shape[0] : undefined;
   const inputs = kernel ?? last;

@@ -6,6 +6,9 @@ import { ConvexError } from "../errors.js";
 import type { Settings } from "./options.js";
 import type { NetworkSpec } from "./readModel.js";
 
+/** A number for beta and the model's own beta agree when they differ by no more than rounding to float32. */
+const SAME_BETA = 1e-6;
+
 /** Share of the smallest trivial beta that "auto" takes. */
 const AUTO_SHARE = 1e-3;
 
@@ -74,6 +77,9 @@ export function regularizationOf(spec: NetworkSpec, settings: Settings, trivialB
     }
     return { beta: own, hidden, output, outputBias, source: "model" };
   }
+  if (own > 0 && typeof wish === "number" && Math.abs(wish / own - 1) <= SAME_BETA) {
+    return { beta: own, hidden, output, outputBias, source: "model" };
+  }
   if (own > 0) {
     throw new ConvexError(
       "model/regularizer",
@@ -97,22 +103,31 @@ export function decayOf(regularization: Regularization): Decay {
   return { hidden, output, outputBias };
 }
 
-/** What a user should know about how the objective was read, in sentences. */
-export function notesOf(spec: NetworkSpec, regularization: Regularization, column: BiasColumn): string[] {
+/** What a user should know about how the objective was read, in sentences; `ours`: the layers carry what it charges. */
+export function notesOf(
+  spec: NetworkSpec,
+  regularization: Regularization,
+  column: BiasColumn,
+  ours: boolean,
+): string[] {
   const notes: string[] = [];
   const { beta, source } = regularization;
   if (source === "auto") {
     notes.push(
-      `The model has no l2 regularizers: beta = ${beta.toPrecision(4)} is 1e-3 of the smallest beta at which the zero network is optimal.`,
+      `No regularization was given: beta = ${beta.toPrecision(4)} is 1e-3 of the smallest beta at which the zero network is optimal.`,
     );
   }
-  if (source !== "model") {
+  if (ours) {
+    notes.push(
+      `The layers of the model carry the objective's charges as l2 regularizers${column.charged ? ", also of the hidden bias" : ""}.`,
+    );
+  } else if (source !== "model") {
     notes.push(
       `The objective charges ${(beta / 2).toPrecision(4)} (|W1|^2 + |W2|^2), which the model's own layers do not: ` +
         `model.evaluate plus objective.regularization is objective.total.`,
     );
   }
-  if (column.charged) {
+  if (column.charged && !ours) {
     notes.push(
       `The hidden bias has no regularizer; the program charges it as (b / ${column.value.toPrecision(4)})^2 beside the kernel. ` +
         `The certificate is for that objective; objective.total leaves the charge out.`,

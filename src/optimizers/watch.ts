@@ -23,7 +23,7 @@ export class Watch {
     spec: NetworkSpec,
     private readonly problem: Problem,
     data: { readonly train: Dataset; readonly validation: Dataset | null },
-    how: { readonly callbacks: Callbacks | undefined; readonly verbose: number; readonly tolerance: number },
+    how: { readonly callbacks: Callbacks | null | undefined; readonly verbose: number; readonly tolerance: number },
   ) {
     const { program, column } = problem;
     const { train, validation } = data;
@@ -41,13 +41,14 @@ export class Watch {
     const { gap, seconds, index, blocks, program } = round;
     const logs: Record<string, number> = { loss: gap.primal };
     if (this.detailed) {
-      const { regularization, formulation } = this.problem;
+      const { regularization, formulation, column } = this.problem;
       const network = formulation.recover(program, blocks);
-      const weights = weightsOf(network, decayOf(regularization), program.X.cols, Math.max(1, network.neurons.length));
-      const { loss: _loss, ...metrics } = this.train.judge(weights);
+      const units = Math.max(1, network.neurons.length);
+      const weights = weightsOf(network, decayOf(regularization), program.X.cols, units, column.value);
+      const { loss: _loss, ...metrics } = await this.train.judge(weights);
       Object.assign(logs, metrics);
       if (this.validation !== null) {
-        for (const [name, value] of Object.entries(this.validation.judge(weights))) logs[`val_${name}`] = value;
+        for (const [name, value] of Object.entries(await this.validation.judge(weights))) logs[`val_${name}`] = value;
       }
     }
     return this.progress.round(index, { ...logs, relativeGap: gap.relative, seconds });

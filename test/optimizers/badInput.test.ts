@@ -309,6 +309,30 @@ const cases: Case[] = [
     model: () => makeModel({ formulation: "gated" }),
   },
   {
+    wrong: "a frozen layer",
+    code: "model/frozen",
+    says: /trainable: false in layer.*Set trainable to true/,
+    model: () => dense([relu({ trainable: false }), last()]),
+  },
+  {
+    wrong: "a first layer over sequences",
+    code: "model/layer",
+    says: /inputShape: \[features\].*got inputShape \[4, 3\]/,
+    model: () => dense([relu({ inputShape: [4, 3] }), last()]),
+  },
+  {
+    wrong: "callbacks that are a name",
+    code: "options/value",
+    says: /callbacks: expected an object of handlers.*got earlyStopping/,
+    args: { callbacks: "earlyStopping" },
+  },
+  {
+    wrong: "a warm start from a history",
+    code: "options/value",
+    says: /warmStart: expected the result of an earlier fit/,
+    args: { warmStart: { history: {} } },
+  },
+  {
     wrong: "a solver that does not fit",
     code: "solver/none",
     says: /fista: has no step that keeps cones/,
@@ -376,5 +400,25 @@ test("train refuses a loss that is none", async () => {
   await expect(new ConvexReLUTrainer().train(x, y, { loss: "mae" as never })).rejects.toThrow(
     /train: expected loss to be "meanSquaredError"/,
   );
+  tf.dispose([x, y]);
+});
+
+test("a disposed model is refused with model/disposed", async () => {
+  const { x, y } = good();
+  const model = makeModel();
+  model.dispose();
+  await expect(new ConvexReLUTrainer().fit(model, x, y)).rejects.toThrow(/expected a model that is alive/);
+  tf.dispose([x, y]);
+});
+
+test.each([
+  ["a loss", { loss: "mse" }, /train: expected loss to be .*got "mse"/],
+  ["a metric", { loss: "meanSquaredError", metrics: "auc" }, /train: expected metrics that tfjs knows, got "auc"/],
+  ["a bias", { loss: "meanSquaredError", hiddenBias: 1 }, /train: expected hiddenBias to be true or false, got 1/],
+])("train refuses %s that is none, and leaves no tensor", async (_, args, says) => {
+  const { x, y } = good();
+  const tensors = tf.memory().numTensors;
+  await expect(new ConvexReLUTrainer().train(x, y, args as never)).rejects.toThrow(says);
+  expect(tf.memory().numTensors).toBe(tensors);
   tf.dispose([x, y]);
 });

@@ -21,17 +21,21 @@ export const gated: Formulation = {
     const C = loss.outputs;
     const d = X.cols;
     const neurons: Neuron[] = [];
+    const generator = (gate: number) => gates.generators.data.slice(gate * d, (gate + 1) * d);
+    const taken = new Set<number>();
     for (let k = 0; k < blocks.index.length; ) {
       const gate = Math.floor(blocks.index[k] / C);
       const block = new Float64Array(C * d);
       for (; k < blocks.index.length && Math.floor(blocks.index[k] / C) === gate; k++) {
         block.set(blocks.vectors.subarray(k * d, (k + 1) * d), (blocks.index[k] % C) * d);
       }
-      const g = gates.generators.data.slice(gate * d, (gate + 1) * d);
+      const g = generator(gate);
+      taken.add(gate);
       const terms = program.penalty.separable ? rowsOf(block, C, d) : rankOneTerms(block, C, d);
       for (const term of terms) neurons.push({ ...term, gate: g });
     }
-    return { gated: true, neurons, bias: blocks.bias.slice() };
+    const spare = Array.from({ length: gates.count }, (_, i) => i).flatMap((i) => (taken.has(i) ? [] : [generator(i)]));
+    return { gated: true, neurons, spare, bias: blocks.bias.slice() };
   },
 };
 
