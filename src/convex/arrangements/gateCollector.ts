@@ -24,6 +24,17 @@ export class GateCollector {
   add(g: Float64Array, dropEmpty = false): boolean {
     packPattern(this.X, g, this.pattern);
     if (dropEmpty && this.pattern.every((word) => word === 0)) return false;
+    return this.keep(g);
+  }
+
+  /** The place of a generator's gate in the order of adding; adds it when its pattern is new. -1 for one without active rows. */
+  placeOf(g: Float64Array): number {
+    packPattern(this.X, g, this.pattern);
+    if (this.pattern.every((word) => word === 0)) return -1;
+    return this.keep(g) ? this.count - 1 : this.seen.find(this.pattern);
+  }
+
+  private keep(g: Float64Array): boolean {
     if (!this.seen.add(this.pattern)) return false;
     const end = this.count * this.X.cols;
     if (end > this.generators.length) {

@@ -1,29 +1,53 @@
 /**
- * Growing gates: solve, search for gates that the dual point prices above beta, add them to the active ones, solve again.
+ * Growing gates: solve, search for gates that the dual point prices above beta, let neurons move, solve again.
  *
- * A fully corrective step of column generation (Bengio et al. 2006; Bach 2017). Every solve begins at the solution before it,
- * whose gates all stay, so the objective never rises. The bound is for the gates in hand; what lies outside them is evidence.
+ * A fully corrective step of column generation (Bengio et al. 2006; Bach 2017), with a local descent of all neurons between
+ * two solves. Every solve begins at the best point before it, so the objective never rises. The bound is for the gates in
+ * hand; what lies outside them is evidence.
  */
 
 import { GateCollector } from "../arrangements/gateCollector.js";
 import { gaussianSource } from "../arrangements/random.js";
-import { GapJudge } from "../certificate.js";
 import type { Kernels } from "../kernels/types.js";
-import { columnsOf } from "../operators/blocks.js";
-import type { ConvexProgram, Evidence, GateSet, SparseBlocks } from "../types.js";
+import { columnsOf, predict } from "../operators/blocks.js";
+import { minimiseOverBias } from "../operators/outputBias.js";
+import type { ConvexProgram, Evidence, SparseBlocks } from "../types.js";
+import { Clock } from "./clock.js";
 import { type Found, type Start, searchGates } from "./gateSearch.js";
+import { descend } from "./lbfgs.js";
+import {
+  joined,
+  type MovingNeurons,
+  networkObjective,
+  neuronsOf,
+  outputsOf,
+  packed,
+  programAt,
+  smallNeurons,
+  sparse,
+  unpacked,
+} from "./movingNeurons.js";
 import { advice, type Round, type Solution, type SolveBudget } from "./solution.js";
 import { solve, withProducts } from "./solve.js";
 
-/** Relative gap of the first solve, and its share from round to round: early gates need no exact prices. */
+/** Relative gap of the first solves: early gates need no exact prices. Later ones are as exact as the progress they make. */
 const FIRST_TOLERANCE = 1e-2;
-const TIGHTENING = 0.6;
 /** A gate is worth adding when it is priced this much above beta, relative to the tolerance asked for. */
 const WORTH = 1;
 const ASCENT_STEPS = 60;
 const MAX_ROUNDS = 1000;
 /** Rounds in a row without a better gate, each from fresh random starts, that end the growth. */
 const QUIET_ROUNDS = 2;
+/** Steps of the descent: from random neurons, and from a solution. */
+const FIRST_DESCENT = 400;
+const DESCENT = 150;
+/** Neurons that join a descent, the dearest first, and their size against the mean of those that are there. */
+const JOINING = 100;
+const JOINING_SIZE = 0.05;
+/** Directions with a larger cosine are one newcomer. */
+const SAME_COSINE = 0.999;
+/** A descent that gains less than this share of the tolerance is none. */
+const GAIN = 0.1;
 
 export interface GrowthOptions {
   readonly starts: number; // random starts of the search a round
@@ -36,7 +60,7 @@ export interface GrownSolution extends Solution {
   readonly evidence: Evidence;
 }
 
-/** Solves a program with cones over a growing set of gates; `program.gates` are the first. */
+/** Solves a program with cones over a growing set of gates; `program.gates` are the first, or their generators are. */
 export async function solveGrowing(
   program: ConvexProgram,
   kernels: Kernels,
@@ -44,50 +68,65 @@ export async function solveGrowing(
   options: GrowthOptions,
   from?: SparseBlocks,
 ): Promise<GrownSolution> {
-  const began = performance.now();
-  const seconds = () => (performance.now() - began) / 1000;
+  const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
   const draw = gaussianSource(options.seed);
-  let current = program;
-  let start = from;
+  let state: State = from === undefined ? await firstState(program, kernels, clock) : { program, blocks: from };
   let iterations = 0;
   let quiet = 0;
   let tried = 0;
+  let progress = 1; // relative fall of the objective in the last round
+  let objective = Number.POSITIVE_INFINITY;
   let asked = false; // to stop, by the callback: a solve that had just ended would not see it
   for (let round = 0; ; round++) {
-    const before = seconds();
-    const tolerance = Math.max(budget.tolerance, FIRST_TOLERANCE * TIGHTENING ** round);
-    const counted = countedFrom(budget, tolerance, iterations, before, (stop) => {
+    const tolerance = Math.max(budget.tolerance, Math.min(FIRST_TOLERANCE, progress));
+    const counted = countedFrom(budget, tolerance, iterations, clock.seconds, (stop) => {
       asked ||= stop;
     });
-    const solution = await solve(current, kernels, counted, start);
+    const solution = await solve(state.program, kernels, counted, state.blocks);
     iterations += solution.iterations;
-    const N = dualPointOf(current, kernels, solution.blocks);
-    const starts = startsFrom(current, solution.blocks, options.starts, draw);
-    const found = searchGates(kernels, current.X, N, current.loss.outputs, starts, ASCENT_STEPS);
-    const best = found.reduce((largest, { value }) => Math.max(largest, value), 0);
+    state = { program: state.program, blocks: solution.blocks };
+    progress = fall(objective, solution.gap.primal);
+    objective = solution.gap.primal;
+    const N = dualPointOf(state, kernels);
+    const starts = startsFrom(state, options.starts, draw);
+    const found = searchGates(kernels, program.X, N, program.loss.outputs, starts, ASCENT_STEPS).map((end, k) => ({
+      ...starts[k],
+      ...end,
+    }));
     tried += starts.length;
-    quiet = best > current.beta * (1 + WORTH * budget.tolerance) ? 0 : quiet + 1;
+    const best = found.reduce((largest, { value }) => Math.max(largest, value), 0);
+    const worth: Priced[] = found.filter(({ value }) => value > program.beta * (1 + WORTH * budget.tolerance));
+    quiet = worth.length > 0 || progress > budget.tolerance ? 0 : quiet + 1;
     const done = solution.status === "solved" && tolerance === budget.tolerance && quiet >= QUIET_ROUNDS;
     const stopped =
       asked || solution.status !== "solved" || iterations >= budget.maxIterations || round + 1 === MAX_ROUNDS;
     if (done || stopped) {
       const ended = asked ? "cancelled" : "iterationLimit";
       const status = done || solution.status !== "solved" ? solution.status : ended;
-      const evidence = { bestRatio: best / current.beta, starts: tried };
-      return {
-        ...solution,
-        status,
-        advice: advice[status],
-        program: current,
-        evidence,
-        iterations,
-        seconds: seconds(),
-      };
+      const evidence = { bestRatio: best / program.beta, starts: tried };
+      const { seconds } = clock;
+      return { ...solution, status, advice: advice[status], program: state.program, evidence, iterations, seconds };
     }
-    const next = grown(current, solution.blocks, found, budget.tolerance);
-    current = { ...current, gates: next.gates };
-    start = next.blocks;
+    worth.sort((a, b) => b.value - a.value);
+    const moved = await move(state, worth, kernels, objective, budget.tolerance, clock);
+    // Where moving does not help, the gates join as they are.
+    state = moved ?? grown(state, worth);
   }
+}
+
+/** What the search found, and for which output and sign. */
+type Priced = Start & Found;
+
+/** A program, for the sake of its gates, and a point of it. */
+interface State {
+  readonly program: ConvexProgram;
+  readonly blocks: SparseBlocks;
+}
+
+/** The relative fall of the objective; 1 for the first. */
+function fall(before: number, now: number): number {
+  if (!Number.isFinite(before)) return 1;
+  return before > 0 ? 1 - now / before : 0;
 }
 
 /** What is left of the budget, with rounds counted and timed across solves. */
@@ -112,11 +151,78 @@ function countedFrom(
   };
 }
 
+/** Neurons along the generators of the first gates, outputs and signs in turn, after a first descent. */
+async function firstState(program: ConvexProgram, kernels: Kernels, clock: Clock): Promise<State> {
+  const { X, gates, loss, outputBias } = program;
+  const C = loss.outputs;
+  const Z = new Float64Array(loss.rows * C);
+  const bias = outputBias === null ? new Float64Array(C) : minimiseOverBias(loss, Z, outputBias);
+  for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
+  const directions = Array.from({ length: gates.count }, (_, i) => ({
+    direction: gates.generators.data.subarray(i * X.cols, (i + 1) * X.cols),
+    output: i % C,
+    sign: Math.floor(i / C) % 2 === 0 ? (1 as const) : (-1 as const),
+  }));
+  const neurons = { ...smallNeurons(directions, X.cols, 1), bias };
+  const size = firstSize(program, kernels, neurons, Z);
+  const start = { ...smallNeurons(directions, X.cols, size), bias };
+  const objective = networkObjective(program, kernels, start.outputs);
+  const { x, value } = await descend(objective, packed(start), FIRST_DESCENT, () => clock.pause());
+  const zero = loss.value(Z) + bias.reduce((sum, c) => sum + (outputBias?.ridge ?? 0) * c * c, 0);
+  const still = { program, blocks: { index: new Int32Array(0), vectors: new Float64Array(0), bias } };
+  // The zero network is better where beta is so large that neurons die; its gates are those of the program.
+  return value < zero ? programAt(program, unpacked(x, start)) : still;
+}
+
+/** The size of each neuron at which their outputs together are as large as the loss's own Newton step from Z. */
+function firstSize(program: ConvexProgram, kernels: Kernels, unit: MovingNeurons, Z: Float64Array): number {
+  const { loss } = program;
+  const N = new Float64Array(Z.length);
+  loss.gradient(Z, N);
+  const wanted = Number.isFinite(loss.curvature) ? rms(N) / loss.curvature : 1;
+  const reached = rms(outputsOf(program, kernels, unit));
+  return wanted > 0 && reached > 0 ? wanted / reached : 1;
+}
+
+/** Lets neurons and newcomers descend the network's objective; null when that gains next to nothing. */
+async function move(
+  { program, blocks }: State,
+  worth: readonly Priced[],
+  kernels: Kernels,
+  objective: number,
+  tolerance: number,
+  clock: Clock,
+): Promise<State | null> {
+  const neurons = neuronsOf(program, blocks);
+  if (neurons.scales.length === 0) return null;
+  const d = program.X.cols;
+  // |w| = |a| in every neuron, so a^2 is its size.
+  const mean = neurons.scales.reduce((sum, a) => sum + a * a, 0) / neurons.scales.length;
+  const start = joined(neurons, smallNeurons(distinct(worth, JOINING), d, JOINING_SIZE * mean));
+  const descent = networkObjective(program, kernels, start.outputs);
+  const { x, value } = await descend(descent, packed(start), DESCENT, () => clock.pause());
+  return value < objective * (1 - GAIN * tolerance) ? programAt(program, unpacked(x, start)) : null;
+}
+
+/** The first of directions that are nearly the same, at most `most`. */
+function distinct(priced: readonly Priced[], most: number): Priced[] {
+  const kept: Priced[] = [];
+  for (const candidate of priced) {
+    if (kept.length === most) break;
+    const twin = kept.some(
+      ({ output, sign, direction }) =>
+        output === candidate.output && sign === candidate.sign && dot(direction, candidate.direction) > SAME_COSINE,
+    );
+    if (!twin) kept.push(candidate);
+  }
+  return kept;
+}
+
 /** The gradient at the predictions, balanced where the output bias is free. */
-function dualPointOf(program: ConvexProgram, kernels: Kernels, blocks: SparseBlocks): Float64Array {
+function dualPointOf({ program, blocks }: State, kernels: Kernels): Float64Array {
   const { loss, outputBias } = program;
   const Z = new Float64Array(loss.rows * loss.outputs);
-  withProducts(program, kernels, (products) => new GapJudge(program, products).predict(blocks, Z));
+  withProducts(program, kernels, (products) => predict(program, products, blocks, Z));
   const N = new Float64Array(Z.length);
   loss.gradient(Z, N);
   if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
@@ -124,7 +230,7 @@ function dualPointOf(program: ConvexProgram, kernels: Kernels, blocks: SparseBlo
 }
 
 /** The neurons themselves, which may be worth more a step beyond their cones, and random directions for every output and sign. */
-function startsFrom(program: ConvexProgram, blocks: SparseBlocks, random: number, draw: () => number): Start[] {
+function startsFrom({ program, blocks }: State, random: number, draw: () => number): Start[] {
   const d = program.X.cols;
   const { output, sign } = columnsOf(program, blocks.index);
   const starts: Start[] = Array.from(blocks.index, (_, k) => ({
@@ -144,35 +250,36 @@ function startsFrom(program: ConvexProgram, blocks: SparseBlocks, random: number
 }
 
 /** The active gates with their blocks, and the new ones. */
-function grown(
-  program: ConvexProgram,
-  blocks: SparseBlocks,
-  found: readonly Found[],
-  tolerance: number,
-): { gates: GateSet; blocks: SparseBlocks } {
-  const { X, gates, beta } = program;
+function grown({ program, blocks }: State, worth: readonly Priced[]): State {
+  const { X, gates } = program;
   const C = program.loss.outputs;
   const d = X.cols;
   const columns = columnsOf(program, blocks.index);
-  const kept = [...new Set(columns.gate)];
-  const place = new Map(kept.map((gate, k) => [gate, k]));
   const collector = new GateCollector(X);
-  for (const gate of kept) collector.add(gates.generators.data.subarray(gate * d, (gate + 1) * d));
-  for (const { direction, value } of [...found].sort((a, b) => b.value - a.value)) {
-    if (value <= beta * (1 + WORTH * tolerance)) break;
-    collector.add(direction);
-  }
-  const { count } = collector;
-  const moved = Array.from(blocks.index, (_, k) => {
-    const half = columns.sign[k] > 0 ? 0 : count;
-    return { index: ((place.get(columns.gate[k]) ?? 0) + half) * C + columns.output[k], k };
-  }).sort((a, b) => a.index - b.index);
-  const vectors = new Float64Array(moved.length * d);
-  moved.forEach(({ k }, to) => {
-    vectors.set(blocks.vectors.subarray(k * d, (k + 1) * d), to * d);
-  });
+  const places = Array.from(columns.gate, (gate) =>
+    collector.placeOf(gates.generators.data.subarray(gate * d, (gate + 1) * d)),
+  );
+  for (const { direction } of worth) collector.add(direction);
+  // A program needs a gate, also where the zero network is optimal.
+  if (collector.count === 0) return { program, blocks };
+  const vectors = new Map(
+    places.map((place, k) => {
+      const half = columns.sign[k] > 0 ? 0 : collector.count;
+      return [(place + half) * C + columns.output[k], blocks.vectors.subarray(k * d, (k + 1) * d)] as const;
+    }),
+  );
   return {
-    gates: collector.gateSet(false),
-    blocks: { index: Int32Array.from(moved, (entry) => entry.index), vectors, bias: blocks.bias },
+    program: { ...program, gates: collector.gateSet(false) },
+    blocks: { ...sparse(vectors, d), bias: blocks.bias },
   };
+}
+
+function rms(values: Float64Array): number {
+  return Math.sqrt(dot(values, values) / values.length);
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let p = 0; p < a.length; p++) sum += a[p] * b[p];
+  return sum;
 }

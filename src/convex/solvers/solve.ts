@@ -5,6 +5,7 @@ import { relativeGap } from "../certificate.js";
 import type { GatedProducts, Kernels } from "../kernels/types.js";
 import { zeroBlocks } from "../operators/blocks.js";
 import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
+import { Clock } from "./clock.js";
 import { solvers } from "./index.js";
 import { advice, type Round, type Solution, type SolveBudget } from "./solution.js";
 import type { Point, Run, Solver } from "./solver.js";
@@ -14,8 +15,6 @@ export type { Round, Solution, SolveBudget } from "./solution.js";
 /** A run stalls when this many rounds together do not take this share off its gap. */
 const STALL_ROUNDS = 60;
 const STALL_SHARE = 0.05;
-/** The host gets a turn at least this often (two frames of 60 a second). */
-const BREATH_SECONDS = 0.03;
 
 /**
  * Solves a convex program to a relative duality gap.
@@ -191,37 +190,6 @@ function join(program: ConvexProgram, parts: readonly Part[]): Point {
     },
     gap: { primal, dual, relative: relativeGap(primal, dual) },
   };
-}
-
-/** Time spent, time left, and turns for the host. */
-class Clock {
-  private readonly began = now();
-  private breath = this.began;
-
-  constructor(
-    private readonly limit: number,
-    readonly stopped: () => boolean,
-  ) {}
-
-  get seconds(): number {
-    return now() - this.began;
-  }
-
-  get over(): boolean {
-    return this.seconds >= this.limit;
-  }
-
-  async pause(): Promise<boolean> {
-    if (now() - this.breath > BREATH_SECONDS) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      this.breath = now();
-    }
-    return this.over || this.stopped();
-  }
-}
-
-function now(): number {
-  return performance.now() / 1000;
 }
 
 /** @internal The products that a caller outside the loop needs, disposed when done. */

@@ -1,0 +1,201 @@
+/**
+ * Neurons that move: the network's own objective, where a neuron may cross into another arrangement.
+ *
+ * A block v with output c and sign s is the neuron s a (X w)_+ with w = v / sqrt|v|, a = sqrt|v|, and beta |v| is its weight
+ * decay beta / 2 (|w|^2 + a^2) (Pilanci and Ergen 2020, section 2.2). The objective is not convex in (w, a), but a descent
+ * from a point of the convex program leaves it only for networks that are better.
+ */
+
+import { GateCollector } from "../arrangements/gateCollector.js";
+import type { Kernels } from "../kernels/types.js";
+import { columnsOf } from "../operators/blocks.js";
+import type { ConvexProgram, GateSet, SparseBlocks } from "../types.js";
+import type { Objective } from "./lbfgs.js";
+
+/** m neurons, each feeding one output, and the output bias. */
+export interface MovingNeurons {
+  readonly weights: Float64Array; // [m x d]
+  readonly scales: Float64Array; // [m]: a, with the sign of the neuron
+  readonly outputs: Int32Array; // [m]
+  readonly bias: Float64Array; // [C]
+}
+
+/** Neurons below this share of the largest |w| |a| have died out. */
+const DEAD = 1e-10;
+
+/** The blocks as neurons. */
+export function neuronsOf(program: ConvexProgram, blocks: SparseBlocks): MovingNeurons {
+  const d = program.X.cols;
+  const { output, sign } = columnsOf(program, blocks.index);
+  const weights = blocks.vectors.slice();
+  const scales = sign.map((s, j) => {
+    const vector = weights.subarray(j * d, (j + 1) * d);
+    const root = Math.sqrt(norm(vector));
+    for (let p = 0; p < d; p++) vector[p] /= root;
+    return s * root;
+  });
+  return { weights, scales, outputs: output, bias: blocks.bias.slice() };
+}
+
+/** The neurons as blocks of a program whose gates are their own patterns; those of one gate, sign and output become one. */
+export function programAt(
+  program: ConvexProgram,
+  neurons: MovingNeurons,
+): { program: ConvexProgram; blocks: SparseBlocks } {
+  const { X, loss } = program;
+  const d = X.cols;
+  const C = loss.outputs;
+  const { weights, scales, outputs, bias } = neurons;
+  const sizes = scales.map((a, j) => Math.abs(a) * norm(weights.subarray(j * d, (j + 1) * d)));
+  const smallest = DEAD * sizes.reduce((a, b) => Math.max(a, b), 0);
+  const collector = new GateCollector(X);
+  const places = Array.from(scales, (_, j) =>
+    sizes[j] > smallest ? collector.placeOf(weights.subarray(j * d, (j + 1) * d)) : -1,
+  );
+  const vectors = new Map<number, Float64Array>();
+  places.forEach((place, j) => {
+    if (place < 0) return;
+    const index = (place + (scales[j] > 0 ? 0 : collector.count)) * C + outputs[j];
+    const vector = vectors.get(index) ?? new Float64Array(d);
+    for (let p = 0; p < d; p++) vector[p] += Math.abs(scales[j]) * weights[j * d + p];
+    vectors.set(index, vector);
+  });
+  const gates: GateSet = collector.gateSet(false);
+  return { program: { ...program, gates }, blocks: { ...sparse(vectors, d), bias: bias.slice() } };
+}
+
+/** Vectors by their index -> sparse blocks without a bias. */
+export function sparse(vectors: ReadonlyMap<number, Float64Array>, d: number): Omit<SparseBlocks, "bias"> {
+  const index = Int32Array.from(vectors.keys()).sort();
+  const packed = new Float64Array(index.length * d);
+  index.forEach((key, k) => {
+    packed.set(vectors.get(key) as Float64Array, k * d);
+  });
+  return { index, vectors: packed };
+}
+
+/** Neurons side by side. */
+export function joined(a: MovingNeurons, b: MovingNeurons): MovingNeurons {
+  return {
+    weights: concatenated(a.weights, b.weights),
+    scales: concatenated(a.scales, b.scales),
+    outputs: Int32Array.from([...a.outputs, ...b.outputs]),
+    bias: a.bias,
+  };
+}
+
+/** x = (weights, scales, bias) in one vector, as the descent wants it. */
+export function packed({ weights, scales, bias }: MovingNeurons): Float64Array {
+  return concatenated(concatenated(weights, scales), bias);
+}
+
+export function unpacked(x: Float64Array, like: MovingNeurons): MovingNeurons {
+  const [a, b] = [like.weights.length, like.weights.length + like.scales.length];
+  return { weights: x.slice(0, a), scales: x.slice(a, b), outputs: like.outputs, bias: x.slice(b) };
+}
+
+/** The network's objective at packed neurons that feed the given outputs. */
+export function networkObjective(program: ConvexProgram, kernels: Kernels, outputs: Int32Array): Objective {
+  const { X, loss, beta, outputBias } = program;
+  const { rows: n, cols: d } = X;
+  const C = loss.outputs;
+  const m = outputs.length;
+  const H = new Float64Array(m * n); // X w_j in row j
+  const G = new Float64Array(m * n);
+  const Z = new Float64Array(n * C);
+  const N = new Float64Array(n * C);
+  return (x, gradient) => {
+    const weights = x.subarray(0, m * d);
+    const scales = x.subarray(m * d, m * (d + 1));
+    const bias = x.subarray(m * (d + 1));
+    for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
+    addOutputs(program, kernels, { weights, scales, outputs }, H, Z);
+    let value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, m * (d + 1)), x);
+    loss.gradient(Z, N);
+    for (let j = 0; j < m; j++) {
+      const a = scales[j];
+      let slope = 0;
+      for (let k = 0, at = j * n, from = outputs[j]; k < n; k++, at++, from += C) {
+        const open = H[at] > 0;
+        if (open) slope += N[from] * H[at];
+        G[at] = open ? a * N[from] : 0;
+      }
+      gradient[m * d + j] = slope + beta * a;
+    }
+    const inWeights = gradient.subarray(0, m * d);
+    kernels.multiply(G, X.data, inWeights, m, n, d);
+    for (let p = 0; p < m * d; p++) inWeights[p] += beta * weights[p];
+    const inBias = gradient.subarray(m * (d + 1)).fill(0);
+    if (outputBias !== null) {
+      for (let k = 0; k < N.length; k++) inBias[k % C] += N[k];
+      for (let c = 0; c < C; c++) {
+        inBias[c] += 2 * outputBias.ridge * bias[c];
+        value += outputBias.ridge * bias[c] ** 2;
+      }
+    }
+    return value;
+  };
+}
+
+/** Z [n x C] of the neurons, with their bias. */
+export function outputsOf(program: ConvexProgram, kernels: Kernels, neurons: MovingNeurons): Float64Array {
+  const { loss } = program;
+  const Z = Float64Array.from({ length: loss.rows * loss.outputs }, (_, k) => neurons.bias[k % loss.outputs]);
+  addOutputs(program, kernels, neurons, new Float64Array(neurons.scales.length * program.X.rows), Z);
+  return Z;
+}
+
+/** H [m x n] = W X', Z += the neurons' outputs. */
+function addOutputs(
+  { X, loss }: ConvexProgram,
+  kernels: Kernels,
+  { weights, scales, outputs }: Omit<MovingNeurons, "bias">,
+  H: Float64Array,
+  Z: Float64Array,
+): void {
+  const { rows: n, cols: d } = X;
+  const C = loss.outputs;
+  kernels.multiplyTransposed(weights, X.data, H, scales.length, d, n);
+  for (let j = 0; j < scales.length; j++) {
+    const a = scales[j];
+    for (let k = 0, at = j * n, to = outputs[j]; k < n; k++, at++, to += C) if (H[at] > 0) Z[to] += a * H[at];
+  }
+}
+
+/** New neurons in given directions, all of one size |w| |a|. */
+export function smallNeurons(
+  directions: readonly { readonly direction: Float64Array; readonly output: number; readonly sign: 1 | -1 }[],
+  d: number,
+  size: number,
+): MovingNeurons {
+  const root = Math.sqrt(size);
+  const weights = new Float64Array(directions.length * d);
+  directions.forEach(({ direction }, j) => {
+    const scale = root / norm(direction);
+    for (let p = 0; p < d; p++) weights[j * d + p] = scale * direction[p];
+  });
+  return {
+    weights,
+    scales: Float64Array.from(directions, ({ sign }) => sign * root),
+    outputs: Int32Array.from(directions, ({ output }) => output),
+    bias: new Float64Array(0),
+  };
+}
+
+function concatenated(a: Float64Array, b: Float64Array): Float64Array {
+  const both = new Float64Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+}
+
+/** Over the length of a. */
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let p = 0; p < a.length; p++) sum += a[p] * b[p];
+  return sum;
+}
+
+function norm(a: Float64Array): number {
+  return Math.sqrt(dot(a, a));
+}
