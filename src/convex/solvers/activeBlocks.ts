@@ -3,10 +3,13 @@
 import type { GatedProducts } from "../kernels/types.js";
 import type { ConeProjector } from "../operators/coneProjection.js";
 import { nullspace } from "../operators/nullspace.js";
-import type { ConvexProgram } from "../types.js";
+import type { ConvexProgram, Matrix } from "../types.js";
 import { type CoupledSystem, DENSE_ROWS, type OutputCurvature } from "./newtonSystem.js";
 import { type ShrunkBlock, shrinkBlock } from "./nuclearShrink.js";
 import type { WorkingSet } from "./workingSet.js";
+
+/** Entries that remembered spans may hold: 256 MB. */
+const MAX_HELD = 2 ** 25;
 
 /** What a proximal step on the blocks needs: centers v0 in the working set, and the length sigma. */
 export interface BlockStep {
@@ -14,6 +17,37 @@ export interface BlockStep {
   readonly working: WorkingSet;
   readonly projector: ConeProjector | null;
   readonly sigma: number;
+  readonly spans: FaceSpans;
+}
+
+/** D_i X u for an orthonormal basis u of the directions in which a block may move on its face. */
+interface FaceSpan {
+  readonly face: Int32Array;
+  readonly rows: Float64Array; // [count x n]
+  readonly count: number;
+}
+
+/** Remembers the span of each block's face: near the solution faces stay from Newton step to Newton step. */
+export class FaceSpans {
+  private readonly known = new Map<number, FaceSpan>();
+  private held = 0; // entries of all rows
+
+  at(X: Matrix, index: number, gate: number, face: Int32Array, products: GatedProducts): FaceSpan {
+    const before = this.known.get(index);
+    if (before !== undefined && equal(before.face, face)) return before;
+    const basis = new Float64Array((X.cols - face.length) * X.cols);
+    const count = nullspace(X, face, basis);
+    const rows = new Float64Array(count * X.rows);
+    if (count > 0) products.rows(gate, basis, count, rows);
+    const span = { face, rows, count };
+    this.held += rows.length - (before?.rows.length ?? 0);
+    if (this.held > MAX_HELD) {
+      this.known.clear();
+      this.held = rows.length;
+    }
+    this.known.set(index, span);
+    return span;
+  }
 }
 
 /** What shrinking leaves. */
@@ -127,7 +161,7 @@ export function curvatureOf(
   const mine = at.slots.map((_, k) => k).filter((k) => working.outputOf(at.slots[k]) === c);
   const gates: number[] = [];
   const weights: number[] = [];
-  const bases = new Map<number, { basis: Float64Array; count: number }>();
+  const spans = new Map<number, FaceSpan>();
   let rowCount = biasWeight > 0 ? 1 : 0;
   for (const k of mine) {
     rowCount += 1;
@@ -137,10 +171,9 @@ export function curvatureOf(
       weights.push(sigma * at.shares[k]);
       continue;
     }
-    const basis = new Float64Array((d - face.length) * d);
-    const count = nullspace(program.X, face, basis);
-    bases.set(k, { basis, count });
-    rowCount += count;
+    const span = step.spans.at(program.X, working.indexOf(at.slots[k]), working.gateOf(at.slots[k]), face, products);
+    spans.set(k, span);
+    rowCount += span.count;
   }
   const rows = new Float64Array(rowCount * n);
   let row = 0;
@@ -153,12 +186,11 @@ export function curvatureOf(
     for (let p = 0; p < d; p++) unit[p] *= weight;
     products.rows(gate, unit, 1, rows.subarray(row * n, (row + 1) * n));
     row += 1;
-    const own = bases.get(k);
-    if (own === undefined || own.count === 0) continue;
+    const span = spans.get(k);
+    if (span === undefined) continue;
     const scale = Math.sqrt(sigma * share);
-    for (let p = 0; p < own.basis.length; p++) own.basis[p] *= scale;
-    products.rows(gate, own.basis, own.count, rows.subarray(row * n, (row + own.count) * n));
-    row += own.count;
+    for (let p = 0, to = row * n; p < span.rows.length; p++, to++) rows[to] = scale * span.rows[p];
+    row += span.count;
   }
   if (biasWeight > 0) rows.fill(Math.sqrt(biasWeight), row * n, (row + 1) * n);
   return { rows, rowCount, gates: Int32Array.from(gates), weights: Float64Array.from(weights) };
@@ -193,6 +225,10 @@ export function spectralCurvature(
       for (let k = 0; k < out.length; k++) out[k] += Z[k];
     },
   };
+}
+
+function equal(a: Int32Array, b: Int32Array): boolean {
+  return a.length === b.length && a.every((value, k) => value === b[k]);
 }
 
 function norm(a: Float64Array): number {

@@ -25,7 +25,10 @@ export interface Found {
   readonly value: number; // -sign N_c' (X u)_+
 }
 
-/** Projected gradient ascent on the sphere from all starts together, so that each step is two matrix products. */
+/**
+ * Projected gradient ascent on the sphere from all starts together, so that each step is two matrix products; after each of
+ * `rounds` rounds of `steps` steps the worse half of the ends is let go. Answers with the ends of every start, as far as it came.
+ */
 export function searchGates(
   kernels: Kernels,
   X: Matrix,
@@ -33,51 +36,103 @@ export function searchGates(
   outputs: number,
   starts: readonly Start[],
   steps: number,
+  rounds = 1,
 ): Found[] {
-  const { rows: n, cols: d, data } = X;
-  const S = starts.length;
-  const best = new Float64Array(S * d);
-  const trial = new Float64Array(S * d);
-  const value = new Float64Array(S).fill(Number.NEGATIVE_INFINITY);
-  const stride = new Float64Array(S).fill(1);
-  const products = new Float64Array(S * n);
-  const weights = new Float64Array(S * n);
-  const gradient = new Float64Array(S * d);
-  const gradientAtBest = new Float64Array(S * d);
-  const improved = new Uint8Array(S);
-  starts.forEach(({ direction }, i) => {
-    trial.set(direction, i * d);
-    normalise(trial, i * d, d);
-  });
-  for (let step = 0; step < steps; step++) {
-    kernels.multiplyTransposed(trial, data, products, S, d, n);
-    for (let i = 0; i < S; i++) {
-      const { output, sign } = starts[i];
-      let sum = 0;
-      for (let j = 0; j < n; j++) {
-        const at = i * n + j;
-        const open = products[at] > 0;
-        weights[at] = open ? -sign * N[j * outputs + output] : 0;
-        if (open) sum += weights[at] * products[at];
-      }
-      improved[i] = sum > value[i] ? 1 : 0;
-      stride[i] *= improved[i] === 1 ? STRETCH : CUT;
-      if (improved[i] === 1) {
-        value[i] = sum;
-        best.set(trial.subarray(i * d, (i + 1) * d), i * d);
-      }
-    }
-    kernels.multiply(weights, data, gradient, S, n, d);
-    for (let i = 0; i < S; i++) {
-      const from = i * d;
-      if (improved[i] === 1) gradientAtBest.set(gradient.subarray(from, from + d), from);
-      const length = lengthOf(gradientAtBest, from, d);
-      const scale = length > 0 ? stride[i] / length : 0;
-      for (let p = from; p < from + d; p++) trial[p] = best[p] + scale * gradientAtBest[p];
-      normalise(trial, from, d);
-    }
+  const ends: Found[] = new Array(starts.length);
+  let alive = starts.map((_, i) => i);
+  const ascent = new Ascent(kernels, X, N, outputs, starts);
+  for (let round = 0; round < rounds; round++) {
+    for (const [k, found] of ascent.run(steps).entries()) ends[alive[k]] = found;
+    if (round + 1 === rounds) break;
+    const order = alive.map((_, k) => k).sort((a, b) => ends[alive[b]].value - ends[alive[a]].value);
+    const kept = order.slice(0, Math.ceil(order.length / 2));
+    alive = kept.map((k) => alive[k]);
+    ascent.keep(kept);
   }
-  return starts.map((_, i) => ({ direction: best.slice(i * d, (i + 1) * d), value: value[i] }));
+  return ends;
+}
+
+/** The state of the ascents: the best direction of each, and the step that it tries next. */
+class Ascent {
+  private best: Float64Array; // [S x d]
+  private value: Float64Array; // [S]
+  private stride: Float64Array; // [S]
+  private gradient: Float64Array; // [S x d], at the best directions
+
+  constructor(
+    private readonly kernels: Kernels,
+    private readonly X: Matrix,
+    private readonly N: Float64Array,
+    private readonly outputs: number,
+    private starts: readonly Start[],
+  ) {
+    const S = starts.length;
+    const d = X.cols;
+    this.best = new Float64Array(S * d);
+    starts.forEach(({ direction }, i) => {
+      this.best.set(direction, i * d);
+      normalise(this.best, i * d, d);
+    });
+    this.value = new Float64Array(S).fill(Number.NEGATIVE_INFINITY);
+    this.stride = new Float64Array(S).fill(1);
+    this.gradient = new Float64Array(S * d);
+  }
+
+  /** Goes on with these starts only. */
+  keep(kept: readonly number[]): void {
+    const d = this.X.cols;
+    const rows = (from: Float64Array, width: number) => {
+      const to = new Float64Array(kept.length * width);
+      kept.forEach((i, k) => {
+        to.set(from.subarray(i * width, (i + 1) * width), k * width);
+      });
+      return to;
+    };
+    this.starts = kept.map((i) => this.starts[i]);
+    this.best = rows(this.best, d);
+    this.gradient = rows(this.gradient, d);
+    this.value = rows(this.value, 1);
+    this.stride = rows(this.stride, 1);
+  }
+
+  run(steps: number): Found[] {
+    const { kernels, X, N, outputs, starts, best, value, stride, gradient } = this;
+    const { rows: n, cols: d, data } = X;
+    const S = starts.length;
+    const trial = new Float64Array(S * d);
+    const trialGradient = new Float64Array(S * d);
+    const products = new Float64Array(S * n);
+    for (let step = 0; step < steps; step++) {
+      for (let i = 0; i < S; i++) {
+        const from = i * d;
+        const length = lengthOf(gradient, from, d);
+        const scale = length > 0 ? stride[i] / length : 0;
+        for (let p = from; p < from + d; p++) trial[p] = best[p] + scale * gradient[p];
+        normalise(trial, from, d);
+      }
+      kernels.multiplyTransposed(trial, data, products, S, d, n);
+      const improved = new Uint8Array(S);
+      for (let i = 0; i < S; i++) {
+        const { output, sign } = starts[i];
+        let sum = 0;
+        for (let at = i * n, from = output; at < (i + 1) * n; at++, from += outputs) {
+          const weight = products[at] > 0 ? -sign * N[from] : 0;
+          sum += weight * products[at];
+          products[at] = weight;
+        }
+        improved[i] = sum > value[i] ? 1 : 0;
+        stride[i] *= improved[i] === 1 ? STRETCH : CUT;
+        if (improved[i] === 1) value[i] = sum;
+      }
+      kernels.multiply(products, data, trialGradient, S, n, d);
+      for (let i = 0; i < S; i++) {
+        if (improved[i] === 0) continue;
+        best.set(trial.subarray(i * d, (i + 1) * d), i * d);
+        gradient.set(trialGradient.subarray(i * d, (i + 1) * d), i * d);
+      }
+    }
+    return starts.map((_, i) => ({ direction: best.slice(i * d, (i + 1) * d), value: value[i] }));
+  }
 }
 
 function lengthOf(values: Float64Array, from: number, d: number): number {

@@ -17,6 +17,7 @@ import { type Found, type Start, searchGates } from "./gateSearch.js";
 import { descend } from "./lbfgs.js";
 import {
   joined,
+  living,
   type MovingNeurons,
   networkObjective,
   neuronsOf,
@@ -34,13 +35,20 @@ import { solve, withProducts } from "./solve.js";
 const FIRST_TOLERANCE = 1e-2;
 /** A gate is worth adding when it is priced this much above beta, relative to the tolerance asked for. */
 const WORTH = 1;
-const ASCENT_STEPS = 60;
+/** Steps of the search in each of its rounds; after each the worse half of the starts is let go. */
+const ASCENT_STEPS = 20;
+const ASCENT_ROUNDS = 4;
 const MAX_ROUNDS = 1000;
 /** Rounds in a row without a better gate, each from fresh random starts, that end the growth. */
 const QUIET_ROUNDS = 2;
+/** A round without a better gate makes the next one search from so many times the starts. */
+const HARDER = 4;
 /** Steps of the descent: from random neurons, and from a solution. */
 const FIRST_DESCENT = 400;
-const DESCENT = 150;
+const DESCENT = 120;
+/** Steps after which newcomers below this share of the largest size are let go: most of them die out. */
+const SETTLING = 40;
+const DYING = 1e-3;
 /** Neurons that join a descent, the dearest first, and their size against the mean of those that are there. */
 const JOINING = 100;
 const JOINING_SIZE = 0.05;
@@ -88,11 +96,8 @@ export async function solveGrowing(
     progress = fall(objective, solution.gap.primal);
     objective = solution.gap.primal;
     const N = dualPointOf(state, kernels);
-    const starts = startsFrom(state, options.starts, draw);
-    const found = searchGates(kernels, program.X, N, program.loss.outputs, starts, ASCENT_STEPS).map((end, k) => ({
-      ...starts[k],
-      ...end,
-    }));
+    const starts = startsFrom(state, options.starts * HARDER ** quiet, draw);
+    const found = search(program, kernels, N, starts);
     tried += starts.length;
     const best = found.reduce((largest, { value }) => Math.max(largest, value), 0);
     const worth: Priced[] = found.filter(({ value }) => value > program.beta * (1 + WORTH * budget.tolerance));
@@ -121,6 +126,12 @@ type Priced = Start & Found;
 interface State {
   readonly program: ConvexProgram;
   readonly blocks: SparseBlocks;
+}
+
+function search(program: ConvexProgram, kernels: Kernels, N: Float64Array, starts: readonly Start[]): Priced[] {
+  const { X, loss } = program;
+  const ends = searchGates(kernels, X, N, loss.outputs, starts, ASCENT_STEPS, ASCENT_ROUNDS);
+  return ends.map((end, k) => ({ ...starts[k], ...end }));
 }
 
 /** The relative fall of the objective; 1 for the first. */
@@ -199,9 +210,13 @@ async function move(
   // |w| = |a| in every neuron, so a^2 is its size.
   const mean = neurons.scales.reduce((sum, a) => sum + a * a, 0) / neurons.scales.length;
   const start = joined(neurons, smallNeurons(distinct(worth, JOINING), d, JOINING_SIZE * mean));
-  const descent = networkObjective(program, kernels, start.outputs);
-  const { x, value } = await descend(descent, packed(start), DESCENT, () => clock.pause());
-  return value < objective * (1 - GAIN * tolerance) ? programAt(program, unpacked(x, start)) : null;
+  const pause = () => clock.pause();
+  const first = networkObjective(program, kernels, start.outputs);
+  const settled = await descend(first, packed(start), SETTLING, pause);
+  const alive = living(unpacked(settled.x, start), DYING);
+  const second = networkObjective(program, kernels, alive.outputs);
+  const { x, value } = await descend(second, packed(alive), DESCENT, pause);
+  return value < objective * (1 - GAIN * tolerance) ? programAt(program, unpacked(x, alive)) : null;
 }
 
 /** The first of directions that are nearly the same, at most `most`. */

@@ -84,6 +84,24 @@ export function joined(a: MovingNeurons, b: MovingNeurons): MovingNeurons {
   };
 }
 
+/** Those whose |w| |a| is at least this share of the largest. */
+export function living({ weights, scales, outputs, bias }: MovingNeurons, share: number): MovingNeurons {
+  const d = weights.length / Math.max(1, scales.length);
+  const sizes = scales.map((a, j) => Math.abs(a) * norm(weights.subarray(j * d, (j + 1) * d)));
+  const smallest = share * sizes.reduce((a, b) => Math.max(a, b), 0);
+  const kept = Array.from(sizes.keys()).filter((j) => sizes[j] >= smallest);
+  const packedWeights = new Float64Array(kept.length * d);
+  kept.forEach((j, k) => {
+    packedWeights.set(weights.subarray(j * d, (j + 1) * d), k * d);
+  });
+  return {
+    weights: packedWeights,
+    scales: Float64Array.from(kept, (j) => scales[j]),
+    outputs: Int32Array.from(kept, (j) => outputs[j]),
+    bias,
+  };
+}
+
 /** x = (weights, scales, bias) in one vector, as the descent wants it. */
 export function packed({ weights, scales, bias }: MovingNeurons): Float64Array {
   return concatenated(concatenated(weights, scales), bias);

@@ -27,6 +27,7 @@ import {
   type ActiveBlocks,
   type BlockStep,
   curvatureOf,
+  FaceSpans,
   shrinkSpectra,
   shrinkVectors,
   spectralCurvature,
@@ -84,6 +85,7 @@ class NewtonRun implements Run {
   private readonly judge: GapJudge;
   private readonly projector: ConeProjector | null;
   private readonly working: WorkingSet;
+  private readonly spans = new FaceSpans();
   private readonly n: number;
   private readonly C: number;
   private readonly d: number;
@@ -236,7 +238,7 @@ class NewtonRun implements Run {
 
   private blockStep(): BlockStep {
     const { working, projector, sigma } = this;
-    return { program: this.setting.program, working, projector, sigma };
+    return { program: this.setting.program, working, projector, sigma, spans: this.spans };
   }
 
   /** The Newton direction in place of the gradient; false when the system could not be solved. */
