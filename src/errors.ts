@@ -14,6 +14,7 @@ export type ErrorCode =
   | "model/units"
   | "model/disposed"
   | "model/frozen"
+  | "model/weights"
   | "data/shape"
   | "data/empty"
   | "data/nonFinite"

@@ -11,8 +11,10 @@ export {
 export type { Certificate, Gap, GateSet, LossName, Matrix, Penalty, SparseBlocks, Status } from "./convex/types.js";
 export { ConvexError, type ErrorCode } from "./errors.js";
 export { GatedDense, type GatedDenseArgs, gatedDense, registerLayers } from "./layers/index.js";
+export { type CertifyOptions, certify, type ModelCertificate } from "./optimizers/certify.js";
 export { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "./optimizers/convexReLUTrainer.js";
 export { FitResult, type FitSummary, type Objective } from "./optimizers/fitResult.js";
 export type { TrainerOptions } from "./optimizers/options.js";
+export type { StartingPoint } from "./optimizers/pose.js";
 export type { Callbacks } from "./optimizers/progress.js";
 export type { Regularization } from "./optimizers/regularization.js";

@@ -10,15 +10,15 @@ import { pruneNeurons } from "../convex/recovery/prune.js";
 import { solveGrowing } from "../convex/solvers/grow.js";
 import { advice } from "../convex/solvers/solution.js";
 import { type Solution, type SolveBudget, solve } from "../convex/solvers/solve.js";
-import type { ConvexProgram, Evidence, Matrix, SparseBlocks } from "../convex/types.js";
+import type { ConvexProgram, Evidence, SparseBlocks } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import { FitResult } from "./fitResult.js";
 import { readOptions, refuseUnknown, type Settings, type TrainerOptions } from "./options.js";
-import { growthOf, type Problem, pose } from "./pose.js";
+import { type Problem, pose, type StartingPoint } from "./pose.js";
 import type { Callbacks } from "./progress.js";
 import { type Dataset, readData, refuseDegenerate, splitData, type Weighting } from "./readData.js";
 import { type NetworkSpec, readModel } from "./readModel.js";
-import { decayOf, notesOf } from "./regularization.js";
+import { biasSquare, decayOf, notesOf } from "./regularization.js";
 import { type ModelWish, OPTIMIZER, templateOf } from "./template.js";
 import { Watch } from "./watch.js";
 import { resized, unitsFor } from "./width.js";
@@ -32,8 +32,8 @@ export interface FitArgs extends Weighting {
   readonly callbacks?: Callbacks | null;
   /** 1 draws a progress bar in a Node terminal; default 0. */
   readonly verbose?: number;
-  /** An earlier result on the same data: its gates are used, and the solve begins at its solution. */
-  readonly warmStart?: FitResult;
+  /** An earlier result, or a certificate of a model, on the same data: its gates are used, and the solve begins at its point. */
+  readonly warmStart?: StartingPoint;
 }
 
 /** Arguments of `train`: those of `fit`, and what the model is to be. */
@@ -133,7 +133,7 @@ export class ConvexReLUTrainer {
     );
     try {
       await watch.progress.begin(train.x.rows, settings.maxIterations, watch.names);
-      const solution = await this.solve(problem.program, engine.kernels, watch, args.warmStart);
+      const solution = await this.solve(problem, engine.kernels, watch, args.warmStart);
       const { program, blocks } = solution;
       const spoilt = (found: Solution) => untouched(model, watch, found, problem, engine.reason);
       if (!Number.isFinite(solution.gap.primal)) return await spoilt(solution);
@@ -177,12 +177,11 @@ export class ConvexReLUTrainer {
 
   /** The solve itself, over the gates at hand or over gates that grow. */
   private async solve(
-    program: ConvexProgram,
+    { program, growth }: Problem,
     kernels: Kernels,
     watch: Watch,
-    warmStart: FitResult | undefined,
+    warmStart: StartingPoint | undefined,
   ): Promise<Solution & { readonly program: ConvexProgram; readonly evidence: Evidence | null }> {
-    const growth = growthOf(this.settings);
     const budget = this.budget(watch);
     if (growth === null)
       return { ...(await solve(program, kernels, budget, warmStart?.blocks)), program, evidence: null };
@@ -286,10 +285,4 @@ function gateNotes(undecided: number): string[] {
     `${undecided} pairs of a row and a neuron lie so close to the boundary of the gate that float32 may decide them otherwise: ` +
       `model.evaluate may differ from objective.loss by them.`,
   ];
-}
-
-function biasSquare(kernel: Matrix): number {
-  let sum = 0;
-  for (const value of kernel.data.subarray((kernel.rows - 1) * kernel.cols)) sum += value * value;
-  return sum;
 }

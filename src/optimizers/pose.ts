@@ -1,23 +1,30 @@
 /** Data, gates and beta -> the convex program, with everything that it was made from. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { type Growth, gatesFrom, resolveGates } from "../convex/arrangements/index.js";
+import {
+  type Arrangements,
+  arrangementBound,
+  type Growth,
+  gatesFrom,
+  resolveGates,
+} from "../convex/arrangements/index.js";
 import { smallestTrivialBeta } from "../convex/certificate.js";
 import { type Formulation, formulations } from "../convex/formulations/index.js";
 import type { ChosenEngine } from "../convex/kernels/index.js";
 import { bindLoss } from "../convex/losses/index.js";
 import { withProducts } from "../convex/solvers/solve.js";
-import type { ConvexProgram, GateSet, Matrix, Penalty } from "../convex/types.js";
+import type { ConvexProgram, GateSet, Matrix, Penalty, SparseBlocks } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
-import type { FitResult } from "./fitResult.js";
 import type { Settings } from "./options.js";
 import { type Dataset, withColumn } from "./readData.js";
 import type { NetworkSpec } from "./readModel.js";
 import { type BiasColumn, biasColumnOf, type Regularization, regularizationOf } from "./regularization.js";
 import { writtenGates } from "./writtenGates.js";
 
-/** Gates that are sampled unless `arrangements` says otherwise. */
+/** Gates of a gated network that are sampled unless `arrangements` says otherwise. */
 const DEFAULT_GATES = 256;
+/** Arrangements of a ReLU network's data up to which all of them are taken unless `arrangements` says otherwise; else gates grow. */
+export const FEW_ARRANGEMENTS = 512;
 
 /** A program together with what it was made from. */
 export interface Problem {
@@ -25,12 +32,19 @@ export interface Problem {
   readonly formulation: Formulation;
   readonly column: BiasColumn;
   readonly regularization: Regularization;
+  readonly growth: Growth | null; // how the gates are to grow while solving
+}
+
+/** Gates and a point over them: what a fit, or a certificate of a model, ended with. */
+export interface StartingPoint {
+  readonly gates: GateSet;
+  readonly blocks: SparseBlocks;
 }
 
 /** Where gates may come from when no option names them. */
 export interface GateSources {
   readonly gatesOf: tf.Sequential | null; // a model whose GatedDense layer has gates of its own
-  readonly warmStart: FitResult | null;
+  readonly warmStart: StartingPoint | null;
 }
 
 export async function pose(
@@ -43,7 +57,8 @@ export async function pose(
   const formulation = formulations[spec.formulation];
   const column = biasColumnOf(spec, settings, data.x);
   const X = column.value > 0 ? withColumn(data.x, column.value) : data.x;
-  const gates = await chooseGates(spec, X, column.value, settings, sources);
+  const wish = arrangementsFor(spec, X, settings, sources);
+  const gates = await chooseGates(spec, X, column.value, settings, sources, wish);
   const loss = bindLoss(spec.loss, data.y, data.weights);
   const outputBias = spec.outputBias ? { ridge: spec.l2.outputBias } : null;
   const penalty = penaltyName(formulation, spec, settings);
@@ -51,7 +66,17 @@ export async function pose(
   const regularization = regularizationOf(spec, settings, () =>
     withProducts({ X, gates }, engine.kernels, (products) => smallestTrivialBeta(build(0), products)),
   );
-  return { program: build(regularization.beta), formulation, column, regularization };
+  return { program: build(regularization.beta), formulation, column, regularization, growth: growthOf(wish) };
+}
+
+/** What `arrangements` says, or the default: all where they are few, growing ones, for gated networks a sample. */
+function arrangementsFor(spec: NetworkSpec, X: Matrix, settings: Settings, sources: GateSources): Arrangements {
+  if (settings.arrangements !== null) return settings.arrangements;
+  if (spec.formulation === "gated") return { kind: "sample", count: DEFAULT_GATES };
+  if (sources.warmStart !== null) return sources.warmStart.gates;
+  return arrangementBound(X.rows, Math.min(X.rows, X.cols)) <= FEW_ARRANGEMENTS
+    ? { kind: "enumerate" }
+    : { kind: "grow" };
 }
 
 async function chooseGates(
@@ -60,9 +85,9 @@ async function chooseGates(
   biasColumn: number,
   settings: Settings,
   sources: GateSources,
+  wish: Arrangements,
 ): Promise<GateSet> {
-  const { arrangements, seed } = settings;
-  if (spec.formulation === "gated" && growthOf(settings) !== null) {
+  if (spec.formulation === "gated" && growthOf(wish) !== null) {
     throw new ConvexError(
       "options/value",
       `arrangements: expected { kind: "sample" }, { kind: "enumerate" } or a gate set for a gated network, got { kind: "grow" }. ` +
@@ -71,21 +96,21 @@ async function chooseGates(
   }
   if (sources.warmStart !== null) return gatesOfStart(sources.warmStart, spec, X, settings);
   const gates =
-    arrangements === null && sources.gatesOf !== null
+    settings.arrangements === null && sources.gatesOf !== null
       ? await gatesOfLayer(sources.gatesOf, spec, X, biasColumn)
-      : resolveGates(X, arrangements ?? { kind: "sample", count: DEFAULT_GATES }, seed);
+      : resolveGates(X, wish, settings.seed);
   return spec.formulation === "gated" ? writtenGates(X, gates, biasColumn) : gates;
 }
 
 /** The gates of an earlier result, whose blocks are numbered by them. */
-function gatesOfStart(start: FitResult, spec: NetworkSpec, X: Matrix, settings: Settings): GateSet {
+function gatesOfStart(start: StartingPoint, spec: NetworkSpec, X: Matrix, settings: Settings): GateSet {
   if (!(start?.gates?.bits instanceof Uint32Array && start.blocks?.index instanceof Int32Array)) {
     throw new ConvexError(
       "options/value",
       `warmStart: expected the result of an earlier fit, got ${String(start)}. Pass what fit or train returned, or leave it out.`,
     );
   }
-  if (settings.arrangements !== null && growthOf(settings) === null) {
+  if (settings.arrangements !== null && growthOf(settings.arrangements) === null) {
     throw new ConvexError(
       "gates/mismatch",
       `warmStart: expected no arrangements beside it, since it brings its gates, got both. Leave arrangements out (or let them grow).`,
@@ -105,10 +130,8 @@ function gatesOfStart(start: FitResult, spec: NetworkSpec, X: Matrix, settings: 
   return gates;
 }
 
-/** The growth that was asked for, or null. */
-export function growthOf(settings: Settings): Growth | null {
-  const { arrangements } = settings;
-  return arrangements !== null && "kind" in arrangements && arrangements.kind === "grow" ? arrangements : null;
+function growthOf(wish: Arrangements): Growth | null {
+  return "kind" in wish && wish.kind === "grow" ? wish : null;
 }
 
 /** The distinct gates of a GatedDense layer; the bias of a gate stands over the constant column. */

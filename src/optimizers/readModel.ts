@@ -40,7 +40,11 @@ const LOSS_NAMES = Object.keys(lossTraits) as LossName[];
  *
  * @throws ConvexError "model/..." naming the layer and what to change.
  */
-export function readModel(model: tf.Sequential, wanted: "relu" | "gated" | null): NetworkSpec {
+export function readModel(
+  model: tf.Sequential,
+  wanted: "relu" | "gated" | null,
+  use: "write" | "read" = "write",
+): NetworkSpec {
   if (!(model instanceof tf.Sequential)) {
     refuse("model/kind", "a tf.Sequential", describe(model), "Build it with tf.sequential({ layers: [...] }).");
   }
@@ -81,7 +85,10 @@ export function readModel(model: tf.Sequential, wanted: "relu" | "gated" | null)
       "Change the layer or the option.",
     );
   }
-  refuseUnwritable(model, layers);
+  for (const layer of layers) {
+    refuseDisposed(layer);
+    if (use === "write") refuseFrozen(model, layer);
+  }
   const hidden = readDense(first);
   const output = readDense(last);
   if (formulation === "relu" && hidden.activation !== "relu") {
@@ -116,22 +123,21 @@ export function readModel(model: tf.Sequential, wanted: "relu" | "gated" | null)
   };
 }
 
-/** A model whose weights can't be written, or must not be. */
-function refuseUnwritable(model: tf.Sequential, layers: readonly tf.layers.Layer[]): void {
-  for (const layer of layers) {
-    if (!layer.trainable || !model.trainable) {
-      refuse(
-        "model/frozen",
-        "layers that may be trained, since a convex fit writes both",
-        `trainable: false in ${layer.trainable ? "the model" : `layer "${layer.name}"`}`,
-        "Set trainable to true, or train the other layers with model.fit().",
-      );
-    }
-    try {
-      layer.getWeights();
-    } catch {
-      refuse("model/disposed", "a model that is alive", "a disposed one", "Build or load it again.");
-    }
+function refuseFrozen(model: tf.Sequential, layer: tf.layers.Layer): void {
+  if (layer.trainable && model.trainable) return;
+  refuse(
+    "model/frozen",
+    "layers that may be trained, since a convex fit writes both",
+    `trainable: false in ${layer.trainable ? "the model" : `layer "${layer.name}"`}`,
+    "Set trainable to true, or train the other layers with model.fit().",
+  );
+}
+
+function refuseDisposed(layer: tf.layers.Layer): void {
+  try {
+    layer.getWeights();
+  } catch {
+    refuse("model/disposed", "a model that is alive", "a disposed one", "Build or load it again.");
   }
 }
 

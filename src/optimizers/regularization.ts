@@ -103,6 +103,13 @@ export function decayOf(regularization: Regularization): Decay {
   return { hidden, output, outputBias };
 }
 
+/** The square of the hidden biases over their column: what the program charges for them, over its factor. */
+export function biasSquare(kernel: Matrix): number {
+  let sum = 0;
+  for (const value of kernel.data.subarray((kernel.rows - 1) * kernel.cols)) sum += value * value;
+  return sum;
+}
+
 /** What a user should know about how the objective was read, in sentences; `ours`: the layers carry what it charges. */
 export function notesOf(
   spec: NetworkSpec,

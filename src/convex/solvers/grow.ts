@@ -11,6 +11,7 @@ import { gaussianSource } from "../arrangements/random.js";
 import type { Kernels } from "../kernels/types.js";
 import { columnsOf, predict } from "../operators/blocks.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
+import { sparse } from "../recovery/lift.js";
 import type { ConvexProgram, Evidence, SparseBlocks } from "../types.js";
 import { Clock } from "./clock.js";
 import { type Found, type Start, searchGates } from "./gateSearch.js";
@@ -25,7 +26,6 @@ import {
   packed,
   programAt,
   smallNeurons,
-  sparse,
   unpacked,
 } from "./movingNeurons.js";
 import { advice, type Round, type Solution, type SolveBudget } from "./solution.js";
@@ -132,6 +132,22 @@ function search(program: ConvexProgram, kernels: Kernels, N: Float64Array, start
   const { X, loss } = program;
   const ends = searchGates(kernels, X, N, loss.outputs, starts, ASCENT_STEPS, ASCENT_ROUNDS);
   return ends.map((end, k) => ({ ...starts[k], ...end }));
+}
+
+/** Evidence on a point of a program with cones: the dearest gate that a search from its neurons and at random finds. */
+export function searchBeyond(
+  program: ConvexProgram,
+  blocks: SparseBlocks,
+  kernels: Kernels,
+  { starts: random, seed }: GrowthOptions,
+): Evidence {
+  const state = { program, blocks };
+  const starts = startsFrom(state, random, gaussianSource(seed));
+  const found = search(program, kernels, dualPointOf(state, kernels), starts);
+  return {
+    bestRatio: found.reduce((most, { value }) => Math.max(most, value), 0) / program.beta,
+    starts: starts.length,
+  };
 }
 
 /** The relative fall of the objective; 1 for the first. */

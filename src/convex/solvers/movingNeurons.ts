@@ -6,10 +6,10 @@
  * from a point of the convex program leaves it only for networks that are better.
  */
 
-import { GateCollector } from "../arrangements/gateCollector.js";
 import type { Kernels } from "../kernels/types.js";
 import { columnsOf } from "../operators/blocks.js";
-import type { ConvexProgram, GateSet, SparseBlocks } from "../types.js";
+import { liftNeurons } from "../recovery/lift.js";
+import type { ConvexProgram, SparseBlocks } from "../types.js";
 import type { Objective } from "./lbfgs.js";
 
 /** m neurons, each feeding one output, and the output bias. */
@@ -42,36 +42,14 @@ export function programAt(
   program: ConvexProgram,
   neurons: MovingNeurons,
 ): { program: ConvexProgram; blocks: SparseBlocks } {
-  const { X, loss } = program;
-  const d = X.cols;
-  const C = loss.outputs;
-  const { weights, scales, outputs, bias } = neurons;
-  const sizes = scales.map((a, j) => Math.abs(a) * norm(weights.subarray(j * d, (j + 1) * d)));
-  const smallest = DEAD * sizes.reduce((a, b) => Math.max(a, b), 0);
-  const collector = new GateCollector(X);
-  const places = Array.from(scales, (_, j) =>
-    sizes[j] > smallest ? collector.placeOf(weights.subarray(j * d, (j + 1) * d)) : -1,
-  );
-  const vectors = new Map<number, Float64Array>();
-  places.forEach((place, j) => {
-    if (place < 0) return;
-    const index = (place + (scales[j] > 0 ? 0 : collector.count)) * C + outputs[j];
-    const vector = vectors.get(index) ?? new Float64Array(d);
-    for (let p = 0; p < d; p++) vector[p] += Math.abs(scales[j]) * weights[j * d + p];
-    vectors.set(index, vector);
+  const d = program.X.cols;
+  const { weights, scales, outputs, bias } = living(neurons, DEAD);
+  const hidden = Array.from(scales, (a, j) => {
+    const output = new Float64Array(program.loss.outputs);
+    output[outputs[j]] = a;
+    return { weights: weights.subarray(j * d, (j + 1) * d), outputs: output };
   });
-  const gates: GateSet = collector.gateSet(false);
-  return { program: { ...program, gates }, blocks: { ...sparse(vectors, d), bias: bias.slice() } };
-}
-
-/** Vectors by their index -> sparse blocks without a bias. */
-export function sparse(vectors: ReadonlyMap<number, Float64Array>, d: number): Omit<SparseBlocks, "bias"> {
-  const index = Int32Array.from(vectors.keys()).sort();
-  const packed = new Float64Array(index.length * d);
-  index.forEach((key, k) => {
-    packed.set(vectors.get(key) as Float64Array, k * d);
-  });
-  return { index, vectors: packed };
+  return liftNeurons(program, hidden, bias);
 }
 
 /** Neurons side by side. */

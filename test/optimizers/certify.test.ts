@@ -1,0 +1,128 @@
+import * as tf from "@tensorflow/tfjs";
+import { beforeAll, describe, expect, test } from "vitest";
+import { lossNames } from "../../src/convex/losses/index.js";
+import { type CertifyOptions, ConvexError, ConvexReLUTrainer, certify } from "../../src/index.js";
+import { makeData, makeModel, weightsIn } from "../helpers/models.js";
+
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+});
+
+function evaluate(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor): number {
+  return tf.tidy(() => (model.evaluate(x, y, { batchSize: x.shape[0] }) as tf.Scalar).dataSync()[0]);
+}
+
+describe.each(["relu", "gated"] as const)("a %s model", (formulation) => {
+  test.each(lossNames)("that nobody trained: the bound holds, and the trainer goes on from it (%s)", async (loss) => {
+    const { x, y } = makeData(loss);
+    const model = makeModel({
+      loss,
+      formulation,
+      l2: 2e-3,
+      units: 90,
+      ...(loss.startsWith("cat") ? {} : { outputs: 1 }),
+    });
+    const before = weightsIn(model);
+    const tensors = tf.memory().numTensors;
+    const quick = await certify(model, x, y);
+    const exact = await certify(model, x, y, { tolerance: 1e-5 });
+    expect(tf.memory().numTensors).toBe(tensors);
+    expect(weightsIn(model)).toEqual(before);
+    expect(evaluate(model, x, y)).toBeCloseTo(quick.objective.loss, 5);
+    expect(quick.certificate.network).toBeCloseTo(quick.objective.total, 12);
+    expect(quick.balanced).toBeLessThanOrEqual(quick.objective.total * (1 + 1e-12));
+    expect(quick.certificate.dual).toBeLessThanOrEqual(exact.certificate.dual);
+    expect(exact.certificate.dual).toBeLessThanOrEqual(exact.certificate.primal);
+    const result = await new ConvexReLUTrainer({ tolerance: 1e-5 }).fit(model, x, y, { warmStart: exact });
+    expect(result.certificate.primal).toBeLessThanOrEqual(exact.certificate.primal);
+    expect(result.certificate.primal).toBeGreaterThanOrEqual(exact.certificate.dual * (1 - 1e-9));
+    expect(result.certificate.primal).toBeLessThanOrEqual(exact.certificate.dual * (1 + 3e-5));
+    tf.dispose([x, y]);
+    model.dispose();
+  });
+
+  test("that the trainer has made: its own residual proves it", async () => {
+    const { x, y } = makeData();
+    const trainer = new ConvexReLUTrainer({ formulation, tolerance: 1e-6, regularization: 4e-3 });
+    const { model, certificate } = await trainer.train(x, y, { loss: "meanSquaredError" });
+    const proof = await certify(model, x, y);
+    expect(proof.certificate.relativeGap).toBeLessThan(1e-3); // float32 weights, and the neurons' gates only
+    expect(proof.certificate.network).toBeCloseTo(certificate.network, 8);
+    expect(proof.balanced).toBeCloseTo(proof.objective.total, 6);
+    tf.dispose([x, y]);
+    model.dispose();
+  });
+});
+
+test("few rows: the bound is about all arrangements, and training by Adam ends above it", async () => {
+  const { x, y } = makeData("meanSquaredError", 10, 2);
+  const model = makeModel({ inputs: 2, l2: 1e-2, hiddenBias: false, outputBias: false });
+  model.compile({ optimizer: tf.train.adam(0.01), loss: "meanSquaredError" });
+  await model.fit(x, y, { epochs: 300, batchSize: 10, verbose: 0 });
+  const { certificate, objective } = await certify(model, x, y, { tolerance: 1e-6 });
+  expect(certificate.scope).toBe("all gates");
+  expect(certificate.claim).toMatch(/all 20 arrangements/);
+  expect(certificate.evidence).toBeNull();
+  expect(objective.total).toBeGreaterThan(certificate.dual);
+  expect(certificate.relativeGap).toBeGreaterThan(1e-6);
+  expect(certificate.relativeGap).toBeLessThan(0.2);
+  tf.dispose([x, y]);
+  model.dispose();
+});
+
+test("the gates of the model are searched beyond, and what was found is evidence", async () => {
+  const { x, y } = makeData("meanSquaredError", 60, 6);
+  const model = makeModel({ inputs: 6, units: 4, l2: 1e-3 });
+  const { certificate, gates, engine } = await certify(model, x, y, { tolerance: 1e-3, engine: "cpu" });
+  expect(certificate.scope).toBe("these gates");
+  expect(gates.count).toBeLessThanOrEqual(4);
+  expect(certificate.evidence?.bestRatio).toBeGreaterThan(1);
+  expect(engine).toMatch(/^cpu/);
+  tf.dispose([x, y]);
+  model.dispose();
+});
+
+test("neurons that feed several outputs are counted one by one, and a note says so", async () => {
+  const { x, y } = makeData("meanSquaredError", 25, 3, 2);
+  const model = makeModel({ outputs: 2, l2: 1e-3 });
+  const { certificate, notes } = await certify(model, x, y);
+  expect(certificate.primal).toBeGreaterThanOrEqual(certificate.dual);
+  expect(notes.join(" ")).toMatch(/counts a neuron that feeds several outputs as several/);
+  tf.dispose([x, y]);
+  model.dispose();
+});
+
+test("a frozen model may be judged", async () => {
+  const { x, y } = makeData();
+  const model = makeModel({ l2: 1e-3 });
+  model.layers[0].trainable = false;
+  expect((await certify(model, x, y)).certificate.dual).toBeGreaterThanOrEqual(0);
+  tf.dispose([x, y]);
+  model.dispose();
+});
+
+const wrong: [name: string, options: object, says: RegExp][] = [
+  ["an unknown option", { budget: 3 }, /certify: expected options among .* got "budget"/],
+  ["growing gates", { arrangements: { kind: "grow" } }, /arrangements that do not grow/],
+  ["a tolerance that is none", { tolerance: 0 }, /tolerance: expected a finite number above 0, got 0/],
+];
+test.each(wrong)("certify refuses %s", async (_, options, says) => {
+  const { x, y } = makeData();
+  const model = makeModel({ l2: 1e-3 });
+  await expect(certify(model, x, y, options as CertifyOptions)).rejects.toThrow(says);
+  tf.dispose([x, y]);
+  model.dispose();
+});
+
+test("certify refuses weights that are no numbers", async () => {
+  const { x, y } = makeData();
+  const model = makeModel({ l2: 1e-3 });
+  const [kernel, ...rest] = model.layers[1].getWeights();
+  const spoilt = tf.fill(kernel.shape, Number.NaN);
+  model.layers[1].setWeights([spoilt, ...rest]);
+  const error = await certify(model, x, y).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(ConvexError);
+  expect((error as ConvexError).code).toBe("model/weights");
+  tf.dispose([x, y, spoilt]);
+  model.dispose();
+});
