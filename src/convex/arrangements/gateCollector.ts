@@ -63,6 +63,7 @@ export class GateCollector {
       this.generators = larger;
     }
     this.generators.set(g, end - this.X.cols);
+    return true;
   }
 
   /** The gates in the order of adding. */

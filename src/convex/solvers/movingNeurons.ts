@@ -8,7 +8,7 @@
 
 import { GateCollector } from "../arrangements/gateCollector.js";
 import type { Kernels } from "../kernels/types.js";
-import { columnsOf } from "../operators/blocks.js";
+import { blockOutputs, columnsOf, perRow } from "../operators/blocks.js";
 import type { ConvexProgram, GateSet, SparseBlocks } from "../types.js";
 import type { Objective } from "./lbfgs.js";
 
@@ -16,7 +16,7 @@ import type { Objective } from "./lbfgs.js";
 export interface MovingNeurons {
   readonly weights: Float64Array; // [m x d]
   readonly scales: Float64Array; // [m]: a, with the sign of the neuron
-  readonly outputs: Int32Array; // [m]
+  readonly outputs: Int32Array; // [m]: of C, or of A C where patches are read out apart
   readonly bias: Float64Array; // [C]
 }
 
@@ -42,9 +42,9 @@ export function programAt(
   program: ConvexProgram,
   neurons: MovingNeurons,
 ): { program: ConvexProgram; blocks: SparseBlocks } {
-  const { X, loss } = program;
+  const { X } = program;
   const d = X.cols;
-  const C = loss.outputs;
+  const C = blockOutputs(program);
   const { weights, scales, outputs, bias } = neurons;
   const sizes = scales.map((a, j) => Math.abs(a) * norm(weights.subarray(j * d, (j + 1) * d)));
   const smallest = DEAD * sizes.reduce((a, b) => Math.max(a, b), 0);
@@ -117,11 +117,12 @@ export function networkObjective(program: ConvexProgram, kernels: Kernels, outpu
   const { X, loss, beta, outputBias } = program;
   const { rows: n, cols: d } = X;
   const C = loss.outputs;
+  const columns = blockOutputs(program);
   const m = outputs.length;
   const H = new Float64Array(m * n); // X w_j in row j
   const G = new Float64Array(m * n);
-  const Z = new Float64Array(n * C);
-  const N = new Float64Array(n * C);
+  const Z = new Float64Array(loss.rows * C);
+  const N = new Float64Array(Z.length);
   return (x, gradient) => {
     const weights = x.subarray(0, m * d);
     const scales = x.subarray(m * d, m * (d + 1));
@@ -130,13 +131,14 @@ export function networkObjective(program: ConvexProgram, kernels: Kernels, outpu
     addOutputs(program, kernels, { weights, scales, outputs }, H, Z);
     let value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, m * (d + 1)), x);
     loss.gradient(Z, N);
+    const rows = perRow(program, N);
     for (let j = 0; j < m; j++) {
       const a = scales[j];
       let slope = 0;
-      for (let k = 0, at = j * n, from = outputs[j]; k < n; k++, at++, from += C) {
+      for (let k = 0, at = j * n, from = outputs[j]; k < n; k++, at++, from += columns) {
         const open = H[at] > 0;
-        if (open) slope += N[from] * H[at];
-        G[at] = open ? a * N[from] : 0;
+        if (open) slope += rows[from] * H[at];
+        G[at] = open ? a * rows[from] : 0;
       }
       gradient[m * d + j] = slope + beta * a;
     }
@@ -165,7 +167,7 @@ export function outputsOf(program: ConvexProgram, kernels: Kernels, neurons: Mov
 
 /** H [m x n] = W X', Z += the neurons' outputs. */
 function addOutputs(
-  { X, loss }: ConvexProgram,
+  { X, loss, pooling }: ConvexProgram,
   kernels: Kernels,
   { weights, scales, outputs }: Omit<MovingNeurons, "bias">,
   H: Float64Array,
@@ -173,10 +175,15 @@ function addOutputs(
 ): void {
   const { rows: n, cols: d } = X;
   const C = loss.outputs;
+  const { patches: K, positions, scale } = pooling ?? { patches: 1, positions: 1, scale: 1 };
   kernels.multiplyTransposed(weights, X.data, H, scales.length, d, n);
   for (let j = 0; j < scales.length; j++) {
-    const a = scales[j];
-    for (let k = 0, at = j * n, to = outputs[j]; k < n; k++, at++, to += C) if (H[at] > 0) Z[to] += a * H[at];
+    const a = scale * scales[j];
+    const c = outputs[j] % C;
+    const [first, stride] = positions > 1 ? [(outputs[j] - c) / C, K] : [0, 1];
+    for (let k = first, at = j * n + first; k < n; k += stride, at += stride) {
+      if (H[at] > 0) Z[Math.floor(k / K) * C + c] += a * H[at];
+    }
   }
 }
 
