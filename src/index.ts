@@ -10,7 +10,18 @@ export {
 } from "./convex/arrangements/index.js";
 export type { Certificate, Gap, GateSet, LossName, Matrix, Penalty, SparseBlocks, Status } from "./convex/types.js";
 export { ConvexError, type ErrorCode } from "./errors.js";
-export { GatedDense, type GatedDenseArgs, gatedDense, registerLayers } from "./layers/index.js";
+export {
+  GatedConv2D,
+  type GatedConv2DArgs,
+  GatedDense,
+  type GatedDenseArgs,
+  gatedConv2D,
+  gatedDense,
+  Patches,
+  type PatchesArgs,
+  patches,
+  registerLayers,
+} from "./layers/index.js";
 export { type CertifyOptions, certify, type ModelCertificate } from "./optimizers/certify.js";
 export { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "./optimizers/convexReLUTrainer.js";
 export { FitResult, type FitSummary, type Objective } from "./optimizers/fitResult.js";

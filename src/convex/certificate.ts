@@ -7,7 +7,7 @@
  */
 
 import type { GatedProducts } from "./kernels/types.js";
-import { blockCount, penaltyOf, predict } from "./operators/blocks.js";
+import { blockCount, blockOutputs, penaltyOf, predict } from "./operators/blocks.js";
 import { type ConeProjector, coneProjector } from "./operators/coneProjection.js";
 import { minimiseOverBias } from "./operators/outputBias.js";
 import type { Certificate, ConvexProgram, Evidence, Gap, SparseBlocks } from "./types.js";
@@ -58,16 +58,16 @@ export class GapJudge {
 
   private priceGated(N: Float64Array): Prices {
     const { gates, loss, penalty, X } = this.program;
-    const C = loss.outputs;
+    const C = blockOutputs(this.program);
     const prices = new Float64Array(gates.count * C);
     if (penalty.separable) {
-      this.products.adjointNorms(N, C, prices);
+      this.products.adjointNorms(N, loss.outputs, prices);
     } else {
       const size = C * X.cols;
       const vectors = new Float64Array(CHUNK * size);
       for (let from = 0; from < gates.count; from += CHUNK) {
         const list = Int32Array.from({ length: Math.min(CHUNK, gates.count - from) }, (_, k) => from + k);
-        this.products.adjoint(N, C, list, vectors);
+        this.products.adjoint(N, loss.outputs, list, vectors);
         for (let k = 0; k < list.length; k++) {
           prices[list[k] * C] = penalty.dualNorm(vectors.subarray(k * size, (k + 1) * size), C, X.cols);
         }
@@ -78,11 +78,11 @@ export class GapJudge {
 
   private priceCones(N: Float64Array, threshold: number, projector: ConeProjector): Prices {
     const { gates, loss, X } = this.program;
-    const { outputs: C } = loss;
+    const C = blockOutputs(this.program);
     const d = X.cols;
     const P = gates.count;
     const bounds = new Float64Array(P * C);
-    this.products.adjointNorms(N, C, bounds);
+    this.products.adjointNorms(N, loss.outputs, bounds);
     const prices = new Float64Array(blockCount(this.program) * C);
     prices.set(bounds);
     prices.set(bounds, P * C);
@@ -96,7 +96,7 @@ export class GapJudge {
     const g = new Float64Array(d);
     for (let from = 0; from < open.length; from += CHUNK) {
       const list = Int32Array.from(open.slice(from, from + CHUNK));
-      this.products.adjoint(N, C, list, vectors);
+      this.products.adjoint(N, loss.outputs, list, vectors);
       for (let k = 0; k < list.length * C; k++) {
         const gate = list[Math.floor(k / C)];
         const output = k % C;
@@ -199,8 +199,9 @@ export function certify(
 ): Certificate {
   const { gates } = program;
   const scope = gates.complete ? "all gates" : "these gates";
-  const perOutput = program.loss.outputs > 1 && program.penalty.separable;
-  const among = perOutput ? "networks whose neurons each feed one output" : "networks of any width";
+  const perOutput = blockOutputs(program) > 1 && program.penalty.separable;
+  const feeding = (program.pooling?.positions ?? 1) > 1 ? "one output from one patch" : "one output";
+  const among = perOutput ? `networks whose neurons each feed ${feeding}` : "networks of any width";
   const kind = program.cones ? "activation patterns" : "gates";
   const which = gates.complete ? `all ${gates.count} arrangements of the data` : `these ${gates.count} ${kind}`;
   return {

@@ -1,11 +1,12 @@
 /** The independent judge: a two-layer network as plain neurons, its forward pass and its objective, by the definition. */
 
-import type { Loss, Matrix } from "./types.js";
+import { eachBlock } from "./rowBlock.js";
+import type { Loss, Matrix, Pooling } from "./types.js";
 
 /** A neuron (x u)_+ o, or (x u) 1[x g >= 0] o when gated; |u| = 1, so that |o| is what the penalty charges. */
 export interface Neuron {
   readonly direction: Float64Array; // u [d]
-  readonly output: Float64Array; // o [C]
+  readonly output: Float64Array; // o [C]; over patches [A C], that of position a and output c at a C + c
   readonly gate: Float64Array | null; // g [d]; null: the neuron gates itself (ReLU)
 }
 
@@ -15,15 +16,24 @@ export interface Network {
   /** Gates [d] for units that no neuron takes, so that a gated layer keeps what it could use on other data. */
   readonly spare?: readonly Float64Array[];
   readonly bias: Float64Array; // [C]
+  /** How neurons that see patches, filters, come to the outputs of a sample. */
+  readonly pooling?: Pooling | null;
 }
 
 /** Weights as a layer holds them: neuron j is w_j (column j of the kernel) and a_j (row j of the output kernel). */
 export interface NetworkWeights {
   readonly kernel: Matrix; // [d x m]
   readonly gates: Matrix | null; // [d x m]
-  readonly output: Matrix; // [m x C]
+  readonly output: Matrix; // [m x C]; over patches [m x A C]
   readonly bias: Float64Array; // [C]
+  readonly pooling?: Pooling | null;
 }
+
+/** Rows that are read at a time. */
+const BLOCK = 1024;
+
+/** Without patches every row is a sample. */
+const ONE_PATCH: Pooling = { patches: 1, positions: 1, scale: 1 };
 
 /** What weight decay charges: g1 |W1|^2 + g2 |W2|^2 + ridge |c|^2. */
 export interface Decay {
@@ -46,7 +56,7 @@ export function weightsOf(
   units: number,
   biasColumn = 0,
 ): NetworkWeights {
-  const C = network.bias.length;
+  const C = network.bias.length * (network.pooling ?? ONE_PATCH).positions;
   const kernel = new Float64Array(features * units);
   const output = new Float64Array(units * C);
   const ratio = (decay.output / decay.hidden) ** 0.25;
@@ -64,6 +74,7 @@ export function weightsOf(
     gates: network.gated ? gatesOf(network, features, units, biasColumn) : null,
     output: { rows: units, cols: C, data: output },
     bias: network.bias.map(Math.fround),
+    pooling: network.pooling ?? null,
   };
 }
 
@@ -91,28 +102,35 @@ export function roundedAsWritten(vector: Float64Array, biasColumn: number): Floa
 /** Z [n x C]: the outputs before the last activation. */
 export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
   const { kernel, gates, output, bias } = weights;
-  const { rows: n, cols: d } = X;
+  const { patches, positions, scale } = weights.pooling ?? ONE_PATCH;
+  const d = X.cols;
   const m = kernel.cols;
-  const C = output.cols;
-  const Z = new Float64Array(n * C);
+  const C = bias.length;
+  const Z = new Float64Array((X.rows / patches) * C);
+  for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
   const pre = new Float64Array(m);
   const gate = new Float64Array(m);
-  for (let k = 0; k < n; k++) {
-    pre.fill(0);
-    gate.fill(0);
-    for (let p = 0; p < d; p++) {
-      const x = X.data[k * d + p];
-      if (x === 0) continue;
-      for (let j = 0; j < m; j++) pre[j] += x * kernel.data[p * m + j];
-      if (gates !== null) for (let j = 0; j < m; j++) gate[j] += x * gates.data[p * m + j];
+  eachBlock(X, BLOCK, (rows, from, count) => {
+    for (let k = 0; k < count; k++) {
+      pre.fill(0);
+      gate.fill(0);
+      for (let p = 0; p < d; p++) {
+        const x = rows[k * d + p];
+        if (x === 0) continue;
+        for (let j = 0; j < m; j++) pre[j] += x * kernel.data[p * m + j];
+        if (gates !== null) for (let j = 0; j < m; j++) gate[j] += x * gates.data[p * m + j];
+      }
+      const patch = (from + k) % patches;
+      const to = ((from + k - patch) / patches) * C;
+      const read = positions > 1 ? patch * C : 0;
+      for (let j = 0; j < m; j++) {
+        const active = gates === null ? pre[j] > 0 : gate[j] >= 0;
+        if (!active) continue;
+        const at = j * output.cols + read;
+        for (let c = 0; c < C; c++) Z[to + c] += scale * pre[j] * output.data[at + c];
+      }
     }
-    for (let c = 0; c < C; c++) Z[k * C + c] = bias[c];
-    for (let j = 0; j < m; j++) {
-      const active = gates === null ? pre[j] > 0 : gate[j] >= 0;
-      if (!active) continue;
-      for (let c = 0; c < C; c++) Z[k * C + c] += pre[j] * output.data[j * C + c];
-    }
-  }
+  });
   return Z;
 }
 
@@ -140,28 +158,30 @@ const FLOAT32_ROUNDING = 2 ** -24;
  */
 export function undecidedGates({ gates, output }: NetworkWeights, X: Matrix): number {
   if (gates === null) return 0;
-  const { rows: n, cols: d } = X;
+  const d = X.cols;
   const m = gates.cols;
   const C = output.cols;
   const used = Array.from({ length: m }, (_, j) =>
     output.data.subarray(j * C, (j + 1) * C).some((value) => value !== 0),
   );
-  let count = 0;
-  for (let k = 0; k < n; k++) {
-    for (let j = 0; j < m; j++) {
-      if (!used[j]) continue;
-      let sum = 0;
-      let size = 0;
-      for (let p = 0; p < d; p++) {
-        const term = X.data[k * d + p] * gates.data[p * m + j];
-        sum += term;
-        size += Math.abs(term);
+  let undecided = 0;
+  eachBlock(X, BLOCK, (rows, _, count) => {
+    for (let k = 0; k < count; k++) {
+      for (let j = 0; j < m; j++) {
+        if (!used[j]) continue;
+        let sum = 0;
+        let size = 0;
+        for (let p = 0; p < d; p++) {
+          const term = rows[k * d + p] * gates.data[p * m + j];
+          sum += term;
+          size += Math.abs(term);
+        }
+        // A sum of zeros is exact.
+        if (size > 0 && Math.abs(sum) <= d * FLOAT32_ROUNDING * size) undecided += 1;
       }
-      // A sum of zeros is exact.
-      if (size > 0 && Math.abs(sum) <= d * FLOAT32_ROUNDING * size) count += 1;
     }
-  }
-  return count;
+  });
+  return undecided;
 }
 
 function square(values: Float64Array): number {

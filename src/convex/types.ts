@@ -10,6 +10,11 @@ export interface Matrix {
   readonly rows: number;
   readonly cols: number;
   readonly data: Float64Array; // [rows x cols]
+  /**
+   * Where the rows are made from something smaller (patches of images): rows [from, from + count) as [count x cols], valid
+   * until the next call. Asking for `data` makes them all.
+   */
+  block?(from: number, count: number): Float64Array;
 }
 
 /** Sign patterns of the rows of X, D_i = diag(1[X g_i >= 0]), bit-packed. */
@@ -80,9 +85,23 @@ export interface OutputBias {
 }
 
 /**
+ * How the K patches of a sample make its outputs (Ergen and Pilanci 2021): rows j K .. j K + K - 1 of X are the patches of
+ * sample j, and n samples have n K rows.
+ *
+ * A positions are read out, 1 (all patches are summed) or K (each patch has its own). A block then has A C vectors, that of
+ * position a and output c at a C + c, and D_i X V_i in the program becomes Z_jc = scale sum_k D_i[jK + k] x_{jK + k} V_i^{ac}.
+ */
+export interface Pooling {
+  readonly patches: number; // K
+  readonly positions: number; // A
+  readonly scale: number; // 1 / K for the average, else 1
+}
+
+/**
  * min over blocks V and output bias c of
  *   L(sum_i sign_i D_i X V_i + 1 c') + beta sum_i penalty(V_i) + ridge |c|^2   subject to  (2 D_i - I) X V_i >= 0
- * with the cones only for ReLU (then B = 2P, sign_i = -1 for the second half); gated: B = P, no cones.
+ * with the cones only for ReLU (then B = 2P, sign_i = -1 for the second half); gated: B = P, no cones. With `pooling` the
+ * rows of X and of the gates are patches, n K of them; a vector of one position of many needs the cone of its own rows only.
  */
 export interface ConvexProgram {
   readonly X: Matrix; // [n x d]
@@ -92,9 +111,13 @@ export interface ConvexProgram {
   readonly beta: number;
   readonly outputBias: OutputBias | null;
   readonly cones: boolean;
+  readonly pooling?: Pooling | null;
 }
 
-/** The nonzero blocks of a point: `vectors` row k is the vector of (block, output) `index[k] = block * C + output`. */
+/**
+ * The nonzero blocks of a point: `vectors` row k is the vector of (block, output) `index[k] = block * C + output`; with
+ * pooling over A positions of (block, position, output) `index[k] = (block * A + position) * C + output`.
+ */
 export interface SparseBlocks {
   readonly index: Int32Array; // [k], increasing
   readonly vectors: Float64Array; // [k x d]

@@ -2,11 +2,18 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { ConvexError } from "../errors.js";
+import {
+  type Config,
+  dry,
+  type Initializer,
+  type Regularizer,
+  revive,
+  seedArgs,
+  singleShape,
+  singleTensor,
+} from "./parts.js";
 
-type Initializer = ReturnType<typeof tf.initializers.zeros>;
-type Regularizer = ReturnType<typeof tf.regularizers.l2>;
-/** A serialized part of a layer, as tfjs writes it. */
-type Config = { readonly className: string; readonly config: tf.serialization.ConfigDict };
+const WHERE = "gatedDense";
 
 export interface GatedDenseArgs {
   readonly units: number;
@@ -65,13 +72,13 @@ export class GatedDense extends tf.layers.Layer {
     this.useBias = args.useBias ?? true;
     this.seed = args.seed;
     this.kernelInitializer =
-      revive<Initializer>(args.kernelInitializer) ?? tf.initializers.glorotNormal(seedArgs(args.seed, 1));
-    this.biasInitializer = revive<Initializer>(args.biasInitializer) ?? tf.initializers.zeros();
+      revive<Initializer>(WHERE, args.kernelInitializer) ?? tf.initializers.glorotNormal(seedArgs(args.seed, 1));
+    this.biasInitializer = revive<Initializer>(WHERE, args.biasInitializer) ?? tf.initializers.zeros();
     this.gateInitializer =
-      revive<Initializer>(args.gateInitializer) ??
+      revive<Initializer>(WHERE, args.gateInitializer) ??
       tf.initializers.randomNormal({ mean: 0, stddev: 1, ...seedArgs(args.seed, 0) });
-    this.kernelRegularizer = revive<Regularizer>(args.kernelRegularizer);
-    this.biasRegularizer = revive<Regularizer>(args.biasRegularizer);
+    this.kernelRegularizer = revive<Regularizer>(WHERE, args.kernelRegularizer);
+    this.biasRegularizer = revive<Regularizer>(WHERE, args.biasRegularizer);
     this.supportsMasking = true;
   }
 
@@ -117,7 +124,7 @@ export class GatedDense extends tf.layers.Layer {
     const { kernel, bias, gate, gateBias } = this;
     if (kernel === null || gate === null) throw new Error("GatedDense: call before build.");
     return tf.tidy(() => {
-      const x = Array.isArray(inputs) ? inputs[0] : inputs;
+      const x = singleTensor(inputs);
       let linear = tf.dot(x, kernel.read());
       let open = tf.dot(x, gate.read());
       if (bias !== null) linear = tf.add(linear, bias.read());
@@ -145,32 +152,4 @@ export class GatedDense extends tf.layers.Layer {
 /** A `GatedDense` layer, in the manner of `tf.layers.dense`. */
 export function gatedDense(args: GatedDenseArgs): GatedDense {
   return new GatedDense(args);
-}
-
-function seedArgs(seed: number | undefined, offset: number): { seed?: number } {
-  return seed === undefined ? {} : { seed: seed + offset };
-}
-
-function singleShape(shape: tf.Shape | tf.Shape[]): tf.Shape {
-  return Array.isArray(shape[0]) ? (shape[0] as tf.Shape) : (shape as tf.Shape);
-}
-
-function dry(part: tf.serialization.Serializable): tf.serialization.ConfigDict {
-  return { className: part.getClassName(), config: part.getConfig() };
-}
-
-/** An object as it is, or made from its config by the class that tfjs registered under the name. */
-function revive<T extends tf.serialization.Serializable>(part: T | Config | null | undefined): T | null {
-  if (part === null || part === undefined) return null;
-  if (part instanceof tf.serialization.Serializable) return part;
-  const entry = tf.serialization.SerializationMap.getMap().classNameMap[part.className];
-  if (entry === undefined) {
-    throw new ConvexError(
-      "options/value",
-      `gatedDense: expected an initializer or regularizer that tfjs knows, got class "${part.className}". ` +
-        `Register it with tf.serialization.registerClass.`,
-    );
-  }
-  const [kind, fromConfig] = entry;
-  return fromConfig(kind as never, part.config) as T;
 }

@@ -11,9 +11,10 @@ import { solve, withProducts } from "../convex/solvers/solve.js";
 import type { Certificate, ConvexProgram, Gap, GateSet, Matrix, SparseBlocks } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import type { Objective } from "./fitResult.js";
+import { inputRows } from "./inputRows.js";
 import { readOptions, refuseUnknown, type Settings, type TrainerOptions } from "./options.js";
 import { FEW_ARRANGEMENTS, pose } from "./pose.js";
-import { readData, refuseDegenerate, type Weighting, withColumn } from "./readData.js";
+import { readData, refuseDegenerate, type Weighting } from "./readData.js";
 import { type NetworkSpec, readModel } from "./readModel.js";
 import { readWeights } from "./readWeights.js";
 import { biasColumnOf, biasSquare, decayOf, notesOf, type Regularization } from "./regularization.js";
@@ -74,7 +75,7 @@ const NAMES = [
 ];
 
 /**
- * Says how far at most a compiled model [dense(units, relu) or GatedDense, dense(C)] is from the best network, whoever trained
+ * Says how far at most a compiled model that the trainer could train is from the best network, whoever trained
  * it: its objective on x [n x d], y [n x C] is the primal value, and its scaled residual is a dual point (Pilanci and Ergen
  * 2020, section 2). The bound holds for the gates that it names: all arrangements where they are few or asked for with
  * `arrangements: { kind: "enumerate" }`, else those of the model's own neurons.
@@ -96,10 +97,11 @@ export async function certify(
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
   refuseDegenerate(data, spec);
   const { kernels, reason } = await chooseEngine(settings.engine);
-  const column = biasColumnOf(spec, settings, data.x);
+  const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
   const weights = await readWeights(model, spec, column.value);
   const neurons = neuronsOf(weights);
-  const arrangements = settings.arrangements ?? gatesFor(spec, data.x, column.value, neurons, settings.seed);
+  const arrangements =
+    settings.arrangements ?? gatesFor(spec, inputRows(spec, data.x, column.value), neurons, settings.seed);
   const sources = { gatesOf: null, warmStart: null };
   const posed = await pose(spec, data, { ...settings, arrangements }, { kernels, reason }, sources);
   const { program, blocks } = liftNeurons(posed.program, neurons, weights.bias, posed.program.gates);
@@ -113,7 +115,7 @@ export async function certify(
     dual = Math.max(dual, gap.dual);
   }
   // A neuron that feeds several outputs is several in the program with cones: the bound is for those.
-  const split = program.cones && spec.outputs > 1;
+  const split = program.cones && weights.output.cols > 1;
   const primal = split ? residual.primal : written.total;
   const outside = program.cones && !program.gates.complete;
   const evidence = outside ? searchBeyond(program, blocks, kernels, { starts: STARTS, seed: settings.seed }) : null;
@@ -133,8 +135,8 @@ export async function certify(
 }
 
 const SPLIT_NOTE =
-  "The certificate's primal value counts a neuron that feeds several outputs as several neurons, since its bound is for networks " +
-  "whose neurons each feed one output.";
+  "The certificate's primal value counts a neuron that feeds several outputs (or patches) as several neurons, since its bound " +
+  "is for networks whose neurons each feed one.";
 
 /** The gap that the network's own residual gives. */
 function judgeResidual(program: ConvexProgram, weights: NetworkWeights, blocks: SparseBlocks, kernels: Kernels): Gap {
@@ -145,14 +147,7 @@ function judgeResidual(program: ConvexProgram, weights: NetworkWeights, blocks: 
 }
 
 /** The gates that a certificate is about when no option names them. */
-function gatesFor(
-  spec: NetworkSpec,
-  x: Matrix,
-  biasColumn: number,
-  neurons: readonly HiddenNeuron[],
-  seed: number,
-): Arrangements {
-  const X = biasColumn > 0 ? withColumn(x, biasColumn) : x;
+function gatesFor(spec: NetworkSpec, X: Matrix, neurons: readonly HiddenNeuron[], seed: number): Arrangements {
   const d = X.cols;
   if (spec.formulation === "relu" && arrangementBound(X.rows, Math.min(X.rows, d)) <= FEW_ARRANGEMENTS) {
     return { kind: "enumerate" };

@@ -73,8 +73,9 @@ export class ConvexReLUTrainer {
   }
 
   /**
-   * Solves the convex program of a compiled model [dense(units, relu) or GatedDense, dense(C)] on x [n x d], y [n x C] and
-   * writes the recovered weights into the model.
+   * Solves the convex program of a compiled model on x, y [n x C] and writes the recovered weights into the model:
+   * [dense(units, relu) or GatedDense, dense(C)] on x [n x d], or [conv1d or conv2d (relu) or GatedConv2D, global average pooling
+   * or flatten, dense(C)] on images x [n x height x width x channels] or signals x [n x length x channels].
    *
    * The weights change only when everything succeeded. Numerical trouble is a `status` with `advice`, never an exception.
    *
@@ -138,7 +139,7 @@ export class ConvexReLUTrainer {
       const spoilt = (found: Solution) => untouched(model, watch, found, problem, engine.reason);
       if (!Number.isFinite(solution.gap.primal)) return await spoilt(solution);
       const network = recovered({ ...problem, program }, blocks);
-      const units = unitsFor(spec.units, Math.max(1, network.neurons.length), width);
+      const units = unitsFor(spec, Math.max(1, network.neurons.length), width);
       const weights = weightsOf(network, decayOf(regularization), program.X.cols, units, column.value);
       if (!isFinite32(weights)) return await spoilt({ ...solution, status: "nonFinite", advice: advice.nonFinite });
       const charged = objectiveOf(weights, program.X, program.loss, decayOf(regularization));
@@ -247,7 +248,7 @@ async function untouched(
 function recovered(problem: Problem, blocks: SparseBlocks): Network {
   const { program, formulation } = problem;
   const network = formulation.recover(program, blocks);
-  return { ...network, neurons: pruneNeurons(mergeNeurons(network.neurons), program.X) };
+  return { ...network, neurons: pruneNeurons(mergeNeurons(network.neurons), program.X, program.pooling) };
 }
 
 async function readSplit(

@@ -15,8 +15,9 @@ import { bindLoss } from "../convex/losses/index.js";
 import { withProducts } from "../convex/solvers/solve.js";
 import type { ConvexProgram, GateSet, Matrix, Penalty, SparseBlocks } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
+import { inputRows } from "./inputRows.js";
 import type { Settings } from "./options.js";
-import { type Dataset, withColumn } from "./readData.js";
+import type { Dataset } from "./readData.js";
 import type { NetworkSpec } from "./readModel.js";
 import { type BiasColumn, biasColumnOf, type Regularization, regularizationOf } from "./regularization.js";
 import { writtenGates } from "./writtenGates.js";
@@ -43,7 +44,7 @@ export interface StartingPoint {
 
 /** Where gates may come from when no option names them. */
 export interface GateSources {
-  readonly gatesOf: tf.Sequential | null; // a model whose GatedDense layer has gates of its own
+  readonly gatesOf: tf.Sequential | null; // a model whose first layer has gates of its own
   readonly warmStart: StartingPoint | null;
 }
 
@@ -55,16 +56,17 @@ export async function pose(
   sources: GateSources,
 ): Promise<Problem> {
   const formulation = formulations[spec.formulation];
-  const column = biasColumnOf(spec, settings, data.x);
-  const X = column.value > 0 ? withColumn(data.x, column.value) : data.x;
+  const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
+  const X = inputRows(spec, data.x, column.value);
+  const pooling = spec.convolution?.pooling ?? null;
   const wish = arrangementsFor(spec, X, settings, sources);
   const gates = await chooseGates(spec, X, column.value, settings, sources, wish);
   const loss = bindLoss(spec.loss, data.y, data.weights);
   const outputBias = spec.outputBias ? { ridge: spec.l2.outputBias } : null;
   const penalty = penaltyName(formulation, spec, settings);
-  const build = (beta: number) => formulation.build({ X, gates, loss, beta, outputBias }, penalty);
+  const build = (beta: number) => formulation.build({ X, gates, loss, beta, outputBias, pooling }, penalty);
   const regularization = regularizationOf(spec, settings, () =>
-    withProducts({ X, gates }, engine.kernels, (products) => smallestTrivialBeta(build(0), products)),
+    withProducts({ X, gates, pooling }, engine.kernels, (products) => smallestTrivialBeta(build(0), products)),
   );
   return { program: build(regularization.beta), formulation, column, regularization, growth: growthOf(wish) };
 }
@@ -119,7 +121,7 @@ function gatesOfStart(start: StartingPoint, spec: NetworkSpec, X: Matrix, settin
   const gates = resolveGates(X, start.gates, settings.seed);
   const blocks = (spec.formulation === "relu" ? 2 : 1) * gates.count;
   const { index, vectors, bias } = start.blocks;
-  const fits = index.every((entry) => entry < blocks * spec.outputs) && vectors.length === index.length * X.cols;
+  const fits = index.every((entry) => entry < blocks * vectorsOf(spec)) && vectors.length === index.length * X.cols;
   if (!fits || bias.length !== spec.outputs) {
     throw new ConvexError(
       "gates/mismatch",
@@ -134,9 +136,14 @@ function growthOf(wish: Arrangements): Growth | null {
   return "kind" in wish && wish.kind === "grow" ? wish : null;
 }
 
-/** The distinct gates of a GatedDense layer; the bias of a gate stands over the constant column. */
+/** Vectors of a block: outputs, for each patch where patches are read out apart. */
+function vectorsOf({ outputs, convolution }: NetworkSpec): number {
+  return outputs * (convolution?.pooling.positions ?? 1);
+}
+
+/** The distinct gates of a GatedDense or GatedConv2D layer; the bias of a gate stands over the constant column. */
 async function gatesOfLayer(model: tf.Sequential, spec: NetworkSpec, X: Matrix, biasColumn: number): Promise<GateSet> {
-  const layer = model.layers.find((candidate) => candidate.getClassName() === "GatedDense");
+  const layer = model.layers.find((candidate) => candidate.getClassName().startsWith("Gated"));
   const weights = layer?.getWeights() ?? [];
   const gate = await weights[spec.hiddenBias ? 2 : 1].data();
   const bias = spec.hiddenBias ? await weights[3].data() : null;
@@ -150,9 +157,9 @@ async function gatesOfLayer(model: tf.Sequential, spec: NetworkSpec, X: Matrix, 
 }
 
 function penaltyName(formulation: Formulation, spec: NetworkSpec, settings: Settings): Penalty["name"] {
-  const known = formulation.penaltiesFor(spec.outputs);
+  const known = formulation.penaltiesFor(vectorsOf(spec));
   const wish = settings.vectorPenalty;
-  if (wish === null || spec.outputs === 1) return known[0];
+  if (wish === null || vectorsOf(spec) === 1) return known[0];
   if (known.includes(wish)) return wish;
   throw new ConvexError(
     "options/value",

@@ -8,7 +8,7 @@ import type { NetworkSpec } from "./readModel.js";
 
 /** Rows of data with their targets and sample weights. */
 export interface Dataset {
-  readonly x: Matrix; // [n x inputs]
+  readonly x: Matrix; // [n x inputs], or [n x pixels]
   readonly y: Matrix; // [n x C]
   readonly weights: Float64Array | null; // [n]
 }
@@ -19,16 +19,16 @@ export interface Weighting {
   readonly classWeight?: Readonly<Record<number, number>> | null;
 }
 
-type Spec = Pick<NetworkSpec, "inputs" | "outputs" | "loss" | "hiddenBias">;
+type Spec = Pick<NetworkSpec, "inputShape" | "convolution" | "outputs" | "loss" | "hiddenBias">;
 
 /**
- * Reads x [n x inputs] and y [n x C] (or [n] for one output).
+ * Reads x [n x inputShape] and y [n x C] (or [n] for one output).
  *
  * @throws ConvexError "data/..." naming the tensor, the row and the column.
  */
 export async function readData(x: tf.Tensor, y: tf.Tensor, spec: Spec, weighting: Weighting = {}): Promise<Dataset> {
-  const X = await readMatrix("x", x, spec.inputs, "the model's input");
-  const Y = await readMatrix("y", y, spec.outputs, "the model's last layer");
+  const X = await readMatrix("x", x, spec.inputShape, "the model's input");
+  const Y = await readMatrix("y", y, [spec.outputs], "the model's last layer");
   if (X.rows !== Y.rows) {
     refuse("data/shape", `as many rows of y as of x, ${X.rows}`, `${Y.rows}`, "Check how the two were cut.");
   }
@@ -66,7 +66,8 @@ export function refuseDegenerate(data: Dataset, spec: Spec): void {
       "There is nothing to learn from: check x.",
     );
   }
-  if (spec.hiddenBias && constant.length > 0) {
+  // A constant pixel is no constant column of the patches, through which filters see it at every place.
+  if (spec.hiddenBias && constant.length > 0 && spec.convolution === null) {
     refuse(
       "data/constant",
       "no constant column beside a hidden bias, which is one",
@@ -110,7 +111,9 @@ export function withColumn(x: Matrix, value: number): Matrix {
   return { rows: x.rows, cols, data };
 }
 
-async function readMatrix(name: string, tensor: tf.Tensor, columns: number, owner: string): Promise<Matrix> {
+/** Reads a tensor of so many rows of `sample` shape; [n] counts as [n, 1]. */
+async function readMatrix(name: string, tensor: tf.Tensor, sample: readonly number[], owner: string): Promise<Matrix> {
+  const columns = sample.reduce((product, size) => product * size, 1);
   if (!(tensor instanceof tf.Tensor)) {
     refuse(
       "data/shape",
@@ -127,11 +130,11 @@ async function readMatrix(name: string, tensor: tf.Tensor, columns: number, owne
       "Keep it until fit has returned (see tf.keep, tf.tidy).",
     );
   }
-  const shape = tensor.rank === 1 && columns === 1 ? [tensor.shape[0], 1] : tensor.shape;
-  if (shape.length !== 2 || shape[1] !== columns) {
+  const shape = tensor.rank === 1 && sample.length === 1 && columns === 1 ? [tensor.shape[0], 1] : tensor.shape;
+  if (shape.length !== sample.length + 1 || sample.some((size, k) => shape[k + 1] !== size)) {
     refuse(
       "data/shape",
-      `${name} of shape [rows, ${columns}], as ${owner} has it`,
+      `${name} of shape [rows, ${sample.join(", ")}], as ${owner} has it`,
       `[${tensor.shape.join(", ")}]`,
       "Reshape it, or change the model.",
     );

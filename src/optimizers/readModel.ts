@@ -4,12 +4,15 @@ import * as tf from "@tensorflow/tfjs";
 import { lossTraits } from "../convex/losses/index.js";
 import type { LossName } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
+import { CONVOLUTIONS, type Convolution, readConvolution } from "./readConvolution.js";
 
 /** The two-layer network that a model is. */
 export interface NetworkSpec {
   readonly formulation: "relu" | "gated";
-  readonly inputs: number; // features of the data, without a bias column
-  readonly units: number;
+  readonly inputShape: readonly number[]; // of one sample of x
+  readonly inputs: number; // features of a row of X, without a bias column: of a sample, or of a patch
+  readonly convolution: Convolution | null; // null: dense
+  readonly units: number; // or filters
   readonly outputs: number; // C
   readonly hiddenBias: boolean;
   readonly outputBias: boolean;
@@ -24,8 +27,8 @@ export interface NetworkSpec {
   };
 }
 
-/** What getConfig says of a dense layer, read with suspicion. */
-interface DenseConfig {
+/** What getConfig says of a layer with a kernel, read with suspicion. */
+interface KernelConfig {
   readonly units: number;
   readonly useBias: boolean;
   readonly activation: string;
@@ -33,10 +36,18 @@ interface DenseConfig {
   readonly biasL2: number;
 }
 
+/** What each formulation wants first: in a dense model, and in a convolutional one. */
+const GATED_FIRST = ["a GatedDense first layer", "a GatedConv2D first layer"];
+const RELU_FIRST = [
+  'dense(units, activation "relu") as first layer',
+  'a convolution with activation "relu" as first layer',
+];
+
 const LOSS_NAMES = Object.keys(lossTraits) as LossName[];
 
 /**
- * Reads a compiled model of the form [dense(units, relu) or GatedDense, dense(C)].
+ * Reads a compiled model of the form [dense(units, relu) or GatedDense, dense(C)], or [conv1d, conv2d (relu) or GatedConv2D,
+ * global average pooling or flatten, dense(C)].
  *
  * @throws ConvexError "model/..." naming the layer and what to change.
  */
@@ -49,8 +60,11 @@ export function readModel(
     refuse("model/kind", "a tf.Sequential", describe(model), "Build it with tf.sequential({ layers: [...] }).");
   }
   const layers = model.layers.filter((layer) => layer.getClassName() !== "InputLayer");
+  const convolutional = layers.length > 0 && Object.hasOwn(CONVOLUTIONS, layers[0].getClassName());
+  const between = convolutional ? layers.slice(1, -1) : [];
   for (const layer of layers) {
-    if (layer.getClassName() === "Dense" || layer.getClassName() === "GatedDense") continue;
+    if (["Dense", "GatedDense"].includes(layer.getClassName()) || between.includes(layer)) continue;
+    if (convolutional && layer === layers[0]) continue;
     refuse(
       "model/layer",
       "dense layers only",
@@ -58,7 +72,7 @@ export function readModel(
       "Put what it does before training into the data, or train this model with model.fit().",
     );
   }
-  if (layers.length !== 2) {
+  if (!convolutional && layers.length !== 2) {
     refuse(
       "model/depth",
       "two layers, dense(units, relu) and dense(outputs)",
@@ -66,7 +80,8 @@ export function readModel(
       "Deeper models have no exact program here: train them with model.fit().",
     );
   }
-  const [first, last] = layers;
+  const first = layers[0];
+  const last = layers[layers.length - 1];
   if (last.getClassName() !== "Dense") {
     refuse(
       "model/layer",
@@ -75,9 +90,9 @@ export function readModel(
       "Add tf.layers.dense.",
     );
   }
-  const formulation = first.getClassName() === "GatedDense" ? "gated" : "relu";
+  const formulation = first.getClassName().startsWith("Gated") ? "gated" : "relu";
   if (wanted !== null && wanted !== formulation) {
-    const needs = wanted === "gated" ? "a GatedDense first layer" : 'dense(units, activation "relu") as first layer';
+    const needs = wanted === "gated" ? GATED_FIRST[+convolutional] : RELU_FIRST[+convolutional];
     refuse(
       "model/layer",
       `${needs} for formulation "${wanted}"`,
@@ -89,8 +104,10 @@ export function readModel(
     refuseDisposed(layer);
     if (use === "write") refuseFrozen(model, layer);
   }
-  const hidden = readDense(first);
-  const output = readDense(last);
+  const inputShape = inputShapeOf(first, convolutional);
+  const convolution = convolutional ? readConvolution(first, between, inputShape) : null;
+  const hidden = readKernel(first);
+  const output = readKernel(last);
   if (formulation === "relu" && hidden.activation !== "relu") {
     refuse(
       "model/activation",
@@ -112,7 +129,9 @@ export function readModel(
   }
   return {
     formulation,
-    inputs: inputsOf(first),
+    inputShape,
+    inputs: convolution?.geometry.entries ?? inputShape[0],
+    convolution,
     units: hidden.units,
     outputs: output.units,
     hiddenBias: hidden.useBias,
@@ -141,7 +160,7 @@ function refuseDisposed(layer: tf.layers.Layer): void {
   }
 }
 
-function readDense(layer: tf.layers.Layer): DenseConfig {
+function readKernel(layer: tf.layers.Layer): KernelConfig {
   const config = layer.getConfig();
   for (const part of ["kernelConstraint", "biasConstraint", "activityRegularizer"]) {
     if (config[part] === undefined || config[part] === null) continue;
@@ -153,7 +172,7 @@ function readDense(layer: tf.layers.Layer): DenseConfig {
     );
   }
   return {
-    units: config.units as number,
+    units: (config.units ?? config.filters) as number,
     useBias: config.useBias as boolean,
     activation: (config.activation as string | undefined) ?? "linear",
     kernelL2: readL2(config.kernelRegularizer, layer, "kernelRegularizer"),
@@ -176,25 +195,38 @@ function readL2(serialized: unknown, layer: tf.layers.Layer, part: string): numb
   );
 }
 
-function inputsOf(layer: tf.layers.Layer): number {
-  const shape = layer.batchInputShape;
-  if (shape !== undefined && shape !== null && shape.length !== 2) {
+/** The shape of one sample: [features], or that of an image or signal. */
+function inputShapeOf(layer: tf.layers.Layer, convolutional: boolean): number[] {
+  const shape = layer.batchInputShape?.slice(1) ?? null;
+  if (convolutional) return imageShapeOf(layer, shape);
+  if (shape !== null && shape.length !== 1) {
     refuse(
       "model/layer",
       `rows of features, inputShape: [features], in layer "${layer.name}"`,
-      `inputShape [${shape.slice(1).join(", ")}]`,
+      `inputShape [${shape.join(", ")}]`,
       "Flatten the data before training.",
     );
   }
-  const last = shape?.[shape.length - 1];
   const kernel = layer.built ? layer.weights[0]?.shape[0] : undefined;
-  const inputs = kernel ?? last;
-  if (typeof inputs === "number") return inputs;
+  const inputs = kernel ?? shape?.[0];
+  if (typeof inputs === "number") return [inputs];
   return refuse(
     "model/layer",
     `an inputShape in layer "${layer.name}"`,
     "none",
     "Give the first layer inputShape: [features].",
+  );
+}
+
+function imageShapeOf(layer: tf.layers.Layer, shape: readonly (number | null)[] | null): number[] {
+  const known = shape?.filter((size) => typeof size === "number") ?? [];
+  if (shape !== null && known.length === shape.length) return known;
+  const wanted = layer.getClassName() === "Conv1D" ? "[length, channels]" : "[height, width, channels]";
+  return refuse(
+    "model/layer",
+    `an inputShape of known sizes in layer "${layer.name}"`,
+    shape === null ? "none" : `[${shape.join(", ")}]`,
+    `Give the first layer inputShape: ${wanted}.`,
   );
 }
 

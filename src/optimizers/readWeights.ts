@@ -18,15 +18,30 @@ export async function readWeights(
   biasColumn: number,
 ): Promise<NetworkWeights> {
   const layers = model.layers.filter((layer) => layer.getClassName() !== "InputLayer");
-  const [first, last] = await Promise.all(layers.map(valuesOf));
+  const [first, last] = await Promise.all([layers[0], layers[layers.length - 1]].map(valuesOf));
   const [kernel, bias, gates, gateBias] = spec.hiddenBias ? first : [first[0], null, first[1], null];
   const { inputs, units, outputs } = spec;
   return {
     kernel: stacked(kernel, bias, inputs, units, biasColumn),
     gates: spec.formulation === "gated" ? stacked(gates, gateBias, inputs, units, biasColumn) : null,
-    output: { rows: units, cols: outputs, data: last[0] },
+    output: readOut(last[0], spec),
     bias: spec.outputBias ? last[1] : new Float64Array(outputs),
+    pooling: spec.convolution?.pooling ?? null,
   };
+}
+
+/** The kernel of the last layer [A m x C] as [m x A C]: the way back of what `writeWeights` does. */
+function readOut(kernel: Float64Array, { units, outputs: C, convolution }: NetworkSpec): Matrix {
+  const positions = convolution?.pooling.positions ?? 1;
+  const patchesFastest = convolution?.readOut === "patchesFastest";
+  const data = new Float64Array(kernel.length);
+  for (let j = 0; j < units; j++) {
+    for (let a = 0; a < positions; a++) {
+      const row = patchesFastest ? j * positions + a : a * units + j;
+      data.set(kernel.subarray(row * C, (row + 1) * C), (j * positions + a) * C);
+    }
+  }
+  return { rows: units, cols: positions * C, data };
 }
 
 async function valuesOf(layer: tf.layers.Layer): Promise<Float64Array[]> {

@@ -1,6 +1,7 @@
 /** Where beta comes from, what each layer is charged, and how the hidden bias is treated: one decision, said in words. */
 
 import type { Decay } from "../convex/network.js";
+import { eachBlock } from "../convex/rowBlock.js";
 import type { Matrix } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import type { Settings } from "./options.js";
@@ -8,6 +9,9 @@ import type { NetworkSpec } from "./readModel.js";
 
 /** A number for beta and the model's own beta agree when they differ by no more than rounding to float32. */
 const SAME_BETA = 1e-6;
+
+/** Rows that are read at a time. */
+const BLOCK = 1024;
 
 /** Share of the smallest trivial beta that "auto" takes. */
 const AUTO_SHARE = 1e-3;
@@ -33,7 +37,7 @@ export interface BiasColumn {
  * t = sqrt(g1 / g). Without one the program still needs a charge, or gates with every mask could fit the data for nothing;
  * t is then the largest row norm, so that scaling x changes nothing.
  */
-export function biasColumnOf(spec: NetworkSpec, settings: Settings, x: Matrix): BiasColumn {
+export function biasColumnOf(spec: NetworkSpec, settings: Settings, X: Matrix): BiasColumn {
   if (!spec.hiddenBias) return { value: 0, charged: false };
   if (spec.l2.hiddenBias > 0) {
     if (!(spec.l2.hidden > 0)) {
@@ -46,11 +50,13 @@ export function biasColumnOf(spec: NetworkSpec, settings: Settings, x: Matrix): 
   }
   if (settings.hiddenBiasScale !== null) return { value: settings.hiddenBiasScale, charged: true };
   let largest = 0;
-  for (let k = 0; k < x.rows; k++) {
-    let square = 0;
-    for (let p = 0; p < x.cols; p++) square += x.data[k * x.cols + p] ** 2;
-    largest = Math.max(largest, square);
-  }
+  eachBlock(X, BLOCK, (rows) => {
+    for (let at = 0; at < rows.length; at += X.cols) {
+      let square = 0;
+      for (let p = at; p < at + X.cols; p++) square += rows[p] ** 2;
+      largest = Math.max(largest, square);
+    }
+  });
   return { value: Math.sqrt(largest), charged: true };
 }
 

@@ -3,11 +3,11 @@
 import type * as tf from "@tensorflow/tfjs";
 import { weightsOf } from "../convex/network.js";
 import type { Round } from "../convex/solvers/solve.js";
-import type { Matrix } from "../convex/types.js";
 import { Evaluator } from "./evaluate.js";
+import { inputRows } from "./inputRows.js";
 import type { Problem } from "./pose.js";
 import { type Callbacks, Progress } from "./progress.js";
-import { type Dataset, withColumn } from "./readData.js";
+import type { Dataset } from "./readData.js";
 import type { NetworkSpec } from "./readModel.js";
 import { decayOf } from "./regularization.js";
 
@@ -27,12 +27,12 @@ export class Watch {
   ) {
     const { program, column } = problem;
     const { train, validation } = data;
-    const withBias = (x: Matrix) => (column.value > 0 ? withColumn(x, column.value) : x);
     this.progress = new Progress(model, how.callbacks, how.verbose, how.tolerance);
     const metrics = model.metricsNames.slice(1);
     this.detailed = metrics.length > 0 || validation !== null;
     this.train = new Evaluator(model, spec, program.X, train);
-    this.validation = validation === null ? null : new Evaluator(model, spec, withBias(validation.x), validation);
+    const rows = validation === null ? null : inputRows(spec, validation.x, column.value);
+    this.validation = validation === null || rows === null ? null : new Evaluator(model, spec, rows, validation);
     const own = ["loss", ...metrics];
     this.names = [...own, ...(validation === null ? [] : own.map((name) => `val_${name}`)), "relativeGap", "seconds"];
   }

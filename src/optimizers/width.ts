@@ -2,6 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { ConvexError } from "../errors.js";
+import type { NetworkSpec } from "./readModel.js";
 
 /** L2 factors that a new model is to carry in its layers; 0 for none. */
 export interface LayerDecay {
@@ -16,13 +17,18 @@ export interface LayerDecay {
  *
  * @throws ConvexError "model/units" when the width is to be kept and too small; it says how many are needed.
  */
-export function unitsFor(units: number, needed: number, width: "keep" | "resize"): number {
+export function unitsFor(
+  { units, convolution }: Pick<NetworkSpec, "units" | "convolution">,
+  needed: number,
+  width: "keep" | "resize",
+): number {
+  const noun = convolution === null ? "units" : "filters";
   if (width === "resize") return needed;
   if (needed <= units) return units;
   throw new ConvexError(
     "model/units",
-    `fit: expected a first layer of at least ${needed} units, which the optimum needs, got ${units}. ` +
-      `Build it with units: ${needed}, raise the regularization, or set width: "resize" to get a model of that width.`,
+    `fit: expected a first layer of at least ${needed} ${noun}, which the optimum needs, got ${units}. ` +
+      `Build it with ${noun}: ${needed}, raise the regularization, or set width: "resize" to get a model of that width.`,
   );
 }
 
@@ -40,13 +46,14 @@ export function resized(
   const wider = tf.sequential();
   layers.forEach((layer, k) => {
     const config: tf.serialization.ConfigDict = { ...layer.getConfig() };
-    if (k === 0) {
-      config.units = units;
+    const hidden = k === 0;
+    if (hidden) {
+      config["units" in config ? "units" : "filters"] = units;
       config.batchInputShape = layer.batchInputShape ?? [null, layer.weights[0].shape[0]];
     }
-    if (decay !== null) {
-      config.kernelRegularizer = l2(k === 0 ? decay.hidden : decay.output);
-      config.biasRegularizer = l2(k === 0 ? decay.hiddenBias : decay.outputBias);
+    if (decay !== null && (hidden || k === layers.length - 1)) {
+      config.kernelRegularizer = l2(hidden ? decay.hidden : decay.output);
+      config.biasRegularizer = l2(hidden ? decay.hiddenBias : decay.outputBias);
     }
     const kind = layer.constructor as unknown as tf.serialization.SerializableConstructor<tf.layers.Layer>;
     wider.add(kind.fromConfig(kind, config));

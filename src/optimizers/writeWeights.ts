@@ -16,25 +16,41 @@ export function writeWeights(
   biasColumn: number,
 ): void {
   const layers = model.layers.filter((layer) => layer.getClassName() !== "InputLayer");
-  const d = spec.inputs;
-  const { kernel, gates, output } = weights;
+  const last = layers[layers.length - 1];
+  const kernelShape = layers[0].getWeights()[0].shape; // ends in the units, or filters
+  const upper = (matrix: Matrix) => {
+    const values = matrix.data.subarray(0, spec.inputs * matrix.cols);
+    return tf.tensor(Float32Array.from(values), kernelShape);
+  };
+  const { kernel, gates } = weights;
   tf.tidy(() => {
-    const first: tf.Tensor[] = [upper(kernel, d)];
+    const first: tf.Tensor[] = [upper(kernel)];
     if (spec.hiddenBias) first.push(lastRow(kernel, biasColumn));
     if (gates !== null) {
-      first.push(upper(gates, d));
+      first.push(upper(gates));
       if (spec.hiddenBias) first.push(lastRow(gates, biasColumn));
     }
-    const second: tf.Tensor[] = [tf.tensor2d(Float32Array.from(output.data), [output.rows, output.cols])];
+    const second: tf.Tensor[] = [readOut(weights, spec)];
     if (spec.outputBias) second.push(tf.tensor1d(Float32Array.from(weights.bias)));
     // Every tensor exists before the first is written; setWeights checks all shapes of a layer before it assigns.
     layers[0].setWeights(first);
-    layers[1].setWeights(second);
+    last.setWeights(second);
   });
 }
 
-function upper(matrix: Matrix, rows: number): tf.Tensor2D {
-  return tf.tensor2d(Float32Array.from(matrix.data.subarray(0, rows * matrix.cols)), [rows, matrix.cols]);
+/** The kernel of the last layer [A m x C]: unit j at position a stands in row a m + j, or j A + a where patches run faster. */
+function readOut({ output }: NetworkWeights, { outputs: C, convolution }: NetworkSpec): tf.Tensor2D {
+  const m = output.rows;
+  const positions = output.cols / C;
+  const patchesFastest = convolution?.readOut === "patchesFastest";
+  const data = new Float32Array(output.data.length);
+  for (let j = 0; j < m; j++) {
+    for (let a = 0; a < positions; a++) {
+      const row = patchesFastest ? j * positions + a : a * m + j;
+      for (let c = 0; c < C; c++) data[row * C + c] = output.data[j * output.cols + a * C + c];
+    }
+  }
+  return tf.tensor2d(data, [positions * m, C]);
 }
 
 function lastRow(matrix: Matrix, scale: number): tf.Tensor1D {

@@ -1,13 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { isActive } from "../../src/convex/arrangements/bits.js";
 import { enumerateGates } from "../../src/convex/arrangements/index.js";
 import { referenceKernels } from "../../src/convex/kernels/index.js";
 import { solvers } from "../../src/convex/solvers/index.js";
 import { solve } from "../../src/convex/solvers/solve.js";
 import type { Solver } from "../../src/convex/solvers/solver.js";
-import type { GateSet } from "../../src/convex/types.js";
 import { violationsOf } from "../helpers/kkt.js";
-import { type ReferenceProblem, referenceProblems } from "../helpers/problems.js";
+import { maskTexts, type ReferenceProblem, referenceProblems } from "../helpers/problems.js";
 
 const SMOOTH = ["meanSquaredError", "binaryCrossentropy", "categoricalCrossentropy", "squaredHinge", "huberLoss"];
 
@@ -68,9 +66,3 @@ test("sets that were found complete by linear programs are what enumeration find
   expect(complete.length).toBeGreaterThanOrEqual(2);
   for (const { program } of complete) expect(maskTexts(enumerateGates(program.X))).toEqual(maskTexts(program.gates));
 });
-
-function maskTexts(gates: GateSet): string[] {
-  return Array.from({ length: gates.count }, (_, i) =>
-    Array.from({ length: gates.rows }, (_, j) => (isActive(gates, i, j) ? 1 : 0)).join(""),
-  ).sort();
-}

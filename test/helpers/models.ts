@@ -65,3 +65,16 @@ export function makeData(
 export function weightsIn(model: tf.Sequential): number[][] {
   return model.getWeights().map((weight) => Array.from(weight.dataSync()));
 }
+
+/** The model as it is after saving and loading; the caller disposes. */
+export async function saveAndLoad(model: tf.Sequential): Promise<tf.LayersModel> {
+  let saved: tf.io.ModelArtifacts | null = null;
+  await model.save(
+    tf.io.withSaveHandler(async (artifacts) => {
+      saved = artifacts;
+      return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: "JSON" } };
+    }),
+  );
+  if (saved === null) throw new Error("nothing was saved");
+  return tf.loadLayersModel(tf.io.fromMemory(saved));
+}

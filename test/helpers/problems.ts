@@ -1,6 +1,6 @@
 /** Problems that tests share: the stored reference problems as programs, and random ones. */
 
-import { wordsPerGate } from "../../src/convex/arrangements/bits.js";
+import { isActive, wordsPerGate } from "../../src/convex/arrangements/bits.js";
 import { sampleGates } from "../../src/convex/arrangements/index.js";
 import { gaussianSource } from "../../src/convex/arrangements/random.js";
 import { bindLoss } from "../../src/convex/losses/index.js";
@@ -100,7 +100,7 @@ export function randomProgram(
   };
 }
 
-function gatesOf(rows: readonly string[], generators: Matrix): GateSet {
+export function gatesOf(rows: readonly string[], generators: Matrix): GateSet {
   const n = rows[0].length;
   const words = wordsPerGate(n);
   const bits = new Uint32Array(rows.length * words);
@@ -108,4 +108,11 @@ function gatesOf(rows: readonly string[], generators: Matrix): GateSet {
     for (let j = 0; j < n; j++) if (row[j] === "1") bits[i * words + (j >>> 5)] |= 1 << (j & 31);
   });
   return { count: rows.length, rows: n, bits, generators, complete: false };
+}
+
+/** The masks of a gate set as strings, in an order of their own. */
+export function maskTexts(gates: GateSet): string[] {
+  return Array.from({ length: gates.count }, (_, i) =>
+    Array.from({ length: gates.rows }, (_, j) => (isActive(gates, i, j) ? 1 : 0)).join(""),
+  ).sort();
 }

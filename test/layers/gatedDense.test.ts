@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ConvexReLUTrainer, GatedDense, gatedDense, registerLayers } from "../../src/index.js";
-import { makeData, makeModel, weightsIn } from "../helpers/models.js";
+import { makeData, makeModel, saveAndLoad, weightsIn } from "../helpers/models.js";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -86,15 +86,7 @@ describe("saving and loading", () => {
       const { x, y } = makeData();
       const model = makeModel({ formulation: "gated", hiddenBias, l2: 1e-3 });
       await new ConvexReLUTrainer({ tolerance: 1e-3 }).fit(model, x, y);
-      let saved: tf.io.ModelArtifacts | null = null;
-      await model.save(
-        tf.io.withSaveHandler(async (artifacts) => {
-          saved = artifacts;
-          return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: "JSON" } };
-        }),
-      );
-      if (saved === null) throw new Error("nothing was saved");
-      const loaded = await tf.loadLayersModel(tf.io.fromMemory(saved));
+      const loaded = await saveAndLoad(model);
       const [a, b] = [model.predict(x) as tf.Tensor, loaded.predict(x) as tf.Tensor];
       expect(Array.from(b.dataSync())).toEqual(Array.from(a.dataSync()));
       expect(loaded.layers[0]).toBeInstanceOf(GatedDense);

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { lossNames } from "../../src/convex/losses/index.js";
 import { type CertifyOptions, ConvexError, ConvexReLUTrainer, certify } from "../../src/index.js";
+import { makeConvModel, makeImages } from "../helpers/convModels.js";
 import { makeData, makeModel, weightsIn } from "../helpers/models.js";
 
 beforeAll(async () => {
@@ -87,8 +88,28 @@ test("neurons that feed several outputs are counted one by one, and a note says 
   const model = makeModel({ outputs: 2, l2: 1e-3 });
   const { certificate, notes } = await certify(model, x, y);
   expect(certificate.primal).toBeGreaterThanOrEqual(certificate.dual);
-  expect(notes.join(" ")).toMatch(/counts a neuron that feeds several outputs as several/);
+  expect(notes.join(" ")).toMatch(/counts a neuron that feeds several outputs \(or patches\) as several/);
   tf.dispose([x, y]);
+  model.dispose();
+});
+
+test.each([
+  { kind: "conv2d", readOut: "average" },
+  { kind: "conv2d", readOut: "flatten", padding: "same" },
+  { kind: "gatedConv2D", readOut: "flatten" },
+  { kind: "conv1d", readOut: "flatten" },
+] as const)("a convolutional model is judged too: %o", async (shape) => {
+  const model = makeConvModel({ ...shape, l2: 2e-3, filters: 6 });
+  const { x, y } = makeImages(model);
+  const { certificate, objective, gates, blocks } = await certify(model, x, y, { tolerance: 1e-4 });
+  expect(evaluate(model, x, y)).toBeCloseTo(objective.loss, 5);
+  expect(certificate.dual).toBeLessThanOrEqual(certificate.primal);
+  const trainer = new ConvexReLUTrainer({ tolerance: 1e-4, width: "resize" });
+  const result = await trainer.fit(model, x, y, { warmStart: { gates, blocks } });
+  expect(result.certificate.primal).toBeGreaterThanOrEqual(certificate.dual * (1 - 1e-9));
+  expect(result.certificate.primal).toBeLessThanOrEqual(certificate.dual * (1 + 3e-4));
+  tf.dispose([x, y]);
+  if (result.model !== model) result.model.dispose();
   model.dispose();
 });
 

@@ -11,7 +11,8 @@ const SOURCE = fileURLToPath(new URL("../../src/", import.meta.url));
 /** From the ground up: a place imports from itself and from places on lower lines, never from its own line or above. */
 const LEVELS: readonly (readonly string[])[] = [
   ["errors.ts"],
-  ["convex/types.ts", "convex/smallSolve.ts"],
+  ["convex/types.ts"],
+  ["convex/smallSolve.ts", "convex/rowBlock.ts"],
   ["convex/network.ts", "convex/arrangements", "convex/losses", "convex/penalties"],
   ["convex/kernels"],
   ["convex/operators", "convex/recovery"],

@@ -87,6 +87,21 @@ def blocks_of(p):
     return [(i, 1) for i in P] + ([(i, -1) for i in P] if p["cones"] else [])
 
 
+def operators(p, i):
+    """(A_i, rows of its cone) for each position that is read out: without pooling one, D_i X and (2 D_i - I) X."""
+    X, D = p["X"], p["D"][i]
+    K, positions, scale = p.get("pooling", (1, 1, 1.0))
+    masked, signed = ((weight[:, None] * X).reshape(-1, K, X.shape[1]) for weight in (D, 2 * D - 1))
+    if positions == 1:
+        return [(scale * masked.sum(axis=1), signed.reshape(X.shape))]
+    return [(scale * masked[:, k], signed[:, k]) for k in range(K)]
+
+
+def columns(C, position):
+    """Of a block [d x A C]: the columns of one position."""
+    return slice(position * C, (position + 1) * C)
+
+
 # No one setting gets closest on every problem, so each is tried and the best bound is kept.
 TIGHT = dict(tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11, max_iter=500)
 SETTINGS = [
@@ -110,32 +125,35 @@ def solutions(problem):
 
 def upper_bound(p):
     """The value of the solver's point, moved into the cones along the gates' generators; how many signs it uses; its own value."""
-    X, D, G = p["X"], p["D"], p["G"]
+    X, G = p["X"], p["G"]
     n, C = p["Y"].shape
     blocks = blocks_of(p)
-    V = [cp.Variable((X.shape[1], C)) for _ in blocks]
+    parts = [operators(p, i) for i, _ in blocks]
+    V = [cp.Variable((X.shape[1], len(part) * C)) for part in parts]
     c = cp.Variable((1, C))
     nuclear = p["penalty"] == "nuclear"
-    Z = sum(s * (D[i][:, None] * X) @ v for (i, s), v in zip(blocks, V))
+    pieces = [(s, A, rows, v[:, columns(C, a)]) for (_, s), v, part in zip(blocks, V, parts) for a, (A, rows) in enumerate(part)]
+    Z = sum(s * A @ v for s, A, _, v in pieces)
     objective = p["beta"] * sum(cp.normNuc(v) if nuclear else cp.sum(cp.norm(v, axis=0)) for v in V)
     if p["ridge"] is not None:
         Z = Z + np.ones((n, 1)) @ c
         objective = objective + p["ridge"] * cp.sum_squares(c)
-    cones = [((2 * D[i] - 1)[:, None] * X) @ v >= 0 for (i, _), v in zip(blocks, V)] if p["cones"] else []
+    cones = [rows @ v >= 0 for _, _, rows, v in pieces] if p["cones"] else []
     problem = cp.Problem(cp.Minimize(objective + loss_of(p, Z)), cones)
 
     def value(cut):
         Z, charged, used = np.zeros((n, C)), 0.0, set()
-        for (i, s), variable in zip(blocks, V):
+        for (i, s), part, variable in zip(blocks, parts, V):
             v = variable.value.copy()
             if np.linalg.norm(v) < cut:
                 continue
-            if p["cones"]:
-                rows = (2 * D[i] - 1)[:, None] * X
-                inside = rows @ G[i]  # positive, but for zero rows of X
-                short = np.where(inside[:, None] > 0, -(rows @ v) / np.where(inside > 0, inside, 1)[:, None], 0)
-                v += np.outer(G[i], np.maximum(0, short.max(axis=0)))
-            Z += s * (D[i][:, None] * X) @ v
+            for a, (A, rows) in enumerate(part):
+                mine = columns(C, a)
+                if p["cones"]:
+                    inside = rows @ G[i]  # positive, but for zero rows of X
+                    short = np.where(inside[:, None] > 0, -(rows @ v[:, mine]) / np.where(inside > 0, inside, 1)[:, None], 0)
+                    v[:, mine] += np.outer(G[i], np.maximum(0, short.max(axis=0)))
+                Z += s * A @ v[:, mine]
             charged += np.linalg.norm(v, "nuc") if nuclear else np.linalg.norm(v, axis=0).sum()
             used.add(s)
         total = p["beta"] * charged
@@ -152,14 +170,15 @@ def lower_bound(p, unit):
 
     The program is solved in units of `unit`, since the solver's tolerances are in part absolute.
     """
-    X, D, beta = p["X"], p["D"], p["beta"]
+    beta = p["beta"]
     n, C = p["Y"].shape
     blocks, softmax = blocks_of(p), p["loss"] == "categoricalCrossentropy"
     offset, scale = offset_and_scale(p)
     lowest, highest = domain_of(p["loss"])
     W = entry_weights(p)
     a = cp.Variable((n, C))
-    M = [cp.Variable((n, C), nonneg=True) for _ in blocks] if p["cones"] else [None] * len(blocks)
+    parts = [operators(p, i) for i, _ in blocks]
+    M = [[cp.Variable((len(rows), C), nonneg=True) if p["cones"] else None for _, rows in part] for part in parts]
     N = offset + cp.multiply(scale, a)
     objective = cp.sum(cp.multiply(W, negative_conjugate(p, a, cp.entr, cp.square)))
     given = [a >= lowest] if np.isfinite(lowest) else []
@@ -171,12 +190,15 @@ def lower_bound(p, unit):
         else:
             given.append(cp.sum(N, axis=0) == 0)
 
-    def price(i, s, N, m):
-        g = s * (D[i][:, None] * X).T @ N
-        return g if m is None else g - ((2 * D[i] - 1)[:, None] * X).T @ m
+    def price(s, A, rows, N, m):
+        return s * A.T @ N if m is None else s * A.T @ N - rows.T @ m
 
-    for (i, s), m in zip(blocks, M):
-        g = price(i, s, N, m)
+    def prices(k, N, multipliers, join):
+        pieces = [price(blocks[k][1], A, rows, N, m) for (A, rows), m in zip(parts[k], multipliers)]
+        return pieces[0] if len(pieces) == 1 else join(pieces)
+
+    for k in range(len(blocks)):
+        g = prices(k, N, M[k], cp.hstack)
         given.append(cp.sigma_max(g) <= beta if p["penalty"] == "nuclear" else cp.norm(g, axis=0) <= beta)
     problem = cp.Problem(cp.Maximize(objective / unit), given)
 
@@ -190,8 +212,8 @@ def lower_bound(p, unit):
             point = balanced(p, point, offset, scale)
         N = offset + scale * point
         worst = 1.0
-        for (i, s), m in zip(blocks, M):
-            g = price(i, s, N, None if m is None else np.maximum(0, m.value))
+        for k in range(len(blocks)):
+            g = prices(k, N, [None if m is None else np.maximum(0, m.value) for m in M[k]], np.hstack)
             norm = np.linalg.norm(g, 2) if p["penalty"] == "nuclear" else np.linalg.norm(g, axis=0).max()
             worst = max(worst, norm / beta)
         N = N / worst  # N = 0 is in every domain, so N / worst is

@@ -18,23 +18,10 @@ import numpy as np
 from scipy.optimize import linprog
 
 from bounds import lower_bound, upper_bound
+from solving import sampled_patterns, targets
 
 warnings.filterwarnings("ignore", message="Solution may be inaccurate")  # the bounds tell how accurate
 WIDEST = 5e-9  # a problem whose bounds lie further apart, relatively, is not stored
-
-
-def sampled_patterns(X, count, rng):
-    """Distinct nonzero sign patterns 1[X g >= 0] of Gaussian g, with their g."""
-    seen, bits, gens = set(), [], []
-    while len(bits) < count:
-        g = rng.standard_normal(X.shape[1])
-        d = (X @ g >= 0).astype(int)
-        if d.sum() == 0 or d.tobytes() in seen:
-            continue
-        seen.add(d.tobytes())
-        bits.append(d)
-        gens.append(g)
-    return np.array(bits), np.array(gens)
 
 
 def all_patterns(X):
@@ -48,18 +35,6 @@ def all_patterns(X):
             bits.append(np.array(pattern))
             gens.append(found.x[:d])
     return np.array(bits), np.array(gens)
-
-
-def targets(name, X, C, rng):
-    n, d = X.shape
-    score = np.abs(X @ rng.standard_normal((d, C))) - np.abs(X @ rng.standard_normal((d, C)))
-    if name in ("meanSquaredError", "huberLoss"):
-        return 2 * score
-    if name == "binaryCrossentropy":
-        return (score > 0).astype(float)
-    if name == "categoricalCrossentropy":
-        return np.eye(C)[score.argmax(axis=1)]
-    return np.where(score > 0, 1.0, -1.0)
 
 
 def specifications():

@@ -1,5 +1,6 @@
 /** Bit-packed masks: reading, writing and comparing the sign patterns of a gate set. */
 
+import { eachBlock } from "../rowBlock.js";
 import type { GateSet, Matrix } from "../types.js";
 
 /** Words of 32 bits that one gate over n rows takes. */
@@ -27,12 +28,52 @@ export function activeCount(gates: GateSet, gate: number): number {
   return count;
 }
 
+/** Rows that are read together: their patches, where they are made from images, then serve all generators. */
+const BLOCK = 1024;
+
 /** Writes the pattern 1[X g >= 0] of one generator into `words`. */
 export function packPattern(X: Matrix, g: Float64Array, words: Uint32Array): void {
-  words.fill(0);
-  for (let j = 0; j < X.rows; j++) {
+  packPatterns(X, [g], [words]);
+}
+
+/** The same for several generators, with one pass over the rows. */
+export function packPatterns(X: Matrix, generators: readonly Float64Array[], words: readonly Uint32Array[]): void {
+  for (const pattern of words) pattern.fill(0);
+  const d = X.cols;
+  eachBlock(X, BLOCK, (rows, from, count) => {
+    generators.forEach((g, i) => {
+      packBlock(rows, count, d, g, words[i], from);
+    });
+  });
+}
+
+/** Four rows at a time, so that their sums need not wait for each other; each is summed in order. */
+function packBlock(
+  rows: Float64Array,
+  count: number,
+  d: number,
+  g: Float64Array,
+  words: Uint32Array,
+  from: number,
+): void {
+  let j = 0;
+  for (; j + 3 < count; j += 4) {
+    let [a, b, c, e] = [0, 0, 0, 0];
+    for (let p = 0, at = j * d; p < d; p++, at++) {
+      const weight = g[p];
+      a += rows[at] * weight;
+      b += rows[at + d] * weight;
+      c += rows[at + 2 * d] * weight;
+      e += rows[at + 3 * d] * weight;
+    }
+    if (a >= 0) words[(from + j) >>> 5] |= 1 << ((from + j) & 31);
+    if (b >= 0) words[(from + j + 1) >>> 5] |= 1 << ((from + j + 1) & 31);
+    if (c >= 0) words[(from + j + 2) >>> 5] |= 1 << ((from + j + 2) & 31);
+    if (e >= 0) words[(from + j + 3) >>> 5] |= 1 << ((from + j + 3) & 31);
+  }
+  for (; j < count; j++) {
     let product = 0;
-    for (let p = 0; p < X.cols; p++) product += X.data[j * X.cols + p] * g[p];
-    if (product >= 0) words[j >>> 5] |= 1 << (j & 31);
+    for (let p = 0; p < d; p++) product += rows[j * d + p] * g[p];
+    if (product >= 0) words[(from + j) >>> 5] |= 1 << ((from + j) & 31);
   }
 }

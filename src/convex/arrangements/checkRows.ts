@@ -1,7 +1,10 @@
 /** Holds matrices that come from a user against what gates need: at least one row, entries in number and finite. */
 
 import { ConvexError } from "../../errors.js";
+import { eachBlock } from "../rowBlock.js";
 import type { Matrix } from "../types.js";
+
+const BLOCK = 1024; // rows
 
 /** @internal Throws unless X has rows, columns and as many finite entries as they need. */
 export function checkRows(where: string, X: Matrix): void {
@@ -11,14 +14,16 @@ export function checkRows(where: string, X: Matrix): void {
       `${where}: expected data with at least one row and one column, got ${X.rows} x ${X.cols}. Pass the training rows.`,
     );
   }
-  checkEntries(where, "data/shape", X);
-  const bad = X.data.findIndex((value) => !Number.isFinite(value));
-  if (bad < 0) return;
-  throw new ConvexError(
-    "data/nonFinite",
-    `${where}: expected finite entries, got ${X.data[bad]} at row ${Math.floor(bad / X.cols)}, column ${bad % X.cols}. ` +
-      `Remove or fill such rows first.`,
-  );
+  if (X.block === undefined) checkEntries(where, "data/shape", X);
+  eachBlock(X, BLOCK, (rows, from) => {
+    const bad = rows.findIndex((value) => !Number.isFinite(value));
+    if (bad < 0) return;
+    throw new ConvexError(
+      "data/nonFinite",
+      `${where}: expected finite entries, got ${rows[bad]} at row ${from + Math.floor(bad / X.cols)}, column ${bad % X.cols}. ` +
+        `Remove or fill such rows first.`,
+    );
+  });
 }
 
 /** @internal Throws unless generators are finite and as wide as the rows of X. */

@@ -1,19 +1,23 @@
 /** Gathers generators with their patterns, each pattern once, into a gate set. */
 
 import type { GateSet, Matrix } from "../types.js";
-import { packPattern, wordsPerGate } from "./bits.js";
+import { packPatterns, wordsPerGate } from "./bits.js";
 import { PatternSet } from "./patternSet.js";
 
 const START_GATES = 16;
 
 export class GateCollector {
-  private readonly seen = new PatternSet();
-  private readonly pattern: Uint32Array;
+  private readonly seen: PatternSet;
+  private readonly patterns: Uint32Array[] = [];
   private generators: Float64Array; // [capacity x d]
 
-  constructor(private readonly X: Matrix) {
-    this.pattern = new Uint32Array(wordsPerGate(X.rows));
-    this.generators = new Float64Array(START_GATES * X.cols);
+  /** With room for `expected` gates from the start; more are taken too. */
+  constructor(
+    private readonly X: Matrix,
+    expected = START_GATES,
+  ) {
+    this.seen = new PatternSet(expected);
+    this.generators = new Float64Array(expected * X.cols);
   }
 
   get count(): number {
@@ -22,20 +26,36 @@ export class GateCollector {
 
   /** Adds the gate of a generator; false when its pattern is there already, or has no active row and `dropEmpty` is set. */
   add(g: Float64Array, dropEmpty = false): boolean {
-    packPattern(this.X, g, this.pattern);
-    if (dropEmpty && this.pattern.every((word) => word === 0)) return false;
-    return this.keep(g);
+    return this.addAll([g], dropEmpty) === 1;
+  }
+
+  /** Adds those of several generators in turn, with one pass over the rows; says how many were new. */
+  addAll(generators: readonly Float64Array[], dropEmpty = false): number {
+    const patterns = this.patternsOf(generators);
+    const before = this.count;
+    generators.forEach((g, i) => {
+      if (dropEmpty && isEmpty(patterns[i])) return;
+      this.keep(g, patterns[i]);
+    });
+    return this.count - before;
   }
 
   /** The place of a generator's gate in the order of adding; adds it when its pattern is new. -1 for one without active rows. */
   placeOf(g: Float64Array): number {
-    packPattern(this.X, g, this.pattern);
-    if (this.pattern.every((word) => word === 0)) return -1;
-    return this.keep(g) ? this.count - 1 : this.seen.find(this.pattern);
+    const [pattern] = this.patternsOf([g]);
+    if (isEmpty(pattern)) return -1;
+    return this.keep(g, pattern) ? this.count - 1 : this.seen.find(pattern);
   }
 
-  private keep(g: Float64Array): boolean {
-    if (!this.seen.add(this.pattern)) return false;
+  private patternsOf(generators: readonly Float64Array[]): Uint32Array[] {
+    while (this.patterns.length < generators.length) this.patterns.push(new Uint32Array(wordsPerGate(this.X.rows)));
+    const patterns = this.patterns.slice(0, generators.length);
+    packPatterns(this.X, generators, patterns);
+    return patterns;
+  }
+
+  private keep(g: Float64Array, pattern: Uint32Array): boolean {
+    if (!this.seen.add(pattern)) return false;
     const end = this.count * this.X.cols;
     if (end > this.generators.length) {
       const larger = new Float64Array(2 * this.generators.length);
@@ -58,4 +78,8 @@ export class GateCollector {
       complete,
     };
   }
+}
+
+function isEmpty(pattern: Uint32Array): boolean {
+  return pattern.every((word) => word === 0);
 }

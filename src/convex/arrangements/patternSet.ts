@@ -13,6 +13,9 @@ export class PatternSet {
   private patterns = new Uint32Array(0); // [capacity x words]
   private slots = new Int32Array(2 * START_PATTERNS).fill(-1); // open addressing; a power of two, at most half full
 
+  /** With room for `expected` patterns from the start: large ones need not be copied while the set grows. */
+  constructor(private readonly expected = START_PATTERNS) {}
+
   /** Adds a copy of the pattern; false when it is there already. All patterns are as long as the first. */
   add(pattern: Uint32Array): boolean {
     if (this.count === 0) this.words = pattern.length;
@@ -20,7 +23,7 @@ export class PatternSet {
     if (this.slots[slot] >= 0) return false;
     const end = (this.count + 1) * this.words;
     if (end > this.patterns.length) {
-      const larger = new Uint32Array(Math.max(2 * this.patterns.length, START_PATTERNS * this.words));
+      const larger = new Uint32Array(Math.max(2 * this.patterns.length, this.expected * this.words));
       larger.set(this.patterns);
       this.patterns = larger;
     }
@@ -36,9 +39,10 @@ export class PatternSet {
     return this.count === 0 ? -1 : this.slots[this.slotOf(pattern, 0)];
   }
 
-  /** A copy of all patterns in the order of adding, [count x words]. */
+  /** All patterns in the order of adding, [count x words]: a copy, unless they fill the room exactly. */
   packed(): Uint32Array {
-    return this.patterns.slice(0, this.count * this.words);
+    const length = this.count * this.words;
+    return this.patterns.length === length ? this.patterns : this.patterns.slice(0, length);
   }
 
   /** The slot that holds the pattern at `source[start...]`, or the free one where it belongs. */

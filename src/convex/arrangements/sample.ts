@@ -10,6 +10,9 @@ import { gaussianSource } from "./random.js";
 /** Draws spent for each gate asked for before settling for fewer: small data have fewer patterns than asked. */
 const DRAWS_PER_GATE = 20;
 
+/** Draws whose patterns are read off in one pass over the rows. */
+const TOGETHER = 16;
+
 export interface SampleOptions {
   readonly count: number; // gates wanted
   readonly seed?: number; // integer, default 0; its low 32 bits count
@@ -30,11 +33,15 @@ export function sampleGates(X: Matrix, options: SampleOptions): GateSet {
   checkCount(count, seed);
   refuseBytes("sampleGates", count, X);
   const draw = gaussianSource(seed);
-  const gates = new GateCollector(X);
-  const g = new Float64Array(X.cols);
-  for (let spent = 0; spent < DRAWS_PER_GATE * count && gates.count < count; spent++) {
-    for (let p = 0; p < g.length; p++) g[p] = draw();
-    gates.add(g, true);
+  const gates = new GateCollector(X, X.block === undefined ? undefined : count);
+  for (let spent = 0; spent < DRAWS_PER_GATE * count && gates.count < count; ) {
+    // Never more than are missing, so that the gates are those of drawing one by one.
+    const drawn = Math.min(TOGETHER, count - gates.count, DRAWS_PER_GATE * count - spent);
+    gates.addAll(
+      Array.from({ length: drawn }, () => Float64Array.from({ length: X.cols }, draw)),
+      true,
+    );
+    spent += drawn;
   }
   return gates.gateSet(false);
 }

@@ -1,4 +1,5 @@
 import type { Neuron } from "../network.js";
+import { blockOutputs } from "../operators/blocks.js";
 import { penalties } from "../penalties/index.js";
 import { singular } from "../penalties/nuclear.js";
 import type { Formulation } from "./formulation.js";
@@ -10,15 +11,17 @@ const RANK = 1e-9;
  * Gated ReLU networks (Mishkin, Sahiner and Pilanci 2022): unconstrained blocks, gates held fixed.
  *
  * A gate's block [C x d] is a sum of rank-one terms s o u': one neuron each. With the nuclear norm over outputs the program
- * is the weight decay problem itself (Sahiner et al. 2021); with the per-output norms each neuron feeds one output.
+ * is the weight decay problem itself (Sahiner et al. 2021); with the per-output norms each neuron feeds one output. Filters that
+ * are read out patch by patch have as many outputs as patches and outputs, and are exact in the same way (Sahiner et al. 2022,
+ * theorem 3.6).
  */
 export const gated: Formulation = {
   name: "gated",
   penaltiesFor: (outputs) => (outputs === 1 ? ["perOutput"] : ["nuclear", "perOutput"]),
   build: (parts, penalty) => ({ ...parts, penalty: penalties[penalty], cones: false }),
   recover(program, blocks) {
-    const { gates, X, loss } = program;
-    const C = loss.outputs;
+    const { gates, X, pooling } = program;
+    const C = blockOutputs(program);
     const d = X.cols;
     const neurons: Neuron[] = [];
     const generator = (gate: number) => gates.generators.data.slice(gate * d, (gate + 1) * d);
@@ -35,7 +38,7 @@ export const gated: Formulation = {
       for (const term of terms) neurons.push({ ...term, gate: g });
     }
     const spare = Array.from({ length: gates.count }, (_, i) => i).flatMap((i) => (taken.has(i) ? [] : [generator(i)]));
-    return { gated: true, neurons, spare, bias: blocks.bias.slice() };
+    return { gated: true, neurons, spare, bias: blocks.bias.slice(), pooling: pooling ?? null };
   },
 };
 

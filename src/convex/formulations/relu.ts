@@ -1,5 +1,5 @@
 import type { Neuron } from "../network.js";
-import { columnsOf } from "../operators/blocks.js";
+import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { penalties } from "../penalties/index.js";
 import type { Formulation } from "./formulation.js";
 
@@ -8,6 +8,8 @@ import type { Formulation } from "./formulation.js";
  *
  * In its cone D_i X v = (X v)_+, so a block is the neuron (v / |v|, +-|v|) and the network's objective is at most the
  * program's. With several outputs every neuron feeds one of them; the coupling by norms over outputs is NP-hard with cones.
+ * Over patches that are summed the same holds for filters (Ergen and Pilanci 2021, theorem 1); where each patch has a read-out of
+ * its own, that is one output more a patch.
  */
 export const relu: Formulation = {
   name: "relu",
@@ -21,10 +23,10 @@ export const relu: Formulation = {
       const vector = blocks.vectors.slice(k * d, (k + 1) * d);
       const size = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
       if (size === 0) continue;
-      const out = new Float64Array(program.loss.outputs);
+      const out = new Float64Array(blockOutputs(program));
       out[output[k]] = sign[k] * size;
       neurons.push({ direction: vector.map((value) => value / size), output: out, gate: null });
     }
-    return { gated: false, neurons, bias: blocks.bias.slice() };
+    return { gated: false, neurons, bias: blocks.bias.slice(), pooling: program.pooling ?? null };
   },
 };

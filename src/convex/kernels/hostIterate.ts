@@ -9,9 +9,11 @@ export function hostIterate(
   gates: GateSet,
   outputs: number,
   penalty: Penalty,
+  positions = 1,
 ): BlockIterate {
   const width = X.cols;
-  const blockSize = outputs * width;
+  const perBlock = positions * outputs; // of a block
+  const blockSize = perBlock * width;
   const size = gates.count * blockSize;
   const x = new Float64Array(size);
   const y = new Float64Array(size);
@@ -20,7 +22,7 @@ export function hostIterate(
 
   const nonzero = (): { index: Int32Array; vectors: Float64Array } => {
     const index: number[] = [];
-    for (let k = 0; k < gates.count * outputs; k++) {
+    for (let k = 0; k < gates.count * perBlock; k++) {
       for (let p = 0; p < width; p++) {
         if (next[k * width + p] !== 0) {
           index.push(k);
@@ -46,7 +48,7 @@ export function hostIterate(
       for (let k = 0; k < size; k++) next[k] = y[k] - step * g[k];
       for (let i = 0; i < gates.count; i++) {
         const block = next.subarray(i * blockSize, (i + 1) * blockSize);
-        value += penalty.prox(block, outputs, width, threshold);
+        value += penalty.prox(block, perBlock, width, threshold);
       }
       for (let k = 0; k < size; k++) {
         const change = next[k] - y[k];
@@ -57,8 +59,8 @@ export function hostIterate(
     },
     async forward(out) {
       const { index, vectors } = nonzero();
-      const gate = Int32Array.from(index, (k) => Math.floor(k / outputs));
-      const output = Int32Array.from(index, (k) => k % outputs);
+      const gate = Int32Array.from(index, (k) => Math.floor(k / perBlock));
+      const output = Int32Array.from(index, (k) => k % perBlock);
       products.forward(gate, output, new Float64Array(index.length).fill(1), vectors, outputs, out);
     },
     async accept(momentum) {

@@ -1,8 +1,10 @@
 /** The engines, and the choice among them. */
 
 import { ConvexError } from "../../errors.js";
+import type { ConvexProgram } from "../types.js";
 import { referenceKernels } from "./cpu.js";
-import type { EngineName, Kernels } from "./types.js";
+import { PooledProducts } from "./pooledProducts.js";
+import type { EngineName, GatedProducts, Kernels } from "./types.js";
 import { createWasmKernels } from "./wasm.js";
 
 export { referenceKernels } from "./cpu.js";
@@ -44,4 +46,12 @@ export async function chooseEngine(choice: EngineChoice): Promise<ChosenEngine> 
       `engine: expected WebAssembly with SIMD for "wasm", got: ${why}. Use engine: "auto" or "cpu".`,
     );
   }
+}
+
+/** The products of a program: an engine's own, or those over patches where there is pooling. The caller disposes. */
+export function bindProducts(
+  { X, gates, pooling }: Pick<ConvexProgram, "X" | "gates" | "pooling">,
+  kernels: Kernels,
+): GatedProducts {
+  return pooling == null ? kernels.bind(X, gates) : new PooledProducts(kernels, X, gates, pooling);
 }

@@ -40,7 +40,12 @@ export interface CholeskyFactor {
   dispose(): void;
 }
 
-/** Products with D_i X for one X [n x d] and its P gates. */
+/**
+ * Products with D_i X for one X [n x d] and its P gates.
+ *
+ * With pooling (`ConvexProgram.pooling`) D_i X stands for the pooled A_i = S D_i X [n x d] of n samples, one for each of A
+ * positions, and where blocks have C vectors they have A C: output a C + c of a vector means position a and column c of Z.
+ */
 export interface GatedProducts {
   /** out [n x C] = sum_k sign[k] D_{gate[k]} X vectors_k into column output[k]; vectors [k x d]. Overwrites out. */
   forward(
@@ -55,11 +60,11 @@ export interface GatedProducts {
   adjoint(R: Float64Array, outputs: number, list: Int32Array | null, out: Float64Array): void;
   /** out [P x C]: |X' D_i R_c| for every gate, without storing the vectors. */
   adjointNorms(R: Float64Array, outputs: number, out: Float64Array): void;
-  /** out [k x n]: row j is D_i X u_j, for the rows u_j of U [k x d]. */
-  rows(gate: number, U: Float64Array, k: number, out: Float64Array): void;
-  /** Lower triangle of H [n x n] += sum_k weight[k] D_{gate[k]} K D_{gate[k]}, K = X X'. */
+  /** out [k x n]: row j is D_i X u_j, for the rows u_j of U [k x d]; with pooling at a position (0 unless said). */
+  rows(gate: number, U: Float64Array, k: number, out: Float64Array, position?: number): void;
+  /** Lower triangle of H [n x n] += sum_k weight[k] D_{gate[k]} K D_{gate[k]}, K = X X'; with pooling summed over positions. */
   addMaskedGram(H: Float64Array, gate: Int32Array, weight: Float64Array): void;
-  /** The Gram matrix K = X X' [n x n], made once and kept. */
+  /** The Gram matrix K = X X' of the rows of X, made once and kept. */
   gram(): Float64Array;
   dispose(): void;
 }

@@ -1,11 +1,35 @@
 /** Sparse points of a program: which blocks are nonzero, what they predict, what the penalty charges for them. */
 
 import type { GatedProducts } from "../kernels/types.js";
+import { rowBlock } from "../rowBlock.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
 
 /** Number of blocks: one a gate, two (positive and negative) with cones. */
 export function blockCount(program: Pick<ConvexProgram, "gates" | "cones">): number {
   return program.cones ? 2 * program.gates.count : program.gates.count;
+}
+
+/** Vectors of a block: one an output, with pooling one a position and output. */
+export function blockOutputs({ loss, pooling }: Pick<ConvexProgram, "loss" | "pooling">): number {
+  return (pooling?.positions ?? 1) * loss.outputs;
+}
+
+/** N [n x C] as the rows of X see it, S' N: with pooling [n K x A C], each patch the share of its sample at its position. */
+export function perRow(
+  { X, loss, pooling }: Pick<ConvexProgram, "X" | "loss" | "pooling">,
+  N: Float64Array,
+): Float64Array {
+  if (pooling == null) return N;
+  const { patches, positions, scale } = pooling;
+  const C = loss.outputs;
+  const spread = new Float64Array(X.rows * positions * C);
+  for (let row = 0; row < X.rows; row++) {
+    const patch = row % patches;
+    const from = ((row - patch) / patches) * C;
+    const to = (row * positions + (positions > 1 ? patch : 0)) * C;
+    for (let c = 0; c < C; c++) spread[to + c] = scale * N[from + c];
+  }
+  return spread;
 }
 
 /** The point zero. */
@@ -15,10 +39,10 @@ export function zeroBlocks(program: Pick<ConvexProgram, "loss">): SparseBlocks {
 
 /** Gate, output and sign of each nonzero vector: what the kernels want to know. */
 export function columnsOf(
-  program: Pick<ConvexProgram, "gates" | "loss">,
+  program: Pick<ConvexProgram, "gates" | "loss" | "pooling">,
   index: Int32Array,
 ): { gate: Int32Array; output: Int32Array; sign: Float64Array } {
-  const C = program.loss.outputs;
+  const C = blockOutputs(program);
   const P = program.gates.count;
   const gate = new Int32Array(index.length);
   const output = new Int32Array(index.length);
@@ -42,7 +66,7 @@ export function predict(program: ConvexProgram, products: GatedProducts, blocks:
 
 /** beta sum_i penalty(V_i) + ridge |c|^2. */
 export function penaltyOf(program: ConvexProgram, blocks: SparseBlocks): number {
-  const C = program.loss.outputs;
+  const C = blockOutputs(program);
   const d = program.X.cols;
   const block = new Float64Array(C * d);
   let sum = 0;
@@ -56,7 +80,26 @@ export function penaltyOf(program: ConvexProgram, blocks: SparseBlocks): number 
   }
   let ridge = 0;
   if (program.outputBias !== null) {
-    for (let c = 0; c < C; c++) ridge += program.outputBias.ridge * blocks.bias[c] ** 2;
+    for (let c = 0; c < program.loss.outputs; c++) ridge += program.outputBias.ridge * blocks.bias[c] ** 2;
   }
   return program.beta * sum + ridge;
+}
+
+/** Mean over the samples of |x_j|^2; of pooled patches of (scale sum_k |x_jk|)^2, above which no gate brings them. */
+export function meanSquaredNorm({ X, loss, pooling }: Pick<ConvexProgram, "X" | "loss" | "pooling">): number {
+  const { patches: K, positions, scale } = pooling ?? { patches: 1, positions: 1, scale: 1 };
+  let total = 0;
+  for (let j = 0; j < loss.rows; j++) {
+    const rows = rowBlock(X, j * K, K);
+    let sum = 0;
+    let squares = 0;
+    for (let k = 0; k < K; k++) {
+      let square = 0;
+      for (let p = k * X.cols; p < (k + 1) * X.cols; p++) square += rows[p] * rows[p];
+      sum += Math.sqrt(square);
+      squares += square;
+    }
+    total += scale ** 2 * (positions > 1 ? squares : sum ** 2);
+  }
+  return total / loss.rows;
 }

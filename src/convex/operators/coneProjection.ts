@@ -28,8 +28,13 @@ export interface ConeProjection {
 const GRAM_ROWS = 3000;
 
 /** A projector for a program's cones. */
-export function coneProjector(program: Pick<ConvexProgram, "X" | "gates">, products: GatedProducts): ConeProjector {
-  return new ConeProjector(program.X, program.gates, program.X.rows <= GRAM_ROWS ? products.gram() : null);
+export function coneProjector(
+  program: Pick<ConvexProgram, "X" | "gates" | "loss" | "pooling">,
+  products: GatedProducts,
+): ConeProjector {
+  const { X, gates, loss, pooling } = program;
+  const apart = pooling == null || pooling.positions === 1 ? null : { ...pooling, outputs: loss.outputs };
+  return new ConeProjector(X, gates, X.rows <= GRAM_ROWS ? products.gram() : null, apart);
 }
 
 /** Projects onto K_i for every gate i; remembers the face of each slot, so that the next projection starts there. */
@@ -48,11 +53,15 @@ export class ConeProjector {
   private readonly target: Float64Array;
   private readonly signs: Int8Array;
   private size = 0;
+  // The rows of the slot's cone: all, or those of its position among pooled patches.
+  private first = 0;
+  private stride = 1;
 
   constructor(
     private readonly X: Matrix,
     private readonly gates: GateSet,
     private readonly gram: Float64Array | null = null, // X X' [n x n] where it is at hand; else products are made anew
+    private readonly apart: { readonly positions: number; readonly outputs: number } | null = null,
   ) {
     const { rows: n, cols: d, data } = X;
     this.capacity = Math.min(n, d);
@@ -78,6 +87,10 @@ export class ConeProjector {
     if (scale <= threshold) return { norm: scale, below: true };
     const bound = this.boundFromMemory(slot, z, scale);
     if (bound <= threshold) return { norm: bound, below: true };
+    if (this.apart !== null) {
+      this.stride = this.apart.positions;
+      this.first = Math.floor(slot / this.apart.outputs) % this.apart.positions;
+    }
     const z0 = Float64Array.from(z);
     this.readSigns(gate);
     this.start(slot, z0);
@@ -105,7 +118,7 @@ export class ConeProjector {
   }
 
   private readSigns(gate: number): void {
-    for (let j = 0; j < this.X.rows; j++) this.signs[j] = isActive(this.gates, gate, j) ? 1 : -1;
+    for (let j = this.first; j < this.X.rows; j += this.stride) this.signs[j] = isActive(this.gates, gate, j) ? 1 : -1;
   }
 
   private start(slot: number, z0: Float64Array): void {
@@ -156,7 +169,7 @@ export class ConeProjector {
     const { violation, member, blocked, rowNorms, signs } = this;
     const slack = VIOLATED * scale;
     let worst = 0;
-    for (let j = 0; j < n; j++) {
+    for (let j = this.first; j < n; j += this.stride) {
       violation[j] = 0;
       if (member[j] === 1 || blocked[j] === 1 || rowNorms[j] === 0) continue;
       const value = (-signs[j] * dot(data, j * d, z, 0, d)) / rowNorms[j];
@@ -167,7 +180,7 @@ export class ConeProjector {
     while (entered < most) {
       let row = -1;
       let largest = entered === 0 ? slack : Math.max(slack, COMPANION * worst);
-      for (let j = 0; j < n; j++) {
+      for (let j = this.first; j < n; j += this.stride) {
         if (violation[j] > largest) {
           largest = violation[j];
           row = j;

@@ -3,7 +3,7 @@
 import { GateCollector } from "../arrangements/gateCollector.js";
 import type { ConvexProgram, GateSet, SparseBlocks } from "../types.js";
 
-/** A hidden neuron as layers hold it: w [d] and its outputs a [C]; with a gate of its own [d], or the gate that w makes. */
+/** A hidden neuron as layers hold it: w [d] and its outputs a [C] (over patches [A C]); with a gate of its own [d], or the gate that w makes. */
 export interface HiddenNeuron {
   readonly weights: Float64Array;
   readonly outputs: Float64Array;
@@ -22,9 +22,9 @@ export function liftNeurons(
   bias: Float64Array, // [C]
   keep: GateSet | null = null,
 ): { program: ConvexProgram; blocks: SparseBlocks } {
-  const { X, loss, cones } = program;
+  const { X, loss, cones, pooling } = program;
   const d = X.cols;
-  const C = loss.outputs;
+  const C = (pooling?.positions ?? 1) * loss.outputs;
   const collector = new GateCollector(X);
   if (keep !== null) {
     for (let i = 0; i < keep.count; i++) collector.add(keep.generators.data.subarray(i * d, (i + 1) * d));

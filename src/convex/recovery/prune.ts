@@ -1,7 +1,8 @@
 /** At most (n + 1) C neurons: surplus ones are traded against the others without a change on the data (Caratheodory). */
 
 import type { Neuron } from "../network.js";
-import type { Matrix } from "../types.js";
+import { rowBlock } from "../rowBlock.js";
+import type { Matrix, Pooling } from "../types.js";
 
 /** A pivot of the elimination below this share of the largest entry counts as zero. */
 const SINGULAR = 1e-12;
@@ -11,20 +12,26 @@ const SINGULAR = 1e-12;
  * alpha_j = |o_j|, any null vector sum_j t_j p_j = 0 moves alpha along t, in the direction in which sum alpha does not grow,
  * until a size is zero (Wang, Lacotte and Pilanci 2021, section 4). Neurons that feed one output are treated output by output.
  */
-export function pruneNeurons(neurons: readonly Neuron[], X: Matrix): Neuron[] {
-  const C = neurons[0]?.output.length ?? 1;
+export function pruneNeurons(neurons: readonly Neuron[], X: Matrix, pooling: Pooling | null = null): Neuron[] {
+  const sums = pooling ?? { patches: 1, positions: 1, scale: 1 };
+  const n = X.rows / sums.patches;
+  const C = (neurons[0]?.output.length ?? 1) / sums.positions;
   const single = neurons.every((neuron) => neuron.output.filter((value) => value !== 0).length === 1);
-  if (!single) return neurons.length > (X.rows + 1) * C ? pruneGroup(neurons, X) : [...neurons];
+  if (!single) return neurons.length > (n + 1) * C ? pruneGroup(neurons, X, sums) : [...neurons];
   const kept: Neuron[] = [];
   for (let c = 0; c < C; c++) {
-    const group = neurons.filter((neuron) => neuron.output[c] !== 0);
-    kept.push(...(group.length > X.rows + 1 ? pruneGroup(group, X) : group));
+    const group = neurons.filter((neuron) => neuron.output.some((value, k) => value !== 0 && k % C === c));
+    kept.push(...(group.length > n + 1 ? pruneGroup(group, X, sums) : group));
   }
   return kept;
 }
 
-function pruneGroup(neurons: readonly Neuron[], X: Matrix): Neuron[] {
-  const all = neurons.map((neuron) => ({ neuron, size: norm(neuron.output), column: contribution(neuron, X) }));
+function pruneGroup(neurons: readonly Neuron[], X: Matrix, pooling: Pooling): Neuron[] {
+  const all = neurons.map((neuron) => ({
+    neuron,
+    size: norm(neuron.output),
+    column: contribution(neuron, X, pooling),
+  }));
   const used = Array.from(all[0].column.keys()).filter((k) => all.some(({ column }) => column[k] !== 0));
   let active = all.slice(0, 0);
   for (const entry of all) {
@@ -97,19 +104,24 @@ function nullVector(entries: readonly Entry[], rows: readonly number[]): Float64
   return t;
 }
 
-function contribution(neuron: Neuron, X: Matrix): Float64Array {
-  const C = neuron.output.length;
+function contribution(neuron: Neuron, X: Matrix, { patches, positions, scale }: Pooling): Float64Array {
+  const n = X.rows / patches;
+  const C = neuron.output.length / positions;
   const size = norm(neuron.output);
-  const column = new Float64Array(X.rows * C);
-  for (let k = 0; k < X.rows; k++) {
-    let pre = 0;
-    let gate = 0;
-    for (let p = 0; p < X.cols; p++) {
-      pre += X.data[k * X.cols + p] * neuron.direction[p];
-      if (neuron.gate !== null) gate += X.data[k * X.cols + p] * neuron.gate[p];
+  const column = new Float64Array(n * C);
+  for (let j = 0; j < n; j++) {
+    const rows = rowBlock(X, j * patches, patches);
+    for (let k = 0; k < patches; k++) {
+      let pre = 0;
+      let gate = 0;
+      for (let p = 0; p < X.cols; p++) {
+        pre += rows[k * X.cols + p] * neuron.direction[p];
+        if (neuron.gate !== null) gate += rows[k * X.cols + p] * neuron.gate[p];
+      }
+      if (neuron.gate === null ? pre <= 0 : gate < 0) continue;
+      const read = positions > 1 ? k * C : 0;
+      for (let c = 0; c < C; c++) column[j * C + c] += (scale * pre * neuron.output[read + c]) / size;
     }
-    if (neuron.gate === null ? pre <= 0 : gate < 0) continue;
-    for (let c = 0; c < C; c++) column[k * C + c] = (pre * neuron.output[c]) / size;
   }
   return column;
 }

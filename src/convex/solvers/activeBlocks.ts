@@ -1,9 +1,10 @@
 /** The blocks of a proximal step: which are left after projection and shrinkage, and the curvature that they have there. */
 
 import type { GatedProducts } from "../kernels/types.js";
+import { blockOutputs } from "../operators/blocks.js";
 import type { ConeProjector } from "../operators/coneProjection.js";
 import { nullspace } from "../operators/nullspace.js";
-import type { ConvexProgram, Matrix } from "../types.js";
+import type { ConvexProgram, Matrix, Pooling } from "../types.js";
 import { type CoupledSystem, DENSE_ROWS, type OutputCurvature } from "./newtonSystem.js";
 import { type ShrunkBlock, shrinkBlock } from "./nuclearShrink.js";
 import type { WorkingSet } from "./workingSet.js";
@@ -27,18 +28,25 @@ interface FaceSpan {
   readonly count: number;
 }
 
+/** Where a block reads the data. */
+interface Place {
+  readonly gate: number;
+  readonly position: number; // among pooled patches, else 0
+}
+
 /** Remembers the span of each block's face: near the solution faces stay from Newton step to Newton step. */
 export class FaceSpans {
   private readonly known = new Map<number, FaceSpan>();
   private held = 0; // entries of all rows
 
-  at(X: Matrix, index: number, gate: number, face: Int32Array, products: GatedProducts): FaceSpan {
+  /** The span of block `index` over n samples. */
+  at(X: Matrix, n: number, index: number, at: Place, face: Int32Array, products: GatedProducts): FaceSpan {
     const before = this.known.get(index);
     if (before !== undefined && equal(before.face, face)) return before;
     const basis = new Float64Array((X.cols - face.length) * X.cols);
     const count = nullspace(X, face, basis);
-    const rows = new Float64Array(count * X.rows);
-    if (count > 0) products.rows(gate, basis, count, rows);
+    const rows = new Float64Array(count * n);
+    if (count > 0) products.rows(at.gate, basis, count, rows, at.position);
     const span = { face, rows, count };
     this.held += rows.length - (before?.rows.length ?? 0);
     if (this.held > MAX_HELD) {
@@ -63,7 +71,7 @@ export interface ActiveBlocks {
 export function shrinkVectors(step: BlockStep, G: Float64Array): ActiveBlocks {
   const { program, sigma, working, projector } = step;
   const { centers } = working;
-  const C = program.loss.outputs;
+  const C = blockOutputs(program);
   const d = program.X.cols;
   const threshold = sigma * program.beta;
   const halves = program.cones ? 2 : 1;
@@ -113,7 +121,7 @@ export function shrinkVectors(step: BlockStep, G: Float64Array): ActiveBlocks {
 /** The same for the nuclear norm: a gate's outputs shrink together, by singular values. */
 export function shrinkSpectra(step: BlockStep, G: Float64Array): ActiveBlocks {
   const { program, sigma, working } = step;
-  const C = program.loss.outputs;
+  const C = blockOutputs(program);
   const d = program.X.cols;
   const size = C * d;
   const threshold = sigma * program.beta;
@@ -156,9 +164,14 @@ export function curvatureOf(
   biasWeight: number,
 ): OutputCurvature {
   const { program, sigma, working, projector } = step;
-  const n = program.X.rows;
+  const { rows: n, outputs } = program.loss;
   const d = program.X.cols;
-  const mine = at.slots.map((_, k) => k).filter((k) => working.outputOf(at.slots[k]) === c);
+  const mine = at.slots.map((_, k) => k).filter((k) => working.outputOf(at.slots[k]) % outputs === c);
+  const whole = program.pooling == null ? n <= DENSE_ROWS : pooledGramFits(program.pooling, mine.length * (d + 1), n);
+  const placeOf = (slot: number): Place => ({
+    gate: working.gateOf(slot),
+    position: Math.floor(working.outputOf(slot) / outputs),
+  });
   const gates: number[] = [];
   const weights: number[] = [];
   const spans = new Map<number, FaceSpan>();
@@ -166,25 +179,25 @@ export function curvatureOf(
   for (const k of mine) {
     rowCount += 1;
     const face = projector?.face(working.indexOf(at.slots[k])) ?? new Int32Array(0);
-    if (face.length === 0 && n <= DENSE_ROWS) {
+    if (face.length === 0 && whole) {
       gates.push(working.gateOf(at.slots[k]));
       weights.push(sigma * at.shares[k]);
       continue;
     }
-    const span = step.spans.at(program.X, working.indexOf(at.slots[k]), working.gateOf(at.slots[k]), face, products);
+    const span = step.spans.at(program.X, n, working.indexOf(at.slots[k]), placeOf(at.slots[k]), face, products);
     spans.set(k, span);
     rowCount += span.count;
   }
   const rows = new Float64Array(rowCount * n);
   let row = 0;
   for (const k of mine) {
-    const gate = working.gateOf(at.slots[k]);
+    const { gate, position } = placeOf(at.slots[k]);
     const share = at.shares[k];
     const unit = at.vectors.slice(k * d, (k + 1) * d);
     const length = norm(unit);
     const weight = Math.sqrt(sigma * (1 - share)) / length;
     for (let p = 0; p < d; p++) unit[p] *= weight;
-    products.rows(gate, unit, 1, rows.subarray(row * n, (row + 1) * n));
+    products.rows(gate, unit, 1, rows.subarray(row * n, (row + 1) * n), position);
     row += 1;
     const span = spans.get(k);
     if (span === undefined) continue;
@@ -196,6 +209,11 @@ export function curvatureOf(
   return { rows, rowCount, gates: Int32Array.from(gates), weights: Float64Array.from(weights) };
 }
 
+/** Pooled blocks have rank d, so that few of them are better added to the rows than to an n x n matrix. */
+function pooledGramFits({ positions }: Pooling, rank: number, n: number): boolean {
+  return positions === 1 && n <= DENSE_ROWS && rank > n / 2;
+}
+
 /** The curvature of shrunk spectra, known by its products: a pass back, a small derivative a gate, a pass forward. */
 export function spectralCurvature(
   step: BlockStep,
@@ -203,7 +221,8 @@ export function spectralCurvature(
   at: ActiveBlocks,
 ): Pick<CoupledSystem, "gates" | "weights" | "addCurvature"> {
   const { program, sigma, working } = step;
-  const C = program.loss.outputs;
+  const C = blockOutputs(program);
+  const { rows: n, outputs } = program.loss;
   const d = program.X.cols;
   const size = C * d;
   const gates = Int32Array.from(at.shrunk, (_, k) => working.gateOf(at.slots[k * C]));
@@ -212,16 +231,16 @@ export function spectralCurvature(
   const weight = new Float64Array(at.slots.length).fill(sigma);
   const G = new Float64Array(at.slots.length * d);
   const moved = new Float64Array(at.slots.length * d);
-  const Z = new Float64Array(program.X.rows * C);
+  const Z = new Float64Array(n * outputs);
   return {
     gates,
     weights: Float64Array.from(at.shrunk, (block) => sigma * block.share),
     addCurvature(x, out) {
-      products.adjoint(x, C, gates, G);
+      products.adjoint(x, outputs, gates, G);
       at.shrunk.forEach((block, k) => {
         block.derivative(G.subarray(k * size, (k + 1) * size), moved.subarray(k * size, (k + 1) * size));
       });
-      products.forward(every, output, weight, moved, C, Z);
+      products.forward(every, output, weight, moved, outputs, Z);
       for (let k = 0; k < out.length; k++) out[k] += Z[k];
     },
   };

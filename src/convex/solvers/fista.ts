@@ -86,10 +86,10 @@ class FistaRun implements Run {
 
   private async begin(): Promise<BlockIterate> {
     const { program, products, kernels } = this.setting;
-    const { X, gates, loss, penalty, outputBias } = program;
+    const { X, gates, loss, penalty, outputBias, pooling } = program;
     const iterate =
-      kernels.iterate === undefined
-        ? hostIterate(products, X, gates, loss.outputs, penalty)
+      kernels.iterate === undefined || pooling != null
+        ? hostIterate(products, X, gates, loss.outputs, penalty, pooling?.positions)
         : await kernels.iterate(X, gates, loss.outputs, penalty);
     if (this.from !== null) {
       await iterate.write(this.from.index, this.from.vectors);
@@ -160,15 +160,17 @@ class FistaRun implements Run {
     this.step *= GROW;
   }
 
-  /** |A|^2 by power steps on [n]: A A' = K o (D D'), so one output is enough. */
+  /** |A|^2 by power steps on [n]: every output has the same operator, so one is enough. */
   private operatorNorm(): number {
     const { program, products } = this.setting;
-    const { gates, X } = program;
-    const n = X.rows;
-    const all = Int32Array.from({ length: gates.count }, (_, i) => i);
-    const output = new Int32Array(gates.count);
-    const sign = new Float64Array(gates.count).fill(1);
-    const vectors = new Float64Array(gates.count * X.cols);
+    const { gates, X, loss, pooling } = program;
+    const n = loss.rows;
+    const positions = pooling?.positions ?? 1;
+    const columns = gates.count * positions;
+    const all = Int32Array.from({ length: columns }, (_, k) => Math.floor(k / positions));
+    const output = Int32Array.from(all, (_, k) => k % positions);
+    const sign = new Float64Array(columns).fill(1);
+    const vectors = new Float64Array(columns * X.cols);
     let u = new Float64Array(n).fill(1 / Math.sqrt(n));
     let next = new Float64Array(n);
     let value = 0;

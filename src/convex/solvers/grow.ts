@@ -9,7 +9,7 @@
 import { GateCollector } from "../arrangements/gateCollector.js";
 import { gaussianSource } from "../arrangements/random.js";
 import type { Kernels } from "../kernels/types.js";
-import { columnsOf, predict } from "../operators/blocks.js";
+import { blockOutputs, columnsOf, perRow, predict } from "../operators/blocks.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import { sparse } from "../recovery/lift.js";
 import type { ConvexProgram, Evidence, SparseBlocks } from "../types.js";
@@ -129,8 +129,8 @@ interface State {
 }
 
 function search(program: ConvexProgram, kernels: Kernels, N: Float64Array, starts: readonly Start[]): Priced[] {
-  const { X, loss } = program;
-  const ends = searchGates(kernels, X, N, loss.outputs, starts, ASCENT_STEPS, ASCENT_ROUNDS);
+  const rows = perRow(program, N);
+  const ends = searchGates(kernels, program.X, rows, blockOutputs(program), starts, ASCENT_STEPS, ASCENT_ROUNDS);
   return ends.map((end, k) => ({ ...starts[k], ...end }));
 }
 
@@ -181,10 +181,10 @@ function countedFrom(
 /** Neurons along the generators of the first gates, outputs and signs in turn, after a first descent. */
 async function firstState(program: ConvexProgram, kernels: Kernels, clock: Clock): Promise<State> {
   const { X, gates, loss, outputBias } = program;
-  const C = loss.outputs;
-  const Z = new Float64Array(loss.rows * C);
-  const bias = outputBias === null ? new Float64Array(C) : minimiseOverBias(loss, Z, outputBias);
-  for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
+  const Z = new Float64Array(loss.rows * loss.outputs);
+  const bias = outputBias === null ? new Float64Array(loss.outputs) : minimiseOverBias(loss, Z, outputBias);
+  for (let k = 0; k < Z.length; k++) Z[k] = bias[k % loss.outputs];
+  const C = blockOutputs(program);
   const directions = Array.from({ length: gates.count }, (_, i) => ({
     direction: gates.generators.data.subarray(i * X.cols, (i + 1) * X.cols),
     output: i % C,
@@ -270,7 +270,7 @@ function startsFrom({ program, blocks }: State, random: number, draw: () => numb
     sign: sign[k] > 0 ? 1 : -1,
   }));
   for (let k = 0; k < random; k++) {
-    const kind = k % (2 * program.loss.outputs);
+    const kind = k % (2 * blockOutputs(program));
     starts.push({
       direction: Float64Array.from({ length: d }, draw),
       output: kind >> 1,
@@ -283,7 +283,7 @@ function startsFrom({ program, blocks }: State, random: number, draw: () => numb
 /** The active gates with their blocks, and the new ones. */
 function grown({ program, blocks }: State, worth: readonly Priced[]): State {
   const { X, gates } = program;
-  const C = program.loss.outputs;
+  const C = blockOutputs(program);
   const d = X.cols;
   const columns = columnsOf(program, blocks.index);
   const collector = new GateCollector(X);

@@ -7,7 +7,7 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
-import { columnsOf } from "../operators/blocks.js";
+import { blockOutputs, columnsOf, perRow } from "../operators/blocks.js";
 import { liftNeurons } from "../recovery/lift.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
 import type { Objective } from "./lbfgs.js";
@@ -16,7 +16,7 @@ import type { Objective } from "./lbfgs.js";
 export interface MovingNeurons {
   readonly weights: Float64Array; // [m x d]
   readonly scales: Float64Array; // [m]: a, with the sign of the neuron
-  readonly outputs: Int32Array; // [m]
+  readonly outputs: Int32Array; // [m]: of C, or of A C where patches are read out apart
   readonly bias: Float64Array; // [C]
 }
 
@@ -45,7 +45,7 @@ export function programAt(
   const d = program.X.cols;
   const { weights, scales, outputs, bias } = living(neurons, DEAD);
   const hidden = Array.from(scales, (a, j) => {
-    const output = new Float64Array(program.loss.outputs);
+    const output = new Float64Array(blockOutputs(program));
     output[outputs[j]] = a;
     return { weights: weights.subarray(j * d, (j + 1) * d), outputs: output };
   });
@@ -95,11 +95,12 @@ export function networkObjective(program: ConvexProgram, kernels: Kernels, outpu
   const { X, loss, beta, outputBias } = program;
   const { rows: n, cols: d } = X;
   const C = loss.outputs;
+  const columns = blockOutputs(program);
   const m = outputs.length;
   const H = new Float64Array(m * n); // X w_j in row j
   const G = new Float64Array(m * n);
-  const Z = new Float64Array(n * C);
-  const N = new Float64Array(n * C);
+  const Z = new Float64Array(loss.rows * C);
+  const N = new Float64Array(Z.length);
   return (x, gradient) => {
     const weights = x.subarray(0, m * d);
     const scales = x.subarray(m * d, m * (d + 1));
@@ -108,13 +109,14 @@ export function networkObjective(program: ConvexProgram, kernels: Kernels, outpu
     addOutputs(program, kernels, { weights, scales, outputs }, H, Z);
     let value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, m * (d + 1)), x);
     loss.gradient(Z, N);
+    const rows = perRow(program, N);
     for (let j = 0; j < m; j++) {
       const a = scales[j];
       let slope = 0;
-      for (let k = 0, at = j * n, from = outputs[j]; k < n; k++, at++, from += C) {
+      for (let k = 0, at = j * n, from = outputs[j]; k < n; k++, at++, from += columns) {
         const open = H[at] > 0;
-        if (open) slope += N[from] * H[at];
-        G[at] = open ? a * N[from] : 0;
+        if (open) slope += rows[from] * H[at];
+        G[at] = open ? a * rows[from] : 0;
       }
       gradient[m * d + j] = slope + beta * a;
     }
@@ -143,7 +145,7 @@ export function outputsOf(program: ConvexProgram, kernels: Kernels, neurons: Mov
 
 /** H [m x n] = W X', Z += the neurons' outputs. */
 function addOutputs(
-  { X, loss }: ConvexProgram,
+  { X, loss, pooling }: ConvexProgram,
   kernels: Kernels,
   { weights, scales, outputs }: Omit<MovingNeurons, "bias">,
   H: Float64Array,
@@ -151,10 +153,15 @@ function addOutputs(
 ): void {
   const { rows: n, cols: d } = X;
   const C = loss.outputs;
+  const { patches: K, positions, scale } = pooling ?? { patches: 1, positions: 1, scale: 1 };
   kernels.multiplyTransposed(weights, X.data, H, scales.length, d, n);
   for (let j = 0; j < scales.length; j++) {
-    const a = scales[j];
-    for (let k = 0, at = j * n, to = outputs[j]; k < n; k++, at++, to += C) if (H[at] > 0) Z[to] += a * H[at];
+    const a = scale * scales[j];
+    const c = outputs[j] % C;
+    const [first, stride] = positions > 1 ? [(outputs[j] - c) / C, K] : [0, 1];
+    for (let k = first, at = j * n + first; k < n; k += stride, at += stride) {
+      if (H[at] > 0) Z[Math.floor(k / K) * C + c] += a * H[at];
+    }
   }
 }
 

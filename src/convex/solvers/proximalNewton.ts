@@ -19,7 +19,7 @@
  */
 
 import { GapJudge } from "../certificate.js";
-import { zeroBlocks } from "../operators/blocks.js";
+import { blockOutputs, meanSquaredNorm, zeroBlocks } from "../operators/blocks.js";
 import { type ConeProjector, coneProjector } from "../operators/coneProjection.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import type { Gap, SparseBlocks } from "../types.js";
@@ -54,16 +54,18 @@ const KINK = 1e-9;
 export const proximalNewton: Solver = {
   name: "proximal-newton",
   refuses(program) {
-    const { loss, penalty, X, cones } = program;
-    if (!penalty.separable && cones) {
+    const { loss, penalty, cones, pooling } = program;
+    const separable = penalty.separable;
+    if (!separable && cones) {
       return `proximal-newton: needs the penalty "perOutput" with cones, got "${penalty.name}"; drop the cones or change it.`;
     }
-    if (X.rows > DENSE_ROWS && !cones) {
-      return `proximal-newton: holds a ${X.rows} x ${X.rows} matrix, more than ${DENSE_ROWS} rows; use "fista" or fewer rows.`;
+    // Pooled blocks have few dimensions too: only the nuclear norm asks for the matrix.
+    if (loss.rows > DENSE_ROWS && !cones && (pooling == null || !separable)) {
+      return `proximal-newton: holds a ${loss.rows} x ${loss.rows} matrix, more than ${DENSE_ROWS} rows; use "fista" or fewer rows.`;
     }
     // With cones the blocks rest on faces of few dimensions, so that no n x n matrix is needed, unless the loss has kinks.
-    if (X.rows > DENSE_ROWS && !Number.isFinite(loss.curvature)) {
-      return `proximal-newton: needs a smooth loss beyond ${DENSE_ROWS} rows, got "${loss.name}" on ${X.rows}; use "squaredHinge".`;
+    if (loss.rows > DENSE_ROWS && !Number.isFinite(loss.curvature)) {
+      return `proximal-newton: needs a smooth loss beyond ${DENSE_ROWS} rows, got "${loss.name}" on ${loss.rows}; use "squaredHinge".`;
     }
     return null;
   },
@@ -127,7 +129,7 @@ class NewtonRun implements Run {
     this.keep(begin, judged);
     this.working = new WorkingSet(program, judged.prices.prices, from);
     const curvature = Number.isFinite(loss.curvature) ? loss.curvature : kinkScale(this.xi);
-    this.sigma = FIRST_SIGMA / (curvature * meanSquaredNorm(program.X.data, this.n) * this.n);
+    this.sigma = FIRST_SIGMA / (curvature * meanSquaredNorm(program) * this.n);
     this.tau = FIRST_TAU / curvature;
     this.rho = 1 / curvature;
     this.sigmaLimit = MAX_GROWTH * this.sigma;
@@ -156,7 +158,7 @@ class NewtonRun implements Run {
   /** Semismooth Newton with line search on theta for the present center. */
   private async maximise(): Promise<Evaluation> {
     const { products } = this.setting;
-    const size = this.working.gates.length * this.C * this.d;
+    const size = this.working.gates.length * blockOutputs(this.setting.program) * this.d;
     let G = new Float64Array(size);
     let trialG = new Float64Array(size);
     const directionG = new Float64Array(size);
@@ -296,10 +298,6 @@ class NewtonRun implements Run {
 /** Where the loss has no curvature: the scale of its subgradients stands in for it. */
 function kinkScale(N: Float64Array): number {
   return Math.max(norm(N) / Math.sqrt(N.length), Number.MIN_VALUE * 2 ** 60);
-}
-
-function meanSquaredNorm(data: Float64Array, rows: number): number {
-  return dot(data, data) / rows;
 }
 
 function dot(a: Float64Array, b: Float64Array): number {

@@ -2,6 +2,7 @@
 
 import { ConvexError } from "../../errors.js";
 import { relativeGap } from "../certificate.js";
+import { bindProducts } from "../kernels/index.js";
 import type { GatedProducts, Kernels } from "../kernels/types.js";
 import { zeroBlocks } from "../operators/blocks.js";
 import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
@@ -29,7 +30,7 @@ export async function solve(
 ): Promise<Solution> {
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
   const solver = chooseSolver(program, budget.solver);
-  const products = kernels.bind(program.X, program.gates);
+  const products = bindProducts(program, kernels);
   const parts = separate(program).map((part, c, all) => {
     const setting = { program: part, kernels, products, tolerance: budget.tolerance, pause: () => clock.pause() };
     return new Part(solver.start(setting, startOf(program, start, c, all.length)));
@@ -194,11 +195,11 @@ function join(program: ConvexProgram, parts: readonly Part[]): Point {
 
 /** @internal The products that a caller outside the loop needs, disposed when done. */
 export function withProducts<T>(
-  program: Pick<ConvexProgram, "X" | "gates">,
+  program: Pick<ConvexProgram, "X" | "gates" | "pooling">,
   kernels: Kernels,
   use: (products: GatedProducts) => T,
 ): T {
-  const products = kernels.bind(program.X, program.gates);
+  const products = bindProducts(program, kernels);
   try {
     return use(products);
   } finally {

@@ -4,7 +4,7 @@
  * Slot order: gate of the list, then sign (with cones), then output; every slot has a vector of d entries.
  */
 
-import { columnsOf } from "../operators/blocks.js";
+import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
 
 /** Gates to begin with, and the least number to add when some are missing. */
@@ -14,6 +14,7 @@ export class WorkingSet {
   gates: Int32Array; // [g]
   centers: Float64Array; // [slots x d]: the proximal centers
   private readonly halves: number;
+  private readonly outputs: number; // vectors of a block
   private readonly at: Int32Array; // position of a gate in the list, -1 outside
 
   constructor(
@@ -22,7 +23,8 @@ export class WorkingSet {
     start: SparseBlocks | null,
   ) {
     const P = program.gates.count;
-    const C = program.loss.outputs;
+    const C = blockOutputs(program);
+    this.outputs = C;
     this.halves = program.cones ? 2 : 1;
     this.at = new Int32Array(P).fill(-1);
     const wanted = new Set<number>();
@@ -54,31 +56,31 @@ export class WorkingSet {
   }
 
   get slots(): number {
-    return this.gates.length * this.halves * this.program.loss.outputs;
+    return this.gates.length * this.halves * this.outputs;
   }
 
   /** Gate, sign and output of a slot, and its number among all (block, output) pairs. */
   gateOf(slot: number): number {
-    return this.gates[Math.floor(slot / (this.halves * this.program.loss.outputs))];
+    return this.gates[Math.floor(slot / (this.halves * this.outputs))];
   }
 
   signOf(slot: number): 1 | -1 {
-    return Math.floor(slot / this.program.loss.outputs) % this.halves === 0 ? 1 : -1;
+    return Math.floor(slot / this.outputs) % this.halves === 0 ? 1 : -1;
   }
 
   outputOf(slot: number): number {
-    return slot % this.program.loss.outputs;
+    return slot % this.outputs;
   }
 
   indexOf(slot: number): number {
     const half = this.signOf(slot) > 0 ? 0 : this.program.gates.count;
-    return (this.gateOf(slot) + half) * this.program.loss.outputs + this.outputOf(slot);
+    return (this.gateOf(slot) + half) * this.outputs + this.outputOf(slot);
   }
 
   /** Adds the dearest gates outside the set that cost more than beta, at most as many as there are; says how many. */
   grow(prices: Float64Array, beta: number, slack: number): number {
     const P = this.program.gates.count;
-    const C = this.program.loss.outputs;
+    const C = this.outputs;
     const dear: { gate: number; price: number }[] = [];
     for (let gate = 0; gate < P; gate++) {
       if (this.at[gate] >= 0) continue;

@@ -1,13 +1,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { sampleGates } from "../../../src/convex/arrangements/index.js";
-import { type Kernels, referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
+import { type Kernels, referenceKernels } from "../../../src/convex/kernels/index.js";
+import { engines } from "../../helpers/engines.js";
 import { gaussianMatrix } from "../../helpers/problems.js";
-
-/** Engines that are held to the reference; a new one is tested by being listed. */
-const engines: readonly { name: string; make: () => Promise<Kernels>; tolerance: number }[] = [
-  { name: "cpu", make: async () => referenceKernels, tolerance: 0 },
-  { name: "wasm", make: wasmKernels, tolerance: 1e-13 },
-];
 
 /** Sizes that meet every edge of tiles of 4, 32, 64, 256 and 512. */
 const products = [

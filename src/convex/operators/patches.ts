@@ -1,0 +1,127 @@
+/** Patches of images and signals: the rows on which a convolution's filters act, in the geometry of a tfjs layer. */
+
+import type { Matrix } from "../types.js";
+
+/** Patch matrices up to this size are made once and kept; larger ones are made image by image whenever they are read. */
+const KEPT_BYTES = 2 ** 27;
+
+/** One axis of a convolution. A signal is an image of height 1. */
+export interface PatchAxis {
+  readonly size: number; // of the input
+  readonly filter: number;
+  readonly stride: number;
+  readonly dilation: number;
+}
+
+/** What `patchGeometry` is made from. */
+export interface PatchShape {
+  readonly height: PatchAxis;
+  readonly width: PatchAxis;
+  readonly channels: number;
+  readonly padding: "valid" | "same";
+  /** How the pixels of an image lie in its row of data. */
+  readonly dataFormat: "channelsLast" | "channelsFirst";
+}
+
+/** Where each entry of each patch stands in an image. */
+export interface PatchGeometry {
+  readonly patches: number; // K = outHeight outWidth, row by row
+  readonly entries: number; // h = filter height x filter width x channels, channels fastest: the order of a tfjs kernel
+  readonly pixels: number; // of an image
+  readonly outHeight: number;
+  readonly outWidth: number;
+  readonly source: Int32Array; // [K x h]: place in the image, -1 in the padding
+}
+
+/** Size of the output along an axis and the padding before it, as TensorFlow defines them; 0 where the filter does not fit. */
+export function outputSize(axis: PatchAxis, padding: "valid" | "same"): { size: number; before: number } {
+  const reach = (axis.filter - 1) * axis.dilation + 1;
+  if (padding === "valid") return { size: Math.max(0, Math.ceil((axis.size - reach + 1) / axis.stride)), before: 0 };
+  const size = Math.ceil(axis.size / axis.stride);
+  return { size, before: Math.floor(Math.max(0, (size - 1) * axis.stride + reach - axis.size) / 2) };
+}
+
+/** The geometry of a convolution; `patches` is 0 where the filter is larger than the image. */
+export function patchGeometry(shape: PatchShape): PatchGeometry {
+  const { height, width, channels, padding, dataFormat } = shape;
+  const rows = outputSize(height, padding);
+  const cols = outputSize(width, padding);
+  const entries = height.filter * width.filter * channels;
+  const patches = rows.size * cols.size;
+  const source = new Int32Array(patches * entries);
+  let at = 0;
+  for (let row = 0; row < rows.size; row++) {
+    for (let col = 0; col < cols.size; col++) {
+      for (let dy = 0; dy < height.filter; dy++) {
+        const y = row * height.stride - rows.before + dy * height.dilation;
+        for (let dx = 0; dx < width.filter; dx++) {
+          const x = col * width.stride - cols.before + dx * width.dilation;
+          const inside = y >= 0 && y < height.size && x >= 0 && x < width.size;
+          for (let c = 0; c < channels; c++, at++) {
+            const last = (y * width.size + x) * channels + c;
+            const first = (c * height.size + y) * width.size + x;
+            source[at] = inside ? (dataFormat === "channelsLast" ? last : first) : -1;
+          }
+        }
+      }
+    }
+  }
+  const pixels = height.size * width.size * channels;
+  return { patches, entries, pixels, outHeight: rows.size, outWidth: cols.size, source };
+}
+
+/** The patches of all images [n x pixels], stacked: row j K + k is patch k of image j; with a constant last column if `bias` > 0. */
+export function patchMatrix(images: Matrix, geometry: PatchGeometry, bias = 0): Matrix {
+  return new PatchMatrix(images, geometry, bias);
+}
+
+class PatchMatrix implements Matrix {
+  readonly rows: number;
+  readonly cols: number;
+  private kept: Float64Array | null = null;
+  private buffer = new Float64Array(0);
+
+  constructor(
+    private readonly images: Matrix,
+    private readonly geometry: PatchGeometry,
+    private readonly bias: number,
+  ) {
+    this.rows = images.rows * geometry.patches;
+    this.cols = geometry.entries + (bias > 0 ? 1 : 0);
+  }
+
+  get data(): Float64Array {
+    if (this.kept === null) {
+      const all = new Float64Array(this.rows * this.cols);
+      this.fill(0, this.rows, all);
+      this.kept = all;
+    }
+    return this.kept;
+  }
+
+  block(from: number, count: number): Float64Array {
+    const { cols } = this;
+    if (this.kept !== null || 8 * this.rows * cols <= KEPT_BYTES) {
+      return this.data.subarray(from * cols, (from + count) * cols);
+    }
+    if (this.buffer.length < count * cols) this.buffer = new Float64Array(count * cols);
+    this.fill(from, count, this.buffer);
+    return this.buffer.subarray(0, count * cols);
+  }
+
+  private fill(from: number, count: number, out: Float64Array): void {
+    const { patches, entries, pixels, source } = this.geometry;
+    const { data } = this.images;
+    const { cols, bias } = this;
+    for (let k = 0; k < count; k++) {
+      const patch = (from + k) % patches;
+      const image = ((from + k - patch) / patches) * pixels;
+      const to = k * cols;
+      for (let p = 0; p < entries; p++) {
+        const place = source[patch * entries + p];
+        out[to + p] = place < 0 ? 0 : data[image + place];
+      }
+      if (bias > 0) out[to + entries] = bias;
+    }
+  }
+}

@@ -1,0 +1,8 @@
+/** The engines that are held to the reference; a new one is tested by being listed. */
+
+import { type Kernels, referenceKernels, wasmKernels } from "../../src/convex/kernels/index.js";
+
+export const engines: readonly { name: string; make: () => Promise<Kernels>; tolerance: number }[] = [
+  { name: "cpu", make: async () => referenceKernels, tolerance: 0 },
+  { name: "wasm", make: wasmKernels, tolerance: 1e-13 },
+];
