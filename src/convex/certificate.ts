@@ -30,8 +30,9 @@ export class GapJudge {
   constructor(
     private readonly program: ConvexProgram,
     private readonly products: GatedProducts,
+    projector: ConeProjector | null = null, // one that remembers faces, for programs with cones
   ) {
-    this.projector = program.cones ? coneProjector(program, products) : null;
+    this.projector = program.cones ? (projector ?? coneProjector(program, products)) : null;
   }
 
   /** Z [n x C] of a point: the network's outputs before the last activation. */

@@ -56,7 +56,7 @@ class FistaRun implements Run {
     private readonly from: SparseBlocks | null,
   ) {
     const { program, products } = setting;
-    this.judge = new GapJudge(program, products);
+    this.judge = new GapJudge(program, products, setting.memory.judge);
     this.best = new BestPoint();
     this.size = program.loss.rows * program.loss.outputs;
     this.Zx = new Float64Array(this.size);

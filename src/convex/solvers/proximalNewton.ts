@@ -20,14 +20,14 @@
 
 import { GapJudge } from "../certificate.js";
 import { blockOutputs, meanSquaredNorm, zeroBlocks } from "../operators/blocks.js";
-import { type ConeProjector, coneProjector } from "../operators/coneProjection.js";
+import type { ConeProjector } from "../operators/coneProjection.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import type { Gap, SparseBlocks } from "../types.js";
 import {
   type ActiveBlocks,
   type BlockStep,
   curvatureOf,
-  FaceSpans,
+  type FaceSpans,
   shrinkSpectra,
   shrinkVectors,
   spectralCurvature,
@@ -87,7 +87,7 @@ class NewtonRun implements Run {
   private readonly judge: GapJudge;
   private readonly projector: ConeProjector | null;
   private readonly working: WorkingSet;
-  private readonly spans = new FaceSpans();
+  private readonly spans: FaceSpans;
   private readonly n: number;
   private readonly C: number;
   private readonly d: number;
@@ -105,14 +105,15 @@ class NewtonRun implements Run {
     private readonly setting: Setting,
     from: SparseBlocks | null,
   ) {
-    const { program, products } = setting;
+    const { program, products, memory } = setting;
     const { loss, outputBias } = program;
     this.best = new BestPoint();
     this.n = loss.rows;
     this.C = loss.outputs;
     this.d = program.X.cols;
-    this.judge = new GapJudge(program, products);
-    this.projector = program.cones ? coneProjector(program, products) : null;
+    this.judge = new GapJudge(program, products, memory.judge);
+    this.projector = memory.run;
+    this.spans = memory.spans;
     this.Z0 = new Float64Array(this.n * this.C);
     this.c0 = from === null ? new Float64Array(this.C) : Float64Array.from(from.bias);
     if (from !== null) this.judge.predict(from, this.Z0);

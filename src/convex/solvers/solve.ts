@@ -9,7 +9,8 @@ import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
 import { Clock } from "./clock.js";
 import { solvers } from "./index.js";
 import { advice, type Round, type Solution, type SolveBudget } from "./solution.js";
-import type { Point, Run, Solver } from "./solver.js";
+import type { Point, Run, Setting, Solver } from "./solver.js";
+import { Workbench } from "./workbench.js";
 
 export type { Round, Solution, SolveBudget } from "./solution.js";
 
@@ -20,26 +21,35 @@ const STALL_SHARE = 0.05;
 /**
  * Solves a convex program to a relative duality gap.
  *
- * Numerical trouble is a status with advice, never an exception. Throws ConvexError "solver/none" when every solver refuses.
+ * Numerical trouble is a status with advice, never an exception. A `bench` that is shared by solves over the same rows and
+ * gates stays; without one the solve makes its own. Throws ConvexError "solver/none" when every solver refuses.
  */
 export async function solve(
   program: ConvexProgram,
   kernels: Kernels,
   budget: SolveBudget,
   start?: SparseBlocks,
+  bench?: Workbench,
 ): Promise<Solution> {
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
   const solver = chooseSolver(program, budget.solver);
-  const products = bindProducts(program, kernels);
+  const workbench = bench ?? new Workbench(program, kernels);
   const parts = separate(program).map((part, c, all) => {
-    const setting = { program: part, kernels, products, tolerance: budget.tolerance, pause: () => clock.pause() };
+    const setting: Setting = {
+      program: part,
+      kernels,
+      products: workbench.products,
+      memory: workbench.part(c, part),
+      tolerance: budget.tolerance,
+      pause: () => clock.pause(),
+    };
     return new Part(solver.start(setting, startOf(program, start, c, all.length)));
   });
   try {
     return await rounds(program, parts, solver, budget, clock);
   } finally {
     for (const part of parts) part.run.dispose();
-    products.dispose();
+    if (bench === undefined) workbench.dispose();
   }
 }
 

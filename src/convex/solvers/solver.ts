@@ -2,12 +2,14 @@
 
 import type { GatedProducts, Kernels } from "../kernels/types.js";
 import type { ConvexProgram, Gap, SparseBlocks } from "../types.js";
+import type { PartMemory } from "./workbench.js";
 
 /** Everything a run works with; the products are bound to the program's data and gates. */
 export interface Setting {
   readonly program: ConvexProgram;
   readonly kernels: Kernels;
   readonly products: GatedProducts;
+  readonly memory: PartMemory;
   /** The relative gap that the caller wants: a run may spend less effort on a round when it is far from it. */
   readonly tolerance: number;
   /** Lets the host breathe; true when the run should end its round early (time is up, or someone asked to stop). */
