@@ -24,8 +24,10 @@ export {
 } from "./layers/index.js";
 export { type CertifyOptions, certify, type ModelCertificate } from "./optimizers/certify.js";
 export { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "./optimizers/convexReLUTrainer.js";
+export type { CrossValidation, CrossValidationArgs } from "./optimizers/crossValidate.js";
 export { FitResult, type FitSummary, type Objective } from "./optimizers/fitResult.js";
 export type { TrainerOptions } from "./optimizers/options.js";
+export type { PathArgs, PathGrid, PathPoint, PathResult } from "./optimizers/path.js";
 export type { StartingPoint } from "./optimizers/pose.js";
 export type { Callbacks } from "./optimizers/progress.js";
 export type { Regularization } from "./optimizers/regularization.js";

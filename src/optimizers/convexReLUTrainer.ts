@@ -1,34 +1,34 @@
 /** The trainer: what a user calls in place of model.fit. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { growthDefaults } from "../convex/arrangements/index.js";
 import { certify } from "../convex/certificate.js";
-import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
-import { type Network, type NetworkWeights, objectiveOf, undecidedGates, weightsOf } from "../convex/network.js";
-import { mergeNeurons } from "../convex/recovery/merge.js";
-import { pruneNeurons } from "../convex/recovery/prune.js";
-import { solveGrowing } from "../convex/solvers/grow.js";
+import { chooseEngine } from "../convex/kernels/index.js";
+import { type NetworkWeights, objectiveOf, undecidedGates, weightsOf } from "../convex/network.js";
 import { advice } from "../convex/solvers/solution.js";
-import { type Solution, type SolveBudget, solve } from "../convex/solvers/solve.js";
-import type { ConvexProgram, Evidence, SparseBlocks } from "../convex/types.js";
-import { ConvexError } from "../errors.js";
+import type { Solution, SolveBudget } from "../convex/solvers/solve.js";
+import {
+  CROSS_VALIDATION_ARGS,
+  type CrossValidation,
+  type CrossValidationArgs,
+  crossValidate,
+} from "./crossValidate.js";
 import { FitResult } from "./fitResult.js";
 import { readOptions, refuseUnknown, type Settings, type TrainerOptions } from "./options.js";
+import { followPath, PATH_ARGS, type PathArgs, type PathResult } from "./path.js";
 import { type Problem, pose, type StartingPoint } from "./pose.js";
 import type { Callbacks } from "./progress.js";
-import { type Dataset, readData, refuseDegenerate, splitData, type Weighting } from "./readData.js";
+import { refuseDegenerate, type Weighting } from "./readData.js";
 import { type NetworkSpec, readModel } from "./readModel.js";
+import { type HeldOut, readSplit } from "./readSplit.js";
 import { biasSquare, decayOf, notesOf } from "./regularization.js";
+import { recovered, solvePosed } from "./solvePosed.js";
 import { type ModelWish, OPTIMIZER, templateOf } from "./template.js";
 import { Watch } from "./watch.js";
 import { resized, unitsFor } from "./width.js";
 import { writeWeights } from "./writeWeights.js";
 
 /** Arguments of `fit`, named as those of model.fit. */
-export interface FitArgs extends Weighting {
-  readonly validationData?: readonly [tf.Tensor, tf.Tensor] | null;
-  /** Share of the last rows that is kept out of training and judged after every round. */
-  readonly validationSplit?: number | null;
+export interface FitArgs extends Weighting, HeldOut {
   readonly callbacks?: Callbacks | null;
   /** 1 draws a progress bar in a Node terminal; default 0. */
   readonly verbose?: number;
@@ -105,6 +105,31 @@ export class ConvexReLUTrainer {
     }
   }
 
+  /**
+   * Solves along many betas, each solve begun at the one before, and judges every point; see `PathResult` for writing one.
+   *
+   * @throws ConvexError as `fit`; "model/regularizer" for a model whose layers charge a beta of their own.
+   */
+  async path(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor, args: PathArgs = {}): Promise<PathResult> {
+    refuseUnknown("path", args, PATH_ARGS);
+    return followPath(this.settings, model, x, y, args);
+  }
+
+  /**
+   * Chooses beta by cross-validation along the path, and writes the fit of all rows with the best one into the model.
+   *
+   * @throws ConvexError as `path`.
+   */
+  async crossValidate(
+    model: tf.Sequential,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    args: CrossValidationArgs = {},
+  ): Promise<CrossValidation> {
+    refuseUnknown("crossValidate", args, CROSS_VALIDATION_ARGS);
+    return crossValidate(this.settings, model, x, y, args);
+  }
+
   private async run(
     model: tf.Sequential,
     x: tf.Tensor,
@@ -134,7 +159,13 @@ export class ConvexReLUTrainer {
     );
     try {
       await watch.progress.begin(train.x.rows, settings.maxIterations, watch.names);
-      const solution = await this.solve(problem, engine.kernels, watch, args.warmStart);
+      const solution = await solvePosed(
+        problem,
+        engine.kernels,
+        this.budget(watch),
+        settings.seed,
+        args.warmStart?.blocks,
+      );
       const { program, blocks } = solution;
       const spoilt = (found: Solution) => untouched(model, watch, found, problem, engine.reason);
       if (!Number.isFinite(solution.gap.primal)) return await spoilt(solution);
@@ -174,20 +205,6 @@ export class ConvexReLUTrainer {
     } finally {
       watch.progress.close();
     }
-  }
-
-  /** The solve itself, over the gates at hand or over gates that grow. */
-  private async solve(
-    { program, growth }: Problem,
-    kernels: Kernels,
-    watch: Watch,
-    warmStart: StartingPoint | undefined,
-  ): Promise<Solution & { readonly program: ConvexProgram; readonly evidence: Evidence | null }> {
-    const budget = this.budget(watch);
-    if (growth === null)
-      return { ...(await solve(program, kernels, budget, warmStart?.blocks)), program, evidence: null };
-    const { starts = growthDefaults.starts, seed = this.settings.seed } = growth;
-    return solveGrowing(program, kernels, budget, { starts, seed: seed + 1 }, warmStart?.blocks);
   }
 
   private budget(watch: Watch): SolveBudget {
@@ -242,42 +259,6 @@ async function untouched(
     gates: program.gates,
     blocks: solution.blocks,
   });
-}
-
-/** Blocks -> neurons: equal ones merged, surplus ones traded away. */
-function recovered(problem: Problem, blocks: SparseBlocks): Network {
-  const { program, formulation } = problem;
-  const network = formulation.recover(program, blocks);
-  return { ...network, neurons: pruneNeurons(mergeNeurons(network.neurons), program.X, program.pooling) };
-}
-
-async function readSplit(
-  x: tf.Tensor,
-  y: tf.Tensor,
-  spec: NetworkSpec,
-  args: FitArgs,
-): Promise<{ train: Dataset; validation: Dataset | null }> {
-  const data = await readData(x, y, spec, args);
-  const given: unknown = args.validationData ?? null;
-  if (given !== null) {
-    if (!Array.isArray(given) || given.length !== 2) {
-      const came = Array.isArray(given) ? `${given.length} entries` : typeof given;
-      throw new ConvexError(
-        "options/value",
-        `validationData: expected a pair [x, y] of tensors, got ${came}. Change it or leave it out.`,
-      );
-    }
-    return { train: data, validation: await readData(given[0], given[1], spec) };
-  }
-  const share = args.validationSplit ?? 0;
-  if (share === 0) return { train: data, validation: null };
-  if (!(share > 0 && share < 1)) {
-    throw new ConvexError(
-      "options/value",
-      `validationSplit: expected a number between 0 and 1, got ${share}. Change it or leave it out.`,
-    );
-  }
-  return splitData(data, share);
 }
 
 function gateNotes(undecided: number): string[] {

@@ -1,0 +1,165 @@
+/** Cross-validation along the regularization path: which beta predicts best, and the fit with it on all rows. */
+
+import type * as tf from "@tensorflow/tfjs";
+import { gaussianSource } from "../convex/arrangements/random.js";
+import { chooseEngine } from "../convex/kernels/index.js";
+import { weightsOf } from "../convex/network.js";
+import type { Matrix } from "../convex/types.js";
+import { ConvexError } from "../errors.js";
+import { Evaluator } from "./evaluate.js";
+import { inputRows } from "./inputRows.js";
+import type { Settings } from "./options.js";
+import { betasOf, eachBeta, followPath, type PathGrid, type PathResult, poseForPath, refuseOwnBeta } from "./path.js";
+import { type Dataset, readData, refuseDegenerate, type Weighting } from "./readData.js";
+import { type NetworkSpec, readModel } from "./readModel.js";
+import { decayOf } from "./regularization.js";
+import { recovered } from "./solvePosed.js";
+
+const FOLDS = 5;
+
+/** Arguments of `crossValidate`. */
+export interface CrossValidationArgs extends PathGrid, Weighting {
+  /** Parts into which the rows are dealt at random; default 5. */
+  readonly folds?: number;
+  /** What is judged on the rows held out: "loss", or a metric that the model is compiled with; default "loss". */
+  readonly metric?: string;
+  /** Whether the best is the smallest or the largest; default "min" for the loss, else "max". */
+  readonly mode?: "min" | "max";
+}
+
+/** What every beta was worth on rows that it had not seen. */
+export interface CrossValidation {
+  readonly betas: readonly number[];
+  /** values[f][k]: the metric of beta k on fold f. */
+  readonly values: readonly (readonly number[])[];
+  readonly mean: readonly number[];
+  readonly standardError: readonly number[];
+  /** The place of the best mean among the betas. */
+  readonly best: number;
+  /** The place of the largest beta whose mean is within one standard error of the best (Breiman et al. 1984, section 3.4.3). */
+  readonly oneStandardError: number;
+  /** The path of all rows down to the best beta; the model holds the network of its last point. */
+  readonly path: PathResult;
+  readonly model: tf.Sequential;
+}
+
+export const CROSS_VALIDATION_ARGS = [
+  "betas",
+  "count",
+  "ratio",
+  "folds",
+  "metric",
+  "mode",
+  "sampleWeight",
+  "classWeight",
+];
+
+/** Judges every beta on each fold by a path over the others, and writes the fit of all rows with the best one into the model. */
+export async function crossValidate(
+  settings: Settings,
+  model: tf.Sequential,
+  x: tf.Tensor,
+  y: tf.Tensor,
+  args: CrossValidationArgs,
+): Promise<CrossValidation> {
+  const { folds = FOLDS, metric = "loss", mode = metric === "loss" ? "min" : "max" } = args;
+  const spec = readModel(model, settings.formulation);
+  refuseOwnBeta(spec);
+  const data = await readData(x, y, spec, args);
+  refuseDegenerate(data, spec);
+  checkArguments(folds, metric, mode, model, data.x.rows);
+  const { kernels } = await chooseEngine(settings.engine);
+  const betas = betasOf(await poseForPath(model, spec, data, settings, kernels), kernels, args);
+  const values: number[][] = [];
+  for (const held of dealt(data.x.rows, folds, settings.seed)) {
+    const inside = new Set(held);
+    const kept = Array.from({ length: data.x.rows }, (_, k) => k).filter((k) => !inside.has(k));
+    const judged = await judgeFold(model, spec, rowsOf(data, kept), rowsOf(data, held), betas, metric, settings);
+    values.push(judged);
+  }
+  const mean = betas.map((_, k) => average(values.map((fold) => fold[k])));
+  const standardError = betas.map((_, k) => spread(values.map((fold) => fold[k])) / Math.sqrt(folds));
+  const better = (a: number, b: number) => (mode === "min" ? a < b : a > b);
+  const best = mean.reduce((place, value, k) => (better(value, mean[place]) ? k : place), 0);
+  const limit = mean[best] + (mode === "min" ? 1 : -1) * standardError[best];
+  const oneStandardError = mean.findIndex((value) => !better(limit, value));
+  const { sampleWeight = null, classWeight = null } = args;
+  const path = await followPath(settings, model, x, y, { betas: betas.slice(0, best + 1), sampleWeight, classWeight });
+  const last = path.points[path.points.length - 1];
+  return { betas, values, mean, standardError, best, oneStandardError, path, model: path.write(last) };
+}
+
+/** The metric on the rows held out, for every beta of a path over the others. */
+async function judgeFold(
+  model: tf.Sequential,
+  spec: NetworkSpec,
+  train: Dataset,
+  held: Dataset,
+  betas: readonly number[],
+  metric: string,
+  settings: Settings,
+): Promise<number[]> {
+  const { kernels } = await chooseEngine(settings.engine);
+  const posed = await poseForPath(model, spec, train, settings, kernels);
+  const judge = new Evaluator(model, spec, inputRows(spec, held.x, posed.column.value), held);
+  const values: number[] = [];
+  await eachBeta(posed, betas, kernels, settings, performance.now(), async (problem, { blocks }) => {
+    const { program, regularization, column } = problem;
+    const network = recovered(problem, blocks);
+    const units = Math.max(1, network.neurons.length);
+    const weights = weightsOf(network, decayOf(regularization), program.X.cols, units, column.value);
+    values.push((await judge.judge(weights))[metric]);
+    return true;
+  });
+  // A time limit may end a path early: what was not solved is no better than what was.
+  while (values.length < betas.length) values.push(values[values.length - 1]);
+  return values;
+}
+
+/** Row numbers 0 .. n - 1, dealt at random into parts that differ in size by one at most. */
+function dealt(n: number, folds: number, seed: number): number[][] {
+  const draw = gaussianSource(seed);
+  const order = Array.from({ length: n }, (_, k) => ({ k, key: draw() })).sort((a, b) => a.key - b.key);
+  return Array.from({ length: folds }, (_, f) => order.filter((_, place) => place % folds === f).map(({ k }) => k));
+}
+
+function rowsOf({ x, y, weights }: Dataset, rows: readonly number[]): Dataset {
+  return {
+    x: pick(x, rows),
+    y: pick(y, rows),
+    weights: weights === null ? null : Float64Array.from(rows, (k) => weights[k]),
+  };
+}
+
+function pick({ cols, data }: Matrix, rows: readonly number[]): Matrix {
+  const picked = new Float64Array(rows.length * cols);
+  rows.forEach((from, to) => {
+    picked.set(data.subarray(from * cols, (from + 1) * cols), to * cols);
+  });
+  return { rows: rows.length, cols, data: picked };
+}
+
+function average(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** The standard deviation of a sample. */
+function spread(values: readonly number[]): number {
+  const mean = average(values);
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
+}
+
+function checkArguments(folds: number, metric: string, mode: string, model: tf.Sequential, rows: number): void {
+  if (!Number.isInteger(folds) || folds < 2 || folds > rows / 2) {
+    refuse(`folds to be an integer from 2 to half the rows, ${Math.floor(rows / 2)}`, String(folds));
+  }
+  const names = model.metricsNames;
+  if (!names.includes(metric)) {
+    refuse(`metric among ${names.map((name) => `"${name}"`).join(", ")} (see model.compile)`, `"${metric}"`);
+  }
+  if (mode !== "min" && mode !== "max") refuse('mode "min" or "max"', JSON.stringify(mode));
+}
+
+function refuse(expected: string, got: string): never {
+  throw new ConvexError("options/value", `crossValidate: expected ${expected}, got ${got}. Change it or leave it out.`);
+}

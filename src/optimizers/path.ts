@@ -1,0 +1,252 @@
+/** The regularization path: one model class, data set and gate set, many betas, each solve begun at the one before. */
+
+import type * as tf from "@tensorflow/tfjs";
+import { certify, smallestTrivialBeta } from "../convex/certificate.js";
+import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
+import { type Network, objectiveOf, weightsOf } from "../convex/network.js";
+import { type SolveBudget, withProducts } from "../convex/solvers/solve.js";
+import { Workbench } from "../convex/solvers/workbench.js";
+import type { Certificate, GateSet, Matrix, SparseBlocks, Status } from "../convex/types.js";
+import { ConvexError } from "../errors.js";
+import { Evaluator } from "./evaluate.js";
+import type { Objective } from "./fitResult.js";
+import { inputRows } from "./inputRows.js";
+import type { Settings } from "./options.js";
+import { type Problem, pose } from "./pose.js";
+import { type Dataset, refuseDegenerate, type Weighting } from "./readData.js";
+import { type NetworkSpec, readModel } from "./readModel.js";
+import { type HeldOut, readSplit } from "./readSplit.js";
+import { biasSquare, decayOf, type Regularization } from "./regularization.js";
+import { type PosedSolution, recovered, solvePosed } from "./solvePosed.js";
+import { resized, unitsFor } from "./width.js";
+import { writeWeights } from "./writeWeights.js";
+
+const COUNT = 50;
+const RATIO = 1e-3;
+
+/** Which betas a path visits. */
+export interface PathGrid {
+  /** The betas themselves, in any order. */
+  readonly betas?: readonly number[];
+  /** Or how many, in equal ratios down from the smallest at which the zero network is optimal; default 50. */
+  readonly count?: number;
+  /** The smallest beta over the largest; default 1e-3. */
+  readonly ratio?: number;
+}
+
+/** Arguments of `path`. */
+export interface PathArgs extends PathGrid, HeldOut, Weighting {
+  /** Called after every point; answering false ends the path there. */
+  readonly onPoint?: (point: PathPoint) => unknown;
+}
+
+/** One beta of a path. */
+export interface PathPoint {
+  readonly beta: number;
+  readonly status: Status;
+  readonly certificate: Certificate;
+  readonly objective: Objective;
+  readonly neurons: number;
+  /** Loss and metrics by their names in model.evaluate, those of held out rows after "val_". */
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly seconds: number;
+  readonly gates: GateSet;
+  readonly blocks: SparseBlocks;
+}
+
+/** A path, from the largest beta to the smallest. */
+export interface PathResult {
+  readonly points: readonly PathPoint[];
+  readonly engine: string;
+  readonly seconds: number;
+  /**
+   * Writes the network of a point into the model, or into a wider one with width "resize", and answers with it.
+   *
+   * @throws ConvexError "model/units" when the model is too narrow and to be kept.
+   */
+  write(point: PathPoint): tf.Sequential;
+}
+
+export const GRID_ARGS = ["betas", "count", "ratio"];
+export const PATH_ARGS = [...GRID_ARGS, "validationData", "validationSplit", "sampleWeight", "classWeight", "onPoint"];
+
+/** Solves along the betas of `args` for a compiled model without l2 regularizers; nothing is written until `write`. */
+export async function followPath(
+  settings: Settings,
+  model: tf.Sequential,
+  x: tf.Tensor,
+  y: tf.Tensor,
+  args: PathArgs,
+): Promise<PathResult> {
+  const began = performance.now();
+  const spec = readModel(model, settings.formulation);
+  refuseOwnBeta(spec);
+  const data = await readSplit(x, y, spec, args);
+  refuseDegenerate(data.train, spec);
+  const engine = await chooseEngine(settings.engine);
+  const posed = await poseForPath(model, spec, data.train, settings, engine.kernels);
+  const betas = betasOf(posed, engine.kernels, args);
+  const judges = new Judges(model, spec, posed, data);
+  const points: PathPoint[] = [];
+  const networks = new Map<PathPoint, Network>();
+  await eachBeta(posed, betas, engine.kernels, settings, began, async (problem, solution) => {
+    const network = recovered(problem, solution.blocks);
+    const point = await judges.point(problem, solution, network);
+    points.push(point);
+    networks.set(point, network);
+    return args.onPoint?.(point) !== false;
+  });
+  return {
+    points,
+    engine: engine.reason,
+    seconds: (performance.now() - began) / 1000,
+    write(point) {
+      const network = networks.get(point);
+      if (network === undefined) {
+        throw new ConvexError(
+          "options/value",
+          "write: expected a point of this path, got another. Pass one of `points`.",
+        );
+      }
+      const units = unitsFor(spec, Math.max(1, network.neurons.length), settings.width);
+      const { regularization, column, program } = posed;
+      const weights = weightsOf(network, decayOf(at(regularization, point.beta)), program.X.cols, units, column.value);
+      const target = units === spec.units ? model : resized(model, units);
+      writeWeights(target, spec, weights, column.value);
+      return target;
+    },
+  };
+}
+
+/** The program of the path; its beta is yet to be set. */
+export function poseForPath(
+  model: tf.Sequential,
+  spec: NetworkSpec,
+  data: Dataset,
+  settings: Settings,
+  kernels: Kernels,
+): Promise<Problem> {
+  const sources = { gatesOf: spec.formulation === "gated" ? model : null, warmStart: null };
+  return pose(spec, data, { ...settings, regularization: 1 }, { kernels, reason: "" }, sources);
+}
+
+/** Visits every beta with what was solved there; `visit` answers whether to go on. */
+export async function eachBeta(
+  posed: Problem,
+  betas: readonly number[],
+  kernels: Kernels,
+  settings: Settings,
+  began: number,
+  visit: (problem: Problem, solution: PosedSolution) => Promise<boolean>,
+): Promise<void> {
+  const bench = posed.growth === null ? new Workbench(posed.program, kernels) : undefined;
+  let { program } = posed;
+  let start: SparseBlocks | undefined;
+  try {
+    for (const beta of betas) {
+      program = { ...program, beta };
+      const problem = { ...posed, program, regularization: at(posed.regularization, beta) };
+      const budget = budgetFrom(settings, began);
+      const solution = await solvePosed(problem, kernels, budget, settings.seed, start, bench);
+      program = solution.program;
+      // From zero a growth finds better neurons afresh than from the gates that zero has left it.
+      start = solution.blocks.index.length > 0 ? solution.blocks : undefined;
+      const more = await visit({ ...problem, program }, solution);
+      if (!more || settings.signal?.aborted === true || budget.seconds <= solution.seconds) break;
+    }
+  } finally {
+    bench?.dispose();
+  }
+}
+
+/** The betas in falling order. */
+export function betasOf(posed: Problem, kernels: Kernels, { betas, count = COUNT, ratio = RATIO }: PathGrid): number[] {
+  if (betas !== undefined) {
+    if (!Array.isArray(betas) || betas.length === 0 || !betas.every((beta) => beta > 0 && Number.isFinite(beta))) {
+      refuse("betas to be finite numbers above 0", JSON.stringify(betas), "Give at least one, or a count.");
+    }
+    return [...new Set<number>(betas)].sort((a, b) => b - a);
+  }
+  if (!Number.isInteger(count) || count < 1)
+    refuse("count to be an integer of at least 1", String(count), "Change it.");
+  if (!(ratio > 0 && ratio < 1)) refuse("ratio to be a number between 0 and 1", String(ratio), "Change it.");
+  const largest = withProducts(posed.program, kernels, (products) => smallestTrivialBeta(posed.program, products));
+  if (!(largest > 0)) {
+    throw new ConvexError(
+      "data/target",
+      `path: expected targets that a network can improve on, got a gradient of zero at the zero network. Check y.`,
+    );
+  }
+  return Array.from({ length: count }, (_, k) => largest * ratio ** (count === 1 ? 0 : k / (count - 1)));
+}
+
+export function refuseOwnBeta({ l2 }: NetworkSpec): void {
+  if (l2.hidden === 0 && l2.output === 0) return;
+  throw new ConvexError(
+    "model/regularizer",
+    `path: expected a model without l2 kernel regularizers, since the path sets them, got ${l2.hidden} and ${l2.output}. ` +
+      `Remove them from the layers.`,
+  );
+}
+
+/** The same layers charged for another beta. */
+function at(regularization: Regularization, beta: number): Regularization {
+  return { ...regularization, beta, hidden: beta / 2, output: beta / 2, source: "option" };
+}
+
+function budgetFrom({ tolerance, maxIterations, timeLimit, signal, solver }: Settings, began: number): SolveBudget {
+  return {
+    tolerance,
+    maxIterations,
+    seconds: Math.max(0, timeLimit - (performance.now() - began) / 1000),
+    stopped: () => signal?.aborted === true,
+    ...(solver === null ? {} : { solver }),
+  };
+}
+
+/** Judges the networks of a path on the rows of training and on those held out. */
+class Judges {
+  private readonly train: Evaluator;
+  private readonly validation: Evaluator | null;
+
+  constructor(
+    model: tf.Sequential,
+    spec: NetworkSpec,
+    private readonly posed: Problem,
+    data: { readonly train: Dataset; readonly validation: Dataset | null },
+  ) {
+    this.train = new Evaluator(model, spec, posed.program.X, data.train);
+    const rows = (x: Matrix) => inputRows(spec, x, posed.column.value);
+    this.validation =
+      data.validation === null ? null : new Evaluator(model, spec, rows(data.validation.x), data.validation);
+  }
+
+  async point(problem: Problem, solution: PosedSolution, network: Network): Promise<PathPoint> {
+    const { program, regularization } = problem;
+    const { column } = this.posed;
+    const decay = decayOf(regularization);
+    const units = Math.max(1, network.neurons.length);
+    const weights = weightsOf(network, decay, program.X.cols, units, column.value);
+    const written = objectiveOf(weights, program.X, program.loss, decay);
+    const free = column.charged ? regularization.hidden * biasSquare(weights.kernel) : 0;
+    const metrics = { ...(await this.train.judge(weights)) };
+    if (this.validation !== null) {
+      for (const [name, value] of Object.entries(await this.validation.judge(weights))) metrics[`val_${name}`] = value;
+    }
+    return {
+      beta: regularization.beta,
+      status: solution.status,
+      certificate: certify(solution.gap, written.total, program, solution.evidence),
+      objective: { loss: written.loss, regularization: written.regularization - free, total: written.total - free },
+      neurons: network.neurons.length,
+      metrics,
+      seconds: solution.seconds,
+      gates: program.gates,
+      blocks: solution.blocks,
+    };
+  }
+}
+
+function refuse(expected: string, got: string, todo: string): never {
+  throw new ConvexError("options/value", `path: expected ${expected}, got ${got}. ${todo}`);
+}

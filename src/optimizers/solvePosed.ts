@@ -1,0 +1,39 @@
+/** A posed problem -> its solution, over the gates at hand or over gates that grow, and the network that it is. */
+
+import { growthDefaults } from "../convex/arrangements/index.js";
+import type { Kernels } from "../convex/kernels/index.js";
+import type { Network } from "../convex/network.js";
+import { mergeNeurons } from "../convex/recovery/merge.js";
+import { pruneNeurons } from "../convex/recovery/prune.js";
+import { solveGrowing } from "../convex/solvers/grow.js";
+import { type Solution, type SolveBudget, solve } from "../convex/solvers/solve.js";
+import type { Workbench } from "../convex/solvers/workbench.js";
+import type { ConvexProgram, Evidence, SparseBlocks } from "../convex/types.js";
+import type { Problem } from "./pose.js";
+
+/** A solution, the program whose gates it ended with, and what was seen beyond them. */
+export interface PosedSolution extends Solution {
+  readonly program: ConvexProgram;
+  readonly evidence: Evidence | null;
+}
+
+/** Solves from `start` where there is one; a `bench` for the problem's rows and gates is used where gates do not grow. */
+export async function solvePosed(
+  { program, growth }: Problem,
+  kernels: Kernels,
+  budget: SolveBudget,
+  seed: number,
+  start?: SparseBlocks,
+  bench?: Workbench,
+): Promise<PosedSolution> {
+  if (growth === null) return { ...(await solve(program, kernels, budget, start, bench)), program, evidence: null };
+  const { starts = growthDefaults.starts, seed: own = seed } = growth;
+  return solveGrowing(program, kernels, budget, { starts, seed: own + 1 }, start);
+}
+
+/** Blocks -> neurons: equal ones merged, surplus ones traded away. */
+export function recovered(problem: Pick<Problem, "program" | "formulation">, blocks: SparseBlocks): Network {
+  const { program, formulation } = problem;
+  const network = formulation.recover(program, blocks);
+  return { ...network, neurons: pruneNeurons(mergeNeurons(network.neurons), program.X, program.pooling) };
+}
