@@ -6,6 +6,7 @@ import { ConvexReLUTrainer, type FitResult, gatedDense } from "../src/index.js";
 import {
   type BuildModel,
   type Choice,
+  disposeWhole,
   fitUntil,
   type GradientRun,
   rivals,
@@ -85,7 +86,7 @@ export async function contest(
     const attempt = async ({ rate, batchSize }: Choice, seed: number, seconds: number) => {
       const model = build(rival.make(rate), seed);
       const run = await fitUntil(model, data, { target, budget: seconds, batchSize });
-      disposeAll(model);
+      disposeWhole(model);
       return run;
     };
     const choices = rival.rates.flatMap((rate) => batches.map((batchSize) => ({ rate, batchSize })));
@@ -108,7 +109,7 @@ export async function contest(
     });
   }
   const { certificate, status, neurons, regularization, engine } = result;
-  disposeAll(result.model);
+  disposeWhole(result.model);
   tf.dispose([data.x, data.y]);
   return {
     set: set.name,
@@ -155,10 +156,10 @@ async function train(
   let result: FitResult | null = null;
   for (let k = 0; k <= repeats; k++) {
     const model = build(tf.train.sgd(0.1), 1);
-    if (result !== null) disposeAll(result.model);
+    if (result !== null) disposeWhole(result.model);
     const run = await elapsed(() => trainer.fit(model, data.x, data.y));
     result = run.value;
-    if (result.model !== model) disposeAll(model);
+    if (result.model !== model) disposeWhole(model);
     runs.push(run.seconds);
     if (run.seconds > limit / 4) break; // long runs are not repeated
   }
@@ -186,11 +187,4 @@ function modelBuilder({ x, y, loss, decay, gates }: BenchSet, modelClass: ModelC
     model.compile({ optimizer, loss });
     return model;
   };
-}
-
-/** The model with its optimizer, whose moments model.dispose() leaves. */
-function disposeAll(model: tf.Sequential): void {
-  const { optimizer } = model;
-  model.dispose();
-  optimizer?.dispose();
 }

@@ -44,7 +44,7 @@ for (const source of sources.filter(({ name }) => flags.sets.split(",").includes
   }
 }
 
-await plotFit(results, !flags.dry);
+if (!flags.dry) await plotFit(results);
 publish(
   {
     name: "fit",

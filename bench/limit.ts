@@ -29,7 +29,7 @@ for (const kernels of await engines()) {
   });
 }
 
-await plotLimit(rates, !flags.dry);
+if (!flags.dry) await plotLimit(rates);
 publish(
   {
     name: "limit",

@@ -36,7 +36,7 @@ const rows = formulations.flatMap((formulation) =>
 );
 export type MemoryRow = (typeof rows)[number];
 
-await plotMemory(rows, base, !flags.dry);
+if (!flags.dry) await plotMemory(rows, base);
 publish(
   {
     name: "memory",

@@ -3,50 +3,21 @@
  * `npm run bench:scnn -- --help` lists the flags; without a Python that has scnn only our own side is measured.
  */
 
-import { sampleGates } from "../src/convex/arrangements/index.js";
-import { wasmKernels } from "../src/convex/kernels/index.js";
-import { bindLoss } from "../src/convex/losses/index.js";
-import { penalties } from "../src/convex/penalties/index.js";
-import { solve } from "../src/convex/solvers/solve.js";
-import type { ConvexProgram, Gap } from "../src/convex/types.js";
-import { findPython, type PeerRun, type PeerSettings, runScnn } from "./peers/scnn.js";
+import { findPython } from "./peers/scnn.js";
 import { plotScnn } from "./plots.js";
+import {
+  type Comparison,
+  compare,
+  type Formulation,
+  firstBelow,
+  measureCase,
+  type PeerCase,
+  type PeerStop,
+  type PeerWish,
+} from "./scnnCases.js";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
-import { type Timing, timingOf } from "./support/measure.js";
 import { objective, publish, ratio, seconds } from "./support/report.js";
-import { planted } from "./support/synthetic.js";
-
-const FEATURES = 50;
-const BETA = 2e-3; // 2 beta / n of the paper's scaling
-
-type Formulation = "gated" | "relu";
-
-/** Our side of a case: time to each gap. */
-interface OurRun {
-  readonly tolerance: number;
-  readonly seconds: Timing;
-  readonly status: string;
-  readonly gap: Gap;
-  readonly solver: string;
-  /** The objective after each round of the last run. */
-  readonly trace: readonly { readonly seconds: number; readonly primal: number }[];
-}
-
-export interface PeerCase {
-  readonly kind: "figure" | "rows" | "gates";
-  readonly formulation: Formulation;
-  readonly n: number;
-  readonly d: number;
-  readonly P: number;
-  readonly ours: readonly OurRun[];
-  readonly scnn: readonly PeerAnswer[];
-}
-
-interface PeerAnswer {
-  readonly stop: string;
-  readonly run: PeerRun | string; // a string says why there is no result
-}
 
 const flags = readFlags("scnn", {
   rows: { default: "250,1000,4000,20000", help: "n of the growth in rows, at --gates-fixed gates" },
@@ -62,31 +33,36 @@ const flags = readFlags("scnn", {
   backend: { default: "torch", help: "of scnn: torch is its faster one on the CPU, numpy the one it takes by itself" },
 });
 
-const kernels = await wasmKernels();
 const python = findPython();
-const own: Omit<PeerSettings, "python"> = {
-  dtype: flags.dtype,
-  backend: flags.backend,
-  tol: 1e-6,
-  constraintTol: 1e-6,
-  maxIterations: 10_000,
-  cap: flags.cap,
-};
-const stops = {
-  own: { name: "its own, tol 1e-6", settings: own },
-  none: { name: "none", settings: { ...own, tol: 1e-16, constraintTol: 1e-16, maxIterations: 10_000_000 } },
-} as const;
-
 const cases: PeerCase[] = [];
 for (const formulation of flags.formulations.split(",") as Formulation[]) {
-  cases.push(await measure("figure", formulation, 250, 500, [1e-2, 1e-3, 1e-5], ["own", "none"]));
+  const { tolerance, limit, repeats } = flags;
+  // scnn's own stop of R-FISTA comes long before a gap of 1e-5. AL needs its own: its inner loops end by it.
+  const stops = formulation === "gated" ? [stopAt(1e-6), stopAt(1e-16)] : [stopAt(1e-6)];
+  const last = stops.slice(-1).flat();
+  const wish = { formulation, limit, repeats };
+  await run({ ...wish, kind: "figure", n: 250, P: 500, tolerances: [1e-2, 1e-3, 1e-5], stops: stops.flat() });
   for (const n of numbers(flags.rows))
-    cases.push(await measure("rows", formulation, n, flags["gates-fixed"], [flags.tolerance], ["none"]));
+    await run({ ...wish, kind: "rows", n, P: flags["gates-fixed"], tolerances: [tolerance], stops: last });
   for (const P of numbers(flags.gates))
-    cases.push(await measure("gates", formulation, flags["rows-fixed"], P, [flags.tolerance], ["none"]));
+    await run({ ...wish, kind: "gates", n: flags["rows-fixed"], P, tolerances: [tolerance], stops: last });
 }
 
-await plotScnn(cases, !flags.dry);
+async function run(wish: PeerWish): Promise<void> {
+  console.error(`${wish.formulation}, n ${wish.n}, P ${wish.P} ...`);
+  cases.push(await measureCase(wish));
+}
+
+/** scnn until its squared subgradient norm is at most `tol`, or the cap; empty without a Python that has it. */
+function stopAt(tol: number): PeerStop[] {
+  if (python === null) return [];
+  const { dtype, backend, cap } = flags;
+  const maxIterations = tol < 1e-6 ? 10_000_000 : 10_000;
+  const settings = { python, dtype, backend, tol, constraintTol: 1e-6, maxIterations, cap };
+  return [{ name: tol < 1e-6 ? "none" : "its own", settings }];
+}
+
+if (!flags.dry) await plotScnn(cases);
 const versions = cases.flatMap(({ scnn }) => scnn.map(({ run }) => (typeof run === "string" ? null : run.versions)));
 const found = versions.find((entry) => entry !== null) ?? null;
 publish(
@@ -116,81 +92,7 @@ publish(
   flags,
 );
 
-async function measure(
-  kind: PeerCase["kind"],
-  formulation: Formulation,
-  n: number,
-  P: number,
-  tolerances: readonly number[],
-  wanted: readonly (keyof typeof stops)[],
-): Promise<PeerCase> {
-  console.error(`${formulation}, n ${n}, P ${P} ...`);
-  const { X, Y } = planted(n, FEATURES, 951);
-  const program: ConvexProgram = {
-    X,
-    gates: sampleGates(X, { count: P, seed: 650 }),
-    loss: bindLoss("meanSquaredError", Y),
-    penalty: penalties.perOutput,
-    beta: BETA,
-    outputBias: null,
-    cones: formulation === "relu",
-  };
-  const ours: OurRun[] = [];
-  for (const tolerance of tolerances) ours.push(await ourRun(program, tolerance));
-  const problem = { X, y: Y.data, gates: program.gates, beta: BETA, formulation };
-  const scnn = wanted.flatMap((stop): PeerAnswer[] => {
-    if (python === null) return [];
-    return [{ stop: stops[stop].name, run: runScnn(problem, { python, ...stops[stop].settings }) }];
-  });
-  return { kind, formulation, n, d: FEATURES, P: program.gates.count, ours, scnn };
-}
-
-async function ourRun(program: ConvexProgram, tolerance: number): Promise<OurRun> {
-  const runs: number[] = [];
-  for (let k = 0; ; k++) {
-    const trace: { seconds: number; primal: number }[] = [];
-    const solution = await solve(program, kernels, {
-      tolerance,
-      maxIterations: 10_000,
-      seconds: flags.limit,
-      onRound: ({ seconds: at, gap }) => {
-        trace.push({ seconds: at, primal: gap.primal });
-        return false;
-      },
-    });
-    runs.push(solution.seconds);
-    if (k < flags.repeats && solution.seconds < 20) continue;
-    const { status, gap, solver } = solution;
-    return { tolerance, seconds: timingOf(runs.length > 1 ? runs.slice(1) : runs), status, gap, solver, trace };
-  }
-}
-
-/** The best lower bound that our runs have proven, and the highest objective that is within a gap of it. */
-function targetOf({ ours }: PeerCase, tolerance: number): number {
-  return Math.max(...ours.map(({ gap }) => gap.dual)) / (1 - tolerance);
-}
-
-/** When a run first was at a target or below; null when it never was. */
-function momentOf(run: PeerRun, target: number): number | null {
-  return run.trace.find(({ network }) => network <= target)?.seconds ?? null;
-}
-
-/** One row for each gap of ours: our seconds, the seconds of the scnn run that was quickest to it, the ratio. */
-function compare(one: PeerCase): { ours: OurRun; seconds: number | null; spent: number | null; best: number | null }[] {
-  const runs = one.scnn.flatMap(({ run }) => (typeof run === "string" ? [] : [run]));
-  return one.ours.map((ours) => {
-    const target = targetOf(one, ours.tolerance);
-    const moments = runs.flatMap((run) => momentOf(run, target) ?? []);
-    return {
-      ours,
-      seconds: moments.length > 0 ? Math.min(...moments) : null,
-      spent: runs.length > 0 ? Math.max(...runs.map((run) => run.seconds)) : null,
-      best: runs.length > 0 ? Math.min(...runs.flatMap((run) => run.trace.map(({ network }) => network))) : null,
-    };
-  });
-}
-
-function peerCells(one: PeerCase, row: ReturnType<typeof compare>[number]): string[] {
+function peerCells(one: PeerCase, row: Comparison): string[] {
   const { ours, seconds: at, spent, best } = row;
   if (spent === null || best === null) {
     const failed = one.scnn.flatMap(({ run }) => (typeof run === "string" ? [run] : []));
@@ -257,9 +159,4 @@ function endNotes(all: readonly PeerCase[]): string[] {
         return `${name}: ended by ${run.ended} after ${seconds(run.seconds)} s and ${run.steps} steps at ${objective(run.judged)}${missed}; ${when}.`;
       }),
     );
-}
-
-function firstBelow({ ours }: PeerCase, target: number): number | null {
-  const moments = ours.flatMap(({ trace }) => trace.find(({ primal }) => primal <= target)?.seconds ?? []);
-  return moments.length > 0 ? Math.min(...moments) : null;
 }

@@ -31,6 +31,13 @@ export interface TensorPair {
   readonly y: tf.Tensor2D;
 }
 
+/** The model with its optimizer, whose moments model.dispose() leaves. */
+export function disposeWhole(model: tf.Sequential): void {
+  const { optimizer } = model;
+  model.dispose();
+  optimizer?.dispose();
+}
+
 /** Tensors of a data set; the caller disposes. */
 export function tensorsOf(x: Matrix, y: Matrix): TensorPair {
   const tensor = ({ rows, cols, data }: Matrix) => tf.tensor2d(Float32Array.from(data), [rows, cols]);
@@ -61,7 +68,7 @@ export async function takeFastestBackend(build: BuildModel, data: TensorPair, ba
     const start = performance.now();
     await model.fit(x, y, { epochs: 1, batchSize, verbose: 0 });
     times.push({ name, seconds: (performance.now() - start) / 1000 });
-    model.dispose();
+    disposeWhole(model);
     tf.dispose([x, y]);
   }
   const { name } = times.reduce((best, next) => (next.seconds < best.seconds ? next : best));

@@ -24,13 +24,19 @@ export interface Report {
   readonly sections: readonly Section[];
   /** What the JSON file holds beside the machine. */
   readonly data: object;
+  /** JSON of other benches, printed with this one's and kept out of its files. */
+  readonly others?: object;
 }
 
 /** Prints a report, as JSON where `json` says so; writes `${name}.md` and `${name}.json` unless `dry`. */
 export function publish(report: Report, { json, dry }: { json: boolean; dry: boolean }): void {
-  const { name, machine, command, data } = report;
-  const text = JSON.stringify({ bench: name, command, machine, ...data }, rounded, 2);
-  console.log(json ? text : `${report.title}\n${machineLine(machine)}\n\n${report.sections.map(asText).join("\n\n")}`);
+  const { name, machine, command, data, others } = report;
+  const own = { bench: name, command, machine, ...data };
+  const text = JSON.stringify(own, rounded, 2);
+  const printed = others === undefined ? text : JSON.stringify({ [name]: own, ...others }, rounded, 2);
+  console.log(
+    json ? printed : `${report.title}\n${machineLine(machine)}\n\n${report.sections.map(asText).join("\n\n")}`,
+  );
   if (dry) return;
   mkdirSync(RESULTS, { recursive: true });
   writeFileSync(`${RESULTS}/${name}.json`, `${text}\n`);
