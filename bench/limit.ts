@@ -1,0 +1,65 @@
+/**
+ * Kernels against the limit: what each reaches beside the engine's best dense product on the machine, in GFLOP/s and GB/s.
+ * `npm run bench:limit -- --help` lists the flags.
+ */
+
+import { plotLimit } from "./plots.js";
+import { engines, kernelsAt, peakOf, type Rate, rateOf } from "./rates.js";
+import { numbers, readFlags } from "./support/flags.js";
+import { describeMachine } from "./support/machine.js";
+import { publish } from "./support/report.js";
+
+const flags = readFlags("limit", {
+  rows: { default: "250,1000,2000", help: "n" },
+  features: { default: "50,100,200", help: "d, one for each n" },
+  gates: { default: 500, help: "P" },
+  peak: { default: "256,512,1024", help: "sizes of the square products of which the best is the limit" },
+  repeats: { default: 5, help: "least runs of which the median is taken" },
+});
+
+const features = numbers(flags.features);
+const rates: Rate[] = [];
+const peaks: Record<string, number> = {};
+for (const kernels of await engines()) {
+  const peak = peakOf(kernels, numbers(flags.peak), flags.repeats);
+  peaks[kernels.name] = peak;
+  numbers(flags.rows).forEach((n, k) => {
+    const d = features[Math.min(k, features.length - 1)];
+    for (const kernel of kernelsAt(n, d, flags.gates)) rates.push(rateOf(kernel, kernels, peak, flags.repeats));
+  });
+}
+
+if (!flags.dry) await plotLimit(rates);
+publish(
+  {
+    name: "limit",
+    title: "Kernels against the engine's best dense product",
+    command: "npm run bench:limit",
+    machine: describeMachine(),
+    about: [
+      `One thread, float64; medians of at least ${flags.repeats} runs.`,
+      "FLOP: what the mathematics asks for, a masked product counted as a dense one; GB/s: every input read and every output written once, so it is a lower bound of the traffic.",
+      "A cone projection is counted as one pass over the rows, of which it makes several, and starts from no memory of its face; solvers start from the last one. Share: of the engine's best square product.",
+    ],
+    sections: Object.entries(peaks).map(([engine, peak]) => ({
+      title: `${engine}: best dense product ${(peak / 1e9).toFixed(2)} GFLOP/s`,
+      cells: cellsOf(rates.filter((rate) => rate.engine === engine)),
+    })),
+    data: { settings: flags, peaks, rates },
+  },
+  flags,
+);
+
+function cellsOf(rows: readonly Rate[]): string[][] {
+  return [
+    ["kernel", "size", "ms", "GFLOP/s", "share", "GB/s"],
+    ...rows.map(({ kernel, size, seconds, flops, bytes, share }) => [
+      kernel,
+      size,
+      (1e3 * seconds).toPrecision(3),
+      (flops / seconds / 1e9).toFixed(2),
+      `${(100 * share).toFixed(0)} %`,
+      (bytes / seconds / 1e9).toFixed(2),
+    ]),
+  ];
+}

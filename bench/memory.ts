@@ -1,0 +1,81 @@
+/**
+ * Peak memory of a fit against n, P and d: each size in a process of its own, its peak resident set less that of a fit of next
+ * to nothing. `npm run bench:memory -- --help` lists the flags.
+ */
+
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { MemoryCase, MemoryUse } from "./peak.js";
+import { plotMemory } from "./plots.js";
+import { numbers, readFlags } from "./support/flags.js";
+import { describeMachine } from "./support/machine.js";
+import { bytes, publish, seconds } from "./support/report.js";
+
+const flags = readFlags("memory", {
+  rows: { default: "500,2000,8000,32000", help: "n, at 256 gates and 50 features" },
+  gates: { default: "256,1024,4096", help: "P, at 2,000 rows and 50 features" },
+  features: { default: "50,200,800", help: "d, at 2,000 rows and 256 gates" },
+  formulations: { default: "gated,relu", help: "network classes" },
+  limit: { default: 30, help: "seconds for each fit: the peak comes in its first rounds" },
+});
+
+const script = fileURLToPath(new URL("peak.ts", import.meta.url));
+const formulations = flags.formulations.split(",") as MemoryCase["formulation"][];
+const sizes = [
+  ...numbers(flags.rows).map((n) => ({ varied: "n", n, d: 50, P: 256 })),
+  ...numbers(flags.gates).map((P) => ({ varied: "P", n: 2000, d: 50, P })),
+  ...numbers(flags.features).map((d) => ({ varied: "d", n: 2000, d, P: 256 })),
+];
+
+const base = run({ formulation: "gated", n: 8, d: 2, P: 2, limit: flags.limit });
+const rows = formulations.flatMap((formulation) =>
+  sizes.map(({ varied, ...size }) => {
+    console.error(`${formulation}, n ${size.n}, d ${size.d}, P ${size.P} ...`);
+    return { varied, ...run({ formulation, ...size, limit: flags.limit }) };
+  }),
+);
+export type MemoryRow = (typeof rows)[number];
+
+if (!flags.dry) await plotMemory(rows, base);
+publish(
+  {
+    name: "memory",
+    title: "Peak memory of a fit",
+    command: "npm run bench:memory",
+    machine: describeMachine(["@tensorflow/tfjs"]),
+    about: [
+      `Peak resident set of a process that makes the data and fits one network to a gap of 1e-3 for at most ${flags.limit} s, less the ${bytes(base.peakBytes)} of a process that fits 8 rows. Garbage that was not yet collected counts too.`,
+      "Beside it what the sizes say: the data in float64 (8 n d), the masks (n P / 8), a dense Newton matrix (8 n^2, where that solver ran).",
+    ],
+    sections: [{ title: "Against n, P and d", cells: cellsOf(rows) }],
+    data: { settings: flags, base, rows },
+  },
+  flags,
+);
+
+function run(wish: MemoryCase): MemoryUse {
+  const args = ["--import", "tsx", script, JSON.stringify(wish)];
+  const child = spawnSync(process.execPath, args, { encoding: "utf8" });
+  if (child.status !== 0) throw new Error(`bench/peak.ts ended with ${child.status ?? child.signal}:\n${child.stderr}`);
+  return JSON.parse(child.stdout.trim().split("\n").pop() ?? "");
+}
+
+function cellsOf(all: readonly MemoryRow[]): string[][] {
+  return [
+    ["varied", "model", "n", "d", "P", "solver", "status", "seconds", "peak", "data", "masks", "Newton matrix"],
+    ...all.map((row) => [
+      row.varied,
+      row.formulation,
+      String(row.n),
+      String(row.d),
+      String(row.P),
+      row.solver,
+      row.status,
+      seconds(row.seconds),
+      bytes(Math.max(0, row.peakBytes - base.peakBytes)),
+      bytes(8 * row.n * row.d),
+      bytes(row.maskBytes),
+      row.solver === "proximal-newton" ? bytes(8 * row.n ** 2) : "",
+    ]),
+  ];
+}

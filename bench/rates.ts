@@ -1,0 +1,156 @@
+/** The kernels of an engine as timed runs, with the arithmetic and the traffic that each cannot do without. */
+
+import { sampleGates } from "../src/convex/arrangements/index.js";
+import { gaussianSource } from "../src/convex/arrangements/random.js";
+import { type Kernels, referenceKernels, wasmKernels } from "../src/convex/kernels/index.js";
+import { ConeProjector } from "../src/convex/operators/coneProjection.js";
+import { timeOf } from "./support/measure.js";
+
+const NUMBER = 8; // bytes of a float64
+const PROJECTED = 10; // gates of the cone projections: one takes as long as a product with hundreds of gates
+
+export interface Rate {
+  readonly engine: string;
+  readonly kernel: string;
+  readonly size: string;
+  readonly seconds: number; // median
+  readonly flops: number; // a run
+  readonly bytes: number; // inputs read and outputs written once
+  readonly share: number; // of the engine's best dense product
+}
+
+export interface TimedKernel {
+  readonly kernel: string;
+  readonly size: string;
+  readonly flops: number;
+  readonly bytes: number;
+  readonly prepare: (kernels: Kernels) => () => void;
+}
+
+/** The engines that hold dense float64 algebra on this host. */
+export async function engines(): Promise<Kernels[]> {
+  return [referenceKernels, await wasmKernels()];
+}
+
+export function rateOf(kernel: TimedKernel, kernels: Kernels, peak: number, repeats: number): Rate {
+  const { median } = timeOf(kernel.prepare(kernels), repeats);
+  const { kernel: name, size, flops, bytes } = kernel;
+  return { engine: kernels.name, kernel: name, size, seconds: median, flops, bytes, share: flops / median / peak };
+}
+
+/** FLOP/s of the best square product, of two matrices or of one and the transpose of another. */
+export function peakOf(kernels: Kernels, sizes: readonly number[], repeats: number): number {
+  const rates = sizes.flatMap((n) => {
+    const A = gaussian(n * n, 1);
+    const out = new Float64Array(n * n);
+    const runs = [() => kernels.multiply(A, A, out, n, n, n), () => kernels.multiplyTransposed(A, A, out, n, n, n)];
+    return runs.map((run) => (2 * n ** 3) / timeOf(run, repeats).median);
+  });
+  return Math.max(...rates);
+}
+
+/** Every kernel at n rows, d features, P gates. */
+export function kernelsAt(n: number, d: number, P: number): TimedKernel[] {
+  const X = { rows: n, cols: d, data: gaussian(n * d, 1) };
+  const gates = sampleGates(X, { count: P, seed: 1 });
+  const r = gaussian(n, 3);
+  const all = Int32Array.from({ length: gates.count }, (_, i) => i);
+  const definite = positiveDefinite(n);
+  const size = `n ${n}, d ${d}, P ${gates.count}`;
+  const masks = gates.bits.byteLength;
+  const projected = Math.min(PROJECTED, gates.count);
+  const x = n * d * NUMBER;
+  const products = { size, flops: 2 * n * d * gates.count };
+  return [
+    {
+      kernel: "forward",
+      ...products,
+      bytes: x + masks + (gates.count * d + n) * NUMBER,
+      prepare: (kernels) => {
+        const bound = kernels.bind(X, gates);
+        const vectors = gaussian(gates.count * d, 4);
+        const [output, sign] = [new Int32Array(gates.count), new Float64Array(gates.count).fill(1)];
+        const out = new Float64Array(n);
+        return () => bound.forward(all, output, sign, vectors, 1, out);
+      },
+    },
+    {
+      kernel: "adjoint",
+      ...products,
+      bytes: x + masks + (gates.count * d + n) * NUMBER,
+      prepare: (kernels) => {
+        const bound = kernels.bind(X, gates);
+        const out = new Float64Array(gates.count * d);
+        return () => bound.adjoint(r, 1, null, out);
+      },
+    },
+    {
+      kernel: "norms of the adjoint",
+      ...products,
+      bytes: x + masks + (gates.count + n) * NUMBER,
+      prepare: (kernels) => {
+        const bound = kernels.bind(X, gates);
+        const out = new Float64Array(gates.count);
+        return () => bound.adjointNorms(r, 1, out);
+      },
+    },
+    {
+      kernel: "masked Gram",
+      size: `n ${n}, P ${gates.count}`,
+      flops: n * n * gates.count, // the lower triangle: a product and a sum
+      bytes: n * n * NUMBER * 1.5 + masks,
+      prepare: (kernels) => {
+        const bound = kernels.bind(X, gates);
+        const H = new Float64Array(n * n);
+        const weight = new Float64Array(gates.count).fill(1);
+        bound.gram();
+        return () => bound.addMaskedGram(H, all, weight);
+      },
+    },
+    {
+      kernel: "addOuter",
+      size: `n ${n}, k ${n}`,
+      flops: n ** 3,
+      bytes: 2 * n * n * NUMBER,
+      prepare: (kernels) => {
+        const [H, A] = [new Float64Array(n * n), gaussian(n * n, 2)];
+        return () => kernels.addOuter(H, A, n, n, 1e-6);
+      },
+    },
+    {
+      kernel: "Cholesky",
+      size: `n ${n}`,
+      flops: n ** 3 / 3,
+      bytes: n * n * NUMBER,
+      prepare: (kernels) => () => {
+        kernels.factor(definite.slice(), n);
+      },
+    },
+    {
+      kernel: "cone projection",
+      size: `n ${n}, d ${d}, ${projected} gates`,
+      flops: 2 * n * d * projected,
+      bytes: x + (masks * projected) / gates.count + projected * d * NUMBER,
+      prepare: (kernels) => {
+        const bound = kernels.bind(X, gates);
+        const projector = new ConeProjector(X, gates, bound.gram());
+        const vectors = gaussian(projected * d, 5);
+        return () => {
+          projector.reset(); // from no memory of the faces: the dearest case
+          const z = vectors.slice();
+          for (let i = 0; i < projected; i++) projector.project(i, i, z.subarray(i * d, (i + 1) * d), -1);
+        };
+      },
+    },
+  ];
+}
+
+function positiveDefinite(n: number): Float64Array {
+  const H = gaussian(n * n, 2).map((value) => value / n);
+  for (let i = 0; i < n; i++) H[i * n + i] = 4;
+  return H;
+}
+
+function gaussian(length: number, seed: number): Float64Array {
+  return Float64Array.from({ length }, gaussianSource(seed));
+}

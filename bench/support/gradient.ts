@@ -1,0 +1,149 @@
+/** model.fit against the clock: which backend suits, which learning rate, and how long until an objective. */
+
+import * as tf from "@tensorflow/tfjs";
+import "@tensorflow/tfjs-backend-wasm";
+import { objectiveOf } from "../../examples/support/train.js";
+import type { Matrix } from "../../src/convex/types.js";
+
+/** One run of model.fit. */
+export interface GradientRun {
+  readonly reached: boolean;
+  readonly seconds: number; // until the objective was reached, or spent
+  readonly best: number; // lowest objective after an epoch
+  readonly epochs: number;
+  readonly points: readonly { readonly seconds: number; readonly objective: number }[];
+}
+
+/** The optimizers and the learning rates that each may choose from. */
+export const rivals: readonly {
+  readonly name: string;
+  readonly rates: readonly number[];
+  readonly make: (rate: number) => tf.Optimizer;
+}[] = [
+  { name: "SGD", rates: [1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1], make: (rate) => tf.train.sgd(rate) },
+  { name: "Adam", rates: [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1], make: (rate) => tf.train.adam(rate) },
+];
+
+export type BuildModel = (optimizer: tf.Optimizer, seed: number) => tf.Sequential;
+
+export interface TensorPair {
+  readonly x: tf.Tensor2D;
+  readonly y: tf.Tensor2D;
+}
+
+/** The model with its optimizer, whose moments model.dispose() leaves. */
+export function disposeWhole(model: tf.Sequential): void {
+  const { optimizer } = model;
+  model.dispose();
+  optimizer?.dispose();
+}
+
+/** Tensors of a data set; the caller disposes. */
+export function tensorsOf(x: Matrix, y: Matrix): TensorPair {
+  const tensor = ({ rows, cols, data }: Matrix) => tf.tensor2d(Float32Array.from(data), [rows, cols]);
+  return { x: tensor(x), y: tensor(y) };
+}
+
+/** Backends that run in Node: tfjs-node's native one where it is installed, then what needs no native library. */
+export async function backends(): Promise<string[]> {
+  const names: string[] = [];
+  const native = "@tensorflow/tfjs-node";
+  await import(native).then(
+    () => names.push("tensorflow"),
+    () => undefined,
+  );
+  for (const name of ["wasm", "cpu"]) if (await tf.setBackend(name).catch(() => false)) names.push(name);
+  return names;
+}
+
+/** Sets the backend on which an epoch on these rows (at most 1,000 of them) takes least; answers with its name. */
+export async function takeFastestBackend(build: BuildModel, data: TensorPair, batchSize: number): Promise<string> {
+  const times: { name: string; seconds: number }[] = [];
+  for (const name of await backends()) {
+    await tf.setBackend(name);
+    const rows = Math.min(1000, data.x.shape[0]);
+    const [x, y] = tf.tidy(() => [data.x.slice(0, rows), data.y.slice(0, rows)]);
+    const model = build(tf.train.sgd(1e-3), 1);
+    await model.fit(x, y, { epochs: 1, batchSize, verbose: 0 });
+    const start = performance.now();
+    await model.fit(x, y, { epochs: 1, batchSize, verbose: 0 });
+    times.push({ name, seconds: (performance.now() - start) / 1000 });
+    disposeWhole(model);
+    tf.dispose([x, y]);
+  }
+  const { name } = times.reduce((best, next) => (next.seconds < best.seconds ? next : best));
+  await tf.setBackend(name);
+  return name;
+}
+
+/**
+ * model.fit until the full objective is at most `target` or `budget` seconds of training are spent. The clock stands still
+ * while the objective is evaluated after an epoch, which model.fit alone would not do.
+ */
+export async function fitUntil(
+  model: tf.Sequential,
+  { x, y }: TensorPair,
+  { target, budget, batchSize }: { target: number; budget: number; batchSize: number },
+): Promise<GradientRun> {
+  const points = [{ seconds: 0, objective: objectiveOf(model, x, y) }];
+  let spent = 0;
+  let since = performance.now();
+  let epochs = 0;
+  let best = points[0].objective;
+  await model.fit(x, y, {
+    epochs: 1_000_000,
+    batchSize,
+    verbose: 0,
+    yieldEvery: "never",
+    callbacks: {
+      onTrainBegin: () => {
+        since = performance.now();
+      },
+      onEpochEnd: () => {
+        spent += (performance.now() - since) / 1000;
+        epochs += 1;
+        const objective = objectiveOf(model, x, y);
+        best = Math.min(best, Number.isNaN(objective) ? Number.POSITIVE_INFINITY : objective);
+        const done = objective <= target || spent >= budget || !Number.isFinite(objective);
+        // About a hundred points a run are enough for a picture.
+        if (done || spent > points[points.length - 1].seconds * 1.03) points.push({ seconds: spent, objective });
+        if (done) model.stopTraining = true;
+        since = performance.now();
+      },
+    },
+  });
+  return { reached: best <= target, seconds: spent, best, epochs, points };
+}
+
+/** What is tuned. */
+export interface Choice {
+  readonly rate: number;
+  readonly batchSize: number;
+}
+
+/** Shares of the choices that go on to a longer trial, and how much longer it is. */
+const KEPT = 0.25;
+const LONGER = 4;
+
+/**
+ * The choice whose trial ends lowest, by successive halving: all have `trial` seconds, the best quarter four times as long from
+ * the start. Answers also with the seconds that all trials took.
+ */
+export async function tune(
+  choices: readonly Choice[],
+  trial: number,
+  attempt: (choice: Choice, seconds: number) => Promise<GradientRun>,
+): Promise<{ choice: Choice; seconds: number }> {
+  let seconds = 0;
+  let left = choices.map((choice) => ({ choice, best: Number.POSITIVE_INFINITY }));
+  for (let length = trial; ; length *= LONGER) {
+    for (const entry of left) {
+      const run = await attempt(entry.choice, length);
+      seconds += run.seconds;
+      entry.best = run.best;
+    }
+    left.sort((a, b) => a.best - b.best);
+    if (length > trial) return { choice: left[0].choice, seconds };
+    left = left.slice(0, Math.ceil(KEPT * choices.length));
+  }
+}

@@ -1,0 +1,83 @@
+/** How a bench answers: tables on the terminal or one JSON object, and both as files under bench/results. */
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { table } from "../../examples/support/table.js";
+import { type Machine, machineLine } from "./machine.js";
+
+export const RESULTS = fileURLToPath(new URL("../results", import.meta.url));
+
+/** Rows of cells, the first being the head, with a sentence before and notes after. */
+export interface Section {
+  readonly title: string;
+  readonly cells: readonly (readonly string[])[];
+  readonly notes?: readonly string[];
+}
+
+export interface Report {
+  readonly name: string; // of the files
+  readonly title: string;
+  readonly command: string;
+  readonly machine: Machine;
+  /** What was measured and how, in sentences. */
+  readonly about: readonly string[];
+  readonly sections: readonly Section[];
+  /** What the JSON file holds beside the machine. */
+  readonly data: object;
+  /** JSON of other benches, printed with this one's and kept out of its files. */
+  readonly others?: object;
+}
+
+/** Prints a report, as JSON where `json` says so; writes `${name}.md` and `${name}.json` unless `dry`. */
+export function publish(report: Report, { json, dry }: { json: boolean; dry: boolean }): void {
+  const { name, machine, command, data, others } = report;
+  const own = { bench: name, command, machine, ...data };
+  const text = JSON.stringify(own, rounded, 2);
+  const printed = others === undefined ? text : JSON.stringify({ [name]: own, ...others }, rounded, 2);
+  console.log(
+    json ? printed : `${report.title}\n${machineLine(machine)}\n\n${report.sections.map(asText).join("\n\n")}`,
+  );
+  if (dry) return;
+  mkdirSync(RESULTS, { recursive: true });
+  writeFileSync(`${RESULTS}/${name}.json`, `${text}\n`);
+  writeFileSync(`${RESULTS}/${name}.md`, asMarkdown(report));
+}
+
+function asText({ title, cells, notes = [] }: Section): string {
+  return [title, "", table(cells), ...notes].join("\n");
+}
+
+function asMarkdown({ title, command, machine, about, sections }: Report): string {
+  const parts = [`# ${title}`, "", `Printed by \`${command}\` on ${machineLine(machine)}.`, ...about, ""];
+  for (const section of sections) {
+    parts.push(`## ${section.title}`, "", ...section.cells.map(markdownRow), "");
+    for (const note of section.notes ?? []) parts.push(note, "");
+  }
+  return `${parts.join("\n").trimEnd()}\n`;
+}
+
+function markdownRow(row: readonly string[], k: number): string {
+  return `| ${row.join(" | ")} |${k === 0 ? `\n|${row.map(() => " --- ").join("|")}|` : ""}`;
+}
+
+/** Six digits are more than any of these numbers deserve, except objectives, which get nine. */
+function rounded(_key: string, value: unknown): unknown {
+  return typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(9)) : value;
+}
+
+export function seconds(value: number): string {
+  return value < 0.1 ? value.toFixed(4) : value < 10 ? value.toFixed(2) : value.toFixed(1);
+}
+
+export function bytes(value: number): string {
+  return value < 1e6 ? `${(value / 1e3).toFixed(1)} kB` : `${(value / 1e6).toFixed(1)} MB`;
+}
+
+export function objective(value: number): string {
+  return value.toPrecision(7);
+}
+
+/** A ratio of times; `bound` marks one that is only known to be at least this. */
+export function ratio(value: number, bound = false): string {
+  return `${bound ? "> " : ""}${value < 10 ? value.toFixed(1) : value.toFixed(0)}x`;
+}

@@ -1,0 +1,143 @@
+/** What the benches rest on: judges that agree, components that are principal, clocks and flags that are read as meant. */
+
+import * as tf from "@tensorflow/tfjs";
+import { beforeAll, describe, expect, test } from "vitest";
+import { contest } from "../../bench/contest.js";
+import { judge } from "../../bench/peers/scnn.js";
+import { kernelsAt } from "../../bench/rates.js";
+import { principalScores } from "../../bench/support/components.js";
+import { numbers, readFlags } from "../../bench/support/flags.js";
+import { timingOf } from "../../bench/support/measure.js";
+import { sources } from "../../bench/support/sets.js";
+import { planted } from "../../bench/support/synthetic.js";
+import { sampleGates } from "../../src/convex/arrangements/index.js";
+import { referenceKernels, wasmKernels } from "../../src/convex/kernels/index.js";
+import { bindLoss } from "../../src/convex/losses/index.js";
+import { penalties } from "../../src/convex/penalties/index.js";
+import { solve } from "../../src/convex/solvers/solve.js";
+import type { ConvexProgram } from "../../src/convex/types.js";
+import { registerLayers } from "../../src/index.js";
+
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+  registerLayers();
+});
+
+describe("the judge of a peer's weights", () => {
+  const { X, Y } = planted(40, 4, 3);
+  const gates = sampleGates(X, { count: 12, seed: 1 });
+  const [n, d, P] = [X.rows, X.cols, gates.count];
+
+  test.each(["gated", "relu"] as const)(
+    "gives our own %s solution the value that the program gives it",
+    async (formulation) => {
+      const program: ConvexProgram = {
+        X,
+        gates,
+        loss: bindLoss("meanSquaredError", Y),
+        penalty: penalties.perOutput,
+        beta: 0.02,
+        outputBias: null,
+        cones: formulation === "relu",
+      };
+      const { gap, blocks } = await solve(program, referenceKernels, {
+        tolerance: 1e-8,
+        maxIterations: 200,
+        seconds: 20,
+      });
+      const weights = new Float64Array((program.cones ? 2 : 1) * P * d);
+      blocks.index.forEach((block, k) => {
+        weights.set(blocks.vectors.subarray(k * d, (k + 1) * d), block * d);
+      });
+      const generators = new Float64Array(d * P);
+      for (let i = 0; i < P; i++) for (let p = 0; p < d; p++) generators[p * P + i] = gates.generators.data[i * d + p];
+      const value = judge({ X, y: Y.data, gates, beta: program.beta, formulation }, weights, generators);
+      expect(blocks.index.length).toBeGreaterThan(1);
+      expect(n).toBe(gates.rows);
+      expect(Math.abs(value / gap.primal - 1)).toBeLessThan(1e-12);
+    },
+  );
+});
+
+test("the trainer's objective in a contest lies between its bound and its gap, by the measure of the optimizers", async () => {
+  const { X, Y } = planted(40, 4, 3);
+  const x = { ...X, data: X.data.map(Math.fround) };
+  const set = { name: "tiny", x, y: Y, loss: "meanSquaredError", gates: 8, decay: 0.01 } as const;
+  const settings = { tolerance: 1e-4, limit: 2, least: 0.2, factor: 1, trial: 0.01, repeats: 1 };
+  const before = tf.memory().numTensors;
+  for (const modelClass of ["gated", "relu"] as const) {
+    const { trainer, rivals } = await contest(set, modelClass, settings);
+    expect(trainer.status).toBe("solved");
+    expect(trainer.objective).toBeGreaterThan(trainer.lowerBound * (1 - 1e-6));
+    expect(trainer.objective).toBeLessThan((trainer.lowerBound / (1 - 1e-4)) * (1 + 1e-6));
+    for (const rival of rivals) {
+      // With the same gates no network is below the bound, whoever trained it.
+      if (modelClass === "gated")
+        expect((1 + rival.excess) * trainer.objective).toBeGreaterThan(trainer.lowerBound * (1 - 1e-6));
+      expect(rival.tuningSeconds).toBeGreaterThan(0);
+    }
+  }
+  await tf.setBackend("cpu");
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+test("principal scores have the Gram matrix of the centred rows when all components are kept", async () => {
+  const { X } = planted(30, 5, 2);
+  const { data, cols } = principalScores(X, 5, await wasmKernels());
+  const mean = (p: number) => X.data.reduce((sum, value, k) => (k % 5 === p ? sum + value / X.rows : sum), 0);
+  const means = Array.from({ length: 5 }, (_, p) => mean(p));
+  for (const [a, b] of [
+    [0, 0],
+    [3, 17],
+    [29, 4],
+  ]) {
+    let wanted = 0;
+    let got = 0;
+    for (let p = 0; p < 5; p++) {
+      wanted += (X.data[a * 5 + p] - means[p]) * (X.data[b * 5 + p] - means[p]);
+      got += data[a * cols + p] * data[b * cols + p];
+    }
+    expect(Math.abs(got - wanted)).toBeLessThan(1e-5 * Math.abs(wanted));
+  }
+  const variance = (p: number) =>
+    Array.from({ length: X.rows }, (_, k) => data[k * cols + p] ** 2).reduce((s, v) => s + v);
+  expect(variance(0)).toBeGreaterThan(variance(1));
+  expect(variance(1)).toBeGreaterThan(variance(4));
+});
+
+test("fewer rows of the synthetic set are the first rows of more", () => {
+  const few = planted(10, 6, 951);
+  const more = planted(25, 6, 951);
+  expect(more.X.data.subarray(0, 60)).toEqual(few.X.data);
+  expect(more.Y.data.subarray(0, 10)).toEqual(few.Y.data);
+});
+
+test("the synthetic set of the contest is float32 and its labels are -1 and 1", async () => {
+  const set = await sources[0].read("");
+  expect([set.x.rows, set.x.cols]).toEqual([250, 50]);
+  expect(set.x.data.every((value) => Math.fround(value) === value)).toBe(true);
+  expect(new Set(set.y.data)).toEqual(new Set([-1, 1]));
+});
+
+test("every timed kernel runs on every engine and counts its work", async () => {
+  for (const kernels of [referenceKernels, await wasmKernels()]) {
+    for (const kernel of kernelsAt(20, 4, 6)) {
+      kernel.prepare(kernels)();
+      expect(kernel.flops).toBeGreaterThan(0);
+      expect(kernel.bytes).toBeGreaterThan(0);
+    }
+  }
+});
+
+test("a median of an even number of runs is the mean of the middle two", () => {
+  expect(timingOf([4, 1, 3, 2])).toEqual({ median: 2.5, least: 1, most: 4 });
+});
+
+test("flags keep their types, and numbers that are none are refused", () => {
+  const flags = { rows: { default: "1,2", help: "" }, limit: { default: 5, help: "" } };
+  expect(readFlags("x", flags, ["--limit", "7", "--json"])).toEqual({ rows: "1,2", limit: 7, json: true, dry: false });
+  expect(() => readFlags("x", flags, ["--limit", "soon"])).toThrow("--limit: expected a number");
+  expect(numbers("250,1000")).toEqual([250, 1000]);
+  expect(numbers("")).toEqual([]);
+  expect(() => numbers("a")).toThrow("Expected numbers");
+});
