@@ -110,7 +110,7 @@ async function twoClasses(path: string): Promise<BenchSet> {
   };
 }
 
-function standardised({ rows, cols, data }: Matrix): Matrix {
+export function standardised({ rows, cols, data }: Matrix): Matrix {
   const out = Float64Array.from(data);
   for (let p = 0; p < cols; p++) {
     let mean = 0;
@@ -123,7 +123,7 @@ function standardised({ rows, cols, data }: Matrix): Matrix {
   return { rows, cols, data: out };
 }
 
-function withOnes({ rows, cols, data }: Matrix): Matrix {
+export function withOnes({ rows, cols, data }: Matrix): Matrix {
   const out = new Float64Array(rows * (cols + 1)).fill(1);
   for (let k = 0; k < rows; k++) out.set(data.subarray(k * cols, (k + 1) * cols), k * (cols + 1));
   return { rows, cols: cols + 1, data: out };

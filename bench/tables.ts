@@ -1,0 +1,224 @@
+/**
+ * Growing gates on ten real tables: the objective, the bound and the neurons, beside the proven optimum over sampled gates and
+ * beside the best of ten runs each of L-BFGS and Adam on the same network objective. `npm run bench:tables -- --help`.
+ */
+
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { sampleGates } from "../src/convex/arrangements/index.js";
+import { gaussianSource } from "../src/convex/arrangements/random.js";
+import { type Kernels, wasmKernels } from "../src/convex/kernels/index.js";
+import { bindLoss } from "../src/convex/losses/index.js";
+import { penalties } from "../src/convex/penalties/index.js";
+import { solveGrowing } from "../src/convex/solvers/grow.js";
+import { descend, type Objective } from "../src/convex/solvers/lbfgs.js";
+import { networkObjective, packed, smallNeurons } from "../src/convex/solvers/movingNeurons.js";
+import { solve } from "../src/convex/solvers/solve.js";
+import type { ConvexProgram, Matrix } from "../src/convex/types.js";
+import { readFlags } from "./support/flags.js";
+import { describeMachine } from "./support/machine.js";
+import { objective, publish, seconds } from "./support/report.js";
+import { standardised, withOnes } from "./support/sets.js";
+
+/** Tables of the data folder: the loss that suits their last column, a class 0 or 1 or a number. */
+const TABLES = [
+  ["breast-cancer.csv", "binaryCrossentropy"],
+  ["uci-sonar.csv", "binaryCrossentropy"],
+  ["uci-pima.csv", "binaryCrossentropy"],
+  ["uci-vertebral-column.csv", "binaryCrossentropy"],
+  ["uci-haberman.csv", "binaryCrossentropy"],
+  ["uci-blood.csv", "binaryCrossentropy"],
+  ["diabetes.csv", "meanSquaredError"],
+  ["reg-boston-housing.csv", "meanSquaredError"],
+  ["reg-energy.csv", "meanSquaredError"],
+  ["reg-yacht.csv", "meanSquaredError"],
+] as const;
+
+const flags = readFlags("tables", {
+  data: { default: process.env.BENCH_DATA ?? "", help: "folder of the tables; also BENCH_DATA" },
+  beta: { default: 2e-3, help: "beta" },
+  tolerance: { default: 1e-4, help: "relative gap, and what a better gate must be worth" },
+  limit: { default: 30, help: "most seconds of a growth" },
+  gates: { default: 500, help: "sampled gates to compare with" },
+  width: { default: 200, help: "neurons of the rivals" },
+  runs: { default: 10, help: "runs of each rival" },
+  factor: { default: 1, help: "seconds of all runs of a rival together, in times of the growth's" },
+});
+
+interface Row {
+  readonly table: string;
+  readonly sizes: { readonly n: number; readonly d: number };
+  readonly ours: {
+    objective: number;
+    bound: number;
+    seconds: number;
+    neurons: number;
+    bestRatio: number;
+    status: string;
+  };
+  readonly sampled: { objective: number; bound: number; seconds: number; neurons: number };
+  readonly rivals: readonly { readonly name: string; readonly objectives: readonly number[] }[];
+}
+
+const kernels = await wasmKernels();
+const rows: Row[] = [];
+const skipped: string[] = [];
+for (const [file, loss] of TABLES) {
+  const path = join(flags.data, file);
+  if (flags.data === "" || !existsSync(path)) {
+    skipped.push(`${file}: skipped, since it is not in the data folder (--data or BENCH_DATA).`);
+    continue;
+  }
+  console.error(`${file} ...`);
+  rows.push(await measure(file.replace(".csv", ""), readTable(path, loss), kernels));
+}
+
+publish(
+  {
+    name: "tables",
+    title: "Growing gates on real tables: nobody lower",
+    command: "npm run bench:tables",
+    machine: describeMachine(),
+    about: [
+      `Two-layer ReLU networks without biases on standardised columns and a column of ones, beta ${flags.beta}, cross entropy or mean squared error (standardised target).`,
+      `Ours: growing gates to a gap of ${flags.tolerance} over the gates in hand, at most ${flags.limit} s. Sampled: the optimum over ${flags.gates} sampled gates, proven to the same gap, which no solver of that program can beat.`,
+      `L-BFGS and full-batch Adam (rate 0.01, falling to 0): ${flags.runs} runs each from Gaussian weights of width ${flags.width}, all runs of one together ${flags.factor} times our seconds; the best run is shown. All objectives are of the same function, in float64.`,
+    ],
+    sections: [{ title: "Objective", cells: cellsOf(rows), notes: skipped }],
+    data: { settings: flags, skipped, rows },
+  },
+  flags,
+);
+
+async function measure(table: string, program: ConvexProgram, engine: Kernels): Promise<Row> {
+  const { X } = program;
+  const budget = { tolerance: flags.tolerance, maxIterations: 100_000, seconds: flags.limit };
+  const few = { ...program, gates: sampleGates(X, { count: 100, seed: 1 }) };
+  const grown = await solveGrowing(few, engine, budget, { starts: 400, seed: 1 });
+  const many = { ...program, gates: sampleGates(X, { count: flags.gates, seed: 1 }) };
+  const sampled = await solve(many, engine, budget);
+  const share = (flags.factor * grown.seconds) / flags.runs;
+  const rivals = [];
+  for (const name of ["L-BFGS", "Adam"] as const) {
+    const objectives = [];
+    for (let seed = 0; seed < flags.runs; seed++) objectives.push(await rival(name, program, engine, seed, share));
+    rivals.push({ name, objectives });
+  }
+  return {
+    table,
+    sizes: { n: X.rows, d: X.cols },
+    ours: {
+      objective: grown.gap.primal,
+      bound: grown.gap.dual,
+      seconds: grown.seconds,
+      neurons: grown.blocks.index.length,
+      bestRatio: grown.evidence.bestRatio,
+      status: grown.status,
+    },
+    sampled: {
+      objective: sampled.gap.primal,
+      bound: sampled.gap.dual,
+      seconds: sampled.seconds,
+      neurons: sampled.blocks.index.length,
+    },
+    rivals,
+  };
+}
+
+/** The lowest objective that one run meets in its time. */
+async function rival(
+  name: "L-BFGS" | "Adam",
+  program: ConvexProgram,
+  engine: Kernels,
+  seed: number,
+  limit: number,
+): Promise<number> {
+  const d = program.X.cols;
+  const draw = gaussianSource(100 + seed);
+  const directions = Array.from({ length: flags.width }, (_, j) => ({
+    direction: Float64Array.from({ length: d }, draw),
+    output: 0,
+    sign: j % 2 === 0 ? (1 as const) : (-1 as const),
+  }));
+  const start = packed({ ...smallNeurons(directions, d, 0.1), bias: new Float64Array(1) });
+  const f = networkObjective(program, engine, new Int32Array(flags.width));
+  const began = performance.now();
+  const spent = () => (performance.now() - began) / 1000 / limit;
+  if (name === "L-BFGS") return (await descend(f, start, 1e6, async () => spent() >= 1)).value;
+  return adam(f, start, spent);
+}
+
+/** Kingma and Ba (2015), with a rate that falls linearly with the share of the time that is spent. */
+function adam(f: Objective, start: Float64Array, spent: () => number): number {
+  const [rate, b1, b2, tiny] = [0.01, 0.9, 0.999, 1e-8];
+  const x = Float64Array.from(start);
+  const gradient = new Float64Array(x.length);
+  const first = new Float64Array(x.length);
+  const second = new Float64Array(x.length);
+  let lowest = Number.POSITIVE_INFINITY;
+  for (let t = 1; spent() < 1; t++) {
+    lowest = Math.min(lowest, f(x, gradient));
+    const step = rate * (1 - spent());
+    for (let p = 0; p < x.length; p++) {
+      first[p] += (1 - b1) * (gradient[p] - first[p]);
+      second[p] += (1 - b2) * (gradient[p] ** 2 - second[p]);
+      x[p] -= (step * first[p]) / (1 - b1 ** t) / (Math.sqrt(second[p] / (1 - b2 ** t)) + tiny);
+    }
+  }
+  return lowest;
+}
+
+/** Rows of numbers under a head line, the last column the target; columns standardised, rows with NaN left out. */
+function readTable(path: string, loss: (typeof TABLES)[number][1]): ConvexProgram {
+  const lines = readFileSync(path, "utf8").trim().split("\n").slice(1);
+  const table = lines.map((line) => line.split(",").map(Number)).filter((row) => row.every(Number.isFinite));
+  const d = table[0].length - 1;
+  const features = { rows: table.length, cols: d, data: Float64Array.from(table.flatMap((row) => row.slice(0, d))) };
+  const X = withOnes(standardised(features));
+  const target: Matrix = { rows: table.length, cols: 1, data: Float64Array.from(table, (row) => row[d]) };
+  const Y = loss === "meanSquaredError" ? standardised(target) : target;
+  return {
+    X,
+    gates: sampleGates(X, { count: 1 }),
+    loss: bindLoss(loss, Y),
+    penalty: penalties.perOutput,
+    beta: flags.beta,
+    outputBias: null,
+    cones: true,
+  };
+}
+
+function cellsOf(all: readonly Row[]): string[][] {
+  const head = [
+    "table",
+    "n, d",
+    "ours",
+    "seconds",
+    "neurons",
+    "best ratio",
+    `${flags.gates} sampled gates`,
+    "above ours",
+    "best L-BFGS",
+    "above ours",
+    "best Adam",
+    "above ours",
+  ];
+  const above = (value: number, ours: number) => `${(100 * (value / ours - 1)).toPrecision(2)} %`;
+  return [
+    head,
+    ...all.map(({ table, sizes, ours, sampled, rivals }) => [
+      table,
+      `${sizes.n}, ${sizes.d}`,
+      objective(ours.objective),
+      `${seconds(ours.seconds)}${ours.status === "solved" ? "" : ` (${ours.status})`}`,
+      String(ours.neurons),
+      ours.bestRatio.toFixed(4),
+      objective(sampled.objective),
+      above(sampled.objective, ours.objective),
+      ...rivals.flatMap(({ objectives }) => {
+        const best = Math.min(...objectives);
+        return [objective(best), above(best, ours.objective)];
+      }),
+    ]),
+  ];
+}
