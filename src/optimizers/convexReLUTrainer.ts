@@ -201,6 +201,7 @@ export class ConvexReLUTrainer {
         seconds: solution.seconds,
         gates: program.gates,
         blocks,
+        problem: { ...problem, program },
       });
     } finally {
       watch.progress.close();
@@ -258,6 +259,7 @@ async function untouched(
     seconds: solution.seconds,
     gates: program.gates,
     blocks: solution.blocks,
+    problem,
   });
 }
 

@@ -29,6 +29,7 @@ export const FEW_ARRANGEMENTS = 512;
 
 /** A program together with what it was made from. */
 export interface Problem {
+  readonly spec: NetworkSpec;
   readonly program: ConvexProgram;
   readonly formulation: Formulation;
   readonly column: BiasColumn;
@@ -68,7 +69,7 @@ export async function pose(
   const regularization = regularizationOf(spec, settings, () =>
     withProducts({ X, gates, pooling }, engine.kernels, (products) => smallestTrivialBeta(build(0), products)),
   );
-  return { program: build(regularization.beta), formulation, column, regularization, growth: growthOf(wish) };
+  return { spec, program: build(regularization.beta), formulation, column, regularization, growth: growthOf(wish) };
 }
 
 /** What `arrangements` says, or the default: all where they are few, growing ones, for gated networks a sample. */
