@@ -26,6 +26,7 @@ export { type CertifyOptions, certify, type ModelCertificate } from "./optimizer
 export { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "./optimizers/convexReLUTrainer.js";
 export type { CrossValidation, CrossValidationArgs } from "./optimizers/crossValidate.js";
 export { FitResult, type FitSummary, type Objective } from "./optimizers/fitResult.js";
+export { type JoinedNetworks, type JoinOptions, joinNetworks } from "./optimizers/joinNetworks.js";
 export {
   OptimalSet,
   type OptimalSetOptions,
