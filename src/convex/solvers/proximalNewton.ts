@@ -22,7 +22,7 @@ import { GapJudge } from "../certificate.js";
 import { blockOutputs, meanSquaredNorm, zeroBlocks } from "../operators/blocks.js";
 import type { ConeProjector } from "../operators/coneProjection.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
-import type { Gap, SparseBlocks } from "../types.js";
+import type { Gap, Loss, SparseBlocks } from "../types.js";
 import {
   type ActiveBlocks,
   type BlockStep,
@@ -97,6 +97,7 @@ class NewtonRun implements Run {
   private sigma: number;
   private tau: number;
   private rho: number;
+  private readonly slopes: number; // of a loss with kinks: the length of its gradients; 0 for smooth losses
   private readonly sigmaLimit: number;
   private readonly best: BestPoint;
   private target = Number.POSITIVE_INFINITY; // absolute error that the inner iteration may keep
@@ -129,7 +130,8 @@ class NewtonRun implements Run {
     for (let k = 0; k < this.xi.length; k++) this.xi[k] *= judged.scale;
     this.keep(begin, judged);
     this.working = new WorkingSet(program, judged.prices.prices, from);
-    const curvature = Number.isFinite(loss.curvature) ? loss.curvature : kinkScale(this.xi);
+    this.slopes = Number.isFinite(loss.curvature) ? 0 : slopesAtZero(loss);
+    const curvature = this.slopes > 0 ? this.slopes / Math.sqrt(this.n * this.C) : loss.curvature;
     this.sigma = FIRST_SIGMA / (curvature * meanSquaredNorm(program) * this.n);
     this.tau = FIRST_TAU / curvature;
     this.rho = 1 / curvature;
@@ -198,13 +200,10 @@ class NewtonRun implements Run {
 
   /** A bound of how much the objective may still change by mending A v + 1 c' = Z. */
   private innerError(at: Evaluation): number {
-    const curvature = Number.isFinite(this.setting.program.loss.curvature) ? this.setting.program.loss.curvature : 0;
+    const { curvature } = this.setting.program.loss;
     const residual = norm(at.gradient);
-    return (
-      Math.abs(dot(this.xi, at.gradient)) +
-      0.5 * curvature * residual ** 2 +
-      (curvature === 0 ? norm(this.xi) * residual : 0)
-    );
+    const bend = this.slopes > 0 ? this.slopes * residual : 0.5 * curvature * residual ** 2;
+    return Math.abs(dot(this.xi, at.gradient)) + bend;
   }
 
   private evaluate(xi: Float64Array, G: Float64Array): Evaluation {
@@ -296,9 +295,14 @@ class NewtonRun implements Run {
   }
 }
 
-/** Where the loss has no curvature: the scale of its subgradients stands in for it. */
-function kinkScale(N: Float64Array): number {
-  return Math.max(norm(N) / Math.sqrt(N.length), Number.MIN_VALUE * 2 ** 60);
+/**
+ * Where the loss has no curvature the length of its gradients stands in for it: at the zero network, where no sample rests on a
+ * kink unless its target is zero.
+ */
+function slopesAtZero(loss: Loss): number {
+  const N = new Float64Array(loss.rows * loss.outputs);
+  loss.gradient(new Float64Array(N.length), N);
+  return Math.max(norm(N), Number.MIN_VALUE * 2 ** 60);
 }
 
 function dot(a: Float64Array, b: Float64Array): number {
