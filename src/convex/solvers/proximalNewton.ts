@@ -41,11 +41,14 @@ const NEWTON_STEPS = 40; // a round; the line search makes each one ascend
 const ARMIJO = 1e-4;
 const BACKTRACKS = 40;
 const GROWTH = 5; // of sigma and tau from round to round (Li, Sun, Toh 2018 use 3 to 10)
+const SHRINKAGE = 4; // where the blocks are degenerate, long steps lose the Newton system to rounding
 /** First sigma and tau, in units of the curvature of the loss (and of the operator's squared norm for sigma). */
 const FIRST_SIGMA = 1e4;
 const FIRST_TAU = 100;
 /** Largest growth of sigma over its first value: beyond it rounding eats the Newton step. */
 const MAX_GROWTH = 1e5;
+/** Between the largest and the smallest sigma. */
+const RANGE = 1e9;
 /** Share of the gap asked for that the inner error of a round may keep. */
 const INNER_SHARE = 0.02;
 /** Where the prox of the loss has a kink its Jacobian is zero; this share of tau keeps the system definite. */
@@ -139,6 +142,7 @@ class NewtonRun implements Run {
   }
 
   async round(): Promise<Point & { readonly resting: boolean }> {
+    const goal = this.target;
     const evaluation = await this.maximise();
     const { beta } = this.setting.program;
     const N = new Float64Array(this.xi.length);
@@ -148,15 +152,21 @@ class NewtonRun implements Run {
     const point = this.keep(blocks, judged);
     this.moveCenter(evaluation);
     this.working.grow(judged.prices.prices, beta, 0.1 * this.setting.tolerance);
-    if (this.sigma < this.sigmaLimit) {
-      this.sigma *= GROWTH;
-      this.tau *= GROWTH;
-      this.rho *= GROWTH;
-    }
+    this.rescale(this.innerError(evaluation) <= INNER_SHARE * goal);
     return { ...point, resting: false };
   }
 
   dispose(): void {}
+
+  /** Longer proximal steps while the inner iteration comes to its end, shorter ones when it does not. */
+  private rescale(reached: boolean): void {
+    const { sigma, sigmaLimit } = this;
+    if (reached ? sigma >= sigmaLimit : sigma * RANGE <= sigmaLimit) return;
+    const factor = reached ? GROWTH : 1 / SHRINKAGE;
+    this.sigma *= factor;
+    this.tau *= factor;
+    this.rho *= factor;
+  }
 
   /** Semismooth Newton with line search on theta for the present center. */
   private async maximise(): Promise<Evaluation> {
