@@ -8,7 +8,7 @@ import { ConvexError } from "../errors.js";
 import { refuseUnknown } from "./options.js";
 import { readData, type Weighting, withColumn } from "./readData.js";
 import { type NetworkSpec, readModel } from "./readModel.js";
-import { readNetwork } from "./readNetwork.js";
+import { readWeights } from "./readWeights.js";
 import { resized } from "./width.js";
 import { writeWeights } from "./writeWeights.js";
 
@@ -70,7 +70,7 @@ export async function joinNetworks(
   const column = !spec.hiddenBias ? 0 : l2.hiddenBias > 0 && hidden > 0 ? Math.sqrt(hidden / l2.hiddenBias) : FREE;
   const X = column > 0 ? withColumn(data.x, column) : data.x;
   const loss = bindLoss(spec.loss, data.y, data.weights);
-  const [first, second] = await Promise.all([readNetwork(from, spec, column), readNetwork(to, other, column)]);
+  const [first, second] = await Promise.all([readWeights(from, spec, column), readWeights(to, other, column)]);
   const points = networkPath(first, second, { X, loss, decay }, steps);
   const objectives = points.map(({ objective }) => objective);
   const ends = Math.max(objectives[0], objectives[objectives.length - 1]);
@@ -91,6 +91,12 @@ export async function joinNetworks(
 const FREE = 2 ** 40;
 
 function refuseDifferent(a: NetworkSpec, b: NetworkSpec): void {
+  if (a.convolution !== null || b.convolution !== null) {
+    throw new ConvexError(
+      "model/layer",
+      `joinNetworks: expected two dense models, got a convolutional one. Flatten the data and use dense models.`,
+    );
+  }
   const of = ({ inputs, outputs, hiddenBias, outputBias, loss, l2 }: NetworkSpec) =>
     JSON.stringify({ inputs, outputs, hiddenBias, outputBias, loss, l2 });
   if (of(a) === of(b)) return;

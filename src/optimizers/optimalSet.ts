@@ -165,7 +165,7 @@ export class OptimalSet {
           `got one of ${spec.inputs} inputs and ${spec.outputs} outputs. Use the fitted model, or modelOf.`,
       );
     }
-    const units = unitsFor(spec.units, Math.max(1, network.neurons.length), "keep");
+    const units = unitsFor(spec, Math.max(1, network.neurons.length), "keep");
     writeWeights(model, spec, weightsFor(problem, network, units), problem.column.value);
   }
 
@@ -218,7 +218,10 @@ function pointOf(
 }
 
 function refuseUnsolved(result: FitResult): void {
-  if (result instanceof FitResult && Number.isFinite(result.objective.total)) return;
+  if (result instanceof FitResult && Number.isFinite(result.objective.total)) {
+    if (result.problem.spec.convolution === null) return;
+    refuse("the result of a dense model", "one of a convolutional model", "Flatten the data and fit a dense one.");
+  }
   const got = result instanceof FitResult ? `one with status "${result.status}"` : String(result);
   refuse("the result of a fit with finite weights", got, "Pass what fit or train returned.");
 }
