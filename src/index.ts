@@ -26,6 +26,14 @@ export { type CertifyOptions, certify, type ModelCertificate } from "./optimizer
 export { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "./optimizers/convexReLUTrainer.js";
 export type { CrossValidation, CrossValidationArgs } from "./optimizers/crossValidate.js";
 export { FitResult, type FitSummary, type Objective } from "./optimizers/fitResult.js";
+export { type JoinedNetworks, type JoinOptions, joinNetworks } from "./optimizers/joinNetworks.js";
+export {
+  OptimalSet,
+  type OptimalSetOptions,
+  type Optimum,
+  optimalSet,
+  type Waypoint,
+} from "./optimizers/optimalSet.js";
 export type { TrainerOptions } from "./optimizers/options.js";
 export type { PathArgs, PathGrid, PathPoint, PathResult } from "./optimizers/path.js";
 export type { StartingPoint } from "./optimizers/pose.js";

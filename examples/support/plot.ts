@@ -70,6 +70,11 @@ export async function plotConvergence(path: string, curves: readonly Curve[], ma
       },
     ],
   };
+  await writePlot(path, spec);
+}
+
+/** Draws a Vega-Lite specification into `${path}.svg` and `${path}.png`, with the fonts that come with the examples. */
+export async function writePlot(path: string, spec: TopLevelSpec): Promise<void> {
   const view = new View(parse(compile(spec).spec), { renderer: "none" });
   const svg = await view.toSVG();
   view.finalize();

@@ -198,22 +198,26 @@ export function certify(
   program: ConvexProgram,
   evidence: Evidence | null = null,
 ): Certificate {
-  const { gates } = program;
-  const scope = gates.complete ? "all gates" : "these gates";
-  const perOutput = blockOutputs(program) > 1 && program.penalty.separable;
-  const feeding = (program.pooling?.positions ?? 1) > 1 ? "one output from one patch" : "one output";
-  const among = perOutput ? `networks whose neurons each feed ${feeding}` : "networks of any width";
-  const kind = program.cones ? "activation patterns" : "gates";
-  const which = gates.complete ? `all ${gates.count} arrangements of the data` : `these ${gates.count} ${kind}`;
   return {
     primal: gap.primal,
     dual: gap.dual,
     relativeGap: gap.relative,
     network,
-    scope,
-    claim: `No network with ${which}, among ${among}, has an objective below ${gap.dual.toPrecision(8)}; this one has ${network.toPrecision(8)}.`,
+    scope: program.gates.complete ? "all gates" : "these gates",
+    claim: `No network with ${scopeOf(program)}, has an objective below ${gap.dual.toPrecision(8)}; this one has ${network.toPrecision(8)}.`,
     evidence,
   };
+}
+
+/** The networks that a bound is about, in words. */
+export function scopeOf(program: ConvexProgram): string {
+  const { gates, penalty, cones, pooling } = program;
+  const perOutput = blockOutputs(program) > 1 && penalty.separable;
+  const feeding = (pooling?.positions ?? 1) > 1 ? "one output from one patch" : "one output";
+  const among = perOutput ? `networks whose neurons each feed ${feeding}` : "networks of any width";
+  const kind = cones ? "activation patterns" : "gates";
+  const which = gates.complete ? `all ${gates.count} arrangements of the data` : `these ${gates.count} ${kind}`;
+  return `${which}, among ${among}`;
 }
 
 function largestOf(values: Float64Array): number {

@@ -33,7 +33,8 @@ export type LossName =
   | "categoricalCrossentropy"
   | "hinge"
   | "squaredHinge"
-  | "huberLoss";
+  | "huberLoss"
+  | "meanAbsoluteError";
 
 /**
  * A convex loss L(Z) of the network's outputs before the last activation, bound to its targets and sample weights.

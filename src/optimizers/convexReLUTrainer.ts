@@ -1,11 +1,11 @@
 /** The trainer: what a user calls in place of model.fit. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { certify } from "../convex/certificate.js";
 import { chooseEngine } from "../convex/kernels/index.js";
 import { type NetworkWeights, objectiveOf, undecidedGates, weightsOf } from "../convex/network.js";
 import { advice } from "../convex/solvers/solution.js";
 import type { Solution, SolveBudget } from "../convex/solvers/solve.js";
+import { certificateOf } from "./constraint.js";
 import {
   CROSS_VALIDATION_ARGS,
   type CrossValidation,
@@ -173,7 +173,7 @@ export class ConvexReLUTrainer {
       const units = unitsFor(spec, Math.max(1, network.neurons.length), width);
       const weights = weightsOf(network, decayOf(regularization), program.X.cols, units, column.value);
       if (!isFinite32(weights)) return await spoilt({ ...solution, status: "nonFinite", advice: advice.nonFinite });
-      const charged = objectiveOf(weights, program.X, program.loss, decayOf(regularization));
+      const charged = objectiveOf(weights, program.X, problem.loss, decayOf(regularization));
       const free = column.charged && !ours ? regularization.hidden * biasSquare(weights.kernel) : 0;
       const target = this.target(model, spec, units, ours ? problem : null);
       try {
@@ -185,7 +185,7 @@ export class ConvexReLUTrainer {
       }
       return new FitResult(watch.progress.epoch, watch.progress.history, {
         model: target,
-        certificate: certify(solution.gap, charged.total, program, solution.evidence),
+        certificate: certificateOf(problem, solution, weights, charged),
         objective: {
           loss: charged.loss,
           regularization: charged.regularization - free,
@@ -201,6 +201,7 @@ export class ConvexReLUTrainer {
         seconds: solution.seconds,
         gates: program.gates,
         blocks,
+        problem: { ...problem, program },
       });
     } finally {
       watch.progress.close();
@@ -222,7 +223,8 @@ export class ConvexReLUTrainer {
   /** The model itself when it has the width, else a new one; one of our own carries what the program charges. */
   private target(model: tf.Sequential, spec: NetworkSpec, units: number, owned: Problem | null): tf.Sequential {
     if (owned === null) return units === spec.units ? model : resized(model, units);
-    const { hidden, output, outputBias } = owned.regularization;
+    const { hidden, output, outputBias, constraint } = owned.regularization;
+    if (constraint !== null) return resized(model, units, null, OPTIMIZER);
     const { value } = owned.column;
     const hiddenBias = value > 0 ? hidden / value ** 2 : 0;
     return resized(model, units, { hidden, hiddenBias, output, outputBias }, OPTIMIZER);
@@ -246,18 +248,23 @@ async function untouched(
   const { program, regularization } = problem;
   return new FitResult(watch.progress.epoch, watch.progress.history, {
     model,
-    certificate: certify(solution.gap, Number.NaN, program),
+    certificate: certificateOf(problem, { ...solution, program, evidence: null }, null, null),
     objective: { loss: Number.NaN, regularization: Number.NaN, total: Number.NaN },
     status: solution.status,
     advice: solution.advice,
     neurons: 0,
     regularization,
-    notes: ["No point with finite float32 weights was found: the weights are as they were."],
+    notes: [
+      problem.constraint === null
+        ? "No point with finite float32 weights was found: the weights are as they were."
+        : "No network that meets the constraint was found: the weights are as they were.",
+    ],
     solver: solution.solver,
     engine,
     seconds: solution.seconds,
     gates: program.gates,
     blocks: solution.blocks,
+    problem,
   });
 }
 

@@ -2,6 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import type { Certificate, GateSet, SparseBlocks, Status } from "../convex/types.js";
+import type { Problem } from "./pose.js";
 import type { Regularization } from "./regularization.js";
 
 /** The objective of the model as it was written, split as tfjs splits it. */
@@ -30,6 +31,8 @@ export interface FitSummary {
   /** The gates of the program and its solution: pass the result as `warmStart` to begin from them. */
   readonly gates: GateSet;
   readonly blocks: SparseBlocks;
+  /** The program that was solved, with the data as float64: what optimalSet and describeNetwork go on from. */
+  readonly problem: Problem;
 }
 
 /** A tf.History whose epochs are rounds of the solver. */
@@ -47,6 +50,7 @@ export class FitResult extends tf.History implements FitSummary {
   readonly seconds!: number;
   readonly gates!: GateSet;
   readonly blocks!: SparseBlocks;
+  readonly problem!: Problem;
 
   constructor(epoch: readonly number[], history: Readonly<Record<string, number[]>>, summary: FitSummary) {
     super();

@@ -2,6 +2,7 @@
 
 import type { Arrangements } from "../convex/arrangements/index.js";
 import type { EngineChoice } from "../convex/kernels/index.js";
+import type { Constraint } from "../convex/solvers/constrained.js";
 import type { Penalty } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 
@@ -13,8 +14,11 @@ export interface TrainerOptions {
   /**
    * The weight beta of the program's penalty: a number; "from-model": 2 sqrt(g1 g2) of the layers' l2 regularizers; "auto":
    * 1e-3 of the smallest beta at which the zero network is optimal. Default: the model's where it has them, else "auto".
+   *
+   * Or none: "interpolate" finds the network of least weights (|W1|^2 + |W2|^2) / 2 among those that fit every target exactly,
+   * "max-margin" the one among those with y z >= 1 on every row (hinge losses and binary cross entropy).
    */
-  readonly regularization?: number | "from-model" | "auto";
+  readonly regularization?: number | "from-model" | "auto" | Constraint;
   /** Relative duality gap at which to stop; default 1e-4. */
   readonly tolerance?: number;
   /** Rounds of the solver (epochs, for callbacks); default 1000. */
@@ -44,7 +48,7 @@ export interface TrainerOptions {
 export interface Settings {
   readonly formulation: "relu" | "gated" | null;
   readonly arrangements: Arrangements | null;
-  readonly regularization: number | "from-model" | "auto" | null;
+  readonly regularization: number | "from-model" | "auto" | Constraint | null;
   readonly tolerance: number;
   readonly maxIterations: number;
   readonly timeLimit: number;
@@ -82,7 +86,8 @@ export function readOptions(options: TrainerOptions): Settings {
   refuseUnknown("ConvexReLUTrainer", options, NAMES);
   const { arrangements, regularization, signal } = options;
   if (typeof regularization === "number") positive("regularization", regularization);
-  else if (regularization !== undefined) oneOf("regularization", regularization, ["from-model", "auto"]);
+  else if (regularization !== undefined)
+    oneOf("regularization", regularization, ["from-model", "auto", "interpolate", "max-margin"]);
   if (signal !== undefined && !(typeof signal === "object" && signal !== null && "aborted" in signal)) {
     refuse("signal", "an AbortSignal", signal);
   }

@@ -13,8 +13,9 @@ import { type Formulation, formulations } from "../convex/formulations/index.js"
 import type { ChosenEngine } from "../convex/kernels/index.js";
 import { bindLoss } from "../convex/losses/index.js";
 import { withProducts } from "../convex/solvers/solve.js";
-import type { ConvexProgram, GateSet, Matrix, Penalty, SparseBlocks } from "../convex/types.js";
+import type { ConvexProgram, GateSet, Loss, Matrix, Penalty, SparseBlocks } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
+import { type OutputConstraint, outputConstraint } from "./constraint.js";
 import { inputRows } from "./inputRows.js";
 import type { Settings } from "./options.js";
 import type { Dataset } from "./readData.js";
@@ -29,7 +30,11 @@ export const FEW_ARRANGEMENTS = 512;
 
 /** A program together with what it was made from. */
 export interface Problem {
+  readonly spec: NetworkSpec;
   readonly program: ConvexProgram;
+  /** The model's own loss; the program's too, unless a constraint takes its place. */
+  readonly loss: Loss;
+  readonly constraint: OutputConstraint | null;
   readonly formulation: Formulation;
   readonly column: BiasColumn;
   readonly regularization: Regularization;
@@ -64,21 +69,32 @@ export async function pose(
   const loss = bindLoss(spec.loss, data.y, data.weights);
   const outputBias = spec.outputBias ? { ridge: spec.l2.outputBias } : null;
   const penalty = penaltyName(formulation, spec, settings);
-  const build = (beta: number) => formulation.build({ X, gates, loss, beta, outputBias, pooling }, penalty);
+  const build = (beta: number, charged: Loss) =>
+    formulation.build({ X, gates, loss: charged, beta, outputBias, pooling }, penalty);
   const regularization = regularizationOf(spec, settings, () =>
-    withProducts({ X, gates, pooling }, engine.kernels, (products) => smallestTrivialBeta(build(0), products)),
+    withProducts({ X, gates, pooling }, engine.kernels, (products) => smallestTrivialBeta(build(0, loss), products)),
   );
-  return { program: build(regularization.beta), formulation, column, regularization, growth: growthOf(wish) };
+  const kind = regularization.constraint;
+  const constraint = kind === null ? null : outputConstraint(kind, spec.loss, data);
+  const program = build(regularization.beta, constraint?.penalty(1) ?? loss);
+  return { spec, program, loss, constraint, formulation, column, regularization, growth: growthOf(wish) };
 }
 
 /** What `arrangements` says, or the default: all where they are few, growing ones, for gated networks a sample. */
 function arrangementsFor(spec: NetworkSpec, X: Matrix, settings: Settings, sources: GateSources): Arrangements {
-  if (settings.arrangements !== null) return settings.arrangements;
+  const constrained = settings.regularization === "interpolate" || settings.regularization === "max-margin";
+  if (settings.arrangements !== null) {
+    if (!constrained || growthOf(settings.arrangements) === null) return settings.arrangements;
+    throw new ConvexError(
+      "options/value",
+      `arrangements: expected { kind: "sample" }, { kind: "enumerate" } or a gate set for regularization ` +
+        `"${settings.regularization}", got { kind: "grow" }. The search for gates needs a loss.`,
+    );
+  }
   if (spec.formulation === "gated") return { kind: "sample", count: DEFAULT_GATES };
   if (sources.warmStart !== null) return sources.warmStart.gates;
-  return arrangementBound(X.rows, Math.min(X.rows, X.cols)) <= FEW_ARRANGEMENTS
-    ? { kind: "enumerate" }
-    : { kind: "grow" };
+  if (arrangementBound(X.rows, Math.min(X.rows, X.cols)) <= FEW_ARRANGEMENTS) return { kind: "enumerate" };
+  return constrained ? { kind: "sample", count: FEW_ARRANGEMENTS } : { kind: "grow" };
 }
 
 async function chooseGates(

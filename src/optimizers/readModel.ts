@@ -247,6 +247,8 @@ function readLoss(model: tf.Sequential): { loss: LossName; fromLogits: boolean }
   }
   const functions: readonly [unknown, LossName, boolean][] = [
     [tf.losses.huberLoss, "huberLoss", false],
+    [tf.losses.absoluteDifference, "meanAbsoluteError", false],
+    [tf.metrics.meanAbsoluteError, "meanAbsoluteError", false],
     [tf.losses.meanSquaredError, "meanSquaredError", false],
     [tf.metrics.meanSquaredError, "meanSquaredError", false],
     [tf.losses.sigmoidCrossEntropy, "binaryCrossentropy", true],

@@ -49,7 +49,7 @@ async function valuesOf(layer: tf.layers.Layer): Promise<Float64Array[]> {
   if (values.every((array) => array.every(Number.isFinite))) return values;
   throw new ConvexError(
     "model/weights",
-    `certify: expected finite weights, got NaN or infinite ones in layer "${layer.name}". The training that made them diverged.`,
+    `readWeights: expected finite weights, got NaN or infinite ones in layer "${layer.name}". The training that made them diverged.`,
   );
 }
 

@@ -2,6 +2,7 @@
 
 import type { Decay } from "../convex/network.js";
 import { eachBlock } from "../convex/rowBlock.js";
+import type { Constraint } from "../convex/solvers/constrained.js";
 import type { Matrix } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import type { Settings } from "./options.js";
@@ -23,6 +24,8 @@ export interface Regularization {
   readonly output: number; // g2: factor of |W2|^2
   readonly outputBias: number; // factor of the squared output bias
   readonly source: "model" | "option" | "auto";
+  /** What holds in place of a trade-off: then beta is 1, and the loss is no part of the program. */
+  readonly constraint: Constraint | null;
 }
 
 /** How the hidden bias stands in the data: a constant column, absent without a bias. */
@@ -81,10 +84,10 @@ export function regularizationOf(spec: NetworkSpec, settings: Settings, trivialB
           `Add tf.regularizers.l2({ l2: ... }) to both, or set regularization to a number or "auto".`,
       );
     }
-    return { beta: own, hidden, output, outputBias, source: "model" };
+    return { beta: own, hidden, output, outputBias, source: "model", constraint: null };
   }
   if (own > 0 && typeof wish === "number" && Math.abs(wish / own - 1) <= SAME_BETA) {
-    return { beta: own, hidden, output, outputBias, source: "model" };
+    return { beta: own, hidden, output, outputBias, source: "model", constraint: null };
   }
   if (own > 0) {
     throw new ConvexError(
@@ -92,6 +95,9 @@ export function regularizationOf(spec: NetworkSpec, settings: Settings, trivialB
       `fit: expected a model without l2 regularizers for regularization ${JSON.stringify(wish)}, got beta ${own} from its layers. ` +
         `Remove them from the layers, or set regularization to "from-model".`,
     );
+  }
+  if (wish === "interpolate" || wish === "max-margin") {
+    return { beta: 1, hidden: 0.5, output: 0.5, outputBias, source: "option", constraint: wish };
   }
   const beta = wish === "auto" ? AUTO_SHARE * trivialBeta() : wish;
   if (!(beta > 0)) {
@@ -101,7 +107,8 @@ export function regularizationOf(spec: NetworkSpec, settings: Settings, trivialB
         `Check y, or set regularization to a number.`,
     );
   }
-  return { beta, hidden: beta / 2, output: beta / 2, outputBias, source: wish === "auto" ? "auto" : "option" };
+  const source = wish === "auto" ? "auto" : "option";
+  return { beta, hidden: beta / 2, output: beta / 2, outputBias, source, constraint: null };
 }
 
 export function decayOf(regularization: Regularization): Decay {
@@ -124,23 +131,29 @@ export function notesOf(
   ours: boolean,
 ): string[] {
   const notes: string[] = [];
-  const { beta, source } = regularization;
+  const { beta, source, constraint } = regularization;
+  if (constraint !== null) {
+    const goal = constraint === "interpolate" ? "fit every target exactly" : "have y z >= 1 on every row";
+    notes.push(
+      `No regularization: of the networks that ${goal}, the one of least (|W1|^2 + |W2|^2) / 2, which is objective.regularization.`,
+    );
+  }
   if (source === "auto") {
     notes.push(
       `No regularization was given: beta = ${beta.toPrecision(4)} is 1e-3 of the smallest beta at which the zero network is optimal.`,
     );
   }
-  if (ours) {
+  if (ours && constraint === null) {
     notes.push(
       `The layers of the model carry the objective's charges as l2 regularizers${column.charged ? ", also of the hidden bias" : ""}.`,
     );
-  } else if (source !== "model") {
+  } else if (source !== "model" && constraint === null) {
     notes.push(
       `The objective charges ${(beta / 2).toPrecision(4)} (|W1|^2 + |W2|^2), which the model's own layers do not: ` +
         `model.evaluate plus objective.regularization is objective.total.`,
     );
   }
-  if (column.charged && !ours) {
+  if (column.charged && !(ours && constraint === null)) {
     notes.push(
       `The hidden bias has no regularizer; the program charges it as (b / ${column.value.toPrecision(4)})^2 beside the kernel. ` +
         `The certificate is for that objective; objective.total leaves the charge out.`,

@@ -5,6 +5,7 @@ import type { Kernels } from "../convex/kernels/index.js";
 import type { Network } from "../convex/network.js";
 import { mergeNeurons } from "../convex/recovery/merge.js";
 import { pruneNeurons } from "../convex/recovery/prune.js";
+import { solveConstrained } from "../convex/solvers/constrained.js";
 import { solveGrowing } from "../convex/solvers/grow.js";
 import { type Solution, type SolveBudget, solve } from "../convex/solvers/solve.js";
 import type { Workbench } from "../convex/solvers/workbench.js";
@@ -19,13 +20,21 @@ export interface PosedSolution extends Solution {
 
 /** Solves from `start` where there is one; a `bench` for the problem's rows and gates is used where gates do not grow. */
 export async function solvePosed(
-  { program, growth }: Problem,
+  { program, constraint, growth }: Problem,
   kernels: Kernels,
   budget: SolveBudget,
   seed: number,
   start?: SparseBlocks,
   bench?: Workbench,
 ): Promise<PosedSolution> {
+  if (constraint !== null) {
+    const { kind, targets, penalty } = constraint;
+    const penalised = (weight: number) => ({ ...program, loss: penalty(weight) });
+    return {
+      ...(await solveConstrained(kind, targets.data, penalised, kernels, budget, start, bench)),
+      evidence: null,
+    };
+  }
   if (growth === null) return { ...(await solve(program, kernels, budget, start, bench)), program, evidence: null };
   const { starts = growthDefaults.starts, seed: own = seed } = growth;
   return solveGrowing(program, kernels, budget, { starts, seed: own + 1 }, start);

@@ -219,8 +219,8 @@ const cases: Case[] = [
   {
     wrong: "an unsupported loss",
     code: "model/loss",
-    says: /a loss among "meanSquaredError".*got "meanAbsoluteError"/,
-    model: () => dense([relu(), last()], "meanAbsoluteError"),
+    says: /a loss among "meanSquaredError".*got "logcosh"/,
+    model: () => dense([relu(), last()], "logcosh"),
   },
   {
     wrong: "a model that is not compiled",
@@ -375,7 +375,11 @@ const badOptions: [name: string, options: object, says: RegExp][] = [
   ["a negative time limit", { timeLimit: -3 }, /timeLimit: .*got -3/],
   ["a negative regularization", { regularization: -1 }, /regularization: .*above 0, got -1/],
   ["a zero regularization", { regularization: 0 }, /regularization: .*got 0/],
-  ["a regularization that is no word of ours", { regularization: "none" }, /"from-model" or "auto", got "none"/],
+  [
+    "a regularization that is no word of ours",
+    { regularization: "none" },
+    /"from-model" or "auto" or "interpolate" or "max-margin", got "none"/,
+  ],
   ["a seed that is no integer", { seed: 0.5 }, /seed: expected an integer, got 0\.5/],
   ["a width that is none", { width: "grow" }, /width: expected "keep" or "resize", got "grow"/],
   [

@@ -32,7 +32,7 @@ describe.each(["relu", "gated"] as const)("formulation %s", (formulation) => {
       expect(regularizers(model)).toBeCloseTo(objective.regularization, 5);
       expect(objective.total).toBeCloseTo(objective.loss + objective.regularization, 12);
       expect(certificate.network).toBeCloseTo(objective.total, 12);
-      expect(certificate.network).toBeLessThanOrEqual(certificate.primal * (1 + 1e-6));
+      expect(certificate.network).toBeLessThanOrEqual(certificate.primal * (1 + 1e-6) + 1e-7);
       expect(certificate.dual).toBeLessThanOrEqual(certificate.primal);
       expect(neurons).toBeLessThanOrEqual(31 * (y.shape[1] ?? 1));
       tf.dispose([x, y]);

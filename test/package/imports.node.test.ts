@@ -17,7 +17,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["convex/kernels"],
   ["convex/operators", "convex/recovery"],
   ["convex/certificate.ts", "convex/formulations"],
-  ["convex/solvers"],
+  ["convex/solvers", "convex/optimalSet"],
   ["layers"],
   ["optimizers"],
   ["index.ts"],

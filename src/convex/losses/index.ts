@@ -6,11 +6,19 @@ import { binaryCrossentropy } from "./binaryCrossentropy.js";
 import { bindSoftmaxLoss } from "./categoricalCrossentropy.js";
 import { hinge } from "./hinge.js";
 import { huberLoss } from "./huberLoss.js";
+import { meanAbsoluteError } from "./meanAbsoluteError.js";
 import { meanSquaredError } from "./meanSquaredError.js";
 import { bindScalarLoss, type ScalarLoss } from "./scalar.js";
 import { squaredHinge } from "./squaredHinge.js";
 
-const scalarLosses: readonly ScalarLoss[] = [meanSquaredError, binaryCrossentropy, hinge, squaredHinge, huberLoss];
+const scalarLosses: readonly ScalarLoss[] = [
+  meanSquaredError,
+  binaryCrossentropy,
+  hinge,
+  squaredHinge,
+  huberLoss,
+  meanAbsoluteError,
+];
 
 export const lossNames: readonly LossName[] = [...scalarLosses.map((loss) => loss.name), "categoricalCrossentropy"];
 
@@ -27,6 +35,7 @@ export const lossTraits: Readonly<Record<LossName, LossTraits>> = {
   hinge: { activation: "linear", targets: "sign" },
   squaredHinge: { activation: "linear", targets: "sign" },
   huberLoss: { activation: "linear", targets: "real" },
+  meanAbsoluteError: { activation: "linear", targets: "real" },
 };
 
 /** A row of targets that should sum to one may miss it by this much: one-hot rows in float32 do not. */

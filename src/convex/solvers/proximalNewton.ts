@@ -22,7 +22,7 @@ import { GapJudge } from "../certificate.js";
 import { blockOutputs, meanSquaredNorm, zeroBlocks } from "../operators/blocks.js";
 import type { ConeProjector } from "../operators/coneProjection.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
-import type { Gap, SparseBlocks } from "../types.js";
+import type { Gap, Loss, SparseBlocks } from "../types.js";
 import {
   type ActiveBlocks,
   type BlockStep,
@@ -41,11 +41,14 @@ const NEWTON_STEPS = 40; // a round; the line search makes each one ascend
 const ARMIJO = 1e-4;
 const BACKTRACKS = 40;
 const GROWTH = 5; // of sigma and tau from round to round (Li, Sun, Toh 2018 use 3 to 10)
+const SHRINKAGE = 4; // where the blocks are degenerate, long steps lose the Newton system to rounding
 /** First sigma and tau, in units of the curvature of the loss (and of the operator's squared norm for sigma). */
 const FIRST_SIGMA = 1e4;
 const FIRST_TAU = 100;
 /** Largest growth of sigma over its first value: beyond it rounding eats the Newton step. */
 const MAX_GROWTH = 1e5;
+/** Between the largest and the smallest sigma. */
+const RANGE = 1e9;
 /** Share of the gap asked for that the inner error of a round may keep. */
 const INNER_SHARE = 0.02;
 /** Where the prox of the loss has a kink its Jacobian is zero; this share of tau keeps the system definite. */
@@ -97,6 +100,7 @@ class NewtonRun implements Run {
   private sigma: number;
   private tau: number;
   private rho: number;
+  private readonly slopes: number; // of a loss with kinks: the length of its gradients; 0 for smooth losses
   private readonly sigmaLimit: number;
   private readonly best: BestPoint;
   private target = Number.POSITIVE_INFINITY; // absolute error that the inner iteration may keep
@@ -129,7 +133,8 @@ class NewtonRun implements Run {
     for (let k = 0; k < this.xi.length; k++) this.xi[k] *= judged.scale;
     this.keep(begin, judged);
     this.working = new WorkingSet(program, judged.prices.prices, from);
-    const curvature = Number.isFinite(loss.curvature) ? loss.curvature : kinkScale(this.xi);
+    this.slopes = Number.isFinite(loss.curvature) ? 0 : slopesAtZero(loss);
+    const curvature = this.slopes > 0 ? this.slopes / Math.sqrt(this.n * this.C) : loss.curvature;
     this.sigma = FIRST_SIGMA / (curvature * meanSquaredNorm(program) * this.n);
     this.tau = FIRST_TAU / curvature;
     this.rho = 1 / curvature;
@@ -137,6 +142,7 @@ class NewtonRun implements Run {
   }
 
   async round(): Promise<Point & { readonly resting: boolean }> {
+    const goal = this.target;
     const evaluation = await this.maximise();
     const { beta } = this.setting.program;
     const N = new Float64Array(this.xi.length);
@@ -146,15 +152,21 @@ class NewtonRun implements Run {
     const point = this.keep(blocks, judged);
     this.moveCenter(evaluation);
     this.working.grow(judged.prices.prices, beta, 0.1 * this.setting.tolerance);
-    if (this.sigma < this.sigmaLimit) {
-      this.sigma *= GROWTH;
-      this.tau *= GROWTH;
-      this.rho *= GROWTH;
-    }
+    this.rescale(this.innerError(evaluation) <= INNER_SHARE * goal);
     return { ...point, resting: false };
   }
 
   dispose(): void {}
+
+  /** Longer proximal steps while the inner iteration comes to its end, shorter ones when it does not. */
+  private rescale(reached: boolean): void {
+    const { sigma, sigmaLimit } = this;
+    if (reached ? sigma >= sigmaLimit : sigma * RANGE <= sigmaLimit) return;
+    const factor = reached ? GROWTH : 1 / SHRINKAGE;
+    this.sigma *= factor;
+    this.tau *= factor;
+    this.rho *= factor;
+  }
 
   /** Semismooth Newton with line search on theta for the present center. */
   private async maximise(): Promise<Evaluation> {
@@ -198,13 +210,10 @@ class NewtonRun implements Run {
 
   /** A bound of how much the objective may still change by mending A v + 1 c' = Z. */
   private innerError(at: Evaluation): number {
-    const curvature = Number.isFinite(this.setting.program.loss.curvature) ? this.setting.program.loss.curvature : 0;
+    const { curvature } = this.setting.program.loss;
     const residual = norm(at.gradient);
-    return (
-      Math.abs(dot(this.xi, at.gradient)) +
-      0.5 * curvature * residual ** 2 +
-      (curvature === 0 ? norm(this.xi) * residual : 0)
-    );
+    const bend = this.slopes > 0 ? this.slopes * residual : 0.5 * curvature * residual ** 2;
+    return Math.abs(dot(this.xi, at.gradient)) + bend;
   }
 
   private evaluate(xi: Float64Array, G: Float64Array): Evaluation {
@@ -296,9 +305,14 @@ class NewtonRun implements Run {
   }
 }
 
-/** Where the loss has no curvature: the scale of its subgradients stands in for it. */
-function kinkScale(N: Float64Array): number {
-  return Math.max(norm(N) / Math.sqrt(N.length), Number.MIN_VALUE * 2 ** 60);
+/**
+ * Where the loss has no curvature the length of its gradients stands in for it: at the zero network, where no sample rests on a
+ * kink unless its target is zero.
+ */
+function slopesAtZero(loss: Loss): number {
+  const N = new Float64Array(loss.rows * loss.outputs);
+  loss.gradient(new Float64Array(N.length), N);
+  return Math.max(norm(N), Number.MIN_VALUE * 2 ** 60);
 }
 
 function dot(a: Float64Array, b: Float64Array): number {

@@ -46,6 +46,16 @@ describe.each([true, false])("cones: %s", (cones) => {
   });
 });
 
+test.each(lossNames)("%s: a warm start from ten times the beta is solved as sharply as a cold one", async (loss) => {
+  const sharp = { ...budget, tolerance: 1e-8 };
+  const program = randomProgram({ loss, cones: true, rows: 30, gates: 60, beta: 2e-3 });
+  const cold = await solve(program, referenceKernels, sharp);
+  const before = await solve({ ...program, beta: 2e-2 }, referenceKernels, sharp);
+  const warm = await solve(program, referenceKernels, sharp, before.blocks);
+  expect([cold.status, before.status, warm.status]).toEqual(["solved", "solved", "solved"]);
+  expect(warm.gap.primal / cold.gap.primal).toBeCloseTo(1, 7);
+});
+
 test("scaling the columns of X by a common factor s and beta by s leaves the optimum where it was", async () => {
   await fc.assert(
     fc.asyncProperty(

@@ -1,0 +1,248 @@
+/** All optima of a fit: the whole set of networks with its objective, what they need, and the ways between them. */
+
+import type * as tf from "@tensorflow/tfjs";
+import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
+import { bindLoss } from "../convex/losses/index.js";
+import { type Network, weightsOf } from "../convex/network.js";
+import { type Candidate, type Candidates, candidatesOf, distinct } from "../convex/optimalSet/candidates.js";
+import { Optima, type Optimum, type Waypoint } from "../convex/optimalSet/optima.js";
+import { type Solution, solve, withProducts } from "../convex/solvers/solve.js";
+import { ConvexError } from "../errors.js";
+import { FitResult } from "./fitResult.js";
+import { refuseUnknown } from "./options.js";
+import type { Problem } from "./pose.js";
+import { readData, withColumn } from "./readData.js";
+import { readModel } from "./readModel.js";
+import { decayOf } from "./regularization.js";
+import { resized, unitsFor } from "./width.js";
+import { writeWeights } from "./writeWeights.js";
+
+export type { Optimum, Waypoint } from "../convex/optimalSet/optima.js";
+
+export interface OptimalSetOptions {
+  /** Relative duality gap to which the program is solved again first, so that its dual point is sharp; default 1e-12. */
+  readonly tolerance?: number;
+  /** A block counts as active when its price is above (1 - slack) beta; default 1e-6. */
+  readonly slack?: number;
+  /** Seconds for solving again; default 60. */
+  readonly timeLimit?: number;
+  /** Other results of the same objective on the same data, to be found among the `solutions` of the set. */
+  readonly others?: readonly FitResult[];
+}
+
+const OPTIONS = ["tolerance", "slack", "timeLimit", "others"];
+const ROUNDS = 400;
+/** Two results have the same optimum when their objectives differ by no more than this share beyond their gaps. */
+const SAME_OBJECTIVE = 1e-6;
+
+/**
+ * The set of all optima of the convex program behind a fit (Mishkin and Pilanci 2023): a polyhedron of sizes of candidate
+ * neurons. For losses that are strictly convex in the predictions (mean squared error, the cross entropies) these are all
+ * optima with the given gates; for the others they are those with the same predictions, and for the hinge loss those made of
+ * the solution's own neurons. With the nuclear norm: those made of the singular vectors at hand.
+ *
+ * @example
+ * ```ts
+ * const result = await new ConvexReLUTrainer().fit(model, x, y);
+ * const set = await optimalSet(result);
+ * set.dimension; // 0: the optimum is unique
+ * const small = set.fewest();
+ * set.write(model, small); // the same objective with the fewest neurons found
+ * ```
+ *
+ * @throws ConvexError "options/..." for options that don't fit, or a result whose fit found no finite weights.
+ */
+export async function optimalSet(result: FitResult, options: OptimalSetOptions = {}): Promise<OptimalSet> {
+  refuseUnknown("optimalSet", options, OPTIONS);
+  const { tolerance = 1e-12, slack = 1e-6, timeLimit = 60, others = [] } = options;
+  for (const [name, value] of Object.entries({ tolerance, slack, timeLimit })) {
+    if (typeof value === "number" && value > 0) continue;
+    refuse(`${name}: a number above 0`, String(value), "Change it or leave it out.");
+  }
+  for (const each of [result, ...others]) refuseUnsolved(each);
+  for (const other of others) refuseOtherProblem(result, other);
+  const { kernels } = await chooseEngine("auto");
+  const { program } = result.problem;
+  const sharp = await sharpened(result, kernels, tolerance, timeLimit);
+  const found = withProducts(program, kernels, (products) => candidatesOf(program, products, sharp.blocks, slack));
+  const more = others.map((other) => neuronsOf(other));
+  const list = distinct([...found.list, ...more.flat().map(({ neuron }) => ({ neuron, size: 0 }))]);
+  const { column, regularization } = result.problem;
+  const optima = new Optima(program, decayOf(regularization), column.value, { ...found, list }, sharp.blocks.bias);
+  return new OptimalSet(
+    result,
+    optima,
+    found,
+    sharp,
+    others.map((other, k) => pointOf(optima, list, more[k], other)),
+  );
+}
+
+/** What `optimalSet` answers with. */
+export class OptimalSet {
+  /** Neurons that some optimum may use. */
+  readonly candidates: number;
+  /** Dimension of the set of directions that keep the predictions; 0: the optimum is unique. */
+  readonly dimension: number;
+  /** The optimum at hand, solved again to `relativeGap`, then those of the other results. */
+  readonly solutions: readonly Optimum[];
+  readonly relativeGap: number;
+  /** Prices in units of beta: the least that counted as active and the largest that did not; far apart: a clear cut. */
+  readonly prices: { readonly cheapestInside: number; readonly dearestOutside: number };
+
+  /** @internal */
+  constructor(
+    private readonly result: FitResult,
+    private readonly optima: Optima,
+    found: Candidates,
+    sharp: Solution,
+    others: readonly Float64Array[],
+  ) {
+    this.candidates = optima.size;
+    this.dimension = optima.polyhedron.dimension;
+    this.solutions = [optima.polyhedron.start, ...others].map((point) => optima.optimum(point));
+    this.relativeGap = sharp.gap.relative;
+    this.prices = { cheapestInside: found.cheapestInside, dearestOutside: found.dearestOutside };
+  }
+
+  /**
+   * An optimum with few neurons: the smallest of `tries` vertices of the set. At a vertex no neuron can be taken out without
+   * changing another's direction (a minimal network); that none has fewer is certain only where the set is one point.
+   */
+  fewest({ tries = 50, seed = 0 }: { readonly tries?: number; readonly seed?: number } = {}): Optimum {
+    if (!Number.isInteger(tries) || tries < 1) refuse("tries: an integer of at least 1", String(tries), "Change it.");
+    return this.optima.fewest(tries, seed);
+  }
+
+  /** The optimum whose program variables have the least Euclidean norm: there is one. */
+  minimumNorm(): Optimum {
+    return this.optima.minimumNorm();
+  }
+
+  /**
+   * The optimum with the least loss on validation data x [rows x d], y [rows x C] (for the hinge loss: squared hinge): test error
+   * may differ a lot over one optimal training objective. The caller keeps the tensors.
+   *
+   * @throws ConvexError "data/..." as fit does.
+   */
+  async choose(x: tf.Tensor, y: tf.Tensor): Promise<Optimum> {
+    const { spec, column } = this.result.problem;
+    const data = await readData(x, y, spec);
+    const X = column.value > 0 ? withColumn(data.x, column.value) : data.x;
+    return this.optima.best(bindLoss(spec.loss === "hinge" ? "squaredHinge" : spec.loss, data.y), X);
+  }
+
+  /** sqrt(sum_i |v_i - v'_i|^2) in the variables of the program. */
+  distance(a: Optimum, b: Optimum): number {
+    this.refuseForeign(a, b);
+    return this.optima.distance(a.point, b.point);
+  }
+
+  /**
+   * The straight way between two optima in the program's variables: `steps` + 1 networks whose weights change continuously, each
+   * neuron in its place, with one objective up to rounding (mode connectivity without a barrier).
+   */
+  path(from: Optimum, to: Optimum, { steps = 20 }: { readonly steps?: number } = {}): Waypoint[] {
+    this.refuseForeign(from, to);
+    if (!Number.isInteger(steps) || steps < 1) refuse("steps: an integer of at least 1", String(steps), "Change it.");
+    return this.optima.path(from, to, steps);
+  }
+
+  /** Writes a network of the set into a model with the layers of the fitted one and units enough. */
+  write(model: tf.Sequential, { network }: { readonly network: Network }): void {
+    const { problem } = this.result;
+    const spec = readModel(model, problem.spec.formulation);
+    const { inputs, outputs, hiddenBias, outputBias } = problem.spec;
+    const fits =
+      spec.inputs === inputs &&
+      spec.outputs === outputs &&
+      spec.hiddenBias === hiddenBias &&
+      spec.outputBias === outputBias;
+    if (!fits) {
+      throw new ConvexError(
+        "model/layer",
+        `OptimalSet.write: expected a model of ${inputs} inputs and ${outputs} outputs with the biases of the fitted one, ` +
+          `got one of ${spec.inputs} inputs and ${spec.outputs} outputs. Use the fitted model, or modelOf.`,
+      );
+    }
+    const units = unitsFor(spec, Math.max(1, network.neurons.length), "keep");
+    writeWeights(model, spec, weightsFor(problem, network, units), problem.column.value);
+  }
+
+  /** A new model of the fitted layers, as wide as the network; the caller disposes. */
+  modelOf({ network }: { readonly network: Network }): tf.Sequential {
+    const { problem, model: fitted } = this.result;
+    const units = Math.max(1, network.neurons.length);
+    const model = resized(fitted, units);
+    writeWeights(model, problem.spec, weightsFor(problem, network, units), problem.column.value);
+    return model;
+  }
+
+  private refuseForeign(...points: readonly Optimum[]): void {
+    for (const { point } of points) {
+      if (point.length === this.solutions[0].point.length) continue;
+      refuse("an optimum of this set", `one of ${point.length} candidates`, "Take it from this set's own methods.");
+    }
+  }
+}
+
+function weightsFor({ program, column, regularization }: Problem, network: Network, units: number) {
+  return weightsOf(network, decayOf(regularization), program.X.cols, units, column.value);
+}
+
+function sharpened(result: FitResult, kernels: Kernels, tolerance: number, seconds: number): Promise<Solution> {
+  return solve(result.problem.program, kernels, { tolerance, maxIterations: ROUNDS, seconds }, result.blocks);
+}
+
+function neuronsOf({ problem, blocks }: FitResult): Candidate[] {
+  return problem.formulation.recover(problem.program, blocks).neurons.map((neuron) => {
+    const size = Math.hypot(...neuron.output);
+    return { neuron: { ...neuron, output: neuron.output.map((value) => value / size) }, size };
+  });
+}
+
+/** The sizes that a network has among the candidates, and its output bias where that is free. */
+function pointOf(
+  optima: Optima,
+  list: readonly Candidate[],
+  own: readonly Candidate[],
+  result: FitResult,
+): Float64Array {
+  const point = new Float64Array(optima.polyhedron.start.length);
+  const sizes = distinct([...list.map(({ neuron }) => ({ neuron, size: 0 })), ...own]);
+  sizes.forEach(({ size }, j) => {
+    point[j] = size;
+  });
+  if (point.length > sizes.length) point.set(result.blocks.bias, sizes.length);
+  return point;
+}
+
+function refuseUnsolved(result: FitResult): void {
+  if (result instanceof FitResult && Number.isFinite(result.objective.total)) {
+    if (result.problem.spec.convolution === null) return;
+    refuse("the result of a dense model", "one of a convolutional model", "Flatten the data and fit a dense one.");
+  }
+  const got = result instanceof FitResult ? `one with status "${result.status}"` : String(result);
+  refuse("the result of a fit with finite weights", got, "Pass what fit or train returned.");
+}
+
+function refuseOtherProblem(result: FitResult, other: FitResult): void {
+  const [a, b] = [result.problem.program, other.problem.program];
+  const same =
+    a.X.rows === b.X.rows &&
+    a.X.cols === b.X.cols &&
+    a.cones === b.cones &&
+    a.X.data.every((v, k) => v === b.X.data[k]);
+  const [p, q] = [result.certificate, other.certificate];
+  const room = SAME_OBJECTIVE + Math.max(0, p.relativeGap) + Math.max(0, q.relativeGap);
+  if (same && a.beta === b.beta && Math.abs(p.primal - q.primal) <= room * Math.abs(p.primal)) return;
+  refuse(
+    "others: results on the same data with the same regularization and objective",
+    same ? `objectives ${p.primal.toPrecision(8)} and ${q.primal.toPrecision(8)}` : "one on other data",
+    "Fit all with the same data and gates (or with all gates).",
+  );
+}
+
+function refuse(expected: string, got: string, todo: string): never {
+  throw new ConvexError("options/value", `optimalSet: expected ${expected}, got ${got}. ${todo}`);
+}
