@@ -26,6 +26,9 @@ export interface Growth {
 /** Gates to begin with when they are to grow, and random starts of the search a round. */
 export const growthDefaults = { count: 100, starts: 400 } as const;
 
+/** Generators whose patterns are read off in one pass over the rows. */
+const TOGETHER = 16;
+
 /**
  * The gates of given generators [P x d]; duplicates are removed, the first of each stays.
  *
@@ -34,8 +37,12 @@ export const growthDefaults = { count: 100, starts: 400 } as const;
 export function gatesFrom(X: Matrix, generators: Matrix): GateSet {
   checkRows("gatesFrom", X);
   checkGenerators("gatesFrom", generators, X);
-  const gates = new GateCollector(X);
-  for (let i = 0; i < generators.rows; i++) gates.add(generators.data.subarray(i * X.cols, (i + 1) * X.cols));
+  const gates = new GateCollector(X, X.block === undefined ? undefined : generators.rows);
+  const row = (i: number) => generators.data.subarray(i * X.cols, (i + 1) * X.cols);
+  for (let from = 0; from < generators.rows; from += TOGETHER) {
+    const count = Math.min(TOGETHER, generators.rows - from);
+    gates.addAll(Array.from({ length: count }, (_, k) => row(from + k)));
+  }
   return gates.gateSet(false);
 }
 
