@@ -19,12 +19,21 @@ export type Arrangements =
 export interface Growth {
   readonly kind: "grow";
   readonly count?: number; // default 100
-  readonly starts?: number; // default 400
+  readonly starts?: number; // default 400, fewer on large data
   readonly seed?: number;
 }
 
 /** Gates to begin with when they are to grow, and random starts of the search a round. */
 export const growthDefaults = { count: 100, starts: 400 } as const;
+const FEWEST_STARTS = 16;
+/** Multiplications that a step of all starts may cost: about a second. */
+const STEP_WORK = 2 ** 30;
+
+/** Random starts of a search over rows X [n x d] (with patches n K) where nobody says how many. */
+export function defaultStarts(X: Pick<Matrix, "rows" | "cols">): number {
+  const affordable = Math.floor(STEP_WORK / (2 * X.rows * X.cols));
+  return Math.max(FEWEST_STARTS, Math.min(growthDefaults.starts, affordable));
+}
 
 /** Generators whose patterns are read off in one pass over the rows. */
 const TOGETHER = 16;
