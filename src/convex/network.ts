@@ -101,7 +101,7 @@ export function roundedAsWritten(vector: Float64Array, biasColumn: number): Floa
 
 /** Z [n x C]: the outputs before the last activation. */
 export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
-  const { kernel, gates, output, bias } = weights;
+  const { kernel, gates, output, bias } = withoutIdle(weights);
   const { patches, positions, scale } = weights.pooling ?? ONE_PATCH;
   const d = X.cols;
   const m = kernel.cols;
@@ -134,6 +134,33 @@ export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
   return Z;
 }
 
+/** The network without units whose outputs are all zero: most of a layer that is wider than the optimum. */
+function withoutIdle(weights: NetworkWeights): NetworkWeights {
+  const { kernel, gates, output } = weights;
+  const used: number[] = [];
+  for (let j = 0; j < output.rows; j++) {
+    const mine = output.data.subarray(j * output.cols, (j + 1) * output.cols);
+    if (mine.some((value) => value !== 0)) used.push(j);
+  }
+  const columns = ({ rows, cols, data }: Matrix): Matrix => {
+    const kept = new Float64Array(rows * used.length);
+    used.forEach((j, k) => {
+      for (let p = 0; p < rows; p++) kept[p * used.length + k] = data[p * cols + j];
+    });
+    return { rows, cols: used.length, data: kept };
+  };
+  const rows = new Float64Array(used.length * output.cols);
+  used.forEach((j, k) => {
+    rows.set(output.data.subarray(j * output.cols, (j + 1) * output.cols), k * output.cols);
+  });
+  return {
+    ...weights,
+    kernel: columns(kernel),
+    gates: gates === null ? null : columns(gates),
+    output: { rows: used.length, cols: output.cols, data: rows },
+  };
+}
+
 /** Data loss and decay of a network on data; the sum is what a convex program promises to bound. */
 export function objectiveOf(
   weights: NetworkWeights,
@@ -156,28 +183,35 @@ const FLOAT32_ROUNDING = 2 ** -24;
  * Pairs of a row and a neuron whose gate float32 arithmetic may decide otherwise than float64: |x g| is below the error bound
  * d u sum |x_p g_p| of a float32 sum (Higham 2002, section 3.1). 0 for ReLU, which is continuous at its boundary.
  */
-export function undecidedGates({ gates, output }: NetworkWeights, X: Matrix): number {
+export function undecidedGates(weights: NetworkWeights, X: Matrix): number {
+  const { gates } = withoutIdle(weights);
   if (gates === null) return 0;
   const d = X.cols;
   const m = gates.cols;
-  const C = output.cols;
-  const used = Array.from({ length: m }, (_, j) =>
-    output.data.subarray(j * C, (j + 1) * C).some((value) => value !== 0),
-  );
+  const lengths = Float64Array.from({ length: m }, (_, j) => {
+    let sum = 0;
+    for (let p = 0; p < d; p++) sum += gates.data[p * m + j] ** 2;
+    return Math.sqrt(sum);
+  });
+  const sums = new Float64Array(m);
   let undecided = 0;
   eachBlock(X, BLOCK, (rows, _, count) => {
     for (let k = 0; k < count; k++) {
+      sums.fill(0);
+      let length = 0;
+      for (let p = 0; p < d; p++) {
+        const x = rows[k * d + p];
+        length += x * x;
+        if (x !== 0) for (let j = 0; j < m; j++) sums[j] += x * gates.data[p * m + j];
+      }
+      const reach = d * FLOAT32_ROUNDING * Math.sqrt(length);
       for (let j = 0; j < m; j++) {
-        if (!used[j]) continue;
-        let sum = 0;
+        // sum |x_p g_p| <= |x| |g| rules out nearly all.
+        if (Math.abs(sums[j]) > reach * lengths[j]) continue;
         let size = 0;
-        for (let p = 0; p < d; p++) {
-          const term = rows[k * d + p] * gates.data[p * m + j];
-          sum += term;
-          size += Math.abs(term);
-        }
+        for (let p = 0; p < d; p++) size += Math.abs(rows[k * d + p] * gates.data[p * m + j]);
         // A sum of zeros is exact.
-        if (size > 0 && Math.abs(sum) <= d * FLOAT32_ROUNDING * size) undecided += 1;
+        if (size > 0 && Math.abs(sums[j]) <= d * FLOAT32_ROUNDING * size) undecided += 1;
       }
     }
   });

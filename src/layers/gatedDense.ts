@@ -125,12 +125,14 @@ export class GatedDense extends tf.layers.Layer {
     if (kernel === null || gate === null) throw new Error("GatedDense: call before build.");
     return tf.tidy(() => {
       const x = singleTensor(inputs);
-      let linear = tf.dot(x, kernel.read());
-      let open = tf.dot(x, gate.read());
+      const rows = x.reshape([-1, x.shape[x.shape.length - 1]]) as tf.Tensor2D;
+      let linear: tf.Tensor = tf.matMul(rows, kernel.read() as tf.Tensor2D);
+      let open: tf.Tensor = tf.matMul(rows, gate.read() as tf.Tensor2D);
       if (bias !== null) linear = tf.add(linear, bias.read());
       if (gateBias !== null) open = tf.add(open, gateBias.read());
       // 1 - step(-z) is 1 at z = 0, as D = diag(1[X g >= 0]) is, and unlike a comparison it has a (zero) gradient.
-      return tf.mul(linear, tf.sub(1, tf.step(tf.neg(open))));
+      const y = tf.mul(linear, tf.sub(1, tf.step(tf.neg(open))));
+      return y.reshape([...x.shape.slice(0, -1), this.units]);
     });
   }
 

@@ -1,7 +1,13 @@
 /** How far a network that anybody trained is from the best one. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { type Arrangements, arrangementBound, gatesFrom, sampleGates } from "../convex/arrangements/index.js";
+import {
+  type Arrangements,
+  arrangementBound,
+  defaultStarts,
+  gatesFrom,
+  sampleGates,
+} from "../convex/arrangements/index.js";
 import { certify as certificateOf, GapJudge, relativeGap } from "../convex/certificate.js";
 import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
 import { forward, type NetworkWeights, objectiveOf } from "../convex/network.js";
@@ -21,8 +27,6 @@ import { biasColumnOf, biasSquare, decayOf, notesOf, type Regularization } from 
 
 /** Gates that are sampled where a network has no living neuron of its own. */
 const SPARE_GATES = 64;
-/** Random starts of the search for better gates. */
-const STARTS = 400;
 
 type FromTrainer =
   | "formulation"
@@ -118,7 +122,9 @@ export async function certify(
   const split = program.cones && weights.output.cols > 1;
   const primal = split ? residual.primal : written.total;
   const outside = program.cones && !program.gates.complete;
-  const evidence = outside ? searchBeyond(program, blocks, kernels, { starts: STARTS, seed: settings.seed }) : null;
+  const evidence = outside
+    ? searchBeyond(program, blocks, kernels, { starts: defaultStarts(program.X), seed: settings.seed })
+    : null;
   const free = column.charged ? regularization.hidden * biasSquare(weights.kernel) : 0;
   const gap = { primal, dual, relative: relativeGap(primal, dual) };
   return {

@@ -113,10 +113,11 @@ async function chooseGates(
     );
   }
   if (sources.warmStart !== null) return gatesOfStart(sources.warmStart, spec, X, settings);
-  const gates =
-    settings.arrangements === null && sources.gatesOf !== null
-      ? await gatesOfLayer(sources.gatesOf, spec, X, biasColumn)
-      : resolveGates(X, wish, settings.seed);
+  // The layer's own are float32 already.
+  if (settings.arrangements === null && sources.gatesOf !== null) {
+    return gatesOfLayer(sources.gatesOf, spec, X, biasColumn);
+  }
+  const gates = resolveGates(X, wish, settings.seed);
   return spec.formulation === "gated" ? writtenGates(X, gates, biasColumn) : gates;
 }
 

@@ -1,6 +1,6 @@
 /** A posed problem -> its solution, over the gates at hand or over gates that grow, and the network that it is. */
 
-import { growthDefaults } from "../convex/arrangements/index.js";
+import { defaultStarts } from "../convex/arrangements/index.js";
 import type { Kernels } from "../convex/kernels/index.js";
 import type { Network } from "../convex/network.js";
 import { mergeNeurons } from "../convex/recovery/merge.js";
@@ -36,7 +36,7 @@ export async function solvePosed(
     };
   }
   if (growth === null) return { ...(await solve(program, kernels, budget, start, bench)), program, evidence: null };
-  const { starts = growthDefaults.starts, seed: own = seed } = growth;
+  const { starts = defaultStarts(program.X), seed: own = seed } = growth;
   return solveGrowing(program, kernels, budget, { starts, seed: own + 1 }, start);
 }
 

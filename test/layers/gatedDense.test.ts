@@ -35,6 +35,19 @@ test("y = (x W + b) 1[x G + g >= 0], with the gate open at zero", () => {
   model.dispose();
 });
 
+test("it acts on the last axis of inputs of any rank, as a dense layer does", () => {
+  const layer = gatedDense({ units: 3, inputShape: [4, 2], seed: 1 });
+  const model = tf.sequential({ layers: [layer] });
+  tf.tidy(() => {
+    const x = tf.randomNormal([5, 4, 2], 0, 1, "float32", 1);
+    const y = model.predict(x) as tf.Tensor;
+    expect(y.shape).toEqual([5, 4, 3]);
+    const flat = layer.call(x.reshape([20, 2]));
+    expect(Array.from(y.dataSync())).toEqual(Array.from(flat.dataSync()));
+  });
+  model.dispose();
+});
+
 test("gradients reach the kernel and the bias, by differences, and never the gates", () => {
   const model = makeModel({ formulation: "gated", units: 3 });
   const { x, y } = makeData("meanSquaredError", 6);

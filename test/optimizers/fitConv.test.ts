@@ -20,10 +20,10 @@ function regularizers(model: tf.Sequential): number {
 }
 
 const trainer = (options = {}) =>
-  new ConvexReLUTrainer({ arrangements: { kind: "sample", count: 40, seed: 1 }, tolerance: 1e-5, ...options });
+  new ConvexReLUTrainer({ arrangements: { kind: "sample", count: 16, seed: 1 }, tolerance: 1e-5, ...options });
 
 /** Fits and checks that the model says of itself what the result says of it. */
-async function fitAndCheck(options: ConvModelOptions, rows = 20): Promise<void> {
+async function fitAndCheck(options: ConvModelOptions, rows = 12): Promise<void> {
   const model = makeConvModel(options);
   const { x, y } = makeImages(model, options.loss, rows);
   const { objective, certificate, status } = await trainer().fit(model, x, y);
@@ -104,18 +104,18 @@ test("growing filters attain the optimum over all arrangements of the patches, f
   model.dispose();
 });
 
-test("a filter trained convexly is below what gradient descent finds from ten starts", async () => {
+test("a filter trained convexly is below what gradient descent finds from five starts", async () => {
   const options = { kind: "conv1d", inputShape: [5, 1], hiddenBias: false, l2: 5e-3 } as const;
   const model = makeConvModel(options);
   const { x, y } = makeImages(model, "meanSquaredError", 8);
   const all = await trainer({ arrangements: { kind: "enumerate" } }).fit(model, x, y);
-  for (let seed = 0; seed < 10; seed++) {
+  for (let seed = 0; seed < 5; seed++) {
     const rival = makeConvModel(options);
     rival.setWeights(
       rival.getWeights().map((weight, k) => tf.randomNormal(weight.shape, 0, 0.3, "float32", 10 * seed + k)),
     );
     rival.compile({ optimizer: tf.train.adam(0.02), loss: "meanSquaredError" });
-    await rival.fit(x, y, { epochs: 60, verbose: 0 });
+    await rival.fit(x, y, { epochs: 50, verbose: 0 });
     expect(evaluate(rival, x, y) + regularizers(rival)).toBeGreaterThan(all.certificate.dual);
     rival.dispose();
   }

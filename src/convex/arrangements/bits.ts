@@ -41,39 +41,61 @@ export function packPatterns(X: Matrix, generators: readonly Float64Array[], wor
   for (const pattern of words) pattern.fill(0);
   const d = X.cols;
   eachBlock(X, BLOCK, (rows, from, count) => {
-    generators.forEach((g, i) => {
-      packBlock(rows, count, d, g, words[i], from);
-    });
+    packBlock(rows, count, d, generators, words, from);
   });
 }
 
-/** Four rows at a time, so that their sums need not wait for each other; each is summed in order. */
+/** Four rows and two generators at a time, so that sums need not wait for each other; each is summed in order. */
 function packBlock(
   rows: Float64Array,
   count: number,
   d: number,
-  g: Float64Array,
-  words: Uint32Array,
+  generators: readonly Float64Array[],
+  words: readonly Uint32Array[],
   from: number,
 ): void {
-  let j = 0;
-  for (; j + 3 < count; j += 4) {
-    let [a, b, c, e] = [0, 0, 0, 0];
-    for (let p = 0, at = j * d; p < d; p++, at++) {
-      const weight = g[p];
-      a += rows[at] * weight;
-      b += rows[at + d] * weight;
-      c += rows[at + 2 * d] * weight;
-      e += rows[at + 3 * d] * weight;
+  for (let i = 0; i < generators.length; i += 2) {
+    const last = Math.min(i + 1, generators.length - 1); // the same again where their number is odd
+    const [g, h] = [generators[i], generators[last]];
+    const [u, v] = [words[i], words[last]];
+    for (let j = 0; j < count; j += 4) {
+      const a = j * d;
+      const b = Math.min(j + 1, count - 1) * d;
+      const c = Math.min(j + 2, count - 1) * d;
+      const e = Math.min(j + 3, count - 1) * d;
+      let ga = 0;
+      let gb = 0;
+      let gc = 0;
+      let ge = 0;
+      let ha = 0;
+      let hb = 0;
+      let hc = 0;
+      let he = 0;
+      for (let p = 0; p < d; p++) {
+        const x = rows[a + p];
+        const y = rows[b + p];
+        const z = rows[c + p];
+        const w = rows[e + p];
+        const r = g[p];
+        const s = h[p];
+        ga += x * r;
+        gb += y * r;
+        gc += z * r;
+        ge += w * r;
+        ha += x * s;
+        hb += y * s;
+        hc += z * s;
+        he += w * s;
+      }
+      const room = Math.min(4, count - j);
+      setSigns(u, from + j, room, ga, gb, gc, ge);
+      setSigns(v, from + j, room, ha, hb, hc, he);
     }
-    if (a >= 0) words[(from + j) >>> 5] |= 1 << ((from + j) & 31);
-    if (b >= 0) words[(from + j + 1) >>> 5] |= 1 << ((from + j + 1) & 31);
-    if (c >= 0) words[(from + j + 2) >>> 5] |= 1 << ((from + j + 2) & 31);
-    if (e >= 0) words[(from + j + 3) >>> 5] |= 1 << ((from + j + 3) & 31);
   }
-  for (; j < count; j++) {
-    let product = 0;
-    for (let p = 0; p < d; p++) product += rows[j * d + p] * g[p];
-    if (product >= 0) words[(from + j) >>> 5] |= 1 << ((from + j) & 31);
-  }
+}
+
+/** Sets the bits of the first `room` of four rows whose products are not negative; rows come in fours, so in one word. */
+function setSigns(words: Uint32Array, row: number, room: number, a: number, b: number, c: number, e: number): void {
+  const four = (a >= 0 ? 1 : 0) | (b >= 0 ? 2 : 0) | (c >= 0 ? 4 : 0) | (e >= 0 ? 8 : 0);
+  words[row >>> 5] |= (four & ((1 << room) - 1)) << (row & 31);
 }

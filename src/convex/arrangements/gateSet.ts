@@ -19,12 +19,24 @@ export type Arrangements =
 export interface Growth {
   readonly kind: "grow";
   readonly count?: number; // default 100
-  readonly starts?: number; // default 400
+  readonly starts?: number; // default 400, fewer on large data
   readonly seed?: number;
 }
 
 /** Gates to begin with when they are to grow, and random starts of the search a round. */
 export const growthDefaults = { count: 100, starts: 400 } as const;
+const FEWEST_STARTS = 16;
+/** Multiplications that a step of all starts may cost: about a second. */
+const STEP_WORK = 2 ** 30;
+
+/** Random starts of a search over rows X [n x d] (with patches n K) where nobody says how many. */
+export function defaultStarts(X: Pick<Matrix, "rows" | "cols">): number {
+  const affordable = Math.floor(STEP_WORK / (2 * X.rows * X.cols));
+  return Math.max(FEWEST_STARTS, Math.min(growthDefaults.starts, affordable));
+}
+
+/** Generators whose patterns are read off in one pass over the rows. */
+const TOGETHER = 16;
 
 /**
  * The gates of given generators [P x d]; duplicates are removed, the first of each stays.
@@ -34,8 +46,12 @@ export const growthDefaults = { count: 100, starts: 400 } as const;
 export function gatesFrom(X: Matrix, generators: Matrix): GateSet {
   checkRows("gatesFrom", X);
   checkGenerators("gatesFrom", generators, X);
-  const gates = new GateCollector(X);
-  for (let i = 0; i < generators.rows; i++) gates.add(generators.data.subarray(i * X.cols, (i + 1) * X.cols));
+  const gates = new GateCollector(X, X.block === undefined ? undefined : generators.rows);
+  const row = (i: number) => generators.data.subarray(i * X.cols, (i + 1) * X.cols);
+  for (let from = 0; from < generators.rows; from += TOGETHER) {
+    const count = Math.min(TOGETHER, generators.rows - from);
+    gates.addAll(Array.from({ length: count }, (_, k) => row(from + k)));
+  }
   return gates.gateSet(false);
 }
 

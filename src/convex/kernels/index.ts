@@ -3,6 +3,7 @@
 import { ConvexError } from "../../errors.js";
 import type { ConvexProgram } from "../types.js";
 import { referenceKernels } from "./cpu.js";
+import { PatchwiseProducts } from "./patchwiseProducts.js";
 import { PooledProducts } from "./pooledProducts.js";
 import type { EngineName, GatedProducts, Kernels } from "./types.js";
 import { createWasmKernels } from "./wasm.js";
@@ -53,5 +54,7 @@ export function bindProducts(
   { X, gates, pooling }: Pick<ConvexProgram, "X" | "gates" | "pooling">,
   kernels: Kernels,
 ): GatedProducts {
-  return pooling == null ? kernels.bind(X, gates) : new PooledProducts(kernels, X, gates, pooling);
+  if (pooling == null) return kernels.bind(X, gates);
+  const Products = pooling.positions > 1 ? PatchwiseProducts : PooledProducts;
+  return new Products(kernels, X, gates, pooling);
 }

@@ -1,20 +1,20 @@
 /**
- * Products with gates over patches: A_i = S D_i X, S the pooling of the K patches of each sample, for any engine.
+ * Products with gates over patches that are summed: A_i = S D_i X, S the pooling of the K patches of each sample, for any engine.
  *
- * Where all patches are pooled together A_i is [n x d] however many patches there are, so the matrices of gates are made once
- * and kept as far as memory goes: every later product costs n d and not n K d. Patches themselves are read in blocks.
+ * A_i is [n x d] however many patches there are, so the matrices of gates are made once and kept as far as memory goes: every
+ * later product costs n d and not n K d. Patches themselves are read in blocks.
  */
 
-import { isActive, wordsPerGate } from "../arrangements/bits.js";
+import { wordsPerGate } from "../arrangements/bits.js";
 import { rowBlock } from "../rowBlock.js";
 import type { GateSet, Matrix, Pooling } from "../types.js";
 import type { GatedProducts, Kernels } from "./types.js";
 
 /** Pooled matrices that are kept. */
-const KEPT_BYTES = 2 ** 29;
+const KEPT_BYTES = 2 ** 28;
 /** Gates whose pooled matrices are made together: their masks make one product with the patches of an image. */
 const BATCH = 64;
-const BATCH_BYTES = 2 ** 26;
+const BATCH_BYTES = 2 ** 25;
 
 interface Kept {
   readonly A: Float64Array; // [n x d]
@@ -25,7 +25,7 @@ export class PooledProducts implements GatedProducts {
   private readonly n: number;
   private readonly d: number;
   private readonly words: number;
-  private readonly kept = new Map<number, Kept>(); // by gate; one position only
+  private readonly kept = new Map<number, Kept>(); // by gate
   private readonly room: number; // matrices that may be kept
   private square: Float64Array | null = null;
 
@@ -34,11 +34,12 @@ export class PooledProducts implements GatedProducts {
     private readonly X: Matrix,
     private readonly gates: GateSet,
     private readonly pooling: Pooling,
+    keptBytes = KEPT_BYTES,
   ) {
     this.n = X.rows / pooling.patches;
     this.d = X.cols;
     this.words = wordsPerGate(gates.rows);
-    this.room = pooling.positions > 1 ? 0 : Math.floor(KEPT_BYTES / (8 * this.n * this.d));
+    this.room = Math.floor(keptBytes / (8 * this.n * this.d));
   }
 
   forward(
@@ -51,10 +52,6 @@ export class PooledProducts implements GatedProducts {
   ): void {
     const { n, d } = this;
     out.fill(0, 0, n * outputs);
-    if (this.pooling.positions > 1) {
-      this.forwardApart(gate, output, sign, vectors, outputs, out);
-      return;
-    }
     const columns = new Map<number, number[]>();
     gate.forEach((i, k) => {
       const mine = columns.get(i);
@@ -80,12 +77,8 @@ export class PooledProducts implements GatedProducts {
 
   private adjointOf(R: Float64Array, outputs: number, gates: Int32Array, often: boolean, out: Float64Array): void {
     const { n, d } = this;
-    const size = this.pooling.positions * outputs * d;
+    const size = outputs * d;
     out.fill(0, 0, gates.length * size);
-    if (this.pooling.positions > 1) {
-      this.adjointApart(R, outputs, gates, out);
-      return;
-    }
     this.eachMatrix(gates, often, (A, _, k) => {
       for (let j = 0; j < n; j++) {
         for (let c = 0; c < outputs; c++) {
@@ -100,42 +93,37 @@ export class PooledProducts implements GatedProducts {
 
   adjointNorms(R: Float64Array, outputs: number, out: Float64Array): void {
     const { d } = this;
-    const count = this.pooling.positions * outputs;
-    const batch = Math.max(1, Math.min(BATCH, Math.floor(2 ** 22 / (count * d))));
-    const G = new Float64Array(batch * count * d);
-    for (let from = 0; from < this.gates.count; from += batch) {
-      const list = Int32Array.from({ length: Math.min(batch, this.gates.count - from) }, (_, k) => from + k);
+    const G = new Float64Array(BATCH * outputs * d);
+    for (let from = 0; from < this.gates.count; from += BATCH) {
+      const list = Int32Array.from({ length: Math.min(BATCH, this.gates.count - from) }, (_, k) => from + k);
       this.adjointOf(R, outputs, list, false, G);
-      for (let k = 0; k < list.length * count; k++) {
+      for (let k = 0; k < list.length * outputs; k++) {
         let square = 0;
         for (let p = k * d; p < (k + 1) * d; p++) square += G[p] * G[p];
-        out[from * count + k] = Math.sqrt(square);
+        out[from * outputs + k] = Math.sqrt(square);
       }
     }
   }
 
-  rows(gate: number, U: Float64Array, k: number, out: Float64Array, position = 0): void {
+  rows(gate: number, U: Float64Array, k: number, out: Float64Array): void {
     const { n, d, kernels } = this;
-    if (this.pooling.positions > 1) {
-      kernels.multiplyTransposed(U, this.rowsOfPosition(gate, position), out, k, d, n);
-      return;
-    }
     this.eachMatrix(Int32Array.of(gate), true, (A) => kernels.multiplyTransposed(U, A, out, k, d, n));
   }
 
   addMaskedGram(H: Float64Array, gate: Int32Array, weight: Float64Array): void {
     const { n, d, kernels } = this;
-    const { positions } = this.pooling;
-    const Y = new Float64Array(d * n); // sqrt(weight) A_i'
-    const add = (A: Float64Array, w: number) => {
-      for (let j = 0; j < n; j++) for (let p = 0; p < d; p++) Y[p * n + j] = Math.sqrt(w) * A[j * d + p];
-      kernels.addOuter(H, Y, n, d, 1);
-    };
-    if (positions === 1) this.eachMatrix(gate, true, (A, _, k) => add(A, weight[k]));
-    else
-      gate.forEach((i, k) => {
-        for (let a = 0; a < positions; a++) add(this.rowsOfPosition(i, a), weight[k]);
-      });
+    const together = Math.max(1, Math.min(gate.length, Math.floor(BATCH_BYTES / (8 * d * n))));
+    const Y = new Float64Array(together * d * n); // sqrt(weight) A_i', one below the other
+    let filled = 0;
+    this.eachMatrix(gate, true, (A, _, k) => {
+      const root = Math.sqrt(weight[k]);
+      const to = filled * d * n;
+      for (let j = 0; j < n; j++) for (let p = 0; p < d; p++) Y[to + p * n + j] = root * A[j * d + p];
+      filled += 1;
+      if (filled < together && k + 1 < gate.length) return;
+      kernels.addOuter(H, Y, n, filled * d, 1);
+      filled = 0;
+    });
   }
 
   /** X X' of the patches: only where there are few of them. */
@@ -207,62 +195,6 @@ export class PooledProducts implements GatedProducts {
     const base = gate * this.words;
     for (let k = 0, row = j * patches; k < patches; k++, row++) {
       out[at + k] = (bits[base + (row >>> 5)] >>> (row & 31)) & 1 ? value : 0;
-    }
-  }
-
-  /** A_i of one position of many [n x d]: its patches where the gate is open. */
-  private rowsOfPosition(gate: number, position: number): Float64Array {
-    const { n, d } = this;
-    const { patches, scale } = this.pooling;
-    const out = new Float64Array(n * d);
-    for (let j = 0; j < n; j++) {
-      const row = j * patches + position;
-      if (!isActive(this.gates, gate, row)) continue;
-      const x = rowBlock(this.X, row, 1);
-      for (let p = 0; p < d; p++) out[j * d + p] = scale * x[p];
-    }
-    return out;
-  }
-
-  private forwardApart(
-    gate: Int32Array,
-    output: Int32Array,
-    sign: Float64Array,
-    vectors: Float64Array,
-    outputs: number,
-    out: Float64Array,
-  ): void {
-    const { n, d } = this;
-    const { patches, scale } = this.pooling;
-    for (let j = 0; j < n; j++) {
-      const x = rowBlock(this.X, j * patches, patches);
-      for (let k = 0; k < gate.length; k++) {
-        const c = output[k] % outputs;
-        const position = (output[k] - c) / outputs;
-        if (!isActive(this.gates, gate[k], j * patches + position)) continue;
-        let sum = 0;
-        for (let p = 0; p < d; p++) sum += x[position * d + p] * vectors[k * d + p];
-        out[j * outputs + c] += scale * sign[k] * sum;
-      }
-    }
-  }
-
-  private adjointApart(R: Float64Array, outputs: number, list: Int32Array, out: Float64Array): void {
-    const { n, d } = this;
-    const { patches, positions, scale } = this.pooling;
-    const size = positions * outputs * d;
-    for (let j = 0; j < n; j++) {
-      const x = rowBlock(this.X, j * patches, patches);
-      for (let i = 0; i < list.length; i++) {
-        for (let k = 0; k < patches; k++) {
-          if (!isActive(this.gates, list[i], j * patches + k)) continue;
-          for (let c = 0; c < outputs; c++) {
-            const r = scale * R[j * outputs + c];
-            const to = i * size + (k * outputs + c) * d;
-            for (let p = 0; p < d; p++) out[to + p] += r * x[k * d + p];
-          }
-        }
-      }
     }
   }
 }

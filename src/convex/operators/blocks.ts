@@ -14,24 +14,6 @@ export function blockOutputs({ loss, pooling }: Pick<ConvexProgram, "loss" | "po
   return (pooling?.positions ?? 1) * loss.outputs;
 }
 
-/** N [n x C] as the rows of X see it, S' N: with pooling [n K x A C], each patch the share of its sample at its position. */
-export function perRow(
-  { X, loss, pooling }: Pick<ConvexProgram, "X" | "loss" | "pooling">,
-  N: Float64Array,
-): Float64Array {
-  if (pooling == null) return N;
-  const { patches, positions, scale } = pooling;
-  const C = loss.outputs;
-  const spread = new Float64Array(X.rows * positions * C);
-  for (let row = 0; row < X.rows; row++) {
-    const patch = row % patches;
-    const from = ((row - patch) / patches) * C;
-    const to = (row * positions + (positions > 1 ? patch : 0)) * C;
-    for (let c = 0; c < C; c++) spread[to + c] = scale * N[from + c];
-  }
-  return spread;
-}
-
 /** The point zero. */
 export function zeroBlocks(program: Pick<ConvexProgram, "loss">): SparseBlocks {
   return { index: new Int32Array(0), vectors: new Float64Array(0), bias: new Float64Array(program.loss.outputs) };

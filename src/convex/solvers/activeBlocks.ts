@@ -209,9 +209,9 @@ export function curvatureOf(
   return { rows, rowCount, gates: Int32Array.from(gates), weights: Float64Array.from(weights) };
 }
 
-/** Pooled blocks have rank d, so that few of them are better added to the rows than to an n x n matrix. */
+/** Pooled blocks have rank d, so that they are better added to the rows, as long as these can be held. */
 function pooledGramFits({ positions }: Pooling, rank: number, n: number): boolean {
-  return positions === 1 && n <= DENSE_ROWS && rank > n / 2;
+  return positions === 1 && n <= DENSE_ROWS && rank * n > MAX_HELD;
 }
 
 /** The curvature of shrunk spectra, known by its products: a pass back, a small derivative a gate, a pass forward. */

@@ -1,12 +1,14 @@
 /**
- * The search for gates that are worth more than beta: max over |u| <= 1 of N_c' (X u)_+ (or its negative), for a dual point N.
+ * The search for gates that are worth more than beta: max over |u| <= 1 of N_c' (X u)_+ (or its negative), for a dual point N;
+ * over patches of N_c' S (X u)_+, S their pooling.
  *
  * This is what prices a new neuron in the convex neural networks of Bengio et al. (2006) and the Frank-Wolfe step of Bach (2017);
  * it is NP-hard, so ascent from many starts finds lower bounds of it: evidence, not proof.
  */
 
 import type { Kernels } from "../kernels/types.js";
-import type { Matrix } from "../types.js";
+import type { Matrix, Pooling } from "../types.js";
+import { eachSampleBlock, readingOf, replaceByPull } from "./sampleBlocks.js";
 
 /** A stretch of the step after it helped, and a cut after it did not. */
 const STRETCH = 1.5;
@@ -15,7 +17,7 @@ const CUT = 0.3;
 /** One start: a direction and the (signed) column of the dual point that it is to align with. */
 export interface Start {
   readonly direction: Float64Array; // [d], any length above zero
-  readonly output: number;
+  readonly output: number; // over patches a C + c, as in `Pooling`
   readonly sign: 1 | -1; // of the neuron: a positive one wants -N
 }
 
@@ -37,10 +39,11 @@ export function searchGates(
   starts: readonly Start[],
   steps: number,
   rounds = 1,
+  pooling: Pooling | null = null,
 ): Found[] {
   const ends: Found[] = new Array(starts.length);
   let alive = starts.map((_, i) => i);
-  const ascent = new Ascent(kernels, X, N, outputs, starts);
+  const ascent = new Ascent(kernels, X, N, outputs, starts, pooling);
   for (let round = 0; round < rounds; round++) {
     for (const [k, found] of ascent.run(steps).entries()) ends[alive[k]] = found;
     if (round + 1 === rounds) break;
@@ -65,6 +68,7 @@ class Ascent {
     private readonly N: Float64Array,
     private readonly outputs: number,
     private starts: readonly Start[],
+    private readonly pooling: Pooling | null,
   ) {
     const S = starts.length;
     const d = X.cols;
@@ -97,11 +101,18 @@ class Ascent {
 
   run(steps: number): Found[] {
     const { kernels, X, N, outputs, starts, best, value, stride, gradient } = this;
-    const { rows: n, cols: d, data } = X;
+    const d = X.cols;
     const S = starts.length;
+    const reading = readingOf(
+      this.pooling,
+      outputs,
+      Int32Array.from(starts, ({ output }) => output),
+    );
     const trial = new Float64Array(S * d);
     const trialGradient = new Float64Array(S * d);
-    const products = new Float64Array(S * n);
+    const part = new Float64Array(S * d);
+    const sums = new Float64Array(S);
+    let products = new Float64Array(0);
     for (let step = 0; step < steps; step++) {
       for (let i = 0; i < S; i++) {
         const from = i * d;
@@ -110,25 +121,23 @@ class Ascent {
         for (let p = from; p < from + d; p++) trial[p] = best[p] + scale * gradient[p];
         normalise(trial, from, d);
       }
-      kernels.multiplyTransposed(trial, data, products, S, d, n);
-      const improved = new Uint8Array(S);
+      trialGradient.fill(0);
+      sums.fill(0);
+      eachSampleBlock(X, reading.pooling, S, (rows, first, count) => {
+        const length = rows.length / d;
+        if (products.length < S * length) products = new Float64Array(S * length);
+        kernels.multiplyTransposed(trial, rows, products, S, d, length);
+        for (let i = 0; i < S; i++) sums[i] -= starts[i].sign * replaceByPull(reading, i, N, products, first, count);
+        kernels.multiply(products, rows, part, S, length, d);
+        for (let k = 0; k < part.length; k++) trialGradient[k] += part[k];
+      });
       for (let i = 0; i < S; i++) {
-        const { output, sign } = starts[i];
-        let sum = 0;
-        for (let at = i * n, from = output; at < (i + 1) * n; at++, from += outputs) {
-          const weight = products[at] > 0 ? -sign * N[from] : 0;
-          sum += weight * products[at];
-          products[at] = weight;
-        }
-        improved[i] = sum > value[i] ? 1 : 0;
-        stride[i] *= improved[i] === 1 ? STRETCH : CUT;
-        if (improved[i] === 1) value[i] = sum;
-      }
-      kernels.multiply(products, data, trialGradient, S, n, d);
-      for (let i = 0; i < S; i++) {
-        if (improved[i] === 0) continue;
+        const improved = sums[i] > value[i];
+        stride[i] *= improved ? STRETCH : CUT;
+        if (!improved) continue;
+        value[i] = sums[i];
         best.set(trial.subarray(i * d, (i + 1) * d), i * d);
-        gradient.set(trialGradient.subarray(i * d, (i + 1) * d), i * d);
+        for (let p = i * d; p < (i + 1) * d; p++) gradient[p] = -starts[i].sign * trialGradient[p];
       }
     }
     return starts.map((_, i) => ({ direction: best.slice(i * d, (i + 1) * d), value: value[i] }));

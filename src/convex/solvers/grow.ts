@@ -9,7 +9,7 @@
 import { GateCollector } from "../arrangements/gateCollector.js";
 import { gaussianSource } from "../arrangements/random.js";
 import type { Kernels } from "../kernels/types.js";
-import { blockOutputs, columnsOf, perRow, predict } from "../operators/blocks.js";
+import { blockOutputs, columnsOf, predict } from "../operators/blocks.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import { sparse } from "../recovery/lift.js";
 import type { ConvexProgram, Evidence, SparseBlocks } from "../types.js";
@@ -129,8 +129,8 @@ interface State {
 }
 
 function search(program: ConvexProgram, kernels: Kernels, N: Float64Array, starts: readonly Start[]): Priced[] {
-  const rows = perRow(program, N);
-  const ends = searchGates(kernels, program.X, rows, blockOutputs(program), starts, ASCENT_STEPS, ASCENT_ROUNDS);
+  const { X, loss, pooling = null } = program;
+  const ends = searchGates(kernels, X, N, loss.outputs, starts, ASCENT_STEPS, ASCENT_ROUNDS, pooling);
   return ends.map((end, k) => ({ ...starts[k], ...end }));
 }
 

@@ -7,10 +7,11 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
-import { blockOutputs, columnsOf, perRow } from "../operators/blocks.js";
+import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { liftNeurons } from "../recovery/lift.js";
-import type { ConvexProgram, SparseBlocks } from "../types.js";
+import type { ConvexProgram, Matrix, SparseBlocks } from "../types.js";
 import type { Objective } from "./lbfgs.js";
+import { addActivations, eachSampleBlock, type Reading, readingOf, replaceByPull } from "./sampleBlocks.js";
 
 /** m neurons, each feeding one output, and the output bias. */
 export interface MovingNeurons {
@@ -92,36 +93,31 @@ export function unpacked(x: Float64Array, like: MovingNeurons): MovingNeurons {
 
 /** The network's objective at packed neurons that feed the given outputs. */
 export function networkObjective(program: ConvexProgram, kernels: Kernels, outputs: Int32Array): Objective {
-  const { X, loss, beta, outputBias } = program;
-  const { rows: n, cols: d } = X;
+  const { X, loss, beta, outputBias, pooling } = program;
+  const d = X.cols;
   const C = loss.outputs;
-  const columns = blockOutputs(program);
   const m = outputs.length;
-  const H = new Float64Array(m * n); // X w_j in row j
-  const G = new Float64Array(m * n);
+  const reading = readingOf(pooling, C, outputs);
+  const pass = new Pass(X, kernels, reading);
   const Z = new Float64Array(loss.rows * C);
   const N = new Float64Array(Z.length);
+  const part = new Float64Array(m * d);
   return (x, gradient) => {
     const weights = x.subarray(0, m * d);
     const scales = x.subarray(m * d, m * (d + 1));
     const bias = x.subarray(m * (d + 1));
     for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
-    addOutputs(program, kernels, { weights, scales, outputs }, H, Z);
+    pass.forward(weights, scales, Z);
     let value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, m * (d + 1)), x);
     loss.gradient(Z, N);
-    const rows = perRow(program, N);
-    for (let j = 0; j < m; j++) {
-      const a = scales[j];
-      let slope = 0;
-      for (let k = 0, at = j * n, from = outputs[j]; k < n; k++, at++, from += columns) {
-        const open = H[at] > 0;
-        if (open) slope += rows[from] * H[at];
-        G[at] = open ? a * rows[from] : 0;
-      }
-      gradient[m * d + j] = slope + beta * a;
-    }
-    const inWeights = gradient.subarray(0, m * d);
-    kernels.multiply(G, X.data, inWeights, m, n, d);
+    const inWeights = gradient.subarray(0, m * d).fill(0);
+    const inScales = gradient.subarray(m * d, m * (d + 1));
+    for (let j = 0; j < m; j++) inScales[j] = beta * scales[j];
+    pass.backward(weights, (H, rows, first, count) => {
+      for (let j = 0; j < m; j++) inScales[j] += replaceByPull(reading, j, N, H, first, count);
+      kernels.multiply(H, rows, part, m, rows.length / d, d);
+      for (let k = 0; k < part.length; k++) inWeights[k] += scales[Math.floor(k / d)] * part[k];
+    });
     for (let p = 0; p < m * d; p++) inWeights[p] += beta * weights[p];
     const inBias = gradient.subarray(m * (d + 1)).fill(0);
     if (outputBias !== null) {
@@ -137,31 +133,50 @@ export function networkObjective(program: ConvexProgram, kernels: Kernels, outpu
 
 /** Z [n x C] of the neurons, with their bias. */
 export function outputsOf(program: ConvexProgram, kernels: Kernels, neurons: MovingNeurons): Float64Array {
-  const { loss } = program;
-  const Z = Float64Array.from({ length: loss.rows * loss.outputs }, (_, k) => neurons.bias[k % loss.outputs]);
-  addOutputs(program, kernels, neurons, new Float64Array(neurons.scales.length * program.X.rows), Z);
+  const { X, loss, pooling } = program;
+  const { weights, scales, outputs, bias } = neurons;
+  const Z = Float64Array.from({ length: loss.rows * loss.outputs }, (_, k) => bias[k % loss.outputs]);
+  new Pass(X, kernels, readingOf(pooling, loss.outputs, outputs)).forward(weights, scales, Z);
   return Z;
 }
 
-/** H [m x n] = W X', Z += the neurons' outputs. */
-function addOutputs(
-  { X, loss, pooling }: ConvexProgram,
-  kernels: Kernels,
-  { weights, scales, outputs }: Omit<MovingNeurons, "bias">,
-  H: Float64Array,
-  Z: Float64Array,
-): void {
-  const { rows: n, cols: d } = X;
-  const C = loss.outputs;
-  const { patches: K, positions, scale } = pooling ?? { patches: 1, positions: 1, scale: 1 };
-  kernels.multiplyTransposed(weights, X.data, H, scales.length, d, n);
-  for (let j = 0; j < scales.length; j++) {
-    const a = scale * scales[j];
-    const c = outputs[j] % C;
-    const [first, stride] = positions > 1 ? [(outputs[j] - c) / C, K] : [0, 1];
-    for (let k = first, at = j * n + first; k < n; k += stride, at += stride) {
-      if (H[at] > 0) Z[Math.floor(k / K) * C + c] += a * H[at];
-    }
+/** Passes over the data, in blocks of samples; one block is kept from the way forward to the way back. */
+class Pass {
+  private H = new Float64Array(0); // W X' of a block, [m x rows]
+
+  constructor(
+    private readonly X: Matrix,
+    private readonly kernels: Kernels,
+    private readonly reading: Reading,
+  ) {}
+
+  /** Z += the outputs of neurons with weights W [m x d]. */
+  forward(weights: Float64Array, scales: Float64Array, Z: Float64Array): void {
+    const { X, reading } = this;
+    eachSampleBlock(X, reading.pooling, scales.length, (rows, first, count) => {
+      this.multiply(weights, rows);
+      addActivations(reading, scales, this.H, first, count, Z);
+    });
+  }
+
+  /** Hands the products of each block, and its rows, to `use`; after `forward` with the same weights. */
+  backward(
+    weights: Float64Array,
+    use: (H: Float64Array, rows: Float64Array, first: number, count: number) => void,
+  ): void {
+    const { X, reading } = this;
+    eachSampleBlock(X, reading.pooling, reading.columns.length, (rows, first, count) => {
+      if (rows.length < X.rows * X.cols) this.multiply(weights, rows);
+      use(this.H, rows, first, count);
+    });
+  }
+
+  private multiply(weights: Float64Array, rows: Float64Array): void {
+    const d = this.X.cols;
+    const m = this.reading.columns.length;
+    const size = (m * rows.length) / d;
+    if (this.H.length < size) this.H = new Float64Array(size);
+    this.kernels.multiplyTransposed(weights, rows, this.H, m, d, rows.length / d);
   }
 }
 

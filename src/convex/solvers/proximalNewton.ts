@@ -51,14 +51,22 @@ const MAX_GROWTH = 1e5;
 const RANGE = 1e9;
 /** Share of the gap asked for that the inner error of a round may keep. */
 const INNER_SHARE = 0.02;
+/** Largest patch matrix of a program with cones. */
+const MAX_PATCH_BYTES = 2 ** 30;
 /** Where the prox of the loss has a kink its Jacobian is zero; this share of tau keeps the system definite. */
 const KINK = 1e-9;
 
 export const proximalNewton: Solver = {
   name: "proximal-newton",
   refuses(program) {
-    const { loss, penalty, cones, pooling } = program;
+    const { X, loss, penalty, cones, pooling } = program;
     const separable = penalty.separable;
+    if (pooling != null && cones && 8 * X.rows * X.cols > MAX_PATCH_BYTES) {
+      return (
+        `proximal-newton: holds all ${X.rows} patches for the cones, more than ${MAX_PATCH_BYTES} bytes; use fewer images, ` +
+        "larger strides or a gated model."
+      );
+    }
     if (!separable && cones) {
       return `proximal-newton: needs the penalty "perOutput" with cones, got "${penalty.name}"; drop the cones or change it.`;
     }

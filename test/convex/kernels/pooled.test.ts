@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { isActive } from "../../../src/convex/arrangements/bits.js";
-import { bindProducts, type Kernels } from "../../../src/convex/kernels/index.js";
+import { bindProducts, type Kernels, referenceKernels } from "../../../src/convex/kernels/index.js";
+import { PooledProducts } from "../../../src/convex/kernels/pooledProducts.js";
 import type { GatedProducts } from "../../../src/convex/kernels/types.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
 import { type Pool, randomConvProgram } from "../../helpers/convProblems.js";
@@ -27,6 +28,28 @@ const sizes: { pool: Pool; samples: number; patches: number; features: number; g
   { pool: "mean", samples: 40, patches: 70, features: 12, gates: 70, outputs: 3 },
   { pool: "flatten", samples: 11, patches: 6, features: 4, gates: 9, outputs: 2 },
 ];
+
+test("where there is no room to keep pooled matrices they are made again, to the same products", () => {
+  const program = randomConvProgram({ gates: 20, outputs: 2 });
+  const { X, gates, loss, pooling } = program;
+  if (pooling == null) throw new Error("a program over patches was expected");
+  const d = X.cols;
+  const R = gaussian(2 * loss.rows, 1);
+  const one = 8 * loss.rows * d;
+  const results = [0, 3 * one, 100 * one].map((room) => {
+    const products = new PooledProducts(referenceKernels, X, gates, pooling, room);
+    const out: number[] = [];
+    for (const list of [null, Int32Array.of(19, 3, 7, 18, 1), null, Int32Array.of(2, 19), Int32Array.of(0)]) {
+      const G = new Float64Array((list?.length ?? gates.count) * 2 * d);
+      products.adjoint(R, 2, list, G);
+      out.push(...G);
+    }
+    products.dispose();
+    return out;
+  });
+  expect(results[0]).toEqual(results[2]);
+  expect(results[1]).toEqual(results[2]);
+});
 
 describe.each(engines)("$name", ({ make, tolerance }) => {
   let kernels: Kernels;

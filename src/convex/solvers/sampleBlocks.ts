@@ -1,0 +1,96 @@
+/** Many neurons on all rows of the data, some samples at a time, so that memory does not grow with the number of patches. */
+
+import { rowBlock } from "../rowBlock.js";
+import type { Matrix, Pooling } from "../types.js";
+
+/** Entries of the products of neurons and rows that are held at a time: 128 MB. */
+const HELD = 2 ** 24;
+
+/** Without patches every row is a sample. */
+const ONE_PATCH: Pooling = { patches: 1, positions: 1, scale: 1 };
+
+/** How neurons read samples: pooled patches or plain rows, C outputs, of which neuron j feeds `columns[j]` (a C + c). */
+export interface Reading {
+  readonly pooling: Pooling;
+  readonly outputs: number; // C
+  readonly columns: Int32Array; // [m]
+}
+
+export function readingOf(pooling: Pooling | null | undefined, outputs: number, columns: Int32Array): Reading {
+  return { pooling: pooling ?? ONE_PATCH, outputs, columns };
+}
+
+/** Calls `use` with the rows of samples [first, first + count), as many as `neurons` leave room for, in order. */
+export function eachSampleBlock(
+  X: Matrix,
+  { patches }: Pooling,
+  neurons: number,
+  use: (rows: Float64Array, first: number, count: number) => void,
+): void {
+  const n = X.rows / patches;
+  const together = Math.max(1, Math.floor(HELD / (Math.max(1, neurons) * patches)));
+  for (let first = 0; first < n; first += together) {
+    const count = Math.min(together, n - first);
+    use(rowBlock(X, first * patches, count * patches), first, count);
+  }
+}
+
+/** Z += a_j S (H_j)_+ for neuron j with products H [m x count K] at samples [first, first + count). */
+export function addActivations(
+  { pooling, outputs, columns }: Reading,
+  scales: Float64Array,
+  H: Float64Array,
+  first: number,
+  count: number,
+  Z: Float64Array,
+): void {
+  const { patches, positions, scale } = pooling;
+  for (let j = 0; j < columns.length; j++) {
+    const a = scale * scales[j];
+    const c = columns[j] % outputs;
+    const [from, to] = positions > 1 ? positionOf(columns[j], c, outputs) : [0, patches];
+    for (let s = 0, at = j * count * patches; s < count; s++, at += patches) {
+      let sum = 0;
+      for (let k = from; k < to; k++) if (H[at + k] > 0) sum += H[at + k];
+      Z[(first + s) * outputs + c] += a * sum;
+    }
+  }
+}
+
+/**
+ * Replaces the products of neuron j by (S' N)_c where it is active and 0 elsewhere: times X, they are the gradient of
+ * N_c' S (X w)_+. Returns that value.
+ */
+export function replaceByPull(
+  { pooling, outputs, columns }: Reading,
+  j: number,
+  N: Float64Array,
+  H: Float64Array,
+  first: number,
+  count: number,
+): number {
+  const { patches, positions, scale } = pooling;
+  const c = columns[j] % outputs;
+  const [from, to] = positions > 1 ? positionOf(columns[j], c, outputs) : [0, patches];
+  let value = 0;
+  for (let s = 0, at = j * count * patches; s < count; s++, at += patches) {
+    const pull = scale * N[(first + s) * outputs + c];
+    if (positions > 1) {
+      const product = H[at + from];
+      H.fill(0, at, at + patches);
+      H[at + from] = product;
+    }
+    for (let k = from; k < to; k++) {
+      const product = H[at + k];
+      if (product > 0) value += pull * product;
+      H[at + k] = product > 0 ? pull : 0;
+    }
+  }
+  return value;
+}
+
+/** The one patch, as a range, that a column reads. */
+function positionOf(column: number, c: number, outputs: number): [number, number] {
+  const position = (column - c) / outputs;
+  return [position, position + 1];
+}
