@@ -36,6 +36,7 @@ const TABLES = [
 
 const flags = readFlags("tables", {
   data: { default: process.env.BENCH_DATA ?? "", help: "folder of the tables; also BENCH_DATA" },
+  tables: { default: TABLES.map(([file]) => file.replace(".csv", "")).join(","), help: "tables, by name" },
   beta: { default: 2e-3, help: "beta" },
   tolerance: { default: 1e-4, help: "relative gap, and what a better gate must be worth" },
   limit: { default: 30, help: "most seconds of a growth" },
@@ -64,6 +65,7 @@ const kernels = await wasmKernels();
 const rows: Row[] = [];
 const skipped: string[] = [];
 for (const [file, loss] of TABLES) {
+  if (!flags.tables.split(",").includes(file.replace(".csv", ""))) continue;
   const path = join(flags.data, file);
   if (flags.data === "" || !existsSync(path)) {
     skipped.push(`${file}: skipped, since it is not in the data folder (--data or BENCH_DATA).`);

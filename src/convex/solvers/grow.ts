@@ -54,6 +54,9 @@ const JOINING = 100;
 const JOINING_SIZE = 0.05;
 /** Directions with a larger cosine are one newcomer. */
 const SAME_COSINE = 0.999;
+/** Descents between two solves at most, each after one that has taken more than this share off the objective. */
+const TURNS = 20;
+const STEEP = 5e-3;
 /** A descent that gains less than this share of the tolerance is none. */
 const GAIN = 0.1;
 
@@ -78,6 +81,7 @@ export async function solveGrowing(
 ): Promise<GrownSolution> {
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
   const draw = gaussianSource(options.seed);
+  const growing: Growing = { kernels, clock, tolerance: budget.tolerance, starts: options.starts, draw };
   let state: State = from === undefined ? await firstState(program, kernels, clock) : { program, blocks: from };
   let iterations = 0;
   let quiet = 0;
@@ -100,7 +104,7 @@ export async function solveGrowing(
     const found = search(program, kernels, N, starts);
     tried += starts.length;
     const best = found.reduce((largest, { value }) => Math.max(largest, value), 0);
-    const worth: Priced[] = found.filter(({ value }) => value > program.beta * (1 + WORTH * budget.tolerance));
+    const worth = worthOf(found, program, budget.tolerance);
     quiet = worth.length > 0 || progress > budget.tolerance ? 0 : quiet + 1;
     const done = solution.status === "solved" && tolerance === budget.tolerance && quiet >= QUIET_ROUNDS;
     const stopped =
@@ -112,11 +116,19 @@ export async function solveGrowing(
       const { seconds } = clock;
       return { ...solution, status, advice: advice[status], program: state.program, evidence, iterations, seconds };
     }
-    worth.sort((a, b) => b.value - a.value);
-    const moved = await move(state, worth, kernels, objective, budget.tolerance, clock);
+    const moved = await move(state, worth, objective, growing);
     // Where moving does not help, the gates join as they are.
     state = moved ?? grown(state, worth);
   }
+}
+
+/** What all rounds of a growth share. */
+interface Growing {
+  readonly kernels: Kernels;
+  readonly clock: Clock;
+  readonly tolerance: number;
+  readonly starts: number;
+  readonly draw: () => number;
 }
 
 /** What the search found, and for which output and sign. */
@@ -211,28 +223,53 @@ function firstSize(program: ConvexProgram, kernels: Kernels, unit: MovingNeurons
   return wanted > 0 && reached > 0 ? wanted / reached : 1;
 }
 
-/** Lets neurons and newcomers descend the network's objective; null when that gains next to nothing. */
+/**
+ * Lets neurons and newcomers descend the network's objective, again with fresh newcomers while that is steep; null when it
+ * gains next to nothing.
+ */
 async function move(
   { program, blocks }: State,
   worth: readonly Priced[],
-  kernels: Kernels,
   objective: number,
-  tolerance: number,
-  clock: Clock,
+  { kernels, clock, tolerance, starts, draw }: Growing,
 ): Promise<State | null> {
-  const neurons = neuronsOf(program, blocks);
+  let neurons = neuronsOf(program, blocks);
   if (neurons.scales.length === 0) return null;
   const d = program.X.cols;
-  // |w| = |a| in every neuron, so a^2 is its size.
-  const mean = neurons.scales.reduce((sum, a) => sum + a * a, 0) / neurons.scales.length;
-  const start = joined(neurons, smallNeurons(distinct(worth, JOINING), d, JOINING_SIZE * mean));
   const pause = () => clock.pause();
-  const first = networkObjective(program, kernels, start.outputs);
-  const settled = await descend(first, packed(start), SETTLING, pause);
-  const alive = living(unpacked(settled.x, start), DYING);
-  const second = networkObjective(program, kernels, alive.outputs);
-  const { x, value } = await descend(second, packed(alive), DESCENT, pause);
-  return value < objective * (1 - GAIN * tolerance) ? programAt(program, unpacked(x, alive)) : null;
+  let newcomers = worth;
+  let lowest = objective;
+  for (let turn = 0; turn < TURNS; turn++) {
+    // |w| = |a| in every neuron, so a^2 is its size.
+    const mean = neurons.scales.reduce((sum, a) => sum + a * a, 0) / neurons.scales.length;
+    const start = joined(neurons, smallNeurons(distinct(newcomers, JOINING), d, JOINING_SIZE * mean));
+    const first = networkObjective(program, kernels, start.outputs);
+    const settled = await descend(first, packed(start), SETTLING, pause);
+    const alive = living(unpacked(settled.x, start), DYING);
+    const second = networkObjective(program, kernels, alive.outputs);
+    const { x, value } = await descend(second, packed(alive), DESCENT, pause);
+    const gain = fall(lowest, value);
+    if (!(gain > 0)) break;
+    neurons = unpacked(x, alive);
+    lowest = value;
+    if (gain < STEEP || (await pause())) break;
+    newcomers = worthOf(
+      search(
+        program,
+        kernels,
+        gradientAt(program, outputsOf(program, kernels, neurons)),
+        randomStarts(program, starts, draw),
+      ),
+      program,
+      tolerance,
+    );
+  }
+  return lowest < objective * (1 - GAIN * tolerance) ? programAt(program, neurons) : null;
+}
+
+/** What is priced above beta, the dearest first. */
+function worthOf(found: readonly Priced[], { beta }: ConvexProgram, tolerance: number): Priced[] {
+  return found.filter(({ value }) => value > beta * (1 + WORTH * tolerance)).sort((a, b) => b.value - a.value);
 }
 
 /** The first of directions that are nearly the same, at most `most`. */
@@ -251,9 +288,13 @@ function distinct(priced: readonly Priced[], most: number): Priced[] {
 
 /** The gradient at the predictions, balanced where the output bias is free. */
 function dualPointOf({ program, blocks }: State, kernels: Kernels): Float64Array {
-  const { loss, outputBias } = program;
+  const { loss } = program;
   const Z = new Float64Array(loss.rows * loss.outputs);
   withProducts(program, kernels, (products) => predict(program, products, blocks, Z));
+  return gradientAt(program, Z);
+}
+
+function gradientAt({ loss, outputBias }: ConvexProgram, Z: Float64Array): Float64Array {
   const N = new Float64Array(Z.length);
   loss.gradient(Z, N);
   if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
@@ -269,15 +310,18 @@ function startsFrom({ program, blocks }: State, random: number, draw: () => numb
     output: output[k],
     sign: sign[k] > 0 ? 1 : -1,
   }));
-  for (let k = 0; k < random; k++) {
+  return [...starts, ...randomStarts(program, random, draw)];
+}
+
+function randomStarts(program: ConvexProgram, count: number, draw: () => number): Start[] {
+  return Array.from({ length: count }, (_, k) => {
     const kind = k % (2 * blockOutputs(program));
-    starts.push({
-      direction: Float64Array.from({ length: d }, draw),
+    return {
+      direction: Float64Array.from({ length: program.X.cols }, draw),
       output: kind >> 1,
       sign: kind % 2 === 0 ? 1 : -1,
-    });
-  }
-  return starts;
+    };
+  });
 }
 
 /** The active gates with their blocks, and the new ones. */
