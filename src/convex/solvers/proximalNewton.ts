@@ -56,6 +56,7 @@ const KINK = 1e-9;
 
 export const proximalNewton: Solver = {
   name: "proximal-newton",
+  firstOrder: false,
   refuses(program) {
     const { loss, penalty, cones, pooling } = program;
     const separable = penalty.separable;

@@ -1,0 +1,24 @@
+/** What becomes of the work when a device goes away. */
+
+import { expect, test } from "vitest";
+import { sampleGates } from "../../../src/convex/arrangements/index.js";
+import { chooseEngine } from "../../../src/convex/kernels/index.js";
+import { findDevice } from "../../../src/convex/kernels/webgpuDevice.js";
+import { penalties } from "../../../src/convex/penalties/index.js";
+import { gaussianMatrix } from "../../helpers/problems.js";
+
+test("a lost WebGPU device ends the work with engine/lost, and the next fit gets a new device", async () => {
+  const { kernels } = await chooseEngine("webgpu");
+  const X = gaussianMatrix(20, 6, 1);
+  const gates = sampleGates(X, { count: 10, seed: 1 });
+  const blocks = await kernels.iterate?.(X, gates, 1, penalties.perOutput);
+  (await findDevice()).device.destroy();
+  await expect(blocks?.step(0.1, 0)).rejects.toMatchObject({ name: "ConvexError", code: "engine/lost" });
+  await expect(blocks?.gradient(new Float64Array(20))).rejects.toThrow(/The model is as it was: fit again/);
+  blocks?.dispose();
+
+  const { kernels: anew } = await chooseEngine("webgpu");
+  const again = await anew.iterate?.(X, gates, 1, penalties.perOutput);
+  expect(await again?.read()).toMatchObject({ index: Int32Array.of() });
+  again?.dispose();
+});
