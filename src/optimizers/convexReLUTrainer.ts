@@ -147,6 +147,7 @@ export class ConvexReLUTrainer {
     const own = ours || spec.formulation === "relu" ? null : model;
     const problem = await pose(spec, train, settings, chosen, { gatesOf: own, warmStart: args.warmStart ?? null });
     const { column, regularization } = problem;
+    if (chosen.kernels.iterate !== undefined) await keepOnHost(model);
     const watch = new Watch(
       model,
       spec,
@@ -227,6 +228,11 @@ export class ConvexReLUTrainer {
     const hiddenBias = value > 0 ? hidden / value ** 2 : 0;
     return resized(model, units, { hidden, hiddenBias, output, outputBias }, OPTIMIZER);
   }
+}
+
+/** tfjs keeps on the host what was once read: so the weights outlive a GPU that goes away while it works for the solver. */
+async function keepOnHost(model: tf.Sequential): Promise<void> {
+  await Promise.all(model.getWeights().map((weight) => weight.data()));
 }
 
 /** False when a weight is beyond the range of float32, in which layers hold them. */

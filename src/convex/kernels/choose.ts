@@ -6,13 +6,14 @@ import type { OpenDevice } from "./deviceKernels.js";
 import { openTfjs } from "./tfjs.js";
 import type { Kernels } from "./types.js";
 import { createWasmKernels } from "./wasm.js";
+import { openWebgl } from "./webgl.js";
 import { openWebgpu } from "./webgpu.js";
 
-type DeviceName = "webgpu" | "tfjs";
+type DeviceName = "webgl" | "webgpu" | "tfjs";
 export type EngineChoice = "auto" | "cpu" | "wasm" | DeviceName;
 
 /** Each resolves to the engine, or rejects with an Error that says why it is not there. */
-const openers: Readonly<Record<DeviceName, OpenDevice>> = { webgpu: openWebgpu, tfjs: openTfjs };
+const openers: Readonly<Record<DeviceName, OpenDevice>> = { webgl: openWebgl, webgpu: openWebgpu, tfjs: openTfjs };
 
 export const engineNames: readonly EngineChoice[] = ["auto", "cpu", "wasm", ...(Object.keys(openers) as DeviceName[])];
 
@@ -22,7 +23,7 @@ export const engineNames: readonly EngineChoice[] = ["auto", "cpu", "wasm", ...(
  */
 const DEVICE_WORK = 2e8;
 /** Devices the "auto" looks for, the faster first. */
-const SEARCHED = ["webgpu"] as const;
+const SEARCHED = ["webgpu", "webgl"] as const;
 /** What float32 blocks reach with room to spare; a program that asks for less stays in float64 under "auto". */
 const FLOAT32_TOLERANCE = 1e-5;
 
