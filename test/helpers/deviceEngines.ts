@@ -35,5 +35,9 @@ async function answers(engine: EngineChoice): Promise<boolean> {
 const inBrowser = typeof document !== "undefined";
 
 export const deviceEngines: readonly DeviceEngine[] = inBrowser
-  ? [deviceEngine("tfjs", "webgl"), deviceEngine("webgl", "webgl"), deviceEngine("webgpu", "webgl")]
-  : [deviceEngine("tfjs", "cpu"), ...((await answers("webgpu")) ? [deviceEngine("webgpu", "cpu")] : [])];
+  ? (["tfjs", "webgl", "webgpu", "gpujs"] as const).map((engine) => deviceEngine(engine, "webgl"))
+  : [
+      deviceEngine("tfjs", "cpu"),
+      deviceEngine("gpujs", "cpu"),
+      ...((await answers("webgpu")) ? [deviceEngine("webgpu", "cpu")] : []),
+    ];

@@ -3,17 +3,23 @@
 import { ConvexError } from "../../errors.js";
 import { referenceKernels } from "./cpu.js";
 import type { OpenDevice } from "./deviceKernels.js";
+import { openGpujs } from "./gpujs.js";
 import { openTfjs } from "./tfjs.js";
-import type { Kernels } from "./types.js";
+import type { EngineName, Kernels } from "./types.js";
 import { createWasmKernels } from "./wasm.js";
 import { openWebgl } from "./webgl.js";
 import { openWebgpu } from "./webgpu.js";
 
-type DeviceName = "webgl" | "webgpu" | "tfjs";
-export type EngineChoice = "auto" | "cpu" | "wasm" | DeviceName;
+type DeviceName = Exclude<EngineName, "cpu" | "wasm">;
+export type EngineChoice = "auto" | EngineName;
 
 /** Each resolves to the engine, or rejects with an Error that says why it is not there. */
-const openers: Readonly<Record<DeviceName, OpenDevice>> = { webgl: openWebgl, webgpu: openWebgpu, tfjs: openTfjs };
+const openers: Readonly<Record<DeviceName, OpenDevice>> = {
+  webgl: openWebgl,
+  webgpu: openWebgpu,
+  gpujs: openGpujs,
+  tfjs: openTfjs,
+};
 
 export const engineNames: readonly EngineChoice[] = ["auto", "cpu", "wasm", ...(Object.keys(openers) as DeviceName[])];
 
