@@ -1,6 +1,6 @@
 /** Runs the solve of a program on the engine that suits it; what "auto" began on a device, the host can go on with. */
 
-import { type ChosenEngine, engineFor, type Kernels } from "../convex/kernels/index.js";
+import { type ChosenEngine, engineFor, type Kernels, keepsBlocks } from "../convex/kernels/index.js";
 import { chooseSolver, type Solution } from "../convex/solvers/solve.js";
 import type { ConvexProgram, SparseBlocks } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
@@ -10,6 +10,23 @@ import type { Settings } from "./options.js";
 export interface Before {
   readonly blocks: SparseBlocks;
   readonly seconds: number; // spent
+}
+
+/** The engine for a program, with a reason that says where its solver works. */
+export function engineOn(
+  program: ConvexProgram,
+  chosen: ChosenEngine,
+  { engine, solver: name, tolerance }: Pick<Settings, "engine" | "solver" | "tolerance">,
+): Promise<ChosenEngine> {
+  const solver = chooseSolver(program, name ?? undefined, keepsBlocks(program, chosen.kernels));
+  return engineFor(engine, chosen, {
+    rows: program.X.rows,
+    width: program.X.cols,
+    gates: program.gates.count,
+    outputs: program.loss.outputs,
+    tolerance,
+    solver: { name: solver.name, firstOrder: solver.firstOrder && program.pooling == null },
+  });
 }
 
 /**
@@ -26,17 +43,9 @@ export async function solveOn<T extends Solution>(
   settings: Pick<Settings, "engine" | "solver" | "tolerance">,
   work: (kernels: Kernels, before: Before | null) => Promise<T>,
 ): Promise<{ readonly solution: T; readonly engine: string }> {
-  const { engine: choice, solver, tolerance } = settings;
-  const { kernels, reason } = await engineFor(choice, chosen, {
-    rows: program.X.rows,
-    width: program.X.cols,
-    gates: program.gates.count,
-    outputs: program.loss.outputs,
-    tolerance,
-    solver: chooseSolver(program, solver ?? undefined, chosen.kernels.iterate !== undefined),
-  });
+  const { kernels, reason } = await engineOn(program, chosen, settings);
   const host = chosen.kernels;
-  const mayFallBack = choice === "auto" && kernels !== host;
+  const mayFallBack = settings.engine === "auto" && kernels !== host;
   try {
     const solution = await work(kernels, null);
     if (!mayFallBack || solution.status !== "stalled") return { solution, engine: reason };
