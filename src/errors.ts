@@ -26,6 +26,7 @@ export type ErrorCode =
   | "gates/mismatch"
   | "gates/empty"
   | "engine/unavailable"
+  | "engine/lost"
   | "solver/none";
 
 /**

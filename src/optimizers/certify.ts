@@ -24,6 +24,7 @@ import { readData, refuseDegenerate, type Weighting } from "./readData.js";
 import { type NetworkSpec, readModel } from "./readModel.js";
 import { readWeights } from "./readWeights.js";
 import { biasColumnOf, biasSquare, decayOf, notesOf, type Regularization } from "./regularization.js";
+import { engineOn } from "./solveOn.js";
 
 /** Gates that are sampled where a network has no living neuron of its own. */
 const SPARE_GATES = 64;
@@ -100,14 +101,15 @@ export async function certify(
   const spec = readModel(model, settings.formulation, "read");
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
   refuseDegenerate(data, spec);
-  const { kernels, reason } = await chooseEngine(settings.engine);
+  const chosen = await chooseEngine(settings.engine);
   const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
   const weights = await readWeights(model, spec, column.value);
   const neurons = neuronsOf(weights);
   const arrangements =
     settings.arrangements ?? gatesFor(spec, inputRows(spec, data.x, column.value), neurons, settings.seed);
   const sources = { gatesOf: null, warmStart: null };
-  const posed = await pose(spec, data, { ...settings, arrangements }, { kernels, reason }, sources);
+  const posed = await pose(spec, data, { ...settings, arrangements }, chosen, sources);
+  const { kernels, reason } = await engineOn(posed.program, chosen, settings);
   const { program, blocks } = liftNeurons(posed.program, neurons, weights.bias, posed.program.gates);
   const { regularization } = posed;
   const written = objectiveOf(weights, program.X, program.loss, decayOf(regularization));

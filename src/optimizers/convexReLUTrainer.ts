@@ -21,6 +21,7 @@ import { refuseDegenerate, type Weighting } from "./readData.js";
 import { type NetworkSpec, readModel } from "./readModel.js";
 import { type HeldOut, readSplit } from "./readSplit.js";
 import { biasSquare, decayOf, notesOf } from "./regularization.js";
+import { solveOn } from "./solveOn.js";
 import { recovered, solvePosed } from "./solvePosed.js";
 import { type ModelWish, OPTIMIZER, templateOf } from "./template.js";
 import { Watch } from "./watch.js";
@@ -142,10 +143,11 @@ export class ConvexReLUTrainer {
     const spec = readModel(model, settings.formulation);
     const { train, validation } = await readSplit(x, y, spec, args);
     refuseDegenerate(train, spec);
-    const engine = await chooseEngine(settings.engine);
+    const chosen = await chooseEngine(settings.engine);
     const own = ours || spec.formulation === "relu" ? null : model;
-    const problem = await pose(spec, train, settings, engine, { gatesOf: own, warmStart: args.warmStart ?? null });
+    const problem = await pose(spec, train, settings, chosen, { gatesOf: own, warmStart: args.warmStart ?? null });
     const { column, regularization } = problem;
+    if (chosen.kernels.iterate !== undefined) await keepOnHost(model);
     const watch = new Watch(
       model,
       spec,
@@ -159,15 +161,12 @@ export class ConvexReLUTrainer {
     );
     try {
       await watch.progress.begin(train.x.rows, settings.maxIterations, watch.names);
-      const solution = await solvePosed(
-        problem,
-        engine.kernels,
-        this.budget(watch),
-        settings.seed,
-        args.warmStart?.blocks,
-      );
+      const { solution, engine } = await solveOn(problem.program, chosen, settings, (kernels, before) => {
+        const start = before?.blocks ?? args.warmStart?.blocks;
+        return solvePosed(problem, kernels, this.budget(watch, before?.seconds ?? 0), settings.seed, start);
+      });
       const { program, blocks } = solution;
-      const spoilt = (found: Solution) => untouched(model, watch, found, problem, engine.reason);
+      const spoilt = (found: Solution) => untouched(model, watch, found, problem, engine);
       if (!Number.isFinite(solution.gap.primal)) return await spoilt(solution);
       const network = recovered({ ...problem, program }, blocks);
       const units = unitsFor(spec, Math.max(1, network.neurons.length), width);
@@ -197,7 +196,7 @@ export class ConvexReLUTrainer {
         regularization,
         notes: [...notesOf(spec, regularization, column, ours), ...gateNotes(undecidedGates(weights, program.X))],
         solver: solution.solver,
-        engine: engine.reason,
+        engine,
         seconds: solution.seconds,
         gates: program.gates,
         blocks,
@@ -208,12 +207,12 @@ export class ConvexReLUTrainer {
     }
   }
 
-  private budget(watch: Watch): SolveBudget {
+  private budget(watch: Watch, spent: number): SolveBudget {
     const { tolerance, maxIterations, timeLimit, signal, solver } = this.settings;
     return {
       tolerance,
       maxIterations,
-      seconds: timeLimit,
+      seconds: timeLimit - spent,
       stopped: () => signal?.aborted === true,
       onRound: (round) => watch.round(round),
       ...(solver === null ? {} : { solver }),
@@ -229,6 +228,11 @@ export class ConvexReLUTrainer {
     const hiddenBias = value > 0 ? hidden / value ** 2 : 0;
     return resized(model, units, { hidden, hiddenBias, output, outputBias }, OPTIMIZER);
   }
+}
+
+/** tfjs keeps on the host what was once read: so the weights outlive a GPU that goes away while it works for the solver. */
+async function keepOnHost(model: tf.Sequential): Promise<void> {
+  await Promise.all(model.getWeights().map((weight) => weight.data()));
 }
 
 /** False when a weight is beyond the range of float32, in which layers hold them. */

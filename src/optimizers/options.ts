@@ -1,7 +1,7 @@
 /** What a user may ask of the trainer, with defaults, and the refusal of everything else. */
 
 import type { Arrangements } from "../convex/arrangements/index.js";
-import type { EngineChoice } from "../convex/kernels/index.js";
+import { type EngineChoice, engineNames } from "../convex/kernels/index.js";
 import type { Constraint } from "../convex/solvers/constrained.js";
 import type { Penalty } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
@@ -38,7 +38,10 @@ export interface TrainerOptions {
    * Default the largest row norm of x.
    */
   readonly hiddenBiasScale?: number;
-  /** Where the products run: "auto" takes the fastest that is there. */
+  /**
+   * Where the work is done: "auto" takes what is fastest for the program. The engines on devices ("webgpu", "webgl", "gpujs",
+   * "tfjs") keep the blocks of a first-order solver in float32; all else, certificates too, is float64 on the host.
+   */
   readonly engine?: EngineChoice;
   /** Name of the solver; by default the first that fits. */
   readonly solver?: string;
@@ -105,7 +108,7 @@ export function readOptions(options: TrainerOptions): Settings {
     width: optional(options.width, (value) => oneOf("width", value, ["keep", "resize"])) ?? "keep",
     vectorPenalty: optional(options.vectorPenalty, (value) => oneOf("vectorPenalty", value, ["perOutput", "nuclear"])),
     hiddenBiasScale: optional(options.hiddenBiasScale, (value) => positive("hiddenBiasScale", value)),
-    engine: optional(options.engine, (value) => oneOf("engine", value, ["auto", "cpu", "wasm"])) ?? "auto",
+    engine: optional(options.engine, (value) => oneOf("engine", value, engineNames)) ?? "auto",
     solver: options.solver ?? null,
   };
 }

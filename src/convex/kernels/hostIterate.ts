@@ -1,6 +1,7 @@
 /** Blocks of a first-order solver in host memory, for engines whose products take and give host arrays. */
 
 import type { GateSet, Matrix, Penalty } from "../types.js";
+import { nonzeroVectors } from "./nonzero.js";
 import type { BlockIterate, GatedProducts, StepReport } from "./types.js";
 
 export function hostIterate(
@@ -20,22 +21,7 @@ export function hostIterate(
   const g = new Float64Array(size);
   const next = new Float64Array(size);
 
-  const nonzero = (): { index: Int32Array; vectors: Float64Array } => {
-    const index: number[] = [];
-    for (let k = 0; k < gates.count * perBlock; k++) {
-      for (let p = 0; p < width; p++) {
-        if (next[k * width + p] !== 0) {
-          index.push(k);
-          break;
-        }
-      }
-    }
-    const vectors = new Float64Array(index.length * width);
-    index.forEach((k, at) => {
-      vectors.set(next.subarray(k * width, (k + 1) * width), at * width);
-    });
-    return { index: Int32Array.from(index), vectors };
-  };
+  const nonzero = () => nonzeroVectors(next, gates.count * perBlock, width);
 
   return {
     async gradient(R) {

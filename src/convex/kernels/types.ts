@@ -9,7 +9,11 @@ import type { GateSet, Matrix, Penalty } from "../types.js";
 
 export type EngineName = "cpu" | "wasm" | "webgl" | "webgpu" | "gpujs" | "tfjs";
 
-/** Dense linear algebra, and products with gates bound to one data matrix. Synchronous, on the host. */
+/**
+ * Dense linear algebra, and products with gates bound to one data matrix. Synchronous, on the host, in float64.
+ *
+ * An engine on a device leaves that to a host engine and has `iterate`, whose blocks are of its own dtype.
+ */
 export interface Kernels {
   readonly name: EngineName;
   readonly dtype: "float64" | "float32";
@@ -72,19 +76,27 @@ export interface GatedProducts {
 /**
  * First-order work on blocks that stay where the engine keeps them: three vectors x (the iterate), y (the extrapolated
  * point) and g = A' R, each [P x C x d]. Only [n x C] matrices and a few numbers cross the border.
+ *
+ * A float32 engine keeps its vectors as differences from a base point, so that rounding follows the size of the moves and not
+ * that of the blocks; whoever knows the products of the base in float64 loses nothing. Elsewhere the base is zero.
+ *
+ * Calls take effect in their order, awaited or not, so that `step` and `forward` can be asked for together. When a device goes
+ * away they reject with ConvexError "engine/lost".
  */
 export interface BlockIterate {
   /** g := A' R, R [n x C]. */
   gradient(R: Float64Array): Promise<void>;
   /** x+ := prox of `threshold` times the penalty at y - step g. */
   step(step: number, threshold: number): Promise<StepReport>;
-  /** out [n x C] := A x+. */
+  /** out [n x C] := A (x+ - base). */
   forward(out: Float64Array): Promise<void>;
   /** y := x+ + momentum (x+ - x), then x := x+. */
   accept(momentum: number): Promise<void>;
+  /** base := x+, rounded to the engine's dtype; to be called when x = x+. */
+  rebase?(): Promise<void>;
   /** The nonzero vectors of x+. */
   read(): Promise<{ index: Int32Array; vectors: Float64Array }>;
-  /** x := y := the given blocks. */
+  /** x := y := x+ := the given blocks, and base := them, rounded. */
   write(index: Int32Array, vectors: Float64Array): Promise<void>;
   dispose(): void;
 }

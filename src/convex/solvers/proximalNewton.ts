@@ -58,6 +58,7 @@ const KINK = 1e-9;
 
 export const proximalNewton: Solver = {
   name: "proximal-newton",
+  firstOrder: false,
   refuses(program) {
     const { X, loss, penalty, cones, pooling } = program;
     const separable = penalty.separable;

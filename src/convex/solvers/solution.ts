@@ -40,7 +40,7 @@ export const advice: Readonly<Record<Status, string>> = {
   iterationLimit: "The gap is still closing: raise `maxIterations`, or start from this result.",
   timeLimit: "The gap is still closing: raise `timeLimit`, or start from this result.",
   stalled:
-    "The gap stopped closing above the tolerance: rounding is the limit; loosen `tolerance` or scale the columns of x.",
+    'The gap stopped closing above the tolerance: rounding is the limit; loosen `tolerance`, scale the columns of x, or use a float64 `engine` ("wasm", "cpu").',
   nonFinite: "A value became NaN or infinite: scale the columns of x, or raise the regularization.",
   cancelled: "A callback or signal asked to stop; the blocks are the best point so far.",
 };

@@ -2,7 +2,7 @@
 
 import { ConvexError } from "../../errors.js";
 import { relativeGap } from "../certificate.js";
-import { bindProducts } from "../kernels/index.js";
+import { bindProducts, keepsBlocks } from "../kernels/index.js";
 import type { GatedProducts, Kernels } from "../kernels/types.js";
 import { zeroBlocks } from "../operators/blocks.js";
 import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
@@ -32,9 +32,12 @@ export async function solve(
   bench?: Workbench,
 ): Promise<Solution> {
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
-  const solver = chooseSolver(program, budget.solver);
+  const onDevice = keepsBlocks(program, kernels);
+  const solver = chooseSolver(program, budget.solver, onDevice);
   const workbench = bench ?? new Workbench(program, kernels);
-  const parts = separate(program).map((part, c, all) => {
+  // On a device all outputs share one copy of the data.
+  const pieces = onDevice && solver.firstOrder ? [program] : separate(program);
+  const parts = pieces.map((part, c, all) => {
     const setting: Setting = {
       program: part,
       kernels,
@@ -53,10 +56,14 @@ export async function solve(
   }
 }
 
-/** The first solver of the list that does not refuse, or the one that is asked for. */
-export function chooseSolver(program: ConvexProgram, name?: string): Solver {
+/**
+ * The first solver of the list that does not refuse, or the one that is asked for. Where blocks can be kept `onDevice`, solvers
+ * that make use of it come first.
+ */
+export function chooseSolver(program: ConvexProgram, name?: string, onDevice = false): Solver {
   const refusals: string[] = [];
-  for (const solver of solvers) {
+  const asked = onDevice ? [...solvers].sort((a, b) => Number(b.firstOrder) - Number(a.firstOrder)) : solvers;
+  for (const solver of asked) {
     if (name !== undefined && solver.name !== name) continue;
     const refusal = solver.refuses(program);
     if (refusal === null) return solver;

@@ -30,6 +30,8 @@ export interface Run {
 
 export interface Solver {
   readonly name: string;
+  /** True when its work is that of a BlockIterate, which engines may keep on a device. */
+  readonly firstOrder: boolean;
   /** Null when the solver fits the program, else a sentence for the user. */
   refuses(program: ConvexProgram): string | null;
   start(setting: Setting, from: SparseBlocks | null): Run;

@@ -1,0 +1,145 @@
+/**
+ * Engines that keep blocks: fused kernels against the same iteration composed from tfjs ops on the same backend, and the share
+ * of the backend's best dense product. In Node and in Chromium. `npm run bench:engines -- --help` lists the flags.
+ */
+
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import "@tensorflow/tfjs-backend-wasm";
+import { build } from "esbuild";
+import { chromium, type Page } from "playwright";
+import { findChromium } from "../scripts/find-chromium.mjs";
+import { type DeviceCase, type DeviceRate, type DeviceSize, densePeak, iterationRate } from "./deviceRates.js";
+import { numbers, readFlags } from "./support/flags.js";
+import { describeMachine } from "./support/machine.js";
+import { publish } from "./support/report.js";
+
+const flags = readFlags("engines", {
+  rows: { default: "1000,2000", help: "n" },
+  features: { default: "100,196", help: "d, one for each n" },
+  gates: { default: 256, help: "P" },
+  outputs: { default: 1, help: "C" },
+  peak: { default: "512,1024", help: "sizes of the square products of which the best is the limit" },
+  repeats: { default: 5, help: "runs of which the median is taken" },
+  software: { default: false, help: "WebGL and WebGPU on the CPU (SwiftShader): says nothing about a GPU" },
+});
+
+const IN_NODE: readonly DeviceCase[] = [
+  { engine: "tfjs", backend: "wasm" },
+  { engine: "wasm", backend: "wasm" },
+  { engine: "gpujs", backend: "wasm" },
+];
+const IN_PAGE: readonly DeviceCase[] = [
+  { engine: "tfjs", backend: "webgl" },
+  { engine: "webgl", backend: "webgl" },
+  { engine: "gpujs", backend: "webgl" },
+  { engine: "tfjs", backend: "webgpu" },
+  { engine: "webgpu", backend: "webgpu" },
+];
+const SOFTWARE_FLAGS = [
+  "--use-angle=swiftshader",
+  "--enable-unsafe-swiftshader",
+  "--use-webgpu-adapter=swiftshader",
+  "--no-sandbox",
+];
+const GPU_FLAGS = ["--ignore-gpu-blocklist", "--no-sandbox"];
+
+type Rates = typeof import("./deviceRates.js");
+
+const sizes: DeviceSize[] = numbers(flags.rows).map((rows, k) => {
+  const features = numbers(flags.features);
+  return { rows, features: features[Math.min(k, features.length - 1)], gates: flags.gates, outputs: flags.outputs };
+});
+const rates: DeviceRate[] = [];
+const peaks: Record<string, number> = {};
+const failures: string[] = [];
+
+async function measure(cases: readonly DeviceCase[], where: Pick<Rates, "densePeak" | "iterationRate">): Promise<void> {
+  for (const how of cases) {
+    try {
+      peaks[how.backend] ??= await where.densePeak(how.backend, numbers(flags.peak), flags.repeats);
+      for (const size of sizes) rates.push(await where.iterationRate(how, size, flags.repeats));
+    } catch (error) {
+      failures.push(
+        `${how.engine} on ${how.backend}: ${(error instanceof Error ? error.message : String(error)).split("\n")[0]}`,
+      );
+    }
+  }
+}
+
+/** A page with the benches on it; on localhost, since WebGPU wants a secure origin. */
+async function withPage(use: (page: Page) => Promise<void>): Promise<void> {
+  const entryPoints = [new URL("devicePage.ts", import.meta.url).pathname];
+  const { outputFiles } = await build({ entryPoints, bundle: true, format: "iife", write: false, logLevel: "error" });
+  const server = createServer((request, response) => {
+    const script = request.url === "/bench.js";
+    response.setHeader("content-type", script ? "text/javascript" : "text/html");
+    response.end(script ? outputFiles[0].text : '<!doctype html><script src="/bench.js"></script>');
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const executablePath = findChromium();
+  const args = ["--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-gl=angle"];
+  const browser = await chromium.launch({
+    args: [...args, ...(flags.software ? SOFTWARE_FLAGS : GPU_FLAGS)],
+    ...(executablePath === null ? {} : { executablePath }),
+  });
+  try {
+    const page = await browser.newPage();
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    await use(page);
+  } finally {
+    await browser.close();
+    server.close();
+  }
+}
+
+await measure(IN_NODE, { densePeak, iterationRate });
+await withPage((page) =>
+  measure(IN_PAGE, {
+    densePeak: (...args) => page.evaluate((given) => (globalThis as unknown as Rates).densePeak(...given), args),
+    iterationRate: (...args) =>
+      page.evaluate((given) => (globalThis as unknown as Rates).iterationRate(...given), args),
+  }),
+);
+
+const composed = (rate: DeviceRate) =>
+  rates.find(({ engine, backend, rows }) => engine === "tfjs" && backend === rate.backend && rows === rate.rows);
+
+publish(
+  {
+    name: "engines",
+    title: "Engines that keep blocks: an iteration of the first-order method",
+    command: `npm run bench:engines${flags.software ? " -- --software" : ""}`,
+    machine: describeMachine(["@tensorflow/tfjs", "gpu.js"]),
+    about: [
+      `An iteration: X' D_i R for every gate, a step, the sum of D_i X v_i, an extrapolation. Medians of ${flags.repeats} runs.`,
+      "FLOP: a masked product counted as a dense one. Composed: the engine tfjs on the same backend. Share: of the best square product that tfjs makes on that backend in float32; the engine wasm works in float64, of which two and not four go into an instruction.",
+      ...(flags.software ? ["WebGL and WebGPU ran on the CPU (SwiftShader): these rows say nothing about a GPU."] : []),
+    ],
+    sections: sizes.map((size) => ({
+      title: `n ${size.rows}, d ${size.features}, P ${size.gates}, C ${size.outputs}`,
+      cells: cellsOf(rates.filter(({ rows }) => rows === size.rows)),
+      notes: failures,
+    })),
+    data: { settings: flags, peaks, rates, failures },
+  },
+  flags,
+);
+
+function cellsOf(rows: readonly DeviceRate[]): string[][] {
+  return [
+    ["engine", "tfjs backend", "ms", "GFLOP/s", "times composed", "share"],
+    ...rows.map((rate) => {
+      const speed = rate.flops / rate.seconds;
+      const other = composed(rate);
+      return [
+        rate.engine,
+        rate.backend,
+        (1e3 * rate.seconds).toPrecision(3),
+        (speed / 1e9).toFixed(2),
+        other === undefined ? "-" : (other.seconds / rate.seconds).toFixed(2),
+        (speed / peaks[rate.backend]).toFixed(2),
+      ];
+    }),
+  ];
+}

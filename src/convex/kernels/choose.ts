@@ -1,0 +1,137 @@
+/** Which engine a program runs on: the one that is asked for, or the one that is fastest for its sizes. */
+
+import { ConvexError } from "../../errors.js";
+import { referenceKernels } from "./cpu.js";
+import type { OpenDevice } from "./deviceKernels.js";
+import { openGpujs } from "./gpujs.js";
+import { openTfjs } from "./tfjs.js";
+import type { EngineName, Kernels } from "./types.js";
+import { createWasmKernels } from "./wasm.js";
+import { openWebgl } from "./webgl.js";
+import { openWebgpu } from "./webgpu.js";
+
+type DeviceName = Exclude<EngineName, "cpu" | "wasm">;
+export type EngineChoice = "auto" | EngineName;
+
+/** Each resolves to the engine, or rejects with an Error that says why it is not there. */
+const openers: Readonly<Record<DeviceName, OpenDevice>> = {
+  webgl: openWebgl,
+  webgpu: openWebgpu,
+  gpujs: openGpujs,
+  tfjs: openTfjs,
+};
+
+export const engineNames: readonly EngineChoice[] = ["auto", "cpu", "wasm", ...(Object.keys(openers) as DeviceName[])];
+
+/**
+ * Multiplications of one product, n d P C, from which "auto" looks for a GPU. By reckoning: the WASM engine takes 20 ms for
+ * them, which is several times what it takes to wait for a GPU twice.
+ */
+const DEVICE_WORK = 2e8;
+/** Devices the "auto" looks for, the faster first. */
+const SEARCHED = ["webgpu", "webgl"] as const;
+/** What float32 blocks reach with room to spare; a program that asks for less stays in float64 under "auto". */
+const FLOAT32_TOLERANCE = 1e-5;
+
+/** An engine that is ready, and why it was taken. */
+export interface ChosenEngine {
+  readonly kernels: Kernels;
+  readonly reason: string;
+}
+
+/** What decides among engines. */
+export interface Workload {
+  readonly rows: number; // n
+  readonly width: number; // d
+  readonly gates: number; // P
+  readonly outputs: number; // C
+  readonly tolerance: number; // relative gap that is asked for
+  /** The solver that will run; only a first-order one has work for a device. */
+  readonly solver: { readonly name: string; readonly firstOrder: boolean };
+}
+
+/** The module is compiled once a realm. */
+let compiled: Promise<Kernels> | null = null;
+
+/** The WASM engine; rejects where it cannot run. */
+export function wasmKernels(): Promise<Kernels> {
+  compiled ??= createWasmKernels();
+  return compiled;
+}
+
+/**
+ * The engine that is asked for by name; for "auto" the fastest on the host, until `engineFor` knows the program.
+ *
+ * @throws ConvexError "engine/unavailable" when the engine cannot run here; the message says why.
+ */
+export async function chooseEngine(choice: EngineChoice): Promise<ChosenEngine> {
+  switch (choice) {
+    case "auto":
+      return hostEngine();
+    case "cpu":
+      return { kernels: referenceKernels, reason: "cpu: asked for" };
+    case "wasm":
+      try {
+        return { kernels: await wasmKernels(), reason: "wasm: asked for" };
+      } catch (error) {
+        return unavailable(choice, `WebAssembly with SIMD is not there (${messageOf(error)})`);
+      }
+    default:
+      try {
+        const host = (await hostEngine()).kernels;
+        const { kernels, device } = await openers[choice](host);
+        return {
+          kernels,
+          reason: `${choice}: asked for; float32 on ${device}, certificate in float64 by ${host.name}`,
+        };
+      } catch (error) {
+        return unavailable(choice, messageOf(error));
+      }
+  }
+}
+
+/**
+ * The engine for one program, given what `chooseEngine` answered: "auto" looks for a GPU where the sizes are worth it, and a
+ * solver that has no work for a device says so.
+ */
+export async function engineFor(choice: EngineChoice, chosen: ChosenEngine, work: Workload): Promise<ChosenEngine> {
+  if (choice !== "auto") {
+    if (chosen.kernels.iterate === undefined || work.solver.firstOrder) return chosen;
+    const { kernels } = await hostEngine();
+    const why = `"${choice}" was asked for, but the solver ${work.solver.name} works in float64 on the host`;
+    return { kernels, reason: `${kernels.name}: ${why}` };
+  }
+  const products = work.rows * work.width * work.gates * work.outputs;
+  if (!work.solver.firstOrder || products < DEVICE_WORK || work.tolerance < FLOAT32_TOLERANCE) return chosen;
+  const notes: string[] = [];
+  for (const name of SEARCHED) {
+    try {
+      const { kernels, device, emulated } = await openers[name](chosen.kernels);
+      if (!emulated) return { kernels, reason: `${name}: ${device}, the fastest for a program of this size` };
+      notes.push(`${name} only on ${device}`);
+    } catch (error) {
+      notes.push(`no ${name}: ${messageOf(error)}`);
+    }
+  }
+  return { kernels: chosen.kernels, reason: `${chosen.reason} (${notes.join("; ")})` };
+}
+
+async function hostEngine(): Promise<ChosenEngine> {
+  try {
+    return { kernels: await wasmKernels(), reason: "wasm: SIMD float64, the fastest engine here" };
+  } catch (error) {
+    const reason = `cpu: WebAssembly with SIMD is not there (${messageOf(error)})`;
+    return { kernels: referenceKernels, reason };
+  }
+}
+
+function unavailable(choice: EngineChoice, why: string): never {
+  throw new ConvexError(
+    "engine/unavailable",
+    `engine: expected "${choice}" to run here, got: ${why}. Use engine: "auto", "wasm" or "cpu".`,
+  );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

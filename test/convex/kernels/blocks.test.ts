@@ -1,0 +1,139 @@
+/** Blocks on a device against the same blocks in float64 on the host: one body for every engine. */
+
+import * as tf from "@tensorflow/tfjs";
+import { beforeAll, describe, expect, test } from "vitest";
+import { sampleGates } from "../../../src/convex/arrangements/index.js";
+import { hostIterate } from "../../../src/convex/kernels/hostIterate.js";
+import { type Kernels, referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
+import type { BlockIterate } from "../../../src/convex/kernels/types.js";
+import { penalties } from "../../../src/convex/penalties/index.js";
+import type { GateSet, Matrix, Penalty } from "../../../src/convex/types.js";
+import { type DeviceEngine, deviceEngines } from "../../helpers/deviceEngines.js";
+import { gaussianMatrix } from "../../helpers/problems.js";
+
+/** Errors relative to the largest entry that is right; sums of float32 products of up to 20,000 terms. */
+const TOLERANCE = { float32: 2e-5, float64: 1e-12 };
+
+const engines: readonly Pick<DeviceEngine, "name" | "make">[] = [{ name: "wasm", make: wasmKernels }, ...deviceEngines];
+
+/** Sizes that meet the edges of tiles of 2, 4, 16, 32 and 64. */
+const small = [
+  { n: 1, d: 1, P: 1, C: 1 },
+  { n: 33, d: 1, P: 3, C: 2 },
+  { n: 31, d: 5, P: 9, C: 1 },
+  { n: 64, d: 8, P: 64, C: 1 },
+  { n: 65, d: 7, P: 70, C: 3 },
+  { n: 150, d: 67, P: 130, C: 2 },
+];
+/** Rows, features and vectors beyond a texture's row of 8,192 texels, and more outputs than fit into a few vectors of four. */
+const large = [
+  { n: 8201, d: 2, P: 3, C: 1 },
+  { n: 5, d: 8201, P: 2, C: 1 },
+  { n: 60, d: 3, P: 1640, C: 5 },
+  { n: 40, d: 33, P: 5, C: 11 },
+];
+const sets = { perOutput: [...small, ...large], nuclear: [small[0], small[4], small[5], large[3]] };
+
+describe.each(engines)("$name", ({ make }) => {
+  let kernels: Kernels;
+  beforeAll(async () => {
+    kernels = await make();
+  });
+
+  const gaussian = (length: number, seed: number) => gaussianMatrix(1, length, seed).data;
+  const near = (got: ArrayLike<number>, wanted: ArrayLike<number>) => {
+    let scale = 1e-300;
+    let worst = 0;
+    for (let k = 0; k < wanted.length; k++) scale = Math.max(scale, Math.abs(wanted[k]));
+    for (let k = 0; k < wanted.length; k++) {
+      worst = Math.max(worst, Number.isNaN(got[k]) ? Number.POSITIVE_INFINITY : Math.abs(got[k] - wanted[k]) / scale);
+    }
+    expect(worst).toBeLessThanOrEqual(TOLERANCE[kernels.dtype]);
+  };
+
+  /** The engine's blocks and the reference's. */
+  const pair = async (X: Matrix, gates: GateSet, C: number, penalty: Penalty) => {
+    const products = kernels.bind(X, gates);
+    const make = kernels.iterate?.bind(kernels) ?? (async (...args) => hostIterate(products, ...args));
+    const truth = referenceKernels.bind(X, gates);
+    return [await make(X, gates, C, penalty), hostIterate(truth, X, gates, C, penalty)] as const;
+  };
+  const dense = async (blocks: BlockIterate, count: number, d: number) => {
+    const { index, vectors } = await blocks.read();
+    const all = new Float64Array(count * d);
+    index.forEach((k, at) => {
+      all.set(vectors.subarray(at * d, (at + 1) * d), k * d);
+    });
+    return all;
+  };
+
+  describe.each(Object.values(penalties))("penalty $name", (penalty) => {
+    test.each(sets[penalty.name])("two steps agree for n $n, d $d, $P gates, $C outputs", async ({ n, d, P, C }) => {
+      const X = gaussianMatrix(n, d, 5);
+      const gates = sampleGates(X, { count: P, seed: 1 });
+      const [mine, truth] = await pair(X, gates, C, penalty);
+      const vectors = gates.count * C;
+      const some = Int32Array.from({ length: Math.ceil(vectors / 3) }, (_, k) => 3 * k);
+      const start = Float64Array.from(gaussian(some.length * d, 6), Math.fround);
+      const step = 1 / n;
+      // About half of the blocks vanish: one entry of y - step g has a deviation of about 0.7 sqrt(1 / n).
+      const threshold = 0.7 * Math.sqrt(d / n) * (penalty.separable ? 1 : Math.sqrt(Math.max(1, C / d)));
+      const Z = [new Float64Array(n * C), new Float64Array(n * C)];
+      const based = new Float64Array(n * C); // the product of the base: of what was written, for those that have one
+      await Promise.all([mine.write(some, start), truth.write(some, start)]);
+      if (mine.rebase !== undefined) await truth.forward(based);
+      for (const [round, momentum] of [0.7, 0].entries()) {
+        const R = gaussian(n * C, 7 + round);
+        await Promise.all([mine.gradient(R), truth.gradient(R)]);
+        // The product is asked for before the report is there: calls take effect in their order.
+        const [got] = await Promise.all([mine.step(step, threshold), mine.forward(Z[0])]);
+        const wanted = await truth.step(step, threshold);
+        await truth.forward(Z[1]);
+        near([...Z[0].map((value, k) => value + based[k]), ...based], [...Z[1], ...based]);
+        near([got.moved], [wanted.moved]);
+        near([got.penalty, 1], [wanted.penalty, 1]);
+        near([got.turned, wanted.moved], [wanted.turned, wanted.moved]);
+        near(await dense(mine, vectors, d), await dense(truth, vectors, d));
+        await Promise.all([mine.accept(momentum), truth.accept(momentum)]);
+      }
+      if (mine.rebase !== undefined) {
+        await mine.rebase();
+        near(await dense(mine, vectors, d), await dense(truth, vectors, d));
+        await mine.forward(Z[0]);
+        const sizeOf = (values: Float64Array) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+        const rest = sizeOf(Z[0]) / sizeOf(based);
+        expect(rest).toBeLessThan(1e-6);
+      }
+      mine.dispose();
+      truth.dispose();
+    });
+
+    test("a threshold above every norm gives zero, and what was written is read back", async () => {
+      const X = gaussianMatrix(20, 6, 1);
+      const gates = sampleGates(X, { count: 10, seed: 1 });
+      const [mine] = await pair(X, gates, 2, penalty);
+      const index = Int32Array.of(0, 7, 19);
+      const vectors = Float64Array.from(gaussian(18, 2), Math.fround);
+      await mine.write(index, vectors);
+      expect(await mine.read()).toEqual({ index, vectors });
+      await mine.gradient(gaussian(40, 3));
+      const { penalty: value } = await mine.step(0.1, 1e4);
+      expect(value).toBe(0);
+      expect((await mine.read()).index).toHaveLength(0);
+      mine.dispose();
+    });
+  });
+
+  test("blocks leave no tensor behind", async () => {
+    const tensors = tf.memory().numTensors;
+    const X = gaussianMatrix(20, 6, 1);
+    const [mine] = await pair(X, sampleGates(X, { count: 10, seed: 1 }), 2, penalties.nuclear);
+    await mine.write(Int32Array.of(3), gaussian(6, 1));
+    await mine.gradient(gaussian(40, 3));
+    await mine.step(0.1, 0.2);
+    await mine.forward(new Float64Array(40));
+    await mine.accept(0.5);
+    mine.dispose();
+    expect(tf.memory().numTensors).toBe(tensors);
+  });
+});

@@ -1,0 +1,57 @@
+import * as tf from "@tensorflow/tfjs";
+import { describe, expect, test } from "vitest";
+import { ConvexReLUTrainer } from "../../src/index.js";
+import { deviceEngines } from "../helpers/deviceEngines.js";
+import { makeData, makeModel } from "../helpers/models.js";
+
+describe.each(deviceEngines)("engine $name", ({ name, engine, prepare }) => {
+  test("a gated fit with several outputs runs on it, leaves no tensor, and evaluates to its objective", async () => {
+    await prepare();
+    const { x, y } = makeData("meanSquaredError", 24, 3, 2);
+    const before = tf.memory().numTensors;
+    const trainer = new ConvexReLUTrainer({
+      engine,
+      formulation: "gated",
+      arrangements: { kind: "sample", count: 12 },
+      tolerance: 1e-2,
+      regularization: 0.2,
+    });
+    const result = await trainer.train(x, y, { loss: "meanSquaredError" });
+    expect([result.solver, result.status]).toEqual(["fista", "solved"]);
+    expect(result.engine, name).toMatch(new RegExp(`^${engine}: asked for; float32 on .*, certificate in float64 by `));
+    const loss = result.model.evaluate(x, y) as tf.Scalar;
+    expect((await loss.data())[0] / result.objective.loss).toBeCloseTo(1, 4);
+    expect(result.certificate.network).toBeLessThanOrEqual(result.certificate.primal * (1 + 1e-5));
+    loss.dispose();
+    result.model.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+    tf.dispose([x, y]);
+  });
+});
+
+test("a ReLU program is solved on the host whatever device is asked for, and the result says so", async () => {
+  const { x, y } = makeData("meanSquaredError", 20, 2);
+  const model = makeModel({ units: 40, inputs: 2 });
+  const result = await new ConvexReLUTrainer({ engine: "tfjs", tolerance: 1e-3 }).fit(model, x, y);
+  expect(result.solver).toBe("proximal-newton");
+  expect(result.engine).toMatch(
+    /^wasm: "tfjs" was asked for, but the solver proximal-newton works in float64 on the host/,
+  );
+  tf.dispose([x, y]);
+  model.dispose();
+});
+
+test("a loss with kinks goes to the host's solver on a device engine", async () => {
+  const { x, y } = makeData("hinge", 30, 2);
+  const model = makeModel({ units: 40, inputs: 2, outputBias: false, loss: "hinge", formulation: "gated" });
+  const result = await new ConvexReLUTrainer({ engine: "tfjs", regularization: 0.1 }).fit(model, x, y);
+  expect([result.solver, result.status]).toEqual(["proximal-newton", "solved"]);
+  tf.dispose([x, y]);
+  model.dispose();
+});
+
+test("an engine that is none is refused with the names of those that are", () => {
+  expect(() => new ConvexReLUTrainer({ engine: "cuda" as "auto" })).toThrow(
+    /engine: expected "auto" or "cpu" or "wasm".*got "cuda"/,
+  );
+});
