@@ -26,7 +26,10 @@ export type ErrorCode =
   | "gates/mismatch"
   | "gates/empty"
   | "engine/unavailable"
-  | "solver/none";
+  | "solver/none"
+  | "worker/port"
+  | "worker/transfer"
+  | "worker/failed";
 
 /**
  * Misuse of the library, thrown before any work is done and before any weight is written.
