@@ -27,6 +27,7 @@ export { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "./optimizers/co
 export type { CrossValidation, CrossValidationArgs } from "./optimizers/crossValidate.js";
 export { FitResult, type FitSummary, type Objective } from "./optimizers/fitResult.js";
 export { type JoinedNetworks, type JoinOptions, joinNetworks } from "./optimizers/joinNetworks.js";
+export { type LossSurface, type LossSurfaceOptions, lossSurface } from "./optimizers/lossSurface.js";
 export {
   OptimalSet,
   type OptimalSetOptions,
@@ -39,3 +40,7 @@ export type { PathArgs, PathGrid, PathPoint, PathResult } from "./optimizers/pat
 export type { StartingPoint } from "./optimizers/pose.js";
 export type { Callbacks } from "./optimizers/progress.js";
 export type { Regularization } from "./optimizers/regularization.js";
+export { type Certified, show, type Visualizer } from "./optimizers/show.js";
+export type { WorkerPort } from "./worker/port.js";
+export { serveTrainer } from "./worker/serveTrainer.js";
+export { WorkerTrainer } from "./worker/workerTrainer.js";
