@@ -168,3 +168,23 @@ function kernel(kc: i32, a: usize, b: usize, c: usize, stride: usize, alpha: f64
   v128.store(c, f64x2.add(v128.load(c), f64x2.mul(scale, c30)));
   v128.store(c, f64x2.add(v128.load(c, 16), f64x2.mul(scale, c31)), 16);
 }
+
+/** y [n] = X z for row-major X [n x d]. */
+export function matvec(X: usize, n: i32, d: i32, z: usize, y: usize): void {
+  const pairs = d & ~3;
+  for (let i = 0; i < n; i++) {
+    let even = f64x2.splat(0);
+    let odd = f64x2.splat(0);
+    let p = 0;
+    for (; p < pairs; p += 4) {
+      const at = p << 3;
+      even = f64x2.add(even, f64x2.mul(v128.load(X + at), v128.load(z + at)));
+      odd = f64x2.add(odd, f64x2.mul(v128.load(X + at, 16), v128.load(z + at, 16)));
+    }
+    const both = f64x2.add(even, odd);
+    let sum = f64x2.extract_lane(both, 0) + f64x2.extract_lane(both, 1);
+    for (; p < d; p++) sum += load<f64>(X + (p << 3)) * load<f64>(z + (p << 3));
+    store<f64>(y + (i << 3), sum);
+    X += d << 3;
+  }
+}

@@ -64,6 +64,8 @@ export interface GatedProducts {
   adjoint(R: Float64Array, outputs: number, list: Int32Array | null, out: Float64Array): void;
   /** out [P x C]: |X' D_i R_c| for every gate, without storing the vectors. */
   adjointNorms(R: Float64Array, outputs: number, out: Float64Array): void;
+  /** out [n] = X z, z [d], without gates; who needs it multiplies himself where an engine has nothing faster. */
+  times?(z: Float64Array, out: Float64Array): void;
   /** out [k x n]: row j is D_i X u_j, for the rows u_j of U [k x d]; with pooling at a position (0 unless said). */
   rows(gate: number, U: Float64Array, k: number, out: Float64Array, position?: number): void;
   /** Lower triangle of H [n x n] += sum_k weight[k] D_{gate[k]} K D_{gate[k]}, K = X X'; with pooling summed over positions. */

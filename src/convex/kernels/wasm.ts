@@ -9,7 +9,7 @@ import type { GateSet, Matrix } from "../types.js";
 import { referenceKernels } from "./cpu.js";
 import type { CholeskyFactor, GatedProducts, Kernels } from "./types.js";
 import { factorInPlace, WasmFactor } from "./wasmFactor.js";
-import { type Gemm, type Product, WasmHeap } from "./wasmHeap.js";
+import { type Gemm, type Matvec, type Product, WasmHeap } from "./wasmHeap.js";
 import { wasmModule } from "./wasmModule.js";
 import { WasmProducts } from "./wasmProducts.js";
 
@@ -25,14 +25,18 @@ export async function createWasmKernels(): Promise<Kernels> {
   const bytes = Uint8Array.from(atob(wasmModule), (character) => character.charCodeAt(0));
   const memory = new WebAssembly.Memory({ initial: 32, maximum: MAX_PAGES });
   const { instance } = await WebAssembly.instantiate(bytes, { env: { memory, abort: () => undefined } });
-  const { gemm, workBytes } = instance.exports as unknown as { gemm: Gemm; workBytes: () => number };
+  const { gemm, matvec, workBytes } = instance.exports as unknown as {
+    gemm: Gemm;
+    matvec: Matvec;
+    workBytes: () => number;
+  };
   const heapStart = HEAP_START + workBytes();
   const missing = heapStart - memory.buffer.byteLength;
   if (missing > 0) memory.grow(Math.ceil(missing / PAGE));
   const heap = new WasmHeap(memory, heapStart);
-  return new WasmKernels(heap, (m, n, k, A, rsa, csa, B, rsb, csb, C, ldc, alpha, lower) =>
-    gemm(m, n, k, A, rsa, csa, B, rsb, csb, C, ldc, alpha, lower, HEAP_START),
-  );
+  const product: Product = (m, n, k, A, rsa, csa, B, rsb, csb, C, ldc, alpha, lower) =>
+    gemm(m, n, k, A, rsa, csa, B, rsb, csb, C, ldc, alpha, lower, HEAP_START);
+  return new WasmKernels(heap, product, matvec);
 }
 
 class WasmKernels implements Kernels {
@@ -42,6 +46,7 @@ class WasmKernels implements Kernels {
   constructor(
     private readonly heap: WasmHeap,
     private readonly gemm: Product,
+    private readonly matvec: Matvec,
   ) {}
 
   multiply(A: Float64Array, B: Float64Array, out: Float64Array, m: number, k: number, n: number): void {
@@ -96,7 +101,7 @@ class WasmKernels implements Kernels {
   }
 
   bind(X: Matrix, gates: GateSet): GatedProducts {
-    return new WasmProducts(this.heap, this.gemm, X, gates);
+    return new WasmProducts(this.heap, this.gemm, this.matvec, X, gates);
   }
 
   private product(...[A, B, out, m, k, n, rsb, csb]: [Float64Array, Float64Array, Float64Array, ...number[]]): void {

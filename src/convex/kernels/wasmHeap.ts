@@ -10,6 +10,9 @@ export type Gemm = (
   ]
 ) => void;
 
+/** The module's product with one vector: y = X z, addresses in bytes. */
+export type Matvec = (X: number, n: number, d: number, z: number, y: number) => void;
+
 /** `gemm` with its work space filled in. */
 export type Product = Parameters<Gemm> extends [...infer Rest, number] ? (...args: Rest) => void : never;
 

@@ -3,13 +3,14 @@
 import { wordsPerGate } from "../arrangements/bits.js";
 import type { GateSet, Matrix } from "../types.js";
 import type { GatedProducts } from "./types.js";
-import type { Product, WasmHeap } from "./wasmHeap.js";
+import type { Matvec, Product, WasmHeap } from "./wasmHeap.js";
 
 /** Gates or vectors that are handled together. */
 const TILE = 64;
 
 export class WasmProducts implements GatedProducts {
   private readonly x: number; // X in WASM memory
+  private readonly z: number; // room for a vector [d] and its product [n]
   private readonly n: number;
   private readonly d: number;
   private readonly words: number;
@@ -18,6 +19,7 @@ export class WasmProducts implements GatedProducts {
   constructor(
     private readonly heap: WasmHeap,
     private readonly gemm: Product,
+    private readonly matvec: Matvec,
     X: Matrix,
     private readonly gates: GateSet,
   ) {
@@ -25,6 +27,7 @@ export class WasmProducts implements GatedProducts {
     this.d = X.cols;
     this.words = wordsPerGate(this.n);
     this.x = heap.take(this.n * this.d);
+    this.z = heap.take(this.d + this.n);
     heap.view(this.x, this.n * this.d).set(X.data);
   }
 
@@ -67,6 +70,14 @@ export class WasmProducts implements GatedProducts {
         out[from + k] = Math.sqrt(square);
       }
     });
+  }
+
+  times(z: Float64Array, out: Float64Array): void {
+    const { heap, n, d } = this;
+    const y = this.z + 8 * d;
+    heap.view(this.z, d).set(z);
+    this.matvec(this.x, n, d, this.z, y);
+    out.set(heap.view(y, n));
   }
 
   rows(gate: number, U: Float64Array, k: number, out: Float64Array): void {
@@ -120,6 +131,7 @@ export class WasmProducts implements GatedProducts {
 
   dispose(): void {
     this.kept = null;
+    this.heap.release(this.z);
     this.heap.release(this.x);
   }
 

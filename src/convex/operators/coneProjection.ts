@@ -34,7 +34,8 @@ export function coneProjector(
 ): ConeProjector {
   const { X, gates, loss, pooling } = program;
   const apart = pooling == null || pooling.positions === 1 ? null : { ...pooling, outputs: loss.outputs };
-  return new ConeProjector(X, gates, X.rows <= GRAM_ROWS ? products.gram() : null, apart);
+  const gram = X.rows <= GRAM_ROWS ? products.gram() : null;
+  return new ConeProjector(X, gates, gram, apart, products.times === undefined ? null : products);
 }
 
 /** Projects onto K_i for every gate i; remembers the face of each slot, so that the next projection starts there. */
@@ -48,6 +49,7 @@ export class ConeProjector {
   private readonly member: Uint8Array;
   private readonly blocked: Uint8Array;
   private readonly violation: Float64Array;
+  private readonly candidates: Int32Array; // rows that may enter
   private readonly factor: Float64Array;
   private readonly lambda: Float64Array;
   private readonly target: Float64Array;
@@ -62,6 +64,7 @@ export class ConeProjector {
     private readonly gates: GateSet,
     private readonly gram: Float64Array | null = null, // X X' [n x n] where it is at hand; else products are made anew
     private readonly apart: { readonly positions: number; readonly outputs: number } | null = null,
+    private readonly engine: Pick<GatedProducts, "times"> | null = null, // multiplies X z faster
   ) {
     const { rows: n, cols: d, data } = X;
     this.capacity = Math.min(n, d);
@@ -71,6 +74,7 @@ export class ConeProjector {
     this.member = new Uint8Array(n);
     this.blocked = new Uint8Array(n);
     this.violation = new Float64Array(n);
+    this.candidates = new Int32Array(n);
     this.factor = new Float64Array(this.capacity * this.capacity);
     this.lambda = new Float64Array(this.capacity);
     this.target = new Float64Array(this.capacity);
@@ -165,33 +169,45 @@ export class ConeProjector {
 
   /** Lets the rows with the most negative s_j x_j z / |x_j| enter, `most` at a time; false when none is violated. */
   private enter(z: Float64Array, scale: number, most: number): boolean {
-    const { rows: n, cols: d, data } = this.X;
+    const n = this.X.rows;
     const { violation, member, blocked, rowNorms, signs } = this;
     const slack = VIOLATED * scale;
+    this.multiply(z, violation);
     let worst = 0;
     for (let j = this.first; j < n; j += this.stride) {
-      violation[j] = 0;
-      if (member[j] === 1 || blocked[j] === 1 || rowNorms[j] === 0) continue;
-      const value = (-signs[j] * dot(data, j * d, z, 0, d)) / rowNorms[j];
-      if (value > slack) violation[j] = value;
+      const free = member[j] === 0 && blocked[j] === 0 && rowNorms[j] > 0;
+      const value = free ? (-signs[j] * violation[j]) / rowNorms[j] : 0;
+      violation[j] = value;
       if (value > worst) worst = value;
     }
+    if (!(worst > slack)) return false;
+    return this.enterAbove(Math.max(slack, COMPANION * worst), most) || this.enterAbove(slack, 1);
+  }
+
+  /** Lets rows violated by more than `limit` enter, the worst first; one that depends on the face is blocked instead. */
+  private enterAbove(limit: number, most: number): boolean {
+    const { violation, candidates } = this;
+    let count = 0;
+    for (let j = this.first; j < this.X.rows; j += this.stride) {
+      if (violation[j] > limit) candidates[count++] = j;
+    }
     let entered = 0;
-    while (entered < most) {
-      let row = -1;
-      let largest = entered === 0 ? slack : Math.max(slack, COMPANION * worst);
-      for (let j = this.first; j < n; j += this.stride) {
-        if (violation[j] > largest) {
-          largest = violation[j];
-          row = j;
-        }
-      }
-      if (row < 0) break;
-      violation[row] = 0;
+    while (entered < most && count > 0) {
+      let worst = 0;
+      for (let k = 1; k < count; k++) if (violation[candidates[k]] > violation[candidates[worst]]) worst = k;
+      const row = candidates[worst];
+      candidates[worst] = candidates[--count];
       if (this.append(row)) entered += 1;
-      else blocked[row] = 1;
+      else this.blocked[row] = 1;
     }
     return entered > 0;
+  }
+
+  /** out_j = x_j z for the rows of the slot's cone. */
+  private multiply(z: Float64Array, out: Float64Array): void {
+    const { rows: n, cols: d, data } = this.X;
+    if (this.engine?.times !== undefined) this.engine.times(z, out);
+    else for (let j = this.first; j < n; j += this.stride) out[j] = dot(data, j * d, z, 0, d);
   }
 
   /** Adds a row to the passive set with a new row of the factor; false when it depends on the rows in the set. */

@@ -109,6 +109,13 @@ describe.each(engines)("$name", ({ make, tolerance }) => {
     const every = Int32Array.from({ length: gates.count * C }, (_, k) => Math.floor(k / C));
     const output = every.map((_, k) => k % C);
     const sign = Float64Array.from(every, (_, k) => (k % 3 === 0 ? -1 : 1));
+    if (mine.times !== undefined) {
+      const z = gaussian(d, 8);
+      const [got, wanted] = [new Float64Array(n), new Float64Array(n)];
+      mine.times(z, got);
+      referenceKernels.multiplyTransposed(X.data, z, wanted, n, d, 1);
+      near(got, wanted);
+    }
     const vectors = gaussian(every.length * d, 7);
     both(n * C, (products, out) => products.forward(every, output, sign, vectors, C, out));
     both(n * C, (products, out) =>
