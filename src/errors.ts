@@ -27,7 +27,10 @@ export type ErrorCode =
   | "gates/empty"
   | "engine/unavailable"
   | "engine/lost"
-  | "solver/none";
+  | "solver/none"
+  | "worker/port"
+  | "worker/transfer"
+  | "worker/failed";
 
 /**
  * Misuse of the library, thrown before any work is done and before any weight is written.

@@ -63,8 +63,15 @@ export class Progress {
     await this.list.onTrainBegin();
   }
 
-  /** One epoch; true when a callback asked to stop. */
+  /** One epoch, and a turn for the host; true when a callback asked to stop. */
   async round(index: number, logs: Record<string, number>): Promise<boolean> {
+    const stop = await this.record(index, logs);
+    await turn();
+    return stop || this.model.stopTraining;
+  }
+
+  /** One epoch without the turn, for a thread that has nothing else to do; true when a callback asked to stop. */
+  async record(index: number, logs: Record<string, number>): Promise<boolean> {
     await this.list.onEpochBegin(index);
     await this.list.onBatchBegin(0, { batch: 0, size: this.samples });
     await this.list.onBatchEnd(0, { batch: 0, size: this.samples, loss: logs.loss });
@@ -81,7 +88,6 @@ export class Progress {
       tolerance: this.tolerance.toExponential(0),
     });
     await this.list.onEpochEnd(index, { ...logs });
-    await turn();
     return this.model.stopTraining;
   }
 

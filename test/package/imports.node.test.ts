@@ -20,12 +20,13 @@ const LEVELS: readonly (readonly string[])[] = [
   ["convex/solvers", "convex/optimalSet"],
   ["layers"],
   ["optimizers"],
+  ["worker"],
   ["index.ts"],
 ];
 
 /** Packages, and the files that may import them. */
 const PACKAGES: readonly { readonly name: RegExp; readonly in: RegExp }[] = [
-  { name: /^@tensorflow\//, in: /^(optimizers|layers)\/|^convex\/kernels\/(tfjs|webgl|webgpu)/ },
+  { name: /^@tensorflow\//, in: /^(optimizers|layers|worker)\/|^convex\/kernels\/(tfjs|webgl|webgpu)/ },
   { name: /^gpu\.js$/, in: /^convex\/kernels\/gpujs/ },
   { name: /^pure-rand(\/|$)/, in: /^convex\/arrangements\/random\.ts$/ },
   { name: /^cli-progress$/, in: /^optimizers\/progress\.ts$/ },

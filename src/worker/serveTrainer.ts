@@ -1,0 +1,168 @@
+/** The worker's side: fits what the page orders, round by round. */
+
+import * as tf from "@tensorflow/tfjs";
+import { ConvexError } from "../errors.js";
+import { registerLayers } from "../layers/index.js";
+import { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "../optimizers/convexReLUTrainer.js";
+import type { FitResult, FitSummary } from "../optimizers/fitResult.js";
+import { listen, type WorkerPort } from "./port.js";
+import type { FromWorker, Order, ToWorker } from "./protocol.js";
+import { buffersOf, modelMessage, modelOf, tensorMessage, tensorOf } from "./wire.js";
+
+/**
+ * Makes a worker serve `WorkerTrainer`: the only line that the worker's script needs.
+ *
+ * Orders are served one after another. Tensors in the worker live on tfjs's "cpu" backend; the solve does not use them.
+ *
+ * @param port the worker's own scope, which is the default in a page's worker; in Node the parentPort of worker_threads.
+ *
+ * @example
+ * ```ts
+ * // trainer.worker.ts
+ * import { serveTrainer } from "tfjs-convex";
+ * serveTrainer();
+ * ```
+ */
+export function serveTrainer(port: WorkerPort = globalThis as unknown as WorkerPort): void {
+  registerLayers();
+  const jobs = new Map<number, Job>();
+  let queue: Promise<unknown> = tf.setBackend("cpu");
+  listen(port, "message", (value) => {
+    const message = value as ToWorker;
+    if (message?.kind === "order") {
+      const job = new Job(message, port);
+      jobs.set(message.job, job);
+      queue = queue.then(() => job.run()).then(() => jobs.delete(message.job));
+    } else if (message?.kind === "go") {
+      jobs.get(message.job)?.go(message.stop);
+    } else if (message?.kind === "abort") {
+      jobs.get(message.job)?.abort();
+    }
+  });
+}
+
+/** One fit. */
+class Job {
+  private readonly controller = new AbortController();
+  private resume: ((stop: boolean) => void) | null = null;
+
+  constructor(
+    private readonly order: Order,
+    private readonly port: WorkerPort,
+  ) {}
+
+  abort(): void {
+    this.controller.abort();
+  }
+
+  go(stop: boolean): void {
+    this.resume?.(stop);
+  }
+
+  /** Never rejects: what goes wrong is said to the page. */
+  async run(): Promise<void> {
+    const { job } = this.order;
+    try {
+      const { message, transfer } = await this.fit();
+      this.port.postMessage(message, transfer);
+    } catch (error) {
+      const { message } = error as Error;
+      this.say(
+        error instanceof ConvexError
+          ? { kind: "refused", job, code: error.code, message }
+          : { kind: "failed", job, message: String((error as Error)?.stack ?? error) },
+      );
+    }
+  }
+
+  private async fit(): Promise<{ message: FromWorker; transfer: ArrayBuffer[] }> {
+    const { job, model, validation, sampleWeight, options, args } = this.order;
+    const trainer = new ConvexReLUTrainer({ ...options, signal: this.controller.signal });
+    const x = tensorOf(this.order.x);
+    const y = tensorOf(this.order.y);
+    const held = validation === null ? null : ([tensorOf(validation[0]), tensorOf(validation[1])] as const);
+    const weighted = sampleWeight === null ? {} : { sampleWeight: sampleWeight.values };
+    const relay = new Relay(this);
+    const given = {
+      ...args,
+      ...weighted,
+      ...(held === null ? {} : { validationData: held }),
+      callbacks: relay,
+    };
+    let replica: tf.Sequential | null = null;
+    let result: FitResult | null = null;
+    try {
+      if (model === null) {
+        result = await trainer.train(x, y, given as unknown as TrainArgs);
+      } else {
+        replica = await modelOf(model);
+        result = await trainer.fit(replica, x, y, given as unknown as FitArgs);
+      }
+      const built = model === null ? await modelMessage(result.model) : null;
+      const weights = await Promise.all(result.model.getWeights().map((weight) => tensorMessage("weight", weight)));
+      const units = weights[0].shape[1];
+      const message = { kind: "done", job, summary: summaryOf(result), units, weights, model: built } as const;
+      return { message, transfer: buffersOf([...weights, built]) };
+    } finally {
+      tf.dispose([x, y, ...(held ?? [])]);
+      if (result !== null && result.model !== replica) result.model.dispose();
+      replica?.dispose();
+    }
+  }
+
+  /** Says something and waits for "go"; true when the page asks to stop. */
+  ask(message: FromWorker): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.resume = resolve;
+      this.say(message);
+    });
+  }
+
+  get job(): number {
+    return this.order.job;
+  }
+
+  private say(message: FromWorker): void {
+    this.port.postMessage(message, []);
+  }
+}
+
+/** A callback that hands the rounds on to the page. */
+class Relay extends tf.CustomCallback {
+  private model: tf.Sequential | null = null;
+
+  constructor(job: Job) {
+    super(
+      {
+        onTrainBegin: async () => {
+          const { samples, epochs, metrics } = this.params as { samples: number; epochs: number; metrics: string[] };
+          await job.ask({ kind: "begin", job: job.job, samples, epochs, metrics });
+        },
+        onEpochEnd: async (epoch, logs) => {
+          const stop = await job.ask({
+            kind: "epoch",
+            job: job.job,
+            epoch,
+            logs: { ...logs } as Record<string, number>,
+          });
+          if (stop && this.model !== null) this.model.stopTraining = true;
+        },
+      },
+      "never",
+    );
+  }
+
+  override setModel(model: unknown): void {
+    this.model = model as tf.Sequential;
+  }
+}
+
+/** Everything of a result that can be copied. */
+function summaryOf(result: FitResult): Omit<FitSummary, "model"> {
+  const { certificate, objective, status, advice, neurons, regularization, notes } = result;
+  const { solver, engine, seconds, gates, blocks } = result;
+  return {
+    ...{ certificate, objective, status, advice, neurons, regularization, notes },
+    ...{ solver, engine: `${engine}, in a worker`, seconds, gates, blocks },
+  };
+}

@@ -1,0 +1,96 @@
+/** Tensors and models as messages, and back. */
+
+import * as tf from "@tensorflow/tfjs";
+import { ConvexError } from "../errors.js";
+import type { FunctionMessage, ModelMessage, TensorMessage } from "./protocol.js";
+
+/** A copy of a tensor's values, to be transferred. Throws ConvexError "data/shape" or "data/disposed". */
+export async function tensorMessage(name: string, tensor: tf.Tensor): Promise<TensorMessage> {
+  if (!(tensor instanceof tf.Tensor)) {
+    const came = Array.isArray(tensor) ? "an array" : typeof tensor;
+    throw new ConvexError(
+      "data/shape",
+      `WorkerTrainer: expected ${name} to be a tf.Tensor, got ${came}. Use tf.tensor2d.`,
+    );
+  }
+  if (tensor.isDisposed) {
+    throw new ConvexError(
+      "data/disposed",
+      `WorkerTrainer: expected ${name} to be alive, got a disposed tensor. Keep it until fit has returned (see tf.keep, tf.tidy).`,
+    );
+  }
+  const values = (await tensor.data()).slice() as TensorMessage["values"];
+  return { shape: tensor.shape, dtype: tensor.dtype as TensorMessage["dtype"], values };
+}
+
+/** The caller disposes. */
+export function tensorOf({ values, shape, dtype }: TensorMessage): tf.Tensor {
+  return tf.tensor(values, [...shape], dtype);
+}
+
+export async function modelMessage(model: tf.Sequential): Promise<ModelMessage> {
+  let topology: object = {};
+  let weightSpecs: object[] = [];
+  let weightData = new ArrayBuffer(0);
+  await model.save(
+    tf.io.withSaveHandler(async (artifacts) => {
+      topology = artifacts.modelTopology as object;
+      weightSpecs = artifacts.weightSpecs ?? [];
+      weightData = tf.io.CompositeArrayBuffer.join(artifacts.weightData);
+      return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: "JSON" } };
+    }),
+  );
+  const loss = Array.isArray(model.loss) ? model.loss[0] : model.loss;
+  const metrics = [model.metrics ?? []].flat() as unknown[];
+  return {
+    topology,
+    weightSpecs,
+    weightData,
+    loss: functionMessage("loss", loss),
+    metrics: metrics.map((metric) => functionMessage("metrics", metric)),
+  };
+}
+
+/** The same model, compiled. The caller disposes it, which disposes its optimizer. */
+export async function modelOf(message: ModelMessage, optimizer = "sgd"): Promise<tf.Sequential> {
+  const { topology, weightSpecs, weightData, loss, metrics } = message;
+  const artifacts = {
+    modelTopology: topology,
+    weightSpecs: weightSpecs as tf.io.WeightsManifestEntry[],
+    weightData,
+  };
+  const model = (await tf.loadLayersModel(tf.io.fromMemory(artifacts))) as tf.Sequential;
+  model.compile({
+    optimizer,
+    loss: functionOf(loss),
+    ...(metrics.length === 0 ? {} : { metrics: metrics.map(functionOf) }),
+  });
+  return model;
+}
+
+/** Throws ConvexError "worker/transfer" for a function that is not one of tfjs's own. */
+function functionMessage(what: string, given: unknown): FunctionMessage {
+  if (typeof given === "string") return given;
+  for (const [name, known] of Object.entries(tf.losses)) if (known === given) return { from: "losses", name };
+  for (const [name, known] of Object.entries(tf.metrics)) if (known === given) return { from: "metrics", name };
+  const came = typeof given === "function" ? `the function ${given.name || "without a name"}` : String(given);
+  throw new ConvexError(
+    "worker/transfer",
+    `WorkerTrainer: expected ${what} by name, or as functions of tf.losses and tf.metrics, got ${came}. ` +
+      `A function can't be sent to a worker: compile the model with names, or use ConvexReLUTrainer.`,
+  );
+}
+
+function functionOf(message: FunctionMessage): string {
+  if (typeof message === "string") return message;
+  const functions: object = message.from === "losses" ? tf.losses : tf.metrics;
+  return (functions as Record<string, string>)[message.name];
+}
+
+/** The buffers of a message that are to be transferred. */
+export function buffersOf(messages: readonly (TensorMessage | ModelMessage | null)[]): ArrayBuffer[] {
+  return messages.flatMap((message) => {
+    if (message === null) return [];
+    return [("values" in message ? message.values.buffer : message.weightData) as ArrayBuffer];
+  });
+}

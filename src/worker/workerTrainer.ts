@@ -1,0 +1,206 @@
+/** The page's side: fit and train as ConvexReLUTrainer has them, with all the work in a worker. */
+
+import * as tf from "@tensorflow/tfjs";
+import { ConvexError, type ErrorCode } from "../errors.js";
+import type { FitArgs, TrainArgs } from "../optimizers/convexReLUTrainer.js";
+import { FitResult } from "../optimizers/fitResult.js";
+import { readOptions, type TrainerOptions } from "../optimizers/options.js";
+import { Progress } from "../optimizers/progress.js";
+import { readModel } from "../optimizers/readModel.js";
+import { OPTIMIZER, templateOf } from "../optimizers/template.js";
+import { ownOptimizer, resized } from "../optimizers/width.js";
+import { healthOf, listen, type PortHealth, type WorkerPort } from "./port.js";
+import type { FromWorker, Order, PlainArgs, ToWorker } from "./protocol.js";
+import { buffersOf, modelMessage, modelOf, tensorMessage, tensorOf } from "./wire.js";
+
+type Done = Extract<FromWorker, { kind: "done" }>;
+
+/** Numbers the fits of this realm, so that several trainers can share a worker. */
+const counter = { jobs: 0 };
+
+/**
+ * ConvexReLUTrainer off the main thread: the same options, arguments, callbacks and result, while the page stays free.
+ *
+ * The worker runs a script of the user's own that calls `serveTrainer()`. Data are copied and transferred to it; after each
+ * round it waits for the callbacks, so that they stop it exactly where they would stop `ConvexReLUTrainer`; the weights come
+ * back and are written into the model here. The worker stays the user's: abort a fit before terminating it.
+ *
+ * @example
+ * ```ts
+ * // main.ts; trainer.worker.ts holds: import { serveTrainer } from "tfjs-convex"; serveTrainer();
+ * const worker = new Worker(new URL("./trainer.worker.ts", import.meta.url), { type: "module" });
+ * const result = await new WorkerTrainer(worker, { tolerance: 1e-3 }).fit(model, x, y);
+ * result.certificate.relativeGap; // at most 1e-3
+ * ```
+ */
+export class WorkerTrainer {
+  private readonly signal: AbortSignal | null;
+  private readonly options: Omit<TrainerOptions, "signal">;
+  private readonly tolerance: number;
+  private readonly formulation: "relu" | "gated" | null;
+  private readonly health: PortHealth;
+
+  /** @throws ConvexError "options/unknown" or "options/value", as ConvexReLUTrainer. */
+  constructor(
+    private readonly worker: WorkerPort,
+    options: TrainerOptions = {},
+  ) {
+    if (typeof worker?.postMessage !== "function") {
+      throw new ConvexError(
+        "worker/port",
+        `WorkerTrainer: expected a Worker, got ${worker === null ? "null" : typeof worker}. ` +
+          `Pass new Worker(new URL("./trainer.worker.ts", import.meta.url), { type: "module" }).`,
+      );
+    }
+    const { tolerance, formulation, signal } = readOptions(options);
+    const { signal: _signal, ...plain } = options;
+    this.options = plain;
+    this.signal = signal;
+    this.tolerance = tolerance;
+    this.formulation = formulation;
+    this.health = healthOf(worker);
+  }
+
+  /**
+   * As {@link ConvexReLUTrainer.fit}, in the worker.
+   *
+   * @throws ConvexError as fit does; "worker/transfer" for a loss or metric that is a function of the user's own; "worker/failed"
+   * when the worker breaks.
+   */
+  async fit(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult> {
+    const spec = readModel(model, this.formulation);
+    const progress = this.progressOf(model, args);
+    const order = await this.orderOf(model, x, y, args);
+    const done = await this.converse(order, progress);
+    const target = done.units === spec.units ? model : resized(model, done.units);
+    try {
+      tf.tidy(() => target.setWeights(done.weights.map(tensorOf)));
+      await progress.end();
+    } catch (error) {
+      if (target !== model) target.dispose();
+      throw error;
+    }
+    return new FitResult(progress.epoch, progress.history, { ...done.summary, model: target });
+  }
+
+  /** As {@link ConvexReLUTrainer.train}, in the worker. */
+  async train(x: tf.Tensor, y: tf.Tensor, args: TrainArgs): Promise<FitResult> {
+    const [features, outputs] = [x?.shape?.[1] ?? 1, y?.shape?.[1] ?? 1];
+    const template = templateOf(args, this.formulation ?? "relu", features, outputs);
+    try {
+      const progress = this.progressOf(template, args);
+      const order = await this.orderOf(null, x, y, args);
+      const { model, summary } = await this.converse(order, progress);
+      if (model === null) throw new Error("WorkerTrainer: the worker sent no model.");
+      await progress.end();
+      const built = ownOptimizer(await modelOf(model, OPTIMIZER));
+      return new FitResult(progress.epoch, progress.history, { ...summary, model: built });
+    } finally {
+      template.dispose();
+    }
+  }
+
+  private progressOf(model: tf.Sequential, { callbacks, verbose }: FitArgs): Progress {
+    return new Progress(model, callbacks, verbose ?? 0, this.tolerance);
+  }
+
+  private async orderOf(model: tf.Sequential | null, x: tf.Tensor, y: tf.Tensor, args: FitArgs): Promise<Order> {
+    const { validationData, sampleWeight, callbacks: _callbacks, verbose: _verbose, warmStart, ...rest } = args;
+    const start = warmStart === undefined ? {} : { warmStart: { gates: warmStart.gates, blocks: warmStart.blocks } };
+    const weights = sampleWeight instanceof tf.Tensor ? sampleWeight : sampleWeight && Float32Array.from(sampleWeight);
+    counter.jobs += 1;
+    return {
+      kind: "order",
+      job: counter.jobs,
+      model: model === null ? null : await modelMessage(model),
+      x: await tensorMessage("x", x),
+      y: await tensorMessage("y", y),
+      validation: await pairMessage(validationData),
+      sampleWeight:
+        weights instanceof Float32Array
+          ? { shape: [weights.length], dtype: "float32", values: weights }
+          : weights
+            ? await tensorMessage("sampleWeight", weights)
+            : null,
+      args: { ...rest, ...start } as PlainArgs,
+      options: this.options,
+    };
+  }
+
+  /** Sends the order and answers the worker until it is done. */
+  private converse(order: Order, progress: Progress): Promise<Done> {
+    const { worker, signal, health } = this;
+    const { job } = order;
+    const say = (message: ToWorker, transfer: ArrayBuffer[] = []) => worker.postMessage(message, transfer);
+    const abort = () => say({ kind: "abort", job });
+    const endings: (() => void)[] = [() => signal?.removeEventListener("abort", abort), () => progress.close()];
+    const conversation = new Promise<Done>((resolve, reject) => {
+      const giveUp = (error: unknown) => {
+        abort();
+        say({ kind: "go", job, stop: true });
+        reject(error);
+      };
+      const hear = async (message: FromWorker): Promise<void> => {
+        switch (message.kind) {
+          case "begin":
+            await progress.begin(message.samples, message.epochs, message.metrics);
+            return say({ kind: "go", job, stop: false });
+          case "epoch":
+            return say({ kind: "go", job, stop: await progress.record(message.epoch, { ...message.logs }) });
+          case "done":
+            return resolve(message);
+          case "refused":
+            return reject(new ConvexError(message.code as ErrorCode, message.message));
+          case "failed":
+            return reject(broken(message.message));
+        }
+      };
+      endings.push(
+        listen(worker, "message", (value) => {
+          const message = value as FromWorker;
+          if (message?.job === job) hear(message).catch(giveUp);
+        }),
+        health.onFailure((why) => reject(broken(why))),
+      );
+      const { model, x, y, validation, sampleWeight } = order;
+      try {
+        say(order, buffersOf([model, x, y, ...(validation ?? []), sampleWeight]));
+      } catch (error) {
+        reject(untransferable(error));
+      }
+      signal?.addEventListener("abort", abort);
+      if (signal?.aborted) abort();
+    });
+    return conversation.finally(() => {
+      for (const end of endings) end();
+    });
+  }
+}
+
+async function pairMessage(pair: FitArgs["validationData"]): Promise<Order["validation"]> {
+  if (pair === undefined || pair === null) return null;
+  if (!Array.isArray(pair) || pair.length !== 2) {
+    throw new ConvexError(
+      "options/value",
+      `validationData: expected a pair [x, y] of tensors, got ${Array.isArray(pair) ? `${pair.length} entries` : typeof pair}. ` +
+        `Change it or leave it out.`,
+    );
+  }
+  return [await tensorMessage("validationData[0]", pair[0]), await tensorMessage("validationData[1]", pair[1])];
+}
+
+function broken(why: string): ConvexError {
+  return new ConvexError(
+    "worker/failed",
+    `WorkerTrainer: expected the worker to answer, got ${why}. ` +
+      `Check that its script loads and calls serveTrainer(); the model's weights are as they were.`,
+  );
+}
+
+function untransferable(error: unknown): ConvexError {
+  return new ConvexError(
+    "worker/transfer",
+    `WorkerTrainer: expected options and arguments that can be copied, got ${(error as Error).message} ` +
+      `Functions can't be sent to a worker: leave them out, or use ConvexReLUTrainer.`,
+  );
+}
