@@ -1,0 +1,146 @@
+/** Objectives over time on logarithmic axes: the convex primal and its dual bound, and every run of model.fit. */
+
+import { element } from "./svg.js";
+
+/** Seconds and values of one curve. */
+export interface Curve {
+  readonly seconds: number[];
+  readonly values: number[];
+}
+
+export interface Curves {
+  readonly primal: Curve;
+  readonly dual: Curve;
+  readonly descents: readonly Curve[];
+}
+
+const HEIGHT = 320;
+const MARGIN = { left: 62, right: 14, top: 14, bottom: 40 };
+/** The width follows that of the page between these, so that the words can be read on a phone. */
+const NARROW = 340;
+const WIDE = 760;
+
+/** From seconds and objectives to places in the drawing. */
+interface Frame {
+  readonly width: number;
+  readonly low: number; // powers of ten
+  readonly high: number;
+  readonly first: number;
+  readonly last: number;
+  x(seconds: number): number;
+  y(objective: number): number;
+}
+
+const NONE: Curves = { primal: { seconds: [], values: [] }, dual: { seconds: [], values: [] }, descents: [] };
+
+/** Draws into `svg`; null empties it. */
+export function drawObjectives(svg: SVGSVGElement, given: Curves | null): void {
+  const curves = given ?? NONE;
+  const { primal, dual, descents } = curves;
+  const width = Math.max(NARROW, Math.min(WIDE, svg.clientWidth || WIDE));
+  svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+  svg.setAttribute("aria-label", describe(curves));
+  const frame = frameOf(curves, width);
+  if (frame === null) {
+    const words = "Press Train.";
+    svg.replaceChildren(element("text", { x: width / 2, y: HEIGHT / 2, "text-anchor": "middle" }, words));
+    return;
+  }
+  svg.replaceChildren(
+    ...axes(frame),
+    ...descents.map((curve) => element("path", { class: "descent", d: path(frame, curve) })),
+    ...(primal.values.length > 0 ? convexParts(frame, primal, dual) : []),
+    ...legend(frame, primal.values.length > 0, descents.length > 0),
+  );
+}
+
+/** Null when there is nothing to draw. */
+function frameOf({ primal, dual, descents }: Curves, width: number): Frame | null {
+  const seconds = [primal, dual, ...descents].flatMap((curve) => curve.seconds).filter((value) => value > 0);
+  const heights = [primal, ...descents].flatMap((curve) => curve.values).filter((value) => value > 0);
+  if (heights.length === 0) return null;
+  const bound = dual.values.at(-1) ?? 0;
+  const low = Math.log10(Math.min(...heights, bound > 0 ? bound : Number.POSITIVE_INFINITY) * 0.9);
+  const high = Math.log10(Math.min(Math.max(...heights), 10 ** low * 1e4) * 1.1);
+  const first = Math.log10(Math.min(...seconds, 1e-2));
+  const last = Math.log10(Math.max(...seconds, 1e-1));
+  const across = (share: number) => MARGIN.left + (width - MARGIN.left - MARGIN.right) * share;
+  const up = (share: number) => HEIGHT - MARGIN.bottom - (HEIGHT - MARGIN.top - MARGIN.bottom) * share;
+  return {
+    ...{ width, low, high, first, last },
+    x: (value) => across((Math.log10(Math.max(value, 10 ** first)) - first) / (last - first)),
+    y: (value) => up(Math.min(1, (Math.log10(Math.max(value, 10 ** low)) - low) / (high - low))),
+  };
+}
+
+function path({ x, y }: Frame, { seconds, values }: Curve): string {
+  return seconds.map((value, k) => `${k === 0 ? "M" : "L"}${x(value).toFixed(1)} ${y(values[k]).toFixed(1)}`).join("");
+}
+
+function convexParts(frame: Frame, primal: Curve, dual: Curve): SVGElement[] {
+  const { x, y, width } = frame;
+  const back = { seconds: [...dual.seconds].reverse(), values: [...dual.values].reverse() };
+  const area = `${path(frame, primal)}${path(frame, back).replace("M", "L")}Z`;
+  const bound = `${path(frame, dual)}L${width - MARGIN.right} ${y(dual.values[dual.values.length - 1]).toFixed(1)}`;
+  const solvedAt = primal.seconds[primal.seconds.length - 1];
+  const last = primal.values[primal.values.length - 1];
+  return [
+    element("path", { class: "gap", d: area }),
+    element("path", { class: "dual", d: bound }),
+    element("path", { class: "primal", d: path(frame, primal) }),
+    element("circle", { class: "solved", cx: x(solvedAt).toFixed(1), cy: y(last).toFixed(1), r: 4 }),
+  ];
+}
+
+function axes({ width, low, high, first, last, x, y }: Frame): SVGElement[] {
+  const [left, right, bottom] = [MARGIN.left, width - MARGIN.right, HEIGHT - MARGIN.bottom];
+  return [
+    ...ticks(low, high).flatMap((value) => [
+      element("line", { class: "axis", x1: left, x2: right, y1: y(value), y2: y(value) }),
+      element("text", { x: left - 8, y: y(value) + 4, "text-anchor": "end" }, word(value)),
+    ]),
+    ...ticks(first, last).flatMap((value) => [
+      element("line", { class: "axis", x1: x(value), x2: x(value), y1: bottom, y2: bottom + 5 }),
+      element("text", { x: x(value), y: bottom + 17, "text-anchor": "middle" }, word(value)),
+    ]),
+    element("text", { x: right, y: HEIGHT - 6, "text-anchor": "end" }, "seconds"),
+    element("text", { x: left + 6, y: MARGIN.top + 2 }, "objective"),
+  ];
+}
+
+/** Round numbers between two powers of ten: 1, 2, 5 a decade, or finer when the range is small. */
+function ticks(low: number, high: number): number[] {
+  const steps = high - low > 2.5 ? [1] : high - low > 0.6 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9];
+  const found: number[] = [];
+  for (let power = Math.floor(low); power <= Math.ceil(high); power++) {
+    for (const step of steps) {
+      const value = step * 10 ** power;
+      if (Math.log10(value) >= low && Math.log10(value) <= high) found.push(value);
+    }
+  }
+  return found.length >= 2 ? found : [10 ** low, 10 ** ((low + high) / 2), 10 ** high];
+}
+
+function legend({ width }: Frame, convex: boolean, gradient: boolean): SVGElement[] {
+  const x = width - MARGIN.right - 8;
+  const words = (text: string, row: number, kind: string) =>
+    element("text", { class: kind, x, y: MARGIN.top + 8 + 15 * row, "text-anchor": "end" }, text);
+  return [
+    ...(convex ? [words("convex: objective, and its dual bound (dashed)", 0, "convexText")] : []),
+    ...(gradient ? [words("model.fit, one line a start", 1, "gradientText")] : []),
+  ];
+}
+
+function describe({ primal, dual, descents }: Curves): string {
+  if (primal.values.length === 0) return "Objective over time: nothing trained yet.";
+  const end = (curve: Curve) => word(curve.values[curve.values.length - 1] ?? Number.NaN);
+  const rivals = descents.filter((curve) => curve.values.length > 0).map(end);
+  return (
+    `Objective over time. Convex: ${end(primal)}, dual bound ${end(dual)}.` +
+    (rivals.length > 0 ? ` Runs of model.fit: ${rivals.join(", ")}.` : "")
+  );
+}
+
+function word(value: number): string {
+  return Number.isFinite(value) ? String(Number(value.toPrecision(3))) : "none";
+}
