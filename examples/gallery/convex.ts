@@ -71,9 +71,20 @@ export function tensors(): number {
   return tf.memory().numTensors;
 }
 
-/** Two downloads: model.json and model.weights.bin. */
-export async function download(model: tf.Sequential): Promise<void> {
-  await model.save("downloads://model");
+/** The files of a model as tf.io has them: model.json, and the weights that it names. */
+export async function modelFiles(model: tf.Sequential): Promise<{ json: Blob; weights: Blob }> {
+  const files: { json?: Blob; weights?: Blob } = {};
+  await model.save(
+    tf.io.withSaveHandler(async ({ weightData, weightSpecs, ...topology }) => {
+      const weightsManifest = [{ paths: ["./model.weights.bin"], weights: weightSpecs }];
+      files.json = new Blob([JSON.stringify({ ...topology, weightsManifest })], { type: "application/json" });
+      files.weights = new Blob([tf.io.CompositeArrayBuffer.join(weightData)], { type: "application/octet-stream" });
+      return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: "JSON" } };
+    }),
+  );
+  const { json, weights } = files;
+  if (json === undefined || weights === undefined) throw new Error("The model could not be written.");
+  return { json, weights };
 }
 
 export async function save(model: tf.Sequential): Promise<void> {

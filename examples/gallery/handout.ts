@@ -29,8 +29,11 @@ export class Handout {
     if (training === null || training.result === null || plots === null) return;
     const { task, settings } = training;
     switch (what) {
-      case "model":
-        return (await loadConvex()).download(training.result.model);
+      case "model": {
+        const { json, weights } = await (await loadConvex()).modelFiles(training.result.model);
+        offer("model.json", json);
+        return offer("model.weights.bin", weights);
+      }
       case "code":
         offer("run.mjs", codeOf(task, settings));
         if (needsFile(task)) offer("data.json", dataFile(task, settings));

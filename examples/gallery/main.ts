@@ -8,7 +8,7 @@ import { PlanePlot } from "./planePlot.js";
 import { Saved } from "./saved.js";
 import { readSettings, type Settings } from "./settings.js";
 import { CLICK_REACH, Source } from "./source.js";
-import { plotStyle } from "./svg.js";
+import { forgetColours, plotStyle } from "./svg.js";
 import { lossesFor, type Task } from "./task.js";
 import { countTensors, type Plots, Training } from "./training.js";
 import { byId } from "./view.js";
@@ -169,6 +169,7 @@ function toggleTheme(): void {
 }
 
 function redraw(): void {
+  forgetColours();
   byId("theme").textContent = isDark() ? "Light" : "Dark";
   plots.convex.draw();
   plots.gradient.draw();

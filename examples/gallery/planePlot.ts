@@ -6,7 +6,7 @@ import { colour, element } from "./svg.js";
 import { classOf, type Task } from "./task.js";
 
 const SIZE = 320;
-const CELLS = 96; // of the surface, a side
+const CELLS = 64; // of the surface, a side
 const RADIUS = 3.5;
 /** Okabe and Ito's colours and two more, for more than two classes. */
 const MANY = [
@@ -56,23 +56,28 @@ export class PlanePlot {
   setTask(task: Task, plane: Plane): void {
     this.task = task;
     this.plane = plane;
-    this.setNetwork(null);
+    this.network = null;
+    this.neurons = [];
+    this.draw();
   }
 
   setNetwork(network: Network | null): void {
+    const { task, plane } = this;
+    if (task === null || plane === null) return;
     this.network = network;
-    this.neurons = network === null || this.plane === null ? [] : neuronsOn(network, this.plane);
-    this.draw();
+    this.neurons = network === null ? [] : neuronsOn(network, plane);
+    this.drawSurface(task, plane);
+    this.drawLines(plane);
+    this.markWrong(task);
+    this.endProbe();
+    this.describe();
   }
 
   /** Draws everything again, in the colours of the moment. */
   draw(): void {
     if (this.task === null || this.plane === null) return;
-    this.drawSurface(this.task, this.plane);
-    this.drawLines(this.plane);
     this.drawPoints(this.task, this.plane);
-    this.endProbe();
-    this.describe();
+    this.setNetwork(this.network);
   }
 
   private drawSurface(task: Task, plane: Plane): void {
@@ -121,17 +126,12 @@ export class PlanePlot {
   }
 
   private drawPoints(task: Task, plane: Plane): void {
-    const { network } = this;
-    const Z = network === null ? null : outputsOn(network, task);
-    const C = network?.outputs ?? 1;
     const sides = coloursOf(task).map((bytes) => `rgb(${bytes.join(",")})`);
     this.points.replaceChildren(
       ...Array.from({ length: task.rows }, (_, k) => {
         const [x, y] = [this.x(plane.points[2 * k]), this.y(plane.points[2 * k + 1])];
         const label = task.y[k];
-        const seen = Z === null ? null : classOf(task, Z.subarray(k * C, (k + 1) * C));
-        const wrong = seen !== null && seen !== label ? " wrong" : "";
-        if (task.classes.length > 2) return element("text", { class: `digit${wrong}`, x, y }, short(task, label));
+        if (task.classes.length > 2) return element("text", { class: "point digit", x, y }, short(task, label));
         if (task.classes.length === 0) {
           const { side, strength } = opinion(task, [label]);
           return element("circle", {
@@ -139,11 +139,22 @@ export class PlanePlot {
             ...{ fill: sides[side], "fill-opacity": (0.25 + 0.75 * strength).toFixed(2) },
           });
         }
-        if (label === 0) return element("circle", { class: `point first${wrong}`, cx: x, cy: y, r: RADIUS });
+        if (label === 0) return element("circle", { class: "point first", cx: x, cy: y, r: RADIUS });
         const d = `M${x} ${Number(y) - 4.5}l4.5 4.5l-4.5 4.5l-4.5 -4.5z`;
-        return element("path", { class: `point second${wrong}`, d });
+        return element("path", { class: "point second", d });
       }),
     );
+  }
+
+  /** Marks the points that the network puts into another class. */
+  private markWrong(task: Task): void {
+    const { network } = this;
+    const Z = network === null ? null : outputsOn(network, task);
+    const C = network?.outputs ?? 1;
+    for (let k = 0; k < task.rows; k++) {
+      const seen = Z === null ? null : classOf(task, Z.subarray(k * C, (k + 1) * C));
+      this.points.children[k].classList.toggle("wrong", seen !== null && seen !== task.y[k]);
+    }
   }
 
   private probe(u: number, v: number): void {

@@ -13,7 +13,7 @@ export const plotStyle = `
 .plot .point.wrong { stroke: var(--ink); stroke-width: 1.5; }
 .plot .first { fill: var(--first); }
 .plot .second { fill: var(--second); }
-.plot text.digit { font-size: 9px; font-weight: 700; fill: var(--ink); text-anchor: middle; dominant-baseline: central; }
+.plot text.digit { stroke: none; font-size: 9px; font-weight: 700; fill: var(--ink); text-anchor: middle; dominant-baseline: central; }
 .plot text.digit.wrong { text-decoration: underline; }
 .plot .neuron { stroke: var(--ink); stroke-opacity: 0.45; fill: none; }
 .plot .neuron.minus { stroke-dasharray: 4 3; }
@@ -41,10 +41,19 @@ export function element<K extends keyof SVGElementTagNameMap>(
   return made;
 }
 
+/** Asking the page for a colour makes it compute all styles: too dear for every frame. */
+const known = new Map<string, readonly [number, number, number]>();
+
 /** A colour of the page as three bytes. */
 export function colour(name: string): readonly [number, number, number] {
-  const [r, g, b] = resolved(name).match(/[\d.]+/g) ?? ["0", "0", "0"];
-  return [Number(r), Number(g), Number(b)];
+  const [r, g, b] = known.get(name) ?? (resolved(name).match(/[\d.]+/g) ?? ["0", "0", "0"]).map(Number);
+  known.set(name, [r, g, b]);
+  return [r, g, b];
+}
+
+/** To be called when the theme has changed. */
+export function forgetColours(): void {
+  known.clear();
 }
 
 function resolved(name: string): string {

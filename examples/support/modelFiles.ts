@@ -18,9 +18,9 @@ export async function saveModel(model: tf.Sequential, folder: string): Promise<v
   );
 }
 
-/** Reads a model that `saveModel` wrote. */
+/** Reads a model that `saveModel` wrote, or that a page saved in the same format. */
 export async function loadModel(folder: string): Promise<tf.LayersModel> {
   const { modelTopology, weightsManifest } = JSON.parse(readFileSync(join(folder, "model.json"), "utf8"));
-  const weightData = Uint8Array.from(readFileSync(join(folder, "weights.bin"))).buffer;
+  const weightData = Uint8Array.from(readFileSync(join(folder, weightsManifest[0].paths[0]))).buffer;
   return tf.loadLayersModel(tf.io.fromMemory({ modelTopology, weightSpecs: weightsManifest[0].weights, weightData }));
 }

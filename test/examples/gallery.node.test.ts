@@ -1,0 +1,288 @@
+/** The gallery as it is built: the real buttons pressed in a headless browser, the numbers read from the page. */
+
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as tf from "@tensorflow/tfjs";
+import type { Download, Page } from "playwright";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadModel } from "../../examples/support/modelFiles.js";
+import { factsOf, fill, Gallery, train } from "../helpers/gallery.js";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const few = { points: 40, epochs: 10, starts: 2, arrangements: "sample", gates: 50 };
+
+let gallery: Gallery;
+
+beforeAll(async () => {
+  gallery = await Gallery.open();
+}, 60_000);
+
+afterAll(() => gallery?.close());
+
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(AXE);
+  return page.evaluate(async () => {
+    const { axe } = window as unknown as {
+      axe: { run(): Promise<{ violations: { id: string; nodes: unknown[] }[] }> };
+    };
+    const { violations } = await axe.run();
+    return violations.map(
+      ({ id, nodes }) => `${id}: ${JSON.stringify(nodes.map((node) => (node as { html: string }).html))}`,
+    );
+  });
+}
+
+async function downloads(page: Page, what: string, count = 1): Promise<Download[]> {
+  const found: Download[] = [];
+  const all = new Promise<void>((resolve) => {
+    page.on("download", (download) => {
+      found.push(download);
+      if (found.length === count) resolve();
+    });
+  });
+  await page.click(`[data-export=${what}]`);
+  await all;
+  return found;
+}
+
+async function textOf(download: Download): Promise<string> {
+  return readFileSync(await download.path(), "utf8");
+}
+
+describe("the page as it opens", () => {
+  test("is drawn without TensorFlow.js, and all of it is below 1.5 MB gzipped", async () => {
+    const { page, errors } = await gallery.page();
+    const loaded = await page.evaluate(() => performance.getEntriesByType("resource").map((entry) => entry.name));
+    expect(loaded.filter((name) => /convex-|worker-/.test(name))).toEqual([]);
+    expect(gallery.gzippedBytes()).toBeLessThan(1.5e6);
+    expect(errors).toEqual([]);
+    await page.close();
+  });
+
+  test.each([
+    ["light", 1200],
+    ["dark", 375],
+  ] as const)(
+    "axe finds nothing to say, %s and %i pixels wide, before and after training",
+    async (colorScheme, width) => {
+      const { page, errors } = await gallery.page({ colorScheme, viewport: { width, height: 800 } });
+      expect(await violations(page)).toEqual([]);
+      await fill(page, few);
+      await train(page);
+      expect(await violations(page)).toEqual([]);
+      const [inner, outer] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      expect(inner).toBeLessThanOrEqual(outer);
+      expect(errors).toEqual([]);
+      await page.close();
+    },
+  );
+});
+
+describe("Train", () => {
+  test("shows a proven objective beside every start of model.fit, and no task of the page takes 200 ms", async () => {
+    const { page, errors } = await gallery.page();
+    await fill(page, few);
+    await train(page); // loads TensorFlow.js
+    await page.evaluate(() => {
+      const tasks: number[] = [];
+      Object.assign(window, { tasks });
+      new PerformanceObserver((list) => tasks.push(...list.getEntries().map((entry) => entry.duration))).observe({
+        entryTypes: ["longtask"],
+      });
+    });
+    await fill(page, { points: 100, tolerance: "0.000001", beta: 0.002 });
+    await train(page);
+    const facts = await factsOf(page, "convexFacts");
+    expect(facts.status).toBe("solved");
+    expect(Number(facts["relative gap"])).toBeLessThanOrEqual(1e-6);
+    expect(Number(facts["dual bound"])).toBeLessThanOrEqual(Number(facts.objective) * (1 + 1e-5));
+    expect(facts.engine).toBe("wasm, in a worker");
+    expect(Number.parseFloat(facts.accuracy)).toBeGreaterThan(95);
+    const rows = await page
+      .locator("#runs tbody tr")
+      .evaluateAll((all) => all.map((row) => [...row.children].map((cell) => cell.textContent)));
+    expect(rows.map(([method]) => method)).toEqual(["convex", "Adam, start 1", "Adam, start 2"]);
+    expect(rows[0][1]).toBe(facts.objective);
+    expect(Number((await factsOf(page, "gradientFacts"))["best objective"])).toBe(
+      Math.min(...rows.slice(1).map((row) => Number(row[1]))),
+    );
+    expect(await page.locator("#convexPlot .neuron").count()).toBe(Number(facts.neurons));
+    expect(await page.locator("#objectivePlot .descent").count()).toBe(2);
+    expect(await page.getAttribute("#objectivePlot", "aria-label")).toContain("dual bound");
+    const tasks = await page.evaluate(() => (window as unknown as { tasks: number[] }).tasks);
+    expect(Math.max(0, ...tasks)).toBeLessThan(200);
+    expect(errors).toEqual([]);
+    await page.close();
+  });
+
+  test("Stop ends both sides, and what they have reached stays", async () => {
+    const { page } = await gallery.page();
+    await fill(page, { points: 300, epochs: 5000, tolerance: "0.000001", beta: 0.0001 });
+    await page.click("#train");
+    await page.waitForSelector("#runs tbody tr[data-kind=gradient]");
+    await page.waitForFunction(() => document.querySelector("#convexFacts")?.textContent?.includes("dual bound"));
+    await page.click("#stop");
+    await page.waitForFunction(() => document.getElementById("status")?.textContent !== "");
+    const { status, objective } = await factsOf(page, "convexFacts");
+    expect(status).toMatch(/^(cancelled|solved)/);
+    expect(Number(objective)).toBeGreaterThan(0);
+    await page.close();
+  });
+
+  test("nothing is left behind by 20 trainings, in the page and in its workers", async () => {
+    const { page, errors } = await gallery.page();
+    await fill(page, { points: 10, epochs: 1, starts: 1, arrangements: "sample", gates: 20, loss: "meanSquaredError" });
+    const counts: number[] = [];
+    for (let k = 0; k < 20; k++) {
+      await train(page);
+      counts.push(Number(await page.textContent("#tensors")));
+    }
+    expect(counts[0]).toBeGreaterThan(0);
+    expect(new Set(counts.slice(1)).size).toBe(1);
+    expect(errors).toEqual([]);
+    await page.close();
+  });
+
+  test.each([
+    { data: "circles", loss: "squaredHinge", arrangements: "grow", points: 20 },
+    { data: "xor", loss: "binaryCrossentropy", arrangements: "enumerate", points: 16 },
+    { data: "spirals", loss: "meanSquaredError", formulation: "gated" },
+    { data: "digits35", formulation: "gated", units: 10, epochs: 1, starts: 1 },
+  ])("solves $data", async (values) => {
+    const { page, errors } = await gallery.page();
+    await fill(page, { ...few, data: values.data });
+    await page.waitForFunction(
+      (name) => name.startsWith("digits") === /images/.test(document.getElementById("dataNote")?.textContent ?? ""),
+      values.data,
+    );
+    await fill(page, values);
+    await train(page);
+    const facts = await factsOf(page, "convexFacts");
+    expect(facts.status).toBe("solved");
+    if (values.arrangements === "enumerate") expect(facts["proven for"]).toMatch(/^all gates/);
+    expect(errors).toEqual([]);
+    await page.close();
+  });
+});
+
+describe("data of one's own", () => {
+  test("points are added by a click and by keys alone, and removed", async () => {
+    const { page } = await gallery.page();
+    await fill(page, { data: "clicks" });
+    const count = () => page.locator("#convexPlot .point").count();
+    await expect.poll(count).toBe(3);
+    await page.click("#convexPlot", { position: { x: 40, y: 40 } });
+    await expect.poll(count).toBe(4);
+    await fill(page, { clickClass: "1" });
+    await page.focus("#convexPlot");
+    for (const key of ["ArrowLeft", "ArrowLeft", "ArrowUp", "Enter"]) await page.keyboard.press(key);
+    await expect.poll(count).toBe(5);
+    expect(await page.locator("#convexPlot .second").count()).toBe(2);
+    await page.click("#undo");
+    await expect.poll(count).toBe(4);
+    await page.close();
+  });
+
+  test("a CSV file is read, with words, quotes, gaps and a target of its own", async () => {
+    const { page, errors } = await gallery.page();
+    const rows = Array.from({ length: 40 }, (_, k) => {
+      const side = k % 2 === 0 ? "left" : "right";
+      return `${k},${Math.sin(k).toFixed(3)},"a ""${side}"" one",${k === 7 ? "" : (k * k) % 17},${side}`;
+    });
+    const text = ["number,wave,words,square,side", ...rows].join("\r\n");
+    await page.setInputFiles("#file", { name: "mine.csv", mimeType: "text/csv", buffer: Buffer.from(text) });
+    await expect.poll(() => page.textContent("#dataNote")).toContain("39 rows, 5 features, 2 classes");
+    expect(await page.textContent("#dataNote")).toContain("1 rows with gaps left out");
+    await fill(page, { epochs: 10, starts: 1, arrangements: "sample", gates: 50 });
+    await train(page);
+    expect((await factsOf(page, "convexFacts")).accuracy).toBe("100.0 %");
+    await fill(page, { target: "wave" });
+    await expect.poll(() => page.textContent("#dataNote")).toContain("a number");
+    await train(page);
+    expect((await factsOf(page, "convexFacts")).status).toBe("solved");
+    expect(errors).toEqual([]);
+    await page.close();
+  });
+
+  test("a file that is none says what is missing", async () => {
+    const { page } = await gallery.page();
+    await page.setInputFiles("#file", { name: "empty.csv", mimeType: "text/csv", buffer: Buffer.from("a,b\n1,2") });
+    await expect.poll(() => page.textContent("#message")).toContain("at least three rows");
+    await page.close();
+  });
+});
+
+describe("what is taken away", () => {
+  let page: Page;
+  let facts: Record<string, string>;
+  const folder = mkdtempSync(join(ROOT, "node_modules/.cache/taken-"));
+
+  beforeAll(async () => {
+    ({ page } = await gallery.page());
+    await fill(page, few);
+    await train(page);
+    facts = await factsOf(page, "convexFacts");
+  });
+
+  afterAll(async () => {
+    await page.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test("the code makes the same run in Node", async () => {
+    const [download] = await downloads(page, "code");
+    const code = (await textOf(download)).replace('"tfjs-convex"', JSON.stringify(join(ROOT, "src/index.ts")));
+    writeFileSync(join(folder, "run.mts"), code);
+    const printed = execFileSync(process.execPath, ["--import", "tsx", join(folder, "run.mts")], {
+      encoding: "utf8",
+      cwd: ROOT,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const certificate = JSON.parse(printed.trim().split("\n").at(-1) ?? "");
+    expect(certificate.network.toPrecision(6)).toBe(facts.objective);
+    expect(certificate.dual.toPrecision(6)).toBe(facts["dual bound"]);
+  });
+
+  test("the model loads in Node and evaluates to the objective of the page", async () => {
+    const files = await downloads(page, "model", 2);
+    for (const file of files) await file.saveAs(join(folder, file.suggestedFilename()));
+    const [data] = await downloads(page, "data");
+    const { x, y } = JSON.parse(await textOf(data));
+    await tf.setBackend("cpu");
+    const model = await loadModel(folder);
+    model.compile({ optimizer: "sgd", loss: "squaredHinge" });
+    const loss = tf.tidy(() => (model.evaluate(tf.tensor2d(x), tf.tensor2d(y)) as tf.Scalar).dataSync()[0]);
+    const decay = tf.tidy(() => model.calculateLosses().reduce((sum, term) => sum + term.dataSync()[0], 0));
+    expect(loss + decay).toBeCloseTo(Number(facts.objective), 5);
+    model.dispose();
+  });
+
+  test.each(["convexPlot", "gradientPlot", "objectivePlot"])("%s is an SVG file that stands alone", async (what) => {
+    const [download] = await downloads(page, what);
+    const svg = await textOf(download);
+    const drawn = await page.evaluate((text) => {
+      const tree = new DOMParser().parseFromString(text, "image/svg+xml");
+      return { broken: tree.querySelector("parsererror") !== null, parts: tree.querySelectorAll("path, line").length };
+    }, svg);
+    expect(drawn.broken).toBe(false);
+    expect(drawn.parts).toBeGreaterThan(3);
+    for (const [, name] of svg.matchAll(/var\((--\w+)\)/g)) expect(svg).toContain(`${name}: rgb`);
+  });
+
+  test("a saved model is found again after a reload, predicts, and is deleted", async () => {
+    await page.click("#save");
+    await expect.poll(() => page.textContent("#saved")).toContain("was saved at");
+    await page.reload();
+    await expect.poll(() => page.textContent("#saved")).toContain("was saved at");
+    await fill(page, { points: few.points });
+    await page.click("#predict");
+    await expect.poll(() => page.textContent("#saved")).toContain(`Predicted 40 rows`);
+    expect(await page.textContent("#saved")).toContain(`${facts.accuracy} of the rows are right`);
+    await page.click("#forget");
+    await expect.poll(() => page.textContent("#saved")).toBe("Nothing saved yet.");
+  });
+});

@@ -1,0 +1,93 @@
+/** The gallery, built and served as a user would have it, in a headless browser. */
+
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { type Browser, chromium, type Page } from "playwright";
+import { build, type PreviewServer, preview } from "vite";
+import { findChromium } from "../../scripts/find-chromium.mjs";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const GALLERY = join(ROOT, "examples/gallery");
+
+export class Gallery {
+  private constructor(
+    readonly folder: string,
+    readonly url: string,
+    readonly browser: Browser,
+    private readonly server: PreviewServer,
+  ) {}
+
+  static async open(): Promise<Gallery> {
+    mkdirSync(join(ROOT, "node_modules/.cache"), { recursive: true });
+    const folder = mkdtempSync(join(ROOT, "node_modules/.cache/gallery-"));
+    const configFile = join(GALLERY, "vite.config.ts");
+    await build({ root: GALLERY, configFile, logLevel: "silent", build: { outDir: folder } });
+    const server = await preview({
+      root: GALLERY,
+      configFile: false,
+      logLevel: "silent",
+      build: { outDir: folder },
+      preview: { port: 0, host: "127.0.0.1" },
+    });
+    const executablePath = findChromium();
+    const browser = await chromium.launch({
+      args: ["--no-sandbox"],
+      ...(executablePath === null ? {} : { executablePath }),
+    });
+    return new Gallery(folder, server.resolvedUrls?.local[0] ?? "", browser, server);
+  }
+
+  async close(): Promise<void> {
+    await this.browser.close();
+    await new Promise((resolve) => this.server.httpServer.close(resolve));
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** A page with the gallery open and its data drawn; what goes wrong in it is in `errors`. */
+  async page(options: Parameters<Browser["newPage"]>[0] = {}): Promise<{ page: Page; errors: string[] }> {
+    const page = await this.browser.newPage(options);
+    const errors: string[] = [];
+    page.on("pageerror", (error) => errors.push(error.message));
+    page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+    await page.goto(this.url);
+    await page.waitForSelector("#convexPlot .point");
+    return { page, errors };
+  }
+
+  /** Bytes of all that a page loads to train, gzipped; data not counted. */
+  gzippedBytes(): number {
+    const files = readdirSync(this.folder, { recursive: true, encoding: "utf8" }).map((name) =>
+      join(this.folder, name),
+    );
+    const code = files.filter((file) => /\.(html|js|css)$/.test(file) && existsSync(file));
+    return code.reduce((sum, file) => sum + gzipSync(readFileSync(file)).length, 0);
+  }
+}
+
+/** Fills in fields of the form by their names. */
+export async function fill(page: Page, values: Readonly<Record<string, string | number>>): Promise<void> {
+  for (const [name, value] of Object.entries(values)) {
+    const field = page.locator(`#settings [name=${name}]`);
+    const isSelect = await field.evaluate((node) => node.tagName === "SELECT");
+    if (isSelect) await field.selectOption(String(value));
+    else await field.fill(String(value));
+  }
+}
+
+/** Presses Train and waits for the end. */
+export async function train(page: Page): Promise<void> {
+  await page.evaluate(() => document.getElementById("status")?.replaceChildren());
+  await page.click("#train");
+  await page.waitForFunction(() => document.getElementById("status")?.textContent !== "", null, { timeout: 60_000 });
+}
+
+/** The facts under a plot, by their names. */
+export async function factsOf(page: Page, id: "convexFacts" | "gradientFacts"): Promise<Record<string, string>> {
+  return page
+    .locator(`#${id} dd`)
+    .evaluateAll((nodes) =>
+      Object.fromEntries(nodes.map((node) => [(node as HTMLElement).dataset.fact, node.textContent])),
+    );
+}
