@@ -100,7 +100,7 @@ class Job {
       }
       const built = model === null ? await modelMessage(result.model) : null;
       const weights = await Promise.all(result.model.getWeights().map((weight) => tensorMessage("weight", weight)));
-      const units = weights[0].shape[1];
+      const units = weights[0].shape[weights[0].shape.length - 1]; // or filters
       const message = { kind: "done", job, summary: summaryOf(result), units, weights, model: built } as const;
       return { message, transfer: buffersOf([...weights, built]) };
     } finally {

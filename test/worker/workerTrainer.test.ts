@@ -62,6 +62,32 @@ describe("fit in a worker", () => {
     for (const model of models) model.dispose();
   });
 
+  test("trains a convolutional model, and one that becomes wider", async () => {
+    const x = tf.randomNormal([12, 4, 4, 1], 0, 1, "float32", 1);
+    const y = tf.randomNormal([12, 1], 0, 1, "float32", 2);
+    const results = [];
+    for (const trainer of [
+      new ConvexReLUTrainer({ ...few, width: "resize" }),
+      new WorkerTrainer(worker, { ...few, width: "resize" }),
+    ]) {
+      const model = tf.sequential({
+        layers: [
+          tf.layers.conv2d({ filters: 1, kernelSize: 2, activation: "relu", inputShape: [4, 4, 1] }),
+          tf.layers.globalAveragePooling2d({}),
+          tf.layers.dense({ units: 1 }),
+        ],
+      });
+      model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+      const result = await trainer.fit(model, x, y);
+      results.push(weightsIn(result.model));
+      if (result.model !== model) result.model.dispose();
+      model.dispose();
+    }
+    expect(results[1]).toEqual(results[0]);
+    expect(results[0][1].length).toBeGreaterThan(1);
+    tf.dispose([x, y]);
+  });
+
   test("begins from an earlier result", async () => {
     const { x, y } = makeData();
     const model = makeModel({ l2: 1e-3 });
