@@ -25,6 +25,8 @@ try {
   await train(light.page); // the code is loaded and warm for the pictures
   await fill(light.page, { data: "moons" });
   await train(light.page);
+  await light.page.click("#drawContours");
+  await light.page.waitForSelector("#contourPlot .contour");
   await light.page.screenshot({ path: join(FOLDER, "gallery.jpg"), ...PHOTO, fullPage: true });
   await fill(light.page, { arrangements: "sample", gates: 1000, tolerance: "0.000001" });
   await train(light.page);

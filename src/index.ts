@@ -27,6 +27,7 @@ export { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "./optimizers/co
 export type { CrossValidation, CrossValidationArgs } from "./optimizers/crossValidate.js";
 export { FitResult, type FitSummary, type Objective } from "./optimizers/fitResult.js";
 export { type JoinedNetworks, type JoinOptions, joinNetworks } from "./optimizers/joinNetworks.js";
+export { type LossSurface, type LossSurfaceOptions, lossSurface } from "./optimizers/lossSurface.js";
 export {
   OptimalSet,
   type OptimalSetOptions,

@@ -1,7 +1,14 @@
 /** The convex fit in a worker, with what the page shows of it; loads TensorFlow.js, so it is imported when it is needed. */
 
 import * as tf from "@tensorflow/tfjs";
-import { type FitResult, registerLayers, type TrainerOptions, WorkerTrainer } from "../../src/index.js";
+import {
+  type FitResult,
+  type LossSurface,
+  lossSurface,
+  registerLayers,
+  type TrainerOptions,
+  WorkerTrainer,
+} from "../../src/index.js";
 import { buildModel, disposeModel } from "./model.js";
 import type { Weight } from "./network.js";
 import type { Settings } from "./settings.js";
@@ -61,6 +68,18 @@ export async function fitConvex(
 
 export function weightsOf(model: tf.Sequential): Weight[] {
   return model.getWeights().map((weight) => ({ shape: weight.shape, values: weight.dataSync() as Float32Array }));
+}
+
+/** The objective on a plane through the weights of a trained model. */
+export async function surfaceOf(model: tf.Sequential, task: Task, settings: Settings): Promise<LossSurface> {
+  const targets = targetsOf(task, settings.loss);
+  const x = tf.tensor2d(task.x, [task.rows, task.cols]);
+  const y = tf.tensor2d(targets, [task.rows, targets.length / task.rows]);
+  try {
+    return await lossSurface(model, x, y);
+  } finally {
+    tf.dispose([x, y]);
+  }
 }
 
 export function discard(model: tf.Sequential): void {

@@ -46,6 +46,8 @@ export class Handout {
         return offer("model-fit.svg", svgFile(plots.gradient.svg));
       case "objectivePlot":
         return offer("objective.svg", svgFile(plots.objective));
+      case "contourPlot":
+        return offer("around.svg", svgFile(plots.contour));
     }
   }
 }

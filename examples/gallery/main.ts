@@ -1,6 +1,7 @@
 /** The page: reads the form, trains on both sides, and hands out what came of it. */
 
 import { codeOf } from "./code.js";
+import { drawContours } from "./contourPlot.js";
 import { Handout } from "./handout.js";
 import { drawObjectives } from "./objectivePlot.js";
 import { planeOf } from "./plane.js";
@@ -19,6 +20,7 @@ const plots: Plots = {
   convex: new PlanePlot(byId<SVGSVGElement>("convexPlot"), byId("convexProbe"), "Convex network", clickAt),
   gradient: new PlanePlot(byId<SVGSVGElement>("gradientPlot"), byId("gradientProbe"), "Network of model.fit", clickAt),
   objective: byId<SVGSVGElement>("objectivePlot"),
+  contour: byId<SVGSVGElement>("contourPlot"),
 };
 const handout = new Handout(complain);
 const saved = new Saved(() => task, complain);
@@ -37,6 +39,7 @@ function start(): void {
     running = running.then(train).catch(complain);
   });
   byId("stop").addEventListener("click", () => training?.stop());
+  byId("drawContours").addEventListener("click", () => training?.drawContours().catch(complain));
   byId("undo").addEventListener("click", () => {
     source.undoClick();
     void showTask();
@@ -78,6 +81,7 @@ async function showTask(): Promise<void> {
   plots.gradient.setTask(task, plane);
   showLosses(task);
   drawObjectives(plots.objective, null);
+  drawContours(plots.contour, null);
   await saved.refresh();
 }
 
@@ -105,12 +109,15 @@ async function train(): Promise<void> {
   training = mine;
   busy(true);
   handout.offer(null, null);
+  drawContours(plots.contour, null);
+  byId<HTMLButtonElement>("drawContours").disabled = true;
   try {
     await mine.run();
     byId("code").textContent = codeOf(mine.task, mine.settings);
   } finally {
     handout.offer(mine, plots);
     saved.offer(mine.result?.model ?? null);
+    byId<HTMLButtonElement>("drawContours").disabled = mine.result === null;
     byId("tensors").textContent = String(await countTensors());
     busy(false);
     byId("status").textContent = mine.summary();

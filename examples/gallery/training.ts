@@ -1,6 +1,7 @@
 /** One press of Train: the convex fit and the runs of model.fit side by side, drawn as they go. */
 
 import type { FitResult } from "../../src/index.js";
+import { drawContours } from "./contourPlot.js";
 import { type DescentEpoch, descend, tensorsIn } from "./descent.js";
 import { type Network, networkOf, outputsOn } from "./network.js";
 import { type Curve, drawObjectives } from "./objectivePlot.js";
@@ -15,6 +16,7 @@ export interface Plots {
   readonly convex: PlanePlot;
   readonly gradient: PlanePlot;
   readonly objective: SVGSVGElement;
+  readonly contour: SVGSVGElement;
 }
 
 let workers: { convex: Worker; gradient: Worker } | null = null;
@@ -67,6 +69,13 @@ export class Training {
     const sides = await Promise.allSettled([this.fit(library), this.descend()]);
     this.draw();
     for (const side of sides) if (side.status === "rejected") throw side.reason;
+  }
+
+  /** Draws the objective around the convex solution. */
+  async drawContours(): Promise<void> {
+    const { result, task, settings, plots } = this;
+    if (result === null) return;
+    drawContours(plots.contour, await (await loadConvex()).surfaceOf(result.model, task, settings));
   }
 
   /** Frees the model. */

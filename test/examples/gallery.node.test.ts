@@ -261,17 +261,33 @@ describe("what is taken away", () => {
     model.dispose();
   });
 
-  test.each(["convexPlot", "gradientPlot", "objectivePlot"])("%s is an SVG file that stands alone", async (what) => {
-    const [download] = await downloads(page, what);
-    const svg = await textOf(download);
-    const drawn = await page.evaluate((text) => {
-      const tree = new DOMParser().parseFromString(text, "image/svg+xml");
-      return { broken: tree.querySelector("parsererror") !== null, parts: tree.querySelectorAll("path, line").length };
-    }, svg);
-    expect(drawn.broken).toBe(false);
-    expect(drawn.parts).toBeGreaterThan(3);
-    for (const [, name] of svg.matchAll(/var\((--\w+)\)/g)) expect(svg).toContain(`${name}: rgb`);
+  test("the objective around the optimum is drawn, nowhere lower than in the middle", async () => {
+    await page.click("#drawContours");
+    await page.waitForSelector("#contourPlot .contour");
+    const said = (await page.getAttribute("#contourPlot", "aria-label")) ?? "";
+    const [, middle, least] = /: ([\d.]+) in the middle.* nowhere less than (\S+) percent/.exec(said) ?? [];
+    expect(Number(middle)).toBeCloseTo(Number(facts.objective), 5);
+    expect(Number(least)).toBeGreaterThan(-0.1);
+    expect(await page.locator("#contourPlot .contour").count()).toBeGreaterThan(1);
   });
+
+  test.each(["convexPlot", "gradientPlot", "objectivePlot", "contourPlot"])(
+    "%s is an SVG file that stands alone",
+    async (what) => {
+      const [download] = await downloads(page, what);
+      const svg = await textOf(download);
+      const drawn = await page.evaluate((text) => {
+        const tree = new DOMParser().parseFromString(text, "image/svg+xml");
+        return {
+          broken: tree.querySelector("parsererror") !== null,
+          parts: tree.querySelectorAll("path, line").length,
+        };
+      }, svg);
+      expect(drawn.broken).toBe(false);
+      expect(drawn.parts).toBeGreaterThan(3);
+      for (const [, name] of svg.matchAll(/var\((--\w+)\)/g)) expect(svg).toContain(`${name}: rgb`);
+    },
+  );
 
   test("a saved model is found again after a reload, predicts, and is deleted", async () => {
     await page.click("#save");
