@@ -40,6 +40,7 @@ export type { PathArgs, PathGrid, PathPoint, PathResult } from "./optimizers/pat
 export type { StartingPoint } from "./optimizers/pose.js";
 export type { Callbacks } from "./optimizers/progress.js";
 export type { Regularization } from "./optimizers/regularization.js";
+export { type Certified, show, type Visualizer } from "./optimizers/show.js";
 export type { WorkerPort } from "./worker/port.js";
 export { serveTrainer } from "./worker/serveTrainer.js";
 export { WorkerTrainer } from "./worker/workerTrainer.js";
