@@ -30,7 +30,6 @@ export type ErrorCode =
   | "solver/none"
   | "worker/port"
   | "worker/transfer"
-  | "worker/problem"
   | "worker/failed";
 
 /**

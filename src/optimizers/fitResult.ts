@@ -2,7 +2,6 @@
 
 import * as tf from "@tensorflow/tfjs";
 import type { Certificate, GateSet, SparseBlocks, Status } from "../convex/types.js";
-import { ConvexError } from "../errors.js";
 import type { Problem } from "./pose.js";
 import type { Regularization } from "./regularization.js";
 
@@ -32,8 +31,8 @@ export interface FitSummary {
   /** The gates of the program and its solution: pass the result as `warmStart` to begin from them. */
   readonly gates: GateSet;
   readonly blocks: SparseBlocks;
-  /** The program that was solved; null where it is on another thread. */
-  readonly problem: Problem | null;
+  /** The program that was solved, with the data as float64: what optimalSet and describeNetwork go on from. */
+  readonly problem: Problem;
 }
 
 /** A tf.History whose epochs are rounds of the solver. */
@@ -51,28 +50,12 @@ export class FitResult extends tf.History implements FitSummary {
   readonly seconds!: number;
   readonly gates!: GateSet;
   readonly blocks!: SparseBlocks;
-  readonly #problem: Problem | null;
+  readonly problem!: Problem;
 
   constructor(epoch: readonly number[], history: Readonly<Record<string, number[]>>, summary: FitSummary) {
     super();
     this.epoch = [...epoch];
     this.history = { ...history };
-    const { problem, ...rest } = summary;
-    Object.assign(this, rest);
-    this.#problem = problem;
-  }
-
-  /**
-   * The program that was solved, with the data as float64: what optimalSet and describeNetwork go on from.
-   *
-   * @throws ConvexError "worker/problem" for the result of a fit in a worker, where the program stayed.
-   */
-  get problem(): Problem {
-    if (this.#problem !== null) return this.#problem;
-    throw new ConvexError(
-      "worker/problem",
-      "problem: expected the result of a fit on this thread, got one of a worker, where the program stayed. " +
-        "Fit again with ConvexReLUTrainer and this result as warmStart.",
-    );
+    Object.assign(this, summary);
   }
 }

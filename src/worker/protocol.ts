@@ -3,6 +3,7 @@
 import type { FitArgs, TrainArgs } from "../optimizers/convexReLUTrainer.js";
 import type { FitSummary } from "../optimizers/fitResult.js";
 import type { TrainerOptions } from "../optimizers/options.js";
+import type { ProblemMessage } from "./problemMessage.js";
 
 /** A tensor's values, which are transferred. */
 export interface TensorMessage {
@@ -70,6 +71,7 @@ export type FromWorker =
       readonly kind: "done";
       readonly job: number;
       readonly summary: Omit<FitSummary, "model" | "problem">;
+      readonly problem: ProblemMessage;
       readonly units: number;
       readonly weights: WeightsMessage;
       /** The model that `train` built; null after `fit`. */

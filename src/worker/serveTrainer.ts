@@ -5,7 +5,9 @@ import { ConvexError } from "../errors.js";
 import { registerLayers } from "../layers/index.js";
 import { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "../optimizers/convexReLUTrainer.js";
 import type { FitResult, FitSummary } from "../optimizers/fitResult.js";
+import { readSplit } from "../optimizers/readSplit.js";
 import { listen, type WorkerPort } from "./port.js";
+import { problemMessage } from "./problemMessage.js";
 import type { FromWorker, Order, ToWorker } from "./protocol.js";
 import { buffersOf, modelMessage, modelOf, tensorMessage, tensorOf } from "./wire.js";
 
@@ -100,8 +102,10 @@ class Job {
       }
       const built = model === null ? await modelMessage(result.model) : null;
       const weights = await Promise.all(result.model.getWeights().map((weight) => tensorMessage("weight", weight)));
+      const { train } = await readSplit(x, y, result.problem.spec, given);
+      const problem = problemMessage(result.problem, train);
       const units = weights[0].shape[weights[0].shape.length - 1]; // or filters
-      const message = { kind: "done", job, summary: summaryOf(result), units, weights, model: built } as const;
+      const message = { kind: "done", job, summary: summaryOf(result), problem, units, weights, model: built } as const;
       return { message, transfer: buffersOf([...weights, built]) };
     } finally {
       tf.dispose([x, y, ...(held ?? [])]);
@@ -157,7 +161,7 @@ class Relay extends tf.CustomCallback {
   }
 }
 
-/** Everything of a result that can be copied. */
+/** What of a result can be copied as it is. */
 function summaryOf(result: FitResult): Omit<FitSummary, "model" | "problem"> {
   const { certificate, objective, status, advice, neurons, regularization, notes } = result;
   const { solver, engine, seconds, gates, blocks } = result;

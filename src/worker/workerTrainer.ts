@@ -10,6 +10,7 @@ import { readModel } from "../optimizers/readModel.js";
 import { OPTIMIZER, templateOf } from "../optimizers/template.js";
 import { ownOptimizer, resized } from "../optimizers/width.js";
 import { healthOf, listen, type PortHealth, type WorkerPort } from "./port.js";
+import { problemOf } from "./problemMessage.js";
 import type { FromWorker, Order, PlainArgs, ToWorker } from "./protocol.js";
 import { buffersOf, modelMessage, modelOf, tensorMessage, tensorOf } from "./wire.js";
 
@@ -80,7 +81,8 @@ export class WorkerTrainer {
       if (target !== model) target.dispose();
       throw error;
     }
-    return new FitResult(progress.epoch, progress.history, { ...done.summary, model: target, problem: null });
+    const { summary, problem } = done;
+    return new FitResult(progress.epoch, progress.history, { ...summary, problem: problemOf(problem), model: target });
   }
 
   /** As {@link ConvexReLUTrainer.train}, in the worker. */
@@ -90,11 +92,11 @@ export class WorkerTrainer {
     try {
       const progress = this.progressOf(template, args);
       const order = await this.orderOf(null, x, y, args);
-      const { model, summary } = await this.converse(order, progress);
+      const { model, summary, problem } = await this.converse(order, progress);
       if (model === null) throw new Error("WorkerTrainer: the worker sent no model.");
       await progress.end();
       const built = ownOptimizer(await modelOf(model, OPTIMIZER));
-      return new FitResult(progress.epoch, progress.history, { ...summary, model: built, problem: null });
+      return new FitResult(progress.epoch, progress.history, { ...summary, problem: problemOf(problem), model: built });
     } finally {
       template.dispose();
     }

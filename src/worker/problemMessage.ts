@@ -1,0 +1,49 @@
+/** The program of a result as data, without its functions, and back. */
+
+import { formulations } from "../convex/formulations/index.js";
+import { bindLoss } from "../convex/losses/index.js";
+import type { GateSet, Matrix, Penalty } from "../convex/types.js";
+import { outputConstraint } from "../optimizers/constraint.js";
+import { inputRows } from "../optimizers/inputRows.js";
+import type { Problem } from "../optimizers/pose.js";
+import type { Dataset } from "../optimizers/readData.js";
+
+/** What a problem is made of. */
+export interface ProblemMessage {
+  readonly data: Dataset;
+  readonly gates: GateSet;
+  readonly penalty: Penalty["name"];
+  readonly parts: Pick<Problem, "spec" | "column" | "regularization" | "growth">;
+  /** Of the exact penalty that stood for a constraint; null without one. */
+  readonly weight: number | null;
+}
+
+/** A problem and the rows that it was posed on. */
+export function problemMessage(problem: Problem, data: Dataset): ProblemMessage {
+  const { program, constraint, spec, column, regularization, growth } = problem;
+  return {
+    ...{ data, gates: program.gates, penalty: program.penalty.name },
+    parts: { spec, column, regularization, growth },
+    weight: constraint === null ? null : program.loss.value(oneAway(constraint)),
+  };
+}
+
+/** Outputs at which the penalty of a constraint is its weight: each entry has a loss of one. */
+function oneAway({ kind, targets }: NonNullable<Problem["constraint"]>): Float64Array {
+  return kind === "interpolate" ? targets.data.map((value) => value + 1) : new Float64Array(targets.data.length);
+}
+
+export function problemOf({ data, gates, penalty, parts, weight }: ProblemMessage): Problem {
+  const { spec, column, regularization } = parts;
+  const X: Matrix = inputRows(spec, data.x, column.value);
+  const formulation = formulations[spec.formulation];
+  const loss = bindLoss(spec.loss, data.y, data.weights);
+  const kind = regularization.constraint;
+  const constraint = kind === null ? null : outputConstraint(kind, spec.loss, data);
+  const charged = constraint === null || weight === null ? loss : constraint.penalty(weight);
+  const outputBias = spec.outputBias ? { ridge: spec.l2.outputBias } : null;
+  const pooling = spec.convolution?.pooling ?? null;
+  const { beta } = regularization;
+  const program = formulation.build({ X, gates, loss: charged, beta, outputBias, pooling }, penalty);
+  return { ...parts, program, loss, constraint, formulation };
+}
