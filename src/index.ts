@@ -8,6 +8,8 @@ export {
   gatesFrom,
   sampleGates,
 } from "./convex/arrangements/index.js";
+export type { NetworkDescription, NeuronDescription } from "./convex/description.js";
+export type { Kink, PiecewiseLinear, Segment } from "./convex/piecewise.js";
 export type { Certificate, Gap, GateSet, LossName, Matrix, Penalty, SparseBlocks, Status } from "./convex/types.js";
 export { ConvexError, type ErrorCode } from "./errors.js";
 export {
@@ -25,6 +27,7 @@ export {
 export { type CertifyOptions, certify, type ModelCertificate } from "./optimizers/certify.js";
 export { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "./optimizers/convexReLUTrainer.js";
 export type { CrossValidation, CrossValidationArgs } from "./optimizers/crossValidate.js";
+export { describeNetwork, type ModelDescription } from "./optimizers/describeNetwork.js";
 export { FitResult, type FitSummary, type Objective } from "./optimizers/fitResult.js";
 export { type JoinedNetworks, type JoinOptions, joinNetworks } from "./optimizers/joinNetworks.js";
 export { type LossSurface, type LossSurfaceOptions, lossSurface } from "./optimizers/lossSurface.js";

@@ -8,6 +8,7 @@ import type { Certificate, ConvexProgram, Evidence, Gap, Loss, LossName, Matrix 
 import { ConvexError } from "../errors.js";
 import type { Problem } from "./pose.js";
 import type { Dataset } from "./readData.js";
+import { layerRows } from "./reduction.js";
 
 /** A gap, and what it is about. */
 interface Proven {
@@ -67,14 +68,15 @@ function signsOf(y: Matrix): Matrix {
 
 /** What is proven of a network, or of the program alone when there is none. */
 export function certificateOf(
-  { constraint }: Problem,
+  problem: Problem,
   solution: Proven,
   weights: NetworkWeights | null,
   charged: { readonly regularization: number; readonly total: number } | null,
 ): Certificate {
+  const { constraint } = problem;
   const { gap, program, evidence } = solution;
   if (constraint === null) return certify(gap, charged?.total ?? Number.NaN, program, evidence);
-  const reach = weights === null ? Number.NaN : reached(constraint, weights, program.X);
+  const reach = weights === null ? Number.NaN : reached(constraint, weights, layerRows(problem));
   return certifyConstrained(constraint, solution, charged?.regularization ?? Number.NaN, reach);
 }
 

@@ -2,7 +2,7 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import { chooseEngine } from "../convex/kernels/index.js";
-import { type NetworkWeights, objectiveOf, undecidedGates, weightsOf } from "../convex/network.js";
+import { type NetworkWeights, objectiveOf, undecidedGates } from "../convex/network.js";
 import { advice } from "../convex/solvers/solution.js";
 import type { Solution, SolveBudget } from "../convex/solvers/solve.js";
 import { certificateOf } from "./constraint.js";
@@ -20,6 +20,7 @@ import type { Callbacks } from "./progress.js";
 import { refuseDegenerate, type Weighting } from "./readData.js";
 import { type NetworkSpec, readModel } from "./readModel.js";
 import { type HeldOut, readSplit } from "./readSplit.js";
+import { certificateNear, chargedObjective, layerRows, layerWeights, reduce } from "./reduction.js";
 import { biasSquare, decayOf, notesOf } from "./regularization.js";
 import { solveOn } from "./solveOn.js";
 import { recovered, solvePosed } from "./solvePosed.js";
@@ -144,15 +145,20 @@ export class ConvexReLUTrainer {
     const { train, validation } = await readSplit(x, y, spec, args);
     refuseDegenerate(train, spec);
     const chosen = await chooseEngine(settings.engine);
-    const own = ours || spec.formulation === "relu" ? null : model;
-    const problem = await pose(spec, train, settings, chosen, { gatesOf: own, warmStart: args.warmStart ?? null });
+    const reduced = reduce(spec, train, settings);
+    // The gates of a layer need not lie in the span: there, others are sampled.
+    const own = ours || spec.formulation === "relu" || reduced.reduction !== null ? null : model;
+    const sources = { gatesOf: own, warmStart: args.warmStart ?? null };
+    const seen = reduced.data(train);
+    const posed = await pose(reduced.spec, seen, reduced.settings, chosen, sources);
+    const problem = { ...posed, spec, reduction: reduced.reduction };
     const { column, regularization } = problem;
     if (chosen.kernels.iterate !== undefined) await keepOnHost(model);
     const watch = new Watch(
       model,
-      spec,
+      reduced.spec,
       problem,
-      { train, validation },
+      { train: seen, validation: validation === null ? null : reduced.data(validation) },
       {
         callbacks: args.callbacks,
         verbose: args.verbose ?? 0,
@@ -170,10 +176,15 @@ export class ConvexReLUTrainer {
       if (!Number.isFinite(solution.gap.primal)) return await spoilt(solution);
       const network = recovered({ ...problem, program }, blocks);
       const units = unitsFor(spec, Math.max(1, network.neurons.length), width);
-      const weights = weightsOf(network, decayOf(regularization), program.X.cols, units, column.value);
+      const weights = layerWeights(problem, network, units);
       if (!isFinite32(weights)) return await spoilt({ ...solution, status: "nonFinite", advice: advice.nonFinite });
-      const charged = objectiveOf(weights, program.X, problem.loss, decayOf(regularization));
-      const free = column.charged && !ours ? regularization.hidden * biasSquare(weights.kernel) : 0;
+      const written = objectiveOf(weights, layerRows(problem), problem.loss, decayOf(regularization));
+      const charged = chargedObjective(problem, network, units, written);
+      const proven = certificateOf(problem, solution, weights, charged);
+      const near = certificateNear(proven, { ...problem, program }, blocks, chosen.kernels);
+      // A mean moves the bias: the layer's is not the one that the program charges.
+      const carried = ours && problem.reduction?.space.mean == null;
+      const free = column.charged && !carried ? regularization.hidden * biasSquare(weights.kernel) : 0;
       const target = this.target(model, spec, units, ours ? problem : null);
       try {
         writeWeights(target, spec, weights, column.value);
@@ -184,17 +195,21 @@ export class ConvexReLUTrainer {
       }
       return new FitResult(watch.progress.epoch, watch.progress.history, {
         model: target,
-        certificate: certificateOf(problem, solution, weights, charged),
+        certificate: near.certificate,
         objective: {
-          loss: charged.loss,
-          regularization: charged.regularization - free,
-          total: charged.total - free,
+          loss: written.loss,
+          regularization: written.regularization - free,
+          total: written.total - free,
         },
         status: solution.status,
         advice: solution.advice,
         neurons: network.neurons.length,
         regularization,
-        notes: [...notesOf(spec, regularization, column, ours), ...gateNotes(undecidedGates(weights, program.X))],
+        notes: [
+          ...notesOf(spec, regularization, column, carried),
+          ...near.notes,
+          ...gateNotes(undecidedGates(weights, layerRows(problem))),
+        ],
         solver: solution.solver,
         engine,
         seconds: solution.seconds,
@@ -225,7 +240,7 @@ export class ConvexReLUTrainer {
     const { hidden, output, outputBias, constraint } = owned.regularization;
     if (constraint !== null) return resized(model, units, null, OPTIMIZER);
     const { value } = owned.column;
-    const hiddenBias = value > 0 ? hidden / value ** 2 : 0;
+    const hiddenBias = value > 0 && owned.reduction?.space.mean == null ? hidden / value ** 2 : 0;
     return resized(model, units, { hidden, hiddenBias, output, outputBias }, OPTIMIZER);
   }
 }

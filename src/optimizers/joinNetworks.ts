@@ -57,8 +57,8 @@ export async function joinNetworks(
   if (!Number.isInteger(steps) || steps < 1) refuse("steps: an integer of at least 1", String(steps));
   if (!(typeof regularization === "number" && regularization >= 0 && Number.isFinite(regularization)))
     refuse("regularization: a number of at least 0", String(regularization));
-  const spec = readModel(from, null);
-  const other = readModel(to, spec.formulation);
+  const spec = readModel(from, null, "read");
+  const other = readModel(to, spec.formulation, "read");
   refuseDifferent(spec, other);
   const { l2 } = spec;
   const own = l2.hidden > 0 || l2.output > 0;

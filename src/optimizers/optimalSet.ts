@@ -3,16 +3,17 @@
 import type * as tf from "@tensorflow/tfjs";
 import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
 import { bindLoss } from "../convex/losses/index.js";
-import { type Network, weightsOf } from "../convex/network.js";
+import type { Network } from "../convex/network.js";
+import { reducedRows } from "../convex/operators/rowSpace.js";
 import { type Candidate, type Candidates, candidatesOf, distinct } from "../convex/optimalSet/candidates.js";
 import { Optima, type Optimum, type Waypoint } from "../convex/optimalSet/optima.js";
 import { type Solution, solve, withProducts } from "../convex/solvers/solve.js";
 import { ConvexError } from "../errors.js";
 import { FitResult } from "./fitResult.js";
 import { refuseUnknown } from "./options.js";
-import type { Problem } from "./pose.js";
 import { readData, withColumn } from "./readData.js";
 import { readModel } from "./readModel.js";
+import { layerWeights } from "./reduction.js";
 import { decayOf } from "./regularization.js";
 import { resized, unitsFor } from "./width.js";
 import { writeWeights } from "./writeWeights.js";
@@ -125,10 +126,11 @@ export class OptimalSet {
    *
    * @throws ConvexError "data/..." as fit does.
    */
-  async choose(x: tf.Tensor, y: tf.Tensor): Promise<Optimum> {
-    const { spec, column } = this.result.problem;
-    const data = await readData(x, y, spec);
-    const X = column.value > 0 ? withColumn(data.x, column.value) : data.x;
+  async choose(inputs: tf.Tensor, y: tf.Tensor): Promise<Optimum> {
+    const { spec, column, reduction } = this.result.problem;
+    const data = await readData(inputs, y, spec);
+    const x = reduction === null ? data.x : reducedRows(data.x, reduction.space);
+    const X = column.value > 0 ? withColumn(x, column.value) : x;
     return this.optima.best(bindLoss(spec.loss === "hinge" ? "squaredHinge" : spec.loss, data.y), X);
   }
 
@@ -166,7 +168,7 @@ export class OptimalSet {
       );
     }
     const units = unitsFor(spec, Math.max(1, network.neurons.length), "keep");
-    writeWeights(model, spec, weightsFor(problem, network, units), problem.column.value);
+    writeWeights(model, spec, layerWeights(problem, network, units), problem.column.value);
   }
 
   /** A new model of the fitted layers, as wide as the network; the caller disposes. */
@@ -174,7 +176,7 @@ export class OptimalSet {
     const { problem, model: fitted } = this.result;
     const units = Math.max(1, network.neurons.length);
     const model = resized(fitted, units);
-    writeWeights(model, problem.spec, weightsFor(problem, network, units), problem.column.value);
+    writeWeights(model, problem.spec, layerWeights(problem, network, units), problem.column.value);
     return model;
   }
 
@@ -184,10 +186,6 @@ export class OptimalSet {
       refuse("an optimum of this set", `one of ${point.length} candidates`, "Take it from this set's own methods.");
     }
   }
-}
-
-function weightsFor({ program, column, regularization }: Problem, network: Network, units: number) {
-  return weightsOf(network, decayOf(regularization), program.X.cols, units, column.value);
 }
 
 function sharpened(result: FitResult, kernels: Kernels, tolerance: number, seconds: number): Promise<Solution> {

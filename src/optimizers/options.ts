@@ -39,6 +39,16 @@ export interface TrainerOptions {
    */
   readonly hiddenBiasScale?: number;
   /**
+   * Solves in the span of the first singular vectors of x, a number of them or those above rounding ("numerical"); the weights
+   * are written for x as it is, with the same outputs. The certificate's bound holds for x as it is. Default: x as it is.
+   */
+  readonly rank?: number | "numerical";
+  /**
+   * Solves on the first principal components of x, less its mean; centring and rotation are folded into the first layer, which
+   * needs a bias. The certificate is for networks on these components. Default: x as it is.
+   */
+  readonly pca?: number;
+  /**
    * Where the work is done: "auto" takes what is fastest for the program. The engines on devices ("webgpu", "webgl", "gpujs",
    * "tfjs") keep the blocks of a first-order solver in float32; all else, certificates too, is float64 on the host.
    */
@@ -60,6 +70,8 @@ export interface Settings {
   readonly width: "keep" | "resize";
   readonly vectorPenalty: Penalty["name"] | null;
   readonly hiddenBiasScale: number | null;
+  readonly rank: number | "numerical" | null;
+  readonly pca: number | null;
   readonly engine: EngineChoice;
   readonly solver: string | null;
 }
@@ -76,6 +88,8 @@ const NAMES = [
   "width",
   "vectorPenalty",
   "hiddenBiasScale",
+  "rank",
+  "pca",
   "engine",
   "solver",
 ] as const satisfies readonly (keyof TrainerOptions)[];
@@ -94,6 +108,7 @@ export function readOptions(options: TrainerOptions): Settings {
   if (signal !== undefined && !(typeof signal === "object" && signal !== null && "aborted" in signal)) {
     refuse("signal", "an AbortSignal", signal);
   }
+  if (options.rank !== undefined && options.pca !== undefined) refuse("rank", "nothing beside pca", options.rank);
   if (options.solver !== undefined && typeof options.solver !== "string") refuse("solver", "a name", options.solver);
   if (arrangements !== undefined) checkArrangements(arrangements);
   return {
@@ -108,6 +123,8 @@ export function readOptions(options: TrainerOptions): Settings {
     width: optional(options.width, (value) => oneOf("width", value, ["keep", "resize"])) ?? "keep",
     vectorPenalty: optional(options.vectorPenalty, (value) => oneOf("vectorPenalty", value, ["perOutput", "nuclear"])),
     hiddenBiasScale: optional(options.hiddenBiasScale, (value) => positive("hiddenBiasScale", value)),
+    rank: optional(options.rank, (value) => (value === "numerical" ? value : count("rank", value))),
+    pca: optional(options.pca, (value) => count("pca", value)),
     engine: optional(options.engine, (value) => oneOf("engine", value, engineNames)) ?? "auto",
     solver: options.solver ?? null,
   };

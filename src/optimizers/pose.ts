@@ -20,6 +20,7 @@ import { inputRows } from "./inputRows.js";
 import type { Settings } from "./options.js";
 import type { Dataset } from "./readData.js";
 import type { NetworkSpec } from "./readModel.js";
+import { type Reduction, refuseReduction } from "./reduction.js";
 import { type BiasColumn, biasColumnOf, type Regularization, regularizationOf } from "./regularization.js";
 import { writtenGates } from "./writtenGates.js";
 
@@ -37,6 +38,8 @@ export interface Problem {
   readonly constraint: OutputConstraint | null;
   readonly formulation: Formulation;
   readonly column: BiasColumn;
+  /** The dimensions in which the program is, where these are not all of x. */
+  readonly reduction: Reduction | null;
   readonly regularization: Regularization;
   readonly growth: Growth | null; // how the gates are to grow while solving
 }
@@ -60,6 +63,7 @@ export async function pose(
   engine: ChosenEngine,
   sources: GateSources,
 ): Promise<Problem> {
+  refuseReduction(settings);
   const formulation = formulations[spec.formulation];
   const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
   const X = inputRows(spec, data.x, column.value);
@@ -77,7 +81,8 @@ export async function pose(
   const kind = regularization.constraint;
   const constraint = kind === null ? null : outputConstraint(kind, spec.loss, data);
   const program = build(regularization.beta, constraint?.penalty(1) ?? loss);
-  return { spec, program, loss, constraint, formulation, column, regularization, growth: growthOf(wish) };
+  const growth = growthOf(wish);
+  return { spec, program, loss, constraint, formulation, column, reduction: null, regularization, growth };
 }
 
 /** What `arrangements` says, or the default: all where they are few, growing ones, for gated networks a sample. */

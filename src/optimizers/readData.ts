@@ -112,7 +112,13 @@ export function withColumn(x: Matrix, value: number): Matrix {
 }
 
 /** Reads a tensor of so many rows of `sample` shape; [n] counts as [n, 1]. */
-async function readMatrix(name: string, tensor: tf.Tensor, sample: readonly number[], owner: string): Promise<Matrix> {
+/** One tensor as a matrix [rows x columns]. */
+export async function readMatrix(
+  name: string,
+  tensor: tf.Tensor,
+  sample: readonly number[],
+  owner: string,
+): Promise<Matrix> {
   const columns = sample.reduce((product, size) => product * size, 1);
   if (!(tensor instanceof tf.Tensor)) {
     refuse(

@@ -15,7 +15,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["convex/smallSolve.ts", "convex/rowBlock.ts"],
   ["convex/network.ts", "convex/arrangements", "convex/losses", "convex/penalties"],
   ["convex/kernels"],
-  ["convex/operators", "convex/recovery"],
+  ["convex/operators", "convex/recovery", "convex/description.ts", "convex/piecewise.ts"],
   ["convex/certificate.ts", "convex/formulations"],
   ["convex/solvers", "convex/optimalSet"],
   ["layers"],

@@ -1,0 +1,91 @@
+/**
+ * One-step prediction of an electrocardiogram, and a look into the network that does it.
+ *
+ *     npx tsx examples/ecg/main.ts [file.csv]
+ */
+
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as tf from "@tensorflow/tfjs";
+import { writePlot } from "../support/plot.js";
+import { table } from "../support/table.js";
+import { predictNext, WIDTH } from "./experiment.js";
+import { madeSignal, windowsOf } from "./signal.js";
+
+const TRAIN = 600;
+const TEST = 400;
+const BETA = 1e-4;
+
+await tf.setBackend("cpu");
+const file = process.argv[2];
+const signal = file === undefined ? madeSignal(TRAIN + TEST, 1) : signalFrom(file, TRAIN + TEST);
+const train = windowsOf(signal, WIDTH, 0, TRAIN);
+const test = windowsOf(signal, WIDTH, TRAIN, TRAIN + TEST);
+const { result, description, predicted, errors } = await predictNext(train, test, BETA);
+console.log(
+  `${result.certificate.claim}\n${result.status} in ${result.seconds.toFixed(1)} s, ${result.neurons} neurons\n`,
+);
+console.log(
+  table([
+    ["predictor", "mean squared error on the test windows"],
+    ["the last sample", errors.last.toExponential(3)],
+    ["linear, least squares", errors.linear.toExponential(3)],
+    ["convex ReLU network", errors.network.toExponential(3)],
+  ]),
+);
+console.log(`\nThe neurons that move the prediction most (${description.gates.length} gates in all):`);
+console.log(
+  table([
+    ["unit", "open on", "share of decay", "variance", "strongest weights"],
+    ...description.neurons.slice(0, 8).map(({ unit, samples, decayShare, variance, weights }) => [
+      String(unit),
+      `${samples} of ${description.samples}`,
+      `${(100 * decayShare).toFixed(1)} %`,
+      variance.toExponential(2),
+      [...weights.keys()]
+        .sort((a, b) => Math.abs(weights[b]) - Math.abs(weights[a]))
+        .slice(0, 3)
+        .map((p) => `t-${WIDTH - p}: ${weights[p].toFixed(2)}`)
+        .join(", "),
+    ]),
+  ]),
+);
+
+const folder = fileURLToPath(new URL("out", import.meta.url));
+mkdirSync(folder, { recursive: true });
+const values = Array.from(test.y, (value, k) => [
+  { sample: k, millivolt: value, series: "signal" },
+  { sample: k, millivolt: predicted[k], series: "predicted one step ahead" },
+]).flat();
+await writePlot(join(folder, "ecg"), {
+  $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+  width: 760,
+  height: 280,
+  background: "white",
+  title: { text: "One-step prediction from 15 samples, on windows that were not trained on", anchor: "start" },
+  config: { font: "DejaVu Sans", axis: { grid: true, gridColor: "#e5e7eb" }, view: { stroke: null } },
+  data: { values },
+  mark: { type: "line", strokeWidth: 1.5 },
+  encoding: {
+    x: { field: "sample", type: "quantitative", title: "sample" },
+    y: { field: "millivolt", type: "quantitative", title: "mV" },
+    color: {
+      field: "series",
+      type: "nominal",
+      title: null,
+      scale: { domain: ["signal", "predicted one step ahead"], range: ["#9ca3af", "#0072b2"] },
+    },
+  },
+});
+console.log(`\nPlot: ${join(folder, "ecg")}.svg and .png`);
+result.model.dispose();
+
+/** The first column of a comma separated file with a header line. */
+function signalFrom(path: string, length: number): Float64Array {
+  const lines = readFileSync(path, "utf8")
+    .trim()
+    .split("\n")
+    .slice(1, length + 1);
+  return Float64Array.from(lines, (line) => Number(line.split(",")[0]));
+}

@@ -1,0 +1,118 @@
+/** Training in fewer dimensions: the data that the program sees, and the network as the model holds it. */
+
+import { GapJudge } from "../convex/certificate.js";
+import type { Kernels } from "../convex/kernels/types.js";
+import { type Network, type NetworkWeights, objectiveOf, weightsOf } from "../convex/network.js";
+import { type RowSpace, reducedRows, rowSpaceOf, unfoldedWeights } from "../convex/operators/rowSpace.js";
+import { withProducts } from "../convex/solvers/solve.js";
+import type { Certificate, Matrix, SparseBlocks } from "../convex/types.js";
+import { ConvexError } from "../errors.js";
+import { inputRows } from "./inputRows.js";
+import type { Settings } from "./options.js";
+import type { Problem } from "./pose.js";
+import type { Dataset } from "./readData.js";
+import type { NetworkSpec } from "./readModel.js";
+import { biasColumnOf, decayOf } from "./regularization.js";
+
+type Parts = ReturnType<typeof objectiveOf>;
+
+/** Where the program lives, and the rows of x as the model sees them. */
+export interface Reduction {
+  readonly space: RowSpace;
+  readonly X: Matrix; // [n x d], with the bias column where there is one
+}
+
+/** What is posed in place of the spec and the data. */
+export interface Reduced {
+  readonly spec: NetworkSpec;
+  readonly settings: Settings;
+  readonly reduction: Reduction | null;
+  data(data: Dataset): Dataset;
+}
+
+/**
+ * Reads the options `rank` and `pca`.
+ *
+ * @throws ConvexError "options/value" where they do not go with the model or with other options.
+ */
+export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings): Reduced {
+  const { rank, pca } = settings;
+  if (rank === null && pca === null) return { spec, settings, reduction: null, data: (data) => data };
+  refuseUnfit(spec, settings);
+  const space = rowSpaceOf(train.x, rank ?? pca ?? "numerical", pca !== null);
+  const { value, charged } = biasColumnOf(spec, settings, inputRows(spec, train.x, 0));
+  return {
+    spec: { ...spec, inputs: space.basis.cols },
+    // The charge of the hidden bias is that of x as it is, also where rows are shorter.
+    settings: { ...settings, rank: null, pca: null, hiddenBiasScale: charged ? value : settings.hiddenBiasScale },
+    reduction: { space, X: inputRows(spec, train.x, value) },
+    data: (data) => ({ ...data, x: reducedRows(data.x, space) }),
+  };
+}
+
+function refuseUnfit({ convolution, hiddenBias, l2 }: NetworkSpec, { rank, pca, regularization }: Settings): void {
+  const name = rank === null ? "pca" : "rank";
+  if (convolution !== null) refuse(`no ${name} for a convolutional model`, String(rank ?? pca));
+  if (rank !== null && (regularization === "interpolate" || regularization === "max-margin")) {
+    refuse(`no rank beside regularization "${regularization}"`, String(rank));
+  }
+  if (pca !== null && !hiddenBias) refuse("a first layer with a bias, which takes up the mean, for pca", "none");
+  if (pca !== null && l2.hiddenBias > 0) refuse("a first layer without a biasRegularizer for pca", "one");
+}
+
+/** Refuses the options where no weights are written back. */
+export function refuseReduction({ rank, pca }: Settings): void {
+  if (rank !== null || pca !== null) refuse("rank and pca with fit and train only", String(rank ?? pca));
+}
+
+/** The weights of a network of the problem as the model holds them, in float32 numbers. */
+export function layerWeights(problem: Problem, network: Network, units: number): NetworkWeights {
+  const { program, column, regularization, reduction } = problem;
+  const weights = weightsOf(network, decayOf(regularization), program.X.cols, units, column.value);
+  return reduction === null ? weights : unfoldedWeights(weights, reduction.space, column.value);
+}
+
+/** The rows on which these weights act. */
+export function layerRows({ program, reduction }: Problem): Matrix {
+  return reduction === null ? program.X : reduction.X;
+}
+
+/** The objective that the program charges: that of the network as written, but for the bias that a mean has moved. */
+export function chargedObjective(problem: Problem, network: Network, units: number, written: Parts): Parts {
+  const { program, column, regularization, reduction, loss } = problem;
+  if (reduction === null || reduction.space.mean === null) return written;
+  const decay = decayOf(regularization);
+  return objectiveOf(weightsOf(network, decay, program.X.cols, units, column.value), program.X, loss, decay);
+}
+
+/** The certificate for x as it is, where the program was solved in the span of its first singular vectors. */
+export function certificateNear(
+  certificate: Certificate,
+  { program, reduction }: Problem,
+  blocks: SparseBlocks,
+  kernels: Kernels,
+): { readonly certificate: Certificate; readonly notes: readonly string[] } {
+  if (reduction === null) return { certificate, notes: [] };
+  const { basis, mean, tail, largest } = reduction.space;
+  const kept = `${basis.cols} of ${basis.rows} dimensions`;
+  if (mean !== null) {
+    const claim = certificate.claim.replace(/\.$/, ` (on ${basis.cols} principal components of x).`);
+    return { certificate: { ...certificate, claim }, notes: [`Solved on principal components, ${kept}.`] };
+  }
+  const dual = withProducts(program, kernels, (products) =>
+    new GapJudge(program, products).boundNear(blocks, certificate.dual, tail),
+  );
+  const relativeGap = (certificate.primal - dual) / Math.abs(certificate.primal);
+  const claim = certificate.claim.replace(certificate.dual.toPrecision(8), dual.toPrecision(8));
+  return {
+    certificate: { ...certificate, dual, relativeGap, claim },
+    notes: [
+      `Solved in ${kept}: the first singular value left out is ${(tail / largest).toExponential(1)} of the largest. The bound is ` +
+        `${certificate.dual.toPrecision(8)} there and ${dual.toPrecision(8)} for x as it is.`,
+    ],
+  };
+}
+
+function refuse(expected: string, got: string): never {
+  throw new ConvexError("options/value", `fit: expected ${expected}, got ${got}. Change it or leave it out.`);
+}
