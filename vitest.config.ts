@@ -24,7 +24,15 @@ export default defineConfig({
       { extends: true, test: { name: "node", include: ["test/**/*.test.ts"], exclude: ["test/**/*.browser.test.ts"] } },
       {
         extends: true,
-        optimizeDeps: { include: ["@tensorflow/tfjs", "@tensorflow/tfjs-vis", "fast-check", "gpu.js"] },
+        optimizeDeps: {
+          include: [
+            "@tensorflow/tfjs",
+            "@tensorflow/tfjs-backend-webgpu",
+            "@tensorflow/tfjs-vis",
+            "fast-check",
+            "gpu.js",
+          ],
+        },
         test: {
           name: "browser",
           include: ["test/**/*.test.ts"],

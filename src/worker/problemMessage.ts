@@ -2,6 +2,7 @@
 
 import { formulations } from "../convex/formulations/index.js";
 import { bindLoss } from "../convex/losses/index.js";
+import { reducedRows } from "../convex/operators/rowSpace.js";
 import type { GateSet, Matrix, Penalty } from "../convex/types.js";
 import { outputConstraint } from "../optimizers/constraint.js";
 import { inputRows } from "../optimizers/inputRows.js";
@@ -13,17 +14,18 @@ export interface ProblemMessage {
   readonly data: Dataset;
   readonly gates: GateSet;
   readonly penalty: Penalty["name"];
-  readonly parts: Pick<Problem, "spec" | "column" | "regularization" | "growth">;
+  readonly parts: Pick<Problem, "spec" | "column" | "regularization" | "growth" | "reduction">;
   /** Of the exact penalty that stood for a constraint; null without one. */
   readonly weight: number | null;
 }
 
 /** A problem and the rows that it was posed on. */
 export function problemMessage(problem: Problem, data: Dataset): ProblemMessage {
-  const { program, constraint, spec, column, regularization, growth } = problem;
+  const { program, constraint, spec, column, regularization, growth, reduction } = problem;
+  const x = reduction === null ? data.x : reducedRows(data.x, reduction.space);
   return {
-    ...{ data, gates: program.gates, penalty: program.penalty.name },
-    parts: { spec, column, regularization, growth },
+    ...{ data: { ...data, x }, gates: program.gates, penalty: program.penalty.name },
+    parts: { spec, column, regularization, growth, reduction },
     weight: constraint === null ? null : program.loss.value(oneAway(constraint)),
   };
 }

@@ -33,11 +33,13 @@ async function answers(engine: EngineChoice): Promise<boolean> {
 }
 
 const inBrowser = typeof document !== "undefined";
+if (!inBrowser) await import("@tensorflow/tfjs-backend-wasm");
 
 export const deviceEngines: readonly DeviceEngine[] = inBrowser
   ? (["tfjs", "webgl", "webgpu", "gpujs"] as const).map((engine) => deviceEngine(engine, "webgl"))
   : [
       deviceEngine("tfjs", "cpu"),
+      deviceEngine("tfjs", "wasm"),
       deviceEngine("gpujs", "cpu"),
       ...((await answers("webgpu")) ? [deviceEngine("webgpu", "cpu")] : []),
     ];

@@ -32,6 +32,7 @@ const fits: { title: string; shape: ModelOptions; options?: TrainerOptions; args
   { title: "the Huber loss, which is a function", shape: { loss: "huberLoss" } },
   { title: "weights", shape: { loss: "hinge" }, args: { classWeight: { [-1]: 2, 1: 0.5 }, sampleWeight: weights(30) } },
   { title: "interpolation", shape: { hiddenBias: false, units: 200 }, options: { regularization: "interpolate" } },
+  { title: "principal components", shape: {}, options: { pca: 2 } },
   { title: "a wider model", shape: { units: 1 }, options: { width: "resize" } },
 ];
 

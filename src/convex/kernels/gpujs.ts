@@ -4,6 +4,7 @@
  * Its synchronous mode keeps the order of calls; a read holds the page for as long as the GPU needs.
  */
 
+import { ConvexError } from "../../errors.js";
 import { isActive } from "../arrangements/bits.js";
 import type { GateSet, Matrix } from "../types.js";
 import type { BlockSizes, DeviceBlocks } from "./deviceIterate.js";
@@ -27,6 +28,7 @@ interface GpuInstance {
 }
 interface KernelCall {
   (...values: unknown[]): Texture;
+  readonly context?: { isContextLost?: () => boolean } | null; // of WebGL
   destroy(removeCanvas?: boolean): void;
 }
 /** A texture, or rows of numbers where there is no device. */
@@ -217,7 +219,12 @@ class GpujsBlocks implements DeviceBlocks {
       });
       this.kernels.set(key, kernel);
     }
-    return kernel(...inputs);
+    const texture = kernel(...inputs);
+    if (kernel.context?.isContextLost?.() === true) {
+      instance = null; // the next fit makes another
+      throw lostError();
+    }
+    return texture;
   }
 
   /** Reads and frees. */
@@ -238,6 +245,13 @@ class GpujsBlocks implements DeviceBlocks {
     if (before !== undefined) free(before);
     this.held.set(slot, texture);
   }
+}
+
+function lostError(): ConvexError {
+  return new ConvexError(
+    "engine/lost",
+    `engine: expected the WebGL context of gpu.js to stay, got a lost one. The model is as it was: fit again, or use engine: "wasm".`,
+  );
 }
 
 function isTexture(value: unknown): value is Texture {

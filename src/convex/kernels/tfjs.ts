@@ -6,6 +6,7 @@ import type { GateSet, Matrix } from "../types.js";
 import type { BlockSizes, DeviceBlocks } from "./deviceIterate.js";
 import { deviceKernels, type OpenDevice } from "./deviceKernels.js";
 import type { StepReport } from "./types.js";
+import { ContextWatch } from "./webglContext.js";
 
 /** Entries of the largest tensor between two ops, [gates of a chunk x C x n]: 64 MB of float32. */
 const CHUNK_ENTRIES = 2 ** 24;
@@ -31,6 +32,7 @@ export const openTfjs: OpenDevice = async (host) => {
 class TfjsBlocks implements DeviceBlocks {
   private readonly X: tf.Tensor2D; // [n x d]
   private readonly chunks: Chunk[] = [];
+  private readonly context: ContextWatch | null; // of the tfjs backend "webgl", where that is current
 
   constructor(
     X: Matrix,
@@ -38,6 +40,8 @@ class TfjsBlocks implements DeviceBlocks {
     private readonly sizes: BlockSizes,
   ) {
     const { rows: n, width: d, outputs: C } = sizes;
+    const { gpgpu } = tf.backend() as unknown as { gpgpu?: { gl: WebGL2RenderingContext } };
+    this.context = gpgpu === undefined ? null : new ContextWatch(gpgpu.gl);
     this.X = tf.tensor2d(Float32Array.from(X.data), [n, d]);
     const most = Math.max(1, Math.floor(CHUNK_ENTRIES / (C * n)));
     for (let from = 0; from < gates.count; from += most) {
@@ -74,7 +78,7 @@ class TfjsBlocks implements DeviceBlocks {
       const share = tf.sub(1, short);
       return { next: tf.sub(tf.mul(share, D), tf.mul(short, chunk.base)), norm: tf.mul(share, norm) };
     });
-    const [moved, turned, penalty] = await readSums(sums);
+    const [moved, turned, penalty] = await this.readSums(sums);
     return { moved, turned, penalty };
   }
 
@@ -86,7 +90,7 @@ class TfjsBlocks implements DeviceBlocks {
       });
       return tf.concat(parts);
     });
-    return readAll(all);
+    return this.readAll(all);
   }
 
   async combine(step: number, factors: Float32Array): Promise<Omit<StepReport, "penalty">> {
@@ -100,7 +104,7 @@ class TfjsBlocks implements DeviceBlocks {
       const next = tf.add(tf.matMul(factor, descended(chunk, step)), tf.matMul(change, chunk.base));
       return { next, norm: tf.zeros([chunk.gates, C, 1]) };
     });
-    const [moved, turned] = await readSums(sums);
+    const [moved, turned] = await this.readSums(sums);
     return { moved, turned };
   }
 
@@ -118,7 +122,7 @@ class TfjsBlocks implements DeviceBlocks {
       }
       return sum;
     });
-    return readAll(Z);
+    return this.readAll(Z);
   }
 
   async accept(momentum: number): Promise<void> {
@@ -132,7 +136,7 @@ class TfjsBlocks implements DeviceBlocks {
   }
 
   async read(): Promise<{ base: Float32Array; next: Float32Array }> {
-    const all = (of: "base" | "next") => readAll(tf.tidy(() => tf.concat(this.chunks.map((chunk) => chunk[of]))));
+    const all = (of: "base" | "next") => this.readAll(tf.tidy(() => tf.concat(this.chunks.map((chunk) => chunk[of]))));
     return { base: await all("base"), next: await all("next") };
   }
 
@@ -163,7 +167,27 @@ class TfjsBlocks implements DeviceBlocks {
     }
   }
 
+  /** Reads and disposes. */
+  private async readAll(tensor: tf.Tensor): Promise<Float32Array> {
+    try {
+      const values = tensor.data() as Promise<Float32Array>;
+      return await (this.context === null ? values : this.context.whileThere(values));
+    } finally {
+      tensor.dispose();
+    }
+  }
+
+  /** The sums of the rows of [3 x k], added up in float64. */
+  private async readSums(rows: tf.Tensor): Promise<number[]> {
+    const values = await this.readAll(rows);
+    const length = values.length / 3;
+    return [0, 1, 2].map((row) =>
+      values.subarray(row * length, (row + 1) * length).reduce((sum, value) => sum + value, 0),
+    );
+  }
+
   dispose(): void {
+    this.context?.dispose();
     this.X.dispose();
     for (const { masks, base, x, y, g, next } of this.chunks) tf.dispose([masks, base, x, y, g, next]);
   }
@@ -192,22 +216,4 @@ class TfjsBlocks implements DeviceBlocks {
 /** y - step g, as a difference from the base. */
 function descended(chunk: Chunk, step: number): tf.Tensor3D {
   return tf.sub(chunk.y, tf.mul(chunk.g, step));
-}
-
-/** Reads and disposes. */
-async function readAll(tensor: tf.Tensor): Promise<Float32Array> {
-  try {
-    return (await tensor.data()) as Float32Array;
-  } finally {
-    tensor.dispose();
-  }
-}
-
-/** The sums of the rows of [3 x k], added up in float64. */
-async function readSums(rows: tf.Tensor): Promise<number[]> {
-  const values = await readAll(rows);
-  const length = values.length / 3;
-  return [0, 1, 2].map((row) =>
-    values.subarray(row * length, (row + 1) * length).reduce((sum, value) => sum + value, 0),
-  );
 }

@@ -1,12 +1,12 @@
 /** The WebGL engine: fused programs inside the tfjs WebGL backend, in float32 textures that never leave the GPU. */
 
 import * as tf from "@tensorflow/tfjs";
-import { ConvexError } from "../../errors.js";
 import { isActive } from "../arrangements/bits.js";
 import type { GateSet, Matrix } from "../types.js";
 import type { BlockSizes, DeviceBlocks } from "./deviceIterate.js";
 import { deviceKernels, type OpenDevice } from "./deviceKernels.js";
 import type { StepReport } from "./types.js";
+import { ContextWatch } from "./webglContext.js";
 import * as programs from "./webglPrograms.js";
 
 /** Fragments that keep a GPU busy: below it, sums are split. */
@@ -56,8 +56,7 @@ class WebglBlocks implements DeviceBlocks {
   private readonly forwardSplits: number;
   private readonly adjointSplits: number;
   private readonly held = new Map<Slot, tf.TensorInfo>();
-  private readonly gone: Promise<never>;
-  private readonly stopListening: () => void;
+  private readonly context: ContextWatch;
 
   constructor(
     private readonly backend: WebglBackend,
@@ -71,15 +70,7 @@ class WebglBlocks implements DeviceBlocks {
     const { rows, width, gates: most, columns } = this.even;
     this.forwardSplits = splitsFor((rows * columns) / 4, most);
     this.adjointSplits = splitsFor((most * C * width) / 4, words);
-    const canvas = backend.gpgpu.gl.canvas;
-    let lose: (() => void) | undefined;
-    this.gone = new Promise((_, reject) => {
-      lose = () => reject(lostError());
-    });
-    this.gone.catch(() => undefined); // heard where it is raced
-    const listener = () => lose?.();
-    canvas.addEventListener("webglcontextlost", listener);
-    this.stopListening = () => canvas.removeEventListener("webglcontextlost", listener);
+    this.context = new ContextWatch(backend.gpgpu.gl);
 
     const data = new Float32Array(rows * width);
     for (let j = 0; j < n; j++) data.set(X.data.subarray(j * d, (j + 1) * d), j * width);
@@ -186,7 +177,7 @@ class WebglBlocks implements DeviceBlocks {
   }
 
   dispose(): void {
-    this.stopListening();
+    this.context.dispose();
     for (const info of this.held.values()) this.free(info);
     this.held.clear();
   }
@@ -254,7 +245,7 @@ class WebglBlocks implements DeviceBlocks {
   }
 
   private run(program: programs.PackedProgram, inputs: tf.TensorInfo[], numbers: number[] = []): tf.TensorInfo {
-    if (this.backend.gpgpu.gl.isContextLost()) throw lostError();
+    this.context.check();
     return this.backend.runWebGLProgram(
       program,
       inputs,
@@ -271,11 +262,8 @@ class WebglBlocks implements DeviceBlocks {
     return values;
   }
 
-  /** A fence of a lost context never signals, so that the loss itself must be heard. */
-  private async fetch(info: tf.TensorInfo): Promise<Float32Array> {
-    const values = await Promise.race([this.backend.read(info.dataId), this.gone]);
-    if (this.backend.gpgpu.gl.isContextLost()) throw lostError();
-    return values;
+  private fetch(info: tf.TensorInfo): Promise<Float32Array> {
+    return this.context.whileThere(this.backend.read(info.dataId));
   }
 
   private get(slot: Slot): tf.TensorInfo {
@@ -302,12 +290,4 @@ function evenUp(count: number): number {
 /** Into how many parts a sum over `items` is cut, when it fills this many fragments. */
 function splitsFor(fragments: number, items: number): number {
   return Math.max(1, Math.min(Math.ceil(WANTED_FRAGMENTS / fragments), Math.floor(items / SPLIT_ITEMS)));
-}
-
-function lostError(): ConvexError {
-  return new ConvexError(
-    "engine/lost",
-    `engine: expected the WebGL context of tfjs to stay, got a lost one. The model's weights are as they were, on the host: ` +
-      `go on with tf.setBackend("cpu"), or load the page again; engine: "wasm" needs no GPU.`,
-  );
 }

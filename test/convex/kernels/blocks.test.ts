@@ -37,6 +37,7 @@ const sets = { perOutput: [...small, ...large], nuclear: [small[0], small[4], sm
 describe.each(engines)("$name", ({ make }) => {
   let kernels: Kernels;
   beforeAll(async () => {
+    await tf.ready();
     kernels = await make();
   });
 
