@@ -1,5 +1,6 @@
 /** The independent judge: a two-layer network as plain neurons, its forward pass and its objective, by the definition. */
 
+import { PlainProducts } from "./plainProducts.js";
 import { eachBlock } from "./rowBlock.js";
 import type { Loss, Matrix, Pooling } from "./types.js";
 
@@ -103,31 +104,27 @@ export function roundedAsWritten(vector: Float64Array, biasColumn: number): Floa
 export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
   const { kernel, gates, output, bias } = withoutIdle(weights);
   const { patches, positions, scale } = weights.pooling ?? ONE_PATCH;
-  const d = X.cols;
   const m = kernel.cols;
   const C = bias.length;
   const Z = new Float64Array((X.rows / patches) * C);
   for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
-  const pre = new Float64Array(m);
-  const gate = new Float64Array(m);
+  const linear = new PlainProducts(kernel);
+  const gating = gates === null ? null : new PlainProducts(gates);
+  const pre = new Float64Array(BLOCK * m);
+  const gate = gating === null ? pre : new Float64Array(BLOCK * m);
   eachBlock(X, BLOCK, (rows, from, count) => {
+    linear.of(rows, count, pre);
+    gating?.of(rows, count, gate);
     for (let k = 0; k < count; k++) {
-      pre.fill(0);
-      gate.fill(0);
-      for (let p = 0; p < d; p++) {
-        const x = rows[k * d + p];
-        if (x === 0) continue;
-        for (let j = 0; j < m; j++) pre[j] += x * kernel.data[p * m + j];
-        if (gates !== null) for (let j = 0; j < m; j++) gate[j] += x * gates.data[p * m + j];
-      }
       const patch = (from + k) % patches;
       const to = ((from + k - patch) / patches) * C;
       const read = positions > 1 ? patch * C : 0;
       for (let j = 0; j < m; j++) {
-        const active = gates === null ? pre[j] > 0 : gate[j] >= 0;
-        if (!active) continue;
+        // A ReLU that is zero adds nothing, so that both kinds open at zero.
+        if (!(gate[k * m + j] >= 0)) continue;
+        const value = scale * pre[k * m + j];
         const at = j * output.cols + read;
-        for (let c = 0; c < C; c++) Z[to + c] += scale * pre[j] * output.data[at + c];
+        for (let c = 0; c < C; c++) Z[to + c] += value * output.data[at + c];
       }
     }
   });
@@ -193,25 +190,21 @@ export function undecidedGates(weights: NetworkWeights, X: Matrix): number {
     for (let p = 0; p < d; p++) sum += gates.data[p * m + j] ** 2;
     return Math.sqrt(sum);
   });
-  const sums = new Float64Array(m);
+  const products = new PlainProducts(gates);
+  const sums = new Float64Array(BLOCK * m);
   let undecided = 0;
   eachBlock(X, BLOCK, (rows, _, count) => {
+    products.of(rows, count, sums);
     for (let k = 0; k < count; k++) {
-      sums.fill(0);
-      let length = 0;
-      for (let p = 0; p < d; p++) {
-        const x = rows[k * d + p];
-        length += x * x;
-        if (x !== 0) for (let j = 0; j < m; j++) sums[j] += x * gates.data[p * m + j];
-      }
-      const reach = d * FLOAT32_ROUNDING * Math.sqrt(length);
+      const reach = d * FLOAT32_ROUNDING * norm(rows.subarray(k * d, (k + 1) * d));
       for (let j = 0; j < m; j++) {
         // sum |x_p g_p| <= |x| |g| rules out nearly all.
-        if (Math.abs(sums[j]) > reach * lengths[j]) continue;
+        const sum = Math.abs(sums[k * m + j]);
+        if (sum > reach * lengths[j]) continue;
         let size = 0;
         for (let p = 0; p < d; p++) size += Math.abs(rows[k * d + p] * gates.data[p * m + j]);
         // A sum of zeros is exact.
-        if (size > 0 && Math.abs(sums[j]) <= d * FLOAT32_ROUNDING * size) undecided += 1;
+        if (size > 0 && sum <= d * FLOAT32_ROUNDING * size) undecided += 1;
       }
     }
   });

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { lossNames } from "../../src/convex/losses/index.js";
-import { ConvexError, ConvexReLUTrainer, registerLayers } from "../../src/index.js";
+import { ConvexError, ConvexReLUTrainer, certify, registerLayers } from "../../src/index.js";
 import { type ConvModelOptions, makeConvModel, makeImages } from "../helpers/convModels.js";
 import { weightsIn } from "../helpers/models.js";
 
@@ -152,6 +152,30 @@ test("resizing, validation, a warm start and callbacks work as with dense layers
   expect(tf.memory().numTensors).toBe(before);
   tf.dispose([x, y]);
   model.dispose();
+});
+
+test("a path over betas and the certificate of a model trained elsewhere work over patches", async () => {
+  const model = makeConvModel({ kind: "gatedConv2D", filters: 60 });
+  const { x, y } = makeImages(model, "meanSquaredError", 12);
+  const { points } = await trainer({ tolerance: 1e-4 }).path(model, x, y, { count: 4, ratio: 1e-2 });
+  expect(points.map(({ status }) => status)).toEqual(["solved", "solved", "solved", "solved"]);
+  expect(points[0].neurons).toBe(0);
+  for (let k = 1; k < 4; k++) expect(points[k].metrics.loss).toBeLessThan(points[k - 1].metrics.loss);
+  const rival = makeConvModel({ kind: "gatedConv2D", filters: 20, l2: 2e-3 });
+  await rival.fit(x, y, { epochs: 5, verbose: 0 });
+  const judged = await certify(rival, x, y);
+  const { certificate, objective } = judged;
+  expect(objective.loss).toBeCloseTo(evaluate(rival, x, y), 5);
+  expect(certificate.dual).toBeLessThan(certificate.primal);
+  const best = await new ConvexReLUTrainer({ tolerance: 1e-5, width: "resize" }).fit(rival, x, y, {
+    warmStart: judged,
+  });
+  expect(best.certificate.primal).toBeGreaterThanOrEqual(certificate.dual);
+  expect(best.certificate.primal).toBeLessThan(certificate.primal);
+  tf.dispose([x, y]);
+  model.dispose();
+  rival.dispose();
+  if (best.model !== rival) best.model.dispose();
 });
 
 describe("wrong input", () => {

@@ -27,6 +27,7 @@ export class PooledProducts implements GatedProducts {
   private readonly words: number;
   private readonly kept = new Map<number, Kept>(); // by gate
   private readonly room: number; // matrices that may be kept
+  private readonly spare: Float64Array[] = []; // matrices to be written over
   private square: Float64Array | null = null;
 
   constructor(
@@ -138,6 +139,7 @@ export class PooledProducts implements GatedProducts {
 
   dispose(): void {
     this.kept.clear();
+    this.spare.length = 0;
     this.square = null;
   }
 
@@ -146,38 +148,45 @@ export class PooledProducts implements GatedProducts {
     const batch = Math.max(1, Math.min(BATCH, Math.floor(BATCH_BYTES / (8 * this.n * this.d))));
     for (let from = 0; from < list.length; from += batch) {
       const now = list.subarray(from, from + batch);
-      const made = this.makeMatrices(now.filter((gate) => !this.kept.has(gate)));
+      const missing = new Set(now.filter((gate) => !this.kept.has(gate)));
+      const made = this.makeMatrices([...missing]);
       now.forEach((gate, k) => {
         const A = this.kept.get(gate)?.A ?? made.get(gate);
         if (A !== undefined) use(A, gate, from + k);
       });
-      for (const gate of now) this.keep(gate, made.get(gate), often);
+      if (often) for (const gate of now) this.note(gate);
+      for (const [gate, A] of made) {
+        const left = this.keep(gate, A, often);
+        if (left !== null && this.spare.length < batch) this.spare.push(left);
+      }
     }
   }
 
-  /** Keeps a matrix where there is room, or in place of one that only passes over all gates have used. */
-  private keep(gate: number, A: Float64Array | undefined, often: boolean): void {
+  /** A kept matrix that is asked for by name will be again. */
+  private note(gate: number): void {
     const known = this.kept.get(gate);
-    if (known !== undefined) {
-      known.often ||= often;
-      return;
-    }
-    if (A === undefined) return;
+    if (known !== undefined) known.often = true;
+  }
+
+  /** Keeps a matrix where there is room, or in place of one that only passes over all gates have used; answers what is left over. */
+  private keep(gate: number, A: Float64Array, often: boolean): Float64Array | null {
+    let left: Float64Array | null = null;
     if (this.kept.size >= this.room) {
-      if (!often) return;
-      const rare = [...this.kept].find(([, entry]) => !entry.often);
-      if (rare === undefined) return;
+      const rare = often ? [...this.kept].find(([, entry]) => !entry.often) : undefined;
+      if (rare === undefined) return A;
       this.kept.delete(rare[0]);
+      left = rare[1].A;
     }
     this.kept.set(gate, { A, often });
+    return left;
   }
 
   /** A_i [n x d] of some gates: for each sample the masks [g x K] times its patches [K x d]. */
-  private makeMatrices(list: Int32Array): Map<number, Float64Array> {
+  private makeMatrices(list: readonly number[]): Map<number, Float64Array> {
     const { n, d, kernels } = this;
     const { patches, scale } = this.pooling;
     const g = list.length;
-    const made = new Map(Array.from(list, (gate) => [gate, new Float64Array(n * d)]));
+    const made = new Map(list.map((gate) => [gate, this.spare.pop() ?? new Float64Array(n * d)]));
     const mask = new Float64Array(g * patches);
     const sums = new Float64Array(g * d);
     for (let j = 0; j < n && g > 0; j++) {

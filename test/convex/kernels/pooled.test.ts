@@ -43,6 +43,9 @@ test("where there is no room to keep pooled matrices they are made again, to the
       const G = new Float64Array((list?.length ?? gates.count) * 2 * d);
       products.adjoint(R, 2, list, G);
       out.push(...G);
+      const H = new Float64Array(loss.rows ** 2);
+      products.addMaskedGram(H, Int32Array.of(4, 4, 19, 4, 6), Float64Array.of(1, 2, 3, 4, 5));
+      out.push(...H);
     }
     products.dispose();
     return out;
