@@ -60,6 +60,8 @@ export interface ContestResult {
     readonly lowerBound: number;
     readonly neurons: number;
     readonly engine: string;
+    /** The program's objective after each round of the solver; gates and recovery come on top of these seconds. */
+    readonly points: GradientRun["points"];
   };
   readonly rivals: readonly RivalResult[];
 }
@@ -109,6 +111,7 @@ export async function contest(
     });
   }
   const { certificate, status, neurons, regularization, engine } = result;
+  const history = result.history as Record<"seconds" | "loss", number[]>;
   disposeWhole(result.model);
   tf.dispose([data.x, data.y]);
   return {
@@ -127,6 +130,7 @@ export async function contest(
       lowerBound: certificate.dual,
       neurons,
       engine,
+      points: history.seconds.map((seconds, k) => ({ seconds, objective: history.loss[k] })),
     },
     rivals: answers,
   };

@@ -20,7 +20,7 @@ const flags = readFlags("fit", {
   limit: { default: 120, help: "most seconds for the trainer, and for one run of an optimizer" },
   least: { default: 20, help: "least seconds for an optimizer" },
   factor: { default: 25, help: "seconds for an optimizer, in times of the trainer's" },
-  trial: { default: 2, help: "seconds of a first trial of a learning rate and a batch size" },
+  trial: { default: 1, help: "seconds of a first trial of a learning rate and a batch size" },
   repeats: { default: 3, help: "runs of which the median is taken" },
 });
 const settings: ContestSettings = flags;

@@ -100,8 +100,10 @@ function peerCells(one: PeerCase, row: Comparison): string[] {
   }
   const dual = Math.max(...one.ours.map(({ gap }) => gap.dual));
   const excess = `${(100 * (best / dual - 1)).toPrecision(2)} %`;
-  if (at === null) return [`not in ${seconds(spent)}`, excess, ratio(spent / ours.seconds.median, true)];
-  return [seconds(at), excess, ratio(at / ours.seconds.median)];
+  const solved = ours.status === "solved";
+  if (at === null)
+    return [`not in ${seconds(spent)}`, excess, solved ? ratio(spent / ours.seconds.median, true) : "neither"];
+  return [seconds(at), excess, solved ? ratio(at / ours.seconds.median) : "scnn alone"];
 }
 
 function figureCells(all: readonly PeerCase[]): string[][] {
