@@ -17,7 +17,7 @@ import {
 } from "./scnnCases.js";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
-import { objective, publish, ratio, seconds } from "./support/report.js";
+import { echo, objective, publish, ratio, seconds } from "./support/report.js";
 
 const flags = readFlags("scnn", {
   rows: { default: "250,1000,4000,20000", help: "n of the growth in rows, at --gates-fixed gates" },
@@ -50,7 +50,9 @@ for (const formulation of flags.formulations.split(",") as Formulation[]) {
 
 async function run(wish: PeerWish): Promise<void> {
   console.error(`${wish.formulation}, n ${wish.n}, P ${wish.P} ...`);
-  cases.push(await measureCase(wish));
+  const one = await measureCase(wish);
+  cases.push(one);
+  echo(one.kind === "figure" ? figureCells([one]) : growthCells([one]));
 }
 
 /** scnn until its squared subgradient norm is at most `tol`, or the cap; empty without a Python that has it. */
