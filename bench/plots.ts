@@ -71,6 +71,7 @@ export async function plotScnn(cases: readonly PeerCase[]): Promise<void> {
         return [{ ...place, method: "tfjs-convex", ...mine }, ...peers];
       }),
     );
+  if (values.length === 0) return; // nothing grew
   const encoding = {
     x: logarithmic("size", "rows n, or gates P where n is fixed"),
     y: logarithmic("seconds", "seconds to the gap"),
@@ -85,7 +86,7 @@ export async function plotScnn(cases: readonly PeerCase[]): Promise<void> {
       width: WIDTH,
       height: HEIGHT,
       layer: [
-        { mark: { type: "line" }, encoding },
+        { transform: [{ filter: "datum.reached" }], mark: { type: "line" }, encoding },
         { transform: [{ filter: "datum.reached" }], mark: { type: "point", filled: true, size: 70 }, encoding },
         { transform: [{ filter: "!datum.reached" }], mark: { type: "point", size: 70 }, encoding },
       ],
