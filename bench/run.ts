@@ -54,7 +54,8 @@ publish(
           ...growth.rows.map((row) => [row.seconds.toFixed(1), row.objectiveOverN.toFixed(8), String(row.gates)]),
         ],
         notes: [
-          `Status ${growth.status}; the dearest gate found outside the set is priced ${growth.bestRatio.toFixed(4)} beta (${growth.starts} starts in all).`,
+          `Status ${growth.status}; the dearest gate found outside the set is priced ${growth.bestRatio.toFixed(4)} beta ` +
+            `(${growth.starts} starts in all).`,
         ],
       },
     ],

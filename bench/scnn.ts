@@ -48,6 +48,17 @@ for (const formulation of flags.formulations.split(",") as Formulation[]) {
     await run({ ...wish, kind: "gates", n: flags["rows-fixed"], P, tolerances: [tolerance], stops: last });
 }
 
+/** How scnn ran, in sentences. */
+function peerLines(): string[] {
+  if (found === null) return ["No Python with scnn was found (SCNN_PYTHON, python3): only our side was measured."];
+  const named = Object.entries(found).map(([name, version]) => `${name} ${version}`);
+  return [
+    `scnn: R-FISTA (gated) and AL (ReLU) as its optimize_model builds them, unitize_data=False, ${flags.dtype} on`,
+    `${flags.backend}, all cores, at most ${flags.cap} s. Its clock leaves out activation patterns, metrics and our looks at`,
+    `the point. ${named.join(", ")}.`,
+  ];
+}
+
 async function run(wish: PeerWish): Promise<void> {
   console.error(`${wish.formulation}, n ${wish.n}, P ${wish.P} ...`);
   const one = await measureCase(wish);
@@ -74,16 +85,13 @@ publish(
     command: "npm run bench:scnn",
     machine: describeMachine(),
     about: [
-      "Data by the recipe of the scnn paper's Figure 1 (d = 50, squared loss, beta / n = 1e-3, sampled gates), the same for both; objectives in tfjs's scaling, twice scnn's.",
-      `Ours: float64 on one thread of the WASM engine, to a proven gap; medians of up to ${flags.repeats} runs after one that warms up, runs beyond 20 s once.`,
-      found === null
-        ? "No Python with scnn was found (SCNN_PYTHON, python3): only our side was measured."
-        : `scnn: R-FISTA (gated) and AL (ReLU) as its optimize_model builds them, unitize_data=False, ${flags.dtype} on ${flags.backend}, all cores, at most ${flags.cap} s. Its clock leaves out activation patterns, metrics and our looks at the point. ${Object.entries(
-            found,
-          )
-            .map(([name, version]) => `${name} ${version}`)
-            .join(", ")}.`,
-      "The objective of scnn's ReLU runs is that of the network that its weights are; the cones, and so the program, it meets only roughly.",
+      "Data by the recipe of the scnn paper's Figure 1 (d = 50, squared loss, beta / n = 1e-3, sampled gates), the",
+      "same for both; objectives in tfjs's scaling, twice scnn's.",
+      `Ours: float64 on one thread of the WASM engine, to a proven gap; medians of up to ${flags.repeats} runs`,
+      "after one that warms up, runs beyond 20 s once.",
+      ...peerLines(),
+      "The objective of scnn's ReLU runs is that of the network that its weights are; the cones, and so the program,",
+      "it meets only roughly.",
     ],
     sections: [
       { title: "n = 250, 500 gates: time to a gap", cells: figureCells(cases), notes: endNotes(cases) },
@@ -160,7 +168,8 @@ function endNotes(all: readonly PeerCase[]): string[] {
         const missed = one.formulation === "relu" ? `, cones missed by ${last.violation.toExponential(1)}` : "";
         const when =
           below === null ? "our solution with these gates is not as low" : `ours is as low after ${seconds(below)} s`;
-        return `${name}: ended by ${run.ended} after ${seconds(run.seconds)} s and ${run.steps} steps at ${objective(run.judged)}${missed}; ${when}.`;
+        const end = `${run.ended} after ${seconds(run.seconds)} s and ${run.steps} steps at ${objective(run.judged)}`;
+        return `${name}: ended by ${end}${missed}; ${when}.`;
       }),
     );
 }
