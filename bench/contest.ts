@@ -55,11 +55,14 @@ export interface ContestResult {
   readonly trainer: {
     readonly status: string;
     readonly seconds: Timing; // of the whole call of fit
+    readonly nearSeconds: number; // of the solver until a round within 0.1 % of its last objective: the rest is proof
     readonly objective: number; // of the written network, as the rivals' is measured
     readonly relativeGap: number;
     readonly lowerBound: number;
     readonly neurons: number;
     readonly engine: string;
+    /** The program's objective after each round of the solver; gates and recovery come on top of these seconds. */
+    readonly points: GradientRun["points"];
   };
   readonly rivals: readonly RivalResult[];
 }
@@ -109,6 +112,8 @@ export async function contest(
     });
   }
   const { certificate, status, neurons, regularization, engine } = result;
+  const history = result.history as Record<"seconds" | "loss", number[]>;
+  const points = history.seconds.map((seconds, k) => ({ seconds, objective: history.loss[k] }));
   disposeWhole(result.model);
   tf.dispose([data.x, data.y]);
   return {
@@ -122,11 +127,14 @@ export async function contest(
     trainer: {
       status,
       seconds: timing,
+      nearSeconds:
+        points.find(({ objective }) => objective <= 1.001 * points[points.length - 1].objective)?.seconds ?? 0,
       objective: target,
       relativeGap: certificate.relativeGap,
       lowerBound: certificate.dual,
       neurons,
       engine,
+      points,
     },
     rivals: answers,
   };

@@ -38,8 +38,10 @@ publish(
     machine: describeMachine(),
     about: [
       `One thread, float64; medians of at least ${flags.repeats} runs.`,
-      "FLOP: what the mathematics asks for, a masked product counted as a dense one; GB/s: every input read and every output written once, so it is a lower bound of the traffic.",
-      "A cone projection is counted as one pass over the rows, of which it makes several, and starts from no memory of its face; solvers start from the last one. Share: of the engine's best square product.",
+      "FLOP: what the mathematics asks for, a masked product counted as a dense one; GB/s: every input read and every",
+      "output written once, so it is a lower bound of the traffic.",
+      "A cone projection is counted as one pass over the rows, of which it makes several, and starts from no memory of its",
+      "face; solvers start from the last one. Share: of the engine's best square product.",
     ],
     sections: Object.entries(peaks).map(([engine, peak]) => ({
       title: `${engine}: best dense product ${(peak / 1e9).toFixed(2)} GFLOP/s`,

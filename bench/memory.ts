@@ -44,8 +44,10 @@ publish(
     command: "npm run bench:memory",
     machine: describeMachine(["@tensorflow/tfjs"]),
     about: [
-      `Peak resident set of a process that makes the data and fits one network to a gap of 1e-3 for at most ${flags.limit} s, less the ${bytes(base.peakBytes)} of a process that fits 8 rows. Garbage that was not yet collected counts too.`,
-      "Beside it what the sizes say: the data in float64 (8 n d), the masks (n P / 8), a dense Newton matrix (8 n^2, where that solver ran).",
+      `Peak resident set of a process that makes the data and fits one network to a gap of 1e-3 for at most ${flags.limit} s,`,
+      `less the ${bytes(base.peakBytes)} of a process that fits 8 rows. Garbage that was not yet collected counts too.`,
+      "Beside it what the sizes say: the data in float64 (8 n d), the masks (n P / 8), a dense Newton matrix",
+      "(8 n^2, where that solver ran).",
     ],
     sections: [{ title: "Against n, P and d", cells: cellsOf(rows) }],
     data: { settings: flags, base, rows },

@@ -10,43 +10,42 @@ import { drawChart, logarithmic } from "./support/chart.js";
 const WIDTH = 300;
 const HEIGHT = 200;
 
-/** The optimizers' distance from the trainer's objective over time, one panel a set and model class. */
+/** How far each method is above the bound that the trainer has proven, over time, one panel a set and model class. */
 export async function plotFit(results: readonly ContestResult[]): Promise<void> {
   const values = results.flatMap(({ set, modelClass, trainer, rivals }) => {
     const panel = `${set}, ${modelClass}`;
-    const lines = rivals.flatMap(({ optimizer, points }) =>
-      points
-        .filter(({ seconds, objective }) => seconds > 0 && Number.isFinite(objective))
-        .map(({ seconds, objective }) => ({
-          panel,
-          method: optimizer,
-          seconds,
-          excess: Math.max(objective / trainer.objective - 1, trainer.relativeGap),
-        })),
+    const curves = [
+      { method: "trainer", points: trainer.points },
+      ...rivals.map(({ optimizer, points }) => ({ method: optimizer, points })),
+    ];
+    const lines = curves.flatMap(({ method, points }) =>
+      points.map(({ seconds, objective }) => ({
+        panel,
+        method,
+        seconds,
+        gap: (objective - trainer.lowerBound) / objective,
+        end: false,
+      })),
     );
-    const mark = { panel, method: "trainer", seconds: trainer.seconds.median, excess: trainer.relativeGap };
-    return [...lines, mark];
+    const [method, seconds, gap] = ["trainer", trainer.seconds.median, trainer.relativeGap];
+    return [...lines, { panel, method, seconds, gap, end: true }];
   });
   const encoding = {
     x: logarithmic("seconds", "seconds"),
-    y: logarithmic("excess", "objective above the trainer's (relative)"),
+    y: logarithmic("gap", "above the proven bound (relative)"),
     color: { field: "method", type: "nominal", title: null, sort: ["trainer", "SGD", "Adam"] },
   };
-  await drawChart("fit", "The trainer (point: its time and proven gap) against model.fit", {
-    data: { values },
-    facet: { field: "panel", type: "nominal", title: null, sort: null },
+  await drawChart("fit", "The trainer (dot: its whole time, its proven gap) against model.fit", {
+    data: { values: values.filter(({ seconds, gap }) => seconds > 0 && gap > 0) },
+    facet: { field: "panel", type: "nominal", title: null, sort: [...new Set(values.map(({ panel }) => panel))] },
     columns: 3,
     resolve: { scale: { x: "independent" } },
     spec: {
       width: WIDTH,
       height: HEIGHT,
       layer: [
-        { transform: [{ filter: "datum.method != 'trainer'" }], mark: { type: "line", strokeWidth: 2 }, encoding },
-        {
-          transform: [{ filter: "datum.method == 'trainer'" }],
-          mark: { type: "point", filled: true, size: 120 },
-          encoding,
-        },
+        { transform: [{ filter: "!datum.end" }], mark: { type: "line", point: { size: 12 } }, encoding },
+        { transform: [{ filter: "datum.end" }], mark: { type: "point", filled: true, size: 120 }, encoding },
       ],
     },
   });
@@ -72,6 +71,7 @@ export async function plotScnn(cases: readonly PeerCase[]): Promise<void> {
         return [{ ...place, method: "tfjs-convex", ...mine }, ...peers];
       }),
     );
+  if (values.length === 0) return; // nothing grew
   const encoding = {
     x: logarithmic("size", "rows n, or gates P where n is fixed"),
     y: logarithmic("seconds", "seconds to the gap"),
@@ -79,14 +79,14 @@ export async function plotScnn(cases: readonly PeerCase[]): Promise<void> {
   };
   await drawChart("scnn", "Time to the gap as the problem grows (hollow: ended before it)", {
     data: { values },
-    facet: { field: "panel", type: "nominal", title: null, sort: null },
+    facet: { field: "panel", type: "nominal", title: null, sort: [...new Set(values.map(({ panel }) => panel))] },
     columns: 2,
     resolve: { scale: { x: "independent" } },
     spec: {
       width: WIDTH,
       height: HEIGHT,
       layer: [
-        { mark: { type: "line" }, encoding },
+        { transform: [{ filter: "datum.reached" }], mark: { type: "line" }, encoding },
         { transform: [{ filter: "datum.reached" }], mark: { type: "point", filled: true, size: 70 }, encoding },
         { transform: [{ filter: "!datum.reached" }], mark: { type: "point", size: 70 }, encoding },
       ],

@@ -17,7 +17,7 @@ import {
 } from "./scnnCases.js";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
-import { objective, publish, ratio, seconds } from "./support/report.js";
+import { echo, objective, publish, ratio, seconds } from "./support/report.js";
 
 const flags = readFlags("scnn", {
   rows: { default: "250,1000,4000,20000", help: "n of the growth in rows, at --gates-fixed gates" },
@@ -48,9 +48,22 @@ for (const formulation of flags.formulations.split(",") as Formulation[]) {
     await run({ ...wish, kind: "gates", n: flags["rows-fixed"], P, tolerances: [tolerance], stops: last });
 }
 
+/** How scnn ran, in sentences. */
+function peerLines(): string[] {
+  if (found === null) return ["No Python with scnn was found (SCNN_PYTHON, python3): only our side was measured."];
+  const named = Object.entries(found).map(([name, version]) => `${name} ${version}`);
+  return [
+    `scnn: R-FISTA (gated) and AL (ReLU) as its optimize_model builds them, unitize_data=False, ${flags.dtype} on`,
+    `${flags.backend}, all cores, at most ${flags.cap} s. Its clock leaves out activation patterns, metrics and our looks at`,
+    `the point. ${named.join(", ")}.`,
+  ];
+}
+
 async function run(wish: PeerWish): Promise<void> {
   console.error(`${wish.formulation}, n ${wish.n}, P ${wish.P} ...`);
-  cases.push(await measureCase(wish));
+  const one = await measureCase(wish);
+  cases.push(one);
+  echo(one.kind === "figure" ? figureCells([one]) : growthCells([one]));
 }
 
 /** scnn until its squared subgradient norm is at most `tol`, or the cap; empty without a Python that has it. */
@@ -72,16 +85,13 @@ publish(
     command: "npm run bench:scnn",
     machine: describeMachine(),
     about: [
-      "Data by the recipe of the scnn paper's Figure 1 (d = 50, squared loss, beta / n = 1e-3, sampled gates), the same for both; objectives in tfjs's scaling, twice scnn's.",
-      `Ours: float64 on one thread of the WASM engine, to a proven gap; medians of up to ${flags.repeats} runs after one that warms up, runs beyond 20 s once.`,
-      found === null
-        ? "No Python with scnn was found (SCNN_PYTHON, python3): only our side was measured."
-        : `scnn: R-FISTA (gated) and AL (ReLU) as its optimize_model builds them, unitize_data=False, ${flags.dtype} on ${flags.backend}, all cores, at most ${flags.cap} s. Its clock leaves out activation patterns, metrics and our looks at the point. ${Object.entries(
-            found,
-          )
-            .map(([name, version]) => `${name} ${version}`)
-            .join(", ")}.`,
-      "The objective of scnn's ReLU runs is that of the network that its weights are; the cones, and so the program, it meets only roughly.",
+      "Data by the recipe of the scnn paper's Figure 1 (d = 50, squared loss, beta / n = 1e-3, sampled gates), the",
+      "same for both; objectives in tfjs's scaling, twice scnn's.",
+      `Ours: float64 on one thread of the WASM engine, to a proven gap; medians of up to ${flags.repeats} runs`,
+      "after one that warms up, runs beyond 20 s once.",
+      ...peerLines(),
+      "The objective of scnn's ReLU runs is that of the network that its weights are; the cones, and so the program,",
+      "it meets only roughly.",
     ],
     sections: [
       { title: "n = 250, 500 gates: time to a gap", cells: figureCells(cases), notes: endNotes(cases) },
@@ -100,8 +110,10 @@ function peerCells(one: PeerCase, row: Comparison): string[] {
   }
   const dual = Math.max(...one.ours.map(({ gap }) => gap.dual));
   const excess = `${(100 * (best / dual - 1)).toPrecision(2)} %`;
-  if (at === null) return [`not in ${seconds(spent)}`, excess, ratio(spent / ours.seconds.median, true)];
-  return [seconds(at), excess, ratio(at / ours.seconds.median)];
+  const solved = ours.status === "solved";
+  if (at === null)
+    return [`not in ${seconds(spent)}`, excess, solved ? ratio(spent / ours.seconds.median, true) : "neither"];
+  return [seconds(at), excess, solved ? ratio(at / ours.seconds.median) : "scnn alone"];
 }
 
 function figureCells(all: readonly PeerCase[]): string[][] {
@@ -156,7 +168,8 @@ function endNotes(all: readonly PeerCase[]): string[] {
         const missed = one.formulation === "relu" ? `, cones missed by ${last.violation.toExponential(1)}` : "";
         const when =
           below === null ? "our solution with these gates is not as low" : `ours is as low after ${seconds(below)} s`;
-        return `${name}: ended by ${run.ended} after ${seconds(run.seconds)} s and ${run.steps} steps at ${objective(run.judged)}${missed}; ${when}.`;
+        const end = `${run.ended} after ${seconds(run.seconds)} s and ${run.steps} steps at ${objective(run.judged)}`;
+        return `${name}: ended by ${end}${missed}; ${when}.`;
       }),
     );
 }

@@ -43,6 +43,11 @@ export function publish(report: Report, { json, dry }: { json: boolean; dry: boo
   writeFileSync(`${RESULTS}/${name}.md`, asMarkdown(report));
 }
 
+/** Rows as soon as they are known, on stderr: a bench that is cut short has not measured for nothing. */
+export function echo([, ...rows]: readonly (readonly string[])[]): void {
+  for (const row of rows) console.error(`  ${row.join(" | ")}`);
+}
+
 function asText({ title, cells, notes = [] }: Section): string {
   return [title, "", table(cells), ...notes].join("\n");
 }

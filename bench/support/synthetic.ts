@@ -1,4 +1,4 @@
-/** The synthetic classification data of the scnn paper (Mishkin, Sahiner and Pilanci 2022, section 5), from our own seeded source. */
+/** Synthetic classification data of the scnn paper (Mishkin, Sahiner and Pilanci 2022, section 5), from our own seeded source. */
 
 import { gaussianSource } from "../../src/convex/arrangements/random.js";
 import type { Matrix } from "../../src/convex/types.js";
