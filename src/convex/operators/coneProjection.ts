@@ -16,6 +16,8 @@ const VIOLATED = 1e-12;
 /** Rows that may enter a face together, if violated at least this share of the worst: fewer passes over the rows. */
 const ENTERING = 8;
 const COMPANION = 0.3;
+/** When more than this share of the rows from the first blocking one on leaves, a new factor is cheaper than rotations. */
+const REBUILT = 0.1;
 
 export interface ConeProjection {
   /** Euclidean norm of the projection, or of an upper bound of it that is already below the threshold asked for. */
@@ -273,27 +275,54 @@ export class ConeProjector {
     }
   }
 
-  /** Drops the rows whose multiplier is zero and wants to turn negative; rebuilds the factor from the first of them on. */
+  /** Drops the rows whose multiplier is zero and wants to turn negative, one by one from the factor, or many by a new one. */
   private removeBlocking(): void {
-    const rows: number[] = [];
-    const multipliers: number[] = [];
     let largest = 0;
     for (let k = 0; k < this.size; k++) largest = Math.max(largest, Math.abs(this.lambda[k]));
-    let first = this.size;
+    const blocking: number[] = [];
     for (let k = 0; k < this.size; k++) {
       const s = this.signs[this.passive[k]];
-      const blocking = s * this.target[k] <= 0 && s * this.lambda[k] <= 1e-15 * largest;
-      if (blocking) first = Math.min(first, k);
-      else if (k > first) {
-        rows.push(this.passive[k]);
-        multipliers.push(this.lambda[k]);
-      }
+      if (s * this.target[k] <= 0 && s * this.lambda[k] <= 1e-15 * largest) blocking.push(k);
     }
-    for (let k = first; k < this.size; k++) this.member[this.passive[k]] = 0;
-    this.size = Math.min(first, this.size);
     this.blocked.fill(0); // what depended on the rows of the old set may not depend on those of the new one
-    for (let k = 0; k < rows.length; k++) {
-      if (this.append(rows[k])) this.lambda[this.size - 1] = multipliers[k];
+    if (blocking.length === 0) return;
+    if (blocking.length > REBUILT * (this.size - blocking[0])) this.rebuildWithout(blocking);
+    else for (let k = blocking.length - 1; k >= 0; k--) this.remove(blocking[k]);
+  }
+
+  /** Drops places of the passive set and makes the factor anew from the first of them on. */
+  private rebuildWithout(places: readonly number[]): void {
+    const gone = new Set(places);
+    const kept: { readonly row: number; readonly multiplier: number }[] = [];
+    for (let k = places[0]; k < this.size; k++) {
+      this.member[this.passive[k]] = 0;
+      if (!gone.has(k)) kept.push({ row: this.passive[k], multiplier: this.lambda[k] });
+    }
+    this.size = places[0];
+    for (const { row, multiplier } of kept) if (this.append(row)) this.lambda[this.size - 1] = multiplier;
+  }
+
+  /** Drops one place; rotations make the factor triangular again (Golub and Van Loan 2013, section 6.5.3). */
+  private remove(place: number): void {
+    const { factor, capacity, passive, lambda } = this;
+    this.member[passive[place]] = 0;
+    this.size -= 1;
+    for (let k = place; k < this.size; k++) {
+      passive[k] = passive[k + 1];
+      lambda[k] = lambda[k + 1];
+      factor.copyWithin(k * capacity, (k + 1) * capacity, (k + 1) * capacity + k + 2);
+    }
+    for (let k = place; k < this.size; k++) {
+      const at = k * capacity + k;
+      const length = Math.hypot(factor[at], factor[at + 1]);
+      const c = factor[at] / length;
+      const s = factor[at + 1] / length;
+      for (let i = k * capacity + k; i < this.size * capacity; i += capacity) {
+        const left = factor[i];
+        const right = factor[i + 1];
+        factor[i] = c * left + s * right;
+        factor[i + 1] = c * right - s * left;
+      }
     }
   }
 
