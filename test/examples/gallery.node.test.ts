@@ -219,9 +219,10 @@ describe("data of one's own", () => {
 describe("what is taken away", () => {
   let page: Page;
   let facts: Record<string, string>;
-  const folder = mkdtempSync(join(ROOT, "node_modules/.cache/taken-"));
+  let folder = "";
 
   beforeAll(async () => {
+    folder = mkdtempSync(join(ROOT, "node_modules/.cache/taken-"));
     ({ page } = await gallery.page());
     await fill(page, few);
     await train(page);
