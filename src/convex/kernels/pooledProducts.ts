@@ -11,7 +11,7 @@ import type { GateSet, Matrix, Pooling } from "../types.js";
 import type { GatedProducts, Kernels } from "./types.js";
 
 /** Pooled matrices that are kept. */
-const KEPT_BYTES = 2 ** 28;
+const KEPT_BYTES = 2 ** 27;
 /** Gates whose pooled matrices are made together: their masks make one product with the patches of an image. */
 const BATCH = 64;
 const BATCH_BYTES = 2 ** 25;
