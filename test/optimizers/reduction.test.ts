@@ -114,7 +114,7 @@ describe("rank", () => {
   );
 
   test.each(["meanSquaredError", "binaryCrossentropy", "hinge", "huberLoss"] as const)(
-    "the bound for x as it is lies below its optimum, and by no more than the published factor (%s)",
+    "the bound for x as it is lies below its optimum, and by no more than the factor 1 + R sigma / beta (%s)",
     async (loss) => {
       for (const noise of [0.003, 0.03]) {
         const X = nearly(14, 3, 2, noise);
