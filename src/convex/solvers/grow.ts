@@ -41,6 +41,9 @@ const ASCENT_ROUNDS = 4;
 const MAX_ROUNDS = 1000;
 /** Rounds in a row without a better gate, each from fresh random starts, that end the growth. */
 const QUIET_ROUNDS = 2;
+/** Rounds in a row without progress, each solved this much more exactly, that end it too: what is priced above beta gains nothing. */
+const STUCK_ROUNDS = 3;
+const SHARPER = 0.1;
 /** A round without a better gate makes the next one search from so many times the starts. */
 const HARDER = 4;
 /** Steps of the descent: from random neurons, and from a solution. */
@@ -85,12 +88,15 @@ export async function solveGrowing(
   let state: State = from === undefined ? await firstState(program, kernels, clock) : { program, blocks: from };
   let iterations = 0;
   let quiet = 0;
+  let stuck = 0;
   let tried = 0;
   let progress = 1; // relative fall of the objective in the last round
   let objective = Number.POSITIVE_INFINITY;
   let asked = false; // to stop, by the callback: a solve that had just ended would not see it
   for (let round = 0; ; round++) {
-    const tolerance = Math.max(budget.tolerance, Math.min(FIRST_TOLERANCE, progress));
+    // Prices of a point that is not exact enough may promise a gain that no solve finds: then it is made more exact.
+    const sharp = budget.tolerance * SHARPER ** stuck;
+    const tolerance = Math.max(sharp, Math.min(FIRST_TOLERANCE, progress));
     const counted = countedFrom(budget, tolerance, iterations, clock.seconds, (stop) => {
       asked ||= stop;
     });
@@ -106,12 +112,14 @@ export async function solveGrowing(
     const best = found.reduce((largest, { value }) => Math.max(largest, value), 0);
     const worth = worthOf(found, program, budget.tolerance);
     quiet = worth.length > 0 || progress > budget.tolerance ? 0 : quiet + 1;
-    const done = solution.status === "solved" && tolerance === budget.tolerance && quiet >= QUIET_ROUNDS;
-    const stopped =
-      asked || solution.status !== "solved" || iterations >= budget.maxIterations || round + 1 === MAX_ROUNDS;
+    stuck = progress > GAIN * budget.tolerance ? 0 : stuck + 1;
+    const exact = solution.gap.relative <= budget.tolerance;
+    const solved = solution.status === "solved" || (solution.status === "stalled" && exact);
+    const done = solved && exact && (quiet >= QUIET_ROUNDS || stuck > STUCK_ROUNDS);
+    const stopped = asked || !solved || iterations >= budget.maxIterations || round + 1 === MAX_ROUNDS;
     if (done || stopped) {
       const ended = asked ? "cancelled" : "iterationLimit";
-      const status = done || solution.status !== "solved" ? solution.status : ended;
+      const status = done ? "solved" : solved ? ended : solution.status;
       const evidence = { bestRatio: best / program.beta, starts: tried };
       const { seconds } = clock;
       return { ...solution, status, advice: advice[status], program: state.program, evidence, iterations, seconds };
