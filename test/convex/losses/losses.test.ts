@@ -175,10 +175,11 @@ describe.each(lossNames)("%s", (name) => {
         const largest = Math.max(...N.map(Math.abs));
         for (let c = 0; c < C; c++) {
           const sum = N.reduce((total, value, k) => total + (k % C === c ? value : 0), 0);
-          expect(Math.abs(sum)).toBeLessThanOrEqual(1e-14 * largest);
+          // Entries far below the weights of the rows are differences of shares that round at 1e-16.
+          expect(Math.abs(sum)).toBeLessThanOrEqual(1e-14 * Math.max(largest, 1e-6));
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 60, examples: [[3122, 1e-12, false]] },
     );
   });
 

@@ -10,6 +10,12 @@ import { gaussianMatrix, matrixOf } from "../../helpers/problems.js";
 
 const norm = (a: ArrayLike<number>) => Math.sqrt(Array.from(a).reduce((sum, value) => sum + value * value, 0));
 
+const dot = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+  Array.from(a).reduce((sum, value, k) => sum + value * b[k], 0);
+
+/** By how much u is outside the cone of the rows. */
+const missed = (rows: readonly number[][], u: ArrayLike<number>) => Math.max(0, ...rows.map((row) => -dot(row, u)));
+
 /** The rows (2 D - 1) x_j of a cone. */
 function rowsOf(X: Matrix, gates: GateSet, gate: number): number[][] {
   return Array.from({ length: X.rows }, (_, j) =>
@@ -32,9 +38,13 @@ describe("ConeProjector", () => {
             const z = gaussianMatrix(1, d, seed + turn).data;
             const u = z.slice();
             const { norm: length } = projector.project(0, 0, u, -1);
-            const wanted = projectByDykstra(Array.from(z), rowsOf(X, gates, 0));
-            u.forEach((value, p) => void expect(value).toBeCloseTo(wanted[p], 6));
+            const rows = rowsOf(X, gates, 0);
+            expect(missed(rows, u)).toBeLessThan(1e-12);
+            expect(dot(u, z) - dot(u, u)).toBeCloseTo(0, 11);
             expect(length).toBeCloseTo(norm(u), 12);
+            const wanted = projectByDykstra(Array.from(z), rows);
+            // In narrow cones Dykstra's projections crawl: then they are no truth to compare with.
+            if (missed(rows, wanted) < 1e-11) u.forEach((value, p) => void expect(value).toBeCloseTo(wanted[p], 6));
           }
         },
       ),
