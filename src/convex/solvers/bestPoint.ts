@@ -8,15 +8,19 @@ export class BestPoint {
   private blocks: SparseBlocks | null = null;
   private primal = Number.POSITIVE_INFINITY;
   private dual = Number.NEGATIVE_INFINITY;
+  private dualPoint: Float64Array | null = null;
 
-  /** Takes in a judged point and answers with the best so far. A point with NaN never wins. */
-  consider(blocks: SparseBlocks, gap: Gap): Point {
+  /** Takes in a point judged with the dual point scale N, and answers with the best so far. A point with NaN never wins. */
+  consider(blocks: SparseBlocks, gap: Gap & { readonly scale: number }, N: Float64Array): Point {
     if (this.blocks === null || gap.primal < this.primal) {
       this.blocks = blocks;
       this.primal = gap.primal;
     }
-    if (gap.dual > this.dual) this.dual = gap.dual;
-    const { primal, dual } = this;
-    return { blocks: this.blocks, gap: { primal, dual, relative: relativeGap(primal, dual) } };
+    if (this.dualPoint === null || gap.dual > this.dual) {
+      this.dual = gap.dual;
+      this.dualPoint = N.map((value) => gap.scale * value);
+    }
+    const { primal, dual, dualPoint } = this;
+    return { blocks: this.blocks, gap: { primal, dual, relative: relativeGap(primal, dual) }, dualPoint };
   }
 }

@@ -100,7 +100,7 @@ class FistaRun implements Run {
     await this.rebase(this.iterate);
     const N = new Float64Array(this.size);
     this.setting.program.loss.gradient(this.Zx, N);
-    const point = this.best.consider(blocks, this.judge.gap(blocks, N));
+    const point = this.best.consider(blocks, this.judge.gap(blocks, N), N);
     return { ...point, resting: this.rests(point.gap.relative) };
   }
 

@@ -105,7 +105,8 @@ export async function solveGrowing(
     state = { program: state.program, blocks: solution.blocks };
     progress = fall(objective, solution.gap.primal);
     objective = solution.gap.primal;
-    const N = dualPointOf(state, kernels);
+    // Where the loss has kinks its gradient is one of many; the solver's dual point is the one that the bound rests on.
+    const N = Number.isFinite(program.loss.curvature) ? dualPointOf(state, kernels) : solution.dualPoint;
     const starts = startsFrom(state, options.starts * HARDER ** quiet, draw);
     const found = search(program, kernels, N, starts);
     tried += starts.length;

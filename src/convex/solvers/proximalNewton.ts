@@ -138,9 +138,9 @@ class NewtonRun implements Run {
     loss.gradient(this.Z0, this.xi);
     const begin: SparseBlocks = from ?? { ...zeroBlocks(program), bias: this.c0 };
     const judged = this.judge.gap(begin, this.xi);
+    this.keep(begin, judged, this.xi);
     // A dual point that no block prices above beta: from the raw gradient the first round would open every block.
     for (let k = 0; k < this.xi.length; k++) this.xi[k] *= judged.scale;
-    this.keep(begin, judged);
     this.working = new WorkingSet(program, judged.prices.prices, from);
     this.slopes = Number.isFinite(loss.curvature) ? 0 : slopesAtZero(loss);
     const curvature = this.slopes > 0 ? this.slopes / Math.sqrt(this.n * this.C) : loss.curvature;
@@ -158,7 +158,7 @@ class NewtonRun implements Run {
     for (let k = 0; k < N.length; k++) N[k] = this.xi[k] - (evaluation.Z[k] - this.Z0[k]) / this.tau;
     const blocks = this.blocksOf(evaluation);
     const judged = this.judge.gap(blocks, N);
-    const point = this.keep(blocks, judged);
+    const point = this.keep(blocks, judged, N);
     this.moveCenter(evaluation);
     this.working.grow(judged.prices.prices, beta, 0.1 * this.setting.tolerance);
     this.rescale(this.innerError(evaluation) <= INNER_SHARE * goal);
@@ -306,8 +306,8 @@ class NewtonRun implements Run {
   }
 
   /** Takes in a judged point; sets what the next round's inner iteration may leave. */
-  private keep(blocks: SparseBlocks, judged: Gap): Point {
-    const point = this.best.consider(blocks, judged);
+  private keep(blocks: SparseBlocks, judged: Gap & { readonly scale: number }, N: Float64Array): Point {
+    const point = this.best.consider(blocks, judged, N);
     const { primal, dual } = point.gap;
     this.target = Math.max(this.setting.tolerance * Math.abs(primal), 0.1 * (primal - dual));
     return point;

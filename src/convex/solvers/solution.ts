@@ -29,6 +29,8 @@ export interface Solution {
   readonly advice: string;
   readonly blocks: SparseBlocks;
   readonly gap: Gap;
+  /** [n x C]: the dual point whose objective is the bound. */
+  readonly dualPoint: Float64Array;
   readonly solver: string;
   readonly iterations: number;
   readonly seconds: number;

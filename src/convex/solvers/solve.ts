@@ -86,6 +86,7 @@ async function rounds(
   let point: Point = {
     blocks: zeroBlocks(program),
     gap: { primal: Number.NaN, dual: Number.NaN, relative: Number.NaN },
+    dualPoint: new Float64Array(program.loss.rows * program.loss.outputs),
   };
   let status: Status = "iterationLimit";
   let index = 0;
@@ -112,12 +113,13 @@ async function rounds(
     }
     await clock.pause();
   }
-  const { blocks, gap } = point;
+  const { blocks, gap, dualPoint } = point;
   return {
     status,
     advice: advice[status],
     blocks,
     gap,
+    dualPoint,
     solver: solver.name,
     iterations: index,
     seconds: clock.seconds,
@@ -148,8 +150,8 @@ class Part {
   constructor(readonly run: Run) {}
 
   async round(): Promise<void> {
-    const { blocks, gap, resting } = await this.run.round();
-    this.point = { blocks, gap };
+    const { resting, ...point } = await this.run.round();
+    this.point = point;
     this.resting = resting;
   }
 
@@ -198,6 +200,10 @@ function join(program: ConvexProgram, parts: readonly Part[]): Point {
   entries.forEach(({ k, from }, to) => {
     vectors.set(from.subarray(k * d, (k + 1) * d), to * d);
   });
+  const dualPoint = new Float64Array(program.loss.rows * points.length);
+  points.forEach((point, c) => {
+    for (let k = 0; k < point.dualPoint.length; k++) dualPoint[k * points.length + c] = point.dualPoint[k];
+  });
   const primal = points.reduce((sum, point) => sum + point.gap.primal, 0);
   const dual = points.reduce((sum, point) => sum + point.gap.dual, 0);
   return {
@@ -207,6 +213,7 @@ function join(program: ConvexProgram, parts: readonly Part[]): Point {
       bias: Float64Array.from(points, (point) => point.blocks.bias[0]),
     },
     gap: { primal, dual, relative: relativeGap(primal, dual) },
+    dualPoint,
   };
 }
 

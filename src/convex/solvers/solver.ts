@@ -20,6 +20,7 @@ export interface Setting {
 export interface Point {
   readonly blocks: SparseBlocks;
   readonly gap: Gap;
+  readonly dualPoint: Float64Array; // [n x C]: the N whose objective the gap's dual is
 }
 
 export interface Run {

@@ -22,6 +22,7 @@ describe("solveGrowing", () => {
     "meanSquaredError",
     "binaryCrossentropy",
     "categoricalCrossentropy",
+    "hinge",
     "squaredHinge",
     "huberLoss",
   ] as const)("from three gates it attains the optimum over all arrangements (%s)", async (loss) => {
