@@ -13,21 +13,6 @@ export function isActive(gates: GateSet, gate: number, row: number): boolean {
   return ((gates.bits[gate * wordsPerGate(gates.rows) + (row >>> 5)] >>> (row & 31)) & 1) === 1;
 }
 
-/** The diagonal of D_gate as zeros and ones, out [n]. */
-export function gateRow(gates: GateSet, gate: number, out: Float64Array): void {
-  for (let j = 0; j < gates.rows; j++) out[j] = isActive(gates, gate, j) ? 1 : 0;
-}
-
-/** On how many rows a gate is open: the trace of D_gate. */
-export function activeCount(gates: GateSet, gate: number): number {
-  const words = wordsPerGate(gates.rows);
-  let count = 0;
-  for (let k = gate * words; k < (gate + 1) * words; k++) {
-    for (let rest = gates.bits[k]; rest !== 0; rest &= rest - 1) count += 1; // each turn clears the lowest bit that is set
-  }
-  return count;
-}
-
 /** Rows that are read together: their patches, where they are made from images, then serve all generators. */
 const BLOCK = 1024;
 
