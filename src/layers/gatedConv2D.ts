@@ -3,38 +3,20 @@
 import * as tf from "@tensorflow/tfjs";
 import { outputSize } from "../convex/operators/patches.js";
 import { ConvexError } from "../errors.js";
+import { type GatedArgs, GatedLayer, gated } from "./gatedLayer.js";
 import {
-  type Config,
   type ConvolutionArgs,
   type ConvolutionSettings,
   convolutionOf,
-  dry,
-  type Initializer,
   patchShapeOf,
-  type Regularizer,
-  revive,
-  seedArgs,
   singleShape,
   singleTensor,
 } from "./parts.js";
 
 const WHERE = "gatedConv2D";
 
-export interface GatedConv2DArgs extends ConvolutionArgs {
+export interface GatedConv2DArgs extends ConvolutionArgs, GatedArgs {
   readonly filters: number;
-  /** Whether the filters, and then also the gates, have a bias; default true. */
-  readonly useBias?: boolean;
-  readonly kernelInitializer?: Initializer | Config;
-  readonly biasInitializer?: Initializer | Config;
-  /** How the gates are drawn; default Gaussian with `seed`. Gates are not trained by gradients. */
-  readonly gateInitializer?: Initializer | Config;
-  /** Seed of the default initializers; the gates take it, the kernel the next one. */
-  readonly seed?: number;
-  readonly kernelRegularizer?: Regularizer | Config | null;
-  readonly biasRegularizer?: Regularizer | Config | null;
-  readonly name?: string;
-  readonly inputShape?: tf.Shape;
-  readonly trainable?: boolean;
 }
 
 /**
@@ -55,27 +37,16 @@ export interface GatedConv2DArgs extends ConvolutionArgs {
  * });
  * ```
  */
-export class GatedConv2D extends tf.layers.Layer {
+export class GatedConv2D extends GatedLayer {
   /** @nocollapse */
   static readonly className = "GatedConv2D";
 
   readonly filters: number;
-  readonly useBias: boolean;
   private readonly settings: ConvolutionSettings;
-  private readonly seed: number | undefined;
-  private readonly kernelInitializer: Initializer;
-  private readonly biasInitializer: Initializer;
-  private readonly gateInitializer: Initializer;
-  readonly kernelRegularizer: Regularizer | null;
-  readonly biasRegularizer: Regularizer | null;
-  private kernel: tf.LayerVariable | null = null;
-  private bias: tf.LayerVariable | null = null;
-  private gate: tf.LayerVariable | null = null;
-  private gateBias: tf.LayerVariable | null = null;
 
   /** @throws ConvexError "options/value" for filters or sizes that are no positive integers. */
   constructor(args: GatedConv2DArgs) {
-    super(args as ConstructorParameters<typeof tf.layers.Layer>[0]);
+    super(WHERE, args);
     if (!Number.isInteger(args.filters) || args.filters < 1) {
       throw new ConvexError(
         "options/value",
@@ -84,32 +55,11 @@ export class GatedConv2D extends tf.layers.Layer {
     }
     this.filters = args.filters;
     this.settings = convolutionOf(WHERE, args);
-    this.useBias = args.useBias ?? true;
-    this.seed = args.seed;
-    this.kernelInitializer =
-      revive<Initializer>(WHERE, args.kernelInitializer) ?? tf.initializers.glorotNormal(seedArgs(args.seed, 1));
-    this.biasInitializer = revive<Initializer>(WHERE, args.biasInitializer) ?? tf.initializers.zeros();
-    this.gateInitializer =
-      revive<Initializer>(WHERE, args.gateInitializer) ??
-      tf.initializers.randomNormal({ mean: 0, stddev: 1, ...seedArgs(args.seed, 0) });
-    this.kernelRegularizer = revive<Regularizer>(WHERE, args.kernelRegularizer);
-    this.biasRegularizer = revive<Regularizer>(WHERE, args.biasRegularizer);
   }
 
   override build(inputShape: tf.Shape | tf.Shape[]): void {
     const { channels } = patchShapeOf(WHERE, this.settings, singleShape(inputShape));
-    const shape = [...this.settings.kernelSize, channels, this.filters];
-    const none = undefined;
-    const kernelRegularizer = this.kernelRegularizer ?? none;
-    this.kernel = this.addWeight("kernel", shape, "float32", this.kernelInitializer, kernelRegularizer, true);
-    if (this.useBias) {
-      const biasRegularizer = this.biasRegularizer ?? none;
-      this.bias = this.addWeight("bias", [this.filters], "float32", this.biasInitializer, biasRegularizer, true);
-    }
-    this.gate = this.addWeight("gate", shape, "float32", this.gateInitializer, none, false);
-    if (this.useBias) {
-      this.gateBias = this.addWeight("gate_bias", [this.filters], "float32", this.gateInitializer, none, false);
-    }
+    this.addGatedWeights([...this.settings.kernelSize, channels, this.filters]);
     super.build(inputShape);
   }
 
@@ -131,26 +81,13 @@ export class GatedConv2D extends tf.layers.Layer {
         const y = tf.conv2d(x, filter.read() as tf.Tensor4D, strides, padding, "NHWC", dilationRate);
         return shift === null ? y : tf.add(y, shift.read());
       };
-      // 1 - step(-z) is 1 at z = 0, as D = diag(1[X g >= 0]) is, and unlike a comparison it has a (zero) gradient.
-      const open = tf.sub(1, tf.step(tf.neg(convolve(gate, gateBias))));
-      const y = tf.mul(convolve(kernel, bias), open);
+      const y = gated(convolve(kernel, bias), convolve(gate, gateBias)) as tf.Tensor4D;
       return dataFormat === "channelsLast" ? y : tf.transpose(y, [0, 3, 1, 2]);
     });
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    const config: tf.serialization.ConfigDict = {
-      filters: this.filters,
-      ...this.settings,
-      useBias: this.useBias,
-      kernelInitializer: dry(this.kernelInitializer),
-      biasInitializer: dry(this.biasInitializer),
-      gateInitializer: dry(this.gateInitializer),
-      kernelRegularizer: this.kernelRegularizer === null ? null : dry(this.kernelRegularizer),
-      biasRegularizer: this.biasRegularizer === null ? null : dry(this.biasRegularizer),
-    };
-    if (this.seed !== undefined) config.seed = this.seed;
-    return { ...super.getConfig(), ...config };
+    return { ...super.getConfig(), filters: this.filters, ...this.settings };
   }
 }
 

@@ -2,34 +2,11 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { ConvexError } from "../errors.js";
-import {
-  type Config,
-  dry,
-  type Initializer,
-  type Regularizer,
-  revive,
-  seedArgs,
-  singleShape,
-  singleTensor,
-} from "./parts.js";
+import { type GatedArgs, GatedLayer, gated } from "./gatedLayer.js";
+import { singleShape, singleTensor } from "./parts.js";
 
-const WHERE = "gatedDense";
-
-export interface GatedDenseArgs {
+export interface GatedDenseArgs extends GatedArgs {
   readonly units: number;
-  /** Whether the neurons, and then also the gates, have a bias; default true. */
-  readonly useBias?: boolean;
-  readonly kernelInitializer?: Initializer | Config;
-  readonly biasInitializer?: Initializer | Config;
-  /** How the gates are drawn; default Gaussian with `seed`. Gates are not trained by gradients. */
-  readonly gateInitializer?: Initializer | Config;
-  /** Seed of the default initializers; the gates take it, the kernel the next one. */
-  readonly seed?: number;
-  readonly kernelRegularizer?: Regularizer | Config | null;
-  readonly biasRegularizer?: Regularizer | Config | null;
-  readonly name?: string;
-  readonly inputShape?: tf.Shape;
-  readonly trainable?: boolean;
 }
 
 /**
@@ -43,25 +20,14 @@ export interface GatedDenseArgs {
  * const model = tf.sequential({ layers: [gatedDense({ units: 32, inputShape: [4] }), tf.layers.dense({ units: 1 })] });
  * ```
  */
-export class GatedDense extends tf.layers.Layer {
+export class GatedDense extends GatedLayer {
   /** @nocollapse */
   static readonly className = "GatedDense";
 
   readonly units: number;
-  readonly useBias: boolean;
-  private readonly seed: number | undefined;
-  private readonly kernelInitializer: Initializer;
-  private readonly biasInitializer: Initializer;
-  private readonly gateInitializer: Initializer;
-  readonly kernelRegularizer: Regularizer | null;
-  readonly biasRegularizer: Regularizer | null;
-  private kernel: tf.LayerVariable | null = null;
-  private bias: tf.LayerVariable | null = null;
-  private gate: tf.LayerVariable | null = null;
-  private gateBias: tf.LayerVariable | null = null;
 
   constructor(args: GatedDenseArgs) {
-    super(args as ConstructorParameters<typeof tf.layers.Layer>[0]);
+    super("gatedDense", args);
     if (!Number.isInteger(args.units) || args.units < 1) {
       throw new ConvexError(
         "options/value",
@@ -69,16 +35,6 @@ export class GatedDense extends tf.layers.Layer {
       );
     }
     this.units = args.units;
-    this.useBias = args.useBias ?? true;
-    this.seed = args.seed;
-    this.kernelInitializer =
-      revive<Initializer>(WHERE, args.kernelInitializer) ?? tf.initializers.glorotNormal(seedArgs(args.seed, 1));
-    this.biasInitializer = revive<Initializer>(WHERE, args.biasInitializer) ?? tf.initializers.zeros();
-    this.gateInitializer =
-      revive<Initializer>(WHERE, args.gateInitializer) ??
-      tf.initializers.randomNormal({ mean: 0, stddev: 1, ...seedArgs(args.seed, 0) });
-    this.kernelRegularizer = revive<Regularizer>(WHERE, args.kernelRegularizer);
-    this.biasRegularizer = revive<Regularizer>(WHERE, args.biasRegularizer);
     this.supportsMasking = true;
   }
 
@@ -91,28 +47,7 @@ export class GatedDense extends tf.layers.Layer {
         `gatedDense: expected an input with a known last dimension, got null. Give the layer inputShape: [features].`,
       );
     }
-    const none = undefined;
-    this.kernel = this.addWeight(
-      "kernel",
-      [features, this.units],
-      "float32",
-      this.kernelInitializer,
-      this.kernelRegularizer ?? none,
-      true,
-    );
-    if (this.useBias) {
-      this.bias = this.addWeight(
-        "bias",
-        [this.units],
-        "float32",
-        this.biasInitializer,
-        this.biasRegularizer ?? none,
-        true,
-      );
-    }
-    this.gate = this.addWeight("gate", [features, this.units], "float32", this.gateInitializer, none, false);
-    if (this.useBias)
-      this.gateBias = this.addWeight("gate_bias", [this.units], "float32", this.gateInitializer, none, false);
+    this.addGatedWeights([features, this.units]);
     super.build(inputShape);
   }
 
@@ -130,24 +65,12 @@ export class GatedDense extends tf.layers.Layer {
       let open: tf.Tensor = tf.matMul(rows, gate.read() as tf.Tensor2D);
       if (bias !== null) linear = tf.add(linear, bias.read());
       if (gateBias !== null) open = tf.add(open, gateBias.read());
-      // 1 - step(-z) is 1 at z = 0, as D = diag(1[X g >= 0]) is, and unlike a comparison it has a (zero) gradient.
-      const y = tf.mul(linear, tf.sub(1, tf.step(tf.neg(open))));
-      return y.reshape([...x.shape.slice(0, -1), this.units]);
+      return gated(linear, open).reshape([...x.shape.slice(0, -1), this.units]);
     });
   }
 
   override getConfig(): tf.serialization.ConfigDict {
-    const config: tf.serialization.ConfigDict = {
-      units: this.units,
-      useBias: this.useBias,
-      kernelInitializer: dry(this.kernelInitializer),
-      biasInitializer: dry(this.biasInitializer),
-      gateInitializer: dry(this.gateInitializer),
-      kernelRegularizer: this.kernelRegularizer === null ? null : dry(this.kernelRegularizer),
-      biasRegularizer: this.biasRegularizer === null ? null : dry(this.biasRegularizer),
-    };
-    if (this.seed !== undefined) config.seed = this.seed;
-    return { ...super.getConfig(), ...config };
+    return { ...super.getConfig(), units: this.units };
   }
 }
 
