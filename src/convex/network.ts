@@ -3,6 +3,7 @@
 import { PlainProducts } from "./plainProducts.js";
 import { eachBlock } from "./rowBlock.js";
 import type { Loss, Matrix, Pooling } from "./types.js";
+import { norm } from "./vectors.js";
 
 /** A neuron (x u)_+ o, or (x u) 1[x g >= 0] o when gated; |u| = 1, so that |o| is what the penalty charges. */
 export interface Neuron {
@@ -215,8 +216,4 @@ function square(values: Float64Array): number {
   let sum = 0;
   for (const value of values) sum += value * value;
   return sum;
-}
-
-function norm(values: Float64Array): number {
-  return Math.sqrt(square(values));
 }

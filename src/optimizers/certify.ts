@@ -15,6 +15,7 @@ import { type HiddenNeuron, liftNeurons } from "../convex/recovery/lift.js";
 import { searchBeyond } from "../convex/solvers/grow.js";
 import { solve, withProducts } from "../convex/solvers/solve.js";
 import type { Certificate, ConvexProgram, Gap, GateSet, Matrix, SparseBlocks } from "../convex/types.js";
+import { norm } from "../convex/vectors.js";
 import { ConvexError } from "../errors.js";
 import type { Objective } from "./fitResult.js";
 import { inputRows } from "./inputRows.js";
@@ -195,8 +196,4 @@ function refuseGrowth({ arrangements }: Settings): void {
     `certify: expected arrangements that do not grow, got { kind: "grow" }. Certify first, then train from the certificate ` +
       `with warmStart and growing gates.`,
   );
-}
-
-function norm(a: Float64Array): number {
-  return Math.sqrt(a.reduce((sum, value) => sum + value * value, 0));
 }

@@ -12,7 +12,7 @@ const SOURCE = fileURLToPath(new URL("../../src/", import.meta.url));
 const LEVELS: readonly (readonly string[])[] = [
   ["errors.ts"],
   ["convex/types.ts"],
-  ["convex/smallSolve.ts", "convex/rowBlock.ts", "convex/plainProducts.ts"],
+  ["convex/smallSolve.ts", "convex/rowBlock.ts", "convex/vectors.ts", "convex/plainProducts.ts"],
   ["convex/network.ts", "convex/arrangements", "convex/losses", "convex/penalties"],
   ["convex/kernels"],
   ["convex/operators", "convex/recovery", "convex/description.ts", "convex/piecewise.ts"],

@@ -8,6 +8,7 @@
  */
 
 import type { GateSet, Matrix } from "../types.js";
+import { dot } from "../vectors.js";
 import { wordsPerGate } from "./bits.js";
 import { checkRows } from "./checkRows.js";
 import { arrangementBound, refuseBytes } from "./count.js";
@@ -191,10 +192,4 @@ function unit(axis: number, r: number): Float64Array<ArrayBuffer> {
   const vector = new Float64Array(r);
   vector[axis] = 1;
   return vector;
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let p = 0; p < a.length; p++) sum += a[p] * b[p];
-  return sum;
 }

@@ -2,6 +2,7 @@ import type { Neuron } from "../network.js";
 import { blockOutputs } from "../operators/blocks.js";
 import { penalties } from "../penalties/index.js";
 import { singular } from "../penalties/nuclear.js";
+import { norm } from "../vectors.js";
 import type { Formulation } from "./formulation.js";
 
 /** Singular values below this share of the largest are rounding of the solve, not neurons. */
@@ -47,7 +48,7 @@ function rowsOf(block: Float64Array, C: number, d: number): Omit<Neuron, "gate">
   const terms: Omit<Neuron, "gate">[] = [];
   for (let c = 0; c < C; c++) {
     const row = block.slice(c * d, (c + 1) * d);
-    const size = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
+    const size = norm(row);
     if (size === 0) continue;
     const output = new Float64Array(C);
     output[c] = size;

@@ -1,6 +1,7 @@
 import type { Neuron } from "../network.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { penalties } from "../penalties/index.js";
+import { norm } from "../vectors.js";
 import type { Formulation } from "./formulation.js";
 
 /**
@@ -21,7 +22,7 @@ export const relu: Formulation = {
     const neurons: Neuron[] = [];
     for (let k = 0; k < blocks.index.length; k++) {
       const vector = blocks.vectors.slice(k * d, (k + 1) * d);
-      const size = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
+      const size = norm(vector);
       if (size === 0) continue;
       const out = new Float64Array(blockOutputs(program));
       out[output[k]] = sign[k] * size;

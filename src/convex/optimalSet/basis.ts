@@ -2,6 +2,7 @@
 
 import { orthogonaliseRows } from "../penalties/jacobi.js";
 import type { Matrix } from "../types.js";
+import { dot, norm } from "../vectors.js";
 
 /** Singular values of the unit columns below this share of the largest count as zero: the columns are known no better. */
 const RANK = 1e-7;
@@ -75,14 +76,4 @@ export function product(A: Matrix, B: Matrix): Matrix {
     }
   }
   return { rows: A.rows, cols: B.cols, data };
-}
-
-function norm(values: Float64Array): number {
-  return Math.sqrt(dot(values, values));
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let p = 0; p < a.length; p++) sum += a[p] * b[p];
-  return sum;
 }

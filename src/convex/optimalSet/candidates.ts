@@ -14,6 +14,7 @@ import { columnsOf } from "../operators/blocks.js";
 import { type ConeProjector, coneProjector } from "../operators/coneProjection.js";
 import { singular } from "../penalties/nuclear.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
+import { norm } from "../vectors.js";
 
 /** Directions this close are one: far above the error of a tight solve, far below what the data could tell apart. */
 const SAME = 1e-5;
@@ -144,11 +145,5 @@ function same(a: Neuron, b: Neuron): boolean {
 function distance(a: Float64Array, b: Float64Array, sign: number): number {
   let square = 0;
   for (let p = 0; p < a.length; p++) square += (a[p] - sign * b[p]) ** 2;
-  return Math.sqrt(square);
-}
-
-function norm(values: Float64Array): number {
-  let square = 0;
-  for (const value of values) square += value * value;
   return Math.sqrt(square);
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Matrix } from "../types.js";
+import { dot } from "../vectors.js";
 
 /** A constraint is violated beyond this share of its row's length times the size of the numbers involved. */
 const VIOLATED = 1e-11;
@@ -137,10 +138,4 @@ function mostViolated(x: Float64Array, B: Matrix, b: Float64Array, rowNorms: Flo
 
 function rowOf({ cols, data }: Matrix, row: number): Float64Array {
   return data.subarray(row * cols, (row + 1) * cols);
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let p = 0; p < a.length; p++) sum += a[p] * b[p];
-  return sum;
 }

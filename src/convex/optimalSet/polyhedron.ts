@@ -4,6 +4,7 @@
  */
 
 import type { Matrix } from "../types.js";
+import { norm } from "../vectors.js";
 import { FIXED, nullBasis, product, transposed, withoutRow } from "./basis.js";
 import { leastDistance } from "./leastDistance.js";
 
@@ -198,10 +199,4 @@ function solveUpper(L: Float64Array, b: Float64Array, k: number): Float64Array {
     x[i] /= L[i * k + i];
   }
   return x;
-}
-
-function norm(values: Float64Array): number {
-  let square = 0;
-  for (const value of values) square += value * value;
-  return Math.sqrt(square);
 }

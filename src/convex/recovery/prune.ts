@@ -3,6 +3,7 @@
 import type { Neuron } from "../network.js";
 import { rowBlock } from "../rowBlock.js";
 import type { Matrix, Pooling } from "../types.js";
+import { norm } from "../vectors.js";
 
 /** A pivot of the elimination below this share of the largest entry counts as zero. */
 const SINGULAR = 1e-12;
@@ -124,10 +125,4 @@ function contribution(neuron: Neuron, X: Matrix, { patches, positions, scale }: 
     }
   }
   return column;
-}
-
-function norm(values: Float64Array): number {
-  let sum = 0;
-  for (const value of values) sum += value * value;
-  return Math.sqrt(sum);
 }

@@ -5,6 +5,7 @@ import { blockOutputs } from "../operators/blocks.js";
 import type { ConeProjector } from "../operators/coneProjection.js";
 import { nullspace } from "../operators/nullspace.js";
 import type { ConvexProgram, Matrix, Pooling } from "../types.js";
+import { norm } from "../vectors.js";
 import { type CoupledSystem, DENSE_ROWS, type OutputCurvature } from "./newtonSystem.js";
 import { type ShrunkBlock, shrinkBlock } from "./nuclearShrink.js";
 import type { WorkingSet } from "./workingSet.js";
@@ -248,10 +249,4 @@ export function spectralCurvature(
 
 function equal(a: Int32Array, b: Int32Array): boolean {
   return a.length === b.length && a.every((value, k) => value === b[k]);
-}
-
-function norm(a: Float64Array): number {
-  let sum = 0;
-  for (let k = 0; k < a.length; k++) sum += a[k] * a[k];
-  return Math.sqrt(sum);
 }

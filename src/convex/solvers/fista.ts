@@ -19,6 +19,7 @@ import { keepsBlocks } from "../kernels/index.js";
 import type { BlockIterate } from "../kernels/types.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import type { SparseBlocks } from "../types.js";
+import { norm } from "../vectors.js";
 import { BestPoint } from "./bestPoint.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
 
@@ -256,12 +257,6 @@ function normalise(u: Float64Array): number {
   const length = norm(u);
   if (length > 0) for (let k = 0; k < u.length; k++) u[k] /= length;
   return length;
-}
-
-function norm(u: Float64Array): number {
-  let square = 0;
-  for (const entry of u) square += entry * entry;
-  return Math.sqrt(square);
 }
 
 function distance(a: Float64Array, b: Float64Array): number {

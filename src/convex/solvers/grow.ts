@@ -13,6 +13,7 @@ import { blockOutputs, columnsOf, predict } from "../operators/blocks.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import { sparse } from "../recovery/lift.js";
 import type { ConvexProgram, Evidence, SparseBlocks } from "../types.js";
+import { dot } from "../vectors.js";
 import { Clock } from "./clock.js";
 import { type Found, type Start, searchGates } from "./gateSearch.js";
 import { descend } from "./lbfgs.js";
@@ -360,10 +361,4 @@ function grown({ program, blocks }: State, worth: readonly Priced[]): State {
 
 function rms(values: Float64Array): number {
   return Math.sqrt(dot(values, values) / values.length);
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let p = 0; p < a.length; p++) sum += a[p] * b[p];
-  return sum;
 }

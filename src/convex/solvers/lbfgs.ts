@@ -3,6 +3,8 @@
  * functions with kinks, where it ends near one instead of at a zero gradient.
  */
 
+import { dot, norm } from "../vectors.js";
+
 const MEMORY = 10;
 const ARMIJO = 1e-4;
 const WOLFE = 0.9;
@@ -126,14 +128,4 @@ class Metric {
 
 function add(factor: number, from: Float64Array, to: Float64Array): void {
   for (let p = 0; p < to.length; p++) to[p] += factor * from[p];
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let p = 0; p < a.length; p++) sum += a[p] * b[p];
-  return sum;
-}
-
-function norm(a: Float64Array): number {
-  return Math.sqrt(dot(a, a));
 }

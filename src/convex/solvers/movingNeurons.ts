@@ -10,6 +10,7 @@ import type { Kernels } from "../kernels/types.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { liftNeurons } from "../recovery/lift.js";
 import type { ConvexProgram, Matrix, SparseBlocks } from "../types.js";
+import { dot, norm } from "../vectors.js";
 import type { Objective } from "./lbfgs.js";
 import { addActivations, eachSampleBlock, type Reading, readingOf, replaceByPull } from "./sampleBlocks.js";
 
@@ -205,15 +206,4 @@ function concatenated(a: Float64Array, b: Float64Array): Float64Array {
   both.set(a);
   both.set(b, a.length);
   return both;
-}
-
-/** Over the length of a. */
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let p = 0; p < a.length; p++) sum += a[p] * b[p];
-  return sum;
-}
-
-function norm(a: Float64Array): number {
-  return Math.sqrt(dot(a, a));
 }

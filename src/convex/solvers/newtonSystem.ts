@@ -7,6 +7,7 @@
  */
 
 import type { CholeskyFactor, GatedProducts, Kernels } from "../kernels/types.js";
+import { dot } from "../vectors.js";
 import type { Setting } from "./solver.js";
 
 /** Relative residual of the conjugate gradients: enough for a quadratic step. */
@@ -238,10 +239,4 @@ async function conjugateGradients(
     rho = next;
   }
   b.set(x);
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let k = 0; k < a.length; k++) sum += a[k] * b[k];
-  return sum;
 }

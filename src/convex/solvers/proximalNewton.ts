@@ -23,6 +23,7 @@ import { blockOutputs, meanSquaredNorm, zeroBlocks } from "../operators/blocks.j
 import type { ConeProjector } from "../operators/coneProjection.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import type { Gap, Loss, SparseBlocks } from "../types.js";
+import { dot, norm } from "../vectors.js";
 import {
   type ActiveBlocks,
   type BlockStep,
@@ -322,14 +323,4 @@ function slopesAtZero(loss: Loss): number {
   const N = new Float64Array(loss.rows * loss.outputs);
   loss.gradient(new Float64Array(N.length), N);
   return Math.max(norm(N), Number.MIN_VALUE * 2 ** 60);
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let k = 0; k < a.length; k++) sum += a[k] * b[k];
-  return sum;
-}
-
-function norm(a: Float64Array): number {
-  return Math.sqrt(dot(a, a));
 }
