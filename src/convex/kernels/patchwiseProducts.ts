@@ -5,29 +5,16 @@
 
 import { isActive } from "../arrangements/bits.js";
 import { rowBlock } from "../rowBlock.js";
-import type { GateSet, Matrix, Pooling } from "../types.js";
-import type { GatedProducts, Kernels } from "./types.js";
+import { PatchProducts } from "./patchProducts.js";
+import type { GatedProducts } from "./types.js";
 
 /** Memory for patches in the order of positions, and for their Gram matrices; what does not fit is made again. */
 const SLICE_BYTES = 2 ** 28;
 const GRAM_BYTES = 2 ** 28;
 
-export class PatchwiseProducts implements GatedProducts {
-  private readonly n: number;
-  private readonly d: number;
+export class PatchwiseProducts extends PatchProducts implements GatedProducts {
   private readonly slices = new Map<number, Float64Array>(); // by position: X_k [n x d]
   private readonly grams = new Map<number, Float64Array>(); // by position: lower triangle of X_k X_k' [n x n]
-  private square: Float64Array | null = null;
-
-  constructor(
-    private readonly kernels: Pick<Kernels, "multiply" | "multiplyTransposed" | "addOuter">,
-    private readonly X: Matrix,
-    private readonly gates: GateSet,
-    private readonly pooling: Pooling,
-  ) {
-    this.n = X.rows / pooling.patches;
-    this.d = X.cols;
-  }
 
   forward(
     gate: Int32Array,
@@ -115,20 +102,10 @@ export class PatchwiseProducts implements GatedProducts {
     }
   }
 
-  /** X X' of all patches: only where there are few of them. */
-  gram(): Float64Array {
-    const { rows, cols, data } = this.X;
-    if (this.square === null) {
-      this.square = new Float64Array(rows * rows);
-      this.kernels.multiplyTransposed(data, data, this.square, rows, cols, rows);
-    }
-    return this.square;
-  }
-
-  dispose(): void {
+  override dispose(): void {
+    super.dispose();
     this.slices.clear();
     this.grams.clear();
-    this.square = null;
   }
 
   /** Hands X_k' D_i^k R_c [(gates x C) x d] of every position k to `use`. */

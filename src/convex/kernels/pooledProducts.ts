@@ -8,7 +8,8 @@
 import { wordsPerGate } from "../arrangements/bits.js";
 import { rowBlock } from "../rowBlock.js";
 import type { GateSet, Matrix, Pooling } from "../types.js";
-import type { GatedProducts, Kernels } from "./types.js";
+import { type PatchKernels, PatchProducts } from "./patchProducts.js";
+import type { GatedProducts } from "./types.js";
 
 /** Pooled matrices that are kept. */
 const KEPT_BYTES = 2 ** 27;
@@ -21,24 +22,14 @@ interface Kept {
   often: boolean;
 }
 
-export class PooledProducts implements GatedProducts {
-  private readonly n: number;
-  private readonly d: number;
+export class PooledProducts extends PatchProducts implements GatedProducts {
   private readonly words: number;
   private readonly kept = new Map<number, Kept>(); // by gate
   private readonly room: number; // matrices that may be kept
   private readonly spare: Float64Array[] = []; // matrices to be written over
-  private square: Float64Array | null = null;
 
-  constructor(
-    private readonly kernels: Pick<Kernels, "multiply" | "multiplyTransposed" | "addOuter">,
-    private readonly X: Matrix,
-    private readonly gates: GateSet,
-    private readonly pooling: Pooling,
-    keptBytes = KEPT_BYTES,
-  ) {
-    this.n = X.rows / pooling.patches;
-    this.d = X.cols;
+  constructor(kernels: PatchKernels, X: Matrix, gates: GateSet, pooling: Pooling, keptBytes = KEPT_BYTES) {
+    super(kernels, X, gates, pooling);
     this.words = wordsPerGate(gates.rows);
     this.room = Math.floor(keptBytes / (8 * this.n * this.d));
   }
@@ -127,20 +118,10 @@ export class PooledProducts implements GatedProducts {
     });
   }
 
-  /** X X' of the patches: only where there are few of them. */
-  gram(): Float64Array {
-    const { rows, cols, data } = this.X;
-    if (this.square === null) {
-      this.square = new Float64Array(rows * rows);
-      this.kernels.multiplyTransposed(data, data, this.square, rows, cols, rows);
-    }
-    return this.square;
-  }
-
-  dispose(): void {
+  override dispose(): void {
+    super.dispose();
     this.kept.clear();
     this.spare.length = 0;
-    this.square = null;
   }
 
   /** Hands A_i [n x d] of each gate of the list to `use`, in the order of the list; `often`: these gates will be asked for again. */
