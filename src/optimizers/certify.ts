@@ -24,7 +24,7 @@ import { FEW_ARRANGEMENTS, pose } from "./pose.js";
 import { readData, refuseDegenerate, type Weighting } from "./readData.js";
 import { type NetworkSpec, readModel } from "./readModel.js";
 import { readWeights } from "./readWeights.js";
-import { biasColumnOf, biasSquare, decayOf, notesOf, type Regularization } from "./regularization.js";
+import { biasColumnOf, decayOf, modelObjective, notesOf, type Regularization } from "./regularization.js";
 import { engineOn } from "./solveOn.js";
 
 /** Gates that are sampled where a network has no living neuron of its own. */
@@ -128,11 +128,10 @@ export async function certify(
   const evidence = outside
     ? searchBeyond(program, blocks, kernels, { starts: defaultStarts(program.X), seed: settings.seed })
     : null;
-  const free = column.charged ? regularization.hidden * biasSquare(weights.kernel) : 0;
   const gap = { primal, dual, relative: relativeGap(primal, dual) };
   return {
     certificate: certificateOf(gap, written.total, program, evidence),
-    objective: { loss: written.loss, regularization: written.regularization - free, total: written.total - free },
+    objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
     balanced: written.loss + leastDecay(neurons, weights.bias, regularization),
     regularization,
     notes: [...notesOf(spec, regularization, column, false), ...(split ? [SPLIT_NOTE] : [])],

@@ -21,9 +21,9 @@ import { refuseDegenerate, type Weighting } from "./readData.js";
 import { type NetworkSpec, readModel } from "./readModel.js";
 import { type HeldOut, readSplit } from "./readSplit.js";
 import { certificateNear, chargedObjective, layerRows, layerWeights, reduce } from "./reduction.js";
-import { biasSquare, decayOf, notesOf } from "./regularization.js";
+import { decayOf, modelObjective, notesOf } from "./regularization.js";
 import { solveOn } from "./solveOn.js";
-import { recovered, solvePosed } from "./solvePosed.js";
+import { budgetOf, recovered, solvePosed } from "./solvePosed.js";
 import { type ModelWish, OPTIMIZER, templateOf } from "./template.js";
 import { Watch } from "./watch.js";
 import { resized, unitsFor } from "./width.js";
@@ -184,7 +184,6 @@ export class ConvexReLUTrainer {
       const near = certificateNear(proven, { ...problem, program }, blocks, chosen.kernels);
       // A mean moves the bias: the layer's is not the one that the program charges.
       const carried = ours && problem.reduction?.space.mean == null;
-      const free = column.charged && !carried ? regularization.hidden * biasSquare(weights.kernel) : 0;
       const target = this.target(model, spec, units, ours ? problem : null);
       try {
         writeWeights(target, spec, weights, column.value);
@@ -196,11 +195,7 @@ export class ConvexReLUTrainer {
       return new FitResult(watch.progress.epoch, watch.progress.history, {
         model: target,
         certificate: near.certificate,
-        objective: {
-          loss: written.loss,
-          regularization: written.regularization - free,
-          total: written.total - free,
-        },
+        objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged && !carried),
         status: solution.status,
         advice: solution.advice,
         neurons: network.neurons.length,
@@ -223,15 +218,8 @@ export class ConvexReLUTrainer {
   }
 
   private budget(watch: Watch, spent: number): SolveBudget {
-    const { tolerance, maxIterations, timeLimit, signal, solver } = this.settings;
-    return {
-      tolerance,
-      maxIterations,
-      seconds: timeLimit - spent,
-      stopped: () => signal?.aborted === true,
-      onRound: (round) => watch.round(round),
-      ...(solver === null ? {} : { solver }),
-    };
+    const budget = budgetOf(this.settings, this.settings.timeLimit - spent);
+    return { ...budget, onRound: (round) => watch.round(round) };
   }
 
   /** The model itself when it has the width, else a new one; one of our own carries what the program charges. */

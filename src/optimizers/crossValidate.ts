@@ -3,7 +3,6 @@
 import type * as tf from "@tensorflow/tfjs";
 import { gaussianSource } from "../convex/arrangements/random.js";
 import { chooseEngine } from "../convex/kernels/index.js";
-import { weightsOf } from "../convex/network.js";
 import type { Matrix } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import { Evaluator } from "./evaluate.js";
@@ -12,8 +11,7 @@ import type { Settings } from "./options.js";
 import { betasOf, eachBeta, followPath, type PathGrid, type PathResult, poseForPath, refuseOwnBeta } from "./path.js";
 import { type Dataset, readData, refuseDegenerate, type Weighting } from "./readData.js";
 import { type NetworkSpec, readModel } from "./readModel.js";
-import { decayOf } from "./regularization.js";
-import { recovered } from "./solvePosed.js";
+import { programWeights, recovered } from "./solvePosed.js";
 
 const FOLDS = 5;
 
@@ -104,10 +102,7 @@ async function judgeFold(
   const judge = new Evaluator(model, spec, inputRows(spec, held.x, posed.column.value), held);
   const values: number[] = [];
   await eachBeta(posed, betas, kernels, settings, performance.now(), async (problem, { blocks }) => {
-    const { program, regularization, column } = problem;
-    const network = recovered(problem, blocks);
-    const units = Math.max(1, network.neurons.length);
-    const weights = weightsOf(network, decayOf(regularization), program.X.cols, units, column.value);
+    const weights = programWeights(problem, recovered(problem, blocks));
     values.push((await judge.judge(weights))[metric]);
     return true;
   });

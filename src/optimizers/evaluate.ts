@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import { bindLoss } from "../convex/losses/index.js";
 import { forward, type NetworkWeights } from "../convex/network.js";
 import type { Loss, LossName, Matrix } from "../convex/types.js";
+import { inputRows } from "./inputRows.js";
 import type { Dataset } from "./readData.js";
 import type { NetworkSpec } from "./readModel.js";
 
@@ -64,5 +65,30 @@ export class Evaluator {
       case "softmax":
         return tf.softmax(Z);
     }
+  }
+}
+
+/** The rows of training and those held out, judged together: what is said of the latter stands after "val_". */
+export class SplitEvaluator {
+  private readonly train: Evaluator;
+  private readonly validation: Evaluator | null;
+
+  constructor(
+    model: tf.Sequential,
+    spec: NetworkSpec,
+    X: Matrix, // of training, with the bias column
+    biasColumn: number,
+    { train, validation }: { readonly train: Dataset; readonly validation: Dataset | null },
+  ) {
+    this.train = new Evaluator(model, spec, X, train);
+    const held = (data: Dataset) => new Evaluator(model, spec, inputRows(spec, data.x, biasColumn), data);
+    this.validation = validation === null ? null : held(validation);
+  }
+
+  async judge(weights: NetworkWeights): Promise<Record<string, number>> {
+    const values = await this.train.judge(weights);
+    if (this.validation === null) return values;
+    for (const [name, value] of Object.entries(await this.validation.judge(weights))) values[`val_${name}`] = value;
+    return values;
   }
 }

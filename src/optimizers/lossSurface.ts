@@ -11,7 +11,7 @@ import { readOptions, refuseUnknown } from "./options.js";
 import { readData, type Weighting } from "./readData.js";
 import { readModel } from "./readModel.js";
 import { readWeights } from "./readWeights.js";
-import { biasColumnOf, biasSquare } from "./regularization.js";
+import { biasColumnOf, modelObjective } from "./regularization.js";
 
 export interface LossSurfaceOptions extends Weighting {
   /** Steps go from -span to span; 1 is as far as the weights are long. Default 1. */
@@ -80,9 +80,7 @@ export async function lossSurface(
   let breath = performance.now();
   for (let k = 0; k < values.length; k++) {
     move(point, center, along, steps[k % resolution], steps[Math.floor(k / resolution)]);
-    const { total } = objectiveOf(point, X, loss, decay);
-    // A bias without a regularizer of its own is not charged, though it stands in the kernel.
-    values[k] = total - (column.charged ? decay.hidden * biasSquare(point.kernel) : 0);
+    values[k] = modelObjective(objectiveOf(point, X, loss, decay), point.kernel, decay.hidden, column.charged).total;
     if (performance.now() - breath < BREATH_MILLISECONDS) continue;
     await new Promise((resolve) => setTimeout(resolve, 0));
     breath = performance.now();

@@ -3,22 +3,21 @@
 import type * as tf from "@tensorflow/tfjs";
 import { certify, smallestTrivialBeta } from "../convex/certificate.js";
 import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
-import { type Network, objectiveOf, weightsOf } from "../convex/network.js";
-import { type SolveBudget, withProducts } from "../convex/solvers/solve.js";
+import { type Network, objectiveOf } from "../convex/network.js";
+import { withProducts } from "../convex/solvers/solve.js";
 import { Workbench } from "../convex/solvers/workbench.js";
-import type { Certificate, GateSet, Matrix, SparseBlocks, Status } from "../convex/types.js";
+import type { Certificate, GateSet, SparseBlocks, Status } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
-import { Evaluator } from "./evaluate.js";
+import { SplitEvaluator } from "./evaluate.js";
 import type { Objective } from "./fitResult.js";
-import { inputRows } from "./inputRows.js";
 import type { Settings } from "./options.js";
 import { type Problem, pose } from "./pose.js";
 import { type Dataset, refuseDegenerate, type Weighting } from "./readData.js";
 import { type NetworkSpec, readModel } from "./readModel.js";
 import { type HeldOut, readSplit } from "./readSplit.js";
-import { biasSquare, decayOf, type Regularization } from "./regularization.js";
+import { decayOf, modelObjective, type Regularization } from "./regularization.js";
 import { engineOn } from "./solveOn.js";
-import { type PosedSolution, recovered, solvePosed } from "./solvePosed.js";
+import { budgetOf, type PosedSolution, programWeights, recovered, solvePosed } from "./solvePosed.js";
 import { resized, unitsFor } from "./width.js";
 import { writeWeights } from "./writeWeights.js";
 
@@ -88,12 +87,12 @@ export async function followPath(
   const posed = await poseForPath(model, spec, data.train, settings, chosen.kernels);
   const engine = await engineOn(posed.program, chosen, settings);
   const betas = betasOf(posed, engine.kernels, args);
-  const judges = new Judges(model, spec, posed, data);
+  const evaluator = new SplitEvaluator(model, spec, posed.program.X, posed.column.value, data);
   const points: PathPoint[] = [];
   const networks = new Map<PathPoint, Network>();
   await eachBeta(posed, betas, engine.kernels, settings, began, async (problem, solution) => {
     const network = recovered(problem, solution.blocks);
-    const point = await judges.point(problem, solution, network);
+    const point = await pointOf(problem, solution, network, evaluator);
     points.push(point);
     networks.set(point, network);
     return args.onPoint?.(point) !== false;
@@ -111,8 +110,8 @@ export async function followPath(
         );
       }
       const units = unitsFor(spec, Math.max(1, network.neurons.length), settings.width);
-      const { regularization, column, program } = posed;
-      const weights = weightsOf(network, decayOf(at(regularization, point.beta)), program.X.cols, units, column.value);
+      const { regularization, column } = posed;
+      const weights = programWeights({ ...posed, regularization: at(regularization, point.beta) }, network, units);
       const target = units === spec.units ? model : resized(model, units);
       writeWeights(target, spec, weights, column.value);
       return target;
@@ -148,7 +147,8 @@ export async function eachBeta(
     for (const beta of betas) {
       program = { ...program, beta };
       const problem = { ...posed, program, regularization: at(posed.regularization, beta) };
-      const budget = budgetFrom(settings, began);
+      const seconds = Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
+      const budget = budgetOf(settings, seconds);
       const solution = await solvePosed(problem, kernels, budget, settings.seed, start, bench);
       program = solution.program;
       // From zero a growth finds better neurons afresh than from the gates that zero has left it.
@@ -196,57 +196,27 @@ function at(regularization: Regularization, beta: number): Regularization {
   return { ...regularization, beta, hidden: beta / 2, output: beta / 2, source: "option" };
 }
 
-function budgetFrom({ tolerance, maxIterations, timeLimit, signal, solver }: Settings, began: number): SolveBudget {
+/** What is said of one beta. */
+async function pointOf(
+  problem: Problem,
+  solution: PosedSolution,
+  network: Network,
+  evaluator: SplitEvaluator,
+): Promise<PathPoint> {
+  const { program, regularization, column } = problem;
+  const weights = programWeights(problem, network);
+  const written = objectiveOf(weights, program.X, program.loss, decayOf(regularization));
   return {
-    tolerance,
-    maxIterations,
-    seconds: Math.max(0, timeLimit - (performance.now() - began) / 1000),
-    stopped: () => signal?.aborted === true,
-    ...(solver === null ? {} : { solver }),
+    beta: regularization.beta,
+    status: solution.status,
+    certificate: certify(solution.gap, written.total, program, solution.evidence),
+    objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
+    neurons: network.neurons.length,
+    metrics: await evaluator.judge(weights),
+    seconds: solution.seconds,
+    gates: program.gates,
+    blocks: solution.blocks,
   };
-}
-
-/** Judges the networks of a path on the rows of training and on those held out. */
-class Judges {
-  private readonly train: Evaluator;
-  private readonly validation: Evaluator | null;
-
-  constructor(
-    model: tf.Sequential,
-    spec: NetworkSpec,
-    private readonly posed: Problem,
-    data: { readonly train: Dataset; readonly validation: Dataset | null },
-  ) {
-    this.train = new Evaluator(model, spec, posed.program.X, data.train);
-    const rows = (x: Matrix) => inputRows(spec, x, posed.column.value);
-    this.validation =
-      data.validation === null ? null : new Evaluator(model, spec, rows(data.validation.x), data.validation);
-  }
-
-  async point(problem: Problem, solution: PosedSolution, network: Network): Promise<PathPoint> {
-    const { program, regularization } = problem;
-    const { column } = this.posed;
-    const decay = decayOf(regularization);
-    const units = Math.max(1, network.neurons.length);
-    const weights = weightsOf(network, decay, program.X.cols, units, column.value);
-    const written = objectiveOf(weights, program.X, program.loss, decay);
-    const free = column.charged ? regularization.hidden * biasSquare(weights.kernel) : 0;
-    const metrics = { ...(await this.train.judge(weights)) };
-    if (this.validation !== null) {
-      for (const [name, value] of Object.entries(await this.validation.judge(weights))) metrics[`val_${name}`] = value;
-    }
-    return {
-      beta: regularization.beta,
-      status: solution.status,
-      certificate: certify(solution.gap, written.total, program, solution.evidence),
-      objective: { loss: written.loss, regularization: written.regularization - free, total: written.total - free },
-      neurons: network.neurons.length,
-      metrics,
-      seconds: solution.seconds,
-      gates: program.gates,
-      blocks: solution.blocks,
-    };
-  }
 }
 
 function refuse(expected: string, got: string, todo: string): never {

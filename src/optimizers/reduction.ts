@@ -2,7 +2,7 @@
 
 import { GapJudge } from "../convex/certificate.js";
 import type { Kernels } from "../convex/kernels/types.js";
-import { type Network, type NetworkWeights, objectiveOf, weightsOf } from "../convex/network.js";
+import { type Network, type NetworkWeights, objectiveOf } from "../convex/network.js";
 import { type RowSpace, reducedRows, rowSpaceOf, unfoldedWeights } from "../convex/operators/rowSpace.js";
 import { withProducts } from "../convex/solvers/solve.js";
 import type { Certificate, Matrix, SparseBlocks } from "../convex/types.js";
@@ -13,6 +13,7 @@ import type { Problem } from "./pose.js";
 import type { Dataset } from "./readData.js";
 import type { NetworkSpec } from "./readModel.js";
 import { biasColumnOf, decayOf } from "./regularization.js";
+import { programWeights } from "./solvePosed.js";
 
 type Parts = ReturnType<typeof objectiveOf>;
 
@@ -67,8 +68,8 @@ export function refuseReduction({ rank, pca }: Settings): void {
 
 /** The weights of a network of the problem as the model holds them, in float32 numbers. */
 export function layerWeights(problem: Problem, network: Network, units: number): NetworkWeights {
-  const { program, column, regularization, reduction } = problem;
-  const weights = weightsOf(network, decayOf(regularization), program.X.cols, units, column.value);
+  const { column, reduction } = problem;
+  const weights = programWeights(problem, network, units);
   return reduction === null ? weights : unfoldedWeights(weights, reduction.space, column.value);
 }
 
@@ -79,10 +80,9 @@ export function layerRows({ program, reduction }: Problem): Matrix {
 
 /** The objective that the program charges: that of the network as written, but for the bias that a mean has moved. */
 export function chargedObjective(problem: Problem, network: Network, units: number, written: Parts): Parts {
-  const { program, column, regularization, reduction, loss } = problem;
+  const { program, regularization, reduction, loss } = problem;
   if (reduction === null || reduction.space.mean === null) return written;
-  const decay = decayOf(regularization);
-  return objectiveOf(weightsOf(network, decay, program.X.cols, units, column.value), program.X, loss, decay);
+  return objectiveOf(programWeights(problem, network, units), program.X, loss, decayOf(regularization));
 }
 
 /** The certificate for x as it is, where the program was solved in the span of its first singular vectors. */

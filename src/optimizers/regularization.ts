@@ -5,6 +5,7 @@ import { eachBlock } from "../convex/rowBlock.js";
 import type { Constraint } from "../convex/solvers/constrained.js";
 import type { Matrix } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
+import type { Objective } from "./fitResult.js";
 import type { Settings } from "./options.js";
 import type { NetworkSpec } from "./readModel.js";
 
@@ -116,11 +117,16 @@ export function decayOf(regularization: Regularization): Decay {
   return { hidden, output, outputBias };
 }
 
-/** The square of the hidden biases over their column: what the program charges for them, over its factor. */
-export function biasSquare(kernel: Matrix): number {
-  let sum = 0;
-  for (const value of kernel.data.subarray((kernel.rows - 1) * kernel.cols)) sum += value * value;
-  return sum;
+/**
+ * The objective as the model's own layers charge it: without the hidden biases, the last row of the kernel, where the program
+ * charges them (`charged`) and the layers do not.
+ */
+export function modelObjective(written: Objective, kernel: Matrix, hidden: number, charged: boolean): Objective {
+  if (!charged) return written;
+  let square = 0;
+  for (const value of kernel.data.subarray((kernel.rows - 1) * kernel.cols)) square += value * value;
+  const free = hidden * square;
+  return { loss: written.loss, regularization: written.regularization - free, total: written.total - free };
 }
 
 /** What a user should know about how the objective was read, in sentences; `ours`: the layers carry what it charges. */

@@ -2,7 +2,7 @@
 
 import { defaultStarts } from "../convex/arrangements/index.js";
 import type { Kernels } from "../convex/kernels/index.js";
-import type { Network } from "../convex/network.js";
+import { type Network, type NetworkWeights, weightsOf } from "../convex/network.js";
 import { mergeNeurons } from "../convex/recovery/merge.js";
 import { pruneNeurons } from "../convex/recovery/prune.js";
 import { solveConstrained } from "../convex/solvers/constrained.js";
@@ -10,12 +10,25 @@ import { solveGrowing } from "../convex/solvers/grow.js";
 import { type Solution, type SolveBudget, solve } from "../convex/solvers/solve.js";
 import type { Workbench } from "../convex/solvers/workbench.js";
 import type { ConvexProgram, Evidence, SparseBlocks } from "../convex/types.js";
+import type { Settings } from "./options.js";
 import type { Problem } from "./pose.js";
+import { decayOf } from "./regularization.js";
 
 /** A solution, the program whose gates it ended with, and what was seen beyond them. */
 export interface PosedSolution extends Solution {
   readonly program: ConvexProgram;
   readonly evidence: Evidence | null;
+}
+
+/** What the settings leave to a solve that has so many seconds. */
+export function budgetOf({ tolerance, maxIterations, signal, solver }: Settings, seconds: number): SolveBudget {
+  return {
+    tolerance,
+    maxIterations,
+    seconds,
+    stopped: () => signal?.aborted === true,
+    ...(solver === null ? {} : { solver }),
+  };
 }
 
 /** Solves from `start` where there is one; a `bench` for the problem's rows and gates is used where gates do not grow. */
@@ -45,4 +58,13 @@ export function recovered(problem: Pick<Problem, "program" | "formulation">, blo
   const { program, formulation } = problem;
   const network = formulation.recover(program, blocks);
   return { ...network, neurons: pruneNeurons(mergeNeurons(network.neurons), program.X, program.pooling) };
+}
+
+/** The weights of a network in the program's own columns; exactly as wide as it needs unless `units` says otherwise. */
+export function programWeights(
+  { program, column, regularization }: Pick<Problem, "program" | "column" | "regularization">,
+  network: Network,
+  units = Math.max(1, network.neurons.length),
+): NetworkWeights {
+  return weightsOf(network, decayOf(regularization), program.X.cols, units, column.value);
 }
