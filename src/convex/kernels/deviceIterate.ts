@@ -17,6 +17,17 @@ export interface BlockSizes {
   readonly outputs: number; // C
 }
 
+/** The sums of a step from those of its vectors, (moved, turned) one after the other, added up in float64. */
+export function stepSums(pairs: Float32Array): Omit<StepReport, "penalty"> {
+  let moved = 0;
+  let turned = 0;
+  for (let k = 0; k < pairs.length; k += 2) {
+    moved += pairs[k];
+    turned += pairs[k + 1];
+  }
+  return { moved, turned };
+}
+
 /**
  * Three float32 vectors x, y, g and the next point x+, each [P x C x d], on a device; x, y and x+ as differences from `base`.
  *

@@ -7,7 +7,7 @@
 import { ConvexError } from "../../errors.js";
 import { isActive } from "../arrangements/bits.js";
 import type { GateSet, Matrix } from "../types.js";
-import type { BlockSizes, DeviceBlocks } from "./deviceIterate.js";
+import { type BlockSizes, type DeviceBlocks, stepSums } from "./deviceIterate.js";
 import { deviceKernels, type OpenDevice } from "./deviceKernels.js";
 import * as sources from "./gpujsKernels.js";
 import type { StepReport } from "./types.js";
@@ -184,14 +184,7 @@ class GpujsBlocks implements DeviceBlocks {
   /** The sums of a step, read vector by vector and added up in float64. */
   private report(): Omit<StepReport, "penalty"> {
     const inputs = [this.get("next"), this.get("y"), this.get("x")];
-    const sums = this.take(this.call(sources.report, [2, this.vectors], ...inputs), 2);
-    let moved = 0;
-    let turned = 0;
-    for (let k = 0; k < sums.length; k += 2) {
-      moved += sums[k];
-      turned += sums[k + 1];
-    }
-    return { moved, turned };
+    return stepSums(this.take(this.call(sources.report, [2, this.vectors], ...inputs), 2));
   }
 
   private upload(slot: Slot, values: Float32Array, size: [number, number]): void {

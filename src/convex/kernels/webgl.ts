@@ -3,7 +3,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { isActive } from "../arrangements/bits.js";
 import type { GateSet, Matrix } from "../types.js";
-import type { BlockSizes, DeviceBlocks } from "./deviceIterate.js";
+import { type BlockSizes, type DeviceBlocks, stepSums } from "./deviceIterate.js";
 import { deviceKernels, type OpenDevice } from "./deviceKernels.js";
 import type { StepReport } from "./types.js";
 import { ContextWatch } from "./webglContext.js";
@@ -185,14 +185,7 @@ class WebglBlocks implements DeviceBlocks {
   /** The sums of a step, read vector by vector and added up in float64. */
   private async report(): Promise<Omit<StepReport, "penalty">> {
     const inputs = [this.get("next"), this.get("y"), this.get("x")];
-    const sums = await this.take(this.run(programs.reportProgram(this.even), inputs));
-    let moved = 0;
-    let turned = 0;
-    for (let k = 0; k < sums.length; k += 2) {
-      moved += sums[k];
-      turned += sums[k + 1];
-    }
-    return { moved, turned };
+    return stepSums(await this.take(this.run(programs.reportProgram(this.even), inputs)));
   }
 
   /** Places of the factors in a matrix [P C x columns] and in [P x C x C]. */
