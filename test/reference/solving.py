@@ -1,5 +1,12 @@
-"""Gates and targets that the scripts of the reference problems draw."""
+"""Gates and targets that the scripts of the reference problems draw, and the bounds that they store."""
+import warnings
+
 import numpy as np
+
+from bounds import lower_bound, upper_bound
+
+warnings.filterwarnings("ignore", message="Solution may be inaccurate")  # the bounds tell how accurate
+WIDEST = 5e-9  # a problem whose bounds lie further apart, relatively, is not stored
 
 
 def sampled_patterns(X, count, rng):
@@ -26,3 +33,13 @@ def targets(name, X, C, rng):
     if name == "categoricalCrossentropy":
         return np.eye(C)[score.argmax(axis=1)]
     return np.where(score > 0, 1.0, -1.0)
+
+
+def bounded(p):
+    """What is stored of a problem's optimum: between bounds that lie close together, or it is an error."""
+    upper, signs, optimum = upper_bound(p)
+    lower = lower_bound(p, upper)
+    gap = (upper - lower) / upper
+    print(f"{p['name']}: {optimum:.12g}, between bounds {gap:.1e} apart, {signs} signs")
+    assert -1e-13 < gap < WIDEST and abs(optimum / upper - 1) < WIDEST, p["name"]
+    return dict(signs=signs, optimum=optimum, lower=lower, upper=upper)
