@@ -1,12 +1,11 @@
 /** The stored convolutional reference problems as programs, and random ones. */
 
-import { sampleGates } from "../../src/convex/arrangements/index.js";
 import { bindLoss } from "../../src/convex/losses/index.js";
 import { type PatchShape, patchGeometry, patchMatrix } from "../../src/convex/operators/patches.js";
 import { penalties } from "../../src/convex/penalties/index.js";
 import type { ConvexProgram, LossName, Matrix, Pooling } from "../../src/convex/types.js";
 import reference from "../reference/conv.json";
-import { gatesOf, gaussianMatrix, matrixOf, type ReferenceProblem, targetsFor } from "./problems.js";
+import { gatesOf, matrixOf, type ProgramWish, type ReferenceProblem, randomProgram, targetsFor } from "./problems.js";
 
 export interface ConvProblem extends ReferenceProblem {
   /** The patches as the script cut them. */
@@ -54,33 +53,15 @@ export const convProblems: readonly ConvProblem[] = reference.problems.map((stor
 
 /** A random program over patches, every part of it decided by the arguments. */
 export function randomConvProgram(
-  how: {
-    pool?: Pool;
-    loss?: LossName;
-    outputs?: number;
-    samples?: number;
-    patches?: number;
-    features?: number;
-    gates?: number;
-    beta?: number;
-    cones?: boolean;
-    penalty?: "perOutput" | "nuclear";
-    ridge?: number | null;
-    seed?: number;
-  } = {},
+  how: Omit<ProgramWish, "rows"> & { readonly pool?: Pool; readonly samples?: number; readonly patches?: number } = {},
 ): ConvexProgram {
-  const { pool = "mean", loss = "meanSquaredError", samples = 15, patches = 5, features = 3, gates = 12 } = how;
-  const { outputs = loss === "categoricalCrossentropy" ? 3 : 1, beta = 0.02, cones = false, seed = 1 } = how;
-  const X = gaussianMatrix(samples * patches, features, seed);
-  const images = { rows: samples, cols: patches * features, data: X.data };
+  const { pool = "mean", loss = "meanSquaredError", samples = 15, patches = 5, seed = 1 } = how;
+  const { outputs = loss === "categoricalCrossentropy" ? 3 : 1, features = 3, gates = 12 } = how;
+  const program = randomProgram({ ...how, rows: samples * patches, features, gates });
+  const images = { rows: samples, cols: patches * features, data: program.X.data };
   return {
-    X,
-    gates: sampleGates(X, { count: gates, seed }),
+    ...program,
     loss: bindLoss(loss, targetsFor(loss, images, outputs, seed + 1)),
-    penalty: penalties[how.penalty ?? "perOutput"],
-    beta,
-    outputBias: how.ridge == null ? null : { ridge: how.ridge },
-    cones,
     pooling: poolingOf(pool, patches),
   };
 }

@@ -71,21 +71,22 @@ export function targetsFor(loss: LossName, X: Matrix, outputs: number, seed: num
   return { rows: X.rows, cols: outputs, data };
 }
 
+/** What a random program is to be. */
+export interface ProgramWish {
+  readonly loss?: LossName;
+  readonly outputs?: number;
+  readonly rows?: number;
+  readonly features?: number;
+  readonly gates?: number;
+  readonly beta?: number;
+  readonly cones?: boolean;
+  readonly penalty?: "perOutput" | "nuclear";
+  readonly ridge?: number | null;
+  readonly seed?: number;
+}
+
 /** A random program, every part of it decided by the arguments. */
-export function randomProgram(
-  how: {
-    loss?: LossName;
-    outputs?: number;
-    rows?: number;
-    features?: number;
-    gates?: number;
-    beta?: number;
-    cones?: boolean;
-    penalty?: "perOutput" | "nuclear";
-    ridge?: number | null;
-    seed?: number;
-  } = {},
-): ConvexProgram {
+export function randomProgram(how: ProgramWish = {}): ConvexProgram {
   const { loss = "meanSquaredError", rows = 20, features = 4, gates = 15, beta = 0.02, cones = false, seed = 1 } = how;
   const { outputs = loss === "categoricalCrossentropy" ? 3 : 1, penalty = "perOutput", ridge = null } = how;
   const X = gaussianMatrix(rows, features, seed);
