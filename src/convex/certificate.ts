@@ -144,8 +144,8 @@ export class GapJudge {
     return { prices, largest: largestOf(prices) };
   }
 
-  /** Maximises the dual objective over s N, 0 <= s <= limit: concave in s. */
-  private bestScale(N: Float64Array, limit: number): { value: number; scale: number } {
+  /** Maximises the dual objective over s N, 0 <= s <= limit: concave in s. s N must be feasible at the limit. */
+  bestScale(N: Float64Array, limit: number): { value: number; scale: number } {
     const scaled = new Float64Array(N.length);
     const value = (s: number) => this.dualObjective(N, s, scaled);
     let best = { value: value(0), scale: 0 };

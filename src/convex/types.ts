@@ -140,6 +140,15 @@ export interface Evidence {
   readonly starts: number; // of the search, over all rounds
 }
 
+/** Of ReLU networks whose neurons feed all outputs: a network, and what no other one with these gates can be below. */
+export interface SharedBound {
+  readonly primal: number; // the network's objective, before its weights became float32
+  readonly dual: number;
+  readonly relativeGap: number;
+  readonly gates: number; // over which the bound holds
+  readonly evidence: Evidence;
+}
+
 /** What the gap proves, and for what. */
 export interface Certificate {
   readonly primal: number; // the program's objective at a feasible point
@@ -149,4 +158,6 @@ export interface Certificate {
   readonly scope: "these gates" | "all gates"; // "all gates" only if the gate set is complete
   readonly claim: string; // the statement that is proven, in one sentence
   readonly evidence: Evidence | null; // where gates were searched for beyond the set
+  /** ReLU networks with several outputs: `primal` and `dual` are of networks whose neurons each feed one, this is of all. */
+  readonly sharing?: SharedBound;
 }

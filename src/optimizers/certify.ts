@@ -13,6 +13,7 @@ import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
 import { forward, type NetworkWeights, objectiveOf } from "../convex/network.js";
 import { type HiddenNeuron, liftNeurons } from "../convex/recovery/lift.js";
 import { searchBeyond } from "../convex/solvers/grow.js";
+import { dualPointAt, mayShareOutputs, sharedGap } from "../convex/solvers/shareOutputs.js";
 import { solve, withProducts } from "../convex/solvers/solve.js";
 import type { Certificate, ConvexProgram, Gap, GateSet, Matrix, SparseBlocks } from "../convex/types.js";
 import { norm } from "../convex/vectors.js";
@@ -129,8 +130,9 @@ export async function certify(
     ? searchBeyond(program, blocks, kernels, { starts: defaultStarts(program.X), seed: settings.seed })
     : null;
   const gap = { primal, dual, relative: relativeGap(primal, dual) };
+  const certificate = certificateOf(gap, written.total, program, evidence);
   return {
-    certificate: certificateOf(gap, written.total, program, evidence),
+    certificate: split ? withSharing(certificate, program, weights, kernels, settings) : certificate,
     objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
     balanced: written.loss + leastDecay(neurons, weights.bias, regularization),
     regularization,
@@ -144,7 +146,25 @@ export async function certify(
 
 const SPLIT_NOTE =
   "The certificate's primal value counts a neuron that feeds several outputs (or patches) as several neurons, since its bound " +
-  "is for networks whose neurons each feed one.";
+  "is for networks whose neurons each feed one; certificate.sharing, where there is one, compares it as it is.";
+
+/** What the residual says of networks whose neurons feed all outputs, as the model's do. */
+function withSharing(
+  certificate: Certificate,
+  program: ConvexProgram,
+  weights: NetworkWeights,
+  kernels: Kernels,
+  { tolerance }: Settings,
+): Certificate {
+  if (!mayShareOutputs(program)) return certificate;
+  const N = dualPointAt(program, forward(weights, program.X));
+  const { gap, prices } = sharedGap(program, kernels, certificate.network, N, tolerance);
+  const evidence = { bestRatio: prices.lower / program.beta, starts: program.gates.count };
+  return {
+    ...certificate,
+    sharing: { primal: gap.primal, dual: gap.dual, relativeGap: gap.relative, gates: program.gates.count, evidence },
+  };
+}
 
 /** The gap that the network's own residual gives. */
 function judgeResidual(program: ConvexProgram, weights: NetworkWeights, blocks: SparseBlocks, kernels: Kernels): Gap {

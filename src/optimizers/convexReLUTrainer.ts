@@ -22,6 +22,7 @@ import { type NetworkSpec, readModel } from "./readModel.js";
 import { type HeldOut, readSplit } from "./readSplit.js";
 import { certificateNear, chargedObjective, layerRows, layerWeights, reduce } from "./reduction.js";
 import { decayOf, modelObjective, notesOf } from "./regularization.js";
+import { sharedNetwork, sharingNotes, withShared } from "./sharing.js";
 import { solveOn } from "./solveOn.js";
 import { budgetOf, recovered, solvePosed } from "./solvePosed.js";
 import { type ModelWish, OPTIMIZER, templateOf } from "./template.js";
@@ -174,13 +175,22 @@ export class ConvexReLUTrainer {
       const { program, blocks } = solution;
       const spoilt = (found: Solution) => untouched(model, watch, found, problem, engine);
       if (!Number.isFinite(solution.gap.primal)) return await spoilt(solution);
-      const network = recovered({ ...problem, program }, blocks);
+      const shared = await sharedNetwork(
+        problem,
+        solution,
+        recovered({ ...problem, program }, blocks),
+        chosen.kernels,
+        settings,
+        width === "keep" ? spec.units : Number.POSITIVE_INFINITY,
+        (round) => watch.sharedRound(round, program, solution),
+      );
+      const { network } = shared;
       const units = unitsFor(spec, Math.max(1, network.neurons.length), width);
       const weights = layerWeights(problem, network, units);
       if (!isFinite32(weights)) return await spoilt({ ...solution, status: "nonFinite", advice: advice.nonFinite });
       const written = objectiveOf(weights, layerRows(problem), problem.loss, decayOf(regularization));
       const charged = chargedObjective(problem, network, units, written);
-      const proven = certificateOf(problem, solution, weights, charged);
+      const proven = withShared(certificateOf(problem, solution, weights, charged), shared);
       const near = certificateNear(proven, { ...problem, program }, blocks, chosen.kernels);
       // A mean moves the bias: the layer's is not the one that the program charges.
       const carried = ours && problem.reduction?.space.mean == null;
@@ -196,12 +206,13 @@ export class ConvexReLUTrainer {
         model: target,
         certificate: near.certificate,
         objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged && !carried),
-        status: solution.status,
-        advice: solution.advice,
+        status: shared.status,
+        advice: shared.advice,
         neurons: network.neurons.length,
         regularization,
         notes: [
           ...notesOf(spec, regularization, column, carried),
+          ...sharingNotes(proven),
           ...near.notes,
           ...gateNotes(undecidedGates(weights, layerRows(problem))),
         ],

@@ -31,7 +31,11 @@ export interface TrainerOptions {
   readonly seed?: number;
   /** When more neurons are needed than the model has: "keep" refuses, "resize" returns a wider model. Default "keep". */
   readonly width?: "keep" | "resize";
-  /** How several outputs are charged; see `Penalty`. Default "nuclear" for gated networks, "perOutput" for ReLU. */
+  /**
+   * How several outputs are charged. "nuclear", the default: as weight decay does, neurons feeding all outputs; exact for gated
+   * networks, for ReLU by descent from the solution of the convex program and with a bound of its own (`certificate.sharing`).
+   * "perOutput": each neuron feeds one, and the convex program is exact for both.
+   */
   readonly vectorPenalty?: Penalty["name"];
   /**
    * Scale t of the hidden bias where the layer does not regularize it: the program charges it as (b / t)^2 beside the kernel.

@@ -22,6 +22,7 @@ import type { Dataset } from "./readData.js";
 import type { NetworkSpec } from "./readModel.js";
 import { type Reduction, refuseReduction } from "./reduction.js";
 import { type BiasColumn, biasColumnOf, type Regularization, regularizationOf } from "./regularization.js";
+import { refuseUnshared } from "./sharing.js";
 import { writtenGates } from "./writtenGates.js";
 
 /** Gates of a gated network that are sampled unless `arrangements` says otherwise. */
@@ -82,7 +83,9 @@ export async function pose(
   const constraint = kind === null ? null : outputConstraint(kind, spec.loss, data);
   const program = build(regularization.beta, constraint?.penalty(1) ?? loss);
   const growth = growthOf(wish);
-  return { spec, program, loss, constraint, formulation, column, reduction: null, regularization, growth };
+  const problem = { spec, program, loss, constraint, formulation, column, reduction: null, regularization, growth };
+  refuseUnshared(problem, settings);
+  return problem;
 }
 
 /** What `arrangements` says, or the default: all where they are few, growing ones, for gated networks a sample. */
@@ -178,14 +181,8 @@ async function gatesOfLayer(model: tf.Sequential, spec: NetworkSpec, X: Matrix, 
   return gatesFrom(X, { rows: units, cols: X.cols, data });
 }
 
-function penaltyName(formulation: Formulation, spec: NetworkSpec, settings: Settings): Penalty["name"] {
+/** The penalty of the program. ReLU's charges output by output; neurons come to share outputs afterwards. */
+function penaltyName(formulation: Formulation, spec: NetworkSpec, { vectorPenalty }: Settings): Penalty["name"] {
   const known = formulation.penaltiesFor(vectorsOf(spec));
-  const wish = settings.vectorPenalty;
-  if (wish === null || vectorsOf(spec) === 1) return known[0];
-  if (known.includes(wish)) return wish;
-  throw new ConvexError(
-    "options/value",
-    `vectorPenalty: expected ${known.map((name) => `"${name}"`).join(" or ")} for formulation "${formulation.name}", ` +
-      `got "${wish}". With cones the norms over outputs are NP-hard; use a gated model or leave it out.`,
-  );
+  return vectorPenalty !== null && known.includes(vectorPenalty) ? vectorPenalty : known[0];
 }

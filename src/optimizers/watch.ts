@@ -1,7 +1,10 @@
 /** Judges every round of the solver as model.fit judges an epoch, and hands it to the callbacks. */
 
 import type * as tf from "@tensorflow/tfjs";
-import type { Round } from "../convex/solvers/solve.js";
+import type { Network } from "../convex/network.js";
+import type { SharedRound } from "../convex/solvers/shareOutputs.js";
+import type { Round, Solution } from "../convex/solvers/solve.js";
+import type { ConvexProgram } from "../convex/types.js";
 import { SplitEvaluator } from "./evaluate.js";
 import type { Problem } from "./pose.js";
 import { type Callbacks, Progress } from "./progress.js";
@@ -14,6 +17,7 @@ export class Watch {
   readonly names: readonly string[];
   private readonly evaluator: SplitEvaluator;
   private readonly detailed: boolean;
+  private rounds = 0;
 
   constructor(
     model: tf.Sequential,
@@ -32,16 +36,35 @@ export class Watch {
     this.names = [...own, ...(validation === null ? [] : own.map((name) => `val_${name}`)), "relativeGap", "seconds"];
   }
 
-  async round(round: Round): Promise<boolean> {
-    const { gap, seconds, index, blocks, program } = round;
-    const logs: Record<string, number> = { loss: gap.primal };
+  async round({ gap, seconds, index, blocks, program }: Round): Promise<boolean> {
+    const network = () => this.problem.formulation.recover(program, blocks);
+    return this.judge(index, { loss: gap.primal, relativeGap: gap.relative, seconds }, program, network);
+  }
+
+  /** A round after the program's, in which neurons came to feed several outputs: the gap stays that of the program. */
+  async sharedRound(
+    { gap, seconds, network }: SharedRound,
+    program: ConvexProgram,
+    before: Solution,
+  ): Promise<boolean> {
+    const logs = { loss: gap.primal, relativeGap: before.gap.relative, seconds: before.seconds + seconds };
+    return this.judge(this.rounds, logs, program, () => network);
+  }
+
+  private async judge(
+    index: number,
+    { loss, ...rest }: Readonly<Record<"loss" | "relativeGap" | "seconds", number>>,
+    program: ConvexProgram,
+    network: () => Network,
+  ): Promise<boolean> {
+    this.rounds = index + 1;
+    const logs: Record<string, number> = { loss };
     if (this.detailed) {
-      const network = this.problem.formulation.recover(program, blocks);
       const { loss: _loss, ...others } = await this.evaluator.judge(
-        programWeights({ ...this.problem, program }, network),
+        programWeights({ ...this.problem, program }, network()),
       );
       Object.assign(logs, others);
     }
-    return this.progress.round(index, { ...logs, relativeGap: gap.relative, seconds });
+    return this.progress.round(index, { ...logs, ...rest });
   }
 }

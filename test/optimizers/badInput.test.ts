@@ -294,12 +294,12 @@ const cases: Case[] = [
     y: () => tf.randomNormal([200, 1], 0, 1, "float32", 2),
   },
   {
-    wrong: "the nuclear norm with cones",
+    wrong: "neurons that feed several outputs, over gates that are given",
     code: "options/value",
-    says: /vectorPenalty: expected "perOutput"/,
-    options: { vectorPenalty: "nuclear" },
+    says: /vectorPenalty: expected "perOutput".*gates that grow or are complete/,
+    options: { vectorPenalty: "nuclear", arrangements: { kind: "sample", count: 20 } },
     model: () => makeModel({ outputs: 2 }),
-    y: () => tf.ones([30, 2]),
+    y: () => tf.randomNormal([30, 2], 0, 1, "float32", 3),
   },
   {
     wrong: "growing gates of a gated network",

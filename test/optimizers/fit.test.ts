@@ -426,3 +426,28 @@ test("a fit leaves the number of tensors as it was, also after a resize, an abor
   model.dispose();
   narrow.dispose();
 });
+
+describe("several outputs of a ReLU network", () => {
+  test.each(["meanSquaredError", "categoricalCrossentropy"] as const)(
+    "neurons share them: a lower objective, as written, within a bound of its own (%s)",
+    async (loss) => {
+      const arrangements = { kind: "grow", starts: 60 } as const;
+      const { x, y } = makeData(loss, 40, 3, 3);
+      const model = makeModel({ loss, outputs: 3, units: 100, l2: 5e-3 });
+      const apart = await trainer({ arrangements, tolerance: 1e-2, vectorPenalty: "perOutput" }).fit(model, x, y);
+      expect(apart.certificate.sharing).toBeUndefined();
+      const together = await trainer({ arrangements, tolerance: 1e-2 }).fit(model, x, y);
+      const { sharing } = together.certificate;
+      if (sharing === undefined) throw new Error("expected a bound for neurons that share outputs");
+      expect(together.certificate.network).toBeLessThan(apart.certificate.dual);
+      expect(together.certificate.network / sharing.primal).toBeCloseTo(1, 4);
+      expect(sharing.dual).toBeLessThanOrEqual(sharing.primal);
+      expect(sharing.relativeGap).toBeLessThan(0.05);
+      expect(evaluate(model, x, y)).toBeCloseTo(together.objective.loss, 5);
+      expect((together.history.loss as number[]).at(-1)).toBeCloseTo(sharing.primal, 8);
+      expect(together.notes.join(" ")).toMatch(/feed several outputs.*below that of the convex program/);
+      tf.dispose([x, y]);
+      model.dispose();
+    },
+  );
+});

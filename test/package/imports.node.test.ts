@@ -16,7 +16,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["convex/network.ts", "convex/arrangements", "convex/losses", "convex/penalties"],
   ["convex/kernels"],
   ["convex/operators", "convex/recovery", "convex/description.ts", "convex/piecewise.ts"],
-  ["convex/certificate.ts", "convex/formulations"],
+  ["convex/certificate.ts", "convex/sharedPrices.ts", "convex/formulations"],
   ["convex/solvers", "convex/optimalSet"],
   ["layers"],
   ["optimizers"],

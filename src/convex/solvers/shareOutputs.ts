@@ -1,0 +1,329 @@
+/**
+ * ReLU networks whose neurons feed all outputs: descent of all neurons, a bound by prices over the gates in hand, a search beyond
+ * them, newcomers, again.
+ *
+ * Weight decay charges |w| |a|_2 for a neuron that feeds C outputs; the convex program with cones, where each neuron feeds one,
+ * charges |w| |a|_1. Its solution is where this begins. The exact convex program is over a copositive cone and NP-hard (Sahiner et
+ * al. 2021), so the network is found by column generation with a local descent, and its dual point proves how good it is.
+ */
+
+import { gaussianSource } from "../arrangements/random.js";
+import { GapJudge, relativeGap } from "../certificate.js";
+import type { Kernels } from "../kernels/types.js";
+import type { Network, Neuron } from "../network.js";
+import { type HiddenNeuron, liftNeurons } from "../recovery/lift.js";
+import { priceShared, type SharedPrices } from "../sharedPrices.js";
+import type { ConvexProgram, Evidence, Gap, SparseBlocks, Status } from "../types.js";
+import { dot, norm } from "../vectors.js";
+import { Clock } from "./clock.js";
+import { searchGates } from "./gateSearch.js";
+import type { GrowthOptions } from "./grow.js";
+import { descend } from "./lbfgs.js";
+import { outputsObjective } from "./outputWeights.js";
+import { networkOf, type SharedNeurons, SharedObjective, sharedNeurons } from "./sharedNeurons.js";
+import { advice, type SolveBudget } from "./solution.js";
+import { withProducts } from "./solve.js";
+
+/** Steps of a descent, and of its first part, after which newcomers that die out are let go. */
+const DESCENT = 300;
+const SETTLING = 40;
+/** Steps of the outputs alone, along directions that are held. */
+const SETTLED = 1000;
+const DYING = 1e-3;
+/** Neurons below this share of the largest are none. */
+const DEAD = 1e-9;
+/** Newcomers of a round and their size against the mean of those that are there. */
+const JOINING = 100;
+const JOINING_SIZE = 0.05;
+/** Directions with a larger cosine are one newcomer. */
+const SAME_COSINE = 0.999;
+/** Turns of the search between a direction and its outputs, and steps in each. */
+const TURNS = 2;
+const ASCENT_STEPS = 20;
+/** Projections onto cones that a bound may take. */
+const PROJECTIONS = 4000;
+/** Rounds that end it: in all, and in a row without progress. */
+const MAX_ROUNDS = 100;
+const STUCK_ROUNDS = 3;
+/** A round that gains less than this share of the tolerance made no progress. */
+const GAIN = 0.1;
+
+/** The network, the bound that its residual gives, and the gates that the bound is about. */
+export interface SharedSolution {
+  readonly network: Network;
+  readonly gap: Gap;
+  readonly status: Status;
+  readonly advice: string;
+  readonly program: ConvexProgram;
+  /** The network as a point of the program, where a neuron that feeds several outputs is several. */
+  readonly blocks: SparseBlocks;
+  readonly evidence: Evidence;
+  readonly iterations: number;
+  readonly seconds: number;
+}
+
+/** A round: the network so far, and the gap over the gates in hand. */
+export interface SharedRound {
+  readonly index: number;
+  readonly seconds: number;
+  readonly gap: Gap;
+  readonly network: Network;
+}
+
+export interface SharedBudget extends Omit<SolveBudget, "onRound"> {
+  readonly onRound?: ((round: SharedRound) => Promise<boolean> | boolean) | undefined;
+}
+
+export interface SharingOptions extends GrowthOptions {
+  readonly units: number; // most neurons that the network may have
+}
+
+const LOOSE =
+  "No better neuron was found, but the bound does not prove it to the tolerance: for neurons that feed several outputs it is a " +
+  'relaxation. With vectorPenalty: "perOutput" each neuron feeds one output, and the bound is tight.';
+
+/** True where neurons of a program's network may feed several outputs: a smooth loss over plain or summed patches. */
+export function mayShareOutputs({ cones, loss, pooling }: Pick<ConvexProgram, "cones" | "loss" | "pooling">): boolean {
+  return cones && loss.outputs > 1 && Number.isFinite(loss.curvature) && (pooling?.positions ?? 1) === 1;
+}
+
+/** Improves a network of a program with cones; its gates, and those of the neurons that it ends with, are those of the bound. */
+export async function shareOutputs(
+  start: ConvexProgram,
+  network: Network,
+  kernels: Kernels,
+  budget: SharedBudget,
+  options: SharingOptions,
+): Promise<SharedSolution> {
+  const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
+  const draw = gaussianSource(options.seed);
+  const objective = new SharedObjective(start, kernels);
+  const d = start.X.cols;
+  let neurons = sharedNeurons(network.neurons, d, network.bias);
+  let value = Number.POSITIVE_INFINITY;
+  let stuck = 0;
+  let tried = 0;
+  let newcomers: Newcomer[] = [];
+  for (let round = 0; ; round++) {
+    const before = value;
+    const moved = await descent(objective, neurons, newcomers, options.units, start, kernels, clock);
+    if (moved.value < value) ({ neurons, value } = moved);
+    const found = networkOf(neurons, start.pooling, DEAD);
+    const { program, blocks } = liftNeurons(start, hidden(found), found.bias, start.gates);
+    const N = dualPointAt(program, objective.predict(neurons));
+    const { gap, prices } = sharedGap(program, kernels, value, N, budget.tolerance);
+    const outside = search(objective, program, kernels, N, options.starts, draw);
+    tried += outside.length;
+    const bestRatio = outside.reduce((most, { price }) => Math.max(most, price), prices.lower) / program.beta;
+    stuck = before - value > GAIN * budget.tolerance * value ? 0 : stuck + 1;
+    const seconds = clock.seconds;
+    const asked = (await budget.onRound?.({ index: round, seconds, gap, network: found })) === true;
+    const quiet = bestRatio <= 1 + budget.tolerance || stuck >= STUCK_ROUNDS;
+    const status = statusAt(gap, quiet, asked, await clock.pause(), round, budget);
+    if (status !== null) {
+      return {
+        ...{ network: found, gap, status, advice: status === "stalled" ? LOOSE : advice[status], program, blocks },
+        ...{ evidence: { bestRatio, starts: tried }, iterations: round + 1, seconds: clock.seconds },
+      };
+    }
+    newcomers = distinct([...fromPrices(prices), ...outside], program.beta * (1 + budget.tolerance));
+  }
+}
+
+/** Why to stop, or null. */
+function statusAt(
+  gap: Gap,
+  quiet: boolean,
+  asked: boolean,
+  halted: boolean,
+  round: number,
+  budget: SharedBudget,
+): Status | null {
+  if (!Number.isFinite(gap.primal)) return "nonFinite";
+  if (quiet) return gap.relative <= budget.tolerance ? "solved" : "stalled";
+  if (asked || budget.stopped?.() === true) return "cancelled";
+  if (halted) return "timeLimit";
+  return round + 1 >= Math.min(MAX_ROUNDS, budget.maxIterations) ? "iterationLimit" : null;
+}
+
+/** A direction for a neuron, the unit outputs that it wants, and its price. */
+interface Newcomer {
+  readonly direction: Float64Array;
+  readonly outputs: Float64Array;
+  readonly price: number;
+}
+
+function fromPrices({ dearest }: SharedPrices): Newcomer[] {
+  return dearest.map(({ direction, outputs, value }) => ({ direction, outputs, price: value }));
+}
+
+/** All neurons and newcomers descend together; newcomers that die out soon are let go. */
+async function descent(
+  objective: SharedObjective,
+  neurons: SharedNeurons,
+  newcomers: readonly Newcomer[],
+  units: number,
+  program: ConvexProgram,
+  kernels: Kernels,
+  clock: Clock,
+): Promise<{ neurons: SharedNeurons; value: number }> {
+  const d = program.X.cols;
+  const pause = () => clock.pause();
+  const old = networkOf(neurons, null, 0).neurons;
+  const mean = old.reduce((sum, { output }) => sum + norm(output), 0) / Math.max(1, old.length);
+  const size = old.length > 0 ? JOINING_SIZE * mean : 1e-3;
+  const fresh = newcomers.map(({ direction, outputs }) => ({
+    direction,
+    output: outputs.map((entry) => size * entry),
+  }));
+  let now = sharedNeurons([...old, ...fresh], d, neurons.bias);
+  if (fresh.length > 0) {
+    const settled = await descend(objective.over(old.length + fresh.length), packed(now), SETTLING, pause);
+    const alive = networkOf(unpacked(settled.x, now), null, DYING);
+    now = sharedNeurons(largest(alive.neurons, units), d, alive.bias);
+  }
+  const m = now.weights.length / d;
+  const { x } = await descend(objective.over(m), packed(now), DESCENT, pause);
+  return settleOutputs(objective, unpacked(x, now), program, kernels, pause);
+}
+
+/** The `most` neurons with the largest outputs. */
+function largest(neurons: readonly Neuron[], most: number): readonly Neuron[] {
+  if (neurons.length <= most) return neurons;
+  return [...neurons].sort((a, b) => norm(b.output) - norm(a.output)).slice(0, most);
+}
+
+/** The best outputs along the directions that the neurons have. */
+async function settleOutputs(
+  objective: SharedObjective,
+  neurons: SharedNeurons,
+  program: ConvexProgram,
+  kernels: Kernels,
+  pause: () => Promise<boolean>,
+): Promise<{ neurons: SharedNeurons; value: number }> {
+  const d = program.X.cols;
+  const { neurons: list, bias } = networkOf(neurons, null, 0);
+  const units = Float64Array.from(list.flatMap(({ direction }) => [...direction]));
+  const held = outputsObjective(program, kernels, objective.activations(units));
+  const sizes = list.map(({ output }) => Math.sqrt(norm(output)));
+  const across = Array.from(bias, (_, c) => list.map(({ output }, j) => output[c] / (sizes[j] || 1)));
+  const { x, value } = await descend(held, Float64Array.from([...sizes, ...across.flat(), ...bias]), SETTLED, pause);
+  const m = list.length;
+  const best = list.map(({ direction }, j) => ({
+    direction,
+    output: Float64Array.from(bias, (_, c) => x[j] * x[m + c * m + j]),
+  }));
+  return { neurons: sharedNeurons(best, d, x.subarray(m * (1 + bias.length))), value };
+}
+
+/** The gap to the bound of a network's dual point N [n x C], scaled until no neuron of these gates is dearer than beta. */
+export function sharedGap(
+  program: ConvexProgram,
+  kernels: Kernels,
+  primal: number,
+  N: Float64Array,
+  tolerance: number,
+): { gap: Gap; prices: SharedPrices } {
+  return withProducts(program, kernels, (products) => {
+    const prices = priceShared(program, products, N, tolerance / 2, PROJECTIONS);
+    const dual = new GapJudge(program, products).bestScale(N, program.beta / prices.upper).value;
+    return { gap: { primal, dual, relative: relativeGap(primal, dual) }, prices };
+  });
+}
+
+/** Ascent of |N'(X u)_+| from random directions, by turns with the outputs. */
+function search(
+  objective: SharedObjective,
+  { X, loss, pooling = null }: ConvexProgram,
+  kernels: Kernels,
+  N: Float64Array,
+  starts: number,
+  draw: () => number,
+): Newcomer[] {
+  const C = loss.outputs;
+  let found = againstPull(
+    objective,
+    N,
+    C,
+    Array.from({ length: starts }, () => unit(Float64Array.from({ length: X.cols }, draw))),
+  );
+  for (let turn = 0; turn < TURNS; turn++) {
+    // With its outputs held, each start aligns with a dual point of its own, one column.
+    const wanted = new Float64Array(loss.rows * starts);
+    for (let s = 0; s < loss.rows; s++) {
+      const row = N.subarray(s * C, (s + 1) * C);
+      for (let k = 0; k < starts; k++) wanted[s * starts + k] = dot(row, found[k].outputs);
+    }
+    const from = found.map(({ direction }, output) => ({ direction, output, sign: 1 as const }));
+    const ends = searchGates(kernels, X, wanted, starts, from, ASCENT_STEPS, 1, pooling);
+    found = againstPull(
+      objective,
+      N,
+      C,
+      ends.map(({ direction }) => direction),
+    );
+  }
+  return found;
+}
+
+/** Each unit direction with the outputs that the dual point wants of it, and its price |N'(X u)_+|. */
+function againstPull(
+  objective: SharedObjective,
+  N: Float64Array,
+  C: number,
+  directions: readonly Float64Array[],
+): Newcomer[] {
+  const m = directions.length;
+  const d = directions[0]?.length ?? 0;
+  const weights = new Float64Array(m * d);
+  directions.forEach((direction, k) => {
+    weights.set(direction, k * d);
+  });
+  const pulls = objective.pulls(weights, N);
+  return directions.map((direction, k) => {
+    const pull = Float64Array.from({ length: C }, (_, c) => -pulls[c * m + k]);
+    return { direction, outputs: unit(pull), price: norm(pull) };
+  });
+}
+
+function unit(vector: Float64Array): Float64Array {
+  const length = norm(vector);
+  return length > 0 ? vector.map((value) => value / length) : vector;
+}
+
+/** The dearest first, of those above `least` and not nearly the same. */
+function distinct(all: readonly Newcomer[], least: number): Newcomer[] {
+  const kept: Newcomer[] = [];
+  for (const candidate of all.filter(({ price }) => price > least).sort((a, b) => b.price - a.price)) {
+    if (kept.length === JOINING) break;
+    const twin = kept.some(
+      ({ direction, outputs }) =>
+        dot(direction, candidate.direction) > SAME_COSINE && dot(outputs, candidate.outputs) > SAME_COSINE,
+    );
+    if (!twin) kept.push(candidate);
+  }
+  return kept;
+}
+
+/** The gradient at the predictions Z [n x C], balanced where the output bias is free. */
+export function dualPointAt({ loss, outputBias }: ConvexProgram, Z: Float64Array): Float64Array {
+  const N = new Float64Array(Z.length);
+  loss.gradient(Z, N);
+  if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
+  return N;
+}
+
+/** Neurons as `liftNeurons` wants them. */
+function hidden({ neurons }: Network): HiddenNeuron[] {
+  return neurons.map(({ direction, output }) => ({ weights: direction, outputs: output }));
+}
+
+/** x = (weights, outputs, bias) in one vector, as the descent wants it. */
+function packed({ weights, outputs, bias }: SharedNeurons): Float64Array {
+  return Float64Array.from([...weights, ...outputs, ...bias]);
+}
+
+function unpacked(x: Float64Array, like: SharedNeurons): SharedNeurons {
+  const [a, b] = [like.weights.length, like.weights.length + like.outputs.length];
+  return { weights: x.slice(0, a), outputs: x.slice(a, b), bias: x.slice(b) };
+}

@@ -1,0 +1,83 @@
+/** Prices of neurons that feed all outputs, against directions tried one by one. */
+
+import { describe, expect, test } from "vitest";
+import { enumerateGates } from "../../src/convex/arrangements/index.js";
+import { gaussianSource } from "../../src/convex/arrangements/random.js";
+import { referenceKernels } from "../../src/convex/kernels/index.js";
+import { priceShared, type SharedPrices } from "../../src/convex/sharedPrices.js";
+import { withProducts } from "../../src/convex/solvers/solve.js";
+import type { ConvexProgram } from "../../src/convex/types.js";
+import { gaussianMatrix, randomProgram } from "../helpers/problems.js";
+
+const MANY = 1e6;
+
+function price(program: ConvexProgram, N: Float64Array, tolerance: number, projections = MANY): SharedPrices {
+  return withProducts(program, referenceKernels, (products) =>
+    priceShared(program, products, N, tolerance, projections),
+  );
+}
+
+/** |N' (X u)_+| for a unit u. */
+function pull({ X, loss }: ConvexProgram, N: Float64Array, u: Float64Array): number {
+  const sums = new Float64Array(loss.outputs);
+  for (let j = 0; j < X.rows; j++) {
+    let z = 0;
+    for (let p = 0; p < X.cols; p++) z += X.data[j * X.cols + p] * u[p];
+    if (z > 0) for (let c = 0; c < sums.length; c++) sums[c] += z * N[j * sums.length + c];
+  }
+  return Math.hypot(...sums) / Math.hypot(...u);
+}
+
+describe("priceShared", () => {
+  test.each([2, 3, 4])(
+    "over all arrangements it is the largest pull of any direction in the plane (C = %i)",
+    (outputs) => {
+      for (const seed of [1, 2, 3]) {
+        const wish = randomProgram({ cones: true, rows: 9, features: 2, outputs, seed });
+        const program = { ...wish, gates: enumerateGates(wish.X) };
+        const N = gaussianMatrix(9, outputs, seed + 10).data;
+        let largest = 0;
+        for (let k = 0; k < 20_000; k++) {
+          const angle = (2 * Math.PI * k) / 20_000;
+          largest = Math.max(largest, pull(program, N, Float64Array.of(Math.cos(angle), Math.sin(angle))));
+        }
+        const { upper, lower, dearest } = price(program, N, 1e-4);
+        expect(upper).toBeGreaterThanOrEqual(largest);
+        expect(upper).toBeLessThanOrEqual(largest * (1 + 2e-4));
+        expect(lower).toBeLessThanOrEqual(upper);
+        expect(dearest[0].value).toBe(lower);
+      }
+    },
+  );
+
+  test.each([2, 5, 8])("no direction is dearer, however few projections are allowed (C = %i)", (outputs) => {
+    const wish = randomProgram({ cones: true, rows: 10, features: 3, outputs, seed: 4 });
+    const program = { ...wish, gates: enumerateGates(wish.X) };
+    const N = gaussianMatrix(10, outputs, 5).data;
+    const draw = gaussianSource(6);
+    const pulls = Array.from({ length: 5000 }, () => pull(program, N, Float64Array.from({ length: 3 }, draw)));
+    for (const projections of [0, 30, 300]) {
+      expect(price(program, N, 1e-6, projections).upper).toBeGreaterThanOrEqual(Math.max(...pulls));
+    }
+  });
+
+  test("what it calls dear has that price, in the cone of its gate", () => {
+    const program = randomProgram({ cones: true, rows: 15, features: 4, outputs: 3, gates: 20 });
+    const N = gaussianMatrix(15, 3, 7).data;
+    const { dearest } = price(program, N, 1e-2);
+    expect(dearest.length).toBeGreaterThan(0);
+    for (const { direction, outputs, value } of dearest) {
+      expect(pull(program, N, direction)).toBeCloseTo(value, 8);
+      expect(Math.hypot(...outputs)).toBeCloseTo(1, 10);
+    }
+  });
+
+  test("one output in disguise: two equal columns are sqrt 2 times one", () => {
+    const wish = randomProgram({ cones: true, rows: 8, features: 2, outputs: 2, seed: 3 });
+    const program = { ...wish, gates: enumerateGates(wish.X) };
+    const one = gaussianMatrix(8, 1, 2).data;
+    const twice = Float64Array.from({ length: 16 }, (_, k) => one[k >> 1]);
+    const single = Float64Array.from({ length: 16 }, (_, k) => (k % 2 === 0 ? one[k >> 1] : 0));
+    expect(price(program, twice, 1e-6).lower).toBeCloseTo(Math.SQRT2 * price(program, single, 1e-6).lower, 6);
+  });
+});
