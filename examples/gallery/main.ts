@@ -50,6 +50,14 @@ function start(): void {
   acceptFiles();
   redraw();
   void showTask();
+  if (import.meta.env.PROD) addEventListener("load", () => keepOffline().catch(() => undefined)); // the page does without
+}
+
+/** The built page keeps its files in this browser and opens without a network from then on. */
+async function keepOffline(): Promise<void> {
+  await navigator.serviceWorker.register("./serviceWorker.js");
+  await navigator.serviceWorker.ready;
+  byId("offline").textContent = "It opens without a network, too.";
 }
 
 function onInput(name: string): void {

@@ -9,7 +9,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Download, Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadModel } from "../../examples/support/modelFiles.js";
-import { factsOf, fill, Gallery, train } from "../helpers/gallery.js";
+import { factsOf, fill, Gallery, serve, train } from "../helpers/gallery.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -301,5 +301,34 @@ describe("what is taken away", () => {
     expect(await page.textContent("#saved")).toContain(`${facts.accuracy} of the rows are right`);
     await page.click("#forget");
     await expect.poll(() => page.textContent("#saved")).toBe("Nothing saved yet.");
+  });
+});
+
+describe("without a network", () => {
+  test("a model trained before opens in the page after its server is gone, predicts, and trains on", async () => {
+    const server = await serve(gallery.folder);
+    const { page, errors } = await gallery.page({ serviceWorkers: "allow" }, server.url);
+    await expect.poll(() => page.textContent("#offline"), { timeout: 30_000 }).toContain("without a network");
+    await fill(page, few);
+    await train(page);
+    const { accuracy } = await factsOf(page, "convexFacts");
+    await page.click("#save");
+    await expect.poll(() => page.textContent("#saved")).toContain("was saved at");
+    await server.close();
+    await page.context().setOffline(true);
+    await expect(fetch(server.url)).rejects.toThrow();
+
+    await page.reload();
+    await expect.poll(() => page.textContent("#saved")).toContain("was saved at");
+    await fill(page, few);
+    await page.click("#predict");
+    await expect.poll(() => page.textContent("#saved")).toContain(`${accuracy} of the rows are right`);
+    await fill(page, { data: "digits35" });
+    await expect.poll(() => page.textContent("#dataNote")).toContain("images of 14 x 14");
+    await fill(page, { data: "moons" });
+    await train(page);
+    expect((await factsOf(page, "convexFacts")).accuracy).toBe(accuracy);
+    expect(errors).toEqual([]);
+    await page.close();
   });
 });
