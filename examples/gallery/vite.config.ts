@@ -40,6 +40,7 @@ export default defineConfig({
     outDir: "out",
     emptyOutDir: true,
     target: "es2022",
+    cssTarget: ["chrome123", "firefox120", "safari17.5"], // that know light-dark(): its stand-in would not follow the button
     chunkSizeWarningLimit: 2000,
     rolldownOptions: { external },
   },

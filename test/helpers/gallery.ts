@@ -1,6 +1,7 @@
 /** The gallery, built and served as a user would have it, in a headless browser. */
 
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -10,6 +11,7 @@ import { findChromium } from "../../scripts/find-chromium.mjs";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const GALLERY = join(ROOT, "examples/gallery");
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 export class Gallery {
   private constructor(
@@ -59,13 +61,17 @@ export class Gallery {
     return { page, errors };
   }
 
-  /** Bytes of all that a page loads to train, gzipped; data not counted. */
+  /** Bytes of each file of code, gzipped; data not counted. */
+  gzippedFiles(): { readonly name: string; readonly gzipped: number }[] {
+    const names = readdirSync(this.folder, { recursive: true, encoding: "utf8" });
+    return names
+      .filter((name) => /\.(html|js|css)$/.test(name))
+      .map((name) => ({ name, gzipped: gzipSync(readFileSync(join(this.folder, name))).length }));
+  }
+
+  /** Bytes of all that a page loads to train, gzipped. */
   gzippedBytes(): number {
-    const files = readdirSync(this.folder, { recursive: true, encoding: "utf8" }).map((name) =>
-      join(this.folder, name),
-    );
-    const code = files.filter((file) => /\.(html|js|css)$/.test(file) && existsSync(file));
-    return code.reduce((sum, file) => sum + gzipSync(readFileSync(file)).length, 0);
+    return this.gzippedFiles().reduce((sum, { gzipped }) => sum + gzipped, 0);
   }
 }
 
@@ -118,4 +124,21 @@ export async function factsOf(page: Page, id: "convexFacts" | "gradientFacts"): 
     .evaluateAll((nodes) =>
       Object.fromEntries(nodes.map((node) => [(node as HTMLElement).dataset.fact, node.textContent])),
     );
+}
+
+/** The page that the stored pictures of plots show. */
+export const PICTURED = { colorScheme: "light", viewport: { width: 1200, height: 1000 } } as const;
+
+/** What axe finds wrong with a page for people who read it otherwise. */
+export async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(AXE);
+  return page.evaluate(async () => {
+    const { axe } = window as unknown as {
+      axe: { run(): Promise<{ violations: { id: string; nodes: unknown[] }[] }> };
+    };
+    const { violations } = await axe.run();
+    return violations.map(
+      ({ id, nodes }) => `${id}: ${JSON.stringify(nodes.map((node) => (node as { html: string }).html))}`,
+    );
+  });
 }
