@@ -19,6 +19,8 @@ export interface Plots {
   readonly contour: SVGSVGElement;
 }
 
+const TICK_SECONDS = 0.5;
+
 let workers: { convex: Worker; gradient: Worker } | null = null;
 
 /** TensorFlow.js, and the code that needs it, comes with the first training. */
@@ -126,18 +128,17 @@ export class Training {
 
   private async fit(library: Convex): Promise<void> {
     const { task, settings, controller, primal, dual } = this;
-    showFacts(byId("convexFacts"), [["status", "training"]]);
-    const result = await library.fitConvex(startWorkers().convex, task, settings, controller.signal, (round) => {
-      push(primal, round.seconds, round.primal);
-      push(dual, round.seconds, round.dual);
-      showFacts(byId("convexFacts"), [
-        ["objective", number(round.primal)],
-        ["dual bound", number(round.dual)],
-        ["seconds", round.seconds.toFixed(2)],
-        ["status", "training"],
-      ]);
-      this.drawSoon();
-    });
+    const begun = performance.now();
+    const ticking = setInterval(() => this.showProgress(begun), 1000 * TICK_SECONDS); // a round may take long
+    this.showProgress(begun);
+    const result = await library
+      .fitConvex(startWorkers().convex, task, settings, controller.signal, (round) => {
+        push(primal, round.seconds, round.primal);
+        push(dual, round.seconds, round.dual);
+        this.showProgress(begun);
+        this.drawSoon();
+      })
+      .finally(() => clearInterval(ticking));
     this.result = result;
     const network = networkOf(library.weightsOf(result.model));
     this.plots.convex.setNetwork(network);
@@ -156,6 +157,24 @@ export class Training {
       ["status", result.status === "solved" ? "solved" : `${result.status}: ${result.advice}`],
     ]);
     this.drawSoon();
+  }
+
+  /** What is known after the last round, and how long the next one has been going on. */
+  private showProgress(begun: number): void {
+    const { primal, dual } = this;
+    const rounds = primal.values.length;
+    const [objective, bound] = [primal.values[rounds - 1], dual.values[rounds - 1]];
+    showFacts(byId("convexFacts"), [
+      ...(rounds === 0
+        ? []
+        : ([
+            ["objective", number(objective)],
+            ["dual bound", number(bound)],
+            ["relative gap", ((objective - bound) / Math.abs(objective)).toExponential(1)],
+          ] as const)),
+      ["seconds", ((performance.now() - begun) / 1000).toFixed(1)],
+      ["status", `in round ${rounds + 1}`],
+    ]);
   }
 
   private async descend(): Promise<void> {

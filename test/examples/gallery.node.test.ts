@@ -142,6 +142,9 @@ describe("Train", () => {
     await page.click("#train");
     await page.waitForSelector("#runs tbody tr[data-kind=gradient]");
     await page.waitForFunction(() => document.querySelector("#convexFacts")?.textContent?.includes("dual bound"));
+    const during = await factsOf(page, "convexFacts");
+    expect(during.status).toMatch(/^(in round \d+|solved)$/);
+    expect(Number(during["relative gap"])).toBeGreaterThan(0);
     await page.click("#stop");
     await page.waitForFunction(() => document.getElementById("status")?.textContent !== "");
     const { status, objective } = await factsOf(page, "convexFacts");
