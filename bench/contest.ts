@@ -1,14 +1,12 @@
 /** One contest: the trainer and the built-in optimizers on the same model class, gates, regularizers and data. */
 
 import * as tf from "@tensorflow/tfjs";
-import { objectiveOf } from "../examples/support/train.js";
+import { type ClockedRun, fitOnClock, objectiveOf } from "../examples/support/train.js";
 import { ConvexReLUTrainer, type FitResult, gatedDense } from "../src/index.js";
 import {
   type BuildModel,
   type Choice,
   disposeWhole,
-  fitUntil,
-  type GradientRun,
   rivals,
   type TensorPair,
   takeFastestBackend,
@@ -41,7 +39,7 @@ export interface RivalResult {
   readonly ratio: number; // of medians; a lower bound where the objective was not reached
   readonly excess: number; // best objective / target - 1
   readonly epochs: number;
-  readonly points: GradientRun["points"];
+  readonly points: ClockedRun["points"];
 }
 
 export interface ContestResult {
@@ -62,7 +60,7 @@ export interface ContestResult {
     readonly neurons: number;
     readonly engine: string;
     /** The program's objective after each round of the solver; gates and recovery come on top of these seconds. */
-    readonly points: GradientRun["points"];
+    readonly points: ClockedRun["points"];
   };
   readonly rivals: readonly RivalResult[];
 }
@@ -88,7 +86,7 @@ export async function contest(
   for (const rival of rivals) {
     const attempt = async ({ rate, batchSize }: Choice, seed: number, seconds: number) => {
       const model = build(rival.make(rate), seed);
-      const run = await fitUntil(model, data, { target, budget: seconds, batchSize });
+      const run = await fitOnClock(model, data.x, data.y, { target, budget: seconds, batchSize });
       disposeWhole(model);
       return run;
     };

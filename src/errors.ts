@@ -30,7 +30,8 @@ export type ErrorCode =
   | "solver/none"
   | "worker/port"
   | "worker/transfer"
-  | "worker/failed";
+  | "worker/failed"
+  | "worker/silent";
 
 /**
  * Misuse of the library, thrown before any work is done and before any weight is written.

@@ -1,18 +1,9 @@
-/** model.fit against the clock: which backend suits, which learning rate, and how long until an objective. */
+/** What model.fit is given against the trainer: the backend that suits, and a tuned learning rate. */
 
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
-import { objectiveOf } from "../../examples/support/train.js";
+import type { ClockedRun } from "../../examples/support/train.js";
 import type { Matrix } from "../../src/convex/types.js";
-
-/** One run of model.fit. */
-export interface GradientRun {
-  readonly reached: boolean;
-  readonly seconds: number; // until the objective was reached, or spent
-  readonly best: number; // lowest objective after an epoch
-  readonly epochs: number;
-  readonly points: readonly { readonly seconds: number; readonly objective: number }[];
-}
 
 /** The optimizers and the learning rates that each may choose from. */
 export const rivals: readonly {
@@ -76,45 +67,6 @@ export async function takeFastestBackend(build: BuildModel, data: TensorPair, ba
   return name;
 }
 
-/**
- * model.fit until the full objective is at most `target` or `budget` seconds of training are spent. The clock stands still
- * while the objective is evaluated after an epoch, which model.fit alone would not do.
- */
-export async function fitUntil(
-  model: tf.Sequential,
-  { x, y }: TensorPair,
-  { target, budget, batchSize }: { target: number; budget: number; batchSize: number },
-): Promise<GradientRun> {
-  const points = [{ seconds: 0, objective: objectiveOf(model, x, y) }];
-  let spent = 0;
-  let since = performance.now();
-  let epochs = 0;
-  let best = points[0].objective;
-  await model.fit(x, y, {
-    epochs: 1_000_000,
-    batchSize,
-    verbose: 0,
-    yieldEvery: "never",
-    callbacks: {
-      onTrainBegin: () => {
-        since = performance.now();
-      },
-      onEpochEnd: () => {
-        spent += (performance.now() - since) / 1000;
-        epochs += 1;
-        const objective = objectiveOf(model, x, y);
-        best = Math.min(best, Number.isNaN(objective) ? Number.POSITIVE_INFINITY : objective);
-        const done = objective <= target || spent >= budget || !Number.isFinite(objective);
-        // About a hundred points a run are enough for a picture.
-        if (done || spent > points[points.length - 1].seconds * 1.03) points.push({ seconds: spent, objective });
-        if (done) model.stopTraining = true;
-        since = performance.now();
-      },
-    },
-  });
-  return { reached: best <= target, seconds: spent, best, epochs, points };
-}
-
 /** What is tuned. */
 export interface Choice {
   readonly rate: number;
@@ -132,7 +84,7 @@ const LONGER = 4;
 export async function tune(
   choices: readonly Choice[],
   trial: number,
-  attempt: (choice: Choice, seconds: number) => Promise<GradientRun>,
+  attempt: (choice: Choice, seconds: number) => Promise<ClockedRun>,
 ): Promise<{ choice: Choice; seconds: number }> {
   let seconds = 0;
   let left = choices.map((choice) => ({ choice, best: Number.POSITIVE_INFINITY }));

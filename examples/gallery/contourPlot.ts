@@ -1,8 +1,9 @@
 /** The objective around the optimum as contours of its excess. */
 
-import { element } from "./svg.js";
+import { colour, element } from "./svg.js";
 
 const SIZE = 320;
+const APART = 15; // of two labels
 /** Excess over the objective in the middle, a contour each. */
 const LEVELS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30];
 
@@ -31,6 +32,7 @@ export function drawContours(svg: SVGSVGElement, field: Field | null): void {
       `${(100 * Math.min(...excess)).toPrecision(2)} percent.`,
   );
   svg.replaceChildren(
+    ...shades(excess, k),
     ...crossed.map((level) => element("path", { class: "contour", d: contour(excess, k, level, place) })),
     element("circle", { class: "solved", cx: SIZE / 2, cy: SIZE / 2, r: 4 }),
     ...labels(excess, k, crossed, place),
@@ -71,12 +73,32 @@ function labels(
   place: (at: number) => number,
 ): SVGElement[] {
   const middle = (k - 1) / 2;
-  return levels.flatMap((level) => {
+  let free = Number.NEGATIVE_INFINITY; // labels from the edge inwards, none upon another
+  return [...levels].reverse().flatMap((level) => {
     for (let i = middle; i > 0; i--) {
       if (values[(i - 1) * k + middle] <= level) continue;
       const at = { x: place(middle) + 4, y: place(i - 0.5) + 4 };
+      if (at.y < free || at.y > SIZE / 2 - APART / 2) return [];
+      free = at.y + APART;
       return [element("text", at, `+${Number((100 * level).toPrecision(2))} %`)];
     }
     return [];
   });
+}
+
+/** The excess as shades of the convex colour, darkest in the middle: a pixel a value. */
+function shades(excess: Float64Array, k: number): SVGElement[] {
+  const canvas = Object.assign(document.createElement("canvas"), { width: k, height: k });
+  const context = canvas.getContext("2d");
+  if (context === null) return [];
+  const image = context.createImageData(k, k);
+  const tint = colour("--convex");
+  const [low, high] = [Math.log(LEVELS[0]), Math.log(LEVELS[LEVELS.length - 1])];
+  excess.forEach((value, at) => {
+    const share = (Math.log(Math.max(value, LEVELS[0])) - low) / (high - low);
+    image.data.set(tint, 4 * at);
+    image.data[4 * at + 3] = 255 * 0.5 * Math.max(0, 1 - share);
+  });
+  context.putImageData(image, 0, 0);
+  return [element("image", { width: SIZE, height: SIZE, preserveAspectRatio: "none", href: canvas.toDataURL() })];
 }

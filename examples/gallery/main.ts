@@ -27,6 +27,7 @@ const saved = new Saved(() => task, complain);
 
 let task: Task | null = null;
 let training: Training | null = null;
+let drawn: Training | null = null; // the training whose curves are in the plots
 let running: Promise<void> = Promise.resolve();
 
 start();
@@ -44,12 +45,21 @@ function start(): void {
     source.undoClick();
     void showTask();
   });
+  byId("objectiveView").addEventListener("input", () => drawn?.draw());
   byId("theme").addEventListener("click", toggleTheme);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   for (const box of document.querySelectorAll<HTMLElement>(".scroll")) box.tabIndex = 0; // so that keys can scroll it
   acceptFiles();
   redraw();
   void showTask();
+  if (import.meta.env.PROD) addEventListener("load", () => keepOffline().catch(() => undefined)); // the page does without
+}
+
+/** The built page keeps its files in this browser and opens without a network from then on. */
+async function keepOffline(): Promise<void> {
+  await navigator.serviceWorker.register("./serviceWorker.js");
+  await navigator.serviceWorker.ready;
+  byId("offline").textContent = "It opens without a network, too.";
 }
 
 function onInput(name: string): void {
@@ -80,6 +90,7 @@ async function showTask(): Promise<void> {
   plots.convex.setTask(task, plane);
   plots.gradient.setTask(task, plane);
   showLosses(task);
+  drawn = null;
   drawObjectives(plots.objective, null);
   drawContours(plots.contour, null);
   await saved.refresh();
@@ -107,7 +118,9 @@ async function train(): Promise<void> {
   await training?.dispose();
   const mine = new Training(task, readSettings(form), plots);
   training = mine;
+  drawn = mine;
   busy(true);
+  showResults();
   handout.offer(null, null);
   drawContours(plots.contour, null);
   byId<HTMLButtonElement>("drawContours").disabled = true;
@@ -120,8 +133,22 @@ async function train(): Promise<void> {
     byId<HTMLButtonElement>("drawContours").disabled = mine.result === null;
     byId("tensors").textContent = String(await countTensors());
     busy(false);
+    byId("verdict").replaceChildren(
+      ...mine.verdict().map((part) => {
+        if (typeof part === "string") return part;
+        return Object.assign(document.createElement("strong"), { textContent: part.strong });
+      }),
+    );
     byId("status").textContent = mine.summary();
   }
+}
+
+/** On a phone the results are below the form. */
+function showResults(): void {
+  const results = byId("results");
+  if (results.getBoundingClientRect().top < innerHeight / 2) return;
+  const behavior = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
+  results.scrollIntoView({ behavior });
 }
 
 function busy(yes: boolean): void {
@@ -180,4 +207,5 @@ function redraw(): void {
   byId("theme").textContent = isDark() ? "Light" : "Dark";
   plots.convex.draw();
   plots.gradient.draw();
+  drawn?.draw();
 }

@@ -187,7 +187,11 @@ export class PlanePlot {
   private endProbe(): void {
     this.svg.classList.remove("probing");
     this.mark.setAttribute("visibility", "hidden");
-    this.probeText.textContent = "\u00a0";
+    const way =
+      this.network === null
+        ? ""
+        : "Point at a place, or focus the plot and use the arrow keys: neurons that are on there stand out.";
+    this.probeText.textContent = way;
   }
 
   private key(event: KeyboardEvent): void {

@@ -1,10 +1,10 @@
 /** One press of Train: the convex fit and the runs of model.fit side by side, drawn as they go. */
 
 import type { FitResult } from "../../src/index.js";
-import { drawContours } from "./contourPlot.js";
+import { drawContours, type Field } from "./contourPlot.js";
 import { type DescentEpoch, descend, tensorsIn } from "./descent.js";
 import { type Network, networkOf, outputsOn } from "./network.js";
-import { type Curve, drawObjectives } from "./objectivePlot.js";
+import { type Curve, drawObjectives, type View } from "./objectivePlot.js";
 import type { PlanePlot } from "./planePlot.js";
 import type { Settings } from "./settings.js";
 import { classOf, type Task } from "./task.js";
@@ -18,6 +18,8 @@ export interface Plots {
   readonly objective: SVGSVGElement;
   readonly contour: SVGSVGElement;
 }
+
+const TICK_SECONDS = 0.5;
 
 let workers: { convex: Worker; gradient: Worker } | null = null;
 
@@ -48,6 +50,7 @@ export class Training {
   private readonly runs = new Map<number, RunRow>();
   private convexRun: RunRow | null = null;
   private drawing = false;
+  private surface: Field | null = null;
 
   constructor(
     readonly task: Task,
@@ -75,7 +78,8 @@ export class Training {
   async drawContours(): Promise<void> {
     const { result, task, settings, plots } = this;
     if (result === null) return;
-    drawContours(plots.contour, await (await loadConvex()).surfaceOf(result.model, task, settings));
+    this.surface = await (await loadConvex()).surfaceOf(result.model, task, settings);
+    drawContours(plots.contour, this.surface);
   }
 
   /** Frees the model. */
@@ -95,29 +99,46 @@ export class Training {
     );
   }
 
-  /** Draws the objectives again, in the colours of the moment. */
+  /** What came of it in a sentence or two, its numbers as they are to be stressed. */
+  verdict(): readonly (string | { readonly strong: string })[] {
+    if (this.result === null) return ["Training ended without a convex result."];
+    const { certificate, seconds } = this.result;
+    const which = certificate.scope === "all gates" ? "network of any width" : "network with these gates";
+    const proven = [
+      "The convex solution is proven to be within ",
+      { strong: percent(certificate.relativeGap) },
+      ` of the best ${which}, after ${seconds.toFixed(1)} seconds.`,
+    ];
+    const lowest = Math.min(...[...this.runs.values()].map((run) => run.objective));
+    const above = lowest / certificate.network - 1;
+    if (!Number.isFinite(above)) return proven;
+    const side = above >= 0 ? "above it" : "below it: other gates can do more";
+    return [...proven, " The best run of model.fit ended ", { strong: percent(Math.abs(above)) }, ` ${side}.`];
+  }
+
+  /** Draws the objectives again, and what is in the colours of the moment. */
   draw(): void {
     const { primal, dual } = this;
     const bound = dual.values.at(-1) ?? null; // gates may grow, and then an earlier bound was for fewer gates
-    drawObjectives(this.plots.objective, { primal, dual, descents: this.descents });
+    drawObjectives(this.plots.objective, { primal, dual, descents: this.descents }, viewOf());
+    if (this.surface !== null) drawContours(this.plots.contour, this.surface);
     const rows = [...(this.convexRun === null ? [] : [this.convexRun]), ...this.runs.values()];
     showRuns(byId<HTMLTableElement>("runs"), rows, bound);
   }
 
   private async fit(library: Convex): Promise<void> {
     const { task, settings, controller, primal, dual } = this;
-    showFacts(byId("convexFacts"), [["status", "training"]]);
-    const result = await library.fitConvex(startWorkers().convex, task, settings, controller.signal, (round) => {
-      push(primal, round.seconds, round.primal);
-      push(dual, round.seconds, round.dual);
-      showFacts(byId("convexFacts"), [
-        ["objective", number(round.primal)],
-        ["dual bound", number(round.dual)],
-        ["seconds", round.seconds.toFixed(2)],
-        ["status", "training"],
-      ]);
-      this.drawSoon();
-    });
+    const begun = performance.now();
+    const ticking = setInterval(() => this.showProgress(begun), 1000 * TICK_SECONDS); // a round may take long
+    this.showProgress(begun);
+    const result = await library
+      .fitConvex(startWorkers().convex, task, settings, controller.signal, (round) => {
+        push(primal, round.seconds, round.primal);
+        push(dual, round.seconds, round.dual);
+        this.showProgress(begun);
+        this.drawSoon();
+      })
+      .finally(() => clearInterval(ticking));
     this.result = result;
     const network = networkOf(library.weightsOf(result.model));
     this.plots.convex.setNetwork(network);
@@ -136,6 +157,24 @@ export class Training {
       ["status", result.status === "solved" ? "solved" : `${result.status}: ${result.advice}`],
     ]);
     this.drawSoon();
+  }
+
+  /** What is known after the last round, and how long the next one has been going on. */
+  private showProgress(begun: number): void {
+    const { primal, dual } = this;
+    const rounds = primal.values.length;
+    const [objective, bound] = [primal.values[rounds - 1], dual.values[rounds - 1]];
+    showFacts(byId("convexFacts"), [
+      ...(rounds === 0
+        ? []
+        : ([
+            ["objective", number(objective)],
+            ["dual bound", number(bound)],
+            ["relative gap", ((objective - bound) / Math.abs(objective)).toExponential(1)],
+          ] as const)),
+      ["seconds", ((performance.now() - begun) / 1000).toFixed(1)],
+      ["status", `in round ${rounds + 1}`],
+    ]);
   }
 
   private async descend(): Promise<void> {
@@ -184,6 +223,10 @@ export class Training {
       this.draw();
     });
   }
+}
+
+function viewOf(): View {
+  return byId<HTMLSelectElement>("objectiveView").value as View;
 }
 
 function push(curve: Curve, seconds: number, value: number): void {

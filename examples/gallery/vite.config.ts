@@ -5,11 +5,13 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
+import { offline } from "./offline.js";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
 const COUNT = 800; // images; all ten digits, as they come
 const SIDE = 28;
 const HALF = 14;
+const external = ["gpu.js"]; // an engine that the page never asks for
 
 /** `digits.bin`: COUNT images of 14 x 14 bytes (2 x 2 pixels averaged), then their labels. */
 function makeDigits(folder: string): void {
@@ -34,6 +36,14 @@ makeDigits(join(root, "public"));
 export default defineConfig({
   root,
   base: "./",
-  build: { outDir: "out", emptyOutDir: true, target: "es2022", chunkSizeWarningLimit: 2000 },
-  worker: { format: "es" },
+  build: {
+    outDir: "out",
+    emptyOutDir: true,
+    target: "es2022",
+    cssTarget: ["chrome123", "firefox120", "safari17.5"], // that know light-dark(): its stand-in would not follow the button
+    chunkSizeWarningLimit: 2000,
+    rolldownOptions: { external },
+  },
+  worker: { format: "es", rolldownOptions: { external } },
+  plugins: [offline(root, join(root, "public"))],
 });

@@ -28,27 +28,39 @@ export function objectiveOf(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor): n
   });
 }
 
+/** One run of model.fit against the clock. */
+export interface ClockedRun {
+  readonly reached: boolean;
+  readonly seconds: number; // of training
+  readonly epochs: number;
+  readonly best: number; // lowest objective after an epoch, or at the start
+  readonly points: readonly { readonly seconds: number; readonly objective: number }[];
+}
+
 /**
- * model.fit for `budget` seconds of training; the clock stands still while the objective is evaluated after each epoch, which
- * model.fit alone would not do.
+ * model.fit until its objective is at most `target`, or no number any more, or `budget` seconds of training are spent. The clock
+ * stands still while the objective is evaluated after an epoch, which model.fit alone would not do.
  */
-export async function fitForSeconds(
-  method: string,
+export async function fitOnClock(
   model: tf.Sequential,
   x: tf.Tensor,
   y: tf.Tensor,
-  budget: number,
-  batchSize = 64,
-): Promise<GradientRun> {
-  const points: { seconds: number; objective: number }[] = [];
+  {
+    budget,
+    batchSize = 64,
+    target = Number.NEGATIVE_INFINITY,
+  }: { budget: number; batchSize?: number; target?: number },
+): Promise<ClockedRun> {
+  const points = [{ seconds: 0, objective: objectiveOf(model, x, y) }];
+  let best = points[0].objective;
   let spent = 0;
   let since = performance.now();
   let epochs = 0;
-  points.push({ seconds: 0, objective: objectiveOf(model, x, y) });
   await model.fit(x, y, {
     epochs: 1_000_000,
     batchSize,
     verbose: 0,
+    yieldEvery: "never",
     callbacks: {
       onTrainBegin: () => {
         since = performance.now();
@@ -56,13 +68,29 @@ export async function fitForSeconds(
       onEpochEnd: () => {
         spent += (performance.now() - since) / 1000;
         epochs += 1;
-        points.push({ seconds: spent, objective: objectiveOf(model, x, y) });
-        if (spent >= budget) model.stopTraining = true;
+        const objective = objectiveOf(model, x, y);
+        best = Math.min(best, Number.isNaN(objective) ? Number.POSITIVE_INFINITY : objective);
+        const done = objective <= target || spent >= budget || !Number.isFinite(objective);
+        // About a hundred points a run are enough for a picture.
+        if (done || spent > points[points.length - 1].seconds * 1.03) points.push({ seconds: spent, objective });
+        if (done) model.stopTraining = true;
         since = performance.now();
       },
     },
   });
-  return { method, points, seconds: spent, epochs, objective: Math.min(...points.map((point) => point.objective)) };
+  return { reached: best <= target, seconds: spent, epochs, best, points };
+}
+
+/** The same for `budget` seconds, as a curve with a name. */
+export async function fitForSeconds(
+  method: string,
+  model: tf.Sequential,
+  x: tf.Tensor,
+  y: tf.Tensor,
+  budget: number,
+): Promise<GradientRun> {
+  const { points, seconds, epochs, best } = await fitOnClock(model, x, y, { budget });
+  return { method, points, seconds, epochs, objective: best };
 }
 
 /** Share of rows whose largest output is the label's. */

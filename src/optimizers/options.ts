@@ -134,14 +134,20 @@ export function readOptions(options: TrainerOptions): Settings {
   };
 }
 
+/** What model.fit takes for its descent, and a convex program has no use for. */
+const DESCENT = ["epochs", "batchSize", "shuffle", "initialEpoch", "stepsPerEpoch", "validationSteps", "yieldEvery"];
+
 /** @internal Throws on the first name of a record that is not in the list. */
 export function refuseUnknown(where: string, record: object, names: readonly string[]): void {
   if (typeof record !== "object" || record === null) refuse(where, "an object of options", record);
   for (const name of Object.keys(record)) {
     if (names.includes(name)) continue;
+    const advice = DESCENT.includes(name)
+      ? "Leave it out: that is for gradient descent; the solver stops at the trainer's tolerance, maxIterations or timeLimit."
+      : "Check the spelling or leave it out.";
     throw new ConvexError(
       "options/unknown",
-      `${where}: expected options among ${names.join(", ")}, got "${name}". Check the spelling or leave it out.`,
+      `${where}: expected options among ${names.join(", ")}, got "${name}". ${advice}`,
     );
   }
 }

@@ -29,6 +29,8 @@ export function listen(
 
 /** Whether a worker still runs: its script may fail before the first fit, so this listens from the first trainer on. */
 export class PortHealth {
+  /** Whether it has ever heard an order: from then on a long silence is work. */
+  heard = false;
   private failure: string | null = null;
   private readonly listeners = new Set<(why: string) => void>();
 

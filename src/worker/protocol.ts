@@ -52,8 +52,9 @@ export type ToWorker =
 /** The weights of a model, in its order. */
 export type WeightsMessage = readonly TensorMessage[];
 
-/** From the worker. */
+/** From the worker. An order is answered by "heard" at once, even where it has to wait for others. */
 export type FromWorker =
+  | { readonly kind: "heard"; readonly job: number }
   | {
       readonly kind: "begin";
       readonly job: number;

@@ -32,6 +32,7 @@ export function serveTrainer(port: WorkerPort = globalThis as unknown as WorkerP
   listen(port, "message", (value) => {
     const message = value as ToWorker;
     if (message?.kind === "order") {
+      port.postMessage({ kind: "heard", job: message.job } satisfies FromWorker, []);
       const job = new Job(message, port);
       jobs.set(message.job, job);
       queue = queue.then(() => job.run()).then(() => jobs.delete(message.job));
@@ -47,6 +48,8 @@ export function serveTrainer(port: WorkerPort = globalThis as unknown as WorkerP
 class Job {
   private readonly controller = new AbortController();
   private resume: ((stop: boolean) => void) | null = null;
+  /** Whether the page has given up before it was asked anything. */
+  private abandoned = false;
 
   constructor(
     private readonly order: Order,
@@ -58,7 +61,9 @@ class Job {
   }
 
   go(stop: boolean): void {
+    this.abandoned ||= stop && this.resume === null;
     this.resume?.(stop);
+    this.resume = null;
   }
 
   /** Never rejects: what goes wrong is said to the page. */
@@ -116,6 +121,7 @@ class Job {
 
   /** Says something and waits for "go"; true when the page asks to stop. */
   ask(message: FromWorker): Promise<boolean> {
+    if (this.abandoned) return Promise.resolve(true);
     return new Promise((resolve) => {
       this.resume = resolve;
       this.say(message);

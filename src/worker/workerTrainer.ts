@@ -16,6 +16,9 @@ import { buffersOf, modelMessage, modelOf, tensorMessage, tensorOf } from "./wir
 
 type Done = Extract<FromWorker, { kind: "done" }>;
 
+/** Longer than a slow network needs for a worker's script: TensorFlow.js is about a megabyte. */
+const ANSWER_SECONDS = 20;
+
 /** Numbers the fits of this realm, so that several trainers can share a worker. */
 const counter = { jobs: 0 };
 
@@ -66,7 +69,7 @@ export class WorkerTrainer {
    * As {@link ConvexReLUTrainer.fit}, in the worker.
    *
    * @throws ConvexError as fit does; "worker/transfer" for a loss or metric that is a function of the user's own; "worker/failed"
-   * when the worker breaks.
+   * when the worker breaks; "worker/silent" when it has not heard of its first fit after 20 seconds.
    */
   async fit(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult> {
     const spec = readModel(model, this.formulation);
@@ -144,6 +147,9 @@ export class WorkerTrainer {
       };
       const hear = async (message: FromWorker): Promise<void> => {
         switch (message.kind) {
+          case "heard":
+            health.heard = true;
+            return clearTimeout(patience);
           case "begin":
             await progress.begin(message.samples, message.epochs, message.metrics);
             return say({ kind: "go", job, stop: false });
@@ -164,6 +170,8 @@ export class WorkerTrainer {
         }),
         health.onFailure((why) => reject(broken(why))),
       );
+      const patience = health.heard ? undefined : setTimeout(() => giveUp(silent()), 1000 * ANSWER_SECONDS);
+      endings.push(() => clearTimeout(patience));
       const { model, x, y, validation, sampleWeight } = order;
       try {
         say(order, buffersOf([model, x, y, ...(validation ?? []), sampleWeight]));
@@ -196,6 +204,15 @@ function broken(why: string): ConvexError {
     "worker/failed",
     `WorkerTrainer: expected the worker to answer, got ${why}. ` +
       `Check that its script loads and calls serveTrainer(); the model's weights are as they were.`,
+  );
+}
+
+function silent(): ConvexError {
+  return new ConvexError(
+    "worker/silent",
+    `WorkerTrainer: expected the worker to hear of the fit within ${ANSWER_SECONDS} seconds, got no answer. ` +
+      `Call serveTrainer() in its script, with parentPort in Node, and look at its console for why the script has not loaded; ` +
+      `the model's weights are as they were.`,
   );
 }
 

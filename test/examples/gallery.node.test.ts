@@ -2,17 +2,16 @@
 
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
 import type { Download, Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadModel } from "../../examples/support/modelFiles.js";
-import { factsOf, fill, Gallery, train } from "../helpers/gallery.js";
+import { factsOf, fill, Gallery, PICTURED, serve, train, violations } from "../helpers/gallery.js";
+import { coarseOf, difference, hues, referenceOf } from "../helpers/pictures.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const few = { points: 40, epochs: 10, starts: 2, arrangements: "sample", gates: 50 };
 
 let gallery: Gallery;
@@ -22,19 +21,6 @@ beforeAll(async () => {
 }, 60_000);
 
 afterAll(() => gallery?.close());
-
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(AXE);
-  return page.evaluate(async () => {
-    const { axe } = window as unknown as {
-      axe: { run(): Promise<{ violations: { id: string; nodes: unknown[] }[] }> };
-    };
-    const { violations } = await axe.run();
-    return violations.map(
-      ({ id, nodes }) => `${id}: ${JSON.stringify(nodes.map((node) => (node as { html: string }).html))}`,
-    );
-  });
-}
 
 async function downloads(page: Page, what: string, count = 1): Promise<Download[]> {
   const found: Download[] = [];
@@ -61,6 +47,29 @@ describe("the page as it opens", () => {
     expect(gallery.gzippedBytes()).toBeLessThan(1.5e6);
     expect(errors).toEqual([]);
     await page.close();
+  });
+
+  test("the theme button turns light into dark, and back", async () => {
+    const { page } = await gallery.page({ colorScheme: "light" });
+    const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    expect(await paper()).toBe("rgb(255, 255, 255)");
+    await page.click("#theme");
+    expect(await paper()).toBe("rgb(20, 23, 27)");
+    await page.click("#theme");
+    expect(await paper()).toBe("rgb(255, 255, 255)");
+    await page.close();
+  });
+
+  test("Train can be seen without scrolling, on a phone and on a desk", async () => {
+    for (const viewport of [
+      { width: 390, height: 700 },
+      { width: 1280, height: 720 },
+    ]) {
+      const { page } = await gallery.page({ viewport });
+      const box = await page.locator("#train").boundingBox();
+      expect((box?.y ?? Number.POSITIVE_INFINITY) + (box?.height ?? 0)).toBeLessThanOrEqual(viewport.height);
+      await page.close();
+    }
   });
 
   test.each([
@@ -112,6 +121,14 @@ describe("Train", () => {
     );
     expect(await page.locator("#convexPlot .neuron").count()).toBe(Number(facts.neurons));
     expect(await page.locator("#objectivePlot .descent").count()).toBe(2);
+    const verdict = (await page.textContent("#verdict")) ?? "";
+    const [, within, best] = /within (\S+) % of the best network.* ended (\S+) % above it/.exec(verdict) ?? [];
+    expect(Number(within) / 100).toBeCloseTo(Number(facts["relative gap"]), 7);
+    expect(Number(best)).toBeGreaterThan(0);
+    await page.selectOption("#objectiveView", "excess");
+    expect(await page.locator("#objectivePlot text").allTextContents()).toContain("above the bound");
+    expect(await page.locator("#objectivePlot .descent").count()).toBe(2);
+    expect(await page.locator("#objectivePlot .dual").count()).toBe(0);
     expect(await page.getAttribute("#objectivePlot", "aria-label")).toContain("dual bound");
     const tasks = await page.evaluate(() => (window as unknown as { tasks: number[] }).tasks);
     expect(Math.max(0, ...tasks)).toBeLessThan(200);
@@ -125,6 +142,9 @@ describe("Train", () => {
     await page.click("#train");
     await page.waitForSelector("#runs tbody tr[data-kind=gradient]");
     await page.waitForFunction(() => document.querySelector("#convexFacts")?.textContent?.includes("dual bound"));
+    const during = await factsOf(page, "convexFacts");
+    expect(during.status).toMatch(/^(in round \d+|solved)$/);
+    expect(Number(during["relative gap"])).toBeGreaterThan(0);
     await page.click("#stop");
     await page.waitForFunction(() => document.getElementById("status")?.textContent !== "");
     const { status, objective } = await factsOf(page, "convexFacts");
@@ -166,6 +186,47 @@ describe("Train", () => {
     if (values.arrangements === "enumerate") expect(facts["proven for"]).toMatch(/^all gates/);
     expect(errors).toEqual([]);
     await page.close();
+  });
+});
+
+describe("pictures of the plots", () => {
+  /** Mean bytes by which a picture may differ; another data set, a blank plot or a lost surface differ by more. */
+  const LOOSE = 6;
+  let page: Page;
+
+  beforeAll(async () => {
+    ({ page } = await gallery.page(PICTURED));
+    await train(page);
+    await page.click("#drawContours");
+    await page.waitForSelector("#contourPlot .contour");
+  }, 60_000);
+
+  afterAll(() => page?.close());
+
+  test.each(["convexPlot", "gradientPlot", "contourPlot"])("%s looks as it did", async (name) => {
+    const picture = await coarseOf(page, `#${name}`);
+    expect(difference(picture, await referenceOf(page, name))).toBeLessThan(LOOSE);
+  });
+
+  test("objectivePlot has about as much of each colour as it had", async () => {
+    const [now, then] = [await coarseOf(page, "#objectivePlot"), await referenceOf(page, "objectivePlot")].map(hues);
+    for (const hue of ["blue", "red", "grey"] as const) {
+      expect(now[hue], hue).toBeGreaterThan(then[hue] / 4);
+      expect(now[hue], hue).toBeLessThan(then[hue] * 4);
+    }
+  });
+
+  test("a plot without its surface, without its contours, without its curves, or of other data is told apart", async () => {
+    const [plane, contour, curves] = ["convexPlot", "contourPlot", "objectivePlot"].map((name) => `#${name}`);
+    await page.evaluate(() => document.querySelector("#convexPlot image")?.removeAttribute("href"));
+    expect(difference(await coarseOf(page, plane), await referenceOf(page, "convexPlot"))).toBeGreaterThan(LOOSE);
+    await page.evaluate(() => document.querySelector("#contourPlot")?.replaceChildren());
+    expect(difference(await coarseOf(page, contour), await referenceOf(page, "contourPlot"))).toBeGreaterThan(LOOSE);
+    await page.evaluate(() => document.querySelector("#objectivePlot")?.replaceChildren());
+    expect(hues(await coarseOf(page, curves)).red).toBe(0);
+    await fill(page, { data: "circles", epochs: 1 });
+    await train(page);
+    expect(difference(await coarseOf(page, plane), await referenceOf(page, "convexPlot"))).toBeGreaterThan(LOOSE);
   });
 });
 
@@ -227,7 +288,7 @@ describe("what is taken away", () => {
     await fill(page, few);
     await train(page);
     facts = await factsOf(page, "convexFacts");
-  });
+  }, 60_000);
 
   afterAll(async () => {
     await page.close();
@@ -301,5 +362,34 @@ describe("what is taken away", () => {
     expect(await page.textContent("#saved")).toContain(`${facts.accuracy} of the rows are right`);
     await page.click("#forget");
     await expect.poll(() => page.textContent("#saved")).toBe("Nothing saved yet.");
+  });
+});
+
+describe("without a network", () => {
+  test("a model trained before opens in the page after its server is gone, predicts, and trains on", async () => {
+    const server = await serve(gallery.folder);
+    const { page, errors } = await gallery.page({ serviceWorkers: "allow" }, server.url);
+    await expect.poll(() => page.textContent("#offline"), { timeout: 30_000 }).toContain("without a network");
+    await fill(page, few);
+    await train(page);
+    const { accuracy } = await factsOf(page, "convexFacts");
+    await page.click("#save");
+    await expect.poll(() => page.textContent("#saved")).toContain("was saved at");
+    await server.close();
+    await page.context().setOffline(true);
+    await expect(fetch(server.url)).rejects.toThrow();
+
+    await page.reload();
+    await expect.poll(() => page.textContent("#saved")).toContain("was saved at");
+    await fill(page, few);
+    await page.click("#predict");
+    await expect.poll(() => page.textContent("#saved")).toContain(`${accuracy} of the rows are right`);
+    await fill(page, { data: "digits35" });
+    await expect.poll(() => page.textContent("#dataNote")).toContain("images of 14 x 14");
+    await fill(page, { data: "moons" });
+    await train(page);
+    expect((await factsOf(page, "convexFacts")).accuracy).toBe(accuracy);
+    expect(errors).toEqual([]);
+    await page.close();
   });
 });

@@ -14,8 +14,16 @@ export async function startWorker(): Promise<TestWorker> {
 }
 
 /** A worker whose script fails. */
-export async function startBrokenWorker(): Promise<TestWorker> {
-  const script = 'throw new Error("this script is broken")';
+export function startBrokenWorker(): Promise<TestWorker> {
+  return startScript('throw new Error("this script is broken")');
+}
+
+/** A worker whose script does nothing, for ever. */
+export function startIdleWorker(): Promise<TestWorker> {
+  return startScript("setInterval(() => {}, 1000)");
+}
+
+async function startScript(script: string): Promise<TestWorker> {
   if (!inNode) return new Worker(URL.createObjectURL(new Blob([script])));
   const { Worker: Thread } = await import(/* @vite-ignore */ threads);
   return new Thread(script, { eval: true });

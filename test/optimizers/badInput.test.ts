@@ -168,8 +168,14 @@ const cases: Case[] = [
   {
     wrong: "an unknown argument of fit",
     code: "options/unknown",
-    says: /among validationData.*got "epochs"/,
+    says: /among validationData.*got "epochs". Leave it out: that is for gradient descent/,
     args: { epochs: 10 },
+  },
+  {
+    wrong: "a misspelt argument of fit",
+    code: "options/unknown",
+    says: /got "validatoinSplit". Check the spelling/,
+    args: { validatoinSplit: 0.2 },
   },
   {
     wrong: "no model",

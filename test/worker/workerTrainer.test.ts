@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import {
   ConvexReLUTrainer,
   type FitArgs,
@@ -8,7 +8,7 @@ import {
   WorkerTrainer,
 } from "../../src/index.js";
 import { type ModelOptions, makeData, makeModel, weightsIn } from "../helpers/models.js";
-import { startBrokenWorker, startWorker, type TestWorker } from "../helpers/workers.js";
+import { startBrokenWorker, startIdleWorker, startWorker, type TestWorker } from "../helpers/workers.js";
 
 let worker: TestWorker;
 
@@ -260,6 +260,46 @@ describe("a fit that can't be made leaves the weights, and says why:", () => {
     const broken = await startBrokenWorker();
     await expect(new WorkerTrainer(broken).fit(model, x, y)).rejects.toMatchObject({ code: "worker/failed" });
     await broken.terminate();
+    tf.dispose([x, y]);
+    model.dispose();
+  });
+
+  /** A page that waits 20 ms where it would wait 20 seconds. */
+  function beImpatient() {
+    const { setTimeout: real } = globalThis;
+    return vi
+      .spyOn(globalThis, "setTimeout")
+      .mockImplementation(((work: () => void, wait?: number) =>
+        real(work, wait === 20_000 ? 20 : wait)) as typeof setTimeout);
+  }
+
+  test("a worker whose script never serves", async () => {
+    const { x, y } = makeData();
+    const model = makeModel();
+    const before = weightsIn(model);
+    const idle = await startIdleWorker();
+    const impatience = beImpatient();
+    await expect(new WorkerTrainer(idle).fit(model, x, y)).rejects.toMatchObject({
+      code: "worker/silent",
+      message: expect.stringContaining("Call serveTrainer()"),
+    });
+    impatience.mockRestore();
+    expect(weightsIn(model)).toEqual(before);
+    await idle.terminate();
+    tf.dispose([x, y]);
+    model.dispose();
+  });
+
+  test("a worker that begins to serve too late serves the next fit", async () => {
+    const { x, y } = makeData();
+    const model = makeModel();
+    const late = await startWorker();
+    const impatience = beImpatient();
+    await expect(new WorkerTrainer(late, few).fit(model, x, y)).rejects.toMatchObject({ code: "worker/silent" });
+    impatience.mockRestore();
+    const { status } = await new WorkerTrainer(late, few).fit(model, x, y);
+    expect(status).toBe("solved");
+    await late.terminate();
     tf.dispose([x, y]);
     model.dispose();
   });

@@ -1,13 +1,11 @@
 /** What becomes of the work when a device goes away. */
 
-import * as tf from "@tensorflow/tfjs";
 import { expect, test } from "vitest";
 import { sampleGates } from "../../../src/convex/arrangements/index.js";
 import { chooseEngine } from "../../../src/convex/kernels/index.js";
 import { findDevice } from "../../../src/convex/kernels/webgpuDevice.js";
 import { penalties } from "../../../src/convex/penalties/index.js";
-import { ConvexReLUTrainer } from "../../../src/index.js";
-import { makeData, makeModel, weightsIn } from "../../helpers/models.js";
+import { fitAndLoseContext } from "../../helpers/lostContext.js";
 import { gaussianMatrix } from "../../helpers/problems.js";
 
 test("a lost WebGPU device ends the work with engine/lost, and the next fit gets a new device", async () => {
@@ -27,17 +25,8 @@ test("a lost WebGPU device ends the work with engine/lost, and the next fit gets
 });
 
 test("a lost WebGL context ends a fit with engine/lost, and the model's weights are as they were", async () => {
-  await tf.setBackend("webgl");
-  const { x, y } = makeData("meanSquaredError", 20, 3);
-  const model = makeModel({ formulation: "gated", units: 20 });
-  const twin = weightsIn(makeModel({ formulation: "gated", units: 20 })); // what is read is kept on the host: not the model's own
-  const { gl } = (tf.backend() as unknown as { gpgpu: { gl: WebGL2RenderingContext } }).gpgpu;
-  const lose = () => gl.getExtension("WEBGL_lose_context")?.loseContext();
-  const trainer = new ConvexReLUTrainer({ engine: "webgl", tolerance: 1e-9 });
-  await expect(trainer.fit(model, x, y, { callbacks: { onEpochEnd: async () => lose() } })).rejects.toMatchObject({
-    name: "ConvexError",
-    code: "engine/lost",
-  });
-  expect(weightsIn(model)).toEqual(twin);
+  const { error, before, after } = await fitAndLoseContext("webgl");
+  expect(error).toMatchObject({ name: "ConvexError", code: "engine/lost" });
+  expect(after).toEqual(before);
   await expect(chooseEngine("webgl")).rejects.toMatchObject({ code: "engine/unavailable" });
 });
