@@ -51,18 +51,21 @@ interface Corner {
   readonly value: number; // h_i(g)
 }
 
-/**
- * Bounds the price of all gates from both sides, to within `tolerance` of each other where the outputs are few, with at most
- * `projections` projections onto cones; what is not looked into by then keeps the bound that it has.
- */
+/** How exact prices are to be, and when to stop: what is not looked into by then keeps the bound that it has. */
+export interface PricingBudget {
+  readonly tolerance: number; // between the bound and the dearest found, relative, where the outputs are few
+  readonly projections: number; // onto cones, at most
+  readonly over?: () => boolean; // asked before each
+}
+
+/** Bounds the price of all gates from both sides. */
 export function priceShared(
   program: ConvexProgram,
   products: GatedProducts,
   N: Float64Array, // [n x C]
-  tolerance: number,
-  projections: number,
+  budget: PricingBudget,
 ): SharedPrices {
-  return new SharedPricing(program, products, N).run(tolerance, projections);
+  return new SharedPricing(program, products, N).run(budget);
 }
 
 class SharedPricing {
@@ -85,14 +88,15 @@ class SharedPricing {
     this.d = program.X.cols;
   }
 
-  run(tolerance: number, projections: number): SharedPrices {
+  run({ tolerance, projections, over = () => false }: PricingBudget): SharedPrices {
     const open = this.wholeGates();
     let settled = 0; // the largest bound of regions that are not split
     for (;;) {
       let top = -1;
       for (let k = 0; k < open.length; k++) if (top < 0 || open[k].bound > open[top].bound) top = k;
       const bound = Math.max(settled, top < 0 ? 0 : open[top].bound);
-      if (top < 0 || settled >= bound || bound <= this.lower * (1 + tolerance) || this.spent >= projections) {
+      const near = settled >= bound || bound <= this.lower * (1 + tolerance);
+      if (top < 0 || near || this.spent >= projections || over()) {
         const dearest = [...this.dearest.values()].sort((a, b) => b.value - a.value);
         return { upper: Math.max(bound, this.lower), lower: this.lower, dearest };
       }

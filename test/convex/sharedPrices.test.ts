@@ -13,7 +13,7 @@ const MANY = 1e6;
 
 function price(program: ConvexProgram, N: Float64Array, tolerance: number, projections = MANY): SharedPrices {
   return withProducts(program, referenceKernels, (products) =>
-    priceShared(program, products, N, tolerance, projections),
+    priceShared(program, products, N, { tolerance, projections }),
   );
 }
 

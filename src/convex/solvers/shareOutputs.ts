@@ -111,7 +111,14 @@ export async function shareOutputs(
     const found = networkOf(neurons, start.pooling, DEAD);
     const { program, blocks } = liftNeurons(start, hidden(found), found.bias, start.gates);
     const N = dualPointAt(program, objective.predict(neurons));
-    const { gap, prices } = sharedGap(program, kernels, value, N, budget.tolerance);
+    const { gap, prices } = sharedGap(
+      program,
+      kernels,
+      value,
+      N,
+      budget.tolerance,
+      () => clock.over || clock.stopped(),
+    );
     const outside = search(objective, program, kernels, N, options.starts, draw);
     tried += outside.length;
     const bestRatio = outside.reduce((most, { price }) => Math.max(most, price), prices.lower) / program.beta;
@@ -223,9 +230,11 @@ export function sharedGap(
   primal: number,
   N: Float64Array,
   tolerance: number,
+  over?: () => boolean,
 ): { gap: Gap; prices: SharedPrices } {
   return withProducts(program, kernels, (products) => {
-    const prices = priceShared(program, products, N, tolerance / 2, PROJECTIONS);
+    const exact = { tolerance: tolerance / 2, projections: PROJECTIONS };
+    const prices = priceShared(program, products, N, over === undefined ? exact : { ...exact, over });
     const dual = new GapJudge(program, products).bestScale(N, program.beta / prices.upper).value;
     return { gap: { primal, dual, relative: relativeGap(primal, dual) }, prices };
   });
