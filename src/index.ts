@@ -10,7 +10,18 @@ export {
 } from "./convex/arrangements/index.js";
 export type { NetworkDescription, NeuronDescription } from "./convex/description.js";
 export type { Kink, PiecewiseLinear, Segment } from "./convex/piecewise.js";
-export type { Certificate, Gap, GateSet, LossName, Matrix, Penalty, SparseBlocks, Status } from "./convex/types.js";
+export type { Pricing } from "./convex/pricing/allGates.js";
+export type {
+  AllGatesBound,
+  Certificate,
+  Gap,
+  GateSet,
+  LossName,
+  Matrix,
+  Penalty,
+  SparseBlocks,
+  Status,
+} from "./convex/types.js";
 export { ConvexError, type ErrorCode } from "./errors.js";
 export {
   GatedConv2D,

@@ -17,6 +17,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["convex/kernels"],
   ["convex/operators", "convex/recovery", "convex/description.ts", "convex/piecewise.ts"],
   ["convex/certificate.ts", "convex/sharedPrices.ts", "convex/formulations"],
+  ["convex/pricing"],
   ["convex/solvers", "convex/optimalSet"],
   ["layers"],
   ["optimizers"],

@@ -12,7 +12,7 @@ import type { Kernels } from "../kernels/types.js";
 import { blockOutputs, columnsOf, predict } from "../operators/blocks.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import { sparse } from "../recovery/lift.js";
-import type { ConvexProgram, Evidence, SparseBlocks } from "../types.js";
+import type { AllGatesBound, ConvexProgram, Evidence, SparseBlocks } from "../types.js";
 import { dot } from "../vectors.js";
 import { Clock } from "./clock.js";
 import { type Found, type Start, searchGates } from "./gateSearch.js";
@@ -29,6 +29,7 @@ import {
   smallNeurons,
   unpacked,
 } from "./movingNeurons.js";
+import { GrowthProof, SOLVE_SHARE } from "./proof.js";
 import { advice, type Round, type Solution, type SolveBudget } from "./solution.js";
 import { solve, withProducts } from "./solve.js";
 
@@ -73,6 +74,7 @@ export interface GrowthOptions {
 export interface GrownSolution extends Solution {
   readonly program: ConvexProgram;
   readonly evidence: Evidence;
+  readonly allGates: AllGatesBound | null;
 }
 
 /** Solves a program with cones over a growing set of gates; `program.gates` are the first, or their generators are. */
@@ -85,7 +87,10 @@ export async function solveGrowing(
 ): Promise<GrownSolution> {
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
   const draw = gaussianSource(options.seed);
-  const growing: Growing = { kernels, clock, tolerance: budget.tolerance, starts: options.starts, draw };
+  const { cones = null } = budget;
+  const wanted = budget.tolerance * (cones === null ? 1 : SOLVE_SHARE);
+  const proof = cones === null ? null : new GrowthProof(program, cones, wanted, clock);
+  const growing: Growing = { kernels, clock, tolerance: wanted, starts: options.starts, draw };
   let state: State = from === undefined ? await firstState(program, kernels, clock) : { program, blocks: from };
   let iterations = 0;
   let quiet = 0;
@@ -96,7 +101,7 @@ export async function solveGrowing(
   let asked = false; // to stop, by the callback: a solve that had just ended would not see it
   for (let round = 0; ; round++) {
     // Prices of a point that is not exact enough may promise a gain that no solve finds: then it is made more exact.
-    const sharp = budget.tolerance * SHARPER ** stuck;
+    const sharp = wanted * SHARPER ** stuck;
     const tolerance = Math.max(sharp, Math.min(FIRST_TOLERANCE, progress));
     const counted = countedFrom(budget, tolerance, iterations, clock.seconds, (stop) => {
       asked ||= stop;
@@ -112,23 +117,26 @@ export async function solveGrowing(
     const found = search(program, kernels, N, starts);
     tried += starts.length;
     const best = found.reduce((largest, { value }) => Math.max(largest, value), 0);
-    const worth = worthOf(found, program, budget.tolerance);
-    quiet = worth.length > 0 || progress > budget.tolerance ? 0 : quiet + 1;
-    stuck = progress > GAIN * budget.tolerance ? 0 : stuck + 1;
-    const exact = solution.gap.relative <= budget.tolerance;
+    const worth = worthOf(found, program, wanted);
+    quiet = worth.length > 0 || progress > wanted ? 0 : quiet + 1;
+    stuck = progress > GAIN * wanted ? 0 : stuck + 1;
+    const exact = solution.gap.relative <= wanted;
     const solved = solution.status === "solved" || (solution.status === "stalled" && exact);
-    const done = solved && exact && (quiet >= QUIET_ROUNDS || stuck > STUCK_ROUNDS);
+    let done = solved && exact && (quiet >= QUIET_ROUNDS || stuck > STUCK_ROUNDS);
     const stopped = asked || !solved || iterations >= budget.maxIterations || round + 1 === MAX_ROUNDS;
+    if (proof !== null && (done || stopped || (proof.begun && solved && exact)))
+      done = !(await proof.price(solution)) && done;
     if (done || stopped) {
       const ended = asked ? "cancelled" : "iterationLimit";
       const status = done ? "solved" : solved ? ended : solution.status;
       const evidence = { bestRatio: best / program.beta, starts: tried };
       const { seconds } = clock;
-      return { ...solution, status, advice: advice[status], program: state.program, evidence, iterations, seconds };
+      const ending = { program: state.program, evidence, allGates: proof?.bound ?? null };
+      return { ...solution, ...ending, status, advice: advice[status], iterations, seconds };
     }
-    const moved = await move(state, worth, objective, growing);
+    const moved = proof?.begun === true ? null : await move(state, worth, objective, growing);
     // Where moving does not help, the gates join as they are.
-    state = moved ?? grown(state, worth);
+    state = moved ?? grown(state, [...worth, ...(proof?.gates ?? [])]);
   }
 }
 
