@@ -1,6 +1,6 @@
 /** What a user may ask of the trainer, with defaults, and the refusal of everything else. */
 
-import type { Arrangements } from "../convex/arrangements/index.js";
+import type { Arrangements, Growth } from "../convex/arrangements/index.js";
 import { type EngineChoice, engineNames } from "../convex/kernels/index.js";
 import type { Pricing } from "../convex/pricing/allGates.js";
 import type { Constraint } from "../convex/solvers/constrained.js";
@@ -188,13 +188,21 @@ function checkArrangements(arrangements: Arrangements): void {
     count("arrangements.count", arrangements.count);
     if (arrangements.seed !== undefined) integer("arrangements.seed", arrangements.seed);
   } else if (arrangements.kind === "grow") {
-    refuseUnknown("arrangements", arrangements, ["kind", "count", "starts", "seed"]);
+    refuseUnknown("arrangements", arrangements, ["kind", "method", "count", "starts", "batch", "seed"]);
+    if (arrangements.method !== undefined)
+      oneOf("arrangements.method", arrangements.method, ["moving-neurons", "frank-wolfe"]);
+    if (arrangements.batch !== undefined) checkBatch(arrangements);
     if (arrangements.count !== undefined) count("arrangements.count", arrangements.count);
     if (arrangements.starts !== undefined) count("arrangements.starts", arrangements.starts);
     if (arrangements.seed !== undefined) integer("arrangements.seed", arrangements.seed);
   } else {
     refuseUnknown("arrangements", arrangements, ["kind"]);
   }
+}
+
+function checkBatch({ method, batch }: Growth): void {
+  count("arrangements.batch", batch as number);
+  if (method !== "frank-wolfe") refuse("arrangements.batch", 'none without method "frank-wolfe"', batch);
 }
 
 function checkPricing(pricing: Pricing): void {

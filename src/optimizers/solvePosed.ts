@@ -60,8 +60,8 @@ export async function solvePosed(
     const work = () => solve(program, kernels, budget, start, bench);
     return { ...(await withAllGates(program, budget, work)), program, evidence: null };
   }
-  const { starts = defaultStarts(program.X), seed: own = seed } = growth;
-  return solveGrowing(program, kernels, budget, { starts, seed: own + 1 }, start);
+  const { starts = defaultStarts(program.X), seed: own = seed, method, batch } = growth;
+  return solveGrowing(program, kernels, budget, { starts, seed: own + 1, method, batch }, start);
 }
 
 /** Blocks -> neurons: equal ones merged, surplus ones traded away. */

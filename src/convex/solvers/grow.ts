@@ -1,12 +1,15 @@
 /**
  * Growing gates: solve, search for gates that the dual point prices above beta, let neurons move, solve again.
  *
+ * Method "frank-wolfe" is the same loop with less in it: one gate a round, from zero, and no descent.
+ *
  * A fully corrective step of column generation (Bengio et al. 2006; Bach 2017), with a local descent of all neurons between
  * two solves. Every solve begins at the best point before it, so the objective never rises. The bound is for the gates in
  * hand; what lies outside them is evidence.
  */
 
 import { GateCollector } from "../arrangements/gateCollector.js";
+import type { GrowthMethod } from "../arrangements/gateSet.js";
 import { gaussianSource } from "../arrangements/random.js";
 import type { Kernels } from "../kernels/types.js";
 import { blockOutputs, columnsOf, predict } from "../operators/blocks.js";
@@ -15,7 +18,8 @@ import { sparse } from "../recovery/lift.js";
 import type { AllGatesBound, ConvexProgram, Evidence, SparseBlocks } from "../types.js";
 import { dot } from "../vectors.js";
 import { Clock } from "./clock.js";
-import { type Found, type Start, searchGates } from "./gateSearch.js";
+import { drawnSamples, type Priced, search, searchOn } from "./gateOracle.js";
+import type { Start } from "./gateSearch.js";
 import { descend } from "./lbfgs.js";
 import {
   joined,
@@ -37,9 +41,6 @@ import { solve, withProducts } from "./solve.js";
 const FIRST_TOLERANCE = 1e-2;
 /** A gate is worth adding when it is priced this much above beta, relative to the tolerance asked for. */
 const WORTH = 1;
-/** Steps of the search in each of its rounds; after each the worse half of the starts is let go. */
-const ASCENT_STEPS = 20;
-const ASCENT_ROUNDS = 4;
 const MAX_ROUNDS = 1000;
 /** Rounds in a row without a better gate, each from fresh random starts, that end the growth. */
 const QUIET_ROUNDS = 2;
@@ -68,6 +69,8 @@ const GAIN = 0.1;
 export interface GrowthOptions {
   readonly starts: number; // random starts of the search a round
   readonly seed: number;
+  readonly method?: GrowthMethod | undefined; // default "moving-neurons"
+  readonly batch?: number | undefined; // samples that the search of "frank-wolfe" sees in a round; default all
 }
 
 /** A solution together with the gates that it ended with. */
@@ -91,7 +94,9 @@ export async function solveGrowing(
   const wanted = budget.tolerance * (cones === null ? 1 : SOLVE_SHARE);
   const proof = cones === null ? null : new GrowthProof(program, cones, wanted, clock);
   const growing: Growing = { kernels, clock, tolerance: wanted, starts: options.starts, draw };
-  let state: State = from === undefined ? await firstState(program, kernels, clock) : { program, blocks: from };
+  const single = options.method === "frank-wolfe";
+  const first = () => (single ? zeroState(program) : firstState(program, kernels, clock));
+  let state: State = from === undefined ? await first() : { program, blocks: from };
   let iterations = 0;
   let quiet = 0;
   let stuck = 0;
@@ -114,7 +119,8 @@ export async function solveGrowing(
     // Where the loss has kinks its gradient is one of many; the solver's dual point is the one that the bound rests on.
     const N = Number.isFinite(program.loss.curvature) ? dualPointOf(state, kernels) : solution.dualPoint;
     const starts = startsFrom(state, options.starts * HARDER ** quiet, draw);
-    const found = search(program, kernels, N, starts);
+    const batch = single ? drawnSamples(program, options.batch, draw) : null;
+    const found = batch === null ? search(program, kernels, N, starts) : searchOn(batch, program, kernels, N, starts);
     tried += starts.length;
     const best = found.reduce((largest, { value }) => Math.max(largest, value), 0);
     const worth = worthOf(found, program, wanted);
@@ -134,9 +140,9 @@ export async function solveGrowing(
       const ending = { program: state.program, evidence, allGates: proof?.bound ?? null };
       return { ...solution, ...ending, status, advice: advice[status], iterations, seconds };
     }
-    const moved = proof?.begun === true ? null : await move(state, worth, objective, growing);
+    const moved = single || proof?.begun === true ? null : await move(state, worth, objective, growing);
     // Where moving does not help, the gates join as they are.
-    state = moved ?? grown(state, [...worth, ...(proof?.gates ?? [])]);
+    state = moved ?? grown(state, [...(single ? worth.slice(0, 1) : worth), ...(proof?.gates ?? [])]);
   }
 }
 
@@ -149,19 +155,10 @@ interface Growing {
   readonly draw: () => number;
 }
 
-/** What the search found, and for which output and sign. */
-type Priced = Start & Found;
-
 /** A program, for the sake of its gates, and a point of it. */
 interface State {
   readonly program: ConvexProgram;
   readonly blocks: SparseBlocks;
-}
-
-function search(program: ConvexProgram, kernels: Kernels, N: Float64Array, starts: readonly Start[]): Priced[] {
-  const { X, loss, pooling = null } = program;
-  const ends = searchGates(kernels, X, N, loss.outputs, starts, ASCENT_STEPS, ASCENT_ROUNDS, pooling);
-  return ends.map((end, k) => ({ ...starts[k], ...end }));
 }
 
 /** Evidence on a point of a program with cones: the dearest gate that a search from its neurons and at random finds. */
@@ -208,11 +205,20 @@ function countedFrom(
   };
 }
 
+/** The best network without neurons. */
+function zeroState(program: ConvexProgram): State {
+  const { loss, outputBias } = program;
+  const Z = new Float64Array(loss.rows * loss.outputs);
+  const bias = outputBias === null ? new Float64Array(loss.outputs) : minimiseOverBias(loss, Z, outputBias);
+  return { program, blocks: { index: new Int32Array(0), vectors: new Float64Array(0), bias } };
+}
+
 /** Neurons along the generators of the first gates, outputs and signs in turn, after a first descent. */
 async function firstState(program: ConvexProgram, kernels: Kernels, clock: Clock): Promise<State> {
   const { X, gates, loss, outputBias } = program;
   const Z = new Float64Array(loss.rows * loss.outputs);
-  const bias = outputBias === null ? new Float64Array(loss.outputs) : minimiseOverBias(loss, Z, outputBias);
+  const still = zeroState(program);
+  const { bias } = still.blocks;
   for (let k = 0; k < Z.length; k++) Z[k] = bias[k % loss.outputs];
   const C = blockOutputs(program);
   const directions = Array.from({ length: gates.count }, (_, i) => ({
@@ -226,7 +232,6 @@ async function firstState(program: ConvexProgram, kernels: Kernels, clock: Clock
   const objective = networkObjective(program, kernels, start.outputs);
   const { x, value } = await descend(objective, packed(start), FIRST_DESCENT, () => clock.pause());
   const zero = loss.value(Z) + bias.reduce((sum, c) => sum + (outputBias?.ridge ?? 0) * c * c, 0);
-  const still = { program, blocks: { index: new Int32Array(0), vectors: new Float64Array(0), bias } };
   // The zero network is better where beta is so large that neurons die; its gates are those of the program.
   return value < zero ? programAt(program, unpacked(x, start)) : still;
 }

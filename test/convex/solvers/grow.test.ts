@@ -59,6 +59,36 @@ describe("solveGrowing", () => {
     expect(allGates?.relativeGap).toBeLessThanOrEqual(1e-4);
   });
 
+  test.each([undefined, 6])(
+    "Frank-Wolfe comes to the optimum over all arrangements, one gate a round (batch %s)",
+    async (batch) => {
+      const program = randomProgram({ cones: true, rows: 12, features: 3, gates: 1, ridge: 0 });
+      const counts: number[] = [];
+      const objectives: number[] = [];
+      const { gap, status, evidence } = await solveGrowing(
+        program,
+        referenceKernels,
+        {
+          ...budget,
+          tolerance: 1e-6,
+          onRound: (round) => {
+            counts.push(round.program.gates.count);
+            objectives.push(round.gap.primal);
+            return false;
+          },
+        },
+        { starts: 60, seed: 1, method: "frank-wolfe", batch },
+      );
+      expect(status).toBe("solved");
+      expect(gap.primal / (await globalOptimum(program))).toBeCloseTo(1, 5);
+      expect(evidence.bestRatio).toBeLessThanOrEqual(1 + 1e-5);
+      for (let k = 1; k < counts.length; k++) {
+        expect(counts[k]).toBeLessThanOrEqual(counts[k - 1] + 1);
+        expect(objectives[k]).toBeLessThanOrEqual(objectives[k - 1] * (1 + 1e-12));
+      }
+    },
+  );
+
   test("the objective never rises from round to round, and the first gates are not the last", async () => {
     const objectives: number[] = [];
     const program = randomProgram({ cones: true, rows: 40, features: 5, gates: 10 });
