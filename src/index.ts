@@ -34,8 +34,17 @@ export {
   type PatchesArgs,
   patches,
   registerLayers,
+  Sign,
+  type SignArgs,
+  signLayer,
 } from "./layers/index.js";
 export { type CertifyOptions, certify, type ModelCertificate } from "./optimizers/certify.js";
+export {
+  type ConvexNNOptions,
+  type ConvexNNResult,
+  trainConvexNN,
+  type UnitCertificate,
+} from "./optimizers/convexNN.js";
 export { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "./optimizers/convexReLUTrainer.js";
 export type { CrossValidation, CrossValidationArgs } from "./optimizers/crossValidate.js";
 export { describeNetwork, type ModelDescription } from "./optimizers/describeNetwork.js";

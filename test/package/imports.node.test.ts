@@ -19,6 +19,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["convex/certificate.ts", "convex/sharedPrices.ts", "convex/formulations"],
   ["convex/pricing"],
   ["convex/solvers", "convex/optimalSet"],
+  ["convex/units"],
   ["layers"],
   ["optimizers"],
   ["worker"],
