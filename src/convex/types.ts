@@ -150,7 +150,7 @@ export interface SharedBound {
 }
 
 /**
- * A bound over all gates there are, by branch and bound on the worth of a gate: at a dual point N no direction u has
+ * A bound over all gates there are, by branch and bound (or singular values) on the worth of a gate: at a dual point N no direction u has
  * |N_c' (X u)_+| above ratio beta |u|, so that N / ratio is feasible for every gate.
  */
 export interface AllGatesBound {
@@ -158,8 +158,8 @@ export interface AllGatesBound {
   readonly relativeGap: number; // of the primal value to it
   readonly ratio: number; // proven: no gate is worth more, in units of beta
   readonly bestRatio: number; // found: some gate is worth that
-  readonly cones: number; // of directions that were bounded
-  readonly finished: boolean; // false: the budget ran out before ratio came close to max(bestRatio, 1)
+  readonly cones: number; // of directions that were bounded; 0: singular values of the rows bounded them all
+  readonly finished: boolean; // false: the budget or the dimensions ran out before ratio came close to max(bestRatio, 1)
   readonly dualNorm: number; // the longest column of the feasible dual point
 }
 

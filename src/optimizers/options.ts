@@ -16,7 +16,8 @@ export interface TrainerOptions {
    * How gates outside the set are priced (ReLU only). { kind: "search" }, the default, looks for better ones where gates grow,
    * and what it did not find is evidence. { kind: "branch-and-bound" } also bounds what any gate at all can be worth, by cutting
    * the space of directions into at most `cones` cones: a certificate for all gates, for data of few dimensions (up to 5 it takes
-   * seconds, 10 is the most). Where the cones or the time run out, `certificate.allGates` still has a bound that holds.
+   * seconds; beyond 10 singular values bound it, loosely). Where the bound stays loose, or the cones or the time run out,
+   * `certificate.allGates` has it, and the certificate is about these gates.
    */
   readonly pricing?: Pricing;
   /**

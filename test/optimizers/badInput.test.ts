@@ -67,14 +67,6 @@ const cases: Case[] = [
     model: () => makeModel({ formulation: "gated" }),
   },
   {
-    wrong: "branch and bound in too many dimensions",
-    code: "options/value",
-    says: /data of rank at most 10 .* got rank 13/,
-    options: { pricing: { kind: "branch-and-bound" } },
-    model: () => makeModel({ inputs: 12 }),
-    x: () => makeData("meanSquaredError", 30, 12).x,
-  },
-  {
     wrong: "a pricing that is none",
     code: "options/value",
     says: /pricing\.kind: expected "search" or "branch-and-bound", got "exact"/,

@@ -1,15 +1,17 @@
 /** The bound over all gates: what any gate at all can be worth at a dual point, and the dual objective that is left. */
 
-import { ConvexError } from "../../errors.js";
 import { bestScale, longestColumn, relativeGap } from "../certificate.js";
 import { reducedRows, rowSpaceOf } from "../operators/rowSpace.js";
 import type { AllGatesBound, ConvexProgram } from "../types.js";
 import { norm } from "../vectors.js";
 import { type Branched, branchAndBound } from "./branchAndBound.js";
 import type { WeightedRows } from "./coneBound.js";
+import { spectralBound } from "./spectralBound.js";
 
 /** Dimensions of the data beyond which the sphere is not covered: 2^r cones an output and sign are the beginning. */
-export const MAX_PRICING_RANK = 10;
+const MOST_DIMENSIONS = 10;
+/** Multiplications of a sweep over singular values beyond which they are not asked for. */
+const SPECTRAL_WORK = 2 ** 28;
 /** Cones that are bounded unless someone says otherwise: some 10 s in 6 dimensions. */
 export const DEFAULT_CONES = 200_000;
 
@@ -38,22 +40,13 @@ export class GatePricer {
   private readonly tail: number;
   private readonly width: number; // r
 
-  /** @throws ConvexError "options/value" when the rows have a rank above MAX_PRICING_RANK. */
   constructor(private readonly program: Pick<ConvexProgram, "X" | "loss" | "pooling" | "beta" | "outputBias">) {
     const { X } = program;
     const space = rowSpaceOf({ rows: X.rows, cols: X.cols, data: X.data }, "numerical");
-    const rank = space.basis.cols;
-    if (rank > MAX_PRICING_RANK) {
-      throw new ConvexError(
-        "options/value",
-        `pricing: expected data of rank at most ${MAX_PRICING_RANK} (a hidden bias counts as one) for "branch-and-bound", ` +
-          `got rank ${rank}. Use { kind: "search" }, or pca with fewer components.`,
-      );
-    }
     this.X = reducedRows(X, space).data;
     this.basis = space.basis.data;
     this.tail = space.tail;
-    this.width = rank;
+    this.width = space.basis.cols;
   }
 
   /** The bound at a dual point N [n x C], balanced where the output bias is free, and the gates found to be worth more than beta. */
@@ -65,8 +58,11 @@ export class GatePricer {
     const { program } = this;
     const { beta } = program;
     const functions = this.functions(N);
-    const branched = await branchAndBound(functions, { ...budget, floor: beta });
-    const largest = this.tail * longestWeights(functions) + branched.upper;
+    const covered = this.width <= MOST_DIMENSIONS;
+    const branched = covered ? await branchAndBound(functions, { ...budget, floor: beta }) : NOTHING;
+    const spectral = branched.finished ? Number.POSITIVE_INFINITY : this.spectral(functions);
+    const upper = Math.min(branched.upper, spectral);
+    const largest = this.tail * longestWeights(functions) + upper;
     const { value: dual, scale } = bestScale(program, N, largest > 0 ? beta / largest : Number.POSITIVE_INFINITY);
     const bound: AllGatesBound = {
       dual,
@@ -74,7 +70,7 @@ export class GatePricer {
       ratio: largest / beta,
       bestRatio: branched.best.value / beta,
       cones: branched.cones,
-      finished: branched.finished,
+      finished: upper <= Math.max(branched.best.value, beta) * (1 + budget.tolerance),
       dualNorm: scale * longestColumn(N, program.loss.outputs, true),
     };
     return { bound, dear: this.lifted(branched) };
@@ -99,6 +95,13 @@ export class GatePricer {
     return functions;
   }
 
+  /** What singular values say of the dearest gate; infinity where they would take too long. */
+  private spectral(functions: readonly WeightedRows[]): number {
+    const [short, long] = [this.width, this.X.length / this.width].sort((a, b) => a - b);
+    if (short * short * long > SPECTRAL_WORK) return Number.POSITIVE_INFINITY;
+    return functions.reduce((most, weighted) => Math.max(most, spectralBound(weighted)), 0);
+  }
+
   private lifted({ dear }: Branched): DearGate[] {
     const d = this.program.X.cols;
     const r = this.width;
@@ -109,6 +112,15 @@ export class GatePricer {
     });
   }
 }
+
+/** What is known where the sphere is not covered. */
+const NOTHING: Branched = {
+  upper: Number.POSITIVE_INFINITY,
+  best: { value: 0, index: 0, direction: new Float64Array(0) },
+  dear: [],
+  cones: 0,
+  finished: false,
+};
 
 /** What a change of the rows by one in spectral norm can change of any of the functions. */
 function longestWeights(functions: readonly WeightedRows[]): number {

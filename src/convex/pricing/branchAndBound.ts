@@ -41,7 +41,7 @@ export interface Branched {
 /** Cones between two turns for the host. */
 const TURN = 64;
 /** What float64 may have rounded away of a bound. */
-const ROUNDING = 1e-12;
+const ROUNDING = 1e-10;
 /** One less the cosine of the longest edge of a cone that is not cut any more. */
 const NARROW = 1e-12;
 

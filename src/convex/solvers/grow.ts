@@ -18,8 +18,16 @@ import { sparse } from "../recovery/lift.js";
 import type { AllGatesBound, ConvexProgram, Evidence, SparseBlocks } from "../types.js";
 import { dot } from "../vectors.js";
 import { Clock } from "./clock.js";
-import { drawnSamples, type Priced, search, searchOn } from "./gateOracle.js";
-import type { Start } from "./gateSearch.js";
+import {
+  distinct,
+  drawnSamples,
+  type Priced,
+  randomStarts,
+  search,
+  searchOn,
+  startsFrom,
+  worthOf,
+} from "./gateOracle.js";
 import { descend } from "./lbfgs.js";
 import {
   joined,
@@ -39,8 +47,6 @@ import { solve, withProducts } from "./solve.js";
 
 /** Relative gap of the first solves: early gates need no exact prices. Later ones are as exact as the progress they make. */
 const FIRST_TOLERANCE = 1e-2;
-/** A gate is worth adding when it is priced this much above beta, relative to the tolerance asked for. */
-const WORTH = 1;
 const MAX_ROUNDS = 1000;
 /** Rounds in a row without a better gate, each from fresh random starts, that end the growth. */
 const QUIET_ROUNDS = 2;
@@ -58,8 +64,6 @@ const DYING = 1e-3;
 /** Neurons that join a descent, the dearest first, and their size against the mean of those that are there. */
 const JOINING = 100;
 const JOINING_SIZE = 0.05;
-/** Directions with a larger cosine are one newcomer. */
-const SAME_COSINE = 0.999;
 /** Descents between two solves at most, each after one that has taken more than this share off the objective. */
 const TURNS = 20;
 const STEEP = 5e-3;
@@ -118,7 +122,7 @@ export async function solveGrowing(
     objective = solution.gap.primal;
     // Where the loss has kinks its gradient is one of many; the solver's dual point is the one that the bound rests on.
     const N = Number.isFinite(program.loss.curvature) ? dualPointOf(state, kernels) : solution.dualPoint;
-    const starts = startsFrom(state, options.starts * HARDER ** quiet, draw);
+    const starts = startsFrom(program, state.blocks, options.starts * HARDER ** quiet, draw);
     const batch = single ? drawnSamples(program, options.batch, draw) : null;
     const found = batch === null ? search(program, kernels, N, starts) : searchOn(batch, program, kernels, N, starts);
     tried += starts.length;
@@ -169,7 +173,7 @@ export function searchBeyond(
   { starts: random, seed }: GrowthOptions,
 ): Evidence {
   const state = { program, blocks };
-  const starts = startsFrom(state, random, gaussianSource(seed));
+  const starts = startsFrom(program, blocks, random, gaussianSource(seed));
   const found = search(program, kernels, dualPointOf(state, kernels), starts);
   return {
     bestRatio: found.reduce((most, { value }) => Math.max(most, value), 0) / program.beta,
@@ -290,25 +294,6 @@ async function move(
   return lowest < objective * (1 - GAIN * tolerance) ? programAt(program, neurons) : null;
 }
 
-/** What is priced above beta, the dearest first. */
-function worthOf(found: readonly Priced[], { beta }: ConvexProgram, tolerance: number): Priced[] {
-  return found.filter(({ value }) => value > beta * (1 + WORTH * tolerance)).sort((a, b) => b.value - a.value);
-}
-
-/** The first of directions that are nearly the same, at most `most`. */
-function distinct(priced: readonly Priced[], most: number): Priced[] {
-  const kept: Priced[] = [];
-  for (const candidate of priced) {
-    if (kept.length === most) break;
-    const twin = kept.some(
-      ({ output, sign, direction }) =>
-        output === candidate.output && sign === candidate.sign && dot(direction, candidate.direction) > SAME_COSINE,
-    );
-    if (!twin) kept.push(candidate);
-  }
-  return kept;
-}
-
 /** The gradient at the predictions, balanced where the output bias is free. */
 function dualPointOf({ program, blocks }: State, kernels: Kernels): Float64Array {
   const { loss } = program;
@@ -322,29 +307,6 @@ function gradientAt({ loss, outputBias }: ConvexProgram, Z: Float64Array): Float
   loss.gradient(Z, N);
   if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
   return N;
-}
-
-/** The neurons themselves, which may be worth more a step beyond their cones, and random directions for every output and sign. */
-function startsFrom({ program, blocks }: State, random: number, draw: () => number): Start[] {
-  const d = program.X.cols;
-  const { output, sign } = columnsOf(program, blocks.index);
-  const starts: Start[] = Array.from(blocks.index, (_, k) => ({
-    direction: blocks.vectors.slice(k * d, (k + 1) * d),
-    output: output[k],
-    sign: sign[k] > 0 ? 1 : -1,
-  }));
-  return [...starts, ...randomStarts(program, random, draw)];
-}
-
-function randomStarts(program: ConvexProgram, count: number, draw: () => number): Start[] {
-  return Array.from({ length: count }, (_, k) => {
-    const kind = k % (2 * blockOutputs(program));
-    return {
-      direction: Float64Array.from({ length: program.X.cols }, draw),
-      output: kind >> 1,
-      sign: kind % 2 === 0 ? 1 : -1,
-    };
-  });
 }
 
 /** The active gates with their blocks, and the new ones. */

@@ -23,7 +23,6 @@ export class GrowthProof {
   private pricings = 0;
   bound: AllGatesBound | null = null;
 
-  /** @throws ConvexError "options/value" for data of too high a rank. */
   constructor(
     program: ConvexProgram,
     private readonly cones: number,
@@ -60,11 +59,7 @@ export class GrowthProof {
   }
 }
 
-/**
- * Solves over the gates of a program as `work` says, and bounds all gates at the solution, where the budget has cones for it.
- *
- * @throws ConvexError "options/value" for data of too high a rank, before it solves.
- */
+/** Solves over the gates of a program as `work` says, and bounds all gates at the solution, where the budget has cones for it. */
 export async function withAllGates(
   program: ConvexProgram,
   budget: SolveBudget,
