@@ -61,7 +61,7 @@ for (const loss of ["hinge", "meanSquaredError"] as const) {
   ];
   for (const [name, optimizer] of rivals) {
     const model = plainModel(train, 50, LAMBDA / MOONS, "tanh", loss, optimizer(), 1);
-    const run = await fitForSeconds(name, model, x, y, SECONDS, 20);
+    const run = await fitForSeconds(name, model, x, y, SECONDS);
     rows.push([
       `${name}, 50 tanh`,
       (MOONS * run.objective).toFixed(4),
@@ -98,7 +98,7 @@ for (const [n, d] of [
     ["Adam", NEURONS, () => tf.train.adam(0.01)],
   ] as const) {
     const model = plainModel(points, units, BETA, "relu", "meanSquaredError", optimizer(), 1);
-    const run = await fitForSeconds(`${name}, ${units} neurons`, model, x, y, SECONDS, 5);
+    const run = await fitForSeconds(`${name}, ${units} neurons`, model, x, y, SECONDS);
     const kernel = model.layers[0].getWeights()[0];
     const weights = kernel.dataSync();
     const found = Array.from({ length: units }, (_, j) =>
