@@ -10,7 +10,18 @@ export {
 } from "./convex/arrangements/index.js";
 export type { NetworkDescription, NeuronDescription } from "./convex/description.js";
 export type { Kink, PiecewiseLinear, Segment } from "./convex/piecewise.js";
-export type { Certificate, Gap, GateSet, LossName, Matrix, Penalty, SparseBlocks, Status } from "./convex/types.js";
+export type { Pricing } from "./convex/pricing/allGates.js";
+export type {
+  AllGatesBound,
+  Certificate,
+  Gap,
+  GateSet,
+  LossName,
+  Matrix,
+  Penalty,
+  SparseBlocks,
+  Status,
+} from "./convex/types.js";
 export { ConvexError, type ErrorCode } from "./errors.js";
 export {
   GatedConv2D,
@@ -23,8 +34,17 @@ export {
   type PatchesArgs,
   patches,
   registerLayers,
+  Sign,
+  type SignArgs,
+  signLayer,
 } from "./layers/index.js";
 export { type CertifyOptions, certify, type ModelCertificate } from "./optimizers/certify.js";
+export {
+  type ConvexNNOptions,
+  type ConvexNNResult,
+  trainConvexNN,
+  type UnitCertificate,
+} from "./optimizers/convexNN.js";
 export { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "./optimizers/convexReLUTrainer.js";
 export type { CrossValidation, CrossValidationArgs } from "./optimizers/crossValidate.js";
 export { describeNetwork, type ModelDescription } from "./optimizers/describeNetwork.js";

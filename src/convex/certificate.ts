@@ -10,7 +10,7 @@ import type { GatedProducts } from "./kernels/types.js";
 import { blockCount, blockOutputs, penaltyOf, predict } from "./operators/blocks.js";
 import { type ConeProjector, coneProjector } from "./operators/coneProjection.js";
 import { minimiseOverBias } from "./operators/outputBias.js";
-import type { Certificate, ConvexProgram, Evidence, Gap, SparseBlocks } from "./types.js";
+import type { AllGatesBound, Certificate, ConvexProgram, Evidence, Gap, SparseBlocks } from "./types.js";
 
 /** Gates whose vectors are held at a time while pricing: bounds the memory, not the result. */
 const CHUNK = 64;
@@ -55,7 +55,7 @@ export class GapJudge {
     const primal = loss.value(Z) + penaltyOf(this.program, blocks);
     if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
     const prices = this.price(N, beta);
-    const { value: dual, scale } = this.bestScale(N, beta / prices.largest);
+    const { value: dual, scale } = bestScale(this.program, N, beta / prices.largest);
     return { primal, dual, relative: relativeGap(primal, dual), prices, scale };
   }
 
@@ -83,7 +83,7 @@ export class GapJudge {
     if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
     const { largest } = this.price(N, beta);
     const dearer = largest + tail * longestColumn(N, loss.outputs, penalty.separable);
-    return this.bestScale(N, beta / dearer).value;
+    return bestScale(this.program, N, beta / dearer).value;
   }
 
   private priceGated(N: Float64Array): Prices {
@@ -143,58 +143,62 @@ export class GapJudge {
     }
     return { prices, largest: largestOf(prices) };
   }
+}
 
-  /** Maximises the dual objective over s N, 0 <= s <= limit: concave in s. s N must be feasible at the limit. */
-  bestScale(N: Float64Array, limit: number): { value: number; scale: number } {
-    const scaled = new Float64Array(N.length);
-    const value = (s: number) => this.dualObjective(N, s, scaled);
-    let best = { value: value(0), scale: 0 };
-    const consider = (s: number) => {
-      const v = value(s);
-      if (v > best.value) best = { value: v, scale: s };
-      return v;
-    };
-    const top = Number.isFinite(limit) ? limit : 2;
-    consider(Math.min(1, top));
-    consider(top);
-    const golden = (Math.sqrt(5) - 1) / 2;
-    let low = 0;
-    let high = top;
-    let a = high - golden * (high - low);
-    let b = low + golden * (high - low);
-    let va = consider(a);
-    let vb = consider(b);
-    for (let k = 0; k < SECTIONS && high - low > 1e-9 * top; k++) {
-      if (va < vb) {
-        low = a;
-        a = b;
-        va = vb;
-        b = low + golden * (high - low);
-        vb = consider(b);
-      } else {
-        high = b;
-        b = a;
-        vb = va;
-        a = high - golden * (high - low);
-        va = consider(a);
-      }
+/**
+ * The largest dual objective of s N, 0 <= s <= limit, N [n x C]: concave in s. A bound where limit N is feasible, and N balanced
+ * where the output bias is free.
+ */
+export function bestScale(program: DualProgram, N: Float64Array, limit: number): { value: number; scale: number } {
+  const scaled = new Float64Array(N.length);
+  const value = (s: number) => dualObjective(program, N, s, scaled);
+  let best = { value: value(0), scale: 0 };
+  const consider = (s: number) => {
+    const v = value(s);
+    if (v > best.value) best = { value: v, scale: s };
+    return v;
+  };
+  const top = Number.isFinite(limit) ? limit : 2;
+  consider(Math.min(1, top));
+  consider(top);
+  const golden = (Math.sqrt(5) - 1) / 2;
+  let low = 0;
+  let high = top;
+  let a = high - golden * (high - low);
+  let b = low + golden * (high - low);
+  let va = consider(a);
+  let vb = consider(b);
+  for (let k = 0; k < SECTIONS && high - low > 1e-9 * top; k++) {
+    if (va < vb) {
+      low = a;
+      a = b;
+      va = vb;
+      b = low + golden * (high - low);
+      vb = consider(b);
+    } else {
+      high = b;
+      b = a;
+      vb = va;
+      a = high - golden * (high - low);
+      va = consider(a);
     }
-    return best;
   }
+  return best;
+}
 
-  private dualObjective(N: Float64Array, s: number, scaled: Float64Array): number {
-    const { loss, outputBias } = this.program;
-    for (let k = 0; k < N.length; k++) scaled[k] = s * N[k];
-    let value = -loss.conjugate(scaled);
-    if (outputBias !== null && outputBias.ridge > 0) {
-      for (let c = 0; c < loss.outputs; c++) {
-        let sum = 0;
-        for (let k = c; k < N.length; k += loss.outputs) sum += scaled[k];
-        value -= sum ** 2 / (4 * outputBias.ridge);
-      }
+type DualProgram = Pick<ConvexProgram, "loss" | "outputBias">;
+
+function dualObjective({ loss, outputBias }: DualProgram, N: Float64Array, s: number, scaled: Float64Array): number {
+  for (let k = 0; k < N.length; k++) scaled[k] = s * N[k];
+  let value = -loss.conjugate(scaled);
+  if (outputBias !== null && outputBias.ridge > 0) {
+    for (let c = 0; c < loss.outputs; c++) {
+      let sum = 0;
+      for (let k = c; k < N.length; k += loss.outputs) sum += scaled[k];
+      value -= sum ** 2 / (4 * outputBias.ridge);
     }
-    return value;
   }
+  return value;
 }
 
 /** (primal - dual) / max(|primal|, tiny). */
@@ -226,31 +230,42 @@ export function certify(
   network: number,
   program: ConvexProgram,
   evidence: Evidence | null = null,
+  allGates: AllGatesBound | null = null,
 ): Certificate {
+  const everywhere = allGates?.finished === true;
+  const dual = everywhere ? allGates.dual : gap.dual;
+  const also =
+    allGates === null || everywhere
+      ? ""
+      : ` With any activation patterns no such network has one below ${allGates.dual.toPrecision(8)}.`;
   return {
     primal: gap.primal,
-    dual: gap.dual,
-    relativeGap: gap.relative,
+    dual,
+    relativeGap: everywhere ? allGates.relativeGap : gap.relative,
     network,
-    scope: program.gates.complete ? "all gates" : "these gates",
-    claim: `No network with ${scopeOf(program)}, has an objective below ${gap.dual.toPrecision(8)}; this one has ${network.toPrecision(8)}.`,
+    scope: program.gates.complete || everywhere ? "all gates" : "these gates",
+    claim:
+      `No network with ${scopeOf(program, everywhere)}, has an objective below ${dual.toPrecision(8)}; ` +
+      `this one has ${network.toPrecision(8)}.${also}`,
     evidence,
+    allGates,
   };
 }
 
-/** The networks that a bound is about, in words. */
-export function scopeOf(program: ConvexProgram): string {
+/** The networks that a bound is about, in words; `everywhere` where it was proven for gates that are not in the set too. */
+export function scopeOf(program: ConvexProgram, everywhere = false): string {
   const { gates, penalty, cones, pooling } = program;
   const perOutput = blockOutputs(program) > 1 && penalty.separable;
   const feeding = (pooling?.positions ?? 1) > 1 ? "one output from one patch" : "one output";
   const among = perOutput ? `networks whose neurons each feed ${feeding}` : "networks of any width";
   const kind = cones ? "activation patterns" : "gates";
-  const which = gates.complete ? `all ${gates.count} arrangements of the data` : `these ${gates.count} ${kind}`;
+  const listed = gates.complete ? `all ${gates.count} arrangements of the data` : `these ${gates.count} ${kind}`;
+  const which = everywhere ? "any activation patterns" : listed;
   return `${which}, among ${among}`;
 }
 
 /** The longest column of N [n x C], or the length of all of them together. */
-function longestColumn(N: Float64Array, C: number, separate: boolean): number {
+export function longestColumn(N: Float64Array, C: number, separate: boolean): number {
   const squares = new Float64Array(separate ? C : 1);
   for (let k = 0; k < N.length; k++) squares[separate ? k % C : 0] += N[k] ** 2;
   return Math.sqrt(largestOf(squares));

@@ -149,15 +149,31 @@ export interface SharedBound {
   readonly evidence: Evidence;
 }
 
+/**
+ * A bound over all gates there are, by branch and bound (or singular values) on the worth of a gate: at a dual point N no direction u has
+ * |N_c' (X u)_+| above ratio beta |u|, so that N / ratio is feasible for every gate.
+ */
+export interface AllGatesBound {
+  readonly dual: number; // no network with any activation patterns has less (of several outputs, whose neurons each feed one)
+  readonly relativeGap: number; // of the primal value to it
+  readonly ratio: number; // proven: no gate is worth more, in units of beta
+  readonly bestRatio: number; // found: some gate is worth that
+  readonly cones: number; // of directions that were bounded; 0: singular values of the rows bounded them all
+  readonly finished: boolean; // false: the budget or the dimensions ran out before ratio came close to max(bestRatio, 1)
+  readonly dualNorm: number; // the longest column of the feasible dual point
+}
+
 /** What the gap proves, and for what. */
 export interface Certificate {
   readonly primal: number; // the program's objective at a feasible point
   readonly dual: number; // a lower bound of it
   readonly relativeGap: number; // (primal - dual) / max(|primal|, tiny)
   readonly network: number; // objective of the recovered network by a plain forward pass, weights as written (float32)
-  readonly scope: "these gates" | "all gates"; // "all gates" only if the gate set is complete
+  /** "all gates" only if the gate set is complete, or branch and bound has finished. */
+  readonly scope: "these gates" | "all gates";
   readonly claim: string; // the statement that is proven, in one sentence
   readonly evidence: Evidence | null; // where gates were searched for beyond the set
   /** ReLU networks with several outputs: `primal` and `dual` are of networks whose neurons each feed one, this is of all. */
   readonly sharing?: SharedBound;
+  readonly allGates: AllGatesBound | null; // where gates beyond the set were priced by branch and bound
 }

@@ -11,11 +11,13 @@ import {
 import { certify as certificateOf, GapJudge, relativeGap } from "../convex/certificate.js";
 import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
 import { forward, type NetworkWeights, objectiveOf } from "../convex/network.js";
+import { DEFAULT_CONES, GatePricer } from "../convex/pricing/allGates.js";
 import { type HiddenNeuron, liftNeurons } from "../convex/recovery/lift.js";
-import { searchBeyond } from "../convex/solvers/grow.js";
+import { Clock } from "../convex/solvers/clock.js";
+import { searchBeyond, solveGrowing } from "../convex/solvers/grow.js";
 import { dualPointAt, mayShareOutputs, sharedGap } from "../convex/solvers/shareOutputs.js";
 import { solve, withProducts } from "../convex/solvers/solve.js";
-import type { Certificate, ConvexProgram, Gap, GateSet, Matrix, SparseBlocks } from "../convex/types.js";
+import type { AllGatesBound, Certificate, ConvexProgram, Gap, GateSet, Matrix, SparseBlocks } from "../convex/types.js";
 import { norm } from "../convex/vectors.js";
 import { ConvexError } from "../errors.js";
 import type { Objective } from "./fitResult.js";
@@ -27,6 +29,7 @@ import { type NetworkSpec, readModel } from "./readModel.js";
 import { readWeights } from "./readWeights.js";
 import { biasColumnOf, decayOf, modelObjective, notesOf, type Regularization } from "./regularization.js";
 import { engineOn } from "./solveOn.js";
+import { budgetOf } from "./solvePosed.js";
 
 /** Gates that are sampled where a network has no living neuron of its own. */
 const SPARE_GATES = 64;
@@ -34,6 +37,7 @@ const SPARE_GATES = 64;
 type FromTrainer =
   | "formulation"
   | "arrangements"
+  | "pricing"
   | "regularization"
   | "hiddenBiasScale"
   | "vectorPenalty"
@@ -71,6 +75,7 @@ export interface ModelCertificate {
 const NAMES = [
   "formulation",
   "arrangements",
+  "pricing",
   "regularization",
   "hiddenBiasScale",
   "vectorPenalty",
@@ -116,21 +121,27 @@ export async function certify(
   const { regularization } = posed;
   const written = objectiveOf(weights, program.X, program.loss, decayOf(regularization));
   const residual = judgeResidual(program, weights, blocks, kernels);
-  let { dual } = residual;
+  let { dual } = residual.gap;
+  let allGates = await boundAllGates(program, residual, settings);
+  const growing = { starts: defaultStarts(program.X), seed: settings.seed };
   if (options.tolerance !== undefined) {
-    const { tolerance, maxIterations, timeLimit: seconds } = settings;
-    const { gap } = await solve(program, kernels, { tolerance, maxIterations, seconds }, blocks);
-    dual = Math.max(dual, gap.dual);
+    const budget = budgetOf(settings, settings.timeLimit);
+    if (allGates === null) {
+      const { gap } = await solve(program, kernels, budget, blocks);
+      dual = Math.max(dual, gap.dual);
+    } else {
+      // A dual point that no gate spoils is one that all good gates have shaped: they are let in.
+      allGates = betterOf(allGates, (await solveGrowing(program, kernels, budget, growing, blocks)).allGates);
+    }
   }
   // A neuron that feeds several outputs is several in the program with cones: the bound is for those.
   const split = program.cones && weights.output.cols > 1;
-  const primal = split ? residual.primal : written.total;
+  const primal = split ? residual.gap.primal : written.total;
   const outside = program.cones && !program.gates.complete;
-  const evidence = outside
-    ? searchBeyond(program, blocks, kernels, { starts: defaultStarts(program.X), seed: settings.seed })
-    : null;
+  const evidence = outside ? searchBeyond(program, blocks, kernels, growing) : null;
+  const everywhere = allGates && { ...allGates, relativeGap: relativeGap(primal, allGates.dual) };
   const gap = { primal, dual, relative: relativeGap(primal, dual) };
-  const certificate = certificateOf(gap, written.total, program, evidence);
+  const certificate = certificateOf(gap, written.total, program, evidence, everywhere);
   return {
     certificate: split ? withSharing(certificate, program, weights, kernels, settings) : certificate,
     objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
@@ -166,12 +177,41 @@ function withSharing(
   };
 }
 
-/** The gap that the network's own residual gives. */
-function judgeResidual(program: ConvexProgram, weights: NetworkWeights, blocks: SparseBlocks, kernels: Kernels): Gap {
+/** The network's own residual N, balanced where the output bias is free, and the gap that it gives. */
+interface Residual {
+  readonly N: Float64Array; // [n x C]
+  readonly gap: Gap;
+}
+
+function judgeResidual(
+  program: ConvexProgram,
+  weights: NetworkWeights,
+  blocks: SparseBlocks,
+  kernels: Kernels,
+): Residual {
   const { loss, X } = program;
   const N = new Float64Array(loss.rows * loss.outputs);
   loss.gradient(forward(weights, X), N);
-  return withProducts(program, kernels, (products) => new GapJudge(program, products).gap(blocks, N));
+  const gap = withProducts(program, kernels, (products) => new GapJudge(program, products).gap(blocks, N));
+  return { N, gap };
+}
+
+/** What the residual proves of all gates, where that is asked for and not known. */
+async function boundAllGates(
+  program: ConvexProgram,
+  { N, gap }: Residual,
+  { pricing, tolerance, timeLimit }: Settings,
+): Promise<AllGatesBound | null> {
+  if (pricing?.kind !== "branch-and-bound" || program.gates.complete) return null;
+  const clock = new Clock(timeLimit, () => false);
+  const budget = { cones: pricing.cones ?? DEFAULT_CONES, tolerance, pause: () => clock.pause() };
+  return (await new GatePricer(program).bound(N, gap.primal, budget)).bound;
+}
+
+/** A finished bound before one that is not, then the larger. */
+function betterOf(a: AllGatesBound, b: AllGatesBound | null): AllGatesBound {
+  if (b === null || (a.finished && !b.finished)) return a;
+  return (b.finished && !a.finished) || b.dual > a.dual ? b : a;
 }
 
 /** The gates that a certificate is about when no option names them. */

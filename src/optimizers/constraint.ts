@@ -4,7 +4,16 @@ import { certify, scopeOf } from "../convex/certificate.js";
 import { bindLoss, lossTraits } from "../convex/losses/index.js";
 import { forward, type NetworkWeights } from "../convex/network.js";
 import type { Constraint } from "../convex/solvers/constrained.js";
-import type { Certificate, ConvexProgram, Evidence, Gap, Loss, LossName, Matrix } from "../convex/types.js";
+import type {
+  AllGatesBound,
+  Certificate,
+  ConvexProgram,
+  Evidence,
+  Gap,
+  Loss,
+  LossName,
+  Matrix,
+} from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import type { Problem } from "./pose.js";
 import type { Dataset } from "./readData.js";
@@ -15,6 +24,7 @@ interface Proven {
   readonly gap: Gap;
   readonly program: ConvexProgram;
   readonly evidence: Evidence | null;
+  readonly allGates: AllGatesBound | null;
 }
 
 /** A constraint on the outputs, and its exact penalty. */
@@ -74,8 +84,8 @@ export function certificateOf(
   charged: { readonly regularization: number; readonly total: number } | null,
 ): Certificate {
   const { constraint } = problem;
-  const { gap, program, evidence } = solution;
-  if (constraint === null) return certify(gap, charged?.total ?? Number.NaN, program, evidence);
+  const { gap, program, evidence, allGates } = solution;
+  if (constraint === null) return certify(gap, charged?.total ?? Number.NaN, program, evidence, allGates);
   const reach = weights === null ? Number.NaN : reached(constraint, weights, layerRows(problem));
   return certifyConstrained(constraint, solution, charged?.regularization ?? Number.NaN, reach);
 }

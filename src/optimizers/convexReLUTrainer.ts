@@ -266,7 +266,7 @@ async function untouched(
   const { program, regularization } = problem;
   return new FitResult(watch.progress.epoch, watch.progress.history, {
     model,
-    certificate: certificateOf(problem, { ...solution, program, evidence: null }, null, null),
+    certificate: certificateOf(problem, { ...solution, program, evidence: null, allGates: null }, null, null),
     objective: { loss: Number.NaN, regularization: Number.NaN, total: Number.NaN },
     status: solution.status,
     advice: solution.advice,

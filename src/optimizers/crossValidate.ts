@@ -101,7 +101,8 @@ async function judgeFold(
   const posed = await poseForPath(model, spec, train, settings, kernels);
   const judge = new Evaluator(model, spec, inputRows(spec, held.x, posed.column.value), held);
   const values: number[] = [];
-  await eachBeta(posed, betas, kernels, settings, performance.now(), async (problem, { blocks }) => {
+  const unproven = { ...settings, pricing: null };
+  await eachBeta(posed, betas, kernels, unproven, performance.now(), async (problem, { blocks }) => {
     const weights = programWeights(problem, recovered(problem, blocks));
     values.push((await judge.judge(weights))[metric]);
     return true;

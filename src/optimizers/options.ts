@@ -1,7 +1,8 @@
 /** What a user may ask of the trainer, with defaults, and the refusal of everything else. */
 
-import type { Arrangements } from "../convex/arrangements/index.js";
+import type { Arrangements, Growth } from "../convex/arrangements/index.js";
 import { type EngineChoice, engineNames } from "../convex/kernels/index.js";
+import type { Pricing } from "../convex/pricing/allGates.js";
 import type { Constraint } from "../convex/solvers/constrained.js";
 import type { Penalty } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
@@ -11,6 +12,14 @@ export interface TrainerOptions {
   readonly formulation?: "relu" | "gated";
   /** Where the gates come from; default 256 sampled ones (for a GatedDense layer: the gates that it has). */
   readonly arrangements?: Arrangements;
+  /**
+   * How gates outside the set are priced (ReLU only). { kind: "search" }, the default, looks for better ones where gates grow,
+   * and what it did not find is evidence. { kind: "branch-and-bound" } also bounds what any gate at all can be worth, by cutting
+   * the space of directions into at most `cones` cones: a certificate for all gates, for data of few dimensions (up to 5 it takes
+   * seconds; beyond 10 singular values bound it, loosely). Where the bound stays loose, or the cones or the time run out,
+   * `certificate.allGates` has it, and the certificate is about these gates.
+   */
+  readonly pricing?: Pricing;
   /**
    * The weight beta of the program's penalty: a number; "from-model": 2 sqrt(g1 g2) of the layers' l2 regularizers; "auto":
    * 1e-3 of the smallest beta at which the zero network is optimal. Default: the model's where it has them, else "auto".
@@ -65,6 +74,7 @@ export interface TrainerOptions {
 export interface Settings {
   readonly formulation: "relu" | "gated" | null;
   readonly arrangements: Arrangements | null;
+  readonly pricing: Pricing | null;
   readonly regularization: number | "from-model" | "auto" | Constraint | null;
   readonly tolerance: number;
   readonly maxIterations: number;
@@ -83,6 +93,7 @@ export interface Settings {
 const NAMES = [
   "formulation",
   "arrangements",
+  "pricing",
   "regularization",
   "tolerance",
   "maxIterations",
@@ -115,9 +126,11 @@ export function readOptions(options: TrainerOptions): Settings {
   if (options.rank !== undefined && options.pca !== undefined) refuse("rank", "nothing beside pca", options.rank);
   if (options.solver !== undefined && typeof options.solver !== "string") refuse("solver", "a name", options.solver);
   if (arrangements !== undefined) checkArrangements(arrangements);
+  if (options.pricing !== undefined) checkPricing(options.pricing);
   return {
     formulation: optional(options.formulation, (value) => oneOf("formulation", value, ["relu", "gated"])),
     arrangements: arrangements ?? null,
+    pricing: options.pricing ?? null,
     regularization: regularization ?? null,
     tolerance: optional(options.tolerance, (value) => positive("tolerance", value)) ?? 1e-4,
     maxIterations: optional(options.maxIterations, (value) => count("maxIterations", value)) ?? 1000,
@@ -176,13 +189,30 @@ function checkArrangements(arrangements: Arrangements): void {
     count("arrangements.count", arrangements.count);
     if (arrangements.seed !== undefined) integer("arrangements.seed", arrangements.seed);
   } else if (arrangements.kind === "grow") {
-    refuseUnknown("arrangements", arrangements, ["kind", "count", "starts", "seed"]);
+    refuseUnknown("arrangements", arrangements, ["kind", "method", "count", "starts", "batch", "seed"]);
+    if (arrangements.method !== undefined)
+      oneOf("arrangements.method", arrangements.method, ["moving-neurons", "frank-wolfe"]);
+    if (arrangements.batch !== undefined) checkBatch(arrangements);
     if (arrangements.count !== undefined) count("arrangements.count", arrangements.count);
     if (arrangements.starts !== undefined) count("arrangements.starts", arrangements.starts);
     if (arrangements.seed !== undefined) integer("arrangements.seed", arrangements.seed);
   } else {
     refuseUnknown("arrangements", arrangements, ["kind"]);
   }
+}
+
+function checkBatch({ method, batch }: Growth): void {
+  count("arrangements.batch", batch as number);
+  if (method !== "frank-wolfe") refuse("arrangements.batch", 'none without method "frank-wolfe"', batch);
+}
+
+function checkPricing(pricing: Pricing): void {
+  if (typeof pricing !== "object" || pricing === null) {
+    refuse("pricing", '{ kind: "search" } or { kind: "branch-and-bound" }', pricing);
+  }
+  oneOf("pricing.kind", pricing.kind, ["search", "branch-and-bound"]);
+  refuseUnknown("pricing", pricing, pricing.kind === "search" ? ["kind"] : ["kind", "cones"]);
+  if (pricing.kind === "branch-and-bound" && pricing.cones !== undefined) count("pricing.cones", pricing.cones);
 }
 
 function optional<T>(value: T | undefined, check: (value: T) => T): T | null {

@@ -209,7 +209,7 @@ async function pointOf(
   return {
     beta: regularization.beta,
     status: solution.status,
-    certificate: certify(solution.gap, written.total, program, solution.evidence),
+    certificate: certify(solution.gap, written.total, program, solution.evidence, solution.allGates),
     objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
     neurons: network.neurons.length,
     metrics: await evaluator.judge(weights),

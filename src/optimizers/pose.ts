@@ -65,6 +65,7 @@ export async function pose(
   sources: GateSources,
 ): Promise<Problem> {
   refuseReduction(settings);
+  refusePricing(spec, settings);
   const formulation = formulations[spec.formulation];
   const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
   const X = inputRows(spec, data.x, column.value);
@@ -86,6 +87,17 @@ export async function pose(
   const problem = { spec, program, loss, constraint, formulation, column, reduction: null, regularization, growth };
   refuseUnshared(problem, settings);
   return problem;
+}
+
+function refusePricing(spec: NetworkSpec, { pricing, regularization }: Settings): void {
+  if (pricing?.kind !== "branch-and-bound") return;
+  const constrained = regularization === "interpolate" || regularization === "max-margin";
+  if (spec.formulation === "relu" && !constrained) return;
+  throw new ConvexError(
+    "options/value",
+    `pricing: expected { kind: "search" } for ${constrained ? `regularization "${regularization}"` : "a gated network"}, ` +
+      `got { kind: "branch-and-bound" }, which prices the gates of ReLU networks with a loss. Leave it out.`,
+  );
 }
 
 /** What `arrangements` says, or the default: all where they are few, growing ones, for gated networks a sample. */

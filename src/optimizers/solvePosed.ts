@@ -3,13 +3,15 @@
 import { defaultStarts } from "../convex/arrangements/index.js";
 import type { Kernels } from "../convex/kernels/index.js";
 import { type Network, type NetworkWeights, weightsOf } from "../convex/network.js";
+import { DEFAULT_CONES } from "../convex/pricing/allGates.js";
 import { mergeNeurons } from "../convex/recovery/merge.js";
 import { pruneNeurons } from "../convex/recovery/prune.js";
 import { solveConstrained } from "../convex/solvers/constrained.js";
 import { solveGrowing } from "../convex/solvers/grow.js";
+import { withAllGates } from "../convex/solvers/proof.js";
 import { type Solution, type SolveBudget, solve } from "../convex/solvers/solve.js";
 import type { Workbench } from "../convex/solvers/workbench.js";
-import type { ConvexProgram, Evidence, SparseBlocks } from "../convex/types.js";
+import type { AllGatesBound, ConvexProgram, Evidence, SparseBlocks } from "../convex/types.js";
 import type { Settings } from "./options.js";
 import type { Problem } from "./pose.js";
 import { decayOf } from "./regularization.js";
@@ -18,16 +20,21 @@ import { decayOf } from "./regularization.js";
 export interface PosedSolution extends Solution {
   readonly program: ConvexProgram;
   readonly evidence: Evidence | null;
+  readonly allGates: AllGatesBound | null;
 }
 
 /** What the settings leave to a solve that has so many seconds. */
-export function budgetOf({ tolerance, maxIterations, signal, solver }: Settings, seconds: number): SolveBudget {
+export function budgetOf(
+  { tolerance, maxIterations, signal, solver, pricing }: Settings,
+  seconds: number,
+): SolveBudget {
   return {
     tolerance,
     maxIterations,
     seconds,
     stopped: () => signal?.aborted === true,
     ...(solver === null ? {} : { solver }),
+    ...(pricing?.kind === "branch-and-bound" ? { cones: pricing.cones ?? DEFAULT_CONES } : {}),
   };
 }
 
@@ -46,11 +53,15 @@ export async function solvePosed(
     return {
       ...(await solveConstrained(kind, targets.data, penalised, kernels, budget, start, bench)),
       evidence: null,
+      allGates: null,
     };
   }
-  if (growth === null) return { ...(await solve(program, kernels, budget, start, bench)), program, evidence: null };
-  const { starts = defaultStarts(program.X), seed: own = seed } = growth;
-  return solveGrowing(program, kernels, budget, { starts, seed: own + 1 }, start);
+  if (growth === null) {
+    const work = () => solve(program, kernels, budget, start, bench);
+    return { ...(await withAllGates(program, budget, work)), program, evidence: null };
+  }
+  const { starts = defaultStarts(program.X), seed: own = seed, method, batch } = growth;
+  return solveGrowing(program, kernels, budget, { starts, seed: own + 1, method, batch }, start);
 }
 
 /** Blocks -> neurons: equal ones merged, surplus ones traded away. */

@@ -59,6 +59,19 @@ const cases: Case[] = [
     says: /x of shape \[rows, 3\].*got \[30, 4\]/,
     x: () => tf.ones([30, 4]),
   },
+  {
+    wrong: "branch and bound for a gated network",
+    code: "options/value",
+    says: /pricing: expected \{ kind: "search" \} for a gated network/,
+    options: { pricing: { kind: "branch-and-bound" } },
+    model: () => makeModel({ formulation: "gated" }),
+  },
+  {
+    wrong: "a pricing that is none",
+    code: "options/value",
+    says: /pricing\.kind: expected "search" or "branch-and-bound", got "exact"/,
+    options: { pricing: { kind: "exact" } },
+  },
   { wrong: "x of rank 3", code: "data/shape", says: /got \[30, 3, 1\]/, x: () => tf.ones([30, 3, 1]) },
   {
     wrong: "y of the wrong width",

@@ -83,6 +83,32 @@ test("the gates of the model are searched beyond, and what was found is evidence
   model.dispose();
 });
 
+test("branch and bound: the bound is about all gates, at once loosely, with a tolerance to within it", async () => {
+  const { x, y } = makeData("meanSquaredError", 60, 2);
+  const model = makeModel({ inputs: 2, units: 4, l2: 5e-3, outputBias: false });
+  const pricing = { kind: "branch-and-bound" } as const;
+  const quick = await certify(model, x, y, { pricing });
+  expect(quick.certificate.scope).toBe("all gates");
+  expect(quick.certificate.claim).toMatch(/^No network with any activation patterns/);
+  const exact = await certify(model, x, y, { pricing, tolerance: 1e-4 });
+  expect(exact.certificate.scope).toBe("all gates");
+  expect(exact.certificate.dual).toBeGreaterThan(quick.certificate.dual);
+  expect(exact.certificate.dual).toBeLessThan(exact.objective.total);
+  const trainer = new ConvexReLUTrainer({ pricing, tolerance: 1e-4, width: "resize" });
+  const result = await trainer.fit(model, x, y);
+  expect(result.certificate.scope).toBe("all gates");
+  expect(result.certificate.relativeGap).toBeLessThanOrEqual(1e-4);
+  expect(result.certificate.primal / exact.certificate.dual).toBeCloseTo(1, 3);
+  const hurried = await certify(model, x, y, { pricing: { kind: "branch-and-bound", cones: 1 } });
+  expect(hurried.certificate.scope).toBe("these gates");
+  expect(hurried.certificate.allGates?.finished).toBe(false);
+  expect(hurried.certificate.allGates?.dual).toBeLessThanOrEqual(exact.certificate.primal);
+  expect(hurried.certificate.claim).toMatch(/With any activation patterns no such network has one below/);
+  tf.dispose([x, y]);
+  if (result.model !== model) result.model.dispose();
+  model.dispose();
+});
+
 test("neurons that feed several outputs are counted one by one, and a note says so", async () => {
   const { x, y } = makeData("meanSquaredError", 25, 3, 2);
   const model = makeModel({ outputs: 2, l2: 1e-3 });

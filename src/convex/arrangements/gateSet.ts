@@ -15,13 +15,24 @@ export type Arrangements =
   | Growth
   | GateSet;
 
-/** Gates that are searched for while solving (ReLU only): begins with `count` sampled ones, searches from `starts` a round. */
+/**
+ * Gates that are searched for while solving (ReLU only): begins with `count` sampled ones, searches from `starts` a round.
+ *
+ * Method "moving-neurons", the default, adds all gates that are worth it and lets neurons descend between two solves.
+ * "frank-wolfe" is the fully corrective conditional gradient (Bengio et al. 2006; Bach 2017; d'Aspremont and Pilanci 2020): it
+ * begins with the zero network, adds the dearest gate of each round and solves again, and does nothing else, so that there are
+ * never more neurons than calls of its oracle. With `batch` the oracle searches on that many rows, drawn afresh each round.
+ */
 export interface Growth {
   readonly kind: "grow";
-  readonly count?: number; // default 100
+  readonly method?: GrowthMethod;
+  readonly count?: number; // default 100; 1 for "frank-wolfe", which begins with none of them switched on
   readonly starts?: number; // default 400, fewer on large data
+  readonly batch?: number; // default all rows
   readonly seed?: number;
 }
+
+export type GrowthMethod = "moving-neurons" | "frank-wolfe";
 
 /** Gates to begin with when they are to grow, and random starts of the search a round. */
 export const growthDefaults = { count: 100, starts: 400 } as const;
@@ -76,7 +87,10 @@ function madeGates(X: Matrix, wish: Exclude<Arrangements, GateSet>, seed: number
     case "sample":
       return sampleGates(X, { count: wish.count, seed: wish.seed ?? seed });
     case "grow":
-      return sampleGates(X, { count: wish.count ?? growthDefaults.count, seed: wish.seed ?? seed });
+      return sampleGates(X, {
+        count: wish.count ?? (wish.method === "frank-wolfe" ? 1 : growthDefaults.count),
+        seed: wish.seed ?? seed,
+      });
     default: {
       const { kind } = wish satisfies never as { kind: unknown };
       throw new ConvexError(

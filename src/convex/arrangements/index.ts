@@ -2,5 +2,13 @@
 
 export { arrangementBound, gateSetBytes } from "./count.js";
 export { enumerateGates } from "./enumerate.js";
-export { type Arrangements, checkGateSet, defaultStarts, type Growth, gatesFrom, resolveGates } from "./gateSet.js";
+export {
+  type Arrangements,
+  checkGateSet,
+  defaultStarts,
+  type Growth,
+  type GrowthMethod,
+  gatesFrom,
+  resolveGates,
+} from "./gateSet.js";
 export { sampleGates } from "./sample.js";

@@ -1,21 +1,33 @@
 /**
  * Growing gates: solve, search for gates that the dual point prices above beta, let neurons move, solve again.
  *
+ * Method "frank-wolfe" is the same loop with less in it: one gate a round, from zero, and no descent.
+ *
  * A fully corrective step of column generation (Bengio et al. 2006; Bach 2017), with a local descent of all neurons between
  * two solves. Every solve begins at the best point before it, so the objective never rises. The bound is for the gates in
  * hand; what lies outside them is evidence.
  */
 
 import { GateCollector } from "../arrangements/gateCollector.js";
+import type { GrowthMethod } from "../arrangements/gateSet.js";
 import { gaussianSource } from "../arrangements/random.js";
 import type { Kernels } from "../kernels/types.js";
 import { blockOutputs, columnsOf, predict } from "../operators/blocks.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import { sparse } from "../recovery/lift.js";
-import type { ConvexProgram, Evidence, SparseBlocks } from "../types.js";
+import type { AllGatesBound, ConvexProgram, Evidence, SparseBlocks } from "../types.js";
 import { dot } from "../vectors.js";
 import { Clock } from "./clock.js";
-import { type Found, type Start, searchGates } from "./gateSearch.js";
+import {
+  distinct,
+  drawnSamples,
+  type Priced,
+  randomStarts,
+  search,
+  searchOn,
+  startsFrom,
+  worthOf,
+} from "./gateOracle.js";
 import { descend } from "./lbfgs.js";
 import {
   joined,
@@ -29,16 +41,12 @@ import {
   smallNeurons,
   unpacked,
 } from "./movingNeurons.js";
+import { GrowthProof, SOLVE_SHARE } from "./proof.js";
 import { advice, type Round, type Solution, type SolveBudget } from "./solution.js";
 import { solve, withProducts } from "./solve.js";
 
 /** Relative gap of the first solves: early gates need no exact prices. Later ones are as exact as the progress they make. */
 const FIRST_TOLERANCE = 1e-2;
-/** A gate is worth adding when it is priced this much above beta, relative to the tolerance asked for. */
-const WORTH = 1;
-/** Steps of the search in each of its rounds; after each the worse half of the starts is let go. */
-const ASCENT_STEPS = 20;
-const ASCENT_ROUNDS = 4;
 const MAX_ROUNDS = 1000;
 /** Rounds in a row without a better gate, each from fresh random starts, that end the growth. */
 const QUIET_ROUNDS = 2;
@@ -56,8 +64,6 @@ const DYING = 1e-3;
 /** Neurons that join a descent, the dearest first, and their size against the mean of those that are there. */
 const JOINING = 100;
 const JOINING_SIZE = 0.05;
-/** Directions with a larger cosine are one newcomer. */
-const SAME_COSINE = 0.999;
 /** Descents between two solves at most, each after one that has taken more than this share off the objective. */
 const TURNS = 20;
 const STEEP = 5e-3;
@@ -67,12 +73,15 @@ const GAIN = 0.1;
 export interface GrowthOptions {
   readonly starts: number; // random starts of the search a round
   readonly seed: number;
+  readonly method?: GrowthMethod | undefined; // default "moving-neurons"
+  readonly batch?: number | undefined; // samples that the search of "frank-wolfe" sees in a round; default all
 }
 
 /** A solution together with the gates that it ended with. */
 export interface GrownSolution extends Solution {
   readonly program: ConvexProgram;
   readonly evidence: Evidence;
+  readonly allGates: AllGatesBound | null;
 }
 
 /** Solves a program with cones over a growing set of gates; `program.gates` are the first, or their generators are. */
@@ -85,8 +94,13 @@ export async function solveGrowing(
 ): Promise<GrownSolution> {
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
   const draw = gaussianSource(options.seed);
-  const growing: Growing = { kernels, clock, tolerance: budget.tolerance, starts: options.starts, draw };
-  let state: State = from === undefined ? await firstState(program, kernels, clock) : { program, blocks: from };
+  const { cones = null } = budget;
+  const wanted = budget.tolerance * (cones === null ? 1 : SOLVE_SHARE);
+  const proof = cones === null ? null : new GrowthProof(program, cones, wanted, clock);
+  const growing: Growing = { kernels, clock, tolerance: wanted, starts: options.starts, draw };
+  const single = options.method === "frank-wolfe";
+  const first = () => (single ? zeroState(program) : firstState(program, kernels, clock));
+  let state: State = from === undefined ? await first() : { program, blocks: from };
   let iterations = 0;
   let quiet = 0;
   let stuck = 0;
@@ -96,7 +110,7 @@ export async function solveGrowing(
   let asked = false; // to stop, by the callback: a solve that had just ended would not see it
   for (let round = 0; ; round++) {
     // Prices of a point that is not exact enough may promise a gain that no solve finds: then it is made more exact.
-    const sharp = budget.tolerance * SHARPER ** stuck;
+    const sharp = wanted * SHARPER ** stuck;
     const tolerance = Math.max(sharp, Math.min(FIRST_TOLERANCE, progress));
     const counted = countedFrom(budget, tolerance, iterations, clock.seconds, (stop) => {
       asked ||= stop;
@@ -108,27 +122,31 @@ export async function solveGrowing(
     objective = solution.gap.primal;
     // Where the loss has kinks its gradient is one of many; the solver's dual point is the one that the bound rests on.
     const N = Number.isFinite(program.loss.curvature) ? dualPointOf(state, kernels) : solution.dualPoint;
-    const starts = startsFrom(state, options.starts * HARDER ** quiet, draw);
-    const found = search(program, kernels, N, starts);
+    const starts = startsFrom(program, state.blocks, options.starts * HARDER ** quiet, draw);
+    const batch = single ? drawnSamples(program, options.batch, draw) : null;
+    const found = batch === null ? search(program, kernels, N, starts) : searchOn(batch, program, kernels, N, starts);
     tried += starts.length;
     const best = found.reduce((largest, { value }) => Math.max(largest, value), 0);
-    const worth = worthOf(found, program, budget.tolerance);
-    quiet = worth.length > 0 || progress > budget.tolerance ? 0 : quiet + 1;
-    stuck = progress > GAIN * budget.tolerance ? 0 : stuck + 1;
-    const exact = solution.gap.relative <= budget.tolerance;
+    const worth = worthOf(found, program, wanted);
+    quiet = worth.length > 0 || progress > wanted ? 0 : quiet + 1;
+    stuck = progress > GAIN * wanted ? 0 : stuck + 1;
+    const exact = solution.gap.relative <= wanted;
     const solved = solution.status === "solved" || (solution.status === "stalled" && exact);
-    const done = solved && exact && (quiet >= QUIET_ROUNDS || stuck > STUCK_ROUNDS);
+    let done = solved && exact && (quiet >= QUIET_ROUNDS || stuck > STUCK_ROUNDS);
     const stopped = asked || !solved || iterations >= budget.maxIterations || round + 1 === MAX_ROUNDS;
+    if (proof !== null && (done || stopped || (proof.begun && solved && exact)))
+      done = !(await proof.price(solution)) && done;
     if (done || stopped) {
       const ended = asked ? "cancelled" : "iterationLimit";
       const status = done ? "solved" : solved ? ended : solution.status;
       const evidence = { bestRatio: best / program.beta, starts: tried };
       const { seconds } = clock;
-      return { ...solution, status, advice: advice[status], program: state.program, evidence, iterations, seconds };
+      const ending = { program: state.program, evidence, allGates: proof?.bound ?? null };
+      return { ...solution, ...ending, status, advice: advice[status], iterations, seconds };
     }
-    const moved = await move(state, worth, objective, growing);
+    const moved = single || proof?.begun === true ? null : await move(state, worth, objective, growing);
     // Where moving does not help, the gates join as they are.
-    state = moved ?? grown(state, worth);
+    state = moved ?? grown(state, [...(single ? worth.slice(0, 1) : worth), ...(proof?.gates ?? [])]);
   }
 }
 
@@ -141,19 +159,10 @@ interface Growing {
   readonly draw: () => number;
 }
 
-/** What the search found, and for which output and sign. */
-type Priced = Start & Found;
-
 /** A program, for the sake of its gates, and a point of it. */
 interface State {
   readonly program: ConvexProgram;
   readonly blocks: SparseBlocks;
-}
-
-function search(program: ConvexProgram, kernels: Kernels, N: Float64Array, starts: readonly Start[]): Priced[] {
-  const { X, loss, pooling = null } = program;
-  const ends = searchGates(kernels, X, N, loss.outputs, starts, ASCENT_STEPS, ASCENT_ROUNDS, pooling);
-  return ends.map((end, k) => ({ ...starts[k], ...end }));
 }
 
 /** Evidence on a point of a program with cones: the dearest gate that a search from its neurons and at random finds. */
@@ -164,7 +173,7 @@ export function searchBeyond(
   { starts: random, seed }: GrowthOptions,
 ): Evidence {
   const state = { program, blocks };
-  const starts = startsFrom(state, random, gaussianSource(seed));
+  const starts = startsFrom(program, blocks, random, gaussianSource(seed));
   const found = search(program, kernels, dualPointOf(state, kernels), starts);
   return {
     bestRatio: found.reduce((most, { value }) => Math.max(most, value), 0) / program.beta,
@@ -200,11 +209,20 @@ function countedFrom(
   };
 }
 
+/** The best network without neurons. */
+function zeroState(program: ConvexProgram): State {
+  const { loss, outputBias } = program;
+  const Z = new Float64Array(loss.rows * loss.outputs);
+  const bias = outputBias === null ? new Float64Array(loss.outputs) : minimiseOverBias(loss, Z, outputBias);
+  return { program, blocks: { index: new Int32Array(0), vectors: new Float64Array(0), bias } };
+}
+
 /** Neurons along the generators of the first gates, outputs and signs in turn, after a first descent. */
 async function firstState(program: ConvexProgram, kernels: Kernels, clock: Clock): Promise<State> {
   const { X, gates, loss, outputBias } = program;
   const Z = new Float64Array(loss.rows * loss.outputs);
-  const bias = outputBias === null ? new Float64Array(loss.outputs) : minimiseOverBias(loss, Z, outputBias);
+  const still = zeroState(program);
+  const { bias } = still.blocks;
   for (let k = 0; k < Z.length; k++) Z[k] = bias[k % loss.outputs];
   const C = blockOutputs(program);
   const directions = Array.from({ length: gates.count }, (_, i) => ({
@@ -218,7 +236,6 @@ async function firstState(program: ConvexProgram, kernels: Kernels, clock: Clock
   const objective = networkObjective(program, kernels, start.outputs);
   const { x, value } = await descend(objective, packed(start), FIRST_DESCENT, () => clock.pause());
   const zero = loss.value(Z) + bias.reduce((sum, c) => sum + (outputBias?.ridge ?? 0) * c * c, 0);
-  const still = { program, blocks: { index: new Int32Array(0), vectors: new Float64Array(0), bias } };
   // The zero network is better where beta is so large that neurons die; its gates are those of the program.
   return value < zero ? programAt(program, unpacked(x, start)) : still;
 }
@@ -277,25 +294,6 @@ async function move(
   return lowest < objective * (1 - GAIN * tolerance) ? programAt(program, neurons) : null;
 }
 
-/** What is priced above beta, the dearest first. */
-function worthOf(found: readonly Priced[], { beta }: ConvexProgram, tolerance: number): Priced[] {
-  return found.filter(({ value }) => value > beta * (1 + WORTH * tolerance)).sort((a, b) => b.value - a.value);
-}
-
-/** The first of directions that are nearly the same, at most `most`. */
-function distinct(priced: readonly Priced[], most: number): Priced[] {
-  const kept: Priced[] = [];
-  for (const candidate of priced) {
-    if (kept.length === most) break;
-    const twin = kept.some(
-      ({ output, sign, direction }) =>
-        output === candidate.output && sign === candidate.sign && dot(direction, candidate.direction) > SAME_COSINE,
-    );
-    if (!twin) kept.push(candidate);
-  }
-  return kept;
-}
-
 /** The gradient at the predictions, balanced where the output bias is free. */
 function dualPointOf({ program, blocks }: State, kernels: Kernels): Float64Array {
   const { loss } = program;
@@ -309,29 +307,6 @@ function gradientAt({ loss, outputBias }: ConvexProgram, Z: Float64Array): Float
   loss.gradient(Z, N);
   if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
   return N;
-}
-
-/** The neurons themselves, which may be worth more a step beyond their cones, and random directions for every output and sign. */
-function startsFrom({ program, blocks }: State, random: number, draw: () => number): Start[] {
-  const d = program.X.cols;
-  const { output, sign } = columnsOf(program, blocks.index);
-  const starts: Start[] = Array.from(blocks.index, (_, k) => ({
-    direction: blocks.vectors.slice(k * d, (k + 1) * d),
-    output: output[k],
-    sign: sign[k] > 0 ? 1 : -1,
-  }));
-  return [...starts, ...randomStarts(program, random, draw)];
-}
-
-function randomStarts(program: ConvexProgram, count: number, draw: () => number): Start[] {
-  return Array.from({ length: count }, (_, k) => {
-    const kind = k % (2 * blockOutputs(program));
-    return {
-      direction: Float64Array.from({ length: program.X.cols }, draw),
-      output: kind >> 1,
-      sign: kind % 2 === 0 ? 1 : -1,
-    };
-  });
 }
 
 /** The active gates with their blocks, and the new ones. */

@@ -8,7 +8,7 @@
  */
 
 import { gaussianSource } from "../arrangements/random.js";
-import { GapJudge, relativeGap } from "../certificate.js";
+import { bestScale, relativeGap } from "../certificate.js";
 import type { Kernels } from "../kernels/types.js";
 import type { Network, Neuron } from "../network.js";
 import { type HiddenNeuron, liftNeurons } from "../recovery/lift.js";
@@ -235,7 +235,7 @@ export function sharedGap(
   return withProducts(program, kernels, (products) => {
     const exact = { tolerance: tolerance / 2, projections: PROJECTIONS };
     const prices = priceShared(program, products, N, over === undefined ? exact : { ...exact, over });
-    const dual = new GapJudge(program, products).bestScale(N, program.beta / prices.upper).value;
+    const dual = bestScale(program, N, program.beta / prices.upper).value;
     return { gap: { primal, dual, relative: relativeGap(primal, dual) }, prices };
   });
 }

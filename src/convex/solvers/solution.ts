@@ -13,6 +13,8 @@ export interface SolveBudget {
   readonly stopped?: () => boolean;
   /** Name of the solver to use; by default the first of the list that does not refuse. */
   readonly solver?: string;
+  /** Cones that branch and bound may take to price all gates of a program with cones; without it they are not priced. */
+  readonly cones?: number;
 }
 
 /** One round: the best point and the tightest gap so far. */

@@ -35,6 +35,60 @@ describe("solveGrowing", () => {
     }
   });
 
+  test.each(["meanSquaredError", "hinge"] as const)(
+    "with cones to spend it proves the optimum over all gates (%s)",
+    async (loss) => {
+      const program = randomProgram({ loss, cones: true, rows: 12, features: 3, gates: 3, ridge: 0 });
+      const proving = { ...budget, tolerance: 1e-5, cones: 100_000 };
+      const { gap, allGates, status } = await solveGrowing(program, referenceKernels, proving, { starts: 1, seed: 1 });
+      const optimum = await globalOptimum(program);
+      expect(status).toBe("solved");
+      expect(allGates?.finished).toBe(true);
+      expect(allGates?.relativeGap).toBeLessThanOrEqual(1e-5);
+      expect(allGates?.dual).toBeLessThanOrEqual(optimum * (1 + 1e-9));
+      expect(gap.primal / optimum).toBeCloseTo(1, 5);
+    },
+  );
+
+  test("the zero network is proven where it is optimal, by gates that hold the dual point and have no neuron", async () => {
+    const program = randomProgram({ loss: "hinge", cones: true, rows: 60, features: 3, gates: 3, ridge: 0, beta: 0.1 });
+    const proving = { ...budget, tolerance: 1e-4, cones: 100_000 };
+    const { blocks, allGates } = await solveGrowing(program, referenceKernels, proving, { starts: 20, seed: 1 });
+    expect(blocks.index).toHaveLength(0);
+    expect(allGates?.finished).toBe(true);
+    expect(allGates?.relativeGap).toBeLessThanOrEqual(1e-4);
+  });
+
+  test.each([undefined, 6])(
+    "Frank-Wolfe comes to the optimum over all arrangements, one gate a round (batch %s)",
+    async (batch) => {
+      const program = randomProgram({ cones: true, rows: 12, features: 3, gates: 1, ridge: 0 });
+      const counts: number[] = [];
+      const objectives: number[] = [];
+      const { gap, status, evidence } = await solveGrowing(
+        program,
+        referenceKernels,
+        {
+          ...budget,
+          tolerance: 1e-6,
+          onRound: (round) => {
+            counts.push(round.program.gates.count);
+            objectives.push(round.gap.primal);
+            return false;
+          },
+        },
+        { starts: 60, seed: 1, method: "frank-wolfe", batch },
+      );
+      expect(status).toBe("solved");
+      expect(gap.primal / (await globalOptimum(program))).toBeCloseTo(1, 5);
+      expect(evidence.bestRatio).toBeLessThanOrEqual(1 + 1e-5);
+      for (let k = 1; k < counts.length; k++) {
+        expect(counts[k]).toBeLessThanOrEqual(counts[k - 1] + 1);
+        expect(objectives[k]).toBeLessThanOrEqual(objectives[k - 1] * (1 + 1e-12));
+      }
+    },
+  );
+
   test("the objective never rises from round to round, and the first gates are not the last", async () => {
     const objectives: number[] = [];
     const program = randomProgram({ cones: true, rows: 40, features: 5, gates: 10 });

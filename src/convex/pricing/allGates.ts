@@ -1,0 +1,128 @@
+/** The bound over all gates: what any gate at all can be worth at a dual point, and the dual objective that is left. */
+
+import { bestScale, longestColumn, relativeGap } from "../certificate.js";
+import { reducedRows, rowSpaceOf } from "../operators/rowSpace.js";
+import type { AllGatesBound, ConvexProgram } from "../types.js";
+import { norm } from "../vectors.js";
+import { type Branched, branchAndBound } from "./branchAndBound.js";
+import type { WeightedRows } from "./coneBound.js";
+import { spectralBound } from "./spectralBound.js";
+
+/** Dimensions of the data beyond which the sphere is not covered: 2^r cones an output and sign are the beginning. */
+const MOST_DIMENSIONS = 10;
+/** Multiplications of a sweep over singular values beyond which they are not asked for. */
+const SPECTRAL_WORK = 2 ** 28;
+/** Cones that are bounded unless someone says otherwise: some 10 s in 6 dimensions. */
+export const DEFAULT_CONES = 200_000;
+
+/** How gates that are not in the set are priced: searched for, or bounded one and all over at most so many cones. */
+export type Pricing = { readonly kind: "search" } | { readonly kind: "branch-and-bound"; readonly cones?: number }; // default 200,000
+
+/** A gate outside the set, as the search for gates names it. */
+export interface DearGate {
+  readonly direction: Float64Array; // [d], unit
+  readonly output: number; // over patches a C + c
+  readonly sign: 1 | -1;
+  readonly value: number; // -sign N_c' (X u)_+
+}
+
+export interface PricingBudget {
+  readonly cones: number;
+  /** On the worth of a gate, relative. */
+  readonly tolerance: number;
+  readonly pause: () => Promise<boolean>;
+}
+
+/** Prices gates for programs with cones over one X: the coordinates in which its rows have full rank. */
+export class GatePricer {
+  private readonly X: Float64Array; // [rows x r]
+  private readonly basis: Float64Array; // [d x r]
+  private readonly tail: number;
+  private readonly width: number; // r
+
+  constructor(private readonly program: Pick<ConvexProgram, "X" | "loss" | "pooling" | "beta" | "outputBias">) {
+    const { X } = program;
+    const space = rowSpaceOf({ rows: X.rows, cols: X.cols, data: X.data }, "numerical");
+    this.X = reducedRows(X, space).data;
+    this.basis = space.basis.data;
+    this.tail = space.tail;
+    this.width = space.basis.cols;
+  }
+
+  /** The bound at a dual point N [n x C], balanced where the output bias is free, and the gates found to be worth more than beta. */
+  async bound(
+    N: Float64Array,
+    primal: number,
+    budget: PricingBudget,
+  ): Promise<{ bound: AllGatesBound; dear: DearGate[] }> {
+    const { program } = this;
+    const { beta } = program;
+    const functions = this.functions(N);
+    const covered = this.width <= MOST_DIMENSIONS;
+    const branched = covered ? await branchAndBound(functions, { ...budget, floor: beta }) : NOTHING;
+    const spectral = branched.finished ? Number.POSITIVE_INFINITY : this.spectral(functions);
+    const upper = Math.min(branched.upper, spectral);
+    const largest = this.tail * longestWeights(functions) + upper;
+    const { value: dual, scale } = bestScale(program, N, largest > 0 ? beta / largest : Number.POSITIVE_INFINITY);
+    const bound: AllGatesBound = {
+      dual,
+      relativeGap: relativeGap(primal, dual),
+      ratio: largest / beta,
+      bestRatio: branched.best.value / beta,
+      cones: branched.cones,
+      finished: upper <= Math.max(branched.best.value, beta) * (1 + budget.tolerance),
+      dualNorm: scale * longestColumn(N, program.loss.outputs, true),
+    };
+    return { bound, dear: this.lifted(branched) };
+  }
+
+  /** One function an output (over patches: position and output) and sign: a positive neuron wants -N. */
+  private functions(N: Float64Array): WeightedRows[] {
+    const { loss, pooling } = this.program;
+    const { patches, positions, scale } = pooling ?? { patches: 1, positions: 1, scale: 1 };
+    const C = loss.outputs;
+    const functions: WeightedRows[] = [];
+    for (let k = 0; k < 2 * positions * C; k++) {
+      const [output, sign] = [k >> 1, k % 2 === 0 ? 1 : -1];
+      const weights = new Float64Array(loss.rows * patches);
+      for (let i = 0; i < weights.length; i++) {
+        const patch = i % patches;
+        if (positions > 1 && patch !== Math.floor(output / C)) continue;
+        weights[i] = -sign * scale * N[((i - patch) / patches) * C + (output % C)];
+      }
+      functions.push({ rows: this.X, weights, width: this.width });
+    }
+    return functions;
+  }
+
+  /** What singular values say of the dearest gate; infinity where they would take too long. */
+  private spectral(functions: readonly WeightedRows[]): number {
+    const [short, long] = [this.width, this.X.length / this.width].sort((a, b) => a - b);
+    if (short * short * long > SPECTRAL_WORK) return Number.POSITIVE_INFINITY;
+    return functions.reduce((most, weighted) => Math.max(most, spectralBound(weighted)), 0);
+  }
+
+  private lifted({ dear }: Branched): DearGate[] {
+    const d = this.program.X.cols;
+    const r = this.width;
+    return dear.map(({ value, index, direction: u }) => {
+      const direction = new Float64Array(d);
+      for (let p = 0; p < d; p++) for (let k = 0; k < r; k++) direction[p] += this.basis[p * r + k] * u[k];
+      return { direction, output: index >> 1, sign: index % 2 === 0 ? 1 : -1, value };
+    });
+  }
+}
+
+/** What is known where the sphere is not covered. */
+const NOTHING: Branched = {
+  upper: Number.POSITIVE_INFINITY,
+  best: { value: 0, index: 0, direction: new Float64Array(0) },
+  dear: [],
+  cones: 0,
+  finished: false,
+};
+
+/** What a change of the rows by one in spectral norm can change of any of the functions. */
+function longestWeights(functions: readonly WeightedRows[]): number {
+  return functions.reduce((most, { weights }) => Math.max(most, norm(weights)), 0);
+}

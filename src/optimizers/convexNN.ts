@@ -1,0 +1,251 @@
+/** Convex neural networks with tanh or sign units, trained by inserting one unit after another. */
+
+import type * as tf from "@tensorflow/tfjs";
+import { chooseEngine } from "../convex/kernels/index.js";
+import { bindLoss, lossTraits } from "../convex/losses/index.js";
+import type { LossName, Matrix, Status } from "../convex/types.js";
+import type { UnitActivation } from "../convex/units/hiddenUnits.js";
+import {
+  solveIncrementally,
+  trivialUnitBeta,
+  type UnitOptions,
+  type UnitProblem,
+  type UnitSolution,
+} from "../convex/units/incremental.js";
+import { norm } from "../convex/vectors.js";
+import { ConvexError } from "../errors.js";
+import type { Objective } from "./fitResult.js";
+import { readOptions, refuseUnknown, type TrainerOptions } from "./options.js";
+import { readData, refuseDegenerate, type Weighting, withColumn } from "./readData.js";
+import { asWritten, modelOf, objectiveOf } from "./unitModel.js";
+
+type FromTrainer = "tolerance" | "maxIterations" | "timeLimit" | "signal" | "seed" | "engine";
+
+/** Options of `trainConvexNN`; those of the trainer mean what they mean there. */
+export interface ConvexNNOptions extends Pick<TrainerOptions, FromTrainer>, Weighting {
+  readonly loss: LossName;
+  /** What a hidden unit does; default "tanh". "sign" is 1 where its input is at least 0, else -1. */
+  readonly activation?: UnitActivation;
+  /** The factor beta of sum |a| over all output weights, or "auto" (default): 1e-3 of the smallest at which no unit helps. */
+  readonly regularization?: number | "auto";
+  /** Whether the outputs have a bias, which is not charged; default true. Hidden units always have one. */
+  readonly outputBias?: boolean;
+  /** The largest input |x w + b| that a tanh unit may see on the data; default 10. Without a limit it would become a sign. */
+  readonly reach?: number;
+  /** Random starts of the search for a unit; default 60. */
+  readonly starts?: number;
+  /** Units that are inserted a round at most; default 1, as in the paper. */
+  readonly together?: number;
+}
+
+/** What is proven of a network of such units. */
+export interface UnitCertificate {
+  readonly primal: number; // the convex objective at the solution
+  readonly dual: number; // a lower bound of it
+  readonly relativeGap: number;
+  readonly network: number; // objective of the network as written, by a plain forward pass in float64
+  /** "all units": the bound is over every unit that there is; "these units": over the units that were inserted. */
+  readonly scope: "all units" | "these units";
+  readonly claim: string;
+  /** The largest worth of a unit that the last search found, in units of beta: at most 1 when none would help. */
+  readonly bestRatio: number;
+}
+
+export interface ConvexNNResult {
+  /** [dense(tanh), dense] or [dense, Sign, dense], compiled, whose last kernel carries the l1 charge; the caller disposes. */
+  readonly model: tf.Sequential;
+  readonly certificate: UnitCertificate;
+  readonly objective: Objective;
+  readonly status: Status;
+  readonly advice: string;
+  readonly beta: number;
+  readonly units: number;
+  readonly rounds: number; // solves, each after a call of the oracle
+  readonly engine: string;
+  readonly seconds: number;
+  readonly notes: readonly string[];
+}
+
+const NAMES = [
+  "loss",
+  "activation",
+  "regularization",
+  "outputBias",
+  "reach",
+  "starts",
+  "together",
+  "tolerance",
+  "maxIterations",
+  "timeLimit",
+  "signal",
+  "seed",
+  "engine",
+  "sampleWeight",
+  "classWeight",
+];
+const AUTO_SHARE = 1e-3;
+const REACH = 10;
+const STARTS = 60;
+
+/**
+ * Trains a network of one hidden layer on x [n x d], y [n x C] by the incremental algorithm of Bengio, Le Roux, Vincent, Delalleau
+ * and Marcotte (2006): the unit that the residual prices highest is inserted, all output weights are solved again under an l1
+ * charge, and it ends when no unit is worth more than beta. The objective is tfjs's loss plus beta sum |a|.
+ *
+ * Where all sign patterns of the data can be enumerated (few features, some hundred rows) sign units are chosen exactly, and the
+ * optimum is proven over all networks of such units; else the search's answer is evidence. The output weights are optimal for the
+ * units, with a duality gap, in any case.
+ *
+ * @throws ConvexError "options/...", "data/..." for options or data that do not fit.
+ *
+ * @example
+ * ```ts
+ * const { model, certificate } = await trainConvexNN(x, y, { loss: "meanSquaredError", activation: "tanh", regularization: 0.05 });
+ * certificate.relativeGap; // at most 1e-4
+ * ```
+ */
+export async function trainConvexNN(x: tf.Tensor, y: tf.Tensor, options: ConvexNNOptions): Promise<ConvexNNResult> {
+  refuseUnknown("trainConvexNN", options, NAMES);
+  const began = performance.now();
+  const { tolerance, maxIterations, timeLimit, signal, seed, engine } = readOptions(trainerPart(options));
+  const wish = readWish(options);
+  // What is no tensor, or has no columns, is refused when it is read.
+  const [features, outputs] = [x?.shape?.[1] ?? 1, y?.shape?.[1] ?? 1];
+  const spec = { inputShape: [features], convolution: null, outputs, loss: wish.loss, hiddenBias: true };
+  const { sampleWeight = null, classWeight = null } = options;
+  const data = await readData(x, y, spec, { sampleWeight, classWeight });
+  refuseDegenerate(data, spec);
+  const { kernels, reason } = await chooseEngine(engine);
+  const column = longestRow(data.x);
+  const X = withColumn(data.x, column);
+  const problem: UnitProblem = {
+    X,
+    loss: bindLoss(wish.loss, data.y, data.weights),
+    outputBias: wish.outputBias ? { ridge: 0 } : null,
+    activation: wish.activation,
+    radius: wish.reach / longestRow(X),
+  };
+  const search: UnitOptions = { starts: wish.starts, together: wish.together, seed };
+  const beta = betaOf(wish.regularization, () => trivialUnitBeta(problem, kernels, search));
+  const budget = { tolerance, maxIterations, seconds: timeLimit, stopped: () => signal?.aborted === true };
+  const solution = await solveIncrementally(problem, beta, kernels, budget, search);
+  const units = asWritten(solution.units, column);
+  const bias = solution.bias.map(Math.fround);
+  const objective = objectiveOf(problem, units, bias, beta);
+  return {
+    model: modelOf(units, bias, { ...wish, beta, features, outputs, column }),
+    certificate: certificateOf(solution, objective.total, wish.activation),
+    objective,
+    status: solution.status,
+    advice: solution.advice,
+    beta,
+    units: units.length,
+    rounds: solution.rounds,
+    engine: reason,
+    seconds: (performance.now() - began) / 1000,
+    notes: notesOf(wish, solution, beta, objective.total),
+  };
+}
+
+interface Wish {
+  readonly loss: LossName;
+  readonly activation: UnitActivation;
+  readonly regularization: number | "auto";
+  readonly outputBias: boolean;
+  readonly reach: number;
+  readonly starts: number;
+  readonly together: number;
+}
+
+function trainerPart(options: ConvexNNOptions): TrainerOptions {
+  const { tolerance, maxIterations, timeLimit, signal, seed, engine } = options;
+  const given = { tolerance, maxIterations, timeLimit, signal, seed, engine };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+function readWish(options: ConvexNNOptions): Wish {
+  const { loss, activation = "tanh", regularization = "auto", outputBias = true } = options;
+  const { reach = REACH, starts = STARTS, together = 1 } = options;
+  if (!Object.hasOwn(lossTraits, loss)) {
+    const known = Object.keys(lossTraits).map((name) => `"${name}"`);
+    refuse("loss", known.join(" or "), loss);
+  }
+  if (activation !== "tanh" && activation !== "sign") refuse("activation", '"tanh" or "sign"', activation);
+  if (
+    regularization !== "auto" &&
+    !(typeof regularization === "number" && regularization > 0 && regularization < 1e300)
+  ) {
+    refuse("regularization", 'a finite number above 0 or "auto"', regularization);
+  }
+  if (typeof outputBias !== "boolean") refuse("outputBias", "true or false", outputBias);
+  if (!(typeof reach === "number" && reach > 0 && Number.isFinite(reach)))
+    refuse("reach", "a finite number above 0", reach);
+  for (const [name, value] of Object.entries({ starts, together })) {
+    if (!Number.isInteger(value) || value < 1) refuse(name, "an integer of at least 1", value);
+  }
+  return { loss, activation, regularization, outputBias, reach, starts, together };
+}
+
+function betaOf(wish: number | "auto", trivial: () => number): number {
+  if (wish !== "auto") return wish;
+  const beta = AUTO_SHARE * trivial();
+  if (beta > 0) return beta;
+  throw new ConvexError(
+    "data/target",
+    `trainConvexNN: expected targets that a unit can improve on, got a gradient of zero without units, so that "auto" has no ` +
+      `scale. Check y, or set regularization to a number.`,
+  );
+}
+
+function longestRow({ rows, cols, data }: Matrix): number {
+  let longest = 0;
+  for (let k = 0; k < rows; k++) longest = Math.max(longest, norm(data.subarray(k * cols, (k + 1) * cols)));
+  return longest;
+}
+
+function certificateOf(
+  { gap, exact, bestRatio }: UnitSolution,
+  network: number,
+  activation: UnitActivation,
+): UnitCertificate {
+  const among = exact ? `any ${activation} units` : "these units";
+  return {
+    primal: gap.primal,
+    dual: gap.dual,
+    relativeGap: gap.relative,
+    network,
+    scope: exact ? "all units" : "these units",
+    claim:
+      `No network of ${among} has an objective below ${gap.dual.toPrecision(8)}; ` +
+      `this one has ${network.toPrecision(8)}.`,
+    bestRatio,
+  };
+}
+
+function notesOf(
+  { activation, reach, outputBias, regularization }: Wish,
+  solution: UnitSolution,
+  beta: number,
+  network: number,
+) {
+  const notes = [
+    `The objective is the loss plus ${beta.toPrecision(4)} times the sum of |a| over all output weights, which the last layer carries.`,
+  ];
+  if (regularization === "auto") notes.push("beta is 1e-3 of the smallest at which no unit helps.");
+  if (activation === "tanh") notes.push(`Units are tanh(x w + b) with |x w + b| at most ${reach} on the data.`);
+  if (outputBias) notes.push("The output bias is free and solved exactly.");
+  if (network > solution.gap.primal * (1 + 1e-5)) {
+    notes.push(
+      "In float32 some units see a row on the other side than in float64: the network's objective is higher for it.",
+    );
+  }
+  return notes;
+}
+
+function refuse(name: string, expected: string, got: unknown): never {
+  const shown = typeof got === "string" ? `"${got}"` : String(got);
+  throw new ConvexError(
+    "options/value",
+    `trainConvexNN: ${name}: expected ${expected}, got ${shown}. Change it or leave it out.`,
+  );
+}

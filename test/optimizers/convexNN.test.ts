@@ -1,0 +1,79 @@
+import * as tf from "@tensorflow/tfjs";
+import { beforeAll, describe, expect, test } from "vitest";
+import { lossNames } from "../../src/convex/losses/index.js";
+import { type ConvexNNOptions, registerLayers, trainConvexNN } from "../../src/index.js";
+import { makeData, saveAndLoad } from "../helpers/models.js";
+
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+});
+
+/** What tfjs says of a model: the loss, and the charge that its layers carry. */
+function judged(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor): { loss: number; charge: number } {
+  return tf.tidy(() => ({
+    loss: (model.evaluate(x, y, { batchSize: x.shape[0] }) as tf.Scalar).dataSync()[0],
+    charge: model.calculateLosses().reduce((sum, term) => sum + term.dataSync()[0], 0),
+  }));
+}
+
+describe.each(["tanh", "sign"] as const)("trainConvexNN with %s units", (activation) => {
+  test.each(lossNames)("writes the network that the program promises (%s)", async (loss) => {
+    const { x, y } = makeData(loss, 20, 2, undefined, loss === "categoricalCrossentropy" ? 1 : 3);
+    const tensors = tf.memory().numTensors;
+    const regularization = 0.1;
+    const { model, certificate, objective, status, units } = await trainConvexNN(x, y, {
+      loss,
+      activation,
+      regularization,
+      tolerance: 1e-2,
+      starts: 20,
+    });
+    expect(status).toBe("solved");
+    expect(certificate.dual).toBeLessThanOrEqual(certificate.primal);
+    expect(certificate.relativeGap).toBeLessThanOrEqual(1e-2);
+    expect(certificate.network / certificate.primal).toBeCloseTo(1, 4);
+    if (activation === "sign") expect(certificate.scope).toBe("all units");
+    const seen = judged(model, x, y);
+    expect(seen.loss).toBeCloseTo(objective.loss, 4);
+    expect(seen.charge).toBeCloseTo(objective.regularization, 5);
+    expect((model.layers[0].getWeights()[0].shape as number[])[1]).toBe(Math.max(1, units));
+    model.dispose();
+    expect(tf.memory().numTensors).toBe(tensors);
+    tf.dispose([x, y]);
+  });
+
+  test("the model is an ordinary one: saved and loaded it predicts the same", async () => {
+    registerLayers();
+    const { x, y } = makeData("meanSquaredError", 24, 2);
+    const { model, notes, beta } = await trainConvexNN(x, y, {
+      loss: "meanSquaredError",
+      activation,
+      tolerance: 0.05,
+      timeLimit: 2,
+    });
+    const loaded = await saveAndLoad(model);
+    const [before, after] = [model, loaded].map((m) => Array.from((m.predict(x) as tf.Tensor).dataSync()));
+    expect(after).toEqual(before);
+    expect(beta).toBeGreaterThan(0);
+    expect(notes.join(" ")).toMatch(/sum of \|a\|.*1e-3 of the smallest at which no unit helps/);
+    model.dispose();
+    loaded.dispose();
+    tf.dispose([x, y]);
+  });
+});
+
+const wrong: [name: string, options: object, says: RegExp][] = [
+  ["an unknown loss", { loss: "logcosh" }, /loss: expected "meanSquaredError" or .* got "logcosh"/],
+  ["an unknown activation", { activation: "relu" }, /activation: expected "tanh" or "sign", got "relu"/],
+  ["a beta that is none", { regularization: 0 }, /regularization: expected a finite number above 0 or "auto", got 0/],
+  ["a reach that is none", { reach: -1 }, /reach: expected a finite number above 0/],
+  ["no starts", { starts: 0 }, /starts: expected an integer of at least 1, got 0/],
+  ["an unknown option", { units: 3 }, /trainConvexNN: expected options among .* got "units"/],
+];
+test.each(wrong)("trainConvexNN refuses %s", async (_, options, says) => {
+  const { x, y } = makeData("hinge", 20, 2);
+  const tensors = tf.memory().numTensors;
+  await expect(trainConvexNN(x, y, { loss: "hinge", ...options } as ConvexNNOptions)).rejects.toThrow(says);
+  expect(tf.memory().numTensors).toBe(tensors);
+  tf.dispose([x, y]);
+});
