@@ -4,9 +4,10 @@ import type * as tf from "@tensorflow/tfjs";
 import { certify, smallestTrivialBeta } from "../convex/certificate.js";
 import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
 import { type Network, objectiveOf } from "../convex/network.js";
+import { extrapolate, type PathStop } from "../convex/solvers/extrapolate.js";
 import { withProducts } from "../convex/solvers/solve.js";
 import { Workbench } from "../convex/solvers/workbench.js";
-import type { Certificate, GateSet, SparseBlocks, Status } from "../convex/types.js";
+import type { Certificate, ConvexProgram, GateSet, SparseBlocks, Status } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import { SplitEvaluator } from "./evaluate.js";
 import type { Objective } from "./fitResult.js";
@@ -142,23 +143,34 @@ export async function eachBeta(
 ): Promise<void> {
   const bench = posed.growth === null ? new Workbench(posed.program, kernels) : undefined;
   let { program } = posed;
-  let start: SparseBlocks | undefined;
+  const stops: PathStop[] = []; // the last two
   try {
     for (const beta of betas) {
       program = { ...program, beta };
       const problem = { ...posed, program, regularization: at(posed.regularization, beta) };
       const seconds = Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
       const budget = budgetOf(settings, seconds);
-      const solution = await solvePosed(problem, kernels, budget, settings.seed, start, bench);
+      const solution = await solvePosed(problem, kernels, budget, settings.seed, startAt(program, stops), bench);
       program = solution.program;
-      // From zero a growth finds better neurons afresh than from the gates that zero has left it.
-      start = solution.blocks.index.length > 0 ? solution.blocks : undefined;
+      stops.push({ beta, blocks: solution.blocks });
+      if (stops.length > 2) stops.shift();
       const more = await visit({ ...problem, program }, solution);
       if (!more || settings.signal?.aborted === true || budget.seconds <= solution.seconds) break;
     }
   } finally {
     bench?.dispose();
   }
+}
+
+/** The start at the program's beta: on the line through the last two solutions, or at the last. */
+function startAt(program: ConvexProgram, stops: readonly PathStop[]): SparseBlocks | undefined {
+  const last = stops[stops.length - 1];
+  // From zero a growth finds better neurons afresh than from the gates that zero has left it.
+  if (last === undefined || last.blocks.index.length === 0) return undefined;
+  // The line leaves the cones; solutions turn too often where singular values vanish or the loss has kinks.
+  const { cones, penalty, loss } = program;
+  const smooth = !cones && penalty.separable && Number.isFinite(loss.curvature);
+  return smooth && stops.length > 1 ? extrapolate(stops[0], last, program.beta, program.X.cols) : last.blocks;
 }
 
 /** The betas in falling order. */
