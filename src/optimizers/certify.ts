@@ -14,7 +14,7 @@ import { forward, type NetworkWeights, objectiveOf } from "../convex/network.js"
 import { type HiddenNeuron, liftNeurons } from "../convex/recovery/lift.js";
 import { searchBeyond } from "../convex/solvers/grow.js";
 import { dualPointAt, mayShareOutputs, sharedGap } from "../convex/solvers/shareOutputs.js";
-import { solve, withProducts } from "../convex/solvers/solve.js";
+import { type Solution, solve, withProducts } from "../convex/solvers/solve.js";
 import type { Certificate, ConvexProgram, Gap, GateSet, Matrix, SparseBlocks } from "../convex/types.js";
 import { norm } from "../convex/vectors.js";
 import { ConvexError } from "../errors.js";
@@ -25,6 +25,7 @@ import { FEW_ARRANGEMENTS, pose } from "./pose.js";
 import { readData, refuseDegenerate, type Weighting } from "./readData.js";
 import { type NetworkSpec, readModel } from "./readModel.js";
 import { readWeights } from "./readWeights.js";
+import { certificateNear, inSpan, reduce } from "./reduction.js";
 import { biasColumnOf, decayOf, modelObjective, notesOf, type Regularization } from "./regularization.js";
 import { engineOn } from "./solveOn.js";
 
@@ -37,6 +38,7 @@ type FromTrainer =
   | "regularization"
   | "hiddenBiasScale"
   | "vectorPenalty"
+  | "rank"
   | "engine"
   | "seed"
   | "tolerance"
@@ -74,6 +76,7 @@ const NAMES = [
   "regularization",
   "hiddenBiasScale",
   "vectorPenalty",
+  "rank",
   "engine",
   "seed",
   "tolerance",
@@ -101,26 +104,34 @@ export async function certify(
   refuseGrowth(settings);
   const began = performance.now();
   const spec = readModel(model, settings.formulation, "read");
+  refuseForeignGates(spec, settings);
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
   refuseDegenerate(data, spec);
   const chosen = await chooseEngine(settings.engine);
   const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
   const weights = await readWeights(model, spec, column.value);
-  const neurons = neuronsOf(weights);
+  const reduced = reduce(spec, data, settings);
+  const { reduction } = reduced;
+  const seen = reduced.data(data);
+  const neurons = neuronsOf(
+    reduction === null ? weights : { ...weights, kernel: inSpan(weights.kernel, reduction.space) },
+  );
   const arrangements =
-    settings.arrangements ?? gatesFor(spec, inputRows(spec, data.x, column.value), neurons, settings.seed);
+    settings.arrangements ?? gatesFor(spec, inputRows(spec, seen.x, column.value), neurons, settings.seed);
   const sources = { gatesOf: null, warmStart: null };
-  const posed = await pose(spec, data, { ...settings, arrangements }, chosen, sources);
+  const posed = await pose(reduced.spec, seen, { ...reduced.settings, arrangements }, chosen, sources);
   const { kernels, reason } = await engineOn(posed.program, chosen, settings);
   const { program, blocks } = liftNeurons(posed.program, neurons, weights.bias, posed.program.gates);
   const { regularization } = posed;
-  const written = objectiveOf(weights, program.X, program.loss, decayOf(regularization));
-  const residual = judgeResidual(program, weights, blocks, kernels);
-  let { dual } = residual;
+  const written = objectiveOf(weights, reduction?.X ?? program.X, program.loss, decayOf(regularization));
+  const residual = judgeResidual(program, forward(weights, reduction?.X ?? program.X), blocks, kernels);
+  let bound: Pick<Solution, "dualPoint"> & { readonly dual: number } = residual;
   if (options.tolerance !== undefined) {
     const { tolerance, maxIterations, timeLimit: seconds } = settings;
-    const { gap } = await solve(program, kernels, { tolerance, maxIterations, seconds }, blocks);
-    dual = Math.max(dual, gap.dual);
+    const solution = await solve(program, kernels, { tolerance, maxIterations, seconds }, blocks);
+    if (solution.gap.dual > bound.dual) {
+      bound = { dual: solution.gap.dual, dualPoint: solution.dualPoint };
+    }
   }
   // A neuron that feeds several outputs is several in the program with cones: the bound is for those.
   const split = program.cones && weights.output.cols > 1;
@@ -129,14 +140,17 @@ export async function certify(
   const evidence = outside
     ? searchBeyond(program, blocks, kernels, { starts: defaultStarts(program.X), seed: settings.seed })
     : null;
-  const gap = { primal, dual, relative: relativeGap(primal, dual) };
-  const certificate = certificateOf(gap, written.total, program, evidence);
+  const gap = { primal, dual: bound.dual, relative: relativeGap(primal, bound.dual) };
+  const proven = certificateOf(gap, written.total, program, evidence);
+  const near = certificateNear(proven, { ...posed, program, reduction }, bound.dualPoint, kernels);
+  // In fewer dimensions the bound on sharing would be for other data than x.
+  const shares = split && reduction === null;
   return {
-    certificate: split ? withSharing(certificate, program, weights, kernels, settings) : certificate,
+    certificate: shares ? withSharing(near.certificate, program, weights, kernels, settings) : near.certificate,
     objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
-    balanced: written.loss + leastDecay(neurons, weights.bias, regularization),
+    balanced: written.loss + leastDecay(neuronsOf(weights), weights.bias, regularization),
     regularization,
-    notes: [...notesOf(spec, regularization, column, false), ...(split ? [SPLIT_NOTE] : [])],
+    notes: [...notesOf(spec, regularization, column, false), ...near.notes, ...(split ? [SPLIT_NOTE] : [])],
     engine: reason,
     seconds: (performance.now() - began) / 1000,
     gates: program.gates,
@@ -167,11 +181,17 @@ function withSharing(
 }
 
 /** The gap that the network's own residual gives. */
-function judgeResidual(program: ConvexProgram, weights: NetworkWeights, blocks: SparseBlocks, kernels: Kernels): Gap {
-  const { loss, X } = program;
+function judgeResidual(
+  program: ConvexProgram,
+  Z: Float64Array,
+  blocks: SparseBlocks,
+  kernels: Kernels,
+): Gap & { readonly dualPoint: Float64Array } {
+  const { loss } = program;
   const N = new Float64Array(loss.rows * loss.outputs);
-  loss.gradient(forward(weights, X), N);
-  return withProducts(program, kernels, (products) => new GapJudge(program, products).gap(blocks, N));
+  loss.gradient(Z, N);
+  const gap = withProducts(program, kernels, (products) => new GapJudge(program, products).gap(blocks, N));
+  return { ...gap, dualPoint: N };
 }
 
 /** The gates that a certificate is about when no option names them. */
@@ -206,6 +226,15 @@ function leastDecay(neurons: readonly HiddenNeuron[], bias: Float64Array, regula
   for (const { weights, outputs } of neurons) sum += 2 * Math.sqrt(hidden * output) * norm(weights) * norm(outputs);
   for (const value of bias) sum += outputBias * value * value;
   return sum;
+}
+
+/** Gates outside the span have other patterns there, so that the bound would be for other networks. */
+function refuseForeignGates({ formulation }: NetworkSpec, { rank }: Settings): void {
+  if (formulation !== "gated" || rank === null) return;
+  throw new ConvexError(
+    "options/value",
+    `certify: expected no rank for a gated model, got ${rank}. Its gates need not lie in the span; leave rank out.`,
+  );
 }
 
 function refuseGrowth({ arrangements }: Settings): void {
