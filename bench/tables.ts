@@ -1,6 +1,6 @@
 /**
- * Growing gates on ten real tables: the objective, the bound and the neurons, beside the proven optimum over sampled gates and
- * beside the best of ten runs each of L-BFGS and Adam on the same network objective. `npm run bench:tables -- --help`.
+ * Growing gates on ten real tables: the objective, the bound and the neurons, beside the proven optimum over sampled gates, beside
+ * scnn on the same gates where a Python has it, and beside the best of ten runs each of L-BFGS and Adam on the same network objective. `npm run bench:tables -- --help`.
  */
 
 import { existsSync, readFileSync } from "node:fs";
@@ -14,7 +14,8 @@ import { solveGrowing } from "../src/convex/solvers/grow.js";
 import { descend, type Objective } from "../src/convex/solvers/lbfgs.js";
 import { networkObjective, packed, smallNeurons } from "../src/convex/solvers/movingNeurons.js";
 import { solve } from "../src/convex/solvers/solve.js";
-import type { ConvexProgram, Matrix } from "../src/convex/types.js";
+import type { ConvexProgram, Loss, Matrix } from "../src/convex/types.js";
+import { findPython, type PeerRun, runScnn } from "./peers/scnn.js";
 import { readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { objective, publish, seconds } from "./support/report.js";
@@ -43,6 +44,7 @@ const flags = readFlags("tables", {
   gates: { default: 500, help: "sampled gates to compare with" },
   width: { default: 200, help: "neurons of the rivals" },
   runs: { default: 10, help: "runs of each rival" },
+  cap: { default: 30, help: "most seconds of scnn, which runs where SCNN_PYTHON (else python3) has it" },
   factor: { default: 1, help: "seconds of all runs of a rival together, in times of the growth's" },
 });
 
@@ -58,10 +60,13 @@ interface Row {
     status: string;
   };
   readonly sampled: { objective: number; bound: number; seconds: number; neurons: number };
+  /** The network that scnn ends with, or why there is none. */
+  readonly scnn: Pick<PeerRun, "judged" | "seconds" | "ended"> | string;
   readonly rivals: readonly { readonly name: string; readonly objectives: readonly number[] }[];
 }
 
 const kernels = await wasmKernels();
+const python = findPython();
 const rows: Row[] = [];
 const skipped: string[] = [];
 for (const [file, loss] of TABLES) {
@@ -84,6 +89,7 @@ publish(
     about: [
       `Two-layer ReLU networks without biases on standardised columns and a column of ones, beta ${flags.beta}, cross entropy or mean squared error (standardised target).`,
       `Ours: growing gates to a gap of ${flags.tolerance} over the gates in hand, at most ${flags.limit} s. Sampled: the optimum over ${flags.gates} sampled gates, proven to the same gap, which no solver of that program can beat.`,
+      `scnn: its AL on those ${flags.gates} gates, in float32, to its own stop or ${flags.cap} s; the objective of the network that its weights are, judged by us. It has the squared loss only.`,
       `L-BFGS and full-batch Adam (rate 0.01, falling to 0): ${flags.runs} runs each from Gaussian weights of width ${flags.width}, all runs of one together ${flags.factor} times our seconds; the best run is shown. All objectives are of the same function, in float64.`,
     ],
     sections: [{ title: "Objective", cells: cellsOf(rows), notes: skipped }],
@@ -99,6 +105,7 @@ async function measure(table: string, program: ConvexProgram, engine: Kernels): 
   const grown = await solveGrowing(few, engine, budget, { starts: 400, seed: 1 });
   const many = { ...program, gates: sampleGates(X, { count: flags.gates, seed: 1 }) };
   const sampled = await solve(many, engine, budget);
+  const scnn = peer(many);
   const share = (flags.factor * grown.seconds) / flags.runs;
   const rivals = [];
   for (const name of ["L-BFGS", "Adam"] as const) {
@@ -123,8 +130,28 @@ async function measure(table: string, program: ConvexProgram, engine: Kernels): 
       seconds: sampled.seconds,
       neurons: sampled.blocks.index.length,
     },
+    scnn,
     rivals,
   };
+}
+
+/** scnn on the sampled program, with the settings that it has by itself but for the backend and the time. */
+function peer({ X, gates, loss, beta }: ConvexProgram): Row["scnn"] {
+  if (loss.name !== "meanSquaredError") return "squared loss only";
+  if (python === null) return "not run";
+  const settings = { dtype: "float32", backend: "torch", tol: 1e-6, constraintTol: 1e-6, maxIterations: 10_000 };
+  const run = runScnn(
+    { X, y: targetOf(loss), gates, beta, formulation: "relu" },
+    { python, cap: flags.cap, ...settings },
+  );
+  return typeof run === "string" ? run : { judged: run.judged, seconds: run.seconds, ended: run.ended };
+}
+
+/** y of the mean squared error, from its gradient 2 (z - y) / n at zero. */
+function targetOf(loss: Loss): Float64Array {
+  const N = new Float64Array(loss.rows);
+  loss.gradient(new Float64Array(loss.rows), N);
+  return N.map((value) => (-value * loss.rows) / 2);
 }
 
 /** The lowest objective that one run meets in its time. */
@@ -200,6 +227,8 @@ function cellsOf(all: readonly Row[]): string[][] {
     "best ratio",
     `${flags.gates} sampled gates`,
     "above ours",
+    "scnn on them",
+    "above ours",
     "best L-BFGS",
     "above ours",
     "best Adam",
@@ -208,7 +237,7 @@ function cellsOf(all: readonly Row[]): string[][] {
   const above = (value: number, ours: number) => `${(100 * (value / ours - 1)).toPrecision(2)} %`;
   return [
     head,
-    ...all.map(({ table, sizes, ours, sampled, rivals }) => [
+    ...all.map(({ table, sizes, ours, sampled, scnn, rivals }) => [
       table,
       `${sizes.n}, ${sizes.d}`,
       objective(ours.objective),
@@ -217,6 +246,9 @@ function cellsOf(all: readonly Row[]): string[][] {
       ours.bestRatio.toFixed(4),
       objective(sampled.objective),
       above(sampled.objective, ours.objective),
+      ...(typeof scnn === "string"
+        ? [scnn, ""]
+        : [`${objective(scnn.judged)} (${scnn.ended}, ${seconds(scnn.seconds)})`, above(scnn.judged, ours.objective)]),
       ...rivals.flatMap(({ objectives }) => {
         const best = Math.min(...objectives);
         return [objective(best), above(best, ours.objective)];

@@ -14,8 +14,6 @@ import type { AllGatesBound, Certificate, ConvexProgram, Evidence, Gap, SparseBl
 
 /** Gates whose vectors are held at a time while pricing: bounds the memory, not the result. */
 const CHUNK = 64;
-/** Beyond every kink of a loss, where its slopes are steepest. */
-const FAR = 1e100;
 /** Golden sections on the scale of the dual point: 0.618^90 < 1e-18. */
 const SECTIONS = 90;
 
@@ -60,27 +58,14 @@ export class GapJudge {
   }
 
   /**
-   * A lower bound of the same problem on data X' with |X' - X| <= tail in spectral norm, for any loss; `dual` is a bound on X.
+   * A lower bound of the same problem on data X' with |X' - X| <= tail in spectral norm, for any loss, from a dual point
+   * N [n x C] on X, balanced where the bias is free.
    *
-   * |(X'u)_+ - (Xu)_+| <= tail |u|, so that X' prices N at most tail |N_c| dearer than X does: the dual point of this point,
-   * scaled by that much less, is feasible there. The length of any dual point of a loss with slopes up to R is at most R, which
-   * gives dual / (1 + R tail / beta).
+   * |(X'u)_+ - (Xu)_+| <= tail |u|, so that X' prices N at most tail |N_c| dearer than X does: N, scaled by that much less, is
+   * feasible there.
    */
-  boundNear(blocks: SparseBlocks, dual: number, tail: number): number {
-    const { loss, outputBias, beta, penalty } = this.program;
-    const Z = new Float64Array(loss.rows * loss.outputs);
-    const N = new Float64Array(Z.length);
-    if (!Number.isFinite(loss.curvature)) {
-      const steepest = new Float64Array(N.length);
-      for (const side of [-FAR, FAR]) {
-        loss.gradient(Z.fill(side), N);
-        for (let k = 0; k < N.length; k++) steepest[k] = Math.max(steepest[k], Math.abs(N[k]));
-      }
-      return dual / (1 + (tail * longestColumn(steepest, loss.outputs, penalty.separable)) / beta);
-    }
-    this.predict(blocks, Z);
-    loss.gradient(Z, N);
-    if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
+  boundNear(N: Float64Array, tail: number): number {
+    const { loss, beta, penalty } = this.program;
     const { largest } = this.price(N, beta);
     const dearer = largest + tail * longestColumn(N, loss.outputs, penalty.separable);
     return bestScale(this.program, N, beta / dearer).value;

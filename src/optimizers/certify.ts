@@ -27,6 +27,7 @@ import { FEW_ARRANGEMENTS, pose } from "./pose.js";
 import { readData, refuseDegenerate, type Weighting } from "./readData.js";
 import { type NetworkSpec, readModel } from "./readModel.js";
 import { readWeights } from "./readWeights.js";
+import { certificateNear, inSpan, reduce } from "./reduction.js";
 import { biasColumnOf, decayOf, modelObjective, notesOf, type Regularization } from "./regularization.js";
 import { engineOn } from "./solveOn.js";
 import { budgetOf } from "./solvePosed.js";
@@ -41,6 +42,7 @@ type FromTrainer =
   | "regularization"
   | "hiddenBiasScale"
   | "vectorPenalty"
+  | "rank"
   | "engine"
   | "seed"
   | "tolerance"
@@ -79,6 +81,7 @@ const NAMES = [
   "regularization",
   "hiddenBiasScale",
   "vectorPenalty",
+  "rank",
   "engine",
   "seed",
   "tolerance",
@@ -106,29 +109,35 @@ export async function certify(
   refuseGrowth(settings);
   const began = performance.now();
   const spec = readModel(model, settings.formulation, "read");
+  refuseForeignGates(spec, settings);
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
   refuseDegenerate(data, spec);
   const chosen = await chooseEngine(settings.engine);
   const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
   const weights = await readWeights(model, spec, column.value);
-  const neurons = neuronsOf(weights);
+  const reduced = reduce(spec, data, settings);
+  const { reduction } = reduced;
+  const seen = reduced.data(data);
+  const neurons = neuronsOf(
+    reduction === null ? weights : { ...weights, kernel: inSpan(weights.kernel, reduction.space) },
+  );
   const arrangements =
-    settings.arrangements ?? gatesFor(spec, inputRows(spec, data.x, column.value), neurons, settings.seed);
+    settings.arrangements ?? gatesFor(spec, inputRows(spec, seen.x, column.value), neurons, settings.seed);
   const sources = { gatesOf: null, warmStart: null };
-  const posed = await pose(spec, data, { ...settings, arrangements }, chosen, sources);
+  const posed = await pose(reduced.spec, seen, { ...reduced.settings, arrangements }, chosen, sources);
   const { kernels, reason } = await engineOn(posed.program, chosen, settings);
   const { program, blocks } = liftNeurons(posed.program, neurons, weights.bias, posed.program.gates);
   const { regularization } = posed;
-  const written = objectiveOf(weights, program.X, program.loss, decayOf(regularization));
-  const residual = judgeResidual(program, weights, blocks, kernels);
-  let { dual } = residual.gap;
+  const written = objectiveOf(weights, reduction?.X ?? program.X, program.loss, decayOf(regularization));
+  const residual = judgeResidual(program, forward(weights, reduction?.X ?? program.X), blocks, kernels);
+  let bound: Bound = residual;
   let allGates = await boundAllGates(program, residual, settings);
   const growing = { starts: defaultStarts(program.X), seed: settings.seed };
   if (options.tolerance !== undefined) {
     const budget = budgetOf(settings, settings.timeLimit);
     if (allGates === null) {
-      const { gap } = await solve(program, kernels, budget, blocks);
-      dual = Math.max(dual, gap.dual);
+      const { gap, dualPoint } = await solve(program, kernels, budget, blocks);
+      if (gap.dual > bound.dual) bound = { dual: gap.dual, dualPoint };
     } else {
       // A dual point that no gate spoils is one that all good gates have shaped: they are let in.
       allGates = betterOf(allGates, (await solveGrowing(program, kernels, budget, growing, blocks)).allGates);
@@ -136,18 +145,21 @@ export async function certify(
   }
   // A neuron that feeds several outputs is several in the program with cones: the bound is for those.
   const split = program.cones && weights.output.cols > 1;
-  const primal = split ? residual.gap.primal : written.total;
+  const primal = split ? residual.primal : written.total;
   const outside = program.cones && !program.gates.complete;
   const evidence = outside ? searchBeyond(program, blocks, kernels, growing) : null;
   const everywhere = allGates && { ...allGates, relativeGap: relativeGap(primal, allGates.dual) };
-  const gap = { primal, dual, relative: relativeGap(primal, dual) };
-  const certificate = certificateOf(gap, written.total, program, evidence, everywhere);
+  const gap = { primal, dual: bound.dual, relative: relativeGap(primal, bound.dual) };
+  const proven = certificateOf(gap, written.total, program, evidence, everywhere);
+  const near = certificateNear(proven, { ...posed, program, reduction }, bound.dualPoint, kernels);
+  // In fewer dimensions the bound on sharing would be for other data than x.
+  const shares = split && reduction === null;
   return {
-    certificate: split ? withSharing(certificate, program, weights, kernels, settings) : certificate,
+    certificate: shares ? withSharing(near.certificate, program, weights, kernels, settings) : near.certificate,
     objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
-    balanced: written.loss + leastDecay(neurons, weights.bias, regularization),
+    balanced: written.loss + leastDecay(neuronsOf(weights), weights.bias, regularization),
     regularization,
-    notes: [...notesOf(spec, regularization, column, false), ...(split ? [SPLIT_NOTE] : [])],
+    notes: [...notesOf(spec, regularization, column, false), ...near.notes, ...(split ? [SPLIT_NOTE] : [])],
     engine: reason,
     seconds: (performance.now() - began) / 1000,
     gates: program.gates,
@@ -177,35 +189,31 @@ function withSharing(
   };
 }
 
-/** The network's own residual N, balanced where the output bias is free, and the gap that it gives. */
-interface Residual {
-  readonly N: Float64Array; // [n x C]
-  readonly gap: Gap;
+/** A lower bound, and the dual point [n x C] that it rests on. */
+interface Bound {
+  readonly dual: number;
+  readonly dualPoint: Float64Array;
 }
 
-function judgeResidual(
-  program: ConvexProgram,
-  weights: NetworkWeights,
-  blocks: SparseBlocks,
-  kernels: Kernels,
-): Residual {
-  const { loss, X } = program;
+/** The network's own residual, balanced where the output bias is free, as a dual point, and the gap that it gives. */
+function judgeResidual(program: ConvexProgram, Z: Float64Array, blocks: SparseBlocks, kernels: Kernels): Gap & Bound {
+  const { loss } = program;
   const N = new Float64Array(loss.rows * loss.outputs);
-  loss.gradient(forward(weights, X), N);
+  loss.gradient(Z, N);
   const gap = withProducts(program, kernels, (products) => new GapJudge(program, products).gap(blocks, N));
-  return { N, gap };
+  return { ...gap, dualPoint: N };
 }
 
 /** What the residual proves of all gates, where that is asked for and not known. */
 async function boundAllGates(
   program: ConvexProgram,
-  { N, gap }: Residual,
+  { primal, dualPoint }: Gap & Bound,
   { pricing, tolerance, timeLimit }: Settings,
 ): Promise<AllGatesBound | null> {
   if (pricing?.kind !== "branch-and-bound" || program.gates.complete) return null;
   const clock = new Clock(timeLimit, () => false);
   const budget = { cones: pricing.cones ?? DEFAULT_CONES, tolerance, pause: () => clock.pause() };
-  return (await new GatePricer(program).bound(N, gap.primal, budget)).bound;
+  return (await new GatePricer(program).bound(dualPoint, primal, budget)).bound;
 }
 
 /** A finished bound before one that is not, then the larger. */
@@ -246,6 +254,15 @@ function leastDecay(neurons: readonly HiddenNeuron[], bias: Float64Array, regula
   for (const { weights, outputs } of neurons) sum += 2 * Math.sqrt(hidden * output) * norm(weights) * norm(outputs);
   for (const value of bias) sum += outputBias * value * value;
   return sum;
+}
+
+/** Gates outside the span have other patterns there, so that the bound would be for other networks. */
+function refuseForeignGates({ formulation }: NetworkSpec, { rank }: Settings): void {
+  if (formulation !== "gated" || rank === null) return;
+  throw new ConvexError(
+    "options/value",
+    `certify: expected no rank for a gated model, got ${rank}. Its gates need not lie in the span; leave rank out.`,
+  );
 }
 
 function refuseGrowth({ arrangements }: Settings): void {

@@ -20,7 +20,7 @@ import type { Callbacks } from "./progress.js";
 import { refuseDegenerate, type Weighting } from "./readData.js";
 import { type NetworkSpec, readModel } from "./readModel.js";
 import { type HeldOut, readSplit } from "./readSplit.js";
-import { certificateNear, chargedObjective, layerRows, layerWeights, reduce } from "./reduction.js";
+import { certificateNear, chargedObjective, gatesOwner, layerRows, layerWeights, reduce } from "./reduction.js";
 import { decayOf, modelObjective, notesOf } from "./regularization.js";
 import { sharedNetwork, sharingNotes, withShared } from "./sharing.js";
 import { solveOn } from "./solveOn.js";
@@ -147,8 +147,7 @@ export class ConvexReLUTrainer {
     refuseDegenerate(train, spec);
     const chosen = await chooseEngine(settings.engine);
     const reduced = reduce(spec, train, settings);
-    // The gates of a layer need not lie in the span: there, others are sampled.
-    const own = ours || spec.formulation === "relu" || reduced.reduction !== null ? null : model;
+    const own = ours ? null : gatesOwner(model, spec, reduced.reduction);
     const sources = { gatesOf: own, warmStart: args.warmStart ?? null };
     const seen = reduced.data(train);
     const posed = await pose(reduced.spec, seen, reduced.settings, chosen, sources);
@@ -191,7 +190,7 @@ export class ConvexReLUTrainer {
       const written = objectiveOf(weights, layerRows(problem), problem.loss, decayOf(regularization));
       const charged = chargedObjective(problem, network, units, written);
       const proven = withShared(certificateOf(problem, solution, weights, charged), shared);
-      const near = certificateNear(proven, { ...problem, program }, blocks, chosen.kernels);
+      const near = certificateNear(proven, { ...problem, program }, solution.dualPoint, chosen.kernels);
       // A mean moves the bias: the layer's is not the one that the program charges.
       const carried = ours && problem.reduction?.space.mean == null;
       const target = this.target(model, spec, units, ours ? problem : null);

@@ -67,7 +67,8 @@ export async function crossValidate(
   refuseDegenerate(data, spec);
   checkArguments(folds, metric, mode, model, data.x.rows);
   const { kernels } = await chooseEngine(settings.engine);
-  const betas = betasOf(await poseForPath(model, spec, data, settings, kernels), kernels, args);
+  const { posed } = await poseForPath(model, spec, data, settings, kernels);
+  const betas = betasOf(posed, kernels, args);
   const values: number[][] = [];
   for (const held of dealt(data.x.rows, folds, settings.seed)) {
     const inside = new Set(held);
@@ -98,8 +99,10 @@ async function judgeFold(
   settings: Settings,
 ): Promise<number[]> {
   const { kernels } = await chooseEngine(settings.engine);
-  const posed = await poseForPath(model, spec, train, settings, kernels);
-  const judge = new Evaluator(model, spec, inputRows(spec, held.x, posed.column.value), held);
+  // Singular vectors, too, are of the rows that this fold trains on.
+  const { posed, reduced } = await poseForPath(model, spec, train, settings, kernels);
+  const seen = reduced.data(held);
+  const judge = new Evaluator(model, reduced.spec, inputRows(reduced.spec, seen.x, posed.column.value), seen);
   const values: number[] = [];
   const unproven = { ...settings, pricing: null };
   await eachBeta(posed, betas, kernels, unproven, performance.now(), async (problem, { blocks }) => {

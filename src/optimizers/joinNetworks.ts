@@ -5,8 +5,9 @@ import { bindLoss } from "../convex/losses/index.js";
 import type { Decay } from "../convex/network.js";
 import { networkPath, type PathPoint } from "../convex/optimalSet/networkPath.js";
 import { ConvexError } from "../errors.js";
+import { inputRows } from "./inputRows.js";
 import { refuseUnknown } from "./options.js";
-import { readData, type Weighting, withColumn } from "./readData.js";
+import { readData, type Weighting } from "./readData.js";
 import { type NetworkSpec, readModel } from "./readModel.js";
 import { readWeights } from "./readWeights.js";
 import { resized } from "./width.js";
@@ -31,8 +32,8 @@ export interface JoinedNetworks {
 }
 
 /**
- * Joins two compiled models of the same layers (any widths, however trained) by networks whose weights change continuously and
- * whose objective on x [n x d], y [n x C] never exceeds the larger of the two.
+ * Joins two compiled models of the same layers, dense or convolutional (any widths, however trained), by networks whose weights
+ * change continuously and whose objective on x [n x d] (or images), y [n x C] never exceeds the larger of the two.
  *
  * The first leg balances the neurons of the first model, the second crosses over, the third ends at the second model, all in a
  * network as wide as both. Two global optima are joined on one level (Wang, Lacotte and Pilanci 2021).
@@ -68,7 +69,7 @@ export async function joinNetworks(
   const data = await readData(x, y, spec, weighting);
   // Over a column t the bias b stands as b / t: with t = sqrt(g1 / g) its charge g b^2 is g1 (b / t)^2.
   const column = !spec.hiddenBias ? 0 : l2.hiddenBias > 0 && hidden > 0 ? Math.sqrt(hidden / l2.hiddenBias) : FREE;
-  const X = column > 0 ? withColumn(data.x, column) : data.x;
+  const X = inputRows(spec, data.x, column);
   const loss = bindLoss(spec.loss, data.y, data.weights);
   const [first, second] = await Promise.all([readWeights(from, spec, column), readWeights(to, other, column)]);
   const points = networkPath(first, second, { X, loss, decay }, steps);
@@ -91,14 +92,8 @@ export async function joinNetworks(
 const FREE = 2 ** 40;
 
 function refuseDifferent(a: NetworkSpec, b: NetworkSpec): void {
-  if (a.convolution !== null || b.convolution !== null) {
-    throw new ConvexError(
-      "model/layer",
-      `joinNetworks: expected two dense models, got a convolutional one. Flatten the data and use dense models.`,
-    );
-  }
-  const of = ({ inputs, outputs, hiddenBias, outputBias, loss, l2 }: NetworkSpec) =>
-    JSON.stringify({ inputs, outputs, hiddenBias, outputBias, loss, l2 });
+  const of = ({ inputs, outputs, hiddenBias, outputBias, loss, l2, convolution }: NetworkSpec) =>
+    JSON.stringify({ inputs, outputs, hiddenBias, outputBias, loss, l2, convolution });
   if (of(a) === of(b)) return;
   throw new ConvexError(
     "model/layer",

@@ -4,9 +4,10 @@ import type * as tf from "@tensorflow/tfjs";
 import { certify, smallestTrivialBeta } from "../convex/certificate.js";
 import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
 import { type Network, objectiveOf } from "../convex/network.js";
+import { extrapolate, type PathStop } from "../convex/solvers/extrapolate.js";
 import { withProducts } from "../convex/solvers/solve.js";
 import { Workbench } from "../convex/solvers/workbench.js";
-import type { Certificate, GateSet, SparseBlocks, Status } from "../convex/types.js";
+import type { Certificate, ConvexProgram, GateSet, SparseBlocks, Status } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import { SplitEvaluator } from "./evaluate.js";
 import type { Objective } from "./fitResult.js";
@@ -15,6 +16,15 @@ import { type Problem, pose } from "./pose.js";
 import { type Dataset, refuseDegenerate, type Weighting } from "./readData.js";
 import { type NetworkSpec, readModel } from "./readModel.js";
 import { type HeldOut, readSplit } from "./readSplit.js";
+import {
+  certificateNear,
+  chargedObjective,
+  gatesOwner,
+  layerRows,
+  layerWeights,
+  type Reduced,
+  reduce,
+} from "./reduction.js";
 import { decayOf, modelObjective, type Regularization } from "./regularization.js";
 import { engineOn } from "./solveOn.js";
 import { budgetOf, type PosedSolution, programWeights, recovered, solvePosed } from "./solvePosed.js";
@@ -81,18 +91,21 @@ export async function followPath(
   const began = performance.now();
   const spec = readModel(model, settings.formulation);
   refuseOwnBeta(spec);
-  const data = await readSplit(x, y, spec, args);
-  refuseDegenerate(data.train, spec);
+  const { train, validation } = await readSplit(x, y, spec, args);
+  refuseDegenerate(train, spec);
   const chosen = await chooseEngine(settings.engine);
-  const posed = await poseForPath(model, spec, data.train, settings, chosen.kernels);
+  const { posed, reduced } = await poseForPath(model, spec, train, settings, chosen.kernels);
   const engine = await engineOn(posed.program, chosen, settings);
   const betas = betasOf(posed, engine.kernels, args);
-  const evaluator = new SplitEvaluator(model, spec, posed.program.X, posed.column.value, data);
+  const evaluator = new SplitEvaluator(model, reduced.spec, posed.program.X, posed.column.value, {
+    train: reduced.data(train),
+    validation: validation === null ? null : reduced.data(validation),
+  });
   const points: PathPoint[] = [];
   const networks = new Map<PathPoint, Network>();
   await eachBeta(posed, betas, engine.kernels, settings, began, async (problem, solution) => {
     const network = recovered(problem, solution.blocks);
-    const point = await pointOf(problem, solution, network, evaluator);
+    const point = await pointOf(problem, solution, network, evaluator, chosen.kernels);
     points.push(point);
     networks.set(point, network);
     return args.onPoint?.(point) !== false;
@@ -111,7 +124,7 @@ export async function followPath(
       }
       const units = unitsFor(spec, Math.max(1, network.neurons.length), settings.width);
       const { regularization, column } = posed;
-      const weights = programWeights({ ...posed, regularization: at(regularization, point.beta) }, network, units);
+      const weights = layerWeights({ ...posed, regularization: at(regularization, point.beta) }, network, units);
       const target = units === spec.units ? model : resized(model, units);
       writeWeights(target, spec, weights, column.value);
       return target;
@@ -119,16 +132,19 @@ export async function followPath(
   };
 }
 
-/** The program of the path; its beta is yet to be set. */
-export function poseForPath(
+/** The program of the path, in fewer dimensions where the settings say so; its beta is yet to be set. */
+export async function poseForPath(
   model: tf.Sequential,
   spec: NetworkSpec,
   data: Dataset,
   settings: Settings,
   kernels: Kernels,
-): Promise<Problem> {
-  const sources = { gatesOf: spec.formulation === "gated" ? model : null, warmStart: null };
-  return pose(spec, data, { ...settings, regularization: 1 }, { kernels, reason: "" }, sources);
+): Promise<{ readonly posed: Problem; readonly reduced: Reduced }> {
+  const reduced = reduce(spec, data, { ...settings, regularization: 1 });
+  const { reduction } = reduced;
+  const sources = { gatesOf: gatesOwner(model, spec, reduction), warmStart: null };
+  const posed = await pose(reduced.spec, reduced.data(data), reduced.settings, { kernels, reason: "" }, sources);
+  return { posed: { ...posed, spec, reduction }, reduced };
 }
 
 /** Visits every beta with what was solved there; `visit` answers whether to go on. */
@@ -142,23 +158,34 @@ export async function eachBeta(
 ): Promise<void> {
   const bench = posed.growth === null ? new Workbench(posed.program, kernels) : undefined;
   let { program } = posed;
-  let start: SparseBlocks | undefined;
+  const stops: PathStop[] = []; // the last two
   try {
     for (const beta of betas) {
       program = { ...program, beta };
       const problem = { ...posed, program, regularization: at(posed.regularization, beta) };
       const seconds = Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
       const budget = budgetOf(settings, seconds);
-      const solution = await solvePosed(problem, kernels, budget, settings.seed, start, bench);
+      const solution = await solvePosed(problem, kernels, budget, settings.seed, startAt(program, stops), bench);
       program = solution.program;
-      // From zero a growth finds better neurons afresh than from the gates that zero has left it.
-      start = solution.blocks.index.length > 0 ? solution.blocks : undefined;
+      stops.push({ beta, blocks: solution.blocks });
+      if (stops.length > 2) stops.shift();
       const more = await visit({ ...problem, program }, solution);
       if (!more || settings.signal?.aborted === true || budget.seconds <= solution.seconds) break;
     }
   } finally {
     bench?.dispose();
   }
+}
+
+/** The start at the program's beta: on the line through the last two solutions, or at the last. */
+function startAt(program: ConvexProgram, stops: readonly PathStop[]): SparseBlocks | undefined {
+  const last = stops[stops.length - 1];
+  // From zero a growth finds better neurons afresh than from the gates that zero has left it.
+  if (last === undefined || last.blocks.index.length === 0) return undefined;
+  // The line leaves the cones; solutions turn too often where singular values vanish or the loss has kinks.
+  const { cones, penalty, loss } = program;
+  const smooth = !cones && penalty.separable && Number.isFinite(loss.curvature);
+  return smooth && stops.length > 1 ? extrapolate(stops[0], last, program.beta, program.X.cols) : last.blocks;
 }
 
 /** The betas in falling order. */
@@ -202,17 +229,21 @@ async function pointOf(
   solution: PosedSolution,
   network: Network,
   evaluator: SplitEvaluator,
+  kernels: Kernels,
 ): Promise<PathPoint> {
   const { program, regularization, column } = problem;
-  const weights = programWeights(problem, network);
-  const written = objectiveOf(weights, program.X, program.loss, decayOf(regularization));
+  const units = Math.max(1, network.neurons.length);
+  const weights = layerWeights(problem, network, units);
+  const written = objectiveOf(weights, layerRows(problem), program.loss, decayOf(regularization));
+  const charged = chargedObjective(problem, network, units, written);
+  const proven = certify(solution.gap, charged.total, program, solution.evidence, solution.allGates);
   return {
     beta: regularization.beta,
     status: solution.status,
-    certificate: certify(solution.gap, written.total, program, solution.evidence, solution.allGates),
+    certificate: certificateNear(proven, problem, solution.dualPoint, kernels).certificate,
     objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
     neurons: network.neurons.length,
-    metrics: await evaluator.judge(weights),
+    metrics: await evaluator.judge(programWeights(problem, network)),
     seconds: solution.seconds,
     gates: program.gates,
     blocks: solution.blocks,

@@ -20,7 +20,7 @@ import { inputRows } from "./inputRows.js";
 import type { Settings } from "./options.js";
 import type { Dataset } from "./readData.js";
 import type { NetworkSpec } from "./readModel.js";
-import { type Reduction, refuseReduction } from "./reduction.js";
+import type { Reduction } from "./reduction.js";
 import { type BiasColumn, biasColumnOf, type Regularization, regularizationOf } from "./regularization.js";
 import { refuseUnshared } from "./sharing.js";
 import { writtenGates } from "./writtenGates.js";
@@ -64,7 +64,6 @@ export async function pose(
   engine: ChosenEngine,
   sources: GateSources,
 ): Promise<Problem> {
-  refuseReduction(settings);
   refusePricing(spec, settings);
   const formulation = formulations[spec.formulation];
   const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));

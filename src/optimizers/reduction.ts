@@ -1,11 +1,12 @@
 /** Training in fewer dimensions: the data that the program sees, and the network as the model holds it. */
 
+import type * as tf from "@tensorflow/tfjs";
 import { GapJudge, relativeGap as relativeGapOf } from "../convex/certificate.js";
 import type { Kernels } from "../convex/kernels/types.js";
 import { type Network, type NetworkWeights, objectiveOf } from "../convex/network.js";
 import { type RowSpace, reducedRows, rowSpaceOf, unfoldedWeights } from "../convex/operators/rowSpace.js";
 import { withProducts } from "../convex/solvers/solve.js";
-import type { AllGatesBound, Certificate, Matrix, SparseBlocks } from "../convex/types.js";
+import type { AllGatesBound, Certificate, Matrix } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import { inputRows } from "./inputRows.js";
 import type { Settings } from "./options.js";
@@ -61,9 +62,20 @@ function refuseUnfit({ convolution, hiddenBias, l2 }: NetworkSpec, { rank, pca, 
   if (pca !== null && l2.hiddenBias > 0) refuse("a first layer without a biasRegularizer for pca", "one");
 }
 
-/** Refuses the options where no weights are written back. */
-export function refuseReduction({ rank, pca }: Settings): void {
-  if (rank !== null || pca !== null) refuse("rank and pca with fit and train only", String(rank ?? pca));
+/** The model whose gates are taken where no option names others. Those of a layer need not lie in the span: there none are. */
+export function gatesOwner(model: tf.Sequential, spec: NetworkSpec, reduction: Reduction | null): tf.Sequential | null {
+  return spec.formulation === "gated" && reduction === null ? model : null;
+}
+
+/** Weights of the model [d x m] as those of the program: their part in the span, and the bias as it is. */
+export function inSpan({ rows, cols: m, data }: Matrix, { basis }: RowSpace): Matrix {
+  const { rows: d, cols: r } = basis;
+  const part = new Float64Array((r + rows - d) * m);
+  for (let p = 0; p < d; p++) {
+    for (let i = 0; i < r; i++) for (let j = 0; j < m; j++) part[i * m + j] += basis.data[p * r + i] * data[p * m + j];
+  }
+  part.set(data.subarray(d * m), r * m);
+  return { rows: r + rows - d, cols: m, data: part };
 }
 
 /** The weights of a network of the problem as the model holds them, in float32 numbers. */
@@ -89,7 +101,7 @@ export function chargedObjective(problem: Problem, network: Network, units: numb
 export function certificateNear(
   certificate: Certificate,
   { program, reduction }: Problem,
-  blocks: SparseBlocks,
+  dualPoint: Float64Array, // [n x C]
   kernels: Kernels,
 ): { readonly certificate: Certificate; readonly notes: readonly string[] } {
   if (reduction === null) return { certificate, notes: [] };
@@ -103,9 +115,7 @@ export function certificateNear(
   const dual =
     everywhere?.finished === true
       ? everywhere.dual
-      : withProducts(program, kernels, (products) =>
-          new GapJudge(program, products).boundNear(blocks, certificate.dual, tail),
-        );
+      : withProducts(program, kernels, (products) => new GapJudge(program, products).boundNear(dualPoint, tail));
   const relativeGap = (certificate.primal - dual) / Math.abs(certificate.primal);
   const claim = certificate.claim.replace(certificate.dual.toPrecision(8), dual.toPrecision(8));
   return {

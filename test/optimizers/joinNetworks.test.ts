@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { joinNetworks } from "../../src/index.js";
+import { makeConvModel, makeImages } from "../helpers/convModels.js";
 import { type ModelOptions, makeData, makeModel } from "../helpers/models.js";
 import { gaussianMatrix } from "../helpers/problems.js";
 
@@ -10,7 +11,10 @@ beforeAll(async () => {
 
 /** A model with Gaussian weights, unbalanced between its layers: as good as anything that training might leave. */
 function randomModel(options: ModelOptions, seed: number): tf.Sequential {
-  const model = makeModel(options);
+  return unbalanced(makeModel(options), seed);
+}
+
+function unbalanced(model: tf.Sequential, seed: number): tf.Sequential {
   tf.tidy(() => {
     const weights = model.getWeights().map((weight, k) => {
       const { data } = gaussianMatrix(1, weight.size, seed + k);
@@ -63,6 +67,33 @@ describe.each([
     from.dispose();
     to.dispose();
   });
+});
+
+test.each([
+  { kind: "conv2d", readOut: "average", padding: "same", l2: 0.01 },
+  { kind: "conv2d", readOut: "flatten", outputs: 2, l2: 0.02 },
+  { kind: "conv1d", readOut: "flatten", strides: 2, l2: 0, hiddenBias: false },
+  { kind: "gatedConv2D", readOut: "average", loss: "binaryCrossentropy", l2: 0.01 },
+] as const)("convolutions are joined without a barrier too: $kind, $readOut", async (options) => {
+  const [from, to] = [
+    unbalanced(makeConvModel({ ...options, filters: 5 }), 3),
+    unbalanced(makeConvModel({ ...options, filters: 7 }), 40),
+  ];
+  const { x, y } = makeImages(from, "loss" in options ? options.loss : "meanSquaredError", 20);
+  const { points, barrier, modelAt } = await joinNetworks(from, to, x, y, { steps: 4 });
+  const ends = [objectiveOf(from, x, y), objectiveOf(to, x, y)];
+  expect(points[0].objective / ends[0]).toBeCloseTo(1, 4);
+  expect(points[14].objective / ends[1]).toBeCloseTo(1, 4);
+  expect(barrier).toBeLessThanOrEqual(1e-12 * Math.max(...ends));
+  for (const index of [2, 7, 12]) {
+    const model = modelAt(index);
+    expect(objectiveOf(model, x, y) / points[index].objective).toBeCloseTo(1, 4);
+    model.dispose();
+  }
+  const other = makeConvModel({ ...options, strides: 3 });
+  await expect(joinNetworks(from, other, x, y)).rejects.toThrow("two models that differ in width only");
+  tf.dispose([x, y]);
+  for (const model of [from, to, other]) model.dispose();
 });
 
 test("weights change continuously: twice as many steps, steps half as long", async () => {

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { reducedRows, rowSpaceOf } from "../../src/convex/operators/rowSpace.js";
 import type { LossName, Matrix } from "../../src/convex/types.js";
-import { ConvexReLUTrainer, type FitResult, optimalSet, type TrainerOptions } from "../../src/index.js";
+import { ConvexReLUTrainer, certify, type FitResult, optimalSet, type TrainerOptions } from "../../src/index.js";
 import { makeModel } from "../helpers/models.js";
 import { gaussianMatrix, matrixOf, targetsFor } from "../helpers/problems.js";
 
@@ -188,6 +188,84 @@ describe("pca", () => {
     expect(decay).toBeCloseTo(objective.regularization, 5);
     result.model.dispose();
     tf.dispose([data.x, data.y]);
+  });
+});
+
+describe("beyond one fit", () => {
+  const evaluate = (model: tf.Sequential, x: tf.Tensor, y: tf.Tensor) =>
+    tf.tidy(() => (model.evaluate(x, y, { batchSize: x.shape[0] }) as tf.Scalar).dataSync()[0]);
+
+  test.each(["relu", "gated"] as const)("a path in the span is the path of x as it is (%s)", async (formulation) => {
+    const { x, y } = tensors("meanSquaredError", exact);
+    const model = makeModel({ inputs: 3, formulation, hiddenBias: false, outputBias: false });
+    const arrangements = { kind: "enumerate" } as const;
+    const betas = [0.3, 0.1, 0.03];
+    const count = tf.memory().numTensors;
+    const trainer = (options: TrainerOptions) =>
+      new ConvexReLUTrainer({ arrangements, tolerance: 1e-7, width: "resize", ...options });
+    const reduced = await trainer({ rank: "numerical" }).path(model, x, y, { betas, validationData: [x, y] });
+    const full = await trainer({}).path(model, x, y, { betas });
+    expect(tf.memory().numTensors).toBe(count);
+    reduced.points.forEach(({ certificate, metrics, blocks }, k) => {
+      expect(blocks.vectors.length).toBe(2 * blocks.index.length);
+      expect(certificate.relativeGap).toBeLessThan(1e-5);
+      expect(certificate.network / certificate.primal).toBeCloseTo(1, 6);
+      expect(metrics.val_loss).toBeCloseTo(metrics.loss, 12);
+      const optimum = full.points[k].certificate;
+      expect(certificate.dual).toBeLessThanOrEqual(optimum.primal * (1 + 1e-7));
+      if (formulation === "relu") expect(certificate.primal / optimum.primal).toBeCloseTo(1, 5);
+    });
+    const written = reduced.write(reduced.points[2]);
+    expect(written.layers[0].getWeights()[0].shape[0]).toBe(3);
+    expect(evaluate(written, x, y)).toBeCloseTo(reduced.points[2].metrics.loss, 5);
+    for (const each of new Set([model, written])) each.dispose();
+    tf.dispose([x, y]);
+  });
+
+  test("cross-validation on principal components judges each fold on its own, and writes a model for x as it is", async () => {
+    const { x, y } = tensors("meanSquaredError", nearly(40, 5, 2, 0.01, 3));
+    const model = makeModel({ inputs: 5 });
+    const trainer = new ConvexReLUTrainer({
+      ...{ pca: 2, tolerance: 1e-3, width: "resize" },
+      arrangements: { kind: "sample", count: 40 },
+    });
+    const { path, best, mean, model: chosen } = await trainer.crossValidate(model, x, y, { count: 6, folds: 4 });
+    expect(mean[best]).toBeLessThan(mean[0]);
+    const point = path.points[path.points.length - 1];
+    expect(point.certificate.claim).toContain("on 2 principal components of x");
+    expect(evaluate(chosen, x, y)).toBeCloseTo(point.metrics.loss, 3);
+    for (const each of new Set([model, chosen])) each.dispose();
+    tf.dispose([x, y]);
+  });
+
+  test.each([0, 0.003, 0.03])("certify in the span: its bound is one for x as it is (noise %d)", async (noise) => {
+    const { x, y } = tensors("meanSquaredError", noise === 0 ? exact : nearly(14, 3, 2, noise));
+    const arrangements = { kind: "enumerate" } as const;
+    const model = makeModel({ inputs: 3, l2: 0.02, hiddenBias: false, outputBias: false });
+    const options = { arrangements, tolerance: 1e-7 };
+    const full = await certify(model, x, y, options);
+    const count = tf.memory().numTensors;
+    const quick = await certify(model, x, y, { arrangements, rank: 2 });
+    const exactly = await certify(model, x, y, { ...options, rank: 2 });
+    expect(tf.memory().numTensors).toBe(count);
+    for (const { certificate } of [quick, exactly]) {
+      expect(certificate.network).toBeCloseTo(full.certificate.network, 12);
+      expect(certificate.primal).toBeCloseTo(full.certificate.primal, 12);
+      expect(certificate.dual).toBeLessThanOrEqual(full.certificate.dual * (1 + 1e-6));
+    }
+    expect(quick.certificate.dual).toBeLessThanOrEqual(exactly.certificate.dual * (1 + 1e-9));
+    expect(exactly.certificate.dual).toBeGreaterThan((1 - 1e-4 - 10 * noise) * full.certificate.dual);
+    expect(exactly.notes.join(" ")).toContain("Solved in 2 of 3 dimensions");
+    model.dispose();
+    tf.dispose([x, y]);
+  });
+
+  test("certify refuses a rank for gates that need not lie in the span", async () => {
+    const { x, y } = tensors("meanSquaredError", exact);
+    const model = makeModel({ inputs: 3, formulation: "gated", l2: 0.02 });
+    await expect(certify(model, x, y, { rank: 2 })).rejects.toThrow("no rank for a gated model");
+    model.dispose();
+    tf.dispose([x, y]);
   });
 });
 

@@ -85,5 +85,6 @@ function joined(first: NetworkWeights, s: number, second: NetworkWeights, t: num
     gates: first.gates === null || second.gates === null ? null : beside(first.gates, second.gates, 1, 1),
     output: { rows: first.output.rows + second.output.rows, cols: first.output.cols, data: output },
     bias: first.bias.map((value, c) => s * value + t * second.bias[c]),
+    pooling: first.pooling ?? null,
   };
 }

@@ -52,6 +52,11 @@ const MAX_ROUNDS = 1000;
 const QUIET_ROUNDS = 2;
 /** Rounds in a row without progress, each solved this much more exactly, that end it too: what is priced above beta gains nothing. */
 const STUCK_ROUNDS = 3;
+/**
+ * Where the loss has kinks a program may have many dual points: a gate that is priced above beta at one of them need not lower the
+ * objective, it only rules that dual point out. Such rounds keep the gates of the rounds before, and may be this many.
+ */
+const CUTTING_ROUNDS = 12;
 const SHARPER = 0.1;
 /** A round without a better gate makes the next one search from so many times the starts. */
 const HARDER = 4;
@@ -107,6 +112,7 @@ export async function solveGrowing(
   let tried = 0;
   let progress = 1; // relative fall of the objective in the last round
   let objective = Number.POSITIVE_INFINITY;
+  const kinks = !Number.isFinite(program.loss.curvature);
   let asked = false; // to stop, by the callback: a solve that had just ended would not see it
   for (let round = 0; ; round++) {
     // Prices of a point that is not exact enough may promise a gain that no solve finds: then it is made more exact.
@@ -121,7 +127,7 @@ export async function solveGrowing(
     progress = fall(objective, solution.gap.primal);
     objective = solution.gap.primal;
     // Where the loss has kinks its gradient is one of many; the solver's dual point is the one that the bound rests on.
-    const N = Number.isFinite(program.loss.curvature) ? dualPointOf(state, kernels) : solution.dualPoint;
+    const N = kinks ? solution.dualPoint : dualPointOf(state, kernels);
     const starts = startsFrom(program, state.blocks, options.starts * HARDER ** quiet, draw);
     const batch = single ? drawnSamples(program, options.batch, draw) : null;
     const found = batch === null ? search(program, kernels, N, starts) : searchOn(batch, program, kernels, N, starts);
@@ -132,7 +138,7 @@ export async function solveGrowing(
     stuck = progress > GAIN * wanted ? 0 : stuck + 1;
     const exact = solution.gap.relative <= wanted;
     const solved = solution.status === "solved" || (solution.status === "stalled" && exact);
-    let done = solved && exact && (quiet >= QUIET_ROUNDS || stuck > STUCK_ROUNDS);
+    let done = solved && exact && (quiet >= QUIET_ROUNDS || stuck > (kinks ? CUTTING_ROUNDS : STUCK_ROUNDS));
     const stopped = asked || !solved || iterations >= budget.maxIterations || round + 1 === MAX_ROUNDS;
     if (proof !== null && (done || stopped || (proof.begun && solved && exact)))
       done = !(await proof.price(solution)) && done;
@@ -146,7 +152,8 @@ export async function solveGrowing(
     }
     const moved = single || proof?.begun === true ? null : await move(state, worth, objective, growing);
     // Where moving does not help, the gates join as they are.
-    state = moved ?? grown(state, [...(single ? worth.slice(0, 1) : worth), ...(proof?.gates ?? [])]);
+    const joining = [...(single ? worth.slice(0, 1) : worth), ...(proof?.gates ?? [])];
+    state = moved ?? grown(state, joining, kinks && stuck > 0);
   }
 }
 
@@ -309,8 +316,8 @@ function gradientAt({ loss, outputBias }: ConvexProgram, Z: Float64Array): Float
   return N;
 }
 
-/** The active gates with their blocks, and the new ones. */
-function grown({ program, blocks }: State, worth: readonly Priced[]): State {
+/** The active gates with their blocks, or `all`, and the new ones. */
+function grown({ program, blocks }: State, worth: readonly Priced[], all: boolean): State {
   const { X, gates } = program;
   const C = blockOutputs(program);
   const d = X.cols;
@@ -319,7 +326,8 @@ function grown({ program, blocks }: State, worth: readonly Priced[]): State {
   const places = Array.from(columns.gate, (gate) =>
     collector.placeOf(gates.generators.data.subarray(gate * d, (gate + 1) * d)),
   );
-  for (const { direction } of worth) collector.add(direction);
+  for (let i = 0; all && i < gates.count; i++) collector.add(gates.generators.data.subarray(i * d, (i + 1) * d));
+  for (const { direction } of all ? distinct(worth, JOINING) : worth) collector.add(direction);
   // A program needs a gate, also where the zero network is optimal.
   if (collector.count === 0) return { program, blocks };
   const vectors = new Map(

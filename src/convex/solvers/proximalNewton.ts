@@ -33,6 +33,7 @@ import {
   shrinkVectors,
   spectralCurvature,
 } from "./activeBlocks.js";
+import { alignBlocks } from "./alignment.js";
 import { BestPoint } from "./bestPoint.js";
 import { DENSE_ROWS, solveCoupled, solveNewton } from "./newtonSystem.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
@@ -52,6 +53,10 @@ const MAX_GROWTH = 1e5;
 const RANGE = 1e9;
 /** Share of the gap asked for that the inner error of a round may keep. */
 const INNER_SHARE = 0.02;
+/** A point whose own gradient must shrink by less than this, to price no block above beta, is near the optimum. */
+const NEAR = 0.95;
+/** Halvings of the step from such a point. */
+const NEAR_BACKTRACKS = 3;
 /** Largest patch matrix of a program with cones. */
 const MAX_PATCH_BYTES = 2 ** 30;
 /** Where the prox of the loss has a kink its Jacobian is zero; this share of tau keeps the system definite. */
@@ -114,6 +119,7 @@ class NewtonRun implements Run {
   private readonly sigmaLimit: number;
   private readonly best: BestPoint;
   private target = Number.POSITIVE_INFINITY; // absolute error that the inner iteration may keep
+  private nearby: Float64Array | null = null; // [n x C]: the gradient at a start near the optimum
 
   constructor(
     private readonly setting: Setting,
@@ -140,6 +146,8 @@ class NewtonRun implements Run {
     const begin: SparseBlocks = from ?? { ...zeroBlocks(program), bias: this.c0 };
     const judged = this.judge.gap(begin, this.xi);
     this.keep(begin, judged, this.xi);
+    const smooth = this.projector === null && program.penalty.separable && Number.isFinite(loss.curvature);
+    if (from !== null && smooth && judged.scale >= NEAR) this.nearby = Float64Array.from(this.xi);
     // A dual point that no block prices above beta: from the raw gradient the first round would open every block.
     for (let k = 0; k < this.xi.length; k++) this.xi[k] *= judged.scale;
     this.working = new WorkingSet(program, judged.prices.prices, from);
@@ -182,11 +190,17 @@ class NewtonRun implements Run {
   private async maximise(): Promise<Evaluation> {
     const { products } = this.setting;
     const size = this.working.gates.length * blockOutputs(this.setting.program) * this.d;
-    let G = new Float64Array(size);
-    let trialG = new Float64Array(size);
+    let G: Float64Array = new Float64Array(size);
+    let trialG: Float64Array = new Float64Array(size);
     const directionG = new Float64Array(size);
     products.adjoint(this.xi, this.C, this.working.gates, G);
     let now = this.evaluate(this.xi, G);
+    const near = await this.aligned(now);
+    if (near !== null) {
+      this.xi = near.xi;
+      G = near.G;
+      now = near.now;
+    }
     for (let step = 0; step < NEWTON_STEPS; step++) {
       if (await this.setting.pause()) break;
       if (this.innerError(now) <= INNER_SHARE * this.target) break;
@@ -218,6 +232,32 @@ class NewtonRun implements Run {
     return now;
   }
 
+  /** One step from a start near the optimum, where it leads to more than `now` has. */
+  private async aligned(now: Evaluation): Promise<{ xi: Float64Array; G: Float64Array; now: Evaluation } | null> {
+    const { nearby, setting, working, C } = this;
+    if (nearby === null) return null;
+    this.nearby = null;
+    const { products } = setting;
+    const G = new Float64Array(working.slots * this.d);
+    products.adjoint(nearby, C, working.gates, G);
+    const at = this.evaluate(nearby, G);
+    const blocks = alignBlocks(this.blockStep(), G, at.active);
+    if (blocks === null) return null;
+    const direction = new Float64Array(nearby.length);
+    this.predict({ ...blocks.active, vectors: blocks.moved }, direction);
+    for (let k = 0; k < direction.length; k++) direction[k] += at.bias[k % C] - at.Z[k];
+    if (!(await this.direct({ ...at, active: blocks.active }, direction))) return null;
+    const directionG = new Float64Array(G.length);
+    products.adjoint(direction, C, working.gates, directionG);
+    for (let back = 0, alpha = 1; back < NEAR_BACKTRACKS; back++, alpha /= 2) {
+      const xi = nearby.map((value, k) => value + alpha * direction[k]);
+      const moved = G.map((value, k) => value + alpha * directionG[k]);
+      const then = this.evaluate(xi, moved);
+      if (then.theta > now.theta) return { xi, G: moved, now: then };
+    }
+    return null;
+  }
+
   /** A bound of how much the objective may still change by mending A v + 1 c' = Z. */
   private innerError(at: Evaluation): number {
     const { curvature } = this.setting.program.loss;
@@ -227,8 +267,8 @@ class NewtonRun implements Run {
   }
 
   private evaluate(xi: Float64Array, G: Float64Array): Evaluation {
-    const { program, products } = this.setting;
-    const { n, C, tau, rho, working } = this;
+    const { program } = this.setting;
+    const { n, C, tau, rho } = this;
     const { loss, outputBias } = program;
     const Z = new Float64Array(n * C);
     const slope = new Float64Array(n * C);
@@ -241,10 +281,7 @@ class NewtonRun implements Run {
     const active = program.penalty.separable ? shrinkVectors(this.blockStep(), G) : shrinkSpectra(this.blockStep(), G);
     theta += active.theta;
     const gradient = new Float64Array(n * C);
-    const gate = Int32Array.from(active.slots, (slot) => working.gateOf(slot));
-    const output = Int32Array.from(active.slots, (slot) => working.outputOf(slot));
-    const sign = Float64Array.from(active.slots, (slot) => working.signOf(slot));
-    products.forward(gate, output, sign, active.vectors, C, gradient);
+    this.predict(active, gradient);
     const bias = new Float64Array(C);
     if (outputBias !== null) {
       for (let c = 0; c < C; c++) {
@@ -256,6 +293,15 @@ class NewtonRun implements Run {
     }
     for (let k = 0; k < gradient.length; k++) gradient[k] += bias[k % C] - Z[k];
     return { theta, gradient, Z, slope, spread, bias, active };
+  }
+
+  /** out [n x C] = what these blocks add to the outputs. */
+  private predict({ slots, vectors }: Pick<ActiveBlocks, "slots" | "vectors">, out: Float64Array): void {
+    const { working } = this;
+    const gate = Int32Array.from(slots, (slot) => working.gateOf(slot));
+    const output = Int32Array.from(slots, (slot) => working.outputOf(slot));
+    const sign = Float64Array.from(slots, (slot) => working.signOf(slot));
+    this.setting.products.forward(gate, output, sign, vectors, this.C, out);
   }
 
   private blockStep(): BlockStep {

@@ -89,6 +89,25 @@ describe("solveGrowing", () => {
     },
   );
 
+  test.each([
+    ["meanAbsoluteError", 2],
+    ["meanAbsoluteError", 3],
+    ["meanAbsoluteError", 9],
+    ["hinge", 2],
+  ] as const)("gates that only rule out a dual point do not end it (%s, seed %i)", async (loss, seed) => {
+    const program = randomProgram({ loss, cones: true, rows: 12, features: 3, gates: 3, seed });
+    const options = { starts: 60, seed: 1 };
+    const { gap, evidence, status } = await solveGrowing(
+      program,
+      referenceKernels,
+      { ...budget, tolerance: 1e-6 },
+      options,
+    );
+    expect(status).toBe("solved");
+    expect(gap.primal / (await globalOptimum(program))).toBeCloseTo(1, 5);
+    expect(evidence.bestRatio).toBeLessThanOrEqual(1 + 1e-5);
+  });
+
   test("the objective never rises from round to round, and the first gates are not the last", async () => {
     const objectives: number[] = [];
     const program = randomProgram({ cones: true, rows: 40, features: 5, gates: 10 });

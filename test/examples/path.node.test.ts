@@ -1,0 +1,30 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs";
+import { expect, test } from "vitest";
+import { flowers } from "../../examples/migration/flowers.js";
+import { explore } from "../../examples/path/experiment.js";
+import { choicePlot, pathPlot } from "../../examples/path/plots.js";
+import { writePlot } from "../../examples/support/plot.js";
+
+test("the path example: every point is proven, the chosen beta lies inside the path, and both plots are drawn", async () => {
+  await tf.setBackend("cpu");
+  const { x, y } = flowers();
+  const { path, choice } = await explore(x, y, 12, 3);
+  expect(path.points).toHaveLength(12);
+  for (const { certificate } of path.points) expect(certificate.relativeGap).toBeLessThanOrEqual(1e-3);
+  expect(choice.betas).toEqual(path.points.map(({ beta }) => beta));
+  expect(choice.best).toBeGreaterThan(2);
+  expect(choice.mean[choice.best]).toBeLessThan(0.5 * choice.mean[0]);
+  const folder = mkdtempSync(join(tmpdir(), "path-"));
+  await writePlot(join(folder, "path"), pathPlot(path));
+  await writePlot(join(folder, "choice"), choicePlot(choice));
+  const [drawn, chosen] = ["path", "choice"].map((name) => readFileSync(join(folder, `${name}.svg`), "utf8"));
+  for (const label of ["objective", "lower bound", "loss", "neurons"]) expect(drawn).toContain(label);
+  for (const label of ["within one standard error", "best", "loss on rows held out"]) expect(chosen).toContain(label);
+  expect(`${drawn}${chosen}`).not.toContain("NaN");
+  rmSync(folder, { recursive: true });
+  choice.model.dispose();
+  tf.dispose([x, y]);
+});
