@@ -31,10 +31,11 @@ import {
   type FaceSpans,
   shrinkSpectra,
   shrinkVectors,
-  spectralCurvature,
 } from "./activeBlocks.js";
 import { BestPoint } from "./bestPoint.js";
-import { DENSE_ROWS, solveCoupled, solveNewton } from "./newtonSystem.js";
+import { spectralCurvature, vectorCurvature } from "./blockCurvature.js";
+import { type CoupledSystem, prefersProducts, SketchMemory, solveCoupled } from "./coupledSystem.js";
+import { DENSE_ROWS, solveNewton } from "./newtonSystem.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
 import { WorkingSet } from "./workingSet.js";
 
@@ -46,6 +47,8 @@ const SHRINKAGE = 4; // where the blocks are degenerate, long steps lose the New
 /** First sigma and tau, in units of the curvature of the loss (and of the operator's squared norm for sigma). */
 const FIRST_SIGMA = 1e4;
 const FIRST_TAU = 100;
+/** With one output and no cones or kinks: longer steps cost nothing, and the curvature is mostly far below its bound. */
+const LONG_TAU = 1000;
 /** Largest growth of sigma over its first value: beyond it rounding eats the Newton step. */
 const MAX_GROWTH = 1e5;
 /** Between the largest and the smallest sigma. */
@@ -112,6 +115,8 @@ class NewtonRun implements Run {
   private rho: number;
   private readonly slopes: number; // of a loss with kinks: the length of its gradients; 0 for smooth losses
   private readonly sigmaLimit: number;
+  private readonly sketch = new SketchMemory();
+  private readonly plain: boolean; // one output, no cones, kinks or patches: large Newton systems are solved by products
   private readonly best: BestPoint;
   private target = Number.POSITIVE_INFINITY; // absolute error that the inner iteration may keep
 
@@ -144,9 +149,10 @@ class NewtonRun implements Run {
     for (let k = 0; k < this.xi.length; k++) this.xi[k] *= judged.scale;
     this.working = new WorkingSet(program, judged.prices.prices, from);
     this.slopes = Number.isFinite(loss.curvature) ? 0 : slopesAtZero(loss);
+    this.plain = this.C === 1 && !program.cones && program.pooling == null && this.slopes === 0;
     const curvature = this.slopes > 0 ? this.slopes / Math.sqrt(this.n * this.C) : loss.curvature;
     this.sigma = FIRST_SIGMA / (curvature * meanSquaredNorm(program) * this.n);
-    this.tau = FIRST_TAU / curvature;
+    this.tau = (this.plain ? LONG_TAU : FIRST_TAU) / curvature;
     this.rho = 1 / curvature;
     this.sigmaLimit = MAX_GROWTH * this.sigma;
   }
@@ -173,6 +179,7 @@ class NewtonRun implements Run {
     const { sigma, sigmaLimit } = this;
     if (reached ? sigma >= sigmaLimit : sigma * RANGE <= sigmaLimit) return;
     const factor = reached ? GROWTH : 1 / SHRINKAGE;
+    this.sketch.worn = true;
     this.sigma *= factor;
     this.tau *= factor;
     this.rho *= factor;
@@ -270,9 +277,11 @@ class NewtonRun implements Run {
     const bias = outputBias === null ? 0 : this.rho / (1 + 2 * outputBias.ridge * this.rho);
     const step = this.blockStep();
     const common = { n: this.n, outputs: this.C, ...this.lossCurvature(at) };
-    if (!penalty.separable) {
-      const system = { ...common, bias, ...spectralCurvature(step, products, at.active) };
-      return solveCoupled(system, this.setting, direction);
+    const coupled = (system: CoupledSystem) => solveCoupled(system, this.setting, this.sketch, direction);
+    if (!penalty.separable) return coupled({ ...common, bias, ...spectralCurvature(step, products, at.active) });
+    if (this.plain) {
+      const blocks = vectorCurvature(step, this.setting, at.active);
+      if (prefersProducts({ n: this.n, ...blocks }, this.d)) return coupled({ ...common, bias, ...blocks });
     }
     const curvature = Array.from({ length: this.C }, (_, c) => curvatureOf(step, products, at.active, c, bias));
     return solveNewton({ ...common, curvature }, this.setting, direction);
