@@ -20,6 +20,7 @@ export interface BlockStep {
   readonly projector: ConeProjector | null;
   readonly sigma: number;
   readonly spans: FaceSpans;
+  readonly late: () => boolean;
 }
 
 /** D_i X u for an orthonormal basis u of the directions in which a block may move on its face. */
@@ -68,8 +69,8 @@ export interface ActiveBlocks {
   readonly shrunk: readonly ShrunkBlock[]; // nuclear norm: one an active gate, in the order of the slots
 }
 
-/** Projects and shrinks z = v0 - sigma sign A' xi in every slot; keeps what is left. */
-export function shrinkVectors(step: BlockStep, G: Float64Array): ActiveBlocks {
+/** Projects and shrinks z = v0 - sigma sign A' xi in every slot; keeps what is left. Null when it is too late to go on. */
+export function shrinkVectors(step: BlockStep, G: Float64Array): ActiveBlocks | null {
   const { program, sigma, working, projector } = step;
   const { centers } = working;
   const C = blockOutputs(program);
@@ -98,6 +99,7 @@ export function shrinkVectors(step: BlockStep, G: Float64Array): ActiveBlocks {
     length = Math.sqrt(length);
     if (length <= threshold) continue;
     if (projector !== null) {
+      if (step.late()) return null;
       const index = working.indexOf(slot);
       const projection = projector.project(working.gateOf(slot), index, z, threshold);
       if (projection.below) continue;

@@ -118,6 +118,7 @@ class NewtonRun implements Run {
   private readonly sketch = new SketchMemory();
   private readonly plain: boolean; // one output, no cones, kinks or patches: large Newton systems are solved by products
   private readonly best: BestPoint;
+  private point: Point; // the best after the last round
   private target = Number.POSITIVE_INFINITY; // absolute error that the inner iteration may keep
 
   constructor(
@@ -130,7 +131,7 @@ class NewtonRun implements Run {
     this.n = loss.rows;
     this.C = loss.outputs;
     this.d = program.X.cols;
-    this.judge = new GapJudge(program, products, memory.judge);
+    this.judge = new GapJudge(program, products, memory.judge, setting.late);
     this.projector = memory.run;
     this.spans = memory.spans;
     this.Z0 = new Float64Array(this.n * this.C);
@@ -144,7 +145,7 @@ class NewtonRun implements Run {
     loss.gradient(this.Z0, this.xi);
     const begin: SparseBlocks = from ?? { ...zeroBlocks(program), bias: this.c0 };
     const judged = this.judge.gap(begin, this.xi);
-    this.keep(begin, judged, this.xi);
+    this.point = this.keep(begin, judged, this.xi);
     // A dual point that no block prices above beta: from the raw gradient the first round would open every block.
     for (let k = 0; k < this.xi.length; k++) this.xi[k] *= judged.scale;
     this.working = new WorkingSet(program, judged.prices.prices, from);
@@ -160,16 +161,17 @@ class NewtonRun implements Run {
   async round(): Promise<Point & { readonly resting: boolean }> {
     const goal = this.target;
     const evaluation = await this.maximise();
+    if (evaluation === null) return { ...this.point, resting: false };
     const { beta } = this.setting.program;
     const N = new Float64Array(this.xi.length);
     for (let k = 0; k < N.length; k++) N[k] = this.xi[k] - (evaluation.Z[k] - this.Z0[k]) / this.tau;
     const blocks = this.blocksOf(evaluation);
     const judged = this.judge.gap(blocks, N);
-    const point = this.keep(blocks, judged, N);
+    this.point = this.keep(blocks, judged, N);
     this.moveCenter(evaluation);
     this.working.grow(judged.prices.prices, beta, 0.1 * this.setting.tolerance);
     this.rescale(this.innerError(evaluation) <= INNER_SHARE * goal);
-    return { ...point, resting: false };
+    return { ...this.point, resting: false };
   }
 
   dispose(): void {}
@@ -185,8 +187,8 @@ class NewtonRun implements Run {
     this.rho *= factor;
   }
 
-  /** Semismooth Newton with line search on theta for the present center. */
-  private async maximise(): Promise<Evaluation> {
+  /** Semismooth Newton with line search on theta for the present center; null when it was too late to begin. */
+  private async maximise(): Promise<Evaluation | null> {
     const { products } = this.setting;
     const size = this.working.gates.length * blockOutputs(this.setting.program) * this.d;
     let G = new Float64Array(size);
@@ -194,6 +196,7 @@ class NewtonRun implements Run {
     const directionG = new Float64Array(size);
     products.adjoint(this.xi, this.C, this.working.gates, G);
     let now = this.evaluate(this.xi, G);
+    if (now === null) return null;
     for (let step = 0; step < NEWTON_STEPS; step++) {
       if (await this.setting.pause()) break;
       if (this.innerError(now) <= INNER_SHARE * this.target) break;
@@ -208,6 +211,7 @@ class NewtonRun implements Run {
         for (let k = 0; k < trial.length; k++) trial[k] = this.xi[k] + alpha * direction[k];
         for (let k = 0; k < size; k++) trialG[k] = G[k] + alpha * directionG[k];
         const next = this.evaluate(trial, trialG);
+        if (next === null) break;
         const rounding = 1e-14 * (Math.abs(now.theta) + Math.abs(next.theta));
         if (next.theta >= now.theta + ARMIJO * alpha * slope - rounding) {
           accepted = next;
@@ -233,7 +237,8 @@ class NewtonRun implements Run {
     return Math.abs(dot(this.xi, at.gradient)) + bend;
   }
 
-  private evaluate(xi: Float64Array, G: Float64Array): Evaluation {
+  /** Null when it is too late to project all blocks. */
+  private evaluate(xi: Float64Array, G: Float64Array): Evaluation | null {
     const { program, products } = this.setting;
     const { n, C, tau, rho, working } = this;
     const { loss, outputBias } = program;
@@ -246,6 +251,7 @@ class NewtonRun implements Run {
     let theta = loss.value(Z);
     for (let k = 0; k < Z.length; k++) theta += (Z[k] - this.Z0[k]) ** 2 / (2 * tau) - xi[k] * Z[k];
     const active = program.penalty.separable ? shrinkVectors(this.blockStep(), G) : shrinkSpectra(this.blockStep(), G);
+    if (active === null) return null;
     theta += active.theta;
     const gradient = new Float64Array(n * C);
     const gate = Int32Array.from(active.slots, (slot) => working.gateOf(slot));
@@ -267,7 +273,7 @@ class NewtonRun implements Run {
 
   private blockStep(): BlockStep {
     const { working, projector, sigma } = this;
-    return { program: this.setting.program, working, projector, sigma, spans: this.spans };
+    return { program: this.setting.program, working, projector, sigma, spans: this.spans, late: this.setting.late };
   }
 
   /** The Newton direction in place of the gradient; false when the system could not be solved. */
