@@ -27,7 +27,7 @@ const NEW_SHARE = 0.3;
 /** Cost of a multiplication in products with gates, in those of a factorisation: masks, and shapes less kind to the engine. */
 const PRODUCT_COST = 2;
 /** Steps that a system is reckoned to take when the way of solving it is chosen. */
-const USUAL_STEPS = 12;
+const USUAL_STEPS = 30;
 
 export interface CoupledSystem {
   readonly n: number;
