@@ -6,7 +6,7 @@ import { bindLoss } from "../src/convex/losses/index.js";
 import { penalties } from "../src/convex/penalties/index.js";
 import { solve } from "../src/convex/solvers/solve.js";
 import type { ConvexProgram, Gap } from "../src/convex/types.js";
-import { type PeerRun, type PeerSettings, runScnn } from "./peers/scnn.js";
+import { type PeerProblem, type PeerRun, type PeerSettings, runScnn } from "./peers/scnn.js";
 import { type Timing, timingOf } from "./support/measure.js";
 import { planted } from "./support/synthetic.js";
 
@@ -56,22 +56,28 @@ export interface PeerWish extends Pick<PeerCase, "kind" | "formulation" | "n" | 
   readonly stops: readonly PeerStop[]; // of scnn, one run each; empty where there is no Python with it
 }
 
-export async function measureCase(wish: PeerWish): Promise<PeerCase> {
-  const { kind, formulation, n, P, tolerances, stops } = wish;
+/** A program on the data of the paper's Figure 1, and the problem that it is for scnn. */
+export function figureProgram(formulation: Formulation, n: number, P: number): [ConvexProgram, PeerProblem] {
   const { X, Y } = planted(n, FEATURES, 951);
+  const gates = sampleGates(X, { count: P, seed: 650 });
   const program: ConvexProgram = {
     X,
-    gates: sampleGates(X, { count: P, seed: 650 }),
+    gates,
     loss: bindLoss("meanSquaredError", Y),
     penalty: penalties.perOutput,
     beta: BETA,
     outputBias: null,
     cones: formulation === "relu",
   };
+  return [program, { X, y: Y.data, gates, beta: BETA, formulation }];
+}
+
+export async function measureCase(wish: PeerWish): Promise<PeerCase> {
+  const { kind, formulation, n, P, tolerances, stops } = wish;
+  const [program, problem] = figureProgram(formulation, n, P);
   const kernels = await wasmKernels();
   const ours: OurRun[] = [];
   for (const tolerance of tolerances) ours.push(await ourRun(program, kernels, tolerance, wish));
-  const problem = { X, y: Y.data, gates: program.gates, beta: BETA, formulation };
   const scnn = stops.map(({ name, settings }) => ({ stop: name, run: runScnn(problem, settings) }));
   return { kind, formulation, n, d: FEATURES, P: program.gates.count, ours, scnn };
 }

@@ -31,6 +31,7 @@ export class GapJudge {
     private readonly program: ConvexProgram,
     private readonly products: GatedProducts,
     projector: ConeProjector | null = null, // one that remembers faces, for programs with cones
+    private readonly late: () => boolean = () => false, // when true, prices of cones stay upper bounds
   ) {
     this.projector = program.cones ? (projector ?? coneProjector(program, products)) : null;
   }
@@ -120,6 +121,7 @@ export class GapJudge {
           [0, -1],
           [P, 1],
         ] as const) {
+          if (this.late()) break; // the bounds are prices too, if too high
           for (let p = 0; p < d; p++) g[p] = sign * vectors[k * d + p];
           const slot = (gate + half) * C + output;
           prices[slot] = projector.project(gate, slot, g, threshold).norm;

@@ -13,6 +13,19 @@ export function isActive(gates: GateSet, gate: number, row: number): boolean {
   return ((gates.bits[gate * wordsPerGate(gates.rows) + (row >>> 5)] >>> (row & 31)) & 1) === 1;
 }
 
+/** out [n]: `value` where the gate is active, 0 elsewhere. */
+export function unpackPattern(gates: GateSet, gate: number, value: number, out: Float64Array): void {
+  const words = wordsPerGate(gates.rows);
+  for (let w = 0; w < words; w++) {
+    let word = gates.bits[gate * words + w];
+    const end = Math.min(gates.rows, (w + 1) << 5);
+    for (let j = w << 5; j < end; j++) {
+      out[j] = word & 1 ? value : 0;
+      word >>>= 1;
+    }
+  }
+}
+
 /** Rows that are read together: their patches, where they are made from images, then serve all generators. */
 const BLOCK = 1024;
 

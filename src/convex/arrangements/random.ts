@@ -10,15 +10,19 @@ import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 const TWO_POW_26 = 2 ** 26;
 const TWO_POW_53 = 2 ** 53;
 
-/** A source of standard Gaussian numbers. */
-export function gaussianSource(seed: number): () => number {
+/** A source of numbers uniform in [0, 1): 53 random bits each, 26 high bits of one draw and 27 of the next. */
+export function uniformSource(seed: number): () => number {
   const generator = xoroshiro128plus(seed);
-  // 53 random bits: 26 high bits of one draw and 27 of the next.
-  const uniform = () => {
+  return () => {
     const high = (generator.next() >>> 0) >>> 6;
     const low = (generator.next() >>> 0) >>> 5;
     return (high * 2 * TWO_POW_26 + low) / TWO_POW_53;
   };
+}
+
+/** A source of standard Gaussian numbers. */
+export function gaussianSource(seed: number): () => number {
+  const uniform = uniformSource(seed);
   let spare: number | null = null;
   return () => {
     if (spare !== null) {

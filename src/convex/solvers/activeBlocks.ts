@@ -6,7 +6,7 @@ import type { ConeProjector } from "../operators/coneProjection.js";
 import { nullspace } from "../operators/nullspace.js";
 import type { ConvexProgram, Matrix, Pooling } from "../types.js";
 import { norm } from "../vectors.js";
-import { type CoupledSystem, DENSE_ROWS, type OutputCurvature } from "./newtonSystem.js";
+import { DENSE_ROWS, type OutputCurvature } from "./newtonSystem.js";
 import { type ShrunkBlock, shrinkBlock } from "./nuclearShrink.js";
 import type { WorkingSet } from "./workingSet.js";
 
@@ -20,6 +20,7 @@ export interface BlockStep {
   readonly projector: ConeProjector | null;
   readonly sigma: number;
   readonly spans: FaceSpans;
+  readonly late: () => boolean;
 }
 
 /** D_i X u for an orthonormal basis u of the directions in which a block may move on its face. */
@@ -68,8 +69,8 @@ export interface ActiveBlocks {
   readonly shrunk: readonly ShrunkBlock[]; // nuclear norm: one an active gate, in the order of the slots
 }
 
-/** Projects and shrinks z = v0 - sigma sign A' xi in every slot; keeps what is left. */
-export function shrinkVectors(step: BlockStep, G: Float64Array): ActiveBlocks {
+/** Projects and shrinks z = v0 - sigma sign A' xi in every slot; keeps what is left. Null when it is too late to go on. */
+export function shrinkVectors(step: BlockStep, G: Float64Array): ActiveBlocks | null {
   const { program, sigma, working, projector } = step;
   const { centers } = working;
   const C = blockOutputs(program);
@@ -98,6 +99,7 @@ export function shrinkVectors(step: BlockStep, G: Float64Array): ActiveBlocks {
     length = Math.sqrt(length);
     if (length <= threshold) continue;
     if (projector !== null) {
+      if (step.late()) return null;
       const index = working.indexOf(slot);
       const projection = projector.project(working.gateOf(slot), index, z, threshold);
       if (projection.below) continue;
@@ -168,7 +170,10 @@ export function curvatureOf(
   const { rows: n, outputs } = program.loss;
   const d = program.X.cols;
   const mine = at.slots.map((_, k) => k).filter((k) => working.outputOf(at.slots[k]) % outputs === c);
-  const whole = program.pooling == null ? n <= DENSE_ROWS : pooledGramFits(program.pooling, mine.length * (d + 1), n);
+  const whole =
+    program.pooling == null
+      ? n <= DENSE_ROWS || !program.cones
+      : pooledGramFits(program.pooling, mine.length * (d + 1), n);
   const placeOf = (slot: number): Place => ({
     gate: working.gateOf(slot),
     position: Math.floor(working.outputOf(slot) / outputs),
@@ -213,38 +218,6 @@ export function curvatureOf(
 /** Pooled blocks have rank d, so that they are better added to the rows, as long as these can be held. */
 function pooledGramFits({ positions }: Pooling, rank: number, n: number): boolean {
   return positions === 1 && n <= DENSE_ROWS && rank * n > MAX_HELD;
-}
-
-/** The curvature of shrunk spectra, known by its products: a pass back, a small derivative a gate, a pass forward. */
-export function spectralCurvature(
-  step: BlockStep,
-  products: GatedProducts,
-  at: ActiveBlocks,
-): Pick<CoupledSystem, "gates" | "weights" | "addCurvature"> {
-  const { program, sigma, working } = step;
-  const C = blockOutputs(program);
-  const { rows: n, outputs } = program.loss;
-  const d = program.X.cols;
-  const size = C * d;
-  const gates = Int32Array.from(at.shrunk, (_, k) => working.gateOf(at.slots[k * C]));
-  const every = Int32Array.from(at.slots, (slot) => working.gateOf(slot));
-  const output = Int32Array.from(at.slots, (slot) => working.outputOf(slot));
-  const weight = new Float64Array(at.slots.length).fill(sigma);
-  const G = new Float64Array(at.slots.length * d);
-  const moved = new Float64Array(at.slots.length * d);
-  const Z = new Float64Array(n * outputs);
-  return {
-    gates,
-    weights: Float64Array.from(at.shrunk, (block) => sigma * block.share),
-    addCurvature(x, out) {
-      products.adjoint(x, outputs, gates, G);
-      at.shrunk.forEach((block, k) => {
-        block.derivative(G.subarray(k * size, (k + 1) * size), moved.subarray(k * size, (k + 1) * size));
-      });
-      products.forward(every, output, weight, moved, outputs, Z);
-      for (let k = 0; k < out.length; k++) out[k] += Z[k];
-    },
-  };
 }
 
 function equal(a: Int32Array, b: Int32Array): boolean {

@@ -1,5 +1,7 @@
 /** Time spent, time left, and turns for the host. */
 
+/** What ends a round, once time is up, may take this share of the limit more; then it is cut short as well. */
+const GRACE = 0.1;
 /** The host gets a turn at least this often (two frames of 60 a second). */
 const BREATH_SECONDS = 0.03;
 
@@ -18,6 +20,11 @@ export class Clock {
 
   get over(): boolean {
     return this.seconds >= this.limit;
+  }
+
+  /** True when even what ends a round should be cut short; asked inside pieces that do not let the host breathe. */
+  get late(): boolean {
+    return this.seconds >= (1 + GRACE) * this.limit;
   }
 
   /** Lets the host breathe; true when time is up or someone asked to stop. */

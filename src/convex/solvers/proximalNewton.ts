@@ -31,11 +31,12 @@ import {
   type FaceSpans,
   shrinkSpectra,
   shrinkVectors,
-  spectralCurvature,
 } from "./activeBlocks.js";
 import { alignBlocks } from "./alignment.js";
 import { BestPoint } from "./bestPoint.js";
-import { DENSE_ROWS, solveCoupled, solveNewton } from "./newtonSystem.js";
+import { spectralCurvature, vectorCurvature } from "./blockCurvature.js";
+import { type CoupledSystem, prefersProducts, SketchMemory, solveCoupled } from "./coupledSystem.js";
+import { DENSE_ROWS, solveNewton } from "./newtonSystem.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
 import { WorkingSet } from "./workingSet.js";
 
@@ -47,6 +48,8 @@ const SHRINKAGE = 4; // where the blocks are degenerate, long steps lose the New
 /** First sigma and tau, in units of the curvature of the loss (and of the operator's squared norm for sigma). */
 const FIRST_SIGMA = 1e4;
 const FIRST_TAU = 100;
+/** With one output and no cones or kinks: longer steps cost nothing, and the curvature is mostly far below its bound. */
+const LONG_TAU = 1000;
 /** Largest growth of sigma over its first value: beyond it rounding eats the Newton step. */
 const MAX_GROWTH = 1e5;
 /** Between the largest and the smallest sigma. */
@@ -117,7 +120,10 @@ class NewtonRun implements Run {
   private rho: number;
   private readonly slopes: number; // of a loss with kinks: the length of its gradients; 0 for smooth losses
   private readonly sigmaLimit: number;
+  private readonly sketch = new SketchMemory();
+  private readonly plain: boolean; // one output, no cones, kinks or patches: large Newton systems are solved by products
   private readonly best: BestPoint;
+  private point: Point; // the best after the last round
   private target = Number.POSITIVE_INFINITY; // absolute error that the inner iteration may keep
   private nearby: Float64Array | null = null; // [n x C]: the gradient at a start near the optimum
 
@@ -131,7 +137,7 @@ class NewtonRun implements Run {
     this.n = loss.rows;
     this.C = loss.outputs;
     this.d = program.X.cols;
-    this.judge = new GapJudge(program, products, memory.judge);
+    this.judge = new GapJudge(program, products, memory.judge, setting.late);
     this.projector = memory.run;
     this.spans = memory.spans;
     this.Z0 = new Float64Array(this.n * this.C);
@@ -145,16 +151,17 @@ class NewtonRun implements Run {
     loss.gradient(this.Z0, this.xi);
     const begin: SparseBlocks = from ?? { ...zeroBlocks(program), bias: this.c0 };
     const judged = this.judge.gap(begin, this.xi);
-    this.keep(begin, judged, this.xi);
+    this.point = this.keep(begin, judged, this.xi);
     const smooth = this.projector === null && program.penalty.separable && Number.isFinite(loss.curvature);
     if (from !== null && smooth && judged.scale >= NEAR) this.nearby = Float64Array.from(this.xi);
     // A dual point that no block prices above beta: from the raw gradient the first round would open every block.
     for (let k = 0; k < this.xi.length; k++) this.xi[k] *= judged.scale;
     this.working = new WorkingSet(program, judged.prices.prices, from);
     this.slopes = Number.isFinite(loss.curvature) ? 0 : slopesAtZero(loss);
+    this.plain = this.C === 1 && !program.cones && program.pooling == null && this.slopes === 0;
     const curvature = this.slopes > 0 ? this.slopes / Math.sqrt(this.n * this.C) : loss.curvature;
     this.sigma = FIRST_SIGMA / (curvature * meanSquaredNorm(program) * this.n);
-    this.tau = FIRST_TAU / curvature;
+    this.tau = (this.plain ? LONG_TAU : FIRST_TAU) / curvature;
     this.rho = 1 / curvature;
     this.sigmaLimit = MAX_GROWTH * this.sigma;
   }
@@ -162,16 +169,17 @@ class NewtonRun implements Run {
   async round(): Promise<Point & { readonly resting: boolean }> {
     const goal = this.target;
     const evaluation = await this.maximise();
+    if (evaluation === null) return { ...this.point, resting: false };
     const { beta } = this.setting.program;
     const N = new Float64Array(this.xi.length);
     for (let k = 0; k < N.length; k++) N[k] = this.xi[k] - (evaluation.Z[k] - this.Z0[k]) / this.tau;
     const blocks = this.blocksOf(evaluation);
     const judged = this.judge.gap(blocks, N);
-    const point = this.keep(blocks, judged, N);
+    this.point = this.keep(blocks, judged, N);
     this.moveCenter(evaluation);
     this.working.grow(judged.prices.prices, beta, 0.1 * this.setting.tolerance);
     this.rescale(this.innerError(evaluation) <= INNER_SHARE * goal);
-    return { ...point, resting: false };
+    return { ...this.point, resting: false };
   }
 
   dispose(): void {}
@@ -181,13 +189,14 @@ class NewtonRun implements Run {
     const { sigma, sigmaLimit } = this;
     if (reached ? sigma >= sigmaLimit : sigma * RANGE <= sigmaLimit) return;
     const factor = reached ? GROWTH : 1 / SHRINKAGE;
+    this.sketch.worn = true;
     this.sigma *= factor;
     this.tau *= factor;
     this.rho *= factor;
   }
 
-  /** Semismooth Newton with line search on theta for the present center. */
-  private async maximise(): Promise<Evaluation> {
+  /** Semismooth Newton with line search on theta for the present center; null when it was too late to begin. */
+  private async maximise(): Promise<Evaluation | null> {
     const { products } = this.setting;
     const size = this.working.gates.length * blockOutputs(this.setting.program) * this.d;
     let G: Float64Array = new Float64Array(size);
@@ -195,6 +204,7 @@ class NewtonRun implements Run {
     const directionG = new Float64Array(size);
     products.adjoint(this.xi, this.C, this.working.gates, G);
     let now = this.evaluate(this.xi, G);
+    if (now === null) return null;
     const near = await this.aligned(now);
     if (near !== null) {
       this.xi = near.xi;
@@ -215,6 +225,7 @@ class NewtonRun implements Run {
         for (let k = 0; k < trial.length; k++) trial[k] = this.xi[k] + alpha * direction[k];
         for (let k = 0; k < size; k++) trialG[k] = G[k] + alpha * directionG[k];
         const next = this.evaluate(trial, trialG);
+        if (next === null) break;
         const rounding = 1e-14 * (Math.abs(now.theta) + Math.abs(next.theta));
         if (next.theta >= now.theta + ARMIJO * alpha * slope - rounding) {
           accepted = next;
@@ -241,8 +252,8 @@ class NewtonRun implements Run {
     const G = new Float64Array(working.slots * this.d);
     products.adjoint(nearby, C, working.gates, G);
     const at = this.evaluate(nearby, G);
-    const blocks = alignBlocks(this.blockStep(), G, at.active);
-    if (blocks === null) return null;
+    const blocks = at === null ? null : alignBlocks(this.blockStep(), G, at.active);
+    if (at === null || blocks === null) return null;
     const direction = new Float64Array(nearby.length);
     this.predict({ ...blocks.active, vectors: blocks.moved }, direction);
     for (let k = 0; k < direction.length; k++) direction[k] += at.bias[k % C] - at.Z[k];
@@ -253,7 +264,7 @@ class NewtonRun implements Run {
       const xi = nearby.map((value, k) => value + alpha * direction[k]);
       const moved = G.map((value, k) => value + alpha * directionG[k]);
       const then = this.evaluate(xi, moved);
-      if (then.theta > now.theta) return { xi, G: moved, now: then };
+      if (then !== null && then.theta > now.theta) return { xi, G: moved, now: then };
     }
     return null;
   }
@@ -266,7 +277,8 @@ class NewtonRun implements Run {
     return Math.abs(dot(this.xi, at.gradient)) + bend;
   }
 
-  private evaluate(xi: Float64Array, G: Float64Array): Evaluation {
+  /** Null when it is too late to project all blocks. */
+  private evaluate(xi: Float64Array, G: Float64Array): Evaluation | null {
     const { program } = this.setting;
     const { n, C, tau, rho } = this;
     const { loss, outputBias } = program;
@@ -279,6 +291,7 @@ class NewtonRun implements Run {
     let theta = loss.value(Z);
     for (let k = 0; k < Z.length; k++) theta += (Z[k] - this.Z0[k]) ** 2 / (2 * tau) - xi[k] * Z[k];
     const active = program.penalty.separable ? shrinkVectors(this.blockStep(), G) : shrinkSpectra(this.blockStep(), G);
+    if (active === null) return null;
     theta += active.theta;
     const gradient = new Float64Array(n * C);
     this.predict(active, gradient);
@@ -306,7 +319,7 @@ class NewtonRun implements Run {
 
   private blockStep(): BlockStep {
     const { working, projector, sigma } = this;
-    return { program: this.setting.program, working, projector, sigma, spans: this.spans };
+    return { program: this.setting.program, working, projector, sigma, spans: this.spans, late: this.setting.late };
   }
 
   /** The Newton direction in place of the gradient; false when the system could not be solved. */
@@ -316,9 +329,11 @@ class NewtonRun implements Run {
     const bias = outputBias === null ? 0 : this.rho / (1 + 2 * outputBias.ridge * this.rho);
     const step = this.blockStep();
     const common = { n: this.n, outputs: this.C, ...this.lossCurvature(at) };
-    if (!penalty.separable) {
-      const system = { ...common, bias, ...spectralCurvature(step, products, at.active) };
-      return solveCoupled(system, this.setting, direction);
+    const coupled = (system: CoupledSystem) => solveCoupled(system, this.setting, this.sketch, direction);
+    if (!penalty.separable) return coupled({ ...common, bias, ...spectralCurvature(step, products, at.active) });
+    if (this.plain) {
+      const blocks = vectorCurvature(step, this.setting, at.active);
+      if (prefersProducts({ n: this.n, ...blocks }, this.d)) return coupled({ ...common, bias, ...blocks });
     }
     const curvature = Array.from({ length: this.C }, (_, c) => curvatureOf(step, products, at.active, c, bias));
     return solveNewton({ ...common, curvature }, this.setting, direction);

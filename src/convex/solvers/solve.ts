@@ -45,6 +45,7 @@ export async function solve(
       memory: workbench.part(c, part),
       tolerance: budget.tolerance,
       pause: () => clock.pause(),
+      late: () => clock.late,
     };
     return new Part(solver.start(setting, startOf(program, start, c, all.length)));
   });

@@ -14,6 +14,8 @@ export interface Setting {
   readonly tolerance: number;
   /** Lets the host breathe; true when the run should end its round early (time is up, or someone asked to stop). */
   readonly pause: () => Promise<boolean>;
+  /** True when also a long piece that no turn of the host can interrupt should be cut short. */
+  readonly late: () => boolean;
 }
 
 /** A point and the gap that proves how good it is. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { certify, smallestTrivialBeta } from "../../../src/convex/certificate.js";
+import { certify, GapJudge, smallestTrivialBeta } from "../../../src/convex/certificate.js";
 import { referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
 import { lossNames } from "../../../src/convex/losses/index.js";
 import { chooseSolver, solve, withProducts } from "../../../src/convex/solvers/solve.js";
@@ -127,6 +127,31 @@ describe("the budget", () => {
     expect(ends.map((end) => end.status)).toEqual(["iterationLimit", "timeLimit", "cancelled", "cancelled"]);
     expect(ends.map((end) => end.iterations)).toEqual([2, 1, 2, 1]);
     for (const { gap } of ends) expect(gap.dual).toBeLessThanOrEqual(gap.primal);
+  });
+
+  test("when it is late, prices of cones stay upper bounds: a looser bound of the same optimum", () => {
+    withProducts(program, referenceKernels, (products) => {
+      const N = new Float64Array(program.loss.rows);
+      program.loss.gradient(N.slice(), N);
+      const { prices } = new GapJudge(program, products).price(N, 0);
+      let asked = 0;
+      const half = () => ++asked > program.gates.count;
+      const hurried = new GapJudge(program, products, null, half).price(N, 0).prices;
+      prices.forEach((price, k) => {
+        expect(hurried[k]).toBeGreaterThanOrEqual(price * (1 - 1e-12));
+      });
+      expect(hurried.some((price, k) => price > prices[k])).toBe(true);
+      expect(hurried.some((price, k) => Math.abs(price - prices[k]) <= 1e-12 * price)).toBe(true);
+    });
+  });
+
+  test("projections that are not begun in time leave the point and the bound as they were", async () => {
+    const { status, gap, blocks } = await solve(program, referenceKernels, { ...budget, seconds: 1e-9 });
+    expect(status).toBe("timeLimit");
+    expect(blocks.index.length).toBe(0);
+    expect(gap.dual).toBeGreaterThan(0);
+    const whole = await solve(program, referenceKernels, budget);
+    expect(gap.dual).toBeLessThanOrEqual(whole.gap.primal);
   });
 
   test("numbers that overflow end as nonFinite, not as an exception", async () => {
