@@ -9,7 +9,7 @@ import {
   sampleGates,
 } from "../convex/arrangements/index.js";
 import { certify as certificateOf, GapJudge, relativeGap } from "../convex/certificate.js";
-import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
+import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.js";
 import { forward, type NetworkWeights, objectiveOf } from "../convex/network.js";
 import { type HiddenNeuron, liftNeurons } from "../convex/recovery/lift.js";
 import { searchBeyond } from "../convex/solvers/grow.js";
@@ -38,6 +38,7 @@ type FromTrainer =
   | "hiddenBiasScale"
   | "vectorPenalty"
   | "engine"
+  | "threads"
   | "seed"
   | "tolerance"
   | "timeLimit"
@@ -75,6 +76,7 @@ const NAMES = [
   "hiddenBiasScale",
   "vectorPenalty",
   "engine",
+  "threads",
   "seed",
   "tolerance",
   "timeLimit",
@@ -103,7 +105,7 @@ export async function certify(
   const spec = readModel(model, settings.formulation, "read");
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
   refuseDegenerate(data, spec);
-  const chosen = await chooseEngine(settings.engine);
+  const chosen = await chooseEngine(settings.engine, settings.threads);
   const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
   const weights = await readWeights(model, spec, column.value);
   const neurons = neuronsOf(weights);
@@ -137,7 +139,7 @@ export async function certify(
     balanced: written.loss + leastDecay(neurons, weights.bias, regularization),
     regularization,
     notes: [...notesOf(spec, regularization, column, false), ...(split ? [SPLIT_NOTE] : [])],
-    engine: reason,
+    engine: reason + threadsOf(kernels),
     seconds: (performance.now() - began) / 1000,
     gates: program.gates,
     blocks,

@@ -145,7 +145,7 @@ export class ConvexReLUTrainer {
     const spec = readModel(model, settings.formulation);
     const { train, validation } = await readSplit(x, y, spec, args);
     refuseDegenerate(train, spec);
-    const chosen = await chooseEngine(settings.engine);
+    const chosen = await chooseEngine(settings.engine, settings.threads);
     const reduced = reduce(spec, train, settings);
     // The gates of a layer need not lie in the span: there, others are sampled.
     const own = ours || spec.formulation === "relu" || reduced.reduction !== null ? null : model;

@@ -66,7 +66,7 @@ export async function crossValidate(
   const data = await readData(x, y, spec, args);
   refuseDegenerate(data, spec);
   checkArguments(folds, metric, mode, model, data.x.rows);
-  const { kernels } = await chooseEngine(settings.engine);
+  const { kernels } = await chooseEngine(settings.engine, settings.threads);
   const betas = betasOf(await poseForPath(model, spec, data, settings, kernels), kernels, args);
   const values: number[][] = [];
   for (const held of dealt(data.x.rows, folds, settings.seed)) {
@@ -97,7 +97,7 @@ async function judgeFold(
   metric: string,
   settings: Settings,
 ): Promise<number[]> {
-  const { kernels } = await chooseEngine(settings.engine);
+  const { kernels } = await chooseEngine(settings.engine, settings.threads);
   const posed = await poseForPath(model, spec, train, settings, kernels);
   const judge = new Evaluator(model, spec, inputRows(spec, held.x, posed.column.value), held);
   const values: number[] = [];
