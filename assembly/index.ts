@@ -1,6 +1,6 @@
 /**
- * What JavaScript calls: each function describes a job, runs its tasks on at most `threads` threads, and answers whether
- * helpers are still at work, for whom `finish` waits.
+ * What JavaScript calls: each function describes a job, runs its tasks on at most `threads` threads, and answers what
+ * `runTasks` does.
  */
 
 import {
@@ -41,7 +41,7 @@ export function multiply(
   B: usize, rsb: i32, csb: i32,
   C: usize, ldc: i32,
   alpha: f64, lower: bool,
-): bool {
+): f64 {
   const shared = threads > 1 && <i64>m * <i64>n * <i64>k >= SHARED_WORK;
   const byRows = lower || m >= n;
   const rows = byRows ? m : n;
@@ -63,7 +63,7 @@ export function multiply(
 }
 
 /** y [n] = X z, X [n x d]. */
-export function multiplyVector(threads: i32, X: usize, n: i32, d: i32, z: usize, y: usize): bool {
+export function multiplyVector(threads: i32, X: usize, n: i32, d: i32, z: usize, y: usize): f64 {
   const part = threads > 1 && <i64>n * <i64>d >= SHARED_VECTOR ? partOf(n, threads) : n;
   setJob(VECTOR, 1);
   setField(0, <i32>X);
@@ -82,7 +82,7 @@ export function forward(
   bits: usize, words: i32,
   count: i32, gates: usize, outputs: usize, signs: usize, V: usize,
   Z: usize, C: i32,
-): bool {
+): f64 {
   setJob(FORWARD, 1);
   setField(0, <i32>X);
   setField(1, n);
@@ -111,7 +111,7 @@ export function adjoint(
   bits: usize, words: i32,
   count: i32, gates: usize, columns: usize, R: usize,
   G: usize, norms: usize,
-): bool {
+): f64 {
   const part = adjointPart(threads, count);
   setJob(ADJOINT, 1);
   setField(0, <i32>X);
@@ -135,7 +135,7 @@ export function maskedGram(
   bits: usize, words: i32,
   count: i32, gates: usize, weights: usize,
   S: usize, n: i32,
-): bool {
+): f64 {
   const shared = threads > 1 && <i64>n * <i64>n * <i64>count >= SHARED_WORK;
   const part = shared ? partOf(n, threads) : n;
   setJob(MASKED_GRAM, 1);

@@ -24,11 +24,14 @@ const SPINS: i32 = 2000;
 const IDLE: i64 = 10_000_000_000;
 const TIMED_OUT: i32 = 2;
 
-/** Runs tasks 0, 1, ... of the job on at most `threads` threads; answers whether helpers are still at work: see `finish`. */
-export function runTasks(tasks: i32, threads: i32): bool {
+/**
+ * Runs tasks 0, 1, ... of the job on at most `threads` threads; answers what share of the tasks the
+ * caller did. Below or at 1 helpers may still be at work, for whom `finish` waits; 2: there were none.
+ */
+export function runTasks(tasks: i32, threads: i32): f64 {
   if (threads == 1 || tasks == 1 || atomic.load<i32>(LIVE) == 0) {
     for (let task = 0; task < tasks; task++) perform(task);
-    return false;
+    return 2;
   }
   atomic.store<i32>(NEXT, 0);
   atomic.store<i32>(TASKS, tasks);
@@ -36,9 +39,9 @@ export function runTasks(tasks: i32, threads: i32): bool {
   atomic.store<i32>(OPEN, 1);
   atomic.add<i32>(SEQUENCE, 1);
   atomic.notify(SEQUENCE, -1);
-  takeTasks();
+  const taken = takeTasks();
   atomic.store<i32>(OPEN, 0);
-  return atomic.load<i32>(ACTIVE) > 0;
+  return <f64>taken / tasks;
 }
 
 /** Waits for the helpers of the last job. */
@@ -52,14 +55,14 @@ export function finish(): void {
   }
 }
 
-/** Answers whether there was any. */
-function takeTasks(): bool {
+/** Answers how many there were. */
+function takeTasks(): i32 {
   const tasks = atomic.load<i32>(TASKS);
-  let taken = false;
+  let taken = 0;
   let task: i32;
   while ((task = atomic.add<i32>(NEXT, 1)) < tasks) {
     perform(task);
-    taken = true;
+    taken++;
   }
   return taken;
 }
@@ -76,7 +79,7 @@ export function serve(thread: i32, workAt: usize): void {
     seen = atomic.load<i32>(SEQUENCE);
     atomic.add<i32>(ACTIVE, 1); // before OPEN is read: a caller that has closed the job sees it
     if (atomic.load<i32>(OPEN) == 1 && thread < atomic.load<i32>(LIMIT)) {
-      if (takeTasks()) atomic.or<i32>(JOINED, 1 << thread);
+      if (takeTasks() > 0) atomic.or<i32>(JOINED, 1 << thread);
     }
     if (atomic.sub<i32>(ACTIVE, 1) == 1) atomic.notify(ACTIVE, -1);
   }

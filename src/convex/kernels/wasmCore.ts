@@ -4,7 +4,7 @@ import { WasmHeap } from "./wasmHeap.js";
 import { HelperPool, openThreads } from "./wasmHelpers.js";
 import { wasmModule } from "./wasmModule.js";
 
-/** Jobs of the module (assembly/index.ts): addresses in bytes, strides in entries, `threads` how many may work on it, answers whether helpers still do. */
+/** Jobs of the module (assembly/index.ts): addresses in bytes, strides in entries, `threads` how many may work on it, answers the share of the tasks that the caller did, 2 when there were no helpers. */
 export interface WasmCalls {
   /** C += alpha A B; with `lower` (m = n) only on and below the diagonal. */
   multiply(

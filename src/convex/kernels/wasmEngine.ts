@@ -10,16 +10,18 @@ type Tail<T extends readonly unknown[]> = T extends readonly [unknown, ...infer 
 
 /** Multiplications after which helpers are started: some 50 milliseconds, about what a helper needs to come up. */
 const START_WORK = 5e8;
-/** Jobs of one thread at most after a helper was waited for longer than it saved. */
-const MOST_ALONE = 64;
+/** Jobs that are done alone after helpers have cost more than they saved. */
+const JOBS_ALONE = 32;
+/** How much of what was saved counts one job later. */
+const MEMORY = 0.8;
 
 export class WasmEngine {
   readonly heap: WasmHeap;
   private ran = 1; // bit t: thread t took part
   private work = 0;
-  // On a busy machine a helper may lose its core in the middle of a task: then the next jobs are done alone, ever more of them.
-  private alone = 0;
-  private penalty = 1;
+  // On a busy machine a helper may lose its core in the middle of a task, and then the caller waits.
+  private saved = 0; // milliseconds, the last jobs most
+  private alone = 0; // jobs to come
 
   constructor(
     private readonly core: WasmCore,
@@ -78,11 +80,17 @@ export class WasmEngine {
     }
     if (this.work > START_WORK) helpers.ask(this.limit - 1);
     const start = performance.now();
-    if (run(this.limit) === 0) return;
-    const own = performance.now();
+    const part = run(this.limit);
+    if (part > 1) return;
+    const own = performance.now() - start;
     calls.finish();
-    const wasted = performance.now() - own > own - start;
-    this.penalty = wasted ? Math.min(MOST_ALONE, 2 * this.penalty) : 1;
-    if (wasted) this.alone = this.penalty;
+    const all = performance.now() - start;
+    this.saved = MEMORY * this.saved + own / Math.max(part, LEAST_PART) - all;
+    if (this.saved >= 0) return;
+    this.alone = JOBS_ALONE;
+    this.saved = 0;
   }
 }
+
+/** Of the tasks: the caller may come too late for any. */
+const LEAST_PART = 0.1;
