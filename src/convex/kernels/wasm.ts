@@ -39,7 +39,7 @@ export async function wasmKernels(threads?: number): Promise<Kernels> {
 
 /** Ends the helper threads of this realm; those that are needed again are started again. */
 export async function endHelpers(): Promise<void> {
-  (await cores.several)?.helpers?.close();
+  await (await cores.several)?.helpers?.close();
 }
 
 class WasmKernels implements Kernels {

@@ -55,13 +55,14 @@ export class HelperPool {
   }
 
   /** Ends all helpers; the next `ask` starts new ones. */
-  close(): void {
+  async close(): Promise<void> {
     const words = this.words();
     Atomics.store(words, STOP, 1);
     Atomics.add(words, SEQUENCE, 1);
     Atomics.notify(words, SEQUENCE);
-    while (Atomics.load(words, LIVE) > 0) Atomics.wait(words, LIVE, Atomics.load(words, LIVE), 1);
-    for (const helper of this.running.values()) helper.terminate();
+    while (Atomics.load(words, LIVE) > 0) await new Promise((resolve) => setTimeout(resolve));
+    // One that was still starting could otherwise be ended in the middle of a job.
+    await Promise.all([...this.running.values()].map((helper) => helper.terminate()));
     this.running.clear();
     Atomics.store(words, STOP, 0);
   }
