@@ -24,6 +24,10 @@ export default defineConfig({
       { extends: true, test: { name: "node", include: ["test/**/*.test.ts"], exclude: ["test/**/*.browser.test.ts"] } },
       {
         extends: true,
+        // Cross-origin isolation, without which there is no shared memory.
+        server: {
+          headers: { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" },
+        },
         optimizeDeps: {
           include: [
             "@tensorflow/tfjs",

@@ -7,11 +7,13 @@ import { hostIterate } from "../src/convex/kernels/hostIterate.js";
 import { chooseEngine, type EngineChoice } from "../src/convex/kernels/index.js";
 import type { BlockIterate } from "../src/convex/kernels/types.js";
 import { penalties } from "../src/convex/penalties/index.js";
+import { startThreads } from "./rates.js";
 import { timingOf } from "./support/measure.js";
 
 export interface DeviceCase {
   readonly engine: EngineChoice;
   readonly backend: string; // of tfjs, current while it runs
+  readonly threads?: number; // of the WASM engine
 }
 
 export interface DeviceSize {
@@ -23,6 +25,7 @@ export interface DeviceSize {
 
 export interface DeviceRate extends DeviceCase, DeviceSize {
   readonly reason: string; // what chooseEngine said, with the device
+  readonly ran: number; // threads of the host engine that took part
   readonly seconds: number; // of an iteration, median
   readonly flops: number; // of its two products, masked ones counted as dense
 }
@@ -31,7 +34,8 @@ export interface DeviceRate extends DeviceCase, DeviceSize {
 export async function iterationRate(how: DeviceCase, size: DeviceSize, repeats: number): Promise<DeviceRate> {
   const { rows: n, features: d, gates: P, outputs: C } = size;
   await useBackend(how.backend);
-  const { kernels, reason } = await chooseEngine(how.engine);
+  const { kernels, reason } = await chooseEngine(how.engine, how.threads ?? null);
+  if (how.threads !== undefined) await startThreads(kernels, how.threads);
   const X = { rows: n, cols: d, data: Float64Array.from({ length: n * d }, gaussianSource(1)) };
   const gates = sampleGates(X, { count: P, seed: 1 });
   const products = kernels.iterate === undefined ? kernels.bind(X, gates) : null;
@@ -50,7 +54,8 @@ export async function iterationRate(how: DeviceCase, size: DeviceSize, repeats: 
   const seconds = await medianOf(iteration, repeats);
   blocks.dispose();
   products?.dispose();
-  return { ...how, ...size, gates: gates.count, reason, seconds, flops: 4 * n * d * gates.count * C };
+  const ran = kernels.threads?.().ran ?? 1;
+  return { ...how, ...size, gates: gates.count, reason, ran, seconds, flops: 4 * n * d * gates.count * C };
 }
 
 /** FLOP/s of the best square product of float32 matrices that tfjs makes on a backend. */

@@ -5,6 +5,7 @@
 
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { availableParallelism } from "node:os";
 import "@tensorflow/tfjs-backend-wasm";
 import { build } from "esbuild";
 import { chromium, type Page } from "playwright";
@@ -24,9 +25,11 @@ const flags = readFlags("engines", {
   software: { default: false, help: "WebGL and WebGPU on the CPU (SwiftShader): says nothing about a GPU" },
 });
 
+const HOST_THREADS = Math.min(4, availableParallelism());
 const IN_NODE: readonly DeviceCase[] = [
   { engine: "tfjs", backend: "wasm" },
-  { engine: "wasm", backend: "wasm" },
+  { engine: "wasm", backend: "wasm", threads: 1 },
+  ...(HOST_THREADS > 1 ? [{ engine: "wasm", backend: "wasm", threads: HOST_THREADS } as const] : []),
   { engine: "gpujs", backend: "wasm" },
 ];
 const IN_PAGE: readonly DeviceCase[] = [
@@ -133,7 +136,7 @@ function cellsOf(rows: readonly DeviceRate[]): string[][] {
       const speed = rate.flops / rate.seconds;
       const other = composed(rate);
       return [
-        rate.engine,
+        rate.threads === undefined ? rate.engine : `${rate.engine}, ${rate.ran} thread${rate.ran === 1 ? "" : "s"}`,
         rate.backend,
         (1e3 * rate.seconds).toPrecision(3),
         (speed / 1e9).toFixed(2),

@@ -1,10 +1,12 @@
 /**
- * Kernels against the limit: what each reaches beside the engine's best dense product on the machine, in GFLOP/s and GB/s.
+ * Kernels against the limit: what each reaches beside the engine's best dense product on the machine, in GFLOP/s and GB/s, with
+ * one thread and with several.
  * `npm run bench:limit -- --help` lists the flags.
  */
 
+import { availableParallelism } from "node:os";
 import { plotLimit } from "./plots.js";
-import { engines, kernelsAt, peakOf, type Rate, rateOf } from "./rates.js";
+import { engines, kernelsAt, type Rate, ratesOf } from "./rates.js";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { publish } from "./support/report.js";
@@ -14,20 +16,21 @@ const flags = readFlags("limit", {
   features: { default: "50,100,200", help: "d, one for each n" },
   gates: { default: 500, help: "P" },
   peak: { default: "256,512,1024", help: "sizes of the square products of which the best is the limit" },
+  threads: {
+    default: `1,${Math.min(4, availableParallelism())}`,
+    help: "of the WASM engine, one number after another",
+  },
+  plain: { default: 250, help: "n up to which the engine in plain TypeScript is measured too" },
   repeats: { default: 5, help: "least runs of which the median is taken" },
 });
 
 const features = numbers(flags.features);
-const rates: Rate[] = [];
-const peaks: Record<string, number> = {};
-for (const kernels of await engines()) {
-  const peak = peakOf(kernels, numbers(flags.peak), flags.repeats);
-  peaks[kernels.name] = peak;
-  numbers(flags.rows).forEach((n, k) => {
-    const d = features[Math.min(k, features.length - 1)];
-    for (const kernel of kernelsAt(n, d, flags.gates)) rates.push(rateOf(kernel, kernels, peak, flags.repeats));
-  });
-}
+const all = await engines([...new Set(numbers(flags.threads))], numbers(flags.peak), flags.repeats);
+const rates: Rate[] = numbers(flags.rows).flatMap((n, k) => {
+  const d = features[Math.min(k, features.length - 1)];
+  const on = all.filter(({ name }) => name !== "cpu" || n <= flags.plain);
+  return kernelsAt(n, d, flags.gates).flatMap((kernel) => ratesOf(kernel, on, flags.repeats));
+});
 
 if (!flags.dry) await plotLimit(rates);
 publish(
@@ -37,17 +40,17 @@ publish(
     command: "npm run bench:limit",
     machine: describeMachine(),
     about: [
-      `One thread, float64; medians of at least ${flags.repeats} runs.`,
+      `Float64; medians of at least ${flags.repeats} runs, the engines in turns.`,
       "FLOP: what the mathematics asks for, a masked product counted as a dense one; GB/s: every input read and every",
       "output written once, so it is a lower bound of the traffic.",
       "A cone projection is counted as one pass over the rows, of which it makes several, and starts from no memory of its",
       "face; solvers start from the last one. Share: of the engine's best square product.",
     ],
-    sections: Object.entries(peaks).map(([engine, peak]) => ({
+    sections: all.map(({ name: engine, peak }) => ({
       title: `${engine}: best dense product ${(peak / 1e9).toFixed(2)} GFLOP/s`,
       cells: cellsOf(rates.filter((rate) => rate.engine === engine)),
     })),
-    data: { settings: flags, peaks, rates },
+    data: { settings: flags, peaks: Object.fromEntries(all.map(({ name, peak }) => [name, peak])), rates },
   },
   flags,
 );

@@ -4,7 +4,7 @@ import { sampleGates } from "../src/convex/arrangements/index.js";
 import { gaussianSource } from "../src/convex/arrangements/random.js";
 import { type Kernels, referenceKernels, wasmKernels } from "../src/convex/kernels/index.js";
 import { ConeProjector } from "../src/convex/operators/coneProjection.js";
-import { timeOf } from "./support/measure.js";
+import { timeOf, timesOf } from "./support/measure.js";
 
 const NUMBER = 8; // bytes of a float64
 const PROJECTED = 10; // gates of the cone projections: one takes as long as a product with hundreds of gates
@@ -27,19 +27,61 @@ export interface TimedKernel {
   readonly prepare: (kernels: Kernels) => () => void;
 }
 
-/** The engines that hold dense float64 algebra on this host. */
-export async function engines(): Promise<Kernels[]> {
-  return [referenceKernels, await wasmKernels()];
+/** An engine under a name that says its threads, and the FLOP/s of its best square product. */
+export interface BenchEngine {
+  readonly name: string;
+  readonly kernels: Kernels;
+  readonly peak: number;
 }
 
-export function rateOf(kernel: TimedKernel, kernels: Kernels, peak: number, repeats: number): Rate {
-  const { median } = timeOf(kernel.prepare(kernels), repeats);
+/** The engines that hold dense float64 algebra on this host: plain TypeScript, and WASM with each number of threads. */
+export async function engines(
+  threads: readonly number[],
+  sizes: readonly number[],
+  repeats: number,
+): Promise<BenchEngine[]> {
+  const found: BenchEngine[] = [];
+  const add = (name: string, kernels: Kernels, at: readonly number[]) =>
+    found.push({ name, kernels, peak: peakOf(kernels, at, repeats) });
+  add("cpu", referenceKernels, [Math.min(...sizes)]);
+  for (const count of threads) {
+    const kernels = await wasmKernels(count);
+    await startThreads(kernels, count);
+    const ran = kernels.threads?.().ran ?? 1;
+    add(`wasm, ${ran} thread${ran === 1 ? "" : "s"}`, kernels, sizes);
+  }
+  return found;
+}
+
+const PATIENCE = 5000; // milliseconds for helpers to come up
+
+/** Has an engine multiply until so many threads take part, or it says why they do not. */
+export async function startThreads(kernels: Kernels, count: number): Promise<void> {
+  const n = 400;
+  const [A, out] = [gaussian(n * n, 1), new Float64Array(n * n)];
+  for (const start = performance.now(); performance.now() - start < PATIENCE; ) {
+    const use = kernels.threads?.();
+    if (use === undefined || use.ran >= count || use.note !== null) return;
+    kernels.multiply(A, A, out, n, n, n);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+}
+
+/** A kernel on several engines in turns. */
+export function ratesOf(kernel: TimedKernel, on: readonly BenchEngine[], repeats: number): Rate[] {
   const { kernel: name, size, flops, bytes } = kernel;
-  return { engine: kernels.name, kernel: name, size, seconds: median, flops, bytes, share: flops / median / peak };
+  const times = timesOf(
+    on.map(({ kernels }) => kernel.prepare(kernels)),
+    repeats,
+  );
+  return on.map(({ name: engine, peak }, k) => {
+    const seconds = times[k].median;
+    return { engine, kernel: name, size, seconds, flops, bytes, share: flops / seconds / peak };
+  });
 }
 
 /** FLOP/s of the best square product, of two matrices or of one and the transpose of another. */
-export function peakOf(kernels: Kernels, sizes: readonly number[], repeats: number): number {
+function peakOf(kernels: Kernels, sizes: readonly number[], repeats: number): number {
   const rates = sizes.flatMap((n) => {
     const A = gaussian(n * n, 1);
     const out = new Float64Array(n * n);

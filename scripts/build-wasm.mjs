@@ -1,4 +1,7 @@
-/** Compiles assembly/gemm.ts and embeds the module as base64, so that no bundler needs a loader for it. */
+/**
+ * Compiles assembly/ and embeds the module as base64, so that no bundler needs a loader for it. Its memory is the
+ * program's own; the same bytes take one that threads share when one of them is changed.
+ */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,21 +11,43 @@ import asc from "assemblyscript/asc";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "tfjs-convex-"));
-const outFile = join(folder, "gemm.wasm");
-const { error, stderr } = await asc.main([
-  join(root, "assembly/gemm.ts"),
-  "--outFile",
-  outFile,
-  ...["-O3", "--noAssert", "--runtime", "stub", "--enable", "simd", "--importMemory", "--memoryBase", "1024"],
-]);
-if (error) {
-  console.error(stderr.toString());
-  process.exit(1);
+const SETTINGS = ["-O3", "--noAssert", "--runtime", "stub", "--enable", "simd,threads"];
+const MEMORY = ["--importMemory", "--initialMemory", "1", "--maximumMemory", "65536", "--memoryBase", "2048"];
+
+async function compile(...memory) {
+  const outFile = join(folder, "module.wasm");
+  const { error, stderr } = await asc.main([
+    join(root, "assembly/index.ts"),
+    ...["--outFile", outFile],
+    ...[...SETTINGS, ...MEMORY, ...memory],
+  ]);
+  if (error) {
+    console.error(stderr.toString());
+    process.exit(1);
+  }
+  return readFileSync(outFile);
 }
-const base64 = readFileSync(outFile).toString("base64");
+
+/** The byte in which the same program with shared memory differs, or an error when that is not all. */
+function sharedByte(own, shared) {
+  const different = [...own.keys()].filter((at) => own[at] !== shared[at]);
+  if (own.length !== shared.length || different.length !== 1) {
+    throw new Error(`build-wasm: shared memory changes ${different.length} bytes, expected 1.`);
+  }
+  return { at: different[0], value: shared[different[0]] };
+}
+
+const own = await compile();
+const { at, value } = sharedByte(own, await compile("--sharedMemory"));
 rmSync(folder, { recursive: true });
 writeFileSync(
   join(root, "src/convex/kernels/wasmModule.ts"),
-  `/** The compiled assembly/gemm.ts; made by scripts/build-wasm.mjs, not kept in the repository. */\nexport const wasmModule =\n  "${base64}";\n`,
+  `/** The compiled assembly/; made by scripts/build-wasm.mjs, not kept in the repository. */
+export const wasmModule = {
+  sharedAt: ${at}, // the byte that asks for shared memory
+  sharedValue: ${value},
+  code: "${own.toString("base64")}",
+};
+`,
 );
-console.log(`src/convex/kernels/wasmModule.ts: ${Math.round((base64.length * 3) / 4)} bytes of WebAssembly`);
+console.log(`src/convex/kernels/wasmModule.ts: ${own.length} bytes of WebAssembly`);

@@ -20,16 +20,22 @@ export async function elapsed<T>(run: () => Promise<T> | T): Promise<{ value: T;
   return { value, seconds: (performance.now() - start) / 1000 };
 }
 
+/** Short runs in turns, so that what else the machine does is the same for all: as `timeOf`, of each. */
+export function timesOf(runs: readonly (() => void)[], repeats: number, budget = 0.2): Timing[] {
+  for (const run of runs) run();
+  const times = runs.map((): number[] => []);
+  const spent = () => Math.max(...times.map((seconds) => seconds.reduce((sum, value) => sum + value, 0)));
+  for (let round = 0; round < repeats || (round < 50 * repeats && spent() < budget); round++) {
+    runs.forEach((run, k) => {
+      const start = performance.now();
+      run();
+      times[k].push((performance.now() - start) / 1000);
+    });
+  }
+  return times.map(timingOf);
+}
+
 /** A short run: repeated until `budget` seconds are spent, at least `repeats` times, after one run that warms up. */
 export function timeOf(run: () => void, repeats: number, budget = 0.2): Timing {
-  run();
-  const runs: number[] = [];
-  for (let spent = 0; runs.length < repeats || (spent < budget && runs.length < 50 * repeats); ) {
-    const start = performance.now();
-    run();
-    const seconds = (performance.now() - start) / 1000;
-    runs.push(seconds);
-    spent += seconds;
-  }
-  return timingOf(runs);
+  return timesOf([run], repeats, budget)[0];
 }

@@ -9,7 +9,7 @@ import {
   sampleGates,
 } from "../convex/arrangements/index.js";
 import { certify as certificateOf, GapJudge, relativeGap } from "../convex/certificate.js";
-import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
+import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.js";
 import { forward, type NetworkWeights, objectiveOf } from "../convex/network.js";
 import { DEFAULT_CONES, GatePricer } from "../convex/pricing/allGates.js";
 import { type HiddenNeuron, liftNeurons } from "../convex/recovery/lift.js";
@@ -44,6 +44,7 @@ type FromTrainer =
   | "vectorPenalty"
   | "rank"
   | "engine"
+  | "threads"
   | "seed"
   | "tolerance"
   | "timeLimit"
@@ -83,6 +84,7 @@ const NAMES = [
   "vectorPenalty",
   "rank",
   "engine",
+  "threads",
   "seed",
   "tolerance",
   "timeLimit",
@@ -112,7 +114,7 @@ export async function certify(
   refuseForeignGates(spec, settings);
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
   refuseDegenerate(data, spec);
-  const chosen = await chooseEngine(settings.engine);
+  const chosen = await chooseEngine(settings.engine, settings.threads);
   const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
   const weights = await readWeights(model, spec, column.value);
   const reduced = reduce(spec, data, settings);
@@ -160,7 +162,7 @@ export async function certify(
     balanced: written.loss + leastDecay(neuronsOf(weights), weights.bias, regularization),
     regularization,
     notes: [...notesOf(spec, regularization, column, false), ...near.notes, ...(split ? [SPLIT_NOTE] : [])],
-    engine: reason,
+    engine: reason + threadsOf(kernels),
     seconds: (performance.now() - began) / 1000,
     gates: program.gates,
     blocks,

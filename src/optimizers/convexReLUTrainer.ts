@@ -145,7 +145,7 @@ export class ConvexReLUTrainer {
     const spec = readModel(model, settings.formulation);
     const { train, validation } = await readSplit(x, y, spec, args);
     refuseDegenerate(train, spec);
-    const chosen = await chooseEngine(settings.engine);
+    const chosen = await chooseEngine(settings.engine, settings.threads);
     const reduced = reduce(spec, train, settings);
     const own = ours ? null : gatesOwner(model, spec, reduced.reduction);
     const sources = { gatesOf: own, warmStart: args.warmStart ?? null };

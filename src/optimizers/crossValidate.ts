@@ -66,7 +66,7 @@ export async function crossValidate(
   const data = await readData(x, y, spec, args);
   refuseDegenerate(data, spec);
   checkArguments(folds, metric, mode, model, data.x.rows);
-  const { kernels } = await chooseEngine(settings.engine);
+  const { kernels } = await chooseEngine(settings.engine, settings.threads);
   const { posed } = await poseForPath(model, spec, data, settings, kernels);
   const betas = betasOf(posed, kernels, args);
   const values: number[][] = [];
@@ -98,7 +98,7 @@ async function judgeFold(
   metric: string,
   settings: Settings,
 ): Promise<number[]> {
-  const { kernels } = await chooseEngine(settings.engine);
+  const { kernels } = await chooseEngine(settings.engine, settings.threads);
   // Singular vectors, too, are of the rows that this fold trains on.
   const { posed, reduced } = await poseForPath(model, spec, train, settings, kernels);
   const seen = reduced.data(held);

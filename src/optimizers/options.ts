@@ -66,6 +66,11 @@ export interface TrainerOptions {
    * "tfjs") keep the blocks of a first-order solver in float32; all else, certificates too, is float64 on the host.
    */
   readonly engine?: EngineChoice;
+  /**
+   * How many threads the WASM engine may use, 1 to 31; the result is the same to the last bit. Default: as many as the host runs
+   * side by side, at most 4. It is one on a page's main thread, and in pages that are not cross-origin isolated.
+   */
+  readonly threads?: number;
   /** Name of the solver; by default the first that fits. */
   readonly solver?: string;
 }
@@ -87,8 +92,12 @@ export interface Settings {
   readonly rank: number | "numerical" | null;
   readonly pca: number | null;
   readonly engine: EngineChoice;
+  readonly threads: number | null;
   readonly solver: string | null;
 }
+
+/** The module numbers them by the bits of a word. */
+const MOST_THREADS = 31;
 
 const NAMES = [
   "formulation",
@@ -106,6 +115,7 @@ const NAMES = [
   "rank",
   "pca",
   "engine",
+  "threads",
   "solver",
 ] as const satisfies readonly (keyof TrainerOptions)[];
 
@@ -143,6 +153,7 @@ export function readOptions(options: TrainerOptions): Settings {
     rank: optional(options.rank, (value) => (value === "numerical" ? value : count("rank", value))),
     pca: optional(options.pca, (value) => count("pca", value)),
     engine: optional(options.engine, (value) => oneOf("engine", value, engineNames)) ?? "auto",
+    threads: optional(options.threads, (value) => upTo(MOST_THREADS, "threads", value)),
     solver: options.solver ?? null,
   };
 }
@@ -227,6 +238,11 @@ function positive(name: string, value: number): number {
 
 function count(name: string, value: number): number {
   if (!Number.isInteger(value) || value < 1) refuse(name, "an integer of at least 1", value);
+  return value;
+}
+
+function upTo(most: number, name: string, value: number): number {
+  if (!Number.isInteger(value) || value < 1 || value > most) refuse(name, `an integer of 1 to ${most}`, value);
   return value;
 }
 

@@ -2,7 +2,7 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import { certify, smallestTrivialBeta } from "../convex/certificate.js";
-import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
+import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.js";
 import { type Network, objectiveOf } from "../convex/network.js";
 import { extrapolate, type PathStop } from "../convex/solvers/extrapolate.js";
 import { withProducts } from "../convex/solvers/solve.js";
@@ -93,7 +93,7 @@ export async function followPath(
   refuseOwnBeta(spec);
   const { train, validation } = await readSplit(x, y, spec, args);
   refuseDegenerate(train, spec);
-  const chosen = await chooseEngine(settings.engine);
+  const chosen = await chooseEngine(settings.engine, settings.threads);
   const { posed, reduced } = await poseForPath(model, spec, train, settings, chosen.kernels);
   const engine = await engineOn(posed.program, chosen, settings);
   const betas = betasOf(posed, engine.kernels, args);
@@ -112,7 +112,7 @@ export async function followPath(
   });
   return {
     points,
-    engine: engine.reason,
+    engine: engine.reason + threadsOf(engine.kernels),
     seconds: (performance.now() - began) / 1000,
     write(point) {
       const network = networks.get(point);

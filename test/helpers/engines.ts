@@ -4,5 +4,6 @@ import { type Kernels, referenceKernels, wasmKernels } from "../../src/convex/ke
 
 export const engines: readonly { name: string; make: () => Promise<Kernels>; tolerance: number }[] = [
   { name: "cpu", make: async () => referenceKernels, tolerance: 0 },
-  { name: "wasm", make: wasmKernels, tolerance: 1e-13 },
+  { name: "wasm", make: () => wasmKernels(1), tolerance: 1e-13 },
+  { name: "wasm, 2 threads", make: () => wasmKernels(2), tolerance: 1e-13 },
 ];

@@ -409,6 +409,9 @@ const badOptions: [name: string, options: object, says: RegExp][] = [
   ["a negative count of gates", { arrangements: { kind: "sample", count: -5 } }, /arrangements\.count: .*got -5/],
   ["a misspelt count", { arrangements: { kind: "sample", count: 5, sed: 1 } }, /among kind, count, seed, got "sed"/],
   ["arrangements that are a number", { arrangements: 500 }, /arrangements: expected \{ kind: "sample"/],
+  ["no threads", { threads: 0 }, /threads: expected an integer of 1 to 31, got 0/],
+  ["half a thread", { threads: 1.5 }, /threads: expected an integer of 1 to 31, got 1.5/],
+  ["more threads than there can be", { threads: 32 }, /threads: expected an integer of 1 to 31, got 32/],
   ["an engine that is none", { engine: "cuda" }, /engine: expected "auto" or "cpu" or "wasm" or .*, got "cuda"/],
   ["a signal that is none", { signal: true }, /signal: expected an AbortSignal, got true/],
 ];

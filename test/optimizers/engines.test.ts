@@ -29,6 +29,23 @@ describe.each(deviceEngines)("engine $name", ({ name, engine, prepare }) => {
   });
 });
 
+test("the result says how many threads worked, and their number changes no weight", async () => {
+  const { x, y } = makeData("meanSquaredError", 300, 12);
+  const arrangements = { kind: "sample", count: 300 } as const;
+  const fits = [1, 3].map(async (threads) => {
+    const trainer = new ConvexReLUTrainer({ formulation: "gated", arrangements, threads, tolerance: 1e-5 });
+    const result = await trainer.train(x, y, { loss: "meanSquaredError" });
+    const weights = result.model.getWeights().flatMap((weight) => [...weight.dataSync()]);
+    result.model.dispose();
+    return { engine: result.engine, weights };
+  });
+  const [one, three] = await Promise.all(fits);
+  expect(one.engine).toMatch(/^wasm: SIMD float64, .*; 1 thread$/);
+  expect(three.engine).toMatch(/^wasm: SIMD float64, .*; [123] threads?( \(.*\))?$/);
+  expect(three.weights).toEqual(one.weights);
+  tf.dispose([x, y]);
+});
+
 test("a ReLU program is solved on the host whatever device is asked for, and the result says so", async () => {
   const { x, y } = makeData("meanSquaredError", 20, 2);
   const model = makeModel({ units: 40, inputs: 2 });

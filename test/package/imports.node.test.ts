@@ -34,8 +34,8 @@ const PACKAGES: readonly { readonly name: RegExp; readonly in: RegExp }[] = [
   { name: /^cli-progress$/, in: /^optimizers\/progress\.ts$/ },
 ];
 
-/** Files that load a package for Node by a computed name, which no bundler follows: WebGPU, and the progress bar. */
-const LOADS_LAZILY = ["convex/kernels/webgpuDevice.ts", "optimizers/progress.ts"];
+/** Files that load a module of Node by a computed name, which no bundler follows: threads, WebGPU, and the progress bar. */
+const LOADS_LAZILY = ["convex/kernels/wasmHelpers.ts", "convex/kernels/webgpuDevice.ts", "optimizers/progress.ts"];
 
 const TYPE_ONLY = ts.SyntaxKind.TypeKeyword;
 

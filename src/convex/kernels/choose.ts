@@ -6,7 +6,7 @@ import type { OpenDevice } from "./deviceKernels.js";
 import { openGpujs } from "./gpujs.js";
 import { openTfjs } from "./tfjs.js";
 import type { EngineName, Kernels } from "./types.js";
-import { createWasmKernels } from "./wasm.js";
+import { wasmKernels } from "./wasm.js";
 import { openWebgl } from "./webgl.js";
 import { openWebgpu } from "./webgpu.js";
 
@@ -46,39 +46,33 @@ export interface Workload {
   readonly gates: number; // P
   readonly outputs: number; // C
   readonly tolerance: number; // relative gap that is asked for
+  /** Threads of the engine on the host, where a number was asked for. */
+  readonly threads?: number | null;
   /** The solver that will run; only a first-order one has work for a device. */
   readonly solver: { readonly name: string; readonly firstOrder: boolean };
 }
 
-/** The module is compiled once a realm. */
-let compiled: Promise<Kernels> | null = null;
-
-/** The WASM engine; rejects where it cannot run. */
-export function wasmKernels(): Promise<Kernels> {
-  compiled ??= createWasmKernels();
-  return compiled;
-}
-
 /**
- * The engine that is asked for by name; for "auto" the fastest on the host, until `engineFor` knows the program.
+ * The engine that is asked for by name; for "auto" the fastest on the host, until `engineFor` knows the program. `threads` are
+ * those of the WASM engine: by default as many as it finds worth while.
  *
  * @throws ConvexError "engine/unavailable" when the engine cannot run here; the message says why.
  */
-export async function chooseEngine(choice: EngineChoice): Promise<ChosenEngine> {
+export async function chooseEngine(choice: EngineChoice, threads: number | null = null): Promise<ChosenEngine> {
   switch (choice) {
     case "auto":
-      return hostEngine();
+      return hostEngine(threads);
     case "cpu":
       return { kernels: referenceKernels, reason: "cpu: asked for" };
     case "wasm":
       try {
-        return { kernels: await wasmKernels(), reason: "wasm: asked for" };
+        return { kernels: await wasmKernels(threads ?? undefined), reason: "wasm: asked for" };
       } catch (error) {
         return unavailable(choice, `WebAssembly with SIMD is not there (${messageOf(error)})`);
       }
     default:
       try {
-        const host = (await hostEngine()).kernels;
+        const host = (await hostEngine(threads)).kernels;
         const { kernels, device } = await openers[choice](host);
         return {
           kernels,
@@ -97,7 +91,7 @@ export async function chooseEngine(choice: EngineChoice): Promise<ChosenEngine> 
 export async function engineFor(choice: EngineChoice, chosen: ChosenEngine, work: Workload): Promise<ChosenEngine> {
   if (choice !== "auto") {
     if (chosen.kernels.iterate === undefined || work.solver.firstOrder) return chosen;
-    const { kernels } = await hostEngine();
+    const { kernels } = await hostEngine(work.threads ?? null);
     const why = `"${choice}" was asked for, but the solver ${work.solver.name} works in float64 on the host`;
     return { kernels, reason: `${kernels.name}: ${why}` };
   }
@@ -116,9 +110,16 @@ export async function engineFor(choice: EngineChoice, chosen: ChosenEngine, work
   return { kernels: chosen.kernels, reason: `${chosen.reason} (${notes.join("; ")})` };
 }
 
-async function hostEngine(): Promise<ChosenEngine> {
+/** How many threads an engine has used so far, as the end of a reason; empty for an engine that has no say in it. */
+export function threadsOf(kernels: Kernels): string {
+  if (kernels.threads === undefined) return "";
+  const { ran, note } = kernels.threads();
+  return `; ${ran} thread${ran === 1 ? "" : "s"}${note === null ? "" : ` (${note})`}`;
+}
+
+async function hostEngine(threads: number | null): Promise<ChosenEngine> {
   try {
-    return { kernels: await wasmKernels(), reason: "wasm: SIMD float64, the fastest engine here" };
+    return { kernels: await wasmKernels(threads ?? undefined), reason: "wasm: SIMD float64, the fastest engine here" };
   } catch (error) {
     const reason = `cpu: WebAssembly with SIMD is not there (${messageOf(error)})`;
     return { kernels: referenceKernels, reason };

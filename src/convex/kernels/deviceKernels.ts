@@ -28,6 +28,7 @@ export function deviceKernels(name: EngineName, host: Kernels, make: MakeBlocks)
     solve: (L, n, b) => host.solve(L, n, b),
     cholesky: (H, n) => host.cholesky(H, n),
     bind: (X, gates) => host.bind(X, gates),
+    threads: () => host.threads?.() ?? { ran: 1, note: null },
     async iterate(X, gates, outputs, penalty) {
       const sizes = { rows: X.rows, width: X.cols, gates: gates.count, outputs };
       return deviceIterate(await make(X, gates, sizes), sizes, penalty);

@@ -11,11 +11,12 @@ export {
   type EngineChoice,
   engineFor,
   engineNames,
+  threadsOf,
   type Workload,
-  wasmKernels,
 } from "./choose.js";
 export { referenceKernels } from "./cpu.js";
-export type { Kernels } from "./types.js";
+export type { Kernels, ThreadUse } from "./types.js";
+export { endHelpers, wasmKernels } from "./wasm.js";
 
 /** The products of a program: an engine's own, or those over patches where there is pooling. The caller disposes. */
 export function bindProducts(

@@ -33,6 +33,14 @@ export interface Kernels {
   bind(X: Matrix, gates: GateSet): GatedProducts;
   /** Blocks kept on the engine for first-order solvers; without it `hostIterate` makes them from the products. */
   iterate?(X: Matrix, gates: GateSet, outputs: number, penalty: Penalty): Promise<BlockIterate>;
+  /** What of its threads was used so far; an engine without it has one. */
+  threads?(): ThreadUse;
+}
+
+/** Threads that took part in an engine's work, and why there were no more where more were asked for. */
+export interface ThreadUse {
+  readonly ran: number;
+  readonly note: string | null;
 }
 
 /** H = L L', held by the engine. */

@@ -1,53 +1,59 @@
 /**
  * The WASM engine: one SIMD matrix product in float64 (assembly/gemm.ts), and everything else arranged around it.
  *
- * Gates are unpacked into tiles of rows, so that every product with gates is a dense one; the factorisation is blocked, with
- * the triangular solves turned into products. What costs only O(n^2) stays in JavaScript.
+ * Masks are unpacked where the product packs its operands, so that every product with gates is a dense one; the factorisation
+ * is blocked, with the triangular solves turned into products. What costs only O(n^2) stays in JavaScript. Where there are
+ * several threads they share the rows or columns of what a product makes, and the result is that of one thread to the last bit.
  */
 
 import type { GateSet, Matrix } from "../types.js";
 import { referenceKernels } from "./cpu.js";
-import type { CholeskyFactor, GatedProducts, Kernels } from "./types.js";
+import type { CholeskyFactor, GatedProducts, Kernels, ThreadUse } from "./types.js";
+import { openCore, type WasmCore } from "./wasmCore.js";
+import { WasmEngine } from "./wasmEngine.js";
 import { factorInPlace, WasmFactor } from "./wasmFactor.js";
-import { type Gemm, type Matvec, type Product, WasmHeap } from "./wasmHeap.js";
-import { wasmModule } from "./wasmModule.js";
+import type { WasmHeap } from "./wasmHeap.js";
+import { hostThreads } from "./wasmHelpers.js";
 import { WasmProducts } from "./wasmProducts.js";
 
-/** Static data of the module ends below this address. */
-const HEAP_START = 2048;
-const PAGE = 65536;
-const MAX_PAGES = 65536; // 4 GiB, the reach of a 32-bit address
 /** Products with fewer multiplications than this are not worth the copies. */
 const SMALL = 30_000;
+/** Threads that are used unless more are asked for: what is not shared out soon outweighs what is. */
+const DEFAULT_THREADS = 4;
 
-/** Compiles the module; rejects where WebAssembly or its SIMD is missing. */
-export async function createWasmKernels(): Promise<Kernels> {
-  const bytes = Uint8Array.from(atob(wasmModule), (character) => character.charCodeAt(0));
-  const memory = new WebAssembly.Memory({ initial: 32, maximum: MAX_PAGES });
-  const { instance } = await WebAssembly.instantiate(bytes, { env: { memory, abort: () => undefined } });
-  const { gemm, matvec, workBytes } = instance.exports as unknown as {
-    gemm: Gemm;
-    matvec: Matvec;
-    workBytes: () => number;
-  };
-  const heapStart = HEAP_START + workBytes();
-  const missing = heapStart - memory.buffer.byteLength;
-  if (missing > 0) memory.grow(Math.ceil(missing / PAGE));
-  const heap = new WasmHeap(memory, heapStart);
-  const product: Product = (m, n, k, A, rsa, csa, B, rsb, csb, C, ldc, alpha, lower) =>
-    gemm(m, n, k, A, rsa, csa, B, rsb, csb, C, ldc, alpha, lower, HEAP_START);
-  return new WasmKernels(heap, product, matvec);
+/** Memories of a realm, made once: the program's own for one thread, a shared one for several. */
+const cores: { [threaded in "one" | "several"]?: Promise<WasmCore> } = {};
+
+/**
+ * The WASM engine; rejects where it cannot run.
+ *
+ * @param threads how many may work on a product; by default as many as the host runs side by side, at most 4. Where helpers
+ * cannot be started it is one, and `Kernels.threads` says why.
+ */
+export async function wasmKernels(threads?: number): Promise<Kernels> {
+  const limit = threads ?? Math.min(DEFAULT_THREADS, await hostThreads());
+  const which = limit > 1 ? "several" : "one";
+  cores[which] ??= openCore(limit > 1);
+  return new WasmKernels(new WasmEngine(await cores[which], limit));
+}
+
+/** Ends the helper threads of this realm; those that are needed again are started again. */
+export async function endHelpers(): Promise<void> {
+  await (await cores.several)?.helpers?.close();
 }
 
 class WasmKernels implements Kernels {
   readonly name = "wasm";
   readonly dtype = "float64";
+  private readonly heap: WasmHeap;
 
-  constructor(
-    private readonly heap: WasmHeap,
-    private readonly gemm: Product,
-    private readonly matvec: Matvec,
-  ) {}
+  constructor(private readonly engine: WasmEngine) {
+    this.heap = engine.heap;
+  }
+
+  threads(): ThreadUse {
+    return this.engine.threads();
+  }
 
   multiply(A: Float64Array, B: Float64Array, out: Float64Array, m: number, k: number, n: number): void {
     if (m * k * n < SMALL) referenceKernels.multiply(A, B, out, m, k, n);
@@ -68,7 +74,7 @@ class WasmKernels implements Kernels {
     const y = this.heap.take(k * n);
     this.heap.view(h, n * n).set(H.subarray(0, n * n));
     this.heap.view(y, k * n).set(Y.subarray(0, k * n));
-    this.gemm(n, n, k, y, 1, n, y, n, 1, h, n, alpha, true);
+    this.engine.multiply(n, n, k, y, 1, n, y, n, 1, h, n, alpha, true);
     copyLower(this.heap.view(h, n * n), H, n);
     this.heap.release(y);
     this.heap.release(h);
@@ -79,7 +85,7 @@ class WasmKernels implements Kernels {
     const h = this.heap.take(n * n);
     const L = this.heap.view(h, n * n);
     L.set(H.subarray(0, n * n));
-    const definite = factorInPlace(this.heap, this.gemm, h, n);
+    const definite = factorInPlace(this.heap, this.engine.multiply, h, n);
     copyLower(this.heap.view(h, n * n), H, n);
     this.heap.release(h);
     return definite;
@@ -95,13 +101,14 @@ class WasmKernels implements Kernels {
     const L = this.heap.view(h, n * n);
     L.fill(0);
     for (let i = 0; i < n; i++) L.set(H.subarray(i * n, i * n + i + 1), i * n);
-    if (factorInPlace(this.heap, this.gemm, h, n)) return new WasmFactor(this.heap, this.gemm, h, n);
+    if (factorInPlace(this.heap, this.engine.multiply, h, n))
+      return new WasmFactor(this.heap, this.engine.multiply, h, n);
     this.heap.release(h);
     return null;
   }
 
   bind(X: Matrix, gates: GateSet): GatedProducts {
-    return new WasmProducts(this.heap, this.gemm, this.matvec, X, gates);
+    return new WasmProducts(this.engine, X, gates);
   }
 
   private product(...[A, B, out, m, k, n, rsb, csb]: [Float64Array, Float64Array, Float64Array, ...number[]]): void {
@@ -111,7 +118,7 @@ class WasmKernels implements Kernels {
     this.heap.view(a, m * k).set(A.subarray(0, m * k));
     this.heap.view(b, k * n).set(B.subarray(0, k * n));
     this.heap.view(c, m * n).fill(0);
-    this.gemm(m, n, k, a, k, 1, b, rsb, csb, c, n, 1, false);
+    this.engine.multiply(m, n, k, a, k, 1, b, rsb, csb, c, n, 1, false);
     out.set(this.heap.view(c, m * n));
     for (const block of [c, b, a]) this.heap.release(block);
   }

@@ -2,7 +2,8 @@
 
 import { referenceKernels } from "./cpu.js";
 import type { CholeskyFactor } from "./types.js";
-import type { Product, WasmHeap } from "./wasmHeap.js";
+import type { Product } from "./wasmEngine.js";
+import type { WasmHeap } from "./wasmHeap.js";
 
 /** Columns that the blocked factorisation eliminates together. */
 const FACTOR_BLOCK = 64;

@@ -1,21 +1,5 @@
 /** Memory of the WASM engine: blocks handed out first-fit, views made when they are used, since growth detaches old ones. */
 
-/** The module's product: C += alpha A B, addresses in bytes, strides in entries; `work` is its own space. */
-export type Gemm = (
-  ...args: [
-    ...[m: number, n: number, k: number],
-    ...[A: number, rsa: number, csa: number],
-    ...[B: number, rsb: number, csb: number],
-    ...[C: number, ldc: number, alpha: number, lower: boolean, work: number],
-  ]
-) => void;
-
-/** The module's product with one vector: y = X z, addresses in bytes. */
-export type Matvec = (X: number, n: number, d: number, z: number, y: number) => void;
-
-/** `gemm` with its work space filled in. */
-export type Product = Parameters<Gemm> extends [...infer Rest, number] ? (...args: Rest) => void : never;
-
 const PAGE = 65536;
 const ALIGNMENT = 16;
 
@@ -79,5 +63,10 @@ export class WasmHeap {
   /** The doubles of a block; valid until the next `take`. */
   view(at: number, length: number): Float64Array {
     return new Float64Array(this.memory.buffer, at, length);
+  }
+
+  /** The same for 32-bit integers, of which two fit in a double. */
+  integers(at: number, length: number): Int32Array {
+    return new Int32Array(this.memory.buffer, at, length);
   }
 }

@@ -1,34 +1,41 @@
-/** Products with gates in WASM memory: masks are unpacked into tiles of rows, so that every product is a dense one. */
+/** Products with gates in WASM memory: X and the bit-packed masks stay there, so that only vectors cross the border. */
 
 import { wordsPerGate } from "../arrangements/bits.js";
 import type { GateSet, Matrix } from "../types.js";
 import type { GatedProducts } from "./types.js";
-import type { Matvec, Product, WasmHeap } from "./wasmHeap.js";
+import type { WasmEngine } from "./wasmEngine.js";
 
-/** Gates or vectors that are handled together. */
+/** Doubles of vectors that are in WASM memory together: 32 MB. */
+const ROOM = 4e6;
+/** Vectors that are handled together at least. */
 const TILE = 64;
 
 export class WasmProducts implements GatedProducts {
   private readonly x: number; // X in WASM memory
+  private readonly bits: number; // the masks
   private readonly z: number; // room for a vector [d] and its product [n]
   private readonly n: number;
   private readonly d: number;
   private readonly words: number;
+  private readonly together: number; // vectors
   private kept: Float64Array | null = null;
 
   constructor(
-    private readonly heap: WasmHeap,
-    private readonly gemm: Product,
-    private readonly matvec: Matvec,
+    private readonly engine: WasmEngine,
     X: Matrix,
     private readonly gates: GateSet,
   ) {
+    const { heap } = engine;
     this.n = X.rows;
     this.d = X.cols;
     this.words = wordsPerGate(this.n);
+    this.together = Math.max(TILE, Math.floor(ROOM / this.d));
     this.x = heap.take(this.n * this.d);
     this.z = heap.take(this.d + this.n);
+    const masks = gates.count * this.words;
+    this.bits = heap.take(Math.ceil(masks / 2));
     heap.view(this.x, this.n * this.d).set(X.data);
+    heap.integers(this.bits, masks).set(gates.bits.subarray(0, masks));
   }
 
   forward(
@@ -39,91 +46,113 @@ export class WasmProducts implements GatedProducts {
     outputs: number,
     out: Float64Array,
   ): void {
-    const { heap, n, d } = this;
-    out.fill(0, 0, n * outputs);
-    const v = heap.take(TILE * d);
-    const t = heap.take(TILE * n);
-    for (let from = 0; from < gate.length; from += TILE) {
-      const count = Math.min(TILE, gate.length - from);
+    const { engine, n, d } = this;
+    const { heap } = engine;
+    const most = Math.min(this.together, gate.length);
+    const v = heap.take(most * d);
+    const s = heap.take(2 * most); // signs, gates and outputs
+    const z = heap.take(n * outputs);
+    heap.view(z, n * outputs).fill(0);
+    for (let from = 0; from < gate.length; from += most) {
+      const count = Math.min(most, gate.length - from);
+      const [g, o] = [s + 8 * count, s + 12 * count];
       heap.view(v, count * d).set(vectors.subarray(from * d, (from + count) * d));
-      const T = heap.view(t, count * n);
-      T.fill(0);
-      this.gemm(count, n, d, v, d, 1, this.x, 1, d, t, n, 1, false);
-      for (let k = 0; k < count; k++) {
-        this.addMasked(T, k * n, gate[from + k], sign[from + k], out, output[from + k], outputs);
-      }
+      heap.view(s, count).set(sign.subarray(from, from + count));
+      heap.integers(g, count).set(gate.subarray(from, from + count));
+      heap.integers(o, count).set(output.subarray(from, from + count));
+      engine.forward(this.x, n, d, this.bits, this.words, count, g, o, s, v, z, outputs);
     }
-    heap.release(t);
-    heap.release(v);
+    out.set(heap.view(z, n * outputs));
+    for (const block of [z, s, v]) heap.release(block);
   }
 
   adjoint(R: Float64Array, outputs: number, list: Int32Array | null, out: Float64Array): void {
-    this.tiles(R, outputs, list, (G, from, count) => out.set(G.subarray(0, count * this.d), from * this.d));
+    const { engine, d } = this;
+    const { heap } = engine;
+    this.withPairs(
+      R,
+      outputs,
+      list,
+      (count) => count * d,
+      (g, from, count, pairs) => {
+        engine.adjoint(...pairs, g, 0);
+        out.set(heap.view(g, count * d), from * d);
+      },
+    );
   }
 
   adjointNorms(R: Float64Array, outputs: number, out: Float64Array): void {
-    const { d } = this;
-    this.tiles(R, outputs, null, (G, from, count) => {
-      for (let k = 0; k < count; k++) {
-        let square = 0;
-        for (let p = k * d; p < (k + 1) * d; p++) square += G[p] * G[p];
-        out[from + k] = Math.sqrt(square);
-      }
-    });
+    const { engine, d } = this;
+    const { heap } = engine;
+    this.withPairs(
+      R,
+      outputs,
+      null,
+      (count) => engine.roomForNorms(count) * d + count,
+      (norms, from, count, pairs) => {
+        engine.adjoint(...pairs, norms + 8 * count, norms);
+        out.set(heap.view(norms, count), from);
+      },
+    );
   }
 
   times(z: Float64Array, out: Float64Array): void {
-    const { heap, n, d } = this;
+    const { engine, n, d } = this;
     const y = this.z + 8 * d;
-    heap.view(this.z, d).set(z);
-    this.matvec(this.x, n, d, this.z, y);
-    out.set(heap.view(y, n));
+    engine.heap.view(this.z, d).set(z);
+    engine.multiplyVector(this.x, n, d, this.z, y);
+    out.set(engine.heap.view(y, n));
   }
 
   rows(gate: number, U: Float64Array, k: number, out: Float64Array): void {
-    const { heap, n, d } = this;
+    const { n, d } = this;
+    const { heap } = this.engine;
     const u = heap.take(k * d);
     const t = heap.take(k * n);
     heap.view(u, k * d).set(U.subarray(0, k * d));
     const T = heap.view(t, k * n);
     T.fill(0);
-    this.gemm(k, n, d, u, d, 1, this.x, 1, d, t, n, 1, false);
+    this.engine.multiply(k, n, d, u, d, 1, this.x, 1, d, t, n, 1, false);
+    out.set(T);
     const { bits } = this.gates;
-    for (let r = 0; r < k; r++) {
-      for (let j = 0; j < n; j++) {
-        const open = (bits[gate * this.words + (j >>> 5)] >>> (j & 31)) & 1;
-        out[r * n + j] = open * T[r * n + j];
-      }
+    for (let j = 0; j < n; j++) {
+      if ((bits[gate * this.words + (j >>> 5)] >>> (j & 31)) & 1) continue;
+      for (let at = j; at < k * n; at += n) out[at] = 0;
     }
     heap.release(t);
     heap.release(u);
   }
 
   addMaskedGram(H: Float64Array, gate: Int32Array, weight: Float64Array): void {
-    const { heap, n } = this;
+    const { engine, n } = this;
+    const { heap } = engine;
     const K = this.gram();
+    const count = gate.length;
     const s = heap.take(n * n);
-    const u = heap.take(TILE * n);
-    heap.view(s, n * n).fill(0);
-    for (let from = 0; from < gate.length; from += TILE) {
-      const count = Math.min(TILE, gate.length - from);
-      const U = heap.view(u, count * n);
-      for (let k = 0; k < count; k++) this.unpack(gate[from + k], Math.sqrt(weight[from + k]), U, k * n);
-      this.gemm(n, n, count, u, 1, n, u, n, 1, s, n, 1, true);
-    }
+    const w = heap.take(count);
+    const g = heap.take(Math.ceil(count / 2));
     const S = heap.view(s, n * n);
-    for (let i = 0; i < n; i++) for (let j = i * n; j <= i * n + i; j++) H[j] += S[j] * K[j];
-    heap.release(u);
-    heap.release(s);
+    S.fill(0);
+    heap.view(w, count).set(weight.subarray(0, count));
+    heap.integers(g, count).set(gate);
+    engine.maskedGram(this.bits, this.words, count, g, w, s, n);
+    const row = new Float64Array(n);
+    for (let i = 0; i < n; i++) {
+      row.set(S.subarray(i * n, i * n + i + 1)); // reads of shared memory are slow one by one
+      for (let j = 0; j <= i; j++) H[i * n + j] += row[j] * K[i * n + j];
+    }
+    for (const block of [g, w, s]) heap.release(block);
   }
 
   gram(): Float64Array {
     if (this.kept === null) {
-      const { heap, n, d } = this;
+      const { n, d } = this;
+      const { heap } = this.engine;
       const k = heap.take(n * n);
       heap.view(k, n * n).fill(0);
-      this.gemm(n, n, d, this.x, d, 1, this.x, 1, d, k, n, 1, false);
-      this.kept = heap.view(k, n * n).slice();
+      this.engine.multiply(n, n, d, this.x, d, 1, this.x, 1, d, k, n, 1, false);
+      this.kept = new Float64Array(n * n);
+      this.kept.set(heap.view(k, n * n));
       heap.release(k);
     }
     return this.kept;
@@ -131,84 +160,45 @@ export class WasmProducts implements GatedProducts {
 
   dispose(): void {
     this.kept = null;
-    this.heap.release(this.z);
-    this.heap.release(this.x);
+    for (const block of [this.bits, this.z, this.x]) this.engine.heap.release(block);
   }
 
-  /** X' D_i R_c for all (gate, output) pairs, a tile of rows at a time. */
-  private tiles(
+  /**
+   * Puts R' and lists of (gate, output) pairs into WASM memory, some pairs at a time, beside as much room as `doubles` says.
+   * `use` gets the room, the first pair, how many they are, and the arguments by which the module finds them.
+   */
+  private withPairs(
     R: Float64Array,
     outputs: number,
     list: Int32Array | null,
-    use: (G: Float64Array, from: number, count: number) => void,
+    doubles: (count: number) => number,
+    use: (room: number, from: number, count: number, pairs: Pairs) => void,
   ): void {
-    const { heap, n, d } = this;
+    const { n, d, x, bits, words } = this;
+    const { heap } = this.engine;
     const total = (list === null ? this.gates.count : list.length) * outputs;
-    const m = heap.take(TILE * n);
-    const g = heap.take(TILE * d);
-    const column = new Float64Array(n);
-    for (let from = 0; from < total; from += TILE) {
-      const count = Math.min(TILE, total - from);
-      const M = heap.view(m, count * n);
-      const G = heap.view(g, count * d);
-      G.fill(0);
+    const most = Math.min(this.together, total);
+    const r = heap.take(n * outputs);
+    const columns = new Float64Array(n * outputs);
+    for (let j = 0; j < n; j++) for (let c = 0; c < outputs; c++) columns[c * n + j] = R[j * outputs + c];
+    heap.view(r, n * outputs).set(columns);
+    const pairs = heap.take(most); // gates and columns
+    const room = heap.take(doubles(most));
+    const numbers = new Int32Array(2 * most);
+    for (let from = 0; from < total; from += most) {
+      const count = Math.min(most, total - from);
       for (let k = 0; k < count; k++) {
-        const pair = from + k;
-        const output = pair % outputs;
-        const index = (pair - output) / outputs;
-        if (outputs > 1) for (let j = 0; j < n; j++) column[j] = R[j * outputs + output];
-        this.mask(list === null ? index : list[index], outputs > 1 ? column : R, M, k * n);
+        const output = (from + k) % outputs;
+        const index = (from + k - output) / outputs;
+        numbers[k] = list === null ? index : list[index];
+        numbers[count + k] = output;
       }
-      this.gemm(count, d, n, m, n, 1, this.x, d, 1, g, d, 1, false);
-      use(G, from, count);
+      heap.integers(pairs, 2 * count).set(numbers.subarray(0, 2 * count));
+      use(room, from, count, [x, n, d, bits, words, count, pairs, pairs + 4 * count, r]);
     }
-    heap.release(g);
-    heap.release(m);
-  }
-
-  /** out[at + j] = D_gate[j, j] value[j]. */
-  private mask(gate: number, value: Float64Array, out: Float64Array, at: number): void {
-    const { bits } = this.gates;
-    for (let w = 0; w < this.words; w++) {
-      let word = bits[gate * this.words + w];
-      const end = Math.min(this.n, (w + 1) << 5);
-      for (let j = w << 5; j < end; j++) {
-        out[at + j] = word & 1 ? value[j] : 0;
-        word >>>= 1;
-      }
-    }
-  }
-
-  private unpack(gate: number, value: number, out: Float64Array, at: number): void {
-    const { bits } = this.gates;
-    for (let w = 0; w < this.words; w++) {
-      let word = bits[gate * this.words + w];
-      const end = Math.min(this.n, (w + 1) << 5);
-      for (let j = w << 5; j < end; j++) {
-        out[at + j] = word & 1 ? value : 0;
-        word >>>= 1;
-      }
-    }
-  }
-
-  private addMasked(
-    T: Float64Array,
-    at: number,
-    gate: number,
-    sign: number,
-    out: Float64Array,
-    output: number,
-    outputs: number,
-  ): void {
-    const { bits } = this.gates;
-    for (let w = 0; w < this.words; w++) {
-      let word = bits[gate * this.words + w];
-      if (word === 0) continue;
-      const end = Math.min(this.n, (w + 1) << 5);
-      for (let j = w << 5; j < end; j++) {
-        if (word & 1) out[j * outputs + output] += sign * T[at + j];
-        word >>>= 1;
-      }
-    }
+    for (const block of [room, pairs, r]) heap.release(block);
   }
 }
+
+/** The arguments of `adjoint` before the room for its results. */
+type Pairs = Parameters<WasmEngine["adjoint"]> extends [...infer Front, number, number] ? Front : never;

@@ -1,0 +1,151 @@
+/**
+ * What JavaScript calls: each function describes a job, runs its tasks on at most `threads` threads, and answers what
+ * `runTasks` does.
+ */
+
+import {
+  ADJOINT, FORWARD, FORWARD_ROWS, LOWER_PRODUCT, MASKED_GRAM, PRODUCT_BY_COLUMNS, PRODUCT_BY_ROWS, setField, setJob, VECTOR,
+} from "./jobs";
+import { runTasks } from "./threads";
+
+export { workBytes } from "./jobs";
+export { enroll } from "./thread";
+export { finish, serve } from "./threads";
+
+/** Multiplications from which a product is shared out: some 100 microseconds of one thread. */
+const SHARED_WORK: i64 = 1_000_000;
+/** The same where every number is used once. */
+const SHARED_VECTOR: i64 = 200_000;
+/** Tasks a thread gets, so that a late one leaves little behind, unless they would be smaller than is worth packing for. */
+const TASKS_PER_THREAD: i32 = 3;
+const WORTH_PACKING: i32 = 192;
+
+/** Most rows of the list that a task of `adjoint` takes: its part of G should stay in a cache. */
+const MOST_GATES: i32 = 256;
+
+/** Rows of a task when `rows` are shared out: a multiple of 4. */
+function partOf(rows: i32, threads: i32): i32 {
+  const fine = max(WORTH_PACKING, (rows + threads * TASKS_PER_THREAD - 1) / (threads * TASKS_PER_THREAD));
+  return (min(fine, (rows + threads - 1) / threads) + 3) & ~3;
+}
+
+function tasksOf(rows: i32, part: i32): i32 {
+  return (rows + part - 1) / part;
+}
+
+/** C += alpha A B. */
+export function multiply(
+  threads: i32,
+  m: i32, n: i32, k: i32,
+  A: usize, rsa: i32, csa: i32,
+  B: usize, rsb: i32, csb: i32,
+  C: usize, ldc: i32,
+  alpha: f64, lower: bool,
+): f64 {
+  const shared = threads > 1 && <i64>m * <i64>n * <i64>k >= SHARED_WORK;
+  const byRows = lower || m >= n;
+  const rows = byRows ? m : n;
+  const part = shared ? partOf(rows, threads) : rows;
+  setJob(lower ? LOWER_PRODUCT : byRows ? PRODUCT_BY_ROWS : PRODUCT_BY_COLUMNS, alpha);
+  setField(0, m);
+  setField(1, n);
+  setField(2, k);
+  setField(3, <i32>A);
+  setField(4, rsa);
+  setField(5, csa);
+  setField(6, <i32>B);
+  setField(7, rsb);
+  setField(8, csb);
+  setField(9, <i32>C);
+  setField(10, ldc);
+  setField(11, part);
+  return runTasks(tasksOf(rows, part), threads);
+}
+
+/** y [n] = X z, X [n x d]. */
+export function multiplyVector(threads: i32, X: usize, n: i32, d: i32, z: usize, y: usize): f64 {
+  const part = threads > 1 && <i64>n * <i64>d >= SHARED_VECTOR ? partOf(n, threads) : n;
+  setJob(VECTOR, 1);
+  setField(0, <i32>X);
+  setField(1, n);
+  setField(2, d);
+  setField(3, <i32>z);
+  setField(4, <i32>y);
+  setField(5, part);
+  return runTasks(tasksOf(n, part), threads);
+}
+
+/** Z [n x C] += sum_k sign_k D_k X v_k in column output_k; `gates` and `outputs` [count] i32, `signs` [count], V [count x d]. */
+export function forward(
+  threads: i32,
+  X: usize, n: i32, d: i32,
+  bits: usize, words: i32,
+  count: i32, gates: usize, outputs: usize, signs: usize, V: usize,
+  Z: usize, C: i32,
+): f64 {
+  setJob(FORWARD, 1);
+  setField(0, <i32>X);
+  setField(1, n);
+  setField(2, d);
+  setField(3, <i32>bits);
+  setField(4, words);
+  setField(5, count);
+  setField(6, <i32>gates);
+  setField(7, <i32>outputs);
+  setField(8, <i32>signs);
+  setField(9, <i32>V);
+  setField(10, <i32>Z);
+  setField(11, C);
+  return runTasks(tasksOf(n, FORWARD_ROWS), <i64>count * <i64>n * <i64>d >= SHARED_WORK ? threads : 1);
+}
+
+/** Rows of the list that a task of `adjoint` takes; with norms G wants that many rows of d for each thread. */
+export function adjointPart(threads: i32, count: i32): i32 {
+  return min(MOST_GATES, partOf(count, threads));
+}
+
+/** G [count x d]: row k = X' D_k R_k, R' [? x n]; `columns` [count] i32 says which row of R' it is. Or the norms [count] of these. */
+export function adjoint(
+  threads: i32,
+  X: usize, n: i32, d: i32,
+  bits: usize, words: i32,
+  count: i32, gates: usize, columns: usize, R: usize,
+  G: usize, norms: usize,
+): f64 {
+  const part = adjointPart(threads, count);
+  setJob(ADJOINT, 1);
+  setField(0, <i32>X);
+  setField(1, n);
+  setField(2, d);
+  setField(3, <i32>bits);
+  setField(4, words);
+  setField(5, count);
+  setField(6, <i32>gates);
+  setField(7, <i32>columns);
+  setField(8, <i32>R);
+  setField(9, <i32>G);
+  setField(10, <i32>norms);
+  setField(11, part);
+  return runTasks(tasksOf(count, part), <i64>count * <i64>n * <i64>d >= SHARED_WORK ? threads : 1);
+}
+
+/** Lower triangle of S [n x n] += sum_k weight_k m_k m_k', m_k the mask of gate k; `gates` [count] i32. */
+export function maskedGram(
+  threads: i32,
+  bits: usize, words: i32,
+  count: i32, gates: usize, weights: usize,
+  S: usize, n: i32,
+): f64 {
+  const shared = threads > 1 && <i64>n * <i64>n * <i64>count >= SHARED_WORK;
+  const part = shared ? partOf(n, threads) : n;
+  setJob(MASKED_GRAM, 1);
+  setField(0, <i32>bits);
+  setField(1, words);
+  setField(2, count);
+  setField(3, <i32>gates);
+  setField(4, <i32>weights);
+  setField(5, <i32>S);
+  setField(6, n);
+  setField(7, part);
+  return runTasks(tasksOf(n, part), threads);
+}

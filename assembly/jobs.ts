@@ -1,0 +1,205 @@
+/** The jobs: their numbers in shared memory, and what each does for one task. */
+
+import { BITS, DENSE, gemm, gemmBytes, MASKED } from "./gemm";
+import { readGates } from "./pack";
+import { SHARED, self, work } from "./thread";
+
+/** Rows that a task of `forward` takes, and gates or vectors that are handled together. */
+export const FORWARD_ROWS: i32 = 256;
+const TILE: i32 = 64;
+
+/** Bytes of work space that a thread wants. */
+export function workBytes(): i32 {
+  return gemmBytes() + ((TILE * FORWARD_ROWS) << 3);
+}
+
+const KIND = SHARED + 64;
+const ALPHA = SHARED + 72;
+const FIELDS = SHARED + 80;
+
+export const PRODUCT_BY_ROWS: i32 = 0;
+export const PRODUCT_BY_COLUMNS: i32 = 1;
+export const LOWER_PRODUCT: i32 = 2;
+export const VECTOR: i32 = 3;
+export const FORWARD: i32 = 4;
+export const ADJOINT: i32 = 5;
+export const MASKED_GRAM: i32 = 6;
+
+export function setJob(kind: i32, alpha: f64): void {
+  store<i32>(KIND, kind);
+  store<f64>(ALPHA, alpha);
+}
+
+export function setField(index: i32, value: i32): void {
+  store<i32>(FIELDS + (index << 2), value);
+}
+
+// @ts-ignore: decorator
+@inline
+function field(index: i32): i32 {
+  return load<i32>(FIELDS + (index << 2));
+}
+
+export function perform(task: i32): void {
+  const kind = load<i32>(KIND);
+  if (kind <= PRODUCT_BY_COLUMNS) product(task, kind);
+  else if (kind == LOWER_PRODUCT) lowerProduct(task);
+  else if (kind == VECTOR) vector(task);
+  else if (kind == FORWARD) forward(task);
+  else if (kind == ADJOINT) adjoint(task);
+  else maskedGram(task);
+}
+
+/** Fields: m n k, A rsa csa, B rsb csb, C ldc, rows or columns of C that a task takes. */
+function product(task: i32, kind: i32): void {
+  const rsa = field(4);
+  const csb = field(8);
+  const ldc = field(10);
+  const part = field(11);
+  const from = task * part;
+  let m = field(0);
+  let n = field(1);
+  let A = <usize>field(3);
+  let B = <usize>field(6);
+  let C = <usize>field(9);
+  if (kind == PRODUCT_BY_ROWS) {
+    m = min(part, m - from);
+    A += (from * rsa) << 3;
+    C += (from * ldc) << 3;
+  } else {
+    n = min(part, n - from);
+    B += (from * csb) << 3;
+    C += from << 3;
+  }
+  gemm(DENSE, 0, 0, m, n, field(2), A, rsa, field(5), B, field(7), csb, C, ldc, load<f64>(ALPHA), false, work);
+}
+
+/** Fields as those of `product`, m = n; the tasks with the longest rows come first. */
+function lowerProduct(task: i32): void {
+  const m = field(0);
+  const k = field(2);
+  const rsa = field(4);
+  const csa = field(5);
+  const B = <usize>field(6);
+  const rsb = field(7);
+  const csb = field(8);
+  const ldc = field(10);
+  const part = field(11);
+  const from = (m - 1) / part * part - task * part;
+  const rows = min(part, m - from);
+  const A = <usize>field(3) + ((from * rsa) << 3);
+  const C = <usize>field(9) + ((from * ldc) << 3);
+  const alpha = load<f64>(ALPHA);
+  gemm(DENSE, 0, 0, rows, from, k, A, rsa, csa, B, rsb, csb, C, ldc, alpha, false, work);
+  const corner = B + ((from * csb) << 3);
+  gemm(DENSE, 0, 0, rows, rows, k, A, rsa, csa, corner, rsb, csb, C + (from << 3), ldc, alpha, true, work);
+}
+
+/** y = X z. Fields: X n d, z, y, rows of a task. */
+function vector(task: i32): void {
+  const part = field(5);
+  const from = task * part;
+  const d = field(2);
+  matvec(<usize>field(0) + ((from * d) << 3), min(part, field(1) - from), d, <usize>field(3), <usize>field(4) + (from << 3));
+}
+
+/** Z[j, output_k] += sign_k (D_k X v_k)_j. Fields: X n d, bits words, count, gates outputs signs, V, Z C. */
+function forward(task: i32): void {
+  const n = field(1);
+  const d = field(2);
+  const stride = field(4) << 2;
+  const bits = <usize>field(3);
+  const count = field(5);
+  const C = field(11);
+  const from = task * FORWARD_ROWS;
+  const rows = min(FORWARD_ROWS, n - from);
+  const X = <usize>field(0) + ((from * d) << 3);
+  const Z = <usize>field(10) + ((from * C) << 3);
+  const T = work + gemmBytes();
+  for (let first = 0; first < count; first += TILE) {
+    const size = min(TILE, count - first);
+    memory.fill(T, 0, (size * rows) << 3);
+    const V = <usize>field(9) + ((first * d) << 3);
+    gemm(DENSE, 0, 0, size, rows, d, V, d, 1, X, 1, d, T, rows, 1, false, work);
+    for (let k = 0; k < size; k++) {
+      const entry = (first + k) << 2;
+      let mask = bits + load<i32>(<usize>field(6) + entry) * stride + ((from >> 5) << 2);
+      const sign = load<f64>(<usize>field(8) + (entry << 1));
+      let t = T + ((k * rows) << 3);
+      let z = Z + (load<i32>(<usize>field(7) + entry) << 3);
+      for (let j = 0; j < rows; j += 32) {
+        let word = load<u32>(mask);
+        mask += 4;
+        const end = t + (min(32, rows - j) << 3);
+        while (t < end) {
+          // Without a branch, which random masks would mispredict every other time.
+          const open = reinterpret<u64>(sign * load<f64>(t)) & (0 - <u64>(word & 1));
+          store<f64>(z, load<f64>(z) + reinterpret<f64>(open));
+          word >>= 1;
+          t += 8;
+          z += C << 3;
+        }
+      }
+    }
+  }
+}
+
+/**
+ * G_k = X' D_k R_k for rows k of the list, or only their norms. Fields: X n d, bits words, count, gates columns, R, G, norms,
+ * rows of a task. With norms G has room for the rows of a task for each thread.
+ */
+function adjoint(task: i32): void {
+  const n = field(1);
+  const d = field(2);
+  const norms = <usize>field(10);
+  const part = field(11);
+  const from = task * part;
+  const rows = min(part, field(5) - from);
+  const G = <usize>field(9) + (((norms == 0 ? from : self * part) * d) << 3);
+  memory.fill(G, 0, (rows * d) << 3);
+  readGates(<usize>field(3), field(4), <usize>field(6));
+  gemm(MASKED, from, 0, rows, d, n, <usize>field(8), n, field(7), <usize>field(0), d, 1, G, d, 1, false, work);
+  if (norms == 0) return;
+  for (let k = 0; k < rows; k++) {
+    let square: f64 = 0;
+    for (let p = 0; p < d; p++) {
+      const value = load<f64>(G + ((k * d + p) << 3));
+      square += value * value;
+    }
+    store<f64>(norms + ((from + k) << 3), Math.sqrt(square));
+  }
+}
+
+/** Lower triangle of S += sum_k weight_k m_k m_k', m_k the mask of gate k. Fields: bits words, count, gates weights, S n, rows. */
+function maskedGram(task: i32): void {
+  const n = field(6);
+  const part = field(7);
+  const count = field(2);
+  const weights = <usize>field(4);
+  const from = (n - 1) / part * part - task * part;
+  const rows = min(part, n - from);
+  const S = <usize>field(5) + ((from * n) << 3);
+  readGates(<usize>field(0), field(1), <usize>field(3));
+  gemm(BITS, from, 0, rows, from, count, weights, 0, 0, 0, 0, 0, S, n, 1, false, work);
+  gemm(BITS, from, from, rows, rows, count, weights, 0, 0, 0, 0, 0, S + (from << 3), n, 1, true, work);
+}
+
+/** y [n] = X z for row-major X [n x d]. */
+function matvec(X: usize, n: i32, d: i32, z: usize, y: usize): void {
+  const whole = d & ~3;
+  for (let i = 0; i < n; i++) {
+    let even = f64x2.splat(0);
+    let odd = f64x2.splat(0);
+    let p = 0;
+    for (; p < whole; p += 4) {
+      const at = p << 3;
+      even = f64x2.add(even, f64x2.mul(v128.load(X + at), v128.load(z + at)));
+      odd = f64x2.add(odd, f64x2.mul(v128.load(X + at, 16), v128.load(z + at, 16)));
+    }
+    const both = f64x2.add(even, odd);
+    let sum = f64x2.extract_lane(both, 0) + f64x2.extract_lane(both, 1);
+    for (; p < d; p++) sum += load<f64>(X + (p << 3)) * load<f64>(z + (p << 3));
+    store<f64>(y + (i << 3), sum);
+    X += d << 3;
+  }
+}

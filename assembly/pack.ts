@@ -1,0 +1,136 @@
+/** Copies of matrices in the order in which the micro-kernel reads them. */
+
+/** Panels of 4 rows, each k after k; rows beyond the last are zero. */
+export function packA(mc: i32, kc: i32, A: usize, rsa: i32, csa: i32, out: usize): void {
+  for (let i = 0; i < mc; i += 4) {
+    const rows = min(4, mc - i);
+    const from = A + ((i * rsa) << 3);
+    if (rows == 4) {
+      const a1 = rsa << 3;
+      const a2 = a1 << 1;
+      const a3 = a1 + a2;
+      let at = from;
+      for (let p = 0; p < kc; p++) {
+        store<f64>(out, load<f64>(at));
+        store<f64>(out, load<f64>(at + a1), 8);
+        store<f64>(out, load<f64>(at + a2), 16);
+        store<f64>(out, load<f64>(at + a3), 24);
+        at += csa << 3;
+        out += 32;
+      }
+    } else {
+      for (let p = 0; p < kc; p++) {
+        for (let r = 0; r < 4; r++) {
+          store<f64>(out + (r << 3), r < rows ? load<f64>(from + ((r * rsa + p * csa) << 3)) : 0);
+        }
+        out += 32;
+      }
+    }
+  }
+}
+
+/** Panels of 4 columns, each k after k; columns beyond the last are zero. */
+export function packB(kc: i32, nc: i32, B: usize, rsb: i32, csb: i32, out: usize): void {
+  for (let j = 0; j < nc; j += 4) {
+    const columns = min(4, nc - j);
+    const from = B + ((j * csb) << 3);
+    if (columns == 4 && csb == 1) {
+      let at = from;
+      for (let p = 0; p < kc; p++) {
+        v128.store(out, v128.load(at));
+        v128.store(out, v128.load(at, 16), 16);
+        at += rsb << 3;
+        out += 32;
+      }
+    } else if (columns == 4) {
+      const b1 = csb << 3;
+      const b2 = b1 << 1;
+      const b3 = b1 + b2;
+      let at = from;
+      for (let p = 0; p < kc; p++) {
+        store<f64>(out, load<f64>(at));
+        store<f64>(out, load<f64>(at + b1), 8);
+        store<f64>(out, load<f64>(at + b2), 16);
+        store<f64>(out, load<f64>(at + b3), 24);
+        at += rsb << 3;
+        out += 32;
+      }
+    } else {
+      for (let p = 0; p < kc; p++) {
+        for (let s = 0; s < 4; s++) {
+          store<f64>(out + (s << 3), s < columns ? load<f64>(from + ((p * rsb + s * csb) << 3)) : 0);
+        }
+        out += 32;
+      }
+    }
+  }
+}
+
+/** The gates that the packings below read: [? x words] bit-packed masks, and a list of those that take part. */
+let bits: usize = 0;
+let stride: i32 = 0; // bytes of a gate
+let list: usize = 0; // [k] i32
+
+export function readGates(bitsAt: usize, words: i32, listAt: usize): void {
+  bits = bitsAt;
+  stride = words << 2;
+  list = listAt;
+}
+
+/**
+ * A[i, p] = D_gate[i][p, p] R[p, column i]: row i of the list has its gate and, in `columns` [k] i32, its column of R', whose
+ * rows [rows] follow each other. Rows from `first`, entries from `p0`, a multiple of 32.
+ */
+export function packMasked(
+  mc: i32, kc: i32, first: i32, p0: i32,
+  R: usize, rows: i32, columns: usize, out: usize,
+): void {
+  for (let i = 0; i < mc; i += 4) {
+    for (let r = 0; r < 4; r++) {
+      let to = out + (r << 3);
+      if (i + r >= mc) {
+        for (let p = 0; p < kc; p++) {
+          store<f64>(to, 0);
+          to += 32;
+        }
+        continue;
+      }
+      const entry = (first + i + r) << 2;
+      let mask = bits + load<i32>(list + entry) * stride + ((p0 >> 5) << 2);
+      let value = R + ((load<i32>(columns + entry) * rows + p0) << 3);
+      for (let p = 0; p < kc; p += 32) {
+        let word = load<u32>(mask);
+        mask += 4;
+        const end = to + (min(32, kc - p) << 5);
+        while (to < end) {
+          store<u64>(to, load<u64>(value) & (0 - <u64>(word & 1)));
+          word >>= 1;
+          value += 8;
+          to += 32;
+        }
+      }
+    }
+    out += kc << 5;
+  }
+}
+
+/**
+ * A[i, p] = weight[p] D_gate[p][i, i] for the gates p of the list, from `p0`, and rows from `first`, a multiple of 4; weights
+ * of one without `weights`. Rows beyond the last have whatever the masks have there.
+ */
+export function packBits(mc: i32, kc: i32, first: i32, p0: i32, weights: usize, out: usize): void {
+  const one: u64 = reinterpret<u64>(1.0);
+  for (let i = first; i < first + mc; i += 4) {
+    const word = bits + ((i >> 5) << 2);
+    const shift = i & 31;
+    for (let p = p0; p < p0 + kc; p++) {
+      const open = load<u32>(word + load<i32>(list + (p << 2)) * stride) >> shift;
+      const weight = weights == 0 ? one : load<u64>(weights + (p << 3));
+      store<u64>(out, weight & (0 - <u64>(open & 1)));
+      store<u64>(out, weight & (0 - <u64>((open >> 1) & 1)), 8);
+      store<u64>(out, weight & (0 - <u64>((open >> 2) & 1)), 16);
+      store<u64>(out, weight & (0 - <u64>((open >> 3) & 1)), 24);
+      out += 32;
+    }
+  }
+}

@@ -1,0 +1,103 @@
+/** The compiled module with its memory: what engines of any number of threads are made of, at most two in a realm. */
+
+import { WasmHeap } from "./wasmHeap.js";
+import { HelperPool, openThreads } from "./wasmHelpers.js";
+import { wasmModule } from "./wasmModule.js";
+
+/** Jobs of the module (assembly/index.ts): addresses in bytes, strides in entries, `threads` how many may work on it, answers the share of the tasks that the caller did, 2 when there were no helpers. */
+export interface WasmCalls {
+  /** C += alpha A B; with `lower` (m = n) only on and below the diagonal. */
+  multiply(
+    ...args: [
+      ...[threads: number, m: number, n: number, k: number],
+      ...[A: number, rsa: number, csa: number],
+      ...[B: number, rsb: number, csb: number],
+      ...[C: number, ldc: number, alpha: number, lower: boolean],
+    ]
+  ): number;
+  /** y [n] = X z. */
+  multiplyVector(threads: number, X: number, n: number, d: number, z: number, y: number): number;
+  /** Z [n x C] += sum_k sign_k D_{gate k} X v_k into column output_k. */
+  forward(
+    ...args: [
+      ...[threads: number, X: number, n: number, d: number, bits: number, words: number],
+      ...[count: number, gates: number, outputs: number, signs: number, V: number],
+      ...[Z: number, C: number],
+    ]
+  ): number;
+  /** Rows of the list that a task of `adjoint` takes. */
+  adjointPart(threads: number, count: number): number;
+  /** G [count x d], or with `norms` [count] only those; G then is room for `adjointPart` rows a thread. */
+  adjoint(
+    ...args: [
+      ...[threads: number, X: number, n: number, d: number, bits: number, words: number],
+      ...[count: number, gates: number, columns: number, R: number],
+      ...[G: number, norms: number],
+    ]
+  ): number;
+  /** Lower triangle of S [n x n] += sum_k weight_k m_k m_k'. */
+  maskedGram(
+    ...args: [
+      ...[threads: number, bits: number, words: number],
+      ...[count: number, gates: number, weights: number],
+      ...[S: number, n: number],
+    ]
+  ): number;
+  /** Waits for the helpers of the last job. */
+  finish(): void;
+}
+
+/** What a module exports beside the jobs. */
+interface Exports extends WasmCalls {
+  enroll(thread: number, work: number): void;
+  workBytes(): number;
+}
+
+export interface WasmCore {
+  readonly calls: WasmCalls;
+  readonly heap: WasmHeap;
+  /** Null: one thread. */
+  readonly helpers: HelperPool | null;
+  /** Why there are none although they were asked for. */
+  readonly note: string | null;
+}
+
+/** What threads share and static data end below this address. */
+const HEAP_START = 4096;
+const INITIAL_PAGES = 32;
+const MAX_PAGES = 65536; // 4 GiB, the reach of a 32-bit address
+
+/** Compiles the module; rejects where WebAssembly or its SIMD is missing. Helpers are not started yet. */
+export async function openCore(threaded: boolean): Promise<WasmCore> {
+  if (!threaded) return instantiate(null, null);
+  const threads = await openThreads();
+  if (typeof threads === "string") return instantiate(null, threads);
+  try {
+    return await instantiate(threads, null);
+  } catch (error) {
+    return instantiate(null, `no shared memory: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+async function instantiate(
+  start: ConstructorParameters<typeof HelperPool>[0] | null,
+  note: string | null,
+): Promise<WasmCore> {
+  const shared = start !== null;
+  const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAX_PAGES, shared });
+  const module = await WebAssembly.compile(moduleBytes(shared));
+  const instance = await WebAssembly.instantiate(module, { env: { memory, abort: () => undefined } });
+  const exports = instance.exports as unknown as Exports;
+  const heap = new WasmHeap(memory, HEAP_START);
+  const room = Math.ceil(exports.workBytes() / 8);
+  exports.enroll(0, heap.take(room));
+  const helpers = start === null ? null : new HelperPool(start, module, heap, room);
+  return { calls: exports, heap, helpers, note };
+}
+
+function moduleBytes(shared: boolean): Uint8Array<ArrayBuffer> {
+  const { code, sharedAt, sharedValue } = wasmModule;
+  const bytes = Uint8Array.from(atob(code), (character) => character.charCodeAt(0));
+  if (shared) bytes[sharedAt] = sharedValue; // the flags of the imported memory
+  return bytes;
+}

@@ -1,0 +1,117 @@
+/** Work for an engine that is large enough to be shared among threads: every kind of job, at sizes that no part divides. */
+
+import { sampleGates } from "../../src/convex/arrangements/index.js";
+import type { Kernels } from "../../src/convex/kernels/index.js";
+import { gaussianMatrix } from "./problems.js";
+
+export interface KernelCase {
+  readonly title: string;
+  /** Everything that the engine computes, one matrix after another. */
+  readonly run: (kernels: Kernels) => Float64Array[];
+}
+
+const gaussian = (length: number, seed: number) => gaussianMatrix(1, length, seed).data;
+
+const product = (m: number, k: number, n: number): KernelCase => ({
+  title: `products of ${m} x ${k} by ${n} columns`,
+  run: (kernels) => {
+    const [A, B] = [gaussian(m * k, 1), gaussian(k * n, 2)];
+    const [plain, transposed] = [new Float64Array(m * n), new Float64Array(m * n)];
+    kernels.multiply(A, B, plain, m, k, n);
+    kernels.multiplyTransposed(A, B, transposed, m, k, n);
+    return [plain, transposed];
+  },
+});
+
+const symmetric = (n: number, k: number): KernelCase => ({
+  title: `sum of ${k} outer products of order ${n}, its factor, and what that solves`,
+  run: (kernels) => {
+    const H = new Float64Array(n * n);
+    for (let i = 0; i < n; i++) H[i * n + i] = 1;
+    kernels.addOuter(H, gaussian(k * n, 3), n, k, 0.37);
+    const held = kernels.cholesky(H, n);
+    const [solved, multiplied] = [gaussian(9 * n, 4), gaussian(9 * n, 5)];
+    held?.solve(solved, 9);
+    held?.multiply(multiplied, 9);
+    held?.dispose();
+    const L = H.slice();
+    kernels.factor(L, n);
+    return [H, solved, multiplied, L];
+  },
+});
+
+const gated = (n: number, d: number, P: number, C: number): KernelCase => ({
+  title: `gated products for n ${n}, d ${d}, ${P} gates, ${C} outputs`,
+  run: (kernels) => {
+    const X = gaussianMatrix(n, d, 6);
+    const gates = sampleGates(X, { count: P, seed: 1 });
+    const products = kernels.bind(X, gates);
+    const R = gaussian(n * C, 7);
+    const gate = Int32Array.from({ length: gates.count * C }, (_, k) => Math.floor(k / C));
+    const output = gate.map((_, k) => k % C);
+    const sign = Float64Array.from(gate, (_, k) => (k % 3 === 0 ? -1 : 1));
+    const half = Int32Array.from({ length: gates.count >> 1 }, (_, k) => 2 * k);
+    const made = {
+      Z: new Float64Array(n * C),
+      G: new Float64Array(gates.count * C * d),
+      some: new Float64Array(half.length * C * d),
+      norms: new Float64Array(gates.count * C),
+      rows: new Float64Array(40 * n),
+      H: new Float64Array(n * n),
+      gram: products.gram(),
+      times: new Float64Array(n),
+    };
+    products.forward(gate, output, sign, gaussian(gate.length * d, 8), C, made.Z);
+    products.adjoint(R, C, null, made.G);
+    products.adjoint(R, C, half, made.some);
+    products.adjointNorms(R, C, made.norms);
+    products.rows(1, gaussian(40 * d, 9), 40, made.rows);
+    products.addMaskedGram(
+      made.H,
+      gate,
+      sign.map((_, k) => k / sign.length),
+    );
+    if (products.times === undefined) kernels.multiplyTransposed(X.data, gaussian(d, 10), made.times, n, d, 1);
+    else products.times(gaussian(d, 10), made.times);
+    products.dispose();
+    return Object.values(made);
+  },
+});
+
+const times = (n: number, d: number): KernelCase => ({
+  title: `${n} x ${d} rows by a vector`,
+  run: (kernels) => {
+    const X = gaussianMatrix(n, d, 11);
+    const products = kernels.bind(X, sampleGates(X, { count: 1, seed: 1 }));
+    const out = new Float64Array(n);
+    if (products.times === undefined) kernels.multiplyTransposed(X.data, gaussian(d, 12), out, n, d, 1);
+    else products.times(gaussian(d, 12), out);
+    products.dispose();
+    return [out];
+  },
+});
+
+export const kernelCases: readonly KernelCase[] = [
+  product(303, 71, 130),
+  product(65, 290, 702),
+  symmetric(318, 61),
+  gated(701, 31, 131, 2),
+  gated(450, 77, 300, 1),
+  times(6501, 41),
+];
+
+/** Lets an engine work until as many threads take part as it may have, or it says why they do not. */
+export async function warmUp(kernels: Kernels, threads: number): Promise<void> {
+  const n = 300;
+  const [A, out] = [gaussian(n * n, 13), new Float64Array(n * n)];
+  const done = () => {
+    const use = kernels.threads?.();
+    return use === undefined || use.ran >= threads || use.note !== null;
+  };
+  for (const start = performance.now(); !done() && performance.now() - start < WAIT; ) {
+    kernels.multiply(A, A, out, n, n, n);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+}
+
+const WAIT = 20_000; // milliseconds
