@@ -4,7 +4,7 @@
  */
 
 import { plotLimit } from "./plots.js";
-import { engines, kernelsAt, peakOf, type Rate, rateOf } from "./rates.js";
+import { convolutionsAt, engines, kernelsAt, peakOf, type Rate, rateOf } from "./rates.js";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { publish } from "./support/report.js";
@@ -13,10 +13,13 @@ const flags = readFlags("limit", {
   rows: { default: "250,1000,2000", help: "n" },
   features: { default: "50,100,200", help: "d, one for each n" },
   gates: { default: 500, help: "P" },
+  images: { default: "100,500", help: "images of 32 x 32 x 3 under 3 x 3 filters" },
+  filters: { default: 64, help: "gates of these filters" },
   peak: { default: "256,512,1024", help: "sizes of the square products of which the best is the limit" },
   repeats: { default: 5, help: "least runs of which the median is taken" },
 });
 
+const IMAGE_SIDE = 32;
 const features = numbers(flags.features);
 const rates: Rate[] = [];
 const peaks: Record<string, number> = {};
@@ -27,6 +30,11 @@ for (const kernels of await engines()) {
     const d = features[Math.min(k, features.length - 1)];
     for (const kernel of kernelsAt(n, d, flags.gates)) rates.push(rateOf(kernel, kernels, peak, flags.repeats));
   });
+  for (const n of numbers(flags.images)) {
+    for (const kernel of convolutionsAt(n, IMAGE_SIDE, flags.filters)) {
+      rates.push(rateOf(kernel, kernels, peak, flags.repeats));
+    }
+  }
 }
 
 if (!flags.dry) await plotLimit(rates);
