@@ -16,6 +16,7 @@ export interface ConvolutionPrediction {
   readonly result: FitResult;
   readonly predicted: Float32Array; // of the test windows
   readonly error: number; // mean squared, test windows
+  readonly points: readonly { readonly seconds: number; readonly objective: number }[]; // after every round
 }
 
 /** [conv1d (relu), flatten, dense] on windows of `width` samples. */
@@ -54,10 +55,17 @@ export async function predictByConvolution(
   const { x, y } = signalsOf(train);
   const unseen = signalsOf(test);
   const model = buildConvolution(train.width, settings);
-  const result = await new ConvexReLUTrainer({ tolerance, timeLimit, width: "resize" }).fit(model, x, y);
+  const points: { seconds: number; objective: number }[] = [];
+  const result = await new ConvexReLUTrainer({ tolerance, timeLimit, width: "resize" }).fit(model, x, y, {
+    callbacks: {
+      onEpochEnd: (_epoch: number, logs?: tf.Logs) => {
+        points.push({ seconds: logs?.seconds ?? 0, objective: logs?.loss ?? Number.NaN });
+      },
+    },
+  });
   if (result.model !== model) model.dispose();
   const predicted = tf.tidy(() => (result.model.predict(unseen.x) as tf.Tensor).dataSync()) as Float32Array;
   tf.dispose([x, y, unseen.x, unseen.y]);
   const error = test.y.reduce((sum, value, k) => sum + (predicted[k] - value) ** 2, 0) / test.rows;
-  return { result, predicted, error };
+  return { result, predicted, error, points };
 }
