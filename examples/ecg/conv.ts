@@ -24,7 +24,10 @@ const STARTS = 3;
 const SETTINGS = { kernelSize: 9, filters: 8, decay: 5e-5, tolerance: 1e-2, timeLimit: 30 };
 
 /** A mean squared error of a few millivolts wants smaller steps than the classes of images. */
-const GRIDS = optimizers.map((grid) => ({ ...grid, rates: grid.rates.map((rate) => Number((rate / 10).toPrecision(1))) }));
+const GRIDS = optimizers.map((grid) => ({
+  ...grid,
+  rates: grid.rates.map((rate) => Number((rate / 10).toPrecision(1))),
+}));
 
 await tf.setBackend("cpu");
 const file = process.argv[2];
