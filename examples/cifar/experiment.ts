@@ -12,6 +12,7 @@ export interface Settings {
   readonly strides: number;
   readonly decay: number; // l2 of both layers: beta is twice this
   readonly tolerance: number;
+  readonly timeLimit?: number; // seconds of the solver
   readonly starts: number; // of each optimizer
   readonly times: number; // their budget, in times of the convex fit
   /** Seconds of a first trial on the grid of rates, as a share of the budget. */
@@ -28,7 +29,19 @@ export interface Comparison {
 
 /** With more than one output a gate serves as many filters as there are outputs: no network with these gates is wider. */
 export async function compare(train: LabelledImages, test: LabelledImages, settings: Settings): Promise<Comparison> {
-  const { gates, kernelSize, strides, decay, tolerance, starts, times, trialShare = 0.05, grids, report } = settings;
+  const {
+    gates,
+    kernelSize,
+    strides,
+    decay,
+    tolerance,
+    starts,
+    times,
+    trialShare = 0.05,
+    grids,
+    report,
+    timeLimit,
+  } = settings;
   const outputs = train.y.shape[1];
   const inputShape = train.x.shape.slice(1);
   const kernelRegularizer = tf.regularizers.l2({ l2: decay });
@@ -49,7 +62,7 @@ export async function compare(train: LabelledImages, test: LabelledImages, setti
   tf.tidy(() =>
     first.setWeights([first.getWeights()[0], gate.reshape([kernelSize, kernelSize, inputShape[2], units])]),
   );
-  const convex = await fitConvex(model, { ...train, test }, { tolerance });
+  const convex = await fitConvex(model, { ...train, test }, { tolerance, ...(timeLimit && { timeLimit }) });
 
   report?.(
     `Convex: ${convex.objective.toFixed(6)} in ${convex.seconds.toFixed(1)} s. ${convex.result.certificate.claim}`,
