@@ -6,7 +6,7 @@
 
 import { availableParallelism } from "node:os";
 import { plotLimit } from "./plots.js";
-import { engines, kernelsAt, type Rate, ratesOf } from "./rates.js";
+import { convolutionsAt, engines, kernelsAt, type Rate, ratesOf } from "./rates.js";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { publish } from "./support/report.js";
@@ -15,6 +15,8 @@ const flags = readFlags("limit", {
   rows: { default: "250,1000,2000", help: "n" },
   features: { default: "50,100,200", help: "d, one for each n" },
   gates: { default: 500, help: "P" },
+  images: { default: "100,500", help: "images of 32 x 32 x 3 under 3 x 3 filters" },
+  filters: { default: 64, help: "gates of these filters" },
   peak: { default: "256,512,1024", help: "sizes of the square products of which the best is the limit" },
   threads: {
     default: `1,${Math.min(4, availableParallelism())}`,
@@ -24,6 +26,7 @@ const flags = readFlags("limit", {
   repeats: { default: 5, help: "least runs of which the median is taken" },
 });
 
+const IMAGE_SIDE = 32;
 const features = numbers(flags.features);
 const all = await engines([...new Set(numbers(flags.threads))], numbers(flags.peak), flags.repeats);
 const rates: Rate[] = numbers(flags.rows).flatMap((n, k) => {
@@ -31,6 +34,9 @@ const rates: Rate[] = numbers(flags.rows).flatMap((n, k) => {
   const on = all.filter(({ name }) => name !== "cpu" || n <= flags.plain);
   return kernelsAt(n, d, flags.gates).flatMap((kernel) => ratesOf(kernel, on, flags.repeats));
 });
+for (const n of numbers(flags.images)) {
+  for (const kernel of convolutionsAt(n, IMAGE_SIDE, flags.filters)) rates.push(...ratesOf(kernel, all, flags.repeats));
+}
 
 if (!flags.dry) await plotLimit(rates);
 publish(

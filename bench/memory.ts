@@ -15,6 +15,8 @@ const flags = readFlags("memory", {
   rows: { default: "500,2000,8000,32000", help: "n, at 256 gates and 50 features" },
   gates: { default: "256,1024,4096", help: "P, at 2,000 rows and 50 features" },
   features: { default: "50,200,800", help: "d, at 2,000 rows and 256 gates" },
+  images: { default: "1000,10000", help: "images of 32 x 32 x 3 under 3 x 3 filters" },
+  filters: { default: 500, help: "gates of these filters" },
   formulations: { default: "gated,relu", help: "network classes" },
   limit: { default: 30, help: "seconds for each fit: the peak comes in its first rounds" },
 });
@@ -34,6 +36,15 @@ const rows = formulations.flatMap((formulation) =>
     return { varied, ...run({ formulation, ...size, limit: flags.limit }) };
   }),
 );
+const SIDE = 32;
+const CHANNELS = 3;
+const FILTER = 3;
+const pictures = numbers(flags.images).map((n) => {
+  console.error(`${n} images, ${flags.filters} filters ...`);
+  const images = { side: SIDE, channels: CHANNELS, filter: FILTER };
+  const d = FILTER ** 2 * CHANNELS;
+  return { varied: "images", ...run({ formulation: "gated", n, d, P: flags.filters, limit: flags.limit, images }) };
+});
 export type MemoryRow = (typeof rows)[number];
 
 if (!flags.dry) await plotMemory(rows, base);
@@ -49,8 +60,17 @@ publish(
       "Beside it what the sizes say: the data in float64 (8 n d), the masks (n P / 8), a dense Newton matrix",
       "(8 n^2, where that solver ran).",
     ],
-    sections: [{ title: "Against n, P and d", cells: cellsOf(rows) }],
-    data: { settings: flags, base, rows },
+    sections: [
+      { title: "Against n, P and d", cells: cellsOf(rows) },
+      {
+        title: "Convolutions",
+        cells: cellsOf(pictures),
+        notes: [
+          `Images of ${SIDE} x ${SIDE} x ${CHANNELS}, filters of ${FILTER} x ${FILTER}: ${(SIDE - FILTER + 1) ** 2} patches each; data: the images. No patch matrix is made.`,
+        ],
+      },
+    ],
+    data: { settings: flags, base, rows: [...rows, ...pictures] },
   },
   flags,
 );
@@ -75,9 +95,9 @@ function cellsOf(all: readonly MemoryRow[]): string[][] {
       row.status,
       seconds(row.seconds),
       bytes(Math.max(0, row.peakBytes - base.peakBytes)),
-      bytes(8 * row.n * row.d),
+      bytes(8 * row.n * (row.images === undefined ? row.d : row.images.side ** 2 * row.images.channels)),
       bytes(row.maskBytes),
-      row.solver === "proximal-newton" ? bytes(8 * row.n ** 2) : "",
+      row.solver === "proximal-newton" && row.images === undefined ? bytes(8 * row.n ** 2) : "",
     ]),
   ];
 }

@@ -2,8 +2,9 @@
 
 import { sampleGates } from "../src/convex/arrangements/index.js";
 import { gaussianSource } from "../src/convex/arrangements/random.js";
-import { type Kernels, referenceKernels, wasmKernels } from "../src/convex/kernels/index.js";
+import { bindProducts, type Kernels, referenceKernels, wasmKernels } from "../src/convex/kernels/index.js";
 import { ConeProjector } from "../src/convex/operators/coneProjection.js";
+import { patchGeometry, patchMatrix } from "../src/convex/operators/patches.js";
 import { timeOf, timesOf } from "./support/measure.js";
 
 const NUMBER = 8; // bytes of a float64
@@ -182,6 +183,74 @@ export function kernelsAt(n: number, d: number, P: number): TimedKernel[] {
           const z = vectors.slice();
           for (let i = 0; i < projected; i++) projector.project(i, i, z.subarray(i * d, (i + 1) * d), -1);
         };
+      },
+    },
+  ];
+}
+
+/**
+ * Products over the patches of n images of side x side x 3 under filters of 3 x 3 with P gates, read out by their mean. FLOP:
+ * those of a convolution whose masked outputs are summed, made anew; products of gates that are kept cost K times less.
+ */
+export function convolutionsAt(n: number, side: number, P: number): TimedKernel[] {
+  const channels = 3;
+  const axis = { size: side, filter: 3, stride: 1, dilation: 1 };
+  const geometry = patchGeometry({
+    height: axis,
+    width: axis,
+    channels,
+    padding: "valid",
+    dataFormat: "channelsLast",
+  });
+  const { patches, entries: d, pixels } = geometry;
+  const X = patchMatrix({ rows: n, cols: pixels, data: gaussian(n * pixels, 1) }, geometry);
+  const gates = sampleGates(X, { count: P, seed: 1 });
+  const pooling = { patches, positions: 1, scale: 1 / patches };
+  const all = Int32Array.from({ length: gates.count }, (_, i) => i);
+  const residual = gaussian(n, 3);
+  const size = `${n} images of ${side} x ${side} x ${channels}, 3 x 3, P ${gates.count}`;
+  const flops = 2 * n * patches * d * gates.count;
+  const bytes = n * pixels * NUMBER + gates.bits.byteLength + (gates.count * d + n) * NUMBER;
+  const bound = (kernels: Kernels) => bindProducts({ X, gates, pooling }, kernels);
+  return [
+    {
+      kernel: "patches: adjoint, made anew",
+      size,
+      flops,
+      bytes,
+      prepare: (kernels) => {
+        const out = new Float64Array(gates.count * d);
+        return () => {
+          const products = bound(kernels);
+          products.adjoint(residual, 1, null, out);
+          products.dispose();
+        };
+      },
+    },
+    {
+      kernel: "patches: adjoint, kept",
+      size,
+      flops: flops / patches,
+      bytes: (n * d * gates.count + gates.count * d + n) * NUMBER,
+      prepare: (kernels) => {
+        const out = new Float64Array(gates.count * d);
+        const products = bound(kernels);
+        products.adjoint(residual, 1, all, out);
+        return () => products.adjoint(residual, 1, all, out);
+      },
+    },
+    {
+      kernel: "patches: forward, kept",
+      size,
+      flops: flops / patches,
+      bytes: (n * d * gates.count + gates.count * d + n) * NUMBER,
+      prepare: (kernels) => {
+        const products = bound(kernels);
+        const vectors = gaussian(gates.count * d, 4);
+        const [output, sign] = [new Int32Array(gates.count), new Float64Array(gates.count).fill(1)];
+        const out = new Float64Array(n);
+        products.forward(all, output, sign, vectors, 1, out);
+        return () => products.forward(all, output, sign, vectors, 1, out);
       },
     },
   ];

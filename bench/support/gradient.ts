@@ -2,8 +2,9 @@
 
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
-import type { ClockedRun } from "../../examples/support/train.js";
 import type { Matrix } from "../../src/convex/types.js";
+
+export { type Choice, tune } from "../../examples/support/tune.js";
 
 /** The optimizers and the learning rates that each may choose from. */
 export const rivals: readonly {
@@ -65,37 +66,4 @@ export async function takeFastestBackend(build: BuildModel, data: TensorPair, ba
   const { name } = times.reduce((best, next) => (next.seconds < best.seconds ? next : best));
   await tf.setBackend(name);
   return name;
-}
-
-/** What is tuned. */
-export interface Choice {
-  readonly rate: number;
-  readonly batchSize: number;
-}
-
-/** Shares of the choices that go on to a longer trial, and how much longer it is. */
-const KEPT = 0.25;
-const LONGER = 4;
-
-/**
- * The choice whose trial ends lowest, by successive halving: all have `trial` seconds, the best quarter four times as long from
- * the start. Answers also with the seconds that all trials took.
- */
-export async function tune(
-  choices: readonly Choice[],
-  trial: number,
-  attempt: (choice: Choice, seconds: number) => Promise<ClockedRun>,
-): Promise<{ choice: Choice; seconds: number }> {
-  let seconds = 0;
-  let left = choices.map((choice) => ({ choice, best: Number.POSITIVE_INFINITY }));
-  for (let length = trial; ; length *= LONGER) {
-    for (const entry of left) {
-      const run = await attempt(entry.choice, length);
-      seconds += run.seconds;
-      entry.best = run.best;
-    }
-    left.sort((a, b) => a.best - b.best);
-    if (length > trial) return { choice: left[0].choice, seconds };
-    left = left.slice(0, Math.ceil(KEPT * choices.length));
-  }
 }

@@ -4,7 +4,7 @@
  *     npx tsx examples/ecg/main.ts [file.csv]
  */
 
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
@@ -12,6 +12,7 @@ import { writePlot } from "../support/plot.js";
 import { table } from "../support/table.js";
 import { predictNext, WIDTH } from "./experiment.js";
 import { madeSignal, windowsOf } from "./signal.js";
+import { signalFrom } from "./signalFile.js";
 
 const TRAIN = 600;
 const TEST = 400;
@@ -80,12 +81,3 @@ await writePlot(join(folder, "ecg"), {
 });
 console.log(`\nPlot: ${join(folder, "ecg")}.svg and .png`);
 result.model.dispose();
-
-/** The first column of a comma separated file with a header line. */
-function signalFrom(path: string, length: number): Float64Array {
-  const lines = readFileSync(path, "utf8")
-    .trim()
-    .split("\n")
-    .slice(1, length + 1);
-  return Float64Array.from(lines, (line) => Number(line.split(",")[0]));
-}

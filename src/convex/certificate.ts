@@ -243,7 +243,8 @@ export function certify(
 export function scopeOf(program: ConvexProgram, everywhere = false): string {
   const { gates, penalty, cones, pooling } = program;
   const perOutput = blockOutputs(program) > 1 && penalty.separable;
-  const feeding = (pooling?.positions ?? 1) > 1 ? "one output from one patch" : "one output";
+  const { patches: K, positions: A } = pooling ?? { patches: 1, positions: 1 };
+  const feeding = A > 1 ? `one output from one ${A < K ? "window" : "patch"}` : "one output";
   const among = perOutput ? `networks whose neurons each feed ${feeding}` : "networks of any width";
   const kind = cones ? "activation patterns" : "gates";
   const listed = gates.complete ? `all ${gates.count} arrangements of the data` : `these ${gates.count} ${kind}`;

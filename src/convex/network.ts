@@ -119,7 +119,7 @@ export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
     for (let k = 0; k < count; k++) {
       const patch = (from + k) % patches;
       const to = ((from + k - patch) / patches) * C;
-      const read = positions > 1 ? patch * C : 0;
+      const read = (patch % positions) * C;
       for (let j = 0; j < m; j++) {
         // A ReLU that is zero adds nothing, so that both kinds open at zero.
         if (!(gate[k * m + j] >= 0)) continue;

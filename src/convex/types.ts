@@ -89,13 +89,14 @@ export interface OutputBias {
  * How the K patches of a sample make its outputs (Ergen and Pilanci 2021): rows j K .. j K + K - 1 of X are the patches of
  * sample j, and n samples have n K rows.
  *
- * A positions are read out, 1 (all patches are summed) or K (each patch has its own). A block then has A C vectors, that of
- * position a and output c at a C + c, and D_i X V_i in the program becomes Z_jc = scale sum_k D_i[jK + k] x_{jK + k} V_i^{ac}.
+ * A positions are read out, a divisor of K: 1 (all patches are summed), K (each patch has its own), or windows of K / A patches
+ * each. Patch k belongs to position k mod A. A block then has A C vectors, that of position a and output c at a C + c, and
+ * D_i X V_i in the program becomes Z_jc = scale sum_k D_i[jK + k] x_{jK + k} V_i^{ac}, a = k mod A.
  */
 export interface Pooling {
   readonly patches: number; // K
   readonly positions: number; // A
-  readonly scale: number; // 1 / K for the average, else 1
+  readonly scale: number; // A / K for averages, else 1
 }
 
 /**

@@ -1,7 +1,14 @@
-/** [conv, global average pooling or flatten, dense] -> patches and how they are pooled, or a refusal that names the layer. */
+/** [conv, average pooling, flatten or both, dense] -> patches and how they are pooled, or a refusal that names the layer. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { type PatchAxis, type PatchGeometry, type PatchShape, patchGeometry } from "../convex/operators/patches.js";
+import {
+  outputSize,
+  type PatchAxis,
+  type PatchGeometry,
+  type PatchShape,
+  patchGeometry,
+  windowedGeometry,
+} from "../convex/operators/patches.js";
 import type { Pooling } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 
@@ -18,13 +25,21 @@ export const CONVOLUTIONS: Readonly<Record<string, number>> = { Conv1D: 1, Conv2
 
 /** Layers that may follow a convolution, by its axes. */
 const READ_OUTS: Readonly<Record<number, readonly string[]>> = {
-  1: ["GlobalAveragePooling1D", "Flatten"],
-  2: ["GlobalAveragePooling2D", "Flatten"],
+  1: ["GlobalAveragePooling1D", "AveragePooling1D", "Flatten"],
+  2: ["GlobalAveragePooling2D", "AveragePooling2D", "Flatten"],
 };
 const READ_OUT_CALLS: Readonly<Record<number, string>> = {
-  1: "tf.layers.globalAveragePooling1d() or tf.layers.flatten()",
-  2: "tf.layers.globalAveragePooling2d({ dataFormat }) or tf.layers.flatten()",
+  1: "tf.layers.globalAveragePooling1d(), or tf.layers.flatten() with or without tf.layers.averagePooling1d() before it,",
+  2: "tf.layers.globalAveragePooling2d({ dataFormat }), or tf.layers.flatten() with or without tf.layers.averagePooling2d() before it,",
 };
+
+/** What getConfig says of average pooling; one number where there is one axis, or as many as there are axes. */
+interface PoolConfig {
+  readonly poolSize: number | readonly number[];
+  readonly strides: number | readonly number[];
+  readonly padding: string;
+  readonly dataFormat?: string;
+}
 
 /** What getConfig says of a convolution. */
 interface ConvConfig {
@@ -62,13 +77,16 @@ export function readConvolution(
     if (axes === 2 && format !== config.dataFormat) refuseFormat(readOut, format, config.dataFormat);
     return { geometry, pooling: { patches: K, positions: 1, scale: 1 / K }, readOut: "filtersFastest" };
   }
+  const pool = between[0] === readOut ? null : between[0];
+  const windows = pool === null ? { geometry, positions: K } : windowsOf(pool, geometry, axes, config.dataFormat);
+  const { patches } = windows.geometry;
   // Flatten with channelsFirst brings the channels of its input to the end, whatever the convolution calls them.
   if (format === "channelsFirst" && config.dataFormat === "channelsLast") {
     refuseFormat(readOut, format, config.dataFormat);
   }
   return {
-    geometry,
-    pooling: { patches: K, positions: K, scale: 1 },
+    geometry: windows.geometry,
+    pooling: { patches, positions: windows.positions, scale: windows.positions / patches },
     readOut: config.dataFormat === "channelsFirst" && format === "channelsLast" ? "patchesFastest" : "filtersFastest",
   };
 }
@@ -80,20 +98,66 @@ function configOf(conv: tf.layers.Layer): ConvConfig {
 }
 
 function readOutAfter(between: readonly tf.layers.Layer[], conv: tf.layers.Layer, axes: number): tf.layers.Layer {
-  const [readOut] = between;
+  const readOut = between.find((layer) => !layer.getClassName().startsWith("Average"));
   const known = `${READ_OUT_CALLS[axes]} between the convolution and the dense layer`;
   if (readOut === undefined) {
-    refuse(known, `nothing after layer "${conv.name}"`, "Add one of them.");
+    const after = between[between.length - 1] ?? conv;
+    refuse(known, `nothing after layer "${after.name}"`, "Add one of them.");
+  }
+  const pools = between.filter((layer) => layer.getClassName().startsWith("Average"));
+  if (pools.length > 1 || (pools.length === 1 && readOut.getClassName() !== "Flatten")) {
+    const last = pools.length > 1 ? pools[1] : readOut;
+    refuse(known, `layer "${last.name}" after layer "${pools[0].name}"`, "Join the two, or leave one out.");
   }
   for (const layer of between) {
     const name = layer.getClassName();
     if (READ_OUTS[axes].includes(name)) continue;
     const why = name.includes("MaxPooling")
-      ? "The maximum over patches has a program of its own that is not here: pool by averages, or train this model with model.fit()."
+      ? "Which patch is the largest changes with the filter, so that a maximum is not linear where the patterns are given: pool by averages, or train this model with model.fit()."
       : "Leave it out, put what it does before training into the data, or train this model with model.fit().";
     refuse(known, `layer "${layer.name}" of class ${name}`, why);
   }
   return readOut;
+}
+
+/** The windows of an average pooling layer. */
+function windowsOf(
+  pool: tf.layers.Layer,
+  geometry: PatchGeometry,
+  axes: number,
+  dataFormat: string,
+): { geometry: PatchGeometry; positions: number } {
+  const config = pool.getConfig() as unknown as PoolConfig;
+  if (axes === 2 && config.dataFormat !== dataFormat) refuseFormat(pool, String(config.dataFormat), dataFormat);
+  const [filters, strides] = [config.poolSize, config.strides].map((given) =>
+    typeof given === "number" ? [given] : given,
+  );
+  const axis = (k: number) => ({ filter: filters[k], stride: strides[k] });
+  const height = axes === 1 ? { filter: 1, stride: 1 } : axis(0);
+  const width = axis(axes - 1);
+  const sizes = [
+    { ...height, size: geometry.outHeight, dilation: 1 },
+    { ...width, size: geometry.outWidth, dilation: 1 },
+  ];
+  const shape = `poolSize [${filters.join(", ")}] on ${sizes
+    .slice(2 - axes)
+    .map(({ size }) => size)
+    .join(" x ")} outputs in layer "${pool.name}"`;
+  if (config.padding === "same" && sizes.some((one) => overhangs(one))) {
+    refuse(
+      "windows that lie inside the convolution's output",
+      `padding "same" that makes some smaller, ${shape}`,
+      'A mean over fewer patches weighs each of them more: choose sizes that divide, or padding "valid".',
+    );
+  }
+  if (sizes.some((one) => outputSize(one, "valid").size === 0)) {
+    refuse("windows that fit into the convolution's output", shape, "Make poolSize smaller.");
+  }
+  return windowedGeometry(geometry, { height, width });
+}
+
+function overhangs(axis: PatchAxis): boolean {
+  return (outputSize(axis, "same").size - 1) * axis.stride + axis.filter > axis.size;
 }
 
 function shapeOf(conv: tf.layers.Layer, config: ConvConfig, axes: number, inputShape: readonly number[]): PatchShape {

@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { contest } from "../../bench/contest.js";
 import { judge } from "../../bench/peers/scnn.js";
-import { kernelsAt } from "../../bench/rates.js";
+import { convolutionsAt, kernelsAt } from "../../bench/rates.js";
 import { principalScores } from "../../bench/support/components.js";
 import { numbers, readFlags } from "../../bench/support/flags.js";
 import { timingOf } from "../../bench/support/measure.js";
@@ -121,7 +121,7 @@ test("the synthetic set of the contest is float32 and its labels are -1 and 1", 
 
 test("every timed kernel runs on every engine and counts its work", async () => {
   for (const kernels of [referenceKernels, await wasmKernels()]) {
-    for (const kernel of kernelsAt(20, 4, 6)) {
+    for (const kernel of [...kernelsAt(20, 4, 6), ...convolutionsAt(3, 5, 4)]) {
       kernel.prepare(kernels)();
       expect(kernel.flops).toBeGreaterThan(0);
       expect(kernel.bytes).toBeGreaterThan(0);

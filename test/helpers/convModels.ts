@@ -8,6 +8,8 @@ import { gaussianMatrix, targetsFor } from "./problems.js";
 export interface ConvModelOptions {
   readonly kind?: "conv1d" | "conv2d" | "gatedConv2D";
   readonly readOut?: "average" | "flatten";
+  /** Average pooling before flatten: the size of its windows, and their strides. */
+  readonly windows?: { readonly size: number; readonly strides?: number; readonly padding?: "valid" | "same" };
   readonly loss?: LossName;
   readonly filters?: number;
   readonly inputShape?: readonly number[];
@@ -58,7 +60,16 @@ export function makeConvModel(options: ConvModelOptions = {}): tf.Sequential {
     kernelInitializer,
     ...(l2 > 0 ? { kernelRegularizer: tf.regularizers.l2({ l2 }) } : {}),
   });
-  const model = tf.sequential({ layers: [conv, readOut === "average" ? average : flatten, last] });
+  const { windows } = options;
+  const pool = windows && {
+    poolSize: windows.size,
+    strides: windows.strides ?? windows.size,
+    padding: windows.padding ?? "valid",
+  };
+  const before = pool
+    ? [kind === "conv1d" ? tf.layers.averagePooling1d(pool) : tf.layers.averagePooling2d({ ...pool, dataFormat })]
+    : [];
+  const model = tf.sequential({ layers: [conv, ...before, readOut === "average" ? average : flatten, last] });
   model.compile({
     optimizer: "sgd",
     loss: loss === "huberLoss" ? (tf.losses.huberLoss as unknown as string) : loss,

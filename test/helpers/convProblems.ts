@@ -12,10 +12,11 @@ export interface ConvProblem extends ReferenceProblem {
   readonly X: Matrix;
 }
 
-export type Pool = "sum" | "mean" | "flatten";
+export type Pool = "sum" | "mean" | "flatten" | "windows";
 
 export function poolingOf(pool: Pool, patches: number): Pooling {
-  return { patches, positions: pool === "flatten" ? patches : 1, scale: pool === "mean" ? 1 / patches : 1 };
+  const positions = { sum: 1, mean: 1, flatten: patches, windows: patches / 2 }[pool];
+  return { patches, positions, scale: pool === "mean" || pool === "windows" ? positions / patches : 1 };
 }
 
 export const convProblems: readonly ConvProblem[] = reference.problems.map((stored) => {
@@ -55,7 +56,8 @@ export const convProblems: readonly ConvProblem[] = reference.problems.map((stor
 export function randomConvProgram(
   how: Omit<ProgramWish, "rows"> & { readonly pool?: Pool; readonly samples?: number; readonly patches?: number } = {},
 ): ConvexProgram {
-  const { pool = "mean", loss = "meanSquaredError", samples = 15, patches = 5, seed = 1 } = how;
+  const { pool = "mean", loss = "meanSquaredError", samples = 15, seed = 1 } = how;
+  const { patches = pool === "windows" ? 6 : 5 } = how;
   const { outputs = loss === "categoricalCrossentropy" ? 3 : 1, features = 3, gates = 12 } = how;
   const program = randomProgram({ ...how, rows: samples * patches, features, gates });
   const images = { rows: samples, cols: patches * features, data: program.X.data };

@@ -67,6 +67,24 @@ const shapes: ConvModelOptions[] = [
   { dataFormat: "channelsFirst", inputShape: [2, 4, 3], readOut: "flatten", kind: "gatedConv2D", outputs: 2 },
   { kind: "gatedConv2D", padding: "same", strides: 2, hiddenBias: false, outputs: 2 },
   { kind: "gatedConv2D", dilationRate: 2, kernelSize: 2, outputBias: false },
+  { kind: "gatedConv2D", readOut: "flatten", windows: { size: 2 }, inputShape: [5, 5, 2], outputs: 2, filters: 100 },
+  {
+    kind: "gatedConv2D",
+    readOut: "flatten",
+    windows: { size: 2, strides: 1 },
+    loss: "categoricalCrossentropy",
+    filters: 150,
+  },
+  { kind: "conv1d", readOut: "flatten", windows: { size: 2, strides: 1 }, filters: 200 },
+  { kind: "conv1d", readOut: "flatten", windows: { size: 3, padding: "same" }, inputShape: [7, 2], filters: 200 },
+  { readOut: "flatten", windows: { size: 2 }, loss: "binaryCrossentropy", inputShape: [5, 6, 1], filters: 200 },
+  {
+    dataFormat: "channelsFirst",
+    inputShape: [2, 5, 4],
+    readOut: "flatten",
+    windows: { size: 2, strides: 1 },
+    filters: 300,
+  },
 ];
 test.each(shapes)("writes weights into a model with %o", (shape) => fitAndCheck(shape));
 
@@ -220,8 +238,51 @@ describe("wrong input", () => {
     {
       wrong: "max pooling",
       code: "model/layer",
-      says: /of class MaxPooling2D\. The maximum over patches/,
+      says: /of class MaxPooling2D\. Which patch is the largest/,
       model: () => compiled(conv(), tf.layers.maxPooling2d({ poolSize: 2 }), tf.layers.flatten(), dense()),
+    },
+    {
+      wrong: "windows that average fewer patches at the border",
+      code: "model/layer",
+      says: /padding "same" that makes some smaller, poolSize \[2, 2\] on 3 x 3 outputs.*padding "valid"/,
+      model: () =>
+        compiled(conv(), tf.layers.averagePooling2d({ poolSize: 2, padding: "same" }), tf.layers.flatten(), dense()),
+    },
+    {
+      wrong: "windows larger than the convolution's output",
+      code: "model/layer",
+      says: /fit into the convolution's output, got poolSize \[1, 4\] on 3 x 3 outputs/,
+      model: () =>
+        compiled(
+          conv({ padding: "valid" }),
+          tf.layers.averagePooling2d({ poolSize: [1, 4] }),
+          tf.layers.flatten(),
+          dense(),
+        ),
+    },
+    {
+      wrong: "average pooling without flatten",
+      code: "model/layer",
+      says: /layer "second" after layer "first"/,
+      model: () =>
+        compiled(
+          conv(),
+          tf.layers.averagePooling2d({ poolSize: 2, strides: 1, name: "first" }),
+          tf.layers.globalAveragePooling2d({ dataFormat: "channelsLast", name: "second" }),
+          dense(),
+        ),
+    },
+    {
+      wrong: "windows that read other axes",
+      code: "model/layer",
+      says: /dataFormat "channelsFirst" as in the convolution/,
+      model: () =>
+        compiled(
+          conv({ dataFormat: "channelsFirst", inputShape: [1, 4, 4] }),
+          tf.layers.averagePooling2d({ poolSize: 2, strides: 1, dataFormat: "channelsLast" }),
+          tf.layers.flatten(),
+          dense(),
+        ),
     },
     {
       wrong: "a layer between that is not read",

@@ -24,7 +24,8 @@ export function bindProducts(
   kernels: Kernels,
 ): GatedProducts {
   if (pooling == null) return kernels.bind(X, gates);
-  const Products = pooling.positions > 1 ? PatchwiseProducts : PooledProducts;
+  const apart = pooling.positions > 1 && pooling.positions === pooling.patches;
+  const Products = apart ? PatchwiseProducts : PooledProducts;
   return new Products(kernels, X, gates, pooling);
 }
 

@@ -1,8 +1,9 @@
 /**
- * Products with gates over patches that are summed: A_i = S D_i X, S the pooling of the K patches of each sample, for any engine.
+ * Products with gates over patches that are summed, all of a sample or those of each position: A_i = S D_i X, S the pooling of
+ * the K patches of each sample, for any engine.
  *
- * A_i is [n x d] however many patches there are, so the matrices of gates are made once and kept as far as memory goes: every
- * later product costs n d and not n K d. Patches themselves are read in blocks.
+ * A_i is [n A x d] however many patches a position has, so the matrices of gates are made once and kept as far as memory goes:
+ * every later product costs n A d and not n K d. Patches themselves are read in blocks. Row j A + a is position a of sample j.
  */
 
 import { wordsPerGate } from "../arrangements/bits.js";
@@ -18,12 +19,13 @@ const BATCH = 64;
 const BATCH_BYTES = 2 ** 25;
 
 interface Kept {
-  readonly A: Float64Array; // [n x d]
+  readonly A: Float64Array; // [n A x d]
   often: boolean;
 }
 
 export class PooledProducts extends PatchProducts implements GatedProducts {
   private readonly words: number;
+  private readonly height: number; // n A
   private readonly kept = new Map<number, Kept>(); // by gate
   private readonly room: number; // matrices that may be kept
   private readonly spare: Float64Array[] = []; // matrices to be written over
@@ -31,7 +33,8 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
   constructor(kernels: PatchKernels, X: Matrix, gates: GateSet, pooling: Pooling, keptBytes = KEPT_BYTES) {
     super(kernels, X, gates, pooling);
     this.words = wordsPerGate(gates.rows);
-    this.room = Math.floor(keptBytes / (8 * this.n * this.d));
+    this.height = this.n * pooling.positions;
+    this.room = Math.floor(keptBytes / (8 * this.height * this.d));
   }
 
   forward(
@@ -43,6 +46,7 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
     out: Float64Array,
   ): void {
     const { n, d } = this;
+    const { positions } = this.pooling;
     out.fill(0, 0, n * outputs);
     const columns = new Map<number, number[]>();
     gate.forEach((i, k) => {
@@ -52,10 +56,12 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
     });
     this.eachMatrix(Int32Array.from(columns.keys()), true, (A, i) => {
       for (const k of columns.get(i) ?? []) {
-        const c = output[k];
+        const c = output[k] % outputs;
+        const position = (output[k] - c) / outputs;
         for (let j = 0; j < n; j++) {
+          const row = (j * positions + position) * d;
           let sum = 0;
-          for (let p = 0; p < d; p++) sum += A[j * d + p] * vectors[k * d + p];
+          for (let p = 0; p < d; p++) sum += A[row + p] * vectors[k * d + p];
           out[j * outputs + c] += sign[k] * sum;
         }
       }
@@ -68,16 +74,19 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
   }
 
   private adjointOf(R: Float64Array, outputs: number, gates: Int32Array, often: boolean, out: Float64Array): void {
-    const { n, d } = this;
-    const size = outputs * d;
+    const { height, d } = this;
+    const { positions } = this.pooling;
+    const size = positions * outputs * d;
     out.fill(0, 0, gates.length * size);
     this.eachMatrix(gates, often, (A, _, k) => {
-      for (let j = 0; j < n; j++) {
+      for (let row = 0; row < height; row++) {
+        const position = row % positions;
+        const sample = ((row - position) / positions) * outputs;
         for (let c = 0; c < outputs; c++) {
-          const r = R[j * outputs + c];
+          const r = R[sample + c];
           if (r === 0) continue;
-          const to = k * size + c * d;
-          for (let p = 0; p < d; p++) out[to + p] += r * A[j * d + p];
+          const to = k * size + (position * outputs + c) * d;
+          for (let p = 0; p < d; p++) out[to + p] += r * A[row * d + p];
         }
       }
     });
@@ -85,35 +94,40 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
 
   adjointNorms(R: Float64Array, outputs: number, out: Float64Array): void {
     const { d } = this;
-    const G = new Float64Array(BATCH * outputs * d);
+    const perGate = this.pooling.positions * outputs;
+    const G = new Float64Array(Math.min(BATCH, this.gates.count) * perGate * d);
     for (let from = 0; from < this.gates.count; from += BATCH) {
       const list = Int32Array.from({ length: Math.min(BATCH, this.gates.count - from) }, (_, k) => from + k);
       this.adjointOf(R, outputs, list, false, G);
-      for (let k = 0; k < list.length * outputs; k++) {
+      for (let k = 0; k < list.length * perGate; k++) {
         let square = 0;
         for (let p = k * d; p < (k + 1) * d; p++) square += G[p] * G[p];
-        out[from * outputs + k] = Math.sqrt(square);
+        out[from * perGate + k] = Math.sqrt(square);
       }
     }
   }
 
-  rows(gate: number, U: Float64Array, k: number, out: Float64Array): void {
+  rows(gate: number, U: Float64Array, k: number, out: Float64Array, position = 0): void {
     const { n, d, kernels } = this;
-    this.eachMatrix(Int32Array.of(gate), true, (A) => kernels.multiplyTransposed(U, A, out, k, d, n));
+    this.eachMatrix(Int32Array.of(gate), true, (A) => {
+      kernels.multiplyTransposed(U, this.rowsAt(A, position), out, k, d, n);
+    });
   }
 
   addMaskedGram(H: Float64Array, gate: Int32Array, weight: Float64Array): void {
     const { n, d, kernels } = this;
-    const together = Math.max(1, Math.min(gate.length, Math.floor(BATCH_BYTES / (8 * d * n))));
-    const Y = new Float64Array(together * d * n); // sqrt(weight) A_i', one below the other
+    const { positions } = this.pooling;
+    const size = positions * d; // a gate's columns
+    const together = Math.max(1, Math.min(gate.length, Math.floor(BATCH_BYTES / (8 * size * n))));
+    const Y = new Float64Array(together * size * n); // sqrt(weight) A_i', one position and gate below the other
     let filled = 0;
     this.eachMatrix(gate, true, (A, _, k) => {
       const root = Math.sqrt(weight[k]);
-      const to = filled * d * n;
-      for (let j = 0; j < n; j++) for (let p = 0; p < d; p++) Y[to + p * n + j] = root * A[j * d + p];
+      const to = filled * size * n;
+      for (let j = 0; j < n; j++) for (let p = 0; p < size; p++) Y[to + p * n + j] = root * A[j * size + p];
       filled += 1;
       if (filled < together && k + 1 < gate.length) return;
-      kernels.addOuter(H, Y, n, filled * d, 1);
+      kernels.addOuter(H, Y, n, filled * size, 1);
       filled = 0;
     });
   }
@@ -124,9 +138,22 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
     this.spare.length = 0;
   }
 
-  /** Hands A_i [n x d] of each gate of the list to `use`, in the order of the list; `often`: these gates will be asked for again. */
+  /** The rows of one position, [n x d]. */
+  private rowsAt(A: Float64Array, position: number): Float64Array {
+    const { n, d } = this;
+    const { positions } = this.pooling;
+    if (positions === 1) return A;
+    const rows = new Float64Array(n * d);
+    for (let j = 0; j < n; j++) {
+      const from = (j * positions + position) * d;
+      rows.set(A.subarray(from, from + d), j * d);
+    }
+    return rows;
+  }
+
+  /** Hands A_i [n A x d] of each gate of the list to `use`, in the order of the list; `often`: these gates will be asked for again. */
   private eachMatrix(list: Int32Array, often: boolean, use: (A: Float64Array, gate: number, k: number) => void): void {
-    const batch = Math.max(1, Math.min(BATCH, Math.floor(BATCH_BYTES / (8 * this.n * this.d))));
+    const batch = Math.max(1, Math.min(BATCH, Math.floor(BATCH_BYTES / (8 * this.height * this.d))));
     for (let from = 0; from < list.length; from += batch) {
       const now = list.subarray(from, from + batch);
       const missing = new Set(now.filter((gate) => !this.kept.has(gate)));
@@ -162,29 +189,39 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
     return left;
   }
 
-  /** A_i [n x d] of some gates: for each sample the masks [g x K] times its patches [K x d]. */
+  /** A_i [n A x d] of some gates: for each sample and position the masks [g x K / A] times its patches there [K / A x d]. */
   private makeMatrices(list: readonly number[]): Map<number, Float64Array> {
-    const { n, d, kernels } = this;
-    const { patches, scale } = this.pooling;
+    const { n, d, height, kernels } = this;
+    const { patches, positions, scale } = this.pooling;
     const g = list.length;
-    const made = new Map(list.map((gate) => [gate, this.spare.pop() ?? new Float64Array(n * d)]));
-    const mask = new Float64Array(g * patches);
+    const window = patches / positions;
+    const made = new Map(list.map((gate) => [gate, this.spare.pop() ?? new Float64Array(height * d)]));
+    const mask = new Float64Array(g * window);
     const sums = new Float64Array(g * d);
+    const gathered = positions > 1 ? new Float64Array(window * d) : null;
     for (let j = 0; j < n && g > 0; j++) {
-      for (let k = 0; k < g; k++) this.mask(list[k], j, scale, mask, k * patches);
-      kernels.multiply(mask, rowBlock(this.X, j * patches, patches), sums, g, patches, d);
-      for (let k = 0; k < g; k++) made.get(list[k])?.set(sums.subarray(k * d, (k + 1) * d), j * d);
+      const rows = rowBlock(this.X, j * patches, patches);
+      for (let position = 0; position < positions; position++) {
+        for (let k = 0; k < g; k++) this.mask(list[k], j * patches + position, scale, mask, k * window);
+        for (let t = 0; gathered !== null && t < window; t++) {
+          const from = (t * positions + position) * d;
+          gathered.set(rows.subarray(from, from + d), t * d);
+        }
+        kernels.multiply(mask, gathered ?? rows, sums, g, window, d);
+        const to = (j * positions + position) * d;
+        for (let k = 0; k < g; k++) made.get(list[k])?.set(sums.subarray(k * d, (k + 1) * d), to);
+      }
     }
     return made;
   }
 
-  /** out[at + k] = value where the gate is open on patch k of sample j, else 0. */
-  private mask(gate: number, j: number, value: number, out: Float64Array, at: number): void {
+  /** out[at + t] = value where the gate is open on the patches of a position, rows first, first + A, ..., else 0. */
+  private mask(gate: number, first: number, value: number, out: Float64Array, at: number): void {
     const { bits } = this.gates;
-    const { patches } = this.pooling;
+    const { patches, positions } = this.pooling;
     const base = gate * this.words;
-    for (let k = 0, row = j * patches; k < patches; k++, row++) {
-      out[at + k] = (bits[base + (row >>> 5)] >>> (row & 31)) & 1 ? value : 0;
+    for (let t = 0, row = first; t < patches / positions; t++, row += positions) {
+      out[at + t] = (bits[base + (row >>> 5)] >>> (row & 31)) & 1 ? value : 0;
     }
   }
 }

@@ -67,21 +67,21 @@ export function penaltyOf(program: ConvexProgram, blocks: SparseBlocks): number 
   return program.beta * sum + ridge;
 }
 
-/** Mean over the samples of |x_j|^2; of pooled patches of (scale sum_k |x_jk|)^2, above which no gate brings them. */
+/** Mean over the samples of |x_j|^2; of pooled patches of sum_a (scale sum_k |x_jk|)^2, above which no gate brings them. */
 export function meanSquaredNorm({ X, loss, pooling }: Pick<ConvexProgram, "X" | "loss" | "pooling">): number {
   const { patches: K, positions, scale } = pooling ?? { patches: 1, positions: 1, scale: 1 };
   let total = 0;
   for (let j = 0; j < loss.rows; j++) {
     const rows = rowBlock(X, j * K, K);
-    let sum = 0;
-    let squares = 0;
-    for (let k = 0; k < K; k++) {
-      let square = 0;
-      for (let p = k * X.cols; p < (k + 1) * X.cols; p++) square += rows[p] * rows[p];
-      sum += Math.sqrt(square);
-      squares += square;
+    for (let position = 0; position < positions; position++) {
+      let sum = 0;
+      for (let k = position; k < K; k += positions) {
+        let square = 0;
+        for (let p = k * X.cols; p < (k + 1) * X.cols; p++) square += rows[p] * rows[p];
+        sum += Math.sqrt(square);
+      }
+      total += (scale * sum) ** 2;
     }
-    total += scale ** 2 * (positions > 1 ? squares : sum ** 2);
   }
   return total / loss.rows;
 }

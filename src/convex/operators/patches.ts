@@ -25,7 +25,7 @@ export interface PatchShape {
 
 /** Where each entry of each patch stands in an image. */
 export interface PatchGeometry {
-  readonly patches: number; // K = outHeight outWidth, row by row
+  readonly patches: number; // K = outHeight outWidth, row by row; in windows what `windowedGeometry` says
   readonly entries: number; // h = filter height x filter width x channels, channels fastest: the order of a tfjs kernel
   readonly pixels: number; // of an image
   readonly outHeight: number;
@@ -68,6 +68,39 @@ export function patchGeometry(shape: PatchShape): PatchGeometry {
   }
   const pixels = height.size * width.size * channels;
   return { patches, entries, pixels, outHeight: rows.size, outWidth: cols.size, source };
+}
+
+/** Windows of a convolution's output that are pooled, without padding. */
+export interface Windows {
+  readonly height: Pick<PatchAxis, "filter" | "stride">;
+  readonly width: Pick<PatchAxis, "filter" | "stride">;
+}
+
+/**
+ * The patches under each of A windows of the convolution's output, of w patches each, in the order of `Pooling`: patch t A + a is
+ * patch t of window a. What stands in several windows is there several times, what stands in none is not there.
+ */
+export function windowedGeometry(
+  geometry: PatchGeometry,
+  windows: Windows,
+): { geometry: PatchGeometry; positions: number } {
+  const { entries, source, outHeight, outWidth } = geometry;
+  const axis = (size: number, { filter, stride }: Pick<PatchAxis, "filter" | "stride">) =>
+    outputSize({ size, filter, stride, dilation: 1 }, "valid").size;
+  const rows = axis(outHeight, windows.height);
+  const cols = axis(outWidth, windows.width);
+  const positions = rows * cols;
+  const patches = positions * windows.height.filter * windows.width.filter;
+  const places = new Int32Array(patches * entries);
+  for (let k = 0; k < patches; k++) {
+    const a = k % positions;
+    const t = (k - a) / positions;
+    const row = Math.floor(a / cols) * windows.height.stride + Math.floor(t / windows.width.filter);
+    const col = (a % cols) * windows.width.stride + (t % windows.width.filter);
+    const from = (row * outWidth + col) * entries;
+    places.set(source.subarray(from, from + entries), k * entries);
+  }
+  return { geometry: { ...geometry, patches, source: places }, positions };
 }
 
 /** The patches of all images [n x pixels], stacked: row j K + k is patch k of image j; with a constant last column if `bias` > 0. */

@@ -120,7 +120,7 @@ function contribution(neuron: Neuron, X: Matrix, { patches, positions, scale }: 
         if (neuron.gate !== null) gate += rows[k * X.cols + p] * neuron.gate[p];
       }
       if (neuron.gate === null ? pre <= 0 : gate < 0) continue;
-      const read = positions > 1 ? k * C : 0;
+      const read = (k % positions) * C;
       for (let c = 0; c < C; c++) column[j * C + c] += (scale * pre * neuron.output[read + c]) / size;
     }
   }

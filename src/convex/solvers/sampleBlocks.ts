@@ -48,10 +48,10 @@ export function addActivations(
   for (let j = 0; j < columns.length; j++) {
     const a = scale * scales[j];
     const c = columns[j] % outputs;
-    const [from, to] = positions > 1 ? positionOf(columns[j], c, outputs) : [0, patches];
+    const position = (columns[j] - c) / outputs;
     for (let s = 0, at = j * count * patches; s < count; s++, at += patches) {
       let sum = 0;
-      for (let k = from; k < to; k++) if (H[at + k] > 0) sum += H[at + k];
+      for (let k = position; k < patches; k += positions) if (H[at + k] > 0) sum += H[at + k];
       Z[(first + s) * outputs + c] += a * sum;
     }
   }
@@ -71,26 +71,16 @@ export function replaceByPull(
 ): number {
   const { patches, positions, scale } = pooling;
   const c = columns[j] % outputs;
-  const [from, to] = positions > 1 ? positionOf(columns[j], c, outputs) : [0, patches];
+  const position = (columns[j] - c) / outputs;
   let value = 0;
   for (let s = 0, at = j * count * patches; s < count; s++, at += patches) {
     const pull = scale * N[(first + s) * outputs + c];
-    if (positions > 1) {
-      const product = H[at + from];
-      H.fill(0, at, at + patches);
-      H[at + from] = product;
-    }
-    for (let k = from; k < to; k++) {
+    if (positions > 1) for (let k = 0; k < patches; k++) if (k % positions !== position) H[at + k] = 0;
+    for (let k = position; k < patches; k += positions) {
       const product = H[at + k];
       if (product > 0) value += pull * product;
       H[at + k] = product > 0 ? pull : 0;
     }
   }
   return value;
-}
-
-/** The one patch, as a range, that a column reads. */
-function positionOf(column: number, c: number, outputs: number): [number, number] {
-  const position = (column - c) / outputs;
-  return [position, position + 1];
 }

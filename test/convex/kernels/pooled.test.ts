@@ -15,7 +15,7 @@ function pooled({ X, gates, loss, pooling }: ConvexProgram, gate: number, positi
   const d = X.cols;
   const A = new Float64Array(loss.rows * d);
   for (let row = 0; row < X.rows; row++) {
-    if (!isActive(gates, gate, row) || (positions > 1 && row % K !== position)) continue;
+    if (!isActive(gates, gate, row) || (row % K) % positions !== position) continue;
     for (let p = 0; p < d; p++) A[Math.floor(row / K) * d + p] += scale * X.data[row * d + p];
   }
   return A;
@@ -27,6 +27,7 @@ const sizes: { pool: Pool; samples: number; patches: number; features: number; g
   { pool: "mean", samples: 7, patches: 9, features: 5, gates: 13, outputs: 1 },
   { pool: "mean", samples: 40, patches: 70, features: 12, gates: 70, outputs: 3 },
   { pool: "flatten", samples: 11, patches: 6, features: 4, gates: 9, outputs: 2 },
+  { pool: "windows", samples: 9, patches: 12, features: 4, gates: 70, outputs: 2 },
 ];
 
 test("where there is no room to keep pooled matrices they are made again, to the same products", () => {

@@ -7,7 +7,7 @@ import type { ConvexProgram } from "../../../src/convex/types.js";
 import { type Pool, randomConvProgram } from "../../helpers/convProblems.js";
 import { gaussianMatrix } from "../../helpers/problems.js";
 
-const pools: Pool[] = ["sum", "mean", "flatten"];
+const pools: Pool[] = ["sum", "mean", "flatten", "windows"];
 
 /** S (X w)_+ [n] at a position, by the definition. */
 function activation({ X, loss, pooling }: ConvexProgram, w: Float64Array, position: number): Float64Array {
@@ -15,7 +15,7 @@ function activation({ X, loss, pooling }: ConvexProgram, w: Float64Array, positi
   const { patches: K, positions, scale } = pooling;
   const out = new Float64Array(loss.rows);
   for (let row = 0; row < X.rows; row++) {
-    if (positions > 1 && row % K !== position) continue;
+    if ((row % K) % positions !== position) continue;
     let product = 0;
     for (let p = 0; p < X.cols; p++) product += X.data[row * X.cols + p] * w[p];
     out[Math.floor(row / K)] += scale * Math.max(0, product);

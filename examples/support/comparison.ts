@@ -1,0 +1,145 @@
+/** A convex fit and its rivals side by side: a table, and a plot of objective, training error and test accuracy over time. */
+
+import type * as tf from "@tensorflow/tfjs";
+import type { TopLevelSpec } from "vega-lite";
+import { ConvexReLUTrainer, type FitResult, type TrainerOptions } from "../../src/index.js";
+import { writePlot } from "./plot.js";
+import type { Look, Parts, Rival } from "./rivals.js";
+import { table } from "./table.js";
+import { accuracyOf, objectiveOf } from "./train.js";
+
+/** A convex fit with what it was after every round of the solver. */
+export interface ConvexRun {
+  readonly result: FitResult;
+  readonly seconds: number; // of the whole call: patterns, solve, recovery, certificate, and the looks
+  readonly looks: readonly Look[];
+  readonly objective: number; // by model.evaluate and the model's regularizers
+  readonly trainAccuracy: number;
+  readonly testAccuracy: number;
+}
+
+/** Fits a model that was compiled with the metric "accuracy", looking at it after every round. */
+export async function fitConvex(
+  model: tf.Sequential,
+  { x, y, test }: Parts,
+  options: TrainerOptions,
+): Promise<ConvexRun> {
+  const looks: Look[] = [];
+  const began = performance.now();
+  const elapsed = () => (performance.now() - began) / 1000;
+  const result = await new ConvexReLUTrainer(options).fit(model, x, y, {
+    validationData: [test.x, test.y],
+    callbacks: {
+      onEpochEnd: (_epoch: number, logs?: tf.Logs) => {
+        const { loss = Number.NaN, acc = Number.NaN, val_acc = Number.NaN } = logs ?? {};
+        looks.push({ seconds: elapsed(), objective: loss, trainAccuracy: acc, testAccuracy: val_acc });
+      },
+    },
+  });
+  const seconds = elapsed();
+  return {
+    result,
+    seconds,
+    looks,
+    objective: objectiveOf(result.model, x, y),
+    trainAccuracy: accuracyOf(result.model, x, y),
+    testAccuracy: accuracyOf(result.model, test.x, test.y),
+  };
+}
+
+const percent = (value: number, digits = 1) => `${(100 * value).toFixed(digits)} %`;
+
+/** A line for the convex fit and one for each optimizer: its best and worst start, and what tuning cost on top. */
+export function comparisonTable(convex: ConvexRun, rivals: readonly Rival[]): string {
+  const { certificate } = convex.result;
+  return table([
+    ["method", "best objective", "worst", "above the bound", "train acc.", "test acc.", "s a start", "s of tuning"],
+    [
+      "convex",
+      convex.objective.toFixed(6),
+      "",
+      `${percent(certificate.relativeGap, 2)} (proven)`,
+      percent(convex.trainAccuracy),
+      percent(convex.testAccuracy),
+      convex.seconds.toFixed(1),
+      "0",
+    ],
+    ...rivals.map(({ name, choice, runs, tuningSeconds }) => [
+      `${name}, rate ${choice.rate}, batch ${choice.batchSize}, ${runs.length} starts`,
+      runs[0].best.toFixed(6),
+      runs[runs.length - 1].best.toFixed(6),
+      percent(runs[0].best / certificate.dual - 1, 2),
+      range(runs.map((run) => run.looks[run.looks.length - 1].trainAccuracy)),
+      range(runs.map((run) => run.looks[run.looks.length - 1].testAccuracy)),
+      (runs.reduce((sum, run) => sum + run.seconds, 0) / runs.length).toFixed(1),
+      tuningSeconds.toFixed(1),
+    ]),
+  ]);
+}
+
+function range(values: readonly number[]): string {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  return least === most ? percent(least) : `${(100 * least).toFixed(1)} to ${percent(most)}`;
+}
+
+/** Writes `${path}.svg` and `${path}.png`: three panels over time, a line for every start. */
+export async function plotComparison(
+  path: string,
+  title: string,
+  convex: ConvexRun,
+  rivals: readonly Rival[],
+): Promise<void> {
+  const bound = convex.result.certificate.dual;
+  const lines = [
+    { method: "convex", start: 0, looks: convex.looks },
+    ...rivals.flatMap(({ name, runs }) => runs.map(({ looks }, start) => ({ method: name, start, looks }))),
+  ];
+  const values = lines.flatMap(({ method, start, looks }) =>
+    looks
+      .filter(({ seconds, objective }) => seconds > 0 && Number.isFinite(objective))
+      .map((look) => ({
+        seconds: look.seconds,
+        excess: look.objective - bound,
+        error: 100 * (1 - look.trainAccuracy),
+        accuracy: 100 * look.testAccuracy,
+        method,
+        start,
+      })),
+  );
+  const color = {
+    field: "method",
+    type: "nominal",
+    title: null,
+    scale: { domain: ["convex", ...rivals.map(({ name }) => name)], range: ["#0072b2", "#d55e00", "#009e73"] },
+  } as const;
+  const panel = (field: string, says: string, log: boolean) =>
+    ({
+      width: 300,
+      height: 260,
+      mark: { type: "line", strokeWidth: 1.5, clip: true },
+      encoding: {
+        x: { field: "seconds", type: "quantitative", scale: { type: "log", nice: false }, title: "seconds" },
+        y: {
+          field,
+          type: "quantitative",
+          title: says,
+          scale: log ? ({ type: "log", nice: false } as const) : { zero: false },
+        },
+        detail: { field: "start", type: "nominal" },
+        color,
+      },
+    }) as const;
+  const spec: TopLevelSpec = {
+    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+    background: "white",
+    title: { text: title, anchor: "start" },
+    config: { font: "DejaVu Sans", axis: { grid: true, gridColor: "#e5e7eb" }, view: { stroke: null } },
+    data: { values },
+    hconcat: [
+      panel("excess", "objective minus the proven bound", true),
+      panel("error", "training error, %", false),
+      panel("accuracy", "test accuracy, %", false),
+    ],
+  };
+  await writePlot(path, spec);
+}
