@@ -1,6 +1,6 @@
 /**
- * Compiles assembly/ and embeds the module as base64, so that no bundler needs a loader for it. Its memory is the
- * program's own; the same bytes take one that threads share when one of them is changed.
+ * Compiles assembly/ and embeds the module as base64, so that no bundler needs a loader for it: one build for every host with
+ * SIMD, one with relaxed SIMD. Their memory is the program's own; the same bytes take a shared one when one of them is changed.
  */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -14,12 +14,12 @@ const folder = mkdtempSync(join(tmpdir(), "tfjs-convex-"));
 const SETTINGS = ["-O3", "--noAssert", "--runtime", "stub", "--enable", "simd,threads"];
 const MEMORY = ["--importMemory", "--initialMemory", "1", "--maximumMemory", "65536", "--memoryBase", "2048"];
 
-async function compile(...memory) {
+async function compile(...extra) {
   const outFile = join(folder, "module.wasm");
   const { error, stderr } = await asc.main([
     join(root, "assembly/index.ts"),
     ...["--outFile", outFile],
-    ...[...SETTINGS, ...MEMORY, ...memory],
+    ...[...SETTINGS, ...MEMORY, ...extra],
   ]);
   if (error) {
     console.error(stderr.toString());
@@ -37,17 +37,16 @@ function sharedByte(own, shared) {
   return { at: different[0], value: shared[different[0]] };
 }
 
-const own = await compile();
-const { at, value } = sharedByte(own, await compile("--sharedMemory"));
+async function embed(name, ...extra) {
+  const own = await compile(...extra);
+  const { at, value } = sharedByte(own, await compile("--sharedMemory", ...extra));
+  console.log(`${name}: ${own.length} bytes of WebAssembly`);
+  return `export const ${name} = {\n  sharedAt: ${at},\n  sharedValue: ${value},\n  code: "${own.toString("base64")}",\n};\n`;
+}
+
+const modules = [await embed("wasmModule"), await embed("relaxedModule", "--enable", "relaxed-simd")];
 rmSync(folder, { recursive: true });
 writeFileSync(
   join(root, "src/convex/kernels/wasmModule.ts"),
-  `/** The compiled assembly/; made by scripts/build-wasm.mjs, not kept in the repository. */
-export const wasmModule = {
-  sharedAt: ${at}, // the byte that asks for shared memory
-  sharedValue: ${value},
-  code: "${own.toString("base64")}",
-};
-`,
+  `/** The compiled assembly/; made by scripts/build-wasm.mjs, not kept in the repository. */\n${modules.join("")}`,
 );
-console.log(`src/convex/kernels/wasmModule.ts: ${own.length} bytes of WebAssembly`);

@@ -2,7 +2,7 @@
 
 import { WasmHeap } from "./wasmHeap.js";
 import { HelperPool, openThreads } from "./wasmHelpers.js";
-import { wasmModule } from "./wasmModule.js";
+import { relaxedModule, wasmModule } from "./wasmModule.js";
 
 /** Jobs of the module (assembly/index.ts): addresses in bytes, strides in entries, `threads` how many may work on it, answers the share of the tasks that the caller did, 2 when there were no helpers. */
 export interface WasmCalls {
@@ -95,8 +95,13 @@ async function instantiate(
   return { calls: exports, heap, helpers, note };
 }
 
+/** The fastest module that this host takes. */
 function moduleBytes(shared: boolean): Uint8Array<ArrayBuffer> {
-  const { code, sharedAt, sharedValue } = wasmModule;
+  const relaxed = decode(relaxedModule, shared);
+  return WebAssembly.validate(relaxed) ? relaxed : decode(wasmModule, shared);
+}
+
+function decode({ code, sharedAt, sharedValue }: typeof wasmModule, shared: boolean): Uint8Array<ArrayBuffer> {
   const bytes = Uint8Array.from(atob(code), (character) => character.charCodeAt(0));
   if (shared) bytes[sharedAt] = sharedValue; // the flags of the imported memory
   return bytes;
