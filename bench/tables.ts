@@ -3,7 +3,7 @@
  * scnn on the same gates where a Python has it, and beside the best of ten runs each of L-BFGS and Adam on the same network objective. `npm run bench:tables -- --help`.
  */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { sampleGates } from "../src/convex/arrangements/index.js";
 import { gaussianSource } from "../src/convex/arrangements/random.js";
@@ -11,15 +11,15 @@ import { type Kernels, wasmKernels } from "../src/convex/kernels/index.js";
 import { bindLoss } from "../src/convex/losses/index.js";
 import { penalties } from "../src/convex/penalties/index.js";
 import { solveGrowing } from "../src/convex/solvers/grow.js";
-import { descend, type Objective } from "../src/convex/solvers/lbfgs.js";
 import { networkObjective, packed, smallNeurons } from "../src/convex/solvers/movingNeurons.js";
 import { solve } from "../src/convex/solvers/solve.js";
 import type { ConvexProgram, Loss, Matrix } from "../src/convex/types.js";
 import { findPython, type PeerRun, runScnn } from "./peers/scnn.js";
+import { type Descender, descenders, lowestBy } from "./support/descents.js";
 import { readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { objective, publish, seconds } from "./support/report.js";
-import { standardised, withOnes } from "./support/sets.js";
+import { readColumns, standardised, withOnes } from "./support/sets.js";
 
 /** Tables of the data folder: the loss that suits their last column, a class 0 or 1 or a number. */
 const TABLES = [
@@ -108,7 +108,7 @@ async function measure(table: string, program: ConvexProgram, engine: Kernels): 
   const scnn = peer(many);
   const share = (flags.factor * grown.seconds) / flags.runs;
   const rivals = [];
-  for (const name of ["L-BFGS", "Adam"] as const) {
+  for (const name of descenders) {
     const objectives = [];
     for (let seed = 0; seed < flags.runs; seed++) objectives.push(await rival(name, program, engine, seed, share));
     rivals.push({ name, objectives });
@@ -155,13 +155,7 @@ function targetOf(loss: Loss): Float64Array {
 }
 
 /** The lowest objective that one run meets in its time. */
-async function rival(
-  name: "L-BFGS" | "Adam",
-  program: ConvexProgram,
-  engine: Kernels,
-  seed: number,
-  limit: number,
-): Promise<number> {
+function rival(name: Descender, program: ConvexProgram, engine: Kernels, seed: number, limit: number): Promise<number> {
   const d = program.X.cols;
   const draw = gaussianSource(100 + seed);
   const directions = Array.from({ length: flags.width }, (_, j) => ({
@@ -171,40 +165,14 @@ async function rival(
   }));
   const start = packed({ ...smallNeurons(directions, d, 0.1), bias: new Float64Array(1) });
   const f = networkObjective(program, engine, new Int32Array(flags.width));
-  const began = performance.now();
-  const spent = () => (performance.now() - began) / 1000 / limit;
-  if (name === "L-BFGS") return (await descend(f, start, 1e6, async () => spent() >= 1)).value;
-  return adam(f, start, spent);
+  return lowestBy(name, f, start, limit);
 }
 
-/** Kingma and Ba (2015), with a rate that falls linearly with the share of the time that is spent. */
-function adam(f: Objective, start: Float64Array, spent: () => number): number {
-  const [rate, b1, b2, tiny] = [0.01, 0.9, 0.999, 1e-8];
-  const x = Float64Array.from(start);
-  const gradient = new Float64Array(x.length);
-  const first = new Float64Array(x.length);
-  const second = new Float64Array(x.length);
-  let lowest = Number.POSITIVE_INFINITY;
-  for (let t = 1; spent() < 1; t++) {
-    lowest = Math.min(lowest, f(x, gradient));
-    const step = rate * (1 - spent());
-    for (let p = 0; p < x.length; p++) {
-      first[p] += (1 - b1) * (gradient[p] - first[p]);
-      second[p] += (1 - b2) * (gradient[p] ** 2 - second[p]);
-      x[p] -= (step * first[p]) / (1 - b1 ** t) / (Math.sqrt(second[p] / (1 - b2 ** t)) + tiny);
-    }
-  }
-  return lowest;
-}
-
-/** Rows of numbers under a head line, the last column the target; columns standardised, rows with NaN left out. */
+/** Rows of numbers, the last column the target; columns standardised. */
 function readTable(path: string, loss: (typeof TABLES)[number][1]): ConvexProgram {
-  const lines = readFileSync(path, "utf8").trim().split("\n").slice(1);
-  const table = lines.map((line) => line.split(",").map(Number)).filter((row) => row.every(Number.isFinite));
-  const d = table[0].length - 1;
-  const features = { rows: table.length, cols: d, data: Float64Array.from(table.flatMap((row) => row.slice(0, d))) };
+  const { X: features, last } = readColumns(path);
   const X = withOnes(standardised(features));
-  const target: Matrix = { rows: table.length, cols: 1, data: Float64Array.from(table, (row) => row[d]) };
+  const target: Matrix = { rows: X.rows, cols: 1, data: last };
   const Y = loss === "meanSquaredError" ? standardised(target) : target;
   return {
     X,

@@ -53,17 +53,22 @@ export function pathOf(source: BenchSource, folder: string): string | null {
   return folder !== "" && existsSync(path) ? path : null;
 }
 
-/** A table of numbers with a head line, the last column the class 0 or 1; the features standardised. */
-function binaryTable(name: string, path: string): BenchSet {
+/** A table of numbers under a head line, rows with NaN left out: all columns but the last, and the last. */
+export function readColumns(path: string): { readonly X: Matrix; readonly last: Float64Array } {
   const lines = readFileSync(path, "utf8").trim().split("\n").slice(1);
-  const rows = lines.map((line) => line.split(",").map(Number));
+  const rows = lines.map((line) => line.split(",").map(Number)).filter((row) => row.every(Number.isFinite));
   const d = rows[0].length - 1;
   const data = Float64Array.from(rows.flatMap((row) => row.slice(0, d)));
-  const targets = Float64Array.from(rows, (row) => row[d]);
+  return { X: { rows: rows.length, cols: d, data }, last: Float64Array.from(rows, (row) => row[d]) };
+}
+
+/** A table whose last column is the class 0 or 1; the features standardised. */
+function binaryTable(name: string, path: string): BenchSet {
+  const { X, last } = readColumns(path);
   return {
     name,
-    x: float32(withOnes(standardised({ rows: rows.length, cols: d, data }))),
-    y: { rows: rows.length, cols: 1, data: targets },
+    x: float32(withOnes(standardised(X))),
+    y: { rows: X.rows, cols: 1, data: last },
     loss: "binaryCrossentropy",
     gates: 256,
     decay: DECAY,
