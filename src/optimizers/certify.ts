@@ -15,7 +15,7 @@ import { DEFAULT_CONES, GatePricer } from "../convex/pricing/allGates.js";
 import { type HiddenNeuron, liftNeurons } from "../convex/recovery/lift.js";
 import { Clock } from "../convex/solvers/clock.js";
 import { searchBeyond, solveGrowing } from "../convex/solvers/grow.js";
-import { dualPointAt, mayShareOutputs, sharedGap } from "../convex/solvers/shareOutputs.js";
+import { dualPointAt, LAST_PROJECTIONS, mayShareOutputs, sharedGap } from "../convex/solvers/shareOutputs.js";
 import { solve, withProducts } from "../convex/solvers/solve.js";
 import type { AllGatesBound, Certificate, ConvexProgram, Gap, GateSet, Matrix, SparseBlocks } from "../convex/types.js";
 import { norm } from "../convex/vectors.js";
@@ -183,7 +183,10 @@ function withSharing(
 ): Certificate {
   if (!mayShareOutputs(program)) return certificate;
   const N = dualPointAt(program, forward(weights, program.X));
-  const { gap, prices } = sharedGap(program, kernels, certificate.network, N, tolerance);
+  const { gap, prices } = sharedGap(program, kernels, certificate.network, N, {
+    tolerance: tolerance / 2,
+    projections: LAST_PROJECTIONS,
+  });
   const evidence = { bestRatio: prices.lower / program.beta, starts: program.gates.count };
   return {
     ...certificate,

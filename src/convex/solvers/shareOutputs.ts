@@ -12,7 +12,7 @@ import { bestScale, relativeGap } from "../certificate.js";
 import type { Kernels } from "../kernels/types.js";
 import type { Network, Neuron } from "../network.js";
 import { type HiddenNeuron, liftNeurons } from "../recovery/lift.js";
-import { priceShared, type SharedPrices } from "../sharedPrices.js";
+import { type PricingBudget, priceShared, type SharedPrices } from "../sharedPrices.js";
 import type { ConvexProgram, Evidence, Gap, SparseBlocks, Status } from "../types.js";
 import { dot, norm } from "../vectors.js";
 import { Clock } from "./clock.js";
@@ -40,8 +40,11 @@ const SAME_COSINE = 0.999;
 /** Turns of the search between a direction and its outputs, and steps in each. */
 const TURNS = 2;
 const ASCENT_STEPS = 20;
-/** Projections onto cones that a bound may take. */
+/** Share of the time after which no round begins: the rest is for the bound. */
+const SEARCH_SHARE = 0.9;
+/** Projections onto cones that a bound may take: of a round, and the last. */
 const PROJECTIONS = 4000;
+export const LAST_PROJECTIONS = 100_000;
 /** Rounds that end it: in all, and in a row without progress. */
 const MAX_ROUNDS = 100;
 const STUCK_ROUNDS = 3;
@@ -95,7 +98,9 @@ export async function shareOutputs(
   budget: SharedBudget,
   options: SharingOptions,
 ): Promise<SharedSolution> {
-  const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
+  const stopped = budget.stopped ?? (() => false);
+  const whole = new Clock(budget.seconds, stopped);
+  const clock = new Clock(SEARCH_SHARE * budget.seconds, stopped);
   const draw = gaussianSource(options.seed);
   const objective = new SharedObjective(start, kernels);
   const d = start.X.cols;
@@ -111,14 +116,8 @@ export async function shareOutputs(
     const found = networkOf(neurons, start.pooling, DEAD);
     const { program, blocks } = liftNeurons(start, hidden(found), found.bias, start.gates);
     const N = dualPointAt(program, objective.predict(neurons));
-    const { gap, prices } = sharedGap(
-      program,
-      kernels,
-      value,
-      N,
-      budget.tolerance,
-      () => clock.over || clock.stopped(),
-    );
+    const exact = { tolerance: budget.tolerance / 2, over: () => whole.over || stopped() };
+    const { gap, prices } = sharedGap(program, kernels, value, N, { ...exact, projections: PROJECTIONS });
     const outside = search(objective, program, kernels, N, options.starts, draw);
     tried += outside.length;
     const bestRatio = outside.reduce((most, { price }) => Math.max(most, price), prices.lower) / program.beta;
@@ -126,10 +125,23 @@ export async function shareOutputs(
     const seconds = clock.seconds;
     const asked = (await budget.onRound?.({ index: round, seconds, gap, network: found })) === true;
     const quiet = bestRatio <= 1 + budget.tolerance || stuck >= STUCK_ROUNDS;
-    const status = statusAt(gap, quiet, asked, await clock.pause(), round, budget);
-    if (status !== null) {
+    const ended = statusAt(gap, quiet, asked, await clock.pause(), round, budget);
+    if (ended !== null) {
+      // What is still open of the bound is looked into at the end only: no round needs it.
+      const last =
+        ended === "stalled" || ended === "timeLimit"
+          ? sharedGap(program, kernels, value, N, { ...exact, projections: LAST_PROJECTIONS }).gap
+          : gap;
+      const status = ended === "stalled" && last.relative <= budget.tolerance ? "solved" : ended;
       return {
-        ...{ network: found, gap, status, advice: status === "stalled" ? LOOSE : advice[status], program, blocks },
+        ...{
+          network: found,
+          gap: last,
+          status,
+          advice: status === "stalled" ? LOOSE : advice[status],
+          program,
+          blocks,
+        },
         ...{ evidence: { bestRatio, starts: tried }, iterations: round + 1, seconds: clock.seconds },
       };
     }
@@ -229,12 +241,10 @@ export function sharedGap(
   kernels: Kernels,
   primal: number,
   N: Float64Array,
-  tolerance: number,
-  over?: () => boolean,
+  budget: PricingBudget,
 ): { gap: Gap; prices: SharedPrices } {
   return withProducts(program, kernels, (products) => {
-    const exact = { tolerance: tolerance / 2, projections: PROJECTIONS };
-    const prices = priceShared(program, products, N, over === undefined ? exact : { ...exact, over });
+    const prices = priceShared(program, products, N, budget);
     const dual = bestScale(program, N, program.beta / prices.upper).value;
     return { gap: { primal, dual, relative: relativeGap(primal, dual) }, prices };
   });
