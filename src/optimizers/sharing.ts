@@ -9,7 +9,7 @@ import type { Certificate, SharedBound, Status } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import type { Settings } from "./options.js";
 import type { Problem } from "./pose.js";
-import { budgetOf, type PosedSolution } from "./solvePosed.js";
+import { budgetOf, fewest, type PosedSolution } from "./solvePosed.js";
 
 /** A network, how its search ended, and what is proven of those like it. */
 export interface Shared {
@@ -50,7 +50,7 @@ export async function sharedNetwork(
   const hurried = found.status === "timeLimit" || found.status === "cancelled" || found.status === "iterationLimit";
   const ended = status === "solved" && hurried ? found.status : status;
   return {
-    network: found.network,
+    network: fewest(program, found.network),
     status: ended,
     advice: ended === status ? solution.advice : advice[ended],
     bound: { primal, dual, relativeGap: relative, gates: found.program.gates.count, evidence: found.evidence },

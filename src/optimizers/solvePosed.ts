@@ -64,11 +64,17 @@ export async function solvePosed(
   return solveGrowing(program, kernels, budget, { starts, seed: own + 1, method, batch }, start);
 }
 
-/** Blocks -> neurons: equal ones merged, surplus ones traded away. */
-export function recovered(problem: Pick<Problem, "program" | "formulation">, blocks: SparseBlocks): Network {
-  const { program, formulation } = problem;
-  const network = formulation.recover(program, blocks);
-  return { ...network, neurons: pruneNeurons(mergeNeurons(network.neurons), program.X, program.pooling) };
+/** Blocks -> neurons, as few as do the same. */
+export function recovered(
+  { program, formulation }: Pick<Problem, "program" | "formulation">,
+  blocks: SparseBlocks,
+): Network {
+  return fewest(program, formulation.recover(program, blocks));
+}
+
+/** Equal neurons merged, surplus ones traded away. */
+export function fewest({ X, pooling }: ConvexProgram, network: Network): Network {
+  return { ...network, neurons: pruneNeurons(mergeNeurons(network.neurons), X, pooling) };
 }
 
 /** The weights of a network in the program's own columns; exactly as wide as it needs unless `units` says otherwise. */
