@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
+import { compareOnComponents, fitOnComponents } from "../../examples/cifar/components.js";
 import { compare } from "../../examples/cifar/experiment.js";
 import { buildConvolution, predictByConvolution, signalsOf } from "../../examples/ecg/convolution.js";
 import { madeSignal, windowsOf } from "../../examples/ecg/signal.js";
@@ -76,6 +77,31 @@ test.each([2, 3])(
     tf.dispose([train.x, train.y, unseen.x, unseen.y]);
   },
 );
+
+test("on principal components no rival is below the bound, and the fit is the objective that rivals minimise", async () => {
+  const [train, unseen] = [stripedImages(24, 2, 1), stripedImages(12, 2, 2)];
+  const before = tf.memory().numTensors;
+  const settings = { components: 6, units: 3, decay: 5e-3, biasScale: 3, tolerance: 1e-3 };
+  const { convex, rivals } = await compareOnComponents(train, unseen, { ...settings, starts: 2, times: 0, grids });
+  const { certificate, neurons } = convex.result;
+  expect(certificate.relativeGap).toBeLessThanOrEqual(1e-3);
+  expect(convex.objective).toBeLessThanOrEqual(certificate.dual * (1 + 2e-3));
+  // The charge of the bias is what the model's own objective leaves out.
+  expect(convex.objective).toBeGreaterThanOrEqual(convex.result.objective.total);
+  expect(convex.testAccuracy).toBe(1);
+  expect(rivals.map(({ name }) => name)).toEqual([
+    "Adam, 3 neurons",
+    "SGD, 3 neurons",
+    `Adam, ${neurons} neurons`,
+    `SGD, ${neurons} neurons`,
+  ]);
+  for (const { runs } of rivals) for (const run of runs) expect(run.best).toBeGreaterThan(certificate.dual);
+  const kept = await fitOnComponents(train, unseen, { ...settings, units: neurons, starts: 1, times: 0 }, "keep");
+  expect(kept.objective).toBeCloseTo(convex.objective, 8);
+  for (const { result } of [convex, kept]) result.model.dispose();
+  expect(tf.memory().numTensors).toBeLessThanOrEqual(before);
+  tf.dispose([train.x, train.y, unseen.x, unseen.y]);
+});
 
 test("a run ends when its time is over, and the clock stands still during looks", async () => {
   const { x, y } = stripedImages(24, 2, 3);
