@@ -132,7 +132,7 @@ test("with averages of windows and squared loss no rival with the same gates is 
 test("ReLU filters grow unless told otherwise, and end below what any network with sampled gates can reach", async () => {
   const { x, y } = stripedImages(60, 2, 4);
   const kernelRegularizer = tf.regularizers.l2({ l2: 2e-3 });
-  const fit = (options: TrainerOptions) => {
+  const train = (options: TrainerOptions) => {
     const model = tf.sequential({
       layers: [
         tf.layers.conv2d({
@@ -151,8 +151,8 @@ test("ReLU filters grow unless told otherwise, and end below what any network wi
     model.compile({ optimizer: "sgd", loss: "binaryCrossentropy" });
     return new ConvexReLUTrainer({ tolerance: 1e-3, width: "resize", ...options }).fit(model, x, y);
   };
-  const grown = await fit({});
-  const sampled = await fit({ arrangements: { kind: "sample", count: 30 } });
+  const grown = await train({});
+  const sampled = await train({ arrangements: { kind: "sample", count: 30 } });
   expect(grown.certificate.evidence?.starts).toBeGreaterThan(0);
   expect(grown.certificate.network).toBeLessThan(sampled.certificate.dual);
   tf.dispose([x, y]);
