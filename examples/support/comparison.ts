@@ -47,6 +47,9 @@ export async function fitConvex(
   };
 }
 
+/** Of the convex fit, and of up to four rivals. */
+const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"];
+
 const percent = (value: number, digits = 1) => `${(100 * value).toFixed(digits)} %`;
 
 /** A line for the convex fit and one for each optimizer: its best and worst start, and what tuning cost on top. */
@@ -110,7 +113,7 @@ export async function plotComparison(
     field: "method",
     type: "nominal",
     title: null,
-    scale: { domain: ["convex", ...rivals.map(({ name }) => name)], range: ["#0072b2", "#d55e00", "#009e73"] },
+    scale: { domain: ["convex", ...rivals.map(({ name }) => name)], range: COLORS },
   } as const;
   const panel = (field: string, says: string, log: boolean) =>
     ({

@@ -12,6 +12,7 @@ import { smallestTrivialBeta } from "../convex/certificate.js";
 import { type Formulation, formulations } from "../convex/formulations/index.js";
 import type { ChosenEngine } from "../convex/kernels/index.js";
 import { bindLoss } from "../convex/losses/index.js";
+import { roundedAsWritten } from "../convex/network.js";
 import { withProducts } from "../convex/solvers/solve.js";
 import type { ConvexProgram, GateSet, Loss, Matrix, Penalty, SparseBlocks } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
@@ -136,8 +137,11 @@ async function chooseGates(
   if (settings.arrangements === null && sources.gatesOf !== null) {
     return gatesOfLayer(sources.gatesOf, spec, X, biasColumn);
   }
-  const gates = resolveGates(X, wish, settings.seed);
-  return spec.formulation === "gated" ? writtenGates(X, gates, biasColumn) : gates;
+  if (spec.formulation !== "gated") return resolveGates(X, wish, settings.seed);
+  // Draws are rounded before their masks are made, so that there is only one set of masks.
+  const drawn = "kind" in wish && wish.kind === "sample";
+  if (drawn) return resolveGates(X, wish, settings.seed, (g) => roundedAsWritten(g, biasColumn));
+  return writtenGates(X, resolveGates(X, wish, settings.seed), biasColumn);
 }
 
 /** The gates of an earlier result, whose blocks are numbered by them. */

@@ -5,13 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
+import { compareOnComponents, fitOnComponents } from "../../examples/cifar/components.js";
 import { compare } from "../../examples/cifar/experiment.js";
 import { buildConvolution, predictByConvolution, signalsOf } from "../../examples/ecg/convolution.js";
 import { madeSignal, windowsOf } from "../../examples/ecg/signal.js";
+import { compareConvolutions } from "../../examples/mnist/convolution.js";
 import { comparisonTable, plotComparison } from "../../examples/support/comparison.js";
 import { type LabelledImages, mnistSource, readRecords } from "../../examples/support/images.js";
 import { fitAgainstClock, type Grid } from "../../examples/support/rivals.js";
-import { registerLayers } from "../../src/index.js";
+import { ConvexReLUTrainer, registerLayers, type TrainerOptions } from "../../src/index.js";
 import { gaussianMatrix } from "../helpers/problems.js";
 
 beforeAll(async () => {
@@ -76,6 +78,85 @@ test.each([2, 3])(
     tf.dispose([train.x, train.y, unseen.x, unseen.y]);
   },
 );
+
+test("on principal components no rival is below the bound, and the fit is the objective that rivals minimise", async () => {
+  const [train, unseen] = [stripedImages(24, 2, 1), stripedImages(12, 2, 2)];
+  const before = tf.memory().numTensors;
+  const settings = { components: 6, units: 3, decay: 5e-3, biasScale: 3, tolerance: 1e-3 };
+  const { convex, rivals } = await compareOnComponents(train, unseen, { ...settings, starts: 2, times: 0, grids });
+  const { certificate, neurons } = convex.result;
+  expect(certificate.relativeGap).toBeLessThanOrEqual(1e-3);
+  expect(convex.objective).toBeLessThanOrEqual(certificate.dual * (1 + 2e-3));
+  // The charge of the bias is what the model's own objective leaves out.
+  expect(convex.objective).toBeGreaterThanOrEqual(convex.result.objective.total);
+  expect(convex.testAccuracy).toBe(1);
+  expect(rivals.map(({ name }) => name)).toEqual([
+    "Adam, 3 neurons",
+    "SGD, 3 neurons",
+    `Adam, ${neurons} neurons`,
+    `SGD, ${neurons} neurons`,
+  ]);
+  for (const { runs } of rivals) for (const run of runs) expect(run.best).toBeGreaterThan(certificate.dual);
+  const kept = await fitOnComponents(train, unseen, { ...settings, units: neurons, starts: 1, times: 0 }, "keep");
+  expect(kept.objective).toBeCloseTo(convex.objective, 8);
+  for (const { result } of [convex, kept]) result.model.dispose();
+  expect(tf.memory().numTensors).toBeLessThanOrEqual(before);
+  tf.dispose([train.x, train.y, unseen.x, unseen.y]);
+});
+
+test("with averages of windows and squared loss no rival with the same gates is below the bound", async () => {
+  const [train, unseen] = [stripedImages(24, 3, 1), stripedImages(12, 3, 2)];
+  const before = tf.memory().numTensors;
+  const settings = {
+    gates: 4,
+    kernelSize: 3,
+    strides: 1,
+    window: 2,
+    decay: 1e-2,
+    tolerance: 1e-3,
+    starts: 2,
+    times: 0,
+  };
+  const { convex, rivals } = await compareConvolutions(train, unseen, { ...settings, grids });
+  const { dual, relativeGap } = convex.result.certificate;
+  expect(relativeGap).toBeLessThanOrEqual(1e-3);
+  expect(convex.objective).toBeLessThanOrEqual(dual * (1 + 2e-3));
+  expect(convex.testAccuracy).toBeGreaterThan(0.8);
+  expect(rivals.map(({ name }) => name)).toEqual(["Adam", "SGD"]);
+  for (const { runs } of rivals) for (const run of runs) expect(run.best).toBeGreaterThan(dual);
+  convex.result.model.dispose();
+  expect(tf.memory().numTensors).toBeLessThanOrEqual(before);
+  tf.dispose([train.x, train.y, unseen.x, unseen.y]);
+});
+
+test("ReLU filters grow unless told otherwise, and end below what any network with sampled gates can reach", async () => {
+  const { x, y } = stripedImages(60, 2, 4);
+  const kernelRegularizer = tf.regularizers.l2({ l2: 2e-3 });
+  const train = (options: TrainerOptions) => {
+    const model = tf.sequential({
+      layers: [
+        tf.layers.conv2d({
+          filters: 1,
+          kernelSize: 3,
+          useBias: false,
+          activation: "relu",
+          inputShape: [6, 6, 1],
+          kernelRegularizer,
+        }),
+        tf.layers.averagePooling2d({ poolSize: 2 }),
+        tf.layers.flatten(),
+        tf.layers.dense({ units: 1, activation: "sigmoid", kernelRegularizer }),
+      ],
+    });
+    model.compile({ optimizer: "sgd", loss: "binaryCrossentropy" });
+    return new ConvexReLUTrainer({ tolerance: 1e-3, width: "resize", ...options }).fit(model, x, y);
+  };
+  const grown = await train({});
+  const sampled = await train({ arrangements: { kind: "sample", count: 30 } });
+  expect(grown.certificate.evidence?.starts).toBeGreaterThan(0);
+  expect(grown.certificate.network).toBeLessThan(sampled.certificate.dual);
+  tf.dispose([x, y]);
+});
 
 test("a run ends when its time is over, and the clock stands still during looks", async () => {
   const { x, y } = stripedImages(24, 2, 3);

@@ -66,10 +66,18 @@ export function gatesFrom(X: Matrix, generators: Matrix): GateSet {
   return gates.gateSet(false);
 }
 
-/** The gate set that a user's wish means for the data X [n x d]; `seed` is taken where the wish names none. */
-export function resolveGates(X: Matrix, arrangements: Arrangements, seed: number): GateSet {
+/**
+ * The gate set that a user's wish means for the data X [n x d]; `seed` is taken where the wish names none. Sampled generators
+ * are `written` as they are drawn.
+ */
+export function resolveGates(
+  X: Matrix,
+  arrangements: Arrangements,
+  seed: number,
+  written: Written = (g) => g,
+): GateSet {
   if (!("kind" in arrangements)) return checkGateSet(arrangements, X);
-  const gates = madeGates(X, arrangements, seed);
+  const gates = madeGates(X, arrangements, seed, written);
   if (gates.count === 0) {
     throw new ConvexError(
       "gates/empty",
@@ -80,12 +88,14 @@ export function resolveGates(X: Matrix, arrangements: Arrangements, seed: number
   return gates;
 }
 
-function madeGates(X: Matrix, wish: Exclude<Arrangements, GateSet>, seed: number): GateSet {
+type Written = (g: Float64Array) => Float64Array;
+
+function madeGates(X: Matrix, wish: Exclude<Arrangements, GateSet>, seed: number, written: Written): GateSet {
   switch (wish.kind) {
     case "enumerate":
       return enumerateGates(X);
     case "sample":
-      return sampleGates(X, { count: wish.count, seed: wish.seed ?? seed });
+      return sampleGates(X, { count: wish.count, seed: wish.seed ?? seed, written });
     case "grow":
       return sampleGates(X, {
         count: wish.count ?? (wish.method === "frank-wolfe" ? 1 : growthDefaults.count),

@@ -16,6 +16,8 @@ const TOGETHER = 16;
 export interface SampleOptions {
   readonly count: number; // gates wanted
   readonly seed?: number; // integer, default 0; its low 32 bits count
+  /** What a draw becomes before its pattern is read off: itself, or numbers that a layer can hold. */
+  readonly written?: (g: Float64Array) => Float64Array;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface SampleOptions {
  * @throws ConvexError "gates/count" for a count that is no positive integer or would not fit in memory.
  */
 export function sampleGates(X: Matrix, options: SampleOptions): GateSet {
-  const { count, seed = 0 } = options;
+  const { count, seed = 0, written = (g) => g } = options;
   checkRows("sampleGates", X);
   checkCount(count, seed);
   refuseBytes("sampleGates", count, X);
@@ -38,7 +40,7 @@ export function sampleGates(X: Matrix, options: SampleOptions): GateSet {
     // Never more than are missing, so that the gates are those of drawing one by one.
     const drawn = Math.min(TOGETHER, count - gates.count, DRAWS_PER_GATE * count - spent);
     gates.addAll(
-      Array.from({ length: drawn }, () => Float64Array.from({ length: X.cols }, draw)),
+      Array.from({ length: drawn }, () => written(Float64Array.from({ length: X.cols }, draw))),
       true,
     );
     spent += drawn;

@@ -2,8 +2,8 @@
  * Products with gates over patches that are summed, all of a sample or those of each position: A_i = S D_i X, S the pooling of
  * the K patches of each sample, for any engine.
  *
- * A_i is [n A x d] however many patches a position has, so the matrices of gates are made once and kept as far as memory goes:
- * every later product costs n A d and not n K d. Patches themselves are read in blocks. Row j A + a is position a of sample j.
+ * A_i is [A n x d] however many patches a position has, so the matrices of gates are made once and kept as far as memory goes:
+ * every later product costs n A d and not n K d. Patches themselves are read in blocks. Row a n + j is position a of sample j.
  */
 
 import { wordsPerGate } from "../arrangements/bits.js";
@@ -17,9 +17,11 @@ const KEPT_BYTES = 2 ** 27;
 /** Gates whose pooled matrices are made together: their masks make one product with the patches of an image. */
 const BATCH = 64;
 const BATCH_BYTES = 2 ** 25;
+/** Vectors of one gate and position from which on the engine's product is faster than a loop, its copies counted. */
+const MANY = 3;
 
 interface Kept {
-  readonly A: Float64Array; // [n A x d]
+  readonly A: Float64Array; // [A n x d]
   often: boolean;
 }
 
@@ -45,27 +47,46 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
     outputs: number,
     out: Float64Array,
   ): void {
-    const { n, d } = this;
+    const { n } = this;
     const { positions } = this.pooling;
     out.fill(0, 0, n * outputs);
-    const columns = new Map<number, number[]>();
+    const columns = new Map<number, number[][]>(); // by gate, then by position
     gate.forEach((i, k) => {
-      const mine = columns.get(i);
-      if (mine === undefined) columns.set(i, [k]);
-      else mine.push(k);
+      const mine = columns.get(i) ?? Array.from({ length: positions }, () => []);
+      mine[Math.floor(output[k] / outputs)].push(k);
+      columns.set(i, mine);
     });
     this.eachMatrix(Int32Array.from(columns.keys()), true, (A, i) => {
-      for (const k of columns.get(i) ?? []) {
-        const c = output[k] % outputs;
-        const position = (output[k] - c) / outputs;
-        for (let j = 0; j < n; j++) {
-          const row = (j * positions + position) * d;
-          let sum = 0;
-          for (let p = 0; p < d; p++) sum += A[row + p] * vectors[k * d + p];
-          out[j * outputs + c] += sign[k] * sum;
-        }
+      columns.get(i)?.forEach((mine, position) => {
+        const T = this.timesRows(this.rowsAt(A, position), vectors, mine);
+        mine.forEach((k, from) => {
+          const c = output[k] % outputs;
+          for (let j = 0; j < n; j++) out[j * outputs + c] += sign[k] * T[from * n + j];
+        });
+      });
+    });
+  }
+
+  /** Rows [n x d] times vectors `mine` of a list [k x d]: [mine x n]. */
+  private timesRows(rows: Float64Array, vectors: Float64Array, mine: readonly number[]): Float64Array {
+    const { n, d, kernels } = this;
+    const T = new Float64Array(mine.length * n);
+    if (mine.length >= MANY) {
+      const V = new Float64Array(mine.length * d);
+      mine.forEach((k, to) => {
+        V.set(vectors.subarray(k * d, (k + 1) * d), to * d);
+      });
+      kernels.multiplyTransposed(V, rows, T, mine.length, d, n);
+      return T;
+    }
+    mine.forEach((k, to) => {
+      for (let j = 0; j < n; j++) {
+        let sum = 0;
+        for (let p = 0; p < d; p++) sum += rows[j * d + p] * vectors[k * d + p];
+        T[to * n + j] = sum;
       }
     });
+    return T;
   }
 
   adjoint(R: Float64Array, outputs: number, list: Int32Array | null, out: Float64Array): void {
@@ -74,19 +95,27 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
   }
 
   private adjointOf(R: Float64Array, outputs: number, gates: Int32Array, often: boolean, out: Float64Array): void {
-    const { height, d } = this;
+    const { n, d, kernels } = this;
     const { positions } = this.pooling;
-    const size = positions * outputs * d;
-    out.fill(0, 0, gates.length * size);
+    const part = outputs * d;
+    out.fill(0, 0, gates.length * positions * part);
+    const turned = new Float64Array(outputs * n); // R'
+    for (let j = 0; j < n; j++) for (let c = 0; c < outputs; c++) turned[c * n + j] = R[j * outputs + c];
     this.eachMatrix(gates, often, (A, _, k) => {
-      for (let row = 0; row < height; row++) {
-        const position = row % positions;
-        const sample = ((row - position) / positions) * outputs;
-        for (let c = 0; c < outputs; c++) {
-          const r = R[sample + c];
-          if (r === 0) continue;
-          const to = k * size + (position * outputs + c) * d;
-          for (let p = 0; p < d; p++) out[to + p] += r * A[row * d + p];
+      for (let position = 0; position < positions; position++) {
+        const rows = this.rowsAt(A, position);
+        const at = (k * positions + position) * part;
+        const to = out.subarray(at, at + part);
+        if (outputs >= MANY) {
+          kernels.multiply(turned, rows, to, outputs, n, d);
+          continue;
+        }
+        for (let j = 0; j < n; j++) {
+          for (let c = 0; c < outputs; c++) {
+            const r = R[j * outputs + c];
+            if (r === 0) continue;
+            for (let p = 0; p < d; p++) to[c * d + p] += r * rows[j * d + p];
+          }
         }
       }
     });
@@ -124,7 +153,11 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
     this.eachMatrix(gate, true, (A, _, k) => {
       const root = Math.sqrt(weight[k]);
       const to = filled * size * n;
-      for (let j = 0; j < n; j++) for (let p = 0; p < size; p++) Y[to + p * n + j] = root * A[j * size + p];
+      for (let row = 0; row < positions * n; row++) {
+        const j = row % n;
+        const first = to + ((row - j) / n) * d * n + j;
+        for (let p = 0; p < d; p++) Y[first + p * n] = root * A[row * d + p];
+      }
       filled += 1;
       if (filled < together && k + 1 < gate.length) return;
       kernels.addOuter(H, Y, n, filled * size, 1);
@@ -140,18 +173,11 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
 
   /** The rows of one position, [n x d]. */
   private rowsAt(A: Float64Array, position: number): Float64Array {
-    const { n, d } = this;
-    const { positions } = this.pooling;
-    if (positions === 1) return A;
-    const rows = new Float64Array(n * d);
-    for (let j = 0; j < n; j++) {
-      const from = (j * positions + position) * d;
-      rows.set(A.subarray(from, from + d), j * d);
-    }
-    return rows;
+    const size = this.n * this.d;
+    return A.subarray(position * size, (position + 1) * size);
   }
 
-  /** Hands A_i [n A x d] of each gate of the list to `use`, in the order of the list; `often`: these gates will be asked for again. */
+  /** Hands A_i [A n x d] of each gate of the list to `use`, in the order of the list; `often`: these gates will be asked for again. */
   private eachMatrix(list: Int32Array, often: boolean, use: (A: Float64Array, gate: number, k: number) => void): void {
     const batch = Math.max(1, Math.min(BATCH, Math.floor(BATCH_BYTES / (8 * this.height * this.d))));
     for (let from = 0; from < list.length; from += batch) {
@@ -189,7 +215,7 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
     return left;
   }
 
-  /** A_i [n A x d] of some gates: for each sample and position the masks [g x K / A] times its patches there [K / A x d]. */
+  /** A_i [A n x d] of some gates: for each sample and position the masks [g x K / A] times its patches there [K / A x d]. */
   private makeMatrices(list: readonly number[]): Map<number, Float64Array> {
     const { n, d, height, kernels } = this;
     const { patches, positions, scale } = this.pooling;
@@ -208,7 +234,7 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
           gathered.set(rows.subarray(from, from + d), t * d);
         }
         kernels.multiply(mask, gathered ?? rows, sums, g, window, d);
-        const to = (j * positions + position) * d;
+        const to = (position * n + j) * d;
         for (let k = 0; k < g; k++) made.get(list[k])?.set(sums.subarray(k * d, (k + 1) * d), to);
       }
     }

@@ -7,6 +7,7 @@
 
 import { type NetworkWeights, roundedAsWritten } from "../network.js";
 import { orthogonaliseRows } from "../penalties/jacobi.js";
+import { rowFactor } from "../penalties/rowFactor.js";
 import type { Matrix } from "../types.js";
 
 /** Singular values below this share of the largest are the rounding of data in float32. */
@@ -30,8 +31,9 @@ export function rowSpaceOf(X: Matrix, rank: number | "numerical", centred = fals
   for (let k = 0; k < n; k++) {
     for (let p = 0; p < d; p++) B[wide ? k * d + p : p * n + k] = X.data[k * d + p] - (mean?.[p] ?? 0);
   }
+  const { lower, timesQ } = rowFactor(B, r, w);
   const U = new Float64Array(r * r);
-  const values = orthogonaliseRows(B, r, w, U);
+  const values = orthogonaliseRows(lower, r, r, U); // lower becomes S W' with B = U S W' Q
   const order = Array.from(values.keys()).sort((a, b) => values[b] - values[a]);
   const largest = values[order[0]];
   const above = order.filter((k) => values[k] > ROUNDING * largest).length;
@@ -39,7 +41,8 @@ export function rowSpaceOf(X: Matrix, rank: number | "numerical", centred = fals
   const data = new Float64Array(d * kept);
   for (let i = 0; i < kept; i++) {
     const k = order[i];
-    for (let p = 0; p < d; p++) data[p * kept + i] = wide ? B[k * d + p] / values[k] : U[p * d + k];
+    const v = wide ? timesQ(lower.subarray(k * r, (k + 1) * r)) : null;
+    for (let p = 0; p < d; p++) data[p * kept + i] = v === null ? U[p * d + k] : v[p] / values[k];
   }
   const tail = kept < order.length ? values[order[kept]] : 0;
   return { basis: { rows: d, cols: kept, data }, mean, largest, tail };

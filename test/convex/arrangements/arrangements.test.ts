@@ -120,6 +120,17 @@ describe("sampleGates", () => {
     expect(many.bits.slice(0, few.bits.length)).toEqual(few.bits);
   });
 
+  test("draws are written before their masks are made: coarse ones are the gates that their generators have", () => {
+    const coarse = (g: Float64Array) => g.map((value) => Math.round(2 * value) / 2);
+    const drawn = sampleGates(X, { count: 30, seed: 2 });
+    const gates = sampleGates(X, { count: 30, seed: 2, written: coarse });
+    expect(gates.generators.data).toEqual(coarse(gates.generators.data));
+    expect(gates.bits).toEqual(gatesFrom(X, gates.generators).bits);
+    expect(gates.bits).not.toEqual(drawn.bits);
+    const fine = sampleGates(X, { count: 30, seed: 2, written: (g) => g.map(Math.fround) });
+    expect(fine.generators.data).toEqual(drawn.generators.data.map(Math.fround));
+  });
+
   test("small data have fewer patterns than asked: those that there are come back", () => {
     const small = gaussianMatrix(4, 2, 1);
     const all = patternsOf(enumerateGates(small)).filter((pattern) => pattern.includes("1"));

@@ -28,6 +28,7 @@ const sizes: { pool: Pool; samples: number; patches: number; features: number; g
   { pool: "mean", samples: 40, patches: 70, features: 12, gates: 70, outputs: 3 },
   { pool: "flatten", samples: 11, patches: 6, features: 4, gates: 9, outputs: 2 },
   { pool: "windows", samples: 9, patches: 12, features: 4, gates: 70, outputs: 2 },
+  { pool: "windows", samples: 8, patches: 12, features: 5, gates: 6, outputs: 4 },
 ];
 
 test("where there is no room to keep pooled matrices they are made again, to the same products", () => {

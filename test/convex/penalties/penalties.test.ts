@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { penalties } from "../../../src/convex/penalties/index.js";
 import { orthogonaliseRows } from "../../../src/convex/penalties/jacobi.js";
+import { rowFactor } from "../../../src/convex/penalties/rowFactor.js";
 import { shrinkBlock } from "../../../src/convex/solvers/nuclearShrink.js";
 import { gaussianMatrix } from "../../helpers/problems.js";
 
@@ -129,6 +130,29 @@ test("one-sided Jacobi gives orthogonal rows and an orthogonal U with B = U rows
     }
   }
 });
+
+test.each([
+  [4, 6, 1],
+  [4, 4, 1e-150],
+  [1, 3, 1e150],
+])(
+  "reflections give L and orthonormal rows of Q with B = L Q, also with a repeated row and a zero row (%i x %i, scale %f)",
+  (r, w, scale) => {
+    const B = gaussianMatrix(r, w, 5).data.map((value) => scale * value);
+    if (r > 2) B.copyWithin(w, 0, w).fill(0, 2 * w, 3 * w);
+    const { lower, timesQ } = rowFactor(B.slice(), r, w);
+    for (let i = 0; i < r; i++) {
+      for (let j = i + 1; j < r; j++) expect(lower[i * r + j]).toBe(0);
+      const row = timesQ(lower.subarray(i * r, (i + 1) * r));
+      for (let p = 0; p < w; p++) expect(row[p] / scale).toBeCloseTo(B[i * w + p] / scale, 13);
+      const [left, norm] = [
+        timesQ(Float64Array.from({ length: r }, (_, k) => Number(k === i))),
+        (a: number, b: number) => a + b * b,
+      ];
+      expect(left.reduce(norm, 0)).toBeCloseTo(1, 13);
+    }
+  },
+);
 
 test("the derivative of singular value shrinkage agrees with differences, wide and tall", () => {
   for (const [C, d] of [
