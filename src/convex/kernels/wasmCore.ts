@@ -43,6 +43,8 @@ export interface WasmCalls {
       ...[S: number, n: number],
     ]
   ): number;
+  /** out [d - F x d]: an orthonormal basis of what F rows of X do not see; `face` [F] i32, W room for F d. On this thread. */
+  nullspace(X: number, d: number, face: number, F: number, W: number, out: number): void;
   /** Waits for the helpers of the last job. */
   finish(): void;
 }

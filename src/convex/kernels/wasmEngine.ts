@@ -56,6 +56,10 @@ export class WasmEngine {
     this.share((n * n * count) / 2, (threads) => this.core.calls.maskedGram(threads, ...args));
   }
 
+  nullspace(...args: Parameters<WasmCore["calls"]["nullspace"]>): void {
+    this.core.calls.nullspace(...args);
+  }
+
   /** Rows of G that `adjoint` wants as room for the norms of `count` vectors. */
   roomForNorms(count: number): number {
     return this.limit * this.core.calls.adjointPart(this.limit, count);

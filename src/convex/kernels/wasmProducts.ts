@@ -105,22 +105,54 @@ export class WasmProducts implements GatedProducts {
   }
 
   rows(gate: number, U: Float64Array, k: number, out: Float64Array): void {
+    if (k === 1) {
+      this.times(U.subarray(0, this.d), out);
+      this.closeRows(gate, 1, out);
+      return;
+    }
+    const { heap } = this.engine;
+    const u = heap.take(k * this.d);
+    heap.view(u, k * this.d).set(U.subarray(0, k * this.d));
+    this.multiplyRows(gate, u, k, out);
+    heap.release(u);
+  }
+
+  faceRows(gate: number, face: Int32Array, out: Float64Array): void {
+    const { d } = this;
+    const { heap } = this.engine;
+    const F = face.length;
+    const k = d - F;
+    if (k === 0) return;
+    const u = heap.take(d * d); // the basis, and the reflectors
+    const list = heap.take(Math.ceil(F / 2));
+    heap.integers(list, F).set(face);
+    this.engine.nullspace(this.x, d, list, F, u + 8 * k * d, u);
+    this.multiplyRows(gate, u, k, out);
+    heap.release(list);
+    heap.release(u);
+  }
+
+  /** out [k x n] = U X' D_i for U [k x d] in WASM memory. */
+  private multiplyRows(gate: number, u: number, k: number, out: Float64Array): void {
     const { n, d } = this;
     const { heap } = this.engine;
-    const u = heap.take(k * d);
     const t = heap.take(k * n);
-    heap.view(u, k * d).set(U.subarray(0, k * d));
     const T = heap.view(t, k * n);
     T.fill(0);
     this.engine.multiply(k, n, d, u, d, 1, this.x, 1, d, t, n, 1, false);
     out.set(T);
+    this.closeRows(gate, k, out);
+    heap.release(t);
+  }
+
+  /** Sets the entries of out [k x n] to zero whose samples the gate does not select. */
+  private closeRows(gate: number, k: number, out: Float64Array): void {
+    const { n } = this;
     const { bits } = this.gates;
     for (let j = 0; j < n; j++) {
       if ((bits[gate * this.words + (j >>> 5)] >>> (j & 31)) & 1) continue;
       for (let at = j; at < k * n; at += n) out[at] = 0;
     }
-    heap.release(t);
-    heap.release(u);
   }
 
   addMaskedGram(H: Float64Array, gate: Int32Array, weight: Float64Array): void {

@@ -8,7 +8,8 @@
 import { isActive } from "../arrangements/bits.js";
 import type { GatedProducts } from "../kernels/types.js";
 import type { ConvexProgram, GateSet, Matrix } from "../types.js";
-import { dot, Face, type KeptFace } from "./face.js";
+import { dotAt } from "../vectors.js";
+import { Face, type KeptFace } from "./face.js";
 
 /** A row counts as violated beyond this share of |x_j| |z|: rounding of one scalar product. */
 const VIOLATED = 1e-12;
@@ -74,7 +75,7 @@ export class ConeProjector {
    */
   project(gate: number, slot: number, z: Float64Array, threshold: number): ConeProjection {
     const d = this.X.cols;
-    const scale = Math.sqrt(dot(z, 0, z, 0, d));
+    const scale = Math.sqrt(dotAt(z, 0, z, 0, d));
     if (scale <= threshold) return { norm: scale, below: true };
     const bound = this.boundFromMemory(slot, z, scale);
     if (bound <= threshold) return { norm: bound, below: true };
@@ -86,13 +87,13 @@ export class ConeProjector {
     this.readSigns(gate);
     this.start(slot, z0);
     this.now.apply(z);
-    let norm = Math.sqrt(dot(z, 0, z, 0, d));
+    let norm = Math.sqrt(dotAt(z, 0, z, 0, d));
     const limit = 3 * (Math.min(this.X.rows, d) + 10);
     for (let pivot = 0; norm > threshold && pivot < limit; pivot++) {
       if (!this.enter(z, scale, pivot < limit / 2 ? ENTERING : 1)) break;
       this.solveAndPrune();
       this.now.apply(z);
-      norm = Math.sqrt(dot(z, 0, z, 0, d));
+      norm = Math.sqrt(dotAt(z, 0, z, 0, d));
     }
     this.remember(slot, z, z0);
     return { norm, below: norm <= threshold };
@@ -136,8 +137,8 @@ export class ConeProjector {
   private boundFromMemory(slot: number, z: Float64Array, scale: number): number {
     const u = this.directions.get(slot);
     if (u === undefined) return scale;
-    const along = dot(u, 0, z, 0, z.length);
-    const square = dot(u, 0, u, 0, z.length);
+    const along = dotAt(u, 0, z, 0, z.length);
+    const square = dotAt(u, 0, u, 0, z.length);
     if (along >= 0 || square === 0) return scale;
     return Math.sqrt(Math.max(0, scale * scale - (along * along) / square));
   }
@@ -194,7 +195,7 @@ export class ConeProjector {
   private multiply(z: Float64Array, out: Float64Array): void {
     const { rows: n, cols: d, data } = this.X;
     if (this.engine?.times !== undefined) this.engine.times(z, out);
-    else for (let j = this.first; j < n; j += this.stride) out[j] = dot(data, j * d, z, 0, d);
+    else for (let j = this.first; j < n; j += this.stride) out[j] = dotAt(data, j * d, z, 0, d);
   }
 
   /** Least squares on the face; rows whose multiplier has the wrong sign leave, as in Lawson-Hanson. */

@@ -4,6 +4,7 @@
  */
 
 import type { Matrix } from "../types.js";
+import { dotAt } from "../vectors.js";
 
 /** A row enters only if its part outside the span of the face is larger than this share of it. */
 const INDEPENDENT = 1e-12;
@@ -46,7 +47,7 @@ export class Face {
     this.factor = new Float64Array(triangle(this.capacity));
     this.member = new Uint8Array(n);
     this.norms = new Float64Array(n);
-    for (let j = 0; j < n; j++) this.norms[j] = Math.sqrt(dot(data, j * d, data, j * d, d));
+    for (let j = 0; j < n; j++) this.norms[j] = Math.sqrt(dotAt(data, j * d, data, j * d, d));
   }
 
   /** Begins with z0 [d], which must stay as it is, on the rows of a face that was kept. */
@@ -94,8 +95,8 @@ export class Face {
     let rest = square;
     for (let k = 0; k < size; k++) {
       const above = triangle(k);
-      const product = gram === null ? dot(data, row * d, data, rows[k] * d, d) : gram[row * n + rows[k]];
-      const value = (product - dot(factor, at, factor, above, k)) / factor[above + k];
+      const product = gram === null ? dotAt(data, row * d, data, rows[k] * d, d) : gram[row * n + rows[k]];
+      const value = (product - dotAt(factor, at, factor, above, k)) / factor[above + k];
       factor[at + k] = value;
       rest -= value * value;
     }
@@ -142,8 +143,8 @@ export class Face {
   private advance(k: number): void {
     const { cols: d, data } = this.X;
     const at = triangle(k);
-    const along = dot(data, this.rows[k] * d, this.z0, 0, d);
-    this.forward[k] = -(along + dot(this.factor, at, this.forward, 0, k)) / this.factor[at + k];
+    const along = dotAt(data, this.rows[k] * d, this.z0, 0, d);
+    this.forward[k] = -(along + dotAt(this.factor, at, this.forward, 0, k)) / this.factor[at + k];
   }
 
   /** Makes the factor anew from the first place that leaves. */
@@ -198,21 +199,4 @@ export class Face {
 /** Entries of a lower triangle with k rows. */
 function triangle(k: number): number {
   return (k * (k + 1)) / 2;
-}
-
-/** Four sums side by side: one alone waits for itself at every step. */
-export function dot(A: Float64Array, a: number, B: Float64Array, b: number, length: number): number {
-  let s0 = 0;
-  let s1 = 0;
-  let s2 = 0;
-  let s3 = 0;
-  let p = 0;
-  for (; p + 3 < length; p += 4) {
-    s0 += A[a + p] * B[b + p];
-    s1 += A[a + p + 1] * B[b + p + 1];
-    s2 += A[a + p + 2] * B[b + p + 2];
-    s3 += A[a + p + 3] * B[b + p + 3];
-  }
-  for (; p < length; p++) s0 += A[a + p] * B[b + p];
-  return s0 + s1 + (s2 + s3);
 }
