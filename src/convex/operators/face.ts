@@ -3,6 +3,7 @@
  * follows the rows as they come and go.
  */
 
+import { type KeptFace, WORN } from "../kernels/types.js";
 import type { Matrix } from "../types.js";
 import { dotAt } from "../vectors.js";
 
@@ -10,15 +11,6 @@ import { dotAt } from "../vectors.js";
 const INDEPENDENT = 1e-12;
 /** When more than this share of the rows from the first leaving one on leaves, a new factor is cheaper than rotations. */
 const REBUILT = 0.1;
-/** Rotations that a factor may have seen before it is made anew when it is taken up again: what they round adds up. */
-const WORN = 1000;
-
-/** A face with its factor, kept for the next time. */
-export interface KeptFace {
-  readonly rows: Int32Array; // [F]
-  readonly factor: Float64Array | null; // L by rows of its lower triangle, F (F + 1) / 2; null: too large to keep
-  readonly rotations: number; // that the factor has seen
-}
 
 /** One face at a time; the work space is made once. */
 export class Face {
