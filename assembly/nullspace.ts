@@ -21,7 +21,10 @@ export function nullspace(X: usize, d: i32, face: usize, F: i32, W: usize, out: 
 /** Replaces a vector by the unit w (zero before `first`) whose reflection I - 2 w w' maps its tail onto one axis. */
 function makeReflector(w: usize, first: i32, d: i32): void {
   let square: f64 = 0;
-  for (let p = first; p < d; p++) square += load<f64>(w + (p << 3)) ** 2;
+  for (let p = first; p < d; p++) {
+    const entry = load<f64>(w + (p << 3));
+    square += entry * entry;
+  }
   memory.fill(w, 0, first << 3);
   const at = w + (first << 3);
   const head = load<f64>(at);
