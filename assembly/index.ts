@@ -9,6 +9,8 @@ import {
 import { runTasks } from "./threads";
 
 export { workBytes } from "./jobs";
+export { coneRoom, prepareCones, project } from "./cone";
+export { nullspace } from "./nullspace";
 export { enroll } from "./thread";
 export { finish, serve } from "./threads";
 

@@ -3,7 +3,8 @@
 import { sampleGates } from "../src/convex/arrangements/index.js";
 import { gaussianSource } from "../src/convex/arrangements/random.js";
 import { bindProducts, type Kernels, referenceKernels, wasmKernels } from "../src/convex/kernels/index.js";
-import { ConeProjector } from "../src/convex/operators/coneProjection.js";
+import { bindLoss } from "../src/convex/losses/index.js";
+import { coneProjector } from "../src/convex/operators/coneProjection.js";
 import { patchGeometry, patchMatrix } from "../src/convex/operators/patches.js";
 import { timeOf, timesOf } from "./support/measure.js";
 
@@ -176,7 +177,10 @@ export function kernelsAt(n: number, d: number, P: number): TimedKernel[] {
       bytes: x + (masks * projected) / gates.count + projected * d * NUMBER,
       prepare: (kernels) => {
         const bound = kernels.bind(X, gates);
-        const projector = new ConeProjector(X, gates, bound.gram());
+        const projector = coneProjector(
+          { X, gates, loss: bindLoss("meanSquaredError", { rows: n, cols: 1, data: r }) },
+          bound,
+        );
         const vectors = gaussian(projected * d, 5);
         return () => {
           projector.reset(); // from no memory of the faces: the dearest case

@@ -37,8 +37,25 @@ function sharedByte(own, shared) {
   return { at: different[0], value: shared[different[0]] };
 }
 
+/** Static data would lie where threads work, and each would write it anew: the heap begins below where it may end. */
+function refuseData(module) {
+  const DATA = 11; // of the sections of a module (WebAssembly core specification, section 5.5.2)
+  for (let at = 8; at < module.length; ) {
+    const id = module[at++];
+    let size = 0;
+    for (let shift = 0, more = true; more; shift += 7) {
+      size |= (module[at] & 0x7f) << shift;
+      more = (module[at++] & 0x80) !== 0;
+    }
+    if (id === DATA)
+      throw new Error("build-wasm: expected a module without static data (x ** 2 brings some), got one with it.");
+    at += size;
+  }
+}
+
 async function embed(name, ...extra) {
   const own = await compile(...extra);
+  refuseData(own);
   const { at, value } = sharedByte(own, await compile("--sharedMemory", ...extra));
   console.log(`${name}: ${own.length} bytes of WebAssembly`);
   return `export const ${name} = {\n  sharedAt: ${at},\n  sharedValue: ${value},\n  code: "${own.toString("base64")}",\n};\n`;

@@ -74,13 +74,46 @@ export interface GatedProducts {
   adjointNorms(R: Float64Array, outputs: number, out: Float64Array): void;
   /** out [n] = X z, z [d], without gates; who needs it multiplies himself where an engine has nothing faster. */
   times?(z: Float64Array, out: Float64Array): void;
+  /** Projections onto the cones of the gates, where the engine has them; lives as long as the products. */
+  faceSearch?(): FaceSearch;
   /** out [k x n]: row j is D_i X u_j, for the rows u_j of U [k x d]; with pooling at a position (0 unless said). */
   rows(gate: number, U: Float64Array, k: number, out: Float64Array, position?: number): void;
+  /**
+   * out [(d - F) x n]: row j is D_i X u_j, for an orthonormal basis u_j of what the F independent rows of a face do not see;
+   * who needs it makes the basis himself where an engine has nothing faster.
+   */
+  faceRows?(gate: number, face: Int32Array, out: Float64Array): void;
   /** Lower triangle of H [n x n] += sum_k weight[k] D_{gate[k]} K D_{gate[k]}, K = X X'; with pooling summed over positions. */
   addMaskedGram(H: Float64Array, gate: Int32Array, weight: Float64Array): void;
   /** The Gram matrix K = X X' of the rows of X, made once and kept. */
   gram(): Float64Array;
   dispose(): void;
+}
+
+/** The rows F that hold a projection onto a cone, with the Cholesky factor of X_F X_F' = L L', kept for the next projection. */
+export interface KeptFace {
+  readonly rows: Int32Array; // [F]
+  readonly factor: Float64Array | null; // L by rows of its lower triangle, F (F + 1) / 2; null: too large to keep
+  readonly rotations: number; // that the factor has seen
+}
+
+/** Rotations after which a factor is made anew when it is taken up again: what they round adds up. */
+export const WORN = 1000;
+
+/** Projections onto the cones K_i = {u : (2 D_i - I) X u >= 0}. */
+export interface FaceSearch {
+  /**
+   * Projects z [d] in place, from a face that was kept, and answers its norm; ends early once that is at most `threshold`.
+   * `position`: only the rows of one position among pooled patches. The factor is kept where it has at most `room` entries.
+   */
+  project(
+    gate: number,
+    position: number,
+    z: Float64Array,
+    threshold: number,
+    kept: KeptFace | undefined,
+    room: number,
+  ): { readonly norm: number; readonly face: KeptFace };
 }
 
 /**

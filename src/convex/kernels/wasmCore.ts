@@ -43,6 +43,19 @@ export interface WasmCalls {
       ...[S: number, n: number],
     ]
   ): number;
+  /** Doubles of a place for projections onto cones of n rows in d dimensions. */
+  coneRoom(n: number, d: number): number;
+  /** Makes such a place ready for X. */
+  prepareCones(place: number, X: number, n: number, d: number): void;
+  /** Projects onto the cone of a mask what lies in the place (assembly/cone.ts); answers the norm. On this thread. */
+  project(
+    ...args: [
+      ...[place: number, X: number, n: number, d: number, mask: number, gram: number],
+      ...[renew: boolean, threshold: number],
+    ]
+  ): number;
+  /** out [d - F x d]: an orthonormal basis of what F rows of X do not see; `face` [F] i32, W room for F d. On this thread. */
+  nullspace(X: number, d: number, face: number, F: number, W: number, out: number): void;
   /** Waits for the helpers of the last job. */
   finish(): void;
 }

@@ -17,6 +17,8 @@ const MEMORY = 0.8;
 
 export class WasmEngine {
   readonly heap: WasmHeap;
+  /** What is done on the caller's thread. */
+  readonly calls: Pick<WasmCore["calls"], "coneRoom" | "nullspace" | "prepareCones" | "project">;
   private ran = 1; // bit t: thread t took part
   private work = 0;
   // On a busy machine a helper may lose its core in the middle of a task, and then the caller waits.
@@ -28,6 +30,7 @@ export class WasmEngine {
     private readonly limit: number, // threads
   ) {
     this.heap = core.heap;
+    this.calls = core.calls;
     core.helpers?.joined(); // by an engine before this one
   }
 

@@ -2,13 +2,16 @@
 
 import { wordsPerGate } from "../arrangements/bits.js";
 import type { GateSet, Matrix } from "../types.js";
-import type { GatedProducts } from "./types.js";
+import type { FaceSearch, GatedProducts } from "./types.js";
 import type { WasmEngine } from "./wasmEngine.js";
+import { WasmFaceSearch } from "./wasmFaceSearch.js";
 
 /** Doubles of vectors that are in WASM memory together: 32 MB. */
 const ROOM = 4e6;
 /** Vectors that are handled together at least. */
 const TILE = 64;
+/** Largest n for which cones have X X' in WASM memory: 32 MB. */
+const GRAM_ROWS = 2000;
 
 export class WasmProducts implements GatedProducts {
   private readonly x: number; // X in WASM memory
@@ -19,6 +22,8 @@ export class WasmProducts implements GatedProducts {
   private readonly words: number;
   private readonly together: number; // vectors
   private kept: Float64Array | null = null;
+  private product = 0; // X X' in WASM memory, for cones
+  private search: WasmFaceSearch | null = null;
 
   constructor(
     private readonly engine: WasmEngine,
@@ -104,23 +109,70 @@ export class WasmProducts implements GatedProducts {
     out.set(engine.heap.view(y, n));
   }
 
+  faceSearch(): FaceSearch {
+    if (this.search === null) {
+      const { n, d } = this;
+      if (n <= GRAM_ROWS) this.product = this.makeGram();
+      this.search = new WasmFaceSearch(
+        this.engine,
+        { at: this.x, rows: n, cols: d },
+        this.bits,
+        this.words,
+        this.product,
+      );
+    }
+    return this.search;
+  }
+
   rows(gate: number, U: Float64Array, k: number, out: Float64Array): void {
+    if (k === 1) {
+      this.times(U.subarray(0, this.d), out);
+      this.closeRows(gate, 1, out);
+      return;
+    }
+    const { heap } = this.engine;
+    const u = heap.take(k * this.d);
+    heap.view(u, k * this.d).set(U.subarray(0, k * this.d));
+    this.multiplyRows(gate, u, k, out);
+    heap.release(u);
+  }
+
+  faceRows(gate: number, face: Int32Array, out: Float64Array): void {
+    const { d } = this;
+    const { heap } = this.engine;
+    const F = face.length;
+    const k = d - F;
+    if (k === 0) return;
+    const u = heap.take(d * d); // the basis, and the reflectors
+    const list = heap.take(Math.ceil(F / 2));
+    heap.integers(list, F).set(face);
+    this.engine.calls.nullspace(this.x, d, list, F, u + 8 * k * d, u);
+    this.multiplyRows(gate, u, k, out);
+    heap.release(list);
+    heap.release(u);
+  }
+
+  /** out [k x n] = U X' D_i for U [k x d] in WASM memory. */
+  private multiplyRows(gate: number, u: number, k: number, out: Float64Array): void {
     const { n, d } = this;
     const { heap } = this.engine;
-    const u = heap.take(k * d);
     const t = heap.take(k * n);
-    heap.view(u, k * d).set(U.subarray(0, k * d));
     const T = heap.view(t, k * n);
     T.fill(0);
     this.engine.multiply(k, n, d, u, d, 1, this.x, 1, d, t, n, 1, false);
     out.set(T);
+    this.closeRows(gate, k, out);
+    heap.release(t);
+  }
+
+  /** Sets the entries of out [k x n] to zero whose samples the gate does not select. */
+  private closeRows(gate: number, k: number, out: Float64Array): void {
+    const { n } = this;
     const { bits } = this.gates;
     for (let j = 0; j < n; j++) {
       if ((bits[gate * this.words + (j >>> 5)] >>> (j & 31)) & 1) continue;
       for (let at = j; at < k * n; at += n) out[at] = 0;
     }
-    heap.release(t);
-    heap.release(u);
   }
 
   addMaskedGram(H: Float64Array, gate: Int32Array, weight: Float64Array): void {
@@ -146,21 +198,29 @@ export class WasmProducts implements GatedProducts {
 
   gram(): Float64Array {
     if (this.kept === null) {
-      const { n, d } = this;
-      const { heap } = this.engine;
-      const k = heap.take(n * n);
-      heap.view(k, n * n).fill(0);
-      this.engine.multiply(n, n, d, this.x, d, 1, this.x, 1, d, k, n, 1, false);
+      const { n } = this;
+      const k = this.product === 0 ? this.makeGram() : this.product;
       this.kept = new Float64Array(n * n);
-      this.kept.set(heap.view(k, n * n));
-      heap.release(k);
+      this.kept.set(this.engine.heap.view(k, n * n));
+      if (k !== this.product) this.engine.heap.release(k);
     }
     return this.kept;
   }
 
   dispose(): void {
     this.kept = null;
-    for (const block of [this.bits, this.z, this.x]) this.engine.heap.release(block);
+    this.search?.dispose();
+    for (const block of [this.product, this.bits, this.z, this.x]) this.engine.heap.release(block);
+  }
+
+  /** X X' in WASM memory; the caller releases it. */
+  private makeGram(): number {
+    const { n, d } = this;
+    const { heap } = this.engine;
+    const k = heap.take(n * n);
+    heap.view(k, n * n).fill(0);
+    this.engine.multiply(n, n, d, this.x, d, 1, this.x, 1, d, k, n, 1, false);
+    return k;
   }
 
   /**

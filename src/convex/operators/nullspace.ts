@@ -1,6 +1,7 @@
 /** An orthonormal basis of {u : x_j u = 0 for the rows of a face}, by Householder reflections. */
 
 import type { Matrix } from "../types.js";
+import { dotAt } from "../vectors.js";
 
 /**
  * Writes k = d - |rows| orthonormal vectors [k x d] into `out` and returns k.
@@ -42,8 +43,6 @@ function toReflector(vector: Float64Array, first: number, d: number): void {
 }
 
 function reflect(reflectors: Float64Array, at: number, first: number, vector: Float64Array, d: number): void {
-  let product = 0;
-  for (let p = first; p < d; p++) product += reflectors[at + p] * vector[p];
-  product *= 2;
+  const product = 2 * dotAt(reflectors, at + first, vector, first, d - first);
   for (let p = first; p < d; p++) vector[p] -= product * reflectors[at + p];
 }

@@ -45,10 +45,14 @@ export class FaceSpans {
   at(X: Matrix, n: number, index: number, at: Place, face: Int32Array, products: GatedProducts): FaceSpan {
     const before = this.known.get(index);
     if (before !== undefined && equal(before.face, face)) return before;
-    const basis = new Float64Array((X.cols - face.length) * X.cols);
-    const count = nullspace(X, face, basis);
+    const count = X.cols - face.length;
     const rows = new Float64Array(count * n);
-    if (count > 0) products.rows(at.gate, basis, count, rows, at.position);
+    if (products.faceRows !== undefined) products.faceRows(at.gate, face, rows);
+    else if (count > 0) {
+      const basis = new Float64Array(count * X.cols);
+      nullspace(X, face, basis);
+      products.rows(at.gate, basis, count, rows, at.position);
+    }
     const span = { face, rows, count };
     this.held += rows.length - (before?.rows.length ?? 0);
     if (this.held > MAX_HELD) {

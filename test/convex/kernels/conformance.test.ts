@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { sampleGates } from "../../../src/convex/arrangements/index.js";
 import { type Kernels, referenceKernels } from "../../../src/convex/kernels/index.js";
+import { nullspace } from "../../../src/convex/operators/nullspace.js";
 import { engines } from "../../helpers/engines.js";
 import { gaussianMatrix } from "../../helpers/problems.js";
 
@@ -124,10 +125,32 @@ describe.each(engines)("$name", ({ make, tolerance }) => {
     both(gates.count * C * d, (products, out) => products.adjoint(R, C, null, out));
     both(C * d, (products, out) => products.adjoint(R, C, Int32Array.of(gates.count - 1), out));
     both(gates.count * C, (products, out) => products.adjointNorms(R, C, out));
-    both(3 * n, (products, out) => products.rows(0, gaussian(3 * d, 8), 3, out));
+    for (const k of [1, 3]) both(k * n, (products, out) => products.rows(0, gaussian(3 * d, 8), k, out));
     const weight = Float64Array.from(every, (_, k) => k / every.length);
     both(n * n, (products, out) => products.addMaskedGram(out, every, weight));
     near(mine.gram(), truth.gram());
+    mine.dispose();
+    truth.dispose();
+  });
+
+  test.each(sets)("what a face of $n x $d rows does not see has the products of any basis of it", ({ n, d }) => {
+    const X = gaussianMatrix(n, d, 4);
+    const gates = sampleGates(X, { count: 2, seed: 3 });
+    const [mine, truth] = [kernels.bind(X, gates), referenceKernels.bind(X, gates)];
+    for (const F of new Set([0, 1, Math.min(n, d >> 1), Math.min(n, d)])) {
+      const face = Int32Array.from({ length: F }, (_, k) => n - 1 - k);
+      const k = d - F;
+      const basis = new Float64Array(k * d);
+      nullspace(X, face, basis);
+      const [got, wanted] = [new Float64Array(k * n).fill(Number.NaN), new Float64Array(k * n)];
+      if (mine.faceRows === undefined) mine.rows(1, basis, k, got);
+      else mine.faceRows(1, face, got);
+      truth.rows(1, basis, k, wanted);
+      const [square, squareWanted] = [new Float64Array(n * n), new Float64Array(n * n)];
+      referenceKernels.addOuter(square, got, n, k, 1);
+      referenceKernels.addOuter(squareWanted, wanted, n, k, 1);
+      if (k > 0) near(square, squareWanted);
+    }
     mine.dispose();
     truth.dispose();
   });

@@ -1,8 +1,11 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { isActive } from "../../../src/convex/arrangements/bits.js";
 import { sampleGates } from "../../../src/convex/arrangements/index.js";
+import { bindProducts, referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
+import type { FaceSearch, KeptFace } from "../../../src/convex/kernels/types.js";
 import { ConeProjector } from "../../../src/convex/operators/coneProjection.js";
+import { HostFaceSearch } from "../../../src/convex/operators/faceSearch.js";
 import { nullspace } from "../../../src/convex/operators/nullspace.js";
 import type { GateSet, Matrix } from "../../../src/convex/types.js";
 import { projectByDykstra } from "../../helpers/kkt.js";
@@ -23,7 +26,48 @@ function rowsOf(X: Matrix, gates: GateSet, gate: number): number[][] {
   );
 }
 
-describe("ConeProjector", () => {
+type Search = (X: Matrix, gates: GateSet) => { search: FaceSearch; dispose(): void };
+
+const onHost = (gram: boolean): Search => {
+  return (X, gates) => {
+    const products = bindProducts({ X, gates }, referenceKernels);
+    const search = new HostFaceSearch(X, gates, gram ? products.gram() : null, 1, null);
+    return { search, dispose: () => products.dispose() };
+  };
+};
+
+const inWasm = async (threads: number): Promise<Search> => {
+  const kernels = await wasmKernels(threads);
+  return (X, gates) => {
+    const products = bindProducts({ X, gates }, kernels);
+    const search = products.faceSearch?.();
+    if (search === undefined) throw new Error("the engine has no search for faces");
+    return { search, dispose: () => products.dispose() };
+  };
+};
+
+const searches: { name: string; make: () => Search | Promise<Search> }[] = [
+  { name: "host", make: () => onHost(false) },
+  { name: "host with the Gram matrix", make: () => onHost(true) },
+  { name: "wasm", make: () => inWasm(1) },
+  { name: "wasm with shared memory", make: () => inWasm(2) },
+];
+
+describe.each(searches)("ConeProjector, $name", ({ make }) => {
+  let open: Search;
+  const opened: { dispose(): void }[] = [];
+  beforeAll(async () => {
+    open = await make();
+  });
+  afterEach(() => {
+    for (const one of opened.splice(0)) one.dispose();
+  });
+  const projectorOf = (X: Matrix, gates: GateSet) => {
+    const one = open(X, gates);
+    opened.push(one);
+    return new ConeProjector(one.search);
+  };
+
   test("agrees with Dykstra's alternating projections, cold and from a remembered face", () => {
     fc.assert(
       fc.property(
@@ -33,7 +77,7 @@ describe("ConeProjector", () => {
         (seed, n, d) => {
           const X = gaussianMatrix(n, d, seed);
           const gates = sampleGates(X, { count: 2, seed });
-          const projector = new ConeProjector(X, gates);
+          const projector = projectorOf(X, gates);
           for (const turn of [1, 2, 3]) {
             const z = gaussianMatrix(1, d, seed + turn).data;
             const u = z.slice();
@@ -55,7 +99,7 @@ describe("ConeProjector", () => {
   test("repeated, opposite and zero rows do no harm", () => {
     const X = matrixOf(6, 3, [1, 0, 0, 1, 0, 0, 0, 0, 0, -2, 0, 0, 0, 1, 1, 0, 1, 1]);
     const gates = sampleGates(X, { count: 3, seed: 1 });
-    const projector = new ConeProjector(X, gates);
+    const projector = projectorOf(X, gates);
     for (let gate = 0; gate < gates.count; gate++) {
       const z = gaussianMatrix(1, 3, gate + 5).data;
       const u = z.slice();
@@ -66,26 +110,64 @@ describe("ConeProjector", () => {
     }
   });
 
-  test("the Gram matrix changes nothing but the time", () => {
-    const X = gaussianMatrix(30, 6, 1);
-    const gates = sampleGates(X, { count: 5, seed: 1 });
-    const gram = new Float64Array(900);
-    for (let i = 0; i < 30; i++)
-      for (let j = 0; j < 30; j++)
-        for (let p = 0; p < 6; p++) gram[i * 30 + j] += X.data[i * 6 + p] * X.data[j * 6 + p];
-    const [plain, quick] = [new ConeProjector(X, gates), new ConeProjector(X, gates, gram)];
-    for (let gate = 0; gate < 5; gate++) {
-      const [a, b] = [gaussianMatrix(1, 6, gate).data, gaussianMatrix(1, 6, gate).data];
-      plain.project(gate, gate, a, -1);
-      quick.project(gate, gate, b, -1);
-      a.forEach((value, p) => void expect(b[p]).toBeCloseTo(value, 10));
+  test("is what the search on the host finds, face by face, whatever was kept of the last one", () => {
+    let facesBetween = 0;
+    for (const [n, d] of [
+      [30, 6],
+      [40, 45],
+      [120, 33],
+    ]) {
+      const X = gaussianMatrix(n, d, 1);
+      const gates = sampleGates(X, { count: 5, seed: 1 });
+      const one = open(X, gates);
+      opened.push(one);
+      const { search } = one;
+      const truth = new HostFaceSearch(X, gates, null, 1, null);
+      const kept: { mine?: KeptFace; none?: KeptFace }[] = [{}, {}, {}, {}, {}];
+      let noise = gaussianMatrix(1, d, 100).data;
+      for (let turn = 0; turn < 12; turn++) {
+        noise = noise.map((value, p) => value + (turn % 4 === 0 ? 1 : 0.1) * gaussianMatrix(1, d, turn).data[p]);
+        for (let gate = 0; gate < 5; gate++) {
+          // Most points far from the cone have the projection zero, which many faces hold.
+          const z = noise.map((value, p) => value + 3 * gates.generators.data[gate * d + p]);
+          const [a, b, c] = [z.slice(), z.slice(), z.slice()];
+          const mine = search.project(gate, 0, a, -1, kept[gate].mine, Number.POSITIVE_INFINITY);
+          const none = search.project(gate, 0, b, -1, kept[gate].none, 0);
+          const wanted = truth.project(gate, 0, c, -1, undefined, 0);
+          kept[gate] = { mine: mine.face, none: none.face };
+          expect(mine.face.factor?.length).toBe((mine.face.rows.length * (mine.face.rows.length + 1)) / 2);
+          expect(none.face.factor).toBeNull();
+          if (wanted.norm > 1e-6) {
+            facesBetween += 1;
+            expect(Array.from(mine.face.rows).sort()).toEqual(Array.from(wanted.face.rows).sort());
+          }
+          for (const one of [a, b]) one.forEach((value, p) => void expect(value).toBeCloseTo(c[p], 10));
+          expect(mine.norm).toBeCloseTo(wanted.norm, 10);
+        }
+      }
+    }
+    expect(facesBetween).toBeGreaterThan(90);
+  });
+
+  test("a factor that has followed hundreds of moves still gives points inside the cone", () => {
+    const X = gaussianMatrix(100, 20, 3);
+    const gates = sampleGates(X, { count: 1, seed: 3 });
+    const projector = projectorOf(X, gates);
+    const rows = rowsOf(X, gates, 0);
+    for (let turn = 0; turn < 400; turn++) {
+      const z = gaussianMatrix(1, 20, turn).data.map((value, p) => value + 3 * gates.generators.data[p]);
+      const u = z.slice();
+      projector.project(0, 0, u, -1);
+      expect(norm(u)).toBeGreaterThan(0.1);
+      expect(missed(rows, u)).toBeLessThan(1e-10);
+      expect(Math.abs(dot(u, z) - dot(u, u))).toBeLessThan(1e-10);
     }
   });
 
   test("an early end is an upper bound of the norm that is below the threshold", () => {
     const X = gaussianMatrix(40, 5, 2);
     const gates = sampleGates(X, { count: 10, seed: 2 });
-    const [projector, exact] = [new ConeProjector(X, gates), new ConeProjector(X, gates)];
+    const [projector, exact] = [projectorOf(X, gates), projectorOf(X, gates)];
     for (let gate = 0; gate < 10; gate++) {
       const z = gaussianMatrix(1, 5, 100 + gate).data;
       const { norm: truth } = exact.project(gate, gate, z.slice(), -1);
