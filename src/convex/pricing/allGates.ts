@@ -87,7 +87,7 @@ export class GatePricer {
       const weights = new Float64Array(loss.rows * patches);
       for (let i = 0; i < weights.length; i++) {
         const patch = i % patches;
-        if (positions > 1 && patch !== Math.floor(output / C)) continue;
+        if (patch % positions !== Math.floor(output / C)) continue;
         weights[i] = -sign * scale * N[((i - patch) / patches) * C + (output % C)];
       }
       functions.push({ rows: this.X, weights, width: this.width });
