@@ -220,7 +220,8 @@ export function certify(
   allGates: AllGatesBound | null = null,
 ): Certificate {
   const everywhere = allGates?.finished === true;
-  const dual = everywhere ? allGates.dual : gap.dual;
+  // What no gate can undercut, these gates can't.
+  const dual = everywhere ? allGates.dual : Math.max(gap.dual, allGates?.dual ?? gap.dual);
   const also =
     allGates === null || everywhere
       ? ""
@@ -228,7 +229,7 @@ export function certify(
   return {
     primal: gap.primal,
     dual,
-    relativeGap: everywhere ? allGates.relativeGap : gap.relative,
+    relativeGap: dual === gap.dual ? gap.relative : relativeGap(gap.primal, dual),
     network,
     scope: program.gates.complete || everywhere ? "all gates" : "these gates",
     claim:

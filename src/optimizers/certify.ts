@@ -136,7 +136,7 @@ export async function certify(
   let allGates = await boundAllGates(program, residual, settings);
   const growing = { starts: defaultStarts(program.X), seed: settings.seed };
   if (options.tolerance !== undefined) {
-    const budget = budgetOf(settings, settings.timeLimit);
+    const budget = budgetOf(settings, Math.max(0, settings.timeLimit - (performance.now() - began) / 1000));
     if (allGates === null) {
       const { gap, dualPoint } = await solve(program, kernels, budget, blocks);
       if (gap.dual > bound.dual) bound = { dual: gap.dual, dualPoint };
@@ -147,7 +147,9 @@ export async function certify(
   }
   // A neuron that feeds several outputs is several in the program with cones: the bound is for those.
   const split = program.cones && weights.output.cols > 1;
-  const primal = split ? residual.primal : written.total;
+  // In the span its residual is that of its part there: its own objective is counted neuron by neuron.
+  const alone = reduction === null ? residual.primal : written.loss + leastDecay(weights, regularization, sumOfSizes);
+  const primal = split ? alone : written.total;
   const outside = program.cones && !program.gates.complete;
   const evidence = outside ? searchBeyond(program, blocks, kernels, growing) : null;
   const everywhere = allGates && { ...allGates, relativeGap: relativeGap(primal, allGates.dual) };
@@ -159,7 +161,7 @@ export async function certify(
   return {
     certificate: shares ? withSharing(near.certificate, program, weights, kernels, settings) : near.certificate,
     objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
-    balanced: written.loss + leastDecay(neuronsOf(weights), weights.bias, regularization),
+    balanced: written.loss + leastDecay(weights, regularization),
     regularization,
     notes: [...notesOf(spec, regularization, column, false), ...near.notes, ...(split ? [SPLIT_NOTE] : [])],
     engine: reason + threadsOf(kernels),
@@ -252,13 +254,20 @@ function neuronsOf({ kernel, gates, output }: NetworkWeights): HiddenNeuron[] {
   }));
 }
 
-/** What the layers charge when every neuron is balanced: 2 sqrt(g1 g2) |w| |a|. */
-function leastDecay(neurons: readonly HiddenNeuron[], bias: Float64Array, regularization: Regularization): number {
+/** What the layers charge when every neuron is balanced: 2 sqrt(g1 g2) |w| |a|, |a| by `length`. */
+function leastDecay(weights: NetworkWeights, regularization: Regularization, length = norm): number {
+  const { bias } = weights;
   const { hidden, output, outputBias } = regularization;
   let sum = 0;
-  for (const { weights, outputs } of neurons) sum += 2 * Math.sqrt(hidden * output) * norm(weights) * norm(outputs);
+  for (const { weights: w, outputs } of neuronsOf(weights))
+    sum += 2 * Math.sqrt(hidden * output) * norm(w) * length(outputs);
   for (const value of bias) sum += outputBias * value * value;
   return sum;
+}
+
+/** |a|_1: a neuron that feeds several outputs counts as several. */
+function sumOfSizes(outputs: Float64Array): number {
+  return outputs.reduce((sum, value) => sum + Math.abs(value), 0);
 }
 
 /** Gates outside the span have other patterns there, so that the bound would be for other networks. */

@@ -125,6 +125,9 @@ describe("branchAndBound", () => {
     });
     expect(hurried.finished).toBe(false);
     expect(hurried.upper).toBeGreaterThanOrEqual(dearest);
+    const wide = { rows: gaussianMatrix(12, 7, 5).data, weights: N, width: 7 };
+    const uncovered = await branchAndBound([wide], { cones: 1e6, tolerance: 1e-9, floor: 0, pause: async () => true });
+    expect(uncovered).toMatchObject({ upper: Number.POSITIVE_INFINITY, finished: false, cones: 64 });
   });
 
   test("weights of one sign need no cut: a sum of convex functions is largest on a ray, one of concave ones nowhere", async () => {
