@@ -52,11 +52,15 @@ export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings): R
   };
 }
 
-function refuseUnfit({ convolution, hiddenBias, l2 }: NetworkSpec, { rank, pca, regularization }: Settings): void {
+function refuseUnfit(spec: NetworkSpec, { rank, pca, regularization, vectorPenalty }: Settings): void {
+  const { convolution, hiddenBias, l2, formulation, outputs } = spec;
   const name = rank === null ? "pca" : "rank";
   if (convolution !== null) refuse(`no ${name} for a convolutional model`, String(rank ?? pca));
   if (rank !== null && (regularization === "interpolate" || regularization === "max-margin")) {
     refuse(`no rank beside regularization "${regularization}"`, String(rank));
+  }
+  if (formulation === "relu" && outputs > 1 && vectorPenalty === "nuclear") {
+    refuse(`vectorPenalty "perOutput" for a ReLU network beside ${name}`, '"nuclear"');
   }
   if (pca !== null && !hiddenBias) refuse("a first layer with a bias, which takes up the mean, for pca", "none");
   if (pca !== null && l2.hiddenBias > 0) refuse("a first layer without a biasRegularizer for pca", "one");

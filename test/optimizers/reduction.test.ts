@@ -313,14 +313,16 @@ describe("misuse is refused", () => {
     [{ pca: 2, rank: 2 }, {}, "nothing beside pca"],
     [{ pca: 2 }, { hiddenBias: false }, "a first layer with a bias"],
     [{ pca: 2 }, { l2: 0.1 }, "without a biasRegularizer"],
+    [{ rank: 2, vectorPenalty: "nuclear" }, { outputs: 2 }, 'vectorPenalty "perOutput" for a ReLU network beside rank'],
     [{ rank: 2, regularization: "interpolate" }, {}, 'no rank beside regularization "interpolate"'],
   ])("options %j, model %j", async (options, wish, message) => {
     const data = tensors("meanSquaredError", nearly(20, 3, 2, 0.1));
     const model = makeModel({ inputs: 3, ...wish });
-    const attempt = async () => new ConvexReLUTrainer(options as TrainerOptions).fit(model, data.x, data.y);
+    const y = tf.tidy(() => tf.tile(data.y, [1, model.outputs[0].shape[1] ?? 1]));
+    const attempt = async () => new ConvexReLUTrainer(options as TrainerOptions).fit(model, data.x, y);
     await expect(attempt()).rejects.toThrow(message);
     model.dispose();
-    tf.dispose([data.x, data.y]);
+    tf.dispose([data.x, data.y, y]);
   });
 });
 
