@@ -11,11 +11,12 @@ import {
 import { certify as certificateOf, GapJudge, relativeGap } from "../convex/certificate.js";
 import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.js";
 import { forward, type NetworkWeights, objectiveOf } from "../convex/network.js";
+import { dualPointAt } from "../convex/operators/dualPoint.js";
 import { DEFAULT_CONES, GatePricer } from "../convex/pricing/allGates.js";
 import { type HiddenNeuron, liftNeurons } from "../convex/recovery/lift.js";
 import { Clock } from "../convex/solvers/clock.js";
 import { searchBeyond, solveGrowing } from "../convex/solvers/grow.js";
-import { dualPointAt, LAST_PROJECTIONS, mayShareOutputs, sharedGap } from "../convex/solvers/shareOutputs.js";
+import { LAST_PROJECTIONS, mayShareOutputs, sharedGap } from "../convex/solvers/shareOutputs.js";
 import { solve, withProducts } from "../convex/solvers/solve.js";
 import type { AllGatesBound, Certificate, ConvexProgram, Gap, GateSet, Matrix, SparseBlocks } from "../convex/types.js";
 import { norm } from "../convex/vectors.js";
@@ -204,9 +205,7 @@ interface Bound {
 
 /** The network's own residual, balanced where the output bias is free, as a dual point, and the gap that it gives. */
 function judgeResidual(program: ConvexProgram, Z: Float64Array, blocks: SparseBlocks, kernels: Kernels): Gap & Bound {
-  const { loss } = program;
-  const N = new Float64Array(loss.rows * loss.outputs);
-  loss.gradient(Z, N);
+  const N = dualPointAt(program, Z);
   const gap = withProducts(program, kernels, (products) => new GapJudge(program, products).gap(blocks, N));
   return { ...gap, dualPoint: N };
 }

@@ -12,8 +12,8 @@ import { GateCollector } from "../arrangements/gateCollector.js";
 import type { GrowthMethod } from "../arrangements/gateSet.js";
 import { gaussianSource } from "../arrangements/random.js";
 import type { Kernels } from "../kernels/types.js";
-import { blockOutputs, columnsOf, predict } from "../operators/blocks.js";
-import { minimiseOverBias } from "../operators/outputBias.js";
+import { blockOutputs, columnsOf, predict, zeroBlocks } from "../operators/blocks.js";
+import { biasAlone, dualPointAt } from "../operators/dualPoint.js";
 import { sparse } from "../recovery/lift.js";
 import type { AllGatesBound, ConvexProgram, Evidence, SparseBlocks } from "../types.js";
 import { dot } from "../vectors.js";
@@ -218,10 +218,7 @@ function countedFrom(
 
 /** The best network without neurons. */
 function zeroState(program: ConvexProgram): State {
-  const { loss, outputBias } = program;
-  const Z = new Float64Array(loss.rows * loss.outputs);
-  const bias = outputBias === null ? new Float64Array(loss.outputs) : minimiseOverBias(loss, Z, outputBias);
-  return { program, blocks: { index: new Int32Array(0), vectors: new Float64Array(0), bias } };
+  return { program, blocks: { ...zeroBlocks(program), bias: biasAlone(program) } };
 }
 
 /** Neurons along the generators of the first gates, outputs and signs in turn, after a first descent. */
@@ -291,7 +288,7 @@ async function move(
       search(
         program,
         kernels,
-        gradientAt(program, outputsOf(program, kernels, neurons)),
+        dualPointAt(program, outputsOf(program, kernels, neurons)),
         randomStarts(program, starts, draw),
       ),
       program,
@@ -301,19 +298,12 @@ async function move(
   return lowest < objective * (1 - GAIN * tolerance) ? programAt(program, neurons) : null;
 }
 
-/** The gradient at the predictions, balanced where the output bias is free. */
+/** The dual point at the predictions. */
 function dualPointOf({ program, blocks }: State, kernels: Kernels): Float64Array {
   const { loss } = program;
   const Z = new Float64Array(loss.rows * loss.outputs);
   withProducts(program, kernels, (products) => predict(program, products, blocks, Z));
-  return gradientAt(program, Z);
-}
-
-function gradientAt({ loss, outputBias }: ConvexProgram, Z: Float64Array): Float64Array {
-  const N = new Float64Array(Z.length);
-  loss.gradient(Z, N);
-  if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
-  return N;
+  return dualPointAt(program, Z);
 }
 
 /** The active gates with their blocks, or `all`, and the new ones. */

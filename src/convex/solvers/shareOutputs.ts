@@ -11,6 +11,7 @@ import { gaussianSource } from "../arrangements/random.js";
 import { bestScale, relativeGap } from "../certificate.js";
 import type { Kernels } from "../kernels/types.js";
 import type { Network, Neuron } from "../network.js";
+import { dualPointAt } from "../operators/dualPoint.js";
 import { type HiddenNeuron, liftNeurons } from "../recovery/lift.js";
 import { type PricingBudget, priceShared, type SharedPrices } from "../sharedPrices.js";
 import type { ConvexProgram, Evidence, Gap, SparseBlocks, Status } from "../types.js";
@@ -322,14 +323,6 @@ function distinct(all: readonly Newcomer[], least: number): Newcomer[] {
     if (!twin) kept.push(candidate);
   }
   return kept;
-}
-
-/** The gradient at the predictions Z [n x C], balanced where the output bias is free. */
-export function dualPointAt({ loss, outputBias }: ConvexProgram, Z: Float64Array): Float64Array {
-  const N = new Float64Array(Z.length);
-  loss.gradient(Z, N);
-  if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
-  return N;
 }
 
 /** Neurons as `liftNeurons` wants them. */
