@@ -111,6 +111,7 @@ export async function certify(
   const settings = readOptions(rest);
   refuseGrowth(settings);
   const began = performance.now();
+  const left = () => Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
   const spec = readModel(model, settings.formulation, "read");
   refuseForeignGates(spec, settings);
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
@@ -137,7 +138,7 @@ export async function certify(
   let allGates = await boundAllGates(program, residual, settings);
   const growing = { starts: defaultStarts(program.X), seed: settings.seed };
   if (options.tolerance !== undefined) {
-    const budget = budgetOf(settings, Math.max(0, settings.timeLimit - (performance.now() - began) / 1000));
+    const budget = budgetOf(settings, left());
     if (allGates === null) {
       const { gap, dualPoint } = await solve(program, kernels, budget, blocks);
       if (gap.dual > bound.dual) bound = { dual: gap.dual, dualPoint };
@@ -160,7 +161,9 @@ export async function certify(
   // In fewer dimensions the bound on sharing would be for other data than x.
   const shares = split && reduction === null;
   return {
-    certificate: shares ? withSharing(near.certificate, program, weights, kernels, settings) : near.certificate,
+    certificate: shares
+      ? await withSharing(near.certificate, program, weights, kernels, left(), settings)
+      : near.certificate,
     objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
     balanced: written.loss + leastDecay(weights, regularization),
     regularization,
@@ -177,18 +180,21 @@ const SPLIT_NOTE =
   "is for networks whose neurons each feed one; certificate.sharing, where there is one, compares it as it is.";
 
 /** What the residual says of networks whose neurons feed all outputs, as the model's do. */
-function withSharing(
+async function withSharing(
   certificate: Certificate,
   program: ConvexProgram,
   weights: NetworkWeights,
   kernels: Kernels,
+  seconds: number,
   { tolerance }: Settings,
-): Certificate {
+): Promise<Certificate> {
   if (!mayShareOutputs(program)) return certificate;
   const N = dualPointAt(program, forward(weights, program.X));
-  const { gap, prices } = sharedGap(program, kernels, certificate.network, N, {
+  const clock = new Clock(seconds, () => false);
+  const { gap, prices } = await sharedGap(program, kernels, certificate.network, N, {
     tolerance: tolerance / 2,
     projections: LAST_PROJECTIONS,
+    pause: () => clock.pause(),
   });
   const evidence = { bestRatio: prices.lower / program.beta, starts: program.gates.count };
   return {

@@ -9,6 +9,7 @@
 
 import { gaussianSource } from "../arrangements/random.js";
 import { bestScale, relativeGap } from "../certificate.js";
+import { bindProducts } from "../kernels/index.js";
 import type { Kernels } from "../kernels/types.js";
 import type { Network, Neuron } from "../network.js";
 import { dualPointAt } from "../operators/dualPoint.js";
@@ -23,7 +24,6 @@ import { descend } from "./lbfgs.js";
 import { outputsObjective } from "./outputWeights.js";
 import { networkOf, type SharedNeurons, SharedObjective, sharedNeurons } from "./sharedNeurons.js";
 import { advice, type SolveBudget } from "./solution.js";
-import { withProducts } from "./solve.js";
 
 /** Steps of a descent, and of its first part, after which newcomers that die out are let go. */
 const DESCENT = 300;
@@ -117,8 +117,8 @@ export async function shareOutputs(
     const found = networkOf(neurons, start.pooling, DEAD);
     const { program, blocks } = liftNeurons(start, hidden(found), found.bias, start.gates);
     const N = dualPointAt(program, objective.predict(neurons));
-    const exact = { tolerance: budget.tolerance / 2, over: () => whole.over || stopped() };
-    const { gap, prices } = sharedGap(program, kernels, value, N, { ...exact, projections: PROJECTIONS });
+    const exact = { tolerance: budget.tolerance / 2, pause: () => whole.pause() };
+    const { gap, prices } = await sharedGap(program, kernels, value, N, { ...exact, projections: PROJECTIONS });
     const outside = search(objective, program, kernels, N, options.starts, draw);
     tried += outside.length;
     const bestRatio = outside.reduce((most, { price }) => Math.max(most, price), prices.lower) / program.beta;
@@ -129,10 +129,11 @@ export async function shareOutputs(
     const ended = statusAt(gap, quiet, asked, await clock.pause(), round, budget);
     if (ended !== null) {
       // What is still open of the bound is looked into at the end only: no round needs it.
-      const last =
-        ended === "stalled" || ended === "timeLimit"
-          ? sharedGap(program, kernels, value, N, { ...exact, projections: LAST_PROJECTIONS }).gap
-          : gap;
+      const open = ended === "stalled" || ended === "timeLimit";
+      const sharper = open
+        ? (await sharedGap(program, kernels, value, N, { ...exact, projections: LAST_PROJECTIONS })).gap
+        : gap;
+      const last = sharper.dual > gap.dual ? sharper : gap; // it begins anew, and may have had no time
       const status = ended === "stalled" && last.relative <= budget.tolerance ? "solved" : ended;
       return {
         ...{
@@ -237,18 +238,21 @@ async function settleOutputs(
 }
 
 /** The gap to the bound of a network's dual point N [n x C], scaled until no neuron of these gates is dearer than beta. */
-export function sharedGap(
+export async function sharedGap(
   program: ConvexProgram,
   kernels: Kernels,
   primal: number,
   N: Float64Array,
   budget: PricingBudget,
-): { gap: Gap; prices: SharedPrices } {
-  return withProducts(program, kernels, (products) => {
-    const prices = priceShared(program, products, N, budget);
+): Promise<{ gap: Gap; prices: SharedPrices }> {
+  const products = bindProducts(program, kernels);
+  try {
+    const prices = await priceShared(program, products, N, budget);
     const dual = bestScale(program, N, program.beta / prices.upper).value;
     return { gap: { primal, dual, relative: relativeGap(primal, dual) }, prices };
-  });
+  } finally {
+    products.dispose();
+  }
 }
 
 /** Ascent of |N'(X u)_+| from random directions, by turns with the outputs. */
