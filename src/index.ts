@@ -14,11 +14,13 @@ export type { Pricing } from "./convex/pricing/allGates.js";
 export type {
   AllGatesBound,
   Certificate,
+  Evidence,
   Gap,
   GateSet,
   LossName,
   Matrix,
   Penalty,
+  SharedBound,
   SparseBlocks,
   Status,
 } from "./convex/types.js";

@@ -9,7 +9,7 @@
 import type { GatedProducts } from "./kernels/types.js";
 import { blockCount, blockOutputs, penaltyOf, predict } from "./operators/blocks.js";
 import { type ConeProjector, coneProjector } from "./operators/coneProjection.js";
-import { minimiseOverBias } from "./operators/outputBias.js";
+import { dualPointAtZero } from "./operators/dualPoint.js";
 import type { AllGatesBound, Certificate, ConvexProgram, Evidence, Gap, SparseBlocks } from "./types.js";
 
 /** Gates whose vectors are held at a time while pricing: bounds the memory, not the result. */
@@ -199,16 +199,7 @@ export function relativeGap(primal: number, dual: number): number {
  * For a loss with kinks the gradient at zero is not unique; the answer is then an upper bound of the smallest.
  */
 export function smallestTrivialBeta(program: Omit<ConvexProgram, "beta">, products: GatedProducts): number {
-  const { loss, outputBias } = program;
-  const Z = new Float64Array(loss.rows * loss.outputs);
-  if (outputBias !== null) {
-    const bias = minimiseOverBias(loss, Z, outputBias);
-    for (let k = 0; k < Z.length; k++) Z[k] = bias[k % loss.outputs];
-  }
-  const N = new Float64Array(Z.length);
-  loss.gradient(Z, N);
-  if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
-  return new GapJudge({ ...program, beta: 0 }, products).price(N, 0).largest;
+  return new GapJudge({ ...program, beta: 0 }, products).price(dualPointAtZero(program), 0).largest;
 }
 
 /** Joins the program's gap with the judgement of the network that was recovered from it. */
@@ -220,7 +211,8 @@ export function certify(
   allGates: AllGatesBound | null = null,
 ): Certificate {
   const everywhere = allGates?.finished === true;
-  const dual = everywhere ? allGates.dual : gap.dual;
+  // What no gate can undercut, these gates can't.
+  const dual = everywhere ? allGates.dual : Math.max(gap.dual, allGates?.dual ?? gap.dual);
   const also =
     allGates === null || everywhere
       ? ""
@@ -228,7 +220,7 @@ export function certify(
   return {
     primal: gap.primal,
     dual,
-    relativeGap: everywhere ? allGates.relativeGap : gap.relative,
+    relativeGap: dual === gap.dual ? gap.relative : relativeGap(gap.primal, dual),
     network,
     scope: program.gates.complete || everywhere ? "all gates" : "these gates",
     claim:

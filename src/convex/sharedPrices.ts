@@ -55,16 +55,16 @@ interface Corner {
 export interface PricingBudget {
   readonly tolerance: number; // between the bound and the dearest found, relative, where the outputs are few
   readonly projections: number; // onto cones, at most
-  readonly over?: () => boolean; // asked before each
+  readonly pause: () => Promise<boolean>; // lets the host breathe between them; true to end early
 }
 
 /** Bounds the price of all gates from both sides. */
-export function priceShared(
+export async function priceShared(
   program: ConvexProgram,
   products: GatedProducts,
   N: Float64Array, // [n x C]
   budget: PricingBudget,
-): SharedPrices {
+): Promise<SharedPrices> {
   return new SharedPricing(program, products, N).run(budget);
 }
 
@@ -88,7 +88,7 @@ class SharedPricing {
     this.d = program.X.cols;
   }
 
-  run({ tolerance, projections, over = () => false }: PricingBudget): SharedPrices {
+  async run({ tolerance, projections, pause }: PricingBudget): Promise<SharedPrices> {
     const open = this.wholeGates();
     let settled = 0; // the largest bound of regions that are not split
     for (;;) {
@@ -96,7 +96,7 @@ class SharedPricing {
       for (let k = 0; k < open.length; k++) if (top < 0 || open[k].bound > open[top].bound) top = k;
       const bound = Math.max(settled, top < 0 ? 0 : open[top].bound);
       const near = settled >= bound || bound <= this.lower * (1 + tolerance);
-      if (top < 0 || near || this.spent >= projections || over()) {
+      if (top < 0 || near || this.spent >= projections || (await pause())) {
         const dearest = [...this.dearest.values()].sort((a, b) => b.value - a.value);
         return { upper: Math.max(bound, this.lower), lower: this.lower, dearest };
       }

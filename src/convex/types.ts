@@ -151,8 +151,8 @@ export interface SharedBound {
 }
 
 /**
- * A bound over all gates there are, by branch and bound (or singular values) on the worth of a gate: at a dual point N no direction u has
- * |N_c' (X u)_+| above ratio beta |u|, so that N / ratio is feasible for every gate.
+ * A bound over all gates there are, by branch and bound (or singular values) on the worth of a gate: at a dual point N no
+ * direction u has |N_c' (X u)_+| above ratio beta |u|, so that N / ratio is feasible for every gate.
  */
 export interface AllGatesBound {
   readonly dual: number; // no network with any activation patterns has less (of several outputs, whose neurons each feed one)
@@ -161,7 +161,7 @@ export interface AllGatesBound {
   readonly bestRatio: number; // found: some gate is worth that
   readonly cones: number; // of directions that were bounded; 0: singular values of the rows bounded them all
   readonly finished: boolean; // false: the budget or the dimensions ran out before ratio came close to max(bestRatio, 1)
-  readonly dualNorm: number; // the longest column of the feasible dual point
+  readonly dualNorm: number; // the longest column of N
 }
 
 /** What the gap proves, and for what. */

@@ -11,11 +11,12 @@ import {
 import { certify as certificateOf, GapJudge, relativeGap } from "../convex/certificate.js";
 import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.js";
 import { forward, type NetworkWeights, objectiveOf } from "../convex/network.js";
+import { dualPointAt } from "../convex/operators/dualPoint.js";
 import { DEFAULT_CONES, GatePricer } from "../convex/pricing/allGates.js";
 import { type HiddenNeuron, liftNeurons } from "../convex/recovery/lift.js";
 import { Clock } from "../convex/solvers/clock.js";
 import { searchBeyond, solveGrowing } from "../convex/solvers/grow.js";
-import { dualPointAt, LAST_PROJECTIONS, mayShareOutputs, sharedGap } from "../convex/solvers/shareOutputs.js";
+import { LAST_PROJECTIONS, mayShareOutputs, sharedGap } from "../convex/solvers/shareOutputs.js";
 import { solve, withProducts } from "../convex/solvers/solve.js";
 import type { AllGatesBound, Certificate, ConvexProgram, Gap, GateSet, Matrix, SparseBlocks } from "../convex/types.js";
 import { norm } from "../convex/vectors.js";
@@ -110,6 +111,7 @@ export async function certify(
   const settings = readOptions(rest);
   refuseGrowth(settings);
   const began = performance.now();
+  const left = () => Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
   const spec = readModel(model, settings.formulation, "read");
   refuseForeignGates(spec, settings);
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
@@ -136,7 +138,7 @@ export async function certify(
   let allGates = await boundAllGates(program, residual, settings);
   const growing = { starts: defaultStarts(program.X), seed: settings.seed };
   if (options.tolerance !== undefined) {
-    const budget = budgetOf(settings, settings.timeLimit);
+    const budget = budgetOf(settings, left());
     if (allGates === null) {
       const { gap, dualPoint } = await solve(program, kernels, budget, blocks);
       if (gap.dual > bound.dual) bound = { dual: gap.dual, dualPoint };
@@ -147,7 +149,9 @@ export async function certify(
   }
   // A neuron that feeds several outputs is several in the program with cones: the bound is for those.
   const split = program.cones && weights.output.cols > 1;
-  const primal = split ? residual.primal : written.total;
+  // In the span its residual is that of its part there: its own objective is counted neuron by neuron.
+  const alone = reduction === null ? residual.primal : written.loss + leastDecay(weights, regularization, sumOfSizes);
+  const primal = split ? alone : written.total;
   const outside = program.cones && !program.gates.complete;
   const evidence = outside ? searchBeyond(program, blocks, kernels, growing) : null;
   const everywhere = allGates && { ...allGates, relativeGap: relativeGap(primal, allGates.dual) };
@@ -157,9 +161,11 @@ export async function certify(
   // In fewer dimensions the bound on sharing would be for other data than x.
   const shares = split && reduction === null;
   return {
-    certificate: shares ? withSharing(near.certificate, program, weights, kernels, settings) : near.certificate,
+    certificate: shares
+      ? await withSharing(near.certificate, program, weights, kernels, left(), settings)
+      : near.certificate,
     objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
-    balanced: written.loss + leastDecay(neuronsOf(weights), weights.bias, regularization),
+    balanced: written.loss + leastDecay(weights, regularization),
     regularization,
     notes: [...notesOf(spec, regularization, column, false), ...near.notes, ...(split ? [SPLIT_NOTE] : [])],
     engine: reason + threadsOf(kernels),
@@ -174,18 +180,21 @@ const SPLIT_NOTE =
   "is for networks whose neurons each feed one; certificate.sharing, where there is one, compares it as it is.";
 
 /** What the residual says of networks whose neurons feed all outputs, as the model's do. */
-function withSharing(
+async function withSharing(
   certificate: Certificate,
   program: ConvexProgram,
   weights: NetworkWeights,
   kernels: Kernels,
+  seconds: number,
   { tolerance }: Settings,
-): Certificate {
+): Promise<Certificate> {
   if (!mayShareOutputs(program)) return certificate;
   const N = dualPointAt(program, forward(weights, program.X));
-  const { gap, prices } = sharedGap(program, kernels, certificate.network, N, {
+  const clock = new Clock(seconds, () => false);
+  const { gap, prices } = await sharedGap(program, kernels, certificate.network, N, {
     tolerance: tolerance / 2,
     projections: LAST_PROJECTIONS,
+    pause: () => clock.pause(),
   });
   const evidence = { bestRatio: prices.lower / program.beta, starts: program.gates.count };
   return {
@@ -202,9 +211,7 @@ interface Bound {
 
 /** The network's own residual, balanced where the output bias is free, as a dual point, and the gap that it gives. */
 function judgeResidual(program: ConvexProgram, Z: Float64Array, blocks: SparseBlocks, kernels: Kernels): Gap & Bound {
-  const { loss } = program;
-  const N = new Float64Array(loss.rows * loss.outputs);
-  loss.gradient(Z, N);
+  const N = dualPointAt(program, Z);
   const gap = withProducts(program, kernels, (products) => new GapJudge(program, products).gap(blocks, N));
   return { ...gap, dualPoint: N };
 }
@@ -252,13 +259,20 @@ function neuronsOf({ kernel, gates, output }: NetworkWeights): HiddenNeuron[] {
   }));
 }
 
-/** What the layers charge when every neuron is balanced: 2 sqrt(g1 g2) |w| |a|. */
-function leastDecay(neurons: readonly HiddenNeuron[], bias: Float64Array, regularization: Regularization): number {
+/** What the layers charge when every neuron is balanced: 2 sqrt(g1 g2) |w| |a|, |a| by `length`. */
+function leastDecay(weights: NetworkWeights, regularization: Regularization, length = norm): number {
+  const { bias } = weights;
   const { hidden, output, outputBias } = regularization;
   let sum = 0;
-  for (const { weights, outputs } of neurons) sum += 2 * Math.sqrt(hidden * output) * norm(weights) * norm(outputs);
+  for (const { weights: w, outputs } of neuronsOf(weights))
+    sum += 2 * Math.sqrt(hidden * output) * norm(w) * length(outputs);
   for (const value of bias) sum += outputBias * value * value;
   return sum;
+}
+
+/** |a|_1: a neuron that feeds several outputs counts as several. */
+function sumOfSizes(outputs: Float64Array): number {
+  return outputs.reduce((sum, value) => sum + Math.abs(value), 0);
 }
 
 /** Gates outside the span have other patterns there, so that the bound would be for other networks. */

@@ -109,7 +109,8 @@ export class ConvexReLUTrainer {
   }
 
   /**
-   * Solves along many betas, each solve begun at the one before, and judges every point; see `PathResult` for writing one.
+   * Solves along many betas, each solve begun at the one before, and judges every point; see `PathResult` for writing one. ReLU
+   * neurons feed one output each.
    *
    * @throws ConvexError as `fit`; "model/regularizer" for a model whose layers charge a beta of their own.
    */

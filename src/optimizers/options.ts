@@ -10,7 +10,10 @@ import { ConvexError } from "../errors.js";
 export interface TrainerOptions {
   /** The network class; by default read from the first layer: "gated" for GatedDense, else "relu". */
   readonly formulation?: "relu" | "gated";
-  /** Where the gates come from; default 256 sampled ones (for a GatedDense layer: the gates that it has). */
+  /**
+   * Where the gates come from. Default for ReLU: all where there are at most 512, else they grow; for gated networks those that
+   * the layer has, or 256 sampled ones.
+   */
   readonly arrangements?: Arrangements;
   /**
    * How gates outside the set are priced (ReLU only). { kind: "search" }, the default, looks for better ones where gates grow,
@@ -43,7 +46,8 @@ export interface TrainerOptions {
   /**
    * How several outputs are charged. "nuclear", the default: as weight decay does, neurons feeding all outputs; exact for gated
    * networks, for ReLU by descent from the solution of the convex program and with a bound of its own (`certificate.sharing`).
-   * "perOutput": each neuron feeds one, and the convex program is exact for both.
+   * "perOutput": each neuron feeds one, and the convex program is exact for both. Along a path, and in cross-validation, ReLU
+   * neurons feed one output each, whatever this says.
    */
   readonly vectorPenalty?: Penalty["name"];
   /**

@@ -1,7 +1,7 @@
 /** Training in fewer dimensions: the data that the program sees, and the network as the model holds it. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { GapJudge, relativeGap as relativeGapOf } from "../convex/certificate.js";
+import { certify, GapJudge, relativeGap } from "../convex/certificate.js";
 import type { Kernels } from "../convex/kernels/types.js";
 import { type Network, type NetworkWeights, objectiveOf } from "../convex/network.js";
 import { type RowSpace, reducedRows, rowSpaceOf, unfoldedWeights } from "../convex/operators/rowSpace.js";
@@ -52,11 +52,15 @@ export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings): R
   };
 }
 
-function refuseUnfit({ convolution, hiddenBias, l2 }: NetworkSpec, { rank, pca, regularization }: Settings): void {
+function refuseUnfit(spec: NetworkSpec, { rank, pca, regularization, vectorPenalty }: Settings): void {
+  const { convolution, hiddenBias, l2, formulation, outputs } = spec;
   const name = rank === null ? "pca" : "rank";
   if (convolution !== null) refuse(`no ${name} for a convolutional model`, String(rank ?? pca));
   if (rank !== null && (regularization === "interpolate" || regularization === "max-margin")) {
     refuse(`no rank beside regularization "${regularization}"`, String(rank));
+  }
+  if (formulation === "relu" && outputs > 1 && vectorPenalty === "nuclear") {
+    refuse(`vectorPenalty "perOutput" for a ReLU network beside ${name}`, '"nuclear"');
   }
   if (pca !== null && !hiddenBias) refuse("a first layer with a bias, which takes up the mean, for pca", "none");
   if (pca !== null && l2.hiddenBias > 0) refuse("a first layer without a biasRegularizer for pca", "one");
@@ -116,10 +120,11 @@ export function certificateNear(
     everywhere?.finished === true
       ? everywhere.dual
       : withProducts(program, kernels, (products) => new GapJudge(program, products).boundNear(dualPoint, tail));
-  const relativeGap = (certificate.primal - dual) / Math.abs(certificate.primal);
-  const claim = certificate.claim.replace(certificate.dual.toPrecision(8), dual.toPrecision(8));
+  const { primal, network, evidence } = certificate;
+  const gap = { primal, dual, relative: relativeGap(primal, dual) };
+  const carried = certify(gap, network, program, evidence, everywhere);
   return {
-    certificate: { ...certificate, dual, relativeGap, claim, allGates: everywhere },
+    certificate: carried.scope === "these gates" && program.cones ? inTheSpan(carried, basis.cols) : carried,
     notes: [
       `Solved in ${kept}: the first singular value left out is ${(tail / largest).toExponential(1)} of the largest. The bound is ` +
         `${certificate.dual.toPrecision(8)} there and ${dual.toPrecision(8)} for x as it is.`,
@@ -127,14 +132,21 @@ export function certificateNear(
   };
 }
 
+/** A neuron may have another pattern on the rows of x than on their part in the span, and the latter has the bound. */
+function inTheSpan(certificate: Certificate, rank: number): Certificate {
+  const patterns = `Patterns are those in the span of the first ${rank} singular vectors of x.`;
+  return { ...certificate, claim: `${certificate.claim} ${patterns}` };
+}
+
 /**
  * A bound over all gates carried over to data X' with |X' - X| <= tail: there a gate is worth at most tail |N_c| more, and the
- * dual objective, concave and at least 0 at 0, keeps the share of the scale that is left.
+ * dual objective, concave and at least 0 at 0, keeps the share of the scale (at most 1 / ratio) that is left.
  */
 function near(bound: AllGatesBound, primal: number, tail: number, beta: number): AllGatesBound {
-  const share = 1 + (tail * bound.dualNorm) / beta;
-  const dual = bound.dual / share;
-  return { ...bound, dual, ratio: bound.ratio * share, relativeGap: relativeGapOf(primal, dual) };
+  const more = (tail * bound.dualNorm) / beta;
+  const ratio = bound.ratio + more;
+  const dual = more === 0 ? bound.dual : bound.dual / (1 + more / bound.ratio);
+  return { ...bound, dual, ratio, relativeGap: relativeGap(primal, dual) };
 }
 
 function refuse(expected: string, got: string): never {

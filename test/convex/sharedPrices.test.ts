@@ -3,18 +3,21 @@
 import { describe, expect, test } from "vitest";
 import { enumerateGates } from "../../src/convex/arrangements/index.js";
 import { gaussianSource } from "../../src/convex/arrangements/random.js";
-import { referenceKernels } from "../../src/convex/kernels/index.js";
+import { bindProducts, referenceKernels } from "../../src/convex/kernels/index.js";
 import { priceShared, type SharedPrices } from "../../src/convex/sharedPrices.js";
-import { withProducts } from "../../src/convex/solvers/solve.js";
 import type { ConvexProgram } from "../../src/convex/types.js";
 import { gaussianMatrix, randomProgram } from "../helpers/problems.js";
 
 const MANY = 1e6;
 
-function price(program: ConvexProgram, N: Float64Array, tolerance: number, projections = MANY): SharedPrices {
-  return withProducts(program, referenceKernels, (products) =>
-    priceShared(program, products, N, { tolerance, projections }),
-  );
+function price(
+  program: ConvexProgram,
+  N: Float64Array,
+  tolerance: number,
+  projections = MANY,
+  pause = async () => false,
+): Promise<SharedPrices> {
+  return priceShared(program, bindProducts(program, referenceKernels), N, { tolerance, projections, pause });
 }
 
 /** |N' (X u)_+| for a unit u. */
@@ -31,7 +34,7 @@ function pull({ X, loss }: ConvexProgram, N: Float64Array, u: Float64Array): num
 describe("priceShared", () => {
   test.each([2, 3, 4])(
     "over all arrangements it is the largest pull of any direction in the plane (C = %i)",
-    (outputs) => {
+    async (outputs) => {
       for (const seed of [1, 2, 3]) {
         const wish = randomProgram({ cones: true, rows: 9, features: 2, outputs, seed });
         const program = { ...wish, gates: enumerateGates(wish.X) };
@@ -41,7 +44,7 @@ describe("priceShared", () => {
           const angle = (2 * Math.PI * k) / 20_000;
           largest = Math.max(largest, pull(program, N, Float64Array.of(Math.cos(angle), Math.sin(angle))));
         }
-        const { upper, lower, dearest } = price(program, N, 1e-4);
+        const { upper, lower, dearest } = await price(program, N, 1e-4);
         expect(upper).toBeGreaterThanOrEqual(largest);
         expect(upper).toBeLessThanOrEqual(largest * (1 + 2e-4));
         expect(lower).toBeLessThanOrEqual(upper);
@@ -50,21 +53,23 @@ describe("priceShared", () => {
     },
   );
 
-  test.each([2, 5, 8])("no direction is dearer, however few projections are allowed (C = %i)", (outputs) => {
+  test.each([2, 5, 8])("no direction is dearer, however few projections are allowed (C = %i)", async (outputs) => {
     const wish = randomProgram({ cones: true, rows: 10, features: 3, outputs, seed: 4 });
     const program = { ...wish, gates: enumerateGates(wish.X) };
     const N = gaussianMatrix(10, outputs, 5).data;
     const draw = gaussianSource(6);
     const pulls = Array.from({ length: 5000 }, () => pull(program, N, Float64Array.from({ length: 3 }, draw)));
     for (const projections of [0, 30, 300]) {
-      expect(price(program, N, 1e-6, projections).upper).toBeGreaterThanOrEqual(Math.max(...pulls));
+      expect((await price(program, N, 1e-6, projections)).upper).toBeGreaterThanOrEqual(Math.max(...pulls));
     }
+    const hurried = await price(program, N, 1e-6, MANY, async () => true);
+    expect(hurried).toEqual(await price(program, N, 1e-6, 0));
   });
 
-  test("what it calls dear has that price, in the cone of its gate", () => {
+  test("what it calls dear has that price, in the cone of its gate", async () => {
     const program = randomProgram({ cones: true, rows: 15, features: 4, outputs: 3, gates: 20 });
     const N = gaussianMatrix(15, 3, 7).data;
-    const { dearest } = price(program, N, 1e-2);
+    const { dearest } = await price(program, N, 1e-2);
     expect(dearest.length).toBeGreaterThan(0);
     for (const { direction, outputs, value } of dearest) {
       expect(pull(program, N, direction)).toBeCloseTo(value, 8);
@@ -72,12 +77,13 @@ describe("priceShared", () => {
     }
   });
 
-  test("one output in disguise: two equal columns are sqrt 2 times one", () => {
+  test("one output in disguise: two equal columns are sqrt 2 times one", async () => {
     const wish = randomProgram({ cones: true, rows: 8, features: 2, outputs: 2, seed: 3 });
     const program = { ...wish, gates: enumerateGates(wish.X) };
     const one = gaussianMatrix(8, 1, 2).data;
     const twice = Float64Array.from({ length: 16 }, (_, k) => one[k >> 1]);
     const single = Float64Array.from({ length: 16 }, (_, k) => (k % 2 === 0 ? one[k >> 1] : 0));
-    expect(price(program, twice, 1e-6).lower).toBeCloseTo(Math.SQRT2 * price(program, single, 1e-6).lower, 6);
+    const [both, alone] = [await price(program, twice, 1e-6), await price(program, single, 1e-6)];
+    expect(both.lower).toBeCloseTo(Math.SQRT2 * alone.lower, 6);
   });
 });

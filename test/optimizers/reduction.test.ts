@@ -260,6 +260,42 @@ describe("beyond one fit", () => {
     tf.dispose([x, y]);
   });
 
+  test.each([30, 100_000])("a claim about all gates is about x as it is (%i cones)", async (cones) => {
+    const { x, y } = tensors("meanSquaredError", nearly(14, 3, 2, 0.1));
+    const model = makeModel({ inputs: 3, hiddenBias: false, outputBias: false });
+    const options = { regularization: 0.02, tolerance: 1e-5, width: "resize" } as const;
+    const best = await new ConvexReLUTrainer({ ...options, arrangements: { kind: "enumerate" } }).fit(model, x, y);
+    const pricing = { kind: "branch-and-bound", cones } as const;
+    const grown = new ConvexReLUTrainer({ ...options, arrangements: { kind: "grow" }, rank: 2, pricing });
+    const { certificate, model: wide } = await grown.fit(model, x, y);
+    const { allGates, claim } = certificate;
+    if (allGates === null) throw new Error("expected a bound over all gates");
+    expect(allGates.finished).toBe(cones > 30);
+    expect(allGates.dual).toBeGreaterThan(0);
+    expect(allGates.dual).toBeLessThan(best.certificate.primal);
+    expect(claim).toContain(`below ${certificate.dual.toPrecision(8)};`);
+    if (!allGates.finished) {
+      expect(claim).toContain(`no such network has one below ${allGates.dual.toPrecision(8)}`);
+      expect(claim).toContain("Patterns are those in the span of the first 2 singular vectors");
+    }
+    for (const each of new Set([model, best.model, wide])) each.dispose();
+    tf.dispose([x, y]);
+  });
+
+  test("certify in the span counts the neurons of the model itself, not of their part in the span", async () => {
+    const { x, y } = tensors("meanSquaredError", nearly(14, 3, 2, 0.1));
+    const two = tf.tidy(() => y.concat(y.square(), 1));
+    const model = makeModel({ inputs: 3, outputs: 2, l2: 0.02, hiddenBias: false, outputBias: false });
+    const options = { arrangements: { kind: "enumerate" } } as const;
+    const { certificate } = await certify(model, x, two, options);
+    const reduced = (await certify(model, x, two, { ...options, rank: 2 })).certificate;
+    expect(reduced.primal).toBeGreaterThanOrEqual(certificate.primal * (1 - 1e-12));
+    expect(reduced.primal / certificate.primal).toBeLessThan(1.2);
+    expect(reduced.dual).toBeLessThan(reduced.primal);
+    model.dispose();
+    tf.dispose([x, y, two]);
+  });
+
   test("certify refuses a rank for gates that need not lie in the span", async () => {
     const { x, y } = tensors("meanSquaredError", exact);
     const model = makeModel({ inputs: 3, formulation: "gated", l2: 0.02 });
@@ -277,14 +313,16 @@ describe("misuse is refused", () => {
     [{ pca: 2, rank: 2 }, {}, "nothing beside pca"],
     [{ pca: 2 }, { hiddenBias: false }, "a first layer with a bias"],
     [{ pca: 2 }, { l2: 0.1 }, "without a biasRegularizer"],
+    [{ rank: 2, vectorPenalty: "nuclear" }, { outputs: 2 }, 'vectorPenalty "perOutput" for a ReLU network beside rank'],
     [{ rank: 2, regularization: "interpolate" }, {}, 'no rank beside regularization "interpolate"'],
   ])("options %j, model %j", async (options, wish, message) => {
     const data = tensors("meanSquaredError", nearly(20, 3, 2, 0.1));
     const model = makeModel({ inputs: 3, ...wish });
-    const attempt = async () => new ConvexReLUTrainer(options as TrainerOptions).fit(model, data.x, data.y);
+    const y = tf.tidy(() => tf.tile(data.y, [1, model.outputs[0].shape[1] ?? 1]));
+    const attempt = async () => new ConvexReLUTrainer(options as TrainerOptions).fit(model, data.x, y);
     await expect(attempt()).rejects.toThrow(message);
     model.dispose();
-    tf.dispose([data.x, data.y]);
+    tf.dispose([data.x, data.y, y]);
   });
 });
 

@@ -1,4 +1,4 @@
-/** The output bias alone: the c that minimises L(Z + 1 c') + ridge |c|^2, with Z held. */
+/** The output bias: the c that minimises L(Z + 1 c') + ridge |c|^2 with Z held, and its part of an objective's gradient. */
 
 import { smallSolve } from "../smallSolve.js";
 import type { Loss, OutputBias } from "../types.js";
@@ -101,4 +101,23 @@ function jointly(loss: Loss, Z: Float64Array, bias: OutputBias): Float64Array {
     if (!moved) break;
   }
   return c;
+}
+
+/** gradient [C] := that of L(Z + 1 c') + ridge |c|^2 at c, N [n x C] being that of L; zero without a bias. Answers with the charge. */
+export function biasGradient(
+  bias: OutputBias | null,
+  c: Float64Array,
+  N: Float64Array,
+  gradient: Float64Array,
+): number {
+  gradient.fill(0);
+  if (bias === null) return 0;
+  const C = c.length;
+  let charge = 0;
+  for (let k = 0; k < N.length; k++) gradient[k % C] += N[k];
+  for (let o = 0; o < C; o++) {
+    gradient[o] += 2 * bias.ridge * c[o];
+    charge += bias.ridge * c[o] ** 2;
+  }
+  return charge;
 }

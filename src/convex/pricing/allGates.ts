@@ -10,7 +10,7 @@ import { spectralBound } from "./spectralBound.js";
 
 /** Dimensions of the data beyond which the sphere is not covered: 2^r cones an output and sign are the beginning. */
 const MOST_DIMENSIONS = 10;
-/** Multiplications of a sweep over singular values beyond which they are not asked for. */
+/** Multiplications of a sweep over all singular values beyond which they are not asked for. */
 const SPECTRAL_WORK = 2 ** 28;
 /** Cones that are bounded unless someone says otherwise: some 10 s in 6 dimensions. */
 export const DEFAULT_CONES = 200_000;
@@ -63,7 +63,7 @@ export class GatePricer {
     const spectral = branched.finished ? Number.POSITIVE_INFINITY : this.spectral(functions);
     const upper = Math.min(branched.upper, spectral);
     const largest = this.tail * longestWeights(functions) + upper;
-    const { value: dual, scale } = bestScale(program, N, largest > 0 ? beta / largest : Number.POSITIVE_INFINITY);
+    const { value: dual } = bestScale(program, N, largest > 0 ? beta / largest : Number.POSITIVE_INFINITY);
     const bound: AllGatesBound = {
       dual,
       relativeGap: relativeGap(primal, dual),
@@ -71,7 +71,7 @@ export class GatePricer {
       bestRatio: branched.best.value / beta,
       cones: branched.cones,
       finished: upper <= Math.max(branched.best.value, beta) * (1 + budget.tolerance),
-      dualNorm: scale * longestColumn(N, program.loss.outputs, true),
+      dualNorm: longestColumn(N, program.loss.outputs, true),
     };
     return { bound, dear: this.lifted(branched) };
   }
@@ -87,7 +87,7 @@ export class GatePricer {
       const weights = new Float64Array(loss.rows * patches);
       for (let i = 0; i < weights.length; i++) {
         const patch = i % patches;
-        if (positions > 1 && patch !== Math.floor(output / C)) continue;
+        if (patch % positions !== Math.floor(output / C)) continue;
         weights[i] = -sign * scale * N[((i - patch) / patches) * C + (output % C)];
       }
       functions.push({ rows: this.X, weights, width: this.width });
@@ -98,7 +98,7 @@ export class GatePricer {
   /** What singular values say of the dearest gate; infinity where they would take too long. */
   private spectral(functions: readonly WeightedRows[]): number {
     const [short, long] = [this.width, this.X.length / this.width].sort((a, b) => a - b);
-    if (short * short * long > SPECTRAL_WORK) return Number.POSITIVE_INFINITY;
+    if (short * short * long * functions.length > SPECTRAL_WORK) return Number.POSITIVE_INFINITY;
     return functions.reduce((most, weighted) => Math.max(most, spectralBound(weighted)), 0);
   }
 

@@ -3,7 +3,8 @@
  *
  * The sphere is covered by the 2^r orthants; a cone whose bound (see `coneBound.ts`) is above what has been found is cut in two
  * at the middle of its longest edge, the worst cone first. What is left open when the budget ends is still a bound: that of the
- * worst open cone. The problem is NP-hard in r; for a given r the cones that are cut lie about the maxima.
+ * worst open cone, or infinity when not even the orthants were all bounded. The problem is NP-hard in r; for a given r the cones
+ * that are cut lie about the maxima.
  */
 
 import { boundCone, type Cone, coneOf, type WeightedRows } from "./coneBound.js";
@@ -61,9 +62,14 @@ export async function branchAndBound(functions: readonly WeightedRows[], budget:
     if (lower > budget.floor * (1 + budget.tolerance)) dear.push(found);
     queue.push(upper * (1 + ROUNDING), index, cone);
   };
-  functions.forEach((weighted, index) => {
-    for (const cone of orthants(weighted)) consider(index, cone);
-  });
+  for (const [index, weighted] of functions.entries()) {
+    for (const cone of orthants(weighted)) {
+      consider(index, cone);
+      if (cones % TURN === 0 && (await budget.pause())) {
+        return { upper: Number.POSITIVE_INFINITY, best, dear, cones, finished: false };
+      }
+    }
+  }
   while (queue.top > goal() && cones < budget.cones) {
     const { upper, index, cone } = queue.pop();
     const parts = halves(functions[index], cone);

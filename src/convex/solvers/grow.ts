@@ -8,15 +8,11 @@
  * hand; what lies outside them is evidence.
  */
 
-import { GateCollector } from "../arrangements/gateCollector.js";
 import type { GrowthMethod } from "../arrangements/gateSet.js";
 import { gaussianSource } from "../arrangements/random.js";
 import type { Kernels } from "../kernels/types.js";
-import { blockOutputs, columnsOf, predict } from "../operators/blocks.js";
-import { minimiseOverBias } from "../operators/outputBias.js";
-import { sparse } from "../recovery/lift.js";
+import { dualPointAt } from "../operators/dualPoint.js";
 import type { AllGatesBound, ConvexProgram, Evidence, SparseBlocks } from "../types.js";
-import { dot } from "../vectors.js";
 import { Clock } from "./clock.js";
 import {
   distinct,
@@ -28,11 +24,11 @@ import {
   startsFrom,
   worthOf,
 } from "./gateOracle.js";
+import { dualPointOf, firstState, grown, JOINING, type State, zeroState } from "./growthState.js";
 import { descend } from "./lbfgs.js";
 import {
   joined,
   living,
-  type MovingNeurons,
   networkObjective,
   neuronsOf,
   outputsOf,
@@ -43,7 +39,7 @@ import {
 } from "./movingNeurons.js";
 import { GrowthProof, SOLVE_SHARE } from "./proof.js";
 import { advice, type Round, type Solution, type SolveBudget } from "./solution.js";
-import { solve, withProducts } from "./solve.js";
+import { solve } from "./solve.js";
 
 /** Relative gap of the first solves: early gates need no exact prices. Later ones are as exact as the progress they make. */
 const FIRST_TOLERANCE = 1e-2;
@@ -60,14 +56,12 @@ const CUTTING_ROUNDS = 12;
 const SHARPER = 0.1;
 /** A round without a better gate makes the next one search from so many times the starts. */
 const HARDER = 4;
-/** Steps of the descent: from random neurons, and from a solution. */
-const FIRST_DESCENT = 400;
+/** Steps of the descent from a solution. */
 const DESCENT = 120;
 /** Steps after which newcomers below this share of the largest size are let go: most of them die out. */
 const SETTLING = 40;
 const DYING = 1e-3;
-/** Neurons that join a descent, the dearest first, and their size against the mean of those that are there. */
-const JOINING = 100;
+/** Size of newcomers against the mean of those that are there. */
 const JOINING_SIZE = 0.05;
 /** Descents between two solves at most, each after one that has taken more than this share off the objective. */
 const TURNS = 20;
@@ -166,12 +160,6 @@ interface Growing {
   readonly draw: () => number;
 }
 
-/** A program, for the sake of its gates, and a point of it. */
-interface State {
-  readonly program: ConvexProgram;
-  readonly blocks: SparseBlocks;
-}
-
 /** Evidence on a point of a program with cones: the dearest gate that a search from its neurons and at random finds. */
 export function searchBeyond(
   program: ConvexProgram,
@@ -216,47 +204,6 @@ function countedFrom(
   };
 }
 
-/** The best network without neurons. */
-function zeroState(program: ConvexProgram): State {
-  const { loss, outputBias } = program;
-  const Z = new Float64Array(loss.rows * loss.outputs);
-  const bias = outputBias === null ? new Float64Array(loss.outputs) : minimiseOverBias(loss, Z, outputBias);
-  return { program, blocks: { index: new Int32Array(0), vectors: new Float64Array(0), bias } };
-}
-
-/** Neurons along the generators of the first gates, outputs and signs in turn, after a first descent. */
-async function firstState(program: ConvexProgram, kernels: Kernels, clock: Clock): Promise<State> {
-  const { X, gates, loss, outputBias } = program;
-  const Z = new Float64Array(loss.rows * loss.outputs);
-  const still = zeroState(program);
-  const { bias } = still.blocks;
-  for (let k = 0; k < Z.length; k++) Z[k] = bias[k % loss.outputs];
-  const C = blockOutputs(program);
-  const directions = Array.from({ length: gates.count }, (_, i) => ({
-    direction: gates.generators.data.subarray(i * X.cols, (i + 1) * X.cols),
-    output: i % C,
-    sign: Math.floor(i / C) % 2 === 0 ? (1 as const) : (-1 as const),
-  }));
-  const neurons = { ...smallNeurons(directions, X.cols, 1), bias };
-  const size = firstSize(program, kernels, neurons, Z);
-  const start = { ...smallNeurons(directions, X.cols, size), bias };
-  const objective = networkObjective(program, kernels, start.outputs);
-  const { x, value } = await descend(objective, packed(start), FIRST_DESCENT, () => clock.pause());
-  const zero = loss.value(Z) + bias.reduce((sum, c) => sum + (outputBias?.ridge ?? 0) * c * c, 0);
-  // The zero network is better where beta is so large that neurons die; its gates are those of the program.
-  return value < zero ? programAt(program, unpacked(x, start)) : still;
-}
-
-/** The size of each neuron at which their outputs together are as large as the loss's own Newton step from Z. */
-function firstSize(program: ConvexProgram, kernels: Kernels, unit: MovingNeurons, Z: Float64Array): number {
-  const { loss } = program;
-  const N = new Float64Array(Z.length);
-  loss.gradient(Z, N);
-  const wanted = Number.isFinite(loss.curvature) ? rms(N) / loss.curvature : 1;
-  const reached = rms(outputsOf(program, kernels, unit));
-  return wanted > 0 && reached > 0 ? wanted / reached : 1;
-}
-
 /**
  * Lets neurons and newcomers descend the network's objective, again with fresh newcomers while that is steep; null when it
  * gains next to nothing.
@@ -291,7 +238,7 @@ async function move(
       search(
         program,
         kernels,
-        gradientAt(program, outputsOf(program, kernels, neurons)),
+        dualPointAt(program, outputsOf(program, kernels, neurons)),
         randomStarts(program, starts, draw),
       ),
       program,
@@ -299,49 +246,4 @@ async function move(
     );
   }
   return lowest < objective * (1 - GAIN * tolerance) ? programAt(program, neurons) : null;
-}
-
-/** The gradient at the predictions, balanced where the output bias is free. */
-function dualPointOf({ program, blocks }: State, kernels: Kernels): Float64Array {
-  const { loss } = program;
-  const Z = new Float64Array(loss.rows * loss.outputs);
-  withProducts(program, kernels, (products) => predict(program, products, blocks, Z));
-  return gradientAt(program, Z);
-}
-
-function gradientAt({ loss, outputBias }: ConvexProgram, Z: Float64Array): Float64Array {
-  const N = new Float64Array(Z.length);
-  loss.gradient(Z, N);
-  if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
-  return N;
-}
-
-/** The active gates with their blocks, or `all`, and the new ones. */
-function grown({ program, blocks }: State, worth: readonly Priced[], all: boolean): State {
-  const { X, gates } = program;
-  const C = blockOutputs(program);
-  const d = X.cols;
-  const columns = columnsOf(program, blocks.index);
-  const collector = new GateCollector(X);
-  const places = Array.from(columns.gate, (gate) =>
-    collector.placeOf(gates.generators.data.subarray(gate * d, (gate + 1) * d)),
-  );
-  for (let i = 0; all && i < gates.count; i++) collector.add(gates.generators.data.subarray(i * d, (i + 1) * d));
-  for (const { direction } of all ? distinct(worth, JOINING) : worth) collector.add(direction);
-  // A program needs a gate, also where the zero network is optimal.
-  if (collector.count === 0) return { program, blocks };
-  const vectors = new Map(
-    places.map((place, k) => {
-      const half = columns.sign[k] > 0 ? 0 : collector.count;
-      return [(place + half) * C + columns.output[k], blocks.vectors.subarray(k * d, (k + 1) * d)] as const;
-    }),
-  );
-  return {
-    program: { ...program, gates: collector.gateSet(false) },
-    blocks: { ...sparse(vectors, d), bias: blocks.bias },
-  };
-}
-
-function rms(values: Float64Array): number {
-  return Math.sqrt(dot(values, values) / values.length);
 }

@@ -8,6 +8,7 @@
 
 import type { Kernels } from "../kernels/types.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
+import { biasGradient } from "../operators/outputBias.js";
 import { liftNeurons } from "../recovery/lift.js";
 import type { ConvexProgram, Matrix, SparseBlocks } from "../types.js";
 import { dot, norm } from "../vectors.js";
@@ -109,7 +110,7 @@ export function networkObjective(program: ConvexProgram, kernels: Kernels, outpu
     const bias = x.subarray(m * (d + 1));
     for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
     pass.forward(weights, scales, Z);
-    let value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, m * (d + 1)), x);
+    const value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, m * (d + 1)), x);
     loss.gradient(Z, N);
     const inWeights = gradient.subarray(0, m * d).fill(0);
     const inScales = gradient.subarray(m * d, m * (d + 1));
@@ -120,15 +121,7 @@ export function networkObjective(program: ConvexProgram, kernels: Kernels, outpu
       for (let k = 0; k < part.length; k++) inWeights[k] += scales[Math.floor(k / d)] * part[k];
     });
     for (let p = 0; p < m * d; p++) inWeights[p] += beta * weights[p];
-    const inBias = gradient.subarray(m * (d + 1)).fill(0);
-    if (outputBias !== null) {
-      for (let k = 0; k < N.length; k++) inBias[k % C] += N[k];
-      for (let c = 0; c < C; c++) {
-        inBias[c] += 2 * outputBias.ridge * bias[c];
-        value += outputBias.ridge * bias[c] ** 2;
-      }
-    }
-    return value;
+    return value + biasGradient(outputBias, bias, N, gradient.subarray(m * (d + 1)));
   };
 }
 

@@ -7,6 +7,7 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
+import { biasGradient } from "../operators/outputBias.js";
 import type { ConvexProgram } from "../types.js";
 import { dot } from "../vectors.js";
 import type { Objective } from "./lbfgs.js";
@@ -29,7 +30,7 @@ export function outputsObjective(
     for (let k = 0; k < C * m; k++) outputs[k] = x[k % m] * x[m + k];
     kernels.multiply(outputs, activations, across, C, m, n);
     for (let s = 0; s < n; s++) for (let c = 0; c < C; c++) Z[s * C + c] = across[c * n + s] + bias[c];
-    let value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, m * (1 + C)), x);
+    const value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, m * (1 + C)), x);
     loss.gradient(Z, N);
     for (let s = 0; s < n; s++) for (let c = 0; c < C; c++) across[c * n + s] = N[s * C + c];
     kernels.multiplyTransposed(across, activations, pulls, C, n, m);
@@ -38,14 +39,6 @@ export function outputsObjective(
       gradient[k % m] += pulls[k] * x[m + k];
       gradient[m + k] += pulls[k] * x[k % m];
     }
-    const inBias = gradient.subarray(m * (1 + C)).fill(0);
-    if (outputBias !== null) {
-      for (let k = 0; k < N.length; k++) inBias[k % C] += N[k];
-      for (let c = 0; c < C; c++) {
-        inBias[c] += 2 * outputBias.ridge * bias[c];
-        value += outputBias.ridge * bias[c] ** 2;
-      }
-    }
-    return value;
+    return value + biasGradient(outputBias, bias, N, gradient.subarray(m * (1 + C)));
   };
 }

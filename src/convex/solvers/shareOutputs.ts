@@ -9,20 +9,21 @@
 
 import { gaussianSource } from "../arrangements/random.js";
 import { bestScale, relativeGap } from "../certificate.js";
+import { bindProducts } from "../kernels/index.js";
 import type { Kernels } from "../kernels/types.js";
 import type { Network, Neuron } from "../network.js";
+import { dualPointAt } from "../operators/dualPoint.js";
 import { type HiddenNeuron, liftNeurons } from "../recovery/lift.js";
 import { type PricingBudget, priceShared, type SharedPrices } from "../sharedPrices.js";
 import type { ConvexProgram, Evidence, Gap, SparseBlocks, Status } from "../types.js";
-import { dot, norm } from "../vectors.js";
+import { norm } from "../vectors.js";
 import { Clock } from "./clock.js";
-import { searchGates } from "./gateSearch.js";
 import type { GrowthOptions } from "./grow.js";
 import { descend } from "./lbfgs.js";
 import { outputsObjective } from "./outputWeights.js";
 import { networkOf, type SharedNeurons, SharedObjective, sharedNeurons } from "./sharedNeurons.js";
+import { distinct, fromPrices, type Newcomer, search } from "./sharedSearch.js";
 import { advice, type SolveBudget } from "./solution.js";
-import { withProducts } from "./solve.js";
 
 /** Steps of a descent, and of its first part, after which newcomers that die out are let go. */
 const DESCENT = 300;
@@ -32,14 +33,8 @@ const SETTLED = 1000;
 const DYING = 1e-3;
 /** Neurons below this share of the largest are none. */
 const DEAD = 1e-9;
-/** Newcomers of a round and their size against the mean of those that are there. */
-const JOINING = 100;
+/** Size of newcomers against the mean of those that are there. */
 const JOINING_SIZE = 0.05;
-/** Directions with a larger cosine are one newcomer. */
-const SAME_COSINE = 0.999;
-/** Turns of the search between a direction and its outputs, and steps in each. */
-const TURNS = 2;
-const ASCENT_STEPS = 20;
 /** Share of the time after which no round begins: the rest is for the bound. */
 const SEARCH_SHARE = 0.9;
 /** Projections onto cones that a bound may take: of a round, and the last. */
@@ -116,8 +111,8 @@ export async function shareOutputs(
     const found = networkOf(neurons, start.pooling, DEAD);
     const { program, blocks } = liftNeurons(start, hidden(found), found.bias, start.gates);
     const N = dualPointAt(program, objective.predict(neurons));
-    const exact = { tolerance: budget.tolerance / 2, over: () => whole.over || stopped() };
-    const { gap, prices } = sharedGap(program, kernels, value, N, { ...exact, projections: PROJECTIONS });
+    const exact = { tolerance: budget.tolerance / 2, pause: () => whole.pause() };
+    const { gap, prices } = await sharedGap(program, kernels, value, N, { ...exact, projections: PROJECTIONS });
     const outside = search(objective, program, kernels, N, options.starts, draw);
     tried += outside.length;
     const bestRatio = outside.reduce((most, { price }) => Math.max(most, price), prices.lower) / program.beta;
@@ -128,10 +123,11 @@ export async function shareOutputs(
     const ended = statusAt(gap, quiet, asked, await clock.pause(), round, budget);
     if (ended !== null) {
       // What is still open of the bound is looked into at the end only: no round needs it.
-      const last =
-        ended === "stalled" || ended === "timeLimit"
-          ? sharedGap(program, kernels, value, N, { ...exact, projections: LAST_PROJECTIONS }).gap
-          : gap;
+      const open = ended === "stalled" || ended === "timeLimit";
+      const sharper = open
+        ? (await sharedGap(program, kernels, value, N, { ...exact, projections: LAST_PROJECTIONS })).gap
+        : gap;
+      const last = sharper.dual > gap.dual ? sharper : gap; // it begins anew, and may have had no time
       const status = ended === "stalled" && last.relative <= budget.tolerance ? "solved" : ended;
       return {
         ...{
@@ -163,17 +159,6 @@ function statusAt(
   if (asked || budget.stopped?.() === true) return "cancelled";
   if (halted) return "timeLimit";
   return round + 1 >= Math.min(MAX_ROUNDS, budget.maxIterations) ? "iterationLimit" : null;
-}
-
-/** A direction for a neuron, the unit outputs that it wants, and its price. */
-interface Newcomer {
-  readonly direction: Float64Array;
-  readonly outputs: Float64Array;
-  readonly price: number;
-}
-
-function fromPrices({ dearest }: SharedPrices): Newcomer[] {
-  return dearest.map(({ direction, outputs, value }) => ({ direction, outputs, price: value }));
 }
 
 /** All neurons and newcomers descend together; newcomers that die out soon are let go. */
@@ -236,100 +221,21 @@ async function settleOutputs(
 }
 
 /** The gap to the bound of a network's dual point N [n x C], scaled until no neuron of these gates is dearer than beta. */
-export function sharedGap(
+export async function sharedGap(
   program: ConvexProgram,
   kernels: Kernels,
   primal: number,
   N: Float64Array,
   budget: PricingBudget,
-): { gap: Gap; prices: SharedPrices } {
-  return withProducts(program, kernels, (products) => {
-    const prices = priceShared(program, products, N, budget);
+): Promise<{ gap: Gap; prices: SharedPrices }> {
+  const products = bindProducts(program, kernels);
+  try {
+    const prices = await priceShared(program, products, N, budget);
     const dual = bestScale(program, N, program.beta / prices.upper).value;
     return { gap: { primal, dual, relative: relativeGap(primal, dual) }, prices };
-  });
-}
-
-/** Ascent of |N'(X u)_+| from random directions, by turns with the outputs. */
-function search(
-  objective: SharedObjective,
-  { X, loss, pooling = null }: ConvexProgram,
-  kernels: Kernels,
-  N: Float64Array,
-  starts: number,
-  draw: () => number,
-): Newcomer[] {
-  const C = loss.outputs;
-  let found = againstPull(
-    objective,
-    N,
-    C,
-    Array.from({ length: starts }, () => unit(Float64Array.from({ length: X.cols }, draw))),
-  );
-  for (let turn = 0; turn < TURNS; turn++) {
-    // With its outputs held, each start aligns with a dual point of its own, one column.
-    const wanted = new Float64Array(loss.rows * starts);
-    for (let s = 0; s < loss.rows; s++) {
-      const row = N.subarray(s * C, (s + 1) * C);
-      for (let k = 0; k < starts; k++) wanted[s * starts + k] = dot(row, found[k].outputs);
-    }
-    const from = found.map(({ direction }, output) => ({ direction, output, sign: 1 as const }));
-    const ends = searchGates(kernels, X, wanted, starts, from, ASCENT_STEPS, 1, pooling);
-    found = againstPull(
-      objective,
-      N,
-      C,
-      ends.map(({ direction }) => direction),
-    );
+  } finally {
+    products.dispose();
   }
-  return found;
-}
-
-/** Each unit direction with the outputs that the dual point wants of it, and its price |N'(X u)_+|. */
-function againstPull(
-  objective: SharedObjective,
-  N: Float64Array,
-  C: number,
-  directions: readonly Float64Array[],
-): Newcomer[] {
-  const m = directions.length;
-  const d = directions[0]?.length ?? 0;
-  const weights = new Float64Array(m * d);
-  directions.forEach((direction, k) => {
-    weights.set(direction, k * d);
-  });
-  const pulls = objective.pulls(weights, N);
-  return directions.map((direction, k) => {
-    const pull = Float64Array.from({ length: C }, (_, c) => -pulls[c * m + k]);
-    return { direction, outputs: unit(pull), price: norm(pull) };
-  });
-}
-
-function unit(vector: Float64Array): Float64Array {
-  const length = norm(vector);
-  return length > 0 ? vector.map((value) => value / length) : vector;
-}
-
-/** The dearest first, of those above `least` and not nearly the same. */
-function distinct(all: readonly Newcomer[], least: number): Newcomer[] {
-  const kept: Newcomer[] = [];
-  for (const candidate of all.filter(({ price }) => price > least).sort((a, b) => b.price - a.price)) {
-    if (kept.length === JOINING) break;
-    const twin = kept.some(
-      ({ direction, outputs }) =>
-        dot(direction, candidate.direction) > SAME_COSINE && dot(outputs, candidate.outputs) > SAME_COSINE,
-    );
-    if (!twin) kept.push(candidate);
-  }
-  return kept;
-}
-
-/** The gradient at the predictions Z [n x C], balanced where the output bias is free. */
-export function dualPointAt({ loss, outputBias }: ConvexProgram, Z: Float64Array): Float64Array {
-  const N = new Float64Array(Z.length);
-  loss.gradient(Z, N);
-  if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
-  return N;
 }
 
 /** Neurons as `liftNeurons` wants them. */

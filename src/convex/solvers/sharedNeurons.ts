@@ -5,6 +5,7 @@
 
 import type { Kernels } from "../kernels/types.js";
 import type { Network } from "../network.js";
+import { biasGradient } from "../operators/outputBias.js";
 import type { ConvexProgram, Pooling } from "../types.js";
 import { dot, norm } from "../vectors.js";
 import type { Objective } from "./lbfgs.js";
@@ -123,7 +124,7 @@ export class SharedObjective {
       const outputs = x.subarray(m * d, m * (d + C));
       const bias = x.subarray(m * (d + C));
       this.forward(weights, outputs, bias);
-      let value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, m * (d + C)), x);
+      const value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, m * (d + C)), x);
       loss.gradient(Z, N);
       for (let k = 0; k < m * (d + C); k++) gradient[k] = beta * x[k];
       const inWeights = gradient.subarray(0, m * d);
@@ -140,15 +141,7 @@ export class SharedObjective {
         kernels.multiply(this.H, rows, partW, m, rows.length / d, d);
         for (let k = 0; k < partW.length; k++) inWeights[k] += partW[k];
       });
-      const inBias = gradient.subarray(m * (d + C)).fill(0);
-      if (outputBias !== null) {
-        for (let k = 0; k < N.length; k++) inBias[k % C] += N[k];
-        for (let c = 0; c < C; c++) {
-          inBias[c] += 2 * outputBias.ridge * bias[c];
-          value += outputBias.ridge * bias[c] ** 2;
-        }
-      }
-      return value;
+      return value + biasGradient(outputBias, bias, N, gradient.subarray(m * (d + C)));
     };
   }
 

@@ -11,7 +11,7 @@
 import { gaussianSource } from "../arrangements/random.js";
 import { bestScale, relativeGap } from "../certificate.js";
 import type { Kernels } from "../kernels/types.js";
-import { minimiseOverBias } from "../operators/outputBias.js";
+import { dualPointAtZero } from "../operators/dualPoint.js";
 import { penalties } from "../penalties/index.js";
 import { Clock } from "../solvers/clock.js";
 import { advice, type SolveBudget } from "../solvers/solution.js";
@@ -67,7 +67,7 @@ const DEAD = 1e-9;
 
 /** The smallest beta at which no unit helps that the oracle knows. */
 export function trivialUnitBeta(problem: UnitProblem, kernels: Kernels, options: UnitOptions): number {
-  return new UnitOracle(problem, kernels, options).dearest(residualAtZero(problem)).largest;
+  return new UnitOracle(problem, kernels, options).dearest(dualPointAtZero(problem)).largest;
 }
 
 export async function solveIncrementally(
@@ -90,7 +90,7 @@ export async function solveIncrementally(
       H.push(outputsOfUnit(activation, X, w));
     }
   };
-  insert(oracle.dearest(residualAtZero(problem)).units.slice(0, 1));
+  insert(oracle.dearest(dualPointAtZero(problem)).units.slice(0, 1));
   let blocks: SparseBlocks | undefined;
   let iterations = 0;
   let quiet = 0;
@@ -98,7 +98,12 @@ export async function solveIncrementally(
     const given = unitGates(H.length, X.rows);
     const penalty = penalties.perOutput;
     const program: ConvexProgram = { ...given, loss, penalty, beta, outputBias, cones: false };
-    const left = { ...budget, tolerance: share, seconds: budget.seconds - clock.seconds };
+    const left = {
+      ...budget,
+      tolerance: share,
+      maxIterations: budget.maxIterations - iterations,
+      seconds: budget.seconds - clock.seconds,
+    };
     const solution = await solve(program, unitKernels(kernels, H), left, blocks);
     iterations += solution.iterations;
     blocks = solution.blocks;
@@ -136,19 +141,6 @@ export async function solveIncrementally(
 function boundOver(program: ConvexProgram, N: Float64Array, gap: Gap, ceiling: number): Gap {
   const { value: dual } = bestScale(program, N, program.beta / ceiling);
   return { primal: gap.primal, dual, relative: relativeGap(gap.primal, dual) };
-}
-
-/** The gradient at the best network without units, balanced where the output bias is free. */
-function residualAtZero({ loss, outputBias }: UnitProblem): Float64Array {
-  const Z = new Float64Array(loss.rows * loss.outputs);
-  if (outputBias !== null) {
-    const bias = minimiseOverBias(loss, Z, outputBias);
-    for (let k = 0; k < Z.length; k++) Z[k] = bias[k % loss.outputs];
-  }
-  const N = new Float64Array(Z.length);
-  loss.gradient(Z, N);
-  if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
-  return N;
 }
 
 function living(weights: readonly Float64Array[], { index, vectors }: SparseBlocks, C: number): SolvedUnit[] {

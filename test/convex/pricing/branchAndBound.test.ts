@@ -10,6 +10,7 @@ import { boundCone, coneOf, type WeightedRows } from "../../../src/convex/pricin
 import { solveGrowing } from "../../../src/convex/solvers/grow.js";
 import { solve } from "../../../src/convex/solvers/solve.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
+import { type Pool, randomConvProgram } from "../../helpers/convProblems.js";
 import { gaussianMatrix, matrixOf, randomProgram } from "../../helpers/problems.js";
 
 const pause = async () => false;
@@ -124,6 +125,9 @@ describe("branchAndBound", () => {
     });
     expect(hurried.finished).toBe(false);
     expect(hurried.upper).toBeGreaterThanOrEqual(dearest);
+    const wide = { rows: gaussianMatrix(12, 7, 5).data, weights: N, width: 7 };
+    const uncovered = await branchAndBound([wide], { cones: 1e6, tolerance: 1e-9, floor: 0, pause: async () => true });
+    expect(uncovered).toMatchObject({ upper: Number.POSITIVE_INFINITY, finished: false, cones: 64 });
   });
 
   test("weights of one sign need no cut: a sum of convex functions is largest on a ray, one of concave ones nowhere", async () => {
@@ -169,6 +173,31 @@ describe("GatePricer", () => {
     expect(worth({ rows: X, weights: N.map((v) => -sign * v), width: 5 }, direction)).toBeCloseTo(value, 9);
     expect(value / dearest).toBeCloseTo(1, 5);
   });
+
+  test.each<Pool>(["sum", "mean", "flatten", "windows"])(
+    "over patches no direction is worth more at any position and output (%s)",
+    async (pool) => {
+      const program = randomConvProgram({ pool, cones: true, outputs: 2, samples: 8, patches: 6, features: 2 });
+      const { X, loss, pooling, beta } = program;
+      const { patches: K, positions: A, scale } = pooling ?? { patches: 1, positions: 1, scale: 1 };
+      const N = gaussianMatrix(loss.rows, 2, 5).data;
+      const { bound } = await new GatePricer(program).bound(N, 1, { cones: 10_000, tolerance: 1e-6, pause });
+      expect(bound.finished).toBe(true);
+      let most = 0;
+      for (let step = 0; step < 2000; step++) {
+        const angle = (2 * Math.PI * step) / 2000;
+        const worths = new Float64Array(A * 2);
+        for (let row = 0; row < X.rows; row++) {
+          const z = X.data[2 * row] * Math.cos(angle) + X.data[2 * row + 1] * Math.sin(angle);
+          const [sample, position] = [Math.floor(row / K), (row % K) % A];
+          for (let c = 0; c < 2; c++) worths[position * 2 + c] += scale * N[sample * 2 + c] * Math.max(0, z);
+        }
+        most = worths.reduce((largest, value) => Math.max(largest, Math.abs(value)), most);
+      }
+      expect((bound.ratio * beta) / most).toBeGreaterThanOrEqual(1 - 1e-9);
+      expect((bound.ratio * beta) / most).toBeLessThan(1 + 1e-4);
+    },
+  );
 
   test("in many dimensions singular values bound all gates: loosely in general, closely where rows are orthogonal", async () => {
     const budget = { cones: 1000, tolerance: 1e-3, pause };
