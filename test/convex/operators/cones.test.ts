@@ -87,8 +87,11 @@ describe.each(searches)("ConeProjector, $name", ({ make }) => {
             expect(dot(u, z) - dot(u, u)).toBeCloseTo(0, 11);
             expect(length).toBeCloseTo(norm(u), 12);
             const wanted = projectByDykstra(Array.from(z), rows);
-            // In narrow cones Dykstra's projections crawl: then they are no truth to compare with.
-            if (missed(rows, wanted) < 1e-11) u.forEach((value, p) => void expect(value).toBeCloseTo(wanted[p], 6));
+            // In narrow cones Dykstra's projections crawl, and may rest early: a point of the cone, and farther from z.
+            if (missed(rows, wanted) >= 1e-11) continue;
+            const [ours, theirs] = [u, wanted].map((point) => norm(z.map((value, p) => value - point[p])));
+            expect(ours).toBeLessThanOrEqual(theirs + 1e-11);
+            if (theirs < ours + 1e-11) u.forEach((value, p) => void expect(value).toBeCloseTo(wanted[p], 4));
           }
         },
       ),
