@@ -35,7 +35,7 @@ export interface NetworkWeights {
 const BLOCK = 1024;
 
 /** Without patches every row is a sample. */
-const ONE_PATCH: Pooling = { patches: 1, positions: 1, scale: 1 };
+export const ONE_PATCH: Pooling = { patches: 1, positions: 1, scale: 1 };
 
 /** What weight decay charges: g1 |W1|^2 + g2 |W2|^2 + ridge |c|^2. */
 export interface Decay {

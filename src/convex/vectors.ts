@@ -26,3 +26,14 @@ export function dotAt(A: Float64Array, a: number, B: Float64Array, b: number, le
 export function norm(a: Float64Array): number {
   return Math.sqrt(dot(a, a));
 }
+
+/** The vectors, one behind the other. */
+export function concatenated(...parts: readonly Float64Array[]): Float64Array {
+  const all = new Float64Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

@@ -1,6 +1,7 @@
 /** Sparse points of a program: which blocks are nonzero, what they predict, what the penalty charges for them. */
 
 import type { GatedProducts } from "../kernels/types.js";
+import { ONE_PATCH } from "../network.js";
 import { rowBlock } from "../rowBlock.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
 
@@ -69,7 +70,7 @@ export function penaltyOf(program: ConvexProgram, blocks: SparseBlocks): number 
 
 /** Mean over the samples of |x_j|^2; of pooled patches of sum_a (scale sum_k |x_jk|)^2, above which no gate brings them. */
 export function meanSquaredNorm({ X, loss, pooling }: Pick<ConvexProgram, "X" | "loss" | "pooling">): number {
-  const { patches: K, positions, scale } = pooling ?? { patches: 1, positions: 1, scale: 1 };
+  const { patches: K, positions, scale } = pooling ?? ONE_PATCH;
   let total = 0;
   for (let j = 0; j < loss.rows; j++) {
     const rows = rowBlock(X, j * K, K);

@@ -1,6 +1,7 @@
 /** The bound over all gates: what any gate at all can be worth at a dual point, and the dual objective that is left. */
 
 import { bestScale, longestColumn, relativeGap } from "../certificate.js";
+import { ONE_PATCH } from "../network.js";
 import { reducedRows, rowSpaceOf } from "../operators/rowSpace.js";
 import type { AllGatesBound, ConvexProgram } from "../types.js";
 import { norm } from "../vectors.js";
@@ -79,7 +80,7 @@ export class GatePricer {
   /** One function an output (over patches: position and output) and sign: a positive neuron wants -N. */
   private functions(N: Float64Array): WeightedRows[] {
     const { loss, pooling } = this.program;
-    const { patches, positions, scale } = pooling ?? { patches: 1, positions: 1, scale: 1 };
+    const { patches, positions, scale } = pooling ?? ONE_PATCH;
     const C = loss.outputs;
     const functions: WeightedRows[] = [];
     for (let k = 0; k < 2 * positions * C; k++) {

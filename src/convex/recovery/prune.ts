@@ -1,6 +1,6 @@
 /** At most (n + 1) C neurons: surplus ones are traded against the others without a change on the data (Caratheodory). */
 
-import type { Neuron } from "../network.js";
+import { type Neuron, ONE_PATCH } from "../network.js";
 import { rowBlock } from "../rowBlock.js";
 import type { Matrix, Pooling } from "../types.js";
 import { norm } from "../vectors.js";
@@ -14,7 +14,7 @@ const SINGULAR = 1e-12;
  * until a size is zero (Wang, Lacotte and Pilanci 2021, section 4). Neurons that feed one output are treated output by output.
  */
 export function pruneNeurons(neurons: readonly Neuron[], X: Matrix, pooling: Pooling | null = null): Neuron[] {
-  const sums = pooling ?? { patches: 1, positions: 1, scale: 1 };
+  const sums = pooling ?? ONE_PATCH;
   const n = X.rows / sums.patches;
   const C = (neurons[0]?.output.length ?? 1) / sums.positions;
   const single = neurons.every((neuron) => neuron.output.filter((value) => value !== 0).length === 1);

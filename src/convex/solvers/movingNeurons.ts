@@ -11,7 +11,7 @@ import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { biasGradient } from "../operators/outputBias.js";
 import { liftNeurons } from "../recovery/lift.js";
 import type { ConvexProgram, Matrix, SparseBlocks } from "../types.js";
-import { dot, norm } from "../vectors.js";
+import { concatenated, dot, norm } from "../vectors.js";
 import type { Objective } from "./lbfgs.js";
 import { addActivations, eachSampleBlock, type Reading, readingOf, replaceByPull } from "./sampleBlocks.js";
 
@@ -85,7 +85,7 @@ export function living({ weights, scales, outputs, bias }: MovingNeurons, share:
 
 /** x = (weights, scales, bias) in one vector, as the descent wants it. */
 export function packed({ weights, scales, bias }: MovingNeurons): Float64Array {
-  return concatenated(concatenated(weights, scales), bias);
+  return concatenated(weights, scales, bias);
 }
 
 export function unpacked(x: Float64Array, like: MovingNeurons): MovingNeurons {
@@ -192,11 +192,4 @@ export function smallNeurons(
     outputs: Int32Array.from(directions, ({ output }) => output),
     bias: new Float64Array(0),
   };
-}
-
-function concatenated(a: Float64Array, b: Float64Array): Float64Array {
-  const both = new Float64Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
 }

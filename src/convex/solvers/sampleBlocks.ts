@@ -1,13 +1,11 @@
 /** Many neurons on all rows of the data, some samples at a time, so that memory does not grow with the number of patches. */
 
+import { ONE_PATCH } from "../network.js";
 import { rowBlock } from "../rowBlock.js";
 import type { Matrix, Pooling } from "../types.js";
 
 /** Entries of the products of neurons and rows that are held at a time: 128 MB. */
 const HELD = 2 ** 24;
-
-/** Without patches every row is a sample. */
-const ONE_PATCH: Pooling = { patches: 1, positions: 1, scale: 1 };
 
 /** How neurons read samples: pooled patches or plain rows, C outputs, of which neuron j feeds `columns[j]` (a C + c). */
 export interface Reading {

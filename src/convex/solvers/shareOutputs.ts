@@ -16,7 +16,7 @@ import { dualPointAt } from "../operators/dualPoint.js";
 import { type HiddenNeuron, liftNeurons } from "../recovery/lift.js";
 import { type PricingBudget, priceShared, type SharedPrices } from "../sharedPrices.js";
 import type { ConvexProgram, Evidence, Gap, SparseBlocks, Status } from "../types.js";
-import { norm } from "../vectors.js";
+import { concatenated, norm } from "../vectors.js";
 import { Clock } from "./clock.js";
 import type { GrowthOptions } from "./grow.js";
 import { descend } from "./lbfgs.js";
@@ -207,7 +207,7 @@ async function settleOutputs(
 ): Promise<{ neurons: SharedNeurons; value: number }> {
   const d = program.X.cols;
   const { neurons: list, bias } = networkOf(neurons, null, 0);
-  const units = Float64Array.from(list.flatMap(({ direction }) => [...direction]));
+  const units = concatenated(...list.map(({ direction }) => direction));
   const held = outputsObjective(program, kernels, objective.activations(units));
   const sizes = list.map(({ output }) => Math.sqrt(norm(output)));
   const across = Array.from(bias, (_, c) => list.map(({ output }, j) => output[c] / (sizes[j] || 1)));
@@ -245,7 +245,7 @@ function hidden({ neurons }: Network): HiddenNeuron[] {
 
 /** x = (weights, outputs, bias) in one vector, as the descent wants it. */
 function packed({ weights, outputs, bias }: SharedNeurons): Float64Array {
-  return Float64Array.from([...weights, ...outputs, ...bias]);
+  return concatenated(weights, outputs, bias);
 }
 
 function unpacked(x: Float64Array, like: SharedNeurons): SharedNeurons {

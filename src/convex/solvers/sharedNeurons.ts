@@ -4,15 +4,12 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
-import type { Network } from "../network.js";
+import { type Network, ONE_PATCH } from "../network.js";
 import { biasGradient } from "../operators/outputBias.js";
 import type { ConvexProgram, Pooling } from "../types.js";
 import { dot, norm } from "../vectors.js";
 import type { Objective } from "./lbfgs.js";
 import { eachSampleBlock } from "./sampleBlocks.js";
-
-/** Without patches every row is a sample. */
-const ONE_PATCH: Pooling = { patches: 1, positions: 1, scale: 1 };
 
 /** m neurons and the output bias; in one vector (weights, outputs, bias) for the descent. */
 export interface SharedNeurons {

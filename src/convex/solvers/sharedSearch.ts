@@ -6,7 +6,7 @@
 import type { Kernels } from "../kernels/types.js";
 import type { SharedPrices } from "../sharedPrices.js";
 import type { ConvexProgram } from "../types.js";
-import { dot, norm } from "../vectors.js";
+import { concatenated, dot, norm } from "../vectors.js";
 import { searchGates } from "./gateSearch.js";
 import type { SharedObjective } from "./sharedNeurons.js";
 
@@ -73,12 +73,7 @@ function againstPull(
   directions: readonly Float64Array[],
 ): Newcomer[] {
   const m = directions.length;
-  const d = directions[0]?.length ?? 0;
-  const weights = new Float64Array(m * d);
-  directions.forEach((direction, k) => {
-    weights.set(direction, k * d);
-  });
-  const pulls = objective.pulls(weights, N);
+  const pulls = objective.pulls(concatenated(...directions), N);
   return directions.map((direction, k) => {
     const pull = Float64Array.from({ length: C }, (_, c) => -pulls[c * m + k]);
     return { direction, outputs: unit(pull), price: norm(pull) };
