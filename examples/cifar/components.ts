@@ -5,29 +5,16 @@
 
 import * as tf from "@tensorflow/tfjs";
 import type { FitResult } from "../../src/index.js";
-import { type ConvexRun, fitConvex } from "../support/comparison.js";
+import { type Comparison, type ComparisonSettings, type ConvexRun, fitConvex } from "../support/comparison.js";
 import type { LabelledImages } from "../support/images.js";
-import { type Grid, type Rival, race } from "../support/rivals.js";
+import { type Rival, race } from "../support/rivals.js";
 
-export interface Settings {
+export interface Settings extends ComparisonSettings {
   readonly components: number;
   /** Neurons of the narrow rivals; the wide ones have as many as the convex network. */
   readonly units: number;
-  readonly decay: number; // l2 of both layers: beta is twice this
   /** Weight of the hidden bias beside the kernel: it is charged as decay (b / biasScale)^2. */
   readonly biasScale: number;
-  readonly tolerance: number;
-  readonly timeLimit?: number; // seconds of the solver
-  readonly starts: number; // of each optimizer
-  readonly times: number; // their budget, in times of the convex solve
-  readonly trialShare?: number;
-  readonly grids?: readonly Grid[];
-  readonly report?: (line: string) => void;
-}
-
-export interface Comparison {
-  readonly convex: ConvexRun;
-  readonly rivals: readonly Rival[];
 }
 
 /** Seconds and objective of the convex run are those of the solve on the components, as those of its rivals are. */

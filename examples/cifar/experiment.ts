@@ -2,29 +2,14 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { gatedConv2D, gatedDense, patches } from "../../src/index.js";
-import { type ConvexRun, fitConvex } from "../support/comparison.js";
+import { type Comparison, type ComparisonSettings, fitConvex } from "../support/comparison.js";
 import type { LabelledImages } from "../support/images.js";
-import { type Grid, type Rival, race } from "../support/rivals.js";
+import { race } from "../support/rivals.js";
 
-export interface Settings {
+export interface Settings extends ComparisonSettings {
   readonly gates: number;
   readonly kernelSize: number;
   readonly strides: number;
-  readonly decay: number; // l2 of both layers: beta is twice this
-  readonly tolerance: number;
-  readonly timeLimit?: number; // seconds of the solver
-  readonly starts: number; // of each optimizer
-  readonly times: number; // their budget, in times of the convex fit
-  /** Seconds of a first trial on the grid of rates, as a share of the budget. */
-  readonly trialShare?: number;
-  readonly grids?: readonly Grid[];
-  /** Told of the convex fit, and of every run of a rival as it ends. */
-  readonly report?: (line: string) => void;
-}
-
-export interface Comparison {
-  readonly convex: ConvexRun;
-  readonly rivals: readonly Rival[];
 }
 
 /** With more than one output a gate serves as many filters as there are outputs: no network with these gates is wider. */

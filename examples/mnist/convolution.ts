@@ -5,28 +5,15 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { gatedConv2D, gatedDense, patches } from "../../src/index.js";
-import { type ConvexRun, fitConvex } from "../support/comparison.js";
+import { type Comparison, type ComparisonSettings, fitConvex } from "../support/comparison.js";
 import type { LabelledImages } from "../support/images.js";
-import { type Grid, optimizers, type Rival, race } from "../support/rivals.js";
+import { optimizers, race } from "../support/rivals.js";
 
-export interface Settings {
+export interface Settings extends ComparisonSettings {
   readonly gates: number;
   readonly kernelSize: number;
   readonly strides: number;
   readonly window: number; // side of the squares of patches that are averaged
-  readonly decay: number; // l2 of both layers: beta is twice this
-  readonly tolerance: number;
-  readonly timeLimit?: number; // seconds of the solver
-  readonly starts: number; // of each optimizer
-  readonly times: number; // their budget, in times of the convex fit
-  readonly trialShare?: number;
-  readonly grids?: readonly Grid[];
-  readonly report?: (line: string) => void;
-}
-
-export interface Comparison {
-  readonly convex: ConvexRun;
-  readonly rivals: readonly Rival[];
 }
 
 /** The mean of squares over ten classes wants other rates of SGD than a cross entropy. */

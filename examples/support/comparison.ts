@@ -4,7 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import type { TopLevelSpec } from "vega-lite";
 import { ConvexReLUTrainer, type FitResult, type TrainerOptions } from "../../src/index.js";
 import { writePlot } from "./plot.js";
-import type { Look, Parts, Rival } from "./rivals.js";
+import type { Grid, Look, Parts, Rival } from "./rivals.js";
 import { table } from "./table.js";
 import { accuracyOf, objectiveOf } from "./train.js";
 
@@ -16,6 +16,25 @@ export interface ConvexRun {
   readonly objective: number; // by model.evaluate and the model's regularizers
   readonly trainAccuracy: number;
   readonly testAccuracy: number;
+}
+
+/** What a comparison is told, whatever the model. */
+export interface ComparisonSettings {
+  readonly decay: number; // l2 of both layers: beta is twice this
+  readonly tolerance: number;
+  readonly timeLimit?: number; // seconds of the solver
+  readonly starts: number; // of each optimizer
+  readonly times: number; // their budget, in times of the convex run's seconds
+  /** Seconds of a first trial on the grid of rates, as a share of the budget. */
+  readonly trialShare?: number;
+  readonly grids?: readonly Grid[];
+  /** Told of the convex fit, and of every run of a rival as it ends. */
+  readonly report?: (line: string) => void;
+}
+
+export interface Comparison {
+  readonly convex: ConvexRun;
+  readonly rivals: readonly Rival[];
 }
 
 /** Fits a model that was compiled with the metric "accuracy", looking at it after every round. */

@@ -1,7 +1,7 @@
 /** SGD and Adam beside a convex fit: rates tuned over a grid first, then several starts, each against the clock. */
 
 import * as tf from "@tensorflow/tfjs";
-import { accuracyOf, objectiveOf } from "./train.js";
+import { accuracyOf, objectiveOf, trainOnClock } from "./train.js";
 import { type Choice, tune } from "./tune.js";
 
 /** Data as the rivals' model takes them: both parts with their targets. */
@@ -114,30 +114,14 @@ export async function fitAgainstClock(
       trainAccuracy: trial ? Number.NaN : accuracyOf(model, x, y),
       testAccuracy: trial ? Number.NaN : accuracyOf(model, test.x, test.y),
     });
-  let spent = 0;
-  let epochs = 0;
-  let since = 0;
   if (!trial) look(0);
-  await model.fit(x, y, {
-    epochs: 1_000_000,
-    batchSize,
-    verbose: 0,
-    yieldEvery: "never",
-    callbacks: {
-      onTrainBegin: () => {
-        since = performance.now();
-      },
-      onEpochEnd: (_epoch: number, logs?: tf.Logs) => {
-        spent += (performance.now() - since) / 1000;
-        epochs += 1;
-        const done = spent >= budget || !Number.isFinite(logs?.loss);
-        const last = looks[looks.length - 1]?.seconds ?? Number.POSITIVE_INFINITY;
-        if (done || spent >= NEXT_LOOK * last) look(spent);
-        if (done) model.stopTraining = true;
-        since = performance.now();
-      },
-    },
-  });
+  const epochEnded = (spent: number, logs: tf.Logs | undefined) => {
+    const done = spent >= budget || !Number.isFinite(logs?.loss);
+    const last = looks[looks.length - 1]?.seconds ?? Number.POSITIVE_INFINITY;
+    if (done || spent >= NEXT_LOOK * last) look(spent);
+    return done;
+  };
+  const { seconds, epochs } = await trainOnClock(model, x, y, { batchSize, epochEnded });
   const finite = looks.map(({ objective }) => objective).filter(Number.isFinite);
-  return { looks, seconds: spent, epochs, best: Math.min(...finite) };
+  return { looks, seconds, epochs, best: Math.min(...finite) };
 }

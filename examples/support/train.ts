@@ -37,10 +37,44 @@ export interface ClockedRun {
   readonly points: readonly { readonly seconds: number; readonly objective: number }[];
 }
 
-/**
- * model.fit until its objective is at most `target`, or no number any more, or `budget` seconds of training are spent. The clock
- * stands still while the objective is evaluated after an epoch, which model.fit alone would not do.
- */
+/** What trains a model on a clock. */
+export interface ClockedFit {
+  readonly batchSize: number;
+  /** Told of the seconds trained after each epoch, and of its logs; true ends it. The clock stands still until it answers. */
+  readonly epochEnded: (seconds: number, logs: tf.Logs | undefined) => boolean;
+}
+
+/** model.fit until told to end; its seconds leave out what is done between epochs, which model.fit alone would not do. */
+export async function trainOnClock(
+  model: tf.Sequential,
+  x: tf.Tensor,
+  y: tf.Tensor,
+  { batchSize, epochEnded }: ClockedFit,
+): Promise<{ readonly seconds: number; readonly epochs: number }> {
+  let seconds = 0;
+  let epochs = 0;
+  let since = performance.now();
+  await model.fit(x, y, {
+    epochs: 1_000_000,
+    batchSize,
+    verbose: 0,
+    yieldEvery: "never",
+    callbacks: {
+      onTrainBegin: () => {
+        since = performance.now();
+      },
+      onEpochEnd: (_epoch: number, logs?: tf.Logs) => {
+        seconds += (performance.now() - since) / 1000;
+        epochs += 1;
+        if (epochEnded(seconds, logs)) model.stopTraining = true;
+        since = performance.now();
+      },
+    },
+  });
+  return { seconds, epochs };
+}
+
+/** model.fit until its objective is at most `target`, or no number any more, or `budget` seconds of training are spent. */
 export async function fitOnClock(
   model: tf.Sequential,
   x: tf.Tensor,
@@ -53,32 +87,16 @@ export async function fitOnClock(
 ): Promise<ClockedRun> {
   const points = [{ seconds: 0, objective: objectiveOf(model, x, y) }];
   let best = points[0].objective;
-  let spent = 0;
-  let since = performance.now();
-  let epochs = 0;
-  await model.fit(x, y, {
-    epochs: 1_000_000,
-    batchSize,
-    verbose: 0,
-    yieldEvery: "never",
-    callbacks: {
-      onTrainBegin: () => {
-        since = performance.now();
-      },
-      onEpochEnd: () => {
-        spent += (performance.now() - since) / 1000;
-        epochs += 1;
-        const objective = objectiveOf(model, x, y);
-        best = Math.min(best, Number.isNaN(objective) ? Number.POSITIVE_INFINITY : objective);
-        const done = objective <= target || spent >= budget || !Number.isFinite(objective);
-        // About a hundred points a run are enough for a picture.
-        if (done || spent > points[points.length - 1].seconds * 1.03) points.push({ seconds: spent, objective });
-        if (done) model.stopTraining = true;
-        since = performance.now();
-      },
-    },
-  });
-  return { reached: best <= target, seconds: spent, epochs, best, points };
+  const epochEnded = (seconds: number) => {
+    const objective = objectiveOf(model, x, y);
+    best = Math.min(best, Number.isNaN(objective) ? Number.POSITIVE_INFINITY : objective);
+    const done = objective <= target || seconds >= budget || !Number.isFinite(objective);
+    // About a hundred points a run are enough for a picture.
+    if (done || seconds > points[points.length - 1].seconds * 1.03) points.push({ seconds, objective });
+    return done;
+  };
+  const { seconds, epochs } = await trainOnClock(model, x, y, { batchSize, epochEnded });
+  return { reached: best <= target, seconds, epochs, best, points };
 }
 
 /** The same for `budget` seconds, as a curve with a name. */
