@@ -4,7 +4,7 @@
  */
 
 import {
-  ADJOINT, FORWARD, FORWARD_ROWS, LOWER_PRODUCT, MASKED_GRAM, PRODUCT_BY_COLUMNS, PRODUCT_BY_ROWS, setField, setJob, VECTOR,
+  ADJOINT, FORWARD, FORWARD_ROWS, LOWER_PRODUCT, MASKED_GRAM, PRODUCT_BY_COLUMNS, PRODUCT_BY_ROWS, setFields, setJob, VECTOR,
 } from "./jobs";
 import { runTasks } from "./threads";
 
@@ -49,18 +49,7 @@ export function multiply(
   const rows = byRows ? m : n;
   const part = shared ? partOf(rows, threads) : rows;
   setJob(lower ? LOWER_PRODUCT : byRows ? PRODUCT_BY_ROWS : PRODUCT_BY_COLUMNS, alpha);
-  setField(0, m);
-  setField(1, n);
-  setField(2, k);
-  setField(3, <i32>A);
-  setField(4, rsa);
-  setField(5, csa);
-  setField(6, <i32>B);
-  setField(7, rsb);
-  setField(8, csb);
-  setField(9, <i32>C);
-  setField(10, ldc);
-  setField(11, part);
+  setFields(m, n, k, <i32>A, rsa, csa, <i32>B, rsb, csb, <i32>C, ldc, part);
   return runTasks(tasksOf(rows, part), threads);
 }
 
@@ -68,12 +57,7 @@ export function multiply(
 export function multiplyVector(threads: i32, X: usize, n: i32, d: i32, z: usize, y: usize): f64 {
   const part = threads > 1 && <i64>n * <i64>d >= SHARED_VECTOR ? partOf(n, threads) : n;
   setJob(VECTOR, 1);
-  setField(0, <i32>X);
-  setField(1, n);
-  setField(2, d);
-  setField(3, <i32>z);
-  setField(4, <i32>y);
-  setField(5, part);
+  setFields(<i32>X, n, d, <i32>z, <i32>y, part);
   return runTasks(tasksOf(n, part), threads);
 }
 
@@ -86,18 +70,7 @@ export function forward(
   Z: usize, C: i32,
 ): f64 {
   setJob(FORWARD, 1);
-  setField(0, <i32>X);
-  setField(1, n);
-  setField(2, d);
-  setField(3, <i32>bits);
-  setField(4, words);
-  setField(5, count);
-  setField(6, <i32>gates);
-  setField(7, <i32>outputs);
-  setField(8, <i32>signs);
-  setField(9, <i32>V);
-  setField(10, <i32>Z);
-  setField(11, C);
+  setFields(<i32>X, n, d, <i32>bits, words, count, <i32>gates, <i32>outputs, <i32>signs, <i32>V, <i32>Z, C);
   return runTasks(tasksOf(n, FORWARD_ROWS), <i64>count * <i64>n * <i64>d >= SHARED_WORK ? threads : 1);
 }
 
@@ -116,18 +89,7 @@ export function adjoint(
 ): f64 {
   const part = adjointPart(threads, count);
   setJob(ADJOINT, 1);
-  setField(0, <i32>X);
-  setField(1, n);
-  setField(2, d);
-  setField(3, <i32>bits);
-  setField(4, words);
-  setField(5, count);
-  setField(6, <i32>gates);
-  setField(7, <i32>columns);
-  setField(8, <i32>R);
-  setField(9, <i32>G);
-  setField(10, <i32>norms);
-  setField(11, part);
+  setFields(<i32>X, n, d, <i32>bits, words, count, <i32>gates, <i32>columns, <i32>R, <i32>G, <i32>norms, part);
   return runTasks(tasksOf(count, part), <i64>count * <i64>n * <i64>d >= SHARED_WORK ? threads : 1);
 }
 
@@ -141,13 +103,6 @@ export function maskedGram(
   const shared = threads > 1 && <i64>n * <i64>n * <i64>count >= SHARED_WORK;
   const part = shared ? partOf(n, threads) : n;
   setJob(MASKED_GRAM, 1);
-  setField(0, <i32>bits);
-  setField(1, words);
-  setField(2, count);
-  setField(3, <i32>gates);
-  setField(4, <i32>weights);
-  setField(5, <i32>S);
-  setField(6, n);
-  setField(7, part);
+  setFields(<i32>bits, words, count, <i32>gates, <i32>weights, <i32>S, n, part);
   return runTasks(tasksOf(n, part), threads);
 }

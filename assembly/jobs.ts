@@ -30,8 +30,23 @@ export function setJob(kind: i32, alpha: f64): void {
   store<f64>(ALPHA, alpha);
 }
 
-export function setField(index: i32, value: i32): void {
-  store<i32>(FIELDS + (index << 2), value);
+/** The numbers that a job's tasks read, by their place. */
+export function setFields(
+  a: i32, b: i32, c: i32, d: i32, e: i32, f: i32,
+  g: i32 = 0, h: i32 = 0, i: i32 = 0, j: i32 = 0, k: i32 = 0, l: i32 = 0,
+): void {
+  store<i32>(FIELDS, a);
+  store<i32>(FIELDS, b, 4);
+  store<i32>(FIELDS, c, 8);
+  store<i32>(FIELDS, d, 12);
+  store<i32>(FIELDS, e, 16);
+  store<i32>(FIELDS, f, 20);
+  store<i32>(FIELDS, g, 24);
+  store<i32>(FIELDS, h, 28);
+  store<i32>(FIELDS, i, 32);
+  store<i32>(FIELDS, j, 36);
+  store<i32>(FIELDS, k, 40);
+  store<i32>(FIELDS, l, 44);
 }
 
 // @ts-ignore: decorator
