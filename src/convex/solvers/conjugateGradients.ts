@@ -13,7 +13,8 @@ export interface LinearSystem {
 }
 
 /**
- * Solves H x = b, x in place of b, until |H x - b| <= residual |b| (Hestenes and Stiefel 1952); answers with the products made.
+ * Solves H x = b, x in place of b, until |H x - b| <= residual |b| (Hestenes and Stiefel 1952); answers with the products made. `left` gets what is
+ * left of b.
  *
  * Ended early, by `pause` or by rounding, x is what was reached: from the start on a direction of descent of x'H x / 2 - b'x.
  */
@@ -22,6 +23,7 @@ export async function conjugateGradients(
   residual: number,
   pause: () => Promise<boolean>,
   { multiply, precondition }: LinearSystem,
+  left?: Float64Array,
 ): Promise<number> {
   const size = b.length;
   const x = new Float64Array(size);
@@ -50,5 +52,6 @@ export async function conjugateGradients(
     rho = next;
   }
   b.set(x);
+  left?.set(r);
   return step;
 }

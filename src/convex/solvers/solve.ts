@@ -36,7 +36,7 @@ export async function solve(
   const solver = chooseSolver(program, budget.solver, onDevice);
   const workbench = bench ?? new Workbench(program, kernels);
   // On a device all outputs share one copy of the data.
-  const pieces = onDevice && solver.firstOrder ? [program] : separate(program);
+  const pieces = solver.joint || (onDevice && solver.firstOrder) ? [program] : separate(program);
   const parts = pieces.map((part, c, all) => {
     const setting: Setting = {
       program: part,
@@ -58,14 +58,14 @@ export async function solve(
 }
 
 /**
- * The first solver of the list that does not refuse, or the one that is asked for. Where blocks can be kept `onDevice`, solvers
+ * The first solver of the list that suits and does not refuse, or the one that is asked for. Where blocks can be kept `onDevice`, solvers
  * that make use of it come first.
  */
 export function chooseSolver(program: ConvexProgram, name?: string, onDevice = false): Solver {
   const refusals: string[] = [];
   const asked = onDevice ? [...solvers].sort((a, b) => Number(b.firstOrder) - Number(a.firstOrder)) : solvers;
   for (const solver of asked) {
-    if (name !== undefined && solver.name !== name) continue;
+    if (name === undefined ? solver.suits?.(program) === false : solver.name !== name) continue;
     const refusal = solver.refuses(program);
     if (refusal === null) return solver;
     refusals.push(refusal);

@@ -35,7 +35,11 @@ export interface Solver {
   readonly name: string;
   /** True when its work is that of a BlockIterate, which engines may keep on a device. */
   readonly firstOrder: boolean;
+  /** True when all outputs share what is dear, so that a program is not split into those of single outputs. */
+  readonly joint?: boolean;
   /** Null when the solver fits the program, else a sentence for the user. */
   refuses(program: ConvexProgram): string | null;
+  /** Whether to take it when none is asked for by name; without it, always. */
+  suits?(program: ConvexProgram): boolean;
   start(setting: Setting, from: SparseBlocks | null): Run;
 }

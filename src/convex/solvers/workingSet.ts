@@ -21,6 +21,7 @@ export class WorkingSet {
     private readonly program: ConvexProgram,
     prices: Float64Array, // [B x C], any ranking of the blocks
     start: SparseBlocks | null,
+    first = 0, // gates to begin with, if more than usual
   ) {
     const P = program.gates.count;
     const C = blockOutputs(program);
@@ -37,7 +38,7 @@ export class WorkingSet {
     }
     const order = Array.from({ length: P }, (_, i) => i).sort((a, b) => best[b] - best[a]);
     for (const gate of order) {
-      if (wanted.size >= Math.max(FIRST, (columns?.gate.length ?? 0) + FIRST / 2)) break;
+      if (wanted.size >= Math.max(FIRST, first, (columns?.gate.length ?? 0) + FIRST / 2)) break;
       wanted.add(gate);
     }
     this.gates = Int32Array.from(wanted).sort();

@@ -91,6 +91,8 @@ test("the solvers and the engines agree", async () => {
   const runs = await Promise.all([
     solve(program, referenceKernels, { ...budget, solver: "proximal-newton" }),
     solve(program, referenceKernels, { ...budget, solver: "fista", tolerance: 1e-4 }),
+    solve(program, referenceKernels, { ...budget, solver: "admm" }),
+    solve(program, wasm, { ...budget, solver: "admm" }),
     solve(program, wasm, { ...budget, solver: "proximal-newton" }),
     solve(program, wasm, { ...budget, solver: "fista", tolerance: 1e-4 }),
   ]);
@@ -188,14 +190,14 @@ describe("more rows than an n x n matrix may have", () => {
     expect(gap.dual).toBeLessThanOrEqual(gap.primal);
   });
 
-  test("a gated program goes to the first-order method, and kinks with cones are refused with advice", () => {
-    expect(chooseSolver(randomProgram(many)).name).toBe("fista");
+  test("a gated program is solved by products, and kinks with cones are refused with advice", () => {
+    expect(chooseSolver(randomProgram(many)).name).toBe("admm");
     expect(() => chooseSolver(randomProgram({ ...many, cones: true, loss: "hinge" }))).toThrow(/use "squaredHinge"/);
   });
 });
 
 test("an unknown solver is refused by its name", () => {
-  expect(() => chooseSolver(randomProgram(), "simplex")).toThrow(/known: "proximal-newton", "fista"/);
+  expect(() => chooseSolver(randomProgram(), "simplex")).toThrow(/known: "admm", "proximal-newton", "fista"/);
 });
 
 test("the claim of a certificate says for which gates, among which networks, and both numbers", () => {

@@ -1,0 +1,62 @@
+/**
+ * The weights of `admm`, set by the sizes that they balance: p of the blocks by |A' xi| / |W|, r of the outputs by |xi| / |Y|.
+ *
+ * Both ratios settle within a few iterations, long before W and Y do.
+ */
+
+/** Iterations after which the weights are looked at; at the first both move alike, so that their ratio stays. */
+const LOOKS: readonly number[] = [3, 5, 10, 20, 40, 80, 160, 320, 640];
+export const FIRST_LOOK = LOOKS[0];
+/** p in |A' xi| / |W|: what was fastest on the problems of bench/README.md. */
+const BLOCK_SHARE = 0.3;
+/** A weight moves when it is off by this factor, by at most MOST at once. */
+const OFF = 2;
+const MOST = 100;
+/** First r in the curvature of the loss, and first r / p in 1 / the mean diagonal of A A'. */
+const FIRST_OUTPUTS = 0.05;
+const FIRST_RATIO = 10;
+
+export class GraphWeights {
+  blocks: number; // p
+  outputs: number; // r
+
+  constructor(curvature: number, meanDiagonal: number) {
+    this.outputs = FIRST_OUTPUTS * curvature;
+    this.blocks = (this.outputs * meanDiagonal) / FIRST_RATIO;
+  }
+
+  /** For a start that is near the optimum: takes |A' xi| / |W| and |xi| / |Y| as they are there; zeros and infinities are no sizes. */
+  set(ofBlocks: number, ofOutputs: number): void {
+    if (ofBlocks > 0 && Number.isFinite(ofBlocks)) this.blocks = BLOCK_SHARE * ofBlocks;
+    if (ofOutputs > 0 && Number.isFinite(ofOutputs)) this.outputs = ofOutputs;
+  }
+
+  /** Raises both so far that a block of this length, in units of p, passes its threshold beta. */
+  open(longest: number, beta: number): void {
+    if (!(longest > 0)) return;
+    const factor = Math.min(MOST, Math.max(1, (OFF * beta) / longest));
+    this.blocks *= factor;
+    this.outputs *= factor;
+  }
+
+  /** Moves the weights where it is time and they are off; true when their ratio is another. */
+  follow(iterations: number, ofBlocks: number, ofOutputs: number): boolean {
+    if (!LOOKS.includes(iterations)) return false;
+    const blocks = clamp((BLOCK_SHARE * ofBlocks) / this.blocks);
+    const outputs = iterations === FIRST_LOOK ? blocks : clamp(ofOutputs / this.outputs);
+    if (Math.max(off(blocks), off(outputs)) <= OFF) return false;
+    const turned = off(outputs / blocks) > OFF;
+    this.outputs *= outputs;
+    this.blocks *= turned ? blocks : outputs;
+    return turned;
+  }
+}
+
+/** By how much a weight moves at once; not at all without a size. */
+function clamp(factor: number): number {
+  return factor > 0 && Number.isFinite(factor) ? Math.min(MOST, Math.max(1 / MOST, factor)) : 1;
+}
+
+function off(factor: number): number {
+  return Math.max(factor, 1 / factor);
+}

@@ -1,0 +1,121 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
+import { lossNames } from "../../../src/convex/losses/index.js";
+import { GraphWeights } from "../../../src/convex/solvers/graphWeights.js";
+import { DENSE_ROWS } from "../../../src/convex/solvers/newtonSystem.js";
+import { chooseSolver, type Solution, solve } from "../../../src/convex/solvers/solve.js";
+import type { ConvexProgram } from "../../../src/convex/types.js";
+import { randomProgram } from "../../helpers/problems.js";
+
+const budget = { tolerance: 1e-6, maxIterations: 1000, seconds: 60 };
+const gated = { cones: false, rows: 60, features: 5, gates: 40, beta: 5e-3 } as const;
+
+test.each(lossNames)("%s: the optimum is that of the Newton steps, whatever the output bias", async (loss) => {
+  for (const ridge of [null, 0, 0.1]) {
+    const program = randomProgram({ ...gated, loss, ridge, outputs: 3, rows: 40, gates: 20 });
+    const other = await solve(program, referenceKernels, { ...budget, solver: "proximal-newton" });
+    const ours = await solve(program, referenceKernels, { ...budget, solver: "admm" });
+    expect([other.status, ours.status, ours.solver]).toEqual(["solved", "solved", "admm"]);
+    expectSame(ours, other, 2e-6);
+  }
+});
+
+test.each(lossNames)("%s: the nuclear norm is solved to a proven gap", async (loss) => {
+  const program = randomProgram({ ...gated, loss, penalty: "nuclear", ridge: 0, outputs: 3, rows: 30, gates: 12 });
+  const ours = await solve(program, referenceKernels, { ...budget, tolerance: 1e-5, solver: "admm" });
+  expect(ours.status).toBe("solved");
+  expect(ours.gap.relative).toBeLessThanOrEqual(1e-5);
+});
+
+test.each(lossNames)("%s: it comes near the optimum without Newton steps", async (loss) => {
+  // These take over below a gap of 0.05 only.
+  const program = randomProgram({ ...gated, loss, ridge: 0, outputs: loss === "categoricalCrossentropy" ? 2 : 1 });
+  const near = await solve(program, referenceKernels, { ...budget, tolerance: 0.05, solver: "admm" });
+  const other = await solve(program, referenceKernels, { ...budget, tolerance: 0.05, solver: "proximal-newton" });
+  expect(near.status).toBe("solved");
+  expectSame(near, other, 0.06);
+});
+
+test("beyond the rows that a factor holds, systems solved by products lead to the optimum of first-order steps", async () => {
+  const kernels = await wasmKernels();
+  for (const outputs of [1, 2]) {
+    const wish = { ...gated, rows: DENSE_ROWS + 50, features: 4, gates: 12, outputs, ridge: 0, beta: 2e-2 };
+    const program = randomProgram(wish);
+    const ours = await solve(program, kernels, { ...budget, tolerance: 1e-5, solver: "admm" });
+    const other = await solve(program, kernels, { ...budget, tolerance: 1e-4, solver: "fista" });
+    expect([ours.status, other.status]).toEqual(["solved", "solved"]);
+    expectSame(ours, other, 2e-4);
+  }
+});
+
+test("gates beyond the first of a large set enter until none is dearer than beta", async () => {
+  const kernels = await wasmKernels();
+  // A third of them is taken at first, over which the gap alone stays above 0.07.
+  const program = randomProgram({ ...gated, rows: 1000, features: 100, gates: 3000, beta: 1e-3 });
+  const ours = await solve(program, kernels, { ...budget, tolerance: 1e-3, solver: "admm" });
+  expect(ours.status).toBe("solved");
+});
+
+test("scaling the columns of X by s and beta by s, or the targets by s and beta by s, scales nothing else", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 99 }),
+      fc.double({ min: 1e-3, max: 1e3, noNaN: true }),
+      async (seed, s) => {
+        const program = randomProgram({ ...gated, seed });
+        const data = program.X.data.map((value) => s * value);
+        const scaled: ConvexProgram = { ...program, X: { ...program.X, data }, beta: s * program.beta };
+        const one = await solve(program, referenceKernels, { ...budget, solver: "admm" });
+        const two = await solve(scaled, referenceKernels, { ...budget, solver: "admm" });
+        expectSame(one, two, 2e-6);
+      },
+    ),
+    { numRuns: 8 },
+  );
+});
+
+test("it is taken unasked for gated programs of many rows, for fewer where outputs are coupled, and never with cones", () => {
+  const choice = (wish: Parameters<typeof randomProgram>[0]) => chooseSolver(randomProgram({ ...gated, ...wish })).name;
+  expect(choice({})).toBe("proximal-newton");
+  expect(choice({ rows: 1000 })).toBe("admm");
+  expect(choice({ rows: 300, outputs: 2, penalty: "nuclear" })).toBe("admm");
+  expect(choice({ rows: 1000, cones: true })).toBe("proximal-newton");
+  expect(() => chooseSolver(randomProgram({ cones: true }), "admm")).toThrow(
+    /no step that keeps cones.*proximal-newton/,
+  );
+  const patches = { ...randomProgram(gated), pooling: { patches: 1, positions: 1, scale: 1 } };
+  expect(() => chooseSolver(patches, "admm")).toThrow(/no products of patches/);
+});
+
+describe("the weights", () => {
+  test("follow the sizes at their looks only, together at the first", () => {
+    const weights = new GraphWeights(1, 10);
+    const ratio = weights.outputs / weights.blocks;
+    expect(weights.follow(2, 5, 5)).toBe(false);
+    expect(weights.follow(3, 5, 5)).toBe(false);
+    expect([weights.blocks, weights.outputs / weights.blocks]).toEqual([1.5, expect.closeTo(ratio, 12)]);
+    expect(weights.follow(5, 5, 7)).toBe(true);
+    expect([weights.blocks, weights.outputs]).toEqual([1.5, 7]);
+  });
+
+  test("stay where a size is zero or not finite", () => {
+    const weights = new GraphWeights(1, 10);
+    const before = { ...weights };
+    weights.set(0, Number.POSITIVE_INFINITY);
+    weights.open(0, 1);
+    expect(weights.follow(5, Number.NaN, 0)).toBe(false);
+    expect({ ...weights }).toEqual(before);
+  });
+});
+
+/** Both bounds hold for both points, and the objectives agree. */
+function expectSame(one: Solution, two: Solution, tolerance: number): void {
+  for (const [a, b] of [
+    [one, two],
+    [two, one],
+  ]) {
+    expect(a.gap.dual).toBeLessThanOrEqual(b.gap.primal * (1 + 1e-12));
+  }
+  expect(Math.abs(one.gap.primal / two.gap.primal - 1)).toBeLessThan(tolerance);
+}
