@@ -5,7 +5,7 @@
  */
 
 import { ConvexError } from "../../errors.js";
-import { isActive } from "../arrangements/bits.js";
+import { eachActive } from "../arrangements/bits.js";
 import { ONE_PATCH } from "../network.js";
 import type { GateSet, Matrix } from "../types.js";
 import { type BlockSizes, type DeviceBlocks, gramOrder, stepSums } from "./deviceIterate.js";
@@ -180,13 +180,12 @@ class GpujsBlocks implements DeviceBlocks {
     const along = new Float32Array(P * A * rowWords); // by position, its patches sample by sample
     const across = new Float32Array(n * K * gateWords);
     for (let i = 0; i < P; i++) {
-      for (let row = 0; row < n * K; row++) {
-        if (!isActive(gates, i, row)) continue;
+      eachActive(gates, i, (row) => {
         const index = row % K;
         const at = ((row - index) / K) * W + Math.floor(index / A);
         along[(i * A + (index % A)) * rowWords + Math.floor(at / WORD)] += 2 ** (at % WORD);
         across[row * gateWords + Math.floor(i / WORD)] += 2 ** (i % WORD);
-      }
+      });
     }
     if (images === null) {
       this.upload("X", Float32Array.from(X.data), [d, n]);

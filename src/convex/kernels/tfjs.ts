@@ -1,7 +1,7 @@
 /** The tfjs engine: first-order work composed from public tf ops, in float32, on whatever backend is current. */
 
 import * as tf from "@tensorflow/tfjs";
-import { isActive } from "../arrangements/bits.js";
+import { eachActive } from "../arrangements/bits.js";
 import { ONE_PATCH } from "../network.js";
 import type { GateSet, Matrix } from "../types.js";
 import { type BlockSizes, type DeviceBlocks, gramOrder } from "./deviceIterate.js";
@@ -55,9 +55,9 @@ class TfjsBlocks implements DeviceBlocks {
       const count = Math.min(most, gates.count - from);
       const open = new Float32Array(A * count * m);
       for (let i = 0; i < count; i++) {
-        for (let row = 0; row < n * K; row++) {
-          if (isActive(gates, from + i, row)) open[((row % A) * count + i) * m + Math.floor(row / A)] = 1;
-        }
+        eachActive(gates, from + i, (row) => {
+          open[((row % A) * count + i) * m + Math.floor(row / A)] = 1;
+        });
       }
       const zeros = (): tf.Tensor3D => tf.zeros([count, perGate, d]);
       const masks = tf.tensor4d(open, [A, count, 1, m]);

@@ -1,6 +1,6 @@
 /** The two products as programs for WebGL, with the textures they read: of rows, or of patches that are gathered from images. */
 
-import { isActive } from "../arrangements/bits.js";
+import { eachActive } from "../arrangements/bits.js";
 import type { GateSet, Matrix, Pooling } from "../types.js";
 import type { BlockSizes } from "./deviceIterate.js";
 import { patchImages } from "./patchImages.js";
@@ -32,7 +32,7 @@ export interface ProductPrograms {
 }
 
 export function productPrograms(X: Matrix, gates: GateSet, sizes: BlockSizes, even: PackedSizes): ProductPrograms {
-  return sizes.pooling === null ? ofRows(X, gates, sizes, even) : ofPatches(X, gates, sizes, sizes.pooling, even);
+  return sizes.pooling === null ? ofRows(X, gates, sizes, even) : ofPatches(X, gates, sizes.pooling, even);
 }
 
 function ofRows(X: Matrix, gates: GateSet, { rows: n, width: d }: BlockSizes, even: PackedSizes): ProductPrograms {
@@ -44,7 +44,9 @@ function ofRows(X: Matrix, gates: GateSet, { rows: n, width: d }: BlockSizes, ev
   for (let j = 0; j < n; j++) data.set(X.data.subarray(j * d, (j + 1) * d), j * width);
   const masks = new Float32Array(most * words);
   for (let i = 0; i < gates.count; i++) {
-    for (let j = 0; j < n; j++) if (isActive(gates, i, j)) masks[i * words + (j >>> 4)] += 2 ** (j & 15);
+    eachActive(gates, i, (j) => {
+      masks[i * words + (j >>> 4)] += 2 ** (j & 15);
+    });
   }
   return {
     data: { values: data, shape: [rows, width] },
@@ -57,13 +59,7 @@ function ofRows(X: Matrix, gates: GateSet, { rows: n, width: d }: BlockSizes, ev
   };
 }
 
-function ofPatches(
-  X: Matrix,
-  gates: GateSet,
-  { rows: n }: BlockSizes,
-  { patches, positions }: Pooling,
-  even: PackedSizes,
-): ProductPrograms {
+function ofPatches(X: Matrix, gates: GateSet, { patches, positions }: Pooling, even: PackedSizes): ProductPrograms {
   const { rows, width, columns, perGate, gates: most } = even;
   const words = evenUp(Math.ceil(gates.count / patchPrograms.WORD));
   const sizes = { patches, positions, words };
@@ -78,7 +74,9 @@ function ofPatches(
   const masks = new Float32Array(rows * patches * words);
   for (let i = 0; i < gates.count; i++) {
     const bit = 2 ** (i & 15);
-    for (let row = 0; row < n * patches; row++) if (isActive(gates, i, row)) masks[row * words + (i >>> 4)] += bit;
+    eachActive(gates, i, (row) => {
+      masks[row * words + (i >>> 4)] += bit;
+    });
   }
   return {
     data: { values: images, shape: [rows, pixels] },
