@@ -8,7 +8,6 @@ export interface PatchImages {
   readonly pixels: number; // of an image, with the two and, where that makes them even, a third
   readonly data: Float32Array; // [n x pixels]
   readonly places: Uint32Array; // [K x width]
-  readonly zero: number; // the place of the zero
 }
 
 /** The rows of X, K patches each of n samples; places [K x width] are those of zeros from column d on. */
@@ -31,7 +30,7 @@ export function patchImages(X: Matrix, patches: number, width = X.cols): PatchIm
     }
     if (bias > 0) table[k * width + entries] = count + 1;
   }
-  return { pixels, data, places: table, zero: count };
+  return { pixels, data, places: table };
 }
 
 /** Rows that are no patches of anything smaller: all of a sample in one image. */

@@ -44,7 +44,7 @@ const patches: readonly PatchSet[] = [
   { penalty: "perOutput", n: 5, image: [9, 15, 1], filter: [2, 2], positions: 1, P: 70, C: 2 },
   { penalty: "perOutput", n: 67, image: [1, 12, 3], filter: [1, 3], bias: 1, positions: 5, P: 5, C: 2 },
   { penalty: "nuclear", n: 3, image: [13, 13, 1], filter: [2, 2], positions: 2, P: 4, C: 1 },
-  { penalty: "nuclear", n: 33, image: [4, 3, 2], filter: [2, 2], positions: 6, P: 35, C: 2 },
+  { penalty: "nuclear", n: 33, image: [4, 3, 2], filter: [2, 2], stored: true, positions: 6, P: 35, C: 2 },
   { penalty: "perOutput", n: 6, image: [3, 5, 9], filter: [3, 3], same: true, positions: 15, P: 3, C: 1 },
 ];
 /** More rows, pixels, vectors or words of masks than a texture has in a row of 8,192 texels. */
@@ -194,17 +194,19 @@ interface PatchSet {
   readonly filter: readonly [number, number];
   readonly same?: boolean; // padding
   readonly bias?: number;
+  readonly stored?: boolean; // the patches themselves, and not the images
   readonly positions: number;
   readonly P: number;
   readonly C: number;
 }
 
 /** Read out by averages; patch by patch, where the positions are as many, as they are. */
-function patchesOf({ n, image, filter, same, bias, positions }: PatchSet): { X: Matrix; pooling: Pooling } {
+function patchesOf({ n, image, filter, same, bias, stored, positions }: PatchSet): { X: Matrix; pooling: Pooling } {
   const axis = (k: number) => ({ size: image[k], filter: filter[k], stride: 1, dilation: 1 });
   const padding = same ? "same" : "valid";
   const shape = { height: axis(0), width: axis(1), channels: image[2], padding, dataFormat: "channelsLast" } as const;
   const geometry = patchGeometry(shape);
-  const X = patchMatrix(gaussianMatrix(n, geometry.pixels, 5), geometry, bias);
+  const gathered = patchMatrix(gaussianMatrix(n, geometry.pixels, 5), geometry, bias);
+  const X = stored ? { rows: gathered.rows, cols: gathered.cols, data: gathered.data } : gathered;
   return { X, pooling: { patches: geometry.patches, positions, scale: positions / geometry.patches } };
 }
