@@ -12,6 +12,16 @@ const input = "src/index.ts";
 const banner = `// ${meta.name} ${meta.version}, ${meta.license}`;
 const globals = { "@tensorflow/tfjs": "tf" };
 
+/** Takes indents and comments out of files whose template literals are programs for a GPU, where esbuild leaves them. */
+const shaders = {
+  name: "shaders",
+  transform(code, id) {
+    if (!/kernels\/(webg[pl]u?|gpujs)\w*(Shaders|Shape|Programs|Kernels)\.ts$/.test(id)) return null;
+    const lines = code.split("\n").map((line) => line.trimStart().replace(/\s*\/\/ .*$/, ""));
+    return { code: lines.join("\n"), map: null }; // the lines are where they were
+  },
+};
+
 export default [
   {
     input,
@@ -26,7 +36,7 @@ export default [
     // For a <script> tag: everything inside but TensorFlow.js, which the page has as `tf`.
     input,
     external: isOneOf(peers),
-    plugins: [resolve({ browser: true }), esbuild({ target: "es2022", minify: true })],
+    plugins: [shaders, resolve({ browser: true }), esbuild({ target: "es2022", minify: true })],
     output: { file: "dist/tfjs-convex.min.js", format: "umd", name: "tfConvex", globals, sourcemap: true, banner },
   },
   {

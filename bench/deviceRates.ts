@@ -4,11 +4,18 @@ import * as tf from "@tensorflow/tfjs";
 import { sampleGates } from "../src/convex/arrangements/index.js";
 import { gaussianSource } from "../src/convex/arrangements/random.js";
 import { hostIterate } from "../src/convex/kernels/hostIterate.js";
-import { chooseEngine, type EngineChoice } from "../src/convex/kernels/index.js";
+import { bindProducts, chooseEngine, type EngineChoice } from "../src/convex/kernels/index.js";
 import type { BlockIterate } from "../src/convex/kernels/types.js";
+import { patchGeometry, patchMatrix } from "../src/convex/operators/patches.js";
 import { penalties } from "../src/convex/penalties/index.js";
+import type { Matrix, Pooling } from "../src/convex/types.js";
 import { startThreads } from "./rates.js";
 import { timingOf } from "./support/measure.js";
+
+/** Of the convolutions that are measured. */
+const FILTER = 3;
+const CHANNELS = 3;
+export const PATCH_FEATURES = FILTER * FILTER * CHANNELS;
 
 export interface DeviceCase {
   readonly engine: EngineChoice;
@@ -18,9 +25,11 @@ export interface DeviceCase {
 
 export interface DeviceSize {
   readonly rows: number; // n
-  readonly features: number; // d
+  readonly features: number; // d; of a patch where the rows are images
   readonly gates: number; // P
   readonly outputs: number; // C
+  /** Rows are images of side x side x 3 under filters of 3 x 3, read out by their mean or patch by patch. */
+  readonly image?: { readonly side: number; readonly readOut: "mean" | "patches" };
 }
 
 export interface DeviceRate extends DeviceCase, DeviceSize {
@@ -32,17 +41,17 @@ export interface DeviceRate extends DeviceCase, DeviceSize {
 
 /** Medians of `repeats` iterations, each a gradient, a step without a threshold, a product and an extrapolation. */
 export async function iterationRate(how: DeviceCase, size: DeviceSize, repeats: number): Promise<DeviceRate> {
-  const { rows: n, features: d, gates: P, outputs: C } = size;
+  const { rows: n, gates: P, outputs: C } = size;
   await useBackend(how.backend);
   const { kernels, reason } = await chooseEngine(how.engine, how.threads ?? null);
   if (how.threads !== undefined) await startThreads(kernels, how.threads);
-  const X = { rows: n, cols: d, data: Float64Array.from({ length: n * d }, gaussianSource(1)) };
+  const { X, pooling } = rowsOf(size);
   const gates = sampleGates(X, { count: P, seed: 1 });
-  const products = kernels.iterate === undefined ? kernels.bind(X, gates) : null;
+  const products = kernels.iterate === undefined ? bindProducts({ X, gates, pooling }, kernels) : null;
   const blocks: BlockIterate | undefined =
     products === null
-      ? await kernels.iterate?.(X, gates, C, penalties.perOutput)
-      : hostIterate(products, X, gates, C, penalties.perOutput);
+      ? await kernels.iterate?.(X, gates, C, penalties.perOutput, pooling)
+      : hostIterate(products, X, gates, C, penalties.perOutput, pooling);
   if (blocks === undefined) throw new Error(`bench: ${how.engine} has no blocks.`);
   const R = Float64Array.from({ length: n * C }, gaussianSource(2));
   const Z = new Float64Array(n * C);
@@ -55,7 +64,21 @@ export async function iterationRate(how: DeviceCase, size: DeviceSize, repeats: 
   blocks.dispose();
   products?.dispose();
   const ran = kernels.threads?.().ran ?? 1;
-  return { ...how, ...size, gates: gates.count, reason, ran, seconds, flops: 4 * n * d * gates.count * C };
+  return { ...how, ...size, gates: gates.count, reason, ran, seconds, flops: 4 * X.rows * X.cols * gates.count * C };
+}
+
+function rowsOf({ rows: n, features: d, image }: DeviceSize): { X: Matrix; pooling: Pooling | null } {
+  const gaussian = (cols: number): Matrix => {
+    return { rows: n, cols, data: Float64Array.from({ length: n * cols }, gaussianSource(1)) };
+  };
+  if (image === undefined) return { X: gaussian(d), pooling: null };
+  const axis = { size: image.side, filter: FILTER, stride: 1, dilation: 1 };
+  const shape = { height: axis, width: axis, channels: CHANNELS } as const;
+  const geometry = patchGeometry({ ...shape, padding: "valid", dataFormat: "channelsLast" });
+  const { patches } = geometry;
+  const positions = image.readOut === "mean" ? 1 : patches;
+  const pooling = { patches, positions, scale: positions / patches };
+  return { X: patchMatrix(gaussian(geometry.pixels), geometry), pooling };
 }
 
 /** FLOP/s of the best square product of float32 matrices that tfjs makes on a backend. */

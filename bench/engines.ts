@@ -10,7 +10,14 @@ import "@tensorflow/tfjs-backend-wasm";
 import { build } from "esbuild";
 import { chromium, type Page } from "playwright";
 import { findChromium } from "../scripts/find-chromium.mjs";
-import { type DeviceCase, type DeviceRate, type DeviceSize, densePeak, iterationRate } from "./deviceRates.js";
+import {
+  type DeviceCase,
+  type DeviceRate,
+  type DeviceSize,
+  densePeak,
+  iterationRate,
+  PATCH_FEATURES,
+} from "./deviceRates.js";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { publish } from "./support/report.js";
@@ -20,6 +27,9 @@ const flags = readFlags("engines", {
   features: { default: "100,196", help: "d, one for each n" },
   gates: { default: 256, help: "P" },
   outputs: { default: 1, help: "C" },
+  images: { default: "100", help: "images of side x side x 3 under filters of 3 x 3" },
+  side: { default: 32, help: "of the images" },
+  filters: { default: 64, help: "gates of these filters" },
   peak: { default: "512,1024", help: "sizes of the square products of which the best is the limit" },
   repeats: { default: 5, help: "runs of which the median is taken" },
   software: { default: false, help: "WebGL and WebGPU on the CPU (SwiftShader): says nothing about a GPU" },
@@ -49,10 +59,18 @@ const GPU_FLAGS = ["--ignore-gpu-blocklist", "--no-sandbox"];
 
 type Rates = typeof import("./deviceRates.js");
 
-const sizes: DeviceSize[] = numbers(flags.rows).map((rows, k) => {
-  const features = numbers(flags.features);
-  return { rows, features: features[Math.min(k, features.length - 1)], gates: flags.gates, outputs: flags.outputs };
-});
+const { side, outputs } = flags;
+const sizes: DeviceSize[] = [
+  ...numbers(flags.rows).map((rows, k) => {
+    const features = numbers(flags.features);
+    return { rows, features: features[Math.min(k, features.length - 1)], gates: flags.gates, outputs };
+  }),
+  ...numbers(flags.images).flatMap((rows) =>
+    (["mean", "patches"] as const).map((readOut) => {
+      return { rows, features: PATCH_FEATURES, gates: flags.filters, outputs, image: { side, readOut } };
+    }),
+  ),
+];
 const rates: DeviceRate[] = [];
 const peaks: Record<string, number> = {};
 const failures: string[] = [];
@@ -106,7 +124,7 @@ await withPage((page) =>
 );
 
 const composed = (rate: DeviceRate) =>
-  rates.find(({ engine, backend, rows }) => engine === "tfjs" && backend === rate.backend && rows === rate.rows);
+  rates.find((other) => other.engine === "tfjs" && other.backend === rate.backend && sameSize(other, rate));
 
 publish(
   {
@@ -116,18 +134,30 @@ publish(
     machine: describeMachine(["@tensorflow/tfjs", "gpu.js"]),
     about: [
       `An iteration: X' D_i R for every gate, a step, the sum of D_i X v_i, an extrapolation. Medians of ${flags.repeats} runs.`,
+      "Convolutions: patches gathered from images by fused kernels, laid out by composed ones, and pooled once for each gate by the engine wasm where they are averaged, which then needs K times fewer.",
       "FLOP: a masked product counted as a dense one. Composed: the engine tfjs on the same backend. Share: of the best square product that tfjs makes on that backend in float32; the engine wasm works in float64, of which two and not four go into an instruction.",
       ...(flags.software ? ["WebGL and WebGPU ran on the CPU (SwiftShader): these rows say nothing about a GPU."] : []),
     ],
     sections: sizes.map((size) => ({
-      title: `n ${size.rows}, d ${size.features}, P ${size.gates}, C ${size.outputs}`,
-      cells: cellsOf(rates.filter(({ rows }) => rows === size.rows)),
+      title: titleOf(size),
+      cells: cellsOf(rates.filter((rate) => sameSize(rate, size))),
       notes: failures,
     })),
     data: { settings: flags, peaks, rates, failures },
   },
   flags,
 );
+
+/** Gates may be fewer than were asked for. */
+function sameSize(a: DeviceSize, b: DeviceSize): boolean {
+  return a.rows === b.rows && a.features === b.features && a.image?.readOut === b.image?.readOut;
+}
+
+function titleOf({ rows, features, gates, outputs, image }: DeviceSize): string {
+  if (image === undefined) return `n ${rows}, d ${features}, P ${gates}, C ${outputs}`;
+  const readOut = image.readOut === "mean" ? "their mean" : "each patch";
+  return `${rows} images of ${image.side} x ${image.side} x 3, 3 x 3, read out by ${readOut}, P ${gates}, C ${outputs}`;
+}
 
 function cellsOf(rows: readonly DeviceRate[]): string[][] {
   return [

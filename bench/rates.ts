@@ -193,7 +193,7 @@ export function kernelsAt(n: number, d: number, P: number): TimedKernel[] {
 }
 
 /**
- * Products over the patches of n images of side x side x 3 under filters of 3 x 3 with P gates, read out by their mean. FLOP:
+ * Products over the patches of n images of side x side x 3 under filters of 3 x 3 with P gates, read out by their mean or apart. FLOP:
  * those of a convolution whose masked outputs are summed, made anew; products of gates that are kept cost K times less.
  */
 export function convolutionsAt(n: number, side: number, P: number): TimedKernel[] {
@@ -210,6 +210,8 @@ export function convolutionsAt(n: number, side: number, P: number): TimedKernel[
   const X = patchMatrix({ rows: n, cols: pixels, data: gaussian(n * pixels, 1) }, geometry);
   const gates = sampleGates(X, { count: P, seed: 1 });
   const pooling = { patches, positions: 1, scale: 1 / patches };
+  const apart = { patches, positions: patches, scale: 1 };
+  const vectors = gates.count * patches; // read out apart
   const all = Int32Array.from({ length: gates.count }, (_, i) => i);
   const residual = gaussian(n, 3);
   const size = `${n} images of ${side} x ${side} x ${channels}, 3 x 3, P ${gates.count}`;
@@ -255,6 +257,32 @@ export function convolutionsAt(n: number, side: number, P: number): TimedKernel[
         const out = new Float64Array(n);
         products.forward(all, output, sign, vectors, 1, out);
         return () => products.forward(all, output, sign, vectors, 1, out);
+      },
+    },
+    {
+      kernel: "patches apart: adjoint",
+      size,
+      flops,
+      bytes: bytes + (vectors - gates.count) * d * NUMBER,
+      prepare: (kernels) => {
+        const products = bindProducts({ X, gates, pooling: apart }, kernels);
+        const out = new Float64Array(vectors * d);
+        return () => products.adjoint(residual, 1, null, out);
+      },
+    },
+    {
+      kernel: "patches apart: forward",
+      size,
+      flops,
+      bytes: bytes + (vectors - gates.count) * d * NUMBER,
+      prepare: (kernels) => {
+        const products = bindProducts({ X, gates, pooling: apart }, kernels);
+        const each = Int32Array.from({ length: vectors }, (_, k) => Math.floor(k / patches));
+        const output = each.map((_, k) => k % patches);
+        const sign = new Float64Array(vectors).fill(1);
+        const V = gaussian(vectors * d, 4);
+        const out = new Float64Array(n);
+        return () => products.forward(each, output, sign, V, 1, out);
       },
     },
   ];

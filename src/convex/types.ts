@@ -15,6 +15,15 @@ export interface Matrix {
    * until the next call. Asking for `data` makes them all.
    */
   block?(from: number, count: number): Float64Array;
+  /** Where the rows are patches of images: what they are gathered from. */
+  readonly gathered?: Gathered;
+}
+
+/** Patches as places in images: entry p of row j K + k is images[j, places[k, p]], and the last one `bias` where that is above 0. */
+export interface Gathered {
+  readonly images: Matrix; // [n x pixels]
+  readonly places: Int32Array; // [K x h], h = d, or d - 1 with a bias; -1: zero
+  readonly bias: number;
 }
 
 /** Sign patterns of the rows of X, D_i = diag(1[X g_i >= 0]), bit-packed. */

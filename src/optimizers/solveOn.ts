@@ -1,6 +1,6 @@
 /** Runs the solve of a program on the engine that suits it; what "auto" began on a device, the host can go on with. */
 
-import { type ChosenEngine, engineFor, type Kernels, keepsBlocks, threadsOf } from "../convex/kernels/index.js";
+import { type ChosenEngine, engineFor, type Kernels, keepsPooled, threadsOf } from "../convex/kernels/index.js";
 import { chooseSolver, type Solution } from "../convex/solvers/solve.js";
 import type { ConvexProgram, SparseBlocks } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
@@ -21,7 +21,7 @@ export function engineOn(
   chosen: ChosenEngine,
   { engine, solver: name, tolerance, threads }: EngineSettings,
 ): Promise<ChosenEngine> {
-  const solver = chooseSolver(program, name ?? undefined, keepsBlocks(program, chosen.kernels));
+  const solver = chooseSolver(program, name ?? undefined, chosen.kernels.iterate !== undefined);
   return engineFor(engine, chosen, {
     rows: program.X.rows,
     width: program.X.cols,
@@ -29,7 +29,8 @@ export function engineOn(
     outputs: program.loss.outputs,
     tolerance,
     threads,
-    solver: { name: solver.name, firstOrder: solver.firstOrder && program.pooling == null },
+    pooledOnHost: keepsPooled(program),
+    solver,
   });
 }
 

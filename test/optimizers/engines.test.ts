@@ -1,8 +1,15 @@
 import * as tf from "@tensorflow/tfjs";
 import { describe, expect, test } from "vitest";
-import { ConvexReLUTrainer } from "../../src/index.js";
+import { ConvexReLUTrainer, registerLayers } from "../../src/index.js";
+import { type ConvModelOptions, makeConvModel, makeImages } from "../helpers/convModels.js";
 import { deviceEngines } from "../helpers/deviceEngines.js";
 import { makeData, makeModel } from "../helpers/models.js";
+
+registerLayers();
+const convolutions: readonly ConvModelOptions[] = [
+  { readOut: "average", inputShape: [4, 5, 2], outputs: 2, padding: "same", strides: 2 },
+  { readOut: "flatten", inputShape: [5, 3, 1], windows: { size: 2 }, outputs: 3 },
+];
 
 describe.each(deviceEngines)("engine $name", ({ name, engine, prepare }) => {
   test("a gated fit with several outputs runs on it, leaves no tensor, and evaluates to its objective", async () => {
@@ -26,6 +33,29 @@ describe.each(deviceEngines)("engine $name", ({ name, engine, prepare }) => {
     result.model.dispose();
     expect(tf.memory().numTensors).toBe(before);
     tf.dispose([x, y]);
+  });
+
+  test.each(convolutions)("gated filters of %o are fitted on it, with a bound in float64", async (options) => {
+    await prepare();
+    const model = makeConvModel({ kind: "gatedConv2D", filters: 60, l2: 0.1, ...options });
+    const { x, y } = makeImages(model, "meanSquaredError", 14);
+    const before = tf.memory().numTensors;
+    const arrangements = { kind: "sample", count: 6 } as const;
+    const fitOn = (on: typeof engine) =>
+      new ConvexReLUTrainer({ engine: on, arrangements, tolerance: 1e-2 }).fit(model, x, y);
+    const result = await fitOn(engine);
+    expect([result.solver, result.status]).toEqual(["fista", "solved"]);
+    expect(result.engine, name).toMatch(new RegExp(`^${engine}: asked for; float32 on .*, certificate in float64 by `));
+    const loss = tf.tidy(() => model.evaluate(x, y, { batchSize: 14 }) as tf.Scalar);
+    expect((await loss.data())[0] / result.objective.loss).toBeCloseTo(1, 4);
+    expect(result.certificate.network).toBeLessThanOrEqual(result.certificate.primal * (1 + 1e-5));
+    const host = await fitOn("wasm");
+    expect(result.certificate.dual).toBeLessThanOrEqual(host.certificate.primal);
+    expect(result.certificate.primal).toBeGreaterThanOrEqual(host.certificate.dual);
+    loss.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+    tf.dispose([x, y]);
+    model.dispose();
   });
 });
 

@@ -13,6 +13,14 @@ export function isActive(gates: GateSet, gate: number, row: number): boolean {
   return ((gates.bits[gate * wordsPerGate(gates.rows) + (row >>> 5)] >>> (row & 31)) & 1) === 1;
 }
 
+/** Calls `use` with the rows on which a gate is active, in order. */
+export function eachActive(gates: GateSet, gate: number, use: (row: number) => void): void {
+  const words = wordsPerGate(gates.rows);
+  for (let w = 0; w < words; w++) {
+    for (let word = gates.bits[gate * words + w], row = w << 5; word !== 0; word >>>= 1, row++) if (word & 1) use(row);
+  }
+}
+
 /** out [n]: `value` where the gate is active, 0 elsewhere. */
 export function unpackPattern(gates: GateSet, gate: number, value: number, out: Float64Array): void {
   const words = wordsPerGate(gates.rows);

@@ -41,11 +41,13 @@ export interface ChosenEngine {
 
 /** What decides among engines. */
 export interface Workload {
-  readonly rows: number; // n
+  readonly rows: number; // n, or n K
   readonly width: number; // d
   readonly gates: number; // P
   readonly outputs: number; // C
   readonly tolerance: number; // relative gap that is asked for
+  /** The host's products over patches are far smaller than a device's: see `keepsPooled`. */
+  readonly pooledOnHost?: boolean;
   /** Threads of the engine on the host, where a number was asked for. */
   readonly threads?: number | null;
   /** The solver that will run; only a first-order one has work for a device. */
@@ -96,7 +98,8 @@ export async function engineFor(choice: EngineChoice, chosen: ChosenEngine, work
     return { kernels, reason: `${kernels.name}: ${why}` };
   }
   const products = work.rows * work.width * work.gates * work.outputs;
-  if (!work.solver.firstOrder || products < DEVICE_WORK || work.tolerance < FLOAT32_TOLERANCE) return chosen;
+  if (!work.solver.firstOrder || work.pooledOnHost === true) return chosen;
+  if (products < DEVICE_WORK || work.tolerance < FLOAT32_TOLERANCE) return chosen;
   const notes: string[] = [];
   for (const name of SEARCHED) {
     try {

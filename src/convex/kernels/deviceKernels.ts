@@ -1,7 +1,7 @@
 /** An engine whose blocks live on a device, in float32, and whose dense algebra is another's, in float64 on the host. */
 
 import type { GateSet, Matrix } from "../types.js";
-import { type BlockSizes, type DeviceBlocks, deviceIterate } from "./deviceIterate.js";
+import { type BlockSizes, blockSizes, type DeviceBlocks, deviceIterate } from "./deviceIterate.js";
 import type { EngineName, Kernels } from "./types.js";
 
 /** Copies X [n x d] and the gates to the device and makes room for the blocks. */
@@ -29,8 +29,8 @@ export function deviceKernels(name: EngineName, host: Kernels, make: MakeBlocks)
     cholesky: (H, n) => host.cholesky(H, n),
     bind: (X, gates) => host.bind(X, gates),
     threads: () => host.threads?.() ?? { ran: 1, note: null },
-    async iterate(X, gates, outputs, penalty) {
-      const sizes = { rows: X.rows, width: X.cols, gates: gates.count, outputs };
+    async iterate(X, gates, outputs, penalty, pooling = null) {
+      const sizes = blockSizes(X, gates, outputs, pooling);
       return deviceIterate(await make(X, gates, sizes), sizes, penalty);
     },
   };

@@ -5,11 +5,13 @@
  */
 
 import { ConvexError } from "../../errors.js";
-import { isActive } from "../arrangements/bits.js";
+import { eachActive } from "../arrangements/bits.js";
+import { ONE_PATCH } from "../network.js";
 import type { GateSet, Matrix } from "../types.js";
-import { type BlockSizes, type DeviceBlocks, stepSums } from "./deviceIterate.js";
+import { type BlockSizes, type DeviceBlocks, gramOrder, stepSums } from "./deviceIterate.js";
 import { deviceKernels, type OpenDevice } from "./deviceKernels.js";
 import * as sources from "./gpujsKernels.js";
+import { type PatchImages, patchImages } from "./patchImages.js";
 import type { StepReport } from "./types.js";
 
 /** Bits of a word of a mask: float32 holds them exactly. */
@@ -61,7 +63,7 @@ async function load(): Promise<GpuJs> {
   }
 }
 
-type Slot = "X" | "rowMasks" | "gateMasks" | "base" | "x" | "y" | "g" | "next";
+type Slot = "X" | "places" | "rowMasks" | "gateMasks" | "base" | "x" | "y" | "g" | "next";
 
 class GpujsBlocks implements DeviceBlocks {
   private readonly kernels = new Map<string, KernelCall>();
@@ -77,17 +79,30 @@ class GpujsBlocks implements DeviceBlocks {
     gates: GateSet,
     private readonly sizes: BlockSizes,
   ) {
-    const { rows, width, gates: P, outputs } = sizes;
-    this.vectors = P * outputs;
-    this.constants = { width, outputs, rowWords: Math.ceil(rows / WORD), gateWords: Math.ceil(P / WORD) };
-    this.tight = Math.max(rows, width, this.vectors) > TEXTURE_SIDE;
-    this.fill(X, gates);
+    const { rows, width, gates: P, outputs, perGate, pooling } = sizes;
+    const { patches, positions } = pooling ?? ONE_PATCH;
+    const window = patches / positions;
+    this.vectors = P * perGate;
+    const words = { rowWords: Math.ceil((rows * window) / WORD), gateWords: Math.ceil(P / WORD) };
+    this.constants = { width, outputs, perGate, patches, positions, window, ...words };
+    const images = pooling === null ? null : patchImages(X, patches);
+    const sides = [
+      rows,
+      width,
+      this.vectors,
+      images?.pixels ?? 0,
+      patches * words.gateWords,
+      positions * words.rowWords,
+    ];
+    this.tight = Math.max(...sides) > TEXTURE_SIDE;
+    this.fill(X, gates, images);
   }
 
   async gradient(R: Float32Array): Promise<void> {
     const { rows, outputs } = this.sizes;
     const residual = this.library.input(R, [rows, outputs]);
-    this.makeBlocks("g", sources.adjoint, this.get("X"), residual, this.get("rowMasks"));
+    const adjoint = this.sizes.pooling === null ? sources.adjoint : sources.adjointPatches;
+    this.makeBlocks("g", adjoint, this.get("X"), residual, this.get("rowMasks"), ...this.places);
   }
 
   async shrink(step: number, threshold: number): Promise<StepReport> {
@@ -102,22 +117,25 @@ class GpujsBlocks implements DeviceBlocks {
   }
 
   async grams(step: number): Promise<Float32Array> {
-    const { outputs } = this.sizes;
+    const order = gramOrder(this.sizes);
     const numbers = Float32Array.of(step, 0, 0);
-    return this.take(this.call(sources.grams, [outputs, this.vectors], ...this.origin(), numbers), outputs);
+    const grams = this.fromRight ? sources.rightGrams : sources.grams;
+    return this.take(this.call(grams, [order, this.sizes.gates * order], ...this.origin(), numbers), order);
   }
 
   async combine(step: number, factors: Float32Array): Promise<Omit<StepReport, "penalty">> {
     const numbers = Float32Array.of(step, 0, 0);
-    const matrix = this.library.input(factors, [this.sizes.outputs, this.vectors]);
-    this.makeBlocks("next", sources.combine, ...this.origin(), matrix, numbers);
+    const order = gramOrder(this.sizes);
+    const matrix = this.library.input(factors, [order, this.sizes.gates * order]);
+    this.makeBlocks("next", this.fromRight ? sources.rightCombine : sources.combine, ...this.origin(), matrix, numbers);
     return this.report();
   }
 
   async forward(): Promise<Float32Array> {
     const { rows, outputs } = this.sizes;
-    const inputs = [this.get("X"), this.get("next"), this.get("gateMasks")];
-    return this.take(this.call(sources.forward, [rows, outputs], ...inputs), rows);
+    const inputs = [this.get("X"), this.get("next"), this.get("gateMasks"), ...this.places];
+    const forward = this.sizes.pooling === null ? sources.forward : sources.forwardPatches;
+    return this.take(this.call(forward, [rows, outputs], ...inputs), rows);
   }
 
   async accept(momentum: number): Promise<void> {
@@ -156,24 +174,40 @@ class GpujsBlocks implements DeviceBlocks {
     this.kernels.clear();
   }
 
-  private fill(X: Matrix, gates: GateSet): void {
+  private fill(X: Matrix, gates: GateSet, images: PatchImages | null): void {
     const { rows: n, width: d, gates: P } = this.sizes;
-    const { rowWords, gateWords } = this.constants;
-    const along = new Float32Array(P * rowWords);
-    const across = new Float32Array(n * gateWords);
+    const { patches: K, positions: A, window: W, rowWords, gateWords } = this.constants;
+    const along = new Float32Array(P * A * rowWords); // by position, its patches sample by sample
+    const across = new Float32Array(n * K * gateWords);
     for (let i = 0; i < P; i++) {
-      for (let j = 0; j < n; j++) {
-        if (!isActive(gates, i, j)) continue;
-        along[i * rowWords + Math.floor(j / WORD)] += 2 ** (j % WORD);
-        across[j * gateWords + Math.floor(i / WORD)] += 2 ** (i % WORD);
-      }
+      eachActive(gates, i, (row) => {
+        const index = row % K;
+        const at = ((row - index) / K) * W + Math.floor(index / A);
+        along[(i * A + (index % A)) * rowWords + Math.floor(at / WORD)] += 2 ** (at % WORD);
+        across[row * gateWords + Math.floor(i / WORD)] += 2 ** (i % WORD);
+      });
     }
-    this.upload("X", Float32Array.from(X.data), [d, n]);
-    this.upload("rowMasks", along, [rowWords, P]);
-    this.upload("gateMasks", across, [gateWords, n]);
+    if (images === null) {
+      this.upload("X", Float32Array.from(X.data), [d, n]);
+    } else {
+      this.upload("X", images.data, [images.pixels, n]);
+      this.upload("places", Float32Array.from(images.places), [d, K]);
+    }
+    this.upload("rowMasks", along, [A * rowWords, P]);
+    this.upload("gateMasks", across, [K * gateWords, n]);
     const zeros = new Float32Array(this.vectors * d);
     for (const slot of ["base", "x", "y", "next"] as const) this.upload(slot, zeros, [d, this.vectors]);
     this.upload("g", zeros, [d, this.vectors]);
+  }
+
+  /** What a product reads beside its vectors and masks: the places of patches, where there are any. */
+  private get places(): Texture[] {
+    return this.sizes.pooling === null ? [] : [this.get("places")];
+  }
+
+  /** Whether Gram matrices and factors stand on the right of blocks. */
+  private get fromRight(): boolean {
+    return this.sizes.perGate > this.sizes.width;
   }
 
   /** What a step starts from. */

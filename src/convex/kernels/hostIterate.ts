@@ -1,6 +1,6 @@
 /** Blocks of a first-order solver in host memory, for engines whose products take and give host arrays. */
 
-import type { GateSet, Matrix, Penalty } from "../types.js";
+import type { GateSet, Matrix, Penalty, Pooling } from "../types.js";
 import { nonzeroVectors } from "./nonzero.js";
 import type { BlockIterate, GatedProducts, StepReport } from "./types.js";
 
@@ -10,10 +10,10 @@ export function hostIterate(
   gates: GateSet,
   outputs: number,
   penalty: Penalty,
-  positions = 1,
+  pooling: Pooling | null = null,
 ): BlockIterate {
   const width = X.cols;
-  const perBlock = positions * outputs; // of a block
+  const perBlock = (pooling?.positions ?? 1) * outputs; // of a block
   const blockSize = perBlock * width;
   const size = gates.count * blockSize;
   const x = new Float64Array(size);

@@ -1,8 +1,8 @@
 /** The engines, and the choice among them. */
 
-import type { ConvexProgram } from "../types.js";
+import type { ConvexProgram, Pooling } from "../types.js";
 import { PatchwiseProducts } from "./patchwiseProducts.js";
-import { PooledProducts } from "./pooledProducts.js";
+import { PooledProducts, roomForPooled } from "./pooledProducts.js";
 import type { GatedProducts, Kernels } from "./types.js";
 
 export {
@@ -24,12 +24,16 @@ export function bindProducts(
   kernels: Kernels,
 ): GatedProducts {
   if (pooling == null) return kernels.bind(X, gates);
-  const apart = pooling.positions > 1 && pooling.positions === pooling.patches;
-  const Products = apart ? PatchwiseProducts : PooledProducts;
+  const Products = readApart(pooling) ? PatchwiseProducts : PooledProducts;
   return new Products(kernels, X, gates, pooling);
 }
 
-/** Whether the engine can keep the blocks of a program on its device; with pooling they stay on the host. */
-export function keepsBlocks({ pooling }: Pick<ConvexProgram, "pooling">, kernels: Kernels): boolean {
-  return kernels.iterate !== undefined && pooling == null;
+/** Whether the host keeps the pooled matrices of all gates, so that its products are K / A times smaller than a device's. */
+export function keepsPooled({ X, gates, pooling }: Pick<ConvexProgram, "X" | "gates" | "pooling">): boolean {
+  if (pooling == null || readApart(pooling)) return false;
+  return roomForPooled(X, pooling) >= gates.count;
+}
+
+function readApart({ positions, patches }: Pooling): boolean {
+  return positions > 1 && positions === patches;
 }

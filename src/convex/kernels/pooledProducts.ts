@@ -20,6 +20,11 @@ const BATCH_BYTES = 2 ** 25;
 /** Vectors of one gate and position from which on the engine's product is faster than a loop, its copies counted. */
 const MANY = 3;
 
+/** How many gates' pooled matrices are kept. */
+export function roomForPooled(X: Matrix, { patches, positions }: Pooling, keptBytes = KEPT_BYTES): number {
+  return Math.floor(keptBytes / (8 * (X.rows / patches) * positions * X.cols));
+}
+
 interface Kept {
   readonly A: Float64Array; // [A n x d]
   often: boolean;
@@ -36,7 +41,7 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
     super(kernels, X, gates, pooling);
     this.words = wordsPerGate(gates.rows);
     this.height = this.n * pooling.positions;
-    this.room = Math.floor(keptBytes / (8 * this.height * this.d));
+    this.room = roomForPooled(X, pooling, keptBytes);
   }
 
   forward(

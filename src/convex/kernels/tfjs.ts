@@ -1,28 +1,29 @@
 /** The tfjs engine: first-order work composed from public tf ops, in float32, on whatever backend is current. */
 
 import * as tf from "@tensorflow/tfjs";
-import { isActive } from "../arrangements/bits.js";
+import { eachActive } from "../arrangements/bits.js";
+import { ONE_PATCH } from "../network.js";
 import type { GateSet, Matrix } from "../types.js";
-import type { BlockSizes, DeviceBlocks } from "./deviceIterate.js";
+import { type BlockSizes, type DeviceBlocks, gramOrder } from "./deviceIterate.js";
 import { deviceKernels, type OpenDevice } from "./deviceKernels.js";
 import type { StepReport } from "./types.js";
 import { ContextWatch } from "./webglContext.js";
 
-/** Entries of the largest tensor between two ops, [gates of a chunk x C x n]: 64 MB of float32. */
+/** Entries of the largest tensor between two ops, [A x gates of a chunk x C x m]: 64 MB of float32. */
 const CHUNK_ENTRIES = 2 ** 24;
 
 /** Some gates with their masks and their part of every vector; each tensor is kept until `dispose`. */
 interface Chunk {
   readonly gates: number;
-  readonly masks: tf.Tensor3D; // [gates x 1 x n], zeros and ones
-  base: tf.Tensor3D; // [gates x C x d], as x, y, g and next
+  readonly masks: tf.Tensor4D; // [A x gates x 1 x m], zeros and ones
+  base: tf.Tensor3D; // [gates x A C x d], as x, y, g and next
   x: tf.Tensor3D; // as y and next, a difference from base
   y: tf.Tensor3D;
   g: tf.Tensor3D;
   next: tf.Tensor3D;
 }
 
-/** Works on any backend; masks take 4 n P bytes there. */
+/** Works on any backend; masks take 4 n P bytes there, with pooling 4 n K P, and patches 4 n K d. */
 export const openTfjs: OpenDevice = async (host) => {
   await tf.ready();
   const kernels = deviceKernels("tfjs", host, async (X, gates, sizes) => new TfjsBlocks(X, gates, sizes));
@@ -30,7 +31,8 @@ export const openTfjs: OpenDevice = async (host) => {
 };
 
 class TfjsBlocks implements DeviceBlocks {
-  private readonly X: tf.Tensor2D; // [n x d]
+  /** [A x m x d]: without pooling the rows, with it for each position its m = n K / A patches, sample by sample. */
+  private readonly X: tf.Tensor3D;
   private readonly chunks: Chunk[] = [];
   private readonly context: ContextWatch | null; // of the tfjs backend "webgl", where that is current
 
@@ -39,30 +41,40 @@ class TfjsBlocks implements DeviceBlocks {
     gates: GateSet,
     private readonly sizes: BlockSizes,
   ) {
-    const { rows: n, width: d, outputs: C } = sizes;
+    const { rows: n, width: d, outputs: C, perGate } = sizes;
+    const { patches: K, positions: A } = sizes.pooling ?? ONE_PATCH;
+    const m = (n * K) / A;
     const { gpgpu } = tf.backend() as unknown as { gpgpu?: { gl: WebGL2RenderingContext } };
     this.context = gpgpu === undefined ? null : new ContextWatch(gpgpu.gl);
-    this.X = tf.tensor2d(Float32Array.from(X.data), [n, d]);
-    const most = Math.max(1, Math.floor(CHUNK_ENTRIES / (C * n)));
+    this.X = tf.tidy(() => {
+      const rows = tf.tensor4d(Float32Array.from(X.data), [n, K / A, A, d]);
+      return tf.transpose(rows, [2, 0, 1, 3]).reshape([A, m, d]) as tf.Tensor3D;
+    });
+    const most = Math.max(1, Math.floor(CHUNK_ENTRIES / (A * C * m)));
     for (let from = 0; from < gates.count; from += most) {
       const count = Math.min(most, gates.count - from);
-      const open = new Float32Array(count * n);
+      const open = new Float32Array(A * count * m);
       for (let i = 0; i < count; i++) {
-        for (let j = 0; j < n; j++) if (isActive(gates, from + i, j)) open[i * n + j] = 1;
+        eachActive(gates, from + i, (row) => {
+          open[((row % A) * count + i) * m + Math.floor(row / A)] = 1;
+        });
       }
-      const zeros = (): tf.Tensor3D => tf.zeros([count, C, d]);
-      const masks = tf.tensor3d(open, [count, 1, n]);
+      const zeros = (): tf.Tensor3D => tf.zeros([count, perGate, d]);
+      const masks = tf.tensor4d(open, [A, count, 1, m]);
       this.chunks.push({ gates: count, masks, base: zeros(), x: zeros(), y: zeros(), g: zeros(), next: zeros() });
     }
   }
 
   async gradient(R: Float32Array): Promise<void> {
-    const { rows: n, width: d, outputs: C } = this.sizes;
-    const residual = tf.tensor3d(R, [1, C, n]);
+    const { rows: n, width: d, outputs: C, perGate } = this.sizes;
+    const [A, m] = this.X.shape;
+    // Every patch of a sample has the residual of the sample.
+    const residual = tf.tidy(() => tf.tile(tf.tensor3d(R, [C, n, 1]), [1, 1, m / n]).reshape([1, 1, C, m]));
     for (const chunk of this.chunks) {
       const g = tf.tidy(() => {
-        const masked = tf.reshape(tf.mul(chunk.masks, residual), [chunk.gates * C, n]);
-        return tf.reshape(tf.matMul(masked, this.X), [chunk.gates, C, d]) as tf.Tensor3D;
+        const masked = tf.reshape(tf.mul(chunk.masks, residual), [A, chunk.gates * C, m]);
+        const products = tf.reshape(tf.matMul(masked, this.X), [A, chunk.gates, C, d]);
+        return tf.transpose(products, [1, 0, 2, 3]).reshape([chunk.gates, perGate, d]) as tf.Tensor3D;
       });
       chunk.g.dispose();
       chunk.g = g;
@@ -86,7 +98,7 @@ class TfjsBlocks implements DeviceBlocks {
     const all = tf.tidy(() => {
       const parts = this.chunks.map((chunk) => {
         const U = tf.add(chunk.base, descended(chunk, step));
-        return tf.matMul(U, U, false, true);
+        return this.fromRight ? tf.matMul(U, U, true, false) : tf.matMul(U, U, false, true);
       });
       return tf.concat(parts);
     });
@@ -94,15 +106,17 @@ class TfjsBlocks implements DeviceBlocks {
   }
 
   async combine(step: number, factors: Float32Array): Promise<Omit<StepReport, "penalty">> {
-    const { outputs: C } = this.sizes;
+    const { perGate } = this.sizes;
+    const order = gramOrder(this.sizes);
     let from = 0;
     const sums = this.moveAll((chunk) => {
-      const mine = factors.subarray(from * C * C, (from + chunk.gates) * C * C);
+      const mine = factors.subarray(from * order ** 2, (from + chunk.gates) * order ** 2);
       from += chunk.gates;
-      const change = tf.tensor3d(mine, [chunk.gates, C, C]);
-      const factor = tf.add(change, tf.expandDims(tf.eye(C), 0));
-      const next = tf.add(tf.matMul(factor, descended(chunk, step)), tf.matMul(change, chunk.base));
-      return { next, norm: tf.zeros([chunk.gates, C, 1]) };
+      const change = tf.tensor3d(mine, [chunk.gates, order, order]);
+      const factor = tf.add(change, tf.expandDims(tf.eye(order), 0));
+      const times = (S: tf.Tensor, U: tf.Tensor) => (this.fromRight ? tf.matMul(U, S) : tf.matMul(S, U));
+      const next = tf.add(times(factor, descended(chunk, step)), times(change, chunk.base));
+      return { next, norm: tf.zeros([chunk.gates, perGate, 1]) };
     });
     const [moved, turned] = await this.readSums(sums);
     return { moved, turned };
@@ -110,13 +124,16 @@ class TfjsBlocks implements DeviceBlocks {
 
   async forward(): Promise<Float32Array> {
     const { rows: n, width: d, outputs: C } = this.sizes;
+    const [A, m] = this.X.shape;
     const Z = tf.tidy(() => {
       let sum: tf.Tensor = tf.zeros([C, n]);
       for (const { gates, masks, next } of this.chunks) {
         const before = sum;
         sum = tf.tidy(() => {
-          const product = tf.matMul(tf.reshape(next, [gates * C, d]), this.X, false, true);
-          return tf.add(before, tf.sum(tf.mul(tf.reshape(product, [gates, C, n]), masks), 0));
+          const vectors = tf.transpose(tf.reshape(next, [gates, A, C, d]), [1, 0, 2, 3]);
+          const products = tf.matMul(tf.reshape(vectors, [A, gates * C, d]), this.X, false, true);
+          const masked = tf.mul(tf.reshape(products, [A, gates, C, m]), masks);
+          return tf.add(before, tf.sum(tf.reshape(tf.sum(masked, [0, 1]), [C, n, m / n]), 2));
         });
         before.dispose();
       }
@@ -141,11 +158,11 @@ class TfjsBlocks implements DeviceBlocks {
   }
 
   async write(base: Float32Array, next: Float32Array): Promise<void> {
-    const { outputs: C, width: d } = this.sizes;
+    const { perGate, width: d } = this.sizes;
     let from = 0;
     for (const chunk of this.chunks) {
-      const to = from + chunk.gates * C * d;
-      const part = (values: Float32Array) => tf.tensor3d(values.slice(from, to), [chunk.gates, C, d]);
+      const to = from + chunk.gates * perGate * d;
+      const part = (values: Float32Array) => tf.tensor3d(values.slice(from, to), [chunk.gates, perGate, d]);
       tf.dispose([chunk.base, chunk.x, chunk.y, chunk.next]);
       chunk.base = part(base);
       chunk.next = part(next);
@@ -165,6 +182,11 @@ class TfjsBlocks implements DeviceBlocks {
       chunk.y = tf.sub(y, moved);
       tf.dispose([base, next, x, y, moved]);
     }
+  }
+
+  /** Whether Gram matrices and factors of blocks stand on their right. */
+  private get fromRight(): boolean {
+    return this.sizes.perGate > this.sizes.width;
   }
 
   /** Reads and disposes. */
@@ -198,7 +220,7 @@ class TfjsBlocks implements DeviceBlocks {
       const [next, rows] = tf.tidy(() => {
         const { next, norm } = propose(chunk);
         const change = tf.sub(next, chunk.y);
-        const vectors = chunk.gates * this.sizes.outputs;
+        const vectors = chunk.gates * this.sizes.perGate;
         const moved = tf.sum(tf.square(change), 2);
         const turned = tf.neg(tf.sum(tf.mul(change, tf.sub(next, chunk.x)), 2));
         return [next, tf.stack([moved, turned, tf.squeeze(norm, [2])]).reshape([3, vectors])];

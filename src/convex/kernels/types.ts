@@ -5,7 +5,7 @@
  * Matrices are row-major; "lower" means that only the lower triangle is read and written.
  */
 
-import type { GateSet, Matrix, Penalty } from "../types.js";
+import type { GateSet, Matrix, Penalty, Pooling } from "../types.js";
 
 export type EngineName = "cpu" | "wasm" | "webgl" | "webgpu" | "gpujs" | "tfjs";
 
@@ -31,8 +31,17 @@ export interface Kernels {
   cholesky(H: Float64Array, n: number): CholeskyFactor | null;
   /** Copies what never changes to where the engine wants it. The caller disposes the result. */
   bind(X: Matrix, gates: GateSet): GatedProducts;
-  /** Blocks kept on the engine for first-order solvers; without it `hostIterate` makes them from the products. */
-  iterate?(X: Matrix, gates: GateSet, outputs: number, penalty: Penalty): Promise<BlockIterate>;
+  /**
+   * Blocks kept on the engine for first-order solvers, of C outputs or, with pooling, of A C; without it `hostIterate` makes
+   * them from the products.
+   */
+  iterate?(
+    X: Matrix,
+    gates: GateSet,
+    outputs: number,
+    penalty: Penalty,
+    pooling?: Pooling | null,
+  ): Promise<BlockIterate>;
   /** What of its threads was used so far; an engine without it has one. */
   threads?(): ThreadUse;
 }
@@ -118,7 +127,7 @@ export interface FaceSearch {
 
 /**
  * First-order work on blocks that stay where the engine keeps them: three vectors x (the iterate), y (the extrapolated
- * point) and g = A' R, each [P x C x d]. Only [n x C] matrices and a few numbers cross the border.
+ * point) and g = A' R, each [P x C x d], or with pooling [P x A C x d]. Only [n x C] matrices and a few numbers cross the border.
  *
  * A float32 engine keeps its vectors as differences from a base point, so that rounding follows the size of the moves and not
  * that of the blocks; whoever knows the products of the base in float64 loses nothing. Elsewhere the base is zero.

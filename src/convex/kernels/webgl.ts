@@ -1,18 +1,14 @@
 /** The WebGL engine: fused programs inside the tfjs WebGL backend, in float32 textures that never leave the GPU. */
 
 import * as tf from "@tensorflow/tfjs";
-import { isActive } from "../arrangements/bits.js";
 import type { GateSet, Matrix } from "../types.js";
-import { type BlockSizes, type DeviceBlocks, stepSums } from "./deviceIterate.js";
+import { type BlockSizes, type DeviceBlocks, gramOrder, stepSums } from "./deviceIterate.js";
 import { deviceKernels, type OpenDevice } from "./deviceKernels.js";
 import type { StepReport } from "./types.js";
 import { ContextWatch } from "./webglContext.js";
+import { evenUp, type ProductPrograms, productPrograms } from "./webglProducts.js";
 import * as programs from "./webglPrograms.js";
 
-/** Fragments that keep a GPU busy: below it, sums are split. */
-const WANTED_FRAGMENTS = 32768;
-/** Gates or words of rows that a split has at least. */
-const SPLIT_ITEMS = 16;
 /** What renderers that are no GPU call themselves. */
 const EMULATED = /swiftshader|llvmpipe|softpipe|software|basic render/i;
 
@@ -49,12 +45,11 @@ export const openWebgl: OpenDevice = async (host) => {
   return { kernels, device, emulated: EMULATED.test(device) };
 };
 
-type Slot = "X" | "masks" | "base" | "x" | "y" | "g" | "next";
+type Slot = "data" | "masks" | "places" | "base" | "x" | "y" | "g" | "next";
 
 class WebglBlocks implements DeviceBlocks {
   private readonly even: programs.PackedSizes;
-  private readonly forwardSplits: number;
-  private readonly adjointSplits: number;
+  private readonly products: Omit<ProductPrograms, "data" | "masks" | "places">;
   private readonly held = new Map<Slot, tf.TensorInfo>();
   private readonly context: ContextWatch;
 
@@ -64,22 +59,18 @@ class WebglBlocks implements DeviceBlocks {
     gates: GateSet,
     private readonly sizes: BlockSizes,
   ) {
-    const { rows: n, width: d, gates: P, outputs: C } = sizes;
-    const words = evenUp(Math.ceil(n / programs.WORD));
-    this.even = { rows: evenUp(n), width: evenUp(d), gates: evenUp(P), outputs: C, columns: evenUp(C), words };
-    const { rows, width, gates: most, columns } = this.even;
-    this.forwardSplits = splitsFor((rows * columns) / 4, most);
-    this.adjointSplits = splitsFor((most * C * width) / 4, words);
+    const { rows, width, gates: P, outputs, perGate } = sizes;
+    const order = gramOrder(sizes);
+    this.even = {
+      ...{ rows: evenUp(rows), width: evenUp(width), gates: evenUp(P), outputs, columns: evenUp(outputs), perGate },
+      ...{ order, orderColumns: evenUp(order) },
+    };
     this.context = new ContextWatch(backend.gpgpu.gl);
-
-    const data = new Float32Array(rows * width);
-    for (let j = 0; j < n; j++) data.set(X.data.subarray(j * d, (j + 1) * d), j * width);
-    this.hold("X", this.matrix(data, [rows, width]));
-    const masks = new Float32Array(most * words);
-    for (let i = 0; i < P; i++) {
-      for (let j = 0; j < n; j++) if (isActive(gates, i, j)) masks[i * words + (j >>> 4)] += 2 ** (j & 15);
-    }
-    this.hold("masks", this.matrix(masks, [most, words]));
+    const { data, masks, places, ...products } = productPrograms(X, gates, sizes, this.even);
+    this.products = products;
+    this.hold("data", this.matrix(data.values, data.shape));
+    this.hold("masks", this.matrix(masks.values, masks.shape));
+    if (places !== null) this.hold("places", this.matrix(places.values, places.shape));
     for (const slot of ["base", "x", "y", "g", "next"] as const) this.hold(slot, this.blocks(null));
   }
 
@@ -89,13 +80,13 @@ class WebglBlocks implements DeviceBlocks {
     const padded = new Float32Array(columns * rows);
     for (let c = 0; c < C; c++) padded.set(R.subarray(c * n, (c + 1) * n), c * rows);
     const residual = this.matrix(padded, [columns, rows]);
-    const inputs = [this.get("X"), residual, this.get("masks")];
-    const parts = this.run(programs.adjointProgram(this.even, this.adjointSplits), inputs);
+    const { adjoint, adjointSplits } = this.products;
+    const parts = this.run(adjoint, this.inputs(residual));
     this.free(residual);
-    if (this.adjointSplits === 1) {
+    if (adjointSplits === 1) {
       this.hold("g", parts);
     } else {
-      this.hold("g", this.run(programs.sumProgram(this.even, this.adjointSplits), [parts]));
+      this.hold("g", this.run(programs.sumProgram(this.even, adjointSplits), [parts]));
       this.free(parts);
     }
   }
@@ -113,9 +104,9 @@ class WebglBlocks implements DeviceBlocks {
 
   async grams(step: number): Promise<Float32Array> {
     const origin = [this.get("base"), this.get("y"), this.get("g")];
-    const all = await this.take(this.run(programs.gramProgram(this.even), origin, [step]));
-    const { gates: P, outputs: C } = this.sizes;
-    const grams = new Float32Array(P * C * C);
+    const gram = this.fromRight ? programs.rightGramProgram : programs.gramProgram;
+    const all = await this.take(this.run(gram(this.even), origin, [step]));
+    const grams = new Float32Array(this.sizes.gates * this.even.order ** 2);
     this.eachFactor((from, to) => {
       grams[to] = all[from];
     });
@@ -123,14 +114,15 @@ class WebglBlocks implements DeviceBlocks {
   }
 
   async combine(step: number, factors: Float32Array): Promise<Omit<StepReport, "penalty">> {
-    const { gates, outputs, columns } = this.even;
-    const rows = new Float32Array(gates * outputs * columns);
+    const { gates, order, orderColumns } = this.even;
+    const rows = new Float32Array(gates * order * orderColumns);
     this.eachFactor((to, from) => {
       rows[to] = factors[from];
     });
-    const matrix = this.matrix(rows, [gates * outputs, columns]);
+    const matrix = this.matrix(rows, [gates * order, orderColumns]);
     const inputs = [this.get("base"), this.get("y"), this.get("g"), matrix];
-    this.hold("next", this.run(programs.combineProgram(this.even), inputs, [step]));
+    const combine = this.fromRight ? programs.rightCombineProgram : programs.combineProgram;
+    this.hold("next", this.run(combine(this.even), inputs, [step]));
     this.free(matrix);
     return this.report();
   }
@@ -138,13 +130,13 @@ class WebglBlocks implements DeviceBlocks {
   async forward(): Promise<Float32Array> {
     const { rows: n, outputs: C } = this.sizes;
     const { columns } = this.even;
-    const inputs = [this.get("X"), this.get("next"), this.get("masks")];
-    const parts = await this.take(this.run(programs.forwardProgram(this.even, this.forwardSplits), inputs));
+    const { forward, forwardSplits } = this.products;
+    const parts = await this.take(this.run(forward, this.inputs(this.get("next"))));
     const Z = new Float32Array(C * n);
     for (let c = 0; c < C; c++) {
       for (let j = 0; j < n; j++) {
         let sum = 0;
-        for (let s = 0; s < this.forwardSplits; s++) sum += parts[(j * this.forwardSplits + s) * columns + c];
+        for (let s = 0; s < forwardSplits; s++) sum += parts[(j * forwardSplits + s) * columns + c];
         Z[c * n + j] = sum;
       }
     }
@@ -188,44 +180,54 @@ class WebglBlocks implements DeviceBlocks {
     return stepSums(await this.take(this.run(programs.reportProgram(this.even), inputs)));
   }
 
-  /** Places of the factors in a matrix [P C x columns] and in [P x C x C]. */
+  /** What a product reads: the data, then `vectors`, then masks and places. */
+  private inputs(vectors: tf.TensorInfo): tf.TensorInfo[] {
+    const rest = this.sizes.pooling === null ? [] : [this.get("places")];
+    return [this.get("data"), vectors, this.get("masks"), ...rest];
+  }
+
+  /** Whether Gram matrices and factors stand on the right of blocks. */
+  private get fromRight(): boolean {
+    return this.sizes.perGate > this.sizes.width;
+  }
+
+  /** Places of the factors in a matrix [P r x columns] and in [P x r x r]. */
   private eachFactor(use: (packed: number, plain: number) => void): void {
-    const { gates: P, outputs: C } = this.sizes;
-    const { gates, columns } = this.even;
-    for (let i = 0; i < P; i++) {
-      for (let a = 0; a < C; a++) {
-        for (let b = 0; b < C; b++) use((a * gates + i) * columns + b, (i * C + a) * C + b);
+    const { gates, order: r, orderColumns } = this.even;
+    for (let i = 0; i < this.sizes.gates; i++) {
+      for (let a = 0; a < r; a++) {
+        for (let b = 0; b < r; b++) use((a * gates + i) * orderColumns + b, (i * r + a) * r + b);
       }
     }
   }
 
-  /** Blocks [P x C x d] as rows of a matrix, zeros for null. */
+  /** Blocks [P x A C x d] as rows of a matrix, zeros for null. */
   private blocks(values: Float32Array | null): tf.TensorInfo {
-    const { gates, outputs, width } = this.even;
-    const rows = new Float32Array(gates * outputs * width);
+    const { gates, perGate, width } = this.even;
+    const rows = new Float32Array(gates * perGate * width);
     if (values !== null) {
       this.eachVector((packed, plain) => {
         rows.set(values.subarray(plain, plain + this.sizes.width), packed);
       });
     }
-    return this.matrix(rows, [gates * outputs, width]);
+    return this.matrix(rows, [gates * perGate, width]);
   }
 
   private async readBlocks(slot: Slot): Promise<Float32Array> {
-    const { gates: P, outputs: C, width: d } = this.sizes;
+    const { gates: P, perGate, width: d } = this.sizes;
     const rows = await this.fetch(this.get(slot));
-    const values = new Float32Array(P * C * d);
+    const values = new Float32Array(P * perGate * d);
     this.eachVector((packed, plain) => {
       values.set(rows.subarray(packed, packed + d), plain);
     });
     return values;
   }
 
-  /** Where each vector begins, in the matrix and in [P x C x d]. */
+  /** Where each vector begins, in the matrix and in [P x A C x d]. */
   private eachVector(use: (packed: number, plain: number) => void): void {
-    const { gates: P, outputs: C, width: d } = this.sizes;
+    const { gates: P, perGate, width: d } = this.sizes;
     for (let i = 0; i < P; i++) {
-      for (let c = 0; c < C; c++) use((c * this.even.gates + i) * this.even.width, (i * C + c) * d);
+      for (let c = 0; c < perGate; c++) use((c * this.even.gates + i) * this.even.width, (i * perGate + c) * d);
     }
   }
 
@@ -274,13 +276,4 @@ class WebglBlocks implements DeviceBlocks {
   private free(info: tf.TensorInfo): void {
     this.backend.disposeIntermediateTensorInfo(info);
   }
-}
-
-function evenUp(count: number): number {
-  return 2 * Math.ceil(count / 2);
-}
-
-/** Into how many parts a sum over `items` is cut, when it fills this many fragments. */
-function splitsFor(fragments: number, items: number): number {
-  return Math.max(1, Math.min(Math.ceil(WANTED_FRAGMENTS / fragments), Math.floor(items / SPLIT_ITEMS)));
 }

@@ -1,19 +1,20 @@
 /**
- * The fragment programs of the WebGL engine, in GLSL ES 3 for the tfjs backend.
+ * The fragment programs of steps and blocks of the WebGL engine, in GLSL ES 3 for the tfjs backend.
  *
  * Matrices are packed as tfjs packs them: a texel holds rows r, r + 1 and columns c, c + 1 as (x, y; z, w). All sizes are even.
- * Vectors are rows, that of gate i and output c being c P + i, so that a texel holds two gates of one output. Masks are words
- * of 16 bits, which float32 holds exactly.
+ * Vectors are rows, that of gate i, position a and output c being (a C + c) P + i, so that a texel holds two gates of one output.
  */
 
-/** Sizes, rounded up to even numbers but for `outputs`. */
+/** Sizes, rounded up to even numbers but for `outputs`, `perGate` and `order`. */
 export interface PackedSizes {
   readonly rows: number; // n
   readonly width: number; // d
   readonly gates: number; // P
   readonly outputs: number; // C
   readonly columns: number; // C rounded up
-  readonly words: number; // of 16 rows
+  readonly perGate: number; // A C
+  readonly order: number; // of Gram matrices and factors
+  readonly orderColumns: number; // order rounded up
 }
 
 /** What `runWebGLProgram` of the tfjs backend takes. */
@@ -26,10 +27,7 @@ export interface PackedProgram {
   readonly customUniforms?: { name: string; type: "float" }[];
 }
 
-/** Bits of a word of a mask. */
-export const WORD = 16;
-
-function program(
+export function program(
   outputShape: [number, number],
   variableNames: string[],
   userCode: string,
@@ -39,88 +37,10 @@ function program(
   return { variableNames, outputShape, userCode, packedInputs: true, packedOutput: true, customUniforms };
 }
 
-/** The masks of gates i, i + 1 in word w. */
-const MASKS = `
-ivec2 wordsOf(int gate, int word) {
-  vec4 m = getMasks(gate, word - (word & 1));
-  return ivec2((word & 1) == 0 ? m.xz : m.yw);
-}`;
-
-/** [n x columns splits]: sums of D_i X v_i over the gates of each split; split s stands in columns from s times `columns`. */
-export function forwardProgram({ rows, width, gates, outputs, columns }: PackedSizes, splits: number): PackedProgram {
-  const span = 2 * Math.ceil(gates / 2 / splits);
+/** [P A C x d]: the sum of the splits. */
+export function sumProgram({ width, gates, perGate }: PackedSizes, splits: number): PackedProgram {
   return program(
-    [rows, columns * splits],
-    ["X", "V", "Masks"],
-    `${MASKS}
-    void main() {
-      ivec2 rc = getOutputCoords();
-      int split = rc.y / ${columns};
-      int output0 = rc.y - split * ${columns};
-      int shift = rc.x & ${WORD - 1};
-      int end = min((split + 1) * ${span}, ${gates});
-      vec4 result = vec4(0.);
-      for (int gate = split * ${span}; gate < end; gate += 2) {
-        ivec2 words = wordsOf(gate, rc.x / ${WORD}) >> shift;
-        vec4 open = vec4(ivec4(words & 1, (words >> 1) & 1));
-        if (open == vec4(0.)) continue;
-        for (int k = 0; k < 2; k++) {
-          if (output0 + k >= ${outputs}) break;
-          vec4 products = vec4(0.); // rows r, r + 1 by gates i, i + 1
-          for (int p = 0; p < ${width}; p += 2) {
-            vec4 x = getX(rc.x, p);
-            vec4 v = getV((output0 + k) * ${gates} + gate, p);
-            products += x.xxzz * v.xzxz + x.yyww * v.ywyw;
-          }
-          products *= open;
-          result[k] += products.x + products.y;
-          result[k + 2] += products.z + products.w;
-        }
-      }
-      setOutput(result);
-    }`,
-  );
-}
-
-/** [P C x d splits]: X' D_i R_c over the rows of each split; split s stands in columns from s d. */
-export function adjointProgram({ rows, width, gates, outputs, words }: PackedSizes, splits: number): PackedProgram {
-  const span = Math.ceil(words / splits);
-  return program(
-    [gates * outputs, width * splits],
-    ["X", "R", "Masks"],
-    `${MASKS}
-    void main() {
-      ivec2 rc = getOutputCoords();
-      int split = rc.y / ${width};
-      int p = rc.y - split * ${width};
-      int output0 = rc.x / ${gates};
-      int gate = rc.x - output0 * ${gates};
-      int end = min((split + 1) * ${span}, ${words});
-      vec4 result = vec4(0.);
-      for (int word = split * ${span}; word < end; word++) {
-        ivec2 words = wordsOf(gate, word);
-        if (words == ivec2(0)) continue;
-        vec4 part = vec4(0.); // a sum of sums keeps its digits
-        for (int k = 0; k < ${WORD}; k += 2) {
-          int row = word * ${WORD} + k;
-          if (row >= ${rows}) break;
-          vec4 two = getR(output0 - (output0 & 1), row);
-          vec2 r = (output0 & 1) == 0 ? two.xy : two.zw;
-          vec4 masked = vec4((words.xxyy >> ivec4(k, k + 1, k, k + 1)) & 1) * r.xyxy;
-          vec4 x = getX(row, p);
-          part += masked.xxzz * x.xyxy + masked.yyww * x.zwzw;
-        }
-        result += part;
-      }
-      setOutput(result);
-    }`,
-  );
-}
-
-/** [P C x d]: the sum of the splits. */
-export function sumProgram({ width, gates, outputs }: PackedSizes, splits: number): PackedProgram {
-  return program(
-    [gates * outputs, width],
+    [gates * perGate, width],
     ["Parts"],
     `void main() {
       ivec2 rc = getOutputCoords();
@@ -141,11 +61,13 @@ void add(inout vec4 sum, inout vec4 rest, vec4 value) {
 }`;
 
 const DESCENDED = `vec4 descended(int row, int p) { return getY(row, p) - stepSize * getG(row, p); }`;
+const MOVED = `${DESCENDED}
+vec4 moved(int row, int p) { return getBase(row, p) + descended(row, p); }`;
 
-/** [P C x 2]: |base + y - step g|^2 in column 0. */
-export function squaresProgram({ width, gates, outputs }: PackedSizes): PackedProgram {
+/** [P A C x 2]: |base + y - step g|^2 in column 0. */
+export function squaresProgram({ width, gates, perGate }: PackedSizes): PackedProgram {
   return program(
-    [gates * outputs, 2],
+    [gates * perGate, 2],
     ["Base", "Y", "G"],
     `${SUMS} ${DESCENDED}
     void main() {
@@ -163,9 +85,9 @@ export function squaresProgram({ width, gates, outputs }: PackedSizes): PackedPr
 }
 
 /** x+ - base: each vector of base + y - step g shortened by the threshold. */
-export function shrinkProgram({ width, gates, outputs }: PackedSizes): PackedProgram {
+export function shrinkProgram({ width, gates, perGate }: PackedSizes): PackedProgram {
   return program(
-    [gates * outputs, width],
+    [gates * perGate, width],
     ["Base", "Y", "G", "Squares"],
     `${DESCENDED}
     void main() {
@@ -178,18 +100,17 @@ export function shrinkProgram({ width, gates, outputs }: PackedSizes): PackedPro
   );
 }
 
-/** [P C x columns]: products of the vector of (gate, output) with those of all outputs of the gate, in base + y - step g. */
-export function gramProgram({ width, gates, outputs, columns }: PackedSizes): PackedProgram {
+/** [P r x columns]: U U' of each gate's block U of base + y - step g, row (gate, a) being that of a. */
+export function gramProgram({ width, gates, perGate, orderColumns }: PackedSizes): PackedProgram {
   return program(
-    [gates * outputs, columns],
+    [gates * perGate, orderColumns],
     ["Base", "Y", "G"],
-    `${SUMS} ${DESCENDED}
-    vec4 moved(int row, int p) { return getBase(row, p) + descended(row, p); }
+    `${SUMS} ${MOVED}
     void main() {
       ivec2 rc = getOutputCoords();
       int gate = rc.x - rc.x / ${gates} * ${gates};
       int first = rc.y * ${gates} + gate;
-      int second = min(rc.y + 1, ${outputs - 1}) * ${gates} + gate;
+      int second = min(rc.y + 1, ${perGate - 1}) * ${gates} + gate;
       vec4 sum = vec4(0.);
       vec4 rest = vec4(0.);
       for (int p = 0; p < ${width}; p += 2) {
@@ -204,10 +125,33 @@ export function gramProgram({ width, gates, outputs, columns }: PackedSizes): Pa
   );
 }
 
-/** x+ - base = S (y - step g) + (S - I) base for each gate; row (gate, output) of Factors [P C x columns] is that of S - I. */
-export function combineProgram({ width, gates, outputs }: PackedSizes): PackedProgram {
+/** [P r x columns]: U' U of the same. */
+export function rightGramProgram({ gates, perGate, order, orderColumns }: PackedSizes): PackedProgram {
   return program(
-    [gates * outputs, width],
+    [gates * order, orderColumns],
+    ["Base", "Y", "G"],
+    `${SUMS} ${MOVED}
+    void main() {
+      ivec2 rc = getOutputCoords();
+      int p = rc.x / ${gates};
+      int gate = rc.x - p * ${gates};
+      vec4 sum = vec4(0.);
+      vec4 rest = vec4(0.);
+      for (int c = 0; c < ${perGate}; c++) {
+        int row = c * ${gates} + gate;
+        vec4 u = moved(row, p - (p & 1));
+        add(sum, rest, ((p & 1) == 0 ? u.xxzz : u.yyww) * moved(row, rc.y));
+      }
+      setOutput(sum + rest);
+    }`,
+    ["stepSize"],
+  );
+}
+
+/** x+ - base = S (y - step g) + (S - I) base for each gate; row (gate, a) of Factors [P r x columns] is row a of S - I. */
+export function combineProgram({ width, gates, perGate }: PackedSizes): PackedProgram {
+  return program(
+    [gates * perGate, width],
     ["Base", "Y", "G", "Factors"],
     `${DESCENDED}
     void main() {
@@ -215,7 +159,7 @@ export function combineProgram({ width, gates, outputs }: PackedSizes): PackedPr
       int own = rc.x / ${gates};
       int gate = rc.x - own * ${gates};
       vec4 result = vec4(0.);
-      for (int c = 0; c < ${outputs}; c++) {
+      for (int c = 0; c < ${perGate}; c++) {
         vec4 two = getFactors(rc.x, c - (c & 1));
         vec4 change = (c & 1) == 0 ? two.xxzz : two.yyww;
         int row = c * ${gates} + gate;
@@ -227,10 +171,31 @@ export function combineProgram({ width, gates, outputs }: PackedSizes): PackedPr
   );
 }
 
-/** [P C x 2]: |x+ - y|^2 and <y - x+, x+ - x> of each vector. */
-export function reportProgram({ width, gates, outputs }: PackedSizes): PackedProgram {
+/** x+ - base = (y - step g) S + base (S - I) of the same. */
+export function rightCombineProgram({ width, gates, perGate, order }: PackedSizes): PackedProgram {
   return program(
-    [gates * outputs, 2],
+    [gates * perGate, width],
+    ["Base", "Y", "G", "Factors"],
+    `${MOVED}
+    void main() {
+      ivec2 rc = getOutputCoords();
+      int gate = rc.x - rc.x / ${gates} * ${gates};
+      vec4 result = descended(rc.x, rc.y);
+      for (int q = 0; q < ${width}; q += 2) {
+        vec4 u = moved(rc.x, q);
+        result += u.xxzz * getFactors(q * ${gates} + gate, rc.y);
+        result += u.yyww * getFactors(min(q + 1, ${order - 1}) * ${gates} + gate, rc.y);
+      }
+      setOutput(result);
+    }`,
+    ["stepSize"],
+  );
+}
+
+/** [P A C x 2]: |x+ - y|^2 and <y - x+, x+ - x> of each vector. */
+export function reportProgram({ width, gates, perGate }: PackedSizes): PackedProgram {
+  return program(
+    [gates * perGate, 2],
     ["Next", "Y", "X"],
     `${SUMS}
     void main() {
@@ -248,10 +213,10 @@ export function reportProgram({ width, gates, outputs }: PackedSizes): PackedPro
   );
 }
 
-/** Entry by entry: `formula` of the texels a, b, c of three matrices [P C x d], and of a number m. */
-export function entryProgram({ width, gates, outputs }: PackedSizes, formula: string): PackedProgram {
+/** Entry by entry: `formula` of the texels a, b, c of three matrices [P A C x d], and of a number m. */
+export function entryProgram({ width, gates, perGate }: PackedSizes, formula: string): PackedProgram {
   return program(
-    [gates * outputs, width],
+    [gates * perGate, width],
     ["A", "B", "C"],
     `void main() {
       ivec2 rc = getOutputCoords();

@@ -1,18 +1,15 @@
 /** The WebGPU engine: blocks in buffers of a device, products with bit-packed masks as compute shaders, in float32. */
 
-import { wordsPerGate } from "../arrangements/bits.js";
 import type { GateSet, Matrix } from "../types.js";
-import type { BlockSizes, DeviceBlocks } from "./deviceIterate.js";
+import { type BlockSizes, type DeviceBlocks, gramOrder } from "./deviceIterate.js";
 import { deviceKernels, type OpenDevice } from "./deviceKernels.js";
 import type { StepReport } from "./types.js";
 import { findDevice } from "./webgpuDevice.js";
+import { productWork, stridden } from "./webgpuProducts.js";
 import { GpuQueue, gridOf, type Work } from "./webgpuQueue.js";
 import * as shaders from "./webgpuShaders.js";
+import { LANES, SHAPE_SIZE, shapeOf } from "./webgpuShape.js";
 
-/** Workgroups that keep a large GPU busy: below it, sums are split. */
-const WANTED_GROUPS = 512;
-/** Rows that a split of an adjoint has at least. */
-const SPLIT_ROWS = 512;
 /** Up to this length one lane goes along a vector: a workgroup would be mostly idle. */
 const LANE_QUADS = 16;
 const FLOAT = 4; // bytes
@@ -30,13 +27,15 @@ export const openWebgpu: OpenDevice = async (host) => {
 class WebgpuBlocks implements DeviceBlocks {
   private readonly quads: number;
   private readonly vectors: number;
+  private readonly fromRight: boolean; // Gram matrices and factors stand on the right of blocks
+  private readonly gramRow: number; // numbers in a row of one of them
   private readonly numbers: GPUBuffer; // step, threshold, momentum
   private readonly R: GPUBuffer; // [C x n]
   private readonly Z: GPUBuffer; // [C x n]
-  private readonly base: GPUBuffer; // [P x C x quads]
+  private readonly base: GPUBuffer; // [P x A C x quads]
   private readonly next: GPUBuffer; // as base
-  private readonly gramBuffer: GPUBuffer; // [P x C x C]
-  private readonly factors: GPUBuffer; // [P x C x C]
+  private readonly gramBuffer: GPUBuffer; // [P x r x gramRow]
+  private readonly factors: GPUBuffer; // as gramBuffer
   private readonly sums: GPUBuffer;
   private readonly gradientWork: readonly Work[];
   private readonly shrinkWork: readonly Work[];
@@ -52,32 +51,23 @@ class WebgpuBlocks implements DeviceBlocks {
     gates: GateSet,
     private readonly sizes: BlockSizes,
   ) {
-    const { rows: n, outputs: C, gates: P } = sizes;
-    const quads = Math.ceil(sizes.width / 4);
-    const vectors = P * C;
+    const { rows: n, outputs: C, gates: P, perGate, width } = sizes;
+    const quads = Math.ceil(width / 4);
+    const vectors = P * perGate;
     this.quads = quads;
     this.vectors = vectors;
-    const rowTiles = Math.ceil(n / shaders.TILE);
-    const gateTiles = Math.ceil(P / shaders.TILE);
-    const quadTiles = Math.ceil(quads / shaders.TILE_QUADS);
-    const vectorTiles = Math.ceil(vectors / shaders.TILE);
-    const forwardSplits = Math.min(gateTiles, Math.ceil(WANTED_GROUPS / (rowTiles * C)));
-    const adjointSplits = Math.min(Math.ceil(n / SPLIT_ROWS), Math.ceil(WANTED_GROUPS / (quadTiles * vectorTiles)));
+    this.fromRight = perGate > width;
+    this.gramRow = this.fromRight ? quads * 4 : perGate;
 
     const floats = (count: number) => queue.buffer(count * FLOAT);
     const blocks = () => floats(vectors * quads * 4);
-    const shape = queue.buffer(8 * FLOAT, true);
+    const shape = queue.buffer(SHAPE_SIZE * FLOAT, true);
     const numbers = queue.buffer(4 * FLOAT, true);
-    const [data, bits] = [floats(n * quads * 4), floats(gates.bits.length)];
     const [base, x, y, g, next] = [blocks(), blocks(), blocks(), blocks(), blocks()];
     const [R, Z] = [floats(C * n), floats(C * n)];
-    const [reports, sums, live] = [floats(vectors * 4), floats(8), floats(C * (P + 1))];
-    const [grams, factors] = [floats(P * C * C), floats(P * C * C)];
-    const forwardParts = forwardSplits > 1 ? floats(forwardSplits * C * n) : Z;
-    const adjointParts = adjointSplits > 1 ? floats(adjointSplits * vectors * quads * 4) : g;
-    queue.write(shape, Uint32Array.of(n, quads, P, C, wordsPerGate(n), vectors, forwardSplits, adjointSplits));
-    queue.write(data, stridden(X.data, n, sizes.width, sizes.width, quads * 4));
-    queue.write(bits, gates.bits);
+    const [reports, sums, live] = [floats(vectors * 4), floats(8), floats(perGate * (P + 1))];
+    const gramSize = P * gramOrder(sizes) * this.gramRow;
+    const [grams, factors] = [floats(gramSize), floats(gramSize)];
     this.numbers = numbers;
     this.R = R;
     this.Z = Z;
@@ -86,25 +76,23 @@ class WebgpuBlocks implements DeviceBlocks {
     this.gramBuffer = grams;
     this.factors = factors;
     this.sums = sums;
+    const products = productWork(queue, X, gates, sizes, { shape, live, next, R, Z, g });
+    this.forwardWork = products.forward;
+    this.gradientWork = products.adjoint;
+    queue.write(shape, shapeOf(sizes, products.shape));
 
     const along = quads > LANE_QUADS ? "workgroup" : "lane";
-    const each = (items: number) => gridOf(along === "workgroup" ? items : Math.ceil(items / shaders.LANES));
-    const perQuad = gridOf(Math.ceil((vectors * quads) / shaders.LANES));
-    const perResult = gridOf(Math.ceil((C * n) / shaders.LANES));
-    const forwardGrid = [rowTiles, C, forwardSplits] as const;
-    const adjointGrid = [quadTiles, vectorTiles, adjointSplits] as const;
+    const each = (items: number) => gridOf(along === "workgroup" ? items : Math.ceil(items / LANES));
+    const perQuad = gridOf(Math.ceil((vectors * quads) / LANES));
     const move = [shape, numbers, base, y, g, x, next, reports];
-    const collect = queue.work(shaders.liveShader, [shape, reports, live], [C, 1, 1]);
+    const collect = queue.work(shaders.liveShader, [shape, reports, live], gridOf(perGate));
     const ended = [queue.work(shaders.reportShader, [shape, reports, sums], [1, 1, 1]), collect];
-    const forward = queue.work(shaders.forwardShader, [shape, data, next, bits, live, forwardParts], forwardGrid);
-    const sumForward = () => queue.work(shaders.sumForwardShader, [shape, forwardParts, Z], perResult);
-    const adjoint = queue.work(shaders.adjointShader, [shape, data, R, bits, adjointParts], adjointGrid);
-    const sumAdjoint = () => queue.work(shaders.sumAdjointShader, [shape, adjointParts, g], perQuad);
-    this.forwardWork = forwardSplits > 1 ? [forward, sumForward()] : [forward];
-    this.gradientWork = adjointSplits > 1 ? [adjoint, sumAdjoint()] : [adjoint];
+    const gram = this.fromRight ? shaders.rightGramShader : shaders.gramShader(along);
+    const gramGrid = this.fromRight ? gridOf(Math.ceil((P * width * quads) / LANES)) : each(P);
+    const combine = this.fromRight ? shaders.rightCombineShader(along) : shaders.combineShader(along);
     this.shrinkWork = [queue.work(shaders.shrinkShader(along), move, each(vectors)), ...ended];
-    this.gramWork = [queue.work(shaders.gramShader(along), [shape, numbers, base, y, g, grams], each(P))];
-    this.combineWork = [queue.work(shaders.combineShader(along), [...move, factors], each(vectors)), ...ended];
+    this.gramWork = [queue.work(gram, [shape, numbers, base, y, g, grams], gramGrid)];
+    this.combineWork = [queue.work(combine, [...move, factors], each(vectors)), ...ended];
     this.rebaseWork = [queue.work(shaders.rebaseShader, [shape, base, x, y, next, reports], perQuad), collect];
     this.acceptWork = [queue.work(shaders.acceptShader, [shape, numbers, x, y, next], perQuad)];
   }
@@ -120,14 +108,19 @@ class WebgpuBlocks implements DeviceBlocks {
   }
 
   async grams(step: number): Promise<Float32Array> {
-    const { gates, outputs } = this.sizes;
-    this.queue.write(this.numbers, Float32Array.of(step, 0, 0, 0));
-    return this.queue.read(this.gramWork, this.gramBuffer, gates * outputs * outputs * FLOAT);
+    const { sizes, gramRow, queue } = this;
+    const order = gramOrder(sizes);
+    queue.write(this.numbers, Float32Array.of(step, 0, 0, 0));
+    const rows = sizes.gates * order;
+    const values = await queue.read(this.gramWork, this.gramBuffer, rows * gramRow * FLOAT);
+    return stridden(values, rows, order, gramRow, order);
   }
 
   async combine(step: number, factors: Float32Array): Promise<Omit<StepReport, "penalty">> {
-    this.queue.write(this.factors, factors);
-    this.queue.write(this.numbers, Float32Array.of(step, 0, 0, 0));
+    const { sizes, gramRow, queue } = this;
+    const order = gramOrder(sizes);
+    queue.write(this.factors, stridden(factors, sizes.gates * order, order, order, gramRow));
+    queue.write(this.numbers, Float32Array.of(step, 0, 0, 0));
     return this.report(this.combineWork);
   }
 
@@ -172,17 +165,4 @@ class WebgpuBlocks implements DeviceBlocks {
     const [moved, turned, penalty] = [0, 1, 2].map((k) => sums[k] + sums[4 + k]);
     return { moved, turned, penalty };
   }
-}
-
-/** The first `width` entries of each row, moved from rows of one length to rows of another, in float32. */
-function stridden(
-  data: Float64Array | Float32Array,
-  rows: number,
-  width: number,
-  from: number,
-  to: number,
-): Float32Array {
-  const out = new Float32Array(rows * to);
-  for (let j = 0; j < rows; j++) out.set(data.subarray(j * from, j * from + width), j * to);
-  return out;
 }

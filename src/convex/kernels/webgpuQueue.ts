@@ -67,6 +67,13 @@ export class GpuQueue {
     return buffer;
   }
 
+  /** A buffer with these numbers. */
+  filled(data: Float32Array | Uint32Array): GPUBuffer {
+    const buffer = this.buffer(data.byteLength);
+    this.write(buffer, data);
+    return buffer;
+  }
+
   write(buffer: GPUBuffer, data: Float32Array | Uint32Array): void {
     this.refuseLost();
     this.device.queue.writeBuffer(buffer, 0, data as BufferSource);
@@ -136,9 +143,9 @@ export class GpuQueue {
   }
 }
 
-/** A grid of this many workgroups, some more where it has several rows. */
-export function gridOf(groups: number): Grid {
-  return [Math.min(groups, GRID_ROW), Math.ceil(groups / GRID_ROW), 1];
+/** A grid of this many workgroups in each layer, some more where a layer has several rows. */
+export function gridOf(groups: number, layers = 1): Grid {
+  return [Math.min(groups, GRID_ROW), Math.ceil(groups / GRID_ROW), layers];
 }
 
 function encode(encoder: GPUCommandEncoder, work: readonly Work[]): void {

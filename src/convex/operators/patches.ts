@@ -1,6 +1,6 @@
 /** Patches of images and signals: the rows on which a convolution's filters act, in the geometry of a tfjs layer. */
 
-import type { Matrix } from "../types.js";
+import type { Gathered, Matrix } from "../types.js";
 
 /** Patch matrices up to this size are made once and kept; larger ones are made image by image whenever they are read. */
 const KEPT_BYTES = 2 ** 27;
@@ -121,6 +121,10 @@ class PatchMatrix implements Matrix {
   ) {
     this.rows = images.rows * geometry.patches;
     this.cols = geometry.entries + (bias > 0 ? 1 : 0);
+  }
+
+  get gathered(): Gathered {
+    return { images: this.images, places: this.geometry.source, bias: this.bias };
   }
 
   get data(): Float64Array {

@@ -15,7 +15,6 @@
 
 import { GapJudge } from "../certificate.js";
 import { hostIterate } from "../kernels/hostIterate.js";
-import { keepsBlocks } from "../kernels/index.js";
 import type { BlockIterate } from "../kernels/types.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import type { SparseBlocks } from "../types.js";
@@ -74,7 +73,7 @@ class FistaRun implements Run {
     private readonly from: SparseBlocks | null,
   ) {
     const { program, products, kernels } = setting;
-    this.onDevice = keepsBlocks(program, kernels);
+    this.onDevice = kernels.iterate !== undefined;
     this.rounding = this.onDevice && kernels.dtype === "float32" ? 2 ** -24 : 2 ** -53;
     this.judge = new GapJudge(program, products, setting.memory.judge);
     this.best = new BestPoint();
@@ -134,9 +133,9 @@ class FistaRun implements Run {
     const { program, products, kernels } = this.setting;
     const { X, gates, loss, penalty, outputBias, pooling } = program;
     const iterate =
-      kernels.iterate === undefined || pooling != null
-        ? hostIterate(products, X, gates, loss.outputs, penalty, pooling?.positions)
-        : await kernels.iterate(X, gates, loss.outputs, penalty);
+      kernels.iterate === undefined
+        ? hostIterate(products, X, gates, loss.outputs, penalty, pooling)
+        : await kernels.iterate(X, gates, loss.outputs, penalty, pooling);
     const squaredNorm = this.onDevice ? await this.operatorNormOn(iterate) : this.operatorNorm();
     if (this.from !== null) {
       await iterate.write(this.from.index, this.from.vectors);

@@ -2,7 +2,7 @@
 
 import { ConvexError } from "../../errors.js";
 import { relativeGap } from "../certificate.js";
-import { bindProducts, keepsBlocks } from "../kernels/index.js";
+import { bindProducts } from "../kernels/index.js";
 import type { GatedProducts, Kernels } from "../kernels/types.js";
 import { zeroBlocks } from "../operators/blocks.js";
 import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
@@ -32,7 +32,7 @@ export async function solve(
   bench?: Workbench,
 ): Promise<Solution> {
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
-  const onDevice = keepsBlocks(program, kernels);
+  const onDevice = kernels.iterate !== undefined;
   const solver = chooseSolver(program, budget.solver, onDevice);
   const workbench = bench ?? new Workbench(program, kernels);
   // On a device all outputs share one copy of the data.

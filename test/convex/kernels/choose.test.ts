@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { chooseEngine, engineFor } from "../../../src/convex/kernels/index.js";
+import { chooseEngine, engineFor, keepsPooled } from "../../../src/convex/kernels/index.js";
+import type { GateSet } from "../../../src/convex/types.js";
 
 const firstOrder = { name: "fista", firstOrder: true };
 const newton = { name: "proximal-newton", firstOrder: false };
@@ -11,6 +12,7 @@ describe('engine "auto"', () => {
     ["a small program", small],
     ["a solver without work for a device", { ...large, solver: newton }],
     ["a gap that float32 may not reach", { ...large, tolerance: 1e-9 }],
+    ["patches that it keeps pooled", { ...large, pooledOnHost: true }],
   ])("stays in float64 on the host for %s", async (_, work) => {
     const chosen = await chooseEngine("auto");
     expect(await engineFor("auto", chosen, work)).toBe(chosen);
@@ -23,6 +25,16 @@ describe('engine "auto"', () => {
       expect(reason).toMatch(/^wasm: .*(no webgpu: |webgpu only on ).*(no webgl: |webgl only on )/);
     else expect(reason).toMatch(/^webg(pu|l): .*, the fastest for a program of this size$/);
   });
+});
+
+test("the host keeps patches pooled where they are averaged and the matrices of all gates have room", () => {
+  const gates = { count: 64, rows: 90_000, bits: new Uint32Array(0), complete: false } as unknown as GateSet;
+  const X = { rows: 90_000, cols: 27, data: new Float64Array(0) };
+  const pooling = { patches: 900, positions: 1, scale: 1 / 900 };
+  expect(keepsPooled({ X, gates, pooling })).toBe(true);
+  expect(keepsPooled({ X, gates: { ...gates, count: 6400 }, pooling })).toBe(false);
+  expect(keepsPooled({ X, gates, pooling: { patches: 900, positions: 900, scale: 1 } })).toBe(false);
+  expect(keepsPooled({ X, gates, pooling: null })).toBe(false);
 });
 
 test("an engine that is asked for and has no work for its device leaves it to the host, and says so", async () => {
