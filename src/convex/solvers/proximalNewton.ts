@@ -15,6 +15,7 @@ import { BestPoint } from "./bestPoint.js";
 import { DENSE_ROWS } from "./newtonSystem.js";
 import { type Evaluation, ProximalDual } from "./proximalDual.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
+import { SupportRun } from "./supportNewton.js";
 import { WorkingSet } from "./workingSet.js";
 
 const NEWTON_STEPS = 40; // a round; the line search makes each one ascend
@@ -59,7 +60,10 @@ export const proximalNewton: Solver = {
     }
     return null;
   },
-  start: (setting, from) => new NewtonRun(setting, from),
+  start: (setting, from) =>
+    from !== null && SupportRun.fits(setting, from)
+      ? new SupportRun(setting, from, (blocks) => new NewtonRun(setting, blocks))
+      : new NewtonRun(setting, from),
 };
 
 class NewtonRun implements Run {
