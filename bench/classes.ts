@@ -20,7 +20,7 @@ import type { ConvexProgram } from "../src/convex/types.js";
 import { descenders, lowestBy } from "./support/descents.js";
 import { readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
-import { objective, publish, seconds } from "./support/report.js";
+import { objective, publish, type Rival, rivalCells, rivalHeads, seconds } from "./support/report.js";
 import { readColumns, standardised, withOnes } from "./support/sets.js";
 
 /** Tables whose last column is the class 0, 1, 2, ... */
@@ -51,7 +51,7 @@ interface Row {
     readonly neurons: number;
     readonly bestRatio: number;
   };
-  readonly rivals: readonly { readonly name: string; readonly objectives: readonly number[] }[];
+  readonly rivals: readonly Rival[];
 }
 
 const kernels = await wasmKernels();
@@ -161,9 +161,8 @@ function cellsOf(all: readonly Row[]): string[][] {
     "gap",
     "seconds",
   ];
-  const above = (value: number, ours: number) => `${(100 * (value / ours - 1)).toPrecision(2)} %`;
   return [
-    [...head, "neurons", "best ratio", "best L-BFGS", "above ours", "best Adam", "above ours"],
+    [...head, "neurons", "best ratio", ...rivalHeads(descenders)],
     ...all.map(({ table, sizes, loss, beta, apart, shared, rivals }) => [
       table,
       `${sizes.n}, ${sizes.d}, ${sizes.C}`,
@@ -177,10 +176,7 @@ function cellsOf(all: readonly Row[]): string[][] {
       seconds(shared.seconds),
       String(shared.neurons),
       shared.bestRatio.toFixed(4),
-      ...rivals.flatMap(({ objectives }) => {
-        const best = Math.min(...objectives);
-        return [objective(best), above(best, shared.objective)];
-      }),
+      ...rivalCells(rivals, shared.objective),
     ]),
   ];
 }

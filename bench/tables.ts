@@ -18,7 +18,7 @@ import { findPython, type PeerRun, runScnn } from "./peers/scnn.js";
 import { type Descender, descenders, lowestBy } from "./support/descents.js";
 import { readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
-import { objective, publish, seconds } from "./support/report.js";
+import { above, objective, publish, type Rival, rivalCells, rivalHeads, seconds } from "./support/report.js";
 import { readColumns, standardised, withOnes } from "./support/sets.js";
 
 /** Tables of the data folder: the loss that suits their last column, a class 0 or 1 or a number. */
@@ -62,7 +62,7 @@ interface Row {
   readonly sampled: { objective: number; bound: number; seconds: number; neurons: number };
   /** The network that scnn ends with, or why there is none. */
   readonly scnn: Pick<PeerRun, "judged" | "seconds" | "ended"> | string;
-  readonly rivals: readonly { readonly name: string; readonly objectives: readonly number[] }[];
+  readonly rivals: readonly Rival[];
 }
 
 const kernels = await wasmKernels();
@@ -197,12 +197,8 @@ function cellsOf(all: readonly Row[]): string[][] {
     "above ours",
     "scnn on them",
     "above ours",
-    "best L-BFGS",
-    "above ours",
-    "best Adam",
-    "above ours",
+    ...rivalHeads(descenders),
   ];
-  const above = (value: number, ours: number) => `${(100 * (value / ours - 1)).toPrecision(2)} %`;
   return [
     head,
     ...all.map(({ table, sizes, ours, sampled, scnn, rivals }) => [
@@ -217,10 +213,7 @@ function cellsOf(all: readonly Row[]): string[][] {
       ...(typeof scnn === "string"
         ? [scnn, ""]
         : [`${objective(scnn.judged)} (${scnn.ended}, ${seconds(scnn.seconds)})`, above(scnn.judged, ours.objective)]),
-      ...rivals.flatMap(({ objectives }) => {
-        const best = Math.min(...objectives);
-        return [objective(best), above(best, ours.objective)];
-      }),
+      ...rivalCells(rivals, ours.objective),
     ]),
   ];
 }

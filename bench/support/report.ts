@@ -86,3 +86,27 @@ export function objective(value: number): string {
 export function ratio(value: number, bound = false): string {
   return `${bound ? "> " : ""}${value < 10 ? value.toFixed(1) : value.toFixed(0)}x`;
 }
+
+/** How far a value is above ours, in percent. */
+export function above(value: number, ours: number): string {
+  return `${(100 * (value / ours - 1)).toPrecision(2)} %`;
+}
+
+/** The runs of one rival. */
+export interface Rival {
+  readonly name: string;
+  readonly objectives: readonly number[];
+}
+
+/** Heads of the columns of rivals. */
+export function rivalHeads(names: readonly string[]): string[] {
+  return names.flatMap((name) => [`best ${name}`, "above ours"]);
+}
+
+/** The best run of each rival, and how far it is above ours. */
+export function rivalCells(rivals: readonly Rival[], ours: number): string[] {
+  return rivals.flatMap(({ objectives }) => {
+    const best = Math.min(...objectives);
+    return [objective(best), above(best, ours)];
+  });
+}

@@ -159,14 +159,15 @@ function withoutIdle(weights: NetworkWeights): NetworkWeights {
   };
 }
 
-/** Data loss and decay of a network on data; the sum is what a convex program promises to bound. */
+/** Data loss and decay of a network on data; the sum is what a convex program promises to bound. Z where it is known. */
 export function objectiveOf(
   weights: NetworkWeights,
   X: Matrix,
   loss: Loss,
   decay: Decay,
+  Z = forward(weights, X), // [n x C]
 ): { loss: number; regularization: number; total: number } {
-  const value = loss.value(forward(weights, X));
+  const value = loss.value(Z);
   const regularization =
     decay.hidden * square(weights.kernel.data) +
     decay.output * square(weights.output.data) +

@@ -61,7 +61,7 @@ export interface Loss {
   value(Z: Float64Array): number;
   /** A (sub)gradient at Z. */
   gradient(Z: Float64Array, out: Float64Array): void;
-  /** Diagonal of the Hessian at Z (0 where the loss is linear); used to minimise over the output bias. */
+  /** Diagonal of the Hessian at Z; 0 where the loss is linear. */
   hessianDiagonal(Z: Float64Array, out: Float64Array): void;
   /** L*(N) = sup_Z <N, Z> - L(Z); Infinity outside its domain (a rounding error outside counts as inside). */
   conjugate(N: Float64Array): number;

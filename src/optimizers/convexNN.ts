@@ -1,7 +1,7 @@
 /** Convex neural networks with tanh or sign units, trained by inserting one unit after another. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { chooseEngine } from "../convex/kernels/index.js";
+import { chooseEngine, threadsOf } from "../convex/kernels/index.js";
 import { bindLoss, lossTraits } from "../convex/losses/index.js";
 import type { LossName, Matrix, Status } from "../convex/types.js";
 import type { UnitActivation } from "../convex/units/hiddenUnits.js";
@@ -19,7 +19,7 @@ import { readOptions, refuseUnknown, type TrainerOptions } from "./options.js";
 import { readData, refuseDegenerate, type Weighting, withColumn } from "./readData.js";
 import { asWritten, modelOf, objectiveOf } from "./unitModel.js";
 
-type FromTrainer = "tolerance" | "maxIterations" | "timeLimit" | "signal" | "seed" | "engine";
+type FromTrainer = "tolerance" | "maxIterations" | "timeLimit" | "signal" | "seed" | "engine" | "threads";
 
 /** Options of `trainConvexNN`; those of the trainer mean what they mean there. */
 export interface ConvexNNOptions extends Pick<TrainerOptions, FromTrainer>, Weighting {
@@ -80,6 +80,7 @@ const NAMES = [
   "signal",
   "seed",
   "engine",
+  "threads",
   "sampleWeight",
   "classWeight",
 ];
@@ -107,7 +108,7 @@ const STARTS = 60;
 export async function trainConvexNN(x: tf.Tensor, y: tf.Tensor, options: ConvexNNOptions): Promise<ConvexNNResult> {
   refuseUnknown("trainConvexNN", options, NAMES);
   const began = performance.now();
-  const { tolerance, maxIterations, timeLimit, signal, seed, engine } = readOptions(trainerPart(options));
+  const { tolerance, maxIterations, timeLimit, signal, seed, engine, threads } = readOptions(trainerPart(options));
   const wish = readWish(options);
   // What is no tensor, or has no columns, is refused when it is read.
   const [features, outputs] = [x?.shape?.[1] ?? 1, y?.shape?.[1] ?? 1];
@@ -115,7 +116,7 @@ export async function trainConvexNN(x: tf.Tensor, y: tf.Tensor, options: ConvexN
   const { sampleWeight = null, classWeight = null } = options;
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
   refuseDegenerate(data, spec);
-  const { kernels, reason } = await chooseEngine(engine);
+  const { kernels, reason } = await chooseEngine(engine, threads);
   const column = longestRow(data.x);
   const X = withColumn(data.x, column);
   const problem: UnitProblem = {
@@ -141,7 +142,7 @@ export async function trainConvexNN(x: tf.Tensor, y: tf.Tensor, options: ConvexN
     beta,
     units: units.length,
     rounds: solution.rounds,
-    engine: reason,
+    engine: reason + threadsOf(kernels),
     seconds: (performance.now() - began) / 1000,
     notes: notesOf(wish, solution, beta, objective.total),
   };
@@ -158,8 +159,8 @@ interface Wish {
 }
 
 function trainerPart(options: ConvexNNOptions): TrainerOptions {
-  const { tolerance, maxIterations, timeLimit, signal, seed, engine } = options;
-  const given = { tolerance, maxIterations, timeLimit, signal, seed, engine };
+  const { tolerance, maxIterations, timeLimit, signal, seed, engine, threads } = options;
+  const given = { tolerance, maxIterations, timeLimit, signal, seed, engine, threads };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 

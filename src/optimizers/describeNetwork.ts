@@ -3,7 +3,6 @@
 import type * as tf from "@tensorflow/tfjs";
 import { describe, type NetworkDescription } from "../convex/description.js";
 import { type PiecewiseLinear, piecewiseLinear } from "../convex/piecewise.js";
-import { ConvexError } from "../errors.js";
 import { inputRows } from "./inputRows.js";
 import { readMatrix } from "./readData.js";
 import { readModel } from "./readModel.js";
@@ -11,13 +10,14 @@ import { readWeights } from "./readWeights.js";
 
 /** What `describeNetwork` answers with. */
 export interface ModelDescription extends NetworkDescription {
-  /** For ReLU models of one input, else null. */
+  /** For dense ReLU models of one input, else null. */
   readonly piecewise: PiecewiseLinear | null;
 }
 
 /**
- * Describes a dense two-layer model on data x [n x d], whoever trained it: which gates its neurons have, the samples these
- * select, each neuron's share of the weight decay and of the outputs' variance; everything as plain objects. The caller keeps x.
+ * Describes a two-layer model on data x [n x d], or a convolutional one on images, whoever trained it: which gates its neurons
+ * (filters) have, the samples (patches) these select, each neuron's share of the weight decay and of the outputs' variance;
+ * everything as plain objects. The caller keeps x.
  *
  * @example
  * ```ts
@@ -25,20 +25,14 @@ export interface ModelDescription extends NetworkDescription {
  * console.table(neurons.map(({ unit, samples, decayShare, variance }) => ({ unit, samples, decayShare, variance })));
  * ```
  *
- * @throws ConvexError "model/..." for a model that is no dense two-layer network, "data/..." as fit does.
+ * @throws ConvexError "model/..." for a model that is no two-layer network, "data/..." as fit does.
  */
 export async function describeNetwork(model: tf.Sequential, x: tf.Tensor): Promise<ModelDescription> {
   const spec = readModel(model, null, "read");
-  if (spec.convolution !== null) {
-    throw new ConvexError(
-      "model/layer",
-      `describeNetwork: expected a dense model, got a convolutional one. Describe it on patches of the data as a dense one.`,
-    );
-  }
-  const data = await readMatrix("x", x, [spec.inputs], "the model's input");
+  const data = await readMatrix("x", x, spec.inputShape, "the model's input");
   const column = spec.hiddenBias ? 1 : 0;
   const weights = await readWeights(model, spec, column);
   const description = describe(weights, inputRows(spec, data, column), column);
-  const single = spec.inputs === 1 && spec.formulation === "relu";
+  const single = spec.inputs === 1 && spec.formulation === "relu" && spec.convolution === null;
   return { ...description, piecewise: single ? piecewiseLinear(weights, column, data.data) : null };
 }

@@ -31,8 +31,7 @@ export class Evaluator {
   }
 
   /** The loss and the metrics of model.compile, as model.evaluate would say of these weights, by its metricsNames. */
-  async judge(weights: NetworkWeights): Promise<Record<string, number>> {
-    const Z = forward(weights, this.X);
+  async judge(weights: NetworkWeights, Z = forward(weights, this.X)): Promise<Record<string, number>> {
     const clipped = this.spec.activation === "linear" ? undefined : CLIPPED[this.spec.loss];
     const judges: Judge[] = this.model.metricsTensors.map(([metric]) => metric);
     if (clipped !== undefined) judges.unshift(clipped);
@@ -85,8 +84,9 @@ export class SplitEvaluator {
     this.validation = validation === null ? null : held(validation);
   }
 
-  async judge(weights: NetworkWeights): Promise<Record<string, number>> {
-    const values = await this.train.judge(weights);
+  /** `Z` [n x C] is what the weights predict for the rows of training, where that is known. */
+  async judge(weights: NetworkWeights, Z?: Float64Array): Promise<Record<string, number>> {
+    const values = await this.train.judge(weights, Z);
     if (this.validation === null) return values;
     for (const [name, value] of Object.entries(await this.validation.judge(weights))) values[`val_${name}`] = value;
     return values;

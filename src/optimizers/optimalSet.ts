@@ -10,8 +10,9 @@ import { Optima, type Optimum, type Waypoint } from "../convex/optimalSet/optima
 import { type Solution, solve, withProducts } from "../convex/solvers/solve.js";
 import { ConvexError } from "../errors.js";
 import { FitResult } from "./fitResult.js";
+import { inputRows } from "./inputRows.js";
 import { refuseUnknown } from "./options.js";
-import { readData, withColumn } from "./readData.js";
+import { readData } from "./readData.js";
 import { readModel } from "./readModel.js";
 import { layerWeights } from "./reduction.js";
 import { decayOf } from "./regularization.js";
@@ -40,7 +41,8 @@ const SAME_OBJECTIVE = 1e-6;
  * The set of all optima of the convex program behind a fit (Mishkin and Pilanci 2023): a polyhedron of sizes of candidate
  * neurons. For losses that are strictly convex in the predictions (mean squared error, the cross entropies) these are all
  * optima with the given gates; for the others they are those with the same predictions, and for the hinge loss those made of
- * the solution's own neurons. With the nuclear norm: those made of the singular vectors at hand.
+ * the solution's own neurons. With the nuclear norm: those made of the singular vectors at hand. Convolutions have the same
+ * program over patches; their neurons are filters.
  *
  * @example
  * ```ts
@@ -130,7 +132,7 @@ export class OptimalSet {
     const { spec, column, reduction } = this.result.problem;
     const data = await readData(inputs, y, spec);
     const x = reduction === null ? data.x : reducedRows(data.x, reduction.space);
-    const X = column.value > 0 ? withColumn(x, column.value) : x;
+    const X = inputRows(spec, x, column.value);
     return this.optima.best(bindLoss(spec.loss === "hinge" ? "squaredHinge" : spec.loss, data.y), X);
   }
 
@@ -150,20 +152,18 @@ export class OptimalSet {
     return this.optima.path(from, to, steps);
   }
 
-  /** Writes a network of the set into a model with the layers of the fitted one and units enough. */
+  /** Writes a network of the set into a model with the layers of the fitted one and units (filters) enough. */
   write(model: tf.Sequential, { network }: { readonly network: Network }): void {
     const { problem } = this.result;
     const spec = readModel(model, problem.spec.formulation);
-    const { inputs, outputs, hiddenBias, outputBias } = problem.spec;
-    const fits =
-      spec.inputs === inputs &&
-      spec.outputs === outputs &&
-      spec.hiddenBias === hiddenBias &&
-      spec.outputBias === outputBias;
+    const { inputs, outputs } = problem.spec;
+    const of = ({ hiddenBias, outputBias, convolution }: typeof spec) =>
+      JSON.stringify({ hiddenBias, outputBias, convolution });
+    const fits = spec.inputs === inputs && spec.outputs === outputs && of(spec) === of(problem.spec);
     if (!fits) {
       throw new ConvexError(
         "model/layer",
-        `OptimalSet.write: expected a model of ${inputs} inputs and ${outputs} outputs with the biases of the fitted one, ` +
+        `OptimalSet.write: expected a model of ${inputs} inputs and ${outputs} outputs with the biases and patches of the fitted one, ` +
           `got one of ${spec.inputs} inputs and ${spec.outputs} outputs. Use the fitted model, or modelOf.`,
       );
     }
@@ -216,10 +216,7 @@ function pointOf(
 }
 
 function refuseUnsolved(result: FitResult): void {
-  if (result instanceof FitResult && Number.isFinite(result.objective.total)) {
-    if (result.problem.spec.convolution === null) return;
-    refuse("the result of a dense model", "one of a convolutional model", "Flatten the data and fit a dense one.");
-  }
+  if (result instanceof FitResult && Number.isFinite(result.objective.total)) return;
   const got = result instanceof FitResult ? `one with status "${result.status}"` : String(result);
   refuse("the result of a fit with finite weights", got, "Pass what fit or train returned.");
 }

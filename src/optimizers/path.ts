@@ -3,11 +3,11 @@
 import type * as tf from "@tensorflow/tfjs";
 import { certify, smallestTrivialBeta } from "../convex/certificate.js";
 import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.js";
-import { type Network, objectiveOf } from "../convex/network.js";
+import { forward, type Network, objectiveOf } from "../convex/network.js";
 import { extrapolate, type PathStop } from "../convex/solvers/extrapolate.js";
 import { withProducts } from "../convex/solvers/solve.js";
 import { Workbench } from "../convex/solvers/workbench.js";
-import type { Certificate, ConvexProgram, GateSet, SparseBlocks, Status } from "../convex/types.js";
+import type { Certificate, GateSet, SparseBlocks, Status } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import { SplitEvaluator } from "./evaluate.js";
 import type { Objective } from "./fitResult.js";
@@ -33,6 +33,8 @@ import { writeWeights } from "./writeWeights.js";
 
 const COUNT = 50;
 const RATIO = 1e-3;
+/** Of one beta to the next: below it the line through the last two solutions leads astray. */
+const LONG_STEP = 0.8;
 
 /** Which betas a path visits. */
 export interface PathGrid {
@@ -165,7 +167,7 @@ export async function eachBeta(
       const problem = { ...posed, program, regularization: at(posed.regularization, beta) };
       const seconds = Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
       const budget = budgetOf(settings, seconds);
-      const solution = await solvePosed(problem, kernels, budget, settings.seed, startAt(program, stops), bench);
+      const solution = await solvePosed(problem, kernels, budget, settings.seed, startAt(problem, stops), bench);
       program = solution.program;
       stops.push({ beta, blocks: solution.blocks });
       if (stops.length > 2) stops.shift();
@@ -178,14 +180,15 @@ export async function eachBeta(
 }
 
 /** The start at the program's beta: on the line through the last two solutions, or at the last. */
-function startAt(program: ConvexProgram, stops: readonly PathStop[]): SparseBlocks | undefined {
-  const last = stops[stops.length - 1];
+function startAt({ program, growth }: Problem, stops: readonly PathStop[]): SparseBlocks | undefined {
+  const [before, last] = stops.length > 1 ? stops : [undefined, stops[0]];
   // From zero a growth finds better neurons afresh than from the gates that zero has left it.
-  if (last === undefined || last.blocks.index.length === 0) return undefined;
+  if (last === undefined || (growth !== null && last.blocks.index.length === 0)) return undefined;
   // The line leaves the cones; solutions turn too often where singular values vanish or the loss has kinks.
-  const { cones, penalty, loss } = program;
+  const { beta, cones, penalty, loss, X } = program;
   const smooth = !cones && penalty.separable && Number.isFinite(loss.curvature);
-  return smooth && stops.length > 1 ? extrapolate(stops[0], last, program.beta, program.X.cols) : last.blocks;
+  if (before === undefined || !smooth || beta < LONG_STEP * last.beta) return last.blocks;
+  return extrapolate(before, last, beta, X.cols);
 }
 
 /** The betas in falling order. */
@@ -234,7 +237,8 @@ async function pointOf(
   const { program, regularization, column } = problem;
   const units = Math.max(1, network.neurons.length);
   const weights = layerWeights(problem, network, units);
-  const written = objectiveOf(weights, layerRows(problem), program.loss, decayOf(regularization));
+  const Z = forward(weights, layerRows(problem));
+  const written = objectiveOf(weights, layerRows(problem), program.loss, decayOf(regularization), Z);
   const charged = chargedObjective(problem, network, units, written);
   const proven = certify(solution.gap, charged.total, program, solution.evidence, solution.allGates);
   return {
@@ -243,7 +247,9 @@ async function pointOf(
     certificate: certificateNear(proven, problem, solution.dualPoint, kernels).certificate,
     objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
     neurons: network.neurons.length,
-    metrics: await evaluator.judge(programWeights(problem, network)),
+    metrics: await (problem.reduction === null
+      ? evaluator.judge(weights, Z)
+      : evaluator.judge(programWeights(problem, network))),
     seconds: solution.seconds,
     gates: program.gates,
     blocks: solution.blocks,

@@ -62,7 +62,23 @@ describe.each(["tanh", "sign"] as const)("trainConvexNN with %s units", (activat
   });
 });
 
+test("the number of threads is the caller's choice, and changes no weight", async () => {
+  const { x, y } = makeData("meanSquaredError", 60, 4);
+  const runs = [];
+  for (const threads of [1, 2]) {
+    const options = { regularization: 0.1, tolerance: 1e-2, starts: 20, threads };
+    const { model, engine } = await trainConvexNN(x, y, { loss: "meanSquaredError", ...options });
+    runs.push({ engine, weights: model.getWeights().map((weight) => Array.from(weight.dataSync())) });
+    model.dispose();
+  }
+  expect(runs[0].engine).toMatch(/; 1 thread$/);
+  expect(runs[1].engine).toMatch(/; [12] threads?( \(.*\))?$/);
+  expect(runs[1].weights).toEqual(runs[0].weights);
+  tf.dispose([x, y]);
+});
+
 const wrong: [name: string, options: object, says: RegExp][] = [
+  ["no threads", { threads: 0 }, /threads: expected an integer of 1 to 31, got 0/],
   ["an unknown loss", { loss: "logcosh" }, /loss: expected "meanSquaredError" or .* got "logcosh"/],
   ["an unknown activation", { activation: "relu" }, /activation: expected "tanh" or "sign", got "relu"/],
   ["a beta that is none", { regularization: 0 }, /regularization: expected a finite number above 0 or "auto", got 0/],

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ConvexReLUTrainer, describeNetwork, gatedDense } from "../../src/index.js";
+import { makeConvModel, makeImages } from "../helpers/convModels.js";
 import { makeData, makeModel } from "../helpers/models.js";
 import { gaussianMatrix } from "../helpers/problems.js";
 
@@ -40,8 +41,8 @@ test("a network by hand: gates, the samples that they select, shares of decay an
     [2, 5],
     [3, 0],
   ]);
-  const { neurons, gates, idle, samples, variance, piecewise } = await describeNetwork(model, x);
-  expect([samples, idle]).toEqual([4, 1]);
+  const { neurons, gates, idle, samples, patches, variance, piecewise } = await describeNetwork(model, x);
+  expect([samples, patches, idle]).toEqual([4, 1, 1]);
   expect(piecewise).toBeNull();
   expect(gates).toEqual([
     [1, 2, 3],
@@ -128,8 +129,54 @@ test("shares add up to one, contributions to the model's outputs, gates of gated
   tf.dispose([x, y]);
 });
 
+test.each([
+  { kind: "conv2d", readOut: "average", outputs: 2, padding: "same" },
+  { kind: "conv1d", readOut: "flatten", outputs: 2, strides: 2 },
+  { kind: "gatedConv2D", readOut: "flatten", windows: { size: 2, strides: 1 } },
+] as const)("filters add up to what the convolution predicts: $kind, $readOut", async (shape) => {
+  const model = makeConvModel({ ...shape, filters: 7 });
+  const { x } = makeImages(model, "meanSquaredError", 15);
+  const before = tf.memory().numTensors;
+  const { neurons, gates, samples, patches, variance, piecewise } = await describeNetwork(model, x);
+  expect(tf.memory().numTensors).toBe(before);
+  expect(piecewise).toBeNull();
+  expect([samples, neurons.length]).toEqual([15, 7]);
+  expect(patches).toBeGreaterThan(1);
+  const predicted = tf.tidy(() => (model.predict(x) as tf.Tensor2D).arraySync());
+  const bias = Array.from(model.layers[model.layers.length - 1].getWeights()[1].dataSync());
+  let spread = 0;
+  bias.forEach((value, c) => {
+    const column = predicted.map((row) => row[c]);
+    const mean = column.reduce((sum, entry) => sum + entry, 0) / 15;
+    expect(neurons.reduce((sum, neuron) => sum + neuron.mean[c], value)).toBeCloseTo(mean, 5);
+    spread += column.reduce((sum, entry) => sum + (entry - mean) ** 2, 0) / 15;
+  });
+  expect(variance).toBeCloseTo(spread, 5);
+  expect(neurons.reduce((sum, { decayShare }) => sum + decayShare, 0)).toBeCloseTo(1, 9);
+  for (const { gate, samples: open } of neurons) {
+    expect(gates[gate].every((row) => row >= 0 && row < 15 * patches)).toBe(true);
+    expect(new Set(gates[gate].map((row) => Math.floor(row / patches))).size).toBe(open);
+  }
+  model.dispose();
+  x.dispose();
+});
+
+test("a filter as large as the images is a dense neuron", async () => {
+  const dense = modelOf([[1, -1, 2], [0.5, 2, -1]], [0.1, -0.2, 0], [[2], [1], [-1]], [0.5]); // biome-ignore format: columns are neurons
+  const conv = makeConvModel({ kind: "conv1d", inputShape: [2, 1], kernelSize: 2, filters: 3 });
+  tf.tidy(() => {
+    const [kernel, bias, output, outputBias] = dense.getWeights();
+    conv.setWeights([kernel.reshape([2, 1, 3]), bias, output, outputBias]);
+  });
+  const x = tf.tensor2d(Float32Array.from(gaussianMatrix(9, 2, 4).data), [9, 2]);
+  const images = x.reshape([9, 2, 1]);
+  expect(await describeNetwork(conv, images)).toEqual(await describeNetwork(dense, x));
+  tf.dispose([x, images]);
+  for (const one of [dense, conv]) one.dispose();
+});
+
 describe("misuse is refused", () => {
-  test("what is no dense two-layer model, and data of another width", async () => {
+  test("what is no two-layer model, and data of another width", async () => {
     const x = tf.zeros([4, 3]);
     const model = makeModel();
     await expect(describeNetwork({} as tf.Sequential, x)).rejects.toThrow("expected a tf.Sequential");

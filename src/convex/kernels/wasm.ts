@@ -101,10 +101,7 @@ class WasmKernels implements Kernels {
     const L = this.heap.view(h, n * n);
     L.fill(0);
     for (let i = 0; i < n; i++) L.set(H.subarray(i * n, i * n + i + 1), i * n);
-    if (factorInPlace(this.heap, this.engine.multiply, h, n))
-      return new WasmFactor(this.heap, this.engine.multiply, h, n);
-    this.heap.release(h);
-    return null;
+    return WasmFactor.of(this.heap, this.engine.multiply, h, n);
   }
 
   bind(X: Matrix, gates: GateSet): GatedProducts {

@@ -10,13 +10,13 @@ const FACTOR_BLOCK = 64;
 
 /**
  * Cholesky in place at address h, left-looking by blocks of columns; a panel is divided by its diagonal block by a product with
- * that block's inverse. What is above the diagonal becomes zero.
+ * that block's inverse. What is above the diagonal becomes zero. The inverses go to `blocks` [ceil(n / 64) x 64 x 64].
  */
-export function factorInPlace(heap: WasmHeap, gemm: Product, h: number, n: number): boolean {
+function factorBlocks(heap: WasmHeap, gemm: Product, h: number, n: number, blocks: number): boolean {
   const panel = heap.take(n * FACTOR_BLOCK);
-  const inverse = heap.take(FACTOR_BLOCK * FACTOR_BLOCK);
   const L = heap.view(h, n * n);
   const small = new Float64Array(FACTOR_BLOCK * FACTOR_BLOCK);
+  const inverted = new Float64Array(FACTOR_BLOCK * FACTOR_BLOCK);
   let definite = true;
   for (let j = 0; j < n; j += FACTOR_BLOCK) {
     const nb = Math.min(FACTOR_BLOCK, n - j);
@@ -28,9 +28,11 @@ export function factorInPlace(heap: WasmHeap, gemm: Product, h: number, n: numbe
       L.set(small.subarray(r * nb, r * nb + r + 1), (j + r) * n + j);
       L.fill(0, (j + r) * n + j + r + 1, (j + r + 1) * n);
     }
+    const inverse = blockAt(blocks, j);
+    invertLower(small, inverted, nb);
+    heap.view(inverse, nb * nb).set(inverted.subarray(0, nb * nb));
     const below = n - j - nb;
     if (below === 0) continue;
-    invertLower(small, heap.view(inverse, nb * nb), nb);
     const P = heap.view(panel, below * nb);
     for (let r = 0; r < below; r++) {
       const at = (j + nb + r) * n + j;
@@ -39,30 +41,43 @@ export function factorInPlace(heap: WasmHeap, gemm: Product, h: number, n: numbe
     }
     gemm(below, nb, nb, panel, nb, 1, inverse, 1, nb, h + 8 * ((j + nb) * n + j), n, 1, false);
   }
-  heap.release(inverse);
   heap.release(panel);
   return definite;
 }
 
+/** Cholesky in place at address h; what is above the diagonal becomes zero. */
+export function factorInPlace(heap: WasmHeap, gemm: Product, h: number, n: number): boolean {
+  const blocks = heap.take(roomForBlocks(n));
+  const definite = factorBlocks(heap, gemm, h, n, blocks);
+  heap.release(blocks);
+  return definite;
+}
+
+function roomForBlocks(n: number): number {
+  return Math.ceil(n / FACTOR_BLOCK) * FACTOR_BLOCK * FACTOR_BLOCK;
+}
+
+function blockAt(blocks: number, j: number): number {
+  return blocks + 8 * j * FACTOR_BLOCK;
+}
+
 /** A factor in WASM memory, with the inverses of its diagonal blocks, so that solves are products too. */
 export class WasmFactor implements CholeskyFactor {
-  private readonly blocks: number; // [ceil(n / 64) x 64 x 64]: inverses of the diagonal blocks
-
-  constructor(
+  private constructor(
     private readonly heap: WasmHeap,
     private readonly gemm: Product,
     private readonly h: number,
     private readonly n: number,
-  ) {
-    const count = Math.ceil(n / FACTOR_BLOCK);
-    this.blocks = heap.take(count * FACTOR_BLOCK * FACTOR_BLOCK);
-    const L = heap.view(h, n * n);
-    const small = new Float64Array(FACTOR_BLOCK * FACTOR_BLOCK);
-    for (let j = 0; j < n; j += FACTOR_BLOCK) {
-      const nb = Math.min(FACTOR_BLOCK, n - j);
-      for (let r = 0; r < nb; r++) small.set(L.subarray((j + r) * n + j, (j + r) * n + j + nb), r * nb);
-      invertLower(small, heap.view(this.blockAt(j), nb * nb), nb);
-    }
+    private readonly blocks: number, // [ceil(n / 64) x 64 x 64]: inverses of the diagonal blocks
+  ) {}
+
+  /** Factors H at address h in place and takes it over; null, with h released, when it is not positive definite. */
+  static of(heap: WasmHeap, gemm: Product, h: number, n: number): WasmFactor | null {
+    const blocks = heap.take(roomForBlocks(n));
+    if (factorBlocks(heap, gemm, h, n, blocks)) return new WasmFactor(heap, gemm, h, n, blocks);
+    heap.release(blocks);
+    heap.release(h);
+    return null;
   }
 
   solve(B: Float64Array, k: number): void {
@@ -72,7 +87,7 @@ export class WasmFactor implements CholeskyFactor {
         const nb = Math.min(FACTOR_BLOCK, n - j);
         const row = 8 * j * k;
         if (j > 0) gemm(nb, k, j, h + 8 * j * n, n, 1, x, k, 1, b + row, k, -1, false);
-        gemm(nb, k, nb, this.blockAt(j), nb, 1, b + row, k, 1, x + row, k, 1, false);
+        gemm(nb, k, nb, blockAt(this.blocks, j), nb, 1, b + row, k, 1, x + row, k, 1, false);
       }
       this.heap.view(b, n * k).set(this.heap.view(x, n * k));
       this.heap.view(x, n * k).fill(0);
@@ -84,7 +99,7 @@ export class WasmFactor implements CholeskyFactor {
         if (below < n) {
           gemm(nb, k, n - below, h + 8 * (below * n + j), 1, n, x + 8 * below * k, k, 1, b + row, k, -1, false);
         }
-        gemm(nb, k, nb, this.blockAt(j), 1, nb, b + row, k, 1, x + row, k, 1, false);
+        gemm(nb, k, nb, blockAt(this.blocks, j), 1, nb, b + row, k, 1, x + row, k, 1, false);
       }
     });
   }
@@ -103,10 +118,6 @@ export class WasmFactor implements CholeskyFactor {
   dispose(): void {
     this.heap.release(this.blocks);
     this.heap.release(this.h);
-  }
-
-  private blockAt(j: number): number {
-    return this.blocks + 8 * j * FACTOR_BLOCK;
   }
 
   /** Hands B and a zeroed matrix of its size to `use` in WASM memory, and copies the second back. */

@@ -10,7 +10,7 @@ import { GapJudge } from "../certificate.js";
 import { formulations } from "../formulations/index.js";
 import type { GatedProducts } from "../kernels/types.js";
 import type { Neuron } from "../network.js";
-import { columnsOf } from "../operators/blocks.js";
+import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { type ConeProjector, coneProjector } from "../operators/coneProjection.js";
 import { singular } from "../penalties/nuclear.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
@@ -74,7 +74,7 @@ function unit(neuron: Neuron): Candidate {
   return { neuron: { ...neuron, output: neuron.output.map((value) => value / size) }, size };
 }
 
-/** The neurons along which the block of a slot (block * C + output; nuclear: block * C) may grow. */
+/** The neurons along which the block of a slot (block * C + output, C vectors a block; nuclear: block * C) may grow. */
 function neuronsAt(
   program: ConvexProgram,
   products: GatedProducts,
@@ -84,12 +84,12 @@ function neuronsAt(
   slack: number,
 ): Neuron[] {
   const { X, loss, gates, penalty } = program;
-  const C = loss.outputs;
+  const C = blockOutputs(program);
   const d = X.cols;
   const columns = columnsOf(program, Int32Array.of(slot));
   const gate = columns.gate[0];
-  const G = new Float64Array(C * d); // X' D N, row c for output c
-  products.adjoint(N, C, Int32Array.of(gate), G);
+  const G = new Float64Array(C * d); // X' D N, row c for output c (of position a: a C + c)
+  products.adjoint(N, loss.outputs, Int32Array.of(gate), G);
   if (!penalty.separable) return spectralNeurons(program, G, gate, slack);
   const output = new Float64Array(C);
   output[columns.output[0]] = columns.sign[0];
@@ -104,9 +104,9 @@ function neuronsAt(
 
 /** Nuclear norm: every pair of singular vectors whose value is beta. */
 function spectralNeurons(program: ConvexProgram, G: Float64Array, gate: number, slack: number): Neuron[] {
-  const { X, loss, gates, beta } = program;
+  const { X, gates, beta } = program;
   const d = X.cols;
-  const { U, rows, values, tall } = singular(G, loss.outputs, d);
+  const { U, rows, values, tall } = singular(G, blockOutputs(program), d);
   const r = values.length;
   const w = rows.length / r;
   const neurons: Neuron[] = [];

@@ -6,7 +6,7 @@
  */
 
 import { gaussianSource } from "../arrangements/random.js";
-import { type Decay, forward, type Network, type Neuron, objectiveOf, weightsOf } from "../network.js";
+import { type Decay, forward, type Network, type Neuron, ONE_PATCH, objectiveOf, weightsOf } from "../network.js";
 import type { ConvexProgram, Loss, Matrix } from "../types.js";
 import type { Candidates } from "./candidates.js";
 import { type Point, Polyhedron } from "./polyhedron.js";
@@ -167,6 +167,7 @@ export class Optima {
         output: this.neurons[j].output.map((value) => value * point[j]),
       })),
       bias: this.free > 0 ? point.slice(this.neurons.length) : this.bias.slice(),
+      pooling: this.program.pooling ?? null,
     };
   }
 
@@ -177,15 +178,16 @@ export class Optima {
     return objectiveOf(weights, X, loss, this.decay).total;
   }
 
-  /** [(m + f) x nC]: what each unit of size, and of free bias, adds to the outputs on data. */
+  /** [(m + f) x nC]: what each unit of size, and of free bias, adds to the outputs of n samples. */
   private columnsOn(X: Matrix): Matrix {
     const C = this.bias.length;
     const rows = this.neurons.length + this.free;
-    const cols = X.rows * C;
+    const pooling = this.program.pooling ?? null;
+    const cols = (X.rows / (pooling ?? ONE_PATCH).patches) * C;
     const data = new Float64Array(rows * cols);
     const nothing = new Float64Array(C);
     this.neurons.forEach((neuron, j) => {
-      data.set(forward(weightsAlone(neuron, X.cols, nothing), X), j * cols);
+      data.set(forward({ ...weightsAlone(neuron, X.cols, nothing), pooling }, X), j * cols);
     });
     for (let c = 0; c < this.free; c++) {
       for (let k = c; k < cols; k += C) data[(this.neurons.length + c) * cols + k] = 1;

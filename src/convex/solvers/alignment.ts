@@ -7,7 +7,8 @@
  *
  *   v_i = v0_i - sigma (s_i I + (1 - s_i) u_i u_i') (s A_i' xi + beta u_i),   s_i = |v0_i| / (|v0_i| + sigma beta),
  *
- * s the block's sign: a Newton step on the point's own face (the tangent of the path, as beta falls). No cones.
+ * s the block's sign: a Newton step on the point's own face (the tangent of the path, as beta falls). No cones. For programs with
+ * many rows or outputs; others have supportStep.ts.
  */
 
 import { norm } from "../vectors.js";
