@@ -4,12 +4,12 @@
  */
 
 import {
-  append, apply, candidates, capacity, d, inverses, keep, lambda, locate, n, norms, remove, restore, row, rows, size, solve,
+  append, apply, candidates, capacity, d, inverses, keep, lambda, n, remove, restore, row, rows, size, solve,
   taken, target, violation, watch, weights, z, z0,
 } from "./face";
 import { dot, dotFour, first, fourth, second, third } from "./vectors";
 
-export { coneRoom } from "./face";
+export { coneRoom, locate, recordRoom, sharedRoom } from "./face";
 
 /** The constants of faceSearch.ts. */
 const VIOLATED: f64 = 1e-12;
@@ -20,32 +20,27 @@ const ZERO: f64 = 1e-15;
 let watched: i32 = 0; // rows in the list `watch`
 let blocked: bool = false; // whether any row is
 
-/** Writes the norms of the rows of X [n x d]; once, before `project`. */
-export function prepareCones(place: usize, XAt: usize, rowCount: i32, columns: i32): void {
-  locate(place, XAt, rowCount, columns, 0);
+/** Writes what projections onto cones of X [n x d] share; once, before them. */
+export function prepareCones(shared: usize, X: usize, n: i32, d: i32): void {
   for (let j = 0; j < n; j++) {
-    const length = Math.sqrt(dot(row(j), row(j), d));
-    store<f64>(norms + (j << 3), length);
-    store<f64>(inverses + (j << 3), length > 0 ? 1 / length : 0);
+    const x = X + ((j * d) << 3);
+    const length = Math.sqrt(dot(x, x, d));
+    store<f64>(shared + (j << 3), length);
+    store<f64>(shared + ((n + j) << 3), length > 0 ? 1 / length : 0);
   }
 }
 
 /**
- * Projects z in place and answers its norm; ends once that is at most `threshold`. The place has the counts
- * and the rows of a face to begin with and, unless `renew`, their factor; then those of the last face.
+ * Projects z in place, from the face of a record, which then has the last one, and answers its norm; ends once that is at most
+ * `threshold`. Where things lie was said by `locate`.
  */
-export function project(
-  place: usize, XAt: usize, rowCount: i32, columns: i32,
-  mask: usize, gramAt: usize, renew: bool,
-  threshold: f64,
-): f64 {
-  locate(place, XAt, rowCount, columns, gramAt);
+export function project(mask: usize, record: usize, threshold: f64): f64 {
   readMask(mask);
   memory.copy(z0, z, d << 3);
   memory.fill(taken, 0, n);
   watched = 0;
   blocked = false;
-  restore(load<i32>(place), renew ? 0 : load<i32>(place + 4), renew);
+  restore(record);
   begin();
   apply();
   const scale = Math.sqrt(dot(z0, z0, d));
@@ -57,7 +52,7 @@ export function project(
     apply();
     norm = Math.sqrt(dot(z, z, d));
   }
-  keep(place);
+  keep(record);
   return norm;
 }
 

@@ -9,6 +9,7 @@ import { addFour, addMultiple, both, dot } from "./vectors";
 const INDEPENDENT: f64 = 1e-12;
 /** Rotations are quicker here, beside a new factor, than there. */
 const REBUILT: f64 = 0.6;
+const WORN: i32 = 1000;
 
 // Where things lie, and the face: for one projection.
 let X: usize = 0;
@@ -38,56 +39,73 @@ function triangle(k: i32): i32 {
   return k * (k + 1) / 2;
 }
 
-/** Doubles of a place for projections in d dimensions with n rows. */
-export function coneRoom(rowCount: i32, columns: i32): i32 {
-  const most = min(rowCount, columns);
-  return 1 + 2 * columns + 6 * most + triangle(most) + 7 * rowCount;
+/** Doubles of what all projections onto cones of X share: norms and inverse norms of its rows. */
+export function sharedRoom(rowCount: i32): i32 {
+  return 2 * rowCount;
 }
 
-/** What lies at `place`: counts (size, rotations; 2 i32), z [d], rows [capacity] i32, L by its lower triangle, and the rest. */
-export function locate(place: usize, XAt: usize, rowCount: i32, columns: i32, gramAt: usize): void {
+/** Doubles that a thread wants for projections. */
+export function coneRoom(rowCount: i32, columns: i32): i32 {
+  const most = min(rowCount, columns);
+  return columns + 6 * most + triangle(most) + 5 * rowCount;
+}
+
+/** Finds everything: what is shared, the thread's own place, and the point, which is projected where it lies. */
+export function locate(shared: usize, place: usize, XAt: usize, rowCount: i32, columns: i32, gramAt: usize, zAt: usize): void {
   X = XAt;
   n = rowCount;
   d = columns;
   gram = gramAt;
   capacity = min(n, d);
-  z = place + 8;
-  rows = z + (d << 3);
+  z = zAt;
+  norms = shared;
+  inverses = norms + (n << 3);
+  rows = place;
   factor = rows + (capacity << 3);
   z0 = factor + (triangle(capacity) << 3);
   lambda = z0 + (d << 3);
   target = lambda + (capacity << 3);
   forward = target + (capacity << 3);
   inverse = forward + (capacity << 3);
-  norms = inverse + (capacity << 3);
-  weights = norms + (n << 3);
+  weights = inverse + (capacity << 3);
   violation = weights + (n << 3);
   candidates = violation + (n << 3);
   watch = candidates + (n << 2);
-  inverses = candidates + (n << 3);
-  taken = inverses + (n << 3);
+  taken = watch + (n << 2);
 }
 
-/** Begins with the rows of a face in the place, and their factor unless it is to be made anew. */
-export function restore(count: i32, turned: i32, renew: bool): void {
+/** Doubles of a record that keeps a face, with the factor where it has at most `room` rows. */
+export function recordRoom(rowCount: i32, columns: i32, room: i32): i32 {
+  return 2 + min(rowCount, columns) + triangle(room);
+}
+
+/** Begins with the face of a record: size, rotations, room (3 i32), from 16 on its rows (i32), then L by its lower triangle. */
+export function restore(record: usize): void {
+  const count = load<i32>(record);
+  rotations = load<i32>(record, 4);
   size = 0;
-  rotations = turned;
-  if (renew) {
-    memory.copy(candidates, rows, count << 2);
+  if (rotations > WORN) {
+    rotations = 0;
+    memory.copy(candidates, record + 16, count << 2);
     for (let k = 0; k < count; k++) append(load<i32>(candidates + (k << 2)));
-  } else {
-    for (; size < count; size++) {
-      store<u8>(taken + load<i32>(rows + (size << 2)), 1);
-      store<f64>(inverse + (size << 3), 1 / load<f64>(factor + ((triangle(size) + size) << 3)));
-      advance(size);
-    }
+    return;
+  }
+  memory.copy(rows, record + 16, count << 2);
+  memory.copy(factor, record + 16 + (capacity << 3), triangle(count) << 3);
+  for (; size < count; size++) {
+    store<u8>(taken + load<i32>(rows + (size << 2)), 1);
+    store<f64>(inverse + (size << 3), 1 / load<f64>(factor + ((triangle(size) + size) << 3)));
+    advance(size);
   }
 }
 
-/** Puts the counts of the face into the place. */
-export function keep(place: usize): void {
-  store<i32>(place, size);
-  store<i32>(place + 4, rotations);
+/** Keeps the face in a record; a factor for which there is no room is made anew the next time. */
+export function keep(record: usize): void {
+  const fits = size <= load<i32>(record, 8);
+  store<i32>(record, size);
+  store<i32>(record, fits ? rotations : i32.MAX_VALUE, 4);
+  memory.copy(record + 16, rows, size << 2);
+  if (fits) memory.copy(record + 16 + (capacity << 3), factor, triangle(size) << 3);
 }
 
 export function append(j: i32): bool {

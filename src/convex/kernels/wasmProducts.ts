@@ -23,7 +23,7 @@ export class WasmProducts implements GatedProducts {
   private readonly together: number; // vectors
   private kept: Float64Array | null = null;
   private product = 0; // X X' in WASM memory, for cones
-  private search: WasmFaceSearch | null = null;
+  private readonly searches: WasmFaceSearch[] = [];
 
   constructor(
     private readonly engine: WasmEngine,
@@ -110,18 +110,11 @@ export class WasmProducts implements GatedProducts {
   }
 
   faceSearch(): FaceSearch {
-    if (this.search === null) {
-      const { n, d } = this;
-      if (n <= GRAM_ROWS) this.product = this.makeGram();
-      this.search = new WasmFaceSearch(
-        this.engine,
-        { at: this.x, rows: n, cols: d },
-        this.bits,
-        this.words,
-        this.product,
-      );
-    }
-    return this.search;
+    const { engine, x: at, n, d, bits, words } = this;
+    if (n <= GRAM_ROWS && this.product === 0) this.product = this.makeGram();
+    const search = new WasmFaceSearch(engine, { at, rows: n, cols: d }, bits, words, this.product);
+    this.searches.push(search);
+    return search;
   }
 
   rows(gate: number, U: Float64Array, k: number, out: Float64Array): void {
@@ -209,7 +202,7 @@ export class WasmProducts implements GatedProducts {
 
   dispose(): void {
     this.kept = null;
-    this.search?.dispose();
+    for (const search of this.searches) search.dispose();
     for (const block of [this.product, this.bits, this.z, this.x]) this.engine.heap.release(block);
   }
 

@@ -5,13 +5,16 @@ import { blockOutputs } from "../operators/blocks.js";
 import type { ConeProjector } from "../operators/coneProjection.js";
 import { nullspace } from "../operators/nullspace.js";
 import type { ConvexProgram, Matrix, Pooling } from "../types.js";
-import { norm } from "../vectors.js";
+import { concatenated, norm } from "../vectors.js";
 import { DENSE_ROWS, type OutputCurvature } from "./newtonSystem.js";
 import { type ShrunkBlock, shrinkBlock } from "./nuclearShrink.js";
 import type { WorkingSet } from "./workingSet.js";
 
 /** Entries that remembered spans may hold: 256 MB. */
 const MAX_HELD = 2 ** 25;
+
+/** Slots whose points are held together, to be projected. */
+const TOGETHER = 1024;
 
 /** What a proximal step on the blocks needs: centers v0 in the working set, and the length sigma. */
 export interface BlockStep {
@@ -83,46 +86,50 @@ export function shrinkVectors(step: BlockStep, G: Float64Array): ActiveBlocks | 
   const halves = program.cones ? 2 : 1;
   const slots: number[] = [];
   const shares: number[] = [];
-  let vectors = new Float64Array(64 * d);
+  const parts: Float64Array[] = [];
   let theta = 0;
-  const z = new Float64Array(d);
-  for (let slot = 0; slot < working.slots; slot++) {
-    const group = Math.floor(slot / (halves * C));
-    const from = (group * C + (slot % C)) * d;
-    const stride = sigma * working.signOf(slot);
-    let length = 0;
-    let center = 0;
-    for (let p = 0; p < d; p++) {
-      const v0 = centers[slot * d + p];
-      const value = v0 - stride * G[from + p];
-      z[p] = value;
-      length += value * value;
-      center += v0 * v0;
+  const Z = new Float64Array(Math.min(TOGETHER, working.slots) * d);
+  for (let first = 0; first < working.slots; first += TOGETHER) {
+    const open: number[] = []; // slots whose z is longer than the threshold, in the order of the rows of Z
+    let lengths: Float64Array | number[] = [];
+    for (let slot = first; slot < Math.min(first + TOGETHER, working.slots); slot++) {
+      const group = Math.floor(slot / (halves * C));
+      const from = (group * C + (slot % C)) * d;
+      const to = open.length * d;
+      const stride = sigma * working.signOf(slot);
+      let square = 0;
+      let center = 0;
+      for (let p = 0; p < d; p++) {
+        const v0 = centers[slot * d + p];
+        const value = v0 - stride * G[from + p];
+        Z[to + p] = value;
+        square += value * value;
+        center += v0 * v0;
+      }
+      theta += center / (2 * sigma);
+      const length = Math.sqrt(square);
+      if (length <= threshold) continue;
+      open.push(slot);
+      lengths.push(length);
     }
-    theta += center / (2 * sigma);
-    length = Math.sqrt(length);
-    if (length <= threshold) continue;
     if (projector !== null) {
-      if (step.late()) return null;
-      const index = working.indexOf(slot);
-      const projection = projector.project(working.gateOf(slot), index, z, threshold);
-      if (projection.below) continue;
-      length = projection.norm;
+      const gates = open.map((slot) => working.gateOf(slot));
+      const list = { gates, slots: open.map((slot) => working.indexOf(slot)), Z: Z.subarray(0, open.length * d) };
+      const { norms, done } = projector.projectAll(list, threshold, step.late);
+      if (!done) return null;
+      lengths = norms;
     }
-    const left = length - threshold;
-    theta -= (left * left) / (2 * sigma);
-    const at = slots.length * d;
-    if (at + d > vectors.length) {
-      const larger = new Float64Array(2 * vectors.length);
-      larger.set(vectors);
-      vectors = larger;
-    }
-    const share = left / length;
-    for (let p = 0; p < d; p++) vectors[at + p] = share * z[p];
-    slots.push(slot);
-    shares.push(share);
+    open.forEach((slot, k) => {
+      const left = lengths[k] - threshold;
+      if (left <= 0) return;
+      theta -= (left * left) / (2 * sigma);
+      const share = left / lengths[k];
+      parts.push(Z.slice(k * d, (k + 1) * d).map((value) => share * value));
+      slots.push(slot);
+      shares.push(share);
+    });
   }
-  return { theta, slots, vectors: vectors.subarray(0, slots.length * d), shares, shrunk: [] };
+  return { theta, slots, vectors: concatenated(...parts), shares, shrunk: [] };
 }
 
 /** The same for the nuclear norm: a gate's outputs shrink together, by singular values. */
