@@ -3,7 +3,7 @@
  * in another language, with triangles solved four entries at a time.
  */
 
-import { addFour, addMultiple, both, dot } from "./vectors";
+import { addFour, addMultiple, both, dot, dotFour, first, fourth, second, third } from "./vectors";
 
 /** As in face.ts. */
 const INDEPENDENT: f64 = 1e-12;
@@ -113,9 +113,10 @@ export function append(j: i32): bool {
   const at = factor + (triangle(size) << 3);
   const length = load<f64>(norms + (j << 3));
   const square = length * length;
-  for (let k = 0; k < size; k++) {
-    const other = load<i32>(rows + (k << 2));
-    store<f64>(at + (k << 3), gram == 0 ? dot(row(j), row(other), d) : load<f64>(gram + ((j * n + other) << 3)));
+  if (gram == 0) multiplyFace(row(j), at);
+  else {
+    const from = gram + ((j * n) << 3);
+    for (let k = 0; k < size; k++) store<f64>(at + (k << 3), load<f64>(from + (load<i32>(rows + (k << 2)) << 3)));
   }
   const rest = square - forwardSolve(at);
   if (!(rest > INDEPENDENT * square)) return false;
@@ -128,6 +129,21 @@ export function append(j: i32): bool {
   advance(size);
   size++;
   return true;
+}
+
+/** out := X_F x. */
+function multiplyFace(x: usize, out: usize): void {
+  let k = 0;
+  for (; k + 4 <= size; k += 4) {
+    const j = rows + (k << 2);
+    dotFour(row(load<i32>(j)), row(load<i32>(j, 4)), row(load<i32>(j, 8)), row(load<i32>(j, 12)), x, d);
+    const to = out + (k << 3);
+    store<f64>(to, first);
+    store<f64>(to, second, 8);
+    store<f64>(to, third, 16);
+    store<f64>(to, fourth, 24);
+  }
+  for (; k < size; k++) store<f64>(out + (k << 3), dot(row(load<i32>(rows + (k << 2))), x, d));
 }
 
 /** b := L^-1 b for the factor of the face, four entries at a time; answers |b|^2. */

@@ -112,7 +112,7 @@ export class GapJudge {
     const vectors = new Float64Array(CHUNK * C * d);
     for (let from = 0; from < open.length; from += CHUNK) {
       const list = Int32Array.from(open.slice(from, from + CHUNK));
-      this.products.adjoint(N, C, list, vectors);
+      this.products.adjoint(N, loss.outputs, list, vectors);
       const gates: number[] = [];
       const slots: number[] = [];
       const points: Float64Array[] = [];

@@ -79,10 +79,10 @@ export interface GatedProducts {
   /** out [k x n]: row j is D_i X u_j, for the rows u_j of U [k x d]; with pooling at a position (0 unless said). */
   rows(gate: number, U: Float64Array, k: number, out: Float64Array, position?: number): void;
   /**
-   * out [(d - F) x n]: row j is D_i X u_j, for an orthonormal basis u_j of what the F independent rows of a face do not see;
+   * An orthonormal basis u_j [d - F x d] of what the F independent rows of a face do not see, and out [d - F x n], row j D_i X u_j;
    * who needs it makes the basis himself where an engine has nothing faster.
    */
-  faceRows?(gate: number, face: Int32Array, out: Float64Array): void;
+  faceRows?(gate: number, face: Int32Array, basis: Float64Array, out: Float64Array): void;
   /** Lower triangle of H [n x n] += sum_k weight[k] D_{gate[k]} K D_{gate[k]}, K = X X'; with pooling summed over positions. */
   addMaskedGram(H: Float64Array, gate: Int32Array, weight: Float64Array): void;
   /** The Gram matrix K = X X' of the rows of X, made once and kept. */

@@ -130,7 +130,7 @@ export class WasmProducts implements GatedProducts {
     heap.release(u);
   }
 
-  faceRows(gate: number, face: Int32Array, out: Float64Array): void {
+  faceRows(gate: number, face: Int32Array, basis: Float64Array, out: Float64Array): void {
     const { d } = this;
     const { heap } = this.engine;
     const F = face.length;
@@ -141,6 +141,7 @@ export class WasmProducts implements GatedProducts {
     heap.integers(list, F).set(face);
     this.engine.calls.nullspace(this.x, d, list, F, u + 8 * k * d, u);
     this.multiplyRows(gate, u, k, out);
+    basis.set(heap.view(u, k * d));
     heap.release(list);
     heap.release(u);
   }

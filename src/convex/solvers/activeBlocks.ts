@@ -5,7 +5,7 @@ import { blockOutputs } from "../operators/blocks.js";
 import type { ConeProjector } from "../operators/coneProjection.js";
 import { nullspace } from "../operators/nullspace.js";
 import type { ConvexProgram, Matrix, Pooling } from "../types.js";
-import { concatenated, norm } from "../vectors.js";
+import { concatenated, dotAt, norm } from "../vectors.js";
 import { DENSE_ROWS, type OutputCurvature } from "./newtonSystem.js";
 import { type ShrunkBlock, shrinkBlock } from "./nuclearShrink.js";
 import type { WorkingSet } from "./workingSet.js";
@@ -29,6 +29,7 @@ export interface BlockStep {
 /** D_i X u for an orthonormal basis u of the directions in which a block may move on its face. */
 interface FaceSpan {
   readonly face: Int32Array;
+  readonly basis: Float64Array; // [count x d]
   readonly rows: Float64Array; // [count x n]
   readonly count: number;
 }
@@ -49,18 +50,18 @@ export class FaceSpans {
     const before = this.known.get(index);
     if (before !== undefined && equal(before.face, face)) return before;
     const count = X.cols - face.length;
+    const basis = new Float64Array(count * X.cols);
     const rows = new Float64Array(count * n);
-    if (products.faceRows !== undefined) products.faceRows(at.gate, face, rows);
+    if (products.faceRows !== undefined) products.faceRows(at.gate, face, basis, rows);
     else if (count > 0) {
-      const basis = new Float64Array(count * X.cols);
       nullspace(X, face, basis);
       products.rows(at.gate, basis, count, rows, at.position);
     }
-    const span = { face, rows, count };
-    this.held += rows.length - (before?.rows.length ?? 0);
+    const span = { face, basis, rows, count };
+    this.held += count * (n + X.cols) - (before === undefined ? 0 : before.count * (n + X.cols));
     if (this.held > MAX_HELD) {
       this.known.clear();
-      this.held = rows.length;
+      this.held = count * (n + X.cols);
     }
     this.known.set(index, span);
     return span;
@@ -167,8 +168,8 @@ export function shrinkSpectra(step: BlockStep, G: Float64Array): ActiveBlocks {
 }
 
 /**
- * Rank-one rows and masked Gram weights of one output: for each block a row along its vector, and a row for each direction of
- * its face (or, where no row of the data holds it, the whole D_i K D_i). A free output bias adds the row of ones.
+ * Rank-one rows and masked Gram weights of one output: for each block a row for each direction of its face or, where no row of
+ * the data holds it, one along its vector and the whole D_i K D_i. A free output bias adds the row of ones.
  */
 export function curvatureOf(
   step: BlockStep,
@@ -194,36 +195,61 @@ export function curvatureOf(
   const spans = new Map<number, FaceSpan>();
   let rowCount = biasWeight > 0 ? 1 : 0;
   for (const k of mine) {
-    rowCount += 1;
     const face = projector?.face(working.indexOf(at.slots[k])) ?? new Int32Array(0);
     if (face.length === 0 && whole) {
       gates.push(working.gateOf(at.slots[k]));
       weights.push(sigma * at.shares[k]);
+      rowCount += 1;
       continue;
     }
     const span = step.spans.at(program.X, n, working.indexOf(at.slots[k]), placeOf(at.slots[k]), face, products);
     spans.set(k, span);
-    rowCount += span.count;
+    rowCount += Math.max(1, span.count);
   }
   const rows = new Float64Array(rowCount * n);
   let row = 0;
   for (const k of mine) {
-    const { gate, position } = placeOf(at.slots[k]);
     const share = at.shares[k];
     const unit = at.vectors.slice(k * d, (k + 1) * d);
     const length = norm(unit);
-    const weight = Math.sqrt(sigma * (1 - share)) / length;
-    for (let p = 0; p < d; p++) unit[p] *= weight;
-    products.rows(gate, unit, 1, rows.subarray(row * n, (row + 1) * n), position);
-    row += 1;
+    for (let p = 0; p < d; p++) unit[p] /= length;
     const span = spans.get(k);
-    if (span === undefined) continue;
-    const scale = Math.sqrt(sigma * share);
-    for (let p = 0, to = row * n; p < span.rows.length; p++, to++) rows[to] = scale * span.rows[p];
-    row += span.count;
+    if (span === undefined || span.count === 0) {
+      const { gate, position } = placeOf(at.slots[k]);
+      const weight = Math.sqrt(sigma * (1 - share));
+      for (let p = 0; p < d; p++) unit[p] *= weight;
+      products.rows(gate, unit, 1, rows.subarray(row * n, (row + 1) * n), position);
+      row += 1;
+    } else {
+      addSpan(span, unit, share, Math.sqrt(sigma), rows.subarray(row * n, (row + span.count) * n));
+      row += span.count;
+    }
   }
   if (biasWeight > 0) rows.fill(Math.sqrt(biasWeight), row * n, (row + 1) * n);
   return { rows, rowCount, gates: Int32Array.from(gates), weights: Float64Array.from(weights) };
+}
+
+/**
+ * Rows whose outer products sum up to scale^2 (s P + (1 - s) u u') for the unit vector u = sum_j c_j b_j in the span of the b_j:
+ * with T = sqrt(s) I + (1 - sqrt(s)) c c', T T' = s I + (1 - s) c c'. They are added to `out` [count x n].
+ */
+function addSpan(
+  { basis, rows, count }: FaceSpan,
+  u: Float64Array,
+  share: number,
+  scale: number,
+  out: Float64Array,
+): void {
+  const d = u.length;
+  const n = rows.length / count;
+  const root = Math.sqrt(share);
+  const along = new Float64Array(n); // sum_j c_j times row j
+  const c = Float64Array.from({ length: count }, (_, j) => dotAt(basis, j * d, u, 0, d));
+  for (let j = 0; j < count; j++) for (let k = 0; k < n; k++) along[k] += c[j] * rows[j * n + k];
+  for (let j = 0; j < count; j++) {
+    const more = scale * (1 - root) * c[j];
+    for (let k = 0, at = j * n; k < n; k++, at++) out[at] += scale * root * rows[at] + more * along[k];
+  }
 }
 
 /** Pooled blocks have rank d, so that they are better added to the rows, as long as these can be held. */

@@ -56,6 +56,8 @@ const MAX_GROWTH = 1e5;
 const RANGE = 1e9;
 /** Share of the gap asked for that the inner error of a round may keep. */
 const INNER_SHARE = 0.02;
+/** The same with cones, whose faces cost more to settle than they bring. */
+const CONES_SHARE = 0.2;
 /** A point whose own gradient must shrink by less than this, to price no block above beta, is near the optimum. */
 const NEAR = 0.95;
 /** Halvings of the step from such a point. */
@@ -120,6 +122,7 @@ class NewtonRun implements Run {
   private rho: number;
   private readonly slopes: number; // of a loss with kinks: the length of its gradients; 0 for smooth losses
   private readonly sigmaLimit: number;
+  private readonly share: number; // of the gap asked for that the inner error may keep
   private readonly sketch = new SketchMemory();
   private readonly plain: boolean; // one output, no cones, kinks or patches: large Newton systems are solved by products
   private readonly best: BestPoint;
@@ -164,6 +167,7 @@ class NewtonRun implements Run {
     this.tau = (this.plain ? LONG_TAU : FIRST_TAU) / curvature;
     this.rho = 1 / curvature;
     this.sigmaLimit = MAX_GROWTH * this.sigma;
+    this.share = program.cones ? CONES_SHARE : INNER_SHARE;
   }
 
   async round(): Promise<Point & { readonly resting: boolean }> {
@@ -178,7 +182,7 @@ class NewtonRun implements Run {
     this.point = this.keep(blocks, judged, N);
     this.moveCenter(evaluation);
     this.working.grow(judged.prices.prices, beta, 0.1 * this.setting.tolerance);
-    this.rescale(this.innerError(evaluation) <= INNER_SHARE * goal);
+    this.rescale(this.innerError(evaluation) <= this.share * goal);
     return { ...this.point, resting: false };
   }
 
@@ -213,7 +217,7 @@ class NewtonRun implements Run {
     }
     for (let step = 0; step < NEWTON_STEPS; step++) {
       if (await this.setting.pause()) break;
-      if (this.innerError(now) <= INNER_SHARE * this.target) break;
+      if (this.innerError(now) <= this.share * this.target) break;
       const direction = Float64Array.from(now.gradient);
       if (!(await this.direct(now, direction))) break;
       const slope = dot(now.gradient, direction);
