@@ -1,14 +1,15 @@
 /**
  * Projection onto a cone {u : s_j x_j u >= 0}, s_j = 1 where a mask has bit j and -1 elsewhere: as in
- * src/convex/operators/faceSearch.ts, step by step.
+ * src/convex/operators/faceSearch.ts, but for the few rows at which it looks most of the time.
  */
 
 import {
-  append, apply, candidates, capacity, d, dot, keep, lambda, locate, n, norms, remove, restore, row, rows, size, solve, taken,
-  target, violation, weights, z, z0,
+  append, apply, candidates, capacity, d, inverses, keep, lambda, n, remove, restore, row, rows, size, solve,
+  taken, target, violation, watch, weights, z, z0,
 } from "./face";
+import { dot, dotFour, first, fourth, second, third } from "./vectors";
 
-export { coneRoom } from "./face";
+export { coneRoom, locate, recordRoom, sharedRoom } from "./face";
 
 /** The constants of faceSearch.ts. */
 const VIOLATED: f64 = 1e-12;
@@ -16,26 +17,30 @@ const ENTERING: i32 = 8;
 const COMPANION: f64 = 0.3;
 const ZERO: f64 = 1e-15;
 
-/** Writes the norms of the rows of X [n x d]; once, before `project`. */
-export function prepareCones(place: usize, XAt: usize, rowCount: i32, columns: i32): void {
-  locate(place, XAt, rowCount, columns, 0);
-  for (let j = 0; j < n; j++) store<f64>(norms + (j << 3), Math.sqrt(dot(row(j), row(j), d)));
+let watched: i32 = 0; // rows in the list `watch`
+let blocked: bool = false; // whether any row is
+
+/** Writes what projections onto cones of X [n x d] share; once, before them. */
+export function prepareCones(shared: usize, X: usize, n: i32, d: i32): void {
+  for (let j = 0; j < n; j++) {
+    const x = X + ((j * d) << 3);
+    const length = Math.sqrt(dot(x, x, d));
+    store<f64>(shared + (j << 3), length);
+    store<f64>(shared + ((n + j) << 3), length > 0 ? 1 / length : 0);
+  }
 }
 
 /**
- * Projects z in place and answers its norm; ends once that is at most `threshold`. The place has the counts
- * and the rows of a face to begin with and, unless `renew`, their factor; then those of the last face.
+ * Projects z in place, from the face of a record, which then has the last one, and answers its norm; ends once that is at most
+ * `threshold`. Where things lie was said by `locate`.
  */
-export function project(
-  place: usize, XAt: usize, rowCount: i32, columns: i32,
-  mask: usize, gramAt: usize, renew: bool,
-  threshold: f64,
-): f64 {
-  locate(place, XAt, rowCount, columns, gramAt);
+export function project(mask: usize, record: usize, threshold: f64): f64 {
   readMask(mask);
   memory.copy(z0, z, d << 3);
   memory.fill(taken, 0, n);
-  restore(load<i32>(place), renew ? 0 : load<i32>(place + 4), renew);
+  watched = 0;
+  blocked = false;
+  restore(record);
   begin();
   apply();
   const scale = Math.sqrt(dot(z0, z0, d));
@@ -47,7 +52,7 @@ export function project(
     apply();
     norm = Math.sqrt(dot(z, z, d));
   }
-  keep(place);
+  keep(record);
   return norm;
 }
 
@@ -55,9 +60,8 @@ function readMask(mask: usize): void {
   let word: u32 = 0;
   for (let j = 0; j < n; j++) {
     if ((j & 31) == 0) word = load<u32>(mask + ((j >> 5) << 2));
-    const length = load<f64>(norms + (j << 3));
-    const inverse = length > 0 ? 1 / length : 0;
-    store<f64>(weights + (j << 3), word & 1 ? -inverse : inverse);
+    const weight = load<f64>(inverses + (j << 3));
+    store<f64>(weights + (j << 3), word & 1 ? -weight : weight);
     word >>= 1;
   }
 }
@@ -77,22 +81,68 @@ function begin(): void {
   }
 }
 
+/**
+ * Lets rows that z violates enter the face, the worst first. Looks at the rows that were violated the last time that it looked
+ * at all, and at all again when none of these is any more.
+ */
 function enter(scale: f64, most: i32): bool {
   const slack = VIOLATED * scale;
-  let worst: f64 = 0;
-  for (let j = 0; j < n; j++) {
-    let value: f64 = 0;
-    if (load<u8>(taken + j) == 0) value = load<f64>(weights + (j << 3)) * dot(row(j), z, d);
-    store<f64>(violation + (j << 3), value);
-    worst = max(worst, value);
+  if (watched > 0) {
+    const worst = measure(watch, watched);
+    if (worst > slack && enterWorst(watch, watched, worst, slack, most)) return true;
   }
+  const worst = measure(0, n);
   if (!(worst > slack)) return false;
-  return enterAbove(max(slack, COMPANION * worst), most) || enterAbove(slack, 1);
+  watched = 0;
+  for (let j = 0; j < n; j++) {
+    if (load<f64>(violation + (j << 3)) > slack) {
+      store<i32>(watch + (watched << 2), j);
+      watched++;
+    }
+  }
+  return enterWorst(watch, watched, worst, slack, most);
 }
 
-function enterAbove(limit: f64, most: i32): bool {
+/** By how much z violates the rows of a list, or the first `count` of all (list 0); answers the largest. */
+function measure(list: usize, count: i32): f64 {
+  let worst: f64 = 0;
+  for (let k = 0; k < count; k += 4) {
+    const j0 = at(list, k);
+    const j1 = at(list, min(k + 1, count - 1));
+    const j2 = at(list, min(k + 2, count - 1));
+    const j3 = at(list, min(k + 3, count - 1));
+    dotFour(row(j0), row(j1), row(j2), row(j3), z, d);
+    worst = max(worst, note(j0, first));
+    worst = max(worst, note(j1, second));
+    worst = max(worst, note(j2, third));
+    worst = max(worst, note(j3, fourth));
+  }
+  return worst;
+}
+
+// @ts-ignore: decorator
+@inline
+function at(list: usize, k: i32): i32 {
+  return list == 0 ? k : load<i32>(list + (k << 2));
+}
+
+// @ts-ignore: decorator
+@inline
+function note(j: i32, product: f64): f64 {
+  const value = load<u8>(taken + j) == 0 ? load<f64>(weights + (j << 3)) * product : 0;
+  store<f64>(violation + (j << 3), value);
+  return value;
+}
+
+function enterWorst(list: usize, count: i32, worst: f64, slack: f64, most: i32): bool {
+  return enterAbove(list, count, max(slack, COMPANION * worst), most) || enterAbove(list, count, slack, 1);
+}
+
+/** Lets rows of a list enter that are violated by more than `limit`, the worst first. */
+function enterAbove(list: usize, length: i32, limit: f64, most: i32): bool {
   let count = 0;
-  for (let j = 0; j < n; j++) {
+  for (let k = 0; k < length; k++) {
+    const j = load<i32>(list + (k << 2));
     if (load<f64>(violation + (j << 3)) > limit) {
       store<i32>(candidates + (count << 2), j);
       count++;
@@ -113,7 +163,10 @@ function enterAbove(limit: f64, most: i32): bool {
     count--;
     store<i32>(worst, load<i32>(candidates + (count << 2)));
     if (append(j)) entered++;
-    else store<u8>(taken + j, 2);
+    else {
+      store<u8>(taken + j, 2);
+      blocked = true;
+    }
   }
   return entered > 0;
 }
@@ -154,7 +207,8 @@ function removeBlocking(): void {
     store<i32>(candidates + (count << 2), k);
     count++;
   }
-  for (let j = 0; j < n; j++) store<u8>(taken + j, load<u8>(taken + j) & 1);
+  if (blocked) for (let j = 0; j < n; j++) store<u8>(taken + j, load<u8>(taken + j) & 1);
+  blocked = false;
   if (count > 0) remove(count);
 }
 

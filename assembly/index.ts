@@ -4,12 +4,13 @@
  */
 
 import {
-  ADJOINT, FORWARD, FORWARD_ROWS, LOWER_PRODUCT, MASKED_GRAM, PRODUCT_BY_COLUMNS, PRODUCT_BY_ROWS, setFields, setJob, VECTOR,
+  ADJOINT, FORWARD, FORWARD_ROWS, LOWER_PRODUCT, MASKED_GRAM, PRODUCT_BY_COLUMNS, PRODUCT_BY_ROWS, PROJECT, setFields, setJob,
+  VECTOR,
 } from "./jobs";
 import { runTasks } from "./threads";
 
 export { workBytes } from "./jobs";
-export { coneRoom, prepareCones, project } from "./cone";
+export { coneRoom, prepareCones, recordRoom, sharedRoom } from "./cone";
 export { nullspace } from "./nullspace";
 export { enroll } from "./thread";
 export { finish, serve } from "./threads";
@@ -91,6 +92,25 @@ export function adjoint(
   setJob(ADJOINT, 1);
   setFields(<i32>X, n, d, <i32>bits, words, count, <i32>gates, <i32>columns, <i32>R, <i32>G, <i32>norms, part);
   return runTasks(tasksOf(count, part), <i64>count * <i64>n * <i64>d >= SHARED_WORK ? threads : 1);
+}
+
+/**
+ * Projects the rows of Z [count x d] in place onto the cones of `gates` [count] i32 and writes their norms [count]; ends each once
+ * that is at most `threshold`. `records` [count] i32 are addresses of faces, each once; `places` has `coneRoom` for each thread.
+ */
+export function project(
+  threads: i32,
+  X: usize, n: i32, d: i32,
+  bits: usize, words: i32,
+  count: i32, gates: usize, records: usize,
+  shared: usize, places: usize, gram: usize,
+  Z: usize, norms: usize, threshold: f64,
+): f64 {
+  setJob(PROJECT, threshold);
+  setFields(
+    <i32>X, n, d, <i32>bits, words, <i32>shared, <i32>places, <i32>gram, <i32>gates, <i32>records, <i32>Z, <i32>norms,
+  );
+  return runTasks(count, threads);
 }
 
 /** Lower triangle of S [n x n] += sum_k weight_k m_k m_k', m_k the mask of gate k; `gates` [count] i32. */

@@ -1,5 +1,6 @@
 /** The jobs: their numbers in shared memory, and what each does for one task. */
 
+import { coneRoom, locate, project } from "./cone";
 import { BITS, DENSE, gemm, gemmBytes, MASKED } from "./gemm";
 import { readGates } from "./pack";
 import { SHARED, self, work } from "./thread";
@@ -24,6 +25,7 @@ export const VECTOR: i32 = 3;
 export const FORWARD: i32 = 4;
 export const ADJOINT: i32 = 5;
 export const MASKED_GRAM: i32 = 6;
+export const PROJECT: i32 = 7;
 
 export function setJob(kind: i32, alpha: f64): void {
   store<i32>(KIND, kind);
@@ -62,7 +64,8 @@ export function perform(task: i32): void {
   else if (kind == VECTOR) vector(task);
   else if (kind == FORWARD) forward(task);
   else if (kind == ADJOINT) adjoint(task);
-  else maskedGram(task);
+  else if (kind == MASKED_GRAM) maskedGram(task);
+  else projectOne(task);
 }
 
 /** Fields: m n k, A rsa csa, B rsb csb, C ldc, rows or columns of C that a task takes. */
@@ -197,6 +200,21 @@ function maskedGram(task: i32): void {
   readGates(<usize>field(0), field(1), <usize>field(3));
   gemm(BITS, from, 0, rows, from, count, weights, 0, 0, 0, 0, 0, S, n, 1, false, work);
   gemm(BITS, from, from, rows, rows, count, weights, 0, 0, 0, 0, 0, S + (from << 3), n, 1, true, work);
+}
+
+/**
+ * Projects row k of Z onto the cone of gate k, k the task, by the face of record k. Fields: X n d, bits words, shared, places of
+ * the threads, gram, gates records, Z, norms.
+ */
+function projectOne(task: i32): void {
+  const n = field(1);
+  const d = field(2);
+  const place = <usize>field(6) + ((self * coneRoom(n, d)) << 3);
+  locate(<usize>field(5), place, <usize>field(0), n, d, <usize>field(7), <usize>field(10) + ((task * d) << 3));
+  const gate = load<i32>(<usize>field(8) + (task << 2));
+  const record = <usize>load<i32>(<usize>field(9) + (task << 2));
+  const norm = project(<usize>field(3) + ((gate * field(4)) << 2), record, load<f64>(ALPHA));
+  store<f64>(<usize>field(11) + (task << 3), norm);
 }
 
 /** y [n] = X z for row-major X [n x d]. */

@@ -182,10 +182,11 @@ export function kernelsAt(n: number, d: number, P: number): TimedKernel[] {
           bound,
         );
         const vectors = gaussian(projected * d, 5);
+        const list = Array.from({ length: projected }, (_, i) => i);
         return () => {
           projector.reset(); // from no memory of the faces: the dearest case
           const z = vectors.slice();
-          for (let i = 0; i < projected; i++) projector.project(i, i, z.subarray(i * d, (i + 1) * d), -1);
+          projector.projectAll({ gates: list, slots: list, Z: z }, -1);
         };
       },
     },

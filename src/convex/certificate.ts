@@ -11,6 +11,7 @@ import { blockCount, blockOutputs, penaltyOf, predict } from "./operators/blocks
 import { type ConeProjector, coneProjector } from "./operators/coneProjection.js";
 import { dualPointAtZero } from "./operators/dualPoint.js";
 import type { AllGatesBound, Certificate, ConvexProgram, Evidence, Gap, SparseBlocks } from "./types.js";
+import { concatenated } from "./vectors.js";
 
 /** Gates whose vectors are held at a time while pricing: bounds the memory, not the result. */
 const CHUNK = 64;
@@ -31,7 +32,7 @@ export class GapJudge {
     private readonly program: ConvexProgram,
     private readonly products: GatedProducts,
     projector: ConeProjector | null = null, // one that remembers faces, for programs with cones
-    private readonly late: () => boolean = () => false, // when true, prices of cones stay upper bounds
+    private readonly late: () => boolean = () => false, // when true, prices of cones stay upper bounds, which are prices too, if too high
   ) {
     this.projector = program.cones ? (projector ?? coneProjector(program, products)) : null;
   }
@@ -109,24 +110,28 @@ export class GapJudge {
       if (needed) open.push(i);
     }
     const vectors = new Float64Array(CHUNK * C * d);
-    const g = new Float64Array(d);
     for (let from = 0; from < open.length; from += CHUNK) {
       const list = Int32Array.from(open.slice(from, from + CHUNK));
       this.products.adjoint(N, loss.outputs, list, vectors);
+      const gates: number[] = [];
+      const slots: number[] = [];
+      const points: Float64Array[] = [];
       for (let k = 0; k < list.length * C; k++) {
         const gate = list[Math.floor(k / C)];
         const output = k % C;
         if (bounds[gate * C + output] <= threshold) continue;
-        for (const [half, sign] of [
-          [0, -1],
-          [P, 1],
-        ] as const) {
-          if (this.late()) break; // the bounds are prices too, if too high
-          for (let p = 0; p < d; p++) g[p] = sign * vectors[k * d + p];
-          const slot = (gate + half) * C + output;
-          prices[slot] = projector.project(gate, slot, g, threshold).norm;
-        }
+        const vector = vectors.slice(k * d, (k + 1) * d);
+        gates.push(gate, gate);
+        slots.push(gate * C + output, (gate + P) * C + output);
+        points.push(
+          vector.map((value) => -value),
+          vector,
+        );
       }
+      const { norms } = projector.projectAll({ gates, slots, Z: concatenated(...points) }, threshold, this.late);
+      slots.forEach((slot, k) => {
+        prices[slot] = norms[k];
+      });
     }
     return { prices, largest: largestOf(prices) };
   }

@@ -2,6 +2,8 @@
 
 import { sampleGates } from "../../src/convex/arrangements/index.js";
 import type { Kernels } from "../../src/convex/kernels/index.js";
+import { bindLoss } from "../../src/convex/losses/index.js";
+import { coneProjector } from "../../src/convex/operators/coneProjection.js";
 import { gaussianMatrix } from "./problems.js";
 
 export interface KernelCase {
@@ -78,6 +80,27 @@ const gated = (n: number, d: number, P: number, C: number): KernelCase => ({
   },
 });
 
+const cones = (n: number, d: number, P: number): KernelCase => ({
+  title: `projections onto ${P} cones of ${n} rows in ${d} dimensions`,
+  run: (kernels) => {
+    const X = gaussianMatrix(n, d, 14);
+    const gates = sampleGates(X, { count: P, seed: 2 });
+    const loss = bindLoss("meanSquaredError", gaussianMatrix(n, 1, 15));
+    const products = kernels.bind(X, gates);
+    const projector = coneProjector({ X, gates, loss }, products);
+    const list = Array.from({ length: gates.count }, (_, i) => i);
+    const made: Float64Array[] = [];
+    for (let turn = 0; turn < 3; turn++) {
+      const noise = gaussian(d, 16 + turn);
+      const Z = gates.generators.data.map((value, k) => 3 * value + noise[k % d]);
+      const { norms } = projector.projectAll({ gates: list, slots: list, Z }, -1);
+      made.push(Z, norms);
+    }
+    products.dispose();
+    return made;
+  },
+});
+
 const times = (n: number, d: number): KernelCase => ({
   title: `${n} x ${d} rows by a vector`,
   run: (kernels) => {
@@ -98,6 +121,7 @@ export const kernelCases: readonly KernelCase[] = [
   gated(701, 31, 131, 2),
   gated(450, 77, 300, 1),
   times(6501, 41),
+  cones(503, 19, 97),
 ];
 
 /** Lets an engine work until as many threads take part as it may have, or it says why they do not. */

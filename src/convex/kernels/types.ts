@@ -83,15 +83,15 @@ export interface GatedProducts {
   adjointNorms(R: Float64Array, outputs: number, out: Float64Array): void;
   /** out [n] = X z, z [d], without gates; who needs it multiplies himself where an engine has nothing faster. */
   times?(z: Float64Array, out: Float64Array): void;
-  /** Projections onto the cones of the gates, where the engine has them; lives as long as the products. */
+  /** New projections onto the cones of the gates, where the engine has them; they live as long as the products. */
   faceSearch?(): FaceSearch;
   /** out [k x n]: row j is D_i X u_j, for the rows u_j of U [k x d]; with pooling at a position (0 unless said). */
   rows(gate: number, U: Float64Array, k: number, out: Float64Array, position?: number): void;
   /**
-   * out [(d - F) x n]: row j is D_i X u_j, for an orthonormal basis u_j of what the F independent rows of a face do not see;
+   * An orthonormal basis u_j [d - F x d] of what the F independent rows of a face do not see, and out [d - F x n], row j D_i X u_j;
    * who needs it makes the basis himself where an engine has nothing faster.
    */
-  faceRows?(gate: number, face: Int32Array, out: Float64Array): void;
+  faceRows?(gate: number, face: Int32Array, basis: Float64Array, out: Float64Array): void;
   /** Lower triangle of H [n x n] += sum_k weight[k] D_{gate[k]} K D_{gate[k]}, K = X X'; with pooling summed over positions. */
   addMaskedGram(H: Float64Array, gate: Int32Array, weight: Float64Array): void;
   /** The Gram matrix K = X X' of the rows of X, made once and kept. */
@@ -99,30 +99,26 @@ export interface GatedProducts {
   dispose(): void;
 }
 
-/** The rows F that hold a projection onto a cone, with the Cholesky factor of X_F X_F' = L L', kept for the next projection. */
-export interface KeptFace {
-  readonly rows: Int32Array; // [F]
-  readonly factor: Float64Array | null; // L by rows of its lower triangle, F (F + 1) / 2; null: too large to keep
-  readonly rotations: number; // that the factor has seen
+/** Points to be projected onto cones K_i = {u : (2 D_i - I) X u >= 0}, k = 0 .. count - 1. */
+export interface ConePoints {
+  readonly count: number;
+  readonly gates: Int32Array; // [count]
+  /** Whose remembered face the search begins with, each once; the last face is remembered in its place. */
+  readonly slots: Int32Array; // [count]
+  /** Only the rows of one position among pooled patches, else 0. */
+  readonly positions: Int32Array; // [count]
+  readonly Z: Float64Array; // [count x d]: the points, then their projections
+  readonly norms: Float64Array; // [count]: of the projections
 }
 
-/** Rotations after which a factor is made anew when it is taken up again: what they round adds up. */
-export const WORN = 1000;
-
-/** Projections onto the cones K_i = {u : (2 D_i - I) X u >= 0}. */
+/** Projections onto cones, with a memory of the faces on which they rest. */
 export interface FaceSearch {
-  /**
-   * Projects z [d] in place, from a face that was kept, and answers its norm; ends early once that is at most `threshold`.
-   * `position`: only the rows of one position among pooled patches. The factor is kept where it has at most `room` entries.
-   */
-  project(
-    gate: number,
-    position: number,
-    z: Float64Array,
-    threshold: number,
-    kept: KeptFace | undefined,
-    room: number,
-  ): { readonly norm: number; readonly face: KeptFace };
+  /** Projects all points in place and writes their norms; ends each once that is at most `threshold`. */
+  project(points: ConePoints, threshold: number): void;
+  /** The rows that the last projection of a slot rests on. */
+  face(slot: number): Int32Array;
+  /** Forgets all faces. */
+  forget(): void;
 }
 
 /**

@@ -43,15 +43,19 @@ export interface WasmCalls {
       ...[S: number, n: number],
     ]
   ): number;
-  /** Doubles of a place for projections onto cones of n rows in d dimensions. */
+  /** Doubles of what projections onto cones of n rows in d dimensions share, want for a thread, and for a record of a face. */
+  sharedRoom(n: number): number;
   coneRoom(n: number, d: number): number;
-  /** Makes such a place ready for X. */
-  prepareCones(place: number, X: number, n: number, d: number): void;
-  /** Projects onto the cone of a mask what lies in the place (assembly/cone.ts); answers the norm. On this thread. */
+  recordRoom(n: number, d: number, room: number): number;
+  /** Writes what is shared for X. */
+  prepareCones(shared: number, X: number, n: number, d: number): void;
+  /** Projects rows of Z [count x d] onto the cones of gates, from the faces of records (assembly/cone.ts). */
   project(
     ...args: [
-      ...[place: number, X: number, n: number, d: number, mask: number, gram: number],
-      ...[renew: boolean, threshold: number],
+      ...[threads: number, X: number, n: number, d: number, bits: number, words: number],
+      ...[count: number, gates: number, records: number],
+      ...[shared: number, places: number, gram: number],
+      ...[Z: number, norms: number, threshold: number],
     ]
   ): number;
   /** out [d - F x d]: an orthonormal basis of what F rows of X do not see; `face` [F] i32, W room for F d. On this thread. */

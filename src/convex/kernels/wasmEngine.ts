@@ -10,6 +10,8 @@ type Tail<T extends readonly unknown[]> = T extends readonly [unknown, ...infer 
 
 /** Multiplications after which helpers are started: some 50 milliseconds, about what a helper needs to come up. */
 const START_WORK = 5e8;
+/** Times that a projection looks at all rows, about. */
+const LOOKS = 4;
 /** Jobs that are done alone after helpers have cost more than they saved. */
 const JOBS_ALONE = 32;
 /** How much of what was saved counts one job later. */
@@ -18,7 +20,7 @@ const MEMORY = 0.8;
 export class WasmEngine {
   readonly heap: WasmHeap;
   /** What is done on the caller's thread. */
-  readonly calls: Pick<WasmCore["calls"], "coneRoom" | "nullspace" | "prepareCones" | "project">;
+  readonly calls: Pick<WasmCore["calls"], "coneRoom" | "nullspace" | "prepareCones" | "recordRoom" | "sharedRoom">;
   private ran = 1; // bit t: thread t took part
   private work = 0;
   // On a busy machine a helper may lose its core in the middle of a task, and then the caller waits.
@@ -57,6 +59,16 @@ export class WasmEngine {
   maskedGram(...args: Tail<Parameters<WasmCore["calls"]["maskedGram"]>>): void {
     const [, , count, , , , n] = args;
     this.share((n * n * count) / 2, (threads) => this.core.calls.maskedGram(threads, ...args));
+  }
+
+  project(...args: Tail<Parameters<WasmCore["calls"]["project"]>>): void {
+    const [, n, d, , , count] = args;
+    this.share(LOOKS * n * d * count, (threads) => this.core.calls.project(threads, ...args));
+  }
+
+  /** Doubles that threads want as places for projections. */
+  roomForCones(n: number, d: number): number {
+    return this.limit * this.core.calls.coneRoom(n, d);
   }
 
   /** Rows of G that `adjoint` wants as room for the norms of `count` vectors. */

@@ -1,14 +1,26 @@
-/** Projections onto cones in WASM memory: one place for the work, faces go in and out by copies. */
+/** Projections onto cones in WASM memory, several at a time on several threads; the faces stay there, one record a slot. */
 
 import type { Matrix } from "../types.js";
-import { type FaceSearch, type KeptFace, WORN } from "./types.js";
+import type { ConePoints, FaceSearch } from "./types.js";
 import type { WasmEngine } from "./wasmEngine.js";
 
+/** Doubles of factors that are kept: 64 MB. */
+const MAX_KEPT = 2 ** 23;
+/** Rows for whose factor a new record has room. */
+const FIRST_ROOM = 64;
+
+/** Where the face of a slot is kept. */
+interface FaceRecord {
+  readonly at: number;
+  readonly room: number; // rows for whose factor there is room
+}
+
 export class WasmFaceSearch implements FaceSearch {
-  private readonly place: number;
-  private readonly z: number;
-  private readonly rows: number;
-  private readonly factor: number;
+  private readonly shared: number;
+  private readonly places: number;
+  private readonly capacity: number; // rows of a face at most
+  private readonly records = new Map<number, FaceRecord>();
+  private kept = 0; // doubles of all factors
 
   constructor(
     private readonly engine: WasmEngine,
@@ -18,46 +30,80 @@ export class WasmFaceSearch implements FaceSearch {
     private readonly gram: number, // X X' [n x n]; 0: products are made anew
   ) {
     const { at, rows: n, cols: d } = X;
-    this.place = engine.heap.take(engine.calls.coneRoom(n, d));
-    this.z = this.place + 8;
-    this.rows = this.z + 8 * d;
-    this.factor = this.rows + 8 * Math.min(n, d);
-    engine.calls.prepareCones(this.place, at, n, d);
+    const { heap, calls } = engine;
+    this.capacity = Math.min(n, d);
+    this.shared = heap.take(calls.sharedRoom(n));
+    this.places = heap.take(engine.roomForCones(n, d));
+    calls.prepareCones(this.shared, at, n, d);
   }
 
-  project(
-    gate: number,
-    _position: number,
-    z: Float64Array,
-    threshold: number,
-    kept: KeptFace | undefined,
-    room: number,
-  ): { readonly norm: number; readonly face: KeptFace } {
-    const { heap, calls } = this.engine;
-    const { at, rows: n, cols: d } = this.X;
-    const counts = heap.integers(this.place, 2); // of rows and rotations
-    const shared = heap.view(this.z, d);
-    shared.set(z);
-    counts[0] = kept?.rows.length ?? 0;
-    counts[1] = kept?.rotations ?? 0;
-    const renew = kept === undefined || kept.factor === null || kept.rotations > WORN;
-    if (kept !== undefined) {
-      heap.integers(this.rows, kept.rows.length).set(kept.rows);
-      if (kept.factor !== null && !renew) heap.view(this.factor, kept.factor.length).set(kept.factor);
-    }
-    const mask = this.bits + 4 * gate * this.words;
-    const norm = calls.project(this.place, at, n, d, mask, this.gram, renew, threshold);
-    z.set(shared);
-    const size = counts[0];
-    const entries = (size * (size + 1)) / 2;
-    const rows = new Int32Array(size);
-    rows.set(heap.integers(this.rows, size));
-    const factor = entries <= room ? new Float64Array(entries) : null;
-    factor?.set(heap.view(this.factor, entries));
-    return { norm, face: { rows, factor, rotations: counts[1] } };
+  project({ count, gates, slots, Z, norms }: ConePoints, threshold: number): void {
+    const { engine, X, shared, places, gram } = this;
+    const { heap } = engine;
+    const { at, rows: n, cols: d } = X;
+    const records = Int32Array.from({ length: count }, (_, k) => this.recordOf(slots[k]).at);
+    const lists = heap.take(count); // gates, records
+    const z = heap.take(count * d);
+    const r = heap.take(count);
+    heap.integers(lists, count).set(gates.subarray(0, count));
+    heap.integers(lists + 4 * count, count).set(records);
+    heap.view(z, count * d).set(Z.subarray(0, count * d));
+    const cones = [count, lists, lists + 4 * count] as const;
+    engine.project(at, n, d, this.bits, this.words, ...cones, shared, places, gram, z, r, threshold);
+    Z.set(heap.view(z, count * d));
+    norms.set(heap.view(r, count));
+    for (const block of [r, z, lists]) heap.release(block);
+  }
+
+  face(slot: number): Int32Array {
+    const record = this.records.get(slot);
+    if (record === undefined) return new Int32Array(0);
+    const { heap } = this.engine;
+    const rows = new Int32Array(heap.integers(record.at, 1)[0]);
+    rows.set(heap.integers(record.at + 16, rows.length));
+    return rows;
+  }
+
+  forget(): void {
+    for (const { at } of this.records.values()) this.engine.heap.release(at);
+    this.records.clear();
+    this.kept = 0;
   }
 
   dispose(): void {
-    this.engine.heap.release(this.place);
+    this.forget();
+    for (const block of [this.places, this.shared]) this.engine.heap.release(block);
   }
+
+  /** The record of a slot; a new one, or a larger one where the last factor found no room. */
+  private recordOf(slot: number): FaceRecord {
+    const { heap } = this.engine;
+    const before = this.records.get(slot);
+    const size = before === undefined ? 0 : heap.integers(before.at, 1)[0];
+    if (before !== undefined && (size <= before.room || this.kept >= MAX_KEPT)) return before;
+    const wanted = Math.min(this.capacity, before === undefined ? FIRST_ROOM : Math.ceil(1.25 * size));
+    const entries = triangle(wanted) - triangle(before?.room ?? 0);
+    const fits = this.kept + entries <= MAX_KEPT;
+    if (before !== undefined && !fits) return before;
+    const room = fits ? wanted : 0;
+    if (fits) this.kept += entries;
+    const at = heap.take(this.engine.calls.recordRoom(this.X.rows, this.X.cols, room));
+    const head = heap.integers(at, 4 + size);
+    head.set([size, RENEWED, room, 0]);
+    if (before !== undefined) {
+      head.set(heap.integers(before.at + 16, size), 4);
+      heap.release(before.at);
+    }
+    const record = { at, room };
+    this.records.set(slot, record);
+    return record;
+  }
+}
+
+/** As rotations of a factor: it is to be made anew. */
+const RENEWED = 2 ** 31 - 1;
+
+/** Entries of a lower triangle with k rows. */
+function triangle(k: number): number {
+  return (k * (k + 1)) / 2;
 }

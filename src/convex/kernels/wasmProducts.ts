@@ -23,7 +23,7 @@ export class WasmProducts implements GatedProducts {
   private readonly together: number; // vectors
   private kept: Float64Array | null = null;
   private product = 0; // X X' in WASM memory, for cones
-  private search: WasmFaceSearch | null = null;
+  private readonly searches: WasmFaceSearch[] = [];
 
   constructor(
     private readonly engine: WasmEngine,
@@ -110,18 +110,11 @@ export class WasmProducts implements GatedProducts {
   }
 
   faceSearch(): FaceSearch {
-    if (this.search === null) {
-      const { n, d } = this;
-      if (n <= GRAM_ROWS) this.product = this.makeGram();
-      this.search = new WasmFaceSearch(
-        this.engine,
-        { at: this.x, rows: n, cols: d },
-        this.bits,
-        this.words,
-        this.product,
-      );
-    }
-    return this.search;
+    const { engine, x: at, n, d, bits, words } = this;
+    if (n <= GRAM_ROWS && this.product === 0) this.product = this.makeGram();
+    const search = new WasmFaceSearch(engine, { at, rows: n, cols: d }, bits, words, this.product);
+    this.searches.push(search);
+    return search;
   }
 
   rows(gate: number, U: Float64Array, k: number, out: Float64Array): void {
@@ -137,7 +130,7 @@ export class WasmProducts implements GatedProducts {
     heap.release(u);
   }
 
-  faceRows(gate: number, face: Int32Array, out: Float64Array): void {
+  faceRows(gate: number, face: Int32Array, basis: Float64Array, out: Float64Array): void {
     const { d } = this;
     const { heap } = this.engine;
     const F = face.length;
@@ -148,6 +141,7 @@ export class WasmProducts implements GatedProducts {
     heap.integers(list, F).set(face);
     this.engine.calls.nullspace(this.x, d, list, F, u + 8 * k * d, u);
     this.multiplyRows(gate, u, k, out);
+    basis.set(heap.view(u, k * d));
     heap.release(list);
     heap.release(u);
   }
@@ -209,7 +203,7 @@ export class WasmProducts implements GatedProducts {
 
   dispose(): void {
     this.kept = null;
-    this.search?.dispose();
+    for (const search of this.searches) search.dispose();
     for (const block of [this.product, this.bits, this.z, this.x]) this.engine.heap.release(block);
   }
 

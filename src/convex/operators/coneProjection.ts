@@ -5,13 +5,13 @@
  * (the dual non-negative least squares of Lawson and Hanson 1974, ch. 23, kept in the d-dimensional space).
  */
 
-import type { FaceSearch, GatedProducts, KeptFace } from "../kernels/types.js";
+import type { FaceSearch, GatedProducts } from "../kernels/types.js";
 import type { ConvexProgram } from "../types.js";
 import { dotAt } from "../vectors.js";
 import { HostFaceSearch } from "./faceSearch.js";
 
-/** Doubles of factors that are kept with the faces: 64 MB. */
-const MAX_KEPT = 2 ** 23;
+/** Points that are projected together: enough to share out, few enough to stop between. */
+const TOGETHER = 32;
 
 export interface ConeProjection {
   /** Euclidean norm of the projection, or of an upper bound of it that is already below the threshold asked for. */
@@ -37,10 +37,15 @@ export function coneProjector(
   return new ConeProjector(new HostFaceSearch(X, gates, gram, apart?.positions ?? 1, engine), apart);
 }
 
+/** Points that are to be projected: row k of Z [count x d] onto the cone of a gate; `slots` name the memories of their faces. */
+export interface ProjectionList {
+  readonly gates: readonly number[]; // [count]
+  readonly slots: readonly number[]; // [count], each once: one a block
+  readonly Z: Float64Array; // [count x d]
+}
+
 /** Projects onto K_i for every gate i; remembers the face of each slot, so that the next projection starts there. */
 export class ConeProjector {
-  private readonly faces = new Map<number, KeptFace>();
-  private kept = 0; // doubles of their factors
   private readonly directions = new Map<number, Float64Array>(); // X_F' lambda of the last projection of a slot
 
   constructor(
@@ -53,39 +58,78 @@ export class ConeProjector {
    * Ends early once the norm is known to be at most `threshold`: z is then spoilt. A negative threshold asks for the projection.
    */
   project(gate: number, slot: number, z: Float64Array, threshold: number): ConeProjection {
-    const scale = Math.sqrt(dotAt(z, 0, z, 0, z.length));
-    if (scale <= threshold) return { norm: scale, below: true };
-    const bound = this.boundFromMemory(slot, z, scale);
-    if (bound <= threshold) return { norm: bound, below: true };
-    const position = this.apart === null ? 0 : Math.floor(slot / this.apart.outputs) % this.apart.positions;
-    const direction = this.directions.get(slot) ?? new Float64Array(z.length);
-    for (let p = 0; p < z.length; p++) direction[p] = -z[p];
-    const before = this.faces.get(slot);
-    this.kept -= before?.factor?.length ?? 0;
-    const { norm, face } = this.search.project(gate, position, z, threshold, before, MAX_KEPT - this.kept);
-    this.kept += face.factor?.length ?? 0;
-    this.faces.set(slot, face);
-    for (let p = 0; p < z.length; p++) direction[p] += z[p];
-    this.directions.set(slot, direction);
+    const norm = this.projectAll({ gates: [gate], slots: [slot], Z: z }, threshold).norms[0];
     return { norm, below: norm <= threshold };
+  }
+
+  /**
+   * Projects all points of a list in place, each as `project` does, and answers their norms, or upper bounds that are at most
+   * `threshold`. When `late` says so the rest is left as it is, with upper bounds, and `done` is false.
+   */
+  projectAll(
+    { gates, slots, Z }: ProjectionList,
+    threshold: number,
+    late = () => false,
+  ): { readonly norms: Float64Array; readonly done: boolean } {
+    const d = Z.length / Math.max(1, slots.length);
+    const norms = new Float64Array(slots.length);
+    const open: number[] = [];
+    for (let k = 0; k < slots.length; k++) {
+      norms[k] = this.boundFromMemory(slots[k], Z.subarray(k * d, (k + 1) * d));
+      if (norms[k] > threshold) open.push(k);
+    }
+    for (let from = 0; from < open.length; from += TOGETHER) {
+      if (late()) return { norms, done: false };
+      const some = open.slice(from, from + TOGETHER);
+      const points = {
+        count: some.length,
+        gates: Int32Array.from(some, (k) => gates[k]),
+        slots: Int32Array.from(some, (k) => slots[k]),
+        positions: Int32Array.from(some, (k) => this.positionOf(slots[k])),
+        Z: new Float64Array(some.length * d),
+        norms: new Float64Array(some.length),
+      };
+      some.forEach((k, to) => {
+        points.Z.set(Z.subarray(k * d, (k + 1) * d), to * d);
+      });
+      this.search.project(points, threshold);
+      some.forEach((k, to) => {
+        norms[k] = points.norms[to];
+        this.moveTo(slots[k], points.Z.subarray(to * d, (to + 1) * d), Z.subarray(k * d, (k + 1) * d));
+      });
+    }
+    return { norms, done: true };
   }
 
   /** The rows that the last projection of this slot rests on. */
   face(slot: number): Int32Array {
-    return this.faces.get(slot)?.rows ?? new Int32Array(0);
+    return this.search.face(slot);
   }
 
   /** Forgets the faces of all slots. */
   reset(): void {
-    this.faces.clear();
-    this.kept = 0;
+    this.search.forget();
+    this.directions.clear();
+  }
+
+  private positionOf(slot: number): number {
+    return this.apart === null ? 0 : Math.floor(slot / this.apart.outputs) % this.apart.positions;
+  }
+
+  /** z := the projection; remembers the way there. */
+  private moveTo(slot: number, projection: Float64Array, z: Float64Array): void {
+    const direction = this.directions.get(slot) ?? new Float64Array(z.length);
+    for (let p = 0; p < z.length; p++) direction[p] = projection[p] - z[p];
+    z.set(projection);
+    this.directions.set(slot, direction);
   }
 
   /**
    * min over a >= 0 of |z + a u|, u = X_F' lambda of the slot's last projection: an upper bound of the projection's norm for
    * the price of two scalar products, since a lambda is a multiplier for every a >= 0.
    */
-  private boundFromMemory(slot: number, z: Float64Array, scale: number): number {
+  private boundFromMemory(slot: number, z: Float64Array): number {
+    const scale = Math.sqrt(dotAt(z, 0, z, 0, z.length));
     const u = this.directions.get(slot);
     if (u === undefined) return scale;
     const along = dotAt(u, 0, z, 0, z.length);

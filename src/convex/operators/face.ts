@@ -3,7 +3,6 @@
  * follows the rows as they come and go.
  */
 
-import { type KeptFace, WORN } from "../kernels/types.js";
 import type { Matrix } from "../types.js";
 import { dotAt } from "../vectors.js";
 
@@ -11,6 +10,15 @@ import { dotAt } from "../vectors.js";
 const INDEPENDENT = 1e-12;
 /** When more than this share of the rows from the first leaving one on leaves, a new factor is cheaper than rotations. */
 const REBUILT = 0.1;
+/** Rotations after which a factor is made anew when it is taken up again: what they round adds up. */
+const WORN = 1000;
+
+/** The rows F that hold a projection onto a cone, with the Cholesky factor of X_F X_F' = L L', kept for the next projection. */
+export interface KeptFace {
+  readonly rows: Int32Array; // [F]
+  readonly factor: Float64Array | null; // L by rows of its lower triangle, F (F + 1) / 2; null: too large to keep
+  readonly rotations: number; // that the factor has seen
+}
 
 /** One face at a time; the work space is made once. */
 export class Face {

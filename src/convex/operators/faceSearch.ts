@@ -4,10 +4,10 @@
  */
 
 import { isActive } from "../arrangements/bits.js";
-import type { FaceSearch, GatedProducts, KeptFace } from "../kernels/types.js";
+import type { ConePoints, FaceSearch, GatedProducts } from "../kernels/types.js";
 import type { GateSet, Matrix } from "../types.js";
 import { dotAt } from "../vectors.js";
-import { Face } from "./face.js";
+import { Face, type KeptFace } from "./face.js";
 
 /** A row counts as violated beyond this share of |x_j| |z|: rounding of one scalar product. */
 const VIOLATED = 1e-12;
@@ -17,9 +17,14 @@ const COMPANION = 0.3;
 /** A multiplier of at most this share of the largest is zero. */
 const ZERO = 1e-15;
 
+/** Doubles of factors that are kept with the faces: 64 MB. */
+const MAX_KEPT = 2 ** 23;
+
 /** The reference: for every engine, with rows of all places or those of one position among pooled patches. */
 export class HostFaceSearch implements FaceSearch {
   private readonly now: Face;
+  private readonly faces = new Map<number, KeptFace>();
+  private kept = 0; // doubles of their factors
   private readonly blocked: Uint8Array;
   private readonly violation: Float64Array;
   private readonly candidates: Int32Array; // rows that may enter
@@ -33,6 +38,7 @@ export class HostFaceSearch implements FaceSearch {
     gram: Float64Array | null, // X X' [n x n] where it is at hand; else products are made anew
     private readonly stride: number, // positions of pooled patches, or 1
     private readonly engine: Pick<GatedProducts, "times"> | null, // multiplies X z faster
+    private readonly room = MAX_KEPT, // doubles of factors
   ) {
     const n = X.rows;
     this.now = new Face(X, gram);
@@ -42,14 +48,34 @@ export class HostFaceSearch implements FaceSearch {
     this.signs = new Int8Array(n);
   }
 
-  project(
+  project({ count, gates, slots, positions, Z, norms }: ConePoints, threshold: number): void {
+    const d = this.X.cols;
+    for (let k = 0; k < count; k++) {
+      const before = this.faces.get(slots[k]);
+      this.kept -= before?.factor?.length ?? 0;
+      norms[k] = this.projectOne(gates[k], positions[k], Z.subarray(k * d, (k + 1) * d), threshold, before);
+      const face = this.now.keep(this.room - this.kept);
+      this.kept += face.factor?.length ?? 0;
+      this.faces.set(slots[k], face);
+    }
+  }
+
+  face(slot: number): Int32Array {
+    return this.faces.get(slot)?.rows ?? new Int32Array(0);
+  }
+
+  forget(): void {
+    this.faces.clear();
+    this.kept = 0;
+  }
+
+  private projectOne(
     gate: number,
     position: number,
     z: Float64Array,
     threshold: number,
     kept: KeptFace | undefined,
-    room: number,
-  ): { readonly norm: number; readonly face: KeptFace } {
+  ): number {
     const d = this.X.cols;
     this.first = position;
     const scale = Math.sqrt(dotAt(z, 0, z, 0, d));
@@ -65,7 +91,7 @@ export class HostFaceSearch implements FaceSearch {
       norm = Math.sqrt(dotAt(z, 0, z, 0, d));
     }
     this.blocked.fill(0);
-    return { norm, face: this.now.keep(room) };
+    return norm;
   }
 
   private readSigns(gate: number): void {

@@ -5,13 +5,16 @@ import { blockOutputs } from "../operators/blocks.js";
 import type { ConeProjector } from "../operators/coneProjection.js";
 import { nullspace } from "../operators/nullspace.js";
 import type { ConvexProgram, Matrix, Pooling } from "../types.js";
-import { norm } from "../vectors.js";
+import { concatenated, dotAt, norm } from "../vectors.js";
 import { DENSE_ROWS, type OutputCurvature } from "./newtonSystem.js";
 import { type ShrunkBlock, shrinkBlock } from "./nuclearShrink.js";
 import type { WorkingSet } from "./workingSet.js";
 
 /** Entries that remembered spans may hold: 256 MB. */
 const MAX_HELD = 2 ** 25;
+
+/** Slots whose points are held together, to be projected. */
+const TOGETHER = 1024;
 
 /** What a proximal step on the blocks needs: centers v0 in the working set, and the length sigma. */
 export interface BlockStep {
@@ -26,6 +29,7 @@ export interface BlockStep {
 /** D_i X u for an orthonormal basis u of the directions in which a block may move on its face. */
 interface FaceSpan {
   readonly face: Int32Array;
+  readonly basis: Float64Array; // [count x d]
   readonly rows: Float64Array; // [count x n]
   readonly count: number;
 }
@@ -46,18 +50,18 @@ export class FaceSpans {
     const before = this.known.get(index);
     if (before !== undefined && equal(before.face, face)) return before;
     const count = X.cols - face.length;
+    const basis = new Float64Array(count * X.cols);
     const rows = new Float64Array(count * n);
-    if (products.faceRows !== undefined) products.faceRows(at.gate, face, rows);
+    if (products.faceRows !== undefined) products.faceRows(at.gate, face, basis, rows);
     else if (count > 0) {
-      const basis = new Float64Array(count * X.cols);
       nullspace(X, face, basis);
       products.rows(at.gate, basis, count, rows, at.position);
     }
-    const span = { face, rows, count };
-    this.held += rows.length - (before?.rows.length ?? 0);
+    const span = { face, basis, rows, count };
+    this.held += count * (n + X.cols) - (before === undefined ? 0 : before.count * (n + X.cols));
     if (this.held > MAX_HELD) {
       this.known.clear();
-      this.held = rows.length;
+      this.held = count * (n + X.cols);
     }
     this.known.set(index, span);
     return span;
@@ -83,46 +87,50 @@ export function shrinkVectors(step: BlockStep, G: Float64Array): ActiveBlocks | 
   const halves = program.cones ? 2 : 1;
   const slots: number[] = [];
   const shares: number[] = [];
-  let vectors = new Float64Array(64 * d);
+  const parts: Float64Array[] = [];
   let theta = 0;
-  const z = new Float64Array(d);
-  for (let slot = 0; slot < working.slots; slot++) {
-    const group = Math.floor(slot / (halves * C));
-    const from = (group * C + (slot % C)) * d;
-    const stride = sigma * working.signOf(slot);
-    let length = 0;
-    let center = 0;
-    for (let p = 0; p < d; p++) {
-      const v0 = centers[slot * d + p];
-      const value = v0 - stride * G[from + p];
-      z[p] = value;
-      length += value * value;
-      center += v0 * v0;
+  const Z = new Float64Array(Math.min(TOGETHER, working.slots) * d);
+  for (let first = 0; first < working.slots; first += TOGETHER) {
+    const open: number[] = []; // slots whose z is longer than the threshold, in the order of the rows of Z
+    let lengths: Float64Array | number[] = [];
+    for (let slot = first; slot < Math.min(first + TOGETHER, working.slots); slot++) {
+      const group = Math.floor(slot / (halves * C));
+      const from = (group * C + (slot % C)) * d;
+      const to = open.length * d;
+      const stride = sigma * working.signOf(slot);
+      let square = 0;
+      let center = 0;
+      for (let p = 0; p < d; p++) {
+        const v0 = centers[slot * d + p];
+        const value = v0 - stride * G[from + p];
+        Z[to + p] = value;
+        square += value * value;
+        center += v0 * v0;
+      }
+      theta += center / (2 * sigma);
+      const length = Math.sqrt(square);
+      if (length <= threshold) continue;
+      open.push(slot);
+      lengths.push(length);
     }
-    theta += center / (2 * sigma);
-    length = Math.sqrt(length);
-    if (length <= threshold) continue;
     if (projector !== null) {
-      if (step.late()) return null;
-      const index = working.indexOf(slot);
-      const projection = projector.project(working.gateOf(slot), index, z, threshold);
-      if (projection.below) continue;
-      length = projection.norm;
+      const gates = open.map((slot) => working.gateOf(slot));
+      const list = { gates, slots: open.map((slot) => working.indexOf(slot)), Z: Z.subarray(0, open.length * d) };
+      const { norms, done } = projector.projectAll(list, threshold, step.late);
+      if (!done) return null;
+      lengths = norms;
     }
-    const left = length - threshold;
-    theta -= (left * left) / (2 * sigma);
-    const at = slots.length * d;
-    if (at + d > vectors.length) {
-      const larger = new Float64Array(2 * vectors.length);
-      larger.set(vectors);
-      vectors = larger;
-    }
-    const share = left / length;
-    for (let p = 0; p < d; p++) vectors[at + p] = share * z[p];
-    slots.push(slot);
-    shares.push(share);
+    open.forEach((slot, k) => {
+      const left = lengths[k] - threshold;
+      if (left <= 0) return;
+      theta -= (left * left) / (2 * sigma);
+      const share = left / lengths[k];
+      parts.push(Z.slice(k * d, (k + 1) * d).map((value) => share * value));
+      slots.push(slot);
+      shares.push(share);
+    });
   }
-  return { theta, slots, vectors: vectors.subarray(0, slots.length * d), shares, shrunk: [] };
+  return { theta, slots, vectors: concatenated(...parts), shares, shrunk: [] };
 }
 
 /** The same for the nuclear norm: a gate's outputs shrink together, by singular values. */
@@ -160,8 +168,8 @@ export function shrinkSpectra(step: BlockStep, G: Float64Array): ActiveBlocks {
 }
 
 /**
- * Rank-one rows and masked Gram weights of one output: for each block a row along its vector, and a row for each direction of
- * its face (or, where no row of the data holds it, the whole D_i K D_i). A free output bias adds the row of ones.
+ * Rank-one rows and masked Gram weights of one output: for each block a row for each direction of its face or, where no row of
+ * the data holds it, one along its vector and the whole D_i K D_i. A free output bias adds the row of ones.
  */
 export function curvatureOf(
   step: BlockStep,
@@ -187,36 +195,61 @@ export function curvatureOf(
   const spans = new Map<number, FaceSpan>();
   let rowCount = biasWeight > 0 ? 1 : 0;
   for (const k of mine) {
-    rowCount += 1;
     const face = projector?.face(working.indexOf(at.slots[k])) ?? new Int32Array(0);
     if (face.length === 0 && whole) {
       gates.push(working.gateOf(at.slots[k]));
       weights.push(sigma * at.shares[k]);
+      rowCount += 1;
       continue;
     }
     const span = step.spans.at(program.X, n, working.indexOf(at.slots[k]), placeOf(at.slots[k]), face, products);
     spans.set(k, span);
-    rowCount += span.count;
+    rowCount += Math.max(1, span.count);
   }
   const rows = new Float64Array(rowCount * n);
   let row = 0;
   for (const k of mine) {
-    const { gate, position } = placeOf(at.slots[k]);
     const share = at.shares[k];
     const unit = at.vectors.slice(k * d, (k + 1) * d);
     const length = norm(unit);
-    const weight = Math.sqrt(sigma * (1 - share)) / length;
-    for (let p = 0; p < d; p++) unit[p] *= weight;
-    products.rows(gate, unit, 1, rows.subarray(row * n, (row + 1) * n), position);
-    row += 1;
+    for (let p = 0; p < d; p++) unit[p] /= length;
     const span = spans.get(k);
-    if (span === undefined) continue;
-    const scale = Math.sqrt(sigma * share);
-    for (let p = 0, to = row * n; p < span.rows.length; p++, to++) rows[to] = scale * span.rows[p];
-    row += span.count;
+    if (span === undefined || span.count === 0) {
+      const { gate, position } = placeOf(at.slots[k]);
+      const weight = Math.sqrt(sigma * (1 - share));
+      for (let p = 0; p < d; p++) unit[p] *= weight;
+      products.rows(gate, unit, 1, rows.subarray(row * n, (row + 1) * n), position);
+      row += 1;
+    } else {
+      addSpan(span, unit, share, Math.sqrt(sigma), rows.subarray(row * n, (row + span.count) * n));
+      row += span.count;
+    }
   }
   if (biasWeight > 0) rows.fill(Math.sqrt(biasWeight), row * n, (row + 1) * n);
   return { rows, rowCount, gates: Int32Array.from(gates), weights: Float64Array.from(weights) };
+}
+
+/**
+ * Rows whose outer products sum up to scale^2 (s P + (1 - s) u u') for the unit vector u = sum_j c_j b_j in the span of the b_j:
+ * with T = sqrt(s) I + (1 - sqrt(s)) c c', T T' = s I + (1 - s) c c'. They are added to `out` [count x n].
+ */
+function addSpan(
+  { basis, rows, count }: FaceSpan,
+  u: Float64Array,
+  share: number,
+  scale: number,
+  out: Float64Array,
+): void {
+  const d = u.length;
+  const n = rows.length / count;
+  const root = Math.sqrt(share);
+  const along = new Float64Array(n); // sum_j c_j times row j
+  const c = Float64Array.from({ length: count }, (_, j) => dotAt(basis, j * d, u, 0, d));
+  for (let j = 0; j < count; j++) for (let k = 0; k < n; k++) along[k] += c[j] * rows[j * n + k];
+  for (let j = 0; j < count; j++) {
+    const more = scale * (1 - root) * c[j];
+    for (let k = 0, at = j * n; k < n; k++, at++) out[at] += scale * root * rows[at] + more * along[k];
+  }
 }
 
 /** Pooled blocks have rank d, so that they are better added to the rows, as long as these can be held. */

@@ -29,6 +29,8 @@ const MAX_GROWTH = 1e5;
 const RANGE = 1e9;
 /** Share of the gap asked for that the inner error of a round may keep. */
 const INNER_SHARE = 0.02;
+/** The same with cones, whose faces cost more to settle than they bring. */
+const CONES_SHARE = 0.2;
 /** A point whose own gradient must shrink by less than this, to price no block above beta, is near the optimum. */
 const NEAR = 0.95;
 /** Halvings of the step from such a point. */
@@ -74,6 +76,7 @@ class NewtonRun implements Run {
   private readonly d: number;
   private xi: Float64Array; // [n x C]
   private readonly sigmaLimit: number;
+  private readonly share: number; // of the gap asked for that the inner error may keep
   private readonly best: BestPoint;
   private point: Point; // the best after the last round
   private target = Number.POSITIVE_INFINITY; // absolute error that the inner iteration may keep
@@ -108,6 +111,7 @@ class NewtonRun implements Run {
     this.working = new WorkingSet(program, judged.prices.prices, from);
     this.dual = new ProximalDual(setting, this.working, Z0, c0);
     this.sigmaLimit = MAX_GROWTH * this.dual.sigma;
+    this.share = program.cones ? CONES_SHARE : INNER_SHARE;
   }
 
   async round(): Promise<Point & { readonly resting: boolean }> {
@@ -121,7 +125,7 @@ class NewtonRun implements Run {
     this.point = this.keep(blocks, judged, N);
     this.dual.moveCenter(evaluation);
     this.working.grow(judged.prices.prices, beta, 0.1 * this.setting.tolerance);
-    this.rescale(this.dual.innerError(this.xi, evaluation) <= INNER_SHARE * goal);
+    this.rescale(this.dual.innerError(this.xi, evaluation) <= this.share * goal);
     return { ...this.point, resting: false };
   }
 
@@ -152,7 +156,7 @@ class NewtonRun implements Run {
     }
     for (let step = 0; step < NEWTON_STEPS; step++) {
       if (await this.setting.pause()) break;
-      if (this.dual.innerError(this.xi, now) <= INNER_SHARE * this.target) break;
+      if (this.dual.innerError(this.xi, now) <= this.share * this.target) break;
       const direction = Float64Array.from(now.gradient);
       if (!(await this.dual.direct(now, direction))) break;
       const slope = dot(now.gradient, direction);

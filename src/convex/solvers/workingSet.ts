@@ -9,6 +9,8 @@ import type { ConvexProgram, SparseBlocks } from "../types.js";
 
 /** Gates to begin with, and the least number to add when some are missing. */
 const FIRST = 96;
+/** With cones as many as this share of the rows, if that is more: most narrow cones are active, and too small a set costs rounds. */
+const FIRST_OF_ROWS = 0.5;
 
 export class WorkingSet {
   gates: Int32Array; // [g]
@@ -37,8 +39,9 @@ export class WorkingSet {
       best[gate] = Math.max(best[gate], prices[k]);
     }
     const order = Array.from({ length: P }, (_, i) => i).sort((a, b) => best[b] - best[a]);
+    const rows = program.cones && start === null ? FIRST_OF_ROWS * program.loss.rows : 0;
     for (const gate of order) {
-      if (wanted.size >= Math.max(FIRST, first, (columns?.gate.length ?? 0) + FIRST / 2)) break;
+      if (wanted.size >= Math.max(FIRST, first, rows, (columns?.gate.length ?? 0) + FIRST / 2)) break;
       wanted.add(gate);
     }
     this.gates = Int32Array.from(wanted).sort();

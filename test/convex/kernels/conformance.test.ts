@@ -144,7 +144,7 @@ describe.each(engines)("$name", ({ make, tolerance }) => {
       nullspace(X, face, basis);
       const [got, wanted] = [new Float64Array(k * n).fill(Number.NaN), new Float64Array(k * n)];
       if (mine.faceRows === undefined) mine.rows(1, basis, k, got);
-      else mine.faceRows(1, face, got);
+      else mine.faceRows(1, face, new Float64Array(basis.length), got);
       truth.rows(1, basis, k, wanted);
       const [square, squareWanted] = [new Float64Array(n * n), new Float64Array(n * n)];
       referenceKernels.addOuter(square, got, n, k, 1);
