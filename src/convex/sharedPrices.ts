@@ -2,14 +2,16 @@
  * Prices of ReLU neurons that feed all outputs: max |N' (X u)_+| over unit u in the cones K_i = {u : (2 D_i - I) X u >= 0}.
  *
  * This is the dual constraint of networks whose neurons share their outputs (Sahiner et al. 2021, theorem 1); to know it is
- * NP-hard in the number of outputs. With V_i = N' D_i X it is the largest h_i(g) = |Proj_{K_i} V_i' g| over unit g in R^C, and h_i
- * is sublinear: on a simplicial cone of directions g its values at the corners bound it. So few outputs allow branch and bound
- * over g, to any accuracy; for more, the largest singular value of V_i and the prices of the single outputs bound it.
+ * NP-hard in the number of outputs. With V_i = N' D_i X it is the largest |V_i u| over unit u in K_i, which the doubly nonnegative
+ * relaxation bounds closely (`relaxation/`). Where that leaves a gap and the outputs are few, it is closed: the price is also the
+ * largest h_i(g) = |Proj_{K_i} V_i' g| over unit g in R^C, and h_i is sublinear, so that on a simplicial cone of directions g its
+ * values at the corners bound it: branch and bound over g, to any accuracy.
  */
 
-import type { GatedProducts } from "./kernels/types.js";
+import type { GatedProducts, Kernels } from "./kernels/types.js";
 import { coneProjector } from "./operators/coneProjection.js";
 import { penalties } from "./penalties/index.js";
+import { ConeRelaxation } from "./relaxation/coneRelaxation.js";
 import { smallSolve } from "./smallSolve.js";
 import type { ConvexProgram } from "./types.js";
 import { dot, norm } from "./vectors.js";
@@ -44,6 +46,7 @@ interface Region {
   readonly gate: number;
   readonly bound: number;
   readonly corners: readonly Corner[] | null;
+  readonly relaxation: ConeRelaxation | null; // of the whole gate, as far as it has come
 }
 
 interface Corner {
@@ -53,7 +56,7 @@ interface Corner {
 
 /** How exact prices are to be, and when to stop: what is not looked into by then keeps the bound that it has. */
 export interface PricingBudget {
-  readonly tolerance: number; // between the bound and the dearest found, relative, where the outputs are few
+  readonly tolerance: number; // between the bound and the dearest found, relative
   readonly projections: number; // onto cones, at most
   readonly pause: () => Promise<boolean>; // lets the host breathe between them; true to end early
 }
@@ -61,11 +64,12 @@ export interface PricingBudget {
 /** Bounds the price of all gates from both sides. */
 export async function priceShared(
   program: ConvexProgram,
+  kernels: Kernels,
   products: GatedProducts,
   N: Float64Array, // [n x C]
   budget: PricingBudget,
 ): Promise<SharedPrices> {
-  return new SharedPricing(program, products, N).run(budget);
+  return new SharedPricing(program, kernels, products, N).run(budget);
 }
 
 class SharedPricing {
@@ -80,6 +84,7 @@ class SharedPricing {
 
   constructor(
     private readonly program: ConvexProgram,
+    private readonly kernels: Kernels,
     private readonly products: GatedProducts,
     private readonly N: Float64Array,
   ) {
@@ -103,9 +108,11 @@ class SharedPricing {
       const region = open[top];
       open[top] = open[open.length - 1];
       open.pop();
+      const relaxed = region.corners === null ? this.relax(region, tolerance) : null;
       if (region.corners !== null) open.push(...this.halves(region.gate, region.corners));
+      else if (relaxed !== null) open.push(relaxed);
       else if (this.C <= MOST_SPLIT) open.push(...this.orthants(region));
-      else settled = Math.max(settled, Math.min(region.bound, this.boundByOutputs(region.gate)));
+      else settled = Math.max(settled, region.bound);
     }
   }
 
@@ -120,10 +127,27 @@ class SharedPricing {
       products.adjoint(N, C, list, vectors);
       for (let k = 0; k < list.length; k++) {
         const bound = penalties.nuclear.dualNorm(vectors.subarray(k * block, (k + 1) * block), C, d);
-        regions.push({ gate: list[k], bound, corners: null });
+        regions.push({ gate: list[k], bound, corners: null, relaxation: null });
       }
     }
     return regions;
+  }
+
+  /** The gate after a round of its relaxation; null when no further round is expected to help. */
+  private relax({ gate, bound, relaxation }: Region, tolerance: number): Region | null {
+    const { C, d, kernels } = this;
+    this.hold(gate);
+    const now = relaxation ?? new ConeRelaxation(this.V, C, d, kernels);
+    const lack = (y: Float64Array) => {
+      const u = y.slice();
+      this.spent += 1;
+      this.projector.project(gate, gate, u, NOTHING * norm(y));
+      const rest = u.map((value, p) => value - y[p]);
+      if (norm(u) > NOTHING * norm(y)) this.climb(gate, u);
+      return rest;
+    };
+    if (!now.sharpen(lack, this.lower * (1 + tolerance), tolerance / 2)) return null;
+    return { gate, bound: Math.min(bound, now.bound), corners: null, relaxation: now };
   }
 
   private orthants({ gate, bound }: Region): Region[] {
@@ -131,14 +155,9 @@ class SharedPricing {
     const regions: Region[] = [];
     for (let signs = 0; signs < 1 << this.C; signs++) {
       const mine = corners.map((pair, c) => pair[(signs >> c) & 1]);
-      regions.push({ gate, bound: Math.min(bound, largestOver(mine)), corners: mine });
+      regions.push({ gate, bound: Math.min(bound, largestOver(mine)), corners: mine, relaxation: null });
     }
     return regions;
-  }
-
-  /** |(h_1, ..., h_C)|, h_c the larger price of output c: the bound of the dearest orthant. */
-  private boundByOutputs(gate: number): number {
-    return Math.hypot(...this.axes(gate).map(([up, down]) => Math.max(up.value, down.value)));
   }
 
   /** The prices of the outputs one by one, up and down. */
@@ -169,22 +188,24 @@ class SharedPricing {
     );
     return [a, b].map((left) => {
       const mine = corners.map((corner, k) => (k === left ? middle : corner));
-      return { gate, bound: largestOver(mine), corners: mine };
+      return { gate, bound: largestOver(mine), corners: mine, relaxation: null };
     });
   }
 
   /** h_i(g); the neuron that attains it, made dearer by turns with its outputs, is a candidate for the dearest. */
   private corner(gate: number, g: Float64Array): Corner {
-    const { C, d } = this;
-    if (this.held !== gate) {
-      if (this.V.length === 0) this.V = new Float64Array(C * d);
-      this.products.adjoint(this.N, C, Int32Array.of(gate), this.V);
-      this.held = gate;
-    }
-    const u = new Float64Array(d);
+    this.hold(gate);
+    const u = new Float64Array(this.d);
     const value = this.project(gate, g, u);
     this.climb(gate, u);
     return { g, value };
+  }
+
+  private hold(gate: number): void {
+    if (this.held === gate) return;
+    if (this.V.length === 0) this.V = new Float64Array(this.C * this.d);
+    this.products.adjoint(this.N, this.C, Int32Array.of(gate), this.V);
+    this.held = gate;
   }
 
   /** Makes the neuron u and its outputs dearer by turns; each turn can only raise |V_i u| / |u|. */

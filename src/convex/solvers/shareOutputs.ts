@@ -230,7 +230,7 @@ export async function sharedGap(
 ): Promise<{ gap: Gap; prices: SharedPrices }> {
   const products = bindProducts(program, kernels);
   try {
-    const prices = await priceShared(program, products, N, budget);
+    const prices = await priceShared(program, kernels, products, N, budget);
     const dual = bestScale(program, N, program.beta / prices.upper).value;
     return { gap: { primal, dual, relative: relativeGap(primal, dual) }, prices };
   } finally {
