@@ -2,10 +2,10 @@
  * Prices of ReLU neurons that feed all outputs: max |N' (X u)_+| over unit u in the cones K_i = {u : (2 D_i - I) X u >= 0}.
  *
  * This is the dual constraint of networks whose neurons share their outputs (Sahiner et al. 2021, theorem 1); to know it is
- * NP-hard in the number of outputs. With V_i = N' D_i X it is the largest |V_i u| over unit u in K_i, which the doubly nonnegative
- * relaxation bounds closely (`relaxation/`). Where that leaves a gap and the outputs are few, it is closed: the price is also the
- * largest h_i(g) = |Proj_{K_i} V_i' g| over unit g in R^C, and h_i is sublinear, so that on a simplicial cone of directions g its
- * values at the corners bound it: branch and bound over g, to any accuracy.
+ * NP-hard in the number of outputs. With V_i = N' D_i X it is the largest h_i(g) = |Proj_{K_i} V_i' g| over unit g in R^C, and h_i
+ * is sublinear: on a simplicial cone of directions g its values at the corners bound it. So few outputs allow branch and bound
+ * over g, to any accuracy. For more it is the largest |V_i u| over unit u in K_i, bounded by a relaxation (`relaxation/`) that
+ * mostly comes to the same.
  */
 
 import type { GatedProducts, Kernels } from "./kernels/types.js";
@@ -20,6 +20,8 @@ import { dot, norm } from "./vectors.js";
 const MOST_SPLIT = 4;
 /** Gates whose vectors are held at a time: bounds the memory, not the result. */
 const CHUNK = 64;
+/** Doubles of relaxations that are kept for a next round: 128 MB. */
+const ROOM = 2 ** 24;
 /** Alternations between a neuron and its outputs that make a price found larger. */
 const ALTERNATIONS = 8;
 /** A projection below this share of what was projected is rounding: it has no direction. */
@@ -81,6 +83,7 @@ class SharedPricing {
   private spent = 0;
   private V = new Float64Array(0); // [C x d] of the gate in hand
   private held = -1;
+  private room = ROOM;
 
   constructor(
     private readonly program: ConvexProgram,
@@ -108,11 +111,15 @@ class SharedPricing {
       const region = open[top];
       open[top] = open[open.length - 1];
       open.pop();
-      const relaxed = region.corners === null ? this.relax(region, tolerance) : null;
-      if (region.corners !== null) open.push(...this.halves(region.gate, region.corners));
-      else if (relaxed !== null) open.push(relaxed);
-      else if (this.C <= MOST_SPLIT) open.push(...this.orthants(region));
-      else settled = Math.max(settled, region.bound);
+      if (region.corners !== null) {
+        open.push(...this.halves(region.gate, region.corners));
+      } else if (this.C <= MOST_SPLIT) {
+        open.push(...this.orthants(region));
+      } else {
+        const { relaxed, ended } = this.relax(region, tolerance);
+        if (ended) settled = Math.max(settled, relaxed.bound);
+        else open.push(relaxed);
+      }
     }
   }
 
@@ -133,21 +140,27 @@ class SharedPricing {
     return regions;
   }
 
-  /** The gate after a round of its relaxation; null when no further round is expected to help. */
-  private relax({ gate, bound, relaxation }: Region, tolerance: number): Region | null {
+  /** The gate after a round of its relaxation, or after all of them where there is no room to keep it for later. */
+  private relax({ gate, bound, relaxation }: Region, tolerance: number): { relaxed: Region; ended: boolean } {
     const { C, d, kernels } = this;
     this.hold(gate);
     const now = relaxation ?? new ConeRelaxation(this.V, C, d, kernels);
     const lack = (y: Float64Array) => {
       const u = y.slice();
-      this.spent += 1;
-      this.projector.project(gate, gate, u, NOTHING * norm(y));
-      const rest = u.map((value, p) => value - y[p]);
-      if (norm(u) > NOTHING * norm(y)) this.climb(gate, u);
-      return rest;
+      const size = this.projectInto(gate, u);
+      const missing = u.map((value, p) => value - y[p]);
+      if (size > NOTHING * norm(y)) this.climb(gate, u);
+      return missing;
     };
-    if (!now.sharpen(lack, this.lower * (1 + tolerance), tolerance / 2)) return null;
-    return { gate, bound: Math.min(bound, now.bound), corners: null, relaxation: now };
+    if (relaxation !== null) this.room += now.size;
+    const roomy = this.room > 0;
+    let more = true;
+    do more = now.sharpen(lack, this.lower * (1 + tolerance), tolerance / 2);
+    while (more && !roomy && now.bound > this.lower * (1 + tolerance));
+    const kept = more && roomy;
+    if (kept) this.room -= now.size;
+    const relaxed = { gate, bound: Math.min(bound, now.bound), corners: null, relaxation: kept ? now : null };
+    return { relaxed, ended: !kept };
   }
 
   private orthants({ gate, bound }: Region): Region[] {
@@ -233,11 +246,16 @@ class SharedPricing {
     const { C, d, V } = this;
     u.fill(0);
     for (let c = 0; c < C; c++) for (let p = 0; p < d; p++) u[p] += g[c] * V[c * d + p];
-    this.spent += 1;
     const nothing = NOTHING * norm(u);
-    const value = this.projector.project(gate, gate, u, nothing).norm;
+    const value = this.projectInto(gate, u);
     if (value <= nothing) u.fill(0);
     return value;
+  }
+
+  /** u := Proj_{K_i} u; its length, or an upper bound of it where it is nothing but rounding. */
+  private projectInto(gate: number, u: Float64Array): number {
+    this.spent += 1;
+    return this.projector.project(gate, gate, u, NOTHING * norm(u)).norm;
   }
 }
 

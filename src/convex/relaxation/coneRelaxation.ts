@@ -89,6 +89,11 @@ export class ConeRelaxation {
     );
   }
 
+  /** Doubles that it holds. */
+  get size(): number {
+    return this.basis.length * (this.d + this.basis.length + 2 * this.pairs.length);
+  }
+
   /**
    * A round: adds pairs and moves the weights to the next centre; false when no further one is expected to help. It ends early when
    * the bound is at most `enough`; `tolerance` is how near to the best bound of its pairs it is to come, relative.
