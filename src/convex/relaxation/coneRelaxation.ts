@@ -111,27 +111,39 @@ export class ConeRelaxation {
     return this.advance(found, enough);
   }
 
-  /** Pairs p, q of K* with p'U q < 0, from the leading directions of U. */
+  /** Pairs p, q of K* with p'U q < 0: from the leading directions of U, or else from the vectors of pairs at hand. */
   private separate(lack: Lack): Found[] {
     this.power();
     const found: Found[] = [];
     for (const coordinates of this.tried) {
       const x = this.combine(coordinates);
-      let p = unitLack(lack, x);
-      let q = unitLack(
+      const p = unitLack(lack, x);
+      const q = unitLack(
         lack,
         x.map((value) => -value),
       );
-      if (q !== null && this.pairs.length > 0) {
-        // The best p for this q, then the best q for that p.
-        p = unitLack(lack, this.image(q));
-        q = p && unitLack(lack, this.image(p));
-      }
       if (p === null || q === null) continue;
-      const product = dot(p, this.image(q));
-      if (product < IDLE * this.mu) found.push({ p, q, product });
+      if (this.pairs.length === 0) this.consider(p, q, found);
+      else this.pairWith(q, lack, found);
+    }
+    if (found.length > 0) return found;
+    for (const { p, q } of this.pairs) {
+      for (const vector of [p, q]) this.pairWith(this.combine(vector), lack, found);
+      if (found.length >= TRIED) break;
     }
     return found;
+  }
+
+  /** The best p for a q in K*, then the best q for that p. */
+  private pairWith(q: Float64Array, lack: Lack, found: Found[]): void {
+    const p = unitLack(lack, this.image(q));
+    const best = p && unitLack(lack, this.image(p));
+    if (p !== null && best !== null) this.consider(p, best, found);
+  }
+
+  private consider(p: Float64Array, q: Float64Array, found: Found[]): void {
+    const product = dot(p, this.image(q));
+    if (product < IDLE * this.mu) found.push({ p, q, product });
   }
 
   /** Nears the leading eigenvectors of U, from those of the round before. */
