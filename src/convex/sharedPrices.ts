@@ -4,12 +4,14 @@
  * This is the dual constraint of networks whose neurons share their outputs (Sahiner et al. 2021, theorem 1); to know it is
  * NP-hard in the number of outputs. With V_i = N' D_i X it is the largest h_i(g) = |Proj_{K_i} V_i' g| over unit g in R^C, and h_i
  * is sublinear: on a simplicial cone of directions g its values at the corners bound it. So few outputs allow branch and bound
- * over g, to any accuracy; for more, the largest singular value of V_i and the prices of the single outputs bound it.
+ * over g, to any accuracy. For more it is the largest |V_i u| over unit u in K_i, bounded by a relaxation (`relaxation/`) that
+ * mostly comes to the same.
  */
 
-import type { GatedProducts } from "./kernels/types.js";
+import type { GatedProducts, Kernels } from "./kernels/types.js";
 import { coneProjector } from "./operators/coneProjection.js";
 import { penalties } from "./penalties/index.js";
+import { ConeRelaxation } from "./relaxation/coneRelaxation.js";
 import { smallSolve } from "./smallSolve.js";
 import type { ConvexProgram } from "./types.js";
 import { dot, norm } from "./vectors.js";
@@ -18,6 +20,8 @@ import { dot, norm } from "./vectors.js";
 const MOST_SPLIT = 4;
 /** Gates whose vectors are held at a time: bounds the memory, not the result. */
 const CHUNK = 64;
+/** Doubles of relaxations that are kept for a next round: 128 MB. */
+const ROOM = 2 ** 24;
 /** Alternations between a neuron and its outputs that make a price found larger. */
 const ALTERNATIONS = 8;
 /** A projection below this share of what was projected is rounding: it has no direction. */
@@ -44,6 +48,7 @@ interface Region {
   readonly gate: number;
   readonly bound: number;
   readonly corners: readonly Corner[] | null;
+  readonly relaxation: ConeRelaxation | null; // of the whole gate, as far as it has come
 }
 
 interface Corner {
@@ -53,7 +58,7 @@ interface Corner {
 
 /** How exact prices are to be, and when to stop: what is not looked into by then keeps the bound that it has. */
 export interface PricingBudget {
-  readonly tolerance: number; // between the bound and the dearest found, relative, where the outputs are few
+  readonly tolerance: number; // between the bound and the dearest found, relative
   readonly projections: number; // onto cones, at most
   readonly pause: () => Promise<boolean>; // lets the host breathe between them; true to end early
 }
@@ -61,11 +66,12 @@ export interface PricingBudget {
 /** Bounds the price of all gates from both sides. */
 export async function priceShared(
   program: ConvexProgram,
+  kernels: Kernels,
   products: GatedProducts,
   N: Float64Array, // [n x C]
   budget: PricingBudget,
 ): Promise<SharedPrices> {
-  return new SharedPricing(program, products, N).run(budget);
+  return new SharedPricing(program, kernels, products, N).run(budget);
 }
 
 class SharedPricing {
@@ -77,9 +83,11 @@ class SharedPricing {
   private spent = 0;
   private V = new Float64Array(0); // [C x d] of the gate in hand
   private held = -1;
+  private room = ROOM;
 
   constructor(
     private readonly program: ConvexProgram,
+    private readonly kernels: Kernels,
     private readonly products: GatedProducts,
     private readonly N: Float64Array,
   ) {
@@ -103,9 +111,15 @@ class SharedPricing {
       const region = open[top];
       open[top] = open[open.length - 1];
       open.pop();
-      if (region.corners !== null) open.push(...this.halves(region.gate, region.corners));
-      else if (this.C <= MOST_SPLIT) open.push(...this.orthants(region));
-      else settled = Math.max(settled, Math.min(region.bound, this.boundByOutputs(region.gate)));
+      if (region.corners !== null) {
+        open.push(...this.halves(region.gate, region.corners));
+      } else if (this.C <= MOST_SPLIT) {
+        open.push(...this.orthants(region));
+      } else {
+        const { relaxed, ended } = this.relax(region, tolerance);
+        if (ended) settled = Math.max(settled, relaxed.bound);
+        else open.push(relaxed);
+      }
     }
   }
 
@@ -120,10 +134,33 @@ class SharedPricing {
       products.adjoint(N, C, list, vectors);
       for (let k = 0; k < list.length; k++) {
         const bound = penalties.nuclear.dualNorm(vectors.subarray(k * block, (k + 1) * block), C, d);
-        regions.push({ gate: list[k], bound, corners: null });
+        regions.push({ gate: list[k], bound, corners: null, relaxation: null });
       }
     }
     return regions;
+  }
+
+  /** The gate after a round of its relaxation, or after all of them where there is no room to keep it for later. */
+  private relax({ gate, bound, relaxation }: Region, tolerance: number): { relaxed: Region; ended: boolean } {
+    const { C, d, kernels } = this;
+    this.hold(gate);
+    const now = relaxation ?? new ConeRelaxation(this.V, C, d, kernels);
+    const lack = (y: Float64Array) => {
+      const u = y.slice();
+      const size = this.projectInto(gate, u);
+      const missing = u.map((value, p) => value - y[p]);
+      if (size > NOTHING * norm(y)) this.climb(gate, u);
+      return missing;
+    };
+    if (relaxation !== null) this.room += now.size;
+    const roomy = this.room > 0;
+    let more = true;
+    do more = now.sharpen(lack, this.lower * (1 + tolerance), tolerance / 2);
+    while (more && !roomy && now.bound > this.lower * (1 + tolerance));
+    const kept = more && roomy;
+    if (kept) this.room -= now.size;
+    const relaxed = { gate, bound: Math.min(bound, now.bound), corners: null, relaxation: kept ? now : null };
+    return { relaxed, ended: !kept };
   }
 
   private orthants({ gate, bound }: Region): Region[] {
@@ -131,14 +168,9 @@ class SharedPricing {
     const regions: Region[] = [];
     for (let signs = 0; signs < 1 << this.C; signs++) {
       const mine = corners.map((pair, c) => pair[(signs >> c) & 1]);
-      regions.push({ gate, bound: Math.min(bound, largestOver(mine)), corners: mine });
+      regions.push({ gate, bound: Math.min(bound, largestOver(mine)), corners: mine, relaxation: null });
     }
     return regions;
-  }
-
-  /** |(h_1, ..., h_C)|, h_c the larger price of output c: the bound of the dearest orthant. */
-  private boundByOutputs(gate: number): number {
-    return Math.hypot(...this.axes(gate).map(([up, down]) => Math.max(up.value, down.value)));
   }
 
   /** The prices of the outputs one by one, up and down. */
@@ -169,22 +201,24 @@ class SharedPricing {
     );
     return [a, b].map((left) => {
       const mine = corners.map((corner, k) => (k === left ? middle : corner));
-      return { gate, bound: largestOver(mine), corners: mine };
+      return { gate, bound: largestOver(mine), corners: mine, relaxation: null };
     });
   }
 
   /** h_i(g); the neuron that attains it, made dearer by turns with its outputs, is a candidate for the dearest. */
   private corner(gate: number, g: Float64Array): Corner {
-    const { C, d } = this;
-    if (this.held !== gate) {
-      if (this.V.length === 0) this.V = new Float64Array(C * d);
-      this.products.adjoint(this.N, C, Int32Array.of(gate), this.V);
-      this.held = gate;
-    }
-    const u = new Float64Array(d);
+    this.hold(gate);
+    const u = new Float64Array(this.d);
     const value = this.project(gate, g, u);
     this.climb(gate, u);
     return { g, value };
+  }
+
+  private hold(gate: number): void {
+    if (this.held === gate) return;
+    if (this.V.length === 0) this.V = new Float64Array(this.C * this.d);
+    this.products.adjoint(this.N, this.C, Int32Array.of(gate), this.V);
+    this.held = gate;
   }
 
   /** Makes the neuron u and its outputs dearer by turns; each turn can only raise |V_i u| / |u|. */
@@ -212,11 +246,16 @@ class SharedPricing {
     const { C, d, V } = this;
     u.fill(0);
     for (let c = 0; c < C; c++) for (let p = 0; p < d; p++) u[p] += g[c] * V[c * d + p];
-    this.spent += 1;
     const nothing = NOTHING * norm(u);
-    const value = this.projector.project(gate, gate, u, nothing).norm;
+    const value = this.projectInto(gate, u);
     if (value <= nothing) u.fill(0);
     return value;
+  }
+
+  /** u := Proj_{K_i} u; its length, or an upper bound of it where it is nothing but rounding. */
+  private projectInto(gate: number, u: Float64Array): number {
+    this.spent += 1;
+    return this.projector.project(gate, gate, u, NOTHING * norm(u)).norm;
   }
 }
 

@@ -17,7 +17,11 @@ function price(
   projections = MANY,
   pause = async () => false,
 ): Promise<SharedPrices> {
-  return priceShared(program, bindProducts(program, referenceKernels), N, { tolerance, projections, pause });
+  return priceShared(program, referenceKernels, bindProducts(program, referenceKernels), N, {
+    tolerance,
+    projections,
+    pause,
+  });
 }
 
 /** |N' (X u)_+| for a unit u. */
@@ -32,7 +36,7 @@ function pull({ X, loss }: ConvexProgram, N: Float64Array, u: Float64Array): num
 }
 
 describe("priceShared", () => {
-  test.each([2, 3, 4])(
+  test.each([2, 3, 4, 6, 9])(
     "over all arrangements it is the largest pull of any direction in the plane (C = %i)",
     async (outputs) => {
       for (const seed of [1, 2, 3]) {

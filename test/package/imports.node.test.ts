@@ -15,7 +15,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["convex/smallSolve.ts", "convex/rowBlock.ts", "convex/vectors.ts", "convex/plainProducts.ts"],
   ["convex/network.ts", "convex/arrangements", "convex/losses", "convex/penalties"],
   ["convex/kernels"],
-  ["convex/operators", "convex/recovery", "convex/description.ts", "convex/piecewise.ts"],
+  ["convex/operators", "convex/recovery", "convex/relaxation", "convex/description.ts", "convex/piecewise.ts"],
   ["convex/certificate.ts", "convex/sharedPrices.ts", "convex/formulations"],
   ["convex/pricing"],
   ["convex/solvers", "convex/optimalSet"],

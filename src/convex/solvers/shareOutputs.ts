@@ -36,13 +36,15 @@ const DEAD = 1e-9;
 /** Size of newcomers against the mean of those that are there. */
 const JOINING_SIZE = 0.05;
 /** Share of the time after which no round begins: the rest is for the bound. */
-const SEARCH_SHARE = 0.9;
-/** Projections onto cones that a bound may take: of a round, and the last. */
-const PROJECTIONS = 4000;
+const SEARCH_SHARE = 0.75;
+/** Projections onto cones that a bound may take: of a round, where each counts for all outputs, and the last. */
+const PROJECTIONS = 12_000;
 export const LAST_PROJECTIONS = 100_000;
 /** Rounds that end it: in all, and in a row without progress. */
 const MAX_ROUNDS = 100;
 const STUCK_ROUNDS = 3;
+/** With the neurons that the last bound has found dear it goes on while the gap falls to this share. */
+const CLOSING = 0.8;
 /** A round that gains less than this share of the tolerance made no progress. */
 const GAIN = 0.1;
 
@@ -77,8 +79,8 @@ export interface SharingOptions extends GrowthOptions {
 }
 
 const LOOSE =
-  "No better neuron was found, but the bound does not prove it to the tolerance: for neurons that feed several outputs it is a " +
-  'relaxation. With vectorPenalty: "perOutput" each neuron feeds one output, and the bound is tight.';
+  "The descent found no better network, but the bound does not prove it to the tolerance: for neurons that feed several outputs " +
+  'that is NP-hard. With vectorPenalty: "perOutput" each neuron feeds one output, and the bound is tight.';
 
 /** True where neurons of a program's network may feed several outputs: a smooth loss over plain or summed patches. */
 export function mayShareOutputs({ cones, loss, pooling }: Pick<ConvexProgram, "cones" | "loss" | "pooling">): boolean {
@@ -102,36 +104,44 @@ export async function shareOutputs(
   let neurons = sharedNeurons(network.neurons, d, network.bias);
   let value = Number.POSITIVE_INFINITY;
   let stuck = 0;
+  let closest = Number.POSITIVE_INFINITY; // the least gap so far, where all of the bound was looked into
   let tried = 0;
   let newcomers: Newcomer[] = [];
   for (let round = 0; ; round++) {
     const before = value;
     const moved = await descent(objective, neurons, newcomers, options.units, start, kernels, clock);
     if (moved.value < value) ({ neurons, value } = moved);
-    const found = networkOf(neurons, start.pooling, DEAD);
-    const { program, blocks } = liftNeurons(start, hidden(found), found.bias, start.gates);
+    const living = networkOf(neurons, start.pooling, DEAD);
+    const { program, blocks } = liftNeurons(start, hidden(living), living.bias, start.gates);
     const N = dualPointAt(program, objective.predict(neurons));
     const exact = { tolerance: budget.tolerance / 2, pause: () => whole.pause() };
-    const { gap, prices } = await sharedGap(program, kernels, value, N, { ...exact, projections: PROJECTIONS });
+    const some = Math.ceil(PROJECTIONS / start.loss.outputs);
+    const rough = await sharedGap(program, kernels, value, N, { ...exact, projections: some });
     const outside = search(objective, program, kernels, N, options.starts, draw);
     tried += outside.length;
-    const bestRatio = outside.reduce((most, { price }) => Math.max(most, price), prices.lower) / program.beta;
+    const found = outside.reduce((most, { price }) => Math.max(most, price), rough.prices.lower) / program.beta;
     stuck = before - value > GAIN * budget.tolerance * value ? 0 : stuck + 1;
     const seconds = clock.seconds;
-    const asked = (await budget.onRound?.({ index: round, seconds, gap, network: found })) === true;
-    const quiet = bestRatio <= 1 + budget.tolerance || stuck >= STUCK_ROUNDS;
-    const ended = statusAt(gap, quiet, asked, await clock.pause(), round, budget);
-    if (ended !== null) {
-      // What is still open of the bound is looked into at the end only: no round needs it.
-      const open = ended === "stalled" || ended === "timeLimit";
-      const sharper = open
-        ? (await sharedGap(program, kernels, value, N, { ...exact, projections: LAST_PROJECTIONS })).gap
-        : gap;
-      const last = sharper.dual > gap.dual ? sharper : gap; // it begins anew, and may have had no time
+    const asked = (await budget.onRound?.({ index: round, seconds, gap: rough.gap, network: living })) === true;
+    const quiet = found <= 1 + budget.tolerance || stuck >= STUCK_ROUNDS;
+    const ended = statusAt(rough.gap, quiet, asked, await clock.pause(), round, budget);
+    // What is still open of the bound is looked into before the end only: no round needs it. Then it may find dear neurons, too.
+    const open = ended === "stalled" || ended === "timeLimit";
+    const sharper = open
+      ? await sharedGap(program, kernels, value, N, { ...exact, projections: LAST_PROJECTIONS })
+      : rough;
+    const bestRatio = Math.max(found, sharper.prices.lower / program.beta);
+    const last = sharper.gap.dual > rough.gap.dual ? sharper.gap : rough.gap; // it begins anew, and may have had no time
+    const better =
+      last.relative > budget.tolerance && bestRatio > 1 + budget.tolerance && last.relative < CLOSING * closest;
+    const roomy = 2 * (whole.seconds - seconds) < budget.seconds - whole.seconds; // for the bound, once more
+    const goesOn = ended === "stalled" && better && roomy && round + 1 < Math.min(MAX_ROUNDS, budget.maxIterations);
+    if (open) closest = Math.min(closest, last.relative);
+    if (ended !== null && !goesOn) {
       const status = ended === "stalled" && last.relative <= budget.tolerance ? "solved" : ended;
       return {
         ...{
-          network: found,
+          network: living,
           gap: last,
           status,
           advice: status === "stalled" ? LOOSE : advice[status],
@@ -141,7 +151,7 @@ export async function shareOutputs(
         ...{ evidence: { bestRatio, starts: tried }, iterations: round + 1, seconds: clock.seconds },
       };
     }
-    newcomers = distinct([...fromPrices(prices), ...outside], program.beta * (1 + budget.tolerance));
+    newcomers = distinct([...fromPrices(sharper.prices), ...outside], program.beta * (1 + budget.tolerance));
   }
 }
 
@@ -230,7 +240,7 @@ export async function sharedGap(
 ): Promise<{ gap: Gap; prices: SharedPrices }> {
   const products = bindProducts(program, kernels);
   try {
-    const prices = await priceShared(program, products, N, budget);
+    const prices = await priceShared(program, kernels, products, N, budget);
     const dual = bestScale(program, N, program.beta / prices.upper).value;
     return { gap: { primal, dual, relative: relativeGap(primal, dual) }, prices };
   } finally {

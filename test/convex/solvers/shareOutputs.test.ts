@@ -89,6 +89,23 @@ describe("shareOutputs", () => {
     expect(found.network.neurons.length).toBeGreaterThan(0);
   });
 
+  test.each([6, 10])(
+    "the gap closes over all arrangements, for %i outputs too, and no descent ends below the bound",
+    async (outputs) => {
+      const wish = randomProgram({ cones: true, rows: 9, features: 3, outputs, beta: 0.3 / outputs, seed: 3 });
+      const { found } = await shared({ ...wish, gates: enumerateGates(wish.X) });
+      expect(found.status).toBe("solved");
+      expect(found.gap.relative).toBeLessThanOrEqual(budget.tolerance);
+      const objective = new SharedObjective(wish, referenceKernels);
+      const draw = gaussianSource(12);
+      for (let run = 0; run < 5; run++) {
+        const x = Float64Array.from({ length: 20 * (3 + outputs) + outputs }, draw).fill(0, 20 * (3 + outputs));
+        const { value } = await descend(withoutBias(objective.over(20), outputs), x, 2000, never);
+        expect(value).toBeGreaterThanOrEqual(found.gap.dual);
+      }
+    },
+  );
+
   test("no descent from random neurons ends lower, nor below the bound", async () => {
     const wish = randomProgram({ cones: true, rows: 14, features: 3, outputs: 2, beta: 0.05 });
     const { found } = await shared({ ...wish, gates: enumerateGates(wish.X) });
