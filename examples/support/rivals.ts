@@ -90,7 +90,11 @@ export async function race(build: BuildRival, data: Parts, settings: RaceSetting
     for (let seed = 1; seed <= starts; seed++) {
       const run = await attempt(choice, seed, seconds);
       runs.push(run);
-      report?.(`${name}, start ${seed}: ${run.best.toFixed(6)} in ${run.seconds.toFixed(1)} s, ${run.epochs} epochs.`);
+      const { trainAccuracy, testAccuracy } = run.looks[run.looks.length - 1];
+      report?.(
+        `${name}, start ${seed}: ${run.best.toFixed(6)} in ${run.seconds.toFixed(1)} s, ${run.epochs} epochs; accuracy ` +
+          `${(100 * trainAccuracy).toFixed(1)} %, in test ${(100 * testAccuracy).toFixed(2)} %.`,
+      );
     }
     runs.sort((a, b) => a.best - b.best);
     rivals.push({ name, choice, tuningSeconds, runs });
