@@ -3,6 +3,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { TopLevelSpec } from "vega-lite";
 import { ConvexReLUTrainer, type FitResult, type TrainerOptions } from "../../src/index.js";
+import { secondsNow } from "./clock.js";
 import { writePlot } from "./plot.js";
 import type { Grid, Look, Parts, Rival } from "./rivals.js";
 import { table } from "./table.js";
@@ -44,8 +45,8 @@ export async function fitConvex(
   options: TrainerOptions,
 ): Promise<ConvexRun> {
   const looks: Look[] = [];
-  const began = performance.now();
-  const elapsed = () => (performance.now() - began) / 1000;
+  const began = secondsNow();
+  const elapsed = () => secondsNow() - began;
   const result = await new ConvexReLUTrainer(options).fit(model, x, y, {
     validationData: [test.x, test.y],
     callbacks: {
