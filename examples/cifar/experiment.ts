@@ -26,6 +26,8 @@ export async function compare(train: LabelledImages, test: LabelledImages, setti
     grids,
     report,
     timeLimit,
+    looksApart = false,
+    nextLook,
   } = settings;
   const outputs = train.y.shape[1];
   const inputShape = train.x.shape.slice(1);
@@ -47,7 +49,8 @@ export async function compare(train: LabelledImages, test: LabelledImages, setti
   tf.tidy(() =>
     first.setWeights([first.getWeights()[0], gate.reshape([kernelSize, kernelSize, inputShape[2], units])]),
   );
-  const convex = await fitConvex(model, { ...train, test }, { tolerance, ...(timeLimit && { timeLimit }) });
+  const options = { tolerance, ...(timeLimit && { timeLimit }) };
+  const convex = await fitConvex(model, { ...train, test }, options, looksApart);
 
   report?.(
     `Convex: ${convex.objective.toFixed(6)} in ${convex.seconds.toFixed(1)} s. ${convex.result.certificate.claim}`,
@@ -73,6 +76,7 @@ export async function compare(train: LabelledImages, test: LabelledImages, setti
     starts,
     trial,
     ...(grids && { grids }),
+    ...(nextLook && { nextLook }),
     ...(report && { report }),
   });
   tf.dispose([gate, data.x, data.test.x]);

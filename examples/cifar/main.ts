@@ -44,6 +44,8 @@ const SETTINGS = {
   tolerance: 1e-2,
   starts: STARTS,
   times: Number(values.times),
+  looksApart: true,
+  nextLook: values.full ? 1.4 : 1.15,
   report: (line: string) => console.log(line),
 };
 
