@@ -45,7 +45,8 @@ const SETTINGS = {
   starts: STARTS,
   times: Number(values.times),
   looksApart: true,
-  nextLook: values.full ? 1.4 : 1.15,
+  nextLook: values.full ? 2 : 1.15,
+  trialShare: values.full ? 0.1 : 0.05,
   report: (line: string) => console.log(line),
 };
 
@@ -70,7 +71,6 @@ console.log(
 const { convex, rivals } = await compare(train, test, SETTINGS);
 console.log(`\n${comparisonTable(convex, rivals)}`);
 console.log(`\n${spreadTable(convex, rivals)}`);
-console.log(`\nConvex: test accuracy ${(100 * convex.testAccuracy).toFixed(2)} % of ${test.x.shape[0]} images.`);
 console.log(`\n${convex.result.neurons} of ${gates} filters are not zero.`);
 await plotComparison(join(folder, "convergence"), name, convex, rivals);
 console.log("Written: examples/cifar/out/convergence.svg, examples/cifar/out/convergence.png");
