@@ -83,7 +83,8 @@ if (pictures.length > 0) {
         `${FILTER} x ${FILTER}, ${patches} patches an image, to a gap of 1e-3 for at most ${flags.limit} s,`,
         less,
         "Beside it what the sizes say: the images in float64, the masks (n K P / 8), and the matrix of all patches, which is not",
-        "made. Seconds are those of the solver, of what is left of the limit after the gates, and of the whole call of fit.",
+        "made. Seconds are those of the solver, which has what the gates leave of the limit, of the whole call of fit, and those that",
+        "processors gave to all threads of the process, which on a machine with other work say more.",
       ],
       sections: [{ title: "Against n", cells: imageCellsOf(pictures) }],
       data: { settings, base, rows: pictures },
@@ -121,7 +122,21 @@ function cellsOf(all: readonly MemoryRow[]): string[][] {
 
 function imageCellsOf(all: readonly MemoryUse[]): string[][] {
   return [
-    ["n", "d", "P", "solver", "status", "gap", "solver s", "call s", "peak", "images", "masks", "all patches"],
+    [
+      "n",
+      "d",
+      "P",
+      "solver",
+      "status",
+      "gap",
+      "solver s",
+      "call s",
+      "processor s",
+      "peak",
+      "images",
+      "masks",
+      "all patches",
+    ],
     ...all.map((row) => [
       String(row.n),
       String(row.d),
@@ -131,6 +146,7 @@ function imageCellsOf(all: readonly MemoryUse[]): string[][] {
       row.relativeGap.toPrecision(2),
       seconds(row.seconds),
       seconds(row.callSeconds),
+      seconds(row.processorSeconds),
       bytes(Math.max(0, row.peakBytes - base.peakBytes)),
       bytes(8 * row.n * SIDE ** 2 * CHANNELS),
       bytes(row.maskBytes),

@@ -21,6 +21,7 @@ export interface MemoryUse extends MemoryCase {
   readonly status: string;
   readonly seconds: number; // of the solver
   readonly callSeconds: number; // of the whole fit, gates and certificate included
+  readonly processorSeconds: number; // of all threads, of the whole process
   readonly relativeGap: number;
 }
 
@@ -48,6 +49,7 @@ const use: MemoryUse = {
   status: result.status,
   seconds: result.seconds,
   callSeconds,
+  processorSeconds: (process.cpuUsage().user + process.cpuUsage().system) / 1e6,
   relativeGap: result.certificate.relativeGap,
 };
 console.log(JSON.stringify(use));
