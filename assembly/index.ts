@@ -4,7 +4,8 @@
  */
 
 import {
-  ADJOINT, FORWARD, FORWARD_ROWS, LOWER_PRODUCT, MASKED_GRAM, PRODUCT_BY_COLUMNS, PRODUCT_BY_ROWS, PROJECT, setFields, setJob,
+  ADJOINT, FORWARD, FORWARD_ROWS, LOWER_PRODUCT, MASKED_GRAM, POOL, PRODUCT_BY_COLUMNS, PRODUCT_BY_ROWS, PROJECT, setFields,
+  setJob, SIGNS,
   VECTOR,
 } from "./jobs";
 import { runTasks } from "./threads";
@@ -19,6 +20,8 @@ export { finish, serve } from "./threads";
 const SHARED_WORK: i64 = 1_000_000;
 /** The same where every number is used once. */
 const SHARED_VECTOR: i64 = 200_000;
+/** The same for patches: a table serves four of them. */
+const POOL_WORK: i64 = 4_000_000;
 /** Tasks a thread gets, so that a late one leaves little behind, unless they would be smaller than is worth packing for. */
 const TASKS_PER_THREAD: i32 = 3;
 const WORTH_PACKING: i32 = 192;
@@ -124,5 +127,29 @@ export function maskedGram(
   const part = shared ? partOf(n, threads) : n;
   setJob(MASKED_GRAM, 1);
   setFields(<i32>bits, words, count, <i32>gates, <i32>weights, <i32>S, n, part);
+  return runTasks(tasksOf(n, part), threads);
+}
+
+/**
+ * out [g x A x samples x d] = scale times the sums of patches that g masks select: X [samples K x d], patch t A + a of a sample is
+ * patch t of position a; masks `stride` bytes apart, whose bit `first` is row 0 of X, and with a word to spare at their end.
+ */
+export function pool(
+  threads: i32,
+  X: usize, samples: i32, K: i32, A: i32, d: i32,
+  masks: usize, stride: i32, first: i32, g: i32,
+  out: usize, scale: f64,
+): f64 {
+  setJob(POOL, scale);
+  setFields(<i32>X, K, A, d, <i32>masks, stride, first, g, <i32>out, samples);
+  return runTasks(samples, <i64>samples * K * d * g >= POOL_WORK ? threads : 1);
+}
+
+/** Masks [g x words] of 1[X g >= 0], X [n x d]; G: panels [d x 4] of four generators each, the last filled up. */
+export function signs(threads: i32, X: usize, n: i32, d: i32, G: usize, g: i32, out: usize, words: i32): f64 {
+  const shared = threads > 1 && <i64>n * <i64>d * <i64>g >= SHARED_WORK;
+  const part = shared ? (partOf(n, threads) + 31) & ~31 : (n + 31) & ~31;
+  setJob(SIGNS, 1);
+  setFields(<i32>X, n, d, <i32>G, g, <i32>out, words, part);
   return runTasks(tasksOf(n, part), threads);
 }

@@ -3,6 +3,8 @@
 import { coneRoom, locate, project } from "./cone";
 import { BITS, DENSE, gemm, gemmBytes, MASKED } from "./gemm";
 import { readGates } from "./pack";
+import { poolBytes, poolSample } from "./pool";
+import { packSigns } from "./signs";
 import { SHARED, self, work } from "./thread";
 
 /** Rows that a task of `forward` takes, and gates or vectors that are handled together. */
@@ -11,7 +13,7 @@ const TILE: i32 = 64;
 
 /** Bytes of work space that a thread wants. */
 export function workBytes(): i32 {
-  return gemmBytes() + ((TILE * FORWARD_ROWS) << 3);
+  return max(gemmBytes() + ((TILE * FORWARD_ROWS) << 3), poolBytes());
 }
 
 const KIND = SHARED + 64;
@@ -26,6 +28,8 @@ export const FORWARD: i32 = 4;
 export const ADJOINT: i32 = 5;
 export const MASKED_GRAM: i32 = 6;
 export const PROJECT: i32 = 7;
+export const POOL: i32 = 8;
+export const SIGNS: i32 = 9;
 
 export function setJob(kind: i32, alpha: f64): void {
   store<i32>(KIND, kind);
@@ -65,7 +69,9 @@ export function perform(task: i32): void {
   else if (kind == FORWARD) forward(task);
   else if (kind == ADJOINT) adjoint(task);
   else if (kind == MASKED_GRAM) maskedGram(task);
-  else projectOne(task);
+  else if (kind == PROJECT) projectOne(task);
+  else if (kind == POOL) pool(task);
+  else signs(task);
 }
 
 /** Fields: m n k, A rsa csa, B rsb csb, C ldc, rows or columns of C that a task takes. */
@@ -215,6 +221,23 @@ function projectOne(task: i32): void {
   const record = <usize>load<i32>(<usize>field(9) + (task << 2));
   const norm = project(<usize>field(3) + ((gate * field(4)) << 2), record, load<f64>(ALPHA));
   store<f64>(<usize>field(11) + (task << 3), norm);
+}
+
+/** A sample of `poolSample`; its scale is alpha. Fields: X K A d, masks stride first g, out samples. */
+function pool(task: i32): void {
+  const K = field(1);
+  const d = field(3);
+  const X = <usize>field(0) + ((task * K * d) << 3);
+  const first = field(6) + task * K;
+  const scale = load<f64>(ALPHA);
+  poolSample(X, K, field(2), d, <usize>field(4), field(5), first, field(7), <usize>field(8), field(9), task, scale, work);
+}
+
+/** Rows of `packSigns`. Fields: X n d, G g, out words, rows of a task, a multiple of 32. */
+function signs(task: i32): void {
+  const part = field(7);
+  const from = task * part;
+  packSigns(<usize>field(0), field(2), from, min(part, field(1) - from), <usize>field(3), field(4), <usize>field(5), field(6));
 }
 
 /** y [n] = X z for row-major X [n x d]. */

@@ -43,37 +43,55 @@ const pictures = numbers(flags.images).map((n) => {
   console.error(`${n} images, ${flags.filters} filters ...`);
   const images = { side: SIDE, channels: CHANNELS, filter: FILTER };
   const d = FILTER ** 2 * CHANNELS;
-  return { varied: "images", ...run({ formulation: "gated", n, d, P: flags.filters, limit: flags.limit, images }) };
+  return run({ formulation: "gated", n, d, P: flags.filters, limit: flags.limit, images });
 });
 export type MemoryRow = (typeof rows)[number];
 
-if (!flags.dry) await plotMemory(rows, base);
-publish(
-  {
-    name: "memory",
-    title: "Peak memory of a fit",
-    command: "npm run bench:memory",
-    machine: describeMachine(["@tensorflow/tfjs"]),
-    about: [
-      `Peak resident set of a process that makes the data and fits one network to a gap of 1e-3 for at most ${flags.limit} s,`,
-      `less the ${bytes(base.peakBytes)} of a process that fits 8 rows. Garbage that was not yet collected counts too.`,
-      "Beside it what the sizes say: the data in float64 (8 n d), the masks (n P / 8), a dense Newton matrix",
-      "(8 n^2, where that solver ran).",
-    ],
-    sections: [
-      { title: "Against n, P and d", cells: cellsOf(rows) },
-      {
-        title: "Convolutions",
-        cells: cellsOf(pictures),
-        notes: [
-          `Images of ${SIDE} x ${SIDE} x ${CHANNELS}, filters of ${FILTER} x ${FILTER}: ${(SIDE - FILTER + 1) ** 2} patches each; data: the images. No patch matrix is made.`,
-        ],
-      },
-    ],
-    data: { settings: flags, base, rows: [...rows, ...pictures] },
-  },
-  flags,
-);
+const machine = describeMachine(["@tensorflow/tfjs"]);
+const settings = flags;
+const less = `less the ${bytes(base.peakBytes)} of a process that fits 8 rows. Garbage that was not yet collected counts too.`;
+if (rows.length > 0) {
+  if (!flags.dry) await plotMemory(rows, base);
+  publish(
+    {
+      name: "memory",
+      title: "Peak memory of a fit",
+      command: "npm run bench:memory",
+      machine,
+      about: [
+        `Peak resident set of a process that makes the data and fits one network to a gap of 1e-3 for at most ${flags.limit} s,`,
+        less,
+        "Beside it what the sizes say: the data in float64 (8 n d), the masks (n P / 8), a dense Newton matrix",
+        "(8 n^2, where that solver ran).",
+      ],
+      sections: [{ title: "Against n, P and d", cells: cellsOf(rows) }],
+      data: { settings, base, rows },
+    },
+    flags,
+  );
+}
+if (pictures.length > 0) {
+  const patches = (SIDE - FILTER + 1) ** 2;
+  publish(
+    {
+      name: "memory-images",
+      title: "Peak memory of a convolutional fit",
+      command: `npm run bench:memory -- --rows "" --gates "" --features "" --limit ${flags.limit}`,
+      machine,
+      about: [
+        `Peak resident set of a process that makes images of ${SIDE} x ${SIDE} x ${CHANNELS} and fits a gated network of filters of`,
+        `${FILTER} x ${FILTER}, ${patches} patches an image, to a gap of 1e-3 for at most ${flags.limit} s,`,
+        less,
+        "Beside it what the sizes say: the images in float64, the masks (n K P / 8), and the matrix of all patches, which is not",
+        "made. Seconds are those of the solver, which has what the gates leave of the limit, of the whole call of fit, and those that",
+        "processors gave to all threads of the process, which on a machine with other work say more.",
+      ],
+      sections: [{ title: "Against n", cells: imageCellsOf(pictures) }],
+      data: { settings, base, rows: pictures },
+    },
+    flags,
+  );
+}
 
 function run(wish: MemoryCase): MemoryUse {
   const args = ["--import", "tsx", script, JSON.stringify(wish)];
@@ -95,9 +113,44 @@ function cellsOf(all: readonly MemoryRow[]): string[][] {
       row.status,
       seconds(row.seconds),
       bytes(Math.max(0, row.peakBytes - base.peakBytes)),
-      bytes(8 * row.n * (row.images === undefined ? row.d : row.images.side ** 2 * row.images.channels)),
+      bytes(8 * row.n * row.d),
       bytes(row.maskBytes),
-      row.solver === "proximal-newton" && row.images === undefined ? bytes(8 * row.n ** 2) : "",
+      row.solver === "proximal-newton" ? bytes(8 * row.n ** 2) : "",
+    ]),
+  ];
+}
+
+function imageCellsOf(all: readonly MemoryUse[]): string[][] {
+  return [
+    [
+      "n",
+      "d",
+      "P",
+      "solver",
+      "status",
+      "gap",
+      "solver s",
+      "call s",
+      "processor s",
+      "peak",
+      "images",
+      "masks",
+      "all patches",
+    ],
+    ...all.map((row) => [
+      String(row.n),
+      String(row.d),
+      String(row.P),
+      row.solver,
+      row.status,
+      row.relativeGap.toPrecision(2),
+      seconds(row.seconds),
+      seconds(row.callSeconds),
+      seconds(row.processorSeconds),
+      bytes(Math.max(0, row.peakBytes - base.peakBytes)),
+      bytes(8 * row.n * SIDE ** 2 * CHANNELS),
+      bytes(row.maskBytes),
+      bytes(8 * row.n * (SIDE - FILTER + 1) ** 2 * row.d),
     ]),
   ];
 }

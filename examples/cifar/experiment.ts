@@ -26,6 +26,8 @@ export async function compare(train: LabelledImages, test: LabelledImages, setti
     grids,
     report,
     timeLimit,
+    looksApart = false,
+    nextLook,
   } = settings;
   const outputs = train.y.shape[1];
   const inputShape = train.x.shape.slice(1);
@@ -47,10 +49,12 @@ export async function compare(train: LabelledImages, test: LabelledImages, setti
   tf.tidy(() =>
     first.setWeights([first.getWeights()[0], gate.reshape([kernelSize, kernelSize, inputShape[2], units])]),
   );
-  const convex = await fitConvex(model, { ...train, test }, { tolerance, ...(timeLimit && { timeLimit }) });
+  const options = { tolerance, ...(timeLimit && { timeLimit }) };
+  const convex = await fitConvex(model, { ...train, test }, options, looksApart);
 
   report?.(
-    `Convex: ${convex.objective.toFixed(6)} in ${convex.seconds.toFixed(1)} s. ${convex.result.certificate.claim}`,
+    `Convex: ${convex.objective.toFixed(6)} in ${convex.seconds.toFixed(1)} s, test accuracy ` +
+      `${(100 * convex.testAccuracy).toFixed(2)} %. ${convex.result.certificate.claim}`,
   );
 
   // TensorFlow.js has no gradient of conv2d on its fast backend, and of dense layers it has: images are cut once.
@@ -73,6 +77,7 @@ export async function compare(train: LabelledImages, test: LabelledImages, setti
     starts,
     trial,
     ...(grids && { grids }),
+    ...(nextLook && { nextLook }),
     ...(report && { report }),
   });
   tf.dispose([gate, data.x, data.test.x]);

@@ -3,6 +3,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { TopLevelSpec } from "vega-lite";
 import { ConvexReLUTrainer, type FitResult, type TrainerOptions } from "../../src/index.js";
+import { secondsNow } from "./clock.js";
 import { writePlot } from "./plot.js";
 import type { Grid, Look, Parts, Rival } from "./rivals.js";
 import { table } from "./table.js";
@@ -11,7 +12,7 @@ import { accuracyOf, objectiveOf } from "./train.js";
 /** A convex fit with what it was after every round of the solver. */
 export interface ConvexRun {
   readonly result: FitResult;
-  readonly seconds: number; // of the whole call: patterns, solve, recovery, certificate, and the looks
+  readonly seconds: number; // of the whole call: patterns, solve, recovery, certificate, and the looks unless these are apart
   readonly looks: readonly Look[];
   readonly objective: number; // by model.evaluate and the model's regularizers
   readonly trainAccuracy: number;
@@ -28,6 +29,10 @@ export interface ComparisonSettings {
   /** Seconds of a first trial on the grid of rates, as a share of the budget. */
   readonly trialShare?: number;
   readonly grids?: readonly Grid[];
+  /** Fits a second time for the looks, so that neither method's seconds have any. */
+  readonly looksApart?: boolean;
+  /** Runs of rivals are looked at when their seconds have grown by this factor; default 1.15. */
+  readonly nextLook?: number;
   /** Told of the convex fit, and of every run of a rival as it ends. */
   readonly report?: (line: string) => void;
 }
@@ -37,15 +42,17 @@ export interface Comparison {
   readonly rivals: readonly Rival[];
 }
 
-/** Fits a model that was compiled with the metric "accuracy", looking at it after every round. */
+/** Fits a model that was compiled with the metric "accuracy", looking at it after every round; `apart`, in a second fit. */
 export async function fitConvex(
   model: tf.Sequential,
   { x, y, test }: Parts,
   options: TrainerOptions,
+  apart = false,
 ): Promise<ConvexRun> {
+  const plain = apart ? await fitUnseen(model, x, y, options) : null;
   const looks: Look[] = [];
-  const began = performance.now();
-  const elapsed = () => (performance.now() - began) / 1000;
+  const began = secondsNow();
+  const elapsed = () => plain?.rounds[looks.length] ?? secondsNow() - began;
   const result = await new ConvexReLUTrainer(options).fit(model, x, y, {
     validationData: [test.x, test.y],
     callbacks: {
@@ -55,7 +62,7 @@ export async function fitConvex(
       },
     },
   });
-  const seconds = elapsed();
+  const seconds = plain?.seconds ?? elapsed();
   return {
     result,
     seconds,
@@ -64,6 +71,30 @@ export async function fitConvex(
     trainAccuracy: accuracyOf(result.model, x, y),
     testAccuracy: accuracyOf(result.model, test.x, test.y),
   };
+}
+
+/** The seconds of a fit that nobody looks at, and those at the end of each of its rounds. */
+async function fitUnseen(
+  model: tf.Sequential,
+  x: tf.Tensor,
+  y: tf.Tensor,
+  options: TrainerOptions,
+): Promise<{ seconds: number; rounds: readonly number[] }> {
+  const { optimizer, loss, metrics } = model;
+  const rounds: number[] = [];
+  const began = secondsNow();
+  const elapsed = () => secondsNow() - began;
+  model.compile({ optimizer, loss });
+  await new ConvexReLUTrainer(options).fit(model, x, y, {
+    callbacks: {
+      onEpochEnd: () => {
+        rounds.push(elapsed());
+      },
+    },
+  });
+  const seconds = elapsed();
+  model.compile({ optimizer, loss, metrics });
+  return { seconds, rounds };
 }
 
 /** Of the convex fit, and of up to four rivals. */
@@ -97,6 +128,38 @@ export function comparisonTable(convex: ConvexRun, rivals: readonly Rival[]): st
       tuningSeconds.toFixed(1),
     ]),
   ]);
+}
+
+/**
+ * A line for each optimizer: objective and test accuracy at the end of its starts, mean +- standard deviation, and those of the
+ * start that ends lowest and of the start that predicts best.
+ */
+export function spreadTable(convex: ConvexRun, rivals: readonly Rival[]): string {
+  const both = (objective: number, accuracy: number) => `${objective.toFixed(4)}, ${percent(accuracy)}`;
+  return table([
+    ["objective, test accuracy", "mean +- sd of all starts", "", "lowest objective", "best test accuracy"],
+    ["convex", "", "", both(convex.objective, convex.testAccuracy), ""],
+    ...rivals.map(({ name, runs }) => {
+      const ends = runs.map(({ looks, best }) => ({ best, accuracy: looks[looks.length - 1].testAccuracy }));
+      const predicts = ends.reduce((most, end) => (end.accuracy > most.accuracy ? end : most));
+      const objective = meanAndDeviation(ends.map(({ best }) => best));
+      const accuracy = meanAndDeviation(ends.map((end) => end.accuracy));
+      return [
+        name,
+        `${objective.mean.toFixed(4)} +- ${objective.deviation.toFixed(4)}`,
+        `${(100 * accuracy.mean).toFixed(1)} +- ${percent(accuracy.deviation)}`,
+        both(ends[0].best, ends[0].accuracy),
+        both(predicts.best, predicts.accuracy),
+      ];
+    }),
+  ]);
+}
+
+/** Of a sample; the deviation of one value is 0. */
+function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number } {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return { mean, deviation: Math.sqrt(squares / Math.max(1, values.length - 1)) };
 }
 
 function range(values: readonly number[]): string {

@@ -41,6 +41,8 @@ export interface RaceSettings {
   readonly seconds: number; // for every start
   readonly starts: number;
   readonly trial: number; // seconds of a first trial on the grid; the best quarter gets four times that
+  /** A look is taken when the seconds have grown by this factor; default 1.15: some thirty a run. */
+  readonly nextLook?: number;
   /** Told of every run as it ends. */
   readonly report?: (line: string) => void;
   /** Optimizers and their grids; `optimizers` unless said otherwise. */
@@ -65,18 +67,18 @@ export const optimizers: readonly Grid[] = [
   },
 ];
 
-/** A look is taken when the clock has gone on by this share: some thirty a run, few enough that they do not take longer than it. */
+/** Few enough looks that they do not take longer than the run. */
 const NEXT_LOOK = 1.15;
 
 /** Tunes each optimizer, then runs it from every start. */
 export async function race(build: BuildRival, data: Parts, settings: RaceSettings): Promise<Rival[]> {
-  const { seconds, starts, trial, report, grids = optimizers } = settings;
+  const { seconds, starts, trial, report, grids = optimizers, nextLook } = settings;
   const rivals: Rival[] = [];
   for (const { name, rates, batchSizes, make } of grids) {
     const attempt = async ({ rate, batchSize }: Choice, seed: number, budget: number, trial = false) => {
       const optimizer = make(rate);
       const model = build(optimizer, seed);
-      const run = await fitAgainstClock(model, data, budget, batchSize, trial);
+      const run = await fitAgainstClock(model, data, budget, batchSize, trial, nextLook);
       model.dispose();
       optimizer.dispose();
       return run;
@@ -90,7 +92,11 @@ export async function race(build: BuildRival, data: Parts, settings: RaceSetting
     for (let seed = 1; seed <= starts; seed++) {
       const run = await attempt(choice, seed, seconds);
       runs.push(run);
-      report?.(`${name}, start ${seed}: ${run.best.toFixed(6)} in ${run.seconds.toFixed(1)} s, ${run.epochs} epochs.`);
+      const { trainAccuracy, testAccuracy } = run.looks[run.looks.length - 1];
+      report?.(
+        `${name}, start ${seed}: ${run.best.toFixed(6)} in ${run.seconds.toFixed(1)} s, ${run.epochs} epochs; accuracy ` +
+          `${(100 * trainAccuracy).toFixed(1)} %, in test ${(100 * testAccuracy).toFixed(2)} %.`,
+      );
     }
     runs.sort((a, b) => a.best - b.best);
     rivals.push({ name, choice, tuningSeconds, runs });
@@ -105,6 +111,7 @@ export async function fitAgainstClock(
   budget: number,
   batchSize: number,
   trial = false,
+  nextLook = NEXT_LOOK,
 ): Promise<Run> {
   const looks: Look[] = [];
   const look = (at: number) =>
@@ -118,7 +125,7 @@ export async function fitAgainstClock(
   const epochEnded = (spent: number, logs: tf.Logs | undefined) => {
     const done = spent >= budget || !Number.isFinite(logs?.loss);
     const last = looks[looks.length - 1]?.seconds ?? Number.POSITIVE_INFINITY;
-    if (done || spent >= NEXT_LOOK * last) look(spent);
+    if (done || spent >= nextLook * last) look(spent);
     return done;
   };
   const { seconds, epochs } = await trainOnClock(model, x, y, { batchSize, epochEnded });

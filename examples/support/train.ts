@@ -2,6 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
+import { secondsNow } from "./clock.js";
 import type { Curve } from "./plot.js";
 
 /** The fastest backend of TensorFlow.js that runs here without a native library. */
@@ -53,7 +54,7 @@ export async function trainOnClock(
 ): Promise<{ readonly seconds: number; readonly epochs: number }> {
   let seconds = 0;
   let epochs = 0;
-  let since = performance.now();
+  let since = secondsNow();
   await model.fit(x, y, {
     epochs: 1_000_000,
     batchSize,
@@ -61,13 +62,13 @@ export async function trainOnClock(
     yieldEvery: "never",
     callbacks: {
       onTrainBegin: () => {
-        since = performance.now();
+        since = secondsNow();
       },
       onEpochEnd: (_epoch: number, logs?: tf.Logs) => {
-        seconds += (performance.now() - since) / 1000;
+        seconds += secondsNow() - since;
         epochs += 1;
         if (epochEnded(seconds, logs)) model.stopTraining = true;
-        since = performance.now();
+        since = secondsNow();
       },
     },
   });

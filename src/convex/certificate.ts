@@ -27,12 +27,15 @@ export interface Prices {
 /** Judges points of one program; remembers faces of cones between calls, nothing else. */
 export class GapJudge {
   private readonly projector: ConeProjector | null;
+  private judged = false;
 
   constructor(
     private readonly program: ConvexProgram,
     private readonly products: GatedProducts,
     projector: ConeProjector | null = null, // one that remembers faces, for programs with cones
-    private readonly late: () => boolean = () => false, // when true, prices of cones stay upper bounds, which are prices too, if too high
+    // When true, prices of cones stay upper bounds, which are prices too, if too high, and points after the first get no prices of
+    // gated blocks.
+    private readonly late: () => boolean = () => false,
   ) {
     this.projector = program.cones ? (projector ?? coneProjector(program, products)) : null;
   }
@@ -54,7 +57,9 @@ export class GapJudge {
     this.predict(blocks, Z);
     const primal = loss.value(Z) + penaltyOf(this.program, blocks);
     if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
-    const prices = this.price(N, beta);
+    const unpriced = this.judged && this.projector === null && this.late();
+    const prices = unpriced ? this.unknownPrices() : this.price(N, beta);
+    this.judged = true;
     const { value: dual, scale } = bestScale(this.program, N, beta / prices.largest);
     return { primal, dual, relative: relativeGap(primal, dual), prices, scale };
   }
@@ -71,6 +76,14 @@ export class GapJudge {
     const { largest } = this.price(N, beta);
     const dearer = largest + tail * longestColumn(N, loss.outputs, penalty.separable);
     return bestScale(this.program, N, beta / dearer).value;
+  }
+
+  /** Of which only N = 0 is feasible. */
+  private unknownPrices(): Prices {
+    const prices = new Float64Array(this.program.gates.count * blockOutputs(this.program)).fill(
+      Number.POSITIVE_INFINITY,
+    );
+    return { prices, largest: Number.POSITIVE_INFINITY };
   }
 
   private priceGated(N: Float64Array): Prices {

@@ -110,9 +110,12 @@ export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
   const Z = new Float64Array((X.rows / patches) * C);
   for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
   const linear = new PlainProducts(kernel);
-  const gating = gates === null ? null : new PlainProducts(gates);
+  const distinct = gates === null ? null : distinctColumns(gates);
+  const gating = distinct === null ? null : new PlainProducts(distinct.columns);
+  const places = distinct?.places ?? Array.from({ length: m }, (_, j) => j);
+  const width = gating?.count ?? m;
   const pre = new Float64Array(BLOCK * m);
-  const gate = gating === null ? pre : new Float64Array(BLOCK * m);
+  const gate = gating === null ? pre : new Float64Array(BLOCK * width);
   eachBlock(X, BLOCK, (rows, from, count) => {
     linear.of(rows, count, pre);
     gating?.of(rows, count, gate);
@@ -122,7 +125,7 @@ export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
       const read = (patch % positions) * C;
       for (let j = 0; j < m; j++) {
         // A ReLU that is zero adds nothing, so that both kinds open at zero.
-        if (!(gate[k * m + j] >= 0)) continue;
+        if (!(gate[k * width + places[j]] >= 0)) continue;
         const value = scale * pre[k * m + j];
         const at = j * output.cols + read;
         for (let c = 0; c < C; c++) Z[to + c] += value * output.data[at + c];
@@ -159,6 +162,24 @@ function withoutIdle(weights: NetworkWeights): NetworkWeights {
   };
 }
 
+/** The different columns of a matrix, and the place of each column among them: neurons of several outputs share gates. */
+function distinctColumns({ rows, cols, data }: Matrix): { columns: Matrix; places: readonly number[] } {
+  const kept: number[] = [];
+  const same = (i: number, j: number) => {
+    for (let p = 0; p < rows; p++) if (data[p * cols + i] !== data[p * cols + j]) return false;
+    return true;
+  };
+  const places = Array.from({ length: cols }, (_, j) => {
+    const place = kept.findIndex((i) => same(i, j));
+    return place < 0 ? kept.push(j) - 1 : place;
+  });
+  const values = new Float64Array(rows * kept.length);
+  kept.forEach((j, k) => {
+    for (let p = 0; p < rows; p++) values[p * kept.length + k] = data[p * cols + j];
+  });
+  return { columns: { rows, cols: kept.length, data: values }, places };
+}
+
 /** Data loss and decay of a network on data; the sum is what a convex program promises to bound. Z where it is known. */
 export function objectiveOf(
   weights: NetworkWeights,
@@ -183,8 +204,11 @@ const FLOAT32_ROUNDING = 2 ** -24;
  * d u sum |x_p g_p| of a float32 sum (Higham 2002, section 3.1). 0 for ReLU, which is continuous at its boundary.
  */
 export function undecidedGates(weights: NetworkWeights, X: Matrix): number {
-  const { gates } = withoutIdle(weights);
-  if (gates === null) return 0;
+  const { gates: all } = withoutIdle(weights);
+  if (all === null) return 0;
+  const { columns: gates, places } = distinctColumns(all);
+  const uses = new Int32Array(gates.cols);
+  for (const place of places) uses[place] += 1;
   const d = X.cols;
   const m = gates.cols;
   const lengths = Float64Array.from({ length: m }, (_, j) => {
@@ -206,7 +230,7 @@ export function undecidedGates(weights: NetworkWeights, X: Matrix): number {
         let size = 0;
         for (let p = 0; p < d; p++) size += Math.abs(rows[k * d + p] * gates.data[p * m + j]);
         // A sum of zeros is exact.
-        if (size > 0 && sum <= d * FLOAT32_ROUNDING * size) undecided += 1;
+        if (size > 0 && sum <= d * FLOAT32_ROUNDING * size) undecided += uses[j];
       }
     }
   });

@@ -143,6 +143,8 @@ export class ConvexReLUTrainer {
     ours: boolean,
   ): Promise<FitResult> {
     const { settings } = this;
+    const began = performance.now();
+    const left = () => Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
     const spec = readModel(model, settings.formulation);
     const { train, validation } = await readSplit(x, y, spec, args);
     refuseDegenerate(train, spec);
@@ -170,7 +172,7 @@ export class ConvexReLUTrainer {
       await watch.progress.begin(train.x.rows, settings.maxIterations, watch.names);
       const { solution, engine } = await solveOn(problem.program, chosen, settings, (kernels, before) => {
         const start = before?.blocks ?? args.warmStart?.blocks;
-        return solvePosed(problem, kernels, this.budget(watch, before?.seconds ?? 0), settings.seed, start);
+        return solvePosed(problem, kernels, this.budget(watch, left()), settings.seed, start);
       });
       const { program, blocks } = solution;
       const spoilt = (found: Solution) => untouched(model, watch, found, problem, engine);
@@ -181,6 +183,7 @@ export class ConvexReLUTrainer {
         recovered({ ...problem, program }, blocks),
         chosen.kernels,
         settings,
+        left(),
         width === "keep" ? spec.units : Number.POSITIVE_INFINITY,
         (round) => watch.sharedRound(round, program, solution),
       );
@@ -228,9 +231,8 @@ export class ConvexReLUTrainer {
     }
   }
 
-  private budget(watch: Watch, spent: number): SolveBudget {
-    const budget = budgetOf(this.settings, this.settings.timeLimit - spent);
-    return { ...budget, onRound: (round) => watch.round(round) };
+  private budget(watch: Watch, seconds: number): SolveBudget {
+    return { ...budgetOf(this.settings, seconds), onRound: (round) => watch.round(round) };
   }
 
   /** The model itself when it has the width, else a new one; one of our own carries what the program charges. */

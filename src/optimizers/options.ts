@@ -35,7 +35,7 @@ export interface TrainerOptions {
   readonly tolerance?: number;
   /** Rounds of the solver (epochs, for callbacks); default 1000. */
   readonly maxIterations?: number;
-  /** Seconds; default no limit. */
+  /** Seconds after which the best point so far is taken, those of the gates counted in; default no limit. */
   readonly timeLimit?: number;
   /** Stops the solve; the best point so far is written. */
   readonly signal?: AbortSignal;

@@ -6,11 +6,12 @@ import {
   arrangementBound,
   type Growth,
   gatesFrom,
+  type ReadPatterns,
   resolveGates,
 } from "../convex/arrangements/index.js";
 import { smallestTrivialBeta } from "../convex/certificate.js";
 import { type Formulation, formulations } from "../convex/formulations/index.js";
-import type { ChosenEngine } from "../convex/kernels/index.js";
+import type { ChosenEngine, Kernels } from "../convex/kernels/index.js";
 import { bindLoss } from "../convex/losses/index.js";
 import { roundedAsWritten } from "../convex/network.js";
 import { withProducts } from "../convex/solvers/solve.js";
@@ -71,7 +72,7 @@ export async function pose(
   const X = inputRows(spec, data.x, column.value);
   const pooling = spec.convolution?.pooling ?? null;
   const wish = arrangementsFor(spec, X, settings, sources);
-  const gates = await chooseGates(spec, X, column.value, settings, sources, wish);
+  const gates = await chooseGates(spec, X, column.value, settings, sources, wish, engine.kernels);
   const loss = bindLoss(spec.loss, data.y, data.weights);
   const outputBias = spec.outputBias ? { ridge: spec.l2.outputBias } : null;
   const penalty = penaltyName(formulation, spec, settings);
@@ -124,7 +125,9 @@ async function chooseGates(
   settings: Settings,
   sources: GateSources,
   wish: Arrangements,
+  kernels: Kernels,
 ): Promise<GateSet> {
+  const read = kernels.packPatterns?.bind(kernels);
   if (spec.formulation === "gated" && growthOf(wish) !== null) {
     throw new ConvexError(
       "options/value",
@@ -135,12 +138,12 @@ async function chooseGates(
   if (sources.warmStart !== null) return gatesOfStart(sources.warmStart, spec, X, settings);
   // The layer's own are float32 already.
   if (settings.arrangements === null && sources.gatesOf !== null) {
-    return gatesOfLayer(sources.gatesOf, spec, X, biasColumn);
+    return gatesOfLayer(sources.gatesOf, spec, X, biasColumn, read);
   }
-  if (spec.formulation !== "gated") return resolveGates(X, wish, settings.seed);
+  if (spec.formulation !== "gated") return resolveGates(X, wish, settings.seed, undefined, read);
   // Draws are rounded before their masks are made, so that there is only one set of masks.
   const drawn = "kind" in wish && wish.kind === "sample";
-  if (drawn) return resolveGates(X, wish, settings.seed, (g) => roundedAsWritten(g, biasColumn));
+  if (drawn) return resolveGates(X, wish, settings.seed, (g) => roundedAsWritten(g, biasColumn), read);
   return writtenGates(X, resolveGates(X, wish, settings.seed), biasColumn);
 }
 
@@ -182,7 +185,13 @@ function vectorsOf({ outputs, convolution }: NetworkSpec): number {
 }
 
 /** The distinct gates of a GatedDense or GatedConv2D layer; the bias of a gate stands over the constant column. */
-async function gatesOfLayer(model: tf.Sequential, spec: NetworkSpec, X: Matrix, biasColumn: number): Promise<GateSet> {
+async function gatesOfLayer(
+  model: tf.Sequential,
+  spec: NetworkSpec,
+  X: Matrix,
+  biasColumn: number,
+  read: ReadPatterns | undefined,
+): Promise<GateSet> {
   const layer = model.layers.find((candidate) => candidate.getClassName().startsWith("Gated"));
   const weights = layer?.getWeights() ?? [];
   const gate = await weights[spec.hiddenBias ? 2 : 1].data();
@@ -193,7 +202,7 @@ async function gatesOfLayer(model: tf.Sequential, spec: NetworkSpec, X: Matrix, 
     for (let p = 0; p < inputs; p++) data[j * X.cols + p] = gate[p * units + j];
     if (bias !== null) data[j * X.cols + inputs] = bias[j] / biasColumn;
   }
-  return gatesFrom(X, { rows: units, cols: X.cols, data });
+  return gatesFrom(X, { rows: units, cols: X.cols, data }, read);
 }
 
 /** The penalty of the program. ReLU's charges output by output; neurons come to share outputs afterwards. */

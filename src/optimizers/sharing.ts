@@ -29,12 +29,12 @@ export async function sharedNetwork(
   network: Network,
   kernels: Kernels,
   settings: Settings,
+  seconds: number, // that are left
   units: number, // most neurons that it may have
   onRound: SharedBudget["onRound"],
 ): Promise<Shared> {
   const { status, program } = solution;
   const alone = { network, status, advice: solution.advice, bound: null };
-  const seconds = settings.timeLimit - solution.seconds;
   if (
     !mayShare(problem) ||
     settings.vectorPenalty === "perOutput" ||

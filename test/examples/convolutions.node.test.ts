@@ -10,7 +10,7 @@ import { compare } from "../../examples/cifar/experiment.js";
 import { buildConvolution, predictByConvolution, signalsOf } from "../../examples/ecg/convolution.js";
 import { madeSignal, windowsOf } from "../../examples/ecg/signal.js";
 import { compareConvolutions } from "../../examples/mnist/convolution.js";
-import { comparisonTable, plotComparison } from "../../examples/support/comparison.js";
+import { comparisonTable, plotComparison, spreadTable } from "../../examples/support/comparison.js";
 import { type LabelledImages, mnistSource, readRecords } from "../../examples/support/images.js";
 import { fitAgainstClock, type Grid } from "../../examples/support/rivals.js";
 import { ConvexReLUTrainer, registerLayers, type TrainerOptions } from "../../src/index.js";
@@ -68,6 +68,11 @@ test.each([2, 3])(
     }
     expect(comparisonTable(convex, rivals)).toMatch(
       /convex .*\(proven\).*\nAdam, rate .*\nSGD, rate 0\.3, batch 16, 2 starts/,
+    );
+    const [adam] = rivals;
+    const ends = adam.runs.map(({ looks }) => 100 * looks[looks.length - 1].testAccuracy);
+    expect(spreadTable(convex, rivals)).toContain(
+      `${((ends[0] + ends[1]) / 2).toFixed(1)} +- ${(Math.abs(ends[0] - ends[1]) / Math.SQRT2).toFixed(1)} %`,
     );
     const folder = mkdtempSync(join(tmpdir(), "comparison-"));
     await plotComparison(join(folder, "plot"), "Title of the plot", convex, rivals);

@@ -241,6 +241,22 @@ describe("progress", () => {
     tf.dispose([x, y]);
   });
 
+  test("the time limit counts from the call: what is spent before the solver is not the solver's any more", async () => {
+    const { x, y } = makeData();
+    model = makeModel();
+    const began = performance.now();
+    const late = () => {
+      while (performance.now() - began < 60) Math.random();
+    };
+    const result = await trainer({ tolerance: 1e-13, timeLimit: 0.05 }).fit(model, x, y, {
+      callbacks: { onTrainBegin: late },
+    });
+    expect(result.status).toBe("timeLimit");
+    expect(result.epoch).toHaveLength(1);
+    model.dispose();
+    tf.dispose([x, y]);
+  });
+
   test("a warm start begins at the solution", async () => {
     const { x, y } = makeData();
     const first = makeModel();

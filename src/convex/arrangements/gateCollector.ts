@@ -1,7 +1,7 @@
 /** Gathers generators with their patterns, each pattern once, into a gate set. */
 
 import type { GateSet, Matrix } from "../types.js";
-import { packPatterns, wordsPerGate } from "./bits.js";
+import { packPatterns, type ReadPatterns, wordsPerGate } from "./bits.js";
 import { PatternSet } from "./patternSet.js";
 
 const START_GATES = 16;
@@ -15,6 +15,7 @@ export class GateCollector {
   constructor(
     private readonly X: Matrix,
     expected = START_GATES,
+    private readonly read: ReadPatterns = packPatterns,
   ) {
     this.seen = new PatternSet(expected);
     this.generators = new Float64Array(expected * X.cols);
@@ -50,7 +51,7 @@ export class GateCollector {
   private patternsOf(generators: readonly Float64Array[]): Uint32Array[] {
     while (this.patterns.length < generators.length) this.patterns.push(new Uint32Array(wordsPerGate(this.X.rows)));
     const patterns = this.patterns.slice(0, generators.length);
-    packPatterns(this.X, generators, patterns);
+    this.read(this.X, generators, patterns);
     return patterns;
   }
 

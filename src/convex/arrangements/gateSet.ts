@@ -2,7 +2,7 @@
 
 import { ConvexError } from "../../errors.js";
 import type { GateSet, Matrix } from "../types.js";
-import { packPattern, wordsPerGate } from "./bits.js";
+import { packPattern, packPatterns, type ReadPatterns, wordsPerGate } from "./bits.js";
 import { checkGenerators, checkRows } from "./checkRows.js";
 import { enumerateGates } from "./enumerate.js";
 import { GateCollector } from "./gateCollector.js";
@@ -47,17 +47,17 @@ export function defaultStarts(X: Pick<Matrix, "rows" | "cols">): number {
 }
 
 /** Generators whose patterns are read off in one pass over the rows. */
-const TOGETHER = 16;
+const TOGETHER = 128;
 
 /**
  * The gates of given generators [P x d]; duplicates are removed, the first of each stays.
  *
  * The set does not call itself complete: nothing here proves that no arrangement is missing.
  */
-export function gatesFrom(X: Matrix, generators: Matrix): GateSet {
+export function gatesFrom(X: Matrix, generators: Matrix, read?: ReadPatterns): GateSet {
   checkRows("gatesFrom", X);
   checkGenerators("gatesFrom", generators, X);
-  const gates = new GateCollector(X, X.block === undefined ? undefined : generators.rows);
+  const gates = new GateCollector(X, X.block === undefined ? undefined : generators.rows, read);
   const row = (i: number) => generators.data.subarray(i * X.cols, (i + 1) * X.cols);
   for (let from = 0; from < generators.rows; from += TOGETHER) {
     const count = Math.min(TOGETHER, generators.rows - from);
@@ -68,16 +68,17 @@ export function gatesFrom(X: Matrix, generators: Matrix): GateSet {
 
 /**
  * The gate set that a user's wish means for the data X [n x d]; `seed` is taken where the wish names none. Sampled generators
- * are `written` as they are drawn.
+ * are `written` as they are drawn, and their patterns `read` off.
  */
 export function resolveGates(
   X: Matrix,
   arrangements: Arrangements,
   seed: number,
   written: Written = (g) => g,
+  read: ReadPatterns = packPatterns,
 ): GateSet {
   if (!("kind" in arrangements)) return checkGateSet(arrangements, X);
-  const gates = madeGates(X, arrangements, seed, written);
+  const gates = madeGates(X, arrangements, seed, written, read);
   if (gates.count === 0) {
     throw new ConvexError(
       "gates/empty",
@@ -90,16 +91,23 @@ export function resolveGates(
 
 type Written = (g: Float64Array) => Float64Array;
 
-function madeGates(X: Matrix, wish: Exclude<Arrangements, GateSet>, seed: number, written: Written): GateSet {
+function madeGates(
+  X: Matrix,
+  wish: Exclude<Arrangements, GateSet>,
+  seed: number,
+  written: Written,
+  read: ReadPatterns,
+): GateSet {
   switch (wish.kind) {
     case "enumerate":
       return enumerateGates(X);
     case "sample":
-      return sampleGates(X, { count: wish.count, seed: wish.seed ?? seed, written });
+      return sampleGates(X, { count: wish.count, seed: wish.seed ?? seed, written, read });
     case "grow":
       return sampleGates(X, {
         count: wish.count ?? (wish.method === "frank-wolfe" ? 1 : growthDefaults.count),
         seed: wish.seed ?? seed,
+        read,
       });
     default: {
       const { kind } = wish satisfies never as { kind: unknown };

@@ -2,6 +2,7 @@
 
 import { ConvexError } from "../../errors.js";
 import type { GateSet, Matrix } from "../types.js";
+import type { ReadPatterns } from "./bits.js";
 import { checkRows } from "./checkRows.js";
 import { refuseBytes } from "./count.js";
 import { GateCollector } from "./gateCollector.js";
@@ -11,13 +12,15 @@ import { gaussianSource } from "./random.js";
 const DRAWS_PER_GATE = 20;
 
 /** Draws whose patterns are read off in one pass over the rows. */
-const TOGETHER = 16;
+const TOGETHER = 128;
 
 export interface SampleOptions {
   readonly count: number; // gates wanted
   readonly seed?: number; // integer, default 0; its low 32 bits count
   /** What a draw becomes before its pattern is read off: itself, or numbers that a layer can hold. */
   readonly written?: (g: Float64Array) => Float64Array;
+  /** What reads off patterns, to the last bit as it is done here; an engine may be faster. */
+  readonly read?: ReadPatterns;
 }
 
 /**
@@ -30,12 +33,12 @@ export interface SampleOptions {
  * @throws ConvexError "gates/count" for a count that is no positive integer or would not fit in memory.
  */
 export function sampleGates(X: Matrix, options: SampleOptions): GateSet {
-  const { count, seed = 0, written = (g) => g } = options;
+  const { count, seed = 0, written = (g) => g, read } = options;
   checkRows("sampleGates", X);
   checkCount(count, seed);
   refuseBytes("sampleGates", count, X);
   const draw = gaussianSource(seed);
-  const gates = new GateCollector(X, X.block === undefined ? undefined : count);
+  const gates = new GateCollector(X, X.block === undefined ? undefined : count, read);
   for (let spent = 0; spent < DRAWS_PER_GATE * count && gates.count < count; ) {
     // Never more than are missing, so that the gates are those of drawing one by one.
     const drawn = Math.min(TOGETHER, count - gates.count, DRAWS_PER_GATE * count - spent);

@@ -38,6 +38,21 @@ export const referenceKernels: Kernels = {
     }
   },
 
+  poolPatches(rows, masks, { pooling, gates, samples, d, first, words }, out) {
+    const { patches: K, positions: A, scale } = pooling;
+    out.fill(0, 0, gates * A * samples * d);
+    for (let i = 0; i < gates; i++) {
+      for (let row = 0; row < samples * K; row++) {
+        const bit = first + row;
+        if (((masks[i * words + (bit >>> 5)] >>> (bit & 31)) & 1) === 0) continue;
+        const patch = row % K;
+        const to = ((i * A + (patch % A)) * samples + (row - patch) / K) * d;
+        for (let p = 0; p < d; p++) out[to + p] += rows[row * d + p];
+      }
+    }
+    for (let k = 0; k < gates * A * samples * d; k++) out[k] *= scale;
+  },
+
   factor(H, n) {
     for (let j = 0; j < n; j++) {
       const pivot = H[j * n + j] - dotRows(H, j * n, H, j * n, j);

@@ -24,6 +24,8 @@ export function deviceKernels(name: EngineName, host: Kernels, make: MakeBlocks)
     multiply: (...args) => host.multiply(...args),
     multiplyTransposed: (...args) => host.multiplyTransposed(...args),
     addOuter: (...args) => host.addOuter(...args),
+    poolPatches: (...args) => host.poolPatches(...args),
+    ...(host.packPatterns && { packPatterns: host.packPatterns.bind(host) }),
     factor: (H, n) => host.factor(H, n),
     solve: (L, n, b) => host.solve(L, n, b),
     cholesky: (H, n) => host.cholesky(H, n),

@@ -4,7 +4,7 @@ import type { GateSet, Matrix, Pooling } from "../types.js";
 import type { Kernels } from "./types.js";
 
 /** The products of an engine that products over patches are made of. */
-export type PatchKernels = Pick<Kernels, "multiply" | "multiplyTransposed" | "addOuter">;
+export type PatchKernels = Pick<Kernels, "multiply" | "multiplyTransposed" | "addOuter" | "poolPatches">;
 
 export abstract class PatchProducts {
   protected readonly n: number; // samples

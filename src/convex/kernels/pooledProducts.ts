@@ -3,7 +3,8 @@
  * the K patches of each sample, for any engine.
  *
  * A_i is [A n x d] however many patches a position has, so the matrices of gates are made once and kept as far as memory goes:
- * every later product costs n A d and not n K d. Patches themselves are read in blocks. Row a n + j is position a of sample j.
+ * every later product costs n A d and not n K d. Those of the other gates are made for some samples at a time, all gates in one
+ * pass over the patches, used and let go. Row a n + j is position a of sample j.
  */
 
 import { wordsPerGate } from "../arrangements/bits.js";
@@ -13,9 +14,11 @@ import { type PatchKernels, PatchProducts } from "./patchProducts.js";
 import type { GatedProducts } from "./types.js";
 
 /** Pooled matrices that are kept. */
-const KEPT_BYTES = 2 ** 27;
-/** Gates whose pooled matrices are made together: their masks make one product with the patches of an image. */
-const BATCH = 64;
+const KEPT_BYTES = 2 ** 28;
+/** Gates whose sums are made in one pass over the patches; doubles of the patches, or sums, of the samples that are read together. */
+const GATES = 512;
+const ROOM = 2 ** 20;
+/** Factors of a Gram matrix that are added together. */
 const BATCH_BYTES = 2 ** 25;
 /** Vectors of one gate and position from which on the engine's product is faster than a loop, its copies counted. */
 const MANY = 3;
@@ -30,12 +33,14 @@ interface Kept {
   often: boolean;
 }
 
+/** Samples [from, from + count) of a pooled matrix [A count x d], of entry k of the list that was asked for. */
+type UsePart = (part: Float64Array, k: number, from: number, count: number) => void;
+
 export class PooledProducts extends PatchProducts implements GatedProducts {
   private readonly words: number;
   private readonly height: number; // n A
   private readonly kept = new Map<number, Kept>(); // by gate
   private readonly room: number; // matrices that may be kept
-  private readonly spare: Float64Array[] = []; // matrices to be written over
 
   constructor(kernels: PatchKernels, X: Matrix, gates: GateSet, pooling: Pooling, keptBytes = KEPT_BYTES) {
     super(kernels, X, gates, pooling);
@@ -52,43 +57,43 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
     outputs: number,
     out: Float64Array,
   ): void {
-    const { n } = this;
     const { positions } = this.pooling;
-    out.fill(0, 0, n * outputs);
+    out.fill(0, 0, this.n * outputs);
     const columns = new Map<number, number[][]>(); // by gate, then by position
     gate.forEach((i, k) => {
       const mine = columns.get(i) ?? Array.from({ length: positions }, () => []);
       mine[Math.floor(output[k] / outputs)].push(k);
       columns.set(i, mine);
     });
-    this.eachMatrix(Int32Array.from(columns.keys()), true, (A, i) => {
-      columns.get(i)?.forEach((mine, position) => {
-        const T = this.timesRows(this.rowsAt(A, position), vectors, mine);
-        mine.forEach((k, from) => {
+    const lists = [...columns.values()];
+    this.eachPart(Int32Array.from(columns.keys()), true, (A, i, from, count) => {
+      lists[i].forEach((mine, position) => {
+        const T = this.timesRows(rowsAt(A, position, count * this.d), count, vectors, mine);
+        mine.forEach((k, row) => {
           const c = output[k] % outputs;
-          for (let j = 0; j < n; j++) out[j * outputs + c] += sign[k] * T[from * n + j];
+          for (let j = 0; j < count; j++) out[(from + j) * outputs + c] += sign[k] * T[row * count + j];
         });
       });
     });
   }
 
-  /** Rows [n x d] times vectors `mine` of a list [k x d]: [mine x n]. */
-  private timesRows(rows: Float64Array, vectors: Float64Array, mine: readonly number[]): Float64Array {
-    const { n, d, kernels } = this;
-    const T = new Float64Array(mine.length * n);
+  /** Rows [count x d] times vectors `mine` of a list [k x d]: [mine x count]. */
+  private timesRows(rows: Float64Array, count: number, vectors: Float64Array, mine: readonly number[]): Float64Array {
+    const { d, kernels } = this;
+    const T = new Float64Array(mine.length * count);
     if (mine.length >= MANY) {
       const V = new Float64Array(mine.length * d);
       mine.forEach((k, to) => {
         V.set(vectors.subarray(k * d, (k + 1) * d), to * d);
       });
-      kernels.multiplyTransposed(V, rows, T, mine.length, d, n);
+      kernels.multiplyTransposed(V, rows, T, mine.length, d, count);
       return T;
     }
     mine.forEach((k, to) => {
-      for (let j = 0; j < n; j++) {
+      for (let j = 0; j < count; j++) {
         let sum = 0;
         for (let p = 0; p < d; p++) sum += rows[j * d + p] * vectors[k * d + p];
-        T[to * n + j] = sum;
+        T[to * count + j] = sum;
       }
     });
     return T;
@@ -104,20 +109,26 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
     const { positions } = this.pooling;
     const part = outputs * d;
     out.fill(0, 0, gates.length * positions * part);
-    const turned = new Float64Array(outputs * n); // R'
-    for (let j = 0; j < n; j++) for (let c = 0; c < outputs; c++) turned[c * n + j] = R[j * outputs + c];
-    this.eachMatrix(gates, often, (A, _, k) => {
+    const turned = new Float64Array(outputs * n); // R', of the samples of a part
+    const product = new Float64Array(part);
+    this.eachPart(gates, often, (A, k, from, count) => {
+      if (outputs >= MANY) {
+        for (let j = 0; j < count; j++) {
+          for (let c = 0; c < outputs; c++) turned[c * count + j] = R[(from + j) * outputs + c];
+        }
+      }
       for (let position = 0; position < positions; position++) {
-        const rows = this.rowsAt(A, position);
+        const rows = rowsAt(A, position, count * d);
         const at = (k * positions + position) * part;
         const to = out.subarray(at, at + part);
         if (outputs >= MANY) {
-          kernels.multiply(turned, rows, to, outputs, n, d);
+          kernels.multiply(turned, rows, product, outputs, count, d);
+          for (let p = 0; p < part; p++) to[p] += product[p];
           continue;
         }
-        for (let j = 0; j < n; j++) {
+        for (let j = 0; j < count; j++) {
           for (let c = 0; c < outputs; c++) {
-            const r = R[j * outputs + c];
+            const r = R[(from + j) * outputs + c];
             if (r === 0) continue;
             for (let p = 0; p < d; p++) to[c * d + p] += r * rows[j * d + p];
           }
@@ -129,9 +140,9 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
   adjointNorms(R: Float64Array, outputs: number, out: Float64Array): void {
     const { d } = this;
     const perGate = this.pooling.positions * outputs;
-    const G = new Float64Array(Math.min(BATCH, this.gates.count) * perGate * d);
-    for (let from = 0; from < this.gates.count; from += BATCH) {
-      const list = Int32Array.from({ length: Math.min(BATCH, this.gates.count - from) }, (_, k) => from + k);
+    const G = new Float64Array(Math.min(GATES, this.gates.count) * perGate * d);
+    for (let from = 0; from < this.gates.count; from += GATES) {
+      const list = Int32Array.from({ length: Math.min(GATES, this.gates.count - from) }, (_, k) => from + k);
       this.adjointOf(R, outputs, list, false, G);
       for (let k = 0; k < list.length * perGate; k++) {
         let square = 0;
@@ -143,8 +154,15 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
 
   rows(gate: number, U: Float64Array, k: number, out: Float64Array, position = 0): void {
     const { n, d, kernels } = this;
-    this.eachMatrix(Int32Array.of(gate), true, (A) => {
-      kernels.multiplyTransposed(U, this.rowsAt(A, position), out, k, d, n);
+    this.eachPart(Int32Array.of(gate), true, (A, _, from, count) => {
+      const rows = rowsAt(A, position, count * d);
+      if (count === n) {
+        kernels.multiplyTransposed(U, rows, out, k, d, n);
+        return;
+      }
+      const T = new Float64Array(k * count);
+      kernels.multiplyTransposed(U, rows, T, k, d, count);
+      for (let r = 0; r < k; r++) out.set(T.subarray(r * count, (r + 1) * count), r * n + from);
     });
   }
 
@@ -154,105 +172,101 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
     const size = positions * d; // a gate's columns
     const together = Math.max(1, Math.min(gate.length, Math.floor(BATCH_BYTES / (8 * size * n))));
     const Y = new Float64Array(together * size * n); // sqrt(weight) A_i', one position and gate below the other
-    let filled = 0;
-    this.eachMatrix(gate, true, (A, _, k) => {
-      const root = Math.sqrt(weight[k]);
-      const to = filled * size * n;
-      for (let row = 0; row < positions * n; row++) {
-        const j = row % n;
-        const first = to + ((row - j) / n) * d * n + j;
-        for (let p = 0; p < d; p++) Y[first + p * n] = root * A[row * d + p];
-      }
-      filled += 1;
-      if (filled < together && k + 1 < gate.length) return;
-      kernels.addOuter(H, Y, n, filled * size, 1);
-      filled = 0;
-    });
+    for (let first = 0; first < gate.length; first += together) {
+      const list = gate.subarray(first, first + together);
+      this.eachPart(list, true, (A, k, from, count) => {
+        const root = Math.sqrt(weight[first + k]);
+        for (let row = 0; row < positions * count; row++) {
+          const j = row % count;
+          const to = (k * size + ((row - j) / count) * d) * n + from + j;
+          for (let p = 0; p < d; p++) Y[to + p * n] = root * A[row * d + p];
+        }
+      });
+      kernels.addOuter(H, Y, n, list.length * size, 1);
+    }
   }
 
   override dispose(): void {
     super.dispose();
     this.kept.clear();
-    this.spare.length = 0;
   }
 
-  /** The rows of one position, [n x d]. */
-  private rowsAt(A: Float64Array, position: number): Float64Array {
-    const size = this.n * this.d;
-    return A.subarray(position * size, (position + 1) * size);
-  }
-
-  /** Hands A_i [A n x d] of each gate of the list to `use`, in the order of the list; `often`: these gates will be asked for again. */
-  private eachMatrix(list: Int32Array, often: boolean, use: (A: Float64Array, gate: number, k: number) => void): void {
-    const batch = Math.max(1, Math.min(BATCH, Math.floor(BATCH_BYTES / (8 * this.height * this.d))));
-    for (let from = 0; from < list.length; from += batch) {
-      const now = list.subarray(from, from + batch);
-      const missing = new Set(now.filter((gate) => !this.kept.has(gate)));
-      const made = this.makeMatrices([...missing]);
-      now.forEach((gate, k) => {
-        const A = this.kept.get(gate)?.A ?? made.get(gate);
-        if (A !== undefined) use(A, gate, from + k);
+  /**
+   * Hands A_i of each gate of the list to `use`: as a whole where it is kept, else in parts, whose samples come in order. `often`:
+   * these gates will be asked for again.
+   */
+  private eachPart(list: Int32Array, often: boolean, use: UsePart): void {
+    const places = new Map<number, number[]>(); // by gate that is not kept
+    list.forEach((gate, k) => {
+      const entry = this.kept.get(gate);
+      if (entry !== undefined) entry.often ||= often;
+      else if (places.get(gate)?.push(k) === undefined) places.set(gate, [k]);
+    });
+    const missing = [...places.keys()];
+    const room = this.makeRoom(missing.length, often);
+    missing.slice(0, room).forEach((gate) => {
+      this.kept.set(gate, { A: new Float64Array(this.height * this.d), often });
+    });
+    for (let first = 0; first < missing.length; first += GATES) {
+      this.eachSum(missing.slice(first, first + GATES), (sums, gate, from, count) => {
+        const entry = this.kept.get(gate);
+        if (entry === undefined) for (const k of places.get(gate) ?? []) use(sums, k, from, count);
+        else this.store(entry.A, sums, from, count);
       });
-      if (often) for (const gate of now) this.note(gate);
-      for (const [gate, A] of made) {
-        const left = this.keep(gate, A, often);
-        if (left !== null && this.spare.length < batch) this.spare.push(left);
-      }
+    }
+    list.forEach((gate, k) => {
+      const entry = this.kept.get(gate);
+      if (entry !== undefined) use(entry.A, k, 0, this.n);
+    });
+  }
+
+  /** Says how many of so many matrices may be kept; those that will be asked for again take the place of others. */
+  private makeRoom(wanted: number, often: boolean): number {
+    for (const [gate, entry] of often ? [...this.kept] : []) {
+      if (this.kept.size + wanted <= this.room) break;
+      if (!entry.often) this.kept.delete(gate);
+    }
+    return Math.max(0, Math.min(wanted, this.room - this.kept.size));
+  }
+
+  /** Copies the rows of samples [from, from + count) into a whole matrix. */
+  private store(A: Float64Array, sums: Float64Array, from: number, count: number): void {
+    const size = count * this.d;
+    for (let position = 0; position < this.pooling.positions; position++) {
+      A.set(rowsAt(sums, position, size), (position * this.n + from) * this.d);
     }
   }
 
-  /** A kept matrix that is asked for by name will be again. */
-  private note(gate: number): void {
-    const known = this.kept.get(gate);
-    if (known !== undefined) known.often = true;
-  }
-
-  /** Keeps a matrix where there is room, or in place of one that only passes over all gates have used; answers what is left over. */
-  private keep(gate: number, A: Float64Array, often: boolean): Float64Array | null {
-    let left: Float64Array | null = null;
-    if (this.kept.size >= this.room) {
-      const rare = often ? [...this.kept].find(([, entry]) => !entry.often) : undefined;
-      if (rare === undefined) return A;
-      this.kept.delete(rare[0]);
-      left = rare[1].A;
-    }
-    this.kept.set(gate, { A, often });
-    return left;
-  }
-
-  /** A_i [A n x d] of some gates: for each sample and position the masks [g x K / A] times its patches there [K / A x d]. */
-  private makeMatrices(list: readonly number[]): Map<number, Float64Array> {
-    const { n, d, height, kernels } = this;
-    const { patches, positions, scale } = this.pooling;
+  /** The pooled matrices of some gates, for some samples at a time: [A count x d]. */
+  private eachSum(
+    list: readonly number[],
+    use: (sums: Float64Array, gate: number, from: number, count: number) => void,
+  ): void {
+    if (list.length === 0) return;
+    const { n, d, words, gates, pooling, kernels } = this;
+    const { patches: K, positions: A } = pooling;
     const g = list.length;
-    const window = patches / positions;
-    const made = new Map(list.map((gate) => [gate, this.spare.pop() ?? new Float64Array(height * d)]));
-    const mask = new Float64Array(g * window);
-    const sums = new Float64Array(g * d);
-    const gathered = positions > 1 ? new Float64Array(window * d) : null;
-    for (let j = 0; j < n && g > 0; j++) {
-      const rows = rowBlock(this.X, j * patches, patches);
-      for (let position = 0; position < positions; position++) {
-        for (let k = 0; k < g; k++) this.mask(list[k], j * patches + position, scale, mask, k * window);
-        for (let t = 0; gathered !== null && t < window; t++) {
-          const from = (t * positions + position) * d;
-          gathered.set(rows.subarray(from, from + d), t * d);
-        }
-        kernels.multiply(mask, gathered ?? rows, sums, g, window, d);
-        const to = (position * n + j) * d;
-        for (let k = 0; k < g; k++) made.get(list[k])?.set(sums.subarray(k * d, (k + 1) * d), to);
-      }
+    const together = Math.min(n, Math.max(1, Math.floor(ROOM / (d * Math.max(K, g * A)))));
+    const most = Math.ceil((together * K) / 32) + 1; // words of a mask
+    const masks = new Uint32Array(g * most);
+    const sums = new Float64Array(g * A * together * d);
+    for (let from = 0; from < n; from += together) {
+      const count = Math.min(together, n - from);
+      const start = (from * K) >>> 5;
+      const mine = Math.min(words, ((from + count) * K + 31) >>> 5) - start;
+      list.forEach((gate, k) => {
+        masks.set(gates.bits.subarray(gate * words + start, gate * words + start + mine), k * mine);
+      });
+      const rows = rowBlock(this.X, from * K, count * K);
+      const shape = { pooling, gates: g, samples: count, d, first: (from * K) & 31, words: mine };
+      kernels.poolPatches(rows, masks, shape, sums);
+      const size = A * count * d;
+      for (let k = 0; k < g; k++) use(sums.subarray(k * size, (k + 1) * size), list[k], from, count);
     }
-    return made;
   }
+}
 
-  /** out[at + t] = value where the gate is open on the patches of a position, rows first, first + A, ..., else 0. */
-  private mask(gate: number, first: number, value: number, out: Float64Array, at: number): void {
-    const { bits } = this.gates;
-    const { patches, positions } = this.pooling;
-    const base = gate * this.words;
-    for (let t = 0, row = first; t < patches / positions; t++, row += positions) {
-      out[at + t] = (bits[base + (row >>> 5)] >>> (row & 31)) & 1 ? value : 0;
-    }
-  }
+/** The rows of one position, `size` entries each. */
+function rowsAt(A: Float64Array, position: number, size: number): Float64Array {
+  return A.subarray(position * size, (position + 1) * size);
 }

@@ -29,6 +29,13 @@ export interface Kernels {
   solve(L: Float64Array, n: number, b: Float64Array): void;
   /** A Cholesky factor that stays with the engine, of H [n x n] (lower, left as it is); null when H is not positive definite. */
   cholesky(H: Float64Array, n: number): CholeskyFactor | null;
+  /**
+   * out [g x A x s x d] = scale times the sums of the patches that g gates select, of s samples in a row; A, K and scale are those
+   * of the pooling. rows [s K x d]; masks [g x words], whose bit `first` (below 32) is row 0.
+   */
+  poolPatches(rows: Float64Array, masks: Uint32Array, shape: PoolShape, out: Float64Array): void;
+  /** Writes the patterns 1[X g >= 0] of generators, plain sums in the order of the columns; `packPatterns` where it is missing. */
+  packPatterns?(X: Matrix, generators: readonly Float64Array[], words: readonly Uint32Array[]): void;
   /** Copies what never changes to where the engine wants it. The caller disposes the result. */
   bind(X: Matrix, gates: GateSet): GatedProducts;
   /**
@@ -50,6 +57,16 @@ export interface Kernels {
 export interface ThreadUse {
   readonly ran: number;
   readonly note: string | null;
+}
+
+/** Sizes of `Kernels.poolPatches`. */
+export interface PoolShape {
+  readonly pooling: Pooling;
+  readonly gates: number; // g
+  readonly samples: number; // s
+  readonly d: number;
+  readonly first: number;
+  readonly words: number; // of a gate's mask
 }
 
 /** H = L L', held by the engine. */

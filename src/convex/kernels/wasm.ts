@@ -8,12 +8,13 @@
 
 import type { GateSet, Matrix } from "../types.js";
 import { referenceKernels } from "./cpu.js";
-import type { CholeskyFactor, GatedProducts, Kernels, ThreadUse } from "./types.js";
+import type { CholeskyFactor, GatedProducts, Kernels, PoolShape, ThreadUse } from "./types.js";
 import { openCore, type WasmCore } from "./wasmCore.js";
 import { WasmEngine } from "./wasmEngine.js";
 import { factorInPlace, WasmFactor } from "./wasmFactor.js";
 import type { WasmHeap } from "./wasmHeap.js";
 import { hostThreads } from "./wasmHelpers.js";
+import { packPatterns, poolPatches } from "./wasmPatches.js";
 import { WasmProducts } from "./wasmProducts.js";
 
 /** Products with fewer multiplications than this are not worth the copies. */
@@ -78,6 +79,14 @@ class WasmKernels implements Kernels {
     copyLower(this.heap.view(h, n * n), H, n);
     this.heap.release(y);
     this.heap.release(h);
+  }
+
+  poolPatches(rows: Float64Array, masks: Uint32Array, shape: PoolShape, out: Float64Array): void {
+    poolPatches(this.engine, rows, masks, shape, out);
+  }
+
+  packPatterns(X: Matrix, generators: readonly Float64Array[], words: readonly Uint32Array[]): void {
+    packPatterns(this.engine, X, generators, words);
   }
 
   factor(H: Float64Array, n: number): boolean {

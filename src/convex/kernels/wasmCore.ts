@@ -43,6 +43,18 @@ export interface WasmCalls {
       ...[S: number, n: number],
     ]
   ): number;
+  /** out [g x A x samples x d] = scale times the sums of patches that masks, `stride` bytes apart, select from bit `first` on. */
+  pool(
+    ...args: [
+      ...[threads: number, X: number, samples: number, K: number, A: number, d: number],
+      ...[masks: number, stride: number, first: number, g: number],
+      ...[out: number, scale: number],
+    ]
+  ): number;
+  /** Masks [g x words] of 1[X g >= 0]; G: panels [d x 4] of four generators each. */
+  signs(
+    ...args: [threads: number, X: number, n: number, d: number, G: number, g: number, out: number, words: number]
+  ): number;
   /** Doubles of what projections onto cones of n rows in d dimensions share, want for a thread, and for a record of a face. */
   sharedRoom(n: number): number;
   coneRoom(n: number, d: number): number;

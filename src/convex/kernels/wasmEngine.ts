@@ -71,6 +71,16 @@ export class WasmEngine {
     return this.limit * this.core.calls.coneRoom(n, d);
   }
 
+  pool(...args: Tail<Parameters<WasmCore["calls"]["pool"]>>): void {
+    const [, samples, K, , d, , , , g] = args;
+    this.share(samples * K * d * g, (threads) => this.core.calls.pool(threads, ...args));
+  }
+
+  signs(...args: Tail<Parameters<WasmCore["calls"]["signs"]>>): void {
+    const [, n, d, , g] = args;
+    this.share(n * d * g, (threads) => this.core.calls.signs(threads, ...args));
+  }
+
   /** Rows of G that `adjoint` wants as room for the norms of `count` vectors. */
   roomForNorms(count: number): number {
     return this.limit * this.core.calls.adjointPart(this.limit, count);

@@ -113,6 +113,7 @@ class PatchMatrix implements Matrix {
   readonly cols: number;
   private kept: Float64Array | null = null;
   private buffer = new Float64Array(0);
+  private readonly run: number; // entries that lie side by side in images, or in the padding, in every patch
 
   constructor(
     private readonly images: Matrix,
@@ -121,6 +122,7 @@ class PatchMatrix implements Matrix {
   ) {
     this.rows = images.rows * geometry.patches;
     this.cols = geometry.entries + (bias > 0 ? 1 : 0);
+    this.run = longestRun(geometry);
   }
 
   get gathered(): Gathered {
@@ -149,16 +151,26 @@ class PatchMatrix implements Matrix {
   private fill(from: number, count: number, out: Float64Array): void {
     const { patches, entries, pixels, source } = this.geometry;
     const { data } = this.images;
-    const { cols, bias } = this;
+    const { cols, bias, run } = this;
     for (let k = 0; k < count; k++) {
       const patch = (from + k) % patches;
       const image = ((from + k - patch) / patches) * pixels;
-      const to = k * cols;
-      for (let p = 0; p < entries; p++) {
-        const place = source[patch * entries + p];
-        out[to + p] = place < 0 ? 0 : data[image + place];
+      let to = k * cols;
+      for (let at = patch * entries, end = at + entries; at < end; at += run) {
+        const place = source[at];
+        const first = image + place;
+        for (let p = 0; p < run; p++, to++) out[to] = place < 0 ? 0 : data[first + p];
       }
-      if (bias > 0) out[to + entries] = bias;
+      if (bias > 0) out[to] = bias;
     }
   }
+}
+
+/** The largest number into which all patches can be cut so that each piece lies side by side in the image, or in the padding. */
+function longestRun({ entries, source }: PatchGeometry): number {
+  const fits = (run: number) =>
+    source.every((place, at) => at % run === 0 || (place < 0 ? source[at - 1] < 0 : source[at - 1] === place - 1));
+  let run = entries;
+  while (entries % run !== 0 || !fits(run)) run -= 1;
+  return run;
 }

@@ -42,6 +42,7 @@ export function unitKernels(kernels: Kernels, H: readonly Float64Array[]): Kerne
     multiply: (A, B, out, m, k, n) => kernels.multiply(A, B, out, m, k, n),
     multiplyTransposed: (A, B, out, m, k, n) => kernels.multiplyTransposed(A, B, out, m, k, n),
     addOuter: (M, Y, n, k, alpha) => kernels.addOuter(M, Y, n, k, alpha),
+    poolPatches: (...args) => kernels.poolPatches(...args),
     factor: (M, n) => kernels.factor(M, n),
     solve: (L, n, b) => kernels.solve(L, n, b),
     cholesky: (M, n) => kernels.cholesky(M, n),

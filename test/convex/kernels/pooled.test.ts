@@ -1,9 +1,10 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { isActive } from "../../../src/convex/arrangements/bits.js";
+import { isActive, packPatterns } from "../../../src/convex/arrangements/bits.js";
 import { bindProducts, type Kernels, referenceKernels } from "../../../src/convex/kernels/index.js";
 import { PooledProducts } from "../../../src/convex/kernels/pooledProducts.js";
 import type { GatedProducts } from "../../../src/convex/kernels/types.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
+import { dot } from "../../../src/convex/vectors.js";
 import { type Pool, randomConvProgram } from "../../helpers/convProblems.js";
 import { engines } from "../../helpers/engines.js";
 import { gaussianMatrix } from "../../helpers/problems.js";
@@ -56,10 +57,56 @@ test("where there is no room to keep pooled matrices they are made again, to the
   expect(results[1]).toEqual(results[2]);
 });
 
+/** Random masks, of which some select everything and some nothing. */
+function randomMasks(gates: number, words: number): Uint32Array {
+  const draws = gaussian(gates * words, 6);
+  return Uint32Array.from(draws, (value, k) => [0xffffffff, 0][k % 5] ?? Math.floor(Math.abs(value) * 2 ** 31));
+}
+
 describe.each(engines)("$name", ({ make, tolerance }) => {
   let kernels: Kernels;
   beforeAll(async () => {
     kernels = await make();
+  });
+
+  test.each([
+    { samples: 1, patches: 1, positions: 1, d: 1, gates: 1, first: 0 },
+    { samples: 5, patches: 33, positions: 1, d: 33, gates: 7, first: 31 },
+    { samples: 40, patches: 70, positions: 1, d: 27, gates: 70, first: 5 }, // enough for several threads
+    { samples: 3, patches: 66, positions: 2, d: 70, gates: 3, first: 17 },
+    { samples: 4, patches: 12, positions: 4, d: 2, gates: 5, first: 8 },
+  ])("sums of patches are those of the reference: %o", ({ samples, patches, positions, d, gates, first }) => {
+    const words = Math.ceil((first + samples * patches) / 32);
+    const shape = { pooling: { patches, positions, scale: 0.3 }, gates, samples, d, first, words };
+    const rows = gaussian(samples * patches * d, 5);
+    const masks = randomMasks(gates, words);
+    const got = new Float64Array(gates * positions * samples * d).fill(Number.NaN);
+    const wanted = new Float64Array(got.length);
+    kernels.poolPatches(rows, masks, shape, got);
+    referenceKernels.poolPatches(rows, masks, shape, wanted);
+    expect(wanted.some((value) => value !== 0)).toBe(true);
+    expect(got.every((value, k) => Math.abs(value - wanted[k]) <= 1e-13)).toBe(true);
+  });
+
+  test.each([
+    { rows: 1, d: 1, count: 1 },
+    { rows: 45, d: 5, count: 3 },
+    { rows: 2000, d: 40, count: 18 },
+    { rows: 70, d: 3000, count: 5 }, // more than one block of rows
+  ])("patterns of $count generators on $rows rows of $d columns are plain sums' to the last bit", (size) => {
+    const X = gaussianMatrix(size.rows, size.d, 7);
+    // Sums that are next to zero: each generator is orthogonal to a row, up to rounding.
+    const generators = Array.from({ length: size.count }, (_, i) => {
+      const g = gaussian(size.d, 8 + i);
+      const x = X.data.subarray((i % size.rows) * size.d, ((i % size.rows) + 1) * size.d);
+      const share = dot(g, x) / dot(x, x);
+      return g.map((value, p) => value - share * x[p]);
+    });
+    const masks = () => generators.map(() => new Uint32Array(Math.ceil(size.rows / 32)).fill(0xffffffff));
+    const [got, wanted] = [masks(), masks()];
+    (kernels.packPatterns?.bind(kernels) ?? packPatterns)(X, generators, got);
+    packPatterns(X, generators, wanted);
+    expect(got).toEqual(wanted);
   });
 
   describe.each(sizes)("$pool of $patches patches, $samples samples, $gates gates, $outputs outputs", (size) => {

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { certify, GapJudge, smallestTrivialBeta } from "../../../src/convex/certificate.js";
 import { referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
 import { lossNames } from "../../../src/convex/losses/index.js";
+import { zeroBlocks } from "../../../src/convex/operators/blocks.js";
 import { chooseSolver, solve, withProducts } from "../../../src/convex/solvers/solve.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
 import { randomProgram } from "../../helpers/problems.js";
@@ -144,6 +145,21 @@ describe("the budget", () => {
       });
       expect(hurried.some((price, k) => price > prices[k])).toBe(true);
       expect(hurried.some((price, k) => Math.abs(price - prices[k]) <= 1e-12 * price)).toBe(true);
+    });
+  });
+
+  test("when it is late, gated points after the first are not priced: their bound is that of the zero dual point", () => {
+    const gated = randomProgram({ rows: 60, gates: 40 });
+    withProducts(gated, referenceKernels, (products) => {
+      const blocks = zeroBlocks(gated);
+      const N = new Float64Array(gated.loss.rows * gated.loss.outputs);
+      gated.loss.gradient(N.slice(), N);
+      const judge = new GapJudge(gated, products, null, () => true);
+      const [first, second] = [judge.gap(blocks, N.slice()), judge.gap(blocks, N.slice())];
+      expect(first.dual).toBe(new GapJudge(gated, products).gap(blocks, N.slice()).dual);
+      expect(second.primal).toBe(first.primal);
+      expect(second.dual).toBeCloseTo(-gated.loss.conjugate(new Float64Array(N.length)), 12);
+      expect(second.dual).toBeLessThan(first.dual);
     });
   });
 
