@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import resolve from "@rollup/plugin-node-resolve";
+import terser from "@rollup/plugin-terser";
 import dts from "rollup-plugin-dts";
 import esbuild from "rollup-plugin-esbuild";
 
@@ -12,15 +13,32 @@ const input = "src/index.ts";
 const banner = `// ${meta.name} ${meta.version}, ${meta.license}`;
 const globals = { "@tensorflow/tfjs": "tf" };
 
-/** Takes indents and comments out of files whose template literals are programs for a GPU, where esbuild leaves them. */
+/** Takes comments and spaces out of files whose template literals are programs for a GPU, where minifiers leave them. */
 const shaders = {
   name: "shaders",
   transform(code, id) {
-    if (!/kernels\/(webg[pl]u?|gpujs)\w*(Shaders|Shape|Programs|Kernels)\.ts$/.test(id)) return null;
-    const lines = code.split("\n").map((line) => line.trimStart().replace(/\s*\/\/ .*$/, ""));
-    return { code: lines.join("\n"), map: null }; // the lines are where they were
+    if (!/kernels\/webg[pl]u?\w*(Shaders|Shape|Programs|Kernels)\.ts$/.test(id)) return null;
+    const tight = (line) =>
+      line
+        .trimStart()
+        .replace(/\s*\/\/ .*$/, "")
+        .replace(/ *([=*,;:?(){}<>&|]) */g, "$1")
+        .replace(/(?<=[\w)\]]) ([+\-/%]) (?=[\w(])/g, "$1");
+    const lines = code.split("\n").map((line) => (line.trimStart().startsWith("#") ? line.trimStart() : tight(line)));
+    return { code: lines.join("\n").replace(/([;{}])\n+(?!#)/g, "$1"), map: { mappings: "" } };
   },
 };
+
+/** Pages have WebGPU and WebGL: the engine of gpu.js is for those who bundle the package. */
+const withoutGpujs = {
+  name: "without-gpujs",
+  resolveId: (id) =>
+    id === "./gpujs.js" ? new URL("src/convex/kernels/withoutGpujs.ts", import.meta.url).pathname : null,
+};
+
+/** Fields that a constructor sets need no line of their own. */
+const lean = { target: "es2022", tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } } };
+const shortest = { ecma: 2020, compress: { passes: 3, ecma: 2020 } };
 
 export default [
   {
@@ -36,7 +54,7 @@ export default [
     // For a <script> tag: everything inside but TensorFlow.js, which the page has as `tf`.
     input,
     external: isOneOf(peers),
-    plugins: [shaders, resolve({ browser: true }), esbuild({ target: "es2022", minify: true })],
+    plugins: [withoutGpujs, shaders, resolve({ browser: true }), esbuild(lean), terser(shortest)],
     output: { file: "dist/tfjs-convex.min.js", format: "umd", name: "tfConvex", globals, sourcemap: true, banner },
   },
   {

@@ -2,7 +2,7 @@
 
 import { WasmHeap } from "./wasmHeap.js";
 import { HelperPool, openThreads } from "./wasmHelpers.js";
-import { relaxedModule, wasmModule } from "./wasmModule.js";
+import { wasmModule } from "./wasmModule.js";
 
 /** Jobs of the module (assembly/index.ts): addresses in bytes, strides in entries, `threads` how many may work on it, answers the share of the tasks that the caller did, 2 when there were no helpers. */
 export interface WasmCalls {
@@ -126,12 +126,36 @@ async function instantiate(
 
 /** The fastest module that this host takes. */
 function moduleBytes(shared: boolean): Uint8Array<ArrayBuffer> {
-  const relaxed = decode(relaxedModule, shared);
-  return WebAssembly.validate(relaxed) ? relaxed : decode(wasmModule, shared);
+  const { code, relaxed, sharedAt, sharedValue } = wasmModule;
+  const plain = fromText(code);
+  const candidates = [edited(plain, relaxed), plain];
+  if (shared) for (const bytes of candidates) bytes[sharedAt] = sharedValue; // the flags of the imported memory
+  return candidates.find((bytes) => WebAssembly.validate(bytes)) ?? plain;
 }
 
-function decode({ code, sharedAt, sharedValue }: typeof wasmModule, shared: boolean): Uint8Array<ArrayBuffer> {
-  const bytes = Uint8Array.from(atob(code), (character) => character.charCodeAt(0));
-  if (shared) bytes[sharedAt] = sharedValue; // the flags of the imported memory
-  return bytes;
+/** @internal What becomes of bytes when some are kept, some left out and some put in, and so on; the rest is kept. */
+export function edited(before: Uint8Array, edits: typeof wasmModule.relaxed): Uint8Array<ArrayBuffer> {
+  const after: number[] = [];
+  let at = 0;
+  for (const [kept, out, put] of edits) {
+    after.push(...before.subarray(at, at + kept), ...fromText(put));
+    at += kept + out;
+  }
+  return Uint8Array.from([...after, ...before.subarray(at)]);
+}
+
+/** Bytes as scripts/build-wasm.mjs writes them: a digit of base 85 each, after a sign for the byte's multiple of 85 if there is one. */
+function fromText(text: string): Uint8Array<ArrayBuffer> {
+  const bytes: number[] = [];
+  let more = 0;
+  for (let k = 0; k < text.length; k++) {
+    const sign = text.charCodeAt(k);
+    const digit = sign - 33 - Number(sign > 34) - Number(sign > 92) - Number(sign > 96); // without " \\ `
+    if (digit >= 85) more = 85 * (digit - 84);
+    else {
+      bytes.push(more + digit);
+      more = 0;
+    }
+  }
+  return Uint8Array.from(bytes);
 }

@@ -32,7 +32,7 @@ test("the host keeps patches pooled where they are averaged and the matrices of 
   const X = { rows: 90_000, cols: 27, data: new Float64Array(0) };
   const pooling = { patches: 900, positions: 1, scale: 1 / 900 };
   expect(keepsPooled({ X, gates, pooling })).toBe(true);
-  expect(keepsPooled({ X, gates: { ...gates, count: 6400 }, pooling })).toBe(false);
+  expect(keepsPooled({ X, gates: { ...gates, count: 12_800 }, pooling })).toBe(false);
   expect(keepsPooled({ X, gates, pooling: { patches: 900, positions: 900, scale: 1 } })).toBe(false);
   expect(keepsPooled({ X, gates, pooling: null })).toBe(false);
 });
