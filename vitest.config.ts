@@ -1,18 +1,6 @@
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
-import { findChromium } from "./scripts/find-chromium.mjs";
-
-/** Headless Chromium with WebGL2 and WebGPU on SwiftShader: the same on a machine with a GPU and without. */
-const BROWSER_FLAGS = [
-  "--no-sandbox",
-  "--use-gl=angle",
-  "--use-angle=swiftshader",
-  "--enable-unsafe-swiftshader",
-  "--enable-unsafe-webgpu",
-  "--use-webgpu-adapter=swiftshader",
-  "--enable-features=Vulkan",
-  "--disable-background-networking",
-];
+import { chromiumFlags, findChromium } from "./scripts/find-chromium.mjs";
 
 const executablePath = findChromium();
 
@@ -46,7 +34,7 @@ export default defineConfig({
             headless: true,
             screenshotFailures: false,
             provider: playwright({
-              launchOptions: { args: BROWSER_FLAGS, ...(executablePath === null ? {} : { executablePath }) },
+              launchOptions: { args: chromiumFlags, ...(executablePath === null ? {} : { executablePath }) },
             }),
             instances: [{ browser: "chromium" }],
           },

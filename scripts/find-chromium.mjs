@@ -5,6 +5,18 @@ import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+/** Headless Chromium with WebGL2 and WebGPU on SwiftShader: the same on a machine with a GPU and without. */
+export const chromiumFlags = [
+  "--no-sandbox",
+  "--use-gl=angle",
+  "--use-angle=swiftshader",
+  "--enable-unsafe-swiftshader",
+  "--enable-unsafe-webgpu",
+  "--use-webgpu-adapter=swiftshader",
+  "--enable-features=Vulkan",
+  "--disable-background-networking",
+];
+
 /** On the PATH, in this order. */
 const NAMES = [
   "chromium",
