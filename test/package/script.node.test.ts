@@ -38,7 +38,7 @@ test.each(["wasm", "webgl", "webgpu", "tfjs"])("%s fits a dense and a convolutio
   const fits = await page.evaluate(fitBoth, engine);
   for (const { used, status, primal, network, relativeGap } of fits) {
     expect([used, status]).toEqual([engine, "solved"]);
-    expect(relativeGap).toBeLessThanOrEqual(1e-4);
+    expect(relativeGap).toBeLessThanOrEqual(1e-3);
     expect(Math.abs(network / primal - 1)).toBeLessThan(1e-4);
   }
 });
@@ -86,7 +86,7 @@ async function fitBoth(engine: string): Promise<Fit[]> {
     model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
     const x = tf.randomNormal([30, ...model.inputs[0].shape.slice(1).map(Number)], 0, 1, "float32", 5);
     const y = tf.randomNormal([30, 1], 0, 1, "float32", 6);
-    const trainer = new tfConvex.ConvexReLUTrainer({ engine, tolerance: 1e-4, seed: 3 } as never);
+    const trainer = new tfConvex.ConvexReLUTrainer({ engine, tolerance: 1e-3, seed: 3 } as never);
     const result = await trainer.fit(model, x, y);
     const { primal, network, relativeGap } = result.certificate;
     answers.push({ used: result.engine.split(":")[0], status: result.status, primal, network, relativeGap });
