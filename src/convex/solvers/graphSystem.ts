@@ -14,6 +14,8 @@ import type { Setting } from "./solver.js";
 
 /** Relative residual of the conjugate gradients. */
 const RESIDUAL = 0.1;
+/** Steps after which the next system may as well take over. */
+const MOST_STEPS = 6;
 /** Columns of the first partial factor: it costs at most as much as some products, and has at least these. */
 const SKETCH_PRODUCTS = 10;
 const LEAST_RANK = 64;
@@ -94,7 +96,9 @@ export class GraphSystem {
     }
     const multiply = this.product();
     const precondition = (x: Float64Array) => factor.solve(x, C);
-    this.steps = await conjugateGradients(b, RESIDUAL, this.setting.pause, { multiply, precondition }, left);
+    let steps = 0;
+    const enough = async () => (await this.setting.pause()) || ++steps >= MOST_STEPS;
+    this.steps = await conjugateGradients(b, RESIDUAL, enough, { multiply, precondition }, left);
     this.spent += this.steps * this.productCost();
     if (this.steps > FEW_STEPS && this.mayHold(2 * this.rank) && this.spent > this.sketchCost(2 * this.rank)) {
       this.rank *= 2;
