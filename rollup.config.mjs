@@ -23,7 +23,9 @@ const shaders = {
         .trimStart()
         .replace(/\s*\/\/ .*$/, "")
         .replace(/ *([=*,;:?(){}<>&|]) */g, "$1")
-        .replace(/(?<=[\w)\]]) ([+\-/%]) (?=[\w(])/g, "$1");
+        .replace(/(?<=[\w)\]]) ?([+\-/%]) ?(?=[\w(])/g, "$1")
+        .replace(/ ([+\-/]=)/g, "$1")
+        .replace(/\b(\d+\.)0\b/g, "$1");
     const lines = code.split("\n").map((line) => (line.trimStart().startsWith("#") ? line.trimStart() : tight(line)));
     return { code: lines.join("\n").replace(/([;{}])\n+(?!#)/g, "$1"), map: { mappings: "" } };
   },
@@ -38,7 +40,7 @@ const withoutGpujs = {
 
 /** Fields that a constructor sets need no line of their own. */
 const lean = { target: "es2022", tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } } };
-const shortest = { ecma: 2020, compress: { passes: 3, ecma: 2020 } };
+const shortest = { ecma: 2020, compress: { passes: 3, ecma: 2020, pure_getters: true } };
 
 export default [
   {

@@ -116,7 +116,7 @@ class SharedPricing {
       } else if (this.C <= MOST_SPLIT) {
         open.push(...this.orthants(region));
       } else {
-        const { relaxed, ended } = this.relax(region, tolerance);
+        const { relaxed, ended } = await this.relax(region, tolerance, pause);
         if (ended) settled = Math.max(settled, relaxed.bound);
         else open.push(relaxed);
       }
@@ -141,7 +141,11 @@ class SharedPricing {
   }
 
   /** The gate after a round of its relaxation, or after all of them where there is no room to keep it for later. */
-  private relax({ gate, bound, relaxation }: Region, tolerance: number): { relaxed: Region; ended: boolean } {
+  private async relax(
+    { gate, bound, relaxation }: Region,
+    tolerance: number,
+    pause: PricingBudget["pause"],
+  ): Promise<{ relaxed: Region; ended: boolean }> {
     const { C, d, kernels } = this;
     this.hold(gate);
     const now = relaxation ?? new ConeRelaxation(this.V, C, d, kernels);
@@ -156,7 +160,7 @@ class SharedPricing {
     const roomy = this.room > 0;
     let more = true;
     do more = now.sharpen(lack, this.lower * (1 + tolerance), tolerance / 2);
-    while (more && !roomy && now.bound > this.lower * (1 + tolerance));
+    while (more && !roomy && now.bound > this.lower * (1 + tolerance) && !(await pause()));
     const kept = more && roomy;
     if (kept) this.room -= now.size;
     const relaxed = { gate, bound: Math.min(bound, now.bound), corners: null, relaxation: kept ? now : null };

@@ -17,7 +17,6 @@ interface FaceRecord {
 
 export class WasmFaceSearch implements FaceSearch {
   private readonly shared: number;
-  private readonly places: number;
   private readonly capacity: number; // rows of a face at most
   private readonly records = new Map<number, FaceRecord>();
   private kept = 0; // doubles of all factors
@@ -33,18 +32,18 @@ export class WasmFaceSearch implements FaceSearch {
     const { heap, calls } = engine;
     this.capacity = Math.min(n, d);
     this.shared = heap.take(calls.sharedRoom(n));
-    this.places = heap.take(engine.roomForCones(n, d));
     calls.prepareCones(this.shared, at, n, d);
   }
 
   project({ count, gates, slots, Z, norms }: ConePoints, threshold: number): void {
-    const { engine, X, shared, places, gram } = this;
+    const { engine, X, shared, gram } = this;
     const { heap } = engine;
     const { at, rows: n, cols: d } = X;
     const records = Int32Array.from({ length: count }, (_, k) => this.recordOf(slots[k]).at);
     const lists = heap.take(count); // gates, records
     const z = heap.take(count * d);
     const r = heap.take(count);
+    const places = heap.take(engine.roomForCones(n, d)); // of the threads
     heap.integers(lists, count).set(gates.subarray(0, count));
     heap.integers(lists + 4 * count, count).set(records);
     heap.view(z, count * d).set(Z.subarray(0, count * d));
@@ -52,7 +51,7 @@ export class WasmFaceSearch implements FaceSearch {
     engine.project(at, n, d, this.bits, this.words, ...cones, shared, places, gram, z, r, threshold);
     Z.set(heap.view(z, count * d));
     norms.set(heap.view(r, count));
-    for (const block of [r, z, lists]) heap.release(block);
+    for (const block of [places, r, z, lists]) heap.release(block);
   }
 
   face(slot: number): Int32Array {
@@ -72,7 +71,7 @@ export class WasmFaceSearch implements FaceSearch {
 
   dispose(): void {
     this.forget();
-    for (const block of [this.places, this.shared]) this.engine.heap.release(block);
+    this.engine.heap.release(this.shared);
   }
 
   /** The record of a slot; a new one, or a larger one where the last factor found no room. */

@@ -24,10 +24,13 @@ import { norm } from "../vectors.js";
 import { BestPoint } from "./bestPoint.js";
 import { GraphSystem } from "./graphSystem.js";
 import { FIRST_LOOK, GraphWeights } from "./graphWeights.js";
+import { newtonIsCheaper, type Work } from "./newtonIsCheaper.js";
+import { DENSE_ROWS } from "./newtonSystem.js";
 import { proximalNewton } from "./proximalNewton.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
 import { WorkingSet } from "./workingSet.js";
 
+const LEAST = Number.MIN_VALUE * 2 ** 60;
 const ITERATIONS_A_ROUND = 10;
 const RELAXATION = 1.6; // a
 /** The first gates have this many coefficients for each row; a product with them takes between CHEAP and DEAR multiplications. */
@@ -37,17 +40,11 @@ const DEAR_PRODUCT = 1e9;
 /** Gates enter when they cost the bound this share of the gap, together with those that are this share of it below beta. */
 const BOUND_SHARE = 0.25;
 const NEAR_SHARE = 0.5;
-/** From this gap on Newton steps may take over, where more rounds than these and dearer ones are reckoned to be left. */
-const NEAR_GAP = 0.05;
-const LEAST_ROUNDS = 5;
-const NEWTON_STEPS = 10;
-/** Multiplications of a Newton step by products, for each row and coefficient that is not zero. */
-const NEWTON_PRODUCTS = 160;
-/** A multiplication of a triangular solve, which waits for memory, in those of products with gates. */
-const SOLVE_COST = 4;
 /** Rows from which it is ahead of Newton steps; fewer where these would need a system that couples the outputs. */
 const MANY_ROWS = 1000;
 const MANY_COUPLED = 300;
+/** Beyond DENSE_ROWS rows: multiplications of a product, above which first-order steps come further in the time there is. */
+const MOST_PRODUCT = 2e9;
 
 export const admm: Solver = {
   name: "admm",
@@ -58,8 +55,10 @@ export const admm: Solver = {
     if (pooling != null) return `admm: has no products of patches; use "proximal-newton" or "fista".`;
     return null;
   },
-  suits({ loss, penalty }) {
-    return loss.rows >= (penalty.separable && loss.separable ? MANY_ROWS : MANY_COUPLED);
+  suits({ X, gates, loss, penalty }) {
+    const { rows, outputs } = loss;
+    const small = rows <= DENSE_ROWS || rows * X.cols * gates.count * outputs <= MOST_PRODUCT;
+    return small && rows >= (penalty.separable && loss.separable ? MANY_ROWS : MANY_COUPLED);
   },
   start: (setting, from) => new AdmmRun(setting, from),
 };
@@ -118,7 +117,9 @@ class AdmmRun implements Run {
     }
     this.e = Float64Array.from(this.c);
     loss.gradient(this.Z, this.xi);
-    const curvature = Number.isFinite(loss.curvature) ? loss.curvature : norm(this.xi) / Math.sqrt(size);
+    const curvature = Number.isFinite(loss.curvature)
+      ? loss.curvature
+      : Math.max(norm(this.xi) / Math.sqrt(size), LEAST);
     const begin: SparseBlocks = from ?? { ...zeroBlocks(program), bias: Float64Array.from(this.c) };
     const judged = this.judge.gap(begin, this.xi);
     this.best.consider(begin, judged, this.xi);
@@ -138,17 +139,24 @@ class AdmmRun implements Run {
   }
 
   async round(): Promise<Point & { readonly resting: boolean }> {
-    if (this.newton !== null) return this.newton.round();
+    if (this.newton !== null) {
+      const { blocks, gap, dualPoint, resting } = await this.newton.round();
+      return { ...this.best.consider(blocks, { ...gap, scale: 1 }, dualPoint), resting };
+    }
     let solvable = true;
-    for (let k = 0; k < ITERATIONS_A_ROUND && solvable; k++) {
+    let over = await this.setting.pause();
+    for (let k = 0; k < ITERATIONS_A_ROUND && solvable && !over; k++) {
       solvable = await this.advance();
-      if (await this.setting.pause()) break;
+      over = await this.setting.pause();
     }
     const blocks = this.point();
     const judged = this.judge.gap(blocks, this.N);
     const point = this.best.consider(blocks, judged, this.N);
     this.gaps.push(point.gap.relative);
-    if ((this.slow() || !solvable) && proximalNewton.refuses(this.setting.program) === null) {
+    if (over) return { ...point, resting: false };
+    const successor = proximalNewton.refuses(this.setting.program) === null;
+    if (!solvable && !successor) return { ...point, resting: true };
+    if (successor && (!solvable || newtonIsCheaper(this.work, this.setting.tolerance))) {
       this.system.drop();
       this.newton = proximalNewton.start(this.setting, point.blocks);
     } else {
@@ -229,27 +237,11 @@ class AdmmRun implements Run {
     return longest;
   }
 
-  /** Whether Newton steps would be the cheaper way for what is left of the gap. */
-  private slow(): boolean {
-    const { gaps, setting } = this;
-    const last = gaps[gaps.length - 1];
-    const before = gaps[gaps.length - 3];
-    if (before === undefined || last > NEAR_GAP) return false;
-    const rounds = (2 * Math.log(last / setting.tolerance)) / Math.log(before / last);
-    return rounds > Math.max(LEAST_ROUNDS, this.newtonCost() / this.roundCost());
-  }
-
-  /** Multiplications of a round. */
-  private roundCost(): number {
-    const { n, C, d, working } = this;
-    return ITERATIONS_A_ROUND * n * C * (SOLVE_COST * n + 1.5 * d * working.gates.length);
-  }
-
-  /** Multiplications that Newton steps to the end are reckoned to take. */
-  private newtonCost(): number {
-    const { n, C, d, W, working } = this;
+  /** What it takes to judge whether Newton steps would be cheaper from here. */
+  private get work(): Work {
+    const { n, C, d, W, working, gaps } = this;
     const active = nonzeroVectors(W, working.slots, d).index.length;
-    return NEWTON_STEPS * Math.min((C * n ** 3) / 6, NEWTON_PRODUCTS * n * d * active);
+    return { n, C, d, gates: working.gates.length, active, gaps, iterations: ITERATIONS_A_ROUND };
   }
 
   /** Takes in gates outside the set where these, and not those inside, limit the bound. */

@@ -137,7 +137,7 @@ export class GraphSystem {
   }
 
   private sketch(): CholeskyFactor | null {
-    const { n, gates: list, shift, biasScale, setting } = this;
+    const { n, gates: all, shift, biasScale, setting } = this;
     if (this.rank === 0) {
       const goal = SKETCH_PRODUCTS * this.productCost();
       this.rank = LEAST_RANK;
@@ -145,13 +145,17 @@ export class GraphSystem {
     }
     this.spent = 0;
     const { X, gates } = setting.program;
+    // A share of the gates, each for several, where the masks of all would be many.
+    const step = Math.ceil((all.length * n) / MAX_ENTRIES);
+    const list = all.filter((_, k) => k % step === 0);
+    const weights = new Float64Array(list.length).fill(all.length / list.length);
     const T = new Float64Array(n).fill(shift);
     const rows = new Float64Array(biasScale > 0 ? n : 0).fill(Math.sqrt(biasScale));
     const curvature = {
       X,
       gates,
       list,
-      weights: new Float64Array(list.length).fill(1),
+      weights,
       rows,
       rowCount: rows.length / n,
     };

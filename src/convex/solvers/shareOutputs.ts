@@ -138,7 +138,7 @@ export async function shareOutputs(
     const goesOn = ended === "stalled" && better && roomy && round + 1 < Math.min(MAX_ROUNDS, budget.maxIterations);
     if (open) closest = Math.min(closest, last.relative);
     if (ended !== null && !goesOn) {
-      const status = ended === "stalled" && last.relative <= budget.tolerance ? "solved" : ended;
+      const status = open && last.relative <= budget.tolerance ? "solved" : ended;
       return {
         ...{
           network: living,

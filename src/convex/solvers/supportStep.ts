@@ -95,7 +95,8 @@ function raysOf({ program, products }: Setting, { blocks, xi, prices }: SupportP
   const gates = Int32Array.of(...blocks.index, ...others.slice(0, MOST_ENTERING));
   const G = new Float64Array(gates.length * d);
   products.adjoint(xi, 1, gates, G);
-  const cost = Float64Array.from(gates, (gate) => prices[gate]);
+  // Not the judge's prices, which are those of a point that it may have balanced.
+  const cost = Float64Array.from(gates, (_, k) => Math.sqrt(dotAt(G, k * d, G, k * d, d)));
   const units = G.map((value, at) => -value / cost[Math.floor(at / d)]);
   const lengths = new Float64Array(gates.length);
   for (let k = 0; k < own; k++) lengths[k] = Math.sqrt(dotAt(blocks.vectors, k * d, blocks.vectors, k * d, d));

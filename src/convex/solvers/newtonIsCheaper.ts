@@ -1,0 +1,34 @@
+/** When alternating directions should leave what is left of a gap to Newton steps: by reckoning, in multiplications. */
+
+/** From this gap on Newton steps may take over, where more rounds than these and dearer ones are reckoned to be left. */
+const NEAR_GAP = 0.05;
+const LEAST_ROUNDS = 5;
+/** Newton steps to the end, and multiplications of one by products, for each row and coefficient that is not zero. */
+const NEWTON_STEPS = 10;
+const NEWTON_PRODUCTS = 160;
+/** A multiplication of a triangular solve, which waits for memory, in those of products with gates. */
+const SOLVE_COST = 4;
+/** Products with all gates of an iteration: one back, and one forward with the blocks that are not zero. */
+const PRODUCTS = 1.5;
+
+/** What has been done, and the sizes. */
+export interface Work {
+  readonly n: number;
+  readonly C: number;
+  readonly d: number;
+  readonly gates: number;
+  readonly active: number; // vectors that are not zero
+  readonly gaps: readonly number[]; // relative, after each round
+  readonly iterations: number; // of a round
+}
+
+/** Whether the rounds that are left at the pace of the last two cost more than Newton steps to the end. */
+export function newtonIsCheaper({ n, C, d, gates, active, gaps, iterations }: Work, tolerance: number): boolean {
+  const last = gaps[gaps.length - 1];
+  const before = gaps[gaps.length - 3];
+  if (before === undefined || last > NEAR_GAP) return false;
+  const rounds = (2 * Math.log(last / tolerance)) / Math.log(before / last);
+  const round = iterations * n * C * (SOLVE_COST * n + PRODUCTS * d * gates);
+  const newton = NEWTON_STEPS * Math.min((C * n ** 3) / 6, NEWTON_PRODUCTS * n * d * active);
+  return rounds > Math.max(LEAST_ROUNDS, newton / round);
+}
