@@ -17,7 +17,7 @@ import { parseArgs } from "node:util";
 import { registerLayers } from "../../src/index.js";
 import { countProcessorTime } from "../support/clock.js";
 import { comparisonTable, plotComparison, spreadTable } from "../support/comparison.js";
-import { cifarSource, fetchCifar, mnistSource } from "../support/images.js";
+import { fetchCifar, readPair } from "../support/images.js";
 import { useFastBackend } from "../support/train.js";
 import { compare } from "./experiment.js";
 
@@ -56,13 +56,7 @@ const folder = fileURLToPath(new URL("out", import.meta.url));
 mkdirSync(folder, { recursive: true });
 registerLayers();
 const backend = await useFastBackend();
-const cifar = cifarSource(2);
-if (cifar === null) console.log("CIFAR-10 is not here: run with --fetch to get it (139 MB).");
-const source = cifar ?? mnistSource;
-const classes = cifar === null ? [4, 9] : [0, 1];
-const name = cifar === null ? "MNIST, 4 and 9" : `${source.name}, airplane and automobile`;
-const train = source.read("train", IMAGES, classes);
-const test = source.read("test", TEST_IMAGES, classes);
+const { name, train, test } = readPair(IMAGES, TEST_IMAGES);
 const { gates, kernelSize, strides, times } = SETTINGS;
 console.log(
   `${name}: ${train.x.shape[0]} images, ${test.x.shape[0]} to test, ${gates} filters of ${kernelSize} x ${kernelSize}, stride ` +

@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { ConvexError } from "../../src/index.js";
 import { comparisonTable, plotComparison } from "../support/comparison.js";
-import { cifarSource, fetchCifar, mnistSource } from "../support/images.js";
+import { fetchCifar, readPair } from "../support/images.js";
 import { useFastBackend } from "../support/train.js";
 import { compareOnComponents, fitOnComponents } from "./components.js";
 
@@ -46,13 +46,7 @@ if (values.fetch) fetchCifar();
 const folder = fileURLToPath(new URL("out", import.meta.url));
 mkdirSync(folder, { recursive: true });
 const backend = await useFastBackend();
-const cifar = cifarSource(2);
-if (cifar === null) console.log("CIFAR-10 is not here: run with --fetch to get it (139 MB).");
-const source = cifar ?? mnistSource;
-const classes = cifar === null ? [4, 9] : [0, 1];
-const name = cifar === null ? "MNIST, 4 and 9" : `${source.name}, airplane and automobile`;
-const train = source.read("train", Number(values.images), classes);
-const test = source.read("test", TEST_IMAGES, classes);
+const { name, train, test } = readPair(Number(values.images), TEST_IMAGES);
 console.log(
   `${name}: ${train.x.shape[0]} images on ${SETTINGS.components} principal components, ${test.x.shape[0]} to test. SGD and ` +
     `Adam: ${values.starts} starts each, ${values.times} times the convex solve's time; TensorFlow.js on ${backend}.\n`,

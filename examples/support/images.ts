@@ -82,6 +82,22 @@ export const mnistSource: ImageSource = source("MNIST", 28, 1, (part) => {
   ];
 });
 
+/** Images of two classes to train on and to test, of CIFAR-10 where it is there and else of MNIST, and what they are. */
+export function readPair(
+  images: number,
+  testImages: number,
+): { readonly name: string; readonly train: LabelledImages; readonly test: LabelledImages } {
+  const cifar = cifarSource(2);
+  if (cifar === null) console.log("CIFAR-10 is not here: run with --fetch to get it (139 MB).");
+  const source = cifar ?? mnistSource;
+  const classes = cifar === null ? [4, 9] : [0, 1];
+  return {
+    name: cifar === null ? "MNIST, 4 and 9" : `${source.name}, airplane and automobile`,
+    train: source.read("train", images, classes),
+    test: source.read("test", testImages, classes),
+  };
+}
+
 /** The CIFAR-10 binary format: records of a label and 32 x 32 pixels, one colour after the other. */
 export function readRecords(path: string): Stored {
   const size = 32 * 32;

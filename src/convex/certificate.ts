@@ -11,7 +11,7 @@ import { blockCount, blockOutputs, penaltyOf, predict } from "./operators/blocks
 import { type ConeProjector, coneProjector } from "./operators/coneProjection.js";
 import { dualPointAtZero } from "./operators/dualPoint.js";
 import type { AllGatesBound, Certificate, ConvexProgram, Evidence, Gap, SparseBlocks } from "./types.js";
-import { concatenated } from "./vectors.js";
+import { concatenated, LEAST } from "./vectors.js";
 
 /** Gates whose vectors are held at a time while pricing: bounds the memory, not the result. */
 const CHUNK = 64;
@@ -208,7 +208,7 @@ function dualObjective({ loss, outputBias }: DualProgram, N: Float64Array, s: nu
 
 /** (primal - dual) / max(|primal|, tiny). */
 export function relativeGap(primal: number, dual: number): number {
-  return (primal - dual) / Math.max(Math.abs(primal), Number.MIN_VALUE * 2 ** 60);
+  return (primal - dual) / Math.max(Math.abs(primal), LEAST);
 }
 
 /**

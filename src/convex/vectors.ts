@@ -1,5 +1,8 @@
 /** Sums over vectors. */
 
+/** The least that anything is divided by: zero for all purposes, and far from where rounding becomes coarse. */
+export const LEAST = Number.MIN_VALUE * 2 ** 60;
+
 /** a'b over the length of a. */
 export function dot(a: Float64Array, b: Float64Array): number {
   return dotAt(a, 0, b, 0, a.length);
@@ -25,6 +28,19 @@ export function dotAt(A: Float64Array, a: number, B: Float64Array, b: number, le
 /** The Euclidean norm. */
 export function norm(a: Float64Array): number {
   return Math.sqrt(dot(a, a));
+}
+
+/** The sums [C] of the columns of M [n x C]. */
+export function columnSums(M: Float64Array, C: number): Float64Array {
+  const sums = new Float64Array(C);
+  for (let k = 0; k < M.length; k++) sums[k % C] += M[k];
+  return sums;
+}
+
+/** out += weight 1 1' M, both [n x C]. */
+export function addColumnSums(weight: number, M: Float64Array, out: Float64Array, C: number): void {
+  const sums = columnSums(M, C);
+  for (let k = 0; k < out.length; k++) out[k] += weight * sums[k % C];
 }
 
 /** The vectors, one behind the other. */

@@ -29,6 +29,11 @@ export function gramOrder({ perGate, width }: Pick<BlockSizes, "perGate" | "widt
   return Math.min(perGate, width);
 }
 
+/** Whether these matrices and the factors made from them stand on the right of blocks. */
+export function gramOnRight({ perGate, width }: Pick<BlockSizes, "perGate" | "width">): boolean {
+  return perGate > width;
+}
+
 /** The sums of a step from those of its vectors, (moved, turned) one after the other, added up in float64. */
 export function stepSums(pairs: Float32Array): Omit<StepReport, "penalty"> {
   let moved = 0;

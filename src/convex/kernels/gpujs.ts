@@ -8,7 +8,7 @@ import { ConvexError } from "../../errors.js";
 import { eachActive } from "../arrangements/bits.js";
 import { ONE_PATCH } from "../network.js";
 import type { GateSet, Matrix } from "../types.js";
-import { type BlockSizes, type DeviceBlocks, gramOrder, stepSums } from "./deviceIterate.js";
+import { type BlockSizes, type DeviceBlocks, gramOnRight, gramOrder, stepSums } from "./deviceIterate.js";
 import { deviceKernels, type OpenDevice } from "./deviceKernels.js";
 import * as sources from "./gpujsKernels.js";
 import { type PatchImages, patchImages } from "./patchImages.js";
@@ -119,7 +119,7 @@ class GpujsBlocks implements DeviceBlocks {
   async grams(step: number): Promise<Float32Array> {
     const order = gramOrder(this.sizes);
     const numbers = Float32Array.of(step, 0, 0);
-    const grams = this.fromRight ? sources.rightGrams : sources.grams;
+    const grams = gramOnRight(this.sizes) ? sources.rightGrams : sources.grams;
     return this.take(this.call(grams, [order, this.sizes.gates * order], ...this.origin(), numbers), order);
   }
 
@@ -127,7 +127,13 @@ class GpujsBlocks implements DeviceBlocks {
     const numbers = Float32Array.of(step, 0, 0);
     const order = gramOrder(this.sizes);
     const matrix = this.library.input(factors, [order, this.sizes.gates * order]);
-    this.makeBlocks("next", this.fromRight ? sources.rightCombine : sources.combine, ...this.origin(), matrix, numbers);
+    this.makeBlocks(
+      "next",
+      gramOnRight(this.sizes) ? sources.rightCombine : sources.combine,
+      ...this.origin(),
+      matrix,
+      numbers,
+    );
     return this.report();
   }
 
@@ -203,11 +209,6 @@ class GpujsBlocks implements DeviceBlocks {
   /** What a product reads beside its vectors and masks: the places of patches, where there are any. */
   private get places(): Texture[] {
     return this.sizes.pooling === null ? [] : [this.get("places")];
-  }
-
-  /** Whether Gram matrices and factors stand on the right of blocks. */
-  private get fromRight(): boolean {
-    return this.sizes.perGate > this.sizes.width;
   }
 
   /** What a step starts from. */

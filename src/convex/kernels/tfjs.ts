@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import { eachActive } from "../arrangements/bits.js";
 import { ONE_PATCH } from "../network.js";
 import type { GateSet, Matrix } from "../types.js";
-import { type BlockSizes, type DeviceBlocks, gramOrder } from "./deviceIterate.js";
+import { type BlockSizes, type DeviceBlocks, gramOnRight, gramOrder } from "./deviceIterate.js";
 import { deviceKernels, type OpenDevice } from "./deviceKernels.js";
 import type { StepReport } from "./types.js";
 import { ContextWatch } from "./webglContext.js";
@@ -98,7 +98,7 @@ class TfjsBlocks implements DeviceBlocks {
     const all = tf.tidy(() => {
       const parts = this.chunks.map((chunk) => {
         const U = tf.add(chunk.base, descended(chunk, step));
-        return this.fromRight ? tf.matMul(U, U, true, false) : tf.matMul(U, U, false, true);
+        return gramOnRight(this.sizes) ? tf.matMul(U, U, true, false) : tf.matMul(U, U, false, true);
       });
       return tf.concat(parts);
     });
@@ -114,7 +114,7 @@ class TfjsBlocks implements DeviceBlocks {
       from += chunk.gates;
       const change = tf.tensor3d(mine, [chunk.gates, order, order]);
       const factor = tf.add(change, tf.expandDims(tf.eye(order), 0));
-      const times = (S: tf.Tensor, U: tf.Tensor) => (this.fromRight ? tf.matMul(U, S) : tf.matMul(S, U));
+      const times = (S: tf.Tensor, U: tf.Tensor) => (gramOnRight(this.sizes) ? tf.matMul(U, S) : tf.matMul(S, U));
       const next = tf.add(times(factor, descended(chunk, step)), times(change, chunk.base));
       return { next, norm: tf.zeros([chunk.gates, perGate, 1]) };
     });
@@ -182,11 +182,6 @@ class TfjsBlocks implements DeviceBlocks {
       chunk.y = tf.sub(y, moved);
       tf.dispose([base, next, x, y, moved]);
     }
-  }
-
-  /** Whether Gram matrices and factors of blocks stand on their right. */
-  private get fromRight(): boolean {
-    return this.sizes.perGate > this.sizes.width;
   }
 
   /** Reads and disposes. */

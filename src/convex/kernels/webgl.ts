@@ -2,7 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import type { GateSet, Matrix } from "../types.js";
-import { type BlockSizes, type DeviceBlocks, gramOrder, stepSums } from "./deviceIterate.js";
+import { type BlockSizes, type DeviceBlocks, gramOnRight, gramOrder, stepSums } from "./deviceIterate.js";
 import { deviceKernels, type OpenDevice } from "./deviceKernels.js";
 import type { StepReport } from "./types.js";
 import { ContextWatch } from "./webglContext.js";
@@ -104,7 +104,7 @@ class WebglBlocks implements DeviceBlocks {
 
   async grams(step: number): Promise<Float32Array> {
     const origin = [this.get("base"), this.get("y"), this.get("g")];
-    const gram = this.fromRight ? programs.rightGramProgram : programs.gramProgram;
+    const gram = gramOnRight(this.sizes) ? programs.rightGramProgram : programs.gramProgram;
     const all = await this.take(this.run(gram(this.even), origin, [step]));
     const grams = new Float32Array(this.sizes.gates * this.even.order ** 2);
     this.eachFactor((from, to) => {
@@ -121,7 +121,7 @@ class WebglBlocks implements DeviceBlocks {
     });
     const matrix = this.matrix(rows, [gates * order, orderColumns]);
     const inputs = [this.get("base"), this.get("y"), this.get("g"), matrix];
-    const combine = this.fromRight ? programs.rightCombineProgram : programs.combineProgram;
+    const combine = gramOnRight(this.sizes) ? programs.rightCombineProgram : programs.combineProgram;
     this.hold("next", this.run(combine(this.even), inputs, [step]));
     this.free(matrix);
     return this.report();
@@ -184,11 +184,6 @@ class WebglBlocks implements DeviceBlocks {
   private inputs(vectors: tf.TensorInfo): tf.TensorInfo[] {
     const rest = this.sizes.pooling === null ? [] : [this.get("places")];
     return [this.get("data"), vectors, this.get("masks"), ...rest];
-  }
-
-  /** Whether Gram matrices and factors stand on the right of blocks. */
-  private get fromRight(): boolean {
-    return this.sizes.perGate > this.sizes.width;
   }
 
   /** Places of the factors in a matrix [P r x columns] and in [P x r x r]. */

@@ -1,7 +1,7 @@
 /** The WebGPU engine: blocks in buffers of a device, products with bit-packed masks as compute shaders, in float32. */
 
 import type { GateSet, Matrix } from "../types.js";
-import { type BlockSizes, type DeviceBlocks, gramOrder } from "./deviceIterate.js";
+import { type BlockSizes, type DeviceBlocks, gramOnRight, gramOrder } from "./deviceIterate.js";
 import { deviceKernels, type OpenDevice } from "./deviceKernels.js";
 import type { StepReport } from "./types.js";
 import { findDevice } from "./webgpuDevice.js";
@@ -27,7 +27,6 @@ export const openWebgpu: OpenDevice = async (host) => {
 class WebgpuBlocks implements DeviceBlocks {
   private readonly quads: number;
   private readonly vectors: number;
-  private readonly fromRight: boolean; // Gram matrices and factors stand on the right of blocks
   private readonly gramRow: number; // numbers in a row of one of them
   private readonly numbers: GPUBuffer; // step, threshold, momentum
   private readonly R: GPUBuffer; // [C x n]
@@ -56,8 +55,8 @@ class WebgpuBlocks implements DeviceBlocks {
     const vectors = P * perGate;
     this.quads = quads;
     this.vectors = vectors;
-    this.fromRight = perGate > width;
-    this.gramRow = this.fromRight ? quads * 4 : perGate;
+    const onRight = gramOnRight(sizes);
+    this.gramRow = onRight ? quads * 4 : perGate;
 
     const floats = (count: number) => queue.buffer(count * FLOAT);
     const blocks = () => floats(vectors * quads * 4);
@@ -87,9 +86,9 @@ class WebgpuBlocks implements DeviceBlocks {
     const move = [shape, numbers, base, y, g, x, next, reports];
     const collect = queue.work(shaders.liveShader, [shape, reports, live], gridOf(perGate));
     const ended = [queue.work(shaders.reportShader, [shape, reports, sums], [1, 1, 1]), collect];
-    const gram = this.fromRight ? shaders.rightGramShader : shaders.gramShader(along);
-    const gramGrid = this.fromRight ? gridOf(Math.ceil((P * width * quads) / LANES)) : each(P);
-    const combine = this.fromRight ? shaders.rightCombineShader(along) : shaders.combineShader(along);
+    const gram = onRight ? shaders.rightGramShader : shaders.gramShader(along);
+    const gramGrid = onRight ? gridOf(Math.ceil((P * width * quads) / LANES)) : each(P);
+    const combine = onRight ? shaders.rightCombineShader(along) : shaders.combineShader(along);
     this.shrinkWork = [queue.work(shaders.shrinkShader(along), move, each(vectors)), ...ended];
     this.gramWork = [queue.work(gram, [shape, numbers, base, y, g, grams], gramGrid)];
     this.combineWork = [queue.work(combine, [...move, factors], each(vectors)), ...ended];

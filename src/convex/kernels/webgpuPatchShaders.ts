@@ -6,7 +6,7 @@
  * its digits.
  */
 
-import { SHAPE, TILE } from "./webgpuShape.js";
+import { DOTS, OUTER_PRODUCTS, SHAPE, TILE } from "./webgpuShape.js";
 
 const GATHER = `
 fn patchQuad(sample: u32, index: u32, quad: u32) -> vec4f {
@@ -73,16 +73,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         vs[part * ${TILE}u + slot] = v;
         workgroupBarrier();
         for (var k = 0u; k < min(4u, shape.quads - firstQuad); k++) {
-          let atX = k * ${TILE}u + local.y * 4u;
-          let atV = k * ${TILE}u + local.x * 4u;
-          let v0 = vs[atV];
-          let v1 = vs[atV + 1u];
-          let v2 = vs[atV + 2u];
-          let v3 = vs[atV + 3u];
-          for (var r = 0u; r < 4u; r++) {
-            let xr = xs[atX + r];
-            acc[r] += vec4f(dot(xr, v0), dot(xr, v1), dot(xr, v2), dot(xr, v3));
-          }
+${DOTS}
         }
       }
       var rows: vec4u; // of the masks, for the four results of this lane
@@ -142,7 +133,6 @@ export const adjointPatchShader = (wide: TileQuads) => `${SHAPE}
 const WIDE = ${wide}u; // quads
 const HIGH = ${256 / wide}u; // fours of vectors
 const SHARE = ${16 / wide}u; // fours of vectors that a lane masks
-const FOLD = 16u; // tiles of 16 patches
 var<workgroup> xs: array<vec4f, ${16 * wide}>; // [16 patches x WIDE]
 var<workgroup> ms: array<vec4f, ${16 * (256 / wide)}>; // [16 patches x HIGH]: D_i R_c
 ${GATHER}
@@ -194,21 +184,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     if (lane < 16u * WIDE) { xs[lane] = x; }
     for (var e = 0u; e < SHARE; e++) { ms[patchOfLane * HIGH + lane / 16u + e * 16u] = masked[e]; }
     workgroupBarrier();
-    for (var k = 0u; k < 16u; k++) {
-      let xk = xs[k * WIDE + local.x];
-      let mk = ms[k * HIGH + local.y];
-      acc[0] += mk.x * xk;
-      acc[1] += mk.y * xk;
-      acc[2] += mk.z * xk;
-      acc[3] += mk.w * xk;
-    }
-    folded += 1u;
-    if (folded % FOLD == 0u) {
-      for (var s = 0u; s < 4u; s++) {
-        total[s] += acc[s];
-        acc[s] = vec4f();
-      }
-    }
+${OUTER_PRODUCTS}
   }
   for (var s = 0u; s < 4u; s++) {
     let pair = firstPair + local.y * 4u + s;

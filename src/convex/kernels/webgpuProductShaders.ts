@@ -1,6 +1,6 @@
 /** The compute shaders of the two products with bit-packed masks, without patches. */
 
-import { LANES, SHAPE, TILE, TILE_QUADS } from "./webgpuShape.js";
+import { DOTS, LANES, OUTER_PRODUCTS, SHAPE, TILE, TILE_QUADS } from "./webgpuShape.js";
 
 /** parts [S x C x n]: for each output the sum of D_i X v_i over the gates of `live` that fall to a split. */
 export const forwardShader = `${SHAPE}
@@ -40,16 +40,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
       vs[part * ${TILE}u + slot] = v;
       workgroupBarrier();
       for (var k = 0u; k < 4u; k++) {
-        let atX = k * ${TILE}u + local.y * 4u;
-        let atV = k * ${TILE}u + local.x * 4u;
-        let v0 = vs[atV];
-        let v1 = vs[atV + 1u];
-        let v2 = vs[atV + 2u];
-        let v3 = vs[atV + 3u];
-        for (var r = 0u; r < 4u; r++) {
-          let xr = xs[atX + r];
-          acc[r] += vec4f(dot(xr, v0), dot(xr, v1), dot(xr, v2), dot(xr, v3));
-        }
+${DOTS}
       }
     }
     for (var s = 0u; s < 4u; s++) {
@@ -77,9 +68,10 @@ export const adjointShader = `${SHAPE}
 @group(0) @binding(2) var<storage, read> R: array<f32>; // [C x n]
 @group(0) @binding(3) var<storage, read> bits: array<u32>;
 @group(0) @binding(4) var<storage, read_write> parts: array<vec4f>;
-const FOLD = 16u; // tiles of 16 rows
-var<workgroup> xs: array<vec4f, 256>; // [16 rows x 16 quads]
-var<workgroup> ms: array<vec4f, 256>; // [16 rows x 16 fours of vectors]: D_i R_c
+const WIDE = 16u; // quads
+const HIGH = 16u; // fours of vectors
+var<workgroup> xs: array<vec4f, 256>; // [16 rows x WIDE]
+var<workgroup> ms: array<vec4f, 256>; // [16 rows x HIGH]: D_i R_c
 
 @compute @workgroup_size(16, 16)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u,
@@ -96,7 +88,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   }
   var total = array<vec4f, 4>();
   var acc = array<vec4f, 4>();
-  var tiles = 0u;
+  var folded = 0u;
   for (var first = group.z * 16u; first < n; first += shape.adjointSplits * 16u) {
     var x = vec4f();
     if (first + local.y < n && quad < shape.quads) { x = X[(first + local.y) * shape.quads + quad]; }
@@ -111,21 +103,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     xs[local.y * 16u + local.x] = x;
     ms[local.x * 16u + local.y] = m;
     workgroupBarrier();
-    for (var k = 0u; k < 16u; k++) {
-      let xk = xs[k * 16u + local.x];
-      let mk = ms[k * 16u + local.y];
-      acc[0] += mk.x * xk;
-      acc[1] += mk.y * xk;
-      acc[2] += mk.z * xk;
-      acc[3] += mk.w * xk;
-    }
-    tiles += 1u;
-    if (tiles % FOLD == 0u) {
-      for (var s = 0u; s < 4u; s++) {
-        total[s] += acc[s];
-        acc[s] = vec4f();
-      }
-    }
+${OUTER_PRODUCTS}
   }
   for (var s = 0u; s < 4u; s++) {
     let vector = firstVector + s;

@@ -39,3 +39,35 @@ export function shapeOf(sizes: BlockSizes, products: ProductShape): Uint32Array 
   const masks = [wordsPerGate(rows * patches), patches, positions, patches / positions, pixels];
   return Uint32Array.from([...blocks, ...masks, forwardSplits, adjointSplits, samplesPerTile, 0]);
 }
+
+/** In a product forward, step k of a tile: acc[r][s] += x_r v_s for the four rows and the four gates of a lane. */
+export const DOTS = `let atX = k * ${TILE}u + local.y * 4u;
+let atV = k * ${TILE}u + local.x * 4u;
+let v0 = vs[atV];
+let v1 = vs[atV + 1u];
+let v2 = vs[atV + 2u];
+let v3 = vs[atV + 3u];
+for (var r = 0u; r < 4u; r++) {
+  let xr = xs[atX + r];
+  acc[r] += vec4f(dot(xr, v0), dot(xr, v1), dot(xr, v2), dot(xr, v3));
+}`;
+
+/**
+ * In a product back, a tile of 16 rows, WIDE quads and HIGH fours of vectors: acc[s] += m_s x for the four vectors of a lane. After
+ * every 16 tiles `acc` goes into `total`, so that float32 keeps its digits.
+ */
+export const OUTER_PRODUCTS = `for (var k = 0u; k < 16u; k++) {
+  let xk = xs[k * WIDE + local.x];
+  let mk = ms[k * HIGH + local.y];
+  acc[0] += mk.x * xk;
+  acc[1] += mk.y * xk;
+  acc[2] += mk.z * xk;
+  acc[3] += mk.w * xk;
+}
+folded += 1u;
+if (folded % 16u == 0u) {
+  for (var s = 0u; s < 4u; s++) {
+    total[s] += acc[s];
+    acc[s] = vec4f();
+  }
+}`;

@@ -1,6 +1,7 @@
 /** Columns of a dual point of softmax cross entropy that sum to zero, without leaving the domain. */
 
 import { smallSolve } from "../smallSolve.js";
+import { columnSums } from "../vectors.js";
 import { excess, softmax } from "./softmax.js";
 
 const NEWTON_STEPS = 200;
@@ -143,12 +144,6 @@ function giveRest(N: Float64Array, Y: Float64Array, a: Float64Array, C: number):
     }
   }
   for (let c = 0; c < C; c++) N[roomiest * C + c] -= rest[c];
-}
-
-function columnSums(N: Float64Array, C: number): Float64Array {
-  const sums = new Float64Array(C);
-  for (let k = 0; k < N.length; k++) sums[k % C] += N[k];
-  return sums;
 }
 
 function largestOf(values: Float64Array): number {

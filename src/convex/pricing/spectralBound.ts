@@ -11,7 +11,7 @@
  */
 
 import { rowSpaceOf } from "../operators/rowSpace.js";
-import { norm } from "../vectors.js";
+import { LEAST, norm } from "../vectors.js";
 import type { WeightedRows } from "./coneBound.js";
 
 /** The least of the bounds for three scalings. */
@@ -25,7 +25,7 @@ export function spectralBound({ rows, weights, width: d }: WeightedRows): number
   if (positive.length === 0) return 0;
   const lengthOf = (i: number) => norm(rows.subarray(i * d, (i + 1) * d));
   const scalings: ((i: number) => number)[] = [
-    (i) => 1 / Math.max(lengthOf(i), Number.MIN_VALUE * 2 ** 60),
+    (i) => 1 / Math.max(lengthOf(i), LEAST),
     () => 1,
     (i) => Math.sqrt(weights[i]),
   ];

@@ -20,7 +20,7 @@ import { nonzeroVectors } from "../kernels/nonzero.js";
 import { zeroBlocks } from "../operators/blocks.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import type { SparseBlocks } from "../types.js";
-import { norm } from "../vectors.js";
+import { columnSums, LEAST, norm } from "../vectors.js";
 import { BestPoint } from "./bestPoint.js";
 import { GraphSystem } from "./graphSystem.js";
 import { FIRST_LOOK, GraphWeights } from "./graphWeights.js";
@@ -30,7 +30,6 @@ import { proximalNewton } from "./proximalNewton.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
 import { WorkingSet } from "./workingSet.js";
 
-const LEAST = Number.MIN_VALUE * 2 ** 60;
 const ITERATIONS_A_ROUND = 10;
 const RELAXATION = 1.6; // a
 /** The first gates have this many coefficients for each row; a product with them takes between CHEAP and DEAR multiplications. */
@@ -179,9 +178,8 @@ class AdmmRun implements Run {
     const p = weights.blocks;
     this.separate();
     const { index, vectors } = nonzeroVectors(W, working.slots, this.d);
-    const gate = Int32Array.from(index, (slot) => working.gateOf(slot));
-    const output = Int32Array.from(index, (slot) => working.outputOf(slot));
-    setting.products.forward(gate, output, new Float64Array(index.length).fill(1), vectors, C, H);
+    const { gate, output, sign } = working.columns(index);
+    setting.products.forward(gate, output, sign, vectors, C, H);
     const again = (1 - RELAXATION) / RELAXATION;
     for (let k = 0; k < H.length; k++) H[k] += e[k % C] - Y[k] + again * left[k];
     await system.solve(H, left);
@@ -272,20 +270,7 @@ class AdmmRun implements Run {
 
   /** W and e as a point of the program. */
   private point(): SparseBlocks {
-    const { W, working, d, e } = this;
-    const { index, vectors } = nonzeroVectors(W, working.slots, d);
-    const order = Array.from(index, (slot, k) => ({ index: working.indexOf(slot), k }));
-    order.sort((a, b) => a.index - b.index);
-    const sorted = new Float64Array(vectors.length);
-    order.forEach(({ k }, to) => {
-      sorted.set(vectors.subarray(k * d, (k + 1) * d), to * d);
-    });
-    return { index: Int32Array.from(order, (entry) => entry.index), vectors: sorted, bias: Float64Array.from(e) };
+    const { index, vectors } = nonzeroVectors(this.W, this.working.slots, this.d);
+    return this.working.point(index, vectors, this.e);
   }
-}
-
-function columnSums(M: Float64Array, C: number): Float64Array {
-  const sums = new Float64Array(C);
-  for (let k = 0; k < M.length; k++) sums[k % C] += M[k];
-  return sums;
 }

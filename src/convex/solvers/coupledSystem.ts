@@ -6,16 +6,15 @@
  */
 
 import type { CholeskyFactor } from "../kernels/types.js";
+import { addColumnSums } from "../vectors.js";
 import { conjugateGradients } from "./conjugateGradients.js";
 import { addSpread, DENSE_ROWS, factorOutput, type Machinery, woodbury } from "./newtonSystem.js";
-import { partialCholesky } from "./partialCholesky.js";
+import { LEAST_RANK, largestRank, MAX_ENTRIES, partialCholesky, sketchCost } from "./partialCholesky.js";
 
 /** Relative residual of the conjugate gradients. */
 const RESIDUAL = 0.1;
-/** Columns of a partial factor: at least; most, as a share of n, and as entries (256 MB). */
-const LEAST_RANK = 64;
+/** Most columns of a partial factor, as a share of n. */
 const MAX_SHARE = 0.25;
-const MAX_ENTRIES = 2 ** 25;
 /** Steps at or below which a larger factor would save nothing. */
 const FEW_STEPS = 4;
 /** The first factor costs about as much as this many steps. */
@@ -73,13 +72,7 @@ export async function solveCoupled(
   const multiply = (x: Float64Array, out: Float64Array) => {
     for (let k = 0; k < x.length; k++) out[k] = diagonal[k] * x[k];
     if (spread !== null) addSpread(spread, x, out, n, outputs);
-    if (bias > 0) {
-      for (let c = 0; c < outputs; c++) {
-        let sum = 0;
-        for (let k = c; k < x.length; k += outputs) sum += x[k];
-        for (let k = c; k < x.length; k += outputs) out[k] += bias * sum;
-      }
-    }
+    if (bias > 0) addColumnSums(bias, x, out, outputs);
     system.addCurvature(x, out);
   };
   try {
@@ -104,8 +97,8 @@ function productCost(n: number, d: number, vectors: number): number {
   return 2 * n * d * vectors;
 }
 
-function sketchCost(rank: number, { n, gates, rows }: CoupledSystem, d: number): number {
-  return n * rank * (d + gates.length + rows.count + rank);
+function costOf(rank: number, { n, gates, rows }: CoupledSystem, d: number): number {
+  return sketchCost(rank, n, d, gates.length + rows.count);
 }
 
 function sketchFactor(
@@ -147,9 +140,7 @@ function changed({ weights: known }: SketchMemory, list: Int32Array, weights: Fl
 
 function firstRank(system: CoupledSystem, d: number): number {
   const goal = FIRST_STEPS * PRODUCT_COST * productCost(system.n, d, system.vectors);
-  let rank = LEAST_RANK;
-  while (sketchCost(2 * rank, system, d) <= goal) rank *= 2;
-  return rank;
+  return largestRank((rank) => costOf(rank, system, d) <= goal);
 }
 
 /** Sets the rank of the next factor, and whether it is wanted, by the steps that this one took. */
@@ -160,7 +151,7 @@ function learn(memory: SketchMemory, steps: number, system: CoupledSystem, d: nu
     return;
   }
   const step = PRODUCT_COST * productCost(system.n, d, system.vectors);
-  const factor = sketchCost(memory.rank, system, d);
+  const factor = costOf(memory.rank, system, d);
   if (memory.first === 0) {
     memory.first = steps;
     if (steps > FEW_STEPS && steps * step > DEAR * factor) memory.rank *= 2;

@@ -7,19 +7,18 @@
 
 import { unpackPattern } from "../arrangements/bits.js";
 import type { CholeskyFactor } from "../kernels/types.js";
+import { addColumnSums, LEAST } from "../vectors.js";
 import { conjugateGradients } from "./conjugateGradients.js";
 import { DENSE_ROWS, woodbury } from "./newtonSystem.js";
-import { partialCholesky } from "./partialCholesky.js";
+import { LEAST_RANK, largestRank, MAX_ENTRIES, partialCholesky, sketchCost } from "./partialCholesky.js";
 import type { Setting } from "./solver.js";
 
 /** Relative residual of the conjugate gradients. */
 const RESIDUAL = 0.1;
 /** Steps after which the next system may as well take over. */
 const MOST_STEPS = 6;
-/** Columns of the first partial factor: it costs at most as much as some products, and has at least these. */
+/** The first partial factor costs at most as much as some products. */
 const SKETCH_PRODUCTS = 10;
-const LEAST_RANK = 64;
-const MAX_ENTRIES = 2 ** 25; // 256 MB
 /** Steps at or below which more columns would save nothing. */
 const FEW_STEPS = 3;
 
@@ -63,7 +62,7 @@ export class GraphSystem {
       for (let p = k * d; p < (k + 1) * d; p++) square += X.data[p] ** 2;
       trace += counts[k] * square;
     }
-    return Math.max(trace / n, Number.MIN_VALUE * 2 ** 60);
+    return Math.max(trace / n, LEAST);
   }
 
   /** Factors M, or what is near it. False when rounding made it indefinite. */
@@ -117,11 +116,8 @@ export class GraphSystem {
     return (x, out) => {
       products.adjoint(x, C, gates, between);
       products.forward(gate, output, sign, between, C, out);
-      for (let c = 0; c < C; c++) {
-        let sum = 0;
-        for (let k = c; k < x.length; k += C) sum += x[k];
-        for (let k = c; k < x.length; k += C) out[k] += shift * x[k] + biasScale * sum;
-      }
+      for (let k = 0; k < x.length; k++) out[k] += shift * x[k];
+      if (biasScale > 0) addColumnSums(biasScale, x, out, C);
     };
   }
 
@@ -140,8 +136,7 @@ export class GraphSystem {
     const { n, gates: all, shift, biasScale, setting } = this;
     if (this.rank === 0) {
       const goal = SKETCH_PRODUCTS * this.productCost();
-      this.rank = LEAST_RANK;
-      while (this.mayHold(2 * this.rank) && this.sketchCost(2 * this.rank) <= goal) this.rank *= 2;
+      this.rank = largestRank((rank) => this.mayHold(rank) && this.sketchCost(rank) <= goal);
     }
     this.spent = 0;
     const { X, gates } = setting.program;
@@ -173,6 +168,6 @@ export class GraphSystem {
   }
 
   private sketchCost(rank: number): number {
-    return this.n * rank * (this.d + this.gates.length + rank);
+    return sketchCost(rank, this.n, this.d, this.gates.length);
   }
 }

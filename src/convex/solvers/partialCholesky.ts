@@ -18,6 +18,22 @@ const SHIFT = 1e-12;
 /** What is left of the trace, relative to T, at which nothing more is worth a column: eigenvalues of T^-1 S are then below it. */
 const LEFT = 1;
 
+/** Columns that a factor has at least, and entries that it has at most (256 MB). */
+export const LEAST_RANK = 64;
+export const MAX_ENTRIES = 2 ** 25;
+
+/** Multiplications that a factor of this rank takes, with as many terms as gates and rows together. */
+export function sketchCost(rank: number, n: number, d: number, terms: number): number {
+  return n * rank * (d + terms + rank);
+}
+
+/** The least rank, doubled as long as that `fits`. */
+export function largestRank(fits: (rank: number) => boolean): number {
+  let rank = LEAST_RANK;
+  while (fits(2 * rank)) rank *= 2;
+  return rank;
+}
+
 /** S, by its parts. */
 export interface Curvature {
   readonly X: Matrix;

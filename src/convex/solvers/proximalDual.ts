@@ -19,7 +19,7 @@
 
 import { meanSquaredNorm } from "../operators/blocks.js";
 import type { Loss } from "../types.js";
-import { dot, norm } from "../vectors.js";
+import { columnSums, dot, LEAST, norm } from "../vectors.js";
 import { type ActiveBlocks, type BlockStep, curvatureOf, shrinkSpectra, shrinkVectors } from "./activeBlocks.js";
 import { spectralCurvature, vectorCurvature } from "./blockCurvature.js";
 import { type CoupledSystem, prefersProducts, SketchMemory, solveCoupled } from "./coupledSystem.js";
@@ -132,12 +132,10 @@ export class ProximalDual {
     this.predict(active, gradient);
     const bias = new Float64Array(C);
     if (outputBias !== null) {
-      for (let c = 0; c < C; c++) {
-        let sum = 0;
-        for (let k = c; k < xi.length; k += C) sum += xi[k];
+      columnSums(xi, C).forEach((sum, c) => {
         bias[c] = (this.c0[c] - rho * sum) / (1 + 2 * outputBias.ridge * rho);
         theta += outputBias.ridge * bias[c] ** 2 + (bias[c] - this.c0[c]) ** 2 / (2 * rho) + sum * bias[c];
-      }
+      });
     }
     for (let k = 0; k < gradient.length; k++) gradient[k] += bias[k % C] - Z[k];
     return { theta, gradient, Z, slope, spread, bias, active };
@@ -145,10 +143,7 @@ export class ProximalDual {
 
   /** out [n x C] = what these blocks add to the outputs. */
   predict({ slots, vectors }: Pick<ActiveBlocks, "slots" | "vectors">, out: Float64Array): void {
-    const { working } = this;
-    const gate = Int32Array.from(slots, (slot) => working.gateOf(slot));
-    const output = Int32Array.from(slots, (slot) => working.outputOf(slot));
-    const sign = Float64Array.from(slots, (slot) => working.signOf(slot));
+    const { gate, output, sign } = this.working.columns(slots);
     this.setting.products.forward(gate, output, sign, vectors, this.C, out);
   }
 
@@ -190,5 +185,5 @@ export class ProximalDual {
 function slopesAtZero(loss: Loss): number {
   const N = new Float64Array(loss.rows * loss.outputs);
   loss.gradient(new Float64Array(N.length), N);
-  return Math.max(norm(N), Number.MIN_VALUE * 2 ** 60);
+  return Math.max(norm(N), LEAST);
 }

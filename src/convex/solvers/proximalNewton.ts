@@ -213,15 +213,7 @@ class NewtonRun implements Run {
   }
 
   private blocksOf(at: Evaluation): SparseBlocks {
-    const { working, d } = this;
-    const order = at.active.slots
-      .map((slot, k) => ({ index: working.indexOf(slot), k }))
-      .sort((a, b) => a.index - b.index);
-    const vectors = new Float64Array(order.length * d);
-    order.forEach(({ k }, to) => {
-      vectors.set(at.active.vectors.subarray(k * d, (k + 1) * d), to * d);
-    });
-    return { index: Int32Array.from(order, (entry) => entry.index), vectors, bias: Float64Array.from(at.bias) };
+    return this.working.point(at.active.slots, at.active.vectors, at.bias);
   }
 
   /** Takes in a judged point; sets what the next round's inner iteration may leave. */

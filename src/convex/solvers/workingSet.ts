@@ -81,6 +81,26 @@ export class WorkingSet {
     return (this.gateOf(slot) + half) * this.outputs + this.outputOf(slot);
   }
 
+  /** Gate, output and sign of each slot: what the kernels want to know. */
+  columns(slots: ArrayLike<number>): { gate: Int32Array; output: Int32Array; sign: Float64Array } {
+    return {
+      gate: Int32Array.from(slots, (slot) => this.gateOf(slot)),
+      output: Int32Array.from(slots, (slot) => this.outputOf(slot)),
+      sign: Float64Array.from(slots, (slot) => this.signOf(slot)),
+    };
+  }
+
+  /** A point of the program with these vectors [slots x d] in the slots and nothing elsewhere. */
+  point(slots: ArrayLike<number>, vectors: Float64Array, bias: Float64Array): SparseBlocks {
+    const d = this.program.X.cols;
+    const order = Array.from(slots, (slot, k) => ({ index: this.indexOf(slot), k })).sort((a, b) => a.index - b.index);
+    const sorted = new Float64Array(order.length * d);
+    order.forEach(({ k }, to) => {
+      sorted.set(vectors.subarray(k * d, (k + 1) * d), to * d);
+    });
+    return { index: Int32Array.from(order, ({ index }) => index), vectors: sorted, bias: Float64Array.from(bias) };
+  }
+
   /** Adds the dearest gates outside the set that cost more than beta, at most as many as there are; says how many. */
   grow(prices: Float64Array, beta: number, slack: number): number {
     const P = this.program.gates.count;
