@@ -6,6 +6,9 @@
  * A fully corrective step of column generation (Bengio et al. 2006; Bach 2017), with a local descent of all neurons between
  * two solves. Every solve begins at the best point before it, so the objective never rises. The bound is for the gates in
  * hand; what lies outside them is evidence.
+ *
+ * Where a solve would take longer than the time that is left, neurons go on moving, and points are judged as they are: then the
+ * weights depend on the clock.
  */
 
 import type { GrowthMethod } from "../arrangements/gateSet.js";
@@ -35,7 +38,7 @@ const CUTTING_ROUNDS = 12;
 const SHARPER = 0.1;
 /** A round without a better gate makes the next one search from so many times the starts. */
 const HARDER = 4;
-/** Where solves are dear: a solve takes as long as so many judgements for each row (some 0.3 at n = 250 and 1,000, d = 50). */
+/** A solve takes as long as so many judgements for each row (measured at n = 250 and 1,000, d = 50). */
 const SOLVE_COST = 1 / 3;
 /** So many judgements are kept from the moves for the last one, and a search has so many times fewer starts. */
 const RESERVE = 1.5;
