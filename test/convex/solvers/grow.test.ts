@@ -213,6 +213,10 @@ test("searchGates ends at unit directions with the value that it says, never bel
         expect(found.value).toBeCloseTo(value(found.direction, starts[k]), 10);
         expect(found.value).toBeGreaterThanOrEqual(value(starts[k].direction, starts[k]) - 1e-12);
       });
+      // When it is late the starts are priced, and that is all.
+      searchGates(referenceKernels, X, N, 2, starts, 30, 4, null, () => true).forEach((found, k) => {
+        expect(found.value).toBeCloseTo(value(starts[k].direction, starts[k]), 10);
+      });
     }),
     { numRuns: 30 },
   );
