@@ -5,7 +5,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { sampleGates } from "../src/convex/arrangements/index.js";
+import { defaultFirstGates, sampleGates } from "../src/convex/arrangements/index.js";
 import { gaussianSource } from "../src/convex/arrangements/random.js";
 import { type Kernels, wasmKernels } from "../src/convex/kernels/index.js";
 import { bindLoss } from "../src/convex/losses/index.js";
@@ -101,7 +101,7 @@ publish(
 async function measure(table: string, program: ConvexProgram, engine: Kernels): Promise<Row> {
   const { X } = program;
   const budget = { tolerance: flags.tolerance, maxIterations: 100_000, seconds: flags.limit };
-  const few = { ...program, gates: sampleGates(X, { count: 100, seed: 1 }) };
+  const few = { ...program, gates: sampleGates(X, { count: defaultFirstGates(X), seed: 1 }) };
   const grown = await solveGrowing(few, engine, budget, { starts: 400, seed: 1 });
   const many = { ...program, gates: sampleGates(X, { count: flags.gates, seed: 1 }) };
   const sampled = await solve(many, engine, budget);

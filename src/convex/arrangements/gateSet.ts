@@ -26,7 +26,7 @@ export type Arrangements =
 export interface Growth {
   readonly kind: "grow";
   readonly method?: GrowthMethod;
-  readonly count?: number; // default 100; 1 for "frank-wolfe", which begins with none of them switched on
+  readonly count?: number; // default 100 to 400, by rows and columns; 1 for "frank-wolfe", which begins with none of them switched on
   readonly starts?: number; // default 400, fewer on large data
   readonly batch?: number; // default all rows
   readonly seed?: number;
@@ -34,8 +34,9 @@ export interface Growth {
 
 export type GrowthMethod = "moving-neurons" | "frank-wolfe";
 
-/** Gates to begin with when they are to grow, and random starts of the search a round. */
-export const growthDefaults = { count: 100, starts: 400 } as const;
+/** Gates to begin with when they are to grow, and random starts of the search a round; most and least of them. */
+const MOST = 400;
+const FEWEST_GATES = 100;
 const FEWEST_STARTS = 16;
 /** Multiplications that a step of all starts may cost: about a second. */
 const STEP_WORK = 2 ** 30;
@@ -43,7 +44,12 @@ const STEP_WORK = 2 ** 30;
 /** Random starts of a search over rows X [n x d] (with patches n K) where nobody says how many. */
 export function defaultStarts(X: Pick<Matrix, "rows" | "cols">): number {
   const affordable = Math.floor(STEP_WORK / (2 * X.rows * X.cols));
-  return Math.max(FEWEST_STARTS, Math.min(growthDefaults.starts, affordable));
+  return Math.max(FEWEST_STARTS, Math.min(MOST, affordable));
+}
+
+/** Gates that a growth begins with: its first descent ends lower from more, as far as a step of 2^25 multiplications has room. */
+export function defaultFirstGates({ rows, cols }: Pick<Matrix, "rows" | "cols">): number {
+  return Math.max(FEWEST_GATES, Math.min(MOST, Math.floor(0.4 * rows), Math.floor(STEP_WORK / (32 * rows * cols))));
 }
 
 /** Generators whose patterns are read off in one pass over the rows. */
@@ -105,7 +111,7 @@ function madeGates(
       return sampleGates(X, { count: wish.count, seed: wish.seed ?? seed, written, read });
     case "grow":
       return sampleGates(X, {
-        count: wish.count ?? (wish.method === "frank-wolfe" ? 1 : growthDefaults.count),
+        count: wish.count ?? (wish.method === "frank-wolfe" ? 1 : defaultFirstGates(X)),
         seed: wish.seed ?? seed,
         read,
       });

@@ -6,6 +6,7 @@ export { enumerateGates } from "./enumerate.js";
 export {
   type Arrangements,
   checkGateSet,
+  defaultFirstGates,
   defaultStarts,
   type Growth,
   type GrowthMethod,

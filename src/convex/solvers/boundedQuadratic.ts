@@ -9,7 +9,7 @@ import type { Kernels } from "../kernels/types.js";
 
 /** Exchanges of all wrong entries that may lead to no fewer of them. */
 const PATIENCE = 3;
-/** Exchanges for every entry there is. */
+/** Exchanges for every entry there is, unless someone says otherwise. */
 const EXCHANGES = 5;
 /** An entry is wrong beyond this share of the largest one. */
 const WRONG = 1e-10;
@@ -21,12 +21,13 @@ export function boundedQuadratic(
   low: Float64Array, // [m]; -Infinity: no bound
   free: readonly boolean[], // [m]: those that are expected above their bounds
   kernels: Pick<Kernels, "factor" | "solve">,
+  most = EXCHANGES * (q.length + 1),
 ): Float64Array | null {
   const m = q.length;
   const inside = free.slice();
   let fewest = m + 1;
   let patience = PATIENCE;
-  for (let exchange = 0; exchange <= EXCHANGES * (m + 1); exchange++) {
+  for (let exchange = 0; exchange <= most; exchange++) {
     const a = minimiserOn(S, q, low, inside, kernels);
     if (a === null) return null;
     const wrong = wrongEntries(S, q, low, inside, a);

@@ -19,15 +19,16 @@ const SAME_COSINE = 0.999;
 /** What the search found, and for which output and sign. */
 export type Priced = Start & Found;
 
-/** Searches from every start. */
+/** Searches from every start, until `late` says that time is up. */
 export function search(
   program: ConvexProgram,
   kernels: Kernels,
   N: Float64Array, // [n x C]
   starts: readonly Start[],
+  late?: () => boolean,
 ): Priced[] {
   const { X, loss, pooling = null } = program;
-  const ends = searchGates(kernels, X, N, loss.outputs, starts, ASCENT_STEPS, ASCENT_ROUNDS, pooling);
+  const ends = searchGates(kernels, X, N, loss.outputs, starts, ASCENT_STEPS, ASCENT_ROUNDS, pooling, late);
   return ends.map((end, k) => ({ ...starts[k], ...end }));
 }
 

@@ -6,37 +6,19 @@
  * A fully corrective step of column generation (Bengio et al. 2006; Bach 2017), with a local descent of all neurons between
  * two solves. Every solve begins at the best point before it, so the objective never rises. The bound is for the gates in
  * hand; what lies outside them is evidence.
+ *
+ * Where a solve would take longer than the time that is left, neurons go on moving, and points are judged as they are: then the
+ * weights depend on the clock.
  */
 
 import type { GrowthMethod } from "../arrangements/gateSet.js";
 import { gaussianSource } from "../arrangements/random.js";
 import type { Kernels } from "../kernels/types.js";
-import { dualPointAt } from "../operators/dualPoint.js";
 import type { AllGatesBound, ConvexProgram, Evidence, SparseBlocks } from "../types.js";
 import { Clock } from "./clock.js";
-import {
-  distinct,
-  drawnSamples,
-  type Priced,
-  randomStarts,
-  search,
-  searchOn,
-  startsFrom,
-  worthOf,
-} from "./gateOracle.js";
-import { dualPointOf, firstState, grown, JOINING, type State, zeroState } from "./growthState.js";
-import { descend } from "./lbfgs.js";
-import {
-  joined,
-  living,
-  networkObjective,
-  neuronsOf,
-  outputsOf,
-  packed,
-  programAt,
-  smallNeurons,
-  unpacked,
-} from "./movingNeurons.js";
+import { drawnSamples, randomStarts, search, searchOn, startsFrom, worthOf } from "./gateOracle.js";
+import { dualPointOf, fall, firstState, grown, judged, type State, zeroState } from "./growthState.js";
+import { GAIN, type Growing, move } from "./moveNeurons.js";
 import { GrowthProof, SOLVE_SHARE } from "./proof.js";
 import { advice, type Round, type Solution, type SolveBudget } from "./solution.js";
 import { solve } from "./solve.js";
@@ -56,18 +38,11 @@ const CUTTING_ROUNDS = 12;
 const SHARPER = 0.1;
 /** A round without a better gate makes the next one search from so many times the starts. */
 const HARDER = 4;
-/** Steps of the descent from a solution. */
-const DESCENT = 120;
-/** Steps after which newcomers below this share of the largest size are let go: most of them die out. */
-const SETTLING = 40;
-const DYING = 1e-3;
-/** Size of newcomers against the mean of those that are there. */
-const JOINING_SIZE = 0.05;
-/** Descents between two solves at most, each after one that has taken more than this share off the objective. */
-const TURNS = 20;
-const STEEP = 5e-3;
-/** A descent that gains less than this share of the tolerance is none. */
-const GAIN = 0.1;
+/** A solve takes as long as so many judgements for each row (measured at n = 250 and 1,000, d = 50). */
+const SOLVE_COST = 1 / 3;
+/** So many judgements are kept from the moves for the last one, and a search has so many times fewer starts. */
+const RESERVE = 1.5;
+const FEWER = 4;
 
 export interface GrowthOptions {
   readonly starts: number; // random starts of the search a round
@@ -96,7 +71,10 @@ export async function solveGrowing(
   const { cones = null } = budget;
   const wanted = budget.tolerance * (cones === null ? 1 : SOLVE_SHARE);
   const proof = cones === null ? null : new GrowthProof(program, cones, wanted, clock);
-  const growing: Growing = { kernels, clock, tolerance: wanted, starts: options.starts, draw };
+  let cost = 0; // seconds of the last judgement
+  const due = () => clock.seconds + RESERVE * cost >= budget.seconds;
+  const dear = () => SOLVE_COST * program.loss.rows * cost > budget.seconds - clock.seconds;
+  const growing: Growing = { kernels, clock, tolerance: wanted, starts: options.starts, draw, due };
   const single = options.method === "frank-wolfe";
   const first = () => (single ? zeroState(program) : firstState(program, kernels, clock));
   let state: State = from === undefined ? await first() : { program, blocks: from };
@@ -107,24 +85,40 @@ export async function solveGrowing(
   let progress = 1; // relative fall of the objective in the last round
   let objective = Number.POSITIVE_INFINITY;
   const kinks = !Number.isFinite(program.loss.curvature);
+  let rough = !single && proof === null; // the next point is judged as it is
   let asked = false; // to stop, by the callback: a solve that had just ended would not see it
   for (let round = 0; ; round++) {
     // Prices of a point that is not exact enough may promise a gain that no solve finds: then it is made more exact.
     const sharp = wanted * SHARPER ** stuck;
     const tolerance = Math.max(sharp, Math.min(FIRST_TOLERANCE, progress));
-    const counted = countedFrom(budget, tolerance, iterations, clock.seconds, (stop) => {
-      asked ||= stop;
-    });
-    const solution = await solve(state.program, kernels, counted, state.blocks);
+    const counted = () =>
+      countedFrom(budget, tolerance, iterations, clock.seconds, (stop) => {
+        asked ||= stop;
+      });
+    const began = clock.seconds;
+    const judge = () => judged(state, kernels, counted(), clock, due);
+    let solution = rough ? await judge() : await solve(state.program, kernels, counted(), state.blocks);
+    if (rough) cost = clock.seconds - began;
     iterations += solution.iterations;
     state = { program: state.program, blocks: solution.blocks };
+    if (!rough && solution.status === "timeLimit") {
+      // What was cut short left prices of its own dual point; those of the residual are mostly better.
+      const { gap, dualPoint, iterations: more } = await judge();
+      iterations += more;
+      if (gap.dual > solution.gap.dual) solution = { ...solution, gap, dualPoint };
+    }
     progress = fall(objective, solution.gap.primal);
     objective = solution.gap.primal;
     // Where the loss has kinks its gradient is one of many; the solver's dual point is the one that the bound rests on.
     const N = kinks ? solution.dualPoint : dualPointOf(state, kernels);
-    const starts = startsFrom(program, state.blocks, options.starts * HARDER ** quiet, draw);
+    const starts =
+      rough && !due()
+        ? randomStarts(program, options.starts / FEWER, draw)
+        : startsFrom(program, state.blocks, options.starts * HARDER ** quiet, draw);
     const batch = single ? drawnSamples(program, options.batch, draw) : null;
-    const found = batch === null ? search(program, kernels, N, starts) : searchOn(batch, program, kernels, N, starts);
+    const late = () => clock.late;
+    const found =
+      batch === null ? search(program, kernels, N, starts, late) : searchOn(batch, program, kernels, N, starts);
     tried += starts.length;
     const best = found.reduce((largest, { value }) => Math.max(largest, value), 0);
     const worth = worthOf(found, program, wanted);
@@ -132,7 +126,7 @@ export async function solveGrowing(
     stuck = progress > GAIN * wanted ? 0 : stuck + 1;
     const exact = solution.gap.relative <= wanted;
     const solved = solution.status === "solved" || (solution.status === "stalled" && exact);
-    let done = solved && exact && (quiet >= QUIET_ROUNDS || stuck > (kinks ? CUTTING_ROUNDS : STUCK_ROUNDS));
+    let done = !rough && solved && exact && (quiet >= QUIET_ROUNDS || stuck > (kinks ? CUTTING_ROUNDS : STUCK_ROUNDS));
     const stopped = asked || !solved || iterations >= budget.maxIterations || round + 1 === MAX_ROUNDS;
     if (proof !== null && (done || stopped || (proof.begun && solved && exact)))
       done = !(await proof.price(solution)) && done;
@@ -144,20 +138,12 @@ export async function solveGrowing(
       const ending = { program: state.program, evidence, allGates: proof?.bound ?? null };
       return { ...solution, ...ending, status, advice: advice[status], iterations, seconds };
     }
-    const moved = single || proof?.begun === true ? null : await move(state, worth, objective, growing);
+    const moved = single || proof?.begun === true ? null : await move(state, worth, objective, growing, dear());
+    rough = moved !== null && dear();
     // Where moving does not help, the gates join as they are.
     const joining = [...(single ? worth.slice(0, 1) : worth), ...(proof?.gates ?? [])];
     state = moved ?? grown(state, joining, kinks && stuck > 0);
   }
-}
-
-/** What all rounds of a growth share. */
-interface Growing {
-  readonly kernels: Kernels;
-  readonly clock: Clock;
-  readonly tolerance: number;
-  readonly starts: number;
-  readonly draw: () => number;
 }
 
 /** Evidence on a point of a program with cones: the dearest gate that a search from its neurons and at random finds. */
@@ -174,12 +160,6 @@ export function searchBeyond(
     bestRatio: found.reduce((most, { value }) => Math.max(most, value), 0) / program.beta,
     starts: starts.length,
   };
-}
-
-/** The relative fall of the objective; 1 for the first. */
-function fall(before: number, now: number): number {
-  if (!Number.isFinite(before)) return 1;
-  return before > 0 ? 1 - now / before : 0;
 }
 
 /** What is left of the budget, with rounds counted and timed across solves. */
@@ -202,48 +182,4 @@ function countedFrom(
       return stop;
     },
   };
-}
-
-/**
- * Lets neurons and newcomers descend the network's objective, again with fresh newcomers while that is steep; null when it
- * gains next to nothing.
- */
-async function move(
-  { program, blocks }: State,
-  worth: readonly Priced[],
-  objective: number,
-  { kernels, clock, tolerance, starts, draw }: Growing,
-): Promise<State | null> {
-  let neurons = neuronsOf(program, blocks);
-  if (neurons.scales.length === 0) return null;
-  const d = program.X.cols;
-  const pause = () => clock.pause();
-  let newcomers = worth;
-  let lowest = objective;
-  for (let turn = 0; turn < TURNS; turn++) {
-    // |w| = |a| in every neuron, so a^2 is its size.
-    const mean = neurons.scales.reduce((sum, a) => sum + a * a, 0) / neurons.scales.length;
-    const start = joined(neurons, smallNeurons(distinct(newcomers, JOINING), d, JOINING_SIZE * mean));
-    const first = networkObjective(program, kernels, start.outputs);
-    const settled = await descend(first, packed(start), SETTLING, pause);
-    const alive = living(unpacked(settled.x, start), DYING);
-    const second = networkObjective(program, kernels, alive.outputs);
-    const { x, value } = await descend(second, packed(alive), DESCENT, pause);
-    const gain = fall(lowest, value);
-    if (!(gain > 0)) break;
-    neurons = unpacked(x, alive);
-    lowest = value;
-    if (gain < STEEP || (await pause())) break;
-    newcomers = worthOf(
-      search(
-        program,
-        kernels,
-        dualPointAt(program, outputsOf(program, kernels, neurons)),
-        randomStarts(program, starts, draw),
-      ),
-      program,
-      tolerance,
-    );
-  }
-  return lowest < objective * (1 - GAIN * tolerance) ? programAt(program, neurons) : null;
 }

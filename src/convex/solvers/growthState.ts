@@ -1,6 +1,7 @@
 /** Where a growth stands: a program with its gates so far, and a point of it. */
 
 import { GateCollector } from "../arrangements/gateCollector.js";
+import { GapJudge } from "../certificate.js";
 import type { Kernels } from "../kernels/types.js";
 import { blockOutputs, columnsOf, predict, zeroBlocks } from "../operators/blocks.js";
 import { biasAlone, dualPointAt } from "../operators/dualPoint.js";
@@ -16,10 +17,12 @@ import {
   outputsOf,
   packed,
   programAt,
+  scalesOf,
   smallNeurons,
   unpacked,
 } from "./movingNeurons.js";
-import { withProducts } from "./solve.js";
+import { advice, type Solution, type SolveBudget } from "./solution.js";
+import { chooseSolver, withProducts } from "./solve.js";
 
 /** Steps of the descent from random neurons. */
 const FIRST_DESCENT = 400;
@@ -54,7 +57,13 @@ export async function firstState(program: ConvexProgram, kernels: Kernels, clock
   const size = firstSize(program, kernels, neurons, Z);
   const start = { ...smallNeurons(directions, X.cols, size), bias };
   const objective = networkObjective(program, kernels, start.outputs);
-  const { x, value } = await descend(objective, packed(start), FIRST_DESCENT, () => clock.pause());
+  const { x, value } = await descend(
+    objective,
+    packed(start),
+    FIRST_DESCENT,
+    () => clock.pause(),
+    scalesOf(program, start.scales.length),
+  );
   const zero = loss.value(Z) + bias.reduce((sum, c) => sum + (outputBias?.ridge ?? 0) * c * c, 0);
   // The zero network is better where beta is so large that neurons die; its gates are those of the program.
   return value < zero ? programAt(program, unpacked(x, start)) : still;
@@ -68,6 +77,32 @@ function firstSize(program: ConvexProgram, kernels: Kernels, unit: MovingNeurons
   const wanted = Number.isFinite(loss.curvature) ? rms(N) / loss.curvature : 1;
   const reached = rms(outputsOf(program, kernels, unit));
   return wanted > 0 && reached > 0 ? wanted / reached : 1;
+}
+
+/** A point as it is, with the gap that its residual proves: a round that costs a projection a block, and may be `due` to be the last. */
+export async function judged(
+  { program, blocks }: State,
+  kernels: Kernels,
+  budget: SolveBudget,
+  clock: Clock,
+  due: () => boolean,
+): Promise<Solution> {
+  const dualPoint = dualPointOf({ program, blocks }, kernels);
+  const gap = withProducts(program, kernels, (products) =>
+    new GapJudge(program, products, null, () => clock.late).gap(blocks, dualPoint),
+  );
+  const stop = (await budget.onRound?.({ index: 0, seconds: 0, gap, blocks, program })) === true;
+  const finite = Number.isFinite(gap.primal) && !Number.isNaN(gap.dual);
+  const going = stop || clock.stopped() ? "cancelled" : due() ? "timeLimit" : "solved";
+  const status = finite ? going : "nonFinite";
+  const solver = chooseSolver(program, budget.solver).name;
+  return { status, advice: advice[status], blocks, gap, dualPoint, solver, iterations: 1, seconds: clock.seconds };
+}
+
+/** The relative fall of the objective; 1 for the first. */
+export function fall(before: number, now: number): number {
+  if (!Number.isFinite(before)) return 1;
+  return before > 0 ? 1 - now / before : 0;
 }
 
 /** The dual point at the predictions. */

@@ -22,19 +22,23 @@ export interface Descent {
   readonly steps: number;
 }
 
-/** Descends from x for at most `steps` steps, until no step helps, or until `pause` answers true. */
+/**
+ * Descends from x for at most `steps` steps, until no step helps, or until `pause` answers true. `scales`, of the inverse
+ * Hessian's diagonal up to a factor, stand for what no pair has told yet.
+ */
 export async function descend(
   objective: Objective,
   start: Float64Array,
   steps: number,
   pause: () => Promise<boolean>,
+  scales?: Float64Array,
 ): Promise<Descent> {
   let x = Float64Array.from(start);
   let gradient = new Float64Array(x.length);
   let value = objective(x, gradient);
   let trial = new Float64Array(x.length);
   let trialGradient = new Float64Array(x.length);
-  const metric = new Metric(x.length);
+  const metric = new Metric(x.length, scales ?? new Float64Array(x.length).fill(1));
   let done = 0;
   for (; done < steps && Number.isFinite(value); done++) {
     if (await pause()) break;
@@ -75,7 +79,10 @@ class Metric {
   private readonly turns: Float64Array[] = [];
   private readonly curvatures: number[] = []; // move' turn
 
-  constructor(private readonly size: number) {}
+  constructor(
+    private readonly size: number,
+    private readonly scales: Float64Array,
+  ) {}
 
   get empty(): boolean {
     return this.moves.length === 0;
@@ -118,9 +125,12 @@ class Metric {
       add(-shares[k], turns[k], q);
     }
     // Before the first pair, a step of length one: nothing is known of the scale yet.
+    const scaled = (vector: Float64Array) => vector.map((value, p) => value * this.scales[p]);
     const scale =
-      last < 0 ? 1 / Math.max(norm(gradient), Number.MIN_VALUE) : curvatures[last] / dot(turns[last], turns[last]);
-    for (let p = 0; p < q.length; p++) q[p] *= scale;
+      last < 0
+        ? 1 / Math.max(norm(scaled(gradient)), Number.MIN_VALUE)
+        : curvatures[last] / dot(turns[last], scaled(turns[last]));
+    for (let p = 0; p < q.length; p++) q[p] *= scale * this.scales[p];
     for (let k = 0; k <= last; k++) add(shares[k] - dot(turns[k], q) / curvatures[k], moves[k], q);
     return q;
   }

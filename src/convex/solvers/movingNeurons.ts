@@ -10,6 +10,7 @@ import type { Kernels } from "../kernels/types.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { biasGradient } from "../operators/outputBias.js";
 import { liftNeurons } from "../recovery/lift.js";
+import { rowBlock } from "../rowBlock.js";
 import type { ConvexProgram, Matrix, SparseBlocks } from "../types.js";
 import { concatenated, dot, norm } from "../vectors.js";
 import type { Objective } from "./lbfgs.js";
@@ -66,11 +67,20 @@ export function joined(a: MovingNeurons, b: MovingNeurons): MovingNeurons {
 }
 
 /** Those whose |w| |a| is at least this share of the largest. */
-export function living({ weights, scales, outputs, bias }: MovingNeurons, share: number): MovingNeurons {
+export function living(neurons: MovingNeurons, share: number): MovingNeurons {
+  const { weights, scales } = neurons;
   const d = weights.length / Math.max(1, scales.length);
   const sizes = scales.map((a, j) => Math.abs(a) * norm(weights.subarray(j * d, (j + 1) * d)));
   const smallest = share * sizes.reduce((a, b) => Math.max(a, b), 0);
-  const kept = Array.from(sizes.keys()).filter((j) => sizes[j] >= smallest);
+  return picked(
+    neurons,
+    Array.from(sizes.keys()).filter((j) => sizes[j] >= smallest),
+  );
+}
+
+/** Some of the neurons. */
+export function picked({ weights, scales, outputs, bias }: MovingNeurons, kept: readonly number[]): MovingNeurons {
+  const d = weights.length / Math.max(1, scales.length);
   const packedWeights = new Float64Array(kept.length * d);
   kept.forEach((j, k) => {
     packedWeights.set(weights.subarray(j * d, (j + 1) * d), k * d);
@@ -91,6 +101,24 @@ export function packed({ weights, scales, bias }: MovingNeurons): Float64Array {
 export function unpacked(x: Float64Array, like: MovingNeurons): MovingNeurons {
   const [a, b] = [like.weights.length, like.weights.length + like.scales.length];
   return { weights: x.slice(0, a), scales: x.slice(a, b), outputs: like.outputs, bias: x.slice(b) };
+}
+
+/**
+ * Scales for the descent of m packed neurons: a column of X that is larger than all others together, as that of a hidden bias is,
+ * moves as if it were the mean of them.
+ */
+export function scalesOf({ X, loss }: ConvexProgram, m: number): Float64Array {
+  const d = X.cols;
+  const squares = new Float64Array(d);
+  const addSquare = (value: number, p: number) => {
+    squares[p] += value ** 2;
+  };
+  for (let k = 0; k < X.rows; k++) rowBlock(X, k, 1).forEach(addSquare);
+  const others = squares.map((square) => dot(squares, new Float64Array(d).fill(1)) - square);
+  return Float64Array.from({ length: m * (d + 1) + loss.outputs }, (_, k) => {
+    const p = k % d;
+    return k < m * d && squares[p] > others[p] && others[p] > 0 ? others[p] / (d - 1) / squares[p] : 1;
+  });
 }
 
 /** The network's objective at packed neurons that feed the given outputs. */
@@ -118,7 +146,7 @@ export function networkObjective(program: ConvexProgram, kernels: Kernels, outpu
     pass.backward(weights, (H, rows, first, count) => {
       for (let j = 0; j < m; j++) inScales[j] += replaceByPull(reading, j, N, H, first, count);
       kernels.multiply(H, rows, part, m, rows.length / d, d);
-      for (let k = 0; k < part.length; k++) inWeights[k] += scales[Math.floor(k / d)] * part[k];
+      for (let j = 0, k = 0; j < m; j++) for (const end = k + d; k < end; k++) inWeights[k] += scales[j] * part[k];
     });
     for (let p = 0; p < m * d; p++) inWeights[p] += beta * weights[p];
     return value + biasGradient(outputBias, bias, N, gradient.subarray(m * (d + 1)));
@@ -132,6 +160,19 @@ export function outputsOf(program: ConvexProgram, kernels: Kernels, neurons: Mov
   const Z = Float64Array.from({ length: loss.rows * loss.outputs }, (_, k) => bias[k % loss.outputs]);
   new Pass(X, kernels, readingOf(pooling, loss.outputs, outputs)).forward(weights, scales, Z);
   return Z;
+}
+
+/** [n x m]: what each neuron alone adds to its output. */
+export function activationsOf(
+  { X, loss, pooling }: ConvexProgram,
+  kernels: Kernels,
+  { weights, scales, outputs }: MovingNeurons,
+): Float64Array {
+  const m = scales.length;
+  const apart = outputs.map((column, j) => Math.floor(column / loss.outputs) * m + j);
+  const Phi = new Float64Array(loss.rows * m);
+  new Pass(X, kernels, readingOf(pooling, m, apart)).forward(weights, scales, Phi);
+  return Phi;
 }
 
 /** Passes over the data, in blocks of samples; one block is kept from the way forward to the way back. */

@@ -44,12 +44,12 @@ export function addActivations(
 ): void {
   const { patches, positions, scale } = pooling;
   for (let j = 0; j < columns.length; j++) {
-    const a = scale * scales[j];
+    const a = 0.5 * scale * scales[j];
     const c = columns[j] % outputs;
     const position = (columns[j] - c) / outputs;
     for (let s = 0, at = j * count * patches; s < count; s++, at += patches) {
-      let sum = 0;
-      for (let k = position; k < patches; k += positions) if (H[at + k] > 0) sum += H[at + k];
+      let sum = 0; // h + |h| is 2 (h)_+ without a branch that no processor foresees
+      for (let k = position; k < patches; k += positions) sum += H[at + k] + Math.abs(H[at + k]);
       Z[(first + s) * outputs + c] += a * sum;
     }
   }
@@ -70,14 +70,15 @@ export function replaceByPull(
   const { patches, positions, scale } = pooling;
   const c = columns[j] % outputs;
   const position = (columns[j] - c) / outputs;
+  const words = new Int32Array(H.buffer, H.byteOffset, 2 * H.length);
   let value = 0;
   for (let s = 0, at = j * count * patches; s < count; s++, at += patches) {
     const pull = scale * N[(first + s) * outputs + c];
     if (positions > 1) for (let k = 0; k < patches; k++) if (k % positions !== position) H[at + k] = 0;
     for (let k = position; k < patches; k += positions) {
-      const product = H[at + k];
-      if (product > 0) value += pull * product;
-      H[at + k] = product > 0 ? pull : 0;
+      const active = 1 + (words[2 * (at + k) + 1] >> 31); // by its sign bit, for the same reason
+      value += pull * active * H[at + k];
+      H[at + k] = pull * active;
     }
   }
   return value;

@@ -131,6 +131,42 @@ describe("solveGrowing", () => {
     expect(grown.iterations).toBe(objectives.length);
   });
 
+  test("where the time is too short for solves, moves alone lower the objective, and the bound of the last point holds", async () => {
+    const program = randomProgram({ cones: true, rows: 300, features: 12, gates: 60, beta: 1e-4 });
+    const objectives: number[] = [];
+    const {
+      gap,
+      blocks,
+      status,
+      program: last,
+      evidence,
+      iterations,
+    } = await solveGrowing(
+      program,
+      referenceKernels,
+      {
+        ...budget,
+        seconds: 0.7,
+        onRound: ({ gap, index }) => {
+          expect(index).toBe(objectives.length);
+          objectives.push(gap.primal);
+          return false;
+        },
+      },
+      { starts: 40, seed: 1 },
+    );
+    expect(status).toBe("timeLimit");
+    expect(iterations).toBe(objectives.length);
+    for (let k = 1; k < objectives.length; k++)
+      expect(objectives[k]).toBeLessThanOrEqual(objectives[k - 1] * (1 + 1e-12));
+    expect(blocks.index.length).toBeGreaterThan(0);
+    expect(evidence.starts).toBeGreaterThan(0);
+    const { gap: solved } = await solve(last, referenceKernels, { ...budget, tolerance: 1e-3, seconds: 1 }, blocks);
+    expect(gap.dual).toBeLessThanOrEqual(solved.primal);
+    expect(gap.dual).toBeGreaterThan(0);
+    expect(gap.primal).toBeGreaterThanOrEqual(solved.primal * (1 - 1e-12));
+  });
+
   test("a callback and the budget end it with the best point so far", async () => {
     const program = randomProgram({ cones: true, rows: 30, gates: 5 });
     const stopped = await solveGrowing(
@@ -176,6 +212,10 @@ test("searchGates ends at unit directions with the value that it says, never bel
         expect(Math.hypot(...found.direction)).toBeCloseTo(1, 10);
         expect(found.value).toBeCloseTo(value(found.direction, starts[k]), 10);
         expect(found.value).toBeGreaterThanOrEqual(value(starts[k].direction, starts[k]) - 1e-12);
+      });
+      // When it is late the starts are priced, and that is all.
+      searchGates(referenceKernels, X, N, 2, starts, 30, 4, null, () => true).forEach((found, k) => {
+        expect(found.value).toBeCloseTo(value(starts[k].direction, starts[k]), 10);
       });
     }),
     { numRuns: 30 },
