@@ -40,7 +40,29 @@ const withoutGpujs = {
 
 /** Fields that a constructor sets need no line of their own. */
 const lean = { target: "es2022", tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } } };
-const shortest = { ecma: 2020, compress: { passes: 3, ecma: 2020, pure_getters: true } };
+const shortest = {
+  ecma: 2020,
+  compress: {
+    passes: 3,
+    ecma: 2020,
+    pure_getters: true,
+    inline: 1,
+    lhs_constants: false,
+    unsafe_arrows: true,
+    global_defs: {
+      "@Float64Array": "$F",
+      "@Int32Array": "$I",
+      "@Math": "$M",
+      "@Number": "$N",
+      "@Array": "$A",
+      "@Uint32Array": "$U",
+    },
+  },
+  mangle: { reserved: ["$F", "$I", "$M", "$N", "$A", "$U"] },
+};
+/** Short names for what is named most. */
+const intro =
+  "const { Float64Array: $F, Int32Array: $I, Math: $M, Number: $N, Array: $A, Uint32Array: $U } = globalThis;";
 
 export default [
   {
@@ -57,7 +79,15 @@ export default [
     input,
     external: isOneOf(peers),
     plugins: [withoutGpujs, shaders, resolve({ browser: true }), esbuild(lean), terser(shortest)],
-    output: { file: "dist/tfjs-convex.min.js", format: "umd", name: "tfConvex", globals, sourcemap: true, banner },
+    output: {
+      file: "dist/tfjs-convex.min.js",
+      format: "umd",
+      name: "tfConvex",
+      globals,
+      intro,
+      sourcemap: true,
+      banner,
+    },
   },
   {
     input,
