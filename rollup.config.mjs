@@ -50,8 +50,28 @@ const lean = { target: "es2022", tsconfigRaw: { compilerOptions: { useDefineForC
 const shortest = {
   ecma: 2020,
   module: true,
-  compress: { passes: 3, ecma: 2020, pure_getters: true, sequences: false, inline: 1 },
+  compress: {
+    passes: 3,
+    ecma: 2020,
+    pure_getters: true,
+    sequences: false,
+    inline: 1,
+    lhs_constants: false,
+    unsafe_arrows: true,
+    global_defs: {
+      "@Float64Array": "$F",
+      "@Int32Array": "$I",
+      "@Math": "$M",
+      "@Number": "$N",
+      "@Array": "$A",
+      "@Uint32Array": "$U",
+    },
+  },
+  mangle: { reserved: ["$F", "$I", "$M", "$N", "$A", "$U"] },
 };
+/** Short names for what is named most. */
+const intro =
+  "const { Float64Array: $F, Int32Array: $I, Math: $M, Number: $N, Array: $A, Uint32Array: $U } = globalThis;";
 
 export default [
   {
@@ -68,7 +88,15 @@ export default [
     input,
     external: isOneOf(peers),
     plugins: [withoutGpujs, moduleFirst, shaders, resolve({ browser: true }), esbuild(lean), terser(shortest)],
-    output: { file: "dist/tfjs-convex.min.js", format: "umd", name: "tfConvex", globals, sourcemap: true, banner },
+    output: {
+      file: "dist/tfjs-convex.min.js",
+      format: "umd",
+      name: "tfConvex",
+      globals,
+      intro,
+      sourcemap: true,
+      banner,
+    },
   },
   {
     input,

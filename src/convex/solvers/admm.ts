@@ -3,14 +3,16 @@
  *
  * Graph form (Parikh and Boyd 2014, section 2, with the relaxation of Boyd et al. 2011, section 3.4.3). Blocks W carry the
  * penalty, outputs Y the loss, e the ridge of the bias, and (V, c, Z) lie on the graph Z = A V + 1 c'. With weights p of the
- * blocks, r of the outputs and p / g^2 of the bias, one iteration is
+ * blocks, r of the outputs and p / g^2 of the bias, and multipliers xi, it is Douglas and Rachford's iteration (Eckstein and
+ * Bertsekas 1992) for S = V - A' xi / p, s = c - g^2 1'xi / p and Q = Z + xi / r:
  *
- *   W = shrink(V - A' xi / p, beta / p),   Y = prox of L / r at Z + xi / r,   e = prox of the ridge at c - g^2 1'xi / p,
- *   M H = A W + 1 e' - Y,   M = A A' + g^2 1 1' + (p / r) I,
- *   V += a (W - V - A' H),   c += a (e - c - g^2 1'H),   Z += a (Y - Z + (p / r) H),   xi += a p H,
+ *   W = shrink(S, beta / p),   Y = prox of L / r at Q,   e = prox of the ridge at s,   T = A S + 1 s',
+ *   M H = 2 (A W + 1 e' - Y) - T + Q,   M = A A' + g^2 1 1' + (p / r) I,
+ *   S += a (W - S - A' H),   s += a (e - s - g^2 1'H),   Q += a (Y - Q + (p / r) H),
  *
- * a the relaxation. M depends on the ratio of the weights only, and has n rows whatever d and the number of gates are.
- * N = r (Z - Y) + xi, a gradient of the loss at Y, is the dual point.
+ * a the relaxation; p H tends to xi. M depends on the ratio of the weights only, and has n rows whatever d and the number of
+ * gates are. N = r (Q - Y), a gradient of the loss at Y, is the dual point. The map is nonexpansive, and Anderson's method
+ * takes it further.
  *
  * The last digits may come slowly. Where Newton steps are reckoned to cost less, they go on from here.
  */
@@ -22,6 +24,7 @@ import { minimiseOverBias } from "../operators/outputBias.js";
 import type { SparseBlocks } from "../types.js";
 import { columnSums, LEAST, norm } from "../vectors.js";
 import { BestPoint } from "./bestPoint.js";
+import { GraphState } from "./graphState.js";
 import { GraphSystem } from "./graphSystem.js";
 import { FIRST_LOOK, GraphWeights } from "./graphWeights.js";
 import { newtonIsCheaper, type Work } from "./newtonIsCheaper.js";
@@ -66,25 +69,22 @@ class AdmmRun implements Run {
   private readonly judge: GapJudge;
   private readonly best = new BestPoint();
   private readonly system: GraphSystem;
-  private readonly working: WorkingSet; // its centers are V
+  private readonly working: WorkingSet;
+  private readonly state: GraphState;
   private readonly n: number;
   private readonly C: number;
   private readonly d: number;
-  private W = new Float64Array(0); // [slots x d], like V
-  private G = new Float64Array(0); // A' xi
-  private moves = new Float64Array(0); // A' H
-  private readonly xi: Float64Array; // [n x C]
-  private readonly Y: Float64Array;
-  private readonly Z: Float64Array;
+  private W = new Float64Array(0); // [slots x d]
+  private readonly Y: Float64Array; // [n x C]
   private readonly N: Float64Array;
-  private readonly H: Float64Array;
-  private readonly left: Float64Array; // A V + 1 c' - Z, where systems are not solved to the end
+  private readonly F: Float64Array; // A W + 1 e'
+  private readonly move: Float64Array; // of H
+  private readonly left: Float64Array; // what a system that is not solved to the end leaves
   private readonly slope: Float64Array;
   private readonly spread: Float64Array | null;
-  private readonly c: Float64Array;
   private readonly e: Float64Array;
   private readonly weights: GraphWeights;
-  private biasScale: number; // g^2
+  private readonly biasScale: number; // g^2
   private iterations = 0;
   private readonly gaps: number[] = []; // of the best point after each round
   private newton: Run | null = null; // what goes on from here
@@ -101,40 +101,41 @@ class AdmmRun implements Run {
     this.system = new GraphSystem(setting);
     this.judge = new GapJudge(program, products, memory.judge, setting.late);
     const size = this.n * this.C;
-    [this.xi, this.Y, this.Z, this.N, this.H, this.left, this.slope] = Array.from(
-      { length: 7 },
+    [this.Y, this.N, this.F, this.move, this.left, this.slope] = Array.from(
+      { length: 6 },
       () => new Float64Array(size),
     );
     this.spread = loss.separable ? null : new Float64Array(size);
-    this.c = new Float64Array(this.C);
+    const c = new Float64Array(this.C);
+    const Z = new Float64Array(size);
     if (from !== null) {
-      this.judge.predict(from, this.Z);
-      this.c.set(from.bias);
+      this.judge.predict(from, Z);
+      c.set(from.bias);
     } else if (outputBias !== null) {
-      this.c.set(minimiseOverBias(loss, this.Z, outputBias));
-      for (let k = 0; k < size; k++) this.Z[k] = this.c[k % this.C];
+      c.set(minimiseOverBias(loss, Z, outputBias));
+      for (let k = 0; k < size; k++) Z[k] = c[k % this.C];
     }
-    this.e = Float64Array.from(this.c);
-    loss.gradient(this.Z, this.xi);
-    const curvature = Number.isFinite(loss.curvature)
-      ? loss.curvature
-      : Math.max(norm(this.xi) / Math.sqrt(size), LEAST);
-    const begin: SparseBlocks = from ?? { ...zeroBlocks(program), bias: Float64Array.from(this.c) };
-    const judged = this.judge.gap(begin, this.xi);
-    this.best.consider(begin, judged, this.xi);
-    for (let k = 0; k < size; k++) this.xi[k] *= judged.scale;
+    this.e = c.slice();
+    const xi = new Float64Array(size);
+    loss.gradient(Z, xi);
+    const curvature = Number.isFinite(loss.curvature) ? loss.curvature : Math.max(norm(xi) / Math.sqrt(size), LEAST);
+    const begin: SparseBlocks = from ?? { ...zeroBlocks(program), bias: c };
+    const judged = this.judge.gap(begin, xi);
+    this.best.consider(begin, judged, xi);
+    for (let k = 0; k < size; k++) xi[k] *= judged.scale;
     const wanted = Math.max(FIRST_COEFFICIENTS * this.n, CHEAP_PRODUCT / this.n);
     const first = Math.ceil(Math.min(wanted, DEAR_PRODUCT / this.n) / this.d);
     this.working = new WorkingSet(program, judged.prices.prices, from, first);
-    this.widen();
     const mean = this.system.meanDiagonal(this.working.gates);
     this.biasScale = outputBias === null ? 0 : mean;
     this.weights = new GraphWeights(curvature, mean);
+    this.state = new GraphState(products, this.working, this.weights, this.biasScale, c, Z, xi);
     const length = norm(begin.vectors);
-    if (length > 0) {
-      this.weights.set(norm(this.G) / length, norm(this.xi) / norm(this.Z));
-      this.iterations = FIRST_LOOK;
-    }
+    if (length === 0) return;
+    const { blocks: p, outputs: r } = this.weights;
+    this.weights.set(this.sizeOf(this.state.B) / length, norm(xi) / norm(Z));
+    this.state.reweigh(p, r);
+    this.iterations = FIRST_LOOK;
   }
 
   async round(): Promise<Point & { readonly resting: boolean }> {
@@ -171,68 +172,71 @@ class AdmmRun implements Run {
 
   /** One iteration. False when M has no factor. */
   private async advance(): Promise<boolean> {
-    const { setting, system, weights, working, C, W, G, moves, xi, Y, Z, H, left, c, e } = this;
-    const V = working.centers;
+    const { setting, system, state, weights, working, biasScale, C, Y, F, move, left, e } = this;
+    const { now, step, H, B, image } = state;
     const shift = weights.blocks / weights.outputs;
-    if (system.stale && !system.prepare(working.gates, shift, this.biasScale)) return false;
-    const p = weights.blocks;
+    if (system.stale && !system.prepare(working.gates, shift, biasScale)) return false;
     this.separate();
+    const { W } = this;
     const { index, vectors } = nonzeroVectors(W, working.slots, this.d);
     const { gate, output, sign } = working.columns(index);
-    setting.products.forward(gate, output, sign, vectors, C, H);
-    const again = (1 - RELAXATION) / RELAXATION;
-    for (let k = 0; k < H.length; k++) H[k] += e[k % C] - Y[k] + again * left[k];
-    await system.solve(H, left);
-    for (let k = 0; k < left.length; k++) left[k] *= RELAXATION;
-    setting.products.adjoint(H, C, working.gates, moves);
-    for (let k = 0; k < V.length; k++) {
-      V[k] += RELAXATION * (W[k] - V[k] - moves[k]);
-      G[k] += RELAXATION * p * moves[k];
+    setting.products.forward(gate, output, sign, vectors, C, F);
+    for (let k = 0; k < F.length; k++) {
+      F[k] += e[k % C];
+      // M H is known, so that the system is one for what H moves by.
+      step.Q[k] = 2 * (F[k] - Y[k]) - now.T[k] + now.Q[k];
+      move[k] = step.Q[k] - image[k] - shift * H[k];
     }
-    for (let k = 0; k < H.length; k++) {
-      Z[k] += RELAXATION * (Y[k] - Z[k] + shift * H[k]);
-      xi[k] += RELAXATION * p * H[k];
+    await system.solve(move, left);
+    for (let k = 0; k < F.length; k++) {
+      H[k] += move[k];
+      image[k] = step.Q[k] - left[k] - shift * H[k];
+      step.Q[k] = RELAXATION * (Y[k] - now.Q[k] + shift * H[k]);
+      step.T[k] = RELAXATION * (F[k] - now.T[k] - image[k]);
     }
-    if (this.biasScale > 0) {
-      const sums = columnSums(H, C);
-      for (let o = 0; o < C; o++) c[o] += RELAXATION * (e[o] - c[o] - this.biasScale * sums[o]);
-    }
+    setting.products.adjoint(H, C, working.gates, B);
+    for (let k = 0; k < B.length; k++) step.S[k] = RELAXATION * (W[k] - now.S[k] - B[k]);
+    const sums = columnSums(H, C);
+    for (let o = 0; o < C; o++) step.s[o] = RELAXATION * (e[o] - now.s[o] - biasScale * sums[o]);
+    state.advance();
     this.iterations += 1;
     const size = norm(W);
+    const { blocks: p, outputs: r } = weights;
     if (size === 0) weights.open(this.longest(), setting.program.beta);
-    else if (weights.follow(this.iterations, norm(G) / size, norm(xi) / norm(Y))) system.drop();
+    else if (weights.follow(this.iterations, this.sizeOf(B) / size, this.sizeOf(H) / norm(Y))) system.drop();
+    state.reweigh(p, r);
     return true;
+  }
+
+  /** The length of p times a vector. */
+  private sizeOf(vector: Float64Array): number {
+    return this.weights.blocks * norm(vector);
   }
 
   /** W, Y and e, each for itself; N on the way. */
   private separate(): void {
-    const { setting, weights, working, C, d, W, G, xi, Y, Z, N, H, c, e } = this;
+    const { setting, weights, C, d, Y, N, e } = this;
+    const { S, Q, s } = this.state.now;
     const { loss, penalty, outputBias, beta } = setting.program;
-    const V = working.centers;
-    const p = weights.blocks;
-    const r = weights.outputs;
-    for (let k = 0; k < V.length; k++) W[k] = V[k] - G[k] / p;
+    const { blocks: p, outputs: r } = weights;
+    const W = S.slice();
+    this.W = W;
     for (let at = 0; at < W.length; at += C * d) penalty.prox(W.subarray(at, at + C * d), C, d, beta / p);
-    const Q = H; // whose turn comes later
-    for (let k = 0; k < Q.length; k++) Q[k] = Z[k] + xi[k] / r;
     loss.prox(Q, 1 / r, Y, this.slope, this.spread);
     for (let k = 0; k < Q.length; k++) N[k] = r * (Q[k] - Y[k]);
     if (outputBias === null) return;
-    const stride = this.biasScale / p;
-    const sums = columnSums(xi, C);
-    for (let o = 0; o < C; o++) e[o] = (c[o] - stride * sums[o]) / (1 + 2 * outputBias.ridge * stride);
+    for (let o = 0; o < C; o++) e[o] = s[o] / (1 + (2 * outputBias.ridge * this.biasScale) / p);
   }
 
-  /** The largest price of p V - A' xi in a gate: p times what the shrinkage sees. */
+  /** The largest price of p S in a gate: p times what the shrinkage sees. */
   private longest(): number {
-    const { working, G, C, d, setting, weights } = this;
-    const block = new Float64Array(C * d);
+    const { C, d, setting, weights } = this;
+    const { S } = this.state.now;
     let longest = 0;
-    for (let at = 0; at < G.length; at += block.length) {
-      for (let k = 0; k < block.length; k++) block[k] = weights.blocks * working.centers[at + k] - G[at + k];
-      longest = Math.max(longest, setting.program.penalty.dualNorm(block, C, d));
+    for (let at = 0; at < S.length; at += C * d) {
+      longest = Math.max(longest, setting.program.penalty.dualNorm(S.subarray(at, at + C * d), C, d));
     }
-    return longest;
+    return weights.blocks * longest;
   }
 
   /** What it takes to judge whether Newton steps would be cheaper from here. */
@@ -256,16 +260,7 @@ class AdmmRun implements Run {
     if (largest <= Math.max(inside, dear)) return;
     if (working.grow(prices, beta, -NEAR_SHARE * Math.min(1, gap)) === 0) return;
     this.system.drop();
-    this.widen();
-  }
-
-  /** Makes room for the gates of the working set. */
-  private widen(): void {
-    const size = this.working.slots * this.d;
-    this.G = new Float64Array(size);
-    this.W = new Float64Array(size);
-    this.moves = new Float64Array(size);
-    this.setting.products.adjoint(this.xi, this.C, this.working.gates, this.G);
+    this.state.enter();
   }
 
   /** W and e as a point of the program. */

@@ -12,9 +12,11 @@ const BLOCK_SHARE = 0.3;
 /** A weight moves when it is off by this factor, by at most MOST at once. */
 const OFF = 2;
 const MOST = 100;
+/** Their ratio, which takes another factor of M, moves when it is off by this. */
+const TURN = 8;
 /** First r in the curvature of the loss, and first r / p in 1 / the mean diagonal of A A'. */
 const FIRST_OUTPUTS = 0.05;
-const FIRST_RATIO = 10;
+const FIRST_RATIO = 3;
 
 export class GraphWeights {
   blocks: number; // p
@@ -44,8 +46,8 @@ export class GraphWeights {
     if (!LOOKS.includes(iterations)) return false;
     const blocks = clamp((BLOCK_SHARE * ofBlocks) / this.blocks);
     const outputs = iterations === FIRST_LOOK ? blocks : clamp(ofOutputs / this.outputs);
-    if (Math.max(off(blocks), off(outputs)) <= OFF) return false;
-    const turned = off(outputs / blocks) > OFF;
+    const turned = off(outputs / blocks) > TURN;
+    if (!turned && off(outputs) <= OFF) return false;
     this.outputs *= outputs;
     this.blocks *= turned ? blocks : outputs;
     return turned;
