@@ -47,10 +47,18 @@ const withoutGpujs = {
 
 /** Fields that a constructor sets need no line of their own. */
 const lean = { target: "es2022", tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } } };
+const plainer = { inline: 1, sequences: false, unsafe_arrows: true }; // longer, but gzip likes it
+/** Names inside the solvers and engines that no option, result, message or WASM export has. */
+const inner = [
+  "addMaskedGram|addOuter|adjointNorms|adjointSplits|biasScale|centers|cholesky|conjugate|curvature|dearest|forwardSplits",
+  "halves|heap|hessianDiagonal|multiplyTransposed|newton|poolPatches|projector|quads|resting|rowCount|secondDerivative",
+  "setting|slots|working",
+];
 const shortest = {
   ecma: 2020,
   module: true,
-  compress: { passes: 3, ecma: 2020, pure_getters: true, sequences: false, inline: 1 },
+  compress: { passes: 3, ecma: 2020, pure_getters: true, ...plainer },
+  mangle: { properties: { regex: new RegExp(`^(${inner.join("|")})$`) } },
 };
 
 export default [

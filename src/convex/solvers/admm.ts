@@ -17,12 +17,12 @@
 
 import { GapJudge } from "../certificate.js";
 import { nonzeroVectors } from "../kernels/nonzero.js";
-import { zeroBlocks } from "../operators/blocks.js";
+import { blockOutputs, meanSquaredNorm, zeroBlocks } from "../operators/blocks.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import type { SparseBlocks } from "../types.js";
 import { columnSums, LEAST, norm } from "../vectors.js";
 import { BestPoint } from "./bestPoint.js";
-import { GraphSystem } from "./graphSystem.js";
+import { GraphSystem, hasFewColumns } from "./graphSystem.js";
 import { FIRST_LOOK, GraphWeights } from "./graphWeights.js";
 import { newtonIsCheaper, type Work } from "./newtonIsCheaper.js";
 import { DENSE_ROWS } from "./newtonSystem.js";
@@ -39,7 +39,7 @@ const DEAR_PRODUCT = 1e9;
 /** Gates enter when they cost the bound this share of the gap, together with those that are this share of it below beta. */
 const BOUND_SHARE = 0.25;
 const NEAR_SHARE = 0.5;
-/** Rows from which it is ahead of Newton steps; fewer where these would need a system that couples the outputs. */
+/** Rows from which it is ahead of Newton steps; fewer over patches, or where these would need a system that couples the outputs. */
 const MANY_ROWS = 1000;
 const MANY_COUPLED = 300;
 /** Beyond DENSE_ROWS rows: multiplications of a product, above which first-order steps come further in the time there is. */
@@ -49,15 +49,18 @@ export const admm: Solver = {
   name: "admm",
   firstOrder: false,
   joint: true,
-  refuses({ cones, pooling }) {
-    if (cones) return `admm: has no step that keeps cones; use "proximal-newton" for ReLU programs.`;
-    if (pooling != null) return `admm: has no products of patches; use "proximal-newton" or "fista".`;
-    return null;
+  refuses({ cones }) {
+    return cones ? `admm: has no step that keeps cones; use "proximal-newton" for ReLU programs.` : null;
   },
-  suits({ X, gates, loss, penalty }) {
-    const { rows, outputs } = loss;
-    const small = rows <= DENSE_ROWS || rows * X.cols * gates.count * outputs <= MOST_PRODUCT;
-    return small && rows >= (penalty.separable && loss.separable ? MANY_ROWS : MANY_COUPLED);
+  suits(program) {
+    const { X, gates, loss, penalty, pooling } = program;
+    const { rows } = loss;
+    const small = rows <= DENSE_ROWS || hasFewColumns(program, gates.count);
+    const alone = pooling == null && penalty.separable && loss.separable;
+    return (
+      (small || rows * X.cols * gates.count * blockOutputs(program) <= MOST_PRODUCT) &&
+      rows >= (alone ? MANY_ROWS : MANY_COUPLED)
+    );
   },
   start: (setting, from) => new AdmmRun(setting, from),
 };
@@ -69,6 +72,7 @@ class AdmmRun implements Run {
   private readonly working: WorkingSet; // its centers are V
   private readonly n: number;
   private readonly C: number;
+  private readonly vectors: number; // of a block: C for each position
   private readonly d: number;
   private W = new Float64Array(0); // [slots x d], like V
   private G = new Float64Array(0); // A' xi
@@ -97,6 +101,7 @@ class AdmmRun implements Run {
     const { loss, outputBias, X } = program;
     this.n = loss.rows;
     this.C = loss.outputs;
+    this.vectors = blockOutputs(program);
     this.d = X.cols;
     this.system = new GraphSystem(setting);
     this.judge = new GapJudge(program, products, memory.judge, setting.late);
@@ -127,7 +132,8 @@ class AdmmRun implements Run {
     const first = Math.ceil(Math.min(wanted, DEAR_PRODUCT / this.n) / this.d);
     this.working = new WorkingSet(program, judged.prices.prices, from, first);
     this.widen();
-    const mean = this.system.meanDiagonal(this.working.gates);
+    // The mean diagonal of A A', where about every other row is open.
+    const mean = Math.max(0.5 * this.working.gates.length * meanSquaredNorm(program), LEAST);
     this.biasScale = outputBias === null ? 0 : mean;
     this.weights = new GraphWeights(curvature, mean);
     const length = norm(begin.vectors);
@@ -174,7 +180,7 @@ class AdmmRun implements Run {
     const { setting, system, weights, working, C, W, G, moves, xi, Y, Z, H, left, c, e } = this;
     const V = working.centers;
     const shift = weights.blocks / weights.outputs;
-    if (system.stale && !system.prepare(working.gates, shift, this.biasScale)) return false;
+    if (system.stale && !(await system.prepare(working.gates, shift, this.biasScale))) return false;
     const p = weights.blocks;
     this.separate();
     const { index, vectors } = nonzeroVectors(W, working.slots, this.d);
@@ -182,9 +188,8 @@ class AdmmRun implements Run {
     setting.products.forward(gate, output, sign, vectors, C, H);
     const again = (1 - RELAXATION) / RELAXATION;
     for (let k = 0; k < H.length; k++) H[k] += e[k % C] - Y[k] + again * left[k];
-    await system.solve(H, left);
+    await system.solve(H, left, moves);
     for (let k = 0; k < left.length; k++) left[k] *= RELAXATION;
-    setting.products.adjoint(H, C, working.gates, moves);
     for (let k = 0; k < V.length; k++) {
       V[k] += RELAXATION * (W[k] - V[k] - moves[k]);
       G[k] += RELAXATION * p * moves[k];
@@ -206,13 +211,14 @@ class AdmmRun implements Run {
 
   /** W, Y and e, each for itself; N on the way. */
   private separate(): void {
-    const { setting, weights, working, C, d, W, G, xi, Y, Z, N, H, c, e } = this;
+    const { setting, weights, working, C, vectors, d, W, G, xi, Y, Z, N, H, c, e } = this;
     const { loss, penalty, outputBias, beta } = setting.program;
     const V = working.centers;
     const p = weights.blocks;
     const r = weights.outputs;
     for (let k = 0; k < V.length; k++) W[k] = V[k] - G[k] / p;
-    for (let at = 0; at < W.length; at += C * d) penalty.prox(W.subarray(at, at + C * d), C, d, beta / p);
+    const size = vectors * d;
+    for (let at = 0; at < W.length; at += size) penalty.prox(W.subarray(at, at + size), vectors, d, beta / p);
     const Q = H; // whose turn comes later
     for (let k = 0; k < Q.length; k++) Q[k] = Z[k] + xi[k] / r;
     loss.prox(Q, 1 / r, Y, this.slope, this.spread);
@@ -225,31 +231,34 @@ class AdmmRun implements Run {
 
   /** The largest price of p V - A' xi in a gate: p times what the shrinkage sees. */
   private longest(): number {
-    const { working, G, C, d, setting, weights } = this;
-    const block = new Float64Array(C * d);
+    const { working, G, vectors, d, setting, weights } = this;
+    const block = new Float64Array(vectors * d);
     let longest = 0;
     for (let at = 0; at < G.length; at += block.length) {
       for (let k = 0; k < block.length; k++) block[k] = weights.blocks * working.centers[at + k] - G[at + k];
-      longest = Math.max(longest, setting.program.penalty.dualNorm(block, C, d));
+      longest = Math.max(longest, setting.program.penalty.dualNorm(block, vectors, d));
     }
     return longest;
   }
 
   /** What it takes to judge whether Newton steps would be cheaper from here. */
   private get work(): Work {
-    const { n, C, d, W, working, gaps } = this;
+    const { n, C, d, vectors, W, working, gaps, setting } = this;
     const active = nonzeroVectors(W, working.slots, d).index.length;
-    return { n, C, d, gates: working.gates.length, active, gaps, iterations: ITERATIONS_A_ROUND };
+    // Each position has columns of its own.
+    const gates = (working.gates.length * vectors) / C;
+    const side = hasFewColumns(setting.program, working.gates.length) ? gates * d : n;
+    return { n, C, d, gates, side, active, gaps, iterations: ITERATIONS_A_ROUND };
   }
 
   /** Takes in gates outside the set where these, and not those inside, limit the bound. */
   private enlarge(prices: Float64Array, gap: number): void {
-    const { working, C, setting } = this;
+    const { working, vectors, setting } = this;
     const { beta, gates } = setting.program;
     if (working.gates.length === gates.count) return;
     let inside = 0;
     for (const gate of working.gates) {
-      for (let o = 0; o < C; o++) inside = Math.max(inside, prices[gate * C + o]);
+      for (let o = 0; o < vectors; o++) inside = Math.max(inside, prices[gate * vectors + o]);
     }
     const largest = prices.reduce((most, price) => Math.max(most, price), 0);
     const dear = (1 + Math.max(0.1 * setting.tolerance, BOUND_SHARE * gap)) * beta;
