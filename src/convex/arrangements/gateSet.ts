@@ -6,6 +6,7 @@ import { packPattern, packPatterns, type ReadPatterns, wordsPerGate } from "./bi
 import { checkGenerators, checkRows } from "./checkRows.js";
 import { enumerateGates } from "./enumerate.js";
 import { GateCollector } from "./gateCollector.js";
+import { PatternSet } from "./patternSet.js";
 import { sampleGates } from "./sample.js";
 
 /** What a user may say about gates. */
@@ -63,12 +64,12 @@ const TOGETHER = 128;
 export function gatesFrom(X: Matrix, generators: Matrix, read?: ReadPatterns): GateSet {
   checkRows("gatesFrom", X);
   checkGenerators("gatesFrom", generators, X);
-  const gates = new GateCollector(X, X.block === undefined ? undefined : generators.rows, read);
-  const row = (i: number) => generators.data.subarray(i * X.cols, (i + 1) * X.cols);
-  for (let from = 0; from < generators.rows; from += TOGETHER) {
-    const count = Math.min(TOGETHER, generators.rows - from);
-    gates.addAll(Array.from({ length: count }, (_, k) => row(from + k)));
-  }
+  const seen = new PatternSet(generators.rows);
+  const rows = Array.from({ length: generators.rows }, (_, i) =>
+    generators.data.subarray(i * X.cols, (i + 1) * X.cols),
+  ).filter((row) => seen.add(new Uint32Array(row.slice().buffer)));
+  const gates = new GateCollector(X, X.block === undefined ? undefined : rows.length, read);
+  for (let from = 0; from < rows.length; from += TOGETHER) gates.addAll(rows.slice(from, from + TOGETHER));
   return gates.gateSet(false);
 }
 

@@ -28,10 +28,13 @@ export function bindProducts(
   return new Products(kernels, X, gates, pooling);
 }
 
-/** Whether the host keeps the pooled matrices of all gates, so that its products are K / A times smaller than a device's. */
+/** Pooled matrices of this size make the host faster than a device. */
+const POOLED_BYTES = 2 ** 28;
+
+/** Whether the host keeps the pooled matrices of all gates in little room, so that its products are K / A times smaller than a device's. */
 export function keepsPooled({ X, gates, pooling }: Pick<ConvexProgram, "X" | "gates" | "pooling">): boolean {
   if (pooling == null || readApart(pooling)) return false;
-  return roomForPooled(X, pooling) >= gates.count;
+  return roomForPooled(X, pooling, POOLED_BYTES) >= gates.count;
 }
 
 function readApart({ positions, patches }: Pooling): boolean {

@@ -11,6 +11,8 @@ import type { GatedProducts } from "./types.js";
 /** Memory for patches in the order of positions, and for their Gram matrices; what does not fit is made again. */
 const SLICE_BYTES = 2 ** 28;
 const GRAM_BYTES = 2 ** 28;
+/** Masked targets that are held together. */
+const ROOM = 2 ** 24;
 
 export class PatchwiseProducts extends PatchProducts implements GatedProducts {
   private readonly slices = new Map<number, Float64Array>(); // by position: X_k [n x d]
@@ -51,12 +53,11 @@ export class PatchwiseProducts extends PatchProducts implements GatedProducts {
 
   adjoint(R: Float64Array, outputs: number, list: Int32Array | null, out: Float64Array): void {
     const { d } = this;
-    const count = list?.length ?? this.gates.count;
     const size = this.pooling.positions * outputs * d;
-    this.eachAdjoint(R, outputs, list, (G, position) => {
+    this.eachAdjoint(R, outputs, list, (G, position, from, count) => {
       for (let i = 0; i < count; i++) {
         const part = G.subarray(i * outputs * d, (i + 1) * outputs * d);
-        out.set(part, i * size + position * outputs * d);
+        out.set(part, (from + i) * size + position * outputs * d);
       }
     });
   }
@@ -64,12 +65,12 @@ export class PatchwiseProducts extends PatchProducts implements GatedProducts {
   adjointNorms(R: Float64Array, outputs: number, out: Float64Array): void {
     const { d } = this;
     const { positions } = this.pooling;
-    this.eachAdjoint(R, outputs, null, (G, position) => {
-      for (let k = 0; k < this.gates.count * outputs; k++) {
+    this.eachAdjoint(R, outputs, null, (G, position, from, count) => {
+      for (let k = 0; k < count * outputs; k++) {
         let square = 0;
         for (let p = k * d; p < (k + 1) * d; p++) square += G[p] * G[p];
         const c = k % outputs;
-        out[(((k - c) / outputs) * positions + position) * outputs + c] = Math.sqrt(square);
+        out[((from + (k - c) / outputs) * positions + position) * outputs + c] = Math.sqrt(square);
       }
     });
   }
@@ -108,28 +109,32 @@ export class PatchwiseProducts extends PatchProducts implements GatedProducts {
     this.grams.clear();
   }
 
-  /** Hands X_k' D_i^k R_c [(gates x C) x d] of every position k to `use`. */
+  /** Hands X_k' D_i^k R_c [(count x C) x d] of every position k and gates [from, from + count) of the list to `use`. */
   private eachAdjoint(
     R: Float64Array,
     outputs: number,
     list: Int32Array | null,
-    use: (G: Float64Array, position: number) => void,
+    use: (G: Float64Array, position: number, from: number, count: number) => void,
   ): void {
     const { n, d, kernels } = this;
     const { positions, scale } = this.pooling;
-    const count = list?.length ?? this.gates.count;
-    const M = new Float64Array(count * outputs * n);
-    const G = new Float64Array(count * outputs * d);
-    for (let position = 0; position < positions; position++) {
-      for (let i = 0; i < count; i++) {
-        const gate = list === null ? i : list[i];
-        for (let j = 0; j < n; j++) {
-          const value = this.open(gate, j, position) ? scale : 0;
-          for (let c = 0; c < outputs; c++) M[(i * outputs + c) * n + j] = value * R[j * outputs + c];
+    const gates = list?.length ?? this.gates.count;
+    const together = Math.min(gates, Math.max(1, Math.floor(ROOM / (outputs * n))));
+    const M = new Float64Array(together * outputs * n);
+    const G = new Float64Array(together * outputs * d);
+    for (let from = 0; from < gates; from += together) {
+      const count = Math.min(together, gates - from);
+      for (let position = 0; position < positions; position++) {
+        for (let i = 0; i < count; i++) {
+          const gate = list === null ? from + i : list[from + i];
+          for (let j = 0; j < n; j++) {
+            const value = this.open(gate, j, position) ? scale : 0;
+            for (let c = 0; c < outputs; c++) M[(i * outputs + c) * n + j] = value * R[j * outputs + c];
+          }
         }
+        kernels.multiply(M, this.slice(position), G, count * outputs, n, d);
+        use(G, position, from, count);
       }
-      kernels.multiply(M, this.slice(position), G, count * outputs, n, d);
-      use(G, position);
     }
   }
 

@@ -39,6 +39,16 @@ export function columnsOf(
   return { gate, output, sign };
 }
 
+/** The same for every vector of some gates, of blocks without cones. */
+export function everyVector(gates: Int32Array, vectors: number): ReturnType<typeof columnsOf> {
+  const count = gates.length * vectors;
+  return {
+    gate: Int32Array.from({ length: count }, (_, k) => gates[Math.floor(k / vectors)]),
+    output: Int32Array.from({ length: count }, (_, k) => k % vectors),
+    sign: new Float64Array(count).fill(1),
+  };
+}
+
 /** Z [n x C] = sum_i sign_i D_i X V_i + 1 c'. */
 export function predict(program: ConvexProgram, products: GatedProducts, blocks: SparseBlocks, Z: Float64Array): void {
   const C = program.loss.outputs;

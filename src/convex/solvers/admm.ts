@@ -19,13 +19,13 @@
 
 import { GapJudge } from "../certificate.js";
 import { nonzeroVectors } from "../kernels/nonzero.js";
-import { zeroBlocks } from "../operators/blocks.js";
+import { blockOutputs, meanSquaredNorm, zeroBlocks } from "../operators/blocks.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import type { SparseBlocks } from "../types.js";
 import { columnSums, LEAST, norm } from "../vectors.js";
 import { BestPoint } from "./bestPoint.js";
 import { GraphState } from "./graphState.js";
-import { GraphSystem } from "./graphSystem.js";
+import { GraphSystem, hasFewColumns } from "./graphSystem.js";
 import { FIRST_LOOK, GraphWeights } from "./graphWeights.js";
 import { newtonIsCheaper, type Work } from "./newtonIsCheaper.js";
 import { DENSE_ROWS } from "./newtonSystem.js";
@@ -42,7 +42,7 @@ const DEAR_PRODUCT = 1e9;
 /** Gates enter when they cost the bound this share of the gap, together with those that are this share of it below beta. */
 const BOUND_SHARE = 0.25;
 const NEAR_SHARE = 0.5;
-/** Rows from which it is ahead of Newton steps; fewer where these would need a system that couples the outputs. */
+/** Rows from which it is ahead of Newton steps; fewer over patches, or where these would need a system that couples the outputs. */
 const MANY_ROWS = 1000;
 const MANY_COUPLED = 300;
 /** Beyond DENSE_ROWS rows: multiplications of a product, above which first-order steps come further in the time there is. */
@@ -52,15 +52,18 @@ export const admm: Solver = {
   name: "admm",
   firstOrder: false,
   joint: true,
-  refuses({ cones, pooling }) {
-    if (cones) return `admm: has no step that keeps cones; use "proximal-newton" for ReLU programs.`;
-    if (pooling != null) return `admm: has no products of patches; use "proximal-newton" or "fista".`;
-    return null;
+  refuses({ cones }) {
+    return cones ? `admm: has no step that keeps cones; use "proximal-newton" for ReLU programs.` : null;
   },
-  suits({ X, gates, loss, penalty }) {
-    const { rows, outputs } = loss;
-    const small = rows <= DENSE_ROWS || rows * X.cols * gates.count * outputs <= MOST_PRODUCT;
-    return small && rows >= (penalty.separable && loss.separable ? MANY_ROWS : MANY_COUPLED);
+  suits(program) {
+    const { X, gates, loss, penalty, pooling } = program;
+    const { rows } = loss;
+    const small = rows <= DENSE_ROWS || hasFewColumns(program, gates.count);
+    const alone = pooling == null && penalty.separable && loss.separable;
+    return (
+      (small || rows * X.cols * gates.count * blockOutputs(program) <= MOST_PRODUCT) &&
+      rows >= (alone ? MANY_ROWS : MANY_COUPLED)
+    );
   },
   start: (setting, from) => new AdmmRun(setting, from),
 };
@@ -73,6 +76,7 @@ class AdmmRun implements Run {
   private readonly state: GraphState;
   private readonly n: number;
   private readonly C: number;
+  private readonly vectors: number; // of a block: C for each position
   private readonly d: number;
   private W = new Float64Array(0); // [slots x d]
   private readonly Y: Float64Array; // [n x C]
@@ -97,6 +101,7 @@ class AdmmRun implements Run {
     const { loss, outputBias, X } = program;
     this.n = loss.rows;
     this.C = loss.outputs;
+    this.vectors = blockOutputs(program);
     this.d = X.cols;
     this.system = new GraphSystem(setting);
     this.judge = new GapJudge(program, products, memory.judge, setting.late);
@@ -126,7 +131,8 @@ class AdmmRun implements Run {
     const wanted = Math.max(FIRST_COEFFICIENTS * this.n, CHEAP_PRODUCT / this.n);
     const first = Math.ceil(Math.min(wanted, DEAR_PRODUCT / this.n) / this.d);
     this.working = new WorkingSet(program, judged.prices.prices, from, first);
-    const mean = this.system.meanDiagonal(this.working.gates);
+    // The mean diagonal of A A', where about every other row is open.
+    const mean = Math.max(0.5 * this.working.gates.length * meanSquaredNorm(program), LEAST);
     this.biasScale = outputBias === null ? 0 : mean;
     this.weights = new GraphWeights(curvature, mean);
     this.state = new GraphState(products, this.working, this.weights, this.biasScale, c, Z, xi);
@@ -175,7 +181,7 @@ class AdmmRun implements Run {
     const { setting, system, state, weights, working, biasScale, C, Y, F, move, left, e } = this;
     const { now, step, H, B, image } = state;
     const shift = weights.blocks / weights.outputs;
-    if (system.stale && !system.prepare(working.gates, shift, biasScale)) return false;
+    if (system.stale && !(await system.prepare(working.gates, shift, biasScale))) return false;
     this.separate();
     const { W } = this;
     const { index, vectors } = nonzeroVectors(W, working.slots, this.d);
@@ -187,15 +193,17 @@ class AdmmRun implements Run {
       step.Q[k] = 2 * (F[k] - Y[k]) - now.T[k] + now.Q[k];
       move[k] = step.Q[k] - image[k] - shift * H[k];
     }
-    await system.solve(move, left);
+    await system.solve(move, left, step.S);
     for (let k = 0; k < F.length; k++) {
       H[k] += move[k];
       image[k] = step.Q[k] - left[k] - shift * H[k];
       step.Q[k] = RELAXATION * (Y[k] - now.Q[k] + shift * H[k]);
       step.T[k] = RELAXATION * (F[k] - now.T[k] - image[k]);
     }
-    setting.products.adjoint(H, C, working.gates, B);
-    for (let k = 0; k < B.length; k++) step.S[k] = RELAXATION * (W[k] - now.S[k] - B[k]);
+    for (let k = 0; k < B.length; k++) {
+      B[k] += step.S[k];
+      step.S[k] = RELAXATION * (W[k] - now.S[k] - B[k]);
+    }
     const sums = columnSums(H, C);
     for (let o = 0; o < C; o++) step.s[o] = RELAXATION * (e[o] - now.s[o] - biasScale * sums[o]);
     state.advance();
@@ -215,13 +223,14 @@ class AdmmRun implements Run {
 
   /** W, Y and e, each for itself; N on the way. */
   private separate(): void {
-    const { setting, weights, C, d, Y, N, e } = this;
+    const { setting, weights, C, vectors, d, Y, N, e } = this;
     const { S, Q, s } = this.state.now;
     const { loss, penalty, outputBias, beta } = setting.program;
     const { blocks: p, outputs: r } = weights;
     const W = S.slice();
     this.W = W;
-    for (let at = 0; at < W.length; at += C * d) penalty.prox(W.subarray(at, at + C * d), C, d, beta / p);
+    const size = vectors * d;
+    for (let at = 0; at < W.length; at += size) penalty.prox(W.subarray(at, at + size), vectors, d, beta / p);
     loss.prox(Q, 1 / r, Y, this.slope, this.spread);
     for (let k = 0; k < Q.length; k++) N[k] = r * (Q[k] - Y[k]);
     if (outputBias === null) return;
@@ -230,30 +239,34 @@ class AdmmRun implements Run {
 
   /** The largest price of p S in a gate: p times what the shrinkage sees. */
   private longest(): number {
-    const { C, d, setting, weights } = this;
+    const { vectors, d, setting, weights } = this;
     const { S } = this.state.now;
+    const size = vectors * d;
     let longest = 0;
-    for (let at = 0; at < S.length; at += C * d) {
-      longest = Math.max(longest, setting.program.penalty.dualNorm(S.subarray(at, at + C * d), C, d));
+    for (let at = 0; at < S.length; at += size) {
+      longest = Math.max(longest, setting.program.penalty.dualNorm(S.subarray(at, at + size), vectors, d));
     }
     return weights.blocks * longest;
   }
 
   /** What it takes to judge whether Newton steps would be cheaper from here. */
   private get work(): Work {
-    const { n, C, d, W, working, gaps } = this;
+    const { n, C, d, vectors, W, working, gaps, setting } = this;
     const active = nonzeroVectors(W, working.slots, d).index.length;
-    return { n, C, d, gates: working.gates.length, active, gaps, iterations: ITERATIONS_A_ROUND };
+    // Each position has columns of its own.
+    const gates = (working.gates.length * vectors) / C;
+    const side = hasFewColumns(setting.program, working.gates.length) ? gates * d : n;
+    return { n, C, d, gates, side, active, gaps, iterations: ITERATIONS_A_ROUND };
   }
 
   /** Takes in gates outside the set where these, and not those inside, limit the bound. */
   private enlarge(prices: Float64Array, gap: number): void {
-    const { working, C, setting } = this;
+    const { working, vectors, setting } = this;
     const { beta, gates } = setting.program;
     if (working.gates.length === gates.count) return;
     let inside = 0;
     for (const gate of working.gates) {
-      for (let o = 0; o < C; o++) inside = Math.max(inside, prices[gate * C + o]);
+      for (let o = 0; o < vectors; o++) inside = Math.max(inside, prices[gate * vectors + o]);
     }
     const largest = prices.reduce((most, price) => Math.max(most, price), 0);
     const dear = (1 + Math.max(0.1 * setting.tolerance, BOUND_SHARE * gap)) * beta;

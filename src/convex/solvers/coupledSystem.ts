@@ -9,7 +9,14 @@ import type { CholeskyFactor } from "../kernels/types.js";
 import { addColumnSums } from "../vectors.js";
 import { conjugateGradients } from "./conjugateGradients.js";
 import { addSpread, DENSE_ROWS, factorOutput, type Machinery, woodbury } from "./newtonSystem.js";
-import { LEAST_RANK, largestRank, MAX_ENTRIES, partialCholesky, sketchCost } from "./partialCholesky.js";
+import {
+  hiddenCurvature,
+  LEAST_RANK,
+  largestRank,
+  MAX_ENTRIES,
+  partialCholesky,
+  sketchCost,
+} from "./partialCholesky.js";
 
 /** Relative residual of the conjugate gradients. */
 const RESIDUAL = 0.1;
@@ -116,7 +123,7 @@ function sketchFactor(
     const all = new Float64Array((rows.count + extra) * n).fill(Math.sqrt(bias), rows.count * n);
     all.set(rows.make());
     const curvature = { X, gates, list, weights, rows: all, rowCount: rows.count + extra };
-    const sketch = partialCholesky(curvature, T, Math.min(memory.rank, most), kernels);
+    const sketch = partialCholesky(hiddenCurvature(curvature, n, kernels), T, Math.min(memory.rank, most), kernels);
     memory.rows = sketch.rows;
     memory.count = sketch.rowCount;
     memory.first = 0;

@@ -136,7 +136,7 @@ class FistaRun implements Run {
       kernels.iterate === undefined
         ? hostIterate(products, X, gates, loss.outputs, penalty, pooling)
         : await kernels.iterate(X, gates, loss.outputs, penalty, pooling);
-    const squaredNorm = this.onDevice ? await this.operatorNormOn(iterate) : this.operatorNorm();
+    const squaredNorm = await this.operatorNorm(iterate);
     if (this.from !== null) {
       await iterate.write(this.from.index, this.from.vectors);
       this.cx.set(this.from.bias);
@@ -210,32 +210,8 @@ class FistaRun implements Run {
     this.step *= GROW;
   }
 
-  /** |A|^2 by power steps on [n]: every output has the same operator, so one is enough. */
-  private operatorNorm(): number {
-    const { program, products } = this.setting;
-    const { gates, X, loss, pooling } = program;
-    const n = loss.rows;
-    const positions = pooling?.positions ?? 1;
-    const columns = gates.count * positions;
-    const all = Int32Array.from({ length: columns }, (_, k) => Math.floor(k / positions));
-    const output = Int32Array.from(all, (_, k) => k % positions);
-    const sign = new Float64Array(columns).fill(1);
-    const vectors = new Float64Array(columns * X.cols);
-    let u = new Float64Array(n).fill(1 / Math.sqrt(n));
-    let next = new Float64Array(n);
-    let value = 0;
-    for (let k = 0; k < POWER_STEPS; k++) {
-      products.adjoint(u, 1, null, vectors);
-      products.forward(all, output, sign, vectors, 1, next);
-      value = normalise(next);
-      if (!(value > 0)) return 1;
-      [u, next] = [next, u];
-    }
-    return value;
-  }
-
-  /** The same on the engine, in every output: from blocks of zero, a step of -1 without a threshold leads to A' U. */
-  private async operatorNormOn(iterate: BlockIterate): Promise<number> {
+  /** |A|^2 by power steps in every output: from blocks of zero, a step of -1 without a threshold leads to A' U. */
+  private async operatorNorm(iterate: BlockIterate): Promise<number> {
     const none = new Int32Array(0);
     const U = new Float64Array(this.size).fill(1 / Math.sqrt(this.size));
     let value = 0;

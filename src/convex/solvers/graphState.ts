@@ -72,7 +72,8 @@ export class GraphState {
     const entered = B.subarray(before.length);
     products.adjoint(H, C, working.gates.subarray(first), entered);
     for (let k = before.length; k < size; k++) all[k] -= B[k];
-    const slots = Int32Array.from({ length: working.slots - first * C }, (_, k) => first * C + k);
+    const known = first * (working.slots / working.gates.length);
+    const slots = Int32Array.from({ length: working.slots - known }, (_, k) => known + k);
     const { gate, output, sign } = working.columns(slots);
     const sum = new Float64Array(H.length);
     products.forward(gate, output, sign, entered, C, sum);

@@ -1,16 +1,27 @@
 /**
  * The systems of `admm`: M = A A' + g^2 1 1' + s I over the gates of a working set, A A' = sum_i D_i K D_i [n x n].
  *
- * Up to DENSE_ROWS rows M has a Cholesky factor. Beyond, conjugate gradients solve each system to a rough residual, from
- * s I and a partial Cholesky factor as preconditioner; what they leave is asked for once more by the next system.
+ * Up to DENSE_ROWS rows M has a Cholesky factor; over patches A may have so few columns that these do instead (columnSystem.ts).
+ * Beyond, conjugate gradients solve each system to a rough residual, from s I and a partial Cholesky factor as preconditioner;
+ * what they leave is asked for once more by the next system.
  */
 
-import { unpackPattern } from "../arrangements/bits.js";
 import type { CholeskyFactor } from "../kernels/types.js";
-import { addColumnSums, LEAST } from "../vectors.js";
+import { blockOutputs, everyVector, meanSquaredNorm } from "../operators/blocks.js";
+import type { ConvexProgram } from "../types.js";
+import { addColumnSums } from "../vectors.js";
+import { ColumnSystem } from "./columnSystem.js";
 import { conjugateGradients } from "./conjugateGradients.js";
 import { DENSE_ROWS, woodbury } from "./newtonSystem.js";
-import { LEAST_RANK, largestRank, MAX_ENTRIES, partialCholesky, sketchCost } from "./partialCholesky.js";
+import {
+  type Hidden,
+  hiddenCurvature,
+  LEAST_RANK,
+  largestRank,
+  MAX_ENTRIES,
+  partialCholesky,
+  sketchCost,
+} from "./partialCholesky.js";
 import type { Setting } from "./solver.js";
 
 /** Relative residual of the conjugate gradients. */
@@ -26,7 +37,9 @@ export class GraphSystem {
   private readonly n: number;
   private readonly C: number;
   private readonly d: number;
+  private readonly positions: number;
   private factor: CholeskyFactor | null = null; // of M, or of what is near it
+  private columns: ColumnSystem | null = null; // whose factor it is instead
   private gates: Int32Array = new Int32Array(0);
   private shift = 0; // s
   private biasScale = 0; // g^2
@@ -39,6 +52,7 @@ export class GraphSystem {
     this.n = loss.rows;
     this.C = loss.outputs;
     this.d = X.cols;
+    this.positions = blockOutputs(setting.program) / this.C;
   }
 
   /** True when `prepare` is asked for before the next solve. */
@@ -46,32 +60,21 @@ export class GraphSystem {
     return this.factor === null;
   }
 
-  /** The mean diagonal of A A' over these gates. */
-  meanDiagonal(gates: Int32Array): number {
-    const { n, d, setting } = this;
-    const { X, gates: all } = setting.program;
-    const mask = new Float64Array(n);
-    const counts = new Float64Array(n);
-    for (const gate of gates) {
-      unpackPattern(all, gate, 1, mask);
-      for (let k = 0; k < n; k++) counts[k] += mask[k];
-    }
-    let trace = 0;
-    for (let k = 0; k < n; k++) {
-      let square = 0;
-      for (let p = k * d; p < (k + 1) * d; p++) square += X.data[p] ** 2;
-      trace += counts[k] * square;
-    }
-    return Math.max(trace / n, LEAST);
-  }
-
-  /** Factors M, or what is near it. False when rounding made it indefinite. */
-  prepare(gates: Int32Array, shift: number, biasScale: number): boolean {
+  /** Factors M, or what is near it. False when rounding made it indefinite, or time is up. */
+  async prepare(gates: Int32Array, shift: number, biasScale: number): Promise<boolean> {
     this.drop();
     this.gates = gates;
     this.shift = shift;
     this.biasScale = biasScale;
-    this.factor = this.n <= DENSE_ROWS ? this.dense() : this.sketch();
+    if (hasFewColumns(this.setting.program, gates.length)) {
+      if (this.columns?.gates !== gates) {
+        this.columns = await ColumnSystem.of(this.setting, gates, Math.sqrt(biasScale));
+      }
+      this.factor = this.columns?.factor(shift) ?? null;
+    } else {
+      this.columns = null;
+      this.factor = this.n <= DENSE_ROWS ? this.dense() : this.sketch();
+    }
     return this.factor !== null;
   }
 
@@ -83,17 +86,24 @@ export class GraphSystem {
   }
 
   /**
-   * b := M^-1 b, b [n x C], or near it: then `left` gets what is left of b. Stale afterwards when a larger partial factor would
-   * have been cheaper.
+   * b := M^-1 b, b [n x C], or near it: then `left` gets what is left of b; moves := A'b. Stale afterwards when a larger partial
+   * factor would have been cheaper.
    */
-  async solve(b: Float64Array, left: Float64Array): Promise<void> {
-    const { factor, n, C } = this;
+  async solve(b: Float64Array, left: Float64Array, moves: Float64Array): Promise<void> {
+    const { factor, columns, shift, setting, C } = this;
     if (factor === null) return;
-    if (n <= DENSE_ROWS) {
-      factor.solve(b, C);
+    if (columns !== null) {
+      columns.solve(factor, shift, b, moves);
       return;
     }
-    const multiply = this.product();
+    if (this.n <= DENSE_ROWS) factor.solve(b, C);
+    else await this.iterate(factor, b, left);
+    setting.products.adjoint(b, C, this.gates, moves);
+  }
+
+  private async iterate(factor: CholeskyFactor, b: Float64Array, left: Float64Array): Promise<void> {
+    const { C } = this;
+    const multiply = this.product(C, this.shift);
     const precondition = (x: Float64Array) => factor.solve(x, C);
     let steps = 0;
     const enough = async () => (await this.setting.pause()) || ++steps >= MOST_STEPS;
@@ -105,14 +115,12 @@ export class GraphSystem {
     }
   }
 
-  private product(): (x: Float64Array, out: Float64Array) => void {
-    const { C, d, gates, shift, biasScale, setting } = this;
+  /** out [n x C] := (A A' + g^2 1 1' + shift I) x. */
+  private product(C: number, shift: number): (x: Float64Array, out: Float64Array) => void {
+    const { d, positions, gates, biasScale, setting } = this;
     const { products } = setting;
-    const count = gates.length * C;
-    const gate = Int32Array.from({ length: count }, (_, k) => gates[Math.floor(k / C)]);
-    const output = Int32Array.from({ length: count }, (_, k) => k % C);
-    const sign = new Float64Array(count).fill(1);
-    const between = new Float64Array(count * d);
+    const { gate, output, sign } = everyVector(gates, positions * C);
+    const between = new Float64Array(gate.length * d);
     return (x, out) => {
       products.adjoint(x, C, gates, between);
       products.forward(gate, output, sign, between, C, out);
@@ -133,29 +141,46 @@ export class GraphSystem {
   }
 
   private sketch(): CholeskyFactor | null {
-    const { n, gates: all, shift, biasScale, setting } = this;
+    const { n, shift, setting } = this;
     if (this.rank === 0) {
       const goal = SKETCH_PRODUCTS * this.productCost();
       this.rank = largestRank((rank) => this.mayHold(rank) && this.sketchCost(rank) <= goal);
     }
     this.spent = 0;
+    const T = new Float64Array(n).fill(shift);
+    const hidden = setting.program.pooling == null ? this.masked() : this.pooled();
+    const { rows: F, rowCount } = partialCholesky(hidden, T, this.rank, setting.kernels);
+    return woodbury(T, F, rowCount, n, setting.kernels);
+  }
+
+  /** A A' + g^2 1 1' by its masks. */
+  private masked(): Hidden {
+    const { n, gates: all, biasScale, setting } = this;
     const { X, gates } = setting.program;
     // A share of the gates, each for several, where the masks of all would be many.
     const step = Math.ceil((all.length * n) / MAX_ENTRIES);
     const list = all.filter((_, k) => k % step === 0);
     const weights = new Float64Array(list.length).fill(all.length / list.length);
-    const T = new Float64Array(n).fill(shift);
     const rows = new Float64Array(biasScale > 0 ? n : 0).fill(Math.sqrt(biasScale));
-    const curvature = {
-      X,
-      gates,
-      list,
-      weights,
-      rows,
-      rowCount: rows.length / n,
+    return hiddenCurvature({ X, gates, list, weights, rows, rowCount: rows.length / n }, n, setting.kernels);
+  }
+
+  /** The same over patches, by its products; no row is larger than the mean by much. */
+  private pooled(): Hidden {
+    const { n, gates, setting } = this;
+    return {
+      diagonal: new Float64Array(n).fill(gates.length * meanSquaredNorm(setting.program)),
+      columns: (pivots, out) => {
+        const b = pivots.length;
+        const units = new Float64Array(n * b);
+        pivots.forEach((j, s) => {
+          units[j * b + s] = 1;
+        });
+        const columns = new Float64Array(n * b);
+        this.product(b, 0)(units, columns);
+        for (let k = 0; k < n * b; k++) out[(k % b) * n + Math.floor(k / b)] = columns[k];
+      },
     };
-    const { rows: F, rowCount } = partialCholesky(curvature, T, this.rank, setting.kernels);
-    return woodbury(T, F, rowCount, n, setting.kernels);
   }
 
   private mayHold(rank: number): boolean {
@@ -164,10 +189,16 @@ export class GraphSystem {
 
   /** Multiplications of a product with A A', and of a partial factor. */
   private productCost(): number {
-    return 2 * this.n * this.d * this.gates.length * this.C;
+    return 2 * this.n * this.d * this.gates.length * this.positions * this.C;
   }
 
   private sketchCost(rank: number): number {
+    if (this.setting.program.pooling != null) return (rank / this.C) * this.productCost();
     return sketchCost(rank, this.n, this.d, this.gates.length);
   }
+}
+
+/** Whether A, over patches, has fewer columns than rows, and few enough for a factor. */
+export function hasFewColumns({ X, loss, pooling }: ConvexProgram, gates: number): boolean {
+  return pooling != null && gates * pooling.positions * X.cols < Math.min(loss.rows, DENSE_ROWS);
 }

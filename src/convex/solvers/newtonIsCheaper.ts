@@ -17,18 +17,19 @@ export interface Work {
   readonly C: number;
   readonly d: number;
   readonly gates: number;
+  readonly side: number; // rows of the matrix that is factored
   readonly active: number; // vectors that are not zero
   readonly gaps: readonly number[]; // relative, after each round
   readonly iterations: number; // of a round
 }
 
 /** Whether the rounds that are left at the pace of the last two cost more than Newton steps to the end. */
-export function newtonIsCheaper({ n, C, d, gates, active, gaps, iterations }: Work, tolerance: number): boolean {
+export function newtonIsCheaper({ n, C, d, gates, side, active, gaps, iterations }: Work, tolerance: number): boolean {
   const last = gaps[gaps.length - 1];
   const before = gaps[gaps.length - 3];
   if (before === undefined || last > NEAR_GAP) return false;
   const rounds = (2 * Math.log(last / tolerance)) / Math.log(before / last);
-  const round = iterations * n * C * (SOLVE_COST * n + PRODUCTS * d * gates);
+  const round = iterations * C * (SOLVE_COST * side ** 2 + PRODUCTS * n * d * gates);
   const newton = NEWTON_STEPS * Math.min((C * n ** 3) / 6, NEWTON_PRODUCTS * n * d * active);
   return rounds > Math.max(LEAST_ROUNDS, newton / round);
 }

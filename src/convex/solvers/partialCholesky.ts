@@ -34,6 +34,13 @@ export function largestRank(fits: (rank: number) => boolean): number {
   return rank;
 }
 
+/** A positive semidefinite S [n x n] that is never made. */
+export interface Hidden {
+  readonly diagonal: Float64Array; // [n]; says where columns are worth most, so that a guess will do
+  /** out [b x n] := its columns at the pivots. */
+  columns(pivots: readonly number[], out: Float64Array): void;
+}
+
 /** S, by its parts. */
 export interface Curvature {
   readonly X: Matrix;
@@ -44,53 +51,67 @@ export interface Curvature {
   readonly rowCount: number; // m
 }
 
+/** S as what hides behind its parts. */
+export function hiddenCurvature(
+  { X, gates, list, weights, rows: Y, rowCount: m }: Curvature,
+  n: number,
+  kernels: Kernels,
+): Hidden {
+  const d = X.cols;
+  const a = list.length;
+  const masks = new Float64Array(a * n);
+  const diagonal = new Float64Array(n);
+  for (let i = 0; i < a; i++) {
+    const mask = masks.subarray(i * n, (i + 1) * n);
+    unpackPattern(gates, list[i], Math.sqrt(weights[i]), mask);
+    for (let j = 0; j < n; j++) diagonal[j] += mask[j] * mask[j];
+  }
+  for (let j = 0; j < n; j++) {
+    let square = 0;
+    for (let p = j * d; p < (j + 1) * d; p++) square += X.data[p] ** 2;
+    diagonal[j] *= square;
+  }
+  for (let k = 0; k < m; k++) for (let j = 0; j < n; j++) diagonal[j] += Y[k * n + j] ** 2;
+  const other = new Float64Array(BLOCK * n);
+  return {
+    diagonal,
+    columns(pivots, out) {
+      const b = pivots.length;
+      const data = new Float64Array(b * d);
+      pivots.forEach((j, s) => {
+        data.set(X.data.subarray(j * d, (j + 1) * d), s * d);
+      });
+      kernels.multiplyTransposed(data, X.data, out, b, d, n);
+      kernels.multiply(columnsAt(masks, a, n, pivots), masks, other, b, a, n);
+      for (let k = 0; k < b * n; k++) out[k] *= other[k];
+      if (m === 0) return;
+      kernels.multiply(columnsAt(Y, m, n, pivots), Y, other, b, m, n);
+      for (let k = 0; k < b * n; k++) out[k] += other[k];
+    },
+  };
+}
+
 /** Rows F' [r x n], r <= rank, of a factor S ~ F F'; T [n] says where S matters. */
 export function partialCholesky(
-  { X, gates, list, weights, rows: Y, rowCount: m }: Curvature,
+  { diagonal, columns }: Hidden,
   T: Float64Array,
   rank: number,
   kernels: Kernels,
 ): { rows: Float64Array; rowCount: number } {
   const n = T.length;
-  const d = X.cols;
-  const a = list.length;
   const uniform = uniformSource(1);
-  const masks = new Float64Array(a * n);
-  const left = new Float64Array(n); // diagonal of S - F F'
-  for (let i = 0; i < a; i++) {
-    const mask = masks.subarray(i * n, (i + 1) * n);
-    unpackPattern(gates, list[i], Math.sqrt(weights[i]), mask);
-    for (let j = 0; j < n; j++) left[j] += mask[j] * mask[j];
-  }
-  for (let j = 0; j < n; j++) {
-    let square = 0;
-    for (let p = j * d; p < (j + 1) * d; p++) square += X.data[p] ** 2;
-    left[j] *= square;
-  }
-  for (let k = 0; k < m; k++) for (let j = 0; j < n; j++) left[j] += Y[k * n + j] ** 2;
+  const left = diagonal.slice(); // of S - F F'
   const F = new Float64Array(rank * n);
   let r = 0;
   const gram = new Float64Array(BLOCK * n);
-  const masked = new Float64Array(BLOCK * n);
   const outer = new Float64Array(BLOCK * n);
   while (r < rank) {
     const pivots = draw(left, T, Math.min(BLOCK, rank - r), uniform);
     const b = pivots.length;
     if (b === 0) break;
-    const at = (M: Float64Array, k: number) => columns(M, k, n, pivots);
-    const data = new Float64Array(b * d);
-    pivots.forEach((j, s) => {
-      data.set(X.data.subarray(j * d, (j + 1) * d), s * d);
-    });
-    kernels.multiplyTransposed(data, X.data, gram, b, d, n);
-    kernels.multiply(at(masks, a), masks, masked, b, a, n);
-    for (let k = 0; k < b * n; k++) gram[k] *= masked[k];
-    if (m > 0) {
-      kernels.multiply(at(Y, m), Y, outer, b, m, n);
-      for (let k = 0; k < b * n; k++) gram[k] += outer[k];
-    }
+    columns(pivots, gram);
     if (r > 0) {
-      kernels.multiply(at(F, r), F, outer, b, r, n);
+      kernels.multiply(columnsAt(F, r, n, pivots), F, outer, b, r, n);
       for (let k = 0; k < b * n; k++) gram[k] -= outer[k];
     }
     if (!divideByFactor(gram, pivots, n, F.subarray(r * n), kernels)) break;
@@ -132,7 +153,7 @@ function draw(left: Float64Array, T: Float64Array, count: number, uniform: () =>
 }
 
 /** Columns of M [k x n] at the pivots, as rows [b x k]. */
-function columns(M: Float64Array, k: number, n: number, pivots: readonly number[]): Float64Array {
+function columnsAt(M: Float64Array, k: number, n: number, pivots: readonly number[]): Float64Array {
   const out = new Float64Array(pivots.length * k);
   for (let i = 0; i < k; i++) for (let s = 0; s < pivots.length; s++) out[s * k + i] = M[i * n + pivots[s]];
   return out;
@@ -147,7 +168,7 @@ function divideByFactor(
   kernels: Kernels,
 ): boolean {
   const b = pivots.length;
-  const R = columns(G, b, n, pivots);
+  const R = columnsAt(G, b, n, pivots);
   let trace = 0;
   for (let s = 0; s < b; s++) trace += R[s * b + s];
   for (let s = 0; s < b; s++) R[s * b + s] += SHIFT * trace;

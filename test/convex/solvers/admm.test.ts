@@ -6,6 +6,7 @@ import { GraphWeights } from "../../../src/convex/solvers/graphWeights.js";
 import { DENSE_ROWS } from "../../../src/convex/solvers/newtonSystem.js";
 import { chooseSolver, type Solution, solve } from "../../../src/convex/solvers/solve.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
+import { randomConvProgram } from "../../helpers/convProblems.js";
 import { randomProgram } from "../../helpers/problems.js";
 
 const budget = { tolerance: 1e-6, maxIterations: 1000, seconds: 60 };
@@ -49,6 +50,23 @@ test("beyond the rows that a factor holds, systems solved by products lead to th
   }
 });
 
+describe.each(["sum", "mean", "windows", "flatten"] as const)("patches, %s", (pool) => {
+  const wish = { pool, cones: false, outputs: 2, ridge: 0, beta: 5e-3 } as const;
+
+  // As many samples as A has columns, and many more: each with the Gram matrix that is smaller.
+  test.each([20, 90])("the optimum of %i samples is that of the Newton steps", async (samples) => {
+    for (const penalty of ["perOutput", "nuclear"] as const) {
+      const program = randomConvProgram({ ...wish, samples, gates: 7, features: 2, penalty });
+      const other = await solve(program, referenceKernels, { ...budget, solver: "proximal-newton" });
+      for (const kernels of [referenceKernels, await wasmKernels()]) {
+        const ours = await solve(program, kernels, { ...budget, solver: "admm" });
+        expect([other.status, ours.status]).toEqual(["solved", "solved"]);
+        expectSame(ours, other, 2e-6);
+      }
+    }
+  });
+});
+
 test("gates beyond the first of a large set enter until none is dearer than beta", async () => {
   const kernels = await wasmKernels();
   // A third of them is taken at first, over which the gap alone stays above 0.07.
@@ -84,8 +102,6 @@ test("it is taken unasked for gated programs of many rows, for fewer where outpu
   expect(() => chooseSolver(randomProgram({ cones: true }), "admm")).toThrow(
     /no step that keeps cones.*proximal-newton/,
   );
-  const patches = { ...randomProgram(gated), pooling: { patches: 1, positions: 1, scale: 1 } };
-  expect(() => chooseSolver(patches, "admm")).toThrow(/no products of patches/);
 });
 
 describe("the weights", () => {

@@ -4,7 +4,7 @@ import { type Kernels, referenceKernels, wasmKernels } from "../../../src/convex
 import { lossNames } from "../../../src/convex/losses/index.js";
 import { conjugateGradients } from "../../../src/convex/solvers/conjugateGradients.js";
 import { prefersProducts } from "../../../src/convex/solvers/coupledSystem.js";
-import { partialCholesky } from "../../../src/convex/solvers/partialCholesky.js";
+import { hiddenCurvature, partialCholesky } from "../../../src/convex/solvers/partialCholesky.js";
 import { solve } from "../../../src/convex/solvers/solve.js";
 import type { ConvexProgram, LossName } from "../../../src/convex/types.js";
 import { gaussianMatrix, randomProgram } from "../../helpers/problems.js";
@@ -105,7 +105,7 @@ describe("the partial factor", () => {
     products.addMaskedGram(S, list, weights);
     products.dispose();
     referenceKernels.addOuter(S, Y, n, 2, 1);
-    const F = partialCholesky(curvature, T, rank, referenceKernels);
+    const F = partialCholesky(hiddenCurvature(curvature, T.length, referenceKernels), T, rank, referenceKernels);
     referenceKernels.addOuter(S, F.rows, n, F.rowCount, -1);
     const diagonal = Array.from({ length: n }, (_, k) => S[k * n + k]);
     return {
