@@ -3,6 +3,7 @@ import resolve from "@rollup/plugin-node-resolve";
 import terser from "@rollup/plugin-terser";
 import dts from "rollup-plugin-dts";
 import esbuild from "rollup-plugin-esbuild";
+import { privateNames } from "./scripts/private-names.mjs";
 
 const meta = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
 const peers = Object.keys(meta.peerDependencies);
@@ -45,19 +46,40 @@ const withoutGpujs = {
     id === "./gpujs.js" ? new URL("src/convex/kernels/withoutGpujs.ts", import.meta.url).pathname : null,
 };
 
+/** `const` as `let`, two letters less a thousand times; the spaces keep the source map true. */
+const constAsLet = {
+  name: "const-as-let",
+  transform(code) {
+    const spots = [];
+    const visit = (node) => {
+      if (node.type === "VariableDeclaration" && node.kind === "const") spots.push(node.start);
+      for (const child of Object.values(node).flat()) if (child?.type !== undefined) visit(child);
+    };
+    visit(this.parse(code));
+    const letters = code.split(""); // places are those of UTF-16
+    for (const at of spots) letters.splice(at, 5, ..."let  ");
+    return { code: letters.join(""), map: null };
+  },
+};
+
 /** Fields that a constructor sets need no line of their own. */
-const lean = { target: "es2022", tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } } };
+const lean = {
+  target: "es2022",
+  minifySyntax: true,
+  tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
+};
 const shortest = {
   ecma: 2020,
   module: true,
   compress: {
-    passes: 3,
+    passes: 5,
     ecma: 2020,
     pure_getters: true,
     sequences: false,
     inline: 1,
     lhs_constants: false,
     unsafe_arrows: true,
+    unsafe_methods: true,
     global_defs: {
       "@Float64Array": "$F",
       "@Int32Array": "$I",
@@ -65,9 +87,15 @@ const shortest = {
       "@Number": "$N",
       "@Array": "$A",
       "@Uint32Array": "$U",
+      "@Number.POSITIVE_INFINITY": "Infinity",
+      "@Number.NEGATIVE_INFINITY": "-Infinity",
+      "@process": "undefined", // a page is not Node
     },
   },
-  mangle: { reserved: ["$F", "$I", "$M", "$N", "$A", "$U"] },
+  mangle: {
+    reserved: ["$F", "$I", "$M", "$N", "$A", "$U"],
+    properties: { regex: new RegExp(`^(${privateNames().join("|")})$`) },
+  },
 };
 /** Short names for what is named most. */
 const intro =
@@ -87,7 +115,15 @@ export default [
     // For a <script> tag: everything inside but TensorFlow.js, which the page has as `tf`.
     input,
     external: isOneOf(peers),
-    plugins: [withoutGpujs, moduleFirst, shaders, resolve({ browser: true }), esbuild(lean), terser(shortest)],
+    plugins: [
+      withoutGpujs,
+      moduleFirst,
+      shaders,
+      resolve({ browser: true }),
+      esbuild(lean),
+      constAsLet,
+      terser(shortest),
+    ],
     output: {
       file: "dist/tfjs-convex.min.js",
       format: "umd",

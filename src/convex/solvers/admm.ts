@@ -206,7 +206,7 @@ class AdmmRun implements Run {
     }
     const sums = columnSums(H, C);
     for (let o = 0; o < C; o++) step.s[o] = RELAXATION * (e[o] - now.s[o] - biasScale * sums[o]);
-    state.advance();
+    state.advance(system.exact);
     this.iterations += 1;
     const size = norm(W);
     const { blocks: p, outputs: r } = weights;

@@ -84,9 +84,13 @@ export class GraphState {
     this.anderson.forget();
   }
 
-  /** Goes on by `step`, or further. */
-  advance(): void {
+  /** Goes on by `step`; further where it is `exact`: what a rough step lacks leads Anderson's method astray. */
+  advance(exact: boolean): void {
     const { all, steps, weights, biasScale, now } = this;
+    if (!exact) {
+      for (let k = 0; k < all.length; k++) all[k] += steps[k];
+      return;
+    }
     const { blocks: p, outputs: r } = weights;
     const q = now.S.length;
     const size = now.Q.length;

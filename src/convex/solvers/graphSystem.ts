@@ -60,6 +60,11 @@ export class GraphSystem {
     return this.factor === null;
   }
 
+  /** True where a solve leaves nothing. */
+  get exact(): boolean {
+    return this.n <= DENSE_ROWS || this.columns !== null;
+  }
+
   /** Factors M, or what is near it. False when rounding made it indefinite, or time is up. */
   async prepare(gates: Int32Array, shift: number, biasScale: number): Promise<boolean> {
     this.drop();
