@@ -13,8 +13,8 @@ import type { GateSet, Matrix, Pooling } from "../types.js";
 import { type PatchKernels, PatchProducts } from "./patchProducts.js";
 import type { GatedProducts } from "./types.js";
 
-/** Pooled matrices that are kept. */
-const KEPT_BYTES = 2 ** 30;
+/** Masks, and what they leave of this for pooled matrices that are kept. */
+const HELD_BYTES = 5 * 2 ** 28;
 /** Gates whose sums are made in one pass over the patches; doubles of the patches, or sums, of the samples that are read together. */
 const GATES = 512;
 const ROOM = 2 ** 20;
@@ -24,7 +24,7 @@ const BATCH_BYTES = 2 ** 25;
 const MANY = 3;
 
 /** How many gates' pooled matrices are kept. */
-export function roomForPooled(X: Matrix, { patches, positions }: Pooling, keptBytes = KEPT_BYTES): number {
+export function roomForPooled(X: Matrix, { patches, positions }: Pooling, keptBytes: number): number {
   return Math.floor(keptBytes / (8 * (X.rows / patches) * positions * X.cols));
 }
 
@@ -42,7 +42,13 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
   private readonly kept = new Map<number, Kept>(); // by gate
   private readonly room: number; // matrices that may be kept
 
-  constructor(kernels: PatchKernels, X: Matrix, gates: GateSet, pooling: Pooling, keptBytes = KEPT_BYTES) {
+  constructor(
+    kernels: PatchKernels,
+    X: Matrix,
+    gates: GateSet,
+    pooling: Pooling,
+    keptBytes = Math.max(0, HELD_BYTES - 4 * gates.count * wordsPerGate(gates.rows)),
+  ) {
     super(kernels, X, gates, pooling);
     this.words = wordsPerGate(gates.rows);
     this.height = this.n * pooling.positions;
