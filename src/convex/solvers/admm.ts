@@ -45,6 +45,8 @@ const NEAR_SHARE = 0.5;
 /** Rows from which it is ahead of Newton steps; fewer over patches, or where these would need a system that couples the outputs. */
 const MANY_ROWS = 1000;
 const MANY_COUPLED = 300;
+/** Over patches, where outputs are not coupled: columns for each row, above which Newton steps, which see active gates only, win. */
+const MOST_COLUMNS = 5;
 /** Beyond DENSE_ROWS rows: multiplications of a product, above which first-order steps come further in the time there is. */
 const MOST_PRODUCT = 2e9;
 
@@ -59,11 +61,12 @@ export const admm: Solver = {
     const { X, gates, loss, penalty, pooling } = program;
     const { rows } = loss;
     const small = rows <= DENSE_ROWS || hasFewColumns(program, gates.count);
-    const alone = pooling == null && penalty.separable && loss.separable;
-    return (
-      (small || rows * X.cols * gates.count * blockOutputs(program) <= MOST_PRODUCT) &&
-      rows >= (alone ? MANY_ROWS : MANY_COUPLED)
-    );
+    const columns = gates.count * X.cols * blockOutputs(program);
+    if (!penalty.separable || !loss.separable) {
+      return rows >= MANY_COUPLED && (small || rows * columns <= MOST_PRODUCT);
+    }
+    if (pooling != null) return rows >= MANY_COUPLED && small && columns <= MOST_COLUMNS * rows;
+    return rows >= MANY_ROWS && (small || rows * columns <= MOST_PRODUCT);
   },
   start: (setting, from) => new AdmmRun(setting, from),
 };
