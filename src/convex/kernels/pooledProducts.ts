@@ -14,7 +14,7 @@ import { type PatchKernels, PatchProducts } from "./patchProducts.js";
 import type { GatedProducts } from "./types.js";
 
 /** Masks, and what they leave of this for pooled matrices that are kept. */
-const HELD_BYTES = 5 * 2 ** 28;
+const HELD_BYTES = 2 ** 30;
 /** Gates whose sums are made in one pass over the patches; doubles of the patches, or sums, of the samples that are read together. */
 const GATES = 512;
 const ROOM = 2 ** 20;
