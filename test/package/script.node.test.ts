@@ -38,10 +38,10 @@ test.each(["wasm", "webgl", "webgpu", "tfjs"])("%s fits a dense and a convolutio
   const fits = await page.evaluate(fitBoth, engine);
   for (const { used, status, primal, network, relativeGap } of fits) {
     expect([used, status]).toEqual([engine, "solved"]);
-    expect(relativeGap).toBeLessThanOrEqual(1e-3);
+    expect(relativeGap).toBeLessThanOrEqual(1e-2);
     expect(Math.abs(network / primal - 1)).toBeLessThan(1e-4);
   }
-});
+}, 180_000);
 
 test("gpujs is not in it, and says so", async () => {
   await expect(page.evaluate(fitBoth, "gpujs")).rejects.toThrow(/script.*leaves it out/s);
@@ -86,7 +86,7 @@ async function fitBoth(engine: string): Promise<Fit[]> {
     model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
     const x = tf.randomNormal([30, ...model.inputs[0].shape.slice(1).map(Number)], 0, 1, "float32", 5);
     const y = tf.randomNormal([30, 1], 0, 1, "float32", 6);
-    const trainer = new tfConvex.ConvexReLUTrainer({ engine, tolerance: 1e-3, seed: 3 } as never);
+    const trainer = new tfConvex.ConvexReLUTrainer({ engine, tolerance: 1e-2, seed: 3 } as never);
     const result = await trainer.fit(model, x, y);
     const { primal, network, relativeGap } = result.certificate;
     answers.push({ used: result.engine.split(":")[0], status: result.status, primal, network, relativeGap });
