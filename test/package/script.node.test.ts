@@ -34,14 +34,18 @@ beforeAll(async () => {
 
 afterAll(() => browser?.close());
 
-test.each(["wasm", "webgl", "webgpu", "tfjs"])("%s fits a dense and a convolutional model there", async (engine) => {
-  const fits = await page.evaluate(fitBoth, engine);
-  for (const { used, status, primal, network, relativeGap } of fits) {
-    expect([used, status]).toEqual([engine, "solved"]);
-    expect(relativeGap).toBeLessThanOrEqual(1e-2);
-    expect(Math.abs(network / primal - 1)).toBeLessThan(1e-4);
-  }
-}, 180_000);
+test.each(["wasm", "webgl", "webgpu", "tfjs"])(
+  "%s fits a dense and a convolutional model there",
+  async (engine) => {
+    const fits = await page.evaluate(fitBoth, engine);
+    for (const { used, status, primal, network, relativeGap } of fits) {
+      expect([used, status]).toEqual([engine, "solved"]);
+      expect(relativeGap).toBeLessThanOrEqual(1e-2);
+      expect(Math.abs(network / primal - 1)).toBeLessThan(1e-4);
+    }
+  },
+  180_000,
+);
 
 test("gpujs is not in it, and says so", async () => {
   await expect(page.evaluate(fitBoth, "gpujs")).rejects.toThrow(/script.*leaves it out/s);
