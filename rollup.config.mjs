@@ -77,6 +77,7 @@ const shortest = {
     pure_getters: true,
     sequences: false,
     inline: 1,
+    directives: false, // "use strict" stays
     lhs_constants: false,
     unsafe_arrows: true,
     unsafe_methods: true,

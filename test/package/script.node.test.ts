@@ -47,6 +47,14 @@ test.each(["wasm", "webgl", "webgpu", "tfjs"])(
   180_000,
 );
 
+test("a ReLU model grows its gates there", async () => {
+  const { status, dual, primal, network } = await page.evaluate(growGates);
+  expect(["solved", "timeLimit"]).toContain(status);
+  expect(dual).toBeGreaterThan(0.5 * primal);
+  expect(dual).toBeLessThanOrEqual(primal);
+  expect(Math.abs(network / primal - 1)).toBeLessThan(1e-4);
+});
+
 test("gpujs is not in it, and says so", async () => {
   await expect(page.evaluate(fitBoth, "gpujs")).rejects.toThrow(/script.*leaves it out/s);
 });
@@ -57,6 +65,22 @@ interface Fit {
   readonly primal: number;
   readonly network: number;
   readonly relativeGap: number;
+}
+
+/** In the page: a ReLU network whose gates are searched for, on numbers that are always the same. */
+async function growGates(): Promise<{ status: string; dual: number; primal: number; network: number }> {
+  const { tf, tfConvex } = globalThis as unknown as {
+    tf: typeof import("@tensorflow/tfjs");
+    tfConvex: typeof import("../../src/index.js");
+  };
+  await tf.setBackend("cpu");
+  const x = tf.randomNormal([60, 4], 0, 1, "float32", 5);
+  const y = tf.randomNormal([60, 1], 0, 1, "float32", 6);
+  const arrangements = { kind: "grow" } as const;
+  const trainer = new tfConvex.ConvexReLUTrainer({ engine: "wasm", arrangements, regularization: 0.02, timeLimit: 20 });
+  const { status, certificate } = await trainer.train(x as never, y as never, { loss: "meanSquaredError" });
+  tf.dispose([x, y]);
+  return { status, dual: certificate.dual, primal: certificate.primal, network: certificate.network };
 }
 
 /** In the page: a gated dense model and a gated convolution with average pooling, on numbers that are always the same. */

@@ -139,6 +139,7 @@ class AdmmRun implements Run {
     this.biasScale = outputBias === null ? 0 : mean;
     this.weights = new GraphWeights(curvature, mean);
     this.state = new GraphState(products, this.working, this.weights, this.biasScale, c, Z, xi);
+    this.widen();
     const length = norm(begin.vectors);
     if (length === 0) return;
     const { blocks: p, outputs: r } = this.weights;
@@ -166,7 +167,7 @@ class AdmmRun implements Run {
     const successor = proximalNewton.refuses(this.setting.program) === null;
     if (!solvable && !successor) return { ...point, resting: true };
     if (successor && (!solvable || newtonIsCheaper(this.work, this.setting.tolerance))) {
-      this.system.drop();
+      this.system.dispose();
       this.newton = proximalNewton.start(this.setting, point.blocks);
     } else {
       this.enlarge(judged.prices.prices, point.gap.relative);
@@ -175,7 +176,7 @@ class AdmmRun implements Run {
   }
 
   dispose(): void {
-    this.system.drop();
+    this.system.dispose();
     this.newton?.dispose();
   }
 
@@ -277,6 +278,14 @@ class AdmmRun implements Run {
     if (working.grow(prices, beta, -NEAR_SHARE * Math.min(1, gap)) === 0) return;
     this.system.drop();
     this.state.enter();
+    this.widen();
+  }
+
+  /** Makes room for the gates of the working set, whose blocks are zero until the next iteration. */
+  private widen(): void {
+    const W = new Float64Array(this.working.slots * this.d);
+    W.set(this.W);
+    this.W = W;
   }
 
   /** W and e as a point of the program. */

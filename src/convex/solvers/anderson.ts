@@ -27,6 +27,7 @@ export class Anderson {
   /** To be called when f becomes another function. */
   forget(): void {
     this.count = -1;
+    this.moves.length = this.turns.length = 0;
   }
 
   /** x := the point after x, f being f(x); `inner` is the product in which f is to be short. */
@@ -34,12 +35,13 @@ export class Anderson {
     const { gram, products, moves, turns } = this;
     const memory = Math.min(MEMORY, Math.floor(MOST_NUMBERS / (2 * x.length)));
     const size = inner(f, f);
-    if (!(size <= LONGER ** 2 * this.size) || memory === 0) this.count = -1;
+    if (!(size <= LONGER ** 2 * this.size)) this.forget();
     this.size = size;
+    for (let k = 0; k < x.length; k++) x[k] += f[k];
+    if (memory === 0) return;
     const before = this.f;
     const from = this.end;
     this.f = f.slice();
-    for (let k = 0; k < x.length; k++) x[k] += f[k];
     this.end = x.slice();
     const at = this.count++ % memory;
     if (!(at >= 0)) return;

@@ -38,11 +38,11 @@ export class ColumnSystem {
   }
 
   /** Makes B'B, one tile against another; null when time is up. */
-  static async of(setting: Setting, gates: Int32Array, bias: number): Promise<ColumnSystem | null> {
+  static async of(setting: Setting, gates: Int32Array, bias: number, tile = TILE): Promise<ColumnSystem | null> {
     const system = new ColumnSystem(setting, gates, bias);
     const { d, size, gram, strips } = system;
     const { rows: n } = setting.program.loss;
-    const most = Math.max(1, Math.floor(TILE / (d * n)));
+    const most = Math.max(1, Math.floor(tile / (d * n)));
     for (let from = 0; from < strips; from += most) {
       const left = system.tile(from, most);
       for (let other = 0; other <= from; other += most) {

@@ -220,7 +220,7 @@ class FistaRun implements Run {
       await iterate.gradient(U);
       await Promise.all([iterate.step(-1, 0), iterate.forward(U)]);
       value = normalise(U);
-      if (!(value > 0)) break;
+      if (!(value > 0) || (await this.setting.pause())) break;
     }
     await iterate.write(none, new Float64Array(0));
     return value > 0 ? value : 1;

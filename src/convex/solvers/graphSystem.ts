@@ -73,6 +73,7 @@ export class GraphSystem {
     this.biasScale = biasScale;
     if (hasFewColumns(this.setting.program, gates.length)) {
       if (this.columns?.gates !== gates) {
+        this.columns = null; // not two at a time
         this.columns = await ColumnSystem.of(this.setting, gates, Math.sqrt(biasScale));
       }
       this.factor = this.columns?.factor(shift) ?? null;
@@ -88,6 +89,11 @@ export class GraphSystem {
     if (this.factor !== null && this.steps <= 1) this.rank = Math.max(LEAST_RANK, this.rank / 2);
     this.factor?.dispose();
     this.factor = null;
+  }
+
+  dispose(): void {
+    this.drop();
+    this.columns = null;
   }
 
   /**

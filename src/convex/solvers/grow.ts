@@ -85,7 +85,8 @@ export async function solveGrowing(
   let progress = 1; // relative fall of the objective in the last round
   let objective = Number.POSITIVE_INFINITY;
   const kinks = !Number.isFinite(program.loss.curvature);
-  let rough = !single && proof === null; // the next point is judged as it is
+  const mayMove = !single && proof === null;
+  let rough = mayMove; // the next point is judged as it is
   let asked = false; // to stop, by the callback: a solve that had just ended would not see it
   for (let round = 0; ; round++) {
     // Prices of a point that is not exact enough may promise a gain that no solve finds: then it is made more exact.
@@ -113,7 +114,7 @@ export async function solveGrowing(
     const N = kinks ? solution.dualPoint : dualPointOf(state, kernels);
     const starts =
       rough && !due()
-        ? randomStarts(program, options.starts / FEWER, draw)
+        ? randomStarts(program, Math.ceil(options.starts / FEWER), draw)
         : startsFrom(program, state.blocks, options.starts * HARDER ** quiet, draw);
     const batch = single ? drawnSamples(program, options.batch, draw) : null;
     const late = () => clock.late;
@@ -122,7 +123,8 @@ export async function solveGrowing(
     tried += starts.length;
     const best = found.reduce((largest, { value }) => Math.max(largest, value), 0);
     const worth = worthOf(found, program, wanted);
-    quiet = worth.length > 0 || progress > wanted ? 0 : quiet + 1;
+    if (worth.length > 0 || progress > wanted) quiet = 0;
+    else if (!rough) quiet += 1; // its search was a small one
     stuck = progress > GAIN * wanted ? 0 : stuck + 1;
     const exact = solution.gap.relative <= wanted;
     const solved = solution.status === "solved" || (solution.status === "stalled" && exact);
@@ -139,10 +141,10 @@ export async function solveGrowing(
       return { ...solution, ...ending, status, advice: advice[status], iterations, seconds };
     }
     const moved = single || proof?.begun === true ? null : await move(state, worth, objective, growing, dear());
-    rough = moved !== null && dear();
-    // Where moving does not help, the gates join as they are.
+    rough = mayMove && dear() && (moved !== null || due());
+    // Where moving does not help, the gates join as they are, if there is time for them.
     const joining = [...(single ? worth.slice(0, 1) : worth), ...(proof?.gates ?? [])];
-    state = moved ?? grown(state, joining, kinks && stuck > 0);
+    state = moved ?? (rough ? state : grown(state, joining, kinks && stuck > 0));
   }
 }
 

@@ -66,7 +66,8 @@ export async function move(
     // |w| = |a| in every neuron, so a^2 is its size.
     const mean = neurons.scales.reduce((sum, a) => sum + a * a, 0) / neurons.scales.length;
     let start = joined(neurons, smallNeurons(distinct(newcomers, JOINING), d, JOINING_SIZE * mean));
-    if (dear) start = resized(program, kernels, start);
+    const sized = dear ? await resized(program, kernels, start, pause) : null;
+    if (sized !== null) start = sized;
     else {
       const settled = await descend(
         networkObjective(program, kernels, start.outputs),

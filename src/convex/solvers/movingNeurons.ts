@@ -10,7 +10,7 @@ import type { Kernels } from "../kernels/types.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { biasGradient } from "../operators/outputBias.js";
 import { liftNeurons } from "../recovery/lift.js";
-import { rowBlock } from "../rowBlock.js";
+import { eachBlock } from "../rowBlock.js";
 import type { ConvexProgram, Matrix, SparseBlocks } from "../types.js";
 import { concatenated, dot, norm } from "../vectors.js";
 import type { Objective } from "./lbfgs.js";
@@ -26,6 +26,8 @@ export interface MovingNeurons {
 
 /** Neurons below this share of the largest |w| |a| have died out. */
 const DEAD = 1e-10;
+/** Rows that are read together. */
+const ROWS_AT_ONCE = 256;
 
 /** The blocks as neurons. */
 export function neuronsOf(program: ConvexProgram, blocks: SparseBlocks): MovingNeurons {
@@ -108,16 +110,26 @@ export function unpacked(x: Float64Array, like: MovingNeurons): MovingNeurons {
  * moves as if it were the mean of them.
  */
 export function scalesOf({ X, loss }: ConvexProgram, m: number): Float64Array {
+  const ofColumns = columnScales.get(X) ?? columnScalesOf(X);
+  columnScales.set(X, ofColumns);
+  const scales = new Float64Array(m * (X.cols + 1) + loss.outputs).fill(1);
+  for (let j = 0; j < m; j++) scales.set(ofColumns, j * X.cols);
+  return scales;
+}
+
+/** Those of the columns of X, for descents to come. */
+const columnScales = new WeakMap<Matrix, Float64Array>();
+
+function columnScalesOf(X: Matrix): Float64Array {
   const d = X.cols;
   const squares = new Float64Array(d);
-  const addSquare = (value: number, p: number) => {
-    squares[p] += value ** 2;
-  };
-  for (let k = 0; k < X.rows; k++) rowBlock(X, k, 1).forEach(addSquare);
-  const others = squares.map((square) => dot(squares, new Float64Array(d).fill(1)) - square);
-  return Float64Array.from({ length: m * (d + 1) + loss.outputs }, (_, k) => {
-    const p = k % d;
-    return k < m * d && squares[p] > others[p] && others[p] > 0 ? others[p] / (d - 1) / squares[p] : 1;
+  eachBlock(X, ROWS_AT_ONCE, (rows) => {
+    for (let k = 0; k < rows.length; k += d) for (let p = 0; p < d; p++) squares[p] += rows[k + p] ** 2;
+  });
+  const all = squares.reduce((sum, square) => sum + square, 0);
+  return squares.map((square) => {
+    const others = all - square;
+    return square > others && others > 0 ? others / (d - 1) / square : 1;
   });
 }
 

@@ -14,20 +14,30 @@ import { activationsOf, type MovingNeurons, picked } from "./movingNeurons.js";
 const STEPS = 8;
 const HALVINGS = 12;
 const EXCHANGES = 50;
-/** Relative, on the diagonal of the Hessian: neurons may be twins. */
+/** Of the largest entry, on the diagonal of the Hessian: neurons may be twins, or do nothing where the loss is curved. */
 const SHIFT = 1e-8;
+/** Neurons whose Hessian is factored in a moment. */
+const MOST_NEURONS = 1024;
 /** Outputs of neurons one by one that may be held: 128 MB. */
 const HELD = 2 ** 24;
 /** A step that gains a smaller share is the last. */
 const ENOUGH = 1e-5;
 
-/** The neurons, of |w| = |a| each, with better sizes, without those of size zero; as they are where that cannot be solved. */
-export function resized(program: ConvexProgram, kernels: Kernels, neurons: MovingNeurons): MovingNeurons {
+/**
+ * The neurons, of |w| = |a| each, with better sizes, without those of size zero; as far as it came when `pause` answers true, and
+ * null where it cannot be solved.
+ */
+export async function resized(
+  program: ConvexProgram,
+  kernels: Kernels,
+  neurons: MovingNeurons,
+  pause: () => Promise<boolean>,
+): Promise<MovingNeurons | null> {
   const { loss, beta, X } = program;
   const { outputs, bias, scales } = neurons;
   const [n, C, m, d] = [loss.rows, loss.outputs, scales.length, X.cols];
   // Beyond n neurons the lasso has many solutions, and its Hessian is singular.
-  if (m >= n || m * n > HELD) return neurons;
+  if (m >= n || m > MOST_NEURONS || m * n > HELD || (await pause())) return null;
   const price = scales.map((a) => beta * a * a); // |w| = |a|
   // Phi [n x m], at the sizes that there are
   const Phi = activationsOf(program, kernels, neurons);
@@ -50,8 +60,10 @@ export function resized(program: ConvexProgram, kernels: Kernels, neurons: Movin
     kernels.addOuter(S, W, m, n, 1);
     for (let j = 0; j < m; j++) {
       for (let k = 0; k < j; k++) S[k * m + j] = S[j * m + k] *= outputs[j] % C === outputs[k] % C ? 1 : 0;
-      S[j * m + j] *= 1 + SHIFT;
     }
+    let largest = 0;
+    for (let j = 0; j < m; j++) largest = Math.max(largest, S[j * m + j]);
+    for (let j = 0; j < m; j++) S[j * m + j] += SHIFT * largest;
     const a = boundedQuadratic(
       S,
       q,
@@ -60,6 +72,7 @@ export function resized(program: ConvexProgram, kernels: Kernels, neurons: Movin
       kernels,
       EXCHANGES,
     );
+    if (a === null && step === 0) return null;
     if (a === null) break;
     gain = 0;
     for (let half = 0, t = 1; half < HALVINGS; half++, t /= 2) {
@@ -71,8 +84,10 @@ export function resized(program: ConvexProgram, kernels: Kernels, neurons: Movin
       value = lower;
       break;
     }
+    if (await pause()) break;
   }
   const kept = Array.from(x.keys()).filter((j) => x[j] > 0);
+  if (kept.length === 0) return null;
   const root = x.map(Math.sqrt);
   return picked(
     {

@@ -44,10 +44,14 @@ function columnsOf({ program, products }: Setting): Float64Array[] {
 test.each(["sum", "windows", "flatten"] as const)(
   "%s: what it solves is solved, and A' of that comes with it",
   async (pool) => {
-    for (const bias of [0, 1.7]) {
+    for (const [bias, tile] of [
+      [0, undefined],
+      [1.7, undefined],
+      [1.7, 1], // each gate and position a tile of its own
+    ] as const) {
       const setting = settingOf(pool, 40);
       const { rows: n, outputs: C } = setting.program.loss;
-      const system = await ColumnSystem.of(setting, gates, bias);
+      const system = await ColumnSystem.of(setting, gates, bias, tile);
       const factor = system?.factor(shift);
       if (system == null || factor == null) throw new Error("a factor was expected");
       const b = gaussianMatrix(n, C, 3).data;

@@ -46,6 +46,14 @@ function slopes(program: ConvexProgram, neurons: MovingNeurons, at: MovingNeuron
   });
 }
 
+const going = async () => false;
+
+async function sized(program: ConvexProgram, neurons: MovingNeurons): Promise<MovingNeurons> {
+  const after = await resized(program, referenceKernels, neurons, going);
+  if (after === null) throw new Error("sizes were expected");
+  return after;
+}
+
 describe("sizes of neurons with held directions", () => {
   test.each([
     ["meanSquaredError", 1],
@@ -54,10 +62,10 @@ describe("sizes of neurons with held directions", () => {
     ["squaredHinge", 2],
   ] as const)(
     "are those of the lasso: no slope is left, and neurons of size zero are gone (%s, %i outputs)",
-    (loss, outputs) => {
+    async (loss, outputs) => {
       const program = randomProgram({ loss, outputs, cones: true, rows: 60, features: 5, gates: 1, beta: 0.02 });
       const before = randomNeurons(program, 40, 3);
-      const after = resized(program, referenceKernels, before);
+      const after = await sized(program, before);
       expect(after.scales.length).toBeLessThan(before.scales.length);
       expect(objectiveOf(program, after)).toBeLessThan(objectiveOf(program, before));
       for (const slope of slopes(program, before, after)) expect(slope).toBeGreaterThan(-0.02 * program.beta);
@@ -65,20 +73,22 @@ describe("sizes of neurons with held directions", () => {
     },
   );
 
-  test("with a softmax, whose outputs see each other, the objective falls", () => {
+  test("with a softmax, whose outputs see each other, the objective falls", async () => {
     const program = randomProgram({ loss: "categoricalCrossentropy", outputs: 3, cones: true, rows: 50, beta: 0.01 });
     const before = randomNeurons(program, 30, 5);
-    const after = resized(program, referenceKernels, before);
+    const after = await sized(program, before);
     expect(objectiveOf(program, after)).toBeLessThan(objectiveOf(program, before));
   });
 
-  test("neurons stay as they are where the loss has no curvature, or where they are no fewer than the rows", () => {
+  test("there are none where the loss has no curvature, neurons are no fewer than the rows, or time is up", async () => {
     const flat = randomProgram({ loss: "hinge", cones: true, rows: 40, gates: 1 });
     const some = randomNeurons(flat, 10, 1);
-    expect(resized(flat, referenceKernels, some)).toEqual(some);
+    expect(await resized(flat, referenceKernels, some, going)).toBe(null);
     const short = randomProgram({ cones: true, rows: 12, gates: 1 });
     const many = randomNeurons(short, 12, 1);
-    expect(resized(short, referenceKernels, many)).toBe(many);
+    expect(await resized(short, referenceKernels, many, going)).toBe(null);
+    const smooth = randomProgram({ cones: true, rows: 40, gates: 1 });
+    expect(await resized(smooth, referenceKernels, some, async () => true)).toBe(null);
   });
 });
 
@@ -107,7 +117,6 @@ describe("scales of a descent", () => {
         ) / 2
       );
     };
-    const going = async () => false;
     const plain = await descend(bowl, new Float64Array(40), 12, going);
     const scaled = await descend(
       bowl,
