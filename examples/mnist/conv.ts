@@ -5,7 +5,7 @@
  *     npm run demo:mnist-conv
  *
  * On a 2-core AMD EPYC, Node 20, with other work: 1,000 images to a gap of 1e-2 in 2 to 7 s, 10,000 in 20 to 30 s (objective
- * 0.058434, 0.05 % above the bound); with the rivals' tuning and runs, some five minutes of processors.
+ * 0.058434, 0.05 % above the bound).
  *
  * `--images 10000`, `--gates`, `--starts`, `--times` and `--limit` (seconds of the convex solve) change one thing.
  */
