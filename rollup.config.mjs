@@ -68,6 +68,11 @@ const lean = {
   minifySyntax: true,
   tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
 };
+/** Short names for what is named most. */
+const short = { Float64Array: "$F", Int32Array: "$I", Math: "$M", Number: "$N", Array: "$A", Uint32Array: "$U" };
+const intro = `const { ${Object.entries(short)
+  .map((pair) => pair.join(": "))
+  .join(", ")} } = globalThis;`;
 const shortest = {
   ecma: 2020,
   module: true,
@@ -82,25 +87,17 @@ const shortest = {
     unsafe_arrows: true,
     unsafe_methods: true,
     global_defs: {
-      "@Float64Array": "$F",
-      "@Int32Array": "$I",
-      "@Math": "$M",
-      "@Number": "$N",
-      "@Array": "$A",
-      "@Uint32Array": "$U",
+      ...Object.fromEntries(Object.entries(short).map(([name, alias]) => [`@${name}`, alias])),
       "@Number.POSITIVE_INFINITY": "Infinity",
       "@Number.NEGATIVE_INFINITY": "-Infinity",
       "@process": "undefined", // a page is not Node
     },
   },
   mangle: {
-    reserved: ["$F", "$I", "$M", "$N", "$A", "$U"],
+    reserved: Object.values(short),
     properties: { regex: new RegExp(`^(${privateNames().join("|")})$`) },
   },
 };
-/** Short names for what is named most. */
-const intro =
-  "const { Float64Array: $F, Int32Array: $I, Math: $M, Number: $N, Array: $A, Uint32Array: $U } = globalThis;";
 
 export default [
   {

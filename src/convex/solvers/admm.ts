@@ -62,11 +62,10 @@ export const admm: Solver = {
     const { rows } = loss;
     const small = rows <= DENSE_ROWS || hasFewColumns(program, gates.count);
     const columns = gates.count * X.cols * blockOutputs(program);
-    if (!penalty.separable || !loss.separable) {
-      return rows >= MANY_COUPLED && (small || rows * columns <= MOST_PRODUCT);
-    }
+    const affordable = small || rows * columns <= MOST_PRODUCT;
+    if (!penalty.separable || !loss.separable) return rows >= MANY_COUPLED && affordable;
     if (pooling != null) return rows >= MANY_COUPLED && small && columns <= MOST_COLUMNS * rows;
-    return rows >= MANY_ROWS && (small || rows * columns <= MOST_PRODUCT);
+    return rows >= MANY_ROWS && affordable;
   },
   start: (setting, from) => new AdmmRun(setting, from),
 };
@@ -166,7 +165,7 @@ class AdmmRun implements Run {
     if (over) return { ...point, resting: false };
     const successor = proximalNewton.refuses(this.setting.program) === null;
     if (!solvable && !successor) return { ...point, resting: true };
-    if (successor && (!solvable || newtonIsCheaper(this.work, this.setting.tolerance))) {
+    if (successor && (!solvable || newtonIsCheaper(this.workAt(blocks.index.length), this.setting.tolerance))) {
       this.system.dispose();
       this.newton = proximalNewton.start(this.setting, point.blocks);
     } else {
@@ -253,10 +252,9 @@ class AdmmRun implements Run {
     return weights.blocks * longest;
   }
 
-  /** What it takes to judge whether Newton steps would be cheaper from here. */
-  private get work(): Work {
-    const { n, C, d, vectors, W, working, gaps, setting } = this;
-    const active = nonzeroVectors(W, working.slots, d).index.length;
+  /** What it takes to judge whether Newton steps would be cheaper from a point of so many vectors. */
+  private workAt(active: number): Work {
+    const { n, C, d, vectors, working, gaps, setting } = this;
     // Each position has columns of its own.
     const gates = (working.gates.length * vectors) / C;
     const side = hasFewColumns(setting.program, working.gates.length) ? gates * d : n;

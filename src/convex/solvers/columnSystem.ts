@@ -22,6 +22,7 @@ export class ColumnSystem {
   private readonly strips: number; // of A', d rows each: one for each gate and position
   private readonly size: number; // m + 1
   private readonly gram: Float64Array; // [size x size], lower: B'B
+  private readonly all: ReturnType<typeof everyVector>;
 
   private constructor(
     private readonly setting: Setting,
@@ -35,6 +36,7 @@ export class ColumnSystem {
     this.strips = gates.length * this.A;
     this.size = this.strips * this.d + 1;
     this.gram = new Float64Array(this.size ** 2);
+    this.all = everyVector(gates, this.A * this.C);
   }
 
   /** Makes B'B, one tile against another; null when time is up. */
@@ -72,7 +74,7 @@ export class ColumnSystem {
 
   /** b := M^-1 b, b [n x C], and moves [strips x C x d] := A' M^-1 b, given the factor. */
   solve(factor: CholeskyFactor, shift: number, b: Float64Array, moves: Float64Array): void {
-    const { C, d, A, size, gates, bias } = this;
+    const { C, d, size, gates, bias, all } = this;
     const { products } = this.setting;
     products.adjoint(b, C, gates, moves);
     const q = new Float64Array(size * C);
@@ -84,8 +86,7 @@ export class ColumnSystem {
     factor.solve(q, C);
     for (let at = 0; at < moves.length; at++) moves[at] = q[place(at)];
     const seen = new Float64Array(b.length);
-    const { gate, output, sign } = everyVector(gates, A * C);
-    products.forward(gate, output, sign, moves, C, seen);
+    products.forward(all.gate, all.output, all.sign, moves, C, seen);
     const constant = q.slice((size - 1) * C);
     for (let k = 0; k < b.length; k++) b[k] = (b[k] - seen[k] - bias * constant[k % C]) / shift;
   }

@@ -17,6 +17,7 @@ import { GapJudge } from "../certificate.js";
 import { hostIterate } from "../kernels/hostIterate.js";
 import type { BlockIterate } from "../kernels/types.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
+import { perOutput } from "../penalties/perOutput.js";
 import type { SparseBlocks } from "../types.js";
 import { norm } from "../vectors.js";
 import { BestPoint } from "./bestPoint.js";
@@ -136,7 +137,9 @@ class FistaRun implements Run {
       kernels.iterate === undefined
         ? hostIterate(products, X, gates, loss.outputs, penalty, pooling)
         : await kernels.iterate(X, gates, loss.outputs, penalty, pooling);
-    const squaredNorm = await this.operatorNorm(iterate);
+    // Every output has the same operator: on the host one is enough.
+    const probe = this.onDevice ? iterate : hostIterate(products, X, gates, 1, perOutput, pooling);
+    const squaredNorm = await this.operatorNorm(probe, this.onDevice ? this.size : loss.rows);
     if (this.from !== null) {
       await iterate.write(this.from.index, this.from.vectors);
       this.cx.set(this.from.bias);
@@ -210,10 +213,10 @@ class FistaRun implements Run {
     this.step *= GROW;
   }
 
-  /** |A|^2 by power steps in every output: from blocks of zero, a step of -1 without a threshold leads to A' U. */
-  private async operatorNorm(iterate: BlockIterate): Promise<number> {
+  /** |A|^2 by power steps on as many predictions: from blocks of zero, a step of -1 without a threshold leads to A' U. */
+  private async operatorNorm(iterate: BlockIterate, size: number): Promise<number> {
     const none = new Int32Array(0);
-    const U = new Float64Array(this.size).fill(1 / Math.sqrt(this.size));
+    const U = new Float64Array(size).fill(1 / Math.sqrt(size));
     let value = 0;
     for (let k = 0; k < POWER_STEPS; k++) {
       await iterate.write(none, new Float64Array(0));

@@ -17,8 +17,8 @@ import type { Kernels } from "../kernels/types.js";
 import type { AllGatesBound, ConvexProgram, Evidence, SparseBlocks } from "../types.js";
 import { Clock } from "./clock.js";
 import { drawnSamples, randomStarts, search, searchOn, startsFrom, worthOf } from "./gateOracle.js";
+import { GAIN, type Growing, move } from "./growthMove.js";
 import { dualPointOf, fall, firstState, grown, judged, type State, zeroState } from "./growthState.js";
-import { GAIN, type Growing, move } from "./moveNeurons.js";
 import { GrowthProof, SOLVE_SHARE } from "./proof.js";
 import { advice, type Round, type Solution, type SolveBudget } from "./solution.js";
 import { solve } from "./solve.js";
@@ -73,6 +73,7 @@ export async function solveGrowing(
   const proof = cones === null ? null : new GrowthProof(program, cones, wanted, clock);
   let cost = 0; // seconds of the last judgement
   const due = () => clock.seconds + RESERVE * cost >= budget.seconds;
+  const late = () => clock.late;
   const dear = () => SOLVE_COST * program.loss.rows * cost > budget.seconds - clock.seconds;
   const growing: Growing = { kernels, clock, tolerance: wanted, starts: options.starts, draw, due };
   const single = options.method === "frank-wolfe";
@@ -117,7 +118,6 @@ export async function solveGrowing(
         ? randomStarts(program, Math.ceil(options.starts / FEWER), draw)
         : startsFrom(program, state.blocks, options.starts * HARDER ** quiet, draw);
     const batch = single ? drawnSamples(program, options.batch, draw) : null;
-    const late = () => clock.late;
     const found =
       batch === null ? search(program, kernels, N, starts, late) : searchOn(batch, program, kernels, N, starts);
     tried += starts.length;

@@ -10,17 +10,7 @@ import type { ConvexProgram, SparseBlocks } from "../types.js";
 import { dot } from "../vectors.js";
 import type { Clock } from "./clock.js";
 import { distinct, type Priced } from "./gateOracle.js";
-import { descend } from "./lbfgs.js";
-import {
-  type MovingNeurons,
-  networkObjective,
-  outputsOf,
-  packed,
-  programAt,
-  scalesOf,
-  smallNeurons,
-  unpacked,
-} from "./movingNeurons.js";
+import { descended, type MovingNeurons, outputsOf, programAt, smallNeurons } from "./movingNeurons.js";
 import { advice, type Solution, type SolveBudget } from "./solution.js";
 import { chooseSolver, withProducts } from "./solve.js";
 
@@ -56,17 +46,10 @@ export async function firstState(program: ConvexProgram, kernels: Kernels, clock
   const neurons = { ...smallNeurons(directions, X.cols, 1), bias };
   const size = firstSize(program, kernels, neurons, Z);
   const start = { ...smallNeurons(directions, X.cols, size), bias };
-  const objective = networkObjective(program, kernels, start.outputs);
-  const { x, value } = await descend(
-    objective,
-    packed(start),
-    FIRST_DESCENT,
-    () => clock.pause(),
-    scalesOf(program, start.scales.length),
-  );
+  const first = await descended(program, kernels, start, FIRST_DESCENT, () => clock.pause());
   const zero = loss.value(Z) + bias.reduce((sum, c) => sum + (outputBias?.ridge ?? 0) * c * c, 0);
   // The zero network is better where beta is so large that neurons die; its gates are those of the program.
-  return value < zero ? programAt(program, unpacked(x, start)) : still;
+  return first.value < zero ? programAt(program, first.neurons) : still;
 }
 
 /** The size of each neuron at which their outputs together are as large as the loss's own Newton step from Z. */

@@ -13,7 +13,7 @@ import { liftNeurons } from "../recovery/lift.js";
 import { eachBlock } from "../rowBlock.js";
 import type { ConvexProgram, Matrix, SparseBlocks } from "../types.js";
 import { concatenated, dot, norm } from "../vectors.js";
-import type { Objective } from "./lbfgs.js";
+import { descend, type Objective } from "./lbfgs.js";
 import { addActivations, eachSampleBlock, type Reading, readingOf, replaceByPull } from "./sampleBlocks.js";
 
 /** m neurons, each feeding one output, and the output bias. */
@@ -131,6 +131,20 @@ function columnScalesOf(X: Matrix): Float64Array {
     const others = all - square;
     return square > others && others > 0 ? others / (d - 1) / square : 1;
   });
+}
+
+/** The neurons after at most `steps` steps down the network's objective, and its value there. */
+export async function descended(
+  program: ConvexProgram,
+  kernels: Kernels,
+  neurons: MovingNeurons,
+  steps: number,
+  pause: () => Promise<boolean>,
+): Promise<{ readonly neurons: MovingNeurons; readonly value: number }> {
+  const objective = networkObjective(program, kernels, neurons.outputs);
+  const scales = scalesOf(program, neurons.scales.length);
+  const { x, value } = await descend(objective, packed(neurons), steps, pause, scales);
+  return { neurons: unpacked(x, neurons), value };
 }
 
 /** The network's objective at packed neurons that feed the given outputs. */

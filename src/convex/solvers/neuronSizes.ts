@@ -34,10 +34,11 @@ export async function resized(
   pause: () => Promise<boolean>,
 ): Promise<MovingNeurons | null> {
   const { loss, beta, X } = program;
-  const { outputs, bias, scales } = neurons;
+  const { bias, scales } = neurons;
   const [n, C, m, d] = [loss.rows, loss.outputs, scales.length, X.cols];
   // Beyond n neurons the lasso has many solutions, and its Hessian is singular.
   if (m >= n || m > MOST_NEURONS || m * n > HELD || (await pause())) return null;
+  const column = neurons.outputs.map((output) => output % C);
   const price = scales.map((a) => beta * a * a); // |w| = |a|
   // Phi [n x m], at the sizes that there are
   const Phi = activationsOf(program, kernels, neurons);
@@ -45,7 +46,7 @@ export async function resized(
   const N = new Float64Array(n * C);
   const valueAt = (x: Float64Array) => {
     for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
-    for (let s = 0, at = 0; s < n; s++) for (let j = 0; j < m; j++, at++) Z[s * C + (outputs[j] % C)] += x[j] * Phi[at];
+    for (let s = 0, at = 0; s < n; s++) for (let j = 0; j < m; j++, at++) Z[s * C + column[j]] += x[j] * Phi[at];
     return loss.value(Z) + dot(price, x);
   };
   let x = new Float64Array(m).fill(1);
@@ -53,13 +54,13 @@ export async function resized(
   for (let step = 0, gain = 1; step < STEPS && gain > ENOUGH; step++) {
     const q = price.slice();
     loss.gradient(Z, N);
-    for (let s = 0, at = 0; s < n; s++) for (let j = 0; j < m; j++, at++) q[j] += N[s * C + (outputs[j] % C)] * Phi[at];
+    for (let s = 0, at = 0; s < n; s++) for (let j = 0; j < m; j++, at++) q[j] += N[s * C + column[j]] * Phi[at];
     loss.hessianDiagonal(Z, N);
-    const W = Phi.map((value, at) => value * Math.sqrt(N[Math.floor(at / m) * C + (outputs[at % m] % C)]));
+    const W = Phi.map((value, at) => value * Math.sqrt(N[Math.floor(at / m) * C + column[at % m]]));
     const S = new Float64Array(m * m);
     kernels.addOuter(S, W, m, n, 1);
     for (let j = 0; j < m; j++) {
-      for (let k = 0; k < j; k++) S[k * m + j] = S[j * m + k] *= outputs[j] % C === outputs[k] % C ? 1 : 0;
+      for (let k = 0; k < j; k++) S[k * m + j] = S[j * m + k] *= column[j] === column[k] ? 1 : 0;
     }
     let largest = 0;
     for (let j = 0; j < m; j++) largest = Math.max(largest, S[j * m + j]);

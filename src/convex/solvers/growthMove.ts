@@ -5,19 +5,7 @@ import { dualPointAt } from "../operators/dualPoint.js";
 import type { Clock } from "./clock.js";
 import { distinct, type Priced, randomStarts, search, worthOf } from "./gateOracle.js";
 import { fall, JOINING, type State } from "./growthState.js";
-import { descend } from "./lbfgs.js";
-import {
-  joined,
-  living,
-  networkObjective,
-  neuronsOf,
-  outputsOf,
-  packed,
-  programAt,
-  scalesOf,
-  smallNeurons,
-  unpacked,
-} from "./movingNeurons.js";
+import { descended, joined, living, neuronsOf, outputsOf, programAt, smallNeurons } from "./movingNeurons.js";
 import { resized } from "./neuronSizes.js";
 
 /** Steps of the descent from a solution, and where solves are dear. */
@@ -67,29 +55,12 @@ export async function move(
     const mean = neurons.scales.reduce((sum, a) => sum + a * a, 0) / neurons.scales.length;
     let start = joined(neurons, smallNeurons(distinct(newcomers, JOINING), d, JOINING_SIZE * mean));
     const sized = dear ? await resized(program, kernels, start, pause) : null;
-    if (sized !== null) start = sized;
-    else {
-      const settled = await descend(
-        networkObjective(program, kernels, start.outputs),
-        packed(start),
-        SETTLING,
-        pause,
-        scalesOf(program, start.scales.length),
-      );
-      start = living(unpacked(settled.x, start), DYING);
-    }
-    const inner = networkObjective(program, kernels, start.outputs);
-    const { x, value } = await descend(
-      inner,
-      packed(start),
-      dear ? LONG_DESCENT : DESCENT,
-      pause,
-      scalesOf(program, start.scales.length),
-    );
-    const gain = fall(lowest, value);
+    start = sized ?? living((await descended(program, kernels, start, SETTLING, pause)).neurons, DYING);
+    const lower = await descended(program, kernels, start, dear ? LONG_DESCENT : DESCENT, pause);
+    const gain = fall(lowest, lower.value);
     if (!(gain > 0)) break;
-    neurons = unpacked(x, start);
-    lowest = value;
+    neurons = lower.neurons;
+    lowest = lower.value;
     if (dear || gain < STEEP || (await pause())) break;
     const N = dualPointAt(program, outputsOf(program, kernels, neurons));
     newcomers = worthOf(search(program, kernels, N, randomStarts(program, starts, draw), due), program, tolerance);
