@@ -111,7 +111,7 @@ export class WasmProducts implements GatedProducts {
 
   faceSearch(): FaceSearch {
     const { engine, x: at, n, d, bits, words } = this;
-    if (n <= GRAM_ROWS && this.product === 0) this.product = this.makeGram();
+    if (n <= GRAM_ROWS && this.product === 0) this.product = this.makeGram(false);
     const search = new WasmFaceSearch(engine, { at, rows: n, cols: d }, bits, words, this.product);
     this.searches.push(search);
     return search;
@@ -193,10 +193,12 @@ export class WasmProducts implements GatedProducts {
   gram(): Float64Array {
     if (this.kept === null) {
       const { n } = this;
-      const k = this.product === 0 ? this.makeGram() : this.product;
-      this.kept = new Float64Array(n * n);
-      this.kept.set(this.engine.heap.view(k, n * n));
+      const k = this.product === 0 ? this.makeGram(true) : this.product;
+      const K = new Float64Array(n * n);
+      K.set(this.engine.heap.view(k, n * n));
       if (k !== this.product) this.engine.heap.release(k);
+      for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) K[j * n + i] = K[i * n + j];
+      this.kept = K;
     }
     return this.kept;
   }
@@ -207,13 +209,13 @@ export class WasmProducts implements GatedProducts {
     for (const block of [this.product, this.bits, this.z, this.x]) this.engine.heap.release(block);
   }
 
-  /** X X' in WASM memory; the caller releases it. */
-  private makeGram(): number {
+  /** X X' in WASM memory, or its lower triangle; the caller releases it. */
+  private makeGram(lower: boolean): number {
     const { n, d } = this;
     const { heap } = this.engine;
     const k = heap.take(n * n);
     heap.view(k, n * n).fill(0);
-    this.engine.multiply(n, n, d, this.x, d, 1, this.x, 1, d, k, n, 1, false);
+    this.engine.multiply(n, n, d, this.x, d, 1, this.x, 1, d, k, n, 1, lower);
     return k;
   }
 

@@ -10,6 +10,8 @@ export interface LinearSystem {
   multiply(x: Float64Array, out: Float64Array): void;
   /** x := M^-1 x, M near H. */
   precondition(x: Float64Array): void;
+  /** Hears that the solution moved by alpha times what was multiplied last. */
+  moved?(alpha: number): void;
 }
 
 /**
@@ -22,7 +24,7 @@ export async function conjugateGradients(
   b: Float64Array,
   residual: number,
   pause: () => Promise<boolean>,
-  { multiply, precondition }: LinearSystem,
+  { multiply, precondition, moved }: LinearSystem,
   left?: Float64Array,
 ): Promise<number> {
   const size = b.length;
@@ -40,6 +42,7 @@ export async function conjugateGradients(
     step += 1;
     const alpha = rho / dot(p, Hp);
     if (!Number.isFinite(alpha)) break;
+    moved?.(alpha);
     for (let k = 0; k < size; k++) {
       x[k] += alpha * p[k];
       r[k] -= alpha * Hp[k];

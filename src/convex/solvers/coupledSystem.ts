@@ -8,7 +8,7 @@
 import type { CholeskyFactor } from "../kernels/types.js";
 import { addColumnSums } from "../vectors.js";
 import { conjugateGradients } from "./conjugateGradients.js";
-import { addSpread, DENSE_ROWS, factorOutput, type Machinery, woodbury } from "./newtonSystem.js";
+import { addSpread, DENSE_ROWS, factorOutput, type Machinery } from "./newtonSystem.js";
 import {
   hiddenCurvature,
   LEAST_RANK,
@@ -17,6 +17,7 @@ import {
   partialCholesky,
   sketchCost,
 } from "./partialCholesky.js";
+import { woodbury } from "./woodbury.js";
 
 /** Relative residual of the conjugate gradients. */
 const RESIDUAL = 0.1;

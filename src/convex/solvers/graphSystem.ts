@@ -12,26 +12,30 @@ import type { ConvexProgram } from "../types.js";
 import { addColumnSums } from "../vectors.js";
 import { ColumnSystem } from "./columnSystem.js";
 import { conjugateGradients } from "./conjugateGradients.js";
-import { DENSE_ROWS, woodbury } from "./newtonSystem.js";
+import { DENSE_ROWS } from "./newtonSystem.js";
 import {
   type Hidden,
   hiddenCurvature,
   LEAST_RANK,
   largestRank,
-  MAX_ENTRIES,
   partialCholesky,
   sketchCost,
 } from "./partialCholesky.js";
 import type { Setting } from "./solver.js";
+import { RankOneTerms } from "./woodbury.js";
 
 /** Relative residual of the conjugate gradients. */
 const RESIDUAL = 0.1;
 /** Steps after which the next system may as well take over. */
 const MOST_STEPS = 6;
 /** The first partial factor costs at most as much as some products. */
-const SKETCH_PRODUCTS = 10;
-/** Steps at or below which more columns would save nothing. */
+const SKETCH_PRODUCTS = 35;
+/** A larger one is made where steps are more than a few and it costs no more than so many solves with them. */
 const FEW_STEPS = 3;
+const SOLVES_AHEAD = 24;
+/** Entries of a partial factor (512 MB), and of the masks that it is made from. */
+const MOST_ENTRIES = 2 ** 26;
+const MASK_ENTRIES = 2 ** 25;
 
 export class GraphSystem {
   private readonly n: number;
@@ -40,12 +44,12 @@ export class GraphSystem {
   private readonly positions: number;
   private factor: CholeskyFactor | null = null; // of M, or of what is near it
   private columns: ColumnSystem | null = null; // whose factor it is instead
+  private sketch: Sketch | null = null; // the partial factor
   private gates: Int32Array = new Int32Array(0);
   private shift = 0; // s
   private biasScale = 0; // g^2
   private rank = 0; // of the partial factor; 0: not chosen yet
   private steps = FEW_STEPS; // of the last conjugate gradients
-  private spent = 0; // multiplications that they took since the partial factor was made
 
   constructor(private readonly setting: Setting) {
     const { loss, X } = setting.program;
@@ -79,14 +83,13 @@ export class GraphSystem {
       this.factor = this.columns?.factor(shift) ?? null;
     } else {
       this.columns = null;
-      this.factor = this.n <= DENSE_ROWS ? this.dense() : this.sketch();
+      this.factor = this.n <= DENSE_ROWS ? this.dense() : this.sketched();
     }
     return this.factor !== null;
   }
 
   /** Forgets the factor: the gates or the shift will be others. */
   drop(): void {
-    if (this.factor !== null && this.steps <= 1) this.rank = Math.max(LEAST_RANK, this.rank / 2);
     this.factor?.dispose();
     this.factor = null;
   }
@@ -94,6 +97,8 @@ export class GraphSystem {
   dispose(): void {
     this.drop();
     this.columns = null;
+    this.sketch?.terms.dispose();
+    this.sketch = null;
   }
 
   /**
@@ -103,35 +108,45 @@ export class GraphSystem {
   async solve(b: Float64Array, left: Float64Array, moves: Float64Array): Promise<void> {
     const { factor, columns, shift, setting, C } = this;
     if (factor === null) return;
-    if (columns !== null) {
-      columns.solve(factor, shift, b, moves);
-      return;
+    if (columns !== null) columns.solve(factor, shift, b, moves);
+    else if (this.n > DENSE_ROWS) await this.iterate(factor, b, left, moves);
+    else {
+      factor.solve(b, C);
+      setting.products.adjoint(b, C, this.gates, moves);
     }
-    if (this.n <= DENSE_ROWS) factor.solve(b, C);
-    else await this.iterate(factor, b, left);
-    setting.products.adjoint(b, C, this.gates, moves);
   }
 
-  private async iterate(factor: CholeskyFactor, b: Float64Array, left: Float64Array): Promise<void> {
+  private async iterate(
+    factor: CholeskyFactor,
+    b: Float64Array,
+    left: Float64Array,
+    moves: Float64Array,
+  ): Promise<void> {
     const { C } = this;
-    const multiply = this.product(C, this.shift);
-    const precondition = (x: Float64Array) => factor.solve(x, C);
+    const between = new Float64Array(moves.length);
+    moves.fill(0);
+    const system = {
+      multiply: this.product(C, this.shift, between),
+      precondition: (x: Float64Array) => factor.solve(x, C),
+      moved: (alpha: number) => {
+        for (let k = 0; k < moves.length; k++) moves[k] += alpha * between[k];
+      },
+    };
     let steps = 0;
     const enough = async () => (await this.setting.pause()) || ++steps >= MOST_STEPS;
-    this.steps = await conjugateGradients(b, RESIDUAL, enough, { multiply, precondition }, left);
-    this.spent += this.steps * this.productCost();
-    if (this.steps > FEW_STEPS && this.mayHold(2 * this.rank) && this.spent > this.sketchCost(2 * this.rank)) {
-      this.rank *= 2;
-      this.drop();
-    }
+    this.steps = await conjugateGradients(b, RESIDUAL, enough, system, left);
+    const rank = 2 * this.rank;
+    if (this.steps <= FEW_STEPS || !this.mayHold(rank)) return;
+    if (this.sketchCost(rank) > SOLVES_AHEAD * this.steps * this.productCost()) return;
+    this.rank = rank;
+    this.drop();
   }
 
-  /** out [n x C] := (A A' + g^2 1 1' + shift I) x. */
-  private product(C: number, shift: number): (x: Float64Array, out: Float64Array) => void {
-    const { d, positions, gates, biasScale, setting } = this;
+  /** out [n x C] := (A A' + g^2 1 1' + shift I) x, and between := A'x. */
+  private product(C: number, shift: number, between: Float64Array): (x: Float64Array, out: Float64Array) => void {
+    const { positions, gates, biasScale, setting } = this;
     const { products } = setting;
     const { gate, output, sign } = everyVector(gates, positions * C);
-    const between = new Float64Array(gate.length * d);
     return (x, out) => {
       products.adjoint(x, C, gates, between);
       products.forward(gate, output, sign, between, C, out);
@@ -151,17 +166,33 @@ export class GraphSystem {
     return setting.kernels.cholesky(M, n);
   }
 
-  private sketch(): CholeskyFactor | null {
-    const { n, shift, setting } = this;
+  private sketched(): CholeskyFactor | null {
+    const { shift, gates, sketch } = this;
+    const fits = sketch !== null && sketch.gates === gates && sketch.rank === this.rank && shift >= sketch.least;
+    if (!fits) {
+      if (sketch !== null && sketch.gates !== gates && this.steps <= 1) this.rank = Math.max(LEAST_RANK, this.rank / 2);
+      sketch?.terms.dispose();
+      this.sketch = null; // not two at a time
+      this.sketch = this.makeSketch();
+    }
+    return this.sketch?.terms.factor(shift) ?? null;
+  }
+
+  private makeSketch(): Sketch {
+    const { n, shift, gates, setting } = this;
     if (this.rank === 0) {
       const goal = SKETCH_PRODUCTS * this.productCost();
       this.rank = largestRank((rank) => this.mayHold(rank) && this.sketchCost(rank) <= goal);
     }
-    this.spent = 0;
-    const T = new Float64Array(n).fill(shift);
+    const { rank } = this;
     const hidden = setting.program.pooling == null ? this.masked() : this.pooled();
-    const { rows: F, rowCount } = partialCholesky(hidden, T, this.rank, setting.kernels);
-    return woodbury(T, F, rowCount, n, setting.kernels);
+    const { rows, rowCount } = partialCholesky(hidden, new Float64Array(n).fill(shift), rank, setting.kernels);
+    return {
+      gates,
+      rank,
+      terms: new RankOneTerms(rows, rowCount, n, setting.kernels),
+      least: rowCount < rank ? shift : 0,
+    };
   }
 
   /** A A' + g^2 1 1' by its masks. */
@@ -169,7 +200,7 @@ export class GraphSystem {
     const { n, gates: all, biasScale, setting } = this;
     const { X, gates } = setting.program;
     // A share of the gates, each for several, where the masks of all would be many.
-    const step = Math.ceil((all.length * n) / MAX_ENTRIES);
+    const step = Math.ceil((all.length * n) / MASK_ENTRIES);
     const list = all.filter((_, k) => k % step === 0);
     const weights = new Float64Array(list.length).fill(all.length / list.length);
     const rows = new Float64Array(biasScale > 0 ? n : 0).fill(Math.sqrt(biasScale));
@@ -188,14 +219,14 @@ export class GraphSystem {
           units[j * b + s] = 1;
         });
         const columns = new Float64Array(n * b);
-        this.product(b, 0)(units, columns);
+        this.product(b, 0, new Float64Array(gates.length * this.positions * b * this.d))(units, columns);
         for (let k = 0; k < n * b; k++) out[(k % b) * n + Math.floor(k / b)] = columns[k];
       },
     };
   }
 
   private mayHold(rank: number): boolean {
-    return rank * this.n <= Math.min(MAX_ENTRIES, this.n ** 2);
+    return rank * this.n <= Math.min(MOST_ENTRIES, this.n ** 2);
   }
 
   /** Multiplications of a product with A A', and of a partial factor. */
@@ -207,6 +238,14 @@ export class GraphSystem {
     if (this.setting.program.pooling != null) return (rank / this.C) * this.productCost();
     return sketchCost(rank, this.n, this.d, this.gates.length);
   }
+}
+
+/** A partial Cholesky factor of A A' + g^2 1 1'. */
+interface Sketch {
+  readonly gates: Int32Array;
+  readonly rank: number; // that was asked for
+  readonly terms: RankOneTerms;
+  readonly least: number; // shift below which it would have had more terms
 }
 
 /** Whether A, over patches, has fewer columns than rows, and few enough for a factor. */

@@ -9,6 +9,7 @@
 import type { CholeskyFactor, GatedProducts, Kernels } from "../kernels/types.js";
 import { conjugateGradients } from "./conjugateGradients.js";
 import type { Setting } from "./solver.js";
+import { woodbury } from "./woodbury.js";
 
 /** Relative residual of the conjugate gradients: enough for a quadratic step. */
 const RESIDUAL = 1e-10;
@@ -121,66 +122,4 @@ export function factorOutput(
     if (factor !== null) return factor;
   }
   return null;
-}
-
-/** Multiplies one column and solves any number: (T + Y' Y)^-1 = T^-1 - T^-1 Y' (I + Y T^-1 Y')^-1 Y T^-1. */
-export function woodbury(
-  T: Float64Array,
-  Y: Float64Array,
-  m: number,
-  n: number,
-  kernels: Kernels,
-): CholeskyFactor | null {
-  const scaled = new Float64Array(m * n);
-  for (let i = 0; i < m; i++) {
-    for (let k = 0; k < n; k++) scaled[i * n + k] = Y[i * n + k] / Math.sqrt(T[k]);
-  }
-  const S = new Float64Array(m * m);
-  kernels.multiplyTransposed(scaled, scaled, S, m, n, m);
-  for (let i = 0; i < m; i++) S[i * m + i] += 1;
-  if (m > 0 && !kernels.factor(S, m)) return null;
-  const inner = new Float64Array(m);
-  const back = (b: Float64Array, k: number) => {
-    for (let j = 0; j < n; j++) for (let c = 0; c < k; c++) b[j * k + c] /= Math.sqrt(T[j]);
-  };
-  const solveOne = (b: Float64Array) => {
-    for (let i = 0; i < m; i++) {
-      let sum = 0;
-      for (let k = 0; k < n; k++) sum += scaled[i * n + k] * b[k];
-      inner[i] = sum;
-    }
-    if (m > 0) kernels.solve(S, m, inner);
-    for (let i = 0; i < m; i++) for (let k = 0; k < n; k++) b[k] -= inner[i] * scaled[i * n + k];
-  };
-  const solveMany = (b: Float64Array, k: number) => {
-    const products = new Float64Array(m * k);
-    const turned = new Float64Array(k * m);
-    const moves = new Float64Array(k * n);
-    kernels.multiply(scaled, b, products, m, n, k);
-    for (let c = 0; c < k; c++) {
-      for (let i = 0; i < m; i++) inner[i] = products[i * k + c];
-      if (m > 0) kernels.solve(S, m, inner);
-      turned.set(inner, c * m);
-    }
-    kernels.multiply(turned, scaled, moves, k, m, n);
-    for (let j = 0; j < n; j++) for (let c = 0; c < k; c++) b[j * k + c] -= moves[c * n + j];
-  };
-  return {
-    solve: (b, k) => {
-      back(b, k);
-      if (k === 1) solveOne(b);
-      else solveMany(b, k);
-      back(b, k);
-    },
-    multiply: (b) => {
-      for (let i = 0; i < m; i++) {
-        let sum = 0;
-        for (let k = 0; k < n; k++) sum += Y[i * n + k] * b[k];
-        inner[i] = sum;
-      }
-      for (let k = 0; k < n; k++) b[k] *= T[k];
-      for (let i = 0; i < m; i++) for (let k = 0; k < n; k++) b[k] += inner[i] * Y[i * n + k];
-    },
-    dispose: () => undefined,
-  };
 }
