@@ -16,12 +16,16 @@ import {
 import { elapsed, type Timing, timingOf } from "./support/measure.js";
 import type { BenchSet } from "./support/sets.js";
 
+/** Seconds beyond which a run of the trainer is not repeated. */
+export const LONG = 15;
+
 export const modelClasses = ["gated", "relu", "relu-grow"] as const;
 export type ModelClass = (typeof modelClasses)[number];
 
 export interface ContestSettings {
   readonly tolerance: number; // relative gap at which the trainer stops
-  readonly limit: number; // most seconds for the trainer, and for one run of a rival
+  readonly patience: number; // most seconds for the trainer
+  readonly limit: number; // most seconds for one run of a rival
   readonly least: number; // least seconds that a rival gets
   readonly factor: number; // a rival gets this many times the trainer's seconds, between the least and the limit
   readonly trial: number; // seconds of a first trial when the rivals are tuned
@@ -149,11 +153,11 @@ async function train(
   modelClass: ModelClass,
   build: BuildModel,
   data: TensorPair,
-  { tolerance, limit, repeats }: ContestSettings,
+  { tolerance, patience, repeats }: ContestSettings,
 ): Promise<{ result: FitResult; runs: number[] }> {
   const trainer = new ConvexReLUTrainer({
     tolerance,
-    timeLimit: limit,
+    timeLimit: patience,
     width: "resize",
     ...(modelClass === "relu" ? { arrangements: { kind: "sample", count: set.gates, seed: 7 } } : {}),
     ...(modelClass === "relu-grow" ? { arrangements: { kind: "grow", seed: 7 } } : {}),
@@ -167,7 +171,7 @@ async function train(
     result = run.value;
     if (result.model !== model) disposeWhole(model);
     runs.push(run.seconds);
-    if (run.seconds > limit / 4) break; // long runs are not repeated
+    if (run.seconds > LONG) break; // long runs are not repeated
   }
   if (result === null) throw new Error("bench: expected at least one run.");
   return { result, runs: runs.length > 1 ? runs.slice(1) : runs };

@@ -63,7 +63,7 @@ test("the trainer's objective in a contest lies between its bound and its gap, b
   const { X, Y } = planted(40, 4, 3);
   const x = { ...X, data: X.data.map(Math.fround) };
   const set = { name: "tiny", x, y: Y, loss: "meanSquaredError", gates: 8, decay: 0.01 } as const;
-  const settings = { tolerance: 1e-4, limit: 2, least: 0.2, factor: 1, trial: 0.01, repeats: 1 };
+  const settings = { tolerance: 1e-4, patience: 30, limit: 2, least: 0.2, factor: 1, trial: 0.01, repeats: 1 };
   const before = tf.memory().numTensors;
   for (const modelClass of ["gated", "relu"] as const) {
     const { trainer, rivals } = await contest(set, modelClass, settings);

@@ -2,6 +2,7 @@
 
 import type { GateSet, Matrix } from "../types.js";
 import { type BlockSizes, blockSizes, type DeviceBlocks, deviceIterate } from "./deviceIterate.js";
+import { engineLike } from "./engineLike.js";
 import type { EngineName, Kernels } from "./types.js";
 
 /** Copies X [n x d] and the gates to the device and makes room for the blocks. */
@@ -18,22 +19,12 @@ export interface OpenedDevice {
 export type OpenDevice = (host: Kernels) => Promise<OpenedDevice>;
 
 export function deviceKernels(name: EngineName, host: Kernels, make: MakeBlocks): Kernels {
-  return {
+  return engineLike(host, {
     name,
     dtype: "float32",
-    multiply: (...args) => host.multiply(...args),
-    multiplyTransposed: (...args) => host.multiplyTransposed(...args),
-    addOuter: (...args) => host.addOuter(...args),
-    poolPatches: (...args) => host.poolPatches(...args),
-    ...(host.packPatterns && { packPatterns: host.packPatterns.bind(host) }),
-    factor: (H, n) => host.factor(H, n),
-    solve: (L, n, b) => host.solve(L, n, b),
-    cholesky: (H, n) => host.cholesky(H, n),
-    bind: (X, gates) => host.bind(X, gates),
-    threads: () => host.threads?.() ?? { ran: 1, note: null },
     async iterate(X, gates, outputs, penalty, pooling = null) {
       const sizes = blockSizes(X, gates, outputs, pooling);
       return deviceIterate(await make(X, gates, sizes), sizes, penalty);
     },
-  };
+  });
 }

@@ -4,7 +4,7 @@
  */
 
 import type { Matrix } from "../types.js";
-import { norm } from "../vectors.js";
+import { dot, norm } from "../vectors.js";
 import { FIXED, nullBasis, product, transposed, withoutRow } from "./basis.js";
 import { leastDistance } from "./leastDistance.js";
 
@@ -90,7 +90,7 @@ export class Polyhedron {
     let trace = 0;
     for (let i = 0; i < k; i++) trace += H[i * k + i];
     for (let i = 0; i < k; i++) H[i * k + i] += FLAT * (trace / k) + Number.MIN_VALUE;
-    if (trace === 0 || !cholesky(H, k)) return from.slice();
+    if (trace <= FIXED ** 2 * dot(R.data, R.data) || !cholesky(H, k)) return from.slice(); // flat up to rounding
     // s = L' t makes the quadratic |s - s0|^2 / 2.
     const s0 = solveLower(
       H,

@@ -6,6 +6,7 @@
  * its outputs [n x 1] where a masked column of ones would.
  */
 
+import { engineLike } from "../kernels/engineLike.js";
 import type { GatedProducts, Kernels } from "../kernels/types.js";
 import type { GateSet, Matrix } from "../types.js";
 
@@ -33,21 +34,12 @@ export function unitGates(count: number, rows: number): { readonly X: Matrix; re
   return { X: ones, gates: { count, rows, bits: new Uint32Array(0), generators, complete: false } };
 }
 
-/** Kernels whose products are those with the units' outputs H [units][n]. */
-export function unitKernels(kernels: Kernels, H: readonly Float64Array[]): Kernels {
-  const { name, dtype } = kernels;
-  return {
-    name,
-    dtype,
-    multiply: (A, B, out, m, k, n) => kernels.multiply(A, B, out, m, k, n),
-    multiplyTransposed: (A, B, out, m, k, n) => kernels.multiplyTransposed(A, B, out, m, k, n),
-    addOuter: (M, Y, n, k, alpha) => kernels.addOuter(M, Y, n, k, alpha),
-    poolPatches: (...args) => kernels.poolPatches(...args),
-    factor: (M, n) => kernels.factor(M, n),
-    solve: (L, n, b) => kernels.solve(L, n, b),
-    cholesky: (M, n) => kernels.cholesky(M, n),
-    bind: (X) => new UnitProducts(H, X.rows),
-  };
+/** Kernels whose products with X, the column of ones, are those with the units' outputs H [units][n]. */
+export function unitKernels(kernels: Kernels, H: readonly Float64Array[], X: Matrix): Kernels {
+  return engineLike(kernels, {
+    bind: (Y, gates) => (Y === X ? new UnitProducts(H, X.rows) : kernels.bind(Y, gates)),
+    iterate: undefined,
+  });
 }
 
 class UnitProducts implements GatedProducts {

@@ -104,7 +104,7 @@ export async function solveIncrementally(
       maxIterations: budget.maxIterations - iterations,
       seconds: budget.seconds - clock.seconds,
     };
-    const solution = await solve(program, unitKernels(kernels, H), left, blocks);
+    const solution = await solve(program, unitKernels(kernels, H, given.X), left, blocks);
     iterations += solution.iterations;
     blocks = solution.blocks;
     const { largest, units } = oracle.dearest(solution.dualPoint, weights);

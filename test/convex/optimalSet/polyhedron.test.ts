@@ -64,6 +64,18 @@ describe("Polyhedron", () => {
     [0, 0, 1].forEach((value, j) => void expect(point[j]).toBeCloseTo(value, 9));
   });
 
+  test.each([1, 2, 3, 4, 5, 6])(
+    "a quadratic that sees nothing of the set but rounding moves nothing (seed %i)",
+    (seed) => {
+      const columns = gaussianMatrix(8, 5, seed);
+      const start = gaussianMatrix(1, 8, seed + 9).data.map((value) => Math.abs(value));
+      const set = new Polyhedron(columns, 8, start);
+      const slope = gaussianMatrix(1, 5, seed + 30); // of what the columns add up to
+      const gradient = product(columns, transpose(slope)).data;
+      expect(Array.from(set.minimise(start, gradient, transpose(columns)))).toEqual(Array.from(start));
+    },
+  );
+
   test.each([1, 2, 3, 4])("random sets: points keep the fit, vertices have independent columns (seed %i)", (seed) => {
     const columns = gaussianMatrix(12, 5, seed);
     const start = gaussianMatrix(1, 12, seed + 9).data.map((value) => Math.max(0, value));
