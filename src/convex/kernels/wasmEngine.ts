@@ -41,11 +41,6 @@ export class WasmEngine {
     this.share(m * n * k, (threads) => this.core.calls.multiply(threads, ...args));
   };
 
-  multiplyVector(...args: Tail<Parameters<WasmCore["calls"]["multiplyVector"]>>): void {
-    const [, n, d] = args;
-    this.share(n * d, (threads) => this.core.calls.multiplyVector(threads, ...args));
-  }
-
   forward(...args: Tail<Parameters<WasmCore["calls"]["forward"]>>): void {
     const [, n, d, , , count] = args;
     this.share(n * d * count, (threads) => this.core.calls.forward(threads, ...args));

@@ -103,10 +103,12 @@ export class WasmProducts implements GatedProducts {
 
   times(z: Float64Array, out: Float64Array): void {
     const { engine, n, d } = this;
-    const y = this.z + 8 * d;
+    const at = this.z + 8 * d;
     engine.heap.view(this.z, d).set(z);
-    engine.multiplyVector(this.x, n, d, this.z, y);
-    out.set(engine.heap.view(y, n));
+    const y = engine.heap.view(at, n);
+    y.fill(0);
+    engine.multiply(1, n, d, this.z, d, 1, this.x, 1, d, at, n, 1, false);
+    out.set(y);
   }
 
   faceSearch(): FaceSearch {
