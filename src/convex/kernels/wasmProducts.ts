@@ -120,11 +120,6 @@ export class WasmProducts implements GatedProducts {
   }
 
   rows(gate: number, U: Float64Array, k: number, out: Float64Array): void {
-    if (k === 1) {
-      this.times(U.subarray(0, this.d), out);
-      this.closeRows(gate, 1, out);
-      return;
-    }
     const { heap } = this.engine;
     const u = heap.take(k * this.d);
     heap.view(u, k * this.d).set(U.subarray(0, k * this.d));
@@ -157,13 +152,7 @@ export class WasmProducts implements GatedProducts {
     T.fill(0);
     this.engine.multiply(k, n, d, u, d, 1, this.x, 1, d, t, n, 1, false);
     out.set(T);
-    this.closeRows(gate, k, out);
     heap.release(t);
-  }
-
-  /** Sets the entries of out [k x n] to zero whose samples the gate does not select. */
-  private closeRows(gate: number, k: number, out: Float64Array): void {
-    const { n } = this;
     const { bits } = this.gates;
     for (let j = 0; j < n; j++) {
       if ((bits[gate * this.words + (j >>> 5)] >>> (j & 31)) & 1) continue;
