@@ -3,7 +3,7 @@
  * in another language, with triangles solved four entries at a time.
  */
 
-import { addFour, addMultiple, both, dot, dotFour, first, fourth, second, third } from "./vectors";
+import { addFour, addMultiple, dot, dotFour, first, fourth, second, third } from "./vectors";
 
 /** As in face.ts. */
 const INDEPENDENT: f64 = 1e-12;
@@ -155,25 +155,15 @@ function forwardSolve(b: usize): f64 {
     const r1 = r0 + ((k + 1) << 3);
     const r2 = r1 + ((k + 2) << 3);
     const r3 = r2 + ((k + 3) << 3);
-    let s0 = f64x2.splat(0);
-    let s1 = s0;
-    let s2 = s0;
-    let s3 = s0;
-    for (let at: usize = 0, end = <usize>(k << 3); at < end; at += 16) {
-      const value = v128.load(b + at);
-      s0 = f64x2.add(s0, f64x2.mul(v128.load(r0 + at), value));
-      s1 = f64x2.add(s1, f64x2.mul(v128.load(r1 + at), value));
-      s2 = f64x2.add(s2, f64x2.mul(v128.load(r2 + at), value));
-      s3 = f64x2.add(s3, f64x2.mul(v128.load(r3 + at), value));
-    }
+    dotFour(r0, r1, r2, r3, b, k);
     const at = <usize>(k << 3);
     const to = b + at;
     const v = inverse + at;
-    const x0 = (load<f64>(to) - both(s0)) * load<f64>(v);
-    const x1 = (load<f64>(to, 8) - both(s1) - load<f64>(r1 + at) * x0) * load<f64>(v, 8);
-    const x2 = (load<f64>(to, 16) - both(s2) - load<f64>(r2 + at) * x0 - load<f64>(r2 + at, 8) * x1) * load<f64>(v, 16);
+    const x0 = (load<f64>(to) - first) * load<f64>(v);
+    const x1 = (load<f64>(to, 8) - second - load<f64>(r1 + at) * x0) * load<f64>(v, 8);
+    const x2 = (load<f64>(to, 16) - third - load<f64>(r2 + at) * x0 - load<f64>(r2 + at, 8) * x1) * load<f64>(v, 16);
     const rest = load<f64>(r3 + at) * x0 + load<f64>(r3 + at, 8) * x1 + load<f64>(r3 + at, 16) * x2;
-    const x3 = (load<f64>(to, 24) - both(s3) - rest) * load<f64>(v, 24);
+    const x3 = (load<f64>(to, 24) - fourth - rest) * load<f64>(v, 24);
     store<f64>(to, x0);
     store<f64>(to, x1, 8);
     store<f64>(to, x2, 16);

@@ -3,10 +3,10 @@
  * `runTasks` does.
  */
 
+import { FEW } from "./few";
 import {
-  ADJOINT, FORWARD, FORWARD_ROWS, LOWER_PRODUCT, MASKED_GRAM, POOL, PRODUCT_BY_COLUMNS, PRODUCT_BY_ROWS, PROJECT, setFields,
+  ADJOINT, FORWARD, FORWARD_ROWS, LOWER_PRODUCT, MASKED_GRAM, POOL, PRODUCT_BY_COLUMNS, PRODUCT_BY_ROWS, PRODUCT_OF_FEW, PROJECT, setFields,
   setJob, SIGNS,
-  VECTOR,
 } from "./jobs";
 import { runTasks } from "./threads";
 
@@ -18,8 +18,8 @@ export { finish, serve } from "./threads";
 
 /** Multiplications from which a product is shared out: some 100 microseconds of one thread. */
 const SHARED_WORK: i64 = 1_000_000;
-/** The same where every number is used once. */
-const SHARED_VECTOR: i64 = 200_000;
+/** The same where numbers are used a few times. */
+const SHARED_FEW: i64 = 200_000;
 /** The same for patches: a table serves four of them. */
 const POOL_WORK: i64 = 4_000_000;
 /** Tasks a thread gets, so that a late one leaves little behind, unless they would be smaller than is worth packing for. */
@@ -48,21 +48,14 @@ export function multiply(
   C: usize, ldc: i32,
   alpha: f64, lower: bool,
 ): f64 {
-  const shared = threads > 1 && <i64>m * <i64>n * <i64>k >= SHARED_WORK;
-  const byRows = lower || m >= n;
+  const few = m <= FEW && csa == 1 && (rsb == 1 || csb == 1);
+  const shared = threads > 1 && <i64>m * <i64>n * <i64>k >= (few ? SHARED_FEW : SHARED_WORK);
+  const byRows = lower || (m >= n && !few);
   const rows = byRows ? m : n;
   const part = shared ? partOf(rows, threads) : rows;
-  setJob(lower ? LOWER_PRODUCT : byRows ? PRODUCT_BY_ROWS : PRODUCT_BY_COLUMNS, alpha);
+  setJob(lower ? LOWER_PRODUCT : few ? PRODUCT_OF_FEW : byRows ? PRODUCT_BY_ROWS : PRODUCT_BY_COLUMNS, alpha);
   setFields(m, n, k, <i32>A, rsa, csa, <i32>B, rsb, csb, <i32>C, ldc, part);
   return runTasks(tasksOf(rows, part), threads);
-}
-
-/** y [n] = X z, X [n x d]. */
-export function multiplyVector(threads: i32, X: usize, n: i32, d: i32, z: usize, y: usize): f64 {
-  const part = threads > 1 && <i64>n * <i64>d >= SHARED_VECTOR ? partOf(n, threads) : n;
-  setJob(VECTOR, 1);
-  setFields(<i32>X, n, d, <i32>z, <i32>y, part);
-  return runTasks(tasksOf(n, part), threads);
 }
 
 /** Z [n x C] += sum_k sign_k D_k X v_k in column output_k; `gates` and `outputs` [count] i32, `signs` [count], V [count x d]. */

@@ -1,6 +1,7 @@
 /** The jobs: their numbers in shared memory, and what each does for one task. */
 
 import { coneRoom, locate, project } from "./cone";
+import { multiplyFew } from "./few";
 import { BITS, DENSE, gemm, gemmBytes, MASKED } from "./gemm";
 import { readGates } from "./pack";
 import { poolBytes, poolSample } from "./pool";
@@ -22,8 +23,8 @@ const FIELDS = SHARED + 80;
 
 export const PRODUCT_BY_ROWS: i32 = 0;
 export const PRODUCT_BY_COLUMNS: i32 = 1;
-export const LOWER_PRODUCT: i32 = 2;
-export const VECTOR: i32 = 3;
+export const PRODUCT_OF_FEW: i32 = 2;
+export const LOWER_PRODUCT: i32 = 3;
 export const FORWARD: i32 = 4;
 export const ADJOINT: i32 = 5;
 export const MASKED_GRAM: i32 = 6;
@@ -63,9 +64,8 @@ function field(index: i32): i32 {
 
 export function perform(task: i32): void {
   const kind = load<i32>(KIND);
-  if (kind <= PRODUCT_BY_COLUMNS) product(task, kind);
+  if (kind <= PRODUCT_OF_FEW) product(task, kind);
   else if (kind == LOWER_PRODUCT) lowerProduct(task);
-  else if (kind == VECTOR) vector(task);
   else if (kind == FORWARD) forward(task);
   else if (kind == ADJOINT) adjoint(task);
   else if (kind == MASKED_GRAM) maskedGram(task);
@@ -95,7 +95,11 @@ function product(task: i32, kind: i32): void {
     B += (from * csb) << 3;
     C += from << 3;
   }
-  gemm(DENSE, 0, 0, m, n, field(2), A, rsa, field(5), B, field(7), csb, C, ldc, load<f64>(ALPHA), false, work);
+  const k = field(2);
+  const rsb = field(7);
+  const alpha = load<f64>(ALPHA);
+  if (kind == PRODUCT_OF_FEW) multiplyFew(m, n, k, A, rsa, B, rsb, csb, C, ldc, alpha);
+  else gemm(DENSE, 0, 0, m, n, k, A, rsa, field(5), B, rsb, csb, C, ldc, alpha, false, work);
 }
 
 /** Fields as those of `product`, m = n; the tasks with the longest rows come first. */
@@ -117,14 +121,6 @@ function lowerProduct(task: i32): void {
   gemm(DENSE, 0, 0, rows, from, k, A, rsa, csa, B, rsb, csb, C, ldc, alpha, false, work);
   const corner = B + ((from * csb) << 3);
   gemm(DENSE, 0, 0, rows, rows, k, A, rsa, csa, corner, rsb, csb, C + (from << 3), ldc, alpha, true, work);
-}
-
-/** y = X z. Fields: X n d, z, y, rows of a task. */
-function vector(task: i32): void {
-  const part = field(5);
-  const from = task * part;
-  const d = field(2);
-  matvec(<usize>field(0) + ((from * d) << 3), min(part, field(1) - from), d, <usize>field(3), <usize>field(4) + (from << 3));
 }
 
 /** Z[j, output_k] += sign_k (D_k X v_k)_j. Fields: X n d, bits words, count, gates outputs signs, V, Z C. */
@@ -238,24 +234,4 @@ function signs(task: i32): void {
   const part = field(7);
   const from = task * part;
   packSigns(<usize>field(0), field(2), from, min(part, field(1) - from), <usize>field(3), field(4), <usize>field(5), field(6));
-}
-
-/** y [n] = X z for row-major X [n x d]. */
-function matvec(X: usize, n: i32, d: i32, z: usize, y: usize): void {
-  const whole = d & ~3;
-  for (let i = 0; i < n; i++) {
-    let even = f64x2.splat(0);
-    let odd = f64x2.splat(0);
-    let p = 0;
-    for (; p < whole; p += 4) {
-      const at = p << 3;
-      even = f64x2.add(even, f64x2.mul(v128.load(X + at), v128.load(z + at)));
-      odd = f64x2.add(odd, f64x2.mul(v128.load(X + at, 16), v128.load(z + at, 16)));
-    }
-    const both = f64x2.add(even, odd);
-    let sum = f64x2.extract_lane(both, 0) + f64x2.extract_lane(both, 1);
-    for (; p < d; p++) sum += load<f64>(X + (p << 3)) * load<f64>(z + (p << 3));
-    store<f64>(y + (i << 3), sum);
-    X += d << 3;
-  }
 }

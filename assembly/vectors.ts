@@ -33,12 +33,25 @@ export function dotFour(a: usize, b: usize, c: usize, e: usize, y: usize, length
   let s2 = s0;
   let s3 = s0;
   const end = <usize>((length & ~1) << 3);
-  for (let at: usize = 0; at < end; at += 16) {
+  let at: usize = (length & 2) << 3;
+  if (at) {
+    const value = v128.load(y);
+    s0 = f64x2.mul(v128.load(a), value);
+    s1 = f64x2.mul(v128.load(b), value);
+    s2 = f64x2.mul(v128.load(c), value);
+    s3 = f64x2.mul(v128.load(e), value);
+  }
+  for (; at < end; at += 32) {
     const value = v128.load(y + at);
-    s0 = f64x2.add(s0, f64x2.mul(v128.load(a + at), value));
-    s1 = f64x2.add(s1, f64x2.mul(v128.load(b + at), value));
-    s2 = f64x2.add(s2, f64x2.mul(v128.load(c + at), value));
-    s3 = f64x2.add(s3, f64x2.mul(v128.load(e + at), value));
+    const next = v128.load(y + at, 16);
+    const p = a + at;
+    const q = b + at;
+    const r = c + at;
+    const t = e + at;
+    s0 = f64x2.add(f64x2.add(s0, f64x2.mul(v128.load(p), value)), f64x2.mul(v128.load(p, 16), next));
+    s1 = f64x2.add(f64x2.add(s1, f64x2.mul(v128.load(q), value)), f64x2.mul(v128.load(q, 16), next));
+    s2 = f64x2.add(f64x2.add(s2, f64x2.mul(v128.load(r), value)), f64x2.mul(v128.load(r, 16), next));
+    s3 = f64x2.add(f64x2.add(s3, f64x2.mul(v128.load(t), value)), f64x2.mul(v128.load(t, 16), next));
   }
   const last = length & 1 ? load<f64>(y + end) : 0;
   const tail = length & 1 ? end : 0;
@@ -50,7 +63,7 @@ export function dotFour(a: usize, b: usize, c: usize, e: usize, y: usize, length
 
 // @ts-ignore: decorator
 @inline
-export function both(pair: v128): f64 {
+function both(pair: v128): f64 {
   return f64x2.extract_lane(pair, 0) + f64x2.extract_lane(pair, 1);
 }
 

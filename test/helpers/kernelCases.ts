@@ -4,7 +4,7 @@ import { sampleGates } from "../../src/convex/arrangements/index.js";
 import type { Kernels } from "../../src/convex/kernels/index.js";
 import { bindLoss } from "../../src/convex/losses/index.js";
 import { coneProjector } from "../../src/convex/operators/coneProjection.js";
-import { gaussianMatrix } from "./problems.js";
+import { gaussianMatrix, wellConditioned } from "./problems.js";
 
 export interface KernelCase {
   readonly title: string;
@@ -39,6 +39,21 @@ const symmetric = (n: number, k: number): KernelCase => ({
     const L = H.slice();
     kernels.factor(L, n);
     return [H, solved, multiplied, L];
+  },
+});
+
+const solves = (n: number, columns: readonly number[]): KernelCase => ({
+  title: `a factor of order ${n} with ${columns.join(", ")} columns`,
+  run: (kernels) => {
+    const held = kernels.cholesky(wellConditioned(n, 18), n);
+    const made = columns.flatMap((k) => {
+      const [solved, multiplied] = [gaussian(n * k, 19), gaussian(n * k, 20)];
+      held?.solve(solved, k);
+      held?.multiply(multiplied, k);
+      return [solved, multiplied];
+    });
+    held?.dispose();
+    return made;
   },
 });
 
@@ -117,7 +132,9 @@ const times = (n: number, d: number): KernelCase => ({
 export const kernelCases: readonly KernelCase[] = [
   product(303, 71, 130),
   product(65, 290, 702),
+  product(3, 301, 1203),
   symmetric(318, 61),
+  solves(603, [1, 4, 5]),
   gated(701, 31, 131, 2),
   gated(450, 77, 300, 1),
   times(6501, 41),

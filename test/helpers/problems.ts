@@ -46,6 +46,16 @@ export function gaussianMatrix(rows: number, cols: number, seed: number): Matrix
   return { rows, cols, data: Float64Array.from({ length: rows * cols }, gaussianSource(seed)) };
 }
 
+/** A symmetric matrix [n x n] with eigenvalues from about 1 to 3. */
+export function wellConditioned(n: number, seed: number): Float64Array {
+  const { data } = gaussianMatrix(n, n, seed);
+  const scale = 1 / Math.sqrt(8 * n);
+  return data.map((value, k) => {
+    const [i, j] = [Math.floor(k / n), k % n];
+    return scale * (value + data[j * n + i]) + (i === j ? 2 : 0);
+  });
+}
+
 /** Targets that fit a loss, from scores that no linear model explains. */
 export function targetsFor(loss: LossName, X: Matrix, outputs: number, seed: number): Matrix {
   const W = gaussianMatrix(X.cols, 2 * outputs, seed);

@@ -11,7 +11,7 @@ import { referenceKernels } from "./cpu.js";
 import type { CholeskyFactor, GatedProducts, Kernels, PoolShape, ThreadUse } from "./types.js";
 import { openCore, type WasmCore } from "./wasmCore.js";
 import { WasmEngine } from "./wasmEngine.js";
-import { factorInPlace, WasmFactor } from "./wasmFactor.js";
+import { copyLower, WasmFactor } from "./wasmFactor.js";
 import type { WasmHeap } from "./wasmHeap.js";
 import { hostThreads } from "./wasmHelpers.js";
 import { packPatterns, poolPatches } from "./wasmPatches.js";
@@ -91,13 +91,11 @@ class WasmKernels implements Kernels {
 
   factor(H: Float64Array, n: number): boolean {
     if (n * n * n < 30 * SMALL) return referenceKernels.factor(H, n);
-    const h = this.heap.take(n * n);
-    const L = this.heap.view(h, n * n);
-    L.set(H.subarray(0, n * n));
-    const definite = factorInPlace(this.heap, this.engine.multiply, h, n);
-    copyLower(this.heap.view(h, n * n), H, n);
-    this.heap.release(h);
-    return definite;
+    const held = WasmFactor.of(this.heap, this.engine.multiply, H, n);
+    if (held === null) return false;
+    copyLower(this.heap.view(held.h, n * n), H, n);
+    held.dispose();
+    return true;
   }
 
   solve(L: Float64Array, n: number, b: Float64Array): void {
@@ -106,11 +104,7 @@ class WasmKernels implements Kernels {
 
   cholesky(H: Float64Array, n: number): CholeskyFactor | null {
     if (n * n * n < 30 * SMALL) return referenceKernels.cholesky(H, n);
-    const h = this.heap.take(n * n);
-    const L = this.heap.view(h, n * n);
-    L.fill(0);
-    for (let i = 0; i < n; i++) L.set(H.subarray(i * n, i * n + i + 1), i * n);
-    return WasmFactor.of(this.heap, this.engine.multiply, h, n);
+    return WasmFactor.of(this.heap, this.engine.multiply, H, n);
   }
 
   bind(X: Matrix, gates: GateSet): GatedProducts {
@@ -128,8 +122,4 @@ class WasmKernels implements Kernels {
     out.set(this.heap.view(c, m * n));
     for (const block of [c, b, a]) this.heap.release(block);
   }
-}
-
-function copyLower(from: Float64Array, to: Float64Array, n: number): void {
-  for (let i = 0; i < n; i++) to.set(from.subarray(i * n, i * n + i + 1), i * n);
 }

@@ -15,8 +15,6 @@ export interface WasmCalls {
       ...[C: number, ldc: number, alpha: number, lower: boolean],
     ]
   ): number;
-  /** y [n] = X z. */
-  multiplyVector(threads: number, X: number, n: number, d: number, z: number, y: number): number;
   /** Z [n x C] += sum_k sign_k D_{gate k} X v_k into column output_k. */
   forward(
     ...args: [

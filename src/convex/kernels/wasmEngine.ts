@@ -10,6 +10,8 @@ type Tail<T extends readonly unknown[]> = T extends readonly [unknown, ...infer 
 
 /** Multiplications after which helpers are started: some 50 milliseconds, about what a helper needs to come up. */
 const START_WORK = 5e8;
+/** Multiplications from which a job is shared out at all. */
+const LEAST_WORK = 2e5;
 /** Times that a projection looks at all rows, about. */
 const LOOKS = 4;
 /** Jobs that are done alone after helpers have cost more than they saved. */
@@ -40,11 +42,6 @@ export class WasmEngine {
     const [m, n, k] = args;
     this.share(m * n * k, (threads) => this.core.calls.multiply(threads, ...args));
   };
-
-  multiplyVector(...args: Tail<Parameters<WasmCore["calls"]["multiplyVector"]>>): void {
-    const [, n, d] = args;
-    this.share(n * d, (threads) => this.core.calls.multiplyVector(threads, ...args));
-  }
 
   forward(...args: Tail<Parameters<WasmCore["calls"]["forward"]>>): void {
     const [, n, d, , , count] = args;
@@ -98,8 +95,9 @@ export class WasmEngine {
   private share(work: number, run: (threads: number) => number): void {
     const { helpers, calls } = this.core;
     this.work += work;
-    if (helpers === null || this.limit === 1 || this.alone > 0) {
-      if (this.alone > 0) this.alone -= 1;
+    const shared = helpers !== null && this.limit > 1 && work >= LEAST_WORK;
+    if (!shared || this.alone > 0) {
+      if (shared) this.alone -= 1;
       run(1);
       return;
     }

@@ -7,30 +7,27 @@ import type { WasmHeap } from "./wasmHeap.js";
 
 /** Columns that the blocked factorisation eliminates together. */
 const FACTOR_BLOCK = 64;
+/** Rows whose products with what comes before them are shared out together; a multiple of it. */
+const SOLVE_BLOCK = 256;
 
 /**
  * Cholesky in place at address h, left-looking by blocks of columns; a panel is divided by its diagonal block by a product with
- * that block's inverse. What is above the diagonal becomes zero. The inverses go to `blocks` [ceil(n / 64) x 64 x 64].
+ * that block's inverse. What is above the diagonal is zero before and after. The inverses go to `blocks` [ceil(n / 64) x 64 x 64].
  */
 function factorBlocks(heap: WasmHeap, gemm: Product, h: number, n: number, blocks: number): boolean {
   const panel = heap.take(n * FACTOR_BLOCK);
   const L = heap.view(h, n * n);
-  const small = new Float64Array(FACTOR_BLOCK * FACTOR_BLOCK);
-  const inverted = new Float64Array(FACTOR_BLOCK * FACTOR_BLOCK);
   let definite = true;
   for (let j = 0; j < n; j += FACTOR_BLOCK) {
     const nb = Math.min(FACTOR_BLOCK, n - j);
     if (j > 0) gemm(n - j, nb, j, h + 8 * j * n, n, 1, h + 8 * j * n, 1, n, h + 8 * (j * n + j), n, -1, false);
+    const small = new Float64Array(nb * nb);
     for (let r = 0; r < nb; r++) for (let s = 0; s <= r; s++) small[r * nb + s] = L[(j + r) * n + j + s];
     definite = referenceKernels.factor(small, nb);
     if (!definite) break;
-    for (let r = 0; r < nb; r++) {
-      L.set(small.subarray(r * nb, r * nb + r + 1), (j + r) * n + j);
-      L.fill(0, (j + r) * n + j + r + 1, (j + r + 1) * n);
-    }
+    for (let r = 0; r < nb; r++) L.set(small.subarray(r * nb, (r + 1) * nb), (j + r) * n + j);
     const inverse = blockAt(blocks, j);
-    invertLower(small, inverted, nb);
-    heap.view(inverse, nb * nb).set(inverted.subarray(0, nb * nb));
+    heap.view(inverse, nb * nb).set(inverseOf(small, nb));
     const below = n - j - nb;
     if (below === 0) continue;
     const P = heap.view(panel, below * nb);
@@ -45,18 +42,6 @@ function factorBlocks(heap: WasmHeap, gemm: Product, h: number, n: number, block
   return definite;
 }
 
-/** Cholesky in place at address h; what is above the diagonal becomes zero. */
-export function factorInPlace(heap: WasmHeap, gemm: Product, h: number, n: number): boolean {
-  const blocks = heap.take(roomForBlocks(n));
-  const definite = factorBlocks(heap, gemm, h, n, blocks);
-  heap.release(blocks);
-  return definite;
-}
-
-function roomForBlocks(n: number): number {
-  return Math.ceil(n / FACTOR_BLOCK) * FACTOR_BLOCK * FACTOR_BLOCK;
-}
-
 function blockAt(blocks: number, j: number): number {
   return blocks + 8 * j * FACTOR_BLOCK;
 }
@@ -66,53 +51,46 @@ export class WasmFactor implements CholeskyFactor {
   private constructor(
     private readonly heap: WasmHeap,
     private readonly gemm: Product,
-    private readonly h: number,
+    readonly h: number, // address of L [n x n]
     private readonly n: number,
     private readonly blocks: number, // [ceil(n / 64) x 64 x 64]: inverses of the diagonal blocks
   ) {}
 
-  /** Factors H at address h in place and takes it over; null, with h released, when it is not positive definite. */
-  static of(heap: WasmHeap, gemm: Product, h: number, n: number): WasmFactor | null {
-    const blocks = heap.take(roomForBlocks(n));
-    if (factorBlocks(heap, gemm, h, n, blocks)) return new WasmFactor(heap, gemm, h, n, blocks);
-    heap.release(blocks);
-    heap.release(h);
+  /** Factors a copy of H [n x n], lower; null when it is not positive definite. */
+  static of(heap: WasmHeap, gemm: Product, H: Float64Array, n: number): WasmFactor | null {
+    const h = heap.take(n * n);
+    const blocks = heap.take(Math.ceil(n / FACTOR_BLOCK) * FACTOR_BLOCK * FACTOR_BLOCK);
+    heap.view(h, n * n).fill(0);
+    copyLower(H, heap.view(h, n * n), n);
+    const factor = new WasmFactor(heap, gemm, h, n, blocks);
+    if (factorBlocks(heap, gemm, h, n, blocks)) return factor;
+    factor.dispose();
     return null;
   }
 
+  /** Back begins with the last rows, which are in the caches yet. */
   solve(B: Float64Array, k: number): void {
-    this.withCopy(B, k, (b, x) => {
-      const { gemm, h, n } = this;
-      for (let j = 0; j < n; j += FACTOR_BLOCK) {
+    const { h, n, blocks } = this;
+    const count = Math.ceil(n / FACTOR_BLOCK);
+    this.twice(B, k, [false, true], (back, product) => {
+      for (let q = 0; q < count; q++) {
+        const j = FACTOR_BLOCK * (back ? count - 1 - q : q);
         const nb = Math.min(FACTOR_BLOCK, n - j);
-        const row = 8 * j * k;
-        if (j > 0) gemm(nb, k, j, h + 8 * j * n, n, 1, x, k, 1, b + row, k, -1, false);
-        gemm(nb, k, nb, blockAt(this.blocks, j), nb, 1, b + row, k, 1, x + row, k, 1, false);
-      }
-      this.heap.view(b, n * k).set(this.heap.view(x, n * k));
-      this.heap.view(x, n * k).fill(0);
-      const last = FACTOR_BLOCK * (Math.ceil(n / FACTOR_BLOCK) - 1);
-      for (let j = last; j >= 0; j -= FACTOR_BLOCK) {
-        const nb = Math.min(FACTOR_BLOCK, n - j);
-        const row = 8 * j * k;
-        const below = j + nb;
-        if (below < n) {
-          gemm(nb, k, n - below, h + 8 * (below * n + j), 1, n, x + 8 * below * k, k, 1, b + row, k, -1, false);
-        }
-        gemm(nb, k, nb, blockAt(this.blocks, j), 1, nb, b + row, k, 1, x + row, k, 1, false);
+        // On the left of the block: all columns for the rows of several blocks at once, or those between for its own.
+        const inside = j % SOLVE_BLOCK;
+        const column = inside && j - inside;
+        const rows = inside ? nb : Math.min(SOLVE_BLOCK, n - j);
+        const subtract = () => j > 0 && product(h + 8 * (j * n + column), n, j, rows, column, j - column, -1);
+        if (!back) subtract();
+        product(blockAt(blocks, j), nb, j, nb, j, nb, 1);
+        if (back) subtract();
       }
     });
   }
 
   multiply(B: Float64Array, k: number): void {
-    this.withCopy(B, k, (b, x) => {
-      const { gemm, h, n } = this;
-      gemm(n, k, n, h, 1, n, b, k, 1, x, k, 1, false);
-      const inner = this.heap.view(b, n * k);
-      inner.set(this.heap.view(x, n * k));
-      this.heap.view(x, n * k).fill(0);
-      gemm(n, k, n, h, n, 1, b, k, 1, x, k, 1, false);
-    });
+    const { h, n } = this;
+    this.twice(B, k, [true, false], (_, product) => product(h, n, 0, n, 0, n, 1));
   }
 
   dispose(): void {
@@ -120,23 +98,54 @@ export class WasmFactor implements CholeskyFactor {
     this.heap.release(this.h);
   }
 
-  /** Hands B and a zeroed matrix of its size to `use` in WASM memory, and copies the second back. */
-  private withCopy(B: Float64Array, k: number, use: (b: number, x: number) => void): void {
-    const size = this.n * k;
-    const b = this.heap.take(size);
-    const x = this.heap.take(size);
-    this.heap.view(b, size).set(B.subarray(0, size));
-    this.heap.view(x, size).fill(0);
-    use(b, x);
-    B.set(this.heap.view(x, size));
-    this.heap.release(x);
-    this.heap.release(b);
+  /**
+   * Two passes of `run`, which makes x of b, by L or (`back`) by L'; the first one's x is the second one's b, and the last becomes B.
+   * Columns of B are rows there [k x n], so that products of few read L from where it lies.
+   */
+  private twice(
+    B: Float64Array,
+    k: number,
+    passes: boolean[],
+    run: (back: boolean, product: PartProduct) => void,
+  ): void {
+    const { heap, gemm, n } = this;
+    const size = n * k;
+    const b = heap.take(size);
+    const x = heap.take(size);
+    turn(B, heap.view(b, size), n, k);
+    for (const back of passes) {
+      heap.view(x, size).fill(0);
+      run(back, (at, stride, row, rows, column, columns, alpha) => {
+        const [from, to] = alpha > 0 ? [b, x] : [x, b];
+        if (back) gemm(k, columns, rows, from + 8 * row, n, 1, at, stride, 1, to + 8 * column, n, alpha, false);
+        else gemm(k, rows, columns, from + 8 * column, n, 1, at, 1, stride, to + 8 * row, n, alpha, false);
+      });
+      heap.view(b, size).set(heap.view(x, size));
+    }
+    turn(heap.view(b, size), B, k, n);
+    heap.release(x);
+    heap.release(b);
   }
 }
 
+/** Adds to x the product of b with a part of L, or of L' on the way back; or subtracts that of x from b (alpha -1). */
+type PartProduct = (
+  ...args: [
+    ...[at: number, stride: number],
+    ...[row: number, rows: number, column: number, columns: number],
+    alpha: number,
+  ]
+) => void;
+
+/** out [n x m] = A', A [m x n]. */
+function turn(A: Float64Array, out: Float64Array, m: number, n: number): void {
+  if (m === 1 || n === 1) out.set(A.subarray(0, m * n));
+  else for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) out[j * m + i] = A[i * n + j];
+}
+
 /** The inverse of a lower triangular matrix [n x n]; zeros above the diagonal. */
-function invertLower(L: Float64Array, out: Float64Array, n: number): void {
-  out.fill(0);
+function inverseOf(L: Float64Array, n: number): Float64Array {
+  const out = new Float64Array(n * n);
   for (let c = 0; c < n; c++) {
     out[c * n + c] = 1 / L[c * n + c];
     for (let r = c + 1; r < n; r++) {
@@ -145,4 +154,10 @@ function invertLower(L: Float64Array, out: Float64Array, n: number): void {
       out[r * n + c] = -sum / L[r * n + r];
     }
   }
+  return out;
+}
+
+/** Copies the lower triangle of a matrix [n x n]. */
+export function copyLower(from: Float64Array, to: Float64Array, n: number): void {
+  for (let i = 0; i < n; i++) to.set(from.subarray(i * n, i * n + i + 1), i * n);
 }

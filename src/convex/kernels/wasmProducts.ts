@@ -103,10 +103,12 @@ export class WasmProducts implements GatedProducts {
 
   times(z: Float64Array, out: Float64Array): void {
     const { engine, n, d } = this;
-    const y = this.z + 8 * d;
+    const at = this.z + 8 * d;
     engine.heap.view(this.z, d).set(z);
-    engine.multiplyVector(this.x, n, d, this.z, y);
-    out.set(engine.heap.view(y, n));
+    const y = engine.heap.view(at, n);
+    y.fill(0);
+    engine.multiply(1, n, d, this.z, d, 1, this.x, 1, d, at, n, 1, false);
+    out.set(y);
   }
 
   faceSearch(): FaceSearch {
@@ -118,11 +120,6 @@ export class WasmProducts implements GatedProducts {
   }
 
   rows(gate: number, U: Float64Array, k: number, out: Float64Array): void {
-    if (k === 1) {
-      this.times(U.subarray(0, this.d), out);
-      this.closeRows(gate, 1, out);
-      return;
-    }
     const { heap } = this.engine;
     const u = heap.take(k * this.d);
     heap.view(u, k * this.d).set(U.subarray(0, k * this.d));
@@ -155,13 +152,7 @@ export class WasmProducts implements GatedProducts {
     T.fill(0);
     this.engine.multiply(k, n, d, u, d, 1, this.x, 1, d, t, n, 1, false);
     out.set(T);
-    this.closeRows(gate, k, out);
     heap.release(t);
-  }
-
-  /** Sets the entries of out [k x n] to zero whose samples the gate does not select. */
-  private closeRows(gate: number, k: number, out: Float64Array): void {
-    const { n } = this;
     const { bits } = this.gates;
     for (let j = 0; j < n; j++) {
       if ((bits[gate * this.words + (j >>> 5)] >>> (j & 31)) & 1) continue;
