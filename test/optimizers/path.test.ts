@@ -66,8 +66,8 @@ test("gates grow along the path, and onPoint may end it", async () => {
   const model = makeModel({ inputs: 5 });
   const seen: number[] = [];
   const onPoint = ({ beta }: { beta: number }) => seen.push(beta) < 6;
-  // What the search finds at the end is evidence, no guarantee: of 22 seeds one or two end with a ratio above this.
-  const path = await trainer({ arrangements: { kind: "grow", starts: 60 }, tolerance: 1e-3, seed: 1 }).path(
+  // What the search finds at the end is evidence, no guarantee: with 60 starts one or two of 22 seeds end with a ratio above this.
+  const path = await trainer({ arrangements: { kind: "grow", starts: 200 }, tolerance: 1e-3, seed: 1 }).path(
     model,
     x,
     y,
