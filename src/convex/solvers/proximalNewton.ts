@@ -62,10 +62,10 @@ export const proximalNewton: Solver = {
     }
     return null;
   },
-  start: (setting, from) =>
+  start: (setting, from, N) =>
     from !== null && SupportRun.fits(setting, from)
       ? new SupportRun(setting, from, (blocks) => new NewtonRun(setting, blocks))
-      : new NewtonRun(setting, from),
+      : new NewtonRun(setting, from, N),
 };
 
 class NewtonRun implements Run {
@@ -85,6 +85,7 @@ class NewtonRun implements Run {
   constructor(
     private readonly setting: Setting,
     from: SparseBlocks | null,
+    N?: Float64Array,
   ) {
     const { program, products, memory } = setting;
     const { loss, outputBias } = program;
@@ -107,7 +108,7 @@ class NewtonRun implements Run {
     const smooth = !program.cones && program.penalty.separable && Number.isFinite(loss.curvature);
     if (from !== null && smooth && judged.scale >= NEAR) this.nearby = Float64Array.from(this.xi);
     // A dual point that no block prices above beta: from the raw gradient the first round would open every block.
-    for (let k = 0; k < this.xi.length; k++) this.xi[k] *= judged.scale;
+    this.xi = N?.slice() ?? this.xi.map((value) => judged.scale * value);
     this.working = new WorkingSet(program, judged.prices.prices, from);
     this.dual = new ProximalDual(setting, this.working, Z0, c0);
     this.sigmaLimit = MAX_GROWTH * this.dual.sigma;

@@ -41,5 +41,6 @@ export interface Solver {
   refuses(program: ConvexProgram): string | null;
   /** Whether to take it when none is asked for by name; without it, always. */
   suits?(program: ConvexProgram): boolean;
-  start(setting: Setting, from: SparseBlocks | null): Run;
+  /** `N` [n x C]: a dual point near the optimum that no block prices above beta, for solvers that make use of it. */
+  start(setting: Setting, from: SparseBlocks | null, N?: Float64Array): Run;
 }
