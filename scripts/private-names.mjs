@@ -7,10 +7,11 @@ const folder = fileURLToPath(new URL("../src", import.meta.url));
 
 /** The longest and most used ones of internal types that are in no public type (a test looks), string or other library. */
 export const internalNames = `
-  addMaskedGram adjointNorms adjointSplits blockStep centers cholesky consider dearest derivative diagonal faceRows factors firstOrder
-  forwardSplits gatesOf halves highest innerError iterate kernelL2 lengths multiplyTransposed orderColumns outputOf packPatterns
-  placeOf pooledOnHost precondition projectAll projections projector proxSlope refuses resting reweigh rotations rowCount
-  samplesPerTile secondDerivative violation whileThere working
+  addMaskedGram adjointNorms adjointSplits blockStep centers cholesky coefficients combine consider corners dearest derivative
+  diagonal emulated faceRows factors firstOrder forget forwardSplits gateOf gatesOf halves highest innerError iterate judged
+  kernelL2 leaving lengths multiplyTransposed normals orderColumns outputOf packPatterns placeOf pooledOnHost precondition
+  projectAll projections projector proxSlope rebase refuses resting reweigh rotations rowCount samplesPerTile secondDerivative
+  shares shrunk signOf strips timesQ turned violation whileThere working
 `
   .trim()
   .split(/\s+/);

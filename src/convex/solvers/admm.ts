@@ -68,11 +68,8 @@ export const admm: Solver = {
   name: "admm",
   firstOrder: false,
   joint: true,
-  refuses(program) {
-    // What cones ask for is the same.
-    const refusal = program.cones ? proximalNewton.refuses(program) : null;
-    return refusal?.replace(proximalNewton.name, "admm") ?? null;
-  },
+  // With cones Newton steps must be able to go on.
+  refuses: (program) => (program.cones ? proximalNewton.refuses(program) : null),
   suits(program) {
     const { X, gates, loss, penalty, pooling, cones } = program;
     const { rows } = loss;
@@ -155,7 +152,7 @@ class AdmmRun implements Run {
     const blocks = this.working.halves * this.working.gates.length;
     const mean = Math.max(0.5 * blocks * meanSquaredNorm(program), LEAST);
     this.biasScale = outputBias === null ? 0 : mean;
-    this.weights = new GraphWeights(curvature, program.cones ? mean / NARROW : mean);
+    this.weights = new GraphWeights(curvature, mean / (program.cones ? NARROW : 1));
     this.state = new GraphState(products, this.working, this.weights, this.biasScale, c, Z, xi);
     if (program.cones && judged.scale > CONES_SCALE) this.newton = proximalNewton.start(setting, from);
     const length = norm(begin.vectors);

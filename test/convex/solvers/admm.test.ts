@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { unpackPattern } from "../../../src/convex/arrangements/bits.js";
 import { enumerateGates } from "../../../src/convex/arrangements/index.js";
-import { referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
+import { smallestTrivialBeta } from "../../../src/convex/certificate.js";
+import { bindProducts, referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
 import { lossNames } from "../../../src/convex/losses/index.js";
 import { GraphWeights } from "../../../src/convex/solvers/graphWeights.js";
 import { DENSE_ROWS } from "../../../src/convex/solvers/newtonSystem.js";
@@ -118,16 +119,34 @@ test("scaling the columns of X by s and beta by s, or the targets by s and beta 
   );
 });
 
+test("with cones it leaves few open blocks to Newton steps, and keeps to the clock", async () => {
+  const kernels = await wasmKernels();
+  const program = randomProgram({ ...gated, cones: true, rows: 1000, features: 20, gates: 200, beta: 1e-6 });
+  expect(chooseSolver(program).name).toBe("admm");
+  const begun = performance.now();
+  const { status, gap } = await solve(program, kernels, { ...budget, seconds: 1 });
+  expect(performance.now() - begun).toBeLessThan(4000);
+  expect(status).toBe("timeLimit");
+  expect(gap.dual).toBeLessThan(gap.primal);
+  // A tenth of the largest price: one round of Newton steps comes further than ten iterations.
+  const few = { ...program, beta: 0.1 * smallestTrivialBeta(program, bindProducts(program, kernels)) };
+  const ours = await solve(few, kernels, { ...budget, tolerance: 1e-3, solver: "admm" });
+  const newton = await solve(few, kernels, { ...budget, tolerance: 1e-3, solver: "proximal-newton" });
+  expect([ours.status, ours.iterations]).toEqual(["solved", newton.iterations]);
+  expect(ours.gap.primal).toBe(newton.gap.primal);
+});
+
 test("it is taken unasked for programs of many rows, and for fewer gated ones where outputs are coupled", () => {
   const choice = (wish: Parameters<typeof randomProgram>[0]) => chooseSolver(randomProgram({ ...gated, ...wish })).name;
   expect(choice({})).toBe("proximal-newton");
   expect(choice({ rows: 1000 })).toBe("admm");
   expect(choice({ rows: 300, outputs: 2, penalty: "nuclear" })).toBe("admm");
-  expect(choice({ rows: 1000, cones: true })).toBe("admm");
+  expect(choice({ rows: 1000, gates: 200, features: 20, cones: true })).toBe("admm");
+  expect(choice({ rows: 1000, gates: 199, features: 20, cones: true })).toBe("proximal-newton");
   expect(choice({ rows: 300, outputs: 2, cones: true })).toBe("proximal-newton");
   expect(choice({ rows: DENSE_ROWS + 1, cones: true })).toBe("proximal-newton");
   const nuclear = randomProgram({ cones: true, penalty: "nuclear" });
-  expect(() => chooseSolver(nuclear, "admm")).toThrow(/admm: needs the penalty "perOutput" with cones, got "nuclear"/);
+  expect(() => chooseSolver(nuclear, "admm")).toThrow(/needs the penalty "perOutput" with cones, got "nuclear"/);
 });
 
 describe("the weights", () => {
