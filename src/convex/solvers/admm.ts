@@ -32,9 +32,9 @@ import { GraphSystem, hasFewColumns } from "./graphSystem.js";
 import { FIRST_LOOK, GraphWeights } from "./graphWeights.js";
 import { lowerPrices } from "./loweredPrices.js";
 import { newtonIsCheaper, type Work } from "./newtonIsCheaper.js";
-import { DENSE_ROWS } from "./newtonSystem.js";
 import { proximalNewton } from "./proximalNewton.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
+import { suits } from "./suitsAdmm.js";
 import { WorkingSet } from "./workingSet.js";
 
 /** With cones, where a judgement is dearer, twice as many; and a longer step. */
@@ -53,16 +53,8 @@ const DEAR_PRODUCT = 1e9;
 /** Gates enter when they cost the bound this share of the gap, together with those that are this share of it below beta. */
 const BOUND_SHARE = 0.25;
 const NEAR_SHARE = 0.5;
-/** Rows from which it is ahead of Newton steps; fewer over patches, or where these would need a system that couples the outputs. */
-const MANY_ROWS = 1000;
-const MANY_COUPLED = 300;
-/** With cones: gates with fewer coefficients for each row, or at the start a dual point above this scale, leave few blocks open. */
-const CONES_COEFFICIENTS = 4;
+/** With cones, a start whose dual point is above this scale leaves few blocks open, or is near the optimum. */
 const CONES_SCALE = 5e-3;
-/** Over patches, where outputs are not coupled: columns for each row, above which Newton steps, which see active gates only, win. */
-const MOST_COLUMNS = 5;
-/** Beyond DENSE_ROWS rows: multiplications of a product, above which first-order steps come further in the time there is. */
-const MOST_PRODUCT = 2e9;
 
 export const admm: Solver = {
   name: "admm",
@@ -70,18 +62,7 @@ export const admm: Solver = {
   joint: true,
   // With cones Newton steps must be able to go on.
   refuses: (program) => (program.cones ? proximalNewton.refuses(program) : null),
-  suits(program) {
-    const { X, gates, loss, penalty, pooling, cones } = program;
-    const { rows } = loss;
-    const wide = gates.count * X.cols >= CONES_COEFFICIENTS * rows;
-    if (cones) return wide && pooling == null && rows >= MANY_ROWS && rows <= DENSE_ROWS;
-    const small = rows <= DENSE_ROWS || hasFewColumns(program, gates.count);
-    const columns = gates.count * X.cols * blockOutputs(program);
-    const affordable = small || rows * columns <= MOST_PRODUCT;
-    if (!penalty.separable || !loss.separable) return rows >= MANY_COUPLED && affordable;
-    if (pooling != null) return rows >= MANY_COUPLED && small && columns <= MOST_COLUMNS * rows;
-    return rows >= MANY_ROWS && affordable;
-  },
+  suits,
   start: (setting, from) => new AdmmRun(setting, from),
 };
 
