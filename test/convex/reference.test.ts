@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { enumerateGates } from "../../src/convex/arrangements/index.js";
 import { referenceKernels } from "../../src/convex/kernels/index.js";
 import { solvers } from "../../src/convex/solvers/index.js";
-import { solve } from "../../src/convex/solvers/solve.js";
+import { chooseSolver, solve } from "../../src/convex/solvers/solve.js";
 import type { Solver } from "../../src/convex/solvers/solver.js";
 import { violationsOf } from "../helpers/kkt.js";
 import { maskTexts, type ReferenceProblem, referenceProblems } from "../helpers/problems.js";
@@ -22,7 +22,7 @@ describe.each(solvers)("$name", (solver) => {
 
   test.each(fitting)("reaches the conic solver's optimum: $name", async ({ program, lower, upper }) => {
     const solution = await solve(program, referenceKernels, {
-      tolerance: 1e-7,
+      tolerance: program.cones ? 1e-8 : 1e-7, // what the conditions below are missed by goes with its root
       maxIterations: 3000,
       seconds: 50,
       solver: solver.name,
@@ -49,7 +49,8 @@ describe.each(solvers)("$name", (solver) => {
   });
 
   test.each(refused)("says in a sentence why it does not fit: $name", ({ program }) => {
-    expect(solver.refuses(program)).toMatch(/^[\w-]+: .+\.$/);
+    expect(solver.refuses(program)).toMatch(/^(needs|holds|has) .+\.$/);
+    expect(() => chooseSolver(program, solver.name)).toThrow(` ${solver.name}: ${solver.refuses(program)}`);
   });
 });
 

@@ -3,7 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { createContext, runInContext } from "node:vm";
 import { gzipSync } from "node:zlib";
 import * as tf from "@tensorflow/tfjs";
@@ -66,6 +66,48 @@ function namesInPage(script: string): string[] {
   return runInContext("Object.keys(tfConvex).sort()", page);
 }
 
+/** Names of the members of all types that the names of src/index.ts lead to, as far as they are declared in src/. */
+function publicMembers(): Set<string> {
+  const file = join(ROOT, "src/index.ts");
+  const { options } = ts.parseJsonConfigFileContent(
+    ts.readConfigFile(join(ROOT, "tsconfig.json"), ts.sys.readFile).config,
+    ts.sys,
+    ROOT,
+  );
+  const program = ts.createProgram([file], options);
+  const checker = program.getTypeChecker();
+  const root = program.getSourceFile(file);
+  const index = root && checker.getSymbolAtLocation(root);
+  const members = new Set<string>();
+  const seen = new Set<ts.Type>();
+  const ours = ({ declarations }: ts.Symbol) =>
+    declarations?.every(
+      (node) =>
+        node.getSourceFile().fileName.includes("/src/") &&
+        (ts.getCombinedModifierFlags(node) & ts.ModifierFlags.Private) === 0,
+    ) === true;
+  const visit = (type: ts.Type): void => {
+    if (seen.has(type)) return;
+    seen.add(type);
+    if (type.isUnionOrIntersection()) for (const part of type.types) visit(part);
+    for (const signature of [...type.getCallSignatures(), ...type.getConstructSignatures()]) {
+      visit(signature.getReturnType());
+      if (root) for (const parameter of signature.parameters) visit(checker.getTypeOfSymbolAtLocation(parameter, root));
+    }
+    for (const part of checker.getTypeArguments(type as ts.TypeReference) ?? []) visit(part);
+    for (const property of type.getProperties().filter(ours)) {
+      members.add(property.name);
+      if (root) visit(checker.getTypeOfSymbolAtLocation(property, root));
+    }
+  };
+  for (const name of index ? checker.getExportsOfModule(index) : []) {
+    const symbol = name.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(name) : name;
+    visit(checker.getDeclaredTypeOfSymbol(symbol));
+    if (root) visit(checker.getTypeOfSymbolAtLocation(symbol, root));
+  }
+  return members;
+}
+
 describe("the built package", () => {
   test("import gives the names of src/index.ts", () => {
     const script = 'import * as all from "tfjs-convex"; console.log(JSON.stringify(Object.keys(all).sort()));';
@@ -96,6 +138,17 @@ describe("the built package", () => {
     expect(gzipSync(readFileSync(join(installed, "dist/tfjs-convex.min.js")), { level: 9 }).length).toBeLessThan(
       120_000,
     );
+  });
+
+  test("no member of a public type has a name that the file of the script tag shortens", () => {
+    const script = pathToFileURL(join(ROOT, "scripts/private-names.mjs"));
+    const short = runNode(
+      "module",
+      `import * as all from "${script}"; console.log(JSON.stringify(all.privateNames()));`,
+    );
+    const members = publicMembers();
+    for (const name of ["relativeGap", "blocks", "vectors", "timeLimit"]) expect(members).toContain(name);
+    expect((short as string[]).filter((name) => members.has(name))).toEqual([]);
   });
 
   test("importing it loads nothing but TensorFlow.js and pure-rand", () => {

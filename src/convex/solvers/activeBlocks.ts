@@ -16,10 +16,11 @@ const MAX_HELD = 2 ** 25;
 /** Slots whose points are held together, to be projected. */
 const TOGETHER = 1024;
 
-/** What a proximal step on the blocks needs: centers v0 in the working set, and the length sigma. */
+/** What a proximal step on the blocks needs: centers v0, and the length sigma. */
 export interface BlockStep {
   readonly program: ConvexProgram;
   readonly working: WorkingSet;
+  readonly centers: Float64Array; // [slots x d]
   readonly projector: ConeProjector | null;
   readonly sigma: number;
   readonly spans: FaceSpans;
@@ -79,8 +80,7 @@ export interface ActiveBlocks {
 
 /** Projects and shrinks z = v0 - sigma sign A' xi in every slot; keeps what is left. Null when it is too late to go on. */
 export function shrinkVectors(step: BlockStep, G: Float64Array): ActiveBlocks | null {
-  const { program, sigma, working, projector } = step;
-  const { centers } = working;
+  const { program, sigma, working, projector, centers } = step;
   const C = blockOutputs(program);
   const d = program.X.cols;
   const threshold = sigma * program.beta;
@@ -135,7 +135,7 @@ export function shrinkVectors(step: BlockStep, G: Float64Array): ActiveBlocks | 
 
 /** The same for the nuclear norm: a gate's outputs shrink together, by singular values. */
 export function shrinkSpectra(step: BlockStep, G: Float64Array): ActiveBlocks {
-  const { program, sigma, working } = step;
+  const { program, sigma, working, centers } = step;
   const C = blockOutputs(program);
   const d = program.X.cols;
   const size = C * d;
@@ -148,12 +148,13 @@ export function shrinkSpectra(step: BlockStep, G: Float64Array): ActiveBlocks {
   for (let group = 0; group < working.gates.length; group++) {
     let center = 0;
     for (let p = 0; p < size; p++) {
-      const v0 = working.centers[group * size + p];
+      const v0 = centers[group * size + p];
       z[p] = v0 - sigma * G[group * size + p];
       center += v0 * v0;
     }
     theta += center / (2 * sigma);
-    const block = shrinkBlock(z, C, d, threshold);
+    // No singular value exceeds the Frobenius norm, and most blocks vanish: these need no decomposition.
+    const block = norm(z) > threshold ? shrinkBlock(z, C, d, threshold) : null;
     if (block === null) continue;
     theta -= block.left / (2 * sigma);
     for (let c = 0; c < C; c++) slots.push(group * C + c);

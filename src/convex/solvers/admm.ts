@@ -1,5 +1,5 @@
 /**
- * Alternating directions for gated programs of many rows: an n x n matrix is factored a few times in all, not once a step.
+ * Alternating directions for programs of many rows: an n x n matrix is factored a few times in all, not once a step.
  *
  * Graph form (Parikh and Boyd 2014, section 2, with the relaxation of Boyd et al. 2011, section 3.4.3). Blocks W carry the
  * penalty, outputs Y the loss, e the ridge of the bias, and (V, c, Z) lie on the graph Z = A V + 1 c'. With weights p of the
@@ -14,27 +14,38 @@
  * gates are. N = r (Q - Y), a gradient of the loss at Y, is the dual point. The map is nonexpansive, and Anderson's method
  * takes it further.
  *
+ * With cones shrink is after a projection, A has columns of both signs, so that A A' is twice that of the gates, and the prices of N
+ * are lowered at each judgement (loweredPrices.ts).
+ *
  * The last digits may come slowly. Where Newton steps are reckoned to cost less, they go on from here.
  */
 
 import { GapJudge } from "../certificate.js";
-import { nonzeroVectors } from "../kernels/nonzero.js";
 import { blockOutputs, meanSquaredNorm, zeroBlocks } from "../operators/blocks.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import type { SparseBlocks } from "../types.js";
 import { columnSums, LEAST, norm } from "../vectors.js";
+import { type ActiveBlocks, shrinkSpectra, shrinkVectors } from "./activeBlocks.js";
 import { BestPoint } from "./bestPoint.js";
 import { GraphState } from "./graphState.js";
 import { GraphSystem, hasFewColumns } from "./graphSystem.js";
 import { FIRST_LOOK, GraphWeights } from "./graphWeights.js";
+import { lowerPrices } from "./loweredPrices.js";
 import { newtonIsCheaper, type Work } from "./newtonIsCheaper.js";
-import { DENSE_ROWS } from "./newtonSystem.js";
 import { proximalNewton } from "./proximalNewton.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
+import { suits } from "./suitsAdmm.js";
 import { WorkingSet } from "./workingSet.js";
 
+/** With cones, where a judgement is dearer, twice as many; and a longer step. */
 const ITERATIONS_A_ROUND = 10;
 const RELAXATION = 1.6; // a
+const CONES_RELAXATION = 1.8;
+/** The diagonal of A A' against what narrow cones leave of it. */
+const NARROW = 10;
+/** From this gap on prices are lowered, so often in a round. */
+const LOWERING_GAP = 0.3;
+const LOWERINGS = 2;
 /** The first gates have this many coefficients for each row; a product with them takes between CHEAP and DEAR multiplications. */
 const FIRST_COEFFICIENTS = 20;
 const CHEAP_PRODUCT = 1e8;
@@ -42,31 +53,16 @@ const DEAR_PRODUCT = 1e9;
 /** Gates enter when they cost the bound this share of the gap, together with those that are this share of it below beta. */
 const BOUND_SHARE = 0.25;
 const NEAR_SHARE = 0.5;
-/** Rows from which it is ahead of Newton steps; fewer over patches, or where these would need a system that couples the outputs. */
-const MANY_ROWS = 1000;
-const MANY_COUPLED = 300;
-/** Over patches, where outputs are not coupled: columns for each row, above which Newton steps, which see active gates only, win. */
-const MOST_COLUMNS = 5;
-/** Beyond DENSE_ROWS rows: multiplications of a product, above which first-order steps come further in the time there is. */
-const MOST_PRODUCT = 2e9;
+/** With cones, a start whose dual point is above this scale leaves few blocks open, or is near the optimum. */
+const CONES_SCALE = 5e-3;
 
 export const admm: Solver = {
   name: "admm",
   firstOrder: false,
   joint: true,
-  refuses({ cones }) {
-    return cones ? `admm: has no step that keeps cones; use "proximal-newton" for ReLU programs.` : null;
-  },
-  suits(program) {
-    const { X, gates, loss, penalty, pooling } = program;
-    const { rows } = loss;
-    const small = rows <= DENSE_ROWS || hasFewColumns(program, gates.count);
-    const columns = gates.count * X.cols * blockOutputs(program);
-    const affordable = small || rows * columns <= MOST_PRODUCT;
-    if (!penalty.separable || !loss.separable) return rows >= MANY_COUPLED && affordable;
-    if (pooling != null) return rows >= MANY_COUPLED && small && columns <= MOST_COLUMNS * rows;
-    return rows >= MANY_ROWS && affordable;
-  },
+  // With cones Newton steps must be able to go on.
+  refuses: (program) => (program.cones ? proximalNewton.refuses(program) : null),
+  suits,
   start: (setting, from) => new AdmmRun(setting, from),
 };
 
@@ -80,7 +76,7 @@ class AdmmRun implements Run {
   private readonly C: number;
   private readonly vectors: number; // of a block: C for each position
   private readonly d: number;
-  private W = new Float64Array(0); // [slots x d]
+  private kept: Pick<ActiveBlocks, "slots" | "vectors"> = { slots: [], vectors: new Float64Array(0) }; // W
   private readonly Y: Float64Array; // [n x C]
   private readonly N: Float64Array;
   private readonly F: Float64Array; // A W + 1 e'
@@ -134,11 +130,12 @@ class AdmmRun implements Run {
     const first = Math.ceil(Math.min(wanted, DEAR_PRODUCT / this.n) / this.d);
     this.working = new WorkingSet(program, judged.prices.prices, from, first);
     // The mean diagonal of A A', where about every other row is open.
-    const mean = Math.max(0.5 * this.working.gates.length * meanSquaredNorm(program), LEAST);
+    const blocks = this.working.halves * this.working.gates.length;
+    const mean = Math.max(0.5 * blocks * meanSquaredNorm(program), LEAST);
     this.biasScale = outputBias === null ? 0 : mean;
-    this.weights = new GraphWeights(curvature, mean);
+    this.weights = new GraphWeights(curvature, mean / (program.cones ? NARROW : 1));
     this.state = new GraphState(products, this.working, this.weights, this.biasScale, c, Z, xi);
-    this.widen();
+    if (program.cones && judged.scale > CONES_SCALE) this.newton = proximalNewton.start(setting, from);
     const length = norm(begin.vectors);
     if (length === 0) return;
     const { blocks: p, outputs: r } = this.weights;
@@ -154,20 +151,36 @@ class AdmmRun implements Run {
     }
     let solvable = true;
     let over = await this.setting.pause();
-    for (let k = 0; k < ITERATIONS_A_ROUND && solvable && !over; k++) {
+    for (let k = 0; k < this.working.halves * ITERATIONS_A_ROUND && solvable && !over; k++) {
       solvable = await this.advance();
       over = await this.setting.pause();
     }
     const blocks = this.point();
-    const judged = this.judge.gap(blocks, this.N);
-    const point = this.best.consider(blocks, judged, this.N);
+    let judged = this.judge.gap(blocks, this.N);
+    let point = this.best.consider(blocks, judged, this.N);
+    const { tolerance, program } = this.setting;
+    let N: Float64Array | null = program.cones && program.loss.separable ? this.N : null;
+    for (let k = 0; k < LOWERINGS && N !== null; k++) {
+      const { relative } = point.gap;
+      over ||= await this.setting.pause();
+      if (over || relative <= tolerance || relative > LOWERING_GAP) break;
+      N = lowerPrices(
+        this.setting,
+        this.working,
+        N,
+        this.slope.map((slope) => 1 - slope),
+      );
+      if (N === null) break;
+      judged = this.judge.gap(blocks, N);
+      point = this.best.consider(blocks, judged, N);
+    }
     this.gaps.push(point.gap.relative);
     if (over) return { ...point, resting: false };
-    const successor = proximalNewton.refuses(this.setting.program) === null;
+    const successor = proximalNewton.refuses(program) === null;
     if (!solvable && !successor) return { ...point, resting: true };
-    if (successor && (!solvable || newtonIsCheaper(this.workAt(blocks.index.length), this.setting.tolerance))) {
+    if (successor && (!solvable || newtonIsCheaper(this.workAt(blocks.index.length), tolerance))) {
       this.system.dispose();
-      this.newton = proximalNewton.start(this.setting, point.blocks);
+      this.newton = proximalNewton.start(this.setting, point.blocks, program.cones ? point.dualPoint : undefined);
     } else {
       this.enlarge(judged.prices.prices, point.gap.relative);
     }
@@ -181,14 +194,15 @@ class AdmmRun implements Run {
 
   /** One iteration. False when M has no factor. */
   private async advance(): Promise<boolean> {
-    const { setting, system, state, weights, working, biasScale, C, Y, F, move, left, e } = this;
+    const { setting, system, state, weights, working, biasScale, C, d, Y, F, move, left, e } = this;
     const { now, step, H, B, image } = state;
+    const { halves } = working;
+    const relaxation = halves > 1 ? CONES_RELAXATION : RELAXATION;
     const shift = weights.blocks / weights.outputs;
-    if (system.stale && !(await system.prepare(working.gates, shift, biasScale))) return false;
-    this.separate();
-    const { W } = this;
-    const { index, vectors } = nonzeroVectors(W, working.slots, this.d);
-    const { gate, output, sign } = working.columns(index);
+    if (system.stale && !(await system.prepare(working.gates, shift / halves, biasScale / halves))) return false;
+    if (!this.separate()) return true;
+    const { slots, vectors } = this.kept;
+    const { gate, output, sign } = working.columns(slots);
     setting.products.forward(gate, output, sign, vectors, C, F);
     for (let k = 0; k < F.length; k++) {
       F[k] += e[k % C];
@@ -196,22 +210,26 @@ class AdmmRun implements Run {
       step.Q[k] = 2 * (F[k] - Y[k]) - now.T[k] + now.Q[k];
       move[k] = step.Q[k] - image[k] - shift * H[k];
     }
-    await system.solve(move, left, step.S);
+    await system.solve(move, left, step.S.subarray(0, step.S.length / halves));
+    working.spread(step.S, 1 / halves);
     for (let k = 0; k < F.length; k++) {
-      H[k] += move[k];
+      H[k] += move[k] / halves;
       image[k] = step.Q[k] - left[k] - shift * H[k];
-      step.Q[k] = RELAXATION * (Y[k] - now.Q[k] + shift * H[k]);
-      step.T[k] = RELAXATION * (F[k] - now.T[k] - image[k]);
+      step.Q[k] = relaxation * (Y[k] - now.Q[k] + shift * H[k]);
+      step.T[k] = relaxation * (F[k] - now.T[k] - image[k]);
     }
     for (let k = 0; k < B.length; k++) {
       B[k] += step.S[k];
-      step.S[k] = RELAXATION * (W[k] - now.S[k] - B[k]);
+      step.S[k] = -relaxation * (now.S[k] + B[k]);
     }
+    slots.forEach((slot, k) => {
+      for (let p = 0; p < d; p++) step.S[slot * d + p] += relaxation * vectors[k * d + p];
+    });
     const sums = columnSums(H, C);
-    for (let o = 0; o < C; o++) step.s[o] = RELAXATION * (e[o] - now.s[o] - biasScale * sums[o]);
+    for (let o = 0; o < C; o++) step.s[o] = relaxation * (e[o] - now.s[o] - biasScale * sums[o]);
     state.advance(system.exact);
     this.iterations += 1;
-    const size = norm(W);
+    const size = norm(vectors);
     const { blocks: p, outputs: r } = weights;
     if (size === 0) weights.open(this.longest(), setting.program.beta);
     else if (weights.follow(this.iterations, this.sizeOf(B) / size, this.sizeOf(H) / norm(Y))) system.drop();
@@ -224,20 +242,24 @@ class AdmmRun implements Run {
     return this.weights.blocks * norm(vector);
   }
 
-  /** W, Y and e, each for itself; N on the way. */
-  private separate(): void {
-    const { setting, weights, C, vectors, d, Y, N, e } = this;
+  /** W, Y and e, each for itself; N on the way. False when it is too late for all cones. */
+  private separate(): boolean {
+    const { setting, weights, working, C, Y, N, e } = this;
     const { S, Q, s } = this.state.now;
-    const { loss, penalty, outputBias, beta } = setting.program;
+    const { program } = setting;
+    const { loss, penalty, outputBias } = program;
     const { blocks: p, outputs: r } = weights;
-    const W = S.slice();
-    this.W = W;
-    const size = vectors * d;
-    for (let at = 0; at < W.length; at += size) penalty.prox(W.subarray(at, at + size), vectors, d, beta / p);
+    const shrink = penalty.separable ? shrinkVectors : shrinkSpectra;
+    const { memory, late } = setting;
+    const step = { program, working, centers: S, projector: memory.run, sigma: 1 / p, spans: memory.spans, late };
+    const kept = shrink(step, new Float64Array(S.length));
+    if (kept === null) return false;
+    this.kept = kept;
     loss.prox(Q, 1 / r, Y, this.slope, this.spread);
     for (let k = 0; k < Q.length; k++) N[k] = r * (Q[k] - Y[k]);
-    if (outputBias === null) return;
+    if (outputBias === null) return true;
     for (let o = 0; o < C; o++) e[o] = s[o] / (1 + (2 * outputBias.ridge * this.biasScale) / p);
+    return true;
   }
 
   /** The largest price of p S in a gate: p times what the shrinkage sees. */
@@ -258,7 +280,8 @@ class AdmmRun implements Run {
     // Each position has columns of its own.
     const gates = (working.gates.length * vectors) / C;
     const side = hasFewColumns(setting.program, working.gates.length) ? gates * d : n;
-    return { n, C, d, gates, side, active, gaps, iterations: ITERATIONS_A_ROUND };
+    const { cones } = setting.program;
+    return { n, C, d, gates, side, active, gaps, iterations: working.halves * ITERATIONS_A_ROUND, cones };
   }
 
   /** Takes in gates outside the set where these, and not those inside, limit the bound. */
@@ -276,19 +299,10 @@ class AdmmRun implements Run {
     if (working.grow(prices, beta, -NEAR_SHARE * Math.min(1, gap)) === 0) return;
     this.system.drop();
     this.state.enter();
-    this.widen();
-  }
-
-  /** Makes room for the gates of the working set, whose blocks are zero until the next iteration. */
-  private widen(): void {
-    const W = new Float64Array(this.working.slots * this.d);
-    W.set(this.W);
-    this.W = W;
   }
 
   /** W and e as a point of the program. */
   private point(): SparseBlocks {
-    const { index, vectors } = nonzeroVectors(this.W, this.working.slots, this.d);
-    return this.working.point(index, vectors, this.e);
+    return this.working.point(this.kept.slots, this.kept.vectors, this.e);
   }
 }

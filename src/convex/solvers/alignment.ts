@@ -22,12 +22,11 @@ export interface AlignedBlocks {
 
 /** `G` [slots x d] is A' xi over the working set, `opened` what a proximal step from there leaves. Null for the point zero. */
 export function alignBlocks(
-  { program, working, sigma }: BlockStep,
+  { program, working, centers, sigma }: BlockStep,
   G: Float64Array,
   opened: ActiveBlocks,
 ): AlignedBlocks | null {
   const d = program.X.cols;
-  const { centers } = working;
   const lengths = Float64Array.from({ length: working.slots }, (_, slot) =>
     norm(centers.subarray(slot * d, (slot + 1) * d)),
   );

@@ -42,9 +42,9 @@ export const fista: Solver = {
   name: "fista",
   firstOrder: true,
   refuses(program) {
-    if (program.cones) return `fista: has no step that keeps cones; use "proximal-newton" for ReLU programs.`;
+    if (program.cones) return `has no step that keeps cones; use "proximal-newton" for ReLU programs.`;
     if (!Number.isFinite(program.loss.curvature)) {
-      return `fista: needs a smooth loss, got "${program.loss.name}"; use "squaredHinge" or "proximal-newton".`;
+      return `needs a smooth loss, got "${program.loss.name}"; use "squaredHinge" or "proximal-newton".`;
     }
     return null;
   },

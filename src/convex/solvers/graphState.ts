@@ -70,7 +70,8 @@ export class GraphState {
     this.B = B;
     const first = before.length / width;
     const entered = B.subarray(before.length);
-    products.adjoint(H, C, working.gates.subarray(first), entered);
+    products.adjoint(H, C, working.gates.subarray(first), entered.subarray(0, entered.length / working.halves));
+    working.spread(entered, 1);
     for (let k = before.length; k < size; k++) all[k] -= B[k];
     const known = first * (working.slots / working.gates.length);
     const slots = Int32Array.from({ length: working.slots - known }, (_, k) => known + k);

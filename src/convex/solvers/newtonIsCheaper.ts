@@ -2,9 +2,13 @@
 
 /** From this gap on Newton steps may take over, where more rounds than these and dearer ones are reckoned to be left. */
 const NEAR_GAP = 0.05;
+const CONES_GAP = 0.3;
 const LEAST_ROUNDS = 5;
 /** Newton steps to the end, and multiplications of one by products, for each row and coefficient that is not zero. */
 const NEWTON_STEPS = 10;
+/** With cones, in n r min(n, r), r the directions of all faces: a few a vector; projections are as dear again. */
+const CONES_STEPS = 8;
+const FACE = 3;
 const NEWTON_PRODUCTS = 160;
 /** A multiplication of a triangular solve, which waits for memory, in those of products with gates. */
 const SOLVE_COST = 4;
@@ -21,15 +25,22 @@ export interface Work {
   readonly active: number; // vectors that are not zero
   readonly gaps: readonly number[]; // relative, after each round
   readonly iterations: number; // of a round
+  readonly cones: boolean;
 }
 
 /** Whether the rounds that are left at the pace of the last two cost more than Newton steps to the end. */
-export function newtonIsCheaper({ n, C, d, gates, side, active, gaps, iterations }: Work, tolerance: number): boolean {
+export function newtonIsCheaper(
+  { n, C, d, gates, side, active, gaps, iterations, cones }: Work,
+  tolerance: number,
+): boolean {
   const last = gaps[gaps.length - 1];
   const before = gaps[gaps.length - 3];
-  if (before === undefined || last > NEAR_GAP) return false;
+  if (before === undefined || last > (cones ? CONES_GAP : NEAR_GAP)) return false;
   const rounds = (2 * Math.log(last / tolerance)) / Math.log(before / last);
   const round = iterations * C * (SOLVE_COST * side ** 2 + PRODUCTS * n * d * gates);
-  const newton = NEWTON_STEPS * Math.min((C * n ** 3) / 6, NEWTON_PRODUCTS * n * d * active);
+  const rank = FACE * active;
+  const newton = cones
+    ? CONES_STEPS * n * rank * Math.min(n, rank)
+    : NEWTON_STEPS * Math.min((C * n ** 3) / 6, NEWTON_PRODUCTS * n * d * active);
   return rounds > Math.max(LEAST_ROUNDS, newton / round);
 }

@@ -150,7 +150,8 @@ export class ProximalDual {
   blockStep(): BlockStep {
     const { working, sigma, setting } = this;
     const { run: projector, spans } = setting.memory;
-    return { program: setting.program, working, projector, sigma, spans, late: setting.late };
+    const { centers } = working;
+    return { program: setting.program, working, centers, projector, sigma, spans, late: setting.late };
   }
 
   /** The Newton direction in place of the gradient; false when the system could not be solved. */

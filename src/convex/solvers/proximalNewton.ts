@@ -45,27 +45,27 @@ export const proximalNewton: Solver = {
     const separable = penalty.separable;
     if (pooling != null && cones && 8 * X.rows * X.cols > MAX_PATCH_BYTES) {
       return (
-        `proximal-newton: holds all ${X.rows} patches for the cones, more than ${MAX_PATCH_BYTES} bytes; use fewer images, ` +
+        `holds all ${X.rows} patches for the cones, more than ${MAX_PATCH_BYTES} bytes; use fewer images, ` +
         "larger strides or a gated model."
       );
     }
     if (!separable && cones) {
-      return `proximal-newton: needs the penalty "perOutput" with cones, got "${penalty.name}"; drop the cones or change it.`;
+      return `needs the penalty "perOutput" with cones, got "${penalty.name}"; drop the cones or change it.`;
     }
     // Pooled blocks have few dimensions too: only the nuclear norm asks for the matrix.
     if (loss.rows > DENSE_ROWS && !cones && (pooling == null || !separable)) {
-      return `proximal-newton: holds a ${loss.rows} x ${loss.rows} matrix, more than ${DENSE_ROWS} rows; use "fista" or fewer rows.`;
+      return `holds a ${loss.rows} x ${loss.rows} matrix, more than ${DENSE_ROWS} rows; use "fista" or fewer rows.`;
     }
     // With cones the blocks rest on faces of few dimensions, so that no n x n matrix is needed, unless the loss has kinks.
     if (loss.rows > DENSE_ROWS && !Number.isFinite(loss.curvature)) {
-      return `proximal-newton: needs a smooth loss beyond ${DENSE_ROWS} rows, got "${loss.name}" on ${loss.rows}; use "squaredHinge".`;
+      return `needs a smooth loss beyond ${DENSE_ROWS} rows, got "${loss.name}" on ${loss.rows}; use "squaredHinge".`;
     }
     return null;
   },
-  start: (setting, from) =>
+  start: (setting, from, N) =>
     from !== null && SupportRun.fits(setting, from)
       ? new SupportRun(setting, from, (blocks) => new NewtonRun(setting, blocks))
-      : new NewtonRun(setting, from),
+      : new NewtonRun(setting, from, N),
 };
 
 class NewtonRun implements Run {
@@ -85,6 +85,7 @@ class NewtonRun implements Run {
   constructor(
     private readonly setting: Setting,
     from: SparseBlocks | null,
+    N?: Float64Array,
   ) {
     const { program, products, memory } = setting;
     const { loss, outputBias } = program;
@@ -107,7 +108,7 @@ class NewtonRun implements Run {
     const smooth = !program.cones && program.penalty.separable && Number.isFinite(loss.curvature);
     if (from !== null && smooth && judged.scale >= NEAR) this.nearby = Float64Array.from(this.xi);
     // A dual point that no block prices above beta: from the raw gradient the first round would open every block.
-    for (let k = 0; k < this.xi.length; k++) this.xi[k] *= judged.scale;
+    this.xi = N?.slice() ?? this.xi.map((value) => judged.scale * value);
     this.working = new WorkingSet(program, judged.prices.prices, from);
     this.dual = new ProximalDual(setting, this.working, Z0, c0);
     this.sigmaLimit = MAX_GROWTH * this.dual.sigma;

@@ -68,12 +68,12 @@ export function chooseSolver(program: ConvexProgram, name?: string, onDevice = f
     if (name === undefined ? solver.suits?.(program) === false : solver.name !== name) continue;
     const refusal = solver.refuses(program);
     if (refusal === null) return solver;
-    refusals.push(refusal);
+    refusals.push(` ${solver.name}: ${refusal}`);
   }
   const names = solvers.map((solver) => `"${solver.name}"`).join(", ");
   throw new ConvexError(
     "solver/none",
-    `solve: expected a solver that fits the program, got none (known: ${names}). ${refusals.join(" ")}`,
+    `solve: expected a solver that fits the program, got none (known: ${names}).${refusals.join("")}`,
   );
 }
 

@@ -37,9 +37,10 @@ export interface Solver {
   readonly firstOrder: boolean;
   /** True when all outputs share what is dear, so that a program is not split into those of single outputs. */
   readonly joint?: boolean;
-  /** Null when the solver fits the program, else a sentence for the user. */
+  /** Null when the solver fits the program, else for the user what the solver needs, a sentence that its name goes before. */
   refuses(program: ConvexProgram): string | null;
   /** Whether to take it when none is asked for by name; without it, always. */
   suits?(program: ConvexProgram): boolean;
-  start(setting: Setting, from: SparseBlocks | null): Run;
+  /** `N` [n x C]: a dual point near the optimum that no block prices above beta, for solvers that make use of it. */
+  start(setting: Setting, from: SparseBlocks | null, N?: Float64Array): Run;
 }

@@ -15,7 +15,7 @@ const FIRST_OF_ROWS = 0.5;
 export class WorkingSet {
   gates: Int32Array; // [g]
   centers: Float64Array; // [slots x d]: the proximal centers
-  private readonly halves: number;
+  readonly halves: number; // blocks of a gate: with cones one for each sign
   private readonly outputs: number; // vectors of a block
   private readonly at: Int32Array; // position of a gate in the list, -1 outside
 
@@ -61,6 +61,19 @@ export class WorkingSet {
 
   get slots(): number {
     return this.gates.length * this.halves * this.outputs;
+  }
+
+  /** In place: scale X' D_i R for gates of the list, at the front, becomes scale A' R in all their slots. */
+  spread(all: Float64Array, scale: number): void {
+    if (this.halves === 1) return;
+    const size = this.outputs * this.program.X.cols;
+    for (let from = all.length / 2 - size; from >= 0; from -= size) {
+      for (let p = from, to = 2 * from; p < from + size; p++, to++) {
+        const value = scale * all[p];
+        all[to] = value;
+        all[to + size] = -value;
+      }
+    }
   }
 
   /** Gate, sign and output of a slot, and its number among all (block, output) pairs. */

@@ -1,11 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
+import { unpackPattern } from "../../../src/convex/arrangements/bits.js";
+import { enumerateGates } from "../../../src/convex/arrangements/index.js";
+import { smallestTrivialBeta } from "../../../src/convex/certificate.js";
+import { bindProducts, referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
 import { lossNames } from "../../../src/convex/losses/index.js";
 import { GraphWeights } from "../../../src/convex/solvers/graphWeights.js";
 import { DENSE_ROWS } from "../../../src/convex/solvers/newtonSystem.js";
 import { chooseSolver, type Solution, solve } from "../../../src/convex/solvers/solve.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
+import { dot, norm } from "../../../src/convex/vectors.js";
 import { randomConvProgram } from "../../helpers/convProblems.js";
 import { randomProgram } from "../../helpers/problems.js";
 
@@ -22,6 +26,25 @@ test.each(lossNames)("%s: the optimum is that of the Newton steps, whatever the 
   }
 });
 
+test.each(lossNames)(
+  "%s with cones: the optimum is that of the Newton steps, whatever the output bias",
+  async (loss) => {
+    const kernels = [referenceKernels, await wasmKernels()];
+    for (const [k, ridge] of [null, 0, 0.1].entries()) {
+      for (const complete of [false, true]) {
+        const size = complete ? { rows: 12, features: 2 } : { rows: 40, gates: 20 };
+        const sampled = randomProgram({ ...gated, loss, ridge, outputs: 2, cones: true, ...size });
+        const program = complete ? { ...sampled, gates: enumerateGates(sampled.X) } : sampled;
+        const other = await solve(program, referenceKernels, { ...budget, solver: "proximal-newton" });
+        const ours = await solve(program, kernels[k % 2], { ...budget, solver: "admm" });
+        expect([other.status, ours.status, ours.solver]).toEqual(["solved", "solved", "admm"]);
+        expectSame(ours, other, 2e-6);
+        expectInCones(program, ours);
+      }
+    }
+  },
+);
+
 test.each(lossNames)("%s: the nuclear norm is solved to a proven gap", async (loss) => {
   const program = randomProgram({ ...gated, loss, penalty: "nuclear", ridge: 0, outputs: 3, rows: 30, gates: 12 });
   const ours = await solve(program, referenceKernels, { ...budget, tolerance: 1e-5, solver: "admm" });
@@ -31,11 +54,14 @@ test.each(lossNames)("%s: the nuclear norm is solved to a proven gap", async (lo
 
 test.each(lossNames)("%s: it comes near the optimum without Newton steps", async (loss) => {
   // These take over below a gap of 0.05 only.
-  const program = randomProgram({ ...gated, loss, ridge: 0, outputs: loss === "categoricalCrossentropy" ? 2 : 1 });
-  const near = await solve(program, referenceKernels, { ...budget, tolerance: 0.05, solver: "admm" });
-  const other = await solve(program, referenceKernels, { ...budget, tolerance: 0.05, solver: "proximal-newton" });
-  expect(near.status).toBe("solved");
-  expectSame(near, other, 0.06);
+  const outputs = loss === "categoricalCrossentropy" ? 2 : 1;
+  for (const cones of [false, true]) {
+    const program = randomProgram({ ...gated, loss, ridge: 0, outputs, cones });
+    const near = await solve(program, referenceKernels, { ...budget, tolerance: 0.05, solver: "admm" });
+    const other = await solve(program, referenceKernels, { ...budget, tolerance: 0.05, solver: "proximal-newton" });
+    expect(near.status).toBe("solved");
+    expectSame(near, other, 0.06);
+  }
 });
 
 test("beyond the rows that a factor holds, systems solved by products lead to the optimum of first-order steps", async () => {
@@ -93,15 +119,34 @@ test("scaling the columns of X by s and beta by s, or the targets by s and beta 
   );
 });
 
-test("it is taken unasked for gated programs of many rows, for fewer where outputs are coupled, and never with cones", () => {
+test("with cones it leaves few open blocks to Newton steps, and keeps to the clock", async () => {
+  const kernels = await wasmKernels();
+  const program = randomProgram({ ...gated, cones: true, rows: 1000, features: 20, gates: 200, beta: 1e-6 });
+  expect(chooseSolver(program).name).toBe("admm");
+  const begun = performance.now();
+  const { status, gap } = await solve(program, kernels, { ...budget, seconds: 1 });
+  expect(performance.now() - begun).toBeLessThan(4000);
+  expect(status).toBe("timeLimit");
+  expect(gap.dual).toBeLessThan(gap.primal);
+  // A tenth of the largest price: one round of Newton steps comes further than ten iterations.
+  const few = { ...program, beta: 0.1 * smallestTrivialBeta(program, bindProducts(program, kernels)) };
+  const ours = await solve(few, kernels, { ...budget, tolerance: 1e-3, solver: "admm" });
+  const newton = await solve(few, kernels, { ...budget, tolerance: 1e-3, solver: "proximal-newton" });
+  expect([ours.status, ours.iterations]).toEqual(["solved", newton.iterations]);
+  expect(ours.gap.primal).toBe(newton.gap.primal);
+});
+
+test("it is taken unasked for programs of many rows, and for fewer gated ones where outputs are coupled", () => {
   const choice = (wish: Parameters<typeof randomProgram>[0]) => chooseSolver(randomProgram({ ...gated, ...wish })).name;
   expect(choice({})).toBe("proximal-newton");
   expect(choice({ rows: 1000 })).toBe("admm");
   expect(choice({ rows: 300, outputs: 2, penalty: "nuclear" })).toBe("admm");
-  expect(choice({ rows: 1000, cones: true })).toBe("proximal-newton");
-  expect(() => chooseSolver(randomProgram({ cones: true }), "admm")).toThrow(
-    /no step that keeps cones.*proximal-newton/,
-  );
+  expect(choice({ rows: 1000, gates: 200, features: 20, cones: true })).toBe("admm");
+  expect(choice({ rows: 1000, gates: 199, features: 20, cones: true })).toBe("proximal-newton");
+  expect(choice({ rows: 300, outputs: 2, cones: true })).toBe("proximal-newton");
+  expect(choice({ rows: DENSE_ROWS + 1, cones: true })).toBe("proximal-newton");
+  const nuclear = randomProgram({ cones: true, penalty: "nuclear" });
+  expect(() => chooseSolver(nuclear, "admm")).toThrow(/ admm: needs the penalty "perOutput" with cones, got "nuclear"/);
 });
 
 describe("the weights", () => {
@@ -124,6 +169,21 @@ describe("the weights", () => {
     expect({ ...weights }).toEqual(before);
   });
 });
+
+/** Every vector of a solution is in the cone of its gate. */
+function expectInCones({ X, gates }: ConvexProgram, { blocks }: Solution): void {
+  const C = blocks.bias.length;
+  const d = X.cols;
+  const mask = new Float64Array(X.rows);
+  blocks.index.forEach((index, k) => {
+    unpackPattern(gates, Math.floor(index / C) % gates.count, 1, mask);
+    const v = blocks.vectors.subarray(k * d, (k + 1) * d);
+    for (let j = 0; j < X.rows; j++) {
+      const x = X.data.subarray(j * d, (j + 1) * d);
+      expect((2 * mask[j] - 1) * dot(x, v)).toBeGreaterThan(-1e-9 * norm(x) * norm(v));
+    }
+  });
+}
 
 /** Both bounds hold for both points, and the objectives agree. */
 function expectSame(one: Solution, two: Solution, tolerance: number): void {
