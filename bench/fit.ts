@@ -23,6 +23,7 @@ const flags = readFlags("fit", {
   factor: { default: 25, help: "seconds for an optimizer, in times of the trainer's" },
   trial: { default: 1, help: "seconds of a first trial of a learning rate and a batch size" },
   repeats: { default: 3, help: "runs of which the median is taken" },
+  file: { default: "fit", help: "name of the files in results/" },
 });
 const settings: ContestSettings = flags;
 
@@ -47,10 +48,10 @@ for (const source of sources.filter(({ name }) => flags.sets.split(",").includes
   }
 }
 
-if (!flags.dry) await plotFit(results);
+if (!flags.dry) await plotFit(results, flags.file);
 publish(
   {
-    name: "fit",
+    name: flags.file,
     title: "The trainer against model.fit: time to the same objective",
     command: "npm run bench:fit",
     machine: describeMachine(["@tensorflow/tfjs", "@tensorflow/tfjs-backend-wasm"]),

@@ -14,7 +14,7 @@ import { echo, objective, publish, ratio, seconds } from "./support/report.js";
 const flags = readFlags("growth", {
   rows: { default: "250,1000,5000,20000", help: "n of gated programs" },
   gates: { default: "500,2000,10000", help: "P of gated programs" },
-  "relu-rows": { default: "250,1000", help: "n of ReLU programs" },
+  "relu-rows": { default: "250,1000,2500,5000", help: "n of ReLU programs" },
   "relu-gates": { default: "500", help: "P of ReLU programs" },
   gaps: { default: "1e-3,1e-5", help: "relative gaps; a run ends at the smallest" },
   limit: { default: 20, help: "most seconds for one run of ours" },

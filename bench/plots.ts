@@ -11,7 +11,7 @@ const WIDTH = 300;
 const HEIGHT = 200;
 
 /** How far each method is above the bound that the trainer has proven, over time, one panel a set and model class. */
-export async function plotFit(results: readonly ContestResult[]): Promise<void> {
+export async function plotFit(results: readonly ContestResult[], file: string): Promise<void> {
   const values = results.flatMap(({ set, modelClass, trainer, rivals }) => {
     const panel = `${set}, ${modelClass}`;
     const curves = [
@@ -35,7 +35,7 @@ export async function plotFit(results: readonly ContestResult[]): Promise<void> 
     y: logarithmic("gap", "above the proven bound (relative)"),
     color: { field: "method", type: "nominal", title: null, sort: ["trainer", "SGD", "Adam"] },
   };
-  await drawChart("fit", "The trainer (dot: its whole time, its proven gap) against model.fit", {
+  await drawChart(file, "The trainer (dot: its whole time, its proven gap) against model.fit", {
     data: { values: values.filter(({ seconds, gap }) => seconds > 0 && gap > 0) },
     facet: { field: "panel", type: "nominal", title: null, sort: [...new Set(values.map(({ panel }) => panel))] },
     columns: 3,
