@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { plotFit, plotLimit, plotMemory, plotScnn } from "./plots.js";
 import { RESULTS } from "./support/report.js";
 
-await draw("fit", ({ results }) => plotFit(results));
+for (const file of ["fit", "fit-relu"]) await draw(file, ({ results }) => plotFit(results, file));
 await draw("scnn", ({ cases }) => plotScnn(cases));
 await draw("limit", ({ rates }) => plotLimit(rates));
 await draw("memory", ({ rows, base }) => plotMemory(rows, base));

@@ -7,12 +7,13 @@ const folder = fileURLToPath(new URL("../src", import.meta.url));
 
 /** The longest and most used ones of internal types that are in no public type (a test looks), string or other library. */
 export const internalNames = `
-  addCurvature addMaskedGram addOuter adjointNorms adjointSplits blockStep centers cholesky coefficients combine consider
-  corners dearest derivative diagonal emulated faceRows factors firstOrder forget forwardSplits
-  gateOf gatesOf halves highest innerError iterate judge judged kernelL2 leaving lengths
-  multiplyTransposed normals orderColumns outputOf packPatterns placeOf poolPatches pooledOnHost
-  precondition projectAll projections projector proxSlope rebase refuses resting reweigh rotations rowCount samplesPerTile
-  secondDerivative shares shrunk signOf slots spans strips theta timesQ turned violation whileThere working
+  addCurvature addMaskedGram addOuter adjointNorms adjointSplits advance blockStep centers cholesky
+  coefficients combine consider corners dearest derivative diagonal emulated faceRows factors firstOrder forget
+  forwardSplits gateOf gatesOf halves highest innerError iterate judge judged kernelL2 kernels lambda late leaving
+  lengths lowest member moves multiplyTransposed normals orderColumns outputOf packPatterns placeOf poolPatches
+  pooledOnHost precondition projectAll projections projector proxSlope rebase refuses relaxation resting reweigh rotations
+  rowCount samplesPerTile scales secondDerivative shares shrunk signOf slots spans strips theta timesQ turned violation
+  whileThere working
 `
   .trim()
   .split(/\s+/);

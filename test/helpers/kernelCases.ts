@@ -46,13 +46,14 @@ const solves = (n: number, columns: readonly number[]): KernelCase => ({
   title: `a factor of order ${n} with ${columns.join(", ")} columns`,
   run: (kernels) => {
     const held = kernels.cholesky(wellConditioned(n, 18), n);
+    if (held === null) throw new Error("expected a factor");
     const made = columns.flatMap((k) => {
       const [solved, multiplied] = [gaussian(n * k, 19), gaussian(n * k, 20)];
-      held?.solve(solved, k);
-      held?.multiply(multiplied, k);
+      held.solve(solved, k);
+      held.multiply(multiplied, k);
       return [solved, multiplied];
     });
-    held?.dispose();
+    held.dispose();
     return made;
   },
 });

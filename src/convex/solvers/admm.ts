@@ -286,17 +286,16 @@ class AdmmRun implements Run {
 
   /** Takes in gates outside the set where these, and not those inside, limit the bound. */
   private enlarge(prices: Float64Array, gap: number): void {
-    const { working, vectors, setting } = this;
-    const { beta, gates } = setting.program;
+    const { working, setting } = this;
+    const { beta, gates, cones } = setting.program;
     if (working.gates.length === gates.count) return;
     let inside = 0;
-    for (const gate of working.gates) {
-      for (let o = 0; o < vectors; o++) inside = Math.max(inside, prices[gate * vectors + o]);
-    }
+    for (let slot = 0; slot < working.slots; slot++) inside = Math.max(inside, prices[working.indexOf(slot)]);
     const largest = prices.reduce((most, price) => Math.max(most, price), 0);
     const dear = (1 + Math.max(0.1 * setting.tolerance, BOUND_SHARE * gap)) * beta;
     if (largest <= Math.max(inside, dear)) return;
-    if (working.grow(prices, beta, -NEAR_SHARE * Math.min(1, gap)) === 0) return;
+    // Prices of cones that are below beta are known no better than that.
+    if (working.grow(prices, beta, cones ? 0 : -NEAR_SHARE * Math.min(1, gap)) === 0) return;
     this.system.drop();
     this.state.enter();
   }

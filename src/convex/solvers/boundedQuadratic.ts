@@ -14,7 +14,7 @@ const EXCHANGES = 5;
 /** An entry is wrong beyond this share of the largest one. */
 const WRONG = 1e-10;
 
-/** The minimiser, or null where S is not definite or the exchanges do not come to an end. `free` marks where to begin. */
+/** The minimiser, or null where S is not definite or the exchanges do not come to an end, or not before it is `late`. `free` marks where to begin. */
 export function boundedQuadratic(
   S: Float64Array, // [m x m], symmetric
   q: Float64Array, // [m]
@@ -22,12 +22,13 @@ export function boundedQuadratic(
   free: readonly boolean[], // [m]: those that are expected above their bounds
   kernels: Pick<Kernels, "factor" | "solve">,
   most = EXCHANGES * (q.length + 1),
+  late: () => boolean = () => false,
 ): Float64Array | null {
   const m = q.length;
   const inside = free.slice();
   let fewest = m + 1;
   let patience = PATIENCE;
-  for (let exchange = 0; exchange <= most; exchange++) {
+  for (let exchange = 0; exchange <= most && !late(); exchange++) {
     const a = minimiserOn(S, q, low, inside, kernels);
     if (a === null) return null;
     const wrong = wrongEntries(S, q, low, inside, a);

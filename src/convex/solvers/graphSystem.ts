@@ -103,7 +103,7 @@ export class GraphSystem {
 
   /**
    * b := M^-1 b, b [n x C], or near it: then `left` gets what is left of b; moves := A'b. Stale afterwards when a larger partial
-   * factor would have been cheaper.
+   * factor would pay in the solves to come.
    */
   async solve(b: Float64Array, left: Float64Array, moves: Float64Array): Promise<void> {
     const { factor, columns, shift, setting, C } = this;
@@ -186,7 +186,13 @@ export class GraphSystem {
     }
     const { rank } = this;
     const hidden = setting.program.pooling == null ? this.masked() : this.pooled();
-    const { rows, rowCount } = partialCholesky(hidden, new Float64Array(n).fill(shift), rank, setting.kernels);
+    const { rows, rowCount } = partialCholesky(
+      hidden,
+      new Float64Array(n).fill(shift),
+      rank,
+      setting.kernels,
+      setting.late,
+    );
     return {
       gates,
       rank,

@@ -53,7 +53,7 @@ export function lowerPrices(
   for (let c = 0; c < C; c++) {
     const mine = Array.from(dear.slots.keys()).filter((k) => working.outputOf(dear.slots[k]) % C === c);
     const m = mine.length;
-    if (m > MOST) return null;
+    if (m > MOST || late()) return null;
     const W = new Float64Array(m * n);
     const q = mine.map((k, i) => {
       const slot = dear.slots[k];
@@ -75,7 +75,7 @@ export function lowerPrices(
     kernels.multiplyTransposed(W, TW, S, m, n, m);
     for (let i = 0; i < m; i++) S[i * m + i] *= 1 + SHIFT;
     const above = q.map((value) => value < 0);
-    const sizes = boundedQuadratic(S, Float64Array.from(q), new Float64Array(m), above, kernels, EXCHANGES);
+    const sizes = boundedQuadratic(S, Float64Array.from(q), new Float64Array(m), above, kernels, EXCHANGES, late);
     if (sizes === null) return null;
     for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) lowered[j * C + c] += sizes[i] * TW[i * n + j];
   }

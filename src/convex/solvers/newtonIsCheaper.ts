@@ -4,6 +4,8 @@
 const NEAR_GAP = 0.05;
 const CONES_GAP = 0.3;
 const LEAST_ROUNDS = 5;
+/** Whatever the gap is, where so many rounds have not taken a tenth off it. */
+const STUCK = 8;
 /** Newton steps to the end, and multiplications of one by products, for each row and coefficient that is not zero. */
 const NEWTON_STEPS = 10;
 /** With cones, in n r min(n, r), r the directions of all faces: a few a vector; projections are as dear again. */
@@ -34,6 +36,7 @@ export function newtonIsCheaper(
   tolerance: number,
 ): boolean {
   const last = gaps[gaps.length - 1];
+  if (last > 0.9 * gaps[gaps.length - 1 - STUCK]) return true;
   const before = gaps[gaps.length - 3];
   if (before === undefined || last > (cones ? CONES_GAP : NEAR_GAP)) return false;
   const rounds = (2 * Math.log(last / tolerance)) / Math.log(before / last);

@@ -91,12 +91,13 @@ export function hiddenCurvature(
   };
 }
 
-/** Rows F' [r x n], r <= rank, of a factor S ~ F F'; T [n] says where S matters. */
+/** Rows F' [r x n], r <= rank, of a factor S ~ F F'; T [n] says where S matters. Fewer when it is `late`. */
 export function partialCholesky(
   { diagonal, columns }: Hidden,
   T: Float64Array,
   rank: number,
   kernels: Kernels,
+  late: () => boolean = () => false,
 ): { rows: Float64Array; rowCount: number } {
   const n = T.length;
   const uniform = uniformSource(1);
@@ -105,7 +106,7 @@ export function partialCholesky(
   let r = 0;
   const gram = new Float64Array(BLOCK * n);
   const outer = new Float64Array(BLOCK * n);
-  while (r < rank) {
+  while (r < rank && !late()) {
     const pivots = draw(left, T, Math.min(BLOCK, rank - r), uniform);
     const b = pivots.length;
     if (b === 0) break;

@@ -20,7 +20,9 @@ export function suits(program: ConvexProgram): boolean {
   const { X, gates, loss, penalty, pooling, cones } = program;
   const { rows } = loss;
   const wide = gates.count * X.cols >= CONES_COEFFICIENTS * rows;
-  if (cones) return wide && pooling == null && rows >= MANY_ROWS && rows <= DENSE_ROWS;
+  // Newton steps, which end it, solve for one output at a time where they can; kinks were not measured.
+  const fits = loss.outputs === 1 ? Number.isFinite(loss.curvature) : !loss.separable;
+  if (cones) return wide && fits && pooling == null && rows >= MANY_ROWS && rows <= DENSE_ROWS;
   const small = rows <= DENSE_ROWS || hasFewColumns(program, gates.count);
   const columns = gates.count * X.cols * blockOutputs(program);
   const affordable = small || rows * columns <= MOST_PRODUCT;

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { enumerateGates } from "../../../src/convex/arrangements/index.js";
 import { gaussianSource } from "../../../src/convex/arrangements/random.js";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
@@ -137,6 +137,7 @@ describe("solveGrowing", () => {
     // A clock that moves by a millisecond whenever it is read: what there is time for depends on no machine.
     let time = 0;
     const clock = vi.spyOn(performance, "now").mockImplementation(() => ++time);
+    onTestFinished(() => clock.mockRestore());
     const {
       gap,
       blocks,
