@@ -95,7 +95,9 @@ publish(
     ],
     sections: [
       { title: "n = 250, 500 gates: time to a gap", cells: figureCells(cases), notes: endNotes(cases) },
-      { title: `Growth, time to a gap of ${flags.tolerance}`, cells: growthCells(cases) },
+      ...(cases.some(({ kind }) => kind !== "figure")
+        ? [{ title: `Growth, time to a gap of ${flags.tolerance}`, cells: growthCells(cases) }]
+        : []),
     ],
     data: { settings: flags, peer: found, cases },
   },
