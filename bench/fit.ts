@@ -3,13 +3,14 @@
  * model class, gates, regularizers and data. `npm run bench:fit -- --help` lists the flags.
  */
 
+import { readFileSync } from "node:fs";
 import { useFastBackend } from "../examples/support/train.js";
 import { registerLayers } from "../src/index.js";
 import { type ContestResult, type ContestSettings, contest, LONG, type ModelClass, modelClasses } from "./contest.js";
 import { plotFit } from "./plots.js";
 import { readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
-import { echo, objective, publish, ratio, seconds } from "./support/report.js";
+import { echo, objective, publish, RESULTS, ratio, seconds } from "./support/report.js";
 import { pathOf, sources } from "./support/sets.js";
 
 const flags = readFlags("fit", {
@@ -24,11 +25,16 @@ const flags = readFlags("fit", {
   trial: { default: 1, help: "seconds of a first trial of a learning rate and a batch size" },
   repeats: { default: 3, help: "runs of which the median is taken" },
   file: { default: "fit", help: "name of the files in results/" },
+  keep: {
+    default: "",
+    help: "files in results/ whose sets are kept unless measured now; later ones replace earlier ones",
+  },
 });
 const settings: ContestSettings = flags;
 
 registerLayers();
 await useFastBackend();
+const kept = flags.keep.split(",").flatMap((name) => (name === "" ? [] : heldIn(name)));
 const results: ContestResult[] = [];
 const skipped: string[] = [];
 for (const source of sources.filter(({ name }) => flags.sets.split(",").includes(name))) {
@@ -48,7 +54,8 @@ for (const source of sources.filter(({ name }) => flags.sets.split(",").includes
   }
 }
 
-if (!flags.dry) await plotFit(results, flags.file);
+const all = latestOf([...kept, ...results]);
+if (!flags.dry) await plotFit(all, flags.file);
 publish(
   {
     name: flags.file,
@@ -66,11 +73,22 @@ publish(
       "model.fit ran on the fastest backend of TensorFlow.js here, one epoch measured on each.",
       `Medians of up to ${flags.repeats} runs; runs of the trainer longer than ${LONG} s were made once.`,
     ],
-    sections: [{ title: "Time to the trainer's objective", cells: cellsOf(results), notes: skipped }],
-    data: { settings: { ...settings, data: undefined }, skipped, results }, // the folder is the machine's own affair
+    sections: [{ title: "Time to the trainer's objective", cells: cellsOf(all), notes: skipped }],
+    data: { settings: { ...settings, data: undefined }, skipped, results: all }, // the folder is the machine's own affair
   },
   flags,
 );
+
+function heldIn(name: string): ContestResult[] {
+  return JSON.parse(readFileSync(`${RESULTS}/${name}.json`, "utf8")).results;
+}
+
+/** One result for each set and model class, the last, where the first stood. */
+function latestOf(all: readonly ContestResult[]): ContestResult[] {
+  const latest = new Map<string, ContestResult>();
+  for (const result of all) latest.set(`${result.set} ${result.modelClass}`, result);
+  return [...latest.values()];
+}
 
 function cellsOf(all: readonly ContestResult[]): string[][] {
   const head = [
