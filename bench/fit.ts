@@ -9,7 +9,7 @@ import { registerLayers } from "../src/index.js";
 import { type ContestResult, type ContestSettings, contest, LONG, type ModelClass, modelClasses } from "./contest.js";
 import { plotFit } from "./plots.js";
 import { readFlags } from "./support/flags.js";
-import { describeMachine } from "./support/machine.js";
+import { describeMachine, type Machine } from "./support/machine.js";
 import { echo, objective, publish, RESULTS, ratio, seconds } from "./support/report.js";
 import { pathOf, sources } from "./support/sets.js";
 
@@ -34,7 +34,8 @@ const settings: ContestSettings = flags;
 
 registerLayers();
 await useFastBackend();
-const kept = flags.keep.split(",").flatMap((name) => (name === "" ? [] : heldIn(name)));
+const held = flags.keep === "" ? [] : flags.keep.split(",").map(heldIn);
+const now = describeMachine(["@tensorflow/tfjs", "@tensorflow/tfjs-backend-wasm"]);
 const results: ContestResult[] = [];
 const skipped: string[] = [];
 for (const source of sources.filter(({ name }) => flags.sets.split(",").includes(name))) {
@@ -54,14 +55,15 @@ for (const source of sources.filter(({ name }) => flags.sets.split(",").includes
   }
 }
 
-const all = latestOf([...kept, ...results]);
+const all = latestOf([...held.flatMap((file) => file.results), ...results]);
 if (!flags.dry) await plotFit(all, flags.file);
 publish(
   {
     name: flags.file,
     title: "The trainer against model.fit: time to the same objective",
     command: "npm run bench:fit",
-    machine: describeMachine(["@tensorflow/tfjs", "@tensorflow/tfjs-backend-wasm"]),
+    // Where nothing is measured, that of the first file.
+    machine: results.length > 0 || held.length === 0 ? now : held[0].machine,
     about: [
       `The trainer stops at a relative gap of ${flags.tolerance}, or after ${flags.patience} s; its time is the whole call of fit.`,
       `"near": until its solver was within 0.1 % of where it ended; the rest is proof.`,
@@ -79,8 +81,8 @@ publish(
   flags,
 );
 
-function heldIn(name: string): ContestResult[] {
-  return JSON.parse(readFileSync(`${RESULTS}/${name}.json`, "utf8")).results;
+function heldIn(name: string): { readonly machine: Machine; readonly results: readonly ContestResult[] } {
+  return JSON.parse(readFileSync(`${RESULTS}/${name}.json`, "utf8"));
 }
 
 /** One result for each set and model class, the last, where the first stood. */
