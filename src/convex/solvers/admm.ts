@@ -151,7 +151,7 @@ class AdmmRun implements Run {
     }
     let solvable = true;
     let over = await this.setting.pause();
-    for (let k = 0; k < this.working.halves * ITERATIONS_A_ROUND && solvable && !over; k++) {
+    for (let k = 0; k < this.iterationsARound && solvable && !over; k++) {
       solvable = await this.advance();
       over = await this.setting.pause();
     }
@@ -237,6 +237,10 @@ class AdmmRun implements Run {
     return true;
   }
 
+  private get iterationsARound(): number {
+    return this.working.halves * ITERATIONS_A_ROUND;
+  }
+
   /** The length of p times a vector. */
   private sizeOf(vector: Float64Array): number {
     return this.weights.blocks * norm(vector);
@@ -281,7 +285,7 @@ class AdmmRun implements Run {
     const gates = (working.gates.length * vectors) / C;
     const side = hasFewColumns(setting.program, working.gates.length) ? gates * d : n;
     const { cones } = setting.program;
-    return { n, C, d, gates, side, active, gaps, iterations: working.halves * ITERATIONS_A_ROUND, cones };
+    return { n, C, d, gates, side, active, gaps, iterations: this.iterationsARound, cones };
   }
 
   /** Takes in gates outside the set where these, and not those inside, limit the bound. */

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { unpackPattern } from "../../../src/convex/arrangements/bits.js";
 import { enumerateGates } from "../../../src/convex/arrangements/index.js";
 import { smallestTrivialBeta } from "../../../src/convex/certificate.js";
@@ -10,6 +10,7 @@ import { DENSE_ROWS } from "../../../src/convex/solvers/newtonSystem.js";
 import { chooseSolver, type Solution, solve } from "../../../src/convex/solvers/solve.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
 import { dot, norm } from "../../../src/convex/vectors.js";
+import { onCountingClock } from "../../helpers/clock.js";
 import { randomConvProgram } from "../../helpers/convProblems.js";
 import { randomProgram } from "../../helpers/problems.js";
 
@@ -132,10 +133,8 @@ test("with cones it leaves few open blocks to Newton steps, and keeps to the clo
   const onRound = () => ++rounds === 3;
   const early = await solve(program, kernels, { ...budget, onRound });
   expect(early.status).toBe("cancelled");
-  // A clock that moves by a millisecond whenever it is read: what there is time for depends on no machine.
-  let time = 0;
-  const clock = vi.spyOn(performance, "now").mockImplementation(() => ++time);
-  const { status, gap } = await solve(program, kernels, { ...budget, seconds: 0.2 }).finally(() => clock.mockRestore());
+  const { made, time } = await onCountingClock(() => solve(program, kernels, { ...budget, seconds: 0.2 }));
+  const { status, gap } = made;
   expect(time).toBeLessThan(300);
   expect(status).toBe("timeLimit");
   expect(gap.dual).toBeLessThan(gap.primal);

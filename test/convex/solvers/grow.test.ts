@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { enumerateGates } from "../../../src/convex/arrangements/index.js";
 import { gaussianSource } from "../../../src/convex/arrangements/random.js";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
@@ -7,6 +7,7 @@ import { type Start, searchGates } from "../../../src/convex/solvers/gateSearch.
 import { solveGrowing } from "../../../src/convex/solvers/grow.js";
 import { solve } from "../../../src/convex/solvers/solve.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
+import { onCountingClock } from "../../helpers/clock.js";
 import { gaussianMatrix, randomProgram } from "../../helpers/problems.js";
 
 const budget = { tolerance: 1e-7, maxIterations: 5000, seconds: 60 };
@@ -134,32 +135,15 @@ describe("solveGrowing", () => {
   test("where the time is too short for solves, moves alone lower the objective, and the bound of the last point holds", async () => {
     const program = randomProgram({ cones: true, rows: 300, features: 12, gates: 60, beta: 1e-4 });
     const objectives: number[] = [];
-    // A clock that moves by a millisecond whenever it is read: what there is time for depends on no machine.
-    let time = 0;
-    const clock = vi.spyOn(performance, "now").mockImplementation(() => ++time);
-    onTestFinished(() => clock.mockRestore());
-    const {
-      gap,
-      blocks,
-      status,
-      program: last,
-      evidence,
-      iterations,
-    } = await solveGrowing(
-      program,
-      referenceKernels,
-      {
-        ...budget,
-        seconds: 2,
-        onRound: ({ gap, index }) => {
-          expect(index).toBe(objectives.length);
-          objectives.push(gap.primal);
-          return false;
-        },
-      },
-      { starts: 40, seed: 1 },
+    const onRound = ({ gap, index }: { gap: { primal: number }; index: number }) => {
+      expect(index).toBe(objectives.length);
+      objectives.push(gap.primal);
+      return false;
+    };
+    const { made } = await onCountingClock(() =>
+      solveGrowing(program, referenceKernels, { ...budget, seconds: 2, onRound }, { starts: 40, seed: 1 }),
     );
-    clock.mockRestore();
+    const { gap, blocks, status, program: last, evidence, iterations } = made;
     expect(status).toBe("timeLimit");
     expect(iterations).toBe(objectives.length);
     expect(objectives[objectives.length - 1]).toBeLessThan(objectives[0]);

@@ -58,39 +58,20 @@ test.each([1, 2])(
   },
 );
 
+/** N after one lowering, every sample with the same T. */
+function loweredOnce({ working, ...setting }: ReturnType<typeof settingOf>, N: Float64Array, T: number) {
+  return lowerPrices(setting, working, N, new Float64Array(N.length).fill(T));
+}
+
 test("a point that no block prices near beta stays as it is", () => {
   const program = randomProgram({ cones: true });
   const N = dualPointAtZero(program).map((value) => 1e-6 * value);
-  const setting = settingOf(program);
-  expect(
-    lowerPrices(
-      setting,
-      setting.working,
-      N,
-      N.map(() => 1),
-    ),
-  ).toEqual(N);
+  expect(loweredOnce(settingOf(program), N, 1)).toEqual(N);
 });
 
 test("it answers null when time is up, and where T leaves nothing to move", () => {
   const program = randomProgram({ cones: true, beta: 1e-3 });
   const N = dualPointAtZero(program);
-  const late = settingOf(program, true);
-  expect(
-    lowerPrices(
-      late,
-      late.working,
-      N,
-      N.map(() => 1),
-    ),
-  ).toBeNull();
-  const setting = settingOf(program);
-  expect(
-    lowerPrices(
-      setting,
-      setting.working,
-      N,
-      N.map(() => 0),
-    ),
-  ).toBeNull();
+  expect(loweredOnce(settingOf(program, true), N, 1)).toBeNull();
+  expect(loweredOnce(settingOf(program), N, 0)).toBeNull();
 });
