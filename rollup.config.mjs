@@ -113,7 +113,7 @@ const shortest = {
   },
   mangle: {
     reserved: Object.values(short),
-    properties: { regex: new RegExp(`^(${privateNames().join("|")})$`) },
+    properties: { builtins: true, regex: new RegExp(`^(${privateNames().join("|")})$`) },
   },
 };
 
