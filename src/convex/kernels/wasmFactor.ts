@@ -58,14 +58,16 @@ export class WasmFactor implements CholeskyFactor {
 
   /** Factors a copy of H [n x n], lower; null when it is not positive definite. */
   static of(heap: WasmHeap, gemm: Product, H: Float64Array, n: number): WasmFactor | null {
-    const h = heap.take(n * n);
-    const blocks = heap.take(Math.ceil(n / FACTOR_BLOCK) * FACTOR_BLOCK * FACTOR_BLOCK);
-    heap.view(h, n * n).fill(0);
-    copyLower(H, heap.view(h, n * n), n);
-    const factor = new WasmFactor(heap, gemm, h, n, blocks);
-    if (factorBlocks(heap, gemm, h, n, blocks)) return factor;
-    factor.dispose();
-    return null;
+    return heap.whole(() => {
+      const h = heap.take(n * n);
+      const blocks = heap.take(Math.ceil(n / FACTOR_BLOCK) * FACTOR_BLOCK * FACTOR_BLOCK);
+      heap.view(h, n * n).fill(0);
+      copyLower(H, heap.view(h, n * n), n);
+      const factor = new WasmFactor(heap, gemm, h, n, blocks);
+      if (factorBlocks(heap, gemm, h, n, blocks)) return factor;
+      factor.dispose();
+      return null;
+    });
   }
 
   /** Back begins with the last rows, which are in the caches yet. */

@@ -22,7 +22,12 @@ export class RankOneTerms {
     const bits = new Uint32Array(wordsPerGate(m)).fill(0xffffffff);
     const generators = { data: new Float64Array(n), rows: 1, cols: n };
     this.products = kernels.bind({ data, rows: m, cols: n }, { count: 1, rows: m, bits, generators, complete: false });
-    this.gram = this.products.gram();
+    try {
+      this.gram = this.products.gram();
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
   }
 
   /** A factor of s I + Y' Y, which lives no longer than the terms; null when rounding made it indefinite. */
@@ -75,11 +80,18 @@ export function woodbury(
   const scaled = new Float64Array(m * n);
   for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) scaled[i * n + j] = Y[i * n + j] / root[j];
   const terms = new RankOneTerms(scaled, m, n, kernels);
-  const inner = terms.factor(1);
-  if (inner === null) {
-    terms.dispose();
-    return null;
+  let inner: CholeskyFactor | null = null;
+  try {
+    inner = terms.factor(1);
+  } finally {
+    if (inner === null) terms.dispose();
   }
+  return inner && scaledFactor(root, inner, terms);
+}
+
+/** A factor of R H R, R = diag(root), of one of H, with what it lives on. */
+function scaledFactor(root: Float64Array, inner: CholeskyFactor, terms: RankOneTerms): CholeskyFactor {
+  const n = root.length;
   return {
     solve: (b, k) => {
       for (let at = 0; at < n * k; at++) b[at] /= root[Math.floor(at / k)];

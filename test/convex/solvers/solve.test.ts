@@ -6,6 +6,7 @@ import { lossNames } from "../../../src/convex/losses/index.js";
 import { zeroBlocks } from "../../../src/convex/operators/blocks.js";
 import { chooseSolver, solve, withProducts } from "../../../src/convex/solvers/solve.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
+import { failingKernels } from "../../helpers/failingKernels.js";
 import { randomProgram } from "../../helpers/problems.js";
 
 const budget = { tolerance: 1e-6, maxIterations: 500, seconds: 30 };
@@ -192,6 +193,13 @@ test("the host gets turns inside a round, not only between rounds", async () => 
   await solve(program, referenceKernels, { ...budget, onRound: () => ++rounds === 2 });
   waiting = false;
   expect(turns).toBeGreaterThan(2 * rounds);
+});
+
+test.each([1, 2])("an engine that throws when output %i starts is left without products", async (call) => {
+  const { kernels, living } = failingKernels("adjointNorms", call);
+  const solver = "proximal-newton"; // judges each output's zero network first
+  await expect(solve(randomProgram({ outputs: 2 }), kernels, { ...budget, solver })).rejects.toThrow(RangeError);
+  expect(living()).toBe(0);
 });
 
 describe("more rows than an n x n matrix may have", () => {
