@@ -3,6 +3,7 @@
 import { wordsPerGate } from "../arrangements/bits.js";
 import type { CholeskyFactor, GatedProducts, Kernels } from "../kernels/types.js";
 import { everyVector } from "../operators/blocks.js";
+import { transpose } from "../vectors.js";
 
 /** Y' Y for rows Y [m x n] that stay with the engine. */
 export class RankOneTerms {
@@ -58,7 +59,7 @@ export class RankOneTerms {
   private add(b: Float64Array, k: number, scale: number, f: (seen: Float64Array) => void): void {
     const { m, n, products } = this;
     const columns = new Float64Array(k * n);
-    for (let j = 0; j < n; j++) for (let c = 0; c < k; c++) columns[c * n + j] = b[j * k + c];
+    transpose(b, n, k, columns);
     const seen = new Float64Array(m * k);
     const { gate, output, sign } = everyVector(new Int32Array(1), k);
     products.forward(gate, output, sign, columns, k, seen);
