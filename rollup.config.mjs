@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, posix } from "node:path";
 import resolve from "@rollup/plugin-node-resolve";
 import terser from "@rollup/plugin-terser";
 import dts from "rollup-plugin-dts";
@@ -32,11 +33,28 @@ const shaders = {
   },
 };
 
-/** The text of the WASM module comes first, where it does not part what else is alike: 700 bytes less when compressed. */
-const moduleFirst = {
-  name: "module-first",
-  transform: (code, id) =>
-    id.endsWith("src/index.ts") ? { code: `import "./convex/kernels/wasmModule.js";${code}`, map: null } : null,
+/**
+ * Modules folder by folder in an order that was searched for, the text of the WASM module first: deflate looks back 32 kB, and
+ * what is alike should be near. 1,500 bytes less when compressed than in the order of first use; a folder not named comes last.
+ */
+const FOLDERS = `
+  . convex/losses convex/penalties convex/kernels convex/recovery convex convex/formulations convex/optimalSet
+  convex/relaxation convex/pricing convex/solvers convex/operators convex/units convex/arrangements layers optimizers worker
+`
+  .trim()
+  .split(/\s+/);
+const byFolder = {
+  name: "by-folder",
+  transform(code, id) {
+    if (!id.endsWith("src/index.ts")) return null;
+    const placeOf = (file) => FOLDERS.indexOf(posix.dirname(file)) >>> 0; // -1 becomes the last
+    const files = readdirSync(dirname(id), { recursive: true, encoding: "utf8" })
+      .map((file) => file.replaceAll("\\", "/"))
+      .filter((file) => /\.ts$/.test(file) && file !== "index.ts" && !/gpujs/i.test(file))
+      .sort((one, other) => placeOf(one) - placeOf(other) || (one < other ? -1 : 1));
+    const lines = ["convex/kernels/wasmModule.ts", ...files].map((file) => `import "./${file.replace(/ts$/, "js")}";`);
+    return { code: lines.join("") + code, map: null };
+  },
 };
 
 /** Pages have WebGPU and WebGL: the engine of gpu.js is for those who bundle the package. */
@@ -95,7 +113,7 @@ const shortest = {
   },
   mangle: {
     reserved: Object.values(short),
-    properties: { regex: new RegExp(`^(${privateNames().join("|")})$`) },
+    properties: { builtins: true, regex: new RegExp(`^(${privateNames().join("|")})$`) },
   },
 };
 
@@ -113,15 +131,7 @@ export default [
     // For a <script> tag: everything inside but TensorFlow.js, which the page has as `tf`.
     input,
     external: isOneOf(peers),
-    plugins: [
-      withoutGpujs,
-      moduleFirst,
-      shaders,
-      resolve({ browser: true }),
-      esbuild(lean),
-      constAsLet,
-      terser(shortest),
-    ],
+    plugins: [withoutGpujs, byFolder, shaders, resolve({ browser: true }), esbuild(lean), constAsLet, terser(shortest)],
     output: {
       file: "dist/tfjs-convex.min.js",
       format: "umd",

@@ -81,9 +81,8 @@ async function measure(cases: readonly DeviceCase[], where: Pick<Rates, "densePe
       peaks[how.backend] ??= await where.densePeak(how.backend, numbers(flags.peak), flags.repeats);
       for (const size of sizes) rates.push(await where.iterationRate(how, size, flags.repeats));
     } catch (error) {
-      failures.push(
-        `${how.engine} on ${how.backend}: ${(error instanceof Error ? error.message : String(error)).split("\n")[0]}`,
-      );
+      const [why] = (error instanceof Error ? error.message : String(error)).split("\n");
+      failures.push(`${how.engine} on ${how.backend}: ${why.replace(/^page\.evaluate: (Error: )?/, "")}`);
     }
   }
 }
@@ -115,6 +114,7 @@ async function withPage(use: (page: Page) => Promise<void>): Promise<void> {
 }
 
 await measure(IN_NODE, { densePeak, iterationRate });
+const failuresInNode = failures.length;
 await withPage((page) =>
   measure(IN_PAGE, {
     densePeak: (...args) => page.evaluate((given) => (globalThis as unknown as Rates).densePeak(...given), args),
@@ -122,6 +122,11 @@ await withPage((page) =>
       page.evaluate((given) => (globalThis as unknown as Rates).iterationRate(...given), args),
   }),
 );
+
+const noGpu = failures.length > failuresInNode && !flags.software;
+const hints = noGpu
+  ? ["Where a page has no GPU, `npm run bench:engines -- --software` runs WebGL and WebGPU on the CPU."]
+  : [];
 
 const composed = (rate: DeviceRate) =>
   rates.find((other) => other.engine === "tfjs" && other.backend === rate.backend && sameSize(other, rate));
@@ -141,7 +146,7 @@ publish(
     sections: sizes.map((size) => ({
       title: titleOf(size),
       cells: cellsOf(rates.filter((rate) => sameSize(rate, size))),
-      notes: failures,
+      notes: [...failures, ...hints],
     })),
     data: { settings: flags, peaks, rates, failures },
   },

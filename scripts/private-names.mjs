@@ -5,15 +5,26 @@ import ts from "typescript";
 
 const folder = fileURLToPath(new URL("../src", import.meta.url));
 
-/** The longest and most used ones of internal types that are in no public type (a test looks), string or other library. */
+/** The longest and most used ones of internal types; a test says which are in a public type, or somebody else's too. */
 export const internalNames = `
-  addCurvature addMaskedGram addOuter adjointNorms adjointSplits advance blockStep centers cholesky
-  coefficients combine consider corners dearest derivative diagonal emulated faceRows factors firstOrder forget
-  forwardSplits gateOf gatesOf halves highest innerError iterate judge judged kernelL2 kernels lambda late leaving
-  lengths lowest member moves multiplyTransposed normals orderColumns outputOf packPatterns placeOf poolPatches
-  pooledOnHost precondition projectAll projections projector proxSlope rebase refuses relaxation resting reweigh rotations
-  rowCount samplesPerTile scales secondDerivative shares shrunk signOf slots spans strips theta timesQ turned violation
-  whileThere working
+  accept acceptShader active addAll addCurvature added addMaskedGram addOuter adjointItems adjointNorms adjointPatches
+  adjointPatchProgram adjointPatchShader adjointProgram adjointShader adjointSplits admit advance append ask backward before
+  begun bench biasL2 blockStep bound boundNear budget bytes ceiling centers centre channels cholesky clock coefficients columns
+  combine combineProgram combineShader cone consider corners dear dearest decay decrement derivative diagonal dilation direct
+  draw drop due empty emulated ended enter entryProgram exact extrapolate face faceRows faceSearch factors failure filled
+  firstOrder fits follow forget forwardItems forwardPatches forwardPatchProgram forwardPatchShader forwardProgram forwardShader
+  forwardSplits gaps gateOf gateSet gatesOf gateWords gradientOfLoss gram gramProgram grams gramShader halves heap height
+  helpers highest image innerError integers iterate joined joint judge judged kernelL2 kernels key lambda late learn least
+  leaving left lengths live liveShader lower lowest make member mixed move moveCenter moved moves multiplyTransposed names
+  normals norms note often onFailure open orderColumns outputOf outside over own packPatterns part pattern placeOf pooledOnHost
+  poolPatches posed position precondition prepare price product progress projectAll projections projector proxSlope pulls
+  radius ran rebase rebaseShader record refuses relaxation relaxed release report reportProgram reportShader resting result
+  reweigh rightCombine rightCombineProgram rightCombineShader rightGramProgram rightGrams rightGramShader room roomForCones
+  roomForNorms rotations rowCount rowWords run samplesInTile samplesPerTile scales secondDerivative settings share sharedAt
+  sharedRound sharedValue shares sharpen shrink shrinkProgram shrinkShader shrunk side sigma signOf slot slots solution spans
+  split spread squaresProgram stale stopped stretch strips suits sumAdjointShader sumForwardShader sumProgram take tall target
+  terms theta tileQuads tileVectors timesQ top transfer turned upload vector vertices view violation weightsOf whileThere words
+  work working worn
 `
   .trim()
   .split(/\s+/);

@@ -1,4 +1,4 @@
-/** Sums over vectors. */
+/** Sums over vectors, and matrices that are turned. */
 
 /** The least that anything is divided by: zero for all purposes, and far from where rounding becomes coarse. */
 export const LEAST = Number.MIN_VALUE * 2 ** 60;
@@ -41,6 +41,12 @@ export function columnSums(M: Float64Array, C: number): Float64Array {
 export function addColumnSums(weight: number, M: Float64Array, out: Float64Array, C: number): void {
   const sums = columnSums(M, C);
   for (let k = 0; k < out.length; k++) out[k] += weight * sums[k % C];
+}
+
+/** out [n x m] = A', A [m x n]. */
+export function transpose(A: Float64Array, m: number, n: number, out: Float64Array): void {
+  if (m === 1 || n === 1) out.set(A.subarray(0, m * n));
+  else for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) out[j * m + i] = A[i * n + j];
 }
 
 /** The vectors, one behind the other. */

@@ -3,7 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { createContext, runInContext } from "node:vm";
 import { gzipSync } from "node:zlib";
 import * as tf from "@tensorflow/tfjs";
@@ -66,52 +66,6 @@ function namesInPage(script: string): string[] {
   return runInContext("Object.keys(tfConvex).sort()", page);
 }
 
-/** Members of all types of src/ that src/index.ts and the workers' messages lead to. */
-function publicMembers(): Set<string> {
-  const files = ["src/index.ts", "src/worker/protocol.ts"].map((file) => join(ROOT, file));
-  const { options } = ts.parseJsonConfigFileContent(
-    ts.readConfigFile(join(ROOT, "tsconfig.json"), ts.sys.readFile).config,
-    ts.sys,
-    ROOT,
-  );
-  const program = ts.createProgram(files, options);
-  const checker = program.getTypeChecker();
-  const root = program.getSourceFile(files[0]);
-  const members = new Set<string>();
-  const seen = new Set<ts.Type>();
-  const ours = ({ declarations }: ts.Symbol) =>
-    declarations?.every(
-      (node) =>
-        node.getSourceFile().fileName.includes("/src/") &&
-        (ts.getCombinedModifierFlags(node) & ts.ModifierFlags.Private) === 0,
-    ) === true;
-  const visit = (type: ts.Type): void => {
-    if (seen.has(type)) return;
-    seen.add(type);
-    if (type.isUnionOrIntersection()) for (const part of type.types) visit(part);
-    for (const signature of [...type.getCallSignatures(), ...type.getConstructSignatures()]) {
-      visit(signature.getReturnType());
-      if (root) for (const parameter of signature.parameters) visit(checker.getTypeOfSymbolAtLocation(parameter, root));
-    }
-    for (const part of checker.getTypeArguments(type as ts.TypeReference) ?? []) visit(part);
-    for (const property of type.getProperties().filter(ours)) {
-      members.add(property.name);
-      if (root) visit(checker.getTypeOfSymbolAtLocation(property, root));
-    }
-  };
-  const exported = files.flatMap((file) => {
-    const source = program.getSourceFile(file);
-    const module = source && checker.getSymbolAtLocation(source);
-    return module ? checker.getExportsOfModule(module) : [];
-  });
-  for (const name of exported) {
-    const symbol = name.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(name) : name;
-    visit(checker.getDeclaredTypeOfSymbol(symbol));
-    if (root) visit(checker.getTypeOfSymbolAtLocation(symbol, root));
-  }
-  return members;
-}
-
 describe("the built package", () => {
   test("import gives the names of src/index.ts", () => {
     const script = 'import * as all from "tfjs-convex"; console.log(JSON.stringify(Object.keys(all).sort()));';
@@ -142,18 +96,6 @@ describe("the built package", () => {
     expect(gzipSync(readFileSync(join(installed, "dist/tfjs-convex.min.js")), { level: 9 }).length).toBeLessThan(
       120_000,
     );
-  });
-
-  test("no member of a public type has a name that the file of the script tag shortens", () => {
-    const script = pathToFileURL(join(ROOT, "scripts/private-names.mjs"));
-    const short = runNode(
-      "module",
-      `import * as all from "${script}"; console.log(JSON.stringify(all.privateNames()));`,
-    );
-    const members = publicMembers();
-    for (const name of ["relativeGap", "blocks", "vectors", "timeLimit", "weightSpecs"])
-      expect(members).toContain(name);
-    expect((short as string[]).filter((name) => members.has(name))).toEqual([]);
   });
 
   test("importing it loads nothing but TensorFlow.js and pure-rand", () => {

@@ -108,7 +108,7 @@ class WasmKernels implements Kernels {
   }
 
   bind(X: Matrix, gates: GateSet): GatedProducts {
-    return new WasmProducts(this.engine, X, gates);
+    return this.heap.whole(() => new WasmProducts(this.engine, X, gates));
   }
 
   private product(...[A, B, out, m, k, n, rsb, csb]: [Float64Array, Float64Array, Float64Array, ...number[]]): void {

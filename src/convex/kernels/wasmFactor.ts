@@ -1,5 +1,6 @@
 /** Cholesky factors in WASM memory: blocked, so that all but the diagonal blocks is matrix products. */
 
+import { transpose } from "../vectors.js";
 import { referenceKernels } from "./cpu.js";
 import type { CholeskyFactor } from "./types.js";
 import type { Product } from "./wasmEngine.js";
@@ -58,14 +59,16 @@ export class WasmFactor implements CholeskyFactor {
 
   /** Factors a copy of H [n x n], lower; null when it is not positive definite. */
   static of(heap: WasmHeap, gemm: Product, H: Float64Array, n: number): WasmFactor | null {
-    const h = heap.take(n * n);
-    const blocks = heap.take(Math.ceil(n / FACTOR_BLOCK) * FACTOR_BLOCK * FACTOR_BLOCK);
-    heap.view(h, n * n).fill(0);
-    copyLower(H, heap.view(h, n * n), n);
-    const factor = new WasmFactor(heap, gemm, h, n, blocks);
-    if (factorBlocks(heap, gemm, h, n, blocks)) return factor;
-    factor.dispose();
-    return null;
+    return heap.whole(() => {
+      const h = heap.take(n * n);
+      const blocks = heap.take(Math.ceil(n / FACTOR_BLOCK) * FACTOR_BLOCK * FACTOR_BLOCK);
+      heap.view(h, n * n).fill(0);
+      copyLower(H, heap.view(h, n * n), n);
+      const factor = new WasmFactor(heap, gemm, h, n, blocks);
+      if (factorBlocks(heap, gemm, h, n, blocks)) return factor;
+      factor.dispose();
+      return null;
+    });
   }
 
   /** Back begins with the last rows, which are in the caches yet. */
@@ -112,7 +115,7 @@ export class WasmFactor implements CholeskyFactor {
     const size = n * k;
     const b = heap.take(size);
     const x = heap.take(size);
-    turn(B, heap.view(b, size), n, k);
+    transpose(B, n, k, heap.view(b, size));
     for (const back of passes) {
       heap.view(x, size).fill(0);
       run(back, (at, stride, row, rows, column, columns, alpha) => {
@@ -122,7 +125,7 @@ export class WasmFactor implements CholeskyFactor {
       });
       heap.view(b, size).set(heap.view(x, size));
     }
-    turn(heap.view(b, size), B, k, n);
+    transpose(heap.view(b, size), k, n, B);
     heap.release(x);
     heap.release(b);
   }
@@ -136,12 +139,6 @@ type PartProduct = (
     alpha: number,
   ]
 ) => void;
-
-/** out [n x m] = A', A [m x n]. */
-function turn(A: Float64Array, out: Float64Array, m: number, n: number): void {
-  if (m === 1 || n === 1) out.set(A.subarray(0, m * n));
-  else for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) out[j * m + i] = A[i * n + j];
-}
 
 /** The inverse of a lower triangular matrix [n x n]; zeros above the diagonal. */
 function inverseOf(L: Float64Array, n: number): Float64Array {

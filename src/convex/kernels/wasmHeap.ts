@@ -8,9 +8,15 @@ interface Block {
   readonly bytes: number;
 }
 
+interface Taken {
+  readonly bytes: number;
+  readonly turn: number; // of all that was ever taken
+}
+
 export class WasmHeap {
   private free: Block[] = []; // by address; neighbours are joined
-  private readonly taken = new Map<number, number>();
+  private readonly taken = new Map<number, Taken>();
+  private turns = 0;
   private end: number;
 
   constructor(
@@ -20,7 +26,7 @@ export class WasmHeap {
     this.end = start;
   }
 
-  /** Address of a block for `length` doubles; the caller releases it. */
+  /** Address of a block for `length` doubles; the caller releases it. Throws a RangeError when there is no more memory. */
   take(length: number): number {
     const bytes = Math.max(ALIGNMENT, Math.ceil((8 * length) / ALIGNMENT) * ALIGNMENT);
     const fit = this.free.findIndex((block) => block.bytes >= bytes);
@@ -28,19 +34,31 @@ export class WasmHeap {
       const { at, bytes: room } = this.free[fit];
       if (room > bytes) this.free[fit] = { at: at + bytes, bytes: room - bytes };
       else this.free.splice(fit, 1);
-      this.taken.set(at, bytes);
+      this.taken.set(at, { bytes, turn: this.turns++ });
       return at;
     }
     const at = this.end;
-    this.end += bytes;
-    const missing = this.end - this.memory.buffer.byteLength;
+    const missing = at + bytes - this.memory.buffer.byteLength;
     if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE));
-    this.taken.set(at, bytes);
+    this.end += bytes;
+    this.taken.set(at, { bytes, turn: this.turns++ });
     return at;
   }
 
+  /** What `make` returns; where it throws, all that was taken in it is released. */
+  whole<T>(make: () => T): T {
+    const first = this.turns;
+    try {
+      return make();
+    } catch (error) {
+      const left = [...this.taken].filter(([, { turn }]) => turn >= first);
+      for (const [at] of left) this.release(at);
+      throw error;
+    }
+  }
+
   release(at: number): void {
-    const bytes = this.taken.get(at);
+    const bytes = this.taken.get(at)?.bytes;
     if (bytes === undefined) return;
     this.taken.delete(at);
     const blocks = [...this.free, { at, bytes }].sort((a, b) => a.at - b.at);

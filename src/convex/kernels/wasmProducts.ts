@@ -2,6 +2,7 @@
 
 import { wordsPerGate } from "../arrangements/bits.js";
 import type { GateSet, Matrix } from "../types.js";
+import { transpose } from "../vectors.js";
 import type { FaceSearch, GatedProducts } from "./types.js";
 import type { WasmEngine } from "./wasmEngine.js";
 import { WasmFaceSearch } from "./wasmFaceSearch.js";
@@ -227,7 +228,7 @@ export class WasmProducts implements GatedProducts {
     const most = Math.min(this.together, total);
     const r = heap.take(n * outputs);
     const columns = new Float64Array(n * outputs);
-    for (let j = 0; j < n; j++) for (let c = 0; c < outputs; c++) columns[c * n + j] = R[j * outputs + c];
+    transpose(R, n, outputs, columns); // one by one outside shared memory
     heap.view(r, n * outputs).set(columns);
     const pairs = heap.take(most); // gates and columns
     const room = heap.take(doubles(most));

@@ -8,6 +8,7 @@
  */
 
 import { singular } from "../penalties/nuclear.js";
+import { transpose } from "../vectors.js";
 
 /** Singular values below this share of the largest have no direction of their own; their limits need none. */
 const VANISHING = 1e-12;
@@ -107,7 +108,7 @@ function derive(
 function transposed(block: Float64Array, C: number, d: number, t: number): ShrunkBlock | null {
   const flip = (from: Float64Array, rows: number, cols: number): Float64Array => {
     const to = new Float64Array(rows * cols);
-    for (let i = 0; i < rows; i++) for (let p = 0; p < cols; p++) to[p * rows + i] = from[i * cols + p];
+    transpose(from, rows, cols, to);
     return to;
   };
   const inner = shrinkBlock(flip(block, C, d), d, C, t);

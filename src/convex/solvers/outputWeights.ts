@@ -9,7 +9,7 @@
 import type { Kernels } from "../kernels/types.js";
 import { biasGradient } from "../operators/outputBias.js";
 import type { ConvexProgram } from "../types.js";
-import { dot } from "../vectors.js";
+import { dot, transpose } from "../vectors.js";
 import type { Objective } from "./lbfgs.js";
 
 /** What a descent over packed (sizes [m], outputs [C x m], bias [C]) wants. */
@@ -32,7 +32,7 @@ export function outputsObjective(
     for (let s = 0; s < n; s++) for (let c = 0; c < C; c++) Z[s * C + c] = across[c * n + s] + bias[c];
     const value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, m * (1 + C)), x);
     loss.gradient(Z, N);
-    for (let s = 0; s < n; s++) for (let c = 0; c < C; c++) across[c * n + s] = N[s * C + c];
+    transpose(N, n, C, across);
     kernels.multiplyTransposed(across, activations, pulls, C, n, m);
     for (let k = 0; k < m * (1 + C); k++) gradient[k] = beta * x[k];
     for (let k = 0; k < C * m; k++) {

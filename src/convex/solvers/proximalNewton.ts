@@ -15,6 +15,7 @@ import { BestPoint } from "./bestPoint.js";
 import { DENSE_ROWS } from "./newtonSystem.js";
 import { type Evaluation, ProximalDual } from "./proximalDual.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
+import { suits as suitsAdmm } from "./suitsAdmm.js";
 import { SupportRun } from "./supportNewton.js";
 import { WorkingSet } from "./workingSet.js";
 
@@ -43,6 +44,7 @@ export const proximalNewton: Solver = {
   refuses(program) {
     const { X, loss, penalty, cones, pooling } = program;
     const separable = penalty.separable;
+    const smooth = Number.isFinite(loss.curvature);
     if (pooling != null && cones && 8 * X.rows * X.cols > MAX_PATCH_BYTES) {
       return (
         `holds all ${X.rows} patches for the cones, more than ${MAX_PATCH_BYTES} bytes; use fewer images, ` +
@@ -54,11 +56,13 @@ export const proximalNewton: Solver = {
     }
     // Pooled blocks have few dimensions too: only the nuclear norm asks for the matrix.
     if (loss.rows > DENSE_ROWS && !cones && (pooling == null || !separable)) {
-      return `holds a ${loss.rows} x ${loss.rows} matrix, more than ${DENSE_ROWS} rows; use "fista" or fewer rows.`;
+      const instead = suitsAdmm(program) || !smooth ? "admm" : "fista";
+      return `holds a ${loss.rows} x ${loss.rows} matrix, more than ${DENSE_ROWS} rows; use "${instead}" or fewer rows.`;
     }
     // With cones the blocks rest on faces of few dimensions, so that no n x n matrix is needed, unless the loss has kinks.
-    if (loss.rows > DENSE_ROWS && !Number.isFinite(loss.curvature)) {
-      return `needs a smooth loss beyond ${DENSE_ROWS} rows, got "${loss.name}" on ${loss.rows}; use "squaredHinge".`;
+    if (loss.rows > DENSE_ROWS && !smooth) {
+      const instead = loss.name === "hinge" ? "squaredHinge" : "huberLoss";
+      return `needs a smooth loss beyond ${DENSE_ROWS} rows, got "${loss.name}" on ${loss.rows}; use "${instead}".`;
     }
     return null;
   },

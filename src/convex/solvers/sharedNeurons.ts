@@ -7,7 +7,7 @@ import type { Kernels } from "../kernels/types.js";
 import { type Network, ONE_PATCH } from "../network.js";
 import { biasGradient } from "../operators/outputBias.js";
 import type { ConvexProgram, Pooling } from "../types.js";
-import { dot, norm } from "../vectors.js";
+import { dot, norm, transpose } from "../vectors.js";
 import type { Objective } from "./lbfgs.js";
 import { eachSampleBlock } from "./sampleBlocks.js";
 
@@ -126,7 +126,7 @@ export class SharedObjective {
       for (let k = 0; k < m * (d + C); k++) gradient[k] = beta * x[k];
       const inWeights = gradient.subarray(0, m * d);
       const inOutputs = gradient.subarray(m * d, m * (d + C));
-      for (let j = 0; j < m; j++) for (let c = 0; c < C; c++) A[j * C + c] = outputs[c * m + j];
+      transpose(outputs, C, m, A);
       const kept = this.blocks === 1;
       eachSampleBlock(X, pooling, m, (rows, first, count) => {
         if (!kept) this.activate(weights, rows, m, count);
@@ -185,6 +185,6 @@ export class SharedObjective {
 /** Columns [C x count] of rows [first, first + count) of N [n x C]. */
 function transposed(N: Float64Array, C: number, first: number, count: number): Float64Array {
   const out = new Float64Array(C * count);
-  for (let s = 0; s < count; s++) for (let c = 0; c < C; c++) out[c * count + s] = N[(first + s) * C + c];
+  transpose(N.subarray(first * C, (first + count) * C), count, C, out);
   return out;
 }

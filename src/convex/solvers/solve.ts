@@ -37,19 +37,20 @@ export async function solve(
   const workbench = bench ?? new Workbench(program, kernels);
   // On a device all outputs share one copy of the data.
   const pieces = solver.joint || (onDevice && solver.firstOrder) ? [program] : separate(program);
-  const parts = pieces.map((part, c, all) => {
-    const setting: Setting = {
-      program: part,
-      kernels,
-      products: workbench.products,
-      memory: workbench.part(c, part),
-      tolerance: budget.tolerance,
-      pause: () => clock.pause(),
-      late: () => clock.late,
-    };
-    return new Part(solver.start(setting, startOf(program, start, c, all.length)));
-  });
+  const parts: Part[] = [];
   try {
+    pieces.forEach((part, c) => {
+      const setting: Setting = {
+        program: part,
+        kernels,
+        products: workbench.products,
+        memory: workbench.part(c, part),
+        tolerance: budget.tolerance,
+        pause: () => clock.pause(),
+        late: () => clock.late,
+      };
+      parts.push(new Part(solver.start(setting, startOf(program, start, c, pieces.length))));
+    });
     return await rounds(program, parts, solver, budget, clock);
   } finally {
     for (const part of parts) part.run.dispose();

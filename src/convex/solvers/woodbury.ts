@@ -3,6 +3,7 @@
 import { wordsPerGate } from "../arrangements/bits.js";
 import type { CholeskyFactor, GatedProducts, Kernels } from "../kernels/types.js";
 import { everyVector } from "../operators/blocks.js";
+import { transpose } from "../vectors.js";
 
 /** Y' Y for rows Y [m x n] that stay with the engine. */
 export class RankOneTerms {
@@ -22,7 +23,12 @@ export class RankOneTerms {
     const bits = new Uint32Array(wordsPerGate(m)).fill(0xffffffff);
     const generators = { data: new Float64Array(n), rows: 1, cols: n };
     this.products = kernels.bind({ data, rows: m, cols: n }, { count: 1, rows: m, bits, generators, complete: false });
-    this.gram = this.products.gram();
+    try {
+      this.gram = this.products.gram();
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
   }
 
   /** A factor of s I + Y' Y, which lives no longer than the terms; null when rounding made it indefinite. */
@@ -53,7 +59,7 @@ export class RankOneTerms {
   private add(b: Float64Array, k: number, scale: number, f: (seen: Float64Array) => void): void {
     const { m, n, products } = this;
     const columns = new Float64Array(k * n);
-    for (let j = 0; j < n; j++) for (let c = 0; c < k; c++) columns[c * n + j] = b[j * k + c];
+    transpose(b, n, k, columns);
     const seen = new Float64Array(m * k);
     const { gate, output, sign } = everyVector(new Int32Array(1), k);
     products.forward(gate, output, sign, columns, k, seen);
@@ -75,11 +81,18 @@ export function woodbury(
   const scaled = new Float64Array(m * n);
   for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) scaled[i * n + j] = Y[i * n + j] / root[j];
   const terms = new RankOneTerms(scaled, m, n, kernels);
-  const inner = terms.factor(1);
-  if (inner === null) {
-    terms.dispose();
-    return null;
+  let inner: CholeskyFactor | null = null;
+  try {
+    inner = terms.factor(1);
+  } finally {
+    if (inner === null) terms.dispose();
   }
+  return inner && scaledFactor(root, inner, terms);
+}
+
+/** A factor of R H R, R = diag(root), of one of H, with what it lives on. */
+function scaledFactor(root: Float64Array, inner: CholeskyFactor, terms: RankOneTerms): CholeskyFactor {
+  const n = root.length;
   return {
     solve: (b, k) => {
       for (let at = 0; at < n * k; at++) b[at] /= root[Math.floor(at / k)];

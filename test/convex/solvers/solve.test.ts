@@ -5,7 +5,8 @@ import { referenceKernels, wasmKernels } from "../../../src/convex/kernels/index
 import { lossNames } from "../../../src/convex/losses/index.js";
 import { zeroBlocks } from "../../../src/convex/operators/blocks.js";
 import { chooseSolver, solve, withProducts } from "../../../src/convex/solvers/solve.js";
-import type { ConvexProgram } from "../../../src/convex/types.js";
+import type { ConvexProgram, LossName } from "../../../src/convex/types.js";
+import { failingKernels } from "../../helpers/failingKernels.js";
 import { randomProgram } from "../../helpers/problems.js";
 
 const budget = { tolerance: 1e-6, maxIterations: 500, seconds: 30 };
@@ -194,6 +195,13 @@ test("the host gets turns inside a round, not only between rounds", async () => 
   expect(turns).toBeGreaterThan(2 * rounds);
 });
 
+test.each([1, 2])("an engine that throws when output %i starts is left without products", async (call) => {
+  const { kernels, living } = failingKernels("adjointNorms", call);
+  const solver = "proximal-newton"; // judges each output's zero network first
+  await expect(solve(randomProgram({ outputs: 2 }), kernels, { ...budget, solver })).rejects.toThrow(RangeError);
+  expect(living()).toBe(0);
+});
+
 describe("more rows than an n x n matrix may have", () => {
   const many = { rows: 6100, features: 2, gates: 6, beta: 0.05 };
 
@@ -208,7 +216,23 @@ describe("more rows than an n x n matrix may have", () => {
 
   test("a gated program is solved by products, and kinks with cones are refused with advice", () => {
     expect(chooseSolver(randomProgram(many)).name).toBe("admm");
-    expect(() => chooseSolver(randomProgram({ ...many, cones: true, loss: "hinge" }))).toThrow(/use "squaredHinge"/);
+    const refusal = (loss: LossName) => () => chooseSolver(randomProgram({ ...many, cones: true, loss }));
+    expect(refusal("hinge")).toThrow(/use "squaredHinge"/);
+    expect(refusal("meanAbsoluteError")).toThrow(/use "huberLoss"/);
+  });
+
+  test("refusing, Newton steps name a solver that takes the program", () => {
+    const small = randomProgram(many);
+    const dear = { ...small, gates: { ...small.gates, count: 2 ** 30 } };
+    const kinks = { ...dear, loss: randomProgram({ ...many, loss: "meanAbsoluteError" }).loss };
+    for (const [program, name] of [
+      [small, "admm"],
+      [dear, "fista"],
+      [kinks, "admm"],
+    ] as const) {
+      expect(() => chooseSolver(program, "proximal-newton")).toThrow(`use "${name}" or fewer rows`);
+      expect(chooseSolver(program, name).name).toBe(name);
+    }
   });
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { gaussianSource } from "../../../src/convex/arrangements/random.js";
 import { referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
 import { RankOneTerms, woodbury } from "../../../src/convex/solvers/woodbury.js";
+import { failingKernels } from "../../helpers/failingKernels.js";
 import { gaussianMatrix } from "../../helpers/problems.js";
 
 /** b := (diag(T) + Y'Y)^-1 b by a factor of the matrix itself. */
@@ -75,4 +76,10 @@ describe.each(engines)("on %s", (_, open) => {
     Y[3] = Number.NaN;
     expect(woodbury(new Float64Array(30).fill(1), Y, 8, 30, await open())).toBeNull();
   });
+});
+
+test.each(["gram", "cholesky"] as const)("where %s throws, no products stay with the engine", (what) => {
+  const { kernels, living } = failingKernels(what);
+  expect(() => woodbury(new Float64Array(5).fill(1), new Float64Array(10), 2, 5, kernels)).toThrow(RangeError);
+  expect(living()).toBe(0);
 });

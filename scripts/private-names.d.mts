@@ -1,0 +1,2 @@
+export const internalNames: readonly string[];
+export function privateNames(): string[];
