@@ -28,7 +28,7 @@ import { columnSums, LEAST, norm } from "../vectors.js";
 import { type ActiveBlocks, shrinkSpectra, shrinkVectors } from "./activeBlocks.js";
 import { BestPoint } from "./bestPoint.js";
 import { GraphState } from "./graphState.js";
-import { GraphSystem, hasFewColumns } from "./graphSystem.js";
+import { GraphSystem, hasFewColumns, isFactored } from "./graphSystem.js";
 import { FIRST_LOOK, GraphWeights } from "./graphWeights.js";
 import { lowerPrices } from "./loweredPrices.js";
 import { newtonIsCheaper, type Work } from "./newtonIsCheaper.js";
@@ -46,7 +46,7 @@ const NARROW = 10;
 /** From this gap on prices are lowered, so often in a round. */
 const LOWERING_GAP = 0.3;
 const LOWERINGS = 2;
-/** The first gates have this many coefficients for each row; a product with them takes between CHEAP and DEAR multiplications. */
+/** The first gates, if not half of all, have this many coefficients for each row; products with them take CHEAP to DEAR multiplications. */
 const FIRST_COEFFICIENTS = 20;
 const CHEAP_PRODUCT = 1e8;
 const DEAR_PRODUCT = 1e9;
@@ -127,13 +127,15 @@ class AdmmRun implements Run {
     this.best.consider(begin, judged, xi);
     for (let k = 0; k < size; k++) xi[k] *= judged.scale;
     const wanted = Math.max(FIRST_COEFFICIENTS * this.n, CHEAP_PRODUCT / this.n);
-    const first = Math.ceil(Math.min(wanted, DEAR_PRODUCT / this.n) / this.d);
+    const some = Math.ceil(Math.min(wanted, DEAR_PRODUCT / this.n) / this.d);
+    const first = 2 * some < program.gates.count ? some : program.gates.count;
     this.working = new WorkingSet(program, judged.prices.prices, from, first);
     // The mean diagonal of A A', where about every other row is open.
     const blocks = this.working.halves * this.working.gates.length;
     const mean = Math.max(0.5 * blocks * meanSquaredNorm(program), LEAST);
     this.biasScale = outputBias === null ? 0 : mean;
-    this.weights = new GraphWeights(curvature, mean / (program.cones ? NARROW : 1));
+    const kind = program.cones ? "cones" : isFactored(program, this.working.gates.length) ? "exact" : "rough";
+    this.weights = new GraphWeights(curvature, mean / (program.cones ? NARROW : 1), kind);
     this.state = new GraphState(products, this.working, this.weights, this.biasScale, c, Z, xi);
     if (program.cones && judged.scale > CONES_SCALE) this.newton = proximalNewton.start(setting, from);
     const length = norm(begin.vectors);

@@ -32,7 +32,7 @@ const MOST_STEPS = 6;
 const SKETCH_PRODUCTS = 35;
 /** A larger one is made where steps are more than a few and it costs no more than so many solves with them. */
 const FEW_STEPS = 3;
-const SOLVES_AHEAD = 24;
+const SOLVES_AHEAD = 12;
 /** Entries of a partial factor (512 MB), and of the masks that it is made from. */
 const MOST_ENTRIES = 2 ** 26;
 const MASK_ENTRIES = 2 ** 25;
@@ -66,7 +66,7 @@ export class GraphSystem {
 
   /** True where a solve leaves nothing. */
   get exact(): boolean {
-    return this.n <= DENSE_ROWS || this.columns !== null;
+    return isFactored(this.setting.program, this.gates.length);
   }
 
   /** Factors M, or what is near it. False when rounding made it indefinite, or time is up. */
@@ -252,6 +252,11 @@ interface Sketch {
   readonly rank: number; // that was asked for
   readonly terms: RankOneTerms;
   readonly least: number; // shift below which it would have had more terms
+}
+
+/** Whether systems over so many gates are solved by a factor to the last digits. */
+export function isFactored(program: ConvexProgram, gates: number): boolean {
+  return program.loss.rows <= DENSE_ROWS || hasFewColumns(program, gates);
 }
 
 /** Whether A, over patches, has fewer columns than rows, and few enough for a factor. */

@@ -7,13 +7,14 @@
 /** Iterations after which the weights are looked at; at the first both move alike, so that their ratio stays. */
 const LOOKS: readonly number[] = [3, 5, 10, 20, 40, 80, 160, 320, 640];
 export const FIRST_LOOK = LOOKS[0];
-/** p in |A' xi| / |W|: what was fastest on the problems of bench/README.md. */
-const BLOCK_SHARE = 0.3;
+/** p in |A' xi| / |W|, what was fastest on the problems of bench/README.md: with cones, with factors of M, and where systems are rough. */
+const BLOCK_SHARES = { cones: 0.3, exact: 0.5, rough: 1 };
 /** A weight moves when it is off by this factor, by at most MOST at once. */
 const OFF = 2;
 const MOST = 100;
-/** Their ratio, which takes another factor of M, moves when it is off by this. */
+/** Their ratio, which takes another factor of M, moves when it is off by this; by OFF where rough systems need none, once the sizes have settled. */
 const TURN = 8;
+const SETTLED = 10;
 /** First r in the curvature of the loss, and first r / p in 1 / the mean diagonal of A A'. */
 const FIRST_OUTPUTS = 0.05;
 const FIRST_RATIO = 3;
@@ -22,14 +23,18 @@ export class GraphWeights {
   blocks: number; // p
   outputs: number; // r
 
-  constructor(curvature: number, meanDiagonal: number) {
+  constructor(
+    curvature: number,
+    meanDiagonal: number,
+    private readonly kind: keyof typeof BLOCK_SHARES,
+  ) {
     this.outputs = FIRST_OUTPUTS * curvature;
     this.blocks = (this.outputs * meanDiagonal) / FIRST_RATIO;
   }
 
   /** For a start that is near the optimum: takes |A' xi| / |W| and |xi| / |Y| as they are there; zeros and infinities are no sizes. */
   set(ofBlocks: number, ofOutputs: number): void {
-    if (ofBlocks > 0 && Number.isFinite(ofBlocks)) this.blocks = BLOCK_SHARE * ofBlocks;
+    if (ofBlocks > 0 && Number.isFinite(ofBlocks)) this.blocks = BLOCK_SHARES[this.kind] * ofBlocks;
     if (ofOutputs > 0 && Number.isFinite(ofOutputs)) this.outputs = ofOutputs;
   }
 
@@ -44,9 +49,10 @@ export class GraphWeights {
   /** Moves the weights where it is time and they are off; true when their ratio is another. */
   follow(iterations: number, ofBlocks: number, ofOutputs: number): boolean {
     if (!LOOKS.includes(iterations)) return false;
-    const blocks = clamp((BLOCK_SHARE * ofBlocks) / this.blocks);
+    const blocks = clamp((BLOCK_SHARES[this.kind] * ofBlocks) / this.blocks);
     const outputs = iterations === FIRST_LOOK ? blocks : clamp(ofOutputs / this.outputs);
-    const turned = off(outputs / blocks) > TURN;
+    const most = this.kind === "rough" && iterations >= SETTLED ? OFF : TURN;
+    const turned = off(outputs / blocks) > most;
     if (!turned && off(outputs) <= OFF) return false;
     this.outputs *= outputs;
     this.blocks *= turned ? blocks : outputs;

@@ -2,7 +2,7 @@
 
 import { blockOutputs } from "../operators/blocks.js";
 import type { ConvexProgram } from "../types.js";
-import { hasFewColumns } from "./graphSystem.js";
+import { isFactored } from "./graphSystem.js";
 import { DENSE_ROWS } from "./newtonSystem.js";
 
 /** Rows from which it is ahead of Newton steps; fewer over patches, or where these would need a system that couples the outputs. */
@@ -23,7 +23,7 @@ export function suits(program: ConvexProgram): boolean {
   // Newton steps, which end it, solve for one output at a time where they can; kinks were not measured.
   const fits = loss.outputs === 1 ? Number.isFinite(loss.curvature) : !loss.separable;
   if (cones) return wide && fits && pooling == null && rows >= MANY_ROWS && rows <= DENSE_ROWS;
-  const small = rows <= DENSE_ROWS || hasFewColumns(program, gates.count);
+  const small = isFactored(program, gates.count);
   const columns = gates.count * X.cols * blockOutputs(program);
   const affordable = small || rows * columns <= MOST_PRODUCT;
   if (!penalty.separable || !loss.separable) return rows >= MANY_COUPLED && affordable;

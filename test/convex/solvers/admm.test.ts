@@ -163,17 +163,34 @@ test("it is taken unasked for programs of many rows, and for fewer gated ones wh
 
 describe("the weights", () => {
   test("follow the sizes at their looks only, together at the first", () => {
-    const weights = new GraphWeights(1, 10);
+    const weights = new GraphWeights(1, 10, "exact");
     const ratio = weights.outputs / weights.blocks;
     expect(weights.follow(2, 5, 5)).toBe(false);
     expect(weights.follow(3, 5, 5)).toBe(false);
-    expect([weights.blocks, weights.outputs / weights.blocks]).toEqual([1.5, expect.closeTo(ratio, 12)]);
+    expect([weights.blocks, weights.outputs / weights.blocks]).toEqual([2.5, expect.closeTo(ratio, 12)]);
     expect(weights.follow(5, 5, 7)).toBe(true);
-    expect([weights.blocks, weights.outputs]).toEqual([1.5, 7]);
+    expect([weights.blocks, weights.outputs]).toEqual([2.5, 7]);
+  });
+
+  test("turn from the tenth iteration on where that costs no factor", () => {
+    for (const [kind, turned] of [
+      ["exact", false],
+      ["rough", true],
+    ] as const) {
+      const weights = new GraphWeights(1, 10, kind);
+      weights.set(1, weights.outputs);
+      const { blocks, outputs } = weights;
+      const sizes = [1, 3 * outputs] as const;
+      expect(weights.follow(5, ...sizes)).toBe(false);
+      Object.assign(weights, { blocks, outputs });
+      expect(weights.follow(10, ...sizes)).toBe(turned);
+      expect(weights.outputs).toBeCloseTo(3 * outputs, 12);
+      expect(weights.blocks / blocks).toBeCloseTo(turned ? 1 : 3, 12);
+    }
   });
 
   test("stay where a size is zero or not finite", () => {
-    const weights = new GraphWeights(1, 10);
+    const weights = new GraphWeights(1, 10, "exact");
     const before = { ...weights };
     weights.set(0, Number.POSITIVE_INFINITY);
     weights.open(0, 1);
