@@ -5,8 +5,8 @@
 
 import { FEW } from "./few";
 import {
-  ADJOINT, FORWARD, FORWARD_ROWS, LOWER_PRODUCT, MASKED_GRAM, POOL, PRODUCT_BY_COLUMNS, PRODUCT_BY_ROWS, PRODUCT_OF_FEW, PROJECT, setFields,
-  setJob, SIGNS,
+  ADJOINT, FORWARD, FORWARD_ROWS, LOWER_PRODUCT, MASKED_GRAM, POOL, PRODUCT_BY_COLUMNS, PRODUCT_BY_ROWS, PRODUCT_OF_FEW, PROJECT,
+  ROUGH_ADJOINT, ROUGH_FORWARD, setFields, setJob, SIGNS,
 } from "./jobs";
 import { runTasks } from "./threads";
 
@@ -58,15 +58,16 @@ export function multiply(
   return runTasks(tasksOf(rows, part), threads);
 }
 
-/** Z [n x C] += sum_k sign_k D_k X v_k in column output_k; `gates` and `outputs` [count] i32, `signs` [count], V [count x d]. */
+/** Z [n x C] += sum_k sign_k D_k X v_k in column output_k; `gates` and `outputs` [count] i32, `signs` [count], V [count x d]; rough: in float32. */
 export function forward(
   threads: i32,
   X: usize, n: i32, d: i32,
   bits: usize, words: i32,
   count: i32, gates: usize, outputs: usize, signs: usize, V: usize,
   Z: usize, C: i32,
+  rough: bool,
 ): f64 {
-  setJob(FORWARD, 1);
+  setJob(rough ? ROUGH_FORWARD : FORWARD, 1);
   setFields(<i32>X, n, d, <i32>bits, words, count, <i32>gates, <i32>outputs, <i32>signs, <i32>V, <i32>Z, C);
   return runTasks(tasksOf(n, FORWARD_ROWS), <i64>count * <i64>n * <i64>d >= SHARED_WORK ? threads : 1);
 }
@@ -76,16 +77,17 @@ export function adjointPart(threads: i32, count: i32): i32 {
   return min(MOST_GATES, partOf(count, threads));
 }
 
-/** G [count x d]: row k = X' D_k R_k, R' [? x n]; `columns` [count] i32 says which row of R' it is. Or the norms [count] of these. */
+/** G [count x d]: row k = X' D_k R_k, R' [? x n]; `columns` [count] i32 says which row of R' it is. Or the norms [count] of these. Rough: in float32. */
 export function adjoint(
   threads: i32,
   X: usize, n: i32, d: i32,
   bits: usize, words: i32,
   count: i32, gates: usize, columns: usize, R: usize,
   G: usize, norms: usize,
+  rough: bool,
 ): f64 {
   const part = adjointPart(threads, count);
-  setJob(ADJOINT, 1);
+  setJob(rough ? ROUGH_ADJOINT : ADJOINT, 1);
   setFields(<i32>X, n, d, <i32>bits, words, count, <i32>gates, <i32>columns, <i32>R, <i32>G, <i32>norms, part);
   return runTasks(tasksOf(count, part), <i64>count * <i64>n * <i64>d >= SHARED_WORK ? threads : 1);
 }

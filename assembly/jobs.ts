@@ -31,6 +31,9 @@ export const MASKED_GRAM: i32 = 6;
 export const PROJECT: i32 = 7;
 export const POOL: i32 = 8;
 export const SIGNS: i32 = 9;
+/** The same in float32. */
+export const ROUGH_FORWARD: i32 = 10;
+export const ROUGH_ADJOINT: i32 = 11;
 
 export function setJob(kind: i32, alpha: f64): void {
   store<i32>(KIND, kind);
@@ -66,8 +69,8 @@ export function perform(task: i32): void {
   const kind = load<i32>(KIND);
   if (kind <= PRODUCT_OF_FEW) product(task, kind);
   else if (kind == LOWER_PRODUCT) lowerProduct(task);
-  else if (kind == FORWARD) forward(task);
-  else if (kind == ADJOINT) adjoint(task);
+  else if (kind == FORWARD || kind == ROUGH_FORWARD) forward(task, kind == ROUGH_FORWARD);
+  else if (kind == ADJOINT || kind == ROUGH_ADJOINT) adjoint(task, kind == ROUGH_ADJOINT);
   else if (kind == MASKED_GRAM) maskedGram(task);
   else if (kind == PROJECT) projectOne(task);
   else if (kind == POOL) pool(task);
@@ -99,7 +102,7 @@ function product(task: i32, kind: i32): void {
   const rsb = field(7);
   const alpha = load<f64>(ALPHA);
   if (kind == PRODUCT_OF_FEW) multiplyFew(m, n, k, A, rsa, B, rsb, csb, C, ldc, alpha);
-  else gemm(DENSE, 0, 0, m, n, k, A, rsa, field(5), B, rsb, csb, C, ldc, alpha, false, work);
+  else gemm<f64>(DENSE, 0, 0, m, n, k, A, rsa, field(5), B, rsb, csb, C, ldc, alpha, false, work);
 }
 
 /** Fields as those of `product`, m = n; the tasks with the longest rows come first. */
@@ -118,13 +121,13 @@ function lowerProduct(task: i32): void {
   const A = <usize>field(3) + ((from * rsa) << 3);
   const C = <usize>field(9) + ((from * ldc) << 3);
   const alpha = load<f64>(ALPHA);
-  gemm(DENSE, 0, 0, rows, from, k, A, rsa, csa, B, rsb, csb, C, ldc, alpha, false, work);
+  gemm<f64>(DENSE, 0, 0, rows, from, k, A, rsa, csa, B, rsb, csb, C, ldc, alpha, false, work);
   const corner = B + ((from * csb) << 3);
-  gemm(DENSE, 0, 0, rows, rows, k, A, rsa, csa, corner, rsb, csb, C + (from << 3), ldc, alpha, true, work);
+  gemm<f64>(DENSE, 0, 0, rows, rows, k, A, rsa, csa, corner, rsb, csb, C + (from << 3), ldc, alpha, true, work);
 }
 
 /** Z[j, output_k] += sign_k (D_k X v_k)_j. Fields: X n d, bits words, count, gates outputs signs, V, Z C. */
-function forward(task: i32): void {
+function forward(task: i32, rough: bool): void {
   const n = field(1);
   const d = field(2);
   const stride = field(4) << 2;
@@ -140,7 +143,8 @@ function forward(task: i32): void {
     const size = min(TILE, count - first);
     memory.fill(T, 0, (size * rows) << 3);
     const V = <usize>field(9) + ((first * d) << 3);
-    gemm(DENSE, 0, 0, size, rows, d, V, d, 1, X, 1, d, T, rows, 1, false, work);
+    if (rough) gemm<f32>(DENSE, 0, 0, size, rows, d, V, d, 1, X, 1, d, T, rows, 1, false, work);
+    else gemm<f64>(DENSE, 0, 0, size, rows, d, V, d, 1, X, 1, d, T, rows, 1, false, work);
     for (let k = 0; k < size; k++) {
       const entry = (first + k) << 2;
       let mask = bits + load<i32>(<usize>field(6) + entry) * stride + ((from >> 5) << 2);
@@ -168,7 +172,7 @@ function forward(task: i32): void {
  * G_k = X' D_k R_k for rows k of the list, or only their norms. Fields: X n d, bits words, count, gates columns, R, G, norms,
  * rows of a task. With norms G has room for the rows of a task for each thread.
  */
-function adjoint(task: i32): void {
+function adjoint(task: i32, rough: bool): void {
   const n = field(1);
   const d = field(2);
   const norms = <usize>field(10);
@@ -178,7 +182,10 @@ function adjoint(task: i32): void {
   const G = <usize>field(9) + (((norms == 0 ? from : self * part) * d) << 3);
   memory.fill(G, 0, (rows * d) << 3);
   readGates(<usize>field(3), field(4), <usize>field(6));
-  gemm(MASKED, from, 0, rows, d, n, <usize>field(8), n, field(7), <usize>field(0), d, 1, G, d, 1, false, work);
+  const X = <usize>field(0);
+  const R = <usize>field(8);
+  if (rough) gemm<f32>(MASKED, from, 0, rows, d, n, R, n, field(7), X, d, 1, G, d, 1, false, work);
+  else gemm<f64>(MASKED, from, 0, rows, d, n, R, n, field(7), X, d, 1, G, d, 1, false, work);
   if (norms == 0) return;
   for (let k = 0; k < rows; k++) {
     let square: f64 = 0;
@@ -200,8 +207,8 @@ function maskedGram(task: i32): void {
   const rows = min(part, n - from);
   const S = <usize>field(5) + ((from * n) << 3);
   readGates(<usize>field(0), field(1), <usize>field(3));
-  gemm(BITS, from, 0, rows, from, count, weights, 0, 0, 0, 0, 0, S, n, 1, false, work);
-  gemm(BITS, from, from, rows, rows, count, weights, 0, 0, 0, 0, 0, S + (from << 3), n, 1, true, work);
+  gemm<f64>(BITS, from, 0, rows, from, count, weights, 0, 0, 0, 0, 0, S, n, 1, false, work);
+  gemm<f64>(BITS, from, from, rows, rows, count, weights, 0, 0, 0, 0, 0, S + (from << 3), n, 1, true, work);
 }
 
 /**

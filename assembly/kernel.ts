@@ -1,16 +1,23 @@
 /** The micro-kernel of the product: eight accumulators that stay in registers. */
 
-/** a b + c on two lanes; one instruction with one rounding where the module is compiled for relaxed SIMD. */
+/** Columns of a panel of B packed in T: two registers of 16 bytes. */
 // @ts-ignore: decorator
 @inline
-export function multiplyAdd(a: v128, b: v128, c: v128): v128 {
-  return ASC_FEATURE_RELAXED_SIMD ? f64x2.relaxed_madd(a, b, c) : f64x2.add(c, f64x2.mul(a, b));
+export function wide<T>(): i32 {
+  return 32 / sizeof<T>();
 }
 
-/** C[4 x 4] += alpha sum_p a_p b_p'. */
+/** a b + c on two or four lanes; one instruction with one rounding where the module is compiled for relaxed SIMD. */
 // @ts-ignore: decorator
 @inline
-export function kernel(kc: i32, a: usize, b: usize, c: usize, stride: usize, alpha: f64): void {
+export function multiplyAdd<T>(a: v128, b: v128, c: v128): v128 {
+  return ASC_FEATURE_RELAXED_SIMD ? v128.relaxed_madd<T>(a, b, c) : v128.add<T>(c, v128.mul<T>(a, b));
+}
+
+/** C[4 x wide] += alpha sum_p a_p b_p', with panels packed in T and C in float64. */
+// @ts-ignore: decorator
+@inline
+export function kernel<T>(kc: i32, a: usize, b: usize, c: usize, stride: usize, alpha: f64): void {
   let c00 = f64x2.splat(0), c01 = f64x2.splat(0);
   let c10 = f64x2.splat(0), c11 = f64x2.splat(0);
   let c20 = f64x2.splat(0), c21 = f64x2.splat(0);
@@ -18,32 +25,48 @@ export function kernel(kc: i32, a: usize, b: usize, c: usize, stride: usize, alp
   for (let p = 0; p < kc; p++) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
-    let x = v128.load64_splat(a);
-    c00 = multiplyAdd(x, b0, c00);
-    c01 = multiplyAdd(x, b1, c01);
-    x = v128.load64_splat(a, 8);
-    c10 = multiplyAdd(x, b0, c10);
-    c11 = multiplyAdd(x, b1, c11);
-    x = v128.load64_splat(a, 16);
-    c20 = multiplyAdd(x, b0, c20);
-    c21 = multiplyAdd(x, b1, c21);
-    x = v128.load64_splat(a, 24);
-    c30 = multiplyAdd(x, b0, c30);
-    c31 = multiplyAdd(x, b1, c31);
-    a += 32;
+    let x = v128.load_splat<T>(a);
+    c00 = multiplyAdd<T>(x, b0, c00);
+    c01 = multiplyAdd<T>(x, b1, c01);
+    x = v128.load_splat<T>(a, sizeof<T>());
+    c10 = multiplyAdd<T>(x, b0, c10);
+    c11 = multiplyAdd<T>(x, b1, c11);
+    x = v128.load_splat<T>(a, 2 * sizeof<T>());
+    c20 = multiplyAdd<T>(x, b0, c20);
+    c21 = multiplyAdd<T>(x, b1, c21);
+    x = v128.load_splat<T>(a, 3 * sizeof<T>());
+    c30 = multiplyAdd<T>(x, b0, c30);
+    c31 = multiplyAdd<T>(x, b1, c31);
+    a += 4 * sizeof<T>();
     b += 32;
   }
-  // Not fused: an entry comes out the same whether it is added here or by way of a tile.
   const scale = f64x2.splat(alpha);
-  v128.store(c, f64x2.add(v128.load(c), f64x2.mul(scale, c00)));
-  v128.store(c, f64x2.add(v128.load(c, 16), f64x2.mul(scale, c01)), 16);
+  add<T>(c, scale, c00, c01);
   c += stride;
-  v128.store(c, f64x2.add(v128.load(c), f64x2.mul(scale, c10)));
-  v128.store(c, f64x2.add(v128.load(c, 16), f64x2.mul(scale, c11)), 16);
+  add<T>(c, scale, c10, c11);
   c += stride;
-  v128.store(c, f64x2.add(v128.load(c), f64x2.mul(scale, c20)));
-  v128.store(c, f64x2.add(v128.load(c, 16), f64x2.mul(scale, c21)), 16);
+  add<T>(c, scale, c20, c21);
   c += stride;
-  v128.store(c, f64x2.add(v128.load(c), f64x2.mul(scale, c30)));
-  v128.store(c, f64x2.add(v128.load(c, 16), f64x2.mul(scale, c31)), 16);
+  add<T>(c, scale, c30, c31);
+}
+
+/** A row of C += alpha times a row of accumulators. Not fused: an entry comes out the same whether it is added here or by way of a tile. */
+// @ts-ignore: decorator
+@inline
+function add<T>(c: usize, scale: v128, left: v128, right: v128): void {
+  if (sizeof<T>() == 8) {
+    addPair(c, scale, left);
+    addPair(c + 16, scale, right);
+  } else {
+    addPair(c, scale, f64x2.promote_low_f32x4(left));
+    addPair(c + 16, scale, f64x2.promote_low_f32x4(v128.shuffle<i64>(left, left, 1, 1)));
+    addPair(c + 32, scale, f64x2.promote_low_f32x4(right));
+    addPair(c + 48, scale, f64x2.promote_low_f32x4(v128.shuffle<i64>(right, right, 1, 1)));
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function addPair(c: usize, scale: v128, pair: v128): void {
+  v128.store(c, f64x2.add(v128.load(c), f64x2.mul(scale, pair)));
 }

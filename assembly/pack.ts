@@ -1,7 +1,9 @@
 /** Copies of matrices in the order in which the micro-kernel reads them. */
 
+import { wide } from "./kernel";
+
 /** Panels of 4 rows, each k after k; rows beyond the last are zero. */
-export function packA(mc: i32, kc: i32, A: usize, rsa: i32, csa: i32, out: usize): void {
+export function packA<T>(mc: i32, kc: i32, A: usize, rsa: i32, csa: i32, out: usize): void {
   for (let i = 0; i < mc; i += 4) {
     const rows = min(4, mc - i);
     const from = A + ((i * rsa) << 3);
@@ -11,57 +13,68 @@ export function packA(mc: i32, kc: i32, A: usize, rsa: i32, csa: i32, out: usize
       const a3 = a1 + a2;
       let at = from;
       for (let p = 0; p < kc; p++) {
-        store<f64>(out, load<f64>(at));
-        store<f64>(out, load<f64>(at + a1), 8);
-        store<f64>(out, load<f64>(at + a2), 16);
-        store<f64>(out, load<f64>(at + a3), 24);
+        store<T>(out, <T>load<f64>(at));
+        store<T>(out, <T>load<f64>(at + a1), sizeof<T>());
+        store<T>(out, <T>load<f64>(at + a2), 2 * sizeof<T>());
+        store<T>(out, <T>load<f64>(at + a3), 3 * sizeof<T>());
         at += csa << 3;
-        out += 32;
+        out += 4 * sizeof<T>();
       }
     } else {
       for (let p = 0; p < kc; p++) {
         for (let r = 0; r < 4; r++) {
-          store<f64>(out + (r << 3), r < rows ? load<f64>(from + ((r * rsa + p * csa) << 3)) : 0);
+          store<T>(out + r * sizeof<T>(), <T>(r < rows ? load<f64>(from + ((r * rsa + p * csa) << 3)) : 0));
         }
-        out += 32;
+        out += 4 * sizeof<T>();
       }
     }
   }
 }
 
-/** Panels of 4 columns, each k after k; columns beyond the last are zero. */
-export function packB(kc: i32, nc: i32, B: usize, rsb: i32, csb: i32, out: usize): void {
-  for (let j = 0; j < nc; j += 4) {
-    const columns = min(4, nc - j);
-    const from = B + ((j * csb) << 3);
-    if (columns == 4 && csb == 1) {
-      let at = from;
-      for (let p = 0; p < kc; p++) {
+/** Panels of `wide` columns, each k after k; columns beyond the last are zero. */
+export function packB<T>(kc: i32, nc: i32, B: usize, rsb: i32, csb: i32, out: usize): void {
+  for (let j = 0; j < nc; j += wide<T>()) {
+    for (let half = 0; half < wide<T>(); half += 4) packFour<T>(kc, nc - j - half, B + (((j + half) * csb) << 3), rsb, csb, out + half * sizeof<T>());
+    out += kc << 5;
+  }
+}
+
+/** Four columns, of which `columns` are there, into a panel. */
+// @ts-ignore: decorator
+@inline
+function packFour<T>(kc: i32, columns: i32, from: usize, rsb: i32, csb: i32, out: usize): void {
+  if (columns >= 4 && csb == 1) {
+    let at = from;
+    for (let p = 0; p < kc; p++) {
+      if (sizeof<T>() == 8) {
         v128.store(out, v128.load(at));
         v128.store(out, v128.load(at, 16), 16);
-        at += rsb << 3;
-        out += 32;
+      } else {
+        const left = f32x4.demote_f64x2_zero(v128.load(at));
+        v128.store(out, v128.shuffle<i64>(left, f32x4.demote_f64x2_zero(v128.load(at, 16)), 0, 2));
       }
-    } else if (columns == 4) {
-      const b1 = csb << 3;
-      const b2 = b1 << 1;
-      const b3 = b1 + b2;
-      let at = from;
-      for (let p = 0; p < kc; p++) {
-        store<f64>(out, load<f64>(at));
-        store<f64>(out, load<f64>(at + b1), 8);
-        store<f64>(out, load<f64>(at + b2), 16);
-        store<f64>(out, load<f64>(at + b3), 24);
-        at += rsb << 3;
-        out += 32;
+      at += rsb << 3;
+      out += 32;
+    }
+  } else if (columns >= 4) {
+    const b1 = csb << 3;
+    const b2 = b1 << 1;
+    const b3 = b1 + b2;
+    let at = from;
+    for (let p = 0; p < kc; p++) {
+      store<T>(out, <T>load<f64>(at));
+      store<T>(out, <T>load<f64>(at + b1), sizeof<T>());
+      store<T>(out, <T>load<f64>(at + b2), 2 * sizeof<T>());
+      store<T>(out, <T>load<f64>(at + b3), 3 * sizeof<T>());
+      at += rsb << 3;
+      out += 32;
+    }
+  } else {
+    for (let p = 0; p < kc; p++) {
+      for (let s = 0; s < 4; s++) {
+        store<T>(out + s * sizeof<T>(), <T>(s < columns ? load<f64>(from + ((p * rsb + s * csb) << 3)) : 0));
       }
-    } else {
-      for (let p = 0; p < kc; p++) {
-        for (let s = 0; s < 4; s++) {
-          store<f64>(out + (s << 3), s < columns ? load<f64>(from + ((p * rsb + s * csb) << 3)) : 0);
-        }
-        out += 32;
-      }
+      out += 32;
     }
   }
 }
@@ -81,17 +94,17 @@ export function readGates(bitsAt: usize, words: i32, listAt: usize): void {
  * A[i, p] = D_gate[i][p, p] R[p, column i]: row i of the list has its gate and, in `columns` [k] i32, its column of R', whose
  * rows [rows] follow each other. Rows from `first`, entries from `p0`, a multiple of 32.
  */
-export function packMasked(
+export function packMasked<T>(
   mc: i32, kc: i32, first: i32, p0: i32,
   R: usize, rows: i32, columns: usize, out: usize,
 ): void {
   for (let i = 0; i < mc; i += 4) {
     for (let r = 0; r < 4; r++) {
-      let to = out + (r << 3);
+      let to = out + r * sizeof<T>();
       if (i + r >= mc) {
         for (let p = 0; p < kc; p++) {
-          store<f64>(to, 0);
-          to += 32;
+          store<T>(to, 0);
+          to += 4 * sizeof<T>();
         }
         continue;
       }
@@ -101,16 +114,17 @@ export function packMasked(
       for (let p = 0; p < kc; p += 32) {
         let word = load<u32>(mask);
         mask += 4;
-        const end = to + (min(32, kc - p) << 5);
+        const end = to + min(32, kc - p) * 4 * sizeof<T>();
         while (to < end) {
-          store<u64>(to, load<u64>(value) & (0 - <u64>(word & 1)));
+          if (sizeof<T>() == 8) store<u64>(to, load<u64>(value) & (0 - <u64>(word & 1)));
+          else store<u32>(to, reinterpret<u32>(<f32>load<f64>(value)) & (0 - (word & 1)));
           word >>= 1;
           value += 8;
-          to += 32;
+          to += 4 * sizeof<T>();
         }
       }
     }
-    out += kc << 5;
+    out += kc * 4 * sizeof<T>();
   }
 }
 

@@ -46,7 +46,7 @@ publish(
     command: "npm run bench:limit",
     machine: describeMachine(),
     about: [
-      `Float64; medians of at least ${flags.repeats} runs, the engines in turns.`,
+      `Float64, and rough products in float32 where the engine has them; medians of at least ${flags.repeats} runs, the engines in turns.`,
       "FLOP: what the mathematics asks for, a masked product counted as a dense one; GB/s: every input read and every",
       "output written once, so it is a lower bound of the traffic.",
       "A cone projection is counted as one pass over the rows, of which it makes several, and starts from no memory of its",

@@ -106,28 +106,37 @@ export function kernelsAt(n: number, d: number, P: number): TimedKernel[] {
   const x = n * d * NUMBER;
   const products = { size, flops: 2 * n * d * gates.count };
   return [
-    {
-      kernel: "forward",
-      ...products,
-      bytes: x + masks + (gates.count * d + n) * NUMBER,
-      prepare: (kernels) => {
-        const bound = kernels.bind(X, gates);
-        const vectors = gaussian(gates.count * d, 4);
-        const [output, sign] = [new Int32Array(gates.count), new Float64Array(gates.count).fill(1)];
-        const out = new Float64Array(n);
-        return () => bound.forward(all, output, sign, vectors, 1, out);
-      },
-    },
-    {
-      kernel: "adjoint",
-      ...products,
-      bytes: x + masks + (gates.count * d + n) * NUMBER,
-      prepare: (kernels) => {
-        const bound = kernels.bind(X, gates);
-        const out = new Float64Array(gates.count * d);
-        return () => bound.adjoint(r, 1, null, out);
-      },
-    },
+    ...[false, true].flatMap((rough) => {
+      const bound = (kernels: Kernels) => {
+        const whole = kernels.bind(X, gates);
+        return (rough && whole.roughly?.()) || whole;
+      };
+      const bytes = x + masks + (gates.count * d + n) * NUMBER;
+      return [
+        {
+          kernel: rough ? "rough forward" : "forward",
+          ...products,
+          bytes,
+          prepare: (kernels: Kernels) => {
+            const by = bound(kernels);
+            const vectors = gaussian(gates.count * d, 4);
+            const [output, sign] = [new Int32Array(gates.count), new Float64Array(gates.count).fill(1)];
+            const out = new Float64Array(n);
+            return () => by.forward(all, output, sign, vectors, 1, out);
+          },
+        },
+        {
+          kernel: rough ? "rough adjoint" : "adjoint",
+          ...products,
+          bytes,
+          prepare: (kernels: Kernels) => {
+            const by = bound(kernels);
+            const out = new Float64Array(gates.count * d);
+            return () => by.adjoint(r, 1, null, out);
+          },
+        },
+      ];
+    }),
     {
       kernel: "norms of the adjoint",
       ...products,

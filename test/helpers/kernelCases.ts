@@ -10,6 +10,8 @@ export interface KernelCase {
   readonly title: string;
   /** Everything that the engine computes, one matrix after another. */
   readonly run: (kernels: Kernels) => Float64Array[];
+  /** How far it may be from the reference, relative; 1e-12 unless said. */
+  readonly tolerance?: number;
 }
 
 const gaussian = (length: number, seed: number) => gaussianMatrix(1, length, seed).data;
@@ -55,6 +57,24 @@ const solves = (n: number, columns: readonly number[]): KernelCase => ({
     });
     held.dispose();
     return made;
+  },
+});
+
+const rough = (n: number, d: number, P: number, C: number): KernelCase => ({
+  title: `rough products for n ${n}, d ${d}, ${P} gates, ${C} outputs`,
+  tolerance: 1e-6,
+  run: (kernels) => {
+    const X = gaussianMatrix(n, d, 21);
+    const gates = sampleGates(X, { count: P, seed: 2 });
+    const products = kernels.bind(X, gates);
+    const near = products.roughly?.() ?? products;
+    const gate = Int32Array.from({ length: gates.count * C }, (_, k) => Math.floor(k / C));
+    const output = gate.map((_, k) => k % C);
+    const [Z, G] = [new Float64Array(n * C), new Float64Array(gate.length * d)];
+    near.forward(gate, output, new Float64Array(gate.length).fill(1), gaussian(gate.length * d, 22), C, Z);
+    near.adjoint(gaussian(n * C, 23), C, null, G);
+    products.dispose();
+    return [Z, G];
   },
 });
 
@@ -118,15 +138,17 @@ const cones = (n: number, d: number, P: number): KernelCase => ({
 });
 
 const times = (n: number, d: number): KernelCase => ({
-  title: `${n} x ${d} rows by a vector`,
+  title: `${n} x ${d} rows and columns by a vector`,
   run: (kernels) => {
     const X = gaussianMatrix(n, d, 11);
     const products = kernels.bind(X, sampleGates(X, { count: 1, seed: 1 }));
-    const out = new Float64Array(n);
+    const [out, transposed] = [new Float64Array(n), new Float64Array(d)];
     if (products.times === undefined) kernels.multiplyTransposed(X.data, gaussian(d, 12), out, n, d, 1);
     else products.times(gaussian(d, 12), out);
+    if (products.timesTransposed === undefined) kernels.multiply(gaussian(n, 24), X.data, transposed, 1, n, d);
+    else products.timesTransposed(gaussian(n, 24), transposed);
     products.dispose();
-    return [out];
+    return [out, transposed];
   },
 });
 
@@ -138,7 +160,9 @@ export const kernelCases: readonly KernelCase[] = [
   solves(603, [1, 4, 5]),
   gated(701, 31, 131, 2),
   gated(450, 77, 300, 1),
+  rough(701, 61, 131, 2),
   times(6501, 41),
+  times(41, 6501),
   cones(503, 19, 97),
 ];
 

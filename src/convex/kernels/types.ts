@@ -96,10 +96,14 @@ export interface GatedProducts {
   ): void;
   /** out [g x C x d]: X' D_i R for each gate i of the list (null: all P gates), R [n x C]. */
   adjoint(R: Float64Array, outputs: number, list: Int32Array | null, out: Float64Array): void;
+  /** The same two products multiplied in float32, where the engine has that faster; they live as long as these. */
+  roughly?(): Pick<GatedProducts, "forward" | "adjoint">;
   /** out [P x C]: |X' D_i R_c| for every gate, without storing the vectors. */
   adjointNorms(R: Float64Array, outputs: number, out: Float64Array): void;
   /** out [n] = X z, z [d], without gates; who needs it multiplies himself where an engine has nothing faster. */
   times?(z: Float64Array, out: Float64Array): void;
+  /** out [d] = X' z, z [n], likewise. */
+  timesTransposed?(z: Float64Array, out: Float64Array): void;
   /** New projections onto the cones of the gates, where the engine has them; they live as long as the products. */
   faceSearch?(): FaceSearch;
   /** out [k x n]: row j is D_i X u_j, for the rows u_j of U [k x d]; with pooling at a position (0 unless said). */

@@ -1,5 +1,5 @@
 /**
- * The WASM engine: one SIMD matrix product in float64 (assembly/gemm.ts), and everything else arranged around it.
+ * The WASM engine: one SIMD matrix product (assembly/gemm.ts), in float64 but for rough products, and everything else arranged around it.
  *
  * Masks are unpacked where the product packs its operands, so that every product with gates is a dense one; the factorisation
  * is blocked, with the triangular solves turned into products. What costs only O(n^2) stays in JavaScript. Where there are

@@ -15,12 +15,12 @@ export interface WasmCalls {
       ...[C: number, ldc: number, alpha: number, lower: boolean],
     ]
   ): number;
-  /** Z [n x C] += sum_k sign_k D_{gate k} X v_k into column output_k. */
+  /** Z [n x C] += sum_k sign_k D_{gate k} X v_k into column output_k; `rough`: multiplied in float32. */
   forward(
     ...args: [
       ...[threads: number, X: number, n: number, d: number, bits: number, words: number],
       ...[count: number, gates: number, outputs: number, signs: number, V: number],
-      ...[Z: number, C: number],
+      ...[Z: number, C: number, rough: boolean],
     ]
   ): number;
   /** Rows of the list that a task of `adjoint` takes. */
@@ -30,7 +30,7 @@ export interface WasmCalls {
     ...args: [
       ...[threads: number, X: number, n: number, d: number, bits: number, words: number],
       ...[count: number, gates: number, columns: number, R: number],
-      ...[G: number, norms: number],
+      ...[G: number, norms: number, rough: boolean],
     ]
   ): number;
   /** Lower triangle of S [n x n] += sum_k weight_k m_k m_k'. */

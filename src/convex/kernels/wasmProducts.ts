@@ -22,6 +22,7 @@ export class WasmProducts implements GatedProducts {
   private readonly d: number;
   private readonly words: number;
   private readonly together: number; // vectors
+  private readonly rough: boolean = false; // true in what `roughly` answers
   private kept: Float64Array | null = null;
   private product = 0; // X X' in WASM memory, for cones
   private readonly searches: WasmFaceSearch[] = [];
@@ -66,7 +67,7 @@ export class WasmProducts implements GatedProducts {
       heap.view(s, count).set(sign.subarray(from, from + count));
       heap.integers(g, count).set(gate.subarray(from, from + count));
       heap.integers(o, count).set(output.subarray(from, from + count));
-      engine.forward(this.x, n, d, this.bits, this.words, count, g, o, s, v, z, outputs);
+      engine.forward(this.x, n, d, this.bits, this.words, count, g, o, s, v, z, outputs, this.rough);
     }
     out.set(heap.view(z, n * outputs));
     for (const block of [z, s, v]) heap.release(block);
@@ -81,10 +82,14 @@ export class WasmProducts implements GatedProducts {
       list,
       (count) => count * d,
       (g, from, count, pairs) => {
-        engine.adjoint(...pairs, g, 0);
+        engine.adjoint(...pairs, g, 0, this.rough);
         out.set(heap.view(g, count * d), from * d);
       },
     );
+  }
+
+  roughly(): Pick<GatedProducts, "forward" | "adjoint"> {
+    return Object.assign(Object.create(this), { rough: true });
   }
 
   adjointNorms(R: Float64Array, outputs: number, out: Float64Array): void {
@@ -96,19 +101,30 @@ export class WasmProducts implements GatedProducts {
       null,
       (count) => engine.roomForNorms(count) * d + count,
       (norms, from, count, pairs) => {
-        engine.adjoint(...pairs, norms + 8 * count, norms);
+        engine.adjoint(...pairs, norms + 8 * count, norms, false);
         out.set(heap.view(norms, count), from);
       },
     );
   }
 
   times(z: Float64Array, out: Float64Array): void {
-    const { engine, n, d } = this;
-    const at = this.z + 8 * d;
-    engine.heap.view(this.z, d).set(z);
-    const y = engine.heap.view(at, n);
+    const { n, d } = this;
+    this.timesOne(z, out, n, d, 1, d);
+  }
+
+  timesTransposed(z: Float64Array, out: Float64Array): void {
+    const { n, d } = this;
+    this.timesOne(z, out, d, n, d, 1);
+  }
+
+  /** out [m] = z [k] times X, whose rows and columns are so far apart. */
+  private timesOne(z: Float64Array, out: Float64Array, m: number, k: number, rsb: number, csb: number): void {
+    const { engine, x } = this;
+    const at = this.z + 8 * k;
+    engine.heap.view(this.z, k).set(z);
+    const y = engine.heap.view(at, m);
     y.fill(0);
-    engine.multiply(1, n, d, this.z, d, 1, this.x, 1, d, at, n, 1, false);
+    engine.multiply(1, m, k, this.z, k, 1, x, rsb, csb, at, m, 1, false);
     out.set(y);
   }
 
@@ -249,4 +265,4 @@ export class WasmProducts implements GatedProducts {
 }
 
 /** The arguments of `adjoint` before the room for its results. */
-type Pairs = Parameters<WasmEngine["adjoint"]> extends [...infer Front, number, number] ? Front : never;
+type Pairs = Parameters<WasmEngine["adjoint"]> extends [...infer Front, number, number, boolean] ? Front : never;

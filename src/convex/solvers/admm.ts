@@ -151,6 +151,7 @@ class AdmmRun implements Run {
       const { blocks, gap, dualPoint, resting } = await this.newton.round();
       return { ...this.best.consider(blocks, { ...gap, scale: 1 }, dualPoint), resting };
     }
+    if (!this.system.exact) this.state.renew();
     let solvable = true;
     let over = await this.setting.pause();
     for (let k = 0; k < this.iterationsARound && solvable && !over; k++) {

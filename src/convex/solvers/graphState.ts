@@ -53,7 +53,7 @@ export class GraphState {
 
   /** Takes in the gates of the working set that are new, whose V is in its centers. */
   enter(): void {
-    const { products, working, now, B: before, H, image } = this;
+    const { working, now, B: before, H, image } = this;
     const C = now.s.length;
     const width = working.centers.length / working.gates.length;
     const size = working.centers.length;
@@ -70,14 +70,9 @@ export class GraphState {
     this.B = B;
     const first = before.length / width;
     const entered = B.subarray(before.length);
-    products.adjoint(H, C, working.gates.subarray(first), entered.subarray(0, entered.length / working.halves));
-    working.spread(entered, 1);
+    this.pull(working.gates.subarray(first), entered);
     for (let k = before.length; k < size; k++) all[k] -= B[k];
-    const known = first * (working.slots / working.gates.length);
-    const slots = Int32Array.from({ length: working.slots - known }, (_, k) => known + k);
-    const { gate, output, sign } = working.columns(slots);
-    const sum = new Float64Array(H.length);
-    products.forward(gate, output, sign, entered, C, sum);
+    const sum = this.push(first * (working.slots / working.gates.length), entered);
     for (let k = 0; k < sum.length; k++) {
       image[k] += sum[k];
       this.now.T[k] -= sum[k];
@@ -124,6 +119,32 @@ export class GraphState {
       image[k] *= f;
     }
     this.anderson.forget();
+  }
+
+  /** B and the image of H anew, without what rough products have left in them; T follows by itself. */
+  renew(): void {
+    const { working, biasScale, B, H, image, now } = this;
+    this.pull(working.gates, B);
+    image.set(this.push(0, B));
+    addColumnSums(biasScale, H, image, now.s.length);
+  }
+
+  /** out := A' H for some gates. */
+  private pull(gates: Int32Array, out: Float64Array): void {
+    const { products, working, H, now } = this;
+    products.adjoint(H, now.s.length, gates, out.subarray(0, out.length / working.halves));
+    working.spread(out, 1);
+  }
+
+  /** A V for vectors in the slots from one on. */
+  private push(from: number, vectors: Float64Array): Float64Array {
+    const { products, working, H, now } = this;
+    const { gate, output, sign } = working.columns(
+      Int32Array.from({ length: working.slots - from }, (_, k) => from + k),
+    );
+    const out = new Float64Array(H.length);
+    products.forward(gate, output, sign, vectors, now.s.length, out);
+    return out;
   }
 
   private partsOf(all: Float64Array, C: number): Moving {

@@ -3,7 +3,7 @@
  *
  * Up to DENSE_ROWS rows M has a Cholesky factor; over patches A may have so few columns that these do instead (columnSystem.ts).
  * Beyond, conjugate gradients solve each system to a rough residual, from s I and a partial Cholesky factor as preconditioner;
- * what they leave is asked for once more by the next system.
+ * what they leave is asked for once more by the next system. Their products may be in float32: `admm` renews what it keeps of them.
  */
 
 import type { CholeskyFactor } from "../kernels/types.js";
@@ -145,7 +145,7 @@ export class GraphSystem {
   /** out [n x C] := (A A' + g^2 1 1' + shift I) x, and between := A'x. */
   private product(C: number, shift: number, between: Float64Array): (x: Float64Array, out: Float64Array) => void {
     const { positions, gates, biasScale, setting } = this;
-    const { products } = setting;
+    const products = setting.products.roughly?.() ?? setting.products;
     const { gate, output, sign } = everyVector(gates, positions * C);
     return (x, out) => {
       products.adjoint(x, C, gates, between);
@@ -196,7 +196,7 @@ export class GraphSystem {
     return {
       gates,
       rank,
-      terms: new RankOneTerms(rows, rowCount, n, setting.kernels),
+      terms: new RankOneTerms(rows, rowCount, n, setting.kernels, true),
       least: rowCount < rank ? shift : 0,
     };
   }

@@ -16,6 +16,7 @@ export class RankOneTerms {
     count: number,
     private readonly n: number,
     private readonly kernels: Kernels,
+    private readonly rough = false, // for preconditioners
   ) {
     const m = Math.max(1, count);
     this.m = m;
@@ -61,10 +62,17 @@ export class RankOneTerms {
     const columns = new Float64Array(k * n);
     transpose(b, n, k, columns);
     const seen = new Float64Array(m * k);
-    const { gate, output, sign } = everyVector(new Int32Array(1), k);
-    products.forward(gate, output, sign, columns, k, seen);
-    f(seen);
-    products.adjoint(seen, k, null, columns);
+    if (k === 1 && products.times && products.timesTransposed) {
+      products.times(columns, seen);
+      f(seen);
+      products.timesTransposed(seen, columns);
+    } else {
+      const near = (this.rough && products.roughly?.()) || products;
+      const { gate, output, sign } = everyVector(new Int32Array(1), k);
+      near.forward(gate, output, sign, columns, k, seen);
+      f(seen);
+      near.adjoint(seen, k, null, columns);
+    }
     for (let j = 0; j < n; j++) for (let c = 0; c < k; c++) b[j * k + c] += scale * columns[c * n + j];
   }
 }

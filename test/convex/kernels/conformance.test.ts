@@ -141,6 +141,12 @@ describe.each(engines)("$name", ({ make, tolerance }) => {
       referenceKernels.multiplyTransposed(X.data, z, wanted, n, d, 1);
       near(got, wanted);
     }
+    if (mine.timesTransposed !== undefined) {
+      const [got, wanted] = [new Float64Array(d), new Float64Array(d)];
+      mine.timesTransposed(R.subarray(0, n), got);
+      referenceKernels.multiply(R.subarray(0, n), X.data, wanted, 1, n, d);
+      near(got, wanted);
+    }
     const vectors = gaussian(every.length * d, 7);
     both(n * C, (products, out) => products.forward(every, output, sign, vectors, C, out));
     both(n * C, (products, out) =>
@@ -155,6 +161,30 @@ describe.each(engines)("$name", ({ make, tolerance }) => {
     near(mine.gram(), truth.gram());
     mine.dispose();
     truth.dispose();
+  });
+
+  test.each(sets)("rough products are those of float32 for n $n, d $d, $P gates, $C outputs", ({ n, d, P, C }) => {
+    const X = gaussianMatrix(n, d, 5);
+    const gates = sampleGates(X, { count: P, seed: 1 });
+    const mine = kernels.bind(X, gates);
+    const rough = mine.roughly?.();
+    if (rough === undefined) return;
+    const R = gaussian(n * C, 6);
+    const every = Int32Array.from({ length: gates.count * C }, (_, k) => Math.floor(k / C));
+    const output = every.map((_, k) => k % C);
+    const sign = Float64Array.from(every, (_, k) => (k % 3 === 0 ? -1 : 1));
+    const vectors = gaussian(every.length * d, 7);
+    for (const [length, run] of [
+      [n * C, (by: typeof rough, out: Float64Array) => by.forward(every, output, sign, vectors, C, out)],
+      [gates.count * C * d, (by: typeof rough, out: Float64Array) => by.adjoint(R, C, null, out)],
+    ] as const) {
+      const [got, wanted] = [new Float64Array(length), new Float64Array(length)];
+      run(rough, got);
+      run(mine, wanted);
+      near(got, wanted, 1e-6);
+      if (n > 1) expect(got).not.toEqual(wanted);
+    }
+    mine.dispose();
   });
 
   test.each(sets)("what a face of $n x $d rows does not see has the products of any basis of it", ({ n, d }) => {

@@ -69,6 +69,9 @@ test("V, Z = A V + 1 c', c and xi stay what they are when gates enter and weight
   expect(working.grow(prices, 0, 0)).toBe(24);
   state.enter();
   check();
+  for (const rough of [state.B, state.image]) rough.set(rough.map((value) => 1.01 * value));
+  state.renew();
+  check();
 });
 
 /** What is private in a run of `admm`. */
