@@ -43,8 +43,8 @@ const RELAXATION = 1.6; // a
 const CONES_RELAXATION = 1.8;
 /** The diagonal of A A' against what narrow cones leave of it. */
 const NARROW = 10;
-/** From this gap on prices are lowered, so often in a round. */
-const LOWERING_GAP = 0.3;
+/** From this gap on, with cones, rounds are twice as long, and prices are lowered so often in each. */
+const NEAR_GAP = 0.3;
 const LOWERINGS = 2;
 /** The first gates, if not half of all, have this many coefficients for each row; products with them take CHEAP to DEAR multiplications. */
 const FIRST_COEFFICIENTS = 20;
@@ -157,25 +157,19 @@ class AdmmRun implements Run {
       solvable = await this.advance();
       over = await this.setting.pause();
     }
-    const blocks = this.point();
-    let judged = this.judge.gap(blocks, this.N);
-    let point = this.best.consider(blocks, judged, this.N);
-    const { tolerance, program } = this.setting;
-    let N: Float64Array | null = program.cones && program.loss.separable ? this.N : null;
-    for (let k = 0; k < LOWERINGS && N !== null; k++) {
-      const { relative } = point.gap;
-      over ||= await this.setting.pause();
-      if (over || relative <= tolerance || relative > LOWERING_GAP) break;
-      N = lowerPrices(
-        this.setting,
-        this.working,
-        N,
-        this.slope.map((slope) => 1 - slope),
-      );
-      if (N === null) break;
-      judged = this.judge.gap(blocks, N);
-      point = this.best.consider(blocks, judged, N);
+    const { setting, working } = this;
+    const { tolerance, program } = setting;
+    let { N } = this;
+    for (let k = 0; this.near && program.loss.separable && k < LOWERINGS; k++) {
+      const T = this.slope.map((slope) => 1 - slope);
+      over ||= await setting.pause();
+      const lower = over ? null : lowerPrices(setting, working, N, T);
+      if (lower === null) break;
+      N = lower;
     }
+    const blocks = this.point();
+    const judged = this.judge.gap(blocks, N);
+    const point = this.best.consider(blocks, judged, N);
     this.gaps.push(point.gap.relative);
     if (over) return { ...point, resting: false };
     const successor = proximalNewton.refuses(program) === null;
@@ -239,8 +233,12 @@ class AdmmRun implements Run {
     return true;
   }
 
+  private get near(): boolean {
+    return this.setting.program.cones && this.gaps[this.gaps.length - 1] <= NEAR_GAP;
+  }
+
   private get iterationsARound(): number {
-    return this.working.halves * ITERATIONS_A_ROUND;
+    return this.working.halves * ITERATIONS_A_ROUND * (this.near ? 2 : 1);
   }
 
   /** The length of p times a vector. */
