@@ -53,7 +53,7 @@ const DEAR_PRODUCT = 1e9;
 /** Gates enter when they cost the bound this share of the gap, together with those that are this share of it below beta. */
 const BOUND_SHARE = 0.25;
 const NEAR_SHARE = 0.5;
-/** With cones, a start whose dual point is above this scale leaves few blocks open, or is near the optimum. */
+/** With cones: where the first dual point is above this scale, few blocks open, and Newton steps are cheap. */
 const CONES_SCALE = 5e-3;
 
 export const admm: Solver = {
@@ -137,7 +137,8 @@ class AdmmRun implements Run {
     const kind = program.cones ? "cones" : isFactored(program, this.working.gates.length) ? "exact" : "rough";
     this.weights = new GraphWeights(curvature, mean / (program.cones ? NARROW : 1), kind);
     this.state = new GraphState(products, this.working, this.weights, this.biasScale, c, Z, xi);
-    if (program.cones && judged.scale > CONES_SCALE) this.newton = proximalNewton.start(setting, from);
+    const few = program.cones && from === null && judged.scale > CONES_SCALE;
+    if (few) this.newton = proximalNewton.start(setting, null);
     const length = norm(begin.vectors);
     if (length === 0) return;
     const { blocks: p, outputs: r } = this.weights;
