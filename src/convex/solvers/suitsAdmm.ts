@@ -26,7 +26,8 @@ export function suits(program: ConvexProgram): boolean {
   const wide = gates.count * X.cols >= CONES_COEFFICIENTS * rows;
   if (cones) {
     const many = rows >= (Number.isFinite(loss.curvature) ? CONES_ROWS : CONES_KINKED);
-    return wide && many && pooling == null && rows <= DENSE_ROWS && loss.outputs * rows ** 2 <= MOST_FACTORED;
+    const factors = loss.separable ? loss.outputs : 1;
+    return wide && many && pooling == null && rows <= DENSE_ROWS && factors * rows ** 2 <= MOST_FACTORED;
   }
   const small = isFactored(program, gates.count);
   const columns = gates.count * X.cols * blockOutputs(program);

@@ -163,7 +163,9 @@ test("it is taken unasked for programs of many rows, and for fewer gated ones wh
     }
   }
   expect(choice({ ...cones, gates: 159 })).toBe("proximal-newton");
-  expect(choice({ ...cones, rows: 4000, gates: 1000, features: 16, outputs: 7 })).toBe("proximal-newton");
+  const seven = { ...cones, rows: 4000, gates: 1000, features: 16, outputs: 7 }; // a factor for each, or one for all
+  expect(choice(seven)).toBe("proximal-newton");
+  expect(choice({ ...seven, loss: "categoricalCrossentropy" })).toBe("admm");
   expect(choice({ ...cones, rows: DENSE_ROWS + 1, gates: 2000 })).toBe("proximal-newton");
   const nuclear = randomProgram({ cones: true, penalty: "nuclear" });
   expect(() => chooseSolver(nuclear, "admm")).toThrow(/ admm: needs the penalty "perOutput" with cones, got "nuclear"/);
