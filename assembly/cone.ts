@@ -4,8 +4,8 @@
  */
 
 import {
-  append, apply, candidates, capacity, d, inverses, keep, lambda, n, remove, restore, row, rows, size, solve,
-  taken, target, violation, watch, weights, z, z0,
+  append, apply, candidates, capacity, d, inverses, isNear, keep, lambda, n, nearRows, remember, remove, restore, row, rows,
+  size, solve, taken, target, violation, watch, z, z0,
 } from "./face";
 import { dot, dotFour, first, fourth, second, third } from "./vectors";
 
@@ -17,6 +17,7 @@ const ENTERING: i32 = 8;
 const COMPANION: f64 = 0.3;
 const ZERO: f64 = 1e-15;
 
+let mask: usize = 0; // bits of the gate
 let watched: i32 = 0; // rows in the list `watch`
 let blocked: bool = false; // whether any row is
 
@@ -34,8 +35,8 @@ export function prepareCones(shared: usize, X: usize, n: i32, d: i32): void {
  * Projects z in place, from the face of a record, which then has the last one, and answers its norm; ends once that is at most
  * `threshold`. Where things lie was said by `locate`.
  */
-export function project(mask: usize, record: usize, threshold: f64): f64 {
-  readMask(mask);
+export function project(maskAt: usize, record: usize, threshold: f64): f64 {
+  mask = maskAt;
   memory.copy(z0, z, d << 3);
   memory.fill(taken, 0, n);
   watched = 0;
@@ -47,7 +48,7 @@ export function project(mask: usize, record: usize, threshold: f64): f64 {
   let norm = Math.sqrt(dot(z, z, d));
   const limit = 3 * (capacity + 10);
   for (let pivot = 0; norm > threshold && pivot < limit; pivot++) {
-    if (!enter(scale, pivot < limit / 2 ? ENTERING : 1)) break;
+    if (!enter(record, scale, pivot < limit / 2 ? ENTERING : 1)) break;
     solveAndPrune();
     apply();
     norm = Math.sqrt(dot(z, z, d));
@@ -56,14 +57,17 @@ export function project(mask: usize, record: usize, threshold: f64): f64 {
   return norm;
 }
 
-function readMask(mask: usize): void {
-  let word: u32 = 0;
-  for (let j = 0; j < n; j++) {
-    if ((j & 31) == 0) word = load<u32>(mask + ((j >> 5) << 2));
-    const weight = load<f64>(inverses + (j << 3));
-    store<f64>(weights + (j << 3), word & 1 ? -weight : weight);
-    word >>= 1;
-  }
+/** -s_j / |x_j|, or zero for a row that is zero. */
+// @ts-ignore: decorator
+@inline
+function weight(j: i32): f64 {
+  return reinterpret<f64>(load<u64>(inverses + (j << 3)) | (<u64>bit(j) << 63));
+}
+
+// @ts-ignore: decorator
+@inline
+function bit(j: i32): u32 {
+  return (load<u32>(mask + ((j >> 5) << 2)) >> (j & 31)) & 1;
 }
 
 /** Drops the rows of the kept face that push the wrong way, until none does. */
@@ -83,18 +87,25 @@ function begin(): void {
 
 /**
  * Lets rows that z violates enter the face, the worst first. Looks at the rows that were violated the last time that it looked
- * at all, and at all again when none of these is any more.
+ * at all, and at all again when none of these is any more: or at those that the record keeps as near, when only these can be.
  */
-function enter(scale: f64, most: i32): bool {
+function enter(record: usize, scale: f64, most: i32): bool {
   const slack = VIOLATED * scale;
   if (watched > 0) {
     const worst = measure(watch, watched);
     if (worst > slack && enterWorst(watch, watched, worst, slack, most)) return true;
   }
-  const worst = measure(0, n);
-  if (!(worst > slack)) return false;
+  const near = isNear(record);
+  const list = near ? nearRows(record) : 0;
+  const count = near ? load<i32>(record, 12) : n;
+  const worst = measure(list, count);
+  if (!(worst > slack)) {
+    if (!near) remember(record);
+    return false;
+  }
   watched = 0;
-  for (let j = 0; j < n; j++) {
+  for (let k = 0; k < count; k++) {
+    const j = at(list, k);
     if (load<f64>(violation + (j << 3)) > slack) {
       store<i32>(watch + (watched << 2), j);
       watched++;
@@ -129,7 +140,7 @@ function at(list: usize, k: i32): i32 {
 // @ts-ignore: decorator
 @inline
 function note(j: i32, product: f64): f64 {
-  const value = load<u8>(taken + j) == 0 ? load<f64>(weights + (j << 3)) * product : 0;
+  const value = load<u8>(taken + j) == 0 ? weight(j) * product : 0;
   store<f64>(violation + (j << 3), value);
   return value;
 }
@@ -215,5 +226,5 @@ function removeBlocking(): void {
 // @ts-ignore: decorator
 @inline
 function sign(k: i32): f64 {
-  return load<f64>(weights + (load<i32>(rows + (k << 2)) << 3)) < 0 ? 1 : -1;
+  return bit(load<i32>(rows + (k << 2))) ? 1 : -1;
 }

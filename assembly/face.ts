@@ -10,6 +10,12 @@ const INDEPENDENT: f64 = 1e-12;
 /** Rotations are quicker here, beside a new factor, than there. */
 const REBUILT: f64 = 0.6;
 const WORN: i32 = 1000;
+/** One row of so many is kept as near. */
+const NEAR: i32 = 8;
+/** Radii, in a mean entry of z: the first, what the next are shorter by, and how many. */
+const FIRST_RADIUS: f64 = 0.4;
+const SHORTER: f64 = 0.7;
+const ATTEMPTS: i32 = 8;
 
 // Where things lie, and the face: for one projection.
 let X: usize = 0;
@@ -28,7 +34,6 @@ export let target: usize = 0; // [capacity]
 let forward: usize = 0; // [capacity]: L^-1 (-X_F z0)
 let inverse: usize = 0; // [capacity]: of the diagonal of L
 export let norms: usize = 0; // [n]
-export let weights: usize = 0; // [n]: -s_j / |x_j|, 0 for rows that are zero
 export let violation: usize = 0; // [n]
 export let candidates: usize = 0; // [n] i32
 export let watch: usize = 0; // [n] i32
@@ -47,7 +52,7 @@ export function sharedRoom(rowCount: i32): i32 {
 /** Doubles that a thread wants for projections. */
 export function coneRoom(rowCount: i32, columns: i32): i32 {
   const most = min(rowCount, columns);
-  return columns + 6 * most + triangle(most) + 5 * rowCount;
+  return columns + 6 * most + triangle(most) + 4 * rowCount;
 }
 
 /** Finds everything: what is shared, the thread's own place, and the point, which is projected where it lies. */
@@ -67,8 +72,7 @@ export function locate(shared: usize, place: usize, XAt: usize, rowCount: i32, c
   target = lambda + (capacity << 3);
   forward = target + (capacity << 3);
   inverse = forward + (capacity << 3);
-  weights = inverse + (capacity << 3);
-  violation = weights + (n << 3);
+  violation = inverse + (capacity << 3);
   candidates = violation + (n << 3);
   watch = candidates + (n << 2);
   taken = watch + (n << 2);
@@ -76,10 +80,23 @@ export function locate(shared: usize, place: usize, XAt: usize, rowCount: i32, c
 
 /** Doubles of a record that keeps a face, with the factor where it has at most `room` rows. */
 export function recordRoom(rowCount: i32, columns: i32, room: i32): i32 {
-  return 2 + min(rowCount, columns) + triangle(room);
+  return 4 + min(rowCount, columns) + columns + nearRoom(rowCount) + triangle(room);
 }
 
-/** Begins with the face of a record: size, rotations, room (3 i32), from 16 on its rows (i32), then L by its lower triangle. */
+/** Doubles for the rows that a record keeps as near. */
+function nearRoom(rowCount: i32): i32 {
+  return rowCount / NEAR / 2;
+}
+
+/** Where a record keeps the factor. */
+function factorIn(record: usize): usize {
+  return record + ((4 + capacity + d + nearRoom(n)) << 3);
+}
+
+/**
+ * Begins with the face of a record: size, rotations, room (3 i32), from 16 on its rows (i32); what `remember` says; then L by its
+ * lower triangle.
+ */
 export function restore(record: usize): void {
   const count = load<i32>(record);
   rotations = load<i32>(record, 4);
@@ -91,7 +108,7 @@ export function restore(record: usize): void {
     return;
   }
   memory.copy(rows, record + 16, count << 2);
-  memory.copy(factor, record + 16 + (capacity << 3), triangle(count) << 3);
+  memory.copy(factor, factorIn(record), triangle(count) << 3);
   for (; size < count; size++) {
     store<u8>(taken + load<i32>(rows + (size << 2)), 1);
     store<f64>(inverse + (size << 3), 1 / load<f64>(factor + ((triangle(size) + size) << 3)));
@@ -105,7 +122,56 @@ export function keep(record: usize): void {
   store<i32>(record, size);
   store<i32>(record, fits ? rotations : i32.MAX_VALUE, 4);
   memory.copy(record + 16, rows, size << 2);
-  if (fits) memory.copy(record + 16 + (capacity << 3), factor, triangle(size) << 3);
+  if (fits) memory.copy(factorIn(record), factor, triangle(size) << 3);
+}
+
+/**
+ * Keeps z in a record, where no row is violated, with a radius and the rows that are nearer to it, so many that there is room
+ * for: from its rows on the radius and 1 / |z|^2, z, and the rows (i32). Their number is the fourth i32; 0: there are none.
+ */
+export function remember(record: usize): void {
+  const near = record + 16 + (capacity << 3);
+  const list = near + 16 + (d << 3);
+  const most = 2 * nearRoom(n);
+  const square = dot(z, z, d);
+  let radius = Math.sqrt(square / d) * FIRST_RADIUS;
+  let count = most + 1;
+  for (let attempt = 0; attempt < ATTEMPTS && count > most; attempt++) {
+    radius *= SHORTER;
+    count = 0;
+    for (let j = 0; j < n && count <= most; j++) {
+      if (load<f64>(violation + (j << 3)) < -radius) continue;
+      if (count < most) store<i32>(list + (count << 2), j);
+      count++;
+    }
+  }
+  store<i32>(record, count > most ? 0 : count, 12);
+  store<f64>(near, radius);
+  store<f64>(near, 1 / square, 8);
+  memory.copy(near + 16, z, d << 3);
+}
+
+/**
+ * Whether only the rows that a record keeps as near can be violated: where |z - a y| <= a radius for what it keeps, y, and some a,
+ * others have at least a radius - |z - a y| left.
+ */
+export function isNear(record: usize): bool {
+  if (load<i32>(record, 12) == 0) return false;
+  const near = record + 16 + (capacity << 3);
+  const y = near + 16;
+  const a = dot(z, y, d) * load<f64>(near, 8);
+  let square: f64 = 0;
+  for (let p = 0; p < d << 3; p += 8) {
+    const off = load<f64>(z + p) - a * load<f64>(y + p);
+    square += off * off;
+  }
+  const reach = a * load<f64>(near);
+  return reach > 0 && square <= reach * reach;
+}
+
+/** The rows that a record keeps as near. */
+export function nearRows(record: usize): usize {
+  return record + 32 + ((capacity + d) << 3);
 }
 
 export function append(j: i32): bool {

@@ -43,8 +43,8 @@ const RELAXATION = 1.6; // a
 const CONES_RELAXATION = 1.8;
 /** The diagonal of A A' against what narrow cones leave of it. */
 const NARROW = 10;
-/** From this gap on prices are lowered, so often in a round. */
-const LOWERING_GAP = 0.3;
+/** From this gap on, with cones, rounds are twice as long, and prices are lowered so often in each. */
+const NEAR_GAP = 0.3;
 const LOWERINGS = 2;
 /** The first gates, if not half of all, have this many coefficients for each row; products with them take CHEAP to DEAR multiplications. */
 const FIRST_COEFFICIENTS = 20;
@@ -53,7 +53,7 @@ const DEAR_PRODUCT = 1e9;
 /** Gates enter when they cost the bound this share of the gap, together with those that are this share of it below beta. */
 const BOUND_SHARE = 0.25;
 const NEAR_SHARE = 0.5;
-/** With cones, a start whose dual point is above this scale leaves few blocks open, or is near the optimum. */
+/** With cones: where the first dual point is above this scale, few blocks open, and Newton steps are cheap. */
 const CONES_SCALE = 5e-3;
 
 export const admm: Solver = {
@@ -137,7 +137,8 @@ class AdmmRun implements Run {
     const kind = program.cones ? "cones" : isFactored(program, this.working.gates.length) ? "exact" : "rough";
     this.weights = new GraphWeights(curvature, mean / (program.cones ? NARROW : 1), kind);
     this.state = new GraphState(products, this.working, this.weights, this.biasScale, c, Z, xi);
-    if (program.cones && judged.scale > CONES_SCALE) this.newton = proximalNewton.start(setting, from);
+    const few = program.cones && from === null && judged.scale > CONES_SCALE;
+    if (few) this.newton = proximalNewton.start(setting, null);
     const length = norm(begin.vectors);
     if (length === 0) return;
     const { blocks: p, outputs: r } = this.weights;
@@ -158,25 +159,19 @@ class AdmmRun implements Run {
       solvable = await this.advance();
       over = await this.setting.pause();
     }
-    const blocks = this.point();
-    let judged = this.judge.gap(blocks, this.N);
-    let point = this.best.consider(blocks, judged, this.N);
-    const { tolerance, program } = this.setting;
-    let N: Float64Array | null = program.cones && program.loss.separable ? this.N : null;
-    for (let k = 0; k < LOWERINGS && N !== null; k++) {
-      const { relative } = point.gap;
-      over ||= await this.setting.pause();
-      if (over || relative <= tolerance || relative > LOWERING_GAP) break;
-      N = lowerPrices(
-        this.setting,
-        this.working,
-        N,
-        this.slope.map((slope) => 1 - slope),
-      );
-      if (N === null) break;
-      judged = this.judge.gap(blocks, N);
-      point = this.best.consider(blocks, judged, N);
+    const { setting, working } = this;
+    const { tolerance, program } = setting;
+    let { N } = this;
+    for (let k = 0; this.near && program.loss.separable && k < LOWERINGS; k++) {
+      const T = this.slope.map((slope) => 1 - slope);
+      over ||= await setting.pause();
+      const lower = over ? null : lowerPrices(setting, working, N, T);
+      if (lower === null) break;
+      N = lower;
     }
+    const blocks = this.point();
+    const judged = this.judge.gap(blocks, N);
+    const point = this.best.consider(blocks, judged, N);
     this.gaps.push(point.gap.relative);
     if (over) return { ...point, resting: false };
     const successor = proximalNewton.refuses(program) === null;
@@ -240,8 +235,12 @@ class AdmmRun implements Run {
     return true;
   }
 
+  private get near(): boolean {
+    return this.setting.program.cones && this.gaps[this.gaps.length - 1] <= NEAR_GAP;
+  }
+
   private get iterationsARound(): number {
-    return this.working.halves * ITERATIONS_A_ROUND;
+    return this.working.halves * ITERATIONS_A_ROUND * (this.near ? 2 : 1);
   }
 
   /** The length of p times a vector. */

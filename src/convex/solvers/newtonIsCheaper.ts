@@ -8,8 +8,8 @@ const LEAST_ROUNDS = 5;
 const STUCK = 8;
 /** Newton steps to the end, and multiplications of one by products, for each row and coefficient that is not zero. */
 const NEWTON_STEPS = 10;
-/** With cones, in n r min(n, r), r the directions of all faces: a few a vector; projections are as dear again. */
-const CONES_STEPS = 8;
+/** With cones, in n r min(n, r), r the directions of all faces: a few a vector; projections are dearer still. */
+const CONES_STEPS = 24;
 const FACE = 3;
 const NEWTON_PRODUCTS = 160;
 /** A multiplication of a triangular solve, which waits for memory, in those of products with gates. */

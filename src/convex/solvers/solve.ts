@@ -35,8 +35,9 @@ export async function solve(
   const onDevice = kernels.iterate !== undefined;
   const solver = chooseSolver(program, budget.solver, onDevice);
   const workbench = bench ?? new Workbench(program, kernels);
-  // On a device all outputs share one copy of the data.
-  const pieces = solver.joint || (onDevice && solver.firstOrder) ? [program] : separate(program);
+  // On a device all outputs share one copy of the data; cones have projections of their own.
+  const joint = solver.joint ? !program.cones : onDevice && solver.firstOrder;
+  const pieces = joint ? [program] : separate(program);
   const parts: Part[] = [];
   try {
     pieces.forEach((part, c) => {

@@ -35,7 +35,7 @@ export interface Solver {
   readonly name: string;
   /** True when its work is that of a BlockIterate, which engines may keep on a device. */
   readonly firstOrder: boolean;
-  /** True when all outputs share what is dear, so that a program is not split into those of single outputs. */
+  /** True when all outputs share what is dear, so that a program without cones is not split into those of single outputs. */
   readonly joint?: boolean;
   /** Null when the solver fits the program, else for the user what the solver needs, a sentence that its name goes before. */
   refuses(program: ConvexProgram): string | null;

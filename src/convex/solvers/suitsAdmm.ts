@@ -8,8 +8,12 @@ import { DENSE_ROWS } from "./newtonSystem.js";
 /** Rows from which it is ahead of Newton steps; fewer over patches, or where these would need a system that couples the outputs. */
 const MANY_ROWS = 1000;
 const MANY_COUPLED = 300;
-/** With cones: coefficients for each row, below which gates leave few blocks open. */
+/** With cones: coefficients for each row, below which gates leave few blocks open; rows; and rows where the loss has kinks. */
 const CONES_COEFFICIENTS = 4;
+const CONES_ROWS = 600;
+const CONES_KINKED = 800;
+/** With cones: numbers in the factors of all outputs (800 MB). */
+const MOST_FACTORED = 1e8;
 /** Over patches, where outputs are not coupled: columns for each row, above which Newton steps, which see active gates only, win. */
 const MOST_COLUMNS = 5;
 /** Beyond DENSE_ROWS rows: multiplications of a product, above which first-order steps come further in the time there is. */
@@ -20,9 +24,11 @@ export function suits(program: ConvexProgram): boolean {
   const { X, gates, loss, penalty, pooling, cones } = program;
   const { rows } = loss;
   const wide = gates.count * X.cols >= CONES_COEFFICIENTS * rows;
-  // Newton steps, which end it, solve for one output at a time where they can; kinks were not measured.
-  const fits = loss.outputs === 1 ? Number.isFinite(loss.curvature) : !loss.separable;
-  if (cones) return wide && fits && pooling == null && rows >= MANY_ROWS && rows <= DENSE_ROWS;
+  if (cones) {
+    const many = rows >= (Number.isFinite(loss.curvature) ? CONES_ROWS : CONES_KINKED);
+    const factors = loss.separable ? loss.outputs : 1;
+    return wide && many && pooling == null && rows <= DENSE_ROWS && factors * rows ** 2 <= MOST_FACTORED;
+  }
   const small = isFactored(program, gates.count);
   const columns = gates.count * X.cols * blockOutputs(program);
   const affordable = small || rows * columns <= MOST_PRODUCT;

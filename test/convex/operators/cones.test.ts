@@ -171,6 +171,30 @@ describe.each(searches)("ConeProjector, $name", ({ make }) => {
     }
   });
 
+  test("many rows are met on small steps, long ones and changes of scale, as from the start", () => {
+    const [n, d] = [400, 12];
+    const X = gaussianMatrix(n, d, 4);
+    X.data.fill(0, 0, d);
+    const gates = sampleGates(X, { count: 1, seed: 4 });
+    const projector = projectorOf(X, gates);
+    const rows = rowsOf(X, gates, 0);
+    const z = gaussianMatrix(1, d, 50).data.map((value, p) => value + 3 * gates.generators.data[p]);
+    let between = 0;
+    for (let turn = 0; turn < 300; turn++) {
+      const step = gaussianMatrix(1, d, 70 + turn).data;
+      for (let p = 0; p < d; p++) z[p] += 2 ** -(turn % 8) * step[p];
+      const u = z.map((value) => (turn % 10 === 9 ? 1e3 : 1) * value);
+      const from = u.slice();
+      const { norm: length } = projector.project(0, 0, u, -1);
+      const truth = from.slice();
+      new ConeProjector(new HostFaceSearch(X, gates, null, 1, null, 0)).project(0, 0, truth, -1);
+      if (length > 1e-6) between += 1;
+      expect(missed(rows, u)).toBeLessThan(1e-11 * norm(from));
+      u.forEach((value, p) => void expect(Math.abs(value - truth[p])).toBeLessThan(1e-10 * norm(from)));
+    }
+    expect(between).toBeGreaterThan(150);
+  });
+
   test("an early end is an upper bound of the norm that is below the threshold", () => {
     const X = gaussianMatrix(40, 5, 2);
     const gates = sampleGates(X, { count: 10, seed: 2 });

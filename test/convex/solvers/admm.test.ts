@@ -28,13 +28,14 @@ test.each(lossNames)("%s: the optimum is that of the Newton steps, whatever the 
 });
 
 test.each(lossNames)(
-  "%s with cones: the optimum is that of the Newton steps, whatever the output bias",
+  "%s with cones: the optimum is that of the Newton steps, whatever the output bias and the number of outputs",
   async (loss) => {
     const kernels = [referenceKernels, await wasmKernels()];
     for (const [k, ridge] of [null, 0, 0.1].entries()) {
       for (const complete of [false, true]) {
         const size = complete ? { rows: 12, features: 2 } : { rows: 40, gates: 20 };
-        const sampled = randomProgram({ ...gated, loss, ridge, outputs: 2, cones: true, ...size });
+        const outputs = Math.max(loss === "categoricalCrossentropy" ? 2 : 1, 1 + k);
+        const sampled = randomProgram({ ...gated, loss, ridge, outputs, cones: true, ...size });
         const whole = complete ? { ...sampled, gates: enumerateGates(sampled.X) } : sampled;
         // From larger ones on Newton steps do it all.
         const program = { ...whole, beta: 1e-3 * smallestTrivialBeta(whole, bindProducts(whole, referenceKernels)) };
@@ -153,11 +154,20 @@ test("it is taken unasked for programs of many rows, and for fewer gated ones wh
   expect(choice({})).toBe("proximal-newton");
   expect(choice({ rows: 1000 })).toBe("admm");
   expect(choice({ rows: 300, outputs: 2, penalty: "nuclear" })).toBe("admm");
-  expect(choice({ rows: 1000, gates: 200, features: 20, cones: true })).toBe("admm");
-  expect(choice({ rows: 1000, gates: 199, features: 20, cones: true })).toBe("proximal-newton");
-  expect(choice({ rows: 1000, gates: 200, features: 20, cones: true, outputs: 2 })).toBe("proximal-newton");
-  expect(choice({ rows: 300, outputs: 2, cones: true })).toBe("proximal-newton");
-  expect(choice({ rows: DENSE_ROWS + 1, cones: true })).toBe("proximal-newton");
+  const cones = { rows: 800, gates: 160, features: 20, cones: true } as const;
+  for (const loss of lossNames) {
+    for (const outputs of [1, 3]) {
+      expect(choice({ ...cones, loss, outputs })).toBe("admm");
+      const kinked = loss === "hinge" || loss === "meanAbsoluteError";
+      expect(choice({ ...cones, loss, outputs, rows: 600 })).toBe(kinked ? "proximal-newton" : "admm");
+      expect(choice({ ...cones, loss, outputs, rows: 599 })).toBe("proximal-newton");
+    }
+  }
+  expect(choice({ ...cones, gates: 159 })).toBe("proximal-newton");
+  const seven = { ...cones, rows: 4000, gates: 1000, features: 16, outputs: 7 }; // a factor for each, or one for all
+  expect(choice(seven)).toBe("proximal-newton");
+  expect(choice({ ...seven, loss: "categoricalCrossentropy" })).toBe("admm");
+  expect(choice({ ...cones, rows: DENSE_ROWS + 1, gates: 2000 })).toBe("proximal-newton");
   const nuclear = randomProgram({ cones: true, penalty: "nuclear" });
   expect(() => chooseSolver(nuclear, "admm")).toThrow(/ admm: needs the penalty "perOutput" with cones, got "nuclear"/);
 });
