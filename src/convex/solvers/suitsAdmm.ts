@@ -17,7 +17,7 @@ const MOST_FACTORED = 1e8;
 /** Over patches, where outputs are not coupled: columns for each row, above which Newton steps, which see active gates only, win. */
 const MOST_COLUMNS = 5;
 /** Beyond DENSE_ROWS rows: multiplications of a product, above which first-order steps come further in the time there is. */
-const MOST_PRODUCT = 2e9;
+const MOST_PRODUCT = 2e10;
 
 /** Whether they are reckoned to be ahead of Newton and of first-order steps. */
 export function suits(program: ConvexProgram): boolean {

@@ -168,6 +168,10 @@ test("it is taken unasked for programs of many rows, and for fewer gated ones wh
   expect(choice(seven)).toBe("proximal-newton");
   expect(choice({ ...seven, loss: "categoricalCrossentropy" })).toBe("admm");
   expect(choice({ ...cones, rows: DENSE_ROWS + 1, gates: 2000 })).toBe("proximal-newton");
+  // Beyond that many rows as long as a product takes at most 2e10 multiplications.
+  const long = randomProgram({ ...gated, rows: 8000, features: 5 });
+  const withGates = (count: number) => chooseSolver({ ...long, gates: { ...long.gates, count } }).name;
+  expect([withGates(5e5), withGates(5e5 + 1)]).toEqual(["admm", "fista"]);
   const nuclear = randomProgram({ cones: true, penalty: "nuclear" });
   expect(() => chooseSolver(nuclear, "admm")).toThrow(/ admm: needs the penalty "perOutput" with cones, got "nuclear"/);
 });
