@@ -68,11 +68,11 @@ export class HelperPool {
   }
 
   private begin(thread: number): void {
-    const work = this.work.get(thread) ?? this.heap.take(this.room);
-    this.work.set(thread, work);
     const { module } = this;
     const { memory } = this.heap;
     try {
+      const work = this.work.get(thread) ?? this.heap.take(this.room, true);
+      this.work.set(thread, work);
       const helper = this.start({ module, memory, thread, work }, (why) => {
         if (this.running.get(thread) !== helper) return;
         this.running.delete(thread);
