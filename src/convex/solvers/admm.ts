@@ -134,7 +134,7 @@ class AdmmRun implements Run {
     const blocks = this.working.halves * this.working.gates.length;
     const mean = Math.max(0.5 * blocks * meanSquaredNorm(program), LEAST);
     this.biasScale = outputBias === null ? 0 : mean;
-    const kind = program.cones ? "cones" : isFactored(program, this.working.gates.length) ? "exact" : "rough";
+    const kind = program.cones ? "cones" : isFactored(program, this.working.gates.length) ? "factored" : "rough";
     this.weights = new GraphWeights(curvature, mean / (program.cones ? NARROW : 1), kind);
     this.state = new GraphState(products, this.working, this.weights, this.biasScale, c, Z, xi);
     const few = program.cones && from === null && judged.scale > CONES_SCALE;

@@ -8,7 +8,7 @@
 const LOOKS: readonly number[] = [3, 5, 10, 20, 40, 80, 160, 320, 640];
 export const FIRST_LOOK = LOOKS[0];
 /** p in |A' xi| / |W|, what was fastest on the problems of bench/README.md: with cones, with factors of M, and where systems are rough. */
-const BLOCK_SHARES = { cones: 0.3, exact: 0.5, rough: 1 };
+const BLOCK_SHARES = { cones: 0.3, factored: 0.5, rough: 1 };
 /** A weight moves when it is off by this factor, by at most MOST at once. */
 const OFF = 2;
 const MOST = 100;
