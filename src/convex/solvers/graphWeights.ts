@@ -14,7 +14,7 @@ const OFF = 2;
 const MOST = 100;
 /** Their ratio, which takes another factor of M, moves when it is off by this; by OFF where rough systems need none, once the sizes have settled. */
 const TURN = 8;
-const SETTLED = 10;
+const SETTLED = 10; // iterations
 /** First r in the curvature of the loss, and first r / p in 1 / the mean diagonal of A A'. */
 const FIRST_OUTPUTS = 0.05;
 const FIRST_RATIO = 3;
