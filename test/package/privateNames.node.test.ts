@@ -132,7 +132,7 @@ function eachText(source: ts.SourceFile, tell: (name: string, place: string) => 
     else if (ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.InKeyword) {
       names.push(...literalsOf(node.left));
     } else if (ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddleOrTemplateTail(node)) {
-      if (node.text.includes("=>")) names.push(...(node.text.match(/\w+/g) ?? []));
+      if (/=>\s/.test(node.text)) names.push(...(node.text.match(/\w+/g) ?? []));
     }
     for (const name of names) tell(name, place);
     ts.forEachChild(node, visit);
