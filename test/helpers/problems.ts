@@ -3,9 +3,11 @@
 import { isActive, wordsPerGate } from "../../src/convex/arrangements/bits.js";
 import { sampleGates } from "../../src/convex/arrangements/index.js";
 import { gaussianSource } from "../../src/convex/arrangements/random.js";
+import { type Kernels, referenceKernels } from "../../src/convex/kernels/index.js";
 import { bindLoss } from "../../src/convex/losses/index.js";
 import { penalties } from "../../src/convex/penalties/index.js";
 import type { ConvexProgram, GateSet, LossName, Matrix } from "../../src/convex/types.js";
+import { outputsOfUnit, unitGates, unitKernels } from "../../src/convex/units/hiddenUnits.js";
 import reference from "../reference/optima.json";
 
 /** A program whose optimum an independent conic solver has found, between bounds that hold whatever the solver says. */
@@ -109,6 +111,21 @@ export function randomProgram(how: ProgramWish = {}): ConvexProgram {
     outputBias: ridge === null ? null : { ridge },
     cones,
   };
+}
+
+/** A program of random hidden units, with an output bias, and the kernels that know the units. */
+export function unitsProgram(how: { units: number; rows: number; beta?: number; kernels?: Kernels }): {
+  program: ConvexProgram;
+  kernels: Kernels;
+} {
+  const { units, rows, beta = 0.02, kernels = referenceKernels } = how;
+  const X = gaussianMatrix(rows, 3, 1);
+  const weights = gaussianMatrix(units, 3, 2).data;
+  const H = Array.from({ length: units }, (_, i) => outputsOfUnit("tanh", X, weights.subarray(3 * i, 3 * i + 3)));
+  const given = unitGates(units, rows);
+  const loss = bindLoss("meanSquaredError", targetsFor("meanSquaredError", X, 1, 3));
+  const program = { ...given, loss, penalty: penalties.perOutput, beta, outputBias: { ridge: 0 }, cones: false };
+  return { program, kernels: unitKernels(kernels, H, given.X) };
 }
 
 export function gatesOf(rows: readonly string[], generators: Matrix): GateSet {

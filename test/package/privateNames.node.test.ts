@@ -40,6 +40,17 @@ test("none is read of, or given to, what others wrote: a host, a package, the co
   ).toEqual([]);
 });
 
+test("none is looked up by a text, or a word of a program in one", () => {
+  const texts = new Map<string, string>();
+  for (const source of sources) eachText(source, (name, place) => texts.set(name, place));
+  for (const name of ["factored", "Instance", "workspace"]) expect([...texts.keys()]).toContain(name);
+  expect(
+    privateNames()
+      .filter((name) => texts.has(name))
+      .map((name) => `${name}: ${texts.get(name)}`),
+  ).toEqual([]);
+});
+
 test("each name of the list stands for something", () => {
   const text = sources.map((source) => source.text).join("\n");
   expect(internalNames.filter((name) => !new RegExp(`\\b${name}\\b`).test(text))).toEqual([]);
@@ -108,6 +119,34 @@ function eachMember(source: ts.SourceFile, tell: (name: string, place: string) =
     ts.forEachChild(node, visit);
   };
   visit(source);
+}
+
+/** Tells of each name that `source` looks up by its text, x[text] or { [text]: y }, and of each word of programs in texts. */
+function eachText(source: ts.SourceFile, tell: (name: string, place: string) => void): void {
+  const visit = (node: ts.Node): void => {
+    const { line } = source.getLineAndCharacterOfPosition(node.getStart(source));
+    const place = `${source.fileName.slice(OURS.length)}:${line + 1}`;
+    const names: string[] = [];
+    if (ts.isElementAccessExpression(node)) names.push(...literalsOf(node.argumentExpression));
+    else if (ts.isComputedPropertyName(node)) names.push(...literalsOf(node.expression));
+    else if (ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.InKeyword) {
+      names.push(...literalsOf(node.left));
+    } else if (ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddleOrTemplateTail(node)) {
+      if (/=>\s/.test(node.text)) names.push(...(node.text.match(/\w+/g) ?? []));
+    }
+    for (const name of names) tell(name, place);
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+}
+
+/** The texts that an expression may be, as far as its type says. */
+function literalsOf(node: ts.Expression): string[] {
+  const type = checker.getTypeAtLocation(node);
+  const constraint = checker.getBaseConstraintOfType(type) ?? type;
+  return (constraint.isUnion() ? constraint.types : [constraint])
+    .filter((part) => part.isStringLiteral())
+    .map((part) => part.value);
 }
 
 /** Types that somebody else's value is said to be of: `x as unknown as T`, `(await import(x)) as T`, `nodeModule<T>(x)`. */

@@ -43,7 +43,8 @@ export async function endHelpers(): Promise<void> {
   await (await cores.several)?.helpers?.close();
 }
 
-class WasmKernels implements Kernels {
+/** @internal The engine on a memory of the caller's. */
+export class WasmKernels implements Kernels {
   readonly name = "wasm";
   readonly dtype = "float64";
   private readonly heap: WasmHeap;
@@ -71,8 +72,7 @@ class WasmKernels implements Kernels {
       referenceKernels.addOuter(H, Y, n, k, alpha);
       return;
     }
-    const h = this.heap.take(n * n);
-    const y = this.heap.take(k * n);
+    const [h, y] = this.heap.takeAll(n * n, k * n);
     this.heap.view(h, n * n).set(H.subarray(0, n * n));
     this.heap.view(y, k * n).set(Y.subarray(0, k * n));
     this.engine.multiply(n, n, k, y, 1, n, y, n, 1, h, n, alpha, true);
@@ -112,14 +112,13 @@ class WasmKernels implements Kernels {
   }
 
   private product(...[A, B, out, m, k, n, rsb, csb]: [Float64Array, Float64Array, Float64Array, ...number[]]): void {
-    const a = this.heap.take(m * k);
-    const b = this.heap.take(k * n);
-    const c = this.heap.take(m * n);
+    const blocks = this.heap.takeAll(m * k, k * n, m * n);
+    const [a, b, c] = blocks;
     this.heap.view(a, m * k).set(A.subarray(0, m * k));
     this.heap.view(b, k * n).set(B.subarray(0, k * n));
     this.heap.view(c, m * n).fill(0);
     this.engine.multiply(m, n, k, a, k, 1, b, rsb, csb, c, n, 1, false);
     out.set(this.heap.view(c, m * n));
-    for (const block of [c, b, a]) this.heap.release(block);
+    for (const block of blocks) this.heap.release(block);
   }
 }

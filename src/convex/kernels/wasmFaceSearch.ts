@@ -40,10 +40,9 @@ export class WasmFaceSearch implements FaceSearch {
     const { heap } = engine;
     const { at, rows: n, cols: d } = X;
     const records = Int32Array.from({ length: count }, (_, k) => this.recordOf(slots[k]).at);
-    const lists = heap.take(count); // gates, records
-    const z = heap.take(count * d);
-    const r = heap.take(count);
-    const places = heap.take(engine.roomForCones(n, d)); // of the threads
+    // Gates and records, points, their norms, places of the threads.
+    const blocks = heap.takeAll(count, count * d, count, engine.roomForCones(n, d));
+    const [lists, z, r, places] = blocks;
     heap.integers(lists, count).set(gates.subarray(0, count));
     heap.integers(lists + 4 * count, count).set(records);
     heap.view(z, count * d).set(Z.subarray(0, count * d));
@@ -51,7 +50,7 @@ export class WasmFaceSearch implements FaceSearch {
     engine.project(at, n, d, this.bits, this.words, ...cones, shared, places, gram, z, r, threshold);
     Z.set(heap.view(z, count * d));
     norms.set(heap.view(r, count));
-    for (const block of [places, r, z, lists]) heap.release(block);
+    for (const block of blocks) heap.release(block);
   }
 
   face(slot: number): Int32Array {

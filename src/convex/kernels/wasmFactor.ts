@@ -113,8 +113,7 @@ export class WasmFactor implements CholeskyFactor {
   ): void {
     const { heap, gemm, n } = this;
     const size = n * k;
-    const b = heap.take(size);
-    const x = heap.take(size);
+    const [b, x] = heap.takeAll(size, size);
     transpose(B, n, k, heap.view(b, size));
     for (const back of passes) {
       heap.view(x, size).fill(0);

@@ -10,7 +10,7 @@ interface Block {
 
 interface Taken {
   readonly bytes: number;
-  readonly turn: number; // of all that was ever taken
+  readonly turn: number; // of all that was ever taken; -1: lasting
 }
 
 export class WasmHeap {
@@ -26,26 +26,23 @@ export class WasmHeap {
     this.end = start;
   }
 
-  /** Address of a block for `length` doubles; the caller releases it. Throws a RangeError when there is no more memory. */
-  take(length: number): number {
+  /**
+   * Address of a block for `length` doubles; the caller releases it. Throws a RangeError when there is no more memory. What is
+   * `lasting` has an owner from the start, and outlives a failure in `whole`.
+   */
+  take(length: number, lasting = false): number {
     const bytes = Math.max(ALIGNMENT, Math.ceil((8 * length) / ALIGNMENT) * ALIGNMENT);
-    const fit = this.free.findIndex((block) => block.bytes >= bytes);
-    if (fit >= 0) {
-      const { at, bytes: room } = this.free[fit];
-      if (room > bytes) this.free[fit] = { at: at + bytes, bytes: room - bytes };
-      else this.free.splice(fit, 1);
-      this.taken.set(at, { bytes, turn: this.turns++ });
-      return at;
-    }
-    const at = this.end;
-    const missing = at + bytes - this.memory.buffer.byteLength;
-    if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE));
-    this.end += bytes;
-    this.taken.set(at, { bytes, turn: this.turns++ });
+    const at = this.cut(bytes);
+    this.taken.set(at, { bytes, turn: lasting ? -1 : this.turns++ });
     return at;
   }
 
-  /** What `make` returns; where it throws, all that was taken in it is released. */
+  /** Several blocks, or none where there is no room for all. */
+  takeAll(...lengths: readonly number[]): number[] {
+    return this.whole(() => lengths.map((length) => this.take(length)));
+  }
+
+  /** What `make` returns; where it throws, all that was taken in it is released but for what is lasting. */
   whole<T>(make: () => T): T {
     const first = this.turns;
     try {
@@ -55,6 +52,22 @@ export class WasmHeap {
       for (const [at] of left) this.release(at);
       throw error;
     }
+  }
+
+  /** Bytes of the first free block that has so many, or of the end. */
+  private cut(bytes: number): number {
+    const fit = this.free.findIndex((block) => block.bytes >= bytes);
+    if (fit >= 0) {
+      const { at, bytes: room } = this.free[fit];
+      if (room > bytes) this.free[fit] = { at: at + bytes, bytes: room - bytes };
+      else this.free.splice(fit, 1);
+      return at;
+    }
+    const at = this.end;
+    const missing = at + bytes - this.memory.buffer.byteLength;
+    if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE));
+    this.end += bytes;
+    return at;
   }
 
   release(at: number): void {

@@ -14,7 +14,7 @@ interface HelperData {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly thread: number;
-  readonly work: number; // address
+  readonly workspace: number; // address
 }
 
 /** The words of assembly/threads.ts, in 32-bit integers. */
@@ -68,12 +68,12 @@ export class HelperPool {
   }
 
   private begin(thread: number): void {
-    const work = this.work.get(thread) ?? this.heap.take(this.room);
-    this.work.set(thread, work);
     const { module } = this;
     const { memory } = this.heap;
     try {
-      const helper = this.start({ module, memory, thread, work }, (why) => {
+      const workspace = this.work.get(thread) ?? this.heap.take(this.room, true);
+      this.work.set(thread, workspace);
+      const helper = this.start({ module, memory, thread, workspace }, (why) => {
         if (this.running.get(thread) !== helper) return;
         this.running.delete(thread);
         this.failure ??= why;
@@ -113,8 +113,8 @@ export async function hostThreads(): Promise<number> {
 }
 
 const SERVE = `
-const serve = ({ module, memory, thread, work }) =>
-  new WebAssembly.Instance(module, { env: { memory, abort() {} } }).exports.serve(thread, work);
+const serve = ({ module, memory, thread, workspace }) =>
+  new WebAssembly.Instance(module, { env: { memory, abort() {} } }).exports.serve(thread, workspace);
 `;
 const IN_NODE = `${SERVE} serve(require("node:worker_threads").workerData);`;
 const IN_PAGE = `${SERVE} onmessage = ({ data }) => { postMessage("begin"); serve(data); postMessage("end"); close(); };`;

@@ -22,14 +22,13 @@ export function poolPatches(
   const { patches: K, positions: A, scale } = pooling;
   const entries = samples * K * d;
   const results = gates * A * samples * d;
-  const x = heap.take(entries);
-  const m = heap.take(Math.ceil((gates * words) / 2) + 1); // and a word to spare
-  const sums = heap.take(results);
+  const blocks = heap.takeAll(entries, Math.ceil((gates * words) / 2) + 1, results);
+  const [x, m, sums] = blocks; // m: the masks, with a word to spare
   heap.view(x, entries).set(rows.subarray(0, entries));
   heap.integers(m, gates * words).set(masks.subarray(0, gates * words));
   engine.pool(x, samples, K, A, d, m, 4 * words, first, gates, sums, scale);
   out.set(heap.view(sums, results));
-  for (const block of [sums, m, x]) heap.release(block);
+  for (const block of blocks) heap.release(block);
 }
 
 /** `Kernels.packPatterns`. */
@@ -45,14 +44,13 @@ export function packPatterns(
   const block = Math.min(X.rows, 32 * Math.max(1, Math.floor(ROOM / (32 * d))));
   const most = Math.ceil(block / 32); // words of a block
   const panels = Math.ceil(count / PANEL) * PANEL * d;
-  const x = heap.take(block * d);
-  const g = heap.take(panels);
-  const m = heap.take(Math.ceil((count * most) / 2));
   const interleaved = new Float64Array(panels);
   generators.forEach((generator, i) => {
     const lane = i % PANEL;
     for (let p = 0; p < d; p++) interleaved[(i - lane) * d + p * PANEL + lane] = generator[p];
   });
+  const places = heap.takeAll(block * d, panels, Math.ceil((count * most) / 2));
+  const [x, g, m] = places;
   heap.view(g, panels).set(interleaved);
   eachBlock(X, block, (rows, from, size) => {
     const mine = Math.ceil(size / 32);
@@ -63,5 +61,5 @@ export function packPatterns(
       pattern.set(masks.subarray(i * mine, (i + 1) * mine), from >>> 5);
     });
   });
-  for (const place of [m, g, x]) heap.release(place);
+  for (const place of places) heap.release(place);
 }

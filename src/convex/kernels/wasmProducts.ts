@@ -56,9 +56,8 @@ export class WasmProducts implements GatedProducts {
     const { engine, n, d } = this;
     const { heap } = engine;
     const most = Math.min(this.together, gate.length);
-    const v = heap.take(most * d);
-    const s = heap.take(2 * most); // signs, gates and outputs
-    const z = heap.take(n * outputs);
+    const blocks = heap.takeAll(most * d, 2 * most, n * outputs);
+    const [v, s, z] = blocks; // s: signs, gates and outputs
     heap.view(z, n * outputs).fill(0);
     for (let from = 0; from < gate.length; from += most) {
       const count = Math.min(most, gate.length - from);
@@ -70,7 +69,7 @@ export class WasmProducts implements GatedProducts {
       engine.forward(this.x, n, d, this.bits, this.words, count, g, o, s, v, z, outputs, this.rough);
     }
     out.set(heap.view(z, n * outputs));
-    for (const block of [z, s, v]) heap.release(block);
+    for (const block of blocks) heap.release(block);
   }
 
   adjoint(R: Float64Array, outputs: number, list: Int32Array | null, out: Float64Array): void {
@@ -138,38 +137,36 @@ export class WasmProducts implements GatedProducts {
 
   rows(gate: number, U: Float64Array, k: number, out: Float64Array): void {
     const { heap } = this.engine;
-    const u = heap.take(k * this.d);
-    heap.view(u, k * this.d).set(U.subarray(0, k * this.d));
-    this.multiplyRows(gate, u, k, out);
+    const { n, d } = this;
+    const [u, t] = heap.takeAll(k * d, k * n);
+    heap.view(u, k * d).set(U.subarray(0, k * d));
+    this.multiplyRows(gate, u, k, t, out);
+    heap.release(t);
     heap.release(u);
   }
 
   faceRows(gate: number, face: Int32Array, basis: Float64Array, out: Float64Array): void {
-    const { d } = this;
+    const { n, d } = this;
     const { heap } = this.engine;
     const F = face.length;
     const k = d - F;
     if (k === 0) return;
-    const u = heap.take(d * d); // the basis, and the reflectors
-    const list = heap.take(Math.ceil(F / 2));
+    const blocks = heap.takeAll(d * d, Math.ceil(F / 2), k * n);
+    const [u, list, t] = blocks; // u: the basis, and the reflectors
     heap.integers(list, F).set(face);
     this.engine.calls.nullspace(this.x, d, list, F, u + 8 * k * d, u);
-    this.multiplyRows(gate, u, k, out);
+    this.multiplyRows(gate, u, k, t, out);
     basis.set(heap.view(u, k * d));
-    heap.release(list);
-    heap.release(u);
+    for (const block of blocks) heap.release(block);
   }
 
-  /** out [k x n] = U X' D_i for U [k x d] in WASM memory. */
-  private multiplyRows(gate: number, u: number, k: number, out: Float64Array): void {
+  /** out [k x n] = U X' D_i for U [k x d] in WASM memory, with room t [k x n] there. */
+  private multiplyRows(gate: number, u: number, k: number, t: number, out: Float64Array): void {
     const { n, d } = this;
-    const { heap } = this.engine;
-    const t = heap.take(k * n);
-    const T = heap.view(t, k * n);
+    const T = this.engine.heap.view(t, k * n);
     T.fill(0);
     this.engine.multiply(k, n, d, u, d, 1, this.x, 1, d, t, n, 1, false);
     out.set(T);
-    heap.release(t);
     const { bits } = this.gates;
     for (let j = 0; j < n; j++) {
       if ((bits[gate * this.words + (j >>> 5)] >>> (j & 31)) & 1) continue;
@@ -182,9 +179,8 @@ export class WasmProducts implements GatedProducts {
     const { heap } = engine;
     const K = this.gram();
     const count = gate.length;
-    const s = heap.take(n * n);
-    const w = heap.take(count);
-    const g = heap.take(Math.ceil(count / 2));
+    const blocks = heap.takeAll(n * n, count, Math.ceil(count / 2));
+    const [s, w, g] = blocks;
     const S = heap.view(s, n * n);
     S.fill(0);
     heap.view(w, count).set(weight.subarray(0, count));
@@ -195,14 +191,14 @@ export class WasmProducts implements GatedProducts {
       row.set(S.subarray(i * n, i * n + i + 1)); // reads of shared memory are slow one by one
       for (let j = 0; j <= i; j++) H[i * n + j] += row[j] * K[i * n + j];
     }
-    for (const block of [g, w, s]) heap.release(block);
+    for (const block of blocks) heap.release(block);
   }
 
   gram(): Float64Array {
     if (this.kept === null) {
       const { n } = this;
-      const k = this.product === 0 ? this.makeGram(true) : this.product;
       const K = new Float64Array(n * n);
+      const k = this.product === 0 ? this.makeGram(true) : this.product;
       K.set(this.engine.heap.view(k, n * n));
       if (k !== this.product) this.engine.heap.release(k);
       for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) K[j * n + i] = K[i * n + j];
@@ -242,13 +238,12 @@ export class WasmProducts implements GatedProducts {
     const { heap } = this.engine;
     const total = (list === null ? this.gates.count : list.length) * outputs;
     const most = Math.min(this.together, total);
-    const r = heap.take(n * outputs);
     const columns = new Float64Array(n * outputs);
     transpose(R, n, outputs, columns); // one by one outside shared memory
-    heap.view(r, n * outputs).set(columns);
-    const pairs = heap.take(most); // gates and columns
-    const room = heap.take(doubles(most));
     const numbers = new Int32Array(2 * most);
+    const blocks = heap.takeAll(n * outputs, most, doubles(most));
+    const [r, pairs, room] = blocks; // pairs: gates and columns
+    heap.view(r, n * outputs).set(columns);
     for (let from = 0; from < total; from += most) {
       const count = Math.min(most, total - from);
       for (let k = 0; k < count; k++) {
@@ -260,7 +255,7 @@ export class WasmProducts implements GatedProducts {
       heap.integers(pairs, 2 * count).set(numbers.subarray(0, 2 * count));
       use(room, from, count, [x, n, d, bits, words, count, pairs, pairs + 4 * count, r]);
     }
-    for (const block of [room, pairs, r]) heap.release(block);
+    for (const block of blocks) heap.release(block);
   }
 }
 

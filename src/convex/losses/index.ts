@@ -38,6 +38,11 @@ export const lossTraits: Readonly<Record<LossName, LossTraits>> = {
   meanAbsoluteError: { activation: "linear", targets: "real" },
 };
 
+/** The smooth loss that comes nearest to one with kinks. */
+export function smoothLike({ name }: Loss): LossName {
+  return name === "hinge" ? "squaredHinge" : "huberLoss";
+}
+
 /** A row of targets that should sum to one may miss it by this much: one-hot rows in float32 do not. */
 const SUM_SLACK = 1e-5;
 

@@ -46,7 +46,10 @@ const NARROW = 10;
 /** From this gap on, with cones, rounds are twice as long, and prices are lowered so often in each. */
 const NEAR_GAP = 0.3;
 const LOWERINGS = 2;
-/** The first gates, if not half of all, have this many coefficients for each row; products with them take CHEAP to DEAR multiplications. */
+/**
+ * The first gates have this many coefficients for each row, and products with them take CHEAP to DEAR multiplications; where those
+ * are half of all gates or more, all are the first.
+ */
 const FIRST_COEFFICIENTS = 20;
 const CHEAP_PRODUCT = 1e8;
 const DEAR_PRODUCT = 1e9;
@@ -134,7 +137,7 @@ class AdmmRun implements Run {
     const blocks = this.working.halves * this.working.gates.length;
     const mean = Math.max(0.5 * blocks * meanSquaredNorm(program), LEAST);
     this.biasScale = outputBias === null ? 0 : mean;
-    const kind = program.cones ? "cones" : isFactored(program, this.working.gates.length) ? "exact" : "rough";
+    const kind = program.cones ? "cones" : isFactored(program, this.working.gates.length) ? "factored" : "rough";
     this.weights = new GraphWeights(curvature, mean / (program.cones ? NARROW : 1), kind);
     this.state = new GraphState(products, this.working, this.weights, this.biasScale, c, Z, xi);
     const few = program.cones && from === null && judged.scale > CONES_SCALE;

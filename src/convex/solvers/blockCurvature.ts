@@ -1,12 +1,10 @@
 /** The curvature of gated blocks as a map: a pass back over the data, a small derivative a block, a pass forward. */
 
-import { unpackPattern } from "../arrangements/bits.js";
 import type { GatedProducts } from "../kernels/types.js";
 import { blockOutputs } from "../operators/blocks.js";
 import { norm } from "../vectors.js";
 import type { ActiveBlocks, BlockStep } from "./activeBlocks.js";
 import type { CoupledSystem } from "./coupledSystem.js";
-import type { Setting } from "./solver.js";
 
 /** The blocks' part of a coupled system. */
 type BlockCurvature = Pick<CoupledSystem, "gates" | "weights" | "rows" | "vectors" | "addCurvature">;
@@ -14,7 +12,7 @@ type BlockCurvature = Pick<CoupledSystem, "gates" | "weights" | "rows" | "vector
 /** Of shrunk vectors of one output without cones: sigma (s I + (1 - s) u u') for a vector in direction u. */
 export function vectorCurvature(
   { program, sigma, working }: BlockStep,
-  { products, kernels }: Pick<Setting, "products" | "kernels">,
+  products: GatedProducts,
   { slots, shares, vectors }: ActiveBlocks,
 ): BlockCurvature {
   const { rows: n } = program.loss;
@@ -32,11 +30,10 @@ export function vectorCurvature(
   const Z = new Float64Array(n);
   const makeRows = () => {
     const rows = new Float64Array(count * n);
-    const mask = new Float64Array(n);
-    kernels.multiplyTransposed(units, program.X.data, rows, count, d, n);
     for (let k = 0; k < count; k++) {
-      unpackPattern(program.gates, gates[k], Math.sqrt(sigma * (1 - shares[k])), mask);
-      for (let j = 0, to = k * n; j < n; j++, to++) rows[to] *= mask[j];
+      const weight = Math.sqrt(sigma * (1 - shares[k]));
+      const along = units.slice(k * d, (k + 1) * d).map((value) => weight * value);
+      products.rows(gates[k], along, 1, rows.subarray(k * n, (k + 1) * n));
     }
     return rows;
   };

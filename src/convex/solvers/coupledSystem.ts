@@ -112,9 +112,10 @@ function costOf(rank: number, { n, gates, rows }: CoupledSystem, d: number): num
 function sketchFactor(
   system: CoupledSystem,
   T: Float64Array,
-  { program, kernels }: Machinery,
+  machinery: Machinery,
   memory: SketchMemory,
 ): CholeskyFactor | null {
+  const { program, kernels } = machinery;
   const { n, gates: list, weights, rows, bias } = system;
   if (memory.worn || memory.rows === null || changed(memory, list, weights)) {
     const most = Math.max(1, Math.floor(Math.min(MAX_SHARE * n, MAX_ENTRIES / n)));
@@ -124,7 +125,7 @@ function sketchFactor(
     const all = new Float64Array((rows.count + extra) * n).fill(Math.sqrt(bias), rows.count * n);
     all.set(rows.make());
     const curvature = { X, gates, list, weights, rows: all, rowCount: rows.count + extra };
-    const sketch = partialCholesky(hiddenCurvature(curvature, n, kernels), T, Math.min(memory.rank, most), kernels);
+    const sketch = partialCholesky(hiddenCurvature(curvature, n, machinery), T, Math.min(memory.rank, most), kernels);
     memory.rows = sketch.rows;
     memory.count = sketch.rowCount;
     memory.first = 0;

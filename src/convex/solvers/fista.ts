@@ -16,12 +16,15 @@
 import { GapJudge } from "../certificate.js";
 import { hostIterate } from "../kernels/hostIterate.js";
 import type { BlockIterate } from "../kernels/types.js";
+import { smoothLike } from "../losses/index.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import { perOutput } from "../penalties/perOutput.js";
 import type { SparseBlocks } from "../types.js";
 import { norm } from "../vectors.js";
 import { BestPoint } from "./bestPoint.js";
+import { proximalNewton } from "./proximalNewton.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
+import { suits as suitsAdmm } from "./suitsAdmm.js";
 
 const ITERATIONS_A_ROUND = 20;
 /** On a device an iteration is cheap and the judgement, on the host in float64, is not. */
@@ -42,11 +45,13 @@ export const fista: Solver = {
   name: "fista",
   firstOrder: true,
   refuses(program) {
-    if (program.cones) return `has no step that keeps cones; use "proximal-newton" for ReLU programs.`;
-    if (!Number.isFinite(program.loss.curvature)) {
-      return `needs a smooth loss, got "${program.loss.name}"; use "squaredHinge" or "proximal-newton".`;
-    }
-    return null;
+    const { cones, loss } = program;
+    const why = proximalNewton.refuses(program);
+    if (cones)
+      return `has no step that keeps cones${why ? `, and "proximal-newton" ${why}` : '; use "proximal-newton".'}`;
+    if (Number.isFinite(loss.curvature)) return null;
+    const instead = why !== null || suitsAdmm(program) ? "admm" : "proximal-newton";
+    return `needs a smooth loss, got "${loss.name}"; use "${smoothLike(loss)}", or "${instead}" as the solver.`;
   },
   start: (setting, from) => new FistaRun(setting, from),
 };

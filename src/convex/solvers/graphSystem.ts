@@ -210,7 +210,7 @@ export class GraphSystem {
     const list = all.filter((_, k) => k % step === 0);
     const weights = new Float64Array(list.length).fill(all.length / list.length);
     const rows = new Float64Array(biasScale > 0 ? n : 0).fill(Math.sqrt(biasScale));
-    return hiddenCurvature({ X, gates, list, weights, rows, rowCount: rows.length / n }, n, setting.kernels);
+    return hiddenCurvature({ X, gates, list, weights, rows, rowCount: rows.length / n }, n, setting);
   }
 
   /** The same over patches, by its products; no row is larger than the mean by much. */

@@ -8,13 +8,13 @@
 const LOOKS: readonly number[] = [3, 5, 10, 20, 40, 80, 160, 320, 640];
 export const FIRST_LOOK = LOOKS[0];
 /** p in |A' xi| / |W|, what was fastest on the problems of bench/README.md: with cones, with factors of M, and where systems are rough. */
-const BLOCK_SHARES = { cones: 0.3, exact: 0.5, rough: 1 };
+const BLOCK_SHARES = { cones: 0.3, factored: 0.5, rough: 1 };
 /** A weight moves when it is off by this factor, by at most MOST at once. */
 const OFF = 2;
 const MOST = 100;
 /** Their ratio, which takes another factor of M, moves when it is off by this; by OFF where rough systems need none, once the sizes have settled. */
 const TURN = 8;
-const SETTLED = 10;
+const SETTLED = 10; // iterations
 /** First r in the curvature of the loss, and first r / p in 1 / the mean diagonal of A A'. */
 const FIRST_OUTPUTS = 0.05;
 const FIRST_RATIO = 3;

@@ -8,7 +8,7 @@
 
 import { unpackPattern } from "../arrangements/bits.js";
 import { uniformSource } from "../arrangements/random.js";
-import type { Kernels } from "../kernels/types.js";
+import type { GatedProducts, Kernels } from "../kernels/types.js";
 import type { GateSet, Matrix } from "../types.js";
 
 /** Columns that are drawn together. */
@@ -53,10 +53,11 @@ export interface Curvature {
 
 /** S as what hides behind its parts. */
 export function hiddenCurvature(
-  { X, gates, list, weights, rows: Y, rowCount: m }: Curvature,
+  parts: Curvature,
   n: number,
-  kernels: Kernels,
+  { kernels, products }: { readonly kernels: Kernels; readonly products: GatedProducts },
 ): Hidden {
+  const { X, gates, list, weights, rows: Y, rowCount: m } = parts.X.cols === 1 ? rowsOnly(parts, n, products) : parts;
   const d = X.cols;
   const a = list.length;
   const masks = new Float64Array(a * n);
@@ -89,6 +90,17 @@ export function hiddenCurvature(
       for (let k = 0; k < b * n; k++) out[k] += other[k];
     },
   };
+}
+
+/** With one column D_i K D_i has rank one: a row is all of it, and where the gate stands for a hidden unit it has no mask. */
+function rowsOnly(parts: Curvature, n: number, products: GatedProducts): Curvature {
+  const { list, weights } = parts;
+  const rows = new Float64Array((list.length + parts.rowCount) * n);
+  list.forEach((gate, k) => {
+    products.rows(gate, Float64Array.of(Math.sqrt(weights[k])), 1, rows.subarray(k * n, (k + 1) * n));
+  });
+  rows.set(parts.rows, list.length * n);
+  return { ...parts, list: new Int32Array(0), rows, rowCount: list.length + parts.rowCount };
 }
 
 /** Rows F' [r x n], r <= rank, of a factor S ~ F F'; T [n] says where S matters. Fewer when it is `late`. */

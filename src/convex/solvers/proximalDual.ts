@@ -164,7 +164,7 @@ export class ProximalDual {
     const coupled = (system: CoupledSystem) => solveCoupled(system, this.setting, this.sketch, direction);
     if (!penalty.separable) return coupled({ ...common, bias, ...spectralCurvature(step, products, at.active) });
     if (this.plain) {
-      const blocks = vectorCurvature(step, this.setting, at.active);
+      const blocks = vectorCurvature(step, products, at.active);
       if (prefersProducts({ n: this.n, ...blocks }, this.d)) return coupled({ ...common, bias, ...blocks });
     }
     const curvature = Array.from({ length: this.C }, (_, c) => curvatureOf(step, products, at.active, c, bias));

@@ -6,6 +6,7 @@
  */
 
 import { GapJudge } from "../certificate.js";
+import { smoothLike } from "../losses/index.js";
 import { blockOutputs, zeroBlocks } from "../operators/blocks.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import type { Gap, SparseBlocks } from "../types.js";
@@ -61,8 +62,8 @@ export const proximalNewton: Solver = {
     }
     // With cones the blocks rest on faces of few dimensions, so that no n x n matrix is needed, unless the loss has kinks.
     if (loss.rows > DENSE_ROWS && !smooth) {
-      const instead = loss.name === "hinge" ? "squaredHinge" : "huberLoss";
-      return `needs a smooth loss beyond ${DENSE_ROWS} rows, got "${loss.name}" on ${loss.rows}; use "${instead}".`;
+      const got = `got "${loss.name}" on ${loss.rows}`;
+      return `needs a smooth loss beyond ${DENSE_ROWS} rows with cones, ${got}; use "${smoothLike(loss)}".`;
     }
     return null;
   },

@@ -12,7 +12,6 @@
  * their curvature, and the steps converge quadratically. An output bias is one more column of ones, without a bound or beta.
  */
 
-import { unpackPattern } from "../arrangements/bits.js";
 import type { CholeskyFactor } from "../kernels/types.js";
 import type { SparseBlocks } from "../types.js";
 import { dotAt } from "../vectors.js";
@@ -150,16 +149,16 @@ function modelOf(setting: Setting, at: SupportPoint, rays: Rays, root: Float64Ar
 }
 
 /** [k x n]: sqrt(L'') w_i, then sqrt(L'') alone for an output bias. */
-function columnsOf({ program, kernels }: Setting, { gates, units }: Rays, root: Float64Array): Float64Array {
+function columnsOf({ program, products }: Setting, { gates, units }: Rays, root: Float64Array): Float64Array {
   const { X, outputBias } = program;
   const n = root.length;
+  const d = X.cols;
   const count = gates.length;
   const W = new Float64Array((outputBias === null ? count : count + 1) * n);
-  kernels.multiplyTransposed(units, X.data, W.subarray(0, count * n), count, X.cols, n);
-  const mask = new Float64Array(n);
   for (let i = 0; i < count; i++) {
-    unpackPattern(program.gates, gates[i], 1, mask);
-    for (let j = 0, to = i * n; j < n; j++, to++) W[to] *= mask[j] * root[j];
+    const w = W.subarray(i * n, (i + 1) * n);
+    products.rows(gates[i], units.subarray(i * d, (i + 1) * d), 1, w);
+    for (let j = 0; j < n; j++) w[j] *= root[j];
   }
   if (outputBias !== null) W.set(root, count * n);
   return W;

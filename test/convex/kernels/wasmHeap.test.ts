@@ -1,4 +1,7 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { sampleGates } from "../../../src/convex/arrangements/index.js";
+import type { GatedProducts } from "../../../src/convex/kernels/types.js";
+import { WasmKernels } from "../../../src/convex/kernels/wasm.js";
 import { openCore } from "../../../src/convex/kernels/wasmCore.js";
 import { WasmEngine } from "../../../src/convex/kernels/wasmEngine.js";
 import { WasmFactor } from "../../../src/convex/kernels/wasmFactor.js";
@@ -61,4 +64,127 @@ test("products for whose masks there is no room leave none taken", async () => {
   const engine = new WasmEngine({ ...core, heap }, 1);
   expect(() => heap.whole(() => new WasmProducts(engine, X, gates))).toThrow(RangeError);
   expect(heap.take(1000)).toBeGreaterThan(0);
+});
+
+/** The engine where the memory cannot grow, and what it has taken of `doubles`. */
+async function fullKernels(doubles: number) {
+  const core = await openCore(false);
+  core.heap.memory.grow(Math.ceil((8 * doubles) / PAGE));
+  const { buffer } = core.heap.memory;
+  const grow = (): number => {
+    throw new RangeError("no memory");
+  };
+  const heap = new WasmHeap({ buffer, grow } as unknown as WebAssembly.Memory, buffer.byteLength - 8 * doubles);
+  const inside = heap as unknown as { free: object[]; end: number; taken: Map<number, object> };
+  return {
+    kernels: new WasmKernels(new WasmEngine({ ...core, heap }, 1)),
+    state: () => JSON.stringify([inside.free, inside.end, [...inside.taken.keys()]]),
+    /** Runs `use` where `room` doubles are free. */
+    within(room: number, use: () => void): void {
+      const rest = heap.take((buffer.byteLength - inside.end) / 8 - room);
+      try {
+        use();
+      } finally {
+        heap.release(rest);
+      }
+    },
+  };
+}
+
+describe("where there is no room for all that a call wants, it keeps nothing:", () => {
+  const [n, d, C] = [60, 8, 2];
+  const X = gaussianMatrix(n, d, 1);
+  const gates = sampleGates(X, { count: 30, seed: 1 });
+  const R = gaussianMatrix(n, C, 2).data;
+  const large = gaussianMatrix(100, 100, 3).data;
+  const face = Int32Array.of(1, 5, 9);
+  const all = Int32Array.from({ length: gates.count }, (_, i) => i);
+  const room = (length: number) => new Float64Array(length);
+  const shape = { pooling: { patches: 4, positions: 2, scale: 1 }, gates: 5, samples: 15, d, first: 0, words: 2 };
+  type Call = (products: GatedProducts, kernels: WasmKernels) => void;
+  const calls: Record<string, Call> = {
+    forward: (on) =>
+      on.forward(
+        all,
+        all.map((i) => i % C),
+        room(all.length).fill(1),
+        room(all.length * d),
+        C,
+        room(n * C),
+      ),
+    adjoint: (on) => on.adjoint(R, C, null, room(all.length * C * d)),
+    adjointNorms: (on) => on.adjointNorms(R, C, room(all.length * C)),
+    rows: (on) => on.rows(3, large, 3, room(3 * n)),
+    faceRows: (on) => on.faceRows?.(3, face, room((d - 3) * d), room((d - 3) * n)),
+    gram: (on) => on.gram(),
+    addMaskedGram: (on) => on.addMaskedGram(room(n * n), all, room(all.length).fill(1)),
+    multiply: (_, on) => on.multiply(large, large, room(1e4), 100, 100, 100),
+    addOuter: (_, on) => on.addOuter(room(1e4), large, 100, 100, 1),
+    factor: (_, on) => on.factor(symmetric(100), 100),
+    poolPatches: (_, on) => on.poolPatches(X.data, new Uint32Array(10), shape, room(5 * 2 * 15 * d)),
+    packPatterns: (_, on) => on.packPatterns(X, [R.subarray(0, d)], [new Uint32Array(2)]),
+  };
+
+  test.each(Object.keys(calls))("%s", async (name) => {
+    const { kernels, state, within } = await fullKernels(1e5);
+    const products = kernels.bind(X, gates);
+    const before = state();
+    let refused = 0;
+    for (let free = 0, done = false; !done; free += 40) {
+      try {
+        within(free, () => calls[name](products, kernels));
+        done = true;
+      } catch (error) {
+        expect(error).toBeInstanceOf(RangeError);
+        refused += 1;
+      }
+      expect(state()).toBe(before);
+    }
+    expect(refused).toBeGreaterThan(1);
+  });
+
+  test("solves with a factor, and projections but for the faces that are remembered", async () => {
+    const { kernels, state, within } = await fullKernels(1e5);
+    const products = kernels.bind(X, gates);
+    const factor = kernels.cholesky(symmetric(100), 100);
+    const search = products.faceSearch?.();
+    const slots = all.slice(0, 20);
+    const points = { count: 20, gates: slots, slots, positions: new Int32Array(20), Z: room(20 * d), norms: room(20) };
+    const before = state();
+    for (const call of [() => factor?.solve(large.slice(), 100), () => search?.project(points, 0)]) {
+      let refused = 0;
+      for (let free = 0, done = false; !done; free += 200) {
+        try {
+          within(free, call);
+          done = true;
+        } catch (error) {
+          expect(error).toBeInstanceOf(RangeError);
+          refused += 1;
+        }
+        search?.forget();
+        expect(state()).toBe(before);
+      }
+      expect(refused).toBeGreaterThan(1);
+    }
+  });
+});
+
+function symmetric(n: number): Float64Array {
+  return Float64Array.from({ length: n * n }, (_, k) => (k % (n + 1) === 0 ? 2 : 0));
+}
+
+test("what is lasting outlives a failure, as helpers do that start in the middle of one", () => {
+  const heap = smallHeap(PAGE);
+  let kept = 0;
+  const fails = () => {
+    heap.take(50);
+    kept = heap.take(100, true);
+    heap.view(kept, 100).fill(3);
+    return heap.take(PAGE);
+  };
+  expect(() => heap.whole(fails)).toThrow(RangeError);
+  const again = heap.take(50);
+  expect(again).toBeLessThan(kept);
+  heap.view(heap.take(100), 100).fill(0);
+  expect(heap.view(kept, 100).every((value) => value === 3)).toBe(true);
 });

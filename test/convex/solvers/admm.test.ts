@@ -178,7 +178,7 @@ test("it is taken unasked for programs of many rows, and for fewer gated ones wh
 
 describe("the weights", () => {
   test("follow the sizes at their looks only, together at the first", () => {
-    const weights = new GraphWeights(1, 10, "exact");
+    const weights = new GraphWeights(1, 10, "factored");
     const ratio = weights.outputs / weights.blocks;
     expect(weights.follow(2, 5, 5)).toBe(false);
     expect(weights.follow(3, 5, 5)).toBe(false);
@@ -189,7 +189,7 @@ describe("the weights", () => {
 
   test("turn from the tenth iteration on where that costs no factor", () => {
     for (const [kind, turned] of [
-      ["exact", false],
+      ["factored", false],
       ["rough", true],
     ] as const) {
       const weights = new GraphWeights(1, 10, kind);
@@ -205,7 +205,7 @@ describe("the weights", () => {
   });
 
   test("stay where a size is zero or not finite", () => {
-    const weights = new GraphWeights(1, 10, "exact");
+    const weights = new GraphWeights(1, 10, "factored");
     const before = { ...weights };
     weights.set(0, Number.POSITIVE_INFINITY);
     weights.open(0, 1);

@@ -20,7 +20,7 @@ test("V, Z = A V + 1 c', c and xi stay what they are when gates enter and weight
   const random = (length: number) => Float64Array.from({ length }, () => uniform() - 0.5);
   const prices = random(program.gates.count * C).map(Math.abs);
   const working = new WorkingSet(program, prices, null);
-  const weights = new GraphWeights(1, 5, "exact");
+  const weights = new GraphWeights(1, 5, "factored");
   const V = random(working.slots * d);
   working.centers.set(V);
   const c = random(C);

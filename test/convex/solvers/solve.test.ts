@@ -236,6 +236,51 @@ describe("more rows than an n x n matrix may have", () => {
   });
 });
 
+describe("first-order steps, asked for by name,", () => {
+  const advice = (program: ConvexProgram): [loss: string, solver: string] => {
+    try {
+      chooseSolver(program, "fista");
+    } catch (error) {
+      const found = /use "(\w+)", or "([\w-]+)" as the solver/.exec(String(error));
+      return [found?.[1] ?? "", found?.[2] ?? ""];
+    }
+    throw new Error("they were not refused");
+  };
+
+  test.each([
+    { size: "few rows", loss: "hinge", rows: 40, gates: 10, instead: ["squaredHinge", "proximal-newton"] },
+    { size: "many rows", loss: "meanAbsoluteError", rows: 1200, gates: 10, instead: ["huberLoss", "admm"] },
+    { size: "rows beyond a factor", loss: "hinge", rows: 6100, gates: 6, instead: ["squaredHinge", "admm"] },
+    { size: "dear products", loss: "hinge", rows: 6100, gates: 2 ** 30, instead: ["squaredHinge", "admm"] },
+  ] as const)("refuse kinks, and name a loss that they take and a solver that does: $size", (how) => {
+    const wish = { ...how, gates: Math.min(how.gates, 10), features: 2 };
+    const program = randomProgram(wish);
+    const kinks = { ...program, gates: { ...program.gates, count: how.gates } };
+    const [loss, solver] = advice(kinks);
+    expect([loss, solver]).toEqual(how.instead);
+    expect(chooseSolver(kinks, solver).name).toBe(solver);
+    const smooth = { ...kinks, loss: randomProgram({ ...wish, loss: loss as LossName }).loss };
+    expect(chooseSolver(smooth, "fista").name).toBe("fista");
+  });
+
+  test("refuse kinks over patches of any number of images", () => {
+    const kinks = randomProgram({ rows: 6100, features: 2, gates: 6, loss: "hinge" });
+    const pooled = { ...kinks, pooling: { patches: 1, positions: 1, scale: 1 } };
+    const [, solver] = advice(pooled);
+    expect(chooseSolver(pooled, solver).name).toBe(solver);
+  });
+
+  test("refuse cones, and name Newton steps or say why these refuse too", () => {
+    const cones = { rows: 6100, features: 2, gates: 6, cones: true } as const;
+    const refusal = (program: ConvexProgram) => () => chooseSolver(program, "fista");
+    const program = randomProgram(cones);
+    expect(refusal(program)).toThrow(/keeps cones; use "proximal-newton"/);
+    expect(chooseSolver(program, "proximal-newton").name).toBe("proximal-newton");
+    expect(refusal(randomProgram({ ...cones, loss: "hinge" }))).toThrow(/"proximal-newton" needs.*use "squaredHinge"/);
+    expect(refusal(randomProgram({ ...cones, penalty: "nuclear" }))).toThrow(/"proximal-newton" needs.*drop the cones/);
+  });
+});
+
 test("an unknown solver is refused by its name", () => {
   expect(() => chooseSolver(randomProgram(), "simplex")).toThrow(/known: "admm", "proximal-newton", "fista"/);
 });

@@ -7,7 +7,7 @@ import type { Point, Setting } from "../../../src/convex/solvers/solver.js";
 import { SupportRun } from "../../../src/convex/solvers/supportNewton.js";
 import { Workbench } from "../../../src/convex/solvers/workbench.js";
 import type { ConvexProgram, LossName, SparseBlocks } from "../../../src/convex/types.js";
-import { randomProgram } from "../../helpers/problems.js";
+import { randomProgram, unitsProgram } from "../../helpers/problems.js";
 
 const TIGHT = { tolerance: 1e-9, maxIterations: 500, seconds: 30 };
 
@@ -21,11 +21,11 @@ const solved = (program: ConvexProgram, start?: SparseBlocks, kernels: Kernels =
   solve(program, kernels, TIGHT, start);
 
 /** The points of a run without help, until it hands over. */
-async function stepsFrom(program: ConvexProgram, from: SparseBlocks, tolerance: number) {
-  const bench = new Workbench(program, referenceKernels);
+async function stepsFrom(program: ConvexProgram, from: SparseBlocks, tolerance: number, kernels = referenceKernels) {
+  const bench = new Workbench(program, kernels);
   const setting: Setting = {
     program,
-    kernels: referenceKernels,
+    kernels,
     products: bench.products,
     memory: bench.part(0, program),
     tolerance,
@@ -94,6 +94,15 @@ describe.each(cases)("from the optimum at a larger beta, %s, ridge %s", (loss, r
       expect(Math.abs(size - b[gate])).toBeLessThanOrEqual(2e-3 * largest);
     });
   });
+});
+
+test("steps on hidden units, which have no masks, converge quadratically too", async () => {
+  const { program, kernels } = unitsProgram({ units: 30, rows: 60, beta: 5e-3 });
+  const before = await solved({ ...program, beta: 1.1 * program.beta }, undefined, kernels);
+  const { points, over } = await stepsFrom(program, before.blocks, 1e-9, kernels);
+  expect(over).toBe(false);
+  expect(points.length).toBeLessThanOrEqual(6);
+  expect(points[points.length - 1].gap.relative).toBeLessThanOrEqual(1e-9);
 });
 
 test("from the zero network blocks enter", async () => {
