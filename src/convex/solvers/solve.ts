@@ -60,18 +60,20 @@ export async function solve(
 }
 
 /**
- * The first solver of the list that suits and does not refuse, or the one that is asked for. Where blocks can be kept `onDevice`, solvers
- * that make use of it come first.
+ * The first solver of the list that suits and does not refuse, else the first that does not refuse, or the one that is asked for.
+ * Where blocks can be kept `onDevice`, solvers that make use of it come first.
  */
 export function chooseSolver(program: ConvexProgram, name?: string, onDevice = false): Solver {
   const refusals: string[] = [];
   const asked = onDevice ? [...solvers].sort((a, b) => Number(b.firstOrder) - Number(a.firstOrder)) : solvers;
-  for (const solver of asked) {
-    if (name === undefined ? solver.suits?.(program) === false : solver.name !== name) continue;
+  const fitting = asked.filter((solver) => {
+    if (name !== undefined && solver.name !== name) return false;
     const refusal = solver.refuses(program);
-    if (refusal === null) return solver;
-    refusals.push(` ${solver.name}: ${refusal}`);
-  }
+    if (refusal !== null) refusals.push(` ${solver.name}: ${refusal}`);
+    return refusal === null;
+  });
+  const chosen = fitting.find((solver) => name !== undefined || solver.suits?.(program) !== false) ?? fitting[0];
+  if (chosen !== undefined) return chosen;
   const names = solvers.map((solver) => `"${solver.name}"`).join(", ");
   throw new ConvexError(
     "solver/none",

@@ -8,7 +8,7 @@ import { lossNames } from "../../../src/convex/losses/index.js";
 import { GraphWeights } from "../../../src/convex/solvers/graphWeights.js";
 import { DENSE_ROWS } from "../../../src/convex/solvers/newtonSystem.js";
 import { chooseSolver, type Solution, solve } from "../../../src/convex/solvers/solve.js";
-import type { ConvexProgram } from "../../../src/convex/types.js";
+import type { ConvexProgram, LossName } from "../../../src/convex/types.js";
 import { dot, norm } from "../../../src/convex/vectors.js";
 import { onCountingClock } from "../../helpers/clock.js";
 import { randomConvProgram } from "../../helpers/convProblems.js";
@@ -169,9 +169,13 @@ test("it is taken unasked for programs of many rows, and for fewer gated ones wh
   expect(choice({ ...seven, loss: "categoricalCrossentropy" })).toBe("admm");
   expect(choice({ ...cones, rows: DENSE_ROWS + 1, gates: 2000 })).toBe("proximal-newton");
   // Beyond that many rows as long as a product takes at most 2e10 multiplications.
-  const long = randomProgram({ ...gated, rows: 8000, features: 5 });
-  const withGates = (count: number) => chooseSolver({ ...long, gates: { ...long.gates, count } }).name;
-  expect([withGates(5e5), withGates(5e5 + 1)]).toEqual(["admm", "fista"]);
+  const withGates = (count: number, loss: LossName) => {
+    const long = randomProgram({ ...gated, rows: 8000, features: 5, loss });
+    return chooseSolver({ ...long, gates: { ...long.gates, count } }).name;
+  };
+  const most = 5e5;
+  expect([withGates(most, "meanSquaredError"), withGates(most + 1, "meanSquaredError")]).toEqual(["admm", "fista"]);
+  expect(withGates(most + 1, "hinge")).toBe("admm"); // the others refuse
   const nuclear = randomProgram({ cones: true, penalty: "nuclear" });
   expect(() => chooseSolver(nuclear, "admm")).toThrow(/ admm: needs the penalty "perOutput" with cones, got "nuclear"/);
 });
