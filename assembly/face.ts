@@ -78,9 +78,9 @@ export function locate(shared: usize, place: usize, XAt: usize, rowCount: i32, c
   taken = watch + (n << 2);
 }
 
-/** Doubles of a record that keeps a face, with the factor where it has at most `room` rows. */
-export function recordRoom(rowCount: i32, columns: i32, room: i32): i32 {
-  return 4 + min(rowCount, columns) + columns + nearRoom(rowCount) + triangle(room);
+/** Doubles of a record that keeps a face, with the factor where it has at most `room` rows, and with near rows or without. */
+export function recordRoom(rowCount: i32, columns: i32, room: i32, near: bool): i32 {
+  return 2 + min(rowCount, columns) + triangle(room) + (near ? 2 + columns + nearRoom(rowCount) : 0);
 }
 
 /** Doubles for the rows that a record keeps as near. */
@@ -88,14 +88,17 @@ function nearRoom(rowCount: i32): i32 {
   return rowCount / NEAR / 2;
 }
 
-/** Where a record keeps the factor. */
+/** Where a record keeps the factor, and what `remember` says. */
 function factorIn(record: usize): usize {
-  return record + ((4 + capacity + d + nearRoom(n)) << 3);
+  return record + 16 + (capacity << 3);
+}
+function nearIn(record: usize): usize {
+  return factorIn(record) + (triangle(load<i32>(record, 8)) << 3);
 }
 
 /**
- * Begins with the face of a record: size, rotations, room (3 i32), from 16 on its rows (i32); what `remember` says; then L by its
- * lower triangle.
+ * Begins with the face of a record: size, rotations, room, near rows (4 i32; -1: it has no room for any), from 16 on its rows (i32);
+ * L by its lower triangle; what `remember` says.
  */
 export function restore(record: usize): void {
   const count = load<i32>(record);
@@ -127,10 +130,11 @@ export function keep(record: usize): void {
 
 /**
  * Keeps z in a record, where no row is violated, with a radius and the rows that are nearer to it, so many that there is room
- * for: from its rows on the radius and 1 / |z|^2, z, and the rows (i32). Their number is the fourth i32; 0: there are none.
+ * for: the radius and 1 / |z|^2, z, and the rows (i32).
  */
 export function remember(record: usize): void {
-  const near = record + 16 + (capacity << 3);
+  if (load<i32>(record, 12) < 0) return;
+  const near = nearIn(record);
   const list = near + 16 + (d << 3);
   const most = 2 * nearRoom(n);
   const square = dot(z, z, d);
@@ -156,8 +160,8 @@ export function remember(record: usize): void {
  * others have at least a radius - |z - a y| left.
  */
 export function isNear(record: usize): bool {
-  if (load<i32>(record, 12) == 0) return false;
-  const near = record + 16 + (capacity << 3);
+  if (load<i32>(record, 12) <= 0) return false;
+  const near = nearIn(record);
   const y = near + 16;
   const a = dot(z, y, d) * load<f64>(near, 8);
   let square: f64 = 0;
@@ -166,12 +170,12 @@ export function isNear(record: usize): bool {
     square += off * off;
   }
   const reach = a * load<f64>(near);
-  return reach > 0 && square <= reach * reach;
+  return reach > 0 && reach < Infinity && square <= reach * reach;
 }
 
 /** The rows that a record keeps as near. */
 export function nearRows(record: usize): usize {
-  return record + 32 + ((capacity + d) << 3);
+  return nearIn(record) + 16 + (d << 3);
 }
 
 export function append(j: i32): bool {

@@ -20,7 +20,7 @@ export function gemmBytes(): i32 {
   return (ROWS * DEPTH + DEPTH * COLUMNS + 32) << 3;
 }
 
-/** What A and B are: matrices; masked columns of R (`packMasked`) and a matrix; or masks and masks (`packBits`). */
+/** What A and B are: matrices; masked columns of R (`packMasked`) and a matrix; or masks and masks (`packBits`, in float64 only). */
 export const DENSE: i32 = 0;
 export const MASKED: i32 = 1;
 export const BITS: i32 = 2;

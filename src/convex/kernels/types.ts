@@ -124,7 +124,7 @@ export interface GatedProducts {
 export interface ConePoints {
   readonly count: number;
   readonly gates: Int32Array; // [count]
-  /** Whose remembered face the search begins with, each once; the last face is remembered in its place. */
+  /** Whose remembered face the search begins with, each once and always for the same gate; the last face is remembered in its place. */
   readonly slots: Int32Array; // [count]
   /** Only the rows of one position among pooled patches, else 0. */
   readonly positions: Int32Array; // [count]

@@ -56,7 +56,7 @@ export interface WasmCalls {
   /** Doubles of what projections onto cones of n rows in d dimensions share, want for a thread, and for a record of a face. */
   sharedRoom(n: number): number;
   coneRoom(n: number, d: number): number;
-  recordRoom(n: number, d: number, room: number): number;
+  recordRoom(n: number, d: number, room: number, near: boolean): number;
   /** Writes what is shared for X. */
   prepareCones(shared: number, X: number, n: number, d: number): void;
   /** Projects rows of Z [count x d] onto the cones of gates, from the faces of records (assembly/cone.ts). */

@@ -4,7 +4,7 @@ import type { Matrix } from "../types.js";
 import type { ConePoints, FaceSearch } from "./types.js";
 import type { WasmEngine } from "./wasmEngine.js";
 
-/** Doubles of factors that are kept: 64 MB. */
+/** Doubles of factors and near rows that are kept: 64 MB. */
 const MAX_KEPT = 2 ** 23;
 /** Rows for whose factor a new record has room. */
 const FIRST_ROOM = 64;
@@ -13,13 +13,15 @@ const FIRST_ROOM = 64;
 interface FaceRecord {
   readonly at: number;
   readonly room: number; // rows for whose factor there is room
+  readonly near: boolean; // whether there is room for near rows
 }
 
 export class WasmFaceSearch implements FaceSearch {
   private readonly shared: number;
   private readonly capacity: number; // rows of a face at most
   private readonly records = new Map<number, FaceRecord>();
-  private kept = 0; // doubles of all factors
+  private readonly nearRoom: number; // doubles for near rows
+  private kept = 0; // doubles of all factors and near rows
 
   constructor(
     private readonly engine: WasmEngine,
@@ -31,6 +33,7 @@ export class WasmFaceSearch implements FaceSearch {
     const { at, rows: n, cols: d } = X;
     const { heap, calls } = engine;
     this.capacity = Math.min(n, d);
+    this.nearRoom = calls.recordRoom(n, d, 0, true) - calls.recordRoom(n, d, 0, false);
     this.shared = heap.take(calls.sharedRoom(n));
     calls.prepareCones(this.shared, at, n, d);
   }
@@ -84,15 +87,18 @@ export class WasmFaceSearch implements FaceSearch {
     const fits = this.kept + entries <= MAX_KEPT;
     if (before !== undefined && !fits) return before;
     const room = fits ? wanted : 0;
-    if (fits) this.kept += entries;
-    const at = heap.take(this.engine.calls.recordRoom(this.X.rows, this.X.cols, room));
+    let kept = this.kept + (fits ? entries : 0);
+    const near = before?.near ?? kept + this.nearRoom <= MAX_KEPT;
+    if (near && before === undefined) kept += this.nearRoom;
+    const at = heap.take(this.engine.calls.recordRoom(this.X.rows, this.X.cols, room, near));
+    this.kept = kept;
     const head = heap.integers(at, 4 + size);
-    head.set([size, RENEWED, room, 0]);
+    head.set([size, RENEWED, room, near ? 0 : -1]);
     if (before !== undefined) {
       head.set(heap.integers(before.at + 16, size), 4);
       heap.release(before.at);
     }
-    const record = { at, room };
+    const record = { at, room, near };
     this.records.set(slot, record);
     return record;
   }

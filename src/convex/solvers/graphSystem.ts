@@ -9,7 +9,7 @@
 import type { CholeskyFactor } from "../kernels/types.js";
 import { blockOutputs, everyVector, meanSquaredNorm } from "../operators/blocks.js";
 import type { ConvexProgram } from "../types.js";
-import { addColumnSums } from "../vectors.js";
+import { addColumnSums, norm } from "../vectors.js";
 import { ColumnSystem } from "./columnSystem.js";
 import { conjugateGradients } from "./conjugateGradients.js";
 import { DENSE_ROWS } from "./newtonSystem.js";
@@ -33,6 +33,8 @@ const SKETCH_PRODUCTS = 35;
 /** A larger one is made where steps are more than a few and it costs no more than so many solves with them. */
 const FEW_STEPS = 3;
 const SOLVES_AHEAD = 12;
+/** Mean squares of rows, and the inverse, up to which products are rough: float32 ends at 3e38. */
+const MOST_SQUARE = 1e20;
 /** Entries of a partial factor (512 MB), and of the masks that it is made from. */
 const MOST_ENTRIES = 2 ** 26;
 const MASK_ENTRIES = 2 ** 25;
@@ -125,16 +127,19 @@ export class GraphSystem {
     const { C } = this;
     const between = new Float64Array(moves.length);
     moves.fill(0);
+    const size = norm(b) || 1; // float32 has no room for every unit of the targets
+    for (let k = 0; k < b.length; k++) b[k] /= size;
     const system = {
       multiply: this.product(C, this.shift, between),
       precondition: (x: Float64Array) => factor.solve(x, C),
       moved: (alpha: number) => {
-        for (let k = 0; k < moves.length; k++) moves[k] += alpha * between[k];
+        for (let k = 0; k < moves.length; k++) moves[k] += alpha * size * between[k];
       },
     };
     let steps = 0;
     const enough = async () => (await this.setting.pause()) || ++steps >= MOST_STEPS;
     this.steps = await conjugateGradients(b, RESIDUAL, enough, system, left);
+    for (const part of [b, left]) for (let k = 0; k < b.length; k++) part[k] *= size;
     const rank = 2 * this.rank;
     if (this.steps <= FEW_STEPS || !this.mayHold(rank)) return;
     if (this.sketchCost(rank) > SOLVES_AHEAD * this.steps * this.productCost()) return;
@@ -145,7 +150,7 @@ export class GraphSystem {
   /** out [n x C] := (A A' + g^2 1 1' + shift I) x, and between := A'x. */
   private product(C: number, shift: number, between: Float64Array): (x: Float64Array, out: Float64Array) => void {
     const { positions, gates, biasScale, setting } = this;
-    const products = setting.products.roughly?.() ?? setting.products;
+    const products = (this.mayBeRough && setting.products.roughly?.()) || setting.products;
     const { gate, output, sign } = everyVector(gates, positions * C);
     return (x, out) => {
       products.adjoint(x, C, gates, between);
@@ -196,7 +201,7 @@ export class GraphSystem {
     return {
       gates,
       rank,
-      terms: new RankOneTerms(rows, rowCount, n, setting.kernels, true),
+      terms: new RankOneTerms(rows, rowCount, n, setting.kernels, this.mayBeRough),
       least: rowCount < rank ? shift : 0,
     };
   }
@@ -229,6 +234,12 @@ export class GraphSystem {
         for (let k = 0; k < n * b; k++) out[(k % b) * n + Math.floor(k / b)] = columns[k];
       },
     };
+  }
+
+  /** Whether float32 holds products of rows of that length with themselves. */
+  private get mayBeRough(): boolean {
+    const square = meanSquaredNorm(this.setting.program);
+    return square > 1 / MOST_SQUARE && square < MOST_SQUARE;
   }
 
   private mayHold(rank: number): boolean {

@@ -22,7 +22,10 @@ const EXCHANGES = 50;
 /** Relative, on the diagonal: two blocks may be the same on the data. */
 const SHIFT = 1e-8;
 
-/** The new point; null where there are too many dear blocks, time is up or T is zero where they are. T [n x C] is a diagonal. */
+/**
+ * The new point; null where there are too many dear blocks, time is up, T is zero where they are or it leaves the domain of L*.
+ * T [n x C] is a diagonal.
+ */
 export function lowerPrices(
   { program, products, kernels, memory, late }: Setting,
   working: WorkingSet,
@@ -79,5 +82,6 @@ export function lowerPrices(
     if (sizes === null) return null;
     for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) lowered[j * C + c] += sizes[i] * TW[i * n + j];
   }
-  return lowered;
+  // A sign that has turned may lie outside the domain whatever the scale; what is a little too large does not.
+  return Number.isFinite(loss.conjugate(lowered.map((value) => NEAR * value))) ? lowered : null;
 }

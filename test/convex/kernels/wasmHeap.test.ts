@@ -66,6 +66,27 @@ test("products for whose masks there is no room leave none taken", async () => {
   expect(heap.take(1000)).toBeGreaterThan(0);
 });
 
+test("records of faces keep near rows in 64 MB; those beyond have none, and project as well", async () => {
+  const [n, d, slots] = [60_000, 2, 2700];
+  const X = gaussianMatrix(n, d, 1);
+  const core = await openCore(false);
+  const products = new WasmProducts(new WasmEngine(core, 1), X, sampleGates(X, { count: 1, seed: 1 }));
+  const search = products.faceSearch();
+  const bytes = () => core.heap.memory.buffer.byteLength;
+  const before = bytes();
+  const none = () => new Int32Array(slots);
+  const Z = new Float64Array(slots * d).map((_, k) => [-1, 0.5][k % d]);
+  for (let turn = 0; turn < 2; turn++) {
+    const [points, norms] = [Z.slice(), new Float64Array(slots)];
+    const each = Int32Array.from({ length: slots }, (_, k) => k);
+    search.project({ count: slots, gates: none(), positions: none(), slots: each, Z: points, norms }, -1);
+    expect(norms.every((value) => value === norms[0])).toBe(true);
+    expect(points.subarray((slots - 1) * d)).toEqual(points.subarray(0, d));
+  }
+  expect(bytes() - before).toBeLessThan(2 ** 26 + 2 ** 22);
+  products.dispose();
+});
+
 /** The engine where the memory cannot grow, and what it has taken of `doubles`. */
 async function fullKernels(doubles: number) {
   const core = await openCore(false);

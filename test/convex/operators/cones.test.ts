@@ -195,6 +195,35 @@ describe.each(searches)("ConeProjector, $name", ({ make }) => {
     expect(between).toBeGreaterThan(150);
   });
 
+  test("what is kept of a point does not hide rows from its opposite, from points that are just too far, or from larger ones", () => {
+    for (const [n, d] of [
+      [24, 12],
+      [80, 6],
+    ]) {
+      const X = gaussianMatrix(n, d, 4);
+      const gates = sampleGates(X, { count: 6, seed: 4 });
+      for (let gate = 0; gate < gates.count; gate++) {
+        const rows = rowsOf(X, gates, gate);
+        const inside = gates.generators.data.slice(gate * d, (gate + 1) * d);
+        // One just beyond each row; most rows are not near.
+        const beyond = rows.map((row) => {
+          const slack = dot(row, inside) / norm(row);
+          return inside.map((value, p) => value - (1.001 * slack * row[p]) / norm(row));
+        });
+        const larger = beyond.map((z) => z.map((value) => 3 * value));
+        [inside.map((value) => -value), ...beyond, ...larger].forEach((z, k) => {
+          const projector = projectorOf(X, gates);
+          projector.project(gate, 0, k % 4 === 3 ? inside.map((value) => 1e-160 * value) : inside.slice(), -1);
+          const [ours, truth] = [z.slice(), z.slice()];
+          projector.project(gate, 0, ours, -1);
+          new ConeProjector(new HostFaceSearch(X, gates, null, 1, null, 0)).project(gate, 0, truth, -1);
+          expect(missed(rows, ours)).toBeLessThan(1e-11 * norm(z));
+          ours.forEach((value, p) => void expect(Math.abs(value - truth[p])).toBeLessThan(1e-10 * norm(z)));
+        });
+      }
+    }
+  });
+
   test("an early end is an upper bound of the norm that is below the threshold", () => {
     const X = gaussianMatrix(40, 5, 2);
     const gates = sampleGates(X, { count: 10, seed: 2 });

@@ -1,10 +1,11 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { unpackPattern } from "../../../src/convex/arrangements/bits.js";
 import { enumerateGates } from "../../../src/convex/arrangements/index.js";
 import { smallestTrivialBeta } from "../../../src/convex/certificate.js";
 import { bindProducts, referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
-import { lossNames } from "../../../src/convex/losses/index.js";
+import { WasmProducts } from "../../../src/convex/kernels/wasmProducts.js";
+import { bindLoss, lossNames } from "../../../src/convex/losses/index.js";
 import { GraphWeights } from "../../../src/convex/solvers/graphWeights.js";
 import { DENSE_ROWS } from "../../../src/convex/solvers/newtonSystem.js";
 import { chooseSolver, type Solution, solve } from "../../../src/convex/solvers/solve.js";
@@ -12,7 +13,7 @@ import type { ConvexProgram, LossName } from "../../../src/convex/types.js";
 import { dot, norm } from "../../../src/convex/vectors.js";
 import { onCountingClock } from "../../helpers/clock.js";
 import { randomConvProgram } from "../../helpers/convProblems.js";
-import { randomProgram } from "../../helpers/problems.js";
+import { gaussianMatrix, randomProgram } from "../../helpers/problems.js";
 
 const budget = { tolerance: 1e-6, maxIterations: 1000, seconds: 60 };
 const gated = { cones: false, rows: 60, features: 5, gates: 40, beta: 5e-3 } as const;
@@ -82,6 +83,28 @@ test("beyond the rows that a factor holds, systems solved by products lead to th
     expect([ours.status, other.status]).toEqual(["solved", "solved"]);
     expectSame(ours, other, 2e-4);
   }
+});
+
+test("their products are in float32, but for units in which it has no room for them", async () => {
+  const kernels = await wasmKernels();
+  const roughly = vi.spyOn(WasmProducts.prototype, "roughly");
+  const program = randomProgram({ ...gated, rows: DENSE_ROWS + 50, features: 4, gates: 12, ridge: 0, beta: 2e-2 });
+  for (const [ofX, ofY, rough] of [
+    [1, 1, true],
+    [1e-14, 1, false],
+    [1e14, 1, false],
+    [1, 1e25, true],
+    [1, 1e-25, true],
+  ] as const) {
+    roughly.mockClear();
+    const X = { ...program.X, data: program.X.data.map((value) => ofX * value) };
+    const targets = gaussianMatrix(X.rows, 1, 5);
+    const loss = bindLoss("meanSquaredError", { ...targets, data: targets.data.map((value) => ofY * value) });
+    const scaled = { ...program, X, loss, beta: ofX * ofY * program.beta };
+    const { status } = await solve(scaled, kernels, { ...budget, tolerance: 1e-8, solver: "admm" });
+    expect([status, roughly.mock.calls.length > 0]).toEqual(["solved", rough]);
+  }
+  roughly.mockRestore();
 });
 
 describe.each(["sum", "mean", "windows", "flatten"] as const)("patches, %s", (pool) => {

@@ -75,3 +75,27 @@ test("it answers null when time is up, and where T leaves nothing to move", () =
   expect(loweredOnce(settingOf(program, true), N, 1)).toBeNull();
   expect(loweredOnce(settingOf(program), N, 0)).toBeNull();
 });
+
+test.each(["hinge", "squaredHinge", "binaryCrossentropy"] as const)(
+  "%s: what leaves the domain of the conjugate is not answered",
+  (loss) => {
+    const answers = Array.from({ length: 12 }, (_, seed) => {
+      const program = randomProgram({
+        cones: true,
+        loss,
+        rows: 60,
+        features: 5,
+        gates: 40,
+        beta: 1e-3,
+        ridge: null,
+        seed,
+      });
+      // Half of the samples are about where their sign turns.
+      const N = dualPointAtZero(program).map((value, k) => (k % 2 === 0 ? 1e-3 * value : value));
+      const lower = loweredOnce(settingOf(program), N, 1e-2);
+      return lower === null ? null : program.loss.conjugate(lower.map((value) => 0.9 * value));
+    });
+    expect(answers).toContain(null);
+    for (const value of answers) if (value !== null) expect(value).toBeLessThan(Number.POSITIVE_INFINITY);
+  },
+);
