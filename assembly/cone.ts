@@ -4,7 +4,7 @@
  */
 
 import {
-  append, apply, candidates, capacity, d, inverses, isNear, keep, lambda, n, nearRows, remember, remove, restore, row, rows,
+  append, apply, candidates, capacity, d, inverses, keep, lambda, n, nearCount, nearRows, remember, remove, restore, row, rows,
   size, solve, taken, target, violation, watch, z, z0,
 } from "./face";
 import { dot, dotFour, first, fourth, second, third } from "./vectors";
@@ -95,12 +95,12 @@ function enter(record: usize, scale: f64, most: i32): bool {
     const worst = measure(watch, watched);
     if (worst > slack && enterWorst(watch, watched, worst, slack, most)) return true;
   }
-  const near = isNear(record);
-  const list = near ? nearRows(record) : 0;
-  const count = near ? load<i32>(record, 12) : n;
+  const near = nearCount(record);
+  const list = near > 0 ? nearRows(record) : 0;
+  const count = near > 0 ? near : n;
   const worst = measure(list, count);
   if (!(worst > slack)) {
-    if (!near) remember(record);
+    if (near == 0) remember(record);
     return false;
   }
   watched = 0;

@@ -156,11 +156,12 @@ export function remember(record: usize): void {
 }
 
 /**
- * Whether only the rows that a record keeps as near can be violated: where |z - a y| <= a radius for what it keeps, y, and some a,
+ * How many rows a record keeps as near, if only these can be violated, else 0: where |z - a y| <= a radius for what it keeps, y, and some a,
  * others have at least a radius - |z - a y| left.
  */
-export function isNear(record: usize): bool {
-  if (load<i32>(record, 12) <= 0) return false;
+export function nearCount(record: usize): i32 {
+  const count = load<i32>(record, 12);
+  if (count <= 0) return 0;
   const near = nearIn(record);
   const y = near + 16;
   const a = dot(z, y, d) * load<f64>(near, 8);
@@ -170,7 +171,7 @@ export function isNear(record: usize): bool {
     square += off * off;
   }
   const reach = a * load<f64>(near);
-  return reach > 0 && reach < Infinity && square <= reach * reach;
+  return reach > 0 && reach < Infinity && square <= reach * reach ? count : 0;
 }
 
 /** The rows that a record keeps as near. */

@@ -4,45 +4,26 @@ import { wide } from "./kernel";
 
 /** Panels of 4 rows, each k after k; rows beyond the last are zero. */
 export function packA<T>(mc: i32, kc: i32, A: usize, rsa: i32, csa: i32, out: usize): void {
+  const step = 4 * sizeof<T>();
   for (let i = 0; i < mc; i += 4) {
-    const rows = min(4, mc - i);
-    const from = A + ((i * rsa) << 3);
-    if (rows == 4) {
-      const a1 = rsa << 3;
-      const a2 = a1 << 1;
-      const a3 = a1 + a2;
-      let at = from;
-      for (let p = 0; p < kc; p++) {
-        store<T>(out, <T>load<f64>(at));
-        store<T>(out, <T>load<f64>(at + a1), sizeof<T>());
-        store<T>(out, <T>load<f64>(at + a2), 2 * sizeof<T>());
-        store<T>(out, <T>load<f64>(at + a3), 3 * sizeof<T>());
-        at += csa << 3;
-        out += 4 * sizeof<T>();
-      }
-    } else {
-      for (let p = 0; p < kc; p++) {
-        for (let r = 0; r < 4; r++) {
-          store<T>(out + r * sizeof<T>(), <T>(r < rows ? load<f64>(from + ((r * rsa + p * csa) << 3)) : 0));
-        }
-        out += 4 * sizeof<T>();
-      }
-    }
+    packFour<T>(kc, mc - i, A + ((i * rsa) << 3), csa, rsa, out, step);
+    out += kc * step;
   }
 }
 
 /** Panels of `wide` columns, each k after k; columns beyond the last are zero. */
 export function packB<T>(kc: i32, nc: i32, B: usize, rsb: i32, csb: i32, out: usize): void {
   for (let j = 0; j < nc; j += wide<T>()) {
-    for (let half = 0; half < wide<T>(); half += 4) packFour<T>(kc, nc - j - half, B + (((j + half) * csb) << 3), rsb, csb, out + half * sizeof<T>());
+    for (let half = 0; half < wide<T>(); half += 4) {
+      const from = B + (((j + half) * csb) << 3);
+      packFour<T>(kc, nc - j - half, from, rsb, csb, out + half * sizeof<T>(), 32);
+    }
     out += kc << 5;
   }
 }
 
-/** Four columns, of which `columns` are there, into a panel. */
-// @ts-ignore: decorator
-@inline
-function packFour<T>(kc: i32, columns: i32, from: usize, rsb: i32, csb: i32, out: usize): void {
+/** Four columns, of which `columns` are there, into a panel whose next k is `step` bytes on. */
+function packFour<T>(kc: i32, columns: i32, from: usize, rsb: i32, csb: i32, out: usize, step: i32): void {
   if (columns >= 4 && csb == 1) {
     let at = from;
     for (let p = 0; p < kc; p++) {
@@ -54,7 +35,7 @@ function packFour<T>(kc: i32, columns: i32, from: usize, rsb: i32, csb: i32, out
         v128.store(out, v128.shuffle<i64>(left, f32x4.demote_f64x2_zero(v128.load(at, 16)), 0, 2));
       }
       at += rsb << 3;
-      out += 32;
+      out += step;
     }
   } else if (columns >= 4) {
     const b1 = csb << 3;
@@ -67,14 +48,14 @@ function packFour<T>(kc: i32, columns: i32, from: usize, rsb: i32, csb: i32, out
       store<T>(out, <T>load<f64>(at + b2), 2 * sizeof<T>());
       store<T>(out, <T>load<f64>(at + b3), 3 * sizeof<T>());
       at += rsb << 3;
-      out += 32;
+      out += step;
     }
   } else {
     for (let p = 0; p < kc; p++) {
       for (let s = 0; s < 4; s++) {
         store<T>(out + s * sizeof<T>(), <T>(s < columns ? load<f64>(from + ((p * rsb + s * csb) << 3)) : 0));
       }
-      out += 32;
+      out += step;
     }
   }
 }

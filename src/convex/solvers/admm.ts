@@ -165,8 +165,8 @@ class AdmmRun implements Run {
     const { setting, working } = this;
     const { tolerance, program } = setting;
     let { N } = this;
+    const T = this.slope.map((slope) => 1 - slope);
     for (let k = 0; this.near && program.loss.separable && k < LOWERINGS; k++) {
-      const T = this.slope.map((slope) => 1 - slope);
       over ||= await setting.pause();
       const lower = over ? null : lowerPrices(setting, working, N, T);
       if (lower === null) break;
