@@ -33,28 +33,27 @@ test("none is read of, or given to, what others wrote: a host, a package, the co
   for (const source of sources) eachMember(source, (name, place) => foreign.set(name, place));
   for (const name of ["adapterInfo", "getConfig", "maskedGram", "subarray", "userCode"])
     expect([...foreign.keys()]).toContain(name);
-  expect(
-    privateNames()
-      .filter((name) => foreign.has(name))
-      .map((name) => `${name}: ${foreign.get(name)}`),
-  ).toEqual([]);
+  expect(shortenedOf(foreign)).toEqual([]);
 });
 
 test("none is looked up by a text, or a word of a program in one", () => {
   const texts = new Map<string, string>();
   for (const source of sources) eachText(source, (name, place) => texts.set(name, place));
   for (const name of ["factored", "Instance", "workspace"]) expect([...texts.keys()]).toContain(name);
-  expect(
-    privateNames()
-      .filter((name) => texts.has(name))
-      .map((name) => `${name}: ${texts.get(name)}`),
-  ).toEqual([]);
+  expect(shortenedOf(texts)).toEqual([]);
 });
 
 test("each name of the list stands for something", () => {
   const text = sources.map((source) => source.text).join("\n");
   expect(internalNames.filter((name) => !new RegExp(`\\b${name}\\b`).test(text))).toEqual([]);
 });
+
+/** Those that are shortened, with a place of each. */
+function shortenedOf(places: ReadonlyMap<string, string>): string[] {
+  return privateNames()
+    .filter((name) => places.has(name))
+    .map((name) => `${name}: ${places.get(name)}`);
+}
 
 function isOurs(node: ts.Node): boolean {
   return node.getSourceFile().fileName.startsWith(OURS);
@@ -105,27 +104,31 @@ function collector(members: Set<string>): (type: ts.Type) => void {
   return visit;
 }
 
-/** Tells of each name under `source` that a declaration elsewhere has, or one here that a foreign value is said to be of. */
-function eachMember(source: ts.SourceFile, tell: (name: string, place: string) => void): void {
+/** All nodes under `source`, with their places. */
+function eachNode(source: ts.SourceFile, use: (node: ts.Node, place: string) => void): void {
   const visit = (node: ts.Node): void => {
     const { line } = source.getLineAndCharacterOfPosition(node.getStart(source));
-    const place = `${source.fileName.slice(OURS.length)}:${line + 1}`;
+    use(node, `${source.fileName.slice(OURS.length)}:${line + 1}`);
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+}
+
+/** Tells of each name under `source` that a declaration elsewhere has, or one here that a foreign value is said to be of. */
+function eachMember(source: ts.SourceFile, tell: (name: string, place: string) => void): void {
+  eachNode(source, (node, place) => {
     const claimed = new Set<string>();
     for (const type of claims(node)) collector(claimed)(checker.getTypeFromTypeNode(type));
     for (const name of claimed) tell(name, place);
     const { name, symbols } = memberAt(node) ?? { name: "", symbols: [] };
     const known = symbols.length > 0 && symbols.every(({ declarations }) => declarations?.every(isOurs));
     if (name !== "" && !known) tell(name, place);
-    ts.forEachChild(node, visit);
-  };
-  visit(source);
+  });
 }
 
 /** Tells of each name that `source` looks up by its text, x[text] or { [text]: y }, and of each word of programs in texts. */
 function eachText(source: ts.SourceFile, tell: (name: string, place: string) => void): void {
-  const visit = (node: ts.Node): void => {
-    const { line } = source.getLineAndCharacterOfPosition(node.getStart(source));
-    const place = `${source.fileName.slice(OURS.length)}:${line + 1}`;
+  eachNode(source, (node, place) => {
     const names: string[] = [];
     if (ts.isElementAccessExpression(node)) names.push(...literalsOf(node.argumentExpression));
     else if (ts.isComputedPropertyName(node)) names.push(...literalsOf(node.expression));
@@ -135,9 +138,7 @@ function eachText(source: ts.SourceFile, tell: (name: string, place: string) => 
       if (/=>\s/.test(node.text)) names.push(...(node.text.match(/\w+/g) ?? []));
     }
     for (const name of names) tell(name, place);
-    ts.forEachChild(node, visit);
-  };
-  visit(source);
+  });
 }
 
 /** The texts that an expression may be, as far as its type says. */
