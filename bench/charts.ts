@@ -1,7 +1,7 @@
 /** Draws the charts of bench/results again from the JSON files there: `npx tsx bench/charts.ts`. */
 
 import { existsSync, readFileSync } from "node:fs";
-import { plotFit, plotLimit, plotMemory, plotScnn } from "./plots.js";
+import { plotFit, plotLimit, plotMemory, plotScnn } from "./support/plots.js";
 import { RESULTS } from "./support/report.js";
 
 for (const file of ["fit", "fit-relu"]) await draw(file, ({ results }) => plotFit(results, file));

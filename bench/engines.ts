@@ -17,7 +17,7 @@ import {
   densePeak,
   iterationRate,
   PATCH_FEATURES,
-} from "./deviceRates.js";
+} from "./support/deviceRates.js";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { publish } from "./support/report.js";
@@ -64,7 +64,7 @@ const SOFTWARE_FLAGS = [
 ];
 const GPU_FLAGS = ["--ignore-gpu-blocklist", "--no-sandbox"];
 
-type Rates = typeof import("./deviceRates.js");
+type Rates = typeof import("./support/deviceRates.js");
 
 const { side, outputs } = flags;
 const sizes: DeviceSize[] = [
@@ -96,7 +96,7 @@ async function measure(cases: readonly DeviceCase[], where: Pick<Rates, "densePe
 
 /** A page with the benches on it; on localhost, since WebGPU wants a secure origin. */
 async function withPage(use: (page: Page) => Promise<void>): Promise<void> {
-  const entryPoints = [new URL("devicePage.ts", import.meta.url).pathname];
+  const entryPoints = [new URL("support/devicePage.js", import.meta.url).pathname];
   const { outputFiles } = await build({ entryPoints, bundle: true, format: "iife", write: false, logLevel: "error" });
   const server = createServer((request, response) => {
     const script = request.url === "/bench.js";

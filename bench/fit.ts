@@ -6,8 +6,8 @@
 import { readFileSync } from "node:fs";
 import { useFastBackend } from "../examples/support/train.js";
 import { registerLayers } from "../src/index.js";
-import { type ContestResult, type ContestSettings, contest, LONG, type ModelClass, modelClasses } from "./contest.js";
-import { plotFit } from "./plots.js";
+import { type ContestResult, type ContestSettings, contest, LONG, type ModelClass, modelClasses } from "./rivals/contest.js";
+import { plotFit } from "./support/plots.js";
 import { readFlags } from "./support/flags.js";
 import { describeMachine, type Machine } from "./support/machine.js";
 import { echo, objective, publish, RESULTS, ratio, seconds } from "./support/report.js";

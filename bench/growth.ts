@@ -6,7 +6,7 @@
 import { wasmKernels } from "../src/convex/kernels/index.js";
 import { solve } from "../src/convex/solvers/solve.js";
 import { findPython, type PeerRun, runScnn } from "./peers/scnn.js";
-import { type Formulation, figureProgram, momentOf } from "./scnnCases.js";
+import { type Formulation, figureProgram, momentOf } from "./support/scnnCases.js";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { echo, objective, publish, ratio, seconds } from "./support/report.js";

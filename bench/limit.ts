@@ -5,8 +5,8 @@
  */
 
 import { availableParallelism } from "node:os";
-import { plotLimit } from "./plots.js";
-import { convolutionsAt, engines, kernelsAt, type Rate, ratesOf } from "./rates.js";
+import { plotLimit } from "./support/plots.js";
+import { convolutionsAt, engines, kernelsAt, type Rate, ratesOf } from "./support/rates.js";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { publish } from "./support/report.js";

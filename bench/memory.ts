@@ -5,8 +5,8 @@
 
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { MemoryCase, MemoryUse } from "./peak.js";
-import { plotMemory } from "./plots.js";
+import type { MemoryCase, MemoryUse } from "./support/peak.js";
+import { plotMemory } from "./support/plots.js";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { bytes, publish, seconds } from "./support/report.js";
@@ -21,7 +21,7 @@ const flags = readFlags("memory", {
   limit: { default: 30, help: "seconds for each fit: the peak comes in its first rounds" },
 });
 
-const script = fileURLToPath(new URL("peak.ts", import.meta.url));
+const script = fileURLToPath(new URL("support/peak.js", import.meta.url));
 const formulations = flags.formulations.split(",") as MemoryCase["formulation"][];
 const sizes = [
   ...numbers(flags.rows).map((n) => ({ varied: "n", n, d: 50, P: 256 })),

@@ -4,7 +4,7 @@
  */
 
 import { findPython } from "./peers/scnn.js";
-import { plotScnn } from "./plots.js";
+import { plotScnn } from "./support/plots.js";
 import {
   type Comparison,
   compare,
@@ -14,7 +14,7 @@ import {
   type PeerCase,
   type PeerStop,
   type PeerWish,
-} from "./scnnCases.js";
+} from "./support/scnnCases.js";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { echo, objective, publish, ratio, seconds } from "./support/report.js";

@@ -95,7 +95,7 @@ if (plain.shared.at !== relaxed.shared.at || plain.shared.value !== relaxed.shar
 }
 rmSync(folder, { recursive: true });
 writeFileSync(
-  join(root, "src/convex/kernels/wasmModule.ts"),
+  join(root, "src/convex/kernels/wasm/module.ts"),
   `/** The compiled assembly/; made by scripts/build-wasm.mjs, not kept in the repository. */
 export const wasmModule = {
   sharedAt: ${plain.shared.at},

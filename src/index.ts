@@ -8,8 +8,8 @@ export {
   gatesFrom,
   sampleGates,
 } from "./convex/arrangements/index.js";
-export type { NetworkDescription, NeuronDescription } from "./convex/description.js";
-export type { Kink, PiecewiseLinear, Segment } from "./convex/piecewise.js";
+export type { NetworkDescription, NeuronDescription } from "./convex/description/index.js";
+export type { Kink, PiecewiseLinear, Segment } from "./convex/description/piecewise.js";
 export type { Pricing } from "./convex/pricing/allGates.js";
 export type {
   AllGatesBound,
@@ -50,7 +50,7 @@ export {
 export { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "./optimizers/convexReLUTrainer.js";
 export type { CrossValidation, CrossValidationArgs } from "./optimizers/crossValidate.js";
 export { describeNetwork, type ModelDescription } from "./optimizers/describeNetwork.js";
-export { FitResult, type FitSummary, type Objective } from "./optimizers/fitResult.js";
+export { FitResult, type FitSummary, type Objective } from "./optimizers/report/result.js";
 export { type JoinedNetworks, type JoinOptions, joinNetworks } from "./optimizers/joinNetworks.js";
 export { type LossSurface, type LossSurfaceOptions, lossSurface } from "./optimizers/lossSurface.js";
 export {
@@ -62,10 +62,10 @@ export {
 } from "./optimizers/optimalSet.js";
 export type { TrainerOptions } from "./optimizers/options.js";
 export type { PathArgs, PathGrid, PathPoint, PathResult } from "./optimizers/path.js";
-export type { StartingPoint } from "./optimizers/pose.js";
-export type { Callbacks } from "./optimizers/progress.js";
-export type { Regularization } from "./optimizers/regularization.js";
-export { type Certified, show, type Visualizer } from "./optimizers/show.js";
+export type { StartingPoint } from "./optimizers/pose/pose.js";
+export type { Callbacks } from "./optimizers/report/progress.js";
+export type { Regularization } from "./optimizers/pose/regularization.js";
+export { type Certified, show, type Visualizer } from "./optimizers/report/show.js";
 export type { WorkerPort } from "./worker/port.js";
 export { serveTrainer } from "./worker/serveTrainer.js";
 export { WorkerTrainer } from "./worker/workerTrainer.js";

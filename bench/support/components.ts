@@ -1,6 +1,6 @@
 /** Principal components of a data matrix, by subspace iteration on the Gram matrix of its rows. */
 
-import { gaussianSource } from "../../src/convex/arrangements/random.js";
+import { gaussianSource } from "../../src/convex/linear/random.js";
 import type { Kernels } from "../../src/convex/kernels/index.js";
 import type { Matrix } from "../../src/convex/types.js";
 

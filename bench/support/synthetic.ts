@@ -1,6 +1,6 @@
 /** Synthetic classification data of the scnn paper (Mishkin, Sahiner and Pilanci 2022, section 5), from our own seeded source. */
 
-import { gaussianSource } from "../../src/convex/arrangements/random.js";
+import { gaussianSource } from "../../src/convex/linear/random.js";
 import type { Matrix } from "../../src/convex/types.js";
 
 const CONDITION = 10;

@@ -1,6 +1,6 @@
 /** A heartbeat to predict: a made electrocardiogram, and windows of any signal. */
 
-import { gaussianSource } from "../../src/convex/arrangements/random.js";
+import { gaussianSource } from "../../src/convex/linear/random.js";
 
 /** The waves P, Q, R, S, T of a beat: place in the beat as an angle, height and width (McSharry et al. 2003, table I). */
 const WAVES = [

@@ -7,7 +7,7 @@
  */
 
 import * as tf from "@tensorflow/tfjs";
-import { gaussianSource } from "../../src/convex/arrangements/random.js";
+import { gaussianSource } from "../../src/convex/linear/random.js";
 import {
   type Certificate,
   type ConvexNNResult,

@@ -4,7 +4,7 @@
  */
 
 import * as tf from "@tensorflow/tfjs";
-import { gaussianSource } from "../../src/convex/arrangements/random.js";
+import { gaussianSource } from "../../src/convex/linear/random.js";
 import { ConvexReLUTrainer, type FitResult } from "../../src/index.js";
 
 export const BETA = 1e-2; // objective: mean squared error + beta / 2 (|W1|^2 + |W2|^2)

@@ -5,7 +5,7 @@
  */
 
 import * as tf from "@tensorflow/tfjs";
-import { gaussianSource } from "../../src/convex/arrangements/random.js";
+import { gaussianSource } from "../../src/convex/linear/random.js";
 import { type Certificate, ConvexReLUTrainer } from "../../src/index.js";
 
 /** Separable data that no linear classifier separates: n points in the plane with a constant as third feature. */

@@ -1,7 +1,7 @@
 /** A made table in the manner of the Wisconsin breast cancer data: 569 rows, 30 correlated positive features, two classes. */
 
 import * as tf from "@tensorflow/tfjs";
-import { gaussianSource } from "../../src/convex/arrangements/random.js";
+import { gaussianSource } from "../../src/convex/linear/random.js";
 
 const CELL_FEATURES = 10; // of each a mean, a spread and a worst value
 const BENIGN_SHARE = 0.63;

@@ -1,9 +1,9 @@
 /** The independent judge: a two-layer network as plain neurons, its forward pass and its objective, by the definition. */
 
-import { PlainProducts } from "./plainProducts.js";
-import { eachBlock } from "./rowBlock.js";
+import { PlainProducts } from "./linear/plainProducts.js";
+import { eachBlock } from "./linear/rowBlock.js";
 import type { Loss, Matrix, Pooling } from "./types.js";
-import { norm } from "./vectors.js";
+import { norm } from "./linear/vectors.js";
 
 /** A neuron (x u)_+ o, or (x u) 1[x g >= 0] o when gated; |u| = 1, so that |o| is what the penalty charges. */
 export interface Neuron {

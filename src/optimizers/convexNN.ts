@@ -12,12 +12,12 @@ import {
   type UnitProblem,
   type UnitSolution,
 } from "../convex/units/incremental.js";
-import { norm } from "../convex/vectors.js";
+import { norm } from "../convex/linear/vectors.js";
 import { ConvexError } from "../errors.js";
-import type { Objective } from "./fitResult.js";
+import type { Objective } from "./report/result.js";
 import { readOptions, refuseUnknown, type TrainerOptions } from "./options.js";
-import { readData, refuseDegenerate, type Weighting, withColumn } from "./readData.js";
-import { asWritten, modelOf, objectiveOf } from "./unitModel.js";
+import { readData, refuseDegenerate, type Weighting, withColumn } from "./read/data.js";
+import { asWritten, modelOf, objectiveOf } from "./write/unitModel.js";
 
 type FromTrainer = "tolerance" | "maxIterations" | "timeLimit" | "signal" | "seed" | "engine" | "threads";
 

@@ -1,12 +1,12 @@
 /** Reading a solution: the neurons of a model as a table, and for one input the piecewise linear function. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { describe, type NetworkDescription } from "../convex/description.js";
-import { type PiecewiseLinear, piecewiseLinear } from "../convex/piecewise.js";
-import { inputRows } from "./inputRows.js";
-import { readMatrix } from "./readData.js";
-import { readModel } from "./readModel.js";
-import { readWeights } from "./readWeights.js";
+import { describe, type NetworkDescription } from "../convex/description/index.js";
+import { type PiecewiseLinear, piecewiseLinear } from "../convex/description/piecewise.js";
+import { inputRows } from "./read/inputRows.js";
+import { readMatrix } from "./read/data.js";
+import { readModel } from "./read/model.js";
+import { readWeights } from "./read/weights.js";
 
 /** What `describeNetwork` answers with. */
 export interface ModelDescription extends NetworkDescription {

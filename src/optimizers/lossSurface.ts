@@ -1,17 +1,17 @@
 /** The objective on a plane through a model's weights: the picture that papers draw of a network's loss. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { gaussianSource } from "../convex/arrangements/random.js";
+import { gaussianSource } from "../convex/linear/random.js";
 import { bindLoss } from "../convex/losses/index.js";
 import { type NetworkWeights, objectiveOf } from "../convex/network.js";
 import type { Matrix } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
-import { inputRows } from "./inputRows.js";
+import { inputRows } from "./read/inputRows.js";
 import { readOptions, refuseUnknown } from "./options.js";
-import { readData, type Weighting } from "./readData.js";
-import { readModel } from "./readModel.js";
-import { readWeights } from "./readWeights.js";
-import { biasColumnOf, modelObjective } from "./regularization.js";
+import { readData, type Weighting } from "./read/data.js";
+import { readModel } from "./read/model.js";
+import { readWeights } from "./read/weights.js";
+import { biasColumnOf, modelObjective } from "./pose/regularization.js";
 
 export interface LossSurfaceOptions extends Weighting {
   /** Steps go from -span to span; 1 is as far as the weights are long. Default 1. */

@@ -9,13 +9,13 @@ import { withProducts } from "../convex/solvers/solve.js";
 import { Workbench } from "../convex/solvers/workbench.js";
 import type { Certificate, GateSet, SparseBlocks, Status } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
-import { SplitEvaluator } from "./evaluate.js";
-import type { Objective } from "./fitResult.js";
+import { SplitEvaluator } from "./report/evaluate.js";
+import type { Objective } from "./report/result.js";
 import type { Settings } from "./options.js";
-import { type Problem, pose } from "./pose.js";
-import { type Dataset, refuseDegenerate, type Weighting } from "./readData.js";
-import { type NetworkSpec, readModel } from "./readModel.js";
-import { type HeldOut, readSplit } from "./readSplit.js";
+import { type Problem, pose } from "./pose/pose.js";
+import { type Dataset, refuseDegenerate, type Weighting } from "./read/data.js";
+import { type NetworkSpec, readModel } from "./read/model.js";
+import { type HeldOut, readSplit } from "./read/split.js";
 import {
   certificateNear,
   chargedObjective,
@@ -24,12 +24,12 @@ import {
   layerWeights,
   type Reduced,
   reduce,
-} from "./reduction.js";
-import { decayOf, modelObjective, type Regularization } from "./regularization.js";
-import { engineOn } from "./solveOn.js";
-import { budgetOf, type PosedSolution, programWeights, recovered, solvePosed } from "./solvePosed.js";
-import { resized, unitsFor } from "./width.js";
-import { writeWeights } from "./writeWeights.js";
+} from "./pose/reduction.js";
+import { decayOf, modelObjective, type Regularization } from "./pose/regularization.js";
+import { engineOn } from "./solve/onEngine.js";
+import { budgetOf, type PosedSolution, programWeights, recovered, solvePosed } from "./solve/posed.js";
+import { resized, unitsFor } from "./write/width.js";
+import { writeWeights } from "./write/weights.js";
 
 const COUNT = 50;
 const RATIO = 1e-3;

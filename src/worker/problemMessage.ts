@@ -4,10 +4,10 @@ import { formulations } from "../convex/formulations/index.js";
 import { bindLoss } from "../convex/losses/index.js";
 import { reducedRows } from "../convex/operators/rowSpace.js";
 import type { GateSet, Matrix, Penalty } from "../convex/types.js";
-import { outputConstraint } from "../optimizers/constraint.js";
-import { inputRows } from "../optimizers/inputRows.js";
-import type { Problem } from "../optimizers/pose.js";
-import type { Dataset } from "../optimizers/readData.js";
+import { outputConstraint } from "../optimizers/pose/constraint.js";
+import { inputRows } from "../optimizers/read/inputRows.js";
+import type { Problem } from "../optimizers/pose/pose.js";
+import type { Dataset } from "../optimizers/read/data.js";
 
 /** What a problem is made of. */
 export interface ProblemMessage {

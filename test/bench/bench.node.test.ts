@@ -2,9 +2,9 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { contest } from "../../bench/contest.js";
+import { contest } from "../../bench/rivals/contest.js";
 import { judge } from "../../bench/peers/scnn.js";
-import { convolutionsAt, kernelsAt } from "../../bench/rates.js";
+import { convolutionsAt, kernelsAt } from "../../bench/support/rates.js";
 import { principalScores } from "../../bench/support/components.js";
 import { numbers, readFlags } from "../../bench/support/flags.js";
 import { timingOf } from "../../bench/support/measure.js";

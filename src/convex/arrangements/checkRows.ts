@@ -1,7 +1,7 @@
 /** Holds matrices that come from a user against what gates need: at least one row, entries in number and finite. */
 
 import { ConvexError } from "../../errors.js";
-import { eachBlock } from "../rowBlock.js";
+import { eachBlock } from "../linear/rowBlock.js";
 import type { Matrix } from "../types.js";
 
 const BLOCK = 1024; // rows

@@ -2,7 +2,7 @@
 
 import { ConvexError } from "../../errors.js";
 import type { Matrix } from "../types.js";
-import { wordsPerGate } from "./bits.js";
+import { wordsPerGate } from "../linear/bits.js";
 
 /** Largest gate set that is made. While it grows there are up to three copies, and a browser tab has 4 GiB. */
 const MAX_BYTES = 1_073_741_824;

@@ -8,8 +8,8 @@
  */
 
 import type { GateSet, Matrix } from "../types.js";
-import { dot } from "../vectors.js";
-import { wordsPerGate } from "./bits.js";
+import { dot } from "../linear/vectors.js";
+import { wordsPerGate } from "../linear/bits.js";
 import { checkRows } from "./checkRows.js";
 import { arrangementBound, refuseBytes } from "./count.js";
 import { GateCollector } from "./gateCollector.js";

@@ -2,7 +2,7 @@
 
 import { ConvexError } from "../../errors.js";
 import type { GateSet, Matrix } from "../types.js";
-import { packPattern, packPatterns, type ReadPatterns, wordsPerGate } from "./bits.js";
+import { packPattern, packPatterns, type ReadPatterns, wordsPerGate } from "../linear/bits.js";
 import { checkGenerators, checkRows } from "./checkRows.js";
 import { enumerateGates } from "./enumerate.js";
 import { GateCollector } from "./gateCollector.js";

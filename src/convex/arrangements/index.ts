@@ -1,6 +1,6 @@
 /** The gate sets of the data, from where they come, and how many there can be. */
 
-export type { ReadPatterns } from "./bits.js";
+export type { ReadPatterns } from "../linear/bits.js";
 export { arrangementBound, gateSetBytes } from "./count.js";
 export { enumerateGates } from "./enumerate.js";
 export {

@@ -2,13 +2,13 @@
 
 import { ConvexError } from "../../errors.js";
 import { referenceKernels } from "./cpu.js";
-import type { OpenDevice } from "./deviceKernels.js";
-import { openGpujs } from "./gpujs.js";
+import type { OpenDevice } from "./device/kernels.js";
+import { openGpujs } from "./gpujs/index.js";
 import { openTfjs } from "./tfjs.js";
 import type { EngineName, Kernels } from "./types.js";
-import { wasmKernels } from "./wasm.js";
-import { openWebgl } from "./webgl.js";
-import { openWebgpu } from "./webgpu.js";
+import { wasmKernels } from "./wasm/index.js";
+import { openWebgl } from "./webgl/index.js";
+import { openWebgpu } from "./webgpu/index.js";
 
 type DeviceName = Exclude<EngineName, "cpu" | "wasm">;
 export type EngineChoice = "auto" | EngineName;

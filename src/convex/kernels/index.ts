@@ -1,8 +1,8 @@
 /** The engines, and the choice among them. */
 
 import type { ConvexProgram, Pooling } from "../types.js";
-import { PatchwiseProducts } from "./patchwiseProducts.js";
-import { PooledProducts, roomForPooled } from "./pooledProducts.js";
+import { PatchwiseProducts } from "./patches/patchwise.js";
+import { PooledProducts, roomForPooled } from "./patches/pooled.js";
 import type { GatedProducts, Kernels } from "./types.js";
 
 export {
@@ -16,7 +16,7 @@ export {
 } from "./choose.js";
 export { referenceKernels } from "./cpu.js";
 export type { Kernels, ThreadUse } from "./types.js";
-export { endHelpers, wasmKernels } from "./wasm.js";
+export { endHelpers, wasmKernels } from "./wasm/index.js";
 
 /** The products of a program: an engine's own, or those over patches where there is pooling. The caller disposes. */
 export function bindProducts(

@@ -1,13 +1,13 @@
 /** The tfjs engine: first-order work composed from public tf ops, in float32, on whatever backend is current. */
 
 import * as tf from "@tensorflow/tfjs";
-import { eachActive } from "../arrangements/bits.js";
+import { eachActive } from "../linear/bits.js";
 import { ONE_PATCH } from "../network.js";
 import type { GateSet, Matrix } from "../types.js";
-import { type BlockSizes, type DeviceBlocks, gramOnRight, gramOrder } from "./deviceIterate.js";
-import { deviceKernels, type OpenDevice } from "./deviceKernels.js";
+import { type BlockSizes, type DeviceBlocks, gramOnRight, gramOrder } from "./device/iterate.js";
+import { deviceKernels, type OpenDevice } from "./device/kernels.js";
 import type { StepReport } from "./types.js";
-import { ContextWatch } from "./webglContext.js";
+import { ContextWatch } from "./webgl/context.js";
 
 /** Entries of the largest tensor between two ops, [A x gates of a chunk x C x m]: 64 MB of float32. */
 const CHUNK_ENTRIES = 2 ** 24;

@@ -1,7 +1,7 @@
 /** Columns of a dual point of softmax cross entropy that sum to zero, without leaving the domain. */
 
-import { smallSolve } from "../smallSolve.js";
-import { columnSums } from "../vectors.js";
+import { smallSolve } from "../linear/smallSolve.js";
+import { columnSums } from "../linear/vectors.js";
 import { excess, softmax } from "./softmax.js";
 
 const NEWTON_STEPS = 200;

@@ -2,7 +2,7 @@
 
 import type { GatedProducts } from "../kernels/types.js";
 import { ONE_PATCH } from "../network.js";
-import { rowBlock } from "../rowBlock.js";
+import { rowBlock } from "../linear/rowBlock.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
 
 /** Number of blocks: one a gate, two (positive and negative) with cones. */

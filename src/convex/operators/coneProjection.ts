@@ -7,7 +7,7 @@
 
 import type { FaceSearch, GatedProducts } from "../kernels/types.js";
 import type { ConvexProgram } from "../types.js";
-import { dotAt } from "../vectors.js";
+import { dotAt } from "../linear/vectors.js";
 import { HostFaceSearch } from "./faceSearch.js";
 
 /** Points that are projected together: enough to share out, few enough to stop between. */

@@ -4,7 +4,7 @@
  */
 
 import type { Matrix } from "../types.js";
-import { dotAt } from "../vectors.js";
+import { dotAt } from "../linear/vectors.js";
 
 /** A row enters only if its part outside the span of the face is larger than this share of it. */
 const INDEPENDENT = 1e-12;

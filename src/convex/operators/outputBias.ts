@@ -1,6 +1,6 @@
 /** The output bias: the c that minimises L(Z + 1 c') + ridge |c|^2 with Z held, and its part of an objective's gradient. */
 
-import { smallSolve } from "../smallSolve.js";
+import { smallSolve } from "../linear/smallSolve.js";
 import type { Loss, OutputBias } from "../types.js";
 
 const STEPS = 200;

@@ -6,7 +6,7 @@
  */
 
 import { type NetworkWeights, roundedAsWritten } from "../network.js";
-import { orthogonaliseRows } from "../penalties/jacobi.js";
+import { orthogonaliseRows } from "../linear/jacobi.js";
 import { rowFactor } from "../penalties/rowFactor.js";
 import type { Matrix } from "../types.js";
 

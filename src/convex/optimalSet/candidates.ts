@@ -14,7 +14,7 @@ import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { type ConeProjector, coneProjector } from "../operators/coneProjection.js";
 import { singular } from "../penalties/nuclear.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
-import { norm } from "../vectors.js";
+import { norm } from "../linear/vectors.js";
 
 /** Directions this close are one: far above the error of a tight solve, far below what the data could tell apart. */
 const SAME = 1e-5;

@@ -5,7 +5,7 @@
  */
 
 import type { Matrix } from "../types.js";
-import { dot } from "../vectors.js";
+import { dot } from "../linear/vectors.js";
 
 /** A constraint is violated beyond this share of its row's length times the size of the numbers involved. */
 const VIOLATED = 1e-11;

@@ -5,7 +5,7 @@
  * too, so that all these points have one objective (Wang, Lacotte and Pilanci 2021; Mishkin and Pilanci 2023, section 3).
  */
 
-import { gaussianSource } from "../arrangements/random.js";
+import { gaussianSource } from "../linear/random.js";
 import { type Decay, forward, type Network, type Neuron, ONE_PATCH, objectiveOf, weightsOf } from "../network.js";
 import type { ConvexProgram, Loss, Matrix } from "../types.js";
 import type { Candidates } from "./candidates.js";

@@ -4,7 +4,7 @@
  */
 
 import type { Matrix } from "../types.js";
-import { dot, norm } from "../vectors.js";
+import { dot, norm } from "../linear/vectors.js";
 import { FIXED, nullBasis, product, transposed, withoutRow } from "./basis.js";
 import { leastDistance } from "./leastDistance.js";
 

@@ -4,7 +4,7 @@ import { bestScale, longestColumn, relativeGap } from "../certificate.js";
 import { ONE_PATCH } from "../network.js";
 import { reducedRows, rowSpaceOf } from "../operators/rowSpace.js";
 import type { AllGatesBound, ConvexProgram } from "../types.js";
-import { norm } from "../vectors.js";
+import { norm } from "../linear/vectors.js";
 import { type Branched, branchAndBound } from "./branchAndBound.js";
 import type { WeightedRows } from "./coneBound.js";
 import { spectralBound } from "./spectralBound.js";

@@ -12,7 +12,7 @@
  * of these pieces. The error of the bound falls with the square of the cone's width.
  */
 
-import { dot, norm } from "../vectors.js";
+import { dot, norm } from "../linear/vectors.js";
 
 /** Rows X [n x r] with their weights w [n]: one function f. */
 export interface WeightedRows {

@@ -11,7 +11,7 @@
  */
 
 import { rowSpaceOf } from "../operators/rowSpace.js";
-import { LEAST, norm } from "../vectors.js";
+import { LEAST, norm } from "../linear/vectors.js";
 import type { WeightedRows } from "./coneBound.js";
 
 /** The least of the bounds for three scalings. */

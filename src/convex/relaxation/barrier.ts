@@ -6,7 +6,7 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
-import { dot } from "../vectors.js";
+import { dot } from "../linear/vectors.js";
 
 /** Newton steps to a centre, and the squared decrement that counts as there. */
 const STEPS = 20;

@@ -12,8 +12,8 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
-import { orthogonaliseRows } from "../penalties/jacobi.js";
-import { dot, norm } from "../vectors.js";
+import { orthogonaliseRows } from "../linear/jacobi.js";
+import { dot, norm } from "../linear/vectors.js";
 import { EigenvalueBarrier, type Pair } from "./barrier.js";
 
 /** Directions of U that are tried for pairs in a round. */

@@ -5,8 +5,8 @@ import { blockOutputs } from "../operators/blocks.js";
 import type { ConeProjector } from "../operators/coneProjection.js";
 import { nullspace } from "../operators/nullspace.js";
 import type { ConvexProgram, Matrix, Pooling } from "../types.js";
-import { concatenated, dotAt, norm } from "../vectors.js";
-import { DENSE_ROWS, type OutputCurvature } from "./newtonSystem.js";
+import { concatenated, dotAt, norm } from "../linear/vectors.js";
+import { DENSE_ROWS, type OutputCurvature } from "./systems/newton.js";
 import { type ShrunkBlock, shrinkBlock } from "./nuclearShrink.js";
 import type { WorkingSet } from "./workingSet.js";
 

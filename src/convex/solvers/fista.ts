@@ -20,11 +20,11 @@ import { smoothLike } from "../losses/index.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import { perOutput } from "../penalties/perOutput.js";
 import type { SparseBlocks } from "../types.js";
-import { norm } from "../vectors.js";
+import { norm } from "../linear/vectors.js";
 import { BestPoint } from "./bestPoint.js";
-import { proximalNewton } from "./proximalNewton.js";
+import { proximalNewton } from "./newton/index.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
-import { suits as suitsAdmm } from "./suitsAdmm.js";
+import { suits as suitsAdmm } from "./admm/suits.js";
 
 const ITERATIONS_A_ROUND = 20;
 /** On a device an iteration is cheap and the judgement, on the host in float64, is not. */

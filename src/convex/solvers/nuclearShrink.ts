@@ -8,7 +8,7 @@
  */
 
 import { singular } from "../penalties/nuclear.js";
-import { transpose } from "../vectors.js";
+import { transpose } from "../linear/vectors.js";
 
 /** Singular values below this share of the largest have no direction of their own; their limits need none. */
 const VANISHING = 1e-12;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { packPattern, wordsPerGate } from "../../../src/convex/arrangements/bits.js";
+import { packPattern, wordsPerGate } from "../../../src/convex/linear/bits.js";
 import {
   arrangementBound,
   enumerateGates,
@@ -10,7 +10,7 @@ import {
   sampleGates,
 } from "../../../src/convex/arrangements/index.js";
 import { PatternSet } from "../../../src/convex/arrangements/patternSet.js";
-import { gaussianSource, logarithm } from "../../../src/convex/arrangements/random.js";
+import { gaussianSource, logarithm } from "../../../src/convex/linear/random.js";
 import type { GateSet, Matrix } from "../../../src/convex/types.js";
 import { gaussianMatrix, matrixOf } from "../../helpers/problems.js";
 

@@ -5,7 +5,7 @@ import "@tensorflow/tfjs-backend-webgpu";
 import { expect, test } from "vitest";
 import { sampleGates } from "../../../src/convex/arrangements/index.js";
 import { chooseEngine } from "../../../src/convex/kernels/index.js";
-import { findDevice } from "../../../src/convex/kernels/webgpuDevice.js";
+import { findDevice } from "../../../src/convex/kernels/webgpu/device.js";
 import { penalties } from "../../../src/convex/penalties/index.js";
 import { gaussianMatrix } from "../../helpers/problems.js";
 

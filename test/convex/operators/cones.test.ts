@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { isActive } from "../../../src/convex/arrangements/bits.js";
+import { isActive } from "../../../src/convex/linear/bits.js";
 import { sampleGates } from "../../../src/convex/arrangements/index.js";
 import { bindProducts, referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
 import type { FaceSearch } from "../../../src/convex/kernels/types.js";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { enumerateGates } from "../../../src/convex/arrangements/index.js";
-import { gaussianSource } from "../../../src/convex/arrangements/random.js";
+import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
 import { bindLoss, lossNames } from "../../../src/convex/losses/index.js";
 import type { LossName } from "../../../src/convex/types.js";

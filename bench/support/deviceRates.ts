@@ -1,0 +1,115 @@
+/** One engine's first-order iteration as a timed run; works in Node and in a page. */
+
+import * as tf from "@tensorflow/tfjs";
+import { sampleGates } from "../../src/convex/arrangements/index.js";
+import { gaussianSource } from "../../src/convex/linear/random.js";
+import { hostIterate } from "../../src/convex/kernels/hostIterate.js";
+import { bindProducts, chooseEngine, type EngineChoice } from "../../src/convex/kernels/index.js";
+import type { BlockIterate } from "../../src/convex/kernels/types.js";
+import { patchGeometry, patchMatrix } from "../../src/convex/operators/patches.js";
+import { penalties } from "../../src/convex/penalties/index.js";
+import type { Matrix, Pooling } from "../../src/convex/types.js";
+import { startThreads } from "./rates.js";
+import { timingOf } from "./measure.js";
+
+/** Of the convolutions that are measured. */
+const FILTER = 3;
+const CHANNELS = 3;
+export const PATCH_FEATURES = FILTER * FILTER * CHANNELS;
+
+export interface DeviceCase {
+  readonly engine: EngineChoice;
+  readonly backend: string; // of tfjs, current while it runs
+  readonly threads?: number; // of the WASM engine
+}
+
+export interface DeviceSize {
+  readonly rows: number; // n
+  readonly features: number; // d; of a patch where the rows are images
+  readonly gates: number; // P
+  readonly outputs: number; // C
+  /** Rows are images of side x side x 3 under filters of 3 x 3, read out by their mean or patch by patch. */
+  readonly image?: { readonly side: number; readonly readOut: "mean" | "patches" };
+}
+
+export interface DeviceRate extends DeviceCase, DeviceSize {
+  readonly reason: string; // what chooseEngine said, with the device
+  readonly ran: number; // threads of the host engine that took part
+  readonly seconds: number; // of an iteration, median
+  readonly flops: number; // of its two products, masked ones counted as dense
+}
+
+/** Medians of `repeats` iterations, each a gradient, a step without a threshold, a product and an extrapolation. */
+export async function iterationRate(how: DeviceCase, size: DeviceSize, repeats: number): Promise<DeviceRate> {
+  const { rows: n, gates: P, outputs: C } = size;
+  await useBackend(how.backend);
+  const { kernels, reason } = await chooseEngine(how.engine, how.threads ?? null);
+  if (how.threads !== undefined) await startThreads(kernels, how.threads);
+  const { X, pooling } = rowsOf(size);
+  const gates = sampleGates(X, { count: P, seed: 1 });
+  const products = kernels.iterate === undefined ? bindProducts({ X, gates, pooling }, kernels) : null;
+  const blocks: BlockIterate | undefined =
+    products === null
+      ? await kernels.iterate?.(X, gates, C, penalties.perOutput, pooling)
+      : hostIterate(products, X, gates, C, penalties.perOutput, pooling);
+  if (blocks === undefined) throw new Error(`bench: ${how.engine} has no blocks.`);
+  const R = Float64Array.from({ length: n * C }, gaussianSource(2));
+  const Z = new Float64Array(n * C);
+  const iteration = async () => {
+    await blocks.gradient(R);
+    await Promise.all([blocks.step(1 / n, 0), blocks.forward(Z)]);
+    await blocks.accept(0.5);
+  };
+  const seconds = await medianOf(iteration, repeats);
+  blocks.dispose();
+  products?.dispose();
+  const ran = kernels.threads?.().ran ?? 1;
+  return { ...how, ...size, gates: gates.count, reason, ran, seconds, flops: 4 * X.rows * X.cols * gates.count * C };
+}
+
+function rowsOf({ rows: n, features: d, image }: DeviceSize): { X: Matrix; pooling: Pooling | null } {
+  const gaussian = (cols: number): Matrix => {
+    return { rows: n, cols, data: Float64Array.from({ length: n * cols }, gaussianSource(1)) };
+  };
+  if (image === undefined) return { X: gaussian(d), pooling: null };
+  const axis = { size: image.side, filter: FILTER, stride: 1, dilation: 1 };
+  const shape = { height: axis, width: axis, channels: CHANNELS } as const;
+  const geometry = patchGeometry({ ...shape, padding: "valid", dataFormat: "channelsLast" });
+  const { patches } = geometry;
+  const positions = image.readOut === "mean" ? 1 : patches;
+  const pooling = { patches, positions, scale: positions / patches };
+  return { X: patchMatrix(gaussian(geometry.pixels), geometry), pooling };
+}
+
+/** FLOP/s of the best square product of float32 matrices that tfjs makes on a backend. */
+export async function densePeak(backend: string, sizes: readonly number[], repeats: number): Promise<number> {
+  await useBackend(backend);
+  const rates: number[] = [];
+  for (const n of sizes) {
+    const A = tf.randomNormal([n, n]);
+    const product = async () => {
+      const B = tf.matMul(A, A);
+      const corner = tf.slice(B, [0, 0], [1, 1]);
+      await corner.data(); // waits for the product and reads one number
+      tf.dispose([B, corner]);
+    };
+    rates.push((2 * n ** 3) / (await medianOf(product, repeats)));
+    A.dispose();
+  }
+  return Math.max(...rates);
+}
+
+async function useBackend(name: string): Promise<void> {
+  if (!(await tf.setBackend(name))) throw new Error(`bench: tfjs has no backend "${name}" here.`);
+}
+
+async function medianOf(run: () => Promise<void>, repeats: number): Promise<number> {
+  await run();
+  const runs: number[] = [];
+  for (let k = 0; k < repeats; k++) {
+    const start = performance.now();
+    await run();
+    runs.push((performance.now() - start) / 1000);
+  }
+  return timingOf(runs).median;
+}

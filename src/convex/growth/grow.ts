@@ -1,0 +1,187 @@
+/**
+ * Growing gates: solve, search for gates that the dual point prices above beta, let neurons move, solve again.
+ *
+ * Method "frank-wolfe" is the same loop with less in it: one gate a round, from zero, and no descent.
+ *
+ * A fully corrective step of column generation (Bengio et al. 2006; Bach 2017), with a local descent of all neurons between
+ * two solves. Every solve begins at the best point before it, so the objective never rises. The bound is for the gates in
+ * hand; what lies outside them is evidence.
+ *
+ * Where a solve would take longer than the time that is left, neurons go on moving, and points are judged as they are: then the
+ * weights depend on the clock.
+ */
+
+import type { GrowthMethod } from "../arrangements/gateSet.js";
+import { gaussianSource } from "../linear/random.js";
+import type { Kernels } from "../kernels/types.js";
+import type { AllGatesBound, ConvexProgram, Evidence, SparseBlocks } from "../types.js";
+import { Clock } from "../solvers/clock.js";
+import { drawnSamples, randomStarts, search, searchOn, startsFrom, worthOf } from "./oracle.js";
+import { GAIN, type Growing, move } from "./move.js";
+import { dualPointOf, fall, firstState, grown, judged, type State, zeroState } from "./state.js";
+import { GrowthProof, SOLVE_SHARE } from "./proof.js";
+import { advice, type Round, type Solution, type SolveBudget } from "../solvers/solution.js";
+import { solve } from "../solvers/solve.js";
+
+/** Relative gap of the first solves: early gates need no exact prices. Later ones are as exact as the progress they make. */
+const FIRST_TOLERANCE = 1e-2;
+const MAX_ROUNDS = 1000;
+/** Rounds in a row without a better gate, each from fresh random starts, that end the growth. */
+const QUIET_ROUNDS = 2;
+/** Rounds in a row without progress, each solved this much more exactly, that end it too: what is priced above beta gains nothing. */
+const STUCK_ROUNDS = 3;
+/**
+ * Where the loss has kinks a program may have many dual points: a gate that is priced above beta at one of them need not lower the
+ * objective, it only rules that dual point out. Such rounds keep the gates of the rounds before, and may be this many.
+ */
+const CUTTING_ROUNDS = 12;
+const SHARPER = 0.1;
+/** A round without a better gate makes the next one search from so many times the starts. */
+const HARDER = 4;
+/** A solve takes as long as so many judgements for each row (measured at n = 250 and 1,000, d = 50). */
+const SOLVE_COST = 1 / 3;
+/** So many judgements are kept from the moves for the last one, and a search has so many times fewer starts. */
+const RESERVE = 1.5;
+const FEWER = 4;
+
+export interface GrowthOptions {
+  readonly starts: number; // random starts of the search a round
+  readonly seed: number;
+  readonly method?: GrowthMethod | undefined; // default "moving-neurons"
+  readonly batch?: number | undefined; // samples that the search of "frank-wolfe" sees in a round; default all
+}
+
+/** A solution together with the gates that it ended with. */
+export interface GrownSolution extends Solution {
+  readonly program: ConvexProgram;
+  readonly evidence: Evidence;
+  readonly allGates: AllGatesBound | null;
+}
+
+/** Solves a program with cones over a growing set of gates; `program.gates` are the first, or their generators are. */
+export async function solveGrowing(
+  program: ConvexProgram,
+  kernels: Kernels,
+  budget: SolveBudget,
+  options: GrowthOptions,
+  from?: SparseBlocks,
+): Promise<GrownSolution> {
+  const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
+  const draw = gaussianSource(options.seed);
+  const { cones = null } = budget;
+  const wanted = budget.tolerance * (cones === null ? 1 : SOLVE_SHARE);
+  const proof = cones === null ? null : new GrowthProof(program, cones, wanted, clock);
+  let cost = 0; // seconds of the last judgement
+  const due = () => clock.seconds + RESERVE * cost >= budget.seconds;
+  const late = () => clock.late;
+  const dear = () => SOLVE_COST * program.loss.rows * cost > budget.seconds - clock.seconds;
+  const growing: Growing = { kernels, clock, tolerance: wanted, starts: options.starts, draw, due };
+  const single = options.method === "frank-wolfe";
+  const first = () => (single ? zeroState(program) : firstState(program, kernels, clock));
+  let state: State = from === undefined ? await first() : { program, blocks: from };
+  let iterations = 0;
+  let quiet = 0;
+  let stuck = 0;
+  let tried = 0;
+  let progress = 1; // relative fall of the objective in the last round
+  let objective = Number.POSITIVE_INFINITY;
+  const kinks = !Number.isFinite(program.loss.curvature);
+  const mayMove = !single && proof === null;
+  let rough = mayMove; // the next point is judged as it is
+  let asked = false; // to stop, by the callback: a solve that had just ended would not see it
+  for (let round = 0; ; round++) {
+    // Prices of a point that is not exact enough may promise a gain that no solve finds: then it is made more exact.
+    const sharp = wanted * SHARPER ** stuck;
+    const tolerance = Math.max(sharp, Math.min(FIRST_TOLERANCE, progress));
+    const counted = () =>
+      countedFrom(budget, tolerance, iterations, clock.seconds, (stop) => {
+        asked ||= stop;
+      });
+    const began = clock.seconds;
+    const judge = () => judged(state, kernels, counted(), clock, due);
+    let solution = rough ? await judge() : await solve(state.program, kernels, counted(), state.blocks);
+    if (rough) cost = clock.seconds - began;
+    iterations += solution.iterations;
+    state = { program: state.program, blocks: solution.blocks };
+    if (!rough && solution.status === "timeLimit") {
+      // What was cut short left prices of its own dual point; those of the residual are mostly better.
+      const { gap, dualPoint, iterations: more } = await judge();
+      iterations += more;
+      if (gap.dual > solution.gap.dual) solution = { ...solution, gap, dualPoint };
+    }
+    progress = fall(objective, solution.gap.primal);
+    objective = solution.gap.primal;
+    // Where the loss has kinks its gradient is one of many; the solver's dual point is the one that the bound rests on.
+    const N = kinks ? solution.dualPoint : dualPointOf(state, kernels);
+    const starts =
+      rough && !due()
+        ? randomStarts(program, Math.ceil(options.starts / FEWER), draw)
+        : startsFrom(program, state.blocks, options.starts * HARDER ** quiet, draw);
+    const batch = single ? drawnSamples(program, options.batch, draw) : null;
+    const found =
+      batch === null ? search(program, kernels, N, starts, late) : searchOn(batch, program, kernels, N, starts);
+    tried += starts.length;
+    const best = found.reduce((largest, { value }) => Math.max(largest, value), 0);
+    const worth = worthOf(found, program, wanted);
+    if (worth.length > 0 || progress > wanted) quiet = 0;
+    else if (!rough) quiet += 1; // its search was a small one
+    stuck = progress > GAIN * wanted ? 0 : stuck + 1;
+    const exact = solution.gap.relative <= wanted;
+    const solved = solution.status === "solved" || (solution.status === "stalled" && exact);
+    let done = !rough && solved && exact && (quiet >= QUIET_ROUNDS || stuck > (kinks ? CUTTING_ROUNDS : STUCK_ROUNDS));
+    const stopped = asked || !solved || iterations >= budget.maxIterations || round + 1 === MAX_ROUNDS;
+    if (proof !== null && (done || stopped || (proof.begun && solved && exact)))
+      done = !(await proof.price(solution)) && done;
+    if (done || stopped) {
+      const ended = asked ? "cancelled" : "iterationLimit";
+      const status = done ? "solved" : solved ? ended : solution.status;
+      const evidence = { bestRatio: best / program.beta, starts: tried };
+      const { seconds } = clock;
+      const ending = { program: state.program, evidence, allGates: proof?.bound ?? null };
+      return { ...solution, ...ending, status, advice: advice[status], iterations, seconds };
+    }
+    const moved = single || proof?.begun === true ? null : await move(state, worth, objective, growing, dear());
+    rough = mayMove && dear() && (moved !== null || due());
+    // Where moving does not help, the gates join as they are, if there is time for them.
+    const joining = [...(single ? worth.slice(0, 1) : worth), ...(proof?.gates ?? [])];
+    state = moved ?? (rough ? state : grown(state, joining, kinks && stuck > 0));
+  }
+}
+
+/** Evidence on a point of a program with cones: the dearest gate that a search from its neurons and at random finds. */
+export function searchBeyond(
+  program: ConvexProgram,
+  blocks: SparseBlocks,
+  kernels: Kernels,
+  { starts: random, seed }: GrowthOptions,
+): Evidence {
+  const state = { program, blocks };
+  const starts = startsFrom(program, blocks, random, gaussianSource(seed));
+  const found = search(program, kernels, dualPointOf(state, kernels), starts);
+  return {
+    bestRatio: found.reduce((most, { value }) => Math.max(most, value), 0) / program.beta,
+    starts: starts.length,
+  };
+}
+
+/** What is left of the budget, with rounds counted and timed across solves. */
+function countedFrom(
+  budget: SolveBudget,
+  tolerance: number,
+  iterations: number,
+  before: number,
+  answered: (stop: boolean) => void,
+): SolveBudget {
+  return {
+    ...budget,
+    tolerance,
+    maxIterations: Math.max(1, budget.maxIterations - iterations),
+    seconds: budget.seconds - before,
+    onRound: async (round: Round) => {
+      const moved = { ...round, index: iterations + round.index, seconds: before + round.seconds };
+      const stop = (await budget.onRound?.(moved)) === true;
+      answered(stop);
+      return stop;
+    },
+  };
+}

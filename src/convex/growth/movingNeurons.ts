@@ -1,0 +1,262 @@
+/**
+ * Neurons that move: the network's own objective, where a neuron may cross into another arrangement.
+ *
+ * A block v with output c and sign s is the neuron s a (X w)_+ with w = v / sqrt|v|, a = sqrt|v|, and beta |v| is its weight
+ * decay beta / 2 (|w|^2 + a^2) (Pilanci and Ergen 2020, section 2.2). The objective is not convex in (w, a), but a descent
+ * from a point of the convex program leaves it only for networks that are better.
+ */
+
+import type { Kernels } from "../kernels/types.js";
+import { blockOutputs, columnsOf } from "../operators/blocks.js";
+import { biasGradient } from "../operators/outputBias.js";
+import { liftNeurons } from "../recovery/lift.js";
+import { eachBlock } from "../linear/rowBlock.js";
+import type { ConvexProgram, Matrix, SparseBlocks } from "../types.js";
+import { concatenated, dot, norm } from "../linear/vectors.js";
+import { descend, type Objective } from "../linear/lbfgs.js";
+import { addActivations, eachSampleBlock, type Reading, readingOf, replaceByPull } from "./sampleBlocks.js";
+
+/** m neurons, each feeding one output, and the output bias. */
+export interface MovingNeurons {
+  readonly weights: Float64Array; // [m x d]
+  readonly scales: Float64Array; // [m]: a, with the sign of the neuron
+  readonly outputs: Int32Array; // [m]: of C, or of A C where patches are read out apart
+  readonly bias: Float64Array; // [C]
+}
+
+/** Neurons below this share of the largest |w| |a| have died out. */
+const DEAD = 1e-10;
+/** Rows that are read together. */
+const ROWS_AT_ONCE = 256;
+
+/** The blocks as neurons. */
+export function neuronsOf(program: ConvexProgram, blocks: SparseBlocks): MovingNeurons {
+  const d = program.X.cols;
+  const { output, sign } = columnsOf(program, blocks.index);
+  const weights = blocks.vectors.slice();
+  const scales = sign.map((s, j) => {
+    const vector = weights.subarray(j * d, (j + 1) * d);
+    const root = Math.sqrt(norm(vector));
+    for (let p = 0; p < d; p++) vector[p] /= root;
+    return s * root;
+  });
+  return { weights, scales, outputs: output, bias: blocks.bias.slice() };
+}
+
+/** The neurons as blocks of a program whose gates are their own patterns; those of one gate, sign and output become one. */
+export function programAt(
+  program: ConvexProgram,
+  neurons: MovingNeurons,
+): { program: ConvexProgram; blocks: SparseBlocks } {
+  const d = program.X.cols;
+  const { weights, scales, outputs, bias } = living(neurons, DEAD);
+  const hidden = Array.from(scales, (a, j) => {
+    const output = new Float64Array(blockOutputs(program));
+    output[outputs[j]] = a;
+    return { weights: weights.subarray(j * d, (j + 1) * d), outputs: output };
+  });
+  return liftNeurons(program, hidden, bias);
+}
+
+/** Neurons side by side. */
+export function joined(a: MovingNeurons, b: MovingNeurons): MovingNeurons {
+  return {
+    weights: concatenated(a.weights, b.weights),
+    scales: concatenated(a.scales, b.scales),
+    outputs: Int32Array.from([...a.outputs, ...b.outputs]),
+    bias: a.bias,
+  };
+}
+
+/** Those whose |w| |a| is at least this share of the largest. */
+export function living(neurons: MovingNeurons, share: number): MovingNeurons {
+  const { weights, scales } = neurons;
+  const d = weights.length / Math.max(1, scales.length);
+  const sizes = scales.map((a, j) => Math.abs(a) * norm(weights.subarray(j * d, (j + 1) * d)));
+  const smallest = share * sizes.reduce((a, b) => Math.max(a, b), 0);
+  return picked(
+    neurons,
+    Array.from(sizes.keys()).filter((j) => sizes[j] >= smallest),
+  );
+}
+
+/** Some of the neurons. */
+export function picked({ weights, scales, outputs, bias }: MovingNeurons, kept: readonly number[]): MovingNeurons {
+  const d = weights.length / Math.max(1, scales.length);
+  const packedWeights = new Float64Array(kept.length * d);
+  kept.forEach((j, k) => {
+    packedWeights.set(weights.subarray(j * d, (j + 1) * d), k * d);
+  });
+  return {
+    weights: packedWeights,
+    scales: Float64Array.from(kept, (j) => scales[j]),
+    outputs: Int32Array.from(kept, (j) => outputs[j]),
+    bias,
+  };
+}
+
+/** x = (weights, scales, bias) in one vector, as the descent wants it. */
+export function packed({ weights, scales, bias }: MovingNeurons): Float64Array {
+  return concatenated(weights, scales, bias);
+}
+
+export function unpacked(x: Float64Array, like: MovingNeurons): MovingNeurons {
+  const [a, b] = [like.weights.length, like.weights.length + like.scales.length];
+  return { weights: x.slice(0, a), scales: x.slice(a, b), outputs: like.outputs, bias: x.slice(b) };
+}
+
+/**
+ * Scales for the descent of m packed neurons: a column of X that is larger than all others together, as that of a hidden bias is,
+ * moves as if it were the mean of them.
+ */
+export function scalesOf({ X, loss }: ConvexProgram, m: number): Float64Array {
+  const ofColumns = columnScales.get(X) ?? columnScalesOf(X);
+  columnScales.set(X, ofColumns);
+  const scales = new Float64Array(m * (X.cols + 1) + loss.outputs).fill(1);
+  for (let j = 0; j < m; j++) scales.set(ofColumns, j * X.cols);
+  return scales;
+}
+
+/** Those of the columns of X, for descents to come. */
+const columnScales = new WeakMap<Matrix, Float64Array>();
+
+function columnScalesOf(X: Matrix): Float64Array {
+  const d = X.cols;
+  const squares = new Float64Array(d);
+  eachBlock(X, ROWS_AT_ONCE, (rows) => {
+    for (let k = 0; k < rows.length; k += d) for (let p = 0; p < d; p++) squares[p] += rows[k + p] ** 2;
+  });
+  const all = squares.reduce((sum, square) => sum + square, 0);
+  return squares.map((square) => {
+    const others = all - square;
+    return square > others && others > 0 ? others / (d - 1) / square : 1;
+  });
+}
+
+/** The neurons after at most `steps` steps down the network's objective, and its value there. */
+export async function descended(
+  program: ConvexProgram,
+  kernels: Kernels,
+  neurons: MovingNeurons,
+  steps: number,
+  pause: () => Promise<boolean>,
+): Promise<{ readonly neurons: MovingNeurons; readonly value: number }> {
+  const objective = networkObjective(program, kernels, neurons.outputs);
+  const scales = scalesOf(program, neurons.scales.length);
+  const { x, value } = await descend(objective, packed(neurons), steps, pause, scales);
+  return { neurons: unpacked(x, neurons), value };
+}
+
+/** The network's objective at packed neurons that feed the given outputs. */
+export function networkObjective(program: ConvexProgram, kernels: Kernels, outputs: Int32Array): Objective {
+  const { X, loss, beta, outputBias, pooling } = program;
+  const d = X.cols;
+  const C = loss.outputs;
+  const m = outputs.length;
+  const reading = readingOf(pooling, C, outputs);
+  const pass = new Pass(X, kernels, reading);
+  const Z = new Float64Array(loss.rows * C);
+  const N = new Float64Array(Z.length);
+  const part = new Float64Array(m * d);
+  return (x, gradient) => {
+    const weights = x.subarray(0, m * d);
+    const scales = x.subarray(m * d, m * (d + 1));
+    const bias = x.subarray(m * (d + 1));
+    for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
+    pass.forward(weights, scales, Z);
+    const value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, m * (d + 1)), x);
+    loss.gradient(Z, N);
+    const inWeights = gradient.subarray(0, m * d).fill(0);
+    const inScales = gradient.subarray(m * d, m * (d + 1));
+    for (let j = 0; j < m; j++) inScales[j] = beta * scales[j];
+    pass.backward(weights, (H, rows, first, count) => {
+      for (let j = 0; j < m; j++) inScales[j] += replaceByPull(reading, j, N, H, first, count);
+      kernels.multiply(H, rows, part, m, rows.length / d, d);
+      for (let j = 0, k = 0; j < m; j++) for (const end = k + d; k < end; k++) inWeights[k] += scales[j] * part[k];
+    });
+    for (let p = 0; p < m * d; p++) inWeights[p] += beta * weights[p];
+    return value + biasGradient(outputBias, bias, N, gradient.subarray(m * (d + 1)));
+  };
+}
+
+/** Z [n x C] of the neurons, with their bias. */
+export function outputsOf(program: ConvexProgram, kernels: Kernels, neurons: MovingNeurons): Float64Array {
+  const { X, loss, pooling } = program;
+  const { weights, scales, outputs, bias } = neurons;
+  const Z = Float64Array.from({ length: loss.rows * loss.outputs }, (_, k) => bias[k % loss.outputs]);
+  new Pass(X, kernels, readingOf(pooling, loss.outputs, outputs)).forward(weights, scales, Z);
+  return Z;
+}
+
+/** [n x m]: what each neuron alone adds to its output. */
+export function activationsOf(
+  { X, loss, pooling }: ConvexProgram,
+  kernels: Kernels,
+  { weights, scales, outputs }: MovingNeurons,
+): Float64Array {
+  const m = scales.length;
+  const apart = outputs.map((column, j) => Math.floor(column / loss.outputs) * m + j);
+  const Phi = new Float64Array(loss.rows * m);
+  new Pass(X, kernels, readingOf(pooling, m, apart)).forward(weights, scales, Phi);
+  return Phi;
+}
+
+/** Passes over the data, in blocks of samples; one block is kept from the way forward to the way back. */
+class Pass {
+  private H = new Float64Array(0); // W X' of a block, [m x rows]
+
+  constructor(
+    private readonly X: Matrix,
+    private readonly kernels: Kernels,
+    private readonly reading: Reading,
+  ) {}
+
+  /** Z += the outputs of neurons with weights W [m x d]. */
+  forward(weights: Float64Array, scales: Float64Array, Z: Float64Array): void {
+    const { X, reading } = this;
+    eachSampleBlock(X, reading.pooling, scales.length, (rows, first, count) => {
+      this.multiply(weights, rows);
+      addActivations(reading, scales, this.H, first, count, Z);
+    });
+  }
+
+  /** Hands the products of each block, and its rows, to `use`; after `forward` with the same weights. */
+  backward(
+    weights: Float64Array,
+    use: (H: Float64Array, rows: Float64Array, first: number, count: number) => void,
+  ): void {
+    const { X, reading } = this;
+    eachSampleBlock(X, reading.pooling, reading.columns.length, (rows, first, count) => {
+      if (rows.length < X.rows * X.cols) this.multiply(weights, rows);
+      use(this.H, rows, first, count);
+    });
+  }
+
+  private multiply(weights: Float64Array, rows: Float64Array): void {
+    const d = this.X.cols;
+    const m = this.reading.columns.length;
+    const size = (m * rows.length) / d;
+    if (this.H.length < size) this.H = new Float64Array(size);
+    this.kernels.multiplyTransposed(weights, rows, this.H, m, d, rows.length / d);
+  }
+}
+
+/** New neurons in given directions, all of one size |w| |a|. */
+export function smallNeurons(
+  directions: readonly { readonly direction: Float64Array; readonly output: number; readonly sign: 1 | -1 }[],
+  d: number,
+  size: number,
+): MovingNeurons {
+  const root = Math.sqrt(size);
+  const weights = new Float64Array(directions.length * d);
+  directions.forEach(({ direction }, j) => {
+    const scale = root / norm(direction);
+    for (let p = 0; p < d; p++) weights[j * d + p] = scale * direction[p];
+  });
+  return {
+    weights,
+    scales: Float64Array.from(directions, ({ sign }) => sign * root),
+    outputs: Int32Array.from(directions, ({ output }) => output),
+    bias: new Float64Array(0),
+  };
+}

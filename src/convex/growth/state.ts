@@ -1,0 +1,127 @@
+/** Where a growth stands: a program with its gates so far, and a point of it. */
+
+import { GateCollector } from "../arrangements/gateCollector.js";
+import { GapJudge } from "../certificate.js";
+import type { Kernels } from "../kernels/types.js";
+import { blockOutputs, columnsOf, predict, zeroBlocks } from "../operators/blocks.js";
+import { biasAlone, dualPointAt } from "../operators/dualPoint.js";
+import { sparse } from "../recovery/lift.js";
+import type { ConvexProgram, SparseBlocks } from "../types.js";
+import { dot } from "../linear/vectors.js";
+import type { Clock } from "../solvers/clock.js";
+import { distinct, type Priced } from "./oracle.js";
+import { descended, type MovingNeurons, outputsOf, programAt, smallNeurons } from "./movingNeurons.js";
+import { advice, type Solution, type SolveBudget } from "../solvers/solution.js";
+import { chooseSolver, withProducts } from "../solvers/solve.js";
+
+/** Steps of the descent from random neurons. */
+const FIRST_DESCENT = 400;
+/** Newcomers that join at once, the dearest first. */
+export const JOINING = 100;
+
+/** A program, for the sake of its gates, and a point of it. */
+export interface State {
+  readonly program: ConvexProgram;
+  readonly blocks: SparseBlocks;
+}
+
+/** The best network without neurons. */
+export function zeroState(program: ConvexProgram): State {
+  return { program, blocks: { ...zeroBlocks(program), bias: biasAlone(program) } };
+}
+
+/** Neurons along the generators of the first gates, outputs and signs in turn, after a first descent. */
+export async function firstState(program: ConvexProgram, kernels: Kernels, clock: Clock): Promise<State> {
+  const { X, gates, loss, outputBias } = program;
+  const Z = new Float64Array(loss.rows * loss.outputs);
+  const still = zeroState(program);
+  const { bias } = still.blocks;
+  for (let k = 0; k < Z.length; k++) Z[k] = bias[k % loss.outputs];
+  const C = blockOutputs(program);
+  const directions = Array.from({ length: gates.count }, (_, i) => ({
+    direction: gates.generators.data.subarray(i * X.cols, (i + 1) * X.cols),
+    output: i % C,
+    sign: Math.floor(i / C) % 2 === 0 ? (1 as const) : (-1 as const),
+  }));
+  const neurons = { ...smallNeurons(directions, X.cols, 1), bias };
+  const size = firstSize(program, kernels, neurons, Z);
+  const start = { ...smallNeurons(directions, X.cols, size), bias };
+  const first = await descended(program, kernels, start, FIRST_DESCENT, () => clock.pause());
+  const zero = loss.value(Z) + bias.reduce((sum, c) => sum + (outputBias?.ridge ?? 0) * c * c, 0);
+  // The zero network is better where beta is so large that neurons die; its gates are those of the program.
+  return first.value < zero ? programAt(program, first.neurons) : still;
+}
+
+/** The size of each neuron at which their outputs together are as large as the loss's own Newton step from Z. */
+function firstSize(program: ConvexProgram, kernels: Kernels, unit: MovingNeurons, Z: Float64Array): number {
+  const { loss } = program;
+  const N = new Float64Array(Z.length);
+  loss.gradient(Z, N);
+  const wanted = Number.isFinite(loss.curvature) ? rms(N) / loss.curvature : 1;
+  const reached = rms(outputsOf(program, kernels, unit));
+  return wanted > 0 && reached > 0 ? wanted / reached : 1;
+}
+
+/** A point as it is, with the gap that its residual proves: a round that costs a projection a block, and may be `due` to be the last. */
+export async function judged(
+  { program, blocks }: State,
+  kernels: Kernels,
+  budget: SolveBudget,
+  clock: Clock,
+  due: () => boolean,
+): Promise<Solution> {
+  const dualPoint = dualPointOf({ program, blocks }, kernels);
+  const gap = withProducts(program, kernels, (products) =>
+    new GapJudge(program, products, null, () => clock.late).gap(blocks, dualPoint),
+  );
+  const stop = (await budget.onRound?.({ index: 0, seconds: 0, gap, blocks, program })) === true;
+  const finite = Number.isFinite(gap.primal) && !Number.isNaN(gap.dual);
+  const going = stop || clock.stopped() ? "cancelled" : due() ? "timeLimit" : "solved";
+  const status = finite ? going : "nonFinite";
+  const solver = chooseSolver(program, budget.solver).name;
+  return { status, advice: advice[status], blocks, gap, dualPoint, solver, iterations: 1, seconds: clock.seconds };
+}
+
+/** The relative fall of the objective; 1 for the first. */
+export function fall(before: number, now: number): number {
+  if (!Number.isFinite(before)) return 1;
+  return before > 0 ? 1 - now / before : 0;
+}
+
+/** The dual point at the predictions. */
+export function dualPointOf({ program, blocks }: State, kernels: Kernels): Float64Array {
+  const { loss } = program;
+  const Z = new Float64Array(loss.rows * loss.outputs);
+  withProducts(program, kernels, (products) => predict(program, products, blocks, Z));
+  return dualPointAt(program, Z);
+}
+
+/** The active gates with their blocks, or `all`, and the new ones. */
+export function grown({ program, blocks }: State, worth: readonly Priced[], all: boolean): State {
+  const { X, gates } = program;
+  const C = blockOutputs(program);
+  const d = X.cols;
+  const columns = columnsOf(program, blocks.index);
+  const collector = new GateCollector(X);
+  const places = Array.from(columns.gate, (gate) =>
+    collector.placeOf(gates.generators.data.subarray(gate * d, (gate + 1) * d)),
+  );
+  for (let i = 0; all && i < gates.count; i++) collector.add(gates.generators.data.subarray(i * d, (i + 1) * d));
+  for (const { direction } of all ? distinct(worth, JOINING) : worth) collector.add(direction);
+  // A program needs a gate, also where the zero network is optimal.
+  if (collector.count === 0) return { program, blocks };
+  const vectors = new Map(
+    places.map((place, k) => {
+      const half = columns.sign[k] > 0 ? 0 : collector.count;
+      return [(place + half) * C + columns.output[k], blocks.vectors.subarray(k * d, (k + 1) * d)] as const;
+    }),
+  );
+  return {
+    program: { ...program, gates: collector.gateSet(false) },
+    blocks: { ...sparse(vectors, d), bias: blocks.bias },
+  };
+}
+
+function rms(values: Float64Array): number {
+  return Math.sqrt(dot(values, values) / values.length);
+}

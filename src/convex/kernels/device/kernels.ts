@@ -1,0 +1,30 @@
+/** An engine whose blocks live on a device, in float32, and whose dense algebra is another's, in float64 on the host. */
+
+import type { GateSet, Matrix } from "../../types.js";
+import { type BlockSizes, blockSizes, type DeviceBlocks, deviceIterate } from "./iterate.js";
+import { engineLike } from "../engineLike.js";
+import type { EngineName, Kernels } from "../types.js";
+
+/** Copies X [n x d] and the gates to the device and makes room for the blocks. */
+export type MakeBlocks = (X: Matrix, gates: GateSet, sizes: BlockSizes) => Promise<DeviceBlocks>;
+
+/** An engine on a device that answered. */
+export interface OpenedDevice {
+  readonly kernels: Kernels;
+  readonly device: string; // what the work runs on, for people
+  readonly emulated: boolean; // true when the CPU pretends to be a GPU
+}
+
+/** Finds the device and makes the engine; rejects with an Error that says in a clause why it can't run. */
+export type OpenDevice = (host: Kernels) => Promise<OpenedDevice>;
+
+export function deviceKernels(name: EngineName, host: Kernels, make: MakeBlocks): Kernels {
+  return engineLike(host, {
+    name,
+    dtype: "float32",
+    async iterate(X, gates, outputs, penalty, pooling = null) {
+      const sizes = blockSizes(X, gates, outputs, pooling);
+      return deviceIterate(await make(X, gates, sizes), sizes, penalty);
+    },
+  });
+}

@@ -1,0 +1,159 @@
+/** The compiled module with its memory: what engines of any number of threads are made of, at most two in a realm. */
+
+import { WasmHeap } from "./heap.js";
+import { HelperPool, openThreads } from "./helpers.js";
+import { wasmModule } from "./module.js";
+
+/** Jobs of the module (assembly/index.ts): addresses in bytes, strides in entries, `threads` how many may work on it, answers the share of the tasks that the caller did, 2 when there were no helpers. */
+export interface WasmCalls {
+  /** C += alpha A B; with `lower` (m = n) only on and below the diagonal. */
+  multiply(
+    ...args: [
+      ...[threads: number, m: number, n: number, k: number],
+      ...[A: number, rsa: number, csa: number],
+      ...[B: number, rsb: number, csb: number],
+      ...[C: number, ldc: number, alpha: number, lower: boolean],
+    ]
+  ): number;
+  /** Z [n x C] += sum_k sign_k D_{gate k} X v_k into column output_k; `rough`: multiplied in float32. */
+  forward(
+    ...args: [
+      ...[threads: number, X: number, n: number, d: number, bits: number, words: number],
+      ...[count: number, gates: number, outputs: number, signs: number, V: number],
+      ...[Z: number, C: number, rough: boolean],
+    ]
+  ): number;
+  /** Rows of the list that a task of `adjoint` takes. */
+  adjointPart(threads: number, count: number): number;
+  /** G [count x d], or with `norms` [count] only those; G then is room for `adjointPart` rows a thread. */
+  adjoint(
+    ...args: [
+      ...[threads: number, X: number, n: number, d: number, bits: number, words: number],
+      ...[count: number, gates: number, columns: number, R: number],
+      ...[G: number, norms: number, rough: boolean],
+    ]
+  ): number;
+  /** Lower triangle of S [n x n] += sum_k weight_k m_k m_k'. */
+  maskedGram(
+    ...args: [
+      ...[threads: number, bits: number, words: number],
+      ...[count: number, gates: number, weights: number],
+      ...[S: number, n: number],
+    ]
+  ): number;
+  /** out [g x A x samples x d] = scale times the sums of patches that masks, `stride` bytes apart, select from bit `first` on. */
+  pool(
+    ...args: [
+      ...[threads: number, X: number, samples: number, K: number, A: number, d: number],
+      ...[masks: number, stride: number, first: number, g: number],
+      ...[out: number, scale: number],
+    ]
+  ): number;
+  /** Masks [g x words] of 1[X g >= 0]; G: panels [d x 4] of four generators each. */
+  signs(
+    ...args: [threads: number, X: number, n: number, d: number, G: number, g: number, out: number, words: number]
+  ): number;
+  /** Doubles of what projections onto cones of n rows in d dimensions share, want for a thread, and for a record of a face. */
+  sharedRoom(n: number): number;
+  coneRoom(n: number, d: number): number;
+  recordRoom(n: number, d: number, room: number, near: boolean): number;
+  /** Writes what is shared for X. */
+  prepareCones(shared: number, X: number, n: number, d: number): void;
+  /** Projects rows of Z [count x d] onto the cones of gates, from the faces of records (assembly/cone.ts). */
+  project(
+    ...args: [
+      ...[threads: number, X: number, n: number, d: number, bits: number, words: number],
+      ...[count: number, gates: number, records: number],
+      ...[shared: number, places: number, gram: number],
+      ...[Z: number, norms: number, threshold: number],
+    ]
+  ): number;
+  /** out [d - F x d]: an orthonormal basis of what F rows of X do not see; `face` [F] i32, W room for F d. On this thread. */
+  nullspace(X: number, d: number, face: number, F: number, W: number, out: number): void;
+  /** Waits for the helpers of the last job. */
+  finish(): void;
+}
+
+/** What a module exports beside the jobs. */
+interface Exports extends WasmCalls {
+  enroll(thread: number, work: number): void;
+  workBytes(): number;
+}
+
+export interface WasmCore {
+  readonly calls: WasmCalls;
+  readonly heap: WasmHeap;
+  /** Null: one thread. */
+  readonly helpers: HelperPool | null;
+  /** Why there are none although they were asked for. */
+  readonly note: string | null;
+}
+
+/** What threads share and static data end below this address. */
+const HEAP_START = 4096;
+const INITIAL_PAGES = 32;
+const MAX_PAGES = 65536; // 4 GiB, the reach of a 32-bit address
+
+/** Compiles the module; rejects where WebAssembly or its SIMD is missing. Helpers are not started yet. */
+export async function openCore(threaded: boolean): Promise<WasmCore> {
+  if (!threaded) return instantiate(null, null);
+  const threads = await openThreads();
+  if (typeof threads === "string") return instantiate(null, threads);
+  try {
+    return await instantiate(threads, null);
+  } catch (error) {
+    return instantiate(null, `no shared memory: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+async function instantiate(
+  start: ConstructorParameters<typeof HelperPool>[0] | null,
+  note: string | null,
+): Promise<WasmCore> {
+  const shared = start !== null;
+  const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAX_PAGES, shared });
+  const module = await WebAssembly.compile(moduleBytes(shared));
+  const instance = await WebAssembly.instantiate(module, { env: { memory, abort: () => undefined } });
+  const exports = instance.exports as unknown as Exports;
+  const heap = new WasmHeap(memory, HEAP_START);
+  const room = Math.ceil(exports.workBytes() / 8);
+  exports.enroll(0, heap.take(room));
+  const helpers = start === null ? null : new HelperPool(start, module, heap, room);
+  return { calls: exports, heap, helpers, note };
+}
+
+/** The fastest module that this host takes. */
+function moduleBytes(shared: boolean): Uint8Array<ArrayBuffer> {
+  const { code, relaxed, sharedAt, sharedValue } = wasmModule;
+  const plain = fromText(code);
+  const candidates = [edited(plain, relaxed), plain];
+  if (shared) for (const bytes of candidates) bytes[sharedAt] = sharedValue; // the flags of the imported memory
+  return candidates.find((bytes) => WebAssembly.validate(bytes)) ?? plain;
+}
+
+/** @internal What becomes of bytes when some are kept, some left out and some put in, and so on; the rest is kept. */
+export function edited(before: Uint8Array, edits: typeof wasmModule.relaxed): Uint8Array<ArrayBuffer> {
+  const after: number[] = [];
+  let at = 0;
+  for (const [kept, out, put] of edits) {
+    after.push(...before.subarray(at, at + kept), ...fromText(put));
+    at += kept + out;
+  }
+  return Uint8Array.from([...after, ...before.subarray(at)]);
+}
+
+/** Bytes as scripts/build-wasm.mjs writes them: a digit of base 85 each, after a sign for the byte's multiple of 85 if there is one. */
+function fromText(text: string): Uint8Array<ArrayBuffer> {
+  const bytes: number[] = [];
+  let more = 0;
+  for (let k = 0; k < text.length; k++) {
+    const sign = text.charCodeAt(k);
+    const digit = sign - 33 - Number(sign > 34) - Number(sign > 92) - Number(sign > 96); // without " \\ `
+    if (digit >= 85) more = 85 * (digit - 84);
+    else {
+      bytes.push(more + digit);
+      more = 0;
+    }
+  }
+  return Uint8Array.from(bytes);
+}

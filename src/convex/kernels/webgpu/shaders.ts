@@ -1,0 +1,285 @@
+/**
+ * The compute shaders of steps and blocks of the WebGPU engine, in WGSL.
+ *
+ * Features are held four to a `quad` (vec4f, the last one padded with zeros); vector i A C + a C + c belongs to gate i,
+ * position a and output c.
+ */
+
+import { LANES, SHAPE } from "./shape.js";
+
+const NUMBERS = `
+struct Numbers { step: f32, threshold: f32, momentum: f32, unused: f32 }
+@group(0) @binding(1) var<uniform> numbers: Numbers;
+`;
+
+/** Four sums with their rounding errors beside them (Knuth's TwoSum). */
+const SUMS = `
+fn add(sum: mat2x4f, value: vec4f) -> mat2x4f {
+  let next = sum[0] + value;
+  let part = next - sum[0];
+  return mat2x4f(next, sum[1] + ((sum[0] - (next - part)) + (value - part)));
+}
+`;
+
+/** Sums over the lanes of a workgroup. */
+const LANE_SUMS = `${SUMS}
+var<workgroup> lanes: array<mat2x4f, ${LANES}>;
+fn addLanes(mine: mat2x4f, lane: u32) -> mat2x4f {
+  workgroupBarrier();
+  lanes[lane] = mine;
+  for (var stride = ${LANES / 2}u; stride > 0u; stride /= 2u) {
+    workgroupBarrier();
+    if (lane < stride) {
+      let other = lanes[lane + stride];
+      let sum = add(lanes[lane], other[0]);
+      lanes[lane] = mat2x4f(sum[0], sum[1] + other[1]);
+    }
+  }
+  workgroupBarrier();
+  return lanes[0];
+}
+`;
+
+/** How a vector is gone along: by all lanes of a workgroup where it is long, else by one lane. */
+export type Along = "workgroup" | "lane";
+
+/** Declares `item` (the vector or gate), `begin` and `stride` (which quads are this lane's) and `writes` (who reports). */
+function each(along: Along, count: string): string {
+  const item = along === "workgroup" ? "group" : `group * ${LANES}u + lane`;
+  return `
+  let group = groupId.x + groupId.y * groups.x;
+  let item = ${item};
+  if (item >= ${count}) { return; }
+  let begin = ${along === "workgroup" ? "lane" : "0u"};
+  let stride = ${along === "workgroup" ? `${LANES}u` : "1u"};
+  let writes = ${along === "workgroup" ? "lane == 0u" : "true"};`;
+}
+
+const sumsAlong: Readonly<Record<Along, string>> = {
+  workgroup: LANE_SUMS,
+  lane: `${SUMS} fn addLanes(mine: mat2x4f, lane: u32) -> mat2x4f { return mine; }`,
+};
+
+const MAIN = `@compute @workgroup_size(${LANES})
+fn main(@builtin(workgroup_id) groupId: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) lane: u32) {`;
+
+/** What a step reads and writes; x, y and next are differences from base. */
+const STEP = `
+@group(0) @binding(2) var<storage, read> base: array<vec4f>;
+@group(0) @binding(3) var<storage, read> y: array<vec4f>;
+@group(0) @binding(4) var<storage, read> g: array<vec4f>;
+fn descended(at: u32) -> vec4f { return y[at] - numbers.step * g[at]; }
+`;
+const MOVE = `${STEP}
+@group(0) @binding(5) var<storage, read> x: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> next: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> reports: array<vec4f>; // moved, turned, norm, 1 where the difference may not vanish
+`;
+
+/** next := each vector of base + y - step g shortened by the threshold. */
+export const shrinkShader = (along: Along) => `${SHAPE}${NUMBERS}${sumsAlong[along]}${MOVE}
+${MAIN}${each(along, "shape.vectors")}
+  let first = item * shape.quads;
+  var squares = mat2x4f();
+  for (var quad = begin; quad < shape.quads; quad += stride) {
+    let at = first + quad;
+    let u = base[at] + descended(at);
+    squares = add(squares, vec4f(dot(u, u), dot(base[at], base[at]), 0.0, 0.0));
+  }
+  let square = addLanes(squares, lane);
+  let norm = sqrt(square[0].x + square[1].x);
+  let short = select(numbers.threshold / norm, 1.0, norm <= numbers.threshold);
+  let share = 1.0 - short;
+  var sums = mat2x4f();
+  for (var quad = begin; quad < shape.quads; quad += stride) {
+    let at = first + quad;
+    let fresh = share * descended(at) - short * base[at];
+    let change = fresh - y[at];
+    sums = add(sums, vec4f(dot(change, change), -dot(change, fresh - x[at]), 0.0, 0.0));
+    next[at] = fresh;
+  }
+  let sum = addLanes(sums, lane);
+  let still = share == 0.0 && square[0].y == 0.0;
+  if (writes) { reports[item] = vec4f(sum[0].xy + sum[1].xy, share * norm, select(1.0, 0.0, still)); }
+}
+`;
+
+/** grams U U' [P x A C x A C] of the gates' blocks U = base + y - step g. */
+export const gramShader = (along: Along) => `${SHAPE}${NUMBERS}${sumsAlong[along]}${STEP}
+@group(0) @binding(5) var<storage, read_write> grams: array<f32>;
+fn moved(vector: u32, quad: u32) -> vec4f {
+  let at = vector * shape.quads + quad;
+  return base[at] + descended(at);
+}
+${MAIN}${each(along, "shape.gates")}
+  let C = shape.perGate;
+  for (var a = 0u; a < C; a++) {
+    for (var b = 0u; b < C; b += 4u) {
+      let width = min(4u, C - b);
+      var sums = mat2x4f();
+      for (var quad = begin; quad < shape.quads; quad += stride) {
+        let u = moved(item * C + a, quad);
+        var products = vec4f();
+        for (var k = 0u; k < width; k++) { products[k] = dot(u, moved(item * C + b + k, quad)); }
+        sums = add(sums, products);
+      }
+      let sum = addLanes(sums, lane);
+      if (writes) {
+        for (var k = 0u; k < width; k++) { grams[(item * C + a) * C + b + k] = sum[0][k] + sum[1][k]; }
+      }
+    }
+  }
+}
+`;
+
+/** grams U' U [P x d x quads] of the gates' blocks U = base + y - step g; what is behind column d is zero. */
+export const rightGramShader = `${SHAPE}${NUMBERS}${SUMS}${STEP}
+@group(0) @binding(5) var<storage, read_write> grams: array<vec4f>;
+@compute @workgroup_size(${LANES})
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let at = id.x + id.y * groups.x * ${LANES}u;
+  if (at >= shape.gates * shape.width * shape.quads) { return; }
+  let row = at / shape.quads % shape.width;
+  let first = at / shape.quads / shape.width * shape.perGate * shape.quads;
+  var sums = mat2x4f();
+  for (var start = first; start < first + shape.perGate * shape.quads; start += shape.quads) {
+    let u = base[start + row / 4u] + descended(start + row / 4u);
+    let mine = start + at % shape.quads;
+    sums = add(sums, u[row % 4u] * (base[mine] + descended(mine)));
+  }
+  grams[at] = sums[0] + sums[1];
+}
+`;
+
+/** next := for each gate S (y - step g) + (S - I) base. */
+export const combineShader = (along: Along) => `${SHAPE}${NUMBERS}${sumsAlong[along]}${MOVE}
+@group(0) @binding(8) var<storage, read> factors: array<f32>; // [P x A C x A C], S - I
+${MAIN}${each(along, "shape.vectors")}
+  let C = shape.perGate;
+  let own = item % C;
+  var sums = mat2x4f();
+  for (var quad = begin; quad < shape.quads; quad += stride) {
+    var fresh = vec4f();
+    for (var c = 0u; c < C; c++) {
+      let change = factors[item * C + c];
+      let other = (item - own + c) * shape.quads + quad;
+      fresh += (change + select(0.0, 1.0, c == own)) * descended(other) + change * base[other];
+    }
+    let at = item * shape.quads + quad;
+    let change = fresh - y[at];
+    sums = add(sums, vec4f(dot(change, change), -dot(change, fresh - x[at]), 0.0, dot(fresh, fresh)));
+    next[at] = fresh;
+  }
+  let sum = addLanes(sums, lane);
+  if (writes) { reports[item] = vec4f(sum[0].xy + sum[1].xy, 0.0, select(1.0, 0.0, sum[0].w == 0.0)); }
+}
+`;
+
+/** next := for each gate (y - step g) S + base (S - I), S symmetric. */
+export const rightCombineShader = (along: Along) => `${SHAPE}${NUMBERS}${sumsAlong[along]}${MOVE}
+@group(0) @binding(8) var<storage, read> factors: array<vec4f>; // [P x d x quads], S - I
+${MAIN}${each(along, "shape.vectors")}
+  let first = item * shape.quads;
+  let factor = item / shape.perGate * shape.width * shape.quads;
+  var sums = mat2x4f();
+  for (var quad = begin; quad < shape.quads; quad += stride) {
+    let at = first + quad;
+    var fresh = descended(at);
+    for (var row = 0u; row < shape.width; row++) {
+      let u = base[first + row / 4u] + descended(first + row / 4u);
+      fresh += u[row % 4u] * factors[factor + row * shape.quads + quad];
+    }
+    let change = fresh - y[at];
+    sums = add(sums, vec4f(dot(change, change), -dot(change, fresh - x[at]), 0.0, dot(fresh, fresh)));
+    next[at] = fresh;
+  }
+  let sum = addLanes(sums, lane);
+  if (writes) { reports[item] = vec4f(sum[0].xy + sum[1].xy, 0.0, select(1.0, 0.0, sum[0].w == 0.0)); }
+}
+`;
+
+/** sums of the reports, [moved, turned, norm] and their rounding errors: one workgroup. */
+export const reportShader = `${SHAPE}${LANE_SUMS}
+@group(0) @binding(1) var<storage, read> reports: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> sums: array<vec4f>;
+@compute @workgroup_size(${LANES})
+fn main(@builtin(local_invocation_index) lane: u32) {
+  var mine = mat2x4f();
+  for (var at = lane; at < shape.vectors; at += ${LANES}u) { mine = add(mine, reports[at]); }
+  let sum = addLanes(mine, lane);
+  if (lane == 0u) {
+    sums[0] = sum[0];
+    sums[1] = sum[1];
+  }
+}
+`;
+
+/** live [A C x (1 + P)]: for each vector of a gate the number of gates whose own may not vanish, and which: a workgroup a vector. */
+export const liveShader = `${SHAPE}
+@group(0) @binding(1) var<storage, read> reports: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> live: array<u32>;
+var<workgroup> counts: array<u32, ${LANES}>;
+@compute @workgroup_size(${LANES})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) lane: u32) {
+  let output = group.x + group.y * groups.x;
+  if (output >= shape.perGate) { return; }
+  let share = (shape.gates + ${LANES - 1}u) / ${LANES}u;
+  let begin = lane * share;
+  let end = min(begin + share, shape.gates);
+  var count = 0u;
+  for (var gate = begin; gate < end; gate++) {
+    if (reports[gate * shape.perGate + output].w != 0.0) { count += 1u; }
+  }
+  counts[lane] = count;
+  workgroupBarrier();
+  let list = output * (shape.gates + 1u);
+  var to = list + 1u;
+  for (var k = 0u; k < lane; k++) { to += counts[k]; }
+  if (lane == ${LANES - 1}u) { live[list] = to + count - list - 1u; }
+  for (var gate = begin; gate < end; gate++) {
+    if (reports[gate * shape.perGate + output].w != 0.0) {
+      live[to] = gate;
+      to += 1u;
+    }
+  }
+}
+`;
+
+/** y := next + momentum (next - x), x := next. */
+export const acceptShader = `${SHAPE}${NUMBERS}
+@group(0) @binding(2) var<storage, read_write> x: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(4) var<storage, read> next: array<vec4f>;
+@compute @workgroup_size(${LANES})
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let at = id.x + id.y * groups.x * ${LANES}u;
+  if (at >= shape.vectors * shape.quads) { return; }
+  let fresh = next[at];
+  y[at] = fresh + numbers.momentum * (fresh - x[at]);
+  x[at] = fresh;
+}
+`;
+
+/** base := base + x rounded, and what was rounded off stays in x = next and, with it, in y. Marks every vector as alive. */
+export const rebaseShader = `${SHAPE}
+@group(0) @binding(1) var<storage, read_write> base: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> x: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> next: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> reports: array<vec4f>;
+@compute @workgroup_size(${LANES})
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let at = id.x + id.y * groups.x * ${LANES}u;
+  if (at >= shape.vectors * shape.quads) { return; }
+  let fresh = base[at] + next[at];
+  let moved = fresh - base[at];
+  let rest = next[at] - moved;
+  base[at] = fresh;
+  next[at] = rest;
+  x[at] = rest;
+  y[at] -= moved;
+  if (at % shape.quads == 0u) { reports[at / shape.quads].w = 1.0; }
+}
+`;

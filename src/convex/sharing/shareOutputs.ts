@@ -1,0 +1,264 @@
+/**
+ * ReLU networks whose neurons feed all outputs: descent of all neurons, a bound by prices over the gates in hand, a search beyond
+ * them, newcomers, again.
+ *
+ * Weight decay charges |w| |a|_2 for a neuron that feeds C outputs; the convex program with cones, where each neuron feeds one,
+ * charges |w| |a|_1. Its solution is where this begins. The exact convex program is over a copositive cone and NP-hard (Sahiner et
+ * al. 2021), so the network is found by column generation with a local descent, and its dual point proves how good it is.
+ */
+
+import { gaussianSource } from "../linear/random.js";
+import { bestScale, relativeGap } from "../certificate.js";
+import { bindProducts } from "../kernels/index.js";
+import type { Kernels } from "../kernels/types.js";
+import type { Network, Neuron } from "../network.js";
+import { dualPointAt } from "../operators/dualPoint.js";
+import { type HiddenNeuron, liftNeurons } from "../recovery/lift.js";
+import { type PricingBudget, priceShared, type SharedPrices } from "./prices.js";
+import type { ConvexProgram, Evidence, Gap, SparseBlocks, Status } from "../types.js";
+import { concatenated, norm } from "../linear/vectors.js";
+import { Clock } from "../solvers/clock.js";
+import type { GrowthOptions } from "../growth/grow.js";
+import { descend } from "../linear/lbfgs.js";
+import { outputsObjective } from "./outputWeights.js";
+import { networkOf, type SharedNeurons, SharedObjective, sharedNeurons } from "./neurons.js";
+import { distinct, fromPrices, type Newcomer, search } from "./search.js";
+import { advice, type SolveBudget } from "../solvers/solution.js";
+
+/** Steps of a descent, and of its first part, after which newcomers that die out are let go. */
+const DESCENT = 300;
+const SETTLING = 40;
+/** Steps of the outputs alone, along directions that are held. */
+const SETTLED = 1000;
+const DYING = 1e-3;
+/** Neurons below this share of the largest are none. */
+const DEAD = 1e-9;
+/** Size of newcomers against the mean of those that are there. */
+const JOINING_SIZE = 0.05;
+/** Share of the time after which no round begins: the rest is for the bound. */
+const SEARCH_SHARE = 0.75;
+/** Projections onto cones that a bound may take: of a round, where each counts for all outputs, and the last. */
+const PROJECTIONS = 12_000;
+export const LAST_PROJECTIONS = 100_000;
+/** Rounds that end it: in all, and in a row without progress. */
+const MAX_ROUNDS = 100;
+const STUCK_ROUNDS = 3;
+/** With the neurons that the last bound has found dear it goes on while the gap falls to this share. */
+const CLOSING = 0.8;
+/** A round that gains less than this share of the tolerance made no progress. */
+const GAIN = 0.1;
+
+/** The network, the bound that its residual gives, and the gates that the bound is about. */
+export interface SharedSolution {
+  readonly network: Network;
+  readonly gap: Gap;
+  readonly status: Status;
+  readonly advice: string;
+  readonly program: ConvexProgram;
+  /** The network as a point of the program, where a neuron that feeds several outputs is several. */
+  readonly blocks: SparseBlocks;
+  readonly evidence: Evidence;
+  readonly iterations: number;
+  readonly seconds: number;
+}
+
+/** A round: the network so far, and the gap over the gates in hand. */
+export interface SharedRound {
+  readonly index: number;
+  readonly seconds: number;
+  readonly gap: Gap;
+  readonly network: Network;
+}
+
+export interface SharedBudget extends Omit<SolveBudget, "onRound"> {
+  readonly onRound?: ((round: SharedRound) => Promise<boolean> | boolean) | undefined;
+}
+
+export interface SharingOptions extends GrowthOptions {
+  readonly units: number; // most neurons that the network may have
+}
+
+const LOOSE =
+  "The descent found no better network, but the bound does not prove it to the tolerance: for neurons that feed several outputs " +
+  'that is NP-hard. With vectorPenalty: "perOutput" each neuron feeds one output, and the bound is tight.';
+
+/** True where neurons of a program's network may feed several outputs: a smooth loss over plain or summed patches. */
+export function mayShareOutputs({ cones, loss, pooling }: Pick<ConvexProgram, "cones" | "loss" | "pooling">): boolean {
+  return cones && loss.outputs > 1 && Number.isFinite(loss.curvature) && (pooling?.positions ?? 1) === 1;
+}
+
+/** Improves a network of a program with cones; its gates, and those of the neurons that it ends with, are those of the bound. */
+export async function shareOutputs(
+  start: ConvexProgram,
+  network: Network,
+  kernels: Kernels,
+  budget: SharedBudget,
+  options: SharingOptions,
+): Promise<SharedSolution> {
+  const stopped = budget.stopped ?? (() => false);
+  const whole = new Clock(budget.seconds, stopped);
+  const clock = new Clock(SEARCH_SHARE * budget.seconds, stopped);
+  const draw = gaussianSource(options.seed);
+  const objective = new SharedObjective(start, kernels);
+  const d = start.X.cols;
+  let neurons = sharedNeurons(network.neurons, d, network.bias);
+  let value = Number.POSITIVE_INFINITY;
+  let stuck = 0;
+  let closest = Number.POSITIVE_INFINITY; // the least gap so far, where all of the bound was looked into
+  let tried = 0;
+  let newcomers: Newcomer[] = [];
+  for (let round = 0; ; round++) {
+    const before = value;
+    const moved = await descent(objective, neurons, newcomers, options.units, start, kernels, clock);
+    if (moved.value < value) ({ neurons, value } = moved);
+    const living = networkOf(neurons, start.pooling, DEAD);
+    const { program, blocks } = liftNeurons(start, hidden(living), living.bias, start.gates);
+    const N = dualPointAt(program, objective.predict(neurons));
+    const exact = { tolerance: budget.tolerance / 2, pause: () => whole.pause() };
+    const some = Math.ceil(PROJECTIONS / start.loss.outputs);
+    const rough = await sharedGap(program, kernels, value, N, { ...exact, projections: some });
+    const outside = search(objective, program, kernels, N, options.starts, draw);
+    tried += outside.length;
+    const found = outside.reduce((most, { price }) => Math.max(most, price), rough.prices.lower) / program.beta;
+    stuck = before - value > GAIN * budget.tolerance * value ? 0 : stuck + 1;
+    const seconds = clock.seconds;
+    const asked = (await budget.onRound?.({ index: round, seconds, gap: rough.gap, network: living })) === true;
+    const quiet = found <= 1 + budget.tolerance || stuck >= STUCK_ROUNDS;
+    const ended = statusAt(rough.gap, quiet, asked, await clock.pause(), round, budget);
+    // What is still open of the bound is looked into before the end only: no round needs it. Then it may find dear neurons, too.
+    const open = ended === "stalled" || ended === "timeLimit";
+    const sharper = open
+      ? await sharedGap(program, kernels, value, N, { ...exact, projections: LAST_PROJECTIONS })
+      : rough;
+    const bestRatio = Math.max(found, sharper.prices.lower / program.beta);
+    const last = sharper.gap.dual > rough.gap.dual ? sharper.gap : rough.gap; // it begins anew, and may have had no time
+    const better =
+      last.relative > budget.tolerance && bestRatio > 1 + budget.tolerance && last.relative < CLOSING * closest;
+    const roomy = 2 * (whole.seconds - seconds) < budget.seconds - whole.seconds; // for the bound, once more
+    const goesOn = ended === "stalled" && better && roomy && round + 1 < Math.min(MAX_ROUNDS, budget.maxIterations);
+    if (open) closest = Math.min(closest, last.relative);
+    if (ended !== null && !goesOn) {
+      const status = open && last.relative <= budget.tolerance ? "solved" : ended;
+      return {
+        ...{
+          network: living,
+          gap: last,
+          status,
+          advice: status === "stalled" ? LOOSE : advice[status],
+          program,
+          blocks,
+        },
+        ...{ evidence: { bestRatio, starts: tried }, iterations: round + 1, seconds: clock.seconds },
+      };
+    }
+    newcomers = distinct([...fromPrices(sharper.prices), ...outside], program.beta * (1 + budget.tolerance));
+  }
+}
+
+/** Why to stop, or null. */
+function statusAt(
+  gap: Gap,
+  quiet: boolean,
+  asked: boolean,
+  halted: boolean,
+  round: number,
+  budget: SharedBudget,
+): Status | null {
+  if (!Number.isFinite(gap.primal)) return "nonFinite";
+  if (quiet) return gap.relative <= budget.tolerance ? "solved" : "stalled";
+  if (asked || budget.stopped?.() === true) return "cancelled";
+  if (halted) return "timeLimit";
+  return round + 1 >= Math.min(MAX_ROUNDS, budget.maxIterations) ? "iterationLimit" : null;
+}
+
+/** All neurons and newcomers descend together; newcomers that die out soon are let go. */
+async function descent(
+  objective: SharedObjective,
+  neurons: SharedNeurons,
+  newcomers: readonly Newcomer[],
+  units: number,
+  program: ConvexProgram,
+  kernels: Kernels,
+  clock: Clock,
+): Promise<{ neurons: SharedNeurons; value: number }> {
+  const d = program.X.cols;
+  const pause = () => clock.pause();
+  const old = networkOf(neurons, null, 0).neurons;
+  const mean = old.reduce((sum, { output }) => sum + norm(output), 0) / Math.max(1, old.length);
+  const size = old.length > 0 ? JOINING_SIZE * mean : 1e-3;
+  const fresh = newcomers.map(({ direction, outputs }) => ({
+    direction,
+    output: outputs.map((entry) => size * entry),
+  }));
+  let now = sharedNeurons([...old, ...fresh], d, neurons.bias);
+  if (fresh.length > 0) {
+    const settled = await descend(objective.over(old.length + fresh.length), packed(now), SETTLING, pause);
+    const alive = networkOf(unpacked(settled.x, now), null, DYING);
+    now = sharedNeurons(largest(alive.neurons, units), d, alive.bias);
+  }
+  const m = now.weights.length / d;
+  const { x } = await descend(objective.over(m), packed(now), DESCENT, pause);
+  return settleOutputs(objective, unpacked(x, now), program, kernels, pause);
+}
+
+/** The `most` neurons with the largest outputs. */
+function largest(neurons: readonly Neuron[], most: number): readonly Neuron[] {
+  if (neurons.length <= most) return neurons;
+  return [...neurons].sort((a, b) => norm(b.output) - norm(a.output)).slice(0, most);
+}
+
+/** The best outputs along the directions that the neurons have. */
+async function settleOutputs(
+  objective: SharedObjective,
+  neurons: SharedNeurons,
+  program: ConvexProgram,
+  kernels: Kernels,
+  pause: () => Promise<boolean>,
+): Promise<{ neurons: SharedNeurons; value: number }> {
+  const d = program.X.cols;
+  const { neurons: list, bias } = networkOf(neurons, null, 0);
+  const units = concatenated(...list.map(({ direction }) => direction));
+  const held = outputsObjective(program, kernels, objective.activations(units));
+  const sizes = list.map(({ output }) => Math.sqrt(norm(output)));
+  const across = Array.from(bias, (_, c) => list.map(({ output }, j) => output[c] / (sizes[j] || 1)));
+  const { x, value } = await descend(held, Float64Array.from([...sizes, ...across.flat(), ...bias]), SETTLED, pause);
+  const m = list.length;
+  const best = list.map(({ direction }, j) => ({
+    direction,
+    output: Float64Array.from(bias, (_, c) => x[j] * x[m + c * m + j]),
+  }));
+  return { neurons: sharedNeurons(best, d, x.subarray(m * (1 + bias.length))), value };
+}
+
+/** The gap to the bound of a network's dual point N [n x C], scaled until no neuron of these gates is dearer than beta. */
+export async function sharedGap(
+  program: ConvexProgram,
+  kernels: Kernels,
+  primal: number,
+  N: Float64Array,
+  budget: PricingBudget,
+): Promise<{ gap: Gap; prices: SharedPrices }> {
+  const products = bindProducts(program, kernels);
+  try {
+    const prices = await priceShared(program, kernels, products, N, budget);
+    const dual = bestScale(program, N, program.beta / prices.upper).value;
+    return { gap: { primal, dual, relative: relativeGap(primal, dual) }, prices };
+  } finally {
+    products.dispose();
+  }
+}
+
+/** Neurons as `liftNeurons` wants them. */
+function hidden({ neurons }: Network): HiddenNeuron[] {
+  return neurons.map(({ direction, output }) => ({ weights: direction, outputs: output }));
+}
+
+/** x = (weights, outputs, bias) in one vector, as the descent wants it. */
+function packed({ weights, outputs, bias }: SharedNeurons): Float64Array {
+  return concatenated(weights, outputs, bias);
+}
+
+function unpacked(x: Float64Array, like: SharedNeurons): SharedNeurons {
+  const [a, b] = [like.weights.length, like.weights.length + like.outputs.length];
+  return { weights: x.slice(0, a), outputs: x.slice(a, b), bias: x.slice(b) };
+}

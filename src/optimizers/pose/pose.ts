@@ -1,0 +1,212 @@
+/** Data, gates and beta -> the convex program, with everything that it was made from. */
+
+import type * as tf from "@tensorflow/tfjs";
+import {
+  type Arrangements,
+  arrangementBound,
+  type Growth,
+  gatesFrom,
+  type ReadPatterns,
+  resolveGates,
+} from "../../convex/arrangements/index.js";
+import { smallestTrivialBeta } from "../../convex/certificate.js";
+import { type Formulation, formulations } from "../../convex/formulations/index.js";
+import type { ChosenEngine, Kernels } from "../../convex/kernels/index.js";
+import { bindLoss } from "../../convex/losses/index.js";
+import { roundedAsWritten } from "../../convex/network.js";
+import { withProducts } from "../../convex/solvers/solve.js";
+import type { ConvexProgram, GateSet, Loss, Matrix, Penalty, SparseBlocks } from "../../convex/types.js";
+import { ConvexError } from "../../errors.js";
+import { type OutputConstraint, outputConstraint } from "./constraint.js";
+import { inputRows } from "../read/inputRows.js";
+import type { Settings } from "../options.js";
+import type { Dataset } from "../read/data.js";
+import type { NetworkSpec } from "../read/model.js";
+import type { Reduction } from "./reduction.js";
+import { type BiasColumn, biasColumnOf, type Regularization, regularizationOf } from "./regularization.js";
+import { refuseUnshared } from "../solve/sharing.js";
+import { writtenGates } from "./writtenGates.js";
+
+/** Gates of a gated network that are sampled unless `arrangements` says otherwise. */
+const DEFAULT_GATES = 256;
+/** Arrangements of a ReLU network's data up to which all of them are taken unless `arrangements` says otherwise; else gates grow. */
+export const FEW_ARRANGEMENTS = 512;
+
+/** A program together with what it was made from. */
+export interface Problem {
+  readonly spec: NetworkSpec;
+  readonly program: ConvexProgram;
+  /** The model's own loss; the program's too, unless a constraint takes its place. */
+  readonly loss: Loss;
+  readonly constraint: OutputConstraint | null;
+  readonly formulation: Formulation;
+  readonly column: BiasColumn;
+  /** The dimensions in which the program is, where these are not all of x. */
+  readonly reduction: Reduction | null;
+  readonly regularization: Regularization;
+  readonly growth: Growth | null; // how the gates are to grow while solving
+}
+
+/** Gates and a point over them: what a fit, or a certificate of a model, ended with. */
+export interface StartingPoint {
+  readonly gates: GateSet;
+  readonly blocks: SparseBlocks;
+}
+
+/** Where gates may come from when no option names them. */
+export interface GateSources {
+  readonly gatesOf: tf.Sequential | null; // a model whose first layer has gates of its own
+  readonly warmStart: StartingPoint | null;
+}
+
+export async function pose(
+  spec: NetworkSpec,
+  data: Dataset,
+  settings: Settings,
+  engine: ChosenEngine,
+  sources: GateSources,
+): Promise<Problem> {
+  refusePricing(spec, settings);
+  const formulation = formulations[spec.formulation];
+  const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
+  const X = inputRows(spec, data.x, column.value);
+  const pooling = spec.convolution?.pooling ?? null;
+  const wish = arrangementsFor(spec, X, settings, sources);
+  const gates = await chooseGates(spec, X, column.value, settings, sources, wish, engine.kernels);
+  const loss = bindLoss(spec.loss, data.y, data.weights);
+  const outputBias = spec.outputBias ? { ridge: spec.l2.outputBias } : null;
+  const penalty = penaltyName(formulation, spec, settings);
+  const build = (beta: number, charged: Loss) =>
+    formulation.build({ X, gates, loss: charged, beta, outputBias, pooling }, penalty);
+  const regularization = regularizationOf(spec, settings, () =>
+    withProducts({ X, gates, pooling }, engine.kernels, (products) => smallestTrivialBeta(build(0, loss), products)),
+  );
+  const kind = regularization.constraint;
+  const constraint = kind === null ? null : outputConstraint(kind, spec.loss, data);
+  const program = build(regularization.beta, constraint?.penalty(1) ?? loss);
+  const growth = growthOf(wish);
+  const problem = { spec, program, loss, constraint, formulation, column, reduction: null, regularization, growth };
+  refuseUnshared(problem, settings);
+  return problem;
+}
+
+function refusePricing(spec: NetworkSpec, { pricing, regularization }: Settings): void {
+  if (pricing?.kind !== "branch-and-bound") return;
+  const constrained = regularization === "interpolate" || regularization === "max-margin";
+  if (spec.formulation === "relu" && !constrained) return;
+  throw new ConvexError(
+    "options/value",
+    `pricing: expected { kind: "search" } for ${constrained ? `regularization "${regularization}"` : "a gated network"}, ` +
+      `got { kind: "branch-and-bound" }, which prices the gates of ReLU networks with a loss. Leave it out.`,
+  );
+}
+
+/** What `arrangements` says, or the default: all where they are few, growing ones, for gated networks a sample. */
+function arrangementsFor(spec: NetworkSpec, X: Matrix, settings: Settings, sources: GateSources): Arrangements {
+  const constrained = settings.regularization === "interpolate" || settings.regularization === "max-margin";
+  if (settings.arrangements !== null) {
+    if (!constrained || growthOf(settings.arrangements) === null) return settings.arrangements;
+    throw new ConvexError(
+      "options/value",
+      `arrangements: expected { kind: "sample" }, { kind: "enumerate" } or a gate set for regularization ` +
+        `"${settings.regularization}", got { kind: "grow" }. The search for gates needs a loss.`,
+    );
+  }
+  if (spec.formulation === "gated") return { kind: "sample", count: DEFAULT_GATES };
+  if (sources.warmStart !== null) return sources.warmStart.gates;
+  if (arrangementBound(X.rows, Math.min(X.rows, X.cols)) <= FEW_ARRANGEMENTS) return { kind: "enumerate" };
+  return constrained ? { kind: "sample", count: FEW_ARRANGEMENTS } : { kind: "grow" };
+}
+
+async function chooseGates(
+  spec: NetworkSpec,
+  X: Matrix,
+  biasColumn: number,
+  settings: Settings,
+  sources: GateSources,
+  wish: Arrangements,
+  kernels: Kernels,
+): Promise<GateSet> {
+  const read = kernels.packPatterns?.bind(kernels);
+  if (spec.formulation === "gated" && growthOf(wish) !== null) {
+    throw new ConvexError(
+      "options/value",
+      `arrangements: expected { kind: "sample" }, { kind: "enumerate" } or a gate set for a gated network, got { kind: "grow" }. ` +
+        `Only the gates of ReLU networks can grow: a gated network keeps those that it has.`,
+    );
+  }
+  if (sources.warmStart !== null) return gatesOfStart(sources.warmStart, spec, X, settings);
+  // The layer's own are float32 already.
+  if (settings.arrangements === null && sources.gatesOf !== null) {
+    return gatesOfLayer(sources.gatesOf, spec, X, biasColumn, read);
+  }
+  if (spec.formulation !== "gated") return resolveGates(X, wish, settings.seed, undefined, read);
+  // Draws are rounded before their masks are made, so that there is only one set of masks.
+  const drawn = "kind" in wish && wish.kind === "sample";
+  if (drawn) return resolveGates(X, wish, settings.seed, (g) => roundedAsWritten(g, biasColumn), read);
+  return writtenGates(X, resolveGates(X, wish, settings.seed), biasColumn);
+}
+
+/** The gates of an earlier result, whose blocks are numbered by them. */
+function gatesOfStart(start: StartingPoint, spec: NetworkSpec, X: Matrix, settings: Settings): GateSet {
+  if (!(start?.gates?.bits instanceof Uint32Array && start.blocks?.index instanceof Int32Array)) {
+    throw new ConvexError(
+      "options/value",
+      `warmStart: expected the result of an earlier fit, got ${String(start)}. Pass what fit or train returned, or leave it out.`,
+    );
+  }
+  if (settings.arrangements !== null && growthOf(settings.arrangements) === null) {
+    throw new ConvexError(
+      "gates/mismatch",
+      `warmStart: expected no arrangements beside it, since it brings its gates, got both. Leave arrangements out (or let them grow).`,
+    );
+  }
+  const gates = resolveGates(X, start.gates, settings.seed);
+  const blocks = (spec.formulation === "relu" ? 2 : 1) * gates.count;
+  const { index, vectors, bias } = start.blocks;
+  const fits = index.every((entry) => entry < blocks * vectorsOf(spec)) && vectors.length === index.length * X.cols;
+  if (!fits || bias.length !== spec.outputs) {
+    throw new ConvexError(
+      "gates/mismatch",
+      `warmStart: expected a result of the same formulation with ${spec.outputs} outputs, got one with ${bias.length}. ` +
+        `Start from a result of a model of the same shape.`,
+    );
+  }
+  return gates;
+}
+
+function growthOf(wish: Arrangements): Growth | null {
+  return "kind" in wish && wish.kind === "grow" ? wish : null;
+}
+
+/** Vectors of a block: outputs, for each patch where patches are read out apart. */
+function vectorsOf({ outputs, convolution }: NetworkSpec): number {
+  return outputs * (convolution?.pooling.positions ?? 1);
+}
+
+/** The distinct gates of a GatedDense or GatedConv2D layer; the bias of a gate stands over the constant column. */
+async function gatesOfLayer(
+  model: tf.Sequential,
+  spec: NetworkSpec,
+  X: Matrix,
+  biasColumn: number,
+  read: ReadPatterns | undefined,
+): Promise<GateSet> {
+  const layer = model.layers.find((candidate) => candidate.getClassName().startsWith("Gated"));
+  const weights = layer?.getWeights() ?? [];
+  const gate = await weights[spec.hiddenBias ? 2 : 1].data();
+  const bias = spec.hiddenBias ? await weights[3].data() : null;
+  const { units, inputs } = spec;
+  const data = new Float64Array(units * X.cols);
+  for (let j = 0; j < units; j++) {
+    for (let p = 0; p < inputs; p++) data[j * X.cols + p] = gate[p * units + j];
+    if (bias !== null) data[j * X.cols + inputs] = bias[j] / biasColumn;
+  }
+  return gatesFrom(X, { rows: units, cols: X.cols, data }, read);
+}
+
+/** The penalty of the program. ReLU's charges output by output; neurons come to share outputs afterwards. */
+function penaltyName(formulation: Formulation, spec: NetworkSpec, { vectorPenalty }: Settings): Penalty["name"] {
+  const known = formulation.penaltiesFor(vectorsOf(spec));
+  return vectorPenalty !== null && known.includes(vectorPenalty) ? vectorPenalty : known[0];
+}

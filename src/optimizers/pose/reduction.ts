@@ -1,0 +1,154 @@
+/** Training in fewer dimensions: the data that the program sees, and the network as the model holds it. */
+
+import type * as tf from "@tensorflow/tfjs";
+import { certify, GapJudge, relativeGap } from "../../convex/certificate.js";
+import type { Kernels } from "../../convex/kernels/types.js";
+import { type Network, type NetworkWeights, objectiveOf } from "../../convex/network.js";
+import { type RowSpace, reducedRows, rowSpaceOf, unfoldedWeights } from "../../convex/operators/rowSpace.js";
+import { withProducts } from "../../convex/solvers/solve.js";
+import type { AllGatesBound, Certificate, Matrix } from "../../convex/types.js";
+import { ConvexError } from "../../errors.js";
+import { inputRows } from "../read/inputRows.js";
+import type { Settings } from "../options.js";
+import type { Problem } from "./pose.js";
+import type { Dataset } from "../read/data.js";
+import type { NetworkSpec } from "../read/model.js";
+import { biasColumnOf, decayOf } from "./regularization.js";
+import { programWeights } from "../solve/posed.js";
+
+type Parts = ReturnType<typeof objectiveOf>;
+
+/** Where the program lives, and the rows of x as the model sees them. */
+export interface Reduction {
+  readonly space: RowSpace;
+  readonly X: Matrix; // [n x d], with the bias column where there is one
+}
+
+/** What is posed in place of the spec and the data. */
+export interface Reduced {
+  readonly spec: NetworkSpec;
+  readonly settings: Settings;
+  readonly reduction: Reduction | null;
+  data(data: Dataset): Dataset;
+}
+
+/**
+ * Reads the options `rank` and `pca`.
+ *
+ * @throws ConvexError "options/value" where they do not go with the model or with other options.
+ */
+export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings): Reduced {
+  const { rank, pca } = settings;
+  if (rank === null && pca === null) return { spec, settings, reduction: null, data: (data) => data };
+  refuseUnfit(spec, settings);
+  const space = rowSpaceOf(train.x, rank ?? pca ?? "numerical", pca !== null);
+  const { value, charged } = biasColumnOf(spec, settings, inputRows(spec, train.x, 0));
+  return {
+    spec: { ...spec, inputs: space.basis.cols },
+    // The charge of the hidden bias is that of x as it is, also where rows are shorter.
+    settings: { ...settings, rank: null, pca: null, hiddenBiasScale: charged ? value : settings.hiddenBiasScale },
+    reduction: { space, X: inputRows(spec, train.x, value) },
+    data: (data) => ({ ...data, x: reducedRows(data.x, space) }),
+  };
+}
+
+function refuseUnfit(spec: NetworkSpec, { rank, pca, regularization, vectorPenalty }: Settings): void {
+  const { convolution, hiddenBias, l2, formulation, outputs } = spec;
+  const name = rank === null ? "pca" : "rank";
+  if (convolution !== null) refuse(`no ${name} for a convolutional model`, String(rank ?? pca));
+  if (rank !== null && (regularization === "interpolate" || regularization === "max-margin")) {
+    refuse(`no rank beside regularization "${regularization}"`, String(rank));
+  }
+  if (formulation === "relu" && outputs > 1 && vectorPenalty === "nuclear") {
+    refuse(`vectorPenalty "perOutput" for a ReLU network beside ${name}`, '"nuclear"');
+  }
+  if (pca !== null && !hiddenBias) refuse("a first layer with a bias, which takes up the mean, for pca", "none");
+  if (pca !== null && l2.hiddenBias > 0) refuse("a first layer without a biasRegularizer for pca", "one");
+}
+
+/** The model whose gates are taken where no option names others. Those of a layer need not lie in the span: there none are. */
+export function gatesOwner(model: tf.Sequential, spec: NetworkSpec, reduction: Reduction | null): tf.Sequential | null {
+  return spec.formulation === "gated" && reduction === null ? model : null;
+}
+
+/** Weights of the model [d x m] as those of the program: their part in the span, and the bias as it is. */
+export function inSpan({ rows, cols: m, data }: Matrix, { basis }: RowSpace): Matrix {
+  const { rows: d, cols: r } = basis;
+  const part = new Float64Array((r + rows - d) * m);
+  for (let p = 0; p < d; p++) {
+    for (let i = 0; i < r; i++) for (let j = 0; j < m; j++) part[i * m + j] += basis.data[p * r + i] * data[p * m + j];
+  }
+  part.set(data.subarray(d * m), r * m);
+  return { rows: r + rows - d, cols: m, data: part };
+}
+
+/** The weights of a network of the problem as the model holds them, in float32 numbers. */
+export function layerWeights(problem: Problem, network: Network, units: number): NetworkWeights {
+  const { column, reduction } = problem;
+  const weights = programWeights(problem, network, units);
+  return reduction === null ? weights : unfoldedWeights(weights, reduction.space, column.value);
+}
+
+/** The rows on which these weights act. */
+export function layerRows({ program, reduction }: Problem): Matrix {
+  return reduction === null ? program.X : reduction.X;
+}
+
+/** The objective that the program charges: that of the network as written, but for the bias that a mean has moved. */
+export function chargedObjective(problem: Problem, network: Network, units: number, written: Parts): Parts {
+  const { program, regularization, reduction, loss } = problem;
+  if (reduction === null || reduction.space.mean === null) return written;
+  return objectiveOf(programWeights(problem, network, units), program.X, loss, decayOf(regularization));
+}
+
+/** The certificate for x as it is, where the program was solved in the span of its first singular vectors. */
+export function certificateNear(
+  certificate: Certificate,
+  { program, reduction }: Problem,
+  dualPoint: Float64Array, // [n x C]
+  kernels: Kernels,
+): { readonly certificate: Certificate; readonly notes: readonly string[] } {
+  if (reduction === null) return { certificate, notes: [] };
+  const { basis, mean, tail, largest } = reduction.space;
+  const kept = `${basis.cols} of ${basis.rows} dimensions`;
+  if (mean !== null) {
+    const claim = certificate.claim.replace(/\.$/, ` (on ${basis.cols} principal components of x).`);
+    return { certificate: { ...certificate, claim }, notes: [`Solved on principal components, ${kept}.`] };
+  }
+  const everywhere = certificate.allGates && near(certificate.allGates, certificate.primal, tail, program.beta);
+  const dual =
+    everywhere?.finished === true
+      ? everywhere.dual
+      : withProducts(program, kernels, (products) => new GapJudge(program, products).boundNear(dualPoint, tail));
+  const { primal, network, evidence } = certificate;
+  const gap = { primal, dual, relative: relativeGap(primal, dual) };
+  const carried = certify(gap, network, program, evidence, everywhere);
+  return {
+    certificate: carried.scope === "these gates" && program.cones ? inTheSpan(carried, basis.cols) : carried,
+    notes: [
+      `Solved in ${kept}: the first singular value left out is ${(tail / largest).toExponential(1)} of the largest. The bound is ` +
+        `${certificate.dual.toPrecision(8)} there and ${dual.toPrecision(8)} for x as it is.`,
+    ],
+  };
+}
+
+/** A neuron may have another pattern on the rows of x than on their part in the span, and the latter has the bound. */
+function inTheSpan(certificate: Certificate, rank: number): Certificate {
+  const patterns = `Patterns are those in the span of the first ${rank} singular vectors of x.`;
+  return { ...certificate, claim: `${certificate.claim} ${patterns}` };
+}
+
+/**
+ * A bound over all gates carried over to data X' with |X' - X| <= tail: there a gate is worth at most tail |N_c| more, and the
+ * dual objective, concave and at least 0 at 0, keeps the share of the scale (at most 1 / ratio) that is left.
+ */
+function near(bound: AllGatesBound, primal: number, tail: number, beta: number): AllGatesBound {
+  const more = (tail * bound.dualNorm) / beta;
+  const ratio = bound.ratio + more;
+  const dual = more === 0 ? bound.dual : bound.dual / (1 + more / bound.ratio);
+  return { ...bound, dual, ratio, relativeGap: relativeGap(primal, dual) };
+}
+
+function refuse(expected: string, got: string): never {
+  throw new ConvexError("options/value", `fit: expected ${expected}, got ${got}. Change it or leave it out.`);
+}

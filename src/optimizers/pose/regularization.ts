@@ -1,0 +1,170 @@
+/** Where beta comes from, what each layer is charged, and how the hidden bias is treated: one decision, said in words. */
+
+import type { Decay } from "../../convex/network.js";
+import { eachBlock } from "../../convex/linear/rowBlock.js";
+import type { Constraint } from "../../convex/solvers/constrained.js";
+import type { Matrix } from "../../convex/types.js";
+import { ConvexError } from "../../errors.js";
+import type { Objective } from "../report/result.js";
+import type { Settings } from "../options.js";
+import type { NetworkSpec } from "../read/model.js";
+
+/** A number for beta and the model's own beta agree when they differ by no more than rounding to float32. */
+const SAME_BETA = 1e-6;
+
+/** Rows that are read at a time. */
+const BLOCK = 1024;
+
+/** Share of the smallest trivial beta that "auto" takes. */
+const AUTO_SHARE = 1e-3;
+
+/** The regularization of a fit. */
+export interface Regularization {
+  readonly beta: number; // of the convex program
+  readonly hidden: number; // g1: factor of |W1|^2
+  readonly output: number; // g2: factor of |W2|^2
+  readonly outputBias: number; // factor of the squared output bias
+  readonly source: "model" | "option" | "auto";
+  /** What holds in place of a trade-off: then beta is 1, and the loss is no part of the program. */
+  readonly constraint: Constraint | null;
+}
+
+/** How the hidden bias stands in the data: a constant column, absent without a bias. */
+export interface BiasColumn {
+  readonly value: number; // 0: no column
+  /** True when the program charges the bias although the model does not. */
+  readonly charged: boolean;
+}
+
+/**
+ * The constant t for the hidden bias b = t v_last. With a biasRegularizer g the charge g1 v_last^2 equals g b^2 at
+ * t = sqrt(g1 / g). Without one the program still needs a charge, or gates with every mask could fit the data for nothing;
+ * t is then the largest row norm, so that scaling x changes nothing.
+ */
+export function biasColumnOf(spec: NetworkSpec, settings: Settings, X: Matrix): BiasColumn {
+  if (!spec.hiddenBias) return { value: 0, charged: false };
+  if (spec.l2.hiddenBias > 0) {
+    if (!(spec.l2.hidden > 0)) {
+      throw new ConvexError(
+        "model/regularizer",
+        `fit: expected a kernelRegularizer beside the biasRegularizer of the first layer, got none. Add one, or drop both.`,
+      );
+    }
+    return { value: Math.sqrt(spec.l2.hidden / spec.l2.hiddenBias), charged: false };
+  }
+  if (settings.hiddenBiasScale !== null) return { value: settings.hiddenBiasScale, charged: true };
+  let largest = 0;
+  eachBlock(X, BLOCK, (rows) => {
+    for (let at = 0; at < rows.length; at += X.cols) {
+      let square = 0;
+      for (let p = at; p < at + X.cols; p++) square += rows[p] ** 2;
+      largest = Math.max(largest, square);
+    }
+  });
+  return { value: Math.sqrt(largest), charged: true };
+}
+
+/** Beta and the layers' factors; `trivialBeta` is asked for only where "auto" needs it. */
+export function regularizationOf(spec: NetworkSpec, settings: Settings, trivialBeta: () => number): Regularization {
+  const { hidden, output, outputBias } = spec.l2;
+  if (hidden > 0 !== output > 0) {
+    const [has, lacks] = hidden > 0 ? ["first", "last"] : ["last", "first"];
+    throw new ConvexError(
+      "model/regularizer",
+      `fit: expected l2 kernel regularizers in both layers or in none, got one in the ${has} layer only. With one of them ` +
+        `zero, the weights can move to the other layer for nothing. Add tf.regularizers.l2 to the ${lacks} layer.`,
+    );
+  }
+  const own = 2 * Math.sqrt(hidden * output);
+  const wish = settings.regularization ?? (own > 0 ? "from-model" : "auto");
+  if (wish === "from-model") {
+    if (own === 0) {
+      throw new ConvexError(
+        "model/regularizer",
+        `fit: expected l2 kernel regularizers in both layers for regularization "from-model", got none. ` +
+          `Add tf.regularizers.l2({ l2: ... }) to both, or set regularization to a number or "auto".`,
+      );
+    }
+    return { beta: own, hidden, output, outputBias, source: "model", constraint: null };
+  }
+  if (own > 0 && typeof wish === "number" && Math.abs(wish / own - 1) <= SAME_BETA) {
+    return { beta: own, hidden, output, outputBias, source: "model", constraint: null };
+  }
+  if (own > 0) {
+    throw new ConvexError(
+      "model/regularizer",
+      `fit: expected a model without l2 regularizers for regularization ${JSON.stringify(wish)}, got beta ${own} from its layers. ` +
+        `Remove them from the layers, or set regularization to "from-model".`,
+    );
+  }
+  if (wish === "interpolate" || wish === "max-margin") {
+    return { beta: 1, hidden: 0.5, output: 0.5, outputBias, source: "option", constraint: wish };
+  }
+  const beta = wish === "auto" ? AUTO_SHARE * trivialBeta() : wish;
+  if (!(beta > 0)) {
+    throw new ConvexError(
+      "data/target",
+      `fit: expected targets that a network can improve on, got a gradient of zero at the zero network, so that "auto" has no scale. ` +
+        `Check y, or set regularization to a number.`,
+    );
+  }
+  const source = wish === "auto" ? "auto" : "option";
+  return { beta, hidden: beta / 2, output: beta / 2, outputBias, source, constraint: null };
+}
+
+export function decayOf(regularization: Regularization): Decay {
+  const { hidden, output, outputBias } = regularization;
+  return { hidden, output, outputBias };
+}
+
+/**
+ * The objective as the model's own layers charge it: without the hidden biases, the last row of the kernel, where the program
+ * charges them (`charged`) and the layers do not.
+ */
+export function modelObjective(written: Objective, kernel: Matrix, hidden: number, charged: boolean): Objective {
+  if (!charged) return written;
+  let square = 0;
+  for (const value of kernel.data.subarray((kernel.rows - 1) * kernel.cols)) square += value * value;
+  const free = hidden * square;
+  return { loss: written.loss, regularization: written.regularization - free, total: written.total - free };
+}
+
+/** What a user should know about how the objective was read, in sentences; `ours`: the layers carry what it charges. */
+export function notesOf(
+  spec: NetworkSpec,
+  regularization: Regularization,
+  column: BiasColumn,
+  ours: boolean,
+): string[] {
+  const notes: string[] = [];
+  const { beta, source, constraint } = regularization;
+  if (constraint !== null) {
+    const goal = constraint === "interpolate" ? "fit every target exactly" : "have y z >= 1 on every row";
+    notes.push(
+      `No regularization: of the networks that ${goal}, the one of least (|W1|^2 + |W2|^2) / 2, which is objective.regularization.`,
+    );
+  }
+  if (source === "auto") {
+    notes.push(
+      `No regularization was given: beta = ${beta.toPrecision(4)} is 1e-3 of the smallest beta at which the zero network is optimal.`,
+    );
+  }
+  if (ours && constraint === null) {
+    notes.push(
+      `The layers of the model carry the objective's charges as l2 regularizers${column.charged ? ", also of the hidden bias" : ""}.`,
+    );
+  } else if (source !== "model" && constraint === null) {
+    notes.push(
+      `The objective charges ${(beta / 2).toPrecision(4)} (|W1|^2 + |W2|^2), which the model's own layers do not: ` +
+        `model.evaluate plus objective.regularization is objective.total.`,
+    );
+  }
+  if (column.charged && !(ours && constraint === null)) {
+    notes.push(
+      `The hidden bias has no regularizer; the program charges it as (b / ${column.value.toPrecision(4)})^2 beside the kernel. ` +
+        `The certificate is for that objective; objective.total leaves the charge out.`,
+    );
+  }
+  if (spec.outputBias && spec.l2.outputBias === 0) notes.push("The output bias is free and solved exactly.");
+  return notes;
+}

@@ -1,0 +1,199 @@
+/** Tensors -> float64 matrices on the host: finite, of the right shapes, with targets that fit the loss. */
+
+import * as tf from "@tensorflow/tfjs";
+import { targetRefusal } from "../../convex/losses/index.js";
+import type { Matrix } from "../../convex/types.js";
+import { ConvexError } from "../../errors.js";
+import type { NetworkSpec } from "./model.js";
+
+/** Rows of data with their targets and sample weights. */
+export interface Dataset {
+  readonly x: Matrix; // [n x inputs], or [n x pixels]
+  readonly y: Matrix; // [n x C]
+  readonly weights: Float64Array | null; // [n]
+}
+
+/** How samples are weighted; both together multiply. */
+export interface Weighting {
+  readonly sampleWeight?: tf.Tensor1D | ArrayLike<number> | null;
+  readonly classWeight?: Readonly<Record<number, number>> | null;
+}
+
+type Spec = Pick<NetworkSpec, "inputShape" | "convolution" | "outputs" | "loss" | "hiddenBias">;
+
+/**
+ * Reads x [n x inputShape] and y [n x C] (or [n] for one output).
+ *
+ * @throws ConvexError "data/..." naming the tensor, the row and the column.
+ */
+export async function readData(x: tf.Tensor, y: tf.Tensor, spec: Spec, weighting: Weighting = {}): Promise<Dataset> {
+  const X = await readMatrix("x", x, spec.inputShape, "the model's input");
+  const Y = await readMatrix("y", y, [spec.outputs], "the model's last layer");
+  if (X.rows !== Y.rows) {
+    refuse("data/shape", `as many rows of y as of x, ${X.rows}`, `${Y.rows}`, "Check how the two were cut.");
+  }
+  const target = targetRefusal(spec.loss, Y);
+  if (target !== null) {
+    throw new ConvexError("data/target", `y: ${target}. The loss ${spec.loss} needs it: change y or the loss.`);
+  }
+  const weights = combine(
+    await readSampleWeight(weighting.sampleWeight, X.rows),
+    readClassWeight(weighting.classWeight, Y),
+  );
+  return { x: X, y: Y, weights };
+}
+
+/** What training needs beyond what prediction does: more than one row, and columns that vary. */
+export function refuseDegenerate(data: Dataset, spec: Spec): void {
+  const { x } = data;
+  if (x.rows < 2) {
+    refuse("data/empty", "at least 2 rows", `${x.rows}`, "One sample has nothing to compare with: give more data.");
+  }
+  const constant: number[] = [];
+  let varying = 0;
+  for (let p = 0; p < x.cols; p++) {
+    let same = true;
+    for (let k = 1; k < x.rows && same; k++) same = x.data[k * x.cols + p] === x.data[p];
+    if (!same) varying += 1;
+    else if (x.data[p] !== 0) constant.push(p);
+  }
+  const columns = constant.slice(0, 10).join(", ") + (constant.length > 10 ? ", ..." : "");
+  if (varying === 0) {
+    refuse(
+      "data/constant",
+      "a column of x that varies",
+      "constant columns only",
+      "There is nothing to learn from: check x.",
+    );
+  }
+  // A constant pixel is no constant column of the patches, through which filters see it at every place.
+  if (spec.hiddenBias && constant.length > 0 && spec.convolution === null) {
+    refuse(
+      "data/constant",
+      "no constant column beside a hidden bias, which is one",
+      `constant nonzero columns ${columns} of x`,
+      "Drop them, or set useBias: false in the first layer. (Columns of zeros are harmless.)",
+    );
+  }
+}
+
+/** The last rows as validation data, as model.fit cuts them. */
+export function splitData(data: Dataset, share: number): { train: Dataset; validation: Dataset } {
+  const { x, y, weights } = data;
+  const rows = Math.floor(x.rows * (1 - share));
+  if (rows < 1 || rows === x.rows) {
+    refuse(
+      "data/shape",
+      "rows left on both sides of validationSplit",
+      `${rows} of ${x.rows} for training`,
+      "Change the share.",
+    );
+  }
+  const cut = (matrix: Matrix, from: number, to: number): Matrix => ({
+    rows: to - from,
+    cols: matrix.cols,
+    data: matrix.data.slice(from * matrix.cols, to * matrix.cols),
+  });
+  return {
+    train: { x: cut(x, 0, rows), y: cut(y, 0, rows), weights: weights?.slice(0, rows) ?? null },
+    validation: { x: cut(x, rows, x.rows), y: cut(y, rows, x.rows), weights: null },
+  };
+}
+
+/** X with a last column of a constant, for the hidden bias. */
+export function withColumn(x: Matrix, value: number): Matrix {
+  const cols = x.cols + 1;
+  const data = new Float64Array(x.rows * cols);
+  for (let k = 0; k < x.rows; k++) {
+    data.set(x.data.subarray(k * x.cols, (k + 1) * x.cols), k * cols);
+    data[k * cols + x.cols] = value;
+  }
+  return { rows: x.rows, cols, data };
+}
+
+/** Reads a tensor of so many rows of `sample` shape; [n] counts as [n, 1]. */
+/** One tensor as a matrix [rows x columns]. */
+export async function readMatrix(
+  name: string,
+  tensor: tf.Tensor,
+  sample: readonly number[],
+  owner: string,
+): Promise<Matrix> {
+  const columns = sample.reduce((product, size) => product * size, 1);
+  if (!(tensor instanceof tf.Tensor)) {
+    refuse(
+      "data/shape",
+      `${name} to be a tf.Tensor`,
+      Array.isArray(tensor) ? "an array" : typeof tensor,
+      "Use tf.tensor2d.",
+    );
+  }
+  if (tensor.isDisposed) {
+    refuse(
+      "data/disposed",
+      `${name} to be alive`,
+      "a disposed tensor",
+      "Keep it until fit has returned (see tf.keep, tf.tidy).",
+    );
+  }
+  const shape = tensor.rank === 1 && sample.length === 1 && columns === 1 ? [tensor.shape[0], 1] : tensor.shape;
+  if (shape.length !== sample.length + 1 || sample.some((size, k) => shape[k + 1] !== size)) {
+    refuse(
+      "data/shape",
+      `${name} of shape [rows, ${sample.join(", ")}], as ${owner} has it`,
+      `[${tensor.shape.join(", ")}]`,
+      "Reshape it, or change the model.",
+    );
+  }
+  if (shape[0] === 0) refuse("data/empty", `rows in ${name}`, "none", "Check how the data were loaded.");
+  const data = Float64Array.from(await tensor.data());
+  for (let k = 0; k < data.length; k++) {
+    if (Number.isFinite(data[k])) continue;
+    const place = `${data[k]} in row ${Math.floor(k / columns)}, column ${k % columns}`;
+    refuse("data/nonFinite", `finite numbers in ${name}`, place, "Impute or drop such rows first.");
+  }
+  return { rows: shape[0], cols: columns, data };
+}
+
+async function readSampleWeight(given: Weighting["sampleWeight"], rows: number): Promise<Float64Array | null> {
+  if (given === undefined || given === null) return null;
+  if (given instanceof tf.Tensor && given.isDisposed) {
+    refuse("data/disposed", "sampleWeight to be alive", "a disposed tensor", "Keep it until fit has returned.");
+  }
+  const weights = Float64Array.from(given instanceof tf.Tensor ? await given.data() : given);
+  if (weights.length !== rows) {
+    throwWeight(`one sampleWeight a row, ${rows}`, `${weights.length}`);
+  }
+  weights.forEach((weight, k) => {
+    if (!(weight >= 0 && Number.isFinite(weight)))
+      throwWeight("finite sample weights of at least 0", `${weight} in row ${k}`);
+  });
+  if (weights.every((weight) => weight === 0)) throwWeight("a sample weight above 0", "zeros only");
+  return weights;
+}
+
+/** The weight of each row's class: the largest entry of a one-hot row, or the value of a single column, as in model.fit. */
+function readClassWeight(given: Weighting["classWeight"], Y: Matrix): Float64Array | null {
+  if (given === undefined || given === null) return null;
+  return Float64Array.from({ length: Y.rows }, (_, k) => {
+    const row = Y.data.subarray(k * Y.cols, (k + 1) * Y.cols);
+    const label = Y.cols === 1 ? row[0] : row.indexOf(Math.max(...row));
+    const weight = given[label];
+    if (weight === undefined) throwWeight("a classWeight for every class of y", `none for class ${label} (row ${k})`);
+    if (!(weight >= 0 && Number.isFinite(weight))) throwWeight("finite class weights of at least 0", `${weight}`);
+    return weight;
+  });
+}
+
+function combine(a: Float64Array | null, b: Float64Array | null): Float64Array | null {
+  if (a === null || b === null) return a ?? b;
+  return a.map((value, k) => value * b[k]);
+}
+
+function throwWeight(expected: string, got: string): never {
+  throw new ConvexError("data/weight", `fit: expected ${expected}, got ${got}. Correct the weights or leave them out.`);
+}
+
+function refuse(code: ConvexError["code"], expected: string, got: string, todo: string): never {
+  throw new ConvexError(code, `readData: expected ${expected}, got ${got}. ${todo}`);
+}

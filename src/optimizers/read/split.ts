@@ -1,0 +1,47 @@
+/** Training rows and the rows that are held out, as model.fit would take them. */
+
+import type * as tf from "@tensorflow/tfjs";
+import { ConvexError } from "../../errors.js";
+import { type Dataset, readData, splitData, type Weighting } from "./data.js";
+import type { NetworkSpec } from "./model.js";
+
+/** What is held out of training and judged. */
+export interface HeldOut {
+  readonly validationData?: readonly [tf.Tensor, tf.Tensor] | null;
+  /** Share of the last rows that is kept out of training and judged after every round. */
+  readonly validationSplit?: number | null;
+}
+
+/**
+ * Reads x and y, and what is held out of them.
+ *
+ * @throws ConvexError "data/..." or "options/value".
+ */
+export async function readSplit(
+  x: tf.Tensor,
+  y: tf.Tensor,
+  spec: NetworkSpec,
+  args: HeldOut & Weighting,
+): Promise<{ train: Dataset; validation: Dataset | null }> {
+  const data = await readData(x, y, spec, args);
+  const given: unknown = args.validationData ?? null;
+  if (given !== null) {
+    if (!Array.isArray(given) || given.length !== 2) {
+      const came = Array.isArray(given) ? `${given.length} entries` : typeof given;
+      throw new ConvexError(
+        "options/value",
+        `validationData: expected a pair [x, y] of tensors, got ${came}. Change it or leave it out.`,
+      );
+    }
+    return { train: data, validation: await readData(given[0], given[1], spec) };
+  }
+  const share = args.validationSplit ?? 0;
+  if (share === 0) return { train: data, validation: null };
+  if (!(share > 0 && share < 1)) {
+    throw new ConvexError(
+      "options/value",
+      `validationSplit: expected a number between 0 and 1, got ${share}. Change it or leave it out.`,
+    );
+  }
+  return splitData(data, share);
+}

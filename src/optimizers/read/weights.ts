@@ -1,0 +1,70 @@
+/** Layer weights -> network weights in float64: the way back of writeWeights. */
+
+import type * as tf from "@tensorflow/tfjs";
+import type { NetworkWeights } from "../../convex/network.js";
+import type { Matrix } from "../../convex/types.js";
+import { ConvexError } from "../../errors.js";
+import type { NetworkSpec } from "./model.js";
+
+/**
+ * The weights of a model of `spec`; hidden biases become the last row of the kernels, over `biasColumn`, the constant that
+ * stands in the data for them.
+ *
+ * @throws ConvexError "model/weights" for weights that are no numbers.
+ */
+export async function readWeights(
+  model: tf.Sequential,
+  spec: NetworkSpec,
+  biasColumn: number,
+): Promise<NetworkWeights> {
+  const layers = model.layers.filter((layer) => layer.getClassName() !== "InputLayer");
+  const [first, last] = await Promise.all([layers[0], layers[layers.length - 1]].map(valuesOf));
+  const [kernel, bias, gates, gateBias] = spec.hiddenBias ? first : [first[0], null, first[1], null];
+  const { inputs, units, outputs } = spec;
+  return {
+    kernel: stacked(kernel, bias, inputs, units, biasColumn),
+    gates: spec.formulation === "gated" ? stacked(gates, gateBias, inputs, units, biasColumn) : null,
+    output: readOut(last[0], spec),
+    bias: spec.outputBias ? last[1] : new Float64Array(outputs),
+    pooling: spec.convolution?.pooling ?? null,
+  };
+}
+
+/** The kernel of the last layer [A m x C] as [m x A C]: the way back of what `writeWeights` does. */
+function readOut(kernel: Float64Array, { units, outputs: C, convolution }: NetworkSpec): Matrix {
+  const positions = convolution?.pooling.positions ?? 1;
+  const patchesFastest = convolution?.readOut === "patchesFastest";
+  const data = new Float64Array(kernel.length);
+  for (let j = 0; j < units; j++) {
+    for (let a = 0; a < positions; a++) {
+      const row = patchesFastest ? j * positions + a : a * units + j;
+      data.set(kernel.subarray(row * C, (row + 1) * C), (j * positions + a) * C);
+    }
+  }
+  return { rows: units, cols: positions * C, data };
+}
+
+async function valuesOf(layer: tf.layers.Layer): Promise<Float64Array[]> {
+  const values = await Promise.all(layer.getWeights().map(async (weight) => Float64Array.from(await weight.data())));
+  if (values.every((array) => array.every(Number.isFinite))) return values;
+  throw new ConvexError(
+    "model/weights",
+    `readWeights: expected finite weights, got NaN or infinite ones in layer "${layer.name}". The training that made them diverged.`,
+  );
+}
+
+function stacked(
+  kernel: Float64Array,
+  bias: Float64Array | null,
+  inputs: number,
+  units: number,
+  biasColumn: number,
+): Matrix {
+  const rows = inputs + (bias === null ? 0 : 1);
+  const data = new Float64Array(rows * units);
+  data.set(kernel);
+  bias?.forEach((value, j) => {
+    data[inputs * units + j] = value / biasColumn;
+  });
+  return { rows, cols: units, data };
+}

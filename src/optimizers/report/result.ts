@@ -1,0 +1,61 @@
+/** What a fit answers with: a tf.History with the certificate and everything that explains it. */
+
+import * as tf from "@tensorflow/tfjs";
+import type { Certificate, GateSet, SparseBlocks, Status } from "../../convex/types.js";
+import type { Problem } from "../pose/pose.js";
+import type { Regularization } from "../pose/regularization.js";
+
+/** The objective of the model as it was written, split as tfjs splits it. */
+export interface Objective {
+  readonly loss: number; // what model.evaluate(x, y) returns (with sample weights where they were given)
+  readonly regularization: number; // the l2 terms
+  readonly total: number;
+}
+
+/** Everything beside the history. */
+export interface FitSummary {
+  /** The model with the weights: the one that was given, or the wider one of width "resize". */
+  readonly model: tf.Sequential;
+  readonly certificate: Certificate;
+  readonly objective: Objective;
+  readonly status: Status;
+  readonly advice: string;
+  /** Neurons that are not zero. */
+  readonly neurons: number;
+  readonly regularization: Regularization;
+  /** How the objective was read, in sentences. */
+  readonly notes: readonly string[];
+  readonly solver: string;
+  readonly engine: string;
+  readonly seconds: number;
+  /** The gates of the program and its solution: pass the result as `warmStart` to begin from them. */
+  readonly gates: GateSet;
+  readonly blocks: SparseBlocks;
+  /** The program that was solved, with the data as float64: what optimalSet and describeNetwork go on from. */
+  readonly problem: Problem;
+}
+
+/** A tf.History whose epochs are rounds of the solver. */
+export class FitResult extends tf.History implements FitSummary {
+  readonly model!: tf.Sequential;
+  readonly certificate!: Certificate;
+  readonly objective!: Objective;
+  readonly status!: Status;
+  readonly advice!: string;
+  readonly neurons!: number;
+  readonly regularization!: Regularization;
+  readonly notes!: readonly string[];
+  readonly solver!: string;
+  readonly engine!: string;
+  readonly seconds!: number;
+  readonly gates!: GateSet;
+  readonly blocks!: SparseBlocks;
+  readonly problem!: Problem;
+
+  constructor(epoch: readonly number[], history: Readonly<Record<string, number[]>>, summary: FitSummary) {
+    super();
+    this.epoch = [...epoch];
+    this.history = { ...history };
+    Object.assign(this, summary);
+  }
+}

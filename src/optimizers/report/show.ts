@@ -1,0 +1,51 @@
+/** Certificates on the surfaces of tfjs-vis. */
+
+import type { Certificate } from "../../convex/types.js";
+import type { FitSummary } from "./result.js";
+
+/** What is needed of tfjs-vis: the module itself will do. */
+export interface Visualizer<Surface> {
+  readonly render: {
+    table(container: Surface, data: { headers: string[]; values: (string | number)[][] }): unknown;
+  };
+}
+
+/** A result of fit or train, or what `certify` says of a model. */
+export type Certified = { readonly certificate: Certificate } & Partial<
+  Pick<FitSummary, "status" | "neurons" | "solver" | "engine" | "seconds">
+>;
+
+/** What this library can show, in the manner of tfjs-vis's own `show`. */
+export const show = {
+  /**
+   * Writes what a certificate proves as a table on a surface of tfjs-vis.
+   *
+   * @param vis the module `@tensorflow/tfjs-vis`, which this library does not load by itself
+   * @param surface a container of tfjs-vis: an element, or { name, tab }
+   *
+   * @example
+   * ```ts
+   * const surface = { name: "Certificate", tab: "Training" };
+   * await show.certificate(tfvis, surface, await trainer.fit(model, x, y));
+   * ```
+   */
+  async certificate<Surface>(vis: Visualizer<Surface>, surface: Surface, result: Certified): Promise<void> {
+    const { certificate, status, neurons, solver, engine, seconds } = result;
+    const { network, dual, relativeGap, scope, claim, evidence } = certificate;
+    const rows: [string, string | undefined][] = [
+      ["objective", network.toPrecision(8)],
+      ["lower bound", dual.toPrecision(8)],
+      ["relative gap", relativeGap.toExponential(2)],
+      ["proven for", scope],
+      ["best gate outside, in units of beta", evidence?.bestRatio.toFixed(4)],
+      ["status", status],
+      ["neurons", neurons?.toString()],
+      ["solver", solver],
+      ["engine", engine],
+      ["seconds", seconds?.toFixed(3)],
+      ["claim", claim],
+    ];
+    const values = rows.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
+    await vis.render.table(surface, { headers: ["", "value"], values });
+  },
+};

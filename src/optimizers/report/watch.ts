@@ -1,0 +1,70 @@
+/** Judges every round of the solver as model.fit judges an epoch, and hands it to the callbacks. */
+
+import type * as tf from "@tensorflow/tfjs";
+import type { Network } from "../../convex/network.js";
+import type { SharedRound } from "../../convex/sharing/shareOutputs.js";
+import type { Round, Solution } from "../../convex/solvers/solve.js";
+import type { ConvexProgram } from "../../convex/types.js";
+import { SplitEvaluator } from "./evaluate.js";
+import type { Problem } from "../pose/pose.js";
+import { type Callbacks, Progress } from "./progress.js";
+import type { Dataset } from "../read/data.js";
+import type { NetworkSpec } from "../read/model.js";
+import { programWeights } from "../solve/posed.js";
+
+export class Watch {
+  readonly progress: Progress;
+  readonly names: readonly string[];
+  private readonly evaluator: SplitEvaluator;
+  private readonly detailed: boolean;
+  private rounds = 0;
+
+  constructor(
+    model: tf.Sequential,
+    spec: NetworkSpec,
+    private readonly problem: Problem,
+    data: { readonly train: Dataset; readonly validation: Dataset | null },
+    how: { readonly callbacks: Callbacks | null | undefined; readonly verbose: number; readonly tolerance: number },
+  ) {
+    const { program, column } = problem;
+    const { validation } = data;
+    this.progress = new Progress(model, how.callbacks, how.verbose, how.tolerance);
+    const metrics = model.metricsNames.slice(1);
+    this.detailed = metrics.length > 0 || validation !== null;
+    this.evaluator = new SplitEvaluator(model, spec, program.X, column.value, data);
+    const own = ["loss", ...metrics];
+    this.names = [...own, ...(validation === null ? [] : own.map((name) => `val_${name}`)), "relativeGap", "seconds"];
+  }
+
+  async round({ gap, seconds, index, blocks, program }: Round): Promise<boolean> {
+    const network = () => this.problem.formulation.recover(program, blocks);
+    return this.judge(index, { loss: gap.primal, relativeGap: gap.relative, seconds }, program, network);
+  }
+
+  /** A round after the program's, in which neurons came to feed several outputs: the gap stays that of the program. */
+  async sharedRound(
+    { gap, seconds, network }: SharedRound,
+    program: ConvexProgram,
+    before: Solution,
+  ): Promise<boolean> {
+    const logs = { loss: gap.primal, relativeGap: before.gap.relative, seconds: before.seconds + seconds };
+    return this.judge(this.rounds, logs, program, () => network);
+  }
+
+  private async judge(
+    index: number,
+    { loss, ...rest }: Readonly<Record<"loss" | "relativeGap" | "seconds", number>>,
+    program: ConvexProgram,
+    network: () => Network,
+  ): Promise<boolean> {
+    this.rounds = index + 1;
+    const logs: Record<string, number> = { loss };
+    if (this.detailed) {
+      const { loss: _loss, ...others } = await this.evaluator.judge(
+        programWeights({ ...this.problem, program }, network()),
+      );
+      Object.assign(logs, others);
+    }
+    return this.progress.round(index, { ...logs, ...rest });
+  }
+}

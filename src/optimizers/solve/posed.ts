@@ -1,0 +1,87 @@
+/** A posed problem -> its solution, over the gates at hand or over gates that grow, and the network that it is. */
+
+import { defaultStarts } from "../../convex/arrangements/index.js";
+import type { Kernels } from "../../convex/kernels/index.js";
+import { type Network, type NetworkWeights, weightsOf } from "../../convex/network.js";
+import { DEFAULT_CONES } from "../../convex/pricing/allGates.js";
+import { mergeNeurons } from "../../convex/recovery/merge.js";
+import { pruneNeurons } from "../../convex/recovery/prune.js";
+import { solveConstrained } from "../../convex/solvers/constrained.js";
+import { solveGrowing } from "../../convex/growth/grow.js";
+import { withAllGates } from "../../convex/growth/proof.js";
+import { type Solution, type SolveBudget, solve } from "../../convex/solvers/solve.js";
+import type { Workbench } from "../../convex/solvers/workbench.js";
+import type { AllGatesBound, ConvexProgram, Evidence, SparseBlocks } from "../../convex/types.js";
+import type { Settings } from "../options.js";
+import type { Problem } from "../pose/pose.js";
+import { decayOf } from "../pose/regularization.js";
+
+/** A solution, the program whose gates it ended with, and what was seen beyond them. */
+export interface PosedSolution extends Solution {
+  readonly program: ConvexProgram;
+  readonly evidence: Evidence | null;
+  readonly allGates: AllGatesBound | null;
+}
+
+/** What the settings leave to a solve that has so many seconds. */
+export function budgetOf(
+  { tolerance, maxIterations, signal, solver, pricing }: Settings,
+  seconds: number,
+): SolveBudget {
+  return {
+    tolerance,
+    maxIterations,
+    seconds,
+    stopped: () => signal?.aborted === true,
+    ...(solver === null ? {} : { solver }),
+    ...(pricing?.kind === "branch-and-bound" ? { cones: pricing.cones ?? DEFAULT_CONES } : {}),
+  };
+}
+
+/** Solves from `start` where there is one; a `bench` for the problem's rows and gates is used where gates do not grow. */
+export async function solvePosed(
+  { program, constraint, growth }: Problem,
+  kernels: Kernels,
+  budget: SolveBudget,
+  seed: number,
+  start?: SparseBlocks,
+  bench?: Workbench,
+): Promise<PosedSolution> {
+  if (constraint !== null) {
+    const { kind, targets, penalty } = constraint;
+    const penalised = (weight: number) => ({ ...program, loss: penalty(weight) });
+    return {
+      ...(await solveConstrained(kind, targets.data, penalised, kernels, budget, start, bench)),
+      evidence: null,
+      allGates: null,
+    };
+  }
+  if (growth === null) {
+    const work = () => solve(program, kernels, budget, start, bench);
+    return { ...(await withAllGates(program, budget, work)), program, evidence: null };
+  }
+  const { starts = defaultStarts(program.X), seed: own = seed, method, batch } = growth;
+  return solveGrowing(program, kernels, budget, { starts, seed: own + 1, method, batch }, start);
+}
+
+/** Blocks -> neurons, as few as do the same. */
+export function recovered(
+  { program, formulation }: Pick<Problem, "program" | "formulation">,
+  blocks: SparseBlocks,
+): Network {
+  return fewest(program, formulation.recover(program, blocks));
+}
+
+/** Equal neurons merged, surplus ones traded away. */
+export function fewest({ X, pooling }: ConvexProgram, network: Network): Network {
+  return { ...network, neurons: pruneNeurons(mergeNeurons(network.neurons), X, pooling) };
+}
+
+/** The weights of a network in the program's own columns; exactly as wide as it needs unless `units` says otherwise. */
+export function programWeights(
+  { program, column, regularization }: Pick<Problem, "program" | "column" | "regularization">,
+  network: Network,
+  units = Math.max(1, network.neurons.length),
+): NetworkWeights {
+  return weightsOf(network, decayOf(regularization), program.X.cols, units, column.value);
+}

@@ -1,0 +1,92 @@
+/** ReLU networks with several outputs: after the convex program, in which each neuron feeds one, neurons that feed them all. */
+
+import { defaultStarts } from "../../convex/arrangements/index.js";
+import type { Kernels } from "../../convex/kernels/index.js";
+import type { Network } from "../../convex/network.js";
+import { mayShareOutputs, type SharedBudget, shareOutputs } from "../../convex/sharing/shareOutputs.js";
+import { advice } from "../../convex/solvers/solution.js";
+import type { Certificate, SharedBound, Status } from "../../convex/types.js";
+import { ConvexError } from "../../errors.js";
+import type { Settings } from "../options.js";
+import type { Problem } from "../pose/pose.js";
+import { budgetOf, fewest, type PosedSolution } from "./posed.js";
+
+/** A network, how its search ended, and what is proven of those like it. */
+export interface Shared {
+  readonly network: Network;
+  readonly status: Status;
+  readonly advice: string;
+  readonly bound: SharedBound | null; // null where each neuron feeds one output
+}
+
+/**
+ * Lets the neurons of a solution feed all outputs, where the options allow it: `vectorPenalty` is not "perOutput", the loss is
+ * smooth, and neurons may take any gate, since all are there or they grow.
+ */
+export async function sharedNetwork(
+  problem: Problem,
+  solution: PosedSolution,
+  network: Network,
+  kernels: Kernels,
+  settings: Settings,
+  seconds: number, // that are left
+  units: number, // most neurons that it may have
+  onRound: SharedBudget["onRound"],
+): Promise<Shared> {
+  const { status, program } = solution;
+  const alone = { network, status, advice: solution.advice, bound: null };
+  if (
+    !mayShare(problem) ||
+    settings.vectorPenalty === "perOutput" ||
+    status === "cancelled" ||
+    seconds <= 0 ||
+    network.neurons.length > units
+  )
+    return alone;
+  const options = { starts: problem.growth?.starts ?? defaultStarts(program.X), seed: settings.seed + 2, units };
+  const found = await shareOutputs(program, network, kernels, { ...budgetOf(settings, seconds), onRound }, options);
+  if (!(found.gap.primal < solution.gap.primal)) return alone;
+  const { primal, dual, relative } = found.gap;
+  const hurried = found.status === "timeLimit" || found.status === "cancelled" || found.status === "iterationLimit";
+  const ended = status === "solved" && hurried ? found.status : status;
+  return {
+    network: fewest(program, found.network),
+    status: ended,
+    advice: ended === status ? solution.advice : advice[ended],
+    bound: { primal, dual, relativeGap: relative, gates: found.program.gates.count, evidence: found.evidence },
+  };
+}
+
+/** True where neurons may feed several outputs, and have the gates of their own weights. */
+function mayShare({ program, growth, constraint, reduction }: Problem): boolean {
+  const free = growth !== null || program.gates.complete;
+  return constraint === null && reduction === null && mayShareOutputs(program) && free;
+}
+
+/** Refuses `vectorPenalty: "nuclear"` for a ReLU problem that cannot have it. */
+export function refuseUnshared(problem: Problem, { vectorPenalty }: Settings): void {
+  const { formulation, program } = problem;
+  if (formulation.name !== "relu" || vectorPenalty !== "nuclear" || program.loss.outputs === 1 || mayShare(problem))
+    return;
+  throw new ConvexError(
+    "options/value",
+    `vectorPenalty: expected "perOutput" for a ReLU network with ${program.loss.name}, these arrangements and read-out, got "nuclear". ` +
+      `Neurons that feed several outputs need a smooth loss, gates that grow or are complete, and no patches that are read out apart.`,
+  );
+}
+
+/** The certificate of the program, with what is proven of networks whose neurons feed several outputs. */
+export function withShared(certificate: Certificate, { bound }: Shared): Certificate {
+  return bound === null ? certificate : { ...certificate, sharing: bound };
+}
+
+/** What sharing did, in a sentence. */
+export function sharingNotes(certificate: Certificate): string[] {
+  const { sharing, primal } = certificate;
+  if (sharing == null) return [];
+  const gain = (100 * (1 - sharing.primal / primal)).toPrecision(2);
+  return [
+    `Neurons feed several outputs: an objective of ${sharing.primal.toPrecision(6)}, ${gain} % below that of the convex program, where ` +
+      `each feeds one. No network with these ${sharing.gates} activation patterns has less than ${sharing.dual.toPrecision(6)}.`,
+  ];
+}
