@@ -1,2 +1,0 @@
-export const internalNames: readonly string[];
-export function privateNames(): string[];
