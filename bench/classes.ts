@@ -7,13 +7,13 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { sampleGates } from "../src/convex/arrangements/index.js";
-import { gaussianSource } from "../src/convex/linear/random.js";
 import { formulations } from "../src/convex/formulations/index.js";
+import { solveGrowing } from "../src/convex/growth/grow.js";
 import { type Kernels, wasmKernels } from "../src/convex/kernels/index.js";
+import { gaussianSource } from "../src/convex/linear/random.js";
 import { bindLoss } from "../src/convex/losses/index.js";
 import { penalties } from "../src/convex/penalties/index.js";
 import { mergeNeurons } from "../src/convex/recovery/merge.js";
-import { solveGrowing } from "../src/convex/growth/grow.js";
 import { SharedObjective } from "../src/convex/sharing/neurons.js";
 import { shareOutputs } from "../src/convex/sharing/shareOutputs.js";
 import type { ConvexProgram } from "../src/convex/types.js";

@@ -6,10 +6,17 @@
 import { readFileSync } from "node:fs";
 import { useFastBackend } from "../examples/support/train.js";
 import { registerLayers } from "../src/index.js";
-import { type ContestResult, type ContestSettings, contest, LONG, type ModelClass, modelClasses } from "./rivals/contest.js";
-import { plotFit } from "./support/plots.js";
+import {
+  type ContestResult,
+  type ContestSettings,
+  contest,
+  LONG,
+  type ModelClass,
+  modelClasses,
+} from "./rivals/contest.js";
 import { readFlags } from "./support/flags.js";
 import { describeMachine, type Machine } from "./support/machine.js";
+import { plotFit } from "./support/plots.js";
 import { echo, objective, publish, RESULTS, ratio, seconds } from "./support/report.js";
 import { pathOf, sources } from "./support/sets.js";
 

@@ -5,10 +5,10 @@
  */
 
 import { availableParallelism } from "node:os";
-import { plotLimit } from "./support/plots.js";
-import { convolutionsAt, engines, kernelsAt, type Rate, ratesOf } from "./support/rates.js";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
+import { plotLimit } from "./support/plots.js";
+import { convolutionsAt, engines, kernelsAt, type Rate, ratesOf } from "./support/rates.js";
 import { publish } from "./support/report.js";
 
 const flags = readFlags("limit", {

@@ -5,10 +5,10 @@
 
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { MemoryCase, MemoryUse } from "./support/peak.js";
-import { plotMemory } from "./support/plots.js";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
+import type { MemoryCase, MemoryUse } from "./support/peak.js";
+import { plotMemory } from "./support/plots.js";
 import { bytes, publish, seconds } from "./support/report.js";
 
 const flags = readFlags("memory", {

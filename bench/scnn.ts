@@ -4,7 +4,10 @@
  */
 
 import { findPython } from "./peers/scnn.js";
+import { numbers, readFlags } from "./support/flags.js";
+import { describeMachine } from "./support/machine.js";
 import { plotScnn } from "./support/plots.js";
+import { echo, objective, publish, ratio, seconds } from "./support/report.js";
 import {
   type Comparison,
   compare,
@@ -15,9 +18,6 @@ import {
   type PeerStop,
   type PeerWish,
 } from "./support/scnnCases.js";
-import { numbers, readFlags } from "./support/flags.js";
-import { describeMachine } from "./support/machine.js";
-import { echo, objective, publish, ratio, seconds } from "./support/report.js";
 
 const flags = readFlags("scnn", {
   rows: { default: "250,1000,4000,20000", help: "n of the growth in rows, at --gates-fixed gates" },

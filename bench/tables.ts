@@ -6,12 +6,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { defaultFirstGates, sampleGates } from "../src/convex/arrangements/index.js";
-import { gaussianSource } from "../src/convex/linear/random.js";
-import { type Kernels, wasmKernels } from "../src/convex/kernels/index.js";
-import { bindLoss } from "../src/convex/losses/index.js";
-import { penalties } from "../src/convex/penalties/index.js";
 import { solveGrowing } from "../src/convex/growth/grow.js";
 import { networkObjective, packed, smallNeurons } from "../src/convex/growth/movingNeurons.js";
+import { type Kernels, wasmKernels } from "../src/convex/kernels/index.js";
+import { gaussianSource } from "../src/convex/linear/random.js";
+import { bindLoss } from "../src/convex/losses/index.js";
+import { penalties } from "../src/convex/penalties/index.js";
 import { solve } from "../src/convex/solvers/solve.js";
 import type { ConvexProgram, Loss, Matrix } from "../src/convex/types.js";
 import { findPython, type PeerRun, runScnn } from "./peers/scnn.js";

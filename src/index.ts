@@ -50,7 +50,6 @@ export {
 export { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "./optimizers/convexReLUTrainer.js";
 export type { CrossValidation, CrossValidationArgs } from "./optimizers/crossValidate.js";
 export { describeNetwork, type ModelDescription } from "./optimizers/describeNetwork.js";
-export { FitResult, type FitSummary, type Objective } from "./optimizers/report/result.js";
 export { type JoinedNetworks, type JoinOptions, joinNetworks } from "./optimizers/joinNetworks.js";
 export { type LossSurface, type LossSurfaceOptions, lossSurface } from "./optimizers/lossSurface.js";
 export {
@@ -62,9 +61,9 @@ export {
 } from "./optimizers/optimalSet.js";
 export type { TrainerOptions } from "./optimizers/options.js";
 export type { PathArgs, PathGrid, PathPoint, PathResult } from "./optimizers/path.js";
-export type { StartingPoint } from "./optimizers/pose/pose.js";
+export type { Objective, Regularization, StartingPoint } from "./optimizers/records.js";
 export type { Callbacks } from "./optimizers/report/progress.js";
-export type { Regularization } from "./optimizers/pose/regularization.js";
+export { FitResult, type FitSummary } from "./optimizers/report/result.js";
 export { type Certified, show, type Visualizer } from "./optimizers/report/show.js";
 export type { WorkerPort } from "./worker/port.js";
 export { serveTrainer } from "./worker/serveTrainer.js";

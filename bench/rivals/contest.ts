@@ -3,6 +3,8 @@
 import * as tf from "@tensorflow/tfjs";
 import { type ClockedRun, fitOnClock, objectiveOf } from "../../examples/support/train.js";
 import { ConvexReLUTrainer, type FitResult, gatedDense } from "../../src/index.js";
+import { elapsed, type Timing, timingOf } from "../support/measure.js";
+import type { BenchSet } from "../support/sets.js";
 import {
   type BuildModel,
   type Choice,
@@ -13,8 +15,6 @@ import {
   tensorsOf,
   tune,
 } from "./gradient.js";
-import { elapsed, type Timing, timingOf } from "../support/measure.js";
-import type { BenchSet } from "../support/sets.js";
 
 /** Seconds beyond which a run of the trainer is not repeated. */
 export const LONG = 15;

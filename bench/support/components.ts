@@ -1,7 +1,7 @@
 /** Principal components of a data matrix, by subspace iteration on the Gram matrix of its rows. */
 
-import { gaussianSource } from "../../src/convex/linear/random.js";
 import type { Kernels } from "../../src/convex/kernels/index.js";
+import { gaussianSource } from "../../src/convex/linear/random.js";
 import type { Matrix } from "../../src/convex/types.js";
 
 const ROUNDS = 30;

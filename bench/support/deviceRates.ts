@@ -2,15 +2,15 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { sampleGates } from "../../src/convex/arrangements/index.js";
-import { gaussianSource } from "../../src/convex/linear/random.js";
 import { hostIterate } from "../../src/convex/kernels/hostIterate.js";
 import { bindProducts, chooseEngine, type EngineChoice } from "../../src/convex/kernels/index.js";
 import type { BlockIterate } from "../../src/convex/kernels/types.js";
+import { gaussianSource } from "../../src/convex/linear/random.js";
 import { patchGeometry, patchMatrix } from "../../src/convex/operators/patches.js";
 import { penalties } from "../../src/convex/penalties/index.js";
 import type { Matrix, Pooling } from "../../src/convex/types.js";
-import { startThreads } from "./rates.js";
 import { timingOf } from "./measure.js";
+import { startThreads } from "./rates.js";
 
 /** Of the convolutions that are measured. */
 const FILTER = 3;

@@ -6,10 +6,10 @@
  */
 
 import { sampleGates } from "../../src/convex/arrangements/index.js";
+import { solveGrowing } from "../../src/convex/growth/grow.js";
 import type { Kernels } from "../../src/convex/kernels/index.js";
 import { bindLoss } from "../../src/convex/losses/index.js";
 import { penalties } from "../../src/convex/penalties/index.js";
-import { solveGrowing } from "../../src/convex/growth/grow.js";
 import { type Round, solve } from "../../src/convex/solvers/solve.js";
 import type { ConvexProgram, Matrix } from "../../src/convex/types.js";
 import { planted } from "./synthetic.js";

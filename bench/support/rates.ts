@@ -1,8 +1,8 @@
 /** The kernels of an engine as timed runs, with the arithmetic and the traffic that each cannot do without. */
 
 import { sampleGates } from "../../src/convex/arrangements/index.js";
-import { gaussianSource } from "../../src/convex/linear/random.js";
 import { bindProducts, type Kernels, referenceKernels, wasmKernels } from "../../src/convex/kernels/index.js";
+import { gaussianSource } from "../../src/convex/linear/random.js";
 import { bindLoss } from "../../src/convex/losses/index.js";
 import { coneProjector } from "../../src/convex/operators/coneProjection.js";
 import { patchGeometry, patchMatrix } from "../../src/convex/operators/patches.js";

@@ -7,11 +7,11 @@
  */
 
 import type { GatedProducts } from "./kernels/types.js";
+import { concatenated, LEAST } from "./linear/vectors.js";
 import { blockCount, blockOutputs, penaltyOf, predict } from "./operators/blocks.js";
 import { type ConeProjector, coneProjector } from "./operators/coneProjection.js";
 import { dualPointAtZero } from "./operators/dualPoint.js";
 import type { AllGatesBound, Certificate, ConvexProgram, Evidence, Gap, SparseBlocks } from "./types.js";
-import { concatenated, LEAST } from "./linear/vectors.js";
 
 /** Gates whose vectors are held at a time while pricing: bounds the memory, not the result. */
 const CHUNK = 64;

@@ -2,8 +2,8 @@
 
 import { PlainProducts } from "./linear/plainProducts.js";
 import { eachBlock } from "./linear/rowBlock.js";
-import type { Loss, Matrix, Pooling } from "./types.js";
 import { norm } from "./linear/vectors.js";
+import type { Loss, Matrix, Pooling } from "./types.js";
 
 /** A neuron (x u)_+ o, or (x u) 1[x g >= 0] o when gated; |u| = 1, so that |o| is what the penalty charges. */
 export interface Neuron {

@@ -9,27 +9,27 @@ import {
   sampleGates,
 } from "../convex/arrangements/index.js";
 import { certify as certificateOf, GapJudge, relativeGap } from "../convex/certificate.js";
+import { searchBeyond, solveGrowing } from "../convex/growth/grow.js";
 import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.js";
+import { norm } from "../convex/linear/vectors.js";
 import { forward, type NetworkWeights, objectiveOf } from "../convex/network.js";
 import { dualPointAt } from "../convex/operators/dualPoint.js";
 import { DEFAULT_CONES, GatePricer } from "../convex/pricing/allGates.js";
 import { type HiddenNeuron, liftNeurons } from "../convex/recovery/lift.js";
-import { Clock } from "../convex/solvers/clock.js";
-import { searchBeyond, solveGrowing } from "../convex/growth/grow.js";
 import { LAST_PROJECTIONS, mayShareOutputs, sharedGap } from "../convex/sharing/shareOutputs.js";
+import { Clock } from "../convex/solvers/clock.js";
 import { solve, withProducts } from "../convex/solvers/solve.js";
 import type { AllGatesBound, Certificate, ConvexProgram, Gap, GateSet, Matrix, SparseBlocks } from "../convex/types.js";
-import { norm } from "../convex/linear/vectors.js";
 import { ConvexError } from "../errors.js";
-import type { Objective } from "./report/result.js";
-import { inputRows } from "./read/inputRows.js";
 import { readOptions, refuseUnknown, type Settings, type TrainerOptions } from "./options.js";
 import { FEW_ARRANGEMENTS, pose } from "./pose/pose.js";
+import { certificateNear, inSpan, reduce } from "./pose/reduction.js";
+import { biasColumnOf, decayOf, modelObjective, notesOf } from "./pose/regularization.js";
 import { readData, refuseDegenerate, type Weighting } from "./read/data.js";
+import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { readWeights } from "./read/weights.js";
-import { certificateNear, inSpan, reduce } from "./pose/reduction.js";
-import { biasColumnOf, decayOf, modelObjective, notesOf, type Regularization } from "./pose/regularization.js";
+import type { Objective, Regularization } from "./records.js";
 import { engineOn } from "./solve/onEngine.js";
 import { budgetOf } from "./solve/posed.js";
 

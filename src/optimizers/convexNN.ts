@@ -2,6 +2,7 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import { chooseEngine, threadsOf } from "../convex/kernels/index.js";
+import { norm } from "../convex/linear/vectors.js";
 import { bindLoss, lossTraits } from "../convex/losses/index.js";
 import type { LossName, Matrix, Status } from "../convex/types.js";
 import type { UnitActivation } from "../convex/units/hiddenUnits.js";
@@ -12,11 +13,10 @@ import {
   type UnitProblem,
   type UnitSolution,
 } from "../convex/units/incremental.js";
-import { norm } from "../convex/linear/vectors.js";
 import { ConvexError } from "../errors.js";
-import type { Objective } from "./report/result.js";
 import { readOptions, refuseUnknown, type TrainerOptions } from "./options.js";
 import { readData, refuseDegenerate, type Weighting, withColumn } from "./read/data.js";
+import type { Objective } from "./records.js";
 import { asWritten, modelOf, objectiveOf } from "./write/unitModel.js";
 
 type FromTrainer = "tolerance" | "maxIterations" | "timeLimit" | "signal" | "seed" | "engine" | "threads";

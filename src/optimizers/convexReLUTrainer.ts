@@ -5,30 +5,31 @@ import { chooseEngine } from "../convex/kernels/index.js";
 import { type NetworkWeights, objectiveOf, undecidedGates } from "../convex/network.js";
 import { advice } from "../convex/solvers/solution.js";
 import type { Solution, SolveBudget } from "../convex/solvers/solve.js";
-import { certificateOf } from "./pose/constraint.js";
 import {
   CROSS_VALIDATION_ARGS,
   type CrossValidation,
   type CrossValidationArgs,
   crossValidate,
 } from "./crossValidate.js";
-import { FitResult } from "./report/result.js";
 import { readOptions, refuseUnknown, type Settings, type TrainerOptions } from "./options.js";
 import { followPath, PATH_ARGS, type PathArgs, type PathResult } from "./path.js";
-import { type Problem, pose, type StartingPoint } from "./pose/pose.js";
-import type { Callbacks } from "./report/progress.js";
+import { certificateOf } from "./pose/constraint.js";
+import { pose } from "./pose/pose.js";
+import { certificateNear, chargedObjective, gatesOwner, layerRows, layerWeights, reduce } from "./pose/reduction.js";
+import { decayOf, modelObjective, notesOf } from "./pose/regularization.js";
 import { refuseDegenerate, type Weighting } from "./read/data.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { type HeldOut, readSplit } from "./read/split.js";
-import { certificateNear, chargedObjective, gatesOwner, layerRows, layerWeights, reduce } from "./pose/reduction.js";
-import { decayOf, modelObjective, notesOf } from "./pose/regularization.js";
-import { sharedNetwork, sharingNotes, withShared } from "./solve/sharing.js";
+import type { Problem, StartingPoint } from "./records.js";
+import type { Callbacks } from "./report/progress.js";
+import { FitResult } from "./report/result.js";
+import { Watch } from "./report/watch.js";
 import { solveOn } from "./solve/onEngine.js";
 import { budgetOf, recovered, solvePosed } from "./solve/posed.js";
+import { sharedNetwork, sharingNotes, withShared } from "./solve/sharing.js";
 import { type ModelWish, OPTIMIZER, templateOf } from "./write/template.js";
-import { Watch } from "./report/watch.js";
-import { resized, unitsFor } from "./write/width.js";
 import { writeWeights } from "./write/weights.js";
+import { resized, unitsFor } from "./write/width.js";
 
 /** Arguments of `fit`, named as those of model.fit. */
 export interface FitArgs extends Weighting, HeldOut {

@@ -1,17 +1,18 @@
 /** Cross-validation along the regularization path: which beta predicts best, and the fit with it on all rows. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { gaussianSource } from "../convex/linear/random.js";
 import { chooseEngine } from "../convex/kernels/index.js";
+import { gaussianSource } from "../convex/linear/random.js";
 import type { Matrix } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
-import { Evaluator } from "./report/evaluate.js";
-import { inputRows } from "./read/inputRows.js";
 import type { Settings } from "./options.js";
 import { betasOf, eachBeta, followPath, type PathGrid, type PathResult, poseForPath, refuseOwnBeta } from "./path.js";
+import { programWeights } from "./pose/programWeights.js";
 import { type Dataset, readData, refuseDegenerate, type Weighting } from "./read/data.js";
+import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
-import { programWeights, recovered } from "./solve/posed.js";
+import { Evaluator } from "./report/evaluate.js";
+import { recovered } from "./solve/posed.js";
 
 const FOLDS = 5;
 

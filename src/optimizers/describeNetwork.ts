@@ -3,8 +3,8 @@
 import type * as tf from "@tensorflow/tfjs";
 import { describe, type NetworkDescription } from "../convex/description/index.js";
 import { type PiecewiseLinear, piecewiseLinear } from "../convex/description/piecewise.js";
-import { inputRows } from "./read/inputRows.js";
 import { readMatrix } from "./read/data.js";
+import { inputRows } from "./read/inputRows.js";
 import { readModel } from "./read/model.js";
 import { readWeights } from "./read/weights.js";
 

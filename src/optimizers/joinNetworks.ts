@@ -5,13 +5,13 @@ import { bindLoss } from "../convex/losses/index.js";
 import type { Decay } from "../convex/network.js";
 import { networkPath, type PathPoint } from "../convex/optimalSet/networkPath.js";
 import { ConvexError } from "../errors.js";
-import { inputRows } from "./read/inputRows.js";
 import { refuseUnknown } from "./options.js";
 import { readData, type Weighting } from "./read/data.js";
+import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { readWeights } from "./read/weights.js";
-import { resized } from "./write/width.js";
 import { writeWeights } from "./write/weights.js";
+import { resized } from "./write/width.js";
 
 export interface JoinOptions extends Weighting {
   /** Steps on each of the three legs; default 20. */

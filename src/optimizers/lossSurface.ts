@@ -6,12 +6,12 @@ import { bindLoss } from "../convex/losses/index.js";
 import { type NetworkWeights, objectiveOf } from "../convex/network.js";
 import type { Matrix } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
-import { inputRows } from "./read/inputRows.js";
 import { readOptions, refuseUnknown } from "./options.js";
+import { biasColumnOf, modelObjective } from "./pose/regularization.js";
 import { readData, type Weighting } from "./read/data.js";
+import { inputRows } from "./read/inputRows.js";
 import { readModel } from "./read/model.js";
 import { readWeights } from "./read/weights.js";
-import { biasColumnOf, modelObjective } from "./pose/regularization.js";
 
 export interface LossSurfaceOptions extends Weighting {
   /** Steps go from -span to span; 1 is as far as the weights are long. Default 1. */

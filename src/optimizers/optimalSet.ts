@@ -9,15 +9,15 @@ import { type Candidate, type Candidates, candidatesOf, distinct } from "../conv
 import { Optima, type Optimum, type Waypoint } from "../convex/optimalSet/optima.js";
 import { type Solution, solve, withProducts } from "../convex/solvers/solve.js";
 import { ConvexError } from "../errors.js";
-import { FitResult } from "./report/result.js";
-import { inputRows } from "./read/inputRows.js";
 import { refuseUnknown } from "./options.js";
-import { readData } from "./read/data.js";
-import { readModel } from "./read/model.js";
 import { layerWeights } from "./pose/reduction.js";
 import { decayOf } from "./pose/regularization.js";
-import { resized, unitsFor } from "./write/width.js";
+import { readData } from "./read/data.js";
+import { inputRows } from "./read/inputRows.js";
+import { readModel } from "./read/model.js";
+import { FitResult } from "./report/result.js";
 import { writeWeights } from "./write/weights.js";
+import { resized, unitsFor } from "./write/width.js";
 
 export type { Optimum, Waypoint } from "../convex/optimalSet/optima.js";
 

@@ -9,13 +9,9 @@ import { withProducts } from "../convex/solvers/solve.js";
 import { Workbench } from "../convex/solvers/workbench.js";
 import type { Certificate, GateSet, SparseBlocks, Status } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
-import { SplitEvaluator } from "./report/evaluate.js";
-import type { Objective } from "./report/result.js";
 import type { Settings } from "./options.js";
-import { type Problem, pose } from "./pose/pose.js";
-import { type Dataset, refuseDegenerate, type Weighting } from "./read/data.js";
-import { type NetworkSpec, readModel } from "./read/model.js";
-import { type HeldOut, readSplit } from "./read/split.js";
+import { pose } from "./pose/pose.js";
+import { programWeights } from "./pose/programWeights.js";
 import {
   certificateNear,
   chargedObjective,
@@ -25,11 +21,16 @@ import {
   type Reduced,
   reduce,
 } from "./pose/reduction.js";
-import { decayOf, modelObjective, type Regularization } from "./pose/regularization.js";
+import { decayOf, modelObjective } from "./pose/regularization.js";
+import { type Dataset, refuseDegenerate, type Weighting } from "./read/data.js";
+import { type NetworkSpec, readModel } from "./read/model.js";
+import { type HeldOut, readSplit } from "./read/split.js";
+import type { Objective, PosedSolution, Problem, Regularization } from "./records.js";
+import { SplitEvaluator } from "./report/evaluate.js";
 import { engineOn } from "./solve/onEngine.js";
-import { budgetOf, type PosedSolution, programWeights, recovered, solvePosed } from "./solve/posed.js";
-import { resized, unitsFor } from "./write/width.js";
+import { budgetOf, recovered, solvePosed } from "./solve/posed.js";
 import { writeWeights } from "./write/weights.js";
+import { resized, unitsFor } from "./write/width.js";
 
 const COUNT = 50;
 const RATIO = 1e-3;

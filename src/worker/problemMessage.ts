@@ -5,9 +5,9 @@ import { bindLoss } from "../convex/losses/index.js";
 import { reducedRows } from "../convex/operators/rowSpace.js";
 import type { GateSet, Matrix, Penalty } from "../convex/types.js";
 import { outputConstraint } from "../optimizers/pose/constraint.js";
-import { inputRows } from "../optimizers/read/inputRows.js";
-import type { Problem } from "../optimizers/pose/pose.js";
 import type { Dataset } from "../optimizers/read/data.js";
+import { inputRows } from "../optimizers/read/inputRows.js";
+import type { Problem } from "../optimizers/records.js";
 
 /** What a problem is made of. */
 export interface ProblemMessage {

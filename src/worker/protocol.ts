@@ -1,8 +1,8 @@
 /** What page and worker say to each other during one fit. */
 
 import type { FitArgs, TrainArgs } from "../optimizers/convexReLUTrainer.js";
-import type { FitSummary } from "../optimizers/report/result.js";
 import type { TrainerOptions } from "../optimizers/options.js";
+import type { FitSummary } from "../optimizers/report/result.js";
 import type { ProblemMessage } from "./problemMessage.js";
 
 /** A tensor's values, which are transferred. */

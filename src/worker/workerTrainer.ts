@@ -3,10 +3,10 @@
 import * as tf from "@tensorflow/tfjs";
 import { ConvexError, type ErrorCode } from "../errors.js";
 import type { FitArgs, TrainArgs } from "../optimizers/convexReLUTrainer.js";
-import { FitResult } from "../optimizers/report/result.js";
 import { readOptions, type TrainerOptions } from "../optimizers/options.js";
-import { Progress } from "../optimizers/report/progress.js";
 import { readModel } from "../optimizers/read/model.js";
+import { Progress } from "../optimizers/report/progress.js";
+import { FitResult } from "../optimizers/report/result.js";
 import { OPTIMIZER, templateOf } from "../optimizers/write/template.js";
 import { ownOptimizer, resized } from "../optimizers/write/width.js";
 import { healthOf, listen, type PortHealth, type WorkerPort } from "./port.js";

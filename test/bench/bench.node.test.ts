@@ -2,12 +2,12 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { contest } from "../../bench/rivals/contest.js";
 import { judge } from "../../bench/peers/scnn.js";
-import { convolutionsAt, kernelsAt } from "../../bench/support/rates.js";
+import { contest } from "../../bench/rivals/contest.js";
 import { principalScores } from "../../bench/support/components.js";
 import { numbers, readFlags } from "../../bench/support/flags.js";
 import { timingOf } from "../../bench/support/measure.js";
+import { convolutionsAt, kernelsAt } from "../../bench/support/rates.js";
 import { sources } from "../../bench/support/sets.js";
 import { planted } from "../../bench/support/synthetic.js";
 import { sampleGates } from "../../src/convex/arrangements/index.js";

@@ -1,9 +1,9 @@
 /** Problems that tests share: the stored reference problems as programs, and random ones. */
 
-import { isActive, wordsPerGate } from "../../src/convex/linear/bits.js";
 import { sampleGates } from "../../src/convex/arrangements/index.js";
-import { gaussianSource } from "../../src/convex/linear/random.js";
 import { type Kernels, referenceKernels } from "../../src/convex/kernels/index.js";
+import { isActive, wordsPerGate } from "../../src/convex/linear/bits.js";
+import { gaussianSource } from "../../src/convex/linear/random.js";
 import { bindLoss } from "../../src/convex/losses/index.js";
 import { penalties } from "../../src/convex/penalties/index.js";
 import type { ConvexProgram, GateSet, LossName, Matrix } from "../../src/convex/types.js";

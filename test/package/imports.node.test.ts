@@ -25,7 +25,10 @@ const LEVELS: readonly (readonly string[])[] = [
   ["layers"],
   ["optimizers/options.ts"],
   ["optimizers/read"],
-  ["optimizers/pose", "optimizers/write", "optimizers/report", "optimizers/solve"],
+  ["optimizers/records.ts"],
+  ["optimizers/pose"],
+  ["optimizers/solve"],
+  ["optimizers/write", "optimizers/report"],
   ["optimizers"],
   ["worker"],
   ["index.ts"],
@@ -40,7 +43,11 @@ const PACKAGES: readonly { readonly name: RegExp; readonly in: RegExp }[] = [
 ];
 
 /** Files that load a module of Node by a computed name, which no bundler follows: threads, WebGPU, and the progress bar. */
-const LOADS_LAZILY = ["convex/kernels/wasm/helpers.ts", "convex/kernels/webgpu/device.ts", "optimizers/report/progress.ts"];
+const LOADS_LAZILY = [
+  "convex/kernels/wasm/helpers.ts",
+  "convex/kernels/webgpu/device.ts",
+  "optimizers/report/progress.ts",
+];
 
 const TYPE_ONLY = ts.SyntaxKind.TypeKeyword;
 

@@ -1,8 +1,8 @@
 /** How many arrangements there can be, how much memory a gate set takes, and when that is too much. */
 
 import { ConvexError } from "../../errors.js";
-import type { Matrix } from "../types.js";
 import { wordsPerGate } from "../linear/bits.js";
+import type { Matrix } from "../types.js";
 
 /** Largest gate set that is made. While it grows there are up to three copies, and a browser tab has 4 GiB. */
 const MAX_BYTES = 1_073_741_824;

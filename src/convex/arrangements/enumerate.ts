@@ -7,9 +7,9 @@
  * span no new hyperplane; rows of lower rank are met by restricting to their span.
  */
 
-import type { GateSet, Matrix } from "../types.js";
-import { dot } from "../linear/vectors.js";
 import { wordsPerGate } from "../linear/bits.js";
+import { dot } from "../linear/vectors.js";
+import type { GateSet, Matrix } from "../types.js";
 import { checkRows } from "./checkRows.js";
 import { arrangementBound, refuseBytes } from "./count.js";
 import { GateCollector } from "./gateCollector.js";

@@ -1,7 +1,7 @@
 /** Gathers generators with their patterns, each pattern once, into a gate set. */
 
-import type { GateSet, Matrix } from "../types.js";
 import { packPatterns, type ReadPatterns, wordsPerGate } from "../linear/bits.js";
+import type { GateSet, Matrix } from "../types.js";
 import { PatternSet } from "./patternSet.js";
 
 const START_GATES = 16;

@@ -1,8 +1,8 @@
 /** Where gates come from: a sample, the enumeration of all, generators of one's own, or a gate set that is ready. */
 
 import { ConvexError } from "../../errors.js";
-import type { GateSet, Matrix } from "../types.js";
 import { packPattern, packPatterns, type ReadPatterns, wordsPerGate } from "../linear/bits.js";
+import type { GateSet, Matrix } from "../types.js";
 import { checkGenerators, checkRows } from "./checkRows.js";
 import { enumerateGates } from "./enumerate.js";
 import { GateCollector } from "./gateCollector.js";

@@ -1,12 +1,12 @@
 /** Gates drawn at random: Gaussian directions, duplicates removed. */
 
 import { ConvexError } from "../../errors.js";
-import type { GateSet, Matrix } from "../types.js";
 import type { ReadPatterns } from "../linear/bits.js";
+import { gaussianSource } from "../linear/random.js";
+import type { GateSet, Matrix } from "../types.js";
 import { checkRows } from "./checkRows.js";
 import { refuseBytes } from "./count.js";
 import { GateCollector } from "./gateCollector.js";
-import { gaussianSource } from "../linear/random.js";
 
 /** Draws spent for each gate asked for before settling for fewer: small data have fewer patterns than asked. */
 const DRAWS_PER_GATE = 20;

@@ -1,7 +1,7 @@
 /** A network read neuron by neuron: what each one selects, and how much of the outputs and of the decay is its own. */
 
-import { type NetworkWeights, ONE_PATCH } from "../network.js";
 import { eachBlock } from "../linear/rowBlock.js";
+import { type NetworkWeights, ONE_PATCH } from "../network.js";
 import type { Matrix } from "../types.js";
 
 /** Rows that are read at a time. */

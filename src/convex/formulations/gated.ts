@@ -1,8 +1,8 @@
+import { norm } from "../linear/vectors.js";
 import type { Neuron } from "../network.js";
 import { blockOutputs } from "../operators/blocks.js";
 import { penalties } from "../penalties/index.js";
 import { singular } from "../penalties/nuclear.js";
-import { norm } from "../linear/vectors.js";
 import type { Formulation } from "./formulation.js";
 
 /** Singular values below this share of the largest are rounding of the solve, not neurons. */

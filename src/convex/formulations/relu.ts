@@ -1,7 +1,7 @@
+import { norm } from "../linear/vectors.js";
 import type { Neuron } from "../network.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { penalties } from "../penalties/index.js";
-import { norm } from "../linear/vectors.js";
 import type { Formulation } from "./formulation.js";
 
 /**

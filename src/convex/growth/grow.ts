@@ -12,16 +12,16 @@
  */
 
 import type { GrowthMethod } from "../arrangements/gateSet.js";
-import { gaussianSource } from "../linear/random.js";
 import type { Kernels } from "../kernels/types.js";
-import type { AllGatesBound, ConvexProgram, Evidence, SparseBlocks } from "../types.js";
+import { gaussianSource } from "../linear/random.js";
 import { Clock } from "../solvers/clock.js";
-import { drawnSamples, randomStarts, search, searchOn, startsFrom, worthOf } from "./oracle.js";
-import { GAIN, type Growing, move } from "./move.js";
-import { dualPointOf, fall, firstState, grown, judged, type State, zeroState } from "./state.js";
-import { GrowthProof, SOLVE_SHARE } from "./proof.js";
 import { advice, type Round, type Solution, type SolveBudget } from "../solvers/solution.js";
 import { solve } from "../solvers/solve.js";
+import type { AllGatesBound, ConvexProgram, Evidence, SparseBlocks } from "../types.js";
+import { GAIN, type Growing, move } from "./move.js";
+import { drawnSamples, randomStarts, search, searchOn, startsFrom, worthOf } from "./oracle.js";
+import { GrowthProof, SOLVE_SHARE } from "./proof.js";
+import { dualPointOf, fall, firstState, grown, judged, type State, zeroState } from "./state.js";
 
 /** Relative gap of the first solves: early gates need no exact prices. Later ones are as exact as the progress they make. */
 const FIRST_TOLERANCE = 1e-2;

@@ -3,10 +3,10 @@
 import type { Kernels } from "../kernels/types.js";
 import { dualPointAt } from "../operators/dualPoint.js";
 import type { Clock } from "../solvers/clock.js";
-import { distinct, type Priced, randomStarts, search, worthOf } from "./oracle.js";
-import { fall, JOINING, type State } from "./state.js";
 import { descended, joined, living, neuronsOf, outputsOf, programAt, smallNeurons } from "./movingNeurons.js";
 import { resized } from "./neuronSizes.js";
+import { distinct, type Priced, randomStarts, search, worthOf } from "./oracle.js";
+import { fall, JOINING, type State } from "./state.js";
 
 /** Steps of the descent from a solution, and where solves are dear. */
 const DESCENT = 120;

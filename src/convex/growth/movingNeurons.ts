@@ -7,13 +7,13 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
+import { descend, type Objective } from "../linear/lbfgs.js";
+import { eachBlock } from "../linear/rowBlock.js";
+import { concatenated, dot, norm } from "../linear/vectors.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { biasGradient } from "../operators/outputBias.js";
 import { liftNeurons } from "../recovery/lift.js";
-import { eachBlock } from "../linear/rowBlock.js";
 import type { ConvexProgram, Matrix, SparseBlocks } from "../types.js";
-import { concatenated, dot, norm } from "../linear/vectors.js";
-import { descend, type Objective } from "../linear/lbfgs.js";
 import { addActivations, eachSampleBlock, type Reading, readingOf, replaceByPull } from "./sampleBlocks.js";
 
 /** m neurons, each feeding one output, and the output bias. */

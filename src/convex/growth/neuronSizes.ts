@@ -5,9 +5,9 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
-import type { ConvexProgram } from "../types.js";
-import { dot } from "../linear/vectors.js";
 import { boundedQuadratic } from "../linear/boundedQuadratic.js";
+import { dot } from "../linear/vectors.js";
+import type { ConvexProgram } from "../types.js";
 import { activationsOf, type MovingNeurons, picked } from "./movingNeurons.js";
 
 /** Newton steps at most, halvings of one, and its exchanges of neurons between zero and more. */

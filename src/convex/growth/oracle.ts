@@ -1,10 +1,10 @@
 /** The oracle of a growth: the dearest gates that a search on all rows, or on a sample of them, finds at a dual point. */
 
 import type { Kernels } from "../kernels/types.js";
-import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { rowBlock } from "../linear/rowBlock.js";
-import type { ConvexProgram, SparseBlocks } from "../types.js";
 import { dot } from "../linear/vectors.js";
+import { blockOutputs, columnsOf } from "../operators/blocks.js";
+import type { ConvexProgram, SparseBlocks } from "../types.js";
 import { type Found, type Start, searchGates } from "./search.js";
 
 /** Steps of the search in each of its rounds; after each the worse half of the starts is let go. */

@@ -1,9 +1,9 @@
 /** The proof at the end of a growth: all gates are priced, and those that the search has missed join until none is left. */
 
 import { type DearGate, GatePricer } from "../pricing/allGates.js";
-import type { AllGatesBound, ConvexProgram } from "../types.js";
 import { Clock } from "../solvers/clock.js";
 import type { Solution, SolveBudget } from "../solvers/solution.js";
+import type { AllGatesBound, ConvexProgram } from "../types.js";
 
 /** Of the tolerance: what the gap over the gates in hand may take; the rest is for the pricing. */
 export const SOLVE_SHARE = 0.5;

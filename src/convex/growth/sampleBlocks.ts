@@ -1,7 +1,7 @@
 /** Many neurons on all rows of the data, some samples at a time, so that memory does not grow with the number of patches. */
 
-import { ONE_PATCH } from "../network.js";
 import { rowBlock } from "../linear/rowBlock.js";
+import { ONE_PATCH } from "../network.js";
 import type { Matrix, Pooling } from "../types.js";
 
 /** Entries of the products of neurons and rows that are held at a time: 128 MB. */

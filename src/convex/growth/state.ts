@@ -3,16 +3,16 @@
 import { GateCollector } from "../arrangements/gateCollector.js";
 import { GapJudge } from "../certificate.js";
 import type { Kernels } from "../kernels/types.js";
+import { dot } from "../linear/vectors.js";
 import { blockOutputs, columnsOf, predict, zeroBlocks } from "../operators/blocks.js";
 import { biasAlone, dualPointAt } from "../operators/dualPoint.js";
 import { sparse } from "../recovery/lift.js";
-import type { ConvexProgram, SparseBlocks } from "../types.js";
-import { dot } from "../linear/vectors.js";
 import type { Clock } from "../solvers/clock.js";
-import { distinct, type Priced } from "./oracle.js";
-import { descended, type MovingNeurons, outputsOf, programAt, smallNeurons } from "./movingNeurons.js";
 import { advice, type Solution, type SolveBudget } from "../solvers/solution.js";
 import { chooseSolver, withProducts } from "../solvers/solve.js";
+import type { ConvexProgram, SparseBlocks } from "../types.js";
+import { descended, type MovingNeurons, outputsOf, programAt, smallNeurons } from "./movingNeurons.js";
+import { distinct, type Priced } from "./oracle.js";
 
 /** Steps of the descent from random neurons. */
 const FIRST_DESCENT = 400;

@@ -1,7 +1,7 @@
 /** Bit-packed masks: reading, writing and comparing the sign patterns of a gate set. */
 
-import { eachBlock } from "./rowBlock.js";
 import type { GateSet, Matrix } from "../types.js";
+import { eachBlock } from "./rowBlock.js";
 
 /** Words of 32 bits that one gate over n rows takes. */
 export function wordsPerGate(rows: number): number {

@@ -1,8 +1,8 @@
 /** Sparse points of a program: which blocks are nonzero, what they predict, what the penalty charges for them. */
 
 import type { GatedProducts } from "../kernels/types.js";
-import { ONE_PATCH } from "../network.js";
 import { rowBlock } from "../linear/rowBlock.js";
+import { ONE_PATCH } from "../network.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
 
 /** Number of blocks: one a gate, two (positive and negative) with cones. */

@@ -6,8 +6,8 @@
  */
 
 import type { FaceSearch, GatedProducts } from "../kernels/types.js";
-import type { ConvexProgram } from "../types.js";
 import { dotAt } from "../linear/vectors.js";
+import type { ConvexProgram } from "../types.js";
 import { HostFaceSearch } from "./faceSearch.js";
 
 /** Points that are projected together: enough to share out, few enough to stop between. */

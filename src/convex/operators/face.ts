@@ -3,8 +3,8 @@
  * follows the rows as they come and go.
  */
 
-import type { Matrix } from "../types.js";
 import { dotAt } from "../linear/vectors.js";
+import type { Matrix } from "../types.js";
 
 /** A row enters only if its part outside the span of the face is larger than this share of it. */
 const INDEPENDENT = 1e-12;

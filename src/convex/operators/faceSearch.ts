@@ -3,10 +3,10 @@
  * (Lawson and Hanson 1974, ch. 23), in the d-dimensional space. assembly/cone.ts is the same in WebAssembly.
  */
 
-import { isActive } from "../linear/bits.js";
 import type { ConePoints, FaceSearch, GatedProducts } from "../kernels/types.js";
-import type { GateSet, Matrix } from "../types.js";
+import { isActive } from "../linear/bits.js";
 import { dotAt } from "../linear/vectors.js";
+import type { GateSet, Matrix } from "../types.js";
 import { Face, type KeptFace } from "./face.js";
 
 /** A row counts as violated beyond this share of |x_j| |z|: rounding of one scalar product. */

@@ -1,7 +1,7 @@
 /** An orthonormal basis of {u : x_j u = 0 for the rows of a face}, by Householder reflections. */
 
-import type { Matrix } from "../types.js";
 import { dotAt } from "../linear/vectors.js";
+import type { Matrix } from "../types.js";
 
 /**
  * Writes k = d - |rows| orthonormal vectors [k x d] into `out` and returns k.

@@ -5,8 +5,8 @@
  * what is solved in r dimensions is exact for the network that is written. What is lost are directions outside the span.
  */
 
-import { type NetworkWeights, roundedAsWritten } from "../network.js";
 import { orthogonaliseRows } from "../linear/jacobi.js";
+import { type NetworkWeights, roundedAsWritten } from "../network.js";
 import { rowFactor } from "../penalties/rowFactor.js";
 import type { Matrix } from "../types.js";
 

@@ -1,8 +1,8 @@
 /** Bases of null spaces: the directions in which coefficients may move without a change of what they add up to. */
 
 import { orthogonaliseRows } from "../linear/jacobi.js";
-import type { Matrix } from "../types.js";
 import { dot, norm } from "../linear/vectors.js";
+import type { Matrix } from "../types.js";
 
 /** Singular values of the unit columns below this share of the largest count as zero: the columns are known no better. */
 const RANK = 1e-7;

@@ -9,12 +9,12 @@
 import { GapJudge } from "../certificate.js";
 import { formulations } from "../formulations/index.js";
 import type { GatedProducts } from "../kernels/types.js";
+import { norm } from "../linear/vectors.js";
 import type { Neuron } from "../network.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { type ConeProjector, coneProjector } from "../operators/coneProjection.js";
 import { singular } from "../penalties/nuclear.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
-import { norm } from "../linear/vectors.js";
 
 /** Directions this close are one: far above the error of a tight solve, far below what the data could tell apart. */
 const SAME = 1e-5;

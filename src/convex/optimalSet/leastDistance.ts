@@ -4,8 +4,8 @@
  * Begins at x0 and takes in the most violated constraint until none is left; exact up to rounding after finitely many steps.
  */
 
-import type { Matrix } from "../types.js";
 import { dot } from "../linear/vectors.js";
+import type { Matrix } from "../types.js";
 
 /** A constraint is violated beyond this share of its row's length times the size of the numbers involved. */
 const VIOLATED = 1e-11;

@@ -3,8 +3,8 @@
  * the fit: a point is start + W t, W an orthonormal basis of the null space of all columns.
  */
 
-import type { Matrix } from "../types.js";
 import { dot, norm } from "../linear/vectors.js";
+import type { Matrix } from "../types.js";
 import { FIXED, nullBasis, product, transposed, withoutRow } from "./basis.js";
 import { leastDistance } from "./leastDistance.js";
 

@@ -1,5 +1,5 @@
-import type { Penalty } from "../types.js";
 import { orthogonaliseRows } from "../linear/jacobi.js";
+import type { Penalty } from "../types.js";
 
 /**
  * The nuclear norm of a gate's block [C x d]: exact for the weight decay of gated networks with several outputs (Sahiner,

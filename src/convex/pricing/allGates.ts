@@ -1,10 +1,10 @@
 /** The bound over all gates: what any gate at all can be worth at a dual point, and the dual objective that is left. */
 
 import { bestScale, longestColumn, relativeGap } from "../certificate.js";
+import { norm } from "../linear/vectors.js";
 import { ONE_PATCH } from "../network.js";
 import { reducedRows, rowSpaceOf } from "../operators/rowSpace.js";
 import type { AllGatesBound, ConvexProgram } from "../types.js";
-import { norm } from "../linear/vectors.js";
 import { type Branched, branchAndBound } from "./branchAndBound.js";
 import type { WeightedRows } from "./coneBound.js";
 import { spectralBound } from "./spectralBound.js";

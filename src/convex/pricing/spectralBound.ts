@@ -10,8 +10,8 @@
  * delta_i = sqrt(w_i) it is of use where there are many more rows than features.
  */
 
-import { rowSpaceOf } from "../operators/rowSpace.js";
 import { LEAST, norm } from "../linear/vectors.js";
+import { rowSpaceOf } from "../operators/rowSpace.js";
 import type { WeightedRows } from "./coneBound.js";
 
 /** The least of the bounds for three scalings. */

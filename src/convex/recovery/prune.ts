@@ -1,9 +1,9 @@
 /** At most (n + 1) C neurons: surplus ones are traded against the others without a change on the data (Caratheodory). */
 
-import { type Neuron, ONE_PATCH } from "../network.js";
 import { rowBlock } from "../linear/rowBlock.js";
-import type { Matrix, Pooling } from "../types.js";
 import { norm } from "../linear/vectors.js";
+import { type Neuron, ONE_PATCH } from "../network.js";
+import type { Matrix, Pooling } from "../types.js";
 
 /** A pivot of the elimination below this share of the largest entry counts as zero. */
 const SINGULAR = 1e-12;

@@ -3,13 +3,13 @@
  * |a_j|^2), which is what weight decay charges a network with several outputs.
  */
 
+import { eachSampleBlock } from "../growth/sampleBlocks.js";
 import type { Kernels } from "../kernels/types.js";
+import type { Objective } from "../linear/lbfgs.js";
+import { dot, norm, transpose } from "../linear/vectors.js";
 import { type Network, ONE_PATCH } from "../network.js";
 import { biasGradient } from "../operators/outputBias.js";
 import type { ConvexProgram, Pooling } from "../types.js";
-import { dot, norm, transpose } from "../linear/vectors.js";
-import type { Objective } from "../linear/lbfgs.js";
-import { eachSampleBlock } from "../growth/sampleBlocks.js";
 
 /** m neurons and the output bias; in one vector (weights, outputs, bias) for the descent. */
 export interface SharedNeurons {

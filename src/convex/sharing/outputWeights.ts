@@ -7,10 +7,10 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
+import type { Objective } from "../linear/lbfgs.js";
+import { dot, transpose } from "../linear/vectors.js";
 import { biasGradient } from "../operators/outputBias.js";
 import type { ConvexProgram } from "../types.js";
-import { dot, transpose } from "../linear/vectors.js";
-import type { Objective } from "../linear/lbfgs.js";
 
 /** What a descent over packed (sizes [m], outputs [C x m], bias [C]) wants. */
 export function outputsObjective(

@@ -9,12 +9,12 @@
  */
 
 import type { GatedProducts, Kernels } from "../kernels/types.js";
+import { smallSolve } from "../linear/smallSolve.js";
+import { dot, norm } from "../linear/vectors.js";
 import { coneProjector } from "../operators/coneProjection.js";
 import { penalties } from "../penalties/index.js";
 import { ConeRelaxation } from "../relaxation/coneRelaxation.js";
-import { smallSolve } from "../linear/smallSolve.js";
 import type { ConvexProgram } from "../types.js";
-import { dot, norm } from "../linear/vectors.js";
 
 /** Outputs up to which directions are split: a gate begins with 2^C orthants. */
 const MOST_SPLIT = 4;

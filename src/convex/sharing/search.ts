@@ -3,12 +3,12 @@
  * with the outputs that the dual point N wants of them.
  */
 
-import type { Kernels } from "../kernels/types.js";
-import type { SharedPrices } from "./prices.js";
-import type { ConvexProgram } from "../types.js";
-import { concatenated, dot, norm } from "../linear/vectors.js";
 import { searchGates } from "../growth/search.js";
+import type { Kernels } from "../kernels/types.js";
+import { concatenated, dot, norm } from "../linear/vectors.js";
+import type { ConvexProgram } from "../types.js";
 import type { SharedObjective } from "./neurons.js";
+import type { SharedPrices } from "./prices.js";
 
 /** Turns of the search between a direction and its outputs, and steps in each. */
 const TURNS = 2;

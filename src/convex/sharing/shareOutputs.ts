@@ -7,23 +7,23 @@
  * al. 2021), so the network is found by column generation with a local descent, and its dual point proves how good it is.
  */
 
-import { gaussianSource } from "../linear/random.js";
 import { bestScale, relativeGap } from "../certificate.js";
+import type { GrowthOptions } from "../growth/grow.js";
 import { bindProducts } from "../kernels/index.js";
 import type { Kernels } from "../kernels/types.js";
+import { descend } from "../linear/lbfgs.js";
+import { gaussianSource } from "../linear/random.js";
+import { concatenated, norm } from "../linear/vectors.js";
 import type { Network, Neuron } from "../network.js";
 import { dualPointAt } from "../operators/dualPoint.js";
 import { type HiddenNeuron, liftNeurons } from "../recovery/lift.js";
-import { type PricingBudget, priceShared, type SharedPrices } from "./prices.js";
-import type { ConvexProgram, Evidence, Gap, SparseBlocks, Status } from "../types.js";
-import { concatenated, norm } from "../linear/vectors.js";
 import { Clock } from "../solvers/clock.js";
-import type { GrowthOptions } from "../growth/grow.js";
-import { descend } from "../linear/lbfgs.js";
-import { outputsObjective } from "./outputWeights.js";
-import { networkOf, type SharedNeurons, SharedObjective, sharedNeurons } from "./neurons.js";
-import { distinct, fromPrices, type Newcomer, search } from "./search.js";
 import { advice, type SolveBudget } from "../solvers/solution.js";
+import type { ConvexProgram, Evidence, Gap, SparseBlocks, Status } from "../types.js";
+import { networkOf, type SharedNeurons, SharedObjective, sharedNeurons } from "./neurons.js";
+import { outputsObjective } from "./outputWeights.js";
+import { type PricingBudget, priceShared, type SharedPrices } from "./prices.js";
+import { distinct, fromPrices, type Newcomer, search } from "./search.js";
 
 /** Steps of a descent, and of its first part, after which newcomers that die out are let go. */
 const DESCENT = 300;

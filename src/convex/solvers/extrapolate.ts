@@ -1,7 +1,7 @@
 /** Where the path of solutions leads: between two changes of the active blocks they are smooth in beta. */
 
-import type { SparseBlocks } from "../types.js";
 import { dot } from "../linear/vectors.js";
+import type { SparseBlocks } from "../types.js";
 
 /** The solution at one beta. */
 export interface PathStop {

@@ -16,15 +16,15 @@
 import { GapJudge } from "../certificate.js";
 import { hostIterate } from "../kernels/hostIterate.js";
 import type { BlockIterate } from "../kernels/types.js";
+import { norm } from "../linear/vectors.js";
 import { smoothLike } from "../losses/index.js";
 import { minimiseOverBias } from "../operators/outputBias.js";
 import { perOutput } from "../penalties/perOutput.js";
 import type { SparseBlocks } from "../types.js";
-import { norm } from "../linear/vectors.js";
+import { suits as suitsAdmm } from "./admm/suits.js";
 import { BestPoint } from "./bestPoint.js";
 import { proximalNewton } from "./newton/index.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
-import { suits as suitsAdmm } from "./admm/suits.js";
 
 const ITERATIONS_A_ROUND = 20;
 /** On a device an iteration is cheap and the judgement, on the host in float64, is not. */

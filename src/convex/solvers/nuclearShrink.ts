@@ -7,8 +7,8 @@
  *   U [ (G1 o S + G2 o T) V' + diag(gamma) U' H (I - V V') ],   G1_ij = (f_i - f_j) / (s_i - s_j),  G2_ij = (f_i + f_j) / (s_i + s_j).
  */
 
-import { singular } from "../penalties/nuclear.js";
 import { transpose } from "../linear/vectors.js";
+import { singular } from "../penalties/nuclear.js";
 
 /** Singular values below this share of the largest have no direction of their own; their limits need none. */
 const VANISHING = 1e-12;

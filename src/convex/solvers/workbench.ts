@@ -4,7 +4,7 @@ import { bindProducts } from "../kernels/index.js";
 import type { GatedProducts, Kernels } from "../kernels/types.js";
 import { type ConeProjector, coneProjector } from "../operators/coneProjection.js";
 import type { ConvexProgram } from "../types.js";
-import { FaceSpans } from "./activeBlocks.js";
+import { FaceSpans } from "./faceSpans.js";
 
 /** What one run remembers; solves of the same rows and gates with another beta, loss or start may take it over. */
 export interface PartMemory {

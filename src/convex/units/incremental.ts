@@ -8,16 +8,16 @@
  * an upper bound of it, scales any N until it is. With the hinge loss every solve is a linear program.
  */
 
-import { gaussianSource } from "../linear/random.js";
 import { bestScale, relativeGap } from "../certificate.js";
 import type { Kernels } from "../kernels/types.js";
+import { gaussianSource } from "../linear/random.js";
+import { norm } from "../linear/vectors.js";
 import { dualPointAtZero } from "../operators/dualPoint.js";
 import { penalties } from "../penalties/index.js";
 import { Clock } from "../solvers/clock.js";
 import { advice, type SolveBudget } from "../solvers/solution.js";
 import { solve } from "../solvers/solve.js";
 import type { ConvexProgram, Gap, Loss, Matrix, OutputBias, SparseBlocks, Status } from "../types.js";
-import { norm } from "../linear/vectors.js";
 import { outputsOfUnit, type UnitActivation, unitGates, unitKernels } from "./hiddenUnits.js";
 import { SignPatterns } from "./signUnits.js";
 import { searchUnits } from "./unitSearch.js";

@@ -1,9 +1,9 @@
 /** Every sign unit there is on given rows, so that the dearest is found by asking all: the exact algorithm of Bengio et al. */
 
-import { isActive } from "../linear/bits.js";
 import { arrangementBound, enumerateGates } from "../arrangements/index.js";
-import type { GateSet, Matrix } from "../types.js";
+import { isActive } from "../linear/bits.js";
 import { dot, norm } from "../linear/vectors.js";
+import type { GateSet, Matrix } from "../types.js";
 
 /** Sign patterns that are enumerated at most. */
 const MOST_PATTERNS = 50_000;

@@ -6,8 +6,8 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
-import type { Matrix } from "../types.js";
 import { norm } from "../linear/vectors.js";
+import type { Matrix } from "../types.js";
 import { outputsOfUnit, type UnitActivation } from "./hiddenUnits.js";
 
 const STEPS = 60;

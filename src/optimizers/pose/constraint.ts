@@ -4,19 +4,10 @@ import { certify, scopeOf } from "../../convex/certificate.js";
 import { bindLoss, lossTraits } from "../../convex/losses/index.js";
 import { forward, type NetworkWeights } from "../../convex/network.js";
 import type { Constraint } from "../../convex/solvers/constrained.js";
-import type {
-  AllGatesBound,
-  Certificate,
-  ConvexProgram,
-  Evidence,
-  Gap,
-  Loss,
-  LossName,
-  Matrix,
-} from "../../convex/types.js";
+import type { AllGatesBound, Certificate, ConvexProgram, Evidence, Gap, LossName, Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
-import type { Problem } from "./pose.js";
 import type { Dataset } from "../read/data.js";
+import type { OutputConstraint, Problem } from "../records.js";
 import { layerRows } from "./reduction.js";
 
 /** A gap, and what it is about. */
@@ -25,14 +16,6 @@ interface Proven {
   readonly program: ConvexProgram;
   readonly evidence: Evidence | null;
   readonly allGates: AllGatesBound | null;
-}
-
-/** A constraint on the outputs, and its exact penalty. */
-export interface OutputConstraint {
-  readonly kind: Constraint;
-  readonly targets: Matrix; // [n x C]; -1 or 1 for margins
-  /** M |Z - Y|_1 or M sum (1 - Y o Z)_+, as means over entries. */
-  penalty(weight: number): Loss;
 }
 
 /**

@@ -15,43 +15,22 @@ import type { ChosenEngine, Kernels } from "../../convex/kernels/index.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { roundedAsWritten } from "../../convex/network.js";
 import { withProducts } from "../../convex/solvers/solve.js";
-import type { ConvexProgram, GateSet, Loss, Matrix, Penalty, SparseBlocks } from "../../convex/types.js";
+import type { GateSet, Loss, Matrix, Penalty } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
-import { type OutputConstraint, outputConstraint } from "./constraint.js";
-import { inputRows } from "../read/inputRows.js";
 import type { Settings } from "../options.js";
 import type { Dataset } from "../read/data.js";
+import { inputRows } from "../read/inputRows.js";
 import type { NetworkSpec } from "../read/model.js";
-import type { Reduction } from "./reduction.js";
-import { type BiasColumn, biasColumnOf, type Regularization, regularizationOf } from "./regularization.js";
-import { refuseUnshared } from "../solve/sharing.js";
+import type { Problem, StartingPoint } from "../records.js";
+import { outputConstraint } from "./constraint.js";
+import { refuseUnshared } from "./mayShare.js";
+import { biasColumnOf, regularizationOf } from "./regularization.js";
 import { writtenGates } from "./writtenGates.js";
 
 /** Gates of a gated network that are sampled unless `arrangements` says otherwise. */
 const DEFAULT_GATES = 256;
 /** Arrangements of a ReLU network's data up to which all of them are taken unless `arrangements` says otherwise; else gates grow. */
 export const FEW_ARRANGEMENTS = 512;
-
-/** A program together with what it was made from. */
-export interface Problem {
-  readonly spec: NetworkSpec;
-  readonly program: ConvexProgram;
-  /** The model's own loss; the program's too, unless a constraint takes its place. */
-  readonly loss: Loss;
-  readonly constraint: OutputConstraint | null;
-  readonly formulation: Formulation;
-  readonly column: BiasColumn;
-  /** The dimensions in which the program is, where these are not all of x. */
-  readonly reduction: Reduction | null;
-  readonly regularization: Regularization;
-  readonly growth: Growth | null; // how the gates are to grow while solving
-}
-
-/** Gates and a point over them: what a fit, or a certificate of a model, ended with. */
-export interface StartingPoint {
-  readonly gates: GateSet;
-  readonly blocks: SparseBlocks;
-}
 
 /** Where gates may come from when no option names them. */
 export interface GateSources {

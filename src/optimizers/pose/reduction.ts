@@ -8,21 +8,15 @@ import { type RowSpace, reducedRows, rowSpaceOf, unfoldedWeights } from "../../c
 import { withProducts } from "../../convex/solvers/solve.js";
 import type { AllGatesBound, Certificate, Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
-import { inputRows } from "../read/inputRows.js";
 import type { Settings } from "../options.js";
-import type { Problem } from "./pose.js";
 import type { Dataset } from "../read/data.js";
+import { inputRows } from "../read/inputRows.js";
 import type { NetworkSpec } from "../read/model.js";
+import type { Problem, Reduction } from "../records.js";
+import { programWeights } from "./programWeights.js";
 import { biasColumnOf, decayOf } from "./regularization.js";
-import { programWeights } from "../solve/posed.js";
 
 type Parts = ReturnType<typeof objectiveOf>;
-
-/** Where the program lives, and the rows of x as the model sees them. */
-export interface Reduction {
-  readonly space: RowSpace;
-  readonly X: Matrix; // [n x d], with the bias column where there is one
-}
 
 /** What is posed in place of the spec and the data. */
 export interface Reduced {

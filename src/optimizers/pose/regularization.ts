@@ -1,13 +1,12 @@
 /** Where beta comes from, what each layer is charged, and how the hidden bias is treated: one decision, said in words. */
 
-import type { Decay } from "../../convex/network.js";
 import { eachBlock } from "../../convex/linear/rowBlock.js";
-import type { Constraint } from "../../convex/solvers/constrained.js";
+import type { Decay } from "../../convex/network.js";
 import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
-import type { Objective } from "../report/result.js";
 import type { Settings } from "../options.js";
 import type { NetworkSpec } from "../read/model.js";
+import type { BiasColumn, Objective, Regularization } from "../records.js";
 
 /** A number for beta and the model's own beta agree when they differ by no more than rounding to float32. */
 const SAME_BETA = 1e-6;
@@ -17,24 +16,6 @@ const BLOCK = 1024;
 
 /** Share of the smallest trivial beta that "auto" takes. */
 const AUTO_SHARE = 1e-3;
-
-/** The regularization of a fit. */
-export interface Regularization {
-  readonly beta: number; // of the convex program
-  readonly hidden: number; // g1: factor of |W1|^2
-  readonly output: number; // g2: factor of |W2|^2
-  readonly outputBias: number; // factor of the squared output bias
-  readonly source: "model" | "option" | "auto";
-  /** What holds in place of a trade-off: then beta is 1, and the loss is no part of the program. */
-  readonly constraint: Constraint | null;
-}
-
-/** How the hidden bias stands in the data: a constant column, absent without a bias. */
-export interface BiasColumn {
-  readonly value: number; // 0: no column
-  /** True when the program charges the bias although the model does not. */
-  readonly charged: boolean;
-}
 
 /**
  * The constant t for the hidden bias b = t v_last. With a biasRegularizer g the charge g1 v_last^2 equals g b^2 at

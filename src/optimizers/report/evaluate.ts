@@ -4,8 +4,8 @@ import * as tf from "@tensorflow/tfjs";
 import { bindLoss } from "../../convex/losses/index.js";
 import { forward, type NetworkWeights } from "../../convex/network.js";
 import type { Loss, LossName, Matrix } from "../../convex/types.js";
-import { inputRows } from "../read/inputRows.js";
 import type { Dataset } from "../read/data.js";
+import { inputRows } from "../read/inputRows.js";
 import type { NetworkSpec } from "../read/model.js";
 
 /** A loss or metric of tfjs. */

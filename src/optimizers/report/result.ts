@@ -2,15 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import type { Certificate, GateSet, SparseBlocks, Status } from "../../convex/types.js";
-import type { Problem } from "../pose/pose.js";
-import type { Regularization } from "../pose/regularization.js";
-
-/** The objective of the model as it was written, split as tfjs splits it. */
-export interface Objective {
-  readonly loss: number; // what model.evaluate(x, y) returns (with sample weights where they were given)
-  readonly regularization: number; // the l2 terms
-  readonly total: number;
-}
+import type { Objective, Problem, Regularization } from "../records.js";
 
 /** Everything beside the history. */
 export interface FitSummary {

@@ -5,12 +5,12 @@ import type { Network } from "../../convex/network.js";
 import type { SharedRound } from "../../convex/sharing/shareOutputs.js";
 import type { Round, Solution } from "../../convex/solvers/solve.js";
 import type { ConvexProgram } from "../../convex/types.js";
-import { SplitEvaluator } from "./evaluate.js";
-import type { Problem } from "../pose/pose.js";
-import { type Callbacks, Progress } from "./progress.js";
+import { programWeights } from "../pose/programWeights.js";
 import type { Dataset } from "../read/data.js";
 import type { NetworkSpec } from "../read/model.js";
-import { programWeights } from "../solve/posed.js";
+import type { Problem } from "../records.js";
+import { SplitEvaluator } from "./evaluate.js";
+import { type Callbacks, Progress } from "./progress.js";
 
 export class Watch {
   readonly progress: Progress;

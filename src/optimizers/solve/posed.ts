@@ -1,27 +1,19 @@
 /** A posed problem -> its solution, over the gates at hand or over gates that grow, and the network that it is. */
 
 import { defaultStarts } from "../../convex/arrangements/index.js";
+import { solveGrowing } from "../../convex/growth/grow.js";
+import { withAllGates } from "../../convex/growth/proof.js";
 import type { Kernels } from "../../convex/kernels/index.js";
-import { type Network, type NetworkWeights, weightsOf } from "../../convex/network.js";
+import type { Network } from "../../convex/network.js";
 import { DEFAULT_CONES } from "../../convex/pricing/allGates.js";
 import { mergeNeurons } from "../../convex/recovery/merge.js";
 import { pruneNeurons } from "../../convex/recovery/prune.js";
 import { solveConstrained } from "../../convex/solvers/constrained.js";
-import { solveGrowing } from "../../convex/growth/grow.js";
-import { withAllGates } from "../../convex/growth/proof.js";
-import { type Solution, type SolveBudget, solve } from "../../convex/solvers/solve.js";
+import { type SolveBudget, solve } from "../../convex/solvers/solve.js";
 import type { Workbench } from "../../convex/solvers/workbench.js";
-import type { AllGatesBound, ConvexProgram, Evidence, SparseBlocks } from "../../convex/types.js";
+import type { ConvexProgram, SparseBlocks } from "../../convex/types.js";
 import type { Settings } from "../options.js";
-import type { Problem } from "../pose/pose.js";
-import { decayOf } from "../pose/regularization.js";
-
-/** A solution, the program whose gates it ended with, and what was seen beyond them. */
-export interface PosedSolution extends Solution {
-  readonly program: ConvexProgram;
-  readonly evidence: Evidence | null;
-  readonly allGates: AllGatesBound | null;
-}
+import type { PosedSolution, Problem } from "../records.js";
 
 /** What the settings leave to a solve that has so many seconds. */
 export function budgetOf(
@@ -75,13 +67,4 @@ export function recovered(
 /** Equal neurons merged, surplus ones traded away. */
 export function fewest({ X, pooling }: ConvexProgram, network: Network): Network {
   return { ...network, neurons: pruneNeurons(mergeNeurons(network.neurons), X, pooling) };
-}
-
-/** The weights of a network in the program's own columns; exactly as wide as it needs unless `units` says otherwise. */
-export function programWeights(
-  { program, column, regularization }: Pick<Problem, "program" | "column" | "regularization">,
-  network: Network,
-  units = Math.max(1, network.neurons.length),
-): NetworkWeights {
-  return weightsOf(network, decayOf(regularization), program.X.cols, units, column.value);
 }

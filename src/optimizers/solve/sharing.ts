@@ -3,13 +3,13 @@
 import { defaultStarts } from "../../convex/arrangements/index.js";
 import type { Kernels } from "../../convex/kernels/index.js";
 import type { Network } from "../../convex/network.js";
-import { mayShareOutputs, type SharedBudget, shareOutputs } from "../../convex/sharing/shareOutputs.js";
+import { type SharedBudget, shareOutputs } from "../../convex/sharing/shareOutputs.js";
 import { advice } from "../../convex/solvers/solution.js";
 import type { Certificate, SharedBound, Status } from "../../convex/types.js";
-import { ConvexError } from "../../errors.js";
 import type { Settings } from "../options.js";
-import type { Problem } from "../pose/pose.js";
-import { budgetOf, fewest, type PosedSolution } from "./posed.js";
+import { mayShare } from "../pose/mayShare.js";
+import type { PosedSolution, Problem } from "../records.js";
+import { budgetOf, fewest } from "./posed.js";
 
 /** A network, how its search ended, and what is proven of those like it. */
 export interface Shared {
@@ -55,24 +55,6 @@ export async function sharedNetwork(
     advice: ended === status ? solution.advice : advice[ended],
     bound: { primal, dual, relativeGap: relative, gates: found.program.gates.count, evidence: found.evidence },
   };
-}
-
-/** True where neurons may feed several outputs, and have the gates of their own weights. */
-function mayShare({ program, growth, constraint, reduction }: Problem): boolean {
-  const free = growth !== null || program.gates.complete;
-  return constraint === null && reduction === null && mayShareOutputs(program) && free;
-}
-
-/** Refuses `vectorPenalty: "nuclear"` for a ReLU problem that cannot have it. */
-export function refuseUnshared(problem: Problem, { vectorPenalty }: Settings): void {
-  const { formulation, program } = problem;
-  if (formulation.name !== "relu" || vectorPenalty !== "nuclear" || program.loss.outputs === 1 || mayShare(problem))
-    return;
-  throw new ConvexError(
-    "options/value",
-    `vectorPenalty: expected "perOutput" for a ReLU network with ${program.loss.name}, these arrangements and read-out, got "nuclear". ` +
-      `Neurons that feed several outputs need a smooth loss, gates that grow or are complete, and no patches that are read out apart.`,
-  );
 }
 
 /** The certificate of the program, with what is proven of networks whose neurons feed several outputs. */

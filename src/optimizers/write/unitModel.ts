@@ -6,7 +6,7 @@ import type { Loss, LossName, Matrix } from "../../convex/types.js";
 import { activate, type UnitActivation } from "../../convex/units/hiddenUnits.js";
 import type { SolvedUnit } from "../../convex/units/incremental.js";
 import { signLayer } from "../../layers/index.js";
-import type { Objective } from "../report/result.js";
+import type { Objective } from "../records.js";
 import { OPTIMIZER } from "./template.js";
 import { ownOptimizer } from "./width.js";
 

@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { packPattern, wordsPerGate } from "../../../src/convex/linear/bits.js";
 import {
   arrangementBound,
   enumerateGates,
@@ -10,6 +9,7 @@ import {
   sampleGates,
 } from "../../../src/convex/arrangements/index.js";
 import { PatternSet } from "../../../src/convex/arrangements/patternSet.js";
+import { packPattern, wordsPerGate } from "../../../src/convex/linear/bits.js";
 import { gaussianSource, logarithm } from "../../../src/convex/linear/random.js";
 import type { GateSet, Matrix } from "../../../src/convex/types.js";
 import { gaussianMatrix, matrixOf } from "../../helpers/problems.js";

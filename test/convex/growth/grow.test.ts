@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { enumerateGates } from "../../../src/convex/arrangements/index.js";
-import { gaussianSource } from "../../../src/convex/linear/random.js";
-import { referenceKernels } from "../../../src/convex/kernels/index.js";
-import { type Start, searchGates } from "../../../src/convex/growth/search.js";
 import { solveGrowing } from "../../../src/convex/growth/grow.js";
+import { type Start, searchGates } from "../../../src/convex/growth/search.js";
+import { referenceKernels } from "../../../src/convex/kernels/index.js";
+import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { solve } from "../../../src/convex/solvers/solve.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
 import { onCountingClock } from "../../helpers/clock.js";

@@ -1,6 +1,4 @@
 import { describe, expect, test } from "vitest";
-import { referenceKernels } from "../../../src/convex/kernels/index.js";
-import { descend } from "../../../src/convex/linear/lbfgs.js";
 import {
   activationsOf,
   type MovingNeurons,
@@ -11,8 +9,10 @@ import {
   smallNeurons,
 } from "../../../src/convex/growth/movingNeurons.js";
 import { resized } from "../../../src/convex/growth/neuronSizes.js";
-import type { ConvexProgram } from "../../../src/convex/types.js";
+import { referenceKernels } from "../../../src/convex/kernels/index.js";
+import { descend } from "../../../src/convex/linear/lbfgs.js";
 import { dot, norm } from "../../../src/convex/linear/vectors.js";
+import type { ConvexProgram } from "../../../src/convex/types.js";
 import { gaussianMatrix, randomProgram } from "../../helpers/problems.js";
 
 /** m random neurons, outputs and signs in turn. */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { gaussianSource } from "../../../src/convex/linear/random.js";
-import { referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
-import { type Start, searchGates } from "../../../src/convex/growth/search.js";
 import { networkObjective, outputsOf } from "../../../src/convex/growth/movingNeurons.js";
+import { type Start, searchGates } from "../../../src/convex/growth/search.js";
+import { referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
+import { gaussianSource } from "../../../src/convex/linear/random.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
 import { type Pool, randomConvProgram } from "../../helpers/convProblems.js";
 import { gaussianMatrix } from "../../helpers/problems.js";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { uniformSource } from "../../../src/convex/linear/random.js";
 import { Anderson } from "../../../src/convex/linear/anderson.js";
+import { uniformSource } from "../../../src/convex/linear/random.js";
 import { dot, norm } from "../../../src/convex/linear/vectors.js";
 
 /** x -> x + f(x) of a linear map with these eigenvalues, in a basis that is not orthogonal; its fixed point is all ones. */

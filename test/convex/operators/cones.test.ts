@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { isActive } from "../../../src/convex/linear/bits.js";
 import { sampleGates } from "../../../src/convex/arrangements/index.js";
 import { bindProducts, referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
 import type { FaceSearch } from "../../../src/convex/kernels/types.js";
+import { isActive } from "../../../src/convex/linear/bits.js";
 import { ConeProjector } from "../../../src/convex/operators/coneProjection.js";
 import { HostFaceSearch } from "../../../src/convex/operators/faceSearch.js";
 import { nullspace } from "../../../src/convex/operators/nullspace.js";

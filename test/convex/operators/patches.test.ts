@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
-import { outputSize, type PatchShape, patchGeometry, patchMatrix } from "../../../src/convex/operators/patches.js";
 import { eachBlock } from "../../../src/convex/linear/rowBlock.js";
+import { outputSize, type PatchShape, patchGeometry, patchMatrix } from "../../../src/convex/operators/patches.js";
 import { gaussianMatrix } from "../../helpers/problems.js";
 
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { leastDistance } from "../../../src/convex/optimalSet/leastDistance.js";
 import { smallSolve } from "../../../src/convex/linear/smallSolve.js";
+import { leastDistance } from "../../../src/convex/optimalSet/leastDistance.js";
 import type { Matrix } from "../../../src/convex/types.js";
 import { gaussianMatrix } from "../../helpers/problems.js";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { penalties } from "../../../src/convex/penalties/index.js";
 import { orthogonaliseRows } from "../../../src/convex/linear/jacobi.js";
+import { penalties } from "../../../src/convex/penalties/index.js";
 import { rowFactor } from "../../../src/convex/penalties/rowFactor.js";
 import { shrinkBlock } from "../../../src/convex/solvers/nuclearShrink.js";
 import { gaussianMatrix } from "../../helpers/problems.js";

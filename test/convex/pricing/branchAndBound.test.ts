@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { enumerateGates, gatesFrom } from "../../../src/convex/arrangements/index.js";
-import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { GapJudge } from "../../../src/convex/certificate.js";
+import { solveGrowing } from "../../../src/convex/growth/grow.js";
 import { bindProducts, referenceKernels } from "../../../src/convex/kernels/index.js";
+import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { GatePricer } from "../../../src/convex/pricing/allGates.js";
 import { branchAndBound } from "../../../src/convex/pricing/branchAndBound.js";
 import { boundCone, coneOf, type WeightedRows } from "../../../src/convex/pricing/coneBound.js";
-import { solveGrowing } from "../../../src/convex/growth/grow.js";
 import { solve } from "../../../src/convex/solvers/solve.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
 import { type Pool, randomConvProgram } from "../../helpers/convProblems.js";

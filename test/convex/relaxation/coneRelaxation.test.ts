@@ -1,11 +1,11 @@
 /** Bounds of |V u| over cones, against directions of the cones and values known in closed form. */
 
 import { describe, expect, test } from "vitest";
-import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { bindProducts, referenceKernels } from "../../../src/convex/kernels/index.js";
+import { gaussianSource } from "../../../src/convex/linear/random.js";
+import { dot, norm } from "../../../src/convex/linear/vectors.js";
 import { coneProjector } from "../../../src/convex/operators/coneProjection.js";
 import { ConeRelaxation } from "../../../src/convex/relaxation/coneRelaxation.js";
-import { dot, norm } from "../../../src/convex/linear/vectors.js";
 import { randomProgram } from "../../helpers/problems.js";
 
 /** What y lacks to lie in the nonnegative orthant. */

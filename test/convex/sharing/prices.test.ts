@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from "vitest";
 import { enumerateGates } from "../../../src/convex/arrangements/index.js";
-import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { bindProducts, referenceKernels } from "../../../src/convex/kernels/index.js";
+import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { priceShared, type SharedPrices } from "../../../src/convex/sharing/prices.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
 import { gaussianMatrix, randomProgram } from "../../helpers/problems.js";

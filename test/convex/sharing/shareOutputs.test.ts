@@ -2,13 +2,13 @@
 
 import { describe, expect, test } from "vitest";
 import { enumerateGates } from "../../../src/convex/arrangements/index.js";
-import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { formulations } from "../../../src/convex/formulations/index.js";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
-import { objectiveOf, weightsOf } from "../../../src/convex/network.js";
 import { descend, type Objective } from "../../../src/convex/linear/lbfgs.js";
-import { outputsObjective } from "../../../src/convex/sharing/outputWeights.js";
+import { gaussianSource } from "../../../src/convex/linear/random.js";
+import { objectiveOf, weightsOf } from "../../../src/convex/network.js";
 import { SharedObjective } from "../../../src/convex/sharing/neurons.js";
+import { outputsObjective } from "../../../src/convex/sharing/outputWeights.js";
 import { mayShareOutputs, shareOutputs } from "../../../src/convex/sharing/shareOutputs.js";
 import { solve } from "../../../src/convex/solvers/solve.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { enumerateGates } from "../../../src/convex/arrangements/index.js";
-import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
+import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { bindLoss, lossNames } from "../../../src/convex/losses/index.js";
 import type { LossName } from "../../../src/convex/types.js";
 import { outputsOfUnit } from "../../../src/convex/units/hiddenUnits.js";

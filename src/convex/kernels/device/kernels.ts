@@ -1,9 +1,9 @@
 /** An engine whose blocks live on a device, in float32, and whose dense algebra is another's, in float64 on the host. */
 
 import type { GateSet, Matrix } from "../../types.js";
-import { type BlockSizes, blockSizes, type DeviceBlocks, deviceIterate } from "./iterate.js";
 import { engineLike } from "../engineLike.js";
 import type { EngineName, Kernels } from "../types.js";
+import { type BlockSizes, blockSizes, type DeviceBlocks, deviceIterate } from "./iterate.js";
 
 /** Copies X [n x d] and the gates to the device and makes room for the blocks. */
 export type MakeBlocks = (X: Matrix, gates: GateSet, sizes: BlockSizes) => Promise<DeviceBlocks>;

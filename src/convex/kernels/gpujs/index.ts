@@ -10,9 +10,9 @@ import { ONE_PATCH } from "../../network.js";
 import type { GateSet, Matrix } from "../../types.js";
 import { type BlockSizes, type DeviceBlocks, gramOnRight, gramOrder, stepSums } from "../device/iterate.js";
 import { deviceKernels, type OpenDevice } from "../device/kernels.js";
-import * as sources from "./programs.js";
 import { type PatchImages, patchImages } from "../device/patchImages.js";
 import type { StepReport } from "../types.js";
+import * as sources from "./programs.js";
 
 /** Bits of a word of a mask: float32 holds them exactly. */
 const WORD = 16;

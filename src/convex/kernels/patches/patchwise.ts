@@ -5,8 +5,8 @@
 
 import { isActive } from "../../linear/bits.js";
 import { rowBlock } from "../../linear/rowBlock.js";
-import { PatchProducts } from "./shared.js";
 import type { GatedProducts } from "../types.js";
+import { PatchProducts } from "./shared.js";
 
 /** Memory for patches in the order of positions, and for their Gram matrices; what does not fit is made again. */
 const SLICE_BYTES = 2 ** 28;

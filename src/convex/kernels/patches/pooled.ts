@@ -10,8 +10,8 @@
 import { wordsPerGate } from "../../linear/bits.js";
 import { rowBlock } from "../../linear/rowBlock.js";
 import type { GateSet, Matrix, Pooling } from "../../types.js";
-import { type PatchKernels, PatchProducts } from "./shared.js";
 import type { GatedProducts } from "../types.js";
+import { type PatchKernels, PatchProducts } from "./shared.js";
 
 /** Masks, and what they leave of this for pooled matrices that are kept. */
 const HELD_BYTES = 2 ** 30;

@@ -1,8 +1,8 @@
 /** Products with gates in WASM memory: X and the bit-packed masks stay there, so that only vectors cross the border. */
 
 import { wordsPerGate } from "../../linear/bits.js";
-import type { GateSet, Matrix } from "../../types.js";
 import { transpose } from "../../linear/vectors.js";
+import type { GateSet, Matrix } from "../../types.js";
 import type { FaceSearch, GatedProducts } from "../types.js";
 import type { WasmEngine } from "./engine.js";
 import { WasmFaceSearch } from "./faceSearch.js";

@@ -21,21 +21,21 @@
  */
 
 import { GapJudge } from "../../certificate.js";
+import { columnSums, LEAST, norm } from "../../linear/vectors.js";
 import { blockOutputs, meanSquaredNorm, zeroBlocks } from "../../operators/blocks.js";
 import { minimiseOverBias } from "../../operators/outputBias.js";
 import type { SparseBlocks } from "../../types.js";
-import { columnSums, LEAST, norm } from "../../linear/vectors.js";
 import { type ActiveBlocks, shrinkSpectra, shrinkVectors } from "../activeBlocks.js";
 import { BestPoint } from "../bestPoint.js";
-import { GraphState } from "./state.js";
-import { GraphSystem, hasFewColumns, isFactored } from "./system.js";
-import { FIRST_LOOK, GraphWeights } from "./weights.js";
-import { lowerPrices } from "./loweredPrices.js";
-import { newtonIsCheaper, type Work } from "./newtonIsCheaper.js";
 import { proximalNewton } from "../newton/index.js";
 import type { Point, Run, Setting, Solver } from "../solver.js";
-import { suits } from "./suits.js";
 import { WorkingSet } from "../workingSet.js";
+import { lowerPrices } from "./loweredPrices.js";
+import { newtonIsCheaper, type Work } from "./newtonIsCheaper.js";
+import { GraphState } from "./state.js";
+import { suits } from "./suits.js";
+import { GraphSystem, hasFewColumns, isFactored } from "./system.js";
+import { FIRST_LOOK, GraphWeights } from "./weights.js";
 
 /** With cones, where a judgement is dearer, twice as many; and a longer step. */
 const ITERATIONS_A_ROUND = 10;

@@ -7,9 +7,9 @@
  * percent too high, one here and one there, which would scale the whole of N down.
  */
 
+import { boundedQuadratic } from "../../linear/boundedQuadratic.js";
 import { norm } from "../../linear/vectors.js";
 import { shrinkVectors } from "../activeBlocks.js";
-import { boundedQuadratic } from "../../linear/boundedQuadratic.js";
 import type { Setting } from "../solver.js";
 import type { WorkingSet } from "../workingSet.js";
 

@@ -1,10 +1,10 @@
 /** What an iteration of `admm` moves, and what it keeps to make that cheap; new gates and other weights leave V and xi as they are. */
 
 import type { GatedProducts } from "../../kernels/types.js";
-import { addColumnSums, columnSums, dotAt } from "../../linear/vectors.js";
 import { Anderson } from "../../linear/anderson.js";
-import type { GraphWeights } from "./weights.js";
+import { addColumnSums, columnSums, dotAt } from "../../linear/vectors.js";
 import type { WorkingSet } from "../workingSet.js";
+import type { GraphWeights } from "./weights.js";
 
 /** S [slots x d], Q [n x C], T [n x C] and s [C], or what an iteration adds to them. */
 export interface Moving {

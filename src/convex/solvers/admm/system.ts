@@ -7,11 +7,12 @@
  */
 
 import type { CholeskyFactor } from "../../kernels/types.js";
+import { conjugateGradients } from "../../linear/conjugateGradients.js";
+import { addColumnSums, norm } from "../../linear/vectors.js";
 import { blockOutputs, everyVector, meanSquaredNorm } from "../../operators/blocks.js";
 import type { ConvexProgram } from "../../types.js";
-import { addColumnSums, norm } from "../../linear/vectors.js";
+import type { Setting } from "../solver.js";
 import { ColumnSystem } from "../systems/column.js";
-import { conjugateGradients } from "../../linear/conjugateGradients.js";
 import { DENSE_ROWS } from "../systems/newton.js";
 import {
   type Hidden,
@@ -21,7 +22,6 @@ import {
   partialCholesky,
   sketchCost,
 } from "../systems/partialCholesky.js";
-import type { Setting } from "../solver.js";
 import { RankOneTerms } from "../systems/woodbury.js";
 
 /** Relative residual of the conjugate gradients. */

@@ -1,8 +1,8 @@
 /** The curvature of gated blocks as a map: a pass back over the data, a small derivative a block, a pass forward. */
 
 import type { GatedProducts } from "../../kernels/types.js";
-import { blockOutputs } from "../../operators/blocks.js";
 import { norm } from "../../linear/vectors.js";
+import { blockOutputs } from "../../operators/blocks.js";
 import type { ActiveBlocks, BlockStep } from "../activeBlocks.js";
 import type { CoupledSystem } from "../systems/coupled.js";
 

@@ -6,19 +6,19 @@
  */
 
 import { GapJudge } from "../../certificate.js";
+import { dot, norm } from "../../linear/vectors.js";
 import { smoothLike } from "../../losses/index.js";
 import { blockOutputs, zeroBlocks } from "../../operators/blocks.js";
 import { minimiseOverBias } from "../../operators/outputBias.js";
 import type { Gap, SparseBlocks } from "../../types.js";
-import { dot, norm } from "../../linear/vectors.js";
-import { alignBlocks } from "./alignment.js";
-import { BestPoint } from "../bestPoint.js";
-import { DENSE_ROWS } from "../systems/newton.js";
-import { type Evaluation, ProximalDual } from "./proximalDual.js";
-import type { Point, Run, Setting, Solver } from "../solver.js";
 import { suits as suitsAdmm } from "../admm/suits.js";
-import { SupportRun } from "./supportNewton.js";
+import { BestPoint } from "../bestPoint.js";
+import type { Point, Run, Setting, Solver } from "../solver.js";
+import { DENSE_ROWS } from "../systems/newton.js";
 import { WorkingSet } from "../workingSet.js";
+import { alignBlocks } from "./alignment.js";
+import { type Evaluation, ProximalDual } from "./proximalDual.js";
+import { SupportRun } from "./supportNewton.js";
 
 const NEWTON_STEPS = 40; // a round; the line search makes each one ascend
 const ARMIJO = 1e-4;

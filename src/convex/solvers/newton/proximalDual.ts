@@ -17,15 +17,15 @@
  * Newton system has n unknowns an output: d and the number of gates have dropped out.
  */
 
+import { columnSums, dot, LEAST, norm } from "../../linear/vectors.js";
 import { meanSquaredNorm } from "../../operators/blocks.js";
 import type { Loss } from "../../types.js";
-import { columnSums, dot, LEAST, norm } from "../../linear/vectors.js";
 import { type ActiveBlocks, type BlockStep, curvatureOf, shrinkSpectra, shrinkVectors } from "../activeBlocks.js";
-import { spectralCurvature, vectorCurvature } from "./blockCurvature.js";
+import type { Setting } from "../solver.js";
 import { type CoupledSystem, prefersProducts, SketchMemory, solveCoupled } from "../systems/coupled.js";
 import { solveNewton } from "../systems/newton.js";
-import type { Setting } from "../solver.js";
 import type { WorkingSet } from "../workingSet.js";
+import { spectralCurvature, vectorCurvature } from "./blockCurvature.js";
 
 /** Where the prox of the loss has a kink its Jacobian is zero; this share of tau keeps the system definite. */
 const KINK = 1e-9;

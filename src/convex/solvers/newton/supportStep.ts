@@ -13,9 +13,9 @@
  */
 
 import type { CholeskyFactor } from "../../kernels/types.js";
-import type { SparseBlocks } from "../../types.js";
-import { dotAt } from "../../linear/vectors.js";
 import { boundedQuadratic } from "../../linear/boundedQuadratic.js";
+import { dotAt } from "../../linear/vectors.js";
+import type { SparseBlocks } from "../../types.js";
 import type { Setting } from "../solver.js";
 
 /** Most blocks that may enter in a step. */

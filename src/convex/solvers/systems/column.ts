@@ -8,8 +8,8 @@
  */
 
 import type { CholeskyFactor } from "../../kernels/types.js";
-import { blockOutputs, everyVector } from "../../operators/blocks.js";
 import { columnSums } from "../../linear/vectors.js";
+import { blockOutputs, everyVector } from "../../operators/blocks.js";
 import type { Setting } from "../solver.js";
 
 /** Numbers of a tile of A'. */

@@ -6,8 +6,8 @@
  */
 
 import type { CholeskyFactor } from "../../kernels/types.js";
-import { addColumnSums } from "../../linear/vectors.js";
 import { conjugateGradients } from "../../linear/conjugateGradients.js";
+import { addColumnSums } from "../../linear/vectors.js";
 import { addSpread, DENSE_ROWS, factorOutput, type Machinery } from "./newton.js";
 import {
   hiddenCurvature,

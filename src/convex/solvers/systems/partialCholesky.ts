@@ -6,9 +6,9 @@
  * section 2). An entry of S costs d + #gates + #rows multiplications, so that S is never made.
  */
 
+import type { GatedProducts, Kernels } from "../../kernels/types.js";
 import { unpackPattern } from "../../linear/bits.js";
 import { uniformSource } from "../../linear/random.js";
-import type { GatedProducts, Kernels } from "../../kernels/types.js";
 import type { GateSet, Matrix } from "../../types.js";
 
 /** Columns that are drawn together. */

@@ -1,9 +1,9 @@
 /** Solves with a diagonal and m rank-one terms, by the identity of Woodbury: what is factored has as many rows as there are terms. */
 
-import { wordsPerGate } from "../../linear/bits.js";
 import type { CholeskyFactor, GatedProducts, Kernels } from "../../kernels/types.js";
-import { everyVector } from "../../operators/blocks.js";
+import { wordsPerGate } from "../../linear/bits.js";
 import { transpose } from "../../linear/vectors.js";
+import { everyVector } from "../../operators/blocks.js";
 
 /** Y' Y for rows Y [m x n] that stay with the engine. */
 export class RankOneTerms {

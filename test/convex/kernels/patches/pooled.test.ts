@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { isActive, packPatterns } from "../../../../src/convex/linear/bits.js";
 import { bindProducts, type Kernels, referenceKernels } from "../../../../src/convex/kernels/index.js";
 import { PooledProducts } from "../../../../src/convex/kernels/patches/pooled.js";
 import type { GatedProducts } from "../../../../src/convex/kernels/types.js";
-import type { ConvexProgram } from "../../../../src/convex/types.js";
+import { isActive, packPatterns } from "../../../../src/convex/linear/bits.js";
 import { dot } from "../../../../src/convex/linear/vectors.js";
+import type { ConvexProgram } from "../../../../src/convex/types.js";
 import { type Pool, randomConvProgram } from "../../../helpers/convProblems.js";
 import { engines } from "../../../helpers/engines.js";
 import { gaussianMatrix } from "../../../helpers/problems.js";

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { sampleGates } from "../../../../src/convex/arrangements/index.js";
 import type { GatedProducts } from "../../../../src/convex/kernels/types.js";
-import { WasmKernels } from "../../../../src/convex/kernels/wasm/index.js";
 import { openCore } from "../../../../src/convex/kernels/wasm/core.js";
 import { WasmEngine } from "../../../../src/convex/kernels/wasm/engine.js";
 import { WasmFactor } from "../../../../src/convex/kernels/wasm/factor.js";
 import { WasmHeap } from "../../../../src/convex/kernels/wasm/heap.js";
+import { WasmKernels } from "../../../../src/convex/kernels/wasm/index.js";
 import { WasmProducts } from "../../../../src/convex/kernels/wasm/products.js";
 import { gaussianMatrix } from "../../../helpers/problems.js";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { uniformSource } from "../../../../src/convex/linear/random.js";
 import { bindProducts, referenceKernels } from "../../../../src/convex/kernels/index.js";
+import { uniformSource } from "../../../../src/convex/linear/random.js";
 import { admm } from "../../../../src/convex/solvers/admm/index.js";
 import { GraphState } from "../../../../src/convex/solvers/admm/state.js";
 import type { GraphSystem } from "../../../../src/convex/solvers/admm/system.js";

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { wasmKernels } from "../../../../src/convex/kernels/index.js";
+import { norm } from "../../../../src/convex/linear/vectors.js";
 import { GraphSystem } from "../../../../src/convex/solvers/admm/system.js";
 import { DENSE_ROWS } from "../../../../src/convex/solvers/systems/newton.js";
 import { Workbench } from "../../../../src/convex/solvers/workbench.js";
 import type { ConvexProgram } from "../../../../src/convex/types.js";
-import { norm } from "../../../../src/convex/linear/vectors.js";
 import { gaussianMatrix, randomProgram, unitsProgram } from "../../../helpers/problems.js";
 
 const rows = DENSE_ROWS + 1;

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { bindProducts, referenceKernels, wasmKernels } from "../../../../src/convex/kernels/index.js";
-import { everyVector } from "../../../../src/convex/operators/blocks.js";
-import { FaceSpans } from "../../../../src/convex/solvers/activeBlocks.js";
-import { ColumnSystem } from "../../../../src/convex/solvers/systems/column.js";
-import { GraphSystem, hasFewColumns } from "../../../../src/convex/solvers/admm/system.js";
-import { DENSE_ROWS } from "../../../../src/convex/solvers/systems/newton.js";
-import type { Setting } from "../../../../src/convex/solvers/solver.js";
 import { columnSums, norm } from "../../../../src/convex/linear/vectors.js";
+import { everyVector } from "../../../../src/convex/operators/blocks.js";
+import { GraphSystem, hasFewColumns } from "../../../../src/convex/solvers/admm/system.js";
+import { FaceSpans } from "../../../../src/convex/solvers/faceSpans.js";
+import type { Setting } from "../../../../src/convex/solvers/solver.js";
+import { ColumnSystem } from "../../../../src/convex/solvers/systems/column.js";
+import { DENSE_ROWS } from "../../../../src/convex/solvers/systems/newton.js";
 import { type Pool, randomConvProgram } from "../../../helpers/convProblems.js";
 import { gaussianMatrix } from "../../../helpers/problems.js";
 

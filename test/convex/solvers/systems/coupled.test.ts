@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { gaussianSource } from "../../../../src/convex/linear/random.js";
 import { type Kernels, referenceKernels, wasmKernels } from "../../../../src/convex/kernels/index.js";
-import { lossNames } from "../../../../src/convex/losses/index.js";
 import { conjugateGradients } from "../../../../src/convex/linear/conjugateGradients.js";
+import { gaussianSource } from "../../../../src/convex/linear/random.js";
+import { lossNames } from "../../../../src/convex/losses/index.js";
+import { solve } from "../../../../src/convex/solvers/solve.js";
 import { prefersProducts } from "../../../../src/convex/solvers/systems/coupled.js";
 import { hiddenCurvature, partialCholesky } from "../../../../src/convex/solvers/systems/partialCholesky.js";
-import { solve } from "../../../../src/convex/solvers/solve.js";
 import type { ConvexProgram, LossName } from "../../../../src/convex/types.js";
 import { gaussianMatrix, randomProgram, unitsProgram } from "../../../helpers/problems.js";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { gaussianSource } from "../../../../src/convex/linear/random.js";
 import { referenceKernels, wasmKernels } from "../../../../src/convex/kernels/index.js";
+import { gaussianSource } from "../../../../src/convex/linear/random.js";
 import { RankOneTerms, woodbury } from "../../../../src/convex/solvers/systems/woodbury.js";
 import { failingKernels } from "../../../helpers/failingKernels.js";
 import { gaussianMatrix } from "../../../helpers/problems.js";

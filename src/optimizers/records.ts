@@ -1,0 +1,76 @@
+/** The records that the parts of a fit hand to one another, from reading to the report. */
+
+import type { Growth } from "../convex/arrangements/index.js";
+import type { Formulation } from "../convex/formulations/index.js";
+import type { RowSpace } from "../convex/operators/rowSpace.js";
+import type { Constraint } from "../convex/solvers/constrained.js";
+import type { Solution } from "../convex/solvers/solution.js";
+import type { AllGatesBound, ConvexProgram, Evidence, GateSet, Loss, Matrix, SparseBlocks } from "../convex/types.js";
+import type { NetworkSpec } from "./read/model.js";
+
+/** A program together with what it was made from. */
+export interface Problem {
+  readonly spec: NetworkSpec;
+  readonly program: ConvexProgram;
+  /** The model's own loss; the program's too, unless a constraint takes its place. */
+  readonly loss: Loss;
+  readonly constraint: OutputConstraint | null;
+  readonly formulation: Formulation;
+  readonly column: BiasColumn;
+  /** The dimensions in which the program is, where these are not all of x. */
+  readonly reduction: Reduction | null;
+  readonly regularization: Regularization;
+  readonly growth: Growth | null; // how the gates are to grow while solving
+}
+
+/** Gates and a point over them: what a fit, or a certificate of a model, ended with. */
+export interface StartingPoint {
+  readonly gates: GateSet;
+  readonly blocks: SparseBlocks;
+}
+
+/** The regularization of a fit. */
+export interface Regularization {
+  readonly beta: number; // of the convex program
+  readonly hidden: number; // g1: factor of |W1|^2
+  readonly output: number; // g2: factor of |W2|^2
+  readonly outputBias: number; // factor of the squared output bias
+  readonly source: "model" | "option" | "auto";
+  /** What holds in place of a trade-off: then beta is 1, and the loss is no part of the program. */
+  readonly constraint: Constraint | null;
+}
+
+/** How the hidden bias stands in the data: a constant column, absent without a bias. */
+export interface BiasColumn {
+  readonly value: number; // 0: no column
+  /** True when the program charges the bias although the model does not. */
+  readonly charged: boolean;
+}
+
+/** A constraint on the outputs, and its exact penalty. */
+export interface OutputConstraint {
+  readonly kind: Constraint;
+  readonly targets: Matrix; // [n x C]; -1 or 1 for margins
+  /** M |Z - Y|_1 or M sum (1 - Y o Z)_+, as means over entries. */
+  penalty(weight: number): Loss;
+}
+
+/** Where the program lives, and the rows of x as the model sees them. */
+export interface Reduction {
+  readonly space: RowSpace;
+  readonly X: Matrix; // [n x d], with the bias column where there is one
+}
+
+/** A solution, the program whose gates it ended with, and what was seen beyond them. */
+export interface PosedSolution extends Solution {
+  readonly program: ConvexProgram;
+  readonly evidence: Evidence | null;
+  readonly allGates: AllGatesBound | null;
+}
+
+/** The objective of the model as it was written, split as tfjs splits it. */
+export interface Objective {
+  readonly loss: number; // what model.evaluate(x, y) returns (with sample weights where they were given)
+  readonly regularization: number; // the l2 terms
+  readonly total: number;
+}
