@@ -45,6 +45,7 @@ export function enumerateGates(X: Matrix, options: EnumerateOptions = {}): GateS
   eachPattern(hyperplanes, X.rows, boundary, Number.POSITIVE_INFINITY, (exact, point) => {
     const found = LENGTHS.some((length) => {
       const g = written(direction(point, hyperplanes, X.cols, length));
+      if (!g.every(Number.isFinite)) return false;
       packPattern(X, g, pattern);
       if (!pattern.every((word, k) => word === exact[k])) return false;
       gates.add(g);
