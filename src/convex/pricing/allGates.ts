@@ -3,7 +3,7 @@
 import { bestScale, longestColumn, relativeGap } from "../certificate.js";
 import { norm } from "../linear/vectors.js";
 import { ONE_PATCH } from "../network.js";
-import { reducedRows, rowSpaceOf } from "../operators/rowSpace.js";
+import { distanceTo, reducedRows, rowSpaceOf } from "../operators/rowSpace.js";
 import type { AllGatesBound, ConvexProgram } from "../types.js";
 import { type Branched, branchAndBound } from "./branchAndBound.js";
 import type { WeightedRows } from "./coneBound.js";
@@ -29,7 +29,7 @@ export interface DearGate {
 
 export interface PricingBudget {
   readonly cones: number;
-  /** On the worth of a gate, relative. */
+  /** On the gap, relative, and on the worth of a gate that is dearer than that allows. */
   readonly tolerance: number;
   readonly pause: () => Promise<boolean>;
 }
@@ -38,7 +38,7 @@ export interface PricingBudget {
 export class GatePricer {
   private readonly X: Float64Array; // [rows x r]
   private readonly basis: Float64Array; // [d x r]
-  private readonly tail: number;
+  private readonly distance: number; // of the rows from their part in these coordinates
   private readonly width: number; // r
 
   constructor(private readonly program: Pick<ConvexProgram, "X" | "loss" | "pooling" | "beta" | "outputBias">) {
@@ -46,7 +46,7 @@ export class GatePricer {
     const space = rowSpaceOf({ rows: X.rows, cols: X.cols, data: X.data }, "numerical");
     this.X = reducedRows(X, space).data;
     this.basis = space.basis.data;
-    this.tail = space.tail;
+    this.distance = distanceTo(space);
     this.width = space.basis.cols;
   }
 
@@ -60,10 +60,12 @@ export class GatePricer {
     const { beta } = program;
     const functions = this.functions(N);
     const covered = this.width <= MOST_DIMENSIONS;
-    const branched = covered ? await branchAndBound(functions, { ...budget, floor: beta }) : NOTHING;
+    const beyond = this.distance * longestWeights(functions); // what gates can be worth outside the span
+    const floor = Math.max(beta * worthAllowed(program, N, primal, budget.tolerance) - beyond, beta);
+    const branched = covered ? await branchAndBound(functions, { ...budget, floor }) : NOTHING;
     const spectral = branched.finished ? Number.POSITIVE_INFINITY : this.spectral(functions);
     const upper = Math.min(branched.upper, spectral);
-    const largest = this.tail * longestWeights(functions) + upper;
+    const largest = beyond + upper;
     const { value: dual } = bestScale(program, N, largest > 0 ? beta / largest : Number.POSITIVE_INFINITY);
     const bound: AllGatesBound = {
       dual,
@@ -71,7 +73,7 @@ export class GatePricer {
       ratio: largest / beta,
       bestRatio: branched.best.value / beta,
       cones: branched.cones,
-      finished: upper <= Math.max(branched.best.value, beta) * (1 + budget.tolerance),
+      finished: upper <= Math.max(branched.best.value * (1 + budget.tolerance), floor),
       dualNorm: longestColumn(N, program.loss.outputs, true),
     };
     return { bound, dear: this.lifted(branched) };
@@ -113,6 +115,28 @@ export class GatePricer {
     });
   }
 }
+
+/**
+ * What a gate may be worth, in units of beta, so that the dual point divided by it still has a relative gap of `tolerance`; at
+ * least 1 + tolerance. The part of the objective that is no penalty makes it more than that: there a little less of N loses little.
+ */
+function worthAllowed(program: DualProgram, N: Float64Array, primal: number, tolerance: number): number {
+  const enough = (worth: number) => relativeGap(primal, bestScale(program, N, 1 / worth).value) <= tolerance;
+  let low = 1 + tolerance;
+  if (!enough(low)) return low;
+  let high = MOST_WORTH;
+  for (let step = 0; step < BISECTIONS; step++) {
+    const middle = 0.5 * (low + high);
+    if (enough(middle)) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+type DualProgram = Pick<ConvexProgram, "loss" | "outputBias">;
+/** Of a gate, in units of beta: more is not allowed, however small the penalty. */
+const MOST_WORTH = 1.1;
+const BISECTIONS = 16;
 
 /** What is known where the sphere is not covered. */
 const NOTHING: Branched = {
