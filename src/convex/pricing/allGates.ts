@@ -4,7 +4,7 @@ import { bestScale, longestColumn, relativeGap } from "../certificate.js";
 import { norm } from "../linear/vectors.js";
 import { ONE_PATCH } from "../network.js";
 import { distanceTo, reducedRows, rowSpaceOf } from "../operators/rowSpace.js";
-import type { AllGatesBound, ConvexProgram } from "../types.js";
+import type { AllGatesBound, ConvexProgram, Matrix } from "../types.js";
 import { type Branched, branchAndBound } from "./branchAndBound.js";
 import type { WeightedRows } from "./coneBound.js";
 import { spectralBound } from "./spectralBound.js";
@@ -15,6 +15,10 @@ const MOST_DIMENSIONS = 10;
 const SPECTRAL_WORK = 2 ** 28;
 /** Cones that are bounded unless someone says otherwise: some 10 s in 6 dimensions. */
 export const DEFAULT_CONES = 200_000;
+
+/** Of the tolerance: what gates outside the span may be worth, else the span is made wider, up to rounding of float64. */
+const SPAN_SHARE = 0.1;
+const FINEST = 2 ** -42;
 
 /** How gates that are not in the set are priced: searched for, or bounded one and all over at most so many cones. */
 export type Pricing = { readonly kind: "search" } | { readonly kind: "branch-and-bound"; readonly cones?: number }; // default 200,000
@@ -36,14 +40,25 @@ export interface PricingBudget {
 
 /** Prices gates for programs with cones over one X: the coordinates in which its rows have full rank. */
 export class GatePricer {
-  private readonly X: Float64Array; // [rows x r]
-  private readonly basis: Float64Array; // [d x r]
-  private readonly distance: number; // of the rows from their part in these coordinates
-  private readonly width: number; // r
+  private X: Float64Array; // [rows x r]
+  private basis: Float64Array; // [d x r]
+  private distance: number; // of the rows from their part in these coordinates
+  private width: number; // r
 
   constructor(private readonly program: Pick<ConvexProgram, "X" | "loss" | "pooling" | "beta" | "outputBias">) {
-    const { X } = program;
-    const space = rowSpaceOf({ rows: X.rows, cols: X.cols, data: X.data }, "numerical");
+    const space = rowSpaceOf(dense(program.X), "numerical");
+    this.X = reducedRows(program.X, space).data;
+    this.basis = space.basis.data;
+    this.distance = distanceTo(space);
+    this.width = space.basis.cols;
+  }
+
+  /** Takes in dimensions that are small beside others, as of columns of very different scale, where gates in them matter. */
+  private widen(N: Float64Array, tolerance: number): void {
+    const { X, beta } = this.program;
+    if (this.distance * longestWeights(this.functions(N)) <= SPAN_SHARE * tolerance * beta) return;
+    const space = rowSpaceOf(dense(X), "numerical", false, FINEST);
+    if (space.basis.cols === this.width) return;
     this.X = reducedRows(X, space).data;
     this.basis = space.basis.data;
     this.distance = distanceTo(space);
@@ -58,10 +73,12 @@ export class GatePricer {
   ): Promise<{ bound: AllGatesBound; dear: DearGate[] }> {
     const { program } = this;
     const { beta } = program;
+    this.widen(N, budget.tolerance);
     const functions = this.functions(N);
     const covered = this.width <= MOST_DIMENSIONS;
     const beyond = this.distance * longestWeights(functions); // what gates can be worth outside the span
-    const floor = Math.max(beta * worthAllowed(program, N, primal, budget.tolerance) - beyond, beta);
+    const allowed = beta * worthAllowed(program, N, primal, budget.tolerance);
+    const floor = Math.max(allowed - beyond, beta);
     const branched = covered ? await branchAndBound(functions, { ...budget, floor }) : NOTHING;
     const spectral = branched.finished ? Number.POSITIVE_INFINITY : this.spectral(functions);
     const upper = Math.min(branched.upper, spectral);
@@ -73,7 +90,7 @@ export class GatePricer {
       ratio: largest / beta,
       bestRatio: branched.best.value / beta,
       cones: branched.cones,
-      finished: upper <= Math.max(branched.best.value * (1 + budget.tolerance), floor),
+      finished: largest <= Math.max(branched.best.value * (1 + budget.tolerance), allowed),
       dualNorm: longestColumn(N, program.loss.outputs, true),
     };
     return { bound, dear: this.lifted(branched) };
@@ -137,6 +154,10 @@ type DualProgram = Pick<ConvexProgram, "loss" | "outputBias">;
 /** Of a gate, in units of beta: more is not allowed, however small the penalty. */
 const MOST_WORTH = 1.1;
 const BISECTIONS = 16;
+
+function dense({ rows, cols, data }: Matrix): Matrix {
+  return { rows, cols, data };
+}
 
 /** What is known where the sphere is not covered. */
 const NOTHING: Branched = {

@@ -35,7 +35,8 @@ export function edgeOf({ rows, weights, width: r }: WeightedRows, cone: Cone, to
     }
     for (let a = 1; a < r; a++) {
       for (let b = 0; b < a; b++) {
-        if (values[a] * values[b] < 0) errors[a * r + b] += weights[i] * Math.min(Math.abs(values[a]), Math.abs(values[b]));
+        if (values[a] * values[b] < 0)
+          errors[a * r + b] += weights[i] * Math.min(Math.abs(values[a]), Math.abs(values[b]));
       }
     }
   }

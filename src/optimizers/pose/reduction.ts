@@ -4,7 +4,13 @@ import type * as tf from "@tensorflow/tfjs";
 import { certify, GapJudge, relativeGap } from "../../convex/certificate.js";
 import type { Kernels } from "../../convex/kernels/types.js";
 import { type Network, type NetworkWeights, objectiveOf } from "../../convex/network.js";
-import { distanceTo, type RowSpace, reducedRows, rowSpaceOf, unfoldedWeights } from "../../convex/operators/rowSpace.js";
+import {
+  distanceTo,
+  type RowSpace,
+  reducedRows,
+  rowSpaceOf,
+  unfoldedWeights,
+} from "../../convex/operators/rowSpace.js";
 import { withProducts } from "../../convex/solvers/solve.js";
 import type { AllGatesBound, Certificate, Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
