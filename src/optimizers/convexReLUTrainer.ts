@@ -27,7 +27,7 @@ import { FitResult } from "./report/result.js";
 import { Watch } from "./report/watch.js";
 import { solveOn } from "./solve/onEngine.js";
 import { budgetOf, recovered, solvePosed } from "./solve/posed.js";
-import { sharedNetwork, sharingNotes, withShared } from "./solve/sharing.js";
+import { sharedNetwork, sharingNotes, wantsSharing, withShared } from "./solve/sharing.js";
 import { type ModelWish, OPTIMIZER, templateOf } from "./write/template.js";
 import { writeWeights } from "./write/weights.js";
 import { resized, unitsFor } from "./write/width.js";
@@ -172,6 +172,7 @@ export class ConvexReLUTrainer {
         callbacks: args.callbacks,
         verbose: args.verbose ?? 0,
         tolerance: settings.tolerance,
+        shares: wantsSharing(problem, settings),
       },
     );
     try {
