@@ -36,10 +36,11 @@ export async function sharedNetwork(
 ): Promise<Shared> {
   const { status, program } = solution;
   const alone = { network, status, advice: solution.advice, bound: null };
-  if (!wantsSharing(problem, settings) || status === "cancelled" || seconds <= 0 || network.neurons.length > units)
-    return alone;
+  if (!wantsSharing(problem, settings) || status === "cancelled" || seconds <= 0) return alone;
+  const first = fewest(program, network); // neurons of one direction become one that feeds several outputs
+  if (first.neurons.length > units) return alone;
   const options = { starts: problem.growth?.starts ?? defaultStarts(program.X), seed: settings.seed + 2, units };
-  const found = await shareOutputs(program, network, kernels, { ...budgetOf(settings, seconds), onRound }, options);
+  const found = await shareOutputs(program, first, kernels, { ...budgetOf(settings, seconds), onRound }, options);
   const better = found.gap.primal < solution.gap.primal;
   const primal = better ? found.gap.primal : solution.gap.primal;
   const { dual } = found.gap;
