@@ -1,6 +1,7 @@
 /** Data, gates and beta -> the convex program, with everything that it was made from. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { shown } from "../../arguments.js";
 import {
   type Arrangements,
   arrangementBound,
@@ -131,7 +132,7 @@ function gatesOfStart(start: StartingPoint, spec: NetworkSpec, X: Matrix, settin
   if (!(start?.gates?.bits instanceof Uint32Array && start.blocks?.index instanceof Int32Array)) {
     throw new ConvexError(
       "options/value",
-      `warmStart: expected the result of an earlier fit, got ${String(start)}. Pass what fit or train returned, or leave it out.`,
+      `warmStart: expected the result of an earlier fit, got ${shown(start)}. Pass what fit or train returned, or leave it out.`,
     );
   }
   if (settings.arrangements !== null && growthOf(settings.arrangements) === null) {
