@@ -150,7 +150,7 @@ export class Training {
       ["dual bound", number(certificate.dual)],
       ["relative gap", certificate.relativeGap.toExponential(1)],
       ["proven for", `${certificate.scope} (${result.gates.count})`],
-      ...(accuracy === null ? [] : ([["accuracy", percent(accuracy)]] as const)),
+      ...(accuracy === null ? [] : ([["training accuracy", percent(accuracy)]] as const)),
       ["neurons", String(result.neurons)],
       ["seconds", seconds.toFixed(2)],
       ["engine", result.engine.replace(/:.*,/, ",")],
@@ -209,7 +209,7 @@ export class Training {
       ["objective", number(objective)],
       ["start", `${start + 1} of ${settings.starts}`],
       ["epoch", `${epoch} of ${settings.epochs}`],
-      ...(accuracy === null ? [] : ([["accuracy", percent(accuracy)]] as const)),
+      ...(accuracy === null ? [] : ([["training accuracy", percent(accuracy)]] as const)),
       ["seconds", seconds.toFixed(2)],
     ]);
   }

@@ -30,7 +30,7 @@ export function templateOf(
   features: number,
   outputs: number,
 ): tf.Sequential {
-  if (!Object.hasOwn(lossTraits, wish.loss)) {
+  if (typeof wish.loss !== "string" || !Object.hasOwn(lossTraits, wish.loss)) {
     const known = Object.keys(lossTraits).map((name) => `"${name}"`);
     refuse(`loss to be ${known.join(" or ")}`, shown(wish.loss), "Choose one of these.");
   }
