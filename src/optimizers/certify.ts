@@ -13,6 +13,7 @@ import { searchBeyond, solveGrowing } from "../convex/growth/grow.js";
 import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.js";
 import { norm } from "../convex/linear/vectors.js";
 import { forward, type NetworkWeights, objectiveOf } from "../convex/network.js";
+import { isStandardized } from "../convex/operators/coordinates.js";
 import { dualPointAt } from "../convex/operators/dualPoint.js";
 import { DEFAULT_CONES, GatePricer } from "../convex/pricing/allGates.js";
 import { type HiddenNeuron, liftNeurons } from "../convex/recovery/lift.js";
@@ -23,8 +24,9 @@ import type { AllGatesBound, Certificate, ConvexProgram, Gap, GateSet, Matrix, S
 import { ConvexError } from "../errors.js";
 import { readOptions, refuseUnknown, type Settings, type TrainerOptions } from "./options.js";
 import { FEW_ARRANGEMENTS, pose } from "./pose/pose.js";
-import { certificateNear, inSpan, reduce } from "./pose/reduction.js";
+import { certificateNear, reduce, weightsInside } from "./pose/reduction.js";
 import { biasColumnOf, decayOf, modelObjective, notesOf } from "./pose/regularization.js";
+import { columnNotes } from "./pose/standardize.js";
 import { readData, refuseDegenerate, type Weighting } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
@@ -41,6 +43,7 @@ type FromTrainer =
   | "arrangements"
   | "pricing"
   | "regularization"
+  | "standardize"
   | "hiddenBiasScale"
   | "vectorPenalty"
   | "rank"
@@ -81,6 +84,7 @@ const NAMES = [
   "arrangements",
   "pricing",
   "regularization",
+  "standardize",
   "hiddenBiasScale",
   "vectorPenalty",
   "rank",
@@ -115,25 +119,30 @@ export async function certify(
   const spec = readModel(model, settings.formulation, "read");
   refuseForeignGates(spec, settings);
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
-  refuseDegenerate(data, spec);
+  refuseDegenerate(data);
   const chosen = await chooseEngine(settings.engine, settings.threads);
-  const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
-  const weights = await readWeights(model, spec, column.value);
   const reduced = reduce(spec, data, settings);
   const { reduction } = reduced;
   const seen = reduced.data(data);
-  const neurons = neuronsOf(
-    reduction === null ? weights : { ...weights, kernel: inSpan(weights.kernel, reduction.space) },
-  );
+  const space = reduction?.space ?? null;
+  const standardized = space !== null && isStandardized(space);
+  const column = biasColumnOf(spec, settings, inputRows(spec, standardized ? seen.x : data.x, 0));
+  const weights = await readWeights(model, spec, column.value);
+  const inside = weightsInside(weights, space, column.value);
+  const charged = standardized ? inside : weights;
+  const whole = space === null || standardized; // every network on x is one on the program's columns
+  const neurons = neuronsOf(inside);
   const arrangements =
     settings.arrangements ?? gatesFor(spec, inputRows(spec, seen.x, column.value), neurons, settings.seed);
-  const sources = { gatesOf: null, warmStart: null };
+  const sources = { gatesOf: null, warmStart: null, space };
   const posed = await pose(reduced.spec, seen, { ...reduced.settings, arrangements }, chosen, sources);
   const { kernels, reason } = await engineOn(posed.program, chosen, settings);
   const { program, blocks } = liftNeurons(posed.program, neurons, weights.bias, posed.program.gates);
   const { regularization } = posed;
-  const written = objectiveOf(weights, reduction?.X ?? program.X, program.loss, decayOf(regularization));
-  const residual = judgeResidual(program, forward(weights, reduction?.X ?? program.X), blocks, kernels);
+  const X = reduction?.X ?? program.X;
+  const Z = forward(weights, X);
+  const written = objectiveOf(charged, X, program.loss, decayOf(regularization), Z);
+  const residual = judgeResidual(program, Z, blocks, kernels);
   let bound: Bound = residual;
   let allGates = await boundAllGates(program, residual, settings);
   const growing = { starts: defaultStarts(program.X), seed: settings.seed };
@@ -150,7 +159,7 @@ export async function certify(
   // A neuron that feeds several outputs is several in the program with cones: the bound is for those.
   const split = program.cones && weights.output.cols > 1;
   // In the span its residual is that of its part there: its own objective is counted neuron by neuron.
-  const alone = reduction === null ? residual.primal : written.loss + leastDecay(weights, regularization, sumOfSizes);
+  const alone = whole ? residual.primal : written.loss + leastDecay(weights, regularization, sumOfSizes);
   const primal = split ? alone : written.total;
   const outside = program.cones && !program.gates.complete;
   const evidence = outside ? searchBeyond(program, blocks, kernels, growing) : null;
@@ -159,15 +168,20 @@ export async function certify(
   const proven = certificateOf(gap, written.total, program, evidence, everywhere);
   const near = certificateNear(proven, { ...posed, program, reduction }, bound.dualPoint, kernels);
   // In fewer dimensions the bound on sharing would be for other data than x.
-  const shares = split && reduction === null;
+  const shares = split && whole;
   return {
     certificate: shares
-      ? await withSharing(near.certificate, program, weights, kernels, left(), settings)
+      ? await withSharing(near.certificate, program, inside, kernels, left(), settings)
       : near.certificate,
-    objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
-    balanced: written.loss + leastDecay(weights, regularization),
+    objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged && !standardized),
+    balanced: written.loss + leastDecay(charged, regularization),
     regularization,
-    notes: [...notesOf(spec, regularization, column, false), ...near.notes, ...(split ? [SPLIT_NOTE] : [])],
+    notes: [
+      ...notesOf(spec, regularization, column, false),
+      ...columnNotes(data, spec),
+      ...near.notes,
+      ...(split ? [SPLIT_NOTE] : []),
+    ],
     engine: reason + threadsOf(kernels),
     seconds: (performance.now() - began) / 1000,
     gates: program.gates,

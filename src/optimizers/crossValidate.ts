@@ -8,6 +8,7 @@ import { ConvexError } from "../errors.js";
 import type { Settings } from "./options.js";
 import { betasOf, eachBeta, followPath, type PathGrid, type PathResult, poseForPath, refuseOwnBeta } from "./path.js";
 import { programWeights } from "./pose/programWeights.js";
+import { standardizes } from "./pose/standardize.js";
 import { type Dataset, readData, refuseDegenerate, type Weighting } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
@@ -65,16 +66,18 @@ export async function crossValidate(
   const spec = readModel(model, settings.formulation);
   refuseOwnBeta(spec);
   const data = await readData(x, y, spec, args);
-  refuseDegenerate(data, spec);
+  refuseDegenerate(data);
   checkArguments(folds, metric, mode, model, data.x.rows);
   const { kernels } = await chooseEngine(settings.engine, settings.threads);
-  const { posed } = await poseForPath(model, spec, data, settings, kernels);
+  // What is chosen here means the same in every fold and on all rows.
+  const settled = { ...settings, standardize: standardizes(spec, settings, args.betas === undefined) };
+  const { posed } = await poseForPath(model, spec, data, settled, kernels, false);
   const betas = betasOf(posed, kernels, args);
   const values: number[][] = [];
   for (const held of dealt(data.x.rows, folds, settings.seed)) {
     const inside = new Set(held);
     const kept = Array.from({ length: data.x.rows }, (_, k) => k).filter((k) => !inside.has(k));
-    const judged = await judgeFold(model, spec, rowsOf(data, kept), rowsOf(data, held), betas, metric, settings);
+    const judged = await judgeFold(model, spec, rowsOf(data, kept), rowsOf(data, held), betas, metric, settled);
     values.push(judged);
   }
   const mean = betas.map((_, k) => average(values.map((fold) => fold[k])));
@@ -84,7 +87,7 @@ export async function crossValidate(
   const limit = mean[best] + (mode === "min" ? 1 : -1) * standardError[best];
   const oneStandardError = mean.findIndex((value) => !better(limit, value));
   const { sampleWeight = null, classWeight = null } = args;
-  const path = await followPath(settings, model, x, y, { betas: betas.slice(0, best + 1), sampleWeight, classWeight });
+  const path = await followPath(settled, model, x, y, { betas: betas.slice(0, best + 1), sampleWeight, classWeight });
   const last = path.points[path.points.length - 1];
   return { betas, values, mean, standardError, best, oneStandardError, path, model: path.write(last) };
 }
@@ -101,7 +104,7 @@ async function judgeFold(
 ): Promise<number[]> {
   const { kernels } = await chooseEngine(settings.engine, settings.threads);
   // Singular vectors, too, are of the rows that this fold trains on.
-  const { posed, reduced } = await poseForPath(model, spec, train, settings, kernels);
+  const { posed, reduced } = await poseForPath(model, spec, train, settings, kernels, false);
   const seen = reduced.data(held);
   const judge = new Evaluator(model, reduced.spec, inputRows(reduced.spec, seen.x, posed.column.value), seen);
   const values: number[] = [];
