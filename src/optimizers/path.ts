@@ -61,6 +61,8 @@ export interface PathPoint {
   readonly certificate: Certificate;
   readonly objective: Objective;
   readonly neurons: number;
+  /** Says what beta is charged on: pass `standardize: regularization.standardized` to a fit at the same beta. */
+  readonly regularization: Regularization;
   /** Loss and metrics by their names in model.evaluate, those of held out rows after "val_". */
   readonly metrics: Readonly<Record<string, number>>;
   readonly seconds: number;
@@ -256,6 +258,7 @@ async function pointOf(
       column.charged && !regularization.standardized,
     ),
     neurons: network.neurons.length,
+    regularization,
     metrics: await (problem.reduction === null
       ? evaluator.judge(weights, Z)
       : evaluator.judge(programWeights(problem, network))),

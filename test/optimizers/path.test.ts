@@ -35,7 +35,8 @@ describe.each(["relu", "gated"] as const)("path of a %s model", (formulation) =>
       expect(norms(next)).toBeGreaterThanOrEqual(norms(last) - room / next.beta);
     }
     const point = points[7];
-    const alone = await trainer({ regularization: point.beta }).fit(model, x, y);
+    const { standardized } = point.regularization;
+    const alone = await trainer({ regularization: point.beta, standardize: standardized }).fit(model, x, y);
     expect(point.certificate.primal / alone.certificate.primal).toBeCloseTo(1, 4);
     tf.dispose([x, y]);
     if (alone.model !== model) alone.model.dispose();
