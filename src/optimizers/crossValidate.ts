@@ -16,6 +16,8 @@ import { Evaluator } from "./report/evaluate.js";
 import { recovered } from "./solve/posed.js";
 
 const FOLDS = 5;
+/** Powers of ten by which the grid may go on beyond its end. */
+const EXTENSIONS = 4;
 
 /** Arguments of `crossValidate`. */
 export interface CrossValidationArgs extends PathGrid, Weighting {
@@ -73,16 +75,27 @@ export async function crossValidate(
   const settled = { ...settings, standardize: standardizes(spec, settings, args.betas === undefined) };
   const { posed } = await poseForPath(model, spec, data, settled, kernels, false);
   const betas = betasOf(posed, kernels, args);
-  const values: number[][] = [];
-  for (const held of dealt(data.x.rows, folds, settings.seed)) {
+  const parts = dealt(data.x.rows, folds, settings.seed).map((held) => {
     const inside = new Set(held);
     const kept = Array.from({ length: data.x.rows }, (_, k) => k).filter((k) => !inside.has(k));
-    const judged = await judgeFold(model, spec, rowsOf(data, kept), rowsOf(data, held), betas, metric, settled);
-    values.push(judged);
+    return { train: rowsOf(data, kept), held: rowsOf(data, held) };
+  });
+  const judgeAll = (grid: readonly number[]) =>
+    eachInTurn(parts, ({ train, held }) => judgeFold(model, spec, train, held, grid, metric, settled));
+  const values = await judgeAll(betas);
+  const better = (a: number, b: number) => (mode === "min" ? a < b : a > b);
+  // Where nobody set the grid's end, it goes on while the error still falls there.
+  const ends = args.betas !== undefined || args.ratio !== undefined;
+  for (let turn = 0; !ends && turn < EXTENSIONS && endsBest(values, better); turn++) {
+    const next = beyond(betas);
+    const more = await judgeAll(next);
+    betas.push(...next);
+    values.forEach((fold, f) => {
+      fold.push(...more[f]);
+    });
   }
   const mean = betas.map((_, k) => average(values.map((fold) => fold[k])));
   const standardError = betas.map((_, k) => spread(values.map((fold) => fold[k])) / Math.sqrt(folds));
-  const better = (a: number, b: number) => (mode === "min" ? a < b : a > b);
   const best = mean.reduce((place, value, k) => (better(value, mean[place]) ? k : place), 0);
   const limit = mean[best] + (mode === "min" ? 1 : -1) * standardError[best];
   const oneStandardError = mean.findIndex((value) => !better(limit, value));
@@ -117,6 +130,27 @@ async function judgeFold(
   // A time limit may end a path early: what was not solved is no better than what was.
   while (values.length < betas.length) values.push(values[values.length - 1]);
   return values;
+}
+
+async function eachInTurn<T, R>(list: readonly T[], work: (entry: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (const entry of list) results.push(await work(entry));
+  return results;
+}
+
+/** Whether the mean is best at the last beta. */
+function endsBest(values: readonly (readonly number[])[], better: (a: number, b: number) => boolean): boolean {
+  const count = values[0].length;
+  const mean = Array.from({ length: count }, (_, k) => average(values.map((fold) => fold[k])));
+  return count > 1 && mean.slice(0, -1).every((value) => better(mean[count - 1], value));
+}
+
+/** Betas for one more power of ten (or one more step, where that is longer), in the ratio of the last two. */
+function beyond(betas: readonly number[]): number[] {
+  const last = betas[betas.length - 1];
+  const ratio = last / betas[betas.length - 2];
+  const steps = Math.max(1, Math.round(Math.log(0.1) / Math.log(ratio)));
+  return Array.from({ length: steps }, (_, k) => last * ratio ** (k + 1));
 }
 
 /** Row numbers 0 .. n - 1, dealt at random into parts that differ in size by one at most. */

@@ -9,10 +9,10 @@
 import type { Matrix } from "../types.js";
 
 export interface MeanDirection {
-  readonly ratio: number; // h over the rows' root mean square distance from their mean
+  readonly ratio: number; // h over the spread
   readonly mean: Float64Array; // [d]
   readonly length: number; // h
-  readonly spread: number;
+  readonly spread: number; // the rows' root mean square distance from the line through the origin and their mean
 }
 
 /** Where the rows are, against how far they are from one another. */
@@ -23,10 +23,14 @@ export function meanDirectionOf({ rows: n, cols: d, data }: Matrix): MeanDirecti
     for (let k = 0; k < n; k++) shift += data[k * d + p] - data[p];
     mean[p] = data[p] + shift / n;
   }
+  const length = mean.reduce((sum, value) => Math.hypot(sum, value), 0);
   let square = 0;
-  for (let k = 0; k < n * d; k++) square += (data[k] - mean[k % d]) ** 2;
+  for (let k = 0; k < n && length > 0; k++) {
+    let along = 0;
+    for (let p = 0; p < d; p++) along += (data[k * d + p] - mean[p]) * (mean[p] / length);
+    for (let p = 0; p < d; p++) square += (data[k * d + p] - mean[p] - along * (mean[p] / length)) ** 2;
+  }
   const spread = Math.sqrt(square / n);
-  const length = Math.hypot(...mean);
   return { ratio: spread > 0 ? length / spread : 0, mean, length, spread };
 }
 

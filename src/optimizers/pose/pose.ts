@@ -25,6 +25,7 @@ import { inputRows } from "../read/inputRows.js";
 import type { NetworkSpec } from "../read/model.js";
 import type { Problem, StartingPoint } from "../records.js";
 import { outputConstraint } from "./constraint.js";
+import { enumeratedGates } from "./enumerated.js";
 import { refuseUnshared } from "./mayShare.js";
 import { biasColumnOf, regularizationOf } from "./regularization.js";
 import { writtenGates } from "./writtenGates.js";
@@ -124,7 +125,9 @@ async function chooseGates(
   if (settings.arrangements === null && sources.gatesOf !== null) {
     return gatesOfLayer(sources.gatesOf, spec, X, biasColumn, sources.space ?? null, read);
   }
-  if (spec.formulation !== "gated") return resolveGates(X, wish, settings.seed, undefined, read);
+  const all = "kind" in wish && wish.kind === "enumerate";
+  const ready = all ? enumeratedGates(X) : wish;
+  if (spec.formulation !== "gated") return resolveGates(X, ready, settings.seed, undefined, read);
   // Draws are rounded before their masks are made, so that there is only one set of masks.
   const drawn = "kind" in wish && wish.kind === "sample";
   const written = (g: Float64Array) => gateAsWritten(g, biasColumn, sources.space ?? null);

@@ -8,12 +8,15 @@ import { gaussianSource } from "../../convex/linear/random.js";
 import { columnsOf } from "../../convex/operators/blocks.js";
 import { meanDirectionOf, Nearer } from "../../convex/operators/meanDirection.js";
 import { liftNeurons } from "../../convex/recovery/lift.js";
-import { type SolveBudget, solve } from "../../convex/solvers/solve.js";
+import { type Solution, type SolveBudget, solve } from "../../convex/solvers/solve.js";
+import type { Workbench } from "../../convex/solvers/workbench.js";
 import type { ConvexProgram, Matrix, SparseBlocks } from "../../convex/types.js";
 
 /** Spreads that rows are from the origin, beyond which searches for gates find few, and beyond which no solve is exact. */
 const FAR = 20;
 const BEYOND = 2000;
+/** Beyond so many, squares leave float64: one round judges the start, and its bound is loose. */
+const HOPELESS = 1e7;
 /** Spreads to which the first column is brought: near enough for a search, then far enough that the penalty is the same to 1e-5. */
 const NEAR = 4;
 const LESS_NEAR = 200;
@@ -24,6 +27,7 @@ export interface NearStart {
   readonly blocks: SparseBlocks;
   readonly grown: GrownSolution | null;
   readonly beyond: boolean;
+  readonly hopeless: boolean;
 }
 
 /** The start of a program with cones, or null where its rows are as they should be. */
@@ -38,6 +42,7 @@ export async function nearStart(
   const direction = meanDirectionOf(X);
   if (!(direction.ratio > FAR)) return null;
   const beyond = direction.ratio > BEYOND;
+  const hopeless = direction.ratio > HOPELESS;
   const far = new Nearer(X, direction, Math.min(LESS_NEAR, direction.ratio));
   if (growth === null) {
     if (!beyond) return null;
@@ -45,7 +50,7 @@ export async function nearStart(
     const { blocks } = await solve({ ...program, X: far.X, gates }, kernels, quiet(budget));
     const d = X.cols;
     const vectors = turned({ rows: blocks.index.length, cols: d, data: blocks.vectors }, (v) => far.out(v)).data;
-    return { program, blocks: { ...blocks, vectors }, grown: null, beyond };
+    return { program, blocks: { ...blocks, vectors }, grown: null, beyond, hopeless };
   }
   const near = new Nearer(X, direction, NEAR);
   const first = await grownIn(
@@ -57,7 +62,7 @@ export async function nearStart(
   const middle = carried(first, near, { ...program, X: far.X }, (u) => far.into(u));
   const left = { ...budget, seconds: budget.seconds - first.seconds };
   const second = await grownIn(middle.program, kernels, left, growth, middle.blocks);
-  return { ...carried(second, far, program), grown: second, beyond };
+  return { ...carried(second, far, program), grown: second, beyond, hopeless };
 }
 
 function grownIn(
@@ -104,3 +109,19 @@ function turned({ rows, cols, data }: Matrix, turn: (vector: Float64Array) => Fl
   for (let i = 0; i < rows; i++) out.set(turn(data.slice(i * cols, (i + 1) * cols)), i * cols);
   return { rows, cols, data: out };
 }
+
+/** One round from a start whose program float64 cannot solve: its point, with a bound that may be loose. */
+export async function judgedStart(
+  { program, blocks }: NearStart,
+  kernels: Kernels,
+  budget: SolveBudget,
+  bench?: Workbench,
+): Promise<Solution> {
+  const { cones: _cones, ...rest } = budget;
+  const solution = await solve(program, kernels, { ...rest, maxIterations: 1 }, blocks, bench);
+  return solution.status === "iterationLimit" ? { ...solution, status: "stalled", advice: FAR_AWAY } : solution;
+}
+
+const FAR_AWAY =
+  "The rows of x are so far from the origin, against their distance from one another, that float64 proves little of the layers' own " +
+  "weights: subtract a constant from the large columns, or leave out regularizers and beta, so that standardised columns are charged.";

@@ -14,7 +14,7 @@ import type { Workbench } from "../../convex/solvers/workbench.js";
 import type { ConvexProgram, SparseBlocks } from "../../convex/types.js";
 import type { Settings } from "../options.js";
 import type { PosedSolution, Problem } from "../records.js";
-import { nearStart } from "./nearer.js";
+import { judgedStart, nearStart } from "./nearer.js";
 
 /** What the settings leave to a solve that has so many seconds. */
 export function budgetOf(
@@ -52,6 +52,10 @@ export async function solvePosed(
   const options = growth === null ? null : growthOptions(growth, program, seed);
   const near = start === undefined ? await nearStart(program, kernels, budget, options) : null;
   const from = near?.blocks ?? start;
+  if (near?.hopeless === true) {
+    const judged = await judgedStart(near, kernels, budget, bench);
+    return { ...judged, program: near.program, evidence: near.grown?.evidence ?? null, allGates: null };
+  }
   if (options === null) {
     const work = () => solve(program, kernels, budget, from, bench);
     return { ...(await withAllGates(program, budget, work)), program, evidence: null };
