@@ -6,6 +6,7 @@ import { type NetworkWeights, undecidedGates } from "../convex/network.js";
 import { isStandardized } from "../convex/operators/coordinates.js";
 import { advice } from "../convex/solvers/solution.js";
 import type { Solution, SolveBudget } from "../convex/solvers/solve.js";
+import type { Certificate, Status } from "../convex/types.js";
 import {
   CROSS_VALIDATION_ARGS,
   type CrossValidation,
@@ -27,6 +28,7 @@ import {
 } from "./pose/reduction.js";
 import { modelObjective, notesOf } from "./pose/regularization.js";
 import { columnNotes } from "./pose/standardize.js";
+import { pointOn } from "./pose/startingPoint.js";
 import { refuseDegenerate, type Weighting } from "./read/data.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { type HeldOut, readSplit } from "./read/split.js";
@@ -36,7 +38,7 @@ import { FitResult } from "./report/result.js";
 import { Watch } from "./report/watch.js";
 import { solveOn } from "./solve/onEngine.js";
 import { budgetOf, recovered, solvePosed } from "./solve/posed.js";
-import { sharedNetwork, sharingNotes, withShared } from "./solve/sharing.js";
+import { sharedNetwork, sharingNotes, wantsSharing, withShared } from "./solve/sharing.js";
 import { type ModelWish, OPTIMIZER, templateOf } from "./write/template.js";
 import { writeWeights } from "./write/weights.js";
 import { resized, unitsFor } from "./write/width.js";
@@ -46,7 +48,10 @@ export interface FitArgs extends Weighting, HeldOut {
   readonly callbacks?: Callbacks | null;
   /** 1 draws a progress bar in a Node terminal; default 0. */
   readonly verbose?: number;
-  /** An earlier result, or a certificate of a model, on the same data: its gates are used, and the solve begins at its point. */
+  /**
+   * An earlier result, or a certificate of a model, whose gates fit these data: they are used, and the solve begins at its point,
+   * or, where that is no network of this program, at the nearest one that is.
+   */
   readonly warmStart?: StartingPoint;
 }
 
@@ -169,6 +174,7 @@ export class ConvexReLUTrainer {
     const posed = await pose(reduced.spec, seen, reduced.settings, chosen, sources);
     const problem = { ...posed, spec, reduction: reduced.reduction };
     const { column, regularization } = problem;
+    const from = sources.warmStart === null ? null : pointOn(problem.program, sources.warmStart, chosen.kernels);
     if (chosen.kernels.iterate !== undefined) await keepOnHost(model);
     const watch = new Watch(
       model,
@@ -179,17 +185,18 @@ export class ConvexReLUTrainer {
         callbacks: args.callbacks,
         verbose: args.verbose ?? 0,
         tolerance: settings.tolerance,
+        shares: wantsSharing(problem, settings),
       },
     );
     try {
       await watch.progress.begin(train.x.rows, settings.maxIterations, watch.names);
       const { solution, engine } = await solveOn(problem.program, chosen, settings, (kernels, before) => {
-        const start = before?.blocks ?? args.warmStart?.blocks;
+        const start = before?.blocks ?? from ?? undefined;
         return solvePosed(problem, kernels, this.budget(watch, left()), settings.seed, start);
       });
       const { program, blocks } = solution;
       const spoilt = (found: Solution) => untouched(model, watch, found, problem, engine);
-      if (!Number.isFinite(solution.gap.primal)) return await spoilt(solution);
+      if (!Number.isFinite(solution.gap.primal) || solution.contradicted) return await spoilt(solution);
       const shared = await sharedNetwork(
         problem,
         solution,
@@ -224,13 +231,13 @@ export class ConvexReLUTrainer {
         model: target,
         certificate: near.certificate,
         objective: modelObjective(written, weights.kernel, regularization.hidden, apart),
-        status: shared.status,
-        advice: shared.advice,
+        ...heldInFloat32(shared, near.certificate, problem, settings.tolerance),
         neurons: network.neurons.length,
         regularization,
         notes: [
           ...notesOf(spec, regularization, column, carried),
           ...columnNotes(train, spec),
+          ...problem.gateNotes,
           ...sharingNotes(proven),
           ...near.notes,
           ...gateNotes(undecidedGates(weights, layerRows(problem))),
@@ -291,11 +298,7 @@ async function untouched(
     advice: solution.advice,
     neurons: 0,
     regularization,
-    notes: [
-      problem.constraint === null
-        ? "No point with finite float32 weights was found: the weights are as they were."
-        : "No network that meets the constraint was found: the weights are as they were.",
-    ],
+    notes: [whyUntouched(problem, solution)],
     solver: solution.solver,
     engine,
     seconds: solution.seconds,
@@ -303,6 +306,33 @@ async function untouched(
     blocks: solution.blocks,
     problem,
   });
+}
+
+/** Differences below this share of the zero network's loss are none in float32. */
+const RESOLUTION = 2 ** -23;
+
+/** Solved is the network as it stands in the layers: where rounding to float32 has spoilt it, the status says so. */
+function heldInFloat32(
+  { status, advice: said }: { readonly status: Status; readonly advice: string },
+  { network, dual }: Certificate,
+  { loss, constraint }: Problem,
+  tolerance: number,
+): { readonly status: Status; readonly advice: string } {
+  const floor = RESOLUTION * loss.value(new Float64Array(loss.rows * loss.outputs));
+  const room = 2 * tolerance * Math.abs(network) + floor;
+  if (status !== "solved" || constraint !== null || !(network - dual > room)) return { status, advice: said };
+  return { status: "stalled", advice: COARSE };
+}
+
+const COARSE =
+  "The program is solved, but its network loses more than the tolerance when its weights are rounded to float32: bring the columns " +
+  "of x, and the targets, to sizes near one.";
+
+function whyUntouched({ constraint }: Problem, { contradicted }: Solution): string {
+  if (contradicted) return "The bound and the objective contradict each other: the weights are as they were.";
+  return constraint === null
+    ? "No point with finite float32 weights was found: the weights are as they were."
+    : "No network that meets the constraint was found: the weights are as they were.";
 }
 
 function gateNotes(undecided: number): string[] {

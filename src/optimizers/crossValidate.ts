@@ -3,13 +3,12 @@
 import type * as tf from "@tensorflow/tfjs";
 import { chooseEngine } from "../convex/kernels/index.js";
 import { gaussianSource } from "../convex/linear/random.js";
-import type { Matrix } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import type { Settings } from "./options.js";
 import { betasOf, eachBeta, followPath, type PathGrid, type PathResult, poseForPath, refuseOwnBeta } from "./path.js";
 import { programWeights } from "./pose/programWeights.js";
 import { standardizes } from "./pose/standardize.js";
-import { type Dataset, readData, refuseDegenerate, type Weighting } from "./read/data.js";
+import { type Dataset, readData, refuseDegenerate, rowsOf, type Weighting } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { Evaluator } from "./report/evaluate.js";
@@ -18,6 +17,8 @@ import { recovered } from "./solve/posed.js";
 const FOLDS = 5;
 /** Powers of ten by which the grid may go on beyond its end. */
 const EXTENSIONS = 4;
+/** Share of a metric that the last beta must have gained over all others. */
+const GAIN = 0.01;
 
 /** Arguments of `crossValidate`. */
 export interface CrossValidationArgs extends PathGrid, Weighting {
@@ -138,11 +139,13 @@ async function eachInTurn<T, R>(list: readonly T[], work: (entry: T) => Promise<
   return results;
 }
 
-/** Whether the mean is best at the last beta. */
+/** Whether the mean is best at the last beta, by more than is worth a smaller one. */
 function endsBest(values: readonly (readonly number[])[], better: (a: number, b: number) => boolean): boolean {
-  const count = values[0].length;
-  const mean = Array.from({ length: count }, (_, k) => average(values.map((fold) => fold[k])));
-  return count > 1 && mean.slice(0, -1).every((value) => better(mean[count - 1], value));
+  const mean = values[0].map((_, k) => average(values.map((fold) => fold[k])));
+  const last = mean.pop() as number;
+  return (
+    mean.length > 0 && mean.every((value) => better(last, value) && Math.abs(last - value) > GAIN * Math.abs(value))
+  );
 }
 
 /** Betas for one more power of ten (or one more step, where that is longer), in the ratio of the last two. */
@@ -158,22 +161,6 @@ function dealt(n: number, folds: number, seed: number): number[][] {
   const draw = gaussianSource(seed);
   const order = Array.from({ length: n }, (_, k) => ({ k, key: draw() })).sort((a, b) => a.key - b.key);
   return Array.from({ length: folds }, (_, f) => order.filter((_, place) => place % folds === f).map(({ k }) => k));
-}
-
-function rowsOf({ x, y, weights }: Dataset, rows: readonly number[]): Dataset {
-  return {
-    x: pick(x, rows),
-    y: pick(y, rows),
-    weights: weights === null ? null : Float64Array.from(rows, (k) => weights[k]),
-  };
-}
-
-function pick({ cols, data }: Matrix, rows: readonly number[]): Matrix {
-  const picked = new Float64Array(rows.length * cols);
-  rows.forEach((from, to) => {
-    picked.set(data.subarray(from * cols, (from + 1) * cols), to * cols);
-  });
-  return { rows: rows.length, cols, data: picked };
 }
 
 function average(values: readonly number[]): number {
