@@ -6,6 +6,7 @@ import { ConvexError, type ErrorCode } from "../errors.js";
 import type { FitArgs, TrainArgs } from "../optimizers/convexReLUTrainer.js";
 import { readOptions, type TrainerOptions } from "../optimizers/options.js";
 import { readModel } from "../optimizers/read/model.js";
+import type { StartingPoint } from "../optimizers/records.js";
 import { Progress } from "../optimizers/report/progress.js";
 import { FitResult } from "../optimizers/report/result.js";
 import { OPTIMIZER, templateOf } from "../optimizers/write/template.js";
@@ -116,7 +117,7 @@ export class WorkerTrainer {
 
   private async orderOf(model: tf.Sequential | null, x: tf.Tensor, y: tf.Tensor, args: FitArgs): Promise<Order> {
     const { validationData, sampleWeight, callbacks: _callbacks, verbose: _verbose, warmStart, ...rest } = args;
-    const start = warmStart === undefined ? {} : { warmStart: { gates: warmStart.gates, blocks: warmStart.blocks } };
+    const start = warmStart === undefined ? {} : { warmStart: plainStart(warmStart) };
     const weights = sampleWeight instanceof tf.Tensor ? sampleWeight : sampleWeight && Float32Array.from(sampleWeight);
     counter.jobs += 1;
     return {
@@ -227,4 +228,10 @@ function untransferable(error: unknown): ConvexError {
     `WorkerTrainer: expected options and arguments that can be copied, got ${(error as Error).message} ` +
       `Functions can't be sent to a worker: leave them out, or use ConvexReLUTrainer.`,
   );
+}
+
+/** A start without the functions that the result it comes from has. */
+function plainStart({ gates, blocks, regularization }: StartingPoint): StartingPoint {
+  if (regularization === undefined) return { gates, blocks };
+  return { gates, blocks, regularization: { standardized: regularization.standardized } };
 }
