@@ -135,7 +135,7 @@ export interface SparseBlocks {
   readonly bias: Float64Array; // [C]; zeros where the program has no output bias
 }
 
-export type Status = "solved" | "iterationLimit" | "timeLimit" | "stalled" | "nonFinite" | "cancelled";
+export type Status = "solved" | "widthLimit" | "iterationLimit" | "timeLimit" | "stalled" | "nonFinite" | "cancelled";
 
 /** The duality gap of one program at one point; everything float64. */
 export interface Gap {

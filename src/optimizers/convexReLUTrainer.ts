@@ -27,6 +27,7 @@ import { Watch } from "./report/watch.js";
 import { solveOn } from "./solve/onEngine.js";
 import { budgetOf, recovered, solvePosed } from "./solve/posed.js";
 import { sharedNetwork, sharingNotes, withShared } from "./solve/sharing.js";
+import { certificateWithin, clockOf, SHARING_SHARE, shareOf, statusWithin, withinWidth } from "./solve/withinWidth.js";
 import { type ModelWish, OPTIMIZER, templateOf } from "./write/template.js";
 import { writeWeights } from "./write/weights.js";
 import { resized, unitsFor } from "./write/width.js";
@@ -144,8 +145,8 @@ export class ConvexReLUTrainer {
     ours: boolean,
   ): Promise<FitResult> {
     const { settings } = this;
-    const began = performance.now();
-    const left = () => Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
+    const clock = clockOf(settings);
+    const pause = () => clock.pause();
     const spec = readModel(model, settings.formulation);
     const { train, validation } = await readSplit(x, y, spec, args);
     refuseDegenerate(train, spec);
@@ -154,7 +155,7 @@ export class ConvexReLUTrainer {
     const own = ours ? null : gatesOwner(model, spec, reduced.reduction);
     const sources = { gatesOf: own, warmStart: args.warmStart ?? null };
     const seen = reduced.data(train);
-    const posed = await pose(reduced.spec, seen, reduced.settings, chosen, sources);
+    const posed = await pose(reduced.spec, seen, reduced.settings, chosen, sources, clock);
     const problem = { ...posed, spec, reduction: reduced.reduction };
     const { column, regularization } = problem;
     if (chosen.kernels.iterate !== undefined) await keepOnHost(model);
@@ -169,11 +170,18 @@ export class ConvexReLUTrainer {
         tolerance: settings.tolerance,
       },
     );
+    const room = width === "keep" ? spec.units : Number.POSITIVE_INFINITY;
     try {
       await watch.progress.begin(train.x.rows, settings.maxIterations, watch.names);
       const { solution, engine } = await solveOn(problem.program, chosen, settings, (kernels, before) => {
         const start = before?.blocks ?? args.warmStart?.blocks;
-        return solvePosed(problem, kernels, this.budget(watch, left()), settings.seed, start);
+        return solvePosed(
+          problem,
+          kernels,
+          this.budget(watch, clock.left * shareOf(problem, settings, room)),
+          settings.seed,
+          start,
+        );
       });
       const { program, blocks } = solution;
       const spoilt = (found: Solution) => untouched(model, watch, found, problem, engine);
@@ -181,20 +189,21 @@ export class ConvexReLUTrainer {
       const shared = await sharedNetwork(
         problem,
         solution,
-        recovered({ ...problem, program }, blocks),
+        await recovered({ ...problem, program }, blocks, pause),
         chosen.kernels,
         settings,
-        left(),
-        width === "keep" ? spec.units : Number.POSITIVE_INFINITY,
+        clock.part(Number.isFinite(room) ? SHARING_SHARE : 1),
+        room,
         (round) => watch.sharedRound(round, program, solution),
       );
-      const { network } = shared;
+      const fitting = await withinWidth(problem, program, shared.network, room, chosen.kernels, settings, pause);
+      const { network } = fitting;
       const units = unitsFor(spec, Math.max(1, network.neurons.length), width);
       const weights = layerWeights(problem, network, units);
       if (!isFinite32(weights)) return await spoilt({ ...solution, status: "nonFinite", advice: advice.nonFinite });
       const written = objectiveOf(weights, layerRows(problem), problem.loss, decayOf(regularization));
       const charged = chargedObjective(problem, network, units, written);
-      const proven = withShared(certificateOf(problem, solution, weights, charged), shared);
+      const proven = certificateWithin(withShared(certificateOf(problem, solution, weights, charged), shared), fitting);
       const near = certificateNear(proven, { ...problem, program }, solution.dualPoint, chosen.kernels);
       // A mean moves the bias: the layer's is not the one that the program charges.
       const carried = ours && problem.reduction?.space.mean == null;
@@ -210,11 +219,11 @@ export class ConvexReLUTrainer {
         model: target,
         certificate: near.certificate,
         objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged && !carried),
-        status: shared.status,
-        advice: shared.advice,
+        ...statusWithin(shared, fitting, (near.certificate.sharing ?? near.certificate).dual, spec, settings),
         neurons: network.neurons.length,
         regularization,
         notes: [
+          ...(problem.remarks ?? []),
           ...notesOf(spec, regularization, column, carried),
           ...sharingNotes(proven),
           ...near.notes,

@@ -21,6 +21,8 @@ export interface Problem {
   readonly reduction: Reduction | null;
   readonly regularization: Regularization;
   readonly growth: Growth | null; // how the gates are to grow while solving
+  /** What happened while it was posed, in sentences. */
+  readonly remarks?: readonly string[];
 }
 
 /** Gates and a point over them: what a fit, or a certificate of a model, ended with. */

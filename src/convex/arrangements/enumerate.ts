@@ -8,6 +8,7 @@
  */
 
 import { wordsPerGate } from "../linear/bits.js";
+import { atOnce, type Pieces } from "../linear/pieces.js";
 import { dot } from "../linear/vectors.js";
 import type { GateSet, Matrix } from "../types.js";
 import { checkRows } from "./checkRows.js";
@@ -17,6 +18,8 @@ import { PatternSet } from "./patternSet.js";
 
 /** Two unit rows are parallel, and a row depends on others, below this sine. */
 const PARALLEL = 1e-10;
+/** Gates that are taken where there was no time to find them all. */
+const PARTIAL = 512;
 
 /**
  * All sign patterns 1[X g >= 0] of directions g in general position; a zero row counts as active.
@@ -26,25 +29,42 @@ const PARALLEL = 1e-10;
  * @throws ConvexError "gates/count" when that many would not fit in memory, "data/nonFinite" for data that are not numbers.
  */
 export function enumerateGates(X: Matrix): GateSet {
+  return atOnce(enumerating(X));
+}
+
+/** The same in pieces; when it has to end before its time it answers with some of the gates, which do not call themselves complete. */
+export function* enumerating(X: Matrix): Pieces<GateSet> {
   checkRows("enumerateGates", X);
   const rows = directions(X);
   const { basis, rank } = spanOf(rows, X.cols);
   refuseBytes("enumerateGates", Math.max(1, arrangementBound(rows.length, rank)), X);
   const reduced = rows.map((row) => coordinates(row, basis, rank, X.cols));
-  const points = rank === 0 ? [new Float64Array(0)] : cellsOf(reduced, rank);
+  const { points, complete } = rank === 0 ? ORIGIN : yield* cellsOf(reduced, rank);
   const gates = new GateCollector(X);
-  for (const point of points) {
+  // Cells of the first few rows are next to one another in the list: a part of them should not be the first part.
+  const few = complete ? points.length : Math.min(points.length, PARTIAL);
+  for (let k = 0; k < few; k++) {
+    if ((k & 63) === 0 && (yield) && complete && few > PARTIAL) return gates.gateSet(false);
+    const point = points[Math.floor((k * points.length) / few)];
     const g = new Float64Array(X.cols);
-    for (let k = 0; k < rank; k++) for (let p = 0; p < X.cols; p++) g[p] += point[k] * basis[k * X.cols + p];
+    for (let i = 0; i < rank; i++) for (let p = 0; p < X.cols; p++) g[p] += point[i] * basis[i * X.cols + p];
     gates.add(g);
   }
-  return gates.gateSet(true);
+  return gates.gateSet(complete);
 }
 
+/** Interior points of cells; not `complete`: of those of the first hyperplanes only, as far as the time went. */
+interface Cells {
+  readonly points: readonly Float64Array[];
+  readonly complete: boolean;
+}
+
+const ORIGIN: Cells = { points: [new Float64Array(0)], complete: true };
+
 /** One interior point of every cell of the hyperplanes {g : row g = 0} in R^r; the rows are unit and pairwise not parallel. */
-function cellsOf(rows: readonly Float64Array[], r: number): Float64Array[] {
-  if (rows.length === 0) return [unit(0, r)];
-  if (r === 1) return [Float64Array.of(1), Float64Array.of(-1)];
+function* cellsOf(rows: readonly Float64Array[], r: number): Pieces<Cells> {
+  if (rows.length === 0) return { points: [unit(0, r)], complete: true };
+  if (r === 1) return { points: [Float64Array.of(1), Float64Array.of(-1)], complete: true };
   let cells: Float64Array[] = [rows[0].slice(), rows[0].map((value) => -value)];
   for (let k = 1; k < rows.length; k++) {
     const before = rows.slice(0, k);
@@ -54,18 +74,22 @@ function cellsOf(rows: readonly Float64Array[], r: number): Float64Array[] {
       if (seen.add(rows, point)) next.push(point);
     };
     for (const point of cells) if (Math.abs(dot(rows[k], point)) > PARALLEL) keep(point);
-    for (const point of onHyperplane(rows[k], before, r)) {
+    if (yield) return { points: cells, complete: false };
+    const { points, complete } = yield* onHyperplane(rows[k], before, r);
+    if (!complete) return { points: cells, complete };
+    for (const [i, point] of points.entries()) {
+      if ((i & 255) === 255 && (yield)) return { points: cells, complete: false };
       const stride = 0.5 * roomAround(point, rows[k], before);
       keep(moved(point, rows[k], stride));
       keep(moved(point, rows[k], -stride));
     }
     cells = next.map(normalised);
   }
-  return cells;
+  return { points: cells, complete: true };
 }
 
 /** Interior points, in R^r, of the cells into which the hyperplane of `normal` is cut by the others. */
-function onHyperplane(normal: Float64Array, others: readonly Float64Array[], r: number): Float64Array[] {
+function* onHyperplane(normal: Float64Array, others: readonly Float64Array[], r: number): Pieces<Cells> {
   const basis = complementOf(normal, r); // [r - 1 x r]
   const restricted: Float64Array[] = [];
   for (const row of others) {
@@ -75,11 +99,13 @@ function onHyperplane(normal: Float64Array, others: readonly Float64Array[], r: 
     for (let p = 0; p < inside.length; p++) inside[p] /= length;
     if (!restricted.some((other) => parallel(other, inside))) restricted.push(inside);
   }
-  return cellsOf(restricted, r - 1).map((point) => {
-    const lifted = new Float64Array(r);
-    for (let k = 0; k < r - 1; k++) for (let p = 0; p < r; p++) lifted[p] += point[k] * basis[k * r + p];
-    return lifted;
+  const { points, complete } = yield* cellsOf(restricted, r - 1);
+  const lifted = points.map((point) => {
+    const moved = new Float64Array(r);
+    for (let k = 0; k < r - 1; k++) for (let p = 0; p < r; p++) moved[p] += point[k] * basis[k * r + p];
+    return moved;
   });
+  return { points: lifted, complete };
 }
 
 /** How far a point may move along `direction` before it meets another hyperplane (at most 1). */

@@ -2,12 +2,13 @@
 
 import { ConvexError } from "../../errors.js";
 import { packPattern, packPatterns, type ReadPatterns, wordsPerGate } from "../linear/bits.js";
+import type { Pieces } from "../linear/pieces.js";
 import type { GateSet, Matrix } from "../types.js";
 import { checkGenerators, checkRows } from "./checkRows.js";
-import { enumerateGates } from "./enumerate.js";
+import { enumerating } from "./enumerate.js";
 import { GateCollector } from "./gateCollector.js";
 import { PatternSet } from "./patternSet.js";
-import { sampleGates } from "./sample.js";
+import { sampling } from "./sample.js";
 
 /** What a user may say about gates. */
 export type Arrangements =
@@ -74,18 +75,18 @@ export function gatesFrom(X: Matrix, generators: Matrix, read?: ReadPatterns): G
 }
 
 /**
- * The gate set that a user's wish means for the data X [n x d]; `seed` is taken where the wish names none. Sampled generators
- * are `written` as they are drawn, and their patterns `read` off.
+ * The gate set that a user's wish means for the data X [n x d], in pieces; `seed` is taken where the wish names none. Sampled
+ * generators are `written` as they are drawn, and their patterns `read` off. With too little time there are fewer.
  */
-export function resolveGates(
+export function* resolvingGates(
   X: Matrix,
   arrangements: Arrangements,
   seed: number,
   written: Written = (g) => g,
   read: ReadPatterns = packPatterns,
-): GateSet {
+): Pieces<GateSet> {
   if (!("kind" in arrangements)) return checkGateSet(arrangements, X);
-  const gates = madeGates(X, arrangements, seed, written, read);
+  const gates = yield* madeGates(X, arrangements, seed, written, read);
   if (gates.count === 0) {
     throw new ConvexError(
       "gates/empty",
@@ -98,20 +99,20 @@ export function resolveGates(
 
 type Written = (g: Float64Array) => Float64Array;
 
-function madeGates(
+function* madeGates(
   X: Matrix,
   wish: Exclude<Arrangements, GateSet>,
   seed: number,
   written: Written,
   read: ReadPatterns,
-): GateSet {
+): Pieces<GateSet> {
   switch (wish.kind) {
     case "enumerate":
-      return enumerateGates(X);
+      return yield* enumerating(X);
     case "sample":
-      return sampleGates(X, { count: wish.count, seed: wish.seed ?? seed, written, read });
+      return yield* sampling(X, { count: wish.count, seed: wish.seed ?? seed, written, read });
     case "grow":
-      return sampleGates(X, {
+      return yield* sampling(X, {
         count: wish.count ?? (wish.method === "frank-wolfe" ? 1 : defaultFirstGates(X)),
         seed: wish.seed ?? seed,
         read,

@@ -2,10 +2,11 @@
 
 import { ConvexError } from "../../errors.js";
 import type { ReadPatterns } from "../linear/bits.js";
+import { atOnce, type Pieces } from "../linear/pieces.js";
 import { gaussianSource } from "../linear/random.js";
 import type { GateSet, Matrix } from "../types.js";
 import { checkRows } from "./checkRows.js";
-import { refuseBytes } from "./count.js";
+import { arrangementBound, refuseBytes } from "./count.js";
 import { GateCollector } from "./gateCollector.js";
 
 /** Draws spent for each gate asked for before settling for fewer: small data have fewer patterns than asked. */
@@ -33,13 +34,20 @@ export interface SampleOptions {
  * @throws ConvexError "gates/count" for a count that is no positive integer or would not fit in memory.
  */
 export function sampleGates(X: Matrix, options: SampleOptions): GateSet {
+  return atOnce(sampling(X, options));
+}
+
+/** The same in pieces; when it has to end before its time it answers with the gates so far. */
+export function* sampling(X: Matrix, options: SampleOptions): Pieces<GateSet> {
   const { count, seed = 0, written = (g) => g, read } = options;
   checkRows("sampleGates", X);
   checkCount(count, seed);
   refuseBytes("sampleGates", count, X);
   const draw = gaussianSource(seed);
   const gates = new GateCollector(X, X.block === undefined ? undefined : count, read);
-  for (let spent = 0; spent < DRAWS_PER_GATE * count && gates.count < count; ) {
+  // Once every pattern that there can be is found (all but the empty one), draws find no other.
+  const all = arrangementBound(X.rows, Math.min(X.rows, X.cols)) - 1;
+  for (let spent = 0; spent < DRAWS_PER_GATE * count && gates.count < Math.min(count, all); ) {
     // Never more than are missing, so that the gates are those of drawing one by one.
     const drawn = Math.min(TOGETHER, count - gates.count, DRAWS_PER_GATE * count - spent);
     gates.addAll(
@@ -47,6 +55,7 @@ export function sampleGates(X: Matrix, options: SampleOptions): GateSet {
       true,
     );
     spent += drawn;
+    if ((yield) && gates.count > 0) break;
   }
   return gates.gateSet(false);
 }

@@ -73,7 +73,10 @@ export async function solveGrowing(
   const proof = cones === null ? null : new GrowthProof(program, cones, wanted, clock);
   let cost = 0; // seconds of the last judgement
   const due = () => clock.seconds + RESERVE * cost >= budget.seconds;
-  const late = () => clock.late;
+  const late = async () => {
+    await clock.pause();
+    return clock.late;
+  };
   const dear = () => SOLVE_COST * program.loss.rows * cost > budget.seconds - clock.seconds;
   const growing: Growing = { kernels, clock, tolerance: wanted, starts: options.starts, draw, due };
   const single = options.method === "frank-wolfe";
@@ -119,7 +122,9 @@ export async function solveGrowing(
         : startsFrom(program, state.blocks, options.starts * HARDER ** quiet, draw);
     const batch = single ? drawnSamples(program, options.batch, draw) : null;
     const found =
-      batch === null ? search(program, kernels, N, starts, late) : searchOn(batch, program, kernels, N, starts);
+      batch === null
+        ? await search(program, kernels, N, starts, late)
+        : await searchOn(batch, program, kernels, N, starts);
     tried += starts.length;
     const best = found.reduce((largest, { value }) => Math.max(largest, value), 0);
     const worth = worthOf(found, program, wanted);
@@ -149,15 +154,16 @@ export async function solveGrowing(
 }
 
 /** Evidence on a point of a program with cones: the dearest gate that a search from its neurons and at random finds. */
-export function searchBeyond(
+export async function searchBeyond(
   program: ConvexProgram,
   blocks: SparseBlocks,
   kernels: Kernels,
   { starts: random, seed }: GrowthOptions,
-): Evidence {
+  pause?: () => Promise<boolean>,
+): Promise<Evidence> {
   const state = { program, blocks };
   const starts = startsFrom(program, blocks, random, gaussianSource(seed));
-  const found = search(program, kernels, dualPointOf(state, kernels), starts);
+  const found = await search(program, kernels, dualPointOf(state, kernels), starts, pause);
   return {
     bestRatio: found.reduce((most, { value }) => Math.max(most, value), 0) / program.beta,
     starts: starts.length,

@@ -63,7 +63,8 @@ export async function move(
     lowest = lower.value;
     if (dear || gain < STEEP || (await pause())) break;
     const N = dualPointAt(program, outputsOf(program, kernels, neurons));
-    newcomers = worthOf(search(program, kernels, N, randomStarts(program, starts, draw), due), program, tolerance);
+    const found = await search(program, kernels, N, randomStarts(program, starts, draw), pause);
+    newcomers = worthOf(found, program, tolerance);
   }
   return lowest < objective * (1 - GAIN * tolerance) ? programAt(program, neurons) : null;
 }

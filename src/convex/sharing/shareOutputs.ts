@@ -117,7 +117,7 @@ export async function shareOutputs(
     const exact = { tolerance: budget.tolerance / 2, pause: () => whole.pause() };
     const some = Math.ceil(PROJECTIONS / start.loss.outputs);
     const rough = await sharedGap(program, kernels, value, N, { ...exact, projections: some });
-    const outside = search(objective, program, kernels, N, options.starts, draw);
+    const outside = await search(objective, program, kernels, N, options.starts, draw, () => whole.pause());
     tried += outside.length;
     const found = outside.reduce((most, { price }) => Math.max(most, price), rough.prices.lower) / program.beta;
     stuck = before - value > GAIN * budget.tolerance * value ? 0 : stuck + 1;

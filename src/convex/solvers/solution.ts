@@ -41,6 +41,7 @@ export interface Solution {
 /** One sentence of help for each status. */
 export const advice: Readonly<Record<Status, string>> = {
   solved: "The gap is below the tolerance.",
+  widthLimit: 'The layer\'s width is the limit: a wider layer, or width: "resize", gets lower.',
   iterationLimit: "The gap is still closing: raise `maxIterations`, or start from this result.",
   timeLimit: "The gap is still closing: raise `timeLimit`, or start from this result.",
   stalled:

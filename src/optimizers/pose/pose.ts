@@ -7,13 +7,15 @@ import {
   type Growth,
   gatesFrom,
   type ReadPatterns,
-  resolveGates,
+  resolvingGates,
 } from "../../convex/arrangements/index.js";
 import { smallestTrivialBeta } from "../../convex/certificate.js";
 import { type Formulation, formulations } from "../../convex/formulations/index.js";
 import type { ChosenEngine, Kernels } from "../../convex/kernels/index.js";
+import { inTurns, type Pieces } from "../../convex/linear/pieces.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { roundedAsWritten } from "../../convex/network.js";
+import { Clock } from "../../convex/solvers/clock.js";
 import { withProducts } from "../../convex/solvers/solve.js";
 import type { GateSet, Loss, Matrix, Penalty } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -32,6 +34,10 @@ const DEFAULT_GATES = 256;
 /** Arrangements of a ReLU network's data up to which all of them are taken unless `arrangements` says otherwise; else gates grow. */
 export const FEW_ARRANGEMENTS = 512;
 
+/** Of the time that there is: what the making of gates may take. */
+const GATES_SHARE = 0.5;
+const GROWTH: Growth = { kind: "grow" };
+
 /** Where gates may come from when no option names them. */
 export interface GateSources {
   readonly gatesOf: tf.Sequential | null; // a model whose first layer has gates of its own
@@ -44,6 +50,7 @@ export async function pose(
   settings: Settings,
   engine: ChosenEngine,
   sources: GateSources,
+  clock: Clock = new Clock(Number.POSITIVE_INFINITY, () => false),
 ): Promise<Problem> {
   refusePricing(spec, settings);
   const formulation = formulations[spec.formulation];
@@ -51,7 +58,9 @@ export async function pose(
   const X = inputRows(spec, data.x, column.value);
   const pooling = spec.convolution?.pooling ?? null;
   const wish = arrangementsFor(spec, X, settings, sources);
-  const gates = await chooseGates(spec, X, column.value, settings, sources, wish, engine.kernels);
+  const making = clock.part(GATES_SHARE);
+  const made = (work: Pieces<GateSet>) => inTurns(work, () => making.pause());
+  const gates = await chooseGates(spec, X, column.value, settings, sources, wish, engine.kernels, made);
   const loss = bindLoss(spec.loss, data.y, data.weights);
   const outputBias = spec.outputBias ? { ridge: spec.l2.outputBias } : null;
   const penalty = penaltyName(formulation, spec, settings);
@@ -63,8 +72,13 @@ export async function pose(
   const kind = regularization.constraint;
   const constraint = kind === null ? null : outputConstraint(kind, spec.loss, data);
   const program = build(regularization.beta, constraint?.penalty(1) ?? loss);
-  const growth = growthOf(wish);
-  const problem = { spec, program, loss, constraint, formulation, column, reduction: null, regularization, growth };
+  const asked = growthOf(wish);
+  const cut = "kind" in wish && wish.kind === "enumerate" && making.over && !gates.complete;
+  const growth = asked ?? (cut && program.cones && constraint === null ? GROWTH : null);
+  const remarks = cut ? [cutNote(gates.count, growth !== null)] : [];
+  const problem = {
+    ...{ spec, program, loss, constraint, formulation, column, reduction: null, regularization, growth, remarks },
+  };
   refuseUnshared(problem, settings);
   return problem;
 }
@@ -105,6 +119,7 @@ async function chooseGates(
   sources: GateSources,
   wish: Arrangements,
   kernels: Kernels,
+  made: (work: Pieces<GateSet>) => Promise<GateSet>,
 ): Promise<GateSet> {
   const read = kernels.packPatterns?.bind(kernels);
   if (spec.formulation === "gated" && growthOf(wish) !== null) {
@@ -114,20 +129,22 @@ async function chooseGates(
         `Only the gates of ReLU networks can grow: a gated network keeps those that it has.`,
     );
   }
-  if (sources.warmStart !== null) return gatesOfStart(sources.warmStart, spec, X, settings);
+  if (sources.warmStart !== null) return made(gatesOfStart(sources.warmStart, spec, X, settings));
   // The layer's own are float32 already.
   if (settings.arrangements === null && sources.gatesOf !== null) {
     return gatesOfLayer(sources.gatesOf, spec, X, biasColumn, read);
   }
-  if (spec.formulation !== "gated") return resolveGates(X, wish, settings.seed, undefined, read);
+  if (spec.formulation !== "gated") return made(resolvingGates(X, wish, settings.seed, undefined, read));
   // Draws are rounded before their masks are made, so that there is only one set of masks.
   const drawn = "kind" in wish && wish.kind === "sample";
-  if (drawn) return resolveGates(X, wish, settings.seed, (g) => roundedAsWritten(g, biasColumn), read);
-  return writtenGates(X, resolveGates(X, wish, settings.seed), biasColumn);
+  if (drawn) {
+    return made(resolvingGates(X, wish, settings.seed, (g) => roundedAsWritten(g, biasColumn), read));
+  }
+  return writtenGates(X, await made(resolvingGates(X, wish, settings.seed)), biasColumn);
 }
 
 /** The gates of an earlier result, whose blocks are numbered by them. */
-function gatesOfStart(start: StartingPoint, spec: NetworkSpec, X: Matrix, settings: Settings): GateSet {
+function* gatesOfStart(start: StartingPoint, spec: NetworkSpec, X: Matrix, settings: Settings): Pieces<GateSet> {
   if (!(start?.gates?.bits instanceof Uint32Array && start.blocks?.index instanceof Int32Array)) {
     throw new ConvexError(
       "options/value",
@@ -140,7 +157,7 @@ function gatesOfStart(start: StartingPoint, spec: NetworkSpec, X: Matrix, settin
       `warmStart: expected no arrangements beside it, since it brings its gates, got both. Leave arrangements out (or let them grow).`,
     );
   }
-  const gates = resolveGates(X, start.gates, settings.seed);
+  const gates = yield* resolvingGates(X, start.gates, settings.seed);
   const blocks = (spec.formulation === "relu" ? 2 : 1) * gates.count;
   const { index, vectors, bias } = start.blocks;
   const fits = index.every((entry) => entry < blocks * vectorsOf(spec)) && vectors.length === index.length * X.cols;
@@ -152,6 +169,13 @@ function gatesOfStart(start: StartingPoint, spec: NetworkSpec, X: Matrix, settin
     );
   }
   return gates;
+}
+
+function cutNote(gates: number, grows: boolean): string {
+  return (
+    `The time did not suffice to enumerate all arrangements: ${gates} of them were taken${grows ? ", and others were searched for" : ""}. ` +
+    `Raise timeLimit to have them all.`
+  );
 }
 
 function growthOf(wish: Arrangements): Growth | null {

@@ -4,10 +4,11 @@ import { defaultStarts } from "../../convex/arrangements/index.js";
 import { solveGrowing } from "../../convex/growth/grow.js";
 import { withAllGates } from "../../convex/growth/proof.js";
 import type { Kernels } from "../../convex/kernels/index.js";
+import { inTurns } from "../../convex/linear/pieces.js";
 import type { Network } from "../../convex/network.js";
 import { DEFAULT_CONES } from "../../convex/pricing/allGates.js";
 import { mergeNeurons } from "../../convex/recovery/merge.js";
-import { pruneNeurons } from "../../convex/recovery/prune.js";
+import { pruning } from "../../convex/recovery/prune.js";
 import { solveConstrained } from "../../convex/solvers/constrained.js";
 import { type SolveBudget, solve } from "../../convex/solvers/solve.js";
 import type { Workbench } from "../../convex/solvers/workbench.js";
@@ -56,15 +57,20 @@ export async function solvePosed(
   return solveGrowing(program, kernels, budget, { starts, seed: own + 1, method, batch }, start);
 }
 
-/** Blocks -> neurons, as few as do the same. */
+/** Blocks -> neurons, as few as do the same; where `pause` says that time is up before, more than need be. */
 export function recovered(
   { program, formulation }: Pick<Problem, "program" | "formulation">,
   blocks: SparseBlocks,
-): Network {
-  return fewest(program, formulation.recover(program, blocks));
+  pause: () => Promise<boolean>,
+): Promise<Network> {
+  return fewest(program, formulation.recover(program, blocks), pause);
 }
 
 /** Equal neurons merged, surplus ones traded away. */
-export function fewest({ X, pooling }: ConvexProgram, network: Network): Network {
-  return { ...network, neurons: pruneNeurons(mergeNeurons(network.neurons), X, pooling) };
+export async function fewest(
+  { X, pooling }: ConvexProgram,
+  network: Network,
+  pause: () => Promise<boolean>,
+): Promise<Network> {
+  return { ...network, neurons: await inTurns(pruning(mergeNeurons(network.neurons), X, pooling), pause) };
 }

@@ -4,6 +4,7 @@ import { defaultStarts } from "../../convex/arrangements/index.js";
 import type { Kernels } from "../../convex/kernels/index.js";
 import type { Network } from "../../convex/network.js";
 import { type SharedBudget, shareOutputs } from "../../convex/sharing/shareOutputs.js";
+import type { Clock } from "../../convex/solvers/clock.js";
 import { advice } from "../../convex/solvers/solution.js";
 import type { Certificate, SharedBound, Status } from "../../convex/types.js";
 import type { Settings } from "../options.js";
@@ -29,28 +30,23 @@ export async function sharedNetwork(
   network: Network,
   kernels: Kernels,
   settings: Settings,
-  seconds: number, // that are left
-  units: number, // most neurons that it may have
+  clock: Clock, // of this
+  width: number, // of the layer; a network that is within stays so
   onRound: SharedBudget["onRound"],
 ): Promise<Shared> {
   const { status, program } = solution;
   const alone = { network, status, advice: solution.advice, bound: null };
-  if (
-    !mayShare(problem) ||
-    settings.vectorPenalty === "perOutput" ||
-    status === "cancelled" ||
-    seconds <= 0 ||
-    network.neurons.length > units
-  )
+  if (!mayShare(problem) || settings.vectorPenalty === "perOutput" || status === "cancelled" || clock.over)
     return alone;
+  const units = network.neurons.length <= width ? width : Number.POSITIVE_INFINITY;
   const options = { starts: problem.growth?.starts ?? defaultStarts(program.X), seed: settings.seed + 2, units };
-  const found = await shareOutputs(program, network, kernels, { ...budgetOf(settings, seconds), onRound }, options);
+  const found = await shareOutputs(program, network, kernels, { ...budgetOf(settings, clock.left), onRound }, options);
   if (!(found.gap.primal < solution.gap.primal)) return alone;
   const { primal, dual, relative } = found.gap;
   const hurried = found.status === "timeLimit" || found.status === "cancelled" || found.status === "iterationLimit";
   const ended = status === "solved" && hurried ? found.status : status;
   return {
-    network: fewest(program, found.network),
+    network: await fewest(program, found.network, () => clock.pause()),
     status: ended,
     advice: ended === status ? solution.advice : advice[ended],
     bound: { primal, dual, relativeGap: relative, gates: found.program.gates.count, evidence: found.evidence },
