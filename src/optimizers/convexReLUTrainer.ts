@@ -27,7 +27,15 @@ import { Watch } from "./report/watch.js";
 import { solveOn } from "./solve/onEngine.js";
 import { budgetOf, recovered, solvePosed } from "./solve/posed.js";
 import { sharedNetwork, sharingNotes, withShared } from "./solve/sharing.js";
-import { certificateWithin, clockOf, SHARING_SHARE, shareOf, statusWithin, withinWidth } from "./solve/withinWidth.js";
+import {
+  clockOf,
+  SHARING_SHARE,
+  shareOf,
+  solutionWithin,
+  statusWithin,
+  WidthProbe,
+  withinWidth,
+} from "./solve/withinWidth.js";
 import { type ModelWish, OPTIMIZER, templateOf } from "./write/template.js";
 import { writeWeights } from "./write/weights.js";
 import { resized, unitsFor } from "./write/width.js";
@@ -35,7 +43,7 @@ import { resized, unitsFor } from "./write/width.js";
 /** Arguments of `fit`, named as those of model.fit. */
 export interface FitArgs extends Weighting, HeldOut {
   readonly callbacks?: Callbacks | null;
-  /** 1 draws a progress bar in a Node terminal; default 0. */
+  /** 1 shows progress with the time left in Node: a bar in a terminal, lines elsewhere; default 0. */
   readonly verbose?: number;
   /** An earlier result, or a certificate of a model, on the same data: its gates are used, and the solve begins at its point. */
   readonly warmStart?: StartingPoint;
@@ -168,20 +176,18 @@ export class ConvexReLUTrainer {
         callbacks: args.callbacks,
         verbose: args.verbose ?? 0,
         tolerance: settings.tolerance,
+        timeLimit: settings.timeLimit,
       },
     );
     const room = width === "keep" ? spec.units : Number.POSITIVE_INFINITY;
     try {
       await watch.progress.begin(train.x.rows, settings.maxIterations, watch.names);
+      const probe = new WidthProbe(problem, room, chosen.kernels, settings, pause);
+      const limited = Number.isFinite(room) ? probe.limited.bind(probe) : undefined;
       const { solution, engine } = await solveOn(problem.program, chosen, settings, (kernels, before) => {
         const start = before?.blocks ?? args.warmStart?.blocks;
-        return solvePosed(
-          problem,
-          kernels,
-          this.budget(watch, clock.left * shareOf(problem, settings, room)),
-          settings.seed,
-          start,
-        );
+        const budget = this.budget(watch, clock.left * shareOf(problem, settings, room));
+        return solvePosed(problem, kernels, budget, settings.seed, start, undefined, limited);
       });
       const { program, blocks } = solution;
       const spoilt = (found: Solution) => untouched(model, watch, found, problem, engine);
@@ -196,15 +202,30 @@ export class ConvexReLUTrainer {
         room,
         (round) => watch.sharedRound(round, program, solution),
       );
-      const fitting = await withinWidth(problem, program, shared.network, room, chosen.kernels, settings, pause);
+      const fitting = await withinWidth(
+        problem,
+        program,
+        shared.network,
+        room,
+        chosen.kernels,
+        settings,
+        pause,
+        probe.network,
+      );
       const { network } = fitting;
       const units = unitsFor(spec, Math.max(1, network.neurons.length), width);
       const weights = layerWeights(problem, network, units);
       if (!isFinite32(weights)) return await spoilt({ ...solution, status: "nonFinite", advice: advice.nonFinite });
       const written = objectiveOf(weights, layerRows(problem), problem.loss, decayOf(regularization));
       const charged = chargedObjective(problem, network, units, written);
-      const proven = certificateWithin(withShared(certificateOf(problem, solution, weights, charged), shared), fitting);
-      const near = certificateNear(proven, { ...problem, program }, solution.dualPoint, chosen.kernels);
+      const within = await solutionWithin(solution, shared, fitting, chosen.kernels, pause);
+      const proven = withShared(certificateOf(problem, within.solution, weights, charged), within.shared);
+      const near = certificateNear(
+        proven,
+        { ...problem, program: within.solution.program },
+        solution.dualPoint,
+        chosen.kernels,
+      );
       // A mean moves the bias: the layer's is not the one that the program charges.
       const carried = ours && problem.reduction?.space.mean == null;
       const target = this.target(model, spec, units, ours ? problem : null);

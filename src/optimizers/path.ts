@@ -30,7 +30,8 @@ import type { Objective, PosedSolution, Problem, Regularization } from "./record
 import { SplitEvaluator } from "./report/evaluate.js";
 import { engineOn } from "./solve/onEngine.js";
 import { budgetOf, recovered, solvePosed } from "./solve/posed.js";
-import { certificateWithin, clockOf, type Fitting, statusWithin, withinWidth } from "./solve/withinWidth.js";
+import { alone } from "./solve/sharing.js";
+import { clockOf, type Fitting, solutionWithin, statusWithin, withinWidth } from "./solve/withinWidth.js";
 import { writeWeights } from "./write/weights.js";
 import { resized, unitsFor } from "./write/width.js";
 
@@ -76,8 +77,6 @@ export interface PathResult {
   readonly seconds: number;
   /**
    * Writes the network of a point into the model, or into a wider one with width "resize", and answers with it.
-   *
-   * @throws ConvexError "model/units" when the model is too narrow and to be kept.
    */
   write(point: PathPoint): tf.Sequential;
 }
@@ -263,9 +262,15 @@ async function pointOf(
   const Z = forward(weights, layerRows(problem));
   const written = objectiveOf(weights, layerRows(problem), program.loss, decayOf(regularization), Z);
   const charged = chargedObjective(problem, network, units, written);
-  const gap = certify(solution.gap, charged.total, program, solution.evidence, solution.allGates);
-  const proven = certificateWithin(gap, fitting);
-  const { certificate } = certificateNear(proven, problem, solution.dualPoint, kernels);
+  const { solution: own } = await solutionWithin(
+    solution,
+    alone(solution, network),
+    fitting,
+    kernels,
+    async () => false,
+  );
+  const proven = certify(own.gap, charged.total, own.program, solution.evidence, solution.allGates);
+  const { certificate } = certificateNear(proven, { ...problem, program: own.program }, solution.dualPoint, kernels);
   return {
     beta: regularization.beta,
     status: statusWithin(solution, fitting, certificate.dual, problem.spec, settings).status,

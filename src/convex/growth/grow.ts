@@ -17,7 +17,8 @@ import { gaussianSource } from "../linear/random.js";
 import { Clock } from "../solvers/clock.js";
 import { advice, type Round, type Solution, type SolveBudget } from "../solvers/solution.js";
 import { solve } from "../solvers/solve.js";
-import type { AllGatesBound, ConvexProgram, Evidence, SparseBlocks } from "../types.js";
+import type { AllGatesBound, ConvexProgram, Evidence, Gap, SparseBlocks } from "../types.js";
+import { Effort } from "./effort.js";
 import { GAIN, type Growing, move } from "./move.js";
 import { drawnSamples, randomStarts, search, searchOn, startsFrom, worthOf } from "./oracle.js";
 import { GrowthProof, SOLVE_SHARE } from "./proof.js";
@@ -43,11 +44,15 @@ const SOLVE_COST = 1 / 3;
 /** So many judgements are kept from the moves for the last one, and a search has so many times fewer starts. */
 const RESERVE = 1.5;
 const FEWER = 4;
+/** Random starts of a search when time is up, for what is said of other gates. */
+const FEWEST = 16;
 
 export interface GrowthOptions {
   readonly starts: number; // random starts of the search a round
   readonly seed: number;
   readonly method?: GrowthMethod | undefined; // default "moving-neurons"
+  /** Asked after every round: true where the width of the layer costs more than what is left to gain, so that this is enough. */
+  readonly limited?: ((program: ConvexProgram, blocks: SparseBlocks, gap: Gap) => Promise<boolean>) | undefined;
   readonly batch?: number | undefined; // samples that the search of "frank-wolfe" sees in a round; default all
 }
 
@@ -77,10 +82,12 @@ export async function solveGrowing(
     await clock.pause();
     return clock.late;
   };
-  const dear = () => SOLVE_COST * program.loss.rows * cost > budget.seconds - clock.seconds;
-  const growing: Growing = { kernels, clock, tolerance: wanted, starts: options.starts, draw, due };
+  const effort = new Effort(program, budget.patient === true);
+  const rows = program.loss.rows;
+  const dear = () => SOLVE_COST * rows * cost > clock.left || effort.dear(state.program.gates.count);
+  const growing: Growing = { kernels, clock, tolerance: wanted, starts: options.starts, draw, due, effort };
   const single = options.method === "frank-wolfe";
-  const first = () => (single ? zeroState(program) : firstState(program, kernels, clock));
+  const first = () => (single ? zeroState(program) : firstState(program, kernels, clock, effort));
   let state: State = from === undefined ? await first() : { program, blocks: from };
   let iterations = 0;
   let quiet = 0;
@@ -91,6 +98,7 @@ export async function solveGrowing(
   const kinks = !Number.isFinite(program.loss.curvature);
   const mayMove = !single && proof === null;
   let rough = mayMove; // the next point is judged as it is
+  let spentAll = false; // neurons no longer move, and a solve is out of proportion
   let asked = false; // to stop, by the callback: a solve that had just ended would not see it
   for (let round = 0; ; round++) {
     // Prices of a point that is not exact enough may promise a gain that no solve finds: then it is made more exact.
@@ -99,11 +107,15 @@ export async function solveGrowing(
     const counted = () =>
       countedFrom(budget, tolerance, iterations, clock.seconds, (stop) => {
         asked ||= stop;
+        if (!rough) effort.solveRound(state.program.gates.count);
+        return stop || effort.exceeded;
       });
     const began = clock.seconds;
+    effort.begin();
     const judge = () => judged(state, kernels, counted(), clock, due);
     let solution = rough ? await judge() : await solve(state.program, kernels, counted(), state.blocks);
     if (rough) cost = clock.seconds - began;
+    if (rough) effort.judgement(state.program.gates.count);
     iterations += solution.iterations;
     state = { program: state.program, blocks: solution.blocks };
     if (!rough && solution.status === "timeLimit") {
@@ -117,15 +129,17 @@ export async function solveGrowing(
     // Where the loss has kinks its gradient is one of many; the solver's dual point is the one that the bound rests on.
     const N = kinks ? solution.dualPoint : dualPointOf(state, kernels);
     const starts =
-      rough && !due()
+      rough && !due() && !clock.over
         ? randomStarts(program, Math.ceil(options.starts / FEWER), draw)
-        : startsFrom(program, state.blocks, options.starts * HARDER ** quiet, draw);
+        : startsFrom(program, state.blocks, clock.over ? FEWEST : options.starts * HARDER ** quiet, draw);
     const batch = single ? drawnSamples(program, options.batch, draw) : null;
     const found =
       batch === null
         ? await search(program, kernels, N, starts, late)
         : await searchOn(batch, program, kernels, N, starts);
     tried += starts.length;
+    effort.search(starts.length);
+    effort.mark(objective);
     const best = found.reduce((largest, { value }) => Math.max(largest, value), 0);
     const worth = worthOf(found, program, wanted);
     if (worth.length > 0 || progress > wanted) quiet = 0;
@@ -134,19 +148,22 @@ export async function solveGrowing(
     const exact = solution.gap.relative <= wanted;
     const solved = solution.status === "solved" || (solution.status === "stalled" && exact);
     let done = !rough && solved && exact && (quiet >= QUIET_ROUNDS || stuck > (kinks ? CUTTING_ROUNDS : STUCK_ROUNDS));
-    const stopped = asked || !solved || iterations >= budget.maxIterations || round + 1 === MAX_ROUNDS;
+    const limited = !done && solved && (await options.limited?.(state.program, state.blocks, solution.gap)) === true;
+    const slowed = !done && !asked && (limited || spentAll || effort.slowed || effort.exceeded);
+    const stopped = asked || !solved || slowed || iterations >= budget.maxIterations || round + 1 === MAX_ROUNDS;
     if (proof !== null && (done || stopped || (proof.begun && solved && exact)))
       done = !(await proof.price(solution)) && done;
     if (done || stopped) {
       const ended = asked ? "cancelled" : "iterationLimit";
-      const status = done ? "solved" : solved ? ended : solution.status;
+      const status = done || limited ? "solved" : slowed ? "slowed" : solved ? ended : solution.status;
       const evidence = { bestRatio: best / program.beta, starts: tried };
       const { seconds } = clock;
       const ending = { program: state.program, evidence, allGates: proof?.bound ?? null };
       return { ...solution, ...ending, status, advice: advice[status], iterations, seconds };
     }
     const moved = single || proof?.begun === true ? null : await move(state, worth, objective, growing, dear());
-    rough = mayMove && dear() && (moved !== null || due());
+    if (moved === null && effort.dear(state.program.gates.count)) spentAll = true;
+    rough = mayMove && dear() && (moved !== null || due() || spentAll);
     // Where moving does not help, the gates join as they are, if there is time for them.
     const joining = [...(single ? worth.slice(0, 1) : worth), ...(proof?.gates ?? [])];
     state = moved ?? (rough ? state : grown(state, joining, kinks && stuck > 0));
@@ -176,7 +193,7 @@ function countedFrom(
   tolerance: number,
   iterations: number,
   before: number,
-  answered: (stop: boolean) => void,
+  answered: (stop: boolean) => boolean,
 ): SolveBudget {
   return {
     ...budget,
@@ -185,9 +202,7 @@ function countedFrom(
     seconds: budget.seconds - before,
     onRound: async (round: Round) => {
       const moved = { ...round, index: iterations + round.index, seconds: before + round.seconds };
-      const stop = (await budget.onRound?.(moved)) === true;
-      answered(stop);
-      return stop;
+      return answered((await budget.onRound?.(moved)) === true);
     },
   };
 }

@@ -34,6 +34,9 @@ const WEAK = 0.06;
 const STARTS = 64;
 const ASCENT_STEPS = 30;
 const JOINING_SIZE = 0.05;
+/** Random starts at most; multiplications after which there is one. */
+const RANDOM = 16;
+const CHEAP = 2 ** 30;
 /** Multiplications that all descents together may take: some 20 s. */
 const WORK = 2 ** 35;
 
@@ -46,6 +49,8 @@ export interface NarrowOptions {
   readonly pause: () => Promise<boolean>;
   /** A network of that width to begin from, too. */
   readonly from?: Network | null;
+  /** Whether a first descent will do. */
+  readonly quick?: boolean;
 }
 
 export interface Narrowed {
@@ -83,13 +88,14 @@ class Narrowing {
   async run(wide: Network): Promise<Narrowed> {
     const { units, pause, from = null } = this.options;
     let best = await this.thinned(wide);
+    if (this.options.quick === true) return best;
+    if (from !== null) best = lower(best, { network: from, value: this.objective.valueOf(from) });
     const starts = [...(from === null ? [] : [from]), { ...wide, neurons: largest(wide.neurons, units) }];
-    const random = this.random(wide);
-    if (random !== null) starts.push(random);
-    for (const start of starts) {
-      if (await pause()) return best;
-      const other = await this.descended(start, FIRST);
-      if (other.value < best.value) best = other;
+    for (let k = 0; k < starts.length + RANDOM; k++) {
+      if ((k > starts.length && this.spent > CHEAP) || (await pause())) break;
+      const start = starts[k] ?? this.random(wide);
+      if (start === null) break;
+      best = lower(best, await this.descended(start, FIRST));
     }
     best = lower(best, await this.descended(best.network, LAST));
     for (let turn = 0, failures = 0; turn < EXCHANGES && failures < FAILURES; turn++) {
@@ -152,14 +158,19 @@ class Narrowing {
 
   /** Random directions, sizes of the mean of the largest; none where gates are held. */
   private random({ neurons, ...rest }: Network): Network | null {
-    const { units } = this.options;
+    const { units, shares } = this.options;
     const { program, draw } = this;
     if (neurons[0].gate !== null) return null;
     const size = meanSize(largest(neurons, units));
     const made = randomStarts(program, units, draw).map(({ direction, output, sign }) => {
       const out = new Float64Array(neurons[0].output.length);
-      out[output] = sign * size;
-      return unitNeuron(direction, out);
+      if (shares) for (let k = 0; k < out.length; k++) out[k] = draw();
+      else out[output] = sign;
+      const length = norm(out);
+      return unitNeuron(
+        direction,
+        out.map((value) => (value * size) / length),
+      );
     });
     return { ...rest, neurons: made };
   }

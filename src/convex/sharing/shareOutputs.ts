@@ -52,6 +52,7 @@ const GAIN = 0.1;
 export interface SharedSolution {
   readonly network: Network;
   readonly gap: Gap;
+  readonly dualPoint: Float64Array; // [n x C], whose objective is the bound
   readonly status: Status;
   readonly advice: string;
   readonly program: ConvexProgram;
@@ -131,7 +132,8 @@ export async function shareOutputs(
       ? await sharedGap(program, kernels, value, N, { ...exact, projections: LAST_PROJECTIONS })
       : rough;
     const bestRatio = Math.max(found, sharper.prices.lower / program.beta);
-    const last = sharper.gap.dual > rough.gap.dual ? sharper.gap : rough.gap; // it begins anew, and may have had no time
+    // It begins anew, and may have had no time.
+    const { gap: last, scale } = sharper.gap.dual > rough.gap.dual ? sharper : rough;
     const better =
       last.relative > budget.tolerance && bestRatio > 1 + budget.tolerance && last.relative < CLOSING * closest;
     const roomy = 2 * (whole.seconds - seconds) < budget.seconds - whole.seconds; // for the bound, once more
@@ -143,6 +145,7 @@ export async function shareOutputs(
         ...{
           network: living,
           gap: last,
+          dualPoint: N.map((value) => scale * value),
           status,
           advice: status === "stalled" ? LOOSE : advice[status],
           program,
@@ -237,12 +240,12 @@ export async function sharedGap(
   primal: number,
   N: Float64Array,
   budget: PricingBudget,
-): Promise<{ gap: Gap; prices: SharedPrices }> {
+): Promise<{ gap: Gap; prices: SharedPrices; scale: number }> {
   const products = bindProducts(program, kernels);
   try {
     const prices = await priceShared(program, kernels, products, N, budget);
-    const dual = bestScale(program, N, program.beta / prices.upper).value;
-    return { gap: { primal, dual, relative: relativeGap(primal, dual) }, prices };
+    const { value: dual, scale } = bestScale(program, N, program.beta / prices.upper);
+    return { gap: { primal, dual, relative: relativeGap(primal, dual) }, prices, scale };
   } finally {
     products.dispose();
   }

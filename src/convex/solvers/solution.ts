@@ -9,6 +9,8 @@ export interface SolveBudget {
   readonly seconds: number;
   /** Called after each round and awaited; answering true stops with status "cancelled". */
   readonly onRound?: (round: Round) => Promise<boolean> | boolean;
+  /** Whether to stop where what more work brings is out of proportion to it, with status "slowed". */
+  readonly patient?: boolean;
   /** Asked often, also inside a round; answering true ends the round and stops with status "cancelled". */
   readonly stopped?: () => boolean;
   /** Name of the solver to use; by default the first of the list that does not refuse. */
@@ -42,6 +44,8 @@ export interface Solution {
 export const advice: Readonly<Record<Status, string>> = {
   solved: "The gap is below the tolerance.",
   widthLimit: 'The layer\'s width is the limit: a wider layer, or width: "resize", gets lower.',
+  slowed:
+    "Progress has become slow: the second half of the work brought less than 2 %. Set `timeLimit` to what you can wait, or `tolerance`, and start from this result to go on.",
   iterationLimit: "The gap is still closing: raise `maxIterations`, or start from this result.",
   timeLimit: "The gap is still closing: raise `timeLimit`, or start from this result.",
   stalled:

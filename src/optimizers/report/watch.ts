@@ -24,11 +24,16 @@ export class Watch {
     spec: NetworkSpec,
     private readonly problem: Problem,
     data: { readonly train: Dataset; readonly validation: Dataset | null },
-    how: { readonly callbacks: Callbacks | null | undefined; readonly verbose: number; readonly tolerance: number },
+    how: {
+      readonly callbacks: Callbacks | null | undefined;
+      readonly verbose: number;
+      readonly tolerance: number;
+      readonly timeLimit?: number;
+    },
   ) {
     const { program, column } = problem;
     const { validation } = data;
-    this.progress = new Progress(model, how.callbacks, how.verbose, how.tolerance);
+    this.progress = new Progress(model, how.callbacks, how.verbose, how.tolerance, how.timeLimit);
     const metrics = model.metricsNames.slice(1);
     this.detailed = metrics.length > 0 || validation !== null;
     this.evaluator = new SplitEvaluator(model, spec, program.X, column.value, data);

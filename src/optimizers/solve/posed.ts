@@ -1,7 +1,7 @@
 /** A posed problem -> its solution, over the gates at hand or over gates that grow, and the network that it is. */
 
 import { defaultStarts } from "../../convex/arrangements/index.js";
-import { solveGrowing } from "../../convex/growth/grow.js";
+import { type GrowthOptions, solveGrowing } from "../../convex/growth/grow.js";
 import { withAllGates } from "../../convex/growth/proof.js";
 import type { Kernels } from "../../convex/kernels/index.js";
 import { inTurns } from "../../convex/linear/pieces.js";
@@ -18,13 +18,14 @@ import type { PosedSolution, Problem } from "../records.js";
 
 /** What the settings leave to a solve that has so many seconds. */
 export function budgetOf(
-  { tolerance, maxIterations, signal, solver, pricing }: Settings,
+  { tolerance, maxIterations, signal, solver, pricing, patient }: Settings,
   seconds: number,
 ): SolveBudget {
   return {
     tolerance,
     maxIterations,
     seconds,
+    patient,
     stopped: () => signal?.aborted === true,
     ...(solver === null ? {} : { solver }),
     ...(pricing?.kind === "branch-and-bound" ? { cones: pricing.cones ?? DEFAULT_CONES } : {}),
@@ -39,6 +40,7 @@ export async function solvePosed(
   seed: number,
   start?: SparseBlocks,
   bench?: Workbench,
+  limited?: GrowthOptions["limited"],
 ): Promise<PosedSolution> {
   if (constraint !== null) {
     const { kind, targets, penalty } = constraint;
@@ -54,7 +56,7 @@ export async function solvePosed(
     return { ...(await withAllGates(program, budget, work)), program, evidence: null };
   }
   const { starts = defaultStarts(program.X), seed: own = seed, method, batch } = growth;
-  return solveGrowing(program, kernels, budget, { starts, seed: own + 1, method, batch }, start);
+  return solveGrowing(program, kernels, budget, { starts, seed: own + 1, method, batch, limited }, start);
 }
 
 /** Blocks -> neurons, as few as do the same; where `pause` says that time is up before, more than need be. */

@@ -6,7 +6,7 @@ import type { Network } from "../../convex/network.js";
 import { type SharedBudget, shareOutputs } from "../../convex/sharing/shareOutputs.js";
 import type { Clock } from "../../convex/solvers/clock.js";
 import { advice } from "../../convex/solvers/solution.js";
-import type { Certificate, SharedBound, Status } from "../../convex/types.js";
+import type { Certificate, ConvexProgram, SharedBound, Status } from "../../convex/types.js";
 import type { Settings } from "../options.js";
 import { mayShare } from "../pose/mayShare.js";
 import type { PosedSolution, Problem } from "../records.js";
@@ -18,6 +18,13 @@ export interface Shared {
   readonly status: Status;
   readonly advice: string;
   readonly bound: SharedBound | null; // null where each neuron feeds one output
+  readonly dualPoint: Float64Array | null; // [n x C], of the bound
+  readonly program: ConvexProgram; // with its gates
+}
+
+/** Where each neuron feeds one output. */
+export function alone({ status, advice: said, program }: PosedSolution, network: Network): Shared {
+  return { network, status, advice: said, bound: null, dualPoint: null, program };
 }
 
 /**
@@ -35,13 +42,12 @@ export async function sharedNetwork(
   onRound: SharedBudget["onRound"],
 ): Promise<Shared> {
   const { status, program } = solution;
-  const alone = { network, status, advice: solution.advice, bound: null };
   if (!mayShare(problem) || settings.vectorPenalty === "perOutput" || status === "cancelled" || clock.over)
-    return alone;
+    return alone(solution, network);
   const units = network.neurons.length <= width ? width : Number.POSITIVE_INFINITY;
   const options = { starts: problem.growth?.starts ?? defaultStarts(program.X), seed: settings.seed + 2, units };
   const found = await shareOutputs(program, network, kernels, { ...budgetOf(settings, clock.left), onRound }, options);
-  if (!(found.gap.primal < solution.gap.primal)) return alone;
+  if (!(found.gap.primal < solution.gap.primal)) return alone(solution, network);
   const { primal, dual, relative } = found.gap;
   const hurried = found.status === "timeLimit" || found.status === "cancelled" || found.status === "iterationLimit";
   const ended = status === "solved" && hurried ? found.status : status;
@@ -49,6 +55,8 @@ export async function sharedNetwork(
     network: await fewest(program, found.network, () => clock.pause()),
     status: ended,
     advice: ended === status ? solution.advice : advice[ended],
+    dualPoint: found.dualPoint,
+    program: found.program,
     bound: { primal, dual, relativeGap: relative, gates: found.program.gates.count, evidence: found.evidence },
   };
 }
