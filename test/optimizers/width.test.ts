@@ -19,19 +19,19 @@ describe.each([
   { name: "three outputs", options: { outputs: 3 } },
   { name: "classes", options: { loss: "categoricalCrossentropy" } },
   { name: "a loss with kinks and two outputs", options: { loss: "meanAbsoluteError", outputs: 2 } },
-  { name: "gates that are kept", options: { formulation: "gated", units: 4 } },
+  { name: "gates that are kept", options: { formulation: "gated", units: 2 } },
 ] as const)("a layer that is too narrow ($name)", ({ options }) => {
   test("gets the best network of its width that is found, with a bound over all widths", async () => {
     const { loss = "meanSquaredError", outputs } = { outputs: undefined, ...options } as {
       loss?: "meanSquaredError";
       outputs?: number;
     };
-    const { x, y } = makeData(loss, 25, 2, outputs);
-    const model = makeModel({ inputs: 2, units: 2, l2: 0.002, ...options });
+    const { x, y } = makeData(loss, 16, 2, outputs);
+    const model = makeModel({ inputs: 2, units: 1, l2: 5e-4, ...options });
     const before = weightsIn(model);
     const tensors = tf.memory().numTensors;
     const arrangements = "formulation" in options ? ({ kind: "sample", count: 30 } as const) : undefined;
-    const result = await new ConvexReLUTrainer({ tolerance: 1e-3, ...(arrangements && { arrangements }) }).fit(
+    const result = await new ConvexReLUTrainer({ tolerance: 1e-2, ...(arrangements && { arrangements }) }).fit(
       model,
       x,
       y,
@@ -40,9 +40,7 @@ describe.each([
     expect(result.model).toBe(model);
     expect(weightsIn(model)).not.toEqual(before);
     expect(result.status).toBe("widthLimit");
-    expect(result.advice).toMatch(
-      /width is the limit.*needs? |has \d+ neurons.*units: \d+|Build the layer with \d+ units/,
-    );
+    expect(result.advice).toMatch(/width is the limit.*has \d+ neurons.*Build the layer with \d+ units/);
     const { network, dual, primal, relativeGap, claim } = result.certificate;
     expect(evaluated(model, x, y)).toBeCloseTo(network, 5);
     expect(primal / network).toBeCloseTo(1, 4);
@@ -51,8 +49,8 @@ describe.each([
     expect(claim).toContain(dual.toPrecision(8));
     // The advice helps: a layer as wide as it says has no more than that.
     const units = Number(/with (\d+) units/.exec(result.advice)?.[1]);
-    const wide = makeModel({ inputs: 2, l2: 0.002, ...options, units });
-    const better = await new ConvexReLUTrainer({ tolerance: 1e-3, ...(arrangements && { arrangements }) }).fit(
+    const wide = makeModel({ inputs: 2, l2: 5e-4, ...options, units });
+    const better = await new ConvexReLUTrainer({ tolerance: 1e-2, ...(arrangements && { arrangements }) }).fit(
       wide,
       x,
       y,
@@ -90,11 +88,11 @@ test("one unit is the best single neuron: no worse than any of a fine grid of di
 
 test("along a path and in cross-validation points are judged by networks of the layer's width", async () => {
   const { x, y } = makeData("meanSquaredError", 30, 2);
-  const model = makeModel({ inputs: 2, units: 2 });
+  const model = makeModel({ inputs: 2, units: 1 });
   const trainer = new ConvexReLUTrainer({ tolerance: 1e-2 });
   const path = await trainer.path(model, x, y, { count: 4, ratio: 1e-3 });
   for (const { neurons, status, certificate } of path.points) {
-    expect(neurons).toBeLessThanOrEqual(2);
+    expect(neurons).toBeLessThanOrEqual(1);
     expect(certificate.dual).toBeLessThanOrEqual(certificate.network * (1 + 1e-6));
     if (status === "solved") expect(certificate.relativeGap).toBeLessThanOrEqual(1e-2);
   }

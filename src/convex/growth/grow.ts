@@ -22,6 +22,7 @@ import { Effort } from "./effort.js";
 import { GAIN, type Growing, move } from "./move.js";
 import { drawnSamples, randomStarts, search, searchOn, startsFrom, worthOf } from "./oracle.js";
 import { GrowthProof, SOLVE_SHARE } from "./proof.js";
+import { mayRestart, RESTART_GAIN, RESTARTS, restarted } from "./restart.js";
 import { dualPointOf, fall, firstState, grown, judged, type State, zeroState } from "./state.js";
 
 /** Relative gap of the first solves: early gates need no exact prices. Later ones are as exact as the progress they make. */
@@ -44,6 +45,8 @@ const SOLVE_COST = 1 / 3;
 /** So many judgements are kept from the moves for the last one, and a search has so many times fewer starts. */
 const RESERVE = 1.5;
 const FEWER = 4;
+/** From the seed of one restart to the next. */
+const RESTART_SEED = 7919;
 /** Random starts of a search when time is up, for what is said of other gates. */
 const FEWEST = 16;
 
@@ -72,7 +75,8 @@ export async function solveGrowing(
   from?: SparseBlocks,
 ): Promise<GrownSolution> {
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
-  const draw = gaussianSource(options.seed);
+  // What goes on from an earlier point should not look where that has looked.
+  const draw = gaussianSource(options.seed + (from === undefined ? 0 : 1 + from.index.length));
   const { cones = null } = budget;
   const wanted = budget.tolerance * (cones === null ? 1 : SOLVE_SHARE);
   const proof = cones === null ? null : new GrowthProof(program, cones, wanted, clock);
@@ -99,6 +103,8 @@ export async function solveGrowing(
   const mayMove = !single && proof === null;
   let rough = mayMove; // the next point is judged as it is
   let spentAll = false; // neurons no longer move, and a solve is out of proportion
+  let restarts = 0;
+  let beforeRestart = Number.POSITIVE_INFINITY;
   let asked = false; // to stop, by the callback: a solve that had just ended would not see it
   for (let round = 0; ; round++) {
     // Prices of a point that is not exact enough may promise a gain that no solve finds: then it is made more exact.
@@ -148,6 +154,16 @@ export async function solveGrowing(
     const exact = solution.gap.relative <= wanted;
     const solved = solution.status === "solved" || (solution.status === "stalled" && exact);
     let done = !rough && solved && exact && (quiet >= QUIET_ROUNDS || stuck > (kinks ? CUTTING_ROUNDS : STUCK_ROUNDS));
+    if (done && proof === null && mayMove && restarts < RESTARTS && mayRestart(program) && !clock.over && !asked) {
+      const gained = restarts === 0 ? 1 : fall(beforeRestart, objective);
+      if (gained > RESTART_GAIN && !effort.slowed) {
+        beforeRestart = objective;
+        restarts += 1;
+        state = await restarted(state, program.gates.count, options.seed + RESTART_SEED * restarts, growing);
+        [quiet, stuck, rough] = [0, 0, false];
+        continue;
+      }
+    }
     const limited = !done && solved && (await options.limited?.(state.program, state.blocks, solution.gap)) === true;
     const slowed = !done && !asked && (limited || spentAll || effort.slowed || effort.exceeded);
     const stopped = asked || !solved || slowed || iterations >= budget.maxIterations || round + 1 === MAX_ROUNDS;
