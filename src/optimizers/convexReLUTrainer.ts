@@ -159,7 +159,7 @@ export class ConvexReLUTrainer {
     const { train, validation } = await readSplit(x, y, spec, args);
     refuseDegenerate(train, spec);
     const chosen = await chooseEngine(settings.engine, settings.threads);
-    const reduced = reduce(spec, train, settings);
+    const reduced = reduce(spec, train, settings, startsInSpan(args.warmStart, spec));
     const own = ours ? null : gatesOwner(model, spec, reduced.reduction);
     const sources = { gatesOf: own, warmStart: args.warmStart ?? null };
     const seen = reduced.data(train);
@@ -275,6 +275,11 @@ export class ConvexReLUTrainer {
     const hiddenBias = value > 0 && owned.reduction?.space.mean == null ? hidden / value ** 2 : 0;
     return resized(model, units, { hidden, hiddenBias, output, outputBias }, OPTIMIZER);
   }
+}
+
+/** True unless a start has gates over all columns: in the span of the rows there are fewer. */
+function startsInSpan(start: StartingPoint | undefined, { inputs, hiddenBias }: NetworkSpec): boolean {
+  return start?.gates?.generators?.cols !== inputs + (hiddenBias ? 1 : 0);
 }
 
 /** tfjs keeps on the host what was once read: so the weights outlive a GPU that goes away while it works for the solver. */

@@ -12,6 +12,8 @@ const PATIENCE = 1e10;
 const SLOW = 2e-2;
 /** A solve may take so many times what was spent before, or the patience. */
 const SOLVE_TIMES = 3;
+/** Multiplications of the moves between two solves. */
+const MOVES = PATIENCE / 2;
 /** Passes over the data of all gates: in a round of a solve (measured at n = 300 to 1,000, d = 20), and in a judgement. */
 const SOLVE_PASSES = 130;
 const JUDGE_PASSES = 20;
@@ -64,6 +66,16 @@ export class Effort {
   affordable(steps: number, neurons: number): number {
     if (!this.patient) return steps;
     return Math.max(LEAST_STEPS, Math.min(steps, Math.floor(PATIENCE / (DESCENT_PASSES * neurons * this.pass))));
+  }
+
+  /** What was spent so far, to ask about later. */
+  get total(): number {
+    return this.spent;
+  }
+
+  /** True when moves have taken their share since then. */
+  moved(since: number): boolean {
+    return this.patient && this.spent - since > MOVES;
   }
 
   /** After a round. */

@@ -17,7 +17,7 @@ import { gaussianSource } from "../linear/random.js";
 import { Clock } from "../solvers/clock.js";
 import { advice, type Round, type Solution, type SolveBudget } from "../solvers/solution.js";
 import { solve } from "../solvers/solve.js";
-import type { AllGatesBound, ConvexProgram, Evidence, Gap, SparseBlocks } from "../types.js";
+import type { AllGatesBound, ConvexProgram, Evidence, Gap, SparseBlocks, Status } from "../types.js";
 import { Effort } from "./effort.js";
 import { GAIN, type Growing, move } from "./move.js";
 import { drawnSamples, randomStarts, search, searchOn, startsFrom, worthOf } from "./oracle.js";
@@ -49,6 +49,10 @@ const FEWER = 4;
 const RESTART_SEED = 7919;
 /** Random starts of a search when time is up, for what is said of other gates. */
 const FEWEST = 16;
+
+const OPEN_SEARCH =
+  "The gap over these gates is below the tolerance; the search for better gates had not come to rest. To go on, start from this " +
+  "result with more time or iterations.";
 
 export interface GrowthOptions {
   readonly starts: number; // random starts of the search a round
@@ -171,11 +175,12 @@ export async function solveGrowing(
       done = !(await proof.price(solution)) && done;
     if (done || stopped) {
       const ended = asked ? "cancelled" : "iterationLimit";
-      const status = done || limited ? "solved" : slowed ? "slowed" : solved ? ended : solution.status;
+      const status = statusOf({ done: done || limited, slowed, solved, ended, exact, last: solution.status });
       const evidence = { bestRatio: best / program.beta, starts: tried };
       const { seconds } = clock;
       const ending = { program: state.program, evidence, allGates: proof?.bound ?? null };
-      return { ...solution, ...ending, status, advice: advice[status], iterations, seconds };
+      const said = status === "solved" && !done && !limited ? OPEN_SEARCH : advice[status];
+      return { ...solution, ...ending, status, advice: said, iterations, seconds };
     }
     const moved = single || proof?.begun === true ? null : await move(state, worth, objective, growing, dear());
     if (moved === null && effort.dear(state.program.gates.count)) spentAll = true;
@@ -184,6 +189,20 @@ export async function solveGrowing(
     const joining = [...(single ? worth.slice(0, 1) : worth), ...(proof?.gates ?? [])];
     state = moved ?? (rough ? state : grown(state, joining, kinks && stuck > 0));
   }
+}
+
+/** What is true at the end: a gap that is below the tolerance is closed, whatever ended the search for other gates. */
+function statusOf(end: {
+  readonly done: boolean;
+  readonly slowed: boolean;
+  readonly solved: boolean;
+  readonly ended: Status;
+  readonly exact: boolean;
+  readonly last: Status;
+}): Status {
+  if (end.done) return "solved";
+  const status = end.slowed ? "slowed" : end.solved ? end.ended : end.last;
+  return end.exact && status !== "cancelled" && status !== "nonFinite" ? "solved" : status;
 }
 
 /** Evidence on a point of a program with cones: the dearest gate that a search from its neurons and at random finds. */

@@ -50,6 +50,7 @@ export async function move(
   if (neurons.scales.length === 0) return null;
   const d = program.X.cols;
   const pause = async () => (await clock.pause()) || due();
+  const began = effort.total;
   let newcomers = worth;
   let lowest = objective;
   for (let turn = 0; turn < TURNS; turn++) {
@@ -65,7 +66,7 @@ export async function move(
     if (!(gain > 0)) break;
     neurons = lower.neurons;
     lowest = lower.value;
-    if (dear || gain < STEEP || (await pause())) break;
+    if (dear || gain < STEEP || effort.moved(began) || (await pause())) break;
     const N = dualPointAt(program, outputsOf(program, kernels, neurons));
     const found = await search(program, kernels, N, randomStarts(program, starts, draw), pause);
     effort.search(starts);

@@ -49,7 +49,13 @@ export const advice: Readonly<Record<Status, string>> = {
   iterationLimit: "The gap is still closing: raise `maxIterations`, or start from this result.",
   timeLimit: "The gap is still closing: raise `timeLimit`, or start from this result.",
   stalled:
-    'The gap stopped closing above the tolerance: rounding is the limit; loosen `tolerance`, scale the columns of x, or use a float64 `engine` ("wasm", "cpu").',
+    "The gap stopped closing above the tolerance: rounding is the limit; loosen `tolerance`, or scale the columns of x.",
   nonFinite: "A value became NaN or infinite: scale the columns of x, or raise the regularization.",
   cancelled: "A callback or signal asked to stop; the blocks are the best point so far.",
 };
+
+/** The advice where blocks are kept in float32 on a device, too. */
+export function adviceOn(status: Status, device: boolean): string {
+  if (status !== "stalled" || !device) return advice[status];
+  return 'The gap stopped closing above the tolerance: float32 is the limit; use a float64 `engine` ("wasm", "cpu"), or loosen `tolerance`.';
+}

@@ -106,7 +106,11 @@ function arrangementsFor(spec: NetworkSpec, X: Matrix, settings: Settings, sourc
     );
   }
   if (spec.formulation === "gated") return { kind: "sample", count: DEFAULT_GATES };
-  if (sources.warmStart !== null) return sources.warmStart.gates;
+  if (sources.warmStart !== null) {
+    const { gates, problem } = sources.warmStart;
+    const goesOn = !constrained && gates?.complete === false && problem?.growth != null;
+    return goesOn ? problem.growth : gates;
+  }
   if (arrangementBound(X.rows, Math.min(X.rows, X.cols)) <= FEW_ARRANGEMENTS) return { kind: "enumerate" };
   return constrained ? { kind: "sample", count: FEW_ARRANGEMENTS } : { kind: "grow" };
 }
