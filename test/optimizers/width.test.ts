@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ConvexReLUTrainer } from "../../src/index.js";
+import { ConvexReLUTrainer, certify } from "../../src/index.js";
+import { secondsLeft } from "../../src/optimizers/report/progress.js";
 import { makeData, makeModel, weightsIn } from "../helpers/models.js";
 
 beforeAll(() => tf.setBackend("cpu"));
@@ -105,4 +106,58 @@ test("along a path and in cross-validation points are judged by networks of the 
   expect(validated.model).toBe(model);
   tf.dispose([x, y]);
   model.dispose();
+});
+
+test("far more columns than rows are solved in the span of the rows by themselves, to the objective of all columns", async () => {
+  const { x, y } = makeData("meanSquaredError", 8, 30);
+  const options = { arrangements: { kind: "grow", starts: 40 }, tolerance: 1e-3, width: "resize" } as const;
+  const model = makeModel({ inputs: 30, l2: 1e-2, biasL2: 1e-2 });
+  const inSpan = await new ConvexReLUTrainer(options).fit(model, x, y);
+  expect(inSpan.problem.reduction?.space.basis.cols).toBe(8);
+  // A start that has gates over all columns keeps them.
+  const full = await new ConvexReLUTrainer({ tolerance: 1e-3, width: "resize" }).fit(model, x, y, {
+    warmStart: await certify(inSpan.model, x, y),
+  });
+  expect(full.problem.reduction).toBeNull();
+  expect(inSpan.certificate.network / full.certificate.network).toBeCloseTo(1, 2);
+  expect(evaluated(inSpan.model, x, y)).toBeCloseTo(inSpan.certificate.network, 5);
+  tf.dispose([x, y]);
+});
+
+test("a growth that was cut short goes on from its result, and comes to a lower objective", async () => {
+  const { x, y } = makeData("meanSquaredError", 40, 3);
+  const model = makeModel({ units: 100 });
+  const arrangements = { kind: "grow", starts: 30, count: 5 } as const;
+  const short = await new ConvexReLUTrainer({ arrangements, maxIterations: 2 }).fit(model, x, y);
+  expect(short.certificate.evidence?.bestRatio).toBeGreaterThan(1);
+  const on = await new ConvexReLUTrainer({ maxIterations: 200 }).fit(model, x, y, { warmStart: short });
+  expect(on.problem.growth).toEqual(arrangements);
+  expect(on.certificate.primal).toBeLessThan(short.certificate.primal * 0.999);
+  expect(on.gates.count).not.toBe(short.gates.count);
+  tf.dispose([x, y]);
+  model.dispose();
+});
+
+test("equal rows with different targets are named where every target is to be met", async () => {
+  const x = tf.tensor2d([
+    [1, 2],
+    [0, 1],
+    [1, 2],
+    [3, 1],
+  ]);
+  const y = tf.tensor2d([[1], [0], [2], [1]]);
+  const model = makeModel({ inputs: 2 });
+  const trainer = new ConvexReLUTrainer({ regularization: "interpolate", arrangements: { kind: "enumerate" } });
+  const { status, advice } = await trainer.fit(model, x, y);
+  expect(status).toBe("stalled");
+  expect(advice).toMatch(/Rows 0 and 2 are equal and have different targets.*regularization/);
+  tf.dispose([x, y]);
+  model.dispose();
+});
+
+test("what is left of the time is told from the pace of the gap, and by the limit", () => {
+  expect(secondsLeft({ seconds: 10, relativeGap: 1e-2 }, 1e-4, Number.POSITIVE_INFINITY)).toBe("about 10 s");
+  expect(secondsLeft({ seconds: 10, relativeGap: 1e-2 }, 1e-4, 13)).toBe("about 3.0 s");
+  expect(secondsLeft({ seconds: 10, relativeGap: 1.5 }, 1e-4, Number.POSITIVE_INFINITY)).toBe("?");
+  expect(secondsLeft({ seconds: 10, relativeGap: 1e-5 }, 1e-4, Number.POSITIVE_INFINITY)).toBe("about 0.0 s");
 });
