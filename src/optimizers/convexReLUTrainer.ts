@@ -1,22 +1,25 @@
 /** The trainer: what a user calls in place of model.fit. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { refuseUnknown } from "../arguments.js";
 import { chooseEngine } from "../convex/kernels/index.js";
 import { type NetworkWeights, objectiveOf, undecidedGates } from "../convex/network.js";
 import { advice } from "../convex/solvers/solution.js";
 import type { Solution, SolveBudget } from "../convex/solvers/solve.js";
+import type { Certificate, Status } from "../convex/types.js";
 import {
   CROSS_VALIDATION_ARGS,
   type CrossValidation,
   type CrossValidationArgs,
   crossValidate,
 } from "./crossValidate.js";
-import { readOptions, refuseUnknown, type Settings, type TrainerOptions } from "./options.js";
+import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { followPath, PATH_ARGS, type PathArgs, type PathResult } from "./path.js";
 import { certificateOf } from "./pose/constraint.js";
 import { pose } from "./pose/pose.js";
 import { certificateNear, chargedObjective, gatesOwner, layerRows, layerWeights, reduce } from "./pose/reduction.js";
 import { decayOf, modelObjective, notesOf } from "./pose/regularization.js";
+import { pointOn } from "./pose/startingPoint.js";
 import { refuseDegenerate, type Weighting } from "./read/data.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { type HeldOut, readSplit } from "./read/split.js";
@@ -26,7 +29,7 @@ import { FitResult } from "./report/result.js";
 import { Watch } from "./report/watch.js";
 import { solveOn } from "./solve/onEngine.js";
 import { budgetOf, recovered, solvePosed } from "./solve/posed.js";
-import { sharedNetwork, sharingNotes, withShared } from "./solve/sharing.js";
+import { sharedNetwork, sharingNotes, wantsSharing, withShared } from "./solve/sharing.js";
 import {
   clockOf,
   SHARING_SHARE,
@@ -37,7 +40,7 @@ import {
   withinWidth,
 } from "./solve/withinWidth.js";
 import { type ModelWish, OPTIMIZER, templateOf } from "./write/template.js";
-import { writeWeights } from "./write/weights.js";
+import { weightsBefore, writeWeights } from "./write/weights.js";
 import { resized, unitsFor } from "./write/width.js";
 
 /** Arguments of `fit`, named as those of model.fit. */
@@ -45,7 +48,10 @@ export interface FitArgs extends Weighting, HeldOut {
   readonly callbacks?: Callbacks | null;
   /** 1 shows progress with the time left in Node: a bar in a terminal, lines elsewhere; default 0. */
   readonly verbose?: number;
-  /** An earlier result, or a certificate of a model, on the same data: its gates are used, and the solve begins at its point. */
+  /**
+   * An earlier result, or a certificate of a model, whose gates fit these data: they are used, and the solve begins at its point,
+   * or, where that is no network of this program, at the nearest one that is.
+   */
   readonly warmStart?: StartingPoint;
 }
 
@@ -90,7 +96,7 @@ export class ConvexReLUTrainer {
    * [dense(units, relu) or GatedDense, dense(C)] on x [n x d], or [conv1d or conv2d (relu) or GatedConv2D, global average pooling
    * or flatten, dense(C)] on images x [n x height x width x channels] or signals x [n x length x channels].
    *
-   * The weights change only when everything succeeded. Numerical trouble is a `status` with `advice`, never an exception.
+   * The weights change only when everything succeeded, callbacks too. Numerical trouble is a `status` with `advice`, never an exception.
    *
    * @throws ConvexError for a model, data or option that does not fit; the message says what to do.
    */
@@ -166,6 +172,7 @@ export class ConvexReLUTrainer {
     const posed = await pose(reduced.spec, seen, reduced.settings, chosen, sources, clock);
     const problem = { ...posed, spec, reduction: reduced.reduction };
     const { column, regularization } = problem;
+    const from = sources.warmStart === null ? null : pointOn(problem.program, sources.warmStart, chosen.kernels);
     if (chosen.kernels.iterate !== undefined) await keepOnHost(model);
     const watch = new Watch(
       model,
@@ -177,6 +184,7 @@ export class ConvexReLUTrainer {
         verbose: args.verbose ?? 0,
         tolerance: settings.tolerance,
         timeLimit: settings.timeLimit,
+        shares: wantsSharing(problem, settings),
       },
     );
     const room = width === "keep" ? spec.units : Number.POSITIVE_INFINITY;
@@ -185,13 +193,13 @@ export class ConvexReLUTrainer {
       const probe = new WidthProbe(problem, room, chosen.kernels, settings, pause);
       const limited = Number.isFinite(room) ? probe.limited.bind(probe) : undefined;
       const { solution, engine } = await solveOn(problem.program, chosen, settings, (kernels, before) => {
-        const start = before?.blocks ?? args.warmStart?.blocks;
+        const start = before?.blocks ?? from ?? undefined;
         const budget = this.budget(watch, clock.left * shareOf(problem, settings, room));
         return solvePosed(problem, kernels, budget, settings.seed, start, undefined, limited);
       });
       const { program, blocks } = solution;
       const spoilt = (found: Solution) => untouched(model, watch, found, problem, engine);
-      if (!Number.isFinite(solution.gap.primal)) return await spoilt(solution);
+      if (!Number.isFinite(solution.gap.primal) || solution.contradicted) return await spoilt(solution);
       const shared = await sharedNetwork(
         problem,
         solution,
@@ -202,16 +210,11 @@ export class ConvexReLUTrainer {
         room,
         (round) => watch.sharedRound(round, program, solution),
       );
-      const fitting = await withinWidth(
-        problem,
-        program,
-        shared.network,
-        room,
-        chosen.kernels,
-        settings,
-        pause,
-        probe.network,
-      );
+      // Without a bound for neurons that feed all outputs, each feeds one.
+      const apart = program.cones && program.loss.outputs > 1 && shared.bound === null;
+      const wish = apart ? { ...settings, vectorPenalty: "perOutput" as const } : settings;
+      const known = apart ? null : probe.network;
+      const fitting = await withinWidth(problem, program, shared.network, room, chosen.kernels, wish, pause, known);
       const { network } = fitting;
       const units = unitsFor(spec, Math.max(1, network.neurons.length), width);
       const weights = layerWeights(problem, network, units);
@@ -229,23 +232,30 @@ export class ConvexReLUTrainer {
       // A mean moves the bias: the layer's is not the one that the program charges.
       const carried = ours && problem.reduction?.space.mean == null;
       const target = this.target(model, spec, units, ours ? problem : null);
+      const restore = target === model ? await weightsBefore(model) : () => target.dispose();
       try {
         writeWeights(target, spec, weights, column.value);
         await watch.progress.end();
       } catch (error) {
-        if (target !== model) target.dispose();
+        restore();
         throw error;
       }
       return new FitResult(watch.progress.epoch, watch.progress.history, {
         model: target,
         certificate: near.certificate,
         objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged && !carried),
-        ...statusWithin(shared, fitting, (near.certificate.sharing ?? near.certificate).dual, spec, settings),
+        ...statusWithin(
+          heldInFloat32(within.shared, near.certificate, problem, settings.tolerance),
+          fitting,
+          near.certificate.dual,
+          spec,
+          settings,
+        ),
         neurons: network.neurons.length,
         regularization,
         notes: [
-          ...(problem.remarks ?? []),
           ...notesOf(spec, regularization, column, carried),
+          ...problem.gateNotes,
           ...sharingNotes(proven),
           ...near.notes,
           ...gateNotes(undecidedGates(weights, layerRows(problem))),
@@ -310,11 +320,7 @@ async function untouched(
     advice: solution.advice,
     neurons: 0,
     regularization,
-    notes: [
-      problem.constraint === null
-        ? "No point with finite float32 weights was found: the weights are as they were."
-        : "No network that meets the constraint was found: the weights are as they were.",
-    ],
+    notes: [whyUntouched(problem, solution)],
     solver: solution.solver,
     engine,
     seconds: solution.seconds,
@@ -322,6 +328,33 @@ async function untouched(
     blocks: solution.blocks,
     problem,
   });
+}
+
+/** Differences below this share of the zero network's loss are none in float32. */
+const RESOLUTION = 2 ** -23;
+
+/** Solved is the network as it stands in the layers: where rounding to float32 has spoilt it, the status says so. */
+function heldInFloat32(
+  { status, advice: said }: { readonly status: Status; readonly advice: string },
+  { network, dual }: Certificate,
+  { loss, constraint }: Problem,
+  tolerance: number,
+): { readonly status: Status; readonly advice: string } {
+  const floor = RESOLUTION * loss.value(new Float64Array(loss.rows * loss.outputs));
+  const room = 2 * tolerance * Math.abs(network) + floor;
+  if (status !== "solved" || constraint !== null || !(network - dual > room)) return { status, advice: said };
+  return { status: "stalled", advice: COARSE };
+}
+
+const COARSE =
+  "The program is solved, but its network loses more than the tolerance when its weights are rounded to float32: bring the columns " +
+  "of x, and the targets, to sizes near one.";
+
+function whyUntouched({ constraint }: Problem, { contradicted }: Solution): string {
+  if (contradicted) return "The bound and the objective contradict each other: the weights are as they were.";
+  return constraint === null
+    ? "No point with finite float32 weights was found: the weights are as they were."
+    : "No network that meets the constraint was found: the weights are as they were.";
 }
 
 function gateNotes(undecided: number): string[] {

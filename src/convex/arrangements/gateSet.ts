@@ -1,11 +1,12 @@
 /** Where gates come from: a sample, the enumeration of all, generators of one's own, or a gate set that is ready. */
 
+import { isRecord, shown } from "../../arguments.js";
 import { ConvexError } from "../../errors.js";
 import { packPattern, packPatterns, type ReadPatterns, wordsPerGate } from "../linear/bits.js";
 import type { Pieces } from "../linear/pieces.js";
 import type { GateSet, Matrix } from "../types.js";
 import { checkGenerators, checkRows } from "./checkRows.js";
-import { enumerating } from "./enumerate.js";
+import { enumerating, holdsEveryPattern } from "./enumerate.js";
 import { GateCollector } from "./gateCollector.js";
 import { PatternSet } from "./patternSet.js";
 import { sampling } from "./sample.js";
@@ -75,8 +76,9 @@ export function gatesFrom(X: Matrix, generators: Matrix, read?: ReadPatterns): G
 }
 
 /**
- * The gate set that a user's wish means for the data X [n x d], in pieces; `seed` is taken where the wish names none. Sampled
- * generators are `written` as they are drawn, and their patterns `read` off. With too little time there are fewer.
+ * The gate set that a user's wish means for the data X [n x d], in pieces; `seed` is taken where the wish names none. Generators are
+ * `written` as they are drawn or found, and patterns of drawn ones `read` off. With `boundary` all gates are those that gated
+ * networks can have. With too little time there are fewer.
  */
 export function* resolvingGates(
   X: Matrix,
@@ -84,9 +86,10 @@ export function* resolvingGates(
   seed: number,
   written: Written = (g) => g,
   read: ReadPatterns = packPatterns,
+  boundary = false,
 ): Pieces<GateSet> {
-  if (!("kind" in arrangements)) return checkGateSet(arrangements, X);
-  const gates = yield* madeGates(X, arrangements, seed, written, read);
+  if (!("kind" in arrangements)) return checkGateSet(arrangements, X, boundary);
+  const gates = yield* madeGates(X, arrangements, seed, written, read, boundary);
   if (gates.count === 0) {
     throw new ConvexError(
       "gates/empty",
@@ -105,10 +108,11 @@ function* madeGates(
   seed: number,
   written: Written,
   read: ReadPatterns,
+  boundary: boolean,
 ): Pieces<GateSet> {
   switch (wish.kind) {
     case "enumerate":
-      return yield* enumerating(X);
+      return yield* enumerating(X, { boundary, written });
     case "sample":
       return yield* sampling(X, { count: wish.count, seed: wish.seed ?? seed, written, read });
     case "grow":
@@ -128,16 +132,23 @@ function* madeGates(
 }
 
 /**
- * Holds a ready gate set against the data: sizes, and that every generator makes its mask. Whether a set that calls itself
- * complete is so, only `enumerateGates` could tell; it is taken at its word.
+ * Holds a ready gate set against the data: sizes, and that every generator makes its mask. A set that calls itself complete was
+ * so for the rows that it was made for, and for its kind of network: that none of the arrangements of these rows is missing is
+ * counted anew, and where one is the set is taken as incomplete.
  */
-export function checkGateSet(gates: GateSet, X: Matrix): GateSet {
+export function checkGateSet(gates: GateSet, X: Matrix, boundary = false): GateSet {
   const words = wordsPerGate(X.rows);
   const { count, rows, bits, generators } = gates;
   if (!Number.isInteger(count) || count < 1) {
     throw new ConvexError(
       "gates/empty",
-      `arrangements: expected a gate set with at least one gate, got count ${count}. Make it with sampleGates.`,
+      `arrangements: expected a gate set with at least one gate, got count ${shown(count)}. Make it with sampleGates.`,
+    );
+  }
+  if (!isRecord(generators)) {
+    throw new ConvexError(
+      "gates/mismatch",
+      `arrangements: expected generators as a matrix, got ${shown(generators)}. Make the set with sampleGates, enumerateGates or gatesFrom.`,
     );
   }
   if (rows !== X.rows || generators.cols !== X.cols) {
@@ -150,13 +161,13 @@ export function checkGateSet(gates: GateSet, X: Matrix): GateSet {
   if (!(bits instanceof Uint32Array) || bits.length !== count * words || generators.rows !== count) {
     throw new ConvexError(
       "gates/mismatch",
-      `arrangements: expected ${count * words} words in a Uint32Array and ${count} generators, got ${bits.length} and ` +
+      `arrangements: expected ${count * words} words in a Uint32Array and ${count} generators, got ${bits?.length} and ` +
         `${generators.rows}. Make the set with sampleGates, enumerateGates or gatesFrom.`,
     );
   }
   checkGenerators("arrangements", generators, X);
   checkMasks(gates, X);
-  return gates;
+  return gates.complete && !holdsEveryPattern(gates, X, boundary) ? { ...gates, complete: false } : gates;
 }
 
 function checkMasks({ count, bits, generators }: GateSet, X: Matrix): void {

@@ -1,6 +1,6 @@
 /** Gates drawn at random: Gaussian directions, duplicates removed. */
 
-import { ConvexError } from "../../errors.js";
+import { integer, refuse, refuseUnknown } from "../../arguments.js";
 import type { ReadPatterns } from "../linear/bits.js";
 import { atOnce, type Pieces } from "../linear/pieces.js";
 import { gaussianSource } from "../linear/random.js";
@@ -11,6 +11,9 @@ import { GateCollector } from "./gateCollector.js";
 
 /** Draws spent for each gate asked for before settling for fewer: small data have fewer patterns than asked. */
 const DRAWS_PER_GATE = 20;
+
+/** Where fewer patterns than asked for can exist, so many are drawn for at least: narrow ones are met seldom. */
+const SOUGHT_AT_LEAST = 1e4;
 
 /** Draws whose patterns are read off in one pass over the rows. */
 const TOGETHER = 128;
@@ -26,7 +29,7 @@ export interface SampleOptions {
 
 /**
  * Draws g ~ N(0, I) until `count` distinct nonzero patterns 1[X g >= 0] are found, or 20 `count` draws are spent (small data
- * have fewer patterns than one may ask for; the set then holds those that were found).
+ * have fewer patterns than one may ask for; the set then holds those that were found, and no more are drawn for than can exist).
  *
  * The same seed gives the same gates on every engine, and a larger count extends the gates of a smaller one. A sample never
  * calls itself complete, since draws cannot prove that no cell was missed: `enumerateGates` can.
@@ -39,17 +42,19 @@ export function sampleGates(X: Matrix, options: SampleOptions): GateSet {
 
 /** The same in pieces; when it has to end before its time it answers with the gates so far. */
 export function* sampling(X: Matrix, options: SampleOptions): Pieces<GateSet> {
-  const { count, seed = 0, written = (g) => g, read } = options;
   checkRows("sampleGates", X);
-  checkCount(count, seed);
+  refuseUnknown("sampleGates", options, ["count", "seed", "written", "read"]);
+  const { seed = 0, written = (g) => g, read } = options;
+  checkCount(options.count, seed);
+  const most = arrangementBound(X.rows, Math.min(X.rows, X.cols));
+  const count = Math.min(options.count, most);
   refuseBytes("sampleGates", count, X);
+  const draws = DRAWS_PER_GATE * Math.min(options.count, Math.max(most, SOUGHT_AT_LEAST));
   const draw = gaussianSource(seed);
   const gates = new GateCollector(X, X.block === undefined ? undefined : count, read);
-  // Once every pattern that there can be is found (all but the empty one), draws find no other.
-  const all = arrangementBound(X.rows, Math.min(X.rows, X.cols)) - 1;
-  for (let spent = 0; spent < DRAWS_PER_GATE * count && gates.count < Math.min(count, all); ) {
+  for (let spent = 0; spent < draws && gates.count < count; ) {
     // Never more than are missing, so that the gates are those of drawing one by one.
-    const drawn = Math.min(TOGETHER, count - gates.count, DRAWS_PER_GATE * count - spent);
+    const drawn = Math.min(TOGETHER, options.count - gates.count, draws - spent);
     gates.addAll(
       Array.from({ length: drawn }, () => written(Float64Array.from({ length: X.cols }, draw))),
       true,
@@ -61,16 +66,8 @@ export function* sampling(X: Matrix, options: SampleOptions): Pieces<GateSet> {
 }
 
 function checkCount(count: number, seed: number): void {
-  if (!Number.isInteger(count) || count < 1) {
-    throw new ConvexError(
-      "gates/count",
-      `sampleGates: expected count to be an integer of at least 1, got ${count}. Say how many gates to draw.`,
-    );
+  if (!Number.isSafeInteger(count) || count < 1) {
+    refuse("sampleGates: count", "an integer of at least 1", count, "Say how many gates to draw.", "gates/count");
   }
-  if (!Number.isSafeInteger(seed)) {
-    throw new ConvexError(
-      "options/value",
-      `sampleGates: expected seed to be an integer, got ${seed}. Change it or leave it out.`,
-    );
-  }
+  integer("sampleGates: seed", seed);
 }

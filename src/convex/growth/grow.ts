@@ -13,6 +13,7 @@
 
 import type { GrowthMethod } from "../arrangements/gateSet.js";
 import type { Kernels } from "../kernels/types.js";
+import { power } from "../linear/elementary.js";
 import { gaussianSource } from "../linear/random.js";
 import { Clock } from "../solvers/clock.js";
 import { advice, type Round, type Solution, type SolveBudget } from "../solvers/solution.js";
@@ -21,7 +22,7 @@ import type { AllGatesBound, ConvexProgram, Evidence, Gap, SparseBlocks, Status 
 import { Effort } from "./effort.js";
 import { GAIN, type Growing, move } from "./move.js";
 import { drawnSamples, randomStarts, search, searchOn, startsFrom, worthOf } from "./oracle.js";
-import { GrowthProof, SOLVE_SHARE } from "./proof.js";
+import { endingWith, GrowthProof, SOLVE_SHARE } from "./proof.js";
 import { mayRestart, RESTART_GAIN, RESTARTS, restarted } from "./restart.js";
 import { dualPointOf, fall, firstState, grown, judged, type State, zeroState } from "./state.js";
 
@@ -54,6 +55,9 @@ const OPEN_SEARCH =
   "The gap over these gates is below the tolerance; the search for better gates had not come to rest. To go on, start from this " +
   "result with more time or iterations.";
 
+/** What helps a growth that ended with such gates. */
+const MORE = "raise `count` and `starts` of arrangements, or loosen `tolerance`";
+
 export interface GrowthOptions {
   readonly starts: number; // random starts of the search a round
   readonly seed: number;
@@ -62,6 +66,8 @@ export interface GrowthOptions {
   readonly limited?: ((program: ConvexProgram, blocks: SparseBlocks, gap: Gap) => Promise<boolean>) | undefined;
   readonly batch?: number | undefined; // samples that the search of "frank-wolfe" sees in a round; default all
 }
+
+const NO_EVIDENCE: Evidence = { bestRatio: Number.NaN, starts: 0 };
 
 /** A solution together with the gates that it ended with. */
 export interface GrownSolution extends Solution {
@@ -83,7 +89,7 @@ export async function solveGrowing(
   const draw = gaussianSource(options.seed + (from === undefined ? 0 : 1 + from.index.length));
   const { cones = null } = budget;
   const wanted = budget.tolerance * (cones === null ? 1 : SOLVE_SHARE);
-  const proof = cones === null ? null : new GrowthProof(program, cones, wanted, clock);
+  const proof = cones === null ? null : new GrowthProof(program, cones, budget.tolerance, clock);
   let cost = 0; // seconds of the last judgement
   const due = () => clock.seconds + RESERVE * cost >= budget.seconds;
   const late = async () => {
@@ -112,7 +118,7 @@ export async function solveGrowing(
   let asked = false; // to stop, by the callback: a solve that had just ended would not see it
   for (let round = 0; ; round++) {
     // Prices of a point that is not exact enough may promise a gain that no solve finds: then it is made more exact.
-    const sharp = wanted * SHARPER ** stuck;
+    const sharp = wanted * power(SHARPER, stuck);
     const tolerance = Math.max(sharp, Math.min(FIRST_TOLERANCE, progress));
     const counted = () =>
       countedFrom(budget, tolerance, iterations, clock.seconds, (stop) => {
@@ -141,7 +147,7 @@ export async function solveGrowing(
     const starts =
       rough && !due() && !clock.over
         ? randomStarts(program, Math.ceil(options.starts / FEWER), draw)
-        : startsFrom(program, state.blocks, clock.over ? FEWEST : options.starts * HARDER ** quiet, draw);
+        : startsFrom(program, state.blocks, clock.over ? FEWEST : options.starts * power(HARDER, quiet), draw);
     const batch = single ? drawnSamples(program, options.batch, draw) : null;
     const found =
       batch === null
@@ -156,6 +162,7 @@ export async function solveGrowing(
     else if (!rough) quiet += 1; // its search was a small one
     stuck = progress > GAIN * wanted ? 0 : stuck + 1;
     const exact = solution.gap.relative <= wanted;
+    if (solution.contradicted) return { ...solution, program: state.program, evidence: NO_EVIDENCE, allGates: null };
     const solved = solution.status === "solved" || (solution.status === "stalled" && exact);
     let done = !rough && solved && exact && (quiet >= QUIET_ROUNDS || stuck > (kinks ? CUTTING_ROUNDS : STUCK_ROUNDS));
     if (done && proof === null && mayMove && restarts < RESTARTS && mayRestart(program) && !clock.over && !asked) {
@@ -178,9 +185,11 @@ export async function solveGrowing(
       const status = statusOf({ done: done || limited, slowed, solved, ended, exact, last: solution.status });
       const evidence = { bestRatio: best / program.beta, starts: tried };
       const { seconds } = clock;
-      const ending = { program: state.program, evidence, allGates: proof?.bound ?? null };
+      const allGates = proof?.bound ?? null;
+      const proven = done && allGates !== null ? endingWith(allGates, proof?.open === true, MORE) : null;
       const said = status === "solved" && !done && !limited ? OPEN_SEARCH : advice[status];
-      return { ...solution, ...ending, status, advice: said, iterations, seconds };
+      const ending = { program: state.program, evidence, allGates, status, advice: said, ...proven };
+      return { ...solution, ...ending, iterations, seconds };
     }
     const moved = single || proof?.begun === true ? null : await move(state, worth, objective, growing, dear());
     if (moved === null && effort.dear(state.program.gates.count)) spentAll = true;

@@ -1,6 +1,7 @@
 /** A posed problem -> its solution, over the gates at hand or over gates that grow, and the network that it is. */
 
 import { defaultStarts } from "../../convex/arrangements/index.js";
+import { feedsOneEach } from "../../convex/certificate.js";
 import { type GrowthOptions, solveGrowing } from "../../convex/growth/grow.js";
 import { withAllGates } from "../../convex/growth/proof.js";
 import type { Kernels } from "../../convex/kernels/index.js";
@@ -59,20 +60,24 @@ export async function solvePosed(
   return solveGrowing(program, kernels, budget, { starts, seed: own + 1, method, batch, limited }, start);
 }
 
-/** Blocks -> neurons, as few as do the same; where `pause` says that time is up before, more than need be. */
+/**
+ * Blocks -> neurons, as few as do the same; where the program is about neurons that feed one output each, they are such. Where
+ * `pause` says that time is up before, more than need be.
+ */
 export function recovered(
   { program, formulation }: Pick<Problem, "program" | "formulation">,
   blocks: SparseBlocks,
   pause: () => Promise<boolean>,
 ): Promise<Network> {
-  return fewest(program, formulation.recover(program, blocks), pause);
+  return fewest(program, formulation.recover(program, blocks), pause, feedsOneEach(program));
 }
 
-/** Equal neurons merged, surplus ones traded away. */
+/** Equal neurons merged, those of different outputs too unless they stay `apart`, and surplus ones traded away. */
 export async function fewest(
   { X, pooling }: ConvexProgram,
   network: Network,
   pause: () => Promise<boolean>,
+  apart = false,
 ): Promise<Network> {
-  return { ...network, neurons: await inTurns(pruning(mergeNeurons(network.neurons), X, pooling), pause) };
+  return { ...network, neurons: await inTurns(pruning(mergeNeurons(network.neurons, apart), X, pooling), pause) };
 }

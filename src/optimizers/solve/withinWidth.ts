@@ -188,9 +188,16 @@ export async function solutionWithin(
   );
   const narrow = { ...solution, program: own.program, gap: own.gap };
   if (shared.bound === null || shared.dualPoint === null) return { solution: narrow, shared };
-  const wide = await boundWithin(shared.program, fitting, shared.dualPoint, shared.bound.dual, true, kernels, pause);
-  const { primal, dual, relative: relativeGap } = wide.gap;
-  const bound = { ...shared.bound, primal, dual, relativeGap, gates: wide.program.gates.count };
+  const wide = await boundWithin(
+    shared.bound.program,
+    fitting,
+    shared.dualPoint,
+    shared.bound.dual,
+    true,
+    kernels,
+    pause,
+  );
+  const bound = { ...shared.bound, ...wide.gap, program: wide.program };
   return { solution: narrow, shared: { ...shared, bound } };
 }
 
