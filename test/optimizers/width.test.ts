@@ -126,13 +126,13 @@ test("far more columns than rows are solved in the span of the rows by themselve
 
 test("a growth that was cut short goes on from its result, and comes to a lower objective", async () => {
   const { x, y } = makeData("meanSquaredError", 40, 3);
-  const model = makeModel({ units: 100 });
-  const arrangements = { kind: "grow", starts: 30, count: 5 } as const;
-  const short = await new ConvexReLUTrainer({ arrangements, maxIterations: 2 }).fit(model, x, y);
+  const model = makeModel({ units: 100, l2: 2e-4 });
+  const arrangements = { kind: "grow", method: "frank-wolfe", starts: 30 } as const;
+  const short = await new ConvexReLUTrainer({ arrangements, maxIterations: 3 }).fit(model, x, y);
   expect(short.certificate.evidence?.bestRatio).toBeGreaterThan(1);
   const on = await new ConvexReLUTrainer({ maxIterations: 200 }).fit(model, x, y, { warmStart: short });
   expect(on.problem.growth).toEqual(arrangements);
-  expect(on.certificate.primal).toBeLessThan(short.certificate.primal * 0.999);
+  expect(on.certificate.primal).toBeLessThan(short.certificate.primal * 0.99);
   expect(on.gates.count).not.toBe(short.gates.count);
   tf.dispose([x, y]);
   model.dispose();

@@ -9,7 +9,7 @@ const program = randomProgram({ cones: true, rows: 1000, outputs: 1 });
 test("it is slow when the second half of the work brought less than 2 %, and never where someone said how far to go", () => {
   for (const patient of [true, false]) {
     const effort = new Effort(program, patient);
-    for (const objective of [1, 0.9, 0.895]) {
+    for (const objective of [1, 0.9, 0.897, 0.895]) {
       for (let k = 0; k < 200; k++) effort.solveRound(400);
       effort.mark(objective);
       expect(effort.slowed).toBe(patient && objective === 0.895);
