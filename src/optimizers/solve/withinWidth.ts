@@ -85,7 +85,7 @@ export class WidthProbe {
 }
 
 /** Of the objective: what may be left to gain for a look at the width; how much less for another. */
-const MOST_LEFT = 0.5;
+const MOST_LEFT = 1;
 const LOOK_AGAIN = 0.6;
 /** Of the distance between the network of the width and the bound over all: what may be left to gain at the end. */
 const ENOUGH = 0.25;
@@ -93,8 +93,8 @@ const ENOUGH = 0.25;
 /** A descent that gains less is at its end. */
 const LEAST_GAIN = 1e-6;
 /** Of the time: what the convex program may take where its solution may be too wide, or where neurons come to share outputs. */
-const SOLVE_SHARE = 0.8;
-const SOLVE_SHARE_BEFORE_SHARING = 0.6;
+const SOLVE_SHARE = 0.6;
+const SOLVE_SHARE_BEFORE_SHARING = 0.5;
 /** Of what is left then: what sharing may take where the network may be too wide. */
 export const SHARING_SHARE = 0.7;
 
