@@ -273,9 +273,10 @@ const cases: Case[] = [
     options: { regularization: "from-model" },
   },
   {
-    wrong: "too few units",
+    wrong: "too few units for a constraint",
     code: "model/units",
     says: /at least \d+ units.*got 1\. Build it with units: \d+/,
+    options: { regularization: "interpolate", arrangements: { kind: "sample", count: 200 } },
     model: () => makeModel({ units: 1 }),
   },
   {

@@ -30,19 +30,25 @@ export interface Reduced {
 }
 
 /**
- * Reads the options `rank`, `pca` and `standardize`; `free` and `before` as `standardizes` has them.
+/** What `reduce` is told beside the settings. */
+export interface ReduceWish {
+  /** As `standardizes` has them. */
+  readonly free?: boolean | undefined;
+  readonly before?: boolean | null | undefined;
+  /** Takes the span of the rows where there are far more columns than rows. */
+  readonly byItself?: boolean | undefined;
+}
+
+/**
+ * Reads the options `rank`, `pca` and `standardize`.
  *
  * @throws ConvexError "options/value" where they do not go with the model or with other options.
  */
-export function reduce(
-  spec: NetworkSpec,
-  train: Dataset,
-  settings: Settings,
-  free?: boolean,
-  before?: boolean | null,
-): Reduced {
-  const { rank, pca } = settings;
-  if (standardizes(spec, settings, free, before)) return standardized(spec, train, settings);
+export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings, wish: ReduceWish = {}): Reduced {
+  const { pca } = settings;
+  if (standardizes(spec, settings, wish.free, wish.before)) return standardized(spec, train, settings);
+  const byItself = wish.byItself === true && pca === null && isWide(spec, train, settings);
+  const rank = settings.rank ?? (byItself ? "numerical" : null);
   if (rank === null && pca === null) return unchanged(spec, settings);
   refuseUnfit(spec, settings);
   refuseBeyond(spec, settings);
@@ -76,6 +82,19 @@ function standardized(spec: NetworkSpec, train: Dataset, settings: Settings): Re
     reduction: { space, X: inputRows(spec, train.x, value) },
     data: (data) => ({ ...data, x: data === train ? x : standardizedRows(data.x, space) }),
   };
+}
+
+/** Of more columns than this times the rows the span of the rows is taken without being asked: the objective is the same there. */
+const WIDE = 2;
+
+/** True where solving in the span is exact and changes nothing else: gates are our own, and neurons do not come to share outputs. */
+function isWide({ formulation, convolution, outputs }: NetworkSpec, train: Dataset, settings: Settings): boolean {
+  const { regularization, vectorPenalty, arrangements } = settings;
+  const { rows, cols } = train.x;
+  const apart = outputs === 1 || vectorPenalty === "perOutput";
+  const free = arrangements === null || ("kind" in arrangements && arrangements.kind === "grow");
+  const constrained = regularization === "interpolate" || regularization === "max-margin";
+  return formulation === "relu" && convolution === null && cols > WIDE * rows && apart && free && !constrained;
 }
 
 function refuseUnfit(spec: NetworkSpec, { rank, pca, regularization, vectorPenalty }: Settings): void {
