@@ -115,7 +115,7 @@ function drawTargets(dice: Dice, loss: LossName, n: number, C: number, X: readon
     ["linear", 15],
     ["whole", 10],
   ]);
-  const scale = dice.weighted([
+  const scale = dice.weighted<number>([
     [1, 80],
     [1e3, 10],
     [1e-3, 10],
@@ -161,7 +161,7 @@ function drawWeights(dice: Dice, drawn: Mutable<Recipe>): void {
     const weights = Array.from({ length: rows }, () =>
       zeros && dice.chance(0.3) ? 0 : Math.fround(dice.power(-1, 0.5)),
     );
-    if (weights.every((weight) => weight === 0)) weights[0] = 1;
+    if (!weights.some((weight) => weight > 0)) weights[0] = 1;
     drawn.sampleWeight = weights;
   }
   if (dice.chance(0.12)) {

@@ -1,6 +1,9 @@
 /** Limited-memory BFGS with a weak Wolfe line search (Lewis and Overton 2013), which kinks do not stop. */
 
-const MEMORY = 12;
+const MEMORY = 8;
+/** A descent ends after so many steps in a row that gained next to nothing. */
+const IDLE = 3;
+const LITTLE = 1e-10;
 
 export function minimise(
   x: Float64Array, // overwritten by the best point
@@ -12,13 +15,16 @@ export function minimise(
   let f = value(x, gradient);
   const steps: Float64Array[] = [];
   const changes: Float64Array[] = [];
+  const curvatures: number[] = [];
+  let idle = 0;
   for (let round = 0; round < iterations; round++) {
-    const direction = twoLoops(gradient, steps, changes);
+    const direction = twoLoops(gradient, steps, changes, curvatures);
     let slope = dot(direction, gradient);
     if (!(slope < 0)) {
       if (steps.length === 0) break;
       steps.length = 0;
       changes.length = 0;
+      curvatures.length = 0;
       for (let k = 0; k < size; k++) direction[k] = -gradient[k];
       slope = dot(direction, gradient);
       if (!(slope < 0)) break;
@@ -55,15 +61,15 @@ export function minimise(
     x.set(at);
     gradient = slopeAt;
     f = fAt;
-    if (dot(step, change) > 1e-300) {
+    const curvature = dot(step, change);
+    if (curvature > 1e-300) {
       steps.push(step);
       changes.push(change);
-      if (steps.length > MEMORY) {
-        steps.shift();
-        changes.shift();
-      }
+      curvatures.push(curvature);
+      if (steps.length > MEMORY) for (const list of [steps, changes, curvatures]) list.shift();
     }
-    if (fell <= 1e-13 * Math.abs(f)) break;
+    idle = fell <= LITTLE * Math.abs(f) ? idle + 1 : 0;
+    if (idle === IDLE) break;
   }
   return f;
 }
@@ -72,21 +78,22 @@ function twoLoops(
   gradient: Float64Array,
   steps: readonly Float64Array[],
   changes: readonly Float64Array[],
+  curvatures: readonly number[],
 ): Float64Array {
   const q = gradient.slice();
   const alphas: number[] = [];
   for (let k = steps.length - 1; k >= 0; k--) {
-    const alpha = dot(steps[k], q) / dot(steps[k], changes[k]);
+    const alpha = dot(steps[k], q) / curvatures[k];
     alphas[k] = alpha;
     for (let p = 0; p < q.length; p++) q[p] -= alpha * changes[k][p];
   }
   const last = steps.length - 1;
   if (last >= 0) {
-    const scale = dot(steps[last], changes[last]) / dot(changes[last], changes[last]);
+    const scale = curvatures[last] / dot(changes[last], changes[last]);
     for (let p = 0; p < q.length; p++) q[p] *= scale;
   }
   for (let k = 0; k < steps.length; k++) {
-    const beta = dot(changes[k], q) / dot(steps[k], changes[k]);
+    const beta = dot(changes[k], q) / curvatures[k];
     for (let p = 0; p < q.length; p++) q[p] += steps[k][p] * (alphas[k] - beta);
   }
   for (let p = 0; p < q.length; p++) q[p] = -q[p];

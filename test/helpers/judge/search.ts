@@ -23,8 +23,8 @@ export interface Found {
 }
 
 /** Weight of the worst violation of a cone, and of a constraint on the outputs, as descents go on. */
-const PENALTIES = [1, 1e3, 1e6];
-const STEPS = 250;
+const PENALTIES = [30, 1e5];
+const STEPS = 150;
 
 /**
  * Descends `times` from the written network with a few fresh neurons, and from random ones; stops early below `enough`.
@@ -53,17 +53,18 @@ function descend(
   consider: (net: Net) => void,
 ): void {
   const cones = !task.gated && kind.gates === "these" && round % 4 !== 3;
-  const old = base === null ? [] : active(task, base);
-  const fresh = base === null ? dice.whole(3, 10) : dice.whole(1, 4);
+  const from = base === null ? null : kind.feeds === "one output" ? split(task, base) : base;
+  const old = from === null ? [] : active(task, from);
+  const fresh = from === null ? dice.whole(3, 10) : dice.whole(1, 4);
   const picked = Array.from({ length: fresh }, () => drawMask(task, kind, cones, dice));
   const everything = task.gated && kind.gates === "these" && kind.masks.length <= 24;
   if (everything) {
     picked.length = 0;
     const copies = kind.feeds === "one output" ? task.positions * task.outputs : 1;
-    for (let copy = 0; copy < copies; copy++) kind.masks.forEach((mask, index) => picked.push({ mask, index }));
+    for (let copy = 0; copy < copies; copy++) picked.push(...kind.masks.map((mask, index) => ({ mask, index })));
   }
   const oldMasks = old.map((j) =>
-    cones ? patternOf(task, kind, base as Net, j) : { mask: (base as Net).masks[j], index: -1 },
+    cones ? patternOf(task, kind, from as Net, j) : { mask: (from as Net).masks[j], index: -1 },
   );
   if (oldMasks.some((mask) => mask === null)) return;
   const masks = [...oldMasks.map((one) => (one as Picked).mask), ...picked.map(({ mask }) => mask)];
@@ -74,14 +75,14 @@ function descend(
   const { inputs: d } = task;
   const scales = columnScales(task);
   old.forEach((j, k) => {
-    const from = base as Net;
+    if (from === null) return;
     net.W.set(from.W.subarray(j * d, (j + 1) * d), k * d);
     net.b[k] = from.b[j];
     net.A.set(from.A.subarray(j * vectors, (j + 1) * vectors), k * vectors);
     for (let v = 0; v < vectors; v++) if (from.A[j * vectors + v] !== 0) allowed[k * vectors + v] = 1;
   });
-  if (base !== null) net.c.set(base.c);
-  const size = base === null ? dice.power(-1, 0.5) : dice.power(-3, -0.5);
+  if (from !== null) net.c.set(from.c);
+  const size = from === null ? dice.power(-1, 0.5) : dice.power(-3, -0.5);
   for (let k = old.length; k < masks.length; k++) {
     for (let p = 0; p < d; p++) net.W[k * d + p] = (size * dice.gauss()) / scales[p];
     if (task.hiddenBias) net.b[k] = size * dice.gauss();
@@ -95,8 +96,9 @@ function descend(
   const penalties = cones || kind.goal !== null ? PENALTIES : [0];
   for (const penalty of penalties) {
     minimise(point.x, (x, gradient) => charged(task, kind, point, x, gradient, penalty, cones ? indices : null), STEPS);
-    if (cones && penalty === PENALTIES[0]) continue;
-    const end = point.net(point.x);
+    if (penalty === PENALTIES[0]) continue;
+    const moved = point.net(point.x);
+    const end = { ...moved, W: moved.W.slice(), b: moved.b.slice(), A: moved.A.slice(), c: moved.c.slice() };
     const inside = cones ? repaired(task, kind, end, indices) : end;
     if (inside !== null) consider(inside);
   }
@@ -151,6 +153,26 @@ function drawnGate(task: Task, dice: Dice): Uint8Array {
     mask[i] = near || sum >= 0 ? 1 : 0;
   }
   return mask;
+}
+
+/** The same outputs from neurons that each feed one. */
+function split(task: Task, net: Net): Net {
+  const vectors = task.positions * task.outputs;
+  const d = task.inputs;
+  const places = active(task, net).flatMap((j) =>
+    Array.from({ length: vectors }, (_, v) => ({ j, v })).filter(({ v }) => net.A[j * vectors + v] !== 0),
+  );
+  const apart = emptyNet(
+    task,
+    places.map(({ j }) => net.masks[j]),
+  );
+  places.forEach(({ j, v }, k) => {
+    apart.W.set(net.W.subarray(j * d, (j + 1) * d), k * d);
+    apart.b[k] = net.b[j];
+    apart.A[k * vectors + v] = net.A[j * vectors + v];
+  });
+  apart.c.set(net.c);
+  return apart;
 }
 
 /** The neurons that do something. */
@@ -298,6 +320,7 @@ function columnScales({ X, inputs: d }: Task): Float64Array {
 class Point {
   readonly x: Float64Array;
   readonly slope: Gradient;
+  private readonly moved: Net;
   /** How large objectives are here: weights of penalties are in these units. */
   readonly size: number;
 
@@ -307,7 +330,9 @@ class Point {
     private readonly allowed: Uint8Array,
     private readonly scales: Float64Array,
   ) {
-    this.slope = { W: start.W.slice(), b: start.b.slice(), A: start.A.slice(), c: start.c.slice() };
+    const copy = () => ({ W: start.W.slice(), b: start.b.slice(), A: start.A.slice(), c: start.c.slice() });
+    this.moved = { ...copy(), masks: start.masks };
+    this.slope = copy();
     this.x = new Float64Array(start.W.length + start.b.length + start.A.length + start.c.length);
     this.size = Math.max(
       1e-30,
@@ -316,19 +341,20 @@ class Point {
     this.write(start, this.x, (value, scale) => value * scale);
   }
 
+  /** Valid until the next call. */
   net(x: Float64Array): Net {
-    const { start, task, allowed, scales } = this;
+    const { start, task, allowed, scales, moved } = this;
     const d = task.inputs;
     const { W, b, A, c } = start;
     let at = 0;
-    const hidden = W.map((_, k) => x[at + k] / scales[k % d]);
+    for (let k = 0; k < W.length; k++) moved.W[k] = x[at + k] / scales[k % d];
     at += W.length;
-    const shifts = task.hiddenBias ? b.map((_, k) => x[at + k]) : b;
+    if (task.hiddenBias) for (let k = 0; k < b.length; k++) moved.b[k] = x[at + k];
     at += b.length;
-    const outputs = A.map((_, k) => (allowed[k] === 1 ? x[at + k] : 0));
+    for (let k = 0; k < A.length; k++) moved.A[k] = allowed[k] === 1 ? x[at + k] : 0;
     at += A.length;
-    const bias = task.outputBias ? c.map((_, k) => x[at + k]) : c;
-    return { W: hidden, b: shifts, A: outputs, c: bias, masks: start.masks };
+    if (task.outputBias) for (let k = 0; k < c.length; k++) moved.c[k] = x[at + k];
+    return moved;
   }
 
   pack(slope: Gradient, out: Float64Array): void {
@@ -339,10 +365,7 @@ class Point {
 
   private write({ W, b, A, c }: Gradient, out: Float64Array, change: (value: number, scale: number) => number): void {
     const d = this.task.inputs;
-    out.set(
-      W.map((value, k) => change(value, this.scales[k % d])),
-      0,
-    );
+    for (let k = 0; k < W.length; k++) out[k] = change(W[k], this.scales[k % d]);
     out.set(b, W.length);
     out.set(A, W.length + b.length);
     out.set(c, W.length + b.length + A.length);
