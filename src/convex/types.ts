@@ -32,7 +32,8 @@ export interface GateSet {
   readonly rows: number; // n
   readonly bits: Uint32Array; // [P x ceil(n / 32)]; bit (j & 31) of word j >> 5 of gate i is D_i[j, j]
   readonly generators: Matrix; // [P x d]; row i is a g_i with D_i = diag(1[X g_i >= 0])
-  readonly complete: boolean; // true only if every arrangement of the rows is present
+  /** True only if every arrangement of the rows is present; among gates of gated networks also those of directions on which rows lie. */
+  readonly complete: boolean;
 }
 
 /** The losses by their tfjs names. */

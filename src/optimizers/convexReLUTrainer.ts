@@ -216,6 +216,7 @@ export class ConvexReLUTrainer {
         regularization,
         notes: [
           ...notesOf(spec, regularization, column, carried),
+          ...problem.gateNotes,
           ...sharingNotes(proven),
           ...near.notes,
           ...gateNotes(undecidedGates(weights, layerRows(problem))),

@@ -21,6 +21,14 @@ export interface RowSpace {
   readonly tail: number;
 }
 
+/** What float64 may change of rows that are taken to a span and back, in spectral norm, as a share of the largest singular value. */
+const SPAN_ROUNDING = 2 ** -45;
+
+/** At most the spectral norm of X less its part in a span as it was computed: what is left out, and rounding. */
+export function distanceTo({ tail, largest }: RowSpace): number {
+  return tail + SPAN_ROUNDING * largest;
+}
+
 /** The span of the first `rank` singular vectors, or of all above rounding; of the rows less their mean where `centred`. */
 export function rowSpaceOf(X: Matrix, rank: number | "numerical", centred = false): RowSpace {
   const { rows: n, cols: d } = X;

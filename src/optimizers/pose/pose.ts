@@ -64,7 +64,8 @@ export async function pose(
   const constraint = kind === null ? null : outputConstraint(kind, spec.loss, data);
   const program = build(regularization.beta, constraint?.penalty(1) ?? loss);
   const growth = growthOf(wish);
-  const problem = { spec, program, loss, constraint, formulation, column, reduction: null, regularization, growth };
+  const gateNotes = incompleteNotes(wish, gates);
+  const problem = { spec, program, loss, constraint, formulation, column, reduction: null, regularization, growth, gateNotes };
   refuseUnshared(problem, settings);
   return problem;
 }
@@ -120,10 +121,10 @@ async function chooseGates(
     return gatesOfLayer(sources.gatesOf, spec, X, biasColumn, read);
   }
   if (spec.formulation !== "gated") return resolveGates(X, wish, settings.seed, undefined, read);
-  // Draws are rounded before their masks are made, so that there is only one set of masks.
-  const drawn = "kind" in wish && wish.kind === "sample";
-  if (drawn) return resolveGates(X, wish, settings.seed, (g) => roundedAsWritten(g, biasColumn), read);
-  return writtenGates(X, resolveGates(X, wish, settings.seed), biasColumn);
+  // What is drawn or found is rounded before masks are made, so that there is only one set of masks.
+  const written = (g: Float64Array) => roundedAsWritten(g, biasColumn);
+  const gates = resolveGates(X, wish, settings.seed, written, read, true);
+  return "kind" in wish ? gates : writtenGates(X, gates, biasColumn);
 }
 
 /** The gates of an earlier result, whose blocks are numbered by them. */
@@ -140,7 +141,7 @@ function gatesOfStart(start: StartingPoint, spec: NetworkSpec, X: Matrix, settin
       `warmStart: expected no arrangements beside it, since it brings its gates, got both. Leave arrangements out (or let them grow).`,
     );
   }
-  const gates = resolveGates(X, start.gates, settings.seed);
+  const gates = resolveGates(X, start.gates, settings.seed, undefined, undefined, spec.formulation === "gated");
   const blocks = (spec.formulation === "relu" ? 2 : 1) * gates.count;
   const { index, vectors, bias } = start.blocks;
   const fits = index.every((entry) => entry < blocks * vectorsOf(spec)) && vectors.length === index.length * X.cols;
@@ -152,6 +153,23 @@ function gatesOfStart(start: StartingPoint, spec: NetworkSpec, X: Matrix, settin
     );
   }
   return gates;
+}
+
+/** Why gates that were to be all are not, in words. */
+function incompleteNotes(wish: Arrangements, gates: GateSet): string[] {
+  if (gates.complete) return [];
+  if ("kind" in wish) {
+    if (wish.kind !== "enumerate") return [];
+    return [
+      `Some activation patterns belong to directions between rows so close, or on rows so exactly, that no direction in floating ` +
+        `point has them. They are left out, and the certificate is about these ${gates.count} gates.`,
+    ];
+  }
+  if (!wish.complete) return [];
+  return [
+    `The gates that were passed were all that there are for other rows or another kind of network, and are not for these: the ` +
+      `certificate is about these ${gates.count} gates. arrangements: { kind: "enumerate" } finds all.`,
+  ];
 }
 
 function growthOf(wish: Arrangements): Growth | null {

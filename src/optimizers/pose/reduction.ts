@@ -4,7 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { certify, GapJudge, relativeGap } from "../../convex/certificate.js";
 import type { Kernels } from "../../convex/kernels/types.js";
 import { type Network, type NetworkWeights, objectiveOf } from "../../convex/network.js";
-import { type RowSpace, reducedRows, rowSpaceOf, unfoldedWeights } from "../../convex/operators/rowSpace.js";
+import { distanceTo, type RowSpace, reducedRows, rowSpaceOf, unfoldedWeights } from "../../convex/operators/rowSpace.js";
 import { withProducts } from "../../convex/solvers/solve.js";
 import type { AllGatesBound, Certificate, Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -109,14 +109,17 @@ export function certificateNear(
     const claim = certificate.claim.replace(/\.$/, ` (on ${basis.cols} principal components of x).`);
     return { certificate: { ...certificate, claim }, notes: [`Solved on principal components, ${kept}.`] };
   }
-  const everywhere = certificate.allGates && near(certificate.allGates, certificate.primal, tail, program.beta);
+  const distance = distanceTo(reduction.space);
+  const everywhere = certificate.allGates && near(certificate.allGates, certificate.primal, distance, program.beta);
   const dual =
     everywhere?.finished === true
       ? everywhere.dual
-      : withProducts(program, kernels, (products) => new GapJudge(program, products).boundNear(dualPoint, tail));
+      : withProducts(program, kernels, (products) => new GapJudge(program, products).boundNear(dualPoint, distance));
   const { primal, network, evidence } = certificate;
   const gap = { primal, dual, relative: relativeGap(primal, dual) };
-  const carried = certify(gap, network, program, evidence, everywhere);
+  // Gates on x as it is have more patterns than in the span, and a bound for each; a ReLU neuron is near its part there.
+  const gates = { ...program.gates, complete: program.gates.complete && program.cones };
+  const carried = certify(gap, network, { ...program, gates }, evidence, everywhere);
   return {
     certificate: carried.scope === "these gates" && program.cones ? inTheSpan(carried, basis.cols) : carried,
     notes: [
