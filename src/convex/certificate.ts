@@ -230,7 +230,9 @@ export function certify(
 ): Certificate {
   const everywhere = allGates?.finished === true;
   // What no gate can undercut, these gates can't.
-  const dual = everywhere ? allGates.dual : Math.max(gap.dual, allGates?.dual ?? gap.dual);
+  const best = everywhere ? allGates.dual : Math.max(gap.dual, allGates?.dual ?? gap.dual);
+  // A bound above the objective of a point is above it by rounding.
+  const dual = best > gap.primal ? gap.primal : best;
   const also =
     allGates === null || everywhere
       ? ""

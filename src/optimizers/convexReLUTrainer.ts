@@ -17,6 +17,7 @@ import { certificateOf } from "./pose/constraint.js";
 import { pose } from "./pose/pose.js";
 import { certificateNear, chargedObjective, gatesOwner, layerRows, layerWeights, reduce } from "./pose/reduction.js";
 import { decayOf, modelObjective, notesOf } from "./pose/regularization.js";
+import { pointOn } from "./pose/startingPoint.js";
 import { refuseDegenerate, type Weighting } from "./read/data.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { type HeldOut, readSplit } from "./read/split.js";
@@ -36,7 +37,10 @@ export interface FitArgs extends Weighting, HeldOut {
   readonly callbacks?: Callbacks | null;
   /** 1 draws a progress bar in a Node terminal; default 0. */
   readonly verbose?: number;
-  /** An earlier result, or a certificate of a model, on the same data: its gates are used, and the solve begins at its point. */
+  /**
+   * An earlier result, or a certificate of a model, whose gates fit these data: they are used, and the solve begins at its point,
+   * or, where that is no network of this program, at the nearest one that is.
+   */
   readonly warmStart?: StartingPoint;
 }
 
@@ -157,6 +161,7 @@ export class ConvexReLUTrainer {
     const posed = await pose(reduced.spec, seen, reduced.settings, chosen, sources);
     const problem = { ...posed, spec, reduction: reduced.reduction };
     const { column, regularization } = problem;
+    const from = sources.warmStart === null ? null : pointOn(problem.program, sources.warmStart, chosen.kernels);
     if (chosen.kernels.iterate !== undefined) await keepOnHost(model);
     const watch = new Watch(
       model,
@@ -172,12 +177,12 @@ export class ConvexReLUTrainer {
     try {
       await watch.progress.begin(train.x.rows, settings.maxIterations, watch.names);
       const { solution, engine } = await solveOn(problem.program, chosen, settings, (kernels, before) => {
-        const start = before?.blocks ?? args.warmStart?.blocks;
+        const start = before?.blocks ?? from ?? undefined;
         return solvePosed(problem, kernels, this.budget(watch, left()), settings.seed, start);
       });
       const { program, blocks } = solution;
       const spoilt = (found: Solution) => untouched(model, watch, found, problem, engine);
-      if (!Number.isFinite(solution.gap.primal)) return await spoilt(solution);
+      if (!Number.isFinite(solution.gap.primal) || solution.contradicted) return await spoilt(solution);
       const shared = await sharedNetwork(
         problem,
         solution,
@@ -276,11 +281,7 @@ async function untouched(
     advice: solution.advice,
     neurons: 0,
     regularization,
-    notes: [
-      problem.constraint === null
-        ? "No point with finite float32 weights was found: the weights are as they were."
-        : "No network that meets the constraint was found: the weights are as they were.",
-    ],
+    notes: [whyUntouched(problem, solution)],
     solver: solution.solver,
     engine,
     seconds: solution.seconds,
@@ -288,6 +289,13 @@ async function untouched(
     blocks: solution.blocks,
     problem,
   });
+}
+
+function whyUntouched({ constraint }: Problem, { contradicted }: Solution): string {
+  if (contradicted) return "The bound and the objective contradict each other: the weights are as they were.";
+  return constraint === null
+    ? "No point with finite float32 weights was found: the weights are as they were."
+    : "No network that meets the constraint was found: the weights are as they were.";
 }
 
 function gateNotes(undecided: number): string[] {

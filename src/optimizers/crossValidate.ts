@@ -3,12 +3,11 @@
 import type * as tf from "@tensorflow/tfjs";
 import { chooseEngine } from "../convex/kernels/index.js";
 import { gaussianSource } from "../convex/linear/random.js";
-import type { Matrix } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import type { Settings } from "./options.js";
 import { betasOf, eachBeta, followPath, type PathGrid, type PathResult, poseForPath, refuseOwnBeta } from "./path.js";
 import { programWeights } from "./pose/programWeights.js";
-import { type Dataset, readData, refuseDegenerate, type Weighting } from "./read/data.js";
+import { type Dataset, readData, refuseDegenerate, rowsOf, type Weighting } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { Evaluator } from "./report/evaluate.js";
@@ -121,22 +120,6 @@ function dealt(n: number, folds: number, seed: number): number[][] {
   const draw = gaussianSource(seed);
   const order = Array.from({ length: n }, (_, k) => ({ k, key: draw() })).sort((a, b) => a.key - b.key);
   return Array.from({ length: folds }, (_, f) => order.filter((_, place) => place % folds === f).map(({ k }) => k));
-}
-
-function rowsOf({ x, y, weights }: Dataset, rows: readonly number[]): Dataset {
-  return {
-    x: pick(x, rows),
-    y: pick(y, rows),
-    weights: weights === null ? null : Float64Array.from(rows, (k) => weights[k]),
-  };
-}
-
-function pick({ cols, data }: Matrix, rows: readonly number[]): Matrix {
-  const picked = new Float64Array(rows.length * cols);
-  rows.forEach((from, to) => {
-    picked.set(data.subarray(from * cols, (from + 1) * cols), to * cols);
-  });
-  return { rows: rows.length, cols, data: picked };
 }
 
 function average(values: readonly number[]): number {

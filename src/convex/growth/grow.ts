@@ -51,6 +51,8 @@ export interface GrowthOptions {
   readonly batch?: number | undefined; // samples that the search of "frank-wolfe" sees in a round; default all
 }
 
+const NO_EVIDENCE: Evidence = { bestRatio: Number.NaN, starts: 0 };
+
 /** A solution together with the gates that it ended with. */
 export interface GrownSolution extends Solution {
   readonly program: ConvexProgram;
@@ -127,6 +129,7 @@ export async function solveGrowing(
     else if (!rough) quiet += 1; // its search was a small one
     stuck = progress > GAIN * wanted ? 0 : stuck + 1;
     const exact = solution.gap.relative <= wanted;
+    if (solution.contradicted) return { ...solution, program: state.program, evidence: NO_EVIDENCE, allGates: null };
     const solved = solution.status === "solved" || (solution.status === "stalled" && exact);
     let done = !rough && solved && exact && (quiet >= QUIET_ROUNDS || stuck > (kinks ? CUTTING_ROUNDS : STUCK_ROUNDS));
     const stopped = asked || !solved || iterations >= budget.maxIterations || round + 1 === MAX_ROUNDS;

@@ -25,6 +25,7 @@ import type { Problem, StartingPoint } from "../records.js";
 import { outputConstraint } from "./constraint.js";
 import { refuseUnshared } from "./mayShare.js";
 import { biasColumnOf, regularizationOf } from "./regularization.js";
+import { checkStart } from "./startingPoint.js";
 import { writtenGates } from "./writtenGates.js";
 
 /** Gates of a gated network that are sampled unless `arrangements` says otherwise. */
@@ -115,7 +116,7 @@ async function chooseGates(
         `Only the gates of ReLU networks can grow: a gated network keeps those that it has.`,
     );
   }
-  if (sources.warmStart !== null) return gatesOfStart(sources.warmStart, spec, X, settings);
+  if (sources.warmStart !== null) return gatesOfStart(sources.warmStart, spec, X, biasColumn, settings);
   // The layer's own are float32 already.
   if (settings.arrangements === null && sources.gatesOf !== null) {
     return gatesOfLayer(sources.gatesOf, spec, X, biasColumn, read);
@@ -127,32 +128,24 @@ async function chooseGates(
   return "kind" in wish ? gates : writtenGates(X, gates, biasColumn);
 }
 
-/** The gates of an earlier result, whose blocks are numbered by them. */
-function gatesOfStart(start: StartingPoint, spec: NetworkSpec, X: Matrix, settings: Settings): GateSet {
-  if (!(start?.gates?.bits instanceof Uint32Array && start.blocks?.index instanceof Int32Array)) {
-    throw new ConvexError(
-      "options/value",
-      `warmStart: expected the result of an earlier fit, got ${String(start)}. Pass what fit or train returned, or leave it out.`,
-    );
-  }
+/** The gates of an earlier result, whose blocks are numbered by them; a gated layer has them in float32. */
+function gatesOfStart(
+  start: StartingPoint,
+  spec: NetworkSpec,
+  X: Matrix,
+  biasColumn: number,
+  settings: Settings,
+): GateSet {
+  const gated = spec.formulation === "gated";
+  checkStart(start, X, gated ? 1 : 2, vectorsOf(spec), spec.outputs);
   if (settings.arrangements !== null && growthOf(settings.arrangements) === null) {
     throw new ConvexError(
       "gates/mismatch",
       `warmStart: expected no arrangements beside it, since it brings its gates, got both. Leave arrangements out (or let them grow).`,
     );
   }
-  const gates = resolveGates(X, start.gates, settings.seed, undefined, undefined, spec.formulation === "gated");
-  const blocks = (spec.formulation === "relu" ? 2 : 1) * gates.count;
-  const { index, vectors, bias } = start.blocks;
-  const fits = index.every((entry) => entry < blocks * vectorsOf(spec)) && vectors.length === index.length * X.cols;
-  if (!fits || bias.length !== spec.outputs) {
-    throw new ConvexError(
-      "gates/mismatch",
-      `warmStart: expected a result of the same formulation with ${spec.outputs} outputs, got one with ${bias.length}. ` +
-        `Start from a result of a model of the same shape.`,
-    );
-  }
-  return gates;
+  const gates = resolveGates(X, start.gates, settings.seed, undefined, undefined, gated);
+  return gated ? writtenGates(X, gates, biasColumn) : gates;
 }
 
 /** Why gates that were to be all are not, in words. */

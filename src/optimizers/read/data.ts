@@ -10,7 +10,7 @@ import type { NetworkSpec } from "./model.js";
 export interface Dataset {
   readonly x: Matrix; // [n x inputs], or [n x pixels]
   readonly y: Matrix; // [n x C]
-  readonly weights: Float64Array | null; // [n]
+  readonly weights: Float64Array | null; // [n], above 0 where the rows are those that count
 }
 
 /** How samples are weighted; both together multiply. */
@@ -22,11 +22,16 @@ export interface Weighting {
 type Spec = Pick<NetworkSpec, "inputShape" | "convolution" | "outputs" | "loss" | "hiddenBias">;
 
 /**
- * Reads x [n x inputShape] and y [n x C] (or [n] for one output).
+ * Reads x [n x inputShape] and y [n x C] (or [n] for one output); rows of weight 0 are left out, as `rowsThatCount` says.
  *
  * @throws ConvexError "data/..." naming the tensor, the row and the column.
  */
 export async function readData(x: tf.Tensor, y: tf.Tensor, spec: Spec, weighting: Weighting = {}): Promise<Dataset> {
+  return rowsThatCount(await readRows(x, y, spec, weighting));
+}
+
+/** The same with the rows of weight 0. */
+export async function readRows(x: tf.Tensor, y: tf.Tensor, spec: Spec, weighting: Weighting = {}): Promise<Dataset> {
   const X = await readMatrix("x", x, spec.inputShape, "the model's input");
   const Y = await readMatrix("y", y, [spec.outputs], "the model's last layer");
   if (X.rows !== Y.rows) {
@@ -43,11 +48,48 @@ export async function readData(x: tf.Tensor, y: tf.Tensor, spec: Spec, weighting
   return { x: X, y: Y, weights };
 }
 
+/**
+ * The data without the rows of weight 0, which say nothing: gates, scales and prices are made of the others. tfjs's mean is over
+ * all n rows, so that the weights of the m that stay come down to m / n: their mean is the same loss.
+ *
+ * @throws ConvexError "data/weight" where none stays.
+ */
+export function rowsThatCount(data: Dataset): Dataset {
+  const { x, y, weights } = data;
+  if (weights === null || weights.every((weight) => weight > 0)) return data;
+  const rows = Array.from(weights.keys()).filter((k) => weights[k] > 0);
+  if (rows.length === 0) throwWeight("a weight above 0 on some row that is trained on", "zeros only");
+  const share = rows.length / x.rows;
+  return { x: pick(x, rows), y: pick(y, rows), weights: Float64Array.from(rows, (k) => share * weights[k]) };
+}
+
+/** Some rows of the data, in the order of their numbers. */
+export function rowsOf({ x, y, weights }: Dataset, rows: readonly number[]): Dataset {
+  return {
+    x: pick(x, rows),
+    y: pick(y, rows),
+    weights: weights === null ? null : Float64Array.from(rows, (k) => weights[k]),
+  };
+}
+
+function pick({ cols, data }: Matrix, rows: readonly number[]): Matrix {
+  const picked = new Float64Array(rows.length * cols);
+  rows.forEach((from, to) => {
+    picked.set(data.subarray(from * cols, (from + 1) * cols), to * cols);
+  });
+  return { rows: rows.length, cols, data: picked };
+}
+
 /** What training needs beyond what prediction does: more than one row, and columns that vary. */
 export function refuseDegenerate(data: Dataset, spec: Spec): void {
   const { x } = data;
   if (x.rows < 2) {
-    refuse("data/empty", "at least 2 rows", `${x.rows}`, "One sample has nothing to compare with: give more data.");
+    refuse(
+      "data/empty",
+      "at least 2 rows (of weight above 0)",
+      `${x.rows}`,
+      "One sample has nothing to compare with: give more data.",
+    );
   }
   const constant: number[] = [];
   let varying = 0;
@@ -168,7 +210,6 @@ async function readSampleWeight(given: Weighting["sampleWeight"], rows: number):
     if (!(weight >= 0 && Number.isFinite(weight)))
       throwWeight("finite sample weights of at least 0", `${weight} in row ${k}`);
   });
-  if (weights.every((weight) => weight === 0)) throwWeight("a sample weight above 0", "zeros only");
   return weights;
 }
 
