@@ -2,6 +2,7 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
+import { norm } from "../convex/linear/vectors.js";
 import { bindLoss } from "../convex/losses/index.js";
 import type { Network } from "../convex/network.js";
 import { reducedRows } from "../convex/operators/rowSpace.js";
@@ -194,7 +195,7 @@ function sharpened(result: FitResult, kernels: Kernels, tolerance: number, secon
 
 function neuronsOf({ problem, blocks }: FitResult): Candidate[] {
   return problem.formulation.recover(problem.program, blocks).neurons.map((neuron) => {
-    const size = Math.hypot(...neuron.output);
+    const size = norm(neuron.output);
     return { neuron: { ...neuron, output: neuron.output.map((value) => value / size) }, size };
   });
 }

@@ -3,6 +3,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { certify, smallestTrivialBeta } from "../convex/certificate.js";
 import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.js";
+import { exp, log } from "../convex/linear/elementary.js";
 import { forward, type Network, objectiveOf } from "../convex/network.js";
 import { extrapolate, type PathStop } from "../convex/solvers/extrapolate.js";
 import { withProducts } from "../convex/solvers/solve.js";
@@ -210,7 +211,7 @@ export function betasOf(posed: Problem, kernels: Kernels, { betas, count = COUNT
       `path: expected targets that a network can improve on, got a gradient of zero at the zero network. Check y.`,
     );
   }
-  return Array.from({ length: count }, (_, k) => largest * ratio ** (count === 1 ? 0 : k / (count - 1)));
+  return Array.from({ length: count }, (_, k) => largest * exp(log(ratio) * (count === 1 ? 0 : k / (count - 1))));
 }
 
 export function refuseOwnBeta({ l2 }: NetworkSpec): void {

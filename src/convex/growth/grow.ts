@@ -13,6 +13,7 @@
 
 import type { GrowthMethod } from "../arrangements/gateSet.js";
 import type { Kernels } from "../kernels/types.js";
+import { power } from "../linear/elementary.js";
 import { gaussianSource } from "../linear/random.js";
 import { Clock } from "../solvers/clock.js";
 import { advice, type Round, type Solution, type SolveBudget } from "../solvers/solution.js";
@@ -93,7 +94,7 @@ export async function solveGrowing(
   let asked = false; // to stop, by the callback: a solve that had just ended would not see it
   for (let round = 0; ; round++) {
     // Prices of a point that is not exact enough may promise a gain that no solve finds: then it is made more exact.
-    const sharp = wanted * SHARPER ** stuck;
+    const sharp = wanted * power(SHARPER, stuck);
     const tolerance = Math.max(sharp, Math.min(FIRST_TOLERANCE, progress));
     const counted = () =>
       countedFrom(budget, tolerance, iterations, clock.seconds, (stop) => {
@@ -118,7 +119,7 @@ export async function solveGrowing(
     const starts =
       rough && !due()
         ? randomStarts(program, Math.ceil(options.starts / FEWER), draw)
-        : startsFrom(program, state.blocks, options.starts * HARDER ** quiet, draw);
+        : startsFrom(program, state.blocks, options.starts * power(HARDER, quiet), draw);
     const batch = single ? drawnSamples(program, options.batch, draw) : null;
     const found =
       batch === null ? search(program, kernels, N, starts, late) : searchOn(batch, program, kernels, N, starts);
