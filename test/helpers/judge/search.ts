@@ -24,7 +24,7 @@ export interface Found {
 
 /** Weight of the worst violation of a cone, and of a constraint on the outputs, as descents go on. */
 const PENALTIES = [30, 1e5];
-const STEPS = 150;
+const STEPS = 120;
 
 /**
  * Descends `times` from the written network with a few fresh neurons, and from random ones; stops early below `enough`.
@@ -55,7 +55,7 @@ function descend(
   const cones = !task.gated && kind.gates === "these" && round % 4 !== 3;
   const from = base === null ? null : kind.feeds === "one output" ? split(task, base) : base;
   const old = from === null ? [] : active(task, from);
-  const fresh = from === null ? dice.whole(3, 10) : dice.whole(1, 4);
+  const fresh = from === null ? dice.whole(2, 7) : dice.whole(1, 4);
   const picked = Array.from({ length: fresh }, () => drawMask(task, kind, cones, dice));
   const everything = task.gated && kind.gates === "these" && kind.masks.length <= 24;
   if (everything) {
