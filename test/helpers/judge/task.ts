@@ -84,11 +84,12 @@ function patchesOf({ convolution, inputShape, rows, x }: Recipe): Cut {
   return { patches: K, inputs, X, positions: rowsOut * colsOut, readOut: weights };
 }
 
-/** The largest norm of a patch, of rows that count. */
-export function largestNorm({ X, inputs, patches, weights }: Task, counting: boolean): number {
+/** The largest norm of a patch that is read out, of rows that count. */
+export function largestNorm({ X, inputs, patches, readOut, weights }: Task, counting: boolean): number {
   let largest = 0;
   for (let i = 0; i * inputs < X.length; i++) {
     if (counting && weights?.[Math.floor(i / patches)] === 0) continue;
+    if (!readOut.some((share, at) => share !== 0 && at % patches === i % patches)) continue;
     let square = 0;
     for (let p = 0; p < inputs; p++) square += X[i * inputs + p] ** 2;
     largest = Math.max(largest, square);
