@@ -15,7 +15,15 @@ import { readOptions, refuseUnknown, type Settings, type TrainerOptions } from "
 import { followPath, PATH_ARGS, type PathArgs, type PathResult } from "./path.js";
 import { certificateOf } from "./pose/constraint.js";
 import { pose } from "./pose/pose.js";
-import { certificateNear, chargedObjective, gatesOwner, layerRows, layerWeights, reduce } from "./pose/reduction.js";
+import {
+  certificateNear,
+  chargedObjective,
+  endedNear,
+  gatesOwner,
+  layerRows,
+  layerWeights,
+  reduce,
+} from "./pose/reduction.js";
 import { decayOf, modelObjective, notesOf } from "./pose/regularization.js";
 import { pointOn } from "./pose/startingPoint.js";
 import { refuseDegenerate, type Weighting } from "./read/data.js";
@@ -201,6 +209,7 @@ export class ConvexReLUTrainer {
       const charged = chargedObjective(problem, network, units, written);
       const proven = withShared(certificateOf(problem, solution, weights, charged), shared);
       const near = certificateNear(proven, { ...problem, program }, solution.dualPoint, chosen.kernels);
+      const ended = endedNear(shared, near.certificate, problem, settings.tolerance);
       // A mean moves the bias: the layer's is not the one that the program charges.
       const carried = ours && problem.reduction?.space.mean == null;
       const target = this.target(model, spec, units, ours ? problem : null);
@@ -215,8 +224,8 @@ export class ConvexReLUTrainer {
         model: target,
         certificate: near.certificate,
         objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged && !carried),
-        status: shared.status,
-        advice: shared.advice,
+        status: ended.status,
+        advice: ended.advice,
         neurons: network.neurons.length,
         regularization,
         notes: [
