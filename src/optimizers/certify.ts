@@ -167,7 +167,12 @@ export async function certify(
     objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
     balanced: written.loss + leastDecay(weights, regularization),
     regularization,
-    notes: [...notesOf(spec, regularization, column, false), ...posed.gateNotes, ...near.notes, ...(split ? [SPLIT_NOTE] : [])],
+    notes: [
+      ...notesOf(spec, regularization, column, false),
+      ...posed.gateNotes,
+      ...near.notes,
+      ...(split ? [SPLIT_NOTE] : []),
+    ],
     engine: reason + threadsOf(kernels),
     seconds: (performance.now() - began) / 1000,
     gates: program.gates,

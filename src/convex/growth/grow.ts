@@ -21,7 +21,7 @@ import { solve } from "../solvers/solve.js";
 import type { AllGatesBound, ConvexProgram, Evidence, SparseBlocks } from "../types.js";
 import { GAIN, type Growing, move } from "./move.js";
 import { drawnSamples, randomStarts, search, searchOn, startsFrom, worthOf } from "./oracle.js";
-import { GrowthProof, SOLVE_SHARE } from "./proof.js";
+import { endingWith, GrowthProof, SOLVE_SHARE } from "./proof.js";
 import { dualPointOf, fall, firstState, grown, judged, type State, zeroState } from "./state.js";
 
 /** Relative gap of the first solves: early gates need no exact prices. Later ones are as exact as the progress they make. */
@@ -44,6 +44,9 @@ const SOLVE_COST = 1 / 3;
 /** So many judgements are kept from the moves for the last one, and a search has so many times fewer starts. */
 const RESERVE = 1.5;
 const FEWER = 4;
+
+/** What helps a growth that ended with such gates. */
+const MORE = "raise `count` and `starts` of arrangements, or loosen `tolerance`";
 
 export interface GrowthOptions {
   readonly starts: number; // random starts of the search a round
@@ -73,7 +76,7 @@ export async function solveGrowing(
   const draw = gaussianSource(options.seed);
   const { cones = null } = budget;
   const wanted = budget.tolerance * (cones === null ? 1 : SOLVE_SHARE);
-  const proof = cones === null ? null : new GrowthProof(program, cones, wanted, clock);
+  const proof = cones === null ? null : new GrowthProof(program, cones, budget.tolerance, clock);
   let cost = 0; // seconds of the last judgement
   const due = () => clock.seconds + RESERVE * cost >= budget.seconds;
   const late = () => clock.late;
@@ -141,8 +144,10 @@ export async function solveGrowing(
       const status = done ? "solved" : solved ? ended : solution.status;
       const evidence = { bestRatio: best / program.beta, starts: tried };
       const { seconds } = clock;
-      const ending = { program: state.program, evidence, allGates: proof?.bound ?? null };
-      return { ...solution, ...ending, status, advice: advice[status], iterations, seconds };
+      const allGates = proof?.bound ?? null;
+      const proven = done && allGates !== null ? endingWith(allGates, proof?.open === true, MORE) : null;
+      const ending = { program: state.program, evidence, allGates, status, advice: advice[status], ...proven };
+      return { ...solution, ...ending, iterations, seconds };
     }
     const moved = single || proof?.begun === true ? null : await move(state, worth, objective, growing, dear());
     rough = mayMove && dear() && (moved !== null || due());

@@ -30,7 +30,12 @@ export function distanceTo({ tail, largest }: RowSpace): number {
 }
 
 /** The span of the first `rank` singular vectors, or of all above rounding; of the rows less their mean where `centred`. */
-export function rowSpaceOf(X: Matrix, rank: number | "numerical", centred = false): RowSpace {
+export function rowSpaceOf(
+  X: Matrix,
+  rank: number | "numerical",
+  centred = false,
+  rounding = ROUNDING, // singular values below this share of the largest are left out
+): RowSpace {
   const { rows: n, cols: d } = X;
   const mean = centred ? meanOf(X) : null;
   const wide = n < d;
@@ -44,7 +49,7 @@ export function rowSpaceOf(X: Matrix, rank: number | "numerical", centred = fals
   const values = orthogonaliseRows(lower, r, r, U); // lower becomes S W' with B = U S W' Q
   const order = Array.from(values.keys()).sort((a, b) => values[b] - values[a]);
   const largest = values[order[0]];
-  const above = order.filter((k) => values[k] > ROUNDING * largest).length;
+  const above = order.filter((k) => values[k] > rounding * largest).length;
   const kept = rank === "numerical" ? above : Math.min(rank, above);
   const data = new Float64Array(d * kept);
   for (let i = 0; i < kept; i++) {

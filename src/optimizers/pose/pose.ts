@@ -66,7 +66,18 @@ export async function pose(
   const program = build(regularization.beta, constraint?.penalty(1) ?? loss);
   const growth = growthOf(wish);
   const gateNotes = incompleteNotes(wish, gates);
-  const problem = { spec, program, loss, constraint, formulation, column, reduction: null, regularization, growth, gateNotes };
+  const problem = {
+    spec,
+    program,
+    loss,
+    constraint,
+    formulation,
+    column,
+    reduction: null,
+    regularization,
+    growth,
+    gateNotes,
+  };
   refuseUnshared(problem, settings);
   return problem;
 }
