@@ -5,6 +5,7 @@ import { chooseEngine } from "../convex/kernels/index.js";
 import { type NetworkWeights, objectiveOf, undecidedGates } from "../convex/network.js";
 import { advice } from "../convex/solvers/solution.js";
 import type { Solution, SolveBudget } from "../convex/solvers/solve.js";
+import type { Certificate, Status } from "../convex/types.js";
 import {
   CROSS_VALIDATION_ARGS,
   type CrossValidation,
@@ -35,7 +36,7 @@ import { FitResult } from "./report/result.js";
 import { Watch } from "./report/watch.js";
 import { solveOn } from "./solve/onEngine.js";
 import { budgetOf, recovered, solvePosed } from "./solve/posed.js";
-import { sharedNetwork, sharingNotes, withShared } from "./solve/sharing.js";
+import { sharedNetwork, sharingNotes, wantsSharing, withShared } from "./solve/sharing.js";
 import { type ModelWish, OPTIMIZER, templateOf } from "./write/template.js";
 import { writeWeights } from "./write/weights.js";
 import { resized, unitsFor } from "./write/width.js";
@@ -180,6 +181,7 @@ export class ConvexReLUTrainer {
         callbacks: args.callbacks,
         verbose: args.verbose ?? 0,
         tolerance: settings.tolerance,
+        shares: wantsSharing(problem, settings),
       },
     );
     try {
@@ -224,8 +226,7 @@ export class ConvexReLUTrainer {
         model: target,
         certificate: near.certificate,
         objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged && !carried),
-        status: ended.status,
-        advice: ended.advice,
+        ...heldInFloat32(ended, near.certificate, problem, settings.tolerance),
         neurons: network.neurons.length,
         regularization,
         notes: [
@@ -299,6 +300,26 @@ async function untouched(
     problem,
   });
 }
+
+/** Differences below this share of the zero network's loss are none in float32. */
+const RESOLUTION = 2 ** -23;
+
+/** Solved is the network as it stands in the layers: where rounding to float32 has spoilt it, the status says so. */
+function heldInFloat32(
+  { status, advice: said }: { readonly status: Status; readonly advice: string },
+  { network, dual }: Certificate,
+  { loss, constraint }: Problem,
+  tolerance: number,
+): { readonly status: Status; readonly advice: string } {
+  const floor = RESOLUTION * loss.value(new Float64Array(loss.rows * loss.outputs));
+  const room = 2 * tolerance * Math.abs(network) + floor;
+  if (status !== "solved" || constraint !== null || !(network - dual > room)) return { status, advice: said };
+  return { status: "stalled", advice: COARSE };
+}
+
+const COARSE =
+  "The program is solved, but its network loses more than the tolerance when its weights are rounded to float32: bring the columns " +
+  "of x, and the targets, to sizes near one.";
 
 function whyUntouched({ constraint }: Problem, { contradicted }: Solution): string {
   if (contradicted) return "The bound and the objective contradict each other: the weights are as they were.";

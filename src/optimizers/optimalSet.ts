@@ -229,7 +229,7 @@ function refuseOtherProblem(result: FitResult, other: FitResult): void {
     a.X.cols === b.X.cols &&
     a.cones === b.cones &&
     a.X.data.every((v, k) => v === b.X.data[k]);
-  const [p, q] = [result.certificate, other.certificate];
+  const [p, q] = [result, other].map(({ certificate }) => certificate.perOutput ?? certificate);
   const room = SAME_OBJECTIVE + Math.max(0, p.relativeGap) + Math.max(0, q.relativeGap);
   if (same && a.beta === b.beta && Math.abs(p.primal - q.primal) <= room * Math.abs(p.primal)) return;
   refuse(

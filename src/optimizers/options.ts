@@ -45,7 +45,7 @@ export interface TrainerOptions {
   readonly width?: "keep" | "resize";
   /**
    * How several outputs are charged. "nuclear", the default: as weight decay does, neurons feeding all outputs; exact for gated
-   * networks, for ReLU by descent from the solution of the convex program and with a bound of its own (`certificate.sharing`).
+   * networks, for ReLU by descent from the solution of the convex program and with a bound of its own.
    * "perOutput": each neuron feeds one, and the convex program is exact for both. Along a path, and in cross-validation, ReLU
    * neurons feed one output each, whatever this says.
    */

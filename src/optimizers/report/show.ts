@@ -31,13 +31,15 @@ export const show = {
    */
   async certificate<Surface>(vis: Visualizer<Surface>, surface: Surface, result: Certified): Promise<void> {
     const { certificate, status, neurons, solver, engine, seconds } = result;
-    const { network, dual, relativeGap, scope, claim, evidence } = certificate;
+    const { network, dual, relativeGap, scope, claim, evidence, neurons: feed, perOutput } = certificate;
     const rows: [string, string | undefined][] = [
       ["objective", network.toPrecision(8)],
       ["lower bound", dual.toPrecision(8)],
       ["relative gap", relativeGap.toExponential(2)],
-      ["proven for", scope],
+      ["proven for", feed === "feed all outputs" ? scope : `${scope}, neurons that ${feed}`],
       ["best gate outside, in units of beta", evidence?.bestRatio.toFixed(4)],
+      ["program of one-output neurons", perOutput?.primal.toPrecision(8)],
+      ["its lower bound", perOutput?.dual.toPrecision(8)],
       ["status", status],
       ["neurons", neurons?.toString()],
       ["solver", solver],
