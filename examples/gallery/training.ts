@@ -152,7 +152,7 @@ export class Training {
       ["relative gap", certificate.relativeGap.toExponential(1)],
       ["proven for", provenFor(certificate, result.gates.count)],
       ...perOutputFacts(certificate),
-      ...(accuracy === null ? [] : ([["accuracy", percent(accuracy)]] as const)),
+      ...(accuracy === null ? [] : ([["training accuracy", percent(accuracy)]] as const)),
       ["neurons", String(result.neurons)],
       ["seconds", seconds.toFixed(2)],
       ["engine", result.engine.replace(/:.*,/, ",")],
@@ -211,7 +211,7 @@ export class Training {
       ["objective", number(objective)],
       ["start", `${start + 1} of ${settings.starts}`],
       ["epoch", `${epoch} of ${settings.epochs}`],
-      ...(accuracy === null ? [] : ([["accuracy", percent(accuracy)]] as const)),
+      ...(accuracy === null ? [] : ([["training accuracy", percent(accuracy)]] as const)),
       ["seconds", seconds.toFixed(2)],
     ]);
   }

@@ -1,6 +1,7 @@
 /** How far a network that anybody trained is from the best one. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { refuseUnknown } from "../arguments.js";
 import {
   type Arrangements,
   arrangementBound,
@@ -29,7 +30,7 @@ import { Clock } from "../convex/solvers/clock.js";
 import { solve, withProducts } from "../convex/solvers/solve.js";
 import type { AllGatesBound, Certificate, ConvexProgram, Gap, GateSet, Matrix, SparseBlocks } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
-import { readOptions, refuseUnknown, type Settings, type TrainerOptions } from "./options.js";
+import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { FEW_ARRANGEMENTS, pose } from "./pose/pose.js";
 import { certificateNear, inSpan, reduce } from "./pose/reduction.js";
 import { biasColumnOf, decayOf, modelObjective, notesOf } from "./pose/regularization.js";
@@ -118,6 +119,7 @@ export async function certify(
   const { sampleWeight = null, classWeight = null, ...rest } = options;
   const settings = readOptions(rest);
   refuseGrowth(settings);
+  refuseConstraint(settings);
   const began = performance.now();
   const left = () => Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
   const spec = readModel(model, settings.formulation, "read");
@@ -312,6 +314,16 @@ function refuseForeignGates({ formulation }: NetworkSpec, { rank }: Settings): v
   throw new ConvexError(
     "options/value",
     `certify: expected no rank for a gated model, got ${rank}. Its gates need not lie in the span; leave rank out.`,
+  );
+}
+
+/** Whether a network that is there meets a constraint is no matter of a gap: only what it has beside the best that do would be. */
+function refuseConstraint({ regularization }: Settings): void {
+  if (regularization !== "interpolate" && regularization !== "max-margin") return;
+  throw new ConvexError(
+    "options/value",
+    `certify: expected a regularization that is a number, "from-model" or "auto", got "${regularization}", which takes the place ` +
+      `of the loss. Give the beta that the model was trained with, or fit with "${regularization}" and read that certificate.`,
   );
 }
 

@@ -1,6 +1,7 @@
 /** The trainer: what a user calls in place of model.fit. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { refuseUnknown } from "../arguments.js";
 import { chooseEngine } from "../convex/kernels/index.js";
 import { type NetworkWeights, objectiveOf, undecidedGates } from "../convex/network.js";
 import { advice } from "../convex/solvers/solution.js";
@@ -12,7 +13,7 @@ import {
   type CrossValidationArgs,
   crossValidate,
 } from "./crossValidate.js";
-import { readOptions, refuseUnknown, type Settings, type TrainerOptions } from "./options.js";
+import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { followPath, PATH_ARGS, type PathArgs, type PathResult } from "./path.js";
 import { certificateOf } from "./pose/constraint.js";
 import { pose } from "./pose/pose.js";
@@ -38,7 +39,7 @@ import { solveOn } from "./solve/onEngine.js";
 import { budgetOf, recovered, solvePosed } from "./solve/posed.js";
 import { sharedNetwork, sharingNotes, wantsSharing, withShared } from "./solve/sharing.js";
 import { type ModelWish, OPTIMIZER, templateOf } from "./write/template.js";
-import { writeWeights } from "./write/weights.js";
+import { weightsBefore, writeWeights } from "./write/weights.js";
 import { resized, unitsFor } from "./write/width.js";
 
 /** Arguments of `fit`, named as those of model.fit. */
@@ -94,7 +95,7 @@ export class ConvexReLUTrainer {
    * [dense(units, relu) or GatedDense, dense(C)] on x [n x d], or [conv1d or conv2d (relu) or GatedConv2D, global average pooling
    * or flatten, dense(C)] on images x [n x height x width x channels] or signals x [n x length x channels].
    *
-   * The weights change only when everything succeeded. Numerical trouble is a `status` with `advice`, never an exception.
+   * The weights change only when everything succeeded, callbacks too. Numerical trouble is a `status` with `advice`, never an exception.
    *
    * @throws ConvexError for a model, data or option that does not fit; the message says what to do.
    */
@@ -215,11 +216,12 @@ export class ConvexReLUTrainer {
       // A mean moves the bias: the layer's is not the one that the program charges.
       const carried = ours && problem.reduction?.space.mean == null;
       const target = this.target(model, spec, units, ours ? problem : null);
+      const restore = target === model ? await weightsBefore(model) : () => target.dispose();
       try {
         writeWeights(target, spec, weights, column.value);
         await watch.progress.end();
       } catch (error) {
-        if (target !== model) target.dispose();
+        restore();
         throw error;
       }
       return new FitResult(watch.progress.epoch, watch.progress.history, {

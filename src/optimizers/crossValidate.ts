@@ -1,6 +1,7 @@
 /** Cross-validation along the regularization path: which beta predicts best, and the fit with it on all rows. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { shown } from "../arguments.js";
 import { chooseEngine } from "../convex/kernels/index.js";
 import { gaussianSource } from "../convex/linear/random.js";
 import { ConvexError } from "../errors.js";
@@ -134,13 +135,13 @@ function spread(values: readonly number[]): number {
 
 function checkArguments(folds: number, metric: string, mode: string, model: tf.Sequential, rows: number): void {
   if (!Number.isInteger(folds) || folds < 2 || folds > rows / 2) {
-    refuse(`folds to be an integer from 2 to half the rows, ${Math.floor(rows / 2)}`, String(folds));
+    refuse(`folds to be an integer from 2 to half the rows, ${Math.floor(rows / 2)}`, shown(folds));
   }
   const names = model.metricsNames;
   if (!names.includes(metric)) {
-    refuse(`metric among ${names.map((name) => `"${name}"`).join(", ")} (see model.compile)`, `"${metric}"`);
+    refuse(`metric among ${names.map((name) => `"${name}"`).join(", ")} (see model.compile)`, shown(metric));
   }
-  if (mode !== "min" && mode !== "max") refuse('mode "min" or "max"', JSON.stringify(mode));
+  if (mode !== "min" && mode !== "max") refuse('mode "min" or "max"', shown(mode));
 }
 
 function refuse(expected: string, got: string): never {

@@ -1,6 +1,7 @@
 /** The page's side: fit and train as ConvexReLUTrainer has them, with all the work in a worker. */
 
 import * as tf from "@tensorflow/tfjs";
+import { isRecord, refuse, shown } from "../arguments.js";
 import { ConvexError, type ErrorCode } from "../errors.js";
 import type { FitArgs, TrainArgs } from "../optimizers/convexReLUTrainer.js";
 import { readOptions, type TrainerOptions } from "../optimizers/options.js";
@@ -8,6 +9,7 @@ import { readModel } from "../optimizers/read/model.js";
 import { Progress } from "../optimizers/report/progress.js";
 import { FitResult } from "../optimizers/report/result.js";
 import { OPTIMIZER, templateOf } from "../optimizers/write/template.js";
+import { weightsBefore } from "../optimizers/write/weights.js";
 import { ownOptimizer, resized } from "../optimizers/write/width.js";
 import { healthOf, listen, type PortHealth, type WorkerPort } from "./port.js";
 import { problemOf } from "./problemMessage.js";
@@ -52,7 +54,7 @@ export class WorkerTrainer {
     if (typeof worker?.postMessage !== "function") {
       throw new ConvexError(
         "worker/port",
-        `WorkerTrainer: expected a Worker, got ${worker === null ? "null" : typeof worker}. ` +
+        `WorkerTrainer: expected a Worker, got ${shown(worker)}. ` +
           `Pass new Worker(new URL("./trainer.worker.ts", import.meta.url), { type: "module" }).`,
       );
     }
@@ -72,16 +74,18 @@ export class WorkerTrainer {
    * when the worker breaks; "worker/silent" when it has not heard of its first fit after 20 seconds.
    */
   async fit(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult> {
+    if (!isRecord(args)) refuse("fit", "an object of options", args);
     const spec = readModel(model, this.formulation);
     const progress = this.progressOf(model, args);
     const order = await this.orderOf(model, x, y, args);
     const done = await this.converse(order, progress);
     const target = done.units === spec.units ? model : resized(model, done.units);
+    const restore = target === model ? await weightsBefore(model) : () => target.dispose();
     try {
       tf.tidy(() => target.setWeights(done.weights.map(tensorOf)));
       await progress.end();
     } catch (error) {
-      if (target !== model) target.dispose();
+      restore();
       throw error;
     }
     const { summary, problem } = done;
@@ -90,6 +94,7 @@ export class WorkerTrainer {
 
   /** As {@link ConvexReLUTrainer.train}, in the worker. */
   async train(x: tf.Tensor, y: tf.Tensor, args: TrainArgs): Promise<FitResult> {
+    if (!isRecord(args)) refuse("train", "an object of options", args, "Pass { loss }.");
     const [features, outputs] = [x?.shape?.[1] ?? 1, y?.shape?.[1] ?? 1];
     const template = templateOf(args, this.formulation ?? "relu", features, outputs);
     try {

@@ -1,5 +1,6 @@
 /** Where gates come from: a sample, the enumeration of all, generators of one's own, or a gate set that is ready. */
 
+import { isRecord, shown } from "../../arguments.js";
 import { ConvexError } from "../../errors.js";
 import { packPattern, packPatterns, type ReadPatterns, wordsPerGate } from "../linear/bits.js";
 import type { GateSet, Matrix } from "../types.js";
@@ -140,7 +141,13 @@ export function checkGateSet(gates: GateSet, X: Matrix, boundary = false): GateS
   if (!Number.isInteger(count) || count < 1) {
     throw new ConvexError(
       "gates/empty",
-      `arrangements: expected a gate set with at least one gate, got count ${count}. Make it with sampleGates.`,
+      `arrangements: expected a gate set with at least one gate, got count ${shown(count)}. Make it with sampleGates.`,
+    );
+  }
+  if (!isRecord(generators)) {
+    throw new ConvexError(
+      "gates/mismatch",
+      `arrangements: expected generators as a matrix, got ${shown(generators)}. Make the set with sampleGates, enumerateGates or gatesFrom.`,
     );
   }
   if (rows !== X.rows || generators.cols !== X.cols) {
@@ -153,7 +160,7 @@ export function checkGateSet(gates: GateSet, X: Matrix, boundary = false): GateS
   if (!(bits instanceof Uint32Array) || bits.length !== count * words || generators.rows !== count) {
     throw new ConvexError(
       "gates/mismatch",
-      `arrangements: expected ${count * words} words in a Uint32Array and ${count} generators, got ${bits.length} and ` +
+      `arrangements: expected ${count * words} words in a Uint32Array and ${count} generators, got ${bits?.length} and ` +
         `${generators.rows}. Make the set with sampleGates, enumerateGates or gatesFrom.`,
     );
   }

@@ -42,6 +42,7 @@ export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings): R
   const { rank, pca } = settings;
   if (rank === null && pca === null) return { spec, settings, reduction: null, data: (data) => data };
   refuseUnfit(spec, settings);
+  refuseBeyond(spec, settings);
   const space = rowSpaceOf(train.x, rank ?? pca ?? "numerical", pca !== null);
   const { value, charged } = biasColumnOf(spec, settings, inputRows(spec, train.x, 0));
   return {
@@ -65,6 +66,13 @@ function refuseUnfit(spec: NetworkSpec, { rank, pca, regularization, vectorPenal
   }
   if (pca !== null && !hiddenBias) refuse("a first layer with a bias, which takes up the mean, for pca", "none");
   if (pca !== null && l2.hiddenBias > 0) refuse("a first layer without a biasRegularizer for pca", "one");
+}
+
+function refuseBeyond({ inputs }: NetworkSpec, { rank, pca }: Settings): void {
+  for (const [name, value] of Object.entries({ rank, pca })) {
+    if (typeof value === "number" && value > inputs)
+      refuse(`${name} of at most ${inputs}, the columns of x`, String(value));
+  }
 }
 
 /** The model whose gates are taken where no option names others. Those of a layer need not lie in the span: there none are. */

@@ -1,6 +1,7 @@
 /** Tensors -> float64 matrices on the host: finite, of the right shapes, with targets that fit the loss. */
 
 import * as tf from "@tensorflow/tfjs";
+import { shown } from "../../arguments.js";
 import { targetRefusal } from "../../convex/losses/index.js";
 import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -166,9 +167,12 @@ export async function readMatrix(
     refuse(
       "data/shape",
       `${name} to be a tf.Tensor`,
-      Array.isArray(tensor) ? "an array" : typeof tensor,
+      Array.isArray(tensor) ? "an array" : tensor === null ? "null" : typeof tensor,
       "Use tf.tensor2d.",
     );
+  }
+  if (tensor.dtype === "string" || tensor.dtype === "complex64") {
+    refuse("data/shape", `${name} of numbers`, `dtype "${tensor.dtype}"`, "Parse them: tf.tensor2d(rows.map(Number)).");
   }
   if (tensor.isDisposed) {
     refuse(
@@ -179,6 +183,9 @@ export async function readMatrix(
     );
   }
   const shape = tensor.rank === 1 && sample.length === 1 && columns === 1 ? [tensor.shape[0], 1] : tensor.shape;
+  if (columns === 0 && shape.length === sample.length + 1) {
+    refuse("data/empty", `columns in ${name}`, `shape [${tensor.shape.join(", ")}]`, "Check how the data were loaded.");
+  }
   if (shape.length !== sample.length + 1 || sample.some((size, k) => shape[k + 1] !== size)) {
     refuse(
       "data/shape",
@@ -202,7 +209,10 @@ async function readSampleWeight(given: Weighting["sampleWeight"], rows: number):
   if (given instanceof tf.Tensor && given.isDisposed) {
     refuse("data/disposed", "sampleWeight to be alive", "a disposed tensor", "Keep it until fit has returned.");
   }
-  const weights = Float64Array.from(given instanceof tf.Tensor ? await given.data() : given);
+  const values: unknown = given instanceof tf.Tensor ? await given.data() : given;
+  if (!Array.isArray(values) && !ArrayBuffer.isView(values))
+    throwWeight("sampleWeight as a tensor or an array", shown(given));
+  const weights = Float64Array.from(values as ArrayLike<number>);
   if (weights.length !== rows) {
     throwWeight(`one sampleWeight a row, ${rows}`, `${weights.length}`);
   }
@@ -216,6 +226,7 @@ async function readSampleWeight(given: Weighting["sampleWeight"], rows: number):
 /** The weight of each row's class: the largest entry of a one-hot row, or the value of a single column, as in model.fit. */
 function readClassWeight(given: Weighting["classWeight"], Y: Matrix): Float64Array | null {
   if (given === undefined || given === null) return null;
+  if (typeof given !== "object") throwWeight("classWeight as an object { class: weight }", shown(given));
   return Float64Array.from({ length: Y.rows }, (_, k) => {
     const row = Y.data.subarray(k * Y.cols, (k + 1) * Y.cols);
     const label = Y.cols === 1 ? row[0] : row.indexOf(Math.max(...row));

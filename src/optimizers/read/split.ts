@@ -1,6 +1,7 @@
 /** Training rows and the rows that are held out, as model.fit would take them. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { refuse, shown } from "../../arguments.js";
 import { ConvexError } from "../../errors.js";
 import { type Dataset, readData, readRows, rowsThatCount, splitData, type Weighting } from "./data.js";
 import type { NetworkSpec } from "./model.js";
@@ -27,7 +28,7 @@ export async function readSplit(
   const given: unknown = args.validationData ?? null;
   if (given !== null) {
     if (!Array.isArray(given) || given.length !== 2) {
-      const came = Array.isArray(given) ? `${given.length} entries` : typeof given;
+      const came = Array.isArray(given) ? `${given.length} entries` : shown(given);
       throw new ConvexError(
         "options/value",
         `validationData: expected a pair [x, y] of tensors, got ${came}. Change it or leave it out.`,
@@ -35,14 +36,10 @@ export async function readSplit(
     }
     return { train: rowsThatCount(data), validation: await readData(given[0], given[1], spec) };
   }
-  const share = args.validationSplit ?? 0;
+  const share: unknown = args.validationSplit ?? 0;
   if (share === 0) return { train: rowsThatCount(data), validation: null };
-  if (!(share > 0 && share < 1)) {
-    throw new ConvexError(
-      "options/value",
-      `validationSplit: expected a number between 0 and 1, got ${share}. Change it or leave it out.`,
-    );
-  }
+  if (!(typeof share === "number" && share > 0 && share < 1))
+    refuse("validationSplit", "a number between 0 and 1", share);
   const { train, validation } = splitData(data, share);
   return { train: rowsThatCount(train), validation };
 }

@@ -1,5 +1,6 @@
 /** Certificates on the surfaces of tfjs-vis. */
 
+import { isRecord, refuse } from "../../arguments.js";
 import type { Certificate } from "../../convex/types.js";
 import type { FitSummary } from "./result.js";
 
@@ -30,6 +31,12 @@ export const show = {
    * ```
    */
   async certificate<Surface>(vis: Visualizer<Surface>, surface: Surface, result: Certified): Promise<void> {
+    if (typeof vis?.render?.table !== "function")
+      refuse("show.certificate: vis", "the module tfjs-vis", vis, 'Pass what import("@tensorflow/tfjs-vis") gives.');
+    if (surface === null || surface === undefined)
+      refuse("show.certificate: surface", "a container of tfjs-vis", surface, "Pass an element, or { name, tab }.");
+    if (!isRecord(result) || !isRecord(result.certificate))
+      refuse("show.certificate: result", "a result of fit or train, or what certify answers", result, "Pass one.");
     const { certificate, status, neurons, solver, engine, seconds } = result;
     const { network, dual, relativeGap, scope, claim, evidence, neurons: feed, perOutput } = certificate;
     const rows: [string, string | undefined][] = [

@@ -109,7 +109,7 @@ function judgeClaim(claim: Claim, { certificate, gates, status, advice }: FitRes
     fail("a claim of another network", `${claim.own}, network ${network}`);
   if ((claim.gates === "all") !== (scope === "all gates"))
     fail("a claim of another scope", `${scope}: ${certificate.claim}`);
-  if (claim.count !== null && claim.gates === "these" && claim.count !== gates.count && certificate.sharing == null)
+  if (claim.count !== null && claim.gates === "these" && claim.count !== gates.count && certificate.perOutput === null)
     fail("a claim of another count", `${claim.count}, gates ${gates.count}`);
   if (!(typeof advice === "string" && advice.length > 0)) fail("no advice", status);
 }
@@ -123,8 +123,8 @@ function judgeObjective(recipe: Recipe, result: FitResult, bare: Task, net: Net,
   const own = lossOf(task, outputsOf(task, net));
   const size = sizeOf(task, net);
   const close = closeGates(bare, result.model).some((value) => value <= 1e-11);
-  // What was charged and is taken off again leaves its rounding behind.
-  const lost = 1e-6 * roundingOf({ ...task, charge: chargedTask(recipe, result).charge }, net) * 100;
+  // What was charged and is taken off again leaves its rounding behind; so does a probability of nearly one.
+  const lost = 1e-6 * roundingOf({ ...task, charge: chargedTask(recipe, result).charge }, net) * 100 + 1e-14;
   if (!close && !(Math.abs(loss - own) <= SUMS * Math.abs(own) + lost))
     fail("objective.loss is not the loss", `${loss}, by hand ${own}`);
   if (!(Math.abs(regularization - size) <= SUMS * Math.abs(size) + 1e-9 * result.certificate.network + lost))
@@ -206,6 +206,8 @@ function classOf(claim: Claim, recipe: Recipe, result: FitResult, task: Task, ba
     maskOf(task.X, d, data.slice(i * cols, i * cols + d), scale > 0 ? data[i * cols + d] * scale : 0);
   // Windows bring patches into another order than that of the image.
   const ordered = recipe.convolution?.readOut !== "windows";
+  // Where neurons came to share outputs, gates joined that the result does not hand out.
+  if (claim.count !== set.count) return null;
   const masks = ordered ? masksOf(set) : Array.from({ length: set.count }, (_, i) => generated(i));
   const reduced = recipe.options.rank !== undefined || recipe.options.pca !== undefined;
   if (!task.gated && reduced) {
