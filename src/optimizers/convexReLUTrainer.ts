@@ -32,6 +32,7 @@ import { refuseDegenerate, type Weighting } from "./read/data.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { type HeldOut, readSplit } from "./read/split.js";
 import type { Problem, StartingPoint } from "./records.js";
+import { cutOff } from "./report/ended.js";
 import type { Callbacks } from "./report/progress.js";
 import { FitResult } from "./report/result.js";
 import { Watch } from "./report/watch.js";
@@ -212,7 +213,12 @@ export class ConvexReLUTrainer {
       const charged = chargedObjective(problem, network, units, written);
       const proven = withShared(certificateOf(problem, solution, weights, charged), shared);
       const near = certificateNear(proven, { ...problem, program }, solution.dualPoint, chosen.kernels);
-      const ended = endedNear(shared, near.certificate, problem, settings.tolerance);
+      const ended = cutOff(
+        endedNear(shared, near.certificate, problem, settings.tolerance),
+        near.certificate,
+        problem,
+        settings.tolerance,
+      );
       // A mean moves the bias: the layer's is not the one that the program charges.
       const carried = ours && problem.reduction?.space.mean == null;
       const target = this.target(model, spec, units, ours ? problem : null);

@@ -17,9 +17,20 @@ const inBrowser = typeof document !== "undefined";
 const CHUNK = 20;
 const CHUNKS = inBrowser ? 1 : 12;
 const DESCENTS = 9;
+/** A few seconds of one core; much more beside other work. */
+const PATIENCE = 600_000;
 
 /** Seeds that once failed, and what was false then: `npm run judge -- --only 123` replays one. */
-const ONCE_FALSE: readonly (readonly [seed: number, what: string])[] = [];
+const ONCE_FALSE: readonly (readonly [seed: number, what: string])[] = [
+  [1065, "interpolating from a start of the other formulation, a bound above the objective is solved"],
+  [1075, "a network of neurons that each feed one output has a neuron that feeds two, and is below the bound"],
+  [2033, "the two arrangements of rows of signs are all that a gated layer has"],
+  [10009, "a gated layer without a gate that is zero has all gates"],
+  [20006, "a start of the other formulation is a point of the program"],
+  [20007, "with a rank of 1 it is solved, at a gap of 0.96"],
+  [30061, "growth that was cut off has a gap that is still closing, when it is below the tolerance"],
+  [30219, "few gates beside branch and bound are solved, at a gap above the tolerance"],
+];
 
 async function failuresOf(seeds: readonly number[]): Promise<string[]> {
   const failures: string[] = [];
@@ -37,6 +48,7 @@ describe("random small problems over every option", () => {
     async (first) => {
       expect(await failuresOf(Array.from({ length: CHUNK }, (_, k) => first + k))).toEqual([]);
     },
+    PATIENCE,
   );
 
   test.each(ONCE_FALSE)("seed %i no longer says what was false: %s", async (seed) => {
@@ -120,7 +132,8 @@ describe("the judge", () => {
     expect(await said({ network: 1 })).toContain("network is not the layers' objective");
     expect(await said({ scope: "these gates" })).toContain("a claim of another scope");
     expect(await said({ dual: 1 })).toContain("dual above primal");
-    expect(await kindsOf(() => ({ status: "stalled" }))).toContain("stalled below the tolerance");
+    const advice = "The gap is still closing: raise `maxIterations`, or start from this result.";
+    expect(await kindsOf(() => ({ status: "iterationLimit", advice }))).toContain("iterationLimit below the tolerance");
     expect(await kindsOf(({ objective }) => ({ objective: { ...objective, loss: 2 * objective.loss } }))).toContain(
       "objective.loss is not the loss",
     );

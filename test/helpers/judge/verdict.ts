@@ -205,7 +205,10 @@ function classOf(claim: Claim, recipe: Recipe, result: FitResult, task: Task, ba
   const generated = (i: number) =>
     maskOf(task.X, d, data.slice(i * cols, i * cols + d), scale > 0 ? data[i * cols + d] * scale : 0);
   // Windows bring patches into another order than that of the image.
-  const ordered = recipe.convolution?.readOut !== "windows";
+  // Rows of weight 0 have no part in the patterns.
+  const whole = set.rows === task.rows * task.patches;
+  if (!whole && !task.gated) return null;
+  const ordered = whole && recipe.convolution?.readOut !== "windows";
   // Where neurons came to share outputs, gates joined that the result does not hand out.
   if (claim.count !== set.count) return null;
   const masks = ordered ? masksOf(set) : Array.from({ length: set.count }, (_, i) => generated(i));
