@@ -32,7 +32,7 @@ import { refuseDegenerate, type Weighting } from "./read/data.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { type HeldOut, readSplit } from "./read/split.js";
 import type { Problem, StartingPoint } from "./records.js";
-import { cutOff } from "./report/ended.js";
+import { cutOff, metWithin } from "./report/ended.js";
 import type { Callbacks } from "./report/progress.js";
 import { FitResult } from "./report/result.js";
 import { Watch } from "./report/watch.js";
@@ -214,7 +214,12 @@ export class ConvexReLUTrainer {
       const proven = withShared(certificateOf(problem, solution, weights, charged), shared);
       const near = certificateNear(proven, { ...problem, program }, solution.dualPoint, chosen.kernels);
       const ended = cutOff(
-        endedNear(shared, near.certificate, problem, settings.tolerance),
+        metWithin(
+          endedNear(shared, near.certificate, problem, settings.tolerance),
+          solution.gap,
+          problem,
+          settings.tolerance,
+        ),
         near.certificate,
         problem,
         settings.tolerance,
