@@ -136,7 +136,15 @@ export interface SparseBlocks {
   readonly bias: Float64Array; // [C]; zeros where the program has no output bias
 }
 
-export type Status = "solved" | "iterationLimit" | "timeLimit" | "stalled" | "nonFinite" | "cancelled";
+export type Status =
+  | "solved"
+  | "widthLimit" // the layer is narrower than what the program's solution needs
+  | "slowed" // without a limit of one's own: progress is slow against the work that it takes
+  | "iterationLimit"
+  | "timeLimit"
+  | "stalled"
+  | "nonFinite"
+  | "cancelled";
 
 /** The duality gap of one program at one point; everything float64. */
 export interface Gap {

@@ -163,7 +163,7 @@ export async function certify(
   const apart = reduction === null ? residual.primal : written.loss + leastDecay(weights, regularization, sumOfSizes);
   const primal = shares ? apart : written.total;
   const outside = program.cones && !program.gates.complete;
-  const evidence = outside ? searchBeyond(program, blocks, kernels, growing) : null;
+  const evidence = outside ? await searchBeyond(program, blocks, kernels, growing) : null;
   const everywhere = allGates && { ...allGates, relativeGap: relativeGap(primal, allGates.dual) };
   const gap = { primal, dual: bound.dual, relative: relativeGap(primal, bound.dual) };
   const proven = certificateOf(gap, written.total, program, evidence, everywhere);

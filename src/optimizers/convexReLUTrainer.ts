@@ -39,6 +39,15 @@ import { Watch } from "./report/watch.js";
 import { solveOn } from "./solve/onEngine.js";
 import { budgetOf, recovered, solvePosed } from "./solve/posed.js";
 import { sharedNetwork, sharingNotes, wantsSharing, withShared } from "./solve/sharing.js";
+import {
+  clockOf,
+  SHARING_SHARE,
+  shareOf,
+  solutionWithin,
+  statusWithin,
+  WidthProbe,
+  withinWidth,
+} from "./solve/withinWidth.js";
 import { type ModelWish, OPTIMIZER, templateOf } from "./write/template.js";
 import { weightsBefore, writeWeights } from "./write/weights.js";
 import { resized, unitsFor } from "./write/width.js";
@@ -46,7 +55,7 @@ import { resized, unitsFor } from "./write/width.js";
 /** Arguments of `fit`, named as those of model.fit. */
 export interface FitArgs extends Weighting, HeldOut {
   readonly callbacks?: Callbacks | null;
-  /** 1 draws a progress bar in a Node terminal; default 0. */
+  /** 1 shows progress with the time left in Node: a bar in a terminal, lines elsewhere; default 0. */
   readonly verbose?: number;
   /**
    * An earlier result, or a certificate of a model, whose gates fit these data: they are used, and the solve begins at its point,
@@ -159,17 +168,17 @@ export class ConvexReLUTrainer {
     ours: boolean,
   ): Promise<FitResult> {
     const { settings } = this;
-    const began = performance.now();
-    const left = () => Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
+    const clock = clockOf(settings);
+    const pause = () => clock.pause();
     const spec = readModel(model, settings.formulation);
     const { train, validation } = await readSplit(x, y, spec, args);
     refuseDegenerate(train, spec);
     const chosen = await chooseEngine(settings.engine, settings.threads);
-    const reduced = reduce(spec, train, settings);
+    const reduced = reduce(spec, train, settings, startsInSpan(args.warmStart, spec));
     const own = ours ? null : gatesOwner(model, spec, reduced.reduction);
     const sources = { gatesOf: own, warmStart: args.warmStart ?? null };
     const seen = reduced.data(train);
-    const posed = await pose(reduced.spec, seen, reduced.settings, chosen, sources);
+    const posed = await pose(reduced.spec, seen, reduced.settings, chosen, sources, clock);
     const problem = { ...posed, spec, reduction: reduced.reduction };
     const { column, regularization } = problem;
     const from = sources.warmStart === null ? null : pointOn(problem.program, sources.warmStart, chosen.kernels);
@@ -183,14 +192,19 @@ export class ConvexReLUTrainer {
         callbacks: args.callbacks,
         verbose: args.verbose ?? 0,
         tolerance: settings.tolerance,
+        timeLimit: settings.timeLimit,
         shares: wantsSharing(problem, settings),
       },
     );
+    const room = width === "keep" ? spec.units : Number.POSITIVE_INFINITY;
     try {
       await watch.progress.begin(train.x.rows, settings.maxIterations, watch.names);
+      const probe = new WidthProbe(problem, room, chosen.kernels, settings, pause);
+      const limited = Number.isFinite(room) ? probe.limited.bind(probe) : undefined;
       const { solution, engine } = await solveOn(problem.program, chosen, settings, (kernels, before) => {
         const start = before?.blocks ?? from ?? undefined;
-        return solvePosed(problem, kernels, this.budget(watch, left()), settings.seed, start);
+        const budget = this.budget(watch, clock.left * shareOf(problem, settings, room));
+        return solvePosed(problem, kernels, budget, settings.seed, start, undefined, limited);
       });
       const { program, blocks } = solution;
       const spoilt = (found: Solution) => untouched(model, watch, found, problem, engine);
@@ -198,24 +212,35 @@ export class ConvexReLUTrainer {
       const shared = await sharedNetwork(
         problem,
         solution,
-        recovered({ ...problem, program }, blocks),
+        await recovered({ ...problem, program }, blocks, pause),
         chosen.kernels,
         settings,
-        left(),
-        width === "keep" ? spec.units : Number.POSITIVE_INFINITY,
+        clock.part(Number.isFinite(room) ? SHARING_SHARE : 1),
+        room,
         (round) => watch.sharedRound(round, program, solution),
       );
-      const { network } = shared;
+      // Without a bound for neurons that feed all outputs, each feeds one.
+      const apart = program.cones && program.loss.outputs > 1 && shared.bound === null;
+      const wish = apart ? { ...settings, vectorPenalty: "perOutput" as const } : settings;
+      const known = apart ? null : probe.network;
+      const fitting = await withinWidth(problem, program, shared.network, room, chosen.kernels, wish, pause, known);
+      const { network } = fitting;
       const units = unitsFor(spec, Math.max(1, network.neurons.length), width);
       const weights = layerWeights(problem, network, units);
       if (!isFinite32(weights)) return await spoilt({ ...solution, status: "nonFinite", advice: advice.nonFinite });
       const written = objectiveOf(weights, layerRows(problem), problem.loss, decayOf(regularization));
       const charged = chargedObjective(problem, network, units, written);
-      const proven = withShared(certificateOf(problem, solution, weights, charged), shared);
-      const near = certificateNear(proven, { ...problem, program }, solution.dualPoint, chosen.kernels);
+      const within = await solutionWithin(solution, shared, fitting, chosen.kernels, pause);
+      const proven = withShared(certificateOf(problem, within.solution, weights, charged), within.shared);
+      const near = certificateNear(
+        proven,
+        { ...problem, program: within.solution.program },
+        solution.dualPoint,
+        chosen.kernels,
+      );
       const ended = cutOff(
         metWithin(
-          endedNear(shared, near.certificate, problem, settings.tolerance),
+          endedNear(within.shared, near.certificate, problem, settings.tolerance),
           solution.gap,
           problem,
           settings.tolerance,
@@ -239,7 +264,13 @@ export class ConvexReLUTrainer {
         model: target,
         certificate: near.certificate,
         objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged && !carried),
-        ...heldInFloat32(ended, near.certificate, problem, settings.tolerance),
+        ...statusWithin(
+          heldInFloat32(ended, near.certificate, problem, settings.tolerance),
+          fitting,
+          near.certificate.dual,
+          spec,
+          settings,
+        ),
         neurons: network.neurons.length,
         regularization,
         notes: [
@@ -274,6 +305,11 @@ export class ConvexReLUTrainer {
     const hiddenBias = value > 0 && owned.reduction?.space.mean == null ? hidden / value ** 2 : 0;
     return resized(model, units, { hidden, hiddenBias, output, outputBias }, OPTIMIZER);
   }
+}
+
+/** True unless a start has gates over all columns: in the span of the rows there are fewer. */
+function startsInSpan(start: StartingPoint | undefined, { inputs, hiddenBias }: NetworkSpec): boolean {
+  return start?.gates?.generators?.cols !== inputs + (hiddenBias ? 1 : 0);
 }
 
 /** tfjs keeps on the host what was once read: so the weights outlive a GPU that goes away while it works for the solver. */

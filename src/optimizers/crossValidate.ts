@@ -4,15 +4,26 @@ import type * as tf from "@tensorflow/tfjs";
 import { shown } from "../arguments.js";
 import { chooseEngine } from "../convex/kernels/index.js";
 import { gaussianSource } from "../convex/linear/random.js";
+import type { Network } from "../convex/network.js";
+import type { Clock } from "../convex/solvers/clock.js";
 import { ConvexError } from "../errors.js";
 import type { Settings } from "./options.js";
-import { betasOf, eachBeta, followPath, type PathGrid, type PathResult, poseForPath, refuseOwnBeta } from "./path.js";
+import {
+  betasOf,
+  eachBeta,
+  fittingNetwork,
+  followPath,
+  type PathGrid,
+  type PathResult,
+  poseForPath,
+  refuseOwnBeta,
+} from "./path.js";
 import { programWeights } from "./pose/programWeights.js";
 import { type Dataset, readData, refuseDegenerate, rowsOf, type Weighting } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { Evaluator } from "./report/evaluate.js";
-import { recovered } from "./solve/posed.js";
+import { clockOf } from "./solve/withinWidth.js";
 
 const FOLDS = 5;
 
@@ -28,6 +39,7 @@ export interface CrossValidationArgs extends PathGrid, Weighting {
 
 /** What every beta was worth on rows that it had not seen. */
 export interface CrossValidation {
+  /** Those that every fold has come to: all of the grid, unless the time was up before. */
   readonly betas: readonly number[];
   /** values[f][k]: the metric of beta k on fold f. */
   readonly values: readonly (readonly number[])[];
@@ -68,15 +80,24 @@ export async function crossValidate(
   refuseDegenerate(data, spec);
   checkArguments(folds, metric, mode, model, data.x.rows);
   const { kernels } = await chooseEngine(settings.engine, settings.threads);
-  const { posed } = await poseForPath(model, spec, data, settings, kernels);
-  const betas = betasOf(posed, kernels, args);
+  const clock = clockOf(settings);
+  const { posed } = await poseForPath(model, spec, data, settings, kernels, clock);
+  const grid = betasOf(posed, kernels, args);
   const values: number[][] = [];
-  for (const held of dealt(data.x.rows, folds, settings.seed)) {
+  for (const [f, held] of dealt(data.x.rows, folds, settings.seed).entries()) {
+    // What is left is for the folds to come and for the path of all rows, which ends at the best beta.
+    const share = clock.part(1 / (folds + 1 - f));
     const inside = new Set(held);
     const kept = Array.from({ length: data.x.rows }, (_, k) => k).filter((k) => !inside.has(k));
-    const judged = await judgeFold(model, spec, rowsOf(data, kept), rowsOf(data, held), betas, metric, settings);
+    const judged = await judgeFold(model, spec, rowsOf(data, kept), rowsOf(data, held), grid, metric, settings, share);
     values.push(judged);
   }
+  // Where time was up there are betas that a fold has not come to: of these nothing is known.
+  const reached = values.reduce((least, fold) => Math.min(least, fold.length), grid.length);
+  const betas = grid.slice(0, reached);
+  values.forEach((fold, f) => {
+    values[f] = fold.slice(0, reached);
+  });
   const mean = betas.map((_, k) => average(values.map((fold) => fold[k])));
   const standardError = betas.map((_, k) => spread(values.map((fold) => fold[k])) / Math.sqrt(folds));
   const better = (a: number, b: number) => (mode === "min" ? a < b : a > b);
@@ -84,7 +105,8 @@ export async function crossValidate(
   const limit = mean[best] + (mode === "min" ? 1 : -1) * standardError[best];
   const oneStandardError = mean.findIndex((value) => !better(limit, value));
   const { sampleWeight = null, classWeight = null } = args;
-  const path = await followPath(settings, model, x, y, { betas: betas.slice(0, best + 1), sampleWeight, classWeight });
+  const along = { betas: betas.slice(0, best + 1), sampleWeight, classWeight };
+  const path = await followPath(settings, model, x, y, along, clock);
   const last = path.points[path.points.length - 1];
   return { betas, values, mean, standardError, best, oneStandardError, path, model: path.write(last) };
 }
@@ -98,21 +120,22 @@ async function judgeFold(
   betas: readonly number[],
   metric: string,
   settings: Settings,
+  clock: Clock,
 ): Promise<number[]> {
   const { kernels } = await chooseEngine(settings.engine, settings.threads);
   // Singular vectors, too, are of the rows that this fold trains on.
-  const { posed, reduced } = await poseForPath(model, spec, train, settings, kernels);
+  const { posed, reduced } = await poseForPath(model, spec, train, settings, kernels, clock);
   const seen = reduced.data(held);
   const judge = new Evaluator(model, reduced.spec, inputRows(reduced.spec, seen.x, posed.column.value), seen);
   const values: number[] = [];
   const unproven = { ...settings, pricing: null };
-  await eachBeta(posed, betas, kernels, unproven, performance.now(), async (problem, { blocks }) => {
-    const weights = programWeights(problem, recovered(problem, blocks));
-    values.push((await judge.judge(weights))[metric]);
+  let before: Network | null = null;
+  await eachBeta(posed, betas, kernels, unproven, clock, async (problem, solution) => {
+    const { network } = await fittingNetwork(problem, solution, kernels, settings, clock, before);
+    before = network;
+    values.push((await judge.judge(programWeights(problem, network)))[metric]);
     return true;
   });
-  // A time limit may end a path early: what was not solved is no better than what was.
-  while (values.length < betas.length) values.push(values[values.length - 1]);
   return values;
 }
 

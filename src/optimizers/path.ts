@@ -6,6 +6,7 @@ import { certify, smallestTrivialBeta } from "../convex/certificate.js";
 import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.js";
 import { exp, log } from "../convex/linear/elementary.js";
 import { forward, type Network, objectiveOf } from "../convex/network.js";
+import type { Clock } from "../convex/solvers/clock.js";
 import { extrapolate, type PathStop } from "../convex/solvers/extrapolate.js";
 import { withProducts } from "../convex/solvers/solve.js";
 import { Workbench } from "../convex/solvers/workbench.js";
@@ -31,6 +32,8 @@ import type { Objective, PosedSolution, Problem, Regularization } from "./record
 import { SplitEvaluator } from "./report/evaluate.js";
 import { engineOn } from "./solve/onEngine.js";
 import { budgetOf, recovered, solvePosed } from "./solve/posed.js";
+import { alone } from "./solve/sharing.js";
+import { clockOf, type Fitting, solutionWithin, statusWithin, withinWidth } from "./solve/withinWidth.js";
 import { writeWeights } from "./write/weights.js";
 import { resized, unitsFor } from "./write/width.js";
 
@@ -76,8 +79,6 @@ export interface PathResult {
   readonly seconds: number;
   /**
    * Writes the network of a point into the model, or into a wider one with width "resize", and answers with it.
-   *
-   * @throws ConvexError "model/units" when the model is too narrow and to be kept.
    */
   write(point: PathPoint): tf.Sequential;
 }
@@ -92,8 +93,8 @@ export async function followPath(
   x: tf.Tensor,
   y: tf.Tensor,
   args: PathArgs,
+  clock: Clock = clockOf(settings),
 ): Promise<PathResult> {
-  const began = performance.now();
   if (args.onPoint !== undefined && typeof args.onPoint !== "function")
     refuse("onPoint to be a function", shown(args.onPoint), "Change it or leave it out.");
   const spec = readModel(model, settings.formulation);
@@ -101,7 +102,7 @@ export async function followPath(
   const { train, validation } = await readSplit(x, y, spec, args);
   refuseDegenerate(train, spec);
   const chosen = await chooseEngine(settings.engine, settings.threads);
-  const { posed, reduced } = await poseForPath(model, spec, train, settings, chosen.kernels);
+  const { posed, reduced } = await poseForPath(model, spec, train, settings, chosen.kernels, clock);
   const engine = await engineOn(posed.program, chosen, settings);
   const betas = betasOf(posed, engine.kernels, args);
   const evaluator = new SplitEvaluator(model, reduced.spec, posed.program.X, posed.column.value, {
@@ -110,17 +111,19 @@ export async function followPath(
   });
   const points: PathPoint[] = [];
   const networks = new Map<PathPoint, Network>();
-  await eachBeta(posed, betas, engine.kernels, settings, began, async (problem, solution) => {
-    const network = recovered(problem, solution.blocks);
-    const point = await pointOf(problem, solution, network, evaluator, chosen.kernels);
+  let before: Network | null = null;
+  await eachBeta(posed, betas, engine.kernels, settings, clock, async (problem, solution) => {
+    const fitting = await fittingNetwork(problem, solution, chosen.kernels, settings, clock, before);
+    before = fitting.network;
+    const point = await pointOf(problem, solution, fitting, evaluator, chosen.kernels, settings);
     points.push(point);
-    networks.set(point, network);
+    networks.set(point, fitting.network);
     return args.onPoint?.(point) !== false;
   });
   return {
     points,
     engine: engine.reason + threadsOf(engine.kernels),
-    seconds: (performance.now() - began) / 1000,
+    seconds: clock.seconds,
     write(point) {
       const network = networks.get(point);
       if (network === undefined) {
@@ -146,11 +149,12 @@ export async function poseForPath(
   data: Dataset,
   settings: Settings,
   kernels: Kernels,
+  clock: Clock,
 ): Promise<{ readonly posed: Problem; readonly reduced: Reduced }> {
   const reduced = reduce(spec, data, { ...settings, regularization: 1 });
   const { reduction } = reduced;
   const sources = { gatesOf: gatesOwner(model, spec, reduction), warmStart: null };
-  const posed = await pose(reduced.spec, reduced.data(data), reduced.settings, { kernels, reason: "" }, sources);
+  const posed = await pose(reduced.spec, reduced.data(data), reduced.settings, { kernels, reason: "" }, sources, clock);
   return { posed: { ...posed, spec, reduction }, reduced };
 }
 
@@ -160,7 +164,7 @@ export async function eachBeta(
   betas: readonly number[],
   kernels: Kernels,
   settings: Settings,
-  began: number,
+  clock: Clock,
   visit: (problem: Problem, solution: PosedSolution) => Promise<boolean>,
 ): Promise<void> {
   const bench = posed.growth === null ? new Workbench(posed.program, kernels) : undefined;
@@ -170,14 +174,13 @@ export async function eachBeta(
     for (const beta of betas) {
       program = { ...program, beta };
       const problem = { ...posed, program, regularization: at(posed.regularization, beta) };
-      const seconds = Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
-      const budget = budgetOf(settings, seconds);
+      const budget = budgetOf(settings, clock.left);
       const solution = await solvePosed(problem, kernels, budget, settings.seed, startAt(problem, stops), bench);
       program = solution.program;
       stops.push({ beta, blocks: solution.blocks });
       if (stops.length > 2) stops.shift();
       const more = await visit({ ...problem, program }, solution);
-      if (!more || settings.signal?.aborted === true || budget.seconds <= solution.seconds) break;
+      if (!more || clock.over || clock.stopped()) break;
     }
   } finally {
     bench?.dispose();
@@ -236,25 +239,51 @@ function at(regularization: Regularization, beta: number): Regularization {
   return { ...regularization, beta, hidden: beta / 2, output: beta / 2, source: "option" };
 }
 
+/** The network of a point, within the layer's width where that is to be kept; begun from that of the point before, too. */
+export async function fittingNetwork(
+  problem: Problem,
+  { blocks, program }: PosedSolution,
+  kernels: Kernels,
+  settings: Settings,
+  clock: Clock,
+  before: Network | null,
+): Promise<Fitting> {
+  const pause = () => clock.pause();
+  const network = await recovered(problem, blocks, pause);
+  const room = settings.width === "keep" ? problem.spec.units : Number.POSITIVE_INFINITY;
+  const apart = { ...settings, vectorPenalty: program.cones ? ("perOutput" as const) : settings.vectorPenalty };
+  return withinWidth(problem, program, network, room, kernels, apart, pause, before);
+}
+
 /** What is said of one beta. */
 async function pointOf(
   problem: Problem,
   solution: PosedSolution,
-  network: Network,
+  fitting: Fitting,
   evaluator: SplitEvaluator,
   kernels: Kernels,
+  settings: Settings,
 ): Promise<PathPoint> {
+  const { network } = fitting;
   const { program, regularization, column } = problem;
   const units = Math.max(1, network.neurons.length);
   const weights = layerWeights(problem, network, units);
   const Z = forward(weights, layerRows(problem));
   const written = objectiveOf(weights, layerRows(problem), program.loss, decayOf(regularization), Z);
   const charged = chargedObjective(problem, network, units, written);
-  const proven = certify(solution.gap, charged.total, program, solution.evidence, solution.allGates);
+  const { solution: own } = await solutionWithin(
+    solution,
+    alone(solution, network),
+    fitting,
+    kernels,
+    async () => false,
+  );
+  const proven = certify(own.gap, charged.total, own.program, solution.evidence, solution.allGates);
+  const { certificate } = certificateNear(proven, { ...problem, program: own.program }, solution.dualPoint, kernels);
   return {
     beta: regularization.beta,
-    status: solution.status,
-    certificate: certificateNear(proven, problem, solution.dualPoint, kernels).certificate,
+    status: statusWithin(solution, fitting, certificate.dual, problem.spec, settings).status,
+    certificate,
     objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
     neurons: network.neurons.length,
     metrics: await (problem.reduction === null

@@ -28,6 +28,8 @@ export interface Problem {
 export interface StartingPoint {
   readonly gates: GateSet;
   readonly blocks: SparseBlocks;
+  /** How these gates came to be: those of a growth go on growing. */
+  readonly problem?: { readonly growth: Growth | null };
 }
 
 /** The regularization of a fit. */

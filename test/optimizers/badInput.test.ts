@@ -279,9 +279,10 @@ const cases: Case[] = [
     options: { regularization: "from-model" },
   },
   {
-    wrong: "too few units",
+    wrong: "too few units for a constraint",
     code: "model/units",
     says: /at least \d+ units.*got 1\. Build it with units: \d+/,
+    options: { regularization: "interpolate", arrangements: { kind: "sample", count: 200 } },
     model: () => makeModel({ units: 1 }),
   },
   {
@@ -302,6 +303,9 @@ const cases: Case[] = [
     code: "gates/count",
     says: /bytes.*Ask for fewer gates/,
     options: { arrangements: { kind: "sample", count: 1e9 } },
+    model: () => makeModel({ inputs: 20 }),
+    x: () => tf.randomNormal([200, 20], 0, 1, "float32", 1),
+    y: () => tf.randomNormal([200, 1], 0, 1, "float32", 2),
   },
   {
     wrong: "an enumeration that would not fit",

@@ -37,7 +37,7 @@ describe("all gates of gated networks", () => {
     const gates = fc.array(fc.tuple(entry, entry), { minLength: 3, maxLength: 3 });
     await fc.assert(
       fc.asyncProperty(rows, gates, fc.integer({ min: 1, max: 99 }), async (X, G, seed) => {
-        fc.pre(X.some(([a, b]) => a !== 0 || b !== 0));
+        fc.pre(X.some(([a, b]) => a !== X[0][0] || b !== X[0][1])); // constant columns are refused
         const x = table(X);
         const y = column([...gaussianMatrix(X.length, 1, seed).data]);
         const all: TrainerOptions = { arrangements: { kind: "enumerate" }, tolerance: 1e-6 };

@@ -172,20 +172,20 @@ test("in a worker a weight of 0 means the same", async () => {
 });
 
 test.each([
-  ["zeros only", { sampleWeight: new Array(18).fill(0) }, /expected a weight above 0/],
+  ["zeros only", { sampleWeight: new Array(18).fill(0) }, /expected a sample weight above 0/],
   ["a negative one", { sampleWeight: [-1, ...new Array(17).fill(1)] }, /at least 0, got -1 in row 0/],
   ["NaN", { sampleWeight: [Number.NaN, ...new Array(17).fill(1)] }, /at least 0, got NaN in row 0/],
-  ["classes that leave nothing", { classWeight: { 0: 0, 1: 0 } }, /expected a weight above 0/],
+  ["classes that leave nothing", { classWeight: { 0: 0, 1: 0 } }, /expected a sample weight above 0/],
   [
     "classes and rows that together leave nothing",
     { classWeight: { 0: 0, 1: 1 }, sampleWeight: (y: number[]) => y.map((label) => 1 - label) },
-    /expected a weight above 0/,
+    /expected a sample weight above 0/,
   ],
-  ["one row left", { sampleWeight: [1, ...new Array(17).fill(0)] }, /at least 2 rows \(of weight above 0\), got 1/],
+  ["one row left", { sampleWeight: [1, ...new Array(17).fill(0)] }, /at least 2 rows, got 1 \(of weight above 0\)/],
   [
     "nothing left of those before a validation split",
     { sampleWeight: Array.from({ length: 18 }, (_, k) => (k < 9 ? 0 : 1)), validationSplit: 0.5 },
-    /expected a weight above 0/,
+    /expected a sample weight above 0/,
   ],
 ])("weights that leave nothing to fit are refused, and nothing changes: %s", async (_, given, sentence) => {
   const { x, y } = makeData("binaryCrossentropy", 18, 2, 1, SEED);

@@ -22,7 +22,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["convex/pricing"],
   ["convex/solvers", "convex/optimalSet"],
   ["convex/growth", "convex/units"],
-  ["convex/sharing"],
+  ["convex/sharing", "convex/narrowing"],
   ["layers"],
   ["optimizers/options.ts"],
   ["optimizers/read"],

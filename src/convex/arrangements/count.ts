@@ -28,12 +28,17 @@ export function arrangementBound(rows: number, rank: number): number {
 export function gateSetBytes(count: number, rows: number, features: number): number {
   for (const [name, value] of Object.entries({ count, rows, features }))
     readCount(`gateSetBytes: ${name}`, value, Number.MAX_SAFE_INTEGER, 0);
+  return bytesOf(count, rows, features);
+}
+
+/** The same for numbers of our own, also beyond 2^53. */
+function bytesOf(count: number, rows: number, features: number): number {
   return count * (4 * wordsPerGate(rows) + 8 * features);
 }
 
 /** @internal Refuses a gate set that would not fit, with the number. */
 export function refuseBytes(where: string, count: number, X: Matrix): void {
-  const bytes = gateSetBytes(count, X.rows, X.cols);
+  const bytes = bytesOf(count, X.rows, X.cols);
   if (bytes <= MAX_BYTES) return;
   throw new ConvexError(
     "gates/count",

@@ -79,7 +79,9 @@ export class GatePricer {
     const beyond = this.distance * longestWeights(functions); // what gates can be worth outside the span
     const allowed = beta * worthAllowed(program, N, primal, budget.tolerance);
     const floor = Math.max(allowed - beyond, beta);
-    const branched = covered ? await branchAndBound(functions, { ...budget, floor }) : NOTHING;
+    // What is near the floor joins as well: to tell it from what is above would take many cones.
+    const keep = 0.5 * (beta + floor);
+    const branched = covered ? await branchAndBound(functions, { ...budget, floor, keep }) : NOTHING;
     const spectral = branched.finished ? Number.POSITIVE_INFINITY : this.spectral(functions);
     const upper = Math.min(branched.upper, spectral);
     const largest = beyond + upper;
@@ -90,7 +92,7 @@ export class GatePricer {
       ratio: largest / beta,
       bestRatio: branched.best.value / beta,
       cones: branched.cones,
-      finished: largest <= Math.max(branched.best.value * (1 + budget.tolerance), allowed),
+      finished: largest <= (branched.best.value > floor ? branched.best.value * (1 + budget.tolerance) : allowed),
       dualNorm: longestColumn(N, program.loss.outputs, true),
     };
     return { bound, dear: this.lifted(branched) };
@@ -134,13 +136,13 @@ export class GatePricer {
 }
 
 /**
- * What a gate may be worth, in units of beta, so that the dual point divided by it still has a relative gap of `tolerance`; at
- * least 1 + tolerance. The part of the objective that is no penalty makes it more than that: there a little less of N loses little.
+ * What a gate may be worth, in units of beta, so that the dual point divided by it still has a relative gap of `tolerance`; where
+ * its own is larger, 1 + tolerance. The part of the objective that is no penalty makes it more than that: there a little less of N loses little.
  */
 function worthAllowed(program: DualProgram, N: Float64Array, primal: number, tolerance: number): number {
   const enough = (worth: number) => relativeGap(primal, bestScale(program, N, 1 / worth).value) <= tolerance;
-  let low = 1 + tolerance;
-  if (!enough(low)) return low;
+  let low = 1;
+  if (!enough(low)) return 1 + tolerance;
   let high = MOST_WORTH;
   for (let step = 0; step < BISECTIONS; step++) {
     const middle = 0.5 * (low + high);
@@ -153,7 +155,7 @@ function worthAllowed(program: DualProgram, N: Float64Array, primal: number, tol
 type DualProgram = Pick<ConvexProgram, "loss" | "outputBias">;
 /** Of a gate, in units of beta: more is not allowed, however small the penalty. */
 const MOST_WORTH = 1.1;
-const BISECTIONS = 16;
+const BISECTIONS = 24;
 
 function dense({ rows, cols, data }: Matrix): Matrix {
   return { rows, cols, data };

@@ -15,9 +15,11 @@ import { ConeQueue } from "./coneQueue.js";
 export interface BranchBudget {
   /** Cones that may be bounded. */
   readonly cones: number;
-  /** Ends when no gate is worth more than (1 + tolerance) times the dearest found, or than `floor`. */
+  /** Ends when no gate is worth more than `floor`, or, where one is found that is, than (1 + tolerance) times the dearest found. */
   readonly tolerance: number;
   readonly floor: number;
+  /** Gates worth more than this are kept; default `floor`. */
+  readonly keep?: number;
   /** Lets the host breathe; true to end early. */
   readonly pause: () => Promise<boolean>;
 }
@@ -34,7 +36,7 @@ export interface Branched {
   readonly upper: number;
   /** The dearest gate that was found. */
   readonly best: Dear;
-  /** The gates worth more than `floor` that were met on the way, the best among them. */
+  /** The gates worth more than `keep` that were met on the way, the best among them. */
   readonly dear: readonly Dear[];
   readonly cones: number; // that were bounded
   readonly finished: boolean; // within the tolerance
@@ -54,13 +56,14 @@ export async function branchAndBound(functions: readonly WeightedRows[], budget:
   let best: Dear = { value: 0, index: 0, direction: new Float64Array(functions[0].width) };
   let cones = 0;
   let narrowest = 0; // the largest bound of cones that are too narrow to be cut
-  const goal = () => Math.max(best.value * (1 + budget.tolerance), budget.floor);
+  const { floor, tolerance, keep = floor } = budget;
+  const goal = () => (best.value > floor ? best.value * (1 + tolerance) : floor);
   const consider = (index: number, cone: Cone) => {
     cones += 1;
     const { upper, lower, direction } = boundCone(functions[index], cone, goal() / (1 + ROUNDING));
     const found = { value: lower, index, direction };
     if (lower > best.value) best = found;
-    if (lower > budget.floor) dear.push(found);
+    if (lower > keep) dear.push(found);
     queue.push(upper * (1 + ROUNDING), index, cone, direction);
   };
   for (const [index, weighted] of functions.entries()) {

@@ -8,7 +8,7 @@ import { predict, zeroBlocks } from "../operators/blocks.js";
 import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
 import { Clock } from "./clock.js";
 import { solvers } from "./index.js";
-import { advice, CONTRADICTION, type Round, type Solution, type SolveBudget } from "./solution.js";
+import { adviceOn, CONTRADICTION, type Round, type Solution, type SolveBudget } from "./solution.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
 import { Workbench } from "./workbench.js";
 
@@ -55,7 +55,7 @@ export async function solve(
       };
       parts.push(new Part(solver.start(setting, startOf(program, start, c, pieces.length))));
     });
-    return sound(program, workbench.products, await rounds(program, parts, solver, budget, clock));
+    return sound(program, workbench.products, await rounds(program, parts, solver, budget, clock, onDevice));
   } finally {
     for (const part of parts) part.run.dispose();
     if (bench === undefined) workbench.dispose();
@@ -90,6 +90,7 @@ async function rounds(
   solver: Solver,
   budget: SolveBudget,
   clock: Clock,
+  onDevice: boolean,
 ): Promise<Solution> {
   let point: Point = {
     blocks: zeroBlocks(program),
@@ -124,7 +125,7 @@ async function rounds(
   const { blocks, gap, dualPoint } = point;
   return {
     status,
-    advice: advice[status],
+    advice: adviceOn(status, onDevice && solver.firstOrder),
     blocks,
     gap,
     dualPoint,

@@ -66,8 +66,13 @@ const QUIET_ROUNDS = 2;
 const DEAD = 1e-9;
 
 /** The smallest beta at which no unit helps that the oracle knows. */
-export function trivialUnitBeta(problem: UnitProblem, kernels: Kernels, options: UnitOptions): number {
-  return new UnitOracle(problem, kernels, options).dearest(dualPointAtZero(problem)).largest;
+export async function trivialUnitBeta(
+  problem: UnitProblem,
+  kernels: Kernels,
+  options: UnitOptions,
+  pause: () => Promise<boolean>,
+): Promise<number> {
+  return (await new UnitOracle(problem, kernels, options, pause).dearest(dualPointAtZero(problem))).largest;
 }
 
 export async function solveIncrementally(
@@ -80,7 +85,7 @@ export async function solveIncrementally(
   const { X, loss, outputBias, activation } = problem;
   const C = loss.outputs;
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
-  const oracle = new UnitOracle(problem, kernels, options);
+  const oracle = new UnitOracle(problem, kernels, options, () => clock.pause());
   const share = SOLVE_SHARE * budget.tolerance;
   const weights: Float64Array[] = [];
   const H: Float64Array[] = [];
@@ -90,7 +95,7 @@ export async function solveIncrementally(
       H.push(outputsOfUnit(activation, X, w));
     }
   };
-  insert(oracle.dearest(dualPointAtZero(problem)).units.slice(0, 1));
+  insert((await oracle.dearest(dualPointAtZero(problem))).units.slice(0, 1));
   let blocks: SparseBlocks | undefined;
   let iterations = 0;
   let quiet = 0;
@@ -107,7 +112,7 @@ export async function solveIncrementally(
     const solution = await solve(program, unitKernels(kernels, H, given.X), left, blocks);
     iterations += solution.iterations;
     blocks = solution.blocks;
-    const { largest, units } = oracle.dearest(solution.dualPoint, weights);
+    const { largest, units } = await oracle.dearest(solution.dualPoint, weights);
     const better = largest > beta * (1 + share) ? units : [];
     quiet = better.length > 0 ? 0 : quiet + 1;
     const exact = solution.gap.relative <= share;
@@ -161,6 +166,7 @@ class UnitOracle {
     private readonly problem: UnitProblem,
     private readonly kernels: Kernels,
     private readonly options: UnitOptions,
+    private readonly pause: () => Promise<boolean>,
   ) {
     this.patterns = SignPatterns.of(problem.X);
     this.draw = gaussianSource(options.seed);
@@ -183,14 +189,18 @@ class UnitOracle {
   }
 
   /** The dearest units at N [n x C], the dearest first, and what the first is worth. */
-  dearest(N: Float64Array, known: readonly Float64Array[] = []): { largest: number; units: Float64Array[] } {
+  async dearest(
+    N: Float64Array,
+    known: readonly Float64Array[] = [],
+  ): Promise<{ largest: number; units: Float64Array[] }> {
     const { together } = this.options;
-    const found = columnsOf(N, this.problem.loss.outputs).flatMap((column) => this.forColumn(column, known));
+    const found: DearUnit[] = [];
+    for (const column of columnsOf(N, this.problem.loss.outputs)) found.push(...(await this.forColumn(column, known)));
     found.sort((a, b) => b.value - a.value);
     return { largest: found[0]?.value ?? 0, units: found.slice(0, together).map(({ weights }) => weights()) };
   }
 
-  private forColumn(N: Float64Array, known: readonly Float64Array[]): { value: number; weights: () => Float64Array }[] {
+  private async forColumn(N: Float64Array, known: readonly Float64Array[]): Promise<DearUnit[]> {
     const { patterns, kernels } = this;
     const { X, activation, radius } = this.problem;
     if (patterns !== null && activation === "sign") {
@@ -198,16 +208,26 @@ class UnitOracle {
         .dearest(N, this.options.together)
         .map(({ value, gate }) => ({ value, weights: () => patterns.weightsOf(gate) }));
     }
-    const random = Array.from({ length: this.options.starts }, () => {
-      const w = Float64Array.from({ length: X.cols }, this.draw);
-      const length = norm(w);
-      return w.map((value) => (radius * value) / (2 * length));
-    });
-    return searchUnits(kernels, X, N, [...random, ...known], activation, radius).map(({ value, weights }) => ({
-      value,
-      weights: () => weights,
-    }));
+    const found = known.length === 0 ? [] : searchUnits(kernels, X, N, known, activation, radius);
+    for (let left = this.options.starts; left > 0; left -= TOGETHER) {
+      const random = Array.from({ length: Math.min(TOGETHER, left) }, () => {
+        const w = Float64Array.from({ length: X.cols }, this.draw);
+        const length = norm(w);
+        return w.map((value) => (radius * value) / (2 * length));
+      });
+      found.push(...searchUnits(kernels, X, N, random, activation, radius));
+      if (await this.pause()) break;
+    }
+    return found.map(({ value, weights }) => ({ value, weights: () => weights }));
   }
+}
+
+/** Starts of a search between two looks at the clock. */
+const TOGETHER = 60;
+
+interface DearUnit {
+  readonly value: number;
+  readonly weights: () => Float64Array;
 }
 
 function columnsOf(N: Float64Array, C: number): Float64Array[] {

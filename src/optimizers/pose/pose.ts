@@ -7,13 +7,15 @@ import {
   type Growth,
   gatesFrom,
   type ReadPatterns,
-  resolveGates,
+  resolvingGates,
 } from "../../convex/arrangements/index.js";
 import { smallestTrivialBeta } from "../../convex/certificate.js";
 import { type Formulation, formulations } from "../../convex/formulations/index.js";
 import type { ChosenEngine, Kernels } from "../../convex/kernels/index.js";
+import { inTurns, type Pieces } from "../../convex/linear/pieces.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { roundedAsWritten } from "../../convex/network.js";
+import { Clock } from "../../convex/solvers/clock.js";
 import { withProducts } from "../../convex/solvers/solve.js";
 import type { GateSet, Loss, Matrix, Penalty } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -33,6 +35,10 @@ const DEFAULT_GATES = 256;
 /** Arrangements of a ReLU network's data up to which all of them are taken unless `arrangements` says otherwise; else gates grow. */
 export const FEW_ARRANGEMENTS = 512;
 
+/** Of the time that there is: what the making of gates may take. */
+const GATES_SHARE = 0.5;
+const GROWTH: Growth = { kind: "grow" };
+
 /** Where gates may come from when no option names them. */
 export interface GateSources {
   readonly gatesOf: tf.Sequential | null; // a model whose first layer has gates of its own
@@ -45,6 +51,7 @@ export async function pose(
   settings: Settings,
   engine: ChosenEngine,
   sources: GateSources,
+  clock: Clock = new Clock(Number.POSITIVE_INFINITY, () => false),
 ): Promise<Problem> {
   refusePricing(spec, settings);
   const formulation = formulations[spec.formulation];
@@ -52,7 +59,9 @@ export async function pose(
   const X = inputRows(spec, data.x, column.value);
   const pooling = spec.convolution?.pooling ?? null;
   const wish = arrangementsFor(spec, X, settings, sources);
-  const gates = await chooseGates(spec, X, column.value, settings, sources, wish, engine.kernels);
+  const making = clock.part(GATES_SHARE);
+  const made = (work: Pieces<GateSet>) => inTurns(work, () => making.pause());
+  const gates = await chooseGates(spec, X, column.value, settings, sources, wish, engine.kernels, made);
   const loss = bindLoss(spec.loss, data.y, data.weights);
   const outputBias = spec.outputBias ? { ridge: spec.l2.outputBias } : null;
   const penalty = penaltyName(formulation, spec, settings);
@@ -64,8 +73,10 @@ export async function pose(
   const kind = regularization.constraint;
   const constraint = kind === null ? null : outputConstraint(kind, spec.loss, data);
   const program = build(regularization.beta, constraint?.penalty(1) ?? loss);
-  const growth = growthOf(wish);
-  const gateNotes = incompleteNotes(wish, gates);
+  const asked = growthOf(wish);
+  const cut = "kind" in wish && wish.kind === "enumerate" && making.over && !gates.complete;
+  const growth = asked ?? (cut && program.cones && constraint === null ? GROWTH : null);
+  const gateNotes = cut ? [cutNote(gates.count, growth !== null)] : incompleteNotes(wish, gates);
   const problem = {
     spec,
     program,
@@ -105,7 +116,11 @@ function arrangementsFor(spec: NetworkSpec, X: Matrix, settings: Settings, sourc
     );
   }
   if (spec.formulation === "gated") return { kind: "sample", count: DEFAULT_GATES };
-  if (sources.warmStart !== null) return sources.warmStart.gates;
+  if (sources.warmStart !== null) {
+    const { gates, problem } = sources.warmStart;
+    const goesOn = !constrained && gates?.complete === false && problem?.growth != null;
+    return goesOn ? problem.growth : gates;
+  }
   if (arrangementBound(X.rows, Math.min(X.rows, X.cols)) <= FEW_ARRANGEMENTS) return { kind: "enumerate" };
   return constrained ? { kind: "sample", count: FEW_ARRANGEMENTS } : { kind: "grow" };
 }
@@ -118,6 +133,7 @@ async function chooseGates(
   sources: GateSources,
   wish: Arrangements,
   kernels: Kernels,
+  made: (work: Pieces<GateSet>) => Promise<GateSet>,
 ): Promise<GateSet> {
   const read = kernels.packPatterns?.bind(kernels);
   if (spec.formulation === "gated" && growthOf(wish) !== null) {
@@ -127,26 +143,26 @@ async function chooseGates(
         `Only the gates of ReLU networks can grow: a gated network keeps those that it has.`,
     );
   }
-  if (sources.warmStart !== null) return gatesOfStart(sources.warmStart, spec, X, biasColumn, settings);
+  if (sources.warmStart !== null) return made(gatesOfStart(sources.warmStart, spec, X, biasColumn, settings));
   // The layer's own are float32 already.
   if (settings.arrangements === null && sources.gatesOf !== null) {
     return gatesOfLayer(sources.gatesOf, spec, X, biasColumn, read);
   }
-  if (spec.formulation !== "gated") return resolveGates(X, wish, settings.seed, undefined, read);
+  if (spec.formulation !== "gated") return made(resolvingGates(X, wish, settings.seed, undefined, read));
   // What is drawn or found is rounded before masks are made, so that there is only one set of masks.
   const written = (g: Float64Array) => roundedAsWritten(g, biasColumn);
-  const gates = resolveGates(X, wish, settings.seed, written, read, true);
+  const gates = await made(resolvingGates(X, wish, settings.seed, written, read, true));
   return "kind" in wish ? gates : writtenGates(X, gates, biasColumn);
 }
 
 /** The gates of an earlier result, whose blocks are numbered by them; a gated layer has them in float32. */
-function gatesOfStart(
+function* gatesOfStart(
   start: StartingPoint,
   spec: NetworkSpec,
   X: Matrix,
   biasColumn: number,
   settings: Settings,
-): GateSet {
+): Pieces<GateSet> {
   const gated = spec.formulation === "gated";
   checkStart(start, X, gated ? 1 : 2, vectorsOf(spec), spec.outputs);
   if (settings.arrangements !== null && growthOf(settings.arrangements) === null) {
@@ -155,7 +171,7 @@ function gatesOfStart(
       `warmStart: expected no arrangements beside it, since it brings its gates, got both. Leave arrangements out (or let them grow).`,
     );
   }
-  const gates = resolveGates(X, start.gates, settings.seed, undefined, undefined, gated);
+  const gates = yield* resolvingGates(X, start.gates, settings.seed, undefined, undefined, gated);
   return gated ? writtenGates(X, gates, biasColumn) : gates;
 }
 
@@ -174,6 +190,13 @@ function incompleteNotes(wish: Arrangements, gates: GateSet): string[] {
     `The gates that were passed were all that there are for other rows or another kind of network, and are not for these: the ` +
       `certificate is about these ${gates.count} gates. arrangements: { kind: "enumerate" } finds all.`,
   ];
+}
+
+function cutNote(gates: number, grows: boolean): string {
+  return (
+    `The time did not suffice to enumerate all arrangements: ${gates} of them were taken${grows ? ", and others were searched for" : ""}. ` +
+    `Raise timeLimit to have them all.`
+  );
 }
 
 function growthOf(wish: Arrangements): Growth | null {

@@ -34,12 +34,13 @@ export interface Reduced {
 }
 
 /**
- * Reads the options `rank` and `pca`.
+ * Reads the options `rank` and `pca`; `byItself` it takes the span of the rows where there are far more columns than rows.
  *
  * @throws ConvexError "options/value" where they do not go with the model or with other options.
  */
-export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings): Reduced {
-  const { rank, pca } = settings;
+export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings, byItself = false): Reduced {
+  const { pca } = settings;
+  const rank = settings.rank ?? (byItself && pca === null && isWide(spec, train, settings) ? "numerical" : null);
   if (rank === null && pca === null) return { spec, settings, reduction: null, data: (data) => data };
   refuseUnfit(spec, settings);
   refuseBeyond(spec, settings);
@@ -52,6 +53,19 @@ export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings): R
     reduction: { space, X: inputRows(spec, train.x, value) },
     data: (data) => ({ ...data, x: reducedRows(data.x, space) }),
   };
+}
+
+/** Of more columns than this times the rows the span of the rows is taken without being asked: the objective is the same there. */
+const WIDE = 2;
+
+/** True where solving in the span is exact and changes nothing else: gates are our own, and neurons do not come to share outputs. */
+function isWide({ formulation, convolution, outputs }: NetworkSpec, train: Dataset, settings: Settings): boolean {
+  const { regularization, vectorPenalty, arrangements } = settings;
+  const { rows, cols } = train.x;
+  const apart = outputs === 1 || vectorPenalty === "perOutput";
+  const free = arrangements === null || ("kind" in arrangements && arrangements.kind === "grow");
+  const constrained = regularization === "interpolate" || regularization === "max-margin";
+  return formulation === "relu" && convolution === null && cols > WIDE * rows && apart && free && !constrained;
 }
 
 function refuseUnfit(spec: NetworkSpec, { rank, pca, regularization, vectorPenalty }: Settings): void {

@@ -1,5 +1,6 @@
 /** A point from outside -> a point of the program that is solved: what it says of other data or other networks is made to fit. */
 
+import { shown } from "../../arguments.js";
 import { GateCollector } from "../../convex/arrangements/gateCollector.js";
 import type { GatedProducts, Kernels } from "../../convex/kernels/types.js";
 import { blockOutputs, columnsOf, penaltyOf, predict } from "../../convex/operators/blocks.js";
@@ -33,7 +34,7 @@ export function checkStart(start: StartingPoint, X: Matrix, halves: number, vect
   if (!(start?.gates?.bits instanceof Uint32Array && arrays)) {
     throw new ConvexError(
       "options/value",
-      `warmStart: expected the result of an earlier fit, got ${String(start)}. Pass what fit or train returned, or leave it out.`,
+      `warmStart: expected the result of an earlier fit, got ${shown(start)}. Pass what fit or train returned, or leave it out.`,
     );
   }
   const end = halves * start.gates.count * vectors;

@@ -59,7 +59,7 @@ export function rowsThatCount(data: Dataset): Dataset {
   const { x, y, weights } = data;
   if (weights === null || weights.every((weight) => weight > 0)) return data;
   const rows = Array.from(weights.keys()).filter((k) => weights[k] > 0);
-  if (rows.length === 0) throwWeight("a weight above 0 on some row that is trained on", "zeros only");
+  if (rows.length === 0) throwWeight("a sample weight above 0 on some row that is trained on", "zeros only");
   const share = rows.length / x.rows;
   return { x: pick(x, rows), y: pick(y, rows), weights: Float64Array.from(rows, (k) => share * weights[k]) };
 }
@@ -87,8 +87,8 @@ export function refuseDegenerate(data: Dataset, spec: Spec): void {
   if (x.rows < 2) {
     refuse(
       "data/empty",
-      "at least 2 rows (of weight above 0)",
-      `${x.rows}`,
+      "at least 2 rows",
+      `${x.rows} (of weight above 0)`,
       "One sample has nothing to compare with: give more data.",
     );
   }

@@ -15,7 +15,7 @@ export interface LayerDecay {
 /**
  * Units of the model that takes the weights.
  *
- * @throws ConvexError "model/units" when the width is to be kept and too small; it says how many are needed.
+ * @throws ConvexError "model/units" when the width is to be kept and a network that can't be narrowed needs more; it says how many.
  */
 export function unitsFor(
   { units, convolution }: Pick<NetworkSpec, "units" | "convolution">,

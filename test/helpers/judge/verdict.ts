@@ -109,7 +109,13 @@ function judgeClaim(claim: Claim, { certificate, gates, status, advice }: FitRes
     fail("a claim of another network", `${claim.own}, network ${network}`);
   if ((claim.gates === "all") !== (scope === "all gates"))
     fail("a claim of another scope", `${scope}: ${certificate.claim}`);
-  if (claim.count !== null && claim.gates === "these" && claim.count !== gates.count && certificate.perOutput === null)
+  if (
+    claim.count !== null &&
+    claim.gates === "these" &&
+    claim.count !== gates.count &&
+    certificate.perOutput === null &&
+    status !== "widthLimit"
+  )
     fail("a claim of another count", `${claim.count}, gates ${gates.count}`);
   if (!(typeof advice === "string" && advice.length > 0)) fail("no advice", status);
 }
