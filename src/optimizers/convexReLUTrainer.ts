@@ -21,6 +21,7 @@ import { pose } from "./pose/pose.js";
 import {
   certificateNear,
   chargedObjective,
+  endedNear,
   gatesOwner,
   layerRows,
   layerWeights,
@@ -34,6 +35,7 @@ import { refuseDegenerate, type Weighting } from "./read/data.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { type HeldOut, readSplit } from "./read/split.js";
 import type { Problem, StartingPoint } from "./records.js";
+import { cutOff, metWithin } from "./report/ended.js";
 import type { Callbacks } from "./report/progress.js";
 import { FitResult } from "./report/result.js";
 import { Watch } from "./report/watch.js";
@@ -241,6 +243,17 @@ export class ConvexReLUTrainer {
         solution.dualPoint,
         chosen.kernels,
       );
+      const ended = cutOff(
+        metWithin(
+          endedNear(within.shared, near.certificate, problem, settings.tolerance),
+          solution.gap,
+          problem,
+          settings.tolerance,
+        ),
+        near.certificate,
+        problem,
+        settings.tolerance,
+      );
       // A mean moves the bias: the layer's is not the one that the program charges.
       const carried = ours && space?.mean == null;
       const standardized = space !== null && isStandardized(space);
@@ -259,7 +272,7 @@ export class ConvexReLUTrainer {
         certificate: near.certificate,
         objective: modelObjective(written, weights.kernel, regularization.hidden, leftOut),
         ...statusWithin(
-          heldInFloat32(within.shared, near.certificate, problem, settings.tolerance),
+          heldInFloat32(ended, near.certificate, problem, settings.tolerance),
           fitting,
           near.certificate.dual,
           spec,
