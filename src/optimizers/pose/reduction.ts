@@ -221,7 +221,8 @@ export function endedNear<Ended extends Pick<Solution, "status" | "advice">>(
   { reduction }: Problem,
   tolerance: number,
 ): Ended {
-  if (reduction === null || ended.status !== "solved" || relativeGap <= tolerance) return ended;
+  if (reduction === null || isStandardized(reduction.space)) return ended;
+  if (ended.status !== "solved" || relativeGap <= tolerance) return ended;
   const advice =
     `The program in ${reduction.space.basis.cols} dimensions is solved, but what they leave out keeps the bound for x as it is ` +
     `above the tolerance: raise \`rank\`, or leave it out.`;
