@@ -28,6 +28,7 @@ import { biasColumnOf, decayOf, modelObjective, notesOf } from "./pose/regulariz
 import { readData, refuseDegenerate, type Weighting } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
+import { trunkOf } from "./read/trunk.js";
 import { readWeights } from "./read/weights.js";
 import type { Objective, Regularization } from "./records.js";
 import { engineOn } from "./solve/onEngine.js";
@@ -101,7 +102,7 @@ const NAMES = [
  * @throws ConvexError for a model, data or option that does not fit, as the trainer's `fit`.
  */
 export async function certify(
-  model: tf.Sequential,
+  model: tf.LayersModel,
   x: tf.Tensor,
   y: tf.Tensor,
   options: CertifyOptions = {},
@@ -114,7 +115,8 @@ export async function certify(
   const left = () => Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
   const spec = readModel(model, settings.formulation, "read");
   refuseForeignGates(spec, settings);
-  const data = await readData(x, y, spec, { sampleWeight, classWeight });
+  const trunk = trunkOf(model, "read");
+  const data = await readData(await trunk.see("x", x), y, spec, { sampleWeight, classWeight });
   refuseDegenerate(data, spec);
   const chosen = await chooseEngine(settings.engine, settings.threads);
   const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
@@ -167,7 +169,7 @@ export async function certify(
     objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
     balanced: written.loss + leastDecay(weights, regularization),
     regularization,
-    notes: [...notesOf(spec, regularization, column, false), ...near.notes, ...(split ? [SPLIT_NOTE] : [])],
+    notes: [...(trunk.note === null ? [] : [trunk.note]), ...notesOf(spec, regularization, column, false), ...near.notes, ...(split ? [SPLIT_NOTE] : [])],
     engine: reason + threadsOf(kernels),
     seconds: (performance.now() - began) / 1000,
     gates: program.gates,

@@ -20,6 +20,7 @@ import { decayOf, modelObjective, notesOf } from "./pose/regularization.js";
 import { refuseDegenerate, type Weighting } from "./read/data.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { type HeldOut, readSplit } from "./read/split.js";
+import { trunkOf } from "./read/trunk.js";
 import type { Problem, StartingPoint } from "./records.js";
 import type { Callbacks } from "./report/progress.js";
 import { FitResult } from "./report/result.js";
@@ -85,13 +86,13 @@ export class ConvexReLUTrainer {
    *
    * @throws ConvexError for a model, data or option that does not fit; the message says what to do.
    */
-  async fit(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult> {
+  async fit<M extends tf.LayersModel>(model: M, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult<M>> {
     refuseUnknown("fit", args, FIT_ARGS);
     return this.run(model, x, y, args, this.settings.width, false);
   }
 
   /**
-   * The same without a model: builds a compiled tf.Sequential exactly as wide as needed, whose layers carry the regularizers
+   * The same without a model: builds a compiled tf.LayersModel exactly as wide as needed, whose layers carry the regularizers
    * that the objective charges.
    */
   async train(x: tf.Tensor, y: tf.Tensor, args: TrainArgs): Promise<FitResult> {
@@ -115,7 +116,12 @@ export class ConvexReLUTrainer {
    *
    * @throws ConvexError as `fit`; "model/regularizer" for a model whose layers charge a beta of their own.
    */
-  async path(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor, args: PathArgs = {}): Promise<PathResult> {
+  async path<M extends tf.LayersModel>(
+    model: M,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    args: PathArgs = {},
+  ): Promise<PathResult<M>> {
     refuseUnknown("path", args, PATH_ARGS);
     return followPath(this.settings, model, x, y, args);
   }
@@ -125,29 +131,30 @@ export class ConvexReLUTrainer {
    *
    * @throws ConvexError as `path`.
    */
-  async crossValidate(
-    model: tf.Sequential,
+  async crossValidate<M extends tf.LayersModel>(
+    model: M,
     x: tf.Tensor,
     y: tf.Tensor,
     args: CrossValidationArgs = {},
-  ): Promise<CrossValidation> {
+  ): Promise<CrossValidation<M>> {
     refuseUnknown("crossValidate", args, CROSS_VALIDATION_ARGS);
     return crossValidate(this.settings, model, x, y, args);
   }
 
-  private async run(
-    model: tf.Sequential,
+  private async run<M extends tf.LayersModel>(
+    model: M,
     x: tf.Tensor,
     y: tf.Tensor,
     args: FitArgs,
     width: "keep" | "resize",
     ours: boolean,
-  ): Promise<FitResult> {
+  ): Promise<FitResult<M>> {
     const { settings } = this;
     const began = performance.now();
     const left = () => Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
     const spec = readModel(model, settings.formulation);
-    const { train, validation } = await readSplit(x, y, spec, args);
+    const trunk = trunkOf(model);
+    const { train, validation } = await readSplit(x, y, spec, args, trunk);
     refuseDegenerate(train, spec);
     const chosen = await chooseEngine(settings.engine, settings.threads);
     const reduced = reduce(spec, train, settings);
@@ -215,6 +222,7 @@ export class ConvexReLUTrainer {
         neurons: network.neurons.length,
         regularization,
         notes: [
+          ...(trunk.note === null ? [] : [trunk.note]),
           ...notesOf(spec, regularization, column, carried),
           ...sharingNotes(proven),
           ...near.notes,
@@ -237,7 +245,7 @@ export class ConvexReLUTrainer {
   }
 
   /** The model itself when it has the width, else a new one; one of our own carries what the program charges. */
-  private target(model: tf.Sequential, spec: NetworkSpec, units: number, owned: Problem | null): tf.Sequential {
+  private target<M extends tf.LayersModel>(model: M, spec: NetworkSpec, units: number, owned: Problem | null): M {
     if (owned === null) return units === spec.units ? model : resized(model, units);
     const { hidden, output, outputBias, constraint } = owned.regularization;
     if (constraint !== null) return resized(model, units, null, OPTIMIZER);
@@ -248,7 +256,7 @@ export class ConvexReLUTrainer {
 }
 
 /** tfjs keeps on the host what was once read: so the weights outlive a GPU that goes away while it works for the solver. */
-async function keepOnHost(model: tf.Sequential): Promise<void> {
+async function keepOnHost(model: tf.LayersModel): Promise<void> {
   await Promise.all(model.getWeights().map((weight) => weight.data()));
 }
 
@@ -258,13 +266,13 @@ function isFinite32({ kernel, output, bias }: NetworkWeights): boolean {
 }
 
 /** The answer when there is no finite point, or none in float32: nothing is written, and the status says why. */
-async function untouched(
-  model: tf.Sequential,
+async function untouched<M extends tf.LayersModel>(
+  model: M,
   watch: Watch,
   solution: Solution,
   problem: Problem,
   engine: string,
-): Promise<FitResult> {
+): Promise<FitResult<M>> {
   await watch.progress.end();
   const { program, regularization } = problem;
   return new FitResult(watch.progress.epoch, watch.progress.history, {

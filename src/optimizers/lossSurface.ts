@@ -11,6 +11,7 @@ import { biasColumnOf, modelObjective } from "./pose/regularization.js";
 import { readData, type Weighting } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { readModel } from "./read/model.js";
+import { trunkOf } from "./read/trunk.js";
 import { readWeights } from "./read/weights.js";
 
 export interface LossSurfaceOptions extends Weighting {
@@ -51,7 +52,7 @@ const BREATH_MILLISECONDS = 30;
  * ```
  */
 export async function lossSurface(
-  model: tf.Sequential,
+  model: tf.LayersModel,
   x: tf.Tensor,
   y: tf.Tensor,
   options: LossSurfaceOptions = {},
@@ -64,7 +65,7 @@ export async function lossSurface(
     refuse("resolution", "an odd integer of at least 3", resolution);
   }
   const spec = readModel(model, null, "read");
-  const data = await readData(x, y, spec, { sampleWeight, classWeight });
+  const data = await readData(await trunkOf(model, "read").see("x", x), y, spec, { sampleWeight, classWeight });
   const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
   const X = inputRows(spec, data.x, column.value);
   const loss = bindLoss(spec.loss, data.y, data.weights);

@@ -15,6 +15,7 @@ import { decayOf } from "./pose/regularization.js";
 import { readData } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { readModel } from "./read/model.js";
+import { trunkOf } from "./read/trunk.js";
 import { FitResult } from "./report/result.js";
 import { writeWeights } from "./write/weights.js";
 import { resized, unitsFor } from "./write/width.js";
@@ -29,8 +30,10 @@ export interface OptimalSetOptions {
   /** Seconds for solving again; default 60. */
   readonly timeLimit?: number;
   /** Other results of the same objective on the same data, to be found among the `solutions` of the set. */
-  readonly others?: readonly FitResult[];
+  readonly others?: readonly FitResult<tf.LayersModel>[];
 }
+
+type AnyResult = FitResult<tf.LayersModel>;
 
 const OPTIONS = ["tolerance", "slack", "timeLimit", "others"];
 const ROUNDS = 400;
@@ -55,7 +58,10 @@ const SAME_OBJECTIVE = 1e-6;
  *
  * @throws ConvexError "options/..." for options that don't fit, or a result whose fit found no finite weights.
  */
-export async function optimalSet(result: FitResult, options: OptimalSetOptions = {}): Promise<OptimalSet> {
+export async function optimalSet<M extends tf.LayersModel>(
+  result: FitResult<M>,
+  options: OptimalSetOptions = {},
+): Promise<OptimalSet<M>> {
   refuseUnknown("optimalSet", options, OPTIONS);
   const { tolerance = 1e-12, slack = 1e-6, timeLimit = 60, others = [] } = options;
   for (const [name, value] of Object.entries({ tolerance, slack, timeLimit })) {
@@ -82,7 +88,7 @@ export async function optimalSet(result: FitResult, options: OptimalSetOptions =
 }
 
 /** What `optimalSet` answers with. */
-export class OptimalSet {
+export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
   /** Neurons that some optimum may use. */
   readonly candidates: number;
   /** Dimension of the set of directions that keep the predictions; 0: the optimum is unique. */
@@ -95,7 +101,7 @@ export class OptimalSet {
 
   /** @internal */
   constructor(
-    private readonly result: FitResult,
+    private readonly result: FitResult<M>,
     private readonly optima: Optima,
     found: Candidates,
     sharp: Solution,
@@ -130,7 +136,8 @@ export class OptimalSet {
    */
   async choose(inputs: tf.Tensor, y: tf.Tensor): Promise<Optimum> {
     const { spec, column, reduction } = this.result.problem;
-    const data = await readData(inputs, y, spec);
+    const seen = await trunkOf(this.result.model, "read").see("x", inputs);
+    const data = await readData(seen, y, spec);
     const x = reduction === null ? data.x : reducedRows(data.x, reduction.space);
     const X = inputRows(spec, x, column.value);
     return this.optima.best(bindLoss(spec.loss === "hinge" ? "squaredHinge" : spec.loss, data.y), X);
@@ -153,7 +160,7 @@ export class OptimalSet {
   }
 
   /** Writes a network of the set into a model with the layers of the fitted one and units (filters) enough. */
-  write(model: tf.Sequential, { network }: { readonly network: Network }): void {
+  write(model: tf.LayersModel, { network }: { readonly network: Network }): void {
     const { problem } = this.result;
     const spec = readModel(model, problem.spec.formulation);
     const { inputs, outputs } = problem.spec;
@@ -172,7 +179,7 @@ export class OptimalSet {
   }
 
   /** A new model of the fitted layers, as wide as the network; the caller disposes. */
-  modelOf({ network }: { readonly network: Network }): tf.Sequential {
+  modelOf({ network }: { readonly network: Network }): M {
     const { problem, model: fitted } = this.result;
     const units = Math.max(1, network.neurons.length);
     const model = resized(fitted, units);
@@ -188,11 +195,11 @@ export class OptimalSet {
   }
 }
 
-function sharpened(result: FitResult, kernels: Kernels, tolerance: number, seconds: number): Promise<Solution> {
+function sharpened(result: AnyResult, kernels: Kernels, tolerance: number, seconds: number): Promise<Solution> {
   return solve(result.problem.program, kernels, { tolerance, maxIterations: ROUNDS, seconds }, result.blocks);
 }
 
-function neuronsOf({ problem, blocks }: FitResult): Candidate[] {
+function neuronsOf({ problem, blocks }: AnyResult): Candidate[] {
   return problem.formulation.recover(problem.program, blocks).neurons.map((neuron) => {
     const size = Math.hypot(...neuron.output);
     return { neuron: { ...neuron, output: neuron.output.map((value) => value / size) }, size };
@@ -204,7 +211,7 @@ function pointOf(
   optima: Optima,
   list: readonly Candidate[],
   own: readonly Candidate[],
-  result: FitResult,
+  result: AnyResult,
 ): Float64Array {
   const point = new Float64Array(optima.polyhedron.start.length);
   const sizes = distinct([...list.map(({ neuron }) => ({ neuron, size: 0 })), ...own]);
@@ -215,13 +222,13 @@ function pointOf(
   return point;
 }
 
-function refuseUnsolved(result: FitResult): void {
+function refuseUnsolved(result: AnyResult): void {
   if (result instanceof FitResult && Number.isFinite(result.objective.total)) return;
   const got = result instanceof FitResult ? `one with status "${result.status}"` : String(result);
   refuse("the result of a fit with finite weights", got, "Pass what fit or train returned.");
 }
 
-function refuseOtherProblem(result: FitResult, other: FitResult): void {
+function refuseOtherProblem(result: AnyResult, other: AnyResult): void {
   const [a, b] = [result.problem.program, other.problem.program];
   const same =
     a.X.rows === b.X.rows &&

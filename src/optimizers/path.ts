@@ -25,6 +25,7 @@ import { decayOf, modelObjective } from "./pose/regularization.js";
 import { type Dataset, refuseDegenerate, type Weighting } from "./read/data.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { type HeldOut, readSplit } from "./read/split.js";
+import { trunkOf } from "./read/trunk.js";
 import type { Objective, PosedSolution, Problem, Regularization } from "./records.js";
 import { SplitEvaluator } from "./report/evaluate.js";
 import { engineOn } from "./solve/onEngine.js";
@@ -68,7 +69,7 @@ export interface PathPoint {
 }
 
 /** A path, from the largest beta to the smallest. */
-export interface PathResult {
+export interface PathResult<M extends tf.LayersModel = tf.Sequential> {
   readonly points: readonly PathPoint[];
   readonly engine: string;
   readonly seconds: number;
@@ -77,24 +78,24 @@ export interface PathResult {
    *
    * @throws ConvexError "model/units" when the model is too narrow and to be kept.
    */
-  write(point: PathPoint): tf.Sequential;
+  write(point: PathPoint): M;
 }
 
 export const GRID_ARGS = ["betas", "count", "ratio"];
 export const PATH_ARGS = [...GRID_ARGS, "validationData", "validationSplit", "sampleWeight", "classWeight", "onPoint"];
 
 /** Solves along the betas of `args` for a compiled model without l2 regularizers; nothing is written until `write`. */
-export async function followPath(
+export async function followPath<M extends tf.LayersModel>(
   settings: Settings,
-  model: tf.Sequential,
+  model: M,
   x: tf.Tensor,
   y: tf.Tensor,
   args: PathArgs,
-): Promise<PathResult> {
+): Promise<PathResult<M>> {
   const began = performance.now();
   const spec = readModel(model, settings.formulation);
   refuseOwnBeta(spec);
-  const { train, validation } = await readSplit(x, y, spec, args);
+  const { train, validation } = await readSplit(x, y, spec, args, trunkOf(model));
   refuseDegenerate(train, spec);
   const chosen = await chooseEngine(settings.engine, settings.threads);
   const { posed, reduced } = await poseForPath(model, spec, train, settings, chosen.kernels);
@@ -137,7 +138,7 @@ export async function followPath(
 
 /** The program of the path, in fewer dimensions where the settings say so; its beta is yet to be set. */
 export async function poseForPath(
-  model: tf.Sequential,
+  model: tf.LayersModel,
   spec: NetworkSpec,
   data: Dataset,
   settings: Settings,

@@ -139,7 +139,7 @@ class Job {
 
 /** A callback that hands the rounds on to the page. */
 class Relay extends tf.CustomCallback {
-  private model: tf.Sequential | null = null;
+  private model: tf.LayersModel | null = null;
 
   constructor(job: Job) {
     super(
@@ -163,7 +163,7 @@ class Relay extends tf.CustomCallback {
   }
 
   override setModel(model: unknown): void {
-    this.model = model as tf.Sequential;
+    this.model = model as tf.LayersModel;
   }
 }
 

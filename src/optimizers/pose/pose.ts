@@ -34,7 +34,7 @@ export const FEW_ARRANGEMENTS = 512;
 
 /** Where gates may come from when no option names them. */
 export interface GateSources {
-  readonly gatesOf: tf.Sequential | null; // a model whose first layer has gates of its own
+  readonly gatesOf: tf.LayersModel | null; // a model whose first layer has gates of its own
   readonly warmStart: StartingPoint | null;
 }
 
@@ -165,7 +165,7 @@ function vectorsOf({ outputs, convolution }: NetworkSpec): number {
 
 /** The distinct gates of a GatedDense or GatedConv2D layer; the bias of a gate stands over the constant column. */
 async function gatesOfLayer(
-  model: tf.Sequential,
+  model: tf.LayersModel,
   spec: NetworkSpec,
   X: Matrix,
   biasColumn: number,

@@ -117,7 +117,7 @@ export function notesOf(
   column: BiasColumn,
   ours: boolean,
 ): string[] {
-  const notes: string[] = [];
+  const notes: string[] = [...spec.ignored];
   const { beta, source, constraint } = regularization;
   if (constraint !== null) {
     const goal = constraint === "interpolate" ? "fit every target exactly" : "have y z >= 1 on every row";

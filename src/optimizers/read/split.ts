@@ -4,6 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { ConvexError } from "../../errors.js";
 import { type Dataset, readData, splitData, type Weighting } from "./data.js";
 import type { NetworkSpec } from "./model.js";
+import type { Trunk } from "./trunk.js";
 
 /** What is held out of training and judged. */
 export interface HeldOut {
@@ -13,7 +14,7 @@ export interface HeldOut {
 }
 
 /**
- * Reads x and y, and what is held out of them.
+ * Reads x and y, and what is held out of them, through the trunk where there is one.
  *
  * @throws ConvexError "data/..." or "options/value".
  */
@@ -22,8 +23,9 @@ export async function readSplit(
   y: tf.Tensor,
   spec: NetworkSpec,
   args: HeldOut & Weighting,
+  trunk: Pick<Trunk, "see"> = { see: async (_, same) => same },
 ): Promise<{ train: Dataset; validation: Dataset | null }> {
-  const data = await readData(x, y, spec, args);
+  const data = await readData(await trunk.see("x", x), y, spec, args);
   const given: unknown = args.validationData ?? null;
   if (given !== null) {
     if (!Array.isArray(given) || given.length !== 2) {
@@ -33,7 +35,7 @@ export async function readSplit(
         `validationData: expected a pair [x, y] of tensors, got ${came}. Change it or leave it out.`,
       );
     }
-    return { train: data, validation: await readData(given[0], given[1], spec) };
+    return { train: data, validation: await readData(await trunk.see("validationData[0]", given[0]), given[1], spec) };
   }
   const share = args.validationSplit ?? 0;
   if (share === 0) return { train: data, validation: null };

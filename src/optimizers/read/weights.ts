@@ -4,6 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import type { NetworkWeights } from "../../convex/network.js";
 import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
+import { anatomyOf } from "./anatomy.js";
 import type { NetworkSpec } from "./model.js";
 
 /**
@@ -13,12 +14,12 @@ import type { NetworkSpec } from "./model.js";
  * @throws ConvexError "model/weights" for weights that are no numbers.
  */
 export async function readWeights(
-  model: tf.Sequential,
+  model: tf.LayersModel,
   spec: NetworkSpec,
   biasColumn: number,
 ): Promise<NetworkWeights> {
-  const layers = model.layers.filter((layer) => layer.getClassName() !== "InputLayer");
-  const [first, last] = await Promise.all([layers[0], layers[layers.length - 1]].map(valuesOf));
+  const { head } = anatomyOf(model, "read");
+  const [first, last] = await Promise.all([head.hidden, head.output].map(valuesOf));
   const [kernel, bias, gates, gateBias] = spec.hiddenBias ? first : [first[0], null, first[1], null];
   const { inputs, units, outputs } = spec;
   return {

@@ -3,6 +3,7 @@
 import * as tf from "@tensorflow/tfjs";
 import type { NetworkWeights } from "../../convex/network.js";
 import type { Matrix } from "../../convex/types.js";
+import { anatomyOf } from "../read/anatomy.js";
 import type { NetworkSpec } from "../read/model.js";
 
 /**
@@ -10,14 +11,13 @@ import type { NetworkSpec } from "../read/model.js";
  * that stood in the data for it.
  */
 export function writeWeights(
-  model: tf.Sequential,
+  model: tf.LayersModel,
   spec: NetworkSpec,
   weights: NetworkWeights,
   biasColumn: number,
 ): void {
-  const layers = model.layers.filter((layer) => layer.getClassName() !== "InputLayer");
-  const last = layers[layers.length - 1];
-  const kernelShape = layers[0].getWeights()[0].shape; // ends in the units, or filters
+  const { head } = anatomyOf(model, "read");
+  const kernelShape = head.hidden.getWeights()[0].shape; // ends in the units, or filters
   const upper = (matrix: Matrix) => {
     const values = matrix.data.subarray(0, spec.inputs * matrix.cols);
     return tf.tensor(Float32Array.from(values), kernelShape);
@@ -33,8 +33,8 @@ export function writeWeights(
     const second: tf.Tensor[] = [readOut(weights, spec)];
     if (spec.outputBias) second.push(tf.tensor1d(Float32Array.from(weights.bias)));
     // Every tensor exists before the first is written; setWeights checks all shapes of a layer before it assigns.
-    layers[0].setWeights(first);
-    last.setWeights(second);
+    head.hidden.setWeights(first);
+    head.output.setWeights(second);
   });
 }
 
