@@ -43,7 +43,9 @@ export type LossName =
   | "hinge"
   | "squaredHinge"
   | "huberLoss"
-  | "meanAbsoluteError";
+  | "meanAbsoluteError"
+  | "logcosh"
+  | "kullbackLeiblerDivergence";
 
 /**
  * A convex loss L(Z) of the network's outputs before the last activation, bound to its targets and sample weights.

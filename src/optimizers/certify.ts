@@ -169,7 +169,12 @@ export async function certify(
     objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
     balanced: written.loss + leastDecay(weights, regularization),
     regularization,
-    notes: [...(trunk.note === null ? [] : [trunk.note]), ...notesOf(spec, regularization, column, false), ...near.notes, ...(split ? [SPLIT_NOTE] : [])],
+    notes: [
+      ...(trunk.note === null ? [] : [trunk.note]),
+      ...notesOf(spec, regularization, column, false),
+      ...near.notes,
+      ...(split ? [SPLIT_NOTE] : []),
+    ],
     engine: reason + threadsOf(kernels),
     seconds: (performance.now() - began) / 1000,
     gates: program.gates,

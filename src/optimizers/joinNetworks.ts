@@ -3,8 +3,8 @@
 import type * as tf from "@tensorflow/tfjs";
 import { bindLoss } from "../convex/losses/index.js";
 import type { Decay } from "../convex/network.js";
-import type { Matrix } from "../convex/types.js";
 import { networkPath, type PathPoint } from "../convex/optimalSet/networkPath.js";
+import type { Matrix } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import { refuseUnknown } from "./options.js";
 import { readData, type Weighting } from "./read/data.js";

@@ -219,10 +219,7 @@ async function seenMessage(name: string, x: tf.Tensor, trunk: Trunk | null): Pro
   return { shape, dtype: "float32", values: Float32Array.from(seen.data) };
 }
 
-async function pairMessage(
-  pair: FitArgs["validationData"],
-  trunk: Trunk | null,
-): Promise<Order["validation"]> {
+async function pairMessage(pair: FitArgs["validationData"], trunk: Trunk | null): Promise<Order["validation"]> {
   if (pair === undefined || pair === null) return null;
   if (!Array.isArray(pair) || pair.length !== 2) {
     throw new ConvexError(

@@ -61,7 +61,11 @@ function refuseUnfit(spec: NetworkSpec, { rank, pca, regularization, vectorPenal
 }
 
 /** The model whose gates are taken where no option names others. Those of a layer need not lie in the span: there none are. */
-export function gatesOwner(model: tf.LayersModel, spec: NetworkSpec, reduction: Reduction | null): tf.LayersModel | null {
+export function gatesOwner(
+  model: tf.LayersModel,
+  spec: NetworkSpec,
+  reduction: Reduction | null,
+): tf.LayersModel | null {
   return spec.formulation === "gated" && reduction === null ? model : null;
 }
 

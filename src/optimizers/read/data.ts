@@ -72,7 +72,12 @@ async function readTargets(y: tf.Tensor, { outputs: C, labels = "as the loss has
 
 function asSign(label: number, k: number): number {
   if (label === 0 || label === 1) return 2 * label - 1;
-  return refuse("data/target", "labels 0 or 1 in y, as tf.losses.hingeLoss has them", `${label} (entry ${k})`, "Change y.");
+  return refuse(
+    "data/target",
+    "labels 0 or 1 in y, as tf.losses.hingeLoss has them",
+    `${label} (entry ${k})`,
+    "Change y.",
+  );
 }
 
 /** What training needs beyond what prediction does: more than one row, and columns that vary. */
@@ -157,12 +162,7 @@ export async function readMatrix(
 }
 
 /** Refuses what is no tensor of rows of `sample` shape (null: any size), alive and with numbers in it; answers the rows. */
-export function refuseTensor(
-  name: string,
-  tensor: unknown,
-  sample: readonly (number | null)[],
-  owner: string,
-): number {
+export function refuseTensor(name: string, tensor: unknown, sample: readonly (number | null)[], owner: string): number {
   if (!(tensor instanceof tf.Tensor)) {
     return refuse(
       "data/shape",

@@ -141,7 +141,9 @@ function headShapeOf({ head, headShape, trunk }: Anatomy, convolutional: boolean
     "model/layer",
     `an inputShape of known sizes in layer "${hidden.name}"`,
     `[${headShape.map((size) => size ?? "null").join(", ")}]`,
-    trunk.length > 0 ? "Give the model's first layer an inputShape of known sizes." : `Give the first layer inputShape: ${wanted}.`,
+    trunk.length > 0
+      ? "Give the model's first layer an inputShape of known sizes."
+      : `Give the first layer inputShape: ${wanted}.`,
   );
 }
 

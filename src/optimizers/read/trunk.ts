@@ -79,7 +79,9 @@ async function evaluated(x: tf.Tensor, stages: readonly tf.LayersModel[], featur
 /** What was computed before, in a sentence; shapes alone need none. */
 function noteOf(stages: readonly tf.LayersModel[], features: number): string | null {
   const layers = stages.flatMap((stage) => stage.layers);
-  const working = layers.filter((layer) => !["InputLayer", "Flatten", "Reshape", "Dropout"].includes(layer.getClassName()));
+  const working = layers.filter(
+    (layer) => !["InputLayer", "Flatten", "Reshape", "Dropout"].includes(layer.getClassName()),
+  );
   if (working.length === 0) return null;
   const [first, last] = [working[0], working[working.length - 1]].map(({ name }) => `"${name}"`);
   const which = first === last ? `Layer ${first}` : `Layers ${first} to ${last}`;
@@ -99,4 +101,3 @@ function refuseState(layer: tf.layers.Layer): void {
 function product(shape: readonly (number | null)[]): number {
   return shape.reduce<number>((all, size) => all * (size ?? 1), 1);
 }
-

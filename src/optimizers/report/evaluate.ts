@@ -12,11 +12,11 @@ import type { NetworkSpec } from "../read/model.js";
 type Judge = (target: tf.Tensor, prediction: tf.Tensor) => tf.Tensor;
 
 /** The losses for which tfjs clips probabilities at 1e-7: on data that were not trained on, that shows. */
-const CLIPPED: readonly LossName[] = ["binaryCrossentropy", "categoricalCrossentropy"];
+const CLIPPED: readonly LossName[] = ["binaryCrossentropy", "categoricalCrossentropy", "kullbackLeiblerDivergence"];
 
 /** The function that model.evaluate calls; a tf.Sequential keeps it in the model within. */
 function lossOf(model: tf.LayersModel): Judge {
-  return ((model as Partial<tf.Sequential>).model ?? model).lossFunctions[0];
+  return ((model as { model?: tf.LayersModel }).model ?? model).lossFunctions[0];
 }
 
 /** A data set that is ready to be judged again and again. */

@@ -64,7 +64,10 @@ type Config = tf.serialization.ConfigDict;
 type LayerClass = tf.serialization.SerializableConstructor<tf.layers.Layer>;
 
 /** A layer of the same kind and name, or a model with all its layers, each from its config as it was changed. */
-export function rebuilt(layer: tf.layers.Layer, change: (layer: tf.layers.Layer, config: Config) => void): tf.layers.Layer {
+export function rebuilt(
+  layer: tf.layers.Layer,
+  change: (layer: tf.layers.Layer, config: Config) => void,
+): tf.layers.Layer {
   const kind = layer.constructor as unknown as LayerClass;
   if (layer instanceof tf.Sequential) {
     const { name } = layer;

@@ -29,7 +29,10 @@ const LAYERS: readonly LayerKind[] = [
       return { role: "activation", activation: axis === -1 || axis === last ? "softmax" : `softmax over axis ${axis}` };
     },
   },
-  { classes: ["ELU", "PReLU", "ThresholdedReLU"], part: ({ layer }) => ({ role: "activation", activation: layer.getClassName() }) },
+  {
+    classes: ["ELU", "PReLU", "ThresholdedReLU"],
+    part: ({ layer }) => ({ role: "activation", activation: layer.getClassName() }),
+  },
 ];
 
 export const activations: readonly LayerKind[] = LAYERS;

@@ -4,5 +4,9 @@ import type { LayerKind } from "./layer.js";
 
 export const dense: LayerKind = {
   classes: ["Dense"],
-  part: ({ layer }) => ({ role: "kernel", kind: "dense", activation: (layer.getConfig().activation as string) ?? "linear" }),
+  part: ({ layer }) => ({
+    role: "kernel",
+    kind: "dense",
+    activation: (layer.getConfig().activation as string) ?? "linear",
+  }),
 };

@@ -9,7 +9,15 @@ import { identities } from "./identity.js";
 import type { LayerKind, LayerPart, Step } from "./layer.js";
 import { pooling } from "./pooling.js";
 
-const KINDS: readonly LayerKind[] = [dense, convolution, gated, batchNormalization, pooling, ...activations, ...identities];
+const KINDS: readonly LayerKind[] = [
+  dense,
+  convolution,
+  gated,
+  batchNormalization,
+  pooling,
+  ...activations,
+  ...identities,
+];
 
 const BY_CLASS = new Map(KINDS.flatMap((kind) => kind.classes.map((name) => [name, kind] as const)));
 
