@@ -5,6 +5,7 @@ import { chooseEngine } from "../convex/kernels/index.js";
 import { type NetworkWeights, objectiveOf, undecidedGates } from "../convex/network.js";
 import { advice } from "../convex/solvers/solution.js";
 import type { Solution, SolveBudget } from "../convex/solvers/solve.js";
+import { ConvexError } from "../errors.js";
 import {
   CROSS_VALIDATION_ARGS,
   type CrossValidation,
@@ -18,6 +19,7 @@ import { pose } from "./pose/pose.js";
 import { certificateNear, chargedObjective, gatesOwner, layerRows, layerWeights, reduce } from "./pose/reduction.js";
 import { decayOf, modelObjective, notesOf } from "./pose/regularization.js";
 import { refuseDegenerate, type Weighting } from "./read/data.js";
+import { type Batches, type Gathered, gathered } from "./read/dataset.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { type HeldOut, readSplit } from "./read/split.js";
 import { trunkOf } from "./read/trunk.js";
@@ -41,6 +43,16 @@ export interface FitArgs extends Weighting, HeldOut {
   readonly warmStart?: StartingPoint;
 }
 
+/** Arguments of `fitDataset`, named as those of model.fitDataset. */
+export interface FitDatasetArgs extends Omit<FitArgs, "validationData" | "validationSplit" | "sampleWeight"> {
+  /** Batches that are taken of the data set; default all. */
+  readonly batchesPerEpoch?: number;
+  readonly validationData?: readonly [tf.Tensor, tf.Tensor] | Batches | null;
+  readonly validationBatches?: number;
+  /** Called after each batch that was gathered. */
+  readonly onBatch?: (progress: Gathered) => unknown;
+}
+
 /** Arguments of `train`: those of `fit`, and what the model is to be. */
 export interface TrainArgs extends FitArgs, ModelWish {}
 
@@ -52,6 +64,12 @@ const FIT_ARGS = [
   "callbacks",
   "verbose",
   "warmStart",
+];
+const DATASET_ARGS = [
+  ...FIT_ARGS.filter((name) => name !== "validationSplit" && name !== "sampleWeight"),
+  "batchesPerEpoch",
+  "validationBatches",
+  "onBatch",
 ];
 const TRAIN_ARGS = [...FIT_ARGS, "loss", "metrics", "hiddenBias", "outputBias"];
 
@@ -89,6 +107,35 @@ export class ConvexReLUTrainer {
   async fit<M extends tf.LayersModel>(model: M, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult<M>> {
     refuseUnknown("fit", args, FIT_ARGS);
     return this.run(model, x, y, args, this.settings.width, false);
+  }
+
+  /**
+   * The same on a tf.data.Dataset of batches { xs, ys }, which is gathered first: convex training sees all rows at once.
+   *
+   * @throws ConvexError as `fit`; "data/size" with the bytes, as soon as they are known not to fit.
+   */
+  async fitDataset<M extends tf.LayersModel>(
+    model: M,
+    dataset: Batches,
+    args: FitDatasetArgs = {},
+  ): Promise<FitResult<M>> {
+    refuseUnknown("fitDataset", args, DATASET_ARGS);
+    readModel(model, this.settings.formulation);
+    const { batchesPerEpoch, validationBatches, validationData = null, onBatch, ...rest } = args;
+    const data = await gathered(dataset, { batches: readCount("batchesPerEpoch", batchesPerEpoch), onBatch });
+    const held: tf.Tensor[] = [];
+    try {
+      let pair = validationData as readonly [tf.Tensor, tf.Tensor] | null;
+      if (validationData !== null && !Array.isArray(validationData)) {
+        const batches = readCount("validationBatches", validationBatches);
+        const { x, y } = await gathered(validationData as Batches, { batches });
+        held.push(x, y);
+        pair = [x, y];
+      }
+      return await this.fit(model, data.x, data.y, { ...rest, validationData: pair });
+    } finally {
+      for (const tensor of [data.x, data.y, ...held]) tensor.dispose();
+    }
   }
 
   /**
@@ -253,6 +300,11 @@ export class ConvexReLUTrainer {
     const hiddenBias = value > 0 && owned.reduction?.space.mean == null ? hidden / value ** 2 : 0;
     return resized(model, units, { hidden, hiddenBias, output, outputBias }, OPTIMIZER);
   }
+}
+
+function readCount(name: string, given: number | undefined): number | undefined {
+  if (given === undefined || (Number.isInteger(given) && given >= 1)) return given;
+  throw new ConvexError("options/value", `${name}: expected an integer of at least 1, got ${given}. Change it or leave it out.`);
 }
 
 /** tfjs keeps on the host what was once read: so the weights outlive a GPU that goes away while it works for the solver. */
