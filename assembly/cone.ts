@@ -4,12 +4,14 @@
  */
 
 import {
-  append, apply, candidates, capacity, d, inverses, keep, lambda, n, nearCount, nearRows, remember, remove, restore, row, rows,
-  size, solve, taken, target, violation, watch, z, z0,
+  append, apply, candidates, capacity, d, inverses, keep, lambda, n, remove, restore, row, rows, size, solve, taken, target, violation, watch,
+  z, z0,
 } from "./face";
+import { nearCount, nearRows, remember } from "./near";
 import { dot, dotFour, first, fourth, second, third } from "./vectors";
 
-export { coneRoom, locate, recordRoom, sharedRoom } from "./face";
+export { coneRoom, locate, sharedRoom } from "./face";
+export { recordRoom } from "./near";
 
 /** The constants of faceSearch.ts. */
 const VIOLATED: f64 = 1e-12;

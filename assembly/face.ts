@@ -10,12 +10,6 @@ const INDEPENDENT: f64 = 1e-12;
 /** Rotations are quicker here, beside a new factor, than there. */
 const REBUILT: f64 = 0.6;
 const WORN: i32 = 1000;
-/** One row of so many is kept as near. */
-const NEAR: i32 = 8;
-/** Radii, in a mean entry of z: the first, what the next are shorter by, and how many. */
-const FIRST_RADIUS: f64 = 0.4;
-const SHORTER: f64 = 0.7;
-const ATTEMPTS: i32 = 8;
 
 // Where things lie, and the face: for one projection.
 let X: usize = 0;
@@ -40,7 +34,7 @@ export let watch: usize = 0; // [n] i32
 export let inverses: usize = 0; // [n]: 1 / |x_j|, 0 for rows that are zero
 export let taken: usize = 0; // [n] bytes: 1 in the face, 2 blocked
 
-function triangle(k: i32): i32 {
+export function triangle(k: i32): i32 {
   return k * (k + 1) / 2;
 }
 
@@ -78,27 +72,13 @@ export function locate(shared: usize, place: usize, XAt: usize, rowCount: i32, c
   taken = watch + (n << 2);
 }
 
-/** Doubles of a record that keeps a face, with the factor where it has at most `room` rows, and with near rows or without. */
-export function recordRoom(rowCount: i32, columns: i32, room: i32, near: bool): i32 {
-  return 2 + min(rowCount, columns) + triangle(room) + (near ? 2 + columns + nearRoom(rowCount) : 0);
-}
-
-/** Doubles for the rows that a record keeps as near. */
-function nearRoom(rowCount: i32): i32 {
-  return rowCount / NEAR / 2;
-}
-
-/** Where a record keeps the factor, and what `remember` says. */
-function factorIn(record: usize): usize {
+/** Where a record keeps the factor. */
+export function factorIn(record: usize): usize {
   return record + 16 + (capacity << 3);
 }
-function nearIn(record: usize): usize {
-  return factorIn(record) + (triangle(load<i32>(record, 8)) << 3);
-}
-
 /**
  * Begins with the face of a record: size, rotations, room, near rows (4 i32; -1: it has no room for any), from 16 on its rows (i32);
- * L by its lower triangle; what `remember` says.
+ * L by its lower triangle; what near.ts keeps.
  */
 export function restore(record: usize): void {
   const count = load<i32>(record);
@@ -126,57 +106,6 @@ export function keep(record: usize): void {
   store<i32>(record, fits ? rotations : i32.MAX_VALUE, 4);
   memory.copy(record + 16, rows, size << 2);
   if (fits) memory.copy(factorIn(record), factor, triangle(size) << 3);
-}
-
-/**
- * Keeps z in a record, where no row is violated, with a radius and the rows that are nearer to it, so many that there is room
- * for: the radius and 1 / |z|^2, z, and the rows (i32).
- */
-export function remember(record: usize): void {
-  if (load<i32>(record, 12) < 0) return;
-  const near = nearIn(record);
-  const list = near + 16 + (d << 3);
-  const most = 2 * nearRoom(n);
-  const square = dot(z, z, d);
-  let radius = Math.sqrt(square / d) * FIRST_RADIUS;
-  let count = most + 1;
-  for (let attempt = 0; attempt < ATTEMPTS && count > most; attempt++) {
-    radius *= SHORTER;
-    count = 0;
-    for (let j = 0; j < n && count <= most; j++) {
-      if (load<f64>(violation + (j << 3)) < -radius) continue;
-      if (count < most) store<i32>(list + (count << 2), j);
-      count++;
-    }
-  }
-  store<i32>(record, count > most ? 0 : count, 12);
-  store<f64>(near, radius);
-  store<f64>(near, 1 / square, 8);
-  memory.copy(near + 16, z, d << 3);
-}
-
-/**
- * How many rows a record keeps as near, if only these can be violated, else 0: where |z - a y| <= a radius for what it keeps, y, and some a,
- * others have at least a radius - |z - a y| left.
- */
-export function nearCount(record: usize): i32 {
-  const count = load<i32>(record, 12);
-  if (count <= 0) return 0;
-  const near = nearIn(record);
-  const y = near + 16;
-  const a = dot(z, y, d) * load<f64>(near, 8);
-  let square: f64 = 0;
-  for (let p = 0; p < d << 3; p += 8) {
-    const off = load<f64>(z + p) - a * load<f64>(y + p);
-    square += off * off;
-  }
-  const reach = a * load<f64>(near);
-  return reach > 0 && reach < Infinity && square <= reach * reach ? count : 0;
-}
-
-/** The rows that a record keeps as near. */
-export function nearRows(record: usize): usize {
-  return nearIn(record) + 16 + (d << 3);
 }
 
 export function append(j: i32): bool {

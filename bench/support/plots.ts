@@ -6,6 +6,7 @@ import type { MemoryUse } from "./peak.js";
 import type { Rate } from "./rates.js";
 import type { PeerCase } from "./scnnCases.js";
 import { momentOf, targetOf } from "./scnnCases.js";
+import { thinned } from "./thin.js";
 
 const WIDTH = 300;
 const HEIGHT = 200;
@@ -19,7 +20,7 @@ export async function plotFit(results: readonly ContestResult[], file: string): 
       ...rivals.map(({ optimizer, points }) => ({ method: optimizer, points })),
     ];
     const lines = curves.flatMap(({ method, points }) =>
-      points.map(({ seconds, objective }) => ({
+      thinned(points).map(({ seconds, objective }) => ({
         panel,
         method,
         seconds,

@@ -2,8 +2,10 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import stringify from "json-stringify-pretty-compact";
 import { table } from "../../examples/support/table.js";
 import { type Machine, machineLine } from "./machine.js";
+import { isCurve, thinned } from "./thin.js";
 
 export const RESULTS = fileURLToPath(new URL("../results", import.meta.url));
 
@@ -32,8 +34,8 @@ export interface Report {
 export function publish(report: Report, { json, dry }: { json: boolean; dry: boolean }): void {
   const { name, machine, command, data, others } = report;
   const own = { bench: name, command, machine, ...data };
-  const text = JSON.stringify(own, rounded, 2);
-  const printed = others === undefined ? text : JSON.stringify({ [name]: own, ...others }, rounded, 2);
+  const text = asJson(own);
+  const printed = others === undefined ? text : asJson({ [name]: own, ...others });
   console.log(
     json ? printed : `${report.title}\n${machineLine(machine)}\n\n${report.sections.map(asText).join("\n\n")}`,
   );
@@ -65,8 +67,13 @@ function markdownRow(row: readonly string[], k: number): string {
   return `| ${row.join(" | ")} |${k === 0 ? `\n|${row.map(() => " --- ").join("|")}|` : ""}`;
 }
 
-/** Six digits are more than any of these numbers deserve, except objectives, which get nine. */
-function rounded(_key: string, value: unknown): unknown {
+/** What a table or a chart is drawn from, and no more: curves as the eye sees them, numbers of nine digits. */
+export function asJson(value: object): string {
+  return stringify(value, { maxLength: 140, replacer: kept });
+}
+
+function kept(_key: string, value: unknown): unknown {
+  if (isCurve(value)) return thinned(value);
   return typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(9)) : value;
 }
 

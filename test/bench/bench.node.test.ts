@@ -8,8 +8,10 @@ import { principalScores } from "../../bench/support/components.js";
 import { numbers, readFlags } from "../../bench/support/flags.js";
 import { timingOf } from "../../bench/support/measure.js";
 import { convolutionsAt, kernelsAt } from "../../bench/support/rates.js";
+import { asJson } from "../../bench/support/report.js";
 import { sources } from "../../bench/support/sets.js";
 import { planted } from "../../bench/support/synthetic.js";
+import { thinned } from "../../bench/support/thin.js";
 import { sampleGates } from "../../src/convex/arrangements/index.js";
 import { referenceKernels, wasmKernels } from "../../src/convex/kernels/index.js";
 import { bindLoss } from "../../src/convex/losses/index.js";
@@ -140,4 +142,23 @@ test("flags keep their types, and numbers that are none are refused", () => {
   expect(numbers("250,1000")).toEqual([250, 1000]);
   expect(numbers("")).toEqual([]);
   expect(() => numbers("a")).toThrow("Expected numbers");
+});
+
+describe("curves of a report", () => {
+  const curve = Array.from({ length: 500 }, (_, k) => ({ seconds: k / 100, objective: 1 / (k + 1) }));
+
+  test("keep their ends and at most a point for each place that a chart shows", () => {
+    const kept = thinned(curve);
+    expect(kept.length).toBeLessThan(70);
+    expect([kept[0], kept[kept.length - 1]]).toEqual([curve[0], curve[499]]);
+    const steps = kept.slice(2).map(({ seconds }, k) => Math.log(seconds / kept[k + 1].seconds));
+    expect(Math.max(...steps)).toBeLessThan(2 * Math.log(2)); // the first places are as far apart as the run's first points
+  });
+
+  test("that are short stay as they are, and so do lists that are no curves", () => {
+    const data = { short: curve.slice(0, 50), long: curve, sizes: Array.from({ length: 200 }, (_, k) => k) };
+    const { short, long, sizes } = JSON.parse(asJson(data));
+    expect([short.length, sizes.length]).toEqual([50, 200]);
+    expect(long.length).toBeLessThan(70);
+  });
 });

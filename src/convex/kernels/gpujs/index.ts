@@ -12,6 +12,17 @@ import { type BlockSizes, type DeviceBlocks, gramOnRight, gramOrder, stepSums } 
 import { deviceKernels, type OpenDevice } from "../device/kernels.js";
 import { type PatchImages, patchImages } from "../device/patchImages.js";
 import type { StepReport } from "../types.js";
+import {
+  flat,
+  free,
+  type GpuInstance,
+  type GpuJs,
+  isTexture,
+  type KernelCall,
+  loadGpujs,
+  rowsOf,
+  type Texture,
+} from "./library.js";
 import * as sources from "./programs.js";
 
 /** Bits of a word of a mask: float32 holds them exactly. */
@@ -19,30 +30,12 @@ const WORD = 16;
 /** Texels on a side of the largest texture that WebGL 2 promises. */
 const TEXTURE_SIDE = 2048;
 
-/** The part of gpu.js that is used. */
-interface GpuJs {
-  readonly GPU: new (settings?: { mode?: string }) => GpuInstance;
-  readonly input: (values: Float32Array, size: [number, number]) => object;
-}
-interface GpuInstance {
-  readonly mode: string;
-  createKernel(source: string, settings: object): KernelCall;
-}
-interface KernelCall {
-  (...values: unknown[]): Texture;
-  readonly context?: { isContextLost?: () => boolean } | null; // of WebGL
-  destroy(removeCanvas?: boolean): void;
-}
-/** A texture, or rows of numbers where there is no device. */
-type Texture = { toArray(): Rows; delete(): void } | Rows;
-type Rows = readonly Float32Array[];
-
 /** One gpu.js a realm: it holds a context of its own. */
 let instance: GpuInstance | null = null;
 
 /** Needs the package gpu.js, or its script in the page. */
 export const openGpujs: OpenDevice = async (host) => {
-  const library = await load();
+  const library = await loadGpujs();
   instance ??= new library.GPU();
   const gpu = instance;
   const kernels = deviceKernels("gpujs", host, async (X, gates, sizes) => {
@@ -50,18 +43,6 @@ export const openGpujs: OpenDevice = async (host) => {
   });
   return { kernels, device: `gpu.js (${gpu.mode})`, emulated: gpu.mode === "cpu" || gpu.mode === "webasm" };
 };
-
-async function load(): Promise<GpuJs> {
-  try {
-    const module: unknown = await import("gpu.js");
-    return ((module as { default?: unknown }).default ?? module) as GpuJs;
-  } catch {
-    // The script of gpu.js sets a global GPU, beside the browser's own of that name, which has no input.
-    const script = (globalThis as { GPU?: { GPU?: unknown; input?: unknown } }).GPU;
-    if (script?.input !== undefined && script.GPU !== undefined) return script as unknown as GpuJs;
-    throw new Error('the package "gpu.js" is not installed');
-  }
-}
 
 type Slot = "X" | "places" | "rowMasks" | "gateMasks" | "base" | "x" | "y" | "g" | "next";
 
@@ -280,26 +261,4 @@ function lostError(): ConvexError {
     "engine/lost",
     `engine: expected the WebGL context of gpu.js to stay, got a lost one. The model is as it was: fit again, or use engine: "wasm".`,
   );
-}
-
-function isTexture(value: unknown): value is Texture {
-  return (
-    Array.isArray(value) || (typeof value === "object" && value !== null && "toArray" in value && "delete" in value)
-  );
-}
-
-function rowsOf(texture: Texture): Rows {
-  return "toArray" in texture ? texture.toArray() : texture;
-}
-
-function free(texture: Texture): void {
-  if ("delete" in texture) texture.delete();
-}
-
-function flat(rows: Rows, width: number): Float32Array {
-  const values = new Float32Array(rows.length * width);
-  rows.forEach((row, k) => {
-    values.set(row, k * width);
-  });
-  return values;
 }
