@@ -128,7 +128,10 @@ export async function certify(
     reduction === null ? weights : { ...weights, kernel: inSpan(weights.kernel, reduction.space) },
   );
   const arrangements =
-    settings.arrangements ?? gatesFor(spec, inputRows(spec, seen.x, column.value), neurons, settings.seed);
+    settings.arrangements ??
+    (spec.formulation === "linear"
+      ? null
+      : gatesFor(spec, inputRows(spec, seen.x, column.value), neurons, settings.seed));
   const sources = { gatesOf: null, warmStart: null };
   const posed = await pose(reduced.spec, seen, { ...reduced.settings, arrangements }, chosen, sources);
   const { kernels, reason } = await engineOn(posed.program, chosen, settings);

@@ -318,6 +318,27 @@ export const shapes: readonly Shape[] = [
       { shape: [6] },
     ),
   ),
+  shaped("two linear layers", () => compiled(sequence(hidden({ ...input3, activation: "linear" }), read())), {
+    everywhere: true,
+  }),
+  shaped(
+    "two linear layers of several outputs, softmax",
+    () => compiled(sequence(hidden({ ...input3, activation: "linear" }), read(3, { activation: "softmax" })), softmax),
+    { everywhere: true },
+  ),
+  shaped(
+    "a linear bottleneck as wide as the data",
+    () => compiled(sequence(dense({ units: 4, inputShape: [4], ...both() }), read(4)), { shape: [4], outputs: 4 }),
+    { everywhere: true },
+  ),
+  shaped("kullbackLeiblerDivergence of distributions", () =>
+    compiled(sequence(hidden(input3), read(3, { activation: "softmax" })), {
+      loss: "kullbackLeiblerDivergence",
+      targets: "distribution",
+      outputs: 3,
+    }),
+  ),
+  shaped("logcosh", () => compiled(sequence(hidden(input3), read()), { loss: "logcosh" })),
   shaped("GatedDense behind a flatten", () =>
     compiled(sequence(flatten({ inputShape: [3, 1] }), gatedDense({ units: 30, seed: 1, ...both() }), read(2)), {
       shape: [3, 1],

@@ -221,6 +221,13 @@ const cases: Case[] = [
     model: () => dense([relu({ activation: "tanh", name: "hid" }), last()]),
   },
   {
+    wrong: "arrangements for a linear network",
+    code: "options/value",
+    says: /arrangements: expected none for a linear network/,
+    options: { arrangements: { kind: "enumerate" } },
+    model: () => dense([relu({ activation: "linear" }), last()]),
+  },
+  {
     wrong: "a last activation that the loss does not want",
     code: "model/activation",
     says: /activation "linear" in the last layer.*got "sigmoid"/,

@@ -75,7 +75,7 @@ function refusePricing(spec: NetworkSpec, { pricing, regularization }: Settings)
   if (spec.formulation === "relu" && !constrained) return;
   throw new ConvexError(
     "options/value",
-    `pricing: expected { kind: "search" } for ${constrained ? `regularization "${regularization}"` : "a gated network"}, ` +
+    `pricing: expected { kind: "search" } for ${constrained ? `regularization "${regularization}"` : `a ${spec.formulation} network`}, ` +
       `got { kind: "branch-and-bound" }, which prices the gates of ReLU networks with a loss. Leave it out.`,
   );
 }
@@ -91,7 +91,7 @@ function arrangementsFor(spec: NetworkSpec, X: Matrix, settings: Settings, sourc
         `"${settings.regularization}", got { kind: "grow" }. The search for gates needs a loss.`,
     );
   }
-  if (spec.formulation === "gated") return { kind: "sample", count: DEFAULT_GATES };
+  if (spec.formulation !== "relu") return { kind: "sample", count: DEFAULT_GATES };
   if (sources.warmStart !== null) return sources.warmStart.gates;
   if (arrangementBound(X.rows, Math.min(X.rows, X.cols)) <= FEW_ARRANGEMENTS) return { kind: "enumerate" };
   return constrained ? { kind: "sample", count: FEW_ARRANGEMENTS } : { kind: "grow" };
@@ -106,6 +106,7 @@ async function chooseGates(
   wish: Arrangements,
   kernels: Kernels,
 ): Promise<GateSet> {
+  if (spec.formulation === "linear") return openGate(X, settings);
   const read = kernels.packPatterns?.bind(kernels);
   if (spec.formulation === "gated" && growthOf(wish) !== null) {
     throw new ConvexError(
@@ -152,6 +153,17 @@ function gatesOfStart(start: StartingPoint, spec: NetworkSpec, X: Matrix, settin
     );
   }
   return gates;
+}
+
+/** The one gate of a linear network, which is open on every row: all that there are. */
+function openGate(X: Matrix, { arrangements }: Settings): GateSet {
+  if (arrangements !== null) {
+    throw new ConvexError(
+      "options/value",
+      "arrangements: expected none for a linear network, whose units are open on every row, got some. Leave them out.",
+    );
+  }
+  return { ...gatesFrom(X, { rows: 1, cols: X.cols, data: new Float64Array(X.cols) }), complete: true };
 }
 
 function growthOf(wish: Arrangements): Growth | null {

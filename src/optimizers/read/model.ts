@@ -10,7 +10,7 @@ import { type Labels, readLoss } from "./loss.js";
 
 /** The two-layer network that the head of a model is. */
 export interface NetworkSpec {
-  readonly formulation: "relu" | "gated";
+  readonly formulation: "relu" | "gated" | "linear";
   readonly inputShape: readonly number[]; // of one sample as the head sees it: of x, or of what a trunk makes of it
   readonly inputs: number; // features of a row of X, without a bias column: of a sample, or of a patch
   readonly convolution: Convolution | null; // null: dense
@@ -42,11 +42,14 @@ interface KernelConfig {
 }
 
 /** What each formulation wants first: in a dense model, and in a convolutional one. */
-const GATED_FIRST = ["a GatedDense first layer", "a GatedConv2D first layer"];
-const RELU_FIRST = [
-  'dense(units, activation "relu") as first layer',
-  'a convolution with activation "relu" as first layer',
-];
+const FIRST: Readonly<Record<NetworkSpec["formulation"], readonly string[]>> = {
+  gated: ["a GatedDense first layer", "a GatedConv2D first layer"],
+  relu: [
+    'dense(units, activation "relu") as first layer',
+    'a convolution with activation "relu" as first layer',
+  ],
+  linear: ["a dense first layer without activation", "a convolution without activation as first layer"],
+};
 
 /**
  * Reads a compiled model whose last two layers that are trained are a hidden layer (dense or convolutional with ReLU, or gated)
@@ -56,7 +59,7 @@ const RELU_FIRST = [
  */
 export function readModel(
   model: tf.LayersModel,
-  wanted: "relu" | "gated" | null,
+  wanted: NetworkSpec["formulation"] | null,
   use: "write" | "read" = "write",
 ): NetworkSpec {
   const anatomy = anatomyOf(model, use);
@@ -96,12 +99,12 @@ export function readModel(
 /** Which network class a head is; refuses one that is none, or not the one that is wanted. */
 function readFormulation(
   { hidden, kind, activation, normalization }: Head,
-  wanted: "relu" | "gated" | null,
-): { formulation: "relu" | "gated"; convolutional: boolean } {
-  const formulation = kind === "gated" ? "gated" : "relu";
+  wanted: NetworkSpec["formulation"] | null,
+): { formulation: NetworkSpec["formulation"]; convolutional: boolean } {
+  const formulation = kind === "gated" ? "gated" : activation === "linear" ? "linear" : "relu";
   const convolutional = hidden.getClassName().includes("Conv");
   if (wanted !== null && wanted !== formulation) {
-    const needs = wanted === "gated" ? GATED_FIRST[+convolutional] : RELU_FIRST[+convolutional];
+    const needs = FIRST[wanted][+convolutional];
     refuse(
       "model/layer",
       `${needs} for formulation "${wanted}"`,

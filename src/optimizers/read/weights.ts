@@ -24,11 +24,19 @@ export async function readWeights(
   const { inputs, units, outputs } = spec;
   return {
     kernel: stacked(kernel, bias, inputs, units, biasColumn),
-    gates: spec.formulation === "gated" ? stacked(gates, gateBias, inputs, units, biasColumn) : null,
+    gates: gatesOf(spec, () => stacked(gates, gateBias, inputs, units, biasColumn)),
     output: readOut(last[0], spec),
     bias: spec.outputBias ? last[1] : new Float64Array(outputs),
     pooling: spec.convolution?.pooling ?? null,
   };
+}
+
+/** Linear units have gates of zero, which are open on every row. */
+function gatesOf({ formulation, hiddenBias, inputs, units }: NetworkSpec, own: () => Matrix): Matrix | null {
+  if (formulation === "relu") return null;
+  if (formulation === "gated") return own();
+  const rows = inputs + (hiddenBias ? 1 : 0);
+  return { rows, cols: units, data: new Float64Array(rows * units) };
 }
 
 /** The kernel of the last layer [A m x C] as [m x A C]: the way back of what `writeWeights` does. */

@@ -22,7 +22,8 @@ export function writeWeights(
     const values = matrix.data.subarray(0, spec.inputs * matrix.cols);
     return tf.tensor(Float32Array.from(values), kernelShape);
   };
-  const { kernel, gates } = weights;
+  const { kernel } = weights;
+  const gates = spec.formulation === "gated" ? weights.gates : null;
   tf.tidy(() => {
     const first: tf.Tensor[] = [upper(kernel)];
     if (spec.hiddenBias) first.push(lastRow(kernel, biasColumn));
