@@ -129,7 +129,7 @@ export async function certify(
   );
   const arrangements =
     settings.arrangements ??
-    (spec.formulation === "linear"
+    (spec.formulation === "linear" || spec.formulation === "affine"
       ? null
       : gatesFor(spec, inputRows(spec, seen.x, column.value), neurons, settings.seed));
   const sources = { gatesOf: null, warmStart: null };
@@ -170,7 +170,7 @@ export async function certify(
       ? await withSharing(near.certificate, program, weights, kernels, left(), settings)
       : near.certificate,
     objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
-    balanced: written.loss + leastDecay(weights, regularization),
+    balanced: spec.formulation === "affine" ? written.total : written.loss + leastDecay(weights, regularization),
     regularization,
     notes: [
       ...(trunk.note === null ? [] : [trunk.note]),

@@ -304,7 +304,10 @@ export class ConvexReLUTrainer {
 
 function readCount(name: string, given: number | undefined): number | undefined {
   if (given === undefined || (Number.isInteger(given) && given >= 1)) return given;
-  throw new ConvexError("options/value", `${name}: expected an integer of at least 1, got ${given}. Change it or leave it out.`);
+  throw new ConvexError(
+    "options/value",
+    `${name}: expected an integer of at least 1, got ${given}. Change it or leave it out.`,
+  );
 }
 
 /** tfjs keeps on the host what was once read: so the weights outlive a GPU that goes away while it works for the solver. */

@@ -223,6 +223,13 @@ function pointOf(
 }
 
 function refuseUnsolved(result: AnyResult): void {
+  if (result instanceof FitResult && result.problem.spec.formulation === "affine") {
+    refuse(
+      "a result of a hidden layer and a read-out",
+      "one of a single layer",
+      "Its program has one optimum, or a linear space.",
+    );
+  }
   if (result instanceof FitResult && Number.isFinite(result.objective.total)) return;
   const got = result instanceof FitResult ? `one with status "${result.status}"` : String(result);
   refuse("the result of a fit with finite weights", got, "Pass what fit or train returned.");

@@ -225,7 +225,8 @@ export function refuseOwnBeta({ l2 }: NetworkSpec): void {
 
 /** The same layers charged for another beta. */
 function at(regularization: Regularization, beta: number): Regularization {
-  return { ...regularization, beta, hidden: beta / 2, output: beta / 2, source: "option" };
+  const output = regularization.output === 0 ? 0 : beta / 2; // one layer alone has no other
+  return { ...regularization, beta, hidden: beta / 2, output, source: "option" };
 }
 
 /** What is said of one beta. */

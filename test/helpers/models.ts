@@ -62,7 +62,7 @@ export function makeData(
 }
 
 /** All weights of a model as plain arrays. */
-export function weightsIn(model: tf.Sequential): number[][] {
+export function weightsIn(model: tf.LayersModel): number[][] {
   return model.getWeights().map((weight) => Array.from(weight.dataSync()));
 }
 

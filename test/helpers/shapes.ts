@@ -339,6 +339,44 @@ export const shapes: readonly Shape[] = [
     }),
   ),
   shaped("logcosh", () => compiled(sequence(hidden(input3), read()), { loss: "logcosh" })),
+  ...(
+    [
+      ["linear regression", {}],
+      ["linear regression of several outputs", { outputs: 2 }],
+      ["logistic regression", binary],
+      ["softmax regression", softmax],
+      ["softmax regression of sparse labels", { ...sparse, metrics: ["accuracy"] }],
+      ["a support vector machine", { loss: "hinge", targets: "signs" }],
+      ["least absolute deviations", { loss: "meanAbsoluteError" }],
+      ["huber regression", { loss: tf.losses.huberLoss }],
+    ] as [string, Wish][]
+  ).map(([name, wish]) =>
+    shaped(
+      `one dense layer: ${name}`,
+      () => {
+        const { loss, outputs = 1 } = wish;
+        const activation = loss === binary.loss ? "sigmoid" : outputs === 3 ? "softmax" : "linear";
+        return compiled(sequence(read(outputs, { ...input3, activation })), wish);
+      },
+      { everywhere: true },
+    ),
+  ),
+  shaped(
+    "one dense layer without a regularizer",
+    () => compiled(sequence(dense({ units: 1, ...input3, ...seeded() }))),
+    {
+      everywhere: true,
+    },
+  ),
+  shaped(
+    "logistic regression on a frozen trunk, flatten, dropout",
+    () =>
+      compiled(sequence(frozen(cnn()), flatten(), dropout({ rate: 0.5 }), read(1, { activation: "sigmoid" })), {
+        ...binary,
+        shape: [4, 4, 1],
+      }),
+    { everywhere: true },
+  ),
   shaped("GatedDense behind a flatten", () =>
     compiled(sequence(flatten({ inputShape: [3, 1] }), gatedDense({ units: 30, seed: 1, ...both() }), read(2)), {
       shape: [3, 1],

@@ -50,7 +50,10 @@ describe("fitDataset", () => {
   });
 
   test("takes a csv whose label column is named", async () => {
-    const lines = ["a,b,price", ...Array.from({ length: 16 }, (_, k) => `${Math.sin(k)},${Math.cos(3 * k)},${Math.sin(2 * k)}`)];
+    const lines = [
+      "a,b,price",
+      ...Array.from({ length: 16 }, (_, k) => `${Math.sin(k)},${Math.cos(3 * k)},${Math.sin(2 * k)}`),
+    ];
     const source = `data:text/csv;base64,${btoa(lines.join("\n"))}`;
     const csv = tf.data.csv(source, { columnConfigs: { price: { isLabel: true } } });
     const batches = csv.map((row) => {
@@ -84,12 +87,20 @@ describe("fitDataset", () => {
     ],
     [
       "a data set without end",
-      () => tf.data.array([{ xs: [1, 2, 3], ys: [1] }]).repeat().batch(2),
+      () =>
+        tf.data
+          .array([{ xs: [1, 2, 3], ys: [1] }])
+          .repeat()
+          .batch(2),
       /batchesPerEpoch for a data set without end/,
     ],
     [
       "more than fits",
-      () => tf.data.array([{ xs: new Array(3).fill(1), ys: [1] }]).repeat(1e9).batch(2),
+      () =>
+        tf.data
+          .array([{ xs: new Array(3).fill(1), ys: [1] }])
+          .repeat(1e9)
+          .batch(2),
       /a data set of at most \d+ bytes.*got \d+ bytes/,
     ],
   ];

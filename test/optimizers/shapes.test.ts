@@ -79,7 +79,7 @@ async function roundTrip(model: tf.LayersModel, x: tf.Tensor): Promise<void> {
 
 /** Plain descent on the model as it was compiled, from the optimum and from far away, never goes below the bound. */
 function descend(model: tf.LayersModel, x: tf.Tensor, y: tf.Tensor, bound: number): void {
-  const best = model.getWeights().map((weight) => weight.clone());
+  const best = model.trainableWeights.map((weight) => weight.read().clone());
   for (const noise of [0, 0.3]) {
     const optimizer = tf.train.adam(0.02);
     tf.tidy(() => {
@@ -96,7 +96,9 @@ function descend(model: tf.LayersModel, x: tf.Tensor, y: tf.Tensor, bound: numbe
     }
     optimizer.dispose();
   }
-  model.setWeights(best);
+  model.trainableWeights.forEach((weight, k) => {
+    weight.write(best[k]);
+  });
   tf.dispose(best);
 }
 

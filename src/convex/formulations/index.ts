@@ -1,5 +1,6 @@
 /** The formulations, by name. */
 
+import { affine } from "./affine.js";
 import type { Formulation } from "./formulation.js";
 import { gated } from "./gated.js";
 import { linear } from "./linear.js";
@@ -7,4 +8,4 @@ import { relu } from "./relu.js";
 
 export type { Formulation } from "./formulation.js";
 
-export const formulations: Readonly<Record<Formulation["name"], Formulation>> = { relu, gated, linear };
+export const formulations: Readonly<Record<Formulation["name"], Formulation>> = { relu, gated, linear, affine };

@@ -106,7 +106,7 @@ async function chooseGates(
   wish: Arrangements,
   kernels: Kernels,
 ): Promise<GateSet> {
-  if (spec.formulation === "linear") return openGate(X, settings);
+  if (spec.formulation === "linear" || spec.formulation === "affine") return openGate(X, settings);
   const read = kernels.packPatterns?.bind(kernels);
   if (spec.formulation === "gated" && growthOf(wish) !== null) {
     throw new ConvexError(

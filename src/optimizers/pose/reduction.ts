@@ -49,6 +49,7 @@ export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings): R
 function refuseUnfit(spec: NetworkSpec, { rank, pca, regularization, vectorPenalty }: Settings): void {
   const { convolution, hiddenBias, l2, formulation, outputs } = spec;
   const name = rank === null ? "pca" : "rank";
+  if (formulation === "affine") refuse(`no ${name} for one layer alone`, String(rank ?? pca));
   if (convolution !== null) refuse(`no ${name} for a convolutional model`, String(rank ?? pca));
   if (rank !== null && (regularization === "interpolate" || regularization === "max-margin")) {
     refuse(`no rank beside regularization "${regularization}"`, String(rank));

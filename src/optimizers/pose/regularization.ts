@@ -47,6 +47,7 @@ export function biasColumnOf(spec: NetworkSpec, settings: Settings, X: Matrix): 
 
 /** Beta and the layers' factors; `trivialBeta` is asked for only where "auto" needs it. */
 export function regularizationOf(spec: NetworkSpec, settings: Settings, trivialBeta: () => number): Regularization {
+  if (spec.formulation === "affine") return ofOneLayer(spec, settings, trivialBeta);
   const { hidden, output, outputBias } = spec.l2;
   if (hidden > 0 !== output > 0) {
     const [has, lacks] = hidden > 0 ? ["first", "last"] : ["last", "first"];
@@ -91,6 +92,25 @@ export function regularizationOf(spec: NetworkSpec, settings: Settings, trivialB
   }
   const source = wish === "auto" ? "auto" : "option";
   return { beta, hidden: beta / 2, output: beta / 2, outputBias, source, constraint: null };
+}
+
+/** One layer is charged beta / 2 |W|^2, and nothing where neither its regularizer nor an option says so: as in model.fit. */
+function ofOneLayer(
+  { l2 }: NetworkSpec,
+  { regularization: wish }: Settings,
+  trivialBeta: () => number,
+): Regularization {
+  const own = 2 * l2.hidden;
+  if (wish === "interpolate" || wish === "max-margin" || (own > 0 && typeof wish === "number" && wish !== own)) {
+    throw new ConvexError(
+      "model/regularizer",
+      `fit: expected no regularization ${JSON.stringify(wish)} for one layer alone${own > 0 ? ` with a regularizer of its own` : ""}. ` +
+        `Leave it out, or add a hidden layer.`,
+    );
+  }
+  const beta = wish === "auto" && own === 0 ? AUTO_SHARE * trivialBeta() : typeof wish === "number" ? wish : own;
+  const source = own > 0 || beta === 0 ? "model" : wish === "auto" ? "auto" : "option";
+  return { beta, hidden: beta / 2, output: 0, outputBias: l2.outputBias, source, constraint: null };
 }
 
 export function decayOf(regularization: Regularization): Decay {

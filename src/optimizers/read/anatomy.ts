@@ -18,6 +18,8 @@ export interface Head {
   readonly between: readonly tf.layers.Layer[];
   readonly output: tf.layers.Layer;
   readonly outputActivation: string;
+  /** True where the read-out is all that is trained: then it is `hidden`, too. */
+  readonly single: boolean;
 }
 
 /** What a model is made of. */
@@ -147,16 +149,14 @@ function refuseDepth(kernels: readonly Kernel[]): void {
 /** Puts the parts together; each has its place between the two kernels or after the last. */
 function headOf(parts: readonly Part[], hidden: Kernel, output: Kernel | undefined): Head {
   if (output === undefined) {
-    return refuseModel(
-      "model/depth",
-      "two layers that are trained, a hidden one and a read-out",
-      `one: "${hidden.step.layer.name}"`,
-      "Add a hidden layer, or train this model with model.fit().",
-    );
+    const { layer } = hidden.step;
+    return {
+      ...{ hidden: layer, output: layer, single: true, kind: "dense", between: [], normalization: null },
+      ...{ activation: "linear", negativeSlope: null, outputActivation: lastActivation(hidden, after(parts, hidden)) },
+    };
   }
   const at = (part: Part) => parts.indexOf(part);
   const inner = parts.slice(at(hidden) + 1, at(output));
-  const outer = parts.slice(at(output) + 1);
   const before = parts.slice(0, at(hidden)).find(({ part }) => part.role !== "ignored");
   if (before !== undefined) refusePlace(before, "the hidden layer or what is frozen at the start");
   const { kind } = hidden.part;
@@ -187,14 +187,6 @@ function headOf(parts: readonly Part[], hidden: Kernel, output: Kernel | undefin
         refusePlace(each, "the end");
     }
   }
-  let outputActivation = output.part.activation;
-  for (const each of outer) {
-    const { part } = each;
-    if (part.role === "ignored") continue;
-    if (part.role !== "activation") refusePlace(each, "the hidden layer, not the last one");
-    else if (outputActivation === "linear") outputActivation = part.activation;
-    else if (part.activation !== "linear") refuseTwice(each, outputActivation);
-  }
   return {
     hidden: hidden.step.layer,
     kind,
@@ -203,8 +195,26 @@ function headOf(parts: readonly Part[], hidden: Kernel, output: Kernel | undefin
     negativeSlope: read.slope,
     between,
     output: output.step.layer,
-    outputActivation,
+    outputActivation: lastActivation(output, after(parts, output)),
+    single: false,
   };
+}
+
+function after(parts: readonly Part[], kernel: Kernel): readonly Part[] {
+  return parts.slice(parts.indexOf(kernel) + 1);
+}
+
+/** The activation of the last layer, fused or a layer of its own. */
+function lastActivation({ part: { activation } }: Kernel, outer: readonly Part[]): string {
+  let found = activation;
+  for (const each of outer) {
+    const { part } = each;
+    if (part.role === "ignored") continue;
+    if (part.role !== "activation") refusePlace(each, "the hidden layer, not the last one");
+    else if (found === "linear") found = part.activation;
+    else if (part.activation !== "linear") refuseTwice(each, found);
+  }
+  return found;
 }
 
 function refusePlace({ step }: Part, after: string): never {

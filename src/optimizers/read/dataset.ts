@@ -52,7 +52,12 @@ export async function gathered(
     try {
       const [xs, ys] = [tensorIn("xs", value), tensorIn("ys", value)];
       if (xs.shape[0] !== ys.shape[0]) {
-        refuse("data/shape", `as many rows of ys as of xs, ${xs.shape[0]}`, `${ys.shape[0]} in batch ${batches}`, "Check the map.");
+        refuse(
+          "data/shape",
+          `as many rows of ys as of xs, ${xs.shape[0]}`,
+          `${ys.shape[0]} in batch ${batches}`,
+          "Check the map.",
+        );
       }
       bytes += 4 * (xs.size + ys.size);
       refuseLarge(batches === 0 && dataset.size > 0 ? bytes * Math.min(dataset.size, most ?? dataset.size) : bytes);

@@ -10,7 +10,8 @@ import { type Labels, readLoss } from "./loss.js";
 
 /** The two-layer network that the head of a model is. */
 export interface NetworkSpec {
-  readonly formulation: "relu" | "gated" | "linear";
+  /** "linear": two layers without activation; "affine": the read-out alone. */
+  readonly formulation: "relu" | "gated" | "linear" | "affine";
   readonly inputShape: readonly number[]; // of one sample as the head sees it: of x, or of what a trunk makes of it
   readonly inputs: number; // features of a row of X, without a bias column: of a sample, or of a patch
   readonly convolution: Convolution | null; // null: dense
@@ -44,10 +45,8 @@ interface KernelConfig {
 /** What each formulation wants first: in a dense model, and in a convolutional one. */
 const FIRST: Readonly<Record<NetworkSpec["formulation"], readonly string[]>> = {
   gated: ["a GatedDense first layer", "a GatedConv2D first layer"],
-  relu: [
-    'dense(units, activation "relu") as first layer',
-    'a convolution with activation "relu" as first layer',
-  ],
+  relu: ['dense(units, activation "relu") as first layer', 'a convolution with activation "relu" as first layer'],
+  affine: ["a dense layer alone", "a dense layer alone"],
   linear: ["a dense first layer without activation", "a convolution without activation as first layer"],
 };
 
@@ -86,22 +85,28 @@ export function readModel(
     convolution,
     units: hidden.units,
     outputs: output.units,
-    hiddenBias: hidden.useBias,
+    hiddenBias: hidden.useBias && !head.single,
     outputBias: output.useBias,
     loss,
     labels,
     activation,
-    l2: { hidden: hidden.kernelL2, hiddenBias: hidden.biasL2, output: output.kernelL2, outputBias: output.biasL2 },
+    l2: {
+      hidden: hidden.kernelL2,
+      hiddenBias: head.single ? 0 : hidden.biasL2,
+      output: head.single ? 0 : output.kernelL2,
+      outputBias: output.biasL2,
+    },
     ignored: anatomy.ignored,
   };
 }
 
 /** Which network class a head is; refuses one that is none, or not the one that is wanted. */
 function readFormulation(
-  { hidden, kind, activation, normalization }: Head,
+  { hidden, kind, activation, normalization, single }: Head,
   wanted: NetworkSpec["formulation"] | null,
 ): { formulation: NetworkSpec["formulation"]; convolutional: boolean } {
-  const formulation = kind === "gated" ? "gated" : activation === "linear" ? "linear" : "relu";
+  const linear = single ? "affine" : "linear";
+  const formulation = kind === "gated" ? "gated" : activation === "linear" ? linear : "relu";
   const convolutional = hidden.getClassName().includes("Conv");
   if (wanted !== null && wanted !== formulation) {
     const needs = FIRST[wanted][+convolutional];

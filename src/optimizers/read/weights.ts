@@ -22,12 +22,29 @@ export async function readWeights(
   const [first, last] = await Promise.all([head.hidden, head.output].map(valuesOf));
   const [kernel, bias, gates, gateBias] = spec.hiddenBias ? first : [first[0], null, first[1], null];
   const { inputs, units, outputs } = spec;
+  if (spec.formulation === "affine") return affineWeights(last, spec);
   return {
     kernel: stacked(kernel, bias, inputs, units, biasColumn),
     gates: gatesOf(spec, () => stacked(gates, gateBias, inputs, units, biasColumn)),
     output: readOut(last[0], spec),
     bias: spec.outputBias ? last[1] : new Float64Array(outputs),
     pooling: spec.convolution?.pooling ?? null,
+  };
+}
+
+/** One layer as a network of a linear unit for each output, whose read-out is I. */
+function affineWeights(
+  [kernel, bias]: readonly Float64Array[],
+  { inputs, outputs: C, outputBias }: NetworkSpec,
+): NetworkWeights {
+  const output = new Float64Array(C * C);
+  for (let c = 0; c < C; c++) output[c * C + c] = 1;
+  return {
+    kernel: { rows: inputs, cols: C, data: kernel },
+    gates: { rows: inputs, cols: C, data: new Float64Array(inputs * C) },
+    output: { rows: C, cols: C, data: output },
+    bias: outputBias ? bias : new Float64Array(C),
+    pooling: null,
   };
 }
 

@@ -61,7 +61,8 @@ export function recovered(
   { program, formulation }: Pick<Problem, "program" | "formulation">,
   blocks: SparseBlocks,
 ): Network {
-  return fewest(program, formulation.recover(program, blocks));
+  const network = formulation.recover(program, blocks);
+  return formulation.name === "affine" ? network : fewest(program, network);
 }
 
 /** Equal neurons merged, surplus ones traded away. */

@@ -31,10 +31,11 @@ export function writeWeights(
       first.push(upper(gates));
       if (spec.hiddenBias) first.push(lastRow(gates, biasColumn));
     }
-    const second: tf.Tensor[] = [readOut(weights, spec)];
+    const affine = spec.formulation === "affine";
+    const second: tf.Tensor[] = [affine ? upper(kernel) : readOut(weights, spec)];
     if (spec.outputBias) second.push(tf.tensor1d(Float32Array.from(weights.bias)));
     // Every tensor exists before the first is written; setWeights checks all shapes of a layer before it assigns.
-    head.hidden.setWeights(first);
+    if (!affine) head.hidden.setWeights(first);
     head.output.setWeights(second);
   });
 }
