@@ -23,6 +23,7 @@ import { type Batches, type Gathered, gathered } from "./read/dataset.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { type HeldOut, readSplit } from "./read/split.js";
 import { trunkOf } from "./read/trunk.js";
+import { white, whitened } from "./read/whitening.js";
 import type { Problem, StartingPoint } from "./records.js";
 import type { Callbacks } from "./report/progress.js";
 import { FitResult } from "./report/result.js";
@@ -120,7 +121,7 @@ export class ConvexReLUTrainer {
     args: FitDatasetArgs = {},
   ): Promise<FitResult<M>> {
     refuseUnknown("fitDataset", args, DATASET_ARGS);
-    readModel(model, this.settings.formulation);
+    readModel(model, this.settings.formulation, "fit");
     const { batchesPerEpoch, validationBatches, validationData = null, onBatch, ...rest } = args;
     const data = await gathered(dataset, { batches: readCount("batchesPerEpoch", batchesPerEpoch), onBatch });
     const held: tf.Tensor[] = [];
@@ -199,10 +200,13 @@ export class ConvexReLUTrainer {
     const { settings } = this;
     const began = performance.now();
     const left = () => Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
-    const spec = readModel(model, settings.formulation);
+    const read = readModel(model, settings.formulation, "fit");
     const trunk = trunkOf(model);
-    const { train, validation } = await readSplit(x, y, spec, args, trunk);
-    refuseDegenerate(train, spec);
+    const split = await readSplit(x, y, read, args, trunk);
+    refuseDegenerate(split.train, { ...read, hiddenBias: read.hiddenBias && read.normalization === null });
+    const spec = whitened(read, split.train);
+    const train = white(split.train, spec);
+    const validation = split.validation && white(split.validation, spec);
     const chosen = await chooseEngine(settings.engine, settings.threads);
     const reduced = reduce(spec, train, settings);
     const own = ours ? null : gatesOwner(model, spec, reduced.reduction);

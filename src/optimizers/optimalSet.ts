@@ -223,6 +223,9 @@ function pointOf(
 }
 
 function refuseUnsolved(result: AnyResult): void {
+  if (result instanceof FitResult && result.problem.spec.normalization !== null) {
+    refuse("a result without batch normalisation", "one with it", "Fit a model without it.");
+  }
   if (result instanceof FitResult && result.problem.spec.formulation === "affine") {
     refuse(
       "a result of a hidden layer and a read-out",

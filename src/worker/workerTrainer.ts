@@ -74,7 +74,7 @@ export class WorkerTrainer {
    * when the worker breaks; "worker/silent" when it has not heard of its first fit after 20 seconds.
    */
   async fit<M extends tf.LayersModel>(model: M, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult<M>> {
-    const spec = readModel(model, this.formulation);
+    const spec = readModel(model, this.formulation, "fit");
     const trunk = trunkOf(model);
     const progress = this.progressOf(model, args);
     const order = await this.orderOf(model, x, y, args, trunk);

@@ -17,6 +17,8 @@ export interface Shape {
   readonly charged: boolean;
   /** Whether the certificate is about every network of the class, so that no descent can end below it. */
   readonly everywhere?: boolean;
+  /** Whether training sees statistics of the batch. */
+  readonly statistics?: boolean;
   make(): Promise<Shaped>;
 }
 
@@ -109,6 +111,12 @@ const shaped = (name: string, make: () => Shaped | Promise<Shaped>, more: Partia
 const softmax = { loss: "categoricalCrossentropy", targets: "one-hot", outputs: 3 } as const;
 const sparse = { ...softmax, loss: "sparseCategoricalCrossentropy", targets: "classes" } as const;
 const binary = { loss: "binaryCrossentropy", targets: "binary" } as const;
+const plain = { activation: "linear", kernelRegularizer: null, biasRegularizer: null };
+const norm = () =>
+  batchNormalization({
+    gammaRegularizer: tf.regularizers.l2({ l2: L2 }),
+    betaRegularizer: tf.regularizers.l2({ l2: L2 }),
+  });
 const input3 = { inputShape: [3] };
 const pictures = { inputShape: [4, 4, 1] };
 
@@ -376,6 +384,27 @@ export const shapes: readonly Shape[] = [
         shape: [4, 4, 1],
       }),
     { everywhere: true },
+  ),
+  shaped(
+    "batch normalisation before reLU()",
+    () => compiled(sequence(hidden({ ...input3, ...plain }), norm(), reLU(), read())),
+    { statistics: true },
+  ),
+  shaped(
+    "batch normalisation, softmax, dropout, a flatten first",
+    () =>
+      compiled(
+        sequence(
+          flatten({ inputShape: [3, 1] }),
+          hidden(plain),
+          norm(),
+          reLU(),
+          dropout({ rate: 0.5 }),
+          read(3, { activation: "softmax" }),
+        ),
+        { ...softmax, shape: [3, 1] },
+      ),
+    { statistics: true },
   ),
   shaped("GatedDense behind a flatten", () =>
     compiled(sequence(flatten({ inputShape: [3, 1] }), gatedDense({ units: 30, seed: 1, ...both() }), read(2)), {

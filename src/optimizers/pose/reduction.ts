@@ -47,8 +47,9 @@ export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings): R
 }
 
 function refuseUnfit(spec: NetworkSpec, { rank, pca, regularization, vectorPenalty }: Settings): void {
-  const { convolution, hiddenBias, l2, formulation, outputs } = spec;
+  const { convolution, hiddenBias, l2, formulation, outputs, normalization } = spec;
   const name = rank === null ? "pca" : "rank";
+  if (normalization !== null) refuse(`no ${name} beside batch normalisation`, String(rank ?? pca));
   if (formulation === "affine") refuse(`no ${name} for one layer alone`, String(rank ?? pca));
   if (convolution !== null) refuse(`no ${name} for a convolutional model`, String(rank ?? pca));
   if (rank !== null && (regularization === "interpolate" || regularization === "max-margin")) {

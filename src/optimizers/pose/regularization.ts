@@ -138,6 +138,12 @@ export function notesOf(
   ours: boolean,
 ): string[] {
   const notes: string[] = [...spec.ignored];
+  if (spec.normalization !== null) {
+    notes.push(
+      "Batch normalisation is trained with the statistics of all rows, which are what was written as the moving ones; what is " +
+        "charged as |W1|^2 is |gamma|^2.",
+    );
+  }
   const { beta, source, constraint } = regularization;
   if (constraint !== null) {
     const goal = constraint === "interpolate" ? "fit every target exactly" : "have y z >= 1 on every row";

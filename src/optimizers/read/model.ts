@@ -7,6 +7,7 @@ import { type Anatomy, anatomyOf, type Head } from "./anatomy.js";
 import { type Convolution, readConvolution } from "./convolution.js";
 import { refuseModel as refuse } from "./layers/layer.js";
 import { type Labels, readLoss } from "./loss.js";
+import type { Whitening } from "./whitening.js";
 
 /** The two-layer network that the head of a model is. */
 export interface NetworkSpec {
@@ -29,6 +30,10 @@ export interface NetworkSpec {
     readonly output: number;
     readonly outputBias: number;
   };
+  /** Of batch normalisation before the ReLU; null without it. */
+  readonly normalization: { readonly epsilon: number } | null;
+  /** What that is on the rows at hand; null before they are known. */
+  readonly whitening: Whitening | null;
   /** What training would do and the program does not, each a note. */
   readonly ignored: readonly string[];
 }
@@ -59,14 +64,15 @@ const FIRST: Readonly<Record<NetworkSpec["formulation"], readonly string[]>> = {
 export function readModel(
   model: tf.LayersModel,
   wanted: NetworkSpec["formulation"] | null,
-  use: "write" | "read" = "write",
+  use: "fit" | "write" | "read" = "write",
 ): NetworkSpec {
-  const anatomy = anatomyOf(model, use);
+  const anatomy = anatomyOf(model, use === "read" ? "read" : "write");
   const { head } = anatomy;
   const { formulation, convolutional } = readFormulation(head, wanted);
   const inputShape = headShapeOf(anatomy, convolutional);
   const convolution = convolutional ? readConvolution(head.hidden, head.between, inputShape) : null;
-  const hidden = readKernel(head.hidden);
+  const normalization = readNormalization(head, convolutional, use);
+  const hidden = normalization === null ? readKernel(head.hidden) : normalization.kernel;
   const output = readKernel(head.output);
   const { loss, labels, fromLogits } = readLoss(model);
   const activation = fromLogits ? "linear" : lossTraits[loss].activation;
@@ -96,6 +102,8 @@ export function readModel(
       output: head.single ? 0 : output.kernelL2,
       outputBias: output.biasL2,
     },
+    normalization: normalization && { epsilon: normalization.epsilon },
+    whitening: null,
     ignored: anatomy.ignored,
   };
 }
@@ -117,8 +125,13 @@ function readFormulation(
       "Change the layer or the option.",
     );
   }
-  if (normalization !== null) {
-    refuse("model/layer", "no batch normalisation", `layer "${normalization.name}"`, "Leave it out.");
+  if (normalization !== null && (formulation !== "relu" || activation !== "relu")) {
+    refuse(
+      "model/layer",
+      "a ReLU after batch normalisation",
+      `"${activation}"`,
+      "Change the activation, or leave it out.",
+    );
   }
   if (formulation === "relu" && activation !== "relu") {
     refuse(
@@ -153,6 +166,53 @@ function headShapeOf({ head, headShape, trunk }: Anatomy, convolutional: boolean
       ? "Give the model's first layer an inputShape of known sizes."
       : `Give the first layer inputShape: ${wanted}.`,
   );
+}
+
+/** Batch normalisation as its layers hold it: gamma stands for the kernel, beta for the bias. */
+function readNormalization(
+  { hidden, normalization: layer }: Head,
+  convolutional: boolean,
+  use: "fit" | "write" | "read",
+): { kernel: KernelConfig; epsilon: number } | null {
+  if (layer === null) return null;
+  const where = `layer "${layer.name}"`;
+  if (convolutional) {
+    refuse(
+      "model/layer",
+      "no batch normalisation of filters",
+      where,
+      "Leave it out, or train this model with model.fit().",
+    );
+  }
+  if (use !== "fit") {
+    refuse(
+      "model/layer",
+      "no batch normalisation here, where statistics are part of the weights",
+      where,
+      "fit, fitDataset and WorkerTrainer.fit take it; else fold it into the dense layer.",
+    );
+  }
+  const { scale, center, epsilon, gammaRegularizer, betaRegularizer, gammaConstraint, betaConstraint } =
+    layer.getConfig();
+  if (scale !== true) refuse("model/layer", "scale: true in batch normalisation", where, "Let it have a gamma.");
+  if ((gammaConstraint ?? betaConstraint ?? null) !== null)
+    refuse("model/regularizer", "no constraint", where, "Remove it.");
+  const own = readKernel(hidden);
+  if (own.kernelL2 > 0 || own.biasL2 > 0) {
+    refuse(
+      "model/regularizer",
+      "no regularizer before batch normalisation, which undoes any scale, so that the least is not attained",
+      `one in layer "${hidden.name}"`,
+      `Give ${where} gammaRegularizer and betaRegularizer instead.`,
+    );
+  }
+  const kernel = {
+    ...own,
+    useBias: center as boolean,
+    kernelL2: readL2(gammaRegularizer, layer, "gammaRegularizer"),
+    biasL2: readL2(betaRegularizer, layer, "betaRegularizer"),
+  };
+  return { kernel, epsilon: epsilon as number };
 }
 
 function readKernel(layer: tf.layers.Layer): KernelConfig {

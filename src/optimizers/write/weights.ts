@@ -5,6 +5,7 @@ import type { NetworkWeights } from "../../convex/network.js";
 import type { Matrix } from "../../convex/types.js";
 import { anatomyOf } from "../read/anatomy.js";
 import type { NetworkSpec } from "../read/model.js";
+import { normalizedLayers } from "./normalization.js";
 
 /**
  * Writes the weights into a model of `spec`. The last row of the kernels holds the hidden bias over `biasColumn`, the constant
@@ -25,6 +26,17 @@ export function writeWeights(
   const { kernel } = weights;
   const gates = spec.formulation === "gated" ? weights.gates : null;
   tf.tidy(() => {
+    if (spec.whitening !== null && head.normalization !== null) {
+      const parts = normalizedLayers(kernel, spec.whitening, biasColumn);
+      const second = [
+        readOut(weights, spec),
+        ...(spec.outputBias ? [tf.tensor1d(Float32Array.from(weights.bias))] : []),
+      ];
+      head.hidden.setWeights(head.hidden.weights.length > 1 ? [parts.kernel, parts.bias] : [parts.kernel]);
+      head.normalization.setWeights([...parts.normalization]);
+      head.output.setWeights(second);
+      return;
+    }
     const first: tf.Tensor[] = [upper(kernel)];
     if (spec.hiddenBias) first.push(lastRow(kernel, biasColumn));
     if (gates !== null) {
