@@ -1,6 +1,7 @@
 /** Convex neural networks with tanh or sign units, trained by inserting one unit after another. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { count, flag, MOST_STARTS, oneOf, positive, refuse, refuseUnknown } from "../arguments.js";
 import { chooseEngine, threadsOf } from "../convex/kernels/index.js";
 import { norm } from "../convex/linear/vectors.js";
 import { bindLoss, lossTraits } from "../convex/losses/index.js";
@@ -14,7 +15,7 @@ import {
   type UnitSolution,
 } from "../convex/units/incremental.js";
 import { ConvexError } from "../errors.js";
-import { readOptions, refuseUnknown, type TrainerOptions } from "./options.js";
+import { readOptions, type TrainerOptions } from "./options.js";
 import { readData, refuseDegenerate, type Weighting, withColumn } from "./read/data.js";
 import type { Objective } from "./records.js";
 import { asWritten, modelOf, objectiveOf } from "./write/unitModel.js";
@@ -32,7 +33,7 @@ export interface ConvexNNOptions extends Pick<TrainerOptions, FromTrainer>, Weig
   readonly outputBias?: boolean;
   /** The largest input |x w + b| that a tanh unit may see on the data; default 10. Without a limit it would become a sign. */
   readonly reach?: number;
-  /** Random starts of the search for a unit; default 60. */
+  /** Random starts of the search for a unit; default 60, at most 100,000. */
   readonly starts?: number;
   /** Units that are inserted a round at most; default 1, as in the paper. */
   readonly together?: number;
@@ -167,23 +168,19 @@ function trainerPart(options: ConvexNNOptions): TrainerOptions {
 function readWish(options: ConvexNNOptions): Wish {
   const { loss, activation = "tanh", regularization = "auto", outputBias = true } = options;
   const { reach = REACH, starts = STARTS, together = 1 } = options;
-  if (!Object.hasOwn(lossTraits, loss)) {
-    const known = Object.keys(lossTraits).map((name) => `"${name}"`);
-    refuse("loss", known.join(" or "), loss);
-  }
-  if (activation !== "tanh" && activation !== "sign") refuse("activation", '"tanh" or "sign"', activation);
+  const where = (name: string) => `trainConvexNN: ${name}`;
+  oneOf(where("loss"), loss, Object.keys(lossTraits) as LossName[]);
+  oneOf(where("activation"), activation, ["tanh", "sign"]);
   if (
     regularization !== "auto" &&
     !(typeof regularization === "number" && regularization > 0 && regularization < 1e300)
   ) {
-    refuse("regularization", 'a finite number above 0 or "auto"', regularization);
+    refuse(where("regularization"), 'a finite number above 0 or "auto"', regularization);
   }
-  if (typeof outputBias !== "boolean") refuse("outputBias", "true or false", outputBias);
-  if (!(typeof reach === "number" && reach > 0 && Number.isFinite(reach)))
-    refuse("reach", "a finite number above 0", reach);
-  for (const [name, value] of Object.entries({ starts, together })) {
-    if (!Number.isInteger(value) || value < 1) refuse(name, "an integer of at least 1", value);
-  }
+  flag(where("outputBias"), outputBias);
+  positive(where("reach"), reach);
+  count(where("starts"), starts, MOST_STARTS);
+  count(where("together"), together, MOST_STARTS);
   return { loss, activation, regularization, outputBias, reach, starts, together };
 }
 
@@ -241,12 +238,4 @@ function notesOf(
     );
   }
   return notes;
-}
-
-function refuse(name: string, expected: string, got: unknown): never {
-  const shown = typeof got === "string" ? `"${got}"` : String(got);
-  throw new ConvexError(
-    "options/value",
-    `trainConvexNN: ${name}: expected ${expected}, got ${shown}. Change it or leave it out.`,
-  );
 }

@@ -1,14 +1,14 @@
 /** Cross-validation along the regularization path: which beta predicts best, and the fit with it on all rows. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { shown } from "../arguments.js";
 import { chooseEngine } from "../convex/kernels/index.js";
 import { gaussianSource } from "../convex/linear/random.js";
-import type { Matrix } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import type { Settings } from "./options.js";
 import { betasOf, eachBeta, followPath, type PathGrid, type PathResult, poseForPath, refuseOwnBeta } from "./path.js";
 import { programWeights } from "./pose/programWeights.js";
-import { type Dataset, readData, refuseDegenerate, type Weighting } from "./read/data.js";
+import { type Dataset, readData, refuseDegenerate, rowsOf, type Weighting } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { trunkOf } from "./read/trunk.js";
@@ -124,22 +124,6 @@ function dealt(n: number, folds: number, seed: number): number[][] {
   return Array.from({ length: folds }, (_, f) => order.filter((_, place) => place % folds === f).map(({ k }) => k));
 }
 
-function rowsOf({ x, y, weights }: Dataset, rows: readonly number[]): Dataset {
-  return {
-    x: pick(x, rows),
-    y: pick(y, rows),
-    weights: weights === null ? null : Float64Array.from(rows, (k) => weights[k]),
-  };
-}
-
-function pick({ cols, data }: Matrix, rows: readonly number[]): Matrix {
-  const picked = new Float64Array(rows.length * cols);
-  rows.forEach((from, to) => {
-    picked.set(data.subarray(from * cols, (from + 1) * cols), to * cols);
-  });
-  return { rows: rows.length, cols, data: picked };
-}
-
 function average(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
@@ -152,13 +136,13 @@ function spread(values: readonly number[]): number {
 
 function checkArguments(folds: number, metric: string, mode: string, model: tf.LayersModel, rows: number): void {
   if (!Number.isInteger(folds) || folds < 2 || folds > rows / 2) {
-    refuse(`folds to be an integer from 2 to half the rows, ${Math.floor(rows / 2)}`, String(folds));
+    refuse(`folds to be an integer from 2 to half the rows, ${Math.floor(rows / 2)}`, shown(folds));
   }
   const names = model.metricsNames;
   if (!names.includes(metric)) {
-    refuse(`metric among ${names.map((name) => `"${name}"`).join(", ")} (see model.compile)`, `"${metric}"`);
+    refuse(`metric among ${names.map((name) => `"${name}"`).join(", ")} (see model.compile)`, shown(metric));
   }
-  if (mode !== "min" && mode !== "max") refuse('mode "min" or "max"', JSON.stringify(mode));
+  if (mode !== "min" && mode !== "max") refuse('mode "min" or "max"', shown(mode));
 }
 
 function refuse(expected: string, got: string): never {

@@ -1,8 +1,10 @@
 /** The regularization path: one model class, data set and gate set, many betas, each solve begun at the one before. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { MOST_POINTS, count as readCount, shown } from "../arguments.js";
 import { certify, smallestTrivialBeta } from "../convex/certificate.js";
 import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.js";
+import { exp, log } from "../convex/linear/elementary.js";
 import { forward, type Network, objectiveOf } from "../convex/network.js";
 import { extrapolate, type PathStop } from "../convex/solvers/extrapolate.js";
 import { withProducts } from "../convex/solvers/solve.js";
@@ -93,6 +95,8 @@ export async function followPath<M extends tf.LayersModel>(
   args: PathArgs,
 ): Promise<PathResult<M>> {
   const began = performance.now();
+  if (args.onPoint !== undefined && typeof args.onPoint !== "function")
+    refuse("onPoint to be a function", shown(args.onPoint), "Change it or leave it out.");
   const spec = readModel(model, settings.formulation);
   refuseOwnBeta(spec);
   const { train, validation } = await readSplit(x, y, spec, args, trunkOf(model));
@@ -196,14 +200,19 @@ function startAt({ program, growth }: Problem, stops: readonly PathStop[]): Spar
 /** The betas in falling order. */
 export function betasOf(posed: Problem, kernels: Kernels, { betas, count = COUNT, ratio = RATIO }: PathGrid): number[] {
   if (betas !== undefined) {
-    if (!Array.isArray(betas) || betas.length === 0 || !betas.every((beta) => beta > 0 && Number.isFinite(beta))) {
-      refuse("betas to be finite numbers above 0", JSON.stringify(betas), "Give at least one, or a count.");
+    if (
+      !Array.isArray(betas) ||
+      betas.length === 0 ||
+      betas.length > MOST_POINTS ||
+      !betas.every((beta) => typeof beta === "number" && beta > 0 && Number.isFinite(beta))
+    ) {
+      refuse("betas to be finite numbers above 0", shown(betas), "Give at least one, or a count.");
     }
     return [...new Set<number>(betas)].sort((a, b) => b - a);
   }
-  if (!Number.isInteger(count) || count < 1)
-    refuse("count to be an integer of at least 1", String(count), "Change it.");
-  if (!(ratio > 0 && ratio < 1)) refuse("ratio to be a number between 0 and 1", String(ratio), "Change it.");
+  readCount("path: count", count, MOST_POINTS);
+  if (!(typeof ratio === "number" && ratio > 0 && ratio < 1))
+    refuse("ratio to be a number between 0 and 1", shown(ratio), "Change it.");
   const largest = withProducts(posed.program, kernels, (products) => smallestTrivialBeta(posed.program, products));
   if (!(largest > 0)) {
     throw new ConvexError(
@@ -211,7 +220,7 @@ export function betasOf(posed: Problem, kernels: Kernels, { betas, count = COUNT
       `path: expected targets that a network can improve on, got a gradient of zero at the zero network. Check y.`,
     );
   }
-  return Array.from({ length: count }, (_, k) => largest * ratio ** (count === 1 ? 0 : k / (count - 1)));
+  return Array.from({ length: count }, (_, k) => largest * exp(log(ratio) * (count === 1 ? 0 : k / (count - 1))));
 }
 
 export function refuseOwnBeta({ l2 }: NetworkSpec): void {

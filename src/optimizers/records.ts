@@ -21,6 +21,7 @@ export interface Problem {
   readonly reduction: Reduction | null;
   readonly regularization: Regularization;
   readonly growth: Growth | null; // how the gates are to grow while solving
+  readonly gateNotes: readonly string[]; // why gates that were to be all are not
 }
 
 /** Gates and a point over them: what a fit, or a certificate of a model, ended with. */

@@ -47,5 +47,5 @@ export function problemOf({ data, gates, penalty, parts, weight }: ProblemMessag
   const pooling = spec.convolution?.pooling ?? null;
   const { beta } = regularization;
   const program = formulation.build({ X, gates, loss: charged, beta, outputBias, pooling }, penalty);
-  return { ...parts, program, loss, constraint, formulation };
+  return { ...parts, program, loss, constraint, formulation, gateNotes: [] };
 }

@@ -1,6 +1,7 @@
 /** The page's side: fit and train as ConvexReLUTrainer has them, with all the work in a worker. */
 
 import * as tf from "@tensorflow/tfjs";
+import { isRecord, refuse, shown } from "../arguments.js";
 import { ConvexError, type ErrorCode } from "../errors.js";
 import type { FitArgs, TrainArgs } from "../optimizers/convexReLUTrainer.js";
 import { readOptions, type TrainerOptions } from "../optimizers/options.js";
@@ -10,6 +11,7 @@ import { Progress } from "../optimizers/report/progress.js";
 import { FitResult } from "../optimizers/report/result.js";
 import { headModel, writeHead } from "../optimizers/write/headModel.js";
 import { OPTIMIZER, templateOf } from "../optimizers/write/template.js";
+import { weightsBefore } from "../optimizers/write/weights.js";
 import { ownOptimizer, resized } from "../optimizers/write/width.js";
 import { healthOf, listen, type PortHealth, type WorkerPort } from "./port.js";
 import { problemOf } from "./problemMessage.js";
@@ -54,7 +56,7 @@ export class WorkerTrainer {
     if (typeof worker?.postMessage !== "function") {
       throw new ConvexError(
         "worker/port",
-        `WorkerTrainer: expected a Worker, got ${worker === null ? "null" : typeof worker}. ` +
+        `WorkerTrainer: expected a Worker, got ${shown(worker)}. ` +
           `Pass new Worker(new URL("./trainer.worker.ts", import.meta.url), { type: "module" }).`,
       );
     }
@@ -74,17 +76,19 @@ export class WorkerTrainer {
    * when the worker breaks; "worker/silent" when it has not heard of its first fit after 20 seconds.
    */
   async fit<M extends tf.LayersModel>(model: M, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult<M>> {
+    if (!isRecord(args)) refuse("fit", "an object of options", args);
     const spec = readModel(model, this.formulation, "fit");
     const trunk = trunkOf(model);
     const progress = this.progressOf(model, args);
     const order = await this.orderOf(model, x, y, args, trunk);
     const done = await this.converse(order, progress);
     const target = done.units === spec.units ? model : resized(model, done.units);
+    const restore = target === model ? await weightsBefore(model) : () => target.dispose();
     try {
       tf.tidy(() => writeHead(target, done.weights.map(tensorOf)));
       await progress.end();
     } catch (error) {
-      if (target !== model) target.dispose();
+      restore();
       throw error;
     }
     const { summary, problem } = done;
@@ -98,6 +102,7 @@ export class WorkerTrainer {
 
   /** As {@link ConvexReLUTrainer.train}, in the worker. */
   async train(x: tf.Tensor, y: tf.Tensor, args: TrainArgs): Promise<FitResult> {
+    if (!isRecord(args)) refuse("train", "an object of options", args, "Pass { loss }.");
     const [features, outputs] = [x?.shape?.[1] ?? 1, y?.shape?.[1] ?? 1];
     const template = templateOf(args, this.formulation ?? "relu", features, outputs);
     try {

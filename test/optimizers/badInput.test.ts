@@ -308,6 +308,9 @@ const cases: Case[] = [
     code: "gates/count",
     says: /bytes.*Ask for fewer gates/,
     options: { arrangements: { kind: "sample", count: 1e9 } },
+    model: () => makeModel({ inputs: 20 }),
+    x: () => tf.randomNormal([200, 20], 0, 1, "float32", 1),
+    y: () => tf.randomNormal([200, 1], 0, 1, "float32", 2),
   },
   {
     wrong: "an enumeration that would not fit",

@@ -83,7 +83,7 @@ const wrong: [name: string, options: object, says: RegExp][] = [
   ["an unknown activation", { activation: "relu" }, /activation: expected "tanh" or "sign", got "relu"/],
   ["a beta that is none", { regularization: 0 }, /regularization: expected a finite number above 0 or "auto", got 0/],
   ["a reach that is none", { reach: -1 }, /reach: expected a finite number above 0/],
-  ["no starts", { starts: 0 }, /starts: expected an integer of at least 1, got 0/],
+  ["no starts", { starts: 0 }, /starts: expected an integer of 1 to 100000, got 0/],
   ["an unknown option", { units: 3 }, /trainConvexNN: expected options among .* got "units"/],
 ];
 test.each(wrong)("trainConvexNN refuses %s", async (_, options, says) => {

@@ -168,9 +168,9 @@ describe("networks of the set", () => {
 
 describe("misuse is refused", () => {
   test.each([
-    [{ tolerance: 0 }, "tolerance: a number above 0, got 0"],
-    [{ slack: Number.NaN }, "slack: a number above 0, got NaN"],
-    [{ timeLimit: "soon" }, "timeLimit: a number above 0, got soon"],
+    [{ tolerance: 0 }, "tolerance: expected a finite number above 0, got 0"],
+    [{ slack: Number.NaN }, "slack: expected a finite number above 0, got NaN"],
+    [{ timeLimit: "soon" }, 'timeLimit: expected a finite number above 0, got "soon"'],
     [{ tolerence: 1 }, 'got "tolerence"'],
   ])("options %j", async (options, message) => {
     const result = await fitGrid({ regularization: 0.3 });
@@ -193,9 +193,9 @@ describe("misuse is refused", () => {
     const foreign = (await optimalSet(other)).solutions[0];
     expect(() => set.distance(set.solutions[0], foreign)).toThrow("an optimum of this set");
     expect(() => set.path(set.solutions[0], set.solutions[0], { steps: 0 })).toThrow(
-      "steps: an integer of at least 1, got 0",
+      "steps: expected an integer of 1 to 10000, got 0",
     );
-    expect(() => set.fewest({ tries: 0.5 })).toThrow("tries: an integer of at least 1, got 0.5");
+    expect(() => set.fewest({ tries: 0.5 })).toThrow("tries: expected an integer of 1 to 100000, got 0.5");
     await expect(set.choose(x, y.reshape([1, 25]))).rejects.toThrow("y of shape [rows, 1]");
     for (const one of [result, elsewhere, other]) one.model.dispose();
     tf.dispose([x, y]);

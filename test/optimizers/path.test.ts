@@ -123,9 +123,13 @@ const wrong: [
     (m, x, y) => trainer().path(m, x, y, { beta: 1 } as PathArgs),
     /path: expected options among .* got "beta"/,
   ],
-  ["no betas", (m, x, y) => trainer().path(m, x, y, { betas: [] }), /betas to be finite numbers above 0, got \[\]/],
+  [
+    "no betas",
+    (m, x, y) => trainer().path(m, x, y, { betas: [] }),
+    /betas to be finite numbers above 0, got an array of 0/,
+  ],
   ["a negative beta", (m, x, y) => trainer().path(m, x, y, { betas: [1, -1] }), /betas to be finite numbers above 0/],
-  ["no points", (m, x, y) => trainer().path(m, x, y, { count: 0 }), /count to be an integer of at least 1, got 0/],
+  ["no points", (m, x, y) => trainer().path(m, x, y, { count: 0 }), /count: expected an integer of 1 to 10000, got 0/],
   [
     "a ratio above 1",
     (m, x, y) => trainer().path(m, x, y, { ratio: 2 }),

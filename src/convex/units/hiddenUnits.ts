@@ -8,13 +8,14 @@
 
 import { engineLike } from "../kernels/engineLike.js";
 import type { GatedProducts, Kernels } from "../kernels/types.js";
+import { tanh } from "../linear/elementary.js";
 import type { GateSet, Matrix } from "../types.js";
 
 /** h: the hyperbolic tangent, or the sign with h(0) = 1. */
 export type UnitActivation = "tanh" | "sign";
 
 export function activate(activation: UnitActivation, z: number): number {
-  if (activation === "tanh") return Math.tanh(z);
+  if (activation === "tanh") return tanh(z);
   return z >= 0 ? 1 : -1;
 }
 

@@ -25,6 +25,7 @@ import type { Problem, StartingPoint } from "../records.js";
 import { outputConstraint } from "./constraint.js";
 import { refuseUnshared } from "./mayShare.js";
 import { biasColumnOf, regularizationOf } from "./regularization.js";
+import { checkStart } from "./startingPoint.js";
 import { writtenGates } from "./writtenGates.js";
 
 /** Gates of a gated network that are sampled unless `arrangements` says otherwise. */
@@ -64,7 +65,19 @@ export async function pose(
   const constraint = kind === null ? null : outputConstraint(kind, spec.loss, data);
   const program = build(regularization.beta, constraint?.penalty(1) ?? loss);
   const growth = growthOf(wish);
-  const problem = { spec, program, loss, constraint, formulation, column, reduction: null, regularization, growth };
+  const gateNotes = incompleteNotes(wish, gates);
+  const problem = {
+    spec,
+    program,
+    loss,
+    constraint,
+    formulation,
+    column,
+    reduction: null,
+    regularization,
+    growth,
+    gateNotes,
+  };
   refuseUnshared(problem, settings);
   return problem;
 }
@@ -115,44 +128,53 @@ async function chooseGates(
         `Only the gates of ReLU networks can grow: a gated network keeps those that it has.`,
     );
   }
-  if (sources.warmStart !== null) return gatesOfStart(sources.warmStart, spec, X, settings);
+  if (sources.warmStart !== null) return gatesOfStart(sources.warmStart, spec, X, biasColumn, settings);
   // The layer's own are float32 already.
   if (settings.arrangements === null && sources.gatesOf !== null) {
     return gatesOfLayer(sources.gatesOf, spec, X, biasColumn, read);
   }
   if (spec.formulation !== "gated") return resolveGates(X, wish, settings.seed, undefined, read);
-  // Draws are rounded before their masks are made, so that there is only one set of masks.
-  const drawn = "kind" in wish && wish.kind === "sample";
-  if (drawn) return resolveGates(X, wish, settings.seed, (g) => roundedAsWritten(g, biasColumn), read);
-  return writtenGates(X, resolveGates(X, wish, settings.seed), biasColumn);
+  // What is drawn or found is rounded before masks are made, so that there is only one set of masks.
+  const written = (g: Float64Array) => roundedAsWritten(g, biasColumn);
+  const gates = resolveGates(X, wish, settings.seed, written, read, true);
+  return "kind" in wish ? gates : writtenGates(X, gates, biasColumn);
 }
 
-/** The gates of an earlier result, whose blocks are numbered by them. */
-function gatesOfStart(start: StartingPoint, spec: NetworkSpec, X: Matrix, settings: Settings): GateSet {
-  if (!(start?.gates?.bits instanceof Uint32Array && start.blocks?.index instanceof Int32Array)) {
-    throw new ConvexError(
-      "options/value",
-      `warmStart: expected the result of an earlier fit, got ${String(start)}. Pass what fit or train returned, or leave it out.`,
-    );
-  }
+/** The gates of an earlier result, whose blocks are numbered by them; a gated layer has them in float32. */
+function gatesOfStart(
+  start: StartingPoint,
+  spec: NetworkSpec,
+  X: Matrix,
+  biasColumn: number,
+  settings: Settings,
+): GateSet {
+  const gated = spec.formulation === "gated";
+  checkStart(start, X, gated ? 1 : 2, vectorsOf(spec), spec.outputs);
   if (settings.arrangements !== null && growthOf(settings.arrangements) === null) {
     throw new ConvexError(
       "gates/mismatch",
       `warmStart: expected no arrangements beside it, since it brings its gates, got both. Leave arrangements out (or let them grow).`,
     );
   }
-  const gates = resolveGates(X, start.gates, settings.seed);
-  const blocks = (spec.formulation === "relu" ? 2 : 1) * gates.count;
-  const { index, vectors, bias } = start.blocks;
-  const fits = index.every((entry) => entry < blocks * vectorsOf(spec)) && vectors.length === index.length * X.cols;
-  if (!fits || bias.length !== spec.outputs) {
-    throw new ConvexError(
-      "gates/mismatch",
-      `warmStart: expected a result of the same formulation with ${spec.outputs} outputs, got one with ${bias.length}. ` +
-        `Start from a result of a model of the same shape.`,
-    );
+  const gates = resolveGates(X, start.gates, settings.seed, undefined, undefined, gated);
+  return gated ? writtenGates(X, gates, biasColumn) : gates;
+}
+
+/** Why gates that were to be all are not, in words. */
+function incompleteNotes(wish: Arrangements, gates: GateSet): string[] {
+  if (gates.complete) return [];
+  if ("kind" in wish) {
+    if (wish.kind !== "enumerate") return [];
+    return [
+      `Some activation patterns belong to directions between rows so close, or on rows so exactly, that no direction in floating ` +
+        `point has them. They are left out, and the certificate is about these ${gates.count} gates.`,
+    ];
   }
-  return gates;
+  if (!wish.complete) return [];
+  return [
+    `The gates that were passed were all that there are for other rows or another kind of network, and are not for these: the ` +
+      `certificate is about these ${gates.count} gates. arrangements: { kind: "enumerate" } finds all.`,
+  ];
 }
 
 /** The one gate of a linear network, which is open on every row: all that there are. */

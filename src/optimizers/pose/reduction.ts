@@ -4,7 +4,13 @@ import type * as tf from "@tensorflow/tfjs";
 import { certify, GapJudge, relativeGap } from "../../convex/certificate.js";
 import type { Kernels } from "../../convex/kernels/types.js";
 import { type Network, type NetworkWeights, objectiveOf } from "../../convex/network.js";
-import { type RowSpace, reducedRows, rowSpaceOf, unfoldedWeights } from "../../convex/operators/rowSpace.js";
+import {
+  distanceTo,
+  type RowSpace,
+  reducedRows,
+  rowSpaceOf,
+  unfoldedWeights,
+} from "../../convex/operators/rowSpace.js";
 import { withProducts } from "../../convex/solvers/solve.js";
 import type { AllGatesBound, Certificate, Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -35,6 +41,7 @@ export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings): R
   const { rank, pca } = settings;
   if (rank === null && pca === null) return { spec, settings, reduction: null, data: (data) => data };
   refuseUnfit(spec, settings);
+  refuseBeyond(spec, settings);
   const space = rowSpaceOf(train.x, rank ?? pca ?? "numerical", pca !== null);
   const { value, charged } = biasColumnOf(spec, settings, inputRows(spec, train.x, 0));
   return {
@@ -60,6 +67,13 @@ function refuseUnfit(spec: NetworkSpec, { rank, pca, regularization, vectorPenal
   }
   if (pca !== null && !hiddenBias) refuse("a first layer with a bias, which takes up the mean, for pca", "none");
   if (pca !== null && l2.hiddenBias > 0) refuse("a first layer without a biasRegularizer for pca", "one");
+}
+
+function refuseBeyond({ inputs }: NetworkSpec, { rank, pca }: Settings): void {
+  for (const [name, value] of Object.entries({ rank, pca })) {
+    if (typeof value === "number" && value > inputs)
+      refuse(`${name} of at most ${inputs}, the columns of x`, String(value));
+  }
 }
 
 /** The model whose gates are taken where no option names others. Those of a layer need not lie in the span: there none are. */
@@ -115,14 +129,17 @@ export function certificateNear(
     const claim = certificate.claim.replace(/\.$/, ` (on ${basis.cols} principal components of x).`);
     return { certificate: { ...certificate, claim }, notes: [`Solved on principal components, ${kept}.`] };
   }
-  const everywhere = certificate.allGates && near(certificate.allGates, certificate.primal, tail, program.beta);
+  const distance = distanceTo(reduction.space);
+  const everywhere = certificate.allGates && near(certificate.allGates, certificate.primal, distance, program.beta);
   const dual =
     everywhere?.finished === true
       ? everywhere.dual
-      : withProducts(program, kernels, (products) => new GapJudge(program, products).boundNear(dualPoint, tail));
+      : withProducts(program, kernels, (products) => new GapJudge(program, products).boundNear(dualPoint, distance));
   const { primal, network, evidence } = certificate;
   const gap = { primal, dual, relative: relativeGap(primal, dual) };
-  const carried = certify(gap, network, program, evidence, everywhere);
+  // Gates on x as it is have more patterns than in the span, and a bound for each; a ReLU neuron is near its part there.
+  const gates = { ...program.gates, complete: program.gates.complete && program.cones };
+  const carried = certify(gap, network, { ...program, gates }, evidence, everywhere);
   return {
     certificate: carried.scope === "these gates" && program.cones ? inTheSpan(carried, basis.cols) : carried,
     notes: [

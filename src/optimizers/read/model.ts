@@ -5,9 +5,9 @@ import { lossTraits } from "../../convex/losses/index.js";
 import type { LossName } from "../../convex/types.js";
 import { type Anatomy, anatomyOf, type Head } from "./anatomy.js";
 import { type Convolution, readConvolution } from "./convolution.js";
+import type { Whitening } from "./layers/batchNormalization.js";
 import { refuseModel as refuse } from "./layers/layer.js";
 import { type Labels, readLoss } from "./loss.js";
-import type { Whitening } from "./whitening.js";
 
 /** The two-layer network that the head of a model is. */
 export interface NetworkSpec {

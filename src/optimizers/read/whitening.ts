@@ -8,16 +8,8 @@
  */
 
 import { reducedRows, rowSpaceOf } from "../../convex/operators/rowSpace.js";
-import type { Matrix } from "../../convex/types.js";
 import type { Dataset } from "./data.js";
 import type { NetworkSpec } from "./model.js";
-
-/** How rows became white, and what the layer adds to a variance. */
-export interface Whitening {
-  readonly mean: Float64Array; // [d]
-  readonly map: Matrix; // [d x r]: (x - mean) map is white
-  readonly epsilon: number;
-}
 
 /** A spec on white rows, and what makes rows white; both as they were where nothing is normalised. */
 export function whitened(spec: NetworkSpec, train: Dataset): NetworkSpec {

@@ -1,6 +1,7 @@
 /** A posed problem -> its solution, over the gates at hand or over gates that grow, and the network that it is. */
 
 import { defaultStarts } from "../../convex/arrangements/index.js";
+import { feedsOneEach } from "../../convex/certificate.js";
 import { solveGrowing } from "../../convex/growth/grow.js";
 import { withAllGates } from "../../convex/growth/proof.js";
 import type { Kernels } from "../../convex/kernels/index.js";
@@ -56,16 +57,16 @@ export async function solvePosed(
   return solveGrowing(program, kernels, budget, { starts, seed: own + 1, method, batch }, start);
 }
 
-/** Blocks -> neurons, as few as do the same. */
+/** Blocks -> neurons, as few as do the same; where the program is about neurons that feed one output each, they are such. */
 export function recovered(
   { program, formulation }: Pick<Problem, "program" | "formulation">,
   blocks: SparseBlocks,
 ): Network {
   const network = formulation.recover(program, blocks);
-  return formulation.name === "affine" ? network : fewest(program, network);
+  return formulation.name === "affine" ? network : fewest(program, network, feedsOneEach(program));
 }
 
-/** Equal neurons merged, surplus ones traded away. */
-export function fewest({ X, pooling }: ConvexProgram, network: Network): Network {
-  return { ...network, neurons: pruneNeurons(mergeNeurons(network.neurons), X, pooling) };
+/** Equal neurons merged, those of different outputs too unless they stay `apart`, and surplus ones traded away. */
+export function fewest({ X, pooling }: ConvexProgram, network: Network, apart = false): Network {
+  return { ...network, neurons: pruneNeurons(mergeNeurons(network.neurons, apart), X, pooling) };
 }

@@ -2,7 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import type { Matrix } from "../../convex/types.js";
-import type { Whitening } from "../read/whitening.js";
+import type { Whitening } from "../read/layers/batchNormalization.js";
 
 /** What the layer's units have as deviation: so large that the epsilon beside the variance changes the charge by 1e-7 at most. */
 const DEVIATION = 100;

@@ -52,6 +52,26 @@ export function writeWeights(
   });
 }
 
+/** Takes down the weights of a model; the answer writes them back, for when what comes after the writing fails. */
+export async function weightsBefore(model: tf.LayersModel): Promise<() => void> {
+  const kept = await Promise.all(
+    // One by one: models within models list their weights in another order than they set them.
+    model.weights.map(async (weight) => {
+      const tensor = weight.read();
+      return {
+        weight,
+        shape: tensor.shape,
+        dtype: tensor.dtype,
+        values: (await tensor.data()).slice() as Float32Array,
+      };
+    }),
+  );
+  return () =>
+    tf.tidy(() => {
+      for (const { weight, values, shape, dtype } of kept) weight.write(tf.tensor(values, shape, dtype));
+    });
+}
+
 /** The kernel of the last layer [A m x C]: unit j at position a stands in row a m + j, or j A + a where patches run faster. */
 function readOut({ output }: NetworkWeights, { outputs: C, convolution }: NetworkSpec): tf.Tensor2D {
   const m = output.rows;
