@@ -103,9 +103,16 @@ export class ConvexReLUTrainer {
   }
 
   /**
-   * Solves the convex program of a compiled model on x, y [n x C] and writes the recovered weights into the model:
-   * [dense(units, relu) or GatedDense, dense(C)] on x [n x d], or [conv1d or conv2d (relu) or GatedConv2D, global average pooling
-   * or flatten, dense(C)] on images x [n x height x width x channels] or signals x [n x length x channels].
+   * Solves the convex program of a compiled model on x, y and writes the recovered weights into its own layers. The model may be
+   * a tf.Sequential or a tf.model, with models within, of one input and one output:
+   *
+   * - what comes first and is frozen (`trainable = false`) or has no weights is computed once a sample and stays as it is;
+   * - then one hidden layer that is trained, dense, conv1d or conv2d with ReLU (fused or as a layer; batch normalisation before it
+   *   where it is dense) or without activation, or GatedDense or GatedConv2D; or none at all;
+   * - then what joins the places of a convolution (global average pooling, average pooling and flatten, or flatten), and a dense
+   *   read-out with the activation that the loss wants. Dropout and noise take no part.
+   *
+   * y is [n x C] (or [n]), with class numbers for sparseCategoricalCrossentropy.
    *
    * The weights change only when everything succeeded, callbacks too. Numerical trouble is a `status` with `advice`, never an exception.
    *

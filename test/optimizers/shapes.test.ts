@@ -20,7 +20,9 @@ describe.each(shapes)("$name", ({ make, everywhere, statistics }) => {
     const own = weightsOf(model);
     const start = objectiveBy(model, x, y);
     const result = await new ConvexReLUTrainer({ tolerance: 1e-3 }).fit(model, x, y);
-    expect(result.status).toBe("solved");
+    // The bound for neurons that feed all outputs need not close on what the search found.
+    const shared = result.certificate.neurons === "feed all outputs";
+    expect(shared ? ["solved", "stalled"] : ["solved"]).toContain(result.status);
     expect(result.model === model).toBe(true);
     expect(tf.memory().numTensors).toBe(made);
     // The layers are the model's own, trained, and those that were frozen as they were.
@@ -34,8 +36,7 @@ describe.each(shapes)("$name", ({ make, everywhere, statistics }) => {
     const room = 1e-6 * Math.max(1, Math.abs(primal));
     expect(dual).toBeLessThanOrEqual(network + room);
     expect(network).toBeLessThanOrEqual(primal + room);
-    if (result.certificate.neurons !== "feed all outputs")
-      expect(result.certificate.relativeGap).toBeLessThanOrEqual(1e-3);
+    if (!shared) expect(result.certificate.relativeGap).toBeLessThanOrEqual(1e-3);
     if (everywhere === true) expect(result.certificate.scope).toBe("all gates");
     await roundTrip(model, x);
     if (result.certificate.scope === "all gates") descend(model, x, y, dual, statistics === true);
