@@ -22,6 +22,7 @@ import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.j
 import { norm } from "../convex/linear/vectors.js";
 import { forward, type NetworkWeights, objectiveOf } from "../convex/network.js";
 import { blockOutputs } from "../convex/operators/blocks.js";
+import { isStandardized } from "../convex/operators/coordinates.js";
 import { dualPointAt } from "../convex/operators/dualPoint.js";
 import { DEFAULT_CONES, GatePricer } from "../convex/pricing/allGates.js";
 import { type HiddenNeuron, liftNeurons } from "../convex/recovery/lift.js";
@@ -32,8 +33,9 @@ import type { AllGatesBound, Certificate, ConvexProgram, Gap, GateSet, Matrix, S
 import { ConvexError } from "../errors.js";
 import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { FEW_ARRANGEMENTS, pose } from "./pose/pose.js";
-import { certificateNear, inSpan, reduce } from "./pose/reduction.js";
+import { certificateNear, reduce, weightsInside } from "./pose/reduction.js";
 import { biasColumnOf, decayOf, modelObjective, notesOf } from "./pose/regularization.js";
+import { columnNotes } from "./pose/standardize.js";
 import { readData, refuseDegenerate, type Weighting } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
@@ -51,6 +53,7 @@ type FromTrainer =
   | "arrangements"
   | "pricing"
   | "regularization"
+  | "standardize"
   | "hiddenBiasScale"
   | "vectorPenalty"
   | "rank"
@@ -91,6 +94,7 @@ const NAMES = [
   "arrangements",
   "pricing",
   "regularization",
+  "standardize",
   "hiddenBiasScale",
   "vectorPenalty",
   "rank",
@@ -127,28 +131,33 @@ export async function certify(
   refuseForeignGates(spec, settings);
   const trunk = trunkOf(model, "read");
   const data = await readData(await trunk.see("x", x), y, spec, { sampleWeight, classWeight });
-  refuseDegenerate(data, spec);
+  refuseDegenerate(data);
   const chosen = await chooseEngine(settings.engine, settings.threads);
-  const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
-  const weights = await readWeights(model, spec, column.value);
   const reduced = reduce(spec, data, settings);
   const { reduction } = reduced;
   const seen = reduced.data(data);
-  const neurons = neuronsOf(
-    reduction === null ? weights : { ...weights, kernel: inSpan(weights.kernel, reduction.space) },
-  );
+  const space = reduction?.space ?? null;
+  const standardized = space !== null && isStandardized(space);
+  const column = biasColumnOf(spec, settings, inputRows(spec, standardized ? seen.x : data.x, 0));
+  const weights = await readWeights(model, spec, column.value);
+  const inside = weightsInside(weights, space, column.value);
+  const charged = standardized ? inside : weights;
+  const whole = space === null || standardized; // every network on x is one on the program's columns
+  const neurons = neuronsOf(inside);
   const arrangements =
     settings.arrangements ??
     (spec.formulation === "linear" || spec.formulation === "affine"
       ? null
       : gatesFor(spec, inputRows(spec, seen.x, column.value), neurons, settings.seed));
-  const sources = { gatesOf: null, warmStart: null };
+  const sources = { gatesOf: null, warmStart: null, space };
   const posed = await pose(reduced.spec, seen, { ...reduced.settings, arrangements }, chosen, sources);
   const { kernels, reason } = await engineOn(posed.program, chosen, settings);
   const { program, blocks } = liftNeurons(posed.program, neurons, weights.bias, posed.program.gates);
   const { regularization } = posed;
-  const written = objectiveOf(weights, reduction?.X ?? program.X, program.loss, decayOf(regularization));
-  const residual = judgeResidual(program, forward(weights, reduction?.X ?? program.X), blocks, kernels);
+  const X = reduction?.X ?? program.X;
+  const Z = forward(weights, X);
+  const written = objectiveOf(charged, X, program.loss, decayOf(regularization), Z);
+  const residual = judgeResidual(program, Z, blocks, kernels);
   let bound: Bound = residual;
   let allGates = await boundAllGates(program, residual, settings);
   const growing = { starts: defaultStarts(program.X), seed: settings.seed };
@@ -165,7 +174,7 @@ export async function certify(
   // A neuron that feeds several outputs is several in the program with cones, whose bound is for neurons that feed one each.
   const shares = program.cones && blockOutputs(program) > 1 && !staysPerOutput(weights, settings);
   // In the span its residual is that of its part there: its own objective is counted neuron by neuron.
-  const apart = reduction === null ? residual.primal : written.loss + leastDecay(weights, regularization, sumOfSizes);
+  const apart = whole ? residual.primal : written.loss + leastDecay(weights, regularization, sumOfSizes);
   const primal = shares ? apart : written.total;
   const outside = program.cones && !program.gates.complete;
   const evidence = outside ? searchBeyond(program, blocks, kernels, growing) : null;
@@ -174,17 +183,18 @@ export async function certify(
   const proven = certificateOf(gap, written.total, program, evidence, everywhere);
   const near = certificateNear(proven, { ...posed, program, reduction }, bound.dualPoint, kernels);
   // In fewer dimensions a price of shared outputs would be for other data than x: what is known of one output each has to do.
-  const points = !shares || reduction !== null ? [] : [residual.dualPoint, bound.dualPoint];
+  const points = shares && whole ? [residual.dualPoint, bound.dualPoint] : [];
   return {
     certificate: shares
       ? await withSharing(near.certificate, program, new Set(points), kernels, left(), settings)
       : near.certificate,
-    objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
-    balanced: spec.formulation === "affine" ? written.total : written.loss + leastDecay(weights, regularization),
+    objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged && !standardized),
+    balanced: spec.formulation === "affine" ? written.total : written.loss + leastDecay(charged, regularization),
     regularization,
     notes: [
       ...(trunk.note === null ? [] : [trunk.note]),
       ...notesOf(spec, regularization, column, false),
+      ...columnNotes(data, spec),
       ...posed.gateNotes,
       ...near.notes,
       ...(shares ? [SPLIT_NOTE] : []),

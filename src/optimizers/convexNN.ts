@@ -116,7 +116,7 @@ export async function trainConvexNN(x: tf.Tensor, y: tf.Tensor, options: ConvexN
   const spec = { inputShape: [features], convolution: null, outputs, loss: wish.loss, hiddenBias: true };
   const { sampleWeight = null, classWeight = null } = options;
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
-  refuseDegenerate(data, spec);
+  refuseDegenerate(data);
   const { kernels, reason } = await chooseEngine(engine, threads);
   const column = longestRow(data.x);
   const X = withColumn(data.x, column);

@@ -3,7 +3,8 @@
 import type * as tf from "@tensorflow/tfjs";
 import { refuseUnknown } from "../arguments.js";
 import { chooseEngine } from "../convex/kernels/index.js";
-import { type NetworkWeights, objectiveOf, undecidedGates } from "../convex/network.js";
+import { type NetworkWeights, undecidedGates } from "../convex/network.js";
+import { isStandardized } from "../convex/operators/coordinates.js";
 import { advice } from "../convex/solvers/solution.js";
 import type { Solution, SolveBudget } from "../convex/solvers/solve.js";
 import type { Certificate, Status } from "../convex/types.js";
@@ -18,8 +19,17 @@ import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { followPath, PATH_ARGS, type PathArgs, type PathResult } from "./path.js";
 import { certificateOf } from "./pose/constraint.js";
 import { pose } from "./pose/pose.js";
-import { certificateNear, chargedObjective, gatesOwner, layerRows, layerWeights, reduce } from "./pose/reduction.js";
-import { decayOf, modelObjective, notesOf } from "./pose/regularization.js";
+import {
+  certificateNear,
+  chargedObjective,
+  gatesOwner,
+  layerRows,
+  layerWeights,
+  reduce,
+  writtenObjective,
+} from "./pose/reduction.js";
+import { modelObjective, notesOf } from "./pose/regularization.js";
+import { columnNotes } from "./pose/standardize.js";
 import { pointOn } from "./pose/startingPoint.js";
 import { refuseDegenerate, type Weighting } from "./read/data.js";
 import { type Batches, type Gathered, gathered } from "./read/dataset.js";
@@ -216,14 +226,16 @@ export class ConvexReLUTrainer {
     const read = readModel(model, settings.formulation, "fit");
     const trunk = trunkOf(model);
     const split = await readSplit(x, y, read, args, trunk);
-    refuseDegenerate(split.train, { ...read, hiddenBias: read.hiddenBias && read.normalization === null });
+    refuseDegenerate(split.train);
     const spec = whitened(read, split.train);
     const train = white(split.train, spec);
     const validation = split.validation && white(split.validation, spec);
     const chosen = await chooseEngine(settings.engine, settings.threads);
-    const reduced = reduce(spec, train, settings);
+    const before = args.warmStart?.regularization?.standardized ?? null;
+    const reduced = reduce(spec, train, settings, undefined, before);
+    const space = reduced.reduction?.space ?? null;
     const own = ours ? null : gatesOwner(model, spec, reduced.reduction);
-    const sources = { gatesOf: own, warmStart: args.warmStart ?? null };
+    const sources = { gatesOf: own, warmStart: args.warmStart ?? null, space };
     const seen = reduced.data(train);
     const posed = await pose(reduced.spec, seen, reduced.settings, chosen, sources);
     const problem = { ...posed, spec, reduction: reduced.reduction };
@@ -265,12 +277,14 @@ export class ConvexReLUTrainer {
       const units = unitsFor(spec, Math.max(1, network.neurons.length), width);
       const weights = layerWeights(problem, network, units);
       if (!isFinite32(weights)) return await spoilt({ ...solution, status: "nonFinite", advice: advice.nonFinite });
-      const written = objectiveOf(weights, layerRows(problem), problem.loss, decayOf(regularization));
+      const written = writtenObjective(problem, weights);
       const charged = chargedObjective(problem, network, units, written);
       const proven = withShared(certificateOf(problem, solution, weights, charged), shared);
       const near = certificateNear(proven, { ...problem, program }, solution.dualPoint, chosen.kernels);
       // A mean moves the bias: the layer's is not the one that the program charges.
-      const carried = ours && problem.reduction?.space.mean == null;
+      const carried = ours && space?.mean == null;
+      const standardized = space !== null && isStandardized(space);
+      const apart = column.charged && !carried && !standardized;
       const target = this.target(model, spec, units, ours ? problem : null);
       const restore = target === model ? await weightsBefore(model) : () => target.dispose();
       try {
@@ -283,13 +297,14 @@ export class ConvexReLUTrainer {
       return new FitResult(watch.progress.epoch, watch.progress.history, {
         model: target,
         certificate: near.certificate,
-        objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged && !carried),
+        objective: modelObjective(written, weights.kernel, regularization.hidden, apart),
         ...heldInFloat32(shared, near.certificate, problem, settings.tolerance),
         neurons: network.neurons.length,
         regularization,
         notes: [
           ...(trunk.note === null ? [] : [trunk.note]),
           ...notesOf(spec, regularization, column, carried),
+          ...columnNotes(train, spec),
           ...problem.gateNotes,
           ...sharingNotes(proven),
           ...near.notes,
@@ -314,8 +329,9 @@ export class ConvexReLUTrainer {
   /** The model itself when it has the width, else a new one; one of our own carries what the program charges. */
   private target<M extends tf.LayersModel>(model: M, spec: NetworkSpec, units: number, owned: Problem | null): M {
     if (owned === null) return units === spec.units ? model : resized(model, units);
-    const { hidden, output, outputBias, constraint } = owned.regularization;
-    if (constraint !== null) return resized(model, units, null, OPTIMIZER);
+    const { hidden, output, outputBias, constraint, standardized } = owned.regularization;
+    // Regularizers of a layer charge its own weights.
+    if (constraint !== null || standardized) return resized(model, units, null, OPTIMIZER);
     const { value } = owned.column;
     const hiddenBias = value > 0 && owned.reduction?.space.mean == null ? hidden / value ** 2 : 0;
     return resized(model, units, { hidden, hiddenBias, output, outputBias }, OPTIMIZER);

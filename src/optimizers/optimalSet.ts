@@ -16,7 +16,7 @@ import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
 import { norm } from "../convex/linear/vectors.js";
 import { bindLoss } from "../convex/losses/index.js";
 import type { Network } from "../convex/network.js";
-import { reducedRows } from "../convex/operators/rowSpace.js";
+import { rowsIn } from "../convex/operators/coordinates.js";
 import { type Candidate, type Candidates, candidatesOf, distinct } from "../convex/optimalSet/candidates.js";
 import { Optima, type Optimum, type Waypoint } from "../convex/optimalSet/optima.js";
 import { type Solution, solve, withProducts } from "../convex/solvers/solve.js";
@@ -152,7 +152,7 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
     const { spec, column, reduction } = this.result.problem;
     const seen = await trunkOf(this.result.model, "read").see("x", inputs);
     const data = await readData(seen, y, spec);
-    const x = reduction === null ? data.x : reducedRows(data.x, reduction.space);
+    const x = reduction === null ? data.x : rowsIn(data.x, reduction.space);
     const X = inputRows(spec, x, column.value);
     return this.optima.best(bindLoss(spec.loss === "hinge" ? "squaredHinge" : spec.loss, data.y), X);
   }

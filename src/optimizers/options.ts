@@ -62,8 +62,14 @@ export interface TrainerOptions {
    */
   readonly vectorPenalty?: Penalty["name"];
   /**
+   * Whether the objective charges weights as those of standardised columns (each of x less its mean, brought to the spread of the widest), so that
+   * units of measurement do not matter; the weights are written for x as it is. Default: true where neither the model has
+   * regularizers nor `regularization` a number, which speak of the layers' own weights, and for dense layers only.
+   */
+  readonly standardize?: boolean;
+  /**
    * Scale t of the hidden bias where the layer does not regularize it: the program charges it as (b / t)^2 beside the kernel.
-   * Default the largest row norm of x.
+   * Default the largest row norm of x (of standardised columns, where these are charged).
    */
   readonly hiddenBiasScale?: number;
   /**
@@ -104,6 +110,7 @@ export interface Settings {
   readonly seed: number;
   readonly width: "keep" | "resize";
   readonly vectorPenalty: Penalty["name"] | null;
+  readonly standardize: boolean | null;
   readonly hiddenBiasScale: number | null;
   readonly rank: number | "numerical" | null;
   readonly pca: number | null;
@@ -130,6 +137,7 @@ const NAMES = [
   "seed",
   "width",
   "vectorPenalty",
+  "standardize",
   "hiddenBiasScale",
   "rank",
   "pca",
@@ -168,6 +176,7 @@ export function readOptions(options: TrainerOptions): Settings {
     seed: optional(options.seed, (value) => integer("seed", value)) ?? 0,
     width: optional(options.width, (value) => oneOf("width", value, ["keep", "resize"])) ?? "keep",
     vectorPenalty: optional(options.vectorPenalty, (value) => oneOf("vectorPenalty", value, ["perOutput", "nuclear"])),
+    standardize: optional(options.standardize, (value) => oneOf("standardize", value, [true, false])),
     hiddenBiasScale: optional(options.hiddenBiasScale, (value) => positive("hiddenBiasScale", value)),
     rank: optional(options.rank, (value) => (value === "numerical" ? value : count("rank", value))),
     pca: optional(options.pca, (value) => count("pca", value)),

@@ -5,7 +5,7 @@ import { MOST_POINTS, count as readCount, shown } from "../arguments.js";
 import { certify, smallestTrivialBeta } from "../convex/certificate.js";
 import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.js";
 import { exp, log } from "../convex/linear/elementary.js";
-import { forward, type Network, objectiveOf } from "../convex/network.js";
+import { forward, type Network } from "../convex/network.js";
 import { extrapolate, type PathStop } from "../convex/solvers/extrapolate.js";
 import { withProducts } from "../convex/solvers/solve.js";
 import { Workbench } from "../convex/solvers/workbench.js";
@@ -22,8 +22,9 @@ import {
   layerWeights,
   type Reduced,
   reduce,
+  writtenObjective,
 } from "./pose/reduction.js";
-import { decayOf, modelObjective } from "./pose/regularization.js";
+import { modelObjective } from "./pose/regularization.js";
 import { type Dataset, refuseDegenerate, type Weighting } from "./read/data.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { type HeldOut, readSplit } from "./read/split.js";
@@ -63,6 +64,8 @@ export interface PathPoint {
   readonly certificate: Certificate;
   readonly objective: Objective;
   readonly neurons: number;
+  /** Says what beta is charged on: pass `standardize: regularization.standardized` to a fit at the same beta. */
+  readonly regularization: Regularization;
   /** Loss and metrics by their names in model.evaluate, those of held out rows after "val_". */
   readonly metrics: Readonly<Record<string, number>>;
   readonly seconds: number;
@@ -100,9 +103,10 @@ export async function followPath<M extends tf.LayersModel>(
   const spec = readModel(model, settings.formulation);
   refuseOwnBeta(spec);
   const { train, validation } = await readSplit(x, y, spec, args, trunkOf(model));
-  refuseDegenerate(train, spec);
+  refuseDegenerate(train);
   const chosen = await chooseEngine(settings.engine, settings.threads);
-  const { posed, reduced } = await poseForPath(model, spec, train, settings, chosen.kernels);
+  const free = args.betas === undefined;
+  const { posed, reduced } = await poseForPath(model, spec, train, settings, chosen.kernels, free);
   const engine = await engineOn(posed.program, chosen, settings);
   const betas = betasOf(posed, engine.kernels, args);
   const evaluator = new SplitEvaluator(model, reduced.spec, posed.program.X, posed.column.value, {
@@ -147,10 +151,11 @@ export async function poseForPath(
   data: Dataset,
   settings: Settings,
   kernels: Kernels,
+  free: boolean, // no option names a beta
 ): Promise<{ readonly posed: Problem; readonly reduced: Reduced }> {
-  const reduced = reduce(spec, data, { ...settings, regularization: 1 });
+  const reduced = reduce(spec, data, { ...settings, regularization: 1 }, free);
   const { reduction } = reduced;
-  const sources = { gatesOf: gatesOwner(model, spec, reduction), warmStart: null };
+  const sources = { gatesOf: gatesOwner(model, spec, reduction), warmStart: null, space: reduction?.space ?? null };
   const posed = await pose(reduced.spec, reduced.data(data), reduced.settings, { kernels, reason: "" }, sources);
   return { posed: { ...posed, spec, reduction }, reduced };
 }
@@ -250,15 +255,21 @@ async function pointOf(
   const units = Math.max(1, network.neurons.length);
   const weights = layerWeights(problem, network, units);
   const Z = forward(weights, layerRows(problem));
-  const written = objectiveOf(weights, layerRows(problem), program.loss, decayOf(regularization), Z);
+  const written = writtenObjective(problem, weights, Z);
   const charged = chargedObjective(problem, network, units, written);
   const proven = certify(solution.gap, charged.total, program, solution.evidence, solution.allGates);
   return {
     beta: regularization.beta,
     status: solution.status,
     certificate: certificateNear(proven, problem, solution.dualPoint, kernels).certificate,
-    objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
+    objective: modelObjective(
+      written,
+      weights.kernel,
+      regularization.hidden,
+      column.charged && !regularization.standardized,
+    ),
     neurons: network.neurons.length,
+    regularization,
     metrics: await (problem.reduction === null
       ? evaluator.judge(weights, Z)
       : evaluator.judge(programWeights(problem, network))),

@@ -7,6 +7,7 @@ import type { FitArgs, TrainArgs } from "../optimizers/convexReLUTrainer.js";
 import { readOptions, type TrainerOptions } from "../optimizers/options.js";
 import { readModel } from "../optimizers/read/model.js";
 import { type Trunk, trunkOf } from "../optimizers/read/trunk.js";
+import type { StartingPoint } from "../optimizers/records.js";
 import { Progress } from "../optimizers/report/progress.js";
 import { FitResult } from "../optimizers/report/result.js";
 import { headModel, writeHead } from "../optimizers/write/headModel.js";
@@ -131,7 +132,7 @@ export class WorkerTrainer {
     trunk: Trunk | null = null,
   ): Promise<Order> {
     const { validationData, sampleWeight, callbacks: _callbacks, verbose: _verbose, warmStart, ...rest } = args;
-    const start = warmStart === undefined ? {} : { warmStart: { gates: warmStart.gates, blocks: warmStart.blocks } };
+    const start = warmStart === undefined ? {} : { warmStart: plainStart(warmStart) };
     const weights = sampleWeight instanceof tf.Tensor ? sampleWeight : sampleWeight && Float32Array.from(sampleWeight);
     counter.jobs += 1;
     return {
@@ -259,4 +260,10 @@ function untransferable(error: unknown): ConvexError {
     `WorkerTrainer: expected options and arguments that can be copied, got ${(error as Error).message} ` +
       `Functions can't be sent to a worker: leave them out, or use ConvexReLUTrainer.`,
   );
+}
+
+/** A start without the functions that the result it comes from has. */
+function plainStart({ gates, blocks, regularization }: StartingPoint): StartingPoint {
+  if (regularization === undefined) return { gates, blocks };
+  return { gates, blocks, regularization: { standardized: regularization.standardized } };
 }

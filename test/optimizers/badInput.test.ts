@@ -126,12 +126,6 @@ const cases: Case[] = [
     x: () => tf.ones([30, 3]),
   },
   {
-    wrong: "a constant column beside a hidden bias",
-    code: "data/constant",
-    says: /constant nonzero columns 2 of x.*useBias: false/,
-    x: () => tf.tidy(() => tf.concat([tf.randomNormal([30, 2], 0, 1, "float32", 1), tf.ones([30, 1])], 1)),
-  },
-  {
     wrong: "a disposed x",
     code: "data/disposed",
     says: /x to be alive, got a disposed tensor/,

@@ -1,6 +1,13 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { ConvexReLUTrainer, type FitResult, gatesFrom, optimalSet, type TrainerOptions } from "../../src/index.js";
+import {
+  ConvexReLUTrainer,
+  enumerateGates,
+  type FitResult,
+  gatesFrom,
+  optimalSet,
+  type TrainerOptions,
+} from "../../src/index.js";
 import { makeData, makeModel } from "../helpers/models.js";
 import { gaussianMatrix } from "../helpers/problems.js";
 import stored from "../reference/optimal_set.json";
@@ -13,6 +20,11 @@ beforeAll(async () => {
 const grid = { x: stored.problems[0].X, y: stored.problems[0].y.map((value) => [value]) };
 const wide = { hiddenBias: false, outputBias: false } as const;
 
+/** The patterns of directions on which no row lies, which the reference has for both formulations. */
+function arrangements() {
+  return enumerateGates({ rows: grid.x.length, cols: 2, data: Float64Array.from(grid.x.flat()) });
+}
+
 async function fitGrid(options: TrainerOptions, args: object = wide): Promise<FitResult> {
   const [x, y] = [tf.tensor2d(grid.x), tf.tensor2d(grid.y)];
   const trainer = new ConvexReLUTrainer({ arrangements: { kind: "enumerate" }, tolerance: 1e-6, ...options });
@@ -24,6 +36,7 @@ async function fitGrid(options: TrainerOptions, args: object = wide): Promise<Fi
 describe.each(stored.problems)("$formulation, beta $beta: the reference", (reference) => {
   test("the set has the dimension, the least norm and the fewest neurons that other methods find", async () => {
     const result = await fitGrid({
+      arrangements: arrangements(),
       formulation: reference.formulation as "relu" | "gated",
       regularization: reference.beta,
     });

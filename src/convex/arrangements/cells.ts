@@ -8,7 +8,7 @@
  */
 
 import { wordsPerGate } from "../linear/bits.js";
-import { type ExactVector, exactVector, magnitude, product, signOfProduct } from "./exactVector.js";
+import { type ExactVector, exactVector, exponentOf, magnitude, product, signOfProduct } from "./exactVector.js";
 import { restrict } from "./hyperplanes.js";
 import { PatternSet } from "./patternSet.js";
 
@@ -113,7 +113,8 @@ function speedOverDistance({ whole, near, exponent }: ExactVector, normal: Exact
     distance += term;
     size += Math.abs(term);
   }
-  if (Math.abs(distance) > SURE * size) return Math.log2(Math.abs(normal.near[axis] / distance)) - exponent + SURE;
+  const ratio = Math.abs(normal.near[axis] / distance);
+  if (Math.abs(distance) > SURE * size && ratio > 0 && ratio < Infinity) return exponentOf(ratio) + 1 - exponent;
   return bits(normal.whole[axis]) - bits(product(normal.whole, whole)) + 1;
 }
 

@@ -86,10 +86,11 @@ export function parts(value: number): { readonly mantissa: bigint; readonly expo
 
 /** e with 2^e <= value < 2^(e + 1), for a finite value above zero. */
 export function exponentOf(value: number): number {
-  let exponent = Math.max(-1074, Math.floor(Math.log2(value)));
-  while (2 ** exponent > value) exponent -= 1; // the logarithm is rounded
-  while (2 ** (exponent + 1) <= value) exponent += 1;
-  return exponent;
+  const bits = new DataView(new ArrayBuffer(8));
+  bits.setFloat64(0, value);
+  const biased = (bits.getUint32(0) >>> 20) & 0x7ff;
+  if (biased > 0) return biased - 1023;
+  return exponentOf(value * 2 ** 52) - 52; // subnormal
 }
 
 function bitLength(whole: readonly bigint[]): number {

@@ -14,6 +14,8 @@ import { type Formulation, formulations } from "../../convex/formulations/index.
 import type { ChosenEngine, Kernels } from "../../convex/kernels/index.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { roundedAsWritten } from "../../convex/network.js";
+import { type Coordinates, isStandardized } from "../../convex/operators/coordinates.js";
+import { standardizedVector, unstandardized } from "../../convex/operators/standardized.js";
 import { withProducts } from "../../convex/solvers/solve.js";
 import type { GateSet, Loss, Matrix, Penalty } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -37,6 +39,8 @@ export const FEW_ARRANGEMENTS = 512;
 export interface GateSources {
   readonly gatesOf: tf.LayersModel | null; // a model whose first layer has gates of its own
   readonly warmStart: StartingPoint | null;
+  /** The columns in which the data are posed, where these are not those of the layer. */
+  readonly space?: Coordinates | null;
 }
 
 export async function pose(
@@ -58,7 +62,8 @@ export async function pose(
   const penalty = penaltyName(formulation, spec, settings);
   const build = (beta: number, charged: Loss) =>
     formulation.build({ X, gates, loss: charged, beta, outputBias, pooling }, penalty);
-  const regularization = regularizationOf(spec, settings, () =>
+  const standardized = sources.space != null && isStandardized(sources.space);
+  const regularization = regularizationOf(spec, settings, standardized, () =>
     withProducts({ X, gates, pooling }, engine.kernels, (products) => smallestTrivialBeta(build(0, loss), products)),
   );
   const kind = regularization.constraint;
@@ -121,6 +126,7 @@ async function chooseGates(
 ): Promise<GateSet> {
   if (spec.formulation === "linear" || spec.formulation === "affine") return openGate(X, settings);
   const read = kernels.packPatterns?.bind(kernels);
+  const written = (g: Float64Array) => gateAsWritten(g, biasColumn, sources.space ?? null);
   if (spec.formulation === "gated" && growthOf(wish) !== null) {
     throw new ConvexError(
       "options/value",
@@ -128,16 +134,21 @@ async function chooseGates(
         `Only the gates of ReLU networks can grow: a gated network keeps those that it has.`,
     );
   }
-  if (sources.warmStart !== null) return gatesOfStart(sources.warmStart, spec, X, biasColumn, settings);
+  if (sources.warmStart !== null) return gatesOfStart(sources.warmStart, spec, X, settings, written);
   // The layer's own are float32 already.
   if (settings.arrangements === null && sources.gatesOf !== null) {
-    return gatesOfLayer(sources.gatesOf, spec, X, biasColumn, read);
+    return gatesOfLayer(sources.gatesOf, spec, X, biasColumn, sources.space ?? null, read);
   }
   if (spec.formulation !== "gated") return resolveGates(X, wish, settings.seed, undefined, read);
   // What is drawn or found is rounded before masks are made, so that there is only one set of masks.
-  const written = (g: Float64Array) => roundedAsWritten(g, biasColumn);
   const gates = resolveGates(X, wish, settings.seed, written, read, true);
-  return "kind" in wish ? gates : writtenGates(X, gates, biasColumn);
+  return "kind" in wish ? gates : writtenGates(X, gates, written);
+}
+
+/** A gate with the numbers that a layer can hold. */
+function gateAsWritten(gate: Float64Array, biasColumn: number, space: Coordinates | null): Float64Array {
+  if (space === null || !isStandardized(space)) return roundedAsWritten(gate, biasColumn);
+  return standardizedVector(unstandardized(gate, space, biasColumn), space, biasColumn);
 }
 
 /** The gates of an earlier result, whose blocks are numbered by them; a gated layer has them in float32. */
@@ -145,8 +156,8 @@ function gatesOfStart(
   start: StartingPoint,
   spec: NetworkSpec,
   X: Matrix,
-  biasColumn: number,
   settings: Settings,
+  written: (gate: Float64Array) => Float64Array,
 ): GateSet {
   const gated = spec.formulation === "gated";
   checkStart(start, X, gated ? 1 : 2, vectorsOf(spec), spec.outputs);
@@ -157,7 +168,7 @@ function gatesOfStart(
     );
   }
   const gates = resolveGates(X, start.gates, settings.seed, undefined, undefined, gated);
-  return gated ? writtenGates(X, gates, biasColumn) : gates;
+  return gated ? writtenGates(X, gates, written) : gates;
 }
 
 /** Why gates that were to be all are not, in words. */
@@ -203,17 +214,20 @@ async function gatesOfLayer(
   spec: NetworkSpec,
   X: Matrix,
   biasColumn: number,
+  space: Coordinates | null,
   read: ReadPatterns | undefined,
 ): Promise<GateSet> {
   const layer = model.layers.find((candidate) => candidate.getClassName().startsWith("Gated"));
   const weights = layer?.getWeights() ?? [];
   const gate = await weights[spec.hiddenBias ? 2 : 1].data();
   const bias = spec.hiddenBias ? await weights[3].data() : null;
-  const { units, inputs } = spec;
+  const { units } = spec;
+  const inputs = gate.length / units;
   const data = new Float64Array(units * X.cols);
   for (let j = 0; j < units; j++) {
-    for (let p = 0; p < inputs; p++) data[j * X.cols + p] = gate[p * units + j];
-    if (bias !== null) data[j * X.cols + inputs] = bias[j] / biasColumn;
+    const held = Float64Array.from({ length: inputs }, (_, p) => gate[p * units + j]);
+    const own = bias === null ? held : Float64Array.of(...held, bias[j] / biasColumn);
+    data.set(space !== null && isStandardized(space) ? standardizedVector(own, space, biasColumn) : own, j * X.cols);
   }
   return gatesFrom(X, { rows: units, cols: X.cols, data }, read);
 }

@@ -123,8 +123,8 @@ function pick({ cols, data }: Matrix, rows: readonly number[]): Matrix {
   return { rows: rows.length, cols, data: picked };
 }
 
-/** What training needs beyond what prediction does: more than one row, and columns that vary. */
-export function refuseDegenerate(data: Dataset, spec: Spec): void {
+/** What training needs beyond what prediction does: more than one row, and a column that varies. */
+export function refuseDegenerate(data: Dataset): void {
   const { x } = data;
   if (x.rows < 2) {
     refuse(
@@ -134,30 +134,12 @@ export function refuseDegenerate(data: Dataset, spec: Spec): void {
       "One sample has nothing to compare with: give more data.",
     );
   }
-  const constant: number[] = [];
-  let varying = 0;
-  for (let p = 0; p < x.cols; p++) {
-    let same = true;
-    for (let k = 1; k < x.rows && same; k++) same = x.data[k * x.cols + p] === x.data[p];
-    if (!same) varying += 1;
-    else if (x.data[p] !== 0) constant.push(p);
-  }
-  const columns = constant.slice(0, 10).join(", ") + (constant.length > 10 ? ", ..." : "");
-  if (varying === 0) {
+  if (x.data.every((value, k) => value === x.data[k % x.cols])) {
     refuse(
       "data/constant",
       "a column of x that varies",
       "constant columns only",
       "There is nothing to learn from: check x.",
-    );
-  }
-  // A constant pixel is no constant column of the patches, through which filters see it at every place.
-  if (spec.hiddenBias && constant.length > 0 && spec.convolution === null) {
-    refuse(
-      "data/constant",
-      "no constant column beside a hidden bias, which is one",
-      `constant nonzero columns ${columns} of x`,
-      "Drop them, or set useBias: false in the first layer. (Columns of zeros are harmless.)",
     );
   }
 }
