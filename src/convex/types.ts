@@ -44,7 +44,9 @@ export type LossName =
   | "hinge"
   | "squaredHinge"
   | "huberLoss"
-  | "meanAbsoluteError";
+  | "meanAbsoluteError"
+  | "logcosh"
+  | "kullbackLeiblerDivergence";
 
 /**
  * A convex loss L(Z) of the network's outputs before the last activation, bound to its targets and sample weights.
@@ -79,7 +81,7 @@ export interface Loss {
 
 /** What the penalty charges for the blocks; scaled by beta in the program. */
 export interface Penalty {
-  readonly name: "perOutput" | "nuclear";
+  readonly name: "perOutput" | "nuclear" | "ridge";
   /** True when (gate, output) vectors are charged one by one, so that outputs do not see each other. */
   readonly separable: boolean;
   /** Value at one gate's block Z_i [C x d] (row c is the vector of output c). */

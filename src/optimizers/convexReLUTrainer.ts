@@ -8,6 +8,7 @@ import { isStandardized } from "../convex/operators/coordinates.js";
 import { advice } from "../convex/solvers/solution.js";
 import type { Solution, SolveBudget } from "../convex/solvers/solve.js";
 import type { Certificate, Status } from "../convex/types.js";
+import { ConvexError } from "../errors.js";
 import {
   CROSS_VALIDATION_ARGS,
   type CrossValidation,
@@ -32,8 +33,11 @@ import { modelObjective, notesOf } from "./pose/regularization.js";
 import { columnNotes } from "./pose/standardize.js";
 import { pointOn } from "./pose/startingPoint.js";
 import { refuseDegenerate, type Weighting } from "./read/data.js";
+import { type Batches, type Gathered, gathered } from "./read/dataset.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { type HeldOut, readSplit } from "./read/split.js";
+import { trunkOf } from "./read/trunk.js";
+import { white, whitened } from "./read/whitening.js";
 import type { Problem, StartingPoint } from "./records.js";
 import { cutOff, metWithin } from "./report/ended.js";
 import type { Callbacks } from "./report/progress.js";
@@ -67,6 +71,16 @@ export interface FitArgs extends Weighting, HeldOut {
   readonly warmStart?: StartingPoint;
 }
 
+/** Arguments of `fitDataset`, named as those of model.fitDataset. */
+export interface FitDatasetArgs extends Omit<FitArgs, "validationData" | "validationSplit" | "sampleWeight"> {
+  /** Batches that are taken of the data set; default all. */
+  readonly batchesPerEpoch?: number;
+  readonly validationData?: readonly [tf.Tensor, tf.Tensor] | Batches | null;
+  readonly validationBatches?: number;
+  /** Called after each batch that was gathered. */
+  readonly onBatch?: (progress: Gathered) => unknown;
+}
+
 /** Arguments of `train`: those of `fit`, and what the model is to be. */
 export interface TrainArgs extends FitArgs, ModelWish {}
 
@@ -78,6 +92,12 @@ const FIT_ARGS = [
   "callbacks",
   "verbose",
   "warmStart",
+];
+const DATASET_ARGS = [
+  ...FIT_ARGS.filter((name) => name !== "validationSplit" && name !== "sampleWeight"),
+  "batchesPerEpoch",
+  "validationBatches",
+  "onBatch",
 ];
 const TRAIN_ARGS = [...FIT_ARGS, "loss", "metrics", "hiddenBias", "outputBias"];
 
@@ -104,21 +124,57 @@ export class ConvexReLUTrainer {
   }
 
   /**
-   * Solves the convex program of a compiled model on x, y [n x C] and writes the recovered weights into the model:
-   * [dense(units, relu) or GatedDense, dense(C)] on x [n x d], or [conv1d or conv2d (relu) or GatedConv2D, global average pooling
-   * or flatten, dense(C)] on images x [n x height x width x channels] or signals x [n x length x channels].
+   * Solves the convex program of a compiled model on x, y and writes the recovered weights into its own layers. The model may be
+   * a tf.Sequential or a tf.model, with models within, of one input and one output:
+   *
+   * - what comes first and is frozen (`trainable = false`) or has no weights is computed once a sample and stays as it is;
+   * - then one hidden layer that is trained, dense, conv1d or conv2d with ReLU (fused or as a layer; batch normalisation before it
+   *   where it is dense) or without activation, or GatedDense or GatedConv2D; or none at all;
+   * - then what joins the places of a convolution (global average pooling, average pooling and flatten, or flatten), and a dense
+   *   read-out with the activation that the loss wants. Dropout and noise take no part.
+   *
+   * y is [n x C] (or [n]), with class numbers for sparseCategoricalCrossentropy.
    *
    * The weights change only when everything succeeded, callbacks too. Numerical trouble is a `status` with `advice`, never an exception.
    *
    * @throws ConvexError for a model, data or option that does not fit; the message says what to do.
    */
-  async fit(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult> {
+  async fit<M extends tf.LayersModel>(model: M, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult<M>> {
     refuseUnknown("fit", args, FIT_ARGS);
     return this.run(model, x, y, args, this.settings.width, false);
   }
 
   /**
-   * The same without a model: builds a compiled tf.Sequential exactly as wide as needed, whose layers carry the regularizers
+   * The same on a tf.data.Dataset of batches { xs, ys }, which is gathered first: convex training sees all rows at once.
+   *
+   * @throws ConvexError as `fit`; "data/size" with the bytes, as soon as they are known not to fit.
+   */
+  async fitDataset<M extends tf.LayersModel>(
+    model: M,
+    dataset: Batches,
+    args: FitDatasetArgs = {},
+  ): Promise<FitResult<M>> {
+    refuseUnknown("fitDataset", args, DATASET_ARGS);
+    readModel(model, this.settings.formulation, "fit");
+    const { batchesPerEpoch, validationBatches, validationData = null, onBatch, ...rest } = args;
+    const data = await gathered(dataset, { batches: readCount("batchesPerEpoch", batchesPerEpoch), onBatch });
+    const held: tf.Tensor[] = [];
+    try {
+      let pair = validationData as readonly [tf.Tensor, tf.Tensor] | null;
+      if (validationData !== null && !Array.isArray(validationData)) {
+        const batches = readCount("validationBatches", validationBatches);
+        const { x, y } = await gathered(validationData as Batches, { batches });
+        held.push(x, y);
+        pair = [x, y];
+      }
+      return await this.fit(model, data.x, data.y, { ...rest, validationData: pair });
+    } finally {
+      for (const tensor of [data.x, data.y, ...held]) tensor.dispose();
+    }
+  }
+
+  /**
+   * The same without a model: builds a compiled tf.LayersModel exactly as wide as needed, whose layers carry the regularizers
    * that the objective charges.
    */
   async train(x: tf.Tensor, y: tf.Tensor, args: TrainArgs): Promise<FitResult> {
@@ -142,7 +198,12 @@ export class ConvexReLUTrainer {
    *
    * @throws ConvexError as `fit`; "model/regularizer" for a model whose layers charge a beta of their own.
    */
-  async path(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor, args: PathArgs = {}): Promise<PathResult> {
+  async path<M extends tf.LayersModel>(
+    model: M,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    args: PathArgs = {},
+  ): Promise<PathResult<M>> {
     refuseUnknown("path", args, PATH_ARGS);
     return followPath(this.settings, model, x, y, args);
   }
@@ -152,30 +213,34 @@ export class ConvexReLUTrainer {
    *
    * @throws ConvexError as `path`.
    */
-  async crossValidate(
-    model: tf.Sequential,
+  async crossValidate<M extends tf.LayersModel>(
+    model: M,
     x: tf.Tensor,
     y: tf.Tensor,
     args: CrossValidationArgs = {},
-  ): Promise<CrossValidation> {
+  ): Promise<CrossValidation<M>> {
     refuseUnknown("crossValidate", args, CROSS_VALIDATION_ARGS);
     return crossValidate(this.settings, model, x, y, args);
   }
 
-  private async run(
-    model: tf.Sequential,
+  private async run<M extends tf.LayersModel>(
+    model: M,
     x: tf.Tensor,
     y: tf.Tensor,
     args: FitArgs,
     width: "keep" | "resize",
     ours: boolean,
-  ): Promise<FitResult> {
+  ): Promise<FitResult<M>> {
     const { settings } = this;
     const clock = clockOf(settings);
     const pause = () => clock.pause();
-    const spec = readModel(model, settings.formulation);
-    const { train, validation } = await readSplit(x, y, spec, args);
-    refuseDegenerate(train);
+    const read = readModel(model, settings.formulation, "fit");
+    const trunk = trunkOf(model);
+    const split = await readSplit(x, y, read, args, trunk);
+    refuseDegenerate(split.train);
+    const spec = whitened(read, split.train);
+    const train = white(split.train, spec);
+    const validation = split.validation && white(split.validation, spec);
     const chosen = await chooseEngine(settings.engine, settings.threads);
     const before = args.warmStart?.regularization?.standardized ?? null;
     const reduced = reduce(spec, train, settings, { before, byItself: startsInSpan(args.warmStart, spec) });
@@ -281,6 +346,7 @@ export class ConvexReLUTrainer {
         neurons: network.neurons.length,
         regularization,
         notes: [
+          ...(trunk.note === null ? [] : [trunk.note]),
           ...notesOf(spec, regularization, column, carried),
           ...columnNotes(train, spec),
           ...problem.gateNotes,
@@ -305,7 +371,7 @@ export class ConvexReLUTrainer {
   }
 
   /** The model itself when it has the width, else a new one; one of our own carries what the program charges. */
-  private target(model: tf.Sequential, spec: NetworkSpec, units: number, owned: Problem | null): tf.Sequential {
+  private target<M extends tf.LayersModel>(model: M, spec: NetworkSpec, units: number, owned: Problem | null): M {
     if (owned === null) return units === spec.units ? model : resized(model, units);
     const { hidden, output, outputBias, constraint, standardized } = owned.regularization;
     // Regularizers of a layer charge its own weights.
@@ -321,8 +387,16 @@ function startsInSpan(start: StartingPoint | undefined, { inputs, hiddenBias }: 
   return start?.gates?.generators?.cols !== inputs + (hiddenBias ? 1 : 0);
 }
 
+function readCount(name: string, given: number | undefined): number | undefined {
+  if (given === undefined || (Number.isInteger(given) && given >= 1)) return given;
+  throw new ConvexError(
+    "options/value",
+    `${name}: expected an integer of at least 1, got ${given}. Change it or leave it out.`,
+  );
+}
+
 /** tfjs keeps on the host what was once read: so the weights outlive a GPU that goes away while it works for the solver. */
-async function keepOnHost(model: tf.Sequential): Promise<void> {
+async function keepOnHost(model: tf.LayersModel): Promise<void> {
   await Promise.all(model.getWeights().map((weight) => weight.data()));
 }
 
@@ -332,13 +406,13 @@ function isFinite32({ kernel, output, bias }: NetworkWeights): boolean {
 }
 
 /** The answer when there is no finite point, or none in float32: nothing is written, and the status says why. */
-async function untouched(
-  model: tf.Sequential,
+async function untouched<M extends tf.LayersModel>(
+  model: M,
   watch: Watch,
   solution: Solution,
   problem: Problem,
   engine: string,
-): Promise<FitResult> {
+): Promise<FitResult<M>> {
   await watch.progress.end();
   const { program, regularization } = problem;
   return new FitResult(watch.progress.epoch, watch.progress.history, {

@@ -24,6 +24,7 @@ import { standardizes } from "./pose/standardize.js";
 import { type Dataset, readData, refuseDegenerate, rowsOf, type Weighting } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
+import { trunkOf } from "./read/trunk.js";
 import { Evaluator } from "./report/evaluate.js";
 import { clockOf } from "./solve/withinWidth.js";
 
@@ -44,7 +45,7 @@ export interface CrossValidationArgs extends PathGrid, Weighting {
 }
 
 /** What every beta was worth on rows that it had not seen. */
-export interface CrossValidation {
+export interface CrossValidation<M extends tf.LayersModel = tf.Sequential> {
   /** Those that every fold has come to: all of the grid, unless the time was up before. */
   readonly betas: readonly number[];
   /** values[f][k]: the metric of beta k on fold f. */
@@ -56,8 +57,8 @@ export interface CrossValidation {
   /** The place of the largest beta whose mean is within one standard error of the best (Breiman et al. 1984, section 3.4.3). */
   readonly oneStandardError: number;
   /** The path of all rows down to the best beta; the model holds the network of its last point. */
-  readonly path: PathResult;
-  readonly model: tf.Sequential;
+  readonly path: PathResult<M>;
+  readonly model: M;
 }
 
 export const CROSS_VALIDATION_ARGS = [
@@ -72,17 +73,17 @@ export const CROSS_VALIDATION_ARGS = [
 ];
 
 /** Judges every beta on each fold by a path over the others, and writes the fit of all rows with the best one into the model. */
-export async function crossValidate(
+export async function crossValidate<M extends tf.LayersModel>(
   settings: Settings,
-  model: tf.Sequential,
+  model: M,
   x: tf.Tensor,
   y: tf.Tensor,
   args: CrossValidationArgs,
-): Promise<CrossValidation> {
+): Promise<CrossValidation<M>> {
   const { folds = FOLDS, metric = "loss", mode = metric === "loss" ? "min" : "max" } = args;
   const spec = readModel(model, settings.formulation);
   refuseOwnBeta(spec);
-  const data = await readData(x, y, spec, args);
+  const data = await readData(await trunkOf(model).see("x", x), y, spec, args);
   refuseDegenerate(data);
   checkArguments(folds, metric, mode, model, data.x.rows);
   const { kernels } = await chooseEngine(settings.engine, settings.threads);
@@ -135,7 +136,7 @@ export async function crossValidate(
 
 /** The metric on the rows held out, for every beta of a path over the others. */
 async function judgeFold(
-  model: tf.Sequential,
+  model: tf.LayersModel,
   spec: NetworkSpec,
   train: Dataset,
   held: Dataset,
@@ -201,7 +202,7 @@ function spread(values: readonly number[]): number {
   return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
 }
 
-function checkArguments(folds: number, metric: string, mode: string, model: tf.Sequential, rows: number): void {
+function checkArguments(folds: number, metric: string, mode: string, model: tf.LayersModel, rows: number): void {
   if (!Number.isInteger(folds) || folds < 2 || folds > rows / 2) {
     refuse(`folds to be an integer from 2 to half the rows, ${Math.floor(rows / 2)}`, shown(folds));
   }

@@ -29,6 +29,7 @@ import { modelObjective } from "./pose/regularization.js";
 import { type Dataset, refuseDegenerate, type Weighting } from "./read/data.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { type HeldOut, readSplit } from "./read/split.js";
+import { trunkOf } from "./read/trunk.js";
 import type { Objective, PosedSolution, Problem, Regularization } from "./records.js";
 import { SplitEvaluator } from "./report/evaluate.js";
 import { engineOn } from "./solve/onEngine.js";
@@ -76,33 +77,33 @@ export interface PathPoint {
 }
 
 /** A path, from the largest beta to the smallest. */
-export interface PathResult {
+export interface PathResult<M extends tf.LayersModel = tf.Sequential> {
   readonly points: readonly PathPoint[];
   readonly engine: string;
   readonly seconds: number;
   /**
    * Writes the network of a point into the model, or into a wider one with width "resize", and answers with it.
    */
-  write(point: PathPoint): tf.Sequential;
+  write(point: PathPoint): M;
 }
 
 export const GRID_ARGS = ["betas", "count", "ratio"];
 export const PATH_ARGS = [...GRID_ARGS, "validationData", "validationSplit", "sampleWeight", "classWeight", "onPoint"];
 
 /** Solves along the betas of `args` for a compiled model without l2 regularizers; nothing is written until `write`. */
-export async function followPath(
+export async function followPath<M extends tf.LayersModel>(
   settings: Settings,
-  model: tf.Sequential,
+  model: M,
   x: tf.Tensor,
   y: tf.Tensor,
   args: PathArgs,
   clock: Clock = clockOf(settings),
-): Promise<PathResult> {
+): Promise<PathResult<M>> {
   if (args.onPoint !== undefined && typeof args.onPoint !== "function")
     refuse("onPoint to be a function", shown(args.onPoint), "Change it or leave it out.");
   const spec = readModel(model, settings.formulation);
   refuseOwnBeta(spec);
-  const { train, validation } = await readSplit(x, y, spec, args);
+  const { train, validation } = await readSplit(x, y, spec, args, trunkOf(model));
   refuseDegenerate(train);
   const chosen = await chooseEngine(settings.engine, settings.threads);
   const free = args.betas === undefined;
@@ -148,7 +149,7 @@ export async function followPath(
 
 /** The program of the path, in fewer dimensions where the settings say so; its beta is yet to be set. */
 export async function poseForPath(
-  model: tf.Sequential,
+  model: tf.LayersModel,
   spec: NetworkSpec,
   data: Dataset,
   settings: Settings,
@@ -241,7 +242,8 @@ export function refuseOwnBeta({ l2 }: NetworkSpec): void {
 
 /** The same layers charged for another beta. */
 function at(regularization: Regularization, beta: number): Regularization {
-  return { ...regularization, beta, hidden: beta / 2, output: beta / 2, source: "option" };
+  const output = regularization.output === 0 ? 0 : beta / 2; // one layer alone has no other
+  return { ...regularization, beta, hidden: beta / 2, output, source: "option" };
 }
 
 /** The network of a point, within the layer's width where that is to be kept; begun from that of the point before, too. */

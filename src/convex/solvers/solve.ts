@@ -6,6 +6,7 @@ import { bindProducts } from "../kernels/index.js";
 import type { GatedProducts, Kernels } from "../kernels/types.js";
 import { predict, zeroBlocks } from "../operators/blocks.js";
 import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
+import { affineNewton } from "./affineNewton.js";
 import { Clock } from "./clock.js";
 import { solvers } from "./index.js";
 import { adviceOn, CONTRADICTION, type Round, type Solution, type SolveBudget } from "./solution.js";
@@ -71,7 +72,8 @@ export function chooseSolver(program: ConvexProgram, name?: string, onDevice = f
   const asked = onDevice ? [...solvers].sort((a, b) => Number(b.firstOrder) - Number(a.firstOrder)) : solvers;
   const fitting = asked.filter((solver) => {
     if (name !== undefined && solver.name !== name) return false;
-    const refusal = solver.refuses(program);
+    const squared = program.penalty.name === "ridge" && solver !== affineNewton;
+    const refusal = squared ? "is for layers that follow one another, got one alone." : solver.refuses(program);
     if (refusal !== null) refusals.push(` ${solver.name}: ${refusal}`);
     return refusal === null;
   });

@@ -43,7 +43,7 @@ const GROWTH: Growth = { kind: "grow" };
 
 /** Where gates may come from when no option names them. */
 export interface GateSources {
-  readonly gatesOf: tf.Sequential | null; // a model whose first layer has gates of its own
+  readonly gatesOf: tf.LayersModel | null; // a model whose first layer has gates of its own
   readonly warmStart: StartingPoint | null;
   /** The columns in which the data are posed, where these are not those of the layer. */
   readonly space?: Coordinates | null;
@@ -104,7 +104,7 @@ function refusePricing(spec: NetworkSpec, { pricing, regularization }: Settings)
   if (spec.formulation === "relu" && !constrained) return;
   throw new ConvexError(
     "options/value",
-    `pricing: expected { kind: "search" } for ${constrained ? `regularization "${regularization}"` : "a gated network"}, ` +
+    `pricing: expected { kind: "search" } for ${constrained ? `regularization "${regularization}"` : `a ${spec.formulation} network`}, ` +
       `got { kind: "branch-and-bound" }, which prices the gates of ReLU networks with a loss. Leave it out.`,
   );
 }
@@ -120,7 +120,7 @@ function arrangementsFor(spec: NetworkSpec, X: Matrix, settings: Settings, sourc
         `"${settings.regularization}", got { kind: "grow" }. The search for gates needs a loss.`,
     );
   }
-  if (spec.formulation === "gated") return { kind: "sample", count: DEFAULT_GATES };
+  if (spec.formulation !== "relu") return { kind: "sample", count: DEFAULT_GATES };
   if (sources.warmStart !== null) {
     const { gates, problem } = sources.warmStart;
     const goesOn = !constrained && gates?.complete === false && problem?.growth != null;
@@ -140,6 +140,7 @@ async function chooseGates(
   kernels: Kernels,
   made: (work: Pieces<GateSet>) => Promise<GateSet>,
 ): Promise<GateSet> {
+  if (spec.formulation === "linear" || spec.formulation === "affine") return openGate(X, settings);
   const read = kernels.packPatterns?.bind(kernels);
   const written = (g: Float64Array) => gateAsWritten(g, biasColumn, sources.space ?? null);
   if (spec.formulation === "gated" && growthOf(wish) !== null) {
@@ -210,6 +211,17 @@ function cutNote(gates: number, grows: boolean): string {
   );
 }
 
+/** The one gate of a linear network, which is open on every row: all that there are. */
+function openGate(X: Matrix, { arrangements }: Settings): GateSet {
+  if (arrangements !== null) {
+    throw new ConvexError(
+      "options/value",
+      "arrangements: expected none for a linear network, whose units are open on every row, got some. Leave them out.",
+    );
+  }
+  return { ...gatesFrom(X, { rows: 1, cols: X.cols, data: new Float64Array(X.cols) }), complete: true };
+}
+
 function growthOf(wish: Arrangements): Growth | null {
   return "kind" in wish && wish.kind === "grow" ? wish : null;
 }
@@ -221,7 +233,7 @@ function vectorsOf({ outputs, convolution }: NetworkSpec): number {
 
 /** The distinct gates of a GatedDense or GatedConv2D layer; the bias of a gate stands over the constant column. */
 async function gatesOfLayer(
-  model: tf.Sequential,
+  model: tf.LayersModel,
   spec: NetworkSpec,
   X: Matrix,
   biasColumn: number,

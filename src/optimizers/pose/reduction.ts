@@ -99,8 +99,10 @@ function isWide({ formulation, convolution, outputs }: NetworkSpec, train: Datas
 }
 
 function refuseUnfit(spec: NetworkSpec, { rank, pca, regularization, vectorPenalty }: Settings): void {
-  const { convolution, hiddenBias, l2, formulation, outputs } = spec;
+  const { convolution, hiddenBias, l2, formulation, outputs, normalization } = spec;
   const name = rank === null ? "pca" : "rank";
+  if (normalization !== null) refuse(`no ${name} beside batch normalisation`, String(rank ?? pca));
+  if (formulation === "affine") refuse(`no ${name} for one layer alone`, String(rank ?? pca));
   if (convolution !== null) refuse(`no ${name} for a convolutional model`, String(rank ?? pca));
   if (rank !== null && (regularization === "interpolate" || regularization === "max-margin")) {
     refuse(`no rank beside regularization "${regularization}"`, String(rank));
@@ -120,7 +122,11 @@ function refuseBeyond({ inputs }: NetworkSpec, { rank, pca }: Settings): void {
 }
 
 /** The model whose gates are taken where no option names others. Those of a layer need not lie in the span: there none are. */
-export function gatesOwner(model: tf.Sequential, spec: NetworkSpec, reduction: Reduction | null): tf.Sequential | null {
+export function gatesOwner(
+  model: tf.LayersModel,
+  spec: NetworkSpec,
+  reduction: Reduction | null,
+): tf.LayersModel | null {
   const all = reduction === null || isStandardized(reduction.space);
   return spec.formulation === "gated" && all ? model : null;
 }

@@ -33,7 +33,7 @@ export class Progress {
   private bar: Bar | null = null;
 
   constructor(
-    private readonly model: tf.Sequential,
+    private readonly model: tf.LayersModel,
     callbacks: Callbacks | null | undefined,
     private readonly verbose: number,
     private readonly tolerance: number,

@@ -22,7 +22,7 @@ export class Watch {
   private rounds = 0;
 
   constructor(
-    model: tf.Sequential,
+    model: tf.LayersModel,
     spec: NetworkSpec,
     private readonly problem: Problem,
     data: { readonly train: Dataset; readonly validation: Dataset | null },

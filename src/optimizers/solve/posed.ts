@@ -86,7 +86,9 @@ export function recovered(
   blocks: SparseBlocks,
   pause: () => Promise<boolean>,
 ): Promise<Network> {
-  return fewest(program, formulation.recover(program, blocks), pause, feedsOneEach(program));
+  const network = formulation.recover(program, blocks);
+  if (formulation.name === "affine") return Promise.resolve(network);
+  return fewest(program, network, pause, feedsOneEach(program));
 }
 
 /** Equal neurons merged, those of different outputs too unless they stay `apart`, and surplus ones traded away. */

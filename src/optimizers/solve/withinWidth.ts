@@ -22,7 +22,7 @@ export interface Fitting {
   readonly needed: number; // neurons of the network before
 }
 
-/** The network itself where it fits into `units`; with a constraint there is no objective to descend, and it stays as it is. */
+/** The network itself where it fits into `units`; with a constraint there is no objective to descend, and one layer has no width: both stay as they are. */
 export async function withinWidth(
   problem: Problem,
   program: ConvexProgram,
@@ -34,7 +34,8 @@ export async function withinWidth(
   from?: Network | null,
 ): Promise<Fitting> {
   const needed = network.neurons.length;
-  if (needed <= units || problem.constraint !== null) return { network, value: null, needed };
+  const whole = problem.constraint !== null || problem.formulation.name === "affine";
+  if (needed <= units || whole) return { network, value: null, needed };
   const options = { ...optionsFor(problem, program, settings), units, pause, from: from ?? null };
   const { network: narrow, value } = await narrowed(program, network, kernels, options);
   return { network: narrow, value, needed };

@@ -53,7 +53,12 @@ function entry(loss: LossName, z: number, y: number): [number, number] {
       const p = z >= 0 ? 1 / (1 + Math.exp(-z)) : Math.exp(z) / (1 + Math.exp(z));
       return [y * (Math.max(-z, 0) + small) + (1 - y) * (Math.max(z, 0) + small), p - y];
     }
+    case "logcosh": {
+      const e = Math.abs(z - y);
+      return [e + Math.log1p(Math.exp(-2 * e)) - Math.LN2, Math.tanh(z - y)];
+    }
     case "categoricalCrossentropy":
+    case "kullbackLeiblerDivergence":
       throw new Error("a loss of rows");
   }
 }
