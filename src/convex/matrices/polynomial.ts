@@ -33,7 +33,8 @@ export const polynomialNetworks: MatrixFormulation<PolynomialProblem, UnitSoluti
 
   build: (problem) => ({ solve: (kernels, budget) => solvePolynomial(problem, kernels, budget) }),
 
-  recover: ({ X, loss, outputBias }, { units, bias }) => layersOf({ units, bias }, X.cols, loss.outputs, outputBias !== null),
+  recover: ({ X, loss, outputBias }, { units, bias }) =>
+    layersOf({ units, bias }, X.cols, loss.outputs, outputBias !== null),
 };
 
 async function solvePolynomial(
