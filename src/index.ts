@@ -70,6 +70,12 @@ export {
 } from "./optimizers/optimalSet.js";
 export type { TrainerOptions } from "./optimizers/options.js";
 export type { PathArgs, PathGrid, PathPoint, PathResult } from "./optimizers/path.js";
+export {
+  type QuantizedCertificate,
+  type QuantizedOptions,
+  type QuantizedResult,
+  trainQuantized,
+} from "./optimizers/quantized.js";
 export type { Objective, Regularization, StartingPoint } from "./optimizers/records.js";
 export type { Callbacks } from "./optimizers/report/progress.js";
 export { FitResult, type FitSummary } from "./optimizers/report/result.js";

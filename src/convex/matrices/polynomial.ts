@@ -3,12 +3,16 @@
  *
  * min over u_j, |u_j| = 1, and alpha   L(sum_j h(X u_j) alpha_j' + 1 c') + beta sum_j |alpha_j|_1, whose convex form is semidefinite
  * with a matrix [d + 1 x d + 1] for each output and sign. It is not solved as one: units are priced exactly, and under a smooth loss
- * they move; under one with kinks they are inserted, and output weights solved again. The bound is over all units in both.
+ * they move; under one with kinks, which is rounded off for that, they are inserted in the end, and output weights solved again. The
+ * bound is over all units in both.
  */
 
 import type { Kernels } from "../kernels/types.js";
+import { smoothed } from "../losses/smoothed.js";
+import { Clock } from "../solvers/clock.js";
 import type { SolveBudget } from "../solvers/solution.js";
-import { descendUnits } from "../units/descendUnits.js";
+import type { Loss } from "../types.js";
+import { descendUnits, withFewUnits } from "../units/descendUnits.js";
 import type { Polynomial } from "../units/hiddenUnits.js";
 import { unitsOf } from "../units/incremental.js";
 import { insertUnits } from "../units/insertUnits.js";
@@ -21,6 +25,10 @@ export interface PolynomialProblem extends MatrixProblem {
 
 /** Above this an eigendecomposition a round takes tens of seconds. */
 const MOST_FEATURES = 1200;
+
+/** Of a loss with kinks: how wide they are rounded off, in units of the outputs, and the gap at which the next stage begins. */
+const SMOOTHING = [1, 0.1, 0.01, 0.001];
+const STAGE_TOLERANCE = 1e-4;
 
 export const polynomialNetworks: MatrixFormulation<PolynomialProblem, UnitSolution> = {
   name: "polynomial",
@@ -42,18 +50,32 @@ async function solvePolynomial(
   kernels: Kernels,
   budget: SolveBudget,
 ): Promise<UnitSolution> {
-  const { activation, loss, beta } = problem;
-  const searched = { ...problem, radius: 1 };
-  const units = unitsOf(searched, kernels, { starts: 1, together: 1, seed: 1 });
-  if (!Number.isFinite(loss.curvature)) return insertUnits(problem, beta, kernels, budget, units);
-  const moved = await descendUnits(problem, activation, beta, kernels, budget);
-  if (moved.status !== "stalled") return moved;
-  // Where rounding ends the descents the output weights alone may still close the gap.
-  const left = { ...budget, seconds: budget.seconds - moved.seconds };
-  const start = moved.units.map(({ weights }) => weights);
-  const solved = await insertUnits(problem, beta, kernels, left, { ...units, start });
-  const seconds = moved.seconds + solved.seconds;
-  return solved.gap.relative <= moved.gap.relative ? { ...solved, seconds } : { ...moved, seconds };
+  const { activation, X, loss, beta } = problem;
+  const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
+  const left = () => ({ ...budget, seconds: Math.max(0, budget.seconds - clock.seconds) });
+  const smooth = Number.isFinite(loss.curvature);
+  let near: UnitNetwork | null = null;
+  let moved: UnitSolution | null = null;
+  for (const stage of smooth ? [loss] : envelopesOf(loss)) {
+    const tolerance = smooth ? budget.tolerance : Math.max(budget.tolerance, STAGE_TOLERANCE);
+    moved = await descendUnits({ ...problem, loss: stage }, activation, beta, kernels, { ...left(), tolerance }, near);
+    near = moved;
+    if (smooth && moved.status !== "stalled") return moved;
+    if (moved.status === "cancelled" || moved.status === "timeLimit" || moved.status === "nonFinite") break;
+  }
+  // Where rounding or a kink ends the descents the output weights alone may still close the gap.
+  const units = unitsOf({ ...problem, radius: 1 }, kernels, { starts: 1, together: 1, seed: 1 });
+  const start = near?.units.map(({ weights }) => weights) ?? [];
+  const solved = await insertUnits(problem, beta, kernels, left(), start.length > 0 ? { ...units, start } : units);
+  const seconds = clock.seconds;
+  if (smooth && moved !== null && moved.gap.relative < solved.gap.relative) return { ...moved, seconds };
+  const few = withFewUnits(solved, X.cols, loss.outputs);
+  return { ...solved, ...(few.units.length < solved.units.length ? few : {}), seconds };
+}
+
+/** The loss rounded off, ever less: at first over one unit of the outputs. */
+function envelopesOf(loss: Loss): Loss[] {
+  return SMOOTHING.map((share) => smoothed(loss, share * loss.rows * loss.outputs));
 }
 
 /** Kernels [d x m] and [m x C] of units, and the output bias. */

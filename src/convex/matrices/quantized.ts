@@ -2,9 +2,9 @@
  * Hidden weights in {-1, 1} (Bartan and Pilanci, ICML 2021): units (x'u)(x'v), or a t^2 + b t + c of t = x'u, l1 on the output weights.
  *
  * min over sets of units and alpha   L(sum_j f_j alpha_j' + 1 c') + beta sum_j |alpha_j|_1 is a lasso over exponentially many columns.
- * Its semidefinite relaxation is a lower bound; it is not tight at the same beta (the optimum of formulations with d = 3, 4, 5 lies
- * 10 %, 1 % and 1 % above), so that it proves no global optimum: the optimum is below the relaxation at 1.7823 beta, hence below
- * 1.7823 times the bound (Krivine 1979). Units are sampled from the relaxation, the lasso solved over the distinct ones, and units
+ * Its semidefinite relaxation is a lower bound; it is not tight at the same beta (the optimum of the programs in test/reference with d = 3, 4, 5 lies
+ * 10 %, 1 % and 1 % above), so that it proves no global optimum. For bilinear units the optimum is below the relaxation at 1.7823
+ * beta, hence below 1.7823 times the bound (Krivine 1979). Units are sampled from the relaxation, the lasso solved over the distinct ones, and units
  * that are priced above beta inserted. Where all sign vectors can be gone through, the prices are exact, and so is the optimum.
  *
  * More levels a weight: u = sum_b 2^b s_b is a sign vector on the columns [2^b X]: odd integers up to 2^bits - 1.

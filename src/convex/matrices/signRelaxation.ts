@@ -12,6 +12,7 @@ import { eigenSymmetric } from "../linear/eigen.js";
 import { descend } from "../linear/lbfgs.js";
 import { gaussianSource } from "../linear/random.js";
 import { norm } from "../linear/vectors.js";
+import { smoothed } from "../losses/smoothed.js";
 import { biasAlone } from "../operators/dualPoint.js";
 import type { Loss, OutputBias } from "../types.js";
 import { columnsOf } from "../units/oracle.js";
@@ -90,8 +91,11 @@ export async function relax(posed: Posed, seed: number, pause: () => Promise<boo
     for (let o = 0; o < C; o++) charge += (outputBias?.ridge ?? 0) * at[groups.length * part + o] ** 2;
     return charge;
   };
-  const objectiveOf = (smooth: Smooth) => (at: Float64Array, gradient: Float64Array) => {
-    const { value, N } = smooth(outputsAt(at));
+  const objectiveOf = (smooth: Loss) => (at: Float64Array, gradient: Float64Array) => {
+    const Z = outputsAt(at);
+    const value = smooth.value(Z);
+    const N = new Float64Array(Z.length);
+    smooth.gradient(Z, N);
     groups.forEach(({ output, sign }, g) => {
       const { W, lengths } = rowsOf(at, g);
       const t = at[g * part + D * r];
@@ -118,11 +122,13 @@ export async function relax(posed: Posed, seed: number, pause: () => Promise<boo
   };
   let bound = Number.NEGATIVE_INFINITY;
   let dualPoint: Float64Array = new Float64Array(loss.rows * C);
-  for (const { smooth, curvature } of stagesOf(loss)) {
+  for (const smooth of stagesOf(loss)) {
     for (let round = 0; round < ROUNDS; round++) {
       ({ x: theta } = await descend(objectiveOf(smooth), theta, STEPS, pause));
-      const { value, N } = smooth(outputsAt(theta));
-      const primal = value + chargeAt(theta);
+      const Z = outputsAt(theta);
+      const primal = smooth.value(Z) + chargeAt(theta);
+      const N = new Float64Array(Z.length);
+      smooth.gradient(Z, N);
       if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
       const columns = columnsOf(N, C);
       const dearest = groups.map(({ output, sign }, g) => {
@@ -137,7 +143,7 @@ export async function relax(posed: Posed, seed: number, pause: () => Promise<boo
       dearest.forEach(({ W, worth }, g) => {
         if (!(worth > beta)) return;
         const f = formOutputs(forms, W, r);
-        const more = (worth - beta) / (curvature * norm(f) ** 2);
+        const more = (worth - beta) / (smooth.curvature * norm(f) ** 2);
         const t = theta[g * part + D * r];
         const joined = joinedFactors(rowsOf(theta, g).W, t * t, W, more, D, r);
         theta.set(joined, g * part);
@@ -224,32 +230,10 @@ function mixed(S: Float64Array, D: number, W: Float64Array, r: number): Mixed {
   return { W, worth: sum, ceiling: sum + D * (Math.max(0, values[D - 1]) + ROUNDING * D * largest) };
 }
 
-/** A loss at Z with a gradient that is a point of its conjugate's domain. */
-type Smooth = (Z: Float64Array) => { value: number; N: Float64Array };
-
-/** The loss itself, or its Moreau envelopes: (Z - prox) / tau is a subgradient of the loss at the prox. */
-function stagesOf(loss: Loss): { readonly smooth: Smooth; readonly curvature: number }[] {
-  if (Number.isFinite(loss.curvature)) {
-    const smooth: Smooth = (Z) => {
-      const N = new Float64Array(Z.length);
-      loss.gradient(Z, N);
-      return { value: loss.value(Z), N };
-    };
-    return [{ smooth, curvature: loss.curvature }];
-  }
-  return Array.from({ length: STAGES }, (_, stage) => {
-    const tau = loss.rows * loss.outputs * FALL ** stage; // at first one unit of the outputs, for a mean over them
-    return { smooth: envelope(loss, tau), curvature: 1 / tau };
-  });
-}
-
-function envelope(loss: Loss, tau: number): Smooth {
-  return (Z) => {
-    const near = new Float64Array(Z.length);
-    loss.prox(Z, tau, near, new Float64Array(Z.length), loss.separable ? null : new Float64Array(Z.length));
-    const N = Z.map((value, k) => (value - near[k]) / tau);
-    return { value: loss.value(near) + (tau * norm(N) ** 2) / 2, N };
-  };
+/** The loss itself, or rounded off ever less where it has kinks: at first over one unit of the outputs. */
+function stagesOf(loss: Loss): Loss[] {
+  if (Number.isFinite(loss.curvature)) return [loss];
+  return Array.from({ length: STAGES }, (_, stage) => smoothed(loss, loss.rows * loss.outputs * FALL ** stage));
 }
 
 function column(N: Float64Array, c: number, C: number): Float64Array {

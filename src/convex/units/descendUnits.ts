@@ -18,7 +18,7 @@ import type { Gap, Loss, Matrix, OutputBias, Status } from "../types.js";
 import { decompose } from "./decompose.js";
 import type { Polynomial } from "./hiddenUnits.js";
 import { PolynomialOracle, type PricedUnit } from "./polynomialOracle.js";
-import type { SolvedUnit, UnitSolution } from "./problem.js";
+import type { SolvedUnit, UnitNetwork, UnitSolution } from "./problem.js";
 
 /** Steps of a descent a round. */
 const STEPS = 100;
@@ -61,11 +61,12 @@ export async function descendUnits(
   beta: number,
   kernels: Kernels,
   budget: SolveBudget,
+  start: UnitNetwork | null = null,
 ): Promise<UnitSolution> {
   const { X, loss } = problem;
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
   const oracle = new PolynomialOracle(X, loss.outputs, activation);
-  let point: Point = { P: new Float64Array(0), signs: [], outputs: [], bias: biasAlone(problem) };
+  let point = pointOf(start ?? { units: [], bias: biasAlone(problem) });
   let best: Best | null = null;
   let bound = Number.NEGATIVE_INFINITY;
   let steps = 0;
@@ -299,7 +300,24 @@ function compacted({ P, signs, outputs, bias }: Point, d: number, rank: number |
   };
 }
 
-function networkOf({ P, signs, outputs, bias }: Point, d: number, C: number) {
+/** The same network with as few units as its matrices have eigenvalues, up to rounding. */
+export function withFewUnits(network: UnitNetwork, d: number, C: number): UnitNetwork {
+  return networkOf(compacted(pointOf(network), d, DEAD), d, C);
+}
+
+function pointOf({ units, bias }: UnitNetwork): Point {
+  const entries = units.flatMap(({ weights, outputs }) =>
+    Array.from(outputs, (alpha, output) => ({ weights, alpha, output })).filter(({ alpha }) => alpha !== 0),
+  );
+  return {
+    P: concatenated(...entries.map(({ weights, alpha }) => weights.map((value) => Math.sqrt(Math.abs(alpha)) * value))),
+    signs: entries.map(({ alpha }) => (alpha < 0 ? -1 : 1)),
+    outputs: entries.map(({ output }) => output),
+    bias,
+  };
+}
+
+function networkOf({ P, signs, outputs, bias }: Point, d: number, C: number): UnitNetwork {
   const units = signs.map((sign, j): SolvedUnit => {
     const p = P.slice(j * d, (j + 1) * d);
     const r = norm(p);

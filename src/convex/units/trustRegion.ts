@@ -7,10 +7,11 @@
  */
 
 import type { SymmetricEigen } from "../linear/eigen.js";
+import { norm } from "../linear/vectors.js";
 
 /** Newton steps and bisections on the secular equation. */
 const STEPS = 100;
-/** What an eigendecomposition may be off by, in units of d times the largest eigenvalue. */
+/** What an eigendecomposition may be off by, in units of d times the size of Q and q. */
 const ROUNDING = 4 * Number.EPSILON;
 
 export interface SphereMaximum {
@@ -53,7 +54,7 @@ export function maximiseOnSphere(
     value += sign * values[i] * along[i] ** 2 + 2 * g[i] * along[i];
     for (let p = 0; p < d; p++) u[p] += along[i] * vectors.data[i * d + p];
   }
-  const largest = Math.max(Math.abs(values[0]), Math.abs(values[d - 1]));
+  const largest = Math.max(Math.abs(values[0]), Math.abs(values[d - 1])) + norm(g);
   return { value, ceiling: Math.max(bound, value) + ROUNDING * d * largest, u };
 }
 
