@@ -7,13 +7,14 @@
  * bound is over all units in both.
  */
 
+import { relativeGap } from "../certificate.js";
 import type { Kernels } from "../kernels/types.js";
 import { smoothed } from "../losses/smoothed.js";
 import { Clock } from "../solvers/clock.js";
-import type { SolveBudget } from "../solvers/solution.js";
+import { advice, type SolveBudget } from "../solvers/solution.js";
 import type { Loss } from "../types.js";
 import { descendUnits, withFewUnits } from "../units/descendUnits.js";
-import type { Polynomial } from "../units/hiddenUnits.js";
+import { outputsOfUnit, type Polynomial } from "../units/hiddenUnits.js";
 import { unitsOf } from "../units/incremental.js";
 import { insertUnits } from "../units/insertUnits.js";
 import type { UnitNetwork, UnitSolution } from "../units/problem.js";
@@ -27,8 +28,8 @@ export interface PolynomialProblem extends MatrixProblem {
 const MOST_FEATURES = 1200;
 
 /** Of a loss with kinks: how wide they are rounded off, in units of the outputs, and the gap at which the next stage begins. */
-const SMOOTHING = [1, 0.1, 0.01, 0.001];
-const STAGE_TOLERANCE = 1e-4;
+const SMOOTHING = [1, 0.1, 0.01, 0.001, 0.0001];
+const STAGE_TOLERANCE = 1e-5;
 
 export const polynomialNetworks: MatrixFormulation<PolynomialProblem, UnitSolution> = {
   name: "polynomial",
@@ -52,25 +53,55 @@ async function solvePolynomial(
 ): Promise<UnitSolution> {
   const { activation, X, loss, beta } = problem;
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
-  const left = () => ({ ...budget, seconds: Math.max(0, budget.seconds - clock.seconds) });
+  const left = (tolerance: number) => ({
+    ...budget,
+    tolerance,
+    seconds: Math.max(0, budget.seconds - clock.seconds),
+  });
   const smooth = Number.isFinite(loss.curvature);
+  let best: UnitSolution | null = null;
   let near: UnitNetwork | null = null;
-  let moved: UnitSolution | null = null;
   for (const stage of smooth ? [loss] : envelopesOf(loss)) {
-    const tolerance = smooth ? budget.tolerance : Math.max(budget.tolerance, STAGE_TOLERANCE);
-    moved = await descendUnits({ ...problem, loss: stage }, activation, beta, kernels, { ...left(), tolerance }, near);
+    const tolerance = smooth ? budget.tolerance : Math.max(budget.tolerance / 10, STAGE_TOLERANCE);
+    const moved = await descendUnits({ ...problem, loss: stage }, activation, beta, kernels, left(tolerance), near);
     near = moved;
-    if (smooth && moved.status !== "stalled") return moved;
-    if (moved.status === "cancelled" || moved.status === "timeLimit" || moved.status === "nonFinite") break;
+    best = better(best, moved, smooth ? moved.gap.primal : objectiveAt(problem, moved));
+    if (best.gap.relative <= budget.tolerance) return { ...best, ...SOLVED, seconds: clock.seconds };
+    if (moved.status !== "solved" && moved.status !== "stalled") return { ...best, seconds: clock.seconds };
   }
   // Where rounding or a kink ends the descents the output weights alone may still close the gap.
   const units = unitsOf({ ...problem, radius: 1 }, kernels, { starts: 1, together: 1, seed: 1 });
-  const start = near?.units.map(({ weights }) => weights) ?? [];
-  const solved = await insertUnits(problem, beta, kernels, left(), start.length > 0 ? { ...units, start } : units);
-  const seconds = clock.seconds;
-  if (smooth && moved !== null && moved.gap.relative < solved.gap.relative) return { ...moved, seconds };
+  const start = best?.units.map(({ weights }) => weights) ?? [];
+  const given = start.length > 0 ? { ...units, start } : units;
+  const solved = await insertUnits(problem, beta, kernels, left(budget.tolerance), given);
   const few = withFewUnits(solved, X.cols, loss.outputs);
-  return { ...solved, ...(few.units.length < solved.units.length ? few : {}), seconds };
+  const last = few.units.length < solved.units.length ? { ...solved, ...few } : solved;
+  best = better(best, last, objectiveAt(problem, last));
+  const status = best.gap.relative <= budget.tolerance ? SOLVED : { status: solved.status, advice: solved.advice };
+  return { ...best, ...status, seconds: clock.seconds };
+}
+
+const SOLVED = { status: "solved", advice: advice.solved } as const;
+
+/** The network with the lower objective, and the higher of both bounds. */
+function better(best: UnitSolution | null, next: UnitSolution, primal: number): UnitSolution {
+  const dual = Math.max(best?.gap.dual ?? Number.NEGATIVE_INFINITY, next.gap.dual);
+  const kept = best !== null && best.gap.primal <= primal ? best : next;
+  const value = kept === next ? primal : kept.gap.primal;
+  return { ...kept, gap: { primal: value, dual, relative: relativeGap(value, dual) }, exact: true };
+}
+
+/** Loss and charge of a network, by the definition. */
+function objectiveAt({ X, loss, activation, beta }: PolynomialProblem, { units, bias }: UnitNetwork): number {
+  const C = loss.outputs;
+  const Z = Float64Array.from({ length: loss.rows * C }, (_, k) => bias[k % C]);
+  let charge = 0;
+  for (const { weights, outputs } of units) {
+    const h = outputsOfUnit(activation, X, weights);
+    for (let k = 0; k < Z.length; k++) Z[k] += outputs[k % C] * h[Math.floor(k / C)];
+    for (const alpha of outputs) charge += beta * Math.abs(alpha);
+  }
+  return loss.value(Z) + charge;
 }
 
 /** The loss rounded off, ever less: at first over one unit of the outputs. */
