@@ -281,7 +281,7 @@ function modelOf(
 }
 
 function refuse(name: string, expected: string, got: unknown): never {
-  const shown = typeof got === "string" ? `"${got}"` : String(got);
+  const shown = typeof got === "string" && !got.startsWith("{") ? `"${got}"` : String(got);
   throw new ConvexError(
     "options/value",
     `trainQuantized: ${name}: expected ${expected}, got ${shown}. Change it or leave it out.`,

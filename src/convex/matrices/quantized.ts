@@ -21,7 +21,7 @@ import { insertUnits } from "../units/insertUnits.js";
 import type { UnitSolution } from "../units/problem.js";
 import type { MatrixFormulation, MatrixProblem } from "./formulation.js";
 import { layersOf } from "./polynomial.js";
-import { formOutputs, type SignForms, type SignUnit, signForms } from "./signForms.js";
+import { formOutputs, type SignForms, type SignUnit, signForms, typicalOutput } from "./signForms.js";
 import { SignOracle } from "./signOracle.js";
 import { type RelaxedUnits, relax } from "./signRelaxation.js";
 
@@ -76,9 +76,13 @@ async function solveQuantized(
   kernels: Kernels,
   budget: SolveBudget,
 ): Promise<QuantizedSolution> {
-  const { loss, outputBias, beta, units, bits, seed } = problem;
+  const { loss, outputBias, units, bits, seed } = problem;
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
-  const forms = signForms(units, spread(problem.X, bits));
+  const wide = spread(problem.X, bits);
+  // Outputs of about one, and output weights as much larger: the same program, which solvers take better.
+  const size = typicalOutput(units, wide);
+  const forms = signForms(units, wide, 1 / size);
+  const beta = problem.beta / size;
   const relaxed = await relax({ forms, loss, outputBias, beta }, seed, () => clock.pause());
   const start = sampled(forms, relaxed.factors, relaxed.rank, problem.samples, seed);
   const oracle = new SignOracle(forms, loss.outputs, problem.together, problem.enumerate, seed);
@@ -90,7 +94,8 @@ async function solveQuantized(
     ? solution.gap
     : { primal, dual: relaxed.bound, relative: relativeGap(primal, relaxed.bound) };
   const seconds = clock.seconds;
-  return { ...solution, gap, seconds, bound: relaxed.bound, enumerated: solution.exact, exact: true };
+  const found = solution.units.map(({ weights, outputs }) => ({ weights, outputs: outputs.map((a) => a / size) }));
+  return { ...solution, units: found, gap, seconds, bound: relaxed.bound, enumerated: solution.exact, exact: true };
 }
 
 /** [2^(bits - 1) X, ..., 2 X, X]: sign vectors on it are weights of more levels on X. */

@@ -16,28 +16,38 @@ export interface SignForms {
   readonly size: number; // D
   /** True when -1 times the output is an output too, so that one sign of output weights is enough. */
   readonly odd: boolean;
+  /** What all outputs are multiplied by. */
+  readonly scale: number;
 }
 
-export function signForms(kind: SignUnit, X: Matrix): SignForms {
-  return { kind, X, size: kind === "bilinear" ? 2 * X.cols : X.cols + 1, odd: kind === "bilinear" };
+export function signForms(kind: SignUnit, X: Matrix, scale = 1): SignForms {
+  return { kind, X, size: kind === "bilinear" ? 2 * X.cols : X.cols + 1, odd: kind === "bilinear", scale };
+}
+
+/** A size of the outputs: their root mean square over sign vectors, or the most that it may be. */
+export function typicalOutput(kind: SignUnit, { rows, data }: Matrix): number {
+  const square = data.reduce((sum, value) => sum + value * value, 0) / rows; // the mean of (x'u)^2
+  if (kind === "bilinear") return square;
+  return Math.abs(kind.a) * square + Math.abs(kind.b) * Math.sqrt(square) + Math.abs(kind.c);
 }
 
 /** Outputs [n] of sum_r p_r' M p_r, W [D x r] holding row i of all p. */
-export function formOutputs({ kind, X }: SignForms, W: Float64Array, r: number): Float64Array {
+export function formOutputs({ kind, X, scale }: SignForms, W: Float64Array, r: number): Float64Array {
   const { rows: n, cols: d } = X;
   const A = times(X, W.subarray(0, d * r), r);
   if (kind === "bilinear") {
     const B = times(X, W.subarray(d * r), r);
-    return sumsOf(n, r, (k) => A[k] * B[k]);
+    return sumsOf(n, r, (k) => scale * A[k] * B[k]);
   }
   const last = W.subarray(d * r);
-  return sumsOf(n, r, (k) => (kind.a * A[k] + kind.b * last[k % r]) * A[k] + kind.c * last[k % r] ** 2);
+  return sumsOf(n, r, (k) => scale * ((kind.a * A[k] + kind.b * last[k % r]) * A[k] + kind.c * last[k % r] ** 2));
 }
 
 /** S = sum_k N_k M_k [D x D], symmetric. */
-export function formMatrix({ kind, X, size }: SignForms, N: Float64Array): Float64Array {
+export function formMatrix({ kind, X, size, scale }: SignForms, given: Float64Array): Float64Array {
   const { rows: n, cols: d, data } = X;
   const S = new Float64Array(size * size);
+  const N = given.map((value) => scale * value);
   const shift = kind === "bilinear" ? d : 0;
   const weight = kind === "bilinear" ? 0.5 : kind.a;
   const linear = kind === "bilinear" ? 0 : kind.b / 2;
@@ -59,7 +69,13 @@ export function formMatrix({ kind, X, size }: SignForms, N: Float64Array): Float
 }
 
 /** S W [D x r] without making S: N [n]. */
-export function formTimes({ kind, X, size }: SignForms, N: Float64Array, W: Float64Array, r: number): Float64Array {
+export function formTimes(
+  { kind, X, size, scale }: SignForms,
+  given: Float64Array,
+  W: Float64Array,
+  r: number,
+): Float64Array {
+  const N = given.map((value) => scale * value);
   const { rows: n, cols: d, data } = X;
   const out = new Float64Array(size * r);
   const first = times(X, W.subarray(0, d * r), r);
