@@ -7,11 +7,11 @@ export function wide<T>(): i32 {
   return 32 / sizeof<T>();
 }
 
-/** a b + c on two or four lanes; one instruction with one rounding where the module is compiled for relaxed SIMD. */
+/** a b + c on two or four lanes, with two roundings: relaxed SIMD would leave it to the host whether there is one, and so the weights. */
 // @ts-ignore: decorator
 @inline
 export function multiplyAdd<T>(a: v128, b: v128, c: v128): v128 {
-  return ASC_FEATURE_RELAXED_SIMD ? v128.relaxed_madd<T>(a, b, c) : v128.add<T>(c, v128.mul<T>(a, b));
+  return v128.add<T>(c, v128.mul<T>(a, b));
 }
 
 /** C[4 x wide] += alpha sum_p a_p b_p', with panels packed in T and C in float64. */

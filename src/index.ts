@@ -20,7 +20,7 @@ export type {
   LossName,
   Matrix,
   Penalty,
-  SharedBound,
+  PerOutputBound,
   SparseBlocks,
   Status,
 } from "./convex/types.js";

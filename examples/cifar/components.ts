@@ -85,7 +85,7 @@ export async function fitOnComponents(
 /** Images as the program sees them, without the column of its bias: (x - mean) V [count x components]. */
 function componentsOf(images: tf.Tensor4D, { problem }: FitResult): tf.Tensor2D {
   const space = problem.reduction?.space;
-  if (space === undefined) throw new Error("componentsOf: expected a fit with the option pca.");
+  if (space === undefined || !("basis" in space)) throw new Error("componentsOf: expected a fit with the option pca.");
   const { basis, mean } = space;
   return tf.tidy(() => {
     const rows = images.reshape([images.shape[0], -1]);

@@ -1,6 +1,6 @@
 /** One press of Train: the convex fit and the runs of model.fit side by side, drawn as they go. */
 
-import type { FitResult } from "../../src/index.js";
+import type { Certificate, FitResult } from "../../src/index.js";
 import { drawContours, type Field } from "./contourPlot.js";
 import { type DescentEpoch, descend, tensorsIn } from "./descent.js";
 import { type Network, networkOf, outputsOn } from "./network.js";
@@ -103,7 +103,8 @@ export class Training {
   verdict(): readonly (string | { readonly strong: string })[] {
     if (this.result === null) return ["Training ended without a convex result."];
     const { certificate, seconds } = this.result;
-    const which = certificate.scope === "all gates" ? "network of any width" : "network with these gates";
+    const kind = certificate.scope === "all gates" ? "network of any width" : "network with these gates";
+    const which = certificate.neurons === "feed all outputs" ? kind : `${kind} whose neurons each feed one output`;
     const proven = [
       "The convex solution is proven to be within ",
       { strong: percent(certificate.relativeGap) },
@@ -149,8 +150,9 @@ export class Training {
       ["objective", number(certificate.network)],
       ["dual bound", number(certificate.dual)],
       ["relative gap", certificate.relativeGap.toExponential(1)],
-      ["proven for", `${certificate.scope} (${result.gates.count})`],
-      ...(accuracy === null ? [] : ([["accuracy", percent(accuracy)]] as const)),
+      ["proven for", provenFor(certificate, result.gates.count)],
+      ...perOutputFacts(certificate),
+      ...(accuracy === null ? [] : ([["training accuracy", percent(accuracy)]] as const)),
       ["neurons", String(result.neurons)],
       ["seconds", seconds.toFixed(2)],
       ["engine", result.engine.replace(/:.*,/, ",")],
@@ -209,7 +211,7 @@ export class Training {
       ["objective", number(objective)],
       ["start", `${start + 1} of ${settings.starts}`],
       ["epoch", `${epoch} of ${settings.epochs}`],
-      ...(accuracy === null ? [] : ([["accuracy", percent(accuracy)]] as const)),
+      ...(accuracy === null ? [] : ([["training accuracy", percent(accuracy)]] as const)),
       ["seconds", seconds.toFixed(2)],
     ]);
   }
@@ -244,4 +246,15 @@ function accuracyOf(task: Task, network: Network): number | null {
     right += Number(classOf(task, Z.subarray(k * C, (k + 1) * C)) === task.y[k]);
   }
   return right / task.rows;
+}
+
+/** Over which gates, and of which networks where layers of several outputs can be others too. */
+function provenFor({ scope, neurons }: Certificate, gates: number): string {
+  return `${scope} (${gates})${neurons === "feed all outputs" ? "" : ", neurons that feed one output each"}`;
+}
+
+/** The convex program of neurons that feed one output each, where the network's feed several. */
+function perOutputFacts({ perOutput }: Certificate): readonly (readonly [string, string])[] {
+  if (perOutput === null) return [];
+  return [["one-output program", `${number(perOutput.primal)}, bound ${number(perOutput.dual)}`]];
 }

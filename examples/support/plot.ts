@@ -15,21 +15,25 @@ export interface Curve {
   readonly points: readonly { readonly seconds: number; readonly objective: number }[];
 }
 
-/** What the plot marks: the moment at which the convex program was solved, and its proven bound. */
+/** What the plot marks: the moment at which the convex program was solved, and a bound that is proven for all curves. */
 export interface Marks {
   readonly solvedAt: number; // seconds
-  readonly lowerBound: number;
+  readonly lowerBound: number | null; // null: none is, and the objectives themselves are drawn
   readonly title: string;
+}
+
+/** The bound, unless a curve reaches below it: then it is proven for other networks than those that are drawn. */
+export function boundOf(curves: readonly Curve[], lowerBound: number | null): number | null {
+  if (lowerBound === null) return null;
+  const above = curves.every(({ points }) => points.every(({ objective }) => !(objective <= lowerBound)));
+  return above ? lowerBound : null;
 }
 
 /** Writes `${path}.svg` and `${path}.png`. */
 export async function plotConvergence(path: string, curves: readonly Curve[], marks: Marks): Promise<void> {
-  const values = curves.flatMap((curve) =>
-    curve.points.map(({ seconds, objective }) => ({
-      seconds,
-      excess: objective - marks.lowerBound,
-      method: curve.method,
-    })),
+  const bound = boundOf(curves, marks.lowerBound);
+  const values = curves.flatMap(({ method, points }) =>
+    points.map(({ seconds, objective }) => ({ seconds, height: objective - (bound ?? 0), method })),
   );
   const spec: TopLevelSpec = {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
@@ -45,10 +49,10 @@ export async function plotConvergence(path: string, curves: readonly Curve[], ma
         encoding: {
           x: { field: "seconds", type: "quantitative", title: "seconds" },
           y: {
-            field: "excess",
+            field: "height",
             type: "quantitative",
             scale: { type: "log", nice: false },
-            title: "objective minus the proven lower bound",
+            title: bound === null ? "objective" : "objective minus the proven lower bound",
           },
           color: {
             field: "method",

@@ -61,7 +61,7 @@ export function weightsOf(
   const C = network.bias.length * (network.pooling ?? ONE_PATCH).positions;
   const kernel = new Float64Array(features * units);
   const output = new Float64Array(units * C);
-  const ratio = (decay.output / decay.hidden) ** 0.25;
+  const ratio = Math.sqrt(Math.sqrt(decay.output / decay.hidden));
   network.neurons.forEach((neuron, j) => {
     const size = Math.sqrt(norm(neuron.output));
     const w = roundedAsWritten(

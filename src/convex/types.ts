@@ -32,7 +32,8 @@ export interface GateSet {
   readonly rows: number; // n
   readonly bits: Uint32Array; // [P x ceil(n / 32)]; bit (j & 31) of word j >> 5 of gate i is D_i[j, j]
   readonly generators: Matrix; // [P x d]; row i is a g_i with D_i = diag(1[X g_i >= 0])
-  readonly complete: boolean; // true only if every arrangement of the rows is present
+  /** True only if every arrangement of the rows is present; among gates of gated networks also those of directions on which rows lie. */
+  readonly complete: boolean;
 }
 
 /** The losses by their tfjs names. */
@@ -150,13 +151,18 @@ export interface Evidence {
   readonly starts: number; // of the search, over all rounds
 }
 
-/** Of ReLU networks whose neurons feed all outputs: a network, and what no other one with these gates can be below. */
-export interface SharedBound {
-  readonly primal: number; // the network's objective, before its weights became float32
+/**
+ * Of the convex program in which every neuron of a ReLU network feeds one output: its objective at a feasible point, and what no
+ * network of such neurons is below. A network whose neurons feed several outputs may be.
+ */
+export interface PerOutputBound {
+  readonly primal: number;
   readonly dual: number;
   readonly relativeGap: number;
-  readonly gates: number; // over which the bound holds
-  readonly evidence: Evidence;
+  readonly scope: Certificate["scope"];
+  readonly claim: string;
+  readonly evidence: Evidence | null;
+  readonly allGates: AllGatesBound | null;
 }
 
 /**
@@ -173,17 +179,19 @@ export interface AllGatesBound {
   readonly dualNorm: number; // the longest column of N
 }
 
-/** What the gap proves, and for what. */
+/** What the gap proves, and for what: all of it is about the network that was returned. */
 export interface Certificate {
-  readonly primal: number; // the program's objective at a feasible point
-  readonly dual: number; // a lower bound of it
+  readonly primal: number; // the network's objective in float64, before its weights became float32
+  readonly dual: number; // no network that `scope` and `neurons` name is below
   readonly relativeGap: number; // (primal - dual) / max(|primal|, tiny)
   readonly network: number; // objective of the recovered network by a plain forward pass, weights as written (float32)
   /** "all gates" only if the gate set is complete, or branch and bound has finished. */
   readonly scope: "these gates" | "all gates";
   readonly claim: string; // the statement that is proven, in one sentence
   readonly evidence: Evidence | null; // where gates were searched for beyond the set
-  /** ReLU networks with several outputs: `primal` and `dual` are of networks whose neurons each feed one, this is of all. */
-  readonly sharing?: SharedBound;
+  /** The networks that `dual` is about: those that the layers can be, or, of several outputs, those whose neurons each feed one. */
+  readonly neurons: "feed all outputs" | "feed one output each";
+  /** Where neurons feed several outputs: the convex program in which each feeds one. */
+  readonly perOutput: PerOutputBound | null;
   readonly allGates: AllGatesBound | null; // where gates beyond the set were priced by branch and bound
 }

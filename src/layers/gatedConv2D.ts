@@ -1,9 +1,9 @@
 /** A convolution whose filters are switched by fixed gates: (x * W + b) 1[x * G + g >= 0]. */
 
 import * as tf from "@tensorflow/tfjs";
+import { count } from "../arguments.js";
 import { outputSize } from "../convex/operators/patches.js";
-import { ConvexError } from "../errors.js";
-import { type GatedArgs, GatedLayer, gated } from "./gatedLayer.js";
+import { type GatedArgs, GatedLayer, gated, MOST_UNITS } from "./gatedLayer.js";
 import {
   type ConvolutionArgs,
   type ConvolutionSettings,
@@ -47,13 +47,7 @@ export class GatedConv2D extends GatedLayer {
   /** @throws ConvexError "options/value" for filters or sizes that are no positive integers. */
   constructor(args: GatedConv2DArgs) {
     super(WHERE, args);
-    if (!Number.isInteger(args.filters) || args.filters < 1) {
-      throw new ConvexError(
-        "options/value",
-        `gatedConv2D: expected filters to be a positive integer, got ${args.filters}. Say how many filters the layer is to have.`,
-      );
-    }
-    this.filters = args.filters;
+    this.filters = count("gatedConv2D: filters", args.filters, MOST_UNITS);
     this.settings = convolutionOf(WHERE, args);
   }
 

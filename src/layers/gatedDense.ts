@@ -1,8 +1,9 @@
 /** A dense layer whose neurons are switched by fixed gates: (x W + b) 1[x G + g >= 0]. */
 
 import * as tf from "@tensorflow/tfjs";
+import { count } from "../arguments.js";
 import { ConvexError } from "../errors.js";
-import { type GatedArgs, GatedLayer, gated } from "./gatedLayer.js";
+import { type GatedArgs, GatedLayer, gated, MOST_UNITS } from "./gatedLayer.js";
 import { singleShape, singleTensor } from "./parts.js";
 
 export interface GatedDenseArgs extends GatedArgs {
@@ -28,13 +29,7 @@ export class GatedDense extends GatedLayer {
 
   constructor(args: GatedDenseArgs) {
     super("gatedDense", args);
-    if (!Number.isInteger(args.units) || args.units < 1) {
-      throw new ConvexError(
-        "options/value",
-        `gatedDense: expected units to be a positive integer, got ${args.units}. Say how many neurons the layer is to have.`,
-      );
-    }
-    this.units = args.units;
+    this.units = count("gatedDense: units", args.units, MOST_UNITS);
     this.supportsMasking = true;
   }
 

@@ -1,7 +1,11 @@
 /** What layers with gates share: their settings, their weights and their config. */
 
 import * as tf from "@tensorflow/tfjs";
+import { flag, integer, isRecord, refuse } from "../arguments.js";
 import { type Config, dry, type Initializer, type Regularizer, revive, seedArgs } from "./parts.js";
+
+/** A layer of more has its weights and gates in gigabytes. */
+export const MOST_UNITS = 1e6;
 
 /** Arguments of every layer with gates. */
 export interface GatedArgs {
@@ -35,9 +39,10 @@ export abstract class GatedLayer extends tf.layers.Layer {
   protected gateBias: tf.LayerVariable | null = null;
 
   protected constructor(where: string, args: GatedArgs) {
+    if (!isRecord(args)) refuse(where, "an object of arguments", args, "Pass { units } or { filters, kernelSize }.");
     super(args as ConstructorParameters<typeof tf.layers.Layer>[0]);
-    this.useBias = args.useBias ?? true;
-    this.seed = args.seed;
+    this.useBias = flag(`${where}: useBias`, args.useBias ?? true);
+    this.seed = args.seed === undefined ? undefined : integer(`${where}: seed`, args.seed);
     this.kernelInitializer =
       revive<Initializer>(where, args.kernelInitializer) ?? tf.initializers.glorotNormal(seedArgs(args.seed, 1));
     this.biasInitializer = revive<Initializer>(where, args.biasInitializer) ?? tf.initializers.zeros();

@@ -1,6 +1,7 @@
 /** What layers are made of and written as: initializers, regularizers, and the geometry of convolutions. */
 
 import * as tf from "@tensorflow/tfjs";
+import { isRecord, refuse, shown } from "../arguments.js";
 import type { PatchShape } from "../convex/operators/patches.js";
 import { ConvexError } from "../errors.js";
 
@@ -32,6 +33,7 @@ export function revive<T extends tf.serialization.Serializable>(
 ): T | null {
   if (part === null || part === undefined) return null;
   if (part instanceof tf.serialization.Serializable) return part;
+  if (!isRecord(part)) refuse(where, "an initializer or regularizer", part);
   const entry = tf.serialization.SerializationMap.getMap().classNameMap[part.className];
   if (entry === undefined) {
     throw new ConvexError(
@@ -67,12 +69,13 @@ export interface ConvolutionSettings {
 
 /** @throws ConvexError "options/value" for a size that is no positive integer, or a padding or format that is none. */
 export function convolutionOf(where: string, args: ConvolutionArgs): ConvolutionSettings {
+  const { kernelSize, strides = 1, padding = "valid", dilationRate = 1, dataFormat = "channelsLast" } = args;
   return {
-    kernelSize: pairOf(where, "kernelSize", args.kernelSize),
-    strides: pairOf(where, "strides", args.strides ?? 1),
-    padding: choiceOf(where, "padding", args.padding ?? "valid", ["valid", "same"]),
-    dilationRate: pairOf(where, "dilationRate", args.dilationRate ?? 1),
-    dataFormat: choiceOf(where, "dataFormat", args.dataFormat ?? "channelsLast", ["channelsLast", "channelsFirst"]),
+    kernelSize: pairOf(where, "kernelSize", kernelSize),
+    strides: pairOf(where, "strides", strides),
+    padding: choiceOf(where, "padding", padding, ["valid", "same"]),
+    dilationRate: pairOf(where, "dilationRate", dilationRate),
+    dataFormat: choiceOf(where, "dataFormat", dataFormat, ["channelsLast", "channelsFirst"]),
   };
 }
 
@@ -105,13 +108,15 @@ export function patchShapeOf(where: string, settings: ConvolutionSettings, input
 }
 
 function pairOf(where: string, name: string, value: Pair): [number, number] {
-  const [first, second, ...more] = typeof value === "number" ? [value, value] : (value ?? []);
-  if (more.length === 0 && [first, second].every((entry) => Number.isInteger(entry) && entry > 0)) {
+  const [first, second, ...more] = Array.isArray(value)
+    ? (value as readonly number[])
+    : [value as number, value as number];
+  if (more.length === 0 && [first, second].every((entry) => Number.isSafeInteger(entry) && entry > 0)) {
     return [first, second];
   }
   throw new ConvexError(
     "options/value",
-    `${where}: expected ${name} to be a positive integer or two of them, got ${JSON.stringify(value)}. Change it.`,
+    `${where}: expected ${name} to be a positive integer or two of them, got ${shown(value)}. Change it.`,
   );
 }
 
@@ -119,6 +124,6 @@ function choiceOf<T extends string>(where: string, name: string, value: T, known
   if (known.includes(value)) return value;
   throw new ConvexError(
     "options/value",
-    `${where}: expected ${name} to be ${known.map((entry) => `"${entry}"`).join(" or ")}, got "${value}". Change it.`,
+    `${where}: expected ${name} to be ${known.map((entry) => `"${entry}"`).join(" or ")}, got ${shown(value)}. Change it.`,
   );
 }

@@ -1,6 +1,7 @@
 /** The patch matrix of an image as a layer: what a convolution's filters see, one row a patch. */
 
 import * as tf from "@tensorflow/tfjs";
+import { isRecord, refuse } from "../arguments.js";
 import { outputSize, type PatchGeometry, patchGeometry } from "../convex/operators/patches.js";
 import { ConvexError } from "../errors.js";
 import {
@@ -39,6 +40,7 @@ export class Patches extends tf.layers.Layer {
 
   /** @throws ConvexError "options/value" for sizes that are no positive integers. */
   constructor(args: PatchesArgs) {
+    if (!isRecord(args)) refuse(WHERE, "an object of arguments", args, "Pass { kernelSize }.");
     super(args as ConstructorParameters<typeof tf.layers.Layer>[0]);
     this.settings = convolutionOf(WHERE, args);
   }

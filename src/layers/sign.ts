@@ -1,6 +1,7 @@
 /** The sign as a layer: 1 where the input is at least 0, else -1, with a gradient of zero. */
 
 import * as tf from "@tensorflow/tfjs";
+import { isRecord, refuse } from "../arguments.js";
 import { singleTensor } from "./parts.js";
 
 export interface SignArgs {
@@ -21,6 +22,7 @@ export class Sign extends tf.layers.Layer {
   static readonly className = "Sign";
 
   constructor(args: SignArgs = {}) {
+    if (!isRecord(args)) refuse("signLayer", "an object of arguments", args);
     super(args as ConstructorParameters<typeof tf.layers.Layer>[0]);
   }
 

@@ -1,6 +1,7 @@
 /** How far a network that anybody trained is from the best one. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { refuseUnknown } from "../arguments.js";
 import {
   type Arrangements,
   arrangementBound,
@@ -8,11 +9,20 @@ import {
   gatesFrom,
   sampleGates,
 } from "../convex/arrangements/index.js";
-import { certify as certificateOf, GapJudge, relativeGap } from "../convex/certificate.js";
+import {
+  certify as certificateOf,
+  certifyShared,
+  GapJudge,
+  relativeGap,
+  type SharedBound,
+  sharedAtLeast,
+} from "../convex/certificate.js";
 import { searchBeyond, solveGrowing } from "../convex/growth/grow.js";
 import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.js";
 import { norm } from "../convex/linear/vectors.js";
 import { forward, type NetworkWeights, objectiveOf } from "../convex/network.js";
+import { blockOutputs } from "../convex/operators/blocks.js";
+import { isStandardized } from "../convex/operators/coordinates.js";
 import { dualPointAt } from "../convex/operators/dualPoint.js";
 import { DEFAULT_CONES, GatePricer } from "../convex/pricing/allGates.js";
 import { type HiddenNeuron, liftNeurons } from "../convex/recovery/lift.js";
@@ -21,10 +31,11 @@ import { Clock } from "../convex/solvers/clock.js";
 import { solve, withProducts } from "../convex/solvers/solve.js";
 import type { AllGatesBound, Certificate, ConvexProgram, Gap, GateSet, Matrix, SparseBlocks } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
-import { readOptions, refuseUnknown, type Settings, type TrainerOptions } from "./options.js";
+import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { FEW_ARRANGEMENTS, pose } from "./pose/pose.js";
-import { certificateNear, inSpan, reduce } from "./pose/reduction.js";
+import { certificateNear, reduce, weightsInside } from "./pose/reduction.js";
 import { biasColumnOf, decayOf, modelObjective, notesOf } from "./pose/regularization.js";
+import { columnNotes } from "./pose/standardize.js";
 import { readData, refuseDegenerate, type Weighting } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
@@ -41,6 +52,7 @@ type FromTrainer =
   | "arrangements"
   | "pricing"
   | "regularization"
+  | "standardize"
   | "hiddenBiasScale"
   | "vectorPenalty"
   | "rank"
@@ -81,6 +93,7 @@ const NAMES = [
   "arrangements",
   "pricing",
   "regularization",
+  "standardize",
   "hiddenBiasScale",
   "vectorPenalty",
   "rank",
@@ -110,30 +123,36 @@ export async function certify(
   const { sampleWeight = null, classWeight = null, ...rest } = options;
   const settings = readOptions(rest);
   refuseGrowth(settings);
+  refuseConstraint(settings);
   const began = performance.now();
   const left = () => Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
   const spec = readModel(model, settings.formulation, "read");
   refuseForeignGates(spec, settings);
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
-  refuseDegenerate(data, spec);
+  refuseDegenerate(data);
   const chosen = await chooseEngine(settings.engine, settings.threads);
-  const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
-  const weights = await readWeights(model, spec, column.value);
   const reduced = reduce(spec, data, settings);
   const { reduction } = reduced;
   const seen = reduced.data(data);
-  const neurons = neuronsOf(
-    reduction === null ? weights : { ...weights, kernel: inSpan(weights.kernel, reduction.space) },
-  );
+  const space = reduction?.space ?? null;
+  const standardized = space !== null && isStandardized(space);
+  const column = biasColumnOf(spec, settings, inputRows(spec, standardized ? seen.x : data.x, 0));
+  const weights = await readWeights(model, spec, column.value);
+  const inside = weightsInside(weights, space, column.value);
+  const charged = standardized ? inside : weights;
+  const whole = space === null || standardized; // every network on x is one on the program's columns
+  const neurons = neuronsOf(inside);
   const arrangements =
     settings.arrangements ?? gatesFor(spec, inputRows(spec, seen.x, column.value), neurons, settings.seed);
-  const sources = { gatesOf: null, warmStart: null };
+  const sources = { gatesOf: null, warmStart: null, space };
   const posed = await pose(reduced.spec, seen, { ...reduced.settings, arrangements }, chosen, sources);
   const { kernels, reason } = await engineOn(posed.program, chosen, settings);
   const { program, blocks } = liftNeurons(posed.program, neurons, weights.bias, posed.program.gates);
   const { regularization } = posed;
-  const written = objectiveOf(weights, reduction?.X ?? program.X, program.loss, decayOf(regularization));
-  const residual = judgeResidual(program, forward(weights, reduction?.X ?? program.X), blocks, kernels);
+  const X = reduction?.X ?? program.X;
+  const Z = forward(weights, X);
+  const written = objectiveOf(charged, X, program.loss, decayOf(regularization), Z);
+  const residual = judgeResidual(program, Z, blocks, kernels);
   let bound: Bound = residual;
   let allGates = await boundAllGates(program, residual, settings);
   const growing = { starts: defaultStarts(program.X), seed: settings.seed };
@@ -147,27 +166,33 @@ export async function certify(
       allGates = betterOf(allGates, (await solveGrowing(program, kernels, budget, growing, blocks)).allGates);
     }
   }
-  // A neuron that feeds several outputs is several in the program with cones: the bound is for those.
-  const split = program.cones && weights.output.cols > 1;
+  // A neuron that feeds several outputs is several in the program with cones, whose bound is for neurons that feed one each.
+  const shares = program.cones && blockOutputs(program) > 1 && !staysPerOutput(weights, settings);
   // In the span its residual is that of its part there: its own objective is counted neuron by neuron.
-  const alone = reduction === null ? residual.primal : written.loss + leastDecay(weights, regularization, sumOfSizes);
-  const primal = split ? alone : written.total;
+  const apart = whole ? residual.primal : written.loss + leastDecay(weights, regularization, sumOfSizes);
+  const primal = shares ? apart : written.total;
   const outside = program.cones && !program.gates.complete;
   const evidence = outside ? searchBeyond(program, blocks, kernels, growing) : null;
   const everywhere = allGates && { ...allGates, relativeGap: relativeGap(primal, allGates.dual) };
   const gap = { primal, dual: bound.dual, relative: relativeGap(primal, bound.dual) };
   const proven = certificateOf(gap, written.total, program, evidence, everywhere);
   const near = certificateNear(proven, { ...posed, program, reduction }, bound.dualPoint, kernels);
-  // In fewer dimensions the bound on sharing would be for other data than x.
-  const shares = split && reduction === null;
+  // In fewer dimensions a price of shared outputs would be for other data than x: what is known of one output each has to do.
+  const points = shares && whole ? [residual.dualPoint, bound.dualPoint] : [];
   return {
     certificate: shares
-      ? await withSharing(near.certificate, program, weights, kernels, left(), settings)
+      ? await withSharing(near.certificate, program, new Set(points), kernels, left(), settings)
       : near.certificate,
-    objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
-    balanced: written.loss + leastDecay(weights, regularization),
+    objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged && !standardized),
+    balanced: written.loss + leastDecay(charged, regularization),
     regularization,
-    notes: [...notesOf(spec, regularization, column, false), ...near.notes, ...(split ? [SPLIT_NOTE] : [])],
+    notes: [
+      ...notesOf(spec, regularization, column, false),
+      ...columnNotes(data, spec),
+      ...posed.gateNotes,
+      ...near.notes,
+      ...(shares ? [SPLIT_NOTE] : []),
+    ],
     engine: reason + threadsOf(kernels),
     seconds: (performance.now() - began) / 1000,
     gates: program.gates,
@@ -176,31 +201,49 @@ export async function certify(
 }
 
 const SPLIT_NOTE =
-  "The certificate's primal value counts a neuron that feeds several outputs (or patches) as several neurons, since its bound " +
-  "is for networks whose neurons each feed one; certificate.sharing, where there is one, compares it as it is.";
+  "The layers' neurons may feed several outputs (or patches), and the certificate is about such networks. certificate.perOutput is " +
+  "about those whose neurons feed one each, and counts a neuron of the model that feeds several as several.";
 
-/** What the residual says of networks whose neurons feed all outputs, as the model's do. */
+/** True where `vectorPenalty` says that neurons feed one output each, as those of the model do. */
+function staysPerOutput({ output }: NetworkWeights, { vectorPenalty }: Settings): boolean {
+  if (vectorPenalty !== "perOutput") return false;
+  for (let at = 0; at < output.data.length; at += output.cols) {
+    let fed = 0;
+    for (let c = 0; c < output.cols; c++) fed += output.data[at + c] === 0 ? 0 : 1;
+    if (fed > 1) return false;
+  }
+  return true;
+}
+
+/**
+ * What dual points [n x C] say of networks whose neurons feed all outputs, as the model's may: by the prices of such neurons where
+ * the loss and the read-out have them, and by the bound for neurons that feed one each, whichever is larger.
+ */
 async function withSharing(
   certificate: Certificate,
   program: ConvexProgram,
-  weights: NetworkWeights,
+  dualPoints: ReadonlySet<Float64Array>,
   kernels: Kernels,
   seconds: number,
   { tolerance }: Settings,
 ): Promise<Certificate> {
-  if (!mayShareOutputs(program)) return certificate;
-  const N = dualPointAt(program, forward(weights, program.X));
-  const clock = new Clock(seconds, () => false);
-  const { gap, prices } = await sharedGap(program, kernels, certificate.network, N, {
-    tolerance: tolerance / 2,
-    projections: LAST_PROJECTIONS,
-    pause: () => clock.pause(),
+  const { network: primal } = certificate;
+  const bound = (dual: number, everywhere: boolean, evidence: SharedBound["evidence"]): SharedBound => ({
+    ...{ primal, dual, relative: relativeGap(primal, dual), program, everywhere, evidence },
   });
-  const evidence = { bestRatio: prices.lower / program.beta, starts: program.gates.count };
-  return {
-    ...certificate,
-    sharing: { primal: gap.primal, dual: gap.dual, relativeGap: gap.relative, gates: program.gates.count, evidence },
-  };
+  const everywhere = certificate.scope === "all gates";
+  let best = bound(sharedAtLeast(certificate.dual, blockOutputs(program)), everywhere, certificate.evidence);
+  if (mayShareOutputs(program)) {
+    const clock = new Clock(seconds, () => false);
+    const budget = { tolerance: tolerance / 2, projections: LAST_PROJECTIONS, pause: () => clock.pause() };
+    for (const N of dualPoints) {
+      const { gap, prices } = await sharedGap(program, kernels, primal, N, budget);
+      if (!(gap.dual > best.dual)) continue;
+      const evidence = { bestRatio: prices.lower / program.beta, starts: program.gates.count };
+      best = bound(gap.dual, false, evidence);
+    }
+  }
+  return certifyShared(certificate, best);
 }
 
 /** A lower bound, and the dual point [n x C] that it rests on. */
@@ -281,6 +324,16 @@ function refuseForeignGates({ formulation }: NetworkSpec, { rank }: Settings): v
   throw new ConvexError(
     "options/value",
     `certify: expected no rank for a gated model, got ${rank}. Its gates need not lie in the span; leave rank out.`,
+  );
+}
+
+/** Whether a network that is there meets a constraint is no matter of a gap: only what it has beside the best that do would be. */
+function refuseConstraint({ regularization }: Settings): void {
+  if (regularization !== "interpolate" && regularization !== "max-margin") return;
+  throw new ConvexError(
+    "options/value",
+    `certify: expected a regularization that is a number, "from-model" or "auto", got "${regularization}", which takes the place ` +
+      `of the loss. Give the beta that the model was trained with, or fit with "${regularization}" and read that certificate.`,
   );
 }
 

@@ -1,6 +1,7 @@
 /** Convex neural networks of tanh, sign or polynomial units: an l1 charge on the output weights alone. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { count, flag, MOST_STARTS, oneOf, positive, refuse, refuseUnknown } from "../arguments.js";
 import { chooseEngine, threadsOf } from "../convex/kernels/index.js";
 import { norm } from "../convex/linear/vectors.js";
 import { bindLoss, lossTraits } from "../convex/losses/index.js";
@@ -10,7 +11,8 @@ import type { UnitActivation } from "../convex/units/hiddenUnits.js";
 import { solveIncrementally, trivialUnitBeta } from "../convex/units/incremental.js";
 import type { UnitOptions, UnitProblem, UnitSolution } from "../convex/units/problem.js";
 import { ConvexError } from "../errors.js";
-import { readOptions, refuseUnknown, type TrainerOptions } from "./options.js";
+import { activationOf } from "./activation.js";
+import { readOptions, type TrainerOptions } from "./options.js";
 import { readData, refuseDegenerate, type Weighting, withColumn } from "./read/data.js";
 import type { Objective } from "./records.js";
 import { asWritten, modelOf, objectiveOf } from "./write/unitModel.js";
@@ -33,7 +35,7 @@ export interface ConvexNNOptions extends Pick<TrainerOptions, FromTrainer>, Weig
   readonly hiddenBias?: boolean;
   /** The largest input |x w + b| that a tanh unit may see on the data; default 10. Without a limit it would become a sign. */
   readonly reach?: number;
-  /** Random starts of the search for a unit; default 60. */
+  /** Random starts of the search for a unit; default 60, at most 100,000. */
   readonly starts?: number;
   /** Units that are inserted a round at most; default 1, as in the paper. */
   readonly together?: number;
@@ -121,7 +123,7 @@ export async function trainConvexNN(x: tf.Tensor, y: tf.Tensor, options: ConvexN
   const spec = { inputShape: [features], convolution: null, outputs, loss: wish.loss, hiddenBias: wish.hiddenBias };
   const { sampleWeight = null, classWeight = null } = options;
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
-  refuseDegenerate(data, spec);
+  refuseDegenerate(data);
   const { kernels, reason } = await chooseEngine(engine, threads);
   const column = typeof wish.activation === "object" ? Number(wish.hiddenBias) : longestRow(data.x);
   const X = column > 0 ? withColumn(data.x, column) : data.x;
@@ -178,40 +180,24 @@ function trainerPart(options: ConvexNNOptions): TrainerOptions {
 function readWish(options: ConvexNNOptions): Wish {
   const { loss, activation = "tanh", regularization = "auto", outputBias = true, hiddenBias = true } = options;
   const { reach = REACH, starts = STARTS, together = 1 } = options;
-  if (!Object.hasOwn(lossTraits, loss)) {
-    const known = Object.keys(lossTraits).map((name) => `"${name}"`);
-    refuse("loss", known.join(" or "), loss);
-  }
-  const plain = activationOf(activation);
+  const where = (name: string) => `trainConvexNN: ${name}`;
+  oneOf(where("loss"), loss, Object.keys(lossTraits) as LossName[]);
+  const plain = activationOf(where("activation"), activation, ["tanh", "sign"] as const);
   if (
     regularization !== "auto" &&
     !(typeof regularization === "number" && regularization > 0 && regularization < 1e300)
   ) {
-    refuse("regularization", 'a finite number above 0 or "auto"', regularization);
+    refuse(where("regularization"), 'a finite number above 0 or "auto"', regularization);
   }
-  if (typeof outputBias !== "boolean") refuse("outputBias", "true or false", outputBias);
-  if (typeof hiddenBias !== "boolean") refuse("hiddenBias", "true or false", hiddenBias);
+  flag(where("outputBias"), outputBias);
+  flag(where("hiddenBias"), hiddenBias);
   if (!hiddenBias && typeof plain === "string") {
-    refuse("hiddenBias", `true, or no such option, for activation "${plain}"`, hiddenBias);
+    refuse(where("hiddenBias"), `true, or no such option, for activation "${plain}"`, hiddenBias);
   }
-  if (!(typeof reach === "number" && reach > 0 && Number.isFinite(reach)))
-    refuse("reach", "a finite number above 0", reach);
-  for (const [name, value] of Object.entries({ starts, together })) {
-    if (!Number.isInteger(value) || value < 1) refuse(name, "an integer of at least 1", value);
-  }
+  positive(where("reach"), reach);
+  count(where("starts"), starts, MOST_STARTS);
+  count(where("together"), together, MOST_STARTS);
   return { loss, activation: plain, regularization, outputBias, hiddenBias, reach, starts, together };
-}
-
-/** The activation without what a layer has besides. */
-function activationOf(given: unknown): UnitActivation {
-  if (given === "tanh" || given === "sign") return given;
-  const expected = '"tanh" or "sign" or { a, b, c } with finite numbers';
-  if (typeof given !== "object" || given === null) refuse("activation", expected, given);
-  const { a, b, c } = given as Readonly<Record<string, unknown>>;
-  const numbers = [a, b, c].every((value) => typeof value === "number" && Number.isFinite(value));
-  if (!numbers) refuse("activation", expected, `{ a: ${a}, b: ${b}, c: ${c} }`);
-  if (a === 0 && b === 0) refuse("activation", "a polynomial that is no constant, a or b other than 0", `a: 0, b: 0`);
-  return { a: a as number, b: b as number, c: c as number };
 }
 
 function betaOf(wish: number | "auto", trivial: () => number): number {
@@ -273,12 +259,4 @@ function notesOf(
     );
   }
   return notes;
-}
-
-function refuse(name: string, expected: string, got: unknown): never {
-  const shown = typeof got === "string" && !got.startsWith("{") ? `"${got}"` : String(got);
-  throw new ConvexError(
-    "options/value",
-    `trainConvexNN: ${name}: expected ${expected}, got ${shown}. Change it or leave it out.`,
-  );
 }

@@ -1,22 +1,35 @@
 /** The trainer: what a user calls in place of model.fit. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { refuseUnknown } from "../arguments.js";
 import { chooseEngine } from "../convex/kernels/index.js";
-import { type NetworkWeights, objectiveOf, undecidedGates } from "../convex/network.js";
+import { type NetworkWeights, undecidedGates } from "../convex/network.js";
+import { isStandardized } from "../convex/operators/coordinates.js";
 import { advice } from "../convex/solvers/solution.js";
 import type { Solution, SolveBudget } from "../convex/solvers/solve.js";
+import type { Certificate, Status } from "../convex/types.js";
 import {
   CROSS_VALIDATION_ARGS,
   type CrossValidation,
   type CrossValidationArgs,
   crossValidate,
 } from "./crossValidate.js";
-import { readOptions, refuseUnknown, type Settings, type TrainerOptions } from "./options.js";
+import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { followPath, PATH_ARGS, type PathArgs, type PathResult } from "./path.js";
 import { certificateOf } from "./pose/constraint.js";
 import { pose } from "./pose/pose.js";
-import { certificateNear, chargedObjective, gatesOwner, layerRows, layerWeights, reduce } from "./pose/reduction.js";
-import { decayOf, modelObjective, notesOf } from "./pose/regularization.js";
+import {
+  certificateNear,
+  chargedObjective,
+  gatesOwner,
+  layerRows,
+  layerWeights,
+  reduce,
+  writtenObjective,
+} from "./pose/reduction.js";
+import { modelObjective, notesOf } from "./pose/regularization.js";
+import { columnNotes } from "./pose/standardize.js";
+import { pointOn } from "./pose/startingPoint.js";
 import { refuseDegenerate, type Weighting } from "./read/data.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { type HeldOut, readSplit } from "./read/split.js";
@@ -26,9 +39,9 @@ import { FitResult } from "./report/result.js";
 import { Watch } from "./report/watch.js";
 import { solveOn } from "./solve/onEngine.js";
 import { budgetOf, recovered, solvePosed } from "./solve/posed.js";
-import { sharedNetwork, sharingNotes, withShared } from "./solve/sharing.js";
+import { sharedNetwork, sharingNotes, wantsSharing, withShared } from "./solve/sharing.js";
 import { type ModelWish, OPTIMIZER, templateOf } from "./write/template.js";
-import { writeWeights } from "./write/weights.js";
+import { weightsBefore, writeWeights } from "./write/weights.js";
 import { resized, unitsFor } from "./write/width.js";
 
 /** Arguments of `fit`, named as those of model.fit. */
@@ -36,7 +49,10 @@ export interface FitArgs extends Weighting, HeldOut {
   readonly callbacks?: Callbacks | null;
   /** 1 draws a progress bar in a Node terminal; default 0. */
   readonly verbose?: number;
-  /** An earlier result, or a certificate of a model, on the same data: its gates are used, and the solve begins at its point. */
+  /**
+   * An earlier result, or a certificate of a model, whose gates fit these data: they are used, and the solve begins at its point,
+   * or, where that is no network of this program, at the nearest one that is.
+   */
   readonly warmStart?: StartingPoint;
 }
 
@@ -81,7 +97,7 @@ export class ConvexReLUTrainer {
    * [dense(units, relu) or GatedDense, dense(C)] on x [n x d], or [conv1d or conv2d (relu) or GatedConv2D, global average pooling
    * or flatten, dense(C)] on images x [n x height x width x channels] or signals x [n x length x channels].
    *
-   * The weights change only when everything succeeded. Numerical trouble is a `status` with `advice`, never an exception.
+   * The weights change only when everything succeeded, callbacks too. Numerical trouble is a `status` with `advice`, never an exception.
    *
    * @throws ConvexError for a model, data or option that does not fit; the message says what to do.
    */
@@ -148,15 +164,18 @@ export class ConvexReLUTrainer {
     const left = () => Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
     const spec = readModel(model, settings.formulation);
     const { train, validation } = await readSplit(x, y, spec, args);
-    refuseDegenerate(train, spec);
+    refuseDegenerate(train);
     const chosen = await chooseEngine(settings.engine, settings.threads);
-    const reduced = reduce(spec, train, settings);
+    const before = args.warmStart?.regularization?.standardized ?? null;
+    const reduced = reduce(spec, train, settings, undefined, before);
+    const space = reduced.reduction?.space ?? null;
     const own = ours ? null : gatesOwner(model, spec, reduced.reduction);
-    const sources = { gatesOf: own, warmStart: args.warmStart ?? null };
+    const sources = { gatesOf: own, warmStart: args.warmStart ?? null, space };
     const seen = reduced.data(train);
     const posed = await pose(reduced.spec, seen, reduced.settings, chosen, sources);
     const problem = { ...posed, spec, reduction: reduced.reduction };
     const { column, regularization } = problem;
+    const from = sources.warmStart === null ? null : pointOn(problem.program, sources.warmStart, chosen.kernels);
     if (chosen.kernels.iterate !== undefined) await keepOnHost(model);
     const watch = new Watch(
       model,
@@ -167,17 +186,18 @@ export class ConvexReLUTrainer {
         callbacks: args.callbacks,
         verbose: args.verbose ?? 0,
         tolerance: settings.tolerance,
+        shares: wantsSharing(problem, settings),
       },
     );
     try {
       await watch.progress.begin(train.x.rows, settings.maxIterations, watch.names);
       const { solution, engine } = await solveOn(problem.program, chosen, settings, (kernels, before) => {
-        const start = before?.blocks ?? args.warmStart?.blocks;
+        const start = before?.blocks ?? from ?? undefined;
         return solvePosed(problem, kernels, this.budget(watch, left()), settings.seed, start);
       });
       const { program, blocks } = solution;
       const spoilt = (found: Solution) => untouched(model, watch, found, problem, engine);
-      if (!Number.isFinite(solution.gap.primal)) return await spoilt(solution);
+      if (!Number.isFinite(solution.gap.primal) || solution.contradicted) return await spoilt(solution);
       const shared = await sharedNetwork(
         problem,
         solution,
@@ -192,30 +212,34 @@ export class ConvexReLUTrainer {
       const units = unitsFor(spec, Math.max(1, network.neurons.length), width);
       const weights = layerWeights(problem, network, units);
       if (!isFinite32(weights)) return await spoilt({ ...solution, status: "nonFinite", advice: advice.nonFinite });
-      const written = objectiveOf(weights, layerRows(problem), problem.loss, decayOf(regularization));
+      const written = writtenObjective(problem, weights);
       const charged = chargedObjective(problem, network, units, written);
       const proven = withShared(certificateOf(problem, solution, weights, charged), shared);
       const near = certificateNear(proven, { ...problem, program }, solution.dualPoint, chosen.kernels);
       // A mean moves the bias: the layer's is not the one that the program charges.
-      const carried = ours && problem.reduction?.space.mean == null;
+      const carried = ours && space?.mean == null;
+      const standardized = space !== null && isStandardized(space);
+      const apart = column.charged && !carried && !standardized;
       const target = this.target(model, spec, units, ours ? problem : null);
+      const restore = target === model ? await weightsBefore(model) : () => target.dispose();
       try {
         writeWeights(target, spec, weights, column.value);
         await watch.progress.end();
       } catch (error) {
-        if (target !== model) target.dispose();
+        restore();
         throw error;
       }
       return new FitResult(watch.progress.epoch, watch.progress.history, {
         model: target,
         certificate: near.certificate,
-        objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged && !carried),
-        status: shared.status,
-        advice: shared.advice,
+        objective: modelObjective(written, weights.kernel, regularization.hidden, apart),
+        ...heldInFloat32(shared, near.certificate, problem, settings.tolerance),
         neurons: network.neurons.length,
         regularization,
         notes: [
           ...notesOf(spec, regularization, column, carried),
+          ...columnNotes(train, spec),
+          ...problem.gateNotes,
           ...sharingNotes(proven),
           ...near.notes,
           ...gateNotes(undecidedGates(weights, layerRows(problem))),
@@ -239,8 +263,9 @@ export class ConvexReLUTrainer {
   /** The model itself when it has the width, else a new one; one of our own carries what the program charges. */
   private target(model: tf.Sequential, spec: NetworkSpec, units: number, owned: Problem | null): tf.Sequential {
     if (owned === null) return units === spec.units ? model : resized(model, units);
-    const { hidden, output, outputBias, constraint } = owned.regularization;
-    if (constraint !== null) return resized(model, units, null, OPTIMIZER);
+    const { hidden, output, outputBias, constraint, standardized } = owned.regularization;
+    // Regularizers of a layer charge its own weights.
+    if (constraint !== null || standardized) return resized(model, units, null, OPTIMIZER);
     const { value } = owned.column;
     const hiddenBias = value > 0 && owned.reduction?.space.mean == null ? hidden / value ** 2 : 0;
     return resized(model, units, { hidden, hiddenBias, output, outputBias }, OPTIMIZER);
@@ -275,11 +300,7 @@ async function untouched(
     advice: solution.advice,
     neurons: 0,
     regularization,
-    notes: [
-      problem.constraint === null
-        ? "No point with finite float32 weights was found: the weights are as they were."
-        : "No network that meets the constraint was found: the weights are as they were.",
-    ],
+    notes: [whyUntouched(problem, solution)],
     solver: solution.solver,
     engine,
     seconds: solution.seconds,
@@ -287,6 +308,33 @@ async function untouched(
     blocks: solution.blocks,
     problem,
   });
+}
+
+/** Differences below this share of the zero network's loss are none in float32. */
+const RESOLUTION = 2 ** -23;
+
+/** Solved is the network as it stands in the layers: where rounding to float32 has spoilt it, the status says so. */
+function heldInFloat32(
+  { status, advice: said }: { readonly status: Status; readonly advice: string },
+  { network, dual }: Certificate,
+  { loss, constraint }: Problem,
+  tolerance: number,
+): { readonly status: Status; readonly advice: string } {
+  const floor = RESOLUTION * loss.value(new Float64Array(loss.rows * loss.outputs));
+  const room = 2 * tolerance * Math.abs(network) + floor;
+  if (status !== "solved" || constraint !== null || !(network - dual > room)) return { status, advice: said };
+  return { status: "stalled", advice: COARSE };
+}
+
+const COARSE =
+  "The program is solved, but its network loses more than the tolerance when its weights are rounded to float32: bring the columns " +
+  "of x, and the targets, to sizes near one.";
+
+function whyUntouched({ constraint }: Problem, { contradicted }: Solution): string {
+  if (contradicted) return "The bound and the objective contradict each other: the weights are as they were.";
+  return constraint === null
+    ? "No point with finite float32 weights was found: the weights are as they were."
+    : "No network that meets the constraint was found: the weights are as they were.";
 }
 
 function gateNotes(undecided: number): string[] {

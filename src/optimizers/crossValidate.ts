@@ -1,20 +1,26 @@
 /** Cross-validation along the regularization path: which beta predicts best, and the fit with it on all rows. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { shown } from "../arguments.js";
 import { chooseEngine } from "../convex/kernels/index.js";
+import { log, power } from "../convex/linear/elementary.js";
 import { gaussianSource } from "../convex/linear/random.js";
-import type { Matrix } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import type { Settings } from "./options.js";
 import { betasOf, eachBeta, followPath, type PathGrid, type PathResult, poseForPath, refuseOwnBeta } from "./path.js";
 import { programWeights } from "./pose/programWeights.js";
-import { type Dataset, readData, refuseDegenerate, type Weighting } from "./read/data.js";
+import { standardizes } from "./pose/standardize.js";
+import { type Dataset, readData, refuseDegenerate, rowsOf, type Weighting } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { Evaluator } from "./report/evaluate.js";
 import { recovered } from "./solve/posed.js";
 
 const FOLDS = 5;
+/** Powers of ten by which the grid may go on beyond its end. */
+const EXTENSIONS = 4;
+/** Share of a metric that the last beta must have gained over all others. */
+const GAIN = 0.01;
 
 /** Arguments of `crossValidate`. */
 export interface CrossValidationArgs extends PathGrid, Weighting {
@@ -65,26 +71,39 @@ export async function crossValidate(
   const spec = readModel(model, settings.formulation);
   refuseOwnBeta(spec);
   const data = await readData(x, y, spec, args);
-  refuseDegenerate(data, spec);
+  refuseDegenerate(data);
   checkArguments(folds, metric, mode, model, data.x.rows);
   const { kernels } = await chooseEngine(settings.engine, settings.threads);
-  const { posed } = await poseForPath(model, spec, data, settings, kernels);
+  // What is chosen here means the same in every fold and on all rows.
+  const settled = { ...settings, standardize: standardizes(spec, settings, args.betas === undefined) };
+  const { posed } = await poseForPath(model, spec, data, settled, kernels, false);
   const betas = betasOf(posed, kernels, args);
-  const values: number[][] = [];
-  for (const held of dealt(data.x.rows, folds, settings.seed)) {
+  const parts = dealt(data.x.rows, folds, settings.seed).map((held) => {
     const inside = new Set(held);
     const kept = Array.from({ length: data.x.rows }, (_, k) => k).filter((k) => !inside.has(k));
-    const judged = await judgeFold(model, spec, rowsOf(data, kept), rowsOf(data, held), betas, metric, settings);
-    values.push(judged);
+    return { train: rowsOf(data, kept), held: rowsOf(data, held) };
+  });
+  const judgeAll = (grid: readonly number[]) =>
+    eachInTurn(parts, ({ train, held }) => judgeFold(model, spec, train, held, grid, metric, settled));
+  const values = await judgeAll(betas);
+  const better = (a: number, b: number) => (mode === "min" ? a < b : a > b);
+  // Where nobody set the grid's end, it goes on while the error still falls there.
+  const ends = args.betas !== undefined || args.ratio !== undefined;
+  for (let turn = 0; !ends && turn < EXTENSIONS && endsBest(values, better); turn++) {
+    const next = beyond(betas);
+    const more = await judgeAll(next);
+    betas.push(...next);
+    values.forEach((fold, f) => {
+      fold.push(...more[f]);
+    });
   }
   const mean = betas.map((_, k) => average(values.map((fold) => fold[k])));
   const standardError = betas.map((_, k) => spread(values.map((fold) => fold[k])) / Math.sqrt(folds));
-  const better = (a: number, b: number) => (mode === "min" ? a < b : a > b);
   const best = mean.reduce((place, value, k) => (better(value, mean[place]) ? k : place), 0);
   const limit = mean[best] + (mode === "min" ? 1 : -1) * standardError[best];
   const oneStandardError = mean.findIndex((value) => !better(limit, value));
   const { sampleWeight = null, classWeight = null } = args;
-  const path = await followPath(settings, model, x, y, { betas: betas.slice(0, best + 1), sampleWeight, classWeight });
+  const path = await followPath(settled, model, x, y, { betas: betas.slice(0, best + 1), sampleWeight, classWeight });
   const last = path.points[path.points.length - 1];
   return { betas, values, mean, standardError, best, oneStandardError, path, model: path.write(last) };
 }
@@ -101,7 +120,7 @@ async function judgeFold(
 ): Promise<number[]> {
   const { kernels } = await chooseEngine(settings.engine, settings.threads);
   // Singular vectors, too, are of the rows that this fold trains on.
-  const { posed, reduced } = await poseForPath(model, spec, train, settings, kernels);
+  const { posed, reduced } = await poseForPath(model, spec, train, settings, kernels, false);
   const seen = reduced.data(held);
   const judge = new Evaluator(model, reduced.spec, inputRows(reduced.spec, seen.x, posed.column.value), seen);
   const values: number[] = [];
@@ -116,27 +135,34 @@ async function judgeFold(
   return values;
 }
 
+async function eachInTurn<T, R>(list: readonly T[], work: (entry: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (const entry of list) results.push(await work(entry));
+  return results;
+}
+
+/** Whether the mean is best at the last beta, by more than is worth a smaller one. */
+function endsBest(values: readonly (readonly number[])[], better: (a: number, b: number) => boolean): boolean {
+  const mean = values[0].map((_, k) => average(values.map((fold) => fold[k])));
+  const last = mean.pop() as number;
+  return (
+    mean.length > 0 && mean.every((value) => better(last, value) && Math.abs(last - value) > GAIN * Math.abs(value))
+  );
+}
+
+/** Betas for one more power of ten (or one more step, where that is longer), in the ratio of the last two. */
+function beyond(betas: readonly number[]): number[] {
+  const last = betas[betas.length - 1];
+  const ratio = last / betas[betas.length - 2];
+  const steps = Math.max(1, Math.round(log(0.1) / log(ratio)));
+  return Array.from({ length: steps }, (_, k) => last * power(ratio, k + 1));
+}
+
 /** Row numbers 0 .. n - 1, dealt at random into parts that differ in size by one at most. */
 function dealt(n: number, folds: number, seed: number): number[][] {
   const draw = gaussianSource(seed);
   const order = Array.from({ length: n }, (_, k) => ({ k, key: draw() })).sort((a, b) => a.key - b.key);
   return Array.from({ length: folds }, (_, f) => order.filter((_, place) => place % folds === f).map(({ k }) => k));
-}
-
-function rowsOf({ x, y, weights }: Dataset, rows: readonly number[]): Dataset {
-  return {
-    x: pick(x, rows),
-    y: pick(y, rows),
-    weights: weights === null ? null : Float64Array.from(rows, (k) => weights[k]),
-  };
-}
-
-function pick({ cols, data }: Matrix, rows: readonly number[]): Matrix {
-  const picked = new Float64Array(rows.length * cols);
-  rows.forEach((from, to) => {
-    picked.set(data.subarray(from * cols, (from + 1) * cols), to * cols);
-  });
-  return { rows: rows.length, cols, data: picked };
 }
 
 function average(values: readonly number[]): number {
@@ -151,13 +177,13 @@ function spread(values: readonly number[]): number {
 
 function checkArguments(folds: number, metric: string, mode: string, model: tf.Sequential, rows: number): void {
   if (!Number.isInteger(folds) || folds < 2 || folds > rows / 2) {
-    refuse(`folds to be an integer from 2 to half the rows, ${Math.floor(rows / 2)}`, String(folds));
+    refuse(`folds to be an integer from 2 to half the rows, ${Math.floor(rows / 2)}`, shown(folds));
   }
   const names = model.metricsNames;
   if (!names.includes(metric)) {
-    refuse(`metric among ${names.map((name) => `"${name}"`).join(", ")} (see model.compile)`, `"${metric}"`);
+    refuse(`metric among ${names.map((name) => `"${name}"`).join(", ")} (see model.compile)`, shown(metric));
   }
-  if (mode !== "min" && mode !== "max") refuse('mode "min" or "max"', JSON.stringify(mode));
+  if (mode !== "min" && mode !== "max") refuse('mode "min" or "max"', shown(mode));
 }
 
 function refuse(expected: string, got: string): never {

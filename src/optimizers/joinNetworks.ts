@@ -1,11 +1,12 @@
 /** Mode connectivity: the way between two trained models on which the objective has no barrier. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { count, MOST_POINTS, refuseUnknown, shown } from "../arguments.js";
 import { bindLoss } from "../convex/losses/index.js";
 import type { Decay } from "../convex/network.js";
 import { networkPath, type PathPoint } from "../convex/optimalSet/networkPath.js";
 import { ConvexError } from "../errors.js";
-import { refuseUnknown } from "./options.js";
+
 import { readData, type Weighting } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
@@ -14,7 +15,7 @@ import { writeWeights } from "./write/weights.js";
 import { resized } from "./write/width.js";
 
 export interface JoinOptions extends Weighting {
-  /** Steps on each of the three legs; default 20. */
+  /** Steps on each of the three legs; default 20, at most 10,000. */
   readonly steps?: number;
   /** beta of the weight decay beta / 2 (|W1|^2 + |W2|^2) for models without l2 regularizers; default 0. */
   readonly regularization?: number;
@@ -55,9 +56,9 @@ export async function joinNetworks(
 ): Promise<JoinedNetworks> {
   refuseUnknown("joinNetworks", options, OPTIONS);
   const { steps = 20, regularization = 0, ...weighting } = options;
-  if (!Number.isInteger(steps) || steps < 1) refuse("steps: an integer of at least 1", String(steps));
+  count("joinNetworks: steps", steps, MOST_POINTS);
   if (!(typeof regularization === "number" && regularization >= 0 && Number.isFinite(regularization)))
-    refuse("regularization: a number of at least 0", String(regularization));
+    refuse("regularization: a number of at least 0", shown(regularization));
   const spec = readModel(from, null, "read");
   const other = readModel(to, spec.formulation, "read");
   refuseDifferent(spec, other);
@@ -80,7 +81,7 @@ export async function joinNetworks(
     barrier: Math.max(...objectives) - ends,
     modelAt(index) {
       if (!Number.isInteger(index) || index < 0 || index >= points.length)
-        refuse(`an index below ${points.length}`, String(index));
+        refuse(`an index below ${points.length}`, shown(index));
       const model = resized(from, spec.units + other.units);
       writeWeights(model, { ...spec, units: spec.units + other.units }, points[index].weights, column);
       return model;

@@ -1,12 +1,12 @@
 /** The objective on a plane through a model's weights: the picture that papers draw of a network's loss. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { count, positive, refuse, refuseUnknown } from "../arguments.js";
 import { gaussianSource } from "../convex/linear/random.js";
 import { bindLoss } from "../convex/losses/index.js";
 import { type NetworkWeights, objectiveOf } from "../convex/network.js";
 import type { Matrix } from "../convex/types.js";
-import { ConvexError } from "../errors.js";
-import { readOptions, refuseUnknown } from "./options.js";
+import { readOptions } from "./options.js";
 import { biasColumnOf, modelObjective } from "./pose/regularization.js";
 import { readData, type Weighting } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
@@ -16,7 +16,7 @@ import { readWeights } from "./read/weights.js";
 export interface LossSurfaceOptions extends Weighting {
   /** Steps go from -span to span; 1 is as far as the weights are long. Default 1. */
   readonly span?: number;
-  /** Steps a side, an odd number, so that the model itself is one; default 41. */
+  /** Steps a side, an odd number, so that the model itself is one; default 41, at most 1001. */
   readonly resolution?: number;
   /** Seed of the two directions; default 0. */
   readonly seed?: number;
@@ -32,6 +32,8 @@ export interface LossSurface {
   readonly objective: number;
 }
 
+/** A million points: more than a screen has. */
+const MOST_RESOLUTION = 1001;
 const NAMES = ["span", "resolution", "seed", "regularization", "sampleWeight", "classWeight"];
 /** The host gets a turn this often. */
 const BREATH_MILLISECONDS = 30;
@@ -58,11 +60,12 @@ export async function lossSurface(
 ): Promise<LossSurface> {
   refuseUnknown("lossSurface", options, NAMES);
   const { span = 1, resolution = 41, seed = 0, regularization, sampleWeight = null, classWeight = null } = options;
+  if (regularization !== undefined && typeof regularization !== "number")
+    refuse("lossSurface: regularization", "a finite number above 0, which a plane has to be drawn for", regularization);
   const settings = readOptions({ seed, ...(regularization === undefined ? {} : { regularization }) });
-  if (!(span > 0 && Number.isFinite(span))) refuse("span", "a finite number above 0", span);
-  if (!(Number.isInteger(resolution) && resolution >= 3 && resolution % 2 === 1)) {
-    refuse("resolution", "an odd integer of at least 3", resolution);
-  }
+  positive("lossSurface: span", span);
+  count("lossSurface: resolution", resolution, MOST_RESOLUTION, 3);
+  if (resolution % 2 === 0) refuse("lossSurface: resolution", "an odd integer", resolution);
   const spec = readModel(model, null, "read");
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
   const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
@@ -141,8 +144,4 @@ function move(
   add(point.kernel.data, center.kernel.data, first.kernel.data, second.kernel.data);
   add(point.output.data, center.output.data, first.output.data, second.output.data);
   add(point.bias, center.bias, first.bias, second.bias);
-}
-
-function refuse(name: string, expected: string, got: number): never {
-  throw new ConvexError("options/value", `${name}: expected ${expected}, got ${got}. Change it or leave it out.`);
 }

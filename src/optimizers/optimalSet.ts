@@ -1,15 +1,27 @@
 /** All optima of a fit: the whole set of networks with its objective, what they need, and the ways between them. */
 
 import type * as tf from "@tensorflow/tfjs";
+import {
+  count,
+  integer,
+  isRecord,
+  MOST_POINTS,
+  MOST_STARTS,
+  positive,
+  tolerance as readTolerance,
+  refuseUnknown,
+  shown,
+} from "../arguments.js";
 import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
+import { norm } from "../convex/linear/vectors.js";
 import { bindLoss } from "../convex/losses/index.js";
 import type { Network } from "../convex/network.js";
-import { reducedRows } from "../convex/operators/rowSpace.js";
+import { rowsIn } from "../convex/operators/coordinates.js";
 import { type Candidate, type Candidates, candidatesOf, distinct } from "../convex/optimalSet/candidates.js";
 import { Optima, type Optimum, type Waypoint } from "../convex/optimalSet/optima.js";
 import { type Solution, solve, withProducts } from "../convex/solvers/solve.js";
 import { ConvexError } from "../errors.js";
-import { refuseUnknown } from "./options.js";
+
 import { layerWeights } from "./pose/reduction.js";
 import { decayOf } from "./pose/regularization.js";
 import { readData } from "./read/data.js";
@@ -58,10 +70,9 @@ const SAME_OBJECTIVE = 1e-6;
 export async function optimalSet(result: FitResult, options: OptimalSetOptions = {}): Promise<OptimalSet> {
   refuseUnknown("optimalSet", options, OPTIONS);
   const { tolerance = 1e-12, slack = 1e-6, timeLimit = 60, others = [] } = options;
-  for (const [name, value] of Object.entries({ tolerance, slack, timeLimit })) {
-    if (typeof value === "number" && value > 0) continue;
-    refuse(`${name}: a number above 0`, String(value), "Change it or leave it out.");
-  }
+  readTolerance("optimalSet: tolerance", tolerance);
+  for (const [name, value] of Object.entries({ slack, timeLimit })) positive(`optimalSet: ${name}`, value);
+  if (!Array.isArray(others)) refuse("others: an array of results", shown(others), "Change it or leave it out.");
   for (const each of [result, ...others]) refuseUnsolved(each);
   for (const other of others) refuseOtherProblem(result, other);
   const { kernels } = await chooseEngine("auto");
@@ -112,8 +123,11 @@ export class OptimalSet {
    * An optimum with few neurons: the smallest of `tries` vertices of the set. At a vertex no neuron can be taken out without
    * changing another's direction (a minimal network); that none has fewer is certain only where the set is one point.
    */
-  fewest({ tries = 50, seed = 0 }: { readonly tries?: number; readonly seed?: number } = {}): Optimum {
-    if (!Number.isInteger(tries) || tries < 1) refuse("tries: an integer of at least 1", String(tries), "Change it.");
+  fewest(options: { readonly tries?: number; readonly seed?: number } = {}): Optimum {
+    refuseUnknown("OptimalSet.fewest", options, ["tries", "seed"]);
+    const { tries = 50, seed = 0 } = options;
+    count("OptimalSet.fewest: tries", tries, MOST_STARTS);
+    integer("OptimalSet.fewest: seed", seed);
     return this.optima.fewest(tries, seed);
   }
 
@@ -131,7 +145,7 @@ export class OptimalSet {
   async choose(inputs: tf.Tensor, y: tf.Tensor): Promise<Optimum> {
     const { spec, column, reduction } = this.result.problem;
     const data = await readData(inputs, y, spec);
-    const x = reduction === null ? data.x : reducedRows(data.x, reduction.space);
+    const x = reduction === null ? data.x : rowsIn(data.x, reduction.space);
     const X = inputRows(spec, x, column.value);
     return this.optima.best(bindLoss(spec.loss === "hinge" ? "squaredHinge" : spec.loss, data.y), X);
   }
@@ -146,14 +160,17 @@ export class OptimalSet {
    * The straight way between two optima in the program's variables: `steps` + 1 networks whose weights change continuously, each
    * neuron in its place, with one objective up to rounding (mode connectivity without a barrier).
    */
-  path(from: Optimum, to: Optimum, { steps = 20 }: { readonly steps?: number } = {}): Waypoint[] {
+  path(from: Optimum, to: Optimum, options: { readonly steps?: number } = {}): Waypoint[] {
     this.refuseForeign(from, to);
-    if (!Number.isInteger(steps) || steps < 1) refuse("steps: an integer of at least 1", String(steps), "Change it.");
+    refuseUnknown("OptimalSet.path", options, ["steps"]);
+    const { steps = 20 } = options;
+    count("OptimalSet.path: steps", steps, MOST_POINTS);
     return this.optima.path(from, to, steps);
   }
 
   /** Writes a network of the set into a model with the layers of the fitted one and units (filters) enough. */
-  write(model: tf.Sequential, { network }: { readonly network: Network }): void {
+  write(model: tf.Sequential, optimum: { readonly network: Network }): void {
+    const network = networkOf(optimum);
     const { problem } = this.result;
     const spec = readModel(model, problem.spec.formulation);
     const { inputs, outputs } = problem.spec;
@@ -172,7 +189,8 @@ export class OptimalSet {
   }
 
   /** A new model of the fitted layers, as wide as the network; the caller disposes. */
-  modelOf({ network }: { readonly network: Network }): tf.Sequential {
+  modelOf(optimum: { readonly network: Network }): tf.Sequential {
+    const network = networkOf(optimum);
     const { problem, model: fitted } = this.result;
     const units = Math.max(1, network.neurons.length);
     const model = resized(fitted, units);
@@ -181,11 +199,18 @@ export class OptimalSet {
   }
 
   private refuseForeign(...points: readonly Optimum[]): void {
-    for (const { point } of points) {
-      if (point.length === this.solutions[0].point.length) continue;
-      refuse("an optimum of this set", `one of ${point.length} candidates`, "Take it from this set's own methods.");
+    for (const each of points) {
+      if (isRecord(each) && each.point?.length === this.solutions[0].point.length) continue;
+      const got = isRecord(each) && each.point ? `one of ${each.point.length} candidates` : shown(each);
+      refuse("an optimum of this set", got, "Take it from this set's own methods.");
     }
   }
+}
+
+function networkOf(optimum: { readonly network: Network }): Network {
+  const network = isRecord(optimum) ? optimum.network : undefined;
+  if (network !== undefined && Array.isArray(network.neurons)) return network;
+  return refuse("an optimum or a waypoint of this set", shown(optimum), "Take it from this set's own methods.");
 }
 
 function sharpened(result: FitResult, kernels: Kernels, tolerance: number, seconds: number): Promise<Solution> {
@@ -194,7 +219,7 @@ function sharpened(result: FitResult, kernels: Kernels, tolerance: number, secon
 
 function neuronsOf({ problem, blocks }: FitResult): Candidate[] {
   return problem.formulation.recover(problem.program, blocks).neurons.map((neuron) => {
-    const size = Math.hypot(...neuron.output);
+    const size = norm(neuron.output);
     return { neuron: { ...neuron, output: neuron.output.map((value) => value / size) }, size };
   });
 }
@@ -217,7 +242,7 @@ function pointOf(
 
 function refuseUnsolved(result: FitResult): void {
   if (result instanceof FitResult && Number.isFinite(result.objective.total)) return;
-  const got = result instanceof FitResult ? `one with status "${result.status}"` : String(result);
+  const got = result instanceof FitResult ? `one with status "${result.status}"` : shown(result);
   refuse("the result of a fit with finite weights", got, "Pass what fit or train returned.");
 }
 
@@ -228,7 +253,7 @@ function refuseOtherProblem(result: FitResult, other: FitResult): void {
     a.X.cols === b.X.cols &&
     a.cones === b.cones &&
     a.X.data.every((v, k) => v === b.X.data[k]);
-  const [p, q] = [result.certificate, other.certificate];
+  const [p, q] = [result, other].map(({ certificate }) => certificate.perOutput ?? certificate);
   const room = SAME_OBJECTIVE + Math.max(0, p.relativeGap) + Math.max(0, q.relativeGap);
   if (same && a.beta === b.beta && Math.abs(p.primal - q.primal) <= room * Math.abs(p.primal)) return;
   refuse(

@@ -1,11 +1,22 @@
 /** What a user may ask of the trainer, with defaults, and the refusal of everything else. */
 
+import {
+  count,
+  integer,
+  isRecord,
+  MOST_STARTS,
+  oneOf,
+  optional,
+  positive,
+  refuse,
+  refuseUnknown,
+  tolerance,
+} from "../arguments.js";
 import type { Arrangements, Growth } from "../convex/arrangements/index.js";
 import { type EngineChoice, engineNames } from "../convex/kernels/index.js";
 import type { Pricing } from "../convex/pricing/allGates.js";
 import type { Constraint } from "../convex/solvers/constrained.js";
 import type { Penalty } from "../convex/types.js";
-import { ConvexError } from "../errors.js";
 
 export interface TrainerOptions {
   /** The network class; by default read from the first layer: "gated" for GatedDense, else "relu". */
@@ -31,7 +42,7 @@ export interface TrainerOptions {
    * "max-margin" the one among those with y z >= 1 on every row (hinge losses and binary cross entropy).
    */
   readonly regularization?: number | "from-model" | "auto" | Constraint;
-  /** Relative duality gap at which to stop; default 1e-4. */
+  /** Relative duality gap at which to stop, at least 2.2e-16; default 1e-4. */
   readonly tolerance?: number;
   /** Rounds of the solver (epochs, for callbacks); default 1000. */
   readonly maxIterations?: number;
@@ -45,14 +56,20 @@ export interface TrainerOptions {
   readonly width?: "keep" | "resize";
   /**
    * How several outputs are charged. "nuclear", the default: as weight decay does, neurons feeding all outputs; exact for gated
-   * networks, for ReLU by descent from the solution of the convex program and with a bound of its own (`certificate.sharing`).
+   * networks, for ReLU by descent from the solution of the convex program and with a bound of its own.
    * "perOutput": each neuron feeds one, and the convex program is exact for both. Along a path, and in cross-validation, ReLU
    * neurons feed one output each, whatever this says.
    */
   readonly vectorPenalty?: Penalty["name"];
   /**
+   * Whether the objective charges weights as those of standardised columns (each of x less its mean, brought to the spread of the widest), so that
+   * units of measurement do not matter; the weights are written for x as it is. Default: true where neither the model has
+   * regularizers nor `regularization` a number, which speak of the layers' own weights, and for dense layers only.
+   */
+  readonly standardize?: boolean;
+  /**
    * Scale t of the hidden bias where the layer does not regularize it: the program charges it as (b / t)^2 beside the kernel.
-   * Default the largest row norm of x.
+   * Default the largest row norm of x (of standardised columns, where these are charged).
    */
   readonly hiddenBiasScale?: number;
   /**
@@ -93,6 +110,7 @@ export interface Settings {
   readonly seed: number;
   readonly width: "keep" | "resize";
   readonly vectorPenalty: Penalty["name"] | null;
+  readonly standardize: boolean | null;
   readonly hiddenBiasScale: number | null;
   readonly rank: number | "numerical" | null;
   readonly pca: number | null;
@@ -103,6 +121,9 @@ export interface Settings {
 
 /** The module numbers them by the bits of a word. */
 const MOST_THREADS = 31;
+
+/** Each cone that waits is kept, some hundred bytes. */
+const MOST_CONES = 1e7;
 
 const NAMES = [
   "formulation",
@@ -116,6 +137,7 @@ const NAMES = [
   "seed",
   "width",
   "vectorPenalty",
+  "standardize",
   "hiddenBiasScale",
   "rank",
   "pca",
@@ -135,7 +157,7 @@ export function readOptions(options: TrainerOptions): Settings {
   if (typeof regularization === "number") positive("regularization", regularization);
   else if (regularization !== undefined)
     oneOf("regularization", regularization, ["from-model", "auto", "interpolate", "max-margin"]);
-  if (signal !== undefined && !(typeof signal === "object" && signal !== null && "aborted" in signal)) {
+  if (signal !== undefined && !(isRecord(signal) && "aborted" in signal && "addEventListener" in signal)) {
     refuse("signal", "an AbortSignal", signal);
   }
   if (options.rank !== undefined && options.pca !== undefined) refuse("rank", "nothing beside pca", options.rank);
@@ -147,42 +169,25 @@ export function readOptions(options: TrainerOptions): Settings {
     arrangements: arrangements ?? null,
     pricing: options.pricing ?? null,
     regularization: regularization ?? null,
-    tolerance: optional(options.tolerance, (value) => positive("tolerance", value)) ?? 1e-4,
+    tolerance: optional(options.tolerance, (value) => tolerance("tolerance", value)) ?? 1e-4,
     maxIterations: optional(options.maxIterations, (value) => count("maxIterations", value)) ?? 1000,
     timeLimit: optional(options.timeLimit, (value) => positive("timeLimit", value)) ?? Number.POSITIVE_INFINITY,
     signal: signal ?? null,
     seed: optional(options.seed, (value) => integer("seed", value)) ?? 0,
     width: optional(options.width, (value) => oneOf("width", value, ["keep", "resize"])) ?? "keep",
     vectorPenalty: optional(options.vectorPenalty, (value) => oneOf("vectorPenalty", value, ["perOutput", "nuclear"])),
+    standardize: optional(options.standardize, (value) => oneOf("standardize", value, [true, false])),
     hiddenBiasScale: optional(options.hiddenBiasScale, (value) => positive("hiddenBiasScale", value)),
     rank: optional(options.rank, (value) => (value === "numerical" ? value : count("rank", value))),
     pca: optional(options.pca, (value) => count("pca", value)),
     engine: optional(options.engine, (value) => oneOf("engine", value, engineNames)) ?? "auto",
-    threads: optional(options.threads, (value) => upTo(MOST_THREADS, "threads", value)),
+    threads: optional(options.threads, (value) => count("threads", value, MOST_THREADS)),
     solver: options.solver ?? null,
   };
 }
 
-/** What model.fit takes for its descent, and a convex program has no use for. */
-const DESCENT = ["epochs", "batchSize", "shuffle", "initialEpoch", "stepsPerEpoch", "validationSteps", "yieldEvery"];
-
-/** @internal Throws on the first name of a record that is not in the list. */
-export function refuseUnknown(where: string, record: object, names: readonly string[]): void {
-  if (typeof record !== "object" || record === null) refuse(where, "an object of options", record);
-  for (const name of Object.keys(record)) {
-    if (names.includes(name)) continue;
-    const advice = DESCENT.includes(name)
-      ? "Leave it out: that is for gradient descent; the solver stops at the trainer's tolerance, maxIterations or timeLimit."
-      : "Check the spelling or leave it out.";
-    throw new ConvexError(
-      "options/unknown",
-      `${where}: expected options among ${names.join(", ")}, got "${name}". ${advice}`,
-    );
-  }
-}
-
 function checkArrangements(arrangements: Arrangements): void {
-  if (typeof arrangements !== "object" || arrangements === null) {
+  if (!isRecord(arrangements)) {
     refuse(
       "arrangements",
       '{ kind: "sample", count }, { kind: "enumerate" }, { kind: "grow" } or a gate set',
@@ -210,7 +215,7 @@ function checkArrangements(arrangements: Arrangements): void {
       oneOf("arrangements.method", arrangements.method, ["moving-neurons", "frank-wolfe"]);
     if (arrangements.batch !== undefined) checkBatch(arrangements);
     if (arrangements.count !== undefined) count("arrangements.count", arrangements.count);
-    if (arrangements.starts !== undefined) count("arrangements.starts", arrangements.starts);
+    if (arrangements.starts !== undefined) count("arrangements.starts", arrangements.starts, MOST_STARTS);
     if (arrangements.seed !== undefined) integer("arrangements.seed", arrangements.seed);
   } else {
     refuseUnknown("arrangements", arrangements, ["kind"]);
@@ -218,50 +223,16 @@ function checkArrangements(arrangements: Arrangements): void {
 }
 
 function checkBatch({ method, batch }: Growth): void {
-  count("arrangements.batch", batch as number);
+  count("arrangements.batch", batch);
   if (method !== "frank-wolfe") refuse("arrangements.batch", 'none without method "frank-wolfe"', batch);
 }
 
 function checkPricing(pricing: Pricing): void {
-  if (typeof pricing !== "object" || pricing === null) {
+  if (!isRecord(pricing)) {
     refuse("pricing", '{ kind: "search" } or { kind: "branch-and-bound" }', pricing);
   }
   oneOf("pricing.kind", pricing.kind, ["search", "branch-and-bound"]);
   refuseUnknown("pricing", pricing, pricing.kind === "search" ? ["kind"] : ["kind", "cones"]);
-  if (pricing.kind === "branch-and-bound" && pricing.cones !== undefined) count("pricing.cones", pricing.cones);
-}
-
-function optional<T>(value: T | undefined, check: (value: T) => T): T | null {
-  return value === undefined ? null : check(value);
-}
-
-function positive(name: string, value: number): number {
-  if (typeof value !== "number" || !(value > 0) || !Number.isFinite(value))
-    refuse(name, "a finite number above 0", value);
-  return value;
-}
-
-function count(name: string, value: number): number {
-  if (!Number.isInteger(value) || value < 1) refuse(name, "an integer of at least 1", value);
-  return value;
-}
-
-function upTo(most: number, name: string, value: number): number {
-  if (!Number.isInteger(value) || value < 1 || value > most) refuse(name, `an integer of 1 to ${most}`, value);
-  return value;
-}
-
-function integer(name: string, value: number): number {
-  if (!Number.isSafeInteger(value)) refuse(name, "an integer", value);
-  return value;
-}
-
-function oneOf<T>(name: string, value: T, known: readonly T[]): T {
-  if (!known.includes(value)) refuse(name, known.map((entry) => `"${entry}"`).join(" or "), value);
-  return value;
-}
-
-function refuse(name: string, expected: string, got: unknown): never {
-  const shown = typeof got === "string" ? `"${got}"` : String(got);
-  throw new ConvexError("options/value", `${name}: expected ${expected}, got ${shown}. Change it or leave it out.`);
+  if (pricing.kind === "branch-and-bound" && pricing.cones !== undefined)
+    count("pricing.cones", pricing.cones, MOST_CONES);
 }

@@ -1,9 +1,11 @@
 /** The regularization path: one model class, data set and gate set, many betas, each solve begun at the one before. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { MOST_POINTS, count as readCount, shown } from "../arguments.js";
 import { certify, smallestTrivialBeta } from "../convex/certificate.js";
 import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.js";
-import { forward, type Network, objectiveOf } from "../convex/network.js";
+import { exp, log } from "../convex/linear/elementary.js";
+import { forward, type Network } from "../convex/network.js";
 import { extrapolate, type PathStop } from "../convex/solvers/extrapolate.js";
 import { withProducts } from "../convex/solvers/solve.js";
 import { Workbench } from "../convex/solvers/workbench.js";
@@ -20,8 +22,9 @@ import {
   layerWeights,
   type Reduced,
   reduce,
+  writtenObjective,
 } from "./pose/reduction.js";
-import { decayOf, modelObjective } from "./pose/regularization.js";
+import { modelObjective } from "./pose/regularization.js";
 import { type Dataset, refuseDegenerate, type Weighting } from "./read/data.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { type HeldOut, readSplit } from "./read/split.js";
@@ -60,6 +63,8 @@ export interface PathPoint {
   readonly certificate: Certificate;
   readonly objective: Objective;
   readonly neurons: number;
+  /** Says what beta is charged on: pass `standardize: regularization.standardized` to a fit at the same beta. */
+  readonly regularization: Regularization;
   /** Loss and metrics by their names in model.evaluate, those of held out rows after "val_". */
   readonly metrics: Readonly<Record<string, number>>;
   readonly seconds: number;
@@ -92,12 +97,15 @@ export async function followPath(
   args: PathArgs,
 ): Promise<PathResult> {
   const began = performance.now();
+  if (args.onPoint !== undefined && typeof args.onPoint !== "function")
+    refuse("onPoint to be a function", shown(args.onPoint), "Change it or leave it out.");
   const spec = readModel(model, settings.formulation);
   refuseOwnBeta(spec);
   const { train, validation } = await readSplit(x, y, spec, args);
-  refuseDegenerate(train, spec);
+  refuseDegenerate(train);
   const chosen = await chooseEngine(settings.engine, settings.threads);
-  const { posed, reduced } = await poseForPath(model, spec, train, settings, chosen.kernels);
+  const free = args.betas === undefined;
+  const { posed, reduced } = await poseForPath(model, spec, train, settings, chosen.kernels, free);
   const engine = await engineOn(posed.program, chosen, settings);
   const betas = betasOf(posed, engine.kernels, args);
   const evaluator = new SplitEvaluator(model, reduced.spec, posed.program.X, posed.column.value, {
@@ -142,10 +150,11 @@ export async function poseForPath(
   data: Dataset,
   settings: Settings,
   kernels: Kernels,
+  free: boolean, // no option names a beta
 ): Promise<{ readonly posed: Problem; readonly reduced: Reduced }> {
-  const reduced = reduce(spec, data, { ...settings, regularization: 1 });
+  const reduced = reduce(spec, data, { ...settings, regularization: 1 }, free);
   const { reduction } = reduced;
-  const sources = { gatesOf: gatesOwner(model, spec, reduction), warmStart: null };
+  const sources = { gatesOf: gatesOwner(model, spec, reduction), warmStart: null, space: reduction?.space ?? null };
   const posed = await pose(reduced.spec, reduced.data(data), reduced.settings, { kernels, reason: "" }, sources);
   return { posed: { ...posed, spec, reduction }, reduced };
 }
@@ -195,14 +204,19 @@ function startAt({ program, growth }: Problem, stops: readonly PathStop[]): Spar
 /** The betas in falling order. */
 export function betasOf(posed: Problem, kernels: Kernels, { betas, count = COUNT, ratio = RATIO }: PathGrid): number[] {
   if (betas !== undefined) {
-    if (!Array.isArray(betas) || betas.length === 0 || !betas.every((beta) => beta > 0 && Number.isFinite(beta))) {
-      refuse("betas to be finite numbers above 0", JSON.stringify(betas), "Give at least one, or a count.");
+    if (
+      !Array.isArray(betas) ||
+      betas.length === 0 ||
+      betas.length > MOST_POINTS ||
+      !betas.every((beta) => typeof beta === "number" && beta > 0 && Number.isFinite(beta))
+    ) {
+      refuse("betas to be finite numbers above 0", shown(betas), "Give at least one, or a count.");
     }
     return [...new Set<number>(betas)].sort((a, b) => b - a);
   }
-  if (!Number.isInteger(count) || count < 1)
-    refuse("count to be an integer of at least 1", String(count), "Change it.");
-  if (!(ratio > 0 && ratio < 1)) refuse("ratio to be a number between 0 and 1", String(ratio), "Change it.");
+  readCount("path: count", count, MOST_POINTS);
+  if (!(typeof ratio === "number" && ratio > 0 && ratio < 1))
+    refuse("ratio to be a number between 0 and 1", shown(ratio), "Change it.");
   const largest = withProducts(posed.program, kernels, (products) => smallestTrivialBeta(posed.program, products));
   if (!(largest > 0)) {
     throw new ConvexError(
@@ -210,7 +224,7 @@ export function betasOf(posed: Problem, kernels: Kernels, { betas, count = COUNT
       `path: expected targets that a network can improve on, got a gradient of zero at the zero network. Check y.`,
     );
   }
-  return Array.from({ length: count }, (_, k) => largest * ratio ** (count === 1 ? 0 : k / (count - 1)));
+  return Array.from({ length: count }, (_, k) => largest * exp(log(ratio) * (count === 1 ? 0 : k / (count - 1))));
 }
 
 export function refuseOwnBeta({ l2 }: NetworkSpec): void {
@@ -239,15 +253,21 @@ async function pointOf(
   const units = Math.max(1, network.neurons.length);
   const weights = layerWeights(problem, network, units);
   const Z = forward(weights, layerRows(problem));
-  const written = objectiveOf(weights, layerRows(problem), program.loss, decayOf(regularization), Z);
+  const written = writtenObjective(problem, weights, Z);
   const charged = chargedObjective(problem, network, units, written);
   const proven = certify(solution.gap, charged.total, program, solution.evidence, solution.allGates);
   return {
     beta: regularization.beta,
     status: solution.status,
     certificate: certificateNear(proven, problem, solution.dualPoint, kernels).certificate,
-    objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
+    objective: modelObjective(
+      written,
+      weights.kernel,
+      regularization.hidden,
+      column.charged && !regularization.standardized,
+    ),
     neurons: network.neurons.length,
+    regularization,
     metrics: await (problem.reduction === null
       ? evaluator.judge(weights, Z)
       : evaluator.judge(programWeights(problem, network))),

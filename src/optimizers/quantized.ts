@@ -1,6 +1,7 @@
 /** Networks whose hidden weights are -1 and 1 (or a few more levels), with a lower bound, and the optimum where it can be had. */
 
 import * as tf from "@tensorflow/tfjs";
+import { count, flag, MOST_STARTS, oneOf, refuse, refuseUnknown } from "../arguments.js";
 import { chooseEngine, threadsOf } from "../convex/kernels/index.js";
 import { bindLoss, lossTraits } from "../convex/losses/index.js";
 import {
@@ -13,7 +14,8 @@ import {
 import type { Loss, LossName, Matrix, Status } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import { pairProducts, polynomial } from "../layers/index.js";
-import { readOptions, refuseUnknown, type TrainerOptions } from "./options.js";
+import { activationOf } from "./activation.js";
+import { readOptions, type TrainerOptions } from "./options.js";
 import { readData, refuseDegenerate, type Weighting, withColumn } from "./read/data.js";
 import type { Objective } from "./records.js";
 import { OPTIMIZER } from "./write/template.js";
@@ -108,7 +110,7 @@ export async function trainQuantized(x: tf.Tensor, y: tf.Tensor, options: Quanti
   const spec = { inputShape: [features], convolution: null, outputs, loss: wish.loss, hiddenBias: wish.hiddenBias };
   const { sampleWeight = null, classWeight = null } = options;
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
-  refuseDegenerate(data, spec);
+  refuseDegenerate(data);
   const { kernels, reason } = await chooseEngine(engine, threads);
   const problem: QuantizedProblem = {
     X: wish.hiddenBias ? withColumn(data.x, 1) : data.x,
@@ -168,30 +170,18 @@ function trainerPart(options: QuantizedOptions): TrainerOptions {
 function readWish(options: QuantizedOptions): Wish {
   const { loss, activation = "bilinear", regularization, levels = 2, samples = SAMPLES } = options;
   const { hiddenBias = true, outputBias = true, enumerate = true } = options;
-  if (!Object.hasOwn(lossTraits, loss)) {
-    const known = Object.keys(lossTraits).map((name) => `"${name}"`);
-    refuse("loss", known.join(" or "), loss);
-  }
+  const where = (name: string) => `trainQuantized: ${name}`;
+  oneOf(where("loss"), loss, Object.keys(lossTraits) as LossName[]);
+  const kind = activationOf(where("activation"), activation, ["bilinear"] as const);
   if (!(typeof regularization === "number" && regularization > 0 && regularization < 1e300)) {
-    refuse("regularization", "a finite number above 0, without which a bound does not exist", regularization);
+    refuse(where("regularization"), "a finite number above 0, without which there is no bound", regularization);
   }
-  for (const [name, value] of Object.entries({ hiddenBias, outputBias, enumerate })) {
-    if (typeof value !== "boolean") refuse(name, "true or false", value);
-  }
-  if (![2, 4, 8].includes(levels)) refuse("levels", "2, 4 or 8", levels);
-  if (!Number.isInteger(samples) || samples < 1) refuse("samples", "an integer of at least 1", samples);
-  const kind = unitOf(activation);
+  flag(where("hiddenBias"), hiddenBias);
+  flag(where("outputBias"), outputBias);
+  flag(where("enumerate"), enumerate);
+  if (![2, 4, 8].includes(levels)) refuse(where("levels"), "2, 4 or 8", levels);
+  count(where("samples"), samples, MOST_STARTS);
   return { loss, activation: kind, regularization, levels, samples, hiddenBias, outputBias, enumerate };
-}
-
-function unitOf(given: unknown): SignUnit {
-  if (given === "bilinear") return given;
-  const expected = '"bilinear" or { a, b, c } with finite numbers, a or b other than 0';
-  if (typeof given !== "object" || given === null) return refuse("activation", expected, given);
-  const { a, b, c } = given as Readonly<Record<string, unknown>>;
-  const numbers = [a, b, c].every((value) => typeof value === "number" && Number.isFinite(value));
-  if (!numbers || (a === 0 && b === 0)) return refuse("activation", expected, `{ a: ${a}, b: ${b}, c: ${c} }`);
-  return { a: a as number, b: b as number, c: c as number };
 }
 
 /** Loss and charge by the definition, of the numbers as written. */
@@ -278,12 +268,4 @@ function modelOf(
     last.setWeights(outputBias ? [read, tf.tensor1d(Float32Array.from(bias))] : [read]);
   });
   return ownOptimizer(model);
-}
-
-function refuse(name: string, expected: string, got: unknown): never {
-  const shown = typeof got === "string" && !got.startsWith("{") ? `"${got}"` : String(got);
-  throw new ConvexError(
-    "options/value",
-    `trainQuantized: ${name}: expected ${expected}, got ${shown}. Change it or leave it out.`,
-  );
 }

@@ -2,7 +2,7 @@
 
 import type { Growth } from "../convex/arrangements/index.js";
 import type { Formulation } from "../convex/formulations/index.js";
-import type { RowSpace } from "../convex/operators/rowSpace.js";
+import type { Coordinates } from "../convex/operators/coordinates.js";
 import type { Constraint } from "../convex/solvers/constrained.js";
 import type { Solution } from "../convex/solvers/solution.js";
 import type { AllGatesBound, ConvexProgram, Evidence, GateSet, Loss, Matrix, SparseBlocks } from "../convex/types.js";
@@ -17,16 +17,19 @@ export interface Problem {
   readonly constraint: OutputConstraint | null;
   readonly formulation: Formulation;
   readonly column: BiasColumn;
-  /** The dimensions in which the program is, where these are not all of x. */
+  /** The columns in which the program is, where these are not those of x. */
   readonly reduction: Reduction | null;
   readonly regularization: Regularization;
   readonly growth: Growth | null; // how the gates are to grow while solving
+  readonly gateNotes: readonly string[]; // why gates that were to be all are not
 }
 
 /** Gates and a point over them: what a fit, or a certificate of a model, ended with. */
 export interface StartingPoint {
   readonly gates: GateSet;
   readonly blocks: SparseBlocks;
+  /** Says whether they are of standardised columns. */
+  readonly regularization?: Pick<Regularization, "standardized">;
 }
 
 /** The regularization of a fit. */
@@ -36,6 +39,8 @@ export interface Regularization {
   readonly output: number; // g2: factor of |W2|^2
   readonly outputBias: number; // factor of the squared output bias
   readonly source: "model" | "option" | "auto";
+  /** True where weights are charged as those of standardised columns: each of x less its mean, brought to the spread of the widest. */
+  readonly standardized: boolean;
   /** What holds in place of a trade-off: then beta is 1, and the loss is no part of the program. */
   readonly constraint: Constraint | null;
 }
@@ -57,7 +62,7 @@ export interface OutputConstraint {
 
 /** Where the program lives, and the rows of x as the model sees them. */
 export interface Reduction {
-  readonly space: RowSpace;
+  readonly space: Coordinates;
   readonly X: Matrix; // [n x d], with the bias column where there is one
 }
 

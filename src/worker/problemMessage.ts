@@ -2,7 +2,7 @@
 
 import { formulations } from "../convex/formulations/index.js";
 import { bindLoss } from "../convex/losses/index.js";
-import { reducedRows } from "../convex/operators/rowSpace.js";
+import { rowsIn } from "../convex/operators/coordinates.js";
 import type { GateSet, Matrix, Penalty } from "../convex/types.js";
 import { outputConstraint } from "../optimizers/pose/constraint.js";
 import type { Dataset } from "../optimizers/read/data.js";
@@ -22,7 +22,7 @@ export interface ProblemMessage {
 /** A problem and the rows that it was posed on. */
 export function problemMessage(problem: Problem, data: Dataset): ProblemMessage {
   const { program, constraint, spec, column, regularization, growth, reduction } = problem;
-  const x = reduction === null ? data.x : reducedRows(data.x, reduction.space);
+  const x = reduction === null ? data.x : rowsIn(data.x, reduction.space);
   return {
     ...{ data: { ...data, x }, gates: program.gates, penalty: program.penalty.name },
     parts: { spec, column, regularization, growth, reduction },
@@ -47,5 +47,5 @@ export function problemOf({ data, gates, penalty, parts, weight }: ProblemMessag
   const pooling = spec.convolution?.pooling ?? null;
   const { beta } = regularization;
   const program = formulation.build({ X, gates, loss: charged, beta, outputBias, pooling }, penalty);
-  return { ...parts, program, loss, constraint, formulation };
+  return { ...parts, program, loss, constraint, formulation, gateNotes: [] };
 }

@@ -2,6 +2,7 @@
 
 import type { FitArgs, TrainArgs } from "../optimizers/convexReLUTrainer.js";
 import type { TrainerOptions } from "../optimizers/options.js";
+import type { StartingPoint } from "../optimizers/records.js";
 import type { FitSummary } from "../optimizers/report/result.js";
 import type { ProblemMessage } from "./problemMessage.js";
 
@@ -27,7 +28,7 @@ export interface ModelMessage {
 /** The arguments of fit or train that can be copied as they are; tensors go beside them. */
 export type PlainArgs = Omit<FitArgs, "validationData" | "sampleWeight" | "callbacks" | "verbose" | "warmStart"> &
   Partial<Pick<TrainArgs, "loss" | "metrics" | "hiddenBias" | "outputBias">> & {
-    readonly warmStart?: Pick<FitSummary, "gates" | "blocks">;
+    readonly warmStart?: StartingPoint;
   };
 
 /** A whole fit (with a model) or train (without). */

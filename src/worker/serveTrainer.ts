@@ -1,6 +1,7 @@
 /** The worker's side: fits what the page orders, round by round. */
 
 import * as tf from "@tensorflow/tfjs";
+import { isRecord, refuse } from "../arguments.js";
 import { ConvexError } from "../errors.js";
 import { registerLayers } from "../layers/index.js";
 import { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "../optimizers/convexReLUTrainer.js";
@@ -26,6 +27,14 @@ import { buffersOf, modelMessage, modelOf, tensorMessage, tensorOf } from "./wir
  * ```
  */
 export function serveTrainer(port: WorkerPort = globalThis as unknown as WorkerPort): void {
+  if (!isRecord(port) || typeof port.postMessage !== "function")
+    refuse(
+      "serveTrainer",
+      "a port with postMessage",
+      port,
+      "Call it in a worker, in Node with parentPort.",
+      "worker/port",
+    );
   registerLayers();
   const jobs = new Map<number, Job>();
   let queue: Promise<unknown> = tf.setBackend("cpu");

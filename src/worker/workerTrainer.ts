@@ -1,13 +1,16 @@
 /** The page's side: fit and train as ConvexReLUTrainer has them, with all the work in a worker. */
 
 import * as tf from "@tensorflow/tfjs";
+import { isRecord, refuse, shown } from "../arguments.js";
 import { ConvexError, type ErrorCode } from "../errors.js";
 import type { FitArgs, TrainArgs } from "../optimizers/convexReLUTrainer.js";
 import { readOptions, type TrainerOptions } from "../optimizers/options.js";
 import { readModel } from "../optimizers/read/model.js";
+import type { StartingPoint } from "../optimizers/records.js";
 import { Progress } from "../optimizers/report/progress.js";
 import { FitResult } from "../optimizers/report/result.js";
 import { OPTIMIZER, templateOf } from "../optimizers/write/template.js";
+import { weightsBefore } from "../optimizers/write/weights.js";
 import { ownOptimizer, resized } from "../optimizers/write/width.js";
 import { healthOf, listen, type PortHealth, type WorkerPort } from "./port.js";
 import { problemOf } from "./problemMessage.js";
@@ -52,7 +55,7 @@ export class WorkerTrainer {
     if (typeof worker?.postMessage !== "function") {
       throw new ConvexError(
         "worker/port",
-        `WorkerTrainer: expected a Worker, got ${worker === null ? "null" : typeof worker}. ` +
+        `WorkerTrainer: expected a Worker, got ${shown(worker)}. ` +
           `Pass new Worker(new URL("./trainer.worker.ts", import.meta.url), { type: "module" }).`,
       );
     }
@@ -72,16 +75,18 @@ export class WorkerTrainer {
    * when the worker breaks; "worker/silent" when it has not heard of its first fit after 20 seconds.
    */
   async fit(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult> {
+    if (!isRecord(args)) refuse("fit", "an object of options", args);
     const spec = readModel(model, this.formulation);
     const progress = this.progressOf(model, args);
     const order = await this.orderOf(model, x, y, args);
     const done = await this.converse(order, progress);
     const target = done.units === spec.units ? model : resized(model, done.units);
+    const restore = target === model ? await weightsBefore(model) : () => target.dispose();
     try {
       tf.tidy(() => target.setWeights(done.weights.map(tensorOf)));
       await progress.end();
     } catch (error) {
-      if (target !== model) target.dispose();
+      restore();
       throw error;
     }
     const { summary, problem } = done;
@@ -90,6 +95,7 @@ export class WorkerTrainer {
 
   /** As {@link ConvexReLUTrainer.train}, in the worker. */
   async train(x: tf.Tensor, y: tf.Tensor, args: TrainArgs): Promise<FitResult> {
+    if (!isRecord(args)) refuse("train", "an object of options", args, "Pass { loss }.");
     const [features, outputs] = [x?.shape?.[1] ?? 1, y?.shape?.[1] ?? 1];
     const template = templateOf(args, this.formulation ?? "relu", features, outputs);
     try {
@@ -111,7 +117,7 @@ export class WorkerTrainer {
 
   private async orderOf(model: tf.Sequential | null, x: tf.Tensor, y: tf.Tensor, args: FitArgs): Promise<Order> {
     const { validationData, sampleWeight, callbacks: _callbacks, verbose: _verbose, warmStart, ...rest } = args;
-    const start = warmStart === undefined ? {} : { warmStart: { gates: warmStart.gates, blocks: warmStart.blocks } };
+    const start = warmStart === undefined ? {} : { warmStart: plainStart(warmStart) };
     const weights = sampleWeight instanceof tf.Tensor ? sampleWeight : sampleWeight && Float32Array.from(sampleWeight);
     counter.jobs += 1;
     return {
@@ -222,4 +228,10 @@ function untransferable(error: unknown): ConvexError {
     `WorkerTrainer: expected options and arguments that can be copied, got ${(error as Error).message} ` +
       `Functions can't be sent to a worker: leave them out, or use ConvexReLUTrainer.`,
   );
+}
+
+/** A start without the functions that the result it comes from has. */
+function plainStart({ gates, blocks, regularization }: StartingPoint): StartingPoint {
+  if (regularization === undefined) return { gates, blocks };
+  return { gates, blocks, regularization: { standardized: regularization.standardized } };
 }

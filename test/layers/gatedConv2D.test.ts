@@ -148,7 +148,7 @@ test("a gated fit keeps the layer's own gates", async () => {
 
 test("sizes that are no positive integers and paddings that are none are refused", () => {
   const make = (extra: object) => () => gatedConv2D({ filters: 1, kernelSize: 2, ...extra });
-  expect(make({ filters: 0 })).toThrow(/filters to be a positive integer, got 0/);
+  expect(make({ filters: 0 })).toThrow(/filters: expected an integer of 1 to 1000000, got 0/);
   expect(make({ kernelSize: [2, 2, 2] })).toThrow(/kernelSize to be a positive integer or two/);
   expect(make({ strides: 0.5 })).toThrow(/strides to be a positive integer/);
   expect(make({ padding: "causal" })).toThrow(/padding to be "valid" or "same", got "causal"/);

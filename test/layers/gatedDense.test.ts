@@ -126,7 +126,7 @@ describe("saving and loading", () => {
   });
 
   test("units that are no positive integer are refused", () => {
-    expect(() => gatedDense({ units: 0 })).toThrow(/positive integer, got 0/);
+    expect(() => gatedDense({ units: 0 })).toThrow(/units: expected an integer of 1 to 1000000, got 0/);
   });
 });
 

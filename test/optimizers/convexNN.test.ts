@@ -132,7 +132,7 @@ const wrong: [name: string, options: object, says: RegExp][] = [
   ["an unknown loss", { loss: "logcosh" }, /loss: expected "meanSquaredError" or .* got "logcosh"/],
   ["an unknown activation", { activation: "relu" }, /activation: expected "tanh" or "sign" or .* got "relu"/],
   ["a constant polynomial", { activation: { a: 0, b: 0, c: 1 } }, /a polynomial that is no constant/],
-  ["a polynomial that is none", { activation: { a: 1, b: 0 } }, /finite numbers, got { a: 1, b: 0, c: undefined }/],
+  ["a polynomial that is none", { activation: { a: 1, b: 0 } }, /finite numbers, got an object of class Object/],
   [
     "tanh units without bias",
     { hiddenBias: false },
@@ -140,7 +140,7 @@ const wrong: [name: string, options: object, says: RegExp][] = [
   ],
   ["a beta that is none", { regularization: 0 }, /regularization: expected a finite number above 0 or "auto", got 0/],
   ["a reach that is none", { reach: -1 }, /reach: expected a finite number above 0/],
-  ["no starts", { starts: 0 }, /starts: expected an integer of at least 1, got 0/],
+  ["no starts", { starts: 0 }, /starts: expected an integer of 1 to 100000, got 0/],
   ["an unknown option", { units: 3 }, /trainConvexNN: expected options among .* got "units"/],
 ];
 test.each(wrong)("trainConvexNN refuses %s", async (_, options, says) => {

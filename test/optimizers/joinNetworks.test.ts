@@ -118,7 +118,7 @@ test("weights change continuously: twice as many steps, steps half as long", asy
 
 describe("misuse is refused", () => {
   test.each([
-    [{ steps: 0 }, "steps: an integer of at least 1, got 0"],
+    [{ steps: 0 }, "steps: expected an integer of 1 to 10000, got 0"],
     [{ regularization: -1 }, "regularization: a number of at least 0, got -1"],
     [{ regularization: 0.1 }, "no regularization for models whose layers have l2"],
     [{ step: 1 }, 'got "step"'],

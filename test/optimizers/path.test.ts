@@ -35,7 +35,8 @@ describe.each(["relu", "gated"] as const)("path of a %s model", (formulation) =>
       expect(norms(next)).toBeGreaterThanOrEqual(norms(last) - room / next.beta);
     }
     const point = points[7];
-    const alone = await trainer({ regularization: point.beta }).fit(model, x, y);
+    const { standardized } = point.regularization;
+    const alone = await trainer({ regularization: point.beta, standardize: standardized }).fit(model, x, y);
     expect(point.certificate.primal / alone.certificate.primal).toBeCloseTo(1, 4);
     tf.dispose([x, y]);
     if (alone.model !== model) alone.model.dispose();
@@ -123,9 +124,13 @@ const wrong: [
     (m, x, y) => trainer().path(m, x, y, { beta: 1 } as PathArgs),
     /path: expected options among .* got "beta"/,
   ],
-  ["no betas", (m, x, y) => trainer().path(m, x, y, { betas: [] }), /betas to be finite numbers above 0, got \[\]/],
+  [
+    "no betas",
+    (m, x, y) => trainer().path(m, x, y, { betas: [] }),
+    /betas to be finite numbers above 0, got an array of 0/,
+  ],
   ["a negative beta", (m, x, y) => trainer().path(m, x, y, { betas: [1, -1] }), /betas to be finite numbers above 0/],
-  ["no points", (m, x, y) => trainer().path(m, x, y, { count: 0 }), /count to be an integer of at least 1, got 0/],
+  ["no points", (m, x, y) => trainer().path(m, x, y, { count: 0 }), /count: expected an integer of 1 to 10000, got 0/],
   [
     "a ratio above 1",
     (m, x, y) => trainer().path(m, x, y, { ratio: 2 }),
@@ -164,4 +169,23 @@ test("a model with l2 regularizers of its own is refused", async () => {
   await expect(trainer().crossValidate(model, x, y)).rejects.toThrow(/without l2 kernel regularizers/);
   tf.dispose([x, y]);
   model.dispose();
+});
+
+test("cross-validation goes on beyond its grid while the error still falls at the end, unless the end was given", async () => {
+  const rows = Array.from({ length: 30 }, (_, k) => [Math.sin(7 * k)]);
+  const x = tf.tensor2d(rows);
+  const y = tf.tensor2d(rows.map(([a]) => [Math.abs(a) - Math.max(0, a + 0.3)])); // a network's, without noise
+  const model = makeModel({ inputs: 1 });
+  const options = { count: 3, folds: 2 };
+  const all = trainer({ arrangements: { kind: "enumerate" }, tolerance: 1e-3 });
+  const free = await all.crossValidate(model, x, y, options);
+  const held = await all.crossValidate(model, x, y, { ...options, ratio: 1e-3 });
+  expect(held.betas).toHaveLength(3);
+  expect(held.best).toBe(2);
+  expect(free.betas.length).toBeGreaterThan(3);
+  expect(free.betas.slice(0, 3)).toEqual(held.betas);
+  expect(free.values.every((fold) => fold.length === free.betas.length)).toBe(true);
+  expect(free.mean[free.best]).toBeLessThan(held.mean[2]);
+  expect(free.betas[3] / free.betas[2]).toBeCloseTo(free.betas[2] / free.betas[1], 10);
+  tf.dispose([x, y]);
 });

@@ -11,6 +11,7 @@ const SOURCE = fileURLToPath(new URL("../../src/", import.meta.url));
 /** From the ground up: a place imports from itself and from places on lower lines, never from its own line or above. */
 const LEVELS: readonly (readonly string[])[] = [
   ["errors.ts"],
+  ["arguments.ts"],
   ["convex/types.ts"],
   ["convex/kernels/types.ts"],
   ["convex/linear"],

@@ -1,5 +1,6 @@
 /** Holds matrices that come from a user against what gates need: at least one row, entries in number and finite. */
 
+import { isRecord, refuse, shown } from "../../arguments.js";
 import { ConvexError } from "../../errors.js";
 import { eachBlock } from "../linear/rowBlock.js";
 import type { Matrix } from "../types.js";
@@ -8,6 +9,7 @@ const BLOCK = 1024; // rows
 
 /** @internal Throws unless X has rows, columns and as many finite entries as they need. */
 export function checkRows(where: string, X: Matrix): void {
+  checkMatrix(where, "X", X);
   if (!(X.rows > 0 && X.cols > 0)) {
     throw new ConvexError(
       "data/empty",
@@ -28,6 +30,7 @@ export function checkRows(where: string, X: Matrix): void {
 
 /** @internal Throws unless generators are finite and as wide as the rows of X. */
 export function checkGenerators(where: string, generators: Matrix, X: Matrix): void {
+  checkMatrix(where, "generators", generators);
   if (generators.cols !== X.cols) {
     throw new ConvexError(
       "gates/mismatch",
@@ -45,10 +48,22 @@ export function checkGenerators(where: string, generators: Matrix, X: Matrix): v
   );
 }
 
+/** Throws unless it is a record of two whole numbers and data. */
+function checkMatrix(where: string, name: string, matrix: unknown): void {
+  if (!isRecord(matrix)) refuse(`${where}: ${name}`, MATRIX, matrix, "Copy the tensor's data into one.", "data/shape");
+  const { rows, cols } = matrix as Partial<Matrix>;
+  for (const size of [rows, cols]) {
+    if (typeof size === "number" && Number.isInteger(size) && size >= 0) continue;
+    refuse(`${where}: ${name}`, `${MATRIX}, rows and cols whole numbers`, size, "Correct them.", "data/shape");
+  }
+}
+
+const MATRIX = "a matrix { rows, cols, data: Float64Array }";
+
 function checkEntries(where: string, code: "data/shape" | "gates/mismatch", matrix: Matrix): void {
   const { rows, cols, data } = matrix;
   if (data instanceof Float64Array && data.length === rows * cols) return;
-  const got = data instanceof Float64Array ? `${data.length} entries` : `data of type ${typeof data}`;
+  const got = data instanceof Float64Array ? `${data.length} entries` : shown(data);
   throw new ConvexError(
     code,
     `${where}: expected a Float64Array of ${rows} x ${cols} entries, row by row, got ${got}. Copy it with Float64Array.from().`,

@@ -1,195 +1,125 @@
-/**
- * Every arrangement of the data exactly once: the cells of {g : x_j g != 0} with one interior point each.
- *
- * Hyperplanes are added one at a time. A hyperplane H cuts a cell in two exactly where the arrangement restricted to H has a
- * cell, so the new cells are found by the same enumeration in H, one dimension lower: a point of a cell of the restriction,
- * moved a little to either side of H, lies in the two halves (Edelsbrunner 1987, chapter 7). Repeated, opposite and zero rows
- * span no new hyperplane; rows of lower rank are met by restricting to their span.
- */
+/** Every sign pattern that directions can have on the rows, counted in exact arithmetic, each with a float64 direction that makes it. */
 
-import { wordsPerGate } from "../linear/bits.js";
-import { dot } from "../linear/vectors.js";
+import { packPattern, wordsPerGate } from "../linear/bits.js";
 import type { GateSet, Matrix } from "../types.js";
+import { boundaryPoints } from "./boundary.js";
+import { cellsOf } from "./cells.js";
 import { checkRows } from "./checkRows.js";
 import { arrangementBound, refuseBytes } from "./count.js";
+import { type ExactVector, exponentOf, signOfProduct } from "./exactVector.js";
 import { GateCollector } from "./gateCollector.js";
+import { type Hyperplanes, hyperplanesOf, rankAtLeast } from "./hyperplanes.js";
 import { PatternSet } from "./patternSet.js";
 
-/** Two unit rows are parallel, and a row depends on others, below this sine. */
-const PARALLEL = 1e-10;
+/** Lengths at which a direction is rounded in turn until its rounding has the pattern that it stands for. */
+const LENGTHS = Array.from({ length: 24 }, (_, k) => 1 + k / 24);
+
+export interface EnumerateOptions {
+  /**
+   * Also the patterns of directions on which rows lie exactly (those rows are on), that of zero among them: the gates of gated
+   * networks may be any of these. ReLU neurons are zero on such rows, so that a pattern without them does as well. Default false.
+   */
+  readonly boundary?: boolean;
+  /** What a direction becomes before it is held to its pattern: itself, or numbers that a layer can hold. */
+  readonly written?: (g: Float64Array) => Float64Array;
+}
 
 /**
- * All sign patterns 1[X g >= 0] of directions g in general position; a zero row counts as active.
+ * All sign patterns 1[X g >= 0] of directions g on which no row lies; a zero row counts as active.
  *
- * For points in general position of rank r there are 2 sum_{k < r} C(n - 1, k) (Cover 1965); never more.
+ * For points in general position of rank r there are 2 sum_{k < r} C(n - 1, k) (Cover 1965); never more. Data are taken as the
+ * exact numbers that they are, of whatever scale. The set calls itself complete unless float64 (or what is `written`) has no
+ * direction for some pattern, whose region is too narrow; such a pattern is left out.
  *
  * @throws ConvexError "gates/count" when that many would not fit in memory, "data/nonFinite" for data that are not numbers.
  */
-export function enumerateGates(X: Matrix): GateSet {
+export function enumerateGates(X: Matrix, options: EnumerateOptions = {}): GateSet {
+  const { boundary = false, written = (g) => g } = options;
   checkRows("enumerateGates", X);
-  const rows = directions(X);
-  const { basis, rank } = spanOf(rows, X.cols);
-  refuseBytes("enumerateGates", Math.max(1, arrangementBound(rows.length, rank)), X);
-  const reduced = rows.map((row) => coordinates(row, basis, rank, X.cols));
-  const points = rank === 0 ? [new Float64Array(0)] : cellsOf(reduced, rank);
+  refuseBytes("enumerateGates", Math.max(1, arrangementBound(X.rows, rankAtLeast(X))), X);
+  const hyperplanes = hyperplanesOf(X);
+  refuseBytes("enumerateGates", Math.max(1, arrangementBound(hyperplanes.normals.length, hyperplanes.rank)), X);
   const gates = new GateCollector(X);
-  for (const point of points) {
-    const g = new Float64Array(X.cols);
-    for (let k = 0; k < rank; k++) for (let p = 0; p < X.cols; p++) g[p] += point[k] * basis[k * X.cols + p];
-    gates.add(g);
-  }
-  return gates.gateSet(true);
+  const pattern = new Uint32Array(wordsPerGate(X.rows));
+  let complete = true;
+  eachPattern(hyperplanes, X.rows, boundary, Number.POSITIVE_INFINITY, (exact, point) => {
+    const found = LENGTHS.some((length) => {
+      const g = written(direction(point, hyperplanes, X.cols, length));
+      if (!g.every(Number.isFinite)) return false;
+      packPattern(X, g, pattern);
+      if (!pattern.every((word, k) => word === exact[k])) return false;
+      gates.add(g);
+      return true;
+    });
+    complete &&= found;
+    return true;
+  });
+  return gates.gateSet(complete);
 }
 
-/** One interior point of every cell of the hyperplanes {g : row g = 0} in R^r; the rows are unit and pairwise not parallel. */
-function cellsOf(rows: readonly Float64Array[], r: number): Float64Array[] {
-  if (rows.length === 0) return [unit(0, r)];
-  if (r === 1) return [Float64Array.of(1), Float64Array.of(-1)];
-  let cells: Float64Array[] = [rows[0].slice(), rows[0].map((value) => -value)];
-  for (let k = 1; k < rows.length; k++) {
-    const before = rows.slice(0, k);
-    const seen = new SignSet(k + 1);
-    const next: Float64Array[] = [];
-    const keep = (point: Float64Array) => {
-      if (seen.add(rows, point)) next.push(point);
-    };
-    for (const point of cells) if (Math.abs(dot(rows[k], point)) > PARALLEL) keep(point);
-    for (const point of onHyperplane(rows[k], before, r)) {
-      const stride = 0.5 * roomAround(point, rows[k], before);
-      keep(moved(point, rows[k], stride));
-      keep(moved(point, rows[k], -stride));
+/** True when no pattern of any direction is missing (of any on which no row lies, without `boundary`); masks are taken as they are. */
+export function holdsEveryPattern({ count, bits }: GateSet, X: Matrix, boundary: boolean): boolean {
+  // As many rows as the rank are independent, and have all patterns.
+  if (2 ** rankAtLeast(X) > count) return false;
+  const words = wordsPerGate(X.rows);
+  const masks = new PatternSet(count);
+  for (let i = 0; i < count; i++) masks.add(bits.subarray(i * words, (i + 1) * words));
+  const within = (pattern: Uint32Array) => masks.find(pattern) >= 0;
+  return eachPattern(hyperplanesOf(X), X.rows, boundary, masks.count, within);
+}
+
+/** Calls `use` with the patterns, some of the boundary more than once; false when they are more than `most`, or `use` is false of one. */
+function eachPattern(
+  hyperplanes: Hyperplanes,
+  rows: number,
+  boundary: boolean,
+  most: number,
+  use: (pattern: Uint32Array, point: ExactVector) => boolean,
+): boolean {
+  const { normals, rank, twoSided } = hyperplanes;
+  const cells = cellsOf(normals, rank, most);
+  if (cells === null) return false;
+  const pattern = new Uint32Array(wordsPerGate(rows));
+  const patternAt = (sideOf: (normal: number) => number) => {
+    pattern.fill(0);
+    for (let j = 0; j < rows; j++) {
+      const on = hyperplanes.place[j] < 0 || hyperplanes.side[j] * sideOf(hyperplanes.place[j]) >= 0;
+      if (on) pattern[j >>> 5] |= 1 << (j & 31);
     }
-    cells = next.map(normalised);
+    return pattern;
+  };
+  let openEverywhere = false;
+  for (const [i, point] of cells.points.entries()) {
+    const cell = cells.patterns[i];
+    const exact = patternAt((normal) => ((cell[normal >>> 5] >>> (normal & 31)) & 1 ? 1 : -1));
+    openEverywhere ||= isFull(exact, rows);
+    if (!use(exact, point)) return false;
   }
-  return cells;
+  // Where one direction has all rows on its open side, every direction has its pattern without touching a row: see boundary.ts.
+  if (!boundary || openEverywhere) return true;
+  const seen = new PatternSet();
+  const more = boundaryPoints(normals, twoSided, rank, Number.POSITIVE_INFINITY) ?? [];
+  for (const point of more) {
+    const exact = patternAt((normal) => signOfProduct(normals[normal], point));
+    if (seen.add(exact) && !use(exact, point)) return false;
+  }
+  return true;
 }
 
-/** Interior points, in R^r, of the cells into which the hyperplane of `normal` is cut by the others. */
-function onHyperplane(normal: Float64Array, others: readonly Float64Array[], r: number): Float64Array[] {
-  const basis = complementOf(normal, r); // [r - 1 x r]
-  const restricted: Float64Array[] = [];
-  for (const row of others) {
-    const inside = coordinates(row, basis, r - 1, r);
-    const length = Math.sqrt(dot(inside, inside));
-    if (length <= PARALLEL) continue;
-    for (let p = 0; p < inside.length; p++) inside[p] /= length;
-    if (!restricted.some((other) => parallel(other, inside))) restricted.push(inside);
-  }
-  return cellsOf(restricted, r - 1).map((point) => {
-    const lifted = new Float64Array(r);
-    for (let k = 0; k < r - 1; k++) for (let p = 0; p < r; p++) lifted[p] += point[k] * basis[k * r + p];
-    return lifted;
+function isFull(pattern: Uint32Array, rows: number): boolean {
+  for (let j = 0; j < rows; j++) if (((pattern[j >>> 5] >>> (j & 31)) & 1) === 0) return false;
+  return true;
+}
+
+/** A point as a direction g [d] for the rows of X, with a largest entry of `length` or up to twice that. */
+function direction({ near }: ExactVector, { columns, scales }: Hyperplanes, d: number, length: number): Float64Array {
+  const g = new Float64Array(d);
+  let largest = 0;
+  columns.forEach((column, k) => {
+    g[column] = near[k] / scales[k];
+    largest = Math.max(largest, Math.abs(g[column]));
   });
-}
-
-/** How far a point may move along `direction` before it meets another hyperplane (at most 1). */
-function roomAround(point: Float64Array, direction: Float64Array, rows: readonly Float64Array[]): number {
-  let room = 1;
-  for (const row of rows) {
-    const speed = Math.abs(dot(row, direction));
-    const distance = Math.abs(dot(row, point));
-    if (speed > 0 && distance < room * speed) room = distance / speed;
-  }
-  return room;
-}
-
-/** The distinct hyperplanes of the rows: unit, zero rows left out, parallel and opposite rows merged. */
-function directions(X: Matrix): Float64Array[] {
-  const found: Float64Array[] = [];
-  for (let j = 0; j < X.rows; j++) {
-    const row = X.data.slice(j * X.cols, (j + 1) * X.cols);
-    const length = Math.sqrt(dot(row, row));
-    if (length === 0) continue;
-    for (let p = 0; p < row.length; p++) row[p] /= length;
-    if (!found.some((other) => parallel(other, row))) found.push(row);
-  }
-  return found;
-}
-
-/** An orthonormal basis [rank x d] of the span of the rows, by Gram-Schmidt with a second pass. */
-function spanOf(rows: readonly Float64Array[], d: number): { basis: Float64Array; rank: number } {
-  const basis = new Float64Array(Math.min(rows.length, d) * d);
-  let rank = 0;
-  for (const row of rows) {
-    if (rank === d) break;
-    const rest = row.slice();
-    for (let pass = 0; pass < 2; pass++) subtractProjection(rest, basis, rank, d);
-    const length = Math.sqrt(dot(rest, rest));
-    if (length <= PARALLEL) continue;
-    for (let p = 0; p < d; p++) basis[rank * d + p] = rest[p] / length;
-    rank += 1;
-  }
-  return { basis, rank };
-}
-
-/** An orthonormal basis [r - 1 x r] of the vectors orthogonal to a unit vector. */
-function complementOf(normal: Float64Array, r: number): Float64Array {
-  const basis = new Float64Array(r * r);
-  basis.set(normal);
-  let rank = 1;
-  // Axes far from the normal first: what is left of them is long.
-  const axes = Array.from({ length: r }, (_, p) => p).sort((p, q) => Math.abs(normal[p]) - Math.abs(normal[q]));
-  for (const axis of axes.slice(0, r - 1)) {
-    const rest = unit(axis, r);
-    for (let pass = 0; pass < 2; pass++) subtractProjection(rest, basis, rank, r);
-    const length = Math.sqrt(dot(rest, rest));
-    for (let p = 0; p < r; p++) basis[rank * r + p] = rest[p] / length;
-    rank += 1;
-  }
-  return basis.slice(r);
-}
-
-function subtractProjection(vector: Float64Array, basis: Float64Array, rank: number, d: number): void {
-  for (let k = 0; k < rank; k++) {
-    let product = 0;
-    for (let p = 0; p < d; p++) product += basis[k * d + p] * vector[p];
-    for (let p = 0; p < d; p++) vector[p] -= product * basis[k * d + p];
-  }
-}
-
-function coordinates(row: Float64Array, basis: Float64Array, rank: number, d: number): Float64Array {
-  return Float64Array.from({ length: rank }, (_, k) => {
-    let product = 0;
-    for (let p = 0; p < d; p++) product += basis[k * d + p] * row[p];
-    return product;
-  });
-}
-
-/** Sign patterns of points, to meet each cell once. */
-class SignSet {
-  private readonly seen = new PatternSet();
-  private readonly words: Uint32Array;
-
-  constructor(private readonly count: number) {
-    this.words = new Uint32Array(wordsPerGate(count));
-  }
-
-  add(rows: readonly Float64Array[], point: Float64Array): boolean {
-    this.words.fill(0);
-    for (let j = 0; j < this.count; j++) if (dot(rows[j], point) > 0) this.words[j >>> 5] |= 1 << (j & 31);
-    return this.seen.add(this.words);
-  }
-}
-
-/** The sine between two unit vectors is below the tolerance (their cosine alone cannot tell: it is flat at 1). */
-function parallel(a: Float64Array, b: Float64Array): boolean {
-  const cosine = dot(a, b);
-  let square = 0;
-  for (let p = 0; p < a.length; p++) square += (b[p] - cosine * a[p]) ** 2;
-  return Math.sqrt(square) <= PARALLEL;
-}
-
-function moved(point: Float64Array, direction: Float64Array, stride: number): Float64Array {
-  return point.map((value, p) => value + stride * direction[p]);
-}
-
-function normalised(point: Float64Array): Float64Array {
-  const length = Math.sqrt(dot(point, point));
-  return point.map((value) => value / length);
-}
-
-function unit(axis: number, r: number): Float64Array<ArrayBuffer> {
-  const vector = new Float64Array(r);
-  vector[axis] = 1;
-  return vector;
+  // By a power of two, which rounds nothing.
+  const scale = largest > 0 ? length * 2 ** -exponentOf(largest) : 1;
+  return g.map((value) => value * scale);
 }

@@ -1,10 +1,11 @@
 /** Where gates come from: a sample, the enumeration of all, generators of one's own, or a gate set that is ready. */
 
+import { isRecord, shown } from "../../arguments.js";
 import { ConvexError } from "../../errors.js";
 import { packPattern, packPatterns, type ReadPatterns, wordsPerGate } from "../linear/bits.js";
 import type { GateSet, Matrix } from "../types.js";
 import { checkGenerators, checkRows } from "./checkRows.js";
-import { enumerateGates } from "./enumerate.js";
+import { enumerateGates, holdsEveryPattern } from "./enumerate.js";
 import { GateCollector } from "./gateCollector.js";
 import { PatternSet } from "./patternSet.js";
 import { sampleGates } from "./sample.js";
@@ -74,8 +75,9 @@ export function gatesFrom(X: Matrix, generators: Matrix, read?: ReadPatterns): G
 }
 
 /**
- * The gate set that a user's wish means for the data X [n x d]; `seed` is taken where the wish names none. Sampled generators
- * are `written` as they are drawn, and their patterns `read` off.
+ * The gate set that a user's wish means for the data X [n x d]; `seed` is taken where the wish names none. Generators are
+ * `written` as they are drawn or found, and patterns of drawn ones `read` off. With `boundary` all gates are those that gated
+ * networks can have.
  */
 export function resolveGates(
   X: Matrix,
@@ -83,9 +85,10 @@ export function resolveGates(
   seed: number,
   written: Written = (g) => g,
   read: ReadPatterns = packPatterns,
+  boundary = false,
 ): GateSet {
-  if (!("kind" in arrangements)) return checkGateSet(arrangements, X);
-  const gates = madeGates(X, arrangements, seed, written, read);
+  if (!("kind" in arrangements)) return checkGateSet(arrangements, X, boundary);
+  const gates = madeGates(X, arrangements, seed, written, read, boundary);
   if (gates.count === 0) {
     throw new ConvexError(
       "gates/empty",
@@ -104,10 +107,11 @@ function madeGates(
   seed: number,
   written: Written,
   read: ReadPatterns,
+  boundary: boolean,
 ): GateSet {
   switch (wish.kind) {
     case "enumerate":
-      return enumerateGates(X);
+      return enumerateGates(X, { boundary, written });
     case "sample":
       return sampleGates(X, { count: wish.count, seed: wish.seed ?? seed, written, read });
     case "grow":
@@ -127,16 +131,23 @@ function madeGates(
 }
 
 /**
- * Holds a ready gate set against the data: sizes, and that every generator makes its mask. Whether a set that calls itself
- * complete is so, only `enumerateGates` could tell; it is taken at its word.
+ * Holds a ready gate set against the data: sizes, and that every generator makes its mask. A set that calls itself complete was
+ * so for the rows that it was made for, and for its kind of network: that none of the arrangements of these rows is missing is
+ * counted anew, and where one is the set is taken as incomplete.
  */
-export function checkGateSet(gates: GateSet, X: Matrix): GateSet {
+export function checkGateSet(gates: GateSet, X: Matrix, boundary = false): GateSet {
   const words = wordsPerGate(X.rows);
   const { count, rows, bits, generators } = gates;
   if (!Number.isInteger(count) || count < 1) {
     throw new ConvexError(
       "gates/empty",
-      `arrangements: expected a gate set with at least one gate, got count ${count}. Make it with sampleGates.`,
+      `arrangements: expected a gate set with at least one gate, got count ${shown(count)}. Make it with sampleGates.`,
+    );
+  }
+  if (!isRecord(generators)) {
+    throw new ConvexError(
+      "gates/mismatch",
+      `arrangements: expected generators as a matrix, got ${shown(generators)}. Make the set with sampleGates, enumerateGates or gatesFrom.`,
     );
   }
   if (rows !== X.rows || generators.cols !== X.cols) {
@@ -149,13 +160,13 @@ export function checkGateSet(gates: GateSet, X: Matrix): GateSet {
   if (!(bits instanceof Uint32Array) || bits.length !== count * words || generators.rows !== count) {
     throw new ConvexError(
       "gates/mismatch",
-      `arrangements: expected ${count * words} words in a Uint32Array and ${count} generators, got ${bits.length} and ` +
+      `arrangements: expected ${count * words} words in a Uint32Array and ${count} generators, got ${bits?.length} and ` +
         `${generators.rows}. Make the set with sampleGates, enumerateGates or gatesFrom.`,
     );
   }
   checkGenerators("arrangements", generators, X);
   checkMasks(gates, X);
-  return gates;
+  return gates.complete && !holdsEveryPattern(gates, X, boundary) ? { ...gates, complete: false } : gates;
 }
 
 function checkMasks({ count, bits, generators }: GateSet, X: Matrix): void {

@@ -1,15 +1,18 @@
 /** Gates drawn at random: Gaussian directions, duplicates removed. */
 
-import { ConvexError } from "../../errors.js";
+import { integer, refuse, refuseUnknown } from "../../arguments.js";
 import type { ReadPatterns } from "../linear/bits.js";
 import { gaussianSource } from "../linear/random.js";
 import type { GateSet, Matrix } from "../types.js";
 import { checkRows } from "./checkRows.js";
-import { refuseBytes } from "./count.js";
+import { arrangementBound, refuseBytes } from "./count.js";
 import { GateCollector } from "./gateCollector.js";
 
 /** Draws spent for each gate asked for before settling for fewer: small data have fewer patterns than asked. */
 const DRAWS_PER_GATE = 20;
+
+/** Where fewer patterns than asked for can exist, so many are drawn for at least: narrow ones are met seldom. */
+const SOUGHT_AT_LEAST = 1e4;
 
 /** Draws whose patterns are read off in one pass over the rows. */
 const TOGETHER = 128;
@@ -25,7 +28,7 @@ export interface SampleOptions {
 
 /**
  * Draws g ~ N(0, I) until `count` distinct nonzero patterns 1[X g >= 0] are found, or 20 `count` draws are spent (small data
- * have fewer patterns than one may ask for; the set then holds those that were found).
+ * have fewer patterns than one may ask for; the set then holds those that were found, and no more are drawn for than can exist).
  *
  * The same seed gives the same gates on every engine, and a larger count extends the gates of a smaller one. A sample never
  * calls itself complete, since draws cannot prove that no cell was missed: `enumerateGates` can.
@@ -33,15 +36,19 @@ export interface SampleOptions {
  * @throws ConvexError "gates/count" for a count that is no positive integer or would not fit in memory.
  */
 export function sampleGates(X: Matrix, options: SampleOptions): GateSet {
-  const { count, seed = 0, written = (g) => g, read } = options;
   checkRows("sampleGates", X);
-  checkCount(count, seed);
+  refuseUnknown("sampleGates", options, ["count", "seed", "written", "read"]);
+  const { seed = 0, written = (g) => g, read } = options;
+  checkCount(options.count, seed);
+  const most = arrangementBound(X.rows, Math.min(X.rows, X.cols));
+  const count = Math.min(options.count, most);
   refuseBytes("sampleGates", count, X);
+  const draws = DRAWS_PER_GATE * Math.min(options.count, Math.max(most, SOUGHT_AT_LEAST));
   const draw = gaussianSource(seed);
   const gates = new GateCollector(X, X.block === undefined ? undefined : count, read);
-  for (let spent = 0; spent < DRAWS_PER_GATE * count && gates.count < count; ) {
+  for (let spent = 0; spent < draws && gates.count < count; ) {
     // Never more than are missing, so that the gates are those of drawing one by one.
-    const drawn = Math.min(TOGETHER, count - gates.count, DRAWS_PER_GATE * count - spent);
+    const drawn = Math.min(TOGETHER, options.count - gates.count, draws - spent);
     gates.addAll(
       Array.from({ length: drawn }, () => written(Float64Array.from({ length: X.cols }, draw))),
       true,
@@ -52,16 +59,8 @@ export function sampleGates(X: Matrix, options: SampleOptions): GateSet {
 }
 
 function checkCount(count: number, seed: number): void {
-  if (!Number.isInteger(count) || count < 1) {
-    throw new ConvexError(
-      "gates/count",
-      `sampleGates: expected count to be an integer of at least 1, got ${count}. Say how many gates to draw.`,
-    );
+  if (!Number.isSafeInteger(count) || count < 1) {
+    refuse("sampleGates: count", "an integer of at least 1", count, "Say how many gates to draw.", "gates/count");
   }
-  if (!Number.isSafeInteger(seed)) {
-    throw new ConvexError(
-      "options/value",
-      `sampleGates: expected seed to be an integer, got ${seed}. Change it or leave it out.`,
-    );
-  }
+  integer("sampleGates: seed", seed);
 }

@@ -13,6 +13,7 @@
 
 import type { GrowthMethod } from "../arrangements/gateSet.js";
 import type { Kernels } from "../kernels/types.js";
+import { power } from "../linear/elementary.js";
 import { gaussianSource } from "../linear/random.js";
 import { Clock } from "../solvers/clock.js";
 import { advice, type Round, type Solution, type SolveBudget } from "../solvers/solution.js";
@@ -20,7 +21,7 @@ import { solve } from "../solvers/solve.js";
 import type { AllGatesBound, ConvexProgram, Evidence, SparseBlocks } from "../types.js";
 import { GAIN, type Growing, move } from "./move.js";
 import { drawnSamples, randomStarts, search, searchOn, startsFrom, worthOf } from "./oracle.js";
-import { GrowthProof, SOLVE_SHARE } from "./proof.js";
+import { endingWith, GrowthProof, SOLVE_SHARE } from "./proof.js";
 import { dualPointOf, fall, firstState, grown, judged, type State, zeroState } from "./state.js";
 
 /** Relative gap of the first solves: early gates need no exact prices. Later ones are as exact as the progress they make. */
@@ -44,12 +45,17 @@ const SOLVE_COST = 1 / 3;
 const RESERVE = 1.5;
 const FEWER = 4;
 
+/** What helps a growth that ended with such gates. */
+const MORE = "raise `count` and `starts` of arrangements, or loosen `tolerance`";
+
 export interface GrowthOptions {
   readonly starts: number; // random starts of the search a round
   readonly seed: number;
   readonly method?: GrowthMethod | undefined; // default "moving-neurons"
   readonly batch?: number | undefined; // samples that the search of "frank-wolfe" sees in a round; default all
 }
+
+const NO_EVIDENCE: Evidence = { bestRatio: Number.NaN, starts: 0 };
 
 /** A solution together with the gates that it ended with. */
 export interface GrownSolution extends Solution {
@@ -70,7 +76,7 @@ export async function solveGrowing(
   const draw = gaussianSource(options.seed);
   const { cones = null } = budget;
   const wanted = budget.tolerance * (cones === null ? 1 : SOLVE_SHARE);
-  const proof = cones === null ? null : new GrowthProof(program, cones, wanted, clock);
+  const proof = cones === null ? null : new GrowthProof(program, cones, budget.tolerance, clock);
   let cost = 0; // seconds of the last judgement
   const due = () => clock.seconds + RESERVE * cost >= budget.seconds;
   const late = () => clock.late;
@@ -91,7 +97,7 @@ export async function solveGrowing(
   let asked = false; // to stop, by the callback: a solve that had just ended would not see it
   for (let round = 0; ; round++) {
     // Prices of a point that is not exact enough may promise a gain that no solve finds: then it is made more exact.
-    const sharp = wanted * SHARPER ** stuck;
+    const sharp = wanted * power(SHARPER, stuck);
     const tolerance = Math.max(sharp, Math.min(FIRST_TOLERANCE, progress));
     const counted = () =>
       countedFrom(budget, tolerance, iterations, clock.seconds, (stop) => {
@@ -116,7 +122,7 @@ export async function solveGrowing(
     const starts =
       rough && !due()
         ? randomStarts(program, Math.ceil(options.starts / FEWER), draw)
-        : startsFrom(program, state.blocks, options.starts * HARDER ** quiet, draw);
+        : startsFrom(program, state.blocks, options.starts * power(HARDER, quiet), draw);
     const batch = single ? drawnSamples(program, options.batch, draw) : null;
     const found =
       batch === null ? search(program, kernels, N, starts, late) : searchOn(batch, program, kernels, N, starts);
@@ -127,6 +133,7 @@ export async function solveGrowing(
     else if (!rough) quiet += 1; // its search was a small one
     stuck = progress > GAIN * wanted ? 0 : stuck + 1;
     const exact = solution.gap.relative <= wanted;
+    if (solution.contradicted) return { ...solution, program: state.program, evidence: NO_EVIDENCE, allGates: null };
     const solved = solution.status === "solved" || (solution.status === "stalled" && exact);
     let done = !rough && solved && exact && (quiet >= QUIET_ROUNDS || stuck > (kinks ? CUTTING_ROUNDS : STUCK_ROUNDS));
     const stopped = asked || !solved || iterations >= budget.maxIterations || round + 1 === MAX_ROUNDS;
@@ -137,8 +144,10 @@ export async function solveGrowing(
       const status = done ? "solved" : solved ? ended : solution.status;
       const evidence = { bestRatio: best / program.beta, starts: tried };
       const { seconds } = clock;
-      const ending = { program: state.program, evidence, allGates: proof?.bound ?? null };
-      return { ...solution, ...ending, status, advice: advice[status], iterations, seconds };
+      const allGates = proof?.bound ?? null;
+      const proven = done && allGates !== null ? endingWith(allGates, proof?.open === true, MORE) : null;
+      const ending = { program: state.program, evidence, allGates, status, advice: advice[status], ...proven };
+      return { ...solution, ...ending, iterations, seconds };
     }
     const moved = single || proof?.begun === true ? null : await move(state, worth, objective, growing, dear());
     rough = mayMove && dear() && (moved !== null || due());

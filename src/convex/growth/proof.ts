@@ -2,11 +2,13 @@
 
 import { type DearGate, GatePricer } from "../pricing/allGates.js";
 import { Clock } from "../solvers/clock.js";
-import type { Solution, SolveBudget } from "../solvers/solution.js";
-import type { AllGatesBound, ConvexProgram } from "../types.js";
+import { advice, type Solution, type SolveBudget } from "../solvers/solution.js";
+import type { AllGatesBound, ConvexProgram, Status } from "../types.js";
 
 /** Of the tolerance: what the gap over the gates in hand may take; the rest is for the pricing. */
 export const SOLVE_SHARE = 0.5;
+/** Of the tolerance: the gap over all gates that a pricing aims at; rounding is left some. */
+const PRICING_SHARE = 0.99;
 /** Times that all gates are priced at most, and gates that join after each. */
 const PRICINGS = 60;
 const JOINING = 20;
@@ -36,6 +38,11 @@ export class GrowthProof {
     return this.pricings > 0;
   }
 
+  /** What is to be said where all gates were bounded, and not within the tolerance: some are known that would help. */
+  get open(): boolean {
+    return this.bound?.finished === true && this.bound.relativeGap > this.tolerance;
+  }
+
   /** Gates that are to be in the set. */
   get gates(): readonly DearGate[] {
     return this.found;
@@ -45,7 +52,7 @@ export class GrowthProof {
   async price({ dualPoint, gap }: Solution): Promise<boolean> {
     this.pricings += 1;
     const { cones, tolerance, clock } = this;
-    const budget = { cones, tolerance, pause: () => clock.pause() };
+    const budget = { cones, tolerance: PRICING_SHARE * tolerance, pause: () => clock.pause() };
     const { bound, dear } = await this.pricer.bound(dualPoint, gap.primal, budget);
     // Every bound holds: the best stays.
     if (this.bound === null || bound.dual > this.bound.dual || bound.finished) this.bound = bound;
@@ -70,10 +77,33 @@ export async function withAllGates(
   const clock = new Clock(seconds, stopped ?? (() => false));
   const pricer = new GatePricer(program);
   const solution = await work();
-  const pricing = { cones, tolerance: SOLVE_SHARE * tolerance, pause: () => clock.pause() };
+  const pricing = { cones, tolerance: PRICING_SHARE * tolerance, pause: () => clock.pause() };
   const { bound } = await pricer.bound(solution.dualPoint, solution.gap.primal, pricing);
-  return { ...solution, allGates: bound };
+  if (solution.status !== "solved") return { ...solution, allGates: bound };
+  const open = bound.finished && bound.relativeGap > tolerance;
+  return { ...solution, allGates: bound, ...endingWith(bound, open, FIXED) };
 }
+
+/** Status and advice of gates that are solved, beside what is known of all gates; `help` lets in those that are missing. */
+export function endingWith(
+  bound: AllGatesBound,
+  open: boolean,
+  help: string,
+): { readonly status: Status; readonly advice: string } {
+  if (open) {
+    return {
+      status: "stalled",
+      advice: `The gap over the gates in hand is below the tolerance, that over all gates is not, since some that are missing would lower the objective: ${help}.`,
+    };
+  }
+  if (bound.finished) return { status: "solved", advice: advice.solved };
+  return {
+    status: "solved",
+    advice: `The gap over the gates in hand is below the tolerance; the bound over all gates, certificate.allGates, is not finished: raise \`pricing.cones\` or \`timeLimit\`, or leave \`pricing\` out.`,
+  };
+}
+
+const FIXED = 'let them in with arrangements: { kind: "grow" }';
 
 function same(a: DearGate, b: DearGate): boolean {
   if (a.output !== b.output || a.sign !== b.sign) return false;

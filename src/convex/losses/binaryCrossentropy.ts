@@ -1,3 +1,4 @@
+import { exp, log, log1p } from "../linear/elementary.js";
 import type { ScalarLoss } from "./scalar.js";
 
 const NEWTON_STEPS = 100;
@@ -12,7 +13,7 @@ export const binaryCrossentropy: ScalarLoss = {
   name: "binaryCrossentropy",
   curvature: 0.25,
   // Both terms are non-negative: subtracting y z from log(1 + e^z) would cancel where the fit is good.
-  value: (z, y) => (z > 0 ? (1 - y) * z : -y * z) + Math.log1p(Math.exp(-Math.abs(z))),
+  value: (z, y) => (z > 0 ? (1 - y) * z : -y * z) + log1p(exp(-Math.abs(z))),
   derivative,
   secondDerivative: (z) => sigmoid(z) * sigmoid(-z),
   conjugate: (u, y) => entropy(y + u) + entropy(1 - y - u),
@@ -44,10 +45,10 @@ function derivative(z: number, y: number): number {
 }
 
 function sigmoid(z: number): number {
-  const e = Math.exp(-Math.abs(z));
+  const e = exp(-Math.abs(z));
   return (z >= 0 ? 1 : e) / (1 + e);
 }
 
 function entropy(p: number): number {
-  return p > 0 ? p * Math.log(p) : 0;
+  return p > 0 ? p * log(p) : 0;
 }

@@ -1,6 +1,7 @@
 /** Softmax cross entropy over the C logits of a row; the one loss whose outputs see each other. */
 
 import { ConvexError } from "../../errors.js";
+import { log } from "../linear/elementary.js";
 import type { Loss, Matrix } from "../types.js";
 import { excess, softmax } from "./softmax.js";
 import { balanceRows } from "./softmaxBalance.js";
@@ -79,7 +80,7 @@ export function bindSoftmaxLoss(target: Matrix, weights: Float64Array | null): L
           const share = Y[k * C + c] + value / a[k];
           if (share < -OUTSIDE) return Number.POSITIVE_INFINITY;
           total += share;
-          if (share > 0) sum += a[k] * share * Math.log(share);
+          if (share > 0) sum += a[k] * share * log(share);
         }
         if (a[k] > 0 && Math.abs(total - 1) > OUTSIDE) return Number.POSITIVE_INFINITY;
       }

@@ -1,5 +1,6 @@
 /** Columns of a dual point of softmax cross entropy that sum to zero, without leaving the domain. */
 
+import { log } from "../linear/elementary.js";
 import { smallSolve } from "../linear/smallSolve.js";
 import { columnSums } from "../linear/vectors.js";
 import { excess, softmax } from "./softmax.js";
@@ -111,7 +112,7 @@ function logShares(N: Float64Array, Y: Float64Array, a: Float64Array, C: number)
   return N.map((entry, k) => {
     const weight = a[Math.floor(k / C)];
     if (weight === 0 || present[k % C] === 0) return Number.NEGATIVE_INFINITY;
-    return Math.log(Math.max(floor, Y[k] + entry / weight));
+    return log(Math.max(floor, Y[k] + entry / weight));
   });
 }
 

@@ -1,5 +1,6 @@
 /** The proximal operator of softmax cross entropy at one row, and its Jacobian. */
 
+import { exp, log } from "../linear/elementary.js";
 import { excess, softmax } from "./softmax.js";
 
 const NEWTON_STEPS = 100;
@@ -104,17 +105,17 @@ function start(Q: Float64Array, Y: Float64Array, at: number, t: number, z: Float
     m = Math.max(m, z[c] - t * (1 - Y[at + c]));
   }
   if (!(t > 0)) return;
-  const logT = Math.log(t);
+  const logT = log(t);
   for (let k = 0; k < START_STEPS; k++) {
     let sum = -t;
     let fall = 0;
     for (let c = 0; c < C; c++) {
       const x = Q[at + c] + t * Y[at + c] - m + logT;
-      let v = x > 1 ? Math.log(x) : x; // right of the root, from where Newton is monotone
-      let e = Math.exp(v);
+      let v = x > 1 ? log(x) : x; // right of the root, from where Newton is monotone
+      let e = exp(v);
       for (let inner = 0; inner < INNER_STEPS; inner++) {
         v -= (v + e - x) / (1 + e);
-        e = Math.exp(v);
+        e = exp(v);
       }
       z[c] = v;
       sum += e;

@@ -21,8 +21,21 @@ export interface RowSpace {
   readonly tail: number;
 }
 
+/** What float64 may change of rows that are taken to a span and back, in spectral norm, as a share of the largest singular value. */
+const SPAN_ROUNDING = 2 ** -45;
+
+/** At most the spectral norm of X less its part in a span as it was computed: what is left out, and rounding. */
+export function distanceTo({ tail, largest }: RowSpace): number {
+  return tail + SPAN_ROUNDING * largest;
+}
+
 /** The span of the first `rank` singular vectors, or of all above rounding; of the rows less their mean where `centred`. */
-export function rowSpaceOf(X: Matrix, rank: number | "numerical", centred = false): RowSpace {
+export function rowSpaceOf(
+  X: Matrix,
+  rank: number | "numerical",
+  centred = false,
+  rounding = ROUNDING, // singular values below this share of the largest are left out
+): RowSpace {
   const { rows: n, cols: d } = X;
   const mean = centred ? meanOf(X) : null;
   const wide = n < d;
@@ -36,7 +49,7 @@ export function rowSpaceOf(X: Matrix, rank: number | "numerical", centred = fals
   const values = orthogonaliseRows(lower, r, r, U); // lower becomes S W' with B = U S W' Q
   const order = Array.from(values.keys()).sort((a, b) => values[b] - values[a]);
   const largest = values[order[0]];
-  const above = order.filter((k) => values[k] > ROUNDING * largest).length;
+  const above = order.filter((k) => values[k] > rounding * largest).length;
   const kept = rank === "numerical" ? above : Math.min(rank, above);
   const data = new Float64Array(d * kept);
   for (let i = 0; i < kept; i++) {

@@ -6,6 +6,7 @@
  * Haeffele and Vidal 2017). Balancing a network, |w_j| against |a_j|, only lowers its decay.
  */
 
+import { exp, log } from "../linear/elementary.js";
 import { type Decay, type NetworkWeights, objectiveOf } from "../network.js";
 import type { Loss, Matrix } from "../types.js";
 
@@ -49,10 +50,10 @@ function balancing(weights: NetworkWeights, decay: Decay): (share: number) => Ne
     for (let p = 0; p < kernel.rows; p++) w += kernel.data[p * m + j] ** 2;
     for (let c = 0; c < C; c++) a += output.data[j * C + c] ** 2;
     // A neuron with one side zero does nothing; with decay on one side only there is no best split.
-    return w * a * decay.hidden * decay.output > 0 ? Math.log((decay.output * a) / (decay.hidden * w)) / 4 : 0;
+    return w * a * decay.hidden * decay.output > 0 ? log((decay.output * a) / (decay.hidden * w)) / 4 : 0;
   });
   return (share) => {
-    const scale = logarithms.map((value) => Math.exp(share * value));
+    const scale = logarithms.map((value) => exp(share * value));
     return {
       ...weights,
       kernel: { ...kernel, data: kernel.data.map((value, k) => value * scale[k % m]) },

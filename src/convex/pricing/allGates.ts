@@ -3,8 +3,8 @@
 import { bestScale, longestColumn, relativeGap } from "../certificate.js";
 import { norm } from "../linear/vectors.js";
 import { ONE_PATCH } from "../network.js";
-import { reducedRows, rowSpaceOf } from "../operators/rowSpace.js";
-import type { AllGatesBound, ConvexProgram } from "../types.js";
+import { distanceTo, reducedRows, rowSpaceOf } from "../operators/rowSpace.js";
+import type { AllGatesBound, ConvexProgram, Matrix } from "../types.js";
 import { type Branched, branchAndBound } from "./branchAndBound.js";
 import type { WeightedRows } from "./coneBound.js";
 import { spectralBound } from "./spectralBound.js";
@@ -15,6 +15,10 @@ const MOST_DIMENSIONS = 10;
 const SPECTRAL_WORK = 2 ** 28;
 /** Cones that are bounded unless someone says otherwise: some 10 s in 6 dimensions. */
 export const DEFAULT_CONES = 200_000;
+
+/** Of the tolerance: what gates outside the span may be worth, else the span is made wider, up to rounding of float64. */
+const SPAN_SHARE = 0.1;
+const FINEST = 2 ** -42;
 
 /** How gates that are not in the set are priced: searched for, or bounded one and all over at most so many cones. */
 export type Pricing = { readonly kind: "search" } | { readonly kind: "branch-and-bound"; readonly cones?: number }; // default 200,000
@@ -29,24 +33,35 @@ export interface DearGate {
 
 export interface PricingBudget {
   readonly cones: number;
-  /** On the worth of a gate, relative. */
+  /** On the gap, relative, and on the worth of a gate that is dearer than that allows. */
   readonly tolerance: number;
   readonly pause: () => Promise<boolean>;
 }
 
 /** Prices gates for programs with cones over one X: the coordinates in which its rows have full rank. */
 export class GatePricer {
-  private readonly X: Float64Array; // [rows x r]
-  private readonly basis: Float64Array; // [d x r]
-  private readonly tail: number;
-  private readonly width: number; // r
+  private X: Float64Array; // [rows x r]
+  private basis: Float64Array; // [d x r]
+  private distance: number; // of the rows from their part in these coordinates
+  private width: number; // r
 
   constructor(private readonly program: Pick<ConvexProgram, "X" | "loss" | "pooling" | "beta" | "outputBias">) {
-    const { X } = program;
-    const space = rowSpaceOf({ rows: X.rows, cols: X.cols, data: X.data }, "numerical");
+    const space = rowSpaceOf(dense(program.X), "numerical");
+    this.X = reducedRows(program.X, space).data;
+    this.basis = space.basis.data;
+    this.distance = distanceTo(space);
+    this.width = space.basis.cols;
+  }
+
+  /** Takes in dimensions that are small beside others, as of columns of very different scale, where gates in them matter. */
+  private widen(N: Float64Array, tolerance: number): void {
+    const { X, beta } = this.program;
+    if (this.distance * longestWeights(this.functions(N)) <= SPAN_SHARE * tolerance * beta) return;
+    const space = rowSpaceOf(dense(X), "numerical", false, FINEST);
+    if (space.basis.cols === this.width) return;
     this.X = reducedRows(X, space).data;
     this.basis = space.basis.data;
-    this.tail = space.tail;
+    this.distance = distanceTo(space);
     this.width = space.basis.cols;
   }
 
@@ -58,12 +73,18 @@ export class GatePricer {
   ): Promise<{ bound: AllGatesBound; dear: DearGate[] }> {
     const { program } = this;
     const { beta } = program;
+    this.widen(N, budget.tolerance);
     const functions = this.functions(N);
     const covered = this.width <= MOST_DIMENSIONS;
-    const branched = covered ? await branchAndBound(functions, { ...budget, floor: beta }) : NOTHING;
+    const beyond = this.distance * longestWeights(functions); // what gates can be worth outside the span
+    const allowed = beta * worthAllowed(program, N, primal, budget.tolerance);
+    const floor = Math.max(allowed - beyond, beta);
+    // What is near the floor joins as well: to tell it from what is above would take many cones.
+    const keep = 0.5 * (beta + floor);
+    const branched = covered ? await branchAndBound(functions, { ...budget, floor, keep }) : NOTHING;
     const spectral = branched.finished ? Number.POSITIVE_INFINITY : this.spectral(functions);
     const upper = Math.min(branched.upper, spectral);
-    const largest = this.tail * longestWeights(functions) + upper;
+    const largest = beyond + upper;
     const { value: dual } = bestScale(program, N, largest > 0 ? beta / largest : Number.POSITIVE_INFINITY);
     const bound: AllGatesBound = {
       dual,
@@ -71,7 +92,7 @@ export class GatePricer {
       ratio: largest / beta,
       bestRatio: branched.best.value / beta,
       cones: branched.cones,
-      finished: upper <= Math.max(branched.best.value, beta) * (1 + budget.tolerance),
+      finished: largest <= (branched.best.value > floor ? branched.best.value * (1 + budget.tolerance) : allowed),
       dualNorm: longestColumn(N, program.loss.outputs, true),
     };
     return { bound, dear: this.lifted(branched) };
@@ -112,6 +133,32 @@ export class GatePricer {
       return { direction, output: index >> 1, sign: index % 2 === 0 ? 1 : -1, value };
     });
   }
+}
+
+/**
+ * What a gate may be worth, in units of beta, so that the dual point divided by it still has a relative gap of `tolerance`; where
+ * its own is larger, 1 + tolerance. The part of the objective that is no penalty makes it more than that: there a little less of N loses little.
+ */
+function worthAllowed(program: DualProgram, N: Float64Array, primal: number, tolerance: number): number {
+  const enough = (worth: number) => relativeGap(primal, bestScale(program, N, 1 / worth).value) <= tolerance;
+  let low = 1;
+  if (!enough(low)) return 1 + tolerance;
+  let high = MOST_WORTH;
+  for (let step = 0; step < BISECTIONS; step++) {
+    const middle = 0.5 * (low + high);
+    if (enough(middle)) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+type DualProgram = Pick<ConvexProgram, "loss" | "outputBias">;
+/** Of a gate, in units of beta: more is not allowed, however small the penalty. */
+const MOST_WORTH = 1.1;
+const BISECTIONS = 24;
+
+function dense({ rows, cols, data }: Matrix): Matrix {
+  return { rows, cols, data };
 }
 
 /** What is known where the sphere is not covered. */

@@ -8,15 +8,18 @@
  */
 
 import { boundCone, type Cone, coneOf, type WeightedRows } from "./coneBound.js";
+import { edgeOf } from "./coneEdge.js";
 import { ConeQueue } from "./coneQueue.js";
 
 /** How long to go on. */
 export interface BranchBudget {
   /** Cones that may be bounded. */
   readonly cones: number;
-  /** Ends when no gate is worth more than (1 + tolerance) times the dearest found, or than `floor` (1 + tolerance). */
+  /** Ends when no gate is worth more than `floor`, or, where one is found that is, than (1 + tolerance) times the dearest found. */
   readonly tolerance: number;
   readonly floor: number;
+  /** Gates worth more than this are kept; default `floor`. */
+  readonly keep?: number;
   /** Lets the host breathe; true to end early. */
   readonly pause: () => Promise<boolean>;
 }
@@ -33,7 +36,7 @@ export interface Branched {
   readonly upper: number;
   /** The dearest gate that was found. */
   readonly best: Dear;
-  /** The gates worth more than `floor` (1 + tolerance) that were met on the way, the best among them. */
+  /** The gates worth more than `keep` that were met on the way, the best among them. */
   readonly dear: readonly Dear[];
   readonly cones: number; // that were bounded
   readonly finished: boolean; // within the tolerance
@@ -43,7 +46,7 @@ export interface Branched {
 const TURN = 64;
 /** What float64 may have rounded away of a bound. */
 const ROUNDING = 1e-10;
-/** One less the cosine of the longest edge of a cone that is not cut any more. */
+/** One less the cosine of an edge that is not cut any more. */
 const NARROW = 1e-12;
 
 /** Maximises all the functions together. */
@@ -53,14 +56,15 @@ export async function branchAndBound(functions: readonly WeightedRows[], budget:
   let best: Dear = { value: 0, index: 0, direction: new Float64Array(functions[0].width) };
   let cones = 0;
   let narrowest = 0; // the largest bound of cones that are too narrow to be cut
-  const goal = () => Math.max(best.value, budget.floor) * (1 + budget.tolerance);
+  const { floor, tolerance, keep = floor } = budget;
+  const goal = () => (best.value > floor ? best.value * (1 + tolerance) : floor);
   const consider = (index: number, cone: Cone) => {
     cones += 1;
     const { upper, lower, direction } = boundCone(functions[index], cone, goal() / (1 + ROUNDING));
     const found = { value: lower, index, direction };
     if (lower > best.value) best = found;
-    if (lower > budget.floor * (1 + budget.tolerance)) dear.push(found);
-    queue.push(upper * (1 + ROUNDING), index, cone);
+    if (lower > keep) dear.push(found);
+    queue.push(upper * (1 + ROUNDING), index, cone, direction);
   };
   for (const [index, weighted] of functions.entries()) {
     for (const cone of orthants(weighted)) {
@@ -71,10 +75,10 @@ export async function branchAndBound(functions: readonly WeightedRows[], budget:
     }
   }
   while (queue.top > goal() && cones < budget.cones) {
-    const { upper, index, cone } = queue.pop();
-    const parts = halves(functions[index], cone);
-    if (parts === null) narrowest = Math.max(narrowest, upper);
-    else for (const half of parts) consider(index, half);
+    const { upper, index, cone, toward } = queue.pop();
+    const cut = parts(functions[index], cone, toward);
+    if (cut === null) narrowest = Math.max(narrowest, upper);
+    else for (const part of cut) consider(index, part);
     if (cones % TURN < 2 && (await budget.pause())) break;
   }
   const upper = Math.max(queue.top, narrowest, best.value);
@@ -92,30 +96,25 @@ function* orthants(weighted: WeightedRows): Generator<Cone> {
   }
 }
 
-/** Cuts a cone in two at the middle of its longest edge; null when float64 cannot tell the halves apart. */
-function halves(weighted: WeightedRows, { vertices, normals, linear, mixed }: Cone): Cone[] | null {
+/** Cuts a cone in two on an edge; null when float64 cannot tell the parts apart. */
+function parts(weighted: WeightedRows, cone: Cone, toward: Float64Array): Cone[] | null {
+  const { vertices, normals, linear, mixed } = cone;
   const r = weighted.width;
-  let [a, b] = [0, 0];
-  let least = 1;
-  for (let i = 0; i < r; i++) {
-    for (let j = 0; j < i; j++) {
-      let cosine = 0;
-      for (let p = 0; p < r; p++) cosine += vertices[i * r + p] * vertices[j * r + p];
-      if (cosine < least) [least, a, b] = [cosine, i, j];
-    }
-  }
-  if (1 - least < NARROW) return null;
-  const scale = 1 / Math.sqrt(2 + 2 * least); // (v_a + v_b) scale has length one
+  const { a, b, s, t } = edgeOf(weighted, cone, toward);
+  let cosine = 0;
+  for (let p = 0; p < r; p++) cosine += vertices[a * r + p] * vertices[b * r + p];
+  if (1 - cosine < NARROW) return null;
+  const scale = 1 / Math.sqrt(s * s + t * t + 2 * s * t * cosine); // (s v_a + t v_b) scale has length one
   return [
-    [a, b],
-    [b, a],
-  ].map(([kept, replaced]) => {
+    [a, b, s / t, scale * t],
+    [b, a, t / s, scale * s],
+  ].map(([kept, replaced, ratio, share]) => {
     const corner = vertices.slice();
     const facet = normals.slice();
     for (let p = 0; p < r; p++) {
-      corner[replaced * r + p] = scale * (vertices[a * r + p] + vertices[b * r + p]);
-      facet[replaced * r + p] = normals[replaced * r + p] / scale;
-      facet[kept * r + p] = normals[kept * r + p] - normals[replaced * r + p];
+      corner[replaced * r + p] = scale * (s * vertices[a * r + p] + t * vertices[b * r + p]);
+      facet[replaced * r + p] = normals[replaced * r + p] / share;
+      facet[kept * r + p] = normals[kept * r + p] - ratio * normals[replaced * r + p];
     }
     return coneOf(weighted, corner, facet, mixed, linear);
   });

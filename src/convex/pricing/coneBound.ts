@@ -73,6 +73,7 @@ export function coneOf(
 export function boundCone({ rows, weights, width: r }: WeightedRows, cone: Cone, enough: number): ConeBound {
   const { vertices, normals, linear, mixed } = cone;
   const q = linear.slice();
+  const heights = new Float64Array(r); // of the convex rows at the vertices
   const convex: number[] = [];
   const concave: number[] = [];
   for (const i of mixed) (weights[i] > 0 ? convex : concave).push(i);
@@ -83,6 +84,7 @@ export function boundCone({ rows, weights, width: r }: WeightedRows, cone: Cone,
       for (let p = 0; p < r; p++) value += rows[i * r + p] * vertices[k * r + p];
       if (value > 0) height += weights[i] * value;
     }
+    heights[k] = height;
     if (height > 0) for (let p = 0; p < r; p++) q[p] += height * normals[k * r + p];
   }
   const base = q.slice();
@@ -146,7 +148,43 @@ export function boundCone({ rows, weights, width: r }: WeightedRows, cone: Cone,
     before = after;
     if (sweep % ASK === ASK - 1 && envelope() > enough) break;
   }
-  return { upper: Math.sqrt(dot(q, q)), ...pointAlong({ rows, weights, width: r }, cone, q) };
+  const tangent = linear.slice();
+  concave.forEach((i, j) => {
+    for (let p = 0; p < r; p++) tangent[p] += t[j] * weights[i] * rows[i * r + p];
+  });
+  const shortest = steepness(normals) <= STEEP ? norm(q) : Number.POSITIVE_INFINITY;
+  const least = Math.min(shortest, highest(vertices, tangent, heights, r));
+  return { upper: least, ...pointAlong({ rows, weights, width: r }, cone, q) };
+}
+
+/** Entries of facet normals beyond which rounding would be felt in a bound that is made with them. */
+const STEEP = 1e5;
+
+function steepness(normals: Float64Array): number {
+  let most = 0;
+  for (const value of normals) most = Math.max(most, Math.abs(value));
+  return most;
+}
+
+/**
+ * The same for any t without facets, which slivers have no good ones of: a function that is linear on the cone is at u at most
+ * sum_k lambda_k h_k, h_k its values at the vertices, and |u|^2 = (sum lambda)^2 - sum_{j < k} lambda_j lambda_k |v_j - v_k|^2.
+ */
+function highest(vertices: Float64Array, linear: Float64Array, heights: Float64Array, r: number): number {
+  let most = 0;
+  let longest = 0;
+  for (let k = 0; k < r; k++) {
+    let height = heights[k];
+    for (let p = 0; p < r; p++) height += linear[p] * vertices[k * r + p];
+    most = Math.max(most, height);
+    for (let j = 0; j < k; j++) {
+      let square = 0;
+      for (let p = 0; p < r; p++) square += (vertices[j * r + p] - vertices[k * r + p]) ** 2;
+      longest = Math.max(longest, square);
+    }
+  }
+  const shortest = 1 - 0.5 * (1 - 1 / r) * longest; // of sum lambda = 1
+  return shortest > 0 ? most / Math.sqrt(shortest) : Number.POSITIVE_INFINITY;
 }
 
 /** f at the vector of the cone along q. */

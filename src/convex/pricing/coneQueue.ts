@@ -6,6 +6,7 @@ interface Entry {
   readonly upper: number;
   readonly index: number; // of the function that the bound is of
   readonly cone: Cone;
+  readonly toward: Float64Array; // a vector of the cone where the bound may be attained
 }
 
 export class ConeQueue {
@@ -16,10 +17,10 @@ export class ConeQueue {
     return this.heap.length > 0 ? this.heap[0].upper : Number.NEGATIVE_INFINITY;
   }
 
-  push(upper: number, index: number, cone: Cone): void {
+  push(upper: number, index: number, cone: Cone, toward: Float64Array): void {
     const { heap } = this;
     let at = heap.length;
-    const entry = { upper, index, cone };
+    const entry = { upper, index, cone, toward };
     heap.push(entry);
     while (at > 0) {
       const parent = (at - 1) >> 1;

@@ -7,9 +7,10 @@ const SAME = 1e-7;
 
 /**
  * Adds the outputs of neurons with the same direction (and the same gate). |o1 + o2| <= |o1| + |o2|, with room where the
- * neurons feed different outputs or pull against each other; a neuron whose outputs cancel is left out.
+ * neurons feed different outputs or pull against each other; a neuron whose outputs cancel is left out. With `apart` only neurons
+ * that feed the same outputs become one, so that each goes on feeding one.
  */
-export function mergeNeurons(neurons: readonly Neuron[]): Neuron[] {
+export function mergeNeurons(neurons: readonly Neuron[], apart = false): Neuron[] {
   // Equal directions have equal sums of entries, so that sorting by the sum brings them together.
   const order = neurons
     .map((neuron) => ({ neuron, key: neuron.direction.reduce((sum, value) => sum + value, 0) }))
@@ -19,6 +20,7 @@ export function mergeNeurons(neurons: readonly Neuron[]): Neuron[] {
     let twin: (typeof merged)[number] | undefined;
     const reach = SAME * Math.sqrt(neuron.direction.length);
     for (let k = merged.length - 1; k >= 0 && merged[k].key >= key - reach && twin === undefined; k--) {
+      if (apart && !sameOutputs(merged[k].neuron, neuron)) continue;
       if (sameDirection(merged[k].neuron, neuron)) twin = merged[k];
     }
     if (twin === undefined) merged.push({ neuron, key, output: neuron.output.slice() });
@@ -33,6 +35,10 @@ function sameDirection(a: Neuron, b: Neuron): boolean {
   if (distance(a.direction, b.direction) > SAME) return false;
   if (a.gate === null || b.gate === null) return a.gate === b.gate;
   return distance(a.gate, b.gate) === 0;
+}
+
+function sameOutputs(a: Neuron, b: Neuron): boolean {
+  return a.output.every((value, c) => (value === 0) === (b.output[c] === 0));
 }
 
 function distance(a: Float64Array, b: Float64Array): number {

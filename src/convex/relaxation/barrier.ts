@@ -6,6 +6,7 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
+import { log } from "../linear/elementary.js";
 import { dot } from "../linear/vectors.js";
 
 /** Newton steps to a centre, and the squared decrement that counts as there. */
@@ -147,8 +148,8 @@ export class EigenvalueBarrier {
     const S = this.slack(t, weights);
     if (!this.kernels.factor(S, m)) return Number.NaN;
     let value = t / mu;
-    for (let i = 0; i < m; i++) value -= 2 * Math.log(S[i * m + i]);
-    for (const weight of weights) value -= Math.log(weight);
+    for (let i = 0; i < m; i++) value -= 2 * log(S[i * m + i]);
+    for (const weight of weights) value -= log(weight);
     return value;
   }
 

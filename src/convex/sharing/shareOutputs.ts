@@ -78,9 +78,16 @@ export interface SharingOptions extends GrowthOptions {
   readonly units: number; // most neurons that the network may have
 }
 
-const LOOSE =
-  "The descent found no better network, but the bound does not prove it to the tolerance: for neurons that feed several outputs " +
-  'that is NP-hard. With vectorPenalty: "perOutput" each neuron feeds one output, and the bound is tight.';
+const PER_OUTPUT = 'with vectorPenalty: "perOutput" each neuron feeds one output, and the bound is tight.';
+const HURRIED = "before the network whose neurons feed several outputs and its bound were done";
+/** What is said where the bound is not within the tolerance: that takes more than time, since the exact one is NP-hard. */
+const SHARED_ADVICE: Partial<Record<Status, string>> = {
+  stalled:
+    "The descent found no better network, but the bound does not prove it to the tolerance: for neurons that feed several outputs " +
+    `that is NP-hard; ${PER_OUTPUT}`,
+  timeLimit: `The time was over ${HURRIED}: raise \`timeLimit\`; ${PER_OUTPUT}`,
+  iterationLimit: `The rounds were over ${HURRIED}: raise \`maxIterations\`; ${PER_OUTPUT}`,
+};
 
 /** True where neurons of a program's network may feed several outputs: a smooth loss over plain or summed patches. */
 export function mayShareOutputs({ cones, loss, pooling }: Pick<ConvexProgram, "cones" | "loss" | "pooling">): boolean {
@@ -144,7 +151,7 @@ export async function shareOutputs(
           network: living,
           gap: last,
           status,
-          advice: status === "stalled" ? LOOSE : advice[status],
+          advice: SHARED_ADVICE[status] ?? advice[status],
           program,
           blocks,
         },

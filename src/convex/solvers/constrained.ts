@@ -55,7 +55,9 @@ export async function solveConstrained(
   const unit = penalised(1);
   const bench = given ?? new Workbench(unit, kernels);
   try {
-    const first = FIRST / smallestTrivialBeta(unit, bench.products);
+    // Zero where the zero network, with its bias, is optimal for every weight: any will do.
+    const smallest = smallestTrivialBeta(unit, bench.products);
+    const first = smallest > 0 ? FIRST / smallest : 1;
     return await stages(constraint, targets, penalised, first, new Spent(budget, kernels, bench), from);
   } finally {
     if (given === undefined) bench.dispose();

@@ -36,7 +36,14 @@ export interface Solution {
   readonly solver: string;
   readonly iterations: number;
   readonly seconds: number;
+  /** True where the bound came out above the objective by more than rounding: neither can be trusted, and nothing is written. */
+  readonly contradicted?: boolean;
 }
+
+/** What is said of a solution that contradicts itself. */
+export const CONTRADICTION =
+  "The bound came out above the objective by more than rounding, so that one of them is wrong, and the weights are as they were: " +
+  "bring the columns of x to one scale, or fit without warmStart.";
 
 /** One sentence of help for each status. */
 export const advice: Readonly<Record<Status, string>> = {

@@ -4,11 +4,11 @@ import { ConvexError } from "../../errors.js";
 import { relativeGap } from "../certificate.js";
 import { bindProducts } from "../kernels/index.js";
 import type { GatedProducts, Kernels } from "../kernels/types.js";
-import { zeroBlocks } from "../operators/blocks.js";
+import { predict, zeroBlocks } from "../operators/blocks.js";
 import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
 import { Clock } from "./clock.js";
 import { solvers } from "./index.js";
-import { advice, type Round, type Solution, type SolveBudget } from "./solution.js";
+import { advice, CONTRADICTION, type Round, type Solution, type SolveBudget } from "./solution.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
 import { Workbench } from "./workbench.js";
 
@@ -17,6 +17,9 @@ export type { Round, Solution, SolveBudget } from "./solution.js";
 /** A run stalls when this many rounds together do not take this share off its gap. */
 const STALL_ROUNDS = 60;
 const STALL_SHARE = 0.05;
+/** A relative gap below minus this is looked into, and so many roundings of the terms are allowed. */
+const SURE = 1e-8;
+const ROUNDINGS = 64;
 
 /**
  * Solves a convex program to a relative duality gap.
@@ -52,7 +55,7 @@ export async function solve(
       };
       parts.push(new Part(solver.start(setting, startOf(program, start, c, pieces.length))));
     });
-    return await rounds(program, parts, solver, budget, clock);
+    return sound(program, workbench.products, await rounds(program, parts, solver, budget, clock));
   } finally {
     for (const part of parts) part.run.dispose();
     if (bench === undefined) workbench.dispose();
@@ -129,6 +132,17 @@ async function rounds(
     iterations: index,
     seconds: clock.seconds,
   };
+}
+
+/** A bound above the objective proves nothing but an error: it is never "solved". What rounding explains is no such thing. */
+function sound(program: ConvexProgram, products: GatedProducts, solution: Solution): Solution {
+  if (!(solution.gap.relative < -SURE)) return solution;
+  const Z = new Float64Array(program.loss.rows * program.loss.outputs);
+  predict(program, products, solution.blocks, Z);
+  // Objective and bound are sums of terms of this size, however small they are themselves.
+  const terms = Z.reduce((sum, z, k) => sum + Math.abs(z * solution.dualPoint[k]), Math.abs(solution.gap.primal));
+  if (solution.gap.dual - solution.gap.primal <= ROUNDINGS * Number.EPSILON * terms) return solution;
+  return { ...solution, status: "stalled", advice: CONTRADICTION, contradicted: true };
 }
 
 function statusAfter(

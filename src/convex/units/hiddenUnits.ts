@@ -8,6 +8,7 @@
 
 import { engineLike } from "../kernels/engineLike.js";
 import type { GatedProducts, Kernels } from "../kernels/types.js";
+import { tanh } from "../linear/elementary.js";
 import type { GateSet, Matrix } from "../types.js";
 
 /** a t^2 + b t + c. */
@@ -21,7 +22,7 @@ export interface Polynomial {
 export type UnitActivation = "tanh" | "sign" | Polynomial;
 
 export function activate(activation: UnitActivation, z: number): number {
-  if (activation === "tanh") return Math.tanh(z);
+  if (activation === "tanh") return tanh(z);
   if (activation === "sign") return z >= 0 ? 1 : -1;
   return (activation.a * z + activation.b) * z + activation.c;
 }

@@ -6,6 +6,7 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
+import { tanh } from "../linear/elementary.js";
 import { norm } from "../linear/vectors.js";
 import type { Matrix } from "../types.js";
 import { outputsOfUnit, type UnitActivation } from "./hiddenUnits.js";
@@ -73,7 +74,7 @@ function ascend(
     const sums = new Float64Array(S);
     for (let i = 0; i < S; i++) {
       for (let k = 0; k < n; k++) {
-        const h = Math.tanh(Z[i * n + k]);
+        const h = tanh(Z[i * n + k]);
         sums[i] += N[k] * h;
         Z[i * n + k] = N[k] * (1 - h * h);
       }

@@ -1,6 +1,6 @@
 /** Fits without regularization: what a model's loss means as a constraint, and the certificate of such a fit. */
 
-import { certify, scopeOf } from "../../convex/certificate.js";
+import { certify, feedsOneEach, NOT_AMONG_THEM, scopeOf } from "../../convex/certificate.js";
 import { bindLoss, lossTraits } from "../../convex/losses/index.js";
 import { forward, type NetworkWeights } from "../../convex/network.js";
 import type { Constraint } from "../../convex/solvers/constrained.js";
@@ -97,6 +97,6 @@ function certifyConstrained(
   const own = Number.isFinite(size) ? `this one has ${size.toPrecision(8)} and ${met}` : "none was found";
   return {
     ...certify(gap, size, program),
-    claim: `No network with ${scopeOf(program)}, ${goal} with ${least}; ${own}.`,
+    claim: `No network with ${scopeOf(program)}, ${goal} with ${least}; ${own}.${feedsOneEach(program) ? NOT_AMONG_THEM : ""}`,
   };
 }

@@ -1,5 +1,6 @@
 /** Which ReLU problems can have neurons that feed several outputs. */
 
+import { isStandardized } from "../../convex/operators/coordinates.js";
 import { mayShareOutputs } from "../../convex/sharing/shareOutputs.js";
 import { ConvexError } from "../../errors.js";
 import type { Settings } from "../options.js";
@@ -8,7 +9,8 @@ import type { Problem } from "../records.js";
 /** True where neurons may feed several outputs, and have the gates of their own weights. */
 export function mayShare({ program, growth, constraint, reduction }: Problem): boolean {
   const free = growth !== null || program.gates.complete;
-  return constraint === null && reduction === null && mayShareOutputs(program) && free;
+  const own = reduction === null || isStandardized(reduction.space);
+  return constraint === null && own && mayShareOutputs(program) && free;
 }
 
 /** Refuses `vectorPenalty: "nuclear"` for a ReLU problem that cannot have it. */

@@ -14,6 +14,8 @@ import { type Formulation, formulations } from "../../convex/formulations/index.
 import type { ChosenEngine, Kernels } from "../../convex/kernels/index.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { roundedAsWritten } from "../../convex/network.js";
+import { type Coordinates, isStandardized } from "../../convex/operators/coordinates.js";
+import { standardizedVector, unstandardized } from "../../convex/operators/standardized.js";
 import { withProducts } from "../../convex/solvers/solve.js";
 import type { GateSet, Loss, Matrix, Penalty } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -25,6 +27,7 @@ import type { Problem, StartingPoint } from "../records.js";
 import { outputConstraint } from "./constraint.js";
 import { refuseUnshared } from "./mayShare.js";
 import { biasColumnOf, regularizationOf } from "./regularization.js";
+import { checkStart } from "./startingPoint.js";
 import { writtenGates } from "./writtenGates.js";
 
 /** Gates of a gated network that are sampled unless `arrangements` says otherwise. */
@@ -36,6 +39,8 @@ export const FEW_ARRANGEMENTS = 512;
 export interface GateSources {
   readonly gatesOf: tf.Sequential | null; // a model whose first layer has gates of its own
   readonly warmStart: StartingPoint | null;
+  /** The columns in which the data are posed, where these are not those of the layer. */
+  readonly space?: Coordinates | null;
 }
 
 export async function pose(
@@ -57,14 +62,27 @@ export async function pose(
   const penalty = penaltyName(formulation, spec, settings);
   const build = (beta: number, charged: Loss) =>
     formulation.build({ X, gates, loss: charged, beta, outputBias, pooling }, penalty);
-  const regularization = regularizationOf(spec, settings, () =>
+  const standardized = sources.space != null && isStandardized(sources.space);
+  const regularization = regularizationOf(spec, settings, standardized, () =>
     withProducts({ X, gates, pooling }, engine.kernels, (products) => smallestTrivialBeta(build(0, loss), products)),
   );
   const kind = regularization.constraint;
   const constraint = kind === null ? null : outputConstraint(kind, spec.loss, data);
   const program = build(regularization.beta, constraint?.penalty(1) ?? loss);
   const growth = growthOf(wish);
-  const problem = { spec, program, loss, constraint, formulation, column, reduction: null, regularization, growth };
+  const gateNotes = incompleteNotes(wish, gates);
+  const problem = {
+    spec,
+    program,
+    loss,
+    constraint,
+    formulation,
+    column,
+    reduction: null,
+    regularization,
+    growth,
+    gateNotes,
+  };
   refuseUnshared(problem, settings);
   return problem;
 }
@@ -107,6 +125,7 @@ async function chooseGates(
   kernels: Kernels,
 ): Promise<GateSet> {
   const read = kernels.packPatterns?.bind(kernels);
+  const written = (g: Float64Array) => gateAsWritten(g, biasColumn, sources.space ?? null);
   if (spec.formulation === "gated" && growthOf(wish) !== null) {
     throw new ConvexError(
       "options/value",
@@ -114,44 +133,58 @@ async function chooseGates(
         `Only the gates of ReLU networks can grow: a gated network keeps those that it has.`,
     );
   }
-  if (sources.warmStart !== null) return gatesOfStart(sources.warmStart, spec, X, settings);
+  if (sources.warmStart !== null) return gatesOfStart(sources.warmStart, spec, X, settings, written);
   // The layer's own are float32 already.
   if (settings.arrangements === null && sources.gatesOf !== null) {
-    return gatesOfLayer(sources.gatesOf, spec, X, biasColumn, read);
+    return gatesOfLayer(sources.gatesOf, spec, X, biasColumn, sources.space ?? null, read);
   }
   if (spec.formulation !== "gated") return resolveGates(X, wish, settings.seed, undefined, read);
-  // Draws are rounded before their masks are made, so that there is only one set of masks.
-  const drawn = "kind" in wish && wish.kind === "sample";
-  if (drawn) return resolveGates(X, wish, settings.seed, (g) => roundedAsWritten(g, biasColumn), read);
-  return writtenGates(X, resolveGates(X, wish, settings.seed), biasColumn);
+  // What is drawn or found is rounded before masks are made, so that there is only one set of masks.
+  const gates = resolveGates(X, wish, settings.seed, written, read, true);
+  return "kind" in wish ? gates : writtenGates(X, gates, written);
 }
 
-/** The gates of an earlier result, whose blocks are numbered by them. */
-function gatesOfStart(start: StartingPoint, spec: NetworkSpec, X: Matrix, settings: Settings): GateSet {
-  if (!(start?.gates?.bits instanceof Uint32Array && start.blocks?.index instanceof Int32Array)) {
-    throw new ConvexError(
-      "options/value",
-      `warmStart: expected the result of an earlier fit, got ${String(start)}. Pass what fit or train returned, or leave it out.`,
-    );
-  }
+/** A gate with the numbers that a layer can hold. */
+function gateAsWritten(gate: Float64Array, biasColumn: number, space: Coordinates | null): Float64Array {
+  if (space === null || !isStandardized(space)) return roundedAsWritten(gate, biasColumn);
+  return standardizedVector(unstandardized(gate, space, biasColumn), space, biasColumn);
+}
+
+/** The gates of an earlier result, whose blocks are numbered by them; a gated layer has them in float32. */
+function gatesOfStart(
+  start: StartingPoint,
+  spec: NetworkSpec,
+  X: Matrix,
+  settings: Settings,
+  written: (gate: Float64Array) => Float64Array,
+): GateSet {
+  const gated = spec.formulation === "gated";
+  checkStart(start, X, gated ? 1 : 2, vectorsOf(spec), spec.outputs);
   if (settings.arrangements !== null && growthOf(settings.arrangements) === null) {
     throw new ConvexError(
       "gates/mismatch",
       `warmStart: expected no arrangements beside it, since it brings its gates, got both. Leave arrangements out (or let them grow).`,
     );
   }
-  const gates = resolveGates(X, start.gates, settings.seed);
-  const blocks = (spec.formulation === "relu" ? 2 : 1) * gates.count;
-  const { index, vectors, bias } = start.blocks;
-  const fits = index.every((entry) => entry < blocks * vectorsOf(spec)) && vectors.length === index.length * X.cols;
-  if (!fits || bias.length !== spec.outputs) {
-    throw new ConvexError(
-      "gates/mismatch",
-      `warmStart: expected a result of the same formulation with ${spec.outputs} outputs, got one with ${bias.length}. ` +
-        `Start from a result of a model of the same shape.`,
-    );
+  const gates = resolveGates(X, start.gates, settings.seed, undefined, undefined, gated);
+  return gated ? writtenGates(X, gates, written) : gates;
+}
+
+/** Why gates that were to be all are not, in words. */
+function incompleteNotes(wish: Arrangements, gates: GateSet): string[] {
+  if (gates.complete) return [];
+  if ("kind" in wish) {
+    if (wish.kind !== "enumerate") return [];
+    return [
+      `Some activation patterns belong to directions between rows so close, or on rows so exactly, that no direction in floating ` +
+        `point has them. They are left out, and the certificate is about these ${gates.count} gates.`,
+    ];
   }
-  return gates;
+  if (!wish.complete) return [];
+  return [
+    `The gates that were passed were all that there are for other rows or another kind of network, and are not for these: the ` +
+      `certificate is about these ${gates.count} gates. arrangements: { kind: "enumerate" } finds all.`,
+  ];
 }
 
 function growthOf(wish: Arrangements): Growth | null {
@@ -169,17 +202,20 @@ async function gatesOfLayer(
   spec: NetworkSpec,
   X: Matrix,
   biasColumn: number,
+  space: Coordinates | null,
   read: ReadPatterns | undefined,
 ): Promise<GateSet> {
   const layer = model.layers.find((candidate) => candidate.getClassName().startsWith("Gated"));
   const weights = layer?.getWeights() ?? [];
   const gate = await weights[spec.hiddenBias ? 2 : 1].data();
   const bias = spec.hiddenBias ? await weights[3].data() : null;
-  const { units, inputs } = spec;
+  const { units } = spec;
+  const inputs = gate.length / units;
   const data = new Float64Array(units * X.cols);
   for (let j = 0; j < units; j++) {
-    for (let p = 0; p < inputs; p++) data[j * X.cols + p] = gate[p * units + j];
-    if (bias !== null) data[j * X.cols + inputs] = bias[j] / biasColumn;
+    const held = Float64Array.from({ length: inputs }, (_, p) => gate[p * units + j]);
+    const own = bias === null ? held : Float64Array.of(...held, bias[j] / biasColumn);
+    data.set(space !== null && isStandardized(space) ? standardizedVector(own, space, biasColumn) : own, j * X.cols);
   }
   return gatesFrom(X, { rows: units, cols: X.cols, data }, read);
 }

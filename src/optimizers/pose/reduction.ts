@@ -1,10 +1,12 @@
-/** Training in fewer dimensions: the data that the program sees, and the network as the model holds it. */
+/** Training in other columns than those of x: the data that the program sees, and the network as the model holds it. */
 
 import type * as tf from "@tensorflow/tfjs";
 import { certify, GapJudge, relativeGap } from "../../convex/certificate.js";
 import type { Kernels } from "../../convex/kernels/types.js";
-import { type Network, type NetworkWeights, objectiveOf } from "../../convex/network.js";
-import { type RowSpace, reducedRows, rowSpaceOf, unfoldedWeights } from "../../convex/operators/rowSpace.js";
+import { forward, type Network, type NetworkWeights, objectiveOf } from "../../convex/network.js";
+import { type Coordinates, isStandardized, weightsForX } from "../../convex/operators/coordinates.js";
+import { distanceTo, type RowSpace, reducedRows, rowSpaceOf } from "../../convex/operators/rowSpace.js";
+import { standardizedRows, standardizedWeights } from "../../convex/operators/standardized.js";
 import { withProducts } from "../../convex/solvers/solve.js";
 import type { AllGatesBound, Certificate, Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -15,6 +17,7 @@ import type { NetworkSpec } from "../read/model.js";
 import type { Problem, Reduction } from "../records.js";
 import { programWeights } from "./programWeights.js";
 import { biasColumnOf, decayOf } from "./regularization.js";
+import { madeFrom, standardizedSpace, standardizes } from "./standardize.js";
 
 type Parts = ReturnType<typeof objectiveOf>;
 
@@ -27,14 +30,22 @@ export interface Reduced {
 }
 
 /**
- * Reads the options `rank` and `pca`.
+ * Reads the options `rank`, `pca` and `standardize`; `free` and `before` as `standardizes` has them.
  *
  * @throws ConvexError "options/value" where they do not go with the model or with other options.
  */
-export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings): Reduced {
+export function reduce(
+  spec: NetworkSpec,
+  train: Dataset,
+  settings: Settings,
+  free?: boolean,
+  before?: boolean | null,
+): Reduced {
   const { rank, pca } = settings;
-  if (rank === null && pca === null) return { spec, settings, reduction: null, data: (data) => data };
+  if (standardizes(spec, settings, free, before)) return standardized(spec, train, settings);
+  if (rank === null && pca === null) return unchanged(spec, settings);
   refuseUnfit(spec, settings);
+  refuseBeyond(spec, settings);
   const space = rowSpaceOf(train.x, rank ?? pca ?? "numerical", pca !== null);
   const { value, charged } = biasColumnOf(spec, settings, inputRows(spec, train.x, 0));
   return {
@@ -43,6 +54,27 @@ export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings): R
     settings: { ...settings, rank: null, pca: null, hiddenBiasScale: charged ? value : settings.hiddenBiasScale },
     reduction: { space, X: inputRows(spec, train.x, value) },
     data: (data) => ({ ...data, x: reducedRows(data.x, space) }),
+  };
+}
+
+function unchanged(spec: NetworkSpec, settings: Settings): Reduced {
+  return { spec, settings, reduction: null, data: (data) => data };
+}
+
+/** Standardised columns, unless gates that were handed over are those of x as it is and no option says otherwise. */
+function standardized(spec: NetworkSpec, train: Dataset, settings: Settings): Reduced {
+  const space = standardizedSpace(spec, train);
+  const x = standardizedRows(train.x, space);
+  const { value } = biasColumnOf(spec, settings, x);
+  const { arrangements, standardize } = settings;
+  const handed = arrangements !== null && !("kind" in arrangements) ? arrangements : null;
+  if (standardize === null && handed !== null && !madeFrom(handed, inputRows(spec, x, value)))
+    return unchanged(spec, settings);
+  return {
+    spec: { ...spec, inputs: x.cols },
+    settings,
+    reduction: { space, X: inputRows(spec, train.x, value) },
+    data: (data) => ({ ...data, x: data === train ? x : standardizedRows(data.x, space) }),
   };
 }
 
@@ -60,13 +92,28 @@ function refuseUnfit(spec: NetworkSpec, { rank, pca, regularization, vectorPenal
   if (pca !== null && l2.hiddenBias > 0) refuse("a first layer without a biasRegularizer for pca", "one");
 }
 
+function refuseBeyond({ inputs }: NetworkSpec, { rank, pca }: Settings): void {
+  for (const [name, value] of Object.entries({ rank, pca })) {
+    if (typeof value === "number" && value > inputs)
+      refuse(`${name} of at most ${inputs}, the columns of x`, String(value));
+  }
+}
+
 /** The model whose gates are taken where no option names others. Those of a layer need not lie in the span: there none are. */
 export function gatesOwner(model: tf.Sequential, spec: NetworkSpec, reduction: Reduction | null): tf.Sequential | null {
-  return spec.formulation === "gated" && reduction === null ? model : null;
+  const all = reduction === null || isStandardized(reduction.space);
+  return spec.formulation === "gated" && all ? model : null;
+}
+
+/** Weights as the model holds them, with gates, as those of the program's columns. */
+export function weightsInside(weights: NetworkWeights, space: Coordinates | null, biasColumn: number): NetworkWeights {
+  if (space === null) return weights;
+  if (isStandardized(space)) return standardizedWeights(weights, space, biasColumn);
+  return { ...weights, kernel: inSpan(weights.kernel, space) };
 }
 
 /** Weights of the model [d x m] as those of the program: their part in the span, and the bias as it is. */
-export function inSpan({ rows, cols: m, data }: Matrix, { basis }: RowSpace): Matrix {
+function inSpan({ rows, cols: m, data }: Matrix, { basis }: RowSpace): Matrix {
   const { rows: d, cols: r } = basis;
   const part = new Float64Array((r + rows - d) * m);
   for (let p = 0; p < d; p++) {
@@ -80,7 +127,7 @@ export function inSpan({ rows, cols: m, data }: Matrix, { basis }: RowSpace): Ma
 export function layerWeights(problem: Problem, network: Network, units: number): NetworkWeights {
   const { column, reduction } = problem;
   const weights = programWeights(problem, network, units);
-  return reduction === null ? weights : unfoldedWeights(weights, reduction.space, column.value);
+  return reduction === null ? weights : weightsForX(weights, reduction.space, column.value);
 }
 
 /** The rows on which these weights act. */
@@ -88,10 +135,24 @@ export function layerRows({ program, reduction }: Problem): Matrix {
   return reduction === null ? program.X : reduction.X;
 }
 
+/** The objective of a network as written: its loss on x, and what its weights, or those of standardised columns, are charged. */
+export function writtenObjective(problem: Problem, weights: NetworkWeights, Z?: Float64Array): Parts {
+  const { column, reduction, loss, regularization } = problem;
+  const space = reduction !== null && isStandardized(reduction.space) ? reduction.space : null;
+  const X = layerRows(problem);
+  return objectiveOf(
+    weightsInside(weights, space, column.value),
+    X,
+    loss,
+    decayOf(regularization),
+    Z ?? forward(weights, X),
+  );
+}
+
 /** The objective that the program charges: that of the network as written, but for the bias that a mean has moved. */
 export function chargedObjective(problem: Problem, network: Network, units: number, written: Parts): Parts {
   const { program, regularization, reduction, loss } = problem;
-  if (reduction === null || reduction.space.mean === null) return written;
+  if (reduction === null || isStandardized(reduction.space) || reduction.space.mean === null) return written;
   return objectiveOf(programWeights(problem, network, units), program.X, loss, decayOf(regularization));
 }
 
@@ -103,20 +164,27 @@ export function certificateNear(
   kernels: Kernels,
 ): { readonly certificate: Certificate; readonly notes: readonly string[] } {
   if (reduction === null) return { certificate, notes: [] };
+  if (isStandardized(reduction.space)) {
+    const claim = certificate.claim.replace(/\.$/, " (weights charged as those of standardised columns).");
+    return { certificate: { ...certificate, claim }, notes: [] };
+  }
   const { basis, mean, tail, largest } = reduction.space;
   const kept = `${basis.cols} of ${basis.rows} dimensions`;
   if (mean !== null) {
     const claim = certificate.claim.replace(/\.$/, ` (on ${basis.cols} principal components of x).`);
     return { certificate: { ...certificate, claim }, notes: [`Solved on principal components, ${kept}.`] };
   }
-  const everywhere = certificate.allGates && near(certificate.allGates, certificate.primal, tail, program.beta);
+  const distance = distanceTo(reduction.space);
+  const everywhere = certificate.allGates && near(certificate.allGates, certificate.primal, distance, program.beta);
   const dual =
     everywhere?.finished === true
       ? everywhere.dual
-      : withProducts(program, kernels, (products) => new GapJudge(program, products).boundNear(dualPoint, tail));
+      : withProducts(program, kernels, (products) => new GapJudge(program, products).boundNear(dualPoint, distance));
   const { primal, network, evidence } = certificate;
   const gap = { primal, dual, relative: relativeGap(primal, dual) };
-  const carried = certify(gap, network, program, evidence, everywhere);
+  // Gates on x as it is have more patterns than in the span, and a bound for each; a ReLU neuron is near its part there.
+  const gates = { ...program.gates, complete: program.gates.complete && program.cones };
+  const carried = certify(gap, network, { ...program, gates }, evidence, everywhere);
   return {
     certificate: carried.scope === "these gates" && program.cones ? inTheSpan(carried, basis.cols) : carried,
     notes: [

@@ -46,7 +46,12 @@ export function biasColumnOf(spec: NetworkSpec, settings: Settings, X: Matrix): 
 }
 
 /** Beta and the layers' factors; `trivialBeta` is asked for only where "auto" needs it. */
-export function regularizationOf(spec: NetworkSpec, settings: Settings, trivialBeta: () => number): Regularization {
+export function regularizationOf(
+  spec: NetworkSpec,
+  settings: Settings,
+  standardized: boolean,
+  trivialBeta: () => number,
+): Regularization {
   const { hidden, output, outputBias } = spec.l2;
   if (hidden > 0 !== output > 0) {
     const [has, lacks] = hidden > 0 ? ["first", "last"] : ["last", "first"];
@@ -66,10 +71,10 @@ export function regularizationOf(spec: NetworkSpec, settings: Settings, trivialB
           `Add tf.regularizers.l2({ l2: ... }) to both, or set regularization to a number or "auto".`,
       );
     }
-    return { beta: own, hidden, output, outputBias, source: "model", constraint: null };
+    return { beta: own, hidden, output, outputBias, source: "model", standardized, constraint: null };
   }
   if (own > 0 && typeof wish === "number" && Math.abs(wish / own - 1) <= SAME_BETA) {
-    return { beta: own, hidden, output, outputBias, source: "model", constraint: null };
+    return { beta: own, hidden, output, outputBias, source: "model", standardized, constraint: null };
   }
   if (own > 0) {
     throw new ConvexError(
@@ -79,7 +84,7 @@ export function regularizationOf(spec: NetworkSpec, settings: Settings, trivialB
     );
   }
   if (wish === "interpolate" || wish === "max-margin") {
-    return { beta: 1, hidden: 0.5, output: 0.5, outputBias, source: "option", constraint: wish };
+    return { beta: 1, hidden: 0.5, output: 0.5, outputBias, source: "option", standardized, constraint: wish };
   }
   const beta = wish === "auto" ? AUTO_SHARE * trivialBeta() : wish;
   if (!(beta > 0)) {
@@ -90,7 +95,7 @@ export function regularizationOf(spec: NetworkSpec, settings: Settings, trivialB
     );
   }
   const source = wish === "auto" ? "auto" : "option";
-  return { beta, hidden: beta / 2, output: beta / 2, outputBias, source, constraint: null };
+  return { beta, hidden: beta / 2, output: beta / 2, outputBias, source, standardized, constraint: null };
 }
 
 export function decayOf(regularization: Regularization): Decay {
@@ -118,7 +123,7 @@ export function notesOf(
   ours: boolean,
 ): string[] {
   const notes: string[] = [];
-  const { beta, source, constraint } = regularization;
+  const { beta, source, standardized, constraint } = regularization;
   if (constraint !== null) {
     const goal = constraint === "interpolate" ? "fit every target exactly" : "have y z >= 1 on every row";
     notes.push(
@@ -130,7 +135,8 @@ export function notesOf(
       `No regularization was given: beta = ${beta.toPrecision(4)} is 1e-3 of the smallest beta at which the zero network is optimal.`,
     );
   }
-  if (ours && constraint === null) {
+  if (standardized) notes.push(...standardizedNotes(spec, regularization, column));
+  else if (ours && constraint === null) {
     notes.push(
       `The layers of the model carry the objective's charges as l2 regularizers${column.charged ? ", also of the hidden bias" : ""}.`,
     );
@@ -140,7 +146,7 @@ export function notesOf(
         `model.evaluate plus objective.regularization is objective.total.`,
     );
   }
-  if (column.charged && !(ours && constraint === null)) {
+  if (column.charged && !standardized && !(ours && constraint === null)) {
     notes.push(
       `The hidden bias has no regularizer; the program charges it as (b / ${column.value.toPrecision(4)})^2 beside the kernel. ` +
         `The certificate is for that objective; objective.total leaves the charge out.`,
@@ -148,4 +154,17 @@ export function notesOf(
   }
   if (spec.outputBias && spec.l2.outputBias === 0) notes.push("The output bias is free and solved exactly.");
   return notes;
+}
+
+/** What standardised columns are, and what their weights are charged. */
+function standardizedNotes(spec: NetworkSpec, { beta }: Regularization, column: BiasColumn): string[] {
+  const columns = spec.hiddenBias
+    ? "each column of x less its mean, brought to the spread of the widest"
+    : "each column of x, brought to the root mean square of the largest";
+  const bias = spec.hiddenBias ? `, their hidden bias b as (b / ${column.value.toPrecision(4)})^2 in |W1|^2` : "";
+  return [
+    `The objective charges ${(beta / 2).toPrecision(4)} (|W1|^2 + |W2|^2) of the weights for standardised columns (${columns})${bias}, so ` +
+      `that units of measurement do not matter. The model's own layers, written for x as it is, charge nothing: model.evaluate ` +
+      `plus objective.regularization is objective.total. (standardize: false charges the layers' own weights.)`,
+  ];
 }

@@ -1,6 +1,7 @@
 /** Tensors -> float64 matrices on the host: finite, of the right shapes, with targets that fit the loss. */
 
 import * as tf from "@tensorflow/tfjs";
+import { shown } from "../../arguments.js";
 import { targetRefusal } from "../../convex/losses/index.js";
 import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -10,7 +11,7 @@ import type { NetworkSpec } from "./model.js";
 export interface Dataset {
   readonly x: Matrix; // [n x inputs], or [n x pixels]
   readonly y: Matrix; // [n x C]
-  readonly weights: Float64Array | null; // [n]
+  readonly weights: Float64Array | null; // [n], above 0 where the rows are those that count
 }
 
 /** How samples are weighted; both together multiply. */
@@ -22,11 +23,16 @@ export interface Weighting {
 type Spec = Pick<NetworkSpec, "inputShape" | "convolution" | "outputs" | "loss" | "hiddenBias">;
 
 /**
- * Reads x [n x inputShape] and y [n x C] (or [n] for one output).
+ * Reads x [n x inputShape] and y [n x C] (or [n] for one output); rows of weight 0 are left out, as `rowsThatCount` says.
  *
  * @throws ConvexError "data/..." naming the tensor, the row and the column.
  */
 export async function readData(x: tf.Tensor, y: tf.Tensor, spec: Spec, weighting: Weighting = {}): Promise<Dataset> {
+  return rowsThatCount(await readRows(x, y, spec, weighting));
+}
+
+/** The same with the rows of weight 0. */
+export async function readRows(x: tf.Tensor, y: tf.Tensor, spec: Spec, weighting: Weighting = {}): Promise<Dataset> {
   const X = await readMatrix("x", x, spec.inputShape, "the model's input");
   const Y = await readMatrix("y", y, [spec.outputs], "the model's last layer");
   if (X.rows !== Y.rows) {
@@ -43,36 +49,55 @@ export async function readData(x: tf.Tensor, y: tf.Tensor, spec: Spec, weighting
   return { x: X, y: Y, weights };
 }
 
-/** What training needs beyond what prediction does: more than one row, and columns that vary. */
-export function refuseDegenerate(data: Dataset, spec: Spec): void {
+/**
+ * The data without the rows of weight 0, which say nothing: gates, scales and prices are made of the others. tfjs's mean is over
+ * all n rows, so that the weights of the m that stay come down to m / n: their mean is the same loss.
+ *
+ * @throws ConvexError "data/weight" where none stays.
+ */
+export function rowsThatCount(data: Dataset): Dataset {
+  const { x, y, weights } = data;
+  if (weights === null || weights.every((weight) => weight > 0)) return data;
+  const rows = Array.from(weights.keys()).filter((k) => weights[k] > 0);
+  if (rows.length === 0) throwWeight("a sample weight above 0 on some row that is trained on", "zeros only");
+  const share = rows.length / x.rows;
+  return { x: pick(x, rows), y: pick(y, rows), weights: Float64Array.from(rows, (k) => share * weights[k]) };
+}
+
+/** Some rows of the data, in the order of their numbers. */
+export function rowsOf({ x, y, weights }: Dataset, rows: readonly number[]): Dataset {
+  return {
+    x: pick(x, rows),
+    y: pick(y, rows),
+    weights: weights === null ? null : Float64Array.from(rows, (k) => weights[k]),
+  };
+}
+
+function pick({ cols, data }: Matrix, rows: readonly number[]): Matrix {
+  const picked = new Float64Array(rows.length * cols);
+  rows.forEach((from, to) => {
+    picked.set(data.subarray(from * cols, (from + 1) * cols), to * cols);
+  });
+  return { rows: rows.length, cols, data: picked };
+}
+
+/** What training needs beyond what prediction does: more than one row, and a column that varies. */
+export function refuseDegenerate(data: Dataset): void {
   const { x } = data;
   if (x.rows < 2) {
-    refuse("data/empty", "at least 2 rows", `${x.rows}`, "One sample has nothing to compare with: give more data.");
+    refuse(
+      "data/empty",
+      "at least 2 rows",
+      `${x.rows} (of weight above 0)`,
+      "One sample has nothing to compare with: give more data.",
+    );
   }
-  const constant: number[] = [];
-  let varying = 0;
-  for (let p = 0; p < x.cols; p++) {
-    let same = true;
-    for (let k = 1; k < x.rows && same; k++) same = x.data[k * x.cols + p] === x.data[p];
-    if (!same) varying += 1;
-    else if (x.data[p] !== 0) constant.push(p);
-  }
-  const columns = constant.slice(0, 10).join(", ") + (constant.length > 10 ? ", ..." : "");
-  if (varying === 0) {
+  if (x.data.every((value, k) => value === x.data[k % x.cols])) {
     refuse(
       "data/constant",
       "a column of x that varies",
       "constant columns only",
       "There is nothing to learn from: check x.",
-    );
-  }
-  // A constant pixel is no constant column of the patches, through which filters see it at every place.
-  if (spec.hiddenBias && constant.length > 0 && spec.convolution === null) {
-    refuse(
-      "data/constant",
-      "no constant column beside a hidden bias, which is one",
-      `constant nonzero columns ${columns} of x`,
-      "Drop them, or set useBias: false in the first layer. (Columns of zeros are harmless.)",
     );
   }
 }
@@ -124,9 +149,12 @@ export async function readMatrix(
     refuse(
       "data/shape",
       `${name} to be a tf.Tensor`,
-      Array.isArray(tensor) ? "an array" : typeof tensor,
+      Array.isArray(tensor) ? "an array" : tensor === null ? "null" : typeof tensor,
       "Use tf.tensor2d.",
     );
+  }
+  if (tensor.dtype === "string" || tensor.dtype === "complex64") {
+    refuse("data/shape", `${name} of numbers`, `dtype "${tensor.dtype}"`, "Parse them: tf.tensor2d(rows.map(Number)).");
   }
   if (tensor.isDisposed) {
     refuse(
@@ -137,6 +165,9 @@ export async function readMatrix(
     );
   }
   const shape = tensor.rank === 1 && sample.length === 1 && columns === 1 ? [tensor.shape[0], 1] : tensor.shape;
+  if (columns === 0 && shape.length === sample.length + 1) {
+    refuse("data/empty", `columns in ${name}`, `shape [${tensor.shape.join(", ")}]`, "Check how the data were loaded.");
+  }
   if (shape.length !== sample.length + 1 || sample.some((size, k) => shape[k + 1] !== size)) {
     refuse(
       "data/shape",
@@ -160,7 +191,10 @@ async function readSampleWeight(given: Weighting["sampleWeight"], rows: number):
   if (given instanceof tf.Tensor && given.isDisposed) {
     refuse("data/disposed", "sampleWeight to be alive", "a disposed tensor", "Keep it until fit has returned.");
   }
-  const weights = Float64Array.from(given instanceof tf.Tensor ? await given.data() : given);
+  const values: unknown = given instanceof tf.Tensor ? await given.data() : given;
+  if (!Array.isArray(values) && !ArrayBuffer.isView(values))
+    throwWeight("sampleWeight as a tensor or an array", shown(given));
+  const weights = Float64Array.from(values as ArrayLike<number>);
   if (weights.length !== rows) {
     throwWeight(`one sampleWeight a row, ${rows}`, `${weights.length}`);
   }
@@ -168,13 +202,13 @@ async function readSampleWeight(given: Weighting["sampleWeight"], rows: number):
     if (!(weight >= 0 && Number.isFinite(weight)))
       throwWeight("finite sample weights of at least 0", `${weight} in row ${k}`);
   });
-  if (weights.every((weight) => weight === 0)) throwWeight("a sample weight above 0", "zeros only");
   return weights;
 }
 
 /** The weight of each row's class: the largest entry of a one-hot row, or the value of a single column, as in model.fit. */
 function readClassWeight(given: Weighting["classWeight"], Y: Matrix): Float64Array | null {
   if (given === undefined || given === null) return null;
+  if (typeof given !== "object") throwWeight("classWeight as an object { class: weight }", shown(given));
   return Float64Array.from({ length: Y.rows }, (_, k) => {
     const row = Y.data.subarray(k * Y.cols, (k + 1) * Y.cols);
     const label = Y.cols === 1 ? row[0] : row.indexOf(Math.max(...row));

@@ -1,8 +1,9 @@
 /** Training rows and the rows that are held out, as model.fit would take them. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { refuse, shown } from "../../arguments.js";
 import { ConvexError } from "../../errors.js";
-import { type Dataset, readData, splitData, type Weighting } from "./data.js";
+import { type Dataset, readData, readRows, rowsThatCount, splitData, type Weighting } from "./data.js";
 import type { NetworkSpec } from "./model.js";
 
 /** What is held out of training and judged. */
@@ -13,7 +14,7 @@ export interface HeldOut {
 }
 
 /**
- * Reads x and y, and what is held out of them.
+ * Reads x and y, and what is held out of them. Rows of weight 0 are no part of the training.
  *
  * @throws ConvexError "data/..." or "options/value".
  */
@@ -23,25 +24,22 @@ export async function readSplit(
   spec: NetworkSpec,
   args: HeldOut & Weighting,
 ): Promise<{ train: Dataset; validation: Dataset | null }> {
-  const data = await readData(x, y, spec, args);
+  const data = await readRows(x, y, spec, args);
   const given: unknown = args.validationData ?? null;
   if (given !== null) {
     if (!Array.isArray(given) || given.length !== 2) {
-      const came = Array.isArray(given) ? `${given.length} entries` : typeof given;
+      const came = Array.isArray(given) ? `${given.length} entries` : shown(given);
       throw new ConvexError(
         "options/value",
         `validationData: expected a pair [x, y] of tensors, got ${came}. Change it or leave it out.`,
       );
     }
-    return { train: data, validation: await readData(given[0], given[1], spec) };
+    return { train: rowsThatCount(data), validation: await readData(given[0], given[1], spec) };
   }
-  const share = args.validationSplit ?? 0;
-  if (share === 0) return { train: data, validation: null };
-  if (!(share > 0 && share < 1)) {
-    throw new ConvexError(
-      "options/value",
-      `validationSplit: expected a number between 0 and 1, got ${share}. Change it or leave it out.`,
-    );
-  }
-  return splitData(data, share);
+  const share: unknown = args.validationSplit ?? 0;
+  if (share === 0) return { train: rowsThatCount(data), validation: null };
+  if (!(typeof share === "number" && share > 0 && share < 1))
+    refuse("validationSplit", "a number between 0 and 1", share);
+  const { train, validation } = splitData(data, share);
+  return { train: rowsThatCount(train), validation };
 }

@@ -1,5 +1,6 @@
 /** Certificates on the surfaces of tfjs-vis. */
 
+import { isRecord, refuse } from "../../arguments.js";
 import type { Certificate } from "../../convex/types.js";
 import type { FitSummary } from "./result.js";
 
@@ -30,14 +31,22 @@ export const show = {
    * ```
    */
   async certificate<Surface>(vis: Visualizer<Surface>, surface: Surface, result: Certified): Promise<void> {
+    if (typeof vis?.render?.table !== "function")
+      refuse("show.certificate: vis", "the module tfjs-vis", vis, 'Pass what import("@tensorflow/tfjs-vis") gives.');
+    if (surface === null || surface === undefined)
+      refuse("show.certificate: surface", "a container of tfjs-vis", surface, "Pass an element, or { name, tab }.");
+    if (!isRecord(result) || !isRecord(result.certificate))
+      refuse("show.certificate: result", "a result of fit or train, or what certify answers", result, "Pass one.");
     const { certificate, status, neurons, solver, engine, seconds } = result;
-    const { network, dual, relativeGap, scope, claim, evidence } = certificate;
+    const { network, dual, relativeGap, scope, claim, evidence, neurons: feed, perOutput } = certificate;
     const rows: [string, string | undefined][] = [
       ["objective", network.toPrecision(8)],
       ["lower bound", dual.toPrecision(8)],
       ["relative gap", relativeGap.toExponential(2)],
-      ["proven for", scope],
+      ["proven for", feed === "feed all outputs" ? scope : `${scope}, neurons that ${feed}`],
       ["best gate outside, in units of beta", evidence?.bestRatio.toFixed(4)],
+      ["program of one-output neurons", perOutput?.primal.toPrecision(8)],
+      ["its lower bound", perOutput?.dual.toPrecision(8)],
       ["status", status],
       ["neurons", neurons?.toString()],
       ["solver", solver],

@@ -1,10 +1,11 @@
 /** Judges every round of the solver as model.fit judges an epoch, and hands it to the callbacks. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { relativeGap, sharedAtLeast } from "../../convex/certificate.js";
 import type { Network } from "../../convex/network.js";
 import type { SharedRound } from "../../convex/sharing/shareOutputs.js";
 import type { Round, Solution } from "../../convex/solvers/solve.js";
-import type { ConvexProgram } from "../../convex/types.js";
+import type { ConvexProgram, Gap } from "../../convex/types.js";
 import { programWeights } from "../pose/programWeights.js";
 import type { Dataset } from "../read/data.js";
 import type { NetworkSpec } from "../read/model.js";
@@ -17,6 +18,7 @@ export class Watch {
   readonly names: readonly string[];
   private readonly evaluator: SplitEvaluator;
   private readonly detailed: boolean;
+  private readonly shares: boolean;
   private rounds = 0;
 
   constructor(
@@ -24,7 +26,12 @@ export class Watch {
     spec: NetworkSpec,
     private readonly problem: Problem,
     data: { readonly train: Dataset; readonly validation: Dataset | null },
-    how: { readonly callbacks: Callbacks | null | undefined; readonly verbose: number; readonly tolerance: number },
+    how: {
+      readonly callbacks: Callbacks | null | undefined;
+      readonly verbose: number;
+      readonly tolerance: number;
+      readonly shares: boolean; // whether neurons come to feed several outputs after the program, where each feeds one
+    },
   ) {
     const { program, column } = problem;
     const { validation } = data;
@@ -33,27 +40,37 @@ export class Watch {
     this.detailed = metrics.length > 0 || validation !== null;
     this.evaluator = new SplitEvaluator(model, spec, program.X, column.value, data);
     const own = ["loss", ...metrics];
-    this.names = [...own, ...(validation === null ? [] : own.map((name) => `val_${name}`)), "relativeGap", "seconds"];
+    this.shares = how.shares;
+    const gaps = ["relativeGap", ...(how.shares ? ["perOutputGap"] : [])];
+    this.names = [...own, ...(validation === null ? [] : own.map((name) => `val_${name}`)), ...gaps, "seconds"];
   }
 
   async round({ gap, seconds, index, blocks, program }: Round): Promise<boolean> {
     const network = () => this.problem.formulation.recover(program, blocks);
-    return this.judge(index, { loss: gap.primal, relativeGap: gap.relative, seconds }, program, network);
+    return this.judge(index, { loss: gap.primal, ...this.gapsOf(gap), seconds }, program, network);
   }
 
-  /** A round after the program's, in which neurons came to feed several outputs: the gap stays that of the program. */
+  /** The gap is about networks like the one to be returned; that of the program whose neurons feed one output each has its name. */
+  private gapsOf({ primal, dual, relative }: Gap): Record<string, number> & { relativeGap: number } {
+    if (!this.shares) return { relativeGap: relative };
+    const { outputs } = this.problem.spec;
+    return { relativeGap: relativeGap(primal, sharedAtLeast(dual, outputs)), perOutputGap: relative };
+  }
+
+  /** A round after the program's, in which neurons came to feed several outputs. */
   async sharedRound(
     { gap, seconds, network }: SharedRound,
     program: ConvexProgram,
     before: Solution,
   ): Promise<boolean> {
-    const logs = { loss: gap.primal, relativeGap: before.gap.relative, seconds: before.seconds + seconds };
+    const gaps = { relativeGap: gap.relative, perOutputGap: before.gap.relative };
+    const logs = { loss: gap.primal, ...gaps, seconds: before.seconds + seconds };
     return this.judge(this.rounds, logs, program, () => network);
   }
 
   private async judge(
     index: number,
-    { loss, ...rest }: Readonly<Record<"loss" | "relativeGap" | "seconds", number>>,
+    { loss, ...rest }: Readonly<Record<string, number> & { loss: number; relativeGap: number; seconds: number }>,
     program: ConvexProgram,
     network: () => Network,
   ): Promise<boolean> {

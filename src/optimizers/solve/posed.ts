@@ -1,7 +1,8 @@
 /** A posed problem -> its solution, over the gates at hand or over gates that grow, and the network that it is. */
 
-import { defaultStarts } from "../../convex/arrangements/index.js";
-import { solveGrowing } from "../../convex/growth/grow.js";
+import { defaultStarts, type Growth } from "../../convex/arrangements/index.js";
+import { feedsOneEach } from "../../convex/certificate.js";
+import { type GrowthOptions, solveGrowing } from "../../convex/growth/grow.js";
 import { withAllGates } from "../../convex/growth/proof.js";
 import type { Kernels } from "../../convex/kernels/index.js";
 import type { Network } from "../../convex/network.js";
@@ -14,6 +15,7 @@ import type { Workbench } from "../../convex/solvers/workbench.js";
 import type { ConvexProgram, SparseBlocks } from "../../convex/types.js";
 import type { Settings } from "../options.js";
 import type { PosedSolution, Problem } from "../records.js";
+import { judgedStart, nearStart } from "./nearer.js";
 
 /** What the settings leave to a solve that has so many seconds. */
 export function budgetOf(
@@ -48,23 +50,39 @@ export async function solvePosed(
       allGates: null,
     };
   }
-  if (growth === null) {
-    const work = () => solve(program, kernels, budget, start, bench);
+  const options = growth === null ? null : growthOptions(growth, program, seed);
+  const near = start === undefined ? await nearStart(program, kernels, budget, options) : null;
+  const from = near?.blocks ?? start;
+  if (near?.hopeless === true) {
+    const judged = await judgedStart(near, kernels, budget, bench);
+    return { ...judged, program: near.program, evidence: near.grown?.evidence ?? null, allGates: null };
+  }
+  if (options === null) {
+    const work = () => solve(program, kernels, budget, from, bench);
     return { ...(await withAllGates(program, budget, work)), program, evidence: null };
   }
-  const { starts = defaultStarts(program.X), seed: own = seed, method, batch } = growth;
-  return solveGrowing(program, kernels, budget, { starts, seed: own + 1, method, batch }, start);
+  const there = near?.program ?? program;
+  if (near?.grown != null && near.beyond) {
+    const polished = await solve(there, kernels, budget, from);
+    return { ...polished, program: there, evidence: near.grown.evidence, allGates: null };
+  }
+  return solveGrowing(there, kernels, budget, options, from);
 }
 
-/** Blocks -> neurons, as few as do the same. */
+function growthOptions(growth: Growth, { X }: ConvexProgram, seed: number): GrowthOptions {
+  const { starts = defaultStarts(X), seed: own = seed, method, batch } = growth;
+  return { starts, seed: own + 1, method, batch };
+}
+
+/** Blocks -> neurons, as few as do the same; where the program is about neurons that feed one output each, they are such. */
 export function recovered(
   { program, formulation }: Pick<Problem, "program" | "formulation">,
   blocks: SparseBlocks,
 ): Network {
-  return fewest(program, formulation.recover(program, blocks));
+  return fewest(program, formulation.recover(program, blocks), feedsOneEach(program));
 }
 
-/** Equal neurons merged, surplus ones traded away. */
-export function fewest({ X, pooling }: ConvexProgram, network: Network): Network {
-  return { ...network, neurons: pruneNeurons(mergeNeurons(network.neurons), X, pooling) };
+/** Equal neurons merged, those of different outputs too unless they stay `apart`, and surplus ones traded away. */
+export function fewest({ X, pooling }: ConvexProgram, network: Network, apart = false): Network {
+  return { ...network, neurons: pruneNeurons(mergeNeurons(network.neurons, apart), X, pooling) };
 }

@@ -1,11 +1,12 @@
 /** ReLU networks with several outputs: after the convex program, in which each neuron feeds one, neurons that feed them all. */
 
 import { defaultStarts } from "../../convex/arrangements/index.js";
+import { certifyShared, relativeGap, type SharedBound } from "../../convex/certificate.js";
 import type { Kernels } from "../../convex/kernels/index.js";
 import type { Network } from "../../convex/network.js";
-import { type SharedBudget, shareOutputs } from "../../convex/sharing/shareOutputs.js";
-import { advice } from "../../convex/solvers/solution.js";
-import type { Certificate, SharedBound, Status } from "../../convex/types.js";
+import { type SharedBudget, type SharedSolution, shareOutputs } from "../../convex/sharing/shareOutputs.js";
+import { advice as adviceOf } from "../../convex/solvers/solution.js";
+import type { Certificate, Status } from "../../convex/types.js";
 import type { Settings } from "../options.js";
 import { mayShare } from "../pose/mayShare.js";
 import type { PosedSolution, Problem } from "../records.js";
@@ -16,12 +17,12 @@ export interface Shared {
   readonly network: Network;
   readonly status: Status;
   readonly advice: string;
-  readonly bound: SharedBound | null; // null where each neuron feeds one output
+  readonly bound: SharedBound | null; // null where none was looked for: then it is about neurons that feed one output each
 }
 
 /**
  * Lets the neurons of a solution feed all outputs, where the options allow it: `vectorPenalty` is not "perOutput", the loss is
- * smooth, and neurons may take any gate, since all are there or they grow.
+ * smooth, and neurons may take any gate, since all are there or they grow. The status is then that of the bound for such networks.
  */
 export async function sharedNetwork(
   problem: Problem,
@@ -35,40 +36,43 @@ export async function sharedNetwork(
 ): Promise<Shared> {
   const { status, program } = solution;
   const alone = { network, status, advice: solution.advice, bound: null };
-  if (
-    !mayShare(problem) ||
-    settings.vectorPenalty === "perOutput" ||
-    status === "cancelled" ||
-    seconds <= 0 ||
-    network.neurons.length > units
-  )
-    return alone;
+  if (!wantsSharing(problem, settings) || status === "cancelled" || seconds <= 0) return alone;
+  const first = fewest(program, network); // neurons of one direction become one that feeds several outputs
+  if (first.neurons.length > units) return alone;
   const options = { starts: problem.growth?.starts ?? defaultStarts(program.X), seed: settings.seed + 2, units };
-  const found = await shareOutputs(program, network, kernels, { ...budgetOf(settings, seconds), onRound }, options);
-  if (!(found.gap.primal < solution.gap.primal)) return alone;
-  const { primal, dual, relative } = found.gap;
-  const hurried = found.status === "timeLimit" || found.status === "cancelled" || found.status === "iterationLimit";
-  const ended = status === "solved" && hurried ? found.status : status;
+  const found = await shareOutputs(program, first, kernels, { ...budgetOf(settings, seconds), onRound }, options);
+  const better = found.gap.primal < solution.gap.primal;
+  const primal = better ? found.gap.primal : solution.gap.primal;
+  const { dual } = found.gap;
+  const relative = relativeGap(primal, dual);
   return {
-    network: fewest(program, found.network),
-    status: ended,
-    advice: ended === status ? solution.advice : advice[ended],
-    bound: { primal, dual, relativeGap: relative, gates: found.program.gates.count, evidence: found.evidence },
+    network: better ? fewest(program, found.network) : network,
+    ...endOf(found, relative <= settings.tolerance),
+    bound: { primal, dual, relative, program: found.program, evidence: found.evidence },
   };
 }
 
-/** The certificate of the program, with what is proven of networks whose neurons feed several outputs. */
+/** True where neurons may feed several outputs, and no option says that each is to feed one. */
+export function wantsSharing(problem: Problem, { vectorPenalty }: Pick<Settings, "vectorPenalty">): boolean {
+  return vectorPenalty !== "perOutput" && mayShare(problem);
+}
+
+/** Solved is what the bound for networks whose neurons feed all outputs proves to be so. */
+function endOf({ status, advice }: SharedSolution, proven: boolean): { status: Status; advice: string } {
+  return proven ? { status: "solved", advice: adviceOf.solved } : { status, advice };
+}
+
+/** The certificate of the network that was returned: the program's where each neuron feeds one output. */
 export function withShared(certificate: Certificate, { bound }: Shared): Certificate {
-  return bound === null ? certificate : { ...certificate, sharing: bound };
+  return bound === null ? certificate : certifyShared(certificate, bound);
 }
 
 /** What sharing did, in a sentence. */
-export function sharingNotes(certificate: Certificate): string[] {
-  const { sharing, primal } = certificate;
-  if (sharing == null) return [];
-  const gain = (100 * (1 - sharing.primal / primal)).toPrecision(2);
+export function sharingNotes({ perOutput, primal }: Certificate): string[] {
+  if (perOutput === null || !(primal < perOutput.primal)) return [];
+  const gain = (100 * (1 - primal / perOutput.primal)).toPrecision(2);
   return [
-    `Neurons feed several outputs: an objective of ${sharing.primal.toPrecision(6)}, ${gain} % below that of the convex program, where ` +
-      `each feeds one. No network with these ${sharing.gates} activation patterns has less than ${sharing.dual.toPrecision(6)}.`,
+    `Neurons feed several outputs: an objective of ${primal.toPrecision(6)}, ${gain} % below that of the convex program in which ` +
+      `each feeds one, ${perOutput.primal.toPrecision(6)} (certificate.perOutput).`,
   ];
 }

@@ -1,6 +1,7 @@
 /** The model of one unit that says what `train` is to build. */
 
 import * as tf from "@tensorflow/tfjs";
+import { shown } from "../../arguments.js";
 import { lossTraits } from "../../convex/losses/index.js";
 import type { LossName } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -29,9 +30,9 @@ export function templateOf(
   features: number,
   outputs: number,
 ): tf.Sequential {
-  if (!Object.hasOwn(lossTraits, wish.loss)) {
+  if (typeof wish.loss !== "string" || !Object.hasOwn(lossTraits, wish.loss)) {
     const known = Object.keys(lossTraits).map((name) => `"${name}"`);
-    refuse(`loss to be ${known.join(" or ")}`, `"${wish.loss}"`, "Choose one of these.");
+    refuse(`loss to be ${known.join(" or ")}`, shown(wish.loss), "Choose one of these.");
   }
   const first = { units: 1, useBias: flag("hiddenBias", wish.hiddenBias), inputShape: [features] };
   const last = { units: outputs, useBias: flag("outputBias", wish.outputBias) };
@@ -54,18 +55,14 @@ export function templateOf(
     optimizer.dispose();
     model.dispose();
     const { message } = error as Error;
-    refuse(
-      "metrics that tfjs knows",
-      `${JSON.stringify(wish.metrics)} (${message})`,
-      "Correct them or leave them out.",
-    );
+    refuse("metrics that tfjs knows", `${shown(wish.metrics)} (${message})`, "Correct them or leave them out.");
   }
   return ownOptimizer(model);
 }
 
 function flag(name: string, value: unknown): boolean {
   if (value === undefined || typeof value === "boolean") return value ?? true;
-  return refuse(`${name} to be true or false`, String(value), "Change it or leave it out.");
+  return refuse(`${name} to be true or false`, shown(value), "Change it or leave it out.");
 }
 
 function refuse(expected: string, got: string, todo: string): never {

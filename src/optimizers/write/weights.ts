@@ -38,6 +38,18 @@ export function writeWeights(
   });
 }
 
+/** Takes down the weights of a model; the answer writes them back, for when what comes after the writing fails. */
+export async function weightsBefore(model: tf.Sequential): Promise<() => void> {
+  const kept = await Promise.all(
+    model.getWeights().map(async (weight) => ({
+      shape: weight.shape,
+      dtype: weight.dtype,
+      values: (await weight.data()).slice() as Float32Array,
+    })),
+  );
+  return () => tf.tidy(() => model.setWeights(kept.map(({ values, shape, dtype }) => tf.tensor(values, shape, dtype))));
+}
+
 /** The kernel of the last layer [A m x C]: unit j at position a stands in row a m + j, or j A + a where patches run faster. */
 function readOut({ output }: NetworkWeights, { outputs: C, convolution }: NetworkSpec): tf.Tensor2D {
   const m = output.rows;

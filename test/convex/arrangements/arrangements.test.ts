@@ -189,8 +189,8 @@ describe("gate sets of one's own", () => {
   });
 
   test("counts that are none are refused", () => {
-    expect(() => sampleGates(X, { count: 2.5 })).toThrow(/count to be an integer of at least 1, got 2\.5/);
-    expect(() => sampleGates(X, { count: 5, seed: 0.5 })).toThrow(/seed to be an integer, got 0\.5/);
+    expect(() => sampleGates(X, { count: 2.5 })).toThrow(/count: expected an integer of at least 1, got 2\.5/);
+    expect(() => sampleGates(X, { count: 5, seed: 0.5 })).toThrow(/seed: expected an integer, got 0\.5/);
   });
 
   test("a pattern is found where it was put, among thousands", () => {

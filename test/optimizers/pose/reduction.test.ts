@@ -126,7 +126,8 @@ describe("rank", () => {
         expect(certificate.dual).toBeLessThanOrEqual(optimum * (1 + 1e-7));
         expect(certificate.network).toBeGreaterThanOrEqual(full.certificate.dual * (1 - 1e-6));
         // With slopes up to R the optimum in the span is at most (1 + R sigma / beta) times that of x as it is.
-        const tail = problem.reduction?.space.tail ?? 0;
+        const space = problem.reduction?.space;
+        const tail = space !== undefined && "tail" in space ? space.tail : 0;
         const R = loss === "meanSquaredError" ? null : 1 / Math.sqrt(14);
         if (R !== null) {
           const factor = 1 + (R * tail) / 0.05;

@@ -122,24 +122,12 @@ async function instantiate(
   return { calls: exports, heap, helpers, note };
 }
 
-/** The fastest module that this host takes. */
-function moduleBytes(shared: boolean): Uint8Array<ArrayBuffer> {
-  const { code, relaxed, sharedAt, sharedValue } = wasmModule;
-  const plain = fromText(code);
-  const candidates = [edited(plain, relaxed), plain];
-  if (shared) for (const bytes of candidates) bytes[sharedAt] = sharedValue; // the flags of the imported memory
-  return candidates.find((bytes) => WebAssembly.validate(bytes)) ?? plain;
-}
-
-/** @internal What becomes of bytes when some are kept, some left out and some put in, and so on; the rest is kept. */
-export function edited(before: Uint8Array, edits: typeof wasmModule.relaxed): Uint8Array<ArrayBuffer> {
-  const after: number[] = [];
-  let at = 0;
-  for (const [kept, out, put] of edits) {
-    after.push(...before.subarray(at, at + kept), ...fromText(put));
-    at += kept + out;
-  }
-  return Uint8Array.from([...after, ...before.subarray(at)]);
+/** @internal The one module for all hosts: what it computes is the same to the last bit on each of them. */
+export function moduleBytes(shared: boolean): Uint8Array<ArrayBuffer> {
+  const { code, sharedAt, sharedValue } = wasmModule;
+  const bytes = fromText(code);
+  if (shared) bytes[sharedAt] = sharedValue; // the flags of the imported memory
+  return bytes;
 }
 
 /** Bytes as scripts/build-wasm.mjs writes them: a digit of base 85 each, after a sign for the byte's multiple of 85 if there is one. */

@@ -1,5 +1,7 @@
 /** When alternating directions should leave what is left of a gap to Newton steps: by reckoning, in multiplications. */
 
+import { log } from "../../linear/elementary.js";
+
 /** From this gap on Newton steps may take over, where more rounds than these and dearer ones are reckoned to be left. */
 const NEAR_GAP = 0.05;
 const CONES_GAP = 0.3;
@@ -39,11 +41,11 @@ export function newtonIsCheaper(
   if (last > 0.9 * gaps[gaps.length - 1 - STUCK]) return true;
   const before = gaps[gaps.length - 3];
   if (before === undefined || last > (cones ? CONES_GAP : NEAR_GAP)) return false;
-  const rounds = (2 * Math.log(last / tolerance)) / Math.log(before / last);
+  const rounds = (2 * log(last / tolerance)) / log(before / last);
   const round = iterations * C * (SOLVE_COST * side ** 2 + PRODUCTS * n * d * gates);
   const rank = FACE * active;
   const newton = cones
     ? CONES_STEPS * n * rank * Math.min(n, rank)
-    : NEWTON_STEPS * Math.min((C * n ** 3) / 6, NEWTON_PRODUCTS * n * d * active);
+    : NEWTON_STEPS * Math.min((C * n * n * n) / 6, NEWTON_PRODUCTS * n * d * active);
   return rounds > Math.max(LEAST_ROUNDS, newton / round);
 }

@@ -97,7 +97,7 @@ export function prefersProducts(
   { n, gates, rows, vectors }: Pick<CoupledSystem, "n" | "gates" | "rows" | "vectors">,
   d: number,
 ): boolean {
-  const matrix = n ** 3 / 6 + (n ** 2 * (gates.length + rows.count)) / 2;
+  const matrix = (n * n * n) / 6 + (n ** 2 * (gates.length + rows.count)) / 2;
   return n > DENSE_ROWS || PRODUCT_COST * USUAL_STEPS * productCost(n, d, vectors) < matrix;
 }
 

@@ -1,0 +1,100 @@
+/** Readers of what a user passes: each answers with the value or refuses it in one sentence, whatever it is. */
+
+import { ConvexError, type ErrorCode } from "./errors.js";
+
+/** Relative gaps of float64 numbers are multiples of about this. */
+export const LEAST_TOLERANCE = Number.EPSILON;
+/** Searches begun at random hold a vector each, and take turns: beyond this a search is no longer one. */
+export const MOST_STARTS = 1e5;
+/** Networks of a way or points of a path: each is kept. */
+export const MOST_POINTS = 1e4;
+
+/** Where - what was expected - what came - what to do. */
+export function refuse(
+  where: string,
+  expected: string,
+  got: unknown,
+  todo = "Change it or leave it out.",
+  code: ErrorCode = "options/value",
+): never {
+  throw new ConvexError(code, `${where}: expected ${expected}, got ${shown(got)}. ${todo}`);
+}
+
+/** A value in a few words; never throws, whatever the value is. */
+export function shown(value: unknown): string {
+  if (typeof value === "string") return `"${value.length > 40 ? `${value.slice(0, 40)}...` : value}"`;
+  if (typeof value === "function") return `the function ${value.name || "without a name"}`;
+  if (typeof value === "bigint") return `the bigint ${value}`;
+  if (typeof value !== "object" || value === null) return String(value);
+  return Array.isArray(value) ? `an array of ${value.length}` : `an object of class ${className(value)}`;
+}
+
+function className(value: object): string {
+  const maker: unknown = value.constructor;
+  return typeof maker === "function" && maker.name !== "" ? maker.name : "unknown";
+}
+
+/** What model.fit takes for its descent, and a convex program has no use for. */
+const DESCENT = ["epochs", "batchSize", "shuffle", "initialEpoch", "stepsPerEpoch", "validationSteps", "yieldEvery"];
+
+/** Throws unless the record is an object whose names are all in the list. */
+export function refuseUnknown(where: string, record: unknown, names: readonly string[]): void {
+  if (!isRecord(record)) refuse(where, "an object of options", record);
+  for (const name of Object.keys(record)) {
+    if (names.includes(name)) continue;
+    const advice = DESCENT.includes(name)
+      ? "Leave it out: that is for gradient descent; the solver stops at the trainer's tolerance, maxIterations or timeLimit."
+      : "Check the spelling or leave it out.";
+    throw new ConvexError(
+      "options/unknown",
+      `${where}: expected options among ${names.join(", ")}, got "${name}". ${advice}`,
+    );
+  }
+}
+
+export function isRecord(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export function optional<T>(value: T | undefined, check: (value: T) => T): T | null {
+  return value === undefined ? null : check(value);
+}
+
+export function positive(name: string, value: unknown): number {
+  if (!(typeof value === "number" && value > 0 && Number.isFinite(value)))
+    refuse(name, "a finite number above 0", value);
+  return value;
+}
+
+/** A relative gap at which to stop. */
+export function tolerance(name: string, value: unknown): number {
+  const given = positive(name, value);
+  if (given < LEAST_TOLERANCE) {
+    refuse(name, `at least ${LEAST_TOLERANCE.toPrecision(2)}, the relative rounding of float64`, given);
+  }
+  return given;
+}
+
+export function count(name: string, value: unknown, most = Number.MAX_SAFE_INTEGER, least = 1): number {
+  if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) return value;
+  return refuse(
+    name,
+    most === Number.MAX_SAFE_INTEGER ? `an integer of at least ${least}` : `an integer of ${least} to ${most}`,
+    value,
+  );
+}
+
+export function integer(name: string, value: unknown): number {
+  if (!Number.isSafeInteger(value)) refuse(name, "an integer", value);
+  return value as number;
+}
+
+export function oneOf<T>(name: string, value: T, known: readonly T[]): T {
+  if (!known.includes(value)) refuse(name, known.map((entry) => `"${entry}"`).join(" or "), value);
+  return value;
+}
+
+export function flag(name: string, value: unknown): boolean {
+  if (typeof value !== "boolean") refuse(name, "true or false", value);
+  return value;
+}

@@ -1,0 +1,94 @@
+/** The file for <script> tags in a page with a strict Content-Security-Policy: what docs/deploy.md says that it needs. */
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { type Browser, chromium } from "playwright";
+import { rollup } from "rollup";
+import { loadConfigFile } from "rollup/loadConfigFile";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { chromiumFlags, findChromium } from "../../scripts/find-chromium.mjs";
+
+const require = createRequire(import.meta.url);
+const PLACE = "http://localhost/";
+
+let browser: Browser;
+let library = "";
+
+beforeAll(async () => {
+  const { options } = await loadConfigFile(fileURLToPath(new URL("../../rollup.config.mjs", import.meta.url)), {});
+  const config = options.find(({ output }) => output.some(({ format }) => format === "umd"));
+  if (config === undefined) throw new Error("rollup.config.mjs makes no file for script tags");
+  const bundle = await rollup(config);
+  library = (await bundle.generate(config.output[0])).output[0].code;
+  await bundle.close();
+  const executablePath = findChromium();
+  browser = await chromium.launch({ args: chromiumFlags, ...(executablePath === null ? {} : { executablePath }) });
+}, 120_000);
+
+afterAll(() => browser?.close());
+
+/** What `use` answers in a page with the policy, and what the policy refused there. */
+async function underPolicy<T>(
+  policy: string,
+  tfjs: string,
+  use: () => Promise<T>,
+): Promise<{ value: T | null; refused: string }> {
+  const page = await browser.newPage();
+  const refused: string[] = [];
+  page.on("pageerror", ({ message }) => refused.push(message));
+  page.on("console", (message) => refused.push(message.text()));
+  const files: Record<string, string> = {
+    "tf.js": readFileSync(require.resolve(`@tensorflow/tfjs/dist/${tfjs}`), "utf8"),
+    "library.js": library,
+  };
+  await page.route(`${PLACE}**`, (route) => {
+    const file = files[new URL(route.request().url()).pathname.slice(1)];
+    const headers = { "Content-Security-Policy": policy };
+    if (file !== undefined) return route.fulfill({ contentType: "text/javascript", body: file });
+    const body = `<!doctype html>${Object.keys(files)
+      .map((name) => `<script src="/${name}"></script>`)
+      .join("")}`;
+    return route.fulfill({ contentType: "text/html", headers, body });
+  });
+  await page.goto(PLACE);
+  // By the debugger, which the policy does not bind; what the scripts of the page do is bound.
+  const value = await page.evaluate(use).catch(() => null);
+  await page.close();
+  return { value, refused: refused.join("\n") };
+}
+
+/** The engine of a small fit, and the code with which engine "wasm" by name is refused. */
+async function fitSmall(): Promise<{ engine: string; byName: string }> {
+  const { tf, tfConvex: convex } = globalThis as never as {
+    tf: typeof import("@tensorflow/tfjs");
+    tfConvex: typeof import("../../src/index.js");
+  };
+  await tf.setBackend("cpu");
+  const x = tf.tensor2d(Array.from({ length: 20 }, (_, k) => [Math.sin(k), Math.cos(3 * k)]));
+  const y = tf.tensor2d(Array.from({ length: 20 }, (_, k) => [Math.abs(Math.sin(k))]));
+  const { engine } = await new convex.ConvexReLUTrainer().train(x, y, { loss: "meanSquaredError" });
+  const byName = await new convex.ConvexReLUTrainer({ engine: "wasm" }).train(x, y, { loss: "meanSquaredError" }).then(
+    () => "",
+    (error) => error.code as string,
+  );
+  return { engine, byName };
+}
+
+test("with wasm-unsafe-eval and tf.es2017.min.js a fit runs on the WASM engine, and nothing is refused", async () => {
+  const { value, refused } = await underPolicy("script-src 'self' 'wasm-unsafe-eval'", "tf.es2017.min.js", fitSmall);
+  expect(refused).toBe("");
+  expect(value?.engine).toMatch(/^wasm/);
+  expect(value?.byName).toBe("");
+});
+
+test("without wasm-unsafe-eval it runs on cpu and says why; wasm by name is refused", async () => {
+  const { value } = await underPolicy("script-src 'self'", "tf.es2017.min.js", fitSmall);
+  expect(value?.engine).toMatch(/^cpu: WebAssembly with SIMD is not there .*Content Security Policy/s);
+  expect(value?.byName).toBe("engine/unavailable");
+});
+
+test("tf.min.js itself wants unsafe-eval", async () => {
+  const { refused } = await underPolicy("script-src 'self' 'wasm-unsafe-eval'", "tf.min.js", fitSmall);
+  expect(refused).toMatch(/unsafe-eval/);
+});
