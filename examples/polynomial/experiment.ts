@@ -185,13 +185,16 @@ export function straightThrough(
     value: tf.sub(tf.mul(2, tf.step(w as tf.Tensor, 0)), 1),
     gradFunc: (dy) => dy as tf.Tensor,
   }));
-  const weights = [0, 1].map((k) => tf.variable(tf.randomNormal([d + 1, units], 0, 0.1, "float32", seed + k)));
-  const alpha = tf.variable(tf.randomNormal([units, 1], 0, 0.1, "float32", seed + 2));
-  const bias = tf.variable(tf.zeros([1]));
-  const read = ({ n, x, y }: Points) => ({
-    rows: tf.concat([tf.tensor2d(x, [n, d]), tf.ones([n, 1])], 1),
-    labels: tf.tensor2d(y, [n, 1]),
-  });
+  const variable = (shape: [number, number], k: number) =>
+    tf.tidy(() => tf.variable(tf.randomNormal(shape, 0, 0.1, "float32", seed + k)));
+  const weights = [0, 1].map((k) => variable([d + 1, units], k));
+  const alpha = variable([units, 1], 2);
+  const bias = tf.tidy(() => tf.variable(tf.zeros([1])));
+  const read = ({ n, x, y }: Points) =>
+    tf.tidy(() => ({
+      rows: tf.concat([tf.tensor2d(x, [n, d]), tf.ones([n, 1])], 1),
+      labels: tf.tensor2d(y, [n, 1]),
+    }));
   const outputs = (rows: tf.Tensor) => {
     const [u, v] = weights.map((w) => tf.matMul(rows, signs(w)));
     return tf.add(tf.matMul(tf.mul(u, v), alpha), bias);
