@@ -56,7 +56,12 @@ export {
   trainConvexNN,
   type UnitCertificate,
 } from "./optimizers/convexNN.js";
-export { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "./optimizers/convexReLUTrainer.js";
+export {
+  ConvexReLUTrainer,
+  type FitArgs,
+  type FitDatasetArgs,
+  type TrainArgs,
+} from "./optimizers/convexReLUTrainer.js";
 export type { CrossValidation, CrossValidationArgs } from "./optimizers/crossValidate.js";
 export { describeNetwork, type ModelDescription } from "./optimizers/describeNetwork.js";
 export { type JoinedNetworks, type JoinOptions, joinNetworks } from "./optimizers/joinNetworks.js";

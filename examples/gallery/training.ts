@@ -102,7 +102,7 @@ export class Training {
   /** What came of it in a sentence or two, its numbers as they are to be stressed. */
   verdict(): readonly (string | { readonly strong: string })[] {
     if (this.result === null) return ["Training ended without a convex result."];
-    const { certificate, seconds } = this.result;
+    const { certificate, seconds, status } = this.result;
     const kind = certificate.scope === "all gates" ? "network of any width" : "network with these gates";
     const which = certificate.neurons === "feed all outputs" ? kind : `${kind} whose neurons each feed one output`;
     const proven = [
@@ -113,7 +113,9 @@ export class Training {
     const lowest = Math.min(...[...this.runs.values()].map((run) => run.objective));
     const above = lowest / certificate.network - 1;
     if (!Number.isFinite(above)) return proven;
-    const side = above >= 0 ? "above it" : "below it: other gates can do more";
+    const open = status === "solved" ? "" : ", which had not come to its end";
+    const beyond = status === "solved" && certificate.scope !== "all gates" ? ": other gates can do more" : open;
+    const side = above >= 0 ? "above it" : `below it${beyond}`;
     return [...proven, " The best run of model.fit ended ", { strong: percent(Math.abs(above)) }, ` ${side}.`];
   }
 

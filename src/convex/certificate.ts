@@ -7,7 +7,7 @@
  */
 
 import type { GatedProducts } from "./kernels/types.js";
-import { concatenated, LEAST } from "./linear/vectors.js";
+import { concatenated, LEAST, norm } from "./linear/vectors.js";
 import { blockCount, blockOutputs, penaltyOf, predict } from "./operators/blocks.js";
 import { type ConeProjector, coneProjector } from "./operators/coneProjection.js";
 import { dualPointAtZero } from "./operators/dualPoint.js";
@@ -57,11 +57,28 @@ export class GapJudge {
     this.predict(blocks, Z);
     const primal = loss.value(Z) + penaltyOf(this.program, blocks);
     if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
+    if (this.program.penalty.name === "ridge") return { ...this.ridgeGap(primal, N, blocks), primal };
     const unpriced = this.judged && this.projector === null && this.late();
     const prices = unpriced ? this.unknownPrices() : this.price(N, beta);
     this.judged = true;
     const { value: dual, scale } = bestScale(this.program, N, beta / prices.largest);
     return { primal, dual, relative: relativeGap(primal, dual), prices, scale };
+  }
+
+  /**
+   * Of one layer: every N is feasible, and costs |X' N|^2 / (2 beta); without a beta the bound is for weights of at most `reachOf`,
+   * and costs that times |X' N|.
+   */
+  private ridgeGap(primal: number, N: Float64Array, blocks: SparseBlocks) {
+    const { beta, loss, X } = this.program;
+    const vectors = new Float64Array(loss.outputs * X.cols);
+    this.products.adjoint(N, loss.outputs, Int32Array.of(0), vectors);
+    const size = norm(vectors);
+    const reach = reachOf(blocks);
+    const cost = (s: number) => (beta > 0 ? (s * size) ** 2 / (2 * beta) : s * size * reach);
+    const { value: dual, scale } = bestScale(this.program, N, Number.POSITIVE_INFINITY, cost);
+    const prices = { prices: new Float64Array(loss.outputs), largest: 0 };
+    return { dual, relative: relativeGap(primal, dual), prices, scale };
   }
 
   /**
@@ -154,9 +171,14 @@ export class GapJudge {
  * The largest dual objective of s N, 0 <= s <= limit, N [n x C]: concave in s. A bound where limit N is feasible, and N balanced
  * where the output bias is free.
  */
-export function bestScale(program: DualProgram, N: Float64Array, limit: number): { value: number; scale: number } {
+export function bestScale(
+  program: DualProgram,
+  N: Float64Array,
+  limit: number,
+  cost: (scale: number) => number = () => 0, // convex, 0 at 0
+): { value: number; scale: number } {
   const scaled = new Float64Array(N.length);
-  const value = (s: number) => dualObjective(program, N, s, scaled);
+  const value = (s: number) => dualObjective(program, N, s, scaled) - cost(s);
   let best = { value: value(0), scale: 0 };
   const consider = (s: number) => {
     const v = value(s);
@@ -189,6 +211,13 @@ export function bestScale(program: DualProgram, N: Float64Array, limit: number):
     }
   }
   return best;
+}
+
+/** The length of weights up to which a bound without weight decay holds: this many times that of the weights at hand. */
+const REACH = 100;
+
+function reachOf({ vectors }: SparseBlocks): number {
+  return REACH * (norm(vectors) || 1);
 }
 
 type DualProgram = Pick<ConvexProgram, "loss" | "outputBias">;
@@ -297,7 +326,7 @@ export function sharedAtLeast(dual: number, outputs: number): number {
 
 /** True where the penalty charges outputs one by one, so that the program is about neurons that feed one. */
 export function feedsOneEach(program: Pick<ConvexProgram, "penalty" | "loss" | "pooling">): boolean {
-  return blockOutputs(program) > 1 && program.penalty.separable;
+  return blockOutputs(program) > 1 && program.penalty.name === "perOutput";
 }
 
 /**
@@ -305,6 +334,11 @@ export function feedsOneEach(program: Pick<ConvexProgram, "penalty" | "loss" | "
  * where for neurons that feed all outputs.
  */
 export function scopeOf(program: ConvexProgram, everywhere = false, shared = !feedsOneEach(program)): string {
+  if (program.penalty.name === "ridge") {
+    return program.beta > 0
+      ? "any weights in this layer"
+      : `weights of up to ${REACH} times the length of these in this layer`;
+  }
   const { gates, cones, pooling } = program;
   const { patches: K, positions: A } = pooling ?? { patches: 1, positions: 1 };
   const feeding = A > 1 ? `one output from one ${A < K ? "window" : "patch"}` : "one output";

@@ -44,7 +44,9 @@ export type LossName =
   | "hinge"
   | "squaredHinge"
   | "huberLoss"
-  | "meanAbsoluteError";
+  | "meanAbsoluteError"
+  | "logcosh"
+  | "kullbackLeiblerDivergence";
 
 /**
  * A convex loss L(Z) of the network's outputs before the last activation, bound to its targets and sample weights.
@@ -79,7 +81,7 @@ export interface Loss {
 
 /** What the penalty charges for the blocks; scaled by beta in the program. */
 export interface Penalty {
-  readonly name: "perOutput" | "nuclear";
+  readonly name: "perOutput" | "nuclear" | "ridge";
   /** True when (gate, output) vectors are charged one by one, so that outputs do not see each other. */
   readonly separable: boolean;
   /** Value at one gate's block Z_i [C x d] (row c is the vector of output c). */
@@ -136,7 +138,15 @@ export interface SparseBlocks {
   readonly bias: Float64Array; // [C]; zeros where the program has no output bias
 }
 
-export type Status = "solved" | "iterationLimit" | "timeLimit" | "stalled" | "nonFinite" | "cancelled";
+export type Status =
+  | "solved"
+  | "widthLimit" // the layer is narrower than what the program's solution needs
+  | "slowed" // without a limit of one's own: progress is slow against the work that it takes
+  | "iterationLimit"
+  | "timeLimit"
+  | "stalled"
+  | "nonFinite"
+  | "cancelled";
 
 /** The duality gap of one program at one point; everything float64. */
 export interface Gap {

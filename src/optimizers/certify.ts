@@ -39,6 +39,7 @@ import { columnNotes } from "./pose/standardize.js";
 import { readData, refuseDegenerate, type Weighting } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
+import { trunkOf } from "./read/trunk.js";
 import { readWeights } from "./read/weights.js";
 import type { Objective, Regularization } from "./records.js";
 import { engineOn } from "./solve/onEngine.js";
@@ -114,7 +115,7 @@ const NAMES = [
  * @throws ConvexError for a model, data or option that does not fit, as the trainer's `fit`.
  */
 export async function certify(
-  model: tf.Sequential,
+  model: tf.LayersModel,
   x: tf.Tensor,
   y: tf.Tensor,
   options: CertifyOptions = {},
@@ -128,7 +129,8 @@ export async function certify(
   const left = () => Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
   const spec = readModel(model, settings.formulation, "read");
   refuseForeignGates(spec, settings);
-  const data = await readData(x, y, spec, { sampleWeight, classWeight });
+  const trunk = trunkOf(model, "read");
+  const data = await readData(await trunk.see("x", x), y, spec, { sampleWeight, classWeight });
   refuseDegenerate(data);
   const chosen = await chooseEngine(settings.engine, settings.threads);
   const reduced = reduce(spec, data, settings);
@@ -143,7 +145,10 @@ export async function certify(
   const whole = space === null || standardized; // every network on x is one on the program's columns
   const neurons = neuronsOf(inside);
   const arrangements =
-    settings.arrangements ?? gatesFor(spec, inputRows(spec, seen.x, column.value), neurons, settings.seed);
+    settings.arrangements ??
+    (spec.formulation === "linear" || spec.formulation === "affine"
+      ? null
+      : gatesFor(spec, inputRows(spec, seen.x, column.value), neurons, settings.seed));
   const sources = { gatesOf: null, warmStart: null, space };
   const posed = await pose(reduced.spec, seen, { ...reduced.settings, arrangements }, chosen, sources);
   const { kernels, reason } = await engineOn(posed.program, chosen, settings);
@@ -172,7 +177,7 @@ export async function certify(
   const apart = whole ? residual.primal : written.loss + leastDecay(weights, regularization, sumOfSizes);
   const primal = shares ? apart : written.total;
   const outside = program.cones && !program.gates.complete;
-  const evidence = outside ? searchBeyond(program, blocks, kernels, growing) : null;
+  const evidence = outside ? await searchBeyond(program, blocks, kernels, growing) : null;
   const everywhere = allGates && { ...allGates, relativeGap: relativeGap(primal, allGates.dual) };
   const gap = { primal, dual: bound.dual, relative: relativeGap(primal, bound.dual) };
   const proven = certificateOf(gap, written.total, program, evidence, everywhere);
@@ -184,9 +189,10 @@ export async function certify(
       ? await withSharing(near.certificate, program, new Set(points), kernels, left(), settings)
       : near.certificate,
     objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged && !standardized),
-    balanced: written.loss + leastDecay(charged, regularization),
+    balanced: spec.formulation === "affine" ? written.total : written.loss + leastDecay(charged, regularization),
     regularization,
     notes: [
+      ...(trunk.note === null ? [] : [trunk.note]),
       ...notesOf(spec, regularization, column, false),
       ...columnNotes(data, spec),
       ...posed.gateNotes,

@@ -15,6 +15,7 @@ import { activationOf } from "./activation.js";
 import { readOptions, type TrainerOptions } from "./options.js";
 import { readData, refuseDegenerate, type Weighting, withColumn } from "./read/data.js";
 import type { Objective } from "./records.js";
+import { clockOf } from "./solve/withinWidth.js";
 import { asWritten, modelOf, objectiveOf } from "./write/unitModel.js";
 
 type FromTrainer = "tolerance" | "maxIterations" | "timeLimit" | "signal" | "seed" | "engine" | "threads";
@@ -92,6 +93,8 @@ const NAMES = [
   "classWeight",
 ];
 const AUTO_SHARE = 1e-3;
+/** Of the time: what the search for the beta at which no unit helps may take. */
+const BETA_SHARE = 0.25;
 const REACH = 10;
 const STARTS = 60;
 
@@ -135,8 +138,11 @@ export async function trainConvexNN(x: tf.Tensor, y: tf.Tensor, options: ConvexN
     radius: wish.reach / longestRow(X),
   };
   const search: UnitOptions = { starts: wish.starts, together: wish.together, seed };
-  const beta = betaOf(wish.regularization, () => trivialUnitBeta(problem, kernels, search));
-  const budget = { tolerance, maxIterations, seconds: timeLimit, stopped: () => signal?.aborted === true };
+  const clock = clockOf({ timeLimit, signal });
+  const early = clock.part(BETA_SHARE);
+  const pause = () => early.pause();
+  const beta = await betaOf(wish.regularization, () => trivialUnitBeta(problem, kernels, search, pause));
+  const budget = { tolerance, maxIterations, seconds: clock.left, stopped: clock.stopped };
   const { activation } = problem;
   const solution =
     typeof activation === "object"
@@ -200,9 +206,9 @@ function readWish(options: ConvexNNOptions): Wish {
   return { loss, activation: plain, regularization, outputBias, hiddenBias, reach, starts, together };
 }
 
-function betaOf(wish: number | "auto", trivial: () => number): number {
+async function betaOf(wish: number | "auto", trivial: () => Promise<number>): Promise<number> {
   if (wish !== "auto") return wish;
-  const beta = AUTO_SHARE * trivial();
+  const beta = AUTO_SHARE * (await trivial());
   if (beta > 0) return beta;
   throw new ConvexError(
     "data/target",

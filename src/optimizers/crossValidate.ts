@@ -5,16 +5,28 @@ import { shown } from "../arguments.js";
 import { chooseEngine } from "../convex/kernels/index.js";
 import { log, power } from "../convex/linear/elementary.js";
 import { gaussianSource } from "../convex/linear/random.js";
+import type { Network } from "../convex/network.js";
+import type { Clock } from "../convex/solvers/clock.js";
 import { ConvexError } from "../errors.js";
 import type { Settings } from "./options.js";
-import { betasOf, eachBeta, followPath, type PathGrid, type PathResult, poseForPath, refuseOwnBeta } from "./path.js";
+import {
+  betasOf,
+  eachBeta,
+  fittingNetwork,
+  followPath,
+  type PathGrid,
+  type PathResult,
+  poseForPath,
+  refuseOwnBeta,
+} from "./path.js";
 import { programWeights } from "./pose/programWeights.js";
 import { standardizes } from "./pose/standardize.js";
 import { type Dataset, readData, refuseDegenerate, rowsOf, type Weighting } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
+import { trunkOf } from "./read/trunk.js";
 import { Evaluator } from "./report/evaluate.js";
-import { recovered } from "./solve/posed.js";
+import { clockOf } from "./solve/withinWidth.js";
 
 const FOLDS = 5;
 /** Powers of ten by which the grid may go on beyond its end. */
@@ -33,7 +45,8 @@ export interface CrossValidationArgs extends PathGrid, Weighting {
 }
 
 /** What every beta was worth on rows that it had not seen. */
-export interface CrossValidation {
+export interface CrossValidation<M extends tf.LayersModel = tf.Sequential> {
+  /** Those that every fold has come to: all of the grid, unless the time was up before. */
   readonly betas: readonly number[];
   /** values[f][k]: the metric of beta k on fold f. */
   readonly values: readonly (readonly number[])[];
@@ -44,8 +57,8 @@ export interface CrossValidation {
   /** The place of the largest beta whose mean is within one standard error of the best (Breiman et al. 1984, section 3.4.3). */
   readonly oneStandardError: number;
   /** The path of all rows down to the best beta; the model holds the network of its last point. */
-  readonly path: PathResult;
-  readonly model: tf.Sequential;
+  readonly path: PathResult<M>;
+  readonly model: M;
 }
 
 export const CROSS_VALIDATION_ARGS = [
@@ -60,84 +73,98 @@ export const CROSS_VALIDATION_ARGS = [
 ];
 
 /** Judges every beta on each fold by a path over the others, and writes the fit of all rows with the best one into the model. */
-export async function crossValidate(
+export async function crossValidate<M extends tf.LayersModel>(
   settings: Settings,
-  model: tf.Sequential,
+  model: M,
   x: tf.Tensor,
   y: tf.Tensor,
   args: CrossValidationArgs,
-): Promise<CrossValidation> {
+): Promise<CrossValidation<M>> {
   const { folds = FOLDS, metric = "loss", mode = metric === "loss" ? "min" : "max" } = args;
   const spec = readModel(model, settings.formulation);
   refuseOwnBeta(spec);
-  const data = await readData(x, y, spec, args);
+  const data = await readData(await trunkOf(model).see("x", x), y, spec, args);
   refuseDegenerate(data);
   checkArguments(folds, metric, mode, model, data.x.rows);
   const { kernels } = await chooseEngine(settings.engine, settings.threads);
   // What is chosen here means the same in every fold and on all rows.
   const settled = { ...settings, standardize: standardizes(spec, settings, args.betas === undefined) };
-  const { posed } = await poseForPath(model, spec, data, settled, kernels, false);
-  const betas = betasOf(posed, kernels, args);
+  const clock = clockOf(settings);
+  const { posed } = await poseForPath(model, spec, data, settled, kernels, false, clock);
+  const grid = betasOf(posed, kernels, args);
   const parts = dealt(data.x.rows, folds, settings.seed).map((held) => {
     const inside = new Set(held);
     const kept = Array.from({ length: data.x.rows }, (_, k) => k).filter((k) => !inside.has(k));
     return { train: rowsOf(data, kept), held: rowsOf(data, held) };
   });
-  const judgeAll = (grid: readonly number[]) =>
-    eachInTurn(parts, ({ train, held }) => judgeFold(model, spec, train, held, grid, metric, settled));
-  const values = await judgeAll(betas);
+  const judgeAll = (betas: readonly number[]) =>
+    eachInTurn(parts, ({ train, held }, f) => {
+      // What is left is for the folds to come and for the path of all rows, which ends at the best beta.
+      const share = clock.part(1 / (folds + 1 - f));
+      return judgeFold(model, spec, train, held, betas, metric, settled, share);
+    });
+  const values = await judgeAll(grid);
   const better = (a: number, b: number) => (mode === "min" ? a < b : a > b);
   // Where nobody set the grid's end, it goes on while the error still falls there.
   const ends = args.betas !== undefined || args.ratio !== undefined;
-  for (let turn = 0; !ends && turn < EXTENSIONS && endsBest(values, better); turn++) {
-    const next = beyond(betas);
+  const whole = () => !clock.over && values.every((fold) => fold.length === grid.length);
+  for (let turn = 0; !ends && turn < EXTENSIONS && whole() && endsBest(values, better); turn++) {
+    const next = beyond(grid);
     const more = await judgeAll(next);
-    betas.push(...next);
+    grid.push(...next);
     values.forEach((fold, f) => {
       fold.push(...more[f]);
     });
   }
+  // Where time was up there are betas that a fold has not come to: of these nothing is known.
+  const reached = values.reduce((least, fold) => Math.min(least, fold.length), grid.length);
+  const betas = grid.slice(0, reached);
+  values.forEach((fold, f) => {
+    values[f] = fold.slice(0, reached);
+  });
   const mean = betas.map((_, k) => average(values.map((fold) => fold[k])));
   const standardError = betas.map((_, k) => spread(values.map((fold) => fold[k])) / Math.sqrt(folds));
   const best = mean.reduce((place, value, k) => (better(value, mean[place]) ? k : place), 0);
   const limit = mean[best] + (mode === "min" ? 1 : -1) * standardError[best];
   const oneStandardError = mean.findIndex((value) => !better(limit, value));
   const { sampleWeight = null, classWeight = null } = args;
-  const path = await followPath(settled, model, x, y, { betas: betas.slice(0, best + 1), sampleWeight, classWeight });
+  const along = { betas: betas.slice(0, best + 1), sampleWeight, classWeight };
+  const path = await followPath(settled, model, x, y, along, clock);
   const last = path.points[path.points.length - 1];
   return { betas, values, mean, standardError, best, oneStandardError, path, model: path.write(last) };
 }
 
 /** The metric on the rows held out, for every beta of a path over the others. */
 async function judgeFold(
-  model: tf.Sequential,
+  model: tf.LayersModel,
   spec: NetworkSpec,
   train: Dataset,
   held: Dataset,
   betas: readonly number[],
   metric: string,
   settings: Settings,
+  clock: Clock,
 ): Promise<number[]> {
   const { kernels } = await chooseEngine(settings.engine, settings.threads);
   // Singular vectors, too, are of the rows that this fold trains on.
-  const { posed, reduced } = await poseForPath(model, spec, train, settings, kernels, false);
+  const { posed, reduced } = await poseForPath(model, spec, train, settings, kernels, false, clock);
   const seen = reduced.data(held);
   const judge = new Evaluator(model, reduced.spec, inputRows(reduced.spec, seen.x, posed.column.value), seen);
   const values: number[] = [];
   const unproven = { ...settings, pricing: null };
-  await eachBeta(posed, betas, kernels, unproven, performance.now(), async (problem, { blocks }) => {
-    const weights = programWeights(problem, recovered(problem, blocks));
-    values.push((await judge.judge(weights))[metric]);
+  let before: Network | null = null;
+  await eachBeta(posed, betas, kernels, unproven, clock, async (problem, solution) => {
+    const { network } = await fittingNetwork(problem, solution, kernels, settings, clock, before);
+    before = network;
+    values.push((await judge.judge(programWeights(problem, network)))[metric]);
     return true;
   });
-  // A time limit may end a path early: what was not solved is no better than what was.
-  while (values.length < betas.length) values.push(values[values.length - 1]);
   return values;
 }
 
-async function eachInTurn<T, R>(list: readonly T[], work: (entry: T) => Promise<R>): Promise<R[]> {
+async function eachInTurn<T, R>(list: readonly T[], work: (entry: T, place: number) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
-  for (const entry of list) results.push(await work(entry));
+  for (const [place, entry] of list.entries()) results.push(await work(entry, place));
   return results;
 }
 
@@ -175,7 +202,7 @@ function spread(values: readonly number[]): number {
   return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
 }
 
-function checkArguments(folds: number, metric: string, mode: string, model: tf.Sequential, rows: number): void {
+function checkArguments(folds: number, metric: string, mode: string, model: tf.LayersModel, rows: number): void {
   if (!Number.isInteger(folds) || folds < 2 || folds > rows / 2) {
     refuse(`folds to be an integer from 2 to half the rows, ${Math.floor(rows / 2)}`, shown(folds));
   }

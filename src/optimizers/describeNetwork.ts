@@ -6,6 +6,7 @@ import { type PiecewiseLinear, piecewiseLinear } from "../convex/description/pie
 import { readMatrix } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { readModel } from "./read/model.js";
+import { trunkOf } from "./read/trunk.js";
 import { readWeights } from "./read/weights.js";
 
 /** What `describeNetwork` answers with. */
@@ -27,9 +28,9 @@ export interface ModelDescription extends NetworkDescription {
  *
  * @throws ConvexError "model/..." for a model that is no two-layer network, "data/..." as fit does.
  */
-export async function describeNetwork(model: tf.Sequential, x: tf.Tensor): Promise<ModelDescription> {
+export async function describeNetwork(model: tf.LayersModel, x: tf.Tensor): Promise<ModelDescription> {
   const spec = readModel(model, null, "read");
-  const data = await readMatrix("x", x, spec.inputShape, "the model's input");
+  const data = await readMatrix("x", await trunkOf(model, "read").see("x", x), spec.inputShape, "the model's input");
   const column = spec.hiddenBias ? 1 : 0;
   const weights = await readWeights(model, spec, column);
   const description = describe(weights, inputRows(spec, data, column), column);

@@ -5,11 +5,13 @@ import { count, MOST_POINTS, refuseUnknown, shown } from "../arguments.js";
 import { bindLoss } from "../convex/losses/index.js";
 import type { Decay } from "../convex/network.js";
 import { networkPath, type PathPoint } from "../convex/optimalSet/networkPath.js";
+import type { Matrix } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 
 import { readData, type Weighting } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
+import { trunkOf } from "./read/trunk.js";
 import { readWeights } from "./read/weights.js";
 import { writeWeights } from "./write/weights.js";
 import { resized } from "./write/width.js";
@@ -24,12 +26,12 @@ export interface JoinOptions extends Weighting {
 const OPTIONS = ["steps", "regularization", "sampleWeight", "classWeight"];
 
 /** The way: points of three legs, and models of any of them. */
-export interface JoinedNetworks {
+export interface JoinedNetworks<M extends tf.LayersModel = tf.Sequential> {
   readonly points: readonly PathPoint[];
   /** How far the objective rises above the dearer end: 0 up to rounding, by convexity. */
   readonly barrier: number;
   /** A new model as wide as both together, with the weights of a point; the caller disposes. */
-  modelAt(index: number): tf.Sequential;
+  modelAt(index: number): M;
 }
 
 /**
@@ -47,13 +49,13 @@ export interface JoinedNetworks {
  *
  * @throws ConvexError "model/..." for models that differ in more than their width, "data/..." as fit does.
  */
-export async function joinNetworks(
-  from: tf.Sequential,
-  to: tf.Sequential,
+export async function joinNetworks<M extends tf.LayersModel>(
+  from: M,
+  to: tf.LayersModel,
   x: tf.Tensor,
   y: tf.Tensor,
   options: JoinOptions = {},
-): Promise<JoinedNetworks> {
+): Promise<JoinedNetworks<M>> {
   refuseUnknown("joinNetworks", options, OPTIONS);
   const { steps = 20, regularization = 0, ...weighting } = options;
   count("joinNetworks: steps", steps, MOST_POINTS);
@@ -67,7 +69,9 @@ export async function joinNetworks(
   if (own && regularization > 0) refuse("no regularization for models whose layers have l2 of their own", "both");
   const [hidden, output] = own ? [l2.hidden, l2.output] : [regularization / 2, regularization / 2];
   const decay: Decay = { hidden, output, outputBias: l2.outputBias };
-  const data = await readData(x, y, spec, weighting);
+  const data = await readData(await trunkOf(from, "read").see("x", x), y, spec, weighting);
+  const others = await readData(await trunkOf(to, "read").see("x", x), y, other, weighting);
+  refuseOtherFeatures(data.x, others.x);
   // Over a column t the bias b stands as b / t: with t = sqrt(g1 / g) its charge g b^2 is g1 (b / t)^2.
   const column = !spec.hiddenBias ? 0 : l2.hiddenBias > 0 && hidden > 0 ? Math.sqrt(hidden / l2.hiddenBias) : FREE;
   const X = inputRows(spec, data.x, column);
@@ -99,6 +103,14 @@ function refuseDifferent(a: NetworkSpec, b: NetworkSpec): void {
   throw new ConvexError(
     "model/layer",
     `joinNetworks: expected two models that differ in width only, got ${of(a)} and ${of(b)}. Build both alike.`,
+  );
+}
+
+function refuseOtherFeatures(a: Matrix, b: Matrix): void {
+  if (a.data.every((value, k) => value === b.data[k])) return;
+  throw new ConvexError(
+    "model/layer",
+    `joinNetworks: expected two models whose frozen layers compute the same features of x, got others. Train both on one trunk.`,
   );
 }
 

@@ -11,6 +11,7 @@ import { biasColumnOf, modelObjective } from "./pose/regularization.js";
 import { readData, type Weighting } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { readModel } from "./read/model.js";
+import { trunkOf } from "./read/trunk.js";
 import { readWeights } from "./read/weights.js";
 
 export interface LossSurfaceOptions extends Weighting {
@@ -53,7 +54,7 @@ const BREATH_MILLISECONDS = 30;
  * ```
  */
 export async function lossSurface(
-  model: tf.Sequential,
+  model: tf.LayersModel,
   x: tf.Tensor,
   y: tf.Tensor,
   options: LossSurfaceOptions = {},
@@ -67,7 +68,7 @@ export async function lossSurface(
   count("lossSurface: resolution", resolution, MOST_RESOLUTION, 3);
   if (resolution % 2 === 0) refuse("lossSurface: resolution", "an odd integer", resolution);
   const spec = readModel(model, null, "read");
-  const data = await readData(x, y, spec, { sampleWeight, classWeight });
+  const data = await readData(await trunkOf(model, "read").see("x", x), y, spec, { sampleWeight, classWeight });
   const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
   const X = inputRows(spec, data.x, column.value);
   const loss = bindLoss(spec.loss, data.y, data.weights);

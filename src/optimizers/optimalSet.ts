@@ -27,6 +27,7 @@ import { decayOf } from "./pose/regularization.js";
 import { readData } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { readModel } from "./read/model.js";
+import { trunkOf } from "./read/trunk.js";
 import { FitResult } from "./report/result.js";
 import { writeWeights } from "./write/weights.js";
 import { resized, unitsFor } from "./write/width.js";
@@ -41,8 +42,10 @@ export interface OptimalSetOptions {
   /** Seconds for solving again; default 60. */
   readonly timeLimit?: number;
   /** Other results of the same objective on the same data, to be found among the `solutions` of the set. */
-  readonly others?: readonly FitResult[];
+  readonly others?: readonly FitResult<tf.LayersModel>[];
 }
+
+type AnyResult = FitResult<tf.LayersModel>;
 
 const OPTIONS = ["tolerance", "slack", "timeLimit", "others"];
 const ROUNDS = 400;
@@ -67,7 +70,10 @@ const SAME_OBJECTIVE = 1e-6;
  *
  * @throws ConvexError "options/..." for options that don't fit, or a result whose fit found no finite weights.
  */
-export async function optimalSet(result: FitResult, options: OptimalSetOptions = {}): Promise<OptimalSet> {
+export async function optimalSet<M extends tf.LayersModel>(
+  result: FitResult<M>,
+  options: OptimalSetOptions = {},
+): Promise<OptimalSet<M>> {
   refuseUnknown("optimalSet", options, OPTIONS);
   const { tolerance = 1e-12, slack = 1e-6, timeLimit = 60, others = [] } = options;
   readTolerance("optimalSet: tolerance", tolerance);
@@ -93,7 +99,7 @@ export async function optimalSet(result: FitResult, options: OptimalSetOptions =
 }
 
 /** What `optimalSet` answers with. */
-export class OptimalSet {
+export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
   /** Neurons that some optimum may use. */
   readonly candidates: number;
   /** Dimension of the set of directions that keep the predictions; 0: the optimum is unique. */
@@ -106,7 +112,7 @@ export class OptimalSet {
 
   /** @internal */
   constructor(
-    private readonly result: FitResult,
+    private readonly result: FitResult<M>,
     private readonly optima: Optima,
     found: Candidates,
     sharp: Solution,
@@ -144,7 +150,8 @@ export class OptimalSet {
    */
   async choose(inputs: tf.Tensor, y: tf.Tensor): Promise<Optimum> {
     const { spec, column, reduction } = this.result.problem;
-    const data = await readData(inputs, y, spec);
+    const seen = await trunkOf(this.result.model, "read").see("x", inputs);
+    const data = await readData(seen, y, spec);
     const x = reduction === null ? data.x : rowsIn(data.x, reduction.space);
     const X = inputRows(spec, x, column.value);
     return this.optima.best(bindLoss(spec.loss === "hinge" ? "squaredHinge" : spec.loss, data.y), X);
@@ -169,7 +176,7 @@ export class OptimalSet {
   }
 
   /** Writes a network of the set into a model with the layers of the fitted one and units (filters) enough. */
-  write(model: tf.Sequential, optimum: { readonly network: Network }): void {
+  write(model: tf.LayersModel, optimum: { readonly network: Network }): void {
     const network = networkOf(optimum);
     const { problem } = this.result;
     const spec = readModel(model, problem.spec.formulation);
@@ -189,7 +196,7 @@ export class OptimalSet {
   }
 
   /** A new model of the fitted layers, as wide as the network; the caller disposes. */
-  modelOf(optimum: { readonly network: Network }): tf.Sequential {
+  modelOf(optimum: { readonly network: Network }): M {
     const network = networkOf(optimum);
     const { problem, model: fitted } = this.result;
     const units = Math.max(1, network.neurons.length);
@@ -213,11 +220,11 @@ function networkOf(optimum: { readonly network: Network }): Network {
   return refuse("an optimum or a waypoint of this set", shown(optimum), "Take it from this set's own methods.");
 }
 
-function sharpened(result: FitResult, kernels: Kernels, tolerance: number, seconds: number): Promise<Solution> {
+function sharpened(result: AnyResult, kernels: Kernels, tolerance: number, seconds: number): Promise<Solution> {
   return solve(result.problem.program, kernels, { tolerance, maxIterations: ROUNDS, seconds }, result.blocks);
 }
 
-function neuronsOf({ problem, blocks }: FitResult): Candidate[] {
+function neuronsOf({ problem, blocks }: AnyResult): Candidate[] {
   return problem.formulation.recover(problem.program, blocks).neurons.map((neuron) => {
     const size = norm(neuron.output);
     return { neuron: { ...neuron, output: neuron.output.map((value) => value / size) }, size };
@@ -229,7 +236,7 @@ function pointOf(
   optima: Optima,
   list: readonly Candidate[],
   own: readonly Candidate[],
-  result: FitResult,
+  result: AnyResult,
 ): Float64Array {
   const point = new Float64Array(optima.polyhedron.start.length);
   const sizes = distinct([...list.map(({ neuron }) => ({ neuron, size: 0 })), ...own]);
@@ -240,13 +247,23 @@ function pointOf(
   return point;
 }
 
-function refuseUnsolved(result: FitResult): void {
+function refuseUnsolved(result: AnyResult): void {
+  if (result instanceof FitResult && result.problem.spec.normalization !== null) {
+    refuse("a result without batch normalisation", "one with it", "Fit a model without it.");
+  }
+  if (result instanceof FitResult && result.problem.spec.formulation === "affine") {
+    refuse(
+      "a result of a hidden layer and a read-out",
+      "one of a single layer",
+      "Its program has one optimum, or a linear space.",
+    );
+  }
   if (result instanceof FitResult && Number.isFinite(result.objective.total)) return;
   const got = result instanceof FitResult ? `one with status "${result.status}"` : shown(result);
   refuse("the result of a fit with finite weights", got, "Pass what fit or train returned.");
 }
 
-function refuseOtherProblem(result: FitResult, other: FitResult): void {
+function refuseOtherProblem(result: AnyResult, other: AnyResult): void {
   const [a, b] = [result.problem.program, other.problem.program];
   const same =
     a.X.rows === b.X.rows &&

@@ -46,13 +46,19 @@ export interface TrainerOptions {
   readonly tolerance?: number;
   /** Rounds of the solver (epochs, for callbacks); default 1000. */
   readonly maxIterations?: number;
-  /** Seconds after which the best point so far is taken, those of the gates counted in; default no limit. */
+  /**
+   * Seconds after which the best point so far is taken, all parts of a call counted in. Default no limit: where gates grow and
+   * neither this nor `tolerance` nor `maxIterations` is given, a fit ends with status "slowed" when more work brings next to nothing.
+   */
   readonly timeLimit?: number;
   /** Stops the solve; the best point so far is written. */
   readonly signal?: AbortSignal;
   /** Seed of the gates; default 0. */
   readonly seed?: number;
-  /** When more neurons are needed than the model has: "keep" refuses, "resize" returns a wider model. Default "keep". */
+  /**
+   * When more neurons are needed than the model has: "keep" finds the best network of the model's width that a descent finds, with
+   * status "widthLimit" and a certificate against networks of any width; "resize" returns a wider model. Default "keep".
+   */
   readonly width?: "keep" | "resize";
   /**
    * How several outputs are charged. "nuclear", the default: as weight decay does, neurons feeding all outputs; exact for gated
@@ -117,6 +123,8 @@ export interface Settings {
   readonly engine: EngineChoice;
   readonly threads: number | null;
   readonly solver: string | null;
+  /** Whether to stop where more work brings next to nothing: unless tolerance, maxIterations or timeLimit say how far to go. */
+  readonly patient: boolean;
 }
 
 /** The module numbers them by the bits of a word. */
@@ -183,6 +191,7 @@ export function readOptions(options: TrainerOptions): Settings {
     engine: optional(options.engine, (value) => oneOf("engine", value, engineNames)) ?? "auto",
     threads: optional(options.threads, (value) => count("threads", value, MOST_THREADS)),
     solver: options.solver ?? null,
+    patient: options.tolerance === undefined && options.maxIterations === undefined && options.timeLimit === undefined,
   };
 }
 

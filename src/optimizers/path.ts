@@ -6,6 +6,7 @@ import { certify, smallestTrivialBeta } from "../convex/certificate.js";
 import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.js";
 import { exp, log } from "../convex/linear/elementary.js";
 import { forward, type Network } from "../convex/network.js";
+import type { Clock } from "../convex/solvers/clock.js";
 import { extrapolate, type PathStop } from "../convex/solvers/extrapolate.js";
 import { withProducts } from "../convex/solvers/solve.js";
 import { Workbench } from "../convex/solvers/workbench.js";
@@ -28,10 +29,13 @@ import { modelObjective } from "./pose/regularization.js";
 import { type Dataset, refuseDegenerate, type Weighting } from "./read/data.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { type HeldOut, readSplit } from "./read/split.js";
+import { trunkOf } from "./read/trunk.js";
 import type { Objective, PosedSolution, Problem, Regularization } from "./records.js";
 import { SplitEvaluator } from "./report/evaluate.js";
 import { engineOn } from "./solve/onEngine.js";
 import { budgetOf, recovered, solvePosed } from "./solve/posed.js";
+import { alone } from "./solve/sharing.js";
+import { clockOf, type Fitting, solutionWithin, statusWithin, withinWidth } from "./solve/withinWidth.js";
 import { writeWeights } from "./write/weights.js";
 import { resized, unitsFor } from "./write/width.js";
 
@@ -73,39 +77,37 @@ export interface PathPoint {
 }
 
 /** A path, from the largest beta to the smallest. */
-export interface PathResult {
+export interface PathResult<M extends tf.LayersModel = tf.Sequential> {
   readonly points: readonly PathPoint[];
   readonly engine: string;
   readonly seconds: number;
   /**
    * Writes the network of a point into the model, or into a wider one with width "resize", and answers with it.
-   *
-   * @throws ConvexError "model/units" when the model is too narrow and to be kept.
    */
-  write(point: PathPoint): tf.Sequential;
+  write(point: PathPoint): M;
 }
 
 export const GRID_ARGS = ["betas", "count", "ratio"];
 export const PATH_ARGS = [...GRID_ARGS, "validationData", "validationSplit", "sampleWeight", "classWeight", "onPoint"];
 
 /** Solves along the betas of `args` for a compiled model without l2 regularizers; nothing is written until `write`. */
-export async function followPath(
+export async function followPath<M extends tf.LayersModel>(
   settings: Settings,
-  model: tf.Sequential,
+  model: M,
   x: tf.Tensor,
   y: tf.Tensor,
   args: PathArgs,
-): Promise<PathResult> {
-  const began = performance.now();
+  clock: Clock = clockOf(settings),
+): Promise<PathResult<M>> {
   if (args.onPoint !== undefined && typeof args.onPoint !== "function")
     refuse("onPoint to be a function", shown(args.onPoint), "Change it or leave it out.");
   const spec = readModel(model, settings.formulation);
   refuseOwnBeta(spec);
-  const { train, validation } = await readSplit(x, y, spec, args);
+  const { train, validation } = await readSplit(x, y, spec, args, trunkOf(model));
   refuseDegenerate(train);
   const chosen = await chooseEngine(settings.engine, settings.threads);
   const free = args.betas === undefined;
-  const { posed, reduced } = await poseForPath(model, spec, train, settings, chosen.kernels, free);
+  const { posed, reduced } = await poseForPath(model, spec, train, settings, chosen.kernels, free, clock);
   const engine = await engineOn(posed.program, chosen, settings);
   const betas = betasOf(posed, engine.kernels, args);
   const evaluator = new SplitEvaluator(model, reduced.spec, posed.program.X, posed.column.value, {
@@ -114,17 +116,19 @@ export async function followPath(
   });
   const points: PathPoint[] = [];
   const networks = new Map<PathPoint, Network>();
-  await eachBeta(posed, betas, engine.kernels, settings, began, async (problem, solution) => {
-    const network = recovered(problem, solution.blocks);
-    const point = await pointOf(problem, solution, network, evaluator, chosen.kernels);
+  let before: Network | null = null;
+  await eachBeta(posed, betas, engine.kernels, settings, clock, async (problem, solution) => {
+    const fitting = await fittingNetwork(problem, solution, chosen.kernels, settings, clock, before);
+    before = fitting.network;
+    const point = await pointOf(problem, solution, fitting, evaluator, chosen.kernels, settings);
     points.push(point);
-    networks.set(point, network);
+    networks.set(point, fitting.network);
     return args.onPoint?.(point) !== false;
   });
   return {
     points,
     engine: engine.reason + threadsOf(engine.kernels),
-    seconds: (performance.now() - began) / 1000,
+    seconds: clock.seconds,
     write(point) {
       const network = networks.get(point);
       if (network === undefined) {
@@ -145,17 +149,18 @@ export async function followPath(
 
 /** The program of the path, in fewer dimensions where the settings say so; its beta is yet to be set. */
 export async function poseForPath(
-  model: tf.Sequential,
+  model: tf.LayersModel,
   spec: NetworkSpec,
   data: Dataset,
   settings: Settings,
   kernels: Kernels,
   free: boolean, // no option names a beta
+  clock: Clock,
 ): Promise<{ readonly posed: Problem; readonly reduced: Reduced }> {
-  const reduced = reduce(spec, data, { ...settings, regularization: 1 }, free);
+  const reduced = reduce(spec, data, { ...settings, regularization: 1 }, { free });
   const { reduction } = reduced;
   const sources = { gatesOf: gatesOwner(model, spec, reduction), warmStart: null, space: reduction?.space ?? null };
-  const posed = await pose(reduced.spec, reduced.data(data), reduced.settings, { kernels, reason: "" }, sources);
+  const posed = await pose(reduced.spec, reduced.data(data), reduced.settings, { kernels, reason: "" }, sources, clock);
   return { posed: { ...posed, spec, reduction }, reduced };
 }
 
@@ -165,7 +170,7 @@ export async function eachBeta(
   betas: readonly number[],
   kernels: Kernels,
   settings: Settings,
-  began: number,
+  clock: Clock,
   visit: (problem: Problem, solution: PosedSolution) => Promise<boolean>,
 ): Promise<void> {
   const bench = posed.growth === null ? new Workbench(posed.program, kernels) : undefined;
@@ -175,14 +180,13 @@ export async function eachBeta(
     for (const beta of betas) {
       program = { ...program, beta };
       const problem = { ...posed, program, regularization: at(posed.regularization, beta) };
-      const seconds = Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
-      const budget = budgetOf(settings, seconds);
+      const budget = budgetOf(settings, clock.left);
       const solution = await solvePosed(problem, kernels, budget, settings.seed, startAt(problem, stops), bench);
       program = solution.program;
       stops.push({ beta, blocks: solution.blocks });
       if (stops.length > 2) stops.shift();
       const more = await visit({ ...problem, program }, solution);
-      if (!more || settings.signal?.aborted === true || budget.seconds <= solution.seconds) break;
+      if (!more || clock.over || clock.stopped()) break;
     }
   } finally {
     bench?.dispose();
@@ -238,28 +242,55 @@ export function refuseOwnBeta({ l2 }: NetworkSpec): void {
 
 /** The same layers charged for another beta. */
 function at(regularization: Regularization, beta: number): Regularization {
-  return { ...regularization, beta, hidden: beta / 2, output: beta / 2, source: "option" };
+  const output = regularization.output === 0 ? 0 : beta / 2; // one layer alone has no other
+  return { ...regularization, beta, hidden: beta / 2, output, source: "option" };
+}
+
+/** The network of a point, within the layer's width where that is to be kept; begun from that of the point before, too. */
+export async function fittingNetwork(
+  problem: Problem,
+  { blocks, program }: PosedSolution,
+  kernels: Kernels,
+  settings: Settings,
+  clock: Clock,
+  before: Network | null,
+): Promise<Fitting> {
+  const pause = () => clock.pause();
+  const network = await recovered(problem, blocks, pause);
+  const room = settings.width === "keep" ? problem.spec.units : Number.POSITIVE_INFINITY;
+  const apart = { ...settings, vectorPenalty: program.cones ? ("perOutput" as const) : settings.vectorPenalty };
+  return withinWidth(problem, program, network, room, kernels, apart, pause, before);
 }
 
 /** What is said of one beta. */
 async function pointOf(
   problem: Problem,
   solution: PosedSolution,
-  network: Network,
+  fitting: Fitting,
   evaluator: SplitEvaluator,
   kernels: Kernels,
+  settings: Settings,
 ): Promise<PathPoint> {
+  const { network } = fitting;
   const { program, regularization, column } = problem;
   const units = Math.max(1, network.neurons.length);
   const weights = layerWeights(problem, network, units);
   const Z = forward(weights, layerRows(problem));
   const written = writtenObjective(problem, weights, Z);
   const charged = chargedObjective(problem, network, units, written);
-  const proven = certify(solution.gap, charged.total, program, solution.evidence, solution.allGates);
+  const { solution: own } = await solutionWithin(
+    solution,
+    alone(solution, network),
+    fitting,
+    kernels,
+    async () => false,
+  );
+  const proven = certify(own.gap, charged.total, own.program, solution.evidence, solution.allGates);
+  const { certificate } = certificateNear(proven, { ...problem, program: own.program }, solution.dualPoint, kernels);
   return {
     beta: regularization.beta,
-    status: solution.status,
-    certificate: certificateNear(proven, problem, solution.dualPoint, kernels).certificate,
+    status: statusWithin(solution, fitting, certificate.dual, problem.spec, settings).status,
+    certificate,
     objective: modelObjective(
       written,
       weights.kernel,

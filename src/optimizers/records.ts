@@ -30,6 +30,8 @@ export interface StartingPoint {
   readonly blocks: SparseBlocks;
   /** Says whether they are of standardised columns. */
   readonly regularization?: Pick<Regularization, "standardized">;
+  /** How these gates came to be: those of a growth go on growing. */
+  readonly problem?: { readonly growth: Growth | null };
 }
 
 /** The regularization of a fit. */

@@ -6,6 +6,7 @@ import { ConvexError } from "../errors.js";
 import { registerLayers } from "../layers/index.js";
 import { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "../optimizers/convexReLUTrainer.js";
 import { readSplit } from "../optimizers/read/split.js";
+import { white } from "../optimizers/read/whitening.js";
 import type { FitResult, FitSummary } from "../optimizers/report/result.js";
 import { listen, type WorkerPort } from "./port.js";
 import { problemMessage } from "./problemMessage.js";
@@ -117,7 +118,7 @@ class Job {
       const built = model === null ? await modelMessage(result.model) : null;
       const weights = await Promise.all(result.model.getWeights().map((weight) => tensorMessage("weight", weight)));
       const { train } = await readSplit(x, y, result.problem.spec, given);
-      const problem = problemMessage(result.problem, train);
+      const problem = problemMessage(result.problem, white(train, result.problem.spec));
       const units = weights[0].shape[weights[0].shape.length - 1]; // or filters
       const message = { kind: "done", job, summary: summaryOf(result), problem, units, weights, model: built } as const;
       return { message, transfer: buffersOf([...weights, built]) };
@@ -148,7 +149,7 @@ class Job {
 
 /** A callback that hands the rounds on to the page. */
 class Relay extends tf.CustomCallback {
-  private model: tf.Sequential | null = null;
+  private model: tf.LayersModel | null = null;
 
   constructor(job: Job) {
     super(
@@ -172,7 +173,7 @@ class Relay extends tf.CustomCallback {
   }
 
   override setModel(model: unknown): void {
-    this.model = model as tf.Sequential;
+    this.model = model as tf.LayersModel;
   }
 }
 

@@ -28,7 +28,7 @@ export function tensorOf({ values, shape, dtype }: TensorMessage): tf.Tensor {
   return tf.tensor(values, [...shape], dtype);
 }
 
-export async function modelMessage(model: tf.Sequential): Promise<ModelMessage> {
+export async function modelMessage(model: tf.LayersModel): Promise<ModelMessage> {
   let topology: object = {};
   let weightSpecs: object[] = [];
   let weightData = new ArrayBuffer(0);

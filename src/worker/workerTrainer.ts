@@ -6,15 +6,17 @@ import { ConvexError, type ErrorCode } from "../errors.js";
 import type { FitArgs, TrainArgs } from "../optimizers/convexReLUTrainer.js";
 import { readOptions, type TrainerOptions } from "../optimizers/options.js";
 import { readModel } from "../optimizers/read/model.js";
+import { type Trunk, trunkOf } from "../optimizers/read/trunk.js";
 import type { StartingPoint } from "../optimizers/records.js";
 import { Progress } from "../optimizers/report/progress.js";
 import { FitResult } from "../optimizers/report/result.js";
+import { headModel, writeHead } from "../optimizers/write/headModel.js";
 import { OPTIMIZER, templateOf } from "../optimizers/write/template.js";
 import { weightsBefore } from "../optimizers/write/weights.js";
 import { ownOptimizer, resized } from "../optimizers/write/width.js";
 import { healthOf, listen, type PortHealth, type WorkerPort } from "./port.js";
 import { problemOf } from "./problemMessage.js";
-import type { FromWorker, Order, PlainArgs, ToWorker } from "./protocol.js";
+import type { FromWorker, ModelMessage, Order, PlainArgs, TensorMessage, ToWorker } from "./protocol.js";
 import { buffersOf, modelMessage, modelOf, tensorMessage, tensorOf } from "./wire.js";
 
 type Done = Extract<FromWorker, { kind: "done" }>;
@@ -74,23 +76,29 @@ export class WorkerTrainer {
    * @throws ConvexError as fit does; "worker/transfer" for a loss or metric that is a function of the user's own; "worker/failed"
    * when the worker breaks; "worker/silent" when it has not heard of its first fit after 20 seconds.
    */
-  async fit(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult> {
+  async fit<M extends tf.LayersModel>(model: M, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult<M>> {
     if (!isRecord(args)) refuse("fit", "an object of options", args);
-    const spec = readModel(model, this.formulation);
+    const spec = readModel(model, this.formulation, "fit");
+    const trunk = trunkOf(model);
     const progress = this.progressOf(model, args);
-    const order = await this.orderOf(model, x, y, args);
+    const order = await this.orderOf(model, x, y, args, trunk);
     const done = await this.converse(order, progress);
     const target = done.units === spec.units ? model : resized(model, done.units);
     const restore = target === model ? await weightsBefore(model) : () => target.dispose();
     try {
-      tf.tidy(() => target.setWeights(done.weights.map(tensorOf)));
+      tf.tidy(() => writeHead(target, done.weights.map(tensorOf)));
       await progress.end();
     } catch (error) {
       restore();
       throw error;
     }
     const { summary, problem } = done;
-    return new FitResult(progress.epoch, progress.history, { ...summary, problem: problemOf(problem), model: target });
+    return new FitResult(progress.epoch, progress.history, {
+      ...summary,
+      notes: [...(trunk.note === null ? [] : [trunk.note]), ...summary.notes],
+      problem: problemOf(problem),
+      model: target,
+    });
   }
 
   /** As {@link ConvexReLUTrainer.train}, in the worker. */
@@ -111,11 +119,18 @@ export class WorkerTrainer {
     }
   }
 
-  private progressOf(model: tf.Sequential, { callbacks, verbose }: FitArgs): Progress {
+  private progressOf(model: tf.LayersModel, { callbacks, verbose }: FitArgs): Progress {
     return new Progress(model, callbacks, verbose ?? 0, this.tolerance);
   }
 
-  private async orderOf(model: tf.Sequential | null, x: tf.Tensor, y: tf.Tensor, args: FitArgs): Promise<Order> {
+  /** What the worker is sent: the head of a model, and data as the head sees them. */
+  private async orderOf(
+    model: tf.LayersModel | null,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    args: FitArgs,
+    trunk: Trunk | null = null,
+  ): Promise<Order> {
     const { validationData, sampleWeight, callbacks: _callbacks, verbose: _verbose, warmStart, ...rest } = args;
     const start = warmStart === undefined ? {} : { warmStart: plainStart(warmStart) };
     const weights = sampleWeight instanceof tf.Tensor ? sampleWeight : sampleWeight && Float32Array.from(sampleWeight);
@@ -123,10 +138,10 @@ export class WorkerTrainer {
     return {
       kind: "order",
       job: counter.jobs,
-      model: model === null ? null : await modelMessage(model),
-      x: await tensorMessage("x", x),
+      model: model === null ? null : await headMessage(model),
+      x: await seenMessage("x", x, trunk),
       y: await tensorMessage("y", y),
-      validation: await pairMessage(validationData),
+      validation: await pairMessage(validationData, trunk),
       sampleWeight:
         weights instanceof Float32Array
           ? { shape: [weights.length], dtype: "float32", values: weights }
@@ -193,7 +208,24 @@ export class WorkerTrainer {
   }
 }
 
-async function pairMessage(pair: FitArgs["validationData"]): Promise<Order["validation"]> {
+async function headMessage(model: tf.LayersModel): Promise<ModelMessage> {
+  const head = headModel(model);
+  try {
+    return await modelMessage(head);
+  } finally {
+    head.dispose();
+  }
+}
+
+/** The numbers of a tensor as the head sees them: float32, as tfjs has computed them. */
+async function seenMessage(name: string, x: tf.Tensor, trunk: Trunk | null): Promise<TensorMessage> {
+  const seen = trunk === null ? x : await trunk.see(name, x);
+  if (seen instanceof tf.Tensor || !("rows" in seen)) return tensorMessage(name, seen);
+  const shape = [seen.rows, ...(trunk?.shape ?? []).map((size) => size ?? 1)];
+  return { shape, dtype: "float32", values: Float32Array.from(seen.data) };
+}
+
+async function pairMessage(pair: FitArgs["validationData"], trunk: Trunk | null): Promise<Order["validation"]> {
   if (pair === undefined || pair === null) return null;
   if (!Array.isArray(pair) || pair.length !== 2) {
     throw new ConvexError(
@@ -202,7 +234,7 @@ async function pairMessage(pair: FitArgs["validationData"]): Promise<Order["vali
         `Change it or leave it out.`,
     );
   }
-  return [await tensorMessage("validationData[0]", pair[0]), await tensorMessage("validationData[1]", pair[1])];
+  return [await seenMessage("validationData[0]", pair[0], trunk), await tensorMessage("validationData[1]", pair[1])];
 }
 
 function broken(why: string): ConvexError {

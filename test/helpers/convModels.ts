@@ -1,6 +1,7 @@
 /** Convolutional tf models and images that the trainer's tests share. */
 
 import * as tf from "@tensorflow/tfjs";
+import { lossTraits } from "../../src/convex/losses/index.js";
 import type { LossName } from "../../src/convex/types.js";
 import { gatedConv2D } from "../../src/layers/index.js";
 import { gaussianMatrix, targetsFor } from "./problems.js";
@@ -30,7 +31,7 @@ export interface ConvModelOptions {
 export function makeConvModel(options: ConvModelOptions = {}): tf.Sequential {
   const { kind = "conv2d", readOut = "average", loss = "meanSquaredError", filters = 80, l2 = 0 } = options;
   const { kernelSize = 2, strides = 1, padding = "valid", dilationRate = 1, dataFormat = "channelsLast" } = options;
-  const { outputs = loss === "categoricalCrossentropy" ? 3 : 1, hiddenBias = true, outputBias = true } = options;
+  const { outputs = lossTraits[loss].activation === "softmax" ? 3 : 1, hiddenBias = true, outputBias = true } = options;
   const inputShape = [...(options.inputShape ?? (kind === "conv1d" ? [6, 2] : [4, 4, 1]))];
   const kernelInitializer = tf.initializers.glorotNormal({ seed: 1 });
   const regularizers =
@@ -51,8 +52,7 @@ export function makeConvModel(options: ConvModelOptions = {}): tf.Sequential {
   const average =
     kind === "conv1d" ? tf.layers.globalAveragePooling1d() : tf.layers.globalAveragePooling2d({ dataFormat });
   const flatten = tf.layers.flatten(options.flattenFormat ? { dataFormat: options.flattenFormat } : {});
-  const activation =
-    loss === "binaryCrossentropy" ? "sigmoid" : loss === "categoricalCrossentropy" ? "softmax" : "linear";
+  const { activation } = lossTraits[loss];
   const last = tf.layers.dense({
     units: outputs,
     activation,

@@ -1,6 +1,6 @@
 /** The stored convolutional reference problems as programs, and random ones. */
 
-import { bindLoss } from "../../src/convex/losses/index.js";
+import { bindLoss, lossTraits } from "../../src/convex/losses/index.js";
 import { type PatchShape, patchGeometry, patchMatrix } from "../../src/convex/operators/patches.js";
 import { penalties } from "../../src/convex/penalties/index.js";
 import type { ConvexProgram, LossName, Matrix, Pooling } from "../../src/convex/types.js";
@@ -58,7 +58,7 @@ export function randomConvProgram(
 ): ConvexProgram {
   const { pool = "mean", loss = "meanSquaredError", samples = 15, seed = 1 } = how;
   const { patches = pool === "windows" ? 6 : 5 } = how;
-  const { outputs = loss === "categoricalCrossentropy" ? 3 : 1, features = 3, gates = 12 } = how;
+  const { outputs = lossTraits[loss].activation === "softmax" ? 3 : 1, features = 3, gates = 12 } = how;
   const program = randomProgram({ ...how, rows: samples * patches, features, gates });
   const images = { rows: samples, cols: patches * features, data: program.X.data };
   return {

@@ -1,6 +1,7 @@
 /** tf models and data that the trainer's tests share. */
 
 import * as tf from "@tensorflow/tfjs";
+import { lossTraits } from "../../src/convex/losses/index.js";
 import type { LossName } from "../../src/convex/types.js";
 import { gatedDense } from "../../src/layers/index.js";
 import { gaussianMatrix, targetsFor } from "./problems.js";
@@ -22,12 +23,11 @@ export interface ModelOptions {
 /** A compiled [dense(relu) or GatedDense, dense] model with fixed initial weights. */
 export function makeModel(options: ModelOptions = {}): tf.Sequential {
   const { loss = "meanSquaredError", units = 60, inputs = 3, formulation = "relu", l2 = 0, biasL2 = l2 } = options;
-  const { outputs = loss === "categoricalCrossentropy" ? 3 : 1, hiddenBias = true, outputBias = true } = options;
+  const { outputs = lossTraits[loss].activation === "softmax" ? 3 : 1, hiddenBias = true, outputBias = true } = options;
   const decay = (factor: number) => (factor > 0 ? { kernelRegularizer: tf.regularizers.l2({ l2: factor }) } : {});
   const biasDecay = hiddenBias && biasL2 > 0 ? { biasRegularizer: tf.regularizers.l2({ l2: biasL2 }) } : {};
   const first = { units, inputShape: [inputs], useBias: hiddenBias, ...decay(l2), ...biasDecay };
-  const activation =
-    loss === "binaryCrossentropy" ? "sigmoid" : loss === "categoricalCrossentropy" ? "softmax" : "linear";
+  const { activation } = lossTraits[loss];
   const kernelInitializer = tf.initializers.glorotNormal({ seed: 1 });
   const model = tf.sequential({
     layers: [
@@ -50,7 +50,7 @@ export function makeData(
   loss: LossName = "meanSquaredError",
   rows = 30,
   inputs = 3,
-  outputs = loss === "categoricalCrossentropy" ? 3 : 1,
+  outputs = lossTraits[loss].activation === "softmax" ? 3 : 1,
   seed = 1,
 ): { x: tf.Tensor2D; y: tf.Tensor2D } {
   const X = gaussianMatrix(rows, inputs, seed);
@@ -62,7 +62,7 @@ export function makeData(
 }
 
 /** All weights of a model as plain arrays. */
-export function weightsIn(model: tf.Sequential): number[][] {
+export function weightsIn(model: tf.LayersModel): number[][] {
   return model.getWeights().map((weight) => Array.from(weight.dataSync()));
 }
 

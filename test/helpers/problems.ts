@@ -4,7 +4,7 @@ import { sampleGates } from "../../src/convex/arrangements/index.js";
 import { type Kernels, referenceKernels } from "../../src/convex/kernels/index.js";
 import { isActive, wordsPerGate } from "../../src/convex/linear/bits.js";
 import { gaussianSource } from "../../src/convex/linear/random.js";
-import { bindLoss } from "../../src/convex/losses/index.js";
+import { bindLoss, lossTraits } from "../../src/convex/losses/index.js";
 import { penalties } from "../../src/convex/penalties/index.js";
 import type { ConvexProgram, GateSet, LossName, Matrix } from "../../src/convex/types.js";
 import { outputsOfUnit, unitGates, unitKernels } from "../../src/convex/units/hiddenUnits.js";
@@ -77,7 +77,10 @@ export function targetsFor(loss: LossName, X: Matrix, outputs: number, seed: num
       if (loss === "binaryCrossentropy") data[k * outputs + c] = scores[c] > 0 ? 1 : 0;
       else if (loss === "hinge" || loss === "squaredHinge") data[k * outputs + c] = scores[c] > 0 ? 1 : -1;
       else if (loss === "categoricalCrossentropy") data[k * outputs + c] = scores[c] === Math.max(...scores) ? 1 : 0;
-      else data[k * outputs + c] = scores[c];
+      else if (loss === "kullbackLeiblerDivergence") {
+        const sum = scores.reduce((all, value) => all + Math.exp(value), 0);
+        data[k * outputs + c] = Math.exp(scores[c]) / sum;
+      } else data[k * outputs + c] = scores[c];
     }
   }
   return { rows: X.rows, cols: outputs, data };
@@ -100,7 +103,7 @@ export interface ProgramWish {
 /** A random program, every part of it decided by the arguments. */
 export function randomProgram(how: ProgramWish = {}): ConvexProgram {
   const { loss = "meanSquaredError", rows = 20, features = 4, gates = 15, beta = 0.02, cones = false, seed = 1 } = how;
-  const { outputs = loss === "categoricalCrossentropy" ? 3 : 1, penalty = "perOutput", ridge = null } = how;
+  const { outputs = lossTraits[loss].activation === "softmax" ? 3 : 1, penalty = "perOutput", ridge = null } = how;
   const X = gaussianMatrix(rows, features, seed);
   return {
     X,

@@ -7,6 +7,20 @@ beforeAll(async () => {
   await tf.setBackend("cpu");
 });
 
+/** A layer of a user's own, with a weight for each column. */
+class OwnScale extends tf.layers.Layer {
+  static className = "OwnScale";
+
+  override build(shape: tf.Shape): void {
+    this.addWeight("scale", [shape[shape.length - 1] as number], "float32", tf.initializers.ones());
+    this.built = true;
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return tf.mul(Array.isArray(inputs) ? inputs[0] : inputs, this.weights[0].read());
+  }
+}
+
 /** One wrong input: what is wrong, the code, and the useful part of the sentence. */
 interface Case {
   readonly wrong: string;
@@ -16,7 +30,7 @@ interface Case {
   readonly args?: object;
   readonly x?: () => tf.Tensor;
   readonly y?: () => tf.Tensor;
-  readonly model?: () => tf.Sequential;
+  readonly model?: () => tf.LayersModel;
 }
 
 const good = () => makeData();
@@ -187,41 +201,33 @@ const cases: Case[] = [
   {
     wrong: "no model",
     code: "model/kind",
-    says: /a tf\.Sequential, got null/,
+    says: /a tf\.LayersModel, got null/,
     model: () => null as unknown as tf.Sequential,
-  },
-  {
-    wrong: "a functional model",
-    code: "model/kind",
-    says: /a tf\.Sequential, got an object of class/,
-    model: () => {
-      const input = tf.input({ shape: [3] });
-      return tf.model({ inputs: input, outputs: last().apply(input) as tf.SymbolicTensor }) as tf.Sequential;
-    },
   },
   {
     wrong: "an unsupported layer",
     code: "model/layer",
-    says: /dense layers only, got layer "drop" of class Dropout/,
-    model: () => dense([relu(), tf.layers.dropout({ rate: 0.5, name: "drop" }), last()]),
+    says: /a trained hidden layer.*got layer "again" of class RepeatVector/,
+    model: () => dense([relu(), tf.layers.repeatVector({ n: 2, name: "again" }), tf.layers.flatten(), last()]),
   },
   {
     wrong: "a model with three layers",
     code: "model/depth",
-    says: /two layers.*got 3 layers/,
+    says: /one hidden layer.*got 3 layers: .*Set trainable: false in "/,
     model: () => dense([relu(), relu(), last()]),
-  },
-  {
-    wrong: "a model with one layer",
-    code: "model/depth",
-    says: /two layers.*got 1 layers/,
-    model: () => dense([last({ inputShape: [3] })]),
   },
   {
     wrong: "an unsupported activation",
     code: "model/activation",
-    says: /activation "relu" in the first layer, got "tanh" in layer "hid"/,
+    says: /activation "relu" in the hidden layer, got "tanh" in layer "hid"/,
     model: () => dense([relu({ activation: "tanh", name: "hid" }), last()]),
+  },
+  {
+    wrong: "arrangements for a linear network",
+    code: "options/value",
+    says: /arrangements: expected none for a linear network/,
+    options: { arrangements: { kind: "enumerate" } },
+    model: () => dense([relu({ activation: "linear" }), last()]),
   },
   {
     wrong: "a last activation that the loss does not want",
@@ -232,8 +238,8 @@ const cases: Case[] = [
   {
     wrong: "an unsupported loss",
     code: "model/loss",
-    says: /a loss among "meanSquaredError".*got "logcosh"/,
-    model: () => dense([relu(), last()], "logcosh"),
+    says: /a loss among "meanSquaredError".*got "poisson"/,
+    model: () => dense([relu(), last()], "poisson"),
   },
   {
     wrong: "a model that is not compiled",
@@ -273,9 +279,10 @@ const cases: Case[] = [
     options: { regularization: "from-model" },
   },
   {
-    wrong: "too few units",
+    wrong: "too few units for a constraint",
     code: "model/units",
     says: /at least \d+ units.*got 1\. Build it with units: \d+/,
+    options: { regularization: "interpolate", arrangements: { kind: "sample", count: 200 } },
     model: () => makeModel({ units: 1 }),
   },
   {
@@ -325,10 +332,122 @@ const cases: Case[] = [
     model: () => makeModel({ formulation: "gated" }),
   },
   {
+    wrong: "branches that meet",
+    code: "model/graph",
+    says: /branches that meet in layer "meet" of class Add.*Set trainable: false/,
+    model: () => {
+      const inputs = tf.input({ shape: [3] });
+      const [a, b] = [relu(), relu()].map((layer) => layer.apply(inputs) as tf.SymbolicTensor);
+      const met = tf.layers.concatenate().apply([a, b]) as tf.SymbolicTensor;
+      const again = tf.layers.add({ name: "meet" }).apply([met, met]) as tf.SymbolicTensor;
+      const model = tf.model({ inputs, outputs: last().apply(again) as tf.SymbolicTensor });
+      model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+      return model;
+    },
+  },
+  {
+    wrong: "a layer that is used twice",
+    code: "model/graph",
+    says: /layer "twice" of class Dense twice.*a layer of its own/,
+    model: () => {
+      const inputs = tf.input({ shape: [3] });
+      const layer = tf.layers.dense({ units: 3, activation: "relu", name: "twice" });
+      const once = layer.apply(inputs) as tf.SymbolicTensor;
+      const twice = layer.apply(once) as tf.SymbolicTensor;
+      const model = tf.model({ inputs, outputs: last().apply(twice) as tf.SymbolicTensor });
+      model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+      return model;
+    },
+  },
+  {
+    wrong: "two outputs",
+    code: "model/graph",
+    says: /one input and one output, got 2 tensors as output.*a model for each output/,
+    model: () => {
+      const inputs = tf.input({ shape: [3] });
+      const outputs = [last(), last()].map((layer) => layer.apply(inputs) as tf.SymbolicTensor);
+      const model = tf.model({ inputs, outputs });
+      model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+      return model;
+    },
+  },
+  {
+    wrong: "two inputs",
+    code: "model/graph",
+    says: /got 2 tensors as input.*Join the inputs/,
+    model: () => {
+      const inputs = [tf.input({ shape: [3] }), tf.input({ shape: [3] })];
+      const met = tf.layers.add().apply(inputs) as tf.SymbolicTensor;
+      const model = tf.model({ inputs, outputs: last().apply(met) as tf.SymbolicTensor });
+      model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+      return model;
+    },
+  },
+  {
+    wrong: "a recurrent layer that is trained",
+    code: "model/layer",
+    says: /got layer "memory" of class LSTM\. Set trainable: false/,
+    model: () => dense([tf.layers.lstm({ units: 2, inputShape: [2, 3], name: "memory" }), last()]),
+    x: () => tf.ones([30, 2, 3]),
+  },
+  {
+    wrong: "a frozen layer with a state",
+    code: "model/layer",
+    says: /"memory" of class LSTM, which is stateful.*stateful: false/,
+    model: () =>
+      dense([
+        tf.layers.lstm({
+          ...{ units: 2, batchInputShape: [30, 2, 3], name: "memory" },
+          ...{ stateful: true, trainable: false, kernelInitializer: "ones", recurrentInitializer: "ones" },
+        }),
+        last(),
+      ]),
+    x: () => tf.ones([30, 2, 3]),
+  },
+  {
+    wrong: "a custom layer whose weights are trained",
+    code: "model/layer",
+    says: /got layer "own" of class OwnScale\. Set trainable: false/,
+    model: () => dense([new OwnScale({ name: "own", inputShape: [3] }), relu(), last()]),
+  },
+  {
+    wrong: "labels out of range",
+    code: "data/target",
+    says: /class numbers from 0 to 2 in y.*got 3 in row 0/,
+    model: () => dense([relu(), last({ units: 3, activation: "softmax" })], "sparseCategoricalCrossentropy"),
+    y: () => tf.fill([30, 1], 3),
+  },
+  {
+    wrong: "max pooling between convolution and read-out",
+    code: "model/layer",
+    says: /a maximum is not linear/,
+    model: () =>
+      dense([
+        tf.layers.conv2d({ filters: 2, kernelSize: 2, activation: "relu", inputShape: [4, 4, 1] }),
+        tf.layers.maxPooling2d({ poolSize: 2 }),
+        tf.layers.flatten(),
+        last(),
+      ]),
+    x: () => tf.ones([30, 4, 4, 1]),
+  },
+  {
+    wrong: "interpolation by one layer",
+    code: "model/regularizer",
+    says: /no regularization "interpolate" for one layer alone/,
+    options: { regularization: "interpolate" },
+    model: () => dense([last({ inputShape: [3] })]),
+  },
+  {
+    wrong: "words as x",
+    code: "data/shape",
+    says: /x of numbers, got dtype "string"/,
+    x: () => tf.tensor2d(new Array(90).fill("a"), [30, 3], "string"),
+  },
+  {
     wrong: "a frozen layer",
     code: "model/frozen",
     says: /trainable: false in layer.*Set trainable to true/,
-    model: () => dense([relu({ trainable: false }), last()]),
+    model: () => dense([relu(), last({ trainable: false })]),
   },
   {
     wrong: "a first layer over sequences",

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { lossNames } from "../../src/convex/losses/index.js";
+import { lossNames, lossTraits } from "../../src/convex/losses/index.js";
 import { type ConvexNNOptions, polynomial, registerLayers, trainConvexNN } from "../../src/index.js";
 import { makeData, saveAndLoad } from "../helpers/models.js";
 
@@ -18,7 +18,7 @@ function judged(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor): { loss: numbe
 
 describe.each(["tanh", "sign"] as const)("trainConvexNN with %s units", (activation) => {
   test.each(lossNames)("writes the network that the program promises (%s)", async (loss) => {
-    const { x, y } = makeData(loss, 20, 2, undefined, loss === "categoricalCrossentropy" ? 1 : 3);
+    const { x, y } = makeData(loss, 20, 2, undefined, lossTraits[loss].activation === "softmax" ? 1 : 3);
     const tensors = tf.memory().numTensors;
     const regularization = 0.1;
     const { model, certificate, objective, status, units } = await trainConvexNN(x, y, {

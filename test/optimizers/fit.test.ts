@@ -424,7 +424,8 @@ test("a fit leaves the number of tensors as it was, also after a resize, an abor
   expect(tf.memory().numTensors).toBe(before);
   await trainer({ signal: stopped.signal }).fit(model, x, y);
   expect(tf.memory().numTensors).toBe(before);
-  await expect(trainer().fit(narrow, x, y)).rejects.toThrow(/units/);
+  await trainer().fit(narrow, x, y);
+  expect(tf.memory().numTensors).toBe(before);
   await expect(
     trainer().fit(model, x, y, {
       callbacks: {

@@ -22,7 +22,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["convex/pricing"],
   ["convex/solvers", "convex/optimalSet"],
   ["convex/growth", "convex/units"],
-  ["convex/sharing", "convex/matrices"],
+  ["convex/sharing", "convex/narrowing", "convex/matrices"],
   ["layers"],
   ["optimizers/options.ts"],
   ["optimizers/read"],

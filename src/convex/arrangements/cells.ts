@@ -8,6 +8,7 @@
  */
 
 import { wordsPerGate } from "../linear/bits.js";
+import { atOnce, type Pieces } from "../linear/pieces.js";
 import { type ExactVector, exactVector, exponentOf, magnitude, product, signOfProduct } from "./exactVector.js";
 import { restrict } from "./hyperplanes.js";
 import { PatternSet } from "./patternSet.js";
@@ -17,26 +18,37 @@ export interface Cells {
   readonly points: readonly ExactVector[];
   /** Bit j of pattern i: point i is on the positive side of normal j. */
   readonly patterns: readonly Uint32Array[]; // each of ceil(normals / 32) words
+  /** True where time was up: these are the cells of the first normals only. */
+  readonly partial?: boolean;
 }
 
 /**
  * The cells of {h : normal h != 0} in R^r, the normals being pairwise not parallel; null as soon as they are more than `most`.
  */
 export function cellsOf(normals: readonly ExactVector[], r: number, most: number): Cells | null {
-  const points = pointsOf(normals, r, most);
+  return atOnce(findingCells(normals, r, most));
+}
+
+/** The same in pieces. */
+export function* findingCells(normals: readonly ExactVector[], r: number, most: number): Pieces<Cells | null> {
+  const points = yield* pointsOf(normals, r, most);
   if (points === null || "patterns" in points) return points;
   return { points, patterns: points.map((point) => patternOf(normals, point, normals.length)) };
 }
 
 /** Without the patterns where these are not known anyway. */
-function pointsOf(normals: readonly ExactVector[], r: number, most: number): readonly ExactVector[] | Cells | null {
+function* pointsOf(
+  normals: readonly ExactVector[],
+  r: number,
+  most: number,
+): Pieces<readonly ExactVector[] | Cells | null> {
   if (normals.length === 0) return [axis(r)];
   if (r === 1) return 2 > most ? null : [exactVector([1n]), exactVector([-1n])];
   if (r === 2) return 2 * normals.length > most ? null : inPlane(normals);
-  return oneByOne(normals, r, most);
+  return yield* oneByOne(normals, r, most);
 }
 
-function oneByOne(normals: readonly ExactVector[], r: number, most: number): Cells | null {
+function* oneByOne(normals: readonly ExactVector[], r: number, most: number): Pieces<Cells | null> {
   const words = wordsPerGate(normals.length);
   const points: ExactVector[] = [normals[0], negated(normals[0])];
   const patterns = [new Uint32Array(words), new Uint32Array(words)];
@@ -44,8 +56,10 @@ function oneByOne(normals: readonly ExactVector[], r: number, most: number): Cel
   for (let k = 1; k < normals.length; k++) {
     const before = normals.slice(0, k);
     const { normals: restricted, lift } = restrict(normals[k], before);
-    const inside = pointsOf(restricted, r - 1, most);
+    if (yield) return { points, patterns, partial: true };
+    const inside = yield* pointsOf(restricted, r - 1, most);
     if (inside === null) return null;
+    if ("partial" in inside && inside.partial) return { points, patterns, partial: true };
     const on = ("points" in inside ? inside.points : inside).map(lift);
     if (points.length + on.length > most) return null;
     const cut = new PatternSet(on.length);

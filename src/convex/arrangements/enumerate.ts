@@ -1,9 +1,10 @@
 /** Every sign pattern that directions can have on the rows, counted in exact arithmetic, each with a float64 direction that makes it. */
 
 import { packPattern, wordsPerGate } from "../linear/bits.js";
+import { atOnce, type Pieces } from "../linear/pieces.js";
 import type { GateSet, Matrix } from "../types.js";
 import { boundaryPoints } from "./boundary.js";
-import { cellsOf } from "./cells.js";
+import { findingCells } from "./cells.js";
 import { checkRows } from "./checkRows.js";
 import { arrangementBound, refuseBytes } from "./count.js";
 import { type ExactVector, exponentOf, signOfProduct } from "./exactVector.js";
@@ -13,6 +14,9 @@ import { PatternSet } from "./patternSet.js";
 
 /** Lengths at which a direction is rounded in turn until its rounding has the pattern that it stands for. */
 const LENGTHS = Array.from({ length: 24 }, (_, k) => 1 + k / 24);
+
+/** Gates that are taken where there was no time to find them all. */
+const PARTIAL = 512;
 
 export interface EnumerateOptions {
   /**
@@ -34,6 +38,11 @@ export interface EnumerateOptions {
  * @throws ConvexError "gates/count" when that many would not fit in memory, "data/nonFinite" for data that are not numbers.
  */
 export function enumerateGates(X: Matrix, options: EnumerateOptions = {}): GateSet {
+  return atOnce(enumerating(X, options));
+}
+
+/** The same in pieces; when it has to end before its time it answers with some of the gates, which do not call themselves complete. */
+export function* enumerating(X: Matrix, options: EnumerateOptions = {}): Pieces<GateSet> {
   const { boundary = false, written = (g) => g } = options;
   checkRows("enumerateGates", X);
   refuseBytes("enumerateGates", Math.max(1, arrangementBound(X.rows, rankAtLeast(X))), X);
@@ -42,7 +51,7 @@ export function enumerateGates(X: Matrix, options: EnumerateOptions = {}): GateS
   const gates = new GateCollector(X);
   const pattern = new Uint32Array(wordsPerGate(X.rows));
   let complete = true;
-  eachPattern(hyperplanes, X.rows, boundary, Number.POSITIVE_INFINITY, (exact, point) => {
+  const taken = (exact: Uint32Array, point: ExactVector) => {
     const found = LENGTHS.some((length) => {
       const g = written(direction(point, hyperplanes, X.cols, length));
       if (!g.every(Number.isFinite)) return false;
@@ -53,8 +62,10 @@ export function enumerateGates(X: Matrix, options: EnumerateOptions = {}): GateS
     });
     complete &&= found;
     return true;
-  });
-  return gates.gateSet(complete);
+  };
+  const some = (point: ExactVector) => gates.add(written(direction(point, hyperplanes, X.cols, 1)));
+  const all = yield* eachPattern(hyperplanes, X.rows, boundary, Number.POSITIVE_INFINITY, taken, some);
+  return gates.gateSet(complete && all);
 }
 
 /** True when no pattern of any direction is missing (of any on which no row lies, without `boundary`); masks are taken as they are. */
@@ -65,20 +76,30 @@ export function holdsEveryPattern({ count, bits }: GateSet, X: Matrix, boundary:
   const masks = new PatternSet(count);
   for (let i = 0; i < count; i++) masks.add(bits.subarray(i * words, (i + 1) * words));
   const within = (pattern: Uint32Array) => masks.find(pattern) >= 0;
-  return eachPattern(hyperplanesOf(X), X.rows, boundary, masks.count, within);
+  return atOnce(eachPattern(hyperplanesOf(X), X.rows, boundary, masks.count, within));
 }
 
-/** Calls `use` with the patterns, some of the boundary more than once; false when they are more than `most`, or `use` is false of one. */
-function eachPattern(
+/**
+ * Calls `use` with the patterns, some of the boundary more than once; false when they are more than `most`, or `use` is false of one,
+ * or time is up: where that is before the cells are known, `instead` gets points of some of them.
+ */
+function* eachPattern(
   hyperplanes: Hyperplanes,
   rows: number,
   boundary: boolean,
   most: number,
   use: (pattern: Uint32Array, point: ExactVector) => boolean,
-): boolean {
+  instead: (point: ExactVector) => unknown = () => {},
+): Pieces<boolean> {
   const { normals, rank, twoSided } = hyperplanes;
-  const cells = cellsOf(normals, rank, most);
+  const cells = yield* findingCells(normals, rank, most);
   if (cells === null) return false;
+  if (cells.partial) {
+    // Cells of the first few rows are next to one another in the list: a part of them should not be the first part.
+    const few = Math.min(cells.points.length, PARTIAL);
+    for (let k = 0; k < few; k++) instead(cells.points[Math.floor((k * cells.points.length) / few)]);
+    return false;
+  }
   const pattern = new Uint32Array(wordsPerGate(rows));
   const patternAt = (sideOf: (normal: number) => number) => {
     pattern.fill(0);
@@ -93,7 +114,7 @@ function eachPattern(
     const cell = cells.patterns[i];
     const exact = patternAt((normal) => ((cell[normal >>> 5] >>> (normal & 31)) & 1 ? 1 : -1));
     openEverywhere ||= isFull(exact, rows);
-    if (!use(exact, point)) return false;
+    if (!use(exact, point) || ((i & 63) === 63 && (yield))) return false;
   }
   // Where one direction has all rows on its open side, every direction has its pattern without touching a row: see boundary.ts.
   if (!boundary || openEverywhere) return true;

@@ -3,12 +3,13 @@
 import { isRecord, shown } from "../../arguments.js";
 import { ConvexError } from "../../errors.js";
 import { packPattern, packPatterns, type ReadPatterns, wordsPerGate } from "../linear/bits.js";
+import type { Pieces } from "../linear/pieces.js";
 import type { GateSet, Matrix } from "../types.js";
 import { checkGenerators, checkRows } from "./checkRows.js";
-import { enumerateGates, holdsEveryPattern } from "./enumerate.js";
+import { enumerating, holdsEveryPattern } from "./enumerate.js";
 import { GateCollector } from "./gateCollector.js";
 import { PatternSet } from "./patternSet.js";
-import { sampleGates } from "./sample.js";
+import { sampling } from "./sample.js";
 
 /** What a user may say about gates. */
 export type Arrangements =
@@ -75,20 +76,20 @@ export function gatesFrom(X: Matrix, generators: Matrix, read?: ReadPatterns): G
 }
 
 /**
- * The gate set that a user's wish means for the data X [n x d]; `seed` is taken where the wish names none. Generators are
+ * The gate set that a user's wish means for the data X [n x d], in pieces; `seed` is taken where the wish names none. Generators are
  * `written` as they are drawn or found, and patterns of drawn ones `read` off. With `boundary` all gates are those that gated
- * networks can have.
+ * networks can have. With too little time there are fewer.
  */
-export function resolveGates(
+export function* resolvingGates(
   X: Matrix,
   arrangements: Arrangements,
   seed: number,
   written: Written = (g) => g,
   read: ReadPatterns = packPatterns,
   boundary = false,
-): GateSet {
+): Pieces<GateSet> {
   if (!("kind" in arrangements)) return checkGateSet(arrangements, X, boundary);
-  const gates = madeGates(X, arrangements, seed, written, read, boundary);
+  const gates = yield* madeGates(X, arrangements, seed, written, read, boundary);
   if (gates.count === 0) {
     throw new ConvexError(
       "gates/empty",
@@ -101,21 +102,21 @@ export function resolveGates(
 
 type Written = (g: Float64Array) => Float64Array;
 
-function madeGates(
+function* madeGates(
   X: Matrix,
   wish: Exclude<Arrangements, GateSet>,
   seed: number,
   written: Written,
   read: ReadPatterns,
   boundary: boolean,
-): GateSet {
+): Pieces<GateSet> {
   switch (wish.kind) {
     case "enumerate":
-      return enumerateGates(X, { boundary, written });
+      return yield* enumerating(X, { boundary, written });
     case "sample":
-      return sampleGates(X, { count: wish.count, seed: wish.seed ?? seed, written, read });
+      return yield* sampling(X, { count: wish.count, seed: wish.seed ?? seed, written, read });
     case "grow":
-      return sampleGates(X, {
+      return yield* sampling(X, {
         count: wish.count ?? (wish.method === "frank-wolfe" ? 1 : defaultFirstGates(X)),
         seed: wish.seed ?? seed,
         read,

@@ -11,6 +11,6 @@ export {
   type Growth,
   type GrowthMethod,
   gatesFrom,
-  resolveGates,
+  resolvingGates,
 } from "./gateSet.js";
 export { sampleGates } from "./sample.js";

@@ -2,6 +2,7 @@
 
 import { integer, refuse, refuseUnknown } from "../../arguments.js";
 import type { ReadPatterns } from "../linear/bits.js";
+import { atOnce, type Pieces } from "../linear/pieces.js";
 import { gaussianSource } from "../linear/random.js";
 import type { GateSet, Matrix } from "../types.js";
 import { checkRows } from "./checkRows.js";
@@ -36,6 +37,11 @@ export interface SampleOptions {
  * @throws ConvexError "gates/count" for a count that is no positive integer or would not fit in memory.
  */
 export function sampleGates(X: Matrix, options: SampleOptions): GateSet {
+  return atOnce(sampling(X, options));
+}
+
+/** The same in pieces; when it has to end before its time it answers with the gates so far. */
+export function* sampling(X: Matrix, options: SampleOptions): Pieces<GateSet> {
   checkRows("sampleGates", X);
   refuseUnknown("sampleGates", options, ["count", "seed", "written", "read"]);
   const { seed = 0, written = (g) => g, read } = options;
@@ -54,6 +60,7 @@ export function sampleGates(X: Matrix, options: SampleOptions): GateSet {
       true,
     );
     spent += drawn;
+    if ((yield) && gates.count > 0) break;
   }
   return gates.gateSet(false);
 }

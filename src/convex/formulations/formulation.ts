@@ -14,7 +14,7 @@ export interface ProgramParts {
 }
 
 export interface Formulation {
-  readonly name: "relu" | "gated";
+  readonly name: "relu" | "gated" | "linear" | "affine";
   /** Names of the penalties that the formulation can be built with, for so many vectors a block; the first is the default. */
   penaltiesFor(outputs: number): readonly Penalty["name"][];
   build(parts: ProgramParts, penalty: Penalty["name"]): ConvexProgram;

@@ -18,10 +18,12 @@ import { gaussianSource } from "../linear/random.js";
 import { Clock } from "../solvers/clock.js";
 import { advice, type Round, type Solution, type SolveBudget } from "../solvers/solution.js";
 import { solve } from "../solvers/solve.js";
-import type { AllGatesBound, ConvexProgram, Evidence, SparseBlocks } from "../types.js";
+import type { AllGatesBound, ConvexProgram, Evidence, Gap, SparseBlocks, Status } from "../types.js";
+import { Effort } from "./effort.js";
 import { GAIN, type Growing, move } from "./move.js";
 import { drawnSamples, randomStarts, search, searchOn, startsFrom, worthOf } from "./oracle.js";
 import { endingWith, GrowthProof, SOLVE_SHARE } from "./proof.js";
+import { mayRestart, RESTART_GAIN, RESTARTS, restarted } from "./restart.js";
 import { dualPointOf, fall, firstState, grown, judged, type State, zeroState } from "./state.js";
 
 /** Relative gap of the first solves: early gates need no exact prices. Later ones are as exact as the progress they make. */
@@ -44,6 +46,14 @@ const SOLVE_COST = 1 / 3;
 /** So many judgements are kept from the moves for the last one, and a search has so many times fewer starts. */
 const RESERVE = 1.5;
 const FEWER = 4;
+/** From the seed of one restart to the next. */
+const RESTART_SEED = 7919;
+/** Random starts of a search when time is up, for what is said of other gates. */
+const FEWEST = 16;
+
+const OPEN_SEARCH =
+  "The gap over these gates is below the tolerance; the search for better gates had not come to rest. To go on, start from this " +
+  "result with more time or iterations.";
 
 /** What helps a growth that ended with such gates. */
 const MORE = "raise `count` and `starts` of arrangements, or loosen `tolerance`";
@@ -52,6 +62,8 @@ export interface GrowthOptions {
   readonly starts: number; // random starts of the search a round
   readonly seed: number;
   readonly method?: GrowthMethod | undefined; // default "moving-neurons"
+  /** Asked after every round: true where the width of the layer costs more than what is left to gain, so that this is enough. */
+  readonly limited?: ((program: ConvexProgram, blocks: SparseBlocks, gap: Gap) => Promise<boolean>) | undefined;
   readonly batch?: number | undefined; // samples that the search of "frank-wolfe" sees in a round; default all
 }
 
@@ -73,17 +85,23 @@ export async function solveGrowing(
   from?: SparseBlocks,
 ): Promise<GrownSolution> {
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
-  const draw = gaussianSource(options.seed);
+  // What goes on from an earlier point should not look where that has looked.
+  const draw = gaussianSource(options.seed + (from === undefined ? 0 : 1 + from.index.length));
   const { cones = null } = budget;
   const wanted = budget.tolerance * (cones === null ? 1 : SOLVE_SHARE);
   const proof = cones === null ? null : new GrowthProof(program, cones, budget.tolerance, clock);
   let cost = 0; // seconds of the last judgement
   const due = () => clock.seconds + RESERVE * cost >= budget.seconds;
-  const late = () => clock.late;
-  const dear = () => SOLVE_COST * program.loss.rows * cost > budget.seconds - clock.seconds;
-  const growing: Growing = { kernels, clock, tolerance: wanted, starts: options.starts, draw, due };
+  const late = async () => {
+    await clock.pause();
+    return clock.late;
+  };
+  const effort = new Effort(program, budget.patient === true);
+  const rows = program.loss.rows;
+  const dear = () => SOLVE_COST * rows * cost > clock.left || effort.dear(state.program.gates.count);
+  const growing: Growing = { kernels, clock, tolerance: wanted, starts: options.starts, draw, due, effort };
   const single = options.method === "frank-wolfe";
-  const first = () => (single ? zeroState(program) : firstState(program, kernels, clock));
+  const first = () => (single ? zeroState(program) : firstState(program, kernels, clock, effort));
   let state: State = from === undefined ? await first() : { program, blocks: from };
   let iterations = 0;
   let quiet = 0;
@@ -94,6 +112,9 @@ export async function solveGrowing(
   const kinks = !Number.isFinite(program.loss.curvature);
   const mayMove = !single && proof === null;
   let rough = mayMove; // the next point is judged as it is
+  let spentAll = false; // neurons no longer move, and a solve is out of proportion
+  let restarts = 0;
+  let beforeRestart = Number.POSITIVE_INFINITY;
   let asked = false; // to stop, by the callback: a solve that had just ended would not see it
   for (let round = 0; ; round++) {
     // Prices of a point that is not exact enough may promise a gain that no solve finds: then it is made more exact.
@@ -102,11 +123,15 @@ export async function solveGrowing(
     const counted = () =>
       countedFrom(budget, tolerance, iterations, clock.seconds, (stop) => {
         asked ||= stop;
+        if (!rough) effort.solveRound(state.program.gates.count);
+        return stop || effort.exceeded;
       });
     const began = clock.seconds;
+    effort.begin();
     const judge = () => judged(state, kernels, counted(), clock, due);
     let solution = rough ? await judge() : await solve(state.program, kernels, counted(), state.blocks);
     if (rough) cost = clock.seconds - began;
+    if (rough) effort.judgement(state.program.gates.count);
     iterations += solution.iterations;
     state = { program: state.program, blocks: solution.blocks };
     if (!rough && solution.status === "timeLimit") {
@@ -120,13 +145,17 @@ export async function solveGrowing(
     // Where the loss has kinks its gradient is one of many; the solver's dual point is the one that the bound rests on.
     const N = kinks ? solution.dualPoint : dualPointOf(state, kernels);
     const starts =
-      rough && !due()
+      rough && !due() && !clock.over
         ? randomStarts(program, Math.ceil(options.starts / FEWER), draw)
-        : startsFrom(program, state.blocks, options.starts * power(HARDER, quiet), draw);
+        : startsFrom(program, state.blocks, clock.over ? FEWEST : options.starts * power(HARDER, quiet), draw);
     const batch = single ? drawnSamples(program, options.batch, draw) : null;
     const found =
-      batch === null ? search(program, kernels, N, starts, late) : searchOn(batch, program, kernels, N, starts);
+      batch === null
+        ? await search(program, kernels, N, starts, late)
+        : await searchOn(batch, program, kernels, N, starts);
     tried += starts.length;
+    effort.search(starts.length);
+    effort.mark(objective);
     const best = found.reduce((largest, { value }) => Math.max(largest, value), 0);
     const worth = worthOf(found, program, wanted);
     if (worth.length > 0 || progress > wanted) quiet = 0;
@@ -136,37 +165,66 @@ export async function solveGrowing(
     if (solution.contradicted) return { ...solution, program: state.program, evidence: NO_EVIDENCE, allGates: null };
     const solved = solution.status === "solved" || (solution.status === "stalled" && exact);
     let done = !rough && solved && exact && (quiet >= QUIET_ROUNDS || stuck > (kinks ? CUTTING_ROUNDS : STUCK_ROUNDS));
-    const stopped = asked || !solved || iterations >= budget.maxIterations || round + 1 === MAX_ROUNDS;
+    if (done && proof === null && mayMove && restarts < RESTARTS && mayRestart(program) && !clock.over && !asked) {
+      const gained = restarts === 0 ? 1 : fall(beforeRestart, objective);
+      if (gained > RESTART_GAIN && !effort.slowed) {
+        beforeRestart = objective;
+        restarts += 1;
+        state = await restarted(state, program.gates.count, options.seed + RESTART_SEED * restarts, growing);
+        [quiet, stuck, rough] = [0, 0, false];
+        continue;
+      }
+    }
+    const limited = !done && solved && (await options.limited?.(state.program, state.blocks, solution.gap)) === true;
+    const slowed = !done && !asked && (limited || spentAll || effort.slowed || effort.exceeded);
+    const stopped = asked || !solved || slowed || iterations >= budget.maxIterations || round + 1 === MAX_ROUNDS;
     if (proof !== null && (done || stopped || (proof.begun && solved && exact)))
       done = !(await proof.price(solution)) && done;
     if (done || stopped) {
       const ended = asked ? "cancelled" : "iterationLimit";
-      const status = done ? "solved" : solved ? ended : solution.status;
+      const status = statusOf({ done: done || limited, slowed, solved, ended, exact, last: solution.status });
       const evidence = { bestRatio: best / program.beta, starts: tried };
       const { seconds } = clock;
       const allGates = proof?.bound ?? null;
       const proven = done && allGates !== null ? endingWith(allGates, proof?.open === true, MORE) : null;
-      const ending = { program: state.program, evidence, allGates, status, advice: advice[status], ...proven };
+      const said = status === "solved" && !done && !limited ? OPEN_SEARCH : advice[status];
+      const ending = { program: state.program, evidence, allGates, status, advice: said, ...proven };
       return { ...solution, ...ending, iterations, seconds };
     }
     const moved = single || proof?.begun === true ? null : await move(state, worth, objective, growing, dear());
-    rough = mayMove && dear() && (moved !== null || due());
+    if (moved === null && effort.dear(state.program.gates.count)) spentAll = true;
+    rough = mayMove && dear() && (moved !== null || due() || spentAll);
     // Where moving does not help, the gates join as they are, if there is time for them.
     const joining = [...(single ? worth.slice(0, 1) : worth), ...(proof?.gates ?? [])];
     state = moved ?? (rough ? state : grown(state, joining, kinks && stuck > 0));
   }
 }
 
+/** What is true at the end: a gap that is below the tolerance is closed, whatever ended the search for other gates. */
+function statusOf(end: {
+  readonly done: boolean;
+  readonly slowed: boolean;
+  readonly solved: boolean;
+  readonly ended: Status;
+  readonly exact: boolean;
+  readonly last: Status;
+}): Status {
+  if (end.done) return "solved";
+  const status = end.slowed ? "slowed" : end.solved ? end.ended : end.last;
+  return end.exact && status !== "cancelled" && status !== "nonFinite" ? "solved" : status;
+}
+
 /** Evidence on a point of a program with cones: the dearest gate that a search from its neurons and at random finds. */
-export function searchBeyond(
+export async function searchBeyond(
   program: ConvexProgram,
   blocks: SparseBlocks,
   kernels: Kernels,
   { starts: random, seed }: GrowthOptions,
-): Evidence {
+  pause?: () => Promise<boolean>,
+): Promise<Evidence> {
   const state = { program, blocks };
   const starts = startsFrom(program, blocks, random, gaussianSource(seed));
-  const found = search(program, kernels, dualPointOf(state, kernels), starts);
+  const found = await search(program, kernels, dualPointOf(state, kernels), starts, pause);
   return {
     bestRatio: found.reduce((most, { value }) => Math.max(most, value), 0) / program.beta,
     starts: starts.length,
@@ -179,7 +237,7 @@ function countedFrom(
   tolerance: number,
   iterations: number,
   before: number,
-  answered: (stop: boolean) => void,
+  answered: (stop: boolean) => boolean,
 ): SolveBudget {
   return {
     ...budget,
@@ -188,9 +246,7 @@ function countedFrom(
     seconds: budget.seconds - before,
     onRound: async (round: Round) => {
       const moved = { ...round, index: iterations + round.index, seconds: before + round.seconds };
-      const stop = (await budget.onRound?.(moved)) === true;
-      answered(stop);
-      return stop;
+      return answered((await budget.onRound?.(moved)) === true);
     },
   };
 }

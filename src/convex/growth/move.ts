@@ -3,6 +3,7 @@
 import type { Kernels } from "../kernels/types.js";
 import { dualPointAt } from "../operators/dualPoint.js";
 import type { Clock } from "../solvers/clock.js";
+import type { Effort } from "./effort.js";
 import { descended, joined, living, neuronsOf, outputsOf, programAt, smallNeurons } from "./movingNeurons.js";
 import { resized } from "./neuronSizes.js";
 import { distinct, type Priced, randomStarts, search, worthOf } from "./oracle.js";
@@ -29,6 +30,7 @@ export interface Growing {
   readonly tolerance: number;
   readonly starts: number;
   readonly draw: () => number;
+  readonly effort: Effort;
   /** True when what is left of the time is for the last bound. */
   readonly due: () => boolean;
 }
@@ -41,13 +43,14 @@ export async function move(
   { program, blocks }: State,
   worth: readonly Priced[],
   objective: number,
-  { kernels, clock, tolerance, starts, draw, due }: Growing,
+  { kernels, clock, tolerance, starts, draw, due, effort }: Growing,
   dear: boolean,
 ): Promise<State | null> {
   let neurons = neuronsOf(program, blocks);
   if (neurons.scales.length === 0) return null;
   const d = program.X.cols;
   const pause = async () => (await clock.pause()) || due();
+  const began = effort.total;
   let newcomers = worth;
   let lowest = objective;
   for (let turn = 0; turn < TURNS; turn++) {
@@ -56,14 +59,18 @@ export async function move(
     let start = joined(neurons, smallNeurons(distinct(newcomers, JOINING), d, JOINING_SIZE * mean));
     const sized = dear ? await resized(program, kernels, start, pause) : null;
     start = sized ?? living((await descended(program, kernels, start, SETTLING, pause)).neurons, DYING);
-    const lower = await descended(program, kernels, start, dear ? LONG_DESCENT : DESCENT, pause);
+    const steps = effort.affordable(dear ? LONG_DESCENT : DESCENT, start.scales.length);
+    const lower = await descended(program, kernels, start, steps, pause);
+    effort.descent(steps + SETTLING, start.scales.length);
     const gain = fall(lowest, lower.value);
     if (!(gain > 0)) break;
     neurons = lower.neurons;
     lowest = lower.value;
-    if (dear || gain < STEEP || (await pause())) break;
+    if (dear || gain < STEEP || effort.moved(began) || (await pause())) break;
     const N = dualPointAt(program, outputsOf(program, kernels, neurons));
-    newcomers = worthOf(search(program, kernels, N, randomStarts(program, starts, draw), due), program, tolerance);
+    const found = await search(program, kernels, N, randomStarts(program, starts, draw), pause);
+    effort.search(starts);
+    newcomers = worthOf(found, program, tolerance);
   }
   return lowest < objective * (1 - GAIN * tolerance) ? programAt(program, neurons) : null;
 }

@@ -110,8 +110,7 @@ export function unpacked(x: Float64Array, like: MovingNeurons): MovingNeurons {
  * moves as if it were the mean of them.
  */
 export function scalesOf({ X, loss }: ConvexProgram, m: number): Float64Array {
-  const ofColumns = columnScales.get(X) ?? columnScalesOf(X);
-  columnScales.set(X, ofColumns);
+  const ofColumns = columnScalesOf(X);
   const scales = new Float64Array(m * (X.cols + 1) + loss.outputs).fill(1);
   for (let j = 0; j < m; j++) scales.set(ofColumns, j * X.cols);
   return scales;
@@ -120,7 +119,14 @@ export function scalesOf({ X, loss }: ConvexProgram, m: number): Float64Array {
 /** Those of the columns of X, for descents to come. */
 const columnScales = new WeakMap<Matrix, Float64Array>();
 
-function columnScalesOf(X: Matrix): Float64Array {
+/** For each column of X the scale of a weight on it. */
+export function columnScalesOf(X: Matrix): Float64Array {
+  const known = columnScales.get(X) ?? measured(X);
+  columnScales.set(X, known);
+  return known;
+}
+
+function measured(X: Matrix): Float64Array {
   const d = X.cols;
   const squares = new Float64Array(d);
   eachBlock(X, ROWS_AT_ONCE, (rows) => {
@@ -143,7 +149,7 @@ export async function descended(
 ): Promise<{ readonly neurons: MovingNeurons; readonly value: number }> {
   const objective = networkObjective(program, kernels, neurons.outputs);
   const scales = scalesOf(program, neurons.scales.length);
-  const { x, value } = await descend(objective, packed(neurons), steps, pause, scales);
+  const { x, value } = await descend(objective, packed(neurons), steps, pause, scales, pause);
   return { neurons: unpacked(x, neurons), value };
 }
 

@@ -19,27 +19,27 @@ const SAME_COSINE = 0.999;
 /** What the search found, and for which output and sign. */
 export type Priced = Start & Found;
 
-/** Searches from every start, until `late` says that time is up. */
-export function search(
+/** Searches from every start, until `pause` says that time is up. */
+export async function search(
   program: ConvexProgram,
   kernels: Kernels,
   N: Float64Array, // [n x C]
   starts: readonly Start[],
-  late?: () => boolean,
-): Priced[] {
+  pause?: () => Promise<boolean>,
+): Promise<Priced[]> {
   const { X, loss, pooling = null } = program;
-  const ends = searchGates(kernels, X, N, loss.outputs, starts, ASCENT_STEPS, ASCENT_ROUNDS, pooling, late);
+  const ends = await searchGates(kernels, X, N, loss.outputs, starts, ASCENT_STEPS, ASCENT_ROUNDS, pooling, pause);
   return ends.map((end, k) => ({ ...starts[k], ...end }));
 }
 
 /** The same on some samples only; what is found is priced on all of them, and so is every start. */
-export function searchOn(
+export async function searchOn(
   samples: Int32Array,
   program: ConvexProgram,
   kernels: Kernels,
   N: Float64Array,
   starts: readonly Start[],
-): Priced[] {
+): Promise<Priced[]> {
   const { X, loss, pooling = null } = program;
   const [K, C] = [pooling?.patches ?? 1, loss.outputs];
   const part = { rows: samples.length * K, cols: X.cols, data: new Float64Array(samples.length * K * X.cols) };
@@ -48,10 +48,10 @@ export function searchOn(
     part.data.set(rowBlock(X, sample * K, K), k * K * X.cols);
     residual.set(N.subarray(sample * C, (sample + 1) * C), k * C);
   });
-  const ends = searchGates(kernels, part, residual, C, starts, ASCENT_STEPS, ASCENT_ROUNDS, pooling);
+  const ends = await searchGates(kernels, part, residual, C, starts, ASCENT_STEPS, ASCENT_ROUNDS, pooling);
   const there = ends.map(({ direction }, k) => ({ ...starts[k], direction }));
   // The first step of an ascent is where it begins.
-  const priced = searchGates(kernels, X, N, C, [...there, ...starts], 1, 1, pooling);
+  const priced = await searchGates(kernels, X, N, C, [...there, ...starts], 1, 1, pooling);
   return priced.map((end, k) => ({ ...starts[k % starts.length], ...end }));
 }
 

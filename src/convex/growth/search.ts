@@ -29,10 +29,10 @@ export interface Found {
 
 /**
  * Projected gradient ascent on the sphere from all starts together, so that each step is two matrix products; after each of
- * `rounds` rounds of `steps` steps the worse half of the ends is let go. Answers with the ends of every start, as far as it came; when
- * `late` says so, at once.
+ * `rounds` rounds of `steps` steps the worse half of the ends is let go. Answers with the ends of every start, as far as it came
+ * when `pause`, asked in each step, says that time is up.
  */
-export function searchGates(
+export async function searchGates(
   kernels: Kernels,
   X: Matrix,
   N: Float64Array, // [n x C]
@@ -41,14 +41,14 @@ export function searchGates(
   steps: number,
   rounds = 1,
   pooling: Pooling | null = null,
-  late: () => boolean = () => false,
-): Found[] {
+  pause: () => Promise<boolean> = async () => false,
+): Promise<Found[]> {
   const ends: Found[] = new Array(starts.length);
   let alive = starts.map((_, i) => i);
   const ascent = new Ascent(kernels, X, N, outputs, starts, pooling);
   for (let round = 0; round < rounds; round++) {
-    for (const [k, found] of ascent.run(steps, late).entries()) ends[alive[k]] = found;
-    if (round + 1 === rounds || late()) break;
+    for (const [k, found] of (await ascent.run(steps, pause)).entries()) ends[alive[k]] = found;
+    if (round + 1 === rounds || (await pause())) break;
     const order = alive.map((_, k) => k).sort((a, b) => ends[alive[b]].value - ends[alive[a]].value);
     const kept = order.slice(0, Math.ceil(order.length / 2));
     alive = kept.map((k) => alive[k]);
@@ -101,7 +101,7 @@ class Ascent {
     this.stride = rows(this.stride, 1);
   }
 
-  run(steps: number, late: () => boolean): Found[] {
+  async run(steps: number, pause: () => Promise<boolean>): Promise<Found[]> {
     const { kernels, X, N, outputs, starts, best, value, stride, gradient } = this;
     const d = X.cols;
     const S = starts.length;
@@ -115,7 +115,7 @@ class Ascent {
     const part = new Float64Array(S * d);
     const sums = new Float64Array(S);
     let products = new Float64Array(0);
-    for (let step = 0; step < steps && (step === 0 || !late()); step++) {
+    for (let step = 0; step < steps && (step === 0 || !(await pause())); step++) {
       for (let i = 0; i < S; i++) {
         const from = i * d;
         const length = lengthOf(gradient, from, d);

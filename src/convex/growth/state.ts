@@ -11,6 +11,7 @@ import type { Clock } from "../solvers/clock.js";
 import { advice, type Solution, type SolveBudget } from "../solvers/solution.js";
 import { chooseSolver, withProducts } from "../solvers/solve.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
+import type { Effort } from "./effort.js";
 import { descended, type MovingNeurons, outputsOf, programAt, smallNeurons } from "./movingNeurons.js";
 import { distinct, type Priced } from "./oracle.js";
 
@@ -31,7 +32,12 @@ export function zeroState(program: ConvexProgram): State {
 }
 
 /** Neurons along the generators of the first gates, outputs and signs in turn, after a first descent. */
-export async function firstState(program: ConvexProgram, kernels: Kernels, clock: Clock): Promise<State> {
+export async function firstState(
+  program: ConvexProgram,
+  kernels: Kernels,
+  clock: Clock,
+  effort: Effort,
+): Promise<State> {
   const { X, gates, loss, outputBias } = program;
   const Z = new Float64Array(loss.rows * loss.outputs);
   const still = zeroState(program);
@@ -46,7 +52,9 @@ export async function firstState(program: ConvexProgram, kernels: Kernels, clock
   const neurons = { ...smallNeurons(directions, X.cols, 1), bias };
   const size = firstSize(program, kernels, neurons, Z);
   const start = { ...smallNeurons(directions, X.cols, size), bias };
-  const first = await descended(program, kernels, start, FIRST_DESCENT, () => clock.pause());
+  const steps = effort.affordable(FIRST_DESCENT, gates.count);
+  const first = await descended(program, kernels, start, steps, () => clock.pause());
+  effort.descent(steps, gates.count);
   const zero = loss.value(Z) + bias.reduce((sum, c) => sum + (outputBias?.ridge ?? 0) * c * c, 0);
   // The zero network is better where beta is so large that neurons die; its gates are those of the program.
   return first.value < zero ? programAt(program, first.neurons) : still;

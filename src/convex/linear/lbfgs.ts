@@ -24,7 +24,7 @@ export interface Descent {
 
 /**
  * Descends from x for at most `steps` steps, until no step helps, or until `pause` answers true. `scales`, of the inverse
- * Hessian's diagonal up to a factor, stand for what no pair has told yet.
+ * Hessian's diagonal up to a factor, stand for what no pair has told yet. `breath` is asked between the trials of a step.
  */
 export async function descend(
   objective: Objective,
@@ -32,6 +32,7 @@ export async function descend(
   steps: number,
   pause: () => Promise<boolean>,
   scales?: Float64Array,
+  breath?: () => Promise<unknown>,
 ): Promise<Descent> {
   let x = Float64Array.from(start);
   let gradient = new Float64Array(x.length);
@@ -53,6 +54,7 @@ export async function descend(
     let high = Number.POSITIVE_INFINITY;
     let next = Number.NaN;
     for (let k = 0, t = 1; k < TRIALS; k++) {
+      if (k > 0 && breath !== undefined) await breath();
       for (let p = 0; p < x.length; p++) trial[p] = x[p] + t * direction[p];
       next = objective(trial, trialGradient);
       if (!(next <= value + ARMIJO * t * slope)) high = t;

@@ -6,6 +6,8 @@ import { binaryCrossentropy } from "./binaryCrossentropy.js";
 import { bindSoftmaxLoss } from "./categoricalCrossentropy.js";
 import { hinge } from "./hinge.js";
 import { huberLoss } from "./huberLoss.js";
+import { bindDivergence } from "./kullbackLeiblerDivergence.js";
+import { logcosh } from "./logcosh.js";
 import { meanAbsoluteError } from "./meanAbsoluteError.js";
 import { meanSquaredError } from "./meanSquaredError.js";
 import { bindScalarLoss, type ScalarLoss } from "./scalar.js";
@@ -18,9 +20,14 @@ const scalarLosses: readonly ScalarLoss[] = [
   squaredHinge,
   huberLoss,
   meanAbsoluteError,
+  logcosh,
 ];
 
-export const lossNames: readonly LossName[] = [...scalarLosses.map((loss) => loss.name), "categoricalCrossentropy"];
+export const lossNames: readonly LossName[] = [
+  ...scalarLosses.map((loss) => loss.name),
+  "categoricalCrossentropy",
+  "kullbackLeiblerDivergence",
+];
 
 /** What a loss wants of the model's last activation and of its targets. */
 export interface LossTraits {
@@ -36,6 +43,8 @@ export const lossTraits: Readonly<Record<LossName, LossTraits>> = {
   squaredHinge: { activation: "linear", targets: "sign" },
   huberLoss: { activation: "linear", targets: "real" },
   meanAbsoluteError: { activation: "linear", targets: "real" },
+  logcosh: { activation: "linear", targets: "real" },
+  kullbackLeiblerDivergence: { activation: "softmax", targets: "distribution" },
 };
 
 /** The smooth loss that comes nearest to one with kinks. */
@@ -49,6 +58,7 @@ const SUM_SLACK = 1e-5;
 /** L(Z) for given targets Y [n x C] and sample weights [n] (null: ones), with tfjs's scaling. */
 export function bindLoss(name: LossName, Y: Matrix, weights: Float64Array | null = null): Loss {
   if (name === "categoricalCrossentropy") return bindSoftmaxLoss(Y, weights);
+  if (name === "kullbackLeiblerDivergence") return bindDivergence(Y, weights);
   const scalar = scalarLosses.find((loss) => loss.name === name);
   if (scalar === undefined) {
     throw new ConvexError(

@@ -1,12 +1,15 @@
 /** At most (n + 1) C neurons: surplus ones are traded against the others without a change on the data (Caratheodory). */
 
+import { atOnce, type Pieces } from "../linear/pieces.js";
 import { rowBlock } from "../linear/rowBlock.js";
 import { norm } from "../linear/vectors.js";
 import { type Neuron, ONE_PATCH } from "../network.js";
 import type { Matrix, Pooling } from "../types.js";
 
-/** A pivot of the elimination below this share of the largest entry counts as zero. */
-const SINGULAR = 1e-12;
+/** A pivot of the elimination below this share of the largest entry of its column counts as zero. */
+const SINGULAR = 1e-10;
+/** Doubles of an inverse that are affordable: 256 MB. Beyond, surplus neurons stay: they do no harm. */
+const ROOM = 2 ** 25;
 
 /**
  * Removes neurons until none is left over: with contributions p_j = vec((x u_j)_+ o_j' / |o_j|) in R^{nC} and sizes
@@ -14,95 +17,131 @@ const SINGULAR = 1e-12;
  * until a size is zero (Wang, Lacotte and Pilanci 2021, section 4). Neurons that feed one output are treated output by output.
  */
 export function pruneNeurons(neurons: readonly Neuron[], X: Matrix, pooling: Pooling | null = null): Neuron[] {
+  return atOnce(pruning(neurons, X, pooling));
+}
+
+/** The same in pieces; where there is no time for it, all neurons stay. */
+export function* pruning(neurons: readonly Neuron[], X: Matrix, pooling: Pooling | null = null): Pieces<Neuron[]> {
   const sums = pooling ?? ONE_PATCH;
   const n = X.rows / sums.patches;
   const C = (neurons[0]?.output.length ?? 1) / sums.positions;
   const single = neurons.every((neuron) => neuron.output.filter((value) => value !== 0).length === 1);
-  if (!single) return neurons.length > (n + 1) * C ? pruneGroup(neurons, X, sums) : [...neurons];
+  if (!single) return neurons.length > (n + 1) * C ? yield* pruneGroup(neurons, X, sums) : [...neurons];
   const kept: Neuron[] = [];
   for (let c = 0; c < C; c++) {
     const group = neurons.filter((neuron) => neuron.output.some((value, k) => value !== 0 && k % C === c));
-    kept.push(...(group.length > n + 1 ? pruneGroup(group, X, sums) : group));
+    kept.push(...(group.length > n + 1 ? yield* pruneGroup(group, X, sums) : group));
   }
   return kept;
 }
 
-function pruneGroup(neurons: readonly Neuron[], X: Matrix, pooling: Pooling): Neuron[] {
-  const all = neurons.map((neuron) => ({
-    neuron,
-    size: norm(neuron.output),
-    column: contribution(neuron, X, pooling),
-  }));
-  const used = Array.from(all[0].column.keys()).filter((k) => all.some(({ column }) => column[k] !== 0));
-  let active = all.slice(0, 0);
-  for (const entry of all) {
-    active.push(entry);
-    while (active.length > used.length) active = withoutOne(active, used);
+function* pruneGroup(neurons: readonly Neuron[], X: Matrix, pooling: Pooling): Pieces<Neuron[]> {
+  const columns: Float64Array[] = [];
+  for (const neuron of neurons) {
+    if (yield) return [...neurons];
+    columns.push(contribution(neuron, X, pooling));
   }
-  return active.map(({ neuron, size }) => {
-    const scale = size / norm(neuron.output);
-    return { ...neuron, output: neuron.output.map((value) => value * scale) };
-  });
-}
-
-interface Entry {
-  readonly neuron: Neuron;
-  size: number;
-  readonly column: Float64Array;
-}
-
-/** Moves the sizes along a null vector until one is zero, and drops it. */
-function withoutOne(entries: readonly Entry[], rows: readonly number[]): Entry[] {
-  const t = nullVector(entries, rows);
-  let total = 0;
-  for (const value of t) total += value;
-  if (total > 0) for (let k = 0; k < t.length; k++) t[k] = -t[k];
-  let reach = Number.POSITIVE_INFINITY;
-  let leaving = -1;
-  entries.forEach((entry, k) => {
-    if (t[k] < 0 && -entry.size / t[k] < reach) {
-      reach = -entry.size / t[k];
-      leaving = k;
-    }
-  });
-  entries.forEach((entry, k) => {
-    entry.size = Math.max(0, entry.size + reach * t[k]);
-  });
-  return entries.filter((_, k) => k !== leaving);
-}
-
-/** A nonzero t with sum_k t_k column_k = 0, by Gaussian elimination with row pivots; needs more columns than rows. */
-function nullVector(entries: readonly Entry[], rows: readonly number[]): Float64Array {
-  const m = entries.length;
-  const A = rows.map((row) => Float64Array.from(entries, (entry) => entry.column[row]));
-  let largest = 0;
-  for (const row of A) for (const value of row) largest = Math.max(largest, Math.abs(value));
-  const pivots: number[] = []; // pivots[r]: column whose leading one is in row r
-  let free = -1;
-  for (let column = 0; column < m; column++) {
-    const r = pivots.length;
-    let best = r;
-    for (let i = r; i < A.length; i++) if (Math.abs(A[i][column]) > Math.abs(A[best]?.[column] ?? 0)) best = i;
-    if (r === A.length || Math.abs(A[best][column]) <= SINGULAR * largest) {
-      free = column;
-      break;
-    }
-    [A[r], A[best]] = [A[best], A[r]];
-    const lead = A[r][column];
-    for (let j = column; j < m; j++) A[r][j] /= lead;
-    for (let i = 0; i < A.length; i++) {
-      const factor = A[i][column];
-      if (i === r || factor === 0) continue;
-      for (let j = column; j < m; j++) A[i][j] -= factor * A[r][j];
-    }
-    pivots.push(column);
+  const used = Array.from(columns[0].keys()).filter((k) => columns.some((column) => column[k] !== 0));
+  if (used.length ** 2 > ROOM) return [...neurons];
+  const before = neurons.map(({ output }) => norm(output));
+  const sizes = Float64Array.from(before);
+  const trade = new Trade(columns.map((column) => Float64Array.from(used, (k) => column[k])));
+  for (let j = 0; j < columns.length; j++) {
+    if (yield) break;
+    trade.enter(j, sizes);
   }
-  const t = new Float64Array(m);
-  t[free] = 1;
-  pivots.forEach((column, r) => {
-    t[column] = -A[r][free];
+  // What has not entered stays as it is: the function is the same at every step.
+  return neurons.flatMap((neuron, j) => {
+    if (!(sizes[j] > 0)) return [];
+    const scale = sizes[j] / before[j];
+    return [{ ...neuron, output: neuron.output.map((value) => value * scale) }];
   });
-  return t;
+}
+
+/**
+ * Columns one after another against a basis of those before, as in the simplex method: one that depends on them is traded until it
+ * or one of the basis is gone. The inverse is updated, so that a column costs a product with it.
+ */
+class Trade {
+  private readonly rows: number;
+  private readonly basis: number[] = []; // columns
+  private readonly pivots: number[] = []; // the row of each, in which it is one after the elimination
+  /** E [rows x rows]: E column_b is the unit vector of its pivot for every column b of the basis. */
+  private readonly E: Float64Array;
+
+  constructor(private readonly columns: readonly Float64Array[]) {
+    this.rows = columns[0].length;
+    this.E = new Float64Array(this.rows * this.rows);
+    for (let i = 0; i < this.rows; i++) this.E[i * this.rows + i] = 1;
+  }
+
+  enter(j: number, sizes: Float64Array): void {
+    const { columns, basis, pivots, rows } = this;
+    const column = this.eliminated(columns[j]);
+    let largest = 0;
+    for (const value of column) largest = Math.max(largest, Math.abs(value));
+    const used = new Set(pivots);
+    let free = -1;
+    for (let i = 0; i < rows; i++) {
+      if (!used.has(i) && (free < 0 || Math.abs(column[i]) > Math.abs(column[free]))) free = i;
+    }
+    if (free >= 0 && Math.abs(column[free]) > SINGULAR * largest) {
+      basis.push(j);
+      pivots.push(free);
+      this.pivot(column, free);
+      return;
+    }
+    // t_j = 1 and -column over the basis is a null vector; so is its negative.
+    let total = 1;
+    for (const row of pivots) total -= column[row];
+    const sign = total > 0 ? -1 : 1;
+    let reach = sign < 0 ? sizes[j] : Number.POSITIVE_INFINITY;
+    let leaving = -1; // the place in the basis, or j itself
+    pivots.forEach((row, k) => {
+      const speed = -sign * column[row];
+      const room = -sizes[basis[k]] / speed;
+      if (speed < -SINGULAR * largest && room < reach) {
+        reach = room;
+        leaving = k;
+      }
+    });
+    if (!Number.isFinite(reach)) return;
+    sizes[j] = Math.max(0, sizes[j] + sign * reach);
+    pivots.forEach((row, k) => {
+      sizes[basis[k]] = Math.max(0, sizes[basis[k]] - sign * reach * column[row]);
+    });
+    if (leaving < 0) {
+      sizes[j] = 0;
+      return;
+    }
+    sizes[basis[leaving]] = 0;
+    basis[leaving] = j;
+    this.pivot(column, pivots[leaving]);
+  }
+
+  private eliminated(column: Float64Array): Float64Array {
+    const { E, rows } = this;
+    const out = new Float64Array(rows);
+    for (let i = 0, at = 0; i < rows; i++) {
+      let sum = 0;
+      for (let k = 0; k < rows; k++, at++) sum += E[at] * column[k];
+      out[i] = sum;
+    }
+    return out;
+  }
+
+  /** A step of Gauss and Jordan: `column`, as it was eliminated, becomes the unit vector of a row. */
+  private pivot(column: Float64Array, row: number): void {
+    const { E, rows } = this;
+    const lead = E.subarray(row * rows, (row + 1) * rows);
+    for (let k = 0; k < rows; k++) lead[k] /= column[row];
+    for (let i = 0; i < rows; i++) {
+      const factor = column[i];
+      if (i === row || factor === 0) continue;
+      const at = i * rows;
+      for (let k = 0; k < rows; k++) E[at + k] -= factor * lead[k];
+    }
+  }
 }
 
 function contribution(neuron: Neuron, X: Matrix, { patches, positions, scale }: Pooling): Float64Array {

@@ -17,11 +17,13 @@ import { ConeRelaxation } from "../relaxation/coneRelaxation.js";
 import type { ConvexProgram } from "../types.js";
 
 /** Outputs up to which directions are split: a gate begins with 2^C orthants. */
-const MOST_SPLIT = 4;
+const MOST_SPLIT = 3;
 /** Gates whose vectors are held at a time: bounds the memory, not the result. */
 const CHUNK = 64;
 /** Doubles of relaxations that are kept for a next round: 128 MB. */
 const ROOM = 2 ** 24;
+/** Projections that a round of a relaxation counts for: it factors small matrices, too. */
+const RELAXED = 20;
 /** Alternations between a neuron and its outputs that make a price found larger. */
 const ALTERNATIONS = 8;
 /** A projection below this share of what was projected is rounding: it has no direction. */
@@ -148,6 +150,7 @@ class SharedPricing {
   ): Promise<{ relaxed: Region; ended: boolean }> {
     const { C, d, kernels } = this;
     this.hold(gate);
+    this.spent += RELAXED;
     const now = relaxation ?? new ConeRelaxation(this.V, C, d, kernels);
     const lack = (y: Float64Array) => {
       const u = y.slice();

@@ -31,14 +31,15 @@ export function fromPrices({ dearest }: SharedPrices): Newcomer[] {
 }
 
 /** Ascent of |N'(X u)_+| from random directions, by turns with the outputs. */
-export function search(
+export async function search(
   objective: SharedObjective,
   { X, loss, pooling = null }: ConvexProgram,
   kernels: Kernels,
   N: Float64Array,
   starts: number,
   draw: () => number,
-): Newcomer[] {
+  pause: () => Promise<boolean>,
+): Promise<Newcomer[]> {
   const C = loss.outputs;
   let found = againstPull(
     objective,
@@ -54,7 +55,7 @@ export function search(
       for (let k = 0; k < starts; k++) wanted[s * starts + k] = dot(row, found[k].outputs);
     }
     const from = found.map(({ direction }, output) => ({ direction, output, sign: 1 as const }));
-    const ends = searchGates(kernels, X, wanted, starts, from, ASCENT_STEPS, 1, pooling);
+    const ends = await searchGates(kernels, X, wanted, starts, from, ASCENT_STEPS, 1, pooling, pause);
     found = againstPull(
       objective,
       N,

@@ -40,6 +40,9 @@ const SEARCH_SHARE = 0.75;
 /** Projections onto cones that a bound may take: of a round, where each counts for all outputs, and the last. */
 const PROJECTIONS = 12_000;
 export const LAST_PROJECTIONS = 100_000;
+/** The last one where nobody said how far to go: the bound should not cost more than the network. Then it is looked into twice at most. */
+const PATIENT_PROJECTIONS = 12_000;
+const PATIENT_BOUNDS = 2;
 /** Rounds that end it: in all, and in a row without progress. */
 const MAX_ROUNDS = 100;
 const STUCK_ROUNDS = 3;
@@ -52,6 +55,7 @@ const GAIN = 0.1;
 export interface SharedSolution {
   readonly network: Network;
   readonly gap: Gap;
+  readonly dualPoint: Float64Array; // [n x C], whose objective is the bound
   readonly status: Status;
   readonly advice: string;
   readonly program: ConvexProgram;
@@ -102,6 +106,7 @@ export async function shareOutputs(
   budget: SharedBudget,
   options: SharingOptions,
 ): Promise<SharedSolution> {
+  const { patient = false } = budget;
   const stopped = budget.stopped ?? (() => false);
   const whole = new Clock(budget.seconds, stopped);
   const clock = new Clock(SEARCH_SHARE * budget.seconds, stopped);
@@ -113,6 +118,7 @@ export async function shareOutputs(
   let stuck = 0;
   let closest = Number.POSITIVE_INFINITY; // the least gap so far, where all of the bound was looked into
   let tried = 0;
+  let bounds = 0; // that were looked into
   let newcomers: Newcomer[] = [];
   for (let round = 0; ; round++) {
     const before = value;
@@ -124,7 +130,7 @@ export async function shareOutputs(
     const exact = { tolerance: budget.tolerance / 2, pause: () => whole.pause() };
     const some = Math.ceil(PROJECTIONS / start.loss.outputs);
     const rough = await sharedGap(program, kernels, value, N, { ...exact, projections: some });
-    const outside = search(objective, program, kernels, N, options.starts, draw);
+    const outside = await search(objective, program, kernels, N, options.starts, draw, () => whole.pause());
     tried += outside.length;
     const found = outside.reduce((most, { price }) => Math.max(most, price), rough.prices.lower) / program.beta;
     stuck = before - value > GAIN * budget.tolerance * value ? 0 : stuck + 1;
@@ -135,14 +141,24 @@ export async function shareOutputs(
     // What is still open of the bound is looked into before the end only: no round needs it. Then it may find dear neurons, too.
     const open = ended === "stalled" || ended === "timeLimit";
     const sharper = open
-      ? await sharedGap(program, kernels, value, N, { ...exact, projections: LAST_PROJECTIONS })
+      ? await sharedGap(program, kernels, value, N, {
+          ...exact,
+          projections: patient ? PATIENT_PROJECTIONS : LAST_PROJECTIONS,
+        })
       : rough;
+    if (open) bounds += 1;
     const bestRatio = Math.max(found, sharper.prices.lower / program.beta);
-    const last = sharper.gap.dual > rough.gap.dual ? sharper.gap : rough.gap; // it begins anew, and may have had no time
+    // It begins anew, and may have had no time.
+    const { gap: last, scale } = sharper.gap.dual > rough.gap.dual ? sharper : rough;
     const better =
       last.relative > budget.tolerance && bestRatio > 1 + budget.tolerance && last.relative < CLOSING * closest;
     const roomy = 2 * (whole.seconds - seconds) < budget.seconds - whole.seconds; // for the bound, once more
-    const goesOn = ended === "stalled" && better && roomy && round + 1 < Math.min(MAX_ROUNDS, budget.maxIterations);
+    const goesOn =
+      ended === "stalled" &&
+      better &&
+      roomy &&
+      (!patient || bounds < PATIENT_BOUNDS) &&
+      round + 1 < Math.min(MAX_ROUNDS, budget.maxIterations);
     if (open) closest = Math.min(closest, last.relative);
     if (ended !== null && !goesOn) {
       const status = open && last.relative <= budget.tolerance ? "solved" : ended;
@@ -150,6 +166,7 @@ export async function shareOutputs(
         ...{
           network: living,
           gap: last,
+          dualPoint: N.map((value) => scale * value),
           status,
           advice: SHARED_ADVICE[status] ?? advice[status],
           program,
@@ -244,12 +261,12 @@ export async function sharedGap(
   primal: number,
   N: Float64Array,
   budget: PricingBudget,
-): Promise<{ gap: Gap; prices: SharedPrices }> {
+): Promise<{ gap: Gap; prices: SharedPrices; scale: number }> {
   const products = bindProducts(program, kernels);
   try {
     const prices = await priceShared(program, kernels, products, N, budget);
-    const dual = bestScale(program, N, program.beta / prices.upper).value;
-    return { gap: { primal, dual, relative: relativeGap(primal, dual) }, prices };
+    const { value: dual, scale } = bestScale(program, N, program.beta / prices.upper);
+    return { gap: { primal, dual, relative: relativeGap(primal, dual) }, prices, scale };
   } finally {
     products.dispose();
   }

@@ -1,7 +1,7 @@
 /** Time spent, time left, and turns for the host. */
 
 /** What ends a round, once time is up, may take this share of the limit more; then it is cut short as well. */
-const GRACE = 0.1;
+const GRACE = 0.02;
 /** The host gets a turn at least this often (two frames of 60 a second). */
 const BREATH_SECONDS = 0.03;
 
@@ -22,9 +22,19 @@ export class Clock {
     return this.seconds >= this.limit;
   }
 
+  /** Seconds that are left. */
+  get left(): number {
+    return Math.max(0, this.limit - this.seconds);
+  }
+
   /** True when even what ends a round should be cut short; asked inside pieces that do not let the host breathe. */
   get late(): boolean {
-    return this.seconds >= (1 + GRACE) * this.limit;
+    return this.seconds >= (1 + GRACE) * this.limit || this.stopped();
+  }
+
+  /** A clock that begins now, for a share of what is left. */
+  part(share: number): Clock {
+    return new Clock(share * this.left, this.stopped);
   }
 
   /** Lets the host breathe; true when time is up or someone asked to stop. */

@@ -11,6 +11,7 @@
 
 import { relativeGap, smallestTrivialBeta } from "../certificate.js";
 import type { Kernels } from "../kernels/types.js";
+import { rowBlock } from "../linear/rowBlock.js";
 import { penaltyOf, predict } from "../operators/blocks.js";
 import type { ConvexProgram, Gap, SparseBlocks } from "../types.js";
 import { advice, type Round, type Solution, type SolveBudget } from "./solution.js";
@@ -92,7 +93,7 @@ async function stages(
     const holds = relative <= spent.budget.tolerance;
     if (!holds && !spent.ended && stage + 1 < STAGES) continue;
     const status = holds ? "solved" : spent.ended ? solution.status : "stalled";
-    const said = status === "stalled" ? unmet(constraint) : advice[status];
+    const said = status === "stalled" ? unmet(constraint, program, targets) : advice[status];
     const { iterations, seconds } = spent;
     return { ...solution, program, blocks, gap, violation, status, advice: said, iterations, seconds };
   }
@@ -156,9 +157,30 @@ function met(
   return { blocks: { ...blocks, vectors: scale(blocks.vectors), bias: scale(blocks.bias) }, violation: 0 };
 }
 
-function unmet(constraint: Constraint): string {
+function unmet(constraint: Constraint, program: ConvexProgram, targets: Float64Array): string {
+  const twins = contradiction(program, targets);
+  if (twins !== null) {
+    return (
+      `Rows ${twins[0]} and ${twins[1]} are equal and have different targets: no network fits both. Leave one out, or set ` +
+      `\`regularization\` to a number above zero.`
+    );
+  }
   const goal = constraint === "interpolate" ? "fit every target" : "separate the classes";
   return `No network with these gates seems to ${goal}: take more gates, or a regularization above zero.`;
+}
+
+/** Two samples that are equal and have different targets. */
+function contradiction({ X, loss }: ConvexProgram, targets: Float64Array): readonly [number, number] | null {
+  const { rows: n, outputs: C } = loss;
+  const patches = X.rows / n;
+  const seen = new Map<string, number>();
+  for (let k = 0; k < n; k++) {
+    const key = rowBlock(X, k * patches, patches).join();
+    const twin = seen.get(key);
+    if (twin === undefined) seen.set(key, k);
+    else for (let c = 0; c < C; c++) if (targets[twin * C + c] !== targets[k * C + c]) return [twin, k];
+  }
+  return null;
 }
 
 function largest(values: Float64Array): number {

@@ -1,8 +1,9 @@
 /** The solvers, in the order in which they are asked whether they fit. */
 
 import { admm } from "./admm/index.js";
+import { affineNewton } from "./affineNewton.js";
 import { fista } from "./fista.js";
 import { proximalNewton } from "./newton/index.js";
 import type { Solver } from "./solver.js";
 
-export const solvers: readonly Solver[] = [admm, proximalNewton, fista];
+export const solvers: readonly Solver[] = [admm, proximalNewton, fista, affineNewton];

@@ -9,6 +9,8 @@ export interface SolveBudget {
   readonly seconds: number;
   /** Called after each round and awaited; answering true stops with status "cancelled". */
   readonly onRound?: (round: Round) => Promise<boolean> | boolean;
+  /** Whether to stop where what more work brings is out of proportion to it, with status "slowed". */
+  readonly patient?: boolean;
   /** Asked often, also inside a round; answering true ends the round and stops with status "cancelled". */
   readonly stopped?: () => boolean;
   /** Name of the solver to use; by default the first of the list that does not refuse. */
@@ -48,10 +50,19 @@ export const CONTRADICTION =
 /** One sentence of help for each status. */
 export const advice: Readonly<Record<Status, string>> = {
   solved: "The gap is below the tolerance.",
+  widthLimit: 'The layer\'s width is the limit: a wider layer, or width: "resize", gets lower.',
+  slowed:
+    "Progress has become slow: the second half of the work brought less than 2 %. Set `timeLimit` to what you can wait, or `tolerance`, and start from this result to go on.",
   iterationLimit: "The gap is still closing: raise `maxIterations`, or start from this result.",
   timeLimit: "The gap is still closing: raise `timeLimit`, or start from this result.",
   stalled:
-    'The gap stopped closing above the tolerance: rounding is the limit; loosen `tolerance`, scale the columns of x, or use a float64 `engine` ("wasm", "cpu").',
+    "The gap stopped closing above the tolerance: rounding is the limit; loosen `tolerance`, or scale the columns of x.",
   nonFinite: "A value became NaN or infinite: scale the columns of x, or raise the regularization.",
   cancelled: "A callback or signal asked to stop; the blocks are the best point so far.",
 };
+
+/** The advice where blocks are kept in float32 on a device, too. */
+export function adviceOn(status: Status, device: boolean): string {
+  if (status !== "stalled" || !device) return advice[status];
+  return 'The gap stopped closing above the tolerance: float32 is the limit; use a float64 `engine` ("wasm", "cpu"), or loosen `tolerance`.';
+}

@@ -6,9 +6,10 @@ import { bindProducts } from "../kernels/index.js";
 import type { GatedProducts, Kernels } from "../kernels/types.js";
 import { predict, zeroBlocks } from "../operators/blocks.js";
 import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
+import { affineNewton } from "./affineNewton.js";
 import { Clock } from "./clock.js";
 import { solvers } from "./index.js";
-import { advice, CONTRADICTION, type Round, type Solution, type SolveBudget } from "./solution.js";
+import { adviceOn, CONTRADICTION, type Round, type Solution, type SolveBudget } from "./solution.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
 import { Workbench } from "./workbench.js";
 
@@ -55,7 +56,7 @@ export async function solve(
       };
       parts.push(new Part(solver.start(setting, startOf(program, start, c, pieces.length))));
     });
-    return sound(program, workbench.products, await rounds(program, parts, solver, budget, clock));
+    return sound(program, workbench.products, await rounds(program, parts, solver, budget, clock, onDevice));
   } finally {
     for (const part of parts) part.run.dispose();
     if (bench === undefined) workbench.dispose();
@@ -71,7 +72,8 @@ export function chooseSolver(program: ConvexProgram, name?: string, onDevice = f
   const asked = onDevice ? [...solvers].sort((a, b) => Number(b.firstOrder) - Number(a.firstOrder)) : solvers;
   const fitting = asked.filter((solver) => {
     if (name !== undefined && solver.name !== name) return false;
-    const refusal = solver.refuses(program);
+    const squared = program.penalty.name === "ridge" && solver !== affineNewton;
+    const refusal = squared ? "is for layers that follow one another, got one alone." : solver.refuses(program);
     if (refusal !== null) refusals.push(` ${solver.name}: ${refusal}`);
     return refusal === null;
   });
@@ -90,6 +92,7 @@ async function rounds(
   solver: Solver,
   budget: SolveBudget,
   clock: Clock,
+  onDevice: boolean,
 ): Promise<Solution> {
   let point: Point = {
     blocks: zeroBlocks(program),
@@ -124,7 +127,7 @@ async function rounds(
   const { blocks, gap, dualPoint } = point;
   return {
     status,
-    advice: advice[status],
+    advice: adviceOn(status, onDevice && solver.firstOrder),
     blocks,
     gap,
     dualPoint,

@@ -38,14 +38,25 @@ export class BoundedOracle implements UnitOracle {
   }
 
   /** The dearest units at N [n x C], the dearest first, and what the first is worth. */
-  dearest(N: Float64Array, known: readonly Float64Array[] = []): DearUnits {
+  async dearest(
+    N: Float64Array,
+    known: readonly Float64Array[] = [],
+    pause: () => Promise<boolean> = async () => false,
+  ): Promise<DearUnits> {
     const { together } = this.options;
-    const found = columnsOf(N, this.problem.loss.outputs).flatMap((column) => this.forColumn(column, known));
+    const found: DearUnit[] = [];
+    for (const column of columnsOf(N, this.problem.loss.outputs)) {
+      found.push(...(await this.forColumn(column, known, pause)));
+    }
     found.sort((a, b) => b.value - a.value);
     return { largest: found[0]?.value ?? 0, units: found.slice(0, together).map(({ weights }) => weights()) };
   }
 
-  private forColumn(N: Float64Array, known: readonly Float64Array[]): { value: number; weights: () => Float64Array }[] {
+  private async forColumn(
+    N: Float64Array,
+    known: readonly Float64Array[],
+    pause: () => Promise<boolean>,
+  ): Promise<DearUnit[]> {
     const { patterns, kernels } = this;
     const { X, activation, radius } = this.problem;
     if (patterns !== null && activation === "sign") {
@@ -53,14 +64,24 @@ export class BoundedOracle implements UnitOracle {
         .dearest(N, this.options.together)
         .map(({ value, gate }) => ({ value, weights: () => patterns.weightsOf(gate) }));
     }
-    const random = Array.from({ length: this.options.starts }, () => {
-      const w = Float64Array.from({ length: X.cols }, this.draw);
-      const length = norm(w);
-      return w.map((value) => (radius * value) / (2 * length));
-    });
-    return searchUnits(kernels, X, N, [...random, ...known], activation, radius).map(({ value, weights }) => ({
-      value,
-      weights: () => weights,
-    }));
+    const found = known.length === 0 ? [] : searchUnits(kernels, X, N, known, activation, radius);
+    for (let left = this.options.starts; left > 0; left -= TOGETHER) {
+      const random = Array.from({ length: Math.min(TOGETHER, left) }, () => {
+        const w = Float64Array.from({ length: X.cols }, this.draw);
+        const length = norm(w);
+        return w.map((value) => (radius * value) / (2 * length));
+      });
+      found.push(...searchUnits(kernels, X, N, random, activation, radius));
+      if (await pause()) break;
+    }
+    return found.map(({ value, weights }) => ({ value, weights: () => weights }));
   }
+}
+
+/** Starts of a search between two looks at the clock. */
+const TOGETHER = 60;
+
+interface DearUnit {
+  readonly value: number;
+  readonly weights: () => Float64Array;
 }

@@ -18,8 +18,14 @@ import { PolynomialOracle } from "./polynomialOracle.js";
 import type { UnitClass, UnitOptions, UnitProblem, UnitSolution } from "./problem.js";
 
 /** The smallest beta at which no unit helps that the oracle knows. */
-export function trivialUnitBeta(problem: UnitProblem, kernels: Kernels, options: UnitOptions): number {
-  return unitsOf(problem, kernels, options).oracle.dearest(dualPointAtZero(problem)).largest;
+export async function trivialUnitBeta(
+  problem: UnitProblem,
+  kernels: Kernels,
+  options: UnitOptions,
+  pause: () => Promise<boolean>,
+): Promise<number> {
+  const { oracle } = unitsOf(problem, kernels, options);
+  return (await oracle.dearest(dualPointAtZero(problem), [], pause)).largest;
 }
 
 export async function solveIncrementally(

@@ -37,7 +37,8 @@ export async function insertUnits(
       H.push(outputsOf(w));
     }
   };
-  insert(start ?? oracle.dearest(dualPointAtZero({ loss, outputBias })).units.slice(0, 1));
+  const pause = () => clock.pause();
+  insert(start ?? (await oracle.dearest(dualPointAtZero({ loss, outputBias }), [], pause)).units.slice(0, 1));
   let blocks: SparseBlocks | undefined;
   let iterations = 0;
   let quiet = 0;
@@ -54,7 +55,7 @@ export async function insertUnits(
     const solution = await solve(program, unitKernels(kernels, H, given.X), left, blocks);
     iterations += solution.iterations;
     blocks = solution.blocks;
-    const { largest, units } = oracle.dearest(solution.dualPoint, weights);
+    const { largest, units } = await oracle.dearest(solution.dualPoint, weights, pause);
     const better = largest > beta * (1 + share) ? units : [];
     quiet = better.length > 0 ? 0 : quiet + 1;
     const ceiling = oracle.ceiling(solution.dualPoint);

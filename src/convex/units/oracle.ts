@@ -10,8 +10,12 @@ export interface UnitOracle {
   readonly exact: boolean;
   /** The largest worth of any unit, or an upper bound of it; null where none is known. */
   ceiling(N: Float64Array): number | null;
-  /** Searches, also from the units that are `known`. */
-  dearest(N: Float64Array, known?: readonly Float64Array[]): DearUnits;
+  /** Searches, also from the units that are `known`; ends early where `pause` answers true. */
+  dearest(
+    N: Float64Array,
+    known?: readonly Float64Array[],
+    pause?: () => Promise<boolean>,
+  ): DearUnits | Promise<DearUnits>;
 }
 
 /** The columns of N [n x C]. */

@@ -90,13 +90,14 @@ function certifyConstrained(
 ): Certificate {
   const interpolates = kind === "interpolate";
   const goal = interpolates ? "fits every target exactly" : "has y z >= 1 on every row";
-  const least = `(|W1|^2 + |W2|^2) / 2 below ${gap.dual.toPrecision(8)}`;
+  const proven = certify(gap, size, program);
+  const least = `(|W1|^2 + |W2|^2) / 2 below ${proven.dual.toPrecision(8)}`;
   const met = interpolates
     ? `misses none by more than ${reach.toExponential(1)}`
     : `has y z >= ${reach.toPrecision(8)}`;
   const own = Number.isFinite(size) ? `this one has ${size.toPrecision(8)} and ${met}` : "none was found";
   return {
-    ...certify(gap, size, program),
+    ...proven,
     claim: `No network with ${scopeOf(program)}, ${goal} with ${least}; ${own}.${feedsOneEach(program) ? NOT_AMONG_THEM : ""}`,
   };
 }

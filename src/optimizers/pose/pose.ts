@@ -7,15 +7,17 @@ import {
   type Growth,
   gatesFrom,
   type ReadPatterns,
-  resolveGates,
+  resolvingGates,
 } from "../../convex/arrangements/index.js";
 import { smallestTrivialBeta } from "../../convex/certificate.js";
 import { type Formulation, formulations } from "../../convex/formulations/index.js";
 import type { ChosenEngine, Kernels } from "../../convex/kernels/index.js";
+import { inTurns, type Pieces } from "../../convex/linear/pieces.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { roundedAsWritten } from "../../convex/network.js";
 import { type Coordinates, isStandardized } from "../../convex/operators/coordinates.js";
 import { standardizedVector, unstandardized } from "../../convex/operators/standardized.js";
+import { Clock } from "../../convex/solvers/clock.js";
 import { withProducts } from "../../convex/solvers/solve.js";
 import type { GateSet, Loss, Matrix, Penalty } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -35,9 +37,13 @@ const DEFAULT_GATES = 256;
 /** Arrangements of a ReLU network's data up to which all of them are taken unless `arrangements` says otherwise; else gates grow. */
 export const FEW_ARRANGEMENTS = 512;
 
+/** Of the time that there is: what the making of gates may take. */
+const GATES_SHARE = 0.5;
+const GROWTH: Growth = { kind: "grow" };
+
 /** Where gates may come from when no option names them. */
 export interface GateSources {
-  readonly gatesOf: tf.Sequential | null; // a model whose first layer has gates of its own
+  readonly gatesOf: tf.LayersModel | null; // a model whose first layer has gates of its own
   readonly warmStart: StartingPoint | null;
   /** The columns in which the data are posed, where these are not those of the layer. */
   readonly space?: Coordinates | null;
@@ -49,6 +55,7 @@ export async function pose(
   settings: Settings,
   engine: ChosenEngine,
   sources: GateSources,
+  clock: Clock = new Clock(Number.POSITIVE_INFINITY, () => false),
 ): Promise<Problem> {
   refusePricing(spec, settings);
   const formulation = formulations[spec.formulation];
@@ -56,7 +63,9 @@ export async function pose(
   const X = inputRows(spec, data.x, column.value);
   const pooling = spec.convolution?.pooling ?? null;
   const wish = arrangementsFor(spec, X, settings, sources);
-  const gates = await chooseGates(spec, X, column.value, settings, sources, wish, engine.kernels);
+  const making = clock.part(GATES_SHARE);
+  const made = (work: Pieces<GateSet>) => inTurns(work, () => making.pause());
+  const gates = await chooseGates(spec, X, column.value, settings, sources, wish, engine.kernels, made);
   const loss = bindLoss(spec.loss, data.y, data.weights);
   const outputBias = spec.outputBias ? { ridge: spec.l2.outputBias } : null;
   const penalty = penaltyName(formulation, spec, settings);
@@ -69,8 +78,10 @@ export async function pose(
   const kind = regularization.constraint;
   const constraint = kind === null ? null : outputConstraint(kind, spec.loss, data);
   const program = build(regularization.beta, constraint?.penalty(1) ?? loss);
-  const growth = growthOf(wish);
-  const gateNotes = incompleteNotes(wish, gates);
+  const asked = growthOf(wish);
+  const cut = "kind" in wish && wish.kind === "enumerate" && making.over && !gates.complete;
+  const growth = asked ?? (cut && program.cones && constraint === null ? GROWTH : null);
+  const gateNotes = cut ? [cutNote(gates.count, growth !== null)] : incompleteNotes(wish, gates);
   const problem = {
     spec,
     program,
@@ -93,7 +104,7 @@ function refusePricing(spec: NetworkSpec, { pricing, regularization }: Settings)
   if (spec.formulation === "relu" && !constrained) return;
   throw new ConvexError(
     "options/value",
-    `pricing: expected { kind: "search" } for ${constrained ? `regularization "${regularization}"` : "a gated network"}, ` +
+    `pricing: expected { kind: "search" } for ${constrained ? `regularization "${regularization}"` : `a ${spec.formulation} network`}, ` +
       `got { kind: "branch-and-bound" }, which prices the gates of ReLU networks with a loss. Leave it out.`,
   );
 }
@@ -109,8 +120,12 @@ function arrangementsFor(spec: NetworkSpec, X: Matrix, settings: Settings, sourc
         `"${settings.regularization}", got { kind: "grow" }. The search for gates needs a loss.`,
     );
   }
-  if (spec.formulation === "gated") return { kind: "sample", count: DEFAULT_GATES };
-  if (sources.warmStart !== null) return sources.warmStart.gates;
+  if (spec.formulation !== "relu") return { kind: "sample", count: DEFAULT_GATES };
+  if (sources.warmStart !== null) {
+    const { gates, problem } = sources.warmStart;
+    const goesOn = !constrained && gates?.complete === false && problem?.growth != null;
+    return goesOn ? problem.growth : gates;
+  }
   if (arrangementBound(X.rows, Math.min(X.rows, X.cols)) <= FEW_ARRANGEMENTS) return { kind: "enumerate" };
   return constrained ? { kind: "sample", count: FEW_ARRANGEMENTS } : { kind: "grow" };
 }
@@ -123,7 +138,9 @@ async function chooseGates(
   sources: GateSources,
   wish: Arrangements,
   kernels: Kernels,
+  made: (work: Pieces<GateSet>) => Promise<GateSet>,
 ): Promise<GateSet> {
+  if (spec.formulation === "linear" || spec.formulation === "affine") return openGate(X, settings);
   const read = kernels.packPatterns?.bind(kernels);
   const written = (g: Float64Array) => gateAsWritten(g, biasColumn, sources.space ?? null);
   if (spec.formulation === "gated" && growthOf(wish) !== null) {
@@ -133,14 +150,14 @@ async function chooseGates(
         `Only the gates of ReLU networks can grow: a gated network keeps those that it has.`,
     );
   }
-  if (sources.warmStart !== null) return gatesOfStart(sources.warmStart, spec, X, settings, written);
+  if (sources.warmStart !== null) return made(gatesOfStart(sources.warmStart, spec, X, settings, written));
   // The layer's own are float32 already.
   if (settings.arrangements === null && sources.gatesOf !== null) {
     return gatesOfLayer(sources.gatesOf, spec, X, biasColumn, sources.space ?? null, read);
   }
-  if (spec.formulation !== "gated") return resolveGates(X, wish, settings.seed, undefined, read);
+  if (spec.formulation !== "gated") return made(resolvingGates(X, wish, settings.seed, undefined, read));
   // What is drawn or found is rounded before masks are made, so that there is only one set of masks.
-  const gates = resolveGates(X, wish, settings.seed, written, read, true);
+  const gates = await made(resolvingGates(X, wish, settings.seed, written, read, true));
   return "kind" in wish ? gates : writtenGates(X, gates, written);
 }
 
@@ -151,13 +168,13 @@ function gateAsWritten(gate: Float64Array, biasColumn: number, space: Coordinate
 }
 
 /** The gates of an earlier result, whose blocks are numbered by them; a gated layer has them in float32. */
-function gatesOfStart(
+function* gatesOfStart(
   start: StartingPoint,
   spec: NetworkSpec,
   X: Matrix,
   settings: Settings,
   written: (gate: Float64Array) => Float64Array,
-): GateSet {
+): Pieces<GateSet> {
   const gated = spec.formulation === "gated";
   checkStart(start, X, gated ? 1 : 2, vectorsOf(spec), spec.outputs);
   if (settings.arrangements !== null && growthOf(settings.arrangements) === null) {
@@ -166,7 +183,7 @@ function gatesOfStart(
       `warmStart: expected no arrangements beside it, since it brings its gates, got both. Leave arrangements out (or let them grow).`,
     );
   }
-  const gates = resolveGates(X, start.gates, settings.seed, undefined, undefined, gated);
+  const gates = yield* resolvingGates(X, start.gates, settings.seed, undefined, undefined, gated);
   return gated ? writtenGates(X, gates, written) : gates;
 }
 
@@ -187,6 +204,24 @@ function incompleteNotes(wish: Arrangements, gates: GateSet): string[] {
   ];
 }
 
+function cutNote(gates: number, grows: boolean): string {
+  return (
+    `The time did not suffice to enumerate all arrangements: ${gates} of them were taken${grows ? ", and others were searched for" : ""}. ` +
+    `Raise timeLimit to have them all.`
+  );
+}
+
+/** The one gate of a linear network, which is open on every row: all that there are. */
+function openGate(X: Matrix, { arrangements }: Settings): GateSet {
+  if (arrangements !== null) {
+    throw new ConvexError(
+      "options/value",
+      "arrangements: expected none for a linear network, whose units are open on every row, got some. Leave them out.",
+    );
+  }
+  return { ...gatesFrom(X, { rows: 1, cols: X.cols, data: new Float64Array(X.cols) }), complete: true };
+}
+
 function growthOf(wish: Arrangements): Growth | null {
   return "kind" in wish && wish.kind === "grow" ? wish : null;
 }
@@ -198,7 +233,7 @@ function vectorsOf({ outputs, convolution }: NetworkSpec): number {
 
 /** The distinct gates of a GatedDense or GatedConv2D layer; the bias of a gate stands over the constant column. */
 async function gatesOfLayer(
-  model: tf.Sequential,
+  model: tf.LayersModel,
   spec: NetworkSpec,
   X: Matrix,
   biasColumn: number,

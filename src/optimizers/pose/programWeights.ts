@@ -4,11 +4,31 @@ import { type Network, type NetworkWeights, weightsOf } from "../../convex/netwo
 import type { Problem } from "../records.js";
 import { decayOf } from "./regularization.js";
 
+/** One layer as a network of a linear unit for each output, in order: kernel W, gates open on every row, read-out I. */
+function affineWeights({ neurons, bias }: Network, d: number): NetworkWeights {
+  const C = bias.length;
+  const kernel = new Float64Array(d * C);
+  const output = new Float64Array(C * C);
+  for (let c = 0; c < C; c++) output[c * C + c] = 1;
+  for (const neuron of neurons) {
+    const c = neuron.output.findIndex((value) => value !== 0);
+    for (let p = 0; p < d; p++) kernel[p * C + c] = Math.fround(neuron.direction[p] * neuron.output[c]);
+  }
+  return {
+    kernel: { rows: d, cols: C, data: kernel },
+    gates: { rows: d, cols: C, data: new Float64Array(d * C) },
+    output: { rows: C, cols: C, data: output },
+    bias: bias.map(Math.fround),
+    pooling: null,
+  };
+}
+
 /** The weights of a network in the program's own columns; exactly as wide as it needs unless `units` says otherwise. */
 export function programWeights(
   { program, column, regularization }: Pick<Problem, "program" | "column" | "regularization">,
   network: Network,
   units = Math.max(1, network.neurons.length),
 ): NetworkWeights {
+  if (program.penalty.name === "ridge") return affineWeights(network, program.X.cols);
   return weightsOf(network, decayOf(regularization), program.X.cols, units, column.value);
 }

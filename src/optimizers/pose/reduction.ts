@@ -7,6 +7,7 @@ import { forward, type Network, type NetworkWeights, objectiveOf } from "../../c
 import { type Coordinates, isStandardized, weightsForX } from "../../convex/operators/coordinates.js";
 import { distanceTo, type RowSpace, reducedRows, rowSpaceOf } from "../../convex/operators/rowSpace.js";
 import { standardizedRows, standardizedWeights } from "../../convex/operators/standardized.js";
+import type { Solution } from "../../convex/solvers/solution.js";
 import { withProducts } from "../../convex/solvers/solve.js";
 import type { AllGatesBound, Certificate, Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -30,19 +31,25 @@ export interface Reduced {
 }
 
 /**
- * Reads the options `rank`, `pca` and `standardize`; `free` and `before` as `standardizes` has them.
+/** What `reduce` is told beside the settings. */
+export interface ReduceWish {
+  /** As `standardizes` has them. */
+  readonly free?: boolean | undefined;
+  readonly before?: boolean | null | undefined;
+  /** Takes the span of the rows where there are far more columns than rows. */
+  readonly byItself?: boolean | undefined;
+}
+
+/**
+ * Reads the options `rank`, `pca` and `standardize`.
  *
  * @throws ConvexError "options/value" where they do not go with the model or with other options.
  */
-export function reduce(
-  spec: NetworkSpec,
-  train: Dataset,
-  settings: Settings,
-  free?: boolean,
-  before?: boolean | null,
-): Reduced {
-  const { rank, pca } = settings;
-  if (standardizes(spec, settings, free, before)) return standardized(spec, train, settings);
+export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings, wish: ReduceWish = {}): Reduced {
+  const { pca } = settings;
+  if (standardizes(spec, settings, wish.free, wish.before)) return standardized(spec, train, settings);
+  const byItself = wish.byItself === true && pca === null && isWide(spec, train, settings);
+  const rank = settings.rank ?? (byItself ? "numerical" : null);
   if (rank === null && pca === null) return unchanged(spec, settings);
   refuseUnfit(spec, settings);
   refuseBeyond(spec, settings);
@@ -78,9 +85,24 @@ function standardized(spec: NetworkSpec, train: Dataset, settings: Settings): Re
   };
 }
 
+/** Of more columns than this times the rows the span of the rows is taken without being asked: the objective is the same there. */
+const WIDE = 2;
+
+/** True where solving in the span is exact and changes nothing else: gates are our own, and neurons do not come to share outputs. */
+function isWide({ formulation, convolution, outputs }: NetworkSpec, train: Dataset, settings: Settings): boolean {
+  const { regularization, vectorPenalty, arrangements } = settings;
+  const { rows, cols } = train.x;
+  const apart = outputs === 1 || vectorPenalty === "perOutput";
+  const free = arrangements === null || ("kind" in arrangements && arrangements.kind === "grow");
+  const constrained = regularization === "interpolate" || regularization === "max-margin";
+  return formulation === "relu" && convolution === null && cols > WIDE * rows && apart && free && !constrained;
+}
+
 function refuseUnfit(spec: NetworkSpec, { rank, pca, regularization, vectorPenalty }: Settings): void {
-  const { convolution, hiddenBias, l2, formulation, outputs } = spec;
+  const { convolution, hiddenBias, l2, formulation, outputs, normalization } = spec;
   const name = rank === null ? "pca" : "rank";
+  if (normalization !== null) refuse(`no ${name} beside batch normalisation`, String(rank ?? pca));
+  if (formulation === "affine") refuse(`no ${name} for one layer alone`, String(rank ?? pca));
   if (convolution !== null) refuse(`no ${name} for a convolutional model`, String(rank ?? pca));
   if (rank !== null && (regularization === "interpolate" || regularization === "max-margin")) {
     refuse(`no rank beside regularization "${regularization}"`, String(rank));
@@ -100,7 +122,11 @@ function refuseBeyond({ inputs }: NetworkSpec, { rank, pca }: Settings): void {
 }
 
 /** The model whose gates are taken where no option names others. Those of a layer need not lie in the span: there none are. */
-export function gatesOwner(model: tf.Sequential, spec: NetworkSpec, reduction: Reduction | null): tf.Sequential | null {
+export function gatesOwner(
+  model: tf.LayersModel,
+  spec: NetworkSpec,
+  reduction: Reduction | null,
+): tf.LayersModel | null {
   const all = reduction === null || isStandardized(reduction.space);
   return spec.formulation === "gated" && all ? model : null;
 }
@@ -192,6 +218,21 @@ export function certificateNear(
         `${certificate.dual.toPrecision(8)} there and ${dual.toPrecision(8)} for x as it is.`,
     ],
   };
+}
+
+/** How a fit ended: solved in the span is not solved for x as it is, where the bound lies lower by more than the tolerance. */
+export function endedNear<Ended extends Pick<Solution, "status" | "advice">>(
+  ended: Ended,
+  { relativeGap }: Certificate,
+  { reduction }: Problem,
+  tolerance: number,
+): Ended {
+  if (reduction === null || isStandardized(reduction.space)) return ended;
+  if (ended.status !== "solved" || relativeGap <= tolerance) return ended;
+  const advice =
+    `The program in ${reduction.space.basis.cols} dimensions is solved, but what they leave out keeps the bound for x as it is ` +
+    `above the tolerance: raise \`rank\`, or leave it out.`;
+  return { ...ended, status: "stalled", advice };
 }
 
 /** A neuron may have another pattern on the rows of x than on their part in the span, and the latter has the bound. */

@@ -52,6 +52,7 @@ export function regularizationOf(
   standardized: boolean,
   trivialBeta: () => number,
 ): Regularization {
+  if (spec.formulation === "affine") return ofOneLayer(spec, settings, trivialBeta);
   const { hidden, output, outputBias } = spec.l2;
   if (hidden > 0 !== output > 0) {
     const [has, lacks] = hidden > 0 ? ["first", "last"] : ["last", "first"];
@@ -98,6 +99,33 @@ export function regularizationOf(
   return { beta, hidden: beta / 2, output: beta / 2, outputBias, source, standardized, constraint: null };
 }
 
+/** One layer is charged beta / 2 |W|^2, and nothing where neither its regularizer nor an option says so: as in model.fit. */
+function ofOneLayer(
+  { l2 }: NetworkSpec,
+  { regularization: wish }: Settings,
+  trivialBeta: () => number,
+): Regularization {
+  const own = 2 * l2.hidden;
+  if (wish === "interpolate" || wish === "max-margin" || (own > 0 && typeof wish === "number" && wish !== own)) {
+    throw new ConvexError(
+      "model/regularizer",
+      `fit: expected no regularization ${JSON.stringify(wish)} for one layer alone${own > 0 ? ` with a regularizer of its own` : ""}. ` +
+        `Leave it out, or add a hidden layer.`,
+    );
+  }
+  const beta = wish === "auto" && own === 0 ? AUTO_SHARE * trivialBeta() : typeof wish === "number" ? wish : own;
+  const source = own > 0 || beta === 0 ? "model" : wish === "auto" ? "auto" : "option";
+  return {
+    beta,
+    hidden: beta / 2,
+    output: 0,
+    outputBias: l2.outputBias,
+    source,
+    standardized: false,
+    constraint: null,
+  };
+}
+
 export function decayOf(regularization: Regularization): Decay {
   const { hidden, output, outputBias } = regularization;
   return { hidden, output, outputBias };
@@ -122,7 +150,13 @@ export function notesOf(
   column: BiasColumn,
   ours: boolean,
 ): string[] {
-  const notes: string[] = [];
+  const notes: string[] = [...spec.ignored];
+  if (spec.normalization !== null) {
+    notes.push(
+      "Batch normalisation is trained with the statistics of all rows, which are what was written as the moving ones; what is " +
+        "charged as |W1|^2 is |gamma|^2.",
+    );
+  }
   const { beta, source, standardized, constraint } = regularization;
   if (constraint !== null) {
     const goal = constraint === "interpolate" ? "fit every target exactly" : "have y z >= 1 on every row";

@@ -44,7 +44,10 @@ interface Obstacle {
   readonly got: string;
 }
 
-function obstacleTo({ l2, convolution }: NetworkSpec, { rank, pca, regularization }: Settings): Obstacle | null {
+function obstacleTo(
+  { l2, convolution, formulation, normalization }: NetworkSpec,
+  { rank, pca, regularization }: Settings,
+): Obstacle | null {
   if (l2.hidden > 0 || l2.output > 0 || l2.hiddenBias > 0) {
     const expected = "a model without l2 regularizers, which charge the layers' weights as they are,";
     return { code: "model/regularizer", expected, got: "one with them" };
@@ -52,6 +55,8 @@ function obstacleTo({ l2, convolution }: NetworkSpec, { rank, pca, regularizatio
   const refused = (expected: string, got: string): Obstacle => ({ code: "options/value", expected, got });
   if (convolution !== null)
     return refused("dense layers", "a convolution, whose filters see one column at many places");
+  if (formulation === "affine") return refused("a hidden layer", "one layer alone, which scales its columns itself");
+  if (normalization !== null) return refused("no batch normalisation", "one, whose rows are white already");
   if (rank !== null) return refused("no rank", String(rank));
   if (pca !== null) return refused("no pca", String(pca));
   if (regularization === "interpolate" || regularization === "max-margin")

@@ -11,6 +11,7 @@ import {
 } from "../../convex/operators/patches.js";
 import type { Pooling } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
+import { CONVOLUTIONS } from "./layers/convolution.js";
 
 /** The first layers of a convolutional model. */
 export interface Convolution {
@@ -19,9 +20,6 @@ export interface Convolution {
   /** Which runs faster in what the last layer is fed: filters (as after channelsLast), or patches. */
   readonly readOut: "filtersFastest" | "patchesFastest";
 }
-
-/** Layers that may be first, and how many axes their images have. */
-export const CONVOLUTIONS: Readonly<Record<string, number>> = { Conv1D: 1, Conv2D: 2, GatedConv2D: 2 };
 
 /** Layers that may follow a convolution, by its axes. */
 const READ_OUTS: Readonly<Record<number, readonly string[]>> = {

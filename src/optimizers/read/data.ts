@@ -5,6 +5,7 @@ import { shown } from "../../arguments.js";
 import { targetRefusal } from "../../convex/losses/index.js";
 import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
+import type { Labels } from "./loss.js";
 import type { NetworkSpec } from "./model.js";
 
 /** Rows of data with their targets and sample weights. */
@@ -20,21 +21,33 @@ export interface Weighting {
   readonly classWeight?: Readonly<Record<number, number>> | null;
 }
 
-type Spec = Pick<NetworkSpec, "inputShape" | "convolution" | "outputs" | "loss" | "hiddenBias">;
+type Spec = Pick<NetworkSpec, "inputShape" | "convolution" | "outputs" | "loss" | "hiddenBias"> & {
+  readonly labels?: Labels;
+};
 
 /**
  * Reads x [n x inputShape] and y [n x C] (or [n] for one output); rows of weight 0 are left out, as `rowsThatCount` says.
  *
  * @throws ConvexError "data/..." naming the tensor, the row and the column.
  */
-export async function readData(x: tf.Tensor, y: tf.Tensor, spec: Spec, weighting: Weighting = {}): Promise<Dataset> {
+export async function readData(
+  x: tf.Tensor | Matrix,
+  y: tf.Tensor,
+  spec: Spec,
+  weighting: Weighting = {},
+): Promise<Dataset> {
   return rowsThatCount(await readRows(x, y, spec, weighting));
 }
 
 /** The same with the rows of weight 0. */
-export async function readRows(x: tf.Tensor, y: tf.Tensor, spec: Spec, weighting: Weighting = {}): Promise<Dataset> {
+export async function readRows(
+  x: tf.Tensor | Matrix,
+  y: tf.Tensor,
+  spec: Spec,
+  weighting: Weighting = {},
+): Promise<Dataset> {
   const X = await readMatrix("x", x, spec.inputShape, "the model's input");
-  const Y = await readMatrix("y", y, [spec.outputs], "the model's last layer");
+  const Y = await readTargets(y, spec);
   if (X.rows !== Y.rows) {
     refuse("data/shape", `as many rows of y as of x, ${X.rows}`, `${Y.rows}`, "Check how the two were cut.");
   }
@@ -47,6 +60,35 @@ export async function readRows(x: tf.Tensor, y: tf.Tensor, spec: Spec, weighting
     readClassWeight(weighting.classWeight, Y),
   );
   return { x: X, y: Y, weights };
+}
+
+/** y as the loss has it: one column an output, whatever the labels. */
+async function readTargets(y: tf.Tensor, { outputs: C, labels = "as the loss has them" }: Spec): Promise<Matrix> {
+  if (labels !== "classes") {
+    const Y = await readMatrix("y", y, [C], "the model's last layer");
+    return labels === "zero or one" ? { ...Y, data: Y.data.map(asSign) } : Y;
+  }
+  const { rows, data } = await readMatrix("y", y, [1], "sparseCategoricalCrossentropy");
+  const oneHot = new Float64Array(rows * C);
+  data.forEach((label, k) => {
+    if (!Number.isInteger(label) || label < 0 || label >= C) {
+      const got = `${label} in row ${k}`;
+      const todo = `Number the classes from 0, or give the last layer more units than ${C}.`;
+      refuse("data/target", `class numbers from 0 to ${C - 1} in y, the last layer having ${C} units`, got, todo);
+    }
+    oneHot[k * C + label] = 1;
+  });
+  return { rows, cols: C, data: oneHot };
+}
+
+function asSign(label: number, k: number): number {
+  if (label === 0 || label === 1) return 2 * label - 1;
+  return refuse(
+    "data/target",
+    "labels 0 or 1 in y, as tf.losses.hingeLoss has them",
+    `${label} (entry ${k})`,
+    "Change y.",
+  );
 }
 
 /**
@@ -136,17 +178,23 @@ export function withColumn(x: Matrix, value: number): Matrix {
   return { rows: x.rows, cols, data };
 }
 
-/** Reads a tensor of so many rows of `sample` shape; [n] counts as [n, 1]. */
-/** One tensor as a matrix [rows x columns]. */
+/** A tensor of so many rows of `sample` shape, or what a trunk made of one, as a matrix [rows x columns]; [n] counts as [n, 1]. */
 export async function readMatrix(
   name: string,
-  tensor: tf.Tensor,
+  given: tf.Tensor | Matrix,
   sample: readonly number[],
   owner: string,
 ): Promise<Matrix> {
   const columns = sample.reduce((product, size) => product * size, 1);
+  if (!(given instanceof tf.Tensor) && isMatrix(given)) return finite(name, given);
+  const rows = refuseTensor(name, given, sample, owner);
+  return finite(name, { rows, cols: columns, data: Float64Array.from(await given.data()) });
+}
+
+/** Refuses what is no tensor of rows of `sample` shape (null: any size), alive and with numbers in it; answers the rows. */
+export function refuseTensor(name: string, tensor: unknown, sample: readonly (number | null)[], owner: string): number {
   if (!(tensor instanceof tf.Tensor)) {
-    refuse(
+    return refuse(
       "data/shape",
       `${name} to be a tf.Tensor`,
       Array.isArray(tensor) ? "an array" : tensor === null ? "null" : typeof tensor,
@@ -164,26 +212,35 @@ export async function readMatrix(
       "Keep it until fit has returned (see tf.keep, tf.tidy).",
     );
   }
-  const shape = tensor.rank === 1 && sample.length === 1 && columns === 1 ? [tensor.shape[0], 1] : tensor.shape;
-  if (columns === 0 && shape.length === sample.length + 1) {
+  const single = sample.length === 1 && sample[0] === 1;
+  const shape = tensor.rank === 1 && single ? [tensor.shape[0], 1] : tensor.shape;
+  if (sample.includes(0) && shape.length === sample.length + 1) {
     refuse("data/empty", `columns in ${name}`, `shape [${tensor.shape.join(", ")}]`, "Check how the data were loaded.");
   }
-  if (shape.length !== sample.length + 1 || sample.some((size, k) => shape[k + 1] !== size)) {
+  if (shape.length !== sample.length + 1 || sample.some((size, k) => size !== null && shape[k + 1] !== size)) {
     refuse(
       "data/shape",
-      `${name} of shape [rows, ${sample.join(", ")}], as ${owner} has it`,
+      `${name} of shape [rows, ${sample.map((size) => size ?? "any").join(", ")}], as ${owner} has it`,
       `[${tensor.shape.join(", ")}]`,
       "Reshape it, or change the model.",
     );
   }
   if (shape[0] === 0) refuse("data/empty", `rows in ${name}`, "none", "Check how the data were loaded.");
-  const data = Float64Array.from(await tensor.data());
+  return shape[0];
+}
+
+function isMatrix(given: unknown): given is Matrix {
+  return (given as Matrix | null)?.data instanceof Float64Array;
+}
+
+function finite(name: string, matrix: Matrix): Matrix {
+  const { data, cols } = matrix;
   for (let k = 0; k < data.length; k++) {
     if (Number.isFinite(data[k])) continue;
-    const place = `${data[k]} in row ${Math.floor(k / columns)}, column ${k % columns}`;
+    const place = `${data[k]} in row ${Math.floor(k / cols)}, column ${k % cols}`;
     refuse("data/nonFinite", `finite numbers in ${name}`, place, "Impute or drop such rows first.");
   }
-  return { rows: shape[0], cols: columns, data };
+  return matrix;
 }
 
 async function readSampleWeight(given: Weighting["sampleWeight"], rows: number): Promise<Float64Array | null> {

@@ -1,15 +1,19 @@
-/** tf.Sequential -> what convex training needs to know of it, or a refusal that names the layer. */
+/** A model -> what convex training needs to know of its head, or a refusal that names the layer. */
 
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import { lossTraits } from "../../convex/losses/index.js";
 import type { LossName } from "../../convex/types.js";
-import { ConvexError } from "../../errors.js";
-import { CONVOLUTIONS, type Convolution, readConvolution } from "./convolution.js";
+import { type Anatomy, anatomyOf, type Head } from "./anatomy.js";
+import { type Convolution, readConvolution } from "./convolution.js";
+import type { Whitening } from "./layers/batchNormalization.js";
+import { refuseModel as refuse } from "./layers/layer.js";
+import { type Labels, readLoss } from "./loss.js";
 
-/** The two-layer network that a model is. */
+/** The two-layer network that the head of a model is. */
 export interface NetworkSpec {
-  readonly formulation: "relu" | "gated";
-  readonly inputShape: readonly number[]; // of one sample of x
+  /** "linear": two layers without activation; "affine": the read-out alone. */
+  readonly formulation: "relu" | "gated" | "linear" | "affine";
+  readonly inputShape: readonly number[]; // of one sample as the head sees it: of x, or of what a trunk makes of it
   readonly inputs: number; // features of a row of X, without a bias column: of a sample, or of a patch
   readonly convolution: Convolution | null; // null: dense
   readonly units: number; // or filters
@@ -17,6 +21,7 @@ export interface NetworkSpec {
   readonly hiddenBias: boolean;
   readonly outputBias: boolean;
   readonly loss: LossName;
+  readonly labels: Labels;
   /** The last layer's activation: what turns Z into the model's predictions. */
   readonly activation: "linear" | "sigmoid" | "softmax";
   readonly l2: {
@@ -25,6 +30,12 @@ export interface NetworkSpec {
     readonly output: number;
     readonly outputBias: number;
   };
+  /** Of batch normalisation before the ReLU; null without it. */
+  readonly normalization: { readonly epsilon: number } | null;
+  /** What that is on the rows at hand; null before they are known. */
+  readonly whitening: Whitening | null;
+  /** What training would do and the program does not, each a note. */
+  readonly ignored: readonly string[];
 }
 
 /** What getConfig says of a layer with a kernel, read with suspicion. */
@@ -37,93 +48,39 @@ interface KernelConfig {
 }
 
 /** What each formulation wants first: in a dense model, and in a convolutional one. */
-const GATED_FIRST = ["a GatedDense first layer", "a GatedConv2D first layer"];
-const RELU_FIRST = [
-  'dense(units, activation "relu") as first layer',
-  'a convolution with activation "relu" as first layer',
-];
-
-const LOSS_NAMES = Object.keys(lossTraits) as LossName[];
+const FIRST: Readonly<Record<NetworkSpec["formulation"], readonly string[]>> = {
+  gated: ["a GatedDense first layer", "a GatedConv2D first layer"],
+  relu: ['dense(units, activation "relu") as first layer', 'a convolution with activation "relu" as first layer'],
+  affine: ["a dense layer alone", "a dense layer alone"],
+  linear: ["a dense first layer without activation", "a convolution without activation as first layer"],
+};
 
 /**
- * Reads a compiled model of the form [dense(units, relu) or GatedDense, dense(C)], or [conv1d, conv2d (relu) or GatedConv2D,
- * global average pooling or flatten, dense(C)].
+ * Reads a compiled model whose last two layers that are trained are a hidden layer (dense or convolutional with ReLU, or gated)
+ * and a dense read-out; what comes before them is frozen or has no weights.
  *
  * @throws ConvexError "model/..." naming the layer and what to change.
  */
 export function readModel(
-  model: tf.Sequential,
-  wanted: "relu" | "gated" | null,
-  use: "write" | "read" = "write",
+  model: tf.LayersModel,
+  wanted: NetworkSpec["formulation"] | null,
+  use: "fit" | "write" | "read" = "write",
 ): NetworkSpec {
-  if (!(model instanceof tf.Sequential)) {
-    refuse("model/kind", "a tf.Sequential", describe(model), "Build it with tf.sequential({ layers: [...] }).");
-  }
-  const layers = model.layers.filter((layer) => layer.getClassName() !== "InputLayer");
-  const convolutional = layers.length > 0 && Object.hasOwn(CONVOLUTIONS, layers[0].getClassName());
-  const between = convolutional ? layers.slice(1, -1) : [];
-  for (const layer of layers) {
-    if (["Dense", "GatedDense"].includes(layer.getClassName()) || between.includes(layer)) continue;
-    if (convolutional && layer === layers[0]) continue;
-    refuse(
-      "model/layer",
-      "dense layers only",
-      `layer "${layer.name}" of class ${layer.getClassName()}`,
-      "Put what it does before training into the data, or train this model with model.fit().",
-    );
-  }
-  if (!convolutional && layers.length !== 2) {
-    refuse(
-      "model/depth",
-      "two layers, dense(units, relu) and dense(outputs)",
-      `${layers.length} layers`,
-      "Deeper models have no exact program here: train them with model.fit().",
-    );
-  }
-  const first = layers[0];
-  const last = layers[layers.length - 1];
-  if (last.getClassName() !== "Dense") {
-    refuse(
-      "model/layer",
-      "a dense last layer",
-      `layer "${last.name}" of class ${last.getClassName()}`,
-      "Add tf.layers.dense.",
-    );
-  }
-  const formulation = first.getClassName().startsWith("Gated") ? "gated" : "relu";
-  if (wanted !== null && wanted !== formulation) {
-    const needs = wanted === "gated" ? GATED_FIRST[+convolutional] : RELU_FIRST[+convolutional];
-    refuse(
-      "model/layer",
-      `${needs} for formulation "${wanted}"`,
-      `layer "${first.name}" of class ${first.getClassName()}`,
-      "Change the layer or the option.",
-    );
-  }
-  for (const layer of layers) {
-    refuseDisposed(layer);
-    if (use === "write") refuseFrozen(model, layer);
-  }
-  const inputShape = inputShapeOf(first, convolutional);
-  const convolution = convolutional ? readConvolution(first, between, inputShape) : null;
-  const hidden = readKernel(first);
-  const output = readKernel(last);
-  if (formulation === "relu" && hidden.activation !== "relu") {
-    refuse(
-      "model/activation",
-      'activation "relu" in the first layer',
-      `"${hidden.activation}" in layer "${first.name}"`,
-      'Change the activation to "relu", use a GatedDense layer, or train with model.fit().',
-    );
-  }
-  const { loss, fromLogits } = readLoss(model);
-  const traits = lossTraits[loss];
-  const activation = fromLogits ? "linear" : traits.activation;
-  if (output.activation !== activation) {
+  const anatomy = anatomyOf(model, use === "read" ? "read" : "write");
+  const { head } = anatomy;
+  const { formulation, convolutional } = readFormulation(head, wanted);
+  const inputShape = headShapeOf(anatomy, convolutional);
+  const convolution = convolutional ? readConvolution(head.hidden, head.between, inputShape) : null;
+  const normalization = readNormalization(head, convolutional, use);
+  const hidden = normalization === null ? readKernel(head.hidden) : normalization.kernel;
+  const output = readKernel(head.output);
+  const { loss, labels, fromLogits } = readLoss(model);
+  const activation = fromLogits ? "linear" : lossTraits[loss].activation;
+  if (head.outputActivation !== activation) {
     refuse(
       "model/activation",
       `activation "${activation}" in the last layer, as the loss ${loss} wants`,
-      `"${output.activation}" in layer "${last.name}"`,
+      `"${head.outputActivation}" in layer "${head.output.name}"`,
       "Change the activation or the loss.",
     );
   }
@@ -134,30 +91,128 @@ export function readModel(
     convolution,
     units: hidden.units,
     outputs: output.units,
-    hiddenBias: hidden.useBias,
+    hiddenBias: hidden.useBias && !head.single,
     outputBias: output.useBias,
     loss,
+    labels,
     activation,
-    l2: { hidden: hidden.kernelL2, hiddenBias: hidden.biasL2, output: output.kernelL2, outputBias: output.biasL2 },
+    l2: {
+      hidden: hidden.kernelL2,
+      hiddenBias: head.single ? 0 : hidden.biasL2,
+      output: head.single ? 0 : output.kernelL2,
+      outputBias: output.biasL2,
+    },
+    normalization: normalization && { epsilon: normalization.epsilon },
+    whitening: null,
+    ignored: anatomy.ignored,
   };
 }
 
-function refuseFrozen(model: tf.Sequential, layer: tf.layers.Layer): void {
-  if (layer.trainable && model.trainable) return;
-  refuse(
-    "model/frozen",
-    "layers that may be trained, since a convex fit writes both",
-    `trainable: false in ${layer.trainable ? "the model" : `layer "${layer.name}"`}`,
-    "Set trainable to true, or train the other layers with model.fit().",
+/** Which network class a head is; refuses one that is none, or not the one that is wanted. */
+function readFormulation(
+  { hidden, kind, activation, normalization, single }: Head,
+  wanted: NetworkSpec["formulation"] | null,
+): { formulation: NetworkSpec["formulation"]; convolutional: boolean } {
+  const linear = single ? "affine" : "linear";
+  const formulation = kind === "gated" ? "gated" : activation === "linear" ? linear : "relu";
+  const convolutional = hidden.getClassName().includes("Conv");
+  if (wanted !== null && wanted !== formulation) {
+    const needs = FIRST[wanted][+convolutional];
+    refuse(
+      "model/layer",
+      `${needs} for formulation "${wanted}"`,
+      `layer "${hidden.name}" of class ${hidden.getClassName()}`,
+      "Change the layer or the option.",
+    );
+  }
+  if (normalization !== null && (formulation !== "relu" || activation !== "relu")) {
+    refuse(
+      "model/layer",
+      "a ReLU after batch normalisation",
+      `"${activation}"`,
+      "Change the activation, or leave it out.",
+    );
+  }
+  if (formulation === "relu" && activation !== "relu") {
+    refuse(
+      "model/activation",
+      'activation "relu" in the hidden layer',
+      `"${activation}" in layer "${hidden.name}"`,
+      'Change the activation to "relu", use a GatedDense layer, or train with model.fit().',
+    );
+  }
+  return { formulation, convolutional };
+}
+
+/** The shape of one sample as the head sees it: [features], or that of an image or signal. */
+function headShapeOf({ head, headShape, trunk }: Anatomy, convolutional: boolean): number[] {
+  const { hidden } = head;
+  const known = headShape.filter((size) => typeof size === "number");
+  if (!convolutional && headShape.length !== 1) {
+    refuse(
+      "model/layer",
+      `rows of features, inputShape: [features], in layer "${hidden.name}"`,
+      `inputShape [${headShape.join(", ")}]`,
+      "Put tf.layers.flatten() before it, or flatten the data before training.",
+    );
+  }
+  if (known.length === headShape.length) return known;
+  const wanted = hidden.getClassName() === "Conv1D" ? "[length, channels]" : "[height, width, channels]";
+  return refuse(
+    "model/layer",
+    `an inputShape of known sizes in layer "${hidden.name}"`,
+    `[${headShape.map((size) => size ?? "null").join(", ")}]`,
+    trunk.length > 0
+      ? "Give the model's first layer an inputShape of known sizes."
+      : `Give the first layer inputShape: ${wanted}.`,
   );
 }
 
-function refuseDisposed(layer: tf.layers.Layer): void {
-  try {
-    layer.getWeights();
-  } catch {
-    refuse("model/disposed", "a model that is alive", "a disposed one", "Build or load it again.");
+/** Batch normalisation as its layers hold it: gamma stands for the kernel, beta for the bias. */
+function readNormalization(
+  { hidden, normalization: layer }: Head,
+  convolutional: boolean,
+  use: "fit" | "write" | "read",
+): { kernel: KernelConfig; epsilon: number } | null {
+  if (layer === null) return null;
+  const where = `layer "${layer.name}"`;
+  if (convolutional) {
+    refuse(
+      "model/layer",
+      "no batch normalisation of filters",
+      where,
+      "Leave it out, or train this model with model.fit().",
+    );
   }
+  if (use !== "fit") {
+    refuse(
+      "model/layer",
+      "no batch normalisation here, where statistics are part of the weights",
+      where,
+      "fit, fitDataset and WorkerTrainer.fit take it; else fold it into the dense layer.",
+    );
+  }
+  const { scale, center, epsilon, gammaRegularizer, betaRegularizer, gammaConstraint, betaConstraint } =
+    layer.getConfig();
+  if (scale !== true) refuse("model/layer", "scale: true in batch normalisation", where, "Let it have a gamma.");
+  if ((gammaConstraint ?? betaConstraint ?? null) !== null)
+    refuse("model/regularizer", "no constraint", where, "Remove it.");
+  const own = readKernel(hidden);
+  if (own.kernelL2 > 0 || own.biasL2 > 0) {
+    refuse(
+      "model/regularizer",
+      "no regularizer before batch normalisation, which undoes any scale, so that the least is not attained",
+      `one in layer "${hidden.name}"`,
+      `Give ${where} gammaRegularizer and betaRegularizer instead.`,
+    );
+  }
+  const kernel = {
+    ...own,
+    useBias: center as boolean,
+    kernelL2: readL2(gammaRegularizer, layer, "gammaRegularizer"),
+    biasL2: readL2(betaRegularizer, layer, "betaRegularizer"),
+  };
+  return { kernel, epsilon: epsilon as number };
 }
 
 function readKernel(layer: tf.layers.Layer): KernelConfig {
@@ -193,86 +248,4 @@ function readL2(serialized: unknown, layer: tf.layers.Layer, part: string): numb
     `${part} of layer "${layer.name}": ${className === "L1L2" ? `l1 ${l1}, l2 ${l2}` : className}`,
     "Use tf.regularizers.l2({ l2: ... }).",
   );
-}
-
-/** The shape of one sample: [features], or that of an image or signal. */
-function inputShapeOf(layer: tf.layers.Layer, convolutional: boolean): number[] {
-  const shape = layer.batchInputShape?.slice(1) ?? null;
-  if (convolutional) return imageShapeOf(layer, shape);
-  if (shape !== null && shape.length !== 1) {
-    refuse(
-      "model/layer",
-      `rows of features, inputShape: [features], in layer "${layer.name}"`,
-      `inputShape [${shape.join(", ")}]`,
-      "Flatten the data before training.",
-    );
-  }
-  const kernel = layer.built ? layer.weights[0]?.shape[0] : undefined;
-  const inputs = kernel ?? shape?.[0];
-  if (typeof inputs === "number") return [inputs];
-  return refuse(
-    "model/layer",
-    `an inputShape in layer "${layer.name}"`,
-    "none",
-    "Give the first layer inputShape: [features].",
-  );
-}
-
-function imageShapeOf(layer: tf.layers.Layer, shape: readonly (number | null)[] | null): number[] {
-  const known = shape?.filter((size) => typeof size === "number") ?? [];
-  if (shape !== null && known.length === shape.length) return known;
-  const wanted = layer.getClassName() === "Conv1D" ? "[length, channels]" : "[height, width, channels]";
-  return refuse(
-    "model/layer",
-    `an inputShape of known sizes in layer "${layer.name}"`,
-    shape === null ? "none" : `[${shape.join(", ")}]`,
-    `Give the first layer inputShape: ${wanted}.`,
-  );
-}
-
-/** The loss of model.compile by name, or by the function of tf.losses and tf.metrics that it is. */
-function readLoss(model: tf.Sequential): { loss: LossName; fromLogits: boolean } {
-  const given = model.loss as unknown;
-  if (given === undefined || given === null) {
-    refuse(
-      "model/uncompiled",
-      "a compiled model",
-      "one without a loss",
-      "Call model.compile({ loss: ..., optimizer: ... }) first.",
-    );
-  }
-  const loss = Array.isArray(given) && given.length === 1 ? (given[0] as unknown) : given;
-  if (typeof loss === "string" && (LOSS_NAMES as string[]).includes(loss)) {
-    return { loss: loss as LossName, fromLogits: false };
-  }
-  const functions: readonly [unknown, LossName, boolean][] = [
-    [tf.losses.huberLoss, "huberLoss", false],
-    [tf.losses.absoluteDifference, "meanAbsoluteError", false],
-    [tf.metrics.meanAbsoluteError, "meanAbsoluteError", false],
-    [tf.losses.meanSquaredError, "meanSquaredError", false],
-    [tf.metrics.meanSquaredError, "meanSquaredError", false],
-    [tf.losses.sigmoidCrossEntropy, "binaryCrossentropy", true],
-    [tf.metrics.binaryCrossentropy, "binaryCrossentropy", false],
-    [tf.losses.softmaxCrossEntropy, "categoricalCrossentropy", true],
-    [tf.metrics.categoricalCrossentropy, "categoricalCrossentropy", false],
-  ];
-  for (const [known, name, fromLogits] of functions) if (loss === known) return { loss: name, fromLogits };
-  return refuse(
-    "model/loss",
-    `a loss among ${LOSS_NAMES.map((name) => `"${name}"`).join(", ")} (huberLoss as the function tf.losses.huberLoss)`,
-    typeof loss === "string" ? `"${loss}"` : describe(loss),
-    "Compile the model with one of them, or train it with model.fit().",
-  );
-}
-
-function describe(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (typeof value === "function") return `the function ${value.name || "without a name"}`;
-  return typeof value === "object"
-    ? `an object of class ${value.constructor?.name ?? "unknown"}`
-    : `${typeof value} ${String(value)}`;
-}
-
-function refuse(code: ConvexError["code"], expected: string, got: string, todo: string): never {
-  throw new ConvexError(code, `readModel: expected ${expected}, got ${got}. ${todo}`);
 }

@@ -5,6 +5,7 @@ import { refuse, shown } from "../../arguments.js";
 import { ConvexError } from "../../errors.js";
 import { type Dataset, readData, readRows, rowsThatCount, splitData, type Weighting } from "./data.js";
 import type { NetworkSpec } from "./model.js";
+import type { Trunk } from "./trunk.js";
 
 /** What is held out of training and judged. */
 export interface HeldOut {
@@ -14,7 +15,7 @@ export interface HeldOut {
 }
 
 /**
- * Reads x and y, and what is held out of them. Rows of weight 0 are no part of the training.
+ * Reads x and y, and what is held out of them, through the trunk where there is one. Rows of weight 0 are no part of the training.
  *
  * @throws ConvexError "data/..." or "options/value".
  */
@@ -23,8 +24,9 @@ export async function readSplit(
   y: tf.Tensor,
   spec: NetworkSpec,
   args: HeldOut & Weighting,
+  trunk: Pick<Trunk, "see"> = { see: async (_, same) => same },
 ): Promise<{ train: Dataset; validation: Dataset | null }> {
-  const data = await readRows(x, y, spec, args);
+  const data = await readRows(await trunk.see("x", x), y, spec, args);
   const given: unknown = args.validationData ?? null;
   if (given !== null) {
     if (!Array.isArray(given) || given.length !== 2) {
@@ -34,7 +36,8 @@ export async function readSplit(
         `validationData: expected a pair [x, y] of tensors, got ${came}. Change it or leave it out.`,
       );
     }
-    return { train: rowsThatCount(data), validation: await readData(given[0], given[1], spec) };
+    const held = await readData(await trunk.see("validationData[0]", given[0]), given[1], spec);
+    return { train: rowsThatCount(data), validation: held };
   }
   const share: unknown = args.validationSplit ?? 0;
   if (share === 0) return { train: rowsThatCount(data), validation: null };

@@ -4,6 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import type { NetworkWeights } from "../../convex/network.js";
 import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
+import { anatomyOf } from "./anatomy.js";
 import type { NetworkSpec } from "./model.js";
 
 /**
@@ -13,21 +14,46 @@ import type { NetworkSpec } from "./model.js";
  * @throws ConvexError "model/weights" for weights that are no numbers.
  */
 export async function readWeights(
-  model: tf.Sequential,
+  model: tf.LayersModel,
   spec: NetworkSpec,
   biasColumn: number,
 ): Promise<NetworkWeights> {
-  const layers = model.layers.filter((layer) => layer.getClassName() !== "InputLayer");
-  const [first, last] = await Promise.all([layers[0], layers[layers.length - 1]].map(valuesOf));
+  const { head } = anatomyOf(model, "read");
+  const [first, last] = await Promise.all([head.hidden, head.output].map(valuesOf));
   const [kernel, bias, gates, gateBias] = spec.hiddenBias ? first : [first[0], null, first[1], null];
   const { inputs, units, outputs } = spec;
+  if (spec.formulation === "affine") return affineWeights(last, spec);
   return {
     kernel: stacked(kernel, bias, inputs, units, biasColumn),
-    gates: spec.formulation === "gated" ? stacked(gates, gateBias, inputs, units, biasColumn) : null,
+    gates: gatesOf(spec, () => stacked(gates, gateBias, inputs, units, biasColumn)),
     output: readOut(last[0], spec),
     bias: spec.outputBias ? last[1] : new Float64Array(outputs),
     pooling: spec.convolution?.pooling ?? null,
   };
+}
+
+/** One layer as a network of a linear unit for each output, whose read-out is I. */
+function affineWeights(
+  [kernel, bias]: readonly Float64Array[],
+  { inputs, outputs: C, outputBias }: NetworkSpec,
+): NetworkWeights {
+  const output = new Float64Array(C * C);
+  for (let c = 0; c < C; c++) output[c * C + c] = 1;
+  return {
+    kernel: { rows: inputs, cols: C, data: kernel },
+    gates: { rows: inputs, cols: C, data: new Float64Array(inputs * C) },
+    output: { rows: C, cols: C, data: output },
+    bias: outputBias ? bias : new Float64Array(C),
+    pooling: null,
+  };
+}
+
+/** Linear units have gates of zero, which are open on every row. */
+function gatesOf({ formulation, hiddenBias, inputs, units }: NetworkSpec, own: () => Matrix): Matrix | null {
+  if (formulation === "relu") return null;
+  if (formulation === "gated") return own();
+  const rows = inputs + (hiddenBias ? 1 : 0);
+  return { rows, cols: units, data: new Float64Array(rows * units) };
 }
 
 /** The kernel of the last layer [A m x C] as [m x A C]: the way back of what `writeWeights` does. */

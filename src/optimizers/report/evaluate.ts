@@ -12,17 +12,19 @@ import type { NetworkSpec } from "../read/model.js";
 type Judge = (target: tf.Tensor, prediction: tf.Tensor) => tf.Tensor;
 
 /** The losses for which tfjs clips probabilities at 1e-7: on data that were not trained on, that shows. */
-const CLIPPED: Partial<Record<LossName, Judge>> = {
-  binaryCrossentropy: tf.metrics.binaryCrossentropy,
-  categoricalCrossentropy: tf.metrics.categoricalCrossentropy,
-};
+const CLIPPED: readonly LossName[] = ["binaryCrossentropy", "categoricalCrossentropy", "kullbackLeiblerDivergence"];
+
+/** The function that model.evaluate calls; a tf.Sequential keeps it in the model within. */
+function lossOf(model: tf.LayersModel): Judge {
+  return ((model as { model?: tf.LayersModel }).model ?? model).lossFunctions[0];
+}
 
 /** A data set that is ready to be judged again and again. */
 export class Evaluator {
   private readonly loss: Loss; // without sample weights, as model.evaluate
 
   constructor(
-    private readonly model: tf.Sequential,
+    private readonly model: tf.LayersModel,
     private readonly spec: NetworkSpec,
     private readonly X: Matrix, // with the bias column
     private readonly data: Dataset,
@@ -32,7 +34,8 @@ export class Evaluator {
 
   /** The loss and the metrics of model.compile, as model.evaluate would say of these weights, by its metricsNames. */
   async judge(weights: NetworkWeights, Z = forward(weights, this.X)): Promise<Record<string, number>> {
-    const clipped = this.spec.activation === "linear" ? undefined : CLIPPED[this.spec.loss];
+    const clips = this.spec.activation !== "linear" && CLIPPED.includes(this.spec.loss);
+    const clipped = clips ? lossOf(this.model) : undefined;
     const judges: Judge[] = this.model.metricsTensors.map(([metric]) => metric);
     if (clipped !== undefined) judges.unshift(clipped);
     const values = judges.length === 0 ? [] : await this.means(judges, Z);
@@ -45,13 +48,26 @@ export class Evaluator {
     const { rows, cols, data } = this.data.y;
     const means = tf.tidy(() => {
       const prediction = this.activate(tf.tensor2d(Float32Array.from(Z), [rows, cols]));
-      const target = tf.tensor2d(Float32Array.from(data), [rows, cols]);
+      const target = this.given(rows, cols, data);
       return tf.stack(judges.map((judge) => tf.mean(judge(target, prediction))));
     });
     try {
       return Array.from(await means.data());
     } finally {
       means.dispose();
+    }
+  }
+
+  /** The targets as model.evaluate gets them. */
+  private given(rows: number, cols: number, data: Float64Array): tf.Tensor2D {
+    const one = tf.tensor2d(Float32Array.from(data), [rows, cols]);
+    switch (this.spec.labels) {
+      case "as the loss has them":
+        return one;
+      case "classes":
+        return tf.reshape(tf.cast(tf.argMax(one, 1), "float32"), [rows, 1]);
+      case "zero or one":
+        return tf.div(tf.add(one, 1), 2);
     }
   }
 
@@ -73,7 +89,7 @@ export class SplitEvaluator {
   private readonly validation: Evaluator | null;
 
   constructor(
-    model: tf.Sequential,
+    model: tf.LayersModel,
     spec: NetworkSpec,
     X: Matrix, // of training, with the bias column
     biasColumn: number,

@@ -18,8 +18,11 @@ interface Bar {
 }
 
 /** What a bar shows: how many powers of ten the gap has come down of those it has to. */
-const BAR_FORMAT = "convex training [{bar}] gap {gap} of {tolerance} | objective {objective} | {seconds} s";
+const BAR_FORMAT =
+  "convex training [{bar}] gap {gap} of {tolerance} | objective {objective} | {seconds} s, {left} left";
 const BAR_STEPS = 100;
+/** Milliseconds between lines where there is no terminal to draw in. */
+const LINE_SCHEDULE = 2000;
 
 /** Runs the callbacks of one fit. */
 export class Progress {
@@ -30,10 +33,11 @@ export class Progress {
   private bar: Bar | null = null;
 
   constructor(
-    private readonly model: tf.Sequential,
+    private readonly model: tf.LayersModel,
     callbacks: Callbacks | null | undefined,
     private readonly verbose: number,
     private readonly tolerance: number,
+    private readonly timeLimit = Number.POSITIVE_INFINITY,
   ) {
     const given: readonly unknown[] = Array.isArray(callbacks) ? callbacks : [callbacks ?? {}];
     this.list = new tf.CallbackList(given.map(standardised));
@@ -59,6 +63,7 @@ export class Progress {
       tolerance: this.tolerance.toExponential(0),
       objective: "?",
       seconds: "0",
+      left: "?",
     });
     await this.list.onTrainBegin();
   }
@@ -85,6 +90,7 @@ export class Progress {
       gap: logs.relativeGap.toExponential(1),
       objective: logs.loss.toPrecision(6),
       seconds: logs.seconds.toFixed(1),
+      left: secondsLeft(logs, this.tolerance, this.timeLimit),
       tolerance: this.tolerance.toExponential(0),
     });
     await this.list.onEpochEnd(index, { ...logs });
@@ -124,12 +130,28 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-/** A bar in a Node terminal; none in a browser, and none where cli-progress is not there. */
+/** When the gap will be below the tolerance, if it goes on closing by the same factor in the same time, or when time is up. */
+export function secondsLeft(
+  { seconds, relativeGap }: Readonly<Record<string, number>>,
+  tolerance: number,
+  timeLimit: number,
+): string {
+  const closed = Math.log(1 / relativeGap);
+  const open = Math.max(0, Math.log(relativeGap / tolerance));
+  const expected = closed > 0 ? (seconds * open) / closed : Number.POSITIVE_INFINITY;
+  const left = Math.min(expected, Math.max(0, timeLimit - seconds));
+  return Number.isFinite(left) ? `about ${left < 10 ? left.toFixed(1) : Math.round(left)} s` : "?";
+}
+
+/** A bar in a Node terminal, lines where output goes elsewhere; none in a browser, and none where cli-progress is not there. */
 async function makeBar(): Promise<Bar | null> {
   if (typeof process === "undefined" || process.versions?.node === undefined) return null;
   const name = "cli-progress"; // a variable, so that bundlers for browsers leave it alone
   const { default: progress } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as {
     default: { SingleBar: new (options: object, preset: object) => Bar; Presets: { shades_classic: object } };
   };
-  return new progress.SingleBar({ format: BAR_FORMAT, hideCursor: true }, progress.Presets.shades_classic);
+  return new progress.SingleBar(
+    { format: BAR_FORMAT, hideCursor: true, noTTYOutput: true, notTTYSchedule: LINE_SCHEDULE },
+    progress.Presets.shades_classic,
+  );
 }

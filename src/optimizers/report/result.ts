@@ -4,10 +4,10 @@ import * as tf from "@tensorflow/tfjs";
 import type { Certificate, GateSet, SparseBlocks, Status } from "../../convex/types.js";
 import type { Objective, Problem, Regularization } from "../records.js";
 
-/** Everything beside the history. */
-export interface FitSummary {
+/** Everything beside the history; `M` is the class of the model. */
+export interface FitSummary<M extends tf.LayersModel = tf.Sequential> {
   /** The model with the weights: the one that was given, or the wider one of width "resize". */
-  readonly model: tf.Sequential;
+  readonly model: M;
   readonly certificate: Certificate;
   readonly objective: Objective;
   readonly status: Status;
@@ -28,8 +28,8 @@ export interface FitSummary {
 }
 
 /** A tf.History whose epochs are rounds of the solver. */
-export class FitResult extends tf.History implements FitSummary {
-  readonly model!: tf.Sequential;
+export class FitResult<M extends tf.LayersModel = tf.Sequential> extends tf.History implements FitSummary<M> {
+  readonly model!: M;
   readonly certificate!: Certificate;
   readonly objective!: Objective;
   readonly status!: Status;
@@ -44,7 +44,7 @@ export class FitResult extends tf.History implements FitSummary {
   readonly blocks!: SparseBlocks;
   readonly problem!: Problem;
 
-  constructor(epoch: readonly number[], history: Readonly<Record<string, number[]>>, summary: FitSummary) {
+  constructor(epoch: readonly number[], history: Readonly<Record<string, number[]>>, summary: FitSummary<M>) {
     super();
     this.epoch = [...epoch];
     this.history = { ...history };

@@ -22,7 +22,7 @@ export class Watch {
   private rounds = 0;
 
   constructor(
-    model: tf.Sequential,
+    model: tf.LayersModel,
     spec: NetworkSpec,
     private readonly problem: Problem,
     data: { readonly train: Dataset; readonly validation: Dataset | null },
@@ -30,12 +30,13 @@ export class Watch {
       readonly callbacks: Callbacks | null | undefined;
       readonly verbose: number;
       readonly tolerance: number;
+      readonly timeLimit?: number;
       readonly shares: boolean; // whether neurons come to feed several outputs after the program, where each feeds one
     },
   ) {
     const { program, column } = problem;
     const { validation } = data;
-    this.progress = new Progress(model, how.callbacks, how.verbose, how.tolerance);
+    this.progress = new Progress(model, how.callbacks, how.verbose, how.tolerance, how.timeLimit);
     const metrics = model.metricsNames.slice(1);
     this.detailed = metrics.length > 0 || validation !== null;
     this.evaluator = new SplitEvaluator(model, spec, program.X, column.value, data);

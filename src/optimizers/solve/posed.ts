@@ -5,10 +5,11 @@ import { feedsOneEach } from "../../convex/certificate.js";
 import { type GrowthOptions, solveGrowing } from "../../convex/growth/grow.js";
 import { withAllGates } from "../../convex/growth/proof.js";
 import type { Kernels } from "../../convex/kernels/index.js";
+import { inTurns } from "../../convex/linear/pieces.js";
 import type { Network } from "../../convex/network.js";
 import { DEFAULT_CONES } from "../../convex/pricing/allGates.js";
 import { mergeNeurons } from "../../convex/recovery/merge.js";
-import { pruneNeurons } from "../../convex/recovery/prune.js";
+import { pruning } from "../../convex/recovery/prune.js";
 import { solveConstrained } from "../../convex/solvers/constrained.js";
 import { type SolveBudget, solve } from "../../convex/solvers/solve.js";
 import type { Workbench } from "../../convex/solvers/workbench.js";
@@ -19,13 +20,14 @@ import { judgedStart, nearStart } from "./nearer.js";
 
 /** What the settings leave to a solve that has so many seconds. */
 export function budgetOf(
-  { tolerance, maxIterations, signal, solver, pricing }: Settings,
+  { tolerance, maxIterations, signal, solver, pricing, patient }: Settings,
   seconds: number,
 ): SolveBudget {
   return {
     tolerance,
     maxIterations,
     seconds,
+    patient,
     stopped: () => signal?.aborted === true,
     ...(solver === null ? {} : { solver }),
     ...(pricing?.kind === "branch-and-bound" ? { cones: pricing.cones ?? DEFAULT_CONES } : {}),
@@ -40,6 +42,7 @@ export async function solvePosed(
   seed: number,
   start?: SparseBlocks,
   bench?: Workbench,
+  limited?: GrowthOptions["limited"],
 ): Promise<PosedSolution> {
   if (constraint !== null) {
     const { kind, targets, penalty } = constraint;
@@ -66,7 +69,7 @@ export async function solvePosed(
     const polished = await solve(there, kernels, budget, from);
     return { ...polished, program: there, evidence: near.grown.evidence, allGates: null };
   }
-  return solveGrowing(there, kernels, budget, options, from);
+  return solveGrowing(there, kernels, budget, { ...options, limited }, from);
 }
 
 function growthOptions(growth: Growth, { X }: ConvexProgram, seed: number): GrowthOptions {
@@ -74,15 +77,26 @@ function growthOptions(growth: Growth, { X }: ConvexProgram, seed: number): Grow
   return { starts, seed: own + 1, method, batch };
 }
 
-/** Blocks -> neurons, as few as do the same; where the program is about neurons that feed one output each, they are such. */
+/**
+ * Blocks -> neurons, as few as do the same; where the program is about neurons that feed one output each, they are such. Where
+ * `pause` says that time is up before, more than need be.
+ */
 export function recovered(
   { program, formulation }: Pick<Problem, "program" | "formulation">,
   blocks: SparseBlocks,
-): Network {
-  return fewest(program, formulation.recover(program, blocks), feedsOneEach(program));
+  pause: () => Promise<boolean>,
+): Promise<Network> {
+  const network = formulation.recover(program, blocks);
+  if (formulation.name === "affine") return Promise.resolve(network);
+  return fewest(program, network, pause, feedsOneEach(program));
 }
 
 /** Equal neurons merged, those of different outputs too unless they stay `apart`, and surplus ones traded away. */
-export function fewest({ X, pooling }: ConvexProgram, network: Network, apart = false): Network {
-  return { ...network, neurons: pruneNeurons(mergeNeurons(network.neurons, apart), X, pooling) };
+export async function fewest(
+  { X, pooling }: ConvexProgram,
+  network: Network,
+  pause: () => Promise<boolean>,
+  apart = false,
+): Promise<Network> {
+  return { ...network, neurons: await inTurns(pruning(mergeNeurons(network.neurons, apart), X, pooling), pause) };
 }

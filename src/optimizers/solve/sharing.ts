@@ -5,6 +5,7 @@ import { certifyShared, relativeGap, type SharedBound } from "../../convex/certi
 import type { Kernels } from "../../convex/kernels/index.js";
 import type { Network } from "../../convex/network.js";
 import { type SharedBudget, type SharedSolution, shareOutputs } from "../../convex/sharing/shareOutputs.js";
+import type { Clock } from "../../convex/solvers/clock.js";
 import { advice as adviceOf } from "../../convex/solvers/solution.js";
 import type { Certificate, Status } from "../../convex/types.js";
 import type { Settings } from "../options.js";
@@ -18,6 +19,12 @@ export interface Shared {
   readonly status: Status;
   readonly advice: string;
   readonly bound: SharedBound | null; // null where none was looked for: then it is about neurons that feed one output each
+  readonly dualPoint: Float64Array | null; // [n x C], of that bound
+}
+
+/** Where each neuron feeds one output. */
+export function alone({ status, advice }: PosedSolution, network: Network): Shared {
+  return { network, status, advice, bound: null, dualPoint: null };
 }
 
 /**
@@ -30,24 +37,25 @@ export async function sharedNetwork(
   network: Network,
   kernels: Kernels,
   settings: Settings,
-  seconds: number, // that are left
-  units: number, // most neurons that it may have
+  clock: Clock, // of this
+  width: number, // of the layer; a network that is within stays so
   onRound: SharedBudget["onRound"],
 ): Promise<Shared> {
   const { status, program } = solution;
-  const alone = { network, status, advice: solution.advice, bound: null };
-  if (!wantsSharing(problem, settings) || status === "cancelled" || seconds <= 0) return alone;
-  const first = fewest(program, network); // neurons of one direction become one that feeds several outputs
-  if (first.neurons.length > units) return alone;
+  const pause = () => clock.pause();
+  if (!wantsSharing(problem, settings) || status === "cancelled" || clock.over) return alone(solution, network);
+  const first = await fewest(program, network, pause); // neurons of one direction become one that feeds several outputs
+  const units = first.neurons.length <= width ? width : Number.POSITIVE_INFINITY;
   const options = { starts: problem.growth?.starts ?? defaultStarts(program.X), seed: settings.seed + 2, units };
-  const found = await shareOutputs(program, first, kernels, { ...budgetOf(settings, seconds), onRound }, options);
+  const found = await shareOutputs(program, first, kernels, { ...budgetOf(settings, clock.left), onRound }, options);
   const better = found.gap.primal < solution.gap.primal;
   const primal = better ? found.gap.primal : solution.gap.primal;
   const { dual } = found.gap;
   const relative = relativeGap(primal, dual);
   return {
-    network: better ? fewest(program, found.network) : network,
+    network: better ? await fewest(program, found.network, pause) : network,
     ...endOf(found, relative <= settings.tolerance),
+    dualPoint: found.dualPoint,
     bound: { primal, dual, relative, program: found.program, evidence: found.evidence },
   };
 }

@@ -3,51 +3,73 @@
 import * as tf from "@tensorflow/tfjs";
 import type { NetworkWeights } from "../../convex/network.js";
 import type { Matrix } from "../../convex/types.js";
+import { anatomyOf } from "../read/anatomy.js";
 import type { NetworkSpec } from "../read/model.js";
+import { normalizedLayers } from "./normalization.js";
 
 /**
  * Writes the weights into a model of `spec`. The last row of the kernels holds the hidden bias over `biasColumn`, the constant
  * that stood in the data for it.
  */
 export function writeWeights(
-  model: tf.Sequential,
+  model: tf.LayersModel,
   spec: NetworkSpec,
   weights: NetworkWeights,
   biasColumn: number,
 ): void {
-  const layers = model.layers.filter((layer) => layer.getClassName() !== "InputLayer");
-  const last = layers[layers.length - 1];
-  const kernelShape = layers[0].getWeights()[0].shape; // ends in the units, or filters
+  const { head } = anatomyOf(model, "read");
+  const kernelShape = head.hidden.getWeights()[0].shape; // ends in the units, or filters
   const upper = (matrix: Matrix) => {
     const values = matrix.data.subarray(0, spec.inputs * matrix.cols);
     return tf.tensor(Float32Array.from(values), kernelShape);
   };
-  const { kernel, gates } = weights;
+  const { kernel } = weights;
+  const gates = spec.formulation === "gated" ? weights.gates : null;
   tf.tidy(() => {
+    if (spec.whitening !== null && head.normalization !== null) {
+      const parts = normalizedLayers(kernel, spec.whitening, biasColumn);
+      const second = [
+        readOut(weights, spec),
+        ...(spec.outputBias ? [tf.tensor1d(Float32Array.from(weights.bias))] : []),
+      ];
+      head.hidden.setWeights(head.hidden.weights.length > 1 ? [parts.kernel, parts.bias] : [parts.kernel]);
+      head.normalization.setWeights([...parts.normalization]);
+      head.output.setWeights(second);
+      return;
+    }
     const first: tf.Tensor[] = [upper(kernel)];
     if (spec.hiddenBias) first.push(lastRow(kernel, biasColumn));
     if (gates !== null) {
       first.push(upper(gates));
       if (spec.hiddenBias) first.push(lastRow(gates, biasColumn));
     }
-    const second: tf.Tensor[] = [readOut(weights, spec)];
+    const affine = spec.formulation === "affine";
+    const second: tf.Tensor[] = [affine ? upper(kernel) : readOut(weights, spec)];
     if (spec.outputBias) second.push(tf.tensor1d(Float32Array.from(weights.bias)));
     // Every tensor exists before the first is written; setWeights checks all shapes of a layer before it assigns.
-    layers[0].setWeights(first);
-    last.setWeights(second);
+    if (!affine) head.hidden.setWeights(first);
+    head.output.setWeights(second);
   });
 }
 
 /** Takes down the weights of a model; the answer writes them back, for when what comes after the writing fails. */
-export async function weightsBefore(model: tf.Sequential): Promise<() => void> {
+export async function weightsBefore(model: tf.LayersModel): Promise<() => void> {
   const kept = await Promise.all(
-    model.getWeights().map(async (weight) => ({
-      shape: weight.shape,
-      dtype: weight.dtype,
-      values: (await weight.data()).slice() as Float32Array,
-    })),
+    // One by one: models within models list their weights in another order than they set them.
+    model.weights.map(async (weight) => {
+      const tensor = weight.read();
+      return {
+        weight,
+        shape: tensor.shape,
+        dtype: tensor.dtype,
+        values: (await tensor.data()).slice() as Float32Array,
+      };
+    }),
   );
-  return () => tf.tidy(() => model.setWeights(kept.map(({ values, shape, dtype }) => tf.tensor(values, shape, dtype))));
+  return () =>
+    tf.tidy(() => {
+      for (const { weight, values, shape, dtype } of kept) weight.write(tf.tensor(values, shape, dtype));
+    });
 }
 
 /** The kernel of the last layer [A m x C]: unit j at position a stands in row a m + j, or j A + a where patches run faster. */

@@ -2,6 +2,8 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { ConvexError } from "../../errors.js";
+import { registerLayers } from "../../layers/index.js";
+import { anatomyOf } from "../read/anatomy.js";
 import type { NetworkSpec } from "../read/model.js";
 
 /** L2 factors that a new model is to carry in its layers; 0 for none. */
@@ -15,7 +17,7 @@ export interface LayerDecay {
 /**
  * Units of the model that takes the weights.
  *
- * @throws ConvexError "model/units" when the width is to be kept and too small; it says how many are needed.
+ * @throws ConvexError "model/units" when the width is to be kept and a network that can't be narrowed needs more; it says how many.
  */
 export function unitsFor(
   { units, convolution }: Pick<NetworkSpec, "units" | "convolution">,
@@ -36,28 +38,20 @@ export function unitsFor(
  * A new model of the same layers and compile arguments, `units` wide, with other regularizers where they are given. Without
  * an optimizer it gets one of the same kind and settings. The caller disposes the model, which disposes its optimizer.
  */
-export function resized(
-  model: tf.Sequential,
+export function resized<M extends tf.LayersModel>(
+  model: M,
   units: number,
   decay: LayerDecay | null = null,
   optimizer: string | null = null,
-): tf.Sequential {
-  const layers = model.layers.filter((layer) => layer.getClassName() !== "InputLayer");
-  const wider = tf.sequential();
-  layers.forEach((layer, k) => {
-    const config: tf.serialization.ConfigDict = { ...layer.getConfig() };
-    const hidden = k === 0;
-    if (hidden) {
-      config["units" in config ? "units" : "filters"] = units;
-      config.batchInputShape = layer.batchInputShape ?? [null, layer.weights[0].shape[0]];
-    }
-    if (decay !== null && (hidden || k === layers.length - 1)) {
-      config.kernelRegularizer = l2(hidden ? decay.hidden : decay.output);
-      config.biasRegularizer = l2(hidden ? decay.hiddenBias : decay.outputBias);
-    }
-    const kind = layer.constructor as unknown as tf.serialization.SerializableConstructor<tf.layers.Layer>;
-    wider.add(kind.fromConfig(kind, config));
-  });
+): M {
+  const { head } = anatomyOf(model, "read");
+  const wider = rebuilt(model, (layer, config) => {
+    if (layer === head.hidden) config["units" in config ? "units" : "filters"] = units;
+    if (decay === null) return;
+    if (layer === head.hidden) charge(config, decay.hidden, decay.hiddenBias);
+    if (layer === head.output) charge(config, decay.output, decay.outputBias);
+  }) as M;
+  carryOver(model, wider);
   wider.compile({
     optimizer: optimizer ?? freshOptimizer(model),
     loss: model.loss,
@@ -66,14 +60,83 @@ export function resized(
   return ownOptimizer(wider);
 }
 
+type Config = tf.serialization.ConfigDict;
+type LayerClass = tf.serialization.SerializableConstructor<tf.layers.Layer>;
+
+/** A layer of the same kind and name, or a model with all its layers, each from its config as it was changed. */
+export function rebuilt(
+  layer: tf.layers.Layer,
+  change: (layer: tf.layers.Layer, config: Config) => void,
+): tf.layers.Layer {
+  const kind = layer.constructor as unknown as LayerClass;
+  if (layer instanceof tf.Sequential) {
+    const { name } = layer;
+    return tf.sequential({ name, layers: layer.layers.map((inner) => rebuilt(inner, change)) });
+  }
+  const config: Config = { ...layer.getConfig() };
+  if (!(layer instanceof tf.LayersModel)) {
+    change(layer, config);
+    return kind.fromConfig(kind, config);
+  }
+  // A graph is put together by tfjs, which has to know this library's own layers for it.
+  registerLayers();
+  changeWithin(layer, config, change);
+  return kind.fromConfig(kind, config);
+}
+
+/** Changes the configs of the layers in that of a model. That of a tf.Sequential may be the list of its layers itself. */
+function changeWithin(
+  model: tf.LayersModel,
+  config: Config,
+  change: (layer: tf.layers.Layer, config: Config) => void,
+): void {
+  const entries = (Array.isArray(config) ? config : config.layers) as unknown as { config: Config }[];
+  for (const entry of entries) {
+    const inner = model.layers.find(({ name }) => name === entry.config.name);
+    if (inner === undefined) continue;
+    entry.config = { ...entry.config };
+    if (inner instanceof tf.LayersModel) changeWithin(inner, entry.config, change);
+    else change(inner, entry.config);
+  }
+}
+
+function charge(config: Config, kernel: number, bias: number): void {
+  config.kernelRegularizer = l2(kernel);
+  config.biasRegularizer = l2(bias);
+}
+
+/** Gives layers of the same names the weights that fit them, those of a trunk among them, and freezes what was frozen. */
+function carryOver(from: tf.LayersModel, to: tf.LayersModel): void {
+  for (const layer of from.layers) {
+    const copy = to.layers.find(({ name }) => name === layer.name);
+    if (copy === undefined) continue;
+    if (layer instanceof tf.LayersModel) {
+      carryOver(layer, copy as tf.LayersModel);
+    } else {
+      // Whether a model froze them or their layer did: what counts is what is said of the weights.
+      weightsOf(copy).forEach((weight, k) => {
+        weight.trainable = weightsOf(layer)[k].trainable;
+      });
+      copy.weights.forEach((weight, k) => {
+        const own = layer.weights[k];
+        if (String(own.shape) === String(weight.shape)) weight.write(own.read());
+      });
+    }
+  }
+}
+
+function weightsOf(layer: tf.layers.Layer): { trainable: boolean }[] {
+  return (layer as unknown as { _trainableWeights: { trainable: boolean }[] })._trainableWeights;
+}
+
 /** Lets the model dispose its optimizer, as tfjs does only with those that it made from a name. */
-export function ownOptimizer(model: tf.Sequential): tf.Sequential {
+export function ownOptimizer<M extends tf.LayersModel>(model: M): M {
   (model as unknown as { isOptimizerOwned: boolean }).isOptimizerOwned = true;
   return model;
 }
 
 /** An optimizer of the same kind and settings, without the state that belongs to another model's weights. */
-function freshOptimizer(model: tf.Sequential): tf.Optimizer {
+function freshOptimizer(model: tf.LayersModel): tf.Optimizer {
   const kind = model.optimizer.constructor as unknown as tf.serialization.SerializableConstructor<tf.Optimizer>;
   return kind.fromConfig(kind, model.optimizer.getConfig());
 }

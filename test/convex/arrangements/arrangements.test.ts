@@ -5,11 +5,12 @@ import {
   enumerateGates,
   gateSetBytes,
   gatesFrom,
-  resolveGates,
+  resolvingGates,
   sampleGates,
 } from "../../../src/convex/arrangements/index.js";
 import { PatternSet } from "../../../src/convex/arrangements/patternSet.js";
 import { packPattern, wordsPerGate } from "../../../src/convex/linear/bits.js";
+import { atOnce } from "../../../src/convex/linear/pieces.js";
 import { gaussianSource, logarithm } from "../../../src/convex/linear/random.js";
 import type { GateSet, Matrix } from "../../../src/convex/types.js";
 import { gaussianMatrix, matrixOf } from "../../helpers/problems.js";
@@ -168,8 +169,8 @@ describe("gate sets of one's own", () => {
 
   test("a set for other data is refused, by size and by mask", () => {
     const gates = sampleGates(X, { count: 5 });
-    expect(() => resolveGates(gaussianMatrix(11, 3, 2), gates, 0)).toThrow(/expected a gate set for 11 rows/);
-    expect(() => resolveGates(gaussianMatrix(10, 3, 9), gates, 0)).toThrow(/expected the mask of gate \d/);
+    expect(() => atOnce(resolvingGates(gaussianMatrix(11, 3, 2), gates, 0))).toThrow(/expected a gate set for 11 rows/);
+    expect(() => atOnce(resolvingGates(gaussianMatrix(10, 3, 9), gates, 0))).toThrow(/expected the mask of gate \d/);
     expect(() => gatesFrom(X, matrixOf(1, 2, [1, 1]))).toThrow(/expected generators of 3 entries/);
   });
 

@@ -59,7 +59,7 @@ describe.each(pools)("patches that are read out by %s", (pool) => {
     expect(value).toBeCloseTo(loss.value(wanted) + 0.5 * program.beta * decay + ridge, 12);
   });
 
-  test("the search for gates values each end as the definition does, and never below its start", () => {
+  test("the search for gates values each end as the definition does, and never below its start", async () => {
     const N = gaussianMatrix(loss.rows, 2, 7).data;
     const draw = gaussianSource(3);
     const starts: Start[] = Array.from(columns, (output, k) => ({
@@ -71,7 +71,7 @@ describe.each(pools)("patches that are read out by %s", (pool) => {
       const z = activation(program, u, output >> 1);
       return z.reduce((sum, entry, j) => sum - sign * N[j * 2 + (output % 2)] * entry, 0) / Math.hypot(...u);
     };
-    searchGates(referenceKernels, X, N, 2, starts, 30, 1, pooling).forEach((found, k) => {
+    (await searchGates(referenceKernels, X, N, 2, starts, 30, 1, pooling)).forEach((found, k) => {
       expect(found.value).toBeCloseTo(value(found.direction, starts[k]), 10);
       expect(found.value).toBeGreaterThanOrEqual(value(starts[k].direction, starts[k]) - 1e-12);
     });

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { bindLoss, lossNames, targetRefusal } from "../../../src/convex/losses/index.js";
+import { bindLoss, lossNames, lossTraits, targetRefusal } from "../../../src/convex/losses/index.js";
 import { minimiseOverBias } from "../../../src/convex/operators/outputBias.js";
 import type { Loss, LossName } from "../../../src/convex/types.js";
 import { gaussianMatrix, matrixOf, targetsFor } from "../../helpers/problems.js";
@@ -201,12 +201,10 @@ describe.each(lossNames)("%s", (name) => {
   });
 
   test("it has tfjs's scaling: model.evaluate of a network that outputs Z returns its value", async () => {
-    const C = name === "categoricalCrossentropy" ? 3 : 2;
+    const C = lossTraits[name].activation === "softmax" ? 3 : 2;
     const Y = targetsFor(name, gaussianMatrix(n, 4, 1), C, 2);
     const Z = gaussianMatrix(n, C, 3);
-    const activation =
-      ({ binaryCrossentropy: "sigmoid", categoricalCrossentropy: "softmax" } as const)[name as "binaryCrossentropy"] ??
-      "linear";
+    const { activation } = lossTraits[name];
     const model = tf.sequential({
       layers: [
         tf.layers.dense({ units: C, inputShape: [C], activation, kernelInitializer: "identity", useBias: false }),

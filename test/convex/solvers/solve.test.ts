@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { certify, GapJudge, smallestTrivialBeta } from "../../../src/convex/certificate.js";
 import { referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
-import { lossNames } from "../../../src/convex/losses/index.js";
+import { lossNames, lossTraits } from "../../../src/convex/losses/index.js";
 import { zeroBlocks } from "../../../src/convex/operators/blocks.js";
 import { chooseSolver, solve, withProducts } from "../../../src/convex/solvers/solve.js";
 import type { ConvexProgram, LossName } from "../../../src/convex/types.js";
@@ -16,7 +16,7 @@ describe.each([true, false])("cones: %s", (cones) => {
     for (const ridge of [null, 0, 0.1]) {
       const gaps: number[] = [];
       const solution = await solve(
-        randomProgram({ loss, cones, ridge, outputs: loss === "categoricalCrossentropy" ? 3 : 2 }),
+        randomProgram({ loss, cones, ridge, outputs: lossTraits[loss].activation === "softmax" ? 3 : 2 }),
         referenceKernels,
         {
           ...budget,

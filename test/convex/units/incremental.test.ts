@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { enumerateGates } from "../../../src/convex/arrangements/index.js";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
-import { bindLoss, lossNames } from "../../../src/convex/losses/index.js";
+import { bindLoss, lossNames, lossTraits } from "../../../src/convex/losses/index.js";
 import type { LossName } from "../../../src/convex/types.js";
 import { outputsOfUnit } from "../../../src/convex/units/hiddenUnits.js";
 import { solveIncrementally } from "../../../src/convex/units/incremental.js";
@@ -21,7 +21,7 @@ function problemOn(rows: number, loss: LossName, activation: UnitProblem["activa
     k % 3 === 2 ? 1 : plane.data[Math.floor(k / 3) * 2 + (k % 3)],
   );
   const X = { rows, cols: 3, data };
-  const outputs = loss === "categoricalCrossentropy" ? 3 : 1;
+  const outputs = lossTraits[loss].activation === "softmax" ? 3 : 1;
   const Y = targetsFor(loss, plane, outputs, seed + 1);
   return { X, loss: bindLoss(loss, Y), outputBias: { ridge: 0 }, activation, radius: 4 };
 }
@@ -133,7 +133,7 @@ describe("sign units with the hinge loss", () => {
 });
 
 test.each(lossNames)("sign units are proven over all patterns, whatever the loss (%s)", async (loss) => {
-  const problem = problemOn(20, loss, "sign", loss === "categoricalCrossentropy" ? 1 : 3);
+  const problem = problemOn(20, loss, "sign", lossTraits[loss].activation === "softmax" ? 1 : 3);
   const { gap, exact, status, bestRatio } = await solveIncrementally(problem, 0.02, referenceKernels, budget, options);
   expect(status).toBe("solved");
   expect(exact).toBe(true);

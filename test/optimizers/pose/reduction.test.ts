@@ -160,6 +160,19 @@ describe("rank", () => {
     model.dispose();
     tf.dispose([data.x, data.y]);
   });
+
+  test("in too few dimensions it is not solved, and the advice helps: with more of them it is", async () => {
+    const data = tensors("meanSquaredError", nearly(10, 3, 2, 0.1));
+    const few = await fitOn(data, { rank: 2, tolerance: 1e-4 });
+    expect(few.certificate.relativeGap).toBeGreaterThan(1e-4);
+    expect(few.status).toBe("stalled");
+    expect(few.advice).toMatch(/in 2 dimensions is solved, but .* raise `rank`/);
+    const all = await fitOn(data, { rank: 3, tolerance: 1e-4 });
+    expect(all.certificate.relativeGap).toBeLessThanOrEqual(1e-4);
+    expect(all.status).toBe("solved");
+    for (const { model } of [few, all]) model.dispose();
+    tf.dispose([data.x, data.y]);
+  });
 });
 
 describe("pca", () => {

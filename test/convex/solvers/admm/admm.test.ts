@@ -6,7 +6,7 @@ import { bindProducts, referenceKernels, wasmKernels } from "../../../../src/con
 import { WasmProducts } from "../../../../src/convex/kernels/wasm/products.js";
 import { unpackPattern } from "../../../../src/convex/linear/bits.js";
 import { dot, norm } from "../../../../src/convex/linear/vectors.js";
-import { bindLoss, lossNames } from "../../../../src/convex/losses/index.js";
+import { bindLoss, lossNames, lossTraits } from "../../../../src/convex/losses/index.js";
 import { GraphWeights } from "../../../../src/convex/solvers/admm/weights.js";
 import { chooseSolver, type Solution, solve } from "../../../../src/convex/solvers/solve.js";
 import { DENSE_ROWS } from "../../../../src/convex/solvers/systems/newton.js";
@@ -35,7 +35,7 @@ test.each(lossNames)(
     for (const [k, ridge] of [null, 0, 0.1].entries()) {
       for (const complete of [false, true]) {
         const size = complete ? { rows: 12, features: 2 } : { rows: 40, gates: 20 };
-        const outputs = Math.max(loss === "categoricalCrossentropy" ? 2 : 1, 1 + k);
+        const outputs = Math.max(lossTraits[loss].activation === "softmax" ? 2 : 1, 1 + k);
         const sampled = randomProgram({ ...gated, loss, ridge, outputs, cones: true, ...size });
         const whole = complete ? { ...sampled, gates: enumerateGates(sampled.X) } : sampled;
         // From larger ones on Newton steps do it all.
@@ -60,7 +60,7 @@ test.each(lossNames)("%s: the nuclear norm is solved to a proven gap", async (lo
 
 test.each(lossNames)("%s: it comes near the optimum without Newton steps", async (loss) => {
   // These take over below a gap of 0.05, with cones of 0.3, or from the start where beta is larger than here.
-  const outputs = loss === "categoricalCrossentropy" ? 2 : 1;
+  const outputs = lossTraits[loss].activation === "softmax" ? 2 : 1;
   for (const cones of [false, true]) {
     const sampled = randomProgram({ ...gated, loss, ridge: 0, outputs, cones });
     const beta = 1e-3 * smallestTrivialBeta(sampled, bindProducts(sampled, referenceKernels));

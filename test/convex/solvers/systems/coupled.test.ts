@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type Kernels, referenceKernels, wasmKernels } from "../../../../src/convex/kernels/index.js";
 import { conjugateGradients } from "../../../../src/convex/linear/conjugateGradients.js";
 import { gaussianSource } from "../../../../src/convex/linear/random.js";
-import { lossNames } from "../../../../src/convex/losses/index.js";
+import { lossNames, lossTraits } from "../../../../src/convex/losses/index.js";
 import { solve } from "../../../../src/convex/solvers/solve.js";
 import { prefersProducts } from "../../../../src/convex/solvers/systems/coupled.js";
 import { hiddenCurvature, partialCholesky } from "../../../../src/convex/solvers/systems/partialCholesky.js";
@@ -27,7 +27,7 @@ test("the sizes below are solved by products", () => {
 describe("Newton systems by products have the optimum of those by a factor", () => {
   // A loss with kinks or coupled outputs has no such systems.
   const smooth = lossNames.filter(
-    (name) => name !== "categoricalCrossentropy" && bound(name) < Number.POSITIVE_INFINITY,
+    (name) => lossTraits[name].activation !== "softmax" && bound(name) < Number.POSITIVE_INFINITY,
   );
 
   test.each(smooth)("%s", async (loss) => {

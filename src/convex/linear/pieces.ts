@@ -1,0 +1,20 @@
+/** Work in pieces: a generator that yields between them, so that one body serves callers that wait and callers that can't. */
+
+/** What yields between pieces is answered with true when it should come to an end with what it has. */
+export type Pieces<T> = Generator<void, T, boolean | undefined>;
+
+/** All of it at once. */
+export function atOnce<T>(work: Pieces<T>): T {
+  for (;;) {
+    const { done, value } = work.next(false);
+    if (done) return value;
+  }
+}
+
+/** With a pause between pieces; `pause` answers true when time is up or someone asked to stop. */
+export async function inTurns<T>(work: Pieces<T>, pause: () => Promise<boolean>): Promise<T> {
+  for (let over = false; ; over = await pause()) {
+    const { done, value } = work.next(over);
+    if (done) return value;
+  }
+}

@@ -1,0 +1,26 @@
+import type { Loss, Matrix } from "../types.js";
+import { bindSoftmaxLoss } from "./categoricalCrossentropy.js";
+
+/** Where tfjs clips the targets before the logarithm. */
+const EPSILON = 1e-7;
+
+/**
+ * L(Z) = sum_k a_k sum_c Y log(Y / softmax(Z)): the softmax cross entropy less the entropy of the targets, which Z does not see.
+ * As in tfjs a target below 1e-7 counts as that inside the logarithm.
+ */
+export function bindDivergence(target: Matrix, weights: Float64Array | null): Loss {
+  const cross = bindSoftmaxLoss(target, weights);
+  const { rows: n, cols: C, data } = target;
+  let least = 0;
+  for (let k = 0; k < n; k++) {
+    let row = 0;
+    for (let c = 0; c < C; c++) row += data[k * C + c] * Math.log(Math.min(1, Math.max(EPSILON, data[k * C + c])));
+    least += ((weights === null ? 1 : weights[k]) * row) / n;
+  }
+  return {
+    ...cross,
+    name: "kullbackLeiblerDivergence",
+    value: (Z) => cross.value(Z) + least,
+    conjugate: (N) => cross.conjugate(N) - least,
+  };
+}

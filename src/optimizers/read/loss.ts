@@ -1,0 +1,86 @@
+/** The loss that a model was compiled with: which of ours it is, and how its targets are given. */
+
+import * as tf from "@tensorflow/tfjs";
+import { lossTraits } from "../../convex/losses/index.js";
+import type { LossName } from "../../convex/types.js";
+import { describe } from "./anatomy.js";
+import { refuseModel } from "./layers/layer.js";
+
+/** How y is given: as the loss has it, as the number of a class, or as 0 and 1 for -1 and 1. */
+export type Labels = "as the loss has them" | "classes" | "zero or one";
+
+export interface ReadLoss {
+  readonly loss: LossName;
+  readonly labels: Labels;
+  readonly fromLogits: boolean;
+}
+
+const LOSS_NAMES = Object.keys(lossTraits) as LossName[];
+
+/** The losses of tfjs that are one of ours under another name, or with other labels. */
+function knownLosses(): readonly (readonly [given: unknown, loss: LossName, more?: Partial<ReadLoss>])[] {
+  const { losses, metrics } = tf;
+  const classes = { labels: "classes" } as const;
+  const fromLogits = { fromLogits: true };
+  return [
+    ...LOSS_NAMES.map((name) => [name, name] as const),
+    ["sparseCategoricalCrossentropy", "categoricalCrossentropy", classes],
+    [losses.huberLoss, "huberLoss"],
+    [losses.absoluteDifference, "meanAbsoluteError"],
+    [metrics.meanAbsoluteError, "meanAbsoluteError"],
+    [losses.meanSquaredError, "meanSquaredError"],
+    [metrics.meanSquaredError, "meanSquaredError"],
+    [metrics.MSE, "meanSquaredError"],
+    [metrics.mse, "meanSquaredError"],
+    [losses.hingeLoss, "hinge", { labels: "zero or one" }],
+    [losses.logLoss, "binaryCrossentropy"],
+    [losses.sigmoidCrossEntropy, "binaryCrossentropy", fromLogits],
+    [metrics.binaryCrossentropy, "binaryCrossentropy"],
+    [losses.softmaxCrossEntropy, "categoricalCrossentropy", fromLogits],
+    [metrics.categoricalCrossentropy, "categoricalCrossentropy"],
+  ];
+}
+
+/**
+ * Reads the loss of model.compile: by name, by the function of tf.losses or tf.metrics that it is, in an array, or by the name
+ * of the output.
+ *
+ * @throws ConvexError "model/uncompiled" or "model/loss".
+ */
+export function readLoss(model: tf.LayersModel): ReadLoss {
+  const loss = givenLoss(model);
+  for (const [given, name, more] of knownLosses()) {
+    if (loss === given) return { loss: name, labels: "as the loss has them", fromLogits: false, ...more };
+  }
+  const known = [...LOSS_NAMES, "sparseCategoricalCrossentropy"].map((name) => `"${name}"`).join(", ");
+  return refuseModel(
+    "model/loss",
+    `a loss among ${known} (huberLoss as the function tf.losses.huberLoss)`,
+    typeof loss === "string" ? `"${loss}"` : describe(loss),
+    "Compile the model with one of them, or train it with model.fit().",
+  );
+}
+
+/** The metrics of model.compile as a list, however they were given. */
+export function givenMetrics({ metrics }: tf.LayersModel): string[] {
+  const given = (metrics ?? []) as unknown;
+  const list = typeof given === "object" && !Array.isArray(given) ? Object.values(given as object) : [given];
+  return list.flat(2) as string[];
+}
+
+/** The one loss of model.compile, out of its array or its record. */
+export function givenLoss(model: tf.LayersModel): unknown {
+  const given = model.loss as unknown;
+  if (given === undefined || given === null || (Array.isArray(given) && given.length === 0)) {
+    refuseModel(
+      "model/uncompiled",
+      "a compiled model",
+      "one without a loss",
+      "Call model.compile({ loss: ..., optimizer: ... }) first.",
+    );
+  }
+  if (Array.isArray(given) && given.length === 1) return given[0];
+  if (typeof given !== "object" || Array.isArray(given)) return given;
+  const values = Object.values(given as Record<string, unknown>);
+  return values.length === 1 ? values[0] : given;
+}

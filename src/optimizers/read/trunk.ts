@@ -1,0 +1,103 @@
+/** What comes before the head, computed once a sample: x as the head sees it. */
+
+import * as tf from "@tensorflow/tfjs";
+import type { Matrix } from "../../convex/types.js";
+import { ConvexError } from "../../errors.js";
+import { anatomyOf } from "./anatomy.js";
+import { refuseTensor } from "./data.js";
+import { named, refuseModel } from "./layers/layer.js";
+
+/** Rows that go through the trunk together. */
+const BATCH = 128;
+/** The host gets a turn this often. */
+const BREATH_MILLISECONDS = 30;
+/** Features of all rows, in bytes as float64: what comes after them needs as much again, and a page has 4 GB. */
+export const MOST_BYTES = 2 ** 31;
+
+/** x as it is, where the head sees it so, or what the trunk makes of it. */
+export type Seen = tf.Tensor | Matrix;
+
+/** What looks at x in the head's place. */
+export interface Trunk {
+  /** Null where the head sees x as it is. */
+  readonly note: string | null;
+  readonly shape: readonly (number | null)[]; // of a sample as the head sees it
+  see(name: string, x: tf.Tensor): Promise<Seen>;
+}
+
+/**
+ * The trunk of a model. It is evaluated by `predict`, in batches, in the float32 of tfjs; its layers stay as they are.
+ *
+ * @throws ConvexError "model/layer" for a layer with a state, which rows that come before would change.
+ */
+export function trunkOf(model: tf.LayersModel, use: "write" | "read" = "write"): Trunk {
+  const anatomy = anatomyOf(model, use);
+  if (anatomy.trunk.length === 0) return { note: null, shape: anatomy.headShape, see: async (_, x) => x };
+  const stages = anatomy.trunk.map(({ inputs, output }) => tf.model({ inputs, outputs: output }));
+  for (const stage of stages) for (const layer of stage.layers) refuseState(layer);
+  const features = product(anatomy.headShape);
+  return {
+    note: noteOf(stages, features),
+    shape: anatomy.headShape,
+    async see(name, x) {
+      refuseTensor(name, x, anatomy.inputShape, "the model's input");
+      return evaluated(x, stages, features);
+    },
+  };
+}
+
+async function evaluated(x: tf.Tensor, stages: readonly tf.LayersModel[], features: number): Promise<Matrix> {
+  const rows = x.shape[0];
+  const bytes = 8 * rows * features;
+  if (bytes > MOST_BYTES) {
+    throw new ConvexError(
+      "data/size",
+      `fit: expected features of at most ${MOST_BYTES} bytes after the layers that are frozen, got ${rows} rows of ${features}, ` +
+        `${bytes} bytes. Give fewer rows, or pool before the hidden layer.`,
+    );
+  }
+  const data = new Float64Array(rows * features);
+  let breath = performance.now();
+  for (let from = 0; from < rows; from += BATCH) {
+    const count = Math.min(BATCH, rows - from);
+    const batch = tf.tidy(() => {
+      const first: tf.Tensor = tf.slice(x, from, count);
+      return stages.reduce((tensor, stage) => stage.predict(tensor, { batchSize: count }) as tf.Tensor, first);
+    });
+    try {
+      data.set(await batch.data(), from * features);
+    } finally {
+      batch.dispose();
+    }
+    if (performance.now() - breath < BREATH_MILLISECONDS) continue;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    breath = performance.now();
+  }
+  return { rows, cols: features, data };
+}
+
+/** What was computed before, in a sentence; shapes alone need none. */
+function noteOf(stages: readonly tf.LayersModel[], features: number): string | null {
+  const layers = stages.flatMap((stage) => stage.layers);
+  const working = layers.filter(
+    (layer) => !["InputLayer", "Flatten", "Reshape", "Dropout"].includes(layer.getClassName()),
+  );
+  if (working.length === 0) return null;
+  const [first, last] = [working[0], working[working.length - 1]].map(({ name }) => `"${name}"`);
+  const which = first === last ? `Layer ${first}` : `Layers ${first} to ${last}`;
+  return `${which} stayed as they are: their ${features} features a sample are the data of the program.`;
+}
+
+function refuseState(layer: tf.layers.Layer): void {
+  if (!layer.stateful) return;
+  refuseModel(
+    "model/layer",
+    "frozen layers whose output is of one sample alone",
+    `${named(layer)}, which is stateful`,
+    "Set stateful: false, or train this model with model.fit().",
+  );
+}
+
+function product(shape: readonly (number | null)[]): number {
+  return shape.reduce<number>((all, size) => all * (size ?? 1), 1);
+}

@@ -1,0 +1,46 @@
+/** What is said of fits whose gap alone would tell another story: cut off below the tolerance, or below their own bound. */
+
+import type { Certificate, Gap, Status } from "../../convex/types.js";
+import type { Problem } from "../records.js";
+
+interface Ended {
+  readonly status: Status;
+  readonly advice: string;
+}
+
+const LIMITS: Partial<Record<Status, string>> = { iterationLimit: "maxIterations", timeLimit: "timeLimit" };
+
+/** No gap is still closing there: what may be left is the search for gates, where they grow. */
+export function cutOff(
+  ended: Ended,
+  { relativeGap }: Certificate,
+  { growth, program }: Pick<Problem, "growth" | "program">,
+  tolerance: number,
+): Ended {
+  const limit = LIMITS[ended.status];
+  const searching = growth !== null && !program.gates.complete;
+  if (limit === undefined || !searching || !(relativeGap <= tolerance)) return ended;
+  return {
+    ...ended,
+    advice: `The gap is below the tolerance for these gates, and the search for better ones was cut off: raise \`${limit}\`.`,
+  };
+}
+
+/**
+ * A point that misses its constraint by rounding may lie below the bound of those that meet it: then it is the constraint that is
+ * not solved, however small the gap.
+ */
+export function metWithin(
+  ended: Ended,
+  { primal, dual }: Gap,
+  { constraint }: Pick<Problem, "constraint">,
+  tolerance: number,
+): Ended {
+  if (constraint === null || ended.status !== "solved" || !(dual - primal > tolerance * Math.abs(primal))) return ended;
+  return {
+    status: "stalled",
+    advice:
+      "The network misses its constraint by rounding, and is smaller by more than the tolerance than one that meets it can be: " +
+      "take the means off the columns of x and bring them to sizes near one, or loosen `tolerance`.",
+  };
+}

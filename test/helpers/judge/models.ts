@@ -1,0 +1,85 @@
+/** A recipe as tf has it: the compiled model and the tensors. The caller disposes. */
+
+import * as tf from "@tensorflow/tfjs";
+import { gatedConv2D, gatedDense } from "../../../src/index.js";
+import type { Convolved, Recipe } from "./recipe.js";
+
+export function modelOf(recipe: Recipe): tf.Sequential {
+  const { formulation, loss, outputs, inputShape, hiddenBias, outputBias, units, l2, convolution, layer, seed } =
+    recipe;
+  const decay = (kernel: number, bias: number) => ({
+    ...(kernel > 0 ? { kernelRegularizer: tf.regularizers.l2({ l2: kernel }) } : {}),
+    ...(bias > 0 ? { biasRegularizer: tf.regularizers.l2({ l2: bias }) } : {}),
+  });
+  const shared = {
+    inputShape: [...inputShape],
+    useBias: hiddenBias,
+    ...decay(l2.hidden, hiddenBias ? l2.hiddenBias : 0),
+  };
+  const kernelInitializer = tf.initializers.glorotNormal({ seed: 1 + (seed % 1000) });
+  const activation =
+    loss === "binaryCrossentropy" ? "sigmoid" : loss === "categoricalCrossentropy" ? "softmax" : "linear";
+  const last = tf.layers.dense({
+    units: outputs,
+    activation,
+    useBias: outputBias,
+    kernelInitializer,
+    ...decay(l2.output, outputBias ? l2.outputBias : 0),
+  });
+  const model = tf.sequential();
+  if (convolution === null) {
+    model.add(
+      formulation === "gated"
+        ? gatedDense({ units, ...shared, seed: seed % 1000 })
+        : tf.layers.dense({ units, ...shared, activation: "relu", kernelInitializer }),
+    );
+  } else {
+    const { kernelSize, strides, padding, dilation } = convolution;
+    const geometry = { padding, dilationRate: dilation, ...shared };
+    const plane = { filters: units, kernelSize: [...kernelSize], strides: [...strides], ...geometry };
+    const relu = { activation: "relu" as const, kernelInitializer };
+    if (layer === "conv1d") {
+      model.add(tf.layers.conv1d({ ...plane, kernelSize: kernelSize[1], strides: strides[1], ...relu }));
+    } else if (formulation === "gated") {
+      model.add(gatedConv2D({ ...plane, kernelSize: [...kernelSize], strides: [...strides], seed: seed % 1000 }));
+    } else {
+      model.add(tf.layers.conv2d({ ...plane, kernelSize: [...kernelSize], strides: [...strides], ...relu }));
+    }
+    for (const between of readOutLayers(convolution, layer, (model.outputs[0].shape ?? []).slice(1) as number[]))
+      model.add(between);
+  }
+  model.add(last);
+  model.compile({
+    optimizer: "sgd",
+    loss: loss === "huberLoss" ? (tf.losses.huberLoss as unknown as string) : loss,
+  });
+  return model;
+}
+
+function readOutLayers(
+  { readOut, window }: Convolved,
+  layer: Recipe["layer"],
+  shape: readonly number[],
+): tf.layers.Layer[] {
+  const signal = layer === "conv1d";
+  if (readOut === "average") {
+    return [
+      signal ? tf.layers.globalAveragePooling1d() : tf.layers.globalAveragePooling2d({ dataFormat: "channelsLast" }),
+    ];
+  }
+  const flatten = tf.layers.flatten();
+  if (readOut === "flatten") return [flatten];
+  const sizes = shape.slice(0, -1).map((size) => Math.min(window, size));
+  const pool = signal
+    ? tf.layers.averagePooling1d({ poolSize: sizes[0], strides: sizes[0] })
+    : tf.layers.averagePooling2d({ poolSize: [sizes[0], sizes[1]], strides: [sizes[0], sizes[1]] });
+  return [pool, flatten];
+}
+
+export function tensorsOf(recipe: Recipe, x = recipe.x): { x: tf.Tensor; y: tf.Tensor2D } {
+  const { rows, inputShape, outputs, y } = recipe;
+  return {
+    x: tf.tensor(Float32Array.from(x), [rows, ...inputShape]),
+    y: tf.tensor2d(Float32Array.from(y), [rows, outputs]),
+  };
+}
