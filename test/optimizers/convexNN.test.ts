@@ -64,7 +64,7 @@ describe.each(["tanh", "sign"] as const)("trainConvexNN with %s units", (activat
 
 describe("trainConvexNN with polynomial units", () => {
   test.each(lossNames)("writes units of length one that attain the optimum over all of them (%s)", async (loss) => {
-    const { x, y } = makeData(loss, 20, 2, undefined, loss === "categoricalCrossentropy" ? 1 : 3);
+    const { x, y } = makeData(loss, 20, 2, undefined, lossTraits[loss].targets === "distribution" ? 1 : 3);
     const tensors = tf.memory().numTensors;
     const activation = polynomial(0.09, 0.5, 0.47);
     const { model, certificate, objective, status } = await trainConvexNN(x, y, {

@@ -85,9 +85,10 @@ const SOLVED = { status: "solved", advice: advice.solved } as const;
 
 /** The network with the lower objective, and the higher of both bounds. */
 function better(best: UnitSolution | null, next: UnitSolution, primal: number): UnitSolution {
-  const dual = Math.max(best?.gap.dual ?? Number.NEGATIVE_INFINITY, next.gap.dual);
+  const bound = Math.max(best?.gap.dual ?? Number.NEGATIVE_INFINITY, next.gap.dual);
   const kept = best !== null && best.gap.primal <= primal ? best : next;
   const value = kept === next ? primal : kept.gap.primal;
+  const dual = Math.min(bound, value); // above it only by rounding
   return { ...kept, gap: { primal: value, dual, relative: relativeGap(value, dual) }, exact: true };
 }
 

@@ -81,6 +81,7 @@ export async function descendUnits(
     const held: Best =
       best === null || !(primal > best.primal) ? { point, primal, N, largest: Math.max(0, dearest.value) } : best;
     best = held;
+    bound = Math.min(bound, held.primal); // above it only by rounding
     const gap: Gap = { primal: held.primal, dual: bound, relative: relativeGap(held.primal, bound) };
     gaps.push(gap.relative);
     const paused = await clock.pause();

@@ -88,7 +88,8 @@ export async function insertUnits(
 
 /** The gap over all units that are worth at most `ceiling` at N. */
 function boundOver(program: ConvexProgram, N: Float64Array, gap: Gap, ceiling: number): Gap {
-  const { value: dual } = bestScale(program, N, program.beta / ceiling);
+  const { value } = bestScale(program, N, program.beta / ceiling);
+  const dual = Math.min(value, gap.primal); // above it only by rounding
   return { primal: gap.primal, dual, relative: relativeGap(gap.primal, dual) };
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
-import { bindLoss, lossNames } from "../../../src/convex/losses/index.js";
+import { bindLoss, lossNames, lossTraits } from "../../../src/convex/losses/index.js";
 import {
   KRIVINE,
   type QuantizedProblem,
@@ -60,7 +60,7 @@ test("the relaxation is no global optimum: it lies below the best of all units, 
 
 test.each(lossNames)("every loss has a valid bound, and an optimum over all units (%s)", async (name) => {
   const X = gaussianMatrix(24, 4, 5);
-  const loss = bindLoss(name, targetsFor(name, X, name === "categoricalCrossentropy" ? 3 : 1, 6));
+  const loss = bindLoss(name, targetsFor(name, X, lossTraits[name].targets === "distribution" ? 3 : 1, 6));
   const problem = { ...posed(reference.quantized[0], "bilinear", true), X, loss, outputBias: { ridge: 0 }, beta: 0.02 };
   const { status, gap, bound } = await quantizedNetworks
     .build(problem)
