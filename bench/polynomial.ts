@@ -66,11 +66,11 @@ for (const d of numbers(flags.features)) {
       const X = { rows: n, cols: d, data: Float64Array.from(x) };
       const loss = bindLoss("meanSquaredError", { rows: n, cols: 1, data: Float64Array.from(y) });
       const budget = { tolerance: flags.tolerance, maxIterations: 1e5, seconds: 120 };
-      const fit = () =>
+      const train = () =>
         polynomialNetworks.build({ X, loss, outputBias: null, beta, activation }).solve(kernels, budget);
-      const { gap, units } = await fit();
+      const { gap, units } = await train();
       const times: number[] = [];
-      for (let k = 0; k < flags.repeats; k++) times.push((await elapsed(fit)).seconds);
+      for (let k = 0; k < flags.repeats; k++) times.push((await elapsed(train)).seconds);
       const ours = timingOf(times).median;
       const mine = [
         name,
@@ -115,9 +115,9 @@ publish(
       `compilation; the ratio is that of the solver alone. Their objective may miss the constraints by eps.`,
       versions === null
         ? "No Python with cvxpy was found."
-        : Object.entries(versions)
+        : `${Object.entries(versions)
             .map((pair) => pair.join(" "))
-            .join(", ") + ".",
+            .join(", ")}.`,
     ],
     sections: [{ title: "Time to the gap", cells }],
     data: { settings: flags, peer: versions, runs },
