@@ -15,6 +15,7 @@ import {
   type CrossValidationArgs,
   crossValidate,
 } from "./crossValidate.js";
+import { chooseHeldOut, chosenBy } from "./heldOut.js";
 import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { followPath, PATH_ARGS, type PathArgs, type PathResult } from "./path.js";
 import { certificateOf } from "./pose/constraint.js";
@@ -248,24 +249,24 @@ export class ConvexReLUTrainer {
     const own = ours ? null : gatesOwner(model, spec, reduced.reduction);
     const sources = { gatesOf: own, warmStart: args.warmStart ?? null, space };
     const seen = reduced.data(train);
-    const posed = await pose(reduced.spec, seen, reduced.settings, chosen, sources, clock);
+    const held = { train: seen, validation: validation === null ? null : reduced.data(validation) };
+    const choice =
+      settings.regularization === "held-out"
+        ? await chooseHeldOut(reduced.spec, held, reduced.settings, chosen, { gatesOf: own, space }, clock)
+        : null;
+    const wish = choice === null ? reduced.settings : { ...reduced.settings, regularization: choice.beta };
+    const posed = chosenBy(choice, await pose(reduced.spec, seen, wish, chosen, sources, clock));
     const problem = { ...posed, spec, reduction: reduced.reduction };
     const { column, regularization } = problem;
     const from = sources.warmStart === null ? null : pointOn(problem.program, sources.warmStart, chosen.kernels);
     if (chosen.kernels.iterate !== undefined) await keepOnHost(model);
-    const watch = new Watch(
-      model,
-      reduced.spec,
-      problem,
-      { train: seen, validation: validation === null ? null : reduced.data(validation) },
-      {
-        callbacks: args.callbacks,
-        verbose: args.verbose ?? 0,
-        tolerance: settings.tolerance,
-        timeLimit: settings.timeLimit,
-        shares: wantsSharing(problem, settings),
-      },
-    );
+    const watch = new Watch(model, reduced.spec, problem, held, {
+      callbacks: args.callbacks,
+      verbose: args.verbose ?? 0,
+      tolerance: settings.tolerance,
+      timeLimit: settings.timeLimit,
+      shares: wantsSharing(problem, settings),
+    });
     const room = width === "keep" ? spec.units : Number.POSITIVE_INFINITY;
     try {
       await watch.progress.begin(train.x.rows, settings.maxIterations, watch.names);
@@ -291,9 +292,9 @@ export class ConvexReLUTrainer {
       );
       // Without a bound for neurons that feed all outputs, each feeds one.
       const apart = program.cones && program.loss.outputs > 1 && shared.bound === null;
-      const wish = apart ? { ...settings, vectorPenalty: "perOutput" as const } : settings;
+      const feeding = apart ? { ...settings, vectorPenalty: "perOutput" as const } : settings;
       const known = apart ? null : probe.network;
-      const fitting = await withinWidth(problem, program, shared.network, room, chosen.kernels, wish, pause, known);
+      const fitting = await withinWidth(problem, program, shared.network, room, chosen.kernels, feeding, pause, known);
       const { network } = fitting;
       const units = unitsFor(spec, Math.max(1, network.neurons.length), width);
       const weights = layerWeights(problem, network, units);
@@ -347,6 +348,7 @@ export class ConvexReLUTrainer {
         regularization,
         notes: [
           ...(trunk.note === null ? [] : [trunk.note]),
+          ...(choice === null ? [] : [choice.note]),
           ...notesOf(spec, regularization, column, carried),
           ...columnNotes(train, spec),
           ...problem.gateNotes,

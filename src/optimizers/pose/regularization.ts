@@ -14,8 +14,8 @@ const SAME_BETA = 1e-6;
 /** Rows that are read at a time. */
 const BLOCK = 1024;
 
-/** Share of the smallest trivial beta that "auto" takes. */
-const AUTO_SHARE = 1e-3;
+/** Share of the smallest trivial beta that "auto" takes, and "held-out" until it has chosen. */
+export const AUTO_SHARE = 1e-3;
 
 /**
  * The constant t for the hidden bias b = t v_last. With a biasRegularizer g the charge g1 v_last^2 equals g b^2 at
@@ -87,15 +87,16 @@ export function regularizationOf(
   if (wish === "interpolate" || wish === "max-margin") {
     return { beta: 1, hidden: 0.5, output: 0.5, outputBias, source: "option", standardized, constraint: wish };
   }
-  const beta = wish === "auto" ? AUTO_SHARE * trivialBeta() : wish;
+  const share = wish === "auto" || wish === "held-out";
+  const beta = share ? AUTO_SHARE * trivialBeta() : wish;
   if (!(beta > 0)) {
     throw new ConvexError(
       "data/target",
-      `fit: expected targets that a network can improve on, got a gradient of zero at the zero network, so that "auto" has no scale. ` +
+      `fit: expected targets that a network can improve on, got a gradient of zero at the zero network, so that "${wish}" has no scale. ` +
         `Check y, or set regularization to a number.`,
     );
   }
-  const source = wish === "auto" ? "auto" : "option";
+  const source = share ? wish : "option";
   return { beta, hidden: beta / 2, output: beta / 2, outputBias, source, standardized, constraint: null };
 }
 
@@ -106,15 +107,17 @@ function ofOneLayer(
   trivialBeta: () => number,
 ): Regularization {
   const own = 2 * l2.hidden;
-  if (wish === "interpolate" || wish === "max-margin" || (own > 0 && typeof wish === "number" && wish !== own)) {
+  const beside = wish === "held-out" || (typeof wish === "number" && wish !== own);
+  if (wish === "interpolate" || wish === "max-margin" || (own > 0 && beside)) {
     throw new ConvexError(
       "model/regularizer",
       `fit: expected no regularization ${JSON.stringify(wish)} for one layer alone${own > 0 ? ` with a regularizer of its own` : ""}. ` +
         `Leave it out, or add a hidden layer.`,
     );
   }
-  const beta = wish === "auto" && own === 0 ? AUTO_SHARE * trivialBeta() : typeof wish === "number" ? wish : own;
-  const source = own > 0 || beta === 0 ? "model" : wish === "auto" ? "auto" : "option";
+  const share = own === 0 && (wish === "auto" || wish === "held-out");
+  const beta = share ? AUTO_SHARE * trivialBeta() : typeof wish === "number" ? wish : own;
+  const source = own > 0 || beta === 0 ? "model" : share ? wish : "option";
   return {
     beta,
     hidden: beta / 2,
