@@ -57,6 +57,8 @@ export interface HeldOutCurve {
   /** Of that mean, from the spread between the groups; NaN of one group. */
   readonly standardError: readonly number[];
   readonly by: "folds" | "validation data";
+  /** False where the time was up while others were still to be tried. */
+  readonly whole: boolean;
 }
 
 /** How the hidden bias stands in the data: a constant column, absent without a bias. */

@@ -6,7 +6,7 @@ import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import type { Settings } from "../options.js";
 import type { NetworkSpec } from "../read/model.js";
-import type { BiasColumn, Objective, Regularization } from "../records.js";
+import type { BiasColumn, HeldOutCurve, Objective, Regularization } from "../records.js";
 
 /** A number for beta and the model's own beta agree when they differ by no more than rounding to float32. */
 const SAME_BETA = 1e-6;
@@ -160,13 +160,14 @@ export function notesOf(
         "charged as |W1|^2 is |gamma|^2.",
     );
   }
-  const { beta, source, standardized, constraint } = regularization;
+  const { beta, source, curve, standardized, constraint } = regularization;
   if (constraint !== null) {
     const goal = constraint === "interpolate" ? "fit every target exactly" : "have y z >= 1 on every row";
     notes.push(
       `No regularization: of the networks that ${goal}, the one of least (|W1|^2 + |W2|^2) / 2, which is objective.regularization.`,
     );
   }
+  if (curve !== undefined) notes.push(heldOutNote(beta, curve));
   if (source === "auto") {
     notes.push(
       `No regularization was given: beta = ${beta.toPrecision(4)} is 1e-3 of the smallest beta at which the zero network is optimal.`,
@@ -191,6 +192,22 @@ export function notesOf(
   }
   if (spec.outputBias && spec.l2.outputBias === 0) notes.push("The output bias is free and solved exactly.");
   return notes;
+}
+
+/** What a beta was chosen by. */
+function heldOutNote(beta: number, { betas, by, whole }: HeldOutCurve): string {
+  if (betas.length === 0) {
+    return (
+      `The time did not suffice to judge any beta by the loss of rows held out: beta = ${beta.toPrecision(4)} is the one that "auto" ` +
+      `takes. Raise timeLimit, or give beta.`
+    );
+  }
+  const [largest, smallest] = [betas[0], betas[betas.length - 1]].map((value) => value.toPrecision(2));
+  return (
+    `beta = ${beta.toPrecision(4)} has the least mean loss on ${by === "folds" ? "rows held out in folds" : "the validation data"}, of ` +
+    `${betas.length} from ${largest} to ${smallest}, each judged by short descents of small networks.` +
+    (whole ? "" : " The time was up before others were tried.")
+  );
 }
 
 /** What standardised columns are, and what their weights are charged. */

@@ -1,30 +1,24 @@
 /** Regularization "held-out": which beta predicts best on rows that were not trained on, by a path over a cheap program. */
 
-import { gatesFrom } from "../convex/arrangements/index.js";
-import { columnScalesOf } from "../convex/growth/movingNeurons.js";
-import { randomStarts } from "../convex/growth/oracle.js";
-import type { ChosenEngine, Kernels } from "../convex/kernels/index.js";
-import { exp, log } from "../convex/linear/elementary.js";
-import { descend } from "../convex/linear/lbfgs.js";
-import { gaussianSource } from "../convex/linear/random.js";
-import { norm } from "../convex/linear/vectors.js";
-import { bindLoss } from "../convex/losses/index.js";
-import { LayerObjective } from "../convex/narrowing/objective.js";
-import { forward, type Network, type Neuron } from "../convex/network.js";
-import type { Coordinates } from "../convex/operators/coordinates.js";
-import { minimiseOverBias } from "../convex/operators/outputBias.js";
-import type { Clock } from "../convex/solvers/clock.js";
-import { solve } from "../convex/solvers/solve.js";
-import type { ConvexProgram, Loss, LossName, Matrix } from "../convex/types.js";
-import { ConvexError } from "../errors.js";
-import type { Settings } from "./options.js";
-import { type GateSources, pose } from "./pose/pose.js";
-import { programWeights } from "./pose/programWeights.js";
-import { AUTO_SHARE } from "./pose/regularization.js";
-import { type Dataset, rowsOf } from "./read/data.js";
-import { inputRows } from "./read/inputRows.js";
-import type { NetworkSpec } from "./read/model.js";
-import type { HeldOutCurve, Problem } from "./records.js";
+import { gatesFrom } from "../../convex/arrangements/index.js";
+import type { ChosenEngine, Kernels } from "../../convex/kernels/index.js";
+import { exp, log } from "../../convex/linear/elementary.js";
+import { gaussianSource } from "../../convex/linear/random.js";
+import { bindLoss } from "../../convex/losses/index.js";
+import { forward, type Network } from "../../convex/network.js";
+import type { Clock } from "../../convex/solvers/clock.js";
+import { solve } from "../../convex/solvers/solve.js";
+import type { Loss, LossName, Matrix } from "../../convex/types.js";
+import { ConvexError } from "../../errors.js";
+import type { Settings } from "../options.js";
+import { type Dataset, rowsOf } from "../read/data.js";
+import { inputRows } from "../read/inputRows.js";
+import type { NetworkSpec } from "../read/model.js";
+import type { HeldOutCurve, Problem } from "../records.js";
+import { type GateSources, pose } from "./pose.js";
+import { programWeights } from "./programWeights.js";
+import { AUTO_SHARE } from "./regularization.js";
+import { shortDescent, unitsOf } from "./shortDescent.js";
 
 /** Parts into which rows are dealt, each held out in turn; of validation data, parts whose losses are set beside one another. */
 const FOLDS = 5;
@@ -33,17 +27,9 @@ const FEWER: readonly (readonly [work: number, folds: number])[] = [
   [2 ** 25, 2],
   [2 ** 23, 3],
 ];
-/** Units of the networks that are descended, where the layer has not fewer. */
-const UNITS = 32;
-/** Steps of a descent, from nothing and from the beta before. */
-const FIRST = 200;
-const NEXT = 100;
-/** A descent ends where so many steps took less than this share off the objective: held-out losses differ by more. */
-const WINDOW = 10;
-const TOLERANCE = 1e-2;
-/** Units smaller than this share of the largest begin anew, at this share of the mean. */
-const DEAD = 1e-3;
-const ANEW = 0.1;
+/** Relative gap, and rounds, of the solutions for one layer alone: held-out losses differ by more. */
+const TOLERANCE = 1e-3;
+const ROUNDS = 100;
 /** Gates of the program that is posed for the scale of beta alone. */
 const GATES = 128;
 /** Steps of the grid in a power of ten. */
@@ -62,13 +48,6 @@ export interface HeldOutData {
   readonly validation: Dataset | null;
 }
 
-/** The beta chosen, and what it was chosen by. */
-export interface HeldOutChoice {
-  readonly beta: number;
-  readonly curve: HeldOutCurve;
-  readonly note: string;
-}
-
 /** Rows to train on, and groups of rows to be judged on. */
 interface Part {
   readonly problem: Problem;
@@ -79,6 +58,20 @@ interface Part {
 /** A network at each part. */
 type Networks = readonly Network[];
 
+/** Poses a problem at the beta that predicts best. */
+export async function poseHeldOut(
+  spec: NetworkSpec,
+  data: HeldOutData,
+  settings: Settings,
+  engine: ChosenEngine,
+  sources: GateSources,
+  clock: Clock,
+): Promise<Problem> {
+  const { beta, curve } = await chooseBeta(spec, data, settings, engine, sources, clock);
+  const posed = await pose(spec, data.train, { ...settings, regularization: beta }, engine, sources, clock);
+  return { ...posed, regularization: { ...posed.regularization, source: "held-out", curve } };
+}
+
 /**
  * Walks from the beta that "auto" takes up and down, all parts side by side and each beta from the networks of the one before, until the
  * mean loss of the rows held out has not fallen for some steps; the least wins, of equal ones the largest beta.
@@ -86,14 +79,14 @@ type Networks = readonly Network[];
  * The networks are descents of the model's own objective, with few units and few steps: where they end is no optimum, but their
  * loss on other rows is least at about the same beta, for a fraction of the work. One layer alone is solved.
  */
-export async function chooseHeldOut(
+async function chooseBeta(
   spec: NetworkSpec,
   data: HeldOutData,
   settings: Settings,
   engine: ChosenEngine,
-  sources: { readonly gatesOf: GateSources["gatesOf"]; readonly space: Coordinates | null },
+  sources: GateSources,
   clock: Clock,
-): Promise<HeldOutChoice> {
+): Promise<{ readonly beta: number; readonly curve: HeldOutCurve }> {
   const share = clock.part(SHARE);
   const posed = await posedAtUsual(spec, data.train, settings, engine, sources, share);
   const usual = posed.regularization.beta;
@@ -122,21 +115,14 @@ export async function chooseHeldOut(
   for (let k = 1; last !== null && betas.length - 1 - best < BEYOND && AUTO_SHARE * at(k) > SMALLEST * usual; k++) {
     last = await visit(at(k), last);
   }
-  const whole = last !== null;
-  const curve = {
+  const curve: HeldOutCurve = {
     betas,
     mean: values.map(average),
     standardError: values.map((found) => spread(found) / Math.sqrt(found.length)),
-    by: data.validation === null ? ("folds" as const) : ("validation data" as const),
+    by: data.validation === null ? "folds" : "validation data",
+    whole: last !== null,
   };
-  if (betas.length === 0) return { beta: usual, curve, note: CUT };
-  return { beta: betas[best], curve, note: noteOf(curve, best, parts.length, whole) };
-}
-
-/** A problem whose beta was chosen so. */
-export function chosenBy(choice: HeldOutChoice | null, problem: Problem): Problem {
-  if (choice === null) return problem;
-  return { ...problem, regularization: { ...problem.regularization, source: "held-out", curve: choice.curve } };
+  return { beta: betas[best] ?? usual, curve };
 }
 
 /** The problem at the beta that "auto" takes; of a ReLU network on a sample of gates, which are enough for that. */
@@ -145,13 +131,13 @@ function posedAtUsual(
   train: Dataset,
   settings: Settings,
   engine: ChosenEngine,
-  { gatesOf, space }: { readonly gatesOf: GateSources["gatesOf"]; readonly space: Coordinates | null },
+  sources: GateSources,
   clock: Clock,
 ): Promise<Problem> {
   const relu = spec.formulation === "relu";
   const arrangements = relu ? ({ kind: "sample", count: GATES } as const) : settings.arrangements;
   const cheap: Settings = { ...settings, arrangements, pricing: null };
-  return pose(spec, train, cheap, engine, { gatesOf, warmStart: null, space }, clock);
+  return pose(spec, train, cheap, engine, { ...sources, warmStart: null }, clock);
 }
 
 function partsOf(posed: Problem, { train, validation }: HeldOutData, seed: number): Part[] {
@@ -193,10 +179,6 @@ function partsOf(posed: Problem, { train, validation }: HeldOutData, seed: numbe
     });
 }
 
-function unitsOf({ spec }: Problem): number {
-  return Math.min(UNITS, spec.units);
-}
-
 /** The loss of each group of rows held out at one beta, and the networks; null where the time was up before. */
 async function judged(
   parts: readonly Part[],
@@ -215,7 +197,7 @@ async function judged(
     const network =
       spec.formulation === "affine"
         ? await solved(problem, kernels, clock)
-        : await descended({ ...part, problem }, from?.[p] ?? null, kernels, clock);
+        : await shortDescent(problem, from?.[p] ?? null, part.draw, kernels, clock);
     if (clock.over || clock.stopped()) return null;
     networks.push(network);
     const weights = programWeights(problem, network);
@@ -228,81 +210,8 @@ async function judged(
 }
 
 async function solved({ program, formulation }: Problem, kernels: Kernels, clock: Clock): Promise<Network> {
-  const budget = { tolerance: TOLERANCE, maxIterations: NEXT, seconds: clock.left, stopped: clock.stopped };
+  const budget = { tolerance: TOLERANCE, maxIterations: ROUNDS, seconds: clock.left, stopped: clock.stopped };
   return formulation.recover(program, (await solve(program, kernels, budget)).blocks);
-}
-
-/** A network after some steps down its objective, from another one or from nothing. */
-async function descended(
-  { problem, draw }: Part,
-  from: Network | null,
-  kernels: Kernels,
-  clock: Clock,
-): Promise<Network> {
-  const { program } = problem;
-  const start = refilled(problem, from, draw);
-  const objective = new LayerObjective(program, kernels, true);
-  const over = objective.over(start.neurons);
-  let lowest = Number.POSITIVE_INFINITY;
-  let before = Number.POSITIVE_INFINITY;
-  let step = 0;
-  const watched = (x: Float64Array, gradient: Float64Array) => {
-    const value = over(x, gradient);
-    lowest = Math.min(lowest, value);
-    return value;
-  };
-  const enough = async () => {
-    if (await clock.pause()) return true;
-    step += 1;
-    if (step % WINDOW !== 0) return false;
-    const slow = before - lowest < TOLERANCE * Math.abs(lowest);
-    before = lowest;
-    return slow;
-  };
-  const packed = objective.pack(start);
-  const scales = new Float64Array(packed.length).fill(1);
-  const columns = columnScalesOf(program.X);
-  start.neurons.forEach((_, j) => scales.set(columns, j * columns.length));
-  const steps = from === null ? FIRST : NEXT;
-  const { x } = await descend(watched, packed, steps, enough, scales, () => clock.pause());
-  return objective.unpack(x, start);
-}
-
-/** All units that there are: those of the network that live, and others in random directions, under gates of the program in turn. */
-function refilled(problem: Problem, from: Network | null, draw: () => number): Network {
-  const { program } = problem;
-  const { loss, gates, pooling, cones, X } = program;
-  const before = from ?? constant(program);
-  const sizes = before.neurons.map(({ output }) => norm(output));
-  const largest = sizes.reduce((most, size) => Math.max(most, size), 0);
-  const living = before.neurons.filter((_, j) => sizes[j] > DEAD * largest);
-  const count = unitsOf(problem);
-  const mean = average(living.map(({ output }) => norm(output)));
-  const size = living.length > 0 ? ANEW * mean : firstSize(program, before) / count;
-  const fresh = randomStarts(program, count - living.length, draw).map(({ direction }, j): Neuron => {
-    const place = (living.length + j) % gates.count;
-    const output = Float64Array.from({ length: loss.outputs * (pooling?.positions ?? 1) }, draw);
-    const [length, long] = [norm(direction), norm(output)];
-    return {
-      direction: direction.map((value) => value / length),
-      output: output.map((value) => (value * size) / long),
-      gate: cones ? null : gates.generators.data.slice(place * X.cols, (place + 1) * X.cols),
-    };
-  });
-  return { ...before, neurons: [...living, ...fresh] };
-}
-
-/** The best network without units. */
-function constant({ loss, outputBias, cones, pooling }: ConvexProgram): Network {
-  const zero = new Float64Array(loss.rows * loss.outputs);
-  const bias = outputBias === null ? new Float64Array(loss.outputs) : minimiseOverBias(loss, zero, outputBias);
-  return { gated: !cones, neurons: [], bias, pooling: pooling ?? null };
-}
-
-/** The size of all units at which the loss would be gone, if it went on falling as it does at zero; at the beta that "auto" takes. */
-function firstSize({ loss, beta }: ConvexProgram, { bias }: Network): number {
-  const Z = Float64Array.from({ length: loss.rows * loss.outputs }, (_, k) => bias[k % loss.outputs]);
-  return (AUTO_SHARE * loss.value(Z)) / beta;
 }
 
 /** Losses for which a part without one of the classes says little. */
@@ -331,16 +240,4 @@ function average(values: readonly number[]): number {
 function spread(values: readonly number[]): number {
   const mean = average(values);
   return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
-}
-
-const CUT =
-  'The time did not suffice to choose beta by the loss of rows held out: it is the one that "auto" takes. Raise timeLimit, or give beta.';
-
-function noteOf({ betas, by }: HeldOutCurve, best: number, folds: number, whole: boolean): string {
-  const where = by === "folds" ? `rows held out in ${folds} folds` : "the validation data";
-  const cut = whole ? "" : " The time was up before more were tried.";
-  return (
-    `beta = ${betas[best].toPrecision(4)} has the least mean loss on ${where} of ${betas.length} betas from ` +
-    `${betas[0].toPrecision(2)} to ${betas[betas.length - 1].toPrecision(2)}, judged by short descents of small networks.${cut}`
-  );
 }
