@@ -101,6 +101,23 @@ export function tanh(z: number): number {
   return z < 0 ? -value : value;
 }
 
+/** sin x for |x| <= 1, by its series. */
+export function sin(x: number): number {
+  return series(x, -1);
+}
+
+/** sinh x for |x| <= 1, by its series. */
+export function sinh(x: number): number {
+  return series(x, 1);
+}
+
+/** Sum over k of sign^k x^(2 k + 1) / (2 k + 1)!, from the last term that counts for |x| <= 1. */
+function series(x: number, sign: number): number {
+  let sum = 1;
+  for (let k = 10; k > 0; k--) sum = 1 + (sign * x * x * sum) / (2 * k * (2 * k + 1));
+  return x * sum;
+}
+
 /** x^k for an integer k of at least 0: Math.pow differs in last bits from one V8 to the next. */
 export function power(x: number, k: number): number {
   let value = 1;
