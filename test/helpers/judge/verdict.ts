@@ -9,7 +9,7 @@ import { lossOf } from "./losses.js";
 import type { Recipe } from "./recipe.js";
 import { lowest, type NetworkClass } from "./search.js";
 import { principal } from "./span.js";
-import { bareTask, chargedTask, largestNorm, maskOf, masksOf, netOf, onComponents } from "./task.js";
+import { bareTask, chargedNet, chargedTask, largestNorm, maskOf, masksOf, netOf } from "./task.js";
 
 export interface Failure {
   readonly kind: string; // the same for failures of one kind
@@ -69,19 +69,28 @@ export function judge(
 
   // The network.
   const layers = netOf(model, bare);
-  const charged = recipe.options.pca === undefined ? layers : onComponents(layers, bare, recipe.options.pca);
-  const rounding = roundingOf(task, charged);
-  const own = constrained ? sizeOf(task, charged) : objective(task, charged);
+  const charged = chargedNet(recipe, result, layers, bare);
+  const { standardized } = result.regularization;
+  // The layers round weights for x, whose columns may be far from zero.
+  const rounding = roundingOf(task, charged) + (standardized ? roundingOf(bare, layers) : 0);
+  const lossOwn = standardized
+    ? lossOf(bare, outputsOf(bare, layers)) + sizeOf(task, charged)
+    : objective(task, charged);
+  const own = constrained ? sizeOf(task, charged) : lossOwn;
+  if (/standardised columns/.test(certificate.claim) !== standardized)
+    fail("standardised columns that the claim does not name", certificate.claim);
   const undecided = closeGates(bare, model);
   const turned = recipe.options.pca === undefined ? 1e-6 : 1;
   if (!undecided.some((close) => close <= 1e-11) && !(Math.abs(own - network) <= slack(own) + turned * rounding))
     fail("network is not the layers' objective", `${network}, by hand ${own}`);
   if (!(network <= primal + slack(primal) + rounding))
     fail("network above primal", `${network} > ${primal} (+ ${rounding})`);
-  if (!(network >= dual - slack(dual) - (recipe.options.pca === undefined && !constrained ? 0 : rounding)))
+  // Weights in float32 may lie just outside the cones of the patterns that are named.
+  const rounded = recipe.options.pca !== undefined || constrained || scope === "these gates";
+  if (!(network >= dual - slack(dual) - (rounded ? rounding : 0)))
     fail("network below dual", `${network} < ${dual} (${certificate.claim})`);
   judgeObjective(recipe, result, bare, layers, fail);
-  if (recipe.options.pca === undefined) judgeScale(result, bare, recipe, fail);
+  if (recipe.options.pca === undefined) judgeScale(result, standardized ? task : bare, recipe, fail);
   const steady = !undecided.some((close) => close <= 1e-4);
   if (steady) judgeEvaluate(recipe, model, bare, layers, said.loss, tensors, fail);
 
@@ -127,7 +136,10 @@ function judgeObjective(recipe: Recipe, result: FitResult, bare: Task, net: Net,
   const charge = { hidden, output, outputBias, hiddenBias: recipe.hiddenBias ? recipe.l2.hiddenBias : 0 };
   const task = { ...bare, charge };
   const own = lossOf(task, outputsOf(task, net));
-  const size = sizeOf(task, net);
+  // The charge of a hidden bias belongs to standardised columns, which no layer knows.
+  const size = result.regularization.standardized
+    ? sizeOf(chargedTask(recipe, result), chargedNet(recipe, result, net, bare))
+    : sizeOf(task, net);
   const close = closeGates(bare, result.model).some((value) => value <= 1e-11);
   // What was charged and is taken off again leaves its rounding behind; so does a probability of nearly one.
   const lost = 1e-6 * roundingOf({ ...task, charge: chargedTask(recipe, result).charge }, net) * 100 + 1e-14;
