@@ -5,7 +5,7 @@ import { refuseUnknown } from "../arguments.js";
 import { chooseEngine } from "../convex/kernels/index.js";
 import { type NetworkWeights, undecidedGates } from "../convex/network.js";
 import { isStandardized } from "../convex/operators/coordinates.js";
-import { advice } from "../convex/solvers/solution.js";
+import { advice, CONTRADICTION } from "../convex/solvers/solution.js";
 import type { Solution, SolveBudget } from "../convex/solvers/solve.js";
 import type { Certificate, Status } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
@@ -308,6 +308,8 @@ export class ConvexReLUTrainer {
         solution.dualPoint,
         chosen.kernels,
       );
+      if (near.certificate.relativeGap < 0)
+        return await spoilt({ ...solution, status: "stalled", advice: CONTRADICTION, contradicted: true });
       const ended = cutOff(
         metWithin(
           endedNear(within.shared, near.certificate, problem, settings.tolerance),

@@ -145,7 +145,7 @@ export async function solveIncrementally(
 /** The gap over all units that are worth at most `ceiling` at N. */
 function boundOver(program: ConvexProgram, N: Float64Array, gap: Gap, ceiling: number): Gap {
   const { value: dual } = bestScale(program, N, program.beta / ceiling);
-  return { primal: gap.primal, dual, relative: relativeGap(gap.primal, dual) };
+  return { primal: gap.primal, dual, relative: relativeGap(gap.primal, dual, program) };
 }
 
 function living(weights: readonly Float64Array[], { index, vectors }: SparseBlocks, C: number): SolvedUnit[] {
