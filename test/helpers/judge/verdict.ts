@@ -67,7 +67,7 @@ export function judge(
     fail(`${status} below the tolerance`, `${relativeGap} <= ${tolerance}: ${result.advice}`);
   const claim = readClaim(certificate.claim);
   if (claim === null) fail("a claim in words that nobody can check", certificate.claim);
-  else judgeClaim(claim, result, fail);
+  else judgeClaim(claim, result, result.neurons >= recipe.units && recipe.options.width !== "resize", fail);
 
   // The network.
   const layers = netOf(model, bare);
@@ -134,7 +134,12 @@ function constantLoss(task: Task, outputBias: boolean): number {
 
 type Fail = (kind: string, detail: string) => void;
 
-function judgeClaim(claim: Claim, { certificate, gates, status, advice }: FitResult, fail: Fail): void {
+function judgeClaim(
+  claim: Claim,
+  { certificate, gates, status, advice }: FitResult,
+  narrow: boolean,
+  fail: Fail,
+): void {
   const { dual, network, scope } = certificate;
   const near = (a: number, b: number) => Math.abs(a - b) <= 1e-6 * Math.abs(b) || a === b;
   if (!near(claim.bound, dual)) fail("a claim of another bound", `${claim.bound}, dual ${dual}`);
@@ -147,7 +152,8 @@ function judgeClaim(claim: Claim, { certificate, gates, status, advice }: FitRes
     claim.gates === "these" &&
     claim.count !== gates.count &&
     certificate.perOutput === null &&
-    status !== "widthLimit"
+    // A narrowed network brings patterns of its own into its claim.
+    !(narrow && claim.count > gates.count)
   )
     fail("a claim of another count", `${claim.count}, gates ${gates.count}`);
   if (!(typeof advice === "string" && advice.length > 0)) fail("no advice", status);
@@ -202,7 +208,8 @@ function judgeEvaluate(
   const plain = { ...bare, weights: null };
   const Z = outputsOf(plain, net);
   const own = lossOf(plain, Z);
-  if (Z.some((z) => Math.abs(z) > 14) && recipe.loss.endsWith("Crossentropy")) return; // tfjs clips there
+  const largest = Z.reduce((most, z) => Math.max(most, Math.abs(z)), 0);
+  if (largest > (bare.outputs > 1 ? 7 : 14) && recipe.loss.endsWith("Crossentropy")) return; // tfjs clips there
   if (Z.some((z) => Math.abs(z) > 1e18) || own > 1e30) return; // beyond float32
   const value = tf.tidy(() => (model.evaluate(x, y, { batchSize: recipe.rows }) as tf.Scalar).dataSync()[0]);
   const terms = 8 + bare.inputs * bare.patches + net.masks.length * bare.positions;
@@ -253,6 +260,7 @@ function classOf(claim: Claim, recipe: Recipe, result: FitResult, task: Task, ba
   const ordered = whole && recipe.convolution?.readOut !== "windows";
   // Where neurons came to share outputs, gates joined that the result does not hand out.
   if (claim.count !== set.count) return null;
+  if (set.count === 0) return null; // constants
   const masks = ordered ? masksOf(set) : Array.from({ length: set.count }, (_, i) => generated(i));
   const reduced = recipe.options.rank !== undefined || recipe.options.pca !== undefined;
   if (!task.gated && reduced) {
