@@ -1,5 +1,6 @@
 /** What is said of fits whose gap alone would tell another story: cut off below the tolerance, or below their own bound. */
 
+import { CONTRADICTION } from "../../convex/solvers/solution.js";
 import type { Certificate, Gap, Status } from "../../convex/types.js";
 import type { Problem } from "../records.js";
 
@@ -44,3 +45,31 @@ export function metWithin(
       "take the means off the columns of x and bring them to sizes near one, or loosen `tolerance`.",
   };
 }
+
+/** Differences below this share of the zero network's loss are none in float32. */
+const RESOLUTION = 2 ** -23;
+
+/** Solved is the network as it stands in the layers: where rounding to float32 has spoilt it, the status says so. */
+export function heldInFloat32(
+  { status, advice }: Ended,
+  { network, dual }: Certificate,
+  { loss, constraint }: Pick<Problem, "loss" | "constraint">,
+  tolerance: number,
+): Ended {
+  const floor = RESOLUTION * loss.value(new Float64Array(loss.rows * loss.outputs));
+  const room = 2 * tolerance * Math.abs(network) + floor;
+  if (status !== "solved" || constraint !== null || !(network - dual > room)) return { status, advice };
+  return { status: "stalled", advice: COARSE };
+}
+
+const COARSE =
+  "The program is solved, but its network loses more than the tolerance when its weights are rounded to float32: bring the columns " +
+  "of x, and the targets, to sizes near one.";
+
+/** True where a bound is above the objective by more than rounding: one of them is wrong. */
+export function contradicts({ relativeGap }: Certificate): boolean {
+  return relativeGap < 0;
+}
+
+/** How such a fit ends, as a solve that finds it by itself does. */
+export const CONTRADICTED = { status: "stalled", advice: CONTRADICTION, contradicted: true } as const;
