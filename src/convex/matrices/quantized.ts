@@ -93,7 +93,7 @@ async function solveQuantized(
   const { primal } = solution.gap;
   const gap = solution.exact
     ? solution.gap
-    : { primal, dual: relaxed.bound, relative: relativeGap(primal, relaxed.bound) };
+    : { primal, dual: relaxed.bound, relative: relativeGap(primal, relaxed.bound, { loss, outputBias }) };
   const seconds = clock.seconds;
   const found = solution.units.map(({ weights, outputs }) => ({ weights, outputs: outputs.map((a) => a / size) }));
   return { ...solution, units: found, gap, seconds, bound: relaxed.bound, enumerated: solution.exact, exact: true };

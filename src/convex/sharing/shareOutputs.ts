@@ -266,7 +266,7 @@ export async function sharedGap(
   try {
     const prices = await priceShared(program, kernels, products, N, budget);
     const { value: dual, scale } = bestScale(program, N, program.beta / prices.upper);
-    return { gap: { primal, dual, relative: relativeGap(primal, dual) }, prices, scale };
+    return { gap: { primal, dual, relative: relativeGap(primal, dual, program) }, prices, scale };
   } finally {
     products.dispose();
   }

@@ -9,7 +9,7 @@ import { distanceTo, type RowSpace, reducedRows, rowSpaceOf } from "../../convex
 import { standardizedRows, standardizedWeights } from "../../convex/operators/standardized.js";
 import type { Solution } from "../../convex/solvers/solution.js";
 import { withProducts } from "../../convex/solvers/solve.js";
-import type { AllGatesBound, Certificate, Matrix } from "../../convex/types.js";
+import type { AllGatesBound, Certificate, ConvexProgram, Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import type { Settings } from "../options.js";
 import type { Dataset } from "../read/data.js";
@@ -201,13 +201,13 @@ export function certificateNear(
     return { certificate: { ...certificate, claim }, notes: [`Solved on principal components, ${kept}.`] };
   }
   const distance = distanceTo(reduction.space);
-  const everywhere = certificate.allGates && near(certificate.allGates, certificate.primal, distance, program.beta);
+  const everywhere = certificate.allGates && near(certificate.allGates, certificate.primal, distance, program);
   const dual =
     everywhere?.finished === true
       ? everywhere.dual
       : withProducts(program, kernels, (products) => new GapJudge(program, products).boundNear(dualPoint, distance));
   const { primal, network, evidence } = certificate;
-  const gap = { primal, dual, relative: relativeGap(primal, dual) };
+  const gap = { primal, dual, relative: relativeGap(primal, dual, program) };
   // Gates on x as it is have more patterns than in the span, and a bound for each; a ReLU neuron is near its part there.
   const gates = { ...program.gates, complete: program.gates.complete && program.cones };
   const carried = certify(gap, network, { ...program, gates }, evidence, everywhere);
@@ -245,11 +245,11 @@ function inTheSpan(certificate: Certificate, rank: number): Certificate {
  * A bound over all gates carried over to data X' with |X' - X| <= tail: there a gate is worth at most tail |N_c| more, and the
  * dual objective, concave and at least 0 at 0, keeps the share of the scale (at most 1 / ratio) that is left.
  */
-function near(bound: AllGatesBound, primal: number, tail: number, beta: number): AllGatesBound {
-  const more = (tail * bound.dualNorm) / beta;
+function near(bound: AllGatesBound, primal: number, tail: number, program: ConvexProgram): AllGatesBound {
+  const more = (tail * bound.dualNorm) / program.beta;
   const ratio = bound.ratio + more;
   const dual = more === 0 ? bound.dual : bound.dual / (1 + more / bound.ratio);
-  return { ...bound, dual, ratio, relativeGap: relativeGap(primal, dual) };
+  return { ...bound, dual, ratio, relativeGap: relativeGap(primal, dual, program) };
 }
 
 function refuse(expected: string, got: string): never {
