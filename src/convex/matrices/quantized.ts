@@ -13,7 +13,7 @@
 import { relativeGap } from "../certificate.js";
 import type { Kernels } from "../kernels/types.js";
 import { eigenSymmetric } from "../linear/eigen.js";
-import { log, sin, sinh } from "../linear/elementary.js";
+import { log, sinhNearZero, sinNearZero } from "../linear/elementary.js";
 import { gaussianSource } from "../linear/random.js";
 import { Clock } from "../solvers/clock.js";
 import type { SolveBudget } from "../solvers/solution.js";
@@ -151,7 +151,7 @@ function krivine(W: Float64Array, D: number, r: number): Matrix {
     for (let j = 0; j <= i; j++) {
       let inner = 0;
       for (let q = 0; q < r; q++) inner += W[i * r + q] * W[j * r + q];
-      gram[i * D + j] = i < D / 2 === j < D / 2 ? sinh(k * inner) : sin(k * inner);
+      gram[i * D + j] = i < D / 2 === j < D / 2 ? sinhNearZero(k * inner) : sinNearZero(k * inner);
     }
   }
   const { values, vectors } = eigenSymmetric(gram, D);
