@@ -129,7 +129,7 @@ test("the number of threads is the caller's choice, and changes no weight", asyn
 
 const wrong: [name: string, options: object, says: RegExp][] = [
   ["no threads", { threads: 0 }, /threads: expected an integer of 1 to 31, got 0/],
-  ["an unknown loss", { loss: "logcosh" }, /loss: expected "meanSquaredError" or .* got "logcosh"/],
+  ["an unknown loss", { loss: "poisson" }, /loss: expected "meanSquaredError" or .* got "poisson"/],
   ["an unknown activation", { activation: "relu" }, /activation: expected "tanh" or "sign" or .* got "relu"/],
   ["a constant polynomial", { activation: { a: 0, b: 0, c: 1 } }, /a polynomial that is no constant/],
   ["a polynomial that is none", { activation: { a: 1, b: 0 } }, /finite numbers, got an object of class Object/],

@@ -9,6 +9,7 @@ import type { Dataset } from "../read/data.js";
 import type { Read } from "../read/fit.js";
 import type { NetworkSpec } from "../read/model.js";
 import type { Problem, StartingPoint } from "../records.js";
+import { poseHeldOut } from "./heldOut.js";
 import { pose } from "./pose.js";
 import { gatesOwner, reduce } from "./reduction.js";
 import { pointOn } from "./startingPoint.js";
@@ -38,13 +39,17 @@ export async function poseFit(
   const gatesOf = model === null ? null : gatesOwner(model, spec, reduction);
   const sources = { gatesOf, warmStart, space: reduction?.space ?? null };
   const seen = reduced.data(train);
-  const posed = await pose(reduced.spec, seen, reduced.settings, chosen, sources, clock);
+  const held = validation && reduced.data(validation);
+  const posed =
+    settings.regularization === "held-out"
+      ? await poseHeldOut(reduced.spec, { train: seen, validation: held }, reduced.settings, chosen, sources, clock)
+      : await pose(reduced.spec, seen, reduced.settings, chosen, sources, clock);
   const problem = { ...posed, spec, reduction };
   return {
     problem,
     spec: reduced.spec,
     train: seen,
-    validation: validation && reduced.data(validation),
+    validation: held,
     chosen,
     start: warmStart === null ? null : pointOn(problem.program, warmStart, chosen.kernels),
   };
