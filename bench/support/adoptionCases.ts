@@ -162,7 +162,7 @@ export const adoptedSources: readonly AdoptedSource[] = [
           kernelInitializer: tf.initializers.glorotUniform({ seed: 5 }),
         }),
       );
-      trunk.trainable = false;
+      for (const layer of trunk.layers) layer.trainable = false;
       return {
         train: picturesOf("train", [0, 1, 2, 3], 10),
         test: picturesOf("t10k", [0, 1, 2, 3], 80),

@@ -107,7 +107,8 @@ export async function trainedTrunk({
   tf.dispose([train.x, train.y, test.x, test.y]);
   last.dispose();
   optimizer.dispose();
-  trunk.trainable = false;
+  // TensorFlow.js does not see it where only the model within is frozen.
+  for (const layer of trunk.layers) layer.trainable = false;
   return { trunk, accuracy };
 }
 
