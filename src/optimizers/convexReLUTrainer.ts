@@ -305,7 +305,7 @@ export class ConvexReLUTrainer {
       const near = certificateNear(
         proven,
         { ...problem, program: within.solution.program },
-        solution.dualPoint,
+        within.shared.dualPoint ?? solution.dualPoint,
         chosen.kernels,
       );
       const ended = cutOff(
@@ -382,9 +382,9 @@ export class ConvexReLUTrainer {
   }
 }
 
-/** True unless a start has gates over all columns: in the span of the rows there are fewer. */
-function startsInSpan(start: StartingPoint | undefined, { inputs, hiddenBias }: NetworkSpec): boolean {
-  return start?.gates?.generators?.cols !== inputs + (hiddenBias ? 1 : 0);
+/** False where a start has gates over all columns: in the span of the rows there are fewer. */
+function startsInSpan(start: StartingPoint | undefined, { hiddenBias }: NetworkSpec): (columns: number) => boolean {
+  return (columns) => start?.gates?.generators?.cols !== columns + (hiddenBias ? 1 : 0);
 }
 
 function readCount(name: string, given: number | undefined): number | undefined {
