@@ -20,6 +20,13 @@ const withoutGpujs = {
     id === "./gpujs/index.js" ? new URL("src/convex/kernels/gpujs/absent.ts", import.meta.url).pathname : null,
 };
 
+/** What Node loads of ml-matrix is CommonJS; its sources are modules, of which a bundle takes only the decompositions. */
+const matrixModules = {
+  name: "matrix-modules",
+  resolveId: (id) =>
+    id === "ml-matrix" ? new URL("node_modules/ml-matrix/src/index.js", import.meta.url).pathname : null,
+};
+
 export default [
   {
     input,
@@ -34,7 +41,7 @@ export default [
     // For a <script> tag: everything inside but TensorFlow.js, which the page has as `tf`.
     input,
     external: isOneOf(peers),
-    plugins: [withoutGpujs, resolve({ browser: true }), esbuild({ target: "es2022" }), terser()],
+    plugins: [withoutGpujs, matrixModules, resolve({ browser: true }), esbuild({ target: "es2022" }), terser()],
     output: {
       file: "dist/tfjs-convex.min.js",
       format: "umd",

@@ -23,6 +23,7 @@ export default defineConfig({
             "@tensorflow/tfjs-vis",
             "fast-check",
             "gpu.js",
+            "ml-matrix",
           ],
         },
         test: {

@@ -32,9 +32,18 @@ export {
   type GatedDenseArgs,
   gatedConv2D,
   gatedDense,
+  OnesColumn,
+  type OnesColumnArgs,
+  onesColumn,
+  PairProducts,
+  type PairProductsArgs,
   Patches,
   type PatchesArgs,
+  PolynomialActivation,
+  type PolynomialArgs,
+  pairProducts,
   patches,
+  polynomial,
   registerLayers,
   Sign,
   type SignArgs,
@@ -66,6 +75,12 @@ export {
 } from "./optimizers/optimalSet.js";
 export type { TrainerOptions } from "./optimizers/options.js";
 export type { PathArgs, PathGrid, PathPoint, PathResult } from "./optimizers/path.js";
+export {
+  type QuantizedCertificate,
+  type QuantizedOptions,
+  type QuantizedResult,
+  trainQuantized,
+} from "./optimizers/quantized.js";
 export type { Objective, Regularization, StartingPoint } from "./optimizers/records.js";
 export type { Callbacks } from "./optimizers/report/progress.js";
 export { FitResult, type FitSummary } from "./optimizers/report/result.js";

@@ -144,3 +144,48 @@ export async function plotMemory(rows: readonly (MemoryUse & { varied: string })
 function firstOf(size: string): string {
   return size.split(",")[0];
 }
+
+/** What a method ended with on an example. */
+export interface AdoptionEnd {
+  readonly objective: number;
+  readonly test: number;
+  readonly seconds: number; // of processor time
+}
+
+/** An example, trained by both methods. */
+export interface AdoptionRow {
+  readonly name: string;
+  readonly samples: number;
+  readonly metric: string;
+  readonly bound: number;
+  readonly scope: string;
+  readonly status: string;
+  readonly ours: AdoptionEnd;
+  readonly theirs: readonly AdoptionEnd[]; // the lowest objective first
+}
+
+/** How far both methods are above fit's objective and what they took, an example a row. */
+export async function plotAdoption(rows: readonly AdoptionRow[]): Promise<void> {
+  const values = rows.flatMap(({ name, ours, theirs }) => [
+    { name, method: "fit", objective: 1, seconds: ours.seconds },
+    ...theirs.map(({ objective, seconds }) => ({
+      ...{ name, method: "model.fit, each start", objective: objective / ours.objective, seconds },
+    })),
+  ]);
+  const panel = (field: string, title: string, axis: boolean) => ({
+    width: WIDTH,
+    mark: { type: "point", filled: true, size: 70 },
+    encoding: {
+      x: logarithmic(field, title),
+      y: { field: "name", type: "nominal", title: null, sort: null, axis: axis ? { labelLimit: 240 } : null },
+      color: { field: "method", type: "nominal", title: null },
+    },
+  });
+  await drawChart("adoption", "Models of the official examples: fit, and model.fit with their own arguments", {
+    data: { values },
+    hconcat: [
+      panel("objective", "objective, in times of fit's", true),
+      panel("seconds", "seconds of processor time", false),
+    ],
+  });
+}

@@ -57,6 +57,7 @@ export function weightsOf(
   features: number,
   units: number,
   biasColumn = 0,
+  written: typeof roundedAsWritten = roundedAsWritten,
 ): NetworkWeights {
   const C = network.bias.length * (network.pooling ?? ONE_PATCH).positions;
   const kernel = new Float64Array(features * units);
@@ -64,7 +65,7 @@ export function weightsOf(
   const ratio = Math.sqrt(Math.sqrt(decay.output / decay.hidden));
   network.neurons.forEach((neuron, j) => {
     const size = Math.sqrt(norm(neuron.output));
-    const w = roundedAsWritten(
+    const w = written(
       neuron.direction.map((value) => value * ratio * size),
       biasColumn,
     );
@@ -73,7 +74,7 @@ export function weightsOf(
   });
   return {
     kernel: { rows: features, cols: units, data: kernel },
-    gates: network.gated ? gatesOf(network, features, units, biasColumn) : null,
+    gates: network.gated ? gatesOf(network, features, units, (gate) => written(gate, biasColumn)) : null,
     output: { rows: units, cols: C, data: output },
     bias: network.bias.map(Math.fround),
     pooling: network.pooling ?? null,
@@ -81,14 +82,19 @@ export function weightsOf(
 }
 
 /** The gates [d x m]: those of the neurons, then the spare ones, in turn when there are more units than gates. */
-function gatesOf(network: Network, features: number, units: number, biasColumn: number): Matrix {
+function gatesOf(
+  network: Network,
+  features: number,
+  units: number,
+  written: (gate: Float64Array) => Float64Array,
+): Matrix {
   const data = new Float64Array(features * units);
   const own = network.neurons.flatMap(({ gate }) => (gate === null ? [] : [gate]));
   const rest = [...(network.spare ?? []), ...own];
   for (let j = 0; j < units; j++) {
     const gate = j < own.length ? own[j] : rest[(j - own.length) % rest.length];
-    const written = gate === undefined ? null : roundedAsWritten(gate, biasColumn);
-    if (written !== null) for (let p = 0; p < features; p++) data[p * units + j] = written[p];
+    const column = gate === undefined ? null : written(gate);
+    if (column !== null) for (let p = 0; p < features; p++) data[p * units + j] = column[p];
   }
   return { rows: features, cols: units, data };
 }

@@ -3,15 +3,23 @@
 import * as tf from "@tensorflow/tfjs";
 import { GatedConv2D } from "./gatedConv2D.js";
 import { GatedDense } from "./gatedDense.js";
+import { OnesColumn } from "./onesColumn.js";
+import { PairProducts } from "./pairProducts.js";
 import { Patches } from "./patches.js";
+import { PolynomialActivation } from "./polynomial.js";
 import { Sign } from "./sign.js";
 
 export { GatedConv2D, type GatedConv2DArgs, gatedConv2D } from "./gatedConv2D.js";
 export { GatedDense, type GatedDenseArgs, gatedDense } from "./gatedDense.js";
+export { OnesColumn, type OnesColumnArgs, onesColumn } from "./onesColumn.js";
+export { PairProducts, type PairProductsArgs, pairProducts } from "./pairProducts.js";
 export { Patches, type PatchesArgs, patches } from "./patches.js";
+export { PolynomialActivation, type PolynomialArgs, polynomial } from "./polynomial.js";
 export { Sign, type SignArgs, signLayer } from "./sign.js";
 
 /** Makes the layers known to `tf.loadLayersModel`. Importing the library registers nothing; calling this twice is harmless. */
 export function registerLayers(): void {
-  for (const layer of [GatedDense, GatedConv2D, Patches, Sign]) tf.serialization.registerClass(layer);
+  const plain = [GatedDense, GatedConv2D, Patches, Sign, OnesColumn, PairProducts];
+  for (const layer of plain) tf.serialization.registerClass(layer);
+  tf.serialization.registerClass(PolynomialActivation as unknown as (typeof plain)[number]);
 }

@@ -125,6 +125,7 @@ export async function certify(
   const settings = readOptions(rest);
   refuseGrowth(settings);
   refuseConstraint(settings);
+  refuseHeldOut(settings);
   const began = performance.now();
   const left = () => Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
   const spec = readModel(model, settings.formulation, "read");
@@ -330,6 +331,16 @@ function refuseForeignGates({ formulation }: NetworkSpec, { rank }: Settings): v
   throw new ConvexError(
     "options/value",
     `certify: expected no rank for a gated model, got ${rank}. Its gates need not lie in the span; leave rank out.`,
+  );
+}
+
+/** What predicts best is found by training, which a certificate does none of. */
+function refuseHeldOut({ regularization }: Settings): void {
+  if (regularization !== "held-out") return;
+  throw new ConvexError(
+    "options/value",
+    `certify: expected a regularization that is a number, "from-model" or "auto", got "held-out", which trains to choose beta. ` +
+      `Give the beta that the model was trained with.`,
   );
 }
 

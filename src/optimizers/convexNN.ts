@@ -1,20 +1,17 @@
-/** Convex neural networks with tanh or sign units, trained by inserting one unit after another. */
+/** Convex neural networks of tanh, sign or polynomial units: an l1 charge on the output weights alone. */
 
 import type * as tf from "@tensorflow/tfjs";
 import { count, flag, MOST_STARTS, oneOf, positive, refuse, refuseUnknown } from "../arguments.js";
 import { chooseEngine, threadsOf } from "../convex/kernels/index.js";
 import { norm } from "../convex/linear/vectors.js";
 import { bindLoss, lossTraits } from "../convex/losses/index.js";
+import { polynomialNetworks } from "../convex/matrices/index.js";
 import type { LossName, Matrix, Status } from "../convex/types.js";
 import type { UnitActivation } from "../convex/units/hiddenUnits.js";
-import {
-  solveIncrementally,
-  trivialUnitBeta,
-  type UnitOptions,
-  type UnitProblem,
-  type UnitSolution,
-} from "../convex/units/incremental.js";
+import { solveIncrementally, trivialUnitBeta } from "../convex/units/incremental.js";
+import type { UnitOptions, UnitProblem, UnitSolution } from "../convex/units/problem.js";
 import { ConvexError } from "../errors.js";
+import { activationOf } from "./activation.js";
 import { readOptions, type TrainerOptions } from "./options.js";
 import { readData, refuseDegenerate, type Weighting, withColumn } from "./read/data.js";
 import type { Objective } from "./records.js";
@@ -26,12 +23,17 @@ type FromTrainer = "tolerance" | "maxIterations" | "timeLimit" | "signal" | "see
 /** Options of `trainConvexNN`; those of the trainer mean what they mean there. */
 export interface ConvexNNOptions extends Pick<TrainerOptions, FromTrainer>, Weighting {
   readonly loss: LossName;
-  /** What a hidden unit does; default "tanh". "sign" is 1 where its input is at least 0, else -1. */
+  /**
+   * What a hidden unit does; default "tanh". "sign" is 1 where its input is at least 0, else -1. { a, b, c }, or a layer
+   * `polynomial(a, b, c)`, is a t^2 + b t + c of inputs t = x u with |u| = 1, the bias being an entry of u.
+   */
   readonly activation?: UnitActivation;
   /** The factor beta of sum |a| over all output weights, or "auto" (default): 1e-3 of the smallest at which no unit helps. */
   readonly regularization?: number | "auto";
-  /** Whether the outputs have a bias, which is not charged; default true. Hidden units always have one. */
+  /** Whether the outputs have a bias, which is not charged; default true. */
   readonly outputBias?: boolean;
+  /** Whether hidden units have a bias; default true. Those of tanh and sign always have one. */
+  readonly hiddenBias?: boolean;
   /** The largest input |x w + b| that a tanh unit may see on the data; default 10. Without a limit it would become a sign. */
   readonly reach?: number;
   /** Random starts of the search for a unit; default 60, at most 100,000. */
@@ -46,7 +48,7 @@ export interface UnitCertificate {
   readonly dual: number; // a lower bound of it
   readonly relativeGap: number;
   readonly network: number; // objective of the network as written, by a plain forward pass in float64
-  /** "all units": the bound is over every unit that there is; "these units": over the units that were inserted. */
+  /** "all units": the bound is over every unit that there is, and networks of any width; "these units": over the units that were inserted. */
   readonly scope: "all units" | "these units";
   readonly claim: string;
   /** The largest worth of a unit that the last search found, in units of beta: at most 1 when none would help. */
@@ -54,7 +56,10 @@ export interface UnitCertificate {
 }
 
 export interface ConvexNNResult {
-  /** [dense(tanh), dense] or [dense, Sign, dense], compiled, whose last kernel carries the l1 charge; the caller disposes. */
+  /**
+   * [dense(tanh), dense], [dense, Sign, dense] or [OnesColumn, dense(unitNorm), PolynomialActivation, dense], compiled, whose last
+   * kernel carries the l1 charge; the caller disposes.
+   */
   readonly model: tf.Sequential;
   readonly certificate: UnitCertificate;
   readonly objective: Objective;
@@ -73,6 +78,7 @@ const NAMES = [
   "activation",
   "regularization",
   "outputBias",
+  "hiddenBias",
   "reach",
   "starts",
   "together",
@@ -97,7 +103,8 @@ const STARTS = 60;
  * and Marcotte (2006): the unit that the residual prices highest is inserted, all output weights are solved again under an l1
  * charge, and it ends when no unit is worth more than beta. The objective is tfjs's loss plus beta sum |a|.
  *
- * Where all sign patterns of the data can be enumerated (few features, some hundred rows) sign units are chosen exactly, and the
+ * Polynomial units are priced exactly, by one eigendecomposition, so that the optimum is always proven over all of them; under a
+ * smooth loss they also move (Bartan and Pilanci 2021). Where all sign patterns of the data can be enumerated (few features, some hundred rows) sign units are chosen exactly, and the
  * optimum is proven over all networks of such units; else the search's answer is evidence. The output weights are optimal for the
  * units, with a duality gap, in any case.
  *
@@ -116,13 +123,13 @@ export async function trainConvexNN(x: tf.Tensor, y: tf.Tensor, options: ConvexN
   const wish = readWish(options);
   // What is no tensor, or has no columns, is refused when it is read.
   const [features, outputs] = [x?.shape?.[1] ?? 1, y?.shape?.[1] ?? 1];
-  const spec = { inputShape: [features], convolution: null, outputs, loss: wish.loss, hiddenBias: true };
+  const spec = { inputShape: [features], convolution: null, outputs, loss: wish.loss, hiddenBias: wish.hiddenBias };
   const { sampleWeight = null, classWeight = null } = options;
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
   refuseDegenerate(data);
   const { kernels, reason } = await chooseEngine(engine, threads);
-  const column = longestRow(data.x);
-  const X = withColumn(data.x, column);
+  const column = typeof wish.activation === "object" ? Number(wish.hiddenBias) : longestRow(data.x);
+  const X = column > 0 ? withColumn(data.x, column) : data.x;
   const problem: UnitProblem = {
     X,
     loss: bindLoss(wish.loss, data.y, data.weights),
@@ -136,7 +143,11 @@ export async function trainConvexNN(x: tf.Tensor, y: tf.Tensor, options: ConvexN
   const pause = () => early.pause();
   const beta = await betaOf(wish.regularization, () => trivialUnitBeta(problem, kernels, search, pause));
   const budget = { tolerance, maxIterations, seconds: clock.left, stopped: clock.stopped };
-  const solution = await solveIncrementally(problem, beta, kernels, budget, search);
+  const { activation } = problem;
+  const solution =
+    typeof activation === "object"
+      ? await polynomialNetworks.build({ ...problem, beta, activation }).solve(kernels, budget)
+      : await solveIncrementally(problem, beta, kernels, budget, search);
   const units = asWritten(solution.units, column);
   const bias = solution.bias.map(Math.fround);
   const objective = objectiveOf(problem, units, bias, beta);
@@ -160,6 +171,7 @@ interface Wish {
   readonly activation: UnitActivation;
   readonly regularization: number | "auto";
   readonly outputBias: boolean;
+  readonly hiddenBias: boolean;
   readonly reach: number;
   readonly starts: number;
   readonly together: number;
@@ -172,11 +184,11 @@ function trainerPart(options: ConvexNNOptions): TrainerOptions {
 }
 
 function readWish(options: ConvexNNOptions): Wish {
-  const { loss, activation = "tanh", regularization = "auto", outputBias = true } = options;
+  const { loss, activation = "tanh", regularization = "auto", outputBias = true, hiddenBias = true } = options;
   const { reach = REACH, starts = STARTS, together = 1 } = options;
   const where = (name: string) => `trainConvexNN: ${name}`;
   oneOf(where("loss"), loss, Object.keys(lossTraits) as LossName[]);
-  oneOf(where("activation"), activation, ["tanh", "sign"]);
+  const plain = activationOf(where("activation"), activation, ["tanh", "sign"] as const);
   if (
     regularization !== "auto" &&
     !(typeof regularization === "number" && regularization > 0 && regularization < 1e300)
@@ -184,10 +196,14 @@ function readWish(options: ConvexNNOptions): Wish {
     refuse(where("regularization"), 'a finite number above 0 or "auto"', regularization);
   }
   flag(where("outputBias"), outputBias);
+  flag(where("hiddenBias"), hiddenBias);
+  if (!hiddenBias && typeof plain === "string") {
+    refuse(where("hiddenBias"), `true, or no such option, for activation "${plain}"`, hiddenBias);
+  }
   positive(where("reach"), reach);
   count(where("starts"), starts, MOST_STARTS);
   count(where("together"), together, MOST_STARTS);
-  return { loss, activation, regularization, outputBias, reach, starts, together };
+  return { loss, activation: plain, regularization, outputBias, hiddenBias, reach, starts, together };
 }
 
 async function betaOf(wish: number | "auto", trivial: () => Promise<number>): Promise<number> {
@@ -212,7 +228,8 @@ function certificateOf(
   network: number,
   activation: UnitActivation,
 ): UnitCertificate {
-  const among = exact ? `any ${activation} units` : "these units";
+  const name = typeof activation === "string" ? activation : "polynomial";
+  const among = exact ? `any ${name} units` : "these units";
   return {
     primal: gap.primal,
     dual: gap.dual,
@@ -227,7 +244,7 @@ function certificateOf(
 }
 
 function notesOf(
-  { activation, reach, outputBias, regularization }: Wish,
+  { activation, reach, outputBias, hiddenBias, regularization }: Wish,
   solution: UnitSolution,
   beta: number,
   network: number,
@@ -237,6 +254,10 @@ function notesOf(
   ];
   if (regularization === "auto") notes.push("beta is 1e-3 of the smallest at which no unit helps.");
   if (activation === "tanh") notes.push(`Units are tanh(x w + b) with |x w + b| at most ${reach} on the data.`);
+  if (typeof activation === "object") {
+    const { a, b, c } = activation;
+    notes.push(`Units are ${a} t^2 + ${b} t + ${c} of t = x u with |u| = 1${hiddenBias ? ", u with its bias" : ""}.`);
+  }
   if (outputBias) notes.push("The output bias is free and solved exactly.");
   if (network > solution.gap.primal * (1 + 1e-5)) {
     notes.push(

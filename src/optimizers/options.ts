@@ -36,12 +36,14 @@ export interface TrainerOptions {
   readonly pricing?: Pricing;
   /**
    * The weight beta of the program's penalty: a number; "from-model": 2 sqrt(g1 g2) of the layers' l2 regularizers; "auto":
-   * 1e-3 of the smallest beta at which the zero network is optimal. Default: the model's where it has them, else "auto".
+   * 1e-3 of the smallest beta at which the zero network is optimal; "held-out": of a grid the one with the least loss on rows that
+   * were not trained on, the validation data where there are any, else five folds (`result.regularization.curve`). Default: the
+   * model's where it has them, else "auto".
    *
    * Or none: "interpolate" finds the network of least weights (|W1|^2 + |W2|^2) / 2 among those that fit every target exactly,
    * "max-margin" the one among those with y z >= 1 on every row (hinge losses and binary cross entropy).
    */
-  readonly regularization?: number | "from-model" | "auto" | Constraint;
+  readonly regularization?: number | "from-model" | "auto" | "held-out" | Constraint;
   /** Relative duality gap at which to stop, at least 2.2e-16; default 1e-4. */
   readonly tolerance?: number;
   /** Rounds of the solver (epochs, for callbacks); default 1000. */
@@ -108,7 +110,7 @@ export interface Settings {
   readonly formulation: "relu" | "gated" | null;
   readonly arrangements: Arrangements | null;
   readonly pricing: Pricing | null;
-  readonly regularization: number | "from-model" | "auto" | Constraint | null;
+  readonly regularization: number | "from-model" | "auto" | "held-out" | Constraint | null;
   readonly tolerance: number;
   readonly maxIterations: number;
   readonly timeLimit: number;
@@ -164,7 +166,7 @@ export function readOptions(options: TrainerOptions): Settings {
   const { arrangements, regularization, signal } = options;
   if (typeof regularization === "number") positive("regularization", regularization);
   else if (regularization !== undefined)
-    oneOf("regularization", regularization, ["from-model", "auto", "interpolate", "max-margin"]);
+    oneOf("regularization", regularization, ["from-model", "auto", "held-out", "interpolate", "max-margin"]);
   if (signal !== undefined && !(isRecord(signal) && "aborted" in signal && "addEventListener" in signal)) {
     refuse("signal", "an AbortSignal", signal);
   }

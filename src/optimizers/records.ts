@@ -40,11 +40,25 @@ export interface Regularization {
   readonly hidden: number; // g1: factor of |W1|^2
   readonly output: number; // g2: factor of |W2|^2
   readonly outputBias: number; // factor of the squared output bias
-  readonly source: "model" | "option" | "auto";
+  readonly source: "model" | "option" | "auto" | "held-out";
+  /** What beta was chosen by, of source "held-out". */
+  readonly curve?: HeldOutCurve;
   /** True where weights are charged as those of standardised columns: each of x less its mean, brought to the spread of the widest. */
   readonly standardized: boolean;
   /** What holds in place of a trade-off: then beta is 1, and the loss is no part of the program. */
   readonly constraint: Constraint | null;
+}
+
+/** The loss of rows held out along the betas that were tried, from the largest to the smallest. */
+export interface HeldOutCurve {
+  readonly betas: readonly number[];
+  /** Of the model's loss, without regularization, over the groups of rows held out. */
+  readonly mean: readonly number[];
+  /** Of that mean, from the spread between the groups; NaN of one group. */
+  readonly standardError: readonly number[];
+  readonly by: "folds" | "validation data";
+  /** False where the time was up while others were still to be tried. */
+  readonly whole: boolean;
 }
 
 /** How the hidden bias stands in the data: a constant column, absent without a bias. */

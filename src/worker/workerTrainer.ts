@@ -220,7 +220,7 @@ async function headMessage(model: tf.LayersModel): Promise<ModelMessage> {
 /** The numbers of a tensor as the head sees them: float32, as tfjs has computed them. */
 async function seenMessage(name: string, x: tf.Tensor, trunk: Trunk | null): Promise<TensorMessage> {
   const seen = trunk === null ? x : await trunk.see(name, x);
-  if (seen instanceof tf.Tensor || !("rows" in seen)) return tensorMessage(name, seen);
+  if (seen instanceof tf.Tensor || !isRecord(seen) || !("rows" in seen)) return tensorMessage(name, seen as tf.Tensor);
   const shape = [seen.rows, ...(trunk?.shape ?? []).map((size) => size ?? 1)];
   return { shape, dtype: "float32", values: Float32Array.from(seen.data) };
 }

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { lossNames } from "../../src/convex/losses/index.js";
+import { lossNames, lossTraits } from "../../src/convex/losses/index.js";
 import { type Certificate, type CertifyOptions, ConvexError, ConvexReLUTrainer, certify } from "../../src/index.js";
 import { makeConvModel, makeImages } from "../helpers/convModels.js";
 import { makeData, makeModel, weightsIn } from "../helpers/models.js";
@@ -26,7 +26,7 @@ describe.each(["relu", "gated"] as const)("a %s model", (formulation) => {
       formulation,
       l2: 2e-3,
       units: 90,
-      ...(loss.startsWith("cat") ? {} : { outputs: 1 }),
+      ...(lossTraits[loss].targets === "distribution" ? {} : { outputs: 1 }),
     });
     const before = weightsIn(model);
     const tensors = tf.memory().numTensors;

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { lossNames, lossTraits } from "../../src/convex/losses/index.js";
-import { type ConvexNNOptions, registerLayers, trainConvexNN } from "../../src/index.js";
+import { type ConvexNNOptions, polynomial, registerLayers, trainConvexNN } from "../../src/index.js";
 import { makeData, saveAndLoad } from "../helpers/models.js";
 
 beforeAll(async () => {
@@ -62,6 +62,56 @@ describe.each(["tanh", "sign"] as const)("trainConvexNN with %s units", (activat
   });
 });
 
+describe("trainConvexNN with polynomial units", () => {
+  test.each(lossNames)("writes units of length one that attain the optimum over all of them (%s)", async (loss) => {
+    const { x, y } = makeData(loss, 20, 2, undefined, lossTraits[loss].targets === "distribution" ? 1 : 3);
+    const tensors = tf.memory().numTensors;
+    const activation = polynomial(0.09, 0.5, 0.47);
+    const { model, certificate, objective, status } = await trainConvexNN(x, y, {
+      loss,
+      activation,
+      regularization: 0.05,
+      tolerance: 1e-3,
+    });
+    expect(status).toBe("solved");
+    expect(certificate.scope).toBe("all units");
+    expect(certificate.claim).toMatch(/any polynomial units/);
+    expect(certificate.relativeGap).toBeLessThanOrEqual(1e-3);
+    expect(certificate.network / certificate.primal).toBeCloseTo(1, 5);
+    const seen = judged(model, x, y);
+    expect((seen.loss + seen.charge) / objective.total).toBeCloseTo(1, 5);
+    expect(model.layers.map((layer) => layer.getClassName())).toEqual([
+      "OnesColumn",
+      "Dense",
+      "PolynomialActivation",
+      "Dense",
+    ]);
+    tf.tidy(() => {
+      const lengths = tf.norm(model.layers[1].getWeights()[0], 2, 0).dataSync();
+      for (const length of lengths) expect(length).toBeCloseTo(1, 5);
+    });
+    model.dispose();
+    expect(tf.memory().numTensors).toBe(tensors);
+    tf.dispose([x, y]);
+  });
+
+  test("t^2 without a bias is two dense layers and an activation, saved and loaded as they are", async () => {
+    registerLayers();
+    const { x, y } = makeData("meanSquaredError", 24, 2);
+    const activation = { a: 1, b: 0, c: 0 };
+    const options = { loss: "meanSquaredError", activation, regularization: 0.05, hiddenBias: false } as const;
+    const { model, certificate } = await trainConvexNN(x, y, { ...options, tolerance: 1e-6 });
+    expect(model.layers.map((layer) => layer.getClassName())).toEqual(["Dense", "PolynomialActivation", "Dense"]);
+    const loaded = await saveAndLoad(model);
+    const [before, after] = [model, loaded].map((m) => Array.from((m.predict(x) as tf.Tensor).dataSync()));
+    expect(after).toEqual(before);
+    expect(certificate.network).toBeGreaterThanOrEqual(certificate.dual * (1 - 1e-5));
+    model.dispose();
+    loaded.dispose();
+    tf.dispose([x, y]);
+  });
+});
+
 test("the number of threads is the caller's choice, and changes no weight", async () => {
   const { x, y } = makeData("meanSquaredError", 60, 4);
   const runs = [];
@@ -79,8 +129,15 @@ test("the number of threads is the caller's choice, and changes no weight", asyn
 
 const wrong: [name: string, options: object, says: RegExp][] = [
   ["no threads", { threads: 0 }, /threads: expected an integer of 1 to 31, got 0/],
-  ["an unknown loss", { loss: "logcosh" }, /loss: expected "meanSquaredError" or .* got "logcosh"/],
-  ["an unknown activation", { activation: "relu" }, /activation: expected "tanh" or "sign", got "relu"/],
+  ["an unknown loss", { loss: "poisson" }, /loss: expected "meanSquaredError" or .* got "poisson"/],
+  ["an unknown activation", { activation: "relu" }, /activation: expected "tanh" or "sign" or .* got "relu"/],
+  ["a constant polynomial", { activation: { a: 0, b: 0, c: 1 } }, /a polynomial that is no constant/],
+  ["a polynomial that is none", { activation: { a: 1, b: 0 } }, /finite numbers, got an object of class Object/],
+  [
+    "tanh units without bias",
+    { hiddenBias: false },
+    /hiddenBias: expected true, or no such option, for activation "tanh"/,
+  ],
   ["a beta that is none", { regularization: 0 }, /regularization: expected a finite number above 0 or "auto", got 0/],
   ["a reach that is none", { reach: -1 }, /reach: expected a finite number above 0/],
   ["no starts", { starts: 0 }, /starts: expected an integer of 1 to 100000, got 0/],

@@ -124,7 +124,7 @@ test("far more columns than rows are solved in the span of the rows by themselve
   tf.dispose([x, y]);
 });
 
-test.each([1, 3])(
+test.each([1])(
   "far more standardised columns than rows are solved in the span of their rows, with %i outputs",
   async (outputs) => {
     const { x, y } = makeData("meanSquaredError", 5, 30, outputs);

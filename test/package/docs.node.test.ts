@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Worker as Thread } from "node:worker_threads";
+import { MessageChannel, Worker as Thread } from "node:worker_threads";
 import * as tf from "@tensorflow/tfjs";
 import ts from "typescript";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -52,7 +52,19 @@ function surroundings(): Record<string, unknown> {
       .add(x.slice([0, 1], [14, 1])),
   ) as tf.Tensor2D;
   const { signal } = new AbortController();
-  return { ...library, tf, model, gatedModel, x, y, signal, callbacks: {}, Worker: PageWorker, here: import.meta.url };
+  const given = { tf, model, gatedModel, x, y, signal, callbacks: {}, Worker: PageWorker, here: import.meta.url };
+  return { ...library, serveTrainer: serveOn(workerScope()), ...given };
+}
+
+/** A port that stands for the scope of a page's worker, which this thread has not. */
+function workerScope(): library.WorkerPort {
+  const { port1 } = new MessageChannel();
+  port1.unref();
+  return port1 as unknown as library.WorkerPort;
+}
+
+function serveOn(scope: library.WorkerPort): typeof library.serveTrainer {
+  return (port = scope) => library.serveTrainer(port);
 }
 
 /** A block as a function body: imports name what is there already, and a comment after a value says what it is. */

@@ -22,7 +22,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["convex/pricing"],
   ["convex/solvers", "convex/optimalSet"],
   ["convex/growth", "convex/units"],
-  ["convex/sharing", "convex/narrowing"],
+  ["convex/sharing", "convex/narrowing", "convex/matrices"],
   ["layers"],
   ["optimizers/options.ts"],
   ["optimizers/read"],
@@ -40,6 +40,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly in: RegExp }[] = [
   { name: /^@tensorflow\//, in: /^(optimizers|layers|worker)\/|^convex\/kernels\/(tfjs\.ts|webgl\/|webgpu\/)/ },
   { name: /^gpu\.js$/, in: /^convex\/kernels\/gpujs\// },
   { name: /^pure-rand(\/|$)/, in: /^convex\/linear\/random\.ts$/ },
+  { name: /^ml-matrix$/, in: /^convex\/linear\/eigen\.ts$/ },
   { name: /^cli-progress$/, in: /^optimizers\/report\/progress\.ts$/ },
 ];
 

@@ -1,5 +1,5 @@
 /**
- * Hidden units with bounded activations, and their outputs on the data: the columns of an l1 problem.
+ * Hidden units that a charge on the output weights alone can hold, and their outputs on the data: the columns of an l1 problem.
  *
  * A network sum_j a_j h(x w_j) + c with an l1 charge beta sum_j |a_j| on the output weights is convex in (a, c) for given units
  * (Bengio et al. 2006, section 2). As a program it is that of gated networks in one dimension: unit j stands where D_j X stands,
@@ -11,12 +11,20 @@ import type { GatedProducts, Kernels } from "../kernels/types.js";
 import { tanh } from "../linear/elementary.js";
 import type { GateSet, Matrix } from "../types.js";
 
-/** h: the hyperbolic tangent, or the sign with h(0) = 1. */
-export type UnitActivation = "tanh" | "sign";
+/** a t^2 + b t + c. */
+export interface Polynomial {
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+}
+
+/** h: the hyperbolic tangent, the sign with h(0) = 1, or a polynomial, whose units have weights of length one. */
+export type UnitActivation = "tanh" | "sign" | Polynomial;
 
 export function activate(activation: UnitActivation, z: number): number {
   if (activation === "tanh") return tanh(z);
-  return z >= 0 ? 1 : -1;
+  if (activation === "sign") return z >= 0 ? 1 : -1;
+  return (activation.a * z + activation.b) * z + activation.c;
 }
 
 /** Outputs [n] of the unit with weights w [d] on the rows of X. */

@@ -23,12 +23,17 @@ function affineWeights({ neurons, bias }: Network, d: number): NetworkWeights {
   };
 }
 
-/** The weights of a network in the program's own columns; exactly as wide as it needs unless `units` says otherwise. */
+/**
+ * The weights of a network in the program's own columns; exactly as wide as it needs unless `units` says otherwise. In the numbers that
+ * layers hold, unless they are `exact`: kernels and gates for other columns than the layer's are rounded there, once.
+ */
 export function programWeights(
   { program, column, regularization }: Pick<Problem, "program" | "column" | "regularization">,
   network: Network,
   units = Math.max(1, network.neurons.length),
+  exact = false,
 ): NetworkWeights {
   if (program.penalty.name === "ridge") return affineWeights(network, program.X.cols);
-  return weightsOf(network, decayOf(regularization), program.X.cols, units, column.value);
+  const written = exact ? (vector: Float64Array) => vector : undefined;
+  return weightsOf(network, decayOf(regularization), program.X.cols, units, column.value, written);
 }

@@ -165,8 +165,8 @@ function inSpan({ rows, cols: m, data }: Matrix, { basis }: RowSpace): Matrix {
 /** The weights of a network of the problem as the model holds them, in float32 numbers. */
 export function layerWeights(problem: Problem, network: Network, units: number): NetworkWeights {
   const { column, reduction } = problem;
-  const weights = programWeights(problem, network, units);
-  return reduction === null ? weights : weightsForX(weights, reduction.space, column.value);
+  if (reduction === null) return programWeights(problem, network, units);
+  return weightsForX(programWeights(problem, network, units, true), reduction.space, column.value);
 }
 
 /** The rows on which these weights act. */

@@ -6,7 +6,7 @@ import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import type { Settings } from "../options.js";
 import type { NetworkSpec } from "../read/model.js";
-import type { BiasColumn, Objective, Regularization } from "../records.js";
+import type { BiasColumn, HeldOutCurve, Objective, Regularization } from "../records.js";
 
 /** A number for beta and the model's own beta agree when they differ by no more than rounding to float32. */
 const SAME_BETA = 1e-6;
@@ -14,8 +14,8 @@ const SAME_BETA = 1e-6;
 /** Rows that are read at a time. */
 const BLOCK = 1024;
 
-/** Share of the smallest trivial beta that "auto" takes. */
-const AUTO_SHARE = 1e-3;
+/** Share of the smallest trivial beta that "auto" takes, and "held-out" until it has chosen. */
+export const AUTO_SHARE = 1e-3;
 
 /**
  * The constant t for the hidden bias b = t v_last. With a biasRegularizer g the charge g1 v_last^2 equals g b^2 at
@@ -87,15 +87,16 @@ export function regularizationOf(
   if (wish === "interpolate" || wish === "max-margin") {
     return { beta: 1, hidden: 0.5, output: 0.5, outputBias, source: "option", standardized, constraint: wish };
   }
-  const beta = wish === "auto" ? AUTO_SHARE * trivialBeta() : wish;
+  const share = wish === "auto" || wish === "held-out";
+  const beta = share ? AUTO_SHARE * trivialBeta() : wish;
   if (!(beta > 0)) {
     throw new ConvexError(
       "data/target",
-      `fit: expected targets that a network can improve on, got a gradient of zero at the zero network, so that "auto" has no scale. ` +
+      `fit: expected targets that a network can improve on, got a gradient of zero at the zero network, so that "${wish}" has no scale. ` +
         `Check y, or set regularization to a number.`,
     );
   }
-  const source = wish === "auto" ? "auto" : "option";
+  const source = share ? wish : "option";
   return { beta, hidden: beta / 2, output: beta / 2, outputBias, source, standardized, constraint: null };
 }
 
@@ -106,15 +107,17 @@ function ofOneLayer(
   trivialBeta: () => number,
 ): Regularization {
   const own = 2 * l2.hidden;
-  if (wish === "interpolate" || wish === "max-margin" || (own > 0 && typeof wish === "number" && wish !== own)) {
+  const beside = wish === "held-out" || (typeof wish === "number" && wish !== own);
+  if (wish === "interpolate" || wish === "max-margin" || (own > 0 && beside)) {
     throw new ConvexError(
       "model/regularizer",
       `fit: expected no regularization ${JSON.stringify(wish)} for one layer alone${own > 0 ? ` with a regularizer of its own` : ""}. ` +
         `Leave it out, or add a hidden layer.`,
     );
   }
-  const beta = wish === "auto" && own === 0 ? AUTO_SHARE * trivialBeta() : typeof wish === "number" ? wish : own;
-  const source = own > 0 || beta === 0 ? "model" : wish === "auto" ? "auto" : "option";
+  const share = own === 0 && (wish === "auto" || wish === "held-out");
+  const beta = share ? AUTO_SHARE * trivialBeta() : typeof wish === "number" ? wish : own;
+  const source = own > 0 || beta === 0 ? "model" : share ? wish : "option";
   return {
     beta,
     hidden: beta / 2,
@@ -157,13 +160,14 @@ export function notesOf(
         "charged as |W1|^2 is |gamma|^2.",
     );
   }
-  const { beta, source, standardized, constraint } = regularization;
+  const { beta, source, curve, standardized, constraint } = regularization;
   if (constraint !== null) {
     const goal = constraint === "interpolate" ? "fit every target exactly" : "have y z >= 1 on every row";
     notes.push(
       `No regularization: of the networks that ${goal}, the one of least (|W1|^2 + |W2|^2) / 2, which is objective.regularization.`,
     );
   }
+  if (curve !== undefined) notes.push(heldOutNote(beta, curve));
   if (source === "auto") {
     notes.push(
       `No regularization was given: beta = ${beta.toPrecision(4)} is 1e-3 of the smallest beta at which the zero network is optimal.`,
@@ -188,6 +192,22 @@ export function notesOf(
   }
   if (spec.outputBias && spec.l2.outputBias === 0) notes.push("The output bias is free and solved exactly.");
   return notes;
+}
+
+/** What a beta was chosen by. */
+function heldOutNote(beta: number, { betas, by, whole }: HeldOutCurve): string {
+  if (betas.length === 0) {
+    return (
+      `The time did not suffice to judge any beta by the loss of rows held out: beta = ${beta.toPrecision(4)} is the one that "auto" ` +
+      `takes. Raise timeLimit, or give beta.`
+    );
+  }
+  const [largest, smallest] = [betas[0], betas[betas.length - 1]].map((value) => value.toPrecision(2));
+  return (
+    `beta = ${beta.toPrecision(4)} has the least mean loss on ${by === "folds" ? "rows held out in folds" : "the validation data"}, of ` +
+    `${betas.length} from ${largest} to ${smallest}, each judged by short descents of small networks.` +
+    (whole ? "" : " The time was up before others were tried.")
+  );
 }
 
 /** What standardised columns are, and what their weights are charged. */

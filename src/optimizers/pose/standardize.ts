@@ -23,7 +23,7 @@ const NAMED = 5;
 export function standardizes(
   spec: NetworkSpec,
   settings: Settings,
-  free = settings.regularization === null || settings.regularization === "auto",
+  free = !namesBeta(settings),
   before: boolean | null = null, // of what the fit starts from
 ): boolean {
   const wish = settings.standardize;
@@ -36,6 +36,11 @@ export function standardizes(
   }
   if (wish !== null || obstacle !== null) return wish === true;
   return before ?? (free && settings.hiddenBiasScale === null);
+}
+
+/** False where beta is ours to choose. */
+function namesBeta({ regularization }: Settings): boolean {
+  return regularization !== null && regularization !== "auto" && regularization !== "held-out";
 }
 
 interface Obstacle {

@@ -44,3 +44,23 @@ export function metWithin(
       "take the means off the columns of x and bring them to sizes near one, or loosen `tolerance`.",
   };
 }
+
+/** Differences below this share of the zero network's loss are none in float32. */
+const RESOLUTION = 2 ** -23;
+
+/** Solved is the network as it stands in the layers: where rounding to float32 has spoilt it, the status says so. */
+export function heldInFloat32(
+  { status, advice }: Ended,
+  { network, dual }: Certificate,
+  { loss, constraint }: Pick<Problem, "loss" | "constraint">,
+  tolerance: number,
+): Ended {
+  const floor = RESOLUTION * loss.value(new Float64Array(loss.rows * loss.outputs));
+  const room = 2 * tolerance * Math.abs(network) + floor;
+  if (status !== "solved" || constraint !== null || !(network - dual > room)) return { status, advice };
+  return { status: "stalled", advice: COARSE };
+}
+
+const COARSE =
+  "The program is solved, but its network loses more than the tolerance when its weights are rounded to float32: bring the columns " +
+  "of x, and the targets, to sizes near one.";

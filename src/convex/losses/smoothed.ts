@@ -1,0 +1,38 @@
+/** Losses with kinks, rounded off: the Moreau envelope, a loss of its own with a gradient everywhere. */
+
+import type { Loss } from "../types.js";
+
+/**
+ * L_tau(Z) = min over Y of L(Y) + |Z - Y|^2 / (2 tau): never above L, with L_tau* = L* + tau / 2 |.|^2. So bounds of a program with
+ * it are bounds of the program with L, and its gradient (Z - prox) / tau, a subgradient of L at the prox, is in the domain of L*.
+ */
+export function smoothed(loss: Loss, tau: number): Loss {
+  const size = loss.rows * loss.outputs;
+  const near = new Float64Array(size);
+  const slope = new Float64Array(size);
+  const spread = loss.separable ? null : new Float64Array(size);
+  const prox = (Z: Float64Array) => loss.prox(Z, tau, near, slope, spread);
+  return {
+    ...loss,
+    curvature: 1 / tau,
+    value(Z) {
+      prox(Z);
+      let square = 0;
+      for (let k = 0; k < size; k++) square += (Z[k] - near[k]) ** 2;
+      return loss.value(near) + square / (2 * tau);
+    },
+    gradient(Z, out) {
+      prox(Z);
+      for (let k = 0; k < size; k++) out[k] = (Z[k] - near[k]) / tau;
+    },
+    hessianDiagonal(Z, out) {
+      prox(Z);
+      for (let k = 0; k < size; k++) out[k] = (1 - slope[k] - (spread?.[k] ?? 0) ** 2) / tau;
+    },
+    conjugate(N) {
+      let square = 0;
+      for (const value of N) square += value * value;
+      return loss.conjugate(N) + (tau * square) / 2;
+    },
+  };
+}

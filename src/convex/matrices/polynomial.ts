@@ -1,0 +1,126 @@
+/**
+ * Units a t^2 + b t + c of length one with an l1 charge on the output weights (Bartan and Pilanci 2021, "neural spectrahedra").
+ *
+ * min over u_j, |u_j| = 1, and alpha   L(sum_j h(X u_j) alpha_j' + 1 c') + beta sum_j |alpha_j|_1, whose convex form is semidefinite
+ * with a matrix [d + 1 x d + 1] for each output and sign. It is not solved as one: units are priced exactly, and under a smooth loss
+ * they move; under one with kinks, which is rounded off for that, they are inserted in the end, and output weights solved again. The
+ * bound is over all units in both.
+ */
+
+import { relativeGap } from "../certificate.js";
+import type { Kernels } from "../kernels/types.js";
+import { smoothed } from "../losses/smoothed.js";
+import { Clock } from "../solvers/clock.js";
+import { advice, type SolveBudget } from "../solvers/solution.js";
+import type { Loss } from "../types.js";
+import { descendUnits, withFewUnits } from "../units/descendUnits.js";
+import { outputsOfUnit, type Polynomial } from "../units/hiddenUnits.js";
+import { unitsOf } from "../units/incremental.js";
+import { insertUnits } from "../units/insertUnits.js";
+import type { UnitNetwork, UnitSolution } from "../units/problem.js";
+import type { LayerWeights, MatrixFormulation, MatrixProblem } from "./formulation.js";
+
+export interface PolynomialProblem extends MatrixProblem {
+  readonly activation: Polynomial;
+}
+
+/** Above this an eigendecomposition a round takes tens of seconds. */
+const MOST_FEATURES = 1200;
+
+/** Of a loss with kinks: how wide they are rounded off, in units of the outputs, and the gap at which the next stage begins. */
+const SMOOTHING = [1, 0.1, 0.01, 0.001, 0.0001];
+const STAGE_TOLERANCE = 1e-5;
+
+export const polynomialNetworks: MatrixFormulation<PolynomialProblem, UnitSolution> = {
+  name: "polynomial",
+
+  refuses({ X, beta }) {
+    if (!(beta > 0)) return `expected a charge on the output weights, beta above 0, got ${beta}`;
+    if (X.cols > MOST_FEATURES) return `expected at most ${MOST_FEATURES} features, bias included, got ${X.cols}`;
+    return null;
+  },
+
+  build: (problem) => ({ solve: (kernels, budget) => solvePolynomial(problem, kernels, budget) }),
+
+  recover: ({ X, loss, outputBias }, { units, bias }) =>
+    layersOf({ units, bias }, X.cols, loss.outputs, outputBias !== null),
+};
+
+async function solvePolynomial(
+  problem: PolynomialProblem,
+  kernels: Kernels,
+  budget: SolveBudget,
+): Promise<UnitSolution> {
+  const { activation, X, loss, beta } = problem;
+  const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
+  const left = (tolerance: number) => ({
+    ...budget,
+    tolerance,
+    seconds: Math.max(0, budget.seconds - clock.seconds),
+  });
+  const smooth = Number.isFinite(loss.curvature);
+  let best: UnitSolution | null = null;
+  let near: UnitNetwork | null = null;
+  for (const stage of smooth ? [loss] : envelopesOf(loss)) {
+    const tolerance = smooth ? budget.tolerance : Math.max(budget.tolerance / 10, STAGE_TOLERANCE);
+    const moved = await descendUnits({ ...problem, loss: stage }, activation, beta, kernels, left(tolerance), near);
+    near = moved;
+    best = better(best, moved, smooth ? moved.gap.primal : objectiveAt(problem, moved));
+    if (best.gap.relative <= budget.tolerance) return { ...best, ...SOLVED, seconds: clock.seconds };
+    if (moved.status !== "solved" && moved.status !== "stalled") return { ...best, seconds: clock.seconds };
+  }
+  // Where rounding or a kink ends the descents the output weights alone may still close the gap.
+  const units = unitsOf({ ...problem, radius: 1 }, kernels, { starts: 1, together: 1, seed: 1 });
+  const start = best?.units.map(({ weights }) => weights) ?? [];
+  const given = start.length > 0 ? { ...units, start } : units;
+  const solved = await insertUnits(problem, beta, kernels, left(budget.tolerance), given);
+  const few = withFewUnits(solved, X.cols, loss.outputs);
+  const last = few.units.length < solved.units.length ? { ...solved, ...few } : solved;
+  best = better(best, last, objectiveAt(problem, last));
+  const status = best.gap.relative <= budget.tolerance ? SOLVED : { status: solved.status, advice: solved.advice };
+  return { ...best, ...status, seconds: clock.seconds };
+}
+
+const SOLVED = { status: "solved", advice: advice.solved } as const;
+
+/** The network with the lower objective, and the higher of both bounds. */
+function better(best: UnitSolution | null, next: UnitSolution, primal: number): UnitSolution {
+  const bound = Math.max(best?.gap.dual ?? Number.NEGATIVE_INFINITY, next.gap.dual);
+  const kept = best !== null && best.gap.primal <= primal ? best : next;
+  const value = kept === next ? primal : kept.gap.primal;
+  const dual = Math.min(bound, value); // above it only by rounding
+  return { ...kept, gap: { primal: value, dual, relative: relativeGap(value, dual) }, exact: true };
+}
+
+/** Loss and charge of a network, by the definition. */
+function objectiveAt({ X, loss, activation, beta }: PolynomialProblem, { units, bias }: UnitNetwork): number {
+  const C = loss.outputs;
+  const Z = Float64Array.from({ length: loss.rows * C }, (_, k) => bias[k % C]);
+  let charge = 0;
+  for (const { weights, outputs } of units) {
+    const h = outputsOfUnit(activation, X, weights);
+    for (let k = 0; k < Z.length; k++) Z[k] += outputs[k % C] * h[Math.floor(k / C)];
+    for (const alpha of outputs) charge += beta * Math.abs(alpha);
+  }
+  return loss.value(Z) + charge;
+}
+
+/** The loss rounded off, ever less: at first over one unit of the outputs. */
+function envelopesOf(loss: Loss): Loss[] {
+  return SMOOTHING.map((share) => smoothed(loss, share * loss.rows * loss.outputs));
+}
+
+/** Kernels [d x m] and [m x C] of units, and the output bias. */
+export function layersOf({ units, bias }: UnitNetwork, d: number, C: number, outputBias: boolean): LayerWeights[] {
+  const m = units.length;
+  const hidden = new Float64Array(d * m);
+  const output = new Float64Array(m * C);
+  units.forEach(({ weights, outputs }, j) => {
+    for (let p = 0; p < d; p++) hidden[p * m + j] = weights[p];
+    output.set(outputs, j * C);
+  });
+  return [
+    { kernel: { rows: d, cols: m, data: hidden }, bias: null },
+    { kernel: { rows: m, cols: C, data: output }, bias: outputBias ? bias : null },
+  ];
+}

@@ -1,0 +1,61 @@
+/** Posing, the second step of a fit: the convex program, on which engine it is, and where its solve begins. */
+
+import type * as tf from "@tensorflow/tfjs";
+import { type ChosenEngine, chooseEngine } from "../../convex/kernels/index.js";
+import type { Clock } from "../../convex/solvers/clock.js";
+import type { SparseBlocks } from "../../convex/types.js";
+import type { Settings } from "../options.js";
+import type { Dataset } from "../read/data.js";
+import type { Read } from "../read/fit.js";
+import type { NetworkSpec } from "../read/model.js";
+import type { Problem, StartingPoint } from "../records.js";
+import { poseHeldOut } from "./heldOut.js";
+import { pose } from "./pose.js";
+import { gatesOwner, reduce } from "./reduction.js";
+import { pointOn } from "./startingPoint.js";
+
+/** A problem, and the data and the network in the columns in which it is posed. */
+export interface Posed {
+  readonly problem: Problem;
+  readonly spec: NetworkSpec;
+  readonly train: Dataset;
+  readonly validation: Dataset | null;
+  readonly chosen: ChosenEngine;
+  readonly start: SparseBlocks | null;
+}
+
+/** `model` is the one whose gates are taken where no option names others; null where there is none. */
+export async function poseFit(
+  { spec, train, validation }: Read,
+  model: tf.LayersModel | null,
+  settings: Settings,
+  clock: Clock,
+  warmStart: StartingPoint | null,
+): Promise<Posed> {
+  const chosen = await chooseEngine(settings.engine, settings.threads);
+  const before = warmStart?.regularization?.standardized ?? null;
+  const reduced = reduce(spec, train, settings, { before, byItself: startsInSpan(warmStart, spec) });
+  const { reduction } = reduced;
+  const gatesOf = model === null ? null : gatesOwner(model, spec, reduction);
+  const sources = { gatesOf, warmStart, space: reduction?.space ?? null };
+  const seen = reduced.data(train);
+  const held = validation && reduced.data(validation);
+  const posed =
+    settings.regularization === "held-out"
+      ? await poseHeldOut(reduced.spec, { train: seen, validation: held }, reduced.settings, chosen, sources, clock)
+      : await pose(reduced.spec, seen, reduced.settings, chosen, sources, clock);
+  const problem = { ...posed, spec, reduction };
+  return {
+    problem,
+    spec: reduced.spec,
+    train: seen,
+    validation: held,
+    chosen,
+    start: warmStart === null ? null : pointOn(problem.program, warmStart, chosen.kernels),
+  };
+}
+
+/** False where a start has gates over all columns: in the span of the rows there are fewer. */
+function startsInSpan(start: StartingPoint | null, { hiddenBias }: NetworkSpec): (columns: number) => boolean {
+  return (columns) => start?.gates?.generators?.cols !== columns + (hiddenBias ? 1 : 0);
+}

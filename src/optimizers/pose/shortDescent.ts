@@ -1,0 +1,104 @@
+/** A small network after a short descent of the model's own objective: what predicts about as a fit at the same beta does. */
+
+import { columnScalesOf } from "../../convex/growth/movingNeurons.js";
+import { randomStarts } from "../../convex/growth/oracle.js";
+import type { Kernels } from "../../convex/kernels/index.js";
+import { descend } from "../../convex/linear/lbfgs.js";
+import { norm } from "../../convex/linear/vectors.js";
+import { LayerObjective } from "../../convex/narrowing/objective.js";
+import type { Network, Neuron } from "../../convex/network.js";
+import { minimiseOverBias } from "../../convex/operators/outputBias.js";
+import type { Clock } from "../../convex/solvers/clock.js";
+import type { ConvexProgram } from "../../convex/types.js";
+import type { Problem } from "../records.js";
+import { AUTO_SHARE } from "./regularization.js";
+
+/** Units of the networks that are descended, where the layer has not fewer. */
+const UNITS = 32;
+/** Steps of a descent, from nothing and from the beta before. */
+const FIRST = 200;
+const NEXT = 100;
+/** A descent ends where so many steps took less than this share off the objective: held-out losses differ by more. */
+const WINDOW = 10;
+const TOLERANCE = 1e-2;
+/** Units smaller than this share of the largest begin anew, at this share of the mean. */
+const DEAD = 1e-3;
+const ANEW = 0.1;
+
+/** A network after some steps down its objective, from another one or from nothing. */
+export async function shortDescent(
+  problem: Problem,
+  from: Network | null,
+  draw: () => number,
+  kernels: Kernels,
+  clock: Clock,
+): Promise<Network> {
+  const { program } = problem;
+  const start = refilled(problem, from, draw);
+  const objective = new LayerObjective(program, kernels, true);
+  const over = objective.over(start.neurons);
+  let lowest = Number.POSITIVE_INFINITY;
+  let before = Number.POSITIVE_INFINITY;
+  let step = 0;
+  const watched = (x: Float64Array, gradient: Float64Array) => {
+    const value = over(x, gradient);
+    lowest = Math.min(lowest, value);
+    return value;
+  };
+  const enough = async () => {
+    if (await clock.pause()) return true;
+    step += 1;
+    if (step % WINDOW !== 0) return false;
+    const slow = before - lowest < TOLERANCE * Math.abs(lowest);
+    before = lowest;
+    return slow;
+  };
+  const packed = objective.pack(start);
+  const scales = new Float64Array(packed.length).fill(1);
+  const columns = columnScalesOf(program.X);
+  start.neurons.forEach((_, j) => void scales.set(columns, j * columns.length));
+  const steps = from === null ? FIRST : NEXT;
+  const { x } = await descend(watched, packed, steps, enough, scales, () => clock.pause());
+  return objective.unpack(x, start);
+}
+
+export function unitsOf({ spec }: Pick<Problem, "spec">): number {
+  return Math.min(UNITS, spec.units);
+}
+
+/** All units that there are: those of the network that live, and others in random directions, under gates of the program in turn. */
+function refilled(problem: Problem, from: Network | null, draw: () => number): Network {
+  const { program } = problem;
+  const { loss, gates, pooling, cones, X } = program;
+  const before = from ?? constant(program);
+  const sizes = before.neurons.map(({ output }) => norm(output));
+  const largest = sizes.reduce((most, size) => Math.max(most, size), 0);
+  const living = before.neurons.filter((_, j) => sizes[j] > DEAD * largest);
+  const count = unitsOf(problem);
+  const mean = living.reduce((sum, { output }) => sum + norm(output), 0) / living.length;
+  const size = living.length > 0 ? ANEW * mean : firstSize(program, before) / count;
+  const fresh = randomStarts(program, count - living.length, draw).map(({ direction }, j): Neuron => {
+    const place = (living.length + j) % gates.count;
+    const output = Float64Array.from({ length: loss.outputs * (pooling?.positions ?? 1) }, draw);
+    const [length, long] = [norm(direction), norm(output)];
+    return {
+      direction: direction.map((value) => value / length),
+      output: output.map((value) => (value * size) / long),
+      gate: cones ? null : gates.generators.data.slice(place * X.cols, (place + 1) * X.cols),
+    };
+  });
+  return { ...before, neurons: [...living, ...fresh] };
+}
+
+/** The best network without units. */
+function constant({ loss, outputBias, cones, pooling }: ConvexProgram): Network {
+  const zero = new Float64Array(loss.rows * loss.outputs);
+  const bias = outputBias === null ? new Float64Array(loss.outputs) : minimiseOverBias(loss, zero, outputBias);
+  return { gated: !cones, neurons: [], bias, pooling: pooling ?? null };
+}
+
+/** The size of all units at which the loss would be gone, if it went on falling as it does at zero; at the beta that "auto" takes. */
+function firstSize({ loss, beta }: ConvexProgram, { bias }: Network): number {
+  const Z = Float64Array.from({ length: loss.rows * loss.outputs }, (_, k) => bias[k % loss.outputs]);
+  return (AUTO_SHARE * loss.value(Z)) / beta;
+}

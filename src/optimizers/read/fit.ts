@@ -1,0 +1,32 @@
+/** Reading, the first step of a fit: what the model is, and its rows as the head sees them. */
+
+import type * as tf from "@tensorflow/tfjs";
+import { type Dataset, refuseDegenerate, type Weighting } from "./data.js";
+import { type NetworkSpec, readModel } from "./model.js";
+import { type HeldOut, readSplit } from "./split.js";
+import { trunkOf } from "./trunk.js";
+import { white, whitened } from "./whitening.js";
+
+/** Model and data as plain records. */
+export interface Read {
+  readonly spec: NetworkSpec;
+  readonly train: Dataset;
+  readonly validation: Dataset | null;
+  readonly note: string | null; // of the layers before the head, where there are any
+}
+
+/** @throws ConvexError for a model or data that do not fit; the message says what to do. */
+export async function readFit(
+  model: tf.LayersModel,
+  x: tf.Tensor,
+  y: tf.Tensor,
+  formulation: "relu" | "gated" | null,
+  args: HeldOut & Weighting,
+): Promise<Read> {
+  const read = readModel(model, formulation, "fit");
+  const trunk = trunkOf(model);
+  const { train, validation } = await readSplit(x, y, read, args, trunk);
+  refuseDegenerate(train);
+  const spec = whitened(read, train);
+  return { spec, train: white(train, spec), validation: validation && white(validation, spec), note: trunk.note };
+}

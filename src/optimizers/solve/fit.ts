@@ -1,0 +1,68 @@
+/** Solving, the third step of a fit: the convex program, then the network of its solution, within the layer's width. */
+
+import type { Network } from "../../convex/network.js";
+import type { SharedRound } from "../../convex/sharing/shareOutputs.js";
+import type { Clock } from "../../convex/solvers/clock.js";
+import type { Round, Solution } from "../../convex/solvers/solve.js";
+import type { ConvexProgram } from "../../convex/types.js";
+import type { Settings } from "../options.js";
+import type { Posed } from "../pose/fit.js";
+import type { PosedSolution } from "../records.js";
+import { solveOn } from "./onEngine.js";
+import { budgetOf, recovered, solvePosed } from "./posed.js";
+import { type Shared, sharedNetwork } from "./sharing.js";
+import { type Fitting, SHARING_SHARE, shareOf, WidthProbe, withinWidth } from "./withinWidth.js";
+
+/** Who is told of every round, and may end the solve by answering true. */
+export interface RoundWatch {
+  round(round: Round): Promise<boolean>;
+  sharedRound(round: SharedRound, program: ConvexProgram, before: Solution): Promise<boolean>;
+}
+
+/** A solution and its network. */
+export interface Solved {
+  readonly solution: PosedSolution;
+  readonly engine: string;
+  readonly shared: Shared;
+  readonly fitting: Fitting;
+}
+
+/** A solution that is no point, or contradicts its own bound: there is no network. */
+export type Unsolved = Pick<Solved, "solution" | "engine">;
+
+/** `room`: neurons that the layer has, or may have. */
+export async function solveFit(
+  { problem, chosen, start }: Posed,
+  settings: Settings,
+  clock: Clock,
+  room: number,
+  watch: RoundWatch,
+): Promise<Solved | Unsolved> {
+  const pause = () => clock.pause();
+  const { kernels } = chosen;
+  const probe = new WidthProbe(problem, room, kernels, settings, pause);
+  const limited = Number.isFinite(room) ? probe.limited.bind(probe) : undefined;
+  const { solution, engine } = await solveOn(problem.program, chosen, settings, (device, before) => {
+    const seconds = clock.left * shareOf(problem, settings, room);
+    const budget = { ...budgetOf(settings, seconds), onRound: (round: Round) => watch.round(round) };
+    return solvePosed(problem, device, budget, settings.seed, before?.blocks ?? start ?? undefined, undefined, limited);
+  });
+  if (!Number.isFinite(solution.gap.primal) || solution.contradicted) return { solution, engine };
+  const { program, blocks } = solution;
+  const shared = await sharedNetwork(
+    problem,
+    solution,
+    await recovered({ ...problem, program }, blocks, pause),
+    kernels,
+    settings,
+    clock.part(Number.isFinite(room) ? SHARING_SHARE : 1),
+    room,
+    (round) => watch.sharedRound(round, program, solution),
+  );
+  // Without a bound for neurons that feed all outputs, each feeds one.
+  const apart = program.cones && program.loss.outputs > 1 && shared.bound === null;
+  const wish = apart ? { ...settings, vectorPenalty: "perOutput" as const } : settings;
+  const known: Network | null = apart ? null : probe.network;
+  const fitting = await withinWidth(problem, program, shared.network, room, kernels, wish, pause, known);
+  return { solution, engine, shared, fitting };
+}

@@ -1,0 +1,275 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { referenceKernels } from "../../../src/convex/kernels/index.js";
+import { eigenSymmetric } from "../../../src/convex/linear/eigen.js";
+import { descend } from "../../../src/convex/linear/lbfgs.js";
+import { gaussianSource } from "../../../src/convex/linear/random.js";
+import { norm } from "../../../src/convex/linear/vectors.js";
+import { bindLoss } from "../../../src/convex/losses/index.js";
+import { type PolynomialProblem, polynomialNetworks } from "../../../src/convex/matrices/index.js";
+import type { LossName } from "../../../src/convex/types.js";
+import { decompose } from "../../../src/convex/units/decompose.js";
+import { outputsOfUnit } from "../../../src/convex/units/hiddenUnits.js";
+import { maximiseOnSphere } from "../../../src/convex/units/trustRegion.js";
+import { gaussianMatrix, targetsFor } from "../../helpers/problems.js";
+import reference from "../../reference/matrices.json" with { type: "json" };
+
+const budget = { tolerance: 1e-7, maxIterations: 20000, seconds: 20 };
+
+function posed(stored: (typeof reference.polynomial)[number]): PolynomialProblem {
+  const [n, d, C] = [stored.x.length, stored.x[0].length, stored.y[0].length];
+  const Y = { rows: n, cols: C, data: Float64Array.from(stored.y.flat()) };
+  return {
+    X: { rows: n, cols: d, data: Float64Array.from(stored.x.flat()) },
+    loss: bindLoss(stored.loss as LossName, Y),
+    outputBias: stored.bias ? { ridge: 0 } : null,
+    beta: stored.beta,
+    activation: { a: stored.a, b: stored.b, c: stored.c },
+  };
+}
+
+/** The objective of layers, by its definition. */
+function objectiveOf(problem: PolynomialProblem, layers: ReturnType<typeof polynomialNetworks.recover>): number {
+  const { X, loss, beta, activation } = problem;
+  const [hidden, output] = layers;
+  const Z = Float64Array.from({ length: X.rows * loss.outputs }, (_, k) => output.bias?.[k % loss.outputs] ?? 0);
+  for (let j = 0; j < hidden.kernel.cols; j++) {
+    const u = Float64Array.from({ length: X.cols }, (_, p) => hidden.kernel.data[p * hidden.kernel.cols + j]);
+    expect(norm(u)).toBeCloseTo(1, 9);
+    outputsOfUnit(activation, X, u).forEach((h, k) => {
+      for (let c = 0; c < loss.outputs; c++) {
+        Z[k * loss.outputs + c] += h * output.kernel.data[j * loss.outputs + c];
+      }
+    });
+  }
+  return loss.value(Z) + beta * output.kernel.data.reduce((sum, a) => sum + Math.abs(a), 0);
+}
+
+describe("polynomial units", () => {
+  test.each(reference.polynomial)("reach the conic solver's optimum: $loss, $a t^2 + $b t + $c", async (stored) => {
+    const problem = posed(stored);
+    const solution = await polynomialNetworks.build(problem).solve(referenceKernels, budget);
+    expect(solution.status).toBe("solved");
+    expect(solution.exact).toBe(true);
+    expect(solution.gap.primal / stored.optimum).toBeCloseTo(1, 6);
+    expect(solution.gap.dual).toBeLessThanOrEqual(stored.optimum * (1 + 1e-8));
+    expect(solution.units.length).toBeLessThanOrEqual(2 * problem.loss.outputs * (problem.X.cols + 1));
+    const recovered = objectiveOf(problem, polynomialNetworks.recover(problem, solution));
+    expect(recovered / solution.gap.primal).toBeCloseTo(1, 9);
+  });
+
+  test("no descent from 25 starts with free units ends below the bound", async () => {
+    const problem = posed(reference.polynomial[1]);
+    const { X, loss, beta, activation } = problem;
+    const { gap } = await polynomialNetworks.build(problem).solve(referenceKernels, budget);
+    const [m, d] = [5, X.cols];
+    const draw = gaussianSource(4);
+    let lowest = Number.POSITIVE_INFINITY;
+    const value = (theta: Float64Array) => {
+      const Z = new Float64Array(X.rows);
+      let charge = 0;
+      for (let j = 0; j < m; j++) {
+        const w = theta.subarray(j * d, (j + 1) * d);
+        const u = w.map((entry) => entry / norm(w));
+        const alpha = theta[m * d + j];
+        charge += beta * Math.abs(alpha);
+        outputsOfUnit(activation, X, u).forEach((h, k) => {
+          Z[k] += alpha * h;
+        });
+      }
+      return loss.value(Z) + charge;
+    };
+    const objective = (theta: Float64Array, gradient: Float64Array) => {
+      for (let p = 0; p < theta.length; p++) {
+        const [more, less] = [1e-6, -1e-6].map((by) => value(theta.map((entry, q) => (q === p ? entry + by : entry))));
+        gradient[p] = (more - less) / 2e-6;
+      }
+      return value(theta);
+    };
+    for (let start = 0; start < 25; start++) {
+      const theta = Float64Array.from({ length: m * (d + 1) }, draw);
+      const { value: end } = await descend(objective, theta, 60, async () => false);
+      lowest = Math.min(lowest, end);
+    }
+    expect(lowest).toBeGreaterThanOrEqual(gap.dual);
+    expect(lowest / gap.primal).toBeLessThan(1.05);
+  });
+
+  test("t^2 alone is the nuclear norm: proximal steps on Z end at the same optimum, with |sum N_k x_k x_k'| = beta", async () => {
+    const stored = reference.polynomial[0];
+    const problem = posed(stored);
+    const { X, loss, beta } = problem;
+    const { rows: n, cols: d, data } = X;
+    const { gap } = await polynomialNetworks.build(problem).solve(referenceKernels, budget);
+    const Z = new Float64Array(d * d);
+    const f = new Float64Array(n);
+    const N = new Float64Array(n);
+    const G = new Float64Array(d * d);
+    const slope = () => {
+      for (let k = 0; k < n; k++) {
+        f[k] = 0;
+        for (let i = 0; i < d; i++) {
+          for (let j = 0; j < d; j++) f[k] += data[k * d + i] * Z[i * d + j] * data[k * d + j];
+        }
+      }
+      loss.gradient(f, N);
+      G.fill(0);
+      for (let k = 0; k < n; k++) {
+        for (let i = 0; i < d; i++)
+          for (let j = 0; j < d; j++) G[i * d + j] += N[k] * data[k * d + i] * data[k * d + j];
+      }
+    };
+    const lipschitz = loss.curvature * data.reduce((sum, value) => sum + value * value, 0) ** 2;
+    let nuclear = 0;
+    for (let step = 0; step < 20000; step++) {
+      slope();
+      const { values, vectors } = eigenSymmetric(
+        Z.map((value, k) => value - G[k] / lipschitz),
+        d,
+      );
+      Z.fill(0);
+      nuclear = 0;
+      values.forEach((value, k) => {
+        const left = Math.sign(value) * Math.max(0, Math.abs(value) - beta / lipschitz);
+        nuclear += Math.abs(left);
+        for (let i = 0; i < d; i++) {
+          for (let j = 0; j < d; j++) Z[i * d + j] += left * vectors.data[k * d + i] * vectors.data[k * d + j];
+        }
+      });
+    }
+    slope();
+    expect((loss.value(f) + beta * nuclear) / gap.primal).toBeCloseTo(1, 6);
+    const { values } = eigenSymmetric(G, d);
+    expect(Math.max(-values[0], values[d - 1]) / beta).toBeCloseTo(1, 3);
+  });
+
+  test("t^2 alone: plain weight decay is another problem; cubic decay 2/3 |u|^3 + 1/3 |alpha|^3 is this one", async () => {
+    const problem = posed(reference.polynomial[0]);
+    const { units, gap } = await polynomialNetworks.build(problem).solve(referenceKernels, budget);
+    // w = s u, alpha' = alpha / s^2 gives the same outputs for any s; each charge is least at a scale of its own.
+    let cubic = 0;
+    let squares = 0;
+    for (const { outputs } of units) {
+      const size = Math.abs(outputs[0]);
+      const scales = Array.from({ length: 4000 }, (_, k) => 0.02 + k / 1000);
+      cubic += Math.min(...scales.map((s) => (2 / 3) * s ** 3 + (size / s ** 2) ** 3 / 3));
+      squares += Math.min(...scales.map((s) => (s ** 2 + (size / s ** 2) ** 2) / 2));
+    }
+    const charge = units.reduce((sum, { outputs }) => sum + Math.abs(outputs[0]), 0);
+    expect(cubic / charge).toBeCloseTo(1, 4);
+    expect(Math.abs(squares / charge - 1)).toBeGreaterThan(0.05);
+    expect(gap.relative).toBeLessThanOrEqual(1e-7);
+  });
+
+  test("all losses on wider data are solved with a bound over all units", async () => {
+    for (const name of ["meanSquaredError", "hinge", "categoricalCrossentropy", "meanAbsoluteError"] as const) {
+      const X = gaussianMatrix(40, 6, 3);
+      const C = name === "categoricalCrossentropy" ? 3 : 2;
+      const loss = bindLoss(name, targetsFor(name, X, C, 4));
+      const activation = { a: 0.5, b: -0.3, c: 0.1 };
+      const problem = { X, loss, outputBias: { ridge: 0 }, beta: 0.02, activation };
+      const { status, gap } = await polynomialNetworks
+        .build(problem)
+        .solve(referenceKernels, { ...budget, tolerance: 1e-3 });
+      expect(status, name).toBe("solved");
+      expect(gap.relative, name).toBeLessThanOrEqual(1e-3);
+    }
+  });
+
+  test("is refused without a charge, and for more features than an eigendecomposition a round can take", () => {
+    const problem = posed(reference.polynomial[0]);
+    expect(polynomialNetworks.refuses(problem)).toBeNull();
+    expect(polynomialNetworks.refuses({ ...problem, beta: 0 })).toMatch(/beta above 0, got 0/);
+    const wide = { rows: 1, cols: 3000, data: new Float64Array(3000) };
+    expect(polynomialNetworks.refuses({ ...problem, X: wide })).toMatch(/at most 1200 features, .* got 3000/);
+  });
+});
+
+describe("the maximum of a quadratic on the sphere", () => {
+  const kinds = fc.record({
+    d: fc.integer({ min: 1, max: 6 }),
+    seed: fc.integer({ min: 1, max: 1e6 }),
+    kind: fc.constantFrom("general", "hard", "tied", "linear", "zero"),
+    sign: fc.constantFrom(1 as const, -1 as const),
+  });
+
+  test("is attained by a vector of length one, below its ceiling, and above what ascent finds, hard case included", () => {
+    fc.assert(
+      fc.property(kinds, ({ d, seed, kind, sign }) => {
+        const draw = gaussianSource(seed);
+        const Q = new Float64Array(d * d);
+        if (kind === "general" || kind === "hard") {
+          for (let i = 0; i < d; i++) for (let j = 0; j <= i; j++) Q[i * d + j] = draw();
+        }
+        if (kind === "tied") for (let i = 0; i < d; i++) Q[i * d + i] = i < d / 2 ? 2 : -1;
+        for (let i = 0; i < d; i++) for (let j = 0; j < i; j++) Q[j * d + i] = Q[i * d + j];
+        const eigen = eigenSymmetric(Q, d);
+        const q = Float64Array.from({ length: d }, () => (kind === "zero" ? 0 : draw()));
+        if (kind === "hard") {
+          // Nothing of q along the top eigenvector, and little elsewhere.
+          const top = (sign > 0 ? d - 1 : 0) * d;
+          let along = 0;
+          for (let p = 0; p < d; p++) along += q[p] * eigen.vectors.data[top + p];
+          for (let p = 0; p < d; p++) q[p] = 0.01 * (q[p] - along * eigen.vectors.data[top + p]);
+        }
+        const { value, ceiling, u } = maximiseOnSphere(eigen, q, sign);
+        const worth = (v: Float64Array) => {
+          let sum = 0;
+          for (let i = 0; i < d; i++) {
+            sum += q[i] * v[i];
+            for (let j = 0; j < d; j++) sum += v[i] * Q[i * d + j] * v[j];
+          }
+          return sign * sum;
+        };
+        expect(norm(u)).toBeCloseTo(1, 10);
+        expect(worth(u)).toBeCloseTo(value, 9);
+        expect(ceiling).toBeGreaterThanOrEqual(value);
+        expect(ceiling - value).toBeLessThan(1e-7 * (1 + Math.abs(value)));
+        for (let start = 0; start < 20; start++) {
+          let v = Float64Array.from({ length: d }, draw);
+          for (let step = 0; step < 100; step++) {
+            const size = norm(v);
+            v = v.map((entry) => entry / size);
+            const slope = v.map((_, i) => {
+              let sum = sign * q[i];
+              for (let j = 0; j < d; j++) sum += 2 * sign * Q[i * d + j] * v[j];
+              return sum;
+            });
+            if (step < 99) v = v.map((entry, i) => entry + 0.1 * slope[i]);
+          }
+          expect(worth(v)).toBeLessThanOrEqual(ceiling);
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
+
+test("decompose keeps the sum of (p, |p|)(p, |p|)' with at most d + 1 units", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 6 }),
+      fc.integer({ min: 1, max: 20 }),
+      fc.integer({ min: 1, max: 1e6 }),
+      (d, m, seed) => {
+        const P = Float64Array.from({ length: m * d }, gaussianSource(seed));
+        const fewer = decompose(P, d, 1e-14);
+        expect(fewer.length / d).toBeLessThanOrEqual(d + 1);
+        const moments = (vectors: Float64Array) => {
+          const sums = new Float64Array((d + 1) ** 2);
+          for (let j = 0; j < vectors.length / d; j++) {
+            const p = vectors.subarray(j * d, (j + 1) * d);
+            const w = [...p, norm(p)];
+            for (let i = 0; i <= d; i++) for (let k = 0; k <= d; k++) sums[i * (d + 1) + k] += w[i] * w[k];
+          }
+          return sums;
+        };
+        const [before, after] = [moments(P), moments(fewer)];
+        before.forEach((value, k) => {
+          expect(after[k]).toBeCloseTo(value, 8);
+        });
+      },
+    ),
+    { numRuns: 60 },
+  );
+});

@@ -1,0 +1,47 @@
+import * as tf from "@tensorflow/tfjs";
+import { beforeAll, expect, test } from "vitest";
+import {
+  convexPolynomial,
+  descendPolynomial,
+  errorOf,
+  makeCells,
+  makePlantedPolynomial,
+  plainPolynomial,
+  quantizedCells,
+  RELU_LIKE,
+  straightThrough,
+} from "../../examples/polynomial/experiment.js";
+
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+});
+
+test("a planted network of 10 polynomial units is trained to the optimum with fewer units; descent ends above the bound", async () => {
+  const points = makePlantedPolynomial(100, 10, 10, RELU_LIKE, 1);
+  const tensors = tf.memory().numTensors;
+  const { model, certificate, status, units } = await convexPolynomial(points, RELU_LIKE, 0.01);
+  expect(status).toBe("solved");
+  expect(certificate.scope).toBe("all units");
+  expect(certificate.relativeGap).toBeLessThanOrEqual(1e-4);
+  expect(units).toBeLessThanOrEqual(10);
+  const optimizer = tf.train.adam(0.02);
+  const plain = plainPolynomial(points, 10, RELU_LIKE, 0.01, optimizer, 1);
+  expect(await descendPolynomial(plain, points, 40)).toBeGreaterThan(certificate.dual);
+  for (const made of [model, plain, optimizer]) made.dispose();
+  expect(tf.memory().numTensors).toBe(tensors);
+});
+
+test("two classes by weights of -1 and 1: optimal over every unit, below straight-through descent, in 9 + 1 bits a vector", async () => {
+  const train = makeCells(90, 1);
+  const tensors = tf.memory().numTensors;
+  const { model, certificate, packed, units } = await quantizedCells(train, 0.02);
+  expect(certificate.enumerated).toBe(true);
+  expect(certificate.relativeGap).toBeLessThanOrEqual(1e-3);
+  expect(certificate.ratio).toBeLessThan(1.7823);
+  expect(packed.hiddenBits).toBe(2 * 10 * units);
+  expect(errorOf(model, makeCells(400, 2))).toBeLessThan(0.3);
+  const descent = straightThrough(train, makeCells(400, 2), 20, 0.02, 100, 0.01, 1);
+  expect(descent.objective).toBeGreaterThan(certificate.dual);
+  model.dispose();
+  expect(tf.memory().numTensors).toBe(tensors);
+});
