@@ -209,7 +209,7 @@ export function certificateNear(
     const said = { ...certificate, claim };
     if (span === null) return { certificate: said, notes: [] };
     const note = `Solved in the span of the rows, ${span.basis.cols} of ${span.basis.rows} dimensions.`;
-    return { certificate: outsideSpan(said, distanceTo(span), dualPoint, program.beta), notes: [note] };
+    return { certificate: outsideSpan(said, distanceTo(span), dualPoint, program), notes: [note] };
   }
   const { basis, mean, tail, largest } = reduction.space;
   const kept = `${basis.cols} of ${basis.rows} dimensions`;
@@ -241,15 +241,15 @@ export function certificateNear(
  * A certificate of the span for rows that are within `distance` of it in spectral norm: a neuron is worth at most distance |N| more, and
  * the dual objective, concave and at least 0 at 0, keeps the share of the scale that is left.
  */
-function outsideSpan(certificate: Certificate, distance: number, N: Float64Array, beta: number): Certificate {
+function outsideSpan(certificate: Certificate, distance: number, N: Float64Array, program: ConvexProgram): Certificate {
   const { primal, dual, allGates } = certificate;
-  const kept = Math.max(0, dual) / (1 + (distance * norm(N)) / beta);
+  const kept = Math.max(0, dual) / (1 + (distance * norm(N)) / program.beta);
   const lower = dual > 0 ? kept : dual;
   return {
     ...certificate,
     dual: lower,
-    relativeGap: relativeGap(primal, lower),
-    allGates: allGates && near(allGates, primal, distance, beta),
+    relativeGap: relativeGap(primal, lower, program),
+    allGates: allGates && near(allGates, primal, distance, program),
   };
 }
 
