@@ -7,11 +7,11 @@
  */
 
 import type { GatedProducts } from "./kernels/types.js";
-import { concatenated, LEAST, norm } from "./linear/vectors.js";
+import { columnSums, concatenated, LEAST, norm } from "./linear/vectors.js";
 import { blockCount, blockOutputs, penaltyOf, predict } from "./operators/blocks.js";
 import { type ConeProjector, coneProjector } from "./operators/coneProjection.js";
 import { dualPointAtZero } from "./operators/dualPoint.js";
-import type { AllGatesBound, Certificate, ConvexProgram, Evidence, Gap, SparseBlocks } from "./types.js";
+import type { AllGatesBound, Certificate, ConvexProgram, Evidence, Gap, Loss, SparseBlocks } from "./types.js";
 
 /** Gates whose vectors are held at a time while pricing: bounds the memory, not the result. */
 const CHUNK = 64;
@@ -62,7 +62,7 @@ export class GapJudge {
     const prices = unpriced ? this.unknownPrices() : this.price(N, beta);
     this.judged = true;
     const { value: dual, scale } = bestScale(this.program, N, beta / prices.largest);
-    return { primal, dual, relative: relativeGap(primal, dual), prices, scale };
+    return { primal, dual, relative: relativeGap(primal, dual, this.program), prices, scale };
   }
 
   /**
@@ -78,7 +78,7 @@ export class GapJudge {
     const cost = (s: number) => (beta > 0 ? (s * size) ** 2 / (2 * beta) : s * size * reach);
     const { value: dual, scale } = bestScale(this.program, N, Number.POSITIVE_INFINITY, cost);
     const prices = { prices: new Float64Array(loss.outputs), largest: 0 };
-    return { dual, relative: relativeGap(primal, dual), prices, scale };
+    return { dual, relative: relativeGap(primal, dual, this.program), prices, scale };
   }
 
   /**
@@ -235,9 +235,52 @@ function dualObjective({ loss, outputBias }: DualProgram, N: Float64Array, s: nu
   return value;
 }
 
-/** (primal - dual) / max(|primal|, tiny). */
-export function relativeGap(primal: number, dual: number): number {
-  return (primal - dual) / Math.max(Math.abs(primal), LEAST);
+/**
+ * (primal - dual) / max(|primal|, floor), the floor a billionth of what the best constant outputs lose: an objective far below that is
+ * a perfect fit, whose last digits are rounding of a loss near zero.
+ */
+export function relativeGap(primal: number, dual: number, program: DualProgram): number {
+  return (primal - dual) / Math.max(Math.abs(primal), floorOf(program), LEAST);
+}
+
+/** A bound above an objective by rounding is that objective; one that is further above stays, for everybody to see. */
+export function withoutRounding(primal: number, dual: number, program: DualProgram): number {
+  const room = SURE * Math.max(Math.abs(primal), floorOf(program), LEAST);
+  return dual > primal && dual - primal <= room ? primal : dual;
+}
+
+/** Of the size of an objective: what sums in float64 explain. */
+const SURE = 1e-8;
+/** Of the loss of constant outputs: objectives below are as good as zero. */
+const FLOOR = 1e-9;
+const floors = new WeakMap<Loss, { readonly zero: number; readonly constant: number }>();
+
+/** The size below which no gap is relative to the objective any more. */
+export function floorOf({ loss, outputBias }: DualProgram): number {
+  let known = floors.get(loss);
+  if (known === undefined) {
+    const zero = loss.value(new Float64Array(loss.rows * loss.outputs));
+    known = { zero, constant: Math.min(zero, loss.value(newtonConstant(loss))) };
+    floors.set(loss, known);
+  }
+  const { zero, constant } = known;
+  return FLOOR * Math.abs(outputBias === null ? zero : constant);
+}
+
+/** One Newton step from zero to the best constant outputs [n x C]: exact for squares, which alone lose far more at zero. */
+function newtonConstant(loss: Loss): Float64Array {
+  const size = loss.rows * loss.outputs;
+  const Z = new Float64Array(size);
+  const slopes = new Float64Array(size);
+  const curvatures = new Float64Array(size);
+  loss.gradient(Z, slopes);
+  loss.hessianDiagonal(Z, curvatures);
+  const [slope, curvature] = [columnSums(slopes, loss.outputs), columnSums(curvatures, loss.outputs)];
+  for (let k = 0; k < size; k++) {
+    const c = k % loss.outputs;
+    Z[k] = curvature[c] > 0 ? -slope[c] / curvature[c] : 0;
+  }
+  return Z;
 }
 
 /**
@@ -260,8 +303,7 @@ export function certify(
   const everywhere = allGates?.finished === true;
   // What no gate can undercut, these gates can't.
   const best = everywhere ? allGates.dual : Math.max(gap.dual, allGates?.dual ?? gap.dual);
-  // A bound above the objective of a point is above it by rounding.
-  const dual = best > gap.primal ? gap.primal : best;
+  const dual = withoutRounding(gap.primal, best, program);
   const also =
     allGates === null || everywhere
       ? ""
@@ -270,7 +312,7 @@ export function certify(
   return {
     primal: gap.primal,
     dual,
-    relativeGap: dual === gap.dual ? gap.relative : relativeGap(gap.primal, dual),
+    relativeGap: dual === gap.dual ? gap.relative : relativeGap(gap.primal, dual, program),
     network,
     scope: program.gates.complete || everywhere ? "all gates" : "these gates",
     claim:
@@ -297,7 +339,7 @@ export interface SharedBound extends Gap {
 /** The certificate of a network whose neurons may feed all outputs; `alone` is what is known of those whose neurons feed one. */
 export function certifyShared(alone: Certificate, bound: SharedBound): Certificate {
   const { primal, program, everywhere = false, evidence } = bound;
-  const dual = Math.min(bound.dual, primal);
+  const dual = withoutRounding(primal, bound.dual, program);
   const { network, scope, allGates } = alone;
   const among = scopeOf(program, everywhere, true);
   const claim = alone.claim
@@ -305,7 +347,7 @@ export function certifyShared(alone: Certificate, bound: SharedBound): Certifica
     .replace(`this one has ${network.toPrecision(8)}`, `the best that was found has ${alone.primal.toPrecision(8)}`);
   const where = / Patterns are those in the span .*$/.exec(alone.claim)?.[0] ?? "";
   return {
-    ...{ primal, dual, relativeGap: relativeGap(primal, dual), network, evidence, allGates: null },
+    ...{ primal, dual, relativeGap: relativeGap(primal, dual, program), network, evidence, allGates: null },
     scope: program.gates.complete || everywhere ? "all gates" : "these gates",
     claim: `No network with ${among}, has an objective below ${dual.toPrecision(8)}; this one has ${network.toPrecision(8)}.${where}`,
     neurons: "feed all outputs",

@@ -152,7 +152,7 @@ export type Status =
 export interface Gap {
   readonly primal: number;
   readonly dual: number;
-  readonly relative: number; // (primal - dual) / max(|primal|, tiny)
+  readonly relative: number; // (primal - dual) / max(|primal|, a billionth of the loss of constant outputs)
 }
 
 /** What was seen and not proven: the dearest gate outside the set that a search found, in units of beta (1: none is better). */
@@ -193,7 +193,7 @@ export interface AllGatesBound {
 export interface Certificate {
   readonly primal: number; // the network's objective in float64, before its weights became float32
   readonly dual: number; // no network that `scope` and `neurons` name is below
-  readonly relativeGap: number; // (primal - dual) / max(|primal|, tiny)
+  readonly relativeGap: number; // (primal - dual) / max(|primal|, a billionth of the loss of constant outputs)
   readonly network: number; // objective of the recovered network by a plain forward pass, weights as written (float32)
   /** "all gates" only if the gate set is complete, or branch and bound has finished. */
   readonly scope: "these gates" | "all gates";

@@ -1,6 +1,7 @@
 /** A column of ones behind the features, as a layer: a bias inside the next kernel, where its constraint sees it. */
 
 import * as tf from "@tensorflow/tfjs";
+import { isRecord, refuse } from "../arguments.js";
 import { singleShape, singleTensor } from "./parts.js";
 
 export interface OnesColumnArgs {
@@ -21,6 +22,7 @@ export class OnesColumn extends tf.layers.Layer {
   static readonly className = "OnesColumn";
 
   constructor(args: OnesColumnArgs = {}) {
+    if (!isRecord(args)) refuse("onesColumn", "an object of arguments", args);
     super(args as ConstructorParameters<typeof tf.layers.Layer>[0]);
   }
 

@@ -1,6 +1,7 @@
 /** Products of two halves as a layer: the bilinear units (x'u)(x'v) after a dense layer that holds all u, then all v. */
 
 import * as tf from "@tensorflow/tfjs";
+import { isRecord, refuse } from "../arguments.js";
 import { ConvexError } from "../errors.js";
 import { singleShape, singleTensor } from "./parts.js";
 
@@ -21,6 +22,7 @@ export class PairProducts extends tf.layers.Layer {
   static readonly className = "PairProducts";
 
   constructor(args: PairProductsArgs = {}) {
+    if (!isRecord(args)) refuse("pairProducts", "an object of arguments", args);
     super(args as ConstructorParameters<typeof tf.layers.Layer>[0]);
   }
 

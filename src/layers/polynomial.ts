@@ -1,6 +1,7 @@
 /** A polynomial of degree two as a layer: a t^2 + b t + c, entry by entry. */
 
 import * as tf from "@tensorflow/tfjs";
+import { isRecord, refuse, shown } from "../arguments.js";
 import { ConvexError } from "../errors.js";
 import { singleTensor } from "./parts.js";
 
@@ -31,12 +32,13 @@ export class PolynomialActivation extends tf.layers.Layer {
   readonly c: number;
 
   constructor(args: PolynomialArgs) {
+    if (!isRecord(args)) refuse("PolynomialActivation", "an object of arguments { a, b, c }", args);
     super(args as unknown as ConstructorParameters<typeof tf.layers.Layer>[0]);
     for (const name of ["a", "b", "c"] as const) {
       if (Number.isFinite(args[name])) continue;
       throw new ConvexError(
         "options/value",
-        `PolynomialActivation: expected ${name} to be a finite number, got ${args[name]}. Change it.`,
+        `PolynomialActivation: expected ${name} to be a finite number, got ${shown(args[name])}. Change it.`,
       );
     }
     this.a = args.a;

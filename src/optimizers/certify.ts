@@ -179,8 +179,8 @@ export async function certify(
   const primal = shares ? apart : written.total;
   const outside = program.cones && !program.gates.complete;
   const evidence = outside ? await searchBeyond(program, blocks, kernels, growing) : null;
-  const everywhere = allGates && { ...allGates, relativeGap: relativeGap(primal, allGates.dual) };
-  const gap = { primal, dual: bound.dual, relative: relativeGap(primal, bound.dual) };
+  const everywhere = allGates && { ...allGates, relativeGap: relativeGap(primal, allGates.dual, program) };
+  const gap = { primal, dual: bound.dual, relative: relativeGap(primal, bound.dual, program) };
   const proven = certificateOf(gap, written.total, program, evidence, everywhere);
   const near = certificateNear(proven, { ...posed, program, reduction }, bound.dualPoint, kernels);
   // In fewer dimensions a price of shared outputs would be for other data than x: what is known of one output each has to do.
@@ -236,7 +236,7 @@ async function withSharing(
 ): Promise<Certificate> {
   const { network: primal } = certificate;
   const bound = (dual: number, everywhere: boolean, evidence: SharedBound["evidence"]): SharedBound => ({
-    ...{ primal, dual, relative: relativeGap(primal, dual), program, everywhere, evidence },
+    ...{ primal, dual, relative: relativeGap(primal, dual, program), program, everywhere, evidence },
   });
   const everywhere = certificate.scope === "all gates";
   let best = bound(sharedAtLeast(certificate.dual, blockOutputs(program)), everywhere, certificate.evidence);

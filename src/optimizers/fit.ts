@@ -7,6 +7,7 @@ import type { Weighting } from "./read/data.js";
 import { readFit } from "./read/fit.js";
 import type { HeldOut } from "./read/split.js";
 import type { StartingPoint } from "./records.js";
+import { CONTRADICTED, contradicts } from "./report/ended.js";
 import { factsOf, proveFit, unwritten } from "./report/fit.js";
 import type { Callbacks } from "./report/progress.js";
 import { FitResult } from "./report/result.js";
@@ -60,9 +61,10 @@ export async function fitModel<M extends tf.LayersModel>(order: Order<M>): Promi
     const neurons = "fitting" in solved ? solved.fitting.network.neurons.length : 0;
     const units = unitsFor(read.spec, Math.max(1, neurons), width);
     const proven = "fitting" in solved ? await proveFit(read, posed, solved, settings, units, ours, clock) : null;
-    if (proven === null) {
+    if (proven === null || contradicts(proven.certificate)) {
       await progress.end();
-      return result({ ...unwritten(posed, solved, !("fitting" in solved)), model });
+      const ended = proven === null ? solved : { ...solved, solution: { ...solved.solution, ...CONTRADICTED } };
+      return result({ ...unwritten(posed, ended, proven !== null || !("fitting" in solved)), model });
     }
     const { weights, ...said } = proven;
     const target = await writeFit(model, problem, weights, units, ours, () => progress.end());

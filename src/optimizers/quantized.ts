@@ -118,7 +118,7 @@ export async function trainQuantized(x: tf.Tensor, y: tf.Tensor, options: Quanti
     outputBias: wish.outputBias ? { ridge: 0 } : null,
     beta: wish.regularization,
     units: wish.activation,
-    bits: Math.log2(wish.levels),
+    bits: 31 - Math.clz32(wish.levels),
     samples: wish.samples,
     together: TOGETHER,
     enumerate: wish.enumerate,

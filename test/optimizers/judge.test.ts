@@ -15,7 +15,7 @@ beforeAll(async () => {
 /** Random problems in chunks; a page takes fewer. `npm run judge` takes as many as one likes. */
 const inBrowser = typeof document !== "undefined";
 const CHUNK = 20;
-const CHUNKS = inBrowser ? 1 : 12;
+const CHUNKS = inBrowser ? 1 : 8;
 const DESCENTS = 9;
 /** A few seconds of one core; much more beside other work. */
 const PATIENCE = 600_000;
@@ -30,6 +30,7 @@ const ONCE_FALSE: readonly (readonly [seed: number, what: string])[] = [
   [20006, "a start of the other formulation is a point of the program"],
   [20007, "with a rank of 1 it is solved, at a gap of 0.96"],
   [30061, "growth that was cut off has a gap that is still closing, when it is below the tolerance"],
+  [104, "surplus neurons are traded away without a change of the function"],
   [30219, "few gates beside branch and bound are solved, at a gap above the tolerance"],
 ];
 

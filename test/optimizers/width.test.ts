@@ -124,6 +124,31 @@ test("far more columns than rows are solved in the span of the rows by themselve
   tf.dispose([x, y]);
 });
 
+test.each([1])(
+  "far more standardised columns than rows are solved in the span of their rows, with %i outputs",
+  async (outputs) => {
+    const { x, y } = makeData("meanSquaredError", 5, 30, outputs);
+    const scaled = tf.tidy(() => x.mul(tf.linspace(0.5, 4, 30)).add(2) as tf.Tensor2D);
+    const model = makeModel({ inputs: 30, outputs });
+    const charge = { regularization: 0.1, standardize: true } as const;
+    const options = { ...charge, tolerance: 1e-3, width: "resize" } as const;
+    const inSpan = await new ConvexReLUTrainer(options).fit(model, scaled, y);
+    // Four dimensions of five centred rows, and the hidden bias.
+    expect(inSpan.problem.reduction?.space).toMatchObject({ span: { basis: { rows: 30, cols: 4 } } });
+    expect(inSpan.problem.program.X.cols).toBe(5);
+    const start = await certify(inSpan.model, scaled, y, charge);
+    expect(start.gates.generators.cols).toBe(31);
+    // The network is the same one over all columns, and the bound of the span holds for what is found there.
+    expect(start.certificate.network / inSpan.certificate.network).toBeCloseTo(1, 5);
+    const full = await new ConvexReLUTrainer(options).fit(model, scaled, y, { warmStart: start });
+    expect(full.problem.reduction?.space).toMatchObject({ span: null });
+    expect(inSpan.certificate.network / full.certificate.network).toBeCloseTo(1, 2);
+    const [loss] = tf.tidy(() => (inSpan.model.evaluate(scaled, y) as tf.Scalar).dataSync());
+    expect(loss).toBeCloseTo(inSpan.objective.loss, 5);
+    tf.dispose([x, y, scaled]);
+  },
+);
+
 test("a growth that was cut short goes on from its result, and comes to a lower objective", async () => {
   const { x, y } = makeData("meanSquaredError", 40, 3);
   const model = makeModel({ units: 100, l2: 2e-4 });

@@ -11,6 +11,7 @@ import { type ExactVector, exponentOf, signOfProduct } from "./exactVector.js";
 import { GateCollector } from "./gateCollector.js";
 import { type Hyperplanes, hyperplanesOf, rankAtLeast } from "./hyperplanes.js";
 import { PatternSet } from "./patternSet.js";
+import { widest } from "./widest.js";
 
 /** Lengths at which a direction is rounded in turn until its rounding has the pattern that it stands for. */
 const LENGTHS = Array.from({ length: 24 }, (_, k) => 1 + k / 24);
@@ -51,15 +52,18 @@ export function* enumerating(X: Matrix, options: EnumerateOptions = {}): Pieces<
   const gates = new GateCollector(X);
   const pattern = new Uint32Array(wordsPerGate(X.rows));
   let complete = true;
+  const fits = (exact: Uint32Array, g: Float64Array) => {
+    if (!g.every(Number.isFinite)) return false;
+    packPattern(X, g, pattern);
+    if (!pattern.every((word, k) => word === exact[k])) return false;
+    gates.add(g);
+    return true;
+  };
   const taken = (exact: Uint32Array, point: ExactVector) => {
-    const found = LENGTHS.some((length) => {
-      const g = written(direction(point, hyperplanes, X.cols, length));
-      if (!g.every(Number.isFinite)) return false;
-      packPattern(X, g, pattern);
-      if (!pattern.every((word, k) => word === exact[k])) return false;
-      gates.add(g);
-      return true;
-    });
+    // Points of cells lie off their walls by half a way of half a way, in many dimensions too little for float64.
+    let found = LENGTHS.some((length) => fits(exact, written(direction(point, hyperplanes, X.cols, length))));
+    const inner = found ? null : widest(X, exact);
+    if (inner !== null) found = fits(exact, written(inner));
     complete &&= found;
     return true;
   };

@@ -1,3 +1,4 @@
+import { log } from "../linear/elementary.js";
 import type { Loss, Matrix } from "../types.js";
 import { bindSoftmaxLoss } from "./categoricalCrossentropy.js";
 
@@ -14,7 +15,7 @@ export function bindDivergence(target: Matrix, weights: Float64Array | null): Lo
   let least = 0;
   for (let k = 0; k < n; k++) {
     let row = 0;
-    for (let c = 0; c < C; c++) row += data[k * C + c] * Math.log(Math.min(1, Math.max(EPSILON, data[k * C + c])));
+    for (let c = 0; c < C; c++) row += data[k * C + c] * log(Math.min(1, Math.max(EPSILON, data[k * C + c])));
     least += ((weights === null ? 1 : weights[k]) * row) / n;
   }
   return {

@@ -1,3 +1,4 @@
+import { exp, log, log1p, tanh } from "../linear/elementary.js";
 import type { ScalarLoss } from "./scalar.js";
 
 /** Newton steps of the prox, which from a point on the right side end within two units of rounding in far fewer. */
@@ -13,9 +14,9 @@ export const logcosh: ScalarLoss = {
   curvature: 1,
   value(z, y) {
     const e = Math.abs(z - y);
-    return e + Math.log1p(Math.exp(-2 * e)) - Math.LN2;
+    return e + log1p(exp(-2 * e)) - Math.LN2;
   },
-  derivative: (z, y) => Math.tanh(z - y),
+  derivative: (z, y) => tanh(z - y),
   secondDerivative: (z, y) => sech2(z - y),
   conjugate: (u, y) => u * y + 0.5 * (timesLog(1 + u) + timesLog(1 - u)),
   lowest: () => -1,
@@ -33,7 +34,7 @@ function shrunk(q: number, t: number): number {
   let e = goal / (1 + t);
   if (e < low) e = low;
   for (let step = 0; step < STEPS; step++) {
-    const rest = e + t * Math.tanh(e) - goal;
+    const rest = e + t * tanh(e) - goal;
     if (rest === 0) break;
     if (rest > 0) high = e;
     else low = e;
@@ -47,10 +48,10 @@ function shrunk(q: number, t: number): number {
 
 /** 1 / cosh^2, without a cosine that overflows. */
 function sech2(e: number): number {
-  const small = Math.exp(-2 * Math.abs(e));
+  const small = exp(-2 * Math.abs(e));
   return (4 * small) / (1 + small) ** 2;
 }
 
 function timesLog(v: number): number {
-  return v > 0 ? v * Math.log(v) : 0;
+  return v > 0 ? v * log(v) : 0;
 }

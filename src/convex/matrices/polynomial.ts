@@ -65,7 +65,7 @@ async function solvePolynomial(
     const tolerance = smooth ? budget.tolerance : Math.max(budget.tolerance / 10, STAGE_TOLERANCE);
     const moved = await descendUnits({ ...problem, loss: stage }, activation, beta, kernels, left(tolerance), near);
     near = moved;
-    best = better(best, moved, smooth ? moved.gap.primal : objectiveAt(problem, moved));
+    best = better(problem, best, moved, smooth ? moved.gap.primal : objectiveAt(problem, moved));
     if (best.gap.relative <= budget.tolerance) return { ...best, ...SOLVED, seconds: clock.seconds };
     if (moved.status !== "solved" && moved.status !== "stalled") return { ...best, seconds: clock.seconds };
   }
@@ -76,7 +76,7 @@ async function solvePolynomial(
   const solved = await insertUnits(problem, beta, kernels, left(budget.tolerance), given);
   const few = withFewUnits(solved, X.cols, loss.outputs);
   const last = few.units.length < solved.units.length ? { ...solved, ...few } : solved;
-  best = better(best, last, objectiveAt(problem, last));
+  best = better(problem, best, last, objectiveAt(problem, last));
   const status = best.gap.relative <= budget.tolerance ? SOLVED : { status: solved.status, advice: solved.advice };
   return { ...best, ...status, seconds: clock.seconds };
 }
@@ -84,12 +84,17 @@ async function solvePolynomial(
 const SOLVED = { status: "solved", advice: advice.solved } as const;
 
 /** The network with the lower objective, and the higher of both bounds. */
-function better(best: UnitSolution | null, next: UnitSolution, primal: number): UnitSolution {
+function better(
+  program: PolynomialProblem,
+  best: UnitSolution | null,
+  next: UnitSolution,
+  primal: number,
+): UnitSolution {
   const bound = Math.max(best?.gap.dual ?? Number.NEGATIVE_INFINITY, next.gap.dual);
   const kept = best !== null && best.gap.primal <= primal ? best : next;
   const value = kept === next ? primal : kept.gap.primal;
   const dual = Math.min(bound, value); // above it only by rounding
-  return { ...kept, gap: { primal: value, dual, relative: relativeGap(value, dual) }, exact: true };
+  return { ...kept, gap: { primal: value, dual, relative: relativeGap(value, dual, program) }, exact: true };
 }
 
 /** Loss and charge of a network, by the definition. */

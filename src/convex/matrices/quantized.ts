@@ -13,6 +13,7 @@
 import { relativeGap } from "../certificate.js";
 import type { Kernels } from "../kernels/types.js";
 import { eigenSymmetric } from "../linear/eigen.js";
+import { log, sinhNearZero, sinNearZero } from "../linear/elementary.js";
 import { gaussianSource } from "../linear/random.js";
 import { Clock } from "../solvers/clock.js";
 import type { SolveBudget } from "../solvers/solution.js";
@@ -26,7 +27,7 @@ import { SignOracle } from "./signOracle.js";
 import { type RelaxedUnits, relax } from "./signRelaxation.js";
 
 /** Krivine's bound of Grothendieck's constant, pi / (2 ln(1 + sqrt 2)). */
-export const KRIVINE = Math.PI / (2 * Math.log(1 + Math.SQRT2));
+export const KRIVINE = Math.PI / (2 * log(1 + Math.SQRT2));
 
 export interface QuantizedProblem extends MatrixProblem {
   readonly units: SignUnit;
@@ -92,7 +93,7 @@ async function solveQuantized(
   const { primal } = solution.gap;
   const gap = solution.exact
     ? solution.gap
-    : { primal, dual: relaxed.bound, relative: relativeGap(primal, relaxed.bound) };
+    : { primal, dual: relaxed.bound, relative: relativeGap(primal, relaxed.bound, { loss, outputBias }) };
   const seconds = clock.seconds;
   const found = solution.units.map(({ weights, outputs }) => ({ weights, outputs: outputs.map((a) => a / size) }));
   return { ...solution, units: found, gap, seconds, bound: relaxed.bound, enumerated: solution.exact, exact: true };
@@ -144,13 +145,13 @@ function sampled(
  * sinh(k <,>) within u and within v, sin(k <,>) between.
  */
 function krivine(W: Float64Array, D: number, r: number): Matrix {
-  const k = Math.log(1 + Math.SQRT2);
+  const k = log(1 + Math.SQRT2);
   const gram = new Float64Array(D * D);
   for (let i = 0; i < D; i++) {
     for (let j = 0; j <= i; j++) {
       let inner = 0;
       for (let q = 0; q < r; q++) inner += W[i * r + q] * W[j * r + q];
-      gram[i * D + j] = i < D / 2 === j < D / 2 ? Math.sinh(k * inner) : Math.sin(k * inner);
+      gram[i * D + j] = i < D / 2 === j < D / 2 ? sinhNearZero(k * inner) : sinNearZero(k * inner);
     }
   }
   const { values, vectors } = eigenSymmetric(gram, D);

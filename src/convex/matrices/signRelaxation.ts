@@ -9,6 +9,7 @@
 
 import { bestScale } from "../certificate.js";
 import { eigenSymmetric } from "../linear/eigen.js";
+import { power } from "../linear/elementary.js";
 import { descend } from "../linear/lbfgs.js";
 import { gaussianSource } from "../linear/random.js";
 import { norm } from "../linear/vectors.js";
@@ -233,7 +234,7 @@ function mixed(S: Float64Array, D: number, W: Float64Array, r: number): Mixed {
 /** The loss itself, or rounded off ever less where it has kinks: at first over one unit of the outputs. */
 function stagesOf(loss: Loss): Loss[] {
   if (Number.isFinite(loss.curvature)) return [loss];
-  return Array.from({ length: STAGES }, (_, stage) => smoothed(loss, loss.rows * loss.outputs * FALL ** stage));
+  return Array.from({ length: STAGES }, (_, stage) => smoothed(loss, loss.rows * loss.outputs * power(FALL, stage)));
 }
 
 function column(N: Float64Array, c: number, C: number): Float64Array {

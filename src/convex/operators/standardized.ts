@@ -6,10 +6,14 @@
  *
  * A network on z = (x - mean) / spread with weights v and bias b is the network on x with weights v / spread and bias
  * b - mean' (v / spread): the same outputs on every row. Constant columns, whose part the bias plays, are left out.
+ *
+ * Of many more columns than rows the span V of these rows is enough: a network on z V with weights u is that on z with weights V u,
+ * of the same norm.
  */
 
 import type { NetworkWeights } from "../network.js";
 import type { Matrix } from "../types.js";
+import { type RowSpace, reducedRows } from "./rowSpace.js";
 
 /** A spread below this share of the largest entry is the rounding of a constant to float32. */
 const ROUNDING = 2 ** -24;
@@ -19,6 +23,7 @@ export interface Standardized {
   readonly mean: Float64Array; // [d]; the value of a constant column; zeros without a hidden bias, which takes the mean up
   /** [d], over that of the widest column: standard deviations, root mean squares without a hidden bias; 1 for constant columns. */
   readonly spread: Float64Array;
+  readonly span: RowSpace | null; // of the standardised rows, where the program is posed in that
 }
 
 /** Means and spreads of the rows, each counted as often as its weight says; `centred` where a hidden bias takes up the mean. */
@@ -39,7 +44,7 @@ export function standardizedOf(X: Matrix, weights: Float64Array | null, centred:
   }
   const widest = columns.reduce((most, p) => Math.max(most, spread[p]), 0);
   for (const p of columns) spread[p] /= widest;
-  return { columns: Int32Array.from(columns), mean, spread };
+  return { columns: Int32Array.from(columns), mean, spread, span: null };
 }
 
 /** Mean (0 where not centred), deviation from it, and the largest entry of a column; in two passes, from its first entry. */
@@ -65,9 +70,9 @@ function momentsOf(
   return { center, deviation: Math.sqrt(square) * largest, largest };
 }
 
-/** (x - mean) / spread of the columns that vary [n x r]. */
+/** (x - mean) / spread of the columns that vary [n x r], or its coordinates in the span. */
 export function standardizedRows({ rows, cols: d, data: x }: Matrix, space: Standardized): Matrix {
-  const { columns, mean, spread } = space;
+  const { columns, mean, spread, span } = space;
   const r = columns.length;
   const data = new Float64Array(rows * r);
   for (let k = 0; k < rows; k++) {
@@ -76,7 +81,8 @@ export function standardizedRows({ rows, cols: d, data: x }: Matrix, space: Stan
       data[k * r + i] = (x[k * d + p] - mean[p]) / spread[p];
     }
   }
-  return { rows, cols: r, data };
+  const z = { rows, cols: r, data };
+  return span === null ? z : reducedRows(z, span);
 }
 
 /** One vector over standardised columns, and a bias over `biasColumn` where that is above 0, as float32 layers hold it for x. */
@@ -85,12 +91,13 @@ export function unstandardized(vector: Float64Array, space: Standardized, biasCo
   const d = mean.length;
   const r = columns.length;
   const out = new Float64Array(d + (biasColumn > 0 ? 1 : 0));
+  const whole = space.span === null ? vector : outOf(space.span, vector);
   columns.forEach((p, i) => {
-    out[p] = Math.fround(vector[i] / spread[p]);
+    out[p] = Math.fround(whole[i] / spread[p]);
   });
   if (biasColumn === 0) return out;
   // From the weights as rounded, so that their rounding acts on x - mean only.
-  let bias = vector[r] * biasColumn;
+  let bias = whole[r] * biasColumn;
   for (const p of columns) bias -= mean[p] * out[p];
   out[d] = Math.fround(bias) / biasColumn;
   return out;
@@ -105,9 +112,28 @@ export function standardizedVector(vector: Float64Array, space: Standardized, bi
   columns.forEach((p, i) => {
     out[i] = vector[p] * spread[p];
   });
-  if (biasColumn === 0) return out;
-  out[r] = vector[d];
-  for (let p = 0; p < d; p++) out[r] += (mean[p] * vector[p]) / biasColumn;
+  if (biasColumn > 0) {
+    out[r] = vector[d];
+    for (let p = 0; p < d; p++) out[r] += (mean[p] * vector[p]) / biasColumn;
+  }
+  return space.span === null ? out : into(space.span, out);
+}
+
+/** V u, and what stands after it as it is. */
+function outOf({ basis }: RowSpace, vector: Float64Array): Float64Array {
+  const { rows: r, cols: k } = basis;
+  const out = new Float64Array(r + vector.length - k);
+  for (let i = 0; i < r; i++) for (let j = 0; j < k; j++) out[i] += basis.data[i * k + j] * vector[j];
+  out.set(vector.subarray(k), r);
+  return out;
+}
+
+/** V' v, and what stands after it as it is. */
+function into({ basis }: RowSpace, vector: Float64Array): Float64Array {
+  const { rows: r, cols: k } = basis;
+  const out = new Float64Array(k + vector.length - r);
+  for (let i = 0; i < r; i++) for (let j = 0; j < k; j++) out[j] += basis.data[i * k + j] * vector[i];
+  out.set(vector.subarray(r), k);
   return out;
 }
 

@@ -88,7 +88,7 @@ export class GatePricer {
     const { value: dual } = bestScale(program, N, largest > 0 ? beta / largest : Number.POSITIVE_INFINITY);
     const bound: AllGatesBound = {
       dual,
-      relativeGap: relativeGap(primal, dual),
+      relativeGap: relativeGap(primal, dual, program),
       ratio: largest / beta,
       bestRatio: branched.best.value / beta,
       cones: branched.cones,
@@ -140,7 +140,7 @@ export class GatePricer {
  * its own is larger, 1 + tolerance. The part of the objective that is no penalty makes it more than that: there a little less of N loses little.
  */
 function worthAllowed(program: DualProgram, N: Float64Array, primal: number, tolerance: number): number {
-  const enough = (worth: number) => relativeGap(primal, bestScale(program, N, 1 / worth).value) <= tolerance;
+  const enough = (worth: number) => relativeGap(primal, bestScale(program, N, 1 / worth).value, program) <= tolerance;
   let low = 1;
   if (!enough(low)) return 1 + tolerance;
   let high = MOST_WORTH;

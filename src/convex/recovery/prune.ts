@@ -8,6 +8,9 @@ import type { Matrix, Pooling } from "../types.js";
 
 /** A pivot of the elimination below this share of the largest entry of its column counts as zero. */
 const SINGULAR = 1e-10;
+const REFINEMENTS = 2;
+/** What a trade may leave of the function on the data, against the terms that it moves. */
+const EXACT = 1e-11;
 /** Doubles of an inverse that are affordable: 256 MB. Beyond, surplus neurons stay: they do no harm. */
 const ROOM = 2 ** 25;
 
@@ -68,6 +71,7 @@ class Trade {
   private readonly pivots: number[] = []; // the row of each, in which it is one after the elimination
   /** E [rows x rows]: E column_b is the unit vector of its pivot for every column b of the basis. */
   private readonly E: Float64Array;
+  private fresh = true; // made anew since the last exchange
 
   constructor(private readonly columns: readonly Float64Array[]) {
     this.rows = columns[0].length;
@@ -76,29 +80,50 @@ class Trade {
   }
 
   enter(j: number, sizes: Float64Array): void {
-    const { columns, basis, pivots, rows } = this;
-    const column = this.eliminated(columns[j]);
-    let largest = 0;
-    for (const value of column) largest = Math.max(largest, Math.abs(value));
+    if (this.entered(j, sizes) || this.fresh) return;
+    for (const k of [j, ...this.renew()]) this.entered(k, sizes);
+  }
+
+  /** False for a column that is neither apart from the basis nor a sum of it beyond rounding: it stays as it is. */
+  private entered(j: number, sizes: Float64Array): boolean {
+    const column = this.eliminated(this.columns[j]);
+    if (this.joined(j, column)) return true;
+    const shares = this.combination(j, column);
+    if (shares !== null) this.trade(j, shares, sizes);
+    return shares !== null;
+  }
+
+  /** Takes a column that is apart from the basis into it. */
+  private joined(j: number, column: Float64Array): boolean {
+    const { basis, pivots, rows } = this;
     const used = new Set(pivots);
+    let largest = 0;
     let free = -1;
     for (let i = 0; i < rows; i++) {
+      largest = Math.max(largest, Math.abs(column[i]));
       if (!used.has(i) && (free < 0 || Math.abs(column[i]) > Math.abs(column[free]))) free = i;
     }
-    if (free >= 0 && Math.abs(column[free]) > SINGULAR * largest) {
-      basis.push(j);
-      pivots.push(free);
-      this.pivot(column, free);
-      return;
-    }
-    // t_j = 1 and -column over the basis is a null vector; so is its negative.
+    if (free < 0 || !(Math.abs(column[free]) > SINGULAR * largest)) return false;
+    basis.push(j);
+    pivots.push(free);
+    this.pivot(column, free);
+    return true;
+  }
+
+  /** t_j = 1 and -shares over the basis is a null vector; so is its negative. */
+  private trade(j: number, shares: Float64Array, sizes: Float64Array): void {
+    const { basis, pivots, columns } = this;
     let total = 1;
-    for (const row of pivots) total -= column[row];
+    let largest = 0;
+    for (const share of shares) {
+      total -= share;
+      largest = Math.max(largest, Math.abs(share));
+    }
     const sign = total > 0 ? -1 : 1;
     let reach = sign < 0 ? sizes[j] : Number.POSITIVE_INFINITY;
     let leaving = -1; // the place in the basis, or j itself
-    pivots.forEach((row, k) => {
-      const speed = -sign * column[row];
+    shares.forEach((share, k) => {
+      const speed = -sign * share;
       const room = -sizes[basis[k]] / speed;
       if (speed < -SINGULAR * largest && room < reach) {
         reach = room;
@@ -107,8 +132,8 @@ class Trade {
     });
     if (!Number.isFinite(reach)) return;
     sizes[j] = Math.max(0, sizes[j] + sign * reach);
-    pivots.forEach((row, k) => {
-      sizes[basis[k]] = Math.max(0, sizes[basis[k]] - sign * reach * column[row]);
+    shares.forEach((share, k) => {
+      sizes[basis[k]] = Math.max(0, sizes[basis[k]] - sign * reach * share);
     });
     if (leaving < 0) {
       sizes[j] = 0;
@@ -116,7 +141,53 @@ class Trade {
     }
     sizes[basis[leaving]] = 0;
     basis[leaving] = j;
-    this.pivot(column, pivots[leaving]);
+    this.pivot(this.eliminated(columns[j]), pivots[leaving]);
+  }
+
+  /**
+   * Column j as a sum of the basis, refined against the columns themselves, since the inverse gathers rounding from exchange to
+   * exchange. Null where it is no such sum.
+   */
+  private combination(j: number, eliminated: Float64Array): Float64Array | null {
+    const { pivots } = this;
+    let shares = Float64Array.from(pivots, (row) => eliminated[row]);
+    for (let refined = 0; ; refined++) {
+      const { rest, exact } = this.restOf(j, shares);
+      if (exact) return shares;
+      if (refined === REFINEMENTS) return null;
+      const more = this.eliminated(rest);
+      shares = shares.map((share, k) => share + more[pivots[k]]);
+    }
+  }
+
+  /** Column j less a sum of the basis. */
+  private restOf(j: number, shares: Float64Array): { rest: Float64Array; exact: boolean } {
+    const { columns, basis } = this;
+    const rest = columns[j].slice();
+    const terms = rest.map(Math.abs);
+    basis.forEach((b, k) => {
+      const share = shares[k];
+      if (share === 0) return;
+      const column = columns[b];
+      for (let i = 0; i < rest.length; i++) {
+        rest[i] -= share * column[i];
+        terms[i] += Math.abs(share * column[i]);
+      }
+    });
+    const most = terms.reduce((largest, term) => Math.max(largest, term), 0);
+    return { rest, exact: rest.every((value) => Math.abs(value) <= EXACT * most) };
+  }
+
+  /** The inverse of the basis from its columns; those that hang together leave it, and are the answer. */
+  private renew(): number[] {
+    const { E, rows, basis, pivots, columns } = this;
+    E.fill(0);
+    for (let i = 0; i < rows; i++) E[i * rows + i] = 1;
+    const before = basis.splice(0);
+    pivots.splice(0);
+    const left = before.filter((b) => !this.joined(b, this.eliminated(columns[b])));
+    this.fresh = true;
+    return left;
   }
 
   private eliminated(column: Float64Array): Float64Array {
@@ -133,6 +204,7 @@ class Trade {
   /** A step of Gauss and Jordan: `column`, as it was eliminated, becomes the unit vector of a row. */
   private pivot(column: Float64Array, row: number): void {
     const { E, rows } = this;
+    this.fresh = false;
     const lead = E.subarray(row * rows, (row + 1) * rows);
     for (let k = 0; k < rows; k++) lead[k] /= column[row];
     for (let i = 0; i < rows; i++) {

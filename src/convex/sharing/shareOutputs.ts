@@ -20,6 +20,7 @@ import { type HiddenNeuron, liftNeurons } from "../recovery/lift.js";
 import { Clock } from "../solvers/clock.js";
 import { advice, type SolveBudget } from "../solvers/solution.js";
 import type { ConvexProgram, Evidence, Gap, SparseBlocks, Status } from "../types.js";
+import { SharingEffort } from "./effort.js";
 import { networkOf, type SharedNeurons, SharedObjective, sharedNeurons } from "./neurons.js";
 import { outputsObjective } from "./outputWeights.js";
 import { type PricingBudget, priceShared, type SharedPrices } from "./prices.js";
@@ -90,6 +91,9 @@ const SHARED_ADVICE: Partial<Record<Status, string>> = {
     "The descent found no better network, but the bound does not prove it to the tolerance: for neurons that feed several outputs " +
     `that is NP-hard; ${PER_OUTPUT}`,
   timeLimit: `The time was over ${HURRIED}: raise \`timeLimit\`; ${PER_OUTPUT}`,
+  slowed:
+    "Neurons that feed several outputs gain little more: the second half of the work brought less than 2 %. Set `timeLimit` to what " +
+    `you can wait, or \`tolerance\`, and start from this result to go on; ${PER_OUTPUT}`,
   iterationLimit: `The rounds were over ${HURRIED}: raise \`maxIterations\`; ${PER_OUTPUT}`,
 };
 
@@ -112,6 +116,7 @@ export async function shareOutputs(
   const clock = new Clock(SEARCH_SHARE * budget.seconds, stopped);
   const draw = gaussianSource(options.seed);
   const objective = new SharedObjective(start, kernels);
+  const effort = new SharingEffort(start, patient);
   const d = start.X.cols;
   let neurons = sharedNeurons(network.neurons, d, network.bias);
   let value = Number.POSITIVE_INFINITY;
@@ -122,28 +127,31 @@ export async function shareOutputs(
   let newcomers: Newcomer[] = [];
   for (let round = 0; ; round++) {
     const before = value;
-    const moved = await descent(objective, neurons, newcomers, options.units, start, kernels, clock);
+    const moved = await descent(objective, neurons, newcomers, options.units, start, kernels, clock, effort);
     if (moved.value < value) ({ neurons, value } = moved);
     const living = networkOf(neurons, start.pooling, DEAD);
     const { program, blocks } = liftNeurons(start, hidden(living), living.bias, start.gates);
     const N = dualPointAt(program, objective.predict(neurons));
     const exact = { tolerance: budget.tolerance / 2, pause: () => whole.pause() };
-    const some = Math.ceil(PROJECTIONS / start.loss.outputs);
+    const some = effort.forRound(Math.ceil(PROJECTIONS / start.loss.outputs));
     const rough = await sharedGap(program, kernels, value, N, { ...exact, projections: some });
     const outside = await search(objective, program, kernels, N, options.starts, draw, () => whole.pause());
     tried += outside.length;
+    effort.search(outside.length);
+    effort.mark(value);
     const found = outside.reduce((most, { price }) => Math.max(most, price), rough.prices.lower) / program.beta;
     stuck = before - value > GAIN * budget.tolerance * value ? 0 : stuck + 1;
     const seconds = clock.seconds;
     const asked = (await budget.onRound?.({ index: round, seconds, gap: rough.gap, network: living })) === true;
     const quiet = found <= 1 + budget.tolerance || stuck >= STUCK_ROUNDS;
-    const ended = statusAt(rough.gap, quiet, asked, await clock.pause(), round, budget);
+    const slowed = effort.slowed;
+    const ended = statusAt(rough.gap, { quiet, asked, slowed, halted: await clock.pause() }, round, budget);
     // What is still open of the bound is looked into before the end only: no round needs it. Then it may find dear neurons, too.
-    const open = ended === "stalled" || ended === "timeLimit";
+    const open = ended === "stalled" || ended === "timeLimit" || ended === "slowed";
     const sharper = open
       ? await sharedGap(program, kernels, value, N, {
           ...exact,
-          projections: patient ? PATIENT_PROJECTIONS : LAST_PROJECTIONS,
+          projections: patient ? effort.forLast(PATIENT_PROJECTIONS) : LAST_PROJECTIONS,
         })
       : rough;
     if (open) bounds += 1;
@@ -182,9 +190,7 @@ export async function shareOutputs(
 /** Why to stop, or null. */
 function statusAt(
   gap: Gap,
-  quiet: boolean,
-  asked: boolean,
-  halted: boolean,
+  { quiet, asked, slowed, halted }: Readonly<Record<"quiet" | "asked" | "slowed" | "halted", boolean>>,
   round: number,
   budget: SharedBudget,
 ): Status | null {
@@ -192,6 +198,7 @@ function statusAt(
   if (quiet) return gap.relative <= budget.tolerance ? "solved" : "stalled";
   if (asked || budget.stopped?.() === true) return "cancelled";
   if (halted) return "timeLimit";
+  if (slowed) return gap.relative <= budget.tolerance ? "solved" : "slowed";
   return round + 1 >= Math.min(MAX_ROUNDS, budget.maxIterations) ? "iterationLimit" : null;
 }
 
@@ -204,6 +211,7 @@ async function descent(
   program: ConvexProgram,
   kernels: Kernels,
   clock: Clock,
+  effort: SharingEffort,
 ): Promise<{ neurons: SharedNeurons; value: number }> {
   const d = program.X.cols;
   const pause = () => clock.pause();
@@ -217,12 +225,14 @@ async function descent(
   let now = sharedNeurons([...old, ...fresh], d, neurons.bias);
   if (fresh.length > 0) {
     const settled = await descend(objective.over(old.length + fresh.length), packed(now), SETTLING, pause);
+    effort.descent(settled.steps, old.length + fresh.length);
     const alive = networkOf(unpacked(settled.x, now), null, DYING);
     now = sharedNeurons(largest(alive.neurons, units), d, alive.bias);
   }
   const m = now.weights.length / d;
-  const { x } = await descend(objective.over(m), packed(now), DESCENT, pause);
-  return settleOutputs(objective, unpacked(x, now), program, kernels, pause);
+  const { x, steps } = await descend(objective.over(m), packed(now), DESCENT, pause);
+  effort.descent(steps, m);
+  return settleOutputs(objective, unpacked(x, now), program, kernels, pause, effort);
 }
 
 /** The `most` neurons with the largest outputs. */
@@ -238,6 +248,7 @@ async function settleOutputs(
   program: ConvexProgram,
   kernels: Kernels,
   pause: () => Promise<boolean>,
+  effort: SharingEffort,
 ): Promise<{ neurons: SharedNeurons; value: number }> {
   const d = program.X.cols;
   const { neurons: list, bias } = networkOf(neurons, null, 0);
@@ -245,8 +256,10 @@ async function settleOutputs(
   const held = outputsObjective(program, kernels, objective.activations(units));
   const sizes = list.map(({ output }) => Math.sqrt(norm(output)));
   const across = Array.from(bias, (_, c) => list.map(({ output }, j) => output[c] / (sizes[j] || 1)));
-  const { x, value } = await descend(held, Float64Array.from([...sizes, ...across.flat(), ...bias]), SETTLED, pause);
+  const first = Float64Array.from([...sizes, ...across.flat(), ...bias]);
+  const { x, value, steps } = await descend(held, first, SETTLED, pause);
   const m = list.length;
+  effort.descent(steps, m, true);
   const best = list.map(({ direction }, j) => ({
     direction,
     output: Float64Array.from(bias, (_, c) => x[j] * x[m + c * m + j]),
@@ -266,7 +279,7 @@ export async function sharedGap(
   try {
     const prices = await priceShared(program, kernels, products, N, budget);
     const { value: dual, scale } = bestScale(program, N, program.beta / prices.upper);
-    return { gap: { primal, dual, relative: relativeGap(primal, dual) }, prices, scale };
+    return { gap: { primal, dual, relative: relativeGap(primal, dual, program) }, prices, scale };
   } finally {
     products.dispose();
   }

@@ -21,7 +21,7 @@ const CG_STEPS = 400;
 const SUFFICIENT = 1e-4; // Armijo
 const HALVINGS = 40;
 const SHRINK = 8; // of tau, each round
-const MOST_SHRUNK = 8 ** 6;
+const MOST_SHRUNK = 2 ** 18;
 /** Of the curvature 1 / tau: what keeps Newton's systems regular where few rows have any. */
 const PROXIMAL = 1e-5;
 const IDLE_ROUNDS = 10;

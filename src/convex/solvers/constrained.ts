@@ -9,9 +9,10 @@
  * constrained program whatever M is: -L*(N) = -<N, Y>.
  */
 
-import { relativeGap, smallestTrivialBeta } from "../certificate.js";
+import { smallestTrivialBeta } from "../certificate.js";
 import type { Kernels } from "../kernels/types.js";
 import { rowBlock } from "../linear/rowBlock.js";
+import { LEAST } from "../linear/vectors.js";
 import { penaltyOf, predict } from "../operators/blocks.js";
 import type { ConvexProgram, Gap, SparseBlocks } from "../types.js";
 import { advice, type Round, type Solution, type SolveBudget } from "./solution.js";
@@ -88,7 +89,7 @@ async function stages(
     const { blocks, violation } = met(constraint, targets, Z, solution.blocks);
     const feasible = violation <= MET * largest(targets);
     const primal = feasible ? penaltyOf(program, blocks) : Number.POSITIVE_INFINITY;
-    const relative = feasible ? relativeGap(primal, spent.dual) : Number.POSITIVE_INFINITY;
+    const relative = feasible ? relativeGapOf(primal, spent.dual) : Number.POSITIVE_INFINITY;
     const gap: Gap = { primal, dual: spent.dual, relative };
     const holds = relative <= spent.budget.tolerance;
     if (!holds && !spent.ended && stage + 1 < STAGES) continue;
@@ -139,6 +140,11 @@ class Spent {
     this.ended ||= solution.status !== "solved" && solution.status !== "stalled";
     return solution;
   }
+}
+
+/** Of objectives without a loss, which have no floor. */
+function relativeGapOf(primal: number, dual: number): number {
+  return (primal - dual) / Math.max(Math.abs(primal), LEAST);
 }
 
 /** How far the constraints are missed; a margin that is positive everywhere is scaled to one, at which none is missed. */

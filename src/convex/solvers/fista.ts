@@ -82,7 +82,7 @@ class FistaRun implements Run {
     this.onDevice = kernels.iterate !== undefined;
     this.rounding = this.onDevice && kernels.dtype === "float32" ? 2 ** -24 : 2 ** -53;
     this.judge = new GapJudge(program, products, setting.memory.judge);
-    this.best = new BestPoint();
+    this.best = new BestPoint(program);
     this.size = program.loss.rows * program.loss.outputs;
     this.Zbase = new Float64Array(this.size);
     this.Zx = new Float64Array(this.size);

@@ -1,11 +1,11 @@
 /** The one loop: choose a solver, split what separates, make rounds until the gap, the budget or someone says stop. */
 
 import { ConvexError } from "../../errors.js";
-import { relativeGap } from "../certificate.js";
+import { floorOf, relativeGap } from "../certificate.js";
 import { bindProducts } from "../kernels/index.js";
 import type { GatedProducts, Kernels } from "../kernels/types.js";
 import { predict, zeroBlocks } from "../operators/blocks.js";
-import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
+import type { ConvexProgram, SparseBlocks, Status } from "../types.js";
 import { affineNewton } from "./affineNewton.js";
 import { Clock } from "./clock.js";
 import { solvers } from "./index.js";
@@ -102,9 +102,11 @@ async function rounds(
   let status: Status = "iterationLimit";
   let index = 0;
   const gaps: number[] = [];
+  const floor = floorOf(program);
   for (; index < budget.maxIterations; index++) {
+    const enough = budget.tolerance * Math.max(Math.abs(point.gap.primal), floor);
     for (const part of parts) {
-      if (!part.done(point.gap, budget.tolerance, parts.length)) await part.round();
+      if (!part.done(enough, parts.length)) await part.round();
     }
     const next = join(program, parts);
     if (!Number.isFinite(next.gap.primal) || Number.isNaN(next.gap.dual)) {
@@ -139,12 +141,15 @@ async function rounds(
 
 /** A bound above the objective proves nothing but an error: it is never "solved". What rounding explains is no such thing. */
 function sound(program: ConvexProgram, products: GatedProducts, solution: Solution): Solution {
-  if (!(solution.gap.relative < -SURE)) return solution;
+  const { primal, dual, relative } = solution.gap;
+  if (!(relative < 0)) return solution;
+  const exact = { ...solution, gap: { primal, dual: primal, relative: 0 } };
+  if (!(relative < -SURE)) return exact;
   const Z = new Float64Array(program.loss.rows * program.loss.outputs);
   predict(program, products, solution.blocks, Z);
   // Objective and bound are sums of terms of this size, however small they are themselves.
-  const terms = Z.reduce((sum, z, k) => sum + Math.abs(z * solution.dualPoint[k]), Math.abs(solution.gap.primal));
-  if (solution.gap.dual - solution.gap.primal <= ROUNDINGS * Number.EPSILON * terms) return solution;
+  const terms = Z.reduce((sum, z, k) => sum + Math.abs(z * solution.dualPoint[k]), Math.abs(primal));
+  if (dual - primal <= ROUNDINGS * Number.EPSILON * terms) return exact;
   return { ...solution, status: "stalled", advice: CONTRADICTION, contradicted: true };
 }
 
@@ -177,10 +182,10 @@ class Part {
     this.resting = resting;
   }
 
-  /** True when this part's share of the gap is already paid. */
-  done(total: Gap, tolerance: number, parts: number): boolean {
+  /** True when this part's share of the gap that is enough is already paid. */
+  done(enough: number, parts: number): boolean {
     if (this.point === null || parts === 1) return false;
-    return this.point.gap.primal - this.point.gap.dual <= (0.9 * tolerance * Math.abs(total.primal)) / parts;
+    return this.point.gap.primal - this.point.gap.dual <= (0.9 * enough) / parts;
   }
 }
 
@@ -234,7 +239,7 @@ function join(program: ConvexProgram, parts: readonly Part[]): Point {
       vectors,
       bias: Float64Array.from(points, (point) => point.blocks.bias[0]),
     },
-    gap: { primal, dual, relative: relativeGap(primal, dual) },
+    gap: { primal, dual, relative: relativeGap(primal, dual, program) },
     dualPoint,
   };
 }

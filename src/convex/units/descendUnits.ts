@@ -82,7 +82,7 @@ export async function descendUnits(
       best === null || !(primal > best.primal) ? { point, primal, N, largest: Math.max(0, dearest.value) } : best;
     best = held;
     bound = Math.min(bound, held.primal); // above it only by rounding
-    const gap: Gap = { primal: held.primal, dual: bound, relative: relativeGap(held.primal, bound) };
+    const gap: Gap = { primal: held.primal, dual: bound, relative: relativeGap(held.primal, bound, problem) };
     gaps.push(gap.relative);
     const paused = await clock.pause();
     const status = statusOf(gap, gaps, budget, paused, clock, steps);
@@ -92,7 +92,7 @@ export async function descendUnits(
         ...networkOf(few.point, X.cols, loss.outputs),
         status,
         advice: advice[status],
-        gap: { primal: few.primal, dual: bound, relative: relativeGap(few.primal, bound) },
+        gap: { primal: few.primal, dual: bound, relative: relativeGap(few.primal, bound, problem) },
         exact: true,
         bestRatio: held.largest / beta,
         dualPoint: held.N,

@@ -90,7 +90,7 @@ export async function insertUnits(
 function boundOver(program: ConvexProgram, N: Float64Array, gap: Gap, ceiling: number): Gap {
   const { value } = bestScale(program, N, program.beta / ceiling);
   const dual = Math.min(value, gap.primal); // above it only by rounding
-  return { primal: gap.primal, dual, relative: relativeGap(gap.primal, dual) };
+  return { primal: gap.primal, dual, relative: relativeGap(gap.primal, dual, program) };
 }
 
 function living(weights: readonly Float64Array[], { index, vectors }: SparseBlocks, C: number): SolvedUnit[] {

@@ -55,7 +55,7 @@ export async function poseFit(
   };
 }
 
-/** True unless a start has gates over all columns: in the span of the rows there are fewer. */
-function startsInSpan(start: StartingPoint | null, { inputs, hiddenBias }: NetworkSpec): boolean {
-  return start?.gates?.generators?.cols !== inputs + (hiddenBias ? 1 : 0);
+/** False where a start has gates over all columns: in the span of the rows there are fewer. */
+function startsInSpan(start: StartingPoint | null, { hiddenBias }: NetworkSpec): (columns: number) => boolean {
+  return (columns) => start?.gates?.generators?.cols !== columns + (hiddenBias ? 1 : 0);
 }

@@ -3,13 +3,14 @@
 import type * as tf from "@tensorflow/tfjs";
 import { certify, GapJudge, relativeGap } from "../../convex/certificate.js";
 import type { Kernels } from "../../convex/kernels/types.js";
+import { norm } from "../../convex/linear/vectors.js";
 import { forward, type Network, type NetworkWeights, objectiveOf } from "../../convex/network.js";
 import { type Coordinates, isStandardized, weightsForX } from "../../convex/operators/coordinates.js";
 import { distanceTo, type RowSpace, reducedRows, rowSpaceOf } from "../../convex/operators/rowSpace.js";
 import { standardizedRows, standardizedWeights } from "../../convex/operators/standardized.js";
 import type { Solution } from "../../convex/solvers/solution.js";
 import { withProducts } from "../../convex/solvers/solve.js";
-import type { AllGatesBound, Certificate, Matrix } from "../../convex/types.js";
+import type { AllGatesBound, Certificate, ConvexProgram, Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import type { Settings } from "../options.js";
 import type { Dataset } from "../read/data.js";
@@ -30,14 +31,13 @@ export interface Reduced {
   data(data: Dataset): Dataset;
 }
 
-/**
 /** What `reduce` is told beside the settings. */
 export interface ReduceWish {
   /** As `standardizes` has them. */
   readonly free?: boolean | undefined;
   readonly before?: boolean | null | undefined;
-  /** Takes the span of the rows where there are far more columns than rows. */
-  readonly byItself?: boolean | undefined;
+  /** Asked with the columns of x that the program would have: whether it takes the span of the rows where these are far fewer. */
+  readonly byItself?: ((columns: number) => boolean) | undefined;
 }
 
 /**
@@ -47,8 +47,8 @@ export interface ReduceWish {
  */
 export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings, wish: ReduceWish = {}): Reduced {
   const { pca } = settings;
-  if (standardizes(spec, settings, wish.free, wish.before)) return standardized(spec, train, settings);
-  const byItself = wish.byItself === true && pca === null && isWide(spec, train, settings);
+  if (standardizes(spec, settings, wish.free, wish.before)) return standardized(spec, train, settings, wish);
+  const byItself = pca === null && isWide(spec, train.x, settings, wish) && feedsApart(spec, settings);
   const rank = settings.rank ?? (byItself ? "numerical" : null);
   if (rank === null && pca === null) return unchanged(spec, settings);
   refuseUnfit(spec, settings);
@@ -69,9 +69,12 @@ function unchanged(spec: NetworkSpec, settings: Settings): Reduced {
 }
 
 /** Standardised columns, unless gates that were handed over are those of x as it is and no option says otherwise. */
-function standardized(spec: NetworkSpec, train: Dataset, settings: Settings): Reduced {
-  const space = standardizedSpace(spec, train);
-  const x = standardizedRows(train.x, space);
+function standardized(spec: NetworkSpec, train: Dataset, settings: Settings, wish: ReduceWish): Reduced {
+  const whole = standardizedSpace(spec, train);
+  const z = standardizedRows(train.x, whole);
+  const wide = isWide(spec, z, settings, wish);
+  const space = wide ? { ...whole, span: rowSpaceOf(z, "numerical", false, NOTHING) } : whole;
+  const x = space.span === null ? z : reducedRows(z, space.span);
   const { value } = biasColumnOf(spec, settings, x);
   const { arrangements, standardize } = settings;
   const handed = arrangements !== null && !("kind" in arrangements) ? arrangements : null;
@@ -87,15 +90,25 @@ function standardized(spec: NetworkSpec, train: Dataset, settings: Settings): Re
 
 /** Of more columns than this times the rows the span of the rows is taken without being asked: the objective is the same there. */
 const WIDE = 2;
+/** Singular values of standardised rows below this share of the largest are the rounding of float64. */
+const NOTHING = 2 ** -45;
 
-/** True where solving in the span is exact and changes nothing else: gates are our own, and neurons do not come to share outputs. */
-function isWide({ formulation, convolution, outputs }: NetworkSpec, train: Dataset, settings: Settings): boolean {
-  const { regularization, vectorPenalty, arrangements } = settings;
-  const { rows, cols } = train.x;
-  const apart = outputs === 1 || vectorPenalty === "perOutput";
+/** True where solving in the span is exact and changes nothing else: gates are our own. */
+function isWide(
+  { formulation, convolution }: NetworkSpec,
+  { rows, cols }: Matrix,
+  { regularization, arrangements }: Settings,
+  { byItself }: ReduceWish,
+): boolean {
   const free = arrangements === null || ("kind" in arrangements && arrangements.kind === "grow");
   const constrained = regularization === "interpolate" || regularization === "max-margin";
-  return formulation === "relu" && convolution === null && cols > WIDE * rows && apart && free && !constrained;
+  const dense = formulation === "relu" && convolution === null;
+  return dense && cols > WIDE * rows && free && !constrained && byItself?.(cols) === true;
+}
+
+/** True where neurons do not come to share outputs. */
+function feedsApart({ outputs }: NetworkSpec, { vectorPenalty }: Settings): boolean {
+  return outputs === 1 || vectorPenalty === "perOutput";
 }
 
 function refuseUnfit(spec: NetworkSpec, { rank, pca, regularization, vectorPenalty }: Settings): void {
@@ -192,7 +205,11 @@ export function certificateNear(
   if (reduction === null) return { certificate, notes: [] };
   if (isStandardized(reduction.space)) {
     const claim = certificate.claim.replace(/\.$/, " (weights charged as those of standardised columns).");
-    return { certificate: { ...certificate, claim }, notes: [] };
+    const { span } = reduction.space;
+    const said = { ...certificate, claim };
+    if (span === null) return { certificate: said, notes: [] };
+    const note = `Solved in the span of the rows, ${span.basis.cols} of ${span.basis.rows} dimensions.`;
+    return { certificate: outsideSpan(said, distanceTo(span), dualPoint, program.beta), notes: [note] };
   }
   const { basis, mean, tail, largest } = reduction.space;
   const kept = `${basis.cols} of ${basis.rows} dimensions`;
@@ -201,13 +218,13 @@ export function certificateNear(
     return { certificate: { ...certificate, claim }, notes: [`Solved on principal components, ${kept}.`] };
   }
   const distance = distanceTo(reduction.space);
-  const everywhere = certificate.allGates && near(certificate.allGates, certificate.primal, distance, program.beta);
+  const everywhere = certificate.allGates && near(certificate.allGates, certificate.primal, distance, program);
   const dual =
     everywhere?.finished === true
       ? everywhere.dual
       : withProducts(program, kernels, (products) => new GapJudge(program, products).boundNear(dualPoint, distance));
   const { primal, network, evidence } = certificate;
-  const gap = { primal, dual, relative: relativeGap(primal, dual) };
+  const gap = { primal, dual, relative: relativeGap(primal, dual, program) };
   // Gates on x as it is have more patterns than in the span, and a bound for each; a ReLU neuron is near its part there.
   const gates = { ...program.gates, complete: program.gates.complete && program.cones };
   const carried = certify(gap, network, { ...program, gates }, evidence, everywhere);
@@ -217,6 +234,22 @@ export function certificateNear(
       `Solved in ${kept}: the first singular value left out is ${(tail / largest).toExponential(1)} of the largest. The bound is ` +
         `${certificate.dual.toPrecision(8)} there and ${dual.toPrecision(8)} for x as it is.`,
     ],
+  };
+}
+
+/**
+ * A certificate of the span for rows that are within `distance` of it in spectral norm: a neuron is worth at most distance |N| more, and
+ * the dual objective, concave and at least 0 at 0, keeps the share of the scale that is left.
+ */
+function outsideSpan(certificate: Certificate, distance: number, N: Float64Array, beta: number): Certificate {
+  const { primal, dual, allGates } = certificate;
+  const kept = Math.max(0, dual) / (1 + (distance * norm(N)) / beta);
+  const lower = dual > 0 ? kept : dual;
+  return {
+    ...certificate,
+    dual: lower,
+    relativeGap: relativeGap(primal, lower),
+    allGates: allGates && near(allGates, primal, distance, beta),
   };
 }
 
@@ -245,11 +278,11 @@ function inTheSpan(certificate: Certificate, rank: number): Certificate {
  * A bound over all gates carried over to data X' with |X' - X| <= tail: there a gate is worth at most tail |N_c| more, and the
  * dual objective, concave and at least 0 at 0, keeps the share of the scale (at most 1 / ratio) that is left.
  */
-function near(bound: AllGatesBound, primal: number, tail: number, beta: number): AllGatesBound {
-  const more = (tail * bound.dualNorm) / beta;
+function near(bound: AllGatesBound, primal: number, tail: number, program: ConvexProgram): AllGatesBound {
+  const more = (tail * bound.dualNorm) / program.beta;
   const ratio = bound.ratio + more;
   const dual = more === 0 ? bound.dual : bound.dual / (1 + more / bound.ratio);
-  return { ...bound, dual, ratio, relativeGap: relativeGap(primal, dual) };
+  return { ...bound, dual, ratio, relativeGap: relativeGap(primal, dual, program) };
 }
 
 function refuse(expected: string, got: string): never {

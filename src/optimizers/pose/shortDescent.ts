@@ -16,11 +16,11 @@ import { AUTO_SHARE } from "./regularization.js";
 /** Units of the networks that are descended, where the layer has not fewer. */
 const UNITS = 32;
 /** Steps of a descent, from nothing and from the beta before. */
-const FIRST = 200;
-const NEXT = 100;
+const FIRST = 600;
+const NEXT = 200;
 /** A descent ends where so many steps took less than this share off the objective: held-out losses differ by more. */
 const WINDOW = 10;
-const TOLERANCE = 1e-2;
+const TOLERANCE = 2e-3;
 /** Units smaller than this share of the largest begin anew, at this share of the mean. */
 const DEAD = 1e-3;
 const ANEW = 0.1;

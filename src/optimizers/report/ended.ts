@@ -1,5 +1,6 @@
 /** What is said of fits whose gap alone would tell another story: cut off below the tolerance, or below their own bound. */
 
+import { CONTRADICTION } from "../../convex/solvers/solution.js";
 import type { Certificate, Gap, Status } from "../../convex/types.js";
 import type { Problem } from "../records.js";
 
@@ -64,3 +65,11 @@ export function heldInFloat32(
 const COARSE =
   "The program is solved, but its network loses more than the tolerance when its weights are rounded to float32: bring the columns " +
   "of x, and the targets, to sizes near one.";
+
+/** True where a bound is above the objective by more than rounding: one of them is wrong. */
+export function contradicts({ relativeGap }: Certificate): boolean {
+  return relativeGap < 0;
+}
+
+/** How such a fit ends, as a solve that finds it by itself does. */
+export const CONTRADICTED = { status: "stalled", advice: CONTRADICTION, contradicted: true } as const;

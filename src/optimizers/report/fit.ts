@@ -55,7 +55,7 @@ export async function proveFit(
   const within = await solutionWithin(solution, shared, fitting, kernels, () => clock.pause());
   const proven = withShared(certificateOf(problem, within.solution, weights, charged), within.shared);
   const there = { ...problem, program: within.solution.program };
-  const { certificate, notes } = certificateNear(proven, there, solution.dualPoint, kernels);
+  const { certificate, notes } = certificateNear(proven, there, within.shared.dualPoint ?? solution.dualPoint, kernels);
   const { tolerance } = settings;
   const near = endedNear(within.shared, certificate, problem, tolerance);
   const met = metWithin(near, solution.gap, problem, tolerance);

@@ -55,7 +55,10 @@ export class Watch {
   private gapsOf({ primal, dual, relative }: Gap): Record<string, number> & { relativeGap: number } {
     if (!this.shares) return { relativeGap: relative };
     const { outputs } = this.problem.spec;
-    return { relativeGap: relativeGap(primal, sharedAtLeast(dual, outputs)), perOutputGap: relative };
+    return {
+      relativeGap: relativeGap(primal, sharedAtLeast(dual, outputs), this.problem.program),
+      perOutputGap: relative,
+    };
   }
 
   /** A round after the program's, in which neurons came to feed several outputs. */

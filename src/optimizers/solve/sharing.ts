@@ -51,7 +51,7 @@ export async function sharedNetwork(
   const better = found.gap.primal < solution.gap.primal;
   const primal = better ? found.gap.primal : solution.gap.primal;
   const { dual } = found.gap;
-  const relative = relativeGap(primal, dual);
+  const relative = relativeGap(primal, dual, program);
   return {
     network: better ? await fewest(program, found.network, pause) : network,
     ...endOf(found, relative <= settings.tolerance),

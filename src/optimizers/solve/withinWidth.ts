@@ -2,6 +2,7 @@
 
 import { bestScale, GapJudge, relativeGap } from "../../convex/certificate.js";
 import type { Kernels } from "../../convex/kernels/index.js";
+import { LEAST } from "../../convex/linear/vectors.js";
 import { narrowed } from "../../convex/narrowing/narrow.js";
 import type { Network } from "../../convex/network.js";
 import { liftNeurons } from "../../convex/recovery/lift.js";
@@ -126,7 +127,11 @@ export async function boundWithin(
   kernels: Kernels,
   pause: () => Promise<boolean>,
 ): Promise<{ readonly program: ConvexProgram; readonly gap: Gap }> {
-  const gapTo = (bound: number): Gap => ({ primal: value ?? 0, dual: bound, relative: relativeGap(value ?? 0, bound) });
+  const gapTo = (bound: number): Gap => ({
+    primal: value ?? 0,
+    dual: bound,
+    relative: relativeGap(value ?? 0, bound, program),
+  });
   if (!program.cones || program.gates.complete) return { program, gap: gapTo(dual) };
   const hidden = network.neurons.map(({ direction, output }) => ({ weights: direction, outputs: output }));
   const { program: wider } = liftNeurons(program, hidden, network.bias, program.gates);
@@ -211,7 +216,7 @@ export function statusWithin(
   { tolerance }: Pick<Settings, "tolerance">,
 ): { readonly status: Status; readonly advice: string } {
   if (value === null) return { status, advice };
-  const above = relativeGap(value, dual);
+  const above = (value - dual) / Math.max(Math.abs(value), LEAST);
   const noun = convolution === null ? "units" : "filters";
   if (status === "solved" && above <= tolerance) return { status, advice };
   const told =

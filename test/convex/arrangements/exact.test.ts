@@ -161,3 +161,17 @@ describe("a set that calls itself complete", () => {
     expect(checkGateSet(enumerateGates(X, { boundary: true }), X, true).complete).toBe(true);
   });
 });
+
+test("as many rows in general position as dimensions have every pattern, in as many dimensions as are enumerated", () => {
+  for (const [d, seed] of [
+    [7, 1],
+    [8, 1],
+    [8, 2],
+  ]) {
+    const X = gaussianMatrix(d, d, seed);
+    const gates = enumerateGates(X);
+    expect(gates.count).toBe(2 ** d);
+    expect(gates.complete).toBe(true);
+    expect(new Set(patternsOf(gates)).size).toBe(2 ** d);
+  }
+});

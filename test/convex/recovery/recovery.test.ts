@@ -5,6 +5,7 @@ import { forward, type Network, type Neuron, objectiveOf, weightsOf } from "../.
 import { mergeNeurons } from "../../../src/convex/recovery/merge.js";
 import { pruneNeurons } from "../../../src/convex/recovery/prune.js";
 import { solve } from "../../../src/convex/solvers/solve.js";
+import type { Matrix } from "../../../src/convex/types.js";
 import { gaussianMatrix, randomProgram } from "../../helpers/problems.js";
 
 const unit = (...values: number[]) => Float64Array.from(values, (value) => value / Math.hypot(...values));
@@ -19,6 +20,19 @@ const sizeOf = (neurons: readonly Neuron[]) => neurons.reduce((sum, { output }) 
 function outputsOf(neurons: readonly Neuron[], X = gaussianMatrix(9, 3, 1)): Float64Array {
   const network: Network = { gated: false, neurons, bias: new Float64Array(neurons[0].output.length) };
   return forward(weightsOf(network, decay, X.cols, neurons.length), X);
+}
+
+/** The same in float64: no weight is rounded. */
+function sumsOf(neurons: readonly Neuron[], X: Matrix): Float64Array {
+  const C = neurons[0].output.length;
+  const Z = new Float64Array(X.rows * C);
+  for (const { direction, output } of neurons) {
+    for (let k = 0; k < X.rows; k++) {
+      const pre = direction.reduce((sum, value, p) => sum + value * X.data[k * X.cols + p], 0);
+      for (let c = 0; c < C; c++) Z[k * C + c] += Math.max(0, pre) * output[c];
+    }
+  }
+  return Z;
 }
 
 describe("mergeNeurons", () => {
@@ -53,6 +67,27 @@ describe("pruneNeurons", () => {
       expect(pruned.length).toBeLessThanOrEqual(6 * C);
       outputsOf(pruned, X).forEach((value, k) => void expect(value).toBeCloseTo(outputsOf(neurons, X)[k], 4));
       expect(sizeOf(pruned)).toBeLessThanOrEqual(sizeOf(neurons) * (1 + 1e-9));
+    },
+  );
+
+  test.each(Array.from({ length: 12 }, (_, k) => k + 1))(
+    "keeps the function to rounding on long rows and neurons that are nearly the same (seed %i)",
+    (seed) => {
+      const [n, d, C] = [7, 3, 2];
+      const X = gaussianMatrix(n, d, seed);
+      X.data.forEach((value, k) => {
+        X.data[k] = 1e6 * (k % d === d - 1 ? 1 : value);
+      });
+      const kinds = gaussianMatrix(8, d, 100 + seed).data;
+      const noise = gaussianMatrix(40, d + C, 300 + seed).data;
+      const neurons = Array.from({ length: 40 }, (_, k) => {
+        const apart = [0, 1, 2].map((p) => kinds[(k % 8) * d + p] + 10 ** -(2 + (k % 6)) * noise[k * (d + C) + p]);
+        return { direction: unit(...apart), output: noise.slice(k * (d + C) + d, (k + 1) * (d + C)), gate: null };
+      });
+      const pruned = pruneNeurons(neurons, X);
+      expect(pruned.length).toBeLessThanOrEqual((n + 1) * C);
+      const [before, after] = [neurons, pruned].map((list) => sumsOf(list, X));
+      after.forEach((value, k) => void expect(Math.abs(value - before[k])).toBeLessThan(1e-9 * 1e6));
     },
   );
 

@@ -5,6 +5,7 @@ import type { FitResult } from "../../../src/index.js";
 import type { Net, Task } from "./forward.js";
 import type { Recipe } from "./recipe.js";
 import { principal } from "./span.js";
+import { onStandard, standardTask } from "./standard.js";
 
 /** The task without charges: patches and how they are read out, cut by hand. */
 export function bareTask(recipe: Recipe): Task {
@@ -99,7 +100,7 @@ export function largestNorm({ X, inputs, patches, readOut, weights }: Task, coun
 
 /**
  * The task with the charges that the result declares: factors of the weights, and the scale of a hidden bias that no layer
- * charges. With `pca` it is on the principal components, as the claim says.
+ * charges. With `pca` it is on the principal components, and on standardised columns, as the claim says.
  */
 export function chargedTask(recipe: Recipe, result: FitResult): Task {
   const bare = bareTask(recipe);
@@ -108,6 +109,7 @@ export function chargedTask(recipe: Recipe, result: FitResult): Task {
   const hiddenBias = recipe.l2.hiddenBias > 0 ? recipe.l2.hiddenBias : scale > 0 ? hidden / scale ** 2 : 0;
   const charge = { hidden, hiddenBias: recipe.hiddenBias ? hiddenBias : 0, output, outputBias };
   const pca = recipe.options.pca;
+  if (result.regularization.standardized) return { ...standardTask(bare), charge };
   if (pca === undefined) return { ...bare, charge };
   const { rows } = principal(bare.X, recipe.rows, bare.inputs, pca, true);
   return { ...bare, charge, inputs: rows.length / recipe.rows, X: rows };
@@ -142,8 +144,15 @@ export function netOf(model: tf.Sequential, bare: Task): Net {
   };
 }
 
+/** The layers' network in the columns whose weights the result charges. */
+export function chargedNet(recipe: Recipe, result: FitResult, layers: Net, bare: Task): Net {
+  if (result.regularization.standardized) return onStandard(layers, bare);
+  const { pca } = recipe.options;
+  return pca === undefined ? layers : onComponents(layers, bare, pca);
+}
+
 /** The network on principal components: weights turned, the mean taken into the bias. */
-export function onComponents(net: Net, bare: Task, components: number): Net {
+function onComponents(net: Net, bare: Task, components: number): Net {
   const { basis, mean } = principal(bare.X, bare.rows, bare.inputs, components, true);
   const d = bare.inputs;
   const r = basis.length / d;

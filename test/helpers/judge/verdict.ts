@@ -9,7 +9,7 @@ import { lossOf } from "./losses.js";
 import type { Recipe } from "./recipe.js";
 import { lowest, type NetworkClass } from "./search.js";
 import { principal } from "./span.js";
-import { bareTask, chargedTask, largestNorm, maskOf, masksOf, netOf, onComponents } from "./task.js";
+import { bareTask, chargedNet, chargedTask, largestNorm, maskOf, masksOf, netOf } from "./task.js";
 
 export interface Failure {
   readonly kind: string; // the same for failures of one kind
@@ -54,7 +54,9 @@ export function judge(
     return { failures, room: Number.NaN };
   }
   if (!(dual <= primal + slack(primal))) fail("dual above primal", `${dual} > ${primal} (${status}, ${scope})`);
-  const gap = (primal - dual) / Math.max(Math.abs(primal), Number.MIN_VALUE);
+  // As docs/proof.md has it: relative to the objective, or a billionth of what constant outputs lose.
+  const least = constrained ? 0 : 1e-9 * constantLoss(task, recipe.outputBias);
+  const gap = (primal - dual) / Math.max(Math.abs(primal), least, Number.MIN_VALUE * 2 ** 60);
   if (!(Math.abs(gap - relativeGap) <= 1e-9 * (1 + Math.abs(gap)))) {
     if (Math.abs(primal - dual) > slack(primal)) fail("relativeGap of other numbers", `${relativeGap}, not ${gap}`);
   }
@@ -65,23 +67,32 @@ export function judge(
     fail(`${status} below the tolerance`, `${relativeGap} <= ${tolerance}: ${result.advice}`);
   const claim = readClaim(certificate.claim);
   if (claim === null) fail("a claim in words that nobody can check", certificate.claim);
-  else judgeClaim(claim, result, fail);
+  else judgeClaim(claim, result, result.neurons >= recipe.units && recipe.options.width !== "resize", fail);
 
   // The network.
   const layers = netOf(model, bare);
-  const charged = recipe.options.pca === undefined ? layers : onComponents(layers, bare, recipe.options.pca);
-  const rounding = roundingOf(task, charged);
-  const own = constrained ? sizeOf(task, charged) : objective(task, charged);
+  const charged = chargedNet(recipe, result, layers, bare);
+  const { standardized } = result.regularization;
+  // The layers round weights for x, whose columns may be far from zero.
+  const rounding = roundingOf(task, charged) + (standardized ? roundingOf(bare, layers) : 0);
+  const lossOwn = standardized
+    ? lossOf(bare, outputsOf(bare, layers)) + sizeOf(task, charged)
+    : objective(task, charged);
+  const own = constrained ? sizeOf(task, charged) : lossOwn;
+  if (/standardised columns/.test(certificate.claim) !== standardized)
+    fail("standardised columns that the claim does not name", certificate.claim);
   const undecided = closeGates(bare, model);
   const turned = recipe.options.pca === undefined ? 1e-6 : 1;
   if (!undecided.some((close) => close <= 1e-11) && !(Math.abs(own - network) <= slack(own) + turned * rounding))
     fail("network is not the layers' objective", `${network}, by hand ${own}`);
   if (!(network <= primal + slack(primal) + rounding))
     fail("network above primal", `${network} > ${primal} (+ ${rounding})`);
-  if (!(network >= dual - slack(dual) - (recipe.options.pca === undefined && !constrained ? 0 : rounding)))
+  // Weights in float32 may lie just outside the cones of the patterns that are named.
+  const rounded = recipe.options.pca !== undefined || constrained || scope === "these gates";
+  if (!(network >= dual - slack(dual) - (rounded ? rounding : 0)))
     fail("network below dual", `${network} < ${dual} (${certificate.claim})`);
   judgeObjective(recipe, result, bare, layers, fail);
-  if (recipe.options.pca === undefined) judgeScale(result, bare, recipe, fail);
+  if (recipe.options.pca === undefined) judgeScale(result, standardized ? task : bare, recipe, fail);
   const steady = !undecided.some((close) => close <= 1e-4);
   if (steady) judgeEvaluate(recipe, model, bare, layers, said.loss, tensors, fail);
 
@@ -99,9 +110,36 @@ export function judge(
   return { failures, room: (found.value - dual) / Math.abs(found.value) };
 }
 
+/** The loss of zero outputs, or, where there is an output bias, of the weighted means of the targets if they lose less. */
+function constantLoss(task: Task, outputBias: boolean): number {
+  const { rows: n, outputs: C, Y, weights } = task;
+  const zero = lossOf(task, new Float64Array(n * C));
+  if (!outputBias || task.loss !== "meanSquaredError") return zero;
+  const means = Float64Array.from({ length: C }, (_, c) => {
+    let [sum, total] = [0, 0];
+    for (let k = 0; k < n; k++) {
+      sum += (weights?.[k] ?? 1) * Y[k * C + c];
+      total += weights?.[k] ?? 1;
+    }
+    return total > 0 ? sum / total : 0;
+  });
+  return Math.min(
+    zero,
+    lossOf(
+      task,
+      Float64Array.from({ length: n * C }, (_, k) => means[k % C]),
+    ),
+  );
+}
+
 type Fail = (kind: string, detail: string) => void;
 
-function judgeClaim(claim: Claim, { certificate, gates, status, advice }: FitResult, fail: Fail): void {
+function judgeClaim(
+  claim: Claim,
+  { certificate, gates, status, advice }: FitResult,
+  narrow: boolean,
+  fail: Fail,
+): void {
   const { dual, network, scope } = certificate;
   const near = (a: number, b: number) => Math.abs(a - b) <= 1e-6 * Math.abs(b) || a === b;
   if (!near(claim.bound, dual)) fail("a claim of another bound", `${claim.bound}, dual ${dual}`);
@@ -114,7 +152,8 @@ function judgeClaim(claim: Claim, { certificate, gates, status, advice }: FitRes
     claim.gates === "these" &&
     claim.count !== gates.count &&
     certificate.perOutput === null &&
-    status !== "widthLimit"
+    // A narrowed network brings patterns of its own into its claim.
+    !(narrow && claim.count > gates.count)
   )
     fail("a claim of another count", `${claim.count}, gates ${gates.count}`);
   if (!(typeof advice === "string" && advice.length > 0)) fail("no advice", status);
@@ -127,7 +166,10 @@ function judgeObjective(recipe: Recipe, result: FitResult, bare: Task, net: Net,
   const charge = { hidden, output, outputBias, hiddenBias: recipe.hiddenBias ? recipe.l2.hiddenBias : 0 };
   const task = { ...bare, charge };
   const own = lossOf(task, outputsOf(task, net));
-  const size = sizeOf(task, net);
+  // The charge of a hidden bias belongs to standardised columns, which no layer knows.
+  const size = result.regularization.standardized
+    ? sizeOf(chargedTask(recipe, result), chargedNet(recipe, result, net, bare))
+    : sizeOf(task, net);
   const close = closeGates(bare, result.model).some((value) => value <= 1e-11);
   // What was charged and is taken off again leaves its rounding behind; so does a probability of nearly one.
   const lost = 1e-6 * roundingOf({ ...task, charge: chargedTask(recipe, result).charge }, net) * 100 + 1e-14;
@@ -166,7 +208,8 @@ function judgeEvaluate(
   const plain = { ...bare, weights: null };
   const Z = outputsOf(plain, net);
   const own = lossOf(plain, Z);
-  if (Z.some((z) => Math.abs(z) > 14) && recipe.loss.endsWith("Crossentropy")) return; // tfjs clips there
+  const largest = Z.reduce((most, z) => Math.max(most, Math.abs(z)), 0);
+  if (largest > (bare.outputs > 1 ? 7 : 14) && recipe.loss.endsWith("Crossentropy")) return; // tfjs clips there
   if (Z.some((z) => Math.abs(z) > 1e18) || own > 1e30) return; // beyond float32
   const value = tf.tidy(() => (model.evaluate(x, y, { batchSize: recipe.rows }) as tf.Scalar).dataSync()[0]);
   const terms = 8 + bare.inputs * bare.patches + net.masks.length * bare.positions;
@@ -217,6 +260,7 @@ function classOf(claim: Claim, recipe: Recipe, result: FitResult, task: Task, ba
   const ordered = whole && recipe.convolution?.readOut !== "windows";
   // Where neurons came to share outputs, gates joined that the result does not hand out.
   if (claim.count !== set.count) return null;
+  if (set.count === 0) return null; // constants
   const masks = ordered ? masksOf(set) : Array.from({ length: set.count }, (_, i) => generated(i));
   const reduced = recipe.options.rank !== undefined || recipe.options.pca !== undefined;
   if (!task.gated && reduced) {

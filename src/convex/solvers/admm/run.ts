@@ -40,7 +40,7 @@ const CONES_SCALE = 5e-3;
 
 export class AdmmRun implements Run {
   private readonly judge: GapJudge;
-  private readonly best = new BestPoint();
+  private readonly best: BestPoint;
   private readonly system: GraphSystem;
   private readonly working: WorkingSet;
   private readonly state: GraphState;
@@ -69,6 +69,7 @@ export class AdmmRun implements Run {
   ) {
     const { program, products, memory } = setting;
     const { loss, outputBias, X } = program;
+    this.best = new BestPoint(program);
     this.n = loss.rows;
     this.C = loss.outputs;
     this.vectors = blockOutputs(program);

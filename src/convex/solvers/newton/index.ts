@@ -94,7 +94,7 @@ class NewtonRun implements Run {
   ) {
     const { program, products, memory } = setting;
     const { loss, outputBias } = program;
-    this.best = new BestPoint();
+    this.best = new BestPoint(program);
     this.C = loss.outputs;
     this.d = program.X.cols;
     this.judge = new GapJudge(program, products, memory.judge, setting.late);

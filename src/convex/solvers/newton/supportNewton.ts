@@ -15,7 +15,7 @@ const NO_ROWS = { count: 0, make: () => new Float64Array(0) };
 
 export class SupportRun implements Run {
   private readonly judge: GapJudge;
-  private readonly best = new BestPoint();
+  private readonly best: BestPoint;
   private at: SupportPoint;
   private point: Point; // the best so far
   private slow = 0; // steps
@@ -27,6 +27,7 @@ export class SupportRun implements Run {
     from: SparseBlocks,
     private readonly next: (from: SparseBlocks) => Run,
   ) {
+    this.best = new BestPoint(setting.program);
     this.judge = new GapJudge(setting.program, setting.products, setting.memory.judge, setting.late);
     const { at, judged } = this.judged(from);
     this.at = at;

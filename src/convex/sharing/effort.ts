@@ -1,0 +1,81 @@
+/** A sense of proportion for neurons that come to share outputs: what their search has spent, in multiplications, and what that has brought. */
+
+import type { ConvexProgram } from "../types.js";
+
+/** Multiplications that nobody minds: a few seconds on small data, where most of the time is not theirs. */
+const PATIENCE = 1e9;
+/** The second half of what was spent is to have brought this share of the objective. */
+const SLOW = 2e-2;
+/** Of what the descents and searches have spent: what the bounds of all rounds, and the last one, may take. */
+const ROUNDS_SHARE = 0.25;
+const LAST_SHARE = 0.5;
+/** Passes over the data of a step of a descent, forward and back, and of a start of a search. */
+const DESCENT_PASSES = 4;
+const SEARCH_PASSES = 100;
+/** What a step of a descent takes beside that, for each variable: the metric. */
+const METRIC = 40;
+/** A projection onto a cone: passes over the data, and what is its own (measured at n = 40). */
+const PROJECTION_PASSES = 20;
+const PROJECTION = 5e4;
+/** No bound is worth beginning with fewer projections. */
+const LEAST_PROJECTIONS = 200;
+
+export class SharingEffort {
+  private readonly rows: number;
+  private readonly cols: number;
+  private readonly outputs: number;
+  private readonly marks: { readonly spent: number; readonly value: number }[] = [];
+  private searched = 0;
+  private bounded = 0;
+
+  constructor(
+    { X, loss }: Pick<ConvexProgram, "X" | "loss">,
+    /** False: it counts, and never says that it is enough. */
+    private readonly patient: boolean,
+  ) {
+    this.rows = X.rows;
+    this.cols = X.cols;
+    this.outputs = loss.outputs;
+  }
+
+  /** A descent of all neurons, or of their outputs alone. */
+  descent(steps: number, neurons: number, outputsAlone = false): void {
+    const width = outputsAlone ? this.outputs : this.cols + this.outputs;
+    this.searched += steps * neurons * width * (DESCENT_PASSES * this.rows + METRIC);
+  }
+
+  search(starts: number): void {
+    this.searched += SEARCH_PASSES * starts * this.rows * (this.cols + this.outputs);
+  }
+
+  /** Projections that the bound of a round may take, at most so many; they are counted as spent. */
+  forRound(most: number): number {
+    return this.projections(most, ROUNDS_SHARE * this.searched - this.bounded);
+  }
+
+  /** Projections of the last bound. */
+  forLast(most: number): number {
+    return this.projections(most, LAST_SHARE * this.searched);
+  }
+
+  private projections(most: number, room: number): number {
+    if (!this.patient) return most;
+    const cost = PROJECTION + PROJECTION_PASSES * this.rows * this.cols;
+    const count = Math.min(most, Math.max(LEAST_PROJECTIONS, Math.floor(room / cost)));
+    this.bounded += count * cost;
+    return count;
+  }
+
+  /** After a round. */
+  mark(value: number): void {
+    this.marks.push({ spent: this.searched, value });
+  }
+
+  /** True when the second half of what was spent has brought next to nothing. */
+  get slowed(): boolean {
+    const last = this.marks[this.marks.length - 1];
+    if (!this.patient || last === undefined || last.spent < PATIENCE) return false;
+    const half = this.marks.filter(({ spent }) => spent <= last.spent / 2).pop();
+    return half !== undefined && half.value - last.value < SLOW * Math.abs(last.value);
+  }
+}

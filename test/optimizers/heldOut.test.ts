@@ -1,0 +1,151 @@
+import * as tf from "@tensorflow/tfjs";
+import { beforeAll, expect, test } from "vitest";
+import { gaussianSource } from "../../src/convex/linear/random.js";
+import { ConvexReLUTrainer, certify, type FitArgs, type TrainerOptions } from "../../src/index.js";
+import { makeConvModel } from "../helpers/convModels.js";
+import { type ModelOptions, makeData, makeModel, weightsIn } from "../helpers/models.js";
+
+beforeAll(() => tf.setBackend("cpu"));
+
+const few: TrainerOptions = { arrangements: { kind: "sample", count: 40, seed: 1 }, tolerance: 1e-3 };
+const heldOut = (options: TrainerOptions = {}) =>
+  new ConvexReLUTrainer({ ...few, regularization: "held-out", ...options });
+
+/** Rows of two columns, their targets, and further rows to judge by. */
+function table(rows: number, target: (a: number, b: number, noise: number) => number, seed: number) {
+  const draw = gaussianSource(seed);
+  const points = Array.from({ length: rows }, () => [Math.tanh(draw()), Math.tanh(draw())]);
+  const values = points.map(([a, b]) => [target(a, b, draw())]);
+  return { x: tf.tensor2d(points), y: tf.tensor2d(values) };
+}
+
+test("on a smooth table without noise it takes a smaller beta than the fixed share, whose loss on rows held out is larger", async () => {
+  const { x, y } = table(80, (a, b) => Math.sin(5 * a) + Math.cos(4 * b), 3);
+  const model = makeModel({ inputs: 2, units: 60 });
+  const options = { ...few, tolerance: 5e-2, maxIterations: 20 };
+  const auto = await new ConvexReLUTrainer({ ...options, regularization: "auto" }).fit(model, x, y);
+  const { regularization } = await heldOut(options).fit(model, x, y);
+  expect(regularization.beta).toBeLessThan(0.5 * auto.regularization.beta);
+  const { betas = [], mean = [] } = regularization.curve ?? {};
+  const usual = betas.findIndex((beta) => beta < 1.5 * auto.regularization.beta);
+  expect(Math.min(...mean)).toBeLessThan(0.95 * mean[usual]);
+  tf.dispose([x, y]);
+  model.dispose();
+});
+
+test("on a table of noise it takes a beta near that of the zero network, and the curve and a note say so", async () => {
+  const { x, y } = table(80, (_a, _b, noise) => noise, 5);
+  const model = makeModel({ inputs: 2, units: 60 });
+  const { regularization, notes } = await heldOut().fit(model, x, y);
+  const auto = await new ConvexReLUTrainer({ ...few, regularization: "auto" }).fit(model, x, y);
+  expect(regularization.beta).toBeGreaterThan(100 * auto.regularization.beta);
+  const { source, beta, curve } = regularization;
+  expect(source).toBe("held-out");
+  const { betas = [], mean = [], standardError = [], by, whole } = curve ?? {};
+  expect([by, whole]).toEqual(["folds", true]);
+  expect([mean.length, standardError.length]).toEqual([betas.length, betas.length]);
+  expect([...betas].sort((a, b) => b - a)).toEqual(betas);
+  expect(beta).toBe(betas[mean.indexOf(Math.min(...mean))]);
+  expect(standardError.every((value) => value > 0)).toBe(true);
+  expect(notes.some((note) => note.includes("least mean loss on rows held out in folds"))).toBe(true);
+  tf.dispose([x, y]);
+  model.dispose();
+});
+
+test("validation data judge where there are any: those that noise spoils want a larger beta", async () => {
+  const smooth = (a: number, b: number) => Math.abs(a) - b;
+  const { x, y } = table(60, (a, b, noise) => smooth(a, b) + 0.3 * noise, 6);
+  const like = table(60, smooth, 7);
+  const unlike = table(60, (_a, _b, noise) => noise, 8);
+  const chosen: number[] = [];
+  for (const { x: heldX, y: heldY } of [like, unlike]) {
+    const model = makeModel({ inputs: 2, units: 60 });
+    const { regularization } = await heldOut().fit(model, x, y, { validationData: [heldX, heldY] });
+    expect(regularization.curve?.by).toBe("validation data");
+    chosen.push(regularization.beta);
+    model.dispose();
+  }
+  expect(chosen[1]).toBeGreaterThan(3 * chosen[0]);
+  tf.dispose([x, y, like.x, like.y, unlike.x, unlike.y]);
+});
+
+const kinds: [title: string, shape: ModelOptions, args?: FitArgs, options?: TrainerOptions][] = [
+  ["classes", { loss: "categoricalCrossentropy", units: 60 }],
+  ["margins and weights", { loss: "hinge" }, { sampleWeight: Array.from({ length: 30 }, (_, k) => k % 3) }],
+  ["a gated layer with its own gates", { formulation: "gated" }],
+  ["a share held out", { loss: "binaryCrossentropy" }, { validationSplit: 0.3 }],
+  ["principal components", {}, {}, { pca: 2 }],
+  ["no biases", { hiddenBias: false, outputBias: false }],
+];
+test.each(kinds)("%s: twice the same, no tensor left over", async (_, shape, args, options) => {
+  const { x, y } = makeData(shape.loss);
+  const model = makeModel({ units: 40, ...shape });
+  const given = { ...few, ...options };
+  if (shape.formulation === "gated") delete (given as { arrangements?: object }).arrangements;
+  const trainer = () => new ConvexReLUTrainer({ ...given, regularization: "held-out" });
+  const tensors = tf.memory().numTensors;
+  const first = await trainer().fit(model, x, y, args);
+  expect(tf.memory().numTensors).toBe(tensors);
+  const fresh = makeModel({ units: 40, ...shape });
+  const again = await trainer().fit(fresh, x, y, args);
+  expect(again.regularization).toEqual(first.regularization);
+  expect(first.regularization.source).toBe("held-out");
+  expect(first.regularization.curve?.mean.every(Number.isFinite)).toBe(true);
+  expect(first.certificate.relativeGap).toBeLessThan(1);
+  tf.dispose([x, y]);
+  fresh.dispose();
+  model.dispose();
+});
+
+test("train, one layer alone, and convolutions take it, too", async () => {
+  const { x, y } = makeData();
+  const trained = await heldOut().train(x, y, { loss: "meanSquaredError" });
+  expect(trained.regularization.source).toBe("held-out");
+  const alone = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [x.shape[1] as number] })] });
+  alone.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+  const one = await new ConvexReLUTrainer({ regularization: "held-out" }).fit(alone, x, y);
+  expect([one.regularization.source, one.status]).toEqual(["held-out", "solved"]);
+  const conv = makeConvModel();
+  const images = tf.randomNormal([20, ...(conv.inputs[0].shape.slice(1) as number[])], 0, 1, "float32", 1);
+  const targets = tf.randomNormal([20, conv.outputs[0].shape[1] as number], 0, 1, "float32", 2);
+  const filters = await heldOut().fit(conv, images, targets);
+  expect(filters.regularization.source).toBe("held-out");
+  tf.dispose([x, y, images, targets]);
+  for (const each of [trained.model, alone, conv]) each.dispose();
+});
+
+test("without time for a single beta it takes the one of the fixed share, and says so; so does an abort", async () => {
+  const { x, y } = makeData();
+  const model = makeModel({ units: 60 });
+  const auto = await new ConvexReLUTrainer({ ...few, regularization: "auto" }).fit(model, x, y);
+  const stop = new AbortController();
+  stop.abort();
+  for (const options of [{ timeLimit: 1e-9 }, { signal: stop.signal }]) {
+    const { regularization, notes } = await heldOut(options).fit(model, x, y);
+    expect(regularization.curve).toMatchObject({ betas: [], whole: false });
+    expect(regularization.beta / auto.regularization.beta).toBeGreaterThan(0.3);
+    expect(regularization.beta / auto.regularization.beta).toBeLessThan(3);
+    expect(notes.some((note) => note.includes("did not suffice to judge any beta"))).toBe(true);
+  }
+  tf.dispose([x, y]);
+  model.dispose();
+});
+
+test("regularizers of the layers, too few rows and certificates are refused in a sentence, and the weights stay", async () => {
+  const { x, y } = makeData();
+  const own = makeModel({ l2: 1e-3 });
+  const before = weightsIn(own);
+  await expect(heldOut().fit(own, x, y)).rejects.toThrow(/without l2 regularizers for regularization "held-out"/);
+  expect(weightsIn(own)).toEqual(before);
+  const model = makeModel();
+  const [someX, someY] = [tf.slice(x, 0, 4), tf.slice(y, 0, 4)];
+  await expect(heldOut().fit(model, someX, someY)).rejects.toThrow(
+    /at least 5 rows for regularization "held-out".*got 4/,
+  );
+  const flat = tf.zerosLike(y);
+  await expect(heldOut().fit(model, x, flat)).rejects.toThrow(/so that "held-out" has no scale/);
+  await expect(certify(model, x, y, { regularization: "held-out" as "auto" })).rejects.toThrow(/got "held-out"/);
+  tf.dispose([x, y, someX, someY, flat]);
+  own.dispose();
+  model.dispose();
+});
