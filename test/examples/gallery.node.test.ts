@@ -112,7 +112,7 @@ describe("Train", () => {
     expect(Number(facts["relative gap"])).toBeLessThanOrEqual(1e-6);
     expect(Number(facts["dual bound"])).toBeLessThanOrEqual(Number(facts.objective) * (1 + 1e-5));
     expect(facts.engine).toBe("wasm, in a worker");
-    expect(Number.parseFloat(facts.accuracy)).toBeGreaterThan(95);
+    expect(Number.parseFloat(facts["training accuracy"])).toBeGreaterThan(95);
     const rows = await page
       .locator("#runs tbody tr")
       .evaluateAll((all) => all.map((row) => [...row.children].map((cell) => cell.textContent)));
@@ -263,7 +263,7 @@ describe("data of one's own", () => {
     expect(await page.textContent("#dataNote")).toContain("1 rows with gaps left out");
     await fill(page, { epochs: 10, starts: 1, arrangements: "sample", gates: 50 });
     await train(page);
-    expect((await factsOf(page, "convexFacts")).accuracy).toBe("100.0 %");
+    expect((await factsOf(page, "convexFacts"))["training accuracy"]).toBe("100.0 %");
     await fill(page, { target: "wave" });
     await expect.poll(() => page.textContent("#dataNote")).toContain("a number");
     await train(page);
@@ -362,7 +362,7 @@ describe("what is taken away", () => {
     await fill(page, { points: few.points });
     await page.click("#predict");
     await expect.poll(() => page.textContent("#saved")).toContain(`Predicted 40 rows`);
-    expect(await page.textContent("#saved")).toContain(`${facts.accuracy} of the rows are right`);
+    expect(await page.textContent("#saved")).toContain(`${facts["training accuracy"]} of the rows are right`);
     await page.click("#forget");
     await expect.poll(() => page.textContent("#saved")).toBe("Nothing saved yet.");
   });
@@ -375,7 +375,7 @@ describe("without a network", () => {
     await expect.poll(() => page.textContent("#offline"), { timeout: 30_000 }).toContain("without a network");
     await fill(page, few);
     await train(page);
-    const { accuracy } = await factsOf(page, "convexFacts");
+    const { "training accuracy": accuracy } = await factsOf(page, "convexFacts");
     await page.click("#save");
     await expect.poll(() => page.textContent("#saved")).toContain("was saved at");
     await server.close();
@@ -391,7 +391,7 @@ describe("without a network", () => {
     await expect.poll(() => page.textContent("#dataNote")).toContain("images of 14 x 14");
     await fill(page, { data: "moons" });
     await train(page);
-    expect((await factsOf(page, "convexFacts")).accuracy).toBe(accuracy);
+    expect((await factsOf(page, "convexFacts"))["training accuracy"]).toBe(accuracy);
     expect(errors).toEqual([]);
     await page.close();
   });
