@@ -179,9 +179,9 @@ describe("misuse is refused", () => {
   test("what is no two-layer model, and data of another width", async () => {
     const x = tf.zeros([4, 3]);
     const model = makeModel();
-    await expect(describeNetwork({} as tf.Sequential, x)).rejects.toThrow("expected a tf.Sequential");
+    await expect(describeNetwork({} as tf.Sequential, x)).rejects.toThrow("expected a tf.LayersModel");
     const deep = tf.sequential({ layers: [gatedDense({ units: 2, inputShape: [3] })] });
-    await expect(describeNetwork(deep, x)).rejects.toThrow("expected two layers");
+    await expect(describeNetwork(deep, x)).rejects.toThrow("expected a dense last layer");
     await expect(describeNetwork(model, tf.zeros([4, 2]))).rejects.toThrow("x of shape [rows, 3]");
     for (const one of [model, deep]) one.dispose();
     x.dispose();
