@@ -31,7 +31,7 @@ export const affineNewton: Solver = {
   firstOrder: false,
   joint: true,
   refuses: ({ penalty }) =>
-    penalty.name === "ridge" ? null : `is for one layer alone, got the penalty "${penalty.name}".`,
+    penalty.name === "ridge" ? null : `needs one layer alone, got the penalty "${penalty.name}".`,
   start: (setting, from) => new AffineRun(setting, from),
 };
 

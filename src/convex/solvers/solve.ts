@@ -73,7 +73,7 @@ export function chooseSolver(program: ConvexProgram, name?: string, onDevice = f
   const fitting = asked.filter((solver) => {
     if (name !== undefined && solver.name !== name) return false;
     const squared = program.penalty.name === "ridge" && solver !== affineNewton;
-    const refusal = squared ? "is for layers that follow one another, got one alone." : solver.refuses(program);
+    const refusal = squared ? "needs layers that follow one another, got one alone." : solver.refuses(program);
     if (refusal !== null) refusals.push(` ${solver.name}: ${refusal}`);
     return refusal === null;
   });
