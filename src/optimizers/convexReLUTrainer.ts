@@ -1,8 +1,7 @@
 /** The trainer: what a user calls in place of model.fit. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { refuseUnknown } from "../arguments.js";
-import { ConvexError } from "../errors.js";
+import { count, refuseUnknown } from "../arguments.js";
 import {
   CROSS_VALIDATION_ARGS,
   type CrossValidation,
@@ -183,9 +182,5 @@ export class ConvexReLUTrainer {
 }
 
 function readCount(name: string, given: number | undefined): number | undefined {
-  if (given === undefined || (Number.isInteger(given) && given >= 1)) return given;
-  throw new ConvexError(
-    "options/value",
-    `${name}: expected an integer of at least 1, got ${given}. Change it or leave it out.`,
-  );
+  return given === undefined ? undefined : count(name, given);
 }

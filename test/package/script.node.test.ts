@@ -1,4 +1,4 @@
-/** The file for <script> tags in a page: its build rewrites shaders, so that each engine is run there. */
+/** The file for <script> tags in a page, built and minified as for users: each engine is run there. */
 
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
