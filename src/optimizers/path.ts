@@ -2,7 +2,7 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import { MOST_POINTS, count as readCount, shown } from "../arguments.js";
-import { certify, smallestTrivialBeta } from "../convex/certificate.js";
+import { certify, smallestTrivialBeta } from "../convex/certificate/index.js";
 import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.js";
 import { exp, log } from "../convex/linear/elementary.js";
 import { forward, type Network } from "../convex/network.js";

@@ -7,7 +7,7 @@
  * bound is over all units in both.
  */
 
-import { relativeGap } from "../certificate.js";
+import { relativeGap } from "../certificate/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { smoothed } from "../losses/smoothed.js";
 import { Clock } from "../solvers/clock.js";

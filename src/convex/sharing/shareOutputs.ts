@@ -7,7 +7,7 @@
  * al. 2021), so the network is found by column generation with a local descent, and its dual point proves how good it is.
  */
 
-import { bestScale, relativeGap } from "../certificate.js";
+import { bestScale, relativeGap } from "../certificate/index.js";
 import type { GrowthOptions } from "../growth/grow.js";
 import { bindProducts } from "../kernels/index.js";
 import type { Kernels } from "../kernels/types.js";

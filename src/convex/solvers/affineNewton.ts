@@ -7,7 +7,7 @@
  * one, and centred where a free bias takes up the mean: the answer is that of the data as they are.
  */
 
-import { GapJudge } from "../certificate.js";
+import { GapJudge } from "../certificate/index.js";
 import { dotAt, norm } from "../linear/vectors.js";
 import type { SparseBlocks } from "../types.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";

@@ -1,7 +1,7 @@
 /** The one loop: choose a solver, split what separates, make rounds until the gap, the budget or someone says stop. */
 
 import { ConvexError } from "../../errors.js";
-import { floorOf, relativeGap } from "../certificate.js";
+import { floorOf, relativeGap } from "../certificate/index.js";
 import { bindProducts } from "../kernels/index.js";
 import type { GatedProducts, Kernels } from "../kernels/types.js";
 import { predict, zeroBlocks } from "../operators/blocks.js";

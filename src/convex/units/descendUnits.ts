@@ -7,7 +7,7 @@
  * units that stay as they are takes tens.
  */
 
-import { bestScale, relativeGap } from "../certificate.js";
+import { bestScale, relativeGap } from "../certificate/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { descend, type Objective } from "../linear/lbfgs.js";
 import { concatenated, dot, norm } from "../linear/vectors.js";

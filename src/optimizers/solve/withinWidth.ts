@@ -1,6 +1,6 @@
 /** A network that is wider than its layer -> the best one of the layer's width that is found, and what it says of the result. */
 
-import { bestScale, GapJudge, relativeGap } from "../../convex/certificate.js";
+import { bestScale, GapJudge, relativeGap } from "../../convex/certificate/index.js";
 import type { Kernels } from "../../convex/kernels/index.js";
 import { LEAST } from "../../convex/linear/vectors.js";
 import { narrowed } from "../../convex/narrowing/narrow.js";
