@@ -10,6 +10,7 @@ export {
   certify,
   certifyShared,
   feedsOneEach,
+  largestTogether,
   NOT_AMONG_THEM,
   type SharedBound,
   scopeOf,
