@@ -74,7 +74,8 @@ export {
   type Waypoint,
 } from "./optimizers/optimalSet.js";
 export type { TrainerOptions } from "./optimizers/options.js";
-export type { PathArgs, PathGrid, PathPoint, PathResult } from "./optimizers/path.js";
+export type { PathArgs, PathPoint, PathResult } from "./optimizers/path.js";
+export type { PathGrid } from "./optimizers/pose/betas.js";
 export {
   type QuantizedCertificate,
   type QuantizedOptions,

@@ -16,7 +16,7 @@ import {
   relativeGap,
   type SharedBound,
   sharedAtLeast,
-} from "../convex/certificate.js";
+} from "../convex/certificate/index.js";
 import { searchBeyond, solveGrowing } from "../convex/growth/grow.js";
 import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.js";
 import { norm } from "../convex/linear/vectors.js";

@@ -9,16 +9,8 @@ import type { Network } from "../convex/network.js";
 import type { Clock } from "../convex/solvers/clock.js";
 import { ConvexError } from "../errors.js";
 import type { Settings } from "./options.js";
-import {
-  betasOf,
-  eachBeta,
-  fittingNetwork,
-  followPath,
-  type PathGrid,
-  type PathResult,
-  poseForPath,
-  refuseOwnBeta,
-} from "./path.js";
+import { followPath, type PathResult } from "./path.js";
+import { betasOf, type PathGrid, poseForPath, refuseOwnBeta } from "./pose/betas.js";
 import { programWeights } from "./pose/programWeights.js";
 import { standardizes } from "./pose/standardize.js";
 import { type Dataset, readData, refuseDegenerate, rowsOf, type Weighting } from "./read/data.js";
@@ -26,6 +18,7 @@ import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { trunkOf } from "./read/trunk.js";
 import { Evaluator } from "./report/evaluate.js";
+import { eachBeta, fittingNetwork } from "./solve/alongBetas.js";
 import { clockOf } from "./solve/withinWidth.js";
 
 const FOLDS = 5;

@@ -10,7 +10,7 @@
  * More levels a weight: u = sum_b 2^b s_b is a sign vector on the columns [2^b X]: odd integers up to 2^bits - 1.
  */
 
-import { relativeGap } from "../certificate.js";
+import { relativeGap } from "../certificate/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { eigenSymmetric } from "../linear/eigen.js";
 import { log, sinhNearZero, sinNearZero } from "../linear/elementary.js";

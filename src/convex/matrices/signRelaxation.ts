@@ -7,7 +7,7 @@
  * that N scaled by beta over that is feasible. The y are those of the mixing method (Wang, Chang and Kolter 2018).
  */
 
-import { bestScale } from "../certificate.js";
+import { bestScale } from "../certificate/index.js";
 import { eigenSymmetric } from "../linear/eigen.js";
 import { power } from "../linear/elementary.js";
 import { descend } from "../linear/lbfgs.js";

@@ -9,7 +9,7 @@ import {
   type ReadPatterns,
   resolvingGates,
 } from "../../convex/arrangements/index.js";
-import { smallestTrivialBeta } from "../../convex/certificate.js";
+import { smallestTrivialBeta } from "../../convex/certificate/index.js";
 import { type Formulation, formulations } from "../../convex/formulations/index.js";
 import type { ChosenEngine, Kernels } from "../../convex/kernels/index.js";
 import { inTurns, type Pieces } from "../../convex/linear/pieces.js";

@@ -1,7 +1,7 @@
 /** Training in other columns than those of x: the data that the program sees, and the network as the model holds it. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { certify, GapJudge, relativeGap } from "../../convex/certificate.js";
+import { certify, GapJudge, relativeGap } from "../../convex/certificate/index.js";
 import type { Kernels } from "../../convex/kernels/types.js";
 import { norm } from "../../convex/linear/vectors.js";
 import { forward, type Network, type NetworkWeights, objectiveOf } from "../../convex/network.js";

@@ -1,7 +1,7 @@
 /** A posed problem -> its solution, over the gates at hand or over gates that grow, and the network that it is. */
 
 import { defaultStarts, type Growth } from "../../convex/arrangements/index.js";
-import { feedsOneEach } from "../../convex/certificate.js";
+import { feedsOneEach } from "../../convex/certificate/index.js";
 import { type GrowthOptions, solveGrowing } from "../../convex/growth/grow.js";
 import { withAllGates } from "../../convex/growth/proof.js";
 import type { Kernels } from "../../convex/kernels/index.js";

@@ -7,7 +7,7 @@ import {
   largestTogether,
   relativeGap,
   sharedAtLeast,
-} from "../../convex/certificate.js";
+} from "../../convex/certificate/index.js";
 import type { Kernels } from "../../convex/kernels/index.js";
 import { LEAST } from "../../convex/linear/vectors.js";
 import { narrowed } from "../../convex/narrowing/narrow.js";

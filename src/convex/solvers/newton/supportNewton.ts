@@ -1,6 +1,6 @@
 /** From a start near the optimum: Newton steps on its blocks while they close the gap fast, then another run. */
 
-import { GapJudge } from "../../certificate.js";
+import { GapJudge } from "../../certificate/index.js";
 import { blockOutputs } from "../../operators/blocks.js";
 import type { SparseBlocks } from "../../types.js";
 import { BestPoint } from "../bestPoint.js";
