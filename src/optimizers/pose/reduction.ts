@@ -54,6 +54,8 @@ export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings, wi
   refuseUnfit(spec, settings);
   refuseBeyond(spec, settings);
   const space = rowSpaceOf(train.x, rank ?? pca ?? "numerical", pca !== null);
+  // Rows of full rank would only be turned.
+  if (pca === null && space.basis.cols === spec.inputs) return unchanged(spec, { ...settings, rank: null });
   const { value, charged } = biasColumnOf(spec, settings, inputRows(spec, train.x, 0));
   return {
     spec: { ...spec, inputs: space.basis.cols },
@@ -192,7 +194,10 @@ export function writtenObjective(problem: Problem, weights: NetworkWeights, Z?: 
 export function chargedObjective(problem: Problem, network: Network, units: number, written: Parts): Parts {
   const { program, regularization, reduction, loss } = problem;
   if (reduction === null || isStandardized(reduction.space) || reduction.space.mean === null) return written;
-  return objectiveOf(programWeights(problem, network, units), program.X, loss, decayOf(regularization));
+  const inside = programWeights(problem, network, units);
+  const Z = new Float64Array(program.loss.rows * program.loss.outputs);
+  const { regularization: charge } = objectiveOf(inside, program.X, loss, decayOf(regularization), Z);
+  return { loss: written.loss, regularization: charge, total: written.loss + charge };
 }
 
 /** The certificate for x as it is, where the program was solved in the span of its first singular vectors. */
