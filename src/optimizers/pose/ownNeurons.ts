@@ -3,7 +3,7 @@
 import { type Arrangements, arrangementBound, gatesFrom, sampleGates } from "../../convex/arrangements/index.js";
 import { norm } from "../../convex/linear/vectors.js";
 import type { NetworkWeights } from "../../convex/network.js";
-import type { HiddenNeuron } from "../../convex/recovery/lift.js";
+import type { HiddenNeuron } from "../../convex/recovery/index.js";
 import type { Matrix } from "../../convex/types.js";
 import type { Settings } from "../options.js";
 import type { NetworkSpec } from "../read/model.js";

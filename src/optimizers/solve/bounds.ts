@@ -7,12 +7,12 @@ import {
   type SharedBound,
   sharedAtLeast,
 } from "../../convex/certificate/index.js";
-import { type GrowthOptions, solveGrowing } from "../../convex/growth/grow.js";
+import { type GrowthOptions, solveGrowing } from "../../convex/growth/index.js";
 import type { Kernels } from "../../convex/kernels/index.js";
 import { blockOutputs } from "../../convex/operators/blocks.js";
 import { dualPointAt } from "../../convex/operators/dualPoint.js";
-import { DEFAULT_CONES, GatePricer } from "../../convex/pricing/allGates.js";
-import { LAST_PROJECTIONS, mayShareOutputs, sharedGap } from "../../convex/sharing/shareOutputs.js";
+import { DEFAULT_CONES, GatePricer } from "../../convex/pricing/index.js";
+import { LAST_PROJECTIONS, mayShareOutputs, sharedGap } from "../../convex/sharing/index.js";
 import { Clock } from "../../convex/solvers/clock.js";
 import { solve, withProducts } from "../../convex/solvers/solve.js";
 import type { AllGatesBound, Certificate, ConvexProgram, Gap, SparseBlocks } from "../../convex/types.js";
