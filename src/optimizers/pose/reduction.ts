@@ -9,7 +9,6 @@ import { forward, type Network, type NetworkWeights, objectiveOf } from "../../c
 import { type Coordinates, isStandardized, weightsForX } from "../../convex/operators/coordinates.js";
 import { distanceTo, type RowSpace, reducedRows, rowSpaceOf } from "../../convex/operators/rowSpace.js";
 import { standardizedRows, standardizedWeights } from "../../convex/operators/standardized.js";
-import type { Solution } from "../../convex/solvers/solution.js";
 import { withProducts } from "../../convex/solvers/solve.js";
 import type { AllGatesBound, Certificate, ConvexProgram, Matrix } from "../../convex/types.js";
 import type { Settings } from "../options.js";
@@ -260,21 +259,6 @@ function outsideSpan(certificate: Certificate, distance: number, N: Float64Array
     relativeGap: relativeGap(primal, lower, program),
     allGates: allGates && near(allGates, primal, distance, program),
   };
-}
-
-/** How a fit ended: solved in the span is not solved for x as it is, where the bound lies lower by more than the tolerance. */
-export function endedNear<Ended extends Pick<Solution, "status" | "advice">>(
-  ended: Ended,
-  { relativeGap }: Certificate,
-  { reduction }: Problem,
-  tolerance: number,
-): Ended {
-  if (reduction === null || isStandardized(reduction.space)) return ended;
-  if (ended.status !== "solved" || relativeGap <= tolerance) return ended;
-  const advice =
-    `The program in ${reduction.space.basis.cols} dimensions is solved, but what they leave out keeps the bound for x as it is ` +
-    `above the tolerance: raise \`rank\`, or leave it out.`;
-  return { ...ended, status: "stalled", advice };
 }
 
 /** A neuron may have another pattern on the rows of x than on their part in the span, and the latter has the bound. */
