@@ -16,7 +16,7 @@ import { norm } from "../linear/vectors.js";
 import { smoothed } from "../losses/smoothed.js";
 import { biasAlone } from "../operators/dualPoint.js";
 import type { Loss, OutputBias } from "../types.js";
-import { columnsOf } from "../units/oracle.js";
+import { columnsOf } from "../units/index.js";
 import { formMatrix, formOutputs, formTimes, type SignForms } from "./signForms.js";
 
 /** Steps of a descent, and descents with prices between. */

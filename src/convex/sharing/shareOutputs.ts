@@ -8,13 +8,13 @@
  */
 
 import { bestScale, relativeGap } from "../certificate/index.js";
-import type { GrowthOptions } from "../growth/grow.js";
+import type { GrowthOptions } from "../growth/index.js";
 import { bindProducts } from "../kernels/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { gaussianSource } from "../linear/random.js";
 import type { Network } from "../network.js";
 import { dualPointAt } from "../operators/dualPoint.js";
-import { type HiddenNeuron, liftNeurons } from "../recovery/lift.js";
+import { type HiddenNeuron, liftNeurons } from "../recovery/index.js";
 import { Clock } from "../solvers/clock.js";
 import { advice, type SolveBudget } from "../solvers/solution.js";
 import type { ConvexProgram, Evidence, Gap, SparseBlocks, Status } from "../types.js";

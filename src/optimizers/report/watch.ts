@@ -3,7 +3,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { relativeGap, sharedAtLeast } from "../../convex/certificate/index.js";
 import type { Network } from "../../convex/network.js";
-import type { SharedRound } from "../../convex/sharing/shareOutputs.js";
+import type { SharedRound } from "../../convex/sharing/index.js";
 import type { Round, Solution } from "../../convex/solvers/solve.js";
 import type { ConvexProgram, Gap } from "../../convex/types.js";
 import { programWeights } from "../pose/programWeights.js";
