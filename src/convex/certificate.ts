@@ -366,6 +366,21 @@ export function sharedAtLeast(dual: number, outputs: number): number {
   return dual / Math.sqrt(outputs);
 }
 
+/**
+ * The largest price of a neuron that feeds all outputs, from those of neurons that feed one [2P x C, the positive ones first]: over a
+ * cone |(N_c' X v)_c| is at most the length of its largest entries.
+ */
+export function largestTogether(prices: Float64Array, gates: number, outputs: number): number {
+  let largest = 0;
+  for (let i = 0; i < gates; i++) {
+    let square = 0;
+    for (let c = 0; c < outputs; c++)
+      square += Math.max(prices[i * outputs + c], prices[(gates + i) * outputs + c]) ** 2;
+    largest = Math.max(largest, square);
+  }
+  return Math.sqrt(largest);
+}
+
 /** True where the penalty charges outputs one by one, so that the program is about neurons that feed one. */
 export function feedsOneEach(program: Pick<ConvexProgram, "penalty" | "loss" | "pooling">): boolean {
   return blockOutputs(program) > 1 && program.penalty.name === "perOutput";

@@ -29,6 +29,7 @@ export async function readWeights(
     output: readOut(last[0], spec),
     bias: spec.outputBias ? last[1] : new Float64Array(outputs),
     pooling: spec.convolution?.pooling ?? null,
+    biasColumn: spec.hiddenBias ? biasColumn : 0,
   };
 }
 
