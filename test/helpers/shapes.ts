@@ -237,6 +237,17 @@ export const shapes: readonly Shape[] = [
     const outputs = chain(inner, flatten(), hidden({ units: 60 }), read(3, { activation: "softmax" }));
     return compiled(tf.model({ inputs: base.inputs, outputs }), { ...softmax, shape: [4, 4, 1] });
   }),
+  shaped("frozen layers with regularizers, one of them used twice, and one within a model", () => {
+    const inputs = tf.input({ shape: [3] });
+    const twice = frozen(dense({ units: 3, activation: "tanh", ...decay(), ...seeded(8) }));
+    const once = twice.apply(inputs) as tf.SymbolicTensor;
+    const again = twice.apply(once) as tf.SymbolicTensor;
+    const inner = sequence(dense({ units: 4, activation: "tanh", inputShape: [3], ...both(), ...seeded(9) }));
+    return compiled(tf.model({ inputs, outputs: chain(again, frozen(inner), hidden(), read()) }));
+  }),
+  shaped("a frozen layer with a regularizer, one dense layer", () =>
+    compiled(sequence(frozen(dense({ units: 3, activation: "tanh", ...both(), ...seeded(8), ...input3 })), read())),
+  ),
   shaped("a head that is a model within", () =>
     compiled(
       sequence(
