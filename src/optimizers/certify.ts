@@ -16,9 +16,10 @@ import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { gatesFor, leastDecay, neuronsOf, staysPerOutput, sumOfSizes } from "./pose/ownNeurons.js";
 import { pose } from "./pose/pose.js";
 import { certificateNear, reduce, weightsInside } from "./pose/reduction.js";
-import { biasColumnOf, decayOf, modelObjective, notesOf } from "./pose/regularization.js";
+import { biasColumnOf, decayOf, frozenNotes, modelObjective, notesOf } from "./pose/regularization.js";
 import { columnNotes } from "./pose/standardize.js";
 import { readData, refuseDegenerate, type Weighting } from "./read/data.js";
+import { frozenCharge } from "./read/frozenCharge.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import { trunkOf } from "./read/trunk.js";
@@ -110,6 +111,7 @@ export async function certify(
   const spec = readModel(model, settings.formulation, "read");
   refuseForeignGates(spec, settings);
   const trunk = trunkOf(model, "read");
+  const frozen = await frozenCharge(model, "read");
   const data = await readData(await trunk.see("x", x), y, spec, { sampleWeight, classWeight });
   refuseDegenerate(data);
   const chosen = await chooseEngine(settings.engine, settings.threads);
@@ -166,11 +168,12 @@ export async function certify(
     certificate: shares
       ? await withSharing(near.certificate, program, new Set(points), kernels, left(), settings)
       : near.certificate,
-    objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged && !standardized),
+    objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged && !standardized, frozen),
     balanced: spec.formulation === "affine" ? written.total : written.loss + leastDecay(charged, regularization),
     regularization,
     notes: [
       ...(trunk.note === null ? [] : [trunk.note]),
+      ...frozenNotes(frozen),
       ...notesOf(spec, regularization, column, false),
       ...columnNotes(data, spec),
       ...posed.gateNotes,

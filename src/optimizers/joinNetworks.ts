@@ -98,8 +98,8 @@ export async function joinNetworks<M extends tf.LayersModel>(
 const FREE = 2 ** 40;
 
 function refuseDifferent(a: NetworkSpec, b: NetworkSpec): void {
-  const of = ({ inputs, outputs, hiddenBias, outputBias, loss, l2, convolution }: NetworkSpec) =>
-    JSON.stringify({ inputs, outputs, hiddenBias, outputBias, loss, l2, convolution });
+  const of = ({ inputs, outputs, hiddenBias, outputBias, loss, l2, convolution, negativeSlope }: NetworkSpec) =>
+    JSON.stringify({ inputs, outputs, hiddenBias, outputBias, loss, l2, convolution, negativeSlope });
   if (of(a) === of(b)) return;
   throw new ConvexError(
     "model/layer",

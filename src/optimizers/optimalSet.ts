@@ -16,7 +16,7 @@ import {
 import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
 import { norm } from "../convex/linear/vectors.js";
 import { bindLoss } from "../convex/losses/index.js";
-import type { Network } from "../convex/network.js";
+import { type Network, slopeOf } from "../convex/network.js";
 import { rowsIn } from "../convex/operators/coordinates.js";
 import { type Candidate, type Candidates, candidatesOf, distinct } from "../convex/optimalSet/candidates.js";
 import { Optima, type Optimum, type Waypoint } from "../convex/optimalSet/optima.js";
@@ -183,8 +183,8 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
     const { problem } = this.result;
     const spec = readModel(model, problem.spec.formulation);
     const { inputs, outputs } = problem.spec;
-    const of = ({ hiddenBias, outputBias, convolution }: typeof spec) =>
-      JSON.stringify({ hiddenBias, outputBias, convolution });
+    const of = ({ hiddenBias, outputBias, convolution, negativeSlope }: typeof spec) =>
+      JSON.stringify({ hiddenBias, outputBias, convolution, negativeSlope });
     const fits = spec.inputs === inputs && spec.outputs === outputs && of(spec) === of(problem.spec);
     if (!fits) {
       throw new ConvexError(
@@ -291,6 +291,7 @@ function refuseOtherProblem(result: AnyResult, other: AnyResult): void {
     a.X.rows === b.X.rows &&
     a.X.cols === b.X.cols &&
     a.cones === b.cones &&
+    slopeOf(a.pooling) === slopeOf(b.pooling) &&
     a.X.data.every((v, k) => v === b.X.data[k]);
   const [p, q] = [result, other].map(({ certificate }) => certificate.perOutput ?? certificate);
   const room = SAME_OBJECTIVE + Math.max(0, p.relativeGap) + Math.max(0, q.relativeGap);

@@ -14,6 +14,7 @@ import { programWeights } from "./pose/programWeights.js";
 import { certificateNear, chargedObjective, layerRows, layerWeights, writtenObjective } from "./pose/reduction.js";
 import { modelObjective } from "./pose/regularization.js";
 import { refuseDegenerate, type Weighting } from "./read/data.js";
+import { frozenCharge } from "./read/frozenCharge.js";
 import { readModel } from "./read/model.js";
 import { type HeldOut, readSplit } from "./read/split.js";
 import { trunkOf } from "./read/trunk.js";
@@ -87,13 +88,14 @@ export async function followPath<M extends tf.LayersModel>(
     train: reduced.data(train),
     validation: validation === null ? null : reduced.data(validation),
   });
+  const frozen = await frozenCharge(model);
   const points: PathPoint[] = [];
   const networks = new Map<PathPoint, Network>();
   let before: Network | null = null;
   await eachBeta(posed, betas, engine.kernels, settings, clock, async (problem, solution) => {
     const fitting = await fittingNetwork(problem, solution, chosen.kernels, settings, clock, before);
     before = fitting.network;
-    const point = await pointOf(problem, solution, fitting, evaluator, chosen.kernels, settings);
+    const point = await pointOf(problem, solution, fitting, evaluator, chosen.kernels, settings, frozen);
     points.push(point);
     networks.set(point, fitting.network);
     return args.onPoint?.(point) !== false;
@@ -132,6 +134,7 @@ async function pointOf(
   evaluator: SplitEvaluator,
   kernels: Kernels,
   settings: Settings,
+  frozen: number,
 ): Promise<PathPoint> {
   const { network } = fitting;
   const { program, regularization, column } = problem;
@@ -159,6 +162,7 @@ async function pointOf(
       weights.kernel,
       regularization.hidden,
       column.charged && !regularization.standardized,
+      frozen,
     ),
     neurons: network.neurons.length,
     regularization,

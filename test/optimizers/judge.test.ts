@@ -73,6 +73,7 @@ describe("the judge", () => {
     ...drawRecipe(1),
     layer: "dense",
     formulation: "relu",
+    slope: 0,
     loss: "meanSquaredError",
     outputs: 1,
     rows: 6,

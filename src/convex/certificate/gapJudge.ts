@@ -2,6 +2,7 @@
 
 import type { GatedProducts } from "../kernels/types.js";
 import { concatenated, norm } from "../linear/vectors.js";
+import { steepest } from "../network.js";
 import { blockCount, blockOutputs, penaltyOf, predict } from "../operators/blocks.js";
 import { type ConeProjector, coneProjector } from "../operators/coneProjection.js";
 import { dualPointAtZero } from "../operators/dualPoint.js";
@@ -80,13 +81,13 @@ export class GapJudge {
    * A lower bound of the same problem on data X' with |X' - X| <= tail in spectral norm, for any loss, from a dual point
    * N [n x C] on X, balanced where the bias is free.
    *
-   * |(X'u)_+ - (Xu)_+| <= tail |u|, so that X' prices N at most tail |N_c| dearer than X does: N, scaled by that much less, is
+   * |(X'u)_+ - (Xu)_+| <= tail |u| (with a slope of more than 1, that times as much), so that X' prices N at most tail |N_c| dearer than X does: N, scaled by that much less, is
    * feasible there.
    */
   boundNear(N: Float64Array, tail: number): number {
     const { loss, beta, penalty } = this.program;
     const { largest } = this.price(N, beta);
-    const dearer = largest + tail * longestColumn(N, loss.outputs, penalty.separable);
+    const dearer = largest + tail * steepest(this.program.pooling) * longestColumn(N, loss.outputs, penalty.separable);
     return bestScale(this.program, N, beta / dearer).value;
   }
 

@@ -7,3 +7,7 @@ import { proximalNewton } from "./newton/index.js";
 import type { Solver } from "./solver.js";
 
 export const solvers: readonly Solver[] = [admm, proximalNewton, fista, affineNewton];
+
+/** Their names, for those who ask for one. */
+export const solverNames = ["admm", "proximal-newton", "fista", "affine-newton"] as const;
+export type SolverName = (typeof solverNames)[number];

@@ -24,7 +24,7 @@ import { ConvexError } from "../../errors.js";
 import type { Settings } from "../options.js";
 import type { Dataset } from "../read/data.js";
 import { inputRows } from "../read/inputRows.js";
-import type { NetworkSpec } from "../read/model.js";
+import { type NetworkSpec, poolingOf } from "../read/model.js";
 import type { Problem, StartingPoint } from "../records.js";
 import { outputConstraint } from "./constraint.js";
 import { refuseUnshared } from "./mayShare.js";
@@ -61,7 +61,7 @@ export async function pose(
   const formulation = formulations[spec.formulation];
   const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
   const X = inputRows(spec, data.x, column.value);
-  const pooling = spec.convolution?.pooling ?? null;
+  const pooling = poolingOf(spec);
   const wish = arrangementsFor(spec, X, settings, sources);
   const making = clock.part(GATES_SHARE);
   const made = (work: Pieces<GateSet>) => inTurns(work, () => making.pause());

@@ -5,7 +5,7 @@ import { refuseAs } from "../../arguments.js";
 import { certify, GapJudge, relativeGap } from "../../convex/certificate/index.js";
 import type { Kernels } from "../../convex/kernels/types.js";
 import { norm } from "../../convex/linear/vectors.js";
-import { forward, type Network, type NetworkWeights, objectiveOf } from "../../convex/network.js";
+import { forward, type Network, type NetworkWeights, objectiveOf, steepest } from "../../convex/network.js";
 import { type Coordinates, isStandardized, weightsForX } from "../../convex/operators/coordinates.js";
 import { distanceTo, type RowSpace, reducedRows, rowSpaceOf } from "../../convex/operators/rowSpace.js";
 import { standardizedRows, standardizedWeights } from "../../convex/operators/standardized.js";
@@ -251,7 +251,7 @@ export function certificateNear(
  */
 function outsideSpan(certificate: Certificate, distance: number, N: Float64Array, program: ConvexProgram): Certificate {
   const { primal, dual, allGates } = certificate;
-  const kept = Math.max(0, dual) / (1 + (distance * norm(N)) / program.beta);
+  const kept = Math.max(0, dual) / (1 + (distance * steepest(program.pooling) * norm(N)) / program.beta);
   const lower = dual > 0 ? kept : dual;
   return {
     ...certificate,
@@ -272,7 +272,7 @@ function inTheSpan(certificate: Certificate, rank: number): Certificate {
  * dual objective, concave and at least 0 at 0, keeps the share of the scale (at most 1 / ratio) that is left.
  */
 function near(bound: AllGatesBound, primal: number, tail: number, program: ConvexProgram): AllGatesBound {
-  const more = (tail * bound.dualNorm) / program.beta;
+  const more = (tail * steepest(program.pooling) * bound.dualNorm) / program.beta;
   const ratio = bound.ratio + more;
   const dual = more === 0 ? bound.dual : bound.dual / (1 + more / bound.ratio);
   return { ...bound, dual, ratio, relativeGap: relativeGap(primal, dual, program) };

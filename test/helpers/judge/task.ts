@@ -21,6 +21,7 @@ export function bareTask(recipe: Recipe): Task {
     hiddenBias,
     outputBias,
     gated: formulation === "gated",
+    slope: recipe.slope,
     charge: { hidden: 0, hiddenBias: 0, output: 0, outputBias: 0 },
   };
 }
