@@ -3,8 +3,8 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { Settings } from "./options.js";
 import { type Posed, poseFit } from "./pose/fit.js";
-import type { Weighting } from "./read/data.js";
 import { readFit } from "./read/fit.js";
+import type { Weighting } from "./read/sampleWeights.js";
 import type { HeldOut } from "./read/split.js";
 import type { StartingPoint } from "./records.js";
 import { CONTRADICTED, contradicts } from "./report/ended.js";

@@ -13,9 +13,10 @@ import { betasOf, type PathGrid, poseForPath, refuseOwnBeta } from "./pose/betas
 import { programWeights } from "./pose/programWeights.js";
 import { certificateNear, chargedObjective, layerRows, layerWeights, writtenObjective } from "./pose/reduction.js";
 import { modelObjective } from "./pose/regularization.js";
-import { refuseDegenerate, type Weighting } from "./read/data.js";
+import { refuseDegenerate } from "./read/data.js";
 import { frozenCharge } from "./read/frozenCharge.js";
 import { readModel } from "./read/model.js";
+import type { Weighting } from "./read/sampleWeights.js";
 import { type HeldOut, readSplit } from "./read/split.js";
 import { trunkOf } from "./read/trunk.js";
 import type { Objective, PosedSolution, Problem, Regularization } from "./records.js";

@@ -115,27 +115,24 @@ function feedsApart({ outputs }: NetworkSpec, { vectorPenalty }: Settings): bool
 function refuseUnfit(spec: NetworkSpec, { rank, pca, regularization, vectorPenalty }: Settings): void {
   const { convolution, hiddenBias, l2, formulation, outputs, normalization } = spec;
   const name = rank === null ? "pca" : "rank";
-  if (normalization !== null)
-    refuseAs("fit", "options/value", `no ${name} beside batch normalisation`, String(rank ?? pca));
-  if (formulation === "affine") refuseAs("fit", "options/value", `no ${name} for one layer alone`, String(rank ?? pca));
-  if (convolution !== null)
-    refuseAs("fit", "options/value", `no ${name} for a convolutional model`, String(rank ?? pca));
+  if (normalization !== null) refuseAs("fit", `no ${name} beside batch normalisation`, String(rank ?? pca));
+  if (formulation === "affine") refuseAs("fit", `no ${name} for one layer alone`, String(rank ?? pca));
+  if (convolution !== null) refuseAs("fit", `no ${name} for a convolutional model`, String(rank ?? pca));
   if (rank !== null && (regularization === "interpolate" || regularization === "max-margin")) {
-    refuseAs("fit", "options/value", `no rank beside regularization "${regularization}"`, String(rank));
+    refuseAs("fit", `no rank beside regularization "${regularization}"`, String(rank));
   }
   if (formulation === "relu" && outputs > 1 && vectorPenalty === "nuclear") {
-    refuseAs("fit", "options/value", `vectorPenalty "perOutput" for a ReLU network beside ${name}`, '"nuclear"');
+    refuseAs("fit", `vectorPenalty "perOutput" for a ReLU network beside ${name}`, '"nuclear"');
   }
   if (pca !== null && !hiddenBias)
-    refuseAs("fit", "options/value", "a first layer with a bias, which takes up the mean, for pca", "none");
-  if (pca !== null && l2.hiddenBias > 0)
-    refuseAs("fit", "options/value", "a first layer without a biasRegularizer for pca", "one");
+    refuseAs("fit", "a first layer with a bias, which takes up the mean, for pca", "none");
+  if (pca !== null && l2.hiddenBias > 0) refuseAs("fit", "a first layer without a biasRegularizer for pca", "one");
 }
 
 function refuseBeyond({ inputs }: NetworkSpec, { rank, pca }: Settings): void {
   for (const [name, value] of Object.entries({ rank, pca })) {
     if (typeof value === "number" && value > inputs)
-      refuseAs("fit", "options/value", `${name} of at most ${inputs}, the columns of x`, String(value));
+      refuseAs("fit", `${name} of at most ${inputs}, the columns of x`, String(value));
   }
 }
 
