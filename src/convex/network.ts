@@ -5,7 +5,7 @@ import { eachBlock } from "./linear/rowBlock.js";
 import { norm } from "./linear/vectors.js";
 import type { Loss, Matrix, Pooling } from "./types.js";
 
-/** A neuron (x u)_+ o, or (x u) 1[x g >= 0] o when gated; |u| = 1, so that |o| is what the penalty charges. */
+/** A neuron (x u)_+ o (with a slope for negative sums, where `Pooling` has one), or (x u) 1[x g >= 0] o when gated; |u| = 1, so that |o| is what the penalty charges. */
 export interface Neuron {
   readonly direction: Float64Array; // u [d]
   readonly output: Float64Array; // o [C]; over patches [A C], that of position a and output c at a C + c
@@ -38,6 +38,21 @@ const BLOCK = 1024;
 
 /** Without patches every row is a sample. */
 export const ONE_PATCH: Pooling = { patches: 1, positions: 1, scale: 1 };
+
+/** What units do to negative sums, in (s)_+ + a (s)_-: 0 for ReLU. */
+export function slopeOf(pooling: Pooling | null | undefined): number {
+  return pooling?.negativeSlope ?? 0;
+}
+
+/** The most that a unit's output changes for a change of its sum by one. */
+export function steepest(pooling: Pooling | null | undefined): number {
+  return Math.max(1, Math.abs(slopeOf(pooling)));
+}
+
+/** Whether a sample has patches, rather than a row that is read by units with a slope. */
+export function hasPatches(pooling: Pooling | null | undefined): pooling is Pooling {
+  return pooling != null && pooling.patches > 1;
+}
 
 /** What weight decay charges: g1 |W1|^2 + g2 |W2|^2 + ridge |c|^2. */
 export interface Decay {
@@ -115,6 +130,7 @@ export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
   const { kernel, gates, output, bias } = withoutIdle(weights);
   const { biasColumn = 0 } = weights;
   const { patches, positions, scale } = weights.pooling ?? ONE_PATCH;
+  const slope = gates === null ? slopeOf(weights.pooling) : 0;
   const m = kernel.cols;
   const C = bias.length;
   const Z = new Float64Array((X.rows / patches) * C);
@@ -135,8 +151,9 @@ export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
       const read = (patch % positions) * C;
       for (let j = 0; j < m; j++) {
         // A ReLU that is zero adds nothing, so that both kinds open at zero.
-        if (!(gate[k * width + places[j]] >= 0)) continue;
-        const value = scale * pre[k * m + j];
+        const open = gate[k * width + places[j]] >= 0;
+        if (!open && slope === 0) continue;
+        const value = (open ? scale : scale * slope) * pre[k * m + j];
         const at = j * output.cols + read;
         for (let c = 0; c < C; c++) Z[to + c] += value * output.data[at + c];
       }

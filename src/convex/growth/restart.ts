@@ -5,6 +5,7 @@
 
 import { arrangementBound } from "../arrangements/index.js";
 import { sampleGates } from "../arrangements/sample.js";
+import { hasPatches } from "../network.js";
 import { blockOutputs } from "../operators/blocks.js";
 import type { ConvexProgram } from "../types.js";
 import type { Growing } from "./move.js";
@@ -18,7 +19,7 @@ const FEW = 1e5;
 
 /** True where other neurons may find other gates. */
 export function mayRestart({ X, pooling }: ConvexProgram): boolean {
-  return (pooling ?? null) === null && arrangementBound(X.rows, Math.min(X.rows, X.cols)) > FEW;
+  return !hasPatches(pooling) && arrangementBound(X.rows, Math.min(X.rows, X.cols)) > FEW;
 }
 
 /** The point as it is, over its active gates and those of a descent from neurons that `seed` draws. */

@@ -1,7 +1,7 @@
 /** The solvers, in the order in which they are asked whether they fit. */
 
 import { admm } from "./admm/index.js";
-import { affineNewton } from "./affineNewton.js";
+import { affineNewton } from "./affine/index.js";
 import { fista } from "./fista.js";
 import { proximalNewton } from "./newton/index.js";
 import type { Solver } from "./solver.js";

@@ -9,28 +9,27 @@ import {
   type ReadPatterns,
   resolvingGates,
 } from "../../convex/arrangements/index.js";
-import { smallestTrivialBeta } from "../../convex/certificate.js";
+import { trivialBeta } from "../../convex/certificate/index.js";
 import { type Formulation, formulations } from "../../convex/formulations/index.js";
-import type { ChosenEngine, Kernels } from "../../convex/kernels/index.js";
+import { bindProducts, type ChosenEngine, type Kernels } from "../../convex/kernels/index.js";
 import { inTurns, type Pieces } from "../../convex/linear/pieces.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { roundedAsWritten } from "../../convex/network.js";
 import { type Coordinates, isStandardized } from "../../convex/operators/coordinates.js";
 import { standardizedVector, unstandardized } from "../../convex/operators/standardized.js";
 import { Clock } from "../../convex/solvers/clock.js";
-import { withProducts } from "../../convex/solvers/solve.js";
 import type { GateSet, Loss, Matrix, Penalty } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import type { Settings } from "../options.js";
 import type { Dataset } from "../read/data.js";
 import { inputRows } from "../read/inputRows.js";
-import type { NetworkSpec } from "../read/model.js";
+import { type NetworkSpec, poolingOf } from "../read/model.js";
 import type { Problem, StartingPoint } from "../records.js";
 import { outputConstraint } from "./constraint.js";
 import { refuseUnshared } from "./mayShare.js";
 import { biasColumnOf, regularizationOf } from "./regularization.js";
 import { checkStart } from "./startingPoint.js";
-import { writtenGates } from "./writtenGates.js";
+import { clearOfRows, writtenGates } from "./writtenGates.js";
 
 /** Gates of a gated network that are sampled unless `arrangements` says otherwise. */
 const DEFAULT_GATES = 256;
@@ -61,7 +60,7 @@ export async function pose(
   const formulation = formulations[spec.formulation];
   const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
   const X = inputRows(spec, data.x, column.value);
-  const pooling = spec.convolution?.pooling ?? null;
+  const pooling = poolingOf(spec);
   const wish = arrangementsFor(spec, X, settings, sources);
   const making = clock.part(GATES_SHARE);
   const made = (work: Pieces<GateSet>) => inTurns(work, () => making.pause());
@@ -72,9 +71,10 @@ export async function pose(
   const build = (beta: number, charged: Loss) =>
     formulation.build({ X, gates, loss: charged, beta, outputBias, pooling }, penalty);
   const standardized = sources.space != null && isStandardized(sources.space);
-  const regularization = regularizationOf(spec, settings, standardized, () =>
-    withProducts({ X, gates, pooling }, engine.kernels, (products) => smallestTrivialBeta(build(0, loss), products)),
-  );
+  const regularization = await regularizationOf(spec, settings, standardized, async () => {
+    const products = bindProducts({ X, gates, pooling }, engine.kernels);
+    return inTurns(trivialBeta(build(0, loss), products), () => clock.pause()).finally(() => products.dispose());
+  });
   const kind = regularization.constraint;
   const constraint = kind === null ? null : outputConstraint(kind, spec.loss, data);
   const program = build(regularization.beta, constraint?.penalty(1) ?? loss);
@@ -142,7 +142,10 @@ async function chooseGates(
 ): Promise<GateSet> {
   if (spec.formulation === "linear" || spec.formulation === "affine") return openGate(X, settings);
   const read = kernels.packPatterns?.bind(kernels);
-  const written = (g: Float64Array) => gateAsWritten(g, biasColumn, sources.space ?? null);
+  const space = sources.space ?? null;
+  const turned = space !== null && !isStandardized(space);
+  const rounded = (g: Float64Array) => gateAsWritten(g, biasColumn, space);
+  const written = (g: Float64Array) => clearOfRows(X, g, biasColumn, turned, rounded);
   if (spec.formulation === "gated" && growthOf(wish) !== null) {
     throw new ConvexError(
       "options/value",
@@ -153,7 +156,7 @@ async function chooseGates(
   if (sources.warmStart !== null) return made(gatesOfStart(sources.warmStart, spec, X, settings, written));
   // The layer's own are float32 already.
   if (settings.arrangements === null && sources.gatesOf !== null) {
-    return gatesOfLayer(sources.gatesOf, spec, X, biasColumn, sources.space ?? null, read);
+    return gatesOfLayer(sources.gatesOf, spec, X, biasColumn, space, read);
   }
   if (spec.formulation !== "gated") return made(resolvingGates(X, wish, settings.seed, undefined, read));
   // What is drawn or found is rounded before masks are made, so that there is only one set of masks.

@@ -2,6 +2,7 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import { type Dataset, refuseDegenerate, type Weighting } from "./data.js";
+import { frozenCharge } from "./frozenCharge.js";
 import { type NetworkSpec, readModel } from "./model.js";
 import { type HeldOut, readSplit } from "./split.js";
 import { trunkOf } from "./trunk.js";
@@ -13,6 +14,7 @@ export interface Read {
   readonly train: Dataset;
   readonly validation: Dataset | null;
   readonly note: string | null; // of the layers before the head, where there are any
+  readonly frozen: number; // what their regularizers charge
 }
 
 /** @throws ConvexError for a model or data that do not fit; the message says what to do. */
@@ -28,5 +30,12 @@ export async function readFit(
   const { train, validation } = await readSplit(x, y, read, args, trunk);
   refuseDegenerate(train);
   const spec = whitened(read, train);
-  return { spec, train: white(train, spec), validation: validation && white(validation, spec), note: trunk.note };
+  const frozen = await frozenCharge(model);
+  return {
+    spec,
+    train: white(train, spec),
+    validation: validation && white(validation, spec),
+    note: trunk.note,
+    frozen,
+  };
 }

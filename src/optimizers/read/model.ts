@@ -2,7 +2,8 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import { lossTraits } from "../../convex/losses/index.js";
-import type { LossName } from "../../convex/types.js";
+import { ONE_PATCH } from "../../convex/network.js";
+import type { LossName, Pooling } from "../../convex/types.js";
 import { type Anatomy, anatomyOf, type Head } from "./anatomy.js";
 import { type Convolution, readConvolution } from "./convolution.js";
 import type { Whitening } from "./layers/batchNormalization.js";
@@ -16,6 +17,8 @@ export interface NetworkSpec {
   readonly inputShape: readonly number[]; // of one sample as the head sees it: of x, or of what a trunk makes of it
   readonly inputs: number; // features of a row of X, without a bias column: of a sample, or of a patch
   readonly convolution: Convolution | null; // null: dense
+  /** What the hidden units do to negative sums: alpha of a LeakyReLU layer, 0 of ReLU. */
+  readonly negativeSlope: number;
   readonly units: number; // or filters
   readonly outputs: number; // C
   readonly hiddenBias: boolean;
@@ -89,6 +92,7 @@ export function readModel(
     inputShape,
     inputs: convolution?.geometry.entries ?? inputShape[0],
     convolution,
+    negativeSlope: formulation === "relu" ? (head.negativeSlope ?? 0) : 0,
     units: hidden.units,
     outputs: output.units,
     hiddenBias: hidden.useBias && !head.single,
@@ -108,13 +112,21 @@ export function readModel(
   };
 }
 
+/** How rows make outputs, where they are patches or units have a slope for negative sums; null for the rows of ReLU networks. */
+export function poolingOf({ convolution, negativeSlope }: NetworkSpec): Pooling | null {
+  const pooling = convolution?.pooling ?? null;
+  return negativeSlope === 0 ? pooling : { ...(pooling ?? ONE_PATCH), negativeSlope };
+}
+
 /** Which network class a head is; refuses one that is none, or not the one that is wanted. */
 function readFormulation(
-  { hidden, kind, activation, normalization, single }: Head,
+  { hidden, kind, activation, negativeSlope, normalization, single }: Head,
   wanted: NetworkSpec["formulation"] | null,
 ): { formulation: NetworkSpec["formulation"]; convolutional: boolean } {
   const linear = single ? "affine" : "linear";
-  const formulation = kind === "gated" ? "gated" : activation === "linear" ? linear : "relu";
+  const bends = activation === "relu" || activation === "leakyRelu";
+  const straight = activation === "linear" || (activation === "leakyRelu" && negativeSlope === 1);
+  const formulation = kind === "gated" ? "gated" : straight ? linear : "relu";
   const convolutional = hidden.getClassName().includes("Conv");
   if (wanted !== null && wanted !== formulation) {
     const needs = FIRST[wanted][+convolutional];
@@ -125,7 +137,7 @@ function readFormulation(
       "Change the layer or the option.",
     );
   }
-  if (normalization !== null && (formulation !== "relu" || activation !== "relu")) {
+  if (normalization !== null && (formulation !== "relu" || !bends)) {
     refuse(
       "model/layer",
       "a ReLU after batch normalisation",
@@ -133,12 +145,20 @@ function readFormulation(
       "Change the activation, or leave it out.",
     );
   }
-  if (formulation === "relu" && activation !== "relu") {
+  if (formulation === "relu" && !bends) {
     refuse(
       "model/activation",
-      'activation "relu" in the hidden layer',
+      'activation "relu" in the hidden layer, or a leakyReLU layer',
       `"${activation}" in layer "${hidden.name}"`,
       'Change the activation to "relu", use a GatedDense layer, or train with model.fit().',
+    );
+  }
+  if (activation === "leakyRelu" && !Number.isFinite(negativeSlope)) {
+    refuse(
+      "model/activation",
+      "a leakyReLU layer whose alpha is a finite number",
+      `alpha ${negativeSlope} after layer "${hidden.name}"`,
+      "Set alpha, or leave it out: then it is 0.3.",
     );
   }
   return { formulation, convolutional };

@@ -5,7 +5,7 @@ import type { NetworkWeights } from "../../convex/network.js";
 import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import { anatomyOf } from "./anatomy.js";
-import type { NetworkSpec } from "./model.js";
+import { type NetworkSpec, poolingOf } from "./model.js";
 
 /**
  * The weights of a model of `spec`; hidden biases become the last row of the kernels, over `biasColumn`, the constant that
@@ -28,7 +28,7 @@ export async function readWeights(
     gates: gatesOf(spec, () => stacked(gates, gateBias, inputs, units, biasColumn)),
     output: readOut(last[0], spec),
     bias: spec.outputBias ? last[1] : new Float64Array(outputs),
-    pooling: spec.convolution?.pooling ?? null,
+    pooling: poolingOf(spec),
     biasColumn: spec.hiddenBias ? biasColumn : 0,
   };
 }

@@ -16,7 +16,7 @@ import {
   layerWeights,
   writtenObjective,
 } from "../pose/reduction.js";
-import { modelObjective, notesOf } from "../pose/regularization.js";
+import { frozenNotes, modelObjective, notesOf } from "../pose/regularization.js";
 import { columnNotes } from "../pose/standardize.js";
 import type { Read } from "../read/fit.js";
 import type { Objective, PosedSolution, Problem } from "../records.js";
@@ -38,7 +38,7 @@ export interface Proven {
 
 /** Null when a weight is beyond the range of float32, in which layers hold them; `ours`: the layers carry what is charged. */
 export async function proveFit(
-  { train, spec, note }: Read,
+  { train, spec, note, frozen }: Read,
   { problem, chosen }: Posed,
   { solution, shared, fitting }: Solved,
   settings: Settings,
@@ -67,10 +67,11 @@ export async function proveFit(
   return {
     weights,
     certificate,
-    objective: modelObjective(written, weights.kernel, regularization.hidden, leftOut),
+    objective: modelObjective(written, weights.kernel, regularization.hidden, leftOut, frozen),
     ...statusWithin(held, fitting, certificate.dual, spec, settings),
     notes: [
       ...(note === null ? [] : [note]),
+      ...frozenNotes(frozen),
       ...notesOf(spec, regularization, column, carried),
       ...columnNotes(train, spec),
       ...problem.gateNotes,

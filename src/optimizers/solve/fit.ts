@@ -1,7 +1,7 @@
 /** Solving, the third step of a fit: the convex program, then the network of its solution, within the layer's width. */
 
 import type { Network } from "../../convex/network.js";
-import type { SharedRound } from "../../convex/sharing/shareOutputs.js";
+import type { SharedRound } from "../../convex/sharing/index.js";
 import type { Clock } from "../../convex/solvers/clock.js";
 import type { Round, Solution } from "../../convex/solvers/solve.js";
 import type { ConvexProgram } from "../../convex/types.js";

@@ -7,14 +7,14 @@ import {
   largestTogether,
   relativeGap,
   sharedAtLeast,
-} from "../../convex/certificate.js";
+} from "../../convex/certificate/index.js";
 import type { Kernels } from "../../convex/kernels/index.js";
 import { LEAST } from "../../convex/linear/vectors.js";
-import { narrowed } from "../../convex/narrowing/narrow.js";
+import { narrowed } from "../../convex/narrowing/index.js";
 import type { Network } from "../../convex/network.js";
 import { blockOutputs } from "../../convex/operators/blocks.js";
-import { liftNeurons } from "../../convex/recovery/lift.js";
-import { sharedGap } from "../../convex/sharing/shareOutputs.js";
+import { liftNeurons } from "../../convex/recovery/index.js";
+import { sharedGap } from "../../convex/sharing/index.js";
 import { Clock } from "../../convex/solvers/clock.js";
 import { withProducts } from "../../convex/solvers/solve.js";
 import type { ConvexProgram, Gap, GateSet, SparseBlocks, Status } from "../../convex/types.js";
