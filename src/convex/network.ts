@@ -29,6 +29,8 @@ export interface NetworkWeights {
   readonly output: Matrix; // [m x C]; over patches [m x A C]
   readonly bias: Float64Array; // [C]
   readonly pooling?: Pooling | null;
+  /** The constant t that ends every row, where the last row of kernel and gates is a float32 bias over t. */
+  readonly biasColumn?: number;
 }
 
 /** Rows that are read at a time. */
@@ -93,6 +95,7 @@ export function weightsOf(
     output: { rows: units, cols: C, data: output },
     bias: network.bias.map(Math.fround),
     pooling: network.pooling ?? null,
+    ...(written === roundedAsWritten ? { biasColumn } : {}),
   };
 }
 
@@ -125,6 +128,7 @@ export function roundedAsWritten(vector: Float64Array, biasColumn: number): Floa
 /** Z [n x C]: the outputs before the last activation. */
 export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
   const { kernel, gates, output, bias } = withoutIdle(weights);
+  const { biasColumn = 0 } = weights;
   const { patches, positions, scale } = weights.pooling ?? ONE_PATCH;
   const slope = gates === null ? slopeOf(weights.pooling) : 0;
   const m = kernel.cols;
@@ -133,7 +137,7 @@ export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
   for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
   const linear = new PlainProducts(kernel);
   const distinct = gates === null ? null : distinctColumns(gates);
-  const gating = distinct === null ? null : new PlainProducts(distinct.columns);
+  const gating = distinct === null ? null : new GateProducts(distinct.columns, biasColumn);
   const places = distinct?.places ?? Array.from({ length: m }, (_, j) => j);
   const width = gating?.count ?? m;
   const pre = new Float64Array(BLOCK * m);
@@ -156,6 +160,32 @@ export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
     }
   });
   return Z;
+}
+
+/**
+ * Rows times gates as a layer has them, the bias itself added in the end: t (b / t) may be off by a rounding, which decides a row that
+ * lies on the boundary.
+ */
+class GateProducts {
+  readonly count: number;
+  private readonly products: PlainProducts;
+  private readonly biases: Float64Array | null;
+
+  constructor(columns: Matrix, biasColumn: number) {
+    const { rows, cols } = columns;
+    this.count = cols;
+    const last = (rows - 1) * cols;
+    this.biases = biasColumn > 0 ? columns.data.slice(last).map((value) => Math.fround(value * biasColumn)) : null;
+    const data = biasColumn > 0 ? columns.data.slice().fill(0, last) : columns.data;
+    this.products = new PlainProducts({ rows, cols, data });
+  }
+
+  /** out [count x m] := rows [count x d] W + b. */
+  of(rows: Float64Array, count: number, out: Float64Array): void {
+    const { products, biases, count: m } = this;
+    products.of(rows, count, out);
+    if (biases !== null) for (let k = 0; k < count * m; k++) out[k] += biases[k % m];
+  }
 }
 
 /** The network without units whose outputs are all zero: most of a layer that is wider than the optimum. */

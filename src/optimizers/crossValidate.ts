@@ -1,24 +1,15 @@
 /** Cross-validation along the regularization path: which beta predicts best, and the fit with it on all rows. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { shown } from "../arguments.js";
+import { refuseAs, shown } from "../arguments.js";
 import { chooseEngine } from "../convex/kernels/index.js";
 import { log, power } from "../convex/linear/elementary.js";
 import { gaussianSource } from "../convex/linear/random.js";
 import type { Network } from "../convex/network.js";
 import type { Clock } from "../convex/solvers/clock.js";
-import { ConvexError } from "../errors.js";
 import type { Settings } from "./options.js";
-import {
-  betasOf,
-  eachBeta,
-  fittingNetwork,
-  followPath,
-  type PathGrid,
-  type PathResult,
-  poseForPath,
-  refuseOwnBeta,
-} from "./path.js";
+import { followPath, type PathResult } from "./path.js";
+import { betasOf, type PathGrid, poseForPath, refuseOwnBeta } from "./pose/betas.js";
 import { programWeights } from "./pose/programWeights.js";
 import { standardizes } from "./pose/standardize.js";
 import { type Dataset, readData, refuseDegenerate, rowsOf, type Weighting } from "./read/data.js";
@@ -27,6 +18,7 @@ import { type NetworkSpec, readModel } from "./read/model.js";
 import { trunkOf } from "./read/trunk.js";
 import { white, whitened } from "./read/whitening.js";
 import { Evaluator } from "./report/evaluate.js";
+import { eachBeta, fittingNetwork } from "./solve/alongBetas.js";
 import { clockOf } from "./solve/withinWidth.js";
 
 const FOLDS = 5;
@@ -208,15 +200,21 @@ function spread(values: readonly number[]): number {
 
 function checkArguments(folds: number, metric: string, mode: string, model: tf.LayersModel, rows: number): void {
   if (!Number.isInteger(folds) || folds < 2 || folds > rows / 2) {
-    refuse(`folds to be an integer from 2 to half the rows, ${Math.floor(rows / 2)}`, shown(folds));
+    refuseAs(
+      "crossValidate",
+      "options/value",
+      `folds to be an integer from 2 to half the rows, ${Math.floor(rows / 2)}`,
+      shown(folds),
+    );
   }
   const names = model.metricsNames;
   if (!names.includes(metric)) {
-    refuse(`metric among ${names.map((name) => `"${name}"`).join(", ")} (see model.compile)`, shown(metric));
+    refuseAs(
+      "crossValidate",
+      "options/value",
+      `metric among ${names.map((name) => `"${name}"`).join(", ")} (see model.compile)`,
+      shown(metric),
+    );
   }
-  if (mode !== "min" && mode !== "max") refuse('mode "min" or "max"', shown(mode));
-}
-
-function refuse(expected: string, got: string): never {
-  throw new ConvexError("options/value", `crossValidate: expected ${expected}, got ${got}. Change it or leave it out.`);
+  if (mode !== "min" && mode !== "max") refuseAs("crossValidate", "options/value", 'mode "min" or "max"', shown(mode));
 }

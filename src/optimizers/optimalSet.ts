@@ -9,6 +9,7 @@ import {
   MOST_STARTS,
   positive,
   tolerance as readTolerance,
+  refuseAs,
   refuseUnknown,
   shown,
 } from "../arguments.js";
@@ -79,7 +80,8 @@ export async function optimalSet<M extends tf.LayersModel>(
   const { tolerance = 1e-12, slack = 1e-6, timeLimit = 60, others = [] } = options;
   readTolerance("optimalSet: tolerance", tolerance);
   for (const [name, value] of Object.entries({ slack, timeLimit })) positive(`optimalSet: ${name}`, value);
-  if (!Array.isArray(others)) refuse("others: an array of results", shown(others), "Change it or leave it out.");
+  if (!Array.isArray(others))
+    refuseAs("optimalSet", "options/value", "others: an array of results", shown(others), "Change it or leave it out.");
   for (const each of [result, ...others]) refuseUnsolved(each);
   for (const other of others) refuseOtherProblem(result, other);
   const { kernels } = await chooseEngine("auto");
@@ -215,7 +217,7 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
     for (const each of points) {
       if (isRecord(each) && each.point?.length === this.solutions[0].point.length) continue;
       const got = isRecord(each) && each.point ? `one of ${each.point.length} candidates` : shown(each);
-      refuse("an optimum of this set", got, "Take it from this set's own methods.");
+      refuseAs("optimalSet", "options/value", "an optimum of this set", got, "Take it from this set's own methods.");
     }
   }
 }
@@ -223,7 +225,13 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
 function networkOf(optimum: { readonly network: Network }): Network {
   const network = isRecord(optimum) ? optimum.network : undefined;
   if (network !== undefined && Array.isArray(network.neurons)) return network;
-  return refuse("an optimum or a waypoint of this set", shown(optimum), "Take it from this set's own methods.");
+  return refuseAs(
+    "optimalSet",
+    "options/value",
+    "an optimum or a waypoint of this set",
+    shown(optimum),
+    "Take it from this set's own methods.",
+  );
 }
 
 function sharpened(result: AnyResult, kernels: Kernels, tolerance: number, seconds: number): Promise<Solution> {
@@ -255,7 +263,9 @@ function pointOf(
 
 function refuseUnsolved(result: AnyResult): void {
   if (result instanceof FitResult && result.problem.spec.formulation === "affine") {
-    refuse(
+    refuseAs(
+      "optimalSet",
+      "options/value",
       "a result of a hidden layer and a read-out",
       "one of a single layer",
       "Its program has one optimum, or a linear space.",
@@ -263,7 +273,13 @@ function refuseUnsolved(result: AnyResult): void {
   }
   if (result instanceof FitResult && Number.isFinite(result.objective.total)) return;
   const got = result instanceof FitResult ? `one with status "${result.status}"` : shown(result);
-  refuse("the result of a fit with finite weights", got, "Pass what fit or train returned.");
+  refuseAs(
+    "optimalSet",
+    "options/value",
+    "the result of a fit with finite weights",
+    got,
+    "Pass what fit or train returned.",
+  );
 }
 
 function refuseOtherProblem(result: AnyResult, other: AnyResult): void {
@@ -277,13 +293,11 @@ function refuseOtherProblem(result: AnyResult, other: AnyResult): void {
   const [p, q] = [result, other].map(({ certificate }) => certificate.perOutput ?? certificate);
   const room = SAME_OBJECTIVE + Math.max(0, p.relativeGap) + Math.max(0, q.relativeGap);
   if (same && a.beta === b.beta && Math.abs(p.primal - q.primal) <= room * Math.abs(p.primal)) return;
-  refuse(
+  refuseAs(
+    "optimalSet",
+    "options/value",
     "others: results on the same data with the same regularization and objective",
     same ? `objectives ${p.primal.toPrecision(8)} and ${q.primal.toPrecision(8)}` : "one on other data",
     "Fit all with the same data and gates (or with all gates).",
   );
-}
-
-function refuse(expected: string, got: string, todo: string): never {
-  throw new ConvexError("options/value", `optimalSet: expected ${expected}, got ${got}. ${todo}`);
 }

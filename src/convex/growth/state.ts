@@ -1,7 +1,7 @@
 /** Where a growth stands: a program with its gates so far, and a point of it. */
 
 import { GateCollector } from "../arrangements/gateCollector.js";
-import { GapJudge } from "../certificate.js";
+import { GapJudge } from "../certificate/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { dot } from "../linear/vectors.js";
 import { slopeOf } from "../network.js";

@@ -1,4 +1,7 @@
-/** Sparse points of a program: which blocks are nonzero, what they predict, what the penalty charges for them. */
+/**
+ * What a program does to its points and its data: of it here the points themselves, which blocks are nonzero, what they predict,
+ * what the penalty charges for them.
+ */
 
 import type { GatedProducts } from "../kernels/types.js";
 import { rowBlock } from "../linear/rowBlock.js";

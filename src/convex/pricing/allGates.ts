@@ -1,6 +1,6 @@
 /** The bound over all gates: what any gate at all can be worth at a dual point, and the dual objective that is left. */
 
-import { bestScale, longestColumn, relativeGap } from "../certificate.js";
+import { bestScale, longestColumn, relativeGap } from "../certificate/index.js";
 import { concatenated, norm } from "../linear/vectors.js";
 import { ONE_PATCH, slopeOf } from "../network.js";
 import { distanceTo, reducedRows, rowSpaceOf } from "../operators/rowSpace.js";

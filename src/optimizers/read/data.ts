@@ -1,7 +1,7 @@
 /** Tensors -> float64 matrices on the host: finite, of the right shapes, with targets that fit the loss. */
 
 import * as tf from "@tensorflow/tfjs";
-import { shown } from "../../arguments.js";
+import { refuseAs, shown } from "../../arguments.js";
 import { targetRefusal } from "../../convex/losses/index.js";
 import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -49,7 +49,13 @@ export async function readRows(
   const X = await readMatrix("x", x, spec.inputShape, "the model's input");
   const Y = await readTargets(y, spec);
   if (X.rows !== Y.rows) {
-    refuse("data/shape", `as many rows of y as of x, ${X.rows}`, `${Y.rows}`, "Check how the two were cut.");
+    refuseAs(
+      "readData",
+      "data/shape",
+      `as many rows of y as of x, ${X.rows}`,
+      `${Y.rows}`,
+      "Check how the two were cut.",
+    );
   }
   const target = targetRefusal(spec.loss, Y);
   if (target !== null) {
@@ -74,7 +80,13 @@ async function readTargets(y: tf.Tensor, { outputs: C, labels = "as the loss has
     if (!Number.isInteger(label) || label < 0 || label >= C) {
       const got = `${label} in row ${k}`;
       const todo = `Number the classes from 0, or give the last layer more units than ${C}.`;
-      refuse("data/target", `class numbers from 0 to ${C - 1} in y, the last layer having ${C} units`, got, todo);
+      refuseAs(
+        "readData",
+        "data/target",
+        `class numbers from 0 to ${C - 1} in y, the last layer having ${C} units`,
+        got,
+        todo,
+      );
     }
     oneHot[k * C + label] = 1;
   });
@@ -83,7 +95,8 @@ async function readTargets(y: tf.Tensor, { outputs: C, labels = "as the loss has
 
 function asSign(label: number, k: number): number {
   if (label === 0 || label === 1) return 2 * label - 1;
-  return refuse(
+  return refuseAs(
+    "readData",
     "data/target",
     "labels 0 or 1 in y, as tf.losses.hingeLoss has them",
     `${label} (entry ${k})`,
@@ -127,7 +140,8 @@ function pick({ cols, data }: Matrix, rows: readonly number[]): Matrix {
 export function refuseDegenerate(data: Dataset): void {
   const { x } = data;
   if (x.rows < 2) {
-    refuse(
+    refuseAs(
+      "readData",
       "data/empty",
       "at least 2 rows",
       `${x.rows} (of weight above 0)`,
@@ -135,7 +149,8 @@ export function refuseDegenerate(data: Dataset): void {
     );
   }
   if (x.data.every((value, k) => value === x.data[k % x.cols])) {
-    refuse(
+    refuseAs(
+      "readData",
       "data/constant",
       "a column of x that varies",
       "constant columns only",
@@ -149,7 +164,8 @@ export function splitData(data: Dataset, share: number): { train: Dataset; valid
   const { x, y, weights } = data;
   const rows = Math.floor(x.rows * (1 - share));
   if (rows < 1 || rows === x.rows) {
-    refuse(
+    refuseAs(
+      "readData",
       "data/shape",
       "rows left on both sides of validationSplit",
       `${rows} of ${x.rows} for training`,
@@ -194,7 +210,8 @@ export async function readMatrix(
 /** Refuses what is no tensor of rows of `sample` shape (null: any size), alive and with numbers in it; answers the rows. */
 export function refuseTensor(name: string, tensor: unknown, sample: readonly (number | null)[], owner: string): number {
   if (!(tensor instanceof tf.Tensor)) {
-    return refuse(
+    return refuseAs(
+      "readData",
       "data/shape",
       `${name} to be a tf.Tensor`,
       Array.isArray(tensor) ? "an array" : tensor === null ? "null" : typeof tensor,
@@ -202,10 +219,17 @@ export function refuseTensor(name: string, tensor: unknown, sample: readonly (nu
     );
   }
   if (tensor.dtype === "string" || tensor.dtype === "complex64") {
-    refuse("data/shape", `${name} of numbers`, `dtype "${tensor.dtype}"`, "Parse them: tf.tensor2d(rows.map(Number)).");
+    refuseAs(
+      "readData",
+      "data/shape",
+      `${name} of numbers`,
+      `dtype "${tensor.dtype}"`,
+      "Parse them: tf.tensor2d(rows.map(Number)).",
+    );
   }
   if (tensor.isDisposed) {
-    refuse(
+    refuseAs(
+      "readData",
       "data/disposed",
       `${name} to be alive`,
       "a disposed tensor",
@@ -215,17 +239,24 @@ export function refuseTensor(name: string, tensor: unknown, sample: readonly (nu
   const single = sample.length === 1 && sample[0] === 1;
   const shape = tensor.rank === 1 && single ? [tensor.shape[0], 1] : tensor.shape;
   if (sample.includes(0) && shape.length === sample.length + 1) {
-    refuse("data/empty", `columns in ${name}`, `shape [${tensor.shape.join(", ")}]`, "Check how the data were loaded.");
+    refuseAs(
+      "readData",
+      "data/empty",
+      `columns in ${name}`,
+      `shape [${tensor.shape.join(", ")}]`,
+      "Check how the data were loaded.",
+    );
   }
   if (shape.length !== sample.length + 1 || sample.some((size, k) => size !== null && shape[k + 1] !== size)) {
-    refuse(
+    refuseAs(
+      "readData",
       "data/shape",
       `${name} of shape [rows, ${sample.map((size) => size ?? "any").join(", ")}], as ${owner} has it`,
       `[${tensor.shape.join(", ")}]`,
       "Reshape it, or change the model.",
     );
   }
-  if (shape[0] === 0) refuse("data/empty", `rows in ${name}`, "none", "Check how the data were loaded.");
+  if (shape[0] === 0) refuseAs("readData", "data/empty", `rows in ${name}`, "none", "Check how the data were loaded.");
   return shape[0];
 }
 
@@ -238,7 +269,7 @@ function finite(name: string, matrix: Matrix): Matrix {
   for (let k = 0; k < data.length; k++) {
     if (Number.isFinite(data[k])) continue;
     const place = `${data[k]} in row ${Math.floor(k / cols)}, column ${k % cols}`;
-    refuse("data/nonFinite", `finite numbers in ${name}`, place, "Impute or drop such rows first.");
+    refuseAs("readData", "data/nonFinite", `finite numbers in ${name}`, place, "Impute or drop such rows first.");
   }
   return matrix;
 }
@@ -246,7 +277,13 @@ function finite(name: string, matrix: Matrix): Matrix {
 async function readSampleWeight(given: Weighting["sampleWeight"], rows: number): Promise<Float64Array | null> {
   if (given === undefined || given === null) return null;
   if (given instanceof tf.Tensor && given.isDisposed) {
-    refuse("data/disposed", "sampleWeight to be alive", "a disposed tensor", "Keep it until fit has returned.");
+    refuseAs(
+      "readData",
+      "data/disposed",
+      "sampleWeight to be alive",
+      "a disposed tensor",
+      "Keep it until fit has returned.",
+    );
   }
   const values: unknown = given instanceof tf.Tensor ? await given.data() : given;
   if (!Array.isArray(values) && !ArrayBuffer.isView(values))
@@ -283,8 +320,4 @@ function combine(a: Float64Array | null, b: Float64Array | null): Float64Array |
 
 function throwWeight(expected: string, got: string): never {
   throw new ConvexError("data/weight", `fit: expected ${expected}, got ${got}. Correct the weights or leave them out.`);
-}
-
-function refuse(code: ConvexError["code"], expected: string, got: string, todo: string): never {
-  throw new ConvexError(code, `readData: expected ${expected}, got ${got}. ${todo}`);
 }

@@ -33,6 +33,7 @@ export async function readWeights(
       output: readOut(last[0], spec),
       bias: spec.outputBias ? last[1] : new Float64Array(outputs),
       pooling: poolingOf(spec),
+      biasColumn: spec.hiddenBias ? biasColumn : 0,
     };
   }
   if (spec.formulation === "affine") return affineWeights(last, spec);
@@ -42,6 +43,7 @@ export async function readWeights(
     output: readOut(last[0], spec),
     bias: spec.outputBias ? last[1] : new Float64Array(outputs),
     pooling: poolingOf(spec),
+    biasColumn: spec.hiddenBias ? biasColumn : 0,
   };
 }
 

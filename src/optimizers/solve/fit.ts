@@ -1,7 +1,7 @@
 /** Solving, the third step of a fit: the convex program, then the network of its solution, within the layer's width. */
 
 import type { Network } from "../../convex/network.js";
-import type { SharedRound } from "../../convex/sharing/shareOutputs.js";
+import type { SharedRound } from "../../convex/sharing/index.js";
 import type { Clock } from "../../convex/solvers/clock.js";
 import type { Round, Solution } from "../../convex/solvers/solve.js";
 import type { ConvexProgram } from "../../convex/types.js";
@@ -59,8 +59,9 @@ export async function solveFit(
     room,
     (round) => watch.sharedRound(round, program, solution),
   );
-  // Without a bound for neurons that feed all outputs, each feeds one.
-  const apart = program.cones && program.loss.outputs > 1 && shared.bound === null;
+  // Without a bound for neurons that feed all outputs, each feeds one; filters whose patches are read out apart have a looser one.
+  const plain = (program.pooling?.positions ?? 1) === 1;
+  const apart = program.cones && program.loss.outputs > 1 && plain && shared.bound === null;
   const wish = apart ? { ...settings, vectorPenalty: "perOutput" as const } : settings;
   const known: Network | null = apart ? null : probe.network;
   const fitting = await withinWidth(problem, program, shared.network, room, kernels, wish, pause, known);

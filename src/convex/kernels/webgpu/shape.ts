@@ -1,7 +1,7 @@
 /** What all compute shaders of the WebGPU engine know: the sizes of the program and of tiles. */
 
 import { wordsPerGate } from "../../linear/bits.js";
-import type { BlockSizes } from "../device/iterate.js";
+import type { BlockSizes } from "../device/index.js";
 
 /** Rows or vectors on a side of a tile of the two products; a workgroup of 16 x 16 lanes makes 64 x 64 results. */
 export const TILE = 64;

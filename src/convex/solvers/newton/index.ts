@@ -5,7 +5,7 @@
  * maximises the dual function of one proximal step (proximalDual.ts); what minimises it there is the next round's center.
  */
 
-import { GapJudge } from "../../certificate.js";
+import { GapJudge } from "../../certificate/index.js";
 import { dot, norm } from "../../linear/vectors.js";
 import { smoothLike } from "../../losses/index.js";
 import { hasPatches } from "../../network.js";

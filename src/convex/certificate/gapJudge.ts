@@ -1,18 +1,13 @@
-/**
- * The duality gap: a primal point, a dual point scaled until it is feasible, and the difference of their objectives.
- *
- * With N a subgradient of L at the predictions, s N is dual feasible when s N_b <= beta for every block b, where N_b is the
- * dual norm of X' D_i N (gated) or the norm of the projection of -+X' D_i N onto the cone K_i (ReLU; Pilanci and Ergen 2020,
- * section 2). Its dual objective is -L*(s N) - sum_c (s 1'N_c)^2 / (4 ridge). A free output bias asks for 1'N_c = 0.
- */
+/** A judge of points: the price of every block at a dual point, and the gap of a point to that dual point, scaled until it is feasible. */
 
-import type { GatedProducts } from "./kernels/types.js";
-import { columnSums, concatenated, LEAST, norm } from "./linear/vectors.js";
-import { steepest } from "./network.js";
-import { blockCount, blockOutputs, penaltyOf, predict } from "./operators/blocks.js";
-import { type ConeProjector, coneProjector } from "./operators/coneProjection.js";
-import { dualPointAtZero } from "./operators/dualPoint.js";
-import type { AllGatesBound, Certificate, ConvexProgram, Evidence, Gap, Loss, SparseBlocks } from "./types.js";
+import type { GatedProducts } from "../kernels/types.js";
+import { concatenated, norm } from "../linear/vectors.js";
+import { steepest } from "../network.js";
+import { blockCount, blockOutputs, penaltyOf, predict } from "../operators/blocks.js";
+import { type ConeProjector, coneProjector } from "../operators/coneProjection.js";
+import { dualPointAtZero } from "../operators/dualPoint.js";
+import type { ConvexProgram, Gap, SparseBlocks } from "../types.js";
+import { type DualProgram, relativeGap } from "./relativeGap.js";
 
 /** Gates whose vectors are held at a time while pricing: bounds the memory, not the result. */
 const CHUNK = 64;
@@ -214,15 +209,6 @@ export function bestScale(
   return best;
 }
 
-/** The length of weights up to which a bound without weight decay holds: this many times that of the weights at hand. */
-const REACH = 100;
-
-function reachOf({ vectors }: SparseBlocks): number {
-  return REACH * (norm(vectors) || 1);
-}
-
-type DualProgram = Pick<ConvexProgram, "loss" | "outputBias">;
-
 function dualObjective({ loss, outputBias }: DualProgram, N: Float64Array, s: number, scaled: Float64Array): number {
   for (let k = 0; k < N.length; k++) scaled[k] = s * N[k];
   let value = -loss.conjugate(scaled);
@@ -237,54 +223,6 @@ function dualObjective({ loss, outputBias }: DualProgram, N: Float64Array, s: nu
 }
 
 /**
- * (primal - dual) / max(|primal|, floor), the floor a billionth of what the best constant outputs lose: an objective far below that is
- * a perfect fit, whose last digits are rounding of a loss near zero.
- */
-export function relativeGap(primal: number, dual: number, program: DualProgram): number {
-  return (primal - dual) / Math.max(Math.abs(primal), floorOf(program), LEAST);
-}
-
-/** A bound above an objective by rounding is that objective; one that is further above stays, for everybody to see. */
-export function withoutRounding(primal: number, dual: number, program: DualProgram): number {
-  const room = SURE * Math.max(Math.abs(primal), floorOf(program), LEAST);
-  return dual > primal && dual - primal <= room ? primal : dual;
-}
-
-/** Of the size of an objective: what sums in float64 explain. */
-const SURE = 1e-8;
-/** Of the loss of constant outputs: objectives below are as good as zero. */
-const FLOOR = 1e-9;
-const floors = new WeakMap<Loss, { readonly zero: number; readonly constant: number }>();
-
-/** The size below which no gap is relative to the objective any more. */
-export function floorOf({ loss, outputBias }: DualProgram): number {
-  let known = floors.get(loss);
-  if (known === undefined) {
-    const zero = loss.value(new Float64Array(loss.rows * loss.outputs));
-    known = { zero, constant: Math.min(zero, loss.value(newtonConstant(loss))) };
-    floors.set(loss, known);
-  }
-  const { zero, constant } = known;
-  return FLOOR * Math.abs(outputBias === null ? zero : constant);
-}
-
-/** One Newton step from zero to the best constant outputs [n x C]: exact for squares, which alone lose far more at zero. */
-function newtonConstant(loss: Loss): Float64Array {
-  const size = loss.rows * loss.outputs;
-  const Z = new Float64Array(size);
-  const slopes = new Float64Array(size);
-  const curvatures = new Float64Array(size);
-  loss.gradient(Z, slopes);
-  loss.hessianDiagonal(Z, curvatures);
-  const [slope, curvature] = [columnSums(slopes, loss.outputs), columnSums(curvatures, loss.outputs)];
-  for (let k = 0; k < size; k++) {
-    const c = k % loss.outputs;
-    Z[k] = curvature[c] > 0 ? -slope[c] / curvature[c] : 0;
-  }
-  return Z;
-}
-
-/**
  * The smallest beta at which the network with all blocks zero is optimal: the largest price of the gradient at zero.
  *
  * For a loss with kinks the gradient at zero is not unique; the answer is then an upper bound of the smallest.
@@ -293,103 +231,11 @@ export function smallestTrivialBeta(program: Omit<ConvexProgram, "beta">, produc
   return new GapJudge({ ...program, beta: 0 }, products).price(dualPointAtZero(program), 0).largest;
 }
 
-/** Joins the program's gap with the judgement of the network that was recovered from it. */
-export function certify(
-  gap: Gap,
-  network: number,
-  program: ConvexProgram,
-  evidence: Evidence | null = null,
-  allGates: AllGatesBound | null = null,
-): Certificate {
-  const everywhere = allGates?.finished === true;
-  // What no gate can undercut, these gates can't.
-  const best = everywhere ? allGates.dual : Math.max(gap.dual, allGates?.dual ?? gap.dual);
-  const dual = withoutRounding(gap.primal, best, program);
-  const also =
-    allGates === null || everywhere
-      ? ""
-      : ` With any activation patterns no such network has one below ${allGates.dual.toPrecision(8)}.`;
-  const alone = feedsOneEach(program);
-  return {
-    primal: gap.primal,
-    dual,
-    relativeGap: dual === gap.dual ? gap.relative : relativeGap(gap.primal, dual, program),
-    network,
-    scope: program.gates.complete || everywhere ? "all gates" : "these gates",
-    claim:
-      `No network with ${scopeOf(program, everywhere)}, has an objective below ${dual.toPrecision(8)}; ` +
-      `this one has ${network.toPrecision(8)}.${also}${alone ? NOT_AMONG_THEM : ""}`,
-    evidence,
-    allGates,
-    neurons: alone ? "feed one output each" : "feed all outputs",
-    perOutput: null,
-  };
-}
+/** The length of weights up to which a bound without weight decay holds: this many times that of the weights at hand. */
+export const REACH = 100;
 
-/** Of the claim of a bound for networks whose neurons each feed one output: what it leaves open. */
-export const NOT_AMONG_THEM =
-  " Networks whose neurons feed several outputs, which the layers can be too, are not among them and may have less.";
-
-/** A bound for networks whose neurons feed all outputs. */
-export interface SharedBound extends Gap {
-  readonly program: ConvexProgram; // over whose gates it holds
-  readonly everywhere?: boolean; // or with any
-  readonly evidence: Evidence | null;
-}
-
-/** The certificate of a network whose neurons may feed all outputs; `alone` is what is known of those whose neurons feed one. */
-export function certifyShared(alone: Certificate, bound: SharedBound): Certificate {
-  const { primal, program, everywhere = false, evidence } = bound;
-  const dual = withoutRounding(primal, bound.dual, program);
-  const { network, scope, allGates } = alone;
-  const among = scopeOf(program, everywhere, true);
-  const claim = alone.claim
-    .replace(NOT_AMONG_THEM, "")
-    .replace(`this one has ${network.toPrecision(8)}`, `the best that was found has ${alone.primal.toPrecision(8)}`);
-  const where = / Patterns are those in the span .*$/.exec(alone.claim)?.[0] ?? "";
-  return {
-    ...{ primal, dual, relativeGap: relativeGap(primal, dual, program), network, evidence, allGates: null },
-    scope: program.gates.complete || everywhere ? "all gates" : "these gates",
-    claim: `No network with ${among}, has an objective below ${dual.toPrecision(8)}; this one has ${network.toPrecision(8)}.${where}`,
-    neurons: "feed all outputs",
-    perOutput: {
-      ...{ primal: alone.primal, dual: alone.dual, relativeGap: alone.relativeGap, scope, claim },
-      ...{ evidence: alone.evidence, allGates },
-    },
-  };
-}
-
-/**
- * What a bound for networks whose neurons each feed one of `outputs` says of those whose neurons feed all: prices of at most beta
- * each are at most sqrt(outputs) beta together, and the dual objective is concave and at least 0 at 0.
- */
-export function sharedAtLeast(dual: number, outputs: number): number {
-  return dual / Math.sqrt(outputs);
-}
-
-/** True where the penalty charges outputs one by one, so that the program is about neurons that feed one. */
-export function feedsOneEach(program: Pick<ConvexProgram, "penalty" | "loss" | "pooling">): boolean {
-  return blockOutputs(program) > 1 && program.penalty.name === "perOutput";
-}
-
-/**
- * The networks that a bound is about, in words; `everywhere` where it was proven for gates that are not in the set too, `shared`
- * where for neurons that feed all outputs.
- */
-export function scopeOf(program: ConvexProgram, everywhere = false, shared = !feedsOneEach(program)): string {
-  if (program.penalty.name === "ridge") {
-    return program.beta > 0
-      ? "any weights in this layer"
-      : `weights of up to ${REACH} times the length of these in this layer`;
-  }
-  const { gates, cones, pooling } = program;
-  const { patches: K, positions: A } = pooling ?? { patches: 1, positions: 1 };
-  const feeding = A > 1 ? `one output from one ${A < K ? "window" : "patch"}` : "one output";
-  const among = shared ? "networks of any width" : `networks whose neurons each feed ${feeding}`;
-  const kind = cones ? "activation patterns" : "gates";
-  const listed = gates.complete ? `all ${gates.count} arrangements of the data` : `these ${gates.count} ${kind}`;
-  const which = everywhere ? "any activation patterns" : listed;
-  return `${which}, among ${among}`;
+function reachOf({ vectors }: SparseBlocks): number {
+  return REACH * (norm(vectors) || 1);
 }
 
 /** The longest column of N [n x C], or the length of all of them together. */
