@@ -10,8 +10,9 @@ import { Saved } from "./saved.js";
 import { readSettings, type Settings } from "./settings.js";
 import { CLICK_REACH, Source } from "./source.js";
 import { forgetColours, plotStyle } from "./svg.js";
+import { mountSymbols } from "./symbols/symbols.js";
 import { lossesFor, type Task } from "./task.js";
-import { countTensors, type Plots, Training } from "./training.js";
+import { countTensors, makeWorker, type Plots, Training } from "./training.js";
 import { byId } from "./view.js";
 
 const form = byId<HTMLFormElement>("settings");
@@ -50,6 +51,7 @@ function start(): void {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   for (const box of document.querySelectorAll<HTMLElement>(".scroll")) box.tabIndex = 0; // so that keys can scroll it
   acceptFiles();
+  mountSymbols(makeWorker);
   redraw();
   void showTask();
   if (import.meta.env.PROD) addEventListener("load", () => keepOffline().catch(() => undefined)); // the page does without
