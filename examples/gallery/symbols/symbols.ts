@@ -165,12 +165,12 @@ class Symbols {
       const proven = `within ${percent(facts.relativeGap)} of the best head with its gates`;
       byId("symbolVerdict").textContent = `Taught in ${spent.toFixed(2)} s, and proven to be ${proven}. Now draw.`;
       showFacts(byId("symbolFacts"), [
-        ["status", facts.status],
-        ["objective", number(facts.objective)],
-        ["dual bound", number(facts.bound)],
-        ["seconds of the fit", facts.seconds.toFixed(2)],
-        ["neurons", String(facts.neurons)],
-        ["features of a drawing", String(facts.features)],
+        { name: "status", value: facts.status },
+        { name: "objective", value: number(facts.objective) },
+        { name: "dual bound", value: number(facts.bound) },
+        { name: "seconds of the fit", value: facts.seconds.toFixed(2) },
+        { name: "neurons", value: String(facts.neurons) },
+        { name: "features of a drawing", value: String(facts.features) },
       ]);
       byId("symbolClaim").textContent = facts.claim;
       say(`Taught, ${proven}. Loading took ${((ready - began) / 1000).toFixed(1)} s. Draw something.`);

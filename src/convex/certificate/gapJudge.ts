@@ -1,6 +1,7 @@
 /** A judge of points: the price of every block at a dual point, and the gap of a point to that dual point, scaled until it is feasible. */
 
 import type { GatedProducts } from "../kernels/types.js";
+import { atOnce, type Pieces } from "../linear/pieces.js";
 import { concatenated, norm } from "../linear/vectors.js";
 import { steepest } from "../network.js";
 import { blockCount, blockOutputs, penaltyOf, predict } from "../operators/blocks.js";
@@ -11,6 +12,12 @@ import { type DualProgram, relativeGap } from "./relativeGap.js";
 
 /** Gates whose vectors are held at a time while pricing: bounds the memory, not the result. */
 const CHUNK = 64;
+/** Multiplications between two turns of the host, some 10 ms, and points that are projected in between: few at first, while none is known to be dear. */
+const TURN = 1e7;
+const FIRST_POINTS = 8;
+const MOST_POINTS = 32;
+/** Doubles of the vectors of all blocks that are held meanwhile: 32 MB. */
+const HELD = 2 ** 22;
 /** Golden sections on the scale of the dual point: 0.618^90 < 1e-18. */
 const SECTIONS = 90;
 
@@ -48,17 +55,90 @@ export class GapJudge {
 
   /** The gap of a point, with the dual point made from N [n x C]; N is balanced in place where the bias is free. */
   gap(blocks: SparseBlocks, N: Float64Array): Gap & { readonly prices: Prices; readonly scale: number } {
-    const { loss, outputBias, beta } = this.program;
-    const Z = new Float64Array(loss.rows * loss.outputs);
-    this.predict(blocks, Z);
-    const primal = loss.value(Z) + penaltyOf(this.program, blocks);
-    if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
+    const primal = this.begin(blocks, N);
     if (this.program.penalty.name === "ridge") return { ...this.ridgeGap(primal, N, blocks), primal };
     const unpriced = this.judged && this.projector === null && this.late();
-    const prices = unpriced ? this.unknownPrices() : this.price(N, beta);
+    const prices = unpriced ? this.unknownPrices() : this.price(N, this.program.beta);
     this.judged = true;
-    const { value: dual, scale } = bestScale(this.program, N, beta / prices.largest);
-    return { primal, dual, relative: relativeGap(primal, dual, this.program), prices, scale };
+    return { ...this.end(primal, N, prices.largest), prices };
+  }
+
+  /** The same in pieces, and without the prices: these are not looked into further than the largest needs. */
+  *gapAlone(blocks: SparseBlocks, N: Float64Array): Pieces<Gap> {
+    const primal = this.begin(blocks, N);
+    yield;
+    const { beta } = this.program;
+    return this.end(primal, N, yield* this.largestPrice(N, beta));
+  }
+
+  /** The largest of all prices of N [n x C] where it is above `threshold`, else a bound of it that is not; an upper bound when it is late. */
+  *largestPrice(N: Float64Array, threshold: number): Pieces<number> {
+    const { projector, program } = this;
+    if (projector === null) return this.priceGated(N).largest;
+    const { gates, X } = program;
+    const [C, P] = [blockOutputs(program), gates.count];
+    const { norms: bounds, vectors } = yield* this.blockNorms(N);
+    const order = Array.from(bounds.keys()).sort((a, b) => bounds[b] - bounds[a]);
+    let largest = Math.min(threshold, bounds[order[0]]);
+    for (let from = 0, points = FIRST_POINTS; from < order.length; points = Math.min(2 * points, MOST_POINTS)) {
+      const next = bounds[order[from]];
+      if (next <= largest) break;
+      const late = yield;
+      if (late === true) return next;
+      const some = order.slice(from, from + points).filter((k) => bounds[k] > largest);
+      from += points;
+      const pulls = some.map((k) => vectors?.slice(k * X.cols, (k + 1) * X.cols) ?? this.adjointAt(N, k));
+      const list = {
+        gates: some.flatMap((k) => [Math.floor(k / C), Math.floor(k / C)]),
+        slots: some.flatMap((k) => [k, P * C + k]),
+        Z: concatenated(...pulls.flatMap((vector) => [vector.map((value) => -value), vector])),
+      };
+      largest = Math.max(largest, largestOf(projector.projectAll(list, largest, this.late).norms));
+    }
+    return largest;
+  }
+
+  /** X' D_i N_c for every gate and output, where there is room for them, and their norms, [P x C]: what prices are at most. */
+  private *blockNorms(N: Float64Array): Pieces<{ norms: Float64Array; vectors: Float64Array | null }> {
+    const { program, products } = this;
+    const { gates, loss, X } = program;
+    const [C, d] = [blockOutputs(program), X.cols];
+    const norms = new Float64Array(gates.count * C);
+    const together = Math.min(gates.count, Math.max(1, Math.floor(TURN / (X.rows * d * loss.outputs))));
+    const held = gates.count * C * d <= HELD;
+    const vectors = new Float64Array((held ? gates.count : together) * C * d);
+    for (let from = 0; from < gates.count; from += together) {
+      const list = Int32Array.from({ length: Math.min(together, gates.count - from) }, (_, k) => from + k);
+      const size = list.length * C * d;
+      const mine = held ? vectors.subarray(from * C * d, from * C * d + size) : vectors.subarray(0, size);
+      products.adjoint(N, loss.outputs, list, mine);
+      for (let k = 0; k < list.length * C; k++) norms[from * C + k] = norm(mine.subarray(k * d, (k + 1) * d));
+      yield;
+    }
+    return { norms, vectors: held ? vectors : null };
+  }
+
+  /** X' D_i N_c of one gate and output. */
+  private adjointAt(N: Float64Array, block: number): Float64Array {
+    const { loss, X } = this.program;
+    const C = blockOutputs(this.program);
+    const vectors = new Float64Array(C * X.cols);
+    this.products.adjoint(N, loss.outputs, Int32Array.of(Math.floor(block / C)), vectors);
+    return vectors.slice((block % C) * X.cols, ((block % C) + 1) * X.cols);
+  }
+
+  /** The objective of a point; N is balanced where the bias is free. */
+  private begin(blocks: SparseBlocks, N: Float64Array): number {
+    const { loss, outputBias } = this.program;
+    const Z = new Float64Array(loss.rows * loss.outputs);
+    this.predict(blocks, Z);
+    if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
+    return loss.value(Z) + penaltyOf(this.program, blocks);
+  }
+
+  private end(primal: number, N: Float64Array, largest: number): Gap & { readonly scale: number } {
+    const { value: dual, scale } = bestScale(this.program, N, this.program.beta / largest);
+    return { primal, dual, relative: relativeGap(primal, dual, this.program), scale };
   }
 
   /**
@@ -228,7 +308,12 @@ function dualObjective({ loss, outputBias }: DualProgram, N: Float64Array, s: nu
  * For a loss with kinks the gradient at zero is not unique; the answer is then an upper bound of the smallest.
  */
 export function smallestTrivialBeta(program: Omit<ConvexProgram, "beta">, products: GatedProducts): number {
-  return new GapJudge({ ...program, beta: 0 }, products).price(dualPointAtZero(program), 0).largest;
+  return atOnce(trivialBeta(program, products));
+}
+
+/** The same in pieces; too large where it is told to come to an end. */
+export function trivialBeta(program: Omit<ConvexProgram, "beta">, products: GatedProducts): Pieces<number> {
+  return new GapJudge({ ...program, beta: 0 }, products).largestPrice(dualPointAtZero(program), 0);
 }
 
 /** The length of weights up to which a bound without weight decay holds: this many times that of the weights at hand. */

@@ -16,5 +16,5 @@ export {
   scopeOf,
   sharedAtLeast,
 } from "./claim.js";
-export { bestScale, GapJudge, longestColumn, type Prices, smallestTrivialBeta } from "./gapJudge.js";
+export { bestScale, GapJudge, longestColumn, type Prices, smallestTrivialBeta, trivialBeta } from "./gapJudge.js";
 export { floorOf, relativeGap, withoutRounding } from "./relativeGap.js";

@@ -2,7 +2,9 @@
 
 import { GateCollector } from "../arrangements/gateCollector.js";
 import { GapJudge } from "../certificate/index.js";
+import { bindProducts } from "../kernels/index.js";
 import type { Kernels } from "../kernels/types.js";
+import { inTurns } from "../linear/pieces.js";
 import { dot } from "../linear/vectors.js";
 import { slopeOf } from "../network.js";
 import { blockOutputs, columnsOf, predict, zeroBlocks } from "../operators/blocks.js";
@@ -80,9 +82,14 @@ export async function judged(
   due: () => boolean,
 ): Promise<Solution> {
   const dualPoint = dualPointOf({ program, blocks }, kernels);
-  const gap = withProducts(program, kernels, (products) =>
-    new GapJudge(program, products, null, () => clock.late).gap(blocks, dualPoint),
-  );
+  const products = bindProducts(program, kernels);
+  const late = () => clock.late;
+  const work = new GapJudge(program, products, null, late).gapAlone(blocks, dualPoint);
+  const pause = async () => {
+    await clock.pause();
+    return clock.late;
+  };
+  const gap = await inTurns(work, pause).finally(() => products.dispose());
   const stop = (await budget.onRound?.({ index: 0, seconds: 0, gap, blocks, program })) === true;
   const finite = Number.isFinite(gap.primal) && !Number.isNaN(gap.dual);
   const going = stop || clock.stopped() ? "cancelled" : due() ? "timeLimit" : "solved";

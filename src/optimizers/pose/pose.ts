@@ -9,16 +9,15 @@ import {
   type ReadPatterns,
   resolvingGates,
 } from "../../convex/arrangements/index.js";
-import { smallestTrivialBeta } from "../../convex/certificate/index.js";
+import { trivialBeta } from "../../convex/certificate/index.js";
 import { type Formulation, formulations } from "../../convex/formulations/index.js";
-import type { ChosenEngine, Kernels } from "../../convex/kernels/index.js";
+import { bindProducts, type ChosenEngine, type Kernels } from "../../convex/kernels/index.js";
 import { inTurns, type Pieces } from "../../convex/linear/pieces.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { roundedAsWritten } from "../../convex/network.js";
 import { type Coordinates, isStandardized } from "../../convex/operators/coordinates.js";
 import { standardizedVector, unstandardized } from "../../convex/operators/standardized.js";
 import { Clock } from "../../convex/solvers/clock.js";
-import { withProducts } from "../../convex/solvers/solve.js";
 import type { GateSet, Loss, Matrix, Penalty } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import type { Settings } from "../options.js";
@@ -72,9 +71,10 @@ export async function pose(
   const build = (beta: number, charged: Loss) =>
     formulation.build({ X, gates, loss: charged, beta, outputBias, pooling }, penalty);
   const standardized = sources.space != null && isStandardized(sources.space);
-  const regularization = regularizationOf(spec, settings, standardized, () =>
-    withProducts({ X, gates, pooling }, engine.kernels, (products) => smallestTrivialBeta(build(0, loss), products)),
-  );
+  const regularization = await regularizationOf(spec, settings, standardized, async () => {
+    const products = bindProducts({ X, gates, pooling }, engine.kernels);
+    return inTurns(trivialBeta(build(0, loss), products), () => clock.pause()).finally(() => products.dispose());
+  });
   const kind = regularization.constraint;
   const constraint = kind === null ? null : outputConstraint(kind, spec.loss, data);
   const program = build(regularization.beta, constraint?.penalty(1) ?? loss);

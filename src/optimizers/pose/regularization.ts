@@ -46,12 +46,12 @@ export function biasColumnOf(spec: NetworkSpec, settings: Settings, X: Matrix): 
 }
 
 /** Beta and the layers' factors; `trivialBeta` is asked for only where "auto" needs it. */
-export function regularizationOf(
+export async function regularizationOf(
   spec: NetworkSpec,
   settings: Settings,
   standardized: boolean,
-  trivialBeta: () => number,
-): Regularization {
+  trivialBeta: () => Promise<number>,
+): Promise<Regularization> {
   if (spec.formulation === "affine") return ofOneLayer(spec, settings, trivialBeta);
   const { hidden, output, outputBias } = spec.l2;
   if (hidden > 0 !== output > 0) {
@@ -88,7 +88,7 @@ export function regularizationOf(
     return { beta: 1, hidden: 0.5, output: 0.5, outputBias, source: "option", standardized, constraint: wish };
   }
   const share = wish === "auto" || wish === "held-out";
-  const beta = share ? AUTO_SHARE * trivialBeta() : wish;
+  const beta = share ? AUTO_SHARE * (await trivialBeta()) : wish;
   if (!(beta > 0)) {
     throw new ConvexError(
       "data/target",
@@ -101,11 +101,11 @@ export function regularizationOf(
 }
 
 /** One layer is charged beta / 2 |W|^2, and nothing where neither its regularizer nor an option says so: as in model.fit. */
-function ofOneLayer(
+async function ofOneLayer(
   { l2 }: NetworkSpec,
   { regularization: wish }: Settings,
-  trivialBeta: () => number,
-): Regularization {
+  trivialBeta: () => Promise<number>,
+): Promise<Regularization> {
   const own = 2 * l2.hidden;
   const beside = wish === "held-out" || (typeof wish === "number" && wish !== own);
   if (wish === "interpolate" || wish === "max-margin" || (own > 0 && beside)) {
@@ -116,7 +116,7 @@ function ofOneLayer(
     );
   }
   const share = own === 0 && (wish === "auto" || wish === "held-out");
-  const beta = share ? AUTO_SHARE * trivialBeta() : typeof wish === "number" ? wish : own;
+  const beta = share ? AUTO_SHARE * (await trivialBeta()) : typeof wish === "number" ? wish : own;
   const source = own > 0 || beta === 0 ? "model" : share ? wish : "option";
   return {
     beta,
