@@ -16,7 +16,7 @@ export function loadConvex(): Promise<Convex> {
   return import("./convex.js");
 }
 
-/** A worker with the trainer in it; who asks for one of his own keeps it. */
+/** A worker with the trainer in it. */
 export function makeWorker(): Worker {
   return new Worker(new URL("./gallery.worker.ts", import.meta.url), { type: "module" });
 }
