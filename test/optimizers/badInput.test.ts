@@ -219,7 +219,7 @@ const cases: Case[] = [
   {
     wrong: "an unsupported activation",
     code: "model/activation",
-    says: /activation "relu" in the hidden layer, got "tanh" in layer "hid"/,
+    says: /activation "relu" in the hidden layer, or a leakyReLU layer, got "tanh" in layer "hid"/,
     model: () => dense([relu({ activation: "tanh", name: "hid" }), last()]),
   },
   {
