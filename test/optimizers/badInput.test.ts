@@ -346,6 +346,22 @@ const cases: Case[] = [
     },
   },
   {
+    wrong: "a linear skip beside the hidden layer",
+    code: "model/graph",
+    says: /branches that meet in layer "sum" of class Add.*leave a linear layer beside the hidden one out/,
+    model: () => {
+      const inputs = tf.input({ shape: [3] });
+      const deep = last().apply(relu().apply(inputs)) as tf.SymbolicTensor;
+      const straight = tf.layers.dense({ units: 1, useBias: false }).apply(inputs) as tf.SymbolicTensor;
+      const model = tf.model({
+        inputs,
+        outputs: tf.layers.add({ name: "sum" }).apply([deep, straight]) as tf.SymbolicTensor,
+      });
+      model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+      return model;
+    },
+  },
+  {
     wrong: "a layer that is used twice",
     code: "model/graph",
     says: /layer "twice" of class Dense twice.*a layer of its own/,
