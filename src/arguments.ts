@@ -12,19 +12,19 @@ export const MOST_POINTS = 1e4;
 const LEAVE_OUT = "Change it or leave it out.";
 
 /** Every refusal is one sentence and a half: where - what was expected - what came, in words - what to do. */
-export function refuseAs(where: string, code: ErrorCode, expected: string, came: string, todo = LEAVE_OUT): never {
+export function refuseAs(
+  where: string,
+  expected: string,
+  came: string,
+  todo = LEAVE_OUT,
+  code: ErrorCode = "options/value",
+): never {
   throw new ConvexError(code, `${where}: expected ${expected}, got ${came}. ${todo}`);
 }
 
 /** The same of a value, which is shown. */
-export function refuse(
-  where: string,
-  expected: string,
-  got: unknown,
-  todo = LEAVE_OUT,
-  code: ErrorCode = "options/value",
-): never {
-  refuseAs(where, code, expected, shown(got), todo);
+export function refuse(where: string, expected: string, got: unknown, todo?: string, code?: ErrorCode): never {
+  refuseAs(where, expected, shown(got), todo, code);
 }
 
 /** A value in a few words; never throws, whatever the value is. */
@@ -52,7 +52,7 @@ export function refuseUnknown(where: string, record: unknown, names: readonly st
     const advice = DESCENT.includes(name)
       ? "Leave it out: that is for gradient descent; the solver stops at the trainer's tolerance, maxIterations or timeLimit."
       : "Check the spelling or leave it out.";
-    refuseAs(where, "options/unknown", `options among ${names.join(", ")}`, `"${name}"`, advice);
+    refuseAs(where, `options among ${names.join(", ")}`, `"${name}"`, advice, "options/unknown");
   }
 }
 

@@ -18,7 +18,8 @@ import {
 import { ConvexError } from "../errors.js";
 import { activationOf } from "./activation.js";
 import { readOptions, type TrainerOptions } from "./options.js";
-import { readData, refuseDegenerate, type Weighting, withColumn } from "./read/data.js";
+import { readData, refuseDegenerate, withColumn } from "./read/data.js";
+import type { Weighting } from "./read/sampleWeights.js";
 import type { Objective } from "./records.js";
 import { clockOf } from "./solve/withinWidth.js";
 import { asWritten, modelOf, objectiveOf } from "./write/unitModel.js";

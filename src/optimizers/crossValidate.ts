@@ -12,9 +12,10 @@ import { followPath, type PathResult } from "./path.js";
 import { betasOf, type PathGrid, poseForPath, refuseOwnBeta } from "./pose/betas.js";
 import { programWeights } from "./pose/programWeights.js";
 import { standardizes } from "./pose/standardize.js";
-import { type Dataset, readData, refuseDegenerate, rowsOf, type Weighting } from "./read/data.js";
+import { type Dataset, readData, refuseDegenerate, rowsOf } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
+import type { Weighting } from "./read/sampleWeights.js";
 import { trunkOf } from "./read/trunk.js";
 import { Evaluator } from "./report/evaluate.js";
 import { eachBeta, fittingNetwork } from "./solve/alongBetas.js";
@@ -196,21 +197,15 @@ function spread(values: readonly number[]): number {
 
 function checkArguments(folds: number, metric: string, mode: string, model: tf.LayersModel, rows: number): void {
   if (!Number.isInteger(folds) || folds < 2 || folds > rows / 2) {
-    refuseAs(
-      "crossValidate",
-      "options/value",
-      `folds to be an integer from 2 to half the rows, ${Math.floor(rows / 2)}`,
-      shown(folds),
-    );
+    refuseAs("crossValidate", `folds to be an integer from 2 to half the rows, ${Math.floor(rows / 2)}`, shown(folds));
   }
   const names = model.metricsNames;
   if (!names.includes(metric)) {
     refuseAs(
       "crossValidate",
-      "options/value",
       `metric among ${names.map((name) => `"${name}"`).join(", ")} (see model.compile)`,
       shown(metric),
     );
   }
-  if (mode !== "min" && mode !== "max") refuseAs("crossValidate", "options/value", 'mode "min" or "max"', shown(mode));
+  if (mode !== "min" && mode !== "max") refuseAs("crossValidate", 'mode "min" or "max"', shown(mode));
 }

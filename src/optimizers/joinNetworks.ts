@@ -8,9 +8,10 @@ import { networkPath, type PathPoint } from "../convex/optimalSet/networkPath.js
 import type { Matrix } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 
-import { readData, type Weighting } from "./read/data.js";
+import { readData } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
+import type { Weighting } from "./read/sampleWeights.js";
 import { trunkOf } from "./read/trunk.js";
 import { readWeights } from "./read/weights.js";
 import { writeWeights } from "./write/weights.js";
@@ -60,14 +61,14 @@ export async function joinNetworks<M extends tf.LayersModel>(
   const { steps = 20, regularization = 0, ...weighting } = options;
   count("joinNetworks: steps", steps, MOST_POINTS);
   if (!(typeof regularization === "number" && regularization >= 0 && Number.isFinite(regularization)))
-    refuseAs("joinNetworks", "options/value", "regularization: a number of at least 0", shown(regularization));
+    refuseAs("joinNetworks", "regularization: a number of at least 0", shown(regularization));
   const spec = readModel(from, null, "read");
   const other = readModel(to, spec.formulation, "read");
   refuseDifferent(spec, other);
   const { l2 } = spec;
   const own = l2.hidden > 0 || l2.output > 0;
   if (own && regularization > 0)
-    refuseAs("joinNetworks", "options/value", "no regularization for models whose layers have l2 of their own", "both");
+    refuseAs("joinNetworks", "no regularization for models whose layers have l2 of their own", "both");
   const [hidden, output] = own ? [l2.hidden, l2.output] : [regularization / 2, regularization / 2];
   const decay: Decay = { hidden, output, outputBias: l2.outputBias };
   const data = await readData(await trunkOf(from, "read").see("x", x), y, spec, weighting);
@@ -86,7 +87,7 @@ export async function joinNetworks<M extends tf.LayersModel>(
     barrier: Math.max(...objectives) - ends,
     modelAt(index) {
       if (!Number.isInteger(index) || index < 0 || index >= points.length)
-        refuseAs("joinNetworks", "options/value", `an index below ${points.length}`, shown(index));
+        refuseAs("joinNetworks", `an index below ${points.length}`, shown(index));
       const model = resized(from, spec.units + other.units);
       writeWeights(model, { ...spec, units: spec.units + other.units }, points[index].weights, column);
       return model;

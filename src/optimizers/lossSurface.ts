@@ -8,10 +8,11 @@ import { type NetworkWeights, objectiveOf } from "../convex/network.js";
 import type { Matrix } from "../convex/types.js";
 import { readOptions } from "./options.js";
 import { biasColumnOf, modelObjective } from "./pose/regularization.js";
-import { readData, type Weighting } from "./read/data.js";
+import { readData } from "./read/data.js";
 import { frozenCharge } from "./read/frozenCharge.js";
 import { inputRows } from "./read/inputRows.js";
 import { readModel } from "./read/model.js";
+import type { Weighting } from "./read/sampleWeights.js";
 import { trunkOf } from "./read/trunk.js";
 import { readWeights } from "./read/weights.js";
 

@@ -80,7 +80,7 @@ export async function optimalSet<M extends tf.LayersModel>(
   readTolerance("optimalSet: tolerance", tolerance);
   for (const [name, value] of Object.entries({ slack, timeLimit })) positive(`optimalSet: ${name}`, value);
   if (!Array.isArray(others))
-    refuseAs("optimalSet", "options/value", "others: an array of results", shown(others), "Change it or leave it out.");
+    refuseAs("optimalSet", "others: an array of results", shown(others), "Change it or leave it out.");
   for (const each of [result, ...others]) refuseUnsolved(each);
   for (const other of others) refuseOtherProblem(result, other);
   const { kernels } = await chooseEngine("auto");
@@ -211,7 +211,7 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
     for (const each of points) {
       if (isRecord(each) && each.point?.length === this.solutions[0].point.length) continue;
       const got = isRecord(each) && each.point ? `one of ${each.point.length} candidates` : shown(each);
-      refuseAs("optimalSet", "options/value", "an optimum of this set", got, "Take it from this set's own methods.");
+      refuseAs("optimalSet", "an optimum of this set", got, "Take it from this set's own methods.");
     }
   }
 }
@@ -221,7 +221,6 @@ function networkOf(optimum: { readonly network: Network }): Network {
   if (network !== undefined && Array.isArray(network.neurons)) return network;
   return refuseAs(
     "optimalSet",
-    "options/value",
     "an optimum or a waypoint of this set",
     shown(optimum),
     "Take it from this set's own methods.",
@@ -257,18 +256,11 @@ function pointOf(
 
 function refuseUnsolved(result: AnyResult): void {
   if (result instanceof FitResult && result.problem.spec.normalization !== null) {
-    refuseAs(
-      "optimalSet",
-      "options/value",
-      "a result without batch normalisation",
-      "one with it",
-      "Fit a model without it.",
-    );
+    refuseAs("optimalSet", "a result without batch normalisation", "one with it", "Fit a model without it.");
   }
   if (result instanceof FitResult && result.problem.spec.formulation === "affine") {
     refuseAs(
       "optimalSet",
-      "options/value",
       "a result of a hidden layer and a read-out",
       "one of a single layer",
       "Its program has one optimum, or a linear space.",
@@ -276,13 +268,7 @@ function refuseUnsolved(result: AnyResult): void {
   }
   if (result instanceof FitResult && Number.isFinite(result.objective.total)) return;
   const got = result instanceof FitResult ? `one with status "${result.status}"` : shown(result);
-  refuseAs(
-    "optimalSet",
-    "options/value",
-    "the result of a fit with finite weights",
-    got,
-    "Pass what fit or train returned.",
-  );
+  refuseAs("optimalSet", "the result of a fit with finite weights", got, "Pass what fit or train returned.");
 }
 
 function refuseOtherProblem(result: AnyResult, other: AnyResult): void {
@@ -298,7 +284,6 @@ function refuseOtherProblem(result: AnyResult, other: AnyResult): void {
   if (same && a.beta === b.beta && Math.abs(p.primal - q.primal) <= room * Math.abs(p.primal)) return;
   refuseAs(
     "optimalSet",
-    "options/value",
     "others: results on the same data with the same regularization and objective",
     same ? `objectives ${p.primal.toPrecision(8)} and ${q.primal.toPrecision(8)}` : "one on other data",
     "Fit all with the same data and gates (or with all gates).",

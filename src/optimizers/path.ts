@@ -13,17 +13,19 @@ import { betasOf, type PathGrid, poseForPath, refuseOwnBeta } from "./pose/betas
 import { programWeights } from "./pose/programWeights.js";
 import { certificateNear, chargedObjective, layerRows, layerWeights, writtenObjective } from "./pose/reduction.js";
 import { modelObjective } from "./pose/regularization.js";
-import { refuseDegenerate, type Weighting } from "./read/data.js";
+import { refuseDegenerate } from "./read/data.js";
 import { frozenCharge } from "./read/frozenCharge.js";
 import { readModel } from "./read/model.js";
+import type { Weighting } from "./read/sampleWeights.js";
 import { type HeldOut, readSplit } from "./read/split.js";
 import { trunkOf } from "./read/trunk.js";
 import type { Objective, PosedSolution, Problem, Regularization } from "./records.js";
+import { endWithin } from "./report/ended.js";
 import { SplitEvaluator } from "./report/evaluate.js";
 import { chargedFor, eachBeta, fittingNetwork } from "./solve/alongBetas.js";
 import { engineOn } from "./solve/onEngine.js";
 import { alone } from "./solve/sharing.js";
-import { clockOf, type Fitting, solutionWithin, statusWithin } from "./solve/withinWidth.js";
+import { clockOf, type Fitting, solutionWithin } from "./solve/withinWidth.js";
 import { writeWeights } from "./write/weights.js";
 import { resized, unitsFor } from "./write/width.js";
 
@@ -153,7 +155,8 @@ async function pointOf(
   const { certificate } = certificateNear(proven, { ...problem, program: own.program }, solution.dualPoint, kernels);
   return {
     beta: regularization.beta,
-    status: statusWithin(solution, fitting, certificate.dual, problem.spec, settings).status,
+    status: endWithin(solution, { problem, gap: solution.gap, certificate, fitting, tolerance: settings.tolerance })
+      .status,
     certificate,
     objective: modelObjective(
       written,

@@ -9,7 +9,6 @@ import { forward, type Network, type NetworkWeights, objectiveOf, steepest } fro
 import { type Coordinates, isStandardized, weightsForX } from "../../convex/operators/coordinates.js";
 import { distanceTo, type RowSpace, reducedRows, rowSpaceOf } from "../../convex/operators/rowSpace.js";
 import { standardizedRows, standardizedWeights } from "../../convex/operators/standardized.js";
-import type { Solution } from "../../convex/solvers/solution.js";
 import { withProducts } from "../../convex/solvers/solve.js";
 import type { AllGatesBound, Certificate, ConvexProgram, Matrix } from "../../convex/types.js";
 import type { Settings } from "../options.js";
@@ -116,27 +115,24 @@ function feedsApart({ outputs }: NetworkSpec, { vectorPenalty }: Settings): bool
 function refuseUnfit(spec: NetworkSpec, { rank, pca, regularization, vectorPenalty }: Settings): void {
   const { convolution, hiddenBias, l2, formulation, outputs, normalization } = spec;
   const name = rank === null ? "pca" : "rank";
-  if (normalization !== null)
-    refuseAs("fit", "options/value", `no ${name} beside batch normalisation`, String(rank ?? pca));
-  if (formulation === "affine") refuseAs("fit", "options/value", `no ${name} for one layer alone`, String(rank ?? pca));
-  if (convolution !== null)
-    refuseAs("fit", "options/value", `no ${name} for a convolutional model`, String(rank ?? pca));
+  if (normalization !== null) refuseAs("fit", `no ${name} beside batch normalisation`, String(rank ?? pca));
+  if (formulation === "affine") refuseAs("fit", `no ${name} for one layer alone`, String(rank ?? pca));
+  if (convolution !== null) refuseAs("fit", `no ${name} for a convolutional model`, String(rank ?? pca));
   if (rank !== null && (regularization === "interpolate" || regularization === "max-margin")) {
-    refuseAs("fit", "options/value", `no rank beside regularization "${regularization}"`, String(rank));
+    refuseAs("fit", `no rank beside regularization "${regularization}"`, String(rank));
   }
   if (formulation === "relu" && outputs > 1 && vectorPenalty === "nuclear") {
-    refuseAs("fit", "options/value", `vectorPenalty "perOutput" for a ReLU network beside ${name}`, '"nuclear"');
+    refuseAs("fit", `vectorPenalty "perOutput" for a ReLU network beside ${name}`, '"nuclear"');
   }
   if (pca !== null && !hiddenBias)
-    refuseAs("fit", "options/value", "a first layer with a bias, which takes up the mean, for pca", "none");
-  if (pca !== null && l2.hiddenBias > 0)
-    refuseAs("fit", "options/value", "a first layer without a biasRegularizer for pca", "one");
+    refuseAs("fit", "a first layer with a bias, which takes up the mean, for pca", "none");
+  if (pca !== null && l2.hiddenBias > 0) refuseAs("fit", "a first layer without a biasRegularizer for pca", "one");
 }
 
 function refuseBeyond({ inputs }: NetworkSpec, { rank, pca }: Settings): void {
   for (const [name, value] of Object.entries({ rank, pca })) {
     if (typeof value === "number" && value > inputs)
-      refuseAs("fit", "options/value", `${name} of at most ${inputs}, the columns of x`, String(value));
+      refuseAs("fit", `${name} of at most ${inputs}, the columns of x`, String(value));
   }
 }
 
@@ -260,21 +256,6 @@ function outsideSpan(certificate: Certificate, distance: number, N: Float64Array
     relativeGap: relativeGap(primal, lower, program),
     allGates: allGates && near(allGates, primal, distance, program),
   };
-}
-
-/** How a fit ended: solved in the span is not solved for x as it is, where the bound lies lower by more than the tolerance. */
-export function endedNear<Ended extends Pick<Solution, "status" | "advice">>(
-  ended: Ended,
-  { relativeGap }: Certificate,
-  { reduction }: Problem,
-  tolerance: number,
-): Ended {
-  if (reduction === null || isStandardized(reduction.space)) return ended;
-  if (ended.status !== "solved" || relativeGap <= tolerance) return ended;
-  const advice =
-    `The program in ${reduction.space.basis.cols} dimensions is solved, but what they leave out keeps the bound for x as it is ` +
-    `above the tolerance: raise \`rank\`, or leave it out.`;
-  return { ...ended, status: "stalled", advice };
 }
 
 /** A neuron may have another pattern on the rows of x than on their part in the span, and the latter has the bound. */

@@ -65,10 +65,10 @@ export function readConvolution(
   if (geometry.patches === 0) {
     refuseAs(
       "readModel",
-      "model/layer",
       "a filter that fits into the image",
       `kernelSize [${config.kernelSize.join(", ")}]${dilated(config)} for input [${inputShape.join(", ")}] in layer "${conv.name}"`,
       'Make the filter smaller, or set padding: "same".',
+      "model/layer",
     );
   }
   const K = geometry.patches;
@@ -102,17 +102,17 @@ function readOutAfter(between: readonly tf.layers.Layer[], conv: tf.layers.Layer
   const known = `${READ_OUT_CALLS[axes]} between the convolution and the dense layer`;
   if (readOut === undefined) {
     const after = between[between.length - 1] ?? conv;
-    refuseAs("readModel", "model/layer", known, `nothing after layer "${after.name}"`, "Add one of them.");
+    refuseAs("readModel", known, `nothing after layer "${after.name}"`, "Add one of them.", "model/layer");
   }
   const pools = between.filter((layer) => layer.getClassName().startsWith("Average"));
   if (pools.length > 1 || (pools.length === 1 && readOut.getClassName() !== "Flatten")) {
     const last = pools.length > 1 ? pools[1] : readOut;
     refuseAs(
       "readModel",
-      "model/layer",
       known,
       `layer "${last.name}" after layer "${pools[0].name}"`,
       "Join the two, or leave one out.",
+      "model/layer",
     );
   }
   for (const layer of between) {
@@ -121,7 +121,7 @@ function readOutAfter(between: readonly tf.layers.Layer[], conv: tf.layers.Layer
     const why = name.includes("MaxPooling")
       ? "Which patch is the largest changes with the filter, so that a maximum is not linear where the patterns are given: pool by averages, or train this model with model.fit()."
       : "Leave it out, put what it does before training into the data, or train this model with model.fit().";
-    refuseAs("readModel", "model/layer", known, `layer "${layer.name}" of class ${name}`, why);
+    refuseAs("readModel", known, `layer "${layer.name}" of class ${name}`, why, "model/layer");
   }
   return readOut;
 }
@@ -152,19 +152,19 @@ function windowsOf(
   if (config.padding === "same" && sizes.some((one) => overhangs(one))) {
     refuseAs(
       "readModel",
-      "model/layer",
       "windows that lie inside the convolution's output",
       `padding "same" that makes some smaller, ${shape}`,
       'A mean over fewer patches weighs each of them more: choose sizes that divide, or padding "valid".',
+      "model/layer",
     );
   }
   if (sizes.some((one) => outputSize(one, "valid").size === 0)) {
     refuseAs(
       "readModel",
-      "model/layer",
       "windows that fit into the convolution's output",
       shape,
       "Make poolSize smaller.",
+      "model/layer",
     );
   }
   return windowedGeometry(geometry, { height, width });
@@ -179,19 +179,19 @@ function shapeOf(conv: tf.layers.Layer, config: ConvConfig, axes: number, inputS
   if (padding !== "valid" && padding !== "same") {
     refuseAs(
       "readModel",
-      "model/layer",
       'padding "valid" or "same"',
       `"${padding}" in layer "${conv.name}"`,
       "Change it.",
+      "model/layer",
     );
   }
   if (axes === 1 && dataFormat === "channelsFirst") {
     refuseAs(
       "readModel",
-      "model/layer",
       "channelsLast in a conv1d",
       `dataFormat "channelsFirst" in layer "${conv.name}"`,
       "TensorFlow.js lays its output out as channelsLast all the same: transpose the data and leave dataFormat out.",
+      "model/layer",
     );
   }
   const sizes = dataFormat === "channelsFirst" ? inputShape.slice(1) : inputShape.slice(0, -1);
@@ -219,9 +219,9 @@ function dilated({ dilationRate }: ConvConfig): string {
 function refuseFormat(layer: tf.layers.Layer, got: string, wanted: string): never {
   return refuseAs(
     "readModel",
-    "model/layer",
     `dataFormat "${wanted}" as in the convolution`,
     `"${got}" in layer "${layer.name}"`,
     "Give both layers the same dataFormat.",
+    "model/layer",
   );
 }

@@ -43,10 +43,10 @@ export async function gathered(
   if (dataset.size === Number.POSITIVE_INFINITY && most === undefined) {
     refuseAs(
       "fitDataset",
-      "data/size",
       "batchesPerEpoch for a data set without end",
       "none",
       "Say how many batches are the data.",
+      "data/size",
     );
   }
   const parts: { x: Part | null; y: Part | null } = { x: null, y: null };
@@ -60,10 +60,10 @@ export async function gathered(
       if (xs.shape[0] !== ys.shape[0]) {
         refuseAs(
           "fitDataset",
-          "data/shape",
           `as many rows of ys as of xs, ${xs.shape[0]}`,
           `${ys.shape[0]} in batch ${batches}`,
           "Check the map.",
+          "data/shape",
         );
       }
       bytes += 4 * (xs.size + ys.size);
@@ -78,14 +78,14 @@ export async function gathered(
     onBatch?.({ batches, rows, bytes });
   }
   if (parts.x === null || parts.y === null) {
-    return refuseAs("fitDataset", "data/empty", "batches in the data set", "none", "Check how the data were loaded.");
+    return refuseAs("fitDataset", "batches in the data set", "none", "Check how the data were loaded.", "data/empty");
   }
   return { x: whole(parts.x, rows), y: whole(parts.y, rows) };
 }
 
 function refuseForeign(dataset: unknown): void {
   if (typeof (dataset as Batches | null)?.iterator === "function") return;
-  refuseAs("fitDataset", "data/shape", "a tf.data.Dataset", describe(dataset), "Use fit for tensors.");
+  refuseAs("fitDataset", "a tf.data.Dataset", describe(dataset), "Use fit for tensors.", "data/shape");
 }
 
 /** The one tensor of a batch under a name, itself or in a record or array of one. */
@@ -99,10 +99,10 @@ function tensorIn(name: "xs" | "ys", value: unknown): tf.Tensor {
   const came = found instanceof tf.Tensor ? "a scalar" : describe(found);
   return refuseAs(
     "fitDataset",
-    "data/shape",
     `batches { xs, ys } of tensors [rows, ...]`,
     `${came} as ${name}`,
     `Try ${HOW}.`,
+    "data/shape",
   );
 }
 
@@ -113,10 +113,10 @@ async function added(part: Part | null, name: string, tensor: tf.Tensor, batch: 
     const todo = "Let every row have the same shape.";
     refuseAs(
       "fitDataset",
-      "data/shape",
       `${name} of rows [${to.shape.join(", ")}]`,
       `[${shape.join(", ")}] in batch ${batch}`,
       todo,
+      "data/shape",
     );
   }
   to.chunks.push((await tensor.data()).slice() as ArrayLike<number>);
@@ -127,10 +127,10 @@ function refuseLarge(bytes: number): void {
   if (bytes <= MOST_BYTES) return;
   refuseAs(
     "fitDataset",
-    "data/size",
     `a data set of at most ${MOST_BYTES} bytes, since convex training sees all rows at once`,
     `${bytes} bytes`,
     "Take fewer batches with batchesPerEpoch, or fewer features.",
+    "data/size",
   );
 }
 

@@ -1,9 +1,10 @@
 /** Reading, the first step of a fit: what the model is, and its rows as the head sees them. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { type Dataset, refuseDegenerate, type Weighting } from "./data.js";
+import { type Dataset, refuseDegenerate } from "./data.js";
 import { frozenCharge } from "./frozenCharge.js";
 import { type NetworkSpec, readModel } from "./model.js";
+import type { Weighting } from "./sampleWeights.js";
 import { type HeldOut, readSplit } from "./split.js";
 import { trunkOf } from "./trunk.js";
 import { white, whitened } from "./whitening.js";

@@ -21,6 +21,7 @@ export interface RoundWatch {
 
 /** A solution and its network. */
 export interface Solved {
+  readonly hasNetwork: true;
   readonly solution: PosedSolution;
   readonly engine: string;
   readonly shared: Shared;
@@ -28,7 +29,9 @@ export interface Solved {
 }
 
 /** A solution that is no point, or contradicts its own bound: there is no network. */
-export type Unsolved = Pick<Solved, "solution" | "engine">;
+export interface Unsolved extends Pick<Solved, "solution" | "engine"> {
+  readonly hasNetwork: false;
+}
 
 /** `room`: neurons that the layer has, or may have. */
 export async function solveFit(
@@ -47,7 +50,7 @@ export async function solveFit(
     const budget = { ...budgetOf(settings, seconds), onRound: (round: Round) => watch.round(round) };
     return solvePosed(problem, device, budget, settings.seed, before?.blocks ?? start ?? undefined, undefined, limited);
   });
-  if (!Number.isFinite(solution.gap.primal) || solution.contradicted) return { solution, engine };
+  if (!Number.isFinite(solution.gap.primal) || solution.contradicted) return { hasNetwork: false, solution, engine };
   const { program, blocks } = solution;
   const shared = await sharedNetwork(
     problem,
@@ -65,5 +68,5 @@ export async function solveFit(
   const wish = apart ? { ...settings, vectorPenalty: "perOutput" as const } : settings;
   const known: Network | null = apart ? null : probe.network;
   const fitting = await withinWidth(problem, program, shared.network, room, kernels, wish, pause, known);
-  return { solution, engine, shared, fitting };
+  return { hasNetwork: true, solution, engine, shared, fitting };
 }

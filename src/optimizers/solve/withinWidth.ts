@@ -9,7 +9,6 @@ import {
   sharedAtLeast,
 } from "../../convex/certificate/index.js";
 import type { Kernels } from "../../convex/kernels/index.js";
-import { LEAST } from "../../convex/linear/vectors.js";
 import { narrowed } from "../../convex/narrowing/index.js";
 import type { Network } from "../../convex/network.js";
 import { blockOutputs } from "../../convex/operators/blocks.js";
@@ -17,10 +16,9 @@ import { liftNeurons } from "../../convex/recovery/index.js";
 import { sharedGap } from "../../convex/sharing/index.js";
 import { Clock } from "../../convex/solvers/clock.js";
 import { withProducts } from "../../convex/solvers/solve.js";
-import type { ConvexProgram, Gap, GateSet, SparseBlocks, Status } from "../../convex/types.js";
+import type { ConvexProgram, Gap, GateSet, SparseBlocks } from "../../convex/types.js";
 import type { Settings } from "../options.js";
 import { mayShare } from "../pose/mayShare.js";
-import type { NetworkSpec } from "../read/model.js";
 import type { PosedSolution, Problem } from "../records.js";
 import type { Shared } from "./sharing.js";
 
@@ -223,25 +221,4 @@ function boundOfSharing(
   const dual = Math.max(known, bestScale(program, dualPoint, program.beta / price).value);
   const gap = { primal: value, dual, relative: relativeGap(value, dual, program) };
   return { bound: { ...gap, program, everywhere: everywhere && dual === known, evidence }, dualPoint };
-}
-
-/** The status of a fit whose network was narrowed to `value`, against the bound over all widths. */
-export function statusWithin(
-  { status, advice }: { readonly status: Status; readonly advice: string },
-  { value, needed }: Fitting,
-  dual: number,
-  { units, convolution }: Pick<NetworkSpec, "units" | "convolution">,
-  { tolerance }: Pick<Settings, "tolerance">,
-): { readonly status: Status; readonly advice: string } {
-  if (value === null) return { status, advice };
-  const above = (value - dual) / Math.max(Math.abs(value), LEAST);
-  const noun = convolution === null ? "units" : "filters";
-  if (status === "solved" && above <= tolerance) return { status, advice };
-  const told =
-    `The layer's width is the limit: the solution of the convex program has ${needed} neurons, and this is the best network of ` +
-    `${units} that a descent found; a wider one can be lower by ${(100 * above).toPrecision(2)} % at most. ` +
-    `Build the layer with ${needed} ${noun}, or set width: "resize".`;
-  return status === "solved" || status === "stalled" || status === "iterationLimit" || status === "slowed"
-    ? { status: "widthLimit", advice: told }
-    : { status, advice: `${advice} ${told}` };
 }

@@ -31,7 +31,7 @@ export function templateOf(
 ): tf.Sequential {
   if (typeof wish.loss !== "string" || !Object.hasOwn(lossTraits, wish.loss)) {
     const known = Object.keys(lossTraits).map((name) => `"${name}"`);
-    refuseAs("train", "options/value", `loss to be ${known.join(" or ")}`, shown(wish.loss), "Choose one of these.");
+    refuseAs("train", `loss to be ${known.join(" or ")}`, shown(wish.loss), "Choose one of these.");
   }
   const first = { units: 1, useBias: flag("hiddenBias", wish.hiddenBias), inputShape: [features] };
   const last = { units: outputs, useBias: flag("outputBias", wish.outputBias) };
@@ -56,7 +56,6 @@ export function templateOf(
     const { message } = error as Error;
     refuseAs(
       "train",
-      "options/value",
       "metrics that tfjs knows",
       `${shown(wish.metrics)} (${message})`,
       "Correct them or leave them out.",
@@ -67,5 +66,5 @@ export function templateOf(
 
 function flag(name: string, value: unknown): boolean {
   if (value === undefined || typeof value === "boolean") return value ?? true;
-  return refuseAs("train", "options/value", `${name} to be true or false`, shown(value), "Change it or leave it out.");
+  return refuseAs("train", `${name} to be true or false`, shown(value), "Change it or leave it out.");
 }

@@ -39,7 +39,7 @@ export interface LayerKind {
 
 /** Throws, in the four parts of a sentence. */
 export function refuseModel(code: ErrorCode, expected: string, got: string, todo: string): never {
-  refuseAs("readModel", code, expected, got, todo);
+  refuseAs("readModel", expected, got, todo, code);
 }
 
 /** How a layer is called in a sentence. */
