@@ -13,10 +13,11 @@ import { Saved } from "./saved.js";
 import { readSettings, type Settings } from "./settings.js";
 import { CLICK_REACH, Source } from "./source.js";
 import { forgetColours, plotStyle } from "./svg.js";
+import { mountSymbols } from "./symbols/symbols.js";
 import { lossesFor, type Task } from "./task.js";
 import { type Plots, Training } from "./training.js";
 import { byId } from "./view.js";
-import { countTensors } from "./workers.js";
+import { countTensors, makeWorker } from "./workers.js";
 
 const form = byId<HTMLFormElement>("settings");
 const source = new Source();
@@ -60,6 +61,7 @@ function start(): void {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   for (const box of document.querySelectorAll<HTMLElement>(".scroll")) box.tabIndex = 0; // so that keys can scroll it
   acceptFiles();
+  mountSymbols(makeWorker);
   showChapters();
   byId<HTMLDetailsElement>("more").open = innerWidth > NARROW;
   redraw();

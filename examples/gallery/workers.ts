@@ -16,9 +16,13 @@ export function loadConvex(): Promise<Convex> {
   return import("./convex.js");
 }
 
+/** A worker with the trainer in it. */
+export function makeWorker(): Worker {
+  return new Worker(new URL("./gallery.worker.ts", import.meta.url), { type: "module" });
+}
+
 export function startWorkers(): Workers {
-  const make = () => new Worker(new URL("./gallery.worker.ts", import.meta.url), { type: "module" });
-  workers ??= { convex: make(), gradient: make() };
+  workers ??= { convex: makeWorker(), gradient: makeWorker() };
   return workers;
 }
 

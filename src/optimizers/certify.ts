@@ -10,7 +10,7 @@ import { forward, objectiveOf } from "../convex/network.js";
 import { blockOutputs } from "../convex/operators/blocks.js";
 import { isStandardized } from "../convex/operators/coordinates.js";
 import { liftNeurons } from "../convex/recovery/index.js";
-import type { Certificate, GateSet, SparseBlocks } from "../convex/types.js";
+import type { Certificate, GateSet, Matrix, SparseBlocks } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { gatesFor, leastDecay, neuronsOf, staysPerOutput, sumOfSizes } from "./pose/ownNeurons.js";
@@ -24,7 +24,8 @@ import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import type { Weighting } from "./read/sampleWeights.js";
 import { trunkOf } from "./read/trunk.js";
-import { readWeights } from "./read/weights.js";
+import { normalizationSquares, readWeights } from "./read/weights.js";
+import { white, whitened } from "./read/whitening.js";
 import type { Objective, Regularization } from "./records.js";
 import { boundsOf, judgeResidual, withSharing } from "./solve/bounds.js";
 import { engineOn } from "./solve/onEngine.js";
@@ -109,12 +110,14 @@ export async function certify(
   refuseHeldOut(settings);
   const began = performance.now();
   const left = () => Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
-  const spec = readModel(model, settings.formulation, "read");
-  refuseForeignGates(spec, settings);
+  const read = readModel(model, settings.formulation, "read", true);
+  refuseForeignGates(read, settings);
   const trunk = trunkOf(model, "read");
   const frozen = await frozenCharge(model, "read");
-  const data = await readData(await trunk.see("x", x), y, spec, { sampleWeight, classWeight });
-  refuseDegenerate(data);
+  const rows = await readData(await trunk.see("x", x), y, read, { sampleWeight, classWeight });
+  refuseDegenerate(rows);
+  const spec = whitened(read, rows);
+  const data = white(rows, spec);
   const chosen = await chooseEngine(settings.engine, settings.threads);
   const reduced = reduce(spec, data, settings);
   const { reduction } = reduced;
@@ -169,7 +172,13 @@ export async function certify(
     certificate: shares
       ? await withSharing(near.certificate, program, new Set(points), kernels, left(), settings)
       : near.certificate,
-    objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged && !standardized, frozen),
+    objective: modelObjective(
+      written,
+      weights.kernel,
+      regularization.hidden,
+      column.charged && !standardized,
+      frozen + ownScales(await normalizationSquares(model), weights.kernel, spec, regularization),
+    ),
     balanced: spec.formulation === "affine" ? written.total : written.loss + leastDecay(charged, regularization),
     regularization,
     notes: [
@@ -179,6 +188,7 @@ export async function certify(
       ...columnNotes(data, spec),
       ...posed.gateNotes,
       ...near.notes,
+      ...(spec.normalization === null ? [] : [STATISTICS_NOTE]),
       ...(shares ? [SPLIT_NOTE] : []),
     ],
     engine: reason + threadsOf(kernels),
@@ -186,6 +196,23 @@ export async function certify(
     gates: program.gates,
     blocks,
   };
+}
+
+const STATISTICS_NOTE =
+  "Units are judged as predict computes them, by the moving statistics. The certificate charges each by its deviation over these rows, " +
+  "as if their statistics were those of all rows; objective charges gamma and beta as the layers do.";
+
+/** What layers charge for gamma and beta, less what the program does for the units on white rows. */
+function ownScales(
+  squares: Awaited<ReturnType<typeof normalizationSquares>>,
+  { data, cols: m }: Matrix,
+  { inputs: r, hiddenBias, l2 }: NetworkSpec,
+  { hidden }: Regularization,
+): number {
+  if (squares === null) return 0;
+  const square = (values: Float64Array) => values.reduce((sum, value) => sum + value * value, 0);
+  const offsets = hiddenBias && l2.hiddenBias > 0 ? hidden * square(data.subarray(r * m)) : 0;
+  return hidden * (squares.gamma - square(data.subarray(0, r * m))) + l2.hiddenBias * squares.beta - offsets;
 }
 
 const SPLIT_NOTE =

@@ -17,6 +17,7 @@ import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
 import type { Weighting } from "./read/sampleWeights.js";
 import { trunkOf } from "./read/trunk.js";
+import { white, whitened } from "./read/whitening.js";
 import { Evaluator } from "./report/evaluate.js";
 import { eachBeta, fittingNetwork } from "./solve/alongBetas.js";
 import { clockOf } from "./solve/withinWidth.js";
@@ -74,7 +75,7 @@ export async function crossValidate<M extends tf.LayersModel>(
   args: CrossValidationArgs,
 ): Promise<CrossValidation<M>> {
   const { folds = FOLDS, metric = "loss", mode = metric === "loss" ? "min" : "max" } = args;
-  const spec = readModel(model, settings.formulation);
+  const spec = readModel(model, settings.formulation, "fit");
   refuseOwnBeta(spec);
   const data = await readData(await trunkOf(model).see("x", x), y, spec, args);
   refuseDegenerate(data);
@@ -83,7 +84,8 @@ export async function crossValidate<M extends tf.LayersModel>(
   // What is chosen here means the same in every fold and on all rows.
   const settled = { ...settings, standardize: standardizes(spec, settings, args.betas === undefined) };
   const clock = clockOf(settings);
-  const { posed } = await poseForPath(model, spec, data, settled, kernels, false, clock);
+  const all = whitened(spec, data);
+  const { posed } = await poseForPath(model, all, white(data, all), settled, kernels, false, clock);
   const grid = betasOf(posed, kernels, args);
   const parts = dealt(data.x.rows, folds, settings.seed).map((held) => {
     const inside = new Set(held);
@@ -130,8 +132,8 @@ export async function crossValidate<M extends tf.LayersModel>(
 /** The metric on the rows held out, for every beta of a path over the others. */
 async function judgeFold(
   model: tf.LayersModel,
-  spec: NetworkSpec,
-  train: Dataset,
+  read: NetworkSpec,
+  rows: Dataset,
   held: Dataset,
   betas: readonly number[],
   metric: string,
@@ -139,9 +141,11 @@ async function judgeFold(
   clock: Clock,
 ): Promise<number[]> {
   const { kernels } = await chooseEngine(settings.engine, settings.threads);
+  const spec = whitened(read, rows);
+  const train = white(rows, spec);
   // Singular vectors, too, are of the rows that this fold trains on.
   const { posed, reduced } = await poseForPath(model, spec, train, settings, kernels, false, clock);
-  const seen = reduced.data(held);
+  const seen = reduced.data(white(held, spec));
   const judge = new Evaluator(model, reduced.spec, inputRows(reduced.spec, seen.x, posed.column.value), seen);
   const values: number[] = [];
   const unproven = { ...settings, pricing: null };

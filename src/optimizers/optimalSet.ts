@@ -29,6 +29,7 @@ import { readData } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { readModel } from "./read/model.js";
 import { trunkOf } from "./read/trunk.js";
+import { white } from "./read/whitening.js";
 import { FitResult } from "./report/result.js";
 import { writeWeights } from "./write/weights.js";
 import { resized, unitsFor } from "./write/width.js";
@@ -153,7 +154,7 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
   async choose(inputs: tf.Tensor, y: tf.Tensor): Promise<Optimum> {
     const { spec, column, reduction } = this.result.problem;
     const seen = await trunkOf(this.result.model, "read").see("x", inputs);
-    const data = await readData(seen, y, spec);
+    const data = white(await readData(seen, y, spec), spec);
     const x = reduction === null ? data.x : rowsIn(data.x, reduction.space);
     const X = inputRows(spec, x, column.value);
     return this.optima.best(bindLoss(spec.loss === "hinge" ? "squaredHinge" : spec.loss, data.y), X);
@@ -181,11 +182,11 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
   write(model: tf.LayersModel, optimum: { readonly network: Network }): void {
     const network = networkOf(optimum);
     const { problem } = this.result;
-    const spec = readModel(model, problem.spec.formulation);
+    const spec = readModel(model, problem.spec.formulation, "fit");
     const { inputs, outputs } = problem.spec;
-    const of = ({ hiddenBias, outputBias, convolution, negativeSlope }: typeof spec) =>
-      JSON.stringify({ hiddenBias, outputBias, convolution, negativeSlope });
-    const fits = spec.inputs === inputs && spec.outputs === outputs && of(spec) === of(problem.spec);
+    const of = ({ inputShape, hiddenBias, outputBias, convolution, negativeSlope, normalization }: typeof spec) =>
+      JSON.stringify({ inputShape, hiddenBias, outputBias, convolution, negativeSlope, normalization });
+    const fits = spec.outputs === outputs && of(spec) === of(problem.spec);
     if (!fits) {
       throw new ConvexError(
         "model/layer",
@@ -194,7 +195,12 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
       );
     }
     const units = unitsFor(spec, Math.max(1, network.neurons.length), "keep");
-    writeWeights(model, spec, layerWeights(problem, network, units), problem.column.value);
+    writeWeights(
+      model,
+      { ...spec, inputs, whitening: problem.spec.whitening },
+      layerWeights(problem, network, units),
+      problem.column.value,
+    );
   }
 
   /** A new model of the fitted layers, as wide as the network; the caller disposes. */
@@ -255,9 +261,6 @@ function pointOf(
 }
 
 function refuseUnsolved(result: AnyResult): void {
-  if (result instanceof FitResult && result.problem.spec.normalization !== null) {
-    refuseAs("optimalSet", "a result without batch normalisation", "one with it", "Fit a model without it.");
-  }
   if (result instanceof FitResult && result.problem.spec.formulation === "affine") {
     refuseAs(
       "optimalSet",

@@ -19,6 +19,7 @@ import { readModel } from "./read/model.js";
 import type { Weighting } from "./read/sampleWeights.js";
 import { type HeldOut, readSplit } from "./read/split.js";
 import { trunkOf } from "./read/trunk.js";
+import { white, whitened } from "./read/whitening.js";
 import type { Objective, PosedSolution, Problem, Regularization } from "./records.js";
 import { endWithin } from "./report/ended.js";
 import { SplitEvaluator } from "./report/evaluate.js";
@@ -76,10 +77,13 @@ export async function followPath<M extends tf.LayersModel>(
 ): Promise<PathResult<M>> {
   if (args.onPoint !== undefined && typeof args.onPoint !== "function")
     refuse("path", "onPoint to be a function", args.onPoint);
-  const spec = readModel(model, settings.formulation);
-  refuseOwnBeta(spec);
-  const { train, validation } = await readSplit(x, y, spec, args, trunkOf(model));
-  refuseDegenerate(train);
+  const read = readModel(model, settings.formulation, "fit");
+  refuseOwnBeta(read);
+  const split = await readSplit(x, y, read, args, trunkOf(model));
+  refuseDegenerate(split.train);
+  const spec = whitened(read, split.train);
+  const train = white(split.train, spec);
+  const validation = split.validation && white(split.validation, spec);
   const chosen = await chooseEngine(settings.engine, settings.threads);
   const free = args.betas === undefined;
   const { posed, reduced } = await poseForPath(model, spec, train, settings, chosen.kernels, free, clock);

@@ -16,5 +16,6 @@ export {
   scopeOf,
   sharedAtLeast,
 } from "./claim.js";
-export { bestScale, GapJudge, longestColumn, type Prices, smallestTrivialBeta, trivialBeta } from "./gapJudge.js";
+export { bestScale } from "./dualScale.js";
+export { GapJudge, longestColumn, type Prices, smallestTrivialBeta, trivialBeta } from "./gapJudge.js";
 export { floorOf, relativeGap, withoutRounding } from "./relativeGap.js";

@@ -42,13 +42,18 @@ export async function descendTogether(
   }));
   let now = sharedNeurons([...old, ...fresh], d, neurons.bias);
   if (fresh.length > 0) {
-    const settled = await descend(objective.over(old.length + fresh.length), packed(now), SETTLING, pause);
+    const settled = await descend(
+      objective.over(old.length + fresh.length),
+      packed(now),
+      effort.steps(SETTLING, old.length + fresh.length),
+      pause,
+    );
     effort.descent(settled.steps, old.length + fresh.length);
     const alive = networkOf(unpacked(settled.x, now), null, DYING);
     now = sharedNeurons(largest(alive.neurons, units), d, alive.bias);
   }
   const m = now.weights.length / d;
-  const { x, steps } = await descend(objective.over(m), packed(now), DESCENT, pause);
+  const { x, steps } = await descend(objective.over(m), packed(now), effort.steps(DESCENT, m), pause);
   effort.descent(steps, m);
   return settleOutputs(objective, unpacked(x, now), program, kernels, pause, effort);
 }
@@ -75,8 +80,8 @@ async function settleOutputs(
   const sizes = list.map(({ output }) => Math.sqrt(norm(output)));
   const across = Array.from(bias, (_, c) => list.map(({ output }, j) => output[c] / (sizes[j] || 1)));
   const first = Float64Array.from([...sizes, ...across.flat(), ...bias]);
-  const { x, value, steps } = await descend(held, first, SETTLED, pause);
   const m = list.length;
+  const { x, value, steps } = await descend(held, first, effort.steps(SETTLED, m, true), pause);
   effort.descent(steps, m, true);
   const best = list.map(({ direction }, j) => ({
     direction,

@@ -9,6 +9,12 @@ import type { ConvexProgram } from "../types.js";
 
 /** What nobody minds: a few seconds on small data, where most of the time is not theirs. */
 const PATIENCE = 1e9;
+/** What one descent, and one search, may take on large data. */
+const DESCENT_MOST = 2e9;
+const SEARCH_MOST = 5e8;
+/** Steps, and starts, that each has all the same. */
+const LEAST_STEPS = 20;
+const LEAST_STARTS = 32;
 /** The second half of what was spent is to have brought this share of the objective. */
 const SLOW = 2e-2;
 /** Of what the descents and searches have spent: what the bounds of all rounds, and the last one, may take. */
@@ -48,12 +54,30 @@ export class SharingEffort {
 
   /** A descent of all neurons, or of their outputs alone. */
   descent(steps: number, neurons: number, outputsAlone = false): void {
-    const width = outputsAlone ? this.outputs : this.cols + this.outputs;
-    this.searched += steps * neurons * (this.rows * (DESCENT_ROW + DESCENT_COLUMN * width) + METRIC * width);
+    this.searched += steps * this.step(neurons, outputsAlone);
   }
 
   search(starts: number): void {
-    this.searched += starts * this.rows * (SEARCH_ROW + SEARCH_COLUMN * this.cols);
+    this.searched += starts * this.start;
+  }
+
+  /** At most so many steps of a descent, and starts of a search: fewer on large data. */
+  steps(most: number, neurons: number, outputsAlone = false): number {
+    if (!this.patient) return most;
+    return Math.min(most, Math.max(LEAST_STEPS, Math.floor(DESCENT_MOST / this.step(neurons, outputsAlone))));
+  }
+
+  starts(most: number): number {
+    return this.patient ? Math.min(most, Math.max(LEAST_STARTS, Math.floor(SEARCH_MOST / this.start))) : most;
+  }
+
+  private step(neurons: number, outputsAlone: boolean): number {
+    const width = outputsAlone ? this.outputs : this.cols + this.outputs;
+    return Math.max(1, neurons) * (this.rows * (DESCENT_ROW + DESCENT_COLUMN * width) + METRIC * width);
+  }
+
+  private get start(): number {
+    return this.rows * (SEARCH_ROW + SEARCH_COLUMN * this.cols);
   }
 
   /** Projections that the bound of a round may take, at most so many; they are counted as spent. */

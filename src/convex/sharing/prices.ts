@@ -20,6 +20,8 @@ import type { ConvexProgram } from "../types.js";
 const MOST_SPLIT = 3;
 /** Gates whose vectors are held at a time: bounds the memory, not the result. */
 const CHUNK = 64;
+/** Multiplications between two turns of the host: some 10 ms. */
+const TURN = 1e7;
 /** Doubles of relaxations that are kept for a next round: 128 MB. */
 const ROOM = 2 ** 24;
 /** Projections that a round of a relaxation counts for: it factors small matrices, too. */
@@ -99,7 +101,7 @@ class SharedPricing {
   }
 
   async run({ tolerance, projections, pause }: PricingBudget): Promise<SharedPrices> {
-    const open = this.wholeGates();
+    const open = await this.wholeGates(pause);
     let settled = 0; // the largest bound of regions that are not split
     for (;;) {
       let top = -1;
@@ -126,18 +128,20 @@ class SharedPricing {
   }
 
   /** Every gate, bounded by the largest singular value of V_i: its cone forgotten. */
-  private wholeGates(): Region[] {
+  private async wholeGates(pause: PricingBudget["pause"]): Promise<Region[]> {
     const { C, d, program, products, N } = this;
+    const together = Math.max(1, Math.min(CHUNK, Math.floor(TURN / (C * d * (program.X.rows + 10 * C)))));
     const regions: Region[] = [];
     const block = C * d;
-    const vectors = new Float64Array(CHUNK * block);
-    for (let from = 0; from < program.gates.count; from += CHUNK) {
-      const list = Int32Array.from({ length: Math.min(CHUNK, program.gates.count - from) }, (_, k) => from + k);
+    const vectors = new Float64Array(together * block);
+    for (let from = 0; from < program.gates.count; from += together) {
+      const list = Int32Array.from({ length: Math.min(together, program.gates.count - from) }, (_, k) => from + k);
       products.adjoint(N, C, list, vectors);
       for (let k = 0; k < list.length; k++) {
         const bound = penalties.nuclear.dualNorm(vectors.subarray(k * block, (k + 1) * block), C, d);
         regions.push({ gate: list[k], bound, corners: null, relaxation: null });
       }
+      await pause();
     }
     return regions;
   }

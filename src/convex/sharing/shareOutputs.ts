@@ -125,7 +125,9 @@ export async function shareOutputs(
     const exact = { tolerance: budget.tolerance / 2, pause: () => whole.pause() };
     const some = effort.forRound(Math.ceil(PROJECTIONS / start.loss.outputs));
     const rough = await sharedGap(program, kernels, value, N, { ...exact, projections: some });
-    const outside = await search(objective, program, kernels, N, options.starts, draw, () => whole.pause());
+    const outside = await search(objective, program, kernels, N, effort.starts(options.starts), draw, () =>
+      whole.pause(),
+    );
     tried += outside.length;
     effort.search(outside.length);
     effort.mark(value);

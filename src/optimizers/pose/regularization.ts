@@ -147,7 +147,7 @@ export function modelObjective(
 ): Objective {
   let square = 0;
   if (charged) for (const value of kernel.data.subarray((kernel.rows - 1) * kernel.cols)) square += value * value;
-  return withCharge(written, frozen - hidden * square);
+  return withCharge(withCharge(written, -hidden * square), frozen);
 }
 
 /** An objective with something added to what is charged. */

@@ -68,13 +68,14 @@ export function readModel(
   model: tf.LayersModel,
   wanted: NetworkSpec["formulation"] | null,
   use: "fit" | "write" | "read" = "write",
+  normalized = use === "fit", // whether batch normalisation is welcome
 ): NetworkSpec {
   const anatomy = anatomyOf(model, use === "read" ? "read" : "write");
   const { head } = anatomy;
   const { formulation, convolutional } = readFormulation(head, wanted);
   const inputShape = headShapeOf(anatomy, convolutional);
   const convolution = convolutional ? readConvolution(head.hidden, head.between, inputShape) : null;
-  const normalization = readNormalization(head, convolutional, use);
+  const normalization = readNormalization(head, convolutional, normalized);
   const hidden = normalization === null ? readKernel(head.hidden) : normalization.kernel;
   const output = readKernel(head.output);
   const { loss, labels, fromLogits } = readLoss(model);
@@ -192,7 +193,7 @@ function headShapeOf({ head, headShape, trunk }: Anatomy, convolutional: boolean
 function readNormalization(
   { hidden, normalization: layer }: Head,
   convolutional: boolean,
-  use: "fit" | "write" | "read",
+  welcome: boolean,
 ): { kernel: KernelConfig; epsilon: number } | null {
   if (layer === null) return null;
   const where = `layer "${layer.name}"`;
@@ -204,12 +205,12 @@ function readNormalization(
       "Leave it out, or train this model with model.fit().",
     );
   }
-  if (use !== "fit") {
+  if (!welcome) {
     refuse(
       "model/layer",
       "no batch normalisation here, where statistics are part of the weights",
       where,
-      "fit, fitDataset and WorkerTrainer.fit take it; else fold it into the dense layer.",
+      "What trains (fit, path, crossValidate, WorkerTrainer), certify, optimalSet and describeNetwork take it; else fold it into the dense layer.",
     );
   }
   const { scale, center, epsilon, gammaRegularizer, betaRegularizer, gammaConstraint, betaConstraint } =
