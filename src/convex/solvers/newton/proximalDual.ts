@@ -23,6 +23,7 @@ import type { Loss } from "../../types.js";
 import { type ActiveBlocks, type BlockStep, curvatureOf, shrinkSpectra, shrinkVectors } from "../activeBlocks.js";
 import type { Setting } from "../solver.js";
 import { type CoupledSystem, prefersProducts, SketchMemory, solveCoupled } from "../systems/coupled.js";
+import type { OutputCurvature } from "../systems/newton.js";
 import { solveNewton } from "../systems/newton.js";
 import type { WorkingSet } from "../workingSet.js";
 import { spectralCurvature, vectorCurvature } from "./blockCurvature.js";
@@ -155,7 +156,7 @@ export class ProximalDual {
   }
 
   /** The Newton direction in place of the gradient; false when the system could not be solved. */
-  direct(at: Evaluation, direction: Float64Array): Promise<boolean> {
+  async direct(at: Evaluation, direction: Float64Array): Promise<boolean> {
     const { products, program } = this.setting;
     const { outputBias, penalty } = program;
     const bias = outputBias === null ? 0 : this.rho / (1 + 2 * outputBias.ridge * this.rho);
@@ -167,7 +168,11 @@ export class ProximalDual {
       const blocks = vectorCurvature(step, products, at.active);
       if (prefersProducts({ n: this.n, ...blocks }, this.d)) return coupled({ ...common, bias, ...blocks });
     }
-    const curvature = Array.from({ length: this.C }, (_, c) => curvatureOf(step, products, at.active, c, bias));
+    const curvature: OutputCurvature[] = [];
+    for (let c = 0; c < this.C; c++) {
+      curvature.push(curvatureOf(step, products, at.active, c, bias));
+      await this.setting.pause();
+    }
     return solveNewton({ ...common, curvature }, this.setting, direction);
   }
 
