@@ -13,6 +13,14 @@ const input = "src/index.ts";
 const banner = `// ${meta.name} ${meta.version}, ${meta.license}`;
 const globals = { "@tensorflow/tfjs": "tf" };
 
+/** What a page whose script tags stand in the wrong order reads, in place of a property of undefined. */
+const tfFirst = `if (tf === undefined) {
+  throw new Error(
+    "tfjs-convex: expected TensorFlow.js in the page, as the global tf, got none. " +
+      "Put its <script> tag before that of tfjs-convex, and defer or async on neither.",
+  );
+}`;
+
 /** Pages have WebGPU and WebGL: the engine of gpu.js is for those who bundle the package. */
 const withoutGpujs = {
   name: "without-gpujs",
@@ -33,8 +41,9 @@ export default [
     external: isOneOf(installed),
     plugins: [esbuild({ target: "es2022" })],
     output: [
-      { file: "dist/index.js", format: "es", sourcemap: true, banner },
-      { file: "dist/index.cjs", format: "cjs", sourcemap: true, banner },
+      // Nothing is minified in these: they are read as they are, and maps would be twice as large as they.
+      { file: "dist/index.js", format: "es", banner },
+      { file: "dist/index.cjs", format: "cjs", banner },
     ],
   },
   {
@@ -47,6 +56,7 @@ export default [
       format: "umd",
       name: "tfConvex",
       globals,
+      intro: tfFirst,
       sourcemap: true,
       banner,
     },

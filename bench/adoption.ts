@@ -6,7 +6,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { accuracyOf, objectiveOf, useFastBackend } from "../examples/support/train.js";
 import { ConvexReLUTrainer } from "../src/index.js";
-import { type Adopted, adoptedSources, DECAY } from "./support/adoptionCases.js";
+import { type Adopted, adoptedSources, DECAY } from "./data/adoptionCases.js";
 import { readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { type AdoptionRow, plotAdoption } from "./support/plots.js";

@@ -17,11 +17,11 @@ import { mergeNeurons } from "../src/convex/recovery/merge.js";
 import { SharedObjective } from "../src/convex/sharing/neurons.js";
 import { shareOutputs } from "../src/convex/sharing/shareOutputs.js";
 import type { ConvexProgram } from "../src/convex/types.js";
+import { readColumns, standardised, withOnes } from "./data/sets.js";
 import { descenders, lowestBy } from "./rivals/descents.js";
 import { readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { objective, publish, type Rival, rivalCells, rivalHeads, seconds } from "./support/report.js";
-import { readColumns, standardised, withOnes } from "./support/sets.js";
 
 /** Tables whose last column is the class 0, 1, 2, ... */
 const TABLES = ["iris", "wine", "digits"];

@@ -10,9 +10,9 @@ import { table } from "../examples/support/table.js";
 import { useFastBackend } from "../examples/support/train.js";
 import { lossTraits } from "../src/convex/losses/index.js";
 import { ConvexReLUTrainer } from "../src/index.js";
+import { ordinarySources } from "./data/ordinaryTables.js";
+import { errorOf, rowsOf, split } from "./data/splits.js";
 import { readFlags } from "./support/flags.js";
-import { ordinarySources } from "./support/ordinaryTables.js";
-import { errorOf, rowsOf, split } from "./support/splits.js";
 
 const flags = readFlags("diff", {
   data: { default: process.env.BENCH_DATA ?? "", help: "folder of tables that no package has; also BENCH_DATA" },

@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { useFastBackend } from "../examples/support/train.js";
 import { registerLayers } from "../src/index.js";
+import { pathOf, sources } from "./data/sets.js";
 import {
   type ContestResult,
   type ContestSettings,
@@ -18,7 +19,6 @@ import { readFlags } from "./support/flags.js";
 import { describeMachine, type Machine } from "./support/machine.js";
 import { plotFit } from "./support/plots.js";
 import { echo, objective, publish, RESULTS, ratio, seconds } from "./support/report.js";
-import { pathOf, sources } from "./support/sets.js";
 
 const flags = readFlags("fit", {
   sets: { default: sources.map((source) => source.name).join(","), help: "data sets, by name" },

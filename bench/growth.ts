@@ -5,11 +5,11 @@
 
 import { wasmKernels } from "../src/convex/kernels/index.js";
 import { solve } from "../src/convex/solvers/solve.js";
+import { type Formulation, figureProgram, momentOf } from "./data/scnnCases.js";
 import { findPython, type PeerRun, runScnn } from "./peers/scnn.js";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { echo, objective, publish, ratio, seconds } from "./support/report.js";
-import { type Formulation, figureProgram, momentOf } from "./support/scnnCases.js";
 
 const flags = readFlags("growth", {
   rows: { default: "250,1000,5000,20000", help: "n of gated programs" },

@@ -11,13 +11,13 @@ import { lossTraits } from "../src/convex/losses/index.js";
 import { SharedObjective } from "../src/convex/sharing/neurons.js";
 import type { Matrix } from "../src/convex/types.js";
 import { ConvexReLUTrainer, type FitResult } from "../src/index.js";
+import { type OrdinaryTable, ordinarySources } from "./data/ordinaryTables.js";
+import { alike, errorOf, mean, median, momentsOf, rowsOf, split } from "./data/splits.js";
 import { findSklearn, type Metric, type PeerFit, runSklearn, type SplitTable } from "./peers/sklearn.js";
 import { lowestBy } from "./rivals/descents.js";
 import { readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
-import { type OrdinaryTable, ordinarySources } from "./support/ordinaryTables.js";
 import { above, objective, publish, seconds } from "./support/report.js";
-import { alike, errorOf, mean, median, momentsOf, rowsOf, split } from "./support/splits.js";
 
 const OURS = "fit()";
 const ADAM = "tfjs Adam";

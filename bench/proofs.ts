@@ -4,7 +4,7 @@
  */
 
 import { sampleGates } from "../src/convex/arrangements/index.js";
-import { smallestTrivialBeta } from "../src/convex/certificate.js";
+import { smallestTrivialBeta } from "../src/convex/certificate/index.js";
 import { solveGrowing } from "../src/convex/growth/grow.js";
 import { wasmKernels } from "../src/convex/kernels/index.js";
 import { gaussianSource } from "../src/convex/linear/random.js";

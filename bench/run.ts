@@ -6,7 +6,7 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { referenceKernels, wasmKernels } from "../src/convex/kernels/index.js";
-import { type FigureRow, measureFigureOne, measureGrowth } from "./support/figure1.js";
+import { type FigureRow, measureFigureOne, measureGrowth } from "./data/figure1.js";
 import { readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { publish } from "./support/report.js";

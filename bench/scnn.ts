@@ -3,11 +3,6 @@
  * `npm run bench:scnn -- --help` lists the flags; without a Python that has scnn only our own side is measured.
  */
 
-import { findPython } from "./peers/scnn.js";
-import { numbers, readFlags } from "./support/flags.js";
-import { describeMachine } from "./support/machine.js";
-import { plotScnn } from "./support/plots.js";
-import { echo, objective, publish, ratio, seconds } from "./support/report.js";
 import {
   type Comparison,
   compare,
@@ -17,7 +12,12 @@ import {
   type PeerCase,
   type PeerStop,
   type PeerWish,
-} from "./support/scnnCases.js";
+} from "./data/scnnCases.js";
+import { findPython } from "./peers/scnn.js";
+import { numbers, readFlags } from "./support/flags.js";
+import { describeMachine } from "./support/machine.js";
+import { plotScnn } from "./support/plots.js";
+import { echo, objective, publish, ratio, seconds } from "./support/report.js";
 
 const flags = readFlags("scnn", {
   rows: { default: "250,1000,4000,20000", help: "n of the growth in rows, at --gates-fixed gates" },

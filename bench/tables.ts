@@ -14,12 +14,12 @@ import { bindLoss } from "../src/convex/losses/index.js";
 import { penalties } from "../src/convex/penalties/index.js";
 import { solve } from "../src/convex/solvers/solve.js";
 import type { ConvexProgram, Loss, Matrix } from "../src/convex/types.js";
+import { readColumns, standardised, withOnes } from "./data/sets.js";
 import { findPython, type PeerRun, runScnn } from "./peers/scnn.js";
 import { type Descender, descenders, lowestBy } from "./rivals/descents.js";
 import { readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { above, objective, publish, type Rival, rivalCells, rivalHeads, seconds } from "./support/report.js";
-import { readColumns, standardised, withOnes } from "./support/sets.js";
 
 /** Tables of the data folder: the loss that suits their last column, a class 0 or 1 or a number. */
 const TABLES = [

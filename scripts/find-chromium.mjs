@@ -73,6 +73,10 @@ function installChromium() {
     stdio: ["ignore", "ignore", "inherit"],
     env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
   };
+  console.error(
+    "No Chrome or Chromium here, which the browser tests need: installing Debian's by apt-get (some 300 MB; minutes). " +
+      "Ctrl+C stops it; npm run test:node needs no browser.",
+  );
   try {
     execFileSync("apt-get", ["update", "-qq"], options);
     execFileSync("apt-get", ["install", "-y", "-qq", "chromium"], options);

@@ -9,15 +9,22 @@ export const MOST_STARTS = 1e5;
 /** Networks of a way or points of a path: each is kept. */
 export const MOST_POINTS = 1e4;
 
-/** Where - what was expected - what came - what to do. */
-export function refuse(
+const LEAVE_OUT = "Change it or leave it out.";
+
+/** Every refusal is one sentence and a half: where - what was expected - what came, in words - what to do. */
+export function refuseAs(
   where: string,
   expected: string,
-  got: unknown,
-  todo = "Change it or leave it out.",
+  came: string,
+  todo = LEAVE_OUT,
   code: ErrorCode = "options/value",
 ): never {
-  throw new ConvexError(code, `${where}: expected ${expected}, got ${shown(got)}. ${todo}`);
+  throw new ConvexError(code, `${where}: expected ${expected}, got ${came}. ${todo}`);
+}
+
+/** The same of a value, which is shown. */
+export function refuse(where: string, expected: string, got: unknown, todo?: string, code?: ErrorCode): never {
+  refuseAs(where, expected, shown(got), todo, code);
 }
 
 /** A value in a few words; never throws, whatever the value is. */
@@ -45,10 +52,7 @@ export function refuseUnknown(where: string, record: unknown, names: readonly st
     const advice = DESCENT.includes(name)
       ? "Leave it out: that is for gradient descent; the solver stops at the trainer's tolerance, maxIterations or timeLimit."
       : "Check the spelling or leave it out.";
-    throw new ConvexError(
-      "options/unknown",
-      `${where}: expected options among ${names.join(", ")}, got "${name}". ${advice}`,
-    );
+    refuseAs(where, `options among ${names.join(", ")}`, `"${name}"`, advice, "options/unknown");
   }
 }
 

@@ -10,7 +10,7 @@ export {
 } from "./convex/arrangements/index.js";
 export type { NetworkDescription, NeuronDescription } from "./convex/description/index.js";
 export type { Kink, PiecewiseLinear, Segment } from "./convex/description/piecewise.js";
-export type { Pricing } from "./convex/pricing/allGates.js";
+export type { Pricing } from "./convex/pricing/index.js";
 export type {
   AllGatesBound,
   Certificate,
@@ -74,7 +74,8 @@ export {
   type Waypoint,
 } from "./optimizers/optimalSet.js";
 export type { TrainerOptions } from "./optimizers/options.js";
-export type { PathArgs, PathGrid, PathPoint, PathResult } from "./optimizers/path.js";
+export type { PathArgs, PathPoint, PathResult } from "./optimizers/path.js";
+export type { PathGrid } from "./optimizers/pose/betas.js";
 export {
   type QuantizedCertificate,
   type QuantizedOptions,
@@ -85,6 +86,4 @@ export type { Objective, Regularization, StartingPoint } from "./optimizers/reco
 export type { Callbacks } from "./optimizers/report/progress.js";
 export { FitResult, type FitSummary } from "./optimizers/report/result.js";
 export { type Certified, show, type Visualizer } from "./optimizers/report/show.js";
-export type { WorkerPort } from "./worker/port.js";
-export { serveTrainer } from "./worker/serveTrainer.js";
-export { WorkerTrainer } from "./worker/workerTrainer.js";
+export { serveTrainer, type WorkerPort, WorkerTrainer } from "./worker/index.js";

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { OrdinaryTable } from "../support/ordinaryTables.js";
+import type { OrdinaryTable } from "../data/ordinaryTables.js";
 
 const SCRIPT = fileURLToPath(new URL("sklearn_models.py", import.meta.url));
 

@@ -3,8 +3,8 @@
 import * as tf from "@tensorflow/tfjs";
 import { type ClockedRun, fitOnClock, objectiveOf } from "../../examples/support/train.js";
 import { ConvexReLUTrainer, type FitResult, gatedDense } from "../../src/index.js";
+import type { BenchSet } from "../data/sets.js";
 import { elapsed, type Timing, timingOf } from "../support/measure.js";
-import type { BenchSet } from "../support/sets.js";
 import {
   type BuildModel,
   type Choice,

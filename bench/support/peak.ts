@@ -2,7 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { ConvexReLUTrainer, type FitResult, gatedConv2D, registerLayers } from "../../src/index.js";
-import { planted } from "./synthetic.js";
+import { planted } from "../data/synthetic.js";
 
 export interface MemoryCase {
   readonly formulation: "gated" | "relu";

@@ -1,11 +1,11 @@
 /** What each bench's numbers look like: one chart a bench. */
 
+import type { PeerCase } from "../data/scnnCases.js";
+import { momentOf, targetOf } from "../data/scnnCases.js";
 import type { ContestResult } from "../rivals/contest.js";
 import { drawChart, logarithmic } from "./chart.js";
 import type { MemoryUse } from "./peak.js";
 import type { Rate } from "./rates.js";
-import type { PeerCase } from "./scnnCases.js";
-import { momentOf, targetOf } from "./scnnCases.js";
 import { thinned } from "./thin.js";
 
 const WIDTH = 300;

@@ -40,6 +40,7 @@ export async function fitConvex(
   task: Task,
   settings: Settings,
   signal: AbortSignal,
+  killed: Promise<never>,
   onRound: (round: ConvexRound) => void,
 ): Promise<FitResult> {
   await tf.setBackend("cpu"); // the page itself only holds the weights
@@ -50,7 +51,7 @@ export async function fitConvex(
   let result: FitResult | null = null;
   try {
     const trainer = new WorkerTrainer(worker, { ...trainerOptions(settings), signal });
-    result = await trainer.fit(model, x, y, {
+    const fit = trainer.fit(model, x, y, {
       callbacks: {
         onEpochEnd: async (_epoch: number, logs?: tf.Logs) => {
           if (logs === undefined) return;
@@ -59,6 +60,7 @@ export async function fitConvex(
         },
       },
     });
+    result = await Promise.race([fit, killed]);
     return result;
   } finally {
     tf.dispose([x, y]);

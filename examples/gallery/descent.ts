@@ -38,10 +38,11 @@ export function descend(
   task: Task,
   settings: Settings,
   signal: AbortSignal,
+  killed: Promise<never>,
   onEpoch: (epoch: DescentEpoch) => void,
 ): Promise<DescentDone> {
   const stop = () => worker.postMessage({ kind: "stopDescent" } satisfies ToGallery);
-  return new Promise<DescentDone>((resolve, reject) => {
+  const done = new Promise<DescentDone>((resolve, reject) => {
     const hear = ({ data }: MessageEvent<FromGallery>) => {
       if (data.kind === "descent") onEpoch(data);
       if (data.kind !== "descentDone" && data.kind !== "descentFailed") return;
@@ -52,7 +53,8 @@ export function descend(
     worker.addEventListener("message", hear);
     signal.addEventListener("abort", stop);
     worker.postMessage({ kind: "descend", task, settings } satisfies ToGallery);
-  }).finally(() => signal.removeEventListener("abort", stop));
+  });
+  return Promise.race([done, killed]).finally(() => signal.removeEventListener("abort", stop));
 }
 
 /** Tensors that a worker holds. */

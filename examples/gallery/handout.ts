@@ -2,8 +2,9 @@
 
 import { codeOf, dataFile, needsFile } from "./code.js";
 import { svgFile } from "./svg.js";
-import { loadConvex, type Plots, type Training } from "./training.js";
+import type { Plots, Training } from "./training.js";
 import { offer } from "./view.js";
+import { loadConvex } from "./workers.js";
 
 export class Handout {
   private training: Training | null = null;
@@ -44,6 +45,8 @@ export class Handout {
         return offer("convex.svg", svgFile(plots.convex.svg));
       case "gradientPlot":
         return offer("model-fit.svg", svgFile(plots.gradient.svg));
+      case "excessPlot":
+        return offer("above-the-bound.svg", svgFile(plots.excess));
       case "objectivePlot":
         return offer("objective.svg", svgFile(plots.objective));
       case "contourPlot":

@@ -1,29 +1,38 @@
 /** The page: reads the form, trains on both sides, and hands out what came of it. */
 
+import { showChapters } from "./chapters.js";
 import { codeOf } from "./code.js";
 import { drawContours } from "./contourPlot.js";
 import { Handout } from "./handout.js";
+import { showLegend } from "./legend.js";
 import { drawObjectives } from "./objectivePlot.js";
+import { opening, opens } from "./opening.js";
 import { planeOf } from "./plane.js";
 import { PlanePlot } from "./planePlot.js";
 import { Saved } from "./saved.js";
 import { readSettings, type Settings } from "./settings.js";
 import { CLICK_REACH, Source } from "./source.js";
 import { forgetColours, plotStyle } from "./svg.js";
+import { mountSymbols } from "./symbols/symbols.js";
 import { lossesFor, type Task } from "./task.js";
-import { countTensors, type Plots, Training } from "./training.js";
+import { type Plots, Training } from "./training.js";
 import { byId } from "./view.js";
+import { countTensors, makeWorker } from "./workers.js";
 
 const form = byId<HTMLFormElement>("settings");
 const source = new Source();
 const plots: Plots = {
   convex: new PlanePlot(byId<SVGSVGElement>("convexPlot"), byId("convexProbe"), "Convex network", clickAt),
   gradient: new PlanePlot(byId<SVGSVGElement>("gradientPlot"), byId("gradientProbe"), "Network of model.fit", clickAt),
+  excess: byId<SVGSVGElement>("excessPlot"),
   objective: byId<SVGSVGElement>("objectivePlot"),
   contour: byId<SVGSVGElement>("contourPlot"),
 };
 const handout = new Handout(complain);
 const saved = new Saved(() => task, complain);
+
+/** Pages below this width begin with the settings folded away, as style.css lays them out. */
+const NARROW = 900;
 
 let task: Task | null = null;
 let training: Training | null = null;
@@ -39,20 +48,34 @@ function start(): void {
     event.preventDefault();
     running = running.then(train).catch(complain);
   });
-  byId("stop").addEventListener("click", () => training?.stop());
+  byId("stop").addEventListener("click", () => {
+    byId<HTMLButtonElement>("stop").disabled = true; // heard
+    training?.stop();
+  });
   byId("drawContours").addEventListener("click", () => training?.drawContours().catch(complain));
   byId("undo").addEventListener("click", () => {
     source.undoClick();
     void showTask();
   });
-  byId("objectiveView").addEventListener("input", () => drawn?.draw());
   byId("theme").addEventListener("click", toggleTheme);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   for (const box of document.querySelectorAll<HTMLElement>(".scroll")) box.tabIndex = 0; // so that keys can scroll it
   acceptFiles();
+  mountSymbols(makeWorker);
+  showChapters();
+  byId<HTMLDetailsElement>("more").open = innerWidth > NARROW;
   redraw();
-  void showTask();
+  void showTask().then(showOpening);
   if (import.meta.env.PROD) addEventListener("load", () => keepOffline().catch(() => undefined)); // the page does without
+}
+
+/** A finished run of what the form asks for at first, so that the page explains itself before anybody trains. */
+function showOpening(): void {
+  if (task === null || training !== null || !opens(readSettings(form))) return;
+  const made = new Training(task, readSettings(form), plots);
+  made.replay(opening);
+  drawn = made;
+  showVerdict(made, "A run made beforehand: ");
 }
 
 /** The built page keeps its files in this browser and opens without a network from then on. */
@@ -76,6 +99,7 @@ async function showTask(): Promise<void> {
   const target = String(new FormData(form).get("target") ?? "");
   const note = byId("dataNote");
   task = null;
+  byId("message").textContent = "";
   try {
     if (!form.checkValidity()) return;
     const found = await source.task(settings, target);
@@ -83,17 +107,51 @@ async function showTask(): Promise<void> {
     task = found.task;
     note.textContent = found.notes.join(" ");
   } catch (error) {
-    note.textContent = (error as Error).message;
+    note.textContent = "";
+    if (readSettings(form).data !== "csv" || source.table !== null) complain(error);
+    forget();
     return;
   }
   const plane = task.name === "clicks" ? { ...planeOf(task), reach: CLICK_REACH } : planeOf(task);
   plots.convex.setTask(task, plane);
   plots.gradient.setTask(task, plane);
   showLosses(task);
-  drawn = null;
-  drawObjectives(plots.objective, null);
-  drawContours(plots.contour, null);
+  showLegend(byId("legend"), task);
+  forgetRun();
   await saved.refresh();
+}
+
+/** Nothing of the data before stays in the page. */
+function forget(): void {
+  plots.convex.clear();
+  plots.gradient.clear();
+  byId("legend").replaceChildren();
+  forgetRun();
+}
+
+function forgetRun(): void {
+  drawn = null;
+  drawObjectives(plots.excess, null, "excess");
+  drawObjectives(plots.objective, null, "objective");
+  drawContours(plots.contour, null);
+  for (const id of ["convexFacts", "gradientFacts"]) byId(id).replaceChildren();
+  byId<HTMLTableElement>("runs").tBodies[0].replaceChildren();
+  handout.offer(null, null);
+  byId<HTMLButtonElement>("drawContours").disabled = true;
+  byId("verdict").replaceChildren(
+    "Press ",
+    strong("Train"),
+    ": the convex program on the left, model.fit from several starts on the right, with the same model, data and objective.",
+  );
+}
+
+function strong(text: string): HTMLElement {
+  return Object.assign(document.createElement("strong"), { textContent: text });
+}
+
+function showVerdict(shown: Training, before = ""): void {
+  const parts = shown.verdict().map((part) => (typeof part === "string" ? part : strong(part.strong)));
+  byId("verdict").replaceChildren(before, ...parts);
 }
 
 function showFields({ data, formulation }: Settings): void {
@@ -121,6 +179,7 @@ async function train(): Promise<void> {
   drawn = mine;
   busy(true);
   showResults();
+  byId("verdict").replaceChildren("Training, both sides at once.");
   handout.offer(null, null);
   drawContours(plots.contour, null);
   byId<HTMLButtonElement>("drawContours").disabled = true;
@@ -133,12 +192,7 @@ async function train(): Promise<void> {
     byId<HTMLButtonElement>("drawContours").disabled = mine.result === null;
     byId("tensors").textContent = String(await countTensors());
     busy(false);
-    byId("verdict").replaceChildren(
-      ...mine.verdict().map((part) => {
-        if (typeof part === "string") return part;
-        return Object.assign(document.createElement("strong"), { textContent: part.strong });
-      }),
-    );
+    showVerdict(mine);
     byId("status").textContent = mine.summary();
   }
 }
@@ -171,11 +225,17 @@ function clickAt(u: number, v: number): void {
 function acceptFiles(): void {
   const read = async (file: File | undefined) => {
     if (file === undefined) return;
-    const { columns } = await source.read(file);
     const select = form.elements.namedItem("target") as HTMLSelectElement;
-    select.replaceChildren(...columns.map((name) => new Option(name)));
-    select.selectedIndex = columns.length - 1;
+    select.replaceChildren();
     (form.elements.namedItem("data") as HTMLSelectElement).value = "csv";
+    try {
+      const { columns } = await source.read(file);
+      select.replaceChildren(...columns.map((name) => new Option(name)));
+      select.selectedIndex = columns.length - 1;
+    } catch (error) {
+      await showTask();
+      throw error;
+    }
     await showTask();
   };
   const field = byId<HTMLInputElement>("file");

@@ -97,7 +97,7 @@ export function outputsAt(network: Network, neurons: readonly Neuron[], u: numbe
 }
 
 /** Z [n x C] at the rows of a task. */
-export function outputsOn(network: Network, { rows: n, cols: d, x }: Task): Float64Array {
+export function outputsOn(network: Network, { rows: n, cols: d, x }: Pick<Task, "rows" | "cols" | "x">): Float64Array {
   const { units: m, outputs: C, kernel, bias, gate, gateBias, output, outputBias } = network;
   const Z = new Float64Array(n * C);
   for (let k = 0; k < n; k++) {

@@ -25,6 +25,8 @@ const LEAST_EXCESS = 1e-6;
 const DECADES = { objective: 4, excess: 7 };
 /** The width follows that of the page between these, so that the words can be read on a phone. */
 const NARROW = 340;
+/** Of a curve that are drawn: more cannot be told apart. */
+const MOST_POINTS = 400;
 const WIDE = 760;
 
 /** From seconds and objectives to places in the drawing. */
@@ -93,7 +95,11 @@ function frameOf({ primal, dual, descents }: Curves, width: number, view: View):
 }
 
 function path({ x, y }: Frame, { seconds, values }: Curve): string {
-  return seconds.map((value, k) => `${k === 0 ? "M" : "L"}${x(value).toFixed(1)} ${y(values[k]).toFixed(1)}`).join("");
+  const step = Math.ceil(seconds.length / MOST_POINTS);
+  const kept = seconds.flatMap((second, k) =>
+    k % step === 0 || k === seconds.length - 1 ? [`${x(second).toFixed(1)} ${y(values[k]).toFixed(1)}`] : [],
+  );
+  return kept.length === 0 ? "" : `M${kept.join("L")}`;
 }
 
 function convexParts(frame: Frame, primal: Curve, dual: Curve): SVGElement[] {

@@ -61,6 +61,18 @@ export class PlanePlot {
     this.draw();
   }
 
+  /** Empties the plot. */
+  clear(): void {
+    this.task = null;
+    this.network = null;
+    this.neurons = [];
+    this.surface.removeAttribute("href");
+    this.lines.replaceChildren();
+    this.points.replaceChildren();
+    this.endProbe();
+    this.describe();
+  }
+
   setNetwork(network: Network | null): void {
     const { task, plane } = this;
     if (task === null || plane === null) return;
@@ -248,7 +260,7 @@ function opinion(task: Task, Z: ArrayLike<number>): { side: number; strength: nu
   return { side: seen, strength: Math.tanh(Z[seen] - second) };
 }
 
-function coloursOf(task: Task): readonly Bytes[] {
+export function coloursOf(task: Task): readonly Bytes[] {
   if (task.classes.length <= 2) return [colour("--first"), colour("--second")];
   return task.classes.map((_, c) => MANY[c % MANY.length]);
 }

@@ -2,8 +2,8 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import type { Task } from "./task.js";
-import { loadConvex } from "./training.js";
 import { byId, percent } from "./view.js";
+import { loadConvex } from "./workers.js";
 
 /** tfjs keeps the names of its models here; asking needs no TensorFlow.js, so that the page can open without it. */
 const DATABASE = "tensorflowjs";

@@ -1,8 +1,9 @@
 /** The data set of the moment: toys, digits, clicks or a file. */
 
-import { parseCsv, type Table, taskOf } from "./csv.js";
+import { parseCsv, type Table } from "./csv.js";
 import { loadDigits } from "./digits.js";
 import type { Settings } from "./settings.js";
+import { taskOf } from "./table.js";
 import type { Task } from "./task.js";
 import { cut, makeToy } from "./toys.js";
 
@@ -44,7 +45,9 @@ export class Source {
     if (this.clicks.length > 2) this.clicks.pop();
   }
 
+  /** Reads a file in the place of the one before, which is gone also where this one is none. */
   async read(file: File): Promise<Table> {
+    this.table = null;
     this.table = parseCsv(file.name, await file.text());
     return this.table;
   }
@@ -52,7 +55,7 @@ export class Source {
   private clicked(): Task {
     const { clicks } = this;
     return {
-      ...{ name: "clicks", rows: clicks.length, cols: 2, classes: ["first", "second"] },
+      ...{ name: "clicks", rows: clicks.length, cols: 2, classes: ["circle", "diamond"], held: null },
       x: Float32Array.from(clicks.flatMap((click) => click.slice(0, 2))),
       y: Float32Array.from(clicks, ([, , label]) => label),
     };
@@ -60,11 +63,15 @@ export class Source {
 }
 
 function noted(task: Task) {
-  return { task, notes: [`${task.rows} images of 14 x 14 pixels; the plot shows their two main components.`] };
+  const held = task.held === null ? "" : ` and ${task.held.rows} held out`;
+  return { task, notes: [`${task.rows} images of 14 x 14 pixels${held}; the plot shows their two main components.`] };
 }
 
 function withSize({ task, notes }: { task: Task; notes: string[] }) {
   const goal = task.classes.length === 0 ? "a number" : `${task.classes.length} classes`;
   const shown = task.cols > 2 ? " The plot shows the two main components." : "";
-  return { task, notes: [`${task.rows} rows, ${task.cols} features, ${goal}.${shown}`, ...notes] };
+  const all = task.rows + (task.held?.rows ?? 0);
+  const held =
+    task.held === null ? "" : ` ${task.held.rows} rows are held out, to see how well the rest predicts them.`;
+  return { task, notes: [`${all} rows, ${task.cols} features, ${goal}.${held}${shown}`, ...notes] };
 }

@@ -2,13 +2,18 @@
 
 import type { GalleryLoss } from "./settings.js";
 
-export interface Task {
-  readonly name: string;
+export interface Rows {
   readonly rows: number; // n
-  readonly cols: number; // d
   readonly x: Float32Array; // [n x d]
   /** Class numbers, or the values of a regression. */
   readonly y: Float32Array; // [n]
+}
+
+export interface Task extends Rows {
+  readonly name: string;
+  readonly cols: number; // d
+  /** Rows that are not trained on, where there are enough. */
+  readonly held: Rows | null;
   /** Names of the classes; none for a regression. */
   readonly classes: readonly string[];
 }

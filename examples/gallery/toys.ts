@@ -1,6 +1,6 @@
 /** Two classes of points in the plane, the same for the same seed. */
 
-import type { Task } from "./task.js";
+import type { Rows, Task } from "./task.js";
 
 /** Coordinates are cut to this many decimals, so that the code of a run can hold them. */
 const DECIMALS = 4;
@@ -32,7 +32,27 @@ const shapes: Readonly<Record<"moons" | "spirals" | "circles" | "xor", Draw>> = 
   },
 };
 
-export function makeToy(name: keyof typeof shapes, points: number, noise: number, seed = 1): Task {
+const CLASSES: Readonly<Record<keyof typeof shapes, readonly [string, string]>> = {
+  moons: ["upper moon", "lower moon"],
+  spirals: ["one arm", "other arm"],
+  circles: ["outer ring", "inner ring"],
+  xor: ["equal signs", "unequal signs"],
+};
+/** Points that are drawn anew to see how well a network knows the shape. */
+const HELD = 400;
+const HELD_SEED = 2;
+
+export function makeToy(name: keyof typeof shapes, points: number, noise: number): Task {
+  return {
+    ...draw(name, points, noise, 1),
+    name,
+    cols: 2,
+    classes: CLASSES[name],
+    held: draw(name, HELD, noise, HELD_SEED),
+  };
+}
+
+function draw(name: keyof typeof shapes, points: number, noise: number, seed: number): Rows {
   const uniform = mulberry32(seed);
   const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
   const x = new Float32Array(2 * points);
@@ -46,7 +66,7 @@ export function makeToy(name: keyof typeof shapes, points: number, noise: number
     x[2 * k + 1] = cut(b + noise * normal());
     y[k] = label;
   }
-  return { name, rows: points, cols: 2, x, y, classes: ["first", "second"] };
+  return { rows: points, x, y };
 }
 
 export function cut(value: number): number {

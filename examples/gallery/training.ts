@@ -1,49 +1,57 @@
 /** One press of Train: the convex fit and the runs of model.fit side by side, drawn as they go. */
 
-import type { Certificate, FitResult } from "../../src/index.js";
+import type { FitResult } from "../../src/index.js";
 import { drawContours, type Field } from "./contourPlot.js";
-import { type DescentEpoch, descend, tensorsIn } from "./descent.js";
-import { type Network, networkOf, outputsOn } from "./network.js";
-import { type Curve, drawObjectives, type View } from "./objectivePlot.js";
+import { type DescentEpoch, descend } from "./descent.js";
+import { type Network, networkOf, outputsOn, type Weight } from "./network.js";
+import { type Curve, drawObjectives } from "./objectivePlot.js";
+import {
+  type Accuracies,
+  accuracyFacts,
+  convexFacts,
+  convexProgress,
+  type Outcome,
+  outcomeOf,
+  summary,
+  verdict,
+} from "./outcome.js";
 import type { PlanePlot } from "./planePlot.js";
 import type { Settings } from "./settings.js";
-import { classOf, type Task } from "./task.js";
-import { byId, number, percent, type RunRow, showFacts, showRuns } from "./view.js";
-
-type Convex = typeof import("./convex.js");
+import { classOf, type Rows, type Task } from "./task.js";
+import { byId, type Fact, number, type RunRow, showFacts, showRuns } from "./view.js";
+import { type Convex, endWorkers, loadConvex, startWorkers } from "./workers.js";
 
 export interface Plots {
   readonly convex: PlanePlot;
   readonly gradient: PlanePlot;
+  readonly excess: SVGSVGElement;
   readonly objective: SVGSVGElement;
   readonly contour: SVGSVGElement;
 }
 
+/** A training as it was, as scripts/opening.ts writes it for the page to open with. */
+export interface Recorded {
+  readonly outcome: Outcome;
+  readonly weights: readonly { readonly shape: readonly number[]; readonly values: readonly number[] }[];
+  readonly primal: Curve;
+  readonly dual: Curve;
+  readonly descents: readonly (Curve & { readonly weights: Recorded["weights"] })[];
+}
+
 const TICK_SECONDS = 0.5;
-
-let workers: { convex: Worker; gradient: Worker } | null = null;
-
-/** TensorFlow.js, and the code that needs it, comes with the first training. */
-export function loadConvex(): Promise<Convex> {
-  return import("./convex.js");
-}
-
-function startWorkers(): { convex: Worker; gradient: Worker } {
-  const make = () => new Worker(new URL("./gallery.worker.ts", import.meta.url), { type: "module" });
-  workers ??= { convex: make(), gradient: make() };
-  return workers;
-}
-
-/** Tensors that the page and its workers hold. */
-export async function countTensors(): Promise<number> {
-  const library = await loadConvex();
-  const theirs = workers === null ? [] : await Promise.all([workers.convex, workers.gradient].map(tensorsIn));
-  return theirs.reduce((sum, count) => sum + count, library.tensors());
-}
+/** How long a side may take to hand over what it has when it is stopped; then its worker is ended. */
+const GRACE_MS = 700;
+/** Curves are drawn at most this often: without a GPU a drawing takes a while. */
+const DRAW_MS = 80;
 
 export class Training {
   result: FitResult | null = null;
+  private outcome: Outcome | null = null;
   private readonly controller = new AbortController();
+  private kill: (reason: Error) => void = () => undefined;
+  private readonly killed = new Promise<never>((_, reject) => {
+    this.kill = reject;
+  });
   private readonly primal: Curve = { seconds: [], values: [] };
   private readonly dual: Curve = { seconds: [], values: [] };
   private readonly descents: Curve[] = [];
@@ -56,22 +64,43 @@ export class Training {
     readonly task: Task,
     readonly settings: Settings,
     private readonly plots: Plots,
-  ) {}
+  ) {
+    this.killed.catch(() => undefined);
+  }
 
-  /** Ends both sides soon; what they have reached stays. */
+  /** Ends both sides now; what they have reached stays. */
   stop(): void {
+    if (this.controller.signal.aborted) return;
     this.controller.abort();
+    setTimeout(() => this.kill(new Stopped()), GRACE_MS);
   }
 
   async run(): Promise<void> {
     this.plots.convex.setNetwork(null);
     this.plots.gradient.setNetwork(null);
-    showFacts(byId("gradientFacts"), []);
-    showFacts(byId("convexFacts"), [["status", "loading TensorFlow.js"]]);
+    showFacts(byId("gradientFacts"), this.gradientFacts({ status: "waiting" }));
+    const progress = convexProgress(this.primal, this.dual, 0, this.isClasses());
+    showFacts(byId("convexFacts"), [{ name: "status", value: "loading TensorFlow.js" }, ...progress.slice(1)]);
     const library = await loadConvex();
     const sides = await Promise.allSettled([this.fit(library), this.descend()]);
     this.draw();
-    for (const side of sides) if (side.status === "rejected") throw side.reason;
+    const reasons = sides.flatMap((side) => (side.status === "rejected" ? [side.reason] : []));
+    if (reasons.some((reason) => reason instanceof Stopped)) endWorkers();
+    for (const reason of reasons) if (!(reason instanceof Stopped)) throw reason;
+  }
+
+  /** Shows a run that was made before, without TensorFlow.js. */
+  replay({ outcome, weights, primal, dual, descents }: Recorded): void {
+    append(this.primal, primal);
+    append(this.dual, dual);
+    descents.forEach((curve, start) => {
+      const { seconds, values } = curve;
+      this.descents[start] = { seconds: [...seconds], values: [...values] };
+      this.showRun(start, restored(curve.weights), values[values.length - 1], seconds[seconds.length - 1]);
+    });
+    this.showConvex(outcome, restored(weights));
+    showFacts(byId("gradientFacts"), this.gradientFacts({ status: "done", engine: "tfjs cpu, beforehand" }));
+    this.draw();
   }
 
   /** Draws the objective around the convex solution. */
@@ -89,174 +118,179 @@ export class Training {
   }
 
   summary(): string {
-    if (this.result === null) return "Training ended without a convex result.";
-    const { certificate, status, seconds } = this.result;
-    const rivals = [...this.runs.values()].map((run) => run.objective);
-    return (
-      `Training ended: convex ${status}, objective ${number(certificate.network)}, relative gap ` +
-      `${certificate.relativeGap.toExponential(1)} in ${seconds.toFixed(1)} seconds.` +
-      (rivals.length > 0 ? ` Best of model.fit: ${number(Math.min(...rivals))}.` : "")
-    );
+    return summary(this.outcome, [...this.runs.values()]);
   }
 
-  /** What came of it in a sentence or two, its numbers as they are to be stressed. */
-  verdict(): readonly (string | { readonly strong: string })[] {
-    if (this.result === null) return ["Training ended without a convex result."];
-    const { certificate, seconds, status } = this.result;
-    const kind = certificate.scope === "all gates" ? "network of any width" : "network with these gates";
-    const which = certificate.neurons === "feed all outputs" ? kind : `${kind} whose neurons each feed one output`;
-    const proven = [
-      "The convex solution is proven to be within ",
-      { strong: percent(certificate.relativeGap) },
-      ` of the best ${which}, after ${seconds.toFixed(1)} seconds.`,
-    ];
-    const lowest = Math.min(...[...this.runs.values()].map((run) => run.objective));
-    const above = lowest / certificate.network - 1;
-    if (!Number.isFinite(above)) return proven;
-    const open = status === "solved" ? "" : ", which had not come to its end";
-    const beyond = status === "solved" && certificate.scope !== "all gates" ? ": other gates can do more" : open;
-    const side = above >= 0 ? "above it" : `below it${beyond}`;
-    return [...proven, " The best run of model.fit ended ", { strong: percent(Math.abs(above)) }, ` ${side}.`];
+  verdict(): ReturnType<typeof verdict> {
+    return verdict(this.outcome, [...this.runs.values()]);
   }
 
   /** Draws the objectives again, and what is in the colours of the moment. */
   draw(): void {
-    const { primal, dual } = this;
+    const { primal, dual, descents, plots } = this;
     const bound = dual.values.at(-1) ?? null; // gates may grow, and then an earlier bound was for fewer gates
-    drawObjectives(this.plots.objective, { primal, dual, descents: this.descents }, viewOf());
-    if (this.surface !== null) drawContours(this.plots.contour, this.surface);
+    drawObjectives(plots.excess, { primal, dual, descents }, "excess");
+    drawObjectives(plots.objective, { primal, dual, descents }, "objective");
+    if (this.surface !== null) drawContours(plots.contour, this.surface);
     const rows = [...(this.convexRun === null ? [] : [this.convexRun]), ...this.runs.values()];
     showRuns(byId<HTMLTableElement>("runs"), rows, bound);
   }
 
   private async fit(library: Convex): Promise<void> {
-    const { task, settings, controller, primal, dual } = this;
+    const { task, settings, controller, killed, primal, dual } = this;
     const begun = performance.now();
-    const ticking = setInterval(() => this.showProgress(begun), 1000 * TICK_SECONDS); // a round may take long
-    this.showProgress(begun);
-    const result = await library
-      .fitConvex(startWorkers().convex, task, settings, controller.signal, (round) => {
-        push(primal, round.seconds, round.primal);
-        push(dual, round.seconds, round.dual);
-        this.showProgress(begun);
-        this.drawSoon();
-      })
-      .finally(() => clearInterval(ticking));
-    this.result = result;
-    const network = networkOf(library.weightsOf(result.model));
-    this.plots.convex.setNetwork(network);
-    const { certificate, seconds } = result;
-    const accuracy = accuracyOf(task, network);
-    this.convexRun = { method: "convex", kind: "convex", objective: certificate.network, accuracy, seconds };
-    showFacts(byId("convexFacts"), [
-      ["objective", number(certificate.network)],
-      ["dual bound", number(certificate.dual)],
-      ["relative gap", certificate.relativeGap.toExponential(1)],
-      ["proven for", provenFor(certificate, result.gates.count)],
-      ...perOutputFacts(certificate),
-      ...(accuracy === null ? [] : ([["training accuracy", percent(accuracy)]] as const)),
-      ["neurons", String(result.neurons)],
-      ["seconds", seconds.toFixed(2)],
-      ["engine", result.engine.replace(/:.*,/, ",")],
-      ["status", result.status === "solved" ? "solved" : `${result.status}: ${result.advice}`],
-    ]);
+    const show = () => {
+      const seconds = (performance.now() - begun) / 1000;
+      showFacts(byId("convexFacts"), convexProgress(primal, dual, seconds, this.isClasses()));
+    };
+    const ticking = setInterval(show, 1000 * TICK_SECONDS); // a round may take long
+    show();
+    try {
+      const result = await library.fitConvex(
+        startWorkers().convex,
+        task,
+        settings,
+        controller.signal,
+        killed,
+        (round) => {
+          push(primal, round.seconds, round.primal);
+          push(dual, round.seconds, round.dual);
+          show();
+          this.drawSoon();
+        },
+      );
+      this.result = result;
+      this.showConvex(outcomeOf(result), library.weightsOf(result.model));
+    } catch (error) {
+      if (error instanceof Stopped) this.showStopped();
+      throw error;
+    } finally {
+      clearInterval(ticking);
+    }
     this.drawSoon();
   }
 
-  /** What is known after the last round, and how long the next one has been going on. */
-  private showProgress(begun: number): void {
+  private showConvex(outcome: Outcome, weights: readonly Weight[]): void {
+    this.outcome = outcome;
+    const network = networkOf(weights);
+    this.plots.convex.setNetwork(network);
+    const accuracies = accuraciesOf(this.task, network);
+    const { network: objective, seconds } = outcome;
+    this.convexRun = { method: "convex", kind: "convex", objective, accuracies, seconds };
+    showFacts(byId("convexFacts"), convexFacts(outcome, accuracies));
+  }
+
+  /** The worker was ended in the middle of a round: its last numbers stay, a network there is none. */
+  private showStopped(): void {
     const { primal, dual } = this;
-    const rounds = primal.values.length;
-    const [objective, bound] = [primal.values[rounds - 1], dual.values[rounds - 1]];
+    const [, ...known] = convexProgress(primal, dual, primal.seconds.at(-1) ?? 0, this.isClasses());
     showFacts(byId("convexFacts"), [
-      ...(rounds === 0
-        ? []
-        : ([
-            ["objective", number(objective)],
-            ["dual bound", number(bound)],
-            ["relative gap", ((objective - bound) / Math.abs(objective)).toExponential(1)],
-          ] as const)),
-      ["seconds", ((performance.now() - begun) / 1000).toFixed(1)],
-      ["status", `in round ${rounds + 1}`],
+      {
+        name: "status",
+        value: "stopped in a round",
+        exact: "cancelled: its worker was ended in the middle of a round",
+      },
+      ...known,
     ]);
   }
 
   private async descend(): Promise<void> {
-    const { task, settings, controller, runs } = this;
-    const { backend } = await descend(startWorkers().gradient, task, settings, controller.signal, (epoch) =>
+    const { task, settings, controller, killed } = this;
+    const { backend } = await descend(startWorkers().gradient, task, settings, controller.signal, killed, (epoch) =>
       this.showEpoch(epoch),
     );
-    const all = [...runs.values()];
+    const status = controller.signal.aborted ? "stopped" : "done";
+    showFacts(byId("gradientFacts"), this.gradientFacts({ status, engine: `tfjs ${backend}, in a worker` }));
+  }
+
+  /** All starts of model.fit together. */
+  private gradientFacts({ status = "-", engine = "-" }): readonly Fact[] {
+    const all = [...this.runs.values()];
     const objectives = all.map((run) => run.objective);
-    showFacts(byId("gradientFacts"), [
-      ["best objective", number(Math.min(...objectives))],
-      ["worst objective", number(Math.max(...objectives))],
-      ["starts", String(all.length)],
-      ["epochs each", String(settings.epochs)],
-      ["seconds in all", all.reduce((sum, run) => sum + run.seconds, 0).toFixed(2)],
-      ["engine", `tfjs ${backend}, in a worker`],
-    ]);
+    const best = all.find((run) => run.objective === Math.min(...objectives));
+    const some = (value: string) => (all.length === 0 ? "-" : value);
+    return [
+      { name: "status", value: status },
+      { name: "best objective", value: some(number(Math.min(...objectives))) },
+      { name: "worst objective", value: some(number(Math.max(...objectives))) },
+      { name: "starts", value: some(String(all.length)) },
+      { name: "epochs each", value: String(this.settings.epochs) },
+      ...(this.isClasses()
+        ? accuracyFacts(best?.accuracies ?? { training: Number.NaN, held: null }).map((fact) =>
+            best === undefined ? { ...fact, value: "-" } : fact,
+          )
+        : []),
+      { name: "seconds in all", value: all.reduce((sum, run) => sum + run.seconds, 0).toFixed(2) },
+      { name: "engine", value: engine },
+    ];
   }
 
   private showEpoch({ start, epoch, seconds, objective, weights }: DescentEpoch): void {
-    const { task, settings, descents, runs } = this;
+    const { settings, descents } = this;
     descents[start] ??= { seconds: [], values: [] };
     push(descents[start], seconds, objective);
     this.drawSoon();
     if (weights === undefined) return;
-    const network = networkOf(weights);
-    this.plots.gradient.setNetwork(network);
-    const accuracy = accuracyOf(task, network);
-    const method = `${settings.optimizer === "adam" ? "Adam" : "SGD"}, start ${start + 1}`;
-    runs.set(start, { method, kind: "gradient", objective, accuracy, seconds });
-    showFacts(byId("gradientFacts"), [
-      ["objective", number(objective)],
-      ["start", `${start + 1} of ${settings.starts}`],
-      ["epoch", `${epoch} of ${settings.epochs}`],
-      ...(accuracy === null ? [] : ([["training accuracy", percent(accuracy)]] as const)),
-      ["seconds", seconds.toFixed(2)],
-    ]);
+    this.showRun(start, weights, objective, seconds);
+    const status = `start ${start + 1} of ${settings.starts}, epoch ${epoch} of ${settings.epochs}`;
+    showFacts(byId("gradientFacts"), this.gradientFacts({ status }));
   }
 
-  /** One drawing a frame, however many numbers come. */
+  private showRun(start: number, weights: readonly Weight[], objective: number, seconds: number): void {
+    const network = networkOf(weights);
+    this.plots.gradient.setNetwork(network);
+    const method = `${this.settings.optimizer === "adam" ? "Adam" : "SGD"}, start ${start + 1}`;
+    this.runs.set(start, {
+      method,
+      kind: "gradient",
+      objective,
+      accuracies: accuraciesOf(this.task, network),
+      seconds,
+    });
+  }
+
+  private isClasses(): boolean {
+    return this.task.classes.length > 0;
+  }
+
+  /** One drawing in a while, however many numbers come. */
   private drawSoon(): void {
     if (this.drawing) return;
     this.drawing = true;
-    requestAnimationFrame(() => {
+    setTimeout(() => {
       this.drawing = false;
       this.draw();
-    });
+    }, DRAW_MS);
   }
 }
 
-function viewOf(): View {
-  return byId<HTMLSelectElement>("objectiveView").value as View;
-}
+/** Why a side gives nothing: it was stopped and did not answer. */
+class Stopped extends Error {}
 
 function push(curve: Curve, seconds: number, value: number): void {
   curve.seconds.push(seconds);
   curve.values.push(value);
 }
 
-/** The share of rows that a network puts into their class; null for a regression. */
-function accuracyOf(task: Task, network: Network): number | null {
-  if (task.classes.length === 0) return null;
-  const Z = outputsOn(network, task);
-  const C = network.outputs;
-  let right = 0;
-  for (let k = 0; k < task.rows; k++) {
-    right += Number(classOf(task, Z.subarray(k * C, (k + 1) * C)) === task.y[k]);
-  }
-  return right / task.rows;
+function append(curve: Curve, { seconds, values }: Curve): void {
+  seconds.forEach((second, k) => void push(curve, second, values[k]));
 }
 
-/** Over which gates, and of which networks where layers of several outputs can be others too. */
-function provenFor({ scope, neurons }: Certificate, gates: number): string {
-  return `${scope} (${gates})${neurons === "feed all outputs" ? "" : ", neurons that feed one output each"}`;
+function restored(weights: Recorded["weights"]): Weight[] {
+  return weights.map(({ shape, values }) => ({ shape, values: Float32Array.from(values) }));
 }
 
-/** The convex program of neurons that feed one output each, where the network's feed several. */
-function perOutputFacts({ perOutput }: Certificate): readonly (readonly [string, string])[] {
-  if (perOutput === null) return [];
-  return [["one-output program", `${number(perOutput.primal)}, bound ${number(perOutput.dual)}`]];
+/** The shares of rows that a network puts into their class, in training and held out. */
+function accuraciesOf(task: Task, network: Network): Accuracies {
+  const share = (rows: Rows) => {
+    const Z = outputsOn(network, { ...rows, cols: task.cols });
+    const C = network.outputs;
+    let right = 0;
+    for (let k = 0; k < rows.rows; k++) {
+      right += Number(classOf(task, Z.subarray(k * C, (k + 1) * C)) === rows.y[k]);
+    }
+    return right / rows.rows;
+  };
+  if (task.classes.length === 0) return { training: null, held: null };
+  return { training: share(task), held: task.held === null ? null : share(task.held) };
 }

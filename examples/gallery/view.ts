@@ -5,7 +5,7 @@ export interface RunRow {
   readonly method: string;
   readonly kind: "convex" | "gradient";
   readonly objective: number;
-  readonly accuracy: number | null;
+  readonly accuracies: { readonly training: number | null; readonly held: number | null };
   readonly seconds: number;
 }
 
@@ -15,13 +15,29 @@ export function byId<T extends Element = HTMLElement>(id: string): T {
   return found as unknown as T;
 }
 
-export function showFacts(list: HTMLElement, facts: readonly (readonly [string, string])[]): void {
+/** A fact by its name in the field; `exact` is what stands behind the words, shown on hover. */
+export interface Fact {
+  readonly name: string;
+  readonly value: string;
+  readonly exact?: string;
+}
+
+/** Words for people who do not know the field's names. */
+const WORDS: Readonly<Record<string, string>> = {
+  "dual bound": "no network is below",
+  "relative gap": "above the best, at most",
+  engine: "computed by",
+};
+
+export function showFacts(list: HTMLElement, facts: readonly Fact[]): void {
   list.replaceChildren(
-    ...facts.flatMap(([name, value]) => {
+    ...facts.flatMap(({ name, value, exact }) => {
       const [term, description] = [document.createElement("dt"), document.createElement("dd")];
-      term.textContent = name;
+      term.textContent = WORDS[name] ?? name;
+      if (name in WORDS) term.title = name;
       description.textContent = value;
       description.dataset.fact = name;
+      if (exact !== undefined) description.title = exact;
       return [term, description];
     }),
   );
@@ -37,7 +53,8 @@ export function showRuns(table: HTMLTableElement, rows: readonly RunRow[], bound
         run.method,
         number(run.objective),
         bound === null || !(bound > 0) ? "" : percent(run.objective / bound - 1),
-        run.accuracy === null ? "" : percent(run.accuracy),
+        run.accuracies.training === null ? "" : percent(run.accuracies.training),
+        run.accuracies.held === null ? "" : percent(run.accuracies.held),
         run.seconds.toFixed(2),
       ];
       row.append(

@@ -5,7 +5,7 @@ import { eachBlock } from "./linear/rowBlock.js";
 import { norm } from "./linear/vectors.js";
 import type { Loss, Matrix, Pooling } from "./types.js";
 
-/** A neuron (x u)_+ o, or (x u) 1[x g >= 0] o when gated; |u| = 1, so that |o| is what the penalty charges. */
+/** A neuron (x u)_+ o (with a slope for negative sums, where `Pooling` has one), or (x u) 1[x g >= 0] o when gated; |u| = 1, so that |o| is what the penalty charges. */
 export interface Neuron {
   readonly direction: Float64Array; // u [d]
   readonly output: Float64Array; // o [C]; over patches [A C], that of position a and output c at a C + c
@@ -29,6 +29,8 @@ export interface NetworkWeights {
   readonly output: Matrix; // [m x C]; over patches [m x A C]
   readonly bias: Float64Array; // [C]
   readonly pooling?: Pooling | null;
+  /** The constant t that ends every row, where the last row of kernel and gates is a float32 bias over t. */
+  readonly biasColumn?: number;
 }
 
 /** Rows that are read at a time. */
@@ -36,6 +38,21 @@ const BLOCK = 1024;
 
 /** Without patches every row is a sample. */
 export const ONE_PATCH: Pooling = { patches: 1, positions: 1, scale: 1 };
+
+/** What units do to negative sums, in (s)_+ + a (s)_-: 0 for ReLU. */
+export function slopeOf(pooling: Pooling | null | undefined): number {
+  return pooling?.negativeSlope ?? 0;
+}
+
+/** The most that a unit's output changes for a change of its sum by one. */
+export function steepest(pooling: Pooling | null | undefined): number {
+  return Math.max(1, Math.abs(slopeOf(pooling)));
+}
+
+/** Whether a sample has patches, rather than a row that is read by units with a slope. */
+export function hasPatches(pooling: Pooling | null | undefined): pooling is Pooling {
+  return pooling != null && pooling.patches > 1;
+}
 
 /** What weight decay charges: g1 |W1|^2 + g2 |W2|^2 + ridge |c|^2. */
 export interface Decay {
@@ -78,6 +95,7 @@ export function weightsOf(
     output: { rows: units, cols: C, data: output },
     bias: network.bias.map(Math.fround),
     pooling: network.pooling ?? null,
+    ...(written === roundedAsWritten ? { biasColumn } : {}),
   };
 }
 
@@ -110,14 +128,16 @@ export function roundedAsWritten(vector: Float64Array, biasColumn: number): Floa
 /** Z [n x C]: the outputs before the last activation. */
 export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
   const { kernel, gates, output, bias } = withoutIdle(weights);
+  const { biasColumn = 0 } = weights;
   const { patches, positions, scale } = weights.pooling ?? ONE_PATCH;
+  const slope = gates === null ? slopeOf(weights.pooling) : 0;
   const m = kernel.cols;
   const C = bias.length;
   const Z = new Float64Array((X.rows / patches) * C);
   for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
   const linear = new PlainProducts(kernel);
   const distinct = gates === null ? null : distinctColumns(gates);
-  const gating = distinct === null ? null : new PlainProducts(distinct.columns);
+  const gating = distinct === null ? null : new GateProducts(distinct.columns, biasColumn);
   const places = distinct?.places ?? Array.from({ length: m }, (_, j) => j);
   const width = gating?.count ?? m;
   const pre = new Float64Array(BLOCK * m);
@@ -131,14 +151,41 @@ export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
       const read = (patch % positions) * C;
       for (let j = 0; j < m; j++) {
         // A ReLU that is zero adds nothing, so that both kinds open at zero.
-        if (!(gate[k * width + places[j]] >= 0)) continue;
-        const value = scale * pre[k * m + j];
+        const open = gate[k * width + places[j]] >= 0;
+        if (!open && slope === 0) continue;
+        const value = (open ? scale : scale * slope) * pre[k * m + j];
         const at = j * output.cols + read;
         for (let c = 0; c < C; c++) Z[to + c] += value * output.data[at + c];
       }
     }
   });
   return Z;
+}
+
+/**
+ * Rows times gates as a layer has them, the bias itself added in the end: t (b / t) may be off by a rounding, which decides a row that
+ * lies on the boundary.
+ */
+class GateProducts {
+  readonly count: number;
+  private readonly products: PlainProducts;
+  private readonly biases: Float64Array | null;
+
+  constructor(columns: Matrix, biasColumn: number) {
+    const { rows, cols } = columns;
+    this.count = cols;
+    const last = (rows - 1) * cols;
+    this.biases = biasColumn > 0 ? columns.data.slice(last).map((value) => Math.fround(value * biasColumn)) : null;
+    const data = biasColumn > 0 ? columns.data.slice().fill(0, last) : columns.data;
+    this.products = new PlainProducts({ rows, cols, data });
+  }
+
+  /** out [count x m] := rows [count x d] W + b. */
+  of(rows: Float64Array, count: number, out: Float64Array): void {
+    const { products, biases, count: m } = this;
+    products.of(rows, count, out);
+    if (biases !== null) for (let k = 0; k < count * m; k++) out[k] += biases[k % m];
+  }
 }
 
 /** The network without units whose outputs are all zero: most of a layer that is wider than the optimum. */

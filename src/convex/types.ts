@@ -103,12 +103,15 @@ export interface OutputBias {
  *
  * A positions are read out, a divisor of K: 1 (all patches are summed), K (each patch has its own), or windows of K / A patches
  * each. Patch k belongs to position k mod A. A block then has A C vectors, that of position a and output c at a C + c, and
- * D_i X V_i in the program becomes Z_jc = scale sum_k D_i[jK + k] x_{jK + k} V_i^{ac}, a = k mod A.
+ * D_i X V_i in the program becomes Z_jc = scale sum_k D_i[jK + k] x_{jK + k} V_i^{ac}, a = k mod A. With a `negativeSlope` a the
+ * entries of D_i that are 0 are a instead, here and everywhere but in the cones; a dense program with one has K = 1.
  */
 export interface Pooling {
   readonly patches: number; // K
   readonly positions: number; // A
   readonly scale: number; // A / K for averages, else 1
+  /** What units do to negative sums: the factor a of leaky ReLU, -1 for absolute values; 0, ReLU, where it is missing. */
+  readonly negativeSlope?: number;
 }
 
 /**

@@ -1,13 +1,10 @@
 /** A column of ones behind the features, as a layer: a bias inside the next kernel, where its constraint sees it. */
 
 import * as tf from "@tensorflow/tfjs";
-import { isRecord, refuse } from "../arguments.js";
 import { singleShape, singleTensor } from "./parts.js";
+import { type WeightlessArgs, WeightlessLayer } from "./weightless.js";
 
-export interface OnesColumnArgs {
-  readonly name?: string;
-  readonly inputShape?: tf.Shape;
-}
+export type OnesColumnArgs = WeightlessArgs;
 
 /**
  * Appends 1 to every row: [batch, d] becomes [batch, d + 1]. The dense layer after it needs no bias of its own, and a unit-norm
@@ -18,12 +15,11 @@ export interface OnesColumnArgs {
  * const model = tf.sequential({ layers: [onesColumn({ inputShape: [2] }), tf.layers.dense({ units: 8, useBias: false })] });
  * ```
  */
-export class OnesColumn extends tf.layers.Layer {
+export class OnesColumn extends WeightlessLayer {
   static readonly className = "OnesColumn";
 
   constructor(args: OnesColumnArgs = {}) {
-    if (!isRecord(args)) refuse("onesColumn", "an object of arguments", args);
-    super(args as ConstructorParameters<typeof tf.layers.Layer>[0]);
+    super("onesColumn", args);
   }
 
   override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {

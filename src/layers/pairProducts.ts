@@ -1,14 +1,11 @@
 /** Products of two halves as a layer: the bilinear units (x'u)(x'v) after a dense layer that holds all u, then all v. */
 
 import * as tf from "@tensorflow/tfjs";
-import { isRecord, refuse } from "../arguments.js";
 import { ConvexError } from "../errors.js";
 import { singleShape, singleTensor } from "./parts.js";
+import { type WeightlessArgs, WeightlessLayer } from "./weightless.js";
 
-export interface PairProductsArgs {
-  readonly name?: string;
-  readonly inputShape?: tf.Shape;
-}
+export type PairProductsArgs = WeightlessArgs;
 
 /**
  * Multiplies entry j with entry m + j: [batch, 2 m] becomes [batch, m].
@@ -18,12 +15,11 @@ export interface PairProductsArgs {
  * const model = tf.sequential({ layers: [tf.layers.dense({ units: 16, inputShape: [9], useBias: false }), pairProducts()] });
  * ```
  */
-export class PairProducts extends tf.layers.Layer {
+export class PairProducts extends WeightlessLayer {
   static readonly className = "PairProducts";
 
   constructor(args: PairProductsArgs = {}) {
-    if (!isRecord(args)) refuse("pairProducts", "an object of arguments", args);
-    super(args as ConstructorParameters<typeof tf.layers.Layer>[0]);
+    super("pairProducts", args);
   }
 
   override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape {

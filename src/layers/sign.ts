@@ -1,13 +1,10 @@
 /** The sign as a layer: 1 where the input is at least 0, else -1, with a gradient of zero. */
 
 import * as tf from "@tensorflow/tfjs";
-import { isRecord, refuse } from "../arguments.js";
 import { singleTensor } from "./parts.js";
+import { type WeightlessArgs, WeightlessLayer } from "./weightless.js";
 
-export interface SignArgs {
-  readonly name?: string;
-  readonly inputShape?: tf.Shape;
-}
+export type SignArgs = WeightlessArgs;
 
 /**
  * Outputs sign(x), with sign(0) = 1: after a dense layer, the units of threshold networks. TensorFlow.js has no such activation,
@@ -18,12 +15,11 @@ export interface SignArgs {
  * const model = tf.sequential({ layers: [tf.layers.dense({ units: 8, inputShape: [2] }), signLayer(), tf.layers.dense({ units: 1 })] });
  * ```
  */
-export class Sign extends tf.layers.Layer {
+export class Sign extends WeightlessLayer {
   static readonly className = "Sign";
 
   constructor(args: SignArgs = {}) {
-    if (!isRecord(args)) refuse("signLayer", "an object of arguments", args);
-    super(args as ConstructorParameters<typeof tf.layers.Layer>[0]);
+    super("signLayer", args);
   }
 
   override computeOutputShape(inputShape: tf.Shape | tf.Shape[]): tf.Shape | tf.Shape[] {

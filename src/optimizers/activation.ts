@@ -1,7 +1,7 @@
 /** An activation as options name it: a word, or the three numbers of a polynomial. */
 
 import { refuse } from "../arguments.js";
-import type { Polynomial } from "../convex/units/hiddenUnits.js";
+import type { Polynomial } from "../convex/units/index.js";
 
 /** One of the words, or a t^2 + b t + c without what a layer has besides. */
 export function activationOf<T extends string>(where: string, given: unknown, words: readonly T[]): T | Polynomial {

@@ -7,13 +7,19 @@ import { norm } from "../convex/linear/vectors.js";
 import { bindLoss, lossTraits } from "../convex/losses/index.js";
 import { polynomialNetworks } from "../convex/matrices/index.js";
 import type { LossName, Matrix, Status } from "../convex/types.js";
-import type { UnitActivation } from "../convex/units/hiddenUnits.js";
-import { solveIncrementally, trivialUnitBeta } from "../convex/units/incremental.js";
-import type { UnitOptions, UnitProblem, UnitSolution } from "../convex/units/problem.js";
+import {
+  solveIncrementally,
+  trivialUnitBeta,
+  type UnitActivation,
+  type UnitOptions,
+  type UnitProblem,
+  type UnitSolution,
+} from "../convex/units/index.js";
 import { ConvexError } from "../errors.js";
 import { activationOf } from "./activation.js";
 import { readOptions, type TrainerOptions } from "./options.js";
-import { readData, refuseDegenerate, type Weighting, withColumn } from "./read/data.js";
+import { readData, refuseDegenerate, withColumn } from "./read/data.js";
+import type { Weighting } from "./read/sampleWeights.js";
 import type { Objective } from "./records.js";
 import { clockOf } from "./solve/withinWidth.js";
 import { asWritten, modelOf, objectiveOf } from "./write/unitModel.js";

@@ -75,8 +75,8 @@ export class ConvexReLUTrainer {
    * a tf.Sequential or a tf.model, with models within, of one input and one output:
    *
    * - what comes first and is frozen (`trainable = false`) or has no weights is computed once a sample and stays as it is;
-   * - then one hidden layer that is trained, dense, conv1d or conv2d with ReLU (fused or as a layer; batch normalisation before it
-   *   where it is dense) or without activation, or GatedDense or GatedConv2D; or none at all;
+   * - then one hidden layer that is trained, dense, conv1d or conv2d with ReLU (fused or as a layer) or a LeakyReLU layer (batch
+   *   normalisation before it where it is dense), or without activation, or GatedDense or GatedConv2D; or none at all;
    * - then what joins the places of a convolution (global average pooling, average pooling and flatten, or flatten), and a dense
    *   read-out with the activation that the loss wants. Dropout and noise take no part.
    *

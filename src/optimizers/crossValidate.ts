@@ -1,31 +1,25 @@
 /** Cross-validation along the regularization path: which beta predicts best, and the fit with it on all rows. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { shown } from "../arguments.js";
+import { refuseAs, shown } from "../arguments.js";
 import { chooseEngine } from "../convex/kernels/index.js";
 import { log, power } from "../convex/linear/elementary.js";
 import { gaussianSource } from "../convex/linear/random.js";
 import type { Network } from "../convex/network.js";
 import type { Clock } from "../convex/solvers/clock.js";
-import { ConvexError } from "../errors.js";
 import type { Settings } from "./options.js";
-import {
-  betasOf,
-  eachBeta,
-  fittingNetwork,
-  followPath,
-  type PathGrid,
-  type PathResult,
-  poseForPath,
-  refuseOwnBeta,
-} from "./path.js";
+import { followPath, type PathResult } from "./path.js";
+import { betasOf, type PathGrid, poseForPath, refuseOwnBeta } from "./pose/betas.js";
 import { programWeights } from "./pose/programWeights.js";
 import { standardizes } from "./pose/standardize.js";
-import { type Dataset, readData, refuseDegenerate, rowsOf, type Weighting } from "./read/data.js";
+import { type Dataset, readData, refuseDegenerate, rowsOf } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
+import type { Weighting } from "./read/sampleWeights.js";
 import { trunkOf } from "./read/trunk.js";
+import { white, whitened } from "./read/whitening.js";
 import { Evaluator } from "./report/evaluate.js";
+import { eachBeta, fittingNetwork } from "./solve/alongBetas.js";
 import { clockOf } from "./solve/withinWidth.js";
 
 const FOLDS = 5;
@@ -81,7 +75,7 @@ export async function crossValidate<M extends tf.LayersModel>(
   args: CrossValidationArgs,
 ): Promise<CrossValidation<M>> {
   const { folds = FOLDS, metric = "loss", mode = metric === "loss" ? "min" : "max" } = args;
-  const spec = readModel(model, settings.formulation);
+  const spec = readModel(model, settings.formulation, "fit");
   refuseOwnBeta(spec);
   const data = await readData(await trunkOf(model).see("x", x), y, spec, args);
   refuseDegenerate(data);
@@ -90,7 +84,8 @@ export async function crossValidate<M extends tf.LayersModel>(
   // What is chosen here means the same in every fold and on all rows.
   const settled = { ...settings, standardize: standardizes(spec, settings, args.betas === undefined) };
   const clock = clockOf(settings);
-  const { posed } = await poseForPath(model, spec, data, settled, kernels, false, clock);
+  const all = whitened(spec, data);
+  const { posed } = await poseForPath(model, all, white(data, all), settled, kernels, false, clock);
   const grid = betasOf(posed, kernels, args);
   const parts = dealt(data.x.rows, folds, settings.seed).map((held) => {
     const inside = new Set(held);
@@ -137,8 +132,8 @@ export async function crossValidate<M extends tf.LayersModel>(
 /** The metric on the rows held out, for every beta of a path over the others. */
 async function judgeFold(
   model: tf.LayersModel,
-  spec: NetworkSpec,
-  train: Dataset,
+  read: NetworkSpec,
+  rows: Dataset,
   held: Dataset,
   betas: readonly number[],
   metric: string,
@@ -146,9 +141,11 @@ async function judgeFold(
   clock: Clock,
 ): Promise<number[]> {
   const { kernels } = await chooseEngine(settings.engine, settings.threads);
+  const spec = whitened(read, rows);
+  const train = white(rows, spec);
   // Singular vectors, too, are of the rows that this fold trains on.
   const { posed, reduced } = await poseForPath(model, spec, train, settings, kernels, false, clock);
-  const seen = reduced.data(held);
+  const seen = reduced.data(white(held, spec));
   const judge = new Evaluator(model, reduced.spec, inputRows(reduced.spec, seen.x, posed.column.value), seen);
   const values: number[] = [];
   const unproven = { ...settings, pricing: null };
@@ -204,15 +201,15 @@ function spread(values: readonly number[]): number {
 
 function checkArguments(folds: number, metric: string, mode: string, model: tf.LayersModel, rows: number): void {
   if (!Number.isInteger(folds) || folds < 2 || folds > rows / 2) {
-    refuse(`folds to be an integer from 2 to half the rows, ${Math.floor(rows / 2)}`, shown(folds));
+    refuseAs("crossValidate", `folds to be an integer from 2 to half the rows, ${Math.floor(rows / 2)}`, shown(folds));
   }
   const names = model.metricsNames;
   if (!names.includes(metric)) {
-    refuse(`metric among ${names.map((name) => `"${name}"`).join(", ")} (see model.compile)`, shown(metric));
+    refuseAs(
+      "crossValidate",
+      `metric among ${names.map((name) => `"${name}"`).join(", ")} (see model.compile)`,
+      shown(metric),
+    );
   }
-  if (mode !== "min" && mode !== "max") refuse('mode "min" or "max"', shown(mode));
-}
-
-function refuse(expected: string, got: string): never {
-  throw new ConvexError("options/value", `crossValidate: expected ${expected}, got ${got}. Change it or leave it out.`);
+  if (mode !== "min" && mode !== "max") refuseAs("crossValidate", 'mode "min" or "max"', shown(mode));
 }

@@ -29,7 +29,9 @@ export interface ModelDescription extends NetworkDescription {
  * @throws ConvexError "model/..." for a model that is no two-layer network, "data/..." as fit does.
  */
 export async function describeNetwork(model: tf.LayersModel, x: tf.Tensor): Promise<ModelDescription> {
-  const spec = readModel(model, null, "read");
+  const read = readModel(model, null, "read", true);
+  // Folded into the layer before it, batch normalisation is an offset.
+  const spec = read.normalization === null ? read : { ...read, hiddenBias: true };
   const data = await readMatrix("x", await trunkOf(model, "read").see("x", x), spec.inputShape, "the model's input");
   const column = spec.hiddenBias ? 1 : 0;
   const weights = await readWeights(model, spec, column);

@@ -3,8 +3,8 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { Settings } from "./options.js";
 import { type Posed, poseFit } from "./pose/fit.js";
-import type { Weighting } from "./read/data.js";
 import { readFit } from "./read/fit.js";
+import type { Weighting } from "./read/sampleWeights.js";
 import type { HeldOut } from "./read/split.js";
 import type { StartingPoint } from "./records.js";
 import { CONTRADICTED, contradicts } from "./report/ended.js";
@@ -12,7 +12,7 @@ import { factsOf, proveFit, unwritten } from "./report/fit.js";
 import type { Callbacks } from "./report/progress.js";
 import { FitResult } from "./report/result.js";
 import { Watch } from "./report/watch.js";
-import { solveFit } from "./solve/fit.js";
+import { type Solved, solveFit, type Unsolved } from "./solve/fit.js";
 import { wantsSharing } from "./solve/sharing.js";
 import { clockOf } from "./solve/withinWidth.js";
 import { keepOnHost, writeFit } from "./write/fit.js";
@@ -58,13 +58,17 @@ export async function fitModel<M extends tf.LayersModel>(order: Order<M>): Promi
     await progress.begin(read.train.x.rows, settings.maxIterations, watch.names);
     const room = width === "keep" ? read.spec.units : Number.POSITIVE_INFINITY;
     const solved = await solveFit(posed, settings, clock, room, watch);
-    const neurons = "fitting" in solved ? solved.fitting.network.neurons.length : 0;
-    const units = unitsFor(read.spec, Math.max(1, neurons), width);
-    const proven = "fitting" in solved ? await proveFit(read, posed, solved, settings, units, ours, clock) : null;
-    if (proven === null || contradicts(proven.certificate)) {
+    const nothing = async (ended: Solved | Unsolved, fits = true) => {
       await progress.end();
-      const ended = proven === null ? solved : { ...solved, solution: { ...solved.solution, ...CONTRADICTED } };
-      return result({ ...unwritten(posed, ended, proven !== null || !("fitting" in solved)), model });
+      return result({ ...unwritten(posed, ended, fits), model });
+    };
+    if (!solved.hasNetwork) return await nothing(solved);
+    const neurons = solved.fitting.network.neurons.length;
+    const units = unitsFor(read.spec, Math.max(1, neurons), width);
+    const proven = await proveFit(read, posed, solved, settings, units, ours, clock);
+    if (proven === null) return await nothing(solved, false);
+    if (contradicts(proven.certificate)) {
+      return await nothing({ ...solved, solution: { ...solved.solution, ...CONTRADICTED } });
     }
     const { weights, ...said } = proven;
     const target = await writeFit(model, problem, weights, units, ours, () => progress.end());

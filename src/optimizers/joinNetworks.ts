@@ -1,16 +1,17 @@
 /** Mode connectivity: the way between two trained models on which the objective has no barrier. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { count, MOST_POINTS, refuseUnknown, shown } from "../arguments.js";
+import { count, MOST_POINTS, refuseAs, refuseUnknown, shown } from "../arguments.js";
 import { bindLoss } from "../convex/losses/index.js";
 import type { Decay } from "../convex/network.js";
 import { networkPath, type PathPoint } from "../convex/optimalSet/networkPath.js";
 import type { Matrix } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 
-import { readData, type Weighting } from "./read/data.js";
+import { readData } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { type NetworkSpec, readModel } from "./read/model.js";
+import type { Weighting } from "./read/sampleWeights.js";
 import { trunkOf } from "./read/trunk.js";
 import { readWeights } from "./read/weights.js";
 import { writeWeights } from "./write/weights.js";
@@ -60,13 +61,14 @@ export async function joinNetworks<M extends tf.LayersModel>(
   const { steps = 20, regularization = 0, ...weighting } = options;
   count("joinNetworks: steps", steps, MOST_POINTS);
   if (!(typeof regularization === "number" && regularization >= 0 && Number.isFinite(regularization)))
-    refuse("regularization: a number of at least 0", shown(regularization));
+    refuseAs("joinNetworks", "regularization: a number of at least 0", shown(regularization));
   const spec = readModel(from, null, "read");
   const other = readModel(to, spec.formulation, "read");
   refuseDifferent(spec, other);
   const { l2 } = spec;
   const own = l2.hidden > 0 || l2.output > 0;
-  if (own && regularization > 0) refuse("no regularization for models whose layers have l2 of their own", "both");
+  if (own && regularization > 0)
+    refuseAs("joinNetworks", "no regularization for models whose layers have l2 of their own", "both");
   const [hidden, output] = own ? [l2.hidden, l2.output] : [regularization / 2, regularization / 2];
   const decay: Decay = { hidden, output, outputBias: l2.outputBias };
   const data = await readData(await trunkOf(from, "read").see("x", x), y, spec, weighting);
@@ -85,7 +87,7 @@ export async function joinNetworks<M extends tf.LayersModel>(
     barrier: Math.max(...objectives) - ends,
     modelAt(index) {
       if (!Number.isInteger(index) || index < 0 || index >= points.length)
-        refuse(`an index below ${points.length}`, shown(index));
+        refuseAs("joinNetworks", `an index below ${points.length}`, shown(index));
       const model = resized(from, spec.units + other.units);
       writeWeights(model, { ...spec, units: spec.units + other.units }, points[index].weights, column);
       return model;
@@ -97,8 +99,8 @@ export async function joinNetworks<M extends tf.LayersModel>(
 const FREE = 2 ** 40;
 
 function refuseDifferent(a: NetworkSpec, b: NetworkSpec): void {
-  const of = ({ inputs, outputs, hiddenBias, outputBias, loss, l2, convolution }: NetworkSpec) =>
-    JSON.stringify({ inputs, outputs, hiddenBias, outputBias, loss, l2, convolution });
+  const of = ({ inputs, outputs, hiddenBias, outputBias, loss, l2, convolution, negativeSlope }: NetworkSpec) =>
+    JSON.stringify({ inputs, outputs, hiddenBias, outputBias, loss, l2, convolution, negativeSlope });
   if (of(a) === of(b)) return;
   throw new ConvexError(
     "model/layer",
@@ -112,8 +114,4 @@ function refuseOtherFeatures(a: Matrix, b: Matrix): void {
     "model/layer",
     `joinNetworks: expected two models whose frozen layers compute the same features of x, got others. Train both on one trunk.`,
   );
-}
-
-function refuse(expected: string, got: string): never {
-  throw new ConvexError("options/value", `joinNetworks: expected ${expected}, got ${got}. Change it or leave it out.`);
 }

@@ -8,9 +8,11 @@ import { type NetworkWeights, objectiveOf } from "../convex/network.js";
 import type { Matrix } from "../convex/types.js";
 import { readOptions } from "./options.js";
 import { biasColumnOf, modelObjective } from "./pose/regularization.js";
-import { readData, type Weighting } from "./read/data.js";
+import { readData } from "./read/data.js";
+import { frozenCharge } from "./read/frozenCharge.js";
 import { inputRows } from "./read/inputRows.js";
 import { readModel } from "./read/model.js";
+import type { Weighting } from "./read/sampleWeights.js";
 import { trunkOf } from "./read/trunk.js";
 import { readWeights } from "./read/weights.js";
 
@@ -75,6 +77,7 @@ export async function lossSurface(
   const { hidden, output, outputBias } = spec.l2;
   const half = hidden > 0 || output > 0 ? 0 : (regularization ?? 0) / 2;
   const decay = { hidden: hidden + half, output: output + half, outputBias };
+  const frozen = await frozenCharge(model, "read");
   const center = await readWeights(model, spec, column.value);
   const draw = gaussianSource(seed);
   const along = [direction(center, draw), direction(center, draw)] as const;
@@ -84,7 +87,13 @@ export async function lossSurface(
   let breath = performance.now();
   for (let k = 0; k < values.length; k++) {
     move(point, center, along, steps[k % resolution], steps[Math.floor(k / resolution)]);
-    values[k] = modelObjective(objectiveOf(point, X, loss, decay), point.kernel, decay.hidden, column.charged).total;
+    values[k] = modelObjective(
+      objectiveOf(point, X, loss, decay),
+      point.kernel,
+      decay.hidden,
+      column.charged,
+      frozen,
+    ).total;
     if (performance.now() - breath < BREATH_MILLISECONDS) continue;
     await new Promise((resolve) => setTimeout(resolve, 0));
     breath = performance.now();

@@ -9,13 +9,14 @@ import {
   MOST_STARTS,
   positive,
   tolerance as readTolerance,
+  refuseAs,
   refuseUnknown,
   shown,
 } from "../arguments.js";
 import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
 import { norm } from "../convex/linear/vectors.js";
 import { bindLoss } from "../convex/losses/index.js";
-import type { Network } from "../convex/network.js";
+import { type Network, slopeOf } from "../convex/network.js";
 import { rowsIn } from "../convex/operators/coordinates.js";
 import { type Candidate, type Candidates, candidatesOf, distinct } from "../convex/optimalSet/candidates.js";
 import { Optima, type Optimum, type Waypoint } from "../convex/optimalSet/optima.js";
@@ -28,6 +29,7 @@ import { readData } from "./read/data.js";
 import { inputRows } from "./read/inputRows.js";
 import { readModel } from "./read/model.js";
 import { trunkOf } from "./read/trunk.js";
+import { white } from "./read/whitening.js";
 import { FitResult } from "./report/result.js";
 import { writeWeights } from "./write/weights.js";
 import { resized, unitsFor } from "./write/width.js";
@@ -78,7 +80,8 @@ export async function optimalSet<M extends tf.LayersModel>(
   const { tolerance = 1e-12, slack = 1e-6, timeLimit = 60, others = [] } = options;
   readTolerance("optimalSet: tolerance", tolerance);
   for (const [name, value] of Object.entries({ slack, timeLimit })) positive(`optimalSet: ${name}`, value);
-  if (!Array.isArray(others)) refuse("others: an array of results", shown(others), "Change it or leave it out.");
+  if (!Array.isArray(others))
+    refuseAs("optimalSet", "others: an array of results", shown(others), "Change it or leave it out.");
   for (const each of [result, ...others]) refuseUnsolved(each);
   for (const other of others) refuseOtherProblem(result, other);
   const { kernels } = await chooseEngine("auto");
@@ -151,7 +154,7 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
   async choose(inputs: tf.Tensor, y: tf.Tensor): Promise<Optimum> {
     const { spec, column, reduction } = this.result.problem;
     const seen = await trunkOf(this.result.model, "read").see("x", inputs);
-    const data = await readData(seen, y, spec);
+    const data = white(await readData(seen, y, spec), spec);
     const x = reduction === null ? data.x : rowsIn(data.x, reduction.space);
     const X = inputRows(spec, x, column.value);
     return this.optima.best(bindLoss(spec.loss === "hinge" ? "squaredHinge" : spec.loss, data.y), X);
@@ -179,11 +182,11 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
   write(model: tf.LayersModel, optimum: { readonly network: Network }): void {
     const network = networkOf(optimum);
     const { problem } = this.result;
-    const spec = readModel(model, problem.spec.formulation);
+    const spec = readModel(model, problem.spec.formulation, "fit");
     const { inputs, outputs } = problem.spec;
-    const of = ({ hiddenBias, outputBias, convolution }: typeof spec) =>
-      JSON.stringify({ hiddenBias, outputBias, convolution });
-    const fits = spec.inputs === inputs && spec.outputs === outputs && of(spec) === of(problem.spec);
+    const of = ({ inputShape, hiddenBias, outputBias, convolution, negativeSlope, normalization }: typeof spec) =>
+      JSON.stringify({ inputShape, hiddenBias, outputBias, convolution, negativeSlope, normalization });
+    const fits = spec.outputs === outputs && of(spec) === of(problem.spec);
     if (!fits) {
       throw new ConvexError(
         "model/layer",
@@ -192,7 +195,12 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
       );
     }
     const units = unitsFor(spec, Math.max(1, network.neurons.length), "keep");
-    writeWeights(model, spec, layerWeights(problem, network, units), problem.column.value);
+    writeWeights(
+      model,
+      { ...spec, inputs, whitening: problem.spec.whitening },
+      layerWeights(problem, network, units),
+      problem.column.value,
+    );
   }
 
   /** A new model of the fitted layers, as wide as the network; the caller disposes. */
@@ -209,7 +217,7 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
     for (const each of points) {
       if (isRecord(each) && each.point?.length === this.solutions[0].point.length) continue;
       const got = isRecord(each) && each.point ? `one of ${each.point.length} candidates` : shown(each);
-      refuse("an optimum of this set", got, "Take it from this set's own methods.");
+      refuseAs("optimalSet", "an optimum of this set", got, "Take it from this set's own methods.");
     }
   }
 }
@@ -217,7 +225,12 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
 function networkOf(optimum: { readonly network: Network }): Network {
   const network = isRecord(optimum) ? optimum.network : undefined;
   if (network !== undefined && Array.isArray(network.neurons)) return network;
-  return refuse("an optimum or a waypoint of this set", shown(optimum), "Take it from this set's own methods.");
+  return refuseAs(
+    "optimalSet",
+    "an optimum or a waypoint of this set",
+    shown(optimum),
+    "Take it from this set's own methods.",
+  );
 }
 
 function sharpened(result: AnyResult, kernels: Kernels, tolerance: number, seconds: number): Promise<Solution> {
@@ -248,11 +261,9 @@ function pointOf(
 }
 
 function refuseUnsolved(result: AnyResult): void {
-  if (result instanceof FitResult && result.problem.spec.normalization !== null) {
-    refuse("a result without batch normalisation", "one with it", "Fit a model without it.");
-  }
   if (result instanceof FitResult && result.problem.spec.formulation === "affine") {
-    refuse(
+    refuseAs(
+      "optimalSet",
       "a result of a hidden layer and a read-out",
       "one of a single layer",
       "Its program has one optimum, or a linear space.",
@@ -260,7 +271,7 @@ function refuseUnsolved(result: AnyResult): void {
   }
   if (result instanceof FitResult && Number.isFinite(result.objective.total)) return;
   const got = result instanceof FitResult ? `one with status "${result.status}"` : shown(result);
-  refuse("the result of a fit with finite weights", got, "Pass what fit or train returned.");
+  refuseAs("optimalSet", "the result of a fit with finite weights", got, "Pass what fit or train returned.");
 }
 
 function refuseOtherProblem(result: AnyResult, other: AnyResult): void {
@@ -269,17 +280,15 @@ function refuseOtherProblem(result: AnyResult, other: AnyResult): void {
     a.X.rows === b.X.rows &&
     a.X.cols === b.X.cols &&
     a.cones === b.cones &&
+    slopeOf(a.pooling) === slopeOf(b.pooling) &&
     a.X.data.every((v, k) => v === b.X.data[k]);
   const [p, q] = [result, other].map(({ certificate }) => certificate.perOutput ?? certificate);
   const room = SAME_OBJECTIVE + Math.max(0, p.relativeGap) + Math.max(0, q.relativeGap);
   if (same && a.beta === b.beta && Math.abs(p.primal - q.primal) <= room * Math.abs(p.primal)) return;
-  refuse(
+  refuseAs(
+    "optimalSet",
     "others: results on the same data with the same regularization and objective",
     same ? `objectives ${p.primal.toPrecision(8)} and ${q.primal.toPrecision(8)}` : "one on other data",
     "Fit all with the same data and gates (or with all gates).",
   );
-}
-
-function refuse(expected: string, got: string, todo: string): never {
-  throw new ConvexError("options/value", `optimalSet: expected ${expected}, got ${got}. ${todo}`);
 }

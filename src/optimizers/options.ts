@@ -16,6 +16,7 @@ import type { Arrangements, Growth } from "../convex/arrangements/index.js";
 import { type EngineChoice, engineNames } from "../convex/kernels/index.js";
 import type { Pricing } from "../convex/pricing/allGates.js";
 import type { Constraint } from "../convex/solvers/constrained.js";
+import { type SolverName, solverNames } from "../convex/solvers/index.js";
 import type { Penalty } from "../convex/types.js";
 
 export interface TrainerOptions {
@@ -101,8 +102,8 @@ export interface TrainerOptions {
    * side by side, at most 4. It is one on a page's main thread, and in pages that are not cross-origin isolated.
    */
   readonly threads?: number;
-  /** Name of the solver; by default the first that fits. */
-  readonly solver?: string;
+  /** Name of the solver; by default the first that fits ("affine-newton" is for linear layers that follow one another). */
+  readonly solver?: SolverName;
 }
 
 /** The options with their defaults. */
@@ -124,7 +125,7 @@ export interface Settings {
   readonly pca: number | null;
   readonly engine: EngineChoice;
   readonly threads: number | null;
-  readonly solver: string | null;
+  readonly solver: SolverName | null;
   /** Whether to stop where more work brings next to nothing: unless tolerance, maxIterations or timeLimit say how far to go. */
   readonly patient: boolean;
 }
@@ -171,7 +172,7 @@ export function readOptions(options: TrainerOptions): Settings {
     refuse("signal", "an AbortSignal", signal);
   }
   if (options.rank !== undefined && options.pca !== undefined) refuse("rank", "nothing beside pca", options.rank);
-  if (options.solver !== undefined && typeof options.solver !== "string") refuse("solver", "a name", options.solver);
+  if (options.solver !== undefined) oneOf("solver", options.solver, solverNames);
   if (arrangements !== undefined) checkArrangements(arrangements);
   if (options.pricing !== undefined) checkPricing(options.pricing);
   return {

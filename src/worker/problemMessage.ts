@@ -7,6 +7,7 @@ import type { GateSet, Matrix, Penalty } from "../convex/types.js";
 import { outputConstraint } from "../optimizers/pose/constraint.js";
 import type { Dataset } from "../optimizers/read/data.js";
 import { inputRows } from "../optimizers/read/inputRows.js";
+import { poolingOf } from "../optimizers/read/model.js";
 import type { Problem } from "../optimizers/records.js";
 
 /** What a problem is made of. */
@@ -44,7 +45,7 @@ export function problemOf({ data, gates, penalty, parts, weight }: ProblemMessag
   const constraint = kind === null ? null : outputConstraint(kind, spec.loss, data);
   const charged = constraint === null || weight === null ? loss : constraint.penalty(weight);
   const outputBias = spec.outputBias ? { ridge: spec.l2.outputBias } : null;
-  const pooling = spec.convolution?.pooling ?? null;
+  const pooling = poolingOf(spec);
   const { beta } = regularization;
   const program = formulation.build({ X, gates, loss: charged, beta, outputBias, pooling }, penalty);
   return { ...parts, program, loss, constraint, formulation, gateNotes: [] };

@@ -5,6 +5,8 @@ import { isRecord, refuse, shown } from "../arguments.js";
 import { ConvexError, type ErrorCode } from "../errors.js";
 import type { FitArgs, TrainArgs } from "../optimizers/convexReLUTrainer.js";
 import { readOptions, type TrainerOptions } from "../optimizers/options.js";
+import { frozenNotes, withCharge } from "../optimizers/pose/regularization.js";
+import { frozenCharge } from "../optimizers/read/frozenCharge.js";
 import { readModel } from "../optimizers/read/model.js";
 import { type Trunk, trunkOf } from "../optimizers/read/trunk.js";
 import type { StartingPoint } from "../optimizers/records.js";
@@ -80,6 +82,7 @@ export class WorkerTrainer {
     if (!isRecord(args)) refuse("fit", "an object of options", args);
     const spec = readModel(model, this.formulation, "fit");
     const trunk = trunkOf(model);
+    const frozen = await frozenCharge(model);
     const progress = this.progressOf(model, args);
     const order = await this.orderOf(model, x, y, args, trunk);
     const done = await this.converse(order, progress);
@@ -95,7 +98,8 @@ export class WorkerTrainer {
     const { summary, problem } = done;
     return new FitResult(progress.epoch, progress.history, {
       ...summary,
-      notes: [...(trunk.note === null ? [] : [trunk.note]), ...summary.notes],
+      objective: withCharge(summary.objective, frozen),
+      notes: [...(trunk.note === null ? [] : [trunk.note]), ...frozenNotes(frozen), ...summary.notes],
       problem: problemOf(problem),
       model: target,
     });

@@ -2,6 +2,8 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
+import { sources } from "../../bench/data/sets.js";
+import { planted } from "../../bench/data/synthetic.js";
 import { judge } from "../../bench/peers/scnn.js";
 import { contest } from "../../bench/rivals/contest.js";
 import { principalScores } from "../../bench/support/components.js";
@@ -9,8 +11,6 @@ import { numbers, readFlags } from "../../bench/support/flags.js";
 import { timingOf } from "../../bench/support/measure.js";
 import { convolutionsAt, kernelsAt } from "../../bench/support/rates.js";
 import { asJson } from "../../bench/support/report.js";
-import { sources } from "../../bench/support/sets.js";
-import { planted } from "../../bench/support/synthetic.js";
 import { thinned } from "../../bench/support/thin.js";
 import { sampleGates } from "../../src/convex/arrangements/index.js";
 import { referenceKernels, wasmKernels } from "../../src/convex/kernels/index.js";

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { certify, floorOf, relativeGap } from "../../src/convex/certificate.js";
+import { certify, floorOf, relativeGap } from "../../src/convex/certificate/index.js";
 import { ConvexReLUTrainer, type TrainerOptions } from "../../src/index.js";
 import { gaussianMatrix, randomProgram } from "../helpers/problems.js";
 

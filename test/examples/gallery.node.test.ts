@@ -49,6 +49,33 @@ describe("the page as it opens", () => {
     await page.close();
   });
 
+  test("shows a finished run of what its form asks for, with its curves, networks and words, before TensorFlow.js is there", async () => {
+    const { page } = await gallery.page();
+    await page.waitForSelector("#convexPlot .neuron");
+    const facts = await factsOf(page, "convexFacts");
+    expect(facts.status).toBe("solved");
+    expect(await page.locator("#convexPlot .neuron").count()).toBe(Number(facts.neurons));
+    expect(await page.locator("#convexPlot image[href]").count()).toBe(1);
+    expect(await page.locator("#runs tbody tr").count()).toBe(4);
+    expect(await page.locator("#excessPlot .descent").count()).toBe(3);
+    expect(await page.textContent("#verdict")).toMatch(/made beforehand.* within \S+ % of the best network/);
+    expect(await page.locator("#convexFacts dd[data-fact='relative gap']").textContent()).toMatch(/ %$/);
+    expect(await page.textContent("#legend")).toContain("upper moon");
+    await fill(page, { noise: 0.3 }); // other data: it is another run
+    await expect.poll(() => page.textContent("#verdict")).toContain("Press Train");
+    expect(await page.locator("#convexPlot .neuron").count()).toBe(0);
+    expect(await page.locator("#runs tbody tr").count()).toBe(0);
+    await page.close();
+  });
+
+  test("lists its chapters, and each link leads to one", async () => {
+    const { page } = await gallery.page();
+    const links = await page.locator("#chapters a").evaluateAll((all) => all.map((link) => link.getAttribute("href")));
+    expect(links.length).toBeGreaterThanOrEqual(3);
+    for (const link of links) expect(await page.locator(`${link}.chapter h2`).count()).toBe(1);
+    await page.close();
+  });
+
   test("the theme button turns light into dark, and back", async () => {
     const { page } = await gallery.page({ colorScheme: "light" });
     const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
@@ -127,10 +154,10 @@ describe("Train", () => {
     const [, within, best] = /within (\S+) % of the best network.* ended (\S+) % above it/.exec(verdict) ?? [];
     expect(Number(within) / 100).toBeCloseTo(Number(facts["relative gap"]), 7);
     expect(Number(best)).toBeGreaterThan(0);
-    await page.selectOption("#objectiveView", "excess");
-    expect(await page.locator("#objectivePlot text").allTextContents()).toContain("above the bound");
-    expect(await page.locator("#objectivePlot .descent").count()).toBe(2);
-    expect(await page.locator("#objectivePlot .dual").count()).toBe(0);
+    expect(await page.locator("#objectivePlot .dual").count()).toBe(1);
+    expect(await page.locator("#excessPlot text").allTextContents()).toContain("above the bound");
+    expect(await page.locator("#excessPlot .descent").count()).toBe(2);
+    expect(await page.locator("#excessPlot .dual").count()).toBe(0);
     expect(await page.getAttribute("#objectivePlot", "aria-label")).toContain("dual bound");
     const tasks = await page.evaluate(() => (window as unknown as { tasks: number[] }).tasks);
     expect(Math.max(0, ...tasks)).toBeLessThan(training / 2); // npm run bench:page has the milliseconds
@@ -143,7 +170,9 @@ describe("Train", () => {
     await fill(page, { points: 300, epochs: 5000, tolerance: "0.000001", beta: 0.0001 });
     await page.click("#train");
     await page.waitForSelector("#runs tbody tr[data-kind=gradient]");
-    await page.waitForFunction(() => document.querySelector("#convexFacts")?.textContent?.includes("dual bound"));
+    await page.waitForFunction(
+      () => document.querySelector("#convexFacts dd[data-fact='relative gap'][title]") !== null,
+    );
     const during = await factsOf(page, "convexFacts");
     expect(during.status).toMatch(/^(in round \d+|solved)$/);
     expect(Number(during["relative gap"])).toBeGreaterThan(0);
@@ -152,6 +181,25 @@ describe("Train", () => {
     const { status, objective } = await factsOf(page, "convexFacts");
     expect(status).toMatch(/^(cancelled|solved)/);
     expect(Number(objective)).toBeGreaterThan(0);
+    await page.close();
+  });
+
+  test("Stop in the middle of a long round ends it, and the next training begins anew", async () => {
+    const { page, errors } = await gallery.page();
+    await fill(page, { data: "digits" });
+    await expect.poll(() => page.textContent("#dataNote")).toContain("images");
+    await fill(page, { beta: 0.0001, tolerance: "0.000001", gates: 2000, epochs: 5000, starts: 1 });
+    await page.click("#train");
+    await page.waitForSelector("#runs tbody tr[data-kind=gradient]");
+    await page.click("#stop");
+    expect(await page.locator("#stop").isDisabled()).toBe(true);
+    await page.waitForFunction(() => document.getElementById("status")?.textContent !== "", null, { timeout: 20_000 });
+    expect((await factsOf(page, "convexFacts")).status).toMatch(/^(cancelled|solved)/);
+    await fill(page, { data: "moons" });
+    await fill(page, { ...few, beta: 0.005, tolerance: "0.001" });
+    await train(page);
+    expect((await factsOf(page, "convexFacts")).status).toBe("solved");
+    expect(errors).toEqual([]);
     await page.close();
   });
 
@@ -278,6 +326,49 @@ describe("data of one's own", () => {
     await expect.poll(() => page.textContent("#message")).toContain("at least three rows");
     await page.close();
   });
+
+  test("an unusable file or target names the column, and nothing of the run before stays", async () => {
+    const { page, errors } = await gallery.page();
+    await page.waitForSelector("#convexPlot .neuron");
+    const send = (text: string) =>
+      page.setInputFiles("#file", { name: "mine.csv", mimeType: "text/csv", buffer: Buffer.from(text) });
+    await send("only\n1\n2\n3\n4");
+    await expect.poll(() => page.textContent("#message")).toContain('one column, "only"');
+    expect(await page.locator("#convexPlot .point, #convexPlot .neuron, #runs tbody tr").count()).toBe(0);
+    expect(await page.textContent("#dataNote")).toBe("");
+    await send(["a,name", ...Array.from({ length: 40 }, (_, k) => `${k},word ${k}`)].join("\n"));
+    await expect.poll(() => page.textContent("#message")).toContain('Column "name" cannot be the target: it has 40');
+    await fill(page, { target: "a" });
+    await expect.poll(() => page.textContent("#message")).toContain('Column "name" left out: 40 different words');
+    await send(["a,same", ...Array.from({ length: 9 }, (_, k) => `${k},7`)].join("\n"));
+    await expect
+      .poll(() => page.textContent("#message"))
+      .toContain('Column "same" cannot be the target: every row has "7"');
+    await send(["a,b,c", ...Array.from({ length: 9 }, (_, k) => `${k},,${k % 2}`)].join("\n"));
+    await expect.poll(() => page.textContent("#message")).toContain('column "b" has a gap in 9 of 9');
+    expect(errors).toEqual([]);
+    await page.close();
+  });
+
+  test("dates are read, stray words among numbers are gaps, and every fifth row is held out", async () => {
+    const { page } = await gallery.page();
+    const rows = Array.from({ length: 50 }, (_, k) => {
+      const day = new Date(Date.UTC(2024, 0, 1 + k)).toISOString().slice(0, 10);
+      return `${day},${k === 3 ? "broken" : Math.sin(k)},${k < 25 ? "winter" : "spring"}`;
+    });
+    const text = ["day,wave,season", ...rows].join("\n");
+    await page.setInputFiles("#file", { name: "days.csv", mimeType: "text/csv", buffer: Buffer.from(text) });
+    await expect
+      .poll(() => page.textContent("#dataNote"))
+      .toContain("49 rows, 2 features, 2 classes. 9 rows are held out");
+    const note = (await page.textContent("#dataNote")) ?? "";
+    expect(note).toContain('Column "day" is read as dates');
+    expect(note).toContain('1 other cells, such as "broken" in row 4');
+    await fill(page, { epochs: 5, starts: 1, arrangements: "sample", gates: 50 });
+    await train(page);
+    expect((await factsOf(page, "convexFacts"))["held-out accuracy"]).toMatch(/^(88.9|100.0) %$/); // of 9 rows
+    await page.close();
+  });
 });
 
 describe("what is taken away", () => {
@@ -336,7 +427,7 @@ describe("what is taken away", () => {
     expect(await page.locator("#contourPlot .contour").count()).toBeGreaterThan(1);
   });
 
-  test.each(["convexPlot", "gradientPlot", "objectivePlot", "contourPlot"])(
+  test.each(["convexPlot", "gradientPlot", "excessPlot", "objectivePlot", "contourPlot"])(
     "%s is an SVG file that stands alone",
     async (what) => {
       const [download] = await downloads(page, what);

@@ -102,6 +102,7 @@ export async function serve(folder: string): Promise<Served> {
 
 /** Fills in fields of the form by their names. */
 export async function fill(page: Page, values: Readonly<Record<string, string | number>>): Promise<void> {
+  await page.locator("#more").evaluate((more) => (more as HTMLDetailsElement).setAttribute("open", ""));
   for (const [name, value] of Object.entries(values)) {
     const field = page.locator(`#settings [name=${name}]`);
     const isSelect = await field.evaluate((node) => node.tagName === "SELECT");
@@ -117,12 +118,14 @@ export async function train(page: Page): Promise<void> {
   await page.waitForFunction(() => document.getElementById("status")?.textContent !== "", null, { timeout: 60_000 });
 }
 
-/** The facts under a plot, by their names. */
+/** The facts under a plot, by their names: the number behind the words where there is one. */
 export async function factsOf(page: Page, id: "convexFacts" | "gradientFacts"): Promise<Record<string, string>> {
   return page
     .locator(`#${id} dd`)
     .evaluateAll((nodes) =>
-      Object.fromEntries(nodes.map((node) => [(node as HTMLElement).dataset.fact, node.textContent])),
+      Object.fromEntries(
+        nodes.map((node) => [(node as HTMLElement).dataset.fact, (node as HTMLElement).title || node.textContent]),
+      ),
     );
 }
 

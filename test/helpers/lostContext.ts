@@ -9,6 +9,7 @@ export interface LostFit {
   readonly error: ConvexError | null;
   readonly before: number[][];
   readonly after: number[][];
+  readonly left: number; // tensors of the fit that still live
 }
 
 export async function fitAndLoseContext(engine: "webgl" | "tfjs"): Promise<LostFit> {
@@ -19,11 +20,12 @@ export async function fitAndLoseContext(engine: "webgl" | "tfjs"): Promise<LostF
   const before = weightsIn(makeModel(shape)); // of a twin: what is read is kept on the host, and the model's must not be
   const { gl } = (tf.backend() as unknown as { gpgpu: { gl: WebGL2RenderingContext } }).gpgpu;
   const onEpochEnd = async () => gl.getExtension("WEBGL_lose_context")?.loseContext();
+  const living = tf.memory().numTensors;
   const error = await new ConvexReLUTrainer({ engine, tolerance: 1e-9 })
     .fit(model, x, y, { callbacks: { onEpochEnd } })
     .then(
       () => null,
       (reason) => reason as ConvexError,
     );
-  return { error, before, after: weightsIn(model) };
+  return { error, before, left: tf.memory().numTensors - living, after: weightsIn(model) };
 }

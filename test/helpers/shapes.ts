@@ -142,6 +142,37 @@ export const shapes: readonly Shape[] = [
       sequence(hidden({ ...input3, activation: "linear" }), tf.layers.activation({ activation: "relu" }), read()),
     ),
   ),
+  shaped("leakyReLU() with the alpha that tfjs gives it", () =>
+    compiled(sequence(hidden({ ...input3, activation: "linear" }), tf.layers.leakyReLU(), read())),
+  ),
+  shaped("leakyReLU({ alpha: -1 }), which is the absolute value, several outputs", () =>
+    compiled(sequence(hidden({ ...input3, activation: "linear" }), tf.layers.leakyReLU({ alpha: -1 }), read(2)), {
+      outputs: 2,
+      rows: 12,
+    }),
+  ),
+  shaped("conv2d, leakyReLU(), global average pooling", () =>
+    compiled(
+      sequence(
+        tf.layers.conv2d({ filters: 40, kernelSize: 3, ...both(), ...seeded(), ...pictures }),
+        tf.layers.leakyReLU({ alpha: 0.2 }),
+        tf.layers.globalAveragePooling2d({ dataFormat: "channelsLast" }),
+        read(),
+      ),
+      { shape: [4, 4, 1] },
+    ),
+  ),
+  shaped("conv1d, leakyReLU(), flatten, sigmoid", () =>
+    compiled(
+      sequence(
+        tf.layers.conv1d({ filters: 40, kernelSize: 2, inputShape: [4, 2], ...both(), ...seeded() }),
+        tf.layers.leakyReLU({ alpha: 0.2 }),
+        flatten(),
+        read(1, { activation: "sigmoid" }),
+      ),
+      { ...binary, shape: [4, 2] },
+    ),
+  ),
   shaped("dropout after the hidden layer", () => compiled(sequence(hidden(input3), dropout({ rate: 0.5 }), read()))),
   shaped("dropout before and after, noise", () =>
     compiled(
@@ -206,6 +237,17 @@ export const shapes: readonly Shape[] = [
     const outputs = chain(inner, flatten(), hidden({ units: 60 }), read(3, { activation: "softmax" }));
     return compiled(tf.model({ inputs: base.inputs, outputs }), { ...softmax, shape: [4, 4, 1] });
   }),
+  shaped("frozen layers with regularizers, one of them used twice, and one within a model", () => {
+    const inputs = tf.input({ shape: [3] });
+    const twice = frozen(dense({ units: 3, activation: "tanh", ...decay(), ...seeded(8) }));
+    const once = twice.apply(inputs) as tf.SymbolicTensor;
+    const again = twice.apply(once) as tf.SymbolicTensor;
+    const inner = sequence(dense({ units: 4, activation: "tanh", inputShape: [3], ...both(), ...seeded(9) }));
+    return compiled(tf.model({ inputs, outputs: chain(again, frozen(inner), hidden(), read()) }));
+  }),
+  shaped("a frozen layer with a regularizer, one dense layer", () =>
+    compiled(sequence(frozen(dense({ units: 3, activation: "tanh", ...both(), ...seeded(8), ...input3 })), read())),
+  ),
   shaped("a head that is a model within", () =>
     compiled(
       sequence(
@@ -388,6 +430,11 @@ export const shapes: readonly Shape[] = [
   shaped(
     "batch normalisation before reLU()",
     () => compiled(sequence(hidden({ ...input3, ...plain }), norm(), reLU(), read())),
+    { statistics: true },
+  ),
+  shaped(
+    "batch normalisation before leakyReLU()",
+    () => compiled(sequence(hidden({ ...input3, ...plain }), norm(), tf.layers.leakyReLU(), read())),
     { statistics: true },
   ),
   shaped(

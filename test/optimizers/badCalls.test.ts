@@ -94,7 +94,7 @@ const trainerOptions = {
   standardize: "flag",
   engine: "word",
   threads: "limited",
-  solver: "name",
+  solver: "word",
 } as const;
 const pick = <T extends object>(from: T, ...names: (keyof T)[]) =>
   Object.fromEntries(names.map((name) => [name, from[name]])) as Record<string, Kind>;

@@ -199,3 +199,29 @@ test.each([
   tf.dispose([x, y]);
   model.dispose();
 });
+
+describe("weights of next to nothing", () => {
+  test.each(["meanSquaredError", "huberLoss", "binaryCrossentropy", "hinge"] as const)(
+    "of rows, from 1e-8 to 1e-30, are solved to one objective: %s",
+    async (loss) => {
+      const { x, y } = makeData(loss, 24, 3);
+      const objectives: number[] = [];
+      for (const small of [1e-8, 1e-12, 1e-18, 1e-30]) {
+        const model = makeModel({ loss, l2: 1e-3 });
+        const sampleWeight = Array.from({ length: 24 }, (_, k) => (k % 3 === 1 ? small : 1));
+        const arrangements = { kind: "sample", count: 12, seed: 1 } as const;
+        const { status, certificate } = await new ConvexReLUTrainer({ width: "resize", arrangements, threads: 1 }).fit(
+          model,
+          x,
+          y,
+          { sampleWeight },
+        );
+        expect([small, status]).toEqual([small, "solved"]);
+        expect(certificate.relativeGap).toBeGreaterThanOrEqual(0);
+        objectives.push(certificate.primal);
+      }
+      for (const objective of objectives) expect(objective / objectives[0]).toBeCloseTo(1, 3);
+      tf.dispose([x, y]);
+    },
+  );
+});

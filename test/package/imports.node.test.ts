@@ -18,7 +18,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["convex/network.ts", "convex/arrangements", "convex/losses", "convex/penalties"],
   ["convex/kernels"],
   ["convex/operators", "convex/recovery", "convex/relaxation", "convex/description"],
-  ["convex/certificate.ts", "convex/formulations"],
+  ["convex/certificate", "convex/formulations"],
   ["convex/pricing"],
   ["convex/solvers", "convex/optimalSet"],
   ["convex/growth", "convex/units"],

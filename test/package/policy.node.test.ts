@@ -28,6 +28,20 @@ beforeAll(async () => {
 
 afterAll(() => browser?.close());
 
+/** A fit of a program that is large enough for two threads, and the engine that did it. */
+const WORKER = `
+  importScripts("/tf.js", "/library.js");
+  (async () => {
+    await tf.setBackend("cpu");
+    const x = tf.randomNormal([400, 20], 0, 1, "float32", 1);
+    const y = x.slice([0, 0], [400, 1]).abs();
+    const trainer = new tfConvex.ConvexReLUTrainer({
+      formulation: "gated", arrangements: { kind: "sample", count: 300 }, threads: 2, engine: "wasm", tolerance: 0.1,
+    });
+    return (await trainer.train(x, y, { loss: "meanSquaredError" })).engine;
+  })().then(postMessage, (error) => postMessage("failed: " + error.message));
+`;
+
 /** What `use` answers in a page with the policy, and what the policy refused there. */
 async function underPolicy<T>(
   policy: string,
@@ -41,14 +55,17 @@ async function underPolicy<T>(
   const files: Record<string, string> = {
     "tf.js": readFileSync(require.resolve(`@tensorflow/tfjs/dist/${tfjs}`), "utf8"),
     "library.js": library,
+    "worker.js": WORKER,
   };
   await page.route(`${PLACE}**`, (route) => {
     const file = files[new URL(route.request().url()).pathname.slice(1)];
-    const headers = { "Content-Security-Policy": policy };
-    if (file !== undefined) return route.fulfill({ contentType: "text/javascript", body: file });
-    const body = `<!doctype html>${Object.keys(files)
-      .map((name) => `<script src="/${name}"></script>`)
-      .join("")}`;
+    const headers = {
+      "Content-Security-Policy": policy,
+      "Cross-Origin-Opener-Policy": "same-origin",
+      "Cross-Origin-Embedder-Policy": "require-corp",
+    };
+    if (file !== undefined) return route.fulfill({ contentType: "text/javascript", headers, body: file });
+    const body = `<!doctype html><script src="/tf.js"></script><script src="/library.js"></script>`;
     return route.fulfill({ contentType: "text/html", headers, body });
   });
   await page.goto(PLACE);
@@ -74,6 +91,24 @@ async function fitSmall(): Promise<{ engine: string; byName: string }> {
   );
   return { engine, byName };
 }
+
+/** The engine of a fit in a worker of the page. */
+function fitInWorker(): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker("/worker.js");
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.onerror = ({ message }) => reject(new Error(message));
+  });
+}
+
+test.each([
+  ["blob:, there are two threads", "worker-src 'self' blob:", /2 threads/],
+  ["'self' alone, there is one, and the engine says so", "worker-src 'self'", /^(?!.*2 threads).*(worker|thread)/s],
+])("where workers may come from %s", async (_, sources, engine) => {
+  const policy = `script-src 'self' 'wasm-unsafe-eval'; ${sources}`;
+  const { value } = await underPolicy(policy, "tf.es2017.min.js", fitInWorker);
+  expect(value).toMatch(engine);
+});
 
 test("with wasm-unsafe-eval and tf.es2017.min.js a fit runs on the WASM engine, and nothing is refused", async () => {
   const { value, refused } = await underPolicy("script-src 'self' 'wasm-unsafe-eval'", "tf.es2017.min.js", fitSmall);

@@ -4,6 +4,7 @@ import {
   ConvexReLUTrainer,
   type FitArgs,
   type FitResult,
+  optimalSet,
   type TrainerOptions,
   WorkerTrainer,
 } from "../../src/index.js";
@@ -109,6 +110,61 @@ describe("fit in a worker", () => {
     }
     expect(results[1]).toEqual(results[0]);
     expect(results[0][1].length).toBeGreaterThan(1);
+    tf.dispose([x, y]);
+  });
+
+  const l2 = () => tf.regularizers.l2({ l2: 1e-3 });
+  const seeded = () => ({ kernelInitializer: tf.initializers.glorotNormal({ seed: 5 }) });
+  const heads: readonly (readonly [string, () => tf.layers.Layer[]])[] = [
+    [
+      "leakyReLU",
+      () => [tf.layers.dense({ units: 40, inputShape: [3], ...seeded() }), tf.layers.leakyReLU({ alpha: 0.2 })],
+    ],
+    [
+      "batch normalisation",
+      () => [
+        tf.layers.dense({ units: 40, inputShape: [3], ...seeded() }),
+        tf.layers.batchNormalization({ gammaRegularizer: l2(), betaRegularizer: l2() }),
+        tf.layers.reLU(),
+      ],
+    ],
+    [
+      "a frozen layer with a regularizer",
+      () => {
+        const first = tf.layers.dense({
+          name: "trunk",
+          units: 3,
+          activation: "tanh",
+          inputShape: [3],
+          kernelRegularizer: l2(),
+          ...seeded(),
+        });
+        first.trainable = false;
+        return [first, tf.layers.dense({ units: 40, activation: "relu", ...seeded() })];
+      },
+    ],
+  ];
+
+  test.each(heads)("gives what fit gives: %s", async (name, first) => {
+    const { x, y } = makeData();
+    const charged = name === "batch normalisation" ? { kernelRegularizer: l2() } : {};
+    const results = [];
+    for (const trainer of [new ConvexReLUTrainer(few), new WorkerTrainer(worker, few)]) {
+      const model = tf.sequential({ layers: [...first(), tf.layers.dense({ units: 1, ...charged, ...seeded() })] });
+      model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+      const result = await trainer.fit(model, x, y);
+      const set = await optimalSet(result);
+      results.push({
+        weights: weightsIn(model),
+        objective: result.objective,
+        notes: result.notes,
+        certificate: result.certificate,
+        optima: set.solutions.map(({ objective }) => objective),
+      });
+      model.dispose();
+    }
+    for (const part of ["weights", "objective", "notes", "certificate", "optima"] as const)
+      expect(results[1][part], part).toEqual(results[0][part]);
     tf.dispose([x, y]);
   });
 

@@ -41,10 +41,13 @@ export class GateCollector {
     return this.count - before;
   }
 
-  /** The place of a generator's gate in the order of adding; adds it when its pattern is new. -1 for one without active rows. */
-  placeOf(g: Float64Array): number {
+  /**
+   * The place of a generator's gate in the order of adding; adds it when its pattern is new. -1 for one without active rows, unless
+   * `keepEmpty` is set: a unit with a slope for negative sums does something there.
+   */
+  placeOf(g: Float64Array, keepEmpty = false): number {
     const [pattern] = this.patternsOf([g]);
-    if (isEmpty(pattern)) return -1;
+    if (!keepEmpty && isEmpty(pattern)) return -1;
     return this.keep(g, pattern) ? this.count - 1 : this.seen.find(pattern);
   }
 

@@ -1,7 +1,7 @@
 /** A network read neuron by neuron: what each one selects, and how much of the outputs and of the decay is its own. */
 
 import { eachBlock } from "../linear/rowBlock.js";
-import { type NetworkWeights, ONE_PATCH } from "../network.js";
+import { type NetworkWeights, ONE_PATCH, slopeOf } from "../network.js";
 import type { Matrix } from "../types.js";
 
 /** Rows that are read at a time. */
@@ -97,6 +97,7 @@ export function describe(weights: NetworkWeights, X: Matrix, biasColumn: number)
 /** The rows on which a neuron is open, and what it adds to the outputs, [n x C]. */
 function contribution({ kernel, gates, output, bias, pooling }: NetworkWeights, X: Matrix, j: number) {
   const { patches, positions, scale } = pooling ?? ONE_PATCH;
+  const closed = gates === null ? scale * slopeOf(pooling) : 0;
   const C = bias.length;
   const d = X.cols;
   const open: number[] = [];
@@ -109,12 +110,14 @@ function contribution({ kernel, gates, output, bias, pooling }: NetworkWeights, 
     };
     for (let k = 0; k < count; k++) {
       const value = product(kernel, k);
-      if (gates === null ? value <= 0 : product(gates, k) < 0) continue;
+      const isOpen = gates === null ? value > 0 : product(gates, k) >= 0;
+      const factor = isOpen ? scale : closed;
       const row = from + k;
-      open.push(row);
+      if (isOpen) open.push(row);
+      if (factor === 0) continue;
       const read = j * output.cols + ((row % patches) % positions) * C;
       const to = Math.floor(row / patches) * C;
-      for (let c = 0; c < C; c++) added[to + c] += scale * value * output.data[read + c];
+      for (let c = 0; c < C; c++) added[to + c] += factor * value * output.data[read + c];
     }
   });
   return { open, added };

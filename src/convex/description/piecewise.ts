@@ -1,6 +1,6 @@
 /** A network of one input as the piecewise linear function that it is. */
 
-import type { NetworkWeights } from "../network.js";
+import { type NetworkWeights, slopeOf } from "../network.js";
 
 /** Where the slope changes. */
 export interface Kink {
@@ -35,11 +35,12 @@ export interface PiecewiseLinear {
 /** Kinks this near, as a share of the range, are one; so are a kink and a sample: the rounding of float32 weights. */
 const SAME = 1e-5;
 
-/** Reads (x w_j + b_j)_+ a_j + c: kernel [2 x m] with the bias over `biasColumn` in its last row, or [1 x m] without a bias. */
+/** Reads (x w_j + b_j)_+ a_j + c, with a slope for negative sums where there is one: kernel [2 x m] with the bias over `biasColumn` in its last row, or [1 x m] without a bias. */
 export function piecewiseLinear(weights: NetworkWeights, biasColumn: number, samples: Float64Array): PiecewiseLinear {
   const { kernel, output, bias } = weights;
   const m = kernel.cols;
   const C = output.cols;
+  const closed = weights.gates === null ? slopeOf(weights.pooling) : 0;
   const [low, high] = [Math.min(...samples), Math.max(...samples)];
   const range = high - low || 1;
   const slope = new Float64Array(C);
@@ -52,11 +53,12 @@ export function piecewiseLinear(weights: NetworkWeights, biasColumn: number, sam
     if (a.every((value) => value === 0)) continue;
     for (let c = 0; c < C; c++) {
       // Far to the left a neuron is open when it falls, and always when it has no slope.
-      if (w < 0) slope[c] += w * a[c];
-      if (w < 0 || (w === 0 && b > 0)) offset[c] += b * a[c];
+      const factor = w < 0 || (w === 0 && b > 0) ? 1 : closed;
+      slope[c] += factor * w * a[c];
+      offset[c] += factor * b * a[c];
     }
     if (w === 0) continue;
-    const sign = Math.sign(w); // opens to the right, or closes
+    const sign = Math.sign(w) * (1 - closed); // opens to the right, or closes
     turns.push({
       x: b === 0 ? 0 : -b / w,
       slope: Array.from(a, (value) => sign * w * value),

@@ -14,10 +14,12 @@ const MOST_COLUMNS = 256;
 const MOST_WORK = 2 ** 28;
 /** Of the mean of its diagonal, added to X'X: what lies below is rounding, or noise that no start should be about. */
 const RIDGE = 1e-6;
+/** From the largest to the smallest entry of the diagonal of L: below it random directions do as well. */
+const TOGETHER = 10;
 
 const factors = new WeakMap<Matrix, Float64Array | null>();
 
-/** L^-T g, of the length of g; g itself on large data. */
+/** L^-T g, of the length of g; g itself on large data, and where columns do not go together. */
 export function evenly(X: Matrix, g: Float64Array): Float64Array {
   let L = factors.get(X);
   if (L === undefined) {
@@ -35,7 +37,7 @@ export function evenly(X: Matrix, g: Float64Array): Float64Array {
   return Number.isFinite(scale) ? u.map((value) => value * scale) : g;
 }
 
-/** The lower factor of X'X with its ridge, [d x d]; null where it costs too much, or is not positive. */
+/** The lower factor of X'X with its ridge, [d x d]; null where it costs too much, is not positive, or would change little. */
 function factorOf({ rows: n, cols: d, data }: Matrix): Float64Array | null {
   if (d > MOST_COLUMNS || n * d * d > MOST_WORK) return null;
   const L = new Float64Array(d * d);
@@ -53,5 +55,6 @@ function factorOf({ rows: n, cols: d, data }: Matrix): Float64Array | null {
       L[p * d + q] = p === q ? Math.sqrt(sum) : sum / L[q * d + q];
     }
   }
-  return L;
+  const diagonal = Array.from({ length: d }, (_, p) => L[p * d + p]);
+  return Math.max(...diagonal) > TOGETHER * Math.min(...diagonal) ? L : null;
 }

@@ -12,7 +12,7 @@ import { eachBlock } from "../linear/rowBlock.js";
 import { concatenated, dot, norm } from "../linear/vectors.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { biasGradient } from "../operators/outputBias.js";
-import { liftNeurons } from "../recovery/lift.js";
+import { liftNeurons } from "../recovery/index.js";
 import type { ConvexProgram, Matrix, SparseBlocks } from "../types.js";
 import { addActivations, eachSampleBlock, type Reading, readingOf, replaceByPull } from "./sampleBlocks.js";
 

@@ -1,6 +1,6 @@
 /** The proof at the end of a growth: all gates are priced, and those that the search has missed join until none is left. */
 
-import { type DearGate, GatePricer } from "../pricing/allGates.js";
+import { type DearGate, GatePricer } from "../pricing/index.js";
 import { Clock } from "../solvers/clock.js";
 import { advice, type Solution, type SolveBudget } from "../solvers/solution.js";
 import type { AllGatesBound, ConvexProgram, Status } from "../types.js";

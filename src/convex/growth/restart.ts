@@ -8,6 +8,7 @@
 
 import { arrangementBound } from "../arrangements/index.js";
 import { gaussianSource } from "../linear/random.js";
+import { hasPatches } from "../network.js";
 import { blockOutputs } from "../operators/blocks.js";
 import type { Growing } from "./move.js";
 import { descended, joined, neuronsOf, picked, programAt, smallNeurons } from "./movingNeurons.js";
@@ -25,7 +26,7 @@ const SIZE = 0.2;
 
 /** True where other neurons may find other gates. */
 export function mayRestart({ X, pooling }: ConvexRows): boolean {
-  return (pooling ?? null) === null && arrangementBound(X.rows, Math.min(X.rows, X.cols)) > FEW;
+  return !hasPatches(pooling) && arrangementBound(X.rows, Math.min(X.rows, X.cols)) > FEW;
 }
 
 type ConvexRows = Pick<State["program"], "X" | "pooling">;

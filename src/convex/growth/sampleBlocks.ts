@@ -1,7 +1,7 @@
 /** Many neurons on all rows of the data, some samples at a time, so that memory does not grow with the number of patches. */
 
 import { rowBlock } from "../linear/rowBlock.js";
-import { ONE_PATCH } from "../network.js";
+import { ONE_PATCH, slopeOf } from "../network.js";
 import type { Matrix, Pooling } from "../types.js";
 
 /** Entries of the products of neurons and rows that are held at a time: 128 MB. */
@@ -33,7 +33,7 @@ export function eachSampleBlock(
   }
 }
 
-/** Z += a_j S (H_j)_+ for neuron j with products H [m x count K] at samples [first, first + count). */
+/** Z += a_j S (H_j)_+, or with a slope for negative products, for neuron j with products H [m x count K] at samples [first, first + count). */
 export function addActivations(
   { pooling, outputs, columns }: Reading,
   scales: Float64Array,
@@ -43,20 +43,22 @@ export function addActivations(
   Z: Float64Array,
 ): void {
   const { patches, positions, scale } = pooling;
+  const slope = slopeOf(pooling);
+  const [even, odd] = [1 - slope, 1 + slope];
   for (let j = 0; j < columns.length; j++) {
     const a = 0.5 * scale * scales[j];
     const c = columns[j] % outputs;
     const position = (columns[j] - c) / outputs;
     for (let s = 0, at = j * count * patches; s < count; s++, at += patches) {
       let sum = 0; // h + |h| is 2 (h)_+ without a branch that no processor foresees
-      for (let k = position; k < patches; k += positions) sum += H[at + k] + Math.abs(H[at + k]);
+      for (let k = position; k < patches; k += positions) sum += odd * H[at + k] + even * Math.abs(H[at + k]);
       Z[(first + s) * outputs + c] += a * sum;
     }
   }
 }
 
 /**
- * Replaces the products of neuron j by (S' N)_c where it is active and 0 elsewhere: times X, they are the gradient of
+ * Replaces the products of neuron j by (S' N)_c where it is active and 0, or the slope times that, elsewhere: times X, they are the gradient of
  * N_c' S (X w)_+. Returns that value.
  */
 export function replaceByPull(
@@ -68,6 +70,7 @@ export function replaceByPull(
   count: number,
 ): number {
   const { patches, positions, scale } = pooling;
+  const falls = 1 - slopeOf(pooling);
   const c = columns[j] % outputs;
   const position = (columns[j] - c) / outputs;
   const words = new Int32Array(H.buffer, H.byteOffset, 2 * H.length);
@@ -76,7 +79,7 @@ export function replaceByPull(
     const pull = scale * N[(first + s) * outputs + c];
     if (positions > 1) for (let k = 0; k < patches; k++) if (k % positions !== position) H[at + k] = 0;
     for (let k = position; k < patches; k += positions) {
-      const active = 1 + (words[2 * (at + k) + 1] >> 31); // by its sign bit, for the same reason
+      const active = 1 + falls * (words[2 * (at + k) + 1] >> 31); // by its sign bit, for the same reason
       value += pull * active * H[at + k];
       H[at + k] = pull * active;
     }

@@ -1,11 +1,12 @@
 /** Where a growth stands: a program with its gates so far, and a point of it. */
 
 import { GateCollector } from "../arrangements/gateCollector.js";
-import { GapJudge } from "../certificate.js";
+import { GapJudge } from "../certificate/index.js";
 import { bindProducts } from "../kernels/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { inTurns } from "../linear/pieces.js";
 import { dot } from "../linear/vectors.js";
+import { slopeOf } from "../network.js";
 import { blockOutputs, columnsOf, predict, zeroBlocks } from "../operators/blocks.js";
 import { biasAlone, dualPointAt } from "../operators/dualPoint.js";
 import { sparse } from "../recovery/lift.js";
@@ -121,7 +122,7 @@ export function grown({ program, blocks }: State, worth: readonly Priced[], all:
   const columns = columnsOf(program, blocks.index);
   const collector = new GateCollector(X);
   const places = Array.from(columns.gate, (gate) =>
-    collector.placeOf(gates.generators.data.subarray(gate * d, (gate + 1) * d)),
+    collector.placeOf(gates.generators.data.subarray(gate * d, (gate + 1) * d), slopeOf(program.pooling) !== 0),
   );
   for (let i = 0; all && i < gates.count; i++) collector.add(gates.generators.data.subarray(i * d, (i + 1) * d));
   for (const { direction } of all ? distinct(worth, JOINING) : worth) collector.add(direction);

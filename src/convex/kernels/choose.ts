@@ -2,7 +2,7 @@
 
 import { ConvexError } from "../../errors.js";
 import { referenceKernels } from "./cpu.js";
-import type { OpenDevice } from "./device/kernels.js";
+import type { OpenDevice } from "./device/index.js";
 import { openGpujs } from "./gpujs/index.js";
 import { openTfjs } from "./tfjs.js";
 import type { EngineName, Kernels } from "./types.js";

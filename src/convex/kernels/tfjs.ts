@@ -4,8 +4,14 @@ import * as tf from "@tensorflow/tfjs";
 import { eachActive } from "../linear/bits.js";
 import { ONE_PATCH } from "../network.js";
 import type { GateSet, Matrix } from "../types.js";
-import { type BlockSizes, type DeviceBlocks, gramOnRight, gramOrder } from "./device/iterate.js";
-import { deviceKernels, type OpenDevice } from "./device/kernels.js";
+import {
+  type BlockSizes,
+  type DeviceBlocks,
+  deviceKernels,
+  gramOnRight,
+  gramOrder,
+  type OpenDevice,
+} from "./device/index.js";
 import type { StepReport } from "./types.js";
 import { ContextWatch } from "./webgl/context.js";
 

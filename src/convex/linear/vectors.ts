@@ -1,4 +1,6 @@
-/** Sums over vectors, and matrices that are turned. */
+/**
+ * Algebra that belongs to no program, one method a file: of it here the plainest, sums over vectors and matrices that are turned.
+ */
 
 /** The least that anything is divided by: zero for all purposes, and far from where rounding becomes coarse. */
 export const LEAST = Number.MIN_VALUE * 2 ** 60;

@@ -112,7 +112,8 @@ function bindEntries(scalar: ScalarLoss, target: Matrix, a: Float64Array): Loss 
 }
 
 /**
- * Shifts column c by t and clips it to its intervals, t such that it sums to zero: the nearest such point (KKT).
+ * Shifts column c by a t and clips it to its intervals, t such that it sums to zero: the nearest such point (KKT), each entry measured
+ * by its weight, so that one of next to no weight moves by next to nothing: it is charged by N^2 / a.
  *
  * The sum falls with t, in pieces that are linear, and is zero between the extremes of the column since zero lies in every
  * interval: Newton, which ends at the right piece, inside a bracket.
@@ -126,20 +127,24 @@ function balanceColumn(
   C: number,
 ): void {
   let reach = 0;
-  for (let k = c; k < N.length; k += C) reach = Math.max(reach, Math.abs(N[k]));
+  let heaviest = 0;
+  for (let k = c; k < N.length; k += C) {
+    if (a[k] > 0) reach = Math.max(reach, Math.abs(N[k] / a[k]));
+    heaviest = Math.max(heaviest, a[k]);
+  }
   let low = -2 * reach;
   let high = 2 * reach;
   let t = 0;
   for (let step = 0; step < BALANCE_STEPS; step++) {
     let sum = 0;
     let size = 0;
-    let free = 0; // entries strictly inside their intervals: minus the slope of the sum
+    let free = 0; // weight of the entries inside their intervals: minus the slope of the sum
     for (let k = c; k < N.length; k += C) {
-      const shifted = N[k] - t;
+      const shifted = N[k] - a[k] * t;
       const clipped = clip(shifted, scalar, Y[k], a[k]);
       sum += clipped;
       size += Math.abs(clipped);
-      if (clipped === shifted) free++;
+      if (clipped === shifted) free += a[k];
     }
     if (Math.abs(sum) <= BALANCED * size) break;
     if (sum > 0) low = t;
@@ -151,14 +156,17 @@ function balanceColumn(
   }
   let rest = 0;
   for (let k = c; k < N.length; k += C) {
-    N[k] = clip(N[k] - t, scalar, Y[k], a[k]);
+    N[k] = clip(N[k] - a[k] * t, scalar, Y[k], a[k]);
     rest += N[k];
   }
-  // Only rounding is left: it fits into the first entries with room for it.
-  for (let k = c; k < N.length && rest !== 0; k += C) {
-    const moved = clip(N[k] - rest, scalar, Y[k], a[k]);
-    rest -= N[k] - moved;
-    N[k] = moved;
+  // Only rounding is left: it fits into the heaviest entries, or else into the first, with room for it.
+  for (const least of [heaviest / 2, 0]) {
+    for (let k = c; k < N.length && rest !== 0; k += C) {
+      if (a[k] < least) continue;
+      const moved = clip(N[k] - rest, scalar, Y[k], a[k]);
+      rest -= N[k] - moved;
+      N[k] = moved;
+    }
   }
 }
 

@@ -7,17 +7,22 @@
  * bound is over all units in both.
  */
 
-import { relativeGap } from "../certificate.js";
+import { relativeGap } from "../certificate/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { smoothed } from "../losses/smoothed.js";
 import { Clock } from "../solvers/clock.js";
 import { advice, type SolveBudget } from "../solvers/solution.js";
 import type { Loss } from "../types.js";
-import { descendUnits, withFewUnits } from "../units/descendUnits.js";
-import { outputsOfUnit, type Polynomial } from "../units/hiddenUnits.js";
-import { unitsOf } from "../units/incremental.js";
-import { insertUnits } from "../units/insertUnits.js";
-import type { UnitNetwork, UnitSolution } from "../units/problem.js";
+import {
+  descendUnits,
+  insertUnits,
+  outputsOfUnit,
+  type Polynomial,
+  type UnitNetwork,
+  type UnitSolution,
+  unitsOf,
+  withFewUnits,
+} from "../units/index.js";
 import type { LayerWeights, MatrixFormulation, MatrixProblem } from "./formulation.js";
 
 export interface PolynomialProblem extends MatrixProblem {

@@ -10,7 +10,7 @@
  * More levels a weight: u = sum_b 2^b s_b is a sign vector on the columns [2^b X]: odd integers up to 2^bits - 1.
  */
 
-import { relativeGap } from "../certificate.js";
+import { relativeGap } from "../certificate/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { eigenSymmetric } from "../linear/eigen.js";
 import { log, sinhNearZero, sinNearZero } from "../linear/elementary.js";
@@ -18,8 +18,7 @@ import { gaussianSource } from "../linear/random.js";
 import { Clock } from "../solvers/clock.js";
 import type { SolveBudget } from "../solvers/solution.js";
 import type { Matrix } from "../types.js";
-import { insertUnits } from "../units/insertUnits.js";
-import type { UnitSolution } from "../units/problem.js";
+import { insertUnits, type UnitSolution } from "../units/index.js";
 import type { MatrixFormulation, MatrixProblem } from "./formulation.js";
 import { layersOf } from "./polynomial.js";
 import { formOutputs, type SignForms, type SignUnit, signForms, typicalOutput } from "./signForms.js";

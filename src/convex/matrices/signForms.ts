@@ -6,7 +6,7 @@
  */
 
 import type { Matrix } from "../types.js";
-import type { Polynomial } from "../units/hiddenUnits.js";
+import type { Polynomial } from "../units/index.js";
 
 export type SignUnit = "bilinear" | Polynomial;
 

@@ -6,7 +6,7 @@
  */
 
 import { gaussianSource } from "../linear/random.js";
-import { columnsOf, type DearUnits, type UnitOracle } from "../units/oracle.js";
+import { columnsOf, type DearUnits, type UnitOracle } from "../units/index.js";
 import { formMatrix, type SignForms } from "./signForms.js";
 
 /** Sign vectors that are gone through at most, for one output. */

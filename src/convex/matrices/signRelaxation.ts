@@ -7,7 +7,7 @@
  * that N scaled by beta over that is feasible. The y are those of the mixing method (Wang, Chang and Kolter 2018).
  */
 
-import { bestScale } from "../certificate.js";
+import { bestScale } from "../certificate/index.js";
 import { eigenSymmetric } from "../linear/eigen.js";
 import { power } from "../linear/elementary.js";
 import { descend } from "../linear/lbfgs.js";
@@ -16,7 +16,7 @@ import { norm } from "../linear/vectors.js";
 import { smoothed } from "../losses/smoothed.js";
 import { biasAlone } from "../operators/dualPoint.js";
 import type { Loss, OutputBias } from "../types.js";
-import { columnsOf } from "../units/oracle.js";
+import { columnsOf } from "../units/index.js";
 import { formMatrix, formOutputs, formTimes, type SignForms } from "./signForms.js";
 
 /** Steps of a descent, and descents with prices between. */

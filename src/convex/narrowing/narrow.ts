@@ -6,9 +6,7 @@
  * random ones. Where neurons have no gates that are held, the weakest are exchanged for those that the residual asks for.
  */
 
-import { columnScalesOf } from "../growth/movingNeurons.js";
-import { randomStarts } from "../growth/oracle.js";
-import { searchGates } from "../growth/search.js";
+import { columnScalesOf, randomStarts, searchGates } from "../growth/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { descend } from "../linear/lbfgs.js";
 import { gaussianSource } from "../linear/random.js";

@@ -10,7 +10,7 @@ import type { Kernels } from "../kernels/types.js";
 import { packPatterns, wordsPerGate } from "../linear/bits.js";
 import type { Objective } from "../linear/lbfgs.js";
 import { concatenated, dot, norm, transpose } from "../linear/vectors.js";
-import { type Network, type Neuron, ONE_PATCH } from "../network.js";
+import { type Network, type Neuron, ONE_PATCH, slopeOf } from "../network.js";
 import { biasGradient } from "../operators/outputBias.js";
 import type { ConvexProgram, Pooling } from "../types.js";
 
@@ -144,6 +144,7 @@ export class LayerObjective {
   ): void {
     const { kernels, program } = this;
     const { patches: K, positions: A, scale } = this.pooling;
+    const closed = masks === null ? scale * slopeOf(this.pooling) : 0;
     if (this.H.length < m * count * K) this.H = new Float64Array(m * count * K);
     if (this.pooled.length < m * A * count) this.pooled = new Float64Array(m * A * count);
     const { H, pooled } = this;
@@ -153,22 +154,24 @@ export class LayerObjective {
       let seen = (j * program.loss.rows + first) * K;
       for (let s = 0; s < count; s++) {
         for (let k = 0; k < K; k++, at++, seen++) {
-          if (masks === null ? H[at] > 0 : masks[seen] === 1) pooled[(j * A + (k % A)) * count + s] += scale * H[at];
+          const active = masks === null ? H[at] > 0 : masks[seen] === 1;
+          if (active || closed !== 0) pooled[(j * A + (k % A)) * count + s] += (active ? scale : closed) * H[at];
         }
       }
     }
   }
 
-  /** H := the pull on each sample and position where a patch is active, 0 elsewhere. */
+  /** H := the pull on each sample and position where a patch is active, the slope times it elsewhere. */
   private spread(m: number, count: number, masks: Uint8Array | null, first: number, n: number): void {
     const { H, pooled } = this;
     const { patches: K, positions: A, scale } = this.pooling;
+    const closed = masks === null ? scale * slopeOf(this.pooling) : 0;
     for (let j = 0, at = 0; j < m; j++) {
       let seen = (j * n + first) * K;
       for (let s = 0; s < count; s++) {
         for (let k = 0; k < K; k++, at++, seen++) {
           const active = masks === null ? H[at] > 0 : masks[seen] === 1;
-          H[at] = active ? scale * pooled[(j * A + (k % A)) * count + s] : 0;
+          H[at] = (active ? scale : closed) * pooled[(j * A + (k % A)) * count + s];
         }
       }
     }

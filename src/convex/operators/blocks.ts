@@ -1,8 +1,11 @@
-/** Sparse points of a program: which blocks are nonzero, what they predict, what the penalty charges for them. */
+/**
+ * What a program does to its points and its data: of it here the points themselves, which blocks are nonzero, what they predict,
+ * what the penalty charges for them.
+ */
 
 import type { GatedProducts } from "../kernels/types.js";
 import { rowBlock } from "../linear/rowBlock.js";
-import { ONE_PATCH } from "../network.js";
+import { ONE_PATCH, steepest } from "../network.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
 
 /** Number of blocks: one a gate, two (positive and negative) with cones. */
@@ -81,6 +84,7 @@ export function penaltyOf(program: ConvexProgram, blocks: SparseBlocks): number 
 /** Mean over the samples of |x_j|^2; of pooled patches of sum_a (scale sum_k |x_jk|)^2, above which no gate brings them. */
 export function meanSquaredNorm({ X, loss, pooling }: Pick<ConvexProgram, "X" | "loss" | "pooling">): number {
   const { patches: K, positions, scale } = pooling ?? ONE_PATCH;
+  const most = scale * steepest(pooling);
   let total = 0;
   for (let j = 0; j < loss.rows; j++) {
     const rows = rowBlock(X, j * K, K);
@@ -91,7 +95,7 @@ export function meanSquaredNorm({ X, loss, pooling }: Pick<ConvexProgram, "X" | 
         for (let p = k * X.cols; p < (k + 1) * X.cols; p++) square += rows[p] * rows[p];
         sum += Math.sqrt(square);
       }
-      total += (scale * sum) ** 2;
+      total += (most * sum) ** 2;
     }
   }
   return total / loss.rows;

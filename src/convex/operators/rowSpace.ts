@@ -85,6 +85,7 @@ export function unfoldedWeights(weights: NetworkWeights, space: RowSpace, biasCo
     ...weights,
     kernel: unfolded(kernel, space, biasColumn),
     gates: gates === null ? null : unfolded(gates, space, biasColumn),
+    biasColumn,
   };
 }
 

@@ -145,14 +145,14 @@ export function unstandardizedWeights(
 ): NetworkWeights {
   const turn = (matrix: Matrix) => eachColumn(matrix, (vector) => unstandardized(vector, space, biasColumn));
   const { kernel, gates } = weights;
-  return { ...weights, kernel: turn(kernel), gates: gates === null ? null : turn(gates) };
+  return { ...weights, kernel: turn(kernel), gates: gates === null ? null : turn(gates), biasColumn };
 }
 
 /** The weights of layers for x as those of the same network on standardised columns. */
 export function standardizedWeights(weights: NetworkWeights, space: Standardized, biasColumn: number): NetworkWeights {
   const turn = (matrix: Matrix) => eachColumn(matrix, (vector) => standardizedVector(vector, space, biasColumn));
   const { kernel, gates } = weights;
-  return { ...weights, kernel: turn(kernel), gates: gates === null ? null : turn(gates) };
+  return { ...weights, kernel: turn(kernel), gates: gates === null ? null : turn(gates), biasColumn: 0 };
 }
 
 function eachColumn({ rows, cols: m, data }: Matrix, turn: (vector: Float64Array) => Float64Array): Matrix {

@@ -6,7 +6,7 @@
  * are cheaper than beta are zero in every optimum (Mishkin and Pilanci 2023, section 3).
  */
 
-import { GapJudge } from "../certificate.js";
+import { GapJudge } from "../certificate/index.js";
 import { formulations } from "../formulations/index.js";
 import type { GatedProducts } from "../kernels/types.js";
 import { norm } from "../linear/vectors.js";

@@ -87,5 +87,6 @@ function joined(first: NetworkWeights, s: number, second: NetworkWeights, t: num
     output: { rows: first.output.rows + second.output.rows, cols: first.output.cols, data: output },
     bias: first.bias.map((value, c) => s * value + t * second.bias[c]),
     pooling: first.pooling ?? null,
+    biasColumn: first.biasColumn ?? 0,
   };
 }

@@ -1,8 +1,8 @@
 /** The bound over all gates: what any gate at all can be worth at a dual point, and the dual objective that is left. */
 
-import { bestScale, longestColumn, relativeGap } from "../certificate.js";
-import { norm } from "../linear/vectors.js";
-import { ONE_PATCH } from "../network.js";
+import { bestScale, longestColumn, relativeGap } from "../certificate/index.js";
+import { concatenated, norm } from "../linear/vectors.js";
+import { ONE_PATCH, slopeOf } from "../network.js";
 import { distanceTo, reducedRows, rowSpaceOf } from "../operators/rowSpace.js";
 import type { AllGatesBound, ConvexProgram, Matrix } from "../types.js";
 import { type Branched, branchAndBound } from "./branchAndBound.js";
@@ -44,6 +44,7 @@ export class GatePricer {
   private basis: Float64Array; // [d x r]
   private distance: number; // of the rows from their part in these coordinates
   private width: number; // r
+  private turned: Float64Array | null = null; // [2 rows x r]: X and -X, for units with a slope
 
   constructor(private readonly program: Pick<ConvexProgram, "X" | "loss" | "pooling" | "beta" | "outputBias">) {
     const space = rowSpaceOf(dense(program.X), "numerical");
@@ -60,6 +61,7 @@ export class GatePricer {
     const space = rowSpaceOf(dense(X), "numerical", false, FINEST);
     if (space.basis.cols === this.width) return;
     this.X = reducedRows(X, space).data;
+    this.turned = null;
     this.basis = space.basis.data;
     this.distance = distanceTo(space);
     this.width = space.basis.cols;
@@ -112,9 +114,24 @@ export class GatePricer {
         if (patch % positions !== Math.floor(output / C)) continue;
         weights[i] = -sign * scale * N[((i - patch) / patches) * C + (output % C)];
       }
-      functions.push({ rows: this.X, weights, width: this.width });
+      functions.push(this.withSlope(weights));
     }
     return functions;
+  }
+
+  /** With a slope a, (s)_+ + a (s)_- = (s)_+ - a (-s)_+: the rows once more, turned round, with -a times their weights. */
+  private withSlope(weights: Float64Array): WeightedRows {
+    const slope = slopeOf(this.program.pooling);
+    if (slope === 0) return { rows: this.X, weights, width: this.width };
+    this.turned ??= concatenated(
+      this.X,
+      this.X.map((value) => -value),
+    );
+    const both = concatenated(
+      weights,
+      weights.map((value) => -slope * value),
+    );
+    return { rows: this.turned, weights: both, width: this.width };
   }
 
   /** What singular values say of the dearest gate; infinity where they would take too long. */

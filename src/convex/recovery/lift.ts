@@ -1,6 +1,7 @@
 /** The way back of recovery: a network as a point of the convex program, with the gates that it needs. */
 
 import { GateCollector } from "../arrangements/gateCollector.js";
+import { slopeOf } from "../network.js";
 import type { ConvexProgram, GateSet, SparseBlocks } from "../types.js";
 
 /** A hidden neuron as layers hold it: w [d] and its outputs a [C] (over patches [A C]); with a gate of its own [d], or the gate that w makes. */
@@ -29,7 +30,7 @@ export function liftNeurons(
   if (keep !== null) {
     for (let i = 0; i < keep.count; i++) collector.add(keep.generators.data.subarray(i * d, (i + 1) * d));
   }
-  const places = neurons.map(({ weights, gate }) => collector.placeOf(gate ?? weights));
+  const places = neurons.map(({ weights, gate }) => collector.placeOf(gate ?? weights, slopeOf(pooling) !== 0));
   const vectors = new Map<number, Float64Array>();
   neurons.forEach(({ weights, outputs }, j) => {
     if (places[j] < 0) return;

@@ -3,7 +3,7 @@
 import { atOnce, type Pieces } from "../linear/pieces.js";
 import { rowBlock } from "../linear/rowBlock.js";
 import { norm } from "../linear/vectors.js";
-import { type Neuron, ONE_PATCH } from "../network.js";
+import { type Neuron, ONE_PATCH, slopeOf } from "../network.js";
 import type { Matrix, Pooling } from "../types.js";
 
 /** A pivot of the elimination below this share of the largest entry of its column counts as zero. */
@@ -216,7 +216,9 @@ class Trade {
   }
 }
 
-function contribution(neuron: Neuron, X: Matrix, { patches, positions, scale }: Pooling): Float64Array {
+function contribution(neuron: Neuron, X: Matrix, pooling: Pooling): Float64Array {
+  const { patches, positions, scale } = pooling;
+  const closed = neuron.gate === null ? scale * slopeOf(pooling) : 0;
   const n = X.rows / patches;
   const C = neuron.output.length / positions;
   const size = norm(neuron.output);
@@ -230,9 +232,10 @@ function contribution(neuron: Neuron, X: Matrix, { patches, positions, scale }: 
         pre += rows[k * X.cols + p] * neuron.direction[p];
         if (neuron.gate !== null) gate += rows[k * X.cols + p] * neuron.gate[p];
       }
-      if (neuron.gate === null ? pre <= 0 : gate < 0) continue;
+      const factor = (neuron.gate === null ? pre > 0 : gate >= 0) ? scale : closed;
+      if (factor === 0) continue;
       const read = (k % positions) * C;
-      for (let c = 0; c < C; c++) column[j * C + c] += (scale * pre * neuron.output[read + c]) / size;
+      for (let c = 0; c < C; c++) column[j * C + c] += (factor * pre * neuron.output[read + c]) / size;
     }
   }
   return column;

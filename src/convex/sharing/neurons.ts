@@ -7,7 +7,7 @@ import { eachSampleBlock } from "../growth/sampleBlocks.js";
 import type { Kernels } from "../kernels/types.js";
 import type { Objective } from "../linear/lbfgs.js";
 import { dot, norm, transpose } from "../linear/vectors.js";
-import { type Network, ONE_PATCH } from "../network.js";
+import { type Network, ONE_PATCH, slopeOf } from "../network.js";
 import { biasGradient } from "../operators/outputBias.js";
 import type { ConvexProgram, Pooling } from "../types.js";
 
@@ -161,23 +161,25 @@ export class SharedObjective {
   private activate(weights: Float64Array, rows: Float64Array, m: number, count: number): void {
     const { kernels, program, pooling } = this;
     const K = pooling.patches;
+    const slope = slopeOf(pooling);
     if (this.H.length < m * count * K) this.H = new Float64Array(m * count * K);
     if (this.pooled.length < m * count) this.pooled = new Float64Array(m * count);
     const { H, pooled } = this;
     kernels.multiplyTransposed(weights, rows, H, m, program.X.cols, count * K);
     for (let s = 0, at = 0; s < m * count; s++) {
       let sum = 0;
-      for (const end = at + K; at < end; at++) if (H[at] > 0) sum += H[at];
+      for (const end = at + K; at < end; at++) sum += H[at] > 0 ? H[at] : slope * H[at];
       pooled[s] = pooling.scale * sum;
     }
   }
 
-  /** H := the pull on each sample where its patch is active, 0 elsewhere. */
+  /** H := the pull on each sample where its patch is active, the slope times it elsewhere. */
   private maskByActive(m: number, count: number): void {
     const { H, pooled, pooling } = this;
+    const slope = slopeOf(pooling);
     for (let s = 0, at = 0; s < m * count; s++) {
       const pull = pooling.scale * pooled[s];
-      for (const end = at + pooling.patches; at < end; at++) H[at] = H[at] > 0 ? pull : 0;
+      for (const end = at + pooling.patches; at < end; at++) H[at] = H[at] > 0 ? pull : slope * pull;
     }
   }
 }

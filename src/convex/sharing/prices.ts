@@ -13,7 +13,7 @@ import { smallSolve } from "../linear/smallSolve.js";
 import { dot, norm } from "../linear/vectors.js";
 import { coneProjector } from "../operators/coneProjection.js";
 import { penalties } from "../penalties/index.js";
-import { ConeRelaxation } from "../relaxation/coneRelaxation.js";
+import { ConeRelaxation } from "../relaxation/index.js";
 import type { ConvexProgram } from "../types.js";
 
 /** Outputs up to which directions are split: a gate begins with 2^C orthants. */

@@ -3,7 +3,7 @@
  * with the outputs that the dual point N wants of them.
  */
 
-import { searchGates } from "../growth/search.js";
+import { searchGates } from "../growth/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { concatenated, dot, norm } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";

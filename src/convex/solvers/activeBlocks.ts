@@ -2,6 +2,7 @@
 
 import type { GatedProducts } from "../kernels/types.js";
 import { concatenated, dotAt, norm } from "../linear/vectors.js";
+import { hasPatches } from "../network.js";
 import { blockOutputs } from "../operators/blocks.js";
 import type { ConeProjector } from "../operators/coneProjection.js";
 import type { ConvexProgram, Pooling } from "../types.js";
@@ -138,10 +139,9 @@ export function curvatureOf(
   const { rows: n, outputs } = program.loss;
   const d = program.X.cols;
   const mine = at.slots.map((_, k) => k).filter((k) => working.outputOf(at.slots[k]) % outputs === c);
-  const whole =
-    program.pooling == null
-      ? n <= DENSE_ROWS || !program.cones
-      : pooledGramFits(program.pooling, mine.length * (d + 1), n);
+  const whole = !hasPatches(program.pooling)
+    ? n <= DENSE_ROWS || !program.cones
+    : pooledGramFits(program.pooling, mine.length * (d + 1), n);
   const placeOf = (slot: number): Place => ({
     gate: working.gateOf(slot),
     position: Math.floor(working.outputOf(slot) / outputs),

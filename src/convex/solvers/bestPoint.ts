@@ -1,6 +1,6 @@
 /** The best of what a run has seen: the lowest primal point and the highest dual bound need not come from one round. */
 
-import { relativeGap } from "../certificate.js";
+import { relativeGap } from "../certificate/index.js";
 import type { ConvexProgram, Gap, SparseBlocks } from "../types.js";
 import type { Point } from "./solver.js";
 

@@ -9,7 +9,7 @@
  * constrained program whatever M is: -L*(N) = -<N, Y>.
  */
 
-import { smallestTrivialBeta } from "../certificate.js";
+import { smallestTrivialBeta } from "../certificate/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { rowBlock } from "../linear/rowBlock.js";
 import { LEAST } from "../linear/vectors.js";

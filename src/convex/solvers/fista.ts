@@ -13,7 +13,7 @@
  * counts, and tells by how much its products were off: moves smaller than that prove nothing to the line search.
  */
 
-import { GapJudge } from "../certificate.js";
+import { GapJudge } from "../certificate/index.js";
 import { hostIterate } from "../kernels/hostIterate.js";
 import type { BlockIterate } from "../kernels/types.js";
 import { norm } from "../linear/vectors.js";

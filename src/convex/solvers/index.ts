@@ -1,9 +1,13 @@
 /** The solvers, in the order in which they are asked whether they fit. */
 
 import { admm } from "./admm/index.js";
-import { affineNewton } from "./affineNewton.js";
+import { affineNewton } from "./affine/index.js";
 import { fista } from "./fista.js";
 import { proximalNewton } from "./newton/index.js";
 import type { Solver } from "./solver.js";
 
 export const solvers: readonly Solver[] = [admm, proximalNewton, fista, affineNewton];
+
+/** Their names, for those who ask for one. */
+export const solverNames = ["admm", "proximal-newton", "fista", "affine-newton"] as const;
+export type SolverName = (typeof solverNames)[number];

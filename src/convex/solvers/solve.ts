@@ -1,12 +1,12 @@
 /** The one loop: choose a solver, split what separates, make rounds until the gap, the budget or someone says stop. */
 
 import { ConvexError } from "../../errors.js";
-import { floorOf, relativeGap } from "../certificate.js";
+import { floorOf, relativeGap } from "../certificate/index.js";
 import { bindProducts } from "../kernels/index.js";
 import type { GatedProducts, Kernels } from "../kernels/types.js";
 import { predict, zeroBlocks } from "../operators/blocks.js";
 import type { ConvexProgram, SparseBlocks, Status } from "../types.js";
-import { affineNewton } from "./affineNewton.js";
+import { affineNewton } from "./affine/index.js";
 import { Clock } from "./clock.js";
 import { solvers } from "./index.js";
 import { adviceOn, CONTRADICTION, type Round, type Solution, type SolveBudget } from "./solution.js";

@@ -1,6 +1,6 @@
 /** The loop that builds a network of units: price, insert, solve all output weights again, until no unit is worth more than beta. */
 
-import { bestScale, relativeGap } from "../certificate.js";
+import { bestScale, relativeGap } from "../certificate/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { norm } from "../linear/vectors.js";
 import { dualPointAtZero } from "../operators/dualPoint.js";

@@ -14,6 +14,9 @@ export interface UnitProblem {
   readonly radius: number;
 }
 
+/** A problem of which the kind of unit is yet to be said. */
+export type UnitData = Pick<UnitProblem, "X" | "loss" | "outputBias">;
+
 /** How tanh and sign units are searched for. */
 export interface UnitOptions {
   readonly starts: number; // of the search a round

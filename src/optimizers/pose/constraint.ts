@@ -1,6 +1,6 @@
 /** Fits without regularization: what a model's loss means as a constraint, and the certificate of such a fit. */
 
-import { certify, feedsOneEach, NOT_AMONG_THEM, scopeOf } from "../../convex/certificate.js";
+import { certify, feedsOneEach, NOT_AMONG_THEM, scopeOf } from "../../convex/certificate/index.js";
 import { bindLoss, lossTraits } from "../../convex/losses/index.js";
 import { forward, type NetworkWeights } from "../../convex/network.js";
 import type { Constraint } from "../../convex/solvers/constrained.js";

@@ -1,7 +1,7 @@
 /** Which ReLU problems can have neurons that feed several outputs. */
 
 import { isStandardized } from "../../convex/operators/coordinates.js";
-import { mayShareOutputs } from "../../convex/sharing/shareOutputs.js";
+import { mayShareOutputs } from "../../convex/sharing/index.js";
 import { ConvexError } from "../../errors.js";
 import type { Settings } from "../options.js";
 import type { Problem } from "../records.js";

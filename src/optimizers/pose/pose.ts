@@ -9,7 +9,7 @@ import {
   type ReadPatterns,
   resolvingGates,
 } from "../../convex/arrangements/index.js";
-import { trivialBeta } from "../../convex/certificate.js";
+import { trivialBeta } from "../../convex/certificate/index.js";
 import { type Formulation, formulations } from "../../convex/formulations/index.js";
 import { bindProducts, type ChosenEngine, type Kernels } from "../../convex/kernels/index.js";
 import { inTurns, type Pieces } from "../../convex/linear/pieces.js";
@@ -23,13 +23,13 @@ import { ConvexError } from "../../errors.js";
 import type { Settings } from "../options.js";
 import type { Dataset } from "../read/data.js";
 import { inputRows } from "../read/inputRows.js";
-import type { NetworkSpec } from "../read/model.js";
+import { type NetworkSpec, poolingOf } from "../read/model.js";
 import type { Problem, StartingPoint } from "../records.js";
 import { outputConstraint } from "./constraint.js";
 import { refuseUnshared } from "./mayShare.js";
 import { biasColumnOf, regularizationOf } from "./regularization.js";
 import { checkStart } from "./startingPoint.js";
-import { writtenGates } from "./writtenGates.js";
+import { clearOfRows, writtenGates } from "./writtenGates.js";
 
 /** Gates of a gated network that are sampled unless `arrangements` says otherwise. */
 const DEFAULT_GATES = 256;
@@ -60,7 +60,7 @@ export async function pose(
   const formulation = formulations[spec.formulation];
   const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
   const X = inputRows(spec, data.x, column.value);
-  const pooling = spec.convolution?.pooling ?? null;
+  const pooling = poolingOf(spec);
   const wish = arrangementsFor(spec, X, settings, sources);
   const making = clock.part(GATES_SHARE);
   const made = (work: Pieces<GateSet>) => inTurns(work, () => making.pause());
@@ -142,7 +142,10 @@ async function chooseGates(
 ): Promise<GateSet> {
   if (spec.formulation === "linear" || spec.formulation === "affine") return openGate(X, settings);
   const read = kernels.packPatterns?.bind(kernels);
-  const written = (g: Float64Array) => gateAsWritten(g, biasColumn, sources.space ?? null);
+  const space = sources.space ?? null;
+  const turned = space !== null && !isStandardized(space);
+  const rounded = (g: Float64Array) => gateAsWritten(g, biasColumn, space);
+  const written = (g: Float64Array) => clearOfRows(X, g, biasColumn, turned, rounded);
   if (spec.formulation === "gated" && growthOf(wish) !== null) {
     throw new ConvexError(
       "options/value",
@@ -153,7 +156,7 @@ async function chooseGates(
   if (sources.warmStart !== null) return made(gatesOfStart(sources.warmStart, spec, X, settings, written));
   // The layer's own are float32 already.
   if (settings.arrangements === null && sources.gatesOf !== null) {
-    return gatesOfLayer(sources.gatesOf, spec, X, biasColumn, sources.space ?? null, read);
+    return gatesOfLayer(sources.gatesOf, spec, X, biasColumn, space, read);
   }
   if (spec.formulation !== "gated") return made(resolvingGates(X, wish, settings.seed, undefined, read));
   // What is drawn or found is rounded before masks are made, so that there is only one set of masks.

@@ -1,17 +1,16 @@
 /** Training in other columns than those of x: the data that the program sees, and the network as the model holds it. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { certify, GapJudge, relativeGap } from "../../convex/certificate.js";
+import { refuseAs } from "../../arguments.js";
+import { certify, GapJudge, relativeGap } from "../../convex/certificate/index.js";
 import type { Kernels } from "../../convex/kernels/types.js";
 import { norm } from "../../convex/linear/vectors.js";
-import { forward, type Network, type NetworkWeights, objectiveOf } from "../../convex/network.js";
+import { forward, type Network, type NetworkWeights, objectiveOf, steepest } from "../../convex/network.js";
 import { type Coordinates, isStandardized, weightsForX } from "../../convex/operators/coordinates.js";
 import { distanceTo, type RowSpace, reducedRows, rowSpaceOf } from "../../convex/operators/rowSpace.js";
 import { standardizedRows, standardizedWeights } from "../../convex/operators/standardized.js";
-import type { Solution } from "../../convex/solvers/solution.js";
 import { withProducts } from "../../convex/solvers/solve.js";
 import type { AllGatesBound, Certificate, ConvexProgram, Matrix } from "../../convex/types.js";
-import { ConvexError } from "../../errors.js";
 import type { Settings } from "../options.js";
 import type { Dataset } from "../read/data.js";
 import { inputRows } from "../read/inputRows.js";
@@ -54,6 +53,8 @@ export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings, wi
   refuseUnfit(spec, settings);
   refuseBeyond(spec, settings);
   const space = rowSpaceOf(train.x, rank ?? pca ?? "numerical", pca !== null);
+  // Rows of full rank would only be turned.
+  if (pca === null && space.basis.cols === spec.inputs) return unchanged(spec, { ...settings, rank: null });
   const { value, charged } = biasColumnOf(spec, settings, inputRows(spec, train.x, 0));
   return {
     spec: { ...spec, inputs: space.basis.cols },
@@ -114,23 +115,24 @@ function feedsApart({ outputs }: NetworkSpec, { vectorPenalty }: Settings): bool
 function refuseUnfit(spec: NetworkSpec, { rank, pca, regularization, vectorPenalty }: Settings): void {
   const { convolution, hiddenBias, l2, formulation, outputs, normalization } = spec;
   const name = rank === null ? "pca" : "rank";
-  if (normalization !== null) refuse(`no ${name} beside batch normalisation`, String(rank ?? pca));
-  if (formulation === "affine") refuse(`no ${name} for one layer alone`, String(rank ?? pca));
-  if (convolution !== null) refuse(`no ${name} for a convolutional model`, String(rank ?? pca));
+  if (normalization !== null) refuseAs("fit", `no ${name} beside batch normalisation`, String(rank ?? pca));
+  if (formulation === "affine") refuseAs("fit", `no ${name} for one layer alone`, String(rank ?? pca));
+  if (convolution !== null) refuseAs("fit", `no ${name} for a convolutional model`, String(rank ?? pca));
   if (rank !== null && (regularization === "interpolate" || regularization === "max-margin")) {
-    refuse(`no rank beside regularization "${regularization}"`, String(rank));
+    refuseAs("fit", `no rank beside regularization "${regularization}"`, String(rank));
   }
   if (formulation === "relu" && outputs > 1 && vectorPenalty === "nuclear") {
-    refuse(`vectorPenalty "perOutput" for a ReLU network beside ${name}`, '"nuclear"');
+    refuseAs("fit", `vectorPenalty "perOutput" for a ReLU network beside ${name}`, '"nuclear"');
   }
-  if (pca !== null && !hiddenBias) refuse("a first layer with a bias, which takes up the mean, for pca", "none");
-  if (pca !== null && l2.hiddenBias > 0) refuse("a first layer without a biasRegularizer for pca", "one");
+  if (pca !== null && !hiddenBias)
+    refuseAs("fit", "a first layer with a bias, which takes up the mean, for pca", "none");
+  if (pca !== null && l2.hiddenBias > 0) refuseAs("fit", "a first layer without a biasRegularizer for pca", "one");
 }
 
 function refuseBeyond({ inputs }: NetworkSpec, { rank, pca }: Settings): void {
   for (const [name, value] of Object.entries({ rank, pca })) {
     if (typeof value === "number" && value > inputs)
-      refuse(`${name} of at most ${inputs}, the columns of x`, String(value));
+      refuseAs("fit", `${name} of at most ${inputs}, the columns of x`, String(value));
   }
 }
 
@@ -192,7 +194,10 @@ export function writtenObjective(problem: Problem, weights: NetworkWeights, Z?: 
 export function chargedObjective(problem: Problem, network: Network, units: number, written: Parts): Parts {
   const { program, regularization, reduction, loss } = problem;
   if (reduction === null || isStandardized(reduction.space) || reduction.space.mean === null) return written;
-  return objectiveOf(programWeights(problem, network, units), program.X, loss, decayOf(regularization));
+  const inside = programWeights(problem, network, units);
+  const Z = new Float64Array(program.loss.rows * program.loss.outputs);
+  const { regularization: charge } = objectiveOf(inside, program.X, loss, decayOf(regularization), Z);
+  return { loss: written.loss, regularization: charge, total: written.loss + charge };
 }
 
 /** The certificate for x as it is, where the program was solved in the span of its first singular vectors. */
@@ -243,7 +248,7 @@ export function certificateNear(
  */
 function outsideSpan(certificate: Certificate, distance: number, N: Float64Array, program: ConvexProgram): Certificate {
   const { primal, dual, allGates } = certificate;
-  const kept = Math.max(0, dual) / (1 + (distance * norm(N)) / program.beta);
+  const kept = Math.max(0, dual) / (1 + (distance * steepest(program.pooling) * norm(N)) / program.beta);
   const lower = dual > 0 ? kept : dual;
   return {
     ...certificate,
@@ -251,21 +256,6 @@ function outsideSpan(certificate: Certificate, distance: number, N: Float64Array
     relativeGap: relativeGap(primal, lower, program),
     allGates: allGates && near(allGates, primal, distance, program),
   };
-}
-
-/** How a fit ended: solved in the span is not solved for x as it is, where the bound lies lower by more than the tolerance. */
-export function endedNear<Ended extends Pick<Solution, "status" | "advice">>(
-  ended: Ended,
-  { relativeGap }: Certificate,
-  { reduction }: Problem,
-  tolerance: number,
-): Ended {
-  if (reduction === null || isStandardized(reduction.space)) return ended;
-  if (ended.status !== "solved" || relativeGap <= tolerance) return ended;
-  const advice =
-    `The program in ${reduction.space.basis.cols} dimensions is solved, but what they leave out keeps the bound for x as it is ` +
-    `above the tolerance: raise \`rank\`, or leave it out.`;
-  return { ...ended, status: "stalled", advice };
 }
 
 /** A neuron may have another pattern on the rows of x than on their part in the span, and the latter has the bound. */
@@ -279,12 +269,8 @@ function inTheSpan(certificate: Certificate, rank: number): Certificate {
  * dual objective, concave and at least 0 at 0, keeps the share of the scale (at most 1 / ratio) that is left.
  */
 function near(bound: AllGatesBound, primal: number, tail: number, program: ConvexProgram): AllGatesBound {
-  const more = (tail * bound.dualNorm) / program.beta;
+  const more = (tail * steepest(program.pooling) * bound.dualNorm) / program.beta;
   const ratio = bound.ratio + more;
   const dual = more === 0 ? bound.dual : bound.dual / (1 + more / bound.ratio);
   return { ...bound, dual, ratio, relativeGap: relativeGap(primal, dual, program) };
-}
-
-function refuse(expected: string, got: string): never {
-  throw new ConvexError("options/value", `fit: expected ${expected}, got ${got}. Change it or leave it out.`);
 }

@@ -136,14 +136,32 @@ export function decayOf(regularization: Regularization): Decay {
 
 /**
  * The objective as the model's own layers charge it: without the hidden biases, the last row of the kernel, where the program
- * charges them (`charged`) and the layers do not.
+ * charges them (`charged`) and the layers do not; with the charge of layers that are `frozen`.
  */
-export function modelObjective(written: Objective, kernel: Matrix, hidden: number, charged: boolean): Objective {
-  if (!charged) return written;
+export function modelObjective(
+  written: Objective,
+  kernel: Matrix,
+  hidden: number,
+  charged: boolean,
+  frozen = 0,
+): Objective {
   let square = 0;
-  for (const value of kernel.data.subarray((kernel.rows - 1) * kernel.cols)) square += value * value;
-  const free = hidden * square;
-  return { loss: written.loss, regularization: written.regularization - free, total: written.total - free };
+  if (charged) for (const value of kernel.data.subarray((kernel.rows - 1) * kernel.cols)) square += value * value;
+  return withCharge(withCharge(written, -hidden * square), frozen);
+}
+
+/** An objective with something added to what is charged. */
+export function withCharge({ loss, regularization, total }: Objective, more: number): Objective {
+  return { loss, regularization: regularization + more, total: total + more };
+}
+
+/** What is said of the charge of frozen layers. */
+export function frozenNotes(frozen: number): string[] {
+  if (frozen === 0) return [];
+  return [
+    `Layers that stayed as they are have regularizers of their own: ${frozen.toPrecision(4)}, a constant that objective counts, as ` +
+      `calculateLosses does, and the certificate does not.`,
+  ];
 }
 
 /** What a user should know about how the objective was read, in sentences; `ours`: the layers carry what it charges. */

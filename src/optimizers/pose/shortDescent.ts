@@ -1,11 +1,10 @@
 /** A small network after a short descent of the model's own objective: what predicts about as a fit at the same beta does. */
 
-import { columnScalesOf } from "../../convex/growth/movingNeurons.js";
-import { randomStarts } from "../../convex/growth/oracle.js";
+import { columnScalesOf, randomStarts } from "../../convex/growth/index.js";
 import type { Kernels } from "../../convex/kernels/index.js";
 import { descend } from "../../convex/linear/lbfgs.js";
 import { norm } from "../../convex/linear/vectors.js";
-import { LayerObjective } from "../../convex/narrowing/objective.js";
+import { LayerObjective } from "../../convex/narrowing/index.js";
 import type { Network, Neuron } from "../../convex/network.js";
 import { minimiseOverBias } from "../../convex/operators/outputBias.js";
 import type { Clock } from "../../convex/solvers/clock.js";

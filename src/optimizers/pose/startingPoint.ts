@@ -3,6 +3,7 @@
 import { shown } from "../../arguments.js";
 import { GateCollector } from "../../convex/arrangements/gateCollector.js";
 import type { GatedProducts, Kernels } from "../../convex/kernels/types.js";
+import { slopeOf } from "../../convex/network.js";
 import { blockOutputs, columnsOf, penaltyOf, predict } from "../../convex/operators/blocks.js";
 import { coneProjector } from "../../convex/operators/coneProjection.js";
 import { biasAlone } from "../../convex/operators/dualPoint.js";
@@ -76,14 +77,14 @@ function placed(program: ConvexProgram, { gates, blocks }: StartingPoint): Spars
 }
 
 /** Where the gates of a start are among the program's, by their patterns; -1 for one that rounding to float32 has changed. */
-function placesOf({ X, gates }: ConvexProgram, own: GateSet): (gate: number) => number {
+function placesOf({ X, gates, pooling }: ConvexProgram, own: GateSet): (gate: number) => number {
   const same = own.count === gates.count && own.bits.every((word, k) => word === gates.bits[k]);
   if (same) return (gate) => gate;
   const row = ({ generators }: GateSet, i: number) => generators.data.subarray(i * X.cols, (i + 1) * X.cols);
   const collector = new GateCollector(X, gates.count);
   for (let i = 0; i < gates.count; i++) collector.add(row(gates, i));
   return (gate) => {
-    const place = collector.placeOf(row(own, gate));
+    const place = collector.placeOf(row(own, gate), slopeOf(pooling) !== 0);
     return place < gates.count ? place : -1;
   };
 }

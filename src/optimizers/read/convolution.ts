@@ -1,6 +1,7 @@
 /** [conv, average pooling, flatten or both, dense] -> patches and how they are pooled, or a refusal that names the layer. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { refuseAs } from "../../arguments.js";
 import {
   outputSize,
   type PatchAxis,
@@ -10,7 +11,6 @@ import {
   windowedGeometry,
 } from "../../convex/operators/patches.js";
 import type { Pooling } from "../../convex/types.js";
-import { ConvexError } from "../../errors.js";
 import { CONVOLUTIONS } from "./layers/convolution.js";
 
 /** The first layers of a convolutional model. */
@@ -63,10 +63,12 @@ export function readConvolution(
   const config = configOf(conv);
   const geometry = patchGeometry(shapeOf(conv, config, axes, inputShape));
   if (geometry.patches === 0) {
-    refuse(
+    refuseAs(
+      "readModel",
       "a filter that fits into the image",
       `kernelSize [${config.kernelSize.join(", ")}]${dilated(config)} for input [${inputShape.join(", ")}] in layer "${conv.name}"`,
       'Make the filter smaller, or set padding: "same".',
+      "model/layer",
     );
   }
   const K = geometry.patches;
@@ -100,12 +102,18 @@ function readOutAfter(between: readonly tf.layers.Layer[], conv: tf.layers.Layer
   const known = `${READ_OUT_CALLS[axes]} between the convolution and the dense layer`;
   if (readOut === undefined) {
     const after = between[between.length - 1] ?? conv;
-    refuse(known, `nothing after layer "${after.name}"`, "Add one of them.");
+    refuseAs("readModel", known, `nothing after layer "${after.name}"`, "Add one of them.", "model/layer");
   }
   const pools = between.filter((layer) => layer.getClassName().startsWith("Average"));
   if (pools.length > 1 || (pools.length === 1 && readOut.getClassName() !== "Flatten")) {
     const last = pools.length > 1 ? pools[1] : readOut;
-    refuse(known, `layer "${last.name}" after layer "${pools[0].name}"`, "Join the two, or leave one out.");
+    refuseAs(
+      "readModel",
+      known,
+      `layer "${last.name}" after layer "${pools[0].name}"`,
+      "Join the two, or leave one out.",
+      "model/layer",
+    );
   }
   for (const layer of between) {
     const name = layer.getClassName();
@@ -113,7 +121,7 @@ function readOutAfter(between: readonly tf.layers.Layer[], conv: tf.layers.Layer
     const why = name.includes("MaxPooling")
       ? "Which patch is the largest changes with the filter, so that a maximum is not linear where the patterns are given: pool by averages, or train this model with model.fit()."
       : "Leave it out, put what it does before training into the data, or train this model with model.fit().";
-    refuse(known, `layer "${layer.name}" of class ${name}`, why);
+    refuseAs("readModel", known, `layer "${layer.name}" of class ${name}`, why, "model/layer");
   }
   return readOut;
 }
@@ -142,14 +150,22 @@ function windowsOf(
     .map(({ size }) => size)
     .join(" x ")} outputs in layer "${pool.name}"`;
   if (config.padding === "same" && sizes.some((one) => overhangs(one))) {
-    refuse(
+    refuseAs(
+      "readModel",
       "windows that lie inside the convolution's output",
       `padding "same" that makes some smaller, ${shape}`,
       'A mean over fewer patches weighs each of them more: choose sizes that divide, or padding "valid".',
+      "model/layer",
     );
   }
   if (sizes.some((one) => outputSize(one, "valid").size === 0)) {
-    refuse("windows that fit into the convolution's output", shape, "Make poolSize smaller.");
+    refuseAs(
+      "readModel",
+      "windows that fit into the convolution's output",
+      shape,
+      "Make poolSize smaller.",
+      "model/layer",
+    );
   }
   return windowedGeometry(geometry, { height, width });
 }
@@ -161,13 +177,21 @@ function overhangs(axis: PatchAxis): boolean {
 function shapeOf(conv: tf.layers.Layer, config: ConvConfig, axes: number, inputShape: readonly number[]): PatchShape {
   const { kernelSize, strides, dilationRate, padding, dataFormat } = config;
   if (padding !== "valid" && padding !== "same") {
-    refuse('padding "valid" or "same"', `"${padding}" in layer "${conv.name}"`, "Change it.");
+    refuseAs(
+      "readModel",
+      'padding "valid" or "same"',
+      `"${padding}" in layer "${conv.name}"`,
+      "Change it.",
+      "model/layer",
+    );
   }
   if (axes === 1 && dataFormat === "channelsFirst") {
-    refuse(
+    refuseAs(
+      "readModel",
       "channelsLast in a conv1d",
       `dataFormat "channelsFirst" in layer "${conv.name}"`,
       "TensorFlow.js lays its output out as channelsLast all the same: transpose the data and leave dataFormat out.",
+      "model/layer",
     );
   }
   const sizes = dataFormat === "channelsFirst" ? inputShape.slice(1) : inputShape.slice(0, -1);
@@ -193,13 +217,11 @@ function dilated({ dilationRate }: ConvConfig): string {
 }
 
 function refuseFormat(layer: tf.layers.Layer, got: string, wanted: string): never {
-  return refuse(
+  return refuseAs(
+    "readModel",
     `dataFormat "${wanted}" as in the convolution`,
     `"${got}" in layer "${layer.name}"`,
     "Give both layers the same dataFormat.",
+    "model/layer",
   );
-}
-
-function refuse(expected: string, got: string, todo: string): never {
-  throw new ConvexError("model/layer", `readModel: expected ${expected}, got ${got}. ${todo}`);
 }

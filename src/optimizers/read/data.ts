@@ -1,24 +1,19 @@
 /** Tensors -> float64 matrices on the host: finite, of the right shapes, with targets that fit the loss. */
 
 import * as tf from "@tensorflow/tfjs";
-import { shown } from "../../arguments.js";
+import { refuseAs } from "../../arguments.js";
 import { targetRefusal } from "../../convex/losses/index.js";
 import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import type { Labels } from "./loss.js";
 import type { NetworkSpec } from "./model.js";
+import { combine, readClassWeight, readSampleWeight, refuseWeight, type Weighting } from "./sampleWeights.js";
 
 /** Rows of data with their targets and sample weights. */
 export interface Dataset {
   readonly x: Matrix; // [n x inputs], or [n x pixels]
   readonly y: Matrix; // [n x C]
   readonly weights: Float64Array | null; // [n], above 0 where the rows are those that count
-}
-
-/** How samples are weighted; both together multiply. */
-export interface Weighting {
-  readonly sampleWeight?: tf.Tensor1D | ArrayLike<number> | null;
-  readonly classWeight?: Readonly<Record<number, number>> | null;
 }
 
 type Spec = Pick<NetworkSpec, "inputShape" | "convolution" | "outputs" | "loss" | "hiddenBias"> & {
@@ -49,7 +44,13 @@ export async function readRows(
   const X = await readMatrix("x", x, spec.inputShape, "the model's input");
   const Y = await readTargets(y, spec);
   if (X.rows !== Y.rows) {
-    refuse("data/shape", `as many rows of y as of x, ${X.rows}`, `${Y.rows}`, "Check how the two were cut.");
+    refuseAs(
+      "readData",
+      `as many rows of y as of x, ${X.rows}`,
+      `${Y.rows}`,
+      "Check how the two were cut.",
+      "data/shape",
+    );
   }
   const target = targetRefusal(spec.loss, Y);
   if (target !== null) {
@@ -74,7 +75,13 @@ async function readTargets(y: tf.Tensor, { outputs: C, labels = "as the loss has
     if (!Number.isInteger(label) || label < 0 || label >= C) {
       const got = `${label} in row ${k}`;
       const todo = `Number the classes from 0, or give the last layer more units than ${C}.`;
-      refuse("data/target", `class numbers from 0 to ${C - 1} in y, the last layer having ${C} units`, got, todo);
+      refuseAs(
+        "readData",
+        `class numbers from 0 to ${C - 1} in y, the last layer having ${C} units`,
+        got,
+        todo,
+        "data/target",
+      );
     }
     oneHot[k * C + label] = 1;
   });
@@ -83,11 +90,12 @@ async function readTargets(y: tf.Tensor, { outputs: C, labels = "as the loss has
 
 function asSign(label: number, k: number): number {
   if (label === 0 || label === 1) return 2 * label - 1;
-  return refuse(
-    "data/target",
+  return refuseAs(
+    "readData",
     "labels 0 or 1 in y, as tf.losses.hingeLoss has them",
     `${label} (entry ${k})`,
     "Change y.",
+    "data/target",
   );
 }
 
@@ -101,7 +109,7 @@ export function rowsThatCount(data: Dataset): Dataset {
   const { x, y, weights } = data;
   if (weights === null || weights.every((weight) => weight > 0)) return data;
   const rows = Array.from(weights.keys()).filter((k) => weights[k] > 0);
-  if (rows.length === 0) throwWeight("a sample weight above 0 on some row that is trained on", "zeros only");
+  if (rows.length === 0) refuseWeight("a sample weight above 0 on some row that is trained on", "zeros only");
   const share = rows.length / x.rows;
   return { x: pick(x, rows), y: pick(y, rows), weights: Float64Array.from(rows, (k) => share * weights[k]) };
 }
@@ -127,19 +135,21 @@ function pick({ cols, data }: Matrix, rows: readonly number[]): Matrix {
 export function refuseDegenerate(data: Dataset): void {
   const { x } = data;
   if (x.rows < 2) {
-    refuse(
-      "data/empty",
+    refuseAs(
+      "readData",
       "at least 2 rows",
       `${x.rows} (of weight above 0)`,
       "One sample has nothing to compare with: give more data.",
+      "data/empty",
     );
   }
   if (x.data.every((value, k) => value === x.data[k % x.cols])) {
-    refuse(
-      "data/constant",
+    refuseAs(
+      "readData",
       "a column of x that varies",
       "constant columns only",
       "There is nothing to learn from: check x.",
+      "data/constant",
     );
   }
 }
@@ -149,11 +159,12 @@ export function splitData(data: Dataset, share: number): { train: Dataset; valid
   const { x, y, weights } = data;
   const rows = Math.floor(x.rows * (1 - share));
   if (rows < 1 || rows === x.rows) {
-    refuse(
-      "data/shape",
+    refuseAs(
+      "readData",
       "rows left on both sides of validationSplit",
       `${rows} of ${x.rows} for training`,
       "Change the share.",
+      "data/shape",
     );
   }
   const cut = (matrix: Matrix, from: number, to: number): Matrix => ({
@@ -194,38 +205,53 @@ export async function readMatrix(
 /** Refuses what is no tensor of rows of `sample` shape (null: any size), alive and with numbers in it; answers the rows. */
 export function refuseTensor(name: string, tensor: unknown, sample: readonly (number | null)[], owner: string): number {
   if (!(tensor instanceof tf.Tensor)) {
-    return refuse(
-      "data/shape",
+    return refuseAs(
+      "readData",
       `${name} to be a tf.Tensor`,
       Array.isArray(tensor) ? "an array" : tensor === null ? "null" : typeof tensor,
       "Use tf.tensor2d.",
+      "data/shape",
     );
   }
   if (tensor.dtype === "string" || tensor.dtype === "complex64") {
-    refuse("data/shape", `${name} of numbers`, `dtype "${tensor.dtype}"`, "Parse them: tf.tensor2d(rows.map(Number)).");
+    refuseAs(
+      "readData",
+      `${name} of numbers`,
+      `dtype "${tensor.dtype}"`,
+      "Parse them: tf.tensor2d(rows.map(Number)).",
+      "data/shape",
+    );
   }
   if (tensor.isDisposed) {
-    refuse(
-      "data/disposed",
+    refuseAs(
+      "readData",
       `${name} to be alive`,
       "a disposed tensor",
       "Keep it until fit has returned (see tf.keep, tf.tidy).",
+      "data/disposed",
     );
   }
   const single = sample.length === 1 && sample[0] === 1;
   const shape = tensor.rank === 1 && single ? [tensor.shape[0], 1] : tensor.shape;
   if (sample.includes(0) && shape.length === sample.length + 1) {
-    refuse("data/empty", `columns in ${name}`, `shape [${tensor.shape.join(", ")}]`, "Check how the data were loaded.");
+    refuseAs(
+      "readData",
+      `columns in ${name}`,
+      `shape [${tensor.shape.join(", ")}]`,
+      "Check how the data were loaded.",
+      "data/empty",
+    );
   }
   if (shape.length !== sample.length + 1 || sample.some((size, k) => size !== null && shape[k + 1] !== size)) {
-    refuse(
-      "data/shape",
+    refuseAs(
+      "readData",
       `${name} of shape [rows, ${sample.map((size) => size ?? "any").join(", ")}], as ${owner} has it`,
       `[${tensor.shape.join(", ")}]`,
       "Reshape it, or change the model.",
+      "data/shape",
     );
   }
-  if (shape[0] === 0) refuse("data/empty", `rows in ${name}`, "none", "Check how the data were loaded.");
+  if (shape[0] === 0) refuseAs("readData", `rows in ${name}`, "none", "Check how the data were loaded.", "data/empty");
   return shape[0];
 }
 
@@ -238,53 +264,7 @@ function finite(name: string, matrix: Matrix): Matrix {
   for (let k = 0; k < data.length; k++) {
     if (Number.isFinite(data[k])) continue;
     const place = `${data[k]} in row ${Math.floor(k / cols)}, column ${k % cols}`;
-    refuse("data/nonFinite", `finite numbers in ${name}`, place, "Impute or drop such rows first.");
+    refuseAs("readData", `finite numbers in ${name}`, place, "Impute or drop such rows first.", "data/nonFinite");
   }
   return matrix;
-}
-
-async function readSampleWeight(given: Weighting["sampleWeight"], rows: number): Promise<Float64Array | null> {
-  if (given === undefined || given === null) return null;
-  if (given instanceof tf.Tensor && given.isDisposed) {
-    refuse("data/disposed", "sampleWeight to be alive", "a disposed tensor", "Keep it until fit has returned.");
-  }
-  const values: unknown = given instanceof tf.Tensor ? await given.data() : given;
-  if (!Array.isArray(values) && !ArrayBuffer.isView(values))
-    throwWeight("sampleWeight as a tensor or an array", shown(given));
-  const weights = Float64Array.from(values as ArrayLike<number>);
-  if (weights.length !== rows) {
-    throwWeight(`one sampleWeight a row, ${rows}`, `${weights.length}`);
-  }
-  weights.forEach((weight, k) => {
-    if (!(weight >= 0 && Number.isFinite(weight)))
-      throwWeight("finite sample weights of at least 0", `${weight} in row ${k}`);
-  });
-  return weights;
-}
-
-/** The weight of each row's class: the largest entry of a one-hot row, or the value of a single column, as in model.fit. */
-function readClassWeight(given: Weighting["classWeight"], Y: Matrix): Float64Array | null {
-  if (given === undefined || given === null) return null;
-  if (typeof given !== "object") throwWeight("classWeight as an object { class: weight }", shown(given));
-  return Float64Array.from({ length: Y.rows }, (_, k) => {
-    const row = Y.data.subarray(k * Y.cols, (k + 1) * Y.cols);
-    const label = Y.cols === 1 ? row[0] : row.indexOf(Math.max(...row));
-    const weight = given[label];
-    if (weight === undefined) throwWeight("a classWeight for every class of y", `none for class ${label} (row ${k})`);
-    if (!(weight >= 0 && Number.isFinite(weight))) throwWeight("finite class weights of at least 0", `${weight}`);
-    return weight;
-  });
-}
-
-function combine(a: Float64Array | null, b: Float64Array | null): Float64Array | null {
-  if (a === null || b === null) return a ?? b;
-  return a.map((value, k) => value * b[k]);
-}
-
-function throwWeight(expected: string, got: string): never {
-  throw new ConvexError("data/weight", `fit: expected ${expected}, got ${got}. Correct the weights or leave them out.`);
-}
-
-function refuse(code: ConvexError["code"], expected: string, got: string, todo: string): never {
-  throw new ConvexError(code, `readData: expected ${expected}, got ${got}. ${todo}`);
 }

@@ -1,7 +1,7 @@
 /** A tf.data.Dataset -> two tensors of all its rows. */
 
 import * as tf from "@tensorflow/tfjs";
-import { ConvexError } from "../../errors.js";
+import { refuseAs } from "../../arguments.js";
 import { describe } from "./anatomy.js";
 import { MOST_BYTES } from "./trunk.js";
 
@@ -41,7 +41,13 @@ export async function gathered(
 ): Promise<{ x: tf.Tensor; y: tf.Tensor }> {
   refuseForeign(dataset);
   if (dataset.size === Number.POSITIVE_INFINITY && most === undefined) {
-    refuse("data/size", "batchesPerEpoch for a data set without end", "none", "Say how many batches are the data.");
+    refuseAs(
+      "fitDataset",
+      "batchesPerEpoch for a data set without end",
+      "none",
+      "Say how many batches are the data.",
+      "data/size",
+    );
   }
   const parts: { x: Part | null; y: Part | null } = { x: null, y: null };
   let [batches, rows, bytes] = [0, 0, 0];
@@ -52,11 +58,12 @@ export async function gathered(
     try {
       const [xs, ys] = [tensorIn("xs", value), tensorIn("ys", value)];
       if (xs.shape[0] !== ys.shape[0]) {
-        refuse(
-          "data/shape",
+        refuseAs(
+          "fitDataset",
           `as many rows of ys as of xs, ${xs.shape[0]}`,
           `${ys.shape[0]} in batch ${batches}`,
           "Check the map.",
+          "data/shape",
         );
       }
       bytes += 4 * (xs.size + ys.size);
@@ -71,14 +78,14 @@ export async function gathered(
     onBatch?.({ batches, rows, bytes });
   }
   if (parts.x === null || parts.y === null) {
-    return refuse("data/empty", "batches in the data set", "none", "Check how the data were loaded.");
+    return refuseAs("fitDataset", "batches in the data set", "none", "Check how the data were loaded.", "data/empty");
   }
   return { x: whole(parts.x, rows), y: whole(parts.y, rows) };
 }
 
 function refuseForeign(dataset: unknown): void {
   if (typeof (dataset as Batches | null)?.iterator === "function") return;
-  refuse("data/shape", "a tf.data.Dataset", describe(dataset), "Use fit for tensors.");
+  refuseAs("fitDataset", "a tf.data.Dataset", describe(dataset), "Use fit for tensors.", "data/shape");
 }
 
 /** The one tensor of a batch under a name, itself or in a record or array of one. */
@@ -90,7 +97,13 @@ function tensorIn(name: "xs" | "ys", value: unknown): tf.Tensor {
   }
   if (found instanceof tf.Tensor && found.rank > 0) return found;
   const came = found instanceof tf.Tensor ? "a scalar" : describe(found);
-  return refuse("data/shape", `batches { xs, ys } of tensors [rows, ...]`, `${came} as ${name}`, `Try ${HOW}.`);
+  return refuseAs(
+    "fitDataset",
+    `batches { xs, ys } of tensors [rows, ...]`,
+    `${came} as ${name}`,
+    `Try ${HOW}.`,
+    "data/shape",
+  );
 }
 
 async function added(part: Part | null, name: string, tensor: tf.Tensor, batch: number): Promise<Part> {
@@ -98,7 +111,13 @@ async function added(part: Part | null, name: string, tensor: tf.Tensor, batch: 
   const to: Part = part ?? { shape, dtype: tensor.dtype, chunks: [] };
   if (String(shape) !== String(to.shape)) {
     const todo = "Let every row have the same shape.";
-    refuse("data/shape", `${name} of rows [${to.shape.join(", ")}]`, `[${shape.join(", ")}] in batch ${batch}`, todo);
+    refuseAs(
+      "fitDataset",
+      `${name} of rows [${to.shape.join(", ")}]`,
+      `[${shape.join(", ")}] in batch ${batch}`,
+      todo,
+      "data/shape",
+    );
   }
   to.chunks.push((await tensor.data()).slice() as ArrayLike<number>);
   return to;
@@ -106,11 +125,12 @@ async function added(part: Part | null, name: string, tensor: tf.Tensor, batch: 
 
 function refuseLarge(bytes: number): void {
   if (bytes <= MOST_BYTES) return;
-  refuse(
-    "data/size",
+  refuseAs(
+    "fitDataset",
     `a data set of at most ${MOST_BYTES} bytes, since convex training sees all rows at once`,
     `${bytes} bytes`,
     "Take fewer batches with batchesPerEpoch, or fewer features.",
+    "data/size",
   );
 }
 
@@ -124,8 +144,4 @@ function whole({ shape, dtype, chunks }: Part, rows: number): tf.Tensor {
     at += chunk.length;
   }
   return tf.tensor(values, [rows, ...shape], integers ? "int32" : "float32");
-}
-
-function refuse(code: ConvexError["code"], expected: string, got: string, todo: string): never {
-  throw new ConvexError(code, `fitDataset: expected ${expected}, got ${got}. ${todo}`);
 }

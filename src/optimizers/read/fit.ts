@@ -1,8 +1,10 @@
 /** Reading, the first step of a fit: what the model is, and its rows as the head sees them. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { type Dataset, refuseDegenerate, type Weighting } from "./data.js";
+import { type Dataset, refuseDegenerate } from "./data.js";
+import { frozenCharge } from "./frozenCharge.js";
 import { type NetworkSpec, readModel } from "./model.js";
+import type { Weighting } from "./sampleWeights.js";
 import { type HeldOut, readSplit } from "./split.js";
 import { trunkOf } from "./trunk.js";
 import { white, whitened } from "./whitening.js";
@@ -13,6 +15,7 @@ export interface Read {
   readonly train: Dataset;
   readonly validation: Dataset | null;
   readonly note: string | null; // of the layers before the head, where there are any
+  readonly frozen: number; // what their regularizers charge
 }
 
 /** @throws ConvexError for a model or data that do not fit; the message says what to do. */
@@ -28,5 +31,12 @@ export async function readFit(
   const { train, validation } = await readSplit(x, y, read, args, trunk);
   refuseDegenerate(train);
   const spec = whitened(read, train);
-  return { spec, train: white(train, spec), validation: validation && white(validation, spec), note: trunk.note };
+  const frozen = await frozenCharge(model);
+  return {
+    spec,
+    train: white(train, spec),
+    validation: validation && white(validation, spec),
+    note: trunk.note,
+    frozen,
+  };
 }

@@ -2,7 +2,8 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import { lossTraits } from "../../convex/losses/index.js";
-import type { LossName } from "../../convex/types.js";
+import { ONE_PATCH } from "../../convex/network.js";
+import type { LossName, Pooling } from "../../convex/types.js";
 import { type Anatomy, anatomyOf, type Head } from "./anatomy.js";
 import { type Convolution, readConvolution } from "./convolution.js";
 import type { Whitening } from "./layers/batchNormalization.js";
@@ -16,6 +17,8 @@ export interface NetworkSpec {
   readonly inputShape: readonly number[]; // of one sample as the head sees it: of x, or of what a trunk makes of it
   readonly inputs: number; // features of a row of X, without a bias column: of a sample, or of a patch
   readonly convolution: Convolution | null; // null: dense
+  /** What the hidden units do to negative sums: alpha of a LeakyReLU layer, 0 of ReLU. */
+  readonly negativeSlope: number;
   readonly units: number; // or filters
   readonly outputs: number; // C
   readonly hiddenBias: boolean;
@@ -65,13 +68,14 @@ export function readModel(
   model: tf.LayersModel,
   wanted: NetworkSpec["formulation"] | null,
   use: "fit" | "write" | "read" = "write",
+  normalized = use === "fit", // whether batch normalisation is welcome
 ): NetworkSpec {
   const anatomy = anatomyOf(model, use === "read" ? "read" : "write");
   const { head } = anatomy;
   const { formulation, convolutional } = readFormulation(head, wanted);
   const inputShape = headShapeOf(anatomy, convolutional);
   const convolution = convolutional ? readConvolution(head.hidden, head.between, inputShape) : null;
-  const normalization = readNormalization(head, convolutional, use);
+  const normalization = readNormalization(head, convolutional, normalized);
   const hidden = normalization === null ? readKernel(head.hidden) : normalization.kernel;
   const output = readKernel(head.output);
   const { loss, labels, fromLogits } = readLoss(model);
@@ -89,6 +93,7 @@ export function readModel(
     inputShape,
     inputs: convolution?.geometry.entries ?? inputShape[0],
     convolution,
+    negativeSlope: formulation === "relu" ? (head.negativeSlope ?? 0) : 0,
     units: hidden.units,
     outputs: output.units,
     hiddenBias: hidden.useBias && !head.single,
@@ -108,13 +113,21 @@ export function readModel(
   };
 }
 
+/** How rows make outputs, where they are patches or units have a slope for negative sums; null for the rows of ReLU networks. */
+export function poolingOf({ convolution, negativeSlope }: NetworkSpec): Pooling | null {
+  const pooling = convolution?.pooling ?? null;
+  return negativeSlope === 0 ? pooling : { ...(pooling ?? ONE_PATCH), negativeSlope };
+}
+
 /** Which network class a head is; refuses one that is none, or not the one that is wanted. */
 function readFormulation(
-  { hidden, kind, activation, normalization, single }: Head,
+  { hidden, kind, activation, negativeSlope, normalization, single }: Head,
   wanted: NetworkSpec["formulation"] | null,
 ): { formulation: NetworkSpec["formulation"]; convolutional: boolean } {
   const linear = single ? "affine" : "linear";
-  const formulation = kind === "gated" ? "gated" : activation === "linear" ? linear : "relu";
+  const bends = activation === "relu" || activation === "leakyRelu";
+  const straight = activation === "linear" || (activation === "leakyRelu" && negativeSlope === 1);
+  const formulation = kind === "gated" ? "gated" : straight ? linear : "relu";
   const convolutional = hidden.getClassName().includes("Conv");
   if (wanted !== null && wanted !== formulation) {
     const needs = FIRST[wanted][+convolutional];
@@ -125,7 +138,7 @@ function readFormulation(
       "Change the layer or the option.",
     );
   }
-  if (normalization !== null && (formulation !== "relu" || activation !== "relu")) {
+  if (normalization !== null && (formulation !== "relu" || !bends)) {
     refuse(
       "model/layer",
       "a ReLU after batch normalisation",
@@ -133,12 +146,20 @@ function readFormulation(
       "Change the activation, or leave it out.",
     );
   }
-  if (formulation === "relu" && activation !== "relu") {
+  if (formulation === "relu" && !bends) {
     refuse(
       "model/activation",
-      'activation "relu" in the hidden layer',
+      'activation "relu" in the hidden layer, or a leakyReLU layer',
       `"${activation}" in layer "${hidden.name}"`,
       'Change the activation to "relu", use a GatedDense layer, or train with model.fit().',
+    );
+  }
+  if (activation === "leakyRelu" && !Number.isFinite(negativeSlope)) {
+    refuse(
+      "model/activation",
+      "a leakyReLU layer whose alpha is a finite number",
+      `alpha ${negativeSlope} after layer "${hidden.name}"`,
+      "Set alpha, or leave it out: then it is 0.3.",
     );
   }
   return { formulation, convolutional };
@@ -172,7 +193,7 @@ function headShapeOf({ head, headShape, trunk }: Anatomy, convolutional: boolean
 function readNormalization(
   { hidden, normalization: layer }: Head,
   convolutional: boolean,
-  use: "fit" | "write" | "read",
+  welcome: boolean,
 ): { kernel: KernelConfig; epsilon: number } | null {
   if (layer === null) return null;
   const where = `layer "${layer.name}"`;
@@ -184,12 +205,12 @@ function readNormalization(
       "Leave it out, or train this model with model.fit().",
     );
   }
-  if (use !== "fit") {
+  if (!welcome) {
     refuse(
       "model/layer",
       "no batch normalisation here, where statistics are part of the weights",
       where,
-      "fit, fitDataset and WorkerTrainer.fit take it; else fold it into the dense layer.",
+      "What trains (fit, path, crossValidate, WorkerTrainer), certify, optimalSet and describeNetwork take it; else fold it into the dense layer.",
     );
   }
   const { scale, center, epsilon, gammaRegularizer, betaRegularizer, gammaConstraint, betaConstraint } =

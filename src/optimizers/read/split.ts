@@ -3,8 +3,9 @@
 import type * as tf from "@tensorflow/tfjs";
 import { refuse, shown } from "../../arguments.js";
 import { ConvexError } from "../../errors.js";
-import { type Dataset, readData, readRows, rowsThatCount, splitData, type Weighting } from "./data.js";
+import { type Dataset, readData, readRows, rowsThatCount, splitData } from "./data.js";
 import type { NetworkSpec } from "./model.js";
+import type { Weighting } from "./sampleWeights.js";
 import type { Trunk } from "./trunk.js";
 
 /** What is held out of training and judged. */

@@ -5,7 +5,8 @@ import type { NetworkWeights } from "../../convex/network.js";
 import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import { anatomyOf } from "./anatomy.js";
-import type { NetworkSpec } from "./model.js";
+import { type NetworkSpec, poolingOf } from "./model.js";
+import { foldedUnits, normalizedLayersOf, whiteUnits } from "./normalizedUnits.js";
 
 /**
  * The weights of a model of `spec`; hidden biases become the last row of the kernels, over `biasColumn`, the constant that
@@ -22,14 +23,39 @@ export async function readWeights(
   const [first, last] = await Promise.all([head.hidden, head.output].map(valuesOf));
   const [kernel, bias, gates, gateBias] = spec.hiddenBias ? first : [first[0], null, first[1], null];
   const { inputs, units, outputs } = spec;
+  if (head.normalization !== null && spec.normalization !== null) {
+    const layers = normalizedLayersOf(first, await valuesOf(head.normalization), spec.normalization.epsilon);
+    const folded = foldedUnits(layers);
+    const seen = spec.whitening === null ? folded : whiteUnits(folded, spec.whitening, spec.hiddenBias);
+    return {
+      kernel: stacked(seen.kernel, spec.hiddenBias ? seen.bias : null, inputs, units, biasColumn),
+      gates: null,
+      output: readOut(last[0], spec),
+      bias: spec.outputBias ? last[1] : new Float64Array(outputs),
+      pooling: poolingOf(spec),
+      biasColumn: spec.hiddenBias ? biasColumn : 0,
+    };
+  }
   if (spec.formulation === "affine") return affineWeights(last, spec);
   return {
     kernel: stacked(kernel, bias, inputs, units, biasColumn),
     gates: gatesOf(spec, () => stacked(gates, gateBias, inputs, units, biasColumn)),
     output: readOut(last[0], spec),
     bias: spec.outputBias ? last[1] : new Float64Array(outputs),
-    pooling: spec.convolution?.pooling ?? null,
+    pooling: poolingOf(spec),
+    biasColumn: spec.hiddenBias ? biasColumn : 0,
   };
+}
+
+/** The squares of gamma and of beta, which is what layers charge; null without batch normalisation. */
+export async function normalizationSquares(
+  model: tf.LayersModel,
+): Promise<{ readonly gamma: number; readonly beta: number } | null> {
+  const { normalization } = anatomyOf(model, "read").head;
+  if (normalization === null) return null;
+  const [gamma, beta] = (await valuesOf(normalization)).slice(0, -2);
+  const square = (values: Float64Array) => values.reduce((sum, value) => sum + value * value, 0);
+  return { gamma: square(gamma), beta: beta === undefined ? 0 : square(beta) };
 }
 
 /** One layer as a network of a linear unit for each output, whose read-out is I. */

@@ -1,70 +1,158 @@
-/** What is said of fits whose gap alone would tell another story: cut off below the tolerance, or below their own bound. */
+/** How a fit ended: the rules by which what a solve says of itself becomes what is true of the network that was returned. */
 
+import { LEAST } from "../../convex/linear/vectors.js";
+import { isStandardized } from "../../convex/operators/coordinates.js";
 import { CONTRADICTION } from "../../convex/solvers/solution.js";
 import type { Certificate, Gap, Status } from "../../convex/types.js";
 import type { Problem } from "../records.js";
+import type { Fitting } from "../solve/withinWidth.js";
 
-interface Ended {
+export interface Ended {
   readonly status: Status;
   readonly advice: string;
 }
 
-const LIMITS: Partial<Record<Status, string>> = { iterationLimit: "maxIterations", timeLimit: "timeLimit" };
-
-/** No gap is still closing there: what may be left is the search for gates, where they grow. */
-export function cutOff(
-  ended: Ended,
-  { relativeGap }: Certificate,
-  { growth, program }: Pick<Problem, "growth" | "program">,
-  tolerance: number,
-): Ended {
-  const limit = LIMITS[ended.status];
-  const searching = growth !== null && !program.gates.complete;
-  if (limit === undefined || !searching || !(relativeGap <= tolerance)) return ended;
-  return {
-    ...ended,
-    advice: `The gap is below the tolerance for these gates, and the search for better ones was cut off: raise \`${limit}\`.`,
-  };
+/** What the rules look at. */
+export interface Facts {
+  readonly problem: Pick<Problem, "spec" | "program" | "loss" | "constraint" | "growth" | "reduction">;
+  readonly gap: Gap; // of the solution
+  readonly certificate: Certificate; // of the network
+  readonly fitting: Fitting;
+  readonly tolerance: number;
 }
 
-/**
- * A point that misses its constraint by rounding may lie below the bound of those that meet it: then it is the constraint that is
- * not solved, however small the gap.
- */
-export function metWithin(
-  ended: Ended,
-  { primal, dual }: Gap,
-  { constraint }: Pick<Problem, "constraint">,
-  tolerance: number,
-): Ended {
-  if (constraint === null || ended.status !== "solved" || !(dual - primal > tolerance * Math.abs(primal))) return ended;
-  return {
-    status: "stalled",
-    advice:
+interface Rule {
+  readonly about: string;
+  readonly of: readonly Status[]; // as it was until then
+  readonly when: (facts: Facts) => boolean;
+  readonly becomes: Status | null; // null: stays
+  readonly advice: (facts: Facts, before: Ended) => string;
+}
+
+const WIDTH: readonly Rule[] = [
+  {
+    about: "a narrow layer",
+    of: ["solved"],
+    when: (facts) => isNarrowed(facts) && !(aboveBound(facts) <= facts.tolerance),
+    becomes: "widthLimit",
+    advice: widthAdvice,
+  },
+  {
+    about: "a narrow layer, which is what stopped it",
+    of: ["stalled", "iterationLimit", "slowed"],
+    when: isNarrowed,
+    becomes: "widthLimit",
+    advice: widthAdvice,
+  },
+  {
+    about: "a narrow layer beside what stopped it",
+    of: ["timeLimit", "cancelled", "nonFinite"],
+    when: isNarrowed,
+    becomes: null,
+    advice: (facts, { advice }) => `${advice} ${widthAdvice(facts)}`,
+  },
+];
+
+/** In this order, each on what those before have made of it. */
+const RULES: readonly Rule[] = [
+  {
+    about: "solved in the span, and not for x as it is",
+    of: ["solved"],
+    when: ({ problem, certificate, tolerance }) => spanOf(problem) !== null && !(certificate.relativeGap <= tolerance),
+    becomes: "stalled",
+    advice: ({ problem }) =>
+      `The program in ${spanOf(problem)} dimensions is solved, but what they leave out keeps the bound for x as it is ` +
+      `above the tolerance: raise \`rank\`, or leave it out.`,
+  },
+  {
+    // It may lie below the bound of those that meet the constraint: then that is not solved, however small the gap.
+    about: "a constraint that is missed by rounding",
+    of: ["solved"],
+    when: ({ problem, gap: { primal, dual }, tolerance }) =>
+      problem.constraint !== null && dual - primal > tolerance * Math.abs(primal),
+    becomes: "stalled",
+    advice: () =>
       "The network misses its constraint by rounding, and is smaller by more than the tolerance than one that meets it can be: " +
       "take the means off the columns of x and bring them to sizes near one, or loosen `tolerance`.",
-  };
+  },
+  {
+    // No gap is still closing there: what may be left is the search for gates.
+    about: "growing gates that were cut off below the tolerance",
+    of: ["iterationLimit", "timeLimit"],
+    when: ({ problem: { growth, program }, certificate, tolerance }) =>
+      growth !== null && !program.gates.complete && certificate.relativeGap <= tolerance,
+    becomes: null,
+    advice: (_, { status }) =>
+      `The gap is below the tolerance for these gates, and the search for better ones was cut off: raise \`` +
+      `${status === "timeLimit" ? "timeLimit" : "maxIterations"}\`.`,
+  },
+  {
+    // Solved is the network as it stands in the layers.
+    about: "weights that rounding to float32 has spoilt",
+    of: ["solved"],
+    when: ({ problem, certificate: { network, dual }, tolerance }) =>
+      problem.constraint === null && network - dual > 2 * tolerance * Math.abs(network) + leastIn32(problem),
+    becomes: "stalled",
+    advice: () =>
+      "The program is solved, but its network loses more than the tolerance when its weights are rounded to float32: bring the columns " +
+      "of x, and the targets, to sizes near one.",
+  },
+  ...WIDTH,
+];
+
+/** How a fit ended that ended so by its solver's account. */
+export function endOf(ended: Ended, facts: Facts): Ended {
+  return judged(ended, facts, RULES);
+}
+
+/** The same of one beta of a path, whose network is written later, or not at all. */
+export function endWithin(ended: Ended, facts: Facts): Ended {
+  return judged(ended, facts, WIDTH);
+}
+
+function judged({ status, advice }: Ended, facts: Facts, rules: readonly Rule[]): Ended {
+  return rules.reduce<Ended>(
+    (before, rule) =>
+      rule.of.includes(before.status) && rule.when(facts)
+        ? { status: rule.becomes ?? before.status, advice: rule.advice(facts, before) }
+        : before,
+    { status, advice },
+  );
+}
+
+/** Dimensions that the program was solved in, where there are fewer than of x. */
+function spanOf({ reduction }: Facts["problem"]): number | null {
+  return reduction === null || isStandardized(reduction.space) ? null : reduction.space.basis.cols;
 }
 
 /** Differences below this share of the zero network's loss are none in float32. */
 const RESOLUTION = 2 ** -23;
 
-/** Solved is the network as it stands in the layers: where rounding to float32 has spoilt it, the status says so. */
-export function heldInFloat32(
-  { status, advice }: Ended,
-  { network, dual }: Certificate,
-  { loss, constraint }: Pick<Problem, "loss" | "constraint">,
-  tolerance: number,
-): Ended {
-  const floor = RESOLUTION * loss.value(new Float64Array(loss.rows * loss.outputs));
-  const room = 2 * tolerance * Math.abs(network) + floor;
-  if (status !== "solved" || constraint !== null || !(network - dual > room)) return { status, advice };
-  return { status: "stalled", advice: COARSE };
+function leastIn32({ loss }: Facts["problem"]): number {
+  return RESOLUTION * loss.value(new Float64Array(loss.rows * loss.outputs));
 }
 
-const COARSE =
-  "The program is solved, but its network loses more than the tolerance when its weights are rounded to float32: bring the columns " +
-  "of x, and the targets, to sizes near one.";
+/** Whether the network of the solution was wider than its layer. */
+function isNarrowed({ fitting }: Facts): boolean {
+  return fitting.value !== null;
+}
+
+/** The narrowed network against the bound over all widths, in relation to it. */
+function aboveBound({ fitting, certificate }: Facts): number {
+  const value = fitting.value ?? 0;
+  return (value - certificate.dual) / Math.max(Math.abs(value), LEAST);
+}
+
+function widthAdvice(facts: Facts): string {
+  const { units, convolution } = facts.problem.spec;
+  const { needed } = facts.fitting;
+  const percent = (100 * aboveBound(facts)).toPrecision(2);
+  return (
+    `The layer's width is the limit: the solution of the convex program has ${needed} neurons, and this is the best network of ` +
+    `${units} that a descent found; a wider one can be lower by ${percent} % at most. ` +
+    `Build the layer with ${needed} ${convolution === null ? "units" : "filters"}, or set width: "resize".`
+  );
+}
 
 /** True where a bound is above the objective by more than rounding: one of them is wrong. */
 export function contradicts({ relativeGap }: Certificate): boolean {

@@ -8,22 +8,15 @@ import type { Certificate, Status } from "../../convex/types.js";
 import type { Settings } from "../options.js";
 import { certificateOf } from "../pose/constraint.js";
 import type { Posed } from "../pose/fit.js";
-import {
-  certificateNear,
-  chargedObjective,
-  endedNear,
-  layerRows,
-  layerWeights,
-  writtenObjective,
-} from "../pose/reduction.js";
-import { modelObjective, notesOf } from "../pose/regularization.js";
+import { certificateNear, chargedObjective, layerRows, layerWeights, writtenObjective } from "../pose/reduction.js";
+import { frozenNotes, modelObjective, notesOf } from "../pose/regularization.js";
 import { columnNotes } from "../pose/standardize.js";
 import type { Read } from "../read/fit.js";
 import type { Objective, PosedSolution, Problem } from "../records.js";
 import type { Solved, Unsolved } from "../solve/fit.js";
 import { sharingNotes, withShared } from "../solve/sharing.js";
-import { solutionWithin, statusWithin } from "../solve/withinWidth.js";
-import { cutOff, heldInFloat32, metWithin } from "./ended.js";
+import { solutionWithin } from "../solve/withinWidth.js";
+import { endOf } from "./ended.js";
 import type { FitSummary } from "./result.js";
 
 /** A network of `units` units as it is to be written, and what is said of it. */
@@ -38,7 +31,7 @@ export interface Proven {
 
 /** Null when a weight is beyond the range of float32, in which layers hold them; `ours`: the layers carry what is charged. */
 export async function proveFit(
-  { train, spec, note }: Read,
+  { train, spec, note, frozen }: Read,
   { problem, chosen }: Posed,
   { solution, shared, fitting }: Solved,
   settings: Settings,
@@ -56,10 +49,7 @@ export async function proveFit(
   const proven = withShared(certificateOf(problem, within.solution, weights, charged), within.shared);
   const there = { ...problem, program: within.solution.program };
   const { certificate, notes } = certificateNear(proven, there, within.shared.dualPoint ?? solution.dualPoint, kernels);
-  const { tolerance } = settings;
-  const near = endedNear(within.shared, certificate, problem, tolerance);
-  const met = metWithin(near, solution.gap, problem, tolerance);
-  const held = heldInFloat32(cutOff(met, certificate, problem, tolerance), certificate, problem, tolerance);
+  const facts = { problem, gap: solution.gap, certificate, fitting, tolerance: settings.tolerance };
   const space = reduction?.space ?? null;
   // A mean moves the bias: the layer's is not the one that the program charges.
   const carried = ours && space?.mean == null;
@@ -67,10 +57,11 @@ export async function proveFit(
   return {
     weights,
     certificate,
-    objective: modelObjective(written, weights.kernel, regularization.hidden, leftOut),
-    ...statusWithin(held, fitting, certificate.dual, spec, settings),
+    objective: modelObjective(written, weights.kernel, regularization.hidden, leftOut, frozen),
+    ...endOf(within.shared, facts),
     notes: [
       ...(note === null ? [] : [note]),
+      ...frozenNotes(frozen),
       ...notesOf(spec, regularization, column, carried),
       ...columnNotes(train, spec),
       ...problem.gateNotes,
@@ -82,14 +73,14 @@ export async function proveFit(
 }
 
 /** What every result says of a solution. */
-export function factsOf({ problem }: Posed, { solution, engine }: Unsolved) {
+export function factsOf({ problem }: Posed, { solution, engine }: Solved | Unsolved) {
   const { program, blocks, solver, seconds } = solution;
   const { regularization } = problem;
   return { regularization, solver, engine, seconds, gates: program.gates, blocks, problem: { ...problem, program } };
 }
 
 /** The answer when there is no finite point, or none in float32: nothing is written, and the status says why. */
-export function unwritten(posed: Posed, unsolved: Unsolved, fits: boolean): Omit<FitSummary, "model"> {
+export function unwritten(posed: Posed, unsolved: Solved | Unsolved, fits: boolean): Omit<FitSummary, "model"> {
   const { problem } = posed;
   const { solution } = unsolved;
   const bare: PosedSolution = { ...solution, evidence: null, allGates: null };

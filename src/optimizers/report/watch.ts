@@ -1,9 +1,9 @@
 /** Judges every round of the solver as model.fit judges an epoch, and hands it to the callbacks. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { relativeGap, sharedAtLeast } from "../../convex/certificate.js";
+import { relativeGap, sharedAtLeast } from "../../convex/certificate/index.js";
 import type { Network } from "../../convex/network.js";
-import type { SharedRound } from "../../convex/sharing/shareOutputs.js";
+import type { SharedRound } from "../../convex/sharing/index.js";
 import type { Round, Solution } from "../../convex/solvers/solve.js";
 import type { ConvexProgram, Gap } from "../../convex/types.js";
 import { programWeights } from "../pose/programWeights.js";

@@ -1,7 +1,7 @@
 /** Solving, the third step of a fit: the convex program, then the network of its solution, within the layer's width. */
 
 import type { Network } from "../../convex/network.js";
-import type { SharedRound } from "../../convex/sharing/shareOutputs.js";
+import type { SharedRound } from "../../convex/sharing/index.js";
 import type { Clock } from "../../convex/solvers/clock.js";
 import type { Round, Solution } from "../../convex/solvers/solve.js";
 import type { ConvexProgram } from "../../convex/types.js";
@@ -21,6 +21,7 @@ export interface RoundWatch {
 
 /** A solution and its network. */
 export interface Solved {
+  readonly hasNetwork: true;
   readonly solution: PosedSolution;
   readonly engine: string;
   readonly shared: Shared;
@@ -28,7 +29,9 @@ export interface Solved {
 }
 
 /** A solution that is no point, or contradicts its own bound: there is no network. */
-export type Unsolved = Pick<Solved, "solution" | "engine">;
+export interface Unsolved extends Pick<Solved, "solution" | "engine"> {
+  readonly hasNetwork: false;
+}
 
 /** `room`: neurons that the layer has, or may have. */
 export async function solveFit(
@@ -47,7 +50,7 @@ export async function solveFit(
     const budget = { ...budgetOf(settings, seconds), onRound: (round: Round) => watch.round(round) };
     return solvePosed(problem, device, budget, settings.seed, before?.blocks ?? start ?? undefined, undefined, limited);
   });
-  if (!Number.isFinite(solution.gap.primal) || solution.contradicted) return { solution, engine };
+  if (!Number.isFinite(solution.gap.primal) || solution.contradicted) return { hasNetwork: false, solution, engine };
   const { program, blocks } = solution;
   const shared = await sharedNetwork(
     problem,
@@ -59,10 +62,11 @@ export async function solveFit(
     room,
     (round) => watch.sharedRound(round, program, solution),
   );
-  // Without a bound for neurons that feed all outputs, each feeds one.
-  const apart = program.cones && program.loss.outputs > 1 && shared.bound === null;
+  // Without a bound for neurons that feed all outputs, each feeds one; filters whose patches are read out apart have a looser one.
+  const plain = (program.pooling?.positions ?? 1) === 1;
+  const apart = program.cones && program.loss.outputs > 1 && plain && shared.bound === null;
   const wish = apart ? { ...settings, vectorPenalty: "perOutput" as const } : settings;
   const known: Network | null = apart ? null : probe.network;
   const fitting = await withinWidth(problem, program, shared.network, room, kernels, wish, pause, known);
-  return { solution, engine, shared, fitting };
+  return { hasNetwork: true, solution, engine, shared, fitting };
 }

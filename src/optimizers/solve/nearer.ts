@@ -1,13 +1,12 @@
 /** A start for programs whose rows are far from the origin: the solution of nearly the same program in coordinates where they are not. */
 
 import { gatesFrom } from "../../convex/arrangements/index.js";
-import type { GrowthOptions } from "../../convex/growth/grow.js";
-import { type GrownSolution, solveGrowing } from "../../convex/growth/grow.js";
+import { type GrownSolution, type GrowthOptions, solveGrowing } from "../../convex/growth/index.js";
 import type { Kernels } from "../../convex/kernels/index.js";
 import { gaussianSource } from "../../convex/linear/random.js";
 import { columnsOf } from "../../convex/operators/blocks.js";
 import { meanDirectionOf, Nearer } from "../../convex/operators/meanDirection.js";
-import { liftNeurons } from "../../convex/recovery/lift.js";
+import { liftNeurons } from "../../convex/recovery/index.js";
 import { type Solution, type SolveBudget, solve } from "../../convex/solvers/solve.js";
 import type { Workbench } from "../../convex/solvers/workbench.js";
 import type { ConvexProgram, Matrix, SparseBlocks } from "../../convex/types.js";

@@ -1,15 +1,13 @@
 /** A posed problem -> its solution, over the gates at hand or over gates that grow, and the network that it is. */
 
 import { defaultStarts, type Growth } from "../../convex/arrangements/index.js";
-import { feedsOneEach } from "../../convex/certificate.js";
-import { type GrowthOptions, solveGrowing } from "../../convex/growth/grow.js";
-import { withAllGates } from "../../convex/growth/proof.js";
+import { feedsOneEach } from "../../convex/certificate/index.js";
+import { type GrowthOptions, solveGrowing, withAllGates } from "../../convex/growth/index.js";
 import type { Kernels } from "../../convex/kernels/index.js";
 import { inTurns } from "../../convex/linear/pieces.js";
 import type { Network } from "../../convex/network.js";
-import { DEFAULT_CONES } from "../../convex/pricing/allGates.js";
-import { mergeNeurons } from "../../convex/recovery/merge.js";
-import { pruning } from "../../convex/recovery/prune.js";
+import { DEFAULT_CONES } from "../../convex/pricing/index.js";
+import { mergeNeurons, pruning } from "../../convex/recovery/index.js";
 import { solveConstrained } from "../../convex/solvers/constrained.js";
 import { type SolveBudget, solve } from "../../convex/solvers/solve.js";
 import type { Workbench } from "../../convex/solvers/workbench.js";

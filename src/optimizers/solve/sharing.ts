@@ -1,10 +1,10 @@
 /** ReLU networks with several outputs: after the convex program, in which each neuron feeds one, neurons that feed them all. */
 
 import { defaultStarts } from "../../convex/arrangements/index.js";
-import { certifyShared, relativeGap, type SharedBound } from "../../convex/certificate.js";
+import { certifyShared, relativeGap, type SharedBound } from "../../convex/certificate/index.js";
 import type { Kernels } from "../../convex/kernels/index.js";
 import type { Network } from "../../convex/network.js";
-import { type SharedBudget, type SharedSolution, shareOutputs } from "../../convex/sharing/shareOutputs.js";
+import { type SharedBudget, type SharedSolution, shareOutputs } from "../../convex/sharing/index.js";
 import type { Clock } from "../../convex/solvers/clock.js";
 import { advice as adviceOf } from "../../convex/solvers/solution.js";
 import type { Certificate, Status } from "../../convex/types.js";

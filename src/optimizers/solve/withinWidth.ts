@@ -1,18 +1,24 @@
 /** A network that is wider than its layer -> the best one of the layer's width that is found, and what it says of the result. */
 
-import { bestScale, GapJudge, relativeGap } from "../../convex/certificate.js";
+import {
+  bestScale,
+  feedsOneEach,
+  GapJudge,
+  largestTogether,
+  relativeGap,
+  sharedAtLeast,
+} from "../../convex/certificate/index.js";
 import type { Kernels } from "../../convex/kernels/index.js";
-import { LEAST } from "../../convex/linear/vectors.js";
-import { narrowed } from "../../convex/narrowing/narrow.js";
+import { narrowed } from "../../convex/narrowing/index.js";
 import type { Network } from "../../convex/network.js";
-import { liftNeurons } from "../../convex/recovery/lift.js";
-import { sharedGap } from "../../convex/sharing/shareOutputs.js";
+import { blockOutputs } from "../../convex/operators/blocks.js";
+import { liftNeurons } from "../../convex/recovery/index.js";
+import { sharedGap } from "../../convex/sharing/index.js";
 import { Clock } from "../../convex/solvers/clock.js";
 import { withProducts } from "../../convex/solvers/solve.js";
-import type { ConvexProgram, Gap, GateSet, SparseBlocks, Status } from "../../convex/types.js";
+import type { ConvexProgram, Gap, GateSet, SparseBlocks } from "../../convex/types.js";
 import type { Settings } from "../options.js";
 import { mayShare } from "../pose/mayShare.js";
-import type { NetworkSpec } from "../read/model.js";
 import type { PosedSolution, Problem } from "../records.js";
 import type { Shared } from "./sharing.js";
 
@@ -21,6 +27,7 @@ export interface Fitting {
   readonly network: Network;
   readonly value: number | null;
   readonly needed: number; // neurons of the network before
+  readonly shares: boolean; // whether neurons came to feed several outputs, or patches, on the way
 }
 
 /** The network itself where it fits into `units`; with a constraint there is no objective to descend, and one layer has no width: both stay as they are. */
@@ -36,10 +43,10 @@ export async function withinWidth(
 ): Promise<Fitting> {
   const needed = network.neurons.length;
   const whole = problem.constraint !== null || problem.formulation.name === "affine";
-  if (needed <= units || whole) return { network, value: null, needed };
+  if (needed <= units || whole) return { network, value: null, needed, shares: false };
   const options = { ...optionsFor(problem, program, settings), units, pause, from: from ?? null };
   const { network: narrow, value } = await narrowed(program, network, kernels, options);
-  return { network: narrow, value, needed };
+  return { network: narrow, value, needed, shares: options.shares && feedsOneEach(program) };
 }
 
 type NarrowSettings = Pick<Settings, "vectorPenalty" | "tolerance" | "seed">;
@@ -173,7 +180,10 @@ function addedGates({ count, rows, bits, generators }: GateSet, from: number): G
   };
 }
 
-/** The solution and what came of sharing, with the network that fits in the place of the one that did not. */
+/**
+ * The solution and what came of sharing, with the network that fits in the place of the one that did not. Where its neurons feed
+ * several outputs it is none of the program's, whose own gap stays what is said of those that feed one.
+ */
 export async function solutionWithin(
   solution: PosedSolution,
   shared: Shared,
@@ -181,49 +191,34 @@ export async function solutionWithin(
   kernels: Kernels,
   pause: () => Promise<boolean>,
 ): Promise<{ readonly solution: PosedSolution; readonly shared: Shared }> {
-  const { value } = fitting;
+  const { value, shares } = fitting;
   if (value === null) return { solution, shared };
-  const own = await boundWithin(
-    solution.program,
-    fitting,
-    solution.dualPoint,
-    solution.gap.dual,
-    false,
-    kernels,
-    pause,
-  );
-  const narrow = { ...solution, program: own.program, gap: own.gap };
-  if (shared.bound === null || shared.dualPoint === null) return { solution: narrow, shared };
-  const wide = await boundWithin(
-    shared.bound.program,
-    fitting,
-    shared.dualPoint,
-    shared.bound.dual,
-    true,
-    kernels,
-    pause,
-  );
-  const bound = { ...shared.bound, ...wide.gap, program: wide.program };
-  return { solution: narrow, shared: { ...shared, bound } };
+  if (shared.bound !== null && shared.dualPoint !== null) {
+    const { program, dual } = shared.bound;
+    const wide = await boundWithin(program, fitting, shared.dualPoint, dual, true, kernels, pause);
+    return { solution, shared: { ...shared, bound: { ...shared.bound, ...wide.gap, program: wide.program } } };
+  }
+  const { program, dualPoint, gap } = solution;
+  const own = await boundWithin(program, fitting, dualPoint, gap.dual, false, kernels, pause);
+  if (!shares) return { solution: { ...solution, program: own.program, gap: own.gap }, shared };
+  return { solution, shared: { ...shared, ...boundOfSharing(solution, own.program, value, kernels) } };
 }
 
-/** The status of a fit whose network was narrowed to `value`, against the bound over all widths. */
-export function statusWithin(
-  { status, advice }: { readonly status: Status; readonly advice: string },
-  { value, needed }: Fitting,
-  dual: number,
-  { units, convolution }: Pick<NetworkSpec, "units" | "convolution">,
-  { tolerance }: Pick<Settings, "tolerance">,
-): { readonly status: Status; readonly advice: string } {
-  if (value === null) return { status, advice };
-  const above = (value - dual) / Math.max(Math.abs(value), LEAST);
-  const noun = convolution === null ? "units" : "filters";
-  if (status === "solved" && above <= tolerance) return { status, advice };
-  const told =
-    `The layer's width is the limit: the solution of the convex program has ${needed} neurons, and this is the best network of ` +
-    `${units} that a descent found; a wider one can be lower by ${(100 * above).toPrecision(2)} % at most. ` +
-    `Build the layer with ${needed} ${noun}, or set width: "resize".`;
-  return status === "solved" || status === "stalled" || status === "iterationLimit" || status === "slowed"
-    ? { status: "widthLimit", advice: told }
-    : { status, advice: `${advice} ${told}` };
+/** What the dual point of a program whose neurons feed one output each says of those that feed several. */
+function boundOfSharing(
+  { dualPoint, evidence, allGates }: PosedSolution,
+  program: ConvexProgram, // with the gates of the network
+  value: number,
+  kernels: Kernels,
+): Pick<Shared, "bound" | "dualPoint"> {
+  const outputs = blockOutputs(program);
+  const everywhere = allGates?.finished === true;
+  const price = withProducts(program, kernels, (products) => {
+    const { prices } = new GapJudge(program, products).price(dualPoint, program.beta / Math.sqrt(outputs));
+    return largestTogether(prices, program.gates.count, outputs);
+  });
+  const known = everywhere ? sharedAtLeast(allGates.dual, outputs) : Number.NEGATIVE_INFINITY;
+  const dual = Math.max(known, bestScale(program, dualPoint, program.beta / price).value);
+  const gap = { primal: value, dual, relative: relativeGap(value, dual, program) };
+  return { bound: { ...gap, program, everywhere: everywhere && dual === known, evidence }, dualPoint };
 }

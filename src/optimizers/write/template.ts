@@ -1,10 +1,9 @@
 /** The model of one unit that says what `train` is to build. */
 
 import * as tf from "@tensorflow/tfjs";
-import { shown } from "../../arguments.js";
+import { refuseAs, shown } from "../../arguments.js";
 import { lossTraits } from "../../convex/losses/index.js";
 import type { LossName } from "../../convex/types.js";
-import { ConvexError } from "../../errors.js";
 import { gatedDense } from "../../layers/index.js";
 import { ownOptimizer } from "./width.js";
 
@@ -32,7 +31,7 @@ export function templateOf(
 ): tf.Sequential {
   if (typeof wish.loss !== "string" || !Object.hasOwn(lossTraits, wish.loss)) {
     const known = Object.keys(lossTraits).map((name) => `"${name}"`);
-    refuse(`loss to be ${known.join(" or ")}`, shown(wish.loss), "Choose one of these.");
+    refuseAs("train", `loss to be ${known.join(" or ")}`, shown(wish.loss), "Choose one of these.");
   }
   const first = { units: 1, useBias: flag("hiddenBias", wish.hiddenBias), inputShape: [features] };
   const last = { units: outputs, useBias: flag("outputBias", wish.outputBias) };
@@ -55,16 +54,17 @@ export function templateOf(
     optimizer.dispose();
     model.dispose();
     const { message } = error as Error;
-    refuse("metrics that tfjs knows", `${shown(wish.metrics)} (${message})`, "Correct them or leave them out.");
+    refuseAs(
+      "train",
+      "metrics that tfjs knows",
+      `${shown(wish.metrics)} (${message})`,
+      "Correct them or leave them out.",
+    );
   }
   return ownOptimizer(model);
 }
 
 function flag(name: string, value: unknown): boolean {
   if (value === undefined || typeof value === "boolean") return value ?? true;
-  return refuse(`${name} to be true or false`, shown(value), "Change it or leave it out.");
-}
-
-function refuse(expected: string, got: string, todo: string): never {
-  throw new ConvexError("options/value", `train: expected ${expected}, got ${got}. ${todo}`);
+  return refuseAs("train", `${name} to be true or false`, shown(value), "Change it or leave it out.");
 }

@@ -3,8 +3,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { lossTraits } from "../../convex/losses/index.js";
 import type { Loss, LossName, Matrix } from "../../convex/types.js";
-import { activate, type UnitActivation } from "../../convex/units/hiddenUnits.js";
-import type { SolvedUnit } from "../../convex/units/problem.js";
+import { activate, type SolvedUnit, type UnitActivation } from "../../convex/units/index.js";
 import { onesColumn, polynomial, signLayer } from "../../layers/index.js";
 import type { Objective } from "../records.js";
 import { OPTIMIZER } from "./template.js";

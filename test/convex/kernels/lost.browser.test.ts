@@ -25,8 +25,9 @@ test("a lost WebGPU device ends the work with engine/lost, and the next fit gets
 });
 
 test("a lost WebGL context ends a fit with engine/lost, and the model's weights are as they were", async () => {
-  const { error, before, after } = await fitAndLoseContext("webgl");
+  const { error, before, after, left } = await fitAndLoseContext("webgl");
   expect(error).toMatchObject({ name: "ConvexError", code: "engine/lost" });
   expect(after).toEqual(before);
+  expect(left).toBe(0);
   await expect(chooseEngine("webgl")).rejects.toMatchObject({ code: "engine/unavailable" });
 });

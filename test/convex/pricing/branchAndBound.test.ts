@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { enumerateGates, gatesFrom } from "../../../src/convex/arrangements/index.js";
-import { GapJudge } from "../../../src/convex/certificate.js";
+import { GapJudge } from "../../../src/convex/certificate/index.js";
 import { solveGrowing } from "../../../src/convex/growth/grow.js";
 import { bindProducts, referenceKernels } from "../../../src/convex/kernels/index.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { smallestTrivialBeta } from "../../../src/convex/certificate.js";
+import { smallestTrivialBeta } from "../../../src/convex/certificate/index.js";
 import { type Kernels, referenceKernels } from "../../../src/convex/kernels/index.js";
 import { extrapolate, type PathStop } from "../../../src/convex/solvers/extrapolate.js";
 import { solve, withProducts } from "../../../src/convex/solvers/solve.js";

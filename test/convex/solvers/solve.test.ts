@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { certify, GapJudge, smallestTrivialBeta } from "../../../src/convex/certificate.js";
+import { certify, GapJudge, smallestTrivialBeta } from "../../../src/convex/certificate/index.js";
 import { referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
 import { atOnce } from "../../../src/convex/linear/pieces.js";
 import { lossNames, lossTraits } from "../../../src/convex/losses/index.js";

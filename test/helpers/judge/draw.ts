@@ -43,6 +43,7 @@ export function drawRecipe(seed: number): Recipe {
     seed,
     layer,
     formulation,
+    slope: formulation === "gated" ? 0 : drawSlope(seed),
     loss,
     outputs,
     rows,
@@ -79,6 +80,13 @@ const BEFORE: readonly Exclude<Before["kind"], "nothing">[] = [
   "nearby data",
   "few rounds",
 ];
+
+/** With dice of its own, so that all else of a seed is as it was before there were slopes. */
+function drawSlope(seed: number): number {
+  const dice = new Dice(seed + 0x51098);
+  if (dice.chance(0.85)) return 0;
+  return Math.fround(dice.pick([0.3, 0.01, -1, 0.2, -0.5, dice.power(-2, 0.5)]));
+}
 
 function drawShape(dice: Dice, layer: Recipe["layer"]): { inputShape: number[]; convolution: Convolved | null } {
   if (layer === "dense") {

@@ -12,6 +12,8 @@ export interface Task extends Targets {
   readonly hiddenBias: boolean;
   readonly outputBias: boolean;
   readonly gated: boolean;
+  /** What units that are no gated ones do to negative sums. */
+  readonly slope: number;
   /** Factors of the squared hidden weights, hidden biases, output weights and output biases. */
   readonly charge: {
     readonly hidden: number;
@@ -49,7 +51,7 @@ export function emptyNet(task: Task, masks: readonly (Uint8Array | null)[]): Net
 }
 
 interface Pass {
-  readonly on: Uint8Array; // [m x n K]
+  readonly on: Float64Array; // [m x n K]: by what a sum is multiplied
   readonly pooled: Float64Array; // [m x n A]
   readonly Z: Float64Array; // [n x C]
 }
@@ -57,7 +59,7 @@ interface Pass {
 function pass(task: Task, { W, b, A, c, masks }: Net): Pass {
   const { rows: n, patches: K, inputs: d, X, positions, readOut, outputs: C } = task;
   const m = masks.length;
-  const on = new Uint8Array(m * n * K);
+  const on = new Float64Array(m * n * K);
   const pooled = new Float64Array(m * n * positions);
   const Z = new Float64Array(n * C);
   for (let k = 0; k < Z.length; k++) Z[k] = c[k % C];
@@ -67,10 +69,12 @@ function pass(task: Task, { W, b, A, c, masks }: Net): Pass {
       let sum = b[j];
       for (let p = 0; p < d; p++) sum += W[j * d + p] * X[i * d + p];
       const open = mask === null ? sum > 0 : mask[i] === 1;
-      if (!open) continue;
-      on[j * n * K + i] = 1;
+      const factor = open ? 1 : task.slope;
+      if (factor === 0) continue;
+      on[j * n * K + i] = factor;
       const row = (i - (i % K)) / K;
-      for (let a = 0; a < positions; a++) pooled[(j * n + row) * positions + a] += readOut[a * K + (i % K)] * sum;
+      for (let a = 0; a < positions; a++)
+        pooled[(j * n + row) * positions + a] += readOut[a * K + (i % K)] * factor * sum;
     }
     for (let row = 0; row < n; row++) {
       for (let a = 0; a < positions; a++) {
@@ -126,8 +130,8 @@ export function objective(task: Task, net: Net, out?: Gradient, weight = 1): num
         if (back === 0) continue;
         for (let k = 0; k < K; k++) {
           const i = row * K + k;
-          const share = back * readOut[a * K + k];
-          if (share === 0 || on[j * n * K + i] === 0) continue;
+          const share = back * readOut[a * K + k] * on[j * n * K + i];
+          if (share === 0) continue;
           out.b[j] += share;
           for (let p = 0; p < d; p++) out.W[j * d + p] += share * X[i * d + p];
         }
@@ -149,12 +153,13 @@ export function roundingOf(task: Task, net: Net, terms = 4): number {
   const reach = Float64Array.from(Z, (_, k) => Math.abs(net.c[k % C]));
   for (let j = 0; j < net.masks.length; j++) {
     for (let i = 0; i < n * K; i++) {
-      if (on[j * n * K + i] === 0) continue;
+      const factor = Math.abs(on[j * n * K + i]);
+      if (factor === 0) continue;
       let sum = Math.abs(net.b[j]);
       for (let p = 0; p < d; p++) sum += Math.abs(net.W[j * d + p] * X[i * d + p]);
       const row = (i - (i % K)) / K;
       for (let a = 0; a < positions; a++) {
-        const share = readOut[a * K + (i % K)] * sum;
+        const share = readOut[a * K + (i % K)] * factor * sum;
         if (share === 0) continue;
         for (let o = 0; o < C; o++) reach[row * C + o] += share * Math.abs(net.A[(j * positions + a) * C + o]);
       }

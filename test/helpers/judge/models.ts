@@ -5,8 +5,10 @@ import { gatedConv2D, gatedDense } from "../../../src/index.js";
 import type { Convolved, Recipe } from "./recipe.js";
 
 export function modelOf(recipe: Recipe): tf.Sequential {
-  const { formulation, loss, outputs, inputShape, hiddenBias, outputBias, units, l2, convolution, layer, seed } =
+  const { formulation, slope, loss, outputs, inputShape, hiddenBias, outputBias, units, l2, convolution, layer, seed } =
     recipe;
+  const bend = slope === 0 || formulation === "gated" ? [] : [tf.layers.leakyReLU({ alpha: slope })];
+  const fused = slope === 0 ? ("relu" as const) : ("linear" as const);
   const decay = (kernel: number, bias: number) => ({
     ...(kernel > 0 ? { kernelRegularizer: tf.regularizers.l2({ l2: kernel }) } : {}),
     ...(bias > 0 ? { biasRegularizer: tf.regularizers.l2({ l2: bias }) } : {}),
@@ -31,13 +33,14 @@ export function modelOf(recipe: Recipe): tf.Sequential {
     model.add(
       formulation === "gated"
         ? gatedDense({ units, ...shared, seed: seed % 1000 })
-        : tf.layers.dense({ units, ...shared, activation: "relu", kernelInitializer }),
+        : tf.layers.dense({ units, ...shared, activation: fused, kernelInitializer }),
     );
+    for (const one of bend) model.add(one);
   } else {
     const { kernelSize, strides, padding, dilation } = convolution;
     const geometry = { padding, dilationRate: dilation, ...shared };
     const plane = { filters: units, kernelSize: [...kernelSize], strides: [...strides], ...geometry };
-    const relu = { activation: "relu" as const, kernelInitializer };
+    const relu = { activation: fused, kernelInitializer };
     if (layer === "conv1d") {
       model.add(tf.layers.conv1d({ ...plane, kernelSize: kernelSize[1], strides: strides[1], ...relu }));
     } else if (formulation === "gated") {
@@ -45,6 +48,7 @@ export function modelOf(recipe: Recipe): tf.Sequential {
     } else {
       model.add(tf.layers.conv2d({ ...plane, kernelSize: [...kernelSize], strides: [...strides], ...relu }));
     }
+    for (const one of bend) model.add(one);
     for (const between of readOutLayers(convolution, layer, (model.outputs[0].shape ?? []).slice(1) as number[]))
       model.add(between);
   }

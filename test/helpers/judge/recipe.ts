@@ -31,6 +31,8 @@ export interface Recipe {
   readonly seed: number;
   readonly layer: "dense" | "conv1d" | "conv2d";
   readonly formulation: "relu" | "gated";
+  /** What the units do to negative sums: alpha of a LeakyReLU layer; 0: none. */
+  readonly slope: number;
   readonly loss: LossName;
   readonly outputs: number;
   readonly rows: number;

@@ -4,7 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import type { FitResult } from "../../../src/index.js";
 import type { Net, Task } from "./forward.js";
 import type { Recipe } from "./recipe.js";
-import { principal } from "./span.js";
+import { principal, type Span } from "./span.js";
 import { onStandard, standardTask } from "./standard.js";
 
 /** The task without charges: patches and how they are read out, cut by hand. */
@@ -21,6 +21,7 @@ export function bareTask(recipe: Recipe): Task {
     hiddenBias,
     outputBias,
     gated: formulation === "gated",
+    slope: recipe.slope,
     charge: { hidden: 0, hiddenBias: 0, output: 0, outputBias: 0 },
   };
 }
@@ -111,8 +112,14 @@ export function chargedTask(recipe: Recipe, result: FitResult): Task {
   const pca = recipe.options.pca;
   if (result.regularization.standardized) return { ...standardTask(bare), charge };
   if (pca === undefined) return { ...bare, charge };
-  const { rows } = principal(bare.X, recipe.rows, bare.inputs, pca, true);
-  return { ...bare, charge, inputs: rows.length / recipe.rows, X: rows };
+  const { basis, mean } = componentsOf(bare, pca);
+  const [d, r] = [bare.inputs, basis.length / bare.inputs];
+  const X = new Float64Array(recipe.rows * r);
+  for (let i = 0; i < recipe.rows; i++) {
+    for (let k = 0; k < r; k++)
+      for (let p = 0; p < d; p++) X[i * r + k] += (bare.X[i * d + p] - mean[p]) * basis[k * d + p];
+  }
+  return { ...bare, charge, inputs: r, X };
 }
 
 /** The weights as the layers hold them. Gates are read on the task's rows in float64. */
@@ -151,9 +158,15 @@ export function chargedNet(recipe: Recipe, result: FitResult, layers: Net, bare:
   return pca === undefined ? layers : onComponents(layers, bare, pca);
 }
 
+/** The principal components of the rows that count. */
+function componentsOf({ X, inputs: d, weights }: Task, components: number): Span {
+  const counting = X.filter((_, at) => weights?.[Math.floor(at / d)] !== 0);
+  return principal(counting, counting.length / d, d, components, true);
+}
+
 /** The network on principal components: weights turned, the mean taken into the bias. */
 function onComponents(net: Net, bare: Task, components: number): Net {
-  const { basis, mean } = principal(bare.X, bare.rows, bare.inputs, components, true);
+  const { basis, mean } = componentsOf(bare, components);
   const d = bare.inputs;
   const r = basis.length / d;
   const m = net.masks.length;

@@ -8,9 +8,17 @@ import { ConvexError } from "../../../errors.js";
 import { eachActive } from "../../linear/bits.js";
 import { ONE_PATCH } from "../../network.js";
 import type { GateSet, Matrix } from "../../types.js";
-import { type BlockSizes, type DeviceBlocks, gramOnRight, gramOrder, stepSums } from "../device/iterate.js";
-import { deviceKernels, type OpenDevice } from "../device/kernels.js";
-import { type PatchImages, patchImages } from "../device/patchImages.js";
+import {
+  type BlockSizes,
+  type DeviceBlocks,
+  deviceKernels,
+  gramOnRight,
+  gramOrder,
+  type OpenDevice,
+  type PatchImages,
+  patchImages,
+  stepSums,
+} from "../device/index.js";
 import type { StepReport } from "../types.js";
 import {
   flat,

@@ -18,10 +18,10 @@ export interface KernelCall {
 export type Texture = { toArray(): Rows; delete(): void } | Rows;
 export type Rows = readonly Float32Array[];
 
-/** The package, or what its script has set in a page. */
+/** The package, or what its script has set in a page: the only way for webpack, which warns of all that it cannot find. */
 export async function loadGpujs(): Promise<GpuJs> {
   try {
-    const module: unknown = await import("gpu.js");
+    const module: unknown = await import(/* webpackIgnore: true */ "gpu.js");
     return ((module as { default?: unknown }).default ?? module) as GpuJs;
   } catch {
     // The script of gpu.js sets a global GPU, beside the browser's own of that name, which has no input.

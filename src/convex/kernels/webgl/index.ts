@@ -2,8 +2,15 @@
 
 import * as tf from "@tensorflow/tfjs";
 import type { GateSet, Matrix } from "../../types.js";
-import { type BlockSizes, type DeviceBlocks, gramOnRight, gramOrder, stepSums } from "../device/iterate.js";
-import { deviceKernels, type OpenDevice } from "../device/kernels.js";
+import {
+  type BlockSizes,
+  type DeviceBlocks,
+  deviceKernels,
+  gramOnRight,
+  gramOrder,
+  type OpenDevice,
+  stepSums,
+} from "../device/index.js";
 import type { StepReport } from "../types.js";
 import { ContextWatch } from "./context.js";
 import { evenUp, type ProductPrograms, productPrograms } from "./products.js";

@@ -2,8 +2,7 @@
 
 import { eachActive } from "../../linear/bits.js";
 import type { GateSet, Matrix, Pooling } from "../../types.js";
-import type { BlockSizes } from "../device/iterate.js";
-import { patchImages } from "../device/patchImages.js";
+import { type BlockSizes, patchImages } from "../device/index.js";
 import * as patchPrograms from "./patchPrograms.js";
 import * as rowPrograms from "./productPrograms.js";
 import type { PackedProgram, PackedSizes } from "./programs.js";

@@ -57,7 +57,7 @@ async function findGpu(): Promise<GPU> {
   if (typeof process === "undefined" || !process.versions?.node) throw new Error("this browser has no navigator.gpu");
   let node: { create: (flags: string[]) => GPU };
   try {
-    node = await import(/* @vite-ignore */ NODE_PACKAGE);
+    node = await import(/* @vite-ignore */ /* webpackIgnore: true */ NODE_PACKAGE);
   } catch {
     throw new Error(`Node has no navigator.gpu; install the package "${NODE_PACKAGE}"`);
   }

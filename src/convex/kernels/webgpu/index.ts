@@ -1,8 +1,14 @@
 /** The WebGPU engine: blocks in buffers of a device, products with bit-packed masks as compute shaders, in float32. */
 
 import type { GateSet, Matrix } from "../../types.js";
-import { type BlockSizes, type DeviceBlocks, gramOnRight, gramOrder } from "../device/iterate.js";
-import { deviceKernels, type OpenDevice } from "../device/kernels.js";
+import {
+  type BlockSizes,
+  type DeviceBlocks,
+  deviceKernels,
+  gramOnRight,
+  gramOrder,
+  type OpenDevice,
+} from "../device/index.js";
 import type { StepReport } from "../types.js";
 import { findDevice } from "./device.js";
 import { productWork, stridden } from "./products.js";

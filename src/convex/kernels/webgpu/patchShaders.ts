@@ -6,7 +6,7 @@
  * its digits.
  */
 
-import { DOTS, OUTER_PRODUCTS, SHAPE, TILE } from "./shape.js";
+import { DOTS, FORWARD_TILE, headOf, OUTER_PRODUCTS, TILE } from "./shape.js";
 
 const GATHER = `
 fn patchQuad(sample: u32, index: u32, quad: u32) -> vec4f {
@@ -21,16 +21,8 @@ export function samplesInTile(window: number): number {
 }
 
 /** parts [S x C x n]: for each output the sum over patches, positions and gates of `live` that fall to a split. */
-export const forwardPatchShader = `${SHAPE}
-@group(0) @binding(1) var<storage, read> images: array<f32>;
-@group(0) @binding(2) var<storage, read> places: array<vec4u>;
-@group(0) @binding(3) var<storage, read> V: array<vec4f>;
-@group(0) @binding(4) var<storage, read> bits: array<u32>;
-@group(0) @binding(5) var<storage, read> live: array<u32>;
-@group(0) @binding(6) var<storage, read_write> parts: array<f32>;
-var<workgroup> xs: array<vec4f, 256>; // [4 quads x 64 patches]
-var<workgroup> vs: array<vec4f, 256>; // [4 quads x 64 gates]
-var<workgroup> sums: array<f32, 1024>; // [64 patches x 16 lanes]
+export const forwardPatchShader = `${headOf(["images: array<f32>", "places: array<vec4u>", "V: array<vec4f>", "bits: array<u32>", "live: array<u32>"], "parts: array<f32>")}
+${FORWARD_TILE}
 ${GATHER}
 @compute @workgroup_size(16, 16)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
@@ -124,12 +116,9 @@ export function tileVectors(wide: TileQuads): number {
 }
 
 /** parts [S x P A C x quads]: the sum over samples and patches of D_i x R_c that fall to a split. */
-export const adjointPatchShader = (wide: TileQuads) => `${SHAPE}
-@group(0) @binding(1) var<storage, read> images: array<f32>;
-@group(0) @binding(2) var<storage, read> places: array<vec4u>;
-@group(0) @binding(3) var<storage, read> R: array<f32>; // [C x n]
-@group(0) @binding(4) var<storage, read> bits: array<u32>;
-@group(0) @binding(5) var<storage, read_write> parts: array<vec4f>;
+export const adjointPatchShader = (
+  wide: TileQuads,
+) => `${headOf(["images: array<f32>", "places: array<vec4u>", "R: array<f32>", "bits: array<u32>"], "parts: array<vec4f>")}
 const WIDE = ${wide}u; // quads
 const HIGH = ${256 / wide}u; // fours of vectors
 const SHARE = ${16 / wide}u; // fours of vectors that a lane masks

@@ -1,17 +1,10 @@
 /** The compute shaders of the two products with bit-packed masks, without patches. */
 
-import { DOTS, LANES, OUTER_PRODUCTS, SHAPE, TILE, TILE_QUADS } from "./shape.js";
+import { DOTS, FORWARD_TILE, headOf, LANES, OUTER_PRODUCTS, TILE, TILE_QUADS } from "./shape.js";
 
 /** parts [S x C x n]: for each output the sum of D_i X v_i over the gates of `live` that fall to a split. */
-export const forwardShader = `${SHAPE}
-@group(0) @binding(1) var<storage, read> X: array<vec4f>;
-@group(0) @binding(2) var<storage, read> V: array<vec4f>;
-@group(0) @binding(3) var<storage, read> bits: array<u32>;
-@group(0) @binding(4) var<storage, read> live: array<u32>;
-@group(0) @binding(5) var<storage, read_write> parts: array<f32>;
-var<workgroup> xs: array<vec4f, 256>; // [4 quads x 64 rows]
-var<workgroup> vs: array<vec4f, 256>; // [4 quads x 64 gates]
-var<workgroup> sums: array<f32, 1024>; // [64 rows x 16 lanes]
+export const forwardShader = `${headOf(["X: array<vec4f>", "V: array<vec4f>", "bits: array<u32>", "live: array<u32>"], "parts: array<f32>")}
+${FORWARD_TILE}
 
 @compute @workgroup_size(16, 16)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u,
@@ -63,11 +56,7 @@ ${DOTS}
 `;
 
 /** parts [S x P C x quads]: X' D_i R_c over the rows that fall to a split. */
-export const adjointShader = `${SHAPE}
-@group(0) @binding(1) var<storage, read> X: array<vec4f>;
-@group(0) @binding(2) var<storage, read> R: array<f32>; // [C x n]
-@group(0) @binding(3) var<storage, read> bits: array<u32>;
-@group(0) @binding(4) var<storage, read_write> parts: array<vec4f>;
+export const adjointShader = `${headOf(["X: array<vec4f>", "R: array<f32>", "bits: array<u32>"], "parts: array<vec4f>")}
 const WIDE = 16u; // quads
 const HIGH = 16u; // fours of vectors
 var<workgroup> xs: array<vec4f, 256>; // [16 rows x WIDE]
@@ -116,9 +105,7 @@ ${OUTER_PRODUCTS}
 
 /** out := the sum of its splits. */
 function sumShader(type: string, size: string, splits: string): string {
-  return `${SHAPE}
-@group(0) @binding(1) var<storage, read> parts: array<${type}>;
-@group(0) @binding(2) var<storage, read_write> out: array<${type}>;
+  return `${headOf([`parts: array<${type}>`], `out: array<${type}>`)}
 @compute @workgroup_size(${LANES})
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let at = id.x + id.y * groups.x * ${LANES}u;

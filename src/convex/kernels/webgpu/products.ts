@@ -1,8 +1,7 @@
 /** The two products as work for a WebGPU device: of rows, or of patches that are gathered from images. */
 
 import type { GateSet, Matrix } from "../../types.js";
-import type { BlockSizes } from "../device/iterate.js";
-import { patchImages } from "../device/patchImages.js";
+import { type BlockSizes, patchImages } from "../device/index.js";
 import * as patchShaders from "./patchShaders.js";
 import * as shaders from "./productShaders.js";
 import { type GpuQueue, gridOf, type Work } from "./queue.js";

@@ -1,7 +1,7 @@
 /** What all compute shaders of the WebGPU engine know: the sizes of the program and of tiles. */
 
 import { wordsPerGate } from "../../linear/bits.js";
-import type { BlockSizes } from "../device/iterate.js";
+import type { BlockSizes } from "../device/index.js";
 
 /** Rows or vectors on a side of a tile of the two products; a workgroup of 16 x 16 lanes makes 64 x 64 results. */
 export const TILE = 64;
@@ -21,6 +21,17 @@ struct Shape {
 }
 @group(0) @binding(0) var<uniform> shape: Shape;
 `;
+
+/** The head of a shader of products: the shape, then what it reads and what it writes, in the order of their bindings. */
+export function headOf(reads: readonly string[], writes: string): string {
+  const read = reads.map((buffer, k) => `@group(0) @binding(${k + 1}) var<storage, read> ${buffer};`);
+  return `${SHAPE}${read.join("\n")}\n@group(0) @binding(${reads.length + 1}) var<storage, read_write> ${writes};`;
+}
+
+/** What the lanes of a product forward share: 4 quads of the rows (or patches) and of the gates of a tile, and the sums of its lanes. */
+export const FORWARD_TILE = `var<workgroup> xs: array<vec4f, 256>; // [4 quads x 64 rows]
+var<workgroup> vs: array<vec4f, 256>; // [4 quads x 64 gates]
+var<workgroup> sums: array<f32, 1024>; // [64 rows x 16 lanes]`;
 
 /** How the products are laid out; without patches all but the splits are as in `shapeOf`. */
 export interface ProductShape {

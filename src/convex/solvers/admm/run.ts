@@ -1,6 +1,6 @@
 /** A run of `admm`: its iterations, what it judges after some of them, and when it lets gates in or hands over to Newton steps. */
 
-import { GapJudge } from "../../certificate.js";
+import { GapJudge } from "../../certificate/index.js";
 import { columnSums, LEAST, norm } from "../../linear/vectors.js";
 import { blockOutputs, meanSquaredNorm, zeroBlocks } from "../../operators/blocks.js";
 import { minimiseOverBias } from "../../operators/outputBias.js";

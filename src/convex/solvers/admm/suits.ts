@@ -2,7 +2,7 @@
 
 import { blockOutputs } from "../../operators/blocks.js";
 import type { ConvexProgram } from "../../types.js";
-import { DENSE_ROWS } from "../systems/newton.js";
+import { DENSE_ROWS } from "../systems/index.js";
 import { isFactored } from "./system.js";
 
 /** Rows from which it is ahead of Newton steps; fewer over patches, or where these would need a system that couples the outputs. */

@@ -12,17 +12,17 @@ import { addColumnSums, norm } from "../../linear/vectors.js";
 import { blockOutputs, everyVector, meanSquaredNorm } from "../../operators/blocks.js";
 import type { ConvexProgram } from "../../types.js";
 import type { Setting } from "../solver.js";
-import { ColumnSystem } from "../systems/column.js";
-import { DENSE_ROWS } from "../systems/newton.js";
 import {
+  ColumnSystem,
+  DENSE_ROWS,
   type Hidden,
   hiddenCurvature,
   LEAST_RANK,
   largestRank,
   partialCholesky,
+  RankOneTerms,
   sketchCost,
-} from "../systems/partialCholesky.js";
-import { RankOneTerms } from "../systems/woodbury.js";
+} from "../systems/index.js";
 
 /** Relative residual of the conjugate gradients. */
 const RESIDUAL = 0.1;

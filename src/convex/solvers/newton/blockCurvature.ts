@@ -4,7 +4,7 @@ import type { GatedProducts } from "../../kernels/types.js";
 import { norm } from "../../linear/vectors.js";
 import { blockOutputs } from "../../operators/blocks.js";
 import type { ActiveBlocks, BlockStep } from "../activeBlocks.js";
-import type { CoupledSystem } from "../systems/coupled.js";
+import type { CoupledSystem } from "../systems/index.js";
 
 /** The blocks' part of a coupled system. */
 type BlockCurvature = Pick<CoupledSystem, "gates" | "weights" | "rows" | "vectors" | "addCurvature">;

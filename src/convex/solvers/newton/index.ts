@@ -5,9 +5,10 @@
  * maximises the dual function of one proximal step (proximalDual.ts); what minimises it there is the next round's center.
  */
 
-import { GapJudge } from "../../certificate.js";
+import { GapJudge } from "../../certificate/index.js";
 import { dot, norm } from "../../linear/vectors.js";
 import { smoothLike } from "../../losses/index.js";
+import { hasPatches } from "../../network.js";
 import { blockOutputs, zeroBlocks } from "../../operators/blocks.js";
 import { minimiseOverBias } from "../../operators/outputBias.js";
 import type { Gap, SparseBlocks } from "../../types.js";
@@ -46,7 +47,7 @@ export const proximalNewton: Solver = {
     const { X, loss, penalty, cones, pooling } = program;
     const separable = penalty.separable;
     const smooth = Number.isFinite(loss.curvature);
-    if (pooling != null && cones && 8 * X.rows * X.cols > MAX_PATCH_BYTES) {
+    if (hasPatches(pooling) && cones && 8 * X.rows * X.cols > MAX_PATCH_BYTES) {
       return (
         `holds all ${X.rows} patches for the cones, more than ${MAX_PATCH_BYTES} bytes; use fewer images, ` +
         "larger strides or a gated model."

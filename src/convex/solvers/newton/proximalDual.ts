@@ -22,9 +22,14 @@ import { meanSquaredNorm } from "../../operators/blocks.js";
 import type { Loss } from "../../types.js";
 import { type ActiveBlocks, type BlockStep, curvatureOf, shrinkSpectra, shrinkVectors } from "../activeBlocks.js";
 import type { Setting } from "../solver.js";
-import { type CoupledSystem, prefersProducts, SketchMemory, solveCoupled } from "../systems/coupled.js";
-import type { OutputCurvature } from "../systems/newton.js";
-import { solveNewton } from "../systems/newton.js";
+import {
+  type CoupledSystem,
+  type OutputCurvature,
+  prefersProducts,
+  SketchMemory,
+  solveCoupled,
+  solveNewton,
+} from "../systems/index.js";
 import type { WorkingSet } from "../workingSet.js";
 import { spectralCurvature, vectorCurvature } from "./blockCurvature.js";
 

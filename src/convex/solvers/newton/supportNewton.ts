@@ -1,11 +1,11 @@
 /** From a start near the optimum: Newton steps on its blocks while they close the gap fast, then another run. */
 
-import { GapJudge } from "../../certificate.js";
+import { GapJudge } from "../../certificate/index.js";
 import { blockOutputs } from "../../operators/blocks.js";
 import type { SparseBlocks } from "../../types.js";
 import { BestPoint } from "../bestPoint.js";
 import type { Point, Run, Setting } from "../solver.js";
-import { prefersProducts } from "../systems/coupled.js";
+import { prefersProducts } from "../systems/index.js";
 import { MOST_ENTERING, type SupportPoint, supportStep } from "./supportStep.js";
 
 /** A step is slow where it leaves more than this share of the gap; so many may be, as long as the objective keeps its size. */

@@ -1,7 +1,8 @@
 /** What a layer class may be in an anatomy: the one record that each file beside this one answers with. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { ConvexError, type ErrorCode } from "../../../errors.js";
+import { refuseAs } from "../../../arguments.js";
+import type { ErrorCode } from "../../../errors.js";
 
 /** What a unit does to its input: the slope where that is negative (0: ReLU, 1: linear). */
 export interface UnitActivation {
@@ -38,7 +39,7 @@ export interface LayerKind {
 
 /** Throws, in the four parts of a sentence. */
 export function refuseModel(code: ErrorCode, expected: string, got: string, todo: string): never {
-  throw new ConvexError(code, `readModel: expected ${expected}, got ${got}. ${todo}`);
+  refuseAs("readModel", expected, got, todo, code);
 }
 
 /** How a layer is called in a sentence. */

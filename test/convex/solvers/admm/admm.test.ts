@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { enumerateGates } from "../../../../src/convex/arrangements/index.js";
-import { smallestTrivialBeta } from "../../../../src/convex/certificate.js";
+import { smallestTrivialBeta } from "../../../../src/convex/certificate/index.js";
 import { bindProducts, referenceKernels, wasmKernels } from "../../../../src/convex/kernels/index.js";
 import { WasmProducts } from "../../../../src/convex/kernels/wasm/products.js";
 import { unpackPattern } from "../../../../src/convex/linear/bits.js";

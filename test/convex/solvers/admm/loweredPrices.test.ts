@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { GapJudge } from "../../../../src/convex/certificate.js";
+import { GapJudge } from "../../../../src/convex/certificate/index.js";
 import { referenceKernels } from "../../../../src/convex/kernels/index.js";
 import { dualPointAtZero } from "../../../../src/convex/operators/dualPoint.js";
 import { lowerPrices } from "../../../../src/convex/solvers/admm/loweredPrices.js";

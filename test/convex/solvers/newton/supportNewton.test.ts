@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { smallestTrivialBeta } from "../../../../src/convex/certificate.js";
+import { smallestTrivialBeta } from "../../../../src/convex/certificate/index.js";
 import { type Kernels, referenceKernels } from "../../../../src/convex/kernels/index.js";
 import { proximalNewton } from "../../../../src/convex/solvers/newton/index.js";
 import { SupportRun } from "../../../../src/convex/solvers/newton/supportNewton.js";

@@ -7,7 +7,7 @@ import { penalties } from "../../src/convex/penalties/index.js";
 import { solve } from "../../src/convex/solvers/solve.js";
 import type { ConvexProgram, Gap } from "../../src/convex/types.js";
 import { type PeerProblem, type PeerRun, type PeerSettings, runScnn } from "../peers/scnn.js";
-import { type Timing, timingOf } from "./measure.js";
+import { type Timing, timingOf } from "../support/measure.js";
 import { planted } from "./synthetic.js";
 
 const FEATURES = 50;

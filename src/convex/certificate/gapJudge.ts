@@ -1,18 +1,15 @@
-/**
- * The duality gap: a primal point, a dual point scaled until it is feasible, and the difference of their objectives.
- *
- * With N a subgradient of L at the predictions, s N is dual feasible when s N_b <= beta for every block b, where N_b is the
- * dual norm of X' D_i N (gated) or the norm of the projection of -+X' D_i N onto the cone K_i (ReLU; Pilanci and Ergen 2020,
- * section 2). Its dual objective is -L*(s N) - sum_c (s 1'N_c)^2 / (4 ridge). A free output bias asks for 1'N_c = 0.
- */
+/** A judge of points: the price of every block at a dual point, and the gap of a point to that dual point, scaled until it is feasible. */
 
-import type { GatedProducts } from "./kernels/types.js";
-import { atOnce, type Pieces } from "./linear/pieces.js";
-import { columnSums, concatenated, LEAST, norm } from "./linear/vectors.js";
-import { blockCount, blockOutputs, penaltyOf, predict } from "./operators/blocks.js";
-import { type ConeProjector, coneProjector } from "./operators/coneProjection.js";
-import { dualPointAtZero } from "./operators/dualPoint.js";
-import type { AllGatesBound, Certificate, ConvexProgram, Evidence, Gap, Loss, SparseBlocks } from "./types.js";
+import type { GatedProducts } from "../kernels/types.js";
+import { atOnce, type Pieces } from "../linear/pieces.js";
+import { concatenated, norm } from "../linear/vectors.js";
+import { steepest } from "../network.js";
+import { blockCount, blockOutputs, penaltyOf, predict } from "../operators/blocks.js";
+import { type ConeProjector, coneProjector } from "../operators/coneProjection.js";
+import { dualPointAtZero } from "../operators/dualPoint.js";
+import type { ConvexProgram, Gap, SparseBlocks } from "../types.js";
+import { bestScale } from "./dualScale.js";
+import { relativeGap } from "./relativeGap.js";
 
 /** Gates whose vectors are held at a time while pricing: bounds the memory, not the result. */
 const CHUNK = 64;
@@ -22,8 +19,6 @@ const FIRST_POINTS = 8;
 const MOST_POINTS = 32;
 /** Doubles of the vectors of all blocks that are held meanwhile: 32 MB. */
 const HELD = 2 ** 22;
-/** Golden sections on the scale of the dual point: 0.618^90 < 1e-18. */
-const SECTIONS = 90;
 
 /** Prices of all blocks: `prices[b * C + c]` is N_b for output c, or an upper bound of it that is at most beta. */
 export interface Prices {
@@ -165,13 +160,13 @@ export class GapJudge {
    * A lower bound of the same problem on data X' with |X' - X| <= tail in spectral norm, for any loss, from a dual point
    * N [n x C] on X, balanced where the bias is free.
    *
-   * |(X'u)_+ - (Xu)_+| <= tail |u|, so that X' prices N at most tail |N_c| dearer than X does: N, scaled by that much less, is
+   * |(X'u)_+ - (Xu)_+| <= tail |u| (with a slope of more than 1, that times as much), so that X' prices N at most tail |N_c| dearer than X does: N, scaled by that much less, is
    * feasible there.
    */
   boundNear(N: Float64Array, tail: number): number {
     const { loss, beta, penalty } = this.program;
     const { largest } = this.price(N, beta);
-    const dearer = largest + tail * longestColumn(N, loss.outputs, penalty.separable);
+    const dearer = largest + tail * steepest(this.program.pooling) * longestColumn(N, loss.outputs, penalty.separable);
     return bestScale(this.program, N, beta / dearer).value;
   }
 
@@ -248,122 +243,6 @@ export class GapJudge {
 }
 
 /**
- * The largest dual objective of s N, 0 <= s <= limit, N [n x C]: concave in s. A bound where limit N is feasible, and N balanced
- * where the output bias is free.
- */
-export function bestScale(
-  program: DualProgram,
-  N: Float64Array,
-  limit: number,
-  cost: (scale: number) => number = () => 0, // convex, 0 at 0
-): { value: number; scale: number } {
-  const scaled = new Float64Array(N.length);
-  const value = (s: number) => dualObjective(program, N, s, scaled) - cost(s);
-  let best = { value: value(0), scale: 0 };
-  const consider = (s: number) => {
-    const v = value(s);
-    if (v > best.value) best = { value: v, scale: s };
-    return v;
-  };
-  const top = Number.isFinite(limit) ? limit : 2;
-  consider(Math.min(1, top));
-  consider(top);
-  const golden = (Math.sqrt(5) - 1) / 2;
-  let low = 0;
-  let high = top;
-  let a = high - golden * (high - low);
-  let b = low + golden * (high - low);
-  let va = consider(a);
-  let vb = consider(b);
-  for (let k = 0; k < SECTIONS && high - low > 1e-9 * top; k++) {
-    if (va < vb) {
-      low = a;
-      a = b;
-      va = vb;
-      b = low + golden * (high - low);
-      vb = consider(b);
-    } else {
-      high = b;
-      b = a;
-      vb = va;
-      a = high - golden * (high - low);
-      va = consider(a);
-    }
-  }
-  return best;
-}
-
-/** The length of weights up to which a bound without weight decay holds: this many times that of the weights at hand. */
-const REACH = 100;
-
-function reachOf({ vectors }: SparseBlocks): number {
-  return REACH * (norm(vectors) || 1);
-}
-
-type DualProgram = Pick<ConvexProgram, "loss" | "outputBias">;
-
-function dualObjective({ loss, outputBias }: DualProgram, N: Float64Array, s: number, scaled: Float64Array): number {
-  for (let k = 0; k < N.length; k++) scaled[k] = s * N[k];
-  let value = -loss.conjugate(scaled);
-  if (outputBias !== null && outputBias.ridge > 0) {
-    for (let c = 0; c < loss.outputs; c++) {
-      let sum = 0;
-      for (let k = c; k < N.length; k += loss.outputs) sum += scaled[k];
-      value -= sum ** 2 / (4 * outputBias.ridge);
-    }
-  }
-  return value;
-}
-
-/**
- * (primal - dual) / max(|primal|, floor), the floor a billionth of what the best constant outputs lose: an objective far below that is
- * a perfect fit, whose last digits are rounding of a loss near zero.
- */
-export function relativeGap(primal: number, dual: number, program: DualProgram): number {
-  return (primal - dual) / Math.max(Math.abs(primal), floorOf(program), LEAST);
-}
-
-/** A bound above an objective by rounding is that objective; one that is further above stays, for everybody to see. */
-export function withoutRounding(primal: number, dual: number, program: DualProgram): number {
-  const room = SURE * Math.max(Math.abs(primal), floorOf(program), LEAST);
-  return dual > primal && dual - primal <= room ? primal : dual;
-}
-
-/** Of the size of an objective: what sums in float64 explain. */
-const SURE = 1e-8;
-/** Of the loss of constant outputs: objectives below are as good as zero. */
-const FLOOR = 1e-9;
-const floors = new WeakMap<Loss, { readonly zero: number; readonly constant: number }>();
-
-/** The size below which no gap is relative to the objective any more. */
-export function floorOf({ loss, outputBias }: DualProgram): number {
-  let known = floors.get(loss);
-  if (known === undefined) {
-    const zero = loss.value(new Float64Array(loss.rows * loss.outputs));
-    known = { zero, constant: Math.min(zero, loss.value(newtonConstant(loss))) };
-    floors.set(loss, known);
-  }
-  const { zero, constant } = known;
-  return FLOOR * Math.abs(outputBias === null ? zero : constant);
-}
-
-/** One Newton step from zero to the best constant outputs [n x C]: exact for squares, which alone lose far more at zero. */
-function newtonConstant(loss: Loss): Float64Array {
-  const size = loss.rows * loss.outputs;
-  const Z = new Float64Array(size);
-  const slopes = new Float64Array(size);
-  const curvatures = new Float64Array(size);
-  loss.gradient(Z, slopes);
-  loss.hessianDiagonal(Z, curvatures);
-  const [slope, curvature] = [columnSums(slopes, loss.outputs), columnSums(curvatures, loss.outputs)];
-  for (let k = 0; k < size; k++) {
-    const c = k % loss.outputs;
-    Z[k] = curvature[c] > 0 ? -slope[c] / curvature[c] : 0;
-  }
-  return Z;
-}
-
-/**
  * The smallest beta at which the network with all blocks zero is optimal: the largest price of the gradient at zero.
  *
  * For a loss with kinks the gradient at zero is not unique; the answer is then an upper bound of the smallest.
@@ -377,103 +256,11 @@ export function trivialBeta(program: Omit<ConvexProgram, "beta">, products: Gate
   return new GapJudge({ ...program, beta: 0 }, products).largestPrice(dualPointAtZero(program), 0);
 }
 
-/** Joins the program's gap with the judgement of the network that was recovered from it. */
-export function certify(
-  gap: Gap,
-  network: number,
-  program: ConvexProgram,
-  evidence: Evidence | null = null,
-  allGates: AllGatesBound | null = null,
-): Certificate {
-  const everywhere = allGates?.finished === true;
-  // What no gate can undercut, these gates can't.
-  const best = everywhere ? allGates.dual : Math.max(gap.dual, allGates?.dual ?? gap.dual);
-  const dual = withoutRounding(gap.primal, best, program);
-  const also =
-    allGates === null || everywhere
-      ? ""
-      : ` With any activation patterns no such network has one below ${allGates.dual.toPrecision(8)}.`;
-  const alone = feedsOneEach(program);
-  return {
-    primal: gap.primal,
-    dual,
-    relativeGap: dual === gap.dual ? gap.relative : relativeGap(gap.primal, dual, program),
-    network,
-    scope: program.gates.complete || everywhere ? "all gates" : "these gates",
-    claim:
-      `No network with ${scopeOf(program, everywhere)}, has an objective below ${dual.toPrecision(8)}; ` +
-      `this one has ${network.toPrecision(8)}.${also}${alone ? NOT_AMONG_THEM : ""}`,
-    evidence,
-    allGates,
-    neurons: alone ? "feed one output each" : "feed all outputs",
-    perOutput: null,
-  };
-}
+/** The length of weights up to which a bound without weight decay holds: this many times that of the weights at hand. */
+export const REACH = 100;
 
-/** Of the claim of a bound for networks whose neurons each feed one output: what it leaves open. */
-export const NOT_AMONG_THEM =
-  " Networks whose neurons feed several outputs, which the layers can be too, are not among them and may have less.";
-
-/** A bound for networks whose neurons feed all outputs. */
-export interface SharedBound extends Gap {
-  readonly program: ConvexProgram; // over whose gates it holds
-  readonly everywhere?: boolean; // or with any
-  readonly evidence: Evidence | null;
-}
-
-/** The certificate of a network whose neurons may feed all outputs; `alone` is what is known of those whose neurons feed one. */
-export function certifyShared(alone: Certificate, bound: SharedBound): Certificate {
-  const { primal, program, everywhere = false, evidence } = bound;
-  const dual = withoutRounding(primal, bound.dual, program);
-  const { network, scope, allGates } = alone;
-  const among = scopeOf(program, everywhere, true);
-  const claim = alone.claim
-    .replace(NOT_AMONG_THEM, "")
-    .replace(`this one has ${network.toPrecision(8)}`, `the best that was found has ${alone.primal.toPrecision(8)}`);
-  const where = / Patterns are those in the span .*$/.exec(alone.claim)?.[0] ?? "";
-  return {
-    ...{ primal, dual, relativeGap: relativeGap(primal, dual, program), network, evidence, allGates: null },
-    scope: program.gates.complete || everywhere ? "all gates" : "these gates",
-    claim: `No network with ${among}, has an objective below ${dual.toPrecision(8)}; this one has ${network.toPrecision(8)}.${where}`,
-    neurons: "feed all outputs",
-    perOutput: {
-      ...{ primal: alone.primal, dual: alone.dual, relativeGap: alone.relativeGap, scope, claim },
-      ...{ evidence: alone.evidence, allGates },
-    },
-  };
-}
-
-/**
- * What a bound for networks whose neurons each feed one of `outputs` says of those whose neurons feed all: prices of at most beta
- * each are at most sqrt(outputs) beta together, and the dual objective is concave and at least 0 at 0.
- */
-export function sharedAtLeast(dual: number, outputs: number): number {
-  return dual / Math.sqrt(outputs);
-}
-
-/** True where the penalty charges outputs one by one, so that the program is about neurons that feed one. */
-export function feedsOneEach(program: Pick<ConvexProgram, "penalty" | "loss" | "pooling">): boolean {
-  return blockOutputs(program) > 1 && program.penalty.name === "perOutput";
-}
-
-/**
- * The networks that a bound is about, in words; `everywhere` where it was proven for gates that are not in the set too, `shared`
- * where for neurons that feed all outputs.
- */
-export function scopeOf(program: ConvexProgram, everywhere = false, shared = !feedsOneEach(program)): string {
-  if (program.penalty.name === "ridge") {
-    return program.beta > 0
-      ? "any weights in this layer"
-      : `weights of up to ${REACH} times the length of these in this layer`;
-  }
-  const { gates, cones, pooling } = program;
-  const { patches: K, positions: A } = pooling ?? { patches: 1, positions: 1 };
-  const feeding = A > 1 ? `one output from one ${A < K ? "window" : "patch"}` : "one output";
-  const among = shared ? "networks of any width" : `networks whose neurons each feed ${feeding}`;
-  const kind = cones ? "activation patterns" : "gates";
-  const listed = gates.complete ? `all ${gates.count} arrangements of the data` : `these ${gates.count} ${kind}`;
-  const which = everywhere ? "any activation patterns" : listed;
-  return `${which}, among ${among}`;
+function reachOf({ vectors }: SparseBlocks): number {
+  return REACH * (norm(vectors) || 1);
 }
 
 /** The longest column of N [n x C], or the length of all of them together. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { readDigits } from "../../examples/support/mnist.js";
 import { wasmKernels } from "../../src/convex/kernels/index.js";
 import type { LossName, Matrix } from "../../src/convex/types.js";
-import { principalScores } from "./components.js";
+import { principalScores } from "../support/components.js";
 import { planted } from "./synthetic.js";
 
 /** What `model.fit` and the trainer both get: x with a last column of ones, so that the hidden layer needs no bias. */

@@ -1,0 +1,5 @@
+/** What engines whose blocks live on a device have in common. */
+
+export { type BlockSizes, type DeviceBlocks, gramOnRight, gramOrder, stepSums } from "./iterate.js";
+export { deviceKernels, type OpenDevice } from "./kernels.js";
+export { type PatchImages, patchImages } from "./patchImages.js";

@@ -1,0 +1,4 @@
+/** Products with gates over patches, for any engine. */
+
+export { PatchwiseProducts } from "./patchwise.js";
+export { PooledProducts, roomForPooled } from "./pooled.js";

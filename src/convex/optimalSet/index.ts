@@ -1,0 +1,5 @@
+/** All optima of one program, as a polyhedron: its corners, its nearest point, and ways between networks. */
+
+export { type Candidate, type Candidates, candidatesOf, distinct } from "./candidates.js";
+export { networkPath, type PathPoint } from "./networkPath.js";
+export { Optima, type Optimum, type Waypoint } from "./optima.js";

@@ -1,0 +1,3 @@
+/** Upper bounds of what is NP-hard: maxima over polyhedral cones, relaxed. */
+
+export { ConeRelaxation } from "./coneRelaxation.js";

@@ -1,0 +1,101 @@
+/** The descent of neurons that feed all outputs, with newcomers among them, and of the outputs alone along the directions at hand. */
+
+import type { Kernels } from "../kernels/types.js";
+import { descend } from "../linear/lbfgs.js";
+import { concatenated, norm } from "../linear/vectors.js";
+import type { Neuron } from "../network.js";
+import type { Clock } from "../solvers/clock.js";
+import type { ConvexProgram } from "../types.js";
+import type { SharingEffort } from "./effort.js";
+import { networkOf, type SharedNeurons, type SharedObjective, sharedNeurons } from "./neurons.js";
+import { outputsObjective } from "./outputWeights.js";
+import type { Newcomer } from "./search.js";
+
+/** Steps of a descent, and of its first part, after which newcomers that die out are let go. */
+const DESCENT = 300;
+const SETTLING = 40;
+/** Steps of the outputs alone, along directions that are held. */
+const SETTLED = 1000;
+const DYING = 1e-3;
+/** Size of newcomers against the mean of those that are there. */
+const JOINING_SIZE = 0.05;
+
+/** All neurons and newcomers descend together; newcomers that die out soon are let go. */
+export async function descendTogether(
+  objective: SharedObjective,
+  neurons: SharedNeurons,
+  newcomers: readonly Newcomer[],
+  units: number,
+  program: ConvexProgram,
+  kernels: Kernels,
+  clock: Clock,
+  effort: SharingEffort,
+): Promise<{ neurons: SharedNeurons; value: number }> {
+  const d = program.X.cols;
+  const pause = () => clock.pause();
+  const old = networkOf(neurons, null, 0).neurons;
+  const mean = old.reduce((sum, { output }) => sum + norm(output), 0) / Math.max(1, old.length);
+  const size = old.length > 0 ? JOINING_SIZE * mean : 1e-3;
+  const fresh = newcomers.map(({ direction, outputs }) => ({
+    direction,
+    output: outputs.map((entry) => size * entry),
+  }));
+  let now = sharedNeurons([...old, ...fresh], d, neurons.bias);
+  if (fresh.length > 0) {
+    const settled = await descend(
+      objective.over(old.length + fresh.length),
+      packed(now),
+      effort.steps(SETTLING, old.length + fresh.length),
+      pause,
+    );
+    effort.descent(settled.steps, old.length + fresh.length);
+    const alive = networkOf(unpacked(settled.x, now), null, DYING);
+    now = sharedNeurons(largest(alive.neurons, units), d, alive.bias);
+  }
+  const m = now.weights.length / d;
+  const { x, steps } = await descend(objective.over(m), packed(now), effort.steps(DESCENT, m), pause);
+  effort.descent(steps, m);
+  return settleOutputs(objective, unpacked(x, now), program, kernels, pause, effort);
+}
+
+/** The `most` neurons with the largest outputs. */
+function largest(neurons: readonly Neuron[], most: number): readonly Neuron[] {
+  if (neurons.length <= most) return neurons;
+  return [...neurons].sort((a, b) => norm(b.output) - norm(a.output)).slice(0, most);
+}
+
+/** The best outputs along the directions that the neurons have. */
+async function settleOutputs(
+  objective: SharedObjective,
+  neurons: SharedNeurons,
+  program: ConvexProgram,
+  kernels: Kernels,
+  pause: () => Promise<boolean>,
+  effort: SharingEffort,
+): Promise<{ neurons: SharedNeurons; value: number }> {
+  const d = program.X.cols;
+  const { neurons: list, bias } = networkOf(neurons, null, 0);
+  const units = concatenated(...list.map(({ direction }) => direction));
+  const held = outputsObjective(program, kernels, objective.activations(units));
+  const sizes = list.map(({ output }) => Math.sqrt(norm(output)));
+  const across = Array.from(bias, (_, c) => list.map(({ output }, j) => output[c] / (sizes[j] || 1)));
+  const first = Float64Array.from([...sizes, ...across.flat(), ...bias]);
+  const m = list.length;
+  const { x, value, steps } = await descend(held, first, effort.steps(SETTLED, m, true), pause);
+  effort.descent(steps, m, true);
+  const best = list.map(({ direction }, j) => ({
+    direction,
+    output: Float64Array.from(bias, (_, c) => x[j] * x[m + c * m + j]),
+  }));
+  return { neurons: sharedNeurons(best, d, x.subarray(m * (1 + bias.length))), value };
+}
+
+/** x = (weights, outputs, bias) in one vector, as the descent wants it. */
+function packed({ weights, outputs, bias }: SharedNeurons): Float64Array {
+  return concatenated(weights, outputs, bias);
+}
+
+function unpacked(x: Float64Array, like: SharedNeurons): SharedNeurons {
+  const [a, b] = [like.weights.length, like.weights.length + like.outputs.length];
+  return { weights: x.slice(0, a), outputs: x.slice(a, b), bias: x.slice(b) };
+}
