@@ -162,6 +162,11 @@ export interface Gap {
 export interface Evidence {
   readonly bestRatio: number;
   readonly starts: number; // of the search, over all rounds
+  /**
+   * What each restart from other random neurons took off the objective, relative: how far luck goes. Another seed may end about as much
+   * lower as the last ones gained, or higher. Missing where there was none.
+   */
+  readonly restartGains?: readonly number[];
 }
 
 /**

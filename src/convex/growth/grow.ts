@@ -23,7 +23,7 @@ import { Effort } from "./effort.js";
 import { GAIN, type Growing, move } from "./move.js";
 import { drawnSamples, randomStarts, search, searchOn, startsFrom, worthOf } from "./oracle.js";
 import { endingWith, GrowthProof, SOLVE_SHARE } from "./proof.js";
-import { mayRestart, RESTART_GAIN, RESTARTS, restarted } from "./restart.js";
+import { FRUITLESS, mayRestart, RESTART_GAIN, RESTARTS, restarted } from "./restart.js";
 import { dualPointOf, fall, firstState, grown, judged, type State, zeroState } from "./state.js";
 
 /** Relative gap of the first solves: early gates need no exact prices. Later ones are as exact as the progress they make. */
@@ -113,8 +113,8 @@ export async function solveGrowing(
   const mayMove = !single && proof === null;
   let rough = mayMove; // the next point is judged as it is
   let spentAll = false; // neurons no longer move, and a solve is out of proportion
-  let restarts = 0;
-  let beforeRestart = Number.POSITIVE_INFINITY;
+  const gains: number[] = []; // of restarts: relative falls of the objective
+  let beforeRestart = Number.NaN; // where none was
   let asked = false; // to stop, by the callback: a solve that had just ended would not see it
   for (let round = 0; ; round++) {
     // Prices of a point that is not exact enough may promise a gain that no solve finds: then it is made more exact.
@@ -165,12 +165,12 @@ export async function solveGrowing(
     if (solution.contradicted) return { ...solution, program: state.program, evidence: NO_EVIDENCE, allGates: null };
     const solved = solution.status === "solved" || (solution.status === "stalled" && exact);
     let done = !rough && solved && exact && (quiet >= QUIET_ROUNDS || stuck > (kinks ? CUTTING_ROUNDS : STUCK_ROUNDS));
-    if (done && proof === null && mayMove && restarts < RESTARTS && mayRestart(program) && !clock.over && !asked) {
-      const gained = restarts === 0 ? 1 : fall(beforeRestart, objective);
-      if (gained > RESTART_GAIN && !effort.slowed) {
+    if (done && proof === null && mayMove && mayRestart(program) && !clock.over && !asked) {
+      if (!Number.isNaN(beforeRestart)) gains.push(fall(beforeRestart, objective));
+      const fruitless = gains.length >= FRUITLESS && gains.slice(-FRUITLESS).every((gain) => gain <= RESTART_GAIN);
+      if (gains.length < RESTARTS && !fruitless && !effort.slowed) {
         beforeRestart = objective;
-        restarts += 1;
-        state = await restarted(state, program.gates.count, options.seed + RESTART_SEED * restarts, growing);
+        state = await restarted(state, program.gates.count, options.seed + RESTART_SEED * (1 + gains.length), growing);
         [quiet, stuck, rough] = [0, 0, false];
         continue;
       }
@@ -183,7 +183,11 @@ export async function solveGrowing(
     if (done || stopped) {
       const ended = asked ? "cancelled" : "iterationLimit";
       const status = statusOf({ done: done || limited, slowed, solved, ended, exact, last: solution.status });
-      const evidence = { bestRatio: best / program.beta, starts: tried };
+      const evidence = {
+        bestRatio: best / program.beta,
+        starts: tried,
+        ...(gains.length > 0 ? { restartGains: gains } : {}),
+      };
       const { seconds } = clock;
       const allGates = proof?.bound ?? null;
       const proven = done && allGates !== null ? endingWith(allGates, proof?.open === true, MORE) : null;

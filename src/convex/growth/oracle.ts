@@ -5,6 +5,7 @@ import { rowBlock } from "../linear/rowBlock.js";
 import { dot } from "../linear/vectors.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
+import { evenly } from "./evenly.js";
 import { type Found, type Start, searchGates } from "./search.js";
 
 /** Steps of the search in each of its rounds; after each the worse half of the starts is let go. */
@@ -78,11 +79,14 @@ export function startsFrom(program: ConvexProgram, blocks: SparseBlocks, random:
   return [...starts, ...randomStarts(program, random, draw)];
 }
 
+/** Random directions for every output and sign, every other round of them such that they cut the rows evenly. */
 export function randomStarts(program: ConvexProgram, count: number, draw: () => number): Start[] {
+  const kinds = 2 * blockOutputs(program);
   return Array.from({ length: count }, (_, k) => {
-    const kind = k % (2 * blockOutputs(program));
+    const kind = k % kinds;
+    const direction = Float64Array.from({ length: program.X.cols }, draw);
     return {
-      direction: Float64Array.from({ length: program.X.cols }, draw),
+      direction: Math.floor(k / kinds) % 2 === 0 ? direction : evenly(program.X, direction),
       output: kind >> 1,
       sign: kind % 2 === 0 ? 1 : -1,
     };

@@ -1,28 +1,37 @@
 /**
- * Growth that does not depend on luck: a descent from other random neurons, whose gates join those in hand. The program over both
- * has an optimum that is no higher than either's, since it is convex; what a restart gains says how far the luck of a seed goes.
+ * Growth that does not depend on luck: some of the neurons give way to random ones, all descend, and the gates of where they end
+ * join those in hand. The program over both has an optimum that is no higher than either's, since it is convex; what restarts gain
+ * says how far the luck of a seed goes.
+ *
+ * An iterated local search: half of a good network leads on average to better ones than new neurons alone.
  */
 
 import { arrangementBound } from "../arrangements/index.js";
-import { sampleGates } from "../arrangements/sample.js";
+import { gaussianSource } from "../linear/random.js";
 import { hasPatches } from "../network.js";
 import { blockOutputs } from "../operators/blocks.js";
-import type { ConvexProgram } from "../types.js";
 import type { Growing } from "./move.js";
-import { firstState, grown, type State } from "./state.js";
+import { descended, joined, neuronsOf, picked, programAt, smallNeurons } from "./movingNeurons.js";
+import { randomStarts } from "./oracle.js";
+import { FIRST_DESCENT, grown, type State } from "./state.js";
 
-/** Restarts at most, and the share of the objective that one has to gain for another. */
-export const RESTARTS = 4;
+/** Restarts at most, and in a row that gain less than this share of the objective. */
+export const RESTARTS = 8;
+export const FRUITLESS = 2;
 export const RESTART_GAIN = 1e-3;
 /** Arrangements up to which a search from many starts misses hardly any. */
 const FEW = 1e5;
+/** Size of random neurons against the mean of those that are there. */
+const SIZE = 0.2;
 
 /** True where other neurons may find other gates. */
-export function mayRestart({ X, pooling }: ConvexProgram): boolean {
+export function mayRestart({ X, pooling }: ConvexRows): boolean {
   return !hasPatches(pooling) && arrangementBound(X.rows, Math.min(X.rows, X.cols)) > FEW;
 }
 
-/** The point as it is, over its active gates and those of a descent from neurons that `seed` draws. */
+type ConvexRows = Pick<State["program"], "X" | "pooling">;
+
+/** The point as it is, over its active gates and those of a descent from half of its neurons and as many random ones as at first. */
 export async function restarted(
   state: State,
   firstGates: number,
@@ -30,9 +39,21 @@ export async function restarted(
   { kernels, clock, effort }: Growing,
 ): Promise<State> {
   const { program } = state;
-  const gates = sampleGates(program.X, { count: firstGates, seed });
-  const other = await firstState({ ...program, gates }, kernels, clock, effort);
   const d = program.X.cols;
+  const draw = gaussianSource(seed);
+  const all = neuronsOf(program, state.blocks);
+  const places = Array.from(all.scales.keys());
+  const half = picked(
+    all,
+    places.filter(() => draw() > 0),
+  );
+  const mean = all.scales.reduce((sum, a) => sum + a * a, 0) / Math.max(1, places.length); // |w| = |a|
+  const fresh = smallNeurons(randomStarts(program, firstGates, draw), d, SIZE * (mean || 1));
+  const start = joined(half, fresh);
+  const steps = effort.affordable(FIRST_DESCENT, start.scales.length);
+  const { neurons } = await descended(program, kernels, start, steps, () => clock.pause());
+  effort.descent(steps, start.scales.length);
+  const other = programAt(program, neurons);
   const C = blockOutputs(program);
   const joining = Array.from(other.blocks.index, (_, k) => ({
     direction: other.blocks.vectors.slice(k * d, (k + 1) * d),

@@ -15,11 +15,12 @@ import { advice, type Solution, type SolveBudget } from "../solvers/solution.js"
 import { chooseSolver, withProducts } from "../solvers/solve.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
 import type { Effort } from "./effort.js";
+import { evenly } from "./evenly.js";
 import { descended, type MovingNeurons, outputsOf, programAt, smallNeurons } from "./movingNeurons.js";
 import { distinct, type Priced } from "./oracle.js";
 
 /** Steps of the descent from random neurons. */
-const FIRST_DESCENT = 400;
+export const FIRST_DESCENT = 400;
 /** Newcomers that join at once, the dearest first. */
 export const JOINING = 100;
 
@@ -34,7 +35,7 @@ export function zeroState(program: ConvexProgram): State {
   return { program, blocks: { ...zeroBlocks(program), bias: biasAlone(program) } };
 }
 
-/** Neurons along the generators of the first gates, outputs and signs in turn, after a first descent. */
+/** Neurons along the generators of the first gates, half of them turned to cut the rows evenly, outputs and signs in turn, after a first descent. */
 export async function firstState(
   program: ConvexProgram,
   kernels: Kernels,
@@ -47,8 +48,9 @@ export async function firstState(
   const { bias } = still.blocks;
   for (let k = 0; k < Z.length; k++) Z[k] = bias[k % loss.outputs];
   const C = blockOutputs(program);
+  const generator = (i: number) => gates.generators.data.subarray(i * X.cols, (i + 1) * X.cols);
   const directions = Array.from({ length: gates.count }, (_, i) => ({
-    direction: gates.generators.data.subarray(i * X.cols, (i + 1) * X.cols),
+    direction: Math.floor(i / (2 * C)) % 2 === 0 ? generator(i) : evenly(X, generator(i)),
     output: i % C,
     sign: Math.floor(i / C) % 2 === 0 ? (1 as const) : (-1 as const),
   }));

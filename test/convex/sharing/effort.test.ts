@@ -27,3 +27,12 @@ test("the bounds of all rounds take a share of what the network took, however ma
   expect(effort.forRound(7)).toBe(7);
   expect(new SharingEffort(program, false).forRound(100_000)).toBe(100_000);
 });
+
+test("large data have fewer steps and starts, unless someone said how far to go, and cheap data have them all", () => {
+  const huge = { loss: program.loss, X: { rows: 1000, cols: 785, data: new Float64Array(0) } };
+  const effort = new SharingEffort(huge, true);
+  expect(effort.steps(300, 128)).toBeLessThan(100);
+  expect(effort.starts(100)).toBeLessThan(100);
+  expect(new SharingEffort(huge, false).steps(300, 128)).toBe(300);
+  expect(new SharingEffort(program, true).steps(300, 30)).toBe(300);
+});

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { certify, GapJudge, smallestTrivialBeta } from "../../../src/convex/certificate/index.js";
 import { referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
+import { atOnce } from "../../../src/convex/linear/pieces.js";
 import { lossNames, lossTraits } from "../../../src/convex/losses/index.js";
 import { zeroBlocks } from "../../../src/convex/operators/blocks.js";
 import { chooseSolver, solve, withProducts } from "../../../src/convex/solvers/solve.js";
@@ -147,6 +148,25 @@ describe("the budget", () => {
       expect(hurried.some((price, k) => price > prices[k])).toBe(true);
       expect(hurried.some((price, k) => Math.abs(price - prices[k]) <= 1e-12 * price)).toBe(true);
     });
+  });
+
+  test("the largest price alone is that of all, whatever it is compared with, and a bound of it when it is late", () => {
+    for (const outputs of [1, 3]) {
+      const one = randomProgram({ rows: 60, gates: 40, cones: true, outputs });
+      withProducts(one, referenceKernels, (products) => {
+        const N = new Float64Array(one.loss.rows * one.loss.outputs);
+        one.loss.gradient(N.slice(), N);
+        const { largest } = new GapJudge(one, products).price(N, 0);
+        const alone = (threshold: number) => atOnce(new GapJudge(one, products).largestPrice(N, threshold));
+        expect(alone(0)).toBeCloseTo(largest, 12);
+        expect(alone(0.9 * largest)).toBeCloseTo(largest, 12);
+        expect(alone(1.1 * largest)).toBeLessThanOrEqual(1.1 * largest);
+        const hurried = new GapJudge(one, products).largestPrice(N, 0);
+        let step = hurried.next();
+        while (step.done !== true) step = hurried.next(true);
+        expect(step.value).toBeGreaterThanOrEqual(largest * (1 - 1e-12));
+      });
+    }
   });
 
   test("when it is late, gated points after the first are not priced: their bound is that of the zero dual point", () => {

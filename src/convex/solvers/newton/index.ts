@@ -168,7 +168,9 @@ class NewtonRun implements Run {
       if (!(await this.dual.direct(now, direction))) break;
       const slope = dot(now.gradient, direction);
       if (!(slope > 0)) break;
+      await this.setting.pause();
       products.adjoint(direction, this.C, this.working.gates, directionG);
+      await this.setting.pause();
       const trial = new Float64Array(this.xi.length);
       let accepted: Evaluation | null = null;
       for (let back = 0, alpha = 1; back < BACKTRACKS; back++, alpha /= 2) {
@@ -186,6 +188,7 @@ class NewtonRun implements Run {
       if (accepted === null) break;
       this.xi = trial;
       [G, trialG] = [trialG, G];
+      await this.setting.pause();
       const stuck = norm(accepted.gradient) >= norm(now.gradient) && accepted.theta <= now.theta;
       now = accepted;
       if (stuck) break;

@@ -22,7 +22,14 @@ import { meanSquaredNorm } from "../../operators/blocks.js";
 import type { Loss } from "../../types.js";
 import { type ActiveBlocks, type BlockStep, curvatureOf, shrinkSpectra, shrinkVectors } from "../activeBlocks.js";
 import type { Setting } from "../solver.js";
-import { type CoupledSystem, prefersProducts, SketchMemory, solveCoupled, solveNewton } from "../systems/index.js";
+import {
+  type CoupledSystem,
+  type OutputCurvature,
+  prefersProducts,
+  SketchMemory,
+  solveCoupled,
+  solveNewton,
+} from "../systems/index.js";
 import type { WorkingSet } from "../workingSet.js";
 import { spectralCurvature, vectorCurvature } from "./blockCurvature.js";
 
@@ -154,7 +161,7 @@ export class ProximalDual {
   }
 
   /** The Newton direction in place of the gradient; false when the system could not be solved. */
-  direct(at: Evaluation, direction: Float64Array): Promise<boolean> {
+  async direct(at: Evaluation, direction: Float64Array): Promise<boolean> {
     const { products, program } = this.setting;
     const { outputBias, penalty } = program;
     const bias = outputBias === null ? 0 : this.rho / (1 + 2 * outputBias.ridge * this.rho);
@@ -166,7 +173,11 @@ export class ProximalDual {
       const blocks = vectorCurvature(step, products, at.active);
       if (prefersProducts({ n: this.n, ...blocks }, this.d)) return coupled({ ...common, bias, ...blocks });
     }
-    const curvature = Array.from({ length: this.C }, (_, c) => curvatureOf(step, products, at.active, c, bias));
+    const curvature: OutputCurvature[] = [];
+    for (let c = 0; c < this.C; c++) {
+      curvature.push(curvatureOf(step, products, at.active, c, bias));
+      await this.setting.pause();
+    }
     return solveNewton({ ...common, curvature }, this.setting, direction);
   }
 

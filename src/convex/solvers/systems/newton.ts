@@ -50,6 +50,7 @@ export async function solveNewton(
       const factor = factorOutput(system, c, kernels, products);
       if (factor === null) return false;
       factors.push(factor);
+      await pause();
     }
     const column = new Float64Array(n);
     const eachOutput = (x: Float64Array, use: (factor: CholeskyFactor, b: Float64Array) => void) => {
