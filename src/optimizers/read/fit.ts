@@ -4,10 +4,10 @@ import type * as tf from "@tensorflow/tfjs";
 import { type Dataset, refuseDegenerate } from "./data.js";
 import { frozenCharge } from "./frozenCharge.js";
 import { type NetworkSpec, readModel } from "./model.js";
+import { white, whitened } from "./normalization/index.js";
 import type { Weighting } from "./sampleWeights.js";
 import { type HeldOut, readSplit } from "./split.js";
 import { trunkOf } from "./trunk.js";
-import { white, whitened } from "./whitening.js";
 
 /** Model and data as plain records. */
 export interface Read {

@@ -6,7 +6,7 @@ import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import { anatomyOf } from "./anatomy.js";
 import { type NetworkSpec, poolingOf } from "./model.js";
-import { foldedUnits, normalizedLayersOf, whiteUnits } from "./normalizedUnits.js";
+import { foldedUnits, normalizedLayersOf, whiteUnits } from "./normalization/index.js";
 
 /**
  * The weights of a model of `spec`; hidden biases become the last row of the kernels, over `biasColumn`, the constant that

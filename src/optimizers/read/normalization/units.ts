@@ -1,7 +1,7 @@
 /** A dense layer and the batch normalisation after it, as predict computes them -> units of the program on white rows, or on x. */
 
-import { ConvexError } from "../../errors.js";
-import type { Whitening } from "./layers/batchNormalization.js";
+import { ConvexError } from "../../../errors.js";
+import type { Whitening } from "../layers/batchNormalization.js";
 
 /** What both layers hold. */
 export interface NormalizedLayers {

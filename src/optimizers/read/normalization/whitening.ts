@@ -7,9 +7,9 @@
  * read-out.
  */
 
-import { reducedRows, rowSpaceOf } from "../../convex/operators/rowSpace.js";
-import type { Dataset } from "./data.js";
-import type { NetworkSpec } from "./model.js";
+import { reducedRows, rowSpaceOf } from "../../../convex/operators/rowSpace.js";
+import type { Dataset } from "../data.js";
+import type { NetworkSpec } from "../model.js";
 
 /** A spec on white rows, and what makes rows white; both as they were where nothing is normalised. */
 export function whitened(spec: NetworkSpec, train: Dataset): NetworkSpec {
