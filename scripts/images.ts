@@ -33,7 +33,7 @@ try {
   }
   await light.page.evaluate(() => scrollTo(0, 0));
   await light.page.mouse.move(0, 0);
-  await light.page.screenshot({ path: join(FOLDER, "gallery.jpg"), ...PHOTO, fullPage: true });
+  await light.page.locator("#compare").screenshot({ path: join(FOLDER, "gallery.jpg"), ...PHOTO });
   await fill(light.page, { arrangements: "sample", gates: 1000, tolerance: "0.000001" });
   await train(light.page);
   await savePlot(light.page, "objectivePlot", "objective.svg");

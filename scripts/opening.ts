@@ -17,7 +17,7 @@ import { runStarts } from "../examples/gallery/runs.js";
 import type { Settings } from "../examples/gallery/settings.js";
 import { targetsOf } from "../examples/gallery/task.js";
 import { makeToy } from "../examples/gallery/toys.js";
-import { ConvexReLUTrainer } from "../src/index.js";
+import { ConvexReLUTrainer, lossSurface } from "../src/index.js";
 
 /** What index.html has selected; the gallery's test compares. */
 const settings: Settings = {
@@ -62,10 +62,16 @@ await runStarts(
 const weights = result.model
   .getWeights()
   .map((weight) => ({ shape: weight.shape, values: weight.dataSync() as Float32Array }));
+const surface = await lossSurface(result.model, x, y);
 const record = {
   settings,
   outcome: { ...outcomeOf(result), engine: "wasm, beforehand" },
   weights: weights.map(plain),
+  surface: {
+    steps: Array.from(surface.steps, rounded),
+    values: Array.from(surface.values, (value) => Number(value.toPrecision(4))),
+    objective: rounded(surface.objective),
+  },
   primal,
   dual,
   descents: epochs.map((all) => {

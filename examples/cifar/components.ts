@@ -26,12 +26,14 @@ export async function compareOnComponents(
   const { starts, times, trialShare = 0.05, grids, report, biasScale, decay, units } = settings;
   const convex = await fitOnComponents(train, test, settings);
   const { result } = convex;
+  if (result.neurons === 0)
+    report?.(`The time limit left a network without neurons (${result.status}): give it more time.`);
   const x = componentsOf(train.x, result);
   const unseen = componentsOf(test.x, result);
   const data = { x, y: train.y, test: { x: unseen, y: test.y } };
   const seconds = times * convex.seconds;
   const rivals: Rival[] = [];
-  for (const width of new Set([units, result.neurons])) {
+  for (const width of new Set([units, Math.max(1, result.neurons)])) {
     const build = (optimizer: tf.Optimizer, seed: number) => {
       const biasDecay = decay / biasScale ** 2;
       return network(x.shape[1], width, decay, optimizer, { biasDecay, seed });

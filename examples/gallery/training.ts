@@ -33,6 +33,7 @@ export interface Plots {
 export interface Recorded {
   readonly outcome: Outcome;
   readonly weights: readonly { readonly shape: readonly number[]; readonly values: readonly number[] }[];
+  readonly surface: { readonly [part in "steps" | "values"]: readonly number[] } & { readonly objective: number };
   readonly primal: Curve;
   readonly dual: Curve;
   readonly descents: readonly (Curve & { readonly weights: Recorded["weights"] })[];
@@ -90,7 +91,7 @@ export class Training {
   }
 
   /** Shows a run that was made before, without TensorFlow.js. */
-  replay({ outcome, weights, primal, dual, descents }: Recorded): void {
+  replay({ outcome, weights, surface, primal, dual, descents }: Recorded): void {
     append(this.primal, primal);
     append(this.dual, dual);
     descents.forEach((curve, start) => {
@@ -99,6 +100,8 @@ export class Training {
       this.showRun(start, restored(curve.weights), values[values.length - 1], seconds[seconds.length - 1]);
     });
     this.showConvex(outcome, restored(weights));
+    const [steps, values] = [Float64Array.from(surface.steps), Float64Array.from(surface.values)];
+    this.surface = { steps, values, objective: surface.objective };
     showFacts(byId("gradientFacts"), this.gradientFacts({ status: "done", engine: "tfjs cpu, beforehand" }));
     this.draw();
   }

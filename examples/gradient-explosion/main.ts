@@ -79,3 +79,9 @@ await writePlot(`${OUT}explosion`, {
     },
   },
 });
+const wide = shares.filter(({ m }) => m === Math.max(...WIDTHS)).map(({ share }) => share);
+console.log(
+  `\nWhat it showed: with ${Math.max(...WIDTHS)} neurons ${Math.round(100 * Math.min(...wide))} to ${Math.round(100 * Math.max(...wide))} % of the ` +
+    `starts explode under one learning rate; the convex program, which has none, was solved in ` +
+    `${Math.round(100 * (1 - Math.max(...unsolved)))} % of its fits or more, for every n.`,
+);

@@ -76,3 +76,8 @@ await writePlot(join(folder, "implicit-bias"), {
   ],
 });
 console.log(`\nPlot: ${join(folder, "implicit-bias")}.svg and .png`);
+const largest = Math.max(...curves.map(({ share }) => share));
+console.log(
+  `What it showed: gradient descent without weight decay comes up to ${(100 * largest).toFixed(1)} % of the largest margin in ${STEPS} ` +
+    `steps${largest <= 1 ? ", and never above it" : ""}; the convex program has that margin at once, proven.`,
+);

@@ -36,7 +36,8 @@ export function runBoth(): [Report, Report] {
 export function compare(): string {
   const reports = runBoth();
   const bound = reports[1].bound ?? 0;
-  return table([
+  const [before, after] = reports;
+  const rows = table([
     ["method", "objective", "lower bound", "above it", "accuracy", "epochs", "seconds"],
     ...reports.map((report) => [
       report.method,
@@ -48,4 +49,9 @@ export function compare(): string {
       report.seconds.toFixed(1),
     ]),
   ]);
+  const excess = ({ objective }: Report) => `${(100 * (objective / bound - 1)).toFixed(2)} %`;
+  return (
+    `${rows}\n\nWhat it showed: with three lines changed the same model ends ${excess(after)} above the proven bound, ` +
+    `where model.fit ended ${excess(before)} above it.`
+  );
 }

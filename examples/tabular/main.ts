@@ -49,6 +49,10 @@ const row = (name: string, result: FitResult): string[] => [
   String(result.neurons),
 ];
 console.log(
+  "Data: a made table of 30 measurements in the manner of the Wisconsin breast cancer data, two classes, " +
+    "469 rows to train on and 100 to test.\n",
+);
+console.log(
   table([
     ["way", "objective", "lower bound", "gap", "proven for", "train acc.", "test acc.", "seconds", "neurons"],
     row("fit(model, x, y)", fitted),
@@ -57,3 +61,8 @@ console.log(
   ]),
 );
 console.log(`\n${fitted.notes.join("\n")}`);
+const lowest = fitted.certificate.network <= trained.certificate.network * (1 + 1e-3) ? "the same" : "a higher";
+console.log(
+  `\nWhat it showed: fit, on a model of 200 units, has ${lowest} objective as train, which builds its own of ${trained.neurons}; ` +
+    `a gated network comes to ${gated.certificate.network.toFixed(4)} instead of ${trained.certificate.network.toFixed(4)}, each proven.`,
+);

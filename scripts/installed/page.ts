@@ -38,11 +38,16 @@ export async function openPage(folder: string, headers: Readonly<Record<string, 
   try {
     const page = await browser.newPage();
     const complaints: string[] = [];
-    page.on("pageerror", ({ message }) => complaints.push(message));
+    const failed = new Promise<void>((resolve) => {
+      page.on("pageerror", ({ message }) => {
+        complaints.push(message);
+        resolve();
+      });
+    });
     page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
     await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
     const said = page.waitForFunction(() => document.title !== "", null, { timeout: 60_000 });
-    await Promise.race([said, page.waitForEvent("pageerror", { timeout: 60_000 })]).catch(() => undefined);
+    await Promise.race([said, failed]).catch(() => undefined);
     return { title: await page.title(), complaints: complaints.filter((text) => !text.includes("404")) };
   } finally {
     await browser.close();

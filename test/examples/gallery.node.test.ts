@@ -58,6 +58,7 @@ describe("the page as it opens", () => {
     expect(await page.locator("#convexPlot image[href]").count()).toBe(1);
     expect(await page.locator("#runs tbody tr").count()).toBe(4);
     expect(await page.locator("#excessPlot .descent").count()).toBe(3);
+    expect(await page.locator("#contourPlot .contour").count()).toBeGreaterThan(1);
     expect(await page.textContent("#verdict")).toMatch(/made beforehand.* within \S+ % of the best network/);
     expect(await page.locator("#convexFacts dd[data-fact='relative gap']").textContent()).toMatch(/ %$/);
     expect(await page.textContent("#legend")).toContain("upper moon");

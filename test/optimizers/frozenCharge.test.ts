@@ -13,6 +13,7 @@ function modelOf(charged: boolean): tf.Sequential {
   const own = charged ? { kernelRegularizer: l2() } : {};
   const trunk = tf.layers.dense({
     units: 3,
+    kernelInitializer: tf.initializers.constant({ value: 0.7 }),
     inputShape: [2],
     activation: "tanh",
     kernelRegularizer: l2(),

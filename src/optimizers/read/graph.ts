@@ -106,11 +106,16 @@ function single(tensors: readonly tf.SymbolicTensor[] | undefined, what: string)
 }
 
 function refuseBranch(layer: tf.layers.Layer): never {
+  // Squares of a linear part are charged by another rule than units are: no solver here has both in one program.
+  const skips = layer.getClassName() === "Add";
+  const beside = skips
+    ? "leave a linear layer beside the hidden one out (two ReLU units make any linear function of x, two leakyReLU units with another alpha than -1, too), "
+    : "";
   return refuseModel(
     "model/graph",
     "layers that follow one another from the first that is trained to the output",
     `branches that meet in ${named(layer)}`,
-    "Set trainable: false in the layers before it, so that training begins after it, or train this model with model.fit().",
+    `Set trainable: false in the layers before it, so that training begins after it, ${beside}or train this model with model.fit().`,
   );
 }
 

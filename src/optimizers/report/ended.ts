@@ -2,7 +2,7 @@
 
 import { LEAST } from "../../convex/linear/vectors.js";
 import { isStandardized } from "../../convex/operators/coordinates.js";
-import { CONTRADICTION } from "../../convex/solvers/solution.js";
+import { advice as adviceOf, CONTRADICTION } from "../../convex/solvers/solution.js";
 import type { Certificate, Gap, Status } from "../../convex/types.js";
 import type { Problem } from "../records.js";
 import type { Fitting } from "../solve/withinWidth.js";
@@ -55,6 +55,13 @@ const WIDTH: readonly Rule[] = [
 
 /** In this order, each on what those before have made of it. */
 const RULES: readonly Rule[] = [
+  {
+    about: "a gap that rounding kept open in the program, and that its bound for the network closes",
+    of: ["stalled"],
+    when: ({ certificate: { relativeGap }, tolerance }) => relativeGap >= 0 && relativeGap <= tolerance,
+    becomes: "solved",
+    advice: () => adviceOf.solved,
+  },
   {
     about: "solved in the span, and not for x as it is",
     of: ["solved"],
