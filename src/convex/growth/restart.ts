@@ -16,8 +16,8 @@ import { randomStarts } from "./oracle.js";
 import { FIRST_DESCENT, grown, type State } from "./state.js";
 
 /** Restarts at most, and in a row that gain less than this share of the objective. */
-export const RESTARTS = 8;
-export const FRUITLESS = 2;
+export const RESTARTS = 12;
+export const FRUITLESS = 3;
 export const RESTART_GAIN = 1e-3;
 /** Arrangements up to which a search from many starts misses hardly any. */
 const FEW = 1e5;
