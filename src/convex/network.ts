@@ -117,11 +117,17 @@ function gatesOf(
   return { rows: features, cols: units, data };
 }
 
+/** b / t from above: t times it is no less than b, so that a row on the boundary of a gate, x g = -b, is on in the program as in the layer. */
+export function overColumn(bias: number, biasColumn: number): number {
+  const value = bias / biasColumn;
+  return value * biasColumn < bias ? value + Math.abs(value) * Number.EPSILON : value;
+}
+
 /** A column of a kernel in float32; with a bias column t, the last entry v is rounded so that t v is a float32. */
 export function roundedAsWritten(vector: Float64Array, biasColumn: number): Float64Array {
   const last = vector.length - 1;
   return vector.map((value, p) =>
-    biasColumn > 0 && p === last ? Math.fround(value * biasColumn) / biasColumn : Math.fround(value),
+    biasColumn > 0 && p === last ? overColumn(Math.fround(value * biasColumn), biasColumn) : Math.fround(value),
   );
 }
 

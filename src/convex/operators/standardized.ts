@@ -11,7 +11,7 @@
  * of the same norm.
  */
 
-import type { NetworkWeights } from "../network.js";
+import { type NetworkWeights, overColumn } from "../network.js";
 import type { Matrix } from "../types.js";
 import { type RowSpace, reducedRows } from "./rowSpace.js";
 
@@ -99,7 +99,7 @@ export function unstandardized(vector: Float64Array, space: Standardized, biasCo
   // From the weights as rounded, so that their rounding acts on x - mean only.
   let bias = whole[r] * biasColumn;
   for (const p of columns) bias -= mean[p] * out[p];
-  out[d] = Math.fround(bias) / biasColumn;
+  out[d] = overColumn(Math.fround(bias), biasColumn);
   return out;
 }
 

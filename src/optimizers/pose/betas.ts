@@ -40,7 +40,12 @@ export async function poseForPath(
 ): Promise<{ readonly posed: Problem; readonly reduced: Reduced }> {
   const reduced = reduce(spec, data, { ...settings, regularization: 1 }, { free });
   const { reduction } = reduced;
-  const sources = { gatesOf: gatesOwner(model, spec, reduction), warmStart: null, space: reduction?.space ?? null };
+  const sources = {
+    gatesOf: gatesOwner(model, spec, reduction),
+    warmStart: null,
+    space: reduction?.space ?? null,
+    rows: reduction?.X ?? null,
+  };
   const posed = await pose(reduced.spec, reduced.data(data), reduced.settings, { kernels, reason: "" }, sources, clock);
   return { posed: { ...posed, spec, reduction }, reduced };
 }

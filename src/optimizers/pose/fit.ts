@@ -37,7 +37,7 @@ export async function poseFit(
   const reduced = reduce(spec, train, settings, { before, byItself: startsInSpan(warmStart, spec) });
   const { reduction } = reduced;
   const gatesOf = model === null ? null : gatesOwner(model, spec, reduction);
-  const sources = { gatesOf, warmStart, space: reduction?.space ?? null };
+  const sources = { gatesOf, warmStart, space: reduction?.space ?? null, rows: reduction?.X ?? null };
   const seen = reduced.data(train);
   const held = validation && reduced.data(validation);
   const posed =

@@ -13,10 +13,11 @@ import { trivialBeta } from "../../convex/certificate/index.js";
 import { type Formulation, formulations } from "../../convex/formulations/index.js";
 import { bindProducts, type ChosenEngine, type Kernels } from "../../convex/kernels/index.js";
 import { inTurns, type Pieces } from "../../convex/linear/pieces.js";
+import { concatenated } from "../../convex/linear/vectors.js";
 import { bindLoss } from "../../convex/losses/index.js";
-import { roundedAsWritten } from "../../convex/network.js";
+import { overColumn, roundedAsWritten } from "../../convex/network.js";
 import { type Coordinates, isStandardized } from "../../convex/operators/coordinates.js";
-import { standardizedVector, unstandardized } from "../../convex/operators/standardized.js";
+import { type Standardized, standardizedVector, unstandardized } from "../../convex/operators/standardized.js";
 import { Clock } from "../../convex/solvers/clock.js";
 import type { GateSet, Loss, Matrix, Penalty } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -44,8 +45,9 @@ const GROWTH: Growth = { kind: "grow" };
 export interface GateSources {
   readonly gatesOf: tf.LayersModel | null; // a model whose first layer has gates of its own
   readonly warmStart: StartingPoint | null;
-  /** The columns in which the data are posed, where these are not those of the layer. */
+  /** The columns in which the data are posed, where these are not those of the layer, and the rows as the layer sees them. */
   readonly space?: Coordinates | null;
+  readonly rows?: Matrix | null;
 }
 
 export async function pose(
@@ -156,7 +158,7 @@ async function chooseGates(
   if (sources.warmStart !== null) return made(gatesOfStart(sources.warmStart, spec, X, settings, written));
   // The layer's own are float32 already.
   if (settings.arrangements === null && sources.gatesOf !== null) {
-    return gatesOfLayer(sources.gatesOf, spec, X, biasColumn, space, read);
+    return gatesOfLayer(sources.gatesOf, spec, sources.rows ?? X, biasColumn, space, read);
   }
   if (spec.formulation !== "gated") return made(resolvingGates(X, wish, settings.seed, undefined, read));
   // What is drawn or found is rounded before masks are made, so that there is only one set of masks.
@@ -234,11 +236,14 @@ function vectorsOf({ outputs, convolution }: NetworkSpec): number {
   return outputs * (convolution?.pooling.positions ?? 1);
 }
 
-/** The distinct gates of a GatedDense or GatedConv2D layer; the bias of a gate stands over the constant column. */
+/**
+ * The distinct gates of a GatedDense or GatedConv2D layer, as they cut the rows that the layer sees; the bias of a gate stands over the
+ * constant column.
+ */
 async function gatesOfLayer(
   model: tf.LayersModel,
   spec: NetworkSpec,
-  X: Matrix,
+  X: Matrix, // of the layer
   biasColumn: number,
   space: Coordinates | null,
   read: ReadPatterns | undefined,
@@ -251,11 +256,21 @@ async function gatesOfLayer(
   const inputs = gate.length / units;
   const data = new Float64Array(units * X.cols);
   for (let j = 0; j < units; j++) {
-    const held = Float64Array.from({ length: inputs }, (_, p) => gate[p * units + j]);
-    const own = bias === null ? held : Float64Array.of(...held, bias[j] / biasColumn);
-    data.set(space !== null && isStandardized(space) ? standardizedVector(own, space, biasColumn) : own, j * X.cols);
+    for (let p = 0; p < inputs; p++) data[j * X.cols + p] = gate[p * units + j];
+    if (bias !== null) data[j * X.cols + inputs] = overColumn(bias[j], biasColumn);
   }
-  return gatesFrom(X, { rows: units, cols: X.cols, data }, read);
+  const own = gatesFrom(X, { rows: units, cols: X.cols, data }, read);
+  return space !== null && isStandardized(space)
+    ? { ...own, generators: turned(own.generators, space, biasColumn) }
+    : own;
+}
+
+/** Generators for x as those for standardised columns. */
+function turned({ rows, cols, data }: Matrix, space: Standardized, biasColumn: number): Matrix {
+  const vectors = Array.from({ length: rows }, (_, i) =>
+    standardizedVector(data.slice(i * cols, (i + 1) * cols), space, biasColumn),
+  );
+  return { rows, cols: vectors[0].length, data: concatenated(...vectors) };
 }
 
 /** The penalty of the program. ReLU's charges output by output; neurons come to share outputs afterwards. */

@@ -1,7 +1,7 @@
 /** Layer weights -> network weights in float64: the way back of writeWeights. */
 
 import type * as tf from "@tensorflow/tfjs";
-import type { NetworkWeights } from "../../convex/network.js";
+import { type NetworkWeights, overColumn } from "../../convex/network.js";
 import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import { anatomyOf } from "./anatomy.js";
@@ -116,7 +116,7 @@ function stacked(
   const data = new Float64Array(rows * units);
   data.set(kernel);
   bias?.forEach((value, j) => {
-    data[inputs * units + j] = value / biasColumn;
+    data[inputs * units + j] = overColumn(value, biasColumn);
   });
   return { rows, cols: units, data };
 }
