@@ -3,12 +3,13 @@
  *
  * Dense in the samples (n x n an output) by Cholesky; in the rows when there are fewer of them than samples (Woodbury).
  * A loss that couples its outputs (softmax) adds T-weighted rank-one terms across outputs, one a sample: conjugate gradients
- * with the block-diagonal factor as preconditioner.
+ * with a factor of everything as preconditioner where the rows are few, else with the block-diagonal one.
  */
 
 import type { CholeskyFactor, GatedProducts, Kernels } from "../../kernels/types.js";
 import { conjugateGradients } from "../../linear/conjugateGradients.js";
 import type { Setting } from "../solver.js";
+import { jointWoodbury } from "./jointWoodbury.js";
 import { woodbury } from "./woodbury.js";
 
 /** Relative residual of the conjugate gradients: enough for a quadratic step. */
@@ -38,12 +39,15 @@ export interface NewtonSystem {
 }
 
 /** Solves H x = b in place of b [n x C]. False when no shift of the diagonal made the system positive definite. */
-export async function solveNewton(
-  system: NewtonSystem,
-  { kernels, products, pause }: Machinery,
-  b: Float64Array,
-): Promise<boolean> {
+export async function solveNewton(system: NewtonSystem, machinery: Machinery, b: Float64Array): Promise<boolean> {
+  const { kernels, products, pause } = machinery;
   const { n, outputs, spread } = system;
+  const joint = spread === null ? null : jointWoodbury(system, machinery);
+  if (joint !== null) {
+    await conjugateGradients(b, RESIDUAL, pause, joint);
+    joint.dispose();
+    return true;
+  }
   const factors: CholeskyFactor[] = [];
   try {
     for (let c = 0; c < outputs; c++) {
