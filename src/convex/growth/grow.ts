@@ -23,7 +23,7 @@ import { Effort } from "./effort.js";
 import { GAIN, type Growing, move } from "./move.js";
 import { drawnSamples, randomStarts, search, searchOn, startsFrom, worthOf } from "./oracle.js";
 import { endingWith, GrowthProof, SOLVE_SHARE } from "./proof.js";
-import { FRUITLESS, mayRestart, RESTART_GAIN, RESTARTS, restarted } from "./restart.js";
+import { mayRestart, restarted, worthAnother } from "./restart.js";
 import { dualPointOf, fall, firstState, grown, judged, type State, zeroState } from "./state.js";
 
 /** Relative gap of the first solves: early gates need no exact prices. Later ones are as exact as the progress they make. */
@@ -170,8 +170,7 @@ export async function solveGrowing(
     let done = !rough && solved && exact && (quiet >= QUIET_ROUNDS || stuck > (kinks ? CUTTING_ROUNDS : STUCK_ROUNDS));
     if (done && again && !clock.over && !asked) {
       if (!Number.isNaN(beforeRestart)) gains.push(fall(beforeRestart, objective));
-      const fruitless = gains.length >= FRUITLESS && gains.slice(-FRUITLESS).every((gain) => gain <= RESTART_GAIN);
-      if (gains.length < RESTARTS && !fruitless && !effort.slowed) {
+      if (worthAnother(gains, effort)) {
         beforeRestart = objective;
         state = await restarted(state, program.gates.count, options.seed + RESTART_SEED * (1 + gains.length), growing);
         [quiet, stuck, rough] = [0, 0, false];
