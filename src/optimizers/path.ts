@@ -147,7 +147,7 @@ async function pointOf(
   const weights = layerWeights(problem, network, units);
   const Z = forward(weights, layerRows(problem));
   const written = writtenObjective(problem, weights, Z);
-  const charged = chargedObjective(problem, network, units, written);
+  const charged = chargedObjective(problem, weights, written);
   const { solution: own } = await solutionWithin(
     solution,
     alone(solution, network),

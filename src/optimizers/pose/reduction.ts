@@ -191,12 +191,18 @@ export function writtenObjective(problem: Problem, weights: NetworkWeights, Z?: 
 }
 
 /** The objective that the program charges: that of the network as written, but for the bias that a mean has moved. */
-export function chargedObjective(problem: Problem, network: Network, units: number, written: Parts): Parts {
-  const { program, regularization, reduction, loss } = problem;
+export function chargedObjective(problem: Problem, weights: NetworkWeights, written: Parts): Parts {
+  const { regularization, reduction, loss, column, program } = problem;
   if (reduction === null || isStandardized(reduction.space) || reduction.space.mean === null) return written;
-  const inside = programWeights(problem, network, units);
+  const { mean } = reduction.space;
+  const kernel = inSpan(weights.kernel, reduction.space);
+  const [m, d] = [kernel.cols, mean.length];
+  const last = (kernel.rows - 1) * m; // of the bias over its column, as it stands beside rows less their mean
+  for (let j = 0; j < m; j++) {
+    for (let p = 0; p < d; p++) kernel.data[last + j] += (mean[p] * weights.kernel.data[p * m + j]) / column.value;
+  }
   const Z = new Float64Array(program.loss.rows * program.loss.outputs);
-  const { regularization: charge } = objectiveOf(inside, program.X, loss, decayOf(regularization), Z);
+  const charge = objectiveOf({ ...weights, kernel }, program.X, loss, decayOf(regularization), Z).regularization;
   return { loss: written.loss, regularization: charge, total: written.loss + charge };
 }
 

@@ -44,7 +44,7 @@ export async function proveFit(
   const weights = layerWeights(problem, fitting.network, units);
   if (!isFinite32(weights)) return null;
   const written = writtenObjective(problem, weights);
-  const charged = chargedObjective(problem, fitting.network, units, written);
+  const charged = chargedObjective(problem, weights, written);
   const within = await solutionWithin(solution, shared, fitting, kernels, () => clock.pause());
   const proven = withShared(certificateOf(problem, within.solution, weights, charged), within.shared);
   const there = { ...problem, program: within.solution.program };

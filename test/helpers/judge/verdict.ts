@@ -21,6 +21,16 @@ const SUMS = 1e-9;
 /** Share of the zero network's objective that is rounding, where that objective is far above the best. */
 const FLOOR = 1e-12;
 
+/** What the charges of biases may move when the layers' own, which means have moved, are rounded to float32. */
+function movedRounding({ charge }: Task, { b }: Net, layers: Net): number {
+  let sum = 0;
+  b.forEach((value, j) => {
+    const reach = 4 * 2 ** -24 * (Math.abs(layers.b[j]) + Math.abs(value));
+    sum += charge.hiddenBias * ((Math.abs(value) + reach) ** 2 - value ** 2);
+  });
+  return sum;
+}
+
 export interface Judged {
   readonly failures: readonly Failure[];
   /** (found - dual) / |found| of the lowest network found; NaN where none was looked for. */
@@ -74,7 +84,9 @@ export function judge(
   const charged = chargedNet(recipe, result, layers, bare);
   const { standardized } = result.regularization;
   // The layers round weights for x, whose columns may be far from zero.
-  const rounding = roundingOf(task, charged) + (standardized ? roundingOf(bare, layers) : 0);
+  const moved = standardized || recipe.options.pca !== undefined;
+  const rounding =
+    roundingOf(task, charged) + (moved ? roundingOf(bare, layers) + movedRounding(task, charged, layers) : 0);
   const lossOwn = standardized
     ? lossOf(bare, outputsOf(bare, layers)) + sizeOf(task, charged)
     : objective(task, charged);
