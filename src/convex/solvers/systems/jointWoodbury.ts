@@ -5,7 +5,7 @@
 
 import type { CholeskyFactor, Kernels } from "../../kernels/types.js";
 import type { LinearSystem } from "../../linear/conjugateGradients.js";
-import type { Machinery, NewtonSystem, OutputCurvature } from "./newton.js";
+import type { Machinery, NewtonSystem, OutputCurvature } from "./newtonSystem.js";
 
 /** Rows of all outputs up to which one factor of them all costs less than conjugate gradients with a factor for each output. */
 const MOST_ROWS = 512;
