@@ -73,6 +73,11 @@ export class Effort {
     return this.spent;
   }
 
+  /** True when somebody may mind what was spent, also who did not ask for a sense of proportion. */
+  get noticed(): boolean {
+    return this.spent > PATIENCE;
+  }
+
   /** True when moves have taken their share since then. */
   moved(since: number): boolean {
     return this.patient && this.spent - since > MOVES;

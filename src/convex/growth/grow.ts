@@ -23,7 +23,7 @@ import { Effort } from "./effort.js";
 import { GAIN, type Growing, move } from "./move.js";
 import { drawnSamples, randomStarts, search, searchOn, startsFrom, worthOf } from "./oracle.js";
 import { endingWith, GrowthProof, SOLVE_SHARE } from "./proof.js";
-import { FRUITLESS, mayRestart, RESTART_GAIN, RESTARTS, restarted } from "./restart.js";
+import { mayRestart, restarted, worthAnother } from "./restart.js";
 import { dualPointOf, fall, firstState, grown, judged, type State, zeroState } from "./state.js";
 
 /** Relative gap of the first solves: early gates need no exact prices. Later ones are as exact as the progress they make. */
@@ -64,6 +64,8 @@ export interface GrowthOptions {
   readonly method?: GrowthMethod | undefined; // default "moving-neurons"
   /** Asked after every round: true where the width of the layer costs more than what is left to gain, so that this is enough. */
   readonly limited?: ((program: ConvexProgram, blocks: SparseBlocks, gap: Gap) => Promise<boolean>) | undefined;
+  /** False where what follows leaves the optimum of this program anyway, so that the luck of a seed need not be looked into; default true. */
+  readonly restarts?: boolean | undefined;
   readonly batch?: number | undefined; // samples that the search of "frank-wolfe" sees in a round; default all
 }
 
@@ -111,6 +113,7 @@ export async function solveGrowing(
   let objective = Number.POSITIVE_INFINITY;
   const kinks = !Number.isFinite(program.loss.curvature);
   const mayMove = !single && proof === null;
+  const again = mayMove && options.restarts !== false && mayRestart(program);
   let rough = mayMove; // the next point is judged as it is
   let spentAll = false; // neurons no longer move, and a solve is out of proportion
   const gains: number[] = []; // of restarts: relative falls of the objective
@@ -165,10 +168,9 @@ export async function solveGrowing(
     if (solution.contradicted) return { ...solution, program: state.program, evidence: NO_EVIDENCE, allGates: null };
     const solved = solution.status === "solved" || (solution.status === "stalled" && exact);
     let done = !rough && solved && exact && (quiet >= QUIET_ROUNDS || stuck > (kinks ? CUTTING_ROUNDS : STUCK_ROUNDS));
-    if (done && proof === null && mayMove && mayRestart(program) && !clock.over && !asked) {
+    if (done && again && !clock.over && !asked) {
       if (!Number.isNaN(beforeRestart)) gains.push(fall(beforeRestart, objective));
-      const fruitless = gains.length >= FRUITLESS && gains.slice(-FRUITLESS).every((gain) => gain <= RESTART_GAIN);
-      if (gains.length < RESTARTS && !fruitless && !effort.slowed) {
+      if (worthAnother(gains, effort)) {
         beforeRestart = objective;
         state = await restarted(state, program.gates.count, options.seed + RESTART_SEED * (1 + gains.length), growing);
         [quiet, stuck, rough] = [0, 0, false];

@@ -10,15 +10,17 @@ import { arrangementBound } from "../arrangements/index.js";
 import { gaussianSource } from "../linear/random.js";
 import { hasPatches } from "../network.js";
 import { blockOutputs } from "../operators/blocks.js";
+import type { Effort } from "./effort.js";
 import type { Growing } from "./move.js";
 import { descended, joined, neuronsOf, picked, programAt, smallNeurons } from "./movingNeurons.js";
 import { randomStarts } from "./oracle.js";
 import { FIRST_DESCENT, grown, type State } from "./state.js";
 
-/** Restarts at most, and in a row that gain less than this share of the objective. */
-export const RESTARTS = 12;
-export const FRUITLESS = 3;
-export const RESTART_GAIN = 1e-3;
+/** Restarts at most; how many in a row may gain less than this share of the objective, and how many where all took long. */
+const RESTARTS = 12;
+const FRUITLESS = 3;
+const FRUITLESS_OF_LONG = 1;
+const RESTART_GAIN = 1e-3;
 /** Arrangements up to which a search from many starts misses hardly any. */
 const FEW = 1e5;
 /** Size of random neurons against the mean of those that are there. */
@@ -27,6 +29,14 @@ const SIZE = 0.2;
 /** True where other neurons may find other gates. */
 export function mayRestart({ X, pooling }: ConvexRows): boolean {
   return !hasPatches(pooling) && arrangementBound(X.rows, Math.min(X.rows, X.cols)) > FEW;
+}
+
+/** True where another restart is in proportion after those with these gains: each costs about half of what came before the first. */
+export function worthAnother(gains: readonly number[], effort: Pick<Effort, "noticed" | "slowed">): boolean {
+  const most = effort.noticed ? FRUITLESS_OF_LONG : FRUITLESS;
+  const last = gains.slice(-most);
+  const fruitless = last.length === most && last.every((gain) => gain <= RESTART_GAIN);
+  return gains.length < RESTARTS && !fruitless && !effort.slowed;
 }
 
 type ConvexRows = Pick<State["program"], "X" | "pooling">;

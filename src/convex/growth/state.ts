@@ -21,6 +21,8 @@ import { distinct, type Priced } from "./oracle.js";
 
 /** Steps of the descent from random neurons. */
 export const FIRST_DESCENT = 400;
+/** Seconds of it that are taken whatever the time. */
+const MOMENT = 0.2;
 /** Newcomers that join at once, the dearest first. */
 export const JOINING = 100;
 
@@ -58,7 +60,9 @@ export async function firstState(
   const size = firstSize(program, kernels, neurons, Z);
   const start = { ...smallNeurons(directions, X.cols, size), bias };
   const steps = effort.affordable(FIRST_DESCENT, gates.count);
-  const first = await descended(program, kernels, start, steps, () => clock.pause());
+  // Where posing has taken all of the time, a moment is still well spent: the network without neurons is no answer.
+  const pause = async () => (await clock.pause()) && (clock.stopped() || clock.seconds > MOMENT);
+  const first = await descended(program, kernels, start, steps, pause);
   effort.descent(steps, gates.count);
   const zero = loss.value(Z) + bias.reduce((sum, c) => sum + (outputBias?.ridge ?? 0) * c * c, 0);
   // The zero network is better where beta is so large that neurons die; its gates are those of the program.

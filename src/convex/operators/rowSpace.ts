@@ -5,7 +5,9 @@
  * what is solved in r dimensions is exact for the network that is written. What is lost are directions outside the span.
  */
 
+import { eigenSymmetric } from "../linear/eigen.js";
 import { orthogonaliseRows } from "../linear/jacobi.js";
+import { norm } from "../linear/vectors.js";
 import { type NetworkWeights, roundedAsWritten } from "../network.js";
 import { rowFactor } from "../penalties/rowFactor.js";
 import type { Matrix } from "../types.js";
@@ -45,8 +47,7 @@ export function rowSpaceOf(
     for (let p = 0; p < d; p++) B[wide ? k * d + p : p * n + k] = X.data[k * d + p] - (mean?.[p] ?? 0);
   }
   const { lower, timesQ } = rowFactor(B, r, w);
-  const U = new Float64Array(r * r);
-  const values = orthogonaliseRows(lower, r, r, U); // lower becomes S W' with B = U S W' Q
+  const { U, values } = factored(lower, r, rank === "numerical" ? r : rank + 1);
   const order = Array.from(values.keys()).sort((a, b) => values[b] - values[a]);
   const largest = values[order[0]];
   const above = order.filter((k) => values[k] > rounding * largest).length;
@@ -59,6 +60,55 @@ export function rowSpaceOf(
   }
   const tail = kept < order.length ? values[order[kept]] : 0;
   return { basis: { rows: d, cols: kept, data }, mean, largest, tail };
+}
+
+/** Rows from which on rotations alone would take many sweeps. */
+const MANY = 32;
+
+/**
+ * L = U S W' for L [r x r], whose place S W' takes, by rotations; many rows are first turned to the eigenvectors of L L', where rounding
+ * alone is left to be rotated (Drmac and Veselic 2008 turn them by a factorisation), and only of the `most` largest.
+ */
+function factored(
+  L: Float64Array,
+  r: number,
+  most: number,
+): { readonly U: Float64Array; readonly values: Float64Array } {
+  const U = new Float64Array(r * r);
+  if (r < MANY) return { U, values: orthogonaliseRows(L, r, r, U) };
+  const gram = new Float64Array(r * r);
+  for (let i = 0; i < r; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = 0;
+      for (let p = 0; p <= j; p++) sum += L[i * r + p] * L[j * r + p];
+      gram[i * r + j] = sum;
+    }
+  }
+  const { vectors } = eigenSymmetric(gram, r);
+  const turned = new Float64Array(r * r);
+  for (let i = 0; i < r; i++) {
+    const vector = vectors.data.subarray((r - 1 - i) * r, (r - i) * r); // the largest first
+    addProduct(vector, L, r, turned.subarray(i * r, (i + 1) * r));
+    for (let p = 0; p < r; p++) U[p * r + i] = vector[p];
+  }
+  const m = Math.min(r, most);
+  const more = new Float64Array(m * m);
+  orthogonaliseRows(turned.subarray(0, m * r), m, r, more);
+  L.set(turned);
+  for (let at = 0; at < r * r; at += r) {
+    const along = U.slice(at, at + m);
+    addProduct(along, more, m, U.subarray(at, at + m).fill(0));
+  }
+  const values = Float64Array.from({ length: r }, (_, k) => norm(turned.subarray(k * r, (k + 1) * r)));
+  return { U, values };
+}
+
+/** out += a' M for a of as many entries as M [a x width] has rows. */
+function addProduct(a: Float64Array, M: Float64Array, width: number, out: Float64Array): void {
+  for (let k = 0; k < a.length; k++) {
+    const factor = a[k];
+    for (let p = 0, at = k * width; p < width; p++, at++) out[p] += factor * M[at];
+  }
 }
 
 /** (X - mean) V [n x r]. */

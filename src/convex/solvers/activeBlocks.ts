@@ -8,7 +8,7 @@ import type { ConeProjector } from "../operators/coneProjection.js";
 import type { ConvexProgram, Pooling } from "../types.js";
 import { type FaceSpan, type FaceSpans, MAX_HELD, type Place } from "./faceSpans.js";
 import { type ShrunkBlock, shrinkBlock } from "./nuclearShrink.js";
-import { DENSE_ROWS, type OutputCurvature } from "./systems/newton.js";
+import { DENSE_ROWS, type OutputCurvature } from "./systems/index.js";
 import type { WorkingSet } from "./workingSet.js";
 
 /** Slots whose points are held together, to be projected. */

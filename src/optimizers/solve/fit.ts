@@ -10,7 +10,7 @@ import type { Posed } from "../pose/fit.js";
 import type { PosedSolution } from "../records.js";
 import { solveOn } from "./onEngine.js";
 import { budgetOf, recovered, solvePosed } from "./posed.js";
-import { type Shared, sharedNetwork } from "./sharing.js";
+import { type Shared, sharedNetwork, wantsSharing } from "./sharing.js";
 import { type Fitting, SHARING_SHARE, shareOf, WidthProbe, withinWidth } from "./withinWidth.js";
 
 /** Who is told of every round, and may end the solve by answering true. */
@@ -44,11 +44,13 @@ export async function solveFit(
   const pause = () => clock.pause();
   const { kernels } = chosen;
   const probe = new WidthProbe(problem, room, kernels, settings, pause);
-  const limited = Number.isFinite(room) ? probe.limited.bind(probe) : undefined;
+  // A network whose neurons feed several outputs is descended from the solution, and searches for neurons of its own.
+  const restarts = !wantsSharing(problem, settings);
+  const growing = { restarts, limited: Number.isFinite(room) ? probe.limited.bind(probe) : undefined };
   const { solution, engine } = await solveOn(problem.program, chosen, settings, (device, before) => {
     const seconds = clock.left * shareOf(problem, settings, room);
     const budget = { ...budgetOf(settings, seconds), onRound: (round: Round) => watch.round(round) };
-    return solvePosed(problem, device, budget, settings.seed, before?.blocks ?? start ?? undefined, undefined, limited);
+    return solvePosed(problem, device, budget, settings.seed, before?.blocks ?? start ?? undefined, undefined, growing);
   });
   if (!Number.isFinite(solution.gap.primal) || solution.contradicted) return { hasNetwork: false, solution, engine };
   const { program, blocks } = solution;

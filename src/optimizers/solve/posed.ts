@@ -40,7 +40,7 @@ export async function solvePosed(
   seed: number,
   start?: SparseBlocks,
   bench?: Workbench,
-  limited?: GrowthOptions["limited"],
+  growing: Pick<GrowthOptions, "limited" | "restarts"> = {},
 ): Promise<PosedSolution> {
   if (constraint !== null) {
     const { kind, targets, penalty } = constraint;
@@ -67,7 +67,7 @@ export async function solvePosed(
     const polished = await solve(there, kernels, budget, from);
     return { ...polished, program: there, evidence: near.grown.evidence, allGates: null };
   }
-  return solveGrowing(there, kernels, budget, { ...options, limited }, from);
+  return solveGrowing(there, kernels, budget, { ...options, ...growing }, from);
 }
 
 function growthOptions(growth: Growth, { X }: ConvexProgram, seed: number): GrowthOptions {

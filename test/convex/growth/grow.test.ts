@@ -60,6 +60,20 @@ describe("solveGrowing", () => {
     expect(allGates?.relativeGap).toBeLessThanOrEqual(1e-4);
   });
 
+  test("where no time is left it descends for a moment all the same: the network is better than one without neurons", async () => {
+    const program = randomProgram({ cones: true, rows: 40, features: 5, gates: 20, ridge: 0, beta: 0.01 });
+    const none = await solve({ ...program, beta: 1e6 }, referenceKernels, budget);
+    const late = { ...budget, seconds: 0 };
+    const { gap, blocks, status } = await solveGrowing(program, referenceKernels, late, { starts: 20, seed: 1 });
+    expect(none.blocks.index).toHaveLength(0);
+    expect(blocks.index.length).toBeGreaterThan(0);
+    expect(gap.primal).toBeLessThan(0.9 * none.gap.primal);
+    expect(status).toBe("timeLimit");
+    const stopped = { ...budget, stopped: () => true };
+    const { status: ended } = await solveGrowing(program, referenceKernels, stopped, { starts: 20, seed: 1 });
+    expect(ended).toBe("cancelled");
+  });
+
   test.each([undefined, 6])(
     "Frank-Wolfe comes to the optimum over all arrangements, one gate a round (batch %s)",
     async (batch) => {

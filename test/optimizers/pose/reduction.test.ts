@@ -60,6 +60,8 @@ describe("rowSpaceOf", () => {
   test.each([
     [20, 6],
     [5, 9],
+    [60, 40], // many: they are turned before they are rotated
+    [40, 70],
   ])("the basis is orthonormal and leaves out a part whose spectral norm is the tail (%i x %i)", (n, d) => {
     const X = gaussianMatrix(n, d, 5);
     const full = rowSpaceOf(X, "numerical");

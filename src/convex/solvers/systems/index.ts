@@ -2,7 +2,8 @@
 
 export { ColumnSystem } from "./column.js";
 export { type CoupledSystem, prefersProducts, SketchMemory, solveCoupled } from "./coupled.js";
-export { DENSE_ROWS, type OutputCurvature, solveNewton } from "./newton.js";
+export { DENSE_ROWS, solveNewton } from "./newton.js";
+export type { OutputCurvature } from "./newtonSystem.js";
 export {
   type Hidden,
   hiddenCurvature,

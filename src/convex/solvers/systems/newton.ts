@@ -3,12 +3,13 @@
  *
  * Dense in the samples (n x n an output) by Cholesky; in the rows when there are fewer of them than samples (Woodbury).
  * A loss that couples its outputs (softmax) adds T-weighted rank-one terms across outputs, one a sample: conjugate gradients
- * with the block-diagonal factor as preconditioner.
+ * with a factor of everything as preconditioner where the rows are few, else with the block-diagonal one.
  */
 
 import type { CholeskyFactor, GatedProducts, Kernels } from "../../kernels/types.js";
 import { conjugateGradients } from "../../linear/conjugateGradients.js";
-import type { Setting } from "../solver.js";
+import { jointWoodbury } from "./jointWoodbury.js";
+import type { Machinery, NewtonSystem } from "./newtonSystem.js";
 import { woodbury } from "./woodbury.js";
 
 /** Relative residual of the conjugate gradients: enough for a quadratic step. */
@@ -18,32 +19,16 @@ export const DENSE_ROWS = 6000;
 /** Added to the diagonal, relative to its mean, where Cholesky meets a pivot that is not positive; grows by 100. */
 const FIRST_SHIFT = 1e-13;
 
-/** The curvature of one output: rank-one rows, and gates whose whole D_i K D_i enters with a weight. */
-export interface OutputCurvature {
-  readonly rows: Float64Array; // [m x n], scaled: H gets the sum of their outer products
-  readonly rowCount: number; // m
-  readonly gates: Int32Array;
-  readonly weights: Float64Array;
-}
-
-/** What a system is solved with; `pause` lets the host breathe and says whether to hurry. */
-export type Machinery = Pick<Setting, "program" | "kernels" | "products" | "pause">;
-
-export interface NewtonSystem {
-  readonly n: number;
-  readonly outputs: number;
-  readonly diagonal: Float64Array; // [n x C]: T
-  readonly spread: Float64Array | null; // [n x C]: sample k adds spread_k spread_k' across the outputs
-  readonly curvature: readonly OutputCurvature[]; // [C]
-}
-
 /** Solves H x = b in place of b [n x C]. False when no shift of the diagonal made the system positive definite. */
-export async function solveNewton(
-  system: NewtonSystem,
-  { kernels, products, pause }: Machinery,
-  b: Float64Array,
-): Promise<boolean> {
+export async function solveNewton(system: NewtonSystem, machinery: Machinery, b: Float64Array): Promise<boolean> {
+  const { kernels, products, pause } = machinery;
   const { n, outputs, spread } = system;
+  const joint = spread === null ? null : jointWoodbury(system, machinery);
+  if (joint !== null) {
+    await conjugateGradients(b, RESIDUAL, pause, joint);
+    joint.dispose();
+    return true;
+  }
   const factors: CholeskyFactor[] = [];
   try {
     for (let c = 0; c < outputs; c++) {
