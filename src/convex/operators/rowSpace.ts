@@ -58,8 +58,22 @@ export function rowSpaceOf(
     const v = wide ? timesQ(lower.subarray(k * r, (k + 1) * r)) : null;
     for (let p = 0; p < d; p++) data[p * kept + i] = v === null ? U[p * d + k] : v[p] / values[k];
   }
-  const tail = kept < order.length ? values[order[kept]] : 0;
+  const tail = remainderOf(lower, r, order.slice(kept));
   return { basis: { rows: d, cols: kept, data }, mean, largest, tail };
+}
+
+/** At most the spectral norm of these rows of [r x r], orthogonal up to rounding: Gershgorin's theorem on their Gram matrix. */
+function remainderOf(rows: Float64Array, r: number, places: readonly number[]): number {
+  const sums = new Float64Array(places.length);
+  for (let i = 0; i < places.length; i++) {
+    for (let j = 0; j <= i; j++) {
+      let product = 0;
+      for (let p = 0, a = places[i] * r, b = places[j] * r; p < r; p++, a++, b++) product += rows[a] * rows[b];
+      sums[i] += Math.abs(product);
+      if (j < i) sums[j] += Math.abs(product);
+    }
+  }
+  return Math.sqrt(sums.reduce((most, sum) => Math.max(most, sum), 0));
 }
 
 /** Rows from which on rotations alone would take many sweeps. */
