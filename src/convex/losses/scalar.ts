@@ -126,25 +126,24 @@ function balanceColumn(
   c: number,
   C: number,
 ): void {
-  let reach = 0;
   let heaviest = 0;
-  for (let k = c; k < N.length; k += C) {
-    if (a[k] > 0) reach = Math.max(reach, Math.abs(N[k] / a[k]));
-    heaviest = Math.max(heaviest, a[k]);
-  }
+  for (let k = c; k < N.length; k += C) heaviest = Math.max(heaviest, a[k]);
+  const share = (k: number) => a[k] / heaviest; // 1 where all weights are one
+  let reach = 0;
+  for (let k = c; k < N.length; k += C) if (a[k] > 0) reach = Math.max(reach, Math.abs(N[k]) / share(k));
   let low = -2 * reach;
   let high = 2 * reach;
   let t = 0;
   for (let step = 0; step < BALANCE_STEPS; step++) {
     let sum = 0;
     let size = 0;
-    let free = 0; // weight of the entries inside their intervals: minus the slope of the sum
+    let free = 0; // shares of the entries inside their intervals: minus the slope of the sum
     for (let k = c; k < N.length; k += C) {
-      const shifted = N[k] - a[k] * t;
+      const shifted = N[k] - share(k) * t;
       const clipped = clip(shifted, scalar, Y[k], a[k]);
       sum += clipped;
       size += Math.abs(clipped);
-      if (clipped === shifted) free += a[k];
+      if (clipped === shifted) free += share(k);
     }
     if (Math.abs(sum) <= BALANCED * size) break;
     if (sum > 0) low = t;
@@ -156,7 +155,7 @@ function balanceColumn(
   }
   let rest = 0;
   for (let k = c; k < N.length; k += C) {
-    N[k] = clip(N[k] - a[k] * t, scalar, Y[k], a[k]);
+    N[k] = clip(N[k] - share(k) * t, scalar, Y[k], a[k]);
     rest += N[k];
   }
   // Only rounding is left: it fits into the heaviest entries, or else into the first, with room for it.
