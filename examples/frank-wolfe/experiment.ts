@@ -15,14 +15,7 @@ import {
   describeNetwork,
   trainConvexNN,
 } from "../../src/index.js";
-
-/** Rows with their targets, as float32 numbers. */
-export interface Points {
-  readonly n: number;
-  readonly d: number;
-  readonly x: Float32Array; // [n x d]
-  readonly y: Float32Array; // [n]
-}
+import { type Points, tensorsOf } from "../support/points.js";
 
 /** Two half circles that reach into each other, labelled -1 and 1. */
 export function makeMoons(n: number, seed: number, noise = 0.15): Points {
@@ -65,10 +58,6 @@ export function makePlanted(
   return { n, d, x, y, planted };
 }
 
-export function tensorsOf({ n, d, x, y }: Points): { x: tf.Tensor2D; y: tf.Tensor2D } {
-  return { x: tf.tensor2d(x, [n, d]), y: tf.tensor2d(y, [n, 1]) };
-}
-
 /** The incremental convex network of the paper; the caller disposes the model. */
 export async function convexNetwork(
   points: Points,
@@ -81,17 +70,6 @@ export async function convexNetwork(
   const result = await trainConvexNN(x, y, { loss, activation, regularization: beta, tolerance });
   tf.dispose([x, y]);
   return result;
-}
-
-/** Share of points on the wrong side of zero. */
-export function errorOf(model: tf.Sequential, points: Points): number {
-  return tf.tidy(() => {
-    const { x, y } = tensorsOf(points);
-    return tf
-      .lessEqual(tf.mul(model.predict(x) as tf.Tensor, y), 0)
-      .mean()
-      .dataSync()[0];
-  });
 }
 
 /** How a growth came down, and where it ended. */

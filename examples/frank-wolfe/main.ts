@@ -10,18 +10,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
 import { plotConvergence } from "../support/plot.js";
+import { errorOf, tensorsOf } from "../support/points.js";
 import { table } from "../support/table.js";
 import { fitForSeconds, useFastBackend } from "../support/train.js";
-import {
-  alignmentOf,
-  convexNetwork,
-  errorOf,
-  growNetwork,
-  makeMoons,
-  makePlanted,
-  plainModel,
-  tensorsOf,
-} from "./experiment.js";
+import { alignmentOf, convexNetwork, growNetwork, makeMoons, makePlanted, plainModel } from "./experiment.js";
 
 const SECONDS = 5; // of model.fit
 const MOONS = 100;

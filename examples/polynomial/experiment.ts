@@ -9,6 +9,7 @@ import {
   trainConvexNN,
   trainQuantized,
 } from "../../src/index.js";
+import { type Points, tensorsOf } from "../support/points.js";
 
 /** Coefficients of a t^2 + b t + c. */
 export interface Coefficients {
@@ -19,14 +20,6 @@ export interface Coefficients {
 
 /** The polynomial of degree two that Bartan and Pilanci (2021) fit to the ReLU. */
 export const RELU_LIKE: Coefficients = { a: 0.09, b: 0.5, c: 0.47 };
-
-/** Rows with their targets, as float32 numbers. */
-export interface Points {
-  readonly n: number;
-  readonly d: number;
-  readonly x: Float32Array; // [n x d]
-  readonly y: Float32Array; // [n]
-}
 
 /** Gaussian rows, and the outputs of `units` random units of length about one on them, with a little noise. */
 export function makePlantedPolynomial(
@@ -50,10 +43,6 @@ export function makePlantedPolynomial(
     return sum;
   });
   return { n, d, x, y };
-}
-
-export function tensorsOf({ n, d, x, y }: Points): { x: tf.Tensor2D; y: tf.Tensor2D } {
-  return { x: tf.tensor2d(x, [n, d]), y: tf.tensor2d(y, [n, 1]) };
 }
 
 /** The global optimum over networks of any width; the caller disposes the model. */
@@ -153,17 +142,6 @@ export async function quantizedCells(points: Points, beta: number, tolerance = 1
   const result = await trainQuantized(x, y, { loss: "squaredHinge", regularization: beta, tolerance });
   tf.dispose([x, y]);
   return result;
-}
-
-/** Share of points on the wrong side of zero. */
-export function errorOf(model: tf.Sequential, points: Points): number {
-  return tf.tidy(() => {
-    const { x, y } = tensorsOf(points);
-    return tf
-      .lessEqual(tf.mul(model.predict(x) as tf.Tensor, y), 0)
-      .mean()
-      .dataSync()[0];
-  });
 }
 
 /**

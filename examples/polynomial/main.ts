@@ -11,12 +11,12 @@ import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
 import { secondsNow } from "../support/clock.js";
 import { plotConvergence } from "../support/plot.js";
+import { errorOf } from "../support/points.js";
 import { table } from "../support/table.js";
 import { useFastBackend } from "../support/train.js";
 import {
   convexPolynomial,
   descendPolynomial,
-  errorOf,
   makeCells,
   makePlantedPolynomial,
   plainPolynomial,

@@ -3,13 +3,12 @@ import { beforeAll, describe, expect, test } from "vitest";
 import {
   alignmentOf,
   convexNetwork,
-  errorOf,
   growNetwork,
   makeMoons,
   makePlanted,
   plainModel,
-  tensorsOf,
 } from "../../examples/frank-wolfe/experiment.js";
+import { errorOf, tensorsOf } from "../../examples/support/points.js";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");

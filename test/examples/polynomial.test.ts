@@ -3,7 +3,6 @@ import { beforeAll, expect, test } from "vitest";
 import {
   convexPolynomial,
   descendPolynomial,
-  errorOf,
   makeCells,
   makePlantedPolynomial,
   plainPolynomial,
@@ -11,6 +10,7 @@ import {
   RELU_LIKE,
   straightThrough,
 } from "../../examples/polynomial/experiment.js";
+import { errorOf } from "../../examples/support/points.js";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
