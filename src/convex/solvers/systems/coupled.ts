@@ -8,8 +8,8 @@
 import type { CholeskyFactor } from "../../kernels/types.js";
 import { conjugateGradients } from "../../linear/conjugateGradients.js";
 import { addColumnSums } from "../../linear/vectors.js";
-import { addSpread, DENSE_ROWS, factorOutput } from "./newton.js";
-import type { Machinery } from "./newtonSystem.js";
+import { DENSE_ROWS, factorOutput } from "./newton.js";
+import { addSpread, type Machinery } from "./newtonSystem.js";
 import {
   hiddenCurvature,
   LEAST_RANK,

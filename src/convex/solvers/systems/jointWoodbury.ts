@@ -5,7 +5,7 @@
 
 import type { CholeskyFactor, Kernels } from "../../kernels/types.js";
 import type { LinearSystem } from "../../linear/conjugateGradients.js";
-import type { Machinery, NewtonSystem, OutputCurvature } from "./newtonSystem.js";
+import { addSpread, type Machinery, type NewtonSystem, type OutputCurvature } from "./newtonSystem.js";
 
 /** Rows of all outputs up to which one factor of them all costs less than conjugate gradients with a factor for each output. */
 const MOST_ROWS = 512;
@@ -48,14 +48,8 @@ export function jointWoodbury(
   };
   return {
     multiply: (x, out) => {
-      for (let k = 0; k < n; k++) {
-        let product = 0;
-        for (let c = 0; c < outputs; c++) product += spread[k * outputs + c] * x[k * outputs + c];
-        for (let c = 0; c < outputs; c++) {
-          const at = k * outputs + c;
-          out[at] = diagonal[at] * x[at] + product * spread[at];
-        }
-      }
+      for (let k = 0; k < x.length; k++) out[k] = diagonal[k] * x[k];
+      addSpread(spread, x, out, n, outputs);
       addRows(terms, timesRows(terms, count, x), out);
     },
     precondition: (x) => {

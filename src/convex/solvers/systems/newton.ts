@@ -9,7 +9,7 @@
 import type { CholeskyFactor, GatedProducts, Kernels } from "../../kernels/types.js";
 import { conjugateGradients } from "../../linear/conjugateGradients.js";
 import { jointWoodbury } from "./jointWoodbury.js";
-import type { Machinery, NewtonSystem } from "./newtonSystem.js";
+import { addSpread, type Machinery, type NewtonSystem } from "./newtonSystem.js";
 import { woodbury } from "./woodbury.js";
 
 /** Relative residual of the conjugate gradients: enough for a quadratic step. */
@@ -59,15 +59,6 @@ export async function solveNewton(system: NewtonSystem, machinery: Machinery, b:
     return true;
   } finally {
     for (const factor of factors) factor.dispose();
-  }
-}
-
-/** out += sum over samples of spread_k spread_k' x_k. */
-export function addSpread(spread: Float64Array, x: Float64Array, out: Float64Array, n: number, outputs: number): void {
-  for (let k = 0; k < n; k++) {
-    let product = 0;
-    for (let c = 0; c < outputs; c++) product += spread[k * outputs + c] * x[k * outputs + c];
-    for (let c = 0; c < outputs; c++) out[k * outputs + c] += product * spread[k * outputs + c];
   }
 }
 

@@ -1,4 +1,4 @@
-/** The Newton system of the dual, in parts. */
+/** The Newton system of the dual, in parts, and the one part that couples outputs. */
 
 import type { Setting } from "../solver.js";
 
@@ -19,4 +19,13 @@ export interface NewtonSystem {
   readonly diagonal: Float64Array; // [n x C]: T
   readonly spread: Float64Array | null; // [n x C]: sample k adds spread_k spread_k' across the outputs
   readonly curvature: readonly OutputCurvature[]; // [C]
+}
+
+/** out += sum over samples of spread_k spread_k' x_k. */
+export function addSpread(spread: Float64Array, x: Float64Array, out: Float64Array, n: number, outputs: number): void {
+  for (let k = 0; k < n; k++) {
+    let product = 0;
+    for (let c = 0; c < outputs; c++) product += spread[k * outputs + c] * x[k * outputs + c];
+    for (let c = 0; c < outputs; c++) out[k * outputs + c] += product * spread[k * outputs + c];
+  }
 }
