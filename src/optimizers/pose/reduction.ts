@@ -150,17 +150,18 @@ export function gatesOwner(
 export function weightsInside(weights: NetworkWeights, space: Coordinates | null, biasColumn: number): NetworkWeights {
   if (space === null) return weights;
   if (isStandardized(space)) return standardizedWeights(weights, space, biasColumn);
-  return { ...weights, kernel: inSpan(weights.kernel, space) };
+  return { ...weights, kernel: inSpan(weights.kernel, space, biasColumn) };
 }
 
-/** Weights of the model [d x m] as those of the program: their part in the span, and the bias as it is. */
-function inSpan({ rows, cols: m, data }: Matrix, { basis }: RowSpace): Matrix {
+/** Weights of the model [d x m] as those of the program: their part in the span, and the bias, which takes a mean up. */
+function inSpan({ rows, cols: m, data }: Matrix, { basis, mean }: RowSpace, biasColumn: number): Matrix {
   const { rows: d, cols: r } = basis;
   const part = new Float64Array((r + rows - d) * m);
+  part.set(data.subarray(d * m), r * m);
   for (let p = 0; p < d; p++) {
     for (let i = 0; i < r; i++) for (let j = 0; j < m; j++) part[i * m + j] += basis.data[p * r + i] * data[p * m + j];
+    if (mean !== null) for (let j = 0; j < m; j++) part[r * m + j] += (mean[p] * data[p * m + j]) / biasColumn;
   }
-  part.set(data.subarray(d * m), r * m);
   return { rows: r + rows - d, cols: m, data: part };
 }
 
@@ -194,15 +195,9 @@ export function writtenObjective(problem: Problem, weights: NetworkWeights, Z?: 
 export function chargedObjective(problem: Problem, weights: NetworkWeights, written: Parts): Parts {
   const { regularization, reduction, loss, column, program } = problem;
   if (reduction === null || isStandardized(reduction.space) || reduction.space.mean === null) return written;
-  const { mean } = reduction.space;
-  const kernel = inSpan(weights.kernel, reduction.space);
-  const [m, d] = [kernel.cols, mean.length];
-  const last = (kernel.rows - 1) * m; // of the bias over its column, as it stands beside rows less their mean
-  for (let j = 0; j < m; j++) {
-    for (let p = 0; p < d; p++) kernel.data[last + j] += (mean[p] * weights.kernel.data[p * m + j]) / column.value;
-  }
+  const inside = weightsInside(weights, reduction.space, column.value);
   const Z = new Float64Array(program.loss.rows * program.loss.outputs);
-  const charge = objectiveOf({ ...weights, kernel }, program.X, loss, decayOf(regularization), Z).regularization;
+  const charge = objectiveOf(inside, program.X, loss, decayOf(regularization), Z).regularization;
   return { loss: written.loss, regularization: charge, total: written.loss + charge };
 }
 
