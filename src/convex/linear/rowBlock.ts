@@ -19,3 +19,15 @@ export function eachBlock(
     use(rowBlock(X, from, count), from, count);
   }
 }
+
+/** Every row [cols] of a matrix that holds them, turned into another; all answers are of one length. */
+export function mapRows({ rows, cols, data }: Matrix, turn: (row: Float64Array) => Float64Array): Matrix {
+  let out = new Float64Array(0);
+  let width = cols;
+  for (let i = 0; i < rows; i++) {
+    const turned = turn(data.slice(i * cols, (i + 1) * cols));
+    if (i === 0) [width, out] = [turned.length, new Float64Array(rows * turned.length)];
+    out.set(turned, i * width);
+  }
+  return { rows, cols: width, data: out };
+}

@@ -13,11 +13,11 @@ import { trivialBeta } from "../../convex/certificate/index.js";
 import { type Formulation, formulations } from "../../convex/formulations/index.js";
 import { bindProducts, type ChosenEngine, type Kernels } from "../../convex/kernels/index.js";
 import { inTurns, type Pieces } from "../../convex/linear/pieces.js";
-import { concatenated } from "../../convex/linear/vectors.js";
+import { mapRows } from "../../convex/linear/rowBlock.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { overColumn, roundedAsWritten } from "../../convex/network.js";
 import { type Coordinates, isStandardized } from "../../convex/operators/coordinates.js";
-import { type Standardized, standardizedVector, unstandardized } from "../../convex/operators/standardized.js";
+import { standardizedVector, unstandardized } from "../../convex/operators/standardized.js";
 import { Clock } from "../../convex/solvers/clock.js";
 import type { GateSet, Loss, Matrix, Penalty } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -260,17 +260,8 @@ async function gatesOfLayer(
     if (bias !== null) data[j * X.cols + inputs] = overColumn(bias[j], biasColumn);
   }
   const own = gatesFrom(X, { rows: units, cols: X.cols, data }, read);
-  return space !== null && isStandardized(space)
-    ? { ...own, generators: turned(own.generators, space, biasColumn) }
-    : own;
-}
-
-/** Generators for x as those for standardised columns. */
-function turned({ rows, cols, data }: Matrix, space: Standardized, biasColumn: number): Matrix {
-  const vectors = Array.from({ length: rows }, (_, i) =>
-    standardizedVector(data.slice(i * cols, (i + 1) * cols), space, biasColumn),
-  );
-  return { rows, cols: vectors[0].length, data: concatenated(...vectors) };
+  if (space === null || !isStandardized(space)) return own;
+  return { ...own, generators: mapRows(own.generators, (g) => standardizedVector(g, space, biasColumn)) };
 }
 
 /** The penalty of the program. ReLU's charges output by output; neurons come to share outputs afterwards. */

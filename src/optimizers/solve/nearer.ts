@@ -4,6 +4,7 @@ import { gatesFrom } from "../../convex/arrangements/index.js";
 import { type GrownSolution, type GrowthOptions, solveGrowing } from "../../convex/growth/index.js";
 import type { Kernels } from "../../convex/kernels/index.js";
 import { gaussianSource } from "../../convex/linear/random.js";
+import { mapRows } from "../../convex/linear/rowBlock.js";
 import { columnsOf } from "../../convex/operators/blocks.js";
 import { meanDirectionOf, Nearer } from "../../convex/operators/meanDirection.js";
 import { liftNeurons } from "../../convex/recovery/index.js";
@@ -45,10 +46,10 @@ export async function nearStart(
   const far = new Nearer(X, direction, Math.min(LESS_NEAR, direction.ratio));
   if (growth === null) {
     if (!beyond) return null;
-    const gates = { ...program.gates, generators: turned(program.gates.generators, (g) => far.into(g)) };
+    const gates = { ...program.gates, generators: mapRows(program.gates.generators, (g) => far.into(g)) };
     const { blocks } = await solve({ ...program, X: far.X, gates }, kernels, quiet(budget));
     const d = X.cols;
-    const vectors = turned({ rows: blocks.index.length, cols: d, data: blocks.vectors }, (v) => far.out(v)).data;
+    const vectors = mapRows({ rows: blocks.index.length, cols: d, data: blocks.vectors }, (v) => far.out(v)).data;
     return { program, blocks: { ...blocks, vectors }, grown: null, beyond, hopeless };
   }
   const near = new Nearer(X, direction, NEAR);
@@ -101,12 +102,6 @@ function carried(
     return { weights: into(nearer.out(blocks.vectors.slice(k * d, (k + 1) * d))), outputs };
   });
   return liftNeurons(to, neurons, blocks.bias);
-}
-
-function turned({ rows, cols, data }: Matrix, turn: (vector: Float64Array) => Float64Array): Matrix {
-  const out = new Float64Array(data.length);
-  for (let i = 0; i < rows; i++) out.set(turn(data.slice(i * cols, (i + 1) * cols)), i * cols);
-  return { rows, cols, data: out };
 }
 
 /** One round from a start whose program float64 cannot solve: its point, with a bound that may be loose. */
