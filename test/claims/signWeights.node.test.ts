@@ -7,6 +7,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
+import { gaussianSource } from "../../src/convex/linear/random.js";
 import { type QuantizedOptions, trainQuantized } from "../../src/index.js";
 
 const KRIVINE = Math.PI / (2 * Math.log(1 + Math.SQRT2));
@@ -89,6 +90,28 @@ test("bilinear, d = 2: the relaxation has a point of 2.3628, by the unit vectors
   );
   expect(value).toBeCloseTo(2.36274, 5);
   expect(value).toBeLessThan(2.5);
+});
+
+test("bilinear, d = 2: units sampled by Krivine's rounding are the relaxation's Z over 1.7822, on average", () => {
+  // Gram matrix of u and v: ones, and sin(k Z) across, k = ln(1 + sqrt 2); signs of such Gaussians have means 2 k Z / pi.
+  const s = Math.sin(Math.log(1 + Math.SQRT2) * Math.SQRT1_2);
+  const rest = Math.sqrt(1 - 2 * s * s);
+  const draw = gaussianSource(1);
+  const DRAWS = 100_000;
+  const means = [0, 0, 0, 0];
+  for (let k = 0; k < DRAWS; k++) {
+    const [g, h] = [draw(), draw()];
+    const v = [s * (g + h) + rest * draw(), s * (g - h) + rest * draw()];
+    [g, h].forEach((u, i) => {
+      v.forEach((w, j) => {
+        means[2 * i + j] += (Math.sign(u) * Math.sign(w)) / DRAWS;
+      });
+    });
+  }
+  const Z = [1, 1, 1, -1].map((sign) => sign * Math.SQRT1_2);
+  means.forEach((mean, k) => {
+    expect(Math.abs(mean - Z[k] / KRIVINE)).toBeLessThan(0.015); // five standard deviations
+  });
 });
 
 test("quadratic, d = 3: the zero network's 0.505 is the optimum, and three unit vectors at 120 degrees have 0.5", () => {

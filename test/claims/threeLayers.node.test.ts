@@ -57,6 +57,12 @@ test("with the third power in place of the second the program's value is attaine
   fc.assert(fc.property(branches, (all) => loss(all, 1) + charge(all, 3) >= 0.255 - 1e-9));
 });
 
+test("with path regularisation, beta |a b c|, the program's value is attained, and no network is below", () => {
+  const path = (all: readonly Branch[]) => BETA * all.reduce((sum, [a, b, c]) => sum + Math.abs(a * b * c), 0);
+  expect(loss([[1, 1, 0.7]], 1) + path([[1, 1, 0.7]])).toBeCloseTo(0.255, 9);
+  fc.assert(fc.property(branches, (all) => loss(all, 1) + path(all) >= 0.255 - 1e-9));
+});
+
 test("with a first layer of norm at most 1 and decay on the other two likewise, as the theorem has it", () => {
   const decay = (all: readonly Branch[]) => (BETA / 2) * all.reduce((sum, [, b, c]) => sum + b * b + c * c, 0);
   const best: Branch = [1, Math.sqrt(0.7), Math.sqrt(0.7)];
