@@ -2,7 +2,7 @@
 
 import { columnScalesOf, randomStarts } from "../../convex/growth/index.js";
 import type { Kernels } from "../../convex/kernels/index.js";
-import { descend } from "../../convex/linear/lbfgs.js";
+import { descend, usingObjective } from "../../convex/linear/lbfgs.js";
 import { norm } from "../../convex/linear/vectors.js";
 import { LayerObjective } from "../../convex/narrowing/index.js";
 import type { Network, Neuron } from "../../convex/network.js";
@@ -35,15 +35,9 @@ export async function shortDescent(
   const { program } = problem;
   const start = refilled(problem, from, draw);
   const objective = new LayerObjective(program, kernels, true);
-  const over = objective.over(start.neurons);
   let lowest = Number.POSITIVE_INFINITY;
   let before = Number.POSITIVE_INFINITY;
   let step = 0;
-  const watched = (x: Float64Array, gradient: Float64Array) => {
-    const value = over(x, gradient);
-    lowest = Math.min(lowest, value);
-    return value;
-  };
   const enough = async () => {
     if (await clock.pause()) return true;
     step += 1;
@@ -57,7 +51,14 @@ export async function shortDescent(
   const columns = columnScalesOf(program.X);
   start.neurons.forEach((_, j) => void scales.set(columns, j * columns.length));
   const steps = from === null ? FIRST : NEXT;
-  const { x } = await descend(watched, packed, steps, enough, scales, () => clock.pause());
+  const { x } = await usingObjective(objective.over(start.neurons), (over) => {
+    const watched = (at: Float64Array, gradient: Float64Array) => {
+      const value = over(at, gradient);
+      lowest = Math.min(lowest, value);
+      return value;
+    };
+    return descend(watched, packed, steps, enough, scales, () => clock.pause());
+  });
   return objective.unpack(x, start);
 }
 
