@@ -58,11 +58,13 @@ function run({ name, command, source }: Program): string {
   return last.slice(SHOWED.length);
 }
 
-/** Coordinates to a tenth of a pixel, and fonts that a reader has. */
+/** Coordinates to a tenth of a pixel, nothing that says what holds anyway, and fonts that a reader has. */
 function slimmed(svg: string): string {
   const rounded = (path: string) =>
     path.replace(/-?\d+\.\d{2,}/g, (value) => String(Math.round(10 * Number(value)) / 10));
   return svg
     .replace(/ (d|transform)="[^"]*"/g, rounded)
+    .replace(/<path [^>]*d="M0,0h0v0h0Z"[^>]*\/>/g, "")
+    .replace(/ (opacity="1"|stroke-width="1"|pointer-events="none")(?=[ />])/g, "")
     .replaceAll('font-family="DejaVu Sans"', 'font-family="DejaVu Sans, Verdana, sans-serif"');
 }
