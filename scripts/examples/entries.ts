@@ -62,7 +62,7 @@ export const groups: readonly Group[] = [
         title: "A new head on a frozen network",
         about:
           "After the official example of TensorFlow.js: a small convolutional network learns the digits 0 to 4 by `model.fit` and is " +
-          "frozen; a head on it learns 5 to 9 from a few pictures of each, convexly and by Adam for as long.",
+          "frozen; a head on it learns 5 to 9 from a few pictures of each, convexly and by Adam for as long. A fit has 30 seconds, which the largest may use up: its bound is then far off.",
         source: "examples/transfer/main.ts",
         command: "npm run demo:transfer",
         plot: "examples/transfer/out/transfer",
