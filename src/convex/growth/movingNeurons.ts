@@ -48,6 +48,7 @@ export function neuronsOf(program: ConvexProgram, blocks: SparseBlocks): MovingN
 export function programAt(
   program: ConvexProgram,
   neurons: MovingNeurons,
+  kernels: Kernels,
 ): { program: ConvexProgram; blocks: SparseBlocks } {
   const d = program.X.cols;
   const { weights, scales, outputs, bias } = living(neurons, DEAD);
@@ -56,7 +57,7 @@ export function programAt(
     output[outputs[j]] = a;
     return { weights: weights.subarray(j * d, (j + 1) * d), outputs: output };
   });
-  return liftNeurons(program, hidden, bias);
+  return liftNeurons(program, hidden, bias, null, kernels);
 }
 
 /** Neurons side by side. */

@@ -158,10 +158,10 @@ class Narrowing {
   /** Random directions, sizes of the mean of the largest; none where gates are held. */
   private random({ neurons, ...rest }: Network): Network | null {
     const { units, shares } = this.options;
-    const { program, draw } = this;
+    const { program, kernels, draw } = this;
     if (neurons[0].gate !== null) return null;
     const size = meanSize(largest(neurons, units));
-    const made = randomStarts(program, units, draw).map(({ direction, output, sign }) => {
+    const made = randomStarts(program, kernels, units, draw).map(({ direction, output, sign }) => {
       const out = new Float64Array(neurons[0].output.length);
       if (shares) for (let k = 0; k < out.length; k++) out[k] = draw();
       else out[output] = sign;
@@ -182,7 +182,7 @@ class Narrowing {
     if (network.neurons.length === 0 || network.neurons[0].gate !== null) return [];
     const many = Math.max(1, Math.floor(WEAK * units));
     const N = objective.residual(network);
-    const starts = randomStarts(program, STARTS, draw);
+    const starts = randomStarts(program, kernels, STARTS, draw);
     this.spent += 4 * STARTS * ASCENT_STEPS * X.rows * X.cols;
     const found = await searchGates(kernels, X, N, loss.outputs, starts, ASCENT_STEPS, 2, pooling ?? null, pause);
     const size = JOINING_SIZE * meanSize(network.neurons);

@@ -205,7 +205,7 @@ export class LayerObjective {
     const [d, m] = [X.cols, neurons.length];
     const masks = new Uint8Array(m * X.rows);
     const patterns = neurons.map(() => new Uint32Array(wordsPerGate(X.rows)));
-    packPatterns(
+    (this.kernels.packPatterns?.bind(this.kernels) ?? packPatterns)(
       X,
       neurons.map(({ gate }) => gate ?? new Float64Array(d)),
       patterns,

@@ -33,7 +33,7 @@ export async function shortDescent(
   clock: Clock,
 ): Promise<Network> {
   const { program } = problem;
-  const start = refilled(problem, from, draw);
+  const start = refilled(problem, from, draw, kernels);
   const objective = new LayerObjective(program, kernels, true);
   let lowest = Number.POSITIVE_INFINITY;
   let before = Number.POSITIVE_INFINITY;
@@ -67,7 +67,7 @@ export function unitsOf({ spec }: Pick<Problem, "spec">): number {
 }
 
 /** All units that there are: those of the network that live, and others in random directions, under gates of the program in turn. */
-function refilled(problem: Problem, from: Network | null, draw: () => number): Network {
+function refilled(problem: Problem, from: Network | null, draw: () => number, kernels: Kernels): Network {
   const { program } = problem;
   const { loss, gates, pooling, cones, X } = program;
   const before = from ?? constant(program);
@@ -77,7 +77,7 @@ function refilled(problem: Problem, from: Network | null, draw: () => number): N
   const count = unitsOf(problem);
   const mean = living.reduce((sum, { output }) => sum + norm(output), 0) / living.length;
   const size = living.length > 0 ? ANEW * mean : firstSize(program, before) / count;
-  const fresh = randomStarts(program, count - living.length, draw).map(({ direction }, j): Neuron => {
+  const fresh = randomStarts(program, kernels, count - living.length, draw).map(({ direction }, j): Neuron => {
     const place = (living.length + j) % gates.count;
     const output = Float64Array.from({ length: loss.outputs * (pooling?.positions ?? 1) }, draw);
     const [length, long] = [norm(direction), norm(output)];
