@@ -25,7 +25,7 @@ export interface Curve {
   readonly points: readonly { readonly seconds: number; readonly objective: number }[];
 }
 
-/** What the plot marks: the moment at which the convex program was solved, and a bound that is proven for all curves. */
+/** What the plot marks: the moment at which the convex fit ended, solved or at its limit, and a bound that is proven for all curves. */
 export interface Marks {
   readonly solvedAt: number; // seconds
   readonly lowerBound: number | null; // null: none is, and the objectives themselves are drawn
@@ -76,12 +76,12 @@ export async function plotConvergence(path: string, curves: readonly Curve[], ma
         },
       },
       {
-        data: { values: [{ seconds: marks.solvedAt, label: `convex program solved, ${marks.solvedAt.toFixed(1)} s` }] },
+        data: { values: [{ seconds: marks.solvedAt, label: `convex fit ended, ${marks.solvedAt.toFixed(1)} s` }] },
         mark: { type: "rule", strokeDash: [4, 3], color: plotColors[0] },
         encoding: { x: { field: "seconds", type: "quantitative" } },
       },
       {
-        data: { values: [{ seconds: marks.solvedAt, label: `convex program solved, ${marks.solvedAt.toFixed(1)} s` }] },
+        data: { values: [{ seconds: marks.solvedAt, label: `convex fit ended, ${marks.solvedAt.toFixed(1)} s` }] },
         mark: { type: "text", ...beside, y: 12, color: plotColors[0] },
         encoding: { x: { field: "seconds", type: "quantitative" }, text: { field: "label" } },
       },
