@@ -27,7 +27,8 @@ const FLOOR = 1e-9;
 const floors = new WeakMap<Loss, { readonly zero: number; readonly constant: number }>();
 
 /** The size below which no gap is relative to the objective any more. */
-export function floorOf({ loss, outputBias }: DualProgram): number {
+export function floorOf({ loss: given, outputBias }: DualProgram): number {
+  const loss = given.beside?.loss ?? given;
   let known = floors.get(loss);
   if (known === undefined) {
     const zero = loss.value(new Float64Array(loss.rows * loss.outputs));
@@ -35,7 +36,7 @@ export function floorOf({ loss, outputBias }: DualProgram): number {
     floors.set(loss, known);
   }
   const { zero, constant } = known;
-  return FLOOR * Math.abs(outputBias === null ? zero : constant);
+  return FLOOR * Math.abs(outputBias === null && given.beside === undefined ? zero : constant);
 }
 
 /** One Newton step from zero to the best constant outputs [n x C]: exact for squares, which alone lose far more at zero. */
