@@ -83,11 +83,17 @@ export interface Loss {
   readonly beside?: LinearPart;
 }
 
-/** A linear part beside the network, F c with c [k x C], charged sum_p ridge_p |c_p|^2 (0: free). */
-export interface LinearPart {
-  readonly loss: Loss; // of the network's outputs and those of the part together
+/** The columns of a linear part. */
+export interface LinearColumns {
   readonly F: Matrix; // [n x k]
   readonly ridge: Float64Array; // [k]
+  /** [d + 1 x k]: F = [X, 1] times this, of the rows as layers see them and of the program's own (without a bias column). */
+  readonly maps: { readonly layers: Matrix; readonly program: Matrix };
+}
+
+/** A linear part beside the network, F c with c [k x C], charged sum_p ridge_p |c_p|^2 (0: free). */
+export interface LinearPart extends LinearColumns {
+  readonly loss: Loss; // of the network's outputs and those of the part together
   /** The best c at outputs Z [n x C] of the network. */
   best(Z: Float64Array): Float64Array;
   /** Z += F c. */

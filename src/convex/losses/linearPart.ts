@@ -15,7 +15,7 @@
 import { ConvexError } from "../../errors.js";
 import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
 import { dot, norm } from "../linear/vectors.js";
-import type { LinearPart, Loss, Matrix } from "../types.js";
+import type { LinearColumns, LinearPart, Loss, Matrix } from "../types.js";
 
 const NEWTON_STEPS = 100;
 const HALVINGS = 40;
@@ -33,8 +33,8 @@ const ROUNDING = 1e-13;
 const UNBALANCED = 1e-10;
 
 /** The loss of the network beside F c; L must be smooth. Free columns of F come orthonormal, up to one factor. */
-export function withLinearPart(loss: Loss, F: Matrix, ridge: Float64Array): Loss {
-  const part = new Part(loss, F, ridge);
+export function withLinearPart(loss: Loss, columns: LinearColumns): Loss {
+  const part = new Part(loss, columns);
   const { name, rows, outputs, separable, curvature } = loss;
   return {
     ...{ name, rows, outputs, separable, curvature },
@@ -50,7 +50,7 @@ export function withLinearPart(loss: Loss, F: Matrix, ridge: Float64Array): Loss
       );
     },
     balance: (N) => part.balance(N),
-    output: (c) => withLinearPart(loss.output(c), F, ridge),
+    output: (c) => withLinearPart(loss.output(c), columns),
   };
 }
 
@@ -76,6 +76,9 @@ function isBetter(next: Point, before: Point): boolean {
 }
 
 class Part implements LinearPart {
+  readonly F: Matrix;
+  readonly ridge: Float64Array;
+  readonly maps: LinearColumns["maps"];
   readonly columns: number; // k
   private readonly C: number;
   private readonly lengths: Float64Array; // [k]: of the columns of F
@@ -84,9 +87,11 @@ class Part implements LinearPart {
 
   constructor(
     readonly loss: Loss,
-    readonly F: Matrix,
-    readonly ridge: Float64Array,
+    { F, ridge, maps }: LinearColumns,
   ) {
+    this.F = F;
+    this.ridge = ridge;
+    this.maps = maps;
     this.columns = F.cols;
     this.C = loss.outputs;
     this.lengths = new Float64Array(F.cols);
