@@ -173,7 +173,7 @@ export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
 }
 
 /** Z [n x C] += the first columns of X times a kernel [d x C]. */
-function addLinear(kernel: Matrix, X: Matrix, Z: Float64Array): void {
+export function addLinear(kernel: Matrix, X: Matrix, Z: Float64Array): void {
   const { rows: d, cols: C } = kernel;
   const linear = new PlainProducts(kernel);
   const part = new Float64Array(BLOCK * C);
