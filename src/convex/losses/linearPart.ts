@@ -21,6 +21,10 @@ const NEWTON_STEPS = 100;
 const HALVINGS = 40;
 /** The gradient in c is zero at this share of the lengths of N and the columns of F: what is left is rounding. */
 const STATIONARY = 1e-13;
+/** The same of a gradient from which the rest may be taken off. */
+const NEARLY = 1e-9;
+/** Of the loss at zero: less is none. */
+const NOTHING = 1e-20;
 /** Of the largest curvature of an entry: where there is less the system would be singular. */
 const FLAT = 1e-9;
 /** Relative residual of the conjugate gradients, and steps from which a new factor is made. */
@@ -30,7 +34,7 @@ const WORN = 4;
 /** Of a value, relative. */
 const ROUNDING = 1e-13;
 /** A free column that a dual point sees by more than this share of both lengths is not balanced: the bound is none. */
-const UNBALANCED = 1e-10;
+const UNBALANCED = 1e-12;
 
 /** The loss of the network beside F c; L must be smooth. Free columns of F come orthonormal, up to one factor. */
 export function withLinearPart(loss: Loss, columns: LinearColumns): Loss {
@@ -84,6 +88,7 @@ class Part implements LinearPart {
   private readonly lengths: Float64Array; // [k]: of the columns of F
   private found: Found | null = null;
   private factors: Float64Array[] | null = null; // [C], each [k x k]
+  private zero: number | null = null; // the loss at zero
 
   constructor(
     readonly loss: Loss,
@@ -159,7 +164,7 @@ class Part implements LinearPart {
     if (found?.Z.every((value, k) => value === Z[k])) return found;
     let now = this.pointAt(Z, found?.c ?? new Float64Array(this.columns * this.C));
     let fresh = this.factors === null;
-    for (let step = 0; step < NEWTON_STEPS && !this.isStationary(now); step++) {
+    for (let step = 0; step < NEWTON_STEPS && !this.isDone(now); step++) {
       const { direction, steps } = this.direction(now.slope, now.W);
       if (steps > WORN && !fresh) this.factors = null;
       fresh = this.factors === null;
@@ -173,7 +178,8 @@ class Part implements LinearPart {
       }
       if (now === before) break;
     }
-    this.balance(now.N);
+    // Where no c is best, as with labels that F separates, N is no dual point, and what is left of it is none of a domain.
+    if (this.isStationary(now, NEARLY)) this.balance(now.N);
     this.found = { ...now, Z: Z.slice() };
     return this.found;
   }
@@ -194,12 +200,17 @@ class Part implements LinearPart {
     return { c, W, N, value, slope };
   }
 
-  private isStationary({ c, N, slope }: Point): boolean {
+  private isDone(now: Point): boolean {
+    this.zero ??= this.loss.value(new Float64Array(now.W.length));
+    return now.value <= NOTHING * this.zero || this.isStationary(now, STATIONARY);
+  }
+
+  private isStationary({ c, N, slope }: Point, share: number): boolean {
     const { lengths, ridge, C } = this;
     const size = norm(N);
     return slope.every((value, at) => {
       const p = Math.floor(at / C);
-      return Math.abs(value) <= STATIONARY * Math.max(lengths[p] * size, 2 * ridge[p] * Math.abs(c[at]));
+      return Math.abs(value) <= share * Math.max(lengths[p] * size, 2 * ridge[p] * Math.abs(c[at]));
     });
   }
 
