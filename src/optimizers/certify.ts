@@ -141,7 +141,7 @@ export async function certify(
   const { beside } = posed.program.loss;
   // What a linear layer beside them adds is no part of the point: the program has the best one.
   const own = beside === undefined ? weights : hiddenAlone(weights);
-  const { program, blocks } = liftNeurons(posed.program, neurons, own.bias, posed.program.gates);
+  const { program, blocks } = liftNeurons(posed.program, neurons, own.bias, posed.program.gates, kernels);
   const { regularization } = posed;
   const X = reduction?.X ?? program.X;
   const Z = forward(weights, X);

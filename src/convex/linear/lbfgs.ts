@@ -13,7 +13,20 @@ const TRIALS = 25;
 const FLAT = 1e-12;
 
 /** f(x), its (sub)gradient written into `gradient`. */
-export type Objective = (x: Float64Array, gradient: Float64Array) => number;
+export interface Objective {
+  (x: Float64Array, gradient: Float64Array): number;
+  /** Lets go of what it holds of an engine. */
+  dispose?(): void;
+}
+
+/** What `use` makes of an objective, which is let go of then. */
+export async function usingObjective<T>(objective: Objective, use: (objective: Objective) => Promise<T>): Promise<T> {
+  try {
+    return await use(objective);
+  } finally {
+    objective.dispose?.();
+  }
+}
 
 /** Where a descent ended: never above where it began. */
 export interface Descent {

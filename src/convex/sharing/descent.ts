@@ -1,7 +1,7 @@
 /** The descent of neurons that feed all outputs, with newcomers among them, and of the outputs alone along the directions at hand. */
 
 import type { Kernels } from "../kernels/types.js";
-import { descend } from "../linear/lbfgs.js";
+import { descend, usingObjective } from "../linear/lbfgs.js";
 import { concatenated, norm } from "../linear/vectors.js";
 import type { Neuron } from "../network.js";
 import type { Clock } from "../solvers/clock.js";
@@ -42,18 +42,18 @@ export async function descendTogether(
   }));
   let now = sharedNeurons([...old, ...fresh], d, neurons.bias);
   if (fresh.length > 0) {
-    const settled = await descend(
-      objective.over(old.length + fresh.length),
-      packed(now),
-      effort.steps(SETTLING, old.length + fresh.length),
-      pause,
+    const many = old.length + fresh.length;
+    const settled = await usingObjective(objective.over(many), (over) =>
+      descend(over, packed(now), effort.steps(SETTLING, many), pause),
     );
-    effort.descent(settled.steps, old.length + fresh.length);
+    effort.descent(settled.steps, many);
     const alive = networkOf(unpacked(settled.x, now), null, DYING);
     now = sharedNeurons(largest(alive.neurons, units), d, alive.bias);
   }
   const m = now.weights.length / d;
-  const { x, steps } = await descend(objective.over(m), packed(now), effort.steps(DESCENT, m), pause);
+  const { x, steps } = await usingObjective(objective.over(m), (over) =>
+    descend(over, packed(now), effort.steps(DESCENT, m), pause),
+  );
   effort.descent(steps, m);
   return settleOutputs(objective, unpacked(x, now), program, kernels, pause, effort);
 }
