@@ -107,6 +107,7 @@ function sideOf(
   trains: (layer: tf.layers.Layer) => boolean,
   steps: Step[],
 ): Side & { readonly tensor: tf.SymbolicTensor } {
+  if (steps.some((step) => step.trained)) refuseBranch(sum);
   const ways = branches.map((branch) => {
     const own = [...frames];
     return { ...wayUp(branch, own, trains), frames: own };
@@ -114,8 +115,7 @@ function sideOf(
   const trained = ways.map((way) => way.steps.filter((step) => step.trained).length);
   const [main, side] = trained[0] >= trained[1] ? ways : [ways[1], ways[0]];
   const part = main.tensor === side.tensor && main.frames.length === side.frames.length;
-  const after = steps.some((step) => step.trained);
-  if (!part || after || main.sum !== null || side.sum !== null || Math.min(...trained) !== 1) refuseBranch(sum);
+  if (!part || main.sum !== null || side.sum !== null || Math.min(...trained) !== 1) refuseBranch(sum);
   steps.unshift(...main.steps);
   const all = [...steps, ...side.steps].map(({ layer }) => layer);
   const twice = all.find((layer, k) => all.indexOf(layer) !== k);
