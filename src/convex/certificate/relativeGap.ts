@@ -1,6 +1,7 @@
 /** A gap in relation to the objective, and the sizes below which neither is more than rounding. */
 
 import { columnSums, LEAST } from "../linear/vectors.js";
+import { hasConstant } from "../losses/linearPart.js";
 import type { ConvexProgram, Loss } from "../types.js";
 
 /** What the dual objective of a program is made of. */
@@ -36,7 +37,8 @@ export function floorOf({ loss: given, outputBias }: DualProgram): number {
     floors.set(loss, known);
   }
   const { zero, constant } = known;
-  return FLOOR * Math.abs(outputBias === null && given.beside === undefined ? zero : constant);
+  const biased = outputBias !== null || (given.beside !== undefined && hasConstant(given.beside));
+  return FLOOR * Math.abs(biased ? constant : zero);
 }
 
 /** One Newton step from zero to the best constant outputs [n x C]: exact for squares, which alone lose far more at zero. */

@@ -58,6 +58,11 @@ export function withLinearPart(loss: Loss, columns: LinearColumns): Loss {
   };
 }
 
+/** Whether the constant is among the columns. */
+export function hasConstant({ maps: { layers } }: LinearColumns): boolean {
+  return layers.data.subarray((layers.rows - 1) * layers.cols).some((value) => value !== 0);
+}
+
 /** L(Z + F c) + sum_p ridge_p |c_p|^2 at a c. */
 interface Point {
   readonly c: Float64Array; // [k x C]

@@ -1,7 +1,7 @@
 /** The linear layer beside the hidden one, as columns of the program: free ones orthonormal, charged ones of length one beside them. */
 
 import { dot, norm } from "../../convex/linear/vectors.js";
-import { withLinearPart } from "../../convex/losses/linearPart.js";
+import { hasConstant, withLinearPart } from "../../convex/losses/linearPart.js";
 import { forward, type NetworkWeights } from "../../convex/network.js";
 import { type Coordinates, isStandardized } from "../../convex/operators/coordinates.js";
 import { rowsOfX } from "../../convex/operators/standardized.js";
@@ -173,7 +173,7 @@ export function withBestSkip(
   const bias = exact.slice(d * C);
   if (columns === "program") return { ...weights, skip: { rows: d, cols: C, data: kernel }, bias };
   const rounded = kernel.map(Math.fround);
-  if (hasBias(beside)) {
+  if (hasConstant(beside)) {
     for (let p = 0; p < d; p++) {
       let mean = 0;
       for (let j = 0; j < X.rows; j++) mean += X.data[j * X.cols + p] / X.rows;
@@ -181,9 +181,4 @@ export function withBestSkip(
     }
   }
   return { ...weights, skip: { rows: d, cols: C, data: rounded }, bias: bias.map(Math.fround) };
-}
-
-/** Whether the constant is among the columns. */
-function hasBias({ maps: { layers } }: LinearPart): boolean {
-  return layers.data.subarray((layers.rows - 1) * layers.cols).some((value) => value !== 0);
 }

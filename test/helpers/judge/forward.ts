@@ -11,6 +11,7 @@ export interface Task extends Targets {
   readonly readOut: Float64Array; // [A x K]
   readonly hiddenBias: boolean;
   readonly outputBias: boolean;
+  readonly skip: boolean; // whether a linear layer stands beside the neurons
   readonly gated: boolean;
   /** What units that are no gated ones do to negative sums. */
   readonly slope: number;
@@ -20,6 +21,7 @@ export interface Task extends Targets {
     readonly hiddenBias: number;
     readonly output: number;
     readonly outputBias: number;
+    readonly skip: number;
   };
 }
 
@@ -29,6 +31,7 @@ export interface Net {
   readonly b: Float64Array; // [m]
   readonly A: Float64Array; // [m x A C]
   readonly c: Float64Array; // [C]
+  readonly U: Float64Array; // [d x C], zeros without a linear layer beside them
   readonly masks: readonly (Uint8Array | null)[]; // each [n K]
 }
 
@@ -37,6 +40,7 @@ export interface Gradient {
   readonly b: Float64Array;
   readonly A: Float64Array;
   readonly c: Float64Array;
+  readonly U: Float64Array;
 }
 
 export function emptyNet(task: Task, masks: readonly (Uint8Array | null)[]): Net {
@@ -46,6 +50,7 @@ export function emptyNet(task: Task, masks: readonly (Uint8Array | null)[]): Net
     b: new Float64Array(m),
     A: new Float64Array(m * task.positions * task.outputs),
     c: new Float64Array(task.outputs),
+    U: new Float64Array(task.inputs * task.outputs),
     masks,
   };
 }
@@ -56,13 +61,17 @@ interface Pass {
   readonly Z: Float64Array; // [n x C]
 }
 
-function pass(task: Task, { W, b, A, c, masks }: Net): Pass {
+function pass(task: Task, { W, b, A, c, U, masks }: Net): Pass {
   const { rows: n, patches: K, inputs: d, X, positions, readOut, outputs: C } = task;
   const m = masks.length;
   const on = new Float64Array(m * n * K);
   const pooled = new Float64Array(m * n * positions);
   const Z = new Float64Array(n * C);
-  for (let k = 0; k < Z.length; k++) Z[k] = c[k % C];
+  for (let k = 0; k < Z.length; k++) {
+    Z[k] = c[k % C];
+    if (!task.skip) continue;
+    for (let p = 0; p < d; p++) Z[k] += X[Math.floor(k / C) * d + p] * U[p * C + (k % C)];
+  }
   for (let j = 0; j < m; j++) {
     const mask = masks[j];
     for (let i = 0; i < n * K; i++) {
@@ -92,12 +101,13 @@ export function outputsOf(task: Task, net: Net): Float64Array {
   return pass(task, net).Z;
 }
 
-export function sizeOf({ charge }: Task, { W, b, A, c }: Net): number {
+export function sizeOf({ charge }: Task, { W, b, A, c, U }: Net): number {
   return (
     charge.hidden * square(W) +
     charge.hiddenBias * square(b) +
     charge.output * square(A) +
-    charge.outputBias * square(c)
+    charge.outputBias * square(c) +
+    charge.skip * square(U)
   );
 }
 
@@ -108,14 +118,17 @@ export function objective(task: Task, net: Net, out?: Gradient, weight = 1): num
   if (out === undefined) return weight * lossOf(task, Z) + sizeOf(task, net);
   const slope = new Float64Array(n * C);
   const loss = weight * lossOf(task, Z, slope);
-  const { W, b, A, c, masks } = net;
+  const { W, b, A, c, U, masks } = net;
   for (let p = 0; p < W.length; p++) out.W[p] = 2 * charge.hidden * W[p];
   for (let p = 0; p < b.length; p++) out.b[p] = 2 * charge.hiddenBias * b[p];
   for (let p = 0; p < A.length; p++) out.A[p] = 2 * charge.output * A[p];
   for (let p = 0; p < C; p++) out.c[p] = 2 * charge.outputBias * c[p];
+  for (let p = 0; p < U.length; p++) out.U[p] = 2 * charge.skip * U[p];
   for (let k = 0; k < slope.length; k++) {
     slope[k] *= weight;
     out.c[k % C] += slope[k];
+    if (!task.skip) continue;
+    for (let p = 0; p < d; p++) out.U[p * C + (k % C)] += X[Math.floor(k / C) * d + p] * slope[k];
   }
   for (let j = 0; j < masks.length; j++) {
     for (let row = 0; row < n; row++) {
@@ -150,7 +163,11 @@ export function objective(task: Task, net: Net, out?: Gradient, weight = 1): num
 export function roundingOf(task: Task, net: Net, terms = 4): number {
   const { rows: n, patches: K, inputs: d, X, positions, readOut, outputs: C } = task;
   const { on, Z } = pass(task, net);
-  const reach = Float64Array.from(Z, (_, k) => Math.abs(net.c[k % C]));
+  const reach = Float64Array.from(Z, (_, k) => {
+    let sum = Math.abs(net.c[k % C]);
+    for (let p = 0; task.skip && p < d; p++) sum += Math.abs(X[Math.floor(k / C) * d + p] * net.U[p * C + (k % C)]);
+    return sum;
+  });
   for (let j = 0; j < net.masks.length; j++) {
     for (let i = 0; i < n * K; i++) {
       const factor = Math.abs(on[j * n * K + i]);

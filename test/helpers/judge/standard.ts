@@ -58,5 +58,14 @@ export function onStandard(net: Net, bare: Task): Net {
       W[j * r + i] = net.W[j * d + p] * spread[p];
     });
   }
-  return { ...net, W, b };
+  const C = bare.outputs;
+  const U = new Float64Array(r * C);
+  const c = net.c.slice();
+  for (let o = 0; o < C; o++) {
+    for (let p = 0; p < d; p++) c[o] += mean[p] * net.U[p * C + o];
+    columns.forEach((p, i) => {
+      U[i * C + o] = net.U[p * C + o] * spread[p];
+    });
+  }
+  return { ...net, W, b, c, U };
 }
