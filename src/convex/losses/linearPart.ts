@@ -22,7 +22,10 @@ const HALVINGS = 40;
 /** The gradient in c is zero at this share of the lengths of N and the columns of F: what is left is rounding. */
 const STATIONARY = 1e-13;
 /** The same of a gradient from which the rest may be taken off. */
-const NEARLY = 1e-9;
+const NEARLY = 3e-12;
+/** Roundings of outputs that a slope may have, and entries of a dual point, in units of the curvature, that any domain has around zero. */
+const ROUNDINGS = 64;
+const INSIDE = 1e-3;
 /** Of the loss at zero: less is none. */
 const NOTHING = 1e-20;
 /** Of the largest curvature of an entry: where there is less the system would be singular. */
@@ -183,8 +186,9 @@ class Part implements LinearPart {
       }
       if (now === before) break;
     }
+    if (this.isNothing(now)) now = { ...now, N: new Float64Array(now.N.length), value: 0 };
     // Where no c is best, as with labels that F separates, N is no dual point, and what is left of it is none of a domain.
-    if (this.isStationary(now, NEARLY)) this.balance(now.N);
+    if (this.isStationary(now, NEARLY) || this.isRounding(now)) this.balance(now.N);
     this.found = { ...now, Z: Z.slice() };
     return this.found;
   }
@@ -206,8 +210,26 @@ class Part implements LinearPart {
   }
 
   private isDone(now: Point): boolean {
-    this.zero ??= this.loss.value(new Float64Array(now.W.length));
-    return now.value <= NOTHING * this.zero || this.isStationary(now, STATIONARY);
+    return this.isNothing(now) || this.isStationary(now, STATIONARY);
+  }
+
+  /**
+   * Whether the slope is the rounding of large outputs, as where a fit is nearly perfect, and zero lies inside the domain of L*, so that
+   * taking it off N leads out of none.
+   */
+  private isRounding({ slope, W, N }: Point): boolean {
+    const { lengths, loss, C } = this;
+    const reach = ROUNDINGS * Number.EPSILON * loss.curvature * norm(W);
+    if (!slope.every((value, at) => Math.abs(value) <= reach * lengths[Math.floor(at / C)])) return false;
+    const largest = N.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const scale = (INSIDE * loss.curvature) / largest;
+    return [scale, -scale].every((factor) => Number.isFinite(loss.conjugate(N.map((value) => factor * value))));
+  }
+
+  /** Whether what is left of the loss is rounding, of the residuals of a perfect fit or of labels that are separated far. */
+  private isNothing({ value, W }: Point): boolean {
+    this.zero ??= this.loss.value(new Float64Array(W.length));
+    return value <= NOTHING * this.zero;
   }
 
   private isStationary({ c, N, slope }: Point, share: number): boolean {

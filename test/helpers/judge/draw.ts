@@ -70,8 +70,6 @@ export function drawRecipe(seed: number): Recipe {
   if (dice.chance(0.2)) drawn.before = { kind: dice.pick(BEFORE) };
   if (drawn.before.kind !== "nothing") fitBefore(dice, drawn);
   drawn.skip = drawSkip(drawn, beta);
-  // On standardised columns a bias that is charged is that of the layers, and the judge's linear layer is on these columns.
-  if (drawn.skip?.l2 === 0 && drawn.l2.hidden === 0) drawn.l2 = { ...drawn.l2, outputBias: 0 };
   drawn.senseless = isSenseless(drawn);
   return drawn;
 }

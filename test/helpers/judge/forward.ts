@@ -11,7 +11,8 @@ export interface Task extends Targets {
   readonly readOut: Float64Array; // [A x K]
   readonly hiddenBias: boolean;
   readonly outputBias: boolean;
-  readonly skip: boolean; // whether a linear layer stands beside the neurons
+  /** The rows [n x p] that a linear layer beside the neurons sees; null without one. */
+  readonly skip: { readonly X: Float64Array; readonly inputs: number } | null;
   readonly gated: boolean;
   /** What units that are no gated ones do to negative sums. */
   readonly slope: number;
@@ -31,7 +32,7 @@ export interface Net {
   readonly b: Float64Array; // [m]
   readonly A: Float64Array; // [m x A C]
   readonly c: Float64Array; // [C]
-  readonly U: Float64Array; // [d x C], zeros without a linear layer beside them
+  readonly U: Float64Array; // [p x C], empty without a linear layer beside them
   readonly masks: readonly (Uint8Array | null)[]; // each [n K]
 }
 
@@ -50,7 +51,7 @@ export function emptyNet(task: Task, masks: readonly (Uint8Array | null)[]): Net
     b: new Float64Array(m),
     A: new Float64Array(m * task.positions * task.outputs),
     c: new Float64Array(task.outputs),
-    U: new Float64Array(task.inputs * task.outputs),
+    U: new Float64Array((task.skip?.inputs ?? 0) * task.outputs),
     masks,
   };
 }
@@ -69,8 +70,9 @@ function pass(task: Task, { W, b, A, c, U, masks }: Net): Pass {
   const Z = new Float64Array(n * C);
   for (let k = 0; k < Z.length; k++) {
     Z[k] = c[k % C];
-    if (!task.skip) continue;
-    for (let p = 0; p < d; p++) Z[k] += X[Math.floor(k / C) * d + p] * U[p * C + (k % C)];
+    addLinear(task, k, (x, at) => {
+      Z[k] += x * U[at];
+    });
   }
   for (let j = 0; j < m; j++) {
     const mask = masks[j];
@@ -94,6 +96,13 @@ function pass(task: Task, { W, b, A, c, U, masks }: Net): Pass {
     }
   }
   return { on, pooled, Z };
+}
+
+/** Visits what a linear layer beside the neurons has of output k: an entry of its rows, and the place of its weight. */
+function addLinear({ skip, outputs: C }: Task, k: number, use: (x: number, at: number) => void): void {
+  if (skip === null) return;
+  const { X, inputs } = skip;
+  for (let p = 0; p < inputs; p++) use(X[Math.floor(k / C) * inputs + p], p * C + (k % C));
 }
 
 /** The outputs before the last activation [n x C]. */
@@ -127,8 +136,9 @@ export function objective(task: Task, net: Net, out?: Gradient, weight = 1): num
   for (let k = 0; k < slope.length; k++) {
     slope[k] *= weight;
     out.c[k % C] += slope[k];
-    if (!task.skip) continue;
-    for (let p = 0; p < d; p++) out.U[p * C + (k % C)] += X[Math.floor(k / C) * d + p] * slope[k];
+    addLinear(task, k, (x, at) => {
+      out.U[at] += x * slope[k];
+    });
   }
   for (let j = 0; j < masks.length; j++) {
     for (let row = 0; row < n; row++) {
@@ -165,7 +175,9 @@ export function roundingOf(task: Task, net: Net, terms = 4): number {
   const { on, Z } = pass(task, net);
   const reach = Float64Array.from(Z, (_, k) => {
     let sum = Math.abs(net.c[k % C]);
-    for (let p = 0; task.skip && p < d; p++) sum += Math.abs(X[Math.floor(k / C) * d + p] * net.U[p * C + (k % C)]);
+    addLinear(task, k, (x, at) => {
+      sum += Math.abs(x * net.U[at]);
+    });
     return sum;
   });
   for (let j = 0; j < net.masks.length; j++) {

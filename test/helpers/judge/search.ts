@@ -318,7 +318,7 @@ function coneCharge(
 }
 
 /** Columns by their largest entries, so that a descent sees them alike. */
-function columnScales({ X, inputs: d }: Task): Float64Array {
+function columnScales({ X, inputs: d }: Pick<Task, "X" | "inputs">): Float64Array {
   const scales = new Float64Array(d);
   for (let k = 0; k < X.length; k++) scales[k % d] = Math.max(scales[k % d], Math.abs(X[k]));
   const most = scales.reduce((largest, scale) => Math.max(largest, scale), 0) || 1;
@@ -330,6 +330,7 @@ class Point {
   readonly x: Float64Array;
   readonly slope: Gradient;
   private readonly moved: Net;
+  private readonly linear: Float64Array; // scales of the columns that a linear layer beside the neurons sees
   /** How large objectives are here: weights of penalties are in these units. */
   readonly size: number;
 
@@ -339,6 +340,7 @@ class Point {
     private readonly allowed: Uint8Array,
     private readonly scales: Float64Array,
   ) {
+    this.linear = task.skip === null ? new Float64Array(0) : columnScales(task.skip);
     const copy = () => ({
       ...{ W: start.W.slice(), b: start.b.slice(), A: start.A.slice(), c: start.c.slice() },
       U: start.U.slice(),
@@ -367,7 +369,7 @@ class Point {
     at += A.length;
     if (task.outputBias) for (let k = 0; k < c.length; k++) moved.c[k] = x[at + k];
     at += c.length;
-    if (task.skip) for (let k = 0; k < U.length; k++) moved.U[k] = x[at + k] / scales[Math.floor(k / task.outputs)];
+    for (let k = 0; k < U.length; k++) moved.U[k] = x[at + k] / this.linear[Math.floor(k / task.outputs)];
     return moved;
   }
 
@@ -388,8 +390,8 @@ class Point {
     out.set(A, W.length + b.length);
     out.set(c, W.length + b.length + A.length);
     const from = W.length + b.length + A.length + c.length;
-    const { outputs, skip } = this.task;
-    for (let k = 0; k < U.length; k++) out[from + k] = skip ? change(U[k], this.scales[Math.floor(k / outputs)]) : 0;
+    const { outputs } = this.task;
+    for (let k = 0; k < U.length; k++) out[from + k] = change(U[k], this.linear[Math.floor(k / outputs)]);
   }
 }
 

@@ -33,7 +33,7 @@ function standardOf({ X, inputs: d, rows: n, weights, hiddenBias }: Task): Stand
   return { columns, mean, spread };
 }
 
-/** The task on standardised columns. */
+/** The task on standardised columns; a linear layer beside the neurons, which is charged nothing there, sees x as it is. */
 export function standardTask(bare: Task): Task {
   const { columns, mean, spread } = standardOf(bare);
   const d = bare.inputs;
@@ -58,14 +58,5 @@ export function onStandard(net: Net, bare: Task): Net {
       W[j * r + i] = net.W[j * d + p] * spread[p];
     });
   }
-  const C = bare.outputs;
-  const U = new Float64Array(r * C);
-  const c = net.c.slice();
-  for (let o = 0; o < C; o++) {
-    for (let p = 0; p < d; p++) c[o] += mean[p] * net.U[p * C + o];
-    columns.forEach((p, i) => {
-      U[i * C + o] = net.U[p * C + o] * spread[p];
-    });
-  }
-  return { ...net, W, b, c, U };
+  return { ...net, W, b };
 }

@@ -21,7 +21,7 @@ export function bareTask(recipe: Recipe): Task {
     ...cut,
     hiddenBias,
     outputBias: outputBias || skip?.bias === true,
-    skip: skip !== null,
+    skip: skip === null ? null : { X: cut.X, inputs: cut.inputs },
     gated: formulation === "gated",
     slope: recipe.slope,
     charge: { hidden: 0, hiddenBias: 0, output: 0, outputBias: 0, skip: 0 },
@@ -156,7 +156,7 @@ export function netOf(model: tf.Sequential, bare: Task): Net {
     b: hiddenBias ? first[1] : new Float64Array(m),
     A,
     c: Float64Array.from({ length: C }, (_, o) => (last[1]?.[o] ?? 0) + (beside?.[1]?.[o] ?? 0)),
-    U: beside === null ? new Float64Array(d * C) : Float64Array.from(beside[0]),
+    U: beside === null ? new Float64Array(0) : Float64Array.from(beside[0]),
     masks,
   };
 }
@@ -188,7 +188,7 @@ function onComponents(net: Net, bare: Task, components: number): Net {
       for (let k = 0; k < r; k++) W[j * r + k] += basis[k * d + p] * net.W[j * d + p];
     }
   }
-  return { ...net, W, b, U: new Float64Array(r * bare.outputs) };
+  return { ...net, W, b };
 }
 
 /** On which rows x g + shift is at least 0. */

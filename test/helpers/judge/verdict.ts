@@ -68,7 +68,10 @@ export function judge(
   const least = constrained ? 0 : 1e-9 * constantLoss(task, task.outputBias);
   const gap = (primal - dual) / Math.max(Math.abs(primal), least, Number.MIN_VALUE * 2 ** 60);
   if (!(Math.abs(gap - relativeGap) <= 1e-9 * (1 + Math.abs(gap)))) {
-    if (Math.abs(primal - dual) > slack(primal)) fail("relativeGap of other numbers", `${relativeGap}, not ${gap}`);
+    // What the best constant outputs lose is known here of squares only.
+    const known = task.loss === "meanSquaredError" || !task.outputBias || primal > least;
+    if (known && Math.abs(primal - dual) > slack(primal))
+      fail("relativeGap of other numbers", `${relativeGap}, not ${gap}`);
   }
   if (status === "solved" && !(relativeGap <= tolerance * (1 + 1e-9)))
     fail("solved above the tolerance", `${relativeGap} > ${tolerance}`);
