@@ -88,6 +88,43 @@ export async function descend(
   return { x, value, steps: done };
 }
 
+/** When a descent is no longer worth its steps. */
+export interface Worthwhile {
+  /** Steps that have to take `share` off the value together, for others to follow. */
+  readonly window: number;
+  readonly share: number;
+  readonly scales?: Float64Array;
+  /** Asked between the trials of a step, so that the host can breathe. */
+  readonly breath?: () => Promise<unknown>;
+}
+
+/** `descend`, while it is worth its steps; the objective is let go of in the end. */
+export async function descendWorthwhile(
+  objective: Objective,
+  start: Float64Array,
+  steps: number,
+  pause: () => Promise<boolean>,
+  { window, share, scales, breath }: Worthwhile,
+): Promise<Descent> {
+  let lowest = Number.POSITIVE_INFINITY;
+  let before = Number.POSITIVE_INFINITY;
+  let step = 0;
+  const watched = (x: Float64Array, gradient: Float64Array) => {
+    const value = objective(x, gradient);
+    lowest = Math.min(lowest, value);
+    return value;
+  };
+  const enough = async () => {
+    if (await pause()) return true;
+    step += 1;
+    if (step % window !== 0) return false;
+    const slow = before - lowest < share * Math.abs(lowest);
+    before = lowest;
+    return slow;
+  };
+  return usingObjective(objective, () => descend(watched, start, steps, enough, scales, breath));
+}
+
 /** The inverse Hessian's approximation by the last few pairs of steps and changes of the gradient. */
 class Metric {
   private readonly moves: Float64Array[] = [];

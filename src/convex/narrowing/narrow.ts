@@ -8,7 +8,7 @@
 
 import { columnScalesOf, randomStarts, searchGates } from "../growth/index.js";
 import type { Kernels } from "../kernels/types.js";
-import { descend, usingObjective } from "../linear/lbfgs.js";
+import { descendWorthwhile } from "../linear/lbfgs.js";
 import { gaussianSource } from "../linear/random.js";
 import { norm } from "../linear/vectors.js";
 import type { Network, Neuron } from "../network.js";
@@ -35,8 +35,9 @@ const JOINING_SIZE = 0.05;
 /** Random starts at most; multiplications after which there is one. */
 const RANDOM = 16;
 const CHEAP = 2 ** 30;
-/** Multiplications that all descents together may take: some 20 s. */
+/** Multiplications that all descents together may take: some 20 s. What a row costs beside its columns. */
 const WORK = 2 ** 35;
+const ROW = 16;
 
 export interface NarrowOptions {
   readonly units: number;
@@ -126,30 +127,26 @@ class Narrowing {
     const m = network.neurons.length;
     if (m === 0) return { network, value: objective.valueOf(network) };
     const start = objective.pack(network);
-    const each = 4 * m * program.X.rows * program.X.cols;
-    let lowest = Number.POSITIVE_INFINITY;
-    let before = Number.POSITIVE_INFINITY;
+    const each = m * program.X.rows * (program.X.cols + ROW);
     let step = 0;
     const enough = async () => {
       const over = await pause();
       step += 1;
-      if (step % WINDOW === 0) {
-        if (before - lowest < tolerance * Math.abs(lowest)) return true;
-        before = lowest;
-      }
-      return (over && step > SOME) || this.spent > WORK;
+      return (over && step > SOME) || this.spent + step * each > WORK;
     };
     const all = new Float64Array(start.length).fill(1);
     for (let j = 0; j < m; j++) all.set(scales, j * program.X.cols);
-    const { x, value } = await usingObjective(objective.over(network.neurons), (over) => {
-      const watched = (at: Float64Array, gradient: Float64Array) => {
-        const value = over(at, gradient);
-        this.spent += each;
-        lowest = Math.min(lowest, value);
-        return value;
-      };
-      return descend(watched, start, steps, enough, all, pause);
+    const {
+      x,
+      value,
+      steps: made,
+    } = await descendWorthwhile(objective.over(network.neurons), start, steps, enough, {
+      window: WINDOW,
+      share: tolerance,
+      scales: all,
+      breath: pause,
     });
+    this.spent += each * made;
     // Balancing each neuron can only lower it.
     const there = objective.unpack(x, network);
     return { network: there, value: Math.min(value, objective.valueOf(there)) };
@@ -183,7 +180,7 @@ class Narrowing {
     const many = Math.max(1, Math.floor(WEAK * units));
     const N = objective.residual(network);
     const starts = randomStarts(program, kernels, STARTS, draw);
-    this.spent += 4 * STARTS * ASCENT_STEPS * X.rows * X.cols;
+    this.spent += 2 * STARTS * ASCENT_STEPS * X.rows * (X.cols + ROW);
     const found = await searchGates(kernels, X, N, loss.outputs, starts, ASCENT_STEPS, 2, pooling ?? null, pause);
     const size = JOINING_SIZE * meanSize(network.neurons);
     return found

@@ -1,7 +1,7 @@
 /** The descent of neurons that feed all outputs, with newcomers among them, and of the outputs alone along the directions at hand. */
 
 import type { Kernels } from "../kernels/types.js";
-import { descend, usingObjective } from "../linear/lbfgs.js";
+import { descend, descendWorthwhile, usingObjective } from "../linear/lbfgs.js";
 import { concatenated, norm } from "../linear/vectors.js";
 import type { Neuron } from "../network.js";
 import type { Clock } from "../solvers/clock.js";
@@ -11,9 +11,12 @@ import { networkOf, type SharedNeurons, type SharedObjective, sharedNeurons } fr
 import { outputsObjective } from "./outputWeights.js";
 import type { Newcomer } from "./search.js";
 
-/** Steps of a descent, and of its first part, after which newcomers that die out are let go. */
-const DESCENT = 300;
+/** Steps of a descent at most, and of its first part, after which newcomers that die out are let go. */
+const DESCENT = 1500;
 const SETTLING = 40;
+/** A descent ends where so many steps took less than this share off the objective. */
+const WINDOW = 50;
+const SLOW = 1e-4;
 /** Steps of the outputs alone, along directions that are held. */
 const SETTLED = 1000;
 const DYING = 1e-3;
@@ -51,9 +54,10 @@ export async function descendTogether(
     now = sharedNeurons(largest(alive.neurons, units), d, alive.bias);
   }
   const m = now.weights.length / d;
-  const { x, steps } = await usingObjective(objective.over(m), (over) =>
-    descend(over, packed(now), effort.steps(DESCENT, m), pause),
-  );
+  const { x, steps } = await descendWorthwhile(objective.over(m), packed(now), effort.steps(DESCENT, m), pause, {
+    window: WINDOW,
+    share: SLOW,
+  });
   effort.descent(steps, m);
   return settleOutputs(objective, unpacked(x, now), program, kernels, pause, effort);
 }

@@ -2,7 +2,7 @@
 
 import { columnScalesOf, randomStarts } from "../../convex/growth/index.js";
 import type { Kernels } from "../../convex/kernels/index.js";
-import { descend, usingObjective } from "../../convex/linear/lbfgs.js";
+import { descendWorthwhile } from "../../convex/linear/lbfgs.js";
 import { norm } from "../../convex/linear/vectors.js";
 import { LayerObjective } from "../../convex/narrowing/index.js";
 import type { Network, Neuron } from "../../convex/network.js";
@@ -35,29 +35,17 @@ export async function shortDescent(
   const { program } = problem;
   const start = refilled(problem, from, draw, kernels);
   const objective = new LayerObjective(program, kernels, true);
-  let lowest = Number.POSITIVE_INFINITY;
-  let before = Number.POSITIVE_INFINITY;
-  let step = 0;
-  const enough = async () => {
-    if (await clock.pause()) return true;
-    step += 1;
-    if (step % WINDOW !== 0) return false;
-    const slow = before - lowest < TOLERANCE * Math.abs(lowest);
-    before = lowest;
-    return slow;
-  };
   const packed = objective.pack(start);
   const scales = new Float64Array(packed.length).fill(1);
   const columns = columnScalesOf(program.X);
   start.neurons.forEach((_, j) => void scales.set(columns, j * columns.length));
   const steps = from === null ? FIRST : NEXT;
-  const { x } = await usingObjective(objective.over(start.neurons), (over) => {
-    const watched = (at: Float64Array, gradient: Float64Array) => {
-      const value = over(at, gradient);
-      lowest = Math.min(lowest, value);
-      return value;
-    };
-    return descend(watched, packed, steps, enough, scales, () => clock.pause());
+  const pause = () => clock.pause();
+  const { x } = await descendWorthwhile(objective.over(start.neurons), packed, steps, pause, {
+    window: WINDOW,
+    share: TOLERANCE,
+    scales,
+    breath: pause,
   });
   return objective.unpack(x, start);
 }
