@@ -2,7 +2,7 @@
 
 export { type GrownSolution, type GrowthOptions, searchBeyond, solveGrowing } from "./grow.js";
 export { columnScalesOf } from "./movingNeurons.js";
-export { randomStarts } from "./oracle.js";
+export { largestAtZero, randomStarts } from "./oracle.js";
 export { withAllGates } from "./proof.js";
 export { eachSampleBlock } from "./sampleBlocks.js";
 export { searchGates } from "./search.js";

@@ -1,9 +1,11 @@
 /** The oracle of a growth: the dearest gates that a search on all rows, or on a sample of them, finds at a dual point. */
 
 import type { Kernels } from "../kernels/types.js";
+import { gaussianSource } from "../linear/random.js";
 import { rowBlock } from "../linear/rowBlock.js";
 import { dot } from "../linear/vectors.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
+import { dualPointAtZero } from "../operators/dualPoint.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
 import { evenly } from "./evenly.js";
 import { type Found, type Start, searchGates } from "./search.js";
@@ -11,6 +13,12 @@ import { type Found, type Start, searchGates } from "./search.js";
 /** Steps of the search in each of its rounds; after each the worse half of the starts is let go. */
 const ASCENT_STEPS = 20;
 const ASCENT_ROUNDS = 4;
+
+/** At zero: starts for each output and sign, multiplications that all may take, and what a row costs beside its columns. */
+const ZERO_STARTS = 64;
+const ZERO_WORK = 2e9;
+const ROW = 16;
+const ZERO_SEED = 1;
 
 /** A gate is worth adding when it is priced this much above beta, relative to the tolerance asked for. */
 const WORTH = 1;
@@ -31,6 +39,30 @@ export async function search(
   const { X, loss, pooling = null } = program;
   const ends = await searchGates(kernels, X, N, loss.outputs, starts, ASCENT_STEPS, ASCENT_ROUNDS, pooling, pause);
   return ends.map((end, k) => ({ ...starts[k], ...end }));
+}
+
+/**
+ * The largest price of a gate at the zero network that a search finds: the smallest beta at which that is optimal, if none is missed.
+ * It does not depend on a seed, so that what is a share of it doesn't, either.
+ */
+export async function largestAtZero(
+  program: ConvexProgram,
+  kernels: Kernels,
+  pause: () => Promise<boolean>,
+): Promise<number> {
+  const { X } = program;
+  const kinds = 2 * blockOutputs(program);
+  const affordable = Math.floor(ZERO_WORK / (ASCENT_STEPS * X.rows * (X.cols + ROW)));
+  const count = Math.max(kinds, Math.min(kinds * ZERO_STARTS, affordable));
+  const N = dualPointAtZero(program);
+  const found = await search(
+    program,
+    kernels,
+    N,
+    randomStarts(program, kernels, count, gaussianSource(ZERO_SEED)),
+    pause,
+  );
+  return found.reduce((most, { value }) => Math.max(most, value), 0);
 }
 
 /** The same on some samples only; what is found is priced on all of them, and so is every start. */

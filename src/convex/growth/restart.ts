@@ -18,7 +18,7 @@ import { FIRST_DESCENT, grown, type State } from "./state.js";
 
 /** Restarts at most; how many in a row may gain less than this share of the objective, and how many where all took long. */
 const RESTARTS = 12;
-const FRUITLESS = 3;
+const FRUITLESS = 4;
 const FRUITLESS_OF_LONG = 1;
 const RESTART_GAIN = 1e-3;
 /** Arrangements up to which a search from many starts misses hardly any. */

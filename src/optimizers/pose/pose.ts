@@ -11,6 +11,7 @@ import {
 } from "../../convex/arrangements/index.js";
 import { trivialBeta } from "../../convex/certificate/index.js";
 import { type Formulation, formulations } from "../../convex/formulations/index.js";
+import { largestAtZero } from "../../convex/growth/index.js";
 import { bindProducts, type ChosenEngine, type Kernels } from "../../convex/kernels/index.js";
 import { inTurns, type Pieces } from "../../convex/linear/pieces.js";
 import { mapRows } from "../../convex/linear/rowBlock.js";
@@ -19,7 +20,7 @@ import { overColumn, roundedAsWritten } from "../../convex/network.js";
 import { type Coordinates, isStandardized } from "../../convex/operators/coordinates.js";
 import { standardizedVector, unstandardized } from "../../convex/operators/standardized.js";
 import { Clock } from "../../convex/solvers/clock.js";
-import type { GateSet, Loss, Matrix, Penalty } from "../../convex/types.js";
+import type { ConvexProgram, GateSet, Loss, Matrix, Penalty } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import type { Settings } from "../options.js";
 import type { Dataset } from "../read/data.js";
@@ -76,15 +77,14 @@ export async function pose(
   const build = (beta: number, charged: Loss) =>
     formulation.build({ X, gates, loss: charged, beta, outputBias, pooling }, penalty);
   const standardized = sources.space != null && isStandardized(sources.space);
-  const charged = await regularizationOf(spec, settings, standardized, async () => {
-    const products = bindProducts({ X, gates, pooling }, engine.kernels);
-    return inTurns(trivialBeta(build(0, beside.loss), products), () => clock.pause()).finally(() => products.dispose());
-  });
+  const asked = growthOf(wish);
+  const charged = await regularizationOf(spec, settings, standardized, () =>
+    trivialBetaOf(build(0, beside.loss), engine.kernels, asked !== null, clock),
+  );
   const regularization = spec.skip === null ? charged : { ...charged, skip: spec.skip.l2 };
   const kind = regularization.constraint;
   const constraint = kind === null ? null : outputConstraint(kind, spec.loss, data);
   const program = build(regularization.beta, constraint?.penalty(1) ?? beside.loss);
-  const asked = growthOf(wish);
   const cut = "kind" in wish && wish.kind === "enumerate" && making.over && !gates.complete;
   const growth = asked ?? (cut && program.cones && constraint === null ? GROWTH : null);
   const gateNotes = cut ? [cutNote(gates.count, growth !== null)] : incompleteNotes(wish, gates);
@@ -102,6 +102,14 @@ export async function pose(
   };
   refuseUnshared(problem, settings);
   return problem;
+}
+
+/** The smallest beta at which the zero network is optimal: of the gates at hand, or, where they grow, of all that a search meets. */
+async function trivialBetaOf(program: ConvexProgram, kernels: Kernels, grows: boolean, clock: Clock): Promise<number> {
+  const pause = () => clock.pause();
+  if (grows) return largestAtZero(program, kernels, pause);
+  const products = bindProducts(program, kernels);
+  return inTurns(trivialBeta(program, products), pause).finally(() => products.dispose());
 }
 
 function refusePricing(spec: NetworkSpec, { pricing, regularization }: Settings): void {
