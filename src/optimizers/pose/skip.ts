@@ -1,7 +1,7 @@
 /** The linear layer beside the hidden one, as columns of the program: free ones orthonormal, charged ones of length one beside them. */
 
 import { dot, norm } from "../../convex/linear/vectors.js";
-import { hasConstant, withLinearPart } from "../../convex/losses/linearPart.js";
+import { hasConstant, withLinearPart } from "../../convex/losses/beside/index.js";
 import { forward, type NetworkWeights } from "../../convex/network.js";
 import { type Coordinates, isStandardized } from "../../convex/operators/coordinates.js";
 import { rowsOfX } from "../../convex/operators/standardized.js";
