@@ -48,6 +48,7 @@ const ONCE_FALSE: readonly (readonly [seed: number, what: string])[] = [
   ],
   [4680, "targets that a free linear layer fits up to rounding: no gap is below the tolerance"],
   [7484, "classes that a free linear layer separates in part: a bound above the objective"],
+  [21146, "a far row beside a free linear layer: rounded to float32 the network loses more than it should"],
   [103515, "a gap that rounding kept open is stalled, though the bound for x as it is closes it"],
 ];
 

@@ -1,7 +1,7 @@
 /** A gap in relation to the objective, and the sizes below which neither is more than rounding. */
 
 import { columnSums, LEAST } from "../linear/vectors.js";
-import { hasConstant } from "../losses/linearPart.js";
+import { hasConstant } from "../losses/beside/index.js";
 import type { ConvexProgram, Loss } from "../types.js";
 
 /** What the dual objective of a program is made of. */

@@ -1,9 +1,10 @@
 /** The linear layer beside the hidden one, as columns of the program: free ones orthonormal, charged ones of length one beside them. */
 
 import { dot, norm } from "../../convex/linear/vectors.js";
-import { hasConstant, withLinearPart } from "../../convex/losses/linearPart.js";
+import { hasConstant, withLinearPart } from "../../convex/losses/beside/index.js";
 import { forward, type NetworkWeights } from "../../convex/network.js";
 import { type Coordinates, isStandardized } from "../../convex/operators/coordinates.js";
+import { minimiseOverBias } from "../../convex/operators/outputBias.js";
 import { rowsOfX } from "../../convex/operators/standardized.js";
 import type { LinearColumns, LinearPart, Loss, Matrix, OutputBias } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -151,10 +152,10 @@ function matrixOf(columns: readonly Float64Array[]): Matrix {
 
 /**
  * Weights with the best linear layer beside them, on the rows X on which they act: for the program's own columns as it is, for those of
- * layers in float32 numbers, the bias from the kernel as rounded.
+ * layers in float32 numbers.
  */
 export function withBestSkip(
-  { program }: Pick<Problem, "program">,
+  { program, regularization }: Pick<Problem, "program" | "regularization">,
   weights: NetworkWeights,
   X: Matrix,
   columns: keyof LinearPart["maps"],
@@ -172,13 +173,11 @@ export function withBestSkip(
   const kernel = exact.slice(0, d * C);
   const bias = exact.slice(d * C);
   if (columns === "program") return { ...weights, skip: { rows: d, cols: C, data: kernel }, bias };
-  const rounded = kernel.map(Math.fround);
-  if (hasConstant(beside)) {
-    for (let p = 0; p < d; p++) {
-      let mean = 0;
-      for (let j = 0; j < X.rows; j++) mean += X.data[j * X.cols + p] / X.rows;
-      for (let o = 0; o < C; o++) bias[o] += mean * (kernel[p * C + o] - rounded[p * C + o]);
-    }
-  }
-  return { ...weights, skip: { rows: d, cols: C, data: rounded }, bias: bias.map(Math.fround) };
+  const skip = { rows: d, cols: C, data: kernel.map(Math.fround) };
+  const written = { ...weights, skip };
+  if (!hasConstant(beside)) return written;
+  // The bias that is best beside the kernel as rounded.
+  const Z = forward({ ...written, bias: new Float64Array(C) }, X);
+  const best = minimiseOverBias(beside.loss, Z, { ridge: regularization.outputBias });
+  return { ...written, bias: best.map(Math.fround) };
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { withLinearPart } from "../../../src/convex/losses/beside/index.js";
 import { bindLoss, lossNames } from "../../../src/convex/losses/index.js";
-import { withLinearPart } from "../../../src/convex/losses/linearPart.js";
 import type { LinearPart, Loss, LossName } from "../../../src/convex/types.js";
 import { gaussianMatrix, matrixOf, targetsFor } from "../../helpers/problems.js";
 

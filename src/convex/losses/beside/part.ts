@@ -1,21 +1,11 @@
 /**
- * A linear part beside the network, minimised away: the loss of the network's own outputs Z [n x C] is then
- *
- *   M(Z) = min over c [k x C] of L(Z + F c) + sum_p ridge_p |c_p|^2,   F [n x k], ridge_p = 0: free,
- *
- * which is convex and as smooth as L. With c at its best M'(Z) = L'(Z + F c), so that F'N + 2 ridge c = 0 at the gradient N: dual
- * points that are gradients are feasible for the linear part too. By Fenchel M*(N) = L*(N) + sum_p |F_p'N|^2 / (4 ridge_p), with
- * F_p'N = 0 for what is free. Descents, certificates and prices see no more than a loss; a solver that needs the prox of L takes the
- * part in hand (`Loss.beside`).
- *
- * c is found by Newton steps, each by conjugate gradients from a Cholesky factor that is kept as long as it serves: for squares one
- * product with F and one back.
+ * The best coefficients of a linear part at given outputs of the network, by Newton steps from where they were last asked for: for
+ * squares one product with F and one back.
  */
 
-import { ConvexError } from "../../errors.js";
-import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
-import { dot, norm } from "../linear/vectors.js";
-import type { LinearColumns, LinearPart, Loss, Matrix } from "../types.js";
+import { dot, norm } from "../../linear/vectors.js";
+import type { LinearColumns, LinearPart, Loss, Matrix } from "../../types.js";
+import { PartNewton } from "./newton.js";
 
 const NEWTON_STEPS = 100;
 const HALVINGS = 40;
@@ -28,43 +18,10 @@ const ROUNDINGS = 64;
 const INSIDE = 1e-3;
 /** Of the loss at zero: less is none. */
 const NOTHING = 1e-20;
-/** Of the largest curvature of an entry: where there is less the system would be singular. */
-const FLAT = 1e-9;
-/** Relative residual of the conjugate gradients, and steps from which a new factor is made. */
-const RESIDUAL = 1e-4;
-const MOST_STEPS = 60;
-const WORN = 4;
 /** Of a value, relative. */
 const ROUNDING = 1e-13;
 /** A free column that a dual point sees by more than this share of both lengths is not balanced: the bound is none. */
 const UNBALANCED = 1e-12;
-
-/** The loss of the network beside F c; L must be smooth. Free columns of F come orthonormal, up to one factor. */
-export function withLinearPart(loss: Loss, columns: LinearColumns): Loss {
-  const part = new Part(loss, columns);
-  const { name, rows, outputs, separable, curvature } = loss;
-  return {
-    ...{ name, rows, outputs, separable, curvature },
-    beside: part,
-    value: (Z) => part.at(Z).value,
-    gradient: (Z, out) => out.set(part.at(Z).N),
-    hessianDiagonal: (Z, out) => loss.hessianDiagonal(part.at(Z).W, out),
-    conjugate: (N) => loss.conjugate(N) + part.charge(N),
-    prox() {
-      throw new ConvexError(
-        "solver/none",
-        `${name}: expected a solver that takes the linear part in hand, got another.`,
-      );
-    },
-    balance: (N) => part.balance(N),
-    output: (c) => withLinearPart(loss.output(c), columns),
-  };
-}
-
-/** Whether the constant is among the columns. */
-export function hasConstant({ maps: { layers } }: LinearColumns): boolean {
-  return layers.data.subarray((layers.rows - 1) * layers.cols).some((value) => value !== 0);
-}
 
 /** L(Z + F c) + sum_p ridge_p |c_p|^2 at a c. */
 interface Point {
@@ -87,15 +44,15 @@ function isBetter(next: Point, before: Point): boolean {
   return next.value <= before.value + room && dot(next.slope, next.slope) < dot(before.slope, before.slope);
 }
 
-class Part implements LinearPart {
+export class Part implements LinearPart {
   readonly F: Matrix;
   readonly ridge: Float64Array;
   readonly maps: LinearColumns["maps"];
-  readonly columns: number; // k
+  private readonly columns: number; // k
   private readonly C: number;
   private readonly lengths: Float64Array; // [k]: of the columns of F
   private found: Found | null = null;
-  private factors: Float64Array[] | null = null; // [C], each [k x k]
+  private readonly newton: PartNewton;
   private zero: number | null = null; // the loss at zero
 
   constructor(
@@ -110,6 +67,7 @@ class Part implements LinearPart {
     this.lengths = new Float64Array(F.cols);
     for (let k = 0; k < F.data.length; k++) this.lengths[k % F.cols] += F.data[k] ** 2;
     for (let p = 0; p < F.cols; p++) this.lengths[p] = Math.sqrt(this.lengths[p]);
+    this.newton = new PartNewton(this);
   }
 
   best(Z: Float64Array): Float64Array {
@@ -171,11 +129,8 @@ class Part implements LinearPart {
     const { found } = this;
     if (found?.Z.every((value, k) => value === Z[k])) return found;
     let now = this.pointAt(Z, found?.c ?? new Float64Array(this.columns * this.C));
-    let fresh = this.factors === null;
     for (let step = 0; step < NEWTON_STEPS && !this.isDone(now); step++) {
-      const { direction, steps } = this.direction(now.slope, now.W);
-      if (steps > WORN && !fresh) this.factors = null;
-      fresh = this.factors === null;
+      const direction = this.newton.direction(now.slope, now.W);
       const before = now;
       for (let half = 0, alpha = 1; half < HALVINGS && now === before; half++, alpha /= 2) {
         const next = this.pointAt(
@@ -239,87 +194,5 @@ class Part implements LinearPart {
       const p = Math.floor(at / C);
       return Math.abs(value) <= share * Math.max(lengths[p] * size, 2 * ridge[p] * Math.abs(c[at]));
     });
-  }
-
-  /** The Newton direction -H^-1 slope, roughly, H = F' L''(W) F + 2 diag(ridge), and the conjugate gradients that it took. */
-  private direction(slope: Float64Array, W: Float64Array): { direction: Float64Array; steps: number } {
-    const { loss, C, ridge } = this;
-    const h = new Float64Array(W.length);
-    loss.hessianDiagonal(W, h);
-    const largest = h.reduce((most, value) => Math.max(most, value), 0) || loss.curvature;
-    const floor = FLAT * largest;
-    this.factors ??= this.factorsAt(h, floor);
-    const factors = this.factors;
-    const times = (v: Float64Array): Float64Array => {
-      const through = new Float64Array(W.length);
-      this.add(v, through);
-      const bent = new Float64Array(W.length);
-      if (loss.hessianTimes !== undefined) {
-        loss.hessianTimes(W, through, bent);
-        for (let k = 0; k < bent.length; k++) bent[k] += floor * through[k];
-      } else for (let k = 0; k < bent.length; k++) bent[k] = Math.max(h[k], floor) * through[k];
-      const out = this.pull(bent);
-      for (let at = 0; at < out.length; at++) out[at] += 2 * ridge[Math.floor(at / C)] * v[at];
-      return out;
-    };
-    const x = new Float64Array(slope.length);
-    const r = slope.map((value) => -value);
-    let z = this.solved(factors, r);
-    let p = z;
-    let rho = dot(r, z);
-    const goal = RESIDUAL ** 2 * rho;
-    let steps = 0;
-    while (steps < MOST_STEPS) {
-      const Hp = times(p);
-      const alpha = rho / dot(p, Hp);
-      steps += 1;
-      if (!Number.isFinite(alpha)) break;
-      for (let k = 0; k < x.length; k++) {
-        x[k] += alpha * p[k];
-        r[k] -= alpha * Hp[k];
-      }
-      z = this.solved(factors, r);
-      const next = dot(r, z);
-      if (!(next > goal)) break;
-      const turn = next / rho;
-      p = z.map((value, k) => value + turn * p[k]);
-      rho = next;
-    }
-    return { direction: x, steps };
-  }
-
-  /** Each output's own block of H, factored. */
-  private factorsAt(h: Float64Array, floor: number): Float64Array[] {
-    const { F, C, ridge } = this;
-    const { rows: n, cols: k, data } = F;
-    return Array.from({ length: C }, (_, o) => {
-      const H = new Float64Array(k * k);
-      for (let j = 0; j < n; j++) {
-        const weight = Math.max(h[j * C + o], floor);
-        for (let p = 0; p < k; p++) {
-          const left = weight * data[j * k + p];
-          if (left !== 0) for (let q = 0; q <= p; q++) H[p * k + q] += left * data[j * k + q];
-        }
-      }
-      let trace = 0;
-      for (let p = 0; p < k; p++) trace += H[p * k + p] += 2 * ridge[p];
-      for (let lift = 1e-14; ; lift *= 100) {
-        const L = H.slice();
-        for (let p = 0; p < k; p++) L[p * k + p] += (lift * trace) / k + Number.MIN_VALUE;
-        if (choleskyInPlace(L, k) || lift > 1) return L;
-      }
-    });
-  }
-
-  private solved(factors: readonly Float64Array[], r: Float64Array): Float64Array {
-    const { C, columns: k } = this;
-    const z = new Float64Array(r.length);
-    const column = new Float64Array(k);
-    for (let o = 0; o < C; o++) {
-      for (let p = 0; p < k; p++) column[p] = r[p * C + o];
-      choleskySolve(factors[o], k, column);
-      for (let p = 0; p < k; p++) z[p * C + o] = column[p];
-    }
-    return z;
   }
 }
