@@ -103,7 +103,7 @@ export class ConvexReLUTrainer {
     args: FitDatasetArgs = {},
   ): Promise<FitResult<M>> {
     refuseUnknown("fitDataset", args, DATASET_ARGS);
-    readModel(model, this.settings.formulation, "fit");
+    readModel(model, this.settings.formulation, "fit", true, this.settings.depth);
     const { batchesPerEpoch, validationBatches, validationData = null, onBatch, ...rest } = args;
     const data = await gathered(dataset, { batches: readCount("batchesPerEpoch", batchesPerEpoch), onBatch });
     const held: tf.Tensor[] = [];

@@ -213,7 +213,7 @@ const cases: Case[] = [
   {
     wrong: "a model with three layers",
     code: "model/depth",
-    says: /one hidden layer.*got 3 layers: .*Set trainable: false in "/,
+    says: /one hidden layer.*got layers below them.*Set depth: "head".*or set trainable: false in these/,
     model: () => dense([relu(), relu(), last()]),
   },
   {
@@ -422,8 +422,8 @@ const cases: Case[] = [
   },
   {
     wrong: "a custom layer whose weights are trained",
-    code: "model/layer",
-    says: /got layer "own" of class OwnScale\. Set trainable: false/,
+    code: "model/depth",
+    says: /layers below them that are trained, too: "own"\. Set depth: "head"/,
     model: () => dense([new OwnScale({ name: "own", inputShape: [3] }), relu(), last()]),
   },
   {

@@ -337,7 +337,7 @@ describe("wrong input", () => {
     {
       wrong: "a second convolution",
       code: "model/depth",
-      says: /got 3 layers: .*"second"/,
+      says: /layers below them that are trained, too: "conv2d/,
       model: () => compiled(conv(), tf.layers.conv2d({ filters: 2, kernelSize: 1, name: "second" }), pool(), dense()),
     },
     {

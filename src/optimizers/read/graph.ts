@@ -24,18 +24,26 @@ export interface Walk {
   readonly steps: readonly Step[];
   /** What comes before, one stage for each model around the cut; none where the cut is the input itself. */
   readonly stages: readonly Stage[];
+  /** Layers before the cut that are trained, too. */
+  readonly below: readonly tf.layers.Layer[];
   readonly inputShape: readonly (number | null)[]; // of the model, batch first
   readonly cutShape: readonly (number | null)[]; // of what goes over the cut
 }
 
-/** Walks back as long as something above is trained; `isTrained` says of a weight whether it is. */
-export function walkBack(model: tf.LayersModel, isTrained: (weight: Weight) => boolean): Walk {
+/**
+ * Walks back as long as something above is trained, or until the steps are `enough`; `isTrained` says of a weight whether it is.
+ */
+export function walkBack(
+  model: tf.LayersModel,
+  isTrained: (weight: Weight) => boolean,
+  enough: (steps: readonly Step[]) => boolean,
+): Walk {
   const [input, output] = [single(model.inputs, "input"), single(model.outputs, "output")];
   const trains = (layer: tf.layers.Layer) => layer.weights.some(isTrained);
   const frames: Frame[] = [{ model, fed: null }];
   const steps: Step[] = [];
   let tensor = output;
-  while (trainedAbove(tensor, frames, trains)) {
+  while (!enough(steps) && trainedAbove(tensor, frames, trains)) {
     const { sourceLayer: layer } = tensor;
     if (layer.getClassName() === "InputLayer") {
       tensor = left(frames);
@@ -56,6 +64,12 @@ export function walkBack(model: tf.LayersModel, isTrained: (weight: Weight) => b
   }
   // The input of a nested model is what it was called on.
   while (tensor.sourceLayer.getClassName() === "InputLayer" && frames.length > 1) tensor = left(frames);
+  const upstream = new Set<tf.layers.Layer>();
+  trainedAbove(tensor, frames, (layer) => {
+    upstream.add(layer);
+    return false;
+  });
+  for (const { layer } of steps) if (layer.weights.length > 0 && upstream.has(layer)) refuseShared(layer);
   const stages = frames.map((frame, k) => ({
     inputs: frame.model.inputs[0],
     output: frames[k + 1]?.fed ?? tensor,
@@ -63,6 +77,7 @@ export function walkBack(model: tf.LayersModel, isTrained: (weight: Weight) => b
   return {
     steps,
     stages: stages.filter(({ inputs, output }) => inputs !== output),
+    below: [...upstream].filter(trains),
     inputShape: input.shape,
     cutShape: tensor.shape,
   };

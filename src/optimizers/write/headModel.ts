@@ -1,13 +1,13 @@
 /** The head of a model as a model of its own, which a worker can be sent. */
 
 import * as tf from "@tensorflow/tfjs";
-import { anatomyOf } from "../read/anatomy.js";
+import { anatomyOf, type Cut } from "../read/anatomy.js";
 import { givenLoss, givenMetrics } from "../read/loss.js";
 import { ownOptimizer, rebuilt } from "./width.js";
 
 /** A compiled tf.Sequential of the head's layers with their weights. The caller disposes. */
-export function headModel(model: tf.LayersModel): tf.Sequential {
-  const { layers, headShape } = anatomyOf(model, "write");
+export function headModel(model: tf.LayersModel, cut: Cut = "hidden"): tf.Sequential {
+  const { layers, headShape } = anatomyOf(model, "write", cut);
   const copies = layers.map((layer, k) =>
     rebuilt(layer, (_, config) => {
       if (k === 0) config.batchInputShape = [null, ...headShape];
@@ -26,8 +26,8 @@ export function headModel(model: tf.LayersModel): tf.Sequential {
 }
 
 /** Weights in the order of a head model's own -> the layers of a model's head. */
-export function writeHead(model: tf.LayersModel, weights: readonly tf.Tensor[]): void {
-  const { layers } = anatomyOf(model, "read");
+export function writeHead(model: tf.LayersModel, weights: readonly tf.Tensor[], cut: Cut = "hidden"): void {
+  const { layers } = anatomyOf(model, "read", cut);
   const own = [
     ...layers.flatMap((layer) => layer.trainableWeights),
     ...layers.flatMap((layer) => layer.nonTrainableWeights),
