@@ -8,6 +8,7 @@ import {
   type CrossValidationArgs,
   crossValidate,
 } from "./crossValidate.js";
+import { fitAlternating } from "./deep/fit.js";
 import { type FitArgs, fitModel } from "./fit.js";
 import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { followPath, PATH_ARGS, type PathArgs, type PathResult } from "./path.js";
@@ -89,7 +90,8 @@ export class ConvexReLUTrainer {
   async fit<M extends tf.LayersModel>(model: M, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult<M>> {
     refuseUnknown("fit", args, FIT_ARGS);
     const { settings } = this;
-    return fitModel({ model, x, y, args, settings, width: settings.width, ours: false });
+    const order = { model, x, y, args, settings, width: settings.width, ours: false };
+    return settings.depth === "alternate" && isDeep(model, settings) ? fitAlternating(order) : fitModel(order);
   }
 
   /**
@@ -179,6 +181,11 @@ export class ConvexReLUTrainer {
     refuseUnknown("crossValidate", args, CROSS_VALIDATION_ARGS);
     return crossValidate(this.settings, model, x, y, args);
   }
+}
+
+/** A model of two layers needs no schedule. */
+function isDeep(model: tf.LayersModel, { formulation, depth }: Settings): boolean {
+  return readModel(model, formulation, "fit", true, depth).deep.length > 0;
 }
 
 function readCount(name: string, given: number | undefined): number | undefined {

@@ -66,7 +66,9 @@ export interface TrainerOptions {
   /**
    * How a model is trained whose layers below the last hidden one are trained, too. "head": these are held as they are, and the
    * last hidden layer and the read-out are fitted to what they compute (the read-out alone, where that hidden layer is none that
-   * a program has); the certificate is about the head, given its features.
+   * a program has). "read-out": the read-out alone is fitted, exactly, and all else held. "alternate": rounds of the program of
+   * "head", begun at the model's own units, and of a descent of all layers together (L-BFGS, gradients by TensorFlow.js) on the
+   * objective of the model; no round ends above the one before. The certificate is always about the head, given its features.
    */
   readonly depth?: Depth;
   /**
@@ -114,7 +116,7 @@ export interface TrainerOptions {
 
 /** The schedules by which deep models are trained. */
 export type Depth = (typeof DEPTHS)[number];
-const DEPTHS = ["head"] as const;
+const DEPTHS = ["head", "read-out", "alternate"] as const;
 
 /** The options with their defaults. */
 export interface Settings {

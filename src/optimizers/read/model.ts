@@ -82,25 +82,25 @@ export function readModel(
     refuseDepth(spec, use);
     return spec;
   }
+  if (asked === "read-out") return readHead(model, null, use, normalized, "output");
   try {
     const spec = readHead(model, wanted, use, normalized, "hidden");
     if (spec.l2.hidden > 0 === spec.l2.output > 0 || spec.deep.length === 0) return spec;
   } catch (error) {
-    return readOutAlone(model, wanted, use, normalized, error);
+    return readOutAlone(model, use, normalized, error);
   }
-  return readOutAlone(model, wanted, use, normalized, null);
+  return readOutAlone(model, use, normalized, null);
 }
 
 /** The read-out as the head; where it is none either, what was wrong with the last hidden layer is what there is to say. */
 function readOutAlone(
   model: tf.LayersModel,
-  wanted: NetworkSpec["formulation"] | null,
   use: "fit" | "write" | "read",
   normalized: boolean,
   before: unknown,
 ): NetworkSpec {
   try {
-    return readHead(model, wanted === "relu" ? null : wanted, use, normalized, "output");
+    return readHead(model, null, use, normalized, "output");
   } catch (error) {
     throw before ?? error;
   }
