@@ -1,7 +1,7 @@
 /** The trainer: what a user calls in place of model.fit. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { count, refuseUnknown } from "../arguments.js";
+import { count, refuseAs, refuseUnknown } from "../arguments.js";
 import {
   CROSS_VALIDATION_ARGS,
   type CrossValidation,
@@ -164,6 +164,7 @@ export class ConvexReLUTrainer {
     args: PathArgs = {},
   ): Promise<PathResult<M>> {
     refuseUnknown("path", args, PATH_ARGS);
+    this.refuseAlternate("path");
     return followPath(this.settings, model, x, y, args);
   }
 
@@ -179,7 +180,19 @@ export class ConvexReLUTrainer {
     args: CrossValidationArgs = {},
   ): Promise<CrossValidation<M>> {
     refuseUnknown("crossValidate", args, CROSS_VALIDATION_ARGS);
+    this.refuseAlternate("crossValidate");
     return crossValidate(this.settings, model, x, y, args);
+  }
+
+  /** Many betas are for one program: that of a head whose features stay as they are. */
+  private refuseAlternate(where: string): void {
+    if (this.settings.depth !== "alternate") return;
+    refuseAs(
+      where,
+      'depth "head" or "read-out"',
+      '"alternate"',
+      'Fit with "alternate" first, then follow the path of the head.',
+    );
   }
 }
 

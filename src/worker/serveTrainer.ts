@@ -7,6 +7,7 @@ import { registerLayers } from "../layers/index.js";
 import { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "../optimizers/convexReLUTrainer.js";
 import { white } from "../optimizers/read/normalization/index.js";
 import { readSplit } from "../optimizers/read/split.js";
+import { type Trunk, trunkOf } from "../optimizers/read/trunk.js";
 import type { FitResult, FitSummary } from "../optimizers/report/result.js";
 import { listen, type WorkerPort } from "./port.js";
 import { problemMessage } from "./problemMessage.js";
@@ -117,7 +118,7 @@ class Job {
       }
       const built = model === null ? await modelMessage(result.model) : null;
       const weights = await Promise.all(result.model.getWeights().map((weight) => tensorMessage("weight", weight)));
-      const { train } = await readSplit(x, y, result.problem.spec, given);
+      const { train } = await readSplit(x, y, result.problem.spec, given, trunkIn(result));
       const problem = problemMessage(result.problem, white(train, result.problem.spec));
       const units = weights[0].shape[weights[0].shape.length - 1]; // or filters
       const message = { kind: "done", job, summary: summaryOf(result), problem, units, weights, model: built } as const;
@@ -145,6 +146,11 @@ class Job {
   private say(message: FromWorker): void {
     this.port.postMessage(message, []);
   }
+}
+
+/** What comes before the head in a model that was sent as a whole. */
+function trunkIn({ model, problem }: FitResult): Trunk {
+  return trunkOf(model, "read", problem.spec.cut);
 }
 
 /** A callback that hands the rounds on to the page. */

@@ -85,10 +85,11 @@ export class WorkerTrainer {
   async fit<M extends tf.LayersModel>(model: M, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult<M>> {
     if (!isRecord(args)) refuse("fit", "an object of options", args);
     const spec = readModel(model, this.formulation, "fit", true, this.depth);
+    if (this.depth === "alternate" && spec.deep.length > 0) return this.fitWhole(model, x, y, args);
     const trunk = trunkOf(model, "write", spec.cut);
     const frozen = await frozenCharge(model, "write", spec.cut);
     const progress = this.progressOf(model, args);
-    const order = await this.orderOf(model, x, y, args, { trunk, cut: spec.cut });
+    const order = await this.orderOf(await headMessage(model, spec.cut), x, y, args, trunk);
     const done = await this.converse(order, progress);
     const target = done.units === spec.units ? model : resized(model, done.units);
     const restore = target === model ? await weightsBefore(model) : () => target.dispose();
@@ -108,6 +109,29 @@ export class WorkerTrainer {
       problem: ofWhole(problemOf(problem), spec),
       model: target,
     });
+  }
+
+  /** A model whose layers are all trained goes to the worker as a whole. */
+  private async fitWhole<M extends tf.LayersModel>(
+    model: M,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    args: FitArgs,
+  ): Promise<FitResult<M>> {
+    const progress = this.progressOf(model, args);
+    const order = await this.orderOf(await modelMessage(model), x, y, args);
+    const { summary, problem, weights } = await this.converse(order, progress);
+    const restore = await weightsBefore(model);
+    try {
+      tf.tidy(() => {
+        for (const [k, weight] of model.weights.entries()) weight.write(tensorOf(weights[k]));
+      });
+      await progress.end();
+    } catch (error) {
+      restore();
+      throw error;
+    }
+    return new FitResult(progress.epoch, progress.history, { ...summary, problem: problemOf(problem), model });
   }
 
   /** As {@link ConvexReLUTrainer.train}, in the worker. */
@@ -132,13 +156,13 @@ export class WorkerTrainer {
     return new Progress(model, callbacks, verbose ?? 0, this.tolerance);
   }
 
-  /** What the worker is sent: the head of a model, and data as the head sees them. */
+  /** What the worker is sent: a model or its head, and data as that sees them. */
   private async orderOf(
-    model: tf.LayersModel | null,
+    model: ModelMessage | null,
     x: tf.Tensor,
     y: tf.Tensor,
     args: FitArgs,
-    { trunk, cut }: { readonly trunk: Trunk | null; readonly cut: Cut } = { trunk: null, cut: "hidden" },
+    trunk: Trunk | null = null,
   ): Promise<Order> {
     const { validationData, sampleWeight, callbacks: _callbacks, verbose: _verbose, warmStart, ...rest } = args;
     const start = warmStart === undefined ? {} : { warmStart: plainStart(warmStart) };
@@ -147,7 +171,7 @@ export class WorkerTrainer {
     return {
       kind: "order",
       job: counter.jobs,
-      model: model === null ? null : await headMessage(model, cut),
+      model,
       x: await seenMessage("x", x, trunk),
       y: await tensorMessage("y", y),
       validation: await pairMessage(validationData, trunk),

@@ -178,7 +178,8 @@ async function headOrder<M extends tf.LayersModel>(
 function headSettings(spec: NetworkSpec, { regularization }: Settings, later: boolean) {
   const free = spec.l2.hidden === 0 && typeof regularization !== "number";
   const alone = spec.cut === "output" || (free && later);
-  return { depth: alone ? "read-out" : "head", standardize: false } as const;
+  const common = { standardize: false, depth: alone ? "read-out" : "head" } as const;
+  return alone ? { ...common, arrangements: null, pricing: null } : common;
 }
 
 /** What an option charges and the layers do not. */
