@@ -21,7 +21,7 @@ import { columnNotes } from "./pose/standardize.js";
 import { readData, refuseDegenerate } from "./read/data.js";
 import { frozenCharge } from "./read/frozenCharge.js";
 import { inputRows } from "./read/inputRows.js";
-import { type NetworkSpec, readModel } from "./read/model.js";
+import { type NetworkSpec, readModel, scheduleOf } from "./read/model.js";
 import { white, whitened } from "./read/normalization/index.js";
 import type { Weighting } from "./read/sampleWeights.js";
 import { trunkOf } from "./read/trunk.js";
@@ -113,7 +113,7 @@ export async function certify(
   refuseHeldOut(settings);
   const began = performance.now();
   const left = () => Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
-  const read = readModel(model, settings.formulation, "read", true, settings.depth);
+  const read = readModel(model, settings.formulation, "read", true, scheduleOf(model, settings, "read"));
   refuseForeignGates(read, settings);
   const trunk = trunkOf(model, "read", read.cut);
   const frozen = await frozenCharge(model, "read", read.cut);

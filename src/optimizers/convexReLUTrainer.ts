@@ -13,7 +13,7 @@ import { type FitArgs, fitModel } from "./fit.js";
 import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { followPath, PATH_ARGS, type PathArgs, type PathResult } from "./path.js";
 import { type Batches, type Gathered, gathered } from "./read/dataset.js";
-import { readModel } from "./read/model.js";
+import { scheduleOf } from "./read/model.js";
 import type { FitResult } from "./report/result.js";
 import { type ModelWish, templateOf } from "./write/template.js";
 
@@ -89,9 +89,9 @@ export class ConvexReLUTrainer {
    */
   async fit<M extends tf.LayersModel>(model: M, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult<M>> {
     refuseUnknown("fit", args, FIT_ARGS);
-    const { settings } = this;
+    const settings = { ...this.settings, depth: scheduleOf(model, this.settings) };
     const order = { model, x, y, args, settings, width: settings.width, ours: false };
-    return settings.depth === "alternate" && isDeep(model, settings) ? fitAlternating(order) : fitModel(order);
+    return settings.depth === "alternate" ? fitAlternating(order) : fitModel(order);
   }
 
   /**
@@ -105,7 +105,7 @@ export class ConvexReLUTrainer {
     args: FitDatasetArgs = {},
   ): Promise<FitResult<M>> {
     refuseUnknown("fitDataset", args, DATASET_ARGS);
-    readModel(model, this.settings.formulation, "fit", true, this.settings.depth);
+    scheduleOf(model, this.settings);
     const { batchesPerEpoch, validationBatches, validationData = null, onBatch, ...rest } = args;
     const data = await gathered(dataset, { batches: readCount("batchesPerEpoch", batchesPerEpoch), onBatch });
     const held: tf.Tensor[] = [];
@@ -194,11 +194,6 @@ export class ConvexReLUTrainer {
       'Fit with "alternate" first, then follow the path of the head.',
     );
   }
-}
-
-/** A model of two layers needs no schedule. */
-function isDeep(model: tf.LayersModel, { formulation, depth }: Settings): boolean {
-  return readModel(model, formulation, "fit", true, depth).deep.length > 0;
 }
 
 function readCount(name: string, given: number | undefined): number | undefined {

@@ -69,6 +69,7 @@ export interface TrainerOptions {
    * a program has). "read-out": the read-out alone is fitted, exactly, and all else held. "alternate": rounds of the program of
    * "head", begun at the model's own units, and of a descent of all layers together (L-BFGS, gradients by TensorFlow.js) on the
    * objective of the model; no round ends above the one before. The certificate is always about the head, given its features.
+   * Default: "alternate" where the last hidden layer is one that a program has, else none: a refusal says what there is.
    */
   readonly depth?: Depth;
   /**

@@ -8,7 +8,7 @@ import { type Depth, readOptions, type TrainerOptions } from "../optimizers/opti
 import { frozenNotes, withCharge } from "../optimizers/pose/regularization.js";
 import type { Cut } from "../optimizers/read/anatomy.js";
 import { frozenCharge } from "../optimizers/read/frozenCharge.js";
-import { type NetworkSpec, readModel } from "../optimizers/read/model.js";
+import { type NetworkSpec, readModel, scheduleOf } from "../optimizers/read/model.js";
 import { type Trunk, trunkOf } from "../optimizers/read/trunk.js";
 import type { Problem, StartingPoint } from "../optimizers/records.js";
 import { claimedOfHead } from "../optimizers/report/head.js";
@@ -84,8 +84,9 @@ export class WorkerTrainer {
    */
   async fit<M extends tf.LayersModel>(model: M, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult<M>> {
     if (!isRecord(args)) refuse("fit", "an object of options", args);
-    const spec = readModel(model, this.formulation, "fit", true, this.depth);
-    if (this.depth === "alternate" && spec.deep.length > 0) return this.fitWhole(model, x, y, args);
+    const depth = scheduleOf(model, { formulation: this.formulation, depth: this.depth });
+    const spec = readModel(model, this.formulation, "fit", true, depth);
+    if (depth === "alternate") return this.fitWhole(model, x, y, args);
     const trunk = trunkOf(model, "write", spec.cut);
     const frozen = await frozenCharge(model, "write", spec.cut);
     const progress = this.progressOf(model, args);

@@ -211,12 +211,6 @@ const cases: Case[] = [
     model: () => dense([relu(), tf.layers.repeatVector({ n: 2, name: "again" }), tf.layers.flatten(), last()]),
   },
   {
-    wrong: "a model with three layers",
-    code: "model/depth",
-    says: /one hidden layer.*got layers below them.*Set depth: "head".*or set trainable: false in these/,
-    model: () => dense([relu(), relu(), last()]),
-  },
-  {
     wrong: "an unsupported activation",
     code: "model/activation",
     says: /activation "relu" in the hidden layer, or a leakyReLU layer, got "tanh" in layer "hid"/,
@@ -421,10 +415,10 @@ const cases: Case[] = [
     x: () => tf.ones([30, 2, 3]),
   },
   {
-    wrong: "a custom layer whose weights are trained",
-    code: "model/depth",
-    says: /layers below them that are trained, too: "own"\. Set depth: "head"/,
-    model: () => dense([new OwnScale({ name: "own", inputShape: [3] }), relu(), last()]),
+    wrong: "a custom layer whose weights are trained, as the hidden layer",
+    code: "model/layer",
+    says: /got layer "own" of class OwnScale\. Set trainable: false.*Or set depth: "alternate"/,
+    model: () => dense([new OwnScale({ name: "own", inputShape: [3] }), last()]),
   },
   {
     wrong: "labels out of range",

@@ -6,6 +6,7 @@ import {
   ConvexError,
   ConvexReLUTrainer,
   certify,
+  describeNetwork,
   type FitArgs,
   type TrainerOptions,
   WorkerTrainer,
@@ -238,6 +239,23 @@ describe("a deep fit", () => {
       return weightsIn(model);
     });
     expect(await asked).toEqual(await plain);
+    tf.dispose([x, y]);
+  });
+
+  test("alternates by itself where no option says otherwise, and other verbs refuse by a sentence that names what there is", async () => {
+    const { x, y } = dataOf(shape);
+    const { depth: _, ...others } = SHORT;
+    const [plain, asked] = [others, SHORT].map(async (options) => {
+      const model = built({ ...shape, l2: 0 });
+      await new ConvexReLUTrainer(options).fit(model, x, y);
+      return weightsIn(model);
+    });
+    expect(await asked).toEqual(await plain);
+    const model = built({ ...shape, l2: 0 });
+    await expect(new ConvexReLUTrainer().path(model, x, y)).rejects.toThrow(/layers below them.*Set depth: "head"/);
+    await expect(describeNetwork(model, x)).rejects.toThrow(/layers below them.*Set trainable: false/);
+    const path = await new ConvexReLUTrainer({ depth: "head" }).path(model, x, y, { count: 2 });
+    expect(path.points[1].certificate.claim).toMatch(/^Of the last hidden layer/);
     tf.dispose([x, y]);
   });
 

@@ -201,7 +201,7 @@ export class WholeObjective {
         gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.mul(dy, saved[0]),
       };
     });
-    const { value: scalar, grads } = tf.variableGrads(() => judged(this.outputs(x)) as tf.Scalar, this.variables);
+    const { value: scalar, grads } = gradientsOf(() => judged(this.outputs(x)) as tf.Scalar, this.variables);
     scalar.dispose();
     await this.add(grads, share, gradient);
     return share * value;
@@ -212,10 +212,7 @@ export class WholeObjective {
     const Z = tf.tidy(() => this.outputs(x));
     const z = Float64Array.from(await Z.data());
     const slope = slopeOf(loss, z, Z.shape);
-    const { value, grads } = tf.variableGrads(
-      () => tf.sum(tf.mul(this.outputs(x), slope)) as tf.Scalar,
-      this.variables,
-    );
+    const { value, grads } = gradientsOf(() => tf.sum(tf.mul(this.outputs(x), slope)) as tf.Scalar, this.variables);
     tf.dispose([Z, slope, value]);
     await this.add(grads, share, gradient);
     return share * loss.value(z);
@@ -230,6 +227,21 @@ export class WholeObjective {
     } finally {
       tf.dispose(grads);
     }
+  }
+}
+
+/** @throws ConvexError "engine/unavailable" where the backend has no gradient of a layer: WASM has none of convolutions. */
+function gradientsOf(f: () => tf.Scalar, variables: tf.Variable[]): ReturnType<typeof tf.variableGrads> {
+  try {
+    return tf.variableGrads(f, variables);
+  } catch (error) {
+    const missing = /Kernel '(\w+)' not registered/.exec((error as Error)?.message ?? "");
+    if (missing === null) throw error;
+    throw new ConvexError(
+      "engine/unavailable",
+      `fit: expected a backend of TensorFlow.js with gradients of all layers, got "${tf.getBackend()}", which lacks ${missing[1]}. ` +
+        `Call tf.setBackend("webgl") or tf.setBackend("cpu") first, or set depth: "head".`,
+    );
   }
 }
 

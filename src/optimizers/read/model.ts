@@ -4,6 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { lossTraits } from "../../convex/losses/index.js";
 import { ONE_PATCH } from "../../convex/network.js";
 import type { LossName, Pooling } from "../../convex/types.js";
+import { ConvexError } from "../../errors.js";
 import type { Depth } from "../options.js";
 import { type Anatomy, anatomyOf, type Cut, type Head } from "./anatomy.js";
 import { type Convolution, readConvolution } from "./convolution.js";
@@ -90,6 +91,37 @@ export function readModel(
     return readOutAlone(model, use, normalized, error);
   }
   return readOutAlone(model, use, normalized, null);
+}
+
+/**
+ * By which schedule a model is trained; null for one of two layers, which needs none. Where no option names it, a model whose last
+ * hidden layer is one that a program has alternates, and others are refused as two layers are.
+ *
+ * @throws ConvexError as `readModel`.
+ */
+export function scheduleOf(
+  model: tf.LayersModel,
+  { formulation, depth }: { readonly formulation: "relu" | "gated" | null; readonly depth: Depth | null },
+  use: "fit" | "read" = "fit",
+): Depth | null {
+  if (depth !== null) return readModel(model, formulation, use, true, depth).deep.length > 0 ? depth : null;
+  try {
+    return readHead(model, formulation, use, true, "hidden").deep.length > 0 ? "alternate" : null;
+  } catch (error) {
+    throw error instanceof ConvexError && use === "fit" ? withWayOut(error, model) : error;
+  }
+}
+
+/** The refusal of a last hidden layer, and the schedules that do without its program, where the read-out has one. */
+function withWayOut(error: ConvexError, model: tf.LayersModel): ConvexError {
+  try {
+    if (readHead(model, null, "fit", true, "output").deep.length === 0) return error;
+  } catch {
+    return error;
+  }
+  const way =
+    'Or set depth: "alternate", which descends over all layers and solves the read-out, or "head", which solves that alone.';
+  return new ConvexError(error.code, `${error.message} ${way}`);
 }
 
 /** The read-out as the head; where it is none either, what was wrong with the last hidden layer is what there is to say. */
