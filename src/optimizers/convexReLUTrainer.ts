@@ -8,7 +8,7 @@ import {
   type CrossValidationArgs,
   crossValidate,
 } from "./crossValidate.js";
-import { fitAlternating } from "./deep/fit.js";
+import { fitAlternating, fitHead } from "./deep/fit.js";
 import { type FitArgs, fitModel } from "./fit.js";
 import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { followPath, PATH_ARGS, type PathArgs, type PathResult } from "./path.js";
@@ -91,7 +91,8 @@ export class ConvexReLUTrainer {
     refuseUnknown("fit", args, FIT_ARGS);
     const settings = { ...this.settings, depth: scheduleOf(model, this.settings) };
     const order = { model, x, y, args, settings, width: settings.width, ours: false };
-    return settings.depth === "alternate" ? fitAlternating(order) : fitModel(order);
+    if (settings.depth === "alternate") return fitAlternating(order);
+    return settings.depth === null ? fitModel(order) : fitHead(order);
   }
 
   /**

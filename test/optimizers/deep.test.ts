@@ -209,6 +209,7 @@ describe.each(shapes)("a model of $title", (shape) => {
   test('"head" leaves every weight below the head as it is, to the last bit', async () => {
     const model = built(shape);
     const { x, y } = dataOf(shape);
+    const start = objectiveOf(model, x, y, shape.args);
     const before = model.layers.map((layer) => layer.getWeights().map((weight) => Array.from(weight.dataSync())));
     const tensors = tf.memory().numTensors;
     const result = await new ConvexReLUTrainer({ depth: "head", maxIterations: 4 }).fit(model, x, y, shape.args);
@@ -220,6 +221,7 @@ describe.each(shapes)("a model of $title", (shape) => {
     if (shape.l2 !== 0) {
       const end = objectiveOf(model, x, y, shape.args);
       expect(Math.abs(result.objective.total - end)).toBeLessThan(near(end));
+      expect(end).toBeLessThan(start);
     }
     model.dispose();
     tf.dispose([x, y]);
@@ -228,6 +230,20 @@ describe.each(shapes)("a model of $title", (shape) => {
 
 describe("a deep fit", () => {
   const [shape] = shapes;
+
+  test("of the head leaves a better head as it is, whatever the width costs what the program found", async () => {
+    const make = new Maker(L2);
+    const model = sequence(make.dense(8, "relu", first), make.dense(3, "relu"), make.dense(1));
+    model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+    const { x, y } = dataOf(shape);
+    await new ConvexReLUTrainer({ depth: "alternate", maxIterations: 20 }).fit(model, x, y);
+    const before = objectiveOf(model, x, y);
+    const result = await new ConvexReLUTrainer({ depth: "head", maxIterations: 2 }).fit(model, x, y);
+    const after = objectiveOf(model, x, y);
+    expect(after).toBeLessThanOrEqual(before + near(before));
+    expect(Math.abs(result.objective.total - after)).toBeLessThan(near(after));
+    tf.dispose([x, y]);
+  });
 
   test("of a model of two layers is what it is without the option", async () => {
     const { x, y } = dataOf(shape);

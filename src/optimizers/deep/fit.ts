@@ -1,4 +1,4 @@
-/** Deep models by alternation: the convex program of the head in turn with a descent of all layers, never higher than before. */
+/** Deep models: the program of the head alone, or in turn with a descent of all layers; never higher than before. */
 
 import * as tf from "@tensorflow/tfjs";
 import { gaussianSource } from "../../convex/linear/random.js";
@@ -15,10 +15,10 @@ import { clockOf } from "../solve/withinWidth.js";
 import { weightsBefore } from "../write/weights.js";
 import { hopDown } from "./descent.js";
 import { rowsOf, WholeJudge } from "./judge.js";
-import { type Charge, WholeObjective } from "./objective.js";
+import { type Charge, refuseConstraints, WholeObjective } from "./objective.js";
 import { ownStart } from "./ownStart.js";
 import { readWholeRows, type WholeRows } from "./rows.js";
-import { alternateNotes, endedAs, refuseUnfit } from "./words.js";
+import { alternateNotes, endedAs, KEPT, refuseUnfit } from "./words.js";
 
 /** Of the time: what the first program may take, what each later one, and what is kept for the last and its certificate. */
 const FIRST_SHARE = 0.1;
@@ -30,12 +30,13 @@ const LAST_PROGRAM = 0.6;
 const LEAST_LEFT = 0.05;
 /** Seconds of a program, where nobody set a limit: as many as all before it took, and these at least. */
 const LEAST_SECONDS = 2;
-/** A round that takes less than this share off the objective is the last one. */
-const LEAST_GAIN = 0.01;
-/** A descent that takes less off the objective in so many steps has ended, whatever the tolerance. */
-const MOST_TOLERANCE = 1e-3;
-/** Hops of a round. */
-const HOPS = 6;
+/**
+ * How far to go: `least`, the share of the objective that a descent must take off it in so many steps to go on (or the option
+ * `tolerance`, where that is less), hops of a round, and the share that a round must bring for another one.
+ */
+const LIMITED = { least: 1e-3, hops: 6, worth: 0.01 } as const;
+/** Where no option says how far: what more work would bring is not worth waiting for. */
+const PATIENT = { least: 3e-3, hops: 2, worth: 0.05 } as const;
 
 /** What came of the rounds. */
 interface Rounds<M extends tf.LayersModel> {
@@ -54,6 +55,7 @@ export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>):
   refuseUnfit(settings, args);
   const clock = clockOf(settings);
   const spec = readModel(model, settings.formulation, "fit", true, settings.depth);
+  refuseConstraints(model);
   const rows = await readWholeRows(model, spec, x, y, args);
   const restore = await weightsBefore(model);
   const objective = new WholeObjective(model, spec, x, rows.train, chargesOf(model, spec, settings));
@@ -85,6 +87,44 @@ export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>):
   }
 }
 
+/**
+ * Trains the head of a model by its order, and leaves the layers below as they are. Where the model's own head, at the regularizers
+ * of its layers, is lower than what was found, it stays.
+ */
+export async function fitHead<M extends tf.LayersModel>(order: Order<M>): Promise<FitResult<M>> {
+  const { model, x, y, args, settings } = order;
+  const spec = readModel(model, settings.formulation, "fit", true, settings.depth);
+  if (!isMeasuredByModel(spec, order)) return fitModel(order);
+  const clock = clockOf(settings);
+  const rows = await readWholeRows(model, spec, x, y, args);
+  const restore = await weightsBefore(model);
+  const objective = new WholeObjective(model, spec, x, rows.train);
+  try {
+    const before = await objective.value();
+    const start = await ownStart(model, spec, settings, x, y, args);
+    const result = await fitModel(start === null ? order : { ...order, args: { ...args, warmStart: start } });
+    if ((await objective.value()).total <= before.total) return result;
+    restore();
+    const certificate = await certified(order, spec, rows, clock);
+    const { epoch, history, ...summary } = result;
+    return new FitResult<M>(epoch, history as Record<string, number[]>, {
+      ...summary,
+      ...{ model, certificate, objective: before, ...KEPT, notes: [...result.notes, KEPT.advice] },
+    });
+  } finally {
+    objective.dispose();
+  }
+}
+
+/** Whether what a fit lowers is the objective as the model's own layers have it. */
+function isMeasuredByModel(spec: NetworkSpec, { args, settings, width }: Order<tf.LayersModel>): boolean {
+  const { regularization, standardize, rank, pca } = settings;
+  const plain = rank === null && pca === null && standardize !== true && spec.normalization === null;
+  const own = regularization === null || regularization === "from-model";
+  const charged = spec.cut === "output" || spec.l2.hidden > 0;
+  return plain && own && charged && width === "keep" && args.warmStart === undefined;
+}
+
 /** Rounds until one brings next to nothing, the time is up, or someone asks to stop; the last step is always a program. */
 async function alternate<M extends tf.LayersModel>(
   order: Order<M>,
@@ -96,7 +136,8 @@ async function alternate<M extends tf.LayersModel>(
 ): Promise<Rounds<M>> {
   const { model, settings } = order;
   const { signal, maxIterations } = settings;
-  const least = Math.min(MOST_TOLERANCE, settings.tolerance);
+  const effort = settings.patient ? PATIENT : LIMITED;
+  const least = settings.patient ? effort.least : Math.min(effort.least, settings.tolerance);
   const descents = clock.part(1 - LAST_SHARE);
   const stop = new AbortController();
   const abort = () => stop.abort();
@@ -121,7 +162,7 @@ async function alternate<M extends tf.LayersModel>(
   try {
     for (;;) {
       const before = value;
-      const { steps } = await hopDown(objective, least, part(descents, stop.signal), draw, HOPS, (lowest) => {
+      const { steps } = await hopDown(objective, least, part(descents, stop.signal), draw, effort.hops, (lowest) => {
         value = lowest;
         return told();
       });
@@ -138,7 +179,7 @@ async function alternate<M extends tf.LayersModel>(
       counts.helped += +accepted;
       gap = head.certificate.relativeGap;
       await told();
-      const slow = before - value < LEAST_GAIN * Math.abs(value);
+      const slow = before - value < effort.worth * Math.abs(value);
       const status = last ?? ends() ?? (slow ? "slowed" : null);
       if (status !== null) return { head, accepted, status, ...counts };
     }

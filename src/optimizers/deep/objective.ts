@@ -53,7 +53,6 @@ export class WholeObjective {
   private readonly chunks: readonly Chunk[];
   private readonly hasRegularizers: boolean;
 
-  /** @throws ConvexError "model/regularizer" where a weight has a constraint, which a descent would not keep. */
   constructor(
     private readonly model: tf.LayersModel,
     { loss }: Pick<NetworkSpec, "loss">,
@@ -73,7 +72,6 @@ export class WholeObjective {
       places.push({ variable: weight.read() as tf.Variable, at: size });
       size += weight.read().size;
     }
-    refuseConstraints(model);
     this.hasRegularizers = tf.tidy(() => model.calculateLosses().length > 0);
     this.places = places;
     this.size = size;
@@ -269,7 +267,8 @@ function chunksOf(x: tf.Tensor, rows: Float64Array, lossOf: (from: number, to: n
   return parts;
 }
 
-function refuseConstraints(model: tf.LayersModel): void {
+/** @throws ConvexError "model/regularizer" where a weight has a constraint, which a descent would not keep. */
+export function refuseConstraints(model: tf.LayersModel): void {
   for (const layer of model.layers) {
     if (layer instanceof tf.LayersModel) {
       refuseConstraints(layer);

@@ -1,13 +1,14 @@
 /** The head that a model has as a point of the program: where the program of a round begins. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { gatesFrom } from "../../convex/arrangements/index.js";
+import { arrangementBound, gatesFrom } from "../../convex/arrangements/index.js";
 import { formulations } from "../../convex/formulations/index.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { liftNeurons } from "../../convex/recovery/index.js";
 import type { FitArgs } from "../fit.js";
 import type { Settings } from "../options.js";
 import { neuronsOf } from "../pose/ownNeurons.js";
+import { FEW_ARRANGEMENTS } from "../pose/pose.js";
 import { biasColumnOf } from "../pose/regularization.js";
 import { inputRows } from "../read/inputRows.js";
 import { type NetworkSpec, poolingOf } from "../read/model.js";
@@ -16,7 +17,7 @@ import { trunkOf } from "../read/trunk.js";
 import { readWeights } from "../read/weights.js";
 import type { StartingPoint } from "../records.js";
 
-/** Null where the head is not one of ReLU units whose gates grow, or has no living unit. */
+/** Null where the head is not one of ReLU units whose gates grow, has so few gates that all are taken, or no living unit. */
 export async function ownStart(
   model: tf.LayersModel,
   spec: NetworkSpec,
@@ -31,6 +32,7 @@ export async function ownStart(
   const { train } = await readSplit(x, y, spec, args, trunkOf(model, "write", spec.cut));
   const { value } = biasColumnOf(spec, settings, inputRows(spec, train.x, 0));
   const X = inputRows(spec, train.x, value);
+  if (arrangementBound(X.rows, Math.min(X.rows, X.cols)) <= FEW_ARRANGEMENTS) return null;
   const weights = await readWeights(model, spec, value);
   const living = neuronsOf(weights).filter(({ outputs }) => outputs.some((output) => output !== 0));
   const none = gatesFrom(X, { rows: 1, cols: X.cols, data: new Float64Array(X.cols) });

@@ -57,6 +57,14 @@ const ADVICE: Partial<Record<Status, string>> = {
   cancelled: "A callback or signal asked to stop; the weights are the lowest that were found.",
 };
 
+/** Where a model's own head stays. */
+export const KEPT = {
+  status: "stalled",
+  advice:
+    "The weights that the model had are lower than what was found in its width and time, and stay: raise `timeLimit`, or make the " +
+    "last hidden layer wider.",
+} as const satisfies { status: Status; advice: string };
+
 /** What a user should know of the rounds, beside what is said of the last program. */
 export function alternateNotes(
   model: tf.LayersModel,
