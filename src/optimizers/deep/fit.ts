@@ -18,6 +18,7 @@ import { rowsOf, WholeJudge } from "./judge.js";
 import { type Charge, refuseConstraints, WholeObjective } from "./objective.js";
 import { ownStart } from "./ownStart.js";
 import { readWholeRows, type WholeRows } from "./rows.js";
+import { warmUp } from "./warmUp.js";
 import { alternateNotes, endedAs, KEPT, refuseUnfit } from "./words.js";
 
 /** Of the time: what the first program may take, what each later one, and what is kept for the last and its certificate. */
@@ -47,6 +48,7 @@ interface Rounds<M extends tf.LayersModel> {
   readonly programs: number;
   readonly helped: number; // programs whose network was taken
   readonly steps: number; // of all descents
+  readonly epochs: number; // of Adam, before them
 }
 
 /** Trains a model by its order, with `depth: "alternate"`. The weights are as they were where anything throws. */
@@ -152,7 +154,7 @@ async function alternate<M extends tf.LayersModel>(
     epochs += 1;
     return stop.signal.aborted || epochs >= maxIterations;
   };
-  const counts = { programs: 0, helped: 0, steps: 0 };
+  const counts = { programs: 0, helped: 0, steps: 0, epochs: 0 };
   const ends = (): Status | null => {
     if (stop.signal.aborted) return "cancelled";
     if (epochs >= maxIterations) return "iterationLimit";
@@ -160,12 +162,14 @@ async function alternate<M extends tf.LayersModel>(
   };
   const draw = gaussianSource(settings.seed);
   try {
-    for (;;) {
+    for (let first = true; ; first = false) {
       const before = value;
-      const { steps } = await hopDown(objective, least, part(descents, stop.signal), draw, effort.hops, (lowest) => {
+      const fell = (lowest: number) => {
         value = lowest;
         return told();
-      });
+      };
+      if (first) counts.epochs = await warmUp(objective, part(descents, stop.signal), draw, fell);
+      const { steps } = await hopDown(objective, least, part(descents, stop.signal), draw, effort.hops, fell);
       counts.steps += steps;
       value = Math.min(before, (await objective.value()).total);
       const last = ends();

@@ -20,7 +20,7 @@ export interface ChosenRows {
 }
 
 /** Rows that are judged together. */
-interface Chunk {
+export interface Chunk {
   readonly x: tf.Tensor;
   readonly loss: Loss; // mean over these rows
   readonly share: number; // of all rows
@@ -51,6 +51,8 @@ export class WholeObjective {
   private readonly places: readonly Place[];
   private readonly charges: readonly (Charge & { readonly at: number; readonly size: number })[];
   private readonly chunks: readonly Chunk[];
+  private readonly cut: (most: number) => Chunk[];
+  readonly rows: number;
   private readonly hasRegularizers: boolean;
 
   constructor(
@@ -80,14 +82,22 @@ export class WholeObjective {
       at: placed.get(charge.weight) ?? 0,
       size: placed.has(charge.weight) ? charge.weight.read().size : 0,
     }));
-    this.chunks = chunksOf(x, rows, (from, to) => {
-      const part = (matrix: Matrix): Matrix => ({
-        rows: to - from,
-        cols: matrix.cols,
-        data: matrix.data.subarray(from * matrix.cols, to * matrix.cols),
+    this.cut = (most) =>
+      chunksOf(x, rows, most, (from, to) => {
+        const part = (matrix: Matrix): Matrix => ({
+          rows: to - from,
+          cols: matrix.cols,
+          data: matrix.data.subarray(from * matrix.cols, to * matrix.cols),
+        });
+        return bindLoss(loss, part(y), weights?.subarray(from, to) ?? null);
       });
-      return bindLoss(loss, part(y), weights?.subarray(from, to) ?? null);
-    });
+    this.rows = rows.length;
+    this.chunks = this.cut(x.rank > 2 ? IMAGES : ROWS);
+  }
+
+  /** The rows in parts of so many, each to be judged by itself; the caller disposes their x. */
+  parts(most: number): Chunk[] {
+    return this.cut(most).map((chunk) => ({ ...chunk, share: 1 }));
   }
 
   dispose(): void {
@@ -143,12 +153,12 @@ export class WholeObjective {
     return { loss, regularization, total: loss + regularization };
   }
 
-  /** The objective at other weights, which the model then has, with its gradient. */
-  async at(packed: Float64Array, gradient: Float64Array): Promise<number> {
+  /** The objective at other weights, which the model then has, with its gradient; with the loss over some rows in place of all. */
+  async at(packed: Float64Array, gradient: Float64Array, rows: readonly Chunk[] = this.chunks): Promise<number> {
     this.write(packed);
     gradient.fill(0);
     let total = 0;
-    for (const chunk of this.chunks) total += await this.slope(chunk, gradient);
+    for (const chunk of rows) total += await this.slope(chunk, gradient);
     if (this.hasRegularizers) {
       const { value, grads } = tf.variableGrads(() => this.charged(), this.variables);
       total += (await value.data())[0];
@@ -255,8 +265,7 @@ function readsAtOnce(): boolean {
 }
 
 /** The rows of x in parts, each with what is to be judged by. */
-function chunksOf(x: tf.Tensor, rows: Float64Array, lossOf: (from: number, to: number) => Loss): Chunk[] {
-  const most = x.rank > 2 ? IMAGES : ROWS;
+function chunksOf(x: tf.Tensor, rows: Float64Array, most: number, lossOf: (from: number, to: number) => Loss): Chunk[] {
   const parts: Chunk[] = [];
   for (let from = 0; from < rows.length; from += most) {
     const to = Math.min(rows.length, from + most);

@@ -69,12 +69,13 @@ export const KEPT = {
 export function alternateNotes(
   model: tf.LayersModel,
   { ignored }: NetworkSpec,
-  { programs, helped, steps }: { readonly programs: number; readonly helped: number; readonly steps: number },
+  rounds: { readonly programs: number; readonly helped: number; readonly steps: number; readonly epochs: number },
 ): string[] {
+  const { programs, helped, steps, epochs } = rounds;
   const kept = layersOf(model).filter((layer) => layer.getClassName() === "BatchNormalization");
   return [
     `${programs} convex programs of the head, of which ${helped} lowered the objective, and ${steps} steps of descent of all layers ` +
-      `between them. No round ended above the one before.`,
+      `between them${epochs === 0 ? "" : `, after ${epochs} epochs of Adam over parts of the rows`}. No round ended above the one before.`,
     ...(kept.length === 0
       ? []
       : [
