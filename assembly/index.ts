@@ -5,12 +5,12 @@
 
 import { FEW } from "./few";
 import {
-  ADJOINT, FORWARD, FORWARD_ROWS, LOWER_PRODUCT, MASKED_GRAM, POOL, PRODUCT_BY_COLUMNS, PRODUCT_BY_ROWS, PRODUCT_OF_FEW, PROJECT,
+  ADJOINT, FORWARD, FORWARD_ROWS, LAYER_BACKWARD, LAYER_FORWARD, LOWER_PRODUCT, MASKED_GRAM, POOL, PRODUCT_BY_COLUMNS, PRODUCT_BY_ROWS, PRODUCT_OF_FEW, PROJECT,
   ROUGH_ADJOINT, ROUGH_FORWARD, setFields, setJob, SIGNS,
 } from "./jobs";
 import { runTasks } from "./threads";
 
-export { workBytes } from "./jobs";
+export { layerPlace, workBytes } from "./jobs";
 export { coneRoom, prepareCones, recordRoom, sharedRoom } from "./cone";
 export { nullspace } from "./nullspace";
 export { enroll } from "./thread";
@@ -147,4 +147,20 @@ export function signs(threads: i32, X: usize, n: i32, d: i32, G: usize, g: i32, 
   setJob(SIGNS, 1);
   setFields(<i32>X, n, d, <i32>G, g, <i32>out, words, part);
   return runTasks(tasksOf(n, part), threads);
+}
+
+/**
+ * Z [n x C] += a(X W') A', a(h) = max(h, slope h), W [m x d], A [C x m]; or, backward, G: for each part of so many rows the gradients
+ * [m x d], [C x m] of <N, that>, N in the place of Z, after it. `places` has `layerPlace` for each thread; `kept` [n x m] keeps
+ * what both want, or is 0.
+ */
+export function layer(
+  threads: i32,
+  X: usize, n: i32, d: i32,
+  W: usize, m: i32, A: usize, C: i32, Z: usize,
+  places: usize, G: usize, part: i32, kept: usize, slope: f64,
+): f64 {
+  setJob(G == 0 ? LAYER_FORWARD : LAYER_BACKWARD, slope);
+  setFields(<i32>X, n, d, <i32>W, m, <i32>A, C, <i32>Z, <i32>places, <i32>G, part, <i32>kept);
+  return runTasks(tasksOf(n, part), <i64>m * <i64>n * <i64>(d + C) >= SHARED_FEW ? threads : 1);
 }

@@ -3,6 +3,7 @@
 import { coneRoom, locate, project } from "./cone";
 import { multiplyFew } from "./few";
 import { BITS, DENSE, gemm, gemmBytes, MASKED } from "./gemm";
+import { layerBackward, layerForward, layerRoom, layerRows } from "./layer";
 import { readGates } from "./pack";
 import { poolBytes, poolSample } from "./pool";
 import { packSigns } from "./signs";
@@ -34,6 +35,8 @@ export const SIGNS: i32 = 9;
 /** The same in float32. */
 export const ROUGH_FORWARD: i32 = 10;
 export const ROUGH_ADJOINT: i32 = 11;
+export const LAYER_FORWARD: i32 = 12;
+export const LAYER_BACKWARD: i32 = 13;
 
 export function setJob(kind: i32, alpha: f64): void {
   store<i32>(KIND, kind);
@@ -74,7 +77,8 @@ export function perform(task: i32): void {
   else if (kind == MASKED_GRAM) maskedGram(task);
   else if (kind == PROJECT) projectOne(task);
   else if (kind == POOL) pool(task);
-  else signs(task);
+  else if (kind == SIGNS) signs(task);
+  else layer(task, kind == LAYER_BACKWARD);
 }
 
 /** Fields: m n k, A rsa csa, B rsb csb, C ldc, rows or columns of C that a task takes. */
@@ -241,4 +245,39 @@ function signs(task: i32): void {
   const part = field(7);
   const from = task * part;
   packSigns(<usize>field(0), field(2), from, min(part, field(1) - from), <usize>field(3), field(4), <usize>field(5), field(6));
+}
+
+/**
+ * A part of the rows of `layerForward` or `layerBackward`; the slope is alpha. Fields: X n d, W m, A C, Z or N, places of the threads
+ * for H and room, gradients of the parts [m x d + C x m] each, rows of a part, H [n x m] where it is kept or 0.
+ */
+function layer(task: i32, backward: bool): void {
+  const n = field(1);
+  const d = field(2);
+  const W = <usize>field(3);
+  const m = field(4);
+  const A = <usize>field(5);
+  const C = field(6);
+  const part = field(10);
+  const from = task * part;
+  const rows = min(part, n - from);
+  const X = <usize>field(0) + ((from * d) << 3);
+  const Z = <usize>field(7) + ((from * C) << 3);
+  const place = <usize>field(8) + ((self * layerPlace(m)) << 3);
+  const kept = field(11) != 0;
+  const H = kept ? <usize>field(11) + ((from * m) << 3) : place;
+  const slope = load<f64>(ALPHA);
+  if (!backward) {
+    layerForward(X, rows, d, W, m, A, C, Z, slope, H, kept, work);
+    return;
+  }
+  const G = <usize>field(9) + ((task * m * (d + C)) << 3);
+  memory.fill(G, 0, (m * (d + C)) << 3);
+  const room = place + ((layerRows(m) * m) << 3);
+  layerBackward(X, rows, d, W, m, A, C, Z, slope, H, kept, room, G, G + ((m * d) << 3), work);
+}
+
+/** Doubles of a thread's place for H and room. */
+export function layerPlace(m: i32): i32 {
+  return layerRows(m) * m + layerRoom(m);
 }

@@ -141,7 +141,7 @@ export async function certify(
   const sources = { gatesOf: null, warmStart: null, space };
   const posed = await pose(reduced.spec, seen, { ...reduced.settings, arrangements }, chosen, sources);
   const { kernels, reason } = await engineOn(posed.program, chosen, settings);
-  const { program, blocks } = liftNeurons(posed.program, neurons, weights.bias, posed.program.gates);
+  const { program, blocks } = liftNeurons(posed.program, neurons, weights.bias, posed.program.gates, kernels);
   const { regularization } = posed;
   const X = reduction?.X ?? program.X;
   const Z = forward(weights, X);

@@ -2,8 +2,10 @@
 
 import { sampleGates } from "../../src/convex/arrangements/index.js";
 import type { Kernels } from "../../src/convex/kernels/index.js";
+import type { NeuronLayer } from "../../src/convex/kernels/types.js";
 import { bindLoss } from "../../src/convex/losses/index.js";
 import { coneProjector } from "../../src/convex/operators/coneProjection.js";
+import type { Matrix } from "../../src/convex/types.js";
 import { gaussianMatrix, wellConditioned } from "./problems.js";
 
 export interface KernelCase {
@@ -59,6 +61,55 @@ const solves = (n: number, columns: readonly number[]): KernelCase => ({
     return made;
   },
 });
+
+const layer = (n: number, d: number, m: number, C: number, slope: number): KernelCase => ({
+  title: `a layer of ${m} neurons on ${n} x ${d}, ${C} outputs, slope ${slope}`,
+  run: (kernels) => {
+    const X = gaussianMatrix(n, d, 24);
+    const [W, A, N] = [gaussian(m * d, 25), gaussian(C * m, 26), gaussian(n * C, 27)];
+    const [Z, inW, inA] = [gaussian(n * C, 28), gaussian(m * d, 29), gaussian(C * m, 30)];
+    const made = kernels.layer?.(X, m, C, slope) ?? plainLayer(X, m, C, slope);
+    made.forward(W, A, Z);
+    made.backward(W, A, N, inW, inA);
+    // What is kept of one pass must not reach into the next.
+    const again = new Float64Array(n * C);
+    made.forward(
+      W.map((value) => -value),
+      A,
+      again,
+    );
+    made.dispose();
+    return [Z, inW, inA, again];
+  },
+});
+
+/** The definition, entry by entry. */
+function plainLayer({ rows: n, cols: d, data }: Matrix, m: number, C: number, slope: number): NeuronLayer {
+  const each = (W: Float64Array, use: (s: number, j: number, h: number) => void) => {
+    for (let s = 0; s < n; s++)
+      for (let j = 0; j < m; j++) {
+        let h = 0;
+        for (let p = 0; p < d; p++) h += data[s * d + p] * W[j * d + p];
+        use(s, j, h);
+      }
+  };
+  return {
+    forward: (W, A, Z) =>
+      each(W, (s, j, h) => {
+        for (let c = 0; c < C; c++) Z[s * C + c] += A[c * m + j] * (h > 0 ? h : slope * h);
+      }),
+    backward: (W, A, N, inW, inA) =>
+      each(W, (s, j, h) => {
+        let pull = 0;
+        for (let c = 0; c < C; c++) {
+          pull += N[s * C + c] * A[c * m + j];
+          inA[c * m + j] += N[s * C + c] * (h > 0 ? h : slope * h);
+        }
+        for (let p = 0; p < d; p++) inW[j * d + p] += pull * (h > 0 ? 1 : slope) * data[s * d + p];
+      }),
+    dispose: () => undefined,
+  };
+}
 
 const rough = (n: number, d: number, P: number, C: number): KernelCase => ({
   title: `rough products for n ${n}, d ${d}, ${P} gates, ${C} outputs`,
@@ -164,6 +215,10 @@ export const kernelCases: readonly KernelCase[] = [
   times(6501, 41),
   times(41, 6501),
   cones(503, 19, 97),
+  layer(1503, 7, 61, 1, 0),
+  layer(1301, 41, 130, 1, -0.5),
+  layer(701, 19, 37, 3, 0.2),
+  layer(603, 33, 50, 11, 0),
 ];
 
 /** Lets an engine work until as many threads take part as it may have, or it says why they do not. */

@@ -5,6 +5,8 @@ import type { GateSet, Matrix } from "../types.js";
 import { PatternSet } from "./patternSet.js";
 
 const START_GATES = 16;
+/** Patterns that are read off together. */
+const TOGETHER = 64;
 
 export class GateCollector {
   private readonly seen: PatternSet;
@@ -46,9 +48,21 @@ export class GateCollector {
    * `keepEmpty` is set: a unit with a slope for negative sums does something there.
    */
   placeOf(g: Float64Array, keepEmpty = false): number {
-    const [pattern] = this.patternsOf([g]);
-    if (!keepEmpty && isEmpty(pattern)) return -1;
-    return this.keep(g, pattern) ? this.count - 1 : this.seen.find(pattern);
+    return this.placesOf([g], keepEmpty)[0];
+  }
+
+  /** The same for several in turn, with a pass over the rows for some of them at a time. */
+  placesOf(generators: readonly Float64Array[], keepEmpty = false): number[] {
+    const places: number[] = [];
+    for (let from = 0; from < generators.length; from += TOGETHER) {
+      const some = generators.slice(from, from + TOGETHER);
+      const patterns = this.patternsOf(some);
+      for (let i = 0; i < some.length; i++) {
+        if (!keepEmpty && isEmpty(patterns[i])) places.push(-1);
+        else places.push(this.keep(some[i], patterns[i]) ? this.count - 1 : this.seen.find(patterns[i]));
+      }
+    }
+    return places;
   }
 
   private patternsOf(generators: readonly Float64Array[]): Uint32Array[] {

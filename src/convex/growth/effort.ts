@@ -14,19 +14,21 @@ const SLOW = 2e-2;
 const SOLVE_TIMES = 3;
 /** Multiplications of the moves between two solves. */
 const MOVES = PATIENCE / 2;
-/** Passes over the data of all gates: in a round of a solve (measured at n = 300 to 1,000, d = 20), and in a judgement. */
-const SOLVE_PASSES = 130;
-const JUDGE_PASSES = 20;
+/** What a row costs a pass beside its columns, in multiplications. */
+const ROW = 16;
+/** Passes over the data of all gates: in a round of a solve (measured at n = 300 to 7,700, d = 5 to 20), and in a judgement. */
+const SOLVE_PASSES = 75;
+const JUDGE_PASSES = 11;
 /** Rounds of a whole solve, from a point near its solution. */
 const SOLVE_ROUNDS = 15;
 /** A solve that is foretold to take more than this is not begun: neurons move instead. */
-const DEAR = 3e10;
+const DEAR = 1.5e10;
 /** Passes of an evaluation of the objective of neurons, forward and back, and of the steps of a search. */
-const DESCENT_PASSES = 4;
-const SEARCH_PASSES = 150;
+const DESCENT_PASSES = 1;
+const SEARCH_PASSES = 80;
 
 export class Effort {
-  private readonly pass: number; // n K d: one gate, or neuron, over the data
+  private readonly pass: number; // n K (d + ROW): one gate, or neuron, over the data
   private readonly outputs: number;
   private readonly marks: { readonly spent: number; readonly objective: number }[] = [];
   private most = Number.POSITIVE_INFINITY;
@@ -37,7 +39,7 @@ export class Effort {
     /** False: it counts, and never says that it is enough. */
     private readonly patient: boolean,
   ) {
-    this.pass = X.rows * X.cols;
+    this.pass = X.rows * (X.cols + ROW);
     this.outputs = loss.outputs;
   }
 

@@ -6,6 +6,7 @@
  * alike: X L^-T has orthonormal columns.
  */
 
+import type { Kernels } from "../kernels/types.js";
 import { dot } from "../linear/vectors.js";
 import type { Matrix } from "../types.js";
 
@@ -20,10 +21,10 @@ const TOGETHER = 10;
 const factors = new WeakMap<Matrix, Float64Array | null>();
 
 /** L^-T g, of the length of g; g itself on large data, and where columns do not go together. */
-export function evenly(X: Matrix, g: Float64Array): Float64Array {
+export function evenly(X: Matrix, g: Float64Array, kernels: Kernels): Float64Array {
   let L = factors.get(X);
   if (L === undefined) {
-    L = factorOf(X);
+    L = factorOf(X, kernels);
     factors.set(X, L);
   }
   if (L === null) return g;
@@ -38,23 +39,14 @@ export function evenly(X: Matrix, g: Float64Array): Float64Array {
 }
 
 /** The lower factor of X'X with its ridge, [d x d]; null where it costs too much, is not positive, or would change little. */
-function factorOf({ rows: n, cols: d, data }: Matrix): Float64Array | null {
+function factorOf({ rows: n, cols: d, data }: Matrix, kernels: Kernels): Float64Array | null {
   if (d > MOST_COLUMNS || n * d * d > MOST_WORK) return null;
   const L = new Float64Array(d * d);
-  for (let at = 0; at < n * d; at += d) {
-    for (let p = 0; p < d; p++) for (let q = 0; q <= p; q++) L[p * d + q] += data[at + p] * data[at + q];
-  }
+  kernels.addOuter(L, data, d, n, 1);
   let trace = 0;
   for (let p = 0; p < d; p++) trace += L[p * d + p];
   for (let p = 0; p < d; p++) L[p * d + p] += (RIDGE * trace) / d;
-  for (let p = 0; p < d; p++) {
-    for (let q = 0; q <= p; q++) {
-      let sum = L[p * d + q];
-      for (let k = 0; k < q; k++) sum -= L[p * d + k] * L[q * d + k];
-      if (p === q && !(sum > 0)) return null;
-      L[p * d + q] = p === q ? Math.sqrt(sum) : sum / L[q * d + q];
-    }
-  }
+  if (!kernels.factor(L, d)) return null;
   const diagonal = Array.from({ length: d }, (_, p) => L[p * d + p]);
   return Math.max(...diagonal) > TOGETHER * Math.min(...diagonal) ? L : null;
 }

@@ -149,8 +149,8 @@ export async function solveGrowing(
     const N = kinks ? solution.dualPoint : dualPointOf(state, kernels);
     const starts =
       rough && !due() && !clock.over
-        ? randomStarts(program, Math.ceil(options.starts / FEWER), draw)
-        : startsFrom(program, state.blocks, clock.over ? FEWEST : options.starts * power(HARDER, quiet), draw);
+        ? randomStarts(program, kernels, Math.ceil(options.starts / FEWER), draw)
+        : startsFrom(program, kernels, state.blocks, clock.over ? FEWEST : options.starts * power(HARDER, quiet), draw);
     const batch = single ? drawnSamples(program, options.batch, draw) : null;
     const found =
       batch === null
@@ -229,7 +229,7 @@ export async function searchBeyond(
   pause?: () => Promise<boolean>,
 ): Promise<Evidence> {
   const state = { program, blocks };
-  const starts = startsFrom(program, blocks, random, gaussianSource(seed));
+  const starts = startsFrom(program, kernels, blocks, random, gaussianSource(seed));
   const found = await search(program, kernels, dualPointOf(state, kernels), starts, pause);
   return {
     bestRatio: found.reduce((most, { value }) => Math.max(most, value), 0) / program.beta,

@@ -68,9 +68,9 @@ export async function move(
     lowest = lower.value;
     if (dear || gain < STEEP || effort.moved(began) || (await pause())) break;
     const N = dualPointAt(program, outputsOf(program, kernels, neurons));
-    const found = await search(program, kernels, N, randomStarts(program, starts, draw), pause);
+    const found = await search(program, kernels, N, randomStarts(program, kernels, starts, draw), pause);
     effort.search(starts);
     newcomers = worthOf(found, program, tolerance);
   }
-  return lowest < objective * (1 - GAIN * tolerance) ? programAt(program, neurons) : null;
+  return lowest < objective * (1 - GAIN * tolerance) ? programAt(program, neurons, kernels) : null;
 }

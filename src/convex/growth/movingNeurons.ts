@@ -7,14 +7,15 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
-import { descend, type Objective } from "../linear/lbfgs.js";
+import { descend, type Objective, usingObjective } from "../linear/lbfgs.js";
 import { eachBlock } from "../linear/rowBlock.js";
 import { concatenated, dot, norm } from "../linear/vectors.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { biasGradient } from "../operators/outputBias.js";
 import { liftNeurons } from "../recovery/index.js";
 import type { ConvexProgram, Matrix, SparseBlocks } from "../types.js";
-import { addActivations, eachSampleBlock, type Reading, readingOf, replaceByPull } from "./sampleBlocks.js";
+import { BlockPass, passesOf } from "./passes.js";
+import { readingOf } from "./sampleBlocks.js";
 
 /** m neurons, each feeding one output, and the output bias. */
 export interface MovingNeurons {
@@ -47,6 +48,7 @@ export function neuronsOf(program: ConvexProgram, blocks: SparseBlocks): MovingN
 export function programAt(
   program: ConvexProgram,
   neurons: MovingNeurons,
+  kernels: Kernels,
 ): { program: ConvexProgram; blocks: SparseBlocks } {
   const d = program.X.cols;
   const { weights, scales, outputs, bias } = living(neurons, DEAD);
@@ -55,7 +57,7 @@ export function programAt(
     output[outputs[j]] = a;
     return { weights: weights.subarray(j * d, (j + 1) * d), outputs: output };
   });
-  return liftNeurons(program, hidden, bias);
+  return liftNeurons(program, hidden, bias, null, kernels);
 }
 
 /** Neurons side by side. */
@@ -147,24 +149,21 @@ export async function descended(
   steps: number,
   pause: () => Promise<boolean>,
 ): Promise<{ readonly neurons: MovingNeurons; readonly value: number }> {
-  const objective = networkObjective(program, kernels, neurons.outputs);
   const scales = scalesOf(program, neurons.scales.length);
-  const { x, value } = await descend(objective, packed(neurons), steps, pause, scales, pause);
+  const { x, value } = await usingObjective(networkObjective(program, kernels, neurons.outputs), (objective) =>
+    descend(objective, packed(neurons), steps, pause, scales, pause),
+  );
   return { neurons: unpacked(x, neurons), value };
 }
 
 /** The network's objective at packed neurons that feed the given outputs. */
 export function networkObjective(program: ConvexProgram, kernels: Kernels, outputs: Int32Array): Objective {
-  const { X, loss, beta, outputBias, pooling } = program;
-  const d = X.cols;
-  const C = loss.outputs;
-  const m = outputs.length;
-  const reading = readingOf(pooling, C, outputs);
-  const pass = new Pass(X, kernels, reading);
+  const { X, loss, beta, outputBias } = program;
+  const [d, C, m] = [X.cols, loss.outputs, outputs.length];
+  const pass = passesOf(program, kernels, outputs);
   const Z = new Float64Array(loss.rows * C);
   const N = new Float64Array(Z.length);
-  const part = new Float64Array(m * d);
-  return (x, gradient) => {
+  const value = (x: Float64Array, gradient: Float64Array) => {
     const weights = x.subarray(0, m * d);
     const scales = x.subarray(m * d, m * (d + 1));
     const bias = x.subarray(m * (d + 1));
@@ -172,17 +171,11 @@ export function networkObjective(program: ConvexProgram, kernels: Kernels, outpu
     pass.forward(weights, scales, Z);
     const value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, m * (d + 1)), x);
     loss.gradient(Z, N);
-    const inWeights = gradient.subarray(0, m * d).fill(0);
-    const inScales = gradient.subarray(m * d, m * (d + 1));
-    for (let j = 0; j < m; j++) inScales[j] = beta * scales[j];
-    pass.backward(weights, (H, rows, first, count) => {
-      for (let j = 0; j < m; j++) inScales[j] += replaceByPull(reading, j, N, H, first, count);
-      kernels.multiply(H, rows, part, m, rows.length / d, d);
-      for (let j = 0, k = 0; j < m; j++) for (const end = k + d; k < end; k++) inWeights[k] += scales[j] * part[k];
-    });
-    for (let p = 0; p < m * d; p++) inWeights[p] += beta * weights[p];
+    for (let k = 0; k < m * (d + 1); k++) gradient[k] = beta * x[k];
+    pass.backward(weights, scales, N, gradient.subarray(0, m * d), gradient.subarray(m * d, m * (d + 1)));
     return value + biasGradient(outputBias, bias, N, gradient.subarray(m * (d + 1)));
   };
+  return Object.assign(value, { dispose: () => pass.dispose() });
 }
 
 /** Z [n x C] of the neurons, with their bias. */
@@ -190,7 +183,7 @@ export function outputsOf(program: ConvexProgram, kernels: Kernels, neurons: Mov
   const { X, loss, pooling } = program;
   const { weights, scales, outputs, bias } = neurons;
   const Z = Float64Array.from({ length: loss.rows * loss.outputs }, (_, k) => bias[k % loss.outputs]);
-  new Pass(X, kernels, readingOf(pooling, loss.outputs, outputs)).forward(weights, scales, Z);
+  new BlockPass(X, kernels, readingOf(pooling, loss.outputs, outputs)).forward(weights, scales, Z);
   return Z;
 }
 
@@ -203,48 +196,8 @@ export function activationsOf(
   const m = scales.length;
   const apart = outputs.map((column, j) => Math.floor(column / loss.outputs) * m + j);
   const Phi = new Float64Array(loss.rows * m);
-  new Pass(X, kernels, readingOf(pooling, m, apart)).forward(weights, scales, Phi);
+  new BlockPass(X, kernels, readingOf(pooling, m, apart)).forward(weights, scales, Phi);
   return Phi;
-}
-
-/** Passes over the data, in blocks of samples; one block is kept from the way forward to the way back. */
-class Pass {
-  private H = new Float64Array(0); // W X' of a block, [m x rows]
-
-  constructor(
-    private readonly X: Matrix,
-    private readonly kernels: Kernels,
-    private readonly reading: Reading,
-  ) {}
-
-  /** Z += the outputs of neurons with weights W [m x d]. */
-  forward(weights: Float64Array, scales: Float64Array, Z: Float64Array): void {
-    const { X, reading } = this;
-    eachSampleBlock(X, reading.pooling, scales.length, (rows, first, count) => {
-      this.multiply(weights, rows);
-      addActivations(reading, scales, this.H, first, count, Z);
-    });
-  }
-
-  /** Hands the products of each block, and its rows, to `use`; after `forward` with the same weights. */
-  backward(
-    weights: Float64Array,
-    use: (H: Float64Array, rows: Float64Array, first: number, count: number) => void,
-  ): void {
-    const { X, reading } = this;
-    eachSampleBlock(X, reading.pooling, reading.columns.length, (rows, first, count) => {
-      if (rows.length < X.rows * X.cols) this.multiply(weights, rows);
-      use(this.H, rows, first, count);
-    });
-  }
-
-  private multiply(weights: Float64Array, rows: Float64Array): void {
-    const d = this.X.cols;
-    const m = this.reading.columns.length;
-    const size = (m * rows.length) / d;
-    if (this.H.length < size) this.H = new Float64Array(size);
-    this.kernels.multiplyTransposed(weights, rows, this.H, m, d, rows.length / d);
-  }
 }
 
 /** New neurons in given directions, all of one size |w| |a|. */

@@ -20,6 +20,8 @@ const SHIFT = 1e-8;
 const MOST_NEURONS = 1024;
 /** Outputs of neurons one by one that may be held: 128 MB. */
 const HELD = 2 ** 24;
+/** Of these, how many are gone through at once. */
+const PART = 2 ** 19;
 /** A step that gains a smaller share is the last. */
 const ENOUGH = 1e-5;
 
@@ -44,21 +46,36 @@ export async function resized(
   const Phi = activationsOf(program, kernels, neurons);
   const Z = new Float64Array(n * C);
   const N = new Float64Array(n * C);
-  const valueAt = (x: Float64Array) => {
+  /** Rows of Phi, some at a time, so that the host can breathe. */
+  const eachPart = async (use: (from: number, to: number) => void) => {
+    const rows = Math.ceil(PART / m);
+    for (let from = 0; from < n; from += rows, await pause()) use(from, Math.min(n, from + rows));
+  };
+  const valueAt = async (x: Float64Array) => {
     for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
-    for (let s = 0, at = 0; s < n; s++) for (let j = 0; j < m; j++, at++) Z[s * C + column[j]] += x[j] * Phi[at];
+    await eachPart((from, to) => {
+      for (let s = from, at = from * m; s < to; s++)
+        for (let j = 0; j < m; j++, at++) Z[s * C + column[j]] += x[j] * Phi[at];
+    });
     return loss.value(Z) + dot(price, x);
   };
   let x = new Float64Array(m).fill(1);
-  let value = valueAt(x);
+  let value = await valueAt(x);
   for (let step = 0, gain = 1; step < STEPS && gain > ENOUGH; step++) {
     const q = price.slice();
     loss.gradient(Z, N);
-    for (let s = 0, at = 0; s < n; s++) for (let j = 0; j < m; j++, at++) q[j] += N[s * C + column[j]] * Phi[at];
+    await eachPart((from, to) => {
+      for (let s = from, at = from * m; s < to; s++)
+        for (let j = 0; j < m; j++, at++) q[j] += N[s * C + column[j]] * Phi[at];
+    });
     loss.hessianDiagonal(Z, N);
-    const W = Phi.map((value, at) => value * Math.sqrt(N[Math.floor(at / m) * C + column[at % m]]));
     const S = new Float64Array(m * m);
-    kernels.addOuter(S, W, m, n, 1);
+    await eachPart((from, to) => {
+      const W = Phi.slice(from * m, to * m);
+      for (let s = from, at = 0; s < to; s++)
+        for (let j = 0; j < m; j++, at++) W[at] *= Math.sqrt(N[s * C + column[j]]);
+      kernels.addOuter(S, W, m, to - from, 1);
+    });
     for (let j = 0; j < m; j++) {
       for (let k = 0; k < j; k++) S[k * m + j] = S[j * m + k] *= column[j] === column[k] ? 1 : 0;
     }
@@ -78,7 +95,7 @@ export async function resized(
     gain = 0;
     for (let half = 0, t = 1; half < HALVINGS; half++, t /= 2) {
       const next = x.map((value, j) => Math.max(0, value + t * a[j]));
-      const lower = valueAt(next);
+      const lower = await valueAt(next);
       if (!(lower < value)) continue;
       gain = 1 - lower / value;
       x = next;

@@ -68,7 +68,13 @@ export function drawnSamples(
 }
 
 /** The neurons themselves, which may be worth more a step beyond their cones, and random directions for every output and sign. */
-export function startsFrom(program: ConvexProgram, blocks: SparseBlocks, random: number, draw: () => number): Start[] {
+export function startsFrom(
+  program: ConvexProgram,
+  kernels: Kernels,
+  blocks: SparseBlocks,
+  random: number,
+  draw: () => number,
+): Start[] {
   const d = program.X.cols;
   const { output, sign } = columnsOf(program, blocks.index);
   const starts: Start[] = Array.from(blocks.index, (_, k) => ({
@@ -76,17 +82,17 @@ export function startsFrom(program: ConvexProgram, blocks: SparseBlocks, random:
     output: output[k],
     sign: sign[k] > 0 ? 1 : -1,
   }));
-  return [...starts, ...randomStarts(program, random, draw)];
+  return [...starts, ...randomStarts(program, kernels, random, draw)];
 }
 
 /** Random directions for every output and sign, every other round of them such that they cut the rows evenly. */
-export function randomStarts(program: ConvexProgram, count: number, draw: () => number): Start[] {
+export function randomStarts(program: ConvexProgram, kernels: Kernels, count: number, draw: () => number): Start[] {
   const kinds = 2 * blockOutputs(program);
   return Array.from({ length: count }, (_, k) => {
     const kind = k % kinds;
     const direction = Float64Array.from({ length: program.X.cols }, draw);
     return {
-      direction: Math.floor(k / kinds) % 2 === 0 ? direction : evenly(program.X, direction),
+      direction: Math.floor(k / kinds) % 2 === 0 ? direction : evenly(program.X, direction, kernels),
       output: kind >> 1,
       sign: kind % 2 === 0 ? 1 : -1,
     };

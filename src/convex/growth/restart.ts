@@ -58,12 +58,12 @@ export async function restarted(
     places.filter(() => draw() > 0),
   );
   const mean = all.scales.reduce((sum, a) => sum + a * a, 0) / Math.max(1, places.length); // |w| = |a|
-  const fresh = smallNeurons(randomStarts(program, firstGates, draw), d, SIZE * (mean || 1));
+  const fresh = smallNeurons(randomStarts(program, kernels, firstGates, draw), d, SIZE * (mean || 1));
   const start = joined(half, fresh);
   const steps = effort.affordable(FIRST_DESCENT, start.scales.length);
   const { neurons } = await descended(program, kernels, start, steps, () => clock.pause());
   effort.descent(steps, start.scales.length);
-  const other = programAt(program, neurons);
+  const other = programAt(program, neurons, kernels);
   const C = blockOutputs(program);
   const joining = Array.from(other.blocks.index, (_, k) => ({
     direction: other.blocks.vectors.slice(k * d, (k + 1) * d),

@@ -51,11 +51,12 @@ export async function firstState(
   for (let k = 0; k < Z.length; k++) Z[k] = bias[k % loss.outputs];
   const C = blockOutputs(program);
   const generator = (i: number) => gates.generators.data.subarray(i * X.cols, (i + 1) * X.cols);
-  const directions = Array.from({ length: gates.count }, (_, i) => ({
-    direction: Math.floor(i / (2 * C)) % 2 === 0 ? generator(i) : evenly(X, generator(i)),
-    output: i % C,
-    sign: Math.floor(i / C) % 2 === 0 ? (1 as const) : (-1 as const),
-  }));
+  const directions: { direction: Float64Array; output: number; sign: 1 | -1 }[] = [];
+  for (let i = 0; i < gates.count; i++) {
+    const direction = Math.floor(i / (2 * C)) % 2 === 0 ? generator(i) : evenly(X, generator(i), kernels);
+    directions.push({ direction, output: i % C, sign: Math.floor(i / C) % 2 === 0 ? 1 : -1 });
+    await clock.pause();
+  }
   const neurons = { ...smallNeurons(directions, X.cols, 1), bias };
   const size = firstSize(program, kernels, neurons, Z);
   const start = { ...smallNeurons(directions, X.cols, size), bias };
@@ -66,7 +67,7 @@ export async function firstState(
   effort.descent(steps, gates.count);
   const zero = loss.value(Z) + bias.reduce((sum, c) => sum + (outputBias?.ridge ?? 0) * c * c, 0);
   // The zero network is better where beta is so large that neurons die; its gates are those of the program.
-  return first.value < zero ? programAt(program, first.neurons) : still;
+  return first.value < zero ? programAt(program, first.neurons, kernels) : still;
 }
 
 /** The size of each neuron at which their outputs together are as large as the loss's own Newton step from Z. */

@@ -36,6 +36,8 @@ export interface Kernels {
   poolPatches(rows: Float64Array, masks: Uint32Array, shape: PoolShape, out: Float64Array): void;
   /** Writes the patterns 1[X g >= 0] of generators, plain sums in the order of the columns; `packPatterns` where it is missing. */
   packPatterns?(X: Matrix, generators: readonly Float64Array[], words: readonly Uint32Array[]): void;
+  /** A layer of m neurons over X that feeds C outputs; who needs it multiplies himself where an engine has nothing faster. The caller disposes it. */
+  layer?(X: Matrix, m: number, C: number, slope: number): NeuronLayer;
   /** Copies what never changes to where the engine wants it. The caller disposes the result. */
   bind(X: Matrix, gates: GateSet): GatedProducts;
   /**
@@ -51,6 +53,15 @@ export interface Kernels {
   ): Promise<BlockIterate>;
   /** What of its threads was used so far; an engine without it has one. */
   threads?(): ThreadUse;
+}
+
+/** A layer of m neurons, a(h) = h where h > 0 and slope h elsewhere, over all rows of X [n x d], that feeds C outputs. */
+export interface NeuronLayer {
+  /** Z [n x C] += a(X W') A', W [m x d], A [C x m]. */
+  forward(W: Float64Array, A: Float64Array, Z: Float64Array): void;
+  /** inW [m x d] and inA [C x m] += the gradients of <N, a(X W') A'>, N [n x C]. */
+  backward(W: Float64Array, A: Float64Array, N: Float64Array, inW: Float64Array, inA: Float64Array): void;
+  dispose(): void;
 }
 
 /** Threads that took part in an engine's work, and why there were no more where more were asked for. */

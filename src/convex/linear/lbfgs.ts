@@ -13,7 +13,20 @@ const TRIALS = 25;
 const FLAT = 1e-12;
 
 /** f(x), its (sub)gradient written into `gradient`. */
-export type Objective = (x: Float64Array, gradient: Float64Array) => number;
+export interface Objective {
+  (x: Float64Array, gradient: Float64Array): number;
+  /** Lets go of what it holds of an engine. */
+  dispose?(): void;
+}
+
+/** What `use` makes of an objective, which is let go of then. */
+export async function usingObjective<T>(objective: Objective, use: (objective: Objective) => Promise<T>): Promise<T> {
+  try {
+    return await use(objective);
+  } finally {
+    objective.dispose?.();
+  }
+}
 
 /** The same of a device that may have to answer first. */
 export type DeviceObjective = (x: Float64Array, gradient: Float64Array) => number | Promise<number>;
@@ -76,6 +89,43 @@ export async function descend(
     value = next;
   }
   return { x, value, steps: done };
+}
+
+/** When a descent is no longer worth its steps. */
+export interface Worthwhile {
+  /** Steps that have to take `share` off the value together, for others to follow. */
+  readonly window: number;
+  readonly share: number;
+  readonly scales?: Float64Array;
+  /** Asked between the trials of a step, so that the host can breathe. */
+  readonly breath?: () => Promise<unknown>;
+}
+
+/** `descend`, while it is worth its steps; the objective is let go of in the end. */
+export async function descendWorthwhile(
+  objective: Objective,
+  start: Float64Array,
+  steps: number,
+  pause: () => Promise<boolean>,
+  { window, share, scales, breath }: Worthwhile,
+): Promise<Descent> {
+  let lowest = Number.POSITIVE_INFINITY;
+  let before = Number.POSITIVE_INFINITY;
+  let step = 0;
+  const watched = (x: Float64Array, gradient: Float64Array) => {
+    const value = objective(x, gradient);
+    lowest = Math.min(lowest, value);
+    return value;
+  };
+  const enough = async () => {
+    if (await pause()) return true;
+    step += 1;
+    if (step % window !== 0) return false;
+    const slow = before - lowest < share * Math.abs(lowest);
+    before = lowest;
+    return slow;
+  };
+  return usingObjective(objective, () => descend(watched, start, steps, enough, scales, breath));
 }
 
 /** The inverse Hessian's approximation by the last few pairs of steps and changes of the gradient. */

@@ -8,7 +8,7 @@
 
 import { columnScalesOf, randomStarts, searchGates } from "../growth/index.js";
 import type { Kernels } from "../kernels/types.js";
-import { descend } from "../linear/lbfgs.js";
+import { descendWorthwhile } from "../linear/lbfgs.js";
 import { gaussianSource } from "../linear/random.js";
 import { norm } from "../linear/vectors.js";
 import type { Network, Neuron } from "../network.js";
@@ -35,8 +35,9 @@ const JOINING_SIZE = 0.05;
 /** Random starts at most; multiplications after which there is one. */
 const RANDOM = 16;
 const CHEAP = 2 ** 30;
-/** Multiplications that all descents together may take: some 20 s. */
+/** Multiplications that all descents together may take: some 20 s. What a row costs beside its columns. */
 const WORK = 2 ** 35;
+const ROW = 16;
 
 export interface NarrowOptions {
   readonly units: number;
@@ -125,30 +126,27 @@ class Narrowing {
     const { tolerance, pause } = this.options;
     const m = network.neurons.length;
     if (m === 0) return { network, value: objective.valueOf(network) };
-    const over = objective.over(network.neurons);
     const start = objective.pack(network);
-    const each = 4 * m * program.X.rows * program.X.cols;
-    let lowest = Number.POSITIVE_INFINITY;
-    let before = Number.POSITIVE_INFINITY;
+    const each = m * program.X.rows * (program.X.cols + ROW);
     let step = 0;
-    const watched = (x: Float64Array, gradient: Float64Array) => {
-      const value = over(x, gradient);
-      this.spent += each;
-      lowest = Math.min(lowest, value);
-      return value;
-    };
     const enough = async () => {
       const over = await pause();
       step += 1;
-      if (step % WINDOW === 0) {
-        if (before - lowest < tolerance * Math.abs(lowest)) return true;
-        before = lowest;
-      }
-      return (over && step > SOME) || this.spent > WORK;
+      return (over && step > SOME) || this.spent + step * each > WORK;
     };
     const all = new Float64Array(start.length).fill(1);
     for (let j = 0; j < m; j++) all.set(scales, j * program.X.cols);
-    const { x, value } = await descend(watched, start, steps, enough, all, pause);
+    const {
+      x,
+      value,
+      steps: made,
+    } = await descendWorthwhile(objective.over(network.neurons), start, steps, enough, {
+      window: WINDOW,
+      share: tolerance,
+      scales: all,
+      breath: pause,
+    });
+    this.spent += each * made;
     // Balancing each neuron can only lower it.
     const there = objective.unpack(x, network);
     return { network: there, value: Math.min(value, objective.valueOf(there)) };
@@ -157,10 +155,10 @@ class Narrowing {
   /** Random directions, sizes of the mean of the largest; none where gates are held. */
   private random({ neurons, ...rest }: Network): Network | null {
     const { units, shares } = this.options;
-    const { program, draw } = this;
+    const { program, kernels, draw } = this;
     if (neurons[0].gate !== null) return null;
     const size = meanSize(largest(neurons, units));
-    const made = randomStarts(program, units, draw).map(({ direction, output, sign }) => {
+    const made = randomStarts(program, kernels, units, draw).map(({ direction, output, sign }) => {
       const out = new Float64Array(neurons[0].output.length);
       if (shares) for (let k = 0; k < out.length; k++) out[k] = draw();
       else out[output] = sign;
@@ -181,8 +179,8 @@ class Narrowing {
     if (network.neurons.length === 0 || network.neurons[0].gate !== null) return [];
     const many = Math.max(1, Math.floor(WEAK * units));
     const N = objective.residual(network);
-    const starts = randomStarts(program, STARTS, draw);
-    this.spent += 4 * STARTS * ASCENT_STEPS * X.rows * X.cols;
+    const starts = randomStarts(program, kernels, STARTS, draw);
+    this.spent += 2 * STARTS * ASCENT_STEPS * X.rows * (X.cols + ROW);
     const found = await searchGates(kernels, X, N, loss.outputs, starts, ASCENT_STEPS, 2, pooling ?? null, pause);
     const size = JOINING_SIZE * meanSize(network.neurons);
     return found

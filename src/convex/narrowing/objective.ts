@@ -6,11 +6,12 @@
  */
 
 import { eachSampleBlock } from "../growth/sampleBlocks.js";
-import type { Kernels } from "../kernels/types.js";
+import type { Kernels, NeuronLayer } from "../kernels/types.js";
 import { packPatterns, wordsPerGate } from "../linear/bits.js";
 import type { Objective } from "../linear/lbfgs.js";
 import { concatenated, dot, norm, transpose } from "../linear/vectors.js";
 import { type Network, type Neuron, ONE_PATCH, slopeOf } from "../network.js";
+import { layerFor } from "../operators/neuronLayer.js";
 import { biasGradient } from "../operators/outputBias.js";
 import type { ConvexProgram, Pooling } from "../types.js";
 
@@ -45,7 +46,10 @@ export class LayerObjective {
   /** The objective of a network. */
   valueOf(network: Network): number {
     const x = this.pack(network);
-    return this.over(network.neurons)(x, new Float64Array(x.length));
+    const over = this.over(network.neurons);
+    const value = over(x, new Float64Array(x.length));
+    over.dispose?.();
+    return value;
   }
 
   /** (weights [m x d], outputs [C x m A], bias [C]) in one vector. */
@@ -89,47 +93,64 @@ export class LayerObjective {
 
   /** What a descent over these neurons wants; their gates, and where they share nothing the zeros of their outputs, are held. */
   over(neurons: readonly Neuron[]): Objective {
-    const { program, kernels, pooling, Z, N, width } = this;
+    const { program, Z, N, width } = this;
     const { X, loss, beta, outputBias } = program;
-    const [m, d, C, A, n] = [neurons.length, X.cols, loss.outputs, pooling.positions, loss.rows];
+    const [m, d, C] = [neurons.length, X.cols, loss.outputs];
     const masks = this.masksOf(neurons);
+    const pass = (masks === null ? layerFor(program, this.kernels, m) : null) ?? this.passes(m, masks);
     const held = this.shares ? null : this.pack({ gated: false, neurons, bias: new Float64Array(C) }).map(sign);
-    const partW = new Float64Array(m * d);
-    const partA = new Float64Array(m * width);
-    const turned = new Float64Array(m * width); // [m A x C]
-    return (x, gradient) => {
+    const value = (x: Float64Array, gradient: Float64Array) => {
       const weights = x.subarray(0, m * d);
       const outputs = x.subarray(m * d, m * (d + width));
       const bias = x.subarray(m * (d + width));
-      let blocks = 0;
       for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
-      eachSampleBlock(X, pooling, m, (rows, first, count) => {
-        blocks += 1;
-        this.activate(weights, rows, m, count, masks, first);
-        const part = new Float64Array(C * count);
-        kernels.multiply(outputs, this.pooled, part, C, m * A, count);
-        for (let c = 0; c < C; c++) for (let s = 0; s < count; s++) Z[(first + s) * C + c] += part[c * count + s];
-      });
+      pass.forward(weights, outputs, Z);
       const charged = x.subarray(0, m * (d + width));
       const value = loss.value(Z) + 0.5 * beta * dot(charged, x);
       loss.gradient(Z, N);
       for (let k = 0; k < charged.length; k++) gradient[k] = beta * x[k];
-      const inWeights = gradient.subarray(0, m * d);
-      const inOutputs = gradient.subarray(m * d, m * (d + width));
-      transpose(outputs, C, m * A, turned);
-      eachSampleBlock(X, pooling, m, (rows, first, count) => {
-        if (blocks > 1) this.activate(weights, rows, m, count, masks, first);
-        const pull = new Float64Array(C * count);
-        transpose(N.subarray(first * C, (first + count) * C), count, C, pull);
-        kernels.multiplyTransposed(pull, this.pooled, partA, C, count, m * A);
-        for (let k = 0; k < partA.length; k++) inOutputs[k] += partA[k];
-        kernels.multiply(turned, pull, this.pooled, m * A, C, count);
-        this.spread(m, count, masks, first, n);
-        kernels.multiply(this.H, rows, partW, m, count * pooling.patches, d);
-        for (let k = 0; k < partW.length; k++) inWeights[k] += partW[k];
-      });
+      pass.backward(weights, outputs, N, gradient.subarray(0, m * d), gradient.subarray(m * d, m * (d + width)));
       if (held !== null) for (let k = m * d; k < m * (d + width); k++) gradient[k] *= held[k];
       return value + biasGradient(outputBias, bias, N, gradient.subarray(m * (d + width)));
+    };
+    return Object.assign(value, { dispose: () => pass.dispose() });
+  }
+
+  /** The passes over the data in blocks of samples, where no engine has them. */
+  private passes(m: number, masks: Uint8Array | null): NeuronLayer {
+    const { program, kernels, pooling, width } = this;
+    const { X, loss } = program;
+    const [d, C, A, n] = [X.cols, loss.outputs, pooling.positions, loss.rows];
+    const partW = new Float64Array(m * d);
+    const partA = new Float64Array(m * width);
+    const turned = new Float64Array(m * width); // [m A x C]
+    let blocks = 0;
+    return {
+      forward: (weights, outputs, Z) => {
+        blocks = 0;
+        eachSampleBlock(X, pooling, m, (rows, first, count) => {
+          blocks += 1;
+          this.activate(weights, rows, m, count, masks, first);
+          const part = new Float64Array(C * count);
+          kernels.multiply(outputs, this.pooled, part, C, m * A, count);
+          for (let c = 0; c < C; c++) for (let s = 0; s < count; s++) Z[(first + s) * C + c] += part[c * count + s];
+        });
+      },
+      backward: (weights, outputs, N, inWeights, inOutputs) => {
+        transpose(outputs, C, m * A, turned);
+        eachSampleBlock(X, pooling, m, (rows, first, count) => {
+          if (blocks > 1) this.activate(weights, rows, m, count, masks, first);
+          const pull = new Float64Array(C * count);
+          transpose(N.subarray(first * C, (first + count) * C), count, C, pull);
+          kernels.multiplyTransposed(pull, this.pooled, partA, C, count, m * A);
+          for (let k = 0; k < partA.length; k++) inOutputs[k] += partA[k];
+          kernels.multiply(turned, pull, this.pooled, m * A, C, count);
+          this.spread(m, count, masks, first, n);
+          kernels.multiply(this.H, rows, partW, m, count * pooling.patches, d);
+          for (let k = 0; k < partW.length; k++) inWeights[k] += partW[k];
+        });
+      },
+      dispose: () => undefined,
     };
   }
 
@@ -184,7 +205,7 @@ export class LayerObjective {
     const [d, m] = [X.cols, neurons.length];
     const masks = new Uint8Array(m * X.rows);
     const patterns = neurons.map(() => new Uint32Array(wordsPerGate(X.rows)));
-    packPatterns(
+    (this.kernels.packPatterns?.bind(this.kernels) ?? packPatterns)(
       X,
       neurons.map(({ gate }) => gate ?? new Float64Array(d)),
       patterns,

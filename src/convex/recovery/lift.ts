@@ -1,6 +1,7 @@
 /** The way back of recovery: a network as a point of the convex program, with the gates that it needs. */
 
 import { GateCollector } from "../arrangements/gateCollector.js";
+import type { Kernels } from "../kernels/types.js";
 import { slopeOf } from "../network.js";
 import type { ConvexProgram, GateSet, SparseBlocks } from "../types.js";
 
@@ -22,15 +23,20 @@ export function liftNeurons(
   neurons: readonly HiddenNeuron[],
   bias: Float64Array, // [C]
   keep: GateSet | null = null,
+  kernels: Pick<Kernels, "packPatterns"> | null = null, // what reads patterns off the rows, where that is faster
 ): { program: ConvexProgram; blocks: SparseBlocks } {
   const { X, loss, cones, pooling } = program;
   const d = X.cols;
   const C = (pooling?.positions ?? 1) * loss.outputs;
-  const collector = new GateCollector(X);
+  const collector = new GateCollector(X, undefined, kernels?.packPatterns?.bind(kernels));
   if (keep !== null) {
-    for (let i = 0; i < keep.count; i++) collector.add(keep.generators.data.subarray(i * d, (i + 1) * d));
+    const kept = Array.from({ length: keep.count }, (_, i) => keep.generators.data.subarray(i * d, (i + 1) * d));
+    collector.placesOf(kept, true);
   }
-  const places = neurons.map(({ weights, gate }) => collector.placeOf(gate ?? weights, slopeOf(pooling) !== 0));
+  const places = collector.placesOf(
+    neurons.map(({ weights, gate }) => gate ?? weights),
+    slopeOf(pooling) !== 0,
+  );
   const vectors = new Map<number, Float64Array>();
   neurons.forEach(({ weights, outputs }, j) => {
     if (places[j] < 0) return;

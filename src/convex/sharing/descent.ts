@@ -1,7 +1,7 @@
 /** The descent of neurons that feed all outputs, with newcomers among them, and of the outputs alone along the directions at hand. */
 
 import type { Kernels } from "../kernels/types.js";
-import { descend } from "../linear/lbfgs.js";
+import { descend, descendWorthwhile, usingObjective } from "../linear/lbfgs.js";
 import { concatenated, norm } from "../linear/vectors.js";
 import type { Neuron } from "../network.js";
 import type { Clock } from "../solvers/clock.js";
@@ -11,9 +11,12 @@ import { networkOf, type SharedNeurons, type SharedObjective, sharedNeurons } fr
 import { outputsObjective } from "./outputWeights.js";
 import type { Newcomer } from "./search.js";
 
-/** Steps of a descent, and of its first part, after which newcomers that die out are let go. */
-const DESCENT = 300;
+/** Steps of a descent at most, and of its first part, after which newcomers that die out are let go. */
+const DESCENT = 1500;
 const SETTLING = 40;
+/** A descent ends where so many steps took less than this share off the objective. */
+const WINDOW = 50;
+const SLOW = 1e-4;
 /** Steps of the outputs alone, along directions that are held. */
 const SETTLED = 1000;
 const DYING = 1e-3;
@@ -42,18 +45,19 @@ export async function descendTogether(
   }));
   let now = sharedNeurons([...old, ...fresh], d, neurons.bias);
   if (fresh.length > 0) {
-    const settled = await descend(
-      objective.over(old.length + fresh.length),
-      packed(now),
-      effort.steps(SETTLING, old.length + fresh.length),
-      pause,
+    const many = old.length + fresh.length;
+    const settled = await usingObjective(objective.over(many), (over) =>
+      descend(over, packed(now), effort.steps(SETTLING, many), pause),
     );
-    effort.descent(settled.steps, old.length + fresh.length);
+    effort.descent(settled.steps, many);
     const alive = networkOf(unpacked(settled.x, now), null, DYING);
     now = sharedNeurons(largest(alive.neurons, units), d, alive.bias);
   }
   const m = now.weights.length / d;
-  const { x, steps } = await descend(objective.over(m), packed(now), effort.steps(DESCENT, m), pause);
+  const { x, steps } = await descendWorthwhile(objective.over(m), packed(now), effort.steps(DESCENT, m), pause, {
+    window: WINDOW,
+    share: SLOW,
+  });
   effort.descent(steps, m);
   return settleOutputs(objective, unpacked(x, now), program, kernels, pause, effort);
 }

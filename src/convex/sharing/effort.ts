@@ -10,7 +10,7 @@ import type { ConvexProgram } from "../types.js";
 /** What nobody minds: a few seconds on small data, where most of the time is not theirs. */
 const PATIENCE = 1e9;
 /** What one descent, and one search, may take on large data. */
-const DESCENT_MOST = 2e9;
+const DESCENT_MOST = 3e9;
 const SEARCH_MOST = 5e8;
 /** Steps, and starts, that each has all the same. */
 const LEAST_STEPS = 20;
@@ -21,7 +21,7 @@ const SLOW = 2e-2;
 const ROUNDS_SHARE = 0.25;
 const LAST_SHARE = 0.5;
 /** A row and a neuron in a step of a descent, forward and back, and in all steps of a search; beside that for each column. */
-const DESCENT_ROW = 40;
+const DESCENT_ROW = 15;
 const DESCENT_COLUMN = 0.4;
 const SEARCH_ROW = 600;
 const SEARCH_COLUMN = 16;

@@ -4,10 +4,11 @@
  */
 
 import { eachSampleBlock } from "../growth/sampleBlocks.js";
-import type { Kernels } from "../kernels/types.js";
+import type { Kernels, NeuronLayer } from "../kernels/types.js";
 import type { Objective } from "../linear/lbfgs.js";
 import { dot, norm, transpose } from "../linear/vectors.js";
 import { type Network, ONE_PATCH, slopeOf } from "../network.js";
+import { layerFor } from "../operators/neuronLayer.js";
 import { biasGradient } from "../operators/outputBias.js";
 import type { ConvexProgram, Pooling } from "../types.js";
 
@@ -76,8 +77,10 @@ export class SharedObjective {
 
   /** Z [n x C]. */
   predict({ weights, outputs, bias }: SharedNeurons): Float64Array {
-    this.forward(weights, outputs, bias);
-    return this.Z.slice();
+    const { Z } = this;
+    for (let k = 0; k < Z.length; k++) Z[k] = bias[k % bias.length];
+    this.forward(weights, outputs, Z);
+    return Z.slice();
   }
 
   /** S (X w)_+ for every w, [m x n]. */
@@ -110,43 +113,58 @@ export class SharedObjective {
 
   /** What a descent over m neurons wants. */
   over(m: number): Objective {
-    const { program, Z, N, kernels, pooling } = this;
+    const { program, Z, N } = this;
     const { X, loss, beta, outputBias } = program;
+    const [d, C] = [X.cols, loss.outputs];
+    const pass = layerFor(program, this.kernels, m) ?? this.passes(m);
+    const value = (x: Float64Array, gradient: Float64Array) => {
+      const weights = x.subarray(0, m * d);
+      const outputs = x.subarray(m * d, m * (d + C));
+      const bias = x.subarray(m * (d + C));
+      for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
+      pass.forward(weights, outputs, Z);
+      const value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, m * (d + C)), x);
+      loss.gradient(Z, N);
+      for (let k = 0; k < m * (d + C); k++) gradient[k] = beta * x[k];
+      pass.backward(weights, outputs, N, gradient.subarray(0, m * d), gradient.subarray(m * d, m * (d + C)));
+      return value + biasGradient(outputBias, bias, N, gradient.subarray(m * (d + C)));
+    };
+    return Object.assign(value, { dispose: () => pass.dispose() });
+  }
+
+  /** The passes over the data in blocks of samples, where no engine has them. */
+  private passes(m: number): NeuronLayer {
+    const { program, kernels, pooling } = this;
+    const { X, loss } = program;
     const [d, C] = [X.cols, loss.outputs];
     const partW = new Float64Array(m * d);
     const partA = new Float64Array(C * m);
     const A = new Float64Array(m * C);
-    return (x, gradient) => {
-      const weights = x.subarray(0, m * d);
-      const outputs = x.subarray(m * d, m * (d + C));
-      const bias = x.subarray(m * (d + C));
-      this.forward(weights, outputs, bias);
-      const value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, m * (d + C)), x);
-      loss.gradient(Z, N);
-      for (let k = 0; k < m * (d + C); k++) gradient[k] = beta * x[k];
-      const inWeights = gradient.subarray(0, m * d);
-      const inOutputs = gradient.subarray(m * d, m * (d + C));
-      transpose(outputs, C, m, A);
-      const kept = this.blocks === 1;
-      eachSampleBlock(X, pooling, m, (rows, first, count) => {
-        if (!kept) this.activate(weights, rows, m, count);
-        const pull = transposed(N, C, first, count);
-        kernels.multiplyTransposed(pull, this.pooled, partA, C, count, m);
-        for (let k = 0; k < partA.length; k++) inOutputs[k] += partA[k];
-        kernels.multiply(A, pull, this.pooled, m, C, count);
-        this.maskByActive(m, count);
-        kernels.multiply(this.H, rows, partW, m, rows.length / d, d);
-        for (let k = 0; k < partW.length; k++) inWeights[k] += partW[k];
-      });
-      return value + biasGradient(outputBias, bias, N, gradient.subarray(m * (d + C)));
+    return {
+      forward: (weights, outputs, Z) => this.forward(weights, outputs, Z),
+      backward: (weights, outputs, N, inWeights, inOutputs) => {
+        transpose(outputs, C, m, A);
+        const kept = this.blocks === 1;
+        eachSampleBlock(X, pooling, m, (rows, first, count) => {
+          if (!kept) this.activate(weights, rows, m, count);
+          const pull = transposed(N, C, first, count);
+          kernels.multiplyTransposed(pull, this.pooled, partA, C, count, m);
+          for (let k = 0; k < partA.length; k++) inOutputs[k] += partA[k];
+          kernels.multiply(A, pull, this.pooled, m, C, count);
+          this.maskByActive(m, count);
+          kernels.multiply(this.H, rows, partW, m, rows.length / d, d);
+          for (let k = 0; k < partW.length; k++) inWeights[k] += partW[k];
+        });
+      },
+      dispose: () => undefined,
     };
   }
 
-  private forward(weights: Float64Array, outputs: Float64Array, bias: Float64Array): void {
-    const { program, Z, kernels, pooling } = this;
+  /** Z += the outputs of the neurons. */
+  private forward(weights: Float64Array, outputs: Float64Array, Z: Float64Array): void {
+    const { program, kernels, pooling } = this;
     const C = program.loss.outputs;
     const m = outputs.length / C;
-    for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
     this.blocks = 0;
     eachSampleBlock(program.X, pooling, m, (rows, first, count) => {
       this.blocks += 1;

@@ -120,7 +120,7 @@ export async function shareOutputs(
     const moved = await descendTogether(objective, neurons, newcomers, options.units, start, kernels, clock, effort);
     if (moved.value < value) ({ neurons, value } = moved);
     const living = networkOf(neurons, start.pooling, DEAD);
-    const { program, blocks } = liftNeurons(start, hidden(living), living.bias, start.gates);
+    const { program, blocks } = liftNeurons(start, hidden(living), living.bias, start.gates, kernels);
     const N = dualPointAt(program, objective.predict(neurons));
     const exact = { tolerance: budget.tolerance / 2, pause: () => whole.pause() };
     const some = effort.forRound(Math.ceil(PROJECTIONS / start.loss.outputs));

@@ -2,7 +2,7 @@
 
 import { columnScalesOf, randomStarts } from "../../convex/growth/index.js";
 import type { Kernels } from "../../convex/kernels/index.js";
-import { descend } from "../../convex/linear/lbfgs.js";
+import { descendWorthwhile } from "../../convex/linear/lbfgs.js";
 import { norm } from "../../convex/linear/vectors.js";
 import { LayerObjective } from "../../convex/narrowing/index.js";
 import type { Network, Neuron } from "../../convex/network.js";
@@ -33,31 +33,20 @@ export async function shortDescent(
   clock: Clock,
 ): Promise<Network> {
   const { program } = problem;
-  const start = refilled(problem, from, draw);
+  const start = refilled(problem, from, draw, kernels);
   const objective = new LayerObjective(program, kernels, true);
-  const over = objective.over(start.neurons);
-  let lowest = Number.POSITIVE_INFINITY;
-  let before = Number.POSITIVE_INFINITY;
-  let step = 0;
-  const watched = (x: Float64Array, gradient: Float64Array) => {
-    const value = over(x, gradient);
-    lowest = Math.min(lowest, value);
-    return value;
-  };
-  const enough = async () => {
-    if (await clock.pause()) return true;
-    step += 1;
-    if (step % WINDOW !== 0) return false;
-    const slow = before - lowest < TOLERANCE * Math.abs(lowest);
-    before = lowest;
-    return slow;
-  };
   const packed = objective.pack(start);
   const scales = new Float64Array(packed.length).fill(1);
   const columns = columnScalesOf(program.X);
   start.neurons.forEach((_, j) => void scales.set(columns, j * columns.length));
   const steps = from === null ? FIRST : NEXT;
-  const { x } = await descend(watched, packed, steps, enough, scales, () => clock.pause());
+  const pause = () => clock.pause();
+  const { x } = await descendWorthwhile(objective.over(start.neurons), packed, steps, pause, {
+    window: WINDOW,
+    share: TOLERANCE,
+    scales,
+    breath: pause,
+  });
   return objective.unpack(x, start);
 }
 
@@ -66,7 +55,7 @@ export function unitsOf({ spec }: Pick<Problem, "spec">): number {
 }
 
 /** All units that there are: those of the network that live, and others in random directions, under gates of the program in turn. */
-function refilled(problem: Problem, from: Network | null, draw: () => number): Network {
+function refilled(problem: Problem, from: Network | null, draw: () => number, kernels: Kernels): Network {
   const { program } = problem;
   const { loss, gates, pooling, cones, X } = program;
   const before = from ?? constant(program);
@@ -76,7 +65,7 @@ function refilled(problem: Problem, from: Network | null, draw: () => number): N
   const count = unitsOf(problem);
   const mean = living.reduce((sum, { output }) => sum + norm(output), 0) / living.length;
   const size = living.length > 0 ? ANEW * mean : firstSize(program, before) / count;
-  const fresh = randomStarts(program, count - living.length, draw).map(({ direction }, j): Neuron => {
+  const fresh = randomStarts(program, kernels, count - living.length, draw).map(({ direction }, j): Neuron => {
     const place = (living.length + j) % gates.count;
     const output = Float64Array.from({ length: loss.outputs * (pooling?.positions ?? 1) }, draw);
     const [length, long] = [norm(direction), norm(output)];

@@ -3,6 +3,7 @@
 import { defaultStarts } from "../../convex/arrangements/index.js";
 import { certifyShared, relativeGap, type SharedBound } from "../../convex/certificate/index.js";
 import type { Kernels } from "../../convex/kernels/index.js";
+import { narrowed } from "../../convex/narrowing/index.js";
 import type { Network } from "../../convex/network.js";
 import { type SharedBudget, type SharedSolution, shareOutputs } from "../../convex/sharing/index.js";
 import type { Clock } from "../../convex/solvers/clock.js";
@@ -44,7 +45,8 @@ export async function sharedNetwork(
   const { status, program } = solution;
   const pause = () => clock.pause();
   if (!wantsSharing(problem, settings) || status === "cancelled" || clock.over) return alone(solution, network);
-  const first = await fewest(program, network, pause); // neurons of one direction become one that feeds several outputs
+  const few = await fewest(program, network, pause); // neurons of one direction become one that feeds several outputs
+  const first = few.neurons.length <= width ? few : await thinned(program, few, width, kernels, settings, pause);
   const units = first.neurons.length <= width ? width : Number.POSITIVE_INFINITY;
   const options = { starts: problem.growth?.starts ?? defaultStarts(program.X), seed: settings.seed + 2, units };
   const found = await shareOutputs(program, first, kernels, { ...budgetOf(settings, clock.left), onRound }, options);
@@ -63,6 +65,19 @@ export async function sharedNetwork(
 /** True where neurons may feed several outputs, and no option says that each is to feed one. */
 export function wantsSharing(problem: Problem, { vectorPenalty }: Pick<Settings, "vectorPenalty">): boolean {
   return vectorPenalty !== "perOutput" && mayShare(problem);
+}
+
+/** A network of the layer's width to begin from: what it lacks, neurons that feed all outputs make up for. */
+async function thinned(
+  program: PosedSolution["program"],
+  network: Network,
+  units: number,
+  kernels: Kernels,
+  { tolerance, seed }: Pick<Settings, "tolerance" | "seed">,
+  pause: () => Promise<boolean>,
+): Promise<Network> {
+  const options = { tolerance, seed: seed + 3, shares: true, units, pause, quick: true };
+  return (await narrowed(program, network, kernels, options)).network;
 }
 
 /** Solved is what the bound for networks whose neurons feed all outputs proves to be so. */

@@ -141,7 +141,7 @@ export async function boundWithin(
   });
   if (!program.cones || program.gates.complete) return { program, gap: gapTo(dual) };
   const hidden = network.neurons.map(({ direction, output }) => ({ weights: direction, outputs: output }));
-  const { program: wider } = liftNeurons(program, hidden, network.bias, program.gates);
+  const { program: wider } = liftNeurons(program, hidden, network.bias, program.gates, kernels);
   const added = addedGates(wider.gates, program.gates.count);
   if (added.count === 0) return { program, gap: gapTo(dual) };
   const beside = { ...program, gates: added };

@@ -53,6 +53,16 @@ export interface WasmCalls {
   signs(
     ...args: [threads: number, X: number, n: number, d: number, G: number, g: number, out: number, words: number]
   ): number;
+  /** Doubles that a thread wants as its place in `layer`. */
+  layerPlace(m: number): number;
+  /** Z [n x C] += a(X W') A', or with G the gradients [m x d + C x m] of each part of so many rows (assembly/index.ts). */
+  layer(
+    ...args: [
+      ...[threads: number, X: number, n: number, d: number],
+      ...[W: number, m: number, A: number, C: number, Z: number],
+      ...[places: number, G: number, part: number, kept: number, slope: number],
+    ]
+  ): number;
   /** Doubles of what projections onto cones of n rows in d dimensions share, want for a thread, and for a record of a face. */
   sharedRoom(n: number): number;
   coneRoom(n: number, d: number): number;

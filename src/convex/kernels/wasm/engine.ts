@@ -78,6 +78,16 @@ export class WasmEngine {
     this.share(n * d * g, (threads) => this.core.calls.signs(threads, ...args));
   }
 
+  layer(...args: Tail<Parameters<WasmCore["calls"]["layer"]>>): void {
+    const [, n, d, , m, , C] = args;
+    this.share(2 * n * m * (d + C), (threads) => this.core.calls.layer(threads, ...args));
+  }
+
+  /** Doubles that threads want as places for a layer of m neurons. */
+  roomForLayer(m: number): number {
+    return this.limit * this.core.calls.layerPlace(m);
+  }
+
   /** Rows of G that `adjoint` wants as room for the norms of `count` vectors. */
   roomForNorms(count: number): number {
     return this.limit * this.core.calls.adjointPart(this.limit, count);

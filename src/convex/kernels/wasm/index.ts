@@ -8,12 +8,13 @@
 
 import type { GateSet, Matrix } from "../../types.js";
 import { referenceKernels } from "../cpu.js";
-import type { CholeskyFactor, GatedProducts, Kernels, PoolShape, ThreadUse } from "../types.js";
+import type { CholeskyFactor, GatedProducts, Kernels, NeuronLayer, PoolShape, ThreadUse } from "../types.js";
 import { openCore, type WasmCore } from "./core.js";
 import { WasmEngine } from "./engine.js";
 import { copyLower, WasmFactor } from "./factor.js";
 import type { WasmHeap } from "./heap.js";
 import { hostThreads } from "./helpers.js";
+import { WasmLayer } from "./layer.js";
 import { packPatterns, poolPatches } from "./patches.js";
 import { WasmProducts } from "./products.js";
 
@@ -105,6 +106,10 @@ export class WasmKernels implements Kernels {
   cholesky(H: Float64Array, n: number): CholeskyFactor | null {
     if (n * n * n < 30 * SMALL) return referenceKernels.cholesky(H, n);
     return WasmFactor.of(this.heap, this.engine.multiply, H, n);
+  }
+
+  layer(X: Matrix, m: number, C: number, slope: number): NeuronLayer {
+    return this.heap.whole(() => new WasmLayer(this.engine, X, m, C, slope));
   }
 
   bind(X: Matrix, gates: GateSet): GatedProducts {

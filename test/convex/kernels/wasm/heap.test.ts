@@ -143,6 +143,7 @@ describe("where there is no room for all that a call wants, it keeps nothing:", 
     addOuter: (_, on) => on.addOuter(room(1e4), large, 100, 100, 1),
     factor: (_, on) => on.factor(symmetric(100), 100),
     poolPatches: (_, on) => on.poolPatches(X.data, new Uint32Array(10), shape, room(5 * 2 * 15 * d)),
+    layer: (_, on) => on.layer(X, 7, C, 0).dispose(),
     packPatterns: (_, on) => on.packPatterns(X, [R.subarray(0, d)], [new Uint32Array(2)]),
   };
 
