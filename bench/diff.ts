@@ -58,3 +58,8 @@ for (const name of flags.tables.split(",")) {
   model.dispose();
 }
 console.log(table(lines));
+const columnOf = (at: number) => lines.slice(1).map((line) => Number(line[at]));
+console.log(
+  `\nWhat it showed: without an option set, no fit of ${lines.length - 1} tables took more than ${Math.max(...columnOf(2))} s of processor ` +
+    `time, and none ended more than ${(100 * Math.max(...columnOf(5))).toPrecision(2)} % above its bound.`,
+);

@@ -51,6 +51,7 @@ function tallyAll({ recipe, outcome, scope, failures, seconds: spent }: Verdict)
   tally("scope", scope);
   tally("layer", `${recipe.layer} ${recipe.formulation}`);
   tally("loss", recipe.loss);
+  tally("skip", recipe.skip === null ? "none" : recipe.skip.l2 > 0 ? "charged" : "free");
   tally("outputs", String(recipe.outputs));
   tally("biases", `${recipe.hiddenBias ? "hidden" : "-"}/${recipe.outputBias ? "output" : "-"}`);
   tally(
@@ -85,6 +86,6 @@ function inShort({ recipe, outcome }: Verdict): string {
   const weights = `${recipe.sampleWeight ? " sampleWeight" : ""}${recipe.classWeight ? " classWeight" : ""}`;
   return (
     `${outcome}; ${layer} ${formulation} ${loss} C=${outputs} n=${rows} [${inputShape}] bias ${Number(hiddenBias)}${Number(outputBias)}` +
-    `${weights}; ${data}; ${JSON.stringify(options)}${before.kind === "nothing" ? "" : ` after ${before.kind} as ${use}`}`
+    `${weights}${recipe.skip === null ? "" : ` skip ${JSON.stringify(recipe.skip)}`}; ${data}; ${JSON.stringify(options)}${before.kind === "nothing" ? "" : ` after ${before.kind} as ${use}`}`
   );
 }

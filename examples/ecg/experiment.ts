@@ -10,6 +10,7 @@ export interface Prediction {
   readonly result: FitResult;
   readonly description: ModelDescription;
   readonly predicted: Float32Array; // of the test windows
+  readonly linear: Float32Array; // of the test windows, by least squares
   readonly errors: { readonly network: number; readonly linear: number; readonly last: number }; // mean squared, test windows
 }
 
@@ -27,15 +28,16 @@ export async function predictNext(train: Windows, test: Windows, regularization:
   const description = await describeNetwork(result.model, x);
   const predicted = tf.tidy(() => (result.model.predict(xTest) as tf.Tensor).dataSync()) as Float32Array;
   tf.dispose([x, y, xTest]);
-  const linear = linearPredictor(train);
+  const rule = linearPredictor(train);
+  const linear = Float32Array.from(test.y, (_, k) => rule(test.x.subarray(k * WIDTH, (k + 1) * WIDTH)));
   const error = (of: (k: number) => number) =>
     test.y.reduce((sum, value, k) => sum + (of(k) - value) ** 2, 0) / test.rows;
   const errors = {
     network: error((k) => predicted[k]),
-    linear: error((k) => linear(test.x.subarray(k * WIDTH, (k + 1) * WIDTH))),
+    linear: error((k) => linear[k]),
     last: error((k) => test.x[(k + 1) * WIDTH - 1]),
   };
-  return { result, description, predicted, errors };
+  return { result, description, predicted, linear, errors };
 }
 
 /** Least squares on the window and a constant, by the normal equations and Gaussian elimination. */

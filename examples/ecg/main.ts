@@ -8,7 +8,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
-import { writePlot } from "../support/plot.js";
+import { plotStyle, writePlot } from "../support/plot.js";
 import { table } from "../support/table.js";
 import { predictNext, WIDTH } from "./experiment.js";
 import { madeSignal, windowsOf } from "./signal.js";
@@ -23,7 +23,7 @@ const file = process.argv[2];
 const signal = file === undefined ? madeSignal(TRAIN + TEST, 1) : signalFrom(file, TRAIN + TEST);
 const train = windowsOf(signal, WIDTH, 0, TRAIN);
 const test = windowsOf(signal, WIDTH, TRAIN, TRAIN + TEST);
-const { result, description, predicted, errors } = await predictNext(train, test, BETA);
+const { result, description, predicted, linear, errors } = await predictNext(train, test, BETA);
 console.log(
   `${result.certificate.claim}\n${result.status} in ${result.seconds.toFixed(1)} s, ${result.neurons} neurons\n`,
 );
@@ -55,29 +55,34 @@ console.log(
 
 const folder = fileURLToPath(new URL("out", import.meta.url));
 mkdirSync(folder, { recursive: true });
-const values = Array.from(test.y, (value, k) => [
-  { sample: k, millivolt: value, series: "signal" },
-  { sample: k, millivolt: predicted[k], series: "predicted one step ahead" },
+const signals = Array.from(test.y, (millivolt, sample) => [
+  { sample, millivolt, series: "signal" },
+  { sample, millivolt: predicted[sample], series: "convex network" },
 ]).flat();
+const misses = Array.from(test.y, (value, sample) => [
+  { sample, error: Math.abs(linear[sample] - value), series: "linear rule" },
+  { sample, error: Math.abs(predicted[sample] - value), series: "convex network" },
+]).flat();
+const sample = { field: "sample", type: "quantitative", scale: { nice: false } } as const;
+const color = {
+  field: "series",
+  type: "nominal",
+  title: null,
+  scale: { domain: ["signal", "convex network", "linear rule"], range: ["#9ca3af", "#0072b2", "#d55e00"] },
+} as const;
 await writePlot(join(folder, "ecg"), {
-  $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-  width: 760,
-  height: 280,
-  background: "white",
-  title: { text: "One-step prediction from 15 samples, on windows that were not trained on", anchor: "start" },
-  config: { font: "DejaVu Sans", axis: { grid: true, gridColor: "#e5e7eb" }, view: { stroke: null } },
-  data: { values },
-  mark: { type: "line", strokeWidth: 1.5 },
-  encoding: {
-    x: { field: "sample", type: "quantitative", title: "sample" },
-    y: { field: "millivolt", type: "quantitative", title: "mV" },
-    color: {
-      field: "series",
-      type: "nominal",
-      title: null,
-      scale: { domain: ["signal", "predicted one step ahead"], range: ["#9ca3af", "#0072b2"] },
+  ...plotStyle,
+  title: { text: "The next sample from 15 before it, on a stretch that was not trained on", anchor: "start" },
+  vconcat: [
+    {
+      ...{ width: 600, height: 180, data: { values: signals }, mark: { type: "line", strokeWidth: 1.5 } },
+      encoding: { x: { ...sample, title: null }, y: { field: "millivolt", type: "quantitative", title: "mV" }, color },
     },
-  },
+    {
+      ...{ width: 600, height: 110, data: { values: misses }, mark: { type: "line", strokeWidth: 1.5 } },
+      encoding: { x: sample, y: { field: "error", type: "quantitative", title: "error, mV" }, color },
+    },
+  ],
 });
 console.log(`\nPlot: ${join(folder, "ecg")}.svg and .png`);
 console.log(

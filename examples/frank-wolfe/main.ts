@@ -70,7 +70,7 @@ for (const loss of ["hinge", "meanSquaredError"] as const) {
   console.log(`${table(rows)}\n`);
 }
 
-const outcomes: string[] = [];
+const outcomes: { said: string; ours: number; rival: number }[] = [];
 for (const [n, d] of [
   [20, 25],
   [25, 20],
@@ -123,9 +123,12 @@ for (const [n, d] of [
     ...curves.slice(grown.length).flatMap(({ points: seen }) => seen.map((look) => look.objective)),
   );
   const ours = Math.min(...grown.map(({ objective }) => objective));
-  outcomes.push(`n = ${n}, d = ${d}: ${ours.toFixed(6)} with ${grown[0].neurons} neurons, ${rival.toFixed(6)}`);
+  const said = `${ours.toFixed(6)} against ${rival.toFixed(6)} (n = ${n}, d = ${d})`;
+  outcomes.push({ said, ours, rival });
 }
+const lower = outcomes.filter(({ ours, rival }) => ours < rival).length;
 console.log(
-  "What it showed: networks grown one neuron at a time, no rate and no width chosen, end where these objectives are, the best " +
-    `of SGD and Adam with 50 neurons behind: ${outcomes.join("; ")}.`,
+  "What it showed: networks grown neuron by neuron, without a learning rate or a width to choose, ended with a lower objective than " +
+    `the best run of SGD and Adam with 50 neurons on ${lower} of ${outcomes.length} planted networks: ` +
+    `${outcomes.map(({ said }) => said).join(", ")}.`,
 );

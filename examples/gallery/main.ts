@@ -31,9 +31,6 @@ const plots: Plots = {
 const handout = new Handout(complain);
 const saved = new Saved(() => task, complain);
 
-/** Pages below this width begin with the settings folded away, as style.css lays them out. */
-const NARROW = 900;
-
 let task: Task | null = null;
 let training: Training | null = null;
 let drawn: Training | null = null; // the training whose curves are in the plots
@@ -63,7 +60,6 @@ function start(): void {
   acceptFiles();
   mountSymbols(makeWorker);
   showChapters();
-  byId<HTMLDetailsElement>("more").open = innerWidth > NARROW;
   redraw();
   void showTask().then(showOpening);
   if (import.meta.env.PROD) addEventListener("load", () => keepOffline().catch(() => undefined)); // the page does without

@@ -83,5 +83,5 @@ const wide = shares.filter(({ m }) => m === Math.max(...WIDTHS)).map(({ share })
 console.log(
   `\nWhat it showed: with ${Math.max(...WIDTHS)} neurons ${Math.round(100 * Math.min(...wide))} to ${Math.round(100 * Math.max(...wide))} % of the ` +
     `starts explode under one learning rate; the convex program, which has none, was solved in ` +
-    `${Math.round(100 * (1 - Math.max(...unsolved)))} % of its fits or more, for every n.`,
+    `${Math.max(...unsolved) === 0 ? "every fit" : `at least ${Math.round(100 * (1 - Math.max(...unsolved)))} % of the fits`}, for every n.`,
 );

@@ -8,7 +8,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
-import { writePlot } from "../support/plot.js";
+import { plotColors, plotStyle, writePlot } from "../support/plot.js";
 import { table } from "../support/table.js";
 import { cosine, descend, largestMargin, makePoints } from "./experiment.js";
 
@@ -21,6 +21,7 @@ const RUNS = [
 const SEEDS = [1, 2, 3];
 const STEPS = 40_000;
 const RATE = 0.01;
+const nameOf = (width: number, scale: number) => `${width}, N(0, ${scale === 1 ? "1" : `${scale}²`})`;
 
 await tf.setBackend("cpu");
 const points = makePoints(12, 1);
@@ -39,7 +40,7 @@ for (const { width, scale } of RUNS) {
     ends.map(({ outputs }) => cosine(outputs, best.outputs).toFixed(4)).join("  "),
   ]);
   for (const { step, margin } of runs[0]) {
-    if (step > 0 && margin > 0) curves.push({ step, share: margin / best.margin, run: `${width} neurons, ${scale}` });
+    if (step > 0 && margin > 0) curves.push({ step, share: margin / best.margin, run: nameOf(width, scale) });
   }
 }
 console.log(table(rows));
@@ -47,30 +48,32 @@ console.log(table(rows));
 const folder = fileURLToPath(new URL("out", import.meta.url));
 mkdirSync(folder, { recursive: true });
 await writePlot(join(folder, "implicit-bias"), {
-  $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-  width: 640,
-  height: 320,
-  background: "white",
-  title: { text: "Gradient descent and the largest margin", anchor: "start" },
-  config: { font: "DejaVu Sans", axis: { grid: true, gridColor: "#e5e7eb" }, view: { stroke: null } },
+  ...plotStyle,
+  width: 560,
+  height: 300,
+  title: { text: "Margin of gradient descent, of the largest that there is (dashed)", anchor: "start" },
   layer: [
     {
       data: { values: curves },
       mark: { type: "line", strokeWidth: 2 },
       encoding: {
         x: { field: "step", type: "quantitative", scale: { type: "log", nice: false }, title: "steps" },
-        y: { field: "share", type: "quantitative", title: "margin over the largest", scale: { domain: [0, 1.02] } },
+        y: { field: "share", type: "quantitative", title: "share of the largest margin", axis: { format: "%" } },
         color: {
           field: "run",
           type: "nominal",
           title: "width, first weights",
-          scale: { range: ["#cc79a7", "#d55e00", "#009e73", "#56b4e9"] },
+          scale: {
+            domain: RUNS.map(({ width, scale }) => nameOf(width, scale)),
+            range: ["#cc79a7", "#56b4e9", "#009e73", "#d55e00"],
+          },
+          legend: { labelLimit: 200 },
         },
       },
     },
     {
       data: { values: [{ share: 1 }] },
-      mark: { type: "rule", strokeDash: [4, 3], color: "#0072b2" },
+      mark: { type: "rule", strokeDash: [4, 3], strokeWidth: 2, color: plotColors[0] },
       encoding: { y: { field: "share", type: "quantitative" } },
     },
   ],

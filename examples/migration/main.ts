@@ -4,7 +4,14 @@
  *     npm run demo:migration
  */
 
-import { compare, differences } from "./compare.js";
+import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { writePlot } from "../support/plot.js";
+import { compare, differences, excessPlot, runBoth } from "./compare.js";
 
 for (const line of differences()) console.log(line);
-console.log(`\n${compare()}`);
+const reports = runBoth();
+const folder = fileURLToPath(new URL("out/", import.meta.url));
+mkdirSync(folder, { recursive: true });
+await writePlot(`${folder}migration`, excessPlot(reports));
+console.log(`\n${compare(reports)}`);

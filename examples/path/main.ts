@@ -47,10 +47,12 @@ mkdirSync(folder, { recursive: true });
 await writePlot(join(folder, "path"), pathPlot(path));
 await writePlot(join(folder, "cross-validation"), choicePlot(choice));
 console.log(`Plots: ${join(folder, "path")} and ${join(folder, "cross-validation")}, .svg and .png`);
+const [few, many] = [path.points[oneStandardError].neurons, path.points[best].neurons];
+const neurons = (count: number) => `${count} neuron${count === 1 ? "" : "s"}`;
 console.log(
   `What it showed: of ${betas.length} betas, each solved from the one before, ${betas[best].toExponential(2)} predicts the rows held out ` +
     `best (loss ${mean[best].toFixed(4)}), and ${betas[oneStandardError].toExponential(2)} as well within one standard error, with ` +
-    `${path.points[oneStandardError].neurons} neurons instead of ${path.points[best].neurons}.`,
+    `${few === many ? `as many neurons, ${few}` : `${neurons(few)} instead of ${many}`}.`,
 );
 choice.model.dispose();
 tf.dispose([x, y]);

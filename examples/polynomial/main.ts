@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
 import { secondsNow } from "../support/clock.js";
-import { plotConvergence } from "../support/plot.js";
+import { plotColors, plotConvergence } from "../support/plot.js";
 import { errorOf } from "../support/points.js";
 import { table } from "../support/table.js";
 import { useFastBackend } from "../support/train.js";
@@ -63,7 +63,10 @@ for (const [name, width, optimizer] of [
 }
 console.log(`Planted network of 10 units 0.09 t^2 + 0.5 t + 0.47, n = 100, d = 10, beta ${BETA}:\n${table(rows)}\n`);
 const title = "Polynomial units, planted: objective above the proven bound";
-await plotConvergence(join(folder, "planted"), curves, { solvedAt: seconds, lowerBound: certificate.dual, title });
+await plotConvergence(join(folder, "planted"), curves, {
+  ...{ solvedAt: seconds, lowerBound: certificate.dual, title },
+  colors: plotColors.slice(1),
+});
 convex.model.dispose();
 
 const [train, test] = [makeCells(228, 1), makeCells(2000, 2)];

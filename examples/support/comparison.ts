@@ -4,7 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import type { TopLevelSpec } from "vega-lite";
 import { ConvexReLUTrainer, type FitResult, type TrainerOptions } from "../../src/index.js";
 import { secondsNow } from "./clock.js";
-import { writePlot } from "./plot.js";
+import { plotStyle, writePlot } from "./plot.js";
 import type { Grid, Look, Parts, Rival } from "./rivals.js";
 import { table } from "./table.js";
 import { accuracyOf, objectiveOf } from "./train.js";
@@ -214,24 +214,23 @@ export async function plotComparison(
     ({
       width: 300,
       height: 260,
-      mark: { type: "line", strokeWidth: 1.5, clip: true },
+      mark: { type: "line", clip: true },
       encoding: {
         x: { field: "seconds", type: "quantitative", scale: { type: "log", nice: false }, title: "seconds" },
         y: {
           field,
           type: "quantitative",
           title: says,
-          scale: log ? ({ type: "log", nice: false } as const) : { zero: false },
+          scale: log ? ({ type: "log", nice: false, padding: 6 } as const) : { zero: false },
         },
+        strokeWidth: { condition: { test: "datum.method === 'convex'", value: 3.5 }, value: 1.5 },
         detail: { field: "start", type: "nominal" },
         color,
       },
     }) as const;
   const spec: TopLevelSpec = {
-    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    background: "white",
+    ...plotStyle,
     title: { text: title, anchor: "start" },
-    config: { font: "DejaVu Sans", axis: { grid: true, gridColor: "#e5e7eb" }, view: { stroke: null } },
     data: { values },
     hconcat: [
       panel("excess", "objective minus the proven bound", true),

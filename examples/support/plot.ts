@@ -9,17 +9,29 @@ import { compile, type TopLevelSpec } from "vega-lite";
 const require = createRequire(import.meta.url);
 const FONT = "DejaVu Sans";
 
+/** Of every method its colour, the convex one first. */
+export const plotColors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
+
+/** What all plots have in common. */
+export const plotStyle = {
+  $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+  background: "white",
+  config: { font: FONT, axis: { grid: true, gridColor: "#e5e7eb" }, view: { stroke: null } },
+} as const;
+
 /** One method's objective over time. */
 export interface Curve {
   readonly method: string;
   readonly points: readonly { readonly seconds: number; readonly objective: number }[];
 }
 
-/** What the plot marks: the moment at which the convex program was solved, and a bound that is proven for all curves. */
+/** What the plot marks: the moment at which the convex fit ended, solved or at its limit, and a bound that is proven for all curves. */
 export interface Marks {
   readonly solvedAt: number; // seconds
   readonly lowerBound: number | null; // null: none is, and the objectives themselves are drawn
   readonly title: string;
+  /** Of the curves; default plotColors, whose first is the convex method's. */
+  readonly colors?: readonly string[];
 }
 
 /** The bound, unless a curve reaches below it: then it is proven for other networks than those that are drawn. */
@@ -35,13 +47,13 @@ export async function plotConvergence(path: string, curves: readonly Curve[], ma
   const values = curves.flatMap(({ method, points }) =>
     points.map(({ seconds, objective }) => ({ seconds, height: objective - (bound ?? 0), method })),
   );
+  const early = marks.solvedAt < 0.5 * Math.max(...values.map(({ seconds }) => seconds));
+  const beside = early ? ({ align: "left", dx: 6 } as const) : ({ align: "right", dx: -6 } as const);
   const spec: TopLevelSpec = {
-    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+    ...plotStyle,
     width: 640,
     height: 360,
-    background: "white",
     title: { text: marks.title, anchor: "start" },
-    config: { font: FONT, axis: { grid: true, gridColor: "#e5e7eb" }, view: { stroke: null } },
     layer: [
       {
         data: { values },
@@ -51,25 +63,26 @@ export async function plotConvergence(path: string, curves: readonly Curve[], ma
           y: {
             field: "height",
             type: "quantitative",
-            scale: { type: "log", nice: false },
+            scale: { type: "log", nice: false, padding: 6 },
             title: bound === null ? "objective" : "objective minus the proven lower bound",
           },
           color: {
             field: "method",
             type: "nominal",
             title: null,
-            scale: { domain: curves.map((curve) => curve.method), range: ["#0072b2", "#d55e00", "#009e73", "#cc79a7"] },
+            scale: { domain: curves.map((curve) => curve.method), range: [...(marks.colors ?? plotColors)] },
+            legend: { labelLimit: 260 },
           },
         },
       },
       {
-        data: { values: [{ seconds: marks.solvedAt, label: `convex program solved, ${marks.solvedAt.toFixed(1)} s` }] },
-        mark: { type: "rule", strokeDash: [4, 3], color: "#0072b2" },
+        data: { values: [{ seconds: marks.solvedAt, label: `convex fit ended, ${marks.solvedAt.toFixed(1)} s` }] },
+        mark: { type: "rule", strokeDash: [4, 3], color: plotColors[0] },
         encoding: { x: { field: "seconds", type: "quantitative" } },
       },
       {
-        data: { values: [{ seconds: marks.solvedAt, label: `convex program solved, ${marks.solvedAt.toFixed(1)} s` }] },
-        mark: { type: "text", align: "right", dx: -6, y: 12, color: "#0072b2" },
+        data: { values: [{ seconds: marks.solvedAt, label: `convex fit ended, ${marks.solvedAt.toFixed(1)} s` }] },
+        mark: { type: "text", ...beside, y: 12, color: plotColors[0] },
         encoding: { x: { field: "seconds", type: "quantitative" }, text: { field: "label" } },
       },
     ],

@@ -210,15 +210,23 @@ export function transferTable(lessons: readonly Lesson[]): string {
 
 /** What the table showed, in a sentence that follows from its numbers. */
 export function conclusion(lessons: readonly Lesson[]): string {
-  const worst = Math.max(...lessons.map(({ objective, result }) => objective / result.certificate.dual - 1));
+  const within = lessons.map(
+    ({ objective, result }) => `${Number((100 * (objective / result.certificate.dual - 1)).toPrecision(2))} %`,
+  );
   const lower = lessons.filter((lesson) => lesson.objective <= bestRate(lesson).ends[0].objective).length;
   const better = lessons.filter((lesson) => lesson.testAccuracy >= bestRate(lesson).ends[0].testAccuracy).length;
   const all = lessons.length;
   return (
-    `One fit of a frozen network's head, without a learning rate, was proven to be within ${percent(worst, 2)} of the best head ` +
-    `with its gates; its objective was no higher than the best of Adam's starts in ${lower} of ${all} cases, and its accuracy on new ` +
-    `pictures no lower than that start's in ${better} of ${all}.`
+    `What it showed: one fit of a frozen network's head, without a learning rate, was proven to be within ${listOf(within)} of the best ` +
+    `head with its gates, from ${listOf(lessons.map(({ shots }) => String(shots)))} pictures of each digit; its objective was no ` +
+    `higher than the best of Adam's starts in ${lower} of ${all} cases, and its accuracy on new pictures no lower than that start's in ` +
+    `${better} of ${all}.`
   );
+}
+
+/** "a", "a and b", "a, b and c". */
+function listOf(words: readonly string[]): string {
+  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words[words.length - 1]}`;
 }
 
 function percent(share: number, digits = 1): string {

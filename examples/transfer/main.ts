@@ -5,10 +5,14 @@
  *     npm run demo:transfer [-- --processor]
  */
 
+import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { countProcessorTime } from "../support/clock.js";
+import { writePlot } from "../support/plot.js";
 import { useFastBackend } from "../support/train.js";
 import { conclusion, transfer, transferTable } from "./experiment.js";
+import { transferPlot } from "./plot.js";
 
 const { values } = parseArgs({
   options: { processor: { type: "boolean", default: false } }, // seconds are processor time: for busy machines
@@ -28,4 +32,7 @@ const { lessons } = await transfer({
   starts: 2,
   report: (line) => console.log(line),
 });
+const folder = fileURLToPath(new URL("out/", import.meta.url));
+mkdirSync(folder, { recursive: true });
+await writePlot(`${folder}transfer`, transferPlot(lessons));
 console.log(`\n${transferTable(lessons)}\n\n${conclusion(lessons)}`);

@@ -28,6 +28,8 @@ export interface NetworkWeights {
   readonly gates: Matrix | null; // [d x m]
   readonly output: Matrix; // [m x C]; over patches [m x A C]
   readonly bias: Float64Array; // [C]
+  /** A linear layer beside the hidden one [d x C]: of all columns of the rows but that of the hidden bias. */
+  readonly skip?: Matrix;
   readonly pooling?: Pooling | null;
   /** The constant t that ends every row, where the last row of kernel and gates is a float32 bias over t. */
   readonly biasColumn?: number;
@@ -54,11 +56,12 @@ export function hasPatches(pooling: Pooling | null | undefined): pooling is Pool
   return pooling != null && pooling.patches > 1;
 }
 
-/** What weight decay charges: g1 |W1|^2 + g2 |W2|^2 + ridge |c|^2. */
+/** What weight decay charges: g1 |W1|^2 + g2 |W2|^2 + ridge |c|^2, and the kernel of a skip. */
 export interface Decay {
   readonly hidden: number; // g1
   readonly output: number; // g2
   readonly outputBias: number; // ridge
+  readonly skip?: number;
 }
 
 /**
@@ -141,6 +144,7 @@ export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
   const C = bias.length;
   const Z = new Float64Array((X.rows / patches) * C);
   for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
+  if (weights.skip !== undefined) addLinear(weights.skip, X, Z);
   const linear = new PlainProducts(kernel);
   const distinct = gates === null ? null : distinctColumns(gates);
   const gating = distinct === null ? null : new GateProducts(distinct.columns, biasColumn);
@@ -166,6 +170,19 @@ export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
     }
   });
   return Z;
+}
+
+/** Z [n x C] += the first columns of X times a kernel [d x C]. */
+export function addLinear(kernel: Matrix, X: Matrix, Z: Float64Array): void {
+  const { rows: d, cols: C } = kernel;
+  const linear = new PlainProducts(kernel);
+  const part = new Float64Array(BLOCK * C);
+  const own = new Float64Array(BLOCK * d);
+  eachBlock(X, BLOCK, (rows, from, count) => {
+    for (let k = 0; k < count; k++) own.set(rows.subarray(k * X.cols, k * X.cols + d), k * d);
+    linear.of(own, count, part);
+    for (let k = 0; k < count * C; k++) Z[from * C + k] += part[k];
+  });
 }
 
 /**
@@ -251,7 +268,8 @@ export function objectiveOf(
   const regularization =
     decay.hidden * square(weights.kernel.data) +
     decay.output * square(weights.output.data) +
-    decay.outputBias * square(weights.bias);
+    decay.outputBias * square(weights.bias) +
+    (weights.skip === undefined ? 0 : (decay.skip ?? 0) * square(weights.skip.data));
   return { loss: value, regularization, total: value + regularization };
 }
 

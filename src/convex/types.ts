@@ -77,6 +77,29 @@ export interface Loss {
   balance(N: Float64Array): void;
   /** The same loss on one output (separable losses only): a [n x 1] loss with the same scaling. */
   output(c: number): Loss;
+  /** out := L''(Z) V, where the Hessian is no diagonal. */
+  hessianTimes?(Z: Float64Array, V: Float64Array, out: Float64Array): void;
+  /** Where this is the least of another loss over a linear part beside the network: that part. */
+  readonly beside?: LinearPart;
+}
+
+/** The columns of a linear part. */
+export interface LinearColumns {
+  readonly F: Matrix; // [n x k]
+  readonly ridge: Float64Array; // [k]
+  /** [d + 1 x k]: F = [X, 1] times this, of the rows as layers see them and of the program's own (without a bias column). */
+  readonly maps: { readonly layers: Matrix; readonly program: Matrix };
+}
+
+/** A linear part beside the network, F c with c [k x C], charged sum_p ridge_p |c_p|^2 (0: free). */
+export interface LinearPart extends LinearColumns {
+  readonly loss: Loss; // of the network's outputs and those of the part together
+  /** The best c at outputs Z [n x C] of the network. */
+  best(Z: Float64Array): Float64Array;
+  /** Z += F c. */
+  add(c: Float64Array, Z: Float64Array): void;
+  /** F'N [k x C]. */
+  pull(N: Float64Array): Float64Array;
 }
 
 /** What the penalty charges for the blocks; scaled by beta in the program. */

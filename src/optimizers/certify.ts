@@ -6,7 +6,7 @@ import { defaultStarts } from "../convex/arrangements/index.js";
 import { certify as certificateOf, relativeGap } from "../convex/certificate/index.js";
 import { searchBeyond } from "../convex/growth/index.js";
 import { chooseEngine, threadsOf } from "../convex/kernels/index.js";
-import { forward, objectiveOf } from "../convex/network.js";
+import { forward, type NetworkWeights, objectiveOf } from "../convex/network.js";
 import { blockOutputs } from "../convex/operators/blocks.js";
 import { isStandardized } from "../convex/operators/coordinates.js";
 import { liftNeurons } from "../convex/recovery/index.js";
@@ -141,12 +141,17 @@ export async function certify(
   const sources = { gatesOf: null, warmStart: null, space };
   const posed = await pose(reduced.spec, seen, { ...reduced.settings, arrangements }, chosen, sources);
   const { kernels, reason } = await engineOn(posed.program, chosen, settings);
-  const { program, blocks } = liftNeurons(posed.program, neurons, weights.bias, posed.program.gates, kernels);
+  const { beside } = posed.program.loss;
+  // What a linear layer beside them adds is no part of the point: the program has the best one.
+  const own = beside === undefined ? weights : hiddenAlone(weights);
+  const { program, blocks } = liftNeurons(posed.program, neurons, own.bias, posed.program.gates, kernels);
   const { regularization } = posed;
   const X = reduction?.X ?? program.X;
   const Z = forward(weights, X);
-  const written = objectiveOf(charged, X, program.loss, decayOf(regularization), Z);
-  const residual = judgeResidual(program, Z, blocks, kernels);
+  const written = objectiveOf(charged, X, posed.loss, decayOf(regularization), Z);
+  const Zown = beside === undefined ? Z : forward(own, X);
+  const residual = judgeResidual(program, Zown, blocks, kernels);
+  const skipLoss = beside === undefined ? 0 : skipLossOf(written, charged, regularization, program.loss.value(Zown));
   const growing = { starts: defaultStarts(program.X), seed: settings.seed };
   const solves = options.tolerance !== undefined;
   const { bound, allGates } = await boundsOf(
@@ -161,7 +166,7 @@ export async function certify(
   // A neuron that feeds several outputs is several in the program with cones, whose bound is for neurons that feed one each.
   const shares = program.cones && blockOutputs(program) > 1 && !staysPerOutput(weights, settings);
   // In the span its residual is that of its part there: its own objective is counted neuron by neuron.
-  const apart = whole ? residual.primal : written.loss + leastDecay(weights, regularization, sumOfSizes);
+  const apart = whole ? residual.primal + skipLoss : written.loss + leastDecay(weights, regularization, sumOfSizes);
   const primal = shares ? apart : written.total;
   const outside = program.cones && !program.gates.complete;
   const evidence = outside ? await searchBeyond(program, blocks, kernels, growing) : null;
@@ -219,6 +224,23 @@ function ownScales(
   const square = (values: Float64Array) => values.reduce((sum, value) => sum + value * value, 0);
   const offsets = hiddenBias && l2.hiddenBias > 0 ? hidden * square(data.subarray(r * m)) : 0;
   return hidden * (squares.gamma - square(data.subarray(0, r * m))) + l2.hiddenBias * squares.beta - offsets;
+}
+
+/** The network without a linear layer beside the hidden one, and without an output bias, which is one with it. */
+function hiddenAlone({ skip: _skip, ...weights }: NetworkWeights): NetworkWeights {
+  return { ...weights, bias: new Float64Array(weights.bias.length) };
+}
+
+/** By how much the model's own linear layer is dearer than the best one beside its hidden units. */
+function skipLossOf(
+  { loss }: { readonly loss: number },
+  { skip, bias }: NetworkWeights,
+  regularization: Regularization,
+  best: number,
+): number {
+  const square = (values: Float64Array) => values.reduce((sum, value) => sum + value * value, 0);
+  const charge = (regularization.skip ?? 0) * square(skip?.data ?? new Float64Array(0));
+  return loss + charge + regularization.outputBias * square(bias) - best;
 }
 
 const SPLIT_NOTE =

@@ -64,6 +64,7 @@ export async function joinNetworks<M extends tf.LayersModel>(
     refuseAs("joinNetworks", "regularization: a number of at least 0", shown(regularization));
   const spec = readModel(from, null, "read");
   const other = readModel(to, spec.formulation, "read");
+  for (const { skip } of [spec, other]) if (skip !== null) refuseSkip();
   refuseDifferent(spec, other);
   const { l2 } = spec;
   const own = l2.hidden > 0 || l2.output > 0;
@@ -105,6 +106,14 @@ function refuseDifferent(a: NetworkSpec, b: NetworkSpec): void {
   throw new ConvexError(
     "model/layer",
     `joinNetworks: expected two models that differ in width only, got ${of(a)} and ${of(b)}. Build both alike.`,
+  );
+}
+
+function refuseSkip(): never {
+  throw new ConvexError(
+    "model/layer",
+    "joinNetworks: expected models whose layers follow one another, got one with a linear layer beside the hidden one. Leave that layer " +
+      "out of both: two ReLU units make any linear function of x.",
   );
 }
 

@@ -76,7 +76,7 @@ export async function lossSurface(
   const loss = bindLoss(spec.loss, data.y, data.weights);
   const { hidden, output, outputBias } = spec.l2;
   const half = hidden > 0 || output > 0 ? 0 : (regularization ?? 0) / 2;
-  const decay = { hidden: hidden + half, output: output + half, outputBias };
+  const decay = { hidden: hidden + half, output: output + half, outputBias, skip: spec.skip?.l2 ?? 0 };
   const frozen = await frozenCharge(model, "read");
   const center = await readWeights(model, spec, column.value);
   const draw = gaussianSource(seed);

@@ -269,6 +269,14 @@ function refuseUnsolved(result: AnyResult): void {
       "Its program has one optimum, or a linear space.",
     );
   }
+  if (result instanceof FitResult && result.problem.spec.skip !== null) {
+    refuseAs(
+      "optimalSet",
+      "a result of layers that follow one another",
+      "one with a linear layer beside the hidden one",
+      "Its optima are not told apart here: fit a model without that layer.",
+    );
+  }
   if (result instanceof FitResult && Number.isFinite(result.objective.total)) return;
   const got = result instanceof FitResult ? `one with status "${result.status}"` : shown(result);
   refuseAs("optimalSet", "the result of a fit with finite weights", got, "Pass what fit or train returned.");

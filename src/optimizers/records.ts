@@ -40,6 +40,7 @@ export interface Regularization {
   readonly hidden: number; // g1: factor of |W1|^2
   readonly output: number; // g2: factor of |W2|^2
   readonly outputBias: number; // factor of the squared output bias
+  readonly skip?: number; // factor of the squared kernel of a linear layer beside the hidden one, where there is one
   readonly source: "model" | "option" | "auto" | "held-out";
   /** What beta was chosen by, of source "held-out". */
   readonly curve?: HeldOutCurve;

@@ -5,6 +5,7 @@ import { isRecord, refuse } from "../arguments.js";
 import { ConvexError } from "../errors.js";
 import { registerLayers } from "../layers/index.js";
 import { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "../optimizers/convexReLUTrainer.js";
+import { anatomyOf } from "../optimizers/read/anatomy.js";
 import { white } from "../optimizers/read/normalization/index.js";
 import { readSplit } from "../optimizers/read/split.js";
 import { type Trunk, trunkOf } from "../optimizers/read/trunk.js";
@@ -120,7 +121,8 @@ class Job {
       const weights = await Promise.all(result.model.getWeights().map((weight) => tensorMessage("weight", weight)));
       const { train } = await readSplit(x, y, result.problem.spec, given, trunkIn(result));
       const problem = problemMessage(result.problem, white(train, result.problem.spec));
-      const units = weights[0].shape[weights[0].shape.length - 1]; // or filters
+      const { shape } = anatomyOf(result.model, "read").head.hidden.getWeights()[0];
+      const units = shape[shape.length - 1]; // or filters
       const message = { kind: "done", job, summary: summaryOf(result), problem, units, weights, model: built } as const;
       return { message, transfer: buffersOf([...weights, built]) };
     } finally {

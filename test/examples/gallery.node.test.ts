@@ -69,6 +69,19 @@ describe("the page as it opens", () => {
     await page.close();
   });
 
+  test.each([390, 1280])("stands where it is when its scripts come, %i pixels wide", async (width) => {
+    const top = async (javaScriptEnabled: boolean) => {
+      const context = await gallery.browser.newContext({ javaScriptEnabled, viewport: { width, height: 800 } });
+      const page = await context.newPage();
+      await page.goto(gallery.url);
+      if (javaScriptEnabled) await page.waitForSelector("#convexPlot .point");
+      const box = await page.locator("main").boundingBox();
+      await context.close();
+      return box?.y;
+    };
+    expect(await top(true)).toBe(await top(false));
+  });
+
   test("lists its chapters, and each link leads to one", async () => {
     const { page } = await gallery.page();
     const links = await page.locator("#chapters a").evaluateAll((all) => all.map((link) => link.getAttribute("href")));

@@ -102,6 +102,16 @@ const graph = (shape: number[], ...layers: Layer[]) => {
   const inputs = tf.input({ shape });
   return tf.model({ inputs, outputs: chain(inputs, ...layers) });
 };
+/** Adds up what a hidden layer with its read-out and a linear layer make of one tensor. */
+const beside = (tensor: tf.SymbolicTensor, deep: Layer[], straight: Layer[], ...after: Layer[]) => {
+  const branches = [chain(tensor, ...deep), chain(tensor, ...straight)];
+  return chain(tf.layers.add().apply(branches) as tf.SymbolicTensor, ...after);
+};
+const skipping = (shape: number[], deep: Layer[], straight: Layer[], ...after: Layer[]) => {
+  const inputs = tf.input({ shape });
+  return tf.model({ inputs, outputs: beside(inputs, deep, straight, ...after) });
+};
+const straight = (units = 1, more: object = {}) => dense({ units, ...seeded(4), ...more });
 const shaped = (name: string, make: () => Shaped | Promise<Shaped>, more: Partial<Shape> = {}): Shape => ({
   name,
   charged: true,
@@ -268,6 +278,46 @@ export const shapes: readonly Shape[] = [
     const b = tf.layers.add().apply([a, inputs]) as tf.SymbolicTensor;
     return compiled(tf.model({ inputs, outputs: chain(b, hidden(), read()) }));
   }),
+  shaped("a linear layer beside the hidden one", () => compiled(skipping([3], [hidden(), read()], [straight()]))),
+  shaped("a linear layer with a regularizer and no bias beside the hidden one", () =>
+    compiled(skipping([3], [hidden(), read()], [straight(1, { ...decay(), useBias: false })])),
+  ),
+  shaped("a linear layer beside the hidden one, the first of the two, both biases charged", () => {
+    const inputs = tf.input({ shape: [3] });
+    const branches = [chain(inputs, straight(1, both())), chain(inputs, hidden(), read(1, both()))];
+    return compiled(tf.model({ inputs, outputs: tf.layers.add().apply(branches) as tf.SymbolicTensor }));
+  }),
+  shaped("a linear layer beside the hidden one, several outputs", () =>
+    compiled(skipping([3], [hidden(), read(2)], [straight(2, decay())]), { outputs: 2, rows: 12 }),
+  ),
+  shaped("a linear layer beside the hidden one, softmax after the sum, sparse labels", () =>
+    compiled(skipping([3], [hidden(), read(3, { useBias: false })], [straight(3)], tf.layers.softmax()), sparse),
+  ),
+  shaped("a linear layer beside leakyReLU(), dropout in both branches, sigmoid after the sum", () =>
+    compiled(
+      skipping(
+        [3],
+        [hidden({ activation: "linear" }), tf.layers.leakyReLU(), dropout({ rate: 0.2 }), read()],
+        [straight(1, decay()), dropout({ rate: 0.2 })],
+        tf.layers.activation({ activation: "sigmoid" }),
+      ),
+      binary,
+    ),
+  ),
+  shaped("a linear layer beside the hidden one, after a frozen layer, in a model within", () => {
+    const inputs = tf.input({ shape: [3] });
+    const seen = frozen(dense({ units: 4, activation: "tanh", ...seeded(7) })).apply(inputs) as tf.SymbolicTensor;
+    const inner = skipping([4], [hidden(), read()], [straight(1, decay())]);
+    return compiled(tf.model({ inputs, outputs: inner.apply(seen) as tf.SymbolicTensor }));
+  }),
+  shaped("a linear layer beside a gated one", () =>
+    compiled(skipping([3], [gatedDense({ units: 40, ...both(), seed: 3 }), read()], [straight(1, decay())])),
+  ),
+  shaped(
+    "a linear layer beside two linear ones",
+    () => compiled(skipping([3], [hidden({ activation: "linear" }), read(2)], [straight(2)]), { outputs: 2 }),
+    { everywhere: true },
+  ),
   shaped("a model from tf.loadLayersModel", async () => {
     const made = compiled(sequence(flatten({ inputShape: [3, 1] }), hidden(), dropout({ rate: 0.1 }), read()), {
       shape: [3, 1],

@@ -46,6 +46,8 @@ const ONCE_FALSE: readonly (readonly [seed: number, what: string])[] = [
     102970,
     "principal components of columns of other scales, whose biases float32 rounds: the charge is that of the layers",
   ],
+  [4680, "targets that a free linear layer fits up to rounding: no gap is below the tolerance"],
+  [7484, "classes that a free linear layer separates in part: a bound above the objective"],
   [103515, "a gap that rounding kept open is stalled, though the bound for x as it is closes it"],
 ];
 

@@ -168,6 +168,38 @@ describe("fit in a worker", () => {
     tf.dispose([x, y]);
   });
 
+  test.each(["keep", "resize"] as const)("a linear layer beside the hidden one, width %s", async (width) => {
+    const x = tf.randomNormal([20, 3], 0, 1, "float32", 1);
+    const y = tf.randomNormal([20, 2], 0, 1, "float32", 2);
+    const before = tf.memory().numTensors;
+    const results = [];
+    for (const trainer of [new ConvexReLUTrainer({ ...few, width }), new WorkerTrainer(worker, { ...few, width })]) {
+      const inputs = tf.input({ shape: [3] });
+      const first = tf.layers.dense({ units: 60, activation: "relu", kernelInitializer: "ones" }).apply(inputs);
+      const last = tf.layers.dense({ units: 2 }).apply(first as tf.SymbolicTensor) as tf.SymbolicTensor;
+      // Deeper than the hidden layer, so that its weights may come first.
+      const line = [tf.layers.dense({ units: 2 }), tf.layers.dropout({ rate: 0.1, name: "a" })];
+      line.push(tf.layers.dropout({ rate: 0.1, name: "b" }));
+      const beside = line.reduce((tensor, layer) => layer.apply(tensor) as tf.SymbolicTensor, inputs);
+      const model = tf.model({ inputs, outputs: tf.layers.add().apply([last, beside]) as tf.SymbolicTensor });
+      model.compile({ optimizer: "sgd", loss: "meanSquaredError", metrics: ["mse"] });
+      const result = await trainer.fit(model, x, y, { validationSplit: 0.2 });
+      results.push({ ...timeless(result), weights: weightsIn(result.model), objective: result.objective });
+      results.push({
+        notes: result.notes,
+        certificate: result.certificate,
+        program: programOf(result as FitResult<tf.LayersModel> as FitResult),
+      });
+      if (result.model !== model) result.model.dispose();
+      model.optimizer.dispose();
+      model.dispose();
+    }
+    expect(results[2]).toEqual(results[0]);
+    expect(results[3]).toEqual(results[1]);
+    expect(tf.memory().numTensors).toBe(before);
+    tf.dispose([x, y]);
+  });
+
   test("begins from an earlier result", async () => {
     const { x, y } = makeData();
     const model = makeModel({ l2: 1e-3 });

@@ -109,12 +109,13 @@ export function scopeOf(program: ConvexProgram, everywhere = false, shared = !fe
       ? "any weights in this layer"
       : `weights of up to ${REACH} times the length of these in this layer`;
   }
-  const { gates, cones, pooling } = program;
+  const { gates, cones, pooling, loss } = program;
   const { patches: K, positions: A } = pooling ?? { patches: 1, positions: 1 };
   const feeding = A > 1 ? `one output from one ${A < K ? "window" : "patch"}` : "one output";
   const among = shared ? "networks of any width" : `networks whose neurons each feed ${feeding}`;
   const kind = cones ? "activation patterns" : "gates";
   const listed = gates.complete ? `all ${gates.count} arrangements of the data` : `these ${gates.count} ${kind}`;
   const which = everywhere ? "any activation patterns" : listed;
-  return `${which}, among ${among}`;
+  const beside = loss.beside === undefined ? "" : ", with any linear layer beside the hidden one";
+  return `${which}, among ${among}${beside}`;
 }

@@ -1,6 +1,7 @@
 /** A gap in relation to the objective, and the sizes below which neither is more than rounding. */
 
 import { columnSums, LEAST } from "../linear/vectors.js";
+import { hasConstant } from "../losses/linearPart.js";
 import type { ConvexProgram, Loss } from "../types.js";
 
 /** What the dual objective of a program is made of. */
@@ -27,7 +28,8 @@ const FLOOR = 1e-9;
 const floors = new WeakMap<Loss, { readonly zero: number; readonly constant: number }>();
 
 /** The size below which no gap is relative to the objective any more. */
-export function floorOf({ loss, outputBias }: DualProgram): number {
+export function floorOf({ loss: given, outputBias }: DualProgram): number {
+  const loss = given.beside?.loss ?? given;
   let known = floors.get(loss);
   if (known === undefined) {
     const zero = loss.value(new Float64Array(loss.rows * loss.outputs));
@@ -35,7 +37,8 @@ export function floorOf({ loss, outputBias }: DualProgram): number {
     floors.set(loss, known);
   }
   const { zero, constant } = known;
-  return FLOOR * Math.abs(outputBias === null ? zero : constant);
+  const biased = outputBias !== null || (given.beside !== undefined && hasConstant(given.beside));
+  return FLOOR * Math.abs(biased ? constant : zero);
 }
 
 /** One Newton step from zero to the best constant outputs [n x C]: exact for squares, which alone lose far more at zero. */

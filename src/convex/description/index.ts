@@ -1,7 +1,7 @@
 /** A network read neuron by neuron: what each one selects, and how much of the outputs and of the decay is its own. */
 
 import { eachBlock } from "../linear/rowBlock.js";
-import { type NetworkWeights, ONE_PATCH, slopeOf } from "../network.js";
+import { addLinear, type NetworkWeights, ONE_PATCH, slopeOf } from "../network.js";
 import type { Matrix } from "../types.js";
 
 /** Rows that are read at a time. */
@@ -40,6 +40,8 @@ export interface NetworkDescription {
   readonly gates: readonly (readonly number[])[];
   /** Variance over the samples of the outputs (before the last activation), summed over outputs. */
   readonly variance: number;
+  /** Where a linear layer stands beside the hidden one: its kernel [d x C]. */
+  readonly skip?: readonly (readonly number[])[];
 }
 
 /**
@@ -47,7 +49,7 @@ export interface NetworkDescription {
  * last row of the kernels the bias over t.
  */
 export function describe(weights: NetworkWeights, X: Matrix, biasColumn: number): NetworkDescription {
-  const { kernel, output, bias } = weights;
+  const { kernel, output, bias, skip } = weights;
   const { patches } = weights.pooling ?? ONE_PATCH;
   const m = kernel.cols;
   const C = bias.length;
@@ -58,6 +60,7 @@ export function describe(weights: NetworkWeights, X: Matrix, biasColumn: number)
   const rows: (NeuronDescription & { readonly pattern: string })[] = [];
   const Z = new Float64Array(n * C);
   for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
+  if (skip !== undefined) addLinear(skip, X, Z);
   for (let j = 0; j < m; j++) {
     if (sizes[j] === 0) continue;
     const { open, added } = contribution(weights, X, j);
@@ -91,7 +94,12 @@ export function describe(weights: NetworkWeights, X: Matrix, biasColumn: number)
     idle: m - neurons.length,
     gates: order.map(([, open]) => open),
     variance: columnsOf(Z, C).reduce((sum, values) => sum + variance(values), 0),
+    ...(skip === undefined ? {} : { skip: rowsOf(skip) }),
   };
+}
+
+function rowsOf({ rows, cols, data }: Matrix): number[][] {
+  return Array.from({ length: rows }, (_, p) => Array.from(data.subarray(p * cols, (p + 1) * cols)));
 }
 
 /** The rows on which a neuron is open, and what it adds to the outputs, [n x C]. */

@@ -35,15 +35,15 @@ export interface PiecewiseLinear {
 /** Kinks this near, as a share of the range, are one; so are a kink and a sample: the rounding of float32 weights. */
 const SAME = 1e-5;
 
-/** Reads (x w_j + b_j)_+ a_j + c, with a slope for negative sums where there is one: kernel [2 x m] with the bias over `biasColumn` in its last row, or [1 x m] without a bias. */
+/** Reads (x w_j + b_j)_+ a_j + c, and a linear layer beside them, with a slope for negative sums where there is one: kernel [2 x m] with the bias over `biasColumn` in its last row, or [1 x m] without a bias. */
 export function piecewiseLinear(weights: NetworkWeights, biasColumn: number, samples: Float64Array): PiecewiseLinear {
-  const { kernel, output, bias } = weights;
+  const { kernel, output, bias, skip } = weights;
   const m = kernel.cols;
   const C = output.cols;
   const closed = weights.gates === null ? slopeOf(weights.pooling) : 0;
   const [low, high] = [Math.min(...samples), Math.max(...samples)];
   const range = high - low || 1;
-  const slope = new Float64Array(C);
+  const slope = skip === undefined ? new Float64Array(C) : Float64Array.from(skip.data);
   const offset = Float64Array.from(bias);
   const turns: { x: number; slope: number[]; offset: number[] }[] = [];
   for (let j = 0; j < m; j++) {

@@ -67,6 +67,15 @@ export function bindSoftmaxLoss(target: Matrix, weights: Float64Array | null): L
       }
     },
 
+    hessianTimes(Z, V, out) {
+      for (let k = 0; k < n; k++) {
+        softmax(Z, k * C, C, p, others);
+        let mean = 0;
+        for (let c = 0; c < C; c++) mean += p[c] * V[k * C + c];
+        for (let c = 0; c < C; c++) out[k * C + c] = a[k] * p[c] * (V[k * C + c] - mean);
+      }
+    },
+
     conjugate(N) {
       let sum = 0;
       for (let k = 0; k < n; k++) {

@@ -85,6 +85,21 @@ export function standardizedRows({ rows, cols: d, data: x }: Matrix, space: Stan
   return span === null ? z : reducedRows(z, span);
 }
 
+/**
+ * The rows of x from those in standardised columns, which are x = mean + spread z, as the affine map [(r + 1) x d] that makes them of
+ * [z, 1]; not of a span.
+ */
+export function rowsOfX({ columns, mean, spread }: Standardized): Matrix {
+  const d = mean.length;
+  const r = columns.length;
+  const data = new Float64Array((r + 1) * d);
+  columns.forEach((p, i) => {
+    data[i * d + p] = spread[p];
+  });
+  data.set(mean, r * d);
+  return { rows: r + 1, cols: d, data };
+}
+
 /** One vector over standardised columns, and a bias over `biasColumn` where that is above 0, as float32 layers hold it for x. */
 export function unstandardized(vector: Float64Array, space: Standardized, biasColumn: number): Float64Array {
   const { columns, mean, spread } = space;

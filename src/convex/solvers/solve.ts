@@ -147,6 +147,8 @@ function sound(program: ConvexProgram, products: GatedProducts, solution: Soluti
   if (!(relative < -SURE)) return exact;
   const Z = new Float64Array(program.loss.rows * program.loss.outputs);
   predict(program, products, solution.blocks, Z);
+  const { beside } = program.loss;
+  beside?.add(beside.best(Z), Z);
   // Objective and bound are sums of terms of this size, however small they are themselves.
   const terms = Z.reduce((sum, z, k) => sum + Math.abs(z * solution.dualPoint[k]), Math.abs(primal));
   if (dual - primal <= ROUNDINGS * Number.EPSILON * terms) return exact;

@@ -6,6 +6,7 @@ import { exp, log } from "../../convex/linear/elementary.js";
 import { gaussianSource } from "../../convex/linear/random.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { forward, type Network } from "../../convex/network.js";
+import type { Coordinates } from "../../convex/operators/coordinates.js";
 import type { Clock } from "../../convex/solvers/clock.js";
 import { solve } from "../../convex/solvers/solve.js";
 import type { Loss, LossName, Matrix } from "../../convex/types.js";
@@ -19,6 +20,7 @@ import { type GateSources, pose } from "./pose.js";
 import { programWeights } from "./programWeights.js";
 import { AUTO_SHARE } from "./regularization.js";
 import { shortDescent, unitsOf } from "./shortDescent.js";
+import { lossBeside } from "./skip.js";
 
 /** Parts into which rows are dealt, each held out in turn; of validation data, parts whose losses are set beside one another. */
 const FOLDS = 5;
@@ -90,7 +92,7 @@ async function chooseBeta(
   const share = clock.part(SHARE);
   const posed = await posedAtUsual(spec, data.train, settings, engine, sources, share);
   const usual = posed.regularization.beta;
-  const parts = partsOf(posed, data, settings.seed);
+  const parts = partsOf(posed, data, settings.seed, sources.space ?? null);
   const highest = posed.program.penalty.name === "ridge" ? LARGEST : 1;
   const at = (k: number) => usual * exp((-k / STEPS) * log(10));
   const betas: number[] = [];
@@ -140,7 +142,7 @@ function posedAtUsual(
   return pose(spec, train, cheap, engine, { ...sources, warmStart: null }, clock);
 }
 
-function partsOf(posed: Problem, { train, validation }: HeldOutData, seed: number): Part[] {
+function partsOf(posed: Problem, { train, validation }: HeldOutData, seed: number, space: Coordinates | null): Part[] {
   const { spec, column, program } = posed;
   const judge = (held: Dataset) => ({
     X: inputRows(spec, held.x, column.value),
@@ -149,7 +151,8 @@ function partsOf(posed: Problem, { train, validation }: HeldOutData, seed: numbe
   const part = (rows: Dataset, held: readonly Dataset[]): Part => {
     const X = inputRows(spec, rows.x, column.value);
     const gates = spec.formulation === "relu" ? program.gates : gatesFrom(X, program.gates.generators);
-    const own = { ...program, X, gates, loss: bindLoss(spec.loss, rows.y, rows.weights) };
+    const loss = lossBeside(bindLoss(spec.loss, rows.y, rows.weights), spec, rows.x, space);
+    const own = { ...program, X, gates, ...loss };
     return { problem: { ...posed, program: own }, held: held.map(judge), draw: gaussianSource(seed + 1) };
   };
   if (validation !== null) {

@@ -40,12 +40,13 @@ export function neuronsOf({ kernel, gates, output }: NetworkWeights): HiddenNeur
 
 /** What the layers charge when every neuron is balanced: 2 sqrt(g1 g2) |w| |a|, |a| by `length`. */
 export function leastDecay(weights: NetworkWeights, regularization: Regularization, length = norm): number {
-  const { bias } = weights;
+  const { bias, skip } = weights;
   const { hidden, output, outputBias } = regularization;
   let sum = 0;
   for (const { weights: w, outputs } of neuronsOf(weights))
     sum += 2 * Math.sqrt(hidden * output) * norm(w) * length(outputs);
   for (const value of bias) sum += outputBias * value * value;
+  for (const value of skip?.data ?? []) sum += (regularization.skip ?? 0) * value * value;
   return sum;
 }
 

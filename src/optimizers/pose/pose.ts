@@ -29,6 +29,7 @@ import type { Problem, StartingPoint } from "../records.js";
 import { outputConstraint } from "./constraint.js";
 import { refuseUnshared } from "./mayShare.js";
 import { biasColumnOf, regularizationOf } from "./regularization.js";
+import { lossBeside } from "./skip.js";
 import { checkStart } from "./startingPoint.js";
 import { clearOfRows, writtenGates } from "./writtenGates.js";
 
@@ -59,6 +60,7 @@ export async function pose(
   clock: Clock = new Clock(Number.POSITIVE_INFINITY, () => false),
 ): Promise<Problem> {
   refusePricing(spec, settings);
+  refuseConstrainedSkip(spec, settings);
   const formulation = formulations[spec.formulation];
   const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
   const X = inputRows(spec, data.x, column.value);
@@ -68,18 +70,20 @@ export async function pose(
   const made = (work: Pieces<GateSet>) => inTurns(work, () => making.pause());
   const gates = await chooseGates(spec, X, column.value, settings, sources, wish, engine.kernels, made);
   const loss = bindLoss(spec.loss, data.y, data.weights);
-  const outputBias = spec.outputBias ? { ridge: spec.l2.outputBias } : null;
+  const beside = lossBeside(loss, spec, data.x, sources.space ?? null);
+  const { outputBias } = beside;
   const penalty = penaltyName(formulation, spec, settings);
   const build = (beta: number, charged: Loss) =>
     formulation.build({ X, gates, loss: charged, beta, outputBias, pooling }, penalty);
   const standardized = sources.space != null && isStandardized(sources.space);
-  const regularization = await regularizationOf(spec, settings, standardized, async () => {
+  const charged = await regularizationOf(spec, settings, standardized, async () => {
     const products = bindProducts({ X, gates, pooling }, engine.kernels);
-    return inTurns(trivialBeta(build(0, loss), products), () => clock.pause()).finally(() => products.dispose());
+    return inTurns(trivialBeta(build(0, beside.loss), products), () => clock.pause()).finally(() => products.dispose());
   });
+  const regularization = spec.skip === null ? charged : { ...charged, skip: spec.skip.l2 };
   const kind = regularization.constraint;
   const constraint = kind === null ? null : outputConstraint(kind, spec.loss, data);
-  const program = build(regularization.beta, constraint?.penalty(1) ?? loss);
+  const program = build(regularization.beta, constraint?.penalty(1) ?? beside.loss);
   const asked = growthOf(wish);
   const cut = "kind" in wish && wish.kind === "enumerate" && making.over && !gates.complete;
   const growth = asked ?? (cut && program.cones && constraint === null ? GROWTH : null);
@@ -108,6 +112,15 @@ function refusePricing(spec: NetworkSpec, { pricing, regularization }: Settings)
     "options/value",
     `pricing: expected { kind: "search" } for ${constrained ? `regularization "${regularization}"` : `a ${spec.formulation} network`}, ` +
       `got { kind: "branch-and-bound" }, which prices the gates of ReLU networks with a loss. Leave it out.`,
+  );
+}
+
+function refuseConstrainedSkip({ skip }: NetworkSpec, { regularization }: Settings): void {
+  if (skip === null || (regularization !== "interpolate" && regularization !== "max-margin")) return;
+  throw new ConvexError(
+    "options/value",
+    `regularization: expected a loss for a model with a linear layer beside the hidden one, got "${regularization}", which takes the ` +
+      `place of the loss. Leave that layer out, or set regularization to a number or "auto".`,
   );
 }
 

@@ -3,6 +3,7 @@
 import { type Network, type NetworkWeights, weightsOf } from "../../convex/network.js";
 import type { Problem } from "../records.js";
 import { decayOf } from "./regularization.js";
+import { withBestSkip } from "./skip.js";
 
 /** One layer as a network of a linear unit for each output, in order: kernel W, gates open on every row, read-out I. */
 function affineWeights({ neurons, bias }: Network, d: number): NetworkWeights {
@@ -24,16 +25,25 @@ function affineWeights({ neurons, bias }: Network, d: number): NetworkWeights {
 }
 
 /**
- * The weights of a network in the program's own columns; exactly as wide as it needs unless `units` says otherwise. In the numbers that
- * layers hold, unless they are `exact`: kernels and gates for other columns than the layer's are rounded there, once.
+ * The weights of a network in the program's own columns, without a linear layer beside the hidden one. In the numbers that layers hold,
+ * unless they are `exact`: kernels and gates for other columns than the layer's are rounded there, once.
  */
-export function programWeights(
+export function hiddenWeights(
   { program, column, regularization }: Pick<Problem, "program" | "column" | "regularization">,
   network: Network,
-  units = Math.max(1, network.neurons.length),
+  units: number,
   exact = false,
 ): NetworkWeights {
   if (program.penalty.name === "ridge") return affineWeights(network, program.X.cols);
   const written = exact ? (vector: Float64Array) => vector : undefined;
   return weightsOf(network, decayOf(regularization), program.X.cols, units, column.value, written);
+}
+
+/** The weights of a network in the program's own columns; as wide as it needs. */
+export function programWeights(
+  problem: Pick<Problem, "program" | "column" | "regularization">,
+  network: Network,
+): NetworkWeights {
+  const hidden = hiddenWeights(problem, network, Math.max(1, network.neurons.length));
+  return withBestSkip(problem, hidden, problem.program.X, "program");
 }

@@ -16,8 +16,9 @@ import type { Dataset } from "../read/data.js";
 import { inputRows } from "../read/inputRows.js";
 import type { NetworkSpec } from "../read/model.js";
 import type { Problem, Reduction } from "../records.js";
-import { programWeights } from "./programWeights.js";
+import { hiddenWeights } from "./programWeights.js";
 import { biasColumnOf, decayOf } from "./regularization.js";
+import { withBestSkip } from "./skip.js";
 import { madeFrom, standardizedSpace, standardizes } from "./standardize.js";
 
 type Parts = ReturnType<typeof objectiveOf>;
@@ -96,14 +97,14 @@ const NOTHING = 2 ** -45;
 
 /** True where solving in the span is exact and changes nothing else: gates are our own. */
 function isWide(
-  { formulation, convolution }: NetworkSpec,
+  { formulation, convolution, skip }: NetworkSpec,
   { rows, cols }: Matrix,
   { regularization, arrangements }: Settings,
   { byItself }: ReduceWish,
 ): boolean {
   const free = arrangements === null || ("kind" in arrangements && arrangements.kind === "grow");
   const constrained = regularization === "interpolate" || regularization === "max-margin";
-  const dense = formulation === "relu" && convolution === null;
+  const dense = formulation === "relu" && convolution === null && skip === null;
   return dense && cols > WIDE * rows && free && !constrained && byItself?.(cols) === true;
 }
 
@@ -113,8 +114,9 @@ function feedsApart({ outputs }: NetworkSpec, { vectorPenalty }: Settings): bool
 }
 
 function refuseUnfit(spec: NetworkSpec, { rank, pca, regularization, vectorPenalty }: Settings): void {
-  const { convolution, hiddenBias, l2, formulation, outputs, normalization } = spec;
+  const { convolution, hiddenBias, l2, formulation, outputs, normalization, skip } = spec;
   const name = rank === null ? "pca" : "rank";
+  if (skip !== null) refuseAs("fit", `no ${name} beside a linear layer that sees all columns`, String(rank ?? pca));
   if (normalization !== null) refuseAs("fit", `no ${name} beside batch normalisation`, String(rank ?? pca));
   if (formulation === "affine") refuseAs("fit", `no ${name} for one layer alone`, String(rank ?? pca));
   if (convolution !== null) refuseAs("fit", `no ${name} for a convolutional model`, String(rank ?? pca));
@@ -168,8 +170,11 @@ function inSpan({ rows, cols: m, data }: Matrix, { basis, mean }: RowSpace, bias
 /** The weights of a network of the problem as the model holds them, in float32 numbers. */
 export function layerWeights(problem: Problem, network: Network, units: number): NetworkWeights {
   const { column, reduction } = problem;
-  if (reduction === null) return programWeights(problem, network, units);
-  return weightsForX(programWeights(problem, network, units, true), reduction.space, column.value);
+  const hidden =
+    reduction === null
+      ? hiddenWeights(problem, network, units)
+      : weightsForX(hiddenWeights(problem, network, units, true), reduction.space, column.value);
+  return withBestSkip(problem, hidden, layerRows(problem), "layers");
 }
 
 /** The rows on which these weights act. */

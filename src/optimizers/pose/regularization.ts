@@ -130,8 +130,8 @@ async function ofOneLayer(
 }
 
 export function decayOf(regularization: Regularization): Decay {
-  const { hidden, output, outputBias } = regularization;
-  return { hidden, output, outputBias };
+  const { hidden, output, outputBias, skip } = regularization;
+  return { hidden, output, outputBias, ...(skip === undefined ? {} : { skip }) };
 }
 
 /**
@@ -208,8 +208,15 @@ export function notesOf(
         `The certificate is for that objective; objective.total leaves the charge out.`,
     );
   }
+  if (spec.skip !== null) notes.push(skipNote(spec.skip.l2));
   if (spec.outputBias && spec.l2.outputBias === 0) notes.push("The output bias is free and solved exactly.");
   return notes;
+}
+
+function skipNote(l2: number): string {
+  return l2 > 0
+    ? `The linear layer beside the hidden one is charged ${l2.toPrecision(4)} |U|^2, as its regularizer says, and solved exactly.`
+    : "The linear layer beside the hidden one has no regularizer: it is free, as in model.fit, and solved exactly.";
 }
 
 /** What a beta was chosen by. */

@@ -50,10 +50,10 @@ interface Obstacle {
 }
 
 function obstacleTo(
-  { l2, convolution, formulation, normalization }: NetworkSpec,
+  { l2, convolution, formulation, normalization, skip }: NetworkSpec,
   { rank, pca, regularization }: Settings,
 ): Obstacle | null {
-  if (l2.hidden > 0 || l2.output > 0 || l2.hiddenBias > 0) {
+  if (l2.hidden > 0 || l2.output > 0 || l2.hiddenBias > 0 || (skip?.l2 ?? 0) > 0) {
     const expected = "a model without l2 regularizers, which charge the layers' weights as they are,";
     return { code: "model/regularizer", expected, got: "one with them" };
   }

@@ -1,7 +1,7 @@
 /** A model as convex training sees it: trunk, head and ignored; every layer of it is in exactly one part. */
 
 import * as tf from "@tensorflow/tfjs";
-import { type Stage, type Walk, type Weight, walkBack } from "./graph.js";
+import { type Side, type Stage, type Walk, type Weight, walkBack } from "./graph.js";
 import { partOf } from "./layers/index.js";
 import { type LayerPart, named, refuseModel, type Step } from "./layers/layer.js";
 
@@ -20,6 +20,8 @@ export interface Head {
   readonly outputActivation: string;
   /** True where the read-out is all that is trained: then it is `hidden`, too. */
   readonly single: boolean;
+  /** The dense layer without activation whose outputs are added to those of the read-out. */
+  readonly skip: tf.layers.Layer | null;
 }
 
 /** Where a model is cut: before its last hidden layer, or before its read-out. */
@@ -34,6 +36,8 @@ export interface Anatomy {
   readonly layers: readonly tf.layers.Layer[];
   /** The names of layers of the trunk that model.fit would train: lower layers of a deep model. */
   readonly deep: readonly string[];
+  /** The way beside that of the hidden layer; null where layers follow one another. */
+  readonly side: Side | null;
   /** What training would do and the program does not, each a note. */
   readonly ignored: readonly string[];
   readonly inputShape: readonly (number | null)[]; // of a sample of x
@@ -63,12 +67,18 @@ export function anatomyOf(model: tf.LayersModel, use: "write" | "read", cut: Cut
   const kernels = parts.filter((each): each is Kernel => each.part.role === "kernel");
   refuseFrozenEnd(model, walk, kernels);
   const [hidden, output] = kernels;
+  const head = headOf(parts, hidden, output);
+  const { side } = walk;
+  const beside = side === null ? [] : side.steps.flatMap((step) => partsOf(step));
   return {
     trunk: walk.stages,
-    head: headOf(parts, hidden, output),
-    layers: walk.steps.map(({ layer }) => layer),
+    head: side === null ? head : { ...head, skip: skipOf(head, side, parts, beside, output) },
+    layers: [...walk.steps.map(({ layer }) => layer), ...(side === null ? [] : [...layersOf(side.steps), side.sum])],
+    side,
     deep: walk.below.map(({ name }) => name),
-    ignored: parts.flatMap(({ part }) => (part.role === "ignored" && part.note !== null ? [part.note] : [])),
+    ignored: [...parts, ...beside].flatMap(({ part }) =>
+      part.role === "ignored" && part.note !== null ? [part.note] : [],
+    ),
     inputShape: walk.inputShape.slice(1),
     headShape: walk.cutShape.slice(1),
   };
@@ -148,7 +158,12 @@ function headOf(parts: readonly Part[], hidden: Kernel, output: Kernel | undefin
     const { layer } = hidden.step;
     return {
       ...{ hidden: layer, output: layer, single: true, kind: "dense", between: [], normalization: null },
-      ...{ activation: "linear", negativeSlope: null, outputActivation: lastActivation(hidden, after(parts, hidden)) },
+      ...{
+        skip: null,
+        activation: "linear",
+        negativeSlope: null,
+        outputActivation: lastActivation(hidden, after(parts, hidden)),
+      },
     };
   }
   const at = (part: Part) => parts.indexOf(part);
@@ -193,7 +208,57 @@ function headOf(parts: readonly Part[], hidden: Kernel, output: Kernel | undefin
     output: output.step.layer,
     outputActivation: lastActivation(output, after(parts, output)),
     single: false,
+    skip: null,
   };
+}
+
+const layersOf = (steps: readonly Step[]) => steps.map(({ layer }) => layer);
+
+/** The layer beside the hidden one: linear, as the read-out is until both are added up. */
+function skipOf(
+  { kind, normalization, single, output: readOut }: Head,
+  { sum, after: length }: Side,
+  parts: readonly Part[],
+  beside: readonly Part[],
+  output: Kernel | undefined,
+): tf.layers.Layer {
+  const bends = ({ part }: Part) =>
+    (part.role === "kernel" || part.role === "activation") && part.activation !== "linear";
+  const skip = beside.find(({ part }) => part.role === "kernel");
+  const foreign = beside.find(
+    (each) => each !== skip && each.part.role !== "ignored" && !(each.part.role === "activation" && !bends(each)),
+  );
+  if (skip === undefined || skip.part.role !== "kernel" || skip.part.kind !== "dense" || foreign !== undefined) {
+    return refuseSkip("a dense layer", named((foreign ?? skip ?? beside[0]).step.layer), sum);
+  }
+  const own = output === undefined ? [] : parts.slice(parts.indexOf(output), length);
+  const bent = [skip, ...own].find(bends);
+  if (bent !== undefined) {
+    return refuseModel(
+      "model/activation",
+      `no activation before layer "${sum.name}", which adds up a read-out and a linear layer beside the hidden one`,
+      `one in ${named(bent.step.layer)}`,
+      "Put it after the sum.",
+    );
+  }
+  if (single) return refuseSkip("a hidden layer beside the linear one", "none", sum);
+  if (kind === "convolution" || readOut.getClassName() !== "Dense") {
+    return refuseSkip("a dense or gated hidden layer", "a convolution", sum);
+  }
+  if (normalization !== null) return refuseSkip("no batch normalisation beside a linear layer", "one", sum);
+  const { layer } = skip.step;
+  const [mine, its] = [layer, readOut].map((each) => each.getConfig().units as number);
+  if (mine !== its) return refuseSkip(`${its} units in ${named(layer)}, as in the last layer`, `${mine}`, sum);
+  return layer;
+}
+
+function refuseSkip(expected: string, got: string, sum: tf.layers.Layer): never {
+  return refuseModel(
+    "model/layer",
+    `${expected} where layer "${sum.name}" adds up two branches`,
+    got,
+    "Leave one branch out, or train this model with model.fit().",
+  );
 }
 
 function after(parts: readonly Part[], kernel: Kernel): readonly Part[] {

@@ -18,10 +18,21 @@ export interface Stage {
   readonly output: tf.SymbolicTensor;
 }
 
+/** A second way from the cut to the output: its layers, and where it joins the first. */
+export interface Side {
+  readonly steps: readonly Step[];
+  readonly sum: tf.layers.Layer;
+  readonly after: number; // layers of the first way that come before the sum
+}
+
+/** Whether a way back, now at a tensor, has gone far enough. */
+type Enough = (steps: readonly Step[], tensor: tf.SymbolicTensor) => boolean;
+
 /** A model cut in two. */
 export interface Walk {
-  /** The layers that come after the cut, in the order of the data. */
+  /** The layers that come after the cut, in the order of the data; of two ways that are added up the one with more that is trained. */
   readonly steps: readonly Step[];
+  readonly side: Side | null;
   /** What comes before, one stage for each model around the cut; none where the cut is the input itself. */
   readonly stages: readonly Stage[];
   /** Layers before the cut that are trained, too. */
@@ -33,17 +44,54 @@ export interface Walk {
 /**
  * Walks back as long as something above is trained, or until the steps are `enough`; `isTrained` says of a weight whether it is.
  */
-export function walkBack(
-  model: tf.LayersModel,
-  isTrained: (weight: Weight) => boolean,
-  enough: (steps: readonly Step[]) => boolean,
-): Walk {
+export function walkBack(model: tf.LayersModel, isTrained: (weight: Weight) => boolean, enough: Enough): Walk {
   const [input, output] = [single(model.inputs, "input"), single(model.outputs, "output")];
   const trains = (layer: tf.layers.Layer) => layer.weights.some(isTrained);
   const frames: Frame[] = [{ model, fed: null }];
+  const up = wayUp(output, frames, trains, enough);
+  const { steps } = up;
+  let { tensor } = up;
+  const side = up.sum === null ? null : sideOf(up.sum, frames, trains, enough, steps);
+  if (side !== null) ({ tensor } = side);
+  // The input of a nested model is what it was called on.
+  while (tensor.sourceLayer.getClassName() === "InputLayer" && frames.length > 1) tensor = left(frames);
+  const upstream = new Set<tf.layers.Layer>();
+  trainedAbove(tensor, frames, (layer) => {
+    upstream.add(layer);
+    return false;
+  });
+  for (const { layer } of [...steps, ...(side?.steps ?? [])])
+    if (layer.weights.length > 0 && upstream.has(layer)) refuseShared(layer);
+  const stages = frames.map((frame, k) => ({
+    inputs: frame.model.inputs[0],
+    output: frames[k + 1]?.fed ?? tensor,
+  }));
+  return {
+    steps,
+    side: side && { steps: side.steps, sum: side.sum, after: side.after },
+    stages: stages.filter(({ inputs, output }) => inputs !== output),
+    below: [...upstream].filter(trains),
+    inputShape: input.shape,
+    cutShape: tensor.shape,
+  };
+}
+
+/** Two branches, and the layer that adds them up. */
+interface Sum {
+  readonly layer: tf.layers.Layer;
+  readonly branches: readonly [tf.SymbolicTensor, tf.SymbolicTensor];
+}
+
+/** Goes back from a tensor, through models that `frames` grow by, as long as something above is trained, or to a sum of two branches. */
+function wayUp(
+  from: tf.SymbolicTensor,
+  frames: Frame[],
+  trains: (layer: tf.layers.Layer) => boolean,
+  enough: Enough,
+): { readonly tensor: tf.SymbolicTensor; readonly steps: Step[]; readonly sum: Sum | null } {
   const steps: Step[] = [];
-  let tensor = output;
-  while (!enough(steps) && trainedAbove(tensor, frames, trains)) {
+  let tensor = from;
+  while (!enough(steps, tensor) && trainedAbove(tensor, frames, trains)) {
     const { sourceLayer: layer } = tensor;
     if (layer.getClassName() === "InputLayer") {
       tensor = left(frames);
@@ -51,6 +99,9 @@ export function walkBack(
     }
     const node = layer.inboundNodes[tensor.nodeIndex];
     const [before, ...more] = node.inputTensors;
+    if (layer.getClassName() === "Add" && more.length === 1) {
+      return { tensor, steps, sum: { layer, branches: [before, more[0]] } };
+    }
     if (more.length > 0) refuseBranch(layer);
     if (steps.some((step) => step.layer === layer)) refuseShared(layer);
     if (layer instanceof tf.LayersModel && trains(layer)) {
@@ -62,25 +113,38 @@ export function walkBack(
     steps.unshift({ layer, inputShape: before.shape, outputShape: tensor.shape, trained: trains(layer) });
     tensor = before;
   }
-  // The input of a nested model is what it was called on.
-  while (tensor.sourceLayer.getClassName() === "InputLayer" && frames.length > 1) tensor = left(frames);
-  const upstream = new Set<tf.layers.Layer>();
-  trainedAbove(tensor, frames, (layer) => {
-    upstream.add(layer);
-    return false;
-  });
-  for (const { layer } of steps) if (layer.weights.length > 0 && upstream.has(layer)) refuseShared(layer);
-  const stages = frames.map((frame, k) => ({
-    inputs: frame.model.inputs[0],
-    output: frames[k + 1]?.fed ?? tensor,
-  }));
-  return {
-    steps,
-    stages: stages.filter(({ inputs, output }) => inputs !== output),
-    below: [...upstream].filter(trains),
-    inputShape: input.shape,
-    cutShape: tensor.shape,
+  return { tensor, steps, sum: null };
+}
+
+/** Both branches of a sum back to where they part: the longer one is put before `steps`, the other is the side. */
+function sideOf(
+  { layer: sum, branches }: Sum,
+  frames: Frame[],
+  trains: (layer: tf.layers.Layer) => boolean,
+  enough: Enough,
+  steps: Step[],
+): Side & { readonly tensor: tf.SymbolicTensor } {
+  if (steps.some((step) => step.trained)) refuseBranch(sum);
+  const way = (branch: tf.SymbolicTensor, end: Enough) => {
+    const own = [...frames];
+    const gone = wayUp(branch, own, trains, end);
+    return { ...gone, frames: own, trained: gone.steps.filter((step) => step.trained).length };
   };
+  // The side ends where the way of the hidden layer does, also where more is trained below.
+  const ways = [branches, [branches[1], branches[0]]].map(([longer, other]) => {
+    const main = way(longer, enough);
+    return { main, side: way(other, (gone, tensor) => tensor === main.tensor || enough(gone, tensor)) };
+  });
+  const { main, side } = ways.find((pair) => pair.main.trained >= pair.side.trained) ?? ways[0];
+  const trained = [main.trained, side.trained];
+  const part = main.tensor === side.tensor && main.frames.length === side.frames.length;
+  if (!part || main.sum !== null || side.sum !== null || Math.min(...trained) !== 1) refuseBranch(sum);
+  steps.unshift(...main.steps);
+  const all = [...steps, ...side.steps].map(({ layer }) => layer);
+  const twice = all.find((layer, k) => all.indexOf(layer) !== k);
+  if (twice !== undefined) refuseShared(twice);
+  frames.splice(0, frames.length, ...main.frames);
+  return { steps: side.steps, sum, after: main.steps.length, tensor: main.tensor };
 }
 
 /** Leaves the innermost model: what it was called on. */
@@ -121,16 +185,15 @@ function single(tensors: readonly tf.SymbolicTensor[] | undefined, what: string)
 }
 
 function refuseBranch(layer: tf.layers.Layer): never {
-  // Squares of a linear part are charged by another rule than units are: no solver here has both in one program.
-  const skips = layer.getClassName() === "Add";
-  const beside = skips
-    ? "leave a linear layer beside the hidden one out (two ReLU units make any linear function of x, two leakyReLU units with another alpha than -1, too), "
-    : "";
+  const known =
+    layer.getClassName() === "Add"
+      ? "add a dense layer that is trained, without activation, to the last layer, both from where the hidden layer begins, "
+      : "";
   return refuseModel(
     "model/graph",
-    "layers that follow one another from the first that is trained to the output",
+    "layers that follow one another from the first that is trained to the output, or one linear layer added beside them",
     `branches that meet in ${named(layer)}`,
-    `Set trainable: false in the layers before it, so that training begins after it, ${beside}or train this model with model.fit().`,
+    `Set trainable: false in the layers before it, so that training begins after it, ${known}or train this model with model.fit().`,
   );
 }
 

@@ -11,6 +11,7 @@ import { type Convolution, readConvolution } from "./convolution.js";
 import type { Whitening } from "./layers/batchNormalization.js";
 import { refuseModel as refuse } from "./layers/layer.js";
 import { type Labels, readLoss } from "./loss.js";
+import { type Skip, sharedBias } from "./skip.js";
 
 /** The two-layer network that the head of a model is. */
 export interface NetworkSpec {
@@ -24,7 +25,9 @@ export interface NetworkSpec {
   readonly units: number; // or filters
   readonly outputs: number; // C
   readonly hiddenBias: boolean;
-  readonly outputBias: boolean;
+  readonly outputBias: boolean; // of the read-out, or of a linear layer beside the hidden one
+  /** A linear layer beside the hidden one; null without it. */
+  readonly skip: Skip | null;
   readonly loss: LossName;
   readonly labels: Labels;
   /** The last layer's activation: what turns Z into the model's predictions. */
@@ -164,7 +167,10 @@ function readHead(
   const normalization = readNormalization(head, convolutional, normalized);
   const hidden = normalization === null ? readKernel(head.hidden) : normalization.kernel;
   const output = readKernel(head.output);
+  const beside = head.skip === null ? null : readKernel(head.skip);
+  const bias = beside === null ? null : sharedBias(output, beside);
   const { loss, labels, fromLogits } = readLoss(model);
+  if (head.skip !== null) refuseKinks(loss, head.skip);
   const activation = fromLogits ? "linear" : lossTraits[loss].activation;
   if (head.outputActivation !== activation) {
     refuse(
@@ -183,7 +189,15 @@ function readHead(
     units: hidden.units,
     outputs: output.units,
     hiddenBias: hidden.useBias && !head.single,
-    outputBias: output.useBias,
+    outputBias: output.useBias || beside?.useBias === true,
+    skip:
+      beside === null || bias === null
+        ? null
+        : {
+            l2: beside.kernelL2,
+            readOutShare: bias.readOutShare,
+            biases: { readOut: output.useBias, skip: beside.useBias },
+          },
     loss,
     labels,
     activation,
@@ -191,7 +205,7 @@ function readHead(
       hidden: hidden.kernelL2,
       hiddenBias: head.single ? 0 : hidden.biasL2,
       output: head.single ? 0 : output.kernelL2,
-      outputBias: output.biasL2,
+      outputBias: bias?.l2 ?? output.biasL2,
     },
     normalization: normalization && { epsilon: normalization.epsilon },
     whitening: null,
@@ -199,6 +213,17 @@ function readHead(
     cut,
     deep: anatomy.deep,
   };
+}
+
+/** Beside a linear layer the loss is that of the best such layer, which is smooth where the loss is. */
+function refuseKinks(loss: LossName, skip: tf.layers.Layer): void {
+  if (loss !== "hinge" && loss !== "meanAbsoluteError") return;
+  refuse(
+    "model/loss",
+    `a smooth loss beside the linear layer "${skip.name}"`,
+    loss,
+    `Compile with "${loss === "hinge" ? "squaredHinge" : "huberLoss"}", or leave that layer out.`,
+  );
 }
 
 /** How rows make outputs, where they are patches or units have a slope for negative sums; null for the rows of ReLU networks. */

@@ -37,11 +37,12 @@ export async function readWeights(
     };
   }
   if (spec.formulation === "affine") return affineWeights(last, spec);
+  const skip = head.skip === null ? null : skipWeights(last, await valuesOf(head.skip), spec);
   return {
     kernel: stacked(kernel, bias, inputs, units, biasColumn),
     gates: gatesOf(spec, () => stacked(gates, gateBias, inputs, units, biasColumn)),
     output: readOut(last[0], spec),
-    bias: spec.outputBias ? last[1] : new Float64Array(outputs),
+    ...(skip ?? { bias: spec.outputBias ? last[1] : new Float64Array(outputs) }),
     pooling: poolingOf(spec),
     biasColumn: spec.hiddenBias ? biasColumn : 0,
   };
@@ -73,6 +74,16 @@ function affineWeights(
     bias: outputBias ? bias : new Float64Array(C),
     pooling: null,
   };
+}
+
+/** The kernel of a linear layer beside the hidden one, and the bias that it and the read-out add up to. */
+function skipWeights(
+  [, readOut]: readonly Float64Array[],
+  [kernel, own]: readonly Float64Array[],
+  { inputs, outputs: C }: NetworkSpec,
+): Pick<NetworkWeights, "skip" | "bias"> {
+  const bias = Float64Array.from({ length: C }, (_, c) => (readOut?.[c] ?? 0) + (own?.[c] ?? 0));
+  return { skip: { rows: inputs, cols: C, data: kernel }, bias };
 }
 
 /** Linear units have gates of zero, which are open on every row. */

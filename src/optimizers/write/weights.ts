@@ -45,11 +45,31 @@ export function writeWeights(
     }
     const affine = spec.formulation === "affine";
     const second: tf.Tensor[] = [affine ? upper(kernel) : readOut(weights, spec)];
-    if (spec.outputBias) second.push(tf.tensor1d(Float32Array.from(weights.bias)));
+    const beside = skipTensors(weights, spec);
+    if (beside !== null) second.push(...beside.readOut);
+    else if (spec.outputBias) second.push(tf.tensor1d(Float32Array.from(weights.bias)));
     // Every tensor exists before the first is written; setWeights checks all shapes of a layer before it assigns.
     if (!affine) head.hidden.setWeights(first);
     head.output.setWeights(second);
+    if (beside !== null) head.skip?.setWeights([...beside.skip]);
   });
+}
+
+/** The kernel and bias of a linear layer beside the hidden one, and the bias that is left to the read-out; null without such a layer. */
+function skipTensors(
+  { skip: kernel, bias }: NetworkWeights,
+  { skip }: NetworkSpec,
+): { readonly readOut: readonly tf.Tensor[]; readonly skip: readonly tf.Tensor[] } | null {
+  if (skip === null || kernel === undefined) return null;
+  const own = Float32Array.from(bias, (value) => value * skip.readOutShare);
+  const rest = Float32Array.from(bias, (value, c) => value - own[c]);
+  return {
+    readOut: skip.biases.readOut ? [tf.tensor1d(own)] : [],
+    skip: [
+      tf.tensor2d(Float32Array.from(kernel.data), [kernel.rows, kernel.cols]),
+      ...(skip.biases.skip ? [tf.tensor1d(rest)] : []),
+    ],
+  };
 }
 
 /** Takes down the weights of a model; the answer writes them back, for when what comes after the writing fails. */

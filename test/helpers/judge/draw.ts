@@ -59,6 +59,7 @@ export function drawRecipe(seed: number): Recipe {
     classWeight: null,
     options: {},
     convolution: shape.convolution,
+    skip: null,
     before: { kind: "nothing" },
     use: "warmStart",
     nearby: X.map((value) => Math.fround(value * (1 + 1e-3 * dice.gauss()))),
@@ -68,6 +69,7 @@ export function drawRecipe(seed: number): Recipe {
   drawOptions(dice, drawn, beta);
   if (dice.chance(0.2)) drawn.before = { kind: dice.pick(BEFORE) };
   if (drawn.before.kind !== "nothing") fitBefore(dice, drawn);
+  drawn.skip = drawSkip(drawn, beta);
   drawn.senseless = isSenseless(drawn);
   return drawn;
 }
@@ -86,6 +88,15 @@ function drawSlope(seed: number): number {
   const dice = new Dice(seed + 0x51098);
   if (dice.chance(0.85)) return 0;
   return Math.fround(dice.pick([0.3, 0.01, -1, 0.2, -0.5, dice.power(-2, 0.5)]));
+}
+
+/** The same; a free one only where it does not fit all targets alone. */
+function drawSkip({ seed, layer, loss, rows, inputShape }: Recipe, beta: number): Recipe["skip"] {
+  const dice = new Dice(seed + 0x5c07);
+  const fits = layer === "dense" && loss !== "hinge" && loss !== "meanAbsoluteError";
+  if (dice.chance(0.85) || !fits) return null;
+  const free = dice.chance(0.5) && rows > inputShape[0] + 2;
+  return { l2: free ? 0 : Math.fround(beta * dice.power(-2, 2)), bias: dice.chance(0.4) };
 }
 
 function drawShape(dice: Dice, layer: Recipe["layer"]): { inputShape: number[]; convolution: Convolved | null } {
@@ -275,12 +286,14 @@ function fitBefore(dice: Dice, drawn: Mutable<Recipe>): void {
 }
 
 /** Options that contradict one another, which the trainer must refuse. */
-function isSenseless({ options, l2, convolution, formulation, before }: Recipe): boolean {
+function isSenseless({ options, l2, convolution, formulation, before, skip }: Recipe): boolean {
   const grows =
     options.arrangements !== undefined && "kind" in options.arrangements && options.arrangements.kind === "grow";
   return (
     (convolution !== null && (options.rank !== undefined || options.pca !== undefined)) ||
     (options.pca !== undefined && l2.hiddenBias > 0) ||
+    (skip !== null && (options.rank !== undefined || options.pca !== undefined)) ||
+    (skip !== null && (options.regularization === "interpolate" || options.regularization === "max-margin")) ||
     (formulation === "gated" && grows) ||
     before.kind === "other formulation"
   );

@@ -11,6 +11,8 @@ export interface Task extends Targets {
   readonly readOut: Float64Array; // [A x K]
   readonly hiddenBias: boolean;
   readonly outputBias: boolean;
+  /** The rows [n x p] that a linear layer beside the neurons sees; null without one. */
+  readonly skip: { readonly X: Float64Array; readonly inputs: number } | null;
   readonly gated: boolean;
   /** What units that are no gated ones do to negative sums. */
   readonly slope: number;
@@ -20,6 +22,7 @@ export interface Task extends Targets {
     readonly hiddenBias: number;
     readonly output: number;
     readonly outputBias: number;
+    readonly skip: number;
   };
 }
 
@@ -29,6 +32,7 @@ export interface Net {
   readonly b: Float64Array; // [m]
   readonly A: Float64Array; // [m x A C]
   readonly c: Float64Array; // [C]
+  readonly U: Float64Array; // [p x C], empty without a linear layer beside them
   readonly masks: readonly (Uint8Array | null)[]; // each [n K]
 }
 
@@ -37,6 +41,7 @@ export interface Gradient {
   readonly b: Float64Array;
   readonly A: Float64Array;
   readonly c: Float64Array;
+  readonly U: Float64Array;
 }
 
 export function emptyNet(task: Task, masks: readonly (Uint8Array | null)[]): Net {
@@ -46,6 +51,7 @@ export function emptyNet(task: Task, masks: readonly (Uint8Array | null)[]): Net
     b: new Float64Array(m),
     A: new Float64Array(m * task.positions * task.outputs),
     c: new Float64Array(task.outputs),
+    U: new Float64Array((task.skip?.inputs ?? 0) * task.outputs),
     masks,
   };
 }
@@ -56,13 +62,18 @@ interface Pass {
   readonly Z: Float64Array; // [n x C]
 }
 
-function pass(task: Task, { W, b, A, c, masks }: Net): Pass {
+function pass(task: Task, { W, b, A, c, U, masks }: Net): Pass {
   const { rows: n, patches: K, inputs: d, X, positions, readOut, outputs: C } = task;
   const m = masks.length;
   const on = new Float64Array(m * n * K);
   const pooled = new Float64Array(m * n * positions);
   const Z = new Float64Array(n * C);
-  for (let k = 0; k < Z.length; k++) Z[k] = c[k % C];
+  for (let k = 0; k < Z.length; k++) {
+    Z[k] = c[k % C];
+    addLinear(task, k, (x, at) => {
+      Z[k] += x * U[at];
+    });
+  }
   for (let j = 0; j < m; j++) {
     const mask = masks[j];
     for (let i = 0; i < n * K; i++) {
@@ -87,17 +98,25 @@ function pass(task: Task, { W, b, A, c, masks }: Net): Pass {
   return { on, pooled, Z };
 }
 
+/** Visits what a linear layer beside the neurons has of output k: an entry of its rows, and the place of its weight. */
+function addLinear({ skip, outputs: C }: Task, k: number, use: (x: number, at: number) => void): void {
+  if (skip === null) return;
+  const { X, inputs } = skip;
+  for (let p = 0; p < inputs; p++) use(X[Math.floor(k / C) * inputs + p], p * C + (k % C));
+}
+
 /** The outputs before the last activation [n x C]. */
 export function outputsOf(task: Task, net: Net): Float64Array {
   return pass(task, net).Z;
 }
 
-export function sizeOf({ charge }: Task, { W, b, A, c }: Net): number {
+export function sizeOf({ charge }: Task, { W, b, A, c, U }: Net): number {
   return (
     charge.hidden * square(W) +
     charge.hiddenBias * square(b) +
     charge.output * square(A) +
-    charge.outputBias * square(c)
+    charge.outputBias * square(c) +
+    charge.skip * square(U)
   );
 }
 
@@ -108,14 +127,18 @@ export function objective(task: Task, net: Net, out?: Gradient, weight = 1): num
   if (out === undefined) return weight * lossOf(task, Z) + sizeOf(task, net);
   const slope = new Float64Array(n * C);
   const loss = weight * lossOf(task, Z, slope);
-  const { W, b, A, c, masks } = net;
+  const { W, b, A, c, U, masks } = net;
   for (let p = 0; p < W.length; p++) out.W[p] = 2 * charge.hidden * W[p];
   for (let p = 0; p < b.length; p++) out.b[p] = 2 * charge.hiddenBias * b[p];
   for (let p = 0; p < A.length; p++) out.A[p] = 2 * charge.output * A[p];
   for (let p = 0; p < C; p++) out.c[p] = 2 * charge.outputBias * c[p];
+  for (let p = 0; p < U.length; p++) out.U[p] = 2 * charge.skip * U[p];
   for (let k = 0; k < slope.length; k++) {
     slope[k] *= weight;
     out.c[k % C] += slope[k];
+    addLinear(task, k, (x, at) => {
+      out.U[at] += x * slope[k];
+    });
   }
   for (let j = 0; j < masks.length; j++) {
     for (let row = 0; row < n; row++) {
@@ -150,7 +173,13 @@ export function objective(task: Task, net: Net, out?: Gradient, weight = 1): num
 export function roundingOf(task: Task, net: Net, terms = 4): number {
   const { rows: n, patches: K, inputs: d, X, positions, readOut, outputs: C } = task;
   const { on, Z } = pass(task, net);
-  const reach = Float64Array.from(Z, (_, k) => Math.abs(net.c[k % C]));
+  const reach = Float64Array.from(Z, (_, k) => {
+    let sum = Math.abs(net.c[k % C]);
+    addLinear(task, k, (x, at) => {
+      sum += Math.abs(x * net.U[at]);
+    });
+    return sum;
+  });
   for (let j = 0; j < net.masks.length; j++) {
     for (let i = 0; i < n * K; i++) {
       const factor = Math.abs(on[j * n * K + i]);

@@ -7,6 +7,7 @@ import type { Convolved, Recipe } from "./recipe.js";
 export function modelOf(recipe: Recipe): tf.Sequential {
   const { formulation, slope, loss, outputs, inputShape, hiddenBias, outputBias, units, l2, convolution, layer, seed } =
     recipe;
+  const { skip } = recipe;
   const bend = slope === 0 || formulation === "gated" ? [] : [tf.layers.leakyReLU({ alpha: slope })];
   const fused = slope === 0 ? ("relu" as const) : ("linear" as const);
   const decay = (kernel: number, bias: number) => ({
@@ -23,12 +24,20 @@ export function modelOf(recipe: Recipe): tf.Sequential {
     loss === "binaryCrossentropy" ? "sigmoid" : loss === "categoricalCrossentropy" ? "softmax" : "linear";
   const last = tf.layers.dense({
     units: outputs,
-    activation,
+    activation: skip === null ? activation : "linear",
     useBias: outputBias,
     kernelInitializer,
     ...decay(l2.output, outputBias ? l2.outputBias : 0),
   });
   const model = tf.sequential();
+  if (skip !== null) {
+    const first =
+      formulation === "gated"
+        ? gatedDense({ units, ...shared, seed: seed % 1000 })
+        : tf.layers.dense({ units, ...shared, activation: fused, kernelInitializer });
+    const beside = besideModel(inputShape, [first, ...bend, last], activation, outputs, decay(skip.l2, 0), skip.bias);
+    return compiled(beside, loss);
+  }
   if (convolution === null) {
     model.add(
       formulation === "gated"
@@ -53,12 +62,37 @@ export function modelOf(recipe: Recipe): tf.Sequential {
       model.add(between);
   }
   model.add(last);
+  return compiled(model, loss);
+}
+
+function compiled(model: tf.Sequential, loss: string): tf.Sequential {
   model.compile({
     optimizer: "sgd",
     loss: loss === "huberLoss" ? (tf.losses.huberLoss as unknown as string) : loss,
   });
   return model;
 }
+
+/** A linear layer beside others: the sum of both, and an activation after it. */
+function besideModel(
+  inputShape: readonly number[],
+  deep: readonly tf.layers.Layer[],
+  activation: "linear" | "sigmoid" | "softmax",
+  units: number,
+  decay: object,
+  useBias: boolean,
+): tf.Sequential {
+  const inputs = tf.input({ shape: [...inputShape] });
+  const way = deep.reduce((tensor, layer) => layer.apply(tensor) as tf.SymbolicTensor, inputs);
+  const kernelInitializer = tf.initializers.glorotNormal({ seed: 7 });
+  const straight = tf.layers.dense({ name: BESIDE, units, useBias, kernelInitializer, ...decay }).apply(inputs);
+  const sum = tf.layers.add().apply([way, straight as tf.SymbolicTensor]) as tf.SymbolicTensor;
+  const outputs = tf.layers.activation({ activation }).apply(sum) as tf.SymbolicTensor;
+  return tf.model({ inputs, outputs }) as tf.Sequential;
+}
+
+/** The name of the linear layer. */
+export const BESIDE = "beside";
 
 function readOutLayers(
   { readOut, window }: Convolved,

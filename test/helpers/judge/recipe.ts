@@ -48,6 +48,8 @@ export interface Recipe {
   readonly classWeight: Readonly<Record<number, number>> | null;
   readonly options: TrainerOptions;
   readonly convolution: Convolved | null;
+  /** A linear layer beside a dense hidden one, with the factor of its squared kernel; null without it. */
+  readonly skip: { readonly l2: number; readonly bias: boolean } | null;
   readonly before: Before;
   /** How the earlier result is used: as the start, or only its gates. */
   readonly use: "warmStart" | "arrangements";

@@ -82,6 +82,7 @@ function descend(
     for (let v = 0; v < vectors; v++) if (from.A[j * vectors + v] !== 0) allowed[k * vectors + v] = 1;
   });
   if (from !== null) net.c.set(from.c);
+  if (from !== null) net.U.set(from.U);
   const size = from === null ? dice.power(-1, 0.5) : dice.power(-3, -0.5);
   for (let k = old.length; k < masks.length; k++) {
     for (let p = 0; p < d; p++) net.W[k * d + p] = (size * dice.gauss()) / scales[p];
@@ -98,7 +99,14 @@ function descend(
     minimise(point.x, (x, gradient) => charged(task, kind, point, x, gradient, penalty, cones ? indices : null), STEPS);
     if (penalty === PENALTIES[0]) continue;
     const moved = point.net(point.x);
-    const end = { ...moved, W: moved.W.slice(), b: moved.b.slice(), A: moved.A.slice(), c: moved.c.slice() };
+    const end = {
+      ...moved,
+      W: moved.W.slice(),
+      b: moved.b.slice(),
+      A: moved.A.slice(),
+      c: moved.c.slice(),
+      U: moved.U.slice(),
+    };
     const inside = cones ? repaired(task, kind, end, indices) : end;
     if (inside !== null) consider(inside);
   }
@@ -172,6 +180,7 @@ function split(task: Task, net: Net): Net {
     apart.A[k * vectors + v] = net.A[j * vectors + v];
   });
   apart.c.set(net.c);
+  apart.U.set(net.U);
   return apart;
 }
 
@@ -309,7 +318,7 @@ function coneCharge(
 }
 
 /** Columns by their largest entries, so that a descent sees them alike. */
-function columnScales({ X, inputs: d }: Task): Float64Array {
+function columnScales({ X, inputs: d }: Pick<Task, "X" | "inputs">): Float64Array {
   const scales = new Float64Array(d);
   for (let k = 0; k < X.length; k++) scales[k % d] = Math.max(scales[k % d], Math.abs(X[k]));
   const most = scales.reduce((largest, scale) => Math.max(largest, scale), 0) || 1;
@@ -321,6 +330,7 @@ class Point {
   readonly x: Float64Array;
   readonly slope: Gradient;
   private readonly moved: Net;
+  private readonly linear: Float64Array; // scales of the columns that a linear layer beside the neurons sees
   /** How large objectives are here: weights of penalties are in these units. */
   readonly size: number;
 
@@ -330,10 +340,14 @@ class Point {
     private readonly allowed: Uint8Array,
     private readonly scales: Float64Array,
   ) {
-    const copy = () => ({ W: start.W.slice(), b: start.b.slice(), A: start.A.slice(), c: start.c.slice() });
+    this.linear = task.skip === null ? new Float64Array(0) : columnScales(task.skip);
+    const copy = () => ({
+      ...{ W: start.W.slice(), b: start.b.slice(), A: start.A.slice(), c: start.c.slice() },
+      U: start.U.slice(),
+    });
     this.moved = { ...copy(), masks: start.masks };
     this.slope = copy();
-    this.x = new Float64Array(start.W.length + start.b.length + start.A.length + start.c.length);
+    this.x = new Float64Array(start.W.length + start.b.length + start.A.length + start.c.length + start.U.length);
     this.size = Math.max(
       1e-30,
       Math.min(1e30, objective(task, { ...start, A: start.A.map(() => 0) }), objective(task, start)),
@@ -345,7 +359,7 @@ class Point {
   net(x: Float64Array): Net {
     const { start, task, allowed, scales, moved } = this;
     const d = task.inputs;
-    const { W, b, A, c } = start;
+    const { W, b, A, c, U } = start;
     let at = 0;
     for (let k = 0; k < W.length; k++) moved.W[k] = x[at + k] / scales[k % d];
     at += W.length;
@@ -354,6 +368,8 @@ class Point {
     for (let k = 0; k < A.length; k++) moved.A[k] = allowed[k] === 1 ? x[at + k] : 0;
     at += A.length;
     if (task.outputBias) for (let k = 0; k < c.length; k++) moved.c[k] = x[at + k];
+    at += c.length;
+    for (let k = 0; k < U.length; k++) moved.U[k] = x[at + k] / this.linear[Math.floor(k / task.outputs)];
     return moved;
   }
 
@@ -363,12 +379,19 @@ class Point {
     for (let k = 0; k < this.allowed.length; k++) if (this.allowed[k] === 0) out[from + k] = 0;
   }
 
-  private write({ W, b, A, c }: Gradient, out: Float64Array, change: (value: number, scale: number) => number): void {
+  private write(
+    { W, b, A, c, U }: Gradient,
+    out: Float64Array,
+    change: (value: number, scale: number) => number,
+  ): void {
     const d = this.task.inputs;
     for (let k = 0; k < W.length; k++) out[k] = change(W[k], this.scales[k % d]);
     out.set(b, W.length);
     out.set(A, W.length + b.length);
     out.set(c, W.length + b.length + A.length);
+    const from = W.length + b.length + A.length + c.length;
+    const { outputs } = this.task;
+    for (let k = 0; k < U.length; k++) out[from + k] = change(U[k], this.linear[Math.floor(k / outputs)]);
   }
 }
 

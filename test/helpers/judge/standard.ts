@@ -33,7 +33,7 @@ function standardOf({ X, inputs: d, rows: n, weights, hiddenBias }: Task): Stand
   return { columns, mean, spread };
 }
 
-/** The task on standardised columns. */
+/** The task on standardised columns; a linear layer beside the neurons, which is charged nothing there, sees x as it is. */
 export function standardTask(bare: Task): Task {
   const { columns, mean, spread } = standardOf(bare);
   const d = bare.inputs;

@@ -3,13 +3,14 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { FitResult } from "../../../src/index.js";
 import type { Net, Task } from "./forward.js";
+import { BESIDE } from "./models.js";
 import type { Recipe } from "./recipe.js";
 import { principal, type Span } from "./span.js";
 import { onStandard, standardTask } from "./standard.js";
 
 /** The task without charges: patches and how they are read out, cut by hand. */
 export function bareTask(recipe: Recipe): Task {
-  const { rows, outputs, loss, y, formulation, hiddenBias, outputBias } = recipe;
+  const { rows, outputs, loss, y, formulation, hiddenBias, outputBias, skip } = recipe;
   const cut = patchesOf(recipe);
   return {
     loss,
@@ -19,10 +20,11 @@ export function bareTask(recipe: Recipe): Task {
     weights: weightsOf(recipe),
     ...cut,
     hiddenBias,
-    outputBias,
+    outputBias: outputBias || skip?.bias === true,
+    skip: skip === null ? null : { X: cut.X, inputs: cut.inputs },
     gated: formulation === "gated",
     slope: recipe.slope,
-    charge: { hidden: 0, hiddenBias: 0, output: 0, outputBias: 0 },
+    charge: { hidden: 0, hiddenBias: 0, output: 0, outputBias: 0, skip: 0 },
   };
 }
 
@@ -108,7 +110,8 @@ export function chargedTask(recipe: Recipe, result: FitResult): Task {
   const { hidden, output, outputBias } = result.regularization;
   const scale = result.problem.column.value;
   const hiddenBias = recipe.l2.hiddenBias > 0 ? recipe.l2.hiddenBias : scale > 0 ? hidden / scale ** 2 : 0;
-  const charge = { hidden, hiddenBias: recipe.hiddenBias ? hiddenBias : 0, output, outputBias };
+  const skip = recipe.skip?.l2 ?? 0;
+  const charge = { hidden, hiddenBias: recipe.hiddenBias ? hiddenBias : 0, output, outputBias, skip };
   const pca = recipe.options.pca;
   if (result.regularization.standardized) return { ...standardTask(bare), charge };
   if (pca === undefined) return { ...bare, charge };
@@ -124,10 +127,16 @@ export function chargedTask(recipe: Recipe, result: FitResult): Task {
 
 /** The weights as the layers hold them. Gates are read on the task's rows in float64. */
 export function netOf(model: tf.Sequential, bare: Task): Net {
-  const layers = model.layers.filter((layer) => layer.getClassName() !== "InputLayer");
+  const beside = bare.skip
+    ? model
+        .getLayer(BESIDE)
+        .getWeights()
+        .map((weight) => weight.dataSync())
+    : null;
+  const layers = model.layers.filter((layer) => layer.name !== BESIDE && layer.getWeights().length > 0);
   const first = layers[0].getWeights().map((weight) => Float64Array.from(weight.dataSync()));
   const last = layers[layers.length - 1].getWeights().map((weight) => Float64Array.from(weight.dataSync()));
-  const { inputs: d, hiddenBias, outputBias, positions, outputs: C, gated, X } = bare;
+  const { inputs: d, hiddenBias, positions, outputs: C, gated, X } = bare;
   const m = first[0].length / d;
   const column = (kernel: Float64Array, j: number) => Float64Array.from({ length: d }, (_, p) => kernel[p * m + j]);
   const W = new Float64Array(m * d);
@@ -146,7 +155,8 @@ export function netOf(model: tf.Sequential, bare: Task): Net {
     W,
     b: hiddenBias ? first[1] : new Float64Array(m),
     A,
-    c: outputBias ? last[1] : new Float64Array(C),
+    c: Float64Array.from({ length: C }, (_, o) => (last[1]?.[o] ?? 0) + (beside?.[1]?.[o] ?? 0)),
+    U: beside === null ? new Float64Array(0) : Float64Array.from(beside[0]),
     masks,
   };
 }

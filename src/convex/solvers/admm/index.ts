@@ -29,8 +29,13 @@ export const admm: Solver = {
   name: "admm",
   firstOrder: false,
   joint: true,
-  // With cones Newton steps must be able to go on.
-  refuses: (program) => (program.cones ? proximalNewton.refuses(program) : null),
+  refuses(program) {
+    if (program.loss.beside !== undefined) {
+      return 'has no step for a linear part beside the hidden layer; use "proximal-newton", or "fista" with gates.';
+    }
+    // With cones Newton steps must be able to go on.
+    return program.cones ? proximalNewton.refuses(program) : null;
+  },
   suits,
   start: (setting, from) => new AdmmRun(setting, from),
 };

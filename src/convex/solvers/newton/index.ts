@@ -111,7 +111,8 @@ class NewtonRun implements Run {
     const begin: SparseBlocks = from ?? { ...zeroBlocks(program), bias: c0 };
     const judged = this.judge.gap(begin, this.xi);
     this.point = this.keep(begin, judged, this.xi);
-    const smooth = !program.cones && program.penalty.separable && Number.isFinite(loss.curvature);
+    const plain = !program.cones && program.penalty.separable && loss.beside === undefined;
+    const smooth = plain && Number.isFinite(loss.curvature);
     if (from !== null && smooth && judged.scale >= NEAR) this.nearby = Float64Array.from(this.xi);
     // A dual point that no block prices above beta: from the raw gradient the first round would open every block.
     this.xi = N?.slice() ?? this.xi.map((value) => judged.scale * value);

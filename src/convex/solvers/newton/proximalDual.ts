@@ -32,6 +32,7 @@ import {
 } from "../systems/index.js";
 import type { WorkingSet } from "../workingSet.js";
 import { spectralCurvature, vectorCurvature } from "./blockCurvature.js";
+import { type LinearMove, LinearStep } from "./linearStep.js";
 
 /** Where the prox of the loss has a kink its Jacobian is zero; this share of tau keeps the system definite. */
 const KINK = 1e-9;
@@ -49,6 +50,7 @@ export interface Evaluation {
   readonly slope: Float64Array; // [n x C]
   readonly spread: Float64Array | null;
   readonly bias: Float64Array; // [C]
+  readonly linear: LinearMove | null; // of a linear part beside the network
   readonly active: ActiveBlocks;
 }
 
@@ -64,6 +66,8 @@ export class ProximalDual {
   private readonly d: number;
   private readonly slopes: number; // of a loss with kinks: the length of its gradients; 0 for smooth losses
   private readonly sketch = new SketchMemory();
+  private readonly loss: Loss; // of the outputs with those of a linear part beside the network
+  private readonly linear: LinearStep | null;
   private readonly plain: boolean; // one output, no cones, kinks or patches: large Newton systems are solved by products
 
   constructor(
@@ -73,9 +77,18 @@ export class ProximalDual {
     c0: Float64Array, // [C]
   ) {
     const { program } = setting;
-    const { loss } = program;
+    const { beside } = program.loss;
+    const loss = beside?.loss ?? program.loss;
+    this.loss = loss;
     this.Z0 = Z0;
     this.c0 = c0;
+    this.linear = null;
+    if (beside !== undefined) {
+      const c = beside.best(Z0);
+      this.Z0 = Z0.slice();
+      beside.add(c, this.Z0);
+      this.linear = new LinearStep(beside, c);
+    }
     this.n = loss.rows;
     this.C = loss.outputs;
     this.d = program.X.cols;
@@ -96,7 +109,16 @@ export class ProximalDual {
   }
 
   /** N [n x C]: the gradient of the loss at the outputs Z of an evaluation at xi. */
-  gradientOfLoss(xi: Float64Array, { Z }: Evaluation): Float64Array {
+  gradientOfLoss(xi: Float64Array, { Z, linear }: Evaluation): Float64Array {
+    const { loss } = this.setting.program;
+    if (loss.beside !== undefined && linear !== null) {
+      // As the linear part wants it, near which the rounds come: at the outputs less that part.
+      const own = linear.c.map((value) => -value);
+      const N = Z.slice();
+      loss.beside.add(own, N);
+      loss.gradient(N, N);
+      return N;
+    }
     return xi.map((value, k) => value - (Z[k] - this.Z0[k]) / this.tau);
   }
 
@@ -116,13 +138,15 @@ export class ProximalDual {
     });
     this.Z0 = Float64Array.from(at.Z);
     this.c0 = Float64Array.from(at.bias);
+    if (at.linear !== null) this.linear?.moveCenter(at.linear);
   }
 
   /** Null when it is too late to project all blocks. */
   evaluate(xi: Float64Array, G: Float64Array): Evaluation | null {
     const { program } = this.setting;
     const { n, C, tau, rho } = this;
-    const { loss, outputBias } = program;
+    const { loss } = this;
+    const { outputBias } = program;
     const Z = new Float64Array(n * C);
     const slope = new Float64Array(n * C);
     const spread = loss.separable ? null : new Float64Array(n * C);
@@ -143,8 +167,13 @@ export class ProximalDual {
         theta += outputBias.ridge * bias[c] ** 2 + (bias[c] - this.c0[c]) ** 2 / (2 * rho) + sum * bias[c];
       });
     }
+    const linear = this.linear?.at(xi, rho) ?? null;
+    if (linear !== null) {
+      program.loss.beside?.add(linear.c, gradient);
+      theta += linear.theta;
+    }
     for (let k = 0; k < gradient.length; k++) gradient[k] += bias[k % C] - Z[k];
-    return { theta, gradient, Z, slope, spread, bias, active };
+    return { theta, gradient, Z, slope, spread, bias, linear, active };
   }
 
   /** out [n x C] = what these blocks add to the outputs. */
@@ -167,7 +196,9 @@ export class ProximalDual {
     const bias = outputBias === null ? 0 : this.rho / (1 + 2 * outputBias.ridge * this.rho);
     const step = this.blockStep();
     const common = { n: this.n, outputs: this.C, ...this.lossCurvature(at) };
-    const coupled = (system: CoupledSystem) => solveCoupled(system, this.setting, this.sketch, direction);
+    const { linear, rho } = this;
+    const coupled = (system: CoupledSystem) =>
+      solveCoupled(linear?.joinedTo(system, rho) ?? system, this.setting, this.sketch, direction);
     if (!penalty.separable) return coupled({ ...common, bias, ...spectralCurvature(step, products, at.active) });
     if (this.plain) {
       const blocks = vectorCurvature(step, products, at.active);
@@ -175,7 +206,8 @@ export class ProximalDual {
     }
     const curvature: OutputCurvature[] = [];
     for (let c = 0; c < this.C; c++) {
-      curvature.push(curvatureOf(step, products, at.active, c, bias));
+      const own = curvatureOf(step, products, at.active, c, bias);
+      curvature.push(linear?.joined(own, rho) ?? own);
       await this.setting.pause();
     }
     return solveNewton({ ...common, curvature }, this.setting, direction);

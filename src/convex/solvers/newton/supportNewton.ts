@@ -37,7 +37,7 @@ export class SupportRun implements Run {
   /** Whether its steps are for such programs: one output, a smooth loss, no cones or patches, rows for an n x n matrix. */
   static fits({ program }: Setting, from: SparseBlocks): boolean {
     const { X, loss, cones, penalty, pooling } = program;
-    const plain = !cones && pooling == null && penalty.separable && blockOutputs(program) === 1;
+    const plain = !cones && pooling == null && penalty.separable && blockOutputs(program) === 1 && !loss.beside;
     const vectors = Math.max(MOST_ENTERING, from.index.length);
     const blocks = { n: loss.rows, gates: from.index, vectors, rows: NO_ROWS };
     return plain && Number.isFinite(loss.curvature) && !prefersProducts(blocks, X.cols);

@@ -1,0 +1,325 @@
+/**
+ * A linear part beside the network, minimised away: the loss of the network's own outputs Z [n x C] is then
+ *
+ *   M(Z) = min over c [k x C] of L(Z + F c) + sum_p ridge_p |c_p|^2,   F [n x k], ridge_p = 0: free,
+ *
+ * which is convex and as smooth as L. With c at its best M'(Z) = L'(Z + F c), so that F'N + 2 ridge c = 0 at the gradient N: dual
+ * points that are gradients are feasible for the linear part too. By Fenchel M*(N) = L*(N) + sum_p |F_p'N|^2 / (4 ridge_p), with
+ * F_p'N = 0 for what is free. Descents, certificates and prices see no more than a loss; a solver that needs the prox of L takes the
+ * part in hand (`Loss.beside`).
+ *
+ * c is found by Newton steps, each by conjugate gradients from a Cholesky factor that is kept as long as it serves: for squares one
+ * product with F and one back.
+ */
+
+import { ConvexError } from "../../errors.js";
+import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
+import { dot, norm } from "../linear/vectors.js";
+import type { LinearColumns, LinearPart, Loss, Matrix } from "../types.js";
+
+const NEWTON_STEPS = 100;
+const HALVINGS = 40;
+/** The gradient in c is zero at this share of the lengths of N and the columns of F: what is left is rounding. */
+const STATIONARY = 1e-13;
+/** The same of a gradient from which the rest may be taken off. */
+const NEARLY = 3e-12;
+/** Roundings of outputs that a slope may have, and entries of a dual point, in units of the curvature, that any domain has around zero. */
+const ROUNDINGS = 64;
+const INSIDE = 1e-3;
+/** Of the loss at zero: less is none. */
+const NOTHING = 1e-20;
+/** Of the largest curvature of an entry: where there is less the system would be singular. */
+const FLAT = 1e-9;
+/** Relative residual of the conjugate gradients, and steps from which a new factor is made. */
+const RESIDUAL = 1e-4;
+const MOST_STEPS = 60;
+const WORN = 4;
+/** Of a value, relative. */
+const ROUNDING = 1e-13;
+/** A free column that a dual point sees by more than this share of both lengths is not balanced: the bound is none. */
+const UNBALANCED = 1e-12;
+
+/** The loss of the network beside F c; L must be smooth. Free columns of F come orthonormal, up to one factor. */
+export function withLinearPart(loss: Loss, columns: LinearColumns): Loss {
+  const part = new Part(loss, columns);
+  const { name, rows, outputs, separable, curvature } = loss;
+  return {
+    ...{ name, rows, outputs, separable, curvature },
+    beside: part,
+    value: (Z) => part.at(Z).value,
+    gradient: (Z, out) => out.set(part.at(Z).N),
+    hessianDiagonal: (Z, out) => loss.hessianDiagonal(part.at(Z).W, out),
+    conjugate: (N) => loss.conjugate(N) + part.charge(N),
+    prox() {
+      throw new ConvexError(
+        "solver/none",
+        `${name}: expected a solver that takes the linear part in hand, got another.`,
+      );
+    },
+    balance: (N) => part.balance(N),
+    output: (c) => withLinearPart(loss.output(c), columns),
+  };
+}
+
+/** Whether the constant is among the columns. */
+export function hasConstant({ maps: { layers } }: LinearColumns): boolean {
+  return layers.data.subarray((layers.rows - 1) * layers.cols).some((value) => value !== 0);
+}
+
+/** L(Z + F c) + sum_p ridge_p |c_p|^2 at a c. */
+interface Point {
+  readonly c: Float64Array; // [k x C]
+  readonly W: Float64Array; // Z + F c
+  readonly N: Float64Array; // L'(W)
+  readonly value: number;
+  readonly slope: Float64Array; // F'N + 2 ridge c
+}
+
+/** Where M was last asked for. */
+interface Found extends Point {
+  readonly Z: Float64Array;
+}
+
+/** Lower, or, where values differ by rounding only, flatter. */
+function isBetter(next: Point, before: Point): boolean {
+  const room = ROUNDING * Math.abs(before.value);
+  if (next.value < before.value - room) return true;
+  return next.value <= before.value + room && dot(next.slope, next.slope) < dot(before.slope, before.slope);
+}
+
+class Part implements LinearPart {
+  readonly F: Matrix;
+  readonly ridge: Float64Array;
+  readonly maps: LinearColumns["maps"];
+  readonly columns: number; // k
+  private readonly C: number;
+  private readonly lengths: Float64Array; // [k]: of the columns of F
+  private found: Found | null = null;
+  private factors: Float64Array[] | null = null; // [C], each [k x k]
+  private zero: number | null = null; // the loss at zero
+
+  constructor(
+    readonly loss: Loss,
+    { F, ridge, maps }: LinearColumns,
+  ) {
+    this.F = F;
+    this.ridge = ridge;
+    this.maps = maps;
+    this.columns = F.cols;
+    this.C = loss.outputs;
+    this.lengths = new Float64Array(F.cols);
+    for (let k = 0; k < F.data.length; k++) this.lengths[k % F.cols] += F.data[k] ** 2;
+    for (let p = 0; p < F.cols; p++) this.lengths[p] = Math.sqrt(this.lengths[p]);
+  }
+
+  best(Z: Float64Array): Float64Array {
+    return this.at(Z).c.slice();
+  }
+
+  add(c: Float64Array, Z: Float64Array): void {
+    const { F, C } = this;
+    const { rows: n, cols: k, data } = F;
+    for (let j = 0; j < n; j++) {
+      for (let o = 0; o < C; o++) {
+        let sum = 0;
+        for (let p = 0; p < k; p++) sum += data[j * k + p] * c[p * C + o];
+        Z[j * C + o] += sum;
+      }
+    }
+  }
+
+  pull(N: Float64Array): Float64Array {
+    const { F, C } = this;
+    const { rows: n, cols: k, data } = F;
+    const sums = new Float64Array(k * C);
+    for (let j = 0; j < n; j++) {
+      for (let o = 0; o < C; o++) {
+        const value = N[j * C + o];
+        if (value !== 0) for (let p = 0; p < k; p++) sums[p * C + o] += data[j * k + p] * value;
+      }
+    }
+    return sums;
+  }
+
+  /** sum_p |F_p'N|^2 / (4 ridge_p); infinity where a free column sees N. */
+  charge(N: Float64Array): number {
+    const { C, ridge, lengths } = this;
+    const seen = this.pull(N);
+    const size = norm(N);
+    let sum = 0;
+    for (let at = 0; at < seen.length; at++) {
+      const p = Math.floor(at / C);
+      if (ridge[p] > 0) sum += seen[at] ** 2 / (4 * ridge[p]);
+      else if (Math.abs(seen[at]) > UNBALANCED * lengths[p] * size) return Number.POSITIVE_INFINITY;
+    }
+    return sum;
+  }
+
+  /** N less its part in the span of the free columns. */
+  balance(N: Float64Array): void {
+    const { ridge, lengths, C } = this;
+    const seen = this.pull(N);
+    for (let at = 0; at < seen.length; at++) {
+      const p = Math.floor(at / C);
+      seen[at] *= ridge[p] > 0 ? 0 : -1 / lengths[p] ** 2;
+    }
+    this.add(seen, N);
+  }
+
+  /** M at Z, with c warm from where it was last asked for. */
+  at(Z: Float64Array): Found {
+    const { found } = this;
+    if (found?.Z.every((value, k) => value === Z[k])) return found;
+    let now = this.pointAt(Z, found?.c ?? new Float64Array(this.columns * this.C));
+    let fresh = this.factors === null;
+    for (let step = 0; step < NEWTON_STEPS && !this.isDone(now); step++) {
+      const { direction, steps } = this.direction(now.slope, now.W);
+      if (steps > WORN && !fresh) this.factors = null;
+      fresh = this.factors === null;
+      const before = now;
+      for (let half = 0, alpha = 1; half < HALVINGS && now === before; half++, alpha /= 2) {
+        const next = this.pointAt(
+          Z,
+          before.c.map((value, k) => value + alpha * direction[k]),
+        );
+        if (isBetter(next, before)) now = next;
+      }
+      if (now === before) break;
+    }
+    if (this.isNothing(now)) now = { ...now, N: new Float64Array(now.N.length), value: 0 };
+    // Where no c is best, as with labels that F separates, N is no dual point, and what is left of it is none of a domain.
+    if (this.isStationary(now, NEARLY) || this.isRounding(now)) this.balance(now.N);
+    this.found = { ...now, Z: Z.slice() };
+    return this.found;
+  }
+
+  private pointAt(Z: Float64Array, c: Float64Array): Point {
+    const { loss, ridge, C } = this;
+    const W = Z.slice();
+    this.add(c, W);
+    const N = new Float64Array(W.length);
+    loss.gradient(W, N);
+    const slope = this.pull(N);
+    let value = loss.value(W);
+    for (let at = 0; at < c.length; at++) {
+      const weight = ridge[Math.floor(at / C)];
+      value += weight * c[at] ** 2;
+      slope[at] += 2 * weight * c[at];
+    }
+    return { c, W, N, value, slope };
+  }
+
+  private isDone(now: Point): boolean {
+    return this.isNothing(now) || this.isStationary(now, STATIONARY);
+  }
+
+  /**
+   * Whether the slope is the rounding of large outputs, as where a fit is nearly perfect, and zero lies inside the domain of L*, so that
+   * taking it off N leads out of none.
+   */
+  private isRounding({ slope, W, N }: Point): boolean {
+    const { lengths, loss, C } = this;
+    const reach = ROUNDINGS * Number.EPSILON * loss.curvature * norm(W);
+    if (!slope.every((value, at) => Math.abs(value) <= reach * lengths[Math.floor(at / C)])) return false;
+    const largest = N.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const scale = (INSIDE * loss.curvature) / largest;
+    return [scale, -scale].every((factor) => Number.isFinite(loss.conjugate(N.map((value) => factor * value))));
+  }
+
+  /** Whether what is left of the loss is rounding, of the residuals of a perfect fit or of labels that are separated far. */
+  private isNothing({ value, W }: Point): boolean {
+    this.zero ??= this.loss.value(new Float64Array(W.length));
+    return value <= NOTHING * this.zero;
+  }
+
+  private isStationary({ c, N, slope }: Point, share: number): boolean {
+    const { lengths, ridge, C } = this;
+    const size = norm(N);
+    return slope.every((value, at) => {
+      const p = Math.floor(at / C);
+      return Math.abs(value) <= share * Math.max(lengths[p] * size, 2 * ridge[p] * Math.abs(c[at]));
+    });
+  }
+
+  /** The Newton direction -H^-1 slope, roughly, H = F' L''(W) F + 2 diag(ridge), and the conjugate gradients that it took. */
+  private direction(slope: Float64Array, W: Float64Array): { direction: Float64Array; steps: number } {
+    const { loss, C, ridge } = this;
+    const h = new Float64Array(W.length);
+    loss.hessianDiagonal(W, h);
+    const largest = h.reduce((most, value) => Math.max(most, value), 0) || loss.curvature;
+    const floor = FLAT * largest;
+    this.factors ??= this.factorsAt(h, floor);
+    const factors = this.factors;
+    const times = (v: Float64Array): Float64Array => {
+      const through = new Float64Array(W.length);
+      this.add(v, through);
+      const bent = new Float64Array(W.length);
+      if (loss.hessianTimes !== undefined) {
+        loss.hessianTimes(W, through, bent);
+        for (let k = 0; k < bent.length; k++) bent[k] += floor * through[k];
+      } else for (let k = 0; k < bent.length; k++) bent[k] = Math.max(h[k], floor) * through[k];
+      const out = this.pull(bent);
+      for (let at = 0; at < out.length; at++) out[at] += 2 * ridge[Math.floor(at / C)] * v[at];
+      return out;
+    };
+    const x = new Float64Array(slope.length);
+    const r = slope.map((value) => -value);
+    let z = this.solved(factors, r);
+    let p = z;
+    let rho = dot(r, z);
+    const goal = RESIDUAL ** 2 * rho;
+    let steps = 0;
+    while (steps < MOST_STEPS) {
+      const Hp = times(p);
+      const alpha = rho / dot(p, Hp);
+      steps += 1;
+      if (!Number.isFinite(alpha)) break;
+      for (let k = 0; k < x.length; k++) {
+        x[k] += alpha * p[k];
+        r[k] -= alpha * Hp[k];
+      }
+      z = this.solved(factors, r);
+      const next = dot(r, z);
+      if (!(next > goal)) break;
+      const turn = next / rho;
+      p = z.map((value, k) => value + turn * p[k]);
+      rho = next;
+    }
+    return { direction: x, steps };
+  }
+
+  /** Each output's own block of H, factored. */
+  private factorsAt(h: Float64Array, floor: number): Float64Array[] {
+    const { F, C, ridge } = this;
+    const { rows: n, cols: k, data } = F;
+    return Array.from({ length: C }, (_, o) => {
+      const H = new Float64Array(k * k);
+      for (let j = 0; j < n; j++) {
+        const weight = Math.max(h[j * C + o], floor);
+        for (let p = 0; p < k; p++) {
+          const left = weight * data[j * k + p];
+          if (left !== 0) for (let q = 0; q <= p; q++) H[p * k + q] += left * data[j * k + q];
+        }
+      }
+      let trace = 0;
+      for (let p = 0; p < k; p++) trace += H[p * k + p] += 2 * ridge[p];
+      for (let lift = 1e-14; ; lift *= 100) {
+        const L = H.slice();
+        for (let p = 0; p < k; p++) L[p * k + p] += (lift * trace) / k + Number.MIN_VALUE;
+        if (choleskyInPlace(L, k) || lift > 1) return L;
+      }
+    });
+  }
+
+  private solved(factors: readonly Float64Array[], r: Float64Array): Float64Array {
+    const { C, columns: k } = this;
+    const z = new Float64Array(r.length);
+    const column = new Float64Array(k);
+    for (let o = 0; o < C; o++) {
+      for (let p = 0; p < k; p++) column[p] = r[p * C + o];
+      choleskySolve(factors[o], k, column);
+      for (let p = 0; p < k; p++) z[p * C + o] = column[p];
+    }
+    return z;
+  }
+}
