@@ -21,12 +21,13 @@ import { columnNotes } from "./pose/standardize.js";
 import { readData, refuseDegenerate } from "./read/data.js";
 import { frozenCharge } from "./read/frozenCharge.js";
 import { inputRows } from "./read/inputRows.js";
-import { type NetworkSpec, readModel } from "./read/model.js";
+import { type NetworkSpec, readModel, scheduleOf } from "./read/model.js";
 import { white, whitened } from "./read/normalization/index.js";
 import type { Weighting } from "./read/sampleWeights.js";
 import { trunkOf } from "./read/trunk.js";
 import { normalizationSquares, readWeights } from "./read/weights.js";
 import type { Objective, Regularization } from "./records.js";
+import { claimedOfHead } from "./report/head.js";
 import { boundsOf, judgeResidual, withSharing } from "./solve/bounds.js";
 import { engineOn } from "./solve/onEngine.js";
 
@@ -37,6 +38,7 @@ type FromTrainer =
   | "regularization"
   | "standardize"
   | "hiddenBiasScale"
+  | "depth"
   | "vectorPenalty"
   | "rank"
   | "engine"
@@ -78,6 +80,7 @@ const NAMES = [
   "regularization",
   "standardize",
   "hiddenBiasScale",
+  "depth",
   "vectorPenalty",
   "rank",
   "engine",
@@ -110,10 +113,10 @@ export async function certify(
   refuseHeldOut(settings);
   const began = performance.now();
   const left = () => Math.max(0, settings.timeLimit - (performance.now() - began) / 1000);
-  const read = readModel(model, settings.formulation, "read", true);
+  const read = readModel(model, settings.formulation, "read", true, scheduleOf(model, settings, "read"));
   refuseForeignGates(read, settings);
-  const trunk = trunkOf(model, "read");
-  const frozen = await frozenCharge(model, "read");
+  const trunk = trunkOf(model, "read", read.cut);
+  const frozen = await frozenCharge(model, "read", read.cut);
   const rows = await readData(await trunk.see("x", x), y, read, { sampleWeight, classWeight });
   refuseDegenerate(rows);
   const spec = whitened(read, rows);
@@ -174,15 +177,18 @@ export async function certify(
   // In fewer dimensions a price of shared outputs would be for other data than x: what is known of one output each has to do.
   const points = shares && whole ? [residual.dualPoint, bound.dualPoint] : [];
   return {
-    certificate: shares
-      ? await withSharing(near.certificate, program, new Set(points), kernels, left(), settings)
-      : near.certificate,
+    certificate: claimedOfHead(
+      shares
+        ? await withSharing(near.certificate, program, new Set(points), kernels, left(), settings)
+        : near.certificate,
+      read,
+    ),
     objective: modelObjective(
       written,
       weights.kernel,
       regularization.hidden,
       column.charged && !standardized,
-      frozen + ownScales(await normalizationSquares(model), weights.kernel, spec, regularization),
+      frozen + ownScales(await normalizationSquares(model, read.cut), weights.kernel, spec, regularization),
     ),
     balanced: spec.formulation === "affine" ? written.total : written.loss + leastDecay(charged, regularization),
     regularization,

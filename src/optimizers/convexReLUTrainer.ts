@@ -1,18 +1,19 @@
 /** The trainer: what a user calls in place of model.fit. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { count, refuseUnknown } from "../arguments.js";
+import { count, refuseAs, refuseUnknown } from "../arguments.js";
 import {
   CROSS_VALIDATION_ARGS,
   type CrossValidation,
   type CrossValidationArgs,
   crossValidate,
 } from "./crossValidate.js";
+import { fitAlternating, fitHead } from "./deep/fit.js";
 import { type FitArgs, fitModel } from "./fit.js";
 import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { followPath, PATH_ARGS, type PathArgs, type PathResult } from "./path.js";
 import { type Batches, type Gathered, gathered } from "./read/dataset.js";
-import { readModel } from "./read/model.js";
+import { scheduleOf } from "./read/model.js";
 import type { FitResult } from "./report/result.js";
 import { type ModelWish, templateOf } from "./write/template.js";
 
@@ -88,8 +89,10 @@ export class ConvexReLUTrainer {
    */
   async fit<M extends tf.LayersModel>(model: M, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult<M>> {
     refuseUnknown("fit", args, FIT_ARGS);
-    const { settings } = this;
-    return fitModel({ model, x, y, args, settings, width: settings.width, ours: false });
+    const settings = { ...this.settings, depth: scheduleOf(model, this.settings) };
+    const order = { model, x, y, args, settings, width: settings.width, ours: false };
+    if (settings.depth === "alternate") return fitAlternating(order);
+    return settings.depth === null ? fitModel(order) : fitHead(order);
   }
 
   /**
@@ -103,7 +106,7 @@ export class ConvexReLUTrainer {
     args: FitDatasetArgs = {},
   ): Promise<FitResult<M>> {
     refuseUnknown("fitDataset", args, DATASET_ARGS);
-    readModel(model, this.settings.formulation, "fit");
+    scheduleOf(model, this.settings);
     const { batchesPerEpoch, validationBatches, validationData = null, onBatch, ...rest } = args;
     const data = await gathered(dataset, { batches: readCount("batchesPerEpoch", batchesPerEpoch), onBatch });
     const held: tf.Tensor[] = [];
@@ -162,6 +165,7 @@ export class ConvexReLUTrainer {
     args: PathArgs = {},
   ): Promise<PathResult<M>> {
     refuseUnknown("path", args, PATH_ARGS);
+    this.refuseAlternate("path");
     return followPath(this.settings, model, x, y, args);
   }
 
@@ -177,7 +181,19 @@ export class ConvexReLUTrainer {
     args: CrossValidationArgs = {},
   ): Promise<CrossValidation<M>> {
     refuseUnknown("crossValidate", args, CROSS_VALIDATION_ARGS);
+    this.refuseAlternate("crossValidate");
     return crossValidate(this.settings, model, x, y, args);
+  }
+
+  /** Many betas are for one program: that of a head whose features stay as they are. */
+  private refuseAlternate(where: string): void {
+    if (this.settings.depth !== "alternate") return;
+    refuseAs(
+      where,
+      'depth "head" or "read-out"',
+      '"alternate"',
+      'Fit with "alternate" first, then follow the path of the head.',
+    );
   }
 }
 

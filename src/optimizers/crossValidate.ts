@@ -75,9 +75,9 @@ export async function crossValidate<M extends tf.LayersModel>(
   args: CrossValidationArgs,
 ): Promise<CrossValidation<M>> {
   const { folds = FOLDS, metric = "loss", mode = metric === "loss" ? "min" : "max" } = args;
-  const spec = readModel(model, settings.formulation, "fit");
+  const spec = readModel(model, settings.formulation, "fit", true, settings.depth);
   refuseOwnBeta(spec);
-  const data = await readData(await trunkOf(model).see("x", x), y, spec, args);
+  const data = await readData(await trunkOf(model, "write", spec.cut).see("x", x), y, spec, args);
   refuseDegenerate(data);
   checkArguments(folds, metric, mode, model, data.x.rows);
   const { kernels } = await chooseEngine(settings.engine, settings.threads);

@@ -153,7 +153,7 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
    */
   async choose(inputs: tf.Tensor, y: tf.Tensor): Promise<Optimum> {
     const { spec, column, reduction } = this.result.problem;
-    const seen = await trunkOf(this.result.model, "read").see("x", inputs);
+    const seen = await trunkOf(this.result.model, "read", spec.cut).see("x", inputs);
     const data = white(await readData(seen, y, spec), spec);
     const x = reduction === null ? data.x : rowsIn(data.x, reduction.space);
     const X = inputRows(spec, x, column.value);
@@ -182,7 +182,7 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
   write(model: tf.LayersModel, optimum: { readonly network: Network }): void {
     const network = networkOf(optimum);
     const { problem } = this.result;
-    const spec = readModel(model, problem.spec.formulation, "fit");
+    const spec = readModel(model, problem.spec.formulation, "fit", true, problem.spec.deep.length > 0 ? "head" : null);
     const { inputs, outputs } = problem.spec;
     const of = ({ inputShape, hiddenBias, outputBias, convolution, negativeSlope, normalization }: typeof spec) =>
       JSON.stringify({ inputShape, hiddenBias, outputBias, convolution, negativeSlope, normalization });

@@ -64,6 +64,15 @@ export interface TrainerOptions {
    */
   readonly width?: "keep" | "resize";
   /**
+   * How a model is trained whose layers below the last hidden one are trained, too. "head": these are held as they are, and the
+   * last hidden layer and the read-out are fitted to what they compute (the read-out alone, where that hidden layer is none that
+   * a program has). "read-out": the read-out alone is fitted, exactly, and all else held. "alternate": rounds of the program of
+   * "head", begun at the model's own units, and of a descent of all layers together (L-BFGS, gradients by TensorFlow.js) on the
+   * objective of the model; no round ends above the one before. The certificate is always about the head, given its features.
+   * Default: "alternate" where the last hidden layer is one that a program has, else none: a refusal says what there is.
+   */
+  readonly depth?: Depth;
+  /**
    * How several outputs are charged. "nuclear", the default: as weight decay does, neurons feeding all outputs; exact for gated
    * networks, for ReLU by descent from the solution of the convex program and with a bound of its own.
    * "perOutput": each neuron feeds one, and the convex program is exact for both. Along a path, and in cross-validation, ReLU
@@ -106,6 +115,10 @@ export interface TrainerOptions {
   readonly solver?: SolverName;
 }
 
+/** The schedules by which deep models are trained. */
+export type Depth = (typeof DEPTHS)[number];
+const DEPTHS = ["head", "read-out", "alternate"] as const;
+
 /** The options with their defaults. */
 export interface Settings {
   readonly formulation: "relu" | "gated" | null;
@@ -118,6 +131,7 @@ export interface Settings {
   readonly signal: AbortSignal | null;
   readonly seed: number;
   readonly width: "keep" | "resize";
+  readonly depth: Depth | null;
   readonly vectorPenalty: Penalty["name"] | null;
   readonly standardize: boolean | null;
   readonly hiddenBiasScale: number | null;
@@ -147,6 +161,7 @@ const NAMES = [
   "signal",
   "seed",
   "width",
+  "depth",
   "vectorPenalty",
   "standardize",
   "hiddenBiasScale",
@@ -186,6 +201,7 @@ export function readOptions(options: TrainerOptions): Settings {
     signal: signal ?? null,
     seed: optional(options.seed, (value) => integer("seed", value)) ?? 0,
     width: optional(options.width, (value) => oneOf("width", value, ["keep", "resize"])) ?? "keep",
+    depth: optional(options.depth, (value) => oneOf("depth", value, DEPTHS)),
     vectorPenalty: optional(options.vectorPenalty, (value) => oneOf("vectorPenalty", value, ["perOutput", "nuclear"])),
     standardize: optional(options.standardize, (value) => oneOf("standardize", value, [true, false])),
     hiddenBiasScale: optional(options.hiddenBiasScale, (value) => positive("hiddenBiasScale", value)),

@@ -23,6 +23,7 @@ import { trunkOf } from "./read/trunk.js";
 import type { Objective, PosedSolution, Problem, Regularization } from "./records.js";
 import { endWithin } from "./report/ended.js";
 import { SplitEvaluator } from "./report/evaluate.js";
+import { claimedOfHead } from "./report/head.js";
 import { chargedFor, eachBeta, fittingNetwork } from "./solve/alongBetas.js";
 import { engineOn } from "./solve/onEngine.js";
 import { alone } from "./solve/sharing.js";
@@ -77,9 +78,9 @@ export async function followPath<M extends tf.LayersModel>(
 ): Promise<PathResult<M>> {
   if (args.onPoint !== undefined && typeof args.onPoint !== "function")
     refuse("path", "onPoint to be a function", args.onPoint);
-  const read = readModel(model, settings.formulation, "fit");
+  const read = readModel(model, settings.formulation, "fit", true, settings.depth);
   refuseOwnBeta(read);
-  const split = await readSplit(x, y, read, args, trunkOf(model));
+  const split = await readSplit(x, y, read, args, trunkOf(model, "write", read.cut));
   refuseDegenerate(split.train);
   const spec = whitened(read, split.train);
   const train = white(split.train, spec);
@@ -93,7 +94,7 @@ export async function followPath<M extends tf.LayersModel>(
     train: reduced.data(train),
     validation: validation === null ? null : reduced.data(validation),
   });
-  const frozen = await frozenCharge(model);
+  const frozen = await frozenCharge(model, "write", read.cut);
   const points: PathPoint[] = [];
   const networks = new Map<PathPoint, Network>();
   let before: Network | null = null;
@@ -161,7 +162,7 @@ async function pointOf(
     beta: regularization.beta,
     status: endWithin(solution, { problem, gap: solution.gap, certificate, fitting, tolerance: settings.tolerance })
       .status,
-    certificate,
+    certificate: claimedOfHead(certificate, problem.spec),
     objective: modelObjective(
       written,
       weights.kernel,

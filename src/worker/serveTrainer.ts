@@ -8,6 +8,7 @@ import { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "../optimizers/c
 import { anatomyOf } from "../optimizers/read/anatomy.js";
 import { white } from "../optimizers/read/normalization/index.js";
 import { readSplit } from "../optimizers/read/split.js";
+import { type Trunk, trunkOf } from "../optimizers/read/trunk.js";
 import type { FitResult, FitSummary } from "../optimizers/report/result.js";
 import { listen, type WorkerPort } from "./port.js";
 import { problemMessage } from "./problemMessage.js";
@@ -118,7 +119,7 @@ class Job {
       }
       const built = model === null ? await modelMessage(result.model) : null;
       const weights = await Promise.all(result.model.getWeights().map((weight) => tensorMessage("weight", weight)));
-      const { train } = await readSplit(x, y, result.problem.spec, given);
+      const { train } = await readSplit(x, y, result.problem.spec, given, trunkIn(result));
       const problem = problemMessage(result.problem, white(train, result.problem.spec));
       const { shape } = anatomyOf(result.model, "read").head.hidden.getWeights()[0];
       const units = shape[shape.length - 1]; // or filters
@@ -147,6 +148,11 @@ class Job {
   private say(message: FromWorker): void {
     this.port.postMessage(message, []);
   }
+}
+
+/** What comes before the head in a model that was sent as a whole. */
+function trunkIn({ model, problem }: FitResult): Trunk {
+  return trunkOf(model, "read", problem.spec.cut);
 }
 
 /** A callback that hands the rounds on to the page. */

@@ -4,12 +4,14 @@ import * as tf from "@tensorflow/tfjs";
 import { isRecord, refuse, shown } from "../arguments.js";
 import { ConvexError, type ErrorCode } from "../errors.js";
 import type { FitArgs, TrainArgs } from "../optimizers/convexReLUTrainer.js";
-import { readOptions, type TrainerOptions } from "../optimizers/options.js";
+import { type Depth, readOptions, type TrainerOptions } from "../optimizers/options.js";
 import { frozenNotes, withCharge } from "../optimizers/pose/regularization.js";
+import type { Cut } from "../optimizers/read/anatomy.js";
 import { frozenCharge } from "../optimizers/read/frozenCharge.js";
-import { readModel } from "../optimizers/read/model.js";
+import { type NetworkSpec, readModel, scheduleOf } from "../optimizers/read/model.js";
 import { type Trunk, trunkOf } from "../optimizers/read/trunk.js";
-import type { StartingPoint } from "../optimizers/records.js";
+import type { Problem, StartingPoint } from "../optimizers/records.js";
+import { claimedOfHead } from "../optimizers/report/head.js";
 import { Progress } from "../optimizers/report/progress.js";
 import { FitResult } from "../optimizers/report/result.js";
 import { headModel, writeHead } from "../optimizers/write/headModel.js";
@@ -49,6 +51,7 @@ export class WorkerTrainer {
   private readonly options: Omit<TrainerOptions, "signal">;
   private readonly tolerance: number;
   private readonly formulation: "relu" | "gated" | null;
+  private readonly depth: Depth | null;
   private readonly health: PortHealth;
 
   /** @throws ConvexError "options/unknown" or "options/value", as ConvexReLUTrainer. */
@@ -63,12 +66,13 @@ export class WorkerTrainer {
           `Pass new Worker(new URL("./trainer.worker.ts", import.meta.url), { type: "module" }).`,
       );
     }
-    const { tolerance, formulation, signal } = readOptions(options);
+    const { tolerance, formulation, depth, signal } = readOptions(options);
     const { signal: _signal, ...plain } = options;
     this.options = plain;
     this.signal = signal;
     this.tolerance = tolerance;
     this.formulation = formulation;
+    this.depth = depth;
     this.health = healthOf(worker);
   }
 
@@ -80,16 +84,18 @@ export class WorkerTrainer {
    */
   async fit<M extends tf.LayersModel>(model: M, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult<M>> {
     if (!isRecord(args)) refuse("fit", "an object of options", args);
-    const spec = readModel(model, this.formulation, "fit");
-    const trunk = trunkOf(model);
-    const frozen = await frozenCharge(model);
+    const depth = scheduleOf(model, { formulation: this.formulation, depth: this.depth });
+    const spec = readModel(model, this.formulation, "fit", true, depth);
+    if (depth === "alternate") return this.fitWhole(model, x, y, args);
+    const trunk = trunkOf(model, "write", spec.cut);
+    const frozen = await frozenCharge(model, "write", spec.cut);
     const progress = this.progressOf(model, args);
-    const order = await this.orderOf(model, x, y, args, trunk);
+    const order = await this.orderOf(await headMessage(model, spec.cut), x, y, args, trunk);
     const done = await this.converse(order, progress);
     const target = done.units === spec.units ? model : resized(model, done.units);
     const restore = target === model ? await weightsBefore(model) : () => target.dispose();
     try {
-      tf.tidy(() => writeHead(target, done.weights.map(tensorOf)));
+      tf.tidy(() => writeHead(target, done.weights.map(tensorOf), spec.cut));
       await progress.end();
     } catch (error) {
       restore();
@@ -98,11 +104,35 @@ export class WorkerTrainer {
     const { summary, problem } = done;
     return new FitResult(progress.epoch, progress.history, {
       ...summary,
+      certificate: claimedOfHead(summary.certificate, spec),
       objective: withCharge(summary.objective, frozen),
       notes: [...(trunk.note === null ? [] : [trunk.note]), ...frozenNotes(frozen), ...summary.notes],
-      problem: problemOf(problem),
+      problem: ofWhole(problemOf(problem), spec),
       model: target,
     });
+  }
+
+  /** A model whose layers are all trained goes to the worker as a whole. */
+  private async fitWhole<M extends tf.LayersModel>(
+    model: M,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    args: FitArgs,
+  ): Promise<FitResult<M>> {
+    const progress = this.progressOf(model, args);
+    const order = await this.orderOf(await modelMessage(model), x, y, args);
+    const { summary, problem, weights } = await this.converse(order, progress);
+    const restore = await weightsBefore(model);
+    try {
+      tf.tidy(() => {
+        for (const [k, weight] of model.weights.entries()) weight.write(tensorOf(weights[k]));
+      });
+      await progress.end();
+    } catch (error) {
+      restore();
+      throw error;
+    }
+    return new FitResult(progress.epoch, progress.history, { ...summary, problem: problemOf(problem), model });
   }
 
   /** As {@link ConvexReLUTrainer.train}, in the worker. */
@@ -127,9 +157,9 @@ export class WorkerTrainer {
     return new Progress(model, callbacks, verbose ?? 0, this.tolerance);
   }
 
-  /** What the worker is sent: the head of a model, and data as the head sees them. */
+  /** What the worker is sent: a model or its head, and data as that sees them. */
   private async orderOf(
-    model: tf.LayersModel | null,
+    model: ModelMessage | null,
     x: tf.Tensor,
     y: tf.Tensor,
     args: FitArgs,
@@ -142,7 +172,7 @@ export class WorkerTrainer {
     return {
       kind: "order",
       job: counter.jobs,
-      model: model === null ? null : await headMessage(model),
+      model,
       x: await seenMessage("x", x, trunk),
       y: await tensorMessage("y", y),
       validation: await pairMessage(validationData, trunk),
@@ -212,8 +242,13 @@ export class WorkerTrainer {
   }
 }
 
-async function headMessage(model: tf.LayersModel): Promise<ModelMessage> {
-  const head = headModel(model);
+/** The problem of a head, as one of the model that it was cut from. */
+function ofWhole(problem: Problem, { cut, deep }: NetworkSpec): Problem {
+  return { ...problem, spec: { ...problem.spec, cut, deep } };
+}
+
+async function headMessage(model: tf.LayersModel, cut: Cut): Promise<ModelMessage> {
+  const head = headModel(model, cut);
   try {
     return await modelMessage(head);
   } finally {

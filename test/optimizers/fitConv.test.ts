@@ -335,12 +335,6 @@ describe("wrong input", () => {
       model: () => compiled(conv(), tf.layers.batchNormalization({ name: "norm" }), pool(), dense()),
     },
     {
-      wrong: "a second convolution",
-      code: "model/depth",
-      says: /got 3 layers: .*"second"/,
-      model: () => compiled(conv(), tf.layers.conv2d({ filters: 2, kernelSize: 1, name: "second" }), pool(), dense()),
-    },
-    {
       wrong: "nothing between convolution and dense",
       code: "model/layer",
       says: /got nothing after layer.*Add one/,

@@ -23,6 +23,7 @@ const FIRST: Readonly<Record<string, string>> = {
   "src/optimizers/solve": "fit.ts",
   "src/optimizers/report": "fit.ts",
   "src/optimizers/write": "fit.ts",
+  "src/optimizers/deep": "fit.ts",
 };
 
 /** Folders that may be large, and why. */

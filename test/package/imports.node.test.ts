@@ -30,6 +30,8 @@ const LEVELS: readonly (readonly string[])[] = [
   ["optimizers/pose"],
   ["optimizers/solve"],
   ["optimizers/write", "optimizers/report"],
+  ["optimizers/fit.ts", "optimizers/certify.ts"],
+  ["optimizers/deep"],
   ["optimizers"],
   ["worker"],
   ["index.ts"],

@@ -28,6 +28,9 @@ export async function usingObjective<T>(objective: Objective, use: (objective: O
   }
 }
 
+/** The same of a device that may have to answer first. */
+export type DeviceObjective = (x: Float64Array, gradient: Float64Array) => number | Promise<number>;
+
 /** Where a descent ended: never above where it began. */
 export interface Descent {
   readonly x: Float64Array;
@@ -40,7 +43,7 @@ export interface Descent {
  * Hessian's diagonal up to a factor, stand for what no pair has told yet. `breath` is asked between the trials of a step.
  */
 export async function descend(
-  objective: Objective,
+  objective: DeviceObjective,
   start: Float64Array,
   steps: number,
   pause: () => Promise<boolean>,
@@ -49,7 +52,7 @@ export async function descend(
 ): Promise<Descent> {
   let x = Float64Array.from(start);
   let gradient = new Float64Array(x.length);
-  let value = objective(x, gradient);
+  let value = await objective(x, gradient);
   let trial = new Float64Array(x.length);
   let trialGradient = new Float64Array(x.length);
   const metric = new Metric(x.length, scales ?? new Float64Array(x.length).fill(1));
@@ -69,7 +72,7 @@ export async function descend(
     for (let k = 0, t = 1; k < TRIALS; k++) {
       if (k > 0 && breath !== undefined) await breath();
       for (let p = 0; p < x.length; p++) trial[p] = x[p] + t * direction[p];
-      next = objective(trial, trialGradient);
+      next = await objective(trial, trialGradient);
       if (!(next <= value + ARMIJO * t * slope)) high = t;
       else if (dot(trialGradient, direction) < WOLFE * slope) low = t;
       else break;

@@ -1,4 +1,4 @@
-/** A model as convex training sees it: trunk, deep, head and ignored; every layer of it is in exactly one part. */
+/** A model as convex training sees it: trunk, head and ignored; every layer of it is in exactly one part. */
 
 import * as tf from "@tensorflow/tfjs";
 import { type Side, type Stage, type Walk, type Weight, walkBack } from "./graph.js";
@@ -24,13 +24,18 @@ export interface Head {
   readonly skip: tf.layers.Layer | null;
 }
 
+/** Where a model is cut: before its last hidden layer, or before its read-out. */
+export type Cut = "hidden" | "output";
+
 /** What a model is made of. */
 export interface Anatomy {
-  /** Computed once a sample and never written; no stage where the head sees x itself. */
+  /** Computed once a sample and not written by a program; no stage where the head sees x itself. */
   readonly trunk: readonly Stage[];
   readonly head: Head;
   /** The layers of the head in the order of the data, those that do nothing among them. */
   readonly layers: readonly tf.layers.Layer[];
+  /** The names of layers of the trunk that model.fit would train: lower layers of a deep model. */
+  readonly deep: readonly string[];
   /** The way beside that of the hidden layer; null where layers follow one another. */
   readonly side: Side | null;
   /** What training would do and the program does not, each a note. */
@@ -48,20 +53,19 @@ type Kernel = Part & { readonly part: Extract<LayerPart, { role: "kernel" }> };
 
 /**
  * Reads the graph of a model. For use "write" it is what model.fit would train; for "read" a model that is frozen as a whole, or
- * at its end, counts as if it were not.
+ * at its end, counts as if it were not. What is trained below the cut is the trunk's, and named as `deep`.
  *
  * @throws ConvexError "model/..." naming the layer and what to change.
  */
-export function anatomyOf(model: tf.LayersModel, use: "write" | "read"): Anatomy {
+export function anatomyOf(model: tf.LayersModel, use: "write" | "read", cut: Cut = "hidden"): Anatomy {
   if (!(model instanceof tf.LayersModel)) {
     refuseModel("model/kind", "a tf.LayersModel", describe(model), "Build it with tf.sequential or tf.model.");
   }
   for (const layer of model.layers) refuseDisposed(layer);
-  const walk = walkBack(model, trainedBy(model, use));
+  const walk = walkBack(model, trainedBy(model, use), (steps) => kernelsAmong(steps) === (cut === "hidden" ? 2 : 1));
   const parts = walk.steps.flatMap((step) => partsOf(step));
   const kernels = parts.filter((each): each is Kernel => each.part.role === "kernel");
   refuseFrozenEnd(model, walk, kernels);
-  refuseDepth(kernels);
   const [hidden, output] = kernels;
   const head = headOf(parts, hidden, output);
   const { side } = walk;
@@ -71,6 +75,7 @@ export function anatomyOf(model: tf.LayersModel, use: "write" | "read"): Anatomy
     head: side === null ? head : { ...head, skip: skipOf(head, side, parts, beside, output) },
     layers: [...walk.steps.map(({ layer }) => layer), ...(side === null ? [] : [...layersOf(side.steps), side.sum])],
     side,
+    deep: walk.below.map(({ name }) => name),
     ignored: [...parts, ...beside].flatMap(({ part }) =>
       part.role === "ignored" && part.note !== null ? [part.note] : [],
     ),
@@ -143,17 +148,8 @@ function refuseFrozenEnd(model: tf.LayersModel, { steps }: Walk, kernels: readon
   refuseModel("model/layer", "a dense last layer", named(layer), "Add tf.layers.dense.");
 }
 
-function refuseDepth(kernels: readonly Kernel[]): void {
-  if (kernels.length <= 2) return;
-  const names = kernels.map(({ step }) => `"${step.layer.name}"`).join(", ");
-  const lower = kernels.slice(0, -2).map(({ step }) => `"${step.layer.name}"`);
-  refuseModel(
-    "model/depth",
-    "one hidden layer that is trained, and a read-out",
-    `${kernels.length} layers: ${names}`,
-    `A model with several has no exact program here. Set trainable: false in ${lower.join(", ")}, as they are or after model.fit(): ` +
-      `what they compute is then the data on which the last two layers are trained.`,
-  );
+function kernelsAmong(steps: readonly Step[]): number {
+  return steps.filter((step) => partOf(step)?.role === "kernel").length;
 }
 
 /** Puts the parts together; each has its place between the two kernels or after the last. */

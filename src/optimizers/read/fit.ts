@@ -1,6 +1,7 @@
 /** Reading, the first step of a fit: what the model is, and its rows as the head sees them. */
 
 import type * as tf from "@tensorflow/tfjs";
+import type { Settings } from "../options.js";
 import { type Dataset, refuseDegenerate } from "./data.js";
 import { frozenCharge } from "./frozenCharge.js";
 import { type NetworkSpec, readModel } from "./model.js";
@@ -23,15 +24,15 @@ export async function readFit(
   model: tf.LayersModel,
   x: tf.Tensor,
   y: tf.Tensor,
-  formulation: "relu" | "gated" | null,
+  { formulation, depth }: Pick<Settings, "formulation" | "depth">,
   args: HeldOut & Weighting,
 ): Promise<Read> {
-  const read = readModel(model, formulation, "fit");
-  const trunk = trunkOf(model);
+  const read = readModel(model, formulation, "fit", true, depth);
+  const trunk = trunkOf(model, "write", read.cut);
   const { train, validation } = await readSplit(x, y, read, args, trunk);
   refuseDegenerate(train);
   const spec = whitened(read, train);
-  const frozen = await frozenCharge(model);
+  const frozen = await frozenCharge(model, "write", read.cut);
   return {
     spec,
     train: white(train, spec),

@@ -1,7 +1,7 @@
 /** What the regularizers of layers outside the head add to the objective: a constant, since these layers stay as they are. */
 
 import * as tf from "@tensorflow/tfjs";
-import { anatomyOf } from "./anatomy.js";
+import { anatomyOf, type Cut } from "./anatomy.js";
 
 /** The graph of a model, as its own calculateLosses goes through it. */
 interface Graph {
@@ -9,8 +9,12 @@ interface Graph {
 }
 
 /** The sum, in the float32 of tfjs; 0 where no such layer has a regularizer. */
-export async function frozenCharge(model: tf.LayersModel, use: "write" | "read" = "write"): Promise<number> {
-  const head = new Set(anatomyOf(model, use).layers);
+export async function frozenCharge(
+  model: tf.LayersModel,
+  use: "write" | "read" = "write",
+  cut: Cut = "hidden",
+): Promise<number> {
+  const head = new Set(anatomyOf(model, use, cut).layers);
   const sum = tf.tidy(() => chargesOf(model, head).reduce((all, term) => tf.add(all, term), tf.scalar(0)));
   try {
     return (await sum.data())[0];

@@ -25,6 +25,9 @@ export interface Side {
   readonly after: number; // layers of the first way that come before the sum
 }
 
+/** Whether a way back, now at a tensor, has gone far enough. */
+type Enough = (steps: readonly Step[], tensor: tf.SymbolicTensor) => boolean;
+
 /** A model cut in two. */
 export interface Walk {
   /** The layers that come after the cut, in the order of the data; of two ways that are added up the one with more that is trained. */
@@ -32,22 +35,33 @@ export interface Walk {
   readonly side: Side | null;
   /** What comes before, one stage for each model around the cut; none where the cut is the input itself. */
   readonly stages: readonly Stage[];
+  /** Layers before the cut that are trained, too. */
+  readonly below: readonly tf.layers.Layer[];
   readonly inputShape: readonly (number | null)[]; // of the model, batch first
   readonly cutShape: readonly (number | null)[]; // of what goes over the cut
 }
 
-/** Walks back as long as something above is trained; `isTrained` says of a weight whether it is. */
-export function walkBack(model: tf.LayersModel, isTrained: (weight: Weight) => boolean): Walk {
+/**
+ * Walks back as long as something above is trained, or until the steps are `enough`; `isTrained` says of a weight whether it is.
+ */
+export function walkBack(model: tf.LayersModel, isTrained: (weight: Weight) => boolean, enough: Enough): Walk {
   const [input, output] = [single(model.inputs, "input"), single(model.outputs, "output")];
   const trains = (layer: tf.layers.Layer) => layer.weights.some(isTrained);
   const frames: Frame[] = [{ model, fed: null }];
-  const up = wayUp(output, frames, trains);
+  const up = wayUp(output, frames, trains, enough);
   const { steps } = up;
   let { tensor } = up;
-  const side = up.sum === null ? null : sideOf(up.sum, frames, trains, steps);
+  const side = up.sum === null ? null : sideOf(up.sum, frames, trains, enough, steps);
   if (side !== null) ({ tensor } = side);
   // The input of a nested model is what it was called on.
   while (tensor.sourceLayer.getClassName() === "InputLayer" && frames.length > 1) tensor = left(frames);
+  const upstream = new Set<tf.layers.Layer>();
+  trainedAbove(tensor, frames, (layer) => {
+    upstream.add(layer);
+    return false;
+  });
+  for (const { layer } of [...steps, ...(side?.steps ?? [])])
+    if (layer.weights.length > 0 && upstream.has(layer)) refuseShared(layer);
   const stages = frames.map((frame, k) => ({
     inputs: frame.model.inputs[0],
     output: frames[k + 1]?.fed ?? tensor,
@@ -56,6 +70,7 @@ export function walkBack(model: tf.LayersModel, isTrained: (weight: Weight) => b
     steps,
     side: side && { steps: side.steps, sum: side.sum, after: side.after },
     stages: stages.filter(({ inputs, output }) => inputs !== output),
+    below: [...upstream].filter(trains),
     inputShape: input.shape,
     cutShape: tensor.shape,
   };
@@ -72,10 +87,11 @@ function wayUp(
   from: tf.SymbolicTensor,
   frames: Frame[],
   trains: (layer: tf.layers.Layer) => boolean,
+  enough: Enough,
 ): { readonly tensor: tf.SymbolicTensor; readonly steps: Step[]; readonly sum: Sum | null } {
   const steps: Step[] = [];
   let tensor = from;
-  while (trainedAbove(tensor, frames, trains)) {
+  while (!enough(steps, tensor) && trainedAbove(tensor, frames, trains)) {
     const { sourceLayer: layer } = tensor;
     if (layer.getClassName() === "InputLayer") {
       tensor = left(frames);
@@ -105,15 +121,22 @@ function sideOf(
   { layer: sum, branches }: Sum,
   frames: Frame[],
   trains: (layer: tf.layers.Layer) => boolean,
+  enough: Enough,
   steps: Step[],
 ): Side & { readonly tensor: tf.SymbolicTensor } {
   if (steps.some((step) => step.trained)) refuseBranch(sum);
-  const ways = branches.map((branch) => {
+  const way = (branch: tf.SymbolicTensor, end: Enough) => {
     const own = [...frames];
-    return { ...wayUp(branch, own, trains), frames: own };
+    const gone = wayUp(branch, own, trains, end);
+    return { ...gone, frames: own, trained: gone.steps.filter((step) => step.trained).length };
+  };
+  // The side ends where the way of the hidden layer does, also where more is trained below.
+  const ways = [branches, [branches[1], branches[0]]].map(([longer, other]) => {
+    const main = way(longer, enough);
+    return { main, side: way(other, (gone, tensor) => tensor === main.tensor || enough(gone, tensor)) };
   });
-  const trained = ways.map((way) => way.steps.filter((step) => step.trained).length);
-  const [main, side] = trained[0] >= trained[1] ? ways : [ways[1], ways[0]];
+  const { main, side } = ways.find((pair) => pair.main.trained >= pair.side.trained) ?? ways[0];
+  const trained = [main.trained, side.trained];
   const part = main.tensor === side.tensor && main.frames.length === side.frames.length;
   if (!part || main.sum !== null || side.sum !== null || Math.min(...trained) !== 1) refuseBranch(sum);
   steps.unshift(...main.steps);

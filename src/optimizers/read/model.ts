@@ -4,7 +4,9 @@ import type * as tf from "@tensorflow/tfjs";
 import { lossTraits } from "../../convex/losses/index.js";
 import { ONE_PATCH } from "../../convex/network.js";
 import type { LossName, Pooling } from "../../convex/types.js";
-import { type Anatomy, anatomyOf, type Head } from "./anatomy.js";
+import { ConvexError } from "../../errors.js";
+import type { Depth } from "../options.js";
+import { type Anatomy, anatomyOf, type Cut, type Head } from "./anatomy.js";
 import { type Convolution, readConvolution } from "./convolution.js";
 import type { Whitening } from "./layers/batchNormalization.js";
 import { refuseModel as refuse } from "./layers/layer.js";
@@ -42,6 +44,10 @@ export interface NetworkSpec {
   readonly whitening: Whitening | null;
   /** What training would do and the program does not, each a note. */
   readonly ignored: readonly string[];
+  /** Where the head begins: at the last hidden layer, or, where that is none for a program, at the read-out. */
+  readonly cut: Cut;
+  /** Names of the layers below the head that model.fit would train; none of a model of two layers. */
+  readonly deep: readonly string[];
 }
 
 /** What getConfig says of a layer with a kernel, read with suspicion. */
@@ -63,7 +69,8 @@ const FIRST: Readonly<Record<NetworkSpec["formulation"], readonly string[]>> = {
 
 /**
  * Reads a compiled model whose last two layers that are trained are a hidden layer (dense or convolutional with ReLU, or gated)
- * and a dense read-out; what comes before them is frozen or has no weights.
+ * and a dense read-out; what comes before them is frozen or has no weights, unless a schedule of depth is `asked` for or the
+ * last two layers are all that is meant ("head"): then the read-out alone is the head where the two are not for a program.
  *
  * @throws ConvexError "model/..." naming the layer and what to change.
  */
@@ -72,8 +79,87 @@ export function readModel(
   wanted: NetworkSpec["formulation"] | null,
   use: "fit" | "write" | "read" = "write",
   normalized = use === "fit", // whether batch normalisation is welcome
+  asked: Depth | null = null,
 ): NetworkSpec {
-  const anatomy = anatomyOf(model, use === "read" ? "read" : "write");
+  if (asked === null) {
+    const spec = readHead(model, wanted, use, normalized, "hidden");
+    refuseDepth(spec, use);
+    return spec;
+  }
+  if (asked === "read-out") return readHead(model, null, use, normalized, "output");
+  try {
+    const spec = readHead(model, wanted, use, normalized, "hidden");
+    if (spec.l2.hidden > 0 === spec.l2.output > 0 || spec.deep.length === 0) return spec;
+  } catch (error) {
+    return readOutAlone(model, use, normalized, error);
+  }
+  return readOutAlone(model, use, normalized, null);
+}
+
+/**
+ * By which schedule a model is trained; null for one of two layers, which needs none. Where no option names it, a model whose last
+ * hidden layer is one that a program has alternates, and others are refused as two layers are.
+ *
+ * @throws ConvexError as `readModel`.
+ */
+export function scheduleOf(
+  model: tf.LayersModel,
+  { formulation, depth }: { readonly formulation: "relu" | "gated" | null; readonly depth: Depth | null },
+  use: "fit" | "read" = "fit",
+): Depth | null {
+  if (depth !== null) return readModel(model, formulation, use, true, depth).deep.length > 0 ? depth : null;
+  try {
+    return readHead(model, formulation, use, true, "hidden").deep.length > 0 ? "alternate" : null;
+  } catch (error) {
+    throw error instanceof ConvexError && use === "fit" ? withWayOut(error, model) : error;
+  }
+}
+
+/** The refusal of a last hidden layer, and the schedules that do without its program, where the read-out has one. */
+function withWayOut(error: ConvexError, model: tf.LayersModel): ConvexError {
+  try {
+    if (readHead(model, null, "fit", true, "output").deep.length === 0) return error;
+  } catch {
+    return error;
+  }
+  const way =
+    'Or set depth: "alternate", which descends over all layers and solves the read-out, or "head", which solves that alone.';
+  return new ConvexError(error.code, `${error.message} ${way}`);
+}
+
+/** The read-out as the head; where it is none either, what was wrong with the last hidden layer is what there is to say. */
+function readOutAlone(
+  model: tf.LayersModel,
+  use: "fit" | "write" | "read",
+  normalized: boolean,
+  before: unknown,
+): NetworkSpec {
+  try {
+    return readHead(model, null, use, normalized, "output");
+  } catch (error) {
+    throw before ?? error;
+  }
+}
+
+function refuseDepth({ deep }: NetworkSpec, use: "fit" | "write" | "read"): void {
+  if (deep.length === 0) return;
+  refuse(
+    "model/depth",
+    "one hidden layer that is trained, and a read-out",
+    `layers below them that are trained, too: ${deep.map((name) => `"${name}"`).join(", ")}`,
+    `${use === "fit" ? 'Set depth: "head" to hold these as they are, or set' : "Set"} trainable: false in these: what they compute ` +
+      `is then the data of the last two layers.`,
+  );
+}
+
+function readHead(
+  model: tf.LayersModel,
+  wanted: NetworkSpec["formulation"] | null,
+  use: "fit" | "write" | "read",
+  normalized: boolean,
+  cut: Cut,
+): NetworkSpec {
+  const anatomy = anatomyOf(model, use === "read" ? "read" : "write", cut);
   const { head } = anatomy;
   const { formulation, convolutional } = readFormulation(head, wanted);
   const inputShape = headShapeOf(anatomy, convolutional);
@@ -124,6 +210,8 @@ export function readModel(
     normalization: normalization && { epsilon: normalization.epsilon },
     whitening: null,
     ignored: anatomy.ignored,
+    cut,
+    deep: anatomy.deep,
   };
 }
 

@@ -3,7 +3,7 @@
 import * as tf from "@tensorflow/tfjs";
 import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
-import { anatomyOf } from "./anatomy.js";
+import { anatomyOf, type Cut } from "./anatomy.js";
 import { refuseTensor } from "./data.js";
 import { named, refuseModel } from "./layers/layer.js";
 
@@ -30,8 +30,8 @@ export interface Trunk {
  *
  * @throws ConvexError "model/layer" for a layer with a state, which rows that come before would change.
  */
-export function trunkOf(model: tf.LayersModel, use: "write" | "read" = "write"): Trunk {
-  const anatomy = anatomyOf(model, use);
+export function trunkOf(model: tf.LayersModel, use: "write" | "read" = "write", cut: Cut = "hidden"): Trunk {
+  const anatomy = anatomyOf(model, use, cut);
   if (anatomy.trunk.length === 0) return { note: null, shape: anatomy.headShape, see: async (_, x) => x };
   const stages = anatomy.trunk.map(({ inputs, output }) => tf.model({ inputs, outputs: output }));
   for (const stage of stages) for (const layer of stage.layers) refuseState(layer);

@@ -4,7 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { type NetworkWeights, overColumn } from "../../convex/network.js";
 import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
-import { anatomyOf } from "./anatomy.js";
+import { anatomyOf, type Cut } from "./anatomy.js";
 import { type NetworkSpec, poolingOf } from "./model.js";
 import { foldedUnits, normalizedLayersOf, whiteUnits } from "./normalization/index.js";
 
@@ -19,7 +19,7 @@ export async function readWeights(
   spec: NetworkSpec,
   biasColumn: number,
 ): Promise<NetworkWeights> {
-  const { head } = anatomyOf(model, "read");
+  const { head } = anatomyOf(model, "read", spec.cut);
   const [first, last] = await Promise.all([head.hidden, head.output].map(valuesOf));
   const [kernel, bias, gates, gateBias] = spec.hiddenBias ? first : [first[0], null, first[1], null];
   const { inputs, units, outputs } = spec;
@@ -51,8 +51,9 @@ export async function readWeights(
 /** The squares of gamma and of beta, which is what layers charge; null without batch normalisation. */
 export async function normalizationSquares(
   model: tf.LayersModel,
+  cut: Cut = "hidden",
 ): Promise<{ readonly gamma: number; readonly beta: number } | null> {
-  const { normalization } = anatomyOf(model, "read").head;
+  const { normalization } = anatomyOf(model, "read", cut).head;
   if (normalization === null) return null;
   const [gamma, beta] = (await valuesOf(normalization)).slice(0, -2);
   const square = (values: Float64Array) => values.reduce((sum, value) => sum + value * value, 0);

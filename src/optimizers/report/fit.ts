@@ -17,6 +17,7 @@ import type { Solved, Unsolved } from "../solve/fit.js";
 import { sharingNotes, withShared } from "../solve/sharing.js";
 import { solutionWithin } from "../solve/withinWidth.js";
 import { endOf } from "./ended.js";
+import { claimedOfHead } from "./head.js";
 import type { FitSummary } from "./result.js";
 
 /** A network of `units` units as it is to be written, and what is said of it. */
@@ -56,7 +57,7 @@ export async function proveFit(
   const leftOut = column.charged && !carried && !(space !== null && isStandardized(space));
   return {
     weights,
-    certificate,
+    certificate: claimedOfHead(certificate, spec),
     objective: modelObjective(written, weights.kernel, regularization.hidden, leftOut, frozen),
     ...endOf(within.shared, facts),
     notes: [

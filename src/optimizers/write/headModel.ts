@@ -2,14 +2,14 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { registerLayers } from "../../layers/index.js";
-import { anatomyOf } from "../read/anatomy.js";
+import { anatomyOf, type Cut } from "../read/anatomy.js";
 import type { Side } from "../read/graph.js";
 import { givenLoss, givenMetrics } from "../read/loss.js";
 import { ownOptimizer, rebuilt } from "./width.js";
 
 /** A compiled model of the head's layers with their weights, a tf.Sequential unless ways part and meet. The caller disposes. */
-export function headModel(model: tf.LayersModel): tf.LayersModel {
-  const { layers, headShape, side } = anatomyOf(model, "write");
+export function headModel(model: tf.LayersModel, cut: Cut = "hidden"): tf.LayersModel {
+  const { layers, headShape, side } = anatomyOf(model, "write", cut);
   if (side !== null) return compiledLike(model, besideModel(layers, side, headShape));
   const copies = layers.map((layer, k) =>
     rebuilt(layer, (_, config) => {
@@ -54,10 +54,10 @@ function besideModel(
 }
 
 /** The layers of a model's head in the order in which a head model has their weights. */
-function layersInOrder(model: tf.LayersModel): readonly tf.layers.Layer[] {
-  const { layers, side } = anatomyOf(model, "read");
+function layersInOrder(model: tf.LayersModel, cut: Cut): readonly tf.layers.Layer[] {
+  const { layers, side } = anatomyOf(model, "read", cut);
   if (side === null) return layers;
-  const head = headModel(model);
+  const head = headModel(model, cut);
   try {
     return head.layers.flatMap(({ name }) => layers.filter((layer) => layer.name === name));
   } finally {
@@ -66,8 +66,8 @@ function layersInOrder(model: tf.LayersModel): readonly tf.layers.Layer[] {
 }
 
 /** Weights in the order of a head model's own -> the layers of a model's head. */
-export function writeHead(model: tf.LayersModel, weights: readonly tf.Tensor[]): void {
-  const layers = layersInOrder(model);
+export function writeHead(model: tf.LayersModel, weights: readonly tf.Tensor[], cut: Cut = "hidden"): void {
+  const layers = layersInOrder(model, cut);
   const own = [
     ...layers.flatMap((layer) => layer.trainableWeights),
     ...layers.flatMap((layer) => layer.nonTrainableWeights),

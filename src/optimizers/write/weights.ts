@@ -17,7 +17,7 @@ export function writeWeights(
   weights: NetworkWeights,
   biasColumn: number,
 ): void {
-  const { head } = anatomyOf(model, "read");
+  const { head } = anatomyOf(model, "read", spec.cut);
   const kernelShape = head.hidden.getWeights()[0].shape; // ends in the units, or filters
   const upper = (matrix: Matrix) => {
     const values = matrix.data.subarray(0, spec.inputs * matrix.cols);

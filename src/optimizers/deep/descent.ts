@@ -1,0 +1,107 @@
+/** The descent of a whole model: L-BFGS over all of its weights on its full objective, and hops out of the minima where that ends. */
+
+import { descend } from "../../convex/linear/lbfgs.js";
+import type { Clock } from "../../convex/solvers/clock.js";
+import type { WholeObjective } from "./objective.js";
+
+/** More than any descent takes before it slows. */
+const STEPS = 1_000_000;
+/** A descent ends where so many steps took less than its tolerance off the objective. */
+const WINDOW = 30;
+/** A hop moves each weight by a Gaussian of one of these shares, in turn, of the root mean square of its tensor. */
+const HOPS = [0.3, 1] as const;
+/** Of the objective: what so many steps take off it in a hop that goes on. */
+const HOP_TOLERANCE = 1e-2;
+/** Of the time: what hops may take before a descent from the lowest weights that goes on for longer. */
+const HOPS_SHARE = 0.7;
+/** Hops in a row that bring less than this share of the objective, after which no more are tried. */
+const USELESS = 4;
+const WORTH = 0.01;
+
+/** Told of the lowest value so far, the model having its weights; ends what goes on by answering true. */
+export type Told = (value: number) => Promise<boolean>;
+
+/** What came of a descent. */
+export interface WholeDescent {
+  readonly value: number;
+  readonly steps: number;
+  /** True where it ended because someone said so. */
+  readonly stopped: boolean;
+}
+
+/**
+ * Descends from the model's weights until `WINDOW` steps take less than `tolerance` off the objective, in relation to it, or the
+ * time is up; the model then has the lowest weights that were found. `told` hears of values below `known` only.
+ */
+export async function descendWhole(
+  objective: WholeObjective,
+  tolerance: number,
+  clock: Clock,
+  told: Told,
+  known = Number.POSITIVE_INFINITY,
+): Promise<WholeDescent> {
+  const start = await objective.weights();
+  const best = start.slice();
+  let lowest = Number.POSITIVE_INFINITY;
+  const watched = async (x: Float64Array, gradient: Float64Array) => {
+    const value = await objective.at(x, gradient);
+    if (value < lowest) {
+      lowest = value;
+      best.set(x);
+    }
+    return value;
+  };
+  let steps = -1;
+  let before = Number.POSITIVE_INFINITY;
+  let stopped = false;
+  const enough = async () => {
+    steps += 1;
+    if (await clock.pause()) return true;
+    if (steps % WINDOW !== 0 || steps === 0) return false;
+    const slow = before - lowest < tolerance * Math.abs(lowest);
+    before = lowest;
+    if (lowest < known) {
+      objective.write(best);
+      stopped = await told(lowest);
+    }
+    return stopped || slow;
+  };
+  await descend(watched, start, STEPS, enough, undefined, () => clock.pause());
+  objective.write(best);
+  return { value: lowest, steps: Math.max(0, steps), stopped };
+}
+
+/**
+ * Descends, then hops: from the lowest weights so far a little away at random and down again, until `USELESS` hops in a row, or
+ * `most` in all, bring next to nothing (basin hopping, Wales and Doye 1997, without uphill moves); then descends to the tolerance.
+ * Never ends above its start.
+ */
+export async function hopDown(
+  objective: WholeObjective,
+  tolerance: number,
+  clock: Clock,
+  draw: () => number,
+  most: number,
+  told: Told,
+): Promise<WholeDescent> {
+  const hopping = clock.part(HOPS_SHARE);
+  const first = await descendWhole(objective, HOP_TOLERANCE, hopping, told);
+  let { value, steps, stopped } = first;
+  let best = await objective.weights();
+  for (let hop = 0, useless = 0; hop < most && useless < USELESS && !stopped && !(await hopping.pause()); hop++) {
+    objective.write(objective.near(best, HOPS[hop % HOPS.length], draw));
+    const next = await descendWhole(objective, HOP_TOLERANCE, hopping, told, value);
+    steps += next.steps;
+    stopped = next.stopped;
+    useless = value - next.value > WORTH * Math.abs(value) ? 0 : useless + 1;
+    if (next.value < value) {
+      value = next.value;
+      best = await objective.weights();
+      stopped ||= await told(value);
+    }
+  }
+  objective.write(best);
+  if (stopped) return { value, steps, stopped };
+  const last = await descendWhole(objective, tolerance, clock, told);
+  return { ...last, steps: steps + last.steps };
+}

@@ -1,0 +1,263 @@
+/** Deep models: the program of the head alone, or in turn with a descent of all layers; never higher than before. */
+
+import * as tf from "@tensorflow/tfjs";
+import { gaussianSource } from "../../convex/linear/random.js";
+import { Clock } from "../../convex/solvers/clock.js";
+import type { Certificate, Status } from "../../convex/types.js";
+import { certify } from "../certify.js";
+import { fitModel, type Order } from "../fit.js";
+import type { Settings } from "../options.js";
+import { anatomyOf } from "../read/anatomy.js";
+import { type NetworkSpec, readModel } from "../read/model.js";
+import { Progress } from "../report/progress.js";
+import { FitResult } from "../report/result.js";
+import { clockOf } from "../solve/withinWidth.js";
+import { weightsBefore } from "../write/weights.js";
+import { hopDown } from "./descent.js";
+import { rowsOf, WholeJudge } from "./judge.js";
+import { type Charge, refuseConstraints, WholeObjective } from "./objective.js";
+import { ownStart } from "./ownStart.js";
+import { readWholeRows, type WholeRows } from "./rows.js";
+import { warmUp } from "./warmUp.js";
+import { alternateNotes, endedAs, KEPT, refuseUnfit } from "./words.js";
+
+/** Of the time: what the first program may take, what each later one, and what is kept for the last and its certificate. */
+const FIRST_SHARE = 0.1;
+const LATER_SHARE = 0.15;
+const LAST_SHARE = 0.2;
+/** Of what is left then: what the last program takes before the certificate. */
+const LAST_PROGRAM = 0.6;
+/** Less time than this, in seconds, is too little to tighten a bound. */
+const LEAST_LEFT = 0.05;
+/** Seconds of a program, where nobody set a limit: as many as all before it took, and these at least. */
+const LEAST_SECONDS = 2;
+/**
+ * How far to go: `least`, the share of the objective that a descent must take off it in so many steps to go on (or the option
+ * `tolerance`, where that is less), hops of a round, and the share that a round must bring for another one.
+ */
+const LIMITED = { least: 1e-3, hops: 6, worth: 0.01 } as const;
+/** Where no option says how far: what more work would bring is not worth waiting for. */
+const PATIENT = { least: 3e-3, hops: 2, worth: 0.05 } as const;
+
+/** What came of the rounds. */
+interface Rounds<M extends tf.LayersModel> {
+  /** The last program, posed on the features as they are at the end. */
+  readonly head: FitResult<M>;
+  readonly accepted: boolean; // whether its network is the model's
+  readonly status: Status;
+  readonly programs: number;
+  readonly helped: number; // programs whose network was taken
+  readonly steps: number; // of all descents
+  readonly epochs: number; // of Adam, before them
+}
+
+/** Trains a model by its order, with `depth: "alternate"`. The weights are as they were where anything throws. */
+export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>): Promise<FitResult<M>> {
+  const { model, x, y, args, settings } = order;
+  refuseUnfit(settings, args);
+  const clock = clockOf(settings);
+  const spec = readModel(model, settings.formulation, "fit", true, settings.depth);
+  refuseConstraints(model);
+  const rows = await readWholeRows(model, spec, x, y, args);
+  const restore = await weightsBefore(model);
+  const objective = new WholeObjective(model, spec, x, rows.train, chargesOf(model, spec, settings));
+  const judge = new WholeJudge(model, x, y, rows);
+  const progress = new Progress(model, args.callbacks, args.verbose ?? 0, settings.tolerance, settings.timeLimit);
+  try {
+    await progress.begin(rows.train.y.rows, settings.maxIterations, judge.names);
+    const rounds = await alternate(order, spec, objective, judge, progress, clock);
+    const { epoch: _epoch, history: _history, ...head } = rounds.head;
+    const certificate = rounds.accepted ? head.certificate : await certified(order, spec, rows, clock);
+    const reached = await objective.value();
+    await progress.end();
+    return new FitResult<M>(progress.epoch, progress.history, {
+      ...head,
+      model,
+      certificate,
+      objective: reached,
+      ...endedAs(rounds.status),
+      notes: alternateNotes(model, spec, rounds),
+      seconds: clock.seconds,
+    });
+  } catch (error) {
+    restore();
+    throw error;
+  } finally {
+    progress.close();
+    judge.dispose();
+    objective.dispose();
+  }
+}
+
+/**
+ * Trains the head of a model by its order, and leaves the layers below as they are. Where the model's own head, at the regularizers
+ * of its layers, is lower than what was found, it stays.
+ */
+export async function fitHead<M extends tf.LayersModel>(order: Order<M>): Promise<FitResult<M>> {
+  const { model, x, y, args, settings } = order;
+  const spec = readModel(model, settings.formulation, "fit", true, settings.depth);
+  if (!isMeasuredByModel(spec, order)) return fitModel(order);
+  const clock = clockOf(settings);
+  const rows = await readWholeRows(model, spec, x, y, args);
+  const restore = await weightsBefore(model);
+  const objective = new WholeObjective(model, spec, x, rows.train);
+  try {
+    const before = await objective.value();
+    const start = await ownStart(model, spec, settings, x, y, args);
+    const result = await fitModel(start === null ? order : { ...order, args: { ...args, warmStart: start } });
+    if ((await objective.value()).total <= before.total) return result;
+    restore();
+    const certificate = await certified(order, spec, rows, clock);
+    const { epoch, history, ...summary } = result;
+    return new FitResult<M>(epoch, history as Record<string, number[]>, {
+      ...summary,
+      ...{ model, certificate, objective: before, ...KEPT, notes: [...result.notes, KEPT.advice] },
+    });
+  } finally {
+    objective.dispose();
+  }
+}
+
+/** Whether what a fit lowers is the objective as the model's own layers have it. */
+function isMeasuredByModel(spec: NetworkSpec, { args, settings, width }: Order<tf.LayersModel>): boolean {
+  const { regularization, standardize, rank, pca } = settings;
+  const plain = rank === null && pca === null && standardize !== true && spec.normalization === null;
+  const own = regularization === null || regularization === "from-model";
+  const charged = spec.cut === "output" || spec.l2.hidden > 0;
+  return plain && own && charged && width === "keep" && args.warmStart === undefined;
+}
+
+/** Rounds until one brings next to nothing, the time is up, or someone asks to stop; the last step is always a program. */
+async function alternate<M extends tf.LayersModel>(
+  order: Order<M>,
+  spec: NetworkSpec,
+  objective: WholeObjective,
+  judge: WholeJudge,
+  progress: Progress,
+  clock: Clock,
+): Promise<Rounds<M>> {
+  const { model, settings } = order;
+  const { signal, maxIterations } = settings;
+  const effort = settings.patient ? PATIENT : LIMITED;
+  const least = settings.patient ? effort.least : Math.min(effort.least, settings.tolerance);
+  const descents = clock.part(1 - LAST_SHARE);
+  const stop = new AbortController();
+  const abort = () => stop.abort();
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted) abort();
+  let value = (await objective.value()).total;
+  let epochs = 0;
+  let gap = 1;
+  const told = async () => {
+    const logs = { loss: value, ...(await judge.judge()), relativeGap: gap, seconds: clock.seconds };
+    if (await progress.round(epochs, logs)) abort();
+    epochs += 1;
+    return stop.signal.aborted || epochs >= maxIterations;
+  };
+  const counts = { programs: 0, helped: 0, steps: 0, epochs: 0 };
+  const ends = (): Status | null => {
+    if (stop.signal.aborted) return "cancelled";
+    if (epochs >= maxIterations) return "iterationLimit";
+    return descents.over ? "timeLimit" : null;
+  };
+  const draw = gaussianSource(settings.seed);
+  try {
+    for (let first = true; ; first = false) {
+      const before = value;
+      const fell = (lowest: number) => {
+        value = lowest;
+        return told();
+      };
+      if (first) counts.epochs = await warmUp(objective, part(descents, stop.signal), draw, fell);
+      const { steps } = await hopDown(objective, least, part(descents, stop.signal), draw, effort.hops, fell);
+      counts.steps += steps;
+      value = Math.min(before, (await objective.value()).total);
+      const last = ends();
+      const restore = await weightsBefore(model);
+      const head = await fitModel(await headOrder(order, spec, counts.programs, last !== null, clock, stop.signal));
+      const after = (await objective.value()).total;
+      const accepted = after <= value;
+      if (accepted) value = after;
+      else restore();
+      counts.programs += 1;
+      counts.helped += +accepted;
+      gap = head.certificate.relativeGap;
+      await told();
+      const slow = before - value < effort.worth * Math.abs(value);
+      const status = last ?? ends() ?? (slow ? "slowed" : null);
+      if (status !== null) return { head, accepted, status, ...counts };
+    }
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+/** What is left of a clock, until someone asks to stop. */
+function part(clock: Clock, signal: AbortSignal): Clock {
+  return new Clock(clock.left, () => signal.aborted);
+}
+
+/** The program of the head as an order of its own, begun at the units that the model has; the user's callbacks hear nothing of it. */
+async function headOrder<M extends tf.LayersModel>(
+  order: Order<M>,
+  spec: NetworkSpec,
+  before: number,
+  last: boolean,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Order<M>> {
+  const { model, x, y } = order;
+  const { validationSplit = null, sampleWeight = null, classWeight = null } = order.args;
+  const args = { validationSplit, sampleWeight, classWeight };
+  const share = last ? LAST_PROGRAM : before === 0 ? FIRST_SHARE : LATER_SHARE;
+  const timeLimit = Number.isFinite(clock.left) ? share * clock.left : Math.max(LEAST_SECONDS, clock.seconds / 2);
+  const settings = { ...order.settings, ...headSettings(spec, order.settings, before > 0), timeLimit, signal };
+  const start = settings.depth === "head" ? await ownStart(model, spec, settings, x, y, args) : null;
+  return { ...order, args: start === null ? args : { ...args, warmStart: start }, settings, width: "keep" };
+}
+
+/**
+ * Layers without a charge have no best network of two layers: there the first program has the charge that a fit gives it, and its
+ * network is taken where it helps; the later ones are of the read-out alone, without any.
+ */
+function headSettings(spec: NetworkSpec, { regularization }: Settings, later: boolean) {
+  const free = spec.l2.hidden === 0 && typeof regularization !== "number";
+  const alone = spec.cut === "output" || (free && later);
+  const common = { standardize: false, depth: alone ? "read-out" : "head" } as const;
+  return alone ? { ...common, arrangements: null, pricing: null } : common;
+}
+
+/** What an option charges and the layers do not. */
+function chargesOf(model: tf.LayersModel, spec: NetworkSpec, { regularization: beta }: Settings): Charge[] {
+  if (typeof beta !== "number" || spec.l2.hidden > 0) return [];
+  const { head } = anatomyOf(model, "write", spec.cut);
+  const layers = spec.cut === "hidden" ? [head.hidden, head.output] : [head.output];
+  return layers.map((layer) => ({ weight: layer.weights[0], factor: beta / 2 }));
+}
+
+/** What is proven of the model's own head, where no program's network took its place. */
+async function certified(
+  { model, x, y, settings }: Order<tf.LayersModel>,
+  spec: NetworkSpec,
+  { train }: WholeRows,
+  clock: Clock,
+): Promise<Certificate> {
+  const { tolerance, seed, threads, engine, vectorPenalty, hiddenBiasScale, regularization } = settings;
+  const { depth } = headSettings(spec, settings, true);
+  const left = Number.isFinite(clock.left) ? clock.left : Math.max(LEAST_SECONDS, clock.seconds / 2);
+  const [inputs, targets] = [rowsOf(x, train.rows), rowsOf(y, train.rows)];
+  try {
+    const { certificate } = await certify(model, inputs, targets, {
+      ...{ depth, seed, engine, sampleWeight: train.weights, timeLimit: Math.max(left, LEAST_LEFT) },
+      ...(left > LEAST_LEFT && !settings.signal?.aborted ? { tolerance } : {}),
+      ...(threads === null ? {} : { threads }),
+      ...(vectorPenalty === null ? {} : { vectorPenalty }),
+      ...(hiddenBiasScale === null ? {} : { hiddenBiasScale }),
+      ...(typeof regularization === "number" ? { regularization } : {}),
+      ...(spec.cut === "hidden" && depth === "head" ? { standardize: false } : {}),
+    });
+    return certificate;
+  } finally {
+    tf.dispose([inputs, targets]);
+  }
+}

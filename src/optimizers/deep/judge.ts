@@ -1,0 +1,68 @@
+/** What is said of a whole model after a round, by the names of model.fit. */
+
+import * as tf from "@tensorflow/tfjs";
+import type { WholeRows } from "./rows.js";
+
+/** Rows that model.evaluate takes at a time. */
+const BATCH = 512;
+
+/** Rows as tensors of their own. */
+interface Held {
+  readonly x: tf.Tensor;
+  readonly y: tf.Tensor;
+}
+
+/** The metrics of model.compile, and what model.evaluate says of rows held out. The caller disposes. */
+export class WholeJudge {
+  readonly names: readonly string[];
+  private readonly train: Held | null;
+  private readonly validation: Held | null;
+
+  constructor(
+    private readonly model: tf.LayersModel,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    rows: WholeRows,
+  ) {
+    const metrics = model.metricsNames.slice(1);
+    const { train, validation } = rows;
+    this.train = metrics.length === 0 ? null : { x: rowsOf(x, train.rows), y: rowsOf(y, train.rows) };
+    this.validation = validation && {
+      x: rowsOf(validation.x, validation.rows),
+      y: rowsOf(validation.y, validation.rows),
+    };
+    const held = validation === null ? [] : model.metricsNames.map((name) => `val_${name}`);
+    this.names = ["loss", ...metrics, ...held, "relativeGap", "seconds"];
+  }
+
+  dispose(): void {
+    for (const held of [this.train, this.validation]) if (held !== null) tf.dispose([held.x, held.y]);
+  }
+
+  /** Everything but the loss of training, which is the objective. */
+  async judge(): Promise<Record<string, number>> {
+    const logs: Record<string, number> = {};
+    if (this.train !== null) {
+      const { loss: _loss, ...metrics } = await this.evaluated(this.train);
+      Object.assign(logs, metrics);
+    }
+    if (this.validation === null) return logs;
+    for (const [name, value] of Object.entries(await this.evaluated(this.validation))) logs[`val_${name}`] = value;
+    return logs;
+  }
+
+  private async evaluated({ x, y }: Held): Promise<Record<string, number>> {
+    const found = [this.model.evaluate(x, y, { batchSize: BATCH })].flat();
+    try {
+      const values = await Promise.all(found.map(async (scalar) => (await scalar.data())[0]));
+      return Object.fromEntries(this.model.metricsNames.map((name, k) => [name, values[k]]));
+    } finally {
+      tf.dispose(found);
+    }
+  }
+}
+
+/** Some rows of a tensor; the caller disposes. */
+export function rowsOf(tensor: tf.Tensor, rows: Float64Array): tf.Tensor {
+  return tf.tidy(() => tf.gather(tensor, tf.tensor1d(Int32Array.from(rows), "int32")));
+}

@@ -1,0 +1,296 @@
+/** The objective of a whole model, loss and every regularizer, over all weights that model.fit would train, with its gradient. */
+
+import * as tf from "@tensorflow/tfjs";
+import { bindLoss } from "../../convex/losses/index.js";
+import type { Loss, Matrix } from "../../convex/types.js";
+import { ConvexError } from "../../errors.js";
+import { anatomyOf } from "../read/anatomy.js";
+import type { NetworkSpec } from "../read/model.js";
+import type { Objective } from "../records.js";
+
+/** Rows that go through the model together: tables, and what has places. */
+const ROWS = 4096;
+const IMAGES = 256;
+
+/** Targets and weights of the rows of x whose numbers are given. */
+export interface ChosenRows {
+  readonly rows: Float64Array; // [n]
+  readonly y: Matrix; // [n x C]
+  readonly weights: Float64Array | null; // [n]
+}
+
+/** Rows that are judged together. */
+export interface Chunk {
+  readonly x: tf.Tensor;
+  readonly loss: Loss; // mean over these rows
+  readonly share: number; // of all rows
+}
+
+/** A weight as layers hold it, with the place of its numbers among all. */
+interface Place {
+  readonly variable: tf.Variable;
+  readonly at: number;
+}
+
+/** Extends what the layers charge by factor |w|^2 of a weight. */
+export interface Charge {
+  readonly weight: tf.layers.Layer["weights"][number];
+  readonly factor: number;
+}
+
+/**
+ * The gradient is tfjs's, by back-propagation through the model's own layers as they predict: dropout and noise do nothing, batch
+ * normalisation keeps its moving statistics. Losses are in float64 of the float32 outputs, before the last activation, so that no
+ * probability is clipped. The caller disposes.
+ */
+export class WholeObjective {
+  /** Numbers of all weights. */
+  readonly size: number;
+  private readonly stages: readonly tf.LayersModel[];
+  private readonly output: tf.layers.Layer;
+  private readonly places: readonly Place[];
+  private readonly charges: readonly (Charge & { readonly at: number; readonly size: number })[];
+  private readonly chunks: readonly Chunk[];
+  private readonly cut: (most: number) => Chunk[];
+  readonly rows: number;
+  private readonly hasRegularizers: boolean;
+
+  constructor(
+    private readonly model: tf.LayersModel,
+    { loss }: Pick<NetworkSpec, "loss">,
+    x: tf.Tensor,
+    { rows, y, weights }: ChosenRows,
+    charges: readonly Charge[] = [],
+  ) {
+    const { trunk, head } = anatomyOf(model, "write", "output");
+    this.stages = trunk.map(({ inputs, output }) => tf.model({ inputs, outputs: output }));
+    this.output = head.output;
+    const placed = new Map<unknown, number>();
+    const places: Place[] = [];
+    let size = 0;
+    for (const weight of model.trainableWeights) {
+      if (placed.has(weight)) continue;
+      placed.set(weight, size);
+      places.push({ variable: weight.read() as tf.Variable, at: size });
+      size += weight.read().size;
+    }
+    this.hasRegularizers = tf.tidy(() => model.calculateLosses().length > 0);
+    this.places = places;
+    this.size = size;
+    this.charges = charges.map((charge) => ({
+      ...charge,
+      at: placed.get(charge.weight) ?? 0,
+      size: placed.has(charge.weight) ? charge.weight.read().size : 0,
+    }));
+    this.cut = (most) =>
+      chunksOf(x, rows, most, (from, to) => {
+        const part = (matrix: Matrix): Matrix => ({
+          rows: to - from,
+          cols: matrix.cols,
+          data: matrix.data.subarray(from * matrix.cols, to * matrix.cols),
+        });
+        return bindLoss(loss, part(y), weights?.subarray(from, to) ?? null);
+      });
+    this.rows = rows.length;
+    this.chunks = this.cut(x.rank > 2 ? IMAGES : ROWS);
+  }
+
+  /** The rows in parts of so many, each to be judged by itself; the caller disposes their x. */
+  parts(most: number): Chunk[] {
+    return this.cut(most).map((chunk) => ({ ...chunk, share: 1 }));
+  }
+
+  dispose(): void {
+    for (const { x } of this.chunks) x.dispose();
+  }
+
+  /** All weights, one after another. */
+  async weights(): Promise<Float64Array> {
+    const packed = new Float64Array(this.size);
+    for (const { variable, at } of this.places) packed.set(await variable.data(), at);
+    return packed;
+  }
+
+  /** Weights in a neighbourhood: each moved by a Gaussian of a share of the root mean square of its tensor. */
+  near(packed: Float64Array, share: number, draw: () => number): Float64Array {
+    const moved = packed.slice();
+    for (const { variable, at } of this.places) {
+      const part = moved.subarray(at, at + variable.size);
+      const size = share * Math.sqrt(part.reduce((sum, value) => sum + value * value, 0) / part.length);
+      for (let p = 0; p < part.length; p++) part[p] += size * draw();
+    }
+    return moved;
+  }
+
+  /** Puts weights into the model, as float32. */
+  write(packed: Float64Array): void {
+    tf.tidy(() => {
+      for (const { variable, at } of this.places) {
+        const values = Float32Array.from(packed.subarray(at, at + variable.size));
+        variable.assign(tf.tensor(values, variable.shape));
+      }
+    });
+  }
+
+  /** The model as it is. */
+  async value(): Promise<Objective> {
+    let loss = 0;
+    for (const chunk of this.chunks) {
+      const Z = tf.tidy(() => this.outputs(chunk.x));
+      try {
+        loss += chunk.share * chunk.loss.value(Float64Array.from(await Z.data()));
+      } finally {
+        Z.dispose();
+      }
+    }
+    const sum = tf.tidy(() => this.charged());
+    let regularization = (await sum.data())[0];
+    sum.dispose();
+    const packed = await this.weights();
+    for (const { factor, at, size } of this.charges) {
+      for (let p = at; p < at + size; p++) regularization += factor * packed[p] ** 2;
+    }
+    return { loss, regularization, total: loss + regularization };
+  }
+
+  /** The objective at other weights, which the model then has, with its gradient; with the loss over some rows in place of all. */
+  async at(packed: Float64Array, gradient: Float64Array, rows: readonly Chunk[] = this.chunks): Promise<number> {
+    this.write(packed);
+    gradient.fill(0);
+    let total = 0;
+    for (const chunk of rows) total += await this.slope(chunk, gradient);
+    if (this.hasRegularizers) {
+      const { value, grads } = tf.variableGrads(() => this.charged(), this.variables);
+      total += (await value.data())[0];
+      value.dispose();
+      await this.add(grads, 1, gradient);
+    }
+    for (const { factor, at, size } of this.charges) {
+      for (let p = at; p < at + size; p++) {
+        total += factor * packed[p] ** 2;
+        gradient[p] += 2 * factor * packed[p];
+      }
+    }
+    return total;
+  }
+
+  private get variables(): tf.Variable[] {
+    return this.places.map(({ variable }) => variable);
+  }
+
+  /** What the layers' own regularizers charge, in float32. */
+  private charged(): tf.Scalar {
+    return this.model.calculateLosses().reduce<tf.Scalar>((all, term) => tf.add(all, term), tf.scalar(0));
+  }
+
+  /** Outputs before the last activation, [rows x C]. */
+  private outputs(x: tf.Tensor): tf.Tensor2D {
+    const features = this.stages.reduce((tensor, stage) => stage.apply(tensor, { training: false }) as tf.Tensor, x);
+    const [kernel, bias] = this.output.weights.map((weight) => weight.read());
+    const Z = tf.matMul(features as tf.Tensor2D, kernel as tf.Tensor2D) as tf.Tensor2D;
+    return bias === undefined ? Z : (tf.add(Z, bias) as tf.Tensor2D);
+  }
+
+  /** The share of some rows in the loss; its gradient is added. */
+  private async slope(chunk: Chunk, gradient: Float64Array): Promise<number> {
+    return readsAtOnce() ? this.slopeAtOnce(chunk, gradient) : this.slopeInTurn(chunk, gradient);
+  }
+
+  /** One pass: what the loss says of the outputs is asked while the tape runs. */
+  private async slopeAtOnce({ x, loss, share }: Chunk, gradient: Float64Array): Promise<number> {
+    let value = Number.NaN;
+    const judged = tf.customGrad((...given: (tf.Tensor | tf.GradSaveFunc)[]) => {
+      const [Z, save] = given as [tf.Tensor2D, tf.GradSaveFunc];
+      const z = Float64Array.from(Z.dataSync());
+      value = loss.value(z);
+      save([slopeOf(loss, z, Z.shape)]);
+      return {
+        value: tf.scalar(value),
+        gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.mul(dy, saved[0]),
+      };
+    });
+    const { value: scalar, grads } = gradientsOf(() => judged(this.outputs(x)) as tf.Scalar, this.variables);
+    scalar.dispose();
+    await this.add(grads, share, gradient);
+    return share * value;
+  }
+
+  /** Two passes, where a device can't be read while the tape runs. */
+  private async slopeInTurn({ x, loss, share }: Chunk, gradient: Float64Array): Promise<number> {
+    const Z = tf.tidy(() => this.outputs(x));
+    const z = Float64Array.from(await Z.data());
+    const slope = slopeOf(loss, z, Z.shape);
+    const { value, grads } = gradientsOf(() => tf.sum(tf.mul(this.outputs(x), slope)) as tf.Scalar, this.variables);
+    tf.dispose([Z, slope, value]);
+    await this.add(grads, share, gradient);
+    return share * loss.value(z);
+  }
+
+  private async add(grads: tf.NamedTensorMap, factor: number, gradient: Float64Array): Promise<void> {
+    try {
+      for (const { variable, at } of this.places) {
+        const part = await grads[variable.name]?.data();
+        for (let p = 0; part !== undefined && p < part.length; p++) gradient[at + p] += factor * part[p];
+      }
+    } finally {
+      tf.dispose(grads);
+    }
+  }
+}
+
+/** @throws ConvexError "engine/unavailable" where the backend has no gradient of a layer: WASM has none of convolutions. */
+function gradientsOf(f: () => tf.Scalar, variables: tf.Variable[]): ReturnType<typeof tf.variableGrads> {
+  try {
+    return tf.variableGrads(f, variables);
+  } catch (error) {
+    const missing = /Kernel '(\w+)' not registered/.exec((error as Error)?.message ?? "");
+    if (missing === null) throw error;
+    throw new ConvexError(
+      "engine/unavailable",
+      `fit: expected a backend of TensorFlow.js with gradients of all layers, got "${tf.getBackend()}", which lacks ${missing[1]}. ` +
+        `Call tf.setBackend("webgl") or tf.setBackend("cpu") first, or set depth: "head".`,
+    );
+  }
+}
+
+function slopeOf(loss: Loss, z: Float64Array, shape: [number, number]): tf.Tensor2D {
+  const slope = new Float64Array(z.length);
+  loss.gradient(z, slope);
+  return tf.tensor2d(Float32Array.from(slope), shape);
+}
+
+/** Every backend but that of WebGPU. */
+function readsAtOnce(): boolean {
+  return tf.getBackend() !== "webgpu";
+}
+
+/** The rows of x in parts, each with what is to be judged by. */
+function chunksOf(x: tf.Tensor, rows: Float64Array, most: number, lossOf: (from: number, to: number) => Loss): Chunk[] {
+  const parts: Chunk[] = [];
+  for (let from = 0; from < rows.length; from += most) {
+    const to = Math.min(rows.length, from + most);
+    const numbers = rows.subarray(from, to);
+    const picked = tf.tidy(() => tf.gather(x, tf.tensor1d(Int32Array.from(numbers), "int32")));
+    parts.push({ x: picked, loss: lossOf(from, to), share: (to - from) / rows.length });
+  }
+  return parts;
+}
+
+/** @throws ConvexError "model/regularizer" where a weight has a constraint, which a descent would not keep. */
+export function refuseConstraints(model: tf.LayersModel): void {
+  for (const layer of model.layers) {
+    if (layer instanceof tf.LayersModel) {
+      refuseConstraints(layer);
+      continue;
+    }
+    const config = layer.trainableWeights.length === 0 ? {} : layer.getConfig();
+    for (const [name, value] of Object.entries(config)) {
+      if (!name.endsWith("Constraint") || value === null || value === undefined) continue;
+      throw new ConvexError(
+        "model/regularizer",
+        `fit: expected no constraint for depth "alternate", which descends over all weights, got ${name} in layer "${layer.name}". ` +
+          `Remove it, or set depth: "head", which holds that layer as it is.`,
+      );
+    }
+  }
+}

@@ -1,0 +1,38 @@
+/** Rows of data by their numbers: targets and weights are read as a fit reads them, x stays the tensor that it is. */
+
+import type * as tf from "@tensorflow/tfjs";
+import { anatomyOf } from "../read/anatomy.js";
+import { refuseTensor } from "../read/data.js";
+import type { NetworkSpec } from "../read/model.js";
+import type { Weighting } from "../read/sampleWeights.js";
+import { type HeldOut, readSplit } from "../read/split.js";
+import type { ChosenRows } from "./objective.js";
+
+/** Rows for training, and rows that are held out, with the tensor in which these are. */
+export interface WholeRows {
+  readonly train: ChosenRows;
+  readonly validation: { readonly x: tf.Tensor; readonly y: tf.Tensor; readonly rows: Float64Array } | null;
+}
+
+/** @throws ConvexError "data/..." as a fit does. */
+export async function readWholeRows(
+  model: tf.LayersModel,
+  spec: NetworkSpec,
+  x: tf.Tensor,
+  y: tf.Tensor,
+  args: HeldOut & Weighting,
+): Promise<WholeRows> {
+  const { inputShape } = anatomyOf(model, "write", spec.cut);
+  const numbered = {
+    see: async (name: string, given: tf.Tensor) => {
+      const count = refuseTensor(name, given, inputShape, "the model's input");
+      return { rows: count, cols: 1, data: Float64Array.from({ length: count }, (_, k) => k) };
+    },
+  };
+  const { train, validation } = await readSplit(x, y, spec, args, numbered);
+  const [heldX, heldY] = args.validationData ?? [x, y];
+  return {
+    train: { rows: train.x.data, y: train.y, weights: train.weights },
+    validation: validation && { x: heldX, y: heldY, rows: validation.x.data },
+  };
+}

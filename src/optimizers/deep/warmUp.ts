@@ -1,0 +1,89 @@
+/** A stochastic beginning: Adam over small parts of the rows, where there is time for few steps over all of them. */
+
+import * as tf from "@tensorflow/tfjs";
+import type { Clock } from "../../convex/solvers/clock.js";
+import type { Told } from "./descent.js";
+import type { Chunk, WholeObjective } from "./objective.js";
+
+/** Steps over all rows for which there has to be time, or a descent begins with Adam; rows from which it does without a limit. */
+const FEW_STEPS = 400;
+const MANY_ROWS = 2000;
+/** Of the time, and epochs, that it may take; so many in a row that take less off the objective are the last. */
+const SHARE = 0.6;
+const EPOCHS = 100;
+const WORTH = 0.01;
+const USELESS = 3;
+/** Rows of a step, and the constants of Kingma and Ba 2015. */
+const ROWS = 32;
+const RATE = 0.01;
+const [MEAN, SQUARE, TINY] = [0.9, 0.999, 1e-8];
+
+/** Leaves the model with the lowest weights after any epoch, or as it was; answers with epochs. */
+export async function warmUp(objective: WholeObjective, limit: Clock, draw: () => number, told: Told): Promise<number> {
+  if (objective.rows <= ROWS || !(await hasFewSteps(objective, limit))) return 0;
+  const clock = Number.isFinite(limit.left) ? limit.part(SHARE) : limit;
+  const parts = objective.parts(ROWS);
+  const steps = new Adam(await objective.weights());
+  let best = steps.weights.slice();
+  let lowest = (await objective.value()).total;
+  try {
+    for (let epoch = 1, useless = 0; epoch <= EPOCHS; epoch++) {
+      for (const part of shuffled(parts, draw)) {
+        if (await clock.pause()) break;
+        await objective.at(steps.weights, steps.gradient, [part]);
+        steps.take();
+      }
+      objective.write(steps.weights);
+      const { total } = await objective.value();
+      const gain = lowest - total;
+      if (gain > 0) {
+        lowest = total;
+        best = steps.weights.slice();
+        if (await told(total)) return epoch;
+      }
+      useless = gain > WORTH * lowest ? 0 : useless + 1;
+      if (useless === USELESS || (await clock.pause())) return epoch;
+    }
+    return EPOCHS;
+  } finally {
+    for (const { x } of parts) tf.dispose(x);
+    objective.write(best);
+  }
+}
+
+async function hasFewSteps(objective: WholeObjective, clock: Clock): Promise<boolean> {
+  if (!Number.isFinite(clock.left)) return objective.rows >= MANY_ROWS;
+  const before = clock.seconds;
+  await objective.at(await objective.weights(), new Float64Array(objective.size));
+  return clock.left < FEW_STEPS * (clock.seconds - before);
+}
+
+/** Weights and what Adam remembers of their gradients. */
+class Adam {
+  readonly gradient: Float64Array;
+  private readonly mean: Float64Array;
+  private readonly square: Float64Array;
+  private count = 0;
+
+  constructor(readonly weights: Float64Array) {
+    this.gradient = new Float64Array(weights.length);
+    this.mean = new Float64Array(weights.length);
+    this.square = new Float64Array(weights.length);
+  }
+
+  take(): void {
+    this.count += 1;
+    const [means, squares] = [1 - MEAN ** this.count, 1 - SQUARE ** this.count];
+    this.gradient.forEach((slope, p) => {
+      this.mean[p] = MEAN * this.mean[p] + (1 - MEAN) * slope;
+      this.square[p] = SQUARE * this.square[p] + (1 - SQUARE) * slope * slope;
+      this.weights[p] -= (RATE * this.mean[p]) / means / (Math.sqrt(this.square[p] / squares) + TINY);
+    });
+  }
+}
+
+/** The parts in another order; Gaussians sort them. */
+function shuffled(parts: readonly Chunk[], draw: () => number): Chunk[] {
+  const keyed = parts.map((part) => ({ part, key: draw() }));
+  return keyed.sort((a, b) => a.key - b.key).map(({ part }) => part);
+}

@@ -1,0 +1,92 @@
+/** What is said of an alternation: what it does not take, how it ended, and its notes. */
+
+import * as tf from "@tensorflow/tfjs";
+import type { Status } from "../../convex/types.js";
+import { ConvexError } from "../../errors.js";
+import type { FitArgs } from "../fit.js";
+import type { Settings } from "../options.js";
+import type { NetworkSpec } from "../read/model.js";
+
+/** Options that are about one program on the same columns, with what an alternation would do about them. */
+const UNFIT: readonly (readonly [name: keyof Settings, when: (settings: Settings) => boolean, todo: string])[] = [
+  ["width", ({ width }) => width === "resize", 'All layers keep their width: make them wider, or set depth: "head".'],
+  ["rank", ({ rank }) => rank !== null, "Leave it out: what the head sees changes from round to round."],
+  ["pca", ({ pca }) => pca !== null, "Leave it out: what the head sees changes from round to round."],
+  ["standardize", ({ standardize }) => standardize === true, "Leave it out: layers are charged as they are."],
+  [
+    "arrangements",
+    ({ arrangements }) => arrangements !== null && !("kind" in arrangements),
+    "Gates of one round are none of the next one's features: leave it out, or let them grow.",
+  ],
+  [
+    "regularization",
+    ({ regularization }) => typeof regularization === "string" && !["from-model", "auto"].includes(regularization),
+    "Give the layers regularizers, or a number.",
+  ],
+];
+
+/** @throws ConvexError "options/value" for what does not go with \`depth: "alternate"\`. */
+export function refuseUnfit(settings: Settings, { warmStart }: FitArgs): void {
+  for (const [name, when, todo] of UNFIT) {
+    if (!when(settings)) continue;
+    const came = typeof settings[name] === "object" ? "a gate set" : JSON.stringify(settings[name]);
+    throw new ConvexError(
+      "options/value",
+      `${name}: expected a value that depth "alternate" takes, got ${came}. ${todo}`,
+    );
+  }
+  if (warmStart === undefined) return;
+  throw new ConvexError(
+    "options/value",
+    `warmStart: expected none for depth "alternate", which begins at the weights that the model has, got one. Leave it out.`,
+  );
+}
+
+/** The status in words that help. */
+export function endedAs(status: Status): { readonly status: Status; readonly advice: string } {
+  return { status, advice: ADVICE[status] ?? "" };
+}
+
+const ADVICE: Partial<Record<Status, string>> = {
+  slowed:
+    "Neither the program of the head nor a descent of all layers takes more than the tolerance off the objective any more: this is " +
+    "near a local optimum of the whole model. Loosely regularized or wider layers, or other first weights, may lead to a lower one.",
+  timeLimit: "The objective was still falling: raise `timeLimit`, or call fit again, which begins at these weights.",
+  iterationLimit:
+    "The objective was still falling: raise `maxIterations`, or call fit again, which begins at these weights.",
+  cancelled: "A callback or signal asked to stop; the weights are the lowest that were found.",
+};
+
+/** Where a model's own head stays. */
+export const KEPT = {
+  status: "stalled",
+  advice:
+    "The weights that the model had are lower than what was found in its width and time, and stay: raise `timeLimit`, or make the " +
+    "last hidden layer wider.",
+} as const satisfies { status: Status; advice: string };
+
+/** What a user should know of the rounds, beside what is said of the last program. */
+export function alternateNotes(
+  model: tf.LayersModel,
+  { ignored }: NetworkSpec,
+  rounds: { readonly programs: number; readonly helped: number; readonly steps: number; readonly epochs: number },
+): string[] {
+  const { programs, helped, steps, epochs } = rounds;
+  const kept = layersOf(model).filter((layer) => layer.getClassName() === "BatchNormalization");
+  return [
+    `${programs} convex programs of the head, of which ${helped} lowered the objective, and ${steps} steps of descent of all layers ` +
+      `between them${epochs === 0 ? "" : `, after ${epochs} epochs of Adam over parts of the rows`}. No round ended above the one before.`,
+    ...(kept.length === 0
+      ? []
+      : [
+          `Batch normalisation kept its moving statistics (${kept.map(({ name }) => `"${name}"`).join(", ")}): gamma and beta were trained, ` +
+            `the model being judged as it predicts.`,
+        ]),
+    ...ignored,
+    "The certificate is about the head, given the features that the layers below compute now; no bound is known for all layers.",
+  ];
+}
+
+function layersOf(model: tf.LayersModel): tf.layers.Layer[] {
+  return model.layers.flatMap((layer) => (layer instanceof tf.LayersModel ? layersOf(layer) : [layer]));
+}
