@@ -3,7 +3,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { type Side, type Stage, type Walk, type Weight, walkBack } from "./graph.js";
 import { partOf } from "./layers/index.js";
-import { type LayerPart, named, refuseModel, type Step } from "./layers/layer.js";
+import { describe, type LayerPart, named, refuseDisposed, refuseModel, type Step } from "./layers/layer.js";
 
 /** The last hidden block and the read-out, as layers. */
 export interface Head {
@@ -303,21 +303,4 @@ function refuseNormalization({ step }: Part): never {
     `${named(step.layer)} after the activation`,
     "Put it before the activation, or leave it out.",
   );
-}
-
-function refuseDisposed(layer: tf.layers.Layer): void {
-  try {
-    layer.getWeights();
-  } catch {
-    refuseModel("model/disposed", "a model that is alive", "a disposed one", "Build or load it again.");
-  }
-}
-
-/** What came, where it is not what was expected. */
-export function describe(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (typeof value === "function") return `the function ${value.name || "without a name"}`;
-  return typeof value === "object"
-    ? `an object of class ${value.constructor?.name ?? "unknown"}`
-    : `${typeof value} ${String(value)}`;
 }

@@ -2,7 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { refuseAs } from "../../arguments.js";
-import { describe } from "./anatomy.js";
+import { describe } from "./layers/layer.js";
 import { MOST_BYTES } from "./trunk.js";
 
 /** How far the gathering has come. */

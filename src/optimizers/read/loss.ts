@@ -3,8 +3,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { lossTraits } from "../../convex/losses/index.js";
 import type { LossName } from "../../convex/types.js";
-import { describe } from "./anatomy.js";
-import { refuseModel } from "./layers/layer.js";
+import { describe, refuseModel } from "./layers/layer.js";
 
 /** How y is given: as the loss has it, as the number of a class, or as 0 and 1 for -1 and 1. */
 export type Labels = "as the loss has them" | "classes" | "zero or one";

@@ -9,8 +9,10 @@ import type { Depth } from "../options.js";
 import { type Anatomy, anatomyOf, type Cut, type Head } from "./anatomy.js";
 import { type Convolution, readConvolution } from "./convolution.js";
 import type { Whitening } from "./layers/batchNormalization.js";
+import { readKernel } from "./layers/kernel.js";
 import { refuseModel as refuse } from "./layers/layer.js";
 import { type Labels, readLoss } from "./loss.js";
+import { readNormalization } from "./normalization/head.js";
 import { type Skip, sharedBias } from "./skip.js";
 
 /** The two-layer network that the head of a model is. */
@@ -48,15 +50,6 @@ export interface NetworkSpec {
   readonly cut: Cut;
   /** Names of the layers below the head that model.fit would train; none of a model of two layers. */
   readonly deep: readonly string[];
-}
-
-/** What getConfig says of a layer with a kernel, read with suspicion. */
-interface KernelConfig {
-  readonly units: number;
-  readonly useBias: boolean;
-  readonly activation: string;
-  readonly kernelL2: number;
-  readonly biasL2: number;
 }
 
 /** What each formulation wants first: in a dense model, and in a convolutional one. */
@@ -299,87 +292,5 @@ function headShapeOf({ head, headShape, trunk }: Anatomy, convolutional: boolean
     trunk.length > 0
       ? "Give the model's first layer an inputShape of known sizes."
       : `Give the first layer inputShape: ${wanted}.`,
-  );
-}
-
-/** Batch normalisation as its layers hold it: gamma stands for the kernel, beta for the bias. */
-function readNormalization(
-  { hidden, normalization: layer }: Head,
-  convolutional: boolean,
-  welcome: boolean,
-): { kernel: KernelConfig; epsilon: number } | null {
-  if (layer === null) return null;
-  const where = `layer "${layer.name}"`;
-  if (convolutional) {
-    refuse(
-      "model/layer",
-      "no batch normalisation of filters",
-      where,
-      "Leave it out, or train this model with model.fit().",
-    );
-  }
-  if (!welcome) {
-    refuse(
-      "model/layer",
-      "no batch normalisation here, where statistics are part of the weights",
-      where,
-      "What trains (fit, path, crossValidate, WorkerTrainer), certify, optimalSet and describeNetwork take it; else fold it into the dense layer.",
-    );
-  }
-  const { scale, center, epsilon, gammaRegularizer, betaRegularizer, gammaConstraint, betaConstraint } =
-    layer.getConfig();
-  if (scale !== true) refuse("model/layer", "scale: true in batch normalisation", where, "Let it have a gamma.");
-  if ((gammaConstraint ?? betaConstraint ?? null) !== null)
-    refuse("model/regularizer", "no constraint", where, "Remove it.");
-  const own = readKernel(hidden);
-  if (own.kernelL2 > 0 || own.biasL2 > 0) {
-    refuse(
-      "model/regularizer",
-      "no regularizer before batch normalisation, which undoes any scale, so that the least is not attained",
-      `one in layer "${hidden.name}"`,
-      `Give ${where} gammaRegularizer and betaRegularizer instead.`,
-    );
-  }
-  const kernel = {
-    ...own,
-    useBias: center as boolean,
-    kernelL2: readL2(gammaRegularizer, layer, "gammaRegularizer"),
-    biasL2: readL2(betaRegularizer, layer, "betaRegularizer"),
-  };
-  return { kernel, epsilon: epsilon as number };
-}
-
-function readKernel(layer: tf.layers.Layer): KernelConfig {
-  const config = layer.getConfig();
-  for (const part of ["kernelConstraint", "biasConstraint", "activityRegularizer"]) {
-    if (config[part] === undefined || config[part] === null) continue;
-    refuse(
-      "model/regularizer",
-      `no ${part}`,
-      `one in layer "${layer.name}"`,
-      "Remove it: only l2 regularizers are convex here.",
-    );
-  }
-  return {
-    units: (config.units ?? config.filters) as number,
-    useBias: config.useBias as boolean,
-    activation: (config.activation as string | undefined) ?? "linear",
-    kernelL2: readL2(config.kernelRegularizer, layer, "kernelRegularizer"),
-    biasL2: readL2(config.biasRegularizer, layer, "biasRegularizer"),
-  };
-}
-
-/** The factor g of an l2 regularizer g sum(w^2); 0 without one. */
-function readL2(serialized: unknown, layer: tf.layers.Layer, part: string): number {
-  if (serialized === undefined || serialized === null) return 0;
-  const { className, config } = serialized as { className?: string; config?: { l1?: number; l2?: number } };
-  const l1 = config?.l1 ?? 0;
-  const l2 = config?.l2 ?? 0;
-  if (className === "L1L2" && l1 === 0 && l2 >= 0 && Number.isFinite(l2)) return l2;
-  return refuse(
-    "model/regularizer",
-    "l2 regularizers only",
-    `${part} of layer "${layer.name}": ${className === "L1L2" ? `l1 ${l1}, l2 ${l2}` : className}`,
-    "Use tf.regularizers.l2({ l2: ... }).",
   );
 }

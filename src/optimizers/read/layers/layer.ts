@@ -46,3 +46,21 @@ export function refuseModel(code: ErrorCode, expected: string, got: string, todo
 export function named(layer: tf.layers.Layer): string {
   return `layer "${layer.name}" of class ${layer.getClassName()}`;
 }
+
+/** Refuses a layer whose model was disposed of. */
+export function refuseDisposed(layer: tf.layers.Layer): void {
+  try {
+    layer.getWeights();
+  } catch {
+    refuseModel("model/disposed", "a model that is alive", "a disposed one", "Build or load it again.");
+  }
+}
+
+/** What came, where it is not what was expected. */
+export function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === "function") return `the function ${value.name || "without a name"}`;
+  return typeof value === "object"
+    ? `an object of class ${value.constructor?.name ?? "unknown"}`
+    : `${typeof value} ${String(value)}`;
+}
