@@ -47,6 +47,7 @@ export async function sharedNetwork(
   if (!wantsSharing(problem, settings) || status === "cancelled" || clock.over) return alone(solution, network);
   const few = await fewest(program, network, pause); // neurons of one direction become one that feeds several outputs
   const first = few.neurons.length <= width ? few : await thinned(program, few, width, kernels, settings, pause);
+  if (clock.over) return alone(solution, network);
   const starts = problem.growth?.starts ?? defaultStarts(program.X);
   const options = { starts, seed: settings.seed + 2, units: width };
   const found = await shareOutputs(program, first, kernels, { ...budgetOf(settings, clock.left), onRound }, options);
