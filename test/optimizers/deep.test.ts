@@ -94,6 +94,20 @@ const shapes: readonly Shape[] = [
   },
   { title: "a residual sum before the read-out", build: (make) => residual(make, make.dense(1)), head: 1 },
   {
+    title: "a linear layer beside the last hidden one",
+    build: (make) => {
+      const inputs = tf.input({ shape: [3] });
+      const below = make.dense(8, "relu").apply(inputs) as tf.SymbolicTensor;
+      const bent = [make.dense(8, "relu"), make.dense(1)].reduce(
+        (at, each) => each.apply(at) as tf.SymbolicTensor,
+        below,
+      );
+      const straight = make.dense(1).apply(below) as tf.SymbolicTensor;
+      return tf.model({ inputs, outputs: tf.layers.add().apply([bent, straight]) as tf.SymbolicTensor });
+    },
+    head: 3,
+  },
+  {
     title: "tanh, of which the read-out is the head",
     build: (make) => sequence(make.dense(6, "tanh", first), make.dense(6, "tanh"), make.dense(1)),
     head: 1,
@@ -352,6 +366,16 @@ describe("a deep fit", () => {
     expect(error).toBeInstanceOf(ConvexError);
     expect((error as ConvexError).message).toMatch(says);
     expect(weightsIn(model)).toEqual(before);
+    tf.dispose([x, y]);
+  });
+
+  test("beside a linear layer refuses what has no program, by a sentence that says what to do", async () => {
+    const beside = shapes.find(({ head }) => head === 3) as Shape;
+    const { x, y } = dataOf(beside);
+    const fit = (l2: number, options: TrainerOptions) =>
+      new ConvexReLUTrainer(options).fit(built({ ...beside, l2 }), x, y);
+    await expect(fit(0, {})).rejects.toThrow(/expected regularizers of the hidden layer.*set depth: "head"/);
+    await expect(fit(L2, { depth: "read-out" })).rejects.toThrow(/no linear layer beside.*Set depth: "head"/);
     tf.dispose([x, y]);
   });
 

@@ -19,7 +19,7 @@ import { type Charge, refuseConstraints, WholeObjective } from "./objective.js";
 import { ownStart } from "./ownStart.js";
 import { readWholeRows, type WholeRows } from "./rows.js";
 import { warmUp } from "./warmUp.js";
-import { alternateNotes, endedAs, KEPT, refuseUnfit } from "./words.js";
+import { alternateNotes, endedAs, KEPT, refuseFreeBeside, refuseUnfit } from "./words.js";
 
 /** Of the time: what the first program may take, what each later one, and what is kept for the last and its certificate. */
 const FIRST_SHARE = 0.1;
@@ -58,6 +58,7 @@ export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>):
   const clock = clockOf(settings);
   const spec = readModel(model, settings.formulation, "fit", true, settings.depth);
   refuseConstraints(model);
+  refuseFreeBeside(spec, settings);
   const rows = await readWholeRows(model, spec, x, y, args);
   const restore = await weightsBefore(model);
   const objective = new WholeObjective(model, spec, x, rows.train, chargesOf(model, spec, settings));

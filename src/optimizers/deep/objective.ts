@@ -48,6 +48,8 @@ export class WholeObjective {
   readonly size: number;
   private readonly stages: readonly tf.LayersModel[];
   private readonly output: tf.layers.Layer;
+  /** Where a linear layer stands beside the hidden one: what the stages end before; null where they end before the read-out. */
+  private readonly beside: { readonly hidden: readonly tf.layers.Layer[]; readonly skip: tf.layers.Layer } | null;
   private readonly places: readonly Place[];
   private readonly charges: readonly (Charge & { readonly at: number; readonly size: number })[];
   private readonly chunks: readonly Chunk[];
@@ -57,14 +59,15 @@ export class WholeObjective {
 
   constructor(
     private readonly model: tf.LayersModel,
-    { loss }: Pick<NetworkSpec, "loss">,
+    { loss, skip = null }: Pick<NetworkSpec, "loss"> & Partial<Pick<NetworkSpec, "skip">>,
     x: tf.Tensor,
     { rows, y, weights }: ChosenRows,
     charges: readonly Charge[] = [],
   ) {
-    const { trunk, head } = anatomyOf(model, "write", "output");
+    const { trunk, head, layers } = anatomyOf(model, "write", skip === null ? "output" : "hidden");
     this.stages = trunk.map(({ inputs, output }) => tf.model({ inputs, outputs: output }));
     this.output = head.output;
+    this.beside = head.skip && { hidden: layers.slice(0, layers.indexOf(head.output)), skip: head.skip };
     const placed = new Map<unknown, number>();
     const places: Place[] = [];
     let size = 0;
@@ -185,10 +188,12 @@ export class WholeObjective {
 
   /** Outputs before the last activation, [rows x C]. */
   private outputs(x: tf.Tensor): tf.Tensor2D {
-    const features = this.stages.reduce((tensor, stage) => stage.apply(tensor, { training: false }) as tf.Tensor, x);
-    const [kernel, bias] = this.output.weights.map((weight) => weight.read());
-    const Z = tf.matMul(features as tf.Tensor2D, kernel as tf.Tensor2D) as tf.Tensor2D;
-    return bias === undefined ? Z : (tf.add(Z, bias) as tf.Tensor2D);
+    const through = (stages: readonly tf.layers.Layer[], from: tf.Tensor) =>
+      stages.reduce((tensor, stage) => stage.apply(tensor, { training: false }) as tf.Tensor, from);
+    const features = through(this.stages, x);
+    if (this.beside === null) return affine(this.output, features);
+    const { hidden, skip } = this.beside;
+    return tf.add(affine(this.output, through(hidden, features)), affine(skip, features));
   }
 
   /** The share of some rows in the loss; its gradient is added. */
@@ -236,6 +241,13 @@ export class WholeObjective {
       tf.dispose(grads);
     }
   }
+}
+
+/** What a dense layer computes before its activation. */
+function affine(layer: tf.layers.Layer, features: tf.Tensor): tf.Tensor2D {
+  const [kernel, bias] = layer.weights.map((weight) => weight.read());
+  const Z = tf.matMul(features as tf.Tensor2D, kernel as tf.Tensor2D) as tf.Tensor2D;
+  return bias === undefined ? Z : (tf.add(Z, bias) as tf.Tensor2D);
 }
 
 /** @throws ConvexError "engine/unavailable" where the backend has no gradient of a layer: WASM has none of convolutions. */

@@ -38,8 +38,16 @@ export async function ownStart(
   const none = gatesFrom(X, { rows: 1, cols: X.cols, data: new Float64Array(X.cols) });
   const { build } = formulations.relu;
   const loss = bindLoss(spec.loss, train.y, train.weights);
-  const parts = { X, gates: none, loss, beta: 1, outputBias: spec.outputBias ? { ridge: 0 } : null };
+  const parts = {
+    X,
+    gates: none,
+    loss,
+    beta: 1,
+    outputBias: spec.outputBias && spec.skip === null ? { ridge: 0 } : null,
+  };
   const program = build({ ...parts, pooling: poolingOf(spec) }, "perOutput");
-  const { program: own, blocks } = liftNeurons(program, living, weights.bias);
+  // A linear layer beside the hidden one is no part of the point, and the bias is one with it.
+  const bias = spec.skip === null ? weights.bias : new Float64Array(weights.bias.length);
+  const { program: own, blocks } = liftNeurons(program, living, bias);
   return own.gates.count === 0 ? null : { gates: own.gates, blocks, problem: { growth } };
 }

@@ -42,6 +42,16 @@ export function refuseUnfit(settings: Settings, { warmStart }: FitArgs): void {
   );
 }
 
+/** @throws ConvexError "model/regularizer" where later programs, of a read-out alone, would leave out a linear layer beside it. */
+export function refuseFreeBeside({ skip, l2 }: NetworkSpec, { regularization }: Settings): void {
+  if (skip === null || l2.hidden > 0 || l2.output > 0 || typeof regularization === "number") return;
+  throw new ConvexError(
+    "model/regularizer",
+    'fit: expected regularizers of the hidden layer and the read-out for depth "alternate" where a linear layer is beside them, got ' +
+      'none. Add tf.regularizers.l2 to both, set regularization to a number, set depth: "head", or leave the linear layer out.',
+  );
+}
+
 /** The status in words that help. */
 export function endedAs(status: Status): { readonly status: Status; readonly advice: string } {
   return { status, advice: ADVICE[status] ?? "" };
