@@ -372,10 +372,10 @@ describe("a deep fit", () => {
   test("beside a linear layer refuses what has no program, by a sentence that says what to do", async () => {
     const beside = shapes.find(({ head }) => head === 3) as Shape;
     const { x, y } = dataOf(beside);
-    const fit = (l2: number, options: TrainerOptions) =>
+    const trained = (l2: number, options: TrainerOptions) =>
       new ConvexReLUTrainer(options).fit(built({ ...beside, l2 }), x, y);
-    await expect(fit(0, {})).rejects.toThrow(/expected regularizers of the hidden layer.*set depth: "head"/);
-    await expect(fit(L2, { depth: "read-out" })).rejects.toThrow(/no linear layer beside.*Set depth: "head"/);
+    await expect(trained(0, {})).rejects.toThrow(/expected regularizers of the hidden layer.*set depth: "head"/);
+    await expect(trained(L2, { depth: "read-out" })).rejects.toThrow(/no linear layer beside.*Set depth: "head"/);
     tf.dispose([x, y]);
   });
 

@@ -55,7 +55,8 @@ export class WholeObjective {
   private readonly chunks: readonly Chunk[];
   private readonly cut: (most: number) => Chunk[];
   readonly rows: number;
-  private readonly hasRegularizers: boolean;
+  /** Whether what the regularizers charge depends on weights that are trained; what frozen layers charge is a constant. */
+  private readonly hasSlope: boolean;
 
   constructor(
     private readonly model: tf.LayersModel,
@@ -77,7 +78,10 @@ export class WholeObjective {
       places.push({ variable: weight.read() as tf.Variable, at: size });
       size += weight.read().size;
     }
-    this.hasRegularizers = tf.tidy(() => model.calculateLosses().length > 0);
+    this.hasSlope = layersOf(model).some(
+      (layer) =>
+        layer.weights.some((weight) => placed.has(weight)) && tf.tidy(() => layer.calculateLosses().length > 0),
+    );
     this.places = places;
     this.size = size;
     this.charges = charges.map((charge) => ({
@@ -146,9 +150,7 @@ export class WholeObjective {
         Z.dispose();
       }
     }
-    const sum = tf.tidy(() => this.charged());
-    let regularization = (await sum.data())[0];
-    sum.dispose();
+    let regularization = await this.chargedNow();
     const packed = await this.weights();
     for (const { factor, at, size } of this.charges) {
       for (let p = at; p < at + size; p++) regularization += factor * packed[p] ** 2;
@@ -162,7 +164,8 @@ export class WholeObjective {
     gradient.fill(0);
     let total = 0;
     for (const chunk of rows) total += await this.slope(chunk, gradient);
-    if (this.hasRegularizers) {
+    if (!this.hasSlope) total += await this.chargedNow();
+    else {
       const { value, grads } = tf.variableGrads(() => this.charged(), this.variables);
       total += (await value.data())[0];
       value.dispose();
@@ -184,6 +187,16 @@ export class WholeObjective {
   /** What the layers' own regularizers charge, in float32. */
   private charged(): tf.Scalar {
     return this.model.calculateLosses().reduce<tf.Scalar>((all, term) => tf.add(all, term), tf.scalar(0));
+  }
+
+  /** That of the weights as they are. */
+  private async chargedNow(): Promise<number> {
+    const sum = tf.tidy(() => this.charged());
+    try {
+      return (await sum.data())[0];
+    } finally {
+      sum.dispose();
+    }
   }
 
   /** Outputs before the last activation, [rows x C]. */
@@ -288,13 +301,14 @@ function chunksOf(x: tf.Tensor, rows: Float64Array, most: number, lossOf: (from:
   return parts;
 }
 
+/** The layers of a model, and of models within, that hold weights of their own. */
+export function layersOf(model: tf.LayersModel): tf.layers.Layer[] {
+  return model.layers.flatMap((layer) => (layer instanceof tf.LayersModel ? layersOf(layer) : [layer]));
+}
+
 /** @throws ConvexError "model/regularizer" where a weight has a constraint, which a descent would not keep. */
 export function refuseConstraints(model: tf.LayersModel): void {
-  for (const layer of model.layers) {
-    if (layer instanceof tf.LayersModel) {
-      refuseConstraints(layer);
-      continue;
-    }
+  for (const layer of layersOf(model)) {
     const config = layer.trainableWeights.length === 0 ? {} : layer.getConfig();
     for (const [name, value] of Object.entries(config)) {
       if (!name.endsWith("Constraint") || value === null || value === undefined) continue;

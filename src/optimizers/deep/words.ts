@@ -1,11 +1,12 @@
 /** What is said of an alternation: what it does not take, how it ended, and its notes. */
 
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import type { Status } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import type { FitArgs } from "../fit.js";
 import type { Settings } from "../options.js";
 import type { NetworkSpec } from "../read/model.js";
+import { layersOf } from "./objective.js";
 
 /** Options that are about one program on the same columns, with what an alternation would do about them. */
 const UNFIT: readonly (readonly [name: keyof Settings, when: (settings: Settings) => boolean, todo: string])[] = [
@@ -25,7 +26,7 @@ const UNFIT: readonly (readonly [name: keyof Settings, when: (settings: Settings
   ],
 ];
 
-/** @throws ConvexError "options/value" for what does not go with \`depth: "alternate"\`. */
+/** @throws ConvexError "options/value" for what does not go with `depth: "alternate"`. */
 export function refuseUnfit(settings: Settings, { warmStart }: FitArgs): void {
   for (const [name, when, todo] of UNFIT) {
     if (!when(settings)) continue;
@@ -95,8 +96,4 @@ export function alternateNotes(
     ...ignored,
     "The certificate is about the head, given the features that the layers below compute now; no bound is known for all layers.",
   ];
-}
-
-function layersOf(model: tf.LayersModel): tf.layers.Layer[] {
-  return model.layers.flatMap((layer) => (layer instanceof tf.LayersModel ? layersOf(layer) : [layer]));
 }
