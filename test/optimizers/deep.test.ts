@@ -303,6 +303,18 @@ describe("a deep fit", () => {
     tf.dispose([x, y]);
   });
 
+  test.each(["head", "alternate"] as const)('"%s" mends a head whose weights are NaN', async (depth) => {
+    const model = built(shape);
+    const { x, y } = dataOf(shape);
+    model.layers[2].setWeights(model.layers[2].getWeights().map((weight) => tf.fill(weight.shape, Number.NaN)));
+    const result = await new ConvexReLUTrainer({ ...SHORT, depth }).fit(model, x, y);
+    const end = objectiveOf(model, x, y);
+    expect(Math.abs(result.objective.total - end)).toBeLessThan(near(end));
+    for (const value of result.history.loss) expect(value).not.toBeNaN();
+    model.dispose();
+    tf.dispose([x, y]);
+  });
+
   test("ends where a signal aborts it", async () => {
     const model = built(shape);
     const { x, y } = dataOf(shape);

@@ -106,7 +106,7 @@ export async function fitHead<M extends tf.LayersModel>(order: Order<M>): Promis
     const before = await objective.value();
     const start = await ownStart(model, spec, settings, x, y, args);
     const result = await fitModel(start === null ? order : { ...order, args: { ...args, warmStart: start } });
-    if ((await objective.value()).total <= before.total) return result;
+    if (isNoHigher((await objective.value()).total, before.total)) return result;
     restore();
     const certificate = await certified(order, spec, rows, clock);
     const { epoch, history, ...summary } = result;
@@ -117,6 +117,11 @@ export async function fitHead<M extends tf.LayersModel>(order: Order<M>): Promis
   } finally {
     objective.dispose();
   }
+}
+
+/** Whether a value is one that a model may end with, after one that may be none: weights can be NaN before a program writes them. */
+function isNoHigher(after: number, before: number): boolean {
+  return Number.isFinite(after) && !(before < after);
 }
 
 /** Whether what a fit lowers is the objective as the model's own layers have it. */
@@ -172,19 +177,20 @@ async function alternate<M extends tf.LayersModel>(
       if (first) counts.epochs = await warmUp(objective, part(descents, stop.signal), draw, fell);
       const { steps } = await hopDown(objective, least, part(descents, stop.signal), draw, effort.hops, fell);
       counts.steps += steps;
-      value = Math.min(before, (await objective.value()).total);
+      const fallen = (await objective.value()).total;
+      value = isNoHigher(fallen, before) ? fallen : before;
       const last = ends();
       const restore = await weightsBefore(model);
       const head = await fitModel(await headOrder(order, spec, counts.programs, last !== null, clock, stop.signal));
       const after = (await objective.value()).total;
-      const accepted = after <= value;
+      const accepted = isNoHigher(after, value);
       if (accepted) value = after;
       else restore();
       counts.programs += 1;
       counts.helped += +accepted;
       gap = head.certificate.relativeGap;
       await told();
-      const slow = before - value < effort.worth * Math.abs(value);
+      const slow = Number.isFinite(before) ? before - value < effort.worth * Math.abs(value) : !Number.isFinite(value);
       const status = last ?? ends() ?? (slow ? "slowed" : null);
       if (status !== null) return { head, accepted, status, ...counts };
     }

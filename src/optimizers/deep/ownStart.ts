@@ -17,7 +17,7 @@ import { trunkOf } from "../read/trunk.js";
 import { readWeights } from "../read/weights.js";
 import type { StartingPoint } from "../records.js";
 
-/** Null where the head is not one of ReLU units whose gates grow, has so few gates that all are taken, or no living unit. */
+/** Null where the head is not one of ReLU units whose gates grow, has so few gates that all are taken, no living unit, or weights that are NaN. */
 export async function ownStart(
   model: tf.LayersModel,
   spec: NetworkSpec,
@@ -33,6 +33,7 @@ export async function ownStart(
   const { value } = biasColumnOf(spec, settings, inputRows(spec, train.x, 0));
   const X = inputRows(spec, train.x, value);
   if (arrangementBound(X.rows, Math.min(X.rows, X.cols)) <= FEW_ARRANGEMENTS) return null;
+  if (!(await hasFiniteWeights(model))) return null;
   const weights = await readWeights(model, spec, value);
   const living = neuronsOf(weights).filter(({ outputs }) => outputs.some((output) => output !== 0));
   const none = gatesFrom(X, { rows: 1, cols: X.cols, data: new Float64Array(X.cols) });
@@ -50,4 +51,10 @@ export async function ownStart(
   const bias = spec.skip === null ? weights.bias : new Float64Array(weights.bias.length);
   const { program: own, blocks } = liftNeurons(program, living, bias);
   return own.gates.count === 0 ? null : { gates: own.gates, blocks, problem: { growth } };
+}
+
+/** A program needs no weights to begin at: it mends what a training that diverged has left. */
+async function hasFiniteWeights(model: tf.LayersModel): Promise<boolean> {
+  const values = await Promise.all(model.weights.map((weight) => weight.read().data()));
+  return values.every((numbers) => numbers.every((value) => Number.isFinite(value)));
 }
