@@ -94,20 +94,6 @@ const shapes: readonly Shape[] = [
   },
   { title: "a residual sum before the read-out", build: (make) => residual(make, make.dense(1)), head: 1 },
   {
-    title: "a linear layer beside the last hidden one",
-    build: (make) => {
-      const inputs = tf.input({ shape: [3] });
-      const below = make.dense(8, "relu").apply(inputs) as tf.SymbolicTensor;
-      const bent = [make.dense(8, "relu"), make.dense(1)].reduce(
-        (at, each) => each.apply(at) as tf.SymbolicTensor,
-        below,
-      );
-      const straight = make.dense(1).apply(below) as tf.SymbolicTensor;
-      return tf.model({ inputs, outputs: tf.layers.add().apply([bent, straight]) as tf.SymbolicTensor });
-    },
-    head: 3,
-  },
-  {
     title: "tanh, of which the read-out is the head",
     build: (make) => sequence(make.dense(6, "tanh", first), make.dense(6, "tanh"), make.dense(1)),
     head: 1,
@@ -147,6 +133,20 @@ const shapes: readonly Shape[] = [
     build: (make) => sequence(make.dense(8, "relu", first), make.dense(8, "relu"), make.dense(1, "sigmoid")),
     args: { sampleWeight: Array.from({ length: ROWS }, (_, k) => k % 3) },
     head: 2,
+  },
+  {
+    title: "a linear layer beside the last hidden one",
+    build: (make) => {
+      const inputs = tf.input({ shape: [3] });
+      const below = make.dense(8, "relu").apply(inputs) as tf.SymbolicTensor;
+      const bent = [make.dense(8, "relu"), make.dense(1)].reduce(
+        (at, each) => each.apply(at) as tf.SymbolicTensor,
+        below,
+      );
+      const straight = make.dense(1).apply(below) as tf.SymbolicTensor;
+      return tf.model({ inputs, outputs: tf.layers.add().apply([bent, straight]) as tf.SymbolicTensor });
+    },
+    head: 3,
   },
 ];
 
@@ -203,7 +203,9 @@ describe.each(shapes)("a model of $title", (shape) => {
     expect(Math.abs(result.objective.total - end)).toBeLessThan(near(end));
     const history = result.history.loss as number[];
     expect(history.length).toBe(result.epoch.length);
-    for (let k = 1; k < history.length; k++) expect(history[k]).toBeLessThanOrEqual(history[k - 1]);
+    expect(history.length).toBeLessThanOrEqual(SHORT.maxIterations as number);
+    for (let k = 1; k < history.length; k++) expect(history[k]).toBeLessThan(history[k - 1]);
+    expect(result.notes.join()).toContain("The program of the head:");
     expect(Math.abs((history.at(-1) as number) - end)).toBeLessThan(near(end));
     const { certificate } = result;
     expect(certificate.claim).toMatch(
@@ -256,6 +258,10 @@ describe("a deep fit", () => {
     const after = objectiveOf(model, x, y);
     expect(after).toBeLessThanOrEqual(before + near(before));
     expect(Math.abs(result.objective.total - after)).toBeLessThan(near(after));
+    const poor = { depth: "head", arrangements: { kind: "sample", count: 2 } } as const;
+    const kept = await new ConvexReLUTrainer(poor).fit(model, x, y);
+    expect(kept.objective.total).toBeLessThanOrEqual(after + near(after));
+    expect(kept.notes.join()).toMatch(/network that the program found was not taken.*the model's own/);
     tf.dispose([x, y]);
   });
 
@@ -312,6 +318,30 @@ describe("a deep fit", () => {
     expect(Math.abs(result.objective.total - end)).toBeLessThan(near(end));
     for (const value of result.history.loss) expect(value).not.toBeNaN();
     model.dispose();
+    tf.dispose([x, y]);
+  });
+
+  test.each([{ maxIterations: 1 }, { maxIterations: 3, solver: "proximal-newton" }] as const)(
+    "without regularizers is certified for the objective that it reports, with options %o",
+    async (options) => {
+      const model = built({ ...shape, l2: 0 });
+      const { x, y } = dataOf(shape);
+      const result = await new ConvexReLUTrainer({ depth: "alternate", ...options }).fit(model, x, y);
+      expect(result.certificate.claim).toMatch(/^Of the read-out alone/);
+      expect(Math.abs(result.certificate.network - result.objective.total)).toBeLessThan(near(result.objective.total));
+      expect(result.history.loss.length).toBeLessThanOrEqual(options.maxIterations);
+      model.dispose();
+      tf.dispose([x, y]);
+    },
+  );
+
+  test("refuses callbacks that are none, and holds no tensors", async () => {
+    const model = built(shape);
+    const { x, y } = dataOf(shape);
+    const tensors = tf.memory().numTensors;
+    const callbacks = [1] as unknown as NonNullable<FitArgs["callbacks"]>;
+    await expect(new ConvexReLUTrainer(SHORT).fit(model, x, y, { callbacks })).rejects.toBeInstanceOf(ConvexError);
+    expect(tf.memory().numTensors).toBe(tensors);
     tf.dispose([x, y]);
   });
 

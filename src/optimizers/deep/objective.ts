@@ -7,6 +7,7 @@ import { ConvexError } from "../../errors.js";
 import { anatomyOf } from "../read/anatomy.js";
 import type { NetworkSpec } from "../read/model.js";
 import type { Objective } from "../records.js";
+import { layersOf } from "./layers.js";
 
 /** Rows that go through the model together: tables, and what has places. */
 const ROWS = 4096;
@@ -167,9 +168,12 @@ export class WholeObjective {
     if (!this.hasSlope) total += await this.chargedNow();
     else {
       const { value, grads } = tf.variableGrads(() => this.charged(), this.variables);
-      total += (await value.data())[0];
-      value.dispose();
-      await this.add(grads, 1, gradient);
+      try {
+        total += (await value.data())[0];
+      } finally {
+        value.dispose();
+        await this.add(grads, 1, gradient);
+      }
     }
     for (const { factor, at, size } of this.charges) {
       for (let p = at; p < at + size; p++) {
@@ -235,13 +239,18 @@ export class WholeObjective {
 
   /** Two passes, where a device can't be read while the tape runs. */
   private async slopeInTurn({ x, loss, share }: Chunk, gradient: Float64Array): Promise<number> {
-    const Z = tf.tidy(() => this.outputs(x));
-    const z = Float64Array.from(await Z.data());
-    const slope = slopeOf(loss, z, Z.shape);
-    const { value, grads } = gradientsOf(() => tf.sum(tf.mul(this.outputs(x), slope)) as tf.Scalar, this.variables);
-    tf.dispose([Z, slope, value]);
-    await this.add(grads, share, gradient);
-    return share * loss.value(z);
+    const held: tf.Tensor[] = [tf.tidy(() => this.outputs(x))];
+    try {
+      const z = Float64Array.from(await held[0].data());
+      const slope = slopeOf(loss, z, held[0].shape as [number, number]);
+      held.push(slope);
+      const { value, grads } = gradientsOf(() => tf.sum(tf.mul(this.outputs(x), slope)) as tf.Scalar, this.variables);
+      held.push(value);
+      await this.add(grads, share, gradient);
+      return share * loss.value(z);
+    } finally {
+      tf.dispose(held);
+    }
   }
 
   private async add(grads: tf.NamedTensorMap, factor: number, gradient: Float64Array): Promise<void> {
@@ -299,24 +308,4 @@ function chunksOf(x: tf.Tensor, rows: Float64Array, most: number, lossOf: (from:
     parts.push({ x: picked, loss: lossOf(from, to), share: (to - from) / rows.length });
   }
   return parts;
-}
-
-/** The layers of a model, and of models within, that hold weights of their own. */
-export function layersOf(model: tf.LayersModel): tf.layers.Layer[] {
-  return model.layers.flatMap((layer) => (layer instanceof tf.LayersModel ? layersOf(layer) : [layer]));
-}
-
-/** @throws ConvexError "model/regularizer" where a weight has a constraint, which a descent would not keep. */
-export function refuseConstraints(model: tf.LayersModel): void {
-  for (const layer of layersOf(model)) {
-    const config = layer.trainableWeights.length === 0 ? {} : layer.getConfig();
-    for (const [name, value] of Object.entries(config)) {
-      if (!name.endsWith("Constraint") || value === null || value === undefined) continue;
-      throw new ConvexError(
-        "model/regularizer",
-        `fit: expected no constraint for depth "alternate", which descends over all weights, got ${name} in layer "${layer.name}". ` +
-          `Remove it, or set depth: "head", which holds that layer as it is.`,
-      );
-    }
-  }
 }

@@ -6,7 +6,8 @@ import { ConvexError } from "../../errors.js";
 import type { FitArgs } from "../fit.js";
 import type { Settings } from "../options.js";
 import type { NetworkSpec } from "../read/model.js";
-import { layersOf } from "./objective.js";
+import { trunkOf } from "../read/trunk.js";
+import { layersOf } from "./layers.js";
 
 /** Options that are about one program on the same columns, with what an alternation would do about them. */
 const UNFIT: readonly (readonly [name: keyof Settings, when: (settings: Settings) => boolean, todo: string])[] = [
@@ -76,13 +77,24 @@ export const KEPT = {
     "last hidden layer wider.",
 } as const satisfies { status: Status; advice: string };
 
+/** What then is not the model's. */
+export const KEPT_PROGRAM =
+  "The network that the program found was not taken: problem, gates, blocks, neurons and regularization are that program's, weights, " +
+  "objective and certificate the model's own.";
+
 /** What a user should know of the rounds, beside what is said of the last program. */
 export function alternateNotes(
   model: tf.LayersModel,
   { ignored }: NetworkSpec,
-  rounds: { readonly programs: number; readonly helped: number; readonly steps: number; readonly epochs: number },
+  rounds: {
+    readonly accepted: boolean;
+    readonly programs: number;
+    readonly helped: number;
+    readonly steps: number;
+    readonly epochs: number;
+  },
 ): string[] {
-  const { programs, helped, steps, epochs } = rounds;
+  const { accepted, programs, helped, steps, epochs } = rounds;
   const kept = layersOf(model).filter((layer) => layer.getClassName() === "BatchNormalization");
   return [
     `${programs} convex programs of the head, of which ${helped} lowered the objective, and ${steps} steps of descent of all layers ` +
@@ -95,5 +107,12 @@ export function alternateNotes(
         ]),
     ...ignored,
     "The certificate is about the head, given the features that the layers below compute now; no bound is known for all layers.",
+    ...(accepted ? [] : [KEPT_PROGRAM]),
   ];
+}
+
+/** The notes on the head alone, but for those that the ones on the whole model say. */
+export function headNotes(model: tf.LayersModel, { cut, ignored }: NetworkSpec, notes: readonly string[]): string[] {
+  const said = new Set([...ignored, trunkOf(model, "write", cut).note]);
+  return notes.filter((note) => !said.has(note)).map((note) => `The program of the head: ${note}`);
 }
