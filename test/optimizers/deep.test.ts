@@ -425,6 +425,10 @@ describe("a deep fit", () => {
     const model = built({ ...shape, l2: 0 });
     const { x, y } = dataOf(shape);
     await expect(new ConvexReLUTrainer(SHORT).path(model, x, y)).rejects.toThrow(/path: expected depth "head"/);
+    const flat = sequence(new Maker(0).dense(4, "relu", first), new Maker(0).dense(1));
+    flat.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+    const path = await new ConvexReLUTrainer(SHORT).path(flat, x, y, { count: 2 });
+    expect(path.points.length).toBe(2); // two layers need no schedule
     tf.dispose([x, y]);
   });
 });
@@ -450,6 +454,21 @@ describe("in a worker", () => {
     expect(theirs.certificate.dual).toBe(mine.certificate.dual);
     expect(theirs.certificate.claim).toMatch(/^Of the last hidden layer/);
     expect(theirs.objective.total).toBeCloseTo(mine.objective.total, 6);
+    tf.dispose([x, y]);
+  });
+
+  test("a better head stays as it is", async () => {
+    const [shape] = shapes;
+    const { x, y } = dataOf(shape);
+    const model = built(shape);
+    await new ConvexReLUTrainer(SHORT).fit(model, x, y);
+    const [before, weights] = [objectiveOf(model, x, y), weightsIn(model)];
+    const poor = { depth: "head", arrangements: { kind: "sample", count: 2 } } as const;
+    const result = await new WorkerTrainer(worker, poor).fit(model, x, y);
+    expect(weightsIn(model)).toEqual(weights);
+    expect(Math.abs(result.objective.total - before)).toBeLessThan(near(before));
+    expect(result.notes.join()).toContain("was not taken");
+    expect(result.certificate.claim).toMatch(/^Of the last hidden layer/);
     tf.dispose([x, y]);
   });
 });
