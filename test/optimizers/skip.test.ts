@@ -236,6 +236,38 @@ test("two biases, each charged, share what they add up to at the least charge", 
   model.dispose();
 });
 
+test("two biases that share badly are charged as the layers charge them, by certify and lossSurface", async () => {
+  const { x, y } = dataOf(14);
+  for (const [readOutBias, skipBias] of [
+    [0.1, 0.1],
+    [0.01, 0.2],
+    [0.1, 0],
+  ]) {
+    const { model } = await fitted({ readOutBias, skipBias, l2: 0.01 }, x, y);
+    const before = await certify(model, x, y, ENUMERATED);
+    for (const [name, more] of [
+      ["read", 1],
+      ["straight", -1],
+    ] as const) {
+      const layer = layerOf(model, name);
+      const [kernel, bias] = layer.getWeights();
+      layer.setWeights([kernel, tf.add(bias, more)]);
+    }
+    const after = await certify(model, x, y, ENUMERATED);
+    const value = objectiveBy(model, x, y);
+    expect(after.objective.total).toBeCloseTo(value, 5);
+    expect(after.objective.regularization - before.objective.regularization).toBeGreaterThan(0.09);
+    expect(after.certificate.primal).toBeCloseTo(value, 5);
+    expect(after.certificate.network).toBeCloseTo(value, 5);
+    expect(after.balanced).toBeCloseTo(value, 4);
+    expect(after.certificate.dual).toBeCloseTo(before.certificate.dual, 6);
+    expect(after.certificate.primal - after.certificate.dual).toBeGreaterThan(0.09);
+    expect((await lossSurface(model, x, y, { resolution: 3 })).objective).toBeCloseTo(value, 5);
+    model.dispose();
+  }
+  tf.dispose([x, y]);
+});
+
 describe("what trains and what reads takes it", () => {
   test("path: every point has its certificate, and what is written is what was said of it", async () => {
     const { x, y } = dataOf(16);
