@@ -467,6 +467,20 @@ describe("what no program takes is refused, and the weights stay:", () => {
     model.dispose();
   });
 
+  test("a free layer that fits any targets alone on the rows of a fold, which says so", async () => {
+    const { x, y } = dataOf(10, 7);
+    const model = modelOf({ features: 7, beta: null });
+    const trainer = new ConvexReLUTrainer({ arrangements: { kind: "sample", count: 9 }, timeLimit: 5 });
+    await expect(trainer.crossValidate(model, x, y, { folds: 5 })).rejects.toThrow(
+      /on the 8 rows that a fold trains on, of 10 .*7 columns fits any targets alone.*raise folds/,
+    );
+    const held = new ConvexReLUTrainer({ regularization: "held-out" });
+    await expect(held.fit(model, x, y)).rejects.toThrow(/rows that a fold trains on.*validationData.*"auto"/);
+    expect((await trainer.fit(model, x, y)).objective.total).toBeGreaterThanOrEqual(0);
+    tf.dispose([x, y]);
+    model.dispose();
+  });
+
   test("a free layer that fits any targets alone", async () => {
     const { x, y } = dataOf(4, 6);
     const model = modelOf({ features: 6 });

@@ -34,7 +34,12 @@ function sample(name: LossName, seed: number, ridge: readonly number[]): { loss:
     }
   }
   const maps = { layers: F, program: F };
-  const whole = withLinearPart(loss, { F, ridge: Float64Array.from(ridge), maps });
+  const gram = Float64Array.from({ length: k * k }, (_, at) => {
+    let sum = 0;
+    for (let j = 0; j < n; j++) sum += F.data[j * k + Math.floor(at / k)] * F.data[j * k + (at % k)];
+    return sum;
+  });
+  const whole = withLinearPart(loss, { F, gram, ridge: Float64Array.from(ridge), maps });
   return { loss, whole, part: whole.beside as LinearPart };
 }
 

@@ -46,6 +46,7 @@ function isBetter(next: Point, before: Point): boolean {
 
 export class Part implements LinearPart {
   readonly F: Matrix;
+  readonly gram: Float64Array;
   readonly ridge: Float64Array;
   readonly maps: LinearColumns["maps"];
   private readonly columns: number; // k
@@ -57,9 +58,10 @@ export class Part implements LinearPart {
 
   constructor(
     readonly loss: Loss,
-    { F, ridge, maps }: LinearColumns,
+    { F, gram, ridge, maps }: LinearColumns,
   ) {
     this.F = F;
+    this.gram = gram;
     this.ridge = ridge;
     this.maps = maps;
     this.columns = F.cols;
