@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { referenceKernels } from "../../src/convex/kernels/index.js";
 import { atOnce } from "../../src/convex/linear/pieces.js";
 import { bindLoss } from "../../src/convex/losses/index.js";
-import { independent } from "../../src/optimizers/pose/independent.js";
+import { independent } from "../../src/convex/operators/independent.js";
 import { lossBeside } from "../../src/optimizers/pose/skip.js";
 import type { NetworkSpec } from "../../src/optimizers/read/model.js";
 import { gaussianMatrix } from "../helpers/problems.js";

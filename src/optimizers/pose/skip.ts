@@ -9,13 +9,13 @@ import { concatenated, norm, transpose } from "../../convex/linear/vectors.js";
 import { hasConstant, withLinearPart } from "../../convex/losses/beside/index.js";
 import { forward, type NetworkWeights } from "../../convex/network.js";
 import { type Coordinates, isStandardized } from "../../convex/operators/coordinates.js";
+import { type Combined, gramOf, independent, withoutThem } from "../../convex/operators/independent.js";
 import { minimiseOverBias } from "../../convex/operators/outputBias.js";
 import { rowsOfX } from "../../convex/operators/standardized.js";
 import type { LinearColumns, LinearPart, Loss, Matrix, OutputBias } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import type { NetworkSpec } from "../read/model.js";
 import type { Problem } from "../records.js";
-import { type Combined, gramOf, independent, withoutThem } from "./independent.js";
 
 /** A charged column of which free ones leave less than this share is theirs. */
 const NOTHING = 1e-14;

@@ -3,9 +3,9 @@
  * matrix, twice ("CholeskyQR2", Yamamoto et al. 2015), which an engine does fast; what the rest has beside it by Gram and Schmidt's method.
  */
 
-import type { Kernels } from "../../convex/kernels/index.js";
-import type { Pieces } from "../../convex/linear/pieces.js";
-import { dot, dotAt, norm } from "../../convex/linear/vectors.js";
+import type { Kernels } from "../kernels/index.js";
+import type { Pieces } from "../linear/pieces.js";
+import { dot, dotAt, norm } from "../linear/vectors.js";
 
 /** A column of which the others leave less than this share is theirs. */
 const DEPENDENT = 1e-10;
