@@ -76,7 +76,7 @@ function products(X: usize, rows: i32, d: i32, W: usize, m: i32, H: usize, work:
 @inline
 function active(h: v128, slope: v128): v128 {
   const zero = f64x2.splat(0);
-  return f64x2.add(f64x2.pmax(zero, h), f64x2.mul(slope, f64x2.pmin(zero, h)));
+  return f64x2.add(f64x2.pmax(h, zero), f64x2.mul(slope, f64x2.pmin(h, zero)));
 }
 
 /** Their derivatives. */

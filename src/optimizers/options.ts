@@ -37,7 +37,7 @@ export interface TrainerOptions {
   readonly pricing?: Pricing;
   /**
    * The weight beta of the program's penalty: a number; "from-model": 2 sqrt(g1 g2) of the layers' l2 regularizers; "auto":
-   * 1e-3 of the smallest beta at which the zero network is optimal; "held-out": of a grid the one with the least loss on rows that
+   * 1e-3 of the smallest beta at which no neuron that a search finds pays; "held-out": of a grid the one with the least loss on rows that
    * were not trained on, the validation data where there are any, else five folds (`result.regularization.curve`). Default: the
    * model's where it has them, else "auto".
    *

@@ -21,6 +21,8 @@ import { distinct, type Priced } from "./oracle.js";
 
 /** Steps of the descent from random neurons. */
 export const FIRST_DESCENT = 400;
+/** Directions that are made between two turns of the host. */
+const TOGETHER = 32;
 /** Seconds of it that are taken whatever the time. */
 const MOMENT = 0.2;
 /** Newcomers that join at once, the dearest first. */
@@ -55,7 +57,7 @@ export async function firstState(
   for (let i = 0; i < gates.count; i++) {
     const direction = Math.floor(i / (2 * C)) % 2 === 0 ? generator(i) : evenly(X, generator(i), kernels);
     directions.push({ direction, output: i % C, sign: Math.floor(i / C) % 2 === 0 ? 1 : -1 });
-    await clock.pause();
+    if (i % TOGETHER === 0) await clock.pause();
   }
   const neurons = { ...smallNeurons(directions, X.cols, 1), bias };
   const size = firstSize(program, kernels, neurons, Z);

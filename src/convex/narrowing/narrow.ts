@@ -96,6 +96,7 @@ class Narrowing {
       if (start === null) break;
       best = lower(best, await this.descended(start, FIRST));
     }
+    if (await pause()) return best;
     best = lower(best, await this.descended(best.network, LAST));
     for (let turn = 0, failures = 0; turn < EXCHANGES && failures < FAILURES; turn++) {
       const newcomers = await this.newcomers(best.network);

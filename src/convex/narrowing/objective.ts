@@ -47,9 +47,11 @@ export class LayerObjective {
   valueOf(network: Network): number {
     const x = this.pack(network);
     const over = this.over(network.neurons);
-    const value = over(x, new Float64Array(x.length));
-    over.dispose?.();
-    return value;
+    try {
+      return over(x, new Float64Array(x.length));
+    } finally {
+      over.dispose?.();
+    }
   }
 
   /** (weights [m x d], outputs [C x m A], bias [C]) in one vector. */

@@ -188,7 +188,7 @@ export function notesOf(
   if (curve !== undefined) notes.push(heldOutNote(beta, curve));
   if (source === "auto") {
     notes.push(
-      `No regularization was given: beta = ${beta.toPrecision(4)} is 1e-3 of the smallest beta at which the zero network is optimal.`,
+      `No regularization was given: beta = ${beta.toPrecision(4)} is 1e-3 of the smallest beta at which no neuron that was found pays.`,
     );
   }
   if (standardized) notes.push(...standardizedNotes(spec, regularization, column));

@@ -39,7 +39,7 @@ export async function sharedNetwork(
   kernels: Kernels,
   settings: Settings,
   clock: Clock, // of this
-  width: number, // of the layer; a network that is within stays so
+  width: number, // of the layer; no network is wider
   onRound: SharedBudget["onRound"],
 ): Promise<Shared> {
   const { status, program } = solution;
@@ -47,8 +47,9 @@ export async function sharedNetwork(
   if (!wantsSharing(problem, settings) || status === "cancelled" || clock.over) return alone(solution, network);
   const few = await fewest(program, network, pause); // neurons of one direction become one that feeds several outputs
   const first = few.neurons.length <= width ? few : await thinned(program, few, width, kernels, settings, pause);
-  const units = first.neurons.length <= width ? width : Number.POSITIVE_INFINITY;
-  const options = { starts: problem.growth?.starts ?? defaultStarts(program.X), seed: settings.seed + 2, units };
+  if (clock.over) return alone(solution, network);
+  const starts = problem.growth?.starts ?? defaultStarts(program.X);
+  const options = { starts, seed: settings.seed + 2, units: width };
   const found = await shareOutputs(program, first, kernels, { ...budgetOf(settings, clock.left), onRound }, options);
   const better = found.gap.primal < solution.gap.primal;
   const primal = better ? found.gap.primal : solution.gap.primal;

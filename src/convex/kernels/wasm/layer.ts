@@ -7,8 +7,9 @@ import type { WasmEngine } from "./engine.js";
 
 /** Parts of the rows, each with gradients of its own: as many on one thread as on several, so that sums are the same. */
 const PARTS = 8;
-/** Rows of a part at least. */
+/** Rows of a part at least, and for each neuron. */
 const ROWS = 512;
+const OF_NEURON = 2;
 /** Columns from which it is cheaper to keep the products of neurons and rows than to make them twice, and how many are kept: 64 MB. */
 const WIDE = 24;
 const KEPT = 2 ** 23;
@@ -35,7 +36,8 @@ export class WasmLayer implements NeuronLayer {
     const { heap } = engine;
     this.n = X.rows;
     this.d = X.cols;
-    this.part = Math.max(ROWS, Math.ceil(this.n / PARTS));
+    // Adding up the gradients of the parts should cost little beside making them.
+    this.part = Math.max(ROWS, OF_NEURON * m, Math.ceil(this.n / PARTS));
     this.x = heap.take(this.n * this.d);
     this.w = heap.take(this.size + this.n * C);
     this.places = heap.take(engine.roomForLayer(m));

@@ -6,7 +6,11 @@ import { DENSE_ROWS } from "../systems/index.js";
 import { isFactored } from "./system.js";
 
 /** Rows from which it is ahead of Newton steps; fewer over patches, or where these would need a system that couples the outputs. */
-const MANY_ROWS = 1000;
+const MANY_ROWS = 400;
+/** Coefficients from which Newton steps win again, since they see active gates only: so many a row, on fewer than ROWS fewer, and in all. */
+const COEFFICIENTS = 80;
+const ROWS = 1000;
+const MOST_COEFFICIENTS = 1e5;
 const MANY_COUPLED = 300;
 /** With cones: coefficients for each row, below which gates leave few blocks open; rows; and rows where the loss has kinks. */
 const CONES_COEFFICIENTS = 4;
@@ -34,5 +38,6 @@ export function suits(program: ConvexProgram): boolean {
   const affordable = small || rows * columns <= MOST_PRODUCT;
   if (!penalty.separable || !loss.separable) return rows >= MANY_COUPLED && affordable;
   if (pooling != null) return rows >= MANY_COUPLED && small && columns <= MOST_COLUMNS * rows;
-  return rows >= MANY_ROWS && affordable;
+  const bearable = Math.min(MOST_COEFFICIENTS, COEFFICIENTS * rows * Math.min(1, rows / ROWS));
+  return rows >= MANY_ROWS && gates.count * X.cols < bearable && affordable;
 }
