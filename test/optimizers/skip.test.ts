@@ -11,6 +11,7 @@ import {
   optimalSet,
   type TrainerOptions,
 } from "../../src/index.js";
+import { problemMessage, problemOf } from "../../src/worker/problemMessage.js";
 import reference from "../reference/skip.json";
 
 beforeAll(async () => {
@@ -351,6 +352,25 @@ describe("what trains and what reads takes it", () => {
     expect(objective).toBeCloseTo(objectiveBy(model, x, y), 5);
     tf.dispose([x, y]);
     model.dispose();
+  });
+
+  test("a worker's result has the same program: its columns come with the message", async () => {
+    const { x, y } = dataOf(14);
+    for (const wish of [{ l2: 0 }, { l2: 0.01, readOutBias: 0.02 }, { l2: 0, readOutBias: null }] as Wish[]) {
+      const { model, result } = await fitted(wish, x, y);
+      const matrix = (t: tf.Tensor2D) => ({
+        rows: t.shape[0],
+        cols: t.shape[1],
+        data: Float64Array.from(t.dataSync()),
+      });
+      const message = problemMessage(result.problem, { x: matrix(x), y: matrix(y), weights: null });
+      const { program } = problemOf(structuredClone(message));
+      const Z = Float64Array.from({ length: 14 }, (_, k) => Math.sin(k));
+      expect(program.loss.value(Z)).toBeCloseTo(result.problem.program.loss.value(Z), 12);
+      expect(program.outputBias).toBe(result.problem.program.outputBias);
+      model.dispose();
+    }
+    tf.dispose([x, y]);
   });
 
   test("optimalSet and joinNetworks refuse it, and say what to do", async () => {
