@@ -212,7 +212,7 @@ class GateProducts {
 }
 
 /** The network without units whose outputs are all zero: most of a layer that is wider than the optimum. */
-function withoutIdle(weights: NetworkWeights): NetworkWeights {
+export function withoutIdle(weights: NetworkWeights): NetworkWeights {
   const { kernel, gates, output } = weights;
   const used: number[] = [];
   for (let j = 0; j < output.rows; j++) {
@@ -239,7 +239,7 @@ function withoutIdle(weights: NetworkWeights): NetworkWeights {
 }
 
 /** The different columns of a matrix, and the place of each column among them: neurons of several outputs share gates. */
-function distinctColumns({ rows, cols, data }: Matrix): { columns: Matrix; places: readonly number[] } {
+export function distinctColumns({ rows, cols, data }: Matrix): { columns: Matrix; places: readonly number[] } {
   const kept: number[] = [];
   const same = (i: number, j: number) => {
     for (let p = 0; p < rows; p++) if (data[p * cols + i] !== data[p * cols + j]) return false;
@@ -271,47 +271,6 @@ export function objectiveOf(
     decay.outputBias * square(weights.bias) +
     (weights.skip === undefined ? 0 : (decay.skip ?? 0) * square(weights.skip.data));
   return { loss: value, regularization, total: value + regularization };
-}
-
-/** Half the distance from 1 to the next float32: the relative error of one rounding. */
-const FLOAT32_ROUNDING = 2 ** -24;
-
-/**
- * Pairs of a row and a neuron whose gate float32 arithmetic may decide otherwise than float64: |x g| is below the error bound
- * d u sum |x_p g_p| of a float32 sum (Higham 2002, section 3.1). 0 for ReLU, which is continuous at its boundary.
- */
-export function undecidedGates(weights: NetworkWeights, X: Matrix): number {
-  const { gates: all } = withoutIdle(weights);
-  if (all === null) return 0;
-  const { columns: gates, places } = distinctColumns(all);
-  const uses = new Int32Array(gates.cols);
-  for (const place of places) uses[place] += 1;
-  const d = X.cols;
-  const m = gates.cols;
-  const lengths = Float64Array.from({ length: m }, (_, j) => {
-    let sum = 0;
-    for (let p = 0; p < d; p++) sum += gates.data[p * m + j] ** 2;
-    return Math.sqrt(sum);
-  });
-  const products = new PlainProducts(gates);
-  const sums = new Float64Array(BLOCK * m);
-  let undecided = 0;
-  eachBlock(X, BLOCK, (rows, _, count) => {
-    products.of(rows, count, sums);
-    for (let k = 0; k < count; k++) {
-      const reach = d * FLOAT32_ROUNDING * norm(rows.subarray(k * d, (k + 1) * d));
-      for (let j = 0; j < m; j++) {
-        // sum |x_p g_p| <= |x| |g| rules out nearly all.
-        const sum = Math.abs(sums[k * m + j]);
-        if (sum > reach * lengths[j]) continue;
-        let size = 0;
-        for (let p = 0; p < d; p++) size += Math.abs(rows[k * d + p] * gates.data[p * m + j]);
-        // A sum of zeros is exact.
-        if (size > 0 && sum <= d * FLOAT32_ROUNDING * size) undecided += uses[j];
-      }
-    }
-  });
-  return undecided;
 }
 
 function square(values: Float64Array): number {

@@ -87,6 +87,7 @@ export interface Loss {
 export interface LinearColumns {
   readonly F: Matrix; // [n x k]
   readonly ridge: Float64Array; // [k]
+  readonly gram: Float64Array; // [k x k]: F'F
   /** [d + 1 x k]: F = [X, 1] times this, of the rows as layers see them and of the program's own (without a bias column). */
   readonly maps: { readonly layers: Matrix; readonly program: Matrix };
 }

@@ -16,7 +16,7 @@ import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { gatesFor, leastDecay, neuronsOf, staysPerOutput, sumOfSizes } from "./pose/ownNeurons.js";
 import { pose } from "./pose/pose.js";
 import { certificateNear, reduce, weightsInside } from "./pose/reduction.js";
-import { biasColumnOf, decayOf, frozenNotes, modelObjective, notesOf } from "./pose/regularization.js";
+import { biasColumnOf, decayOf, frozenNotes, modelObjective, notesOf, withCharge } from "./pose/regularization.js";
 import { columnNotes } from "./pose/standardize.js";
 import { readData, refuseDegenerate } from "./read/data.js";
 import { frozenCharge } from "./read/frozenCharge.js";
@@ -25,7 +25,7 @@ import { type NetworkSpec, readModel, scheduleOf } from "./read/model.js";
 import { white, whitened } from "./read/normalization/index.js";
 import type { Weighting } from "./read/sampleWeights.js";
 import { trunkOf } from "./read/trunk.js";
-import { normalizationSquares, readWeights } from "./read/weights.js";
+import { normalizationSquares, readWeights, unsharedBias } from "./read/weights.js";
 import type { Objective, Regularization } from "./records.js";
 import { claimedOfHead } from "./report/head.js";
 import { boundsOf, judgeResidual, withSharing } from "./solve/bounds.js";
@@ -148,10 +148,12 @@ export async function certify(
   const { regularization } = posed;
   const X = reduction?.X ?? program.X;
   const Z = forward(weights, X);
-  const written = objectiveOf(charged, X, posed.loss, decayOf(regularization), Z);
+  const unshared = await unsharedBias(model, spec);
+  const written = withCharge(objectiveOf(charged, X, posed.loss, decayOf(regularization), Z), unshared);
   const Zown = beside === undefined ? Z : forward(own, X);
   const residual = judgeResidual(program, Zown, blocks, kernels);
-  const skipLoss = beside === undefined ? 0 : skipLossOf(written, charged, regularization, program.loss.value(Zown));
+  const skipLoss =
+    beside === undefined ? 0 : skipLossOf(written, charged, regularization, program.loss.value(Zown)) + unshared;
   const growing = { starts: defaultStarts(program.X), seed: settings.seed };
   const solves = options.tolerance !== undefined;
   const { bound, allGates } = await boundsOf(
@@ -166,7 +168,9 @@ export async function certify(
   // A neuron that feeds several outputs is several in the program with cones, whose bound is for neurons that feed one each.
   const shares = program.cones && blockOutputs(program) > 1 && !staysPerOutput(weights, settings);
   // In the span its residual is that of its part there: its own objective is counted neuron by neuron.
-  const apart = whole ? residual.primal + skipLoss : written.loss + leastDecay(weights, regularization, sumOfSizes);
+  const apart = whole
+    ? residual.primal + skipLoss
+    : written.loss + leastDecay(weights, regularization, sumOfSizes) + unshared;
   const primal = shares ? apart : written.total;
   const outside = program.cones && !program.gates.complete;
   const evidence = outside ? await searchBeyond(program, blocks, kernels, growing) : null;
@@ -190,7 +194,8 @@ export async function certify(
       column.charged && !standardized,
       frozen + ownScales(await normalizationSquares(model, read.cut), weights.kernel, spec, regularization),
     ),
-    balanced: spec.formulation === "affine" ? written.total : written.loss + leastDecay(charged, regularization),
+    balanced:
+      spec.formulation === "affine" ? written.total : written.loss + leastDecay(charged, regularization) + unshared,
     regularization,
     notes: [
       ...(trunk.note === null ? [] : [trunk.note]),

@@ -144,7 +144,9 @@ async function judgeFold(
   const spec = whitened(read, rows);
   const train = white(rows, spec);
   // Singular vectors, too, are of the rows that this fold trains on.
-  const { posed, reduced } = await poseForPath(model, spec, train, settings, kernels, false, clock);
+  const whole = train.x.rows + held.x.rows;
+  const part = { whole, advice: "hold fewer out: raise folds" };
+  const { posed, reduced } = await poseForPath(model, spec, train, settings, kernels, false, clock, part);
   const seen = reduced.data(white(held, spec));
   const judge = new Evaluator(model, reduced.spec, inputRows(reduced.spec, seen.x, posed.column.value), seen);
   const values: number[] = [];

@@ -14,7 +14,7 @@ import { inputRows } from "./read/inputRows.js";
 import { readModel } from "./read/model.js";
 import type { Weighting } from "./read/sampleWeights.js";
 import { trunkOf } from "./read/trunk.js";
-import { readWeights } from "./read/weights.js";
+import { readWeights, unsharedBias } from "./read/weights.js";
 
 export interface LossSurfaceOptions extends Weighting {
   /** Steps go from -span to span; 1 is as far as the weights are long. Default 1. */
@@ -77,7 +77,8 @@ export async function lossSurface(
   const { hidden, output, outputBias } = spec.l2;
   const half = hidden > 0 || output > 0 ? 0 : (regularization ?? 0) / 2;
   const decay = { hidden: hidden + half, output: output + half, outputBias, skip: spec.skip?.l2 ?? 0 };
-  const frozen = await frozenCharge(model, "read");
+  // Along the plane both biases of a model with a linear layer beside move by their parts of the sum.
+  const constant = (await frozenCharge(model, "read")) + (await unsharedBias(model, spec));
   const center = await readWeights(model, spec, column.value);
   const draw = gaussianSource(seed);
   const along = [direction(center, draw), direction(center, draw)] as const;
@@ -92,7 +93,7 @@ export async function lossSurface(
       point.kernel,
       decay.hidden,
       column.charged,
-      frozen,
+      constant,
     ).total;
     if (performance.now() - breath < BREATH_MILLISECONDS) continue;
     await new Promise((resolve) => setTimeout(resolve, 0));

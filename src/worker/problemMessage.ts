@@ -1,11 +1,11 @@
 /** The program of a result as data, without its functions, and back. */
 
 import { formulations } from "../convex/formulations/index.js";
+import { withLinearPart } from "../convex/losses/beside/index.js";
 import { bindLoss } from "../convex/losses/index.js";
 import { rowsIn } from "../convex/operators/coordinates.js";
-import type { GateSet, Matrix, Penalty } from "../convex/types.js";
+import type { GateSet, LinearColumns, Loss, Matrix, Penalty } from "../convex/types.js";
 import { outputConstraint } from "../optimizers/pose/constraint.js";
-import { lossBeside } from "../optimizers/pose/skip.js";
 import type { Dataset } from "../optimizers/read/data.js";
 import { inputRows } from "../optimizers/read/inputRows.js";
 import { poolingOf } from "../optimizers/read/model.js";
@@ -17,6 +17,8 @@ export interface ProblemMessage {
   readonly gates: GateSet;
   readonly penalty: Penalty["name"];
   readonly parts: Pick<Problem, "spec" | "column" | "regularization" | "growth" | "reduction">;
+  /** Of a linear layer beside the hidden one; null without. */
+  readonly columns: LinearColumns | null;
   /** Of the exact penalty that stood for a constraint; null without one. */
   readonly weight: number | null;
 }
@@ -28,6 +30,7 @@ export function problemMessage(problem: Problem, data: Dataset): ProblemMessage 
   return {
     ...{ data: { ...data, x }, gates: program.gates, penalty: program.penalty.name },
     parts: { spec, column, regularization, growth, reduction },
+    columns: columnsOf(program.loss),
     weight: constraint === null ? null : program.loss.value(oneAway(constraint)),
   };
 }
@@ -37,16 +40,22 @@ function oneAway({ kind, targets }: NonNullable<Problem["constraint"]>): Float64
   return kind === "interpolate" ? targets.data.map((value) => value + 1) : new Float64Array(targets.data.length);
 }
 
-export function problemOf({ data, gates, penalty, parts, weight }: ProblemMessage): Problem {
+function columnsOf({ beside }: Loss): LinearColumns | null {
+  if (beside === undefined) return null;
+  const { F, gram, ridge, maps } = beside;
+  return { F, gram, ridge, maps };
+}
+
+export function problemOf({ data, gates, penalty, parts, columns, weight }: ProblemMessage): Problem {
   const { spec, column, regularization } = parts;
   const X: Matrix = inputRows(spec, data.x, column.value);
   const formulation = formulations[spec.formulation];
   const loss = bindLoss(spec.loss, data.y, data.weights);
   const kind = regularization.constraint;
   const constraint = kind === null ? null : outputConstraint(kind, spec.loss, data);
-  const beside = lossBeside(loss, spec, data.x, parts.reduction?.space ?? null);
-  const { outputBias } = beside;
-  const charged = constraint === null || weight === null ? beside.loss : constraint.penalty(weight);
+  const own = columns === null ? loss : withLinearPart(loss, columns);
+  const outputBias = columns === null && spec.outputBias ? { ridge: spec.l2.outputBias } : null;
+  const charged = constraint === null || weight === null ? own : constraint.penalty(weight);
   const pooling = poolingOf(spec);
   const { beta } = regularization;
   const program = formulation.build({ X, gates, loss: charged, beta, outputBias, pooling }, penalty);

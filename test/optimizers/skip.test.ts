@@ -11,6 +11,7 @@ import {
   optimalSet,
   type TrainerOptions,
 } from "../../src/index.js";
+import { problemMessage, problemOf } from "../../src/worker/problemMessage.js";
 import reference from "../reference/skip.json";
 
 beforeAll(async () => {
@@ -236,6 +237,38 @@ test("two biases, each charged, share what they add up to at the least charge", 
   model.dispose();
 });
 
+test("two biases that share badly are charged as the layers charge them, by certify and lossSurface", async () => {
+  const { x, y } = dataOf(14);
+  for (const [readOutBias, skipBias] of [
+    [0.1, 0.1],
+    [0.01, 0.2],
+    [0.1, 0],
+  ]) {
+    const { model } = await fitted({ readOutBias, skipBias, l2: 0.01 }, x, y);
+    const before = await certify(model, x, y, ENUMERATED);
+    for (const [name, more] of [
+      ["read", 1],
+      ["straight", -1],
+    ] as const) {
+      const layer = layerOf(model, name);
+      const [kernel, bias] = layer.getWeights();
+      layer.setWeights([kernel, tf.add(bias, more)]);
+    }
+    const after = await certify(model, x, y, ENUMERATED);
+    const value = objectiveBy(model, x, y);
+    expect(after.objective.total).toBeCloseTo(value, 5);
+    expect(after.objective.regularization - before.objective.regularization).toBeGreaterThan(0.09);
+    expect(after.certificate.primal).toBeCloseTo(value, 5);
+    expect(after.certificate.network).toBeCloseTo(value, 5);
+    expect(after.balanced).toBeCloseTo(value, 4);
+    expect(after.certificate.dual).toBeCloseTo(before.certificate.dual, 6);
+    expect(after.certificate.primal - after.certificate.dual).toBeGreaterThan(0.09);
+    expect((await lossSurface(model, x, y, { resolution: 3 })).objective).toBeCloseTo(value, 5);
+    model.dispose();
+  }
+  tf.dispose([x, y]);
+});
+
 describe("what trains and what reads takes it", () => {
   test("path: every point has its certificate, and what is written is what was said of it", async () => {
     const { x, y } = dataOf(16);
@@ -319,6 +352,25 @@ describe("what trains and what reads takes it", () => {
     expect(objective).toBeCloseTo(objectiveBy(model, x, y), 5);
     tf.dispose([x, y]);
     model.dispose();
+  });
+
+  test("a worker's result has the same program: its columns come with the message", async () => {
+    const { x, y } = dataOf(14);
+    for (const wish of [{ l2: 0 }, { l2: 0.01, readOutBias: 0.02 }, { l2: 0, readOutBias: null }] as Wish[]) {
+      const { model, result } = await fitted(wish, x, y);
+      const matrix = (t: tf.Tensor2D) => ({
+        rows: t.shape[0],
+        cols: t.shape[1],
+        data: Float64Array.from(t.dataSync()),
+      });
+      const message = problemMessage(result.problem, { x: matrix(x), y: matrix(y), weights: null });
+      const { program } = problemOf(structuredClone(message));
+      const Z = Float64Array.from({ length: 14 }, (_, k) => Math.sin(k));
+      expect(program.loss.value(Z)).toBeCloseTo(result.problem.program.loss.value(Z), 12);
+      expect(program.outputBias).toBe(result.problem.program.outputBias);
+      model.dispose();
+    }
+    tf.dispose([x, y]);
   });
 
   test("optimalSet and joinNetworks refuse it, and say what to do", async () => {
@@ -432,6 +484,20 @@ describe("what no program takes is refused, and the weights stay:", () => {
     await expect(new ConvexReLUTrainer(options).fit(model, x, target)).rejects.toThrow(says);
     expect(model.getWeights().map((weight) => Array.from(weight.dataSync()))).toEqual(before);
     tf.dispose([x, y, signs]);
+    model.dispose();
+  });
+
+  test("a free layer that fits any targets alone on the rows of a fold, which says so", async () => {
+    const { x, y } = dataOf(10, 7);
+    const model = modelOf({ features: 7, beta: null });
+    const trainer = new ConvexReLUTrainer({ arrangements: { kind: "sample", count: 9 }, timeLimit: 5 });
+    await expect(trainer.crossValidate(model, x, y, { folds: 5 })).rejects.toThrow(
+      /on the 8 rows that a fold trains on, of 10 .*7 columns fits any targets alone.*raise folds/,
+    );
+    const held = new ConvexReLUTrainer({ regularization: "held-out" });
+    await expect(held.fit(model, x, y)).rejects.toThrow(/rows that a fold trains on.*validationData.*"auto"/);
+    expect((await trainer.fit(model, x, y)).objective.total).toBeGreaterThanOrEqual(0);
+    tf.dispose([x, y]);
     model.dispose();
   });
 

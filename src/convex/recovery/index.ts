@@ -3,3 +3,4 @@
 export { type HiddenNeuron, liftNeurons, sparse } from "./lift.js";
 export { mergeNeurons } from "./merge.js";
 export { pruning } from "./prune.js";
+export { undecidedGates } from "./undecidedGates.js";

@@ -14,6 +14,7 @@ import type { NetworkSpec } from "../read/model.js";
 import type { Problem } from "../records.js";
 import { pose } from "./pose.js";
 import { gatesOwner, type Reduced, reduce } from "./reduction.js";
+import type { RowsOf } from "./skip.js";
 
 const COUNT = 50;
 const RATIO = 1e-3;
@@ -37,6 +38,7 @@ export async function poseForPath(
   kernels: Kernels,
   free: boolean, // no option names a beta
   clock: Clock,
+  part: RowsOf | null = null, // where the rows are those of a fold
 ): Promise<{ readonly posed: Problem; readonly reduced: Reduced }> {
   const reduced = reduce(spec, data, { ...settings, regularization: 1 }, { free });
   const { reduction } = reduced;
@@ -45,6 +47,7 @@ export async function poseForPath(
     warmStart: null,
     space: reduction?.space ?? null,
     rows: reduction?.X ?? null,
+    part,
   };
   const posed = await pose(reduced.spec, reduced.data(data), reduced.settings, { kernels, reason: "" }, sources, clock);
   return { posed: { ...posed, spec, reduction }, reduced };

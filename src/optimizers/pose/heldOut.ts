@@ -3,6 +3,7 @@
 import { gatesFrom } from "../../convex/arrangements/index.js";
 import type { ChosenEngine, Kernels } from "../../convex/kernels/index.js";
 import { exp, log } from "../../convex/linear/elementary.js";
+import { inTurns } from "../../convex/linear/pieces.js";
 import { gaussianSource } from "../../convex/linear/random.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { forward, type Network } from "../../convex/network.js";
@@ -43,6 +44,8 @@ const SMALLEST = 1e-8;
 const LARGEST = 1e6;
 /** Of what is left of the time. */
 const SHARE = 0.4;
+
+const FOLD_ADVICE = 'pass validationData, or set regularization to a number or "auto"';
 
 /** What a beta is chosen on: rows as the program has them. */
 export interface HeldOutData {
@@ -92,7 +95,7 @@ async function chooseBeta(
   const share = clock.part(SHARE);
   const posed = await posedAtUsual(spec, data.train, settings, engine, sources, share);
   const usual = posed.regularization.beta;
-  const parts = partsOf(posed, data, settings.seed, sources.space ?? null);
+  const parts = await partsOf(posed, data, settings.seed, sources.space ?? null, engine.kernels, share);
   const highest = posed.program.penalty.name === "ridge" ? LARGEST : 1;
   const at = (k: number) => usual * exp((-k / STEPS) * log(10));
   const betas: number[] = [];
@@ -142,22 +145,31 @@ function posedAtUsual(
   return pose(spec, train, cheap, engine, { ...sources, warmStart: null }, clock);
 }
 
-function partsOf(posed: Problem, { train, validation }: HeldOutData, seed: number, space: Coordinates | null): Part[] {
+async function partsOf(
+  posed: Problem,
+  { train, validation }: HeldOutData,
+  seed: number,
+  space: Coordinates | null,
+  kernels: Kernels,
+  clock: Clock,
+): Promise<Part[]> {
   const { spec, column, program } = posed;
   const judge = (held: Dataset) => ({
     X: inputRows(spec, held.x, column.value),
     loss: bindLoss(spec.loss, held.y, held.weights),
   });
-  const part = (rows: Dataset, held: readonly Dataset[]): Part => {
+  const part = async (rows: Dataset, held: readonly Dataset[]): Promise<Part> => {
     const X = inputRows(spec, rows.x, column.value);
     const gates = spec.formulation === "relu" ? program.gates : gatesFrom(X, program.gates.generators);
-    const loss = lossBeside(bindLoss(spec.loss, rows.y, rows.weights), spec, rows.x, space);
+    const bound = bindLoss(spec.loss, rows.y, rows.weights);
+    const fold = rows === train ? null : { whole: train.x.rows, advice: FOLD_ADVICE };
+    const loss = await inTurns(lossBeside(bound, spec, rows.x, space, kernels, fold), () => clock.pause());
     const own = { ...program, X, gates, ...loss };
     return { problem: { ...posed, program: own }, held: held.map(judge), draw: gaussianSource(seed + 1) };
   };
   if (validation !== null) {
     return [
-      part(
+      await part(
         train,
         dealt(validation, spec.loss, seed).map((rows) => rowsOf(validation, rows)),
       ),
@@ -173,13 +185,13 @@ function partsOf(posed: Problem, { train, validation }: HeldOutData, seed: numbe
   }
   const work = 4 * unitsOf(posed) * program.X.rows * program.X.cols;
   const folds = FEWER.find(([from]) => work >= from)?.[1] ?? FOLDS;
-  return dealt(train, spec.loss, seed)
-    .slice(0, folds)
-    .map((held) => {
-      const inside = new Set(held);
-      const rest = Array.from({ length: n }, (_, k) => k).filter((k) => !inside.has(k));
-      return part(rowsOf(train, rest), [rowsOf(train, held)]);
-    });
+  const parts: Part[] = [];
+  for (const held of dealt(train, spec.loss, seed).slice(0, folds)) {
+    const inside = new Set(held);
+    const rest = Array.from({ length: n }, (_, k) => k).filter((k) => !inside.has(k));
+    parts.push(await part(rowsOf(train, rest), [rowsOf(train, held)]));
+  }
+  return parts;
 }
 
 /** The loss of each group of rows held out at one beta, and the networks; null where the time was up before. */

@@ -30,7 +30,7 @@ import type { Problem, StartingPoint } from "../records.js";
 import { outputConstraint } from "./constraint.js";
 import { refuseUnshared } from "./mayShare.js";
 import { biasColumnOf, regularizationOf } from "./regularization.js";
-import { lossBeside } from "./skip.js";
+import { lossBeside, type RowsOf } from "./skip.js";
 import { checkStart } from "./startingPoint.js";
 import { clearOfRows, writtenGates } from "./writtenGates.js";
 
@@ -50,6 +50,8 @@ export interface GateSources {
   /** The columns in which the data are posed, where these are not those of the layer, and the rows as the layer sees them. */
   readonly space?: Coordinates | null;
   readonly rows?: Matrix | null;
+  /** Where the rows are those of a fold. */
+  readonly part?: RowsOf | null;
 }
 
 export async function pose(
@@ -71,7 +73,8 @@ export async function pose(
   const made = (work: Pieces<GateSet>) => inTurns(work, () => making.pause());
   const gates = await chooseGates(spec, X, column.value, settings, sources, wish, engine.kernels, made);
   const loss = bindLoss(spec.loss, data.y, data.weights);
-  const beside = lossBeside(loss, spec, data.x, sources.space ?? null);
+  const posing = lossBeside(loss, spec, data.x, sources.space ?? null, engine.kernels, sources.part ?? null);
+  const beside = await inTurns(posing, () => clock.pause());
   const { outputBias } = beside;
   const penalty = penaltyName(formulation, spec, settings);
   const build = (beta: number, charged: Loss) =>

@@ -210,6 +210,7 @@ function readHead(
         : {
             l2: beside.kernelL2,
             readOutShare: bias.readOutShare,
+            biasL2: (output.useBias ? output.biasL2 : 0) + (beside.useBias ? beside.biasL2 : 0),
             biases: { readOut: output.useBias, skip: beside.useBias },
           },
     loss,

@@ -5,6 +5,8 @@ export interface Skip {
   readonly l2: number; // of the kernel; 0: free
   /** Of the bias c that both layers add up to: the read-out's part; 1 where the linear layer has none. */
   readonly readOutShare: number;
+  /** The factors of both biases' squares together: a bias of the read-out that is off its part by e costs this times e^2 more. */
+  readonly biasL2: number;
   readonly biases: { readonly readOut: boolean; readonly skip: boolean };
 }
 

@@ -60,6 +60,19 @@ export async function normalizationSquares(
   return { gamma: square(gamma), beta: beta === undefined ? 0 : square(beta) };
 }
 
+/**
+ * What the layers charge for the biases of the read-out and of a linear layer beside the hidden one, a and b, over what their sum
+ * costs at the least: r |a|^2 + s |b|^2 - r s / (r + s) |a + b|^2 = (r + s) |e|^2, where a = s / (r + s) (a + b) + e.
+ */
+export async function unsharedBias(model: tf.LayersModel, { skip, cut }: NetworkSpec): Promise<number> {
+  if (skip === null || !skip.biases.readOut || !skip.biases.skip) return 0;
+  const { head } = anatomyOf(model, "read", cut);
+  if (head.skip === null) return 0;
+  const [[, readOut], [, own]] = await Promise.all([head.output, head.skip].map(valuesOf));
+  const off = readOut.map((value, c) => value - skip.readOutShare * (value + own[c]));
+  return skip.biasL2 * off.reduce((sum, value) => sum + value * value, 0);
+}
+
 /** One layer as a network of a linear unit for each output, whose read-out is I. */
 function affineWeights(
   [kernel, bias]: readonly Float64Array[],

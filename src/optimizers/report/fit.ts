@@ -1,7 +1,8 @@
 /** Certifying, the fourth step of a fit: the weights as layers hold them, what is proven of them, and how the fit ended. */
 
-import { type NetworkWeights, undecidedGates } from "../../convex/network.js";
+import type { NetworkWeights } from "../../convex/network.js";
 import { isStandardized } from "../../convex/operators/coordinates.js";
+import { undecidedGates } from "../../convex/recovery/index.js";
 import type { Clock } from "../../convex/solvers/clock.js";
 import { advice } from "../../convex/solvers/solution.js";
 import type { Certificate, Status } from "../../convex/types.js";

@@ -34,7 +34,12 @@ function sample(name: LossName, seed: number, ridge: readonly number[]): { loss:
     }
   }
   const maps = { layers: F, program: F };
-  const whole = withLinearPart(loss, { F, ridge: Float64Array.from(ridge), maps });
+  const gram = Float64Array.from({ length: k * k }, (_, at) => {
+    let sum = 0;
+    for (let j = 0; j < n; j++) sum += F.data[j * k + Math.floor(at / k)] * F.data[j * k + (at % k)];
+    return sum;
+  });
+  const whole = withLinearPart(loss, { F, gram, ridge: Float64Array.from(ridge), maps });
   return { loss, whole, part: whole.beside as LinearPart };
 }
 
@@ -100,8 +105,14 @@ describe.each(smooth)("%s, beside a linear part", (name) => {
         expect(value + whole.value(Z)).toBeCloseTo(dot(N, Z), 9);
         expect(value + whole.value(other)).toBeGreaterThanOrEqual(dot(N, other) - 1e-9);
       }),
-      { numRuns: 15 },
+      // All labels of one output are the same there, which a free constant separates.
+      { numRuns: 15, examples: [[3715, [0, 0.03, 0.2]]] },
     );
+  });
+
+  test("a bias beside it is refused, which is one of its columns", () => {
+    const { whole } = sample(name, 3, [0, 0.1, 0.1]);
+    expect(() => whole.balance(drawn(6))).toThrow(/without an output bias beside the linear part/);
   });
 
   test("what a free column sees is no dual point: the conjugate is infinite", () => {

@@ -13,7 +13,7 @@ import { ConvexError } from "../../../errors.js";
 import type { LinearColumns, Loss } from "../../types.js";
 import { Part } from "./part.js";
 
-/** The loss of the network beside F c; L must be smooth. Free columns of F come orthonormal, up to one factor. */
+/** The loss of the network beside F c; L must be smooth. Free columns of F come orthogonal. */
 export function withLinearPart(loss: Loss, columns: LinearColumns): Loss {
   const part = new Part(loss, columns);
   const { name, rows, outputs, separable, curvature } = loss;
@@ -30,7 +30,12 @@ export function withLinearPart(loss: Loss, columns: LinearColumns): Loss {
         `${name}: expected a solver that takes the linear part in hand, got another.`,
       );
     },
-    balance: (N) => part.balance(N),
+    balance() {
+      throw new ConvexError(
+        "solver/none",
+        `${name}: expected a program without an output bias beside the linear part, which has the constant among its columns, got one.`,
+      );
+    },
     output: (c) => withLinearPart(loss.output(c), columns),
   };
 }

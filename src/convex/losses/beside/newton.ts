@@ -10,6 +10,8 @@ const FLAT = 1e-9;
 const RESIDUAL = 1e-4;
 const MOST_STEPS = 60;
 const WORN = 4;
+/** Products n k^2 C of two numbers that a factor may take: about half a second. */
+const MOST_WORK = 2 ** 30;
 
 export class PartNewton {
   private readonly C: number;
@@ -69,27 +71,33 @@ export class PartNewton {
     return x;
   }
 
-  /** Each output's own block of H, factored. */
+  /**
+   * Each output's own block of H, factored. Where the curvature is one number, and where products of every row would take seconds, of
+   * the Gram matrix times the mean curvature: conjugate gradients do the rest.
+   */
   private factorsAt(h: Float64Array, floor: number): Float64Array[] {
     const { C } = this;
-    const { F, ridge } = this.part;
+    const { F, gram, ridge } = this.part;
     const { rows: n, cols: k, data } = F;
+    const weights = h.map((value) => Math.max(value, floor));
+    if (weights.every((value) => value === weights[0]) || n * k * k * C > MOST_WORK) {
+      const mean = weights.reduce((sum, value) => sum + value, 0) / weights.length;
+      const shared = factored(
+        gram.map((value) => mean * value),
+        ridge,
+      );
+      return new Array(C).fill(shared);
+    }
     return Array.from({ length: C }, (_, o) => {
       const H = new Float64Array(k * k);
       for (let j = 0; j < n; j++) {
-        const weight = Math.max(h[j * C + o], floor);
+        const weight = weights[j * C + o];
         for (let p = 0; p < k; p++) {
           const left = weight * data[j * k + p];
           if (left !== 0) for (let q = 0; q <= p; q++) H[p * k + q] += left * data[j * k + q];
         }
       }
-      let trace = 0;
-      for (let p = 0; p < k; p++) trace += H[p * k + p] += 2 * ridge[p];
-      for (let lift = 1e-14; ; lift *= 100) {
-        const L = H.slice();
-        for (let p = 0; p < k; p++) L[p * k + p] += (lift * trace) / k + Number.MIN_VALUE;
-        if (choleskyInPlace(L, k) || lift > 1) return L;
-      }
+      return factored(H, ridge);
     });
   }
 
@@ -104,5 +112,17 @@ export class PartNewton {
       for (let p = 0; p < k; p++) z[p * C + o] = column[p];
     }
     return z;
+  }
+}
+
+/** L L' = H + 2 diag(ridge), lifted by as little as makes it positive definite. */
+function factored(H: Float64Array, ridge: Float64Array): Float64Array {
+  const k = ridge.length;
+  let trace = 0;
+  for (let p = 0; p < k; p++) trace += H[p * k + p] += 2 * ridge[p];
+  for (let lift = 1e-14; ; lift *= 100) {
+    const L = H.slice();
+    for (let p = 0; p < k; p++) L[p * k + p] += (lift * trace) / k + Number.MIN_VALUE;
+    if (choleskyInPlace(L, k) || lift > 1) return L;
   }
 }

@@ -18,6 +18,8 @@ const ROUNDINGS = 64;
 const INSIDE = 1e-3;
 /** Of the loss at zero: less is none. */
 const NOTHING = 1e-20;
+/** Of all slopes: an output that has no more has none. */
+const LEFT = 1e-10;
 /** Of a value, relative. */
 const ROUNDING = 1e-13;
 /** A free column that a dual point sees by more than this share of both lengths is not balanced: the bound is none. */
@@ -46,6 +48,7 @@ function isBetter(next: Point, before: Point): boolean {
 
 export class Part implements LinearPart {
   readonly F: Matrix;
+  readonly gram: Float64Array;
   readonly ridge: Float64Array;
   readonly maps: LinearColumns["maps"];
   private readonly columns: number; // k
@@ -57,9 +60,10 @@ export class Part implements LinearPart {
 
   constructor(
     readonly loss: Loss,
-    { F, ridge, maps }: LinearColumns,
+    { F, gram, ridge, maps }: LinearColumns,
   ) {
     this.F = F;
+    this.gram = gram;
     this.ridge = ridge;
     this.maps = maps;
     this.columns = F.cols;
@@ -114,7 +118,7 @@ export class Part implements LinearPart {
   }
 
   /** N less its part in the span of the free columns. */
-  balance(N: Float64Array): void {
+  private balance(N: Float64Array): void {
     const { ridge, lengths, C } = this;
     const seen = this.pull(N);
     for (let at = 0; at < seen.length; at++) {
@@ -141,6 +145,7 @@ export class Part implements LinearPart {
       }
       if (now === before) break;
     }
+    if (this.loss.separable) this.dropSeparated(now.N);
     if (this.isNothing(now)) now = { ...now, N: new Float64Array(now.N.length), value: 0 };
     // Where no c is best, as with labels that F separates, N is no dual point, and what is left of it is none of a domain.
     if (this.isStationary(now, NEARLY) || this.isRounding(now)) this.balance(now.N);
@@ -179,6 +184,17 @@ export class Part implements LinearPart {
     const largest = N.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     const scale = (INSIDE * loss.curvature) / largest;
     return [scale, -scale].every((factor) => Number.isFinite(loss.conjugate(N.map((value) => factor * value))));
+  }
+
+  /** The slopes of an output whose labels are separated far are what is left of zero, and see free columns by as much. */
+  private dropSeparated(N: Float64Array): void {
+    const { C } = this;
+    const limit = LEFT * norm(N);
+    for (let o = 0; o < C; o++) {
+      let square = 0;
+      for (let k = o; k < N.length; k += C) square += N[k] ** 2;
+      if (Math.sqrt(square) <= limit) for (let k = o; k < N.length; k += C) N[k] = 0;
+    }
   }
 
   /** Whether what is left of the loss is rounding, of the residuals of a perfect fit or of labels that are separated far. */

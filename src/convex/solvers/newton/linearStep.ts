@@ -15,6 +15,8 @@ export interface LinearMove {
  * -Hessian = F diag(rho / (1 + 2 ridge_p rho)) F' in every output.
  */
 export class LinearStep {
+  private weighted: { readonly rho: number; readonly rows: Float64Array } | null = null;
+
   constructor(
     private readonly part: LinearPart,
     private c0: Float64Array, // [k x C]
@@ -78,8 +80,10 @@ export class LinearStep {
     };
   }
 
-  /** The columns of F as rows [k x n], times the roots of their weights. */
+  /** The columns of F as rows [k x n], times the roots of their weights: the same until rho changes. */
   private rows(rho: number): Float64Array {
+    const { weighted } = this;
+    if (weighted?.rho === rho) return weighted.rows;
     const { F, ridge } = this.part;
     const { rows: n, cols: k, data } = F;
     const rows = new Float64Array(k * n);
@@ -87,6 +91,7 @@ export class LinearStep {
       const root = Math.sqrt(rho / (1 + 2 * ridge[p] * rho));
       for (let j = 0; j < n; j++) rows[p * n + j] = root * data[j * k + p];
     }
+    this.weighted = { rho, rows };
     return rows;
   }
 }
