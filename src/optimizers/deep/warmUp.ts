@@ -63,7 +63,9 @@ class Adam {
   readonly gradient: Float64Array;
   private readonly mean: Float64Array;
   private readonly square: Float64Array;
-  private count = 0;
+  // Powers of MEAN and SQUARE: what zeros at the start still weigh in the means.
+  private meanLeft = 1;
+  private squareLeft = 1;
 
   constructor(readonly weights: Float64Array) {
     this.gradient = new Float64Array(weights.length);
@@ -72,8 +74,9 @@ class Adam {
   }
 
   take(): void {
-    this.count += 1;
-    const [means, squares] = [1 - MEAN ** this.count, 1 - SQUARE ** this.count];
+    this.meanLeft *= MEAN;
+    this.squareLeft *= SQUARE;
+    const [means, squares] = [1 - this.meanLeft, 1 - this.squareLeft];
     this.gradient.forEach((slope, p) => {
       this.mean[p] = MEAN * this.mean[p] + (1 - MEAN) * slope;
       this.square[p] = SQUARE * this.square[p] + (1 - SQUARE) * slope * slope;
