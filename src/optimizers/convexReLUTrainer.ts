@@ -32,7 +32,7 @@ export interface FitDatasetArgs extends Omit<FitArgs, "validationData" | "valida
 /** Arguments of `train`: those of `fit`, and what the model is to be. */
 export interface TrainArgs extends FitArgs, ModelWish {}
 
-const FIT_ARGS = [
+export const FIT_ARGS = [
   "validationData",
   "validationSplit",
   "sampleWeight",
@@ -165,7 +165,7 @@ export class ConvexReLUTrainer {
     args: PathArgs = {},
   ): Promise<PathResult<M>> {
     refuseUnknown("path", args, PATH_ARGS);
-    this.refuseAlternate("path");
+    this.refuseAlternate("path", model);
     return followPath(this.settings, model, x, y, args);
   }
 
@@ -181,13 +181,13 @@ export class ConvexReLUTrainer {
     args: CrossValidationArgs = {},
   ): Promise<CrossValidation<M>> {
     refuseUnknown("crossValidate", args, CROSS_VALIDATION_ARGS);
-    this.refuseAlternate("crossValidate");
+    this.refuseAlternate("crossValidate", model);
     return crossValidate(this.settings, model, x, y, args);
   }
 
   /** Many betas are for one program: that of a head whose features stay as they are. */
-  private refuseAlternate(where: string): void {
-    if (this.settings.depth !== "alternate") return;
+  private refuseAlternate(where: string, model: tf.LayersModel): void {
+    if (this.settings.depth !== "alternate" || scheduleOf(model, this.settings) !== "alternate") return;
     refuseAs(
       where,
       'depth "head" or "read-out"',

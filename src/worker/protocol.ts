@@ -36,6 +36,8 @@ export interface Order {
   readonly kind: "order";
   readonly job: number;
   readonly model: ModelMessage | null;
+  /** Whether the model is the head of a deep one, which stays where it is better than what is found. */
+  readonly ofDeep: boolean;
   readonly x: TensorMessage;
   readonly y: TensorMessage;
   readonly validation: readonly [TensorMessage, TensorMessage] | null;

@@ -1,10 +1,12 @@
 /** The worker's side: fits what the page orders, round by round. */
 
 import * as tf from "@tensorflow/tfjs";
-import { isRecord, refuse } from "../arguments.js";
+import { isRecord, refuse, refuseUnknown } from "../arguments.js";
 import { ConvexError } from "../errors.js";
 import { registerLayers } from "../layers/index.js";
-import { ConvexReLUTrainer, type FitArgs, type TrainArgs } from "../optimizers/convexReLUTrainer.js";
+import { ConvexReLUTrainer, FIT_ARGS, type FitArgs, type TrainArgs } from "../optimizers/convexReLUTrainer.js";
+import { fitHead } from "../optimizers/deep/fit.js";
+import { readOptions, type TrainerOptions } from "../optimizers/options.js";
 import { anatomyOf } from "../optimizers/read/anatomy.js";
 import { white } from "../optimizers/read/normalization/index.js";
 import { readSplit } from "../optimizers/read/split.js";
@@ -115,7 +117,8 @@ class Job {
         result = await trainer.train(x, y, given as unknown as TrainArgs);
       } else {
         replica = await modelOf(model);
-        result = await trainer.fit(replica, x, y, given as unknown as FitArgs);
+        const run = this.order.ofDeep ? fitOfDeep(options, this.controller.signal) : trainer.fit.bind(trainer);
+        result = await run(replica, x, y, given as unknown as FitArgs);
       }
       const built = model === null ? await modelMessage(result.model) : null;
       const weights = await Promise.all(result.model.getWeights().map((weight) => tensorMessage("weight", weight)));
@@ -148,6 +151,15 @@ class Job {
   private say(message: FromWorker): void {
     this.port.postMessage(message, []);
   }
+}
+
+/** The fit of a head that was cut from a deep model: as it is there. */
+function fitOfDeep(options: TrainerOptions, signal: AbortSignal) {
+  const settings = { ...readOptions({ ...options, signal }), depth: null };
+  return (model: tf.Sequential, x: tf.Tensor, y: tf.Tensor, args: FitArgs) => {
+    refuseUnknown("fit", args, FIT_ARGS);
+    return fitHead({ model, x, y, args, settings, width: settings.width, ours: false });
+  };
 }
 
 /** What comes before the head in a model that was sent as a whole. */

@@ -90,7 +90,7 @@ export class WorkerTrainer {
     const trunk = trunkOf(model, "write", spec.cut);
     const frozen = await frozenCharge(model, "write", spec.cut);
     const progress = this.progressOf(model, args);
-    const order = await this.orderOf(await headMessage(model, spec.cut), x, y, args, trunk);
+    const order = await this.orderOf(await headMessage(model, spec.cut), x, y, args, trunk, depth !== null);
     const done = await this.converse(order, progress);
     const target = done.units === spec.units ? model : resized(model, done.units);
     const restore = target === model ? await weightsBefore(model) : () => target.dispose();
@@ -164,6 +164,7 @@ export class WorkerTrainer {
     y: tf.Tensor,
     args: FitArgs,
     trunk: Trunk | null = null,
+    ofDeep = false,
   ): Promise<Order> {
     const { validationData, sampleWeight, callbacks: _callbacks, verbose: _verbose, warmStart, ...rest } = args;
     const start = warmStart === undefined ? {} : { warmStart: plainStart(warmStart) };
@@ -173,6 +174,7 @@ export class WorkerTrainer {
       kind: "order",
       job: counter.jobs,
       model,
+      ofDeep,
       x: await seenMessage("x", x, trunk),
       y: await tensorMessage("y", y),
       validation: await pairMessage(validationData, trunk),

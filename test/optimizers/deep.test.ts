@@ -134,6 +134,20 @@ const shapes: readonly Shape[] = [
     args: { sampleWeight: Array.from({ length: ROWS }, (_, k) => k % 3) },
     head: 2,
   },
+  {
+    title: "a linear layer beside the last hidden one",
+    build: (make) => {
+      const inputs = tf.input({ shape: [3] });
+      const below = make.dense(8, "relu").apply(inputs) as tf.SymbolicTensor;
+      const bent = [make.dense(8, "relu"), make.dense(1)].reduce(
+        (at, each) => each.apply(at) as tf.SymbolicTensor,
+        below,
+      );
+      const straight = make.dense(1).apply(below) as tf.SymbolicTensor;
+      return tf.model({ inputs, outputs: tf.layers.add().apply([bent, straight]) as tf.SymbolicTensor });
+    },
+    head: 3,
+  },
 ];
 
 function built({ build, loss = "meanSquaredError", metrics, l2 = L2 }: Shape): tf.LayersModel {
@@ -189,7 +203,9 @@ describe.each(shapes)("a model of $title", (shape) => {
     expect(Math.abs(result.objective.total - end)).toBeLessThan(near(end));
     const history = result.history.loss as number[];
     expect(history.length).toBe(result.epoch.length);
-    for (let k = 1; k < history.length; k++) expect(history[k]).toBeLessThanOrEqual(history[k - 1]);
+    expect(history.length).toBeLessThanOrEqual(SHORT.maxIterations as number);
+    for (let k = 1; k < history.length; k++) expect(history[k]).toBeLessThan(history[k - 1]);
+    expect(result.notes.join()).toContain("The program of the head:");
     expect(Math.abs((history.at(-1) as number) - end)).toBeLessThan(near(end));
     const { certificate } = result;
     expect(certificate.claim).toMatch(
@@ -242,6 +258,10 @@ describe("a deep fit", () => {
     const after = objectiveOf(model, x, y);
     expect(after).toBeLessThanOrEqual(before + near(before));
     expect(Math.abs(result.objective.total - after)).toBeLessThan(near(after));
+    const poor = { depth: "head", arrangements: { kind: "sample", count: 2 } } as const;
+    const kept = await new ConvexReLUTrainer(poor).fit(model, x, y);
+    expect(kept.objective.total).toBeLessThanOrEqual(after + near(after));
+    expect(kept.notes.join()).toMatch(/network that the program found was not taken.*the model's own/);
     tf.dispose([x, y]);
   });
 
@@ -286,6 +306,42 @@ describe("a deep fit", () => {
     expect(result.status).toBe("cancelled");
     expect(result.epoch.length).toBeLessThanOrEqual(2);
     expect(objectiveOf(model, x, y)).toBeLessThan(start);
+    tf.dispose([x, y]);
+  });
+
+  test.each(["head", "alternate"] as const)('"%s" mends a head whose weights are NaN', async (depth) => {
+    const model = built(shape);
+    const { x, y } = dataOf(shape);
+    model.layers[2].setWeights(model.layers[2].getWeights().map((weight) => tf.fill(weight.shape, Number.NaN)));
+    const result = await new ConvexReLUTrainer({ ...SHORT, depth }).fit(model, x, y);
+    const end = objectiveOf(model, x, y);
+    expect(Math.abs(result.objective.total - end)).toBeLessThan(near(end));
+    for (const value of result.history.loss) expect(value).not.toBeNaN();
+    model.dispose();
+    tf.dispose([x, y]);
+  });
+
+  test.each([{ maxIterations: 1 }, { maxIterations: 3, solver: "proximal-newton" }] as const)(
+    "without regularizers is certified for the objective that it reports, with options %o",
+    async (options) => {
+      const model = built({ ...shape, l2: 0 });
+      const { x, y } = dataOf(shape);
+      const result = await new ConvexReLUTrainer({ depth: "alternate", ...options }).fit(model, x, y);
+      expect(result.certificate.claim).toMatch(/^Of the read-out alone/);
+      expect(Math.abs(result.certificate.network - result.objective.total)).toBeLessThan(near(result.objective.total));
+      expect(result.history.loss.length).toBeLessThanOrEqual(options.maxIterations);
+      model.dispose();
+      tf.dispose([x, y]);
+    },
+  );
+
+  test("refuses callbacks that are none, and holds no tensors", async () => {
+    const model = built(shape);
+    const { x, y } = dataOf(shape);
+    const tensors = tf.memory().numTensors;
+    const callbacks = [1] as unknown as NonNullable<FitArgs["callbacks"]>;
+    await expect(new ConvexReLUTrainer(SHORT).fit(model, x, y, { callbacks })).rejects.toBeInstanceOf(ConvexError);
+    expect(tf.memory().numTensors).toBe(tensors);
     tf.dispose([x, y]);
   });
 
@@ -355,10 +411,24 @@ describe("a deep fit", () => {
     tf.dispose([x, y]);
   });
 
+  test("beside a linear layer refuses what has no program, by a sentence that says what to do", async () => {
+    const beside = shapes.find(({ head }) => head === 3) as Shape;
+    const { x, y } = dataOf(beside);
+    const trained = (l2: number, options: TrainerOptions) =>
+      new ConvexReLUTrainer(options).fit(built({ ...beside, l2 }), x, y);
+    await expect(trained(0, {})).rejects.toThrow(/expected regularizers of the hidden layer.*set depth: "head"/);
+    await expect(trained(L2, { depth: "read-out" })).rejects.toThrow(/no linear layer beside.*Set depth: "head"/);
+    tf.dispose([x, y]);
+  });
+
   test("refuses a path of an alternation by sentence", async () => {
     const model = built({ ...shape, l2: 0 });
     const { x, y } = dataOf(shape);
     await expect(new ConvexReLUTrainer(SHORT).path(model, x, y)).rejects.toThrow(/path: expected depth "head"/);
+    const flat = sequence(new Maker(0).dense(4, "relu", first), new Maker(0).dense(1));
+    flat.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+    const path = await new ConvexReLUTrainer(SHORT).path(flat, x, y, { count: 2 });
+    expect(path.points.length).toBe(2); // two layers need no schedule
     tf.dispose([x, y]);
   });
 });
@@ -384,6 +454,21 @@ describe("in a worker", () => {
     expect(theirs.certificate.dual).toBe(mine.certificate.dual);
     expect(theirs.certificate.claim).toMatch(/^Of the last hidden layer/);
     expect(theirs.objective.total).toBeCloseTo(mine.objective.total, 6);
+    tf.dispose([x, y]);
+  });
+
+  test("a better head stays as it is", async () => {
+    const [shape] = shapes;
+    const { x, y } = dataOf(shape);
+    const model = built(shape);
+    await new ConvexReLUTrainer(SHORT).fit(model, x, y);
+    const [before, weights] = [objectiveOf(model, x, y), weightsIn(model)];
+    const poor = { depth: "head", arrangements: { kind: "sample", count: 2 } } as const;
+    const result = await new WorkerTrainer(worker, poor).fit(model, x, y);
+    expect(weightsIn(model)).toEqual(weights);
+    expect(Math.abs(result.objective.total - before)).toBeLessThan(near(before));
+    expect(result.notes.join()).toContain("was not taken");
+    expect(result.certificate.claim).toMatch(/^Of the last hidden layer/);
     tf.dispose([x, y]);
   });
 });

@@ -112,6 +112,25 @@ test("what is charged beside the layers counts in value and gradient", async () 
   x.dispose();
 });
 
+test("what frozen layers alone charge is a constant of value and descent", async () => {
+  const l2 = { kernelRegularizer: tf.regularizers.l2({ l2: 0.1 }) };
+  const layers = [
+    tf.layers.dense({ units: 4, activation: "relu", inputShape: [3], trainable: false, ...l2 }),
+    tf.layers.dense({ units: 1 }),
+  ];
+  const model = tf.sequential({ layers });
+  model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+  const X = gaussianMatrix(ROWS, 3, 1);
+  const x = tf.tensor2d(Float32Array.from(X.data), [ROWS, 3]);
+  const rows = { rows: Float64Array.from({ length: ROWS }, (_, k) => k), y: targetsFor("meanSquaredError", X, 1, 2) };
+  const objective = new WholeObjective(model, { loss: "meanSquaredError" }, x, { ...rows, weights: null });
+  const { total, regularization } = await objective.value();
+  expect(regularization).toBeGreaterThan(0);
+  expect(await objective.at(await objective.weights(), new Float64Array(objective.size))).toBeCloseTo(total, 6);
+  objective.dispose();
+  x.dispose();
+});
+
 test("hops and Adam never end above where they began, say only lower values, and leave the lowest weights", async () => {
   const { x, y, objective } = caseOf("meanSquaredError", 1, "linear", 2, MANY);
   const tensors = tf.memory().numTensors;

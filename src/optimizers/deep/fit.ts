@@ -15,11 +15,12 @@ import { clockOf } from "../solve/withinWidth.js";
 import { weightsBefore } from "../write/weights.js";
 import { hopDown } from "./descent.js";
 import { rowsOf, WholeJudge } from "./judge.js";
-import { type Charge, refuseConstraints, WholeObjective } from "./objective.js";
+import { refuseConstraints } from "./layers.js";
+import { type Charge, WholeObjective } from "./objective.js";
 import { ownStart } from "./ownStart.js";
 import { readWholeRows, type WholeRows } from "./rows.js";
 import { warmUp } from "./warmUp.js";
-import { alternateNotes, endedAs, KEPT, refuseUnfit } from "./words.js";
+import { alternateNotes, endedAs, headNotes, KEPT, KEPT_PROGRAM, refuseFreeBeside, refuseUnfit } from "./words.js";
 
 /** Of the time: what the first program may take, what each later one, and what is kept for the last and its certificate. */
 const FIRST_SHARE = 0.1;
@@ -58,25 +59,27 @@ export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>):
   const clock = clockOf(settings);
   const spec = readModel(model, settings.formulation, "fit", true, settings.depth);
   refuseConstraints(model);
+  refuseFreeBeside(spec, settings);
   const rows = await readWholeRows(model, spec, x, y, args);
   const restore = await weightsBefore(model);
+  // It refuses callbacks that are none, and holds no tensors.
+  const progress = new Progress(model, args.callbacks, args.verbose ?? 0, settings.tolerance, settings.timeLimit);
   const objective = new WholeObjective(model, spec, x, rows.train, chargesOf(model, spec, settings));
   const judge = new WholeJudge(model, x, y, rows);
-  const progress = new Progress(model, args.callbacks, args.verbose ?? 0, settings.tolerance, settings.timeLimit);
   try {
     await progress.begin(rows.train.y.rows, settings.maxIterations, judge.names);
     const rounds = await alternate(order, spec, objective, judge, progress, clock);
     const { epoch: _epoch, history: _history, ...head } = rounds.head;
-    const certificate = rounds.accepted ? head.certificate : await certified(order, spec, rows, clock);
+    const said = rounds.accepted ? head : await certified(order, spec, rows, clock);
     const reached = await objective.value();
     await progress.end();
     return new FitResult<M>(progress.epoch, progress.history, {
       ...head,
       model,
-      certificate,
+      certificate: said.certificate,
       objective: reached,
       ...endedAs(rounds.status),
-      notes: alternateNotes(model, spec, rounds),
+      notes: [...alternateNotes(model, spec, rounds), ...headNotes(model, spec, said.notes)],
       seconds: clock.seconds,
     });
   } catch (error) {
@@ -105,17 +108,25 @@ export async function fitHead<M extends tf.LayersModel>(order: Order<M>): Promis
     const before = await objective.value();
     const start = await ownStart(model, spec, settings, x, y, args);
     const result = await fitModel(start === null ? order : { ...order, args: { ...args, warmStart: start } });
-    if ((await objective.value()).total <= before.total) return result;
+    if (isNoHigher((await objective.value()).total, before.total)) return result;
     restore();
-    const certificate = await certified(order, spec, rows, clock);
+    const { certificate, notes } = await certified(order, spec, rows, clock);
     const { epoch, history, ...summary } = result;
     return new FitResult<M>(epoch, history as Record<string, number[]>, {
       ...summary,
-      ...{ model, certificate, objective: before, ...KEPT, notes: [...result.notes, KEPT.advice] },
+      ...{ model, certificate, objective: before, ...KEPT, notes: [...notes, KEPT.advice, KEPT_PROGRAM] },
     });
+  } catch (error) {
+    restore();
+    throw error;
   } finally {
     objective.dispose();
   }
+}
+
+/** Whether a value is one that a model may end with, after one that may be none: weights can be NaN before a program writes them. */
+function isNoHigher(after: number, before: number): boolean {
+  return Number.isFinite(after) && !(before < after);
 }
 
 /** Whether what a fit lowers is the objective as the model's own layers have it. */
@@ -148,44 +159,56 @@ async function alternate<M extends tf.LayersModel>(
   let value = (await objective.value()).total;
   let epochs = 0;
   let gap = 1;
-  const told = async () => {
-    const logs = { loss: value, ...(await judge.judge()), relativeGap: gap, seconds: clock.seconds };
-    if (await progress.round(epochs, logs)) abort();
-    epochs += 1;
-    return stop.signal.aborted || epochs >= maxIterations;
+  let heard = Number.POSITIVE_INFINITY;
+  /** Of lower values; the last epoch is for the last program. */
+  const told = async (room = maxIterations - 1) => {
+    if (value < heard && epochs < room) {
+      heard = value;
+      const logs = { loss: value, ...(await judge.judge()), relativeGap: gap, seconds: clock.seconds };
+      epochs += 1;
+      if (await progress.round(epochs - 1, logs)) abort();
+    }
+    return stop.signal.aborted || epochs >= maxIterations - 1;
   };
   const counts = { programs: 0, helped: 0, steps: 0, epochs: 0 };
   const ends = (): Status | null => {
     if (stop.signal.aborted) return "cancelled";
-    if (epochs >= maxIterations) return "iterationLimit";
+    if (epochs >= maxIterations - 1) return "iterationLimit";
     return descents.over ? "timeLimit" : null;
   };
   const draw = gaussianSource(settings.seed);
+  let ended: Status | null = null;
   try {
     for (let first = true; ; first = false) {
+      // Its charge is not the model's: one of the model's own objective is the last.
+      const foreign = first && isFree(spec, settings.regularization);
       const before = value;
       const fell = (lowest: number) => {
         value = lowest;
         return told();
       };
       if (first) counts.epochs = await warmUp(objective, part(descents, stop.signal), draw, fell);
-      const { steps } = await hopDown(objective, least, part(descents, stop.signal), draw, effort.hops, fell);
-      counts.steps += steps;
-      value = Math.min(before, (await objective.value()).total);
-      const last = ends();
+      if (ended === null) {
+        const { steps } = await hopDown(objective, least, part(descents, stop.signal), draw, effort.hops, fell);
+        counts.steps += steps;
+      }
+      const fallen = (await objective.value()).total;
+      value = isNoHigher(fallen, before) ? fallen : before;
+      ended ??= ends();
       const restore = await weightsBefore(model);
-      const head = await fitModel(await headOrder(order, spec, counts.programs, last !== null, clock, stop.signal));
+      const last = ended !== null && !foreign;
+      const head = await fitModel(await headOrder(order, spec, counts.programs, last, clock, stop.signal));
       const after = (await objective.value()).total;
-      const accepted = after <= value;
+      const accepted = isNoHigher(after, value);
       if (accepted) value = after;
       else restore();
       counts.programs += 1;
       counts.helped += +accepted;
       gap = head.certificate.relativeGap;
-      await told();
-      const slow = before - value < effort.worth * Math.abs(value);
-      const status = last ?? ends() ?? (slow ? "slowed" : null);
-      if (status !== null) return { head, accepted, status, ...counts };
+      await told(last ? maxIterations : undefined);
+      const slow = Number.isFinite(before) ? before - value < effort.worth * Math.abs(value) : !Number.isFinite(value);
+      ended ??= ends() ?? (slow ? "slowed" : null);
+      if (ended !== null && !foreign) return { head, accepted, status: ended, ...counts };
     }
   } finally {
     signal?.removeEventListener("abort", abort);
@@ -221,10 +244,14 @@ async function headOrder<M extends tf.LayersModel>(
  * network is taken where it helps; the later ones are of the read-out alone, without any.
  */
 function headSettings(spec: NetworkSpec, { regularization }: Settings, later: boolean) {
-  const free = spec.l2.hidden === 0 && typeof regularization !== "number";
-  const alone = spec.cut === "output" || (free && later);
+  const alone = spec.cut === "output" || (isFree(spec, regularization) && later);
   const common = { standardize: false, depth: alone ? "read-out" : "head" } as const;
-  return alone ? { ...common, arrangements: null, pricing: null } : common;
+  return alone ? { ...common, arrangements: null, pricing: null, solver: null } : common;
+}
+
+/** Whether nothing charges the last hidden layer. */
+function isFree({ cut, l2 }: NetworkSpec, regularization: Settings["regularization"]): boolean {
+  return cut === "hidden" && l2.hidden === 0 && typeof regularization !== "number";
 }
 
 /** What an option charges and the layers do not. */
@@ -235,19 +262,19 @@ function chargesOf(model: tf.LayersModel, spec: NetworkSpec, { regularization: b
   return layers.map((layer) => ({ weight: layer.weights[0], factor: beta / 2 }));
 }
 
-/** What is proven of the model's own head, where no program's network took its place. */
+/** What is proven of the model's own head, and the notes on that, where no program's network took its place. */
 async function certified(
   { model, x, y, settings }: Order<tf.LayersModel>,
   spec: NetworkSpec,
   { train }: WholeRows,
   clock: Clock,
-): Promise<Certificate> {
+): Promise<{ readonly certificate: Certificate; readonly notes: readonly string[] }> {
   const { tolerance, seed, threads, engine, vectorPenalty, hiddenBiasScale, regularization } = settings;
   const { depth } = headSettings(spec, settings, true);
   const left = Number.isFinite(clock.left) ? clock.left : Math.max(LEAST_SECONDS, clock.seconds / 2);
   const [inputs, targets] = [rowsOf(x, train.rows), rowsOf(y, train.rows)];
   try {
-    const { certificate } = await certify(model, inputs, targets, {
+    const { certificate, notes } = await certify(model, inputs, targets, {
       ...{ depth, seed, engine, sampleWeight: train.weights, timeLimit: Math.max(left, LEAST_LEFT) },
       ...(left > LEAST_LEFT && !settings.signal?.aborted ? { tolerance } : {}),
       ...(threads === null ? {} : { threads }),
@@ -256,7 +283,7 @@ async function certified(
       ...(typeof regularization === "number" ? { regularization } : {}),
       ...(spec.cut === "hidden" && depth === "head" ? { standardize: false } : {}),
     });
-    return certificate;
+    return { certificate, notes };
   } finally {
     tf.dispose([inputs, targets]);
   }

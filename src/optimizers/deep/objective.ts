@@ -7,6 +7,7 @@ import { ConvexError } from "../../errors.js";
 import { anatomyOf } from "../read/anatomy.js";
 import type { NetworkSpec } from "../read/model.js";
 import type { Objective } from "../records.js";
+import { layersOf } from "./layers.js";
 
 /** Rows that go through the model together: tables, and what has places. */
 const ROWS = 4096;
@@ -48,23 +49,27 @@ export class WholeObjective {
   readonly size: number;
   private readonly stages: readonly tf.LayersModel[];
   private readonly output: tf.layers.Layer;
+  /** Where a linear layer stands beside the hidden one: what the stages end before; null where they end before the read-out. */
+  private readonly beside: { readonly hidden: readonly tf.layers.Layer[]; readonly skip: tf.layers.Layer } | null;
   private readonly places: readonly Place[];
   private readonly charges: readonly (Charge & { readonly at: number; readonly size: number })[];
   private readonly chunks: readonly Chunk[];
   private readonly cut: (most: number) => Chunk[];
   readonly rows: number;
-  private readonly hasRegularizers: boolean;
+  /** Whether what the regularizers charge depends on weights that are trained; what frozen layers charge is a constant. */
+  private readonly hasSlope: boolean;
 
   constructor(
     private readonly model: tf.LayersModel,
-    { loss }: Pick<NetworkSpec, "loss">,
+    { loss, skip = null }: Pick<NetworkSpec, "loss"> & Partial<Pick<NetworkSpec, "skip">>,
     x: tf.Tensor,
     { rows, y, weights }: ChosenRows,
     charges: readonly Charge[] = [],
   ) {
-    const { trunk, head } = anatomyOf(model, "write", "output");
+    const { trunk, head, layers } = anatomyOf(model, "write", skip === null ? "output" : "hidden");
     this.stages = trunk.map(({ inputs, output }) => tf.model({ inputs, outputs: output }));
     this.output = head.output;
+    this.beside = head.skip && { hidden: layers.slice(0, layers.indexOf(head.output)), skip: head.skip };
     const placed = new Map<unknown, number>();
     const places: Place[] = [];
     let size = 0;
@@ -74,7 +79,10 @@ export class WholeObjective {
       places.push({ variable: weight.read() as tf.Variable, at: size });
       size += weight.read().size;
     }
-    this.hasRegularizers = tf.tidy(() => model.calculateLosses().length > 0);
+    this.hasSlope = layersOf(model).some(
+      (layer) =>
+        layer.weights.some((weight) => placed.has(weight)) && tf.tidy(() => layer.calculateLosses().length > 0),
+    );
     this.places = places;
     this.size = size;
     this.charges = charges.map((charge) => ({
@@ -143,9 +151,7 @@ export class WholeObjective {
         Z.dispose();
       }
     }
-    const sum = tf.tidy(() => this.charged());
-    let regularization = (await sum.data())[0];
-    sum.dispose();
+    let regularization = await this.chargedNow();
     const packed = await this.weights();
     for (const { factor, at, size } of this.charges) {
       for (let p = at; p < at + size; p++) regularization += factor * packed[p] ** 2;
@@ -159,11 +165,15 @@ export class WholeObjective {
     gradient.fill(0);
     let total = 0;
     for (const chunk of rows) total += await this.slope(chunk, gradient);
-    if (this.hasRegularizers) {
+    if (!this.hasSlope) total += await this.chargedNow();
+    else {
       const { value, grads } = tf.variableGrads(() => this.charged(), this.variables);
-      total += (await value.data())[0];
-      value.dispose();
-      await this.add(grads, 1, gradient);
+      try {
+        total += (await value.data())[0];
+      } finally {
+        value.dispose();
+        await this.add(grads, 1, gradient);
+      }
     }
     for (const { factor, at, size } of this.charges) {
       for (let p = at; p < at + size; p++) {
@@ -183,12 +193,24 @@ export class WholeObjective {
     return this.model.calculateLosses().reduce<tf.Scalar>((all, term) => tf.add(all, term), tf.scalar(0));
   }
 
+  /** That of the weights as they are. */
+  private async chargedNow(): Promise<number> {
+    const sum = tf.tidy(() => this.charged());
+    try {
+      return (await sum.data())[0];
+    } finally {
+      sum.dispose();
+    }
+  }
+
   /** Outputs before the last activation, [rows x C]. */
   private outputs(x: tf.Tensor): tf.Tensor2D {
-    const features = this.stages.reduce((tensor, stage) => stage.apply(tensor, { training: false }) as tf.Tensor, x);
-    const [kernel, bias] = this.output.weights.map((weight) => weight.read());
-    const Z = tf.matMul(features as tf.Tensor2D, kernel as tf.Tensor2D) as tf.Tensor2D;
-    return bias === undefined ? Z : (tf.add(Z, bias) as tf.Tensor2D);
+    const through = (stages: readonly tf.layers.Layer[], from: tf.Tensor) =>
+      stages.reduce((tensor, stage) => stage.apply(tensor, { training: false }) as tf.Tensor, from);
+    const features = through(this.stages, x);
+    if (this.beside === null) return affine(this.output, features);
+    const { hidden, skip } = this.beside;
+    return tf.add(affine(this.output, through(hidden, features)), affine(skip, features));
   }
 
   /** The share of some rows in the loss; its gradient is added. */
@@ -217,13 +239,18 @@ export class WholeObjective {
 
   /** Two passes, where a device can't be read while the tape runs. */
   private async slopeInTurn({ x, loss, share }: Chunk, gradient: Float64Array): Promise<number> {
-    const Z = tf.tidy(() => this.outputs(x));
-    const z = Float64Array.from(await Z.data());
-    const slope = slopeOf(loss, z, Z.shape);
-    const { value, grads } = gradientsOf(() => tf.sum(tf.mul(this.outputs(x), slope)) as tf.Scalar, this.variables);
-    tf.dispose([Z, slope, value]);
-    await this.add(grads, share, gradient);
-    return share * loss.value(z);
+    const held: tf.Tensor[] = [tf.tidy(() => this.outputs(x))];
+    try {
+      const z = Float64Array.from(await held[0].data());
+      const slope = slopeOf(loss, z, held[0].shape as [number, number]);
+      held.push(slope);
+      const { value, grads } = gradientsOf(() => tf.sum(tf.mul(this.outputs(x), slope)) as tf.Scalar, this.variables);
+      held.push(value);
+      await this.add(grads, share, gradient);
+      return share * loss.value(z);
+    } finally {
+      tf.dispose(held);
+    }
   }
 
   private async add(grads: tf.NamedTensorMap, factor: number, gradient: Float64Array): Promise<void> {
@@ -236,6 +263,13 @@ export class WholeObjective {
       tf.dispose(grads);
     }
   }
+}
+
+/** What a dense layer computes before its activation. */
+function affine(layer: tf.layers.Layer, features: tf.Tensor): tf.Tensor2D {
+  const [kernel, bias] = layer.weights.map((weight) => weight.read());
+  const Z = tf.matMul(features as tf.Tensor2D, kernel as tf.Tensor2D) as tf.Tensor2D;
+  return bias === undefined ? Z : (tf.add(Z, bias) as tf.Tensor2D);
 }
 
 /** @throws ConvexError "engine/unavailable" where the backend has no gradient of a layer: WASM has none of convolutions. */
@@ -274,23 +308,4 @@ function chunksOf(x: tf.Tensor, rows: Float64Array, most: number, lossOf: (from:
     parts.push({ x: picked, loss: lossOf(from, to), share: (to - from) / rows.length });
   }
   return parts;
-}
-
-/** @throws ConvexError "model/regularizer" where a weight has a constraint, which a descent would not keep. */
-export function refuseConstraints(model: tf.LayersModel): void {
-  for (const layer of model.layers) {
-    if (layer instanceof tf.LayersModel) {
-      refuseConstraints(layer);
-      continue;
-    }
-    const config = layer.trainableWeights.length === 0 ? {} : layer.getConfig();
-    for (const [name, value] of Object.entries(config)) {
-      if (!name.endsWith("Constraint") || value === null || value === undefined) continue;
-      throw new ConvexError(
-        "model/regularizer",
-        `fit: expected no constraint for depth "alternate", which descends over all weights, got ${name} in layer "${layer.name}". ` +
-          `Remove it, or set depth: "head", which holds that layer as it is.`,
-      );
-    }
-  }
 }

@@ -22,10 +22,10 @@ const [MEAN, SQUARE, TINY] = [0.9, 0.999, 1e-8];
 export async function warmUp(objective: WholeObjective, limit: Clock, draw: () => number, told: Told): Promise<number> {
   if (objective.rows <= ROWS || !(await hasFewSteps(objective, limit))) return 0;
   const clock = Number.isFinite(limit.left) ? limit.part(SHARE) : limit;
-  const parts = objective.parts(ROWS);
   const steps = new Adam(await objective.weights());
   let best = steps.weights.slice();
   let lowest = (await objective.value()).total;
+  const parts = objective.parts(ROWS);
   try {
     for (let epoch = 1, useless = 0; epoch <= EPOCHS; epoch++) {
       for (const part of shuffled(parts, draw)) {

@@ -1,11 +1,13 @@
 /** What is said of an alternation: what it does not take, how it ended, and its notes. */
 
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import type { Status } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import type { FitArgs } from "../fit.js";
 import type { Settings } from "../options.js";
 import type { NetworkSpec } from "../read/model.js";
+import { trunkOf } from "../read/trunk.js";
+import { layersOf } from "./layers.js";
 
 /** Options that are about one program on the same columns, with what an alternation would do about them. */
 const UNFIT: readonly (readonly [name: keyof Settings, when: (settings: Settings) => boolean, todo: string])[] = [
@@ -25,7 +27,7 @@ const UNFIT: readonly (readonly [name: keyof Settings, when: (settings: Settings
   ],
 ];
 
-/** @throws ConvexError "options/value" for what does not go with \`depth: "alternate"\`. */
+/** @throws ConvexError "options/value" for what does not go with `depth: "alternate"`. */
 export function refuseUnfit(settings: Settings, { warmStart }: FitArgs): void {
   for (const [name, when, todo] of UNFIT) {
     if (!when(settings)) continue;
@@ -39,6 +41,16 @@ export function refuseUnfit(settings: Settings, { warmStart }: FitArgs): void {
   throw new ConvexError(
     "options/value",
     `warmStart: expected none for depth "alternate", which begins at the weights that the model has, got one. Leave it out.`,
+  );
+}
+
+/** @throws ConvexError "model/regularizer" where later programs, of a read-out alone, would leave out a linear layer beside it. */
+export function refuseFreeBeside({ skip, l2 }: NetworkSpec, { regularization }: Settings): void {
+  if (skip === null || l2.hidden > 0 || l2.output > 0 || typeof regularization === "number") return;
+  throw new ConvexError(
+    "model/regularizer",
+    'fit: expected regularizers of the hidden layer and the read-out for depth "alternate" where a linear layer is beside them, got ' +
+      'none. Add tf.regularizers.l2 to both, set regularization to a number, set depth: "head", or leave the linear layer out.',
   );
 }
 
@@ -65,13 +77,24 @@ export const KEPT = {
     "last hidden layer wider.",
 } as const satisfies { status: Status; advice: string };
 
+/** What then is not the model's. */
+export const KEPT_PROGRAM =
+  "The network that the program found was not taken: problem, gates, blocks, neurons and regularization are that program's, weights, " +
+  "objective and certificate the model's own.";
+
 /** What a user should know of the rounds, beside what is said of the last program. */
 export function alternateNotes(
   model: tf.LayersModel,
   { ignored }: NetworkSpec,
-  rounds: { readonly programs: number; readonly helped: number; readonly steps: number; readonly epochs: number },
+  rounds: {
+    readonly accepted: boolean;
+    readonly programs: number;
+    readonly helped: number;
+    readonly steps: number;
+    readonly epochs: number;
+  },
 ): string[] {
-  const { programs, helped, steps, epochs } = rounds;
+  const { accepted, programs, helped, steps, epochs } = rounds;
   const kept = layersOf(model).filter((layer) => layer.getClassName() === "BatchNormalization");
   return [
     `${programs} convex programs of the head, of which ${helped} lowered the objective, and ${steps} steps of descent of all layers ` +
@@ -84,9 +107,12 @@ export function alternateNotes(
         ]),
     ...ignored,
     "The certificate is about the head, given the features that the layers below compute now; no bound is known for all layers.",
+    ...(accepted ? [] : [KEPT_PROGRAM]),
   ];
 }
 
-function layersOf(model: tf.LayersModel): tf.layers.Layer[] {
-  return model.layers.flatMap((layer) => (layer instanceof tf.LayersModel ? layersOf(layer) : [layer]));
+/** The notes on the head alone, but for those that the ones on the whole model say. */
+export function headNotes(model: tf.LayersModel, { cut, ignored }: NetworkSpec, notes: readonly string[]): string[] {
+  const said = new Set([...ignored, trunkOf(model, "write", cut).note]);
+  return notes.filter((note) => !said.has(note)).map((note) => `The program of the head: ${note}`);
 }

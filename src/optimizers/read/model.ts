@@ -79,9 +79,13 @@ export function readModel(
     refuseDepth(spec, use);
     return spec;
   }
-  if (asked === "read-out") return readHead(model, null, use, normalized, "output");
+  if (asked === "read-out") {
+    refuseBeside(model, use);
+    return readHead(model, null, use, normalized, "output");
+  }
   try {
     const spec = readHead(model, wanted, use, normalized, "hidden");
+    if (spec.skip !== null) return spec; // its layers end in a sum, which a read-out alone is not
     if (spec.l2.hidden > 0 === spec.l2.output > 0 || spec.deep.length === 0) return spec;
   } catch (error) {
     return readOutAlone(model, use, normalized, error);
@@ -118,6 +122,23 @@ function withWayOut(error: ConvexError, model: tf.LayersModel): ConvexError {
   const way =
     'Or set depth: "alternate", which descends over all layers and solves the read-out, or "head", which solves that alone.';
   return new ConvexError(error.code, `${error.message} ${way}`);
+}
+
+/** A read-out beside a linear layer is no head of its own: both see other features, and their sum is one output. */
+function refuseBeside(model: tf.LayersModel, use: "fit" | "write" | "read"): void {
+  let head: Head;
+  try {
+    ({ head } = anatomyOf(model, use === "read" ? "read" : "write"));
+  } catch {
+    return; // no two layers either: what is wrong with the read-out is what there is to say
+  }
+  if (head.skip === null) return;
+  refuse(
+    "model/layer",
+    `a read-out with no linear layer beside the hidden one for depth "read-out"`,
+    `layer "${head.skip.name}", whose outputs are added to its own`,
+    'Set depth: "head", which solves both with the hidden layer, or leave that layer out.',
+  );
 }
 
 /** The read-out as the head; where it is none either, what was wrong with the last hidden layer is what there is to say. */

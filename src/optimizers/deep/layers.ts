@@ -1,0 +1,24 @@
+/** The layers of a whole model, and what a descent over all of them does not keep. */
+
+import * as tf from "@tensorflow/tfjs";
+import { ConvexError } from "../../errors.js";
+
+/** The layers of a model, and of models within, that hold weights of their own. */
+export function layersOf(model: tf.LayersModel): tf.layers.Layer[] {
+  return model.layers.flatMap((layer) => (layer instanceof tf.LayersModel ? layersOf(layer) : [layer]));
+}
+
+/** @throws ConvexError "model/regularizer" where a weight has a constraint, which a descent would not keep. */
+export function refuseConstraints(model: tf.LayersModel): void {
+  for (const layer of layersOf(model)) {
+    const config = layer.trainableWeights.length === 0 ? {} : layer.getConfig();
+    for (const [name, value] of Object.entries(config)) {
+      if (!name.endsWith("Constraint") || value === null || value === undefined) continue;
+      throw new ConvexError(
+        "model/regularizer",
+        `fit: expected no constraint for depth "alternate", which descends over all weights, got ${name} in layer "${layer.name}". ` +
+          `Remove it, or set depth: "head", which holds that layer as it is.`,
+      );
+    }
+  }
+}
