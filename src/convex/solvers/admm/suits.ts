@@ -7,7 +7,7 @@ import { isFactored } from "./system.js";
 
 /** Rows from which it is ahead of Newton steps; fewer over patches, or where these would need a system that couples the outputs. */
 const MANY_ROWS = 400;
-/** Coefficients from which Newton steps win again, since they see active gates only: so many a row, on fewer than ROWS fewer, and in all. */
+/** Up to DENSE_ROWS rows: coefficients from which Newton steps win again, since they see active gates only: so many a row, on fewer than ROWS fewer, and in all. */
 const COEFFICIENTS = 80;
 const ROWS = 1000;
 const MOST_COEFFICIENTS = 1e5;
@@ -39,5 +39,5 @@ export function suits(program: ConvexProgram): boolean {
   if (!penalty.separable || !loss.separable) return rows >= MANY_COUPLED && affordable;
   if (pooling != null) return rows >= MANY_COUPLED && small && columns <= MOST_COLUMNS * rows;
   const bearable = Math.min(MOST_COEFFICIENTS, COEFFICIENTS * rows * Math.min(1, rows / ROWS));
-  return rows >= MANY_ROWS && gates.count * X.cols < bearable && affordable;
+  return rows >= MANY_ROWS && (rows > DENSE_ROWS || gates.count * X.cols < bearable) && affordable;
 }

@@ -176,6 +176,11 @@ test("it is taken unasked for programs of many rows, and for fewer gated ones wh
   const choice = (wish: Parameters<typeof randomProgram>[0]) => chooseSolver(randomProgram({ ...gated, ...wish })).name;
   expect(choice({})).toBe("proximal-newton");
   expect(choice({ rows: 1000 })).toBe("admm");
+  expect(choice({ rows: 399 })).toBe("proximal-newton");
+  expect(choice({ rows: 500, features: 20, gates: 999 })).toBe("admm"); // 20,000 coefficients on 500 rows, 80,000 on 1,000
+  expect(choice({ rows: 500, features: 20, gates: 1000 })).toBe("proximal-newton");
+  expect(choice({ rows: 1000, features: 80, gates: 999 })).toBe("admm");
+  expect(choice({ rows: 1000, features: 80, gates: 1000 })).toBe("proximal-newton");
   expect(choice({ rows: 300, outputs: 2, penalty: "nuclear" })).toBe("admm");
   const cones = { rows: 800, gates: 160, features: 20, cones: true } as const;
   for (const loss of lossNames) {
