@@ -4,7 +4,7 @@
  * It counts by sizes and not by a clock, so that the same seed gives the same weights on a busy machine.
  */
 
-import type { ConvexProgram } from "../types.js";
+import type { ConvexProgram, Matrix } from "../types.js";
 
 /** Multiplications that nobody minds: some five seconds. */
 const PATIENCE = 1e10;
@@ -27,8 +27,13 @@ const DEAR = 1.5e10;
 const DESCENT_PASSES = 1;
 const SEARCH_PASSES = 80;
 
+/** Multiplications of one pass of a gate, or neuron, over the rows, with what a row costs beside its columns. */
+export function passOver({ rows, cols }: Matrix): number {
+  return rows * (cols + ROW);
+}
+
 export class Effort {
-  private readonly pass: number; // n K (d + ROW): one gate, or neuron, over the data
+  private readonly pass: number; // multiplications
   private readonly outputs: number;
   private readonly marks: { readonly spent: number; readonly objective: number }[] = [];
   private most = Number.POSITIVE_INFINITY;
@@ -39,7 +44,7 @@ export class Effort {
     /** False: it counts, and never says that it is enough. */
     private readonly patient: boolean,
   ) {
-    this.pass = X.rows * (X.cols + ROW);
+    this.pass = passOver(X);
     this.outputs = loss.outputs;
   }
 

@@ -9,9 +9,9 @@
 import type { Kernels } from "../kernels/types.js";
 import { descend, type Objective, usingObjective } from "../linear/lbfgs.js";
 import { eachBlock } from "../linear/rowBlock.js";
-import { concatenated, dot, norm } from "../linear/vectors.js";
+import { concatenated, norm } from "../linear/vectors.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
-import { biasGradient } from "../operators/outputBias.js";
+import { layerObjective } from "../operators/neuronLayer.js";
 import { liftNeurons } from "../recovery/index.js";
 import type { ConvexProgram, Matrix, SparseBlocks } from "../types.js";
 import { BlockPass, passesOf } from "./passes.js";
@@ -158,24 +158,8 @@ export async function descended(
 
 /** The network's objective at packed neurons that feed the given outputs. */
 export function networkObjective(program: ConvexProgram, kernels: Kernels, outputs: Int32Array): Objective {
-  const { X, loss, beta, outputBias } = program;
-  const [d, C, m] = [X.cols, loss.outputs, outputs.length];
-  const pass = passesOf(program, kernels, outputs);
-  const Z = new Float64Array(loss.rows * C);
-  const N = new Float64Array(Z.length);
-  const value = (x: Float64Array, gradient: Float64Array) => {
-    const weights = x.subarray(0, m * d);
-    const scales = x.subarray(m * d, m * (d + 1));
-    const bias = x.subarray(m * (d + 1));
-    for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
-    pass.forward(weights, scales, Z);
-    const value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, m * (d + 1)), x);
-    loss.gradient(Z, N);
-    for (let k = 0; k < m * (d + 1); k++) gradient[k] = beta * x[k];
-    pass.backward(weights, scales, N, gradient.subarray(0, m * d), gradient.subarray(m * d, m * (d + 1)));
-    return value + biasGradient(outputBias, bias, N, gradient.subarray(m * (d + 1)));
-  };
-  return Object.assign(value, { dispose: () => pass.dispose() });
+  const m = outputs.length;
+  return layerObjective(program, passesOf(program, kernels, outputs), m * program.X.cols, m);
 }
 
 /** Z [n x C] of the neurons, with their bias. */

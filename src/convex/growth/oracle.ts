@@ -7,6 +7,7 @@ import { dot } from "../linear/vectors.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { dualPointAtZero } from "../operators/dualPoint.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
+import { passOver } from "./effort.js";
 import { evenly } from "./evenly.js";
 import { type Found, type Start, searchGates } from "./search.js";
 
@@ -14,11 +15,10 @@ import { type Found, type Start, searchGates } from "./search.js";
 const ASCENT_STEPS = 20;
 const ASCENT_ROUNDS = 4;
 
-/** At zero: starts for each output and sign; multiplications that all may take, passes of one, what a row costs beside its columns. */
+/** At zero: starts for each output and sign; multiplications that all may take, and passes of one. */
 const ZERO_STARTS = 64;
 const ZERO_WORK = 8e9;
 const ZERO_PASSES = 75;
-const ROW = 16;
 const ZERO_SEED = 1;
 
 /** A gate is worth adding when it is priced this much above beta, relative to the tolerance asked for. */
@@ -53,7 +53,7 @@ export async function largestAtZero(
 ): Promise<number> {
   const { X } = program;
   const kinds = 2 * blockOutputs(program);
-  const affordable = Math.floor(ZERO_WORK / (ZERO_PASSES * X.rows * (X.cols + ROW)));
+  const affordable = Math.floor(ZERO_WORK / (ZERO_PASSES * passOver(X)));
   const count = Math.max(kinds, Math.min(kinds * ZERO_STARTS, affordable));
   const N = dualPointAtZero(program);
   const found = await search(

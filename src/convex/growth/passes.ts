@@ -1,8 +1,10 @@
 /** Passes of neurons over the data, there and back: the engine's own where it has them, else products in blocks of samples. */
 
 import type { Kernels, NeuronLayer } from "../kernels/types.js";
+import { transpose } from "../linear/vectors.js";
+import { ONE_PATCH, slopeOf } from "../network.js";
 import { layerFor } from "../operators/neuronLayer.js";
-import type { ConvexProgram, Matrix } from "../types.js";
+import type { ConvexProgram, Matrix, Pooling } from "../types.js";
 import { addActivations, eachSampleBlock, type Reading, readingOf, replaceByPull } from "./sampleBlocks.js";
 
 /** Outputs per column of X up to which products with zeros are cheap. */
@@ -94,4 +96,130 @@ export class BlockPass {
     if (this.H.length < size) this.H = new Float64Array(size);
     this.kernels.multiplyTransposed(weights, rows, this.H, m, d, rows.length / d);
   }
+}
+
+/**
+ * Neurons that feed all outputs, in blocks of samples: of every position where patches are read out apart, A outputs of a neuron for each
+ * of C columns. ReLU, or with gates that are held.
+ */
+export class TogetherPasses implements NeuronLayer {
+  private H = new Float64Array(0); // W X' of a block, [m x rows]
+  /** The activations of the last block, [m A x samples]. */
+  pooled = new Float64Array(0);
+  private blocks = 0; // of samples, in the last pass forward
+  private readonly pooling: Pooling;
+
+  constructor(
+    private readonly program: Pick<ConvexProgram, "X" | "loss" | "pooling">,
+    private readonly kernels: Kernels,
+    private readonly m: number,
+    private readonly masks: Uint8Array | null = null, // [m x n K]: whether a gate is open
+  ) {
+    this.pooling = program.pooling ?? ONE_PATCH;
+  }
+
+  forward(weights: Float64Array, outputs: Float64Array, Z: Float64Array): void {
+    const { kernels, m, pooling } = this;
+    const C = this.program.loss.outputs;
+    this.blocks = 0;
+    this.eachBlock(weights, (_, first, count) => {
+      this.blocks += 1;
+      const part = new Float64Array(C * count);
+      kernels.multiply(outputs, this.pooled, part, C, m * pooling.positions, count);
+      for (let c = 0; c < C; c++) for (let s = 0; s < count; s++) Z[(first + s) * C + c] += part[c * count + s];
+    });
+  }
+
+  backward(
+    weights: Float64Array,
+    outputs: Float64Array,
+    N: Float64Array,
+    inWeights: Float64Array,
+    inOutputs: Float64Array,
+  ): void {
+    const { program, kernels, m, pooling } = this;
+    const { X, loss } = program;
+    const [d, C, wide] = [X.cols, loss.outputs, m * pooling.positions];
+    const partW = new Float64Array(m * d);
+    const partA = new Float64Array(C * wide);
+    const turned = new Float64Array(wide * C);
+    transpose(outputs, C, wide, turned);
+    this.eachBlock(
+      weights,
+      (rows, first, count) => {
+        const pull = columnsOf(N, C, first, count);
+        kernels.multiplyTransposed(pull, this.pooled, partA, C, count, wide);
+        for (let k = 0; k < partA.length; k++) inOutputs[k] += partA[k];
+        kernels.multiply(turned, pull, this.pooled, wide, C, count);
+        this.spread(first, count);
+        kernels.multiply(this.H, rows, partW, m, count * pooling.patches, d);
+        for (let k = 0; k < partW.length; k++) inWeights[k] += partW[k];
+      },
+      this.blocks === 1,
+    );
+  }
+
+  /** Calls `use` with the rows of each block, whose activations are at hand; `kept` where those of the only one still are. */
+  eachBlock(
+    weights: Float64Array,
+    use: (rows: Float64Array, first: number, count: number) => void,
+    kept = false,
+  ): void {
+    eachSampleBlock(this.program.X, this.pooling, this.m, (rows, first, count) => {
+      if (!kept) this.activate(weights, rows, first, count);
+      use(rows, first, count);
+    });
+  }
+
+  dispose(): void {}
+
+  /** H = W rows', and its activations pooled over the patches of each position. */
+  private activate(weights: Float64Array, rows: Float64Array, first: number, count: number): void {
+    const { kernels, program, masks, m } = this;
+    const { patches: K, positions: A, scale } = this.pooling;
+    const closed = masks === null ? slopeOf(this.pooling) : 0;
+    if (this.H.length < m * count * K) this.H = new Float64Array(m * count * K);
+    if (this.pooled.length < m * A * count) this.pooled = new Float64Array(m * A * count);
+    const { H, pooled } = this;
+    kernels.multiplyTransposed(weights, rows, H, m, program.X.cols, count * K);
+    for (let j = 0, at = 0; j < m; j++) {
+      let seen = (j * program.loss.rows + first) * K;
+      for (let s = 0; s < count; s++, at += K, seen += K) {
+        for (let a = 0; a < A; a++) {
+          let sum = 0;
+          for (let k = a; k < K; k += A) {
+            const open = masks === null ? H[at + k] > 0 : masks[seen + k] === 1;
+            sum += open ? H[at + k] : closed * H[at + k];
+          }
+          pooled[(j * A + a) * count + s] = scale * sum;
+        }
+      }
+    }
+  }
+
+  /** H := the pull on each sample and position where a patch is active, the slope times it elsewhere. */
+  private spread(first: number, count: number): void {
+    const { H, pooled, masks, m } = this;
+    const { patches: K, positions: A, scale } = this.pooling;
+    const closed = masks === null ? slopeOf(this.pooling) : 0;
+    for (let j = 0, at = 0; j < m; j++) {
+      let seen = (j * this.program.loss.rows + first) * K;
+      for (let s = 0; s < count; s++, at += K, seen += K) {
+        for (let a = 0; a < A; a++) {
+          const pull = scale * pooled[(j * A + a) * count + s];
+          for (let k = a; k < K; k += A) {
+            const open = masks === null ? H[at + k] > 0 : masks[seen + k] === 1;
+            H[at + k] = open ? pull : closed * pull;
+          }
+        }
+      }
+    }
+  }
+}
+
+/** Columns [C x count] of rows [first, first + count) of N [n x C]. */
+export function columnsOf(N: Float64Array, C: number, first: number, count: number): Float64Array {
+  const out = new Float64Array(C * count);
+  transpose(N.subarray(first * C, (first + count) * C), count, C, out);
+  return out;
 }

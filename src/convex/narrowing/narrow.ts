@@ -6,7 +6,7 @@
  * random ones. Where neurons have no gates that are held, the weakest are exchanged for those that the residual asks for.
  */
 
-import { columnScalesOf, randomStarts, searchGates } from "../growth/index.js";
+import { columnScalesOf, passOver, randomStarts, searchGates } from "../growth/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { descendWorthwhile } from "../linear/lbfgs.js";
 import { gaussianSource } from "../linear/random.js";
@@ -35,9 +35,8 @@ const JOINING_SIZE = 0.05;
 /** Random starts at most; multiplications after which there is one. */
 const RANDOM = 16;
 const CHEAP = 2 ** 30;
-/** Multiplications that all descents together may take: some 20 s. What a row costs beside its columns. */
+/** Multiplications that all descents together may take: some 20 s. */
 const WORK = 2 ** 35;
-const ROW = 16;
 
 export interface NarrowOptions {
   readonly units: number;
@@ -128,7 +127,7 @@ class Narrowing {
     const m = network.neurons.length;
     if (m === 0) return { network, value: objective.valueOf(network) };
     const start = objective.pack(network);
-    const each = m * program.X.rows * (program.X.cols + ROW);
+    const each = m * passOver(program.X);
     let step = 0;
     const enough = async () => {
       const over = await pause();
@@ -181,7 +180,7 @@ class Narrowing {
     const many = Math.max(1, Math.floor(WEAK * units));
     const N = objective.residual(network);
     const starts = randomStarts(program, kernels, STARTS, draw);
-    this.spent += 2 * STARTS * ASCENT_STEPS * X.rows * (X.cols + ROW);
+    this.spent += 2 * STARTS * ASCENT_STEPS * passOver(X);
     const found = await searchGates(kernels, X, N, loss.outputs, starts, ASCENT_STEPS, 2, pooling ?? null, pause);
     const size = JOINING_SIZE * meanSize(network.neurons);
     return found

@@ -1,8 +1,11 @@
-/** The engine's layer of neurons for a program's rows, where that has one and they are plain rows. */
+/** Layers of neurons that move: the engine's own, where that has one and rows are plain, and the objective over any. */
 
 import type { Kernels, NeuronLayer } from "../kernels/types.js";
+import type { Objective } from "../linear/lbfgs.js";
+import { dot } from "../linear/vectors.js";
 import { ONE_PATCH, slopeOf } from "../network.js";
 import type { ConvexProgram } from "../types.js";
+import { biasGradient } from "./outputBias.js";
 
 /** Null, also where the engine has no memory for it: who descends multiplies himself. The caller disposes it. */
 export function layerFor(
@@ -18,4 +21,34 @@ export function layerFor(
     if (error instanceof RangeError) return null;
     throw error;
   }
+}
+
+/**
+ * loss(Z) + beta / 2 (|W|^2 + |A|^2) + ridge |c|^2 of the packed (W, A, c), W of `weights` numbers and A of `outputs`: what weight decay
+ * charges a network. Entries of A that are `held` at zero have no gradient. Z [n x C] is left as it was last; the layer goes with it.
+ */
+export function layerObjective(
+  { loss, beta, outputBias }: Pick<ConvexProgram, "loss" | "beta" | "outputBias">,
+  layer: NeuronLayer,
+  weights: number,
+  outputs: number,
+  Z: Float64Array = new Float64Array(loss.rows * loss.outputs),
+  held: Float64Array | null = null, // [outputs]: 0 where it is
+): Objective {
+  const C = loss.outputs;
+  const N = new Float64Array(Z.length);
+  const end = weights + outputs;
+  const objective = (x: Float64Array, gradient: Float64Array) => {
+    const [W, A, bias] = [x.subarray(0, weights), x.subarray(weights, end), x.subarray(end)];
+    for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
+    layer.forward(W, A, Z);
+    const value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, end), x);
+    loss.gradient(Z, N);
+    for (let k = 0; k < end; k++) gradient[k] = beta * x[k];
+    const inOutputs = gradient.subarray(weights, end);
+    layer.backward(W, A, N, gradient.subarray(0, weights), inOutputs);
+    if (held !== null) for (let k = 0; k < outputs; k++) inOutputs[k] *= held[k];
+    return value + biasGradient(outputBias, bias, N, gradient.subarray(end));
+  };
+  return Object.assign(objective, { dispose: () => layer.dispose() });
 }
