@@ -5,7 +5,7 @@
 
 import type { Kernels } from "../kernels/index.js";
 import type { Pieces } from "../linear/pieces.js";
-import { dot, dotAt, norm } from "../linear/vectors.js";
+import { concatenated, dot, dotAt, norm } from "../linear/vectors.js";
 
 /** A column of which the others leave less than this share is theirs. */
 const DEPENDENT = 1e-10;
@@ -170,8 +170,8 @@ function* withRest(found: Combined, beside: Combined, lengths: Float64Array, n: 
   }
   if (kept.length === first) return found;
   return {
-    vectors: joined(kept.map(({ vector }) => vector)),
-    turn: joined(kept.map(({ turn }) => turn)),
+    vectors: concatenated(...kept.map(({ vector }) => vector)),
+    turn: concatenated(...kept.map(({ turn }) => turn)),
     count: kept.length,
   };
 }
@@ -193,14 +193,6 @@ function takeOff(row: Row, other: Row): void {
   const share = dot(row.vector, other.vector) / row.vector.length;
   for (let j = 0; j < row.vector.length; j++) row.vector[j] -= share * other.vector[j];
   for (let j = 0; j < row.turn.length; j++) row.turn[j] -= share * other.turn[j];
-}
-
-function joined(rows: readonly Float64Array[]): Float64Array {
-  const all = new Float64Array(rows.length * rows[0].length);
-  rows.forEach((row, k) => {
-    all.set(row, k * row.length);
-  });
-  return all;
 }
 
 /** A [m x k] B [k x n]. */

@@ -14,11 +14,11 @@ import { FitResult } from "../report/result.js";
 import { clockOf } from "../solve/withinWidth.js";
 import { weightsBefore } from "../write/weights.js";
 import { hopDown } from "./descent.js";
-import { rowsOf, WholeJudge } from "./judge.js";
+import { WholeJudge } from "./judge.js";
 import { refuseConstraints } from "./layers.js";
 import { type Charge, WholeObjective } from "./objective.js";
 import { ownStart } from "./ownStart.js";
-import { readWholeRows, type WholeRows } from "./rows.js";
+import { readWholeRows, rowsOf, type WholeRows } from "./rows.js";
 import { warmUp } from "./warmUp.js";
 import { alternateNotes, endedAs, headNotes, KEPT, KEPT_PROGRAM, refuseFreeBeside, refuseUnfit } from "./words.js";
 

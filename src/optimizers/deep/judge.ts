@@ -1,7 +1,7 @@
 /** What is said of a whole model after a round, by the names of model.fit. */
 
 import * as tf from "@tensorflow/tfjs";
-import type { WholeRows } from "./rows.js";
+import { rowsOf, type WholeRows } from "./rows.js";
 
 /** Rows that model.evaluate takes at a time. */
 const BATCH = 512;
@@ -60,9 +60,4 @@ export class WholeJudge {
       tf.dispose(found);
     }
   }
-}
-
-/** Some rows of a tensor; the caller disposes. */
-export function rowsOf(tensor: tf.Tensor, rows: Float64Array): tf.Tensor {
-  return tf.tidy(() => tf.gather(tensor, tf.tensor1d(Int32Array.from(rows), "int32")));
 }

@@ -1,24 +1,19 @@
 /** The objective of a whole model, loss and every regularizer, over all weights that model.fit would train, with its gradient. */
 
 import * as tf from "@tensorflow/tfjs";
+import { rowBlock } from "../../convex/linear/rowBlock.js";
 import { bindLoss } from "../../convex/losses/index.js";
-import type { Loss, Matrix } from "../../convex/types.js";
+import type { Loss } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import { anatomyOf } from "../read/anatomy.js";
 import type { NetworkSpec } from "../read/model.js";
 import type { Objective } from "../records.js";
 import { layersOf } from "./layers.js";
+import { type ChosenRows, rowsOf } from "./rows.js";
 
 /** Rows that go through the model together: tables, and what has places. */
 const ROWS = 4096;
 const IMAGES = 256;
-
-/** Targets and weights of the rows of x whose numbers are given. */
-export interface ChosenRows {
-  readonly rows: Float64Array; // [n]
-  readonly y: Matrix; // [n x C]
-  readonly weights: Float64Array | null; // [n]
-}
 
 /** Rows that are judged together. */
 export interface Chunk {
@@ -92,12 +87,8 @@ export class WholeObjective {
     }));
     this.cut = (most) =>
       chunksOf(x, rows, most, (from, to) => {
-        const part = (matrix: Matrix): Matrix => ({
-          rows: to - from,
-          cols: matrix.cols,
-          data: matrix.data.subarray(from * matrix.cols, to * matrix.cols),
-        });
-        return bindLoss(loss, part(y), weights?.subarray(from, to) ?? null);
+        const part = { rows: to - from, cols: y.cols, data: rowBlock(y, from, to - from) };
+        return bindLoss(loss, part, weights?.subarray(from, to) ?? null);
       });
     this.rows = rows.length;
     this.chunks = this.cut(x.rank > 2 ? IMAGES : ROWS);
@@ -304,8 +295,7 @@ function chunksOf(x: tf.Tensor, rows: Float64Array, most: number, lossOf: (from:
   for (let from = 0; from < rows.length; from += most) {
     const to = Math.min(rows.length, from + most);
     const numbers = rows.subarray(from, to);
-    const picked = tf.tidy(() => tf.gather(x, tf.tensor1d(Int32Array.from(numbers), "int32")));
-    parts.push({ x: picked, loss: lossOf(from, to), share: (to - from) / rows.length });
+    parts.push({ x: rowsOf(x, numbers), loss: lossOf(from, to), share: (to - from) / rows.length });
   }
   return parts;
 }

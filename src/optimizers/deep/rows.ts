@@ -1,12 +1,19 @@
 /** Rows of data by their numbers: targets and weights are read as a fit reads them, x stays the tensor that it is. */
 
-import type * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
+import type { Matrix } from "../../convex/types.js";
 import { anatomyOf } from "../read/anatomy.js";
 import { refuseTensor } from "../read/data.js";
 import type { NetworkSpec } from "../read/model.js";
 import type { Weighting } from "../read/sampleWeights.js";
 import { type HeldOut, readSplit } from "../read/split.js";
-import type { ChosenRows } from "./objective.js";
+
+/** Targets and weights of the rows of x whose numbers are given. */
+export interface ChosenRows {
+  readonly rows: Float64Array; // [n]
+  readonly y: Matrix; // [n x C]
+  readonly weights: Float64Array | null; // [n]
+}
 
 /** Rows for training, and rows that are held out, with the tensor in which these are. */
 export interface WholeRows {
@@ -35,4 +42,9 @@ export async function readWholeRows(
     train: { rows: train.x.data, y: train.y, weights: train.weights },
     validation: validation && { x: heldX, y: heldY, rows: validation.x.data },
   };
+}
+
+/** Some rows of a tensor; the caller disposes. */
+export function rowsOf(tensor: tf.Tensor, rows: Float64Array): tf.Tensor {
+  return tf.tidy(() => tf.gather(tensor, tf.tensor1d(Int32Array.from(rows), "int32")));
 }
