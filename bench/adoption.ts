@@ -4,11 +4,12 @@
  */
 
 import * as tf from "@tensorflow/tfjs";
-import { accuracyOf, objectiveOf, useFastBackend } from "../examples/support/train.js";
+import { accuracyOf, lossOf, objectiveOf, useFastBackend } from "../examples/support/train.js";
 import { ConvexReLUTrainer } from "../src/index.js";
 import { type Adopted, adoptedSources, DECAY } from "./data/adoptionCases.js";
 import { readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
+import { processorSeconds } from "./support/measure.js";
 import { type AdoptionRow, plotAdoption } from "./support/plots.js";
 import { above, echo, objective, publish, seconds } from "./support/report.js";
 
@@ -78,15 +79,9 @@ async function measure(name: string, adopted: Adopted): Promise<AdoptionRow> {
   };
 }
 
-function lossOf(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor): number {
-  return tf.tidy(() => (model.evaluate(x, y, { batchSize: 512 }) as tf.Scalar).dataSync()[0]);
-}
-
 async function timed<T>(run: () => Promise<T>): Promise<[value: T, seconds: number]> {
-  const began = process.cpuUsage();
-  const value = await run();
-  const { user, system } = process.cpuUsage(began);
-  return [value, (user + system) / 1e6];
+  const began = processorSeconds();
+  return [await run(), processorSeconds() - began];
 }
 
 function cells(found: readonly AdoptionRow[]): string[][] {

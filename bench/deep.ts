@@ -5,11 +5,12 @@
 
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
-import { accuracyOf, objectiveOf } from "../examples/support/train.js";
+import { accuracyOf, lossOf, objectiveOf } from "../examples/support/train.js";
 import { ConvexReLUTrainer } from "../src/index.js";
 import { DECAY, type DeepCase, deepCases } from "./data/deepCases.js";
 import { readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
+import { processorSeconds } from "./support/measure.js";
 import { above, echo, objective, publish, seconds } from "./support/report.js";
 
 const flags = readFlags("deep", {
@@ -86,13 +87,13 @@ async function measure(each: DeepCase): Promise<Row> {
     return model;
   };
   const model = compiled(1, tf.train.sgd(0.01));
-  const began = clock();
+  const began = processorSeconds();
   const result = await new ConvexReLUTrainer({ depth: "alternate", timeLimit: flags.limit }).fit(
     model,
     train.x,
     train.y,
   );
-  const spent = clock() - began;
+  const spent = processorSeconds() - began;
   const run = (name: string, of: tf.Sequential, lowest: number, seconds: number): Run => {
     return { name, objective: lowest, test: metric(of, test.x, test.y), seconds };
   };
@@ -126,23 +127,13 @@ async function descended(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor, limit
   let spent = 0;
   let lowest = Number.POSITIVE_INFINITY;
   while (spent < limit) {
-    const began = clock();
+    const began = processorSeconds();
     await model.fit(x, y, { epochs: 1, batchSize: BATCH, verbose: 0, yieldEvery: "never" });
-    spent += clock() - began;
+    spent += processorSeconds() - began;
     const value = objectiveOf(model, x, y);
     if (value < lowest) lowest = value;
   }
   return { lowest, seconds: spent };
-}
-
-function lossOf(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor): number {
-  return tf.tidy(() => (model.evaluate(x, y, { batchSize: 512 }) as tf.Scalar).dataSync()[0]);
-}
-
-/** Processor time of all threads, in seconds. */
-function clock(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
 }
 
 function cells(found: readonly Row[]): string[][] {

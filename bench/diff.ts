@@ -13,6 +13,7 @@ import { ConvexReLUTrainer } from "../src/index.js";
 import { ordinarySources } from "./data/ordinaryTables.js";
 import { errorOf, rowsOf, split } from "./data/splits.js";
 import { readFlags } from "./support/flags.js";
+import { processorSeconds } from "./support/measure.js";
 
 const flags = readFlags("diff", {
   data: { default: process.env.BENCH_DATA ?? "", help: "folder of tables that no package has; also BENCH_DATA" },
@@ -44,14 +45,14 @@ for (const name of flags.tables.split(",")) {
     ],
   });
   model.compile({ optimizer: "adam", loss: loss === "huberLoss" ? (tf.losses.huberLoss as unknown as string) : loss });
-  const began = process.cpuUsage();
+  const began = processorSeconds();
   const result = await new ConvexReLUTrainer().fit(model, xs, ys);
-  const { user, system } = process.cpuUsage(began);
+  const spent = processorSeconds() - began;
   const predicted = model.predict(out) as tf.Tensor;
   const error = errorOf(metric, read, Float64Array.from(predicted.dataSync()), rowsOf(y, splits[0]));
   const sizes = `${kept.length}, ${x.cols}, ${y.cols}`;
   const { status, certificate } = result;
-  const seconds = ((user + system) / 1e6).toFixed(1);
+  const seconds = spent.toFixed(1);
   lines.push([name, sizes, seconds, error.toPrecision(3), status, certificate.relativeGap.toExponential(1)]);
   console.error(`${name}: ${seconds} s`);
   tf.dispose([xs, ys, out, predicted]);

@@ -13,6 +13,7 @@ import { chooseSolver, solve, withProducts } from "../src/convex/solvers/solve.j
 import type { ConvexProgram } from "../src/convex/types.js";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
+import { processorSeconds } from "./support/measure.js";
 import { publish, ratio, seconds } from "./support/report.js";
 
 const flags = readFlags("solvers", {
@@ -48,15 +49,14 @@ for (const loss of flags.losses.split(",")) {
         const chosen = chooseSolver(program).name;
         const times: number[] = [];
         for (const solver of SOLVERS) {
-          const before = process.cpuUsage();
+          const before = processorSeconds();
           await solve(program, kernels, {
             tolerance: flags.tolerance,
             maxIterations: 1e5,
             seconds: flags.limit,
             solver,
           });
-          const { user, system } = process.cpuUsage(before);
-          times.push((user + system) / 1e6);
+          times.push(processorSeconds() - before);
         }
         rows.push({ loss, n, d, P: program.gates.count, times, chosen });
         console.error(loss, n, d, P, times.map((time) => time.toFixed(2)).join(" "), chosen);

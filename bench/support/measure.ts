@@ -39,3 +39,9 @@ export function timesOf(runs: readonly (() => void)[], repeats: number, budget =
 export function timeOf(run: () => void, repeats: number, budget = 0.2): Timing {
   return timesOf([run], repeats, budget)[0];
 }
+
+/** Processor time of all threads of this process so far, in seconds. */
+export function processorSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}

@@ -20,13 +20,18 @@ export interface GradientRun extends Curve {
   readonly epochs: number;
 }
 
-/** The full-data objective of a model: data loss plus its regularizers. */
-export function objectiveOf(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor): number {
+/** The loss over all rows, by model.evaluate. */
+export function lossOf(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor): number {
   return tf.tidy(() => {
     const values = model.evaluate(x, y, { batchSize: 512 });
-    const loss = (Array.isArray(values) ? values[0] : values).dataSync()[0];
-    return model.calculateLosses().reduce((sum, term) => sum + term.dataSync()[0], loss);
+    return (Array.isArray(values) ? values[0] : values).dataSync()[0];
   });
+}
+
+/** The full-data objective of a model: data loss plus its regularizers. */
+export function objectiveOf(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor): number {
+  const loss = lossOf(model, x, y);
+  return tf.tidy(() => model.calculateLosses().reduce((sum, term) => sum + term.dataSync()[0], loss));
 }
 
 /** One run of model.fit against the clock. */
