@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import commonjs from "@rollup/plugin-commonjs";
 import resolve from "@rollup/plugin-node-resolve";
 import terser from "@rollup/plugin-terser";
 import dts from "rollup-plugin-dts";
@@ -50,7 +51,7 @@ export default [
     // For a <script> tag: everything inside but TensorFlow.js, which the page has as `tf`.
     input,
     external: isOneOf(peers),
-    plugins: [withoutGpujs, matrixModules, resolve({ browser: true }), esbuild({ target: "es2022" }), terser()],
+    plugins: [withoutGpujs, matrixModules, resolve({ browser: true }), commonjs(), esbuild({ target: "es2022" }), terser()],
     output: {
       file: "dist/tfjs-convex.min.js",
       format: "umd",

@@ -23,6 +23,8 @@ export type ErrorCode =
   | "data/constant"
   | "data/target"
   | "data/weight"
+  | "data/infeasible"
+  | "data/unbounded"
   | "data/size"
   | "gates/count"
   | "gates/mismatch"

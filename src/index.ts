@@ -26,6 +26,9 @@ export type {
 } from "./convex/types.js";
 export { ConvexError, type ErrorCode } from "./errors.js";
 export {
+  ConvexLayer,
+  type ConvexLayerArgs,
+  convexLayer,
   GatedConv2D,
   type GatedConv2DArgs,
   GatedDense,
@@ -44,6 +47,8 @@ export {
   pairProducts,
   patches,
   polynomial,
+  type QuadraticTerms,
+  quadraticProgram,
   registerLayers,
   Sign,
   type SignArgs,

@@ -1,6 +1,7 @@
 /** The layers of this library, and their registration with tfjs. */
 
 import * as tf from "@tensorflow/tfjs";
+import { ConvexLayer } from "./convexLayer.js";
 import { GatedConv2D } from "./gatedConv2D.js";
 import { GatedDense } from "./gatedDense.js";
 import { OnesColumn } from "./onesColumn.js";
@@ -9,6 +10,8 @@ import { Patches } from "./patches.js";
 import { PolynomialActivation } from "./polynomial.js";
 import { Sign } from "./sign.js";
 
+export { ConvexLayer, type ConvexLayerArgs, convexLayer } from "./convexLayer.js";
+export { type QuadraticTerms, quadraticProgram } from "./convexProgram.js";
 export { GatedConv2D, type GatedConv2DArgs, gatedConv2D } from "./gatedConv2D.js";
 export { GatedDense, type GatedDenseArgs, gatedDense } from "./gatedDense.js";
 export { OnesColumn, type OnesColumnArgs, onesColumn } from "./onesColumn.js";
@@ -19,7 +22,7 @@ export { Sign, type SignArgs, signLayer } from "./sign.js";
 
 /** Makes the layers known to `tf.loadLayersModel`. Importing the library registers nothing; calling this twice is harmless. */
 export function registerLayers(): void {
-  const plain = [GatedDense, GatedConv2D, Patches, Sign, OnesColumn, PairProducts];
+  const plain = [GatedDense, GatedConv2D, Patches, Sign, OnesColumn, PairProducts, ConvexLayer];
   for (const layer of plain) tf.serialization.registerClass(layer);
   tf.serialization.registerClass(PolynomialActivation as unknown as (typeof plain)[number]);
 }

@@ -43,6 +43,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly in: RegExp }[] = [
   { name: /^gpu\.js$/, in: /^convex\/kernels\/gpujs\// },
   { name: /^pure-rand(\/|$)/, in: /^convex\/linear\/random\.ts$/ },
   { name: /^ml-matrix$/, in: /^convex\/linear\/eigen\.ts$/ },
+  { name: /^quadprog$/, in: /^convex\/linear\/quadraticProgram\.ts$/ },
   { name: /^cli-progress$/, in: /^optimizers\/report\/progress\.ts$/ },
 ];
 
@@ -64,7 +65,7 @@ interface Import {
 
 const files = readdirSync(SOURCE, { recursive: true, encoding: "utf8" })
   .map((name) => name.replaceAll("\\", "/"))
-  .filter((name) => name.endsWith(".ts"))
+  .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"))
   .sort();
 const trees = new Map(
   files.map((file) => [

@@ -1,0 +1,187 @@
+/**
+ * Small convex quadratic programs, min 1/2 z'P z + q'z subject to A z = b and G z <= h, and how their solutions move with what they are
+ * given.
+ *
+ * Solved by quadprog (MIT, plain JavaScript): the dual method of Goldfarb and Idnani (1983), which ends at a vertex of active
+ * constraints, so that solutions and multipliers are exact to rounding. It wants P positive definite; others are reached by proximal
+ * points (Rockafellar 1976), which for quadratic programs end after finitely many.
+ */
+
+import { solveQP } from "quadprog";
+import type { Matrix } from "../types.js";
+import { singularVectors } from "./eigen.js";
+import { dot, norm } from "./vectors.js";
+
+/** All matrices by rows. */
+export interface QuadraticProgram {
+  readonly P: Float64Array; // [n x n], symmetric, positive semidefinite
+  readonly q: Float64Array; // [n]
+  readonly A: Float64Array; // [p x n]
+  readonly b: Float64Array; // [p]
+  readonly G: Float64Array; // [m x n]
+  readonly h: Float64Array; // [m]
+}
+
+/** A point z with multipliers: P z + q + A'nu + G'lambda = 0, lambda >= 0 and zero where G z < h. */
+export interface QuadraticSolution {
+  readonly z: Float64Array; // [n]
+  readonly nu: Float64Array; // [p]
+  readonly lambda: Float64Array; // [m]
+}
+
+/** Why there is none. */
+export type NoSolution = "infeasible" | "unbounded";
+
+/** Proximal points, and the first one's weight beside P (or beside q, where P is zero); each weighs a tenth of the one before. */
+const POINTS = 100;
+const FIRST_WEIGHT = 1e-1;
+const LEAST_WEIGHT = 1e-7;
+const STILL = 1e-11;
+/** A multiplier below this share of the largest is that of a constraint which touches and does not push. */
+const PUSHES = 1e-9;
+/** A singular value below this share of the largest is zero. */
+const SINGULAR = 1e-12;
+
+export function solveQuadraticProgram(program: QuadraticProgram): QuadraticSolution | NoSolution {
+  const direct = byDualMethod(program, 0, null);
+  if (direct === "infeasible") return direct;
+  const z = direct === "indefinite" ? byProximalPoints(program) : direct;
+  return typeof z === "string" ? z : withMultipliers(program, z);
+}
+
+function byProximalPoints(program: QuadraticProgram): Float64Array | NoSolution {
+  const n = program.q.length;
+  const size = program.P.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || norm(program.q) || 1;
+  let z: Float64Array = new Float64Array(n);
+  for (let k = 0; k < POINTS; k++) {
+    const weight = size * Math.max(LEAST_WEIGHT, FIRST_WEIGHT * 0.1 ** k);
+    const next = byDualMethod(program, weight, z);
+    if (next === "infeasible") return next;
+    if (next === "indefinite") return "unbounded";
+    const moved = norm(next.map((value, i) => value - z[i]));
+    z = next;
+    if (moved <= STILL * (1 + norm(z))) return z;
+  }
+  return "unbounded";
+}
+
+/** The solution with weight / 2 |z - near|^2 beside the objective. */
+function byDualMethod(
+  { P, q, A, b, G, h }: QuadraticProgram,
+  weight: number,
+  near: Float64Array | null,
+): Float64Array | "infeasible" | "indefinite" {
+  const [n, p, m] = [q.length, b.length, h.length];
+  const padded = (length: number, at: (k: number) => number) => [0, ...Array.from({ length }, (_, k) => at(k))]; // from 1, as Fortran has it
+  const rows = (length: number, at: (i: number) => number[]) => [[], ...Array.from({ length }, (_, i) => at(i))];
+  const none = p + m === 0; // it wants a constraint: 0 >= 0 is one
+  const { solution, message } = solveQP(
+    rows(n, (i) => padded(n, (j) => P[i * n + j] + (i === j ? weight : 0))),
+    padded(n, (i) => (near === null ? 0 : weight * near[i]) - q[i]),
+    rows(n, (i) => (none ? [0, 0] : padded(p + m, (k) => (k < p ? A[k * n + i] : -G[(k - p) * n + i])))),
+    none ? [0, 0] : padded(p + m, (k) => (k < p ? b[k] : -h[k - p])),
+    p,
+  );
+  if (message.includes("inconsistent")) return "infeasible";
+  if (message.includes("definite")) return "indefinite";
+  return Float64Array.from(solution.slice(1, n + 1));
+}
+
+/** The least multipliers that hold z where it is, by the constraints that it touches. */
+function withMultipliers(program: QuadraticProgram, z: Float64Array): QuadraticSolution {
+  const { P, q, A, b, G, h } = program;
+  const [n, p] = [q.length, b.length];
+  const pull = q.map((value, i) => -value - dot(P.subarray(i * n, (i + 1) * n), z));
+  const slack = h.map((bound, k) => bound - dot(G.subarray(k * n, (k + 1) * n), z));
+  const touches = (k: number) =>
+    slack[k] <= STILL * 1e3 * (1 + Math.abs(h[k]) + norm(G.subarray(k * n, (k + 1) * n)) * norm(z));
+  let active = Array.from(h.keys()).filter(touches);
+  for (;;) {
+    const held = heldBy(A, p, G, active, n);
+    const found = leastSquares(transposed(held), pull);
+    const worst = active.reduce((least, _, k) => (found[p + k] < found[p + least] ? k : least), 0);
+    const largest = found.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    if (active.length === 0 || found[p + worst] >= -PUSHES * largest) {
+      const lambda = new Float64Array(h.length);
+      active.forEach((k, at) => {
+        lambda[k] = found[p + at] > PUSHES * largest ? found[p + at] : 0;
+      });
+      return { z, nu: found.slice(0, p), lambda };
+    }
+    active = active.filter((_, k) => k !== worst); // it touches by chance: others hold z
+  }
+}
+
+/** The gradients of a loss by all that a program is given. */
+export type QuadraticGradient = QuadraticProgram;
+
+/**
+ * What a loss whose gradient by z is `dz` has as its gradients by P (symmetric), q, A, b, G and h: the implicit derivative of the KKT
+ * equations, whose constraints with a multiplier stay active (Amos and Kolter 2017). Least squares where these are singular.
+ */
+export function quadraticGradient(
+  { P, A, G, q, b, h }: QuadraticProgram,
+  { z, nu, lambda }: QuadraticSolution,
+  dz: Float64Array,
+): QuadraticGradient {
+  const [n, p] = [q.length, b.length];
+  const active = Array.from(h.keys()).filter((k) => lambda[k] > 0);
+  const held = heldBy(A, p, G, active, n);
+  const size = n + held.rows;
+  const K = { rows: size, cols: size, data: new Float64Array(size * size) };
+  for (let i = 0; i < n; i++) K.data.set(P.subarray(i * n, (i + 1) * n), i * size);
+  for (let k = 0; k < held.rows; k++) {
+    for (let j = 0; j < n; j++) {
+      K.data[(n + k) * size + j] = held.data[k * n + j];
+      K.data[j * size + n + k] = held.data[k * n + j];
+    }
+  }
+  const right = new Float64Array(size);
+  dz.forEach((value, i) => {
+    right[i] = -value;
+  });
+  const found = leastSquares(K, right);
+  const u = found.subarray(0, n);
+  const equal = found.subarray(n, n + p);
+  const unequal = new Float64Array(h.length);
+  active.forEach((k, at) => {
+    unequal[k] = found[n + p + at];
+  });
+  const rows = (count: number, at: (k: number, j: number) => number) =>
+    Float64Array.from({ length: count * n }, (_, e) => at(Math.floor(e / n), e % n));
+  return {
+    P: rows(n, (i, j) => (u[i] * z[j] + u[j] * z[i]) / 2),
+    q: u.slice(),
+    A: rows(p, (k, j) => nu[k] * u[j] + equal[k] * z[j]),
+    b: equal.map((value) => -value),
+    G: rows(h.length, (k, j) => lambda[k] * u[j] + unequal[k] * z[j]),
+    h: unequal.map((value) => -value),
+  };
+}
+
+/** The rows of A and the active ones of G. */
+function heldBy(A: Float64Array, p: number, G: Float64Array, active: readonly number[], n: number): Matrix {
+  const data = new Float64Array((p + active.length) * n);
+  data.set(A);
+  active.forEach((row, k) => void data.set(G.subarray(row * n, (row + 1) * n), (p + k) * n));
+  return { rows: p + active.length, cols: n, data };
+}
+
+function transposed({ rows, cols, data }: Matrix): Matrix {
+  const turned = new Float64Array(data.length);
+  for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) turned[j * rows + i] = data[i * cols + j];
+  return { rows: cols, cols: rows, data: turned };
+}
+
+/** The shortest x for which |M x - right| is least. */
+function leastSquares(M: Matrix, right: Float64Array): Float64Array {
+  const x = new Float64Array(M.cols);
+  if (M.data.length === 0) return x;
+  const { values, left, right: across } = singularVectors(M);
+  values.forEach((value, k) => {
+    if (value <= SINGULAR * values[0]) return;
+    const share = dot(left.data.subarray(k * M.rows, (k + 1) * M.rows), right) / value;
+    for (let j = 0; j < M.cols; j++) x[j] += share * across.data[k * M.cols + j];
+  });
+  return x;
+}
