@@ -1,0 +1,88 @@
+/** The loop: the program over the blocks in hand, the prices of all at its dual point, and those that are worth more come in. */
+
+import { bestScale, relativeGap } from "../certificate/index.js";
+import { dualPointAt } from "../operators/dualPoint.js";
+import { Clock } from "../solvers/clock.js";
+import { advice, type SolveBudget } from "../solvers/solution.js";
+import type { Status } from "../types.js";
+import { type BlockClass, nameOf } from "./blockClass.js";
+import type { Block } from "./branch.js";
+import { type MasterProblem, solveMaster } from "./master.js";
+import { type Point, pointOf } from "./point.js";
+import type { ParallelSolution } from "./problem.js";
+import { withFewBranches } from "./reduce.js";
+
+/** Of the tolerance: what the program over the blocks in hand may miss, and how much a block must be worth beyond its charge to come in. */
+const MASTER_SHARE = 0.2;
+const WORTH_SHARE = 0.3;
+/** Blocks that come in a round at most. */
+const TOGETHER = 40;
+
+export async function solveOverBlocks(
+  problem: MasterProblem,
+  blocks: BlockClass,
+  budget: SolveBudget,
+): Promise<ParallelSolution> {
+  const { loss, outputBias, beta } = problem;
+  const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
+  const dual = { loss, outputBias };
+  const active: Block[] = [];
+  const names = new Set<string>();
+  let best: Point | null = null;
+  let bound = Number.NEGATIVE_INFINITY;
+  let status: Status | null = null;
+  let round = 0;
+  while (status === null) {
+    const scale = Math.max(Math.abs(best?.primal ?? loss.value(new Float64Array(loss.rows))), Number.MIN_VALUE);
+    const solved = solveMaster(problem, active, MASTER_SHARE * budget.tolerance * scale);
+    const point = networkOf(problem, active, solved.Z, solved.bias);
+    round += 1;
+    if (!solved.finite || !Number.isFinite(point.primal)) {
+      status = "nonFinite";
+      best ??= point;
+      break;
+    }
+    if (best === null || point.primal < best.primal) best = point;
+    const N = dualPointAt(dual, point.outputs);
+    const enough = beta * (1 + WORTH_SHARE * budget.tolerance);
+    const priced = await blocks.price(N.map((value) => -value), enough, () => clock.pause());
+    if (priced === null) {
+      status = clock.stopped() ? "cancelled" : "timeLimit";
+      break;
+    }
+    const limit = priced.upper > 0 ? beta / priced.upper : Number.POSITIVE_INFINITY;
+    bound = Math.max(bound, bestScale(dual, N, limit).value);
+    if (relativeGap(best.primal, bound, dual) <= budget.tolerance) status = "solved";
+    else {
+      const fresh = priced.dearer.filter((block) => !names.has(nameOf(block))).slice(0, TOGETHER);
+      for (const block of fresh) {
+        names.add(nameOf(block));
+        active.push(block);
+      }
+      if (fresh.length === 0) status = "stalled";
+      else if (round >= budget.maxIterations) status = "iterationLimit";
+      else if (await clock.pause()) status = clock.stopped() ? "cancelled" : "timeLimit";
+    }
+  }
+  const few = withFewBranches(problem, best as Point);
+  const end = few.primal <= (best as Point).primal + 0.1 * budget.tolerance * Math.abs((best as Point).primal) ? few : (best as Point);
+  const { primal } = end;
+  return {
+    branches: end.branches,
+    bias: end.bias,
+    status,
+    advice: advice[status],
+    gap: { primal, dual: bound, relative: relativeGap(primal, bound, dual) },
+    exact: blocks.complete,
+    blocks: blocks.count,
+    inserted: active.length,
+    rounds: round,
+    seconds: clock.seconds,
+  };
+}
+
+/** The network that the blocks' vectors are. */
+function networkOf(problem: MasterProblem, blocks: readonly Block[], Z: readonly Float64Array[], bias: number): Point {
+  const branches = blocks.map(({ pieces, sign }, b) => ({ Z: Z[b], signs: pieces.map((piece) => piece.sign), sign }));
+  return pointOf(problem, branches, Float64Array.of(bias));
+}
