@@ -11,7 +11,7 @@ import { log } from "../linear/elementary.js";
 import { dot, dotAt } from "../linear/vectors.js";
 
 const SHRINK = 0.05;
-const NEAR = 0.05;
+const NEAR = 1e-6;
 const NEWTON_STEPS = 60;
 const BACKTRACKS = 50;
 const INSIDE = 0.95;
@@ -24,21 +24,21 @@ export interface Minimax {
   readonly z: Float64Array; // [m d]
 }
 
-/** A point within `gap` of the minimum, relatively; null where numbers end before. */
+/** Points along the central path, the last within `gap` of the minimum, relatively, unless numbers end before. */
 export function minimax(
   columns: Columns,
   g: Float64Array,
   upper: Float64Array,
   d: number,
   gap: number,
-): Minimax | null {
+): Minimax[] {
   const barrier = new Barrier(columns, g, upper, d);
   const terms = 2 * (g.length / d) + upper.length + upper.filter(Number.isFinite).length;
-  let last: Minimax | null = null;
+  const path: Minimax[] = [];
   for (let mu = barrier.t / terms; ; mu *= SHRINK) {
-    if (!barrier.center(mu)) return last;
-    last = { v: barrier.v.slice(), z: barrier.dual(mu) };
-    if (mu * terms <= gap * barrier.t) return last;
+    const centered = barrier.center(mu);
+    path.push({ v: barrier.v.slice(), z: barrier.dual(mu) });
+    if (!centered || mu * terms <= gap * barrier.t) return path;
   }
 }
 

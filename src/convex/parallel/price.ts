@@ -79,22 +79,20 @@ export function priceOf(
 }
 
 /** The better of what is known and what a barrier method finds. */
-function byBarrier(X: Matrix, pieces: readonly Piece[], rows: RowCoefficients, best: Price): Price {
+function byBarrier(X: Matrix, pieces: readonly Piece[], rows: RowCoefficients, known: Price): Price {
+  let best = known;
   const posed = columnsOf(X, pieces, rows, new Float64Array(pieces.length).fill(1));
-  const found = minimax(posed.columns, posed.g, posed.upper, X.cols, TIGHT);
-  if (found === null) return best;
-  const c = rows.base.slice();
-  posed.free.forEach((k, i) => {
-    c[k] += rows.direction[k] * found.v[i];
-  });
-  const upper = pieces.reduce((most, piece) => Math.max(most, pieceWorth(X, piece, c)), 0);
-  const lower = worthOf(X, pieces, rows, found.z);
-  return {
-    upper: Math.min(upper, best.upper),
-    lower: Math.max(lower, best.lower),
-    Z: lower > best.lower ? found.z : best.Z,
-    c: upper < best.upper ? c : best.c,
-  };
+  for (const { v, z } of minimax(posed.columns, posed.g, posed.upper, X.cols, TIGHT)) {
+    const c = rows.base.slice();
+    posed.free.forEach((k, i) => {
+      c[k] += rows.direction[k] * v[i];
+    });
+    const upper = pieces.reduce((most, piece) => Math.max(most, pieceWorth(X, piece, c)), 0);
+    const lower = worthOf(X, pieces, rows, z);
+    if (upper < best.upper) best = { ...best, upper, c };
+    if (lower > best.lower) best = { ...best, lower, Z: z };
+  }
+  return best;
 }
 
 /** The worth of Z, in its cone, per unit of charge: the least over the intervals of c. */
