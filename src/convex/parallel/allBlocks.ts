@@ -13,6 +13,7 @@ import type { BlockClass, Priced } from "./blockClass.js";
 import { type Block, type BranchCharge, type Piece, sumsOf } from "./branch.js";
 import { middleOf } from "./cone.js";
 import { type Price, pieceWorth, priceOf, type RowCoefficients } from "./price.js";
+import { tuplesOf } from "./work.js";
 
 /** Blocks that one choice of D_2 may bring a round. */
 const TOGETHER = 4;
@@ -25,7 +26,7 @@ const IDLE = 1e-9;
 
 /** The number of blocks: multisets of m patterns with signs that are not all -1, times D_2 other than zero, times q. */
 export function countBlocks(patterns: number, n: number, m: number): number {
-  return binomial(patterns + m - 1, m) * (2 ** m - 1) * (2 ** n - 1) * 2;
+  return tuplesOf(patterns, m) * (2 ** m - 1) * (2 ** n - 1) * 2;
 }
 
 /** A tuple with a branch that is worth more than it costs. */
@@ -199,10 +200,4 @@ function rowsOf(w: Float64Array, chosen: ReadonlySet<number>): RowCoefficients {
 
 function maximum(values: Float64Array): number {
   return values.reduce((a, b) => Math.max(a, b), 0);
-}
-
-function binomial(n: number, k: number): number {
-  let value = 1;
-  for (let i = 1; i <= k; i++) value = (value * (n - k + i)) / i;
-  return Math.round(value);
 }

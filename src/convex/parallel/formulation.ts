@@ -21,7 +21,7 @@ import { chargeOf } from "./branch.js";
 import type { ParallelProblem, ParallelSolution } from "./problem.js";
 import { SampledBlocks, sampleBlocks } from "./sampledBlocks.js";
 import { solveOverBlocks } from "./solve.js";
-import { enumerationWork, MOST_WORK } from "./work.js";
+import { enumerationRefusal } from "./work.js";
 
 export const parallelNetworks: MatrixFormulation<ParallelProblem, ParallelSolution> = {
   name: "parallel",
@@ -30,13 +30,14 @@ export const parallelNetworks: MatrixFormulation<ParallelProblem, ParallelSoluti
     if (!(beta > 0)) return `expected a charge on the branches, beta above 0, got ${beta}`;
     if (loss.outputs !== 1) return `expected one output, got ${loss.outputs}`;
     if (!Number.isFinite(loss.curvature)) return `expected a loss without kinks, got ${loss.name}`;
-    if (blocks.kind === "enumerate" && enumerationWork(X, hidden) > MOST_WORK) {
-      return `expected rows, columns and hidden neurons so few that all blocks can be priced, got ${X.rows}, ${X.cols} and ${hidden}`;
-    }
+    const tooMuch = blocks.kind === "enumerate" ? enumerationRefusal(X, hidden) : null;
+    if (tooMuch !== null) return `expected, for all blocks to be priced, ${tooMuch}`;
     return null;
   },
 
-  build: (problem) => ({ solve: (_kernels: Kernels, budget: SolveBudget) => solveOverBlocks(problem, blocksOf(problem), budget) }),
+  build: (problem) => ({
+    solve: (_kernels: Kernels, budget: SolveBudget) => solveOverBlocks(problem, blocksOf(problem), budget),
+  }),
 
   /** Kernels [d x K m], [K m x K] in blocks, and [K x 1]. */
   recover({ X, hidden: m, charge, outputBias }, { branches, bias }) {
@@ -51,7 +52,10 @@ export const parallelNetworks: MatrixFormulation<ParallelProblem, ParallelSoluti
       for (let j = 0; j < m; j++) {
         const z = Z.subarray(j * d, (j + 1) * d);
         const length = norm(z);
-        if (length === 0) continue;
+        if (length === 0) {
+          if (charge === "frobenius") first.data[k * m + j] = 1; // of length 1, and read by nothing
+          continue;
+        }
         const share = charge === "sum" ? Math.sqrt(length / total) * root : 1;
         for (let p = 0; p < d; p++) first.data[p * K * m + k * m + j] = (z[p] / length) * share;
         second.data[(k * m + j) * K + k] = signs[j] * (charge === "sum" ? share : length / Math.sqrt(total));

@@ -163,7 +163,13 @@ class State {
       if (outputBias !== null) {
         const ridge = outputBias.ridge;
         biasSlope = N.reduce((sum, entry) => sum + entry, 0) + 2 * ridge * this.bias;
-        biasCurvature = 2 * ridge + BIAS_RIDGE * Math.max(curvature.reduce((sum, entry) => sum + entry, 0), 1e-300);
+        biasCurvature =
+          2 * ridge +
+          BIAS_RIDGE *
+            Math.max(
+              curvature.reduce((sum, entry) => sum + entry, 0),
+              1e-300,
+            );
         for (let i = 0; i < n; i++) {
           pulled[i] += (roots[i] * biasSlope) / biasCurvature;
           for (let k = 0; k < n; k++) S[i * n + k] += (roots[i] * roots[k]) / biasCurvature;
@@ -180,8 +186,7 @@ class State {
         choleskySolve(factors[b], size, back);
         return first[b].map((entry, p) => back[p] - entry);
       });
-      const biasMove =
-        outputBias === null ? 0 : (dot(roots, pulled) - biasSlope) / biasCurvature;
+      const biasMove = outputBias === null ? 0 : (dot(roots, pulled) - biasSlope) / biasCurvature;
       const slope = moves.reduce((sum, move, b) => sum + dot(move, gradients[b]), 0) + biasMove * biasSlope;
       if (!Number.isFinite(slope)) return false;
       if (-slope <= near * mu) return true;

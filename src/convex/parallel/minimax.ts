@@ -25,13 +25,7 @@ export interface Minimax {
 }
 
 /** Points along the central path, the last within `gap` of the minimum, relatively, unless numbers end before. */
-export function minimax(
-  columns: Columns,
-  g: Float64Array,
-  upper: Float64Array,
-  d: number,
-  gap: number,
-): Minimax[] {
+export function minimax(columns: Columns, g: Float64Array, upper: Float64Array, d: number, gap: number): Minimax[] {
   const barrier = new Barrier(columns, g, upper, d);
   const terms = 2 * (g.length / d) + upper.length + upper.filter(Number.isFinite).length;
   const path: Minimax[] = [];

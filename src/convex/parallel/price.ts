@@ -48,7 +48,7 @@ export function priceOf(
   const d = X.cols;
   const theta = new Float64Array(m).fill(charge === "sum" ? 1 / m : 1);
   let x: Float64Array | null = null;
-  let best: Price | null = null;
+  let best: Price = { upper: Number.POSITIVE_INFINITY, lower: 0, Z: new Float64Array(m * d), c: rows.base };
   for (let round = 0; ; round++) {
     const posed = columnsOf(X, pieces, rows, theta);
     const found = boundedLeastSquares(posed.columns, posed.g, posed.upper, x);
@@ -66,12 +66,8 @@ export function priceOf(
     const total = lengths.reduce((sum, length) => sum + length, 0);
     const lower = total === 0 ? 0 : lengths.reduce((sum, length, j) => sum + length ** 2 / theta[j], 0) / total;
     const upper = pieces.reduce((most, piece) => Math.max(most, pieceWorth(X, piece, c)), 0);
-    best = {
-      upper: Math.min(upper, best?.upper ?? upper),
-      lower: Math.max(lower, best?.lower ?? 0),
-      Z: best !== null && best.lower >= lower ? best.Z : Z,
-      c: best !== null && best.upper <= upper ? best.c : c,
-    };
+    if (upper < best.upper) best = { ...best, upper, c };
+    if (lower > best.lower) best = { ...best, lower, Z };
     if (best.upper <= enough || best.upper - best.lower <= TIGHT * best.upper || m === 1) return best;
     if (round >= ROUNDS) return byBarrier(X, pieces, rows, best);
     for (let j = 0; j < m; j++) theta[j] = Math.max(LEAST_WEIGHT, lengths[j] / total);
@@ -102,7 +98,8 @@ function worthOf(X: Matrix, pieces: readonly Piece[], rows: RowCoefficients, Z: 
   for (let k = 0; k < X.rows; k++) {
     const h = dot(sumRow(X, pieces, k), Z);
     worth += rows.base[k] * h;
-    if (rows.upper[k] > 0 && Number.isFinite(rows.upper[k])) worth += Math.min(0, rows.upper[k] * rows.direction[k] * h);
+    if (rows.upper[k] > 0 && Number.isFinite(rows.upper[k]))
+      worth += Math.min(0, rows.upper[k] * rows.direction[k] * h);
   }
   return total > 0 ? worth / total : 0;
 }

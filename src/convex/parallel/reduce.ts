@@ -18,7 +18,14 @@ export function withFewBranches(problem: MasterProblem, point: Point): Point {
   const d = X.cols;
   const total = point.branches.reduce((sum, { Z }) => sum + chargeOf(charge, Z, d), 0);
   const strong = point.branches.filter(({ Z }) => chargeOf(charge, Z, d) > FAINT * total);
-  return pointOf(problem, independent(problem, strong.map((branch) => withoutFaint(branch, d))), point.bias);
+  return pointOf(
+    problem,
+    independent(
+      problem,
+      strong.map((branch) => withoutFaint(branch, d)),
+    ),
+    point.bias,
+  );
 }
 
 /** Neurons of next to no length become zero. */

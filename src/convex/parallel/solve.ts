@@ -1,7 +1,7 @@
 /** The loop: the program over the blocks in hand, the prices of all at its dual point, and those that are worth more come in. */
 
-import { bestScale, relativeGap } from "../certificate/index.js";
-import { dualPointAt } from "../operators/dualPoint.js";
+import { bestScale, relativeGap, withoutRounding } from "../certificate/index.js";
+import { biasAlone, dualPointAt } from "../operators/dualPoint.js";
 import { Clock } from "../solvers/clock.js";
 import { advice, type SolveBudget } from "../solvers/solution.js";
 import type { Status } from "../types.js";
@@ -15,6 +15,8 @@ import { withFewBranches } from "./reduce.js";
 /** Of the tolerance: what the program over the blocks in hand may miss, and how much a block must be worth beyond its charge to come in. */
 const MASTER_SHARE = 0.2;
 const WORTH_SHARE = 0.3;
+/** Of the tolerance: what an objective of fewer branches may be higher by. */
+const FEW_SHARE = 0.1;
 /** Blocks that come in a round at most. */
 const TOGETHER = 40;
 
@@ -28,24 +30,26 @@ export async function solveOverBlocks(
   const dual = { loss, outputBias };
   const active: Block[] = [];
   const names = new Set<string>();
-  let best: Point | null = null;
+  let best = networkOf(problem, [], [], biasAlone(dual)[0]);
   let bound = Number.NEGATIVE_INFINITY;
   let status: Status | null = null;
   let round = 0;
   while (status === null) {
-    const scale = Math.max(Math.abs(best?.primal ?? loss.value(new Float64Array(loss.rows))), Number.MIN_VALUE);
-    const solved = solveMaster(problem, active, MASTER_SHARE * budget.tolerance * scale);
+    const solved = solveMaster(problem, active, MASTER_SHARE * budget.tolerance * Math.abs(best.primal));
     const point = networkOf(problem, active, solved.Z, solved.bias);
     round += 1;
     if (!solved.finite || !Number.isFinite(point.primal)) {
       status = "nonFinite";
-      best ??= point;
       break;
     }
-    if (best === null || point.primal < best.primal) best = point;
+    if (point.primal < best.primal) best = point;
     const N = dualPointAt(dual, point.outputs);
     const enough = beta * (1 + WORTH_SHARE * budget.tolerance);
-    const priced = await blocks.price(N.map((value) => -value), enough, () => clock.pause());
+    const priced = await blocks.price(
+      N.map((value) => -value),
+      enough,
+      () => clock.pause(),
+    );
     if (priced === null) {
       status = clock.stopped() ? "cancelled" : "timeLimit";
       break;
@@ -64,9 +68,9 @@ export async function solveOverBlocks(
       else if (await clock.pause()) status = clock.stopped() ? "cancelled" : "timeLimit";
     }
   }
-  const few = withFewBranches(problem, best as Point);
-  const end = few.primal <= (best as Point).primal + 0.1 * budget.tolerance * Math.abs((best as Point).primal) ? few : (best as Point);
+  const end = lower(withFewBranches(problem, best), best, budget.tolerance);
   const { primal } = end;
+  bound = withoutRounding(primal, bound, dual);
   return {
     branches: end.branches,
     bias: end.bias,
@@ -79,6 +83,11 @@ export async function solveOverBlocks(
     rounds: round,
     seconds: clock.seconds,
   };
+}
+
+/** The one of few branches, unless that costs more than rounding of a solve. */
+function lower(few: Point, all: Point, tolerance: number): Point {
+  return few.primal <= all.primal + FEW_SHARE * tolerance * Math.abs(all.primal) ? few : all;
 }
 
 /** The network that the blocks' vectors are. */
