@@ -11,6 +11,7 @@
 import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
 import { log } from "../linear/elementary.js";
 import { dot, norm } from "../linear/vectors.js";
+import { biasAlone } from "../operators/dualPoint.js";
 import type { Loss, Matrix, OutputBias } from "../types.js";
 import type { Block, BranchCharge } from "./branch.js";
 import { sumRow, wallsOf } from "./cone.js";
@@ -26,6 +27,11 @@ const ARMIJO = 0.01;
 const INSIDE = 0.95;
 /** The bias has no barrier: so much of a curvature keeps its system definite, and changes the steps alone. */
 const BIAS_RIDGE = 1e-9;
+const LEAST_BEND = 1e-6; // of the greatest curvature, where the loss is straight on all rows
+/** Shares of the loss's greatest curvature that are added to it while steps have to be cut short: where it is nearly straight. */
+const LEAST_DAMPING = 1e-3;
+const MORE_DAMPING = 10;
+const SHORT = 3; // halvings
 /** Shares of the diagonal that a factor may need to be one. */
 const LEAST_RIDGE = 1e-15;
 const MOST_RIDGE = 1e-5;
@@ -102,6 +108,7 @@ class State {
   ) {
     this.n = problem.loss.rows;
     this.Z = parts.map(({ start }) => start.slice());
+    this.bias = biasAlone(problem)[0];
   }
 
   point() {
@@ -118,6 +125,7 @@ class State {
     const { parts, n } = this;
     const { loss, outputBias } = this.problem;
     let value = this.value(this.Z, this.bias, mu);
+    let damping = 0;
     for (let step = 0; step < NEWTON_STEPS; step++) {
       if (!Number.isFinite(value)) return false;
       const outputs = this.outputs(this.Z, this.bias);
@@ -125,7 +133,7 @@ class State {
       const curvature = new Float64Array(n);
       loss.gradient(outputs, N);
       loss.hessianDiagonal(outputs, curvature);
-      const roots = curvature.map(Math.sqrt);
+      const roots = curvature.map((entry) => Math.sqrt(entry + damping * loss.curvature));
       const S = new Float64Array(n * n); // I + R A H^-1 A' R
       const first: Float64Array[] = []; // H^-1 gradient
       const factors: Float64Array[] = [];
@@ -163,13 +171,7 @@ class State {
       if (outputBias !== null) {
         const ridge = outputBias.ridge;
         biasSlope = N.reduce((sum, entry) => sum + entry, 0) + 2 * ridge * this.bias;
-        biasCurvature =
-          2 * ridge +
-          BIAS_RIDGE *
-            Math.max(
-              curvature.reduce((sum, entry) => sum + entry, 0),
-              1e-300,
-            );
+        biasCurvature = 2 * ridge + BIAS_RIDGE * Math.max(dot(roots, roots), LEAST_BEND * n * loss.curvature);
         for (let i = 0; i < n; i++) {
           pulled[i] += (roots[i] * biasSlope) / biasCurvature;
           for (let k = 0; k < n; k++) S[i * n + k] += (roots[i] * roots[k]) / biasCurvature;
@@ -191,18 +193,20 @@ class State {
       if (!Number.isFinite(slope)) return false;
       if (-slope <= near * mu) return true;
       let t = Math.min(1, INSIDE * this.room(moves));
-      let moved = false;
-      for (let k = 0; k < BACKTRACKS && !moved; k++, t /= 2) {
+      let halvings = 0;
+      for (; halvings < BACKTRACKS; halvings++, t /= 2) {
         const Z = this.Z.map((z, b) => z.map((entry, p) => entry + t * moves[b][p]));
         const next = this.value(Z, this.bias + t * biasMove, mu);
         if (!(next <= value + ARMIJO * t * slope)) continue;
+        if (!(next < value)) return true; // rounding: nothing falls any more
         this.Z = Z;
         this.bias += t * biasMove;
-        moved = next < value;
         value = next;
         break;
       }
-      if (!moved) return true; // rounding: nothing falls any more
+      if (halvings < SHORT) damping = damping > LEAST_DAMPING ? damping / MORE_DAMPING : 0;
+      else if (damping < 1) damping = Math.max(LEAST_DAMPING, MORE_DAMPING * damping);
+      else if (halvings === BACKTRACKS) return true;
     }
     return true;
   }

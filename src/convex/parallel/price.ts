@@ -36,7 +36,7 @@ export interface Price {
   readonly c: Float64Array; // [n]: what `upper` was found with
 }
 
-/** Prices a tuple of pieces. Ends early where `upper` is at most `enough`. */
+/** Prices a tuple of pieces. With `enough` above 0 it ends early where the price is on one side of that. */
 export function priceOf(
   X: Matrix,
   pieces: readonly Piece[],
@@ -68,7 +68,8 @@ export function priceOf(
     const upper = pieces.reduce((most, piece) => Math.max(most, pieceWorth(X, piece, c)), 0);
     if (upper < best.upper) best = { ...best, upper, c };
     if (lower > best.lower) best = { ...best, lower, Z };
-    if (best.upper <= enough || best.upper - best.lower <= TIGHT * best.upper || m === 1) return best;
+    if (best.upper <= enough || (enough > 0 && best.lower > enough)) return best;
+    if (best.upper - best.lower <= TIGHT * best.upper || m === 1) return best;
     if (round >= ROUNDS) return byBarrier(X, pieces, rows, best);
     for (let j = 0; j < m; j++) theta[j] = Math.max(LEAST_WEIGHT, lengths[j] / total);
   }

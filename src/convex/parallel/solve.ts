@@ -15,6 +15,9 @@ import { withFewBranches } from "./reduce.js";
 /** Of the tolerance: what the program over the blocks in hand may miss, and how much a block must be worth beyond its charge to come in. */
 const MASTER_SHARE = 0.2;
 const WORTH_SHARE = 0.3;
+/** Where no block comes in and the gap is not closed, the program over those in hand is solved so much more sharply, down to a limit. */
+const SHARPER = 0.05;
+const SHARPEST = 1e-4;
 /** Of the tolerance: what an objective of fewer branches may be higher by. */
 const FEW_SHARE = 0.1;
 /** Blocks that come in a round at most. */
@@ -34,8 +37,10 @@ export async function solveOverBlocks(
   let bound = Number.NEGATIVE_INFINITY;
   let status: Status | null = null;
   let round = 0;
+  let sharpness = 1;
   while (status === null) {
-    const solved = solveMaster(problem, active, MASTER_SHARE * budget.tolerance * Math.abs(best.primal));
+    const within = sharpness * MASTER_SHARE * budget.tolerance * Math.abs(best.primal);
+    const solved = solveMaster(problem, active, Math.max(within, Number.MIN_VALUE));
     const point = networkOf(problem, active, solved.Z, solved.bias);
     round += 1;
     if (!solved.finite || !Number.isFinite(point.primal)) {
@@ -63,7 +68,8 @@ export async function solveOverBlocks(
         names.add(nameOf(block));
         active.push(block);
       }
-      if (fresh.length === 0) status = "stalled";
+      if (fresh.length === 0) sharpness *= SHARPER;
+      if (sharpness < SHARPEST) status = "stalled";
       else if (round >= budget.maxIterations) status = "iterationLimit";
       else if (await clock.pause()) status = clock.stopped() ? "cancelled" : "timeLimit";
     }
