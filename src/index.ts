@@ -80,12 +80,12 @@ export type { TrainerOptions } from "./optimizers/options.js";
 export {
   type FitParallelOptions,
   fitParallel,
-  type ParallelCertificate,
   type ParallelOptions,
   type ParallelResult,
   trainParallel,
-} from "./optimizers/parallel/train.js";
+} from "./optimizers/parallel/index.js";
 export type { ParallelCharge } from "./optimizers/parallel/wish.js";
+export type { ParallelCertificate } from "./optimizers/parallel/written.js";
 export type { PathArgs, PathPoint, PathResult } from "./optimizers/path.js";
 export type { PathGrid } from "./optimizers/pose/betas.js";
 export {

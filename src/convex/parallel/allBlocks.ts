@@ -1,5 +1,5 @@
 /**
- * All blocks of few rows, without a list of them: patterns D_2 are chosen on the rows of positive weight alone (price.ts), and tuples of
+ * All blocks of few rows, without a list of them: patterns D_2 are chosen on the rows of positive weight alone (pricing/price.ts), and tuples of
  * hidden neurons only looked at where a bound over all neurons together leaves room for them.
  *
  * At coefficients c one neuron z of pattern i and sign s is worth p_i(c) (`pieceWorth`), so a tuple is worth at most the largest, or the root of the
@@ -12,7 +12,7 @@ import type { GateSet, Matrix } from "../types.js";
 import type { BlockClass, Priced } from "./blockClass.js";
 import { type Block, type BranchCharge, type Piece, sumsOf } from "./branch.js";
 import { middleOf } from "./cone.js";
-import { type Price, pieceWorth, priceOf, type RowCoefficients } from "./price.js";
+import { type Price, pieceWorth, priceOf, type RowCoefficients } from "./pricing/index.js";
 import { tuplesOf } from "./work.js";
 
 /** Blocks that one choice of D_2 may bring a round. */

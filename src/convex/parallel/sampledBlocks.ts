@@ -6,7 +6,7 @@ import type { Matrix } from "../types.js";
 import { type BlockClass, nameOf, type Priced } from "./blockClass.js";
 import { type Block, type BranchCharge, type Piece, sumsOf } from "./branch.js";
 import { sumRow } from "./cone.js";
-import { priceOf, type RowCoefficients } from "./price.js";
+import { priceOf, type RowCoefficients } from "./pricing/index.js";
 
 /** Draws for each block that is asked for, before fewer will do: small data have few. */
 const DRAWS_PER_BLOCK = 20;

@@ -3,7 +3,7 @@
  * the minimiser up to rounding. The rest g + A x at the minimum is unique even where x is not.
  */
 
-import { dot, norm } from "./vectors.js";
+import { dot, norm } from "../../linear/vectors.js";
 
 /** A column whose part outside the span of the free ones is below this share of it says nothing new. */
 const DEPENDENT = 1e-10;

@@ -8,11 +8,11 @@
  * and every c and mu bound it. A block with a D_2 of its own has c = D_2 w + (2 D_2 - I) mu_2, mu_2 >= 0, in place of the interval.
  */
 
-import { boundedLeastSquares, type Columns } from "../linear/boundedLeastSquares.js";
-import { dot, dotAt, norm } from "../linear/vectors.js";
-import type { Matrix } from "../types.js";
-import { type BranchCharge, chargeOf, type Piece } from "./branch.js";
-import { sumRow } from "./cone.js";
+import { dot, dotAt, norm } from "../../linear/vectors.js";
+import type { Matrix } from "../../types.js";
+import { type BranchCharge, chargeOf, type Piece } from "../branch.js";
+import { sumRow } from "../cone.js";
+import { boundedLeastSquares, type Columns } from "./boundedLeastSquares.js";
 import { minimax } from "./minimax.js";
 
 /** Rounds of the weights theta, which are cheap and mostly enough, before a barrier method decides. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { boundedLeastSquares } from "../../../src/convex/linear/boundedLeastSquares.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
+import { boundedLeastSquares } from "../../../src/convex/parallel/pricing/boundedLeastSquares.js";
 
 /** Random columns, some of them zero, doubled or short, with bounds of all kinds. */
 function problemOf(m: number, count: number, seed: number) {

@@ -5,10 +5,10 @@
  * proves it from below: their lengths sum to 1 and A'z is mu over the slack of v.
  */
 
-import type { Columns } from "../linear/boundedLeastSquares.js";
-import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
-import { log } from "../linear/elementary.js";
-import { dot, dotAt } from "../linear/vectors.js";
+import { choleskyInPlace, choleskySolve } from "../../linear/cholesky.js";
+import { log } from "../../linear/elementary.js";
+import { dot, dotAt } from "../../linear/vectors.js";
+import type { Columns } from "./boundedLeastSquares.js";
 
 const SHRINK = 0.05;
 const NEAR = 1e-6;
