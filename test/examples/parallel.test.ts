@@ -23,7 +23,7 @@ test("five rows in parallel three-layer networks: the optimum over all 95,480 bl
   expect(branches).toBeLessThanOrEqual(SETTING.n);
   for (const K of [2, 5]) {
     const plain = plainParallel(K, 0.15, 1);
-    const { lowest } = await descendParallel(plain, points, 200);
+    const { lowest } = await descendParallel(plain, points, 100);
     expect(lowest).toBeGreaterThan(certificate.dual);
     plain.optimizer.dispose();
     plain.dispose();

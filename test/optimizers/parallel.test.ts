@@ -107,11 +107,11 @@ describe("trainParallel", () => {
   });
 
   test("on more rows it takes sampled blocks, says so, and more of them never raise the value", async () => {
-    const { x, y } = makeData("meanSquaredError", 30, 3);
+    const { x, y } = makeData("meanSquaredError", 20, 2);
     const plain = { loss: "meanSquaredError", hidden: 2, regularization: 0.02, tolerance: 1e-4 } as const;
     for (const charge of charges) {
       let before = Number.POSITIVE_INFINITY;
-      for (const count of [10, 40, 80]) {
+      for (const count of [10, 40]) {
         const arrangements = { kind: "sample", count } as const;
         const { model, certificate, status, blocks } = await trainParallel(x, y, { ...plain, charge, arrangements });
         expect(status).toBe("solved");
