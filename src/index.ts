@@ -26,6 +26,9 @@ export type {
 } from "./convex/types.js";
 export { ConvexError, type ErrorCode } from "./errors.js";
 export {
+  BranchPower,
+  type BranchPowerArgs,
+  branchPower,
   ConvexLayer,
   type ConvexLayerArgs,
   convexLayer,
@@ -79,6 +82,15 @@ export {
   type Waypoint,
 } from "./optimizers/optimalSet.js";
 export type { TrainerOptions } from "./optimizers/options.js";
+export {
+  type FitParallelOptions,
+  fitParallel,
+  type ParallelOptions,
+  type ParallelResult,
+  trainParallel,
+} from "./optimizers/parallel/index.js";
+export type { ParallelCharge } from "./optimizers/parallel/wish.js";
+export type { ParallelCertificate } from "./optimizers/parallel/written.js";
 export type { PathArgs, PathPoint, PathResult } from "./optimizers/path.js";
 export type { PathGrid } from "./optimizers/pose/betas.js";
 export {

@@ -147,6 +147,16 @@ export const groups: readonly Group[] = [
         plot: "examples/strong-duality/out/strong-duality",
       },
       {
+        name: "parallel",
+        title: "Three layers, few branches and many",
+        about:
+          "Five rows and parallel three-layer networks, three hidden neurons a branch: the optimum over all double arrangements, and SGD on " +
+          "the same objective with 2, 5 and 15 branches from five starts each.",
+        source: "examples/parallel/main.ts",
+        command: "npm run demo:parallel",
+        plot: "examples/parallel/out/branches",
+      },
+      {
         name: "gradient-explosion",
         title: "One learning rate, many widths",
         about:

@@ -1,6 +1,7 @@
-/** The layers of this library, and their registration with tfjs. */
+/** The layers and the regularizer of this library, and their registration with tfjs. */
 
 import * as tf from "@tensorflow/tfjs";
+import { BranchPower } from "./branchPower.js";
 import { ConvexLayer } from "./convexLayer.js";
 import { GatedConv2D } from "./gatedConv2D.js";
 import { GatedDense } from "./gatedDense.js";
@@ -10,6 +11,7 @@ import { Patches } from "./patches.js";
 import { PolynomialActivation } from "./polynomial.js";
 import { Sign } from "./sign.js";
 
+export { BranchPower, type BranchPowerArgs, branchPower } from "./branchPower.js";
 export { ConvexLayer, type ConvexLayerArgs, convexLayer } from "./convexLayer.js";
 export { type QuadraticTerms, quadraticProgram } from "./convexProgram.js";
 export { GatedConv2D, type GatedConv2DArgs, gatedConv2D } from "./gatedConv2D.js";
@@ -20,9 +22,11 @@ export { Patches, type PatchesArgs, patches } from "./patches.js";
 export { PolynomialActivation, type PolynomialArgs, polynomial } from "./polynomial.js";
 export { Sign, type SignArgs, signLayer } from "./sign.js";
 
-/** Makes the layers known to `tf.loadLayersModel`. Importing the library registers nothing; calling this twice is harmless. */
+/** Makes the layers and the regularizer known to `tf.loadLayersModel`. Importing the library registers nothing; calling this twice is harmless. */
 export function registerLayers(): void {
   const plain = [GatedDense, GatedConv2D, Patches, Sign, OnesColumn, PairProducts, ConvexLayer];
   for (const layer of plain) tf.serialization.registerClass(layer);
-  tf.serialization.registerClass(PolynomialActivation as unknown as (typeof plain)[number]);
+  for (const part of [PolynomialActivation, BranchPower]) {
+    tf.serialization.registerClass(part as unknown as (typeof plain)[number]);
+  }
 }

@@ -108,6 +108,7 @@ const grid = { betas: "betas", count: "limited", ratio: "ratio" } as const;
 let x: tf.Tensor;
 let y: tf.Tensor;
 let model: tf.Sequential;
+let parallel: tf.Sequential;
 let result: library.FitResult;
 let set: library.OptimalSet;
 const rows = { rows: 3, cols: 2, data: Float64Array.of(1, 2, -1, 0.5, 2, -3) };
@@ -117,6 +118,7 @@ beforeAll(async () => {
   await tf.setBackend("cpu");
   ({ x, y } = makeData());
   model = makeModel({ units: 60 });
+  parallel = makeParallel();
   result = await new ConvexReLUTrainer({ tolerance: 1e-2, arrangements: { kind: "sample", count: 6 } }).fit(
     model,
     x,
@@ -127,6 +129,7 @@ beforeAll(async () => {
 afterAll(() => {
   tf.dispose([x, y]);
   model.dispose();
+  parallel.dispose();
 });
 
 /** A getter, since what they are called with is made before the tests run. */
@@ -336,6 +339,33 @@ const entries = (): Record<string, readonly Entry[]> => {
         closed: false,
       },
     ],
+    branchPower: [power(library.branchPower)],
+    BranchPower: [power((a: never) => new library.BranchPower(a))],
+    trainParallel: [
+      {
+        call: library.trainParallel,
+        good: [x, y, { loss: "meanSquaredError", hidden: 1, regularization: 0.1 }],
+        kinds: ["tensor", "tensor", "args"],
+        needed: { loss: "meanSquaredError", hidden: 1, regularization: 0.1 },
+        options: {
+          ...pick(trainerOptions, "tolerance", "maxIterations", "timeLimit", "signal", "seed"),
+          ...weighting,
+          ...{ loss: "word", hidden: "limited", branches: "limited", regularization: "positive", charge: "word" },
+          ...{ arrangements: "record", ...modelArgs },
+        } as Record<string, Kind>,
+      },
+    ],
+    fitParallel: [
+      {
+        call: library.fitParallel,
+        good: [parallel, x, y, {}],
+        kinds: ["model", "tensor", "tensor", "options"],
+        options: {
+          ...pick(trainerOptions, "tolerance", "maxIterations", "timeLimit", "signal", "seed"),
+          ...{ ...weighting, arrangements: "record" },
+        } as Record<string, Kind>,
+      },
+    ],
     trainQuantized: [
       {
         call: library.trainQuantized,
@@ -356,6 +386,31 @@ const entries = (): Record<string, readonly Entry[]> => {
     ConvexError: [],
   };
 };
+
+/** One branch of one neuron, for the data of this file. */
+function makeParallel(): tf.Sequential {
+  const charge = (along: "outputs" | "inputs") => ({
+    useBias: false,
+    kernelRegularizer: library.branchPower({ factor: 0.1, branches: 1, along }),
+  });
+  const made = tf.sequential();
+  made.add(tf.layers.dense({ units: 1, activation: "relu", inputShape: [3], ...charge("outputs") }));
+  made.add(tf.layers.dense({ units: 1, activation: "relu", ...charge("outputs") }));
+  made.add(tf.layers.dense({ units: 1, ...charge("inputs") }));
+  made.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+  return made;
+}
+
+function power(call: (args: never) => unknown): Entry {
+  return {
+    call,
+    good: [{ factor: 1, branches: 1 }],
+    kinds: ["args"],
+    options: { factor: "decay", power: [...WRONG.decay, 0.5], branches: "count", along: "word" },
+    needed: { factor: 1, branches: 1 },
+    closed: false,
+  };
+}
 
 function gated(call: (args: never) => unknown, own: Record<string, Kind>, needed: object): Entry {
   return {

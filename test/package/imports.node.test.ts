@@ -23,6 +23,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["convex/solvers", "convex/optimalSet"],
   ["convex/growth", "convex/units"],
   ["convex/sharing", "convex/narrowing", "convex/matrices"],
+  ["convex/parallel"],
   ["layers"],
   ["optimizers/options.ts"],
   ["optimizers/read"],

@@ -1,0 +1,170 @@
+/**
+ * What a branch can be worth at a dual point: max w'(h)_+ over branches of charge 1 whose neurons have given patterns, from both sides.
+ *
+ * Where w_k > 0 either D_2k = 1 or 0 is chosen, and its cone can be left out: w_k (h_k)_+ is the larger of both. Where w_k < 0 the
+ * term w_k (h_k)_+ = min over c_k in [w_k, 0] of c_k h_k is concave. For chosen D_2 on the rows of w > 0 this is, by duality,
+ *   min over c, mu >= 0 of   max_j |r_j|  (charge sum_j |z_j|)   or   |r|  (charge |Z|_F),
+ *   r_j = s_j X'D_1j c + X'(2 D_1j - I) mu_j,
+ * and every c and mu bound it. A block with a D_2 of its own has c = D_2 w + (2 D_2 - I) mu_2, mu_2 >= 0, in place of the interval.
+ */
+
+import { dot, dotAt, norm } from "../../linear/vectors.js";
+import type { Matrix } from "../../types.js";
+import { type BranchCharge, chargeOf, type Piece } from "../branch.js";
+import { sumRow } from "../cone.js";
+import { boundedLeastSquares, type Columns } from "./boundedLeastSquares.js";
+import { minimax } from "./minimax.js";
+
+/** Rounds of the weights theta, which are cheap and mostly enough, before a barrier method decides. */
+const ROUNDS = 25;
+/** Both sides are as good as equal. */
+const TIGHT = 1e-10;
+/** Pieces keep this share of the weights, so that they can come back. */
+const LEAST_WEIGHT = 1e-14;
+
+/** c = base + direction x with 0 <= x <= upper: [n] each. */
+export interface RowCoefficients {
+  readonly base: Float64Array;
+  readonly direction: Int8Array;
+  readonly upper: Float64Array;
+}
+
+export interface Price {
+  readonly upper: number; // no branch of these patterns is worth more
+  readonly lower: number; // the one at hand, by its linear map
+  readonly Z: Float64Array; // [m x d]: the one at hand, of any length
+  readonly c: Float64Array; // [n]: what `upper` was found with
+}
+
+/** Prices a tuple of pieces. With `enough` above 0 it ends early where the price is on one side of that. */
+export function priceOf(
+  X: Matrix,
+  pieces: readonly Piece[],
+  rows: RowCoefficients,
+  charge: BranchCharge,
+  enough: number,
+): Price {
+  const m = pieces.length;
+  const d = X.cols;
+  const theta = new Float64Array(m).fill(charge === "sum" ? 1 / m : 1);
+  let x: Float64Array | null = null;
+  let best: Price = { upper: Number.POSITIVE_INFINITY, lower: 0, Z: new Float64Array(m * d), c: rows.base };
+  for (let round = 0; ; round++) {
+    const posed = columnsOf(X, pieces, rows, theta);
+    const found = boundedLeastSquares(posed.columns, posed.g, posed.upper, x);
+    x = found.x;
+    const c = rows.base.slice();
+    posed.free.forEach((k, i) => {
+      c[k] += rows.direction[k] * found.x[i];
+    });
+    const Z = new Float64Array(m * d); // z_j = theta_j r_j
+    for (let j = 0; j < m; j++) {
+      for (let p = 0; p < d; p++) Z[j * d + p] = Math.sqrt(theta[j]) * found.rest[j * d + p];
+    }
+    if (charge === "frobenius") return { upper: norm(found.rest), lower: norm(found.rest), Z, c };
+    const lengths = Float64Array.from({ length: m }, (_, j) => Math.sqrt(dotAt(Z, j * d, Z, j * d, d)));
+    const total = lengths.reduce((sum, length) => sum + length, 0);
+    const lower = total === 0 ? 0 : lengths.reduce((sum, length, j) => sum + length ** 2 / theta[j], 0) / total;
+    const upper = pieces.reduce((most, piece) => Math.max(most, pieceWorth(X, piece, c)), 0);
+    if (upper < best.upper) best = { ...best, upper, c };
+    if (lower > best.lower) best = { ...best, lower, Z };
+    if (best.upper <= enough || (enough > 0 && best.lower > enough)) return best;
+    if (best.upper - best.lower <= TIGHT * best.upper || m === 1) return best;
+    if (round >= ROUNDS) return byBarrier(X, pieces, rows, best);
+    for (let j = 0; j < m; j++) theta[j] = Math.max(LEAST_WEIGHT, lengths[j] / total);
+  }
+}
+
+/** The better of what is known and what a barrier method finds. */
+function byBarrier(X: Matrix, pieces: readonly Piece[], rows: RowCoefficients, known: Price): Price {
+  let best = known;
+  const posed = columnsOf(X, pieces, rows, new Float64Array(pieces.length).fill(1));
+  for (const { v, z } of minimax(posed.columns, posed.g, posed.upper, X.cols, TIGHT)) {
+    const c = rows.base.slice();
+    posed.free.forEach((k, i) => {
+      c[k] += rows.direction[k] * v[i];
+    });
+    const upper = pieces.reduce((most, piece) => Math.max(most, pieceWorth(X, piece, c)), 0);
+    const lower = worthOf(X, pieces, rows, z);
+    if (upper < best.upper) best = { ...best, upper, c };
+    if (lower > best.lower) best = { ...best, lower, Z: z };
+  }
+  return best;
+}
+
+/** The worth of Z, in its cone, per unit of charge: the least over the intervals of c. */
+function worthOf(X: Matrix, pieces: readonly Piece[], rows: RowCoefficients, Z: Float64Array): number {
+  const total = chargeOf("sum", Z, X.cols);
+  let worth = 0;
+  for (let k = 0; k < X.rows; k++) {
+    const h = dot(sumRow(X, pieces, k), Z);
+    worth += rows.base[k] * h;
+    if (rows.upper[k] > 0 && Number.isFinite(rows.upper[k]))
+      worth += Math.min(0, rows.upper[k] * rows.direction[k] * h);
+  }
+  return total > 0 ? worth / total : 0;
+}
+
+/** min over mu >= 0 of |s X'D c + X'(2 D - I) mu|: the worth of one neuron (z)_+, |z| = 1, at coefficients c. */
+export function pieceWorth(X: Matrix, piece: Piece, c: Float64Array): number {
+  const d = X.cols;
+  const g = slopeOf(X, piece, c);
+  const { length, data } = coneColumns(X, piece);
+  const at = new Int32Array(length.length);
+  const upper = new Float64Array(length.length).fill(Number.POSITIVE_INFINITY);
+  return norm(boundedLeastSquares({ rows: d, at, length, data }, g, upper).rest);
+}
+
+/** s X'D c [d]. */
+function slopeOf({ rows: n, cols: d, data }: Matrix, { on, sign }: Piece, c: Float64Array): Float64Array {
+  const g = new Float64Array(d);
+  for (let k = 0; k < n; k++) {
+    if (on[k] === 1) for (let p = 0; p < d; p++) g[p] += sign * c[k] * data[k * d + p];
+  }
+  return g;
+}
+
+/** The rows (2 D - I) X of a pattern's cone, as columns. */
+function coneColumns({ rows: n, cols: d, data }: Matrix, { on }: Piece): Pick<Columns, "length" | "data"> {
+  const signed = new Float64Array(n * d);
+  for (let k = 0; k < n; k++) {
+    for (let p = 0; p < d; p++) signed[k * d + p] = (2 * on[k] - 1) * data[k * d + p];
+  }
+  return { length: new Int32Array(n).fill(d), data: signed };
+}
+
+/** Columns of x and then of each mu_j, entries of piece j times sqrt(theta_j). */
+function columnsOf(X: Matrix, pieces: readonly Piece[], rows: RowCoefficients, theta: Float64Array) {
+  const { rows: n, cols: d, data } = X;
+  const m = pieces.length;
+  const free = Array.from({ length: n }, (_, k) => k).filter((k) => rows.upper[k] > 0);
+  const count = free.length + m * n;
+  const at = new Int32Array(count);
+  const length = new Int32Array(count);
+  const all = new Float64Array(free.length * m * d + m * n * d);
+  const upper = new Float64Array(count).fill(Number.POSITIVE_INFINITY);
+  const g = new Float64Array(m * d);
+  free.forEach((k, i) => {
+    length[i] = m * d;
+    upper[i] = rows.upper[k];
+  });
+  pieces.forEach((piece, j) => {
+    const root = Math.sqrt(theta[j]);
+    g.set(
+      slopeOf(X, piece, rows.base).map((value) => root * value),
+      j * d,
+    );
+    free.forEach((k, i) => {
+      const factor = piece.on[k] === 1 ? root * piece.sign * rows.direction[k] : 0;
+      for (let p = 0; p < d; p++) all[i * m * d + j * d + p] = factor * data[k * d + p];
+    });
+    const first = free.length + j * n;
+    const behind = free.length * m * d + j * n * d;
+    for (let k = 0; k < n; k++) {
+      at[first + k] = j * d;
+      length[first + k] = d;
+      for (let p = 0; p < d; p++) all[behind + k * d + p] = root * (2 * piece.on[k] - 1) * data[k * d + p];
+    }
+  });
+  return { columns: { rows: m * d, at, length, data: all }, g, upper, free };
+}

@@ -1,0 +1,198 @@
+/** What a parallel network is to be, out of options or of a model that says it by its layers and regularizers. */
+
+import * as tf from "@tensorflow/tfjs";
+import { lossTraits } from "../../convex/losses/index.js";
+import type { LossName } from "../../convex/types.js";
+import { branchPower, OnesColumn, onesColumn } from "../../layers/index.js";
+import { refuseModel } from "../read/layers/layer.js";
+import { readLoss } from "../read/loss.js";
+import { OPTIMIZER } from "../write/template.js";
+import { ownOptimizer } from "../write/width.js";
+
+/** Layers of a branch, and the power of their norms under which the program is exact. */
+export const LAYERS = 3;
+
+/** Under which regularization: beta/3 times the third powers of the norms, or hidden neurons of length 1 and beta/2 times the squares behind them. */
+export type ParallelCharge = "power" | "path";
+
+export interface ParallelWish {
+  readonly loss: LossName;
+  readonly hidden: number; // m: neurons of a branch
+  readonly branches: number; // K that the model has, or is to have at least
+  readonly regularization: number; // beta
+  readonly charge: ParallelCharge;
+  readonly hiddenBias: boolean;
+  readonly outputBias: boolean;
+}
+
+/** [OnesColumn,] dense - dense - dense, compiled; the caller disposes. */
+export function modelOf(wish: ParallelWish, features: number, branches: number): tf.Sequential {
+  const { loss, hidden, regularization: beta, charge, hiddenBias, outputBias } = wish;
+  const inputShape = [features];
+  const power = (along: "outputs" | "inputs") => branchPower({ factor: beta / LAYERS, power: LAYERS, branches, along });
+  const square = () => tf.regularizers.l2({ l2: beta / 2 });
+  const first =
+    charge === "power"
+      ? { kernelRegularizer: power("outputs") }
+      : { kernelConstraint: tf.constraints.unitNorm({ axis: 0 }) };
+  const behind = (along: "outputs" | "inputs") => ({ kernelRegularizer: charge === "power" ? power(along) : square() });
+  const plain = { useBias: false, activation: "relu" } as const;
+  const model = tf.sequential({
+    layers: [
+      ...(hiddenBias ? [onesColumn({ inputShape })] : []),
+      tf.layers.dense({ units: branches * hidden, ...plain, ...first, ...(hiddenBias ? {} : { inputShape }) }),
+      tf.layers.dense({ units: branches, ...plain, ...behind("outputs") }),
+      tf.layers.dense({
+        units: 1,
+        useBias: outputBias,
+        activation: lossTraits[loss].activation,
+        ...behind("inputs"),
+      }),
+    ],
+  });
+  model.compile({
+    optimizer: OPTIMIZER,
+    loss: loss === "huberLoss" ? (tf.losses.huberLoss as unknown as string) : loss,
+  });
+  return ownOptimizer(model);
+}
+
+/**
+ * What a compiled model of the same layers asks for.
+ *
+ * @throws ConvexError "model/..." for other layers, and "model/regularizer" where its regularization is not one that has a program.
+ */
+export function wishOf(model: tf.LayersModel): ParallelWish {
+  const { hiddenBias, dense } = layersOf(model);
+  const [first, second, third] = dense.map(configOf);
+  const [K, m] = [second.units, first.units / second.units];
+  if (!Number.isInteger(m)) {
+    refuseModel(
+      "model/units",
+      "a first layer with as many units for each of the second's, its branches",
+      `${first.units} and ${K}`,
+      `Give it hidden * ${K} units.`,
+    );
+  }
+  if (third.units !== 1) {
+    refuseModel("model/units", "one output", `${third.units}`, "Train a model for each output.");
+  }
+  for (const layer of [first, second]) {
+    if (layer.activation !== "relu") {
+      refuseModel(
+        "model/activation",
+        `the activation "relu" in layer "${layer.name}"`,
+        `"${layer.activation}"`,
+        "Change it.",
+      );
+    }
+    if (layer.useBias) {
+      refuseModel(
+        "model/layer",
+        `no bias in layer "${layer.name}", whose charge would be apart from its kernel's`,
+        "one",
+        "Set useBias: false, and put onesColumn() before the first layer for a bias inside its kernel.",
+      );
+    }
+  }
+  const { loss, fromLogits } = readLoss(model);
+  const expected = fromLogits ? "linear" : lossTraits[loss].activation;
+  if (third.activation !== expected) {
+    refuseModel(
+      "model/activation",
+      `the activation "${expected}" in layer "${third.name}" for ${loss}`,
+      `"${third.activation}"`,
+      "Change it.",
+    );
+  }
+  const shape = { loss, hidden: m, branches: K, hiddenBias, outputBias: third.useBias };
+  return { ...shape, ...regularizationOf([first, second, third], K) };
+}
+
+/** The three dense layers, with or without a column of ones before them. */
+export function layersOf(model: tf.LayersModel): { hiddenBias: boolean; dense: tf.layers.Layer[] } {
+  const layers = model.layers.filter((layer) => layer.getClassName() !== "InputLayer");
+  const hiddenBias = layers[0] instanceof OnesColumn;
+  const dense = hiddenBias ? layers.slice(1) : layers;
+  if (dense.length !== LAYERS || dense.some((layer) => layer.getClassName() !== "Dense")) {
+    refuseModel(
+      "model/kind",
+      "a model dense - dense - dense, or onesColumn before them",
+      layers.map((layer) => layer.getClassName()).join(" - ") || "no layers",
+      "Train other models by ConvexReLUTrainer, or by model.fit().",
+    );
+  }
+  return { hiddenBias, dense };
+}
+
+type Part = { readonly className: string; readonly config: Readonly<Record<string, unknown>> } | null;
+
+interface DenseConfig {
+  readonly name: string;
+  readonly units: number;
+  readonly activation: string;
+  readonly useBias: boolean;
+  readonly parts: Readonly<Record<string, Part>>;
+}
+
+const PARTS = ["kernelRegularizer", "kernelConstraint", "biasRegularizer", "biasConstraint", "activityRegularizer"];
+
+function configOf(layer: tf.layers.Layer): DenseConfig {
+  const config = layer.getConfig();
+  return {
+    name: layer.name,
+    units: config.units as number,
+    activation: (config.activation as string | undefined) ?? "linear",
+    useBias: config.useBias as boolean,
+    parts: Object.fromEntries(PARTS.map((name) => [name, (config[name] ?? null) as Part])),
+  };
+}
+
+const WHAT_HOLDS =
+  'Give all three kernels branchPower({ factor: beta / 3, branches }) (along: "inputs" on the last), or the first one ' +
+  "tf.constraints.unitNorm({ axis: 0 }) and the two behind it l2({ l2: beta / 2 }).";
+
+function regularizationOf(layers: readonly DenseConfig[], K: number): Pick<ParallelWish, "charge" | "regularization"> {
+  const [first, second, third] = layers;
+  const others = PARTS.slice(2).some((name) => layers.some(({ parts }) => parts[name] !== null));
+  const constraints = layers.map(({ parts }) => parts.kernelConstraint);
+  const factors = layers.map(({ parts }, k) => powerOf(parts.kernelRegularizer, K, k === 2 ? "inputs" : "outputs"));
+  if (!others && constraints.every((part) => part === null) && isOne(factors)) {
+    return { charge: "power", regularization: LAYERS * (factors[0] as number) };
+  }
+  const squares = [second, third].map(({ parts }) => l2Of(parts.kernelRegularizer));
+  const [unit, ...behind] = constraints;
+  const isUnit = unit?.className === "UnitNorm" && (unit.config.axis ?? 0) === 0;
+  const free = first.parts.kernelRegularizer === null && behind.every((part) => part === null);
+  if (!others && isUnit && free && isOne(squares))
+    return { charge: "path", regularization: 2 * (squares[0] as number) };
+  const decayed = layers.every(({ parts }) => l2Of(parts.kernelRegularizer) !== null);
+  return refuseModel(
+    "model/regularizer",
+    "a regularization under which three layers have a convex program",
+    decayed
+      ? "weight decay of all three layers, which has none: its least objective is not even convex in the targets (docs/claims.md, 1)"
+      : layers
+          .map(({ parts }) => PARTS.flatMap((name) => parts[name]?.className ?? []).join(" and ") || "none")
+          .join(", "),
+    WHAT_HOLDS,
+  );
+}
+
+/** One number above 0, the same for all. */
+function isOne(factors: readonly (number | null)[]): boolean {
+  return factors.every((factor) => factor !== null && factor > 0 && factor === factors[0]);
+}
+
+/** The factor of a BranchPower of the third power for K branches. */
+function powerOf(part: Part, K: number, along: "outputs" | "inputs"): number | null {
+  if (part?.className !== "BranchPower") return null;
+  const { factor, power, branches, along: given } = part.config;
+  return power === LAYERS && branches === K && given === along ? (factor as number) : null;
+}
+
+/** The factor of an l2 regularizer. */
+function l2Of(part: Part): number | null {
+  if (part?.className !== "L1L2" || part.config.l1 !== 0) return null;
+  return part.config.l2 as number;
+}
