@@ -147,7 +147,7 @@ class RayCluster implements Cluster {
         resolve();
       };
       glue.on("error", ({ message }) => end(message));
-      glue.on("close", () => end(said.trim().split("\n").at(-1) || "without a word"));
+      glue.on("close", () => end(lastWords(said)));
     });
   }
 
@@ -207,4 +207,10 @@ class RayCluster implements Cluster {
       `shard ${shard}: expected an actor of Ray that lives, got none: ${why}. Look at what its worker printed, in the logs of Ray.`,
     );
   }
+}
+
+/** Of what a Python printed the line that names the error, else the last that has words. */
+function lastWords(said: string): string {
+  const lines = said.split("\n").reverse();
+  return (lines.find((line) => /^\w*(Error|Exception)\b/.test(line)) ?? lines.find((line) => /\w/.test(line)) ?? "without a word").trim();
 }

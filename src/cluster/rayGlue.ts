@@ -4,7 +4,7 @@ export const RAY_GLUE = `
 import json, os, struct, subprocess, sys
 import ray
 
-LEAD = struct.Struct("<IIQ")
+LEAD, LEAD_SIZE = "<IIQ", 16
 PUT_FROM = 100_000  # bytes that are worth one copy for all in the object store
 
 def read(stream, size):
@@ -18,17 +18,17 @@ def read(stream, size):
     return b"".join(parts)
 
 def read_frame(stream):
-    lead = read(stream, LEAD.size)
-    head, _, body = LEAD.unpack(lead)
+    lead = read(stream, LEAD_SIZE)
+    head, _, body = struct.unpack(LEAD, lead)
     return lead + read(stream, head + body)
 
 def frame(head):
     text = json.dumps(head).encode()
     text += b" " * (-len(text) % 8)
-    return LEAD.pack(len(text), 0, 0) + text
+    return struct.pack(LEAD, len(text), 0, 0) + text
 
 def head_of(data):
-    return json.loads(data[LEAD.size : LEAD.size + LEAD.unpack_from(data)[0]])
+    return json.loads(data[LEAD_SIZE : LEAD_SIZE + struct.unpack_from(LEAD, data)[0]])
 
 class Shard:
     def __init__(self, command, opening):
