@@ -212,5 +212,9 @@ class RayCluster implements Cluster {
 /** Of what a Python printed the line that names the error, else the last that has words. */
 function lastWords(said: string): string {
   const lines = said.split("\n").reverse();
-  return (lines.find((line) => /^\w*(Error|Exception)\b/.test(line)) ?? lines.find((line) => /\w/.test(line)) ?? "without a word").trim();
+  return (
+    lines.find((line) => /^\w*(Error|Exception)\b/.test(line)) ??
+    lines.find((line) => /\w/.test(line)) ??
+    "without a word"
+  ).trim();
 }

@@ -1,15 +1,21 @@
-/** A cluster one of whose workers is ended by SIGKILL in the middle of a fit. */
+/** A cluster one of whose workers is ended, or stopped, in the middle of a fit. */
 
 import type { Cluster } from "../../src/index.js";
 
-/** As `inner`; before call `at` with this `op` the worker of the shard is killed. */
-export function killing(inner: Cluster, at: number, shard = 0, op = "advance"): Cluster {
+/** As `inner`; before call `at` with this `op` the worker of the shard gets a signal. */
+export function killing(
+  inner: Cluster,
+  at: number,
+  shard = 0,
+  op = "advance",
+  signal: "SIGKILL" | "SIGSTOP" = "SIGKILL",
+): Cluster {
   let calls = 0;
   return {
     name: inner.name,
     open: (specs) => inner.open(specs),
     sum(message, restore) {
-      if (message.call.op === op && ++calls === at) process.kill(inner.pids[shard], "SIGKILL");
+      if (message.call.op === op && ++calls === at) process.kill(inner.pids[shard], signal);
       return inner.sum(message, restore);
     },
     get restarts() {

@@ -4,10 +4,10 @@ export interface RowsWish {
   readonly d: number;
   readonly outputs?: number;
   readonly targets?: "real" | "sign" | "probability" | "class";
-  readonly wrong?: "empty" | "width" | "throws" | "nan" | "target" | null;
+  readonly wrong?: "empty" | "width" | "throws" | "nan" | "target" | "never" | "dies" | null;
   readonly at?: number;
 }
 
 export function rowOf(j: number, args: RowsWish): { x: Float32Array; y: number[] | number };
 
-export function rows(which: { shard: number; shards: number; args: RowsWish }): Iterable<unknown>;
+export function rows(which: { shard: number; shards: number; args: RowsWish }): AsyncIterable<unknown>;

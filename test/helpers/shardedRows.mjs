@@ -22,17 +22,19 @@ export function rowOf(j, { d, outputs = 1, targets = "real" }) {
   return { x, y: z };
 }
 
-export function* rows({ shard, shards, args }) {
-  const { n, wrong = null } = args;
+export async function* rows({ shard, shards, args }) {
+  const { n, wrong = null, at = 0 } = args;
   const from = Math.floor((shard * n) / shards);
   const to = Math.floor(((shard + 1) * n) / shards);
   if (wrong === "empty" && shard === shards - 1) return;
+  if (wrong === "never" && shard === shards - 1) await new Promise(() => {});
+  if (wrong === "dies" && shard === shards - 1) process.exit(7);
   for (let j = from; j < to; j++) {
     const { x, y } = rowOf(j, args);
     if (wrong === "width" && shard === 1) yield { x: [...x, 1], y };
-    else if (wrong === "throws" && j === to - 1 && shard === 1) throw new Error("the file ends here");
-    else if (wrong === "nan" && j === args.at) yield { x: x.fill(Number.NaN, 1, 2), y };
-    else if (wrong === "target" && j === args.at) yield { x, y: [Number.POSITIVE_INFINITY] };
+    else if (wrong === "throws" && j === at) throw new Error("the file ends here");
+    else if (wrong === "nan" && j === at) yield { x: x.fill(Number.NaN, 1, 2), y };
+    else if (wrong === "target" && j === at) yield { x, y: [Number.POSITIVE_INFINITY] };
     else yield { x, y };
   }
 }

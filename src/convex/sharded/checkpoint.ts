@@ -98,7 +98,8 @@ function parsed(bytes: Uint8Array): { head: Head; numbers: Float64Array } {
     const end = 4 + view.getUint32(0, true);
     const head = JSON.parse(new TextDecoder().decode(bytes.subarray(4, end))) as Head;
     if (head.format !== FORMAT) throw new Error("another format");
-    return { head, numbers: new Float64Array(bytes.slice(end).buffer) };
+    // A copy of its own: the slice of a Buffer is a view.
+    return { head, numbers: new Float64Array(Uint8Array.from(bytes.subarray(end)).buffer) };
   } catch {
     throw new ConvexError(
       "options/value",

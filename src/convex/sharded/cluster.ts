@@ -68,8 +68,8 @@ export interface ShardMessage {
 }
 
 /**
- * Shards somewhere: processes of this machine, actors of an engine, or whatever else holds rows and answers calls. One adapter a file
- * (`local` and `ray` in tfjs-convex/sharded); an engine of one's own needs these and `serveShard` on the other side.
+ * Shards somewhere: processes of this machine, actors of an engine, or whatever else holds rows and answers calls. Those that there are,
+ * `local` and `ray`, come from "tfjs-convex/sharded".
  */
 export interface Cluster {
   readonly name: string;
