@@ -141,7 +141,7 @@ function refuseSettings(settings: Settings): void {
   if (solver !== null && solver !== "fista") no("solver", '"fista"', solver);
   if (engine !== "auto" && engine !== "wasm") no("engine", '"wasm", which the workers have', engine);
   if (regularization === "held-out" || regularization === "interpolate" || regularization === "max-margin")
-    no("regularization", 'a number, "from-model" or "auto"', regularization);
+    no("regularization", 'a number, "from-model" or "share"', regularization);
   if (arrangements === null) return;
   const kind = "kind" in arrangements ? arrangements.kind : "a gate set";
   if (kind !== "sample") no("arrangements", '{ kind: "sample" }, or none: then the gates of the layer', kind);
