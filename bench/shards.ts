@@ -12,7 +12,10 @@ import type { ShardedCaseWish, ShardedUse } from "./support/sharded.js";
 
 const flags = readFlags("shards", {
   rows: { default: 1_000_000, help: "n of the fit to a gap of 1e-3, at d 20 and 50 gates; 0: none" },
-  overheadRows: { default: 200_000, help: "n of the fits that show what the engine takes, at d 50 and 100 gates; 0: none" },
+  overheadRows: {
+    default: 200_000,
+    help: "n of the fits that show what the engine takes, at d 50 and 100 gates; 0: none",
+  },
   overheadRounds: { default: 1, help: "rounds of 20 iterations of these" },
   beside: { default: false, help: "whether the first fit is also done by one process" },
   workers: { default: "1,2,4", help: "shards of these, as processes of this machine" },

@@ -140,7 +140,9 @@ function secondsOf(pid: number): number {
 /** The fields of /proc/pid/stat after the name; null for a process that has ended. */
 function statOf(pid: number): string[] | null {
   try {
-    return readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ");
+    return readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /, "")
+      .split(" ");
   } catch {
     return null;
   }

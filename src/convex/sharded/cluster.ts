@@ -49,8 +49,6 @@ export type ShardCall =
     }
   | { readonly op: "resume"; readonly version: number; readonly pull: number }
   | { readonly op: "power" }
-  | { readonly op: "moments" }
-  | { readonly op: "gram"; readonly gate: number }
   | { readonly op: "network"; readonly units: number; readonly biasColumn: number }
   | (FromState & { readonly op: "advance"; readonly pull: number })
   | (FromState & { readonly op: "bias" | "judge" | "conjugates" });

@@ -14,7 +14,6 @@ import { forward, type NetworkWeights } from "../network.js";
 import { undecidedGates } from "../recovery/index.js";
 import type { GateSet, Loss, Matrix } from "../types.js";
 import type { ShardCall, ShardSpec } from "./cluster.js";
-import { gramOf, momentsOf } from "./moments.js";
 import { patternSums } from "./patterns.js";
 import { checksumOf, RowRefusal, rowsMatrix, type ShardRows } from "./rows.js";
 import { networkFrom } from "./written.js";
@@ -63,10 +62,6 @@ export class Shard {
         return this.bound && this.network(this.bound, call, payload);
       case "power":
         return this.bound && this.power(this.bound, payload);
-      case "moments":
-        return this.bound && momentsOf(this.bound.products, this.rows.y, this.bound.gates, this.bound.X.cols);
-      case "gram":
-        return this.bound && gramOf(this.bound.products, this.bound.X, this.bound.gates, call.gate);
       case "resume":
         return this.bound && this.resume(this.bound, call, payload);
       default:
