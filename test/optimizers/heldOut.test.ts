@@ -19,6 +19,11 @@ function table(rows: number, target: (a: number, b: number, noise: number) => nu
   return { x: tf.tensor2d(points), y: tf.tensor2d(values) };
 }
 
+/** Standard deviations of the columns. */
+function spreads(x: tf.Tensor2D): Float32Array {
+  return tf.tidy(() => tf.moments(x, 0).variance.sqrt().dataSync() as Float32Array);
+}
+
 test("on a smooth table without noise it takes a smaller beta than the fixed share, whose loss on rows held out is larger", async () => {
   const { x, y } = table(80, (a, b) => Math.sin(5 * a) + Math.cos(4 * b), 3);
   const model = makeModel({ inputs: 2, units: 60 });
@@ -117,6 +122,31 @@ test("without an option rows decide from 30 rows on, and a share of the largest 
     model.dispose();
     trained.model.dispose();
   }
+});
+
+test("units of measurement change the beta that predicts best by a step of the grid at most: descents end a little apart", async () => {
+  const { x, y } = table(60, (a, b, noise) => Math.abs(a) - b + 0.5 * noise, 12);
+  const coarse = tf.tidy(() => x.mul(64).round().div(64) as tf.Tensor2D); // so that offsets change no digit
+  const found: { beta: number; least: number }[] = [];
+  for (const [scale, offset] of [
+    [1, 0],
+    [2 ** 20, 300],
+    [2 ** -12, -900],
+  ]) {
+    const X = tf.tidy(() => coarse.add(tf.tensor1d([offset, 0])).mul(tf.tensor1d([scale, 1])) as tf.Tensor2D);
+    const model = makeModel({ inputs: 2, units: 20 });
+    const { regularization } = await new ConvexReLUTrainer({ ...few, maxIterations: 3 }).fit(model, X, y);
+    const { beta, curve } = regularization;
+    found.push({ beta: beta / Math.max(...spreads(X)), least: Math.min(...(curve?.mean ?? [])) }); // beta has the unit of the widest column
+    X.dispose();
+    model.dispose();
+  }
+  const [{ beta, least }, ...others] = found;
+  for (const other of others) {
+    expect(Math.abs(Math.log10(other.beta / beta))).toBeLessThan(0.51);
+    expect(Math.abs(other.least / least - 1)).toBeLessThan(0.05);
+  }
+  tf.dispose([x, y, coarse]);
 });
 
 test("without an option few validation rows do not judge: folds do", async () => {
