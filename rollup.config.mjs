@@ -36,6 +36,14 @@ const matrixModules = {
     id === "ml-matrix" ? new URL("node_modules/ml-matrix/src/index.js", import.meta.url).pathname : null,
 };
 
+const sharded = "src/cluster/index.ts";
+/** Errors are those of the main entry, so that there is one class of them. */
+const errorsOfMain = {
+  name: "errors-of-main",
+  resolveId: (id) => (id.endsWith("/errors.js") ? { id: meta.name, external: true } : null),
+};
+const isNode = (id) => id.startsWith("node:");
+
 export default [
   {
     input,
@@ -67,5 +75,30 @@ export default [
     external: isOneOf(installed),
     plugins: [dts()],
     output: [{ file: "dist/index.d.ts" }, { file: "dist/index.d.cts" }],
+  },
+  {
+    // For Node alone: who runs shards.
+    input: sharded,
+    external: (id) => isNode(id) || isOneOf(installed)(id),
+    treeshake: { moduleSideEffects: false },
+    plugins: [errorsOfMain, esbuild({ target: "es2022" })],
+    output: [
+      { file: "dist/sharded.js", format: "es", banner },
+      { file: "dist/sharded.cjs", format: "cjs", banner },
+    ],
+  },
+  {
+    // What a worker runs: whole but for what is installed, and without TensorFlow.js.
+    input: "src/cluster/shard.ts",
+    external: (id) => isNode(id) || isOneOf(installed)(id),
+    treeshake: { moduleSideEffects: false },
+    plugins: [esbuild({ target: "es2022" })],
+    output: { file: "dist/shard.js", format: "es", banner },
+  },
+  {
+    input: sharded,
+    external: isNode,
+    plugins: [errorsOfMain, dts()],
+    output: [{ file: "dist/sharded.d.ts" }, { file: "dist/sharded.d.cts" }],
   },
 ];

@@ -16,8 +16,9 @@ export function pack(folder) {
 }
 
 function isStale() {
-  const { main, module, types, unpkg } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
-  const built = [main, module, types, unpkg].map((file) => join(ROOT, file));
+  const { main, module, types, unpkg, exports } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  const sharded = Object.values(exports["./sharded"]).flatMap((files) => Object.values(files));
+  const built = [main, module, types, unpkg, ...sharded].map((file) => join(ROOT, file));
   if (!built.every((file) => existsSync(file))) return true;
   const oldest = Math.min(...built.map((file) => statSync(file).mtimeMs));
   return ["assembly", "src", "rollup.config.mjs"].some((name) => newest(join(ROOT, name)) > oldest);

@@ -35,7 +35,11 @@ export type ErrorCode =
   | "worker/port"
   | "worker/transfer"
   | "worker/failed"
-  | "worker/silent";
+  | "worker/silent"
+  | "cluster/unavailable"
+  | "cluster/module"
+  | "cluster/lost"
+  | "cluster/silent";
 
 /**
  * Misuse of the library, thrown before any work is done and before any weight is written.

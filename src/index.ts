@@ -12,6 +12,14 @@ export type { NetworkDescription, NeuronDescription } from "./convex/description
 export type { Kink, PiecewiseLinear, Segment } from "./convex/description/piecewise.js";
 export type { Pricing } from "./convex/pricing/index.js";
 export type {
+  Checkpoint,
+  Cluster,
+  ShardCall,
+  ShardFacts,
+  ShardMessage,
+  ShardSpec,
+} from "./convex/sharded/index.js";
+export type {
   AllGatesBound,
   Certificate,
   Evidence,
@@ -103,4 +111,6 @@ export type { Objective, Regularization, StartingPoint } from "./optimizers/reco
 export type { Callbacks } from "./optimizers/report/progress.js";
 export { FitResult, type FitSummary } from "./optimizers/report/result.js";
 export { type Certified, show, type Visualizer } from "./optimizers/report/show.js";
+export type { ShardedArgs } from "./optimizers/sharded/arguments.js";
+export type { ShardedResult, ShardedSummary, ShardsReport } from "./optimizers/sharded/result.js";
 export { serveTrainer, type WorkerPort, WorkerTrainer } from "./worker/index.js";

@@ -15,6 +15,9 @@ import { followPath, PATH_ARGS, type PathArgs, type PathResult } from "./path.js
 import { type Batches, type Gathered, gathered } from "./read/dataset.js";
 import { scheduleOf } from "./read/model.js";
 import type { FitResult } from "./report/result.js";
+import type { ShardedArgs } from "./sharded/arguments.js";
+import { fitSharded } from "./sharded/fit.js";
+import type { ShardedResult } from "./sharded/result.js";
 import { type ModelWish, templateOf } from "./write/template.js";
 
 export type { FitArgs } from "./fit.js";
@@ -122,6 +125,26 @@ export class ConvexReLUTrainer {
     } finally {
       for (const tensor of [data.x, data.y, ...held]) tensor.dispose();
     }
+  }
+
+  /**
+   * The same for rows that are in no one place: each shard of them is read by a worker of its own, and stays there. For models of a
+   * GatedDense and a dense layer, and smooth losses; the gap is exact, as that of `fit`, and the sums of 1 or 40 shards are the same
+   * but for rounding. Without regularizers beta is that of "share", and columns are taken as they are. In Node, with a cluster of
+   * "tfjs-convex/sharded" (docs/scale.md).
+   *
+   * @example
+   * ```js
+   * import { local } from "tfjs-convex/sharded";
+   * const load = new URL("./rows.mjs", import.meta.url); // export async function* rows({ shard, shards }) { yield { x, y }; }
+   * const result = await trainer.fitSharded(model, { cluster: local(), shards: 4, load });
+   * ```
+   *
+   * @throws ConvexError for a model or option that does not fit; for rows that don't, a module that throws and workers that do not
+   * come ("data/...", "cluster/...") with the shard and the row. The weights are as they were, and no worker is left.
+   */
+  async fitSharded<M extends tf.LayersModel>(model: M, args: ShardedArgs): Promise<ShardedResult<M>> {
+    return fitSharded(model, args, this.settings);
   }
 
   /**

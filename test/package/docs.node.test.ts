@@ -7,7 +7,9 @@ import { MessageChannel, Worker as Thread } from "node:worker_threads";
 import * as tf from "@tensorflow/tfjs";
 import ts from "typescript";
 import { beforeAll, describe, expect, test } from "vitest";
+import { type LocalOptions, local, type ShardProgram } from "../../src/cluster/index.js";
 import * as library from "../../src/index.js";
+import { shardProgram } from "../helpers/shardProgram.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const pages = [
@@ -24,6 +26,10 @@ const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor as new (
   ...words: string[]
 ) => (...values: unknown[]) => Promise<void>;
 
+/** Where a block stands: beside the rows of examples/sharded. */
+const HERE = new URL("../../examples/sharded/main.ts", import.meta.url).href;
+let program: ShardProgram = {};
+
 /** A page's Worker, as a thread: any script is that of test/helpers/trainer.thread.ts. */
 class PageWorker extends Thread {
   constructor() {
@@ -35,7 +41,7 @@ class PageWorker extends Thread {
   }
 }
 
-/** What a block may use without having made it: the names of the two packages, and a small problem. */
+/** What a block may use without having made it: the names of the packages, and a small problem. */
 function surroundings(): Record<string, unknown> {
   const compiled = (first: tf.layers.Layer) => {
     const made = tf.sequential({ layers: [first, tf.layers.dense({ units: 1 })] });
@@ -52,8 +58,9 @@ function surroundings(): Record<string, unknown> {
       .add(x.slice([0, 1], [14, 1])),
   ) as tf.Tensor2D;
   const { signal } = new AbortController();
-  const given = { tf, model, gatedModel, x, y, signal, callbacks: {}, Worker: PageWorker, here: import.meta.url };
-  return { ...library, serveTrainer: serveOn(workerScope()), ...given };
+  const given = { tf, model, gatedModel, x, y, signal, callbacks: {}, Worker: PageWorker, here: HERE };
+  const clusters = { local: (options: LocalOptions = {}) => local({ program, ...options }) };
+  return { ...library, ...clusters, serveTrainer: serveOn(workerScope()), ...given };
 }
 
 /** A port that stands for the scope of a page's worker, which this thread has not. */
@@ -83,6 +90,7 @@ function runnable(code: string): string {
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
+  program = await shardProgram();
 });
 
 describe("code in the README and in docs/", () => {

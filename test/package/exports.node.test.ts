@@ -10,6 +10,7 @@ import { type OutputOptions, rollup } from "rollup";
 import { loadConfigFile } from "rollup/loadConfigFile";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as cluster from "../../src/cluster/index.js";
 import * as source from "../../src/index.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -27,7 +28,7 @@ beforeAll(async () => {
   writeFileSync(join(home, "package.json"), '{ "private": true }');
   writeFileSync(join(installed, "package.json"), readFileSync(join(ROOT, "package.json")));
   await build(installed);
-}, 60_000);
+}, 240_000);
 
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
@@ -74,6 +75,24 @@ describe("the built package", () => {
   test("require gives the names of src/index.ts", () => {
     const script = 'console.log(JSON.stringify(Object.keys(require("tfjs-convex")).sort()));';
     expect(runNode("commonjs", script)).toEqual(names);
+  });
+
+  test("its entry for shards gives the names of src/cluster, to import and require, and throws the errors of the main one", () => {
+    const print = "console.log(JSON.stringify([Object.keys(all).sort(), wrong]));";
+    const wrongly =
+      "let wrong = 0; try { all.local({ patience: -1 }); } catch (error) { wrong = error instanceof ConvexError; }";
+    const imports = 'import * as all from "tfjs-convex/sharded"; import { ConvexError } from "tfjs-convex";';
+    const requires = 'const all = require("tfjs-convex/sharded"); const { ConvexError } = require("tfjs-convex");';
+    const expected = [Object.keys(cluster).sort(), true];
+    expect(runNode("module", `${imports} ${wrongly} ${print}`)).toEqual(expected);
+    expect(runNode("commonjs", `${requires} ${wrongly} ${print}`)).toEqual(expected);
+  });
+
+  test("what a worker runs loads neither TensorFlow.js nor the rest of the package", () => {
+    const worker = readFileSync(join(installed, "dist/shard.js"), "utf8");
+    const loaded = [...worker.matchAll(/^import (?:.* from )?["']([^"']+)["'];$/gm)].map(([, name]) => name);
+    expect(loaded.filter((name) => !/^(node:|pure-rand\/)/.test(name))).toEqual([]);
+    expect(worker).toMatch(/export \{ serveShard \}/);
   });
 
   test("a script tag beside TensorFlow.js gives the names of src/index.ts as tfConvex", () => {

@@ -24,6 +24,7 @@ const FIRST: Readonly<Record<string, string>> = {
   "src/optimizers/report": "fit.ts",
   "src/optimizers/write": "fit.ts",
   "src/optimizers/deep": "fit.ts",
+  "src/optimizers/sharded": "fit.ts",
 };
 
 /** Folders that may be large, and why. */

@@ -21,7 +21,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["convex/certificate", "convex/formulations"],
   ["convex/pricing"],
   ["convex/solvers", "convex/optimalSet"],
-  ["convex/growth", "convex/units"],
+  ["convex/growth", "convex/units", "convex/sharded"],
   ["convex/sharing", "convex/narrowing", "convex/matrices"],
   ["convex/parallel"],
   ["layers"],
@@ -31,10 +31,10 @@ const LEVELS: readonly (readonly string[])[] = [
   ["optimizers/pose"],
   ["optimizers/solve"],
   ["optimizers/write", "optimizers/report"],
-  ["optimizers/fit.ts", "optimizers/certify.ts"],
+  ["optimizers/fit.ts", "optimizers/certify.ts", "optimizers/sharded"],
   ["optimizers/deep"],
   ["optimizers"],
-  ["worker"],
+  ["worker", "cluster"],
   ["index.ts"],
 ];
 
@@ -46,10 +46,13 @@ const PACKAGES: readonly { readonly name: RegExp; readonly in: RegExp }[] = [
   { name: /^ml-matrix$/, in: /^convex\/linear\/eigen\.ts$/ },
   { name: /^quadprog$/, in: /^convex\/linear\/quadraticProgram\.ts$/ },
   { name: /^cli-progress$/, in: /^optimizers\/report\/progress\.ts$/ },
+  // An entry of its own, for Node alone.
+  { name: /^node:/, in: /^cluster\// },
 ];
 
-/** Files that load a module of Node by a computed name, which no bundler follows: threads, WebGPU, and the progress bar. */
+/** Files that load a module by a computed name, which no bundler follows: rows, and of Node threads, WebGPU and the progress bar. */
 const LOADS_LAZILY = [
+  "cluster/serveShard.ts",
   "convex/kernels/wasm/helpers.ts",
   "convex/kernels/webgpu/device.ts",
   "optimizers/report/progress.ts",
@@ -166,7 +169,7 @@ describe("imports under src/", () => {
     expect(foreign.map(({ file, from }) => `${file} -> ${from}`)).toEqual([]);
   });
 
-  test("only what is for Node alone is loaded by a computed name", () => {
+  test("only what is for Node alone, and a user's rows, are loaded by a computed name", () => {
     expect(imports.filter(({ from }) => from === null).map(({ file }) => file)).toEqual(LOADS_LAZILY);
   });
 });

@@ -18,4 +18,4 @@ export {
 } from "./claim.js";
 export { bestScale } from "./dualScale.js";
 export { GapJudge, longestColumn, type Prices, smallestTrivialBeta, trivialBeta } from "./gapJudge.js";
-export { floorOf, relativeGap, withoutRounding } from "./relativeGap.js";
+export { floorOf, relativeGap, rememberFloor, withoutRounding } from "./relativeGap.js";

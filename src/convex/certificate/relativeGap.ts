@@ -41,6 +41,11 @@ export function floorOf({ loss: given, outputBias }: DualProgram): number {
   return FLOOR * Math.abs(biased ? constant : zero);
 }
 
+/** What `floorOf` is of a loss whose rows are elsewhere: its value where all outputs are zero, and after a Newton step to constants. */
+export function rememberFloor(loss: Loss, zero: number, stepped: number): void {
+  floors.set(loss, { zero, constant: Math.min(zero, stepped) });
+}
+
 /** One Newton step from zero to the best constant outputs [n x C]: exact for squares, which alone lose far more at zero. */
 function newtonConstant(loss: Loss): Float64Array {
   const size = loss.rows * loss.outputs;

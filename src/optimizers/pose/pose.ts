@@ -260,6 +260,26 @@ function vectorsOf({ outputs, convolution }: NetworkSpec): number {
   return outputs * (convolution?.pooling.positions ?? 1);
 }
 
+/** The gates of all units [m x d] of a GatedDense or GatedConv2D layer; the bias of a gate stands over the constant column. */
+export async function layerGenerators(
+  model: tf.LayersModel,
+  { hiddenBias, units }: Pick<NetworkSpec, "hiddenBias" | "units">,
+  columns: number, // d
+  biasColumn: number,
+): Promise<Matrix> {
+  const layer = model.layers.find((candidate) => candidate.getClassName().startsWith("Gated"));
+  const weights = layer?.getWeights() ?? [];
+  const gate = await weights[hiddenBias ? 2 : 1].data();
+  const bias = hiddenBias ? await weights[3].data() : null;
+  const inputs = gate.length / units;
+  const data = new Float64Array(units * columns);
+  for (let j = 0; j < units; j++) {
+    for (let p = 0; p < inputs; p++) data[j * columns + p] = gate[p * units + j];
+    if (bias !== null) data[j * columns + inputs] = overColumn(bias[j], biasColumn);
+  }
+  return { rows: units, cols: columns, data };
+}
+
 /**
  * The distinct gates of a GatedDense or GatedConv2D layer, as they cut the rows that the layer sees; the bias of a gate stands over the
  * constant column.
@@ -272,18 +292,7 @@ async function gatesOfLayer(
   space: Coordinates | null,
   read: ReadPatterns | undefined,
 ): Promise<GateSet> {
-  const layer = model.layers.find((candidate) => candidate.getClassName().startsWith("Gated"));
-  const weights = layer?.getWeights() ?? [];
-  const gate = await weights[spec.hiddenBias ? 2 : 1].data();
-  const bias = spec.hiddenBias ? await weights[3].data() : null;
-  const { units } = spec;
-  const inputs = gate.length / units;
-  const data = new Float64Array(units * X.cols);
-  for (let j = 0; j < units; j++) {
-    for (let p = 0; p < inputs; p++) data[j * X.cols + p] = gate[p * units + j];
-    if (bias !== null) data[j * X.cols + inputs] = overColumn(bias[j], biasColumn);
-  }
-  const own = gatesFrom(X, { rows: units, cols: X.cols, data }, read);
+  const own = gatesFrom(X, await layerGenerators(model, spec, X.cols, biasColumn), read);
   if (space === null || !isStandardized(space)) return own;
   return { ...own, generators: mapRows(own.generators, (g) => standardizedVector(g, space, biasColumn)) };
 }

@@ -1,0 +1,122 @@
+/**
+ * Rows with shards: a million of them to a proven gap, the peak memory of every process, and what the engine itself takes of the
+ * processor's time. `npm run bench:shards -- --help` lists the flags.
+ */
+
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { numbers, readFlags } from "./support/flags.js";
+import { describeMachine } from "./support/machine.js";
+import { bytes, echo, objective, publish, seconds } from "./support/report.js";
+import type { ShardedCaseWish, ShardedUse } from "./support/sharded.js";
+
+const flags = readFlags("shards", {
+  rows: { default: 1_000_000, help: "n of the fit to a gap of 1e-3, at d 20 and 50 gates; 0: none" },
+  overheadRows: {
+    default: 200_000,
+    help: "n of the fits that show what the engine takes, at d 50 and 100 gates; 0: none",
+  },
+  overheadRounds: { default: 1, help: "rounds of 20 iterations of these" },
+  beside: { default: false, help: "whether the first fit is also done by one process" },
+  workers: { default: "1,2,4", help: "shards of these, as processes of this machine" },
+  ray: { default: "2", help: "and as actors of Ray, of the Python TFJS_CONVEX_PYTHON; empty: none" },
+});
+
+const script = fileURLToPath(new URL("support/sharded.js", import.meta.url));
+const whole = { n: flags.rows, d: 20, P: 50, beta: 5e-3, tolerance: 1e-3, rounds: 100 };
+const short = { n: flags.overheadRows, d: 50, P: 100, beta: 5e-3, tolerance: 1e-9, rounds: flags.overheadRounds };
+
+const together = flags.rows === 0 || !flags.beside ? [] : [alone(whole)];
+const million = flags.rows === 0 ? [] : [run({ ...whole, cluster: "local", shards: 2 }), ...together];
+const overhead =
+  flags.overheadRows === 0
+    ? []
+    : [
+        alone(short),
+        ...numbers(flags.workers).map((shards) => run({ ...short, cluster: "local", shards })),
+        ...numbers(flags.ray).map((shards) => run({ ...short, cluster: "ray", shards })),
+      ];
+
+function alone(sizes: Omit<ShardedCaseWish, "cluster" | "shards">): ShardedUse {
+  return run({ ...sizes, cluster: "one process", shards: 1 });
+}
+
+function run(wish: ShardedCaseWish): ShardedUse {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", script, JSON.stringify(wish)], {
+    encoding: "utf8",
+    maxBuffer: 2 ** 24,
+  });
+  if (status !== 0) throw new Error(`bench:shards: ${JSON.stringify(wish)} ended with ${status}: ${stderr}`);
+  const use: ShardedUse = JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
+  echo([[], cellsOf(use)]);
+  return use;
+}
+
+function nameOf({ cluster, shards }: ShardedUse): string {
+  return cluster === "one process" ? "one process, `fit`" : `${cluster}, ${shards} shard${shards === 1 ? "" : "s"}`;
+}
+
+function cellsOf(use: ShardedUse): string[] {
+  const { processor, peak } = use;
+  const workers = peak.workers.length === 0 ? "" : peak.workers.map(bytes).join(", ");
+  return [
+    ...[nameOf(use), `${use.iterations}`, objective(use.primal), use.relativeGap.toExponential(1)],
+    ...[seconds(use.openSeconds), seconds(use.seconds)],
+    ...[seconds(processor.workers), seconds(processor.driver), seconds(processor.engine)],
+    ...[bytes(peak.driver), workers],
+  ];
+}
+
+const HEAD = [
+  ...["run", "iterations", "objective", "gap", "s to read", "s to solve"],
+  ...["CPU s: workers", "driver", "engine", "peak: driver", "peak: workers"],
+];
+
+/** What does not work on rows, in percent of all. */
+function overheadOf({ processor: { workers, driver, engine } }: ShardedUse): string {
+  return `${((100 * (driver + engine)) / (workers + driver + engine)).toPrecision(2)} %`;
+}
+
+function wireCells(use: ShardedUse): string[] {
+  const perCall = (total: number) => bytes(total / use.calls);
+  const total = use.processor.workers + use.processor.driver + use.processor.engine;
+  return [
+    ...[nameOf(use), overheadOf(use), seconds(total / use.iterations)],
+    ...[(use.calls / use.iterations).toFixed(2), perCall(use.bytesOut), perCall(use.bytesBack)],
+  ];
+}
+
+const apart = overhead.filter(({ cluster }) => cluster !== "one process");
+publish(
+  {
+    name: "shards",
+    title: "Rows with shards",
+    command: "npm run bench:shards",
+    machine: describeMachine(["@tensorflow/tfjs"]),
+    about: [
+      "Squared loss of a planted network of 20 ReLU units with noise, the gates those of the layer, beta 5e-3. Processor seconds are",
+      "counted after the rows were read: of the workers, which hold rows, of the driver, and of all that stands between (for Ray its",
+      "daemons, its actors and the glue). The wall clock says little where other work runs on the same cores.",
+    ],
+    sections: [
+      {
+        title: `n = ${whole.n}, d = ${whole.d}, P = ${whole.P}, to a gap of ${whole.tolerance}`,
+        cells: [HEAD, ...million.map(cellsOf)],
+      },
+      {
+        title: `n = ${short.n}, d = ${short.d}, P = ${short.P}, ${20 * short.rounds} iterations`,
+        cells: [HEAD, ...overhead.map(cellsOf)],
+      },
+      {
+        title: "What the driver and the engine take, and what crosses the wire to each shard and back",
+        cells: [
+          ["run", "driver and engine", "CPU s an iteration", "calls an iteration", "out a call", "back a call"],
+          ...apart.map(wireCells),
+        ],
+        notes: ["Calls beyond one an iteration measure the gap, at the end of every 20, and find the first step."],
+      },
+    ],
+    data: { settings: flags, million, overhead },
+  },
+  flags,
+);

@@ -1,0 +1,154 @@
+/** One sharded fit, or one of a single process, in a process of its own, for bench/shards.ts: prints what it took as JSON. */
+
+import { readdirSync, readFileSync } from "node:fs";
+import * as tf from "@tensorflow/tfjs";
+import { local, ray } from "../../src/cluster/index.js";
+import { type Cluster, ConvexReLUTrainer, gatedDense } from "../../src/index.js";
+import { shardProgram } from "../../test/helpers/shardProgram.js";
+import { planted } from "../data/shardRows.mjs";
+
+export interface ShardedCaseWish {
+  readonly cluster: "local" | "ray" | "one process";
+  readonly shards: number;
+  readonly n: number;
+  readonly d: number;
+  readonly P: number;
+  readonly beta: number;
+  readonly tolerance: number;
+  readonly rounds: number; // of 20 iterations, at most
+}
+
+export interface ShardedUse extends ShardedCaseWish {
+  readonly status: string;
+  readonly primal: number;
+  readonly relativeGap: number;
+  readonly iterations: number;
+  readonly calls: number;
+  readonly bytesOut: number; // to each shard, all calls together
+  readonly bytesBack: number;
+  readonly openSeconds: number; // until all rows are read
+  readonly seconds: number; // of the rest
+  /** Processor time after the rows were read: of workers, of this process, and of all that stands between. */
+  readonly processor: { readonly workers: number; readonly driver: number; readonly engine: number };
+  /** Peak resident sets, bytes. */
+  readonly peak: { readonly driver: number; readonly workers: readonly number[] };
+}
+
+const TICKS = 100; // a second, in /proc
+const wish: ShardedCaseWish = JSON.parse(process.argv[2]);
+await tf.setBackend("cpu");
+console.log(JSON.stringify(await (wish.cluster === "one process" ? together(wish) : apart(wish))));
+
+function modelOf({ d, P }: ShardedCaseWish): tf.Sequential {
+  const hidden = gatedDense({ units: P, useBias: false, seed: 3, inputShape: [d] });
+  const model = tf.sequential({ layers: [hidden, tf.layers.dense({ units: 1 })] });
+  model.compile({ optimizer: "adam", loss: "meanSquaredError" });
+  return model;
+}
+
+async function apart(given: ShardedCaseWish): Promise<ShardedUse> {
+  const { n, d, shards, beta: regularization, tolerance, rounds: maxIterations } = given;
+  const program = await shardProgram();
+  const python = process.env.TFJS_CONVEX_PYTHON ?? "python3";
+  const inner: Cluster = given.cluster === "ray" ? ray({ program, python, cpusPerShard: 0.5 }) : local({ program });
+  const began = performance.now();
+  let opened = began;
+  let before = processorOf([]);
+  let after = before;
+  let workers: number[] = [];
+  const callbacks = {
+    onTrainBegin: async () => {
+      opened = performance.now();
+      before = processorOf(inner.pids);
+    },
+    onTrainEnd: async () => {
+      after = processorOf(inner.pids);
+      workers = inner.pids.map(peakOf);
+    },
+  };
+  const load = new URL("../data/shardRows.mjs", import.meta.url);
+  const trainer = new ConvexReLUTrainer({ regularization, tolerance, maxIterations, width: "resize" });
+  const args = { cluster: inner, shards, load, args: { n, d }, callbacks };
+  const { status, certificate, iterations, shards: report } = await trainer.fitSharded(modelOf(given), args);
+  const { calls, bytesOut, bytesBack } = report;
+  return {
+    ...given,
+    ...{ status, primal: certificate.primal, relativeGap: certificate.relativeGap, iterations },
+    ...{ calls, bytesOut, bytesBack },
+    openSeconds: (opened - began) / 1000,
+    seconds: (performance.now() - opened) / 1000,
+    processor: {
+      workers: after.workers - before.workers,
+      driver: after.driver - before.driver,
+      engine: after.engine - before.engine,
+    },
+    peak: { driver: peakOf(process.pid), workers },
+  };
+}
+
+/** The same rows as tensors, by `fit` and the same method. */
+async function together(given: ShardedCaseWish): Promise<ShardedUse> {
+  const { n, d, beta: regularization, tolerance, rounds: maxIterations } = given;
+  const began = performance.now();
+  const data = planted(0, n, d);
+  const x = tf.tensor2d(data.x, [n, d]);
+  const y = tf.tensor2d(data.y, [n, 1]);
+  const opened = performance.now();
+  const before = processorOf([]).driver;
+  const options = { regularization, tolerance, maxIterations, width: "resize", threads: 1, solver: "fista" } as const;
+  const { status, certificate, epoch } = await new ConvexReLUTrainer(options).fit(modelOf(given), x, y);
+  return {
+    ...given,
+    ...{ status, primal: certificate.primal, relativeGap: certificate.relativeGap, iterations: 20 * epoch.length },
+    ...{ calls: 0, bytesOut: 0, bytesBack: 0 },
+    openSeconds: (opened - began) / 1000,
+    seconds: (performance.now() - opened) / 1000,
+    processor: { workers: 0, driver: processorOf([]).driver - before, engine: 0 },
+    peak: { driver: peakOf(process.pid), workers: [] },
+  };
+}
+
+/** Seconds so far of this process, of those that hold rows, and of all others that this one has started, they and theirs. */
+function processorOf(workers: readonly number[]): ShardedUse["processor"] {
+  const parents = new Map(
+    readdirSync("/proc")
+      .map(Number)
+      .filter(Number.isInteger)
+      .flatMap((pid) => {
+        const fields = statOf(pid);
+        return fields === null ? [] : [[pid, Number(fields[1])] as const];
+      }),
+  );
+  const isOurs = (pid: number): boolean => {
+    let at = pid;
+    while (at > 1 && at !== process.pid) at = parents.get(at) ?? 0;
+    return at === process.pid;
+  };
+  let engine = 0;
+  for (const pid of parents.keys()) {
+    if (pid !== process.pid && !workers.includes(pid) && isOurs(pid)) engine += secondsOf(pid);
+  }
+  const sum = workers.reduce((total, pid) => total + secondsOf(pid), 0);
+  return { workers: sum, driver: secondsOf(process.pid), engine };
+}
+
+function secondsOf(pid: number): number {
+  const fields = statOf(pid);
+  return fields === null ? 0 : (Number(fields[11]) + Number(fields[12])) / TICKS;
+}
+
+/** The fields of /proc/pid/stat after the name; null for a process that has ended. */
+function statOf(pid: number): string[] | null {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /, "")
+      .split(" ");
+  } catch {
+    return null;
+  }
+}
+
+function peakOf(pid: number): number {
+  const [, kilobytes] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return 1024 * Number(kilobytes);
+}

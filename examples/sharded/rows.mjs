@@ -1,0 +1,14 @@
+/** Rows of a CSV file whose last column is the target, for `fitSharded`: line j goes to shard j mod `shards`. */
+
+import { createReadStream } from "node:fs";
+import { createInterface } from "node:readline";
+
+export async function* rows({ shard, shards, args }) {
+  const input = createReadStream(new URL(args.file, import.meta.url));
+  let line = 0;
+  for await (const text of createInterface({ input })) {
+    if (line++ % shards !== shard) continue;
+    const numbers = text.split(",").map(Number);
+    yield { x: numbers.slice(0, -1), y: numbers.at(-1) };
+  }
+}

@@ -1,0 +1,95 @@
+/** The shards as the driver has them: it asks all of them, and says to one that was started again where the others are. */
+
+import { concatenated } from "../linear/vectors.js";
+import type { Cluster, ShardCall, ShardFacts, ShardMessage } from "./cluster.js";
+
+/** What crossed the wire. */
+export interface Traffic {
+  readonly calls: number; // to all shards
+  readonly bytesOut: number; // to each shard
+  readonly bytesBack: number; // from each shard
+}
+
+/** Two iterates in a row and the pull of the momentum: all that the rows' side of the state is made of. */
+export interface Place {
+  readonly version: number;
+  readonly pull: number;
+  readonly before: Float64Array; // [P x C x d]
+  readonly blocks: Float64Array; // [P x C x d]
+  readonly biasBefore: Float64Array; // [C]
+  readonly bias: Float64Array; // [C]
+}
+
+export class Crew {
+  private calls = 0;
+  private bytesOut = 0;
+  private bytesBack = 0;
+  private binding: ShardMessage | null = null;
+  private place: Place | null = null;
+  private readonly checksums: readonly number[];
+  readonly rows: number; // n
+
+  constructor(
+    private readonly cluster: Cluster,
+    readonly facts: readonly ShardFacts[],
+  ) {
+    this.rows = facts.reduce((sum, { rows }) => sum + rows, 0);
+    this.checksums = facts.map(({ checksum }) => checksum);
+  }
+
+  get traffic(): Traffic {
+    const { calls, bytesOut, bytesBack } = this;
+    return { calls, bytesOut, bytesBack };
+  }
+
+  /** The largest Euclidean norm of a row. */
+  get longest(): number {
+    return this.facts.reduce((most, { longest }) => Math.max(most, longest), 0);
+  }
+
+  async ask(call: ShardCall, payload: Float64Array): Promise<Float64Array> {
+    const answer = await this.cluster.sum({ call, payload }, () => this.wayBack());
+    this.calls += 1;
+    this.bytesOut += payload.byteLength;
+    this.bytesBack += answer.byteLength;
+    return answer;
+  }
+
+  /** Has every shard cut its rows by the gates of these generators [P x d]. */
+  async bind(generators: Float64Array, biasColumn: number): Promise<void> {
+    const { rows: total, checksums } = this;
+    this.place = null;
+    this.binding = { call: { op: "bind", biasColumn, total, checksums }, payload: generators };
+    await this.ask(this.binding.call, generators);
+  }
+
+  /** Brings every shard there; answers with the sums of the columns of the gradient at the extrapolated point [C], and A' of it. */
+  async resume(place: Place): Promise<Float64Array> {
+    this.place = place;
+    const { call, payload } = resumption(place);
+    return this.ask(call, payload);
+  }
+
+  /** Where the shards are from now on, without a call of its own: the next one tells them. */
+  moved(place: Place): void {
+    this.place = place;
+  }
+
+  /** The number of each shard's first row among all. */
+  offsets(): number[] {
+    let before = 0;
+    return this.facts.map(({ rows }) => {
+      before += rows;
+      return before - rows;
+    });
+  }
+
+  private wayBack(): ShardMessage[] {
+    if (this.binding === null) return [];
+    return this.place === null ? [this.binding] : [this.binding, resumption(this.place)];
+  }
+}
+
+function resumption({ version, pull, before, blocks, biasBefore, bias }: Place): ShardMessage {
+  return { call: { op: "resume", version, pull }, payload: concatenated(before, blocks, biasBefore, bias) };
+}

@@ -1,0 +1,30 @@
+/**
+ * Rows that are in no one place: a driver that holds blocks and decides, shards that hold rows and add, one round trip an iteration.
+ *
+ * FISTA of `solvers/fista.ts` on sums: the driver makes the step and the momentum, which need blocks only; a shard answers for the
+ * line search and, at once, with the gradient at the point that comes next if the step is accepted. Objective, gap and the loss of what
+ * is written are sums over rows too, and exact.
+ */
+
+export type { Checkpoint } from "./checkpoint.js";
+export {
+  type AskShards,
+  allFacts,
+  type Cluster,
+  lostTooOften,
+  type ShardAnswer,
+  type ShardCall,
+  type ShardFacts,
+  type ShardMessage,
+  type ShardRefusal,
+  type ShardSpec,
+  silentShard,
+  summed,
+} from "./cluster.js";
+export { Crew, type Traffic } from "./crew.js";
+export { chosenGates, distinctGates } from "./gates.js";
+export { lossElsewhere } from "./lossElsewhere.js";
+export { factsOf, gatherRows, moduleFailed, RowRefusal } from "./rows.js";
+export { Shard } from "./shard.js";
+export { type AtZero, lookAtZero, type ShardedRound, type ShardedSolution, solveSharded } from "./solve.js";
+export { numbersOf } from "./written.js";

@@ -1,0 +1,278 @@
+/**
+ * A shard: some rows, the gates cut where the rows are, and what a first-order method keeps a number a row for.
+ *
+ * It decides nothing. Every answer is a vector of sums over its rows, so that those of all shards are added up; its loss is weighted by
+ * its share of all rows, so that the sum is tfjs's mean.
+ */
+
+import { nonzeroVectors } from "../kernels/nonzero.js";
+import type { GatedProducts, Kernels } from "../kernels/types.js";
+import { packPatterns, wordsPerGate } from "../linear/bits.js";
+import { columnSums } from "../linear/vectors.js";
+import { bindLoss } from "../losses/index.js";
+import { forward, type NetworkWeights } from "../network.js";
+import { undecidedGates } from "../recovery/index.js";
+import type { GateSet, Loss, Matrix } from "../types.js";
+import type { ShardCall, ShardSpec } from "./cluster.js";
+import { patternSums } from "./patterns.js";
+import { checksumOf, RowRefusal, rowsMatrix, type ShardRows } from "./rows.js";
+import { networkFrom } from "./written.js";
+
+const NOTHING = new Float64Array(0);
+
+type Call<Op extends ShardCall["op"]> = Extract<ShardCall, { readonly op: Op }>;
+
+/** What is there once the gates are known. */
+interface Bound {
+  readonly X: Matrix; // [n x d]; its numbers are with the engine
+  readonly products: GatedProducts;
+  readonly loss: Loss; // its part of the mean over all rows
+  readonly gates: GateSet;
+}
+
+/** Outputs of the network, [n x C] each, of the iterate and of the extrapolated point, and the gradient there. */
+interface Outputs {
+  readonly Zx: Float64Array;
+  readonly Zy: Float64Array;
+  readonly R: Float64Array;
+}
+
+export class Shard {
+  private bound: Bound | null = null;
+  private version = -1; // of `now`
+  private now: Outputs | null = null;
+  private next: Outputs | null = null; // what an accepted step makes of it
+
+  constructor(
+    private readonly spec: ShardSpec,
+    private readonly rows: ShardRows,
+    private readonly kernels: Kernels,
+  ) {}
+
+  /** Null where the shard has not the state that the call goes on from. */
+  answer(call: ShardCall, payload: Float64Array): Float64Array | null {
+    switch (call.op) {
+      case "echo":
+        return payload;
+      case "patterns":
+        return this.patterns(call, payload);
+      case "bind":
+        return this.bind(call, payload);
+      case "network":
+        return this.bound && this.network(this.bound, call, payload);
+      case "power":
+        return this.bound && this.power(this.bound, payload);
+      case "resume":
+        return this.bound && this.resume(this.bound, call, payload);
+      default:
+        return this.bound && this.fromState(this.bound, call, payload);
+    }
+  }
+
+  dispose(): void {
+    this.bound?.products.dispose();
+    this.bound = null;
+  }
+
+  /** Of generators [g x d]: what tells their patterns on these rows apart, [g x 3]. */
+  private patterns({ biasColumn, offsets }: Call<"patterns">, generators: Float64Array): Float64Array {
+    const X = rowsMatrix(this.rows, this.spec.inputs, biasColumn);
+    return patternSums(this.masksOf(X, generators), offsets[this.spec.shard]);
+  }
+
+  private masksOf(X: Matrix, generators: Float64Array): GateSet {
+    const count = generators.length / X.cols;
+    const words = wordsPerGate(X.rows);
+    const bits = new Uint32Array(count * words);
+    const list = Array.from({ length: count }, (_, i) => generators.subarray(i * X.cols, (i + 1) * X.cols));
+    const masks = list.map((_, i) => bits.subarray(i * words, (i + 1) * words));
+    const read = this.kernels.packPatterns?.bind(this.kernels) ?? packPatterns;
+    read(X, list, masks);
+    const matrix = { rows: count, cols: X.cols, data: generators.slice() };
+    return { count, rows: X.rows, bits, generators: matrix, complete: false };
+  }
+
+  /** Makes the gates of generators [P x d]. A worker that came back with other rows is found out here. */
+  private bind({ biasColumn, total, checksums }: Call<"bind">, generators: Float64Array): Float64Array {
+    const { inputs, loss, outputs, shard } = this.spec;
+    const { count, x, y } = this.rows;
+    if (checksumOf([x, y]) !== checksums[shard]) {
+      throw new RowRefusal(
+        "cluster/module",
+        null,
+        `expected the rows that this shard had before its worker was lost, got others. The module must yield the same rows every time.`,
+      );
+    }
+    this.dispose();
+    const X = rowsMatrix(this.rows, inputs, biasColumn);
+    const gates = this.masksOf(X, generators);
+    const share = new Float64Array(count).fill(count / total);
+    this.bound = {
+      X,
+      gates,
+      products: this.kernels.bind(X, gates),
+      loss: bindLoss(loss, { rows: count, cols: outputs, data: y }, share),
+    };
+    this.version = -1;
+    return NOTHING;
+  }
+
+  /** A'A v for one output, v [P x d]: of which power steps take the norm. */
+  private power({ products, X, loss }: Bound, v: Float64Array): Float64Array {
+    const Z = new Float64Array(loss.rows);
+    multiply(products, v, X.cols, 1, Z);
+    const out = new Float64Array(v.length);
+    products.adjoint(Z, 1, null, out);
+    return out;
+  }
+
+  /** The state of iterate and extrapolated point, from the last two iterates [P x C x d] and biases [C] as they were made. */
+  private resume(bound: Bound, { version, pull }: Call<"resume">, payload: Float64Array): Float64Array {
+    const C = this.spec.outputs;
+    const size = (payload.length - 2 * C) / 2;
+    const before = this.outputs(bound, payload.subarray(0, size), payload.subarray(2 * size, 2 * size + C));
+    const Zx = this.outputs(bound, payload.subarray(size, 2 * size), payload.subarray(2 * size + C));
+    this.now = this.extrapolated(bound, Zx, before, pull);
+    this.next = null;
+    this.version = version;
+    return this.slope(bound, this.now.R, 0);
+  }
+
+  private fromState(
+    bound: Bound,
+    call: Call<"advance" | "bias" | "judge" | "conjugates">,
+    payload: Float64Array,
+  ): Float64Array | null {
+    if (call.commit && this.next !== null && this.version === call.version - 1) {
+      this.now = this.next;
+      this.next = null;
+      this.version += 1;
+    }
+    const { now } = this;
+    if (now === null || this.version !== call.version) return null;
+    switch (call.op) {
+      case "advance":
+        return this.advance(bound, now, call.pull, payload);
+      case "bias":
+        return this.bias(bound, now, payload);
+      case "judge":
+        return this.judge(bound, now, payload);
+      case "conjugates":
+        return this.conjugates(bound, now, payload);
+    }
+  }
+
+  /**
+   * Tries blocks and biases [P x C x d + C]. Answers with <L'(Z) - R, Z - Zy>, |Z|^2, |Z - Zy|^2 and, in case they are accepted, the
+   * gradient at the point that then comes next: sums of its columns [C], and A' of it [P x C x d].
+   */
+  private advance(bound: Bound, { Zx, Zy, R }: Outputs, pull: number, payload: Float64Array): Float64Array {
+    const { loss } = bound;
+    const size = payload.length - this.spec.outputs;
+    const Z = this.outputs(bound, payload.subarray(0, size), payload.subarray(size));
+    const ahead = new Float64Array(Z.length);
+    loss.gradient(Z, ahead);
+    let bend = 0;
+    let long = 0;
+    let away = 0;
+    for (let k = 0; k < Z.length; k++) {
+      const moved = Z[k] - Zy[k];
+      bend += (ahead[k] - R[k]) * moved;
+      long += Z[k] * Z[k];
+      away += moved * moved;
+    }
+    this.next = this.extrapolated(bound, Z, Zx, pull);
+    const out = this.slope(bound, this.next.R, 3);
+    out[0] = bend;
+    out[1] = long;
+    out[2] = away;
+    return out;
+  }
+
+  /** The loss at Z + 1 offset', the sums of its gradient and of their sizes [C] each, and of its Hessian: [C], or [C x C] where outputs see each other. */
+  private bias({ loss }: Bound, { Zx }: Outputs, offset: Float64Array): Float64Array {
+    const C = this.spec.outputs;
+    const Z = shifted(Zx, offset);
+    const N = new Float64Array(Z.length);
+    loss.gradient(Z, N);
+    const head = Float64Array.of(loss.value(Z), ...columnSums(N, C), ...columnSums(N.map(Math.abs), C));
+    if (loss.hessianTimes === undefined) {
+      loss.hessianDiagonal(Z, N);
+      return Float64Array.of(...head, ...columnSums(N, C));
+    }
+    const rows: number[] = [];
+    for (let c = 0; c < C; c++) {
+      const unit = new Float64Array(Z.length);
+      for (let k = c; k < unit.length; k += C) unit[k] = 1;
+      loss.hessianTimes(Z, unit, N);
+      rows.push(...columnSums(N, C));
+    }
+    return Float64Array.of(...head, ...rows);
+  }
+
+  /** The loss at Z + 1 offset', the sums of its gradient N [C], and A'N. */
+  private judge(bound: Bound, { Zx }: Outputs, offset: Float64Array): Float64Array {
+    const Z = shifted(Zx, offset);
+    const N = new Float64Array(Z.length);
+    bound.loss.gradient(Z, N);
+    const out = this.slope(bound, N, 1);
+    out[0] = bound.loss.value(Z);
+    return out;
+  }
+
+  /** L*(s (N - 1 rest')) for some scales s, N the gradient at Z + 1 offset'; payload: offset [C], rest [C], scales. */
+  private conjugates({ loss }: Bound, { Zx }: Outputs, payload: Float64Array): Float64Array {
+    const C = this.spec.outputs;
+    const N = new Float64Array(Zx.length);
+    loss.gradient(shifted(Zx, payload.subarray(0, C)), N);
+    for (let k = 0; k < N.length; k++) N[k] -= payload[C + (k % C)];
+    const scaled = new Float64Array(N.length);
+    return payload.slice(2 * C).map((scale) => {
+      for (let k = 0; k < N.length; k++) scaled[k] = scale * N[k];
+      return loss.conjugate(scaled);
+    });
+  }
+
+  /** Of a network as it is written: its loss, and the pairs of a row and a gate that float32 may decide otherwise. */
+  private network({ X, loss }: Bound, { units, biasColumn }: Call<"network">, payload: Float64Array): Float64Array {
+    const weights: NetworkWeights = networkFrom(payload, X.cols, units, this.spec.outputs, biasColumn);
+    return Float64Array.of(loss.value(forward(weights, X)), undecidedGates(weights, X));
+  }
+
+  private outputs({ products, loss, X }: Bound, vectors: Float64Array, bias: Float64Array): Float64Array {
+    const C = this.spec.outputs;
+    const Z = new Float64Array(loss.rows * C);
+    multiply(products, vectors, X.cols, C, Z);
+    for (let k = 0; k < Z.length; k++) Z[k] += bias[k % C];
+    return Z;
+  }
+
+  private extrapolated({ loss }: Bound, Z: Float64Array, before: Float64Array, pull: number): Outputs {
+    const Zy = Z.map((z, k) => z + pull * (z - before[k]));
+    const R = new Float64Array(Z.length);
+    loss.gradient(Zy, R);
+    return { Zx: Z, Zy, R };
+  }
+
+  /** Room for `first` numbers, then the sums of the columns of R [C], and A'R [P x C x d]. */
+  private slope({ products, X, gates }: Bound, R: Float64Array, first: number): Float64Array {
+    const C = this.spec.outputs;
+    const out = new Float64Array(first + C + gates.count * C * X.cols);
+    out.set(columnSums(R, C), first);
+    products.adjoint(R, C, null, out.subarray(first + C));
+    return out;
+  }
+}
+
+/** Z [n x C] := A v, v [P x C x d]; only vectors that are not zero are multiplied. */
+function multiply(products: GatedProducts, v: Float64Array, d: number, C: number, Z: Float64Array): void {
+  const { index, vectors } = nonzeroVectors(v, v.length / d, d);
+  const gate = index.map((k) => Math.floor(k / C));
+  const output = index.map((k) => k % C);
+  products.forward(gate, output, new Float64Array(index.length).fill(1), vectors, C, Z);
+}
+
+function shifted(Z: Float64Array, offset: Float64Array): Float64Array {
+  const C = offset.length;
+  return Z.map((z, k) => z + offset[k % C]);
+}

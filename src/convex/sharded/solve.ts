@@ -1,0 +1,149 @@
+/** Solves a gated program whose rows are with shards, to a relative gap that is proven by sums over all of them. */
+
+import { relativeGap, rememberFloor } from "../certificate/index.js";
+import { nonzeroVectors } from "../kernels/nonzero.js";
+import type { Clock } from "../solvers/clock.js";
+import { advice } from "../solvers/solution.js";
+import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
+import { type Best, type Checkpoint, checkpointKey, fromBytes, type Kept, toBytes } from "./checkpoint.js";
+import type { Crew } from "./crew.js";
+import { placeAtZero, ShardedFista } from "./fista.js";
+import { constantsAt, type Judged, judge, priceAt } from "./judge.js";
+import { bestBias } from "./outputBias.js";
+
+const ITERATIONS_A_ROUND = 20;
+/** As in `solvers/solve.ts`: a solve has stalled when so many rounds did not take this share off its gap. */
+const STALL_ROUNDS = 60;
+const STALL_SHARE = 0.05;
+
+export interface ShardedBudget {
+  readonly tolerance: number; // relative gap
+  readonly maxIterations: number; // rounds
+  readonly clock: Clock;
+  readonly checkpoint: Checkpoint | null;
+  readonly everyRounds: number; // between two checkpoints
+  /** Called after each round; answering true stops. */
+  readonly onRound: (round: ShardedRound) => Promise<boolean>;
+}
+
+export interface ShardedRound {
+  readonly index: number; // from 0, in all drivers that went on from one another
+  readonly seconds: number;
+  readonly gap: Gap;
+}
+
+export interface ShardedSolution {
+  readonly status: Status;
+  readonly advice: string;
+  readonly blocks: SparseBlocks;
+  readonly gap: Gap;
+  readonly rounds: number;
+  readonly iterations: number; // steps that were taken, the checkpoint's included
+  readonly seconds: number;
+}
+
+/** The network without neurons: its best bias [C], and the smallest beta at which it is the best of all. */
+export interface AtZero {
+  readonly loss: number; // where all outputs are zero
+  readonly bias: Float64Array;
+  readonly trivialBeta: number;
+}
+
+/** Looks at the point without neurons, of shards that have the program's gates. */
+export async function lookAtZero(crew: Crew, program: ConvexProgram): Promise<AtZero> {
+  const { loss, outputBias } = program;
+  const none = new Float64Array(loss.outputs);
+  const zero = placeAtZero(program, none);
+  await crew.resume(zero);
+  const point: Judged = { from: { version: 0, commit: false }, blocks: zero.blocks, bias: none };
+  const first = await constantsAt(crew, point, none);
+  const diagonal = first.hessian.length === none.length ? 1 : none.length + 1;
+  const stepped = none.map((_, c) => {
+    const bend = first.hessian[c * diagonal];
+    return bend > 0 ? -first.slopes[c] / bend : 0;
+  });
+  const { value } = await constantsAt(crew, point, stepped);
+  rememberFloor(loss, first.value, value);
+  const bias = outputBias === null ? none : await bestBias((c) => constantsAt(crew, point, c), outputBias, none);
+  await crew.resume({ ...zero, bias, biasBefore: bias });
+  return { loss: first.value, bias, trivialBeta: await priceAt(crew, program, { ...point, bias }) };
+}
+
+/** From the checkpoint where there is one, else from the network without neurons. */
+export async function solveSharded(
+  crew: Crew,
+  program: ConvexProgram,
+  bias: Float64Array,
+  budget: ShardedBudget,
+): Promise<ShardedSolution> {
+  const { clock, checkpoint, tolerance } = budget;
+  const key = checkpointKey(crew, program);
+  const kept = await read(checkpoint, key, program);
+  const solver =
+    kept === null
+      ? await ShardedFista.begin(crew, program, bias)
+      : await ShardedFista.from(crew, program, kept.iterate);
+  const gaps: number[] = [...(kept?.gaps ?? [])];
+  let best: Best | null = kept?.best ?? null;
+  let status: Status = gaps.length > 0 && gaps[gaps.length - 1] <= tolerance ? "solved" : "iterationLimit";
+  while (status === "iterationLimit" && gaps.length < budget.maxIterations) {
+    for (let k = 0; k < ITERATIONS_A_ROUND; k++) {
+      await solver.advance();
+      if (await clock.pause()) break;
+    }
+    const point = solver.judged();
+    const seen = await judge(crew, program, point);
+    if (!Number.isFinite(seen.primal) || Number.isNaN(seen.dual)) {
+      status = "nonFinite";
+      break;
+    }
+    best = better(best, { ...seen, blocks: point.blocks });
+    const gap = gapOf(best, program);
+    gaps.push(gap.relative);
+    const index = gaps.length - 1;
+    if (checkpoint !== null && gaps.length % budget.everyRounds === 0)
+      await checkpoint.write(toBytes(key, { iterate: solver.state, best, gaps }));
+    const stop = await budget.onRound({ index, seconds: clock.seconds, gap });
+    status = statusAfter(gaps, tolerance, stop, clock);
+  }
+  return {
+    status,
+    advice: advice[status],
+    blocks: sparseOf(best, program),
+    gap: best === null ? { primal: Number.NaN, dual: Number.NaN, relative: Number.NaN } : gapOf(best, program),
+    rounds: gaps.length,
+    iterations: solver.state.version,
+    seconds: clock.seconds,
+  };
+}
+
+async function read(checkpoint: Checkpoint | null, key: string, program: ConvexProgram): Promise<Kept | null> {
+  const bytes = (await checkpoint?.read()) ?? null;
+  return bytes === null ? null : fromBytes(key, bytes, program.loss.outputs);
+}
+
+/** The lowest objective and the highest bound need not come from one round. */
+function better(before: Best | null, now: Best): Best {
+  if (before === null) return now;
+  const lower = now.primal < before.primal ? now : before;
+  return { ...lower, dual: Math.max(before.dual, now.dual) };
+}
+
+function gapOf({ primal, dual }: Best, program: ConvexProgram): Gap {
+  return { primal, dual, relative: relativeGap(primal, dual, program) };
+}
+
+function statusAfter(gaps: readonly number[], tolerance: number, stop: boolean, clock: Clock): Status {
+  const gap = gaps[gaps.length - 1];
+  if (gap <= tolerance) return "solved";
+  if (stop || clock.stopped()) return "cancelled";
+  if (clock.over) return "timeLimit";
+  const before = gaps[gaps.length - 1 - STALL_ROUNDS];
+  return before !== undefined && gap > (1 - STALL_SHARE) * before ? "stalled" : "iterationLimit";
+}
+
+function sparseOf(best: Best | null, { X, gates, loss }: ConvexProgram): SparseBlocks {
+  const count = gates.count * loss.outputs;
+  const all = best?.blocks ?? new Float64Array(count * X.cols);
+  return { ...nonzeroVectors(all, count, X.cols), bias: best?.bias.slice() ?? new Float64Array(loss.outputs) };
+}

@@ -1,0 +1,148 @@
+/** What `fitSharded` is told, read and refused. */
+
+import type * as tf from "@tensorflow/tfjs";
+import { count, isRecord, refuse, refuseAs, refuseUnknown, shown } from "../../arguments.js";
+import { smoothLike } from "../../convex/losses/index.js";
+import { type Checkpoint, type Cluster, lossElsewhere, type ShardSpec } from "../../convex/sharded/index.js";
+import type { Settings } from "../options.js";
+import { anatomyOf } from "../read/anatomy.js";
+import { type NetworkSpec, readModel } from "../read/model.js";
+import type { Callbacks } from "../report/progress.js";
+
+/** Arguments of `fitSharded`. */
+export interface ShardedArgs {
+  /** Who runs the shards: `local()` or `ray()` of "tfjs-convex/sharded". It is opened and closed by the fit. */
+  readonly cluster: Cluster;
+  /** Into how many shards the rows are cut. */
+  readonly shards: number;
+  /**
+   * A module whose `rows({ shard, shards, args })` yields the rows of one shard, as { x, y } of a row or of several: the same ones
+   * every time. A path counts from the current folder; a URL such as new URL("./rows.mjs", import.meta.url) from where it says.
+   */
+  readonly load: string | URL;
+  /** What that function gets as `args`; sent as JSON. */
+  readonly args?: unknown;
+  readonly callbacks?: Callbacks | null;
+  /** 1 shows progress with the time left: a bar in a terminal, lines elsewhere; default 0. */
+  readonly verbose?: number;
+  /** Where the state is kept, from which a new fit with the same arguments goes on; default nowhere. */
+  readonly checkpoint?: Checkpoint;
+  /** Rounds of the solver (20 iterations each) between two checkpoints; default 5. */
+  readonly checkpointRounds?: number;
+}
+
+export const SHARDED_ARGS = [
+  "cluster",
+  "shards",
+  "load",
+  "args",
+  "callbacks",
+  "verbose",
+  "checkpoint",
+  "checkpointRounds",
+];
+const MOST_SHARDS = 4096;
+const CHECKPOINT_ROUNDS = 5;
+
+/** The same with defaults. */
+export interface ShardedPlan {
+  readonly cluster: Cluster;
+  readonly shards: number;
+  readonly load: string; // URL
+  readonly args: unknown;
+  readonly checkpoint: Checkpoint | null;
+  readonly checkpointRounds: number;
+}
+
+/** @throws ConvexError "options/unknown" or "options/value". */
+export function readPlan(given: ShardedArgs): ShardedPlan {
+  refuseUnknown("fitSharded", given, SHARDED_ARGS);
+  const { cluster, checkpoint, args = null } = given;
+  const calls = cluster as Partial<Cluster> | undefined;
+  if (!isRecord(cluster) || [calls?.open, calls?.sum, calls?.close].some((call) => typeof call !== "function"))
+    refuse("fitSharded: cluster", 'local() or ray() of "tfjs-convex/sharded"', cluster, "Import one of them.");
+  if (checkpoint !== undefined && (typeof checkpoint?.read !== "function" || typeof checkpoint.write !== "function"))
+    refuse("fitSharded: checkpoint", 'fileCheckpoint(path) of "tfjs-convex/sharded"', checkpoint);
+  return {
+    cluster,
+    shards: count("fitSharded: shards", given.shards, MOST_SHARDS),
+    load: urlOf(given.load),
+    args: sendable(args),
+    checkpoint: checkpoint ?? null,
+    checkpointRounds:
+      given.checkpointRounds === undefined
+        ? CHECKPOINT_ROUNDS
+        : count("fitSharded: checkpointRounds", given.checkpointRounds),
+  };
+}
+
+function urlOf(load: string | URL): string {
+  if (load instanceof URL) return load.href;
+  if (typeof load !== "string" || load === "")
+    refuse("fitSharded: load", "the path or URL of a module", load, 'Name it, as in load: "./rows.mjs".');
+  return new URL(load, `file://${process.cwd()}/`).href;
+}
+
+function sendable(args: unknown): unknown {
+  try {
+    const text = JSON.stringify(args);
+    if (text !== undefined) return args;
+  } catch {
+    // circular, or with a bigint in it
+  }
+  return refuse("fitSharded: args", "what JSON can say", args);
+}
+
+/** What each worker is told. */
+export function specsOf({ shards, load, args }: ShardedPlan, spec: NetworkSpec, { threads }: Settings): ShardSpec[] {
+  const { inputs, outputs, loss, labels } = spec;
+  const each = { shards, load, args, inputs, outputs, loss, labels, threads: threads ?? 1 };
+  return Array.from({ length: shards }, (_, shard) => ({ shard, ...each }));
+}
+
+/**
+ * The network of a model that shards can train: a GatedDense layer and a dense read-out, nothing before them.
+ *
+ * @throws ConvexError "model/..." or "options/value".
+ */
+export function shardedSpec(model: tf.LayersModel, settings: Settings): NetworkSpec {
+  const spec = readModel(model, settings.formulation, "fit", true);
+  const { trunk } = anatomyOf(model, "write", spec.cut);
+  const named = `a model of a gatedDense layer and a dense one`;
+  const todo = `Build the first layer as gatedDense, or fit on one machine with fit.`;
+  const no = (came: string) => refuseAs("fitSharded", named, came, todo, "model/layer");
+  if (spec.formulation !== "gated") no(`one of formulation "${spec.formulation}"`);
+  if (spec.convolution !== null) no("a convolutional one");
+  if (spec.skip !== null) no("one with a linear layer beside the hidden one");
+  if (trunk.length > 0) no(`one with ${trunk.length} more before these, whose outputs the module could yield`);
+  const loss = lossElsewhere(spec.loss, 1, spec.outputs);
+  if (!Number.isFinite(loss.curvature)) {
+    const like = loss.separable ? smoothLike(loss) : "categoricalCrossentropy";
+    refuseAs(
+      "fitSharded",
+      "a smooth loss",
+      `"${spec.loss}", which has ${loss.separable ? "kinks" : "no bounded curvature"}`,
+      `Compile with "${like}", or fit on one machine with fit.`,
+      "model/loss",
+    );
+  }
+  refuseSettings(settings);
+  return spec;
+}
+
+function refuseSettings(settings: Settings): void {
+  const { standardize, rank, pca, regularization, solver, engine, arrangements, pricing } = settings;
+  const no = (name: string, expected: string, got: unknown) =>
+    refuseAs(`fitSharded: ${name}`, expected, shown(got), "Leave it out, or fit on one machine with fit.");
+  if (standardize === true) no("standardize", "columns as the module yields them", standardize);
+  if (rank !== null) no("rank", "no rank", rank);
+  if (pca !== null) no("pca", "no pca", pca);
+  if (pricing?.kind === "branch-and-bound") no("pricing", "no pricing of all gates", pricing.kind);
+  if (solver !== null && solver !== "fista") no("solver", '"fista"', solver);
+  if (engine !== "auto" && engine !== "wasm") no("engine", '"wasm", which the workers have', engine);
+  if (regularization === "held-out" || regularization === "interpolate" || regularization === "max-margin")
+    no("regularization", 'a number, "from-model" or "share"', regularization);
+  if (arrangements === null) return;
+  const kind = "kind" in arrangements ? arrangements.kind : "a gate set";
+  if (kind !== "sample") no("arrangements", '{ kind: "sample" }, or none: then the gates of the layer', kind);
+}

@@ -1,0 +1,176 @@
+/** Shards in processes of this machine: what is lost comes back, what is wrong is named, and nothing stays behind. */
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as tf from "@tensorflow/tfjs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { fileCheckpoint, type LocalOptions, local, type ShardProgram } from "../../src/cluster/index.js";
+import { type Checkpoint, type Cluster, ConvexReLUTrainer, type ShardedArgs } from "../../src/index.js";
+import { inProcess } from "../helpers/inProcess.js";
+import { killing } from "../helpers/killing.js";
+import { cases, LOAD, modelOf, weightsOf } from "../helpers/shardedCases.js";
+import { shardProgram } from "../helpers/shardProgram.js";
+
+const [squared] = cases;
+let program: ShardProgram = {};
+let expected: Awaited<ReturnType<typeof fitted>>;
+let folder = "";
+
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+  program = await shardProgram();
+  folder = mkdtempSync(join(tmpdir(), "shards-"));
+  expected = await fitted(inProcess());
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const started = (options: LocalOptions = {}) => local({ program, ...options });
+
+/** A fit to a gap that takes some rounds, and what it writes. */
+async function fitted(cluster: Cluster, more: Partial<ShardedArgs> = {}, tolerance = 1e-4) {
+  const trainer = new ConvexReLUTrainer({ regularization: 1e-2, tolerance, width: "resize" });
+  const model = modelOf(squared);
+  const args = { cluster, shards: 2, load: LOAD, args: squared.rows, ...more };
+  const result = await trainer.fitSharded(model, args);
+  const { certificate, objective, iterations } = result;
+  return { certificate, objective, iterations, weights: await weightsOf(result.model) };
+}
+
+/** Whether a process is there, and no zombie. */
+function lives(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+describe("processes", () => {
+  test("end where shards in one process do, to the last digit", async () => {
+    expect(await fitted(started())).toEqual(expected);
+  });
+
+  test.each([
+    ["in an iteration", "advance", 1],
+    ["in a later one", "advance", 47],
+    ["while the gap is measured", "conjugates", 2],
+    ["while the bias is balanced", "bias", 9],
+    ["while the step is looked for", "power", 5],
+  ])("one that is killed %s is started again, and the end is the same to the last digit", async (_, op, at) => {
+    const cluster = killing(started(), at, 1, op);
+    expect(await fitted(cluster)).toEqual(expected);
+    expect(cluster.restarts).toBe(1);
+  });
+
+  test("one that is stopped and does not answer is started again, too", async () => {
+    const inner = started({ patience: 1 });
+    expect(await fitted(killing(inner, 10, 0, "advance", "SIGSTOP"))).toEqual(expected);
+    expect(inner.restarts).toBe(1);
+  });
+});
+
+describe("a driver that is killed", () => {
+  test("leaves no worker, and another goes on from its checkpoint to the same end, to the last digit", async () => {
+    const path = join(folder, "fit.state");
+    const script = fileURLToPath(new URL("../helpers/shardedDriver.ts", import.meta.url));
+    const words = ["--import", "tsx", script, path, program.module ?? ""];
+    const driver = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"] });
+    let children: number[] = [];
+    driver.stdout.on("data", (text) => {
+      if (!/^5$/m.test(String(text))) return;
+      children = childrenOf(driver.pid ?? 0);
+      driver.kill("SIGKILL");
+    });
+    const [, signal] = await once(driver, "exit");
+    expect(signal).toBe("SIGKILL");
+    expect(children.length).toBeGreaterThanOrEqual(2);
+    expect(existsSync(path)).toBe(true);
+    const kept = fileCheckpoint(path);
+    const rounds: number[] = [];
+    const onEpochEnd = async (epoch: number) => void rounds.push(epoch);
+    const resumed = await fitted(started(), { checkpoint: kept, callbacks: { onEpochEnd } }, 1e-8);
+    expect(rounds[0]).toBeGreaterThanOrEqual(4); // it does not begin anew
+    expect(resumed).toEqual(await fitted(inProcess(), {}, 1e-8));
+    await expect.poll(() => children.filter(lives)).toEqual([]);
+  });
+
+  test("a checkpoint of another fit, and bytes that are none, are refused", async () => {
+    let bytes: Uint8Array | null = null;
+    const keeper: Checkpoint = {
+      read: async () => bytes,
+      write: async (written) => {
+        bytes = written;
+      },
+    };
+    await fitted(inProcess(), { checkpoint: keeper, checkpointRounds: 1 }, 1e-2);
+    const other = fitted(inProcess(), { checkpoint: keeper, args: { ...squared.rows, n: 118 } });
+    await expect(other).rejects.toThrow(/checkpoint: expected the state of this fit.*Remove it/);
+    bytes = Uint8Array.of(1, 2, 3);
+    await expect(fitted(inProcess(), { checkpoint: keeper })).rejects.toThrow(/got 3 bytes that are none/);
+  });
+});
+
+describe("what is wrong with a shard is told with its number and the row, and nothing is left", () => {
+  test.each([
+    [
+      "rows of another width",
+      { wrong: "width" },
+      "data/shape",
+      /^shard 1, row 0 \(row 60 of all\): expected rows of 3/,
+    ],
+    ["a module that throws", { wrong: "throws", at: 71 }, "cluster/module", /^shard 1, row 11 .*"the file ends here"/],
+    ["an empty shard", { wrong: "empty" }, "data/empty", /^shard 1: expected rows, got none/],
+    [
+      "NaN",
+      { wrong: "nan", at: 34 },
+      "data/nonFinite",
+      /^shard 0, row 34: expected finite numbers in x, got NaN in column 1/,
+    ],
+    ["a target", { wrong: "target", at: 100 }, "data/target", /^shard 1, row 40 \(row 100 of all\): .*got Infinity/],
+    ["a worker that never comes", { wrong: "never" }, "cluster/silent", /^shard 1: .*within 2 s/],
+    ["a worker that ends", { wrong: "dies" }, "cluster/lost", /^shard 1: .*ended with code 7/],
+  ])("%s", async (_, wrong, code, said) => {
+    const model = modelOf(squared);
+    const before = await weightsOf(model);
+    const inner = started({ patience: 2 });
+    let pids: readonly number[] = [];
+    const cluster: Cluster = {
+      ...killing(inner, -1),
+      open: async (specs) => {
+        const opening = inner.open(specs);
+        pids = [...inner.pids];
+        return opening;
+      },
+    };
+    const args = { cluster, shards: 2, load: LOAD, args: { ...squared.rows, ...wrong } };
+    const fit = new ConvexReLUTrainer({ regularization: 1e-2 }).fitSharded(model, args);
+    await expect(fit).rejects.toMatchObject({ name: "ConvexError", code, message: expect.stringMatching(said) });
+    expect(await weightsOf(model)).toEqual(before);
+    expect(pids).toHaveLength(2);
+    expect(pids.filter(lives)).toEqual([]);
+  });
+
+  test.each([
+    ["a module that is not there", new URL("./none.mjs", LOAD), /^shard 0: .*Cannot find module/],
+    ["a module without rows", new URL("data:text/javascript,export const x = 1;"), /^shard 0: .*"rows", got undefined/],
+  ])("%s", async (_, load, said) => {
+    const failed = { code: "cluster/module", message: expect.stringMatching(said) };
+    await expect(fitted(started(), { load })).rejects.toMatchObject(failed);
+  });
+
+  test("a program that can't be started", async () => {
+    const cluster = local({ program: { ...program, node: "/no/such/node" } });
+    const lost = { code: "cluster/lost", message: expect.stringMatching(/^shard 0: .*ENOENT/) };
+    await expect(fitted(cluster)).rejects.toMatchObject(lost);
+  });
+});
+
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  return text === "" ? [] : text.split(" ").map(Number);
+}

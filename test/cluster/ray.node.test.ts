@@ -1,0 +1,53 @@
+/** Shards as actors of Ray, where there is one: the same end as in processes of this machine, also when an actor's worker is killed. */
+
+import { spawnSync } from "node:child_process";
+import * as tf from "@tensorflow/tfjs";
+import { beforeAll, describe, expect, test } from "vitest";
+import { ray, type ShardProgram } from "../../src/cluster/index.js";
+import { type Cluster, ConvexReLUTrainer } from "../../src/index.js";
+import { inProcess } from "../helpers/inProcess.js";
+import { killing } from "../helpers/killing.js";
+import { cases, LOAD, modelOf, weightsOf } from "../helpers/shardedCases.js";
+import { shardProgram } from "../helpers/shardProgram.js";
+
+/** A Python with Ray, as .ci/run installs it. */
+const python = process.env.TFJS_CONVEX_PYTHON ?? "python3";
+const { status } = spawnSync(python, [
+  "-c",
+  "import importlib.util, sys; sys.exit(importlib.util.find_spec('ray') is None)",
+]);
+const there = status === 0;
+if (!there)
+  console.log(`No Ray in ${python}: its tests are left out (pip install "ray[default]", TFJS_CONVEX_PYTHON).`);
+
+const [squared] = cases;
+let program: ShardProgram = {};
+
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+  program = await shardProgram();
+});
+
+async function fitted(cluster: Cluster) {
+  const trainer = new ConvexReLUTrainer({ regularization: 1e-2, tolerance: 1e-4, width: "resize" });
+  const args = { cluster, shards: 2, load: LOAD, args: squared.rows };
+  const result = await trainer.fitSharded(modelOf(squared), args);
+  const { certificate, objective, iterations } = result;
+  return { certificate, objective, iterations, weights: await weightsOf(result.model) };
+}
+
+describe.runIf(there)("Ray", () => {
+  test("ends where shards in this process do, to the last digit, with a worker killed on the way", async () => {
+    const cluster = killing(ray({ python, program, cpusPerShard: 0.5 }), 30);
+    expect(await fitted(cluster)).toEqual(await fitted(inProcess()));
+    expect(cluster.restarts).toBe(1);
+  }, 180_000);
+});
+
+describe("a Python without Ray", () => {
+  test("is told of, and how to get it", async () => {
+    const wanted = { code: "cluster/unavailable", message: expect.stringMatching(/pip install "ray\[default\]"/) };
+    await expect(fitted(ray({ python: "/no/such/python", program }))).rejects.toMatchObject(wanted);
+    await expect(fitted(ray({ python: process.execPath, program }))).rejects.toMatchObject(wanted);
+  });
+});

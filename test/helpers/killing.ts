@@ -1,0 +1,29 @@
+/** A cluster one of whose workers is ended, or stopped, in the middle of a fit. */
+
+import type { Cluster } from "../../src/index.js";
+
+/** As `inner`; before call `at` with this `op` the worker of the shard gets a signal. */
+export function killing(
+  inner: Cluster,
+  at: number,
+  shard = 0,
+  op = "advance",
+  signal: "SIGKILL" | "SIGSTOP" = "SIGKILL",
+): Cluster {
+  let calls = 0;
+  return {
+    name: inner.name,
+    open: (specs) => inner.open(specs),
+    sum(message, restore) {
+      if (message.call.op === op && ++calls === at) process.kill(inner.pids[shard], signal);
+      return inner.sum(message, restore);
+    },
+    get restarts() {
+      return inner.restarts;
+    },
+    get pids() {
+      return inner.pids;
+    },
+    close: () => inner.close(),
+  };
+}

@@ -1,0 +1,67 @@
+/** Models and data of sharded fits, and the same data in one place. */
+
+import * as tf from "@tensorflow/tfjs";
+import { gatedDense } from "../../src/index.js";
+import { type RowsWish, rowOf } from "./shardedRows.mjs";
+
+export const LOAD = new URL("./shardedRows.mjs", import.meta.url);
+
+export interface ShardedCase {
+  readonly title: string;
+  readonly loss: string | ((yTrue: tf.Tensor, yPred: tf.Tensor) => tf.Tensor);
+  readonly rows: RowsWish;
+  readonly units?: number;
+  readonly useBias?: boolean;
+  readonly activation?: "linear" | "sigmoid" | "softmax";
+}
+
+const base = { n: 120, d: 3 } as const;
+
+export const cases: readonly ShardedCase[] = [
+  { title: "squared error", loss: "meanSquaredError", rows: base },
+  { title: "squared error without biases", loss: "meanSquaredError", rows: base, useBias: false },
+  { title: "squared error of two outputs", loss: "meanSquaredError", rows: { ...base, outputs: 2 } },
+  {
+    title: "logistic loss",
+    loss: "binaryCrossentropy",
+    rows: { ...base, targets: "probability" },
+    activation: "sigmoid",
+  },
+  { title: "squared hinge", loss: "squaredHinge", rows: { ...base, targets: "sign" } },
+  { title: "Huber's loss", loss: tf.losses.huberLoss, rows: base },
+  { title: "log cosh", loss: "logcosh", rows: base },
+  {
+    title: "softmax cross entropy",
+    loss: "sparseCategoricalCrossentropy",
+    rows: { ...base, outputs: 3, targets: "class" },
+    activation: "softmax",
+  },
+];
+
+export function modelOf({ loss, rows, units = 12, useBias = true, activation = "linear" }: ShardedCase): tf.Sequential {
+  const outputs = rows.outputs ?? 1;
+  const model = tf.sequential({
+    layers: [
+      gatedDense({ units, useBias, seed: 5, inputShape: [rows.d] }),
+      tf.layers.dense({ units: outputs, useBias, activation }),
+    ],
+  });
+  model.compile({ optimizer: "adam", loss });
+  return model;
+}
+
+/** x and y of all rows; the caller disposes them. */
+export function inOnePlace({ rows }: ShardedCase): { x: tf.Tensor2D; y: tf.Tensor } {
+  const all = Array.from({ length: rows.n }, (_, j) => rowOf(j, rows));
+  const x = tf.tensor2d(all.map((row) => [...row.x]));
+  const targets = all.map((row) => row.y);
+  return {
+    x,
+    y: typeof targets[0] === "number" ? tf.tensor1d(targets as number[]) : tf.tensor2d(targets as number[][]),
+  };
+}
+
+export async function weightsOf(model: tf.LayersModel): Promise<number[]> {
+  const all = await Promise.all(model.getWeights().map((weight) => weight.data()));
+  return all.flatMap((values) => [...values]);
+}

@@ -1,0 +1,171 @@
+/** Rows that are in no one place: the same optimum, gap and weights as where they are together. Shards in this process. */
+
+import * as tf from "@tensorflow/tfjs";
+import { beforeAll, describe, expect, test } from "vitest";
+import { ConvexReLUTrainer, gatedDense, sampleGates } from "../../src/index.js";
+import { inProcess } from "../helpers/inProcess.js";
+import { cases, inOnePlace, LOAD, modelOf, weightsOf } from "../helpers/shardedCases.js";
+import { rowOf } from "../helpers/shardedRows.mjs";
+
+const TOLERANCE = 1e-5;
+const [squared] = cases;
+
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+});
+
+function shardedOf(settings: ConstructorParameters<typeof ConvexReLUTrainer>[0] = {}) {
+  return new ConvexReLUTrainer({ regularization: 1e-2, tolerance: TOLERANCE, width: "resize", ...settings });
+}
+
+describe.each(cases)("$title", (one) => {
+  test("1, 2 and 4 shards end at the optimum of one place, within what the gaps prove", async () => {
+    const { x, y } = inOnePlace(one);
+    const model = modelOf(one);
+    const alone = await shardedOf().fit(model, x, y);
+    for (const shards of [1, 2, 4]) {
+      const cluster = inProcess();
+      const result = await shardedOf().fitSharded(model, { cluster, shards, load: LOAD, args: one.rows });
+      const { primal, dual } = result.certificate;
+      expect(result.status).toBe("solved");
+      expect((primal - dual) / primal).toBeLessThanOrEqual(TOLERANCE);
+      const rounding = 1e-12;
+      expect(dual).toBeLessThanOrEqual(alone.certificate.primal + rounding);
+      expect(alone.certificate.dual).toBeLessThanOrEqual(primal + rounding);
+      expect(result.generators.rows).toBe(alone.gates.count);
+      if (result.model !== model) result.model.dispose();
+    }
+    if (alone.model !== model) alone.model.dispose();
+    for (const thing of [x, y, model]) thing.dispose();
+  });
+
+  test("what is reported is what model.evaluate says of all rows", async () => {
+    const { x, y } = inOnePlace(one);
+    const model = modelOf(one);
+    const before = tf.memory().numTensors;
+    const args = { cluster: inProcess(), shards: 3, load: LOAD, args: one.rows };
+    const { model: fitted, objective, certificate } = await shardedOf({ tolerance: 1e-3 }).fitSharded(model, args);
+    const loss = tf.tidy(() => (fitted.evaluate(x, y, { batchSize: 1000 }) as tf.Scalar).dataSync()[0]);
+    expect(loss).toBeCloseTo(objective.loss, 5);
+    expect(certificate.network).toBeGreaterThanOrEqual(certificate.dual);
+    if (fitted !== model) fitted.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+    for (const thing of [x, y, model]) thing.dispose();
+  });
+});
+
+describe("gates", () => {
+  const wish = { n: 90, d: 3 };
+  const draws = { kind: "sample", count: 40, seed: 4 } as const;
+  const fitted = async (shards: number) => {
+    const layers = [gatedDense({ units: 4, useBias: false, inputShape: [3] }), tf.layers.dense({ units: 1 })];
+    const model = tf.sequential({ layers });
+    model.compile({ optimizer: "adam", loss: "meanSquaredError" });
+    const trainer = shardedOf({ tolerance: 1e-2, arrangements: draws });
+    return trainer.fitSharded(model, { cluster: inProcess(), shards, load: LOAD, args: wish });
+  };
+
+  test("drawn ones are those of sampleGates, for any number of shards", async () => {
+    const data = Float64Array.from(Array.from({ length: wish.n }, (_, j) => [...rowOf(j, wish).x]).flat());
+    const { generators } = sampleGates({ rows: wish.n, cols: wish.d, data }, { count: 40, seed: 4 });
+    for (const shards of [1, 3]) {
+      const result = await fitted(shards);
+      expect([...result.generators.data]).toEqual([...generators.data].map(Math.fround));
+    }
+  });
+});
+
+describe("a fit in its course", () => {
+  const started = (more: object) => ({ cluster: inProcess(), shards: 2, load: LOAD, args: squared.rows, ...more });
+
+  test("callbacks hear of every round, and may stop it", async () => {
+    const seen: number[] = [];
+    const onEpochEnd = (epoch: number, logs?: tf.Logs) => {
+      seen.push(logs?.relativeGap ?? Number.NaN);
+      if (epoch === 1) model.stopTraining = true;
+    };
+    const model = modelOf(squared);
+    const result = await shardedOf({ tolerance: 1e-9 }).fitSharded(model, started({ callbacks: { onEpochEnd } }));
+    expect(result.status).toBe("cancelled");
+    expect(result.history.relativeGap).toEqual(seen);
+    expect(seen).toHaveLength(2);
+  });
+
+  test("a time limit ends it with the best point and its gap", async () => {
+    const result = await shardedOf({ tolerance: 1e-9, timeLimit: 1e-3 }).fitSharded(modelOf(squared), started({}));
+    expect(result.status).toBe("timeLimit");
+    expect(result.certificate.primal).toBeGreaterThan(result.certificate.dual);
+  });
+
+  test("a signal ends it", async () => {
+    const signal = AbortSignal.abort();
+    const result = await shardedOf({ tolerance: 1e-9, signal }).fitSharded(modelOf(squared), started({}));
+    expect(result.status).toBe("cancelled");
+  });
+
+  test("regularizers of the model are what is charged", async () => {
+    const l2 = () => tf.regularizers.l2({ l2: 5e-3 });
+    const layers = [
+      gatedDense({ units: 12, seed: 5, kernelRegularizer: l2(), biasRegularizer: l2(), inputShape: [3] }),
+      tf.layers.dense({ units: 1, kernelRegularizer: l2(), biasRegularizer: l2() }),
+    ];
+    const model = tf.sequential({ layers });
+    model.compile({ optimizer: "adam", loss: "meanSquaredError" });
+    const { x, y } = inOnePlace(squared);
+    const trainer = new ConvexReLUTrainer({ tolerance: TOLERANCE });
+    const alone = await trainer.fit(model, x, y);
+    const result = await trainer.fitSharded(model, started({}));
+    expect(result.certificate.dual).toBeLessThanOrEqual(alone.certificate.primal);
+    expect(alone.certificate.dual).toBeLessThanOrEqual(result.certificate.primal);
+    expect(result.regularization.outputBias).toBeCloseTo(5e-3, 8);
+    const told = tf.tidy(() => (model.evaluate(x, y, { batchSize: 1000 }) as tf.Scalar).dataSync()[0]);
+    const charges = tf.tidy(() => model.calculateLosses().reduce((sum, loss) => sum + loss.dataSync()[0], 0));
+    expect(told + charges).toBeCloseTo(result.objective.total, 5);
+  });
+
+  test("a solution wider than the layer is not written, and says how wide it is", async () => {
+    const two = { ...squared, rows: { n: 120, d: 3, outputs: 2 }, units: 3 };
+    const model = modelOf(two);
+    const before = await weightsOf(model);
+    const trainer = shardedOf({
+      width: "keep",
+      tolerance: 0.1,
+      regularization: 1e-3,
+      arrangements: { kind: "sample", count: 30 },
+    });
+    const result = await trainer.fitSharded(model, started({ args: two.rows }));
+    expect(result.status).toBe("widthLimit");
+    expect(result.advice).toMatch(/has \d+ neurons, the layer 3.*Build the layer with \d+ units/);
+    expect(await weightsOf(model)).toEqual(before);
+  });
+});
+
+describe("what shards do not do is refused in a sentence, before any worker starts", () => {
+  const never = { ...inProcess(), open: () => Promise.reject(new Error("opened")) };
+  const args = { cluster: never, shards: 2, load: LOAD, args: squared.rows };
+  const relu = () => {
+    const layers = [tf.layers.dense({ units: 4, activation: "relu", inputShape: [3] }), tf.layers.dense({ units: 1 })];
+    const model = tf.sequential({ layers });
+    model.compile({ optimizer: "adam", loss: "meanSquaredError" });
+    return model;
+  };
+
+  test.each([
+    ["a ReLU network", relu, {}, {}, "model/layer", /gatedDense/],
+    ["a loss with kinks", () => modelOf({ ...squared, loss: "hinge" }), {}, {}, "model/loss", /"squaredHinge"/],
+    ["absolute errors", () => modelOf({ ...squared, loss: "meanAbsoluteError" }), {}, {}, "model/loss", /"huberLoss"/],
+    ["standardised columns", () => modelOf(squared), { standardize: true }, {}, "options/value", /standardize/],
+    ["another solver", () => modelOf(squared), { solver: "admm" }, {}, "options/value", /solver: expected "fista"/],
+    ["held-out betas", () => modelOf(squared), { regularization: "held-out" }, {}, "options/value", /regularization/],
+    ["all gates", () => modelOf(squared), { arrangements: { kind: "enumerate" } }, {}, "options/value", /"sample"/],
+    ["no cluster", () => modelOf(squared), {}, { cluster: undefined }, "options/value", /local\(\) or ray\(\)/],
+    ["no shards", () => modelOf(squared), {}, { shards: 0 }, "options/value", /shards/],
+    ["no module", () => modelOf(squared), {}, { load: undefined }, "options/value", /load/],
+    ["what JSON can't say", () => modelOf(squared), {}, { args: { n: 10n } }, "options/value", /JSON/],
+    ["an unknown argument", () => modelOf(squared), {}, { epochs: 3 }, "options/unknown", /epochs/],
+  ] as const)("%s", async (_, model, settings, more, code, said) => {
+    const trainer = new ConvexReLUTrainer({ regularization: 1e-2, ...settings } as never);
+    const fit = trainer.fitSharded(model(), { ...args, ...more } as never);
+    await expect(fit).rejects.toMatchObject({ code, message: expect.stringMatching(said) });
+  });
+});
