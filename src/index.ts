@@ -51,6 +51,12 @@ export {
 } from "./layers/index.js";
 export { type CertifyOptions, certify, type ModelCertificate } from "./optimizers/certify.js";
 export {
+  type ClosedFormCertificate,
+  type ClosedFormOptions,
+  type ClosedFormResult,
+  trainClosedForm,
+} from "./optimizers/closedForm.js";
+export {
   type ConvexNNOptions,
   type ConvexNNResult,
   trainConvexNN,
