@@ -70,6 +70,14 @@ export {
 } from "./optimizers/convexReLUTrainer.js";
 export type { CrossValidation, CrossValidationArgs } from "./optimizers/crossValidate.js";
 export { describeNetwork, type ModelDescription } from "./optimizers/describeNetwork.js";
+export {
+  type GeneratorCertificate,
+  type GeneratorOptions,
+  type GeneratorResult,
+  type GeneratorStage,
+  type SecondStep,
+  trainGenerator,
+} from "./optimizers/generator.js";
 export { type JoinedNetworks, type JoinOptions, joinNetworks } from "./optimizers/joinNetworks.js";
 export { type LossSurface, type LossSurfaceOptions, lossSurface } from "./optimizers/lossSurface.js";
 export {

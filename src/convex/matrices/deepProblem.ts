@@ -76,14 +76,28 @@ export function deepData({ X, Y, outputBias, charges, beta }: DeepProblem): Deep
   const L = charges.length;
   const shared = { scale: 1 / (Y.rows * Y.cols), power: 2 / L, charge: L * beta };
   if (outputBias === null) return { X, Y, ...shared, biasOf: () => new Float64Array(Y.cols) };
-  const [x, y] = [X, Y].map(centred);
+  const [x, y] = [centred(X), centred(Y)];
   return { X: x.matrix, Y: y.matrix, ...shared, biasOf: (W) => offset(y.means, x.means, W) };
 }
 
 /** A matrix less the means of its columns, and the means. */
-export function centred(M: Matrix): { readonly matrix: Matrix; readonly means: Float64Array } {
-  const means = columnSums(M.data, M.cols).map((sum) => sum / M.rows);
-  return { matrix: { ...M, data: M.data.map((value, k) => value - means[k % M.cols]) }, means };
+export interface Centred {
+  readonly matrix: Matrix;
+  readonly means: Float64Array;
+}
+
+/** Of matrices that are asked for again: when a problem is refused or not, and when it is solved. */
+const centredOnes = new WeakMap<Matrix, Centred>();
+const spectra = new WeakMap<Matrix, SingularVectors>();
+
+export function centred(M: Matrix): Centred {
+  let known = centredOnes.get(M);
+  if (known === undefined) {
+    const means = columnSums(M.data, M.cols).map((sum) => sum / M.rows);
+    known = { matrix: { ...M, data: M.data.map((value, k) => value - means[k % M.cols]) }, means };
+    centredOnes.set(M, known);
+  }
+  return known;
 }
 
 /** to - from W. */
@@ -94,6 +108,12 @@ export function offset(to: Float64Array, from: Float64Array, W: Matrix): Float64
 
 /** The nonzero singular values of X, decreasing, with their vectors. */
 export function spectrum(X: Matrix): SingularVectors {
+  const known = spectra.get(X) ?? decompose(X);
+  spectra.set(X, known);
+  return known;
+}
+
+function decompose(X: Matrix): SingularVectors {
   const { rows: n, cols: d } = X;
   const side = Math.min(n, d);
   if (n * d * side <= DIRECT) return first(singularVectors(X), Number.EPSILON * Math.max(n, d));

@@ -46,7 +46,7 @@ export function readDeepLayers(model: tf.LayersModel, charged: "weight decay" | 
     refuseModel("model/activation", "nothing or ReLU between layers", `"${activation}"`, "Change the activation.");
   }
   const last = kernels.length - 1;
-  kernels.forEach((kernel, l) => refuseCharges(dense[l], kernel, charged, l === last));
+  for (const [l, kernel] of kernels.entries()) refuseCharges(dense[l], kernel, charged, l === last);
   const outputBias = kernels[last].useBias;
   kernels.forEach(({ useBias }, l) => {
     if (!useBias || l === last || (outputBias && activation === "linear")) return;
