@@ -149,19 +149,24 @@ def generators():
         R = Z - Z.mean(0)
 
         def penalised(t):
+            """|W|^2 and 1e5 times the squares of what the constraint is exceeded by; at most 1e-4 below the constrained optimum."""
             W = t.reshape(3, 4)
-            over = np.maximum(np.abs(np.linalg.eigvalsh(S - (R @ W).T @ (R @ W) / 20)) - beta, 0)
-            return np.sum(W**2) + 1000 * np.sum(over)
+            G = R @ W
+            values, vectors = np.linalg.eigh(S - G.T @ G / 20)
+            over = np.sign(values) * np.maximum(np.abs(values) - beta, 0)
+            slope = 2e5 * (vectors * over) @ vectors.T
+            return np.sum(W**2) + 1e5 * np.sum(over**2), (2 * W - 2 * R.T @ G @ slope / 20).ravel()
 
         best = np.inf
         for _ in range(STARTS):
-            run = minimize(penalised, rng.standard_normal(12), method="Nelder-Mead", options=dict(maxiter=20000, maxfev=40000, xatol=1e-9, fatol=1e-10, adaptive=True))
+            run = minimize(penalised, rng.standard_normal(12), jac=True, method="L-BFGS-B", options=dict(maxiter=20000, maxfun=40000, ftol=1e-16, gtol=1e-10))
             best = min(best, run.fun)
+        rank = int(np.sum(np.linalg.eigvalsh(S) > beta))
         print("generator", beta, trace, best, flush=True)
-        yield dict(images=X.tolist(), latents=Z.tolist(), beta=beta, trace=trace, weights=best)
+        yield dict(images=X.tolist(), latents=Z.tolist(), beta=beta, trace=trace, weights=best, rank=rank)
 
 
 if __name__ == "__main__":
-    found = dict(networks=[*networks()], schatten=[*schatten()], generators=[*generators()])
     path = pathlib.Path(__file__).with_name("deep.json")
+    found = dict(networks=[*networks()], schatten=[*schatten()], generators=[*generators()])
     path.write_text(json.dumps(found, separators=(",", ":")) + "\n")
