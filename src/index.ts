@@ -67,6 +67,12 @@ export {
 } from "./layers/index.js";
 export { type CertifyOptions, certify, type ModelCertificate } from "./optimizers/certify.js";
 export {
+  type ClosedFormCertificate,
+  type ClosedFormOptions,
+  type ClosedFormResult,
+  trainClosedForm,
+} from "./optimizers/closedForm.js";
+export {
   type ConvexNNOptions,
   type ConvexNNResult,
   trainConvexNN,
@@ -80,6 +86,14 @@ export {
 } from "./optimizers/convexReLUTrainer.js";
 export type { CrossValidation, CrossValidationArgs } from "./optimizers/crossValidate.js";
 export { describeNetwork, type ModelDescription } from "./optimizers/describeNetwork.js";
+export {
+  type GeneratorCertificate,
+  type GeneratorOptions,
+  type GeneratorResult,
+  type GeneratorStage,
+  type SecondStep,
+  trainGenerator,
+} from "./optimizers/generator.js";
 export { type JoinedNetworks, type JoinOptions, joinNetworks } from "./optimizers/joinNetworks.js";
 export { type LossSurface, type LossSurfaceOptions, lossSurface } from "./optimizers/lossSurface.js";
 export {

@@ -201,6 +201,16 @@ export const groups: readonly Group[] = [
         command: "npm run demo:polynomial",
         plot: "examples/polynomial/out/planted",
       },
+      {
+        name: "generator",
+        title: "Digits from noise, in closed form",
+        about:
+          "Generators of a Wasserstein GAN against a quadratic discriminator: a linear layer for each of four resolutions, and a ReLU " +
+          "generator in two convex steps. The rows show images of MNIST and what the same latents become. Descent-ascent runs on the same game.",
+        source: "examples/generator/main.ts",
+        command: "npm run demo:generator",
+        plot: "examples/generator/out/generator",
+      },
     ],
   },
 ];

@@ -35,7 +35,7 @@ export interface MatrixProgram<Solution> {
   solve(kernels: Kernels, budget: SolveBudget): Promise<Solution>;
 }
 
-export interface MatrixFormulation<Problem extends MatrixProblem, Solution extends MatrixSolution> {
+export interface MatrixFormulation<Problem, Solution extends MatrixSolution> {
   readonly name: string;
   /** Null, or what the problem would have to be: "expected ..., got ...". */
   refuses(problem: Problem): string | null;
