@@ -1,6 +1,7 @@
 /** Deep models: the program of the head alone, or in turn with a descent of all layers; never higher than before. */
 
 import * as tf from "@tensorflow/tfjs";
+import { chooseEngine } from "../../convex/kernels/index.js";
 import { gaussianSource } from "../../convex/linear/random.js";
 import { Clock } from "../../convex/solvers/clock.js";
 import type { Certificate, Status } from "../../convex/types.js";
@@ -67,6 +68,7 @@ export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>):
   const objective = new WholeObjective(model, spec, x, rows.train, chargesOf(model, spec, settings));
   const judge = new WholeJudge(model, x, y, rows);
   try {
+    await objective.moveToHost((await chooseEngine(settings.engine, settings.threads)).kernels);
     await progress.begin(rows.train.y.rows, settings.maxIterations, judge.names);
     const rounds = await alternate(order, spec, objective, judge, progress, clock);
     const { epoch: _epoch, history: _history, ...head } = rounds.head;
