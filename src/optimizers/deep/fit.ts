@@ -56,7 +56,7 @@ interface Rounds<M extends tf.LayersModel> {
 /** Trains a model by its order, with `depth: "alternate"`. The weights are as they were where anything throws. */
 export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>): Promise<FitResult<M>> {
   const { model, x, y, args, settings } = order;
-  refuseUnfit(settings, args);
+  refuseUnfit(settings, args, "alternate");
   const clock = clockOf(settings);
   const spec = readModel(model, settings.formulation, "fit", true, settings.depth);
   refuseConstraints(model);
@@ -265,7 +265,7 @@ function chargesOf(model: tf.LayersModel, spec: NetworkSpec, { regularization: b
 }
 
 /** What is proven of the model's own head, and the notes on that, where no program's network took its place. */
-async function certified(
+export async function certified(
   { model, x, y, settings }: Order<tf.LayersModel>,
   spec: NetworkSpec,
   { train }: WholeRows,
