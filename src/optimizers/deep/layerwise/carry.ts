@@ -4,6 +4,9 @@ import * as tf from "@tensorflow/tfjs";
 import type { Block } from "./chain.js";
 import { slopeOfDense } from "./stageModel.js";
 
+/** Squares below this are of no length that float32 has. */
+const TINY = 1e-90;
+
 /** A read-out as numbers. */
 export interface ReadOut {
   readonly kernel: Float64Array; // [d x C]
@@ -44,7 +47,7 @@ export function carryOn(
     for (let p = 0; p < d; p++) square += kernel[p * C + c] ** 2;
     // Of the unit s a and the weight 1 / ((1 + slope) s) after it.
     const ratio = first > 0 && second > 0 ? second / first : 1;
-    const s = square > 0 ? Math.sqrt(Math.sqrt(ratio / square) / (1 + slope)) : 0;
+    const s = square > TINY ? Math.sqrt(Math.sqrt(ratio / square) / (1 + slope)) : 0;
     for (let p = 0; p < d; p++) {
       W[p * units + 2 * c] = s * kernel[p * C + c];
       W[p * units + 2 * c + 1] = -s * kernel[p * C + c];

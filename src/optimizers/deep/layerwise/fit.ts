@@ -34,9 +34,9 @@ export async function fitLayerwise<M extends tf.LayersModel>(order: Order<M>): P
   const clock = clockOf(settings);
   const spec = readModel(model, settings.formulation, "fit", true, settings.depth);
   const chain = chainOf(model);
-  const stages = stageModels(model, chain, settings);
   const rows = await readWholeRows(model, spec, x, y, args);
   const restore = await weightsBefore(model);
+  const stages = stageModels(model, chain, settings);
   const progress = new Progress(model, args.callbacks, args.verbose ?? 0, settings.tolerance, settings.timeLimit);
   const objective = new WholeObjective(model, spec, x, rows.train, chargesOf(stages, settings));
   const stop = new AbortController();

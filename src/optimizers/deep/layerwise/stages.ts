@@ -41,7 +41,8 @@ export function stageModels(model: tf.LayersModel, chain: Chain, settings: Setti
     if (made.some(({ same }, k) => !same && k === made.length - 1)) {
       made.push(readOutModel(model, chain.end, charged ? null : decay));
     }
-    for (const { model: each, hidden } of made) readModel(each, hidden.length === 0 ? null : settings.formulation, "fit");
+    for (const { model: each, hidden } of made)
+      readModel(each, hidden.length === 0 ? null : settings.formulation, "fit");
     return made;
   } catch (error) {
     for (const stage of made) stage.model.dispose();
@@ -111,11 +112,13 @@ async function fitStage(
   const { model } = stage;
   const { y, args } = order;
   const regularization = typeof order.settings.regularization === "number" ? null : order.settings.regularization;
+  const spec = readModel(model, null, "fit", true, "head");
+  const bent = spec.formulation === "relu" || spec.formulation === "gated";
   const settings: Settings = {
     ...order.settings,
+    ...(bent ? {} : { formulation: null, arrangements: null, pricing: null, solver: null }),
     ...{ regularization, depth: "head", signal, timeLimit: Math.max(LEAST_SECONDS, clock.left) },
   };
-  const spec = readModel(model, settings.formulation, "fit", true, "head");
   const objective = new WholeObjective(model, spec, H, rows.train);
   const judge = new WholeJudge(model, H, y, rows);
   try {
