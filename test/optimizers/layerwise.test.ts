@@ -266,6 +266,27 @@ describe("a layer-wise fit", () => {
     tf.dispose([x, y]);
   });
 
+  test("ends as a constant where a stage leaves nothing to see, with room to take it on or without", async () => {
+    const { x, y } = data();
+    for (const widths of [
+      [6, 4],
+      [6, 1],
+    ]) {
+      const model = dense(widths, 1, 20);
+      const { objective, notes, stages } = await new ConvexReLUTrainer(SHORT).fit(model, x, y);
+      const { mean, variance } = tf.tidy(() => {
+        const { mean: center, variance: spread } = tf.moments(y);
+        return { mean: center.dataSync()[0], variance: spread.dataSync()[0] };
+      });
+      for (const value of tf.tidy(() => (model.predict(x) as tf.Tensor).dataSync())) expect(value).toBeCloseTo(mean, 4);
+      expect(objective.total).toBeCloseTo(variance, 4);
+      expect(stages?.length).toBe(1);
+      expect(notes.join()).toMatch(/the same on all rows/);
+      model.dispose();
+    }
+    tf.dispose([x, y]);
+  });
+
   test("leaves the weights as they were where a callback throws", async () => {
     const model = dense([8, 6]);
     const { x, y } = data();

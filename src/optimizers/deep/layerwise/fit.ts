@@ -1,7 +1,7 @@
 /** Layer-wise training: stage k is the convex program of hidden layer k on what the layers below compute, and these stay as they are. */
 
-import type * as tf from "@tensorflow/tfjs";
-import type { Status } from "../../../convex/types.js";
+import * as tf from "@tensorflow/tfjs";
+import type { Certificate, Status } from "../../../convex/types.js";
 import { fitModel, type Order } from "../../fit.js";
 import type { Settings } from "../../options.js";
 import { readModel } from "../../read/model.js";
@@ -17,7 +17,7 @@ import { headNotes, KEPT_PROGRAM, refuseUnfit } from "../words.js";
 import { carryOn, type ReadOut, writeDense } from "./carry.js";
 import { type Chain, chainOf } from "./chain.js";
 import type { StageModel } from "./stageModel.js";
-import { fitStages, type StageDone, stageModels } from "./stages.js";
+import { fitStages, type StageDone, type StagesDone, stageModels } from "./stages.js";
 import { layerwiseNotes, STOPPED } from "./words.js";
 
 /** How the stages ended up in the model. */
@@ -51,20 +51,23 @@ export async function fitLayerwise<M extends tf.LayersModel>(order: Order<M>): P
       if (await progress.round(progress.epoch.length, told)) abort();
       return stop.signal.aborted;
     };
-    const { done, stopped } = await fitStages(order, chain, stages, rows, clock, stop.signal, tell);
-    const written = await write(chain, stages, done, stopped, restore);
+    const all = await fitStages(order, chain, stages, rows, clock, stop.signal, tell);
+    const { done } = all;
+    const written = write(chain, stages, all, restore);
     const last = done[done.length - 1];
     const whole = written.chosen === stages.length - 1;
+    // A head that sees the same on all rows has no program: what is known is of the stage before.
+    const own = whole || all.constant !== null;
     // Where the head is no program's network, one round of its program says what the other records are about.
-    const head = whole ? last.result : await oneRound(order);
-    const said = whole ? last.result : await certified(order, spec, rows, clock);
+    const head = own ? last.result : await oneRound(order);
+    const said = own ? last.result : await certified(order, spec, rows, clock);
     const reached = await objective.value();
     await progress.end();
     const { epoch: _epoch, history: _history, ...summary } = head;
     return new FitResult<M>(progress.epoch, progress.history, {
       ...summary,
       model,
-      certificate: whole ? claimedOfHead(said.certificate, spec) : said.certificate,
+      certificate: whole ? claimedOfHead(said.certificate, spec) : own ? claimedOfStage(last) : said.certificate,
       objective: reached,
       ...{ status: written.status, advice: written.status === "cancelled" ? STOPPED : last.result.advice },
       problem: { ...head.problem, spec: { ...head.problem.spec, cut: spec.cut, deep: spec.deep } },
@@ -72,9 +75,9 @@ export async function fitLayerwise<M extends tf.LayersModel>(order: Order<M>): P
         ...{ layer, objective, carried, relativeGap, status, validationLoss, chosen: k === written.chosen },
       })),
       notes: [
-        ...layerwiseNotes(done, written.chosen, stages),
+        ...layerwiseNotes(all, written.chosen, stages),
         ...headNotes(model, spec, said.notes),
-        ...(whole ? [] : [KEPT_PROGRAM]),
+        ...(own ? [] : [KEPT_PROGRAM]),
       ],
       seconds: clock.seconds,
     });
@@ -87,6 +90,12 @@ export async function fitLayerwise<M extends tf.LayersModel>(order: Order<M>): P
     objective.dispose();
     for (const stage of stages) stage.model.dispose();
   }
+}
+
+/** The certificate of a stage, with words that say so. */
+function claimedOfStage({ layer, result: { certificate } }: StageDone): Certificate {
+  const claim = `Of layer "${layer}" alone under a read-out of its own, given what comes before it: ${certificate.claim}`;
+  return { ...certificate, claim };
 }
 
 /** What is told of a stage. */
@@ -109,18 +118,21 @@ function chargesOf(stages: readonly StageModel[], { regularization }: Settings):
 /**
  * Writes the read-out that belongs to the stages: the last one's, or, of rows held out, that of the stage with the least loss on them,
  * taken on through the layers after it. What was stopped before the last stage is taken on, or, without room, the model's own weights
- * come back.
+ * come back. A stage that leaves nothing to see is a constant, which needs no room.
  */
-async function write(
+function write(
   chain: Chain,
   stages: readonly StageModel[],
-  done: readonly StageDone[],
-  stopped: boolean,
+  { done, stopped, constant }: StagesDone,
   restore: () => void,
-): Promise<Written> {
+): Written {
   const last = done.length - 1;
   const status = stopped ? "cancelled" : done[last].status;
   const open = done.flatMap((_, k) => (k === stages.length - 1 || takenOn(chain, stages, done, k) !== null ? [k] : []));
+  if (constant !== null && !open.includes(last)) {
+    writeConstant(chain, stages, done, constant);
+    return { chosen: last, status };
+  }
   if (open.length === 0) {
     restore();
     return { chosen: null, status };
@@ -158,6 +170,26 @@ function takenOn(
   }
   const [layer] = stages[stages.length - 1].readOut;
   return [...written, { layer, kernel: readOut.kernel, bias: readOut.bias }];
+}
+
+/** The outputs of the last stage on features that are the same on all rows, with zeros in all layers after it. */
+function writeConstant(
+  chain: Chain,
+  stages: readonly StageModel[],
+  done: readonly StageDone[],
+  constant: Float64Array,
+): void {
+  const { kernel, bias, outputs: C } = done[done.length - 1].readOut;
+  for (const [{ layer }] of chain.blocks.slice(done.length)) {
+    tf.tidy(() => layer.setWeights(layer.getWeights().map((weight) => tf.zerosLike(weight))));
+  }
+  const sums = Float64Array.from({ length: C }, (_, c) =>
+    kernel.length === constant.length * C
+      ? constant.reduce((sum, value, p) => sum + value * kernel[p * C + c], bias?.[c] ?? 0)
+      : (bias?.[c] ?? 0),
+  );
+  const [layer] = stages[stages.length - 1].readOut;
+  writeDense(layer, new Float64Array(layer.weights[0].read().size), sums);
 }
 
 function l2Of(layer: tf.layers.Layer): number {

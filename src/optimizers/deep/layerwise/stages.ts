@@ -50,6 +50,14 @@ export function stageModels(model: tf.LayersModel, chain: Chain, settings: Setti
   }
 }
 
+/** What came of the stages: all of them, unless someone stopped them or one left nothing to see. */
+export interface StagesDone {
+  readonly done: readonly StageDone[];
+  readonly stopped: boolean;
+  /** What the last one computes where that is the same on all rows [d]: later stages have nothing to see. */
+  readonly constant: Float64Array | null;
+}
+
 /** Fits the stages in their order, each with its share of the time, and writes the hidden layers into the model. */
 export async function fitStages(
   order: Order<tf.LayersModel>,
@@ -59,7 +67,7 @@ export async function fitStages(
   clock: Clock,
   signal: AbortSignal,
   tell: TellStage,
-): Promise<{ readonly done: readonly StageDone[]; readonly stopped: boolean }> {
+): Promise<StagesDone> {
   const { x } = order;
   const held: tf.Tensor[] = [];
   const seen = async (steps: Chain["before"], from: tf.Tensor) => {
@@ -85,15 +93,17 @@ export async function fitStages(
       below += charge;
       done.push({ ...one, same: stage.same });
       if (await tell(done[k], { ...logs, stage: k + 1, stageObjective: objective })) {
-        return { done, stopped: k < stages.length - 1 };
+        return { done, stopped: k < stages.length - 1, constant: null };
       }
       if (k === stages.length - 1) break;
       H = await seen(stage.block, H);
       V &&= await seen(stage.block, V);
       for (const tensor of held.splice(0, held.length)) if (tensor !== H && tensor !== V) tensor.dispose();
       held.push(...(V === null ? [H] : [H, V]));
+      const constant = await constantOf(H);
+      if (constant !== null) return { done, stopped: false, constant };
     }
-    return { done, stopped: false };
+    return { done, stopped: false, constant: null };
   } finally {
     tf.dispose(held);
   }
@@ -158,6 +168,14 @@ function begin(stage: StageModel, before: ReadOut | null, factors: readonly [num
   for (const [own, copy] of stage.hidden) copy.setWeights(own.getWeights());
   tf.tidy(() => readOut.setWeights(readOut.getWeights().map((weight) => tf.zerosLike(weight))));
   return false;
+}
+
+/** A sample's features where all rows have the same. */
+async function constantOf(H: tf.Tensor): Promise<Float64Array | null> {
+  const values = await H.data();
+  const d = values.length / H.shape[0];
+  for (let k = d; k < values.length; k++) if (values[k] !== values[k % d]) return null;
+  return Float64Array.from(values.slice(0, d));
 }
 
 async function chargeOf(layers: readonly tf.layers.Layer[]): Promise<number> {

@@ -1,13 +1,13 @@
 /** What is said of a layer-wise training. */
 
 import type { StageModel } from "./stageModel.js";
-import type { StageDone } from "./stages.js";
+import type { StagesDone } from "./stages.js";
 
 export const STOPPED =
   "A callback or signal asked to stop: call fit again without it, or set timeLimit, by which every stage has its share.";
 
 export function layerwiseNotes(
-  done: readonly StageDone[],
+  { done, constant }: StagesDone,
   chosen: number | null,
   stages: readonly StageModel[],
 ): string[] {
@@ -17,6 +17,12 @@ export function layerwiseNotes(
   return [
     `${done.length} stages, one layer each: ${done.map(({ layer }) => `"${layer}"`).join(", ")}. Each is solved on what the layers below ` +
       `compute, and stays as it is from then on.`,
+    ...(constant === null
+      ? []
+      : [
+          `What layer "${done[done.length - 1].layer}" computes is the same on all rows, so that the layers after it have nothing to ` +
+            `learn from: regularize less, or give more time.`,
+        ]),
     ...(begun.length === 0
       ? []
       : [
@@ -41,7 +47,7 @@ export function layerwiseNotes(
         ]
       : chosen < stages.length - 1
         ? [
-            `The model computes what stage ${chosen + 1} does${done.length < stages.length ? ", where it was stopped" : ", which has the least loss on the rows held out"}: the layers after it take ` +
+            `The model computes what stage ${chosen + 1} does${done.length === chosen + 1 ? ", the last one that was trained" : ", which has the least loss on the rows held out"}: the layers after it take ` +
               `its read-out on.`,
           ]
         : []),
