@@ -3,6 +3,9 @@
  * seconds of processor time, the training objective, the error on rows held out. `npm run bench:ordinary -- --help`.
  */
 
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import * as tf from "@tensorflow/tfjs";
 import { useFastBackend } from "../examples/support/train.js";
 import { wasmKernels } from "../src/convex/kernels/index.js";
@@ -13,7 +16,7 @@ import type { Matrix } from "../src/convex/types.js";
 import { ConvexReLUTrainer, type FitResult } from "../src/index.js";
 import { type OrdinaryTable, ordinarySources } from "./data/ordinaryTables.js";
 import { alike, errorOf, mean, median, momentsOf, rowsOf, split } from "./data/splits.js";
-import { findSklearn, type Metric, type PeerFit, runSklearn, type SplitTable } from "./peers/sklearn.js";
+import { findSklearn, type Metric, type PeerFit, type PeerFits, runSklearn, type SplitTable } from "./peers/sklearn.js";
 import { lowestBy } from "./rivals/descents.js";
 import { readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
@@ -31,6 +34,10 @@ const flags = readFlags("ordinary", {
   width: { default: 64, help: "hidden units of all networks" },
   epochs: { default: 200, help: "epochs of tfjs's Adam, on standardised columns, in batches of 32" },
   starts: { default: 2, help: "starts of L-BFGS on our objective, which together get our seconds" },
+  keep: {
+    default: "",
+    help: "folder in which each table's figures stay, so that a run goes on where another ended (empty it when the source has changed)",
+  },
 });
 
 interface Row {
@@ -61,19 +68,18 @@ const tables = read.flatMap(({ table }) => (table === null ? [] : [split(table, 
 const rows: Row[] = [];
 for (const one of tables) {
   console.error(`${one.table.name} ...`);
-  rows.push(await measure(one));
+  rows.push(await kept(`${one.table.name}.ours`, () => measure(one)));
 }
 const python = findSklearn();
-const peers = python === null ? null : runSklearn(tables, python);
-const failed = (peers?.results ?? []).flatMap((one) =>
-  "failed" in one ? [`${one.table}: scikit-learn failed: ${one.failed}`] : [],
-);
+const peers: PeerFits[] = [];
+for (const one of python === null ? [] : tables) {
+  peers.push(await kept(`${one.table.name}.sklearn`, () => runSklearn([one], python ?? "")));
+}
+const results = peers.flatMap((one) => one.results);
+const failed = results.flatMap((one) => ("failed" in one ? [`${one.table}: scikit-learn failed: ${one.failed}`] : []));
 const all = rows.map((row) => ({
   ...row,
-  fits: [
-    ...row.fits,
-    ...(peers?.results.filter((fit): fit is PeerFit => fit.table === row.table && "model" in fit) ?? []),
-  ],
+  fits: [...row.fits, ...results.filter((fit): fit is PeerFit => fit.table === row.table && "model" in fit)],
 }));
 publish(
   {
@@ -84,7 +90,7 @@ publish(
     about: [
       `Networks of ${flags.width} ReLU units on raw columns and targets, ${flags.splits} splits with a fifth of the rows held out.`,
       `${OURS}: new ConvexReLUTrainer().fit(model, x, y), nothing else said. ${ADAM}: model.fit, ${flags.epochs} epochs in batches of 32 at its own rate, on columns (and numbers to predict) that were standardised before.`,
-      `scikit-learn ${peers?.version ?? "(not at hand)"}: StandardScaler and MLP of the same width with L-BFGS or Adam as they come; "${RIVAL}" searches both and six decays by five folds, then fits; random forest and histogram gradient boosting as they come.`,
+      `scikit-learn ${peers[0]?.version ?? "(not at hand)"}: StandardScaler and MLP of the same width with L-BFGS or Adam as they come; "${RIVAL}" searches both and six decays by five folds, then fits; random forest and histogram gradient boosting as they come.`,
       "Error: share of wrong labels, or root mean square, or (loss meanAbsoluteError) mean absolute error; mean over splits. Seconds: processor time of one fit, the search for settings with it; Python with one thread.",
       `Objective: what ${OURS} reports on the first split, its bound, and the lowest that L-BFGS of the same width, objective and coordinates reaches from ${flags.starts} starts in as many processor seconds.`,
     ],
@@ -93,10 +99,26 @@ publish(
       { title: "Seconds", cells: secondsCells(all), notes: [timeVerdict(all)] },
       { title: "Training objective", cells: objectiveCells(all) },
     ],
-    data: { settings: { ...flags, data: undefined }, skipped, rows: all },
+    data: { settings: { ...flags, data: undefined, keep: undefined }, skipped, rows: all },
   },
   flags,
 );
+
+/** What a run before found with the same settings, or what is found now. */
+async function kept<T>(name: string, find: () => T | Promise<T>): Promise<T> {
+  if (flags.keep === "") return find();
+  const { splits, width, epochs, starts } = flags;
+  const settings = { splits, width, epochs, starts };
+  const file = join(flags.keep, `${name}.json`);
+  if (existsSync(file)) {
+    const before = JSON.parse(readFileSync(file, "utf8"));
+    if (isDeepStrictEqual(before.settings, settings)) return before.found;
+  }
+  const found = await find();
+  mkdirSync(flags.keep, { recursive: true });
+  writeFileSync(file, JSON.stringify({ settings, found }));
+  return found;
+}
 
 async function measure({ table, metric, splits }: SplitTable): Promise<Row> {
   const { x, y, loss, name } = table;

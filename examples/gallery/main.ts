@@ -66,12 +66,13 @@ function start(): void {
 }
 
 /** A finished run of what the form asks for at first, so that the page explains itself before anybody trains. */
-function showOpening(): void {
+async function showOpening(): Promise<void> {
   if (task === null || training !== null || !opens(readSettings(form))) return;
   const made = new Training(task, readSettings(form), plots);
-  made.replay(opening);
   drawn = made;
+  const shown = made.replay(opening, () => drawn === made);
   showVerdict(made, "A run made beforehand: ");
+  await shown;
 }
 
 /** The built page keeps its files in this browser and opens without a network from then on. */

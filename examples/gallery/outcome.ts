@@ -1,7 +1,9 @@
 /** What came of a convex fit, as plain numbers, and the words for it. */
 
 import type { FitResult } from "../../src/index.js";
+import { type Network, outputsOn } from "./network.js";
 import type { Curve } from "./objectivePlot.js";
+import { classOf, type Rows, type Task } from "./task.js";
 import type { Fact, RunRow } from "./view.js";
 import { number, percent } from "./view.js";
 
@@ -92,6 +94,35 @@ export function accuracyFacts({ training, held }: Accuracies): readonly Fact[] {
   ];
 }
 
+export interface GradientState {
+  readonly status: string;
+  readonly engine?: string;
+}
+
+/** All starts of model.fit together. */
+export function gradientFacts(
+  runs: readonly RunRow[],
+  epochs: number,
+  isClasses: boolean,
+  { status, engine = "-" }: GradientState,
+): readonly Fact[] {
+  const objectives = runs.map((run) => run.objective);
+  const best = runs.find((run) => run.objective === Math.min(...objectives));
+  const some = (value: string) => (best === undefined ? "-" : value);
+  const accuracies =
+    best === undefined ? [waiting("training accuracy"), waiting("held-out accuracy")] : accuracyFacts(best.accuracies);
+  return [
+    { name: "status", value: status },
+    { name: "best objective", value: some(number(Math.min(...objectives))) },
+    { name: "worst objective", value: some(number(Math.max(...objectives))) },
+    { name: "starts", value: some(String(runs.length)) },
+    { name: "epochs each", value: String(epochs) },
+    ...(isClasses ? accuracies : []),
+    { name: "seconds in all", value: runs.reduce((sum, run) => sum + run.seconds, 0).toFixed(2) },
+    { name: "engine", value: engine },
+  ];
+}
+
 /** Over which gates, and of which networks where layers of several outputs can be others too. */
 function provenFor({ scope, neurons, gates }: Outcome): Fact {
   const apart = neurons === "feed all outputs" ? "" : ", neurons that feed one output each";
@@ -131,4 +162,19 @@ export function summary(outcome: Outcome | null, runs: readonly RunRow[]): strin
     `${relativeGap.toExponential(1)} in ${seconds.toFixed(1)} seconds.` +
     (runs.length > 0 ? ` Best of model.fit: ${number(Math.min(...runs.map((run) => run.objective)))}.` : "")
   );
+}
+
+/** The shares of rows that a network puts into their class, in training and held out. */
+export function accuraciesOf(task: Task, network: Network): Accuracies {
+  const share = (rows: Rows) => {
+    const Z = outputsOn(network, { ...rows, cols: task.cols });
+    const C = network.outputs;
+    let right = 0;
+    for (let k = 0; k < rows.rows; k++) {
+      right += Number(classOf(task, Z.subarray(k * C, (k + 1) * C)) === rows.y[k]);
+    }
+    return right / rows.rows;
+  };
+  if (task.classes.length === 0) return { training: null, held: null };
+  return { training: share(task), held: task.held === null ? null : share(task.held) };
 }

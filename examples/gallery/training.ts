@@ -3,13 +3,14 @@
 import type { FitResult } from "../../src/index.js";
 import { drawContours, type Field } from "./contourPlot.js";
 import { type DescentEpoch, descend } from "./descent.js";
-import { type Network, networkOf, outputsOn, type Weight } from "./network.js";
+import { type Network, networkOf, type Weight } from "./network.js";
 import { type Curve, drawObjectives } from "./objectivePlot.js";
 import {
-  type Accuracies,
-  accuracyFacts,
+  accuraciesOf,
   convexFacts,
   convexProgress,
+  type GradientState,
+  gradientFacts,
   type Outcome,
   outcomeOf,
   summary,
@@ -17,8 +18,8 @@ import {
 } from "./outcome.js";
 import type { PlanePlot } from "./planePlot.js";
 import type { Settings } from "./settings.js";
-import { classOf, type Rows, type Task } from "./task.js";
-import { byId, type Fact, number, type RunRow, showFacts, showRuns } from "./view.js";
+import type { Task } from "./task.js";
+import { byId, type Fact, type RunRow, showFacts, showRuns } from "./view.js";
 import { type Convex, endWorkers, loadConvex, startWorkers } from "./workers.js";
 
 export interface Plots {
@@ -90,20 +91,36 @@ export class Training {
     for (const reason of reasons) if (!(reason instanceof Stopped)) throw reason;
   }
 
-  /** Shows a run that was made before, without TensorFlow.js. */
-  replay({ outcome, weights, surface, primal, dual, descents }: Recorded): void {
+  /**
+   * Shows a run that was made before, without TensorFlow.js: its numbers at once, each picture in a turn of its own, so that the
+   * page answers in between; no more of them when it is not `wanted` any longer.
+   */
+  async replay(recorded: Recorded, wanted: () => boolean): Promise<void> {
+    const { outcome, surface, primal, dual, descents } = recorded;
+    const { plots } = this;
     append(this.primal, primal);
     append(this.dual, dual);
-    descents.forEach((curve, start) => {
-      const { seconds, values } = curve;
+    const networks = descents.map(({ seconds, values, weights }, start) => {
       this.descents[start] = { seconds: [...seconds], values: [...values] };
-      this.showRun(start, restored(curve.weights), values[values.length - 1], seconds[seconds.length - 1]);
+      const network = networkOf(restored(weights));
+      this.keepRun(start, network, values[values.length - 1], seconds[seconds.length - 1]);
+      return network;
     });
-    this.showConvex(outcome, restored(weights));
+    const network = networkOf(restored(recorded.weights));
+    this.keepConvex(outcome, network);
     const [steps, values] = [Float64Array.from(surface.steps), Float64Array.from(surface.values)];
     this.surface = { steps, values, objective: surface.objective };
     showFacts(byId("gradientFacts"), this.gradientFacts({ status: "done", engine: "tfjs cpu, beforehand" }));
-    this.draw();
+    this.showTable();
+    const planes = [
+      () => plots.convex.setNetwork(network),
+      () => plots.gradient.setNetwork(networks[networks.length - 1]),
+    ];
+    for (const draw of [...planes, ...this.charts()]) {
+      await turn();
+      if (!wanted()) return;
+      draw();
+    }
   }
 
   /** Draws the objective around the convex solution. */
@@ -130,11 +147,21 @@ export class Training {
 
   /** Draws the objectives again, and what is in the colours of the moment. */
   draw(): void {
-    const { primal, dual, descents, plots } = this;
-    const bound = dual.values.at(-1) ?? null; // gates may grow, and then an earlier bound was for fewer gates
-    drawObjectives(plots.excess, { primal, dual, descents }, "excess");
-    drawObjectives(plots.objective, { primal, dual, descents }, "objective");
-    if (this.surface !== null) drawContours(plots.contour, this.surface);
+    for (const draw of this.charts()) draw();
+    this.showTable();
+  }
+
+  private charts(): (() => void)[] {
+    const { primal, dual, descents, surface, plots } = this;
+    return [
+      () => drawObjectives(plots.excess, { primal, dual, descents }, "excess"),
+      () => drawObjectives(plots.objective, { primal, dual, descents }, "objective"),
+      ...(surface === null ? [] : [() => drawContours(plots.contour, surface)]),
+    ];
+  }
+
+  private showTable(): void {
+    const bound = this.dual.values.at(-1) ?? null; // gates may grow, and then an earlier bound was for fewer gates
     const rows = [...(this.convexRun === null ? [] : [this.convexRun]), ...this.runs.values()];
     showRuns(byId<HTMLTableElement>("runs"), rows, bound);
   }
@@ -163,7 +190,9 @@ export class Training {
         },
       );
       this.result = result;
-      this.showConvex(outcomeOf(result), library.weightsOf(result.model));
+      const network = networkOf(library.weightsOf(result.model));
+      this.plots.convex.setNetwork(network);
+      this.keepConvex(outcomeOf(result), network);
     } catch (error) {
       if (error instanceof Stopped) this.showStopped();
       throw error;
@@ -173,10 +202,8 @@ export class Training {
     this.drawSoon();
   }
 
-  private showConvex(outcome: Outcome, weights: readonly Weight[]): void {
+  private keepConvex(outcome: Outcome, network: Network): void {
     this.outcome = outcome;
-    const network = networkOf(weights);
-    this.plots.convex.setNetwork(network);
     const accuracies = accuraciesOf(this.task, network);
     const { network: objective, seconds } = outcome;
     this.convexRun = { method: "convex", kind: "convex", objective, accuracies, seconds };
@@ -206,26 +233,8 @@ export class Training {
     showFacts(byId("gradientFacts"), this.gradientFacts({ status, engine: `tfjs ${backend}, in a worker` }));
   }
 
-  /** All starts of model.fit together. */
-  private gradientFacts({ status = "-", engine = "-" }): readonly Fact[] {
-    const all = [...this.runs.values()];
-    const objectives = all.map((run) => run.objective);
-    const best = all.find((run) => run.objective === Math.min(...objectives));
-    const some = (value: string) => (all.length === 0 ? "-" : value);
-    return [
-      { name: "status", value: status },
-      { name: "best objective", value: some(number(Math.min(...objectives))) },
-      { name: "worst objective", value: some(number(Math.max(...objectives))) },
-      { name: "starts", value: some(String(all.length)) },
-      { name: "epochs each", value: String(this.settings.epochs) },
-      ...(this.isClasses()
-        ? accuracyFacts(best?.accuracies ?? { training: Number.NaN, held: null }).map((fact) =>
-            best === undefined ? { ...fact, value: "-" } : fact,
-          )
-        : []),
-      { name: "seconds in all", value: all.reduce((sum, run) => sum + run.seconds, 0).toFixed(2) },
-      { name: "engine", value: engine },
-    ];
+  private gradientFacts(at: GradientState): readonly Fact[] {
+    return gradientFacts([...this.runs.values()], this.settings.epochs, this.isClasses(), at);
   }
 
   private showEpoch({ start, epoch, seconds, objective, weights }: DescentEpoch): void {
@@ -234,14 +243,14 @@ export class Training {
     push(descents[start], seconds, objective);
     this.drawSoon();
     if (weights === undefined) return;
-    this.showRun(start, weights, objective, seconds);
+    const network = networkOf(weights);
+    this.plots.gradient.setNetwork(network);
+    this.keepRun(start, network, objective, seconds);
     const status = `start ${start + 1} of ${settings.starts}, epoch ${epoch} of ${settings.epochs}`;
     showFacts(byId("gradientFacts"), this.gradientFacts({ status }));
   }
 
-  private showRun(start: number, weights: readonly Weight[], objective: number, seconds: number): void {
-    const network = networkOf(weights);
-    this.plots.gradient.setNetwork(network);
+  private keepRun(start: number, network: Network, objective: number, seconds: number): void {
     const method = `${this.settings.optimizer === "adam" ? "Adam" : "SGD"}, start ${start + 1}`;
     this.runs.set(start, {
       method,
@@ -270,6 +279,11 @@ export class Training {
 /** Why a side gives nothing: it was stopped and did not answer. */
 class Stopped extends Error {}
 
+/** The page's next turn, in which it has drawn and listened. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
 function push(curve: Curve, seconds: number, value: number): void {
   curve.seconds.push(seconds);
   curve.values.push(value);
@@ -281,19 +295,4 @@ function append(curve: Curve, { seconds, values }: Curve): void {
 
 function restored(weights: Recorded["weights"]): Weight[] {
   return weights.map(({ shape, values }) => ({ shape, values: Float32Array.from(values) }));
-}
-
-/** The shares of rows that a network puts into their class, in training and held out. */
-function accuraciesOf(task: Task, network: Network): Accuracies {
-  const share = (rows: Rows) => {
-    const Z = outputsOn(network, { ...rows, cols: task.cols });
-    const C = network.outputs;
-    let right = 0;
-    for (let k = 0; k < rows.rows; k++) {
-      right += Number(classOf(task, Z.subarray(k * C, (k + 1) * C)) === rows.y[k]);
-    }
-    return right / rows.rows;
-  };
-  if (task.classes.length === 0) return { training: null, held: null };
-  return { training: share(task), held: task.held === null ? null : share(task.held) };
 }

@@ -266,7 +266,7 @@ function refuseHeldOut({ regularization }: Settings): void {
   if (regularization !== "held-out") return;
   throw new ConvexError(
     "options/value",
-    `certify: expected a regularization that is a number, "from-model" or "auto", got "held-out", which trains to choose beta. ` +
+    `certify: expected a regularization that is a number, "from-model" or "share", got "held-out", which trains to choose beta. ` +
       `Give the beta that the model was trained with.`,
   );
 }
@@ -276,7 +276,7 @@ function refuseConstraint({ regularization }: Settings): void {
   if (regularization !== "interpolate" && regularization !== "max-margin") return;
   throw new ConvexError(
     "options/value",
-    `certify: expected a regularization that is a number, "from-model" or "auto", got "${regularization}", which takes the place ` +
+    `certify: expected a regularization that is a number, "from-model" or "share", got "${regularization}", which takes the place ` +
       `of the loss. Give the beta that the model was trained with, or fit with "${regularization}" and read that certificate.`,
   );
 }

@@ -19,6 +19,9 @@ import type { Constraint } from "../convex/solvers/constrained.js";
 import { type SolverName, solverNames } from "../convex/solvers/index.js";
 import type { Penalty } from "../convex/types.js";
 
+/** What beta is, or how it is found; or what holds in its place. */
+export type RegularizationWish = number | "from-model" | "auto" | "held-out" | "share" | Constraint;
+
 export interface TrainerOptions {
   /** The network class; by default read from the first layer: "gated" for GatedDense, else "relu". */
   readonly formulation?: "relu" | "gated";
@@ -36,15 +39,16 @@ export interface TrainerOptions {
    */
   readonly pricing?: Pricing;
   /**
-   * The weight beta of the program's penalty: a number; "from-model": 2 sqrt(g1 g2) of the layers' l2 regularizers; "auto":
-   * 1e-3 of the smallest beta at which no neuron that a search finds pays; "held-out": of a grid the one with the least loss on rows that
-   * were not trained on, the validation data where there are any, else five folds (`result.regularization.curve`). Default: the
-   * model's where it has them, else "auto".
+   * The weight beta of the program's penalty: a number; "from-model": 2 sqrt(g1 g2) of the layers' l2 regularizers; "held-out": of
+   * a grid the one with the least loss on rows that were not trained on, the validation data where there are any, else up to five
+   * folds (`result.regularization.curve`); "share": 1e-3 of the smallest beta at which no neuron that a search finds pays; "auto":
+   * "held-out" where 30 rows or more can judge, else "share". Default: the model's where it has them, else "auto". With
+   * `depth: "alternate"` and in `certify`, which trains nothing, "auto" is "share".
    *
    * Or none: "interpolate" finds the network of least weights (|W1|^2 + |W2|^2) / 2 among those that fit every target exactly,
    * "max-margin" the one among those with y z >= 1 on every row (hinge losses and binary cross entropy).
    */
-  readonly regularization?: number | "from-model" | "auto" | "held-out" | Constraint;
+  readonly regularization?: RegularizationWish;
   /** Relative duality gap at which to stop, at least 2.2e-16; default 1e-4. */
   readonly tolerance?: number;
   /** Rounds of the solver (epochs, for callbacks); default 1000. */
@@ -127,7 +131,7 @@ export interface Settings {
   readonly formulation: "relu" | "gated" | null;
   readonly arrangements: Arrangements | null;
   readonly pricing: Pricing | null;
-  readonly regularization: number | "from-model" | "auto" | "held-out" | Constraint | null;
+  readonly regularization: RegularizationWish | null;
   readonly tolerance: number;
   readonly maxIterations: number;
   readonly timeLimit: number;
@@ -185,7 +189,7 @@ export function readOptions(options: TrainerOptions): Settings {
   const { arrangements, regularization, signal } = options;
   if (typeof regularization === "number") positive("regularization", regularization);
   else if (regularization !== undefined)
-    oneOf("regularization", regularization, ["from-model", "auto", "held-out", "interpolate", "max-margin"]);
+    oneOf("regularization", regularization, ["from-model", "auto", "held-out", "share", "interpolate", "max-margin"]);
   if (signal !== undefined && !(isRecord(signal) && "aborted" in signal && "addEventListener" in signal)) {
     refuse("signal", "an AbortSignal", signal);
   }

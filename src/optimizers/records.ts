@@ -41,7 +41,7 @@ export interface Regularization {
   readonly output: number; // g2: factor of |W2|^2
   readonly outputBias: number; // factor of the squared output bias
   readonly skip?: number; // factor of the squared kernel of a linear layer beside the hidden one, where there is one
-  readonly source: "model" | "option" | "auto" | "held-out";
+  readonly source: "model" | "option" | "share" | "held-out";
   /** What beta was chosen by, of source "held-out". */
   readonly curve?: HeldOutCurve;
   /** True where weights are charged as those of standardised columns: each of x less its mean, brought to the spread of the widest. */

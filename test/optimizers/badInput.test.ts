@@ -507,7 +507,7 @@ const badOptions: [name: string, options: object, says: RegExp][] = [
   [
     "a regularization that is no word of ours",
     { regularization: "none" },
-    /"from-model" or "auto" or "held-out" or "interpolate" or "max-margin", got "none"/,
+    /"from-model" or "auto" or "held-out" or "share" or "interpolate" or "max-margin", got "none"/,
   ],
   ["a seed that is no integer", { seed: 0.5 }, /seed: expected an integer, got 0\.5/],
   ["a width that is none", { width: "grow" }, /width: expected "keep" or "resize", got "grow"/],

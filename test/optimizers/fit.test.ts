@@ -76,7 +76,7 @@ describe.each(shapes)("a model with %o", (shape) => {
       expect(regularization.beta).toBeCloseTo(2 * shape.l2, 12);
       expect(regularizers(model)).toBeCloseTo(objective.regularization, 6);
     } else {
-      expect(regularization.source).toBe("auto");
+      expect(regularization.source).toBe("share");
       expect(notes.join(" ")).toMatch(/1e-3 of the smallest beta/);
     }
     const charged = shape.hiddenBias !== false && shape.l2 === undefined;

@@ -19,11 +19,16 @@ function table(rows: number, target: (a: number, b: number, noise: number) => nu
   return { x: tf.tensor2d(points), y: tf.tensor2d(values) };
 }
 
+/** Standard deviations of the columns. */
+function spreads(x: tf.Tensor2D): Float32Array {
+  return tf.tidy(() => tf.moments(x, 0).variance.sqrt().dataSync() as Float32Array);
+}
+
 test("on a smooth table without noise it takes a smaller beta than the fixed share, whose loss on rows held out is larger", async () => {
   const { x, y } = table(80, (a, b) => Math.sin(5 * a) + Math.cos(4 * b), 3);
   const model = makeModel({ inputs: 2, units: 60 });
   const options = { ...few, tolerance: 5e-2, maxIterations: 20 };
-  const auto = await new ConvexReLUTrainer({ ...options, regularization: "auto" }).fit(model, x, y);
+  const auto = await new ConvexReLUTrainer({ ...options, regularization: "share" }).fit(model, x, y);
   const { regularization } = await heldOut(options).fit(model, x, y);
   expect(regularization.beta).toBeLessThan(0.5 * auto.regularization.beta);
   const { betas = [], mean = [] } = regularization.curve ?? {};
@@ -37,7 +42,7 @@ test("on a table of noise it takes a beta near that of the zero network, and the
   const { x, y } = table(80, (_a, _b, noise) => noise, 5);
   const model = makeModel({ inputs: 2, units: 60 });
   const { regularization, notes } = await heldOut().fit(model, x, y);
-  const auto = await new ConvexReLUTrainer({ ...few, regularization: "auto" }).fit(model, x, y);
+  const auto = await new ConvexReLUTrainer({ ...few, regularization: "share" }).fit(model, x, y);
   expect(regularization.beta).toBeGreaterThan(100 * auto.regularization.beta);
   const { source, beta, curve } = regularization;
   expect(source).toBe("held-out");
@@ -97,6 +102,71 @@ test.each(kinds)("%s: twice the same, no tensor left over", async (_, shape, arg
   model.dispose();
 });
 
+test("without an option rows decide from 30 rows on, and a share of the largest beta below; so for train, and for auto by its name", async () => {
+  for (const rows of [29, 30]) {
+    const { x, y } = table(rows, (a, b, noise) => a - b + 0.1 * noise, 9);
+    const model = makeModel({ inputs: 2, units: 20 });
+    const quick = { ...few, maxIterations: 5 };
+    const byDefault = await new ConvexReLUTrainer(quick).fit(model, x, y);
+    const named = await new ConvexReLUTrainer({ ...quick, regularization: "auto" }).fit(model, x, y);
+    const trained = await new ConvexReLUTrainer(quick).train(x, y, { loss: "meanSquaredError" });
+    const wanted = rows < 30 ? "share" : "held-out";
+    expect([byDefault, named, trained].map(({ regularization }) => regularization.source)).toEqual(
+      Array(3).fill(wanted),
+    );
+    expect(named.regularization).toEqual(byDefault.regularization);
+    expect(
+      byDefault.notes.some((note) => note.includes(rows < 30 ? "1e-3 of the smallest beta" : "least mean loss")),
+    ).toBe(true);
+    tf.dispose([x, y]);
+    model.dispose();
+    trained.model.dispose();
+  }
+});
+
+test("units of measurement change the beta that predicts best by a step of the grid at most: descents end a little apart", async () => {
+  const { x, y } = table(60, (a, b, noise) => Math.abs(a) - b + 0.5 * noise, 12);
+  const coarse = tf.tidy(() => x.mul(64).round().div(64) as tf.Tensor2D); // so that offsets change no digit
+  const found: { beta: number; least: number }[] = [];
+  for (const [scale, offset] of [
+    [1, 0],
+    [2 ** 20, 300],
+    [2 ** -12, -900],
+  ]) {
+    const X = tf.tidy(() => coarse.add(tf.tensor1d([offset, 0])).mul(tf.tensor1d([scale, 1])) as tf.Tensor2D);
+    const model = makeModel({ inputs: 2, units: 20 });
+    const { regularization } = await new ConvexReLUTrainer({ ...few, maxIterations: 3 }).fit(model, X, y);
+    const { beta, curve } = regularization;
+    found.push({ beta: beta / Math.max(...spreads(X)), least: Math.min(...(curve?.mean ?? [])) }); // beta has the unit of the widest column
+    X.dispose();
+    model.dispose();
+  }
+  const [{ beta, least }, ...others] = found;
+  for (const other of others) {
+    expect(Math.abs(Math.log10(other.beta / beta))).toBeLessThan(0.51);
+    expect(Math.abs(other.least / least - 1)).toBeLessThan(0.05);
+  }
+  tf.dispose([x, y, coarse]);
+});
+
+test("without an option few validation rows do not judge: folds do", async () => {
+  const { x, y } = table(40, (a, b) => a - b, 10);
+  for (const [held, by] of [
+    [29, "folds"],
+    [30, "validation data"],
+  ] as const) {
+    const judges = table(held, (a, b) => a - b, 11);
+    const model = makeModel({ inputs: 2, units: 20 });
+    const { regularization } = await new ConvexReLUTrainer({ ...few, maxIterations: 5 }).fit(model, x, y, {
+      validationData: [judges.x, judges.y],
+    });
+    expect(regularization.curve?.by).toBe(by);
+    tf.dispose([judges.x, judges.y]);
+    model.dispose();
+  }
+  tf.dispose([x, y]);
+});
+
 test("train, one layer alone, and convolutions take it, too", async () => {
   const { x, y } = makeData();
   const trained = await heldOut().train(x, y, { loss: "meanSquaredError" });
@@ -117,7 +187,7 @@ test("train, one layer alone, and convolutions take it, too", async () => {
 test("without time for a single beta it takes the one of the fixed share, and says so; so does an abort", async () => {
   const { x, y } = makeData();
   const model = makeModel({ units: 60 });
-  const auto = await new ConvexReLUTrainer({ ...few, regularization: "auto" }).fit(model, x, y);
+  const auto = await new ConvexReLUTrainer({ ...few, regularization: "share" }).fit(model, x, y);
   const stop = new AbortController();
   stop.abort();
   for (const options of [{ timeLimit: 1e-9 }, { signal: stop.signal }]) {
@@ -144,7 +214,7 @@ test("regularizers of the layers, too few rows and certificates are refused in a
   );
   const flat = tf.zerosLike(y);
   await expect(heldOut().fit(model, x, flat)).rejects.toThrow(/so that "held-out" has no scale/);
-  await expect(certify(model, x, y, { regularization: "held-out" as "auto" })).rejects.toThrow(/got "held-out"/);
+  await expect(certify(model, x, y, { regularization: "held-out" as "share" })).rejects.toThrow(/got "held-out"/);
   tf.dispose([x, y, someX, someY, flat]);
   own.dispose();
   model.dispose();

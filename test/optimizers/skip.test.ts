@@ -496,8 +496,18 @@ describe("what no program takes is refused, and the weights stay:", () => {
       /on the 8 rows that a fold trains on, of 10 .*7 columns fits any targets alone.*raise folds/,
     );
     const held = new ConvexReLUTrainer({ regularization: "held-out" });
-    await expect(held.fit(model, x, y)).rejects.toThrow(/rows that a fold trains on.*validationData.*"auto"/);
+    await expect(held.fit(model, x, y)).rejects.toThrow(/rows that a fold trains on.*validationData.*"share"/);
     expect((await trainer.fit(model, x, y)).objective.total).toBeGreaterThanOrEqual(0);
+    tf.dispose([x, y]);
+    model.dispose();
+  });
+
+  test("a free layer that fits any targets alone on the rows of a fold has its beta by the share where nothing asks for folds", async () => {
+    const { x, y } = dataOf(30, 25);
+    const model = modelOf({ features: 25, beta: null });
+    const { regularization, objective } = await new ConvexReLUTrainer({ timeLimit: 5 }).fit(model, x, y);
+    expect(regularization.source).toBe("share");
+    expect(objective.total).toBeGreaterThanOrEqual(0);
     tf.dispose([x, y]);
     model.dispose();
   });

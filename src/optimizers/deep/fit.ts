@@ -246,9 +246,11 @@ async function headOrder<M extends tf.LayersModel>(
  * network is taken where it helps; the later ones are of the read-out alone, without any.
  */
 function headSettings(spec: NetworkSpec, { regularization }: Settings, later: boolean) {
-  const alone = spec.cut === "output" || (isFree(spec, regularization) && later);
+  const free = isFree(spec, regularization);
+  const alone = spec.cut === "output" || (free && later);
   const common = { standardize: false, depth: alone ? "read-out" : "head" } as const;
-  return alone ? { ...common, arrangements: null, pricing: null, solver: null } : common;
+  if (alone) return { ...common, arrangements: null, pricing: null, solver: null };
+  return free ? { ...common, regularization: "share" as const } : common;
 }
 
 /** Whether nothing charges the last hidden layer. */

@@ -22,7 +22,8 @@ const UNFIT: readonly (readonly [name: keyof Settings, when: (settings: Settings
   ],
   [
     "regularization",
-    ({ regularization }) => typeof regularization === "string" && !["from-model", "auto"].includes(regularization),
+    ({ regularization }) =>
+      typeof regularization === "string" && !["from-model", "auto", "share"].includes(regularization),
     "Give the layers regularizers, or a number.",
   ],
 ];

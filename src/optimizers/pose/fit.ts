@@ -4,6 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { type ChosenEngine, chooseEngine } from "../../convex/kernels/index.js";
 import type { Clock } from "../../convex/solvers/clock.js";
 import type { SparseBlocks } from "../../convex/types.js";
+import { ConvexError } from "../../errors.js";
 import type { Settings } from "../options.js";
 import type { Dataset } from "../read/data.js";
 import type { Read } from "../read/fit.js";
@@ -13,6 +14,9 @@ import { poseHeldOut } from "./heldOut.js";
 import { pose } from "./pose.js";
 import { gatesOwner, reduce } from "./reduction.js";
 import { pointOn } from "./startingPoint.js";
+
+/** Fewer rows say too little about which beta predicts best. */
+const HELD_OUT_ROWS = 30;
 
 /** A problem, and the data and the network in the columns in which it is posed. */
 export interface Posed {
@@ -40,10 +44,13 @@ export async function poseFit(
   const sources = { gatesOf, warmStart, space: reduction?.space ?? null, rows: reduction?.X ?? null };
   const seen = reduced.data(train);
   const held = validation && reduced.data(validation);
+  const how = [reduced.settings, chosen, sources, clock] as const;
   const posed =
     settings.regularization === "held-out"
-      ? await poseHeldOut(reduced.spec, { train: seen, validation: held }, reduced.settings, chosen, sources, clock)
-      : await pose(reduced.spec, seen, reduced.settings, chosen, sources, clock);
+      ? await poseHeldOut(reduced.spec, { train: seen, validation: held }, ...how)
+      : isLeftToUs(reduced.spec, settings) && seen.x.rows >= HELD_OUT_ROWS
+        ? await poseHeldOutIfPossible(reduced.spec, { train: seen, validation: enough(held) }, ...how)
+        : await pose(reduced.spec, seen, ...how);
   const problem = { ...posed, spec, reduction };
   return {
     problem,
@@ -53,6 +60,28 @@ export async function poseFit(
     chosen,
     start: warmStart === null ? null : pointOn(problem.program, warmStart, chosen.kernels),
   };
+}
+
+/** Whether beta is asked for, and nothing says how it is to be found. */
+function isLeftToUs({ formulation, l2 }: NetworkSpec, { regularization: wish }: Settings): boolean {
+  if (l2.hidden > 0 || l2.output > 0) return false;
+  return wish === "auto" || (wish === null && formulation !== "affine");
+}
+
+/** Validation rows, where they are as many as may judge. */
+function enough(held: Dataset | null): Dataset | null {
+  return held !== null && held.x.rows >= HELD_OUT_ROWS ? held : null;
+}
+
+/** By rows held out, or, where a part of the rows makes no problem that can be posed, by the share that is taken of all of them. */
+async function poseHeldOutIfPossible(...order: Parameters<typeof poseHeldOut>): Promise<Problem> {
+  try {
+    return await poseHeldOut(...order);
+  } catch (error) {
+    if (!(error instanceof ConvexError)) throw error;
+    const [spec, { train }, ...how] = order;
+    return pose(spec, train, ...how); // refuses what is wrong with all rows
+  }
 }
 
 /** False where a start has gates over all columns: in the span of the rows there are fewer. */

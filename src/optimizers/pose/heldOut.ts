@@ -45,7 +45,7 @@ const LARGEST = 1e6;
 /** Of what is left of the time. */
 const SHARE = 0.4;
 
-const FOLD_ADVICE = 'pass validationData, or set regularization to a number or "auto"';
+const FOLD_ADVICE = 'pass validationData, or set regularization to a number or "share"';
 
 /** What a beta is chosen on: rows as the program has them. */
 export interface HeldOutData {
@@ -78,7 +78,7 @@ export async function poseHeldOut(
 }
 
 /**
- * Walks from the beta that "auto" takes up and down, all parts side by side and each beta from the networks of the one before, until the
+ * Walks from the beta that "share" takes up and down, all parts side by side and each beta from the networks of the one before, until the
  * mean loss of the rows held out has not fallen for some steps; the least wins, of equal ones the largest beta.
  *
  * The networks are descents of the model's own objective, with few units and few steps: where they end is no optimum, but their
@@ -130,7 +130,7 @@ async function chooseBeta(
   return { beta: betas[best] ?? usual, curve };
 }
 
-/** The problem at the beta that "auto" takes; of a ReLU network on a sample of gates, which are enough for that. */
+/** The problem at the beta that "share" takes; of a ReLU network on a sample of gates, which are enough for that. */
 function posedAtUsual(
   spec: NetworkSpec,
   train: Dataset,
@@ -180,7 +180,7 @@ async function partsOf(
     throw new ConvexError(
       "data/empty",
       `fit: expected at least ${FOLDS} rows for regularization "held-out", which holds parts of them out in turn, got ${n}. ` +
-        `Pass validationData, or set regularization to a number or "auto".`,
+        `Pass validationData, or set regularization to a number or "share".`,
     );
   }
   const work = 4 * unitsOf(posed) * program.X.rows * program.X.cols;

@@ -131,7 +131,7 @@ function refuseConstrainedSkip({ skip }: NetworkSpec, { regularization }: Settin
   throw new ConvexError(
     "options/value",
     `regularization: expected a loss for a model with a linear layer beside the hidden one, got "${regularization}", which takes the ` +
-      `place of the loss. Leave that layer out, or set regularization to a number or "auto".`,
+      `place of the loss. Leave that layer out, or set regularization to a number or "share".`,
   );
 }
 

@@ -4,7 +4,7 @@ import { eachBlock } from "../../convex/linear/rowBlock.js";
 import type { Decay } from "../../convex/network.js";
 import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
-import type { Settings } from "../options.js";
+import type { RegularizationWish, Settings } from "../options.js";
 import type { NetworkSpec } from "../read/model.js";
 import type { BiasColumn, HeldOutCurve, Objective, Regularization } from "../records.js";
 
@@ -14,7 +14,7 @@ const SAME_BETA = 1e-6;
 /** Rows that are read at a time. */
 const BLOCK = 1024;
 
-/** Share of the smallest trivial beta that "auto" takes, and "held-out" until it has chosen. */
+/** Share of the smallest trivial beta that "share" takes, and "held-out" until it has chosen. */
 export const AUTO_SHARE = 1e-3;
 
 /**
@@ -45,7 +45,7 @@ export function biasColumnOf(spec: NetworkSpec, settings: Settings, X: Matrix): 
   return { value: Math.sqrt(largest), charged: true };
 }
 
-/** Beta and the layers' factors; `trivialBeta` is asked for only where "auto" needs it. */
+/** Beta and the layers' factors; `trivialBeta` is asked for only where a share of it is wanted. */
 export async function regularizationOf(
   spec: NetworkSpec,
   settings: Settings,
@@ -87,7 +87,7 @@ export async function regularizationOf(
   if (wish === "interpolate" || wish === "max-margin") {
     return { beta: 1, hidden: 0.5, output: 0.5, outputBias, source: "option", standardized, constraint: wish };
   }
-  const share = wish === "auto" || wish === "held-out";
+  const share = isShare(wish);
   const beta = share ? AUTO_SHARE * (await trivialBeta()) : wish;
   if (!(beta > 0)) {
     throw new ConvexError(
@@ -96,8 +96,13 @@ export async function regularizationOf(
         `Check y, or set regularization to a number.`,
     );
   }
-  const source = share ? wish : "option";
+  const source = share ? "share" : "option";
   return { beta, hidden: beta / 2, output: beta / 2, outputBias, source, standardized, constraint: null };
+}
+
+/** "held-out" replaces the share when it has chosen; where there is nothing to choose by, "auto" leaves it at that. */
+function isShare(wish: RegularizationWish | null): wish is "auto" | "held-out" | "share" {
+  return wish === "auto" || wish === "held-out" || wish === "share";
 }
 
 /** One layer is charged beta / 2 |W|^2, and nothing where neither its regularizer nor an option says so: as in model.fit. */
@@ -115,9 +120,9 @@ async function ofOneLayer(
         `Leave it out, or add a hidden layer.`,
     );
   }
-  const share = own === 0 && (wish === "auto" || wish === "held-out");
+  const share = own === 0 && isShare(wish);
   const beta = share ? AUTO_SHARE * (await trivialBeta()) : typeof wish === "number" ? wish : own;
-  const source = own > 0 || beta === 0 ? "model" : share ? wish : "option";
+  const source = own > 0 || beta === 0 ? "model" : share ? "share" : "option";
   return {
     beta,
     hidden: beta / 2,
@@ -186,9 +191,9 @@ export function notesOf(
     );
   }
   if (curve !== undefined) notes.push(heldOutNote(beta, curve));
-  if (source === "auto") {
+  if (source === "share") {
     notes.push(
-      `No regularization was given: beta = ${beta.toPrecision(4)} is 1e-3 of the smallest beta at which no neuron that was found pays.`,
+      `The layers have no regularization: beta = ${beta.toPrecision(4)} is 1e-3 of the smallest beta at which no neuron that was found pays.`,
     );
   }
   if (standardized) notes.push(...standardizedNotes(spec, regularization, column));
@@ -223,7 +228,7 @@ function skipNote(l2: number): string {
 function heldOutNote(beta: number, { betas, by, whole }: HeldOutCurve): string {
   if (betas.length === 0) {
     return (
-      `The time did not suffice to judge any beta by the loss of rows held out: beta = ${beta.toPrecision(4)} is the one that "auto" ` +
+      `The time did not suffice to judge any beta by the loss of rows held out: beta = ${beta.toPrecision(4)} is the one that "share" ` +
       `takes. Raise timeLimit, or give beta.`
     );
   }

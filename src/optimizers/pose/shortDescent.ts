@@ -85,7 +85,7 @@ function constant({ loss, outputBias, cones, pooling }: ConvexProgram): Network 
   return { gated: !cones, neurons: [], bias, pooling: pooling ?? null };
 }
 
-/** The size of all units at which the loss would be gone, if it went on falling as it does at zero; at the beta that "auto" takes. */
+/** The size of all units at which the loss would be gone, if it went on falling as it does at zero; at the beta that "share" takes. */
 function firstSize({ loss, beta }: ConvexProgram, { bias }: Network): number {
   const Z = Float64Array.from({ length: loss.rows * loss.outputs }, (_, k) => bias[k % loss.outputs]);
   return (AUTO_SHARE * loss.value(Z)) / beta;

@@ -40,7 +40,7 @@ export function standardizes(
 
 /** False where beta is ours to choose. */
 function namesBeta({ regularization }: Settings): boolean {
-  return regularization !== null && regularization !== "auto" && regularization !== "held-out";
+  return regularization !== null && !["auto", "held-out", "share"].includes(String(regularization));
 }
 
 interface Obstacle {

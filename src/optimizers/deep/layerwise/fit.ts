@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Certificate, Status } from "../../../convex/types.js";
 import { fitModel, type Order } from "../../fit.js";
 import type { Settings } from "../../options.js";
-import { readModel } from "../../read/model.js";
+import { type NetworkSpec, readModel } from "../../read/model.js";
 import { claimedOfHead } from "../../report/head.js";
 import { Progress } from "../../report/progress.js";
 import { FitResult } from "../../report/result.js";
@@ -59,7 +59,7 @@ export async function fitLayerwise<M extends tf.LayersModel>(order: Order<M>): P
     // A head that sees the same on all rows has no program: what is known is of the stage before.
     const own = whole || all.constant !== null;
     // Where the head is no program's network, one round of its program says what the other records are about.
-    const head = own ? last.result : await oneRound(order);
+    const head = own ? last.result : await oneRound(order, spec);
     const said = own ? last.result : await certified(order, spec, rows, clock);
     const reached = await objective.value();
     await progress.end();
@@ -198,9 +198,11 @@ function l2Of(layer: tf.layers.Layer): number {
 }
 
 /** A round of the program of the head as it is, whose network is not taken: what gates, blocks and problem are then of. */
-async function oneRound<M extends tf.LayersModel>(order: Order<M>): Promise<FitResult<M>> {
+async function oneRound<M extends tf.LayersModel>(order: Order<M>, { l2 }: NetworkSpec): Promise<FitResult<M>> {
   const { validationSplit = null, sampleWeight = null, classWeight = null } = order.args;
-  const settings = { ...order.settings, depth: "head", maxIterations: 1, signal: null, standardize: false } as const;
+  const regularization = l2.hidden > 0 ? order.settings.regularization : (order.settings.regularization ?? "share");
+  const plain = { depth: "head", maxIterations: 1, signal: null, standardize: false } as const;
+  const settings = { ...order.settings, ...plain, regularization };
   const restore = await weightsBefore(order.model);
   try {
     return await fitModel({ ...order, settings, width: "keep", args: { validationSplit, sampleWeight, classWeight } });
