@@ -415,7 +415,7 @@ describe("a deep fit", () => {
       "a schedule that is none",
       { depth: "deep" },
       {},
-      /depth: expected "head" or "read-out" or "alternate", got "deep"/,
+      /depth: expected "head" or "read-out" or "alternate" or "layerwise", got "deep"/,
     ],
     ["a wider model", { depth: "alternate", width: "resize" }, {}, /width: .*"alternate".*make them wider/],
     ["principal components", { depth: "alternate", pca: 2 }, {}, /pca: .*changes from round to round/],
