@@ -31,6 +31,8 @@ const RIVALS: readonly (readonly [
 const BATCH = 32;
 /** Of the seconds: what a rate is judged by. */
 const TUNED = 0.25;
+/** Looks at a rival, spread over its seconds, and one at its end. */
+const LOOKS = 20;
 /** Seeds of first weights for tuning, apart from those of the runs that count. */
 const TUNING_SEED = 101;
 
@@ -199,9 +201,6 @@ async function byDepth(each: (typeof depthCases)[number]): Promise<DepthRow[]> {
   echo([[], ...found.map((row) => depthCell(row))]);
   return found;
 }
-
-/** Looks at a rival, spread over its seconds, and one at its end. */
-const LOOKS = 20;
 
 /** Epochs until the seconds are spent; looks at them cost a rival nothing. */
 async function descended(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor, limit: number) {

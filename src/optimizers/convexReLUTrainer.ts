@@ -9,7 +9,7 @@ import {
   crossValidate,
 } from "./crossValidate.js";
 import { fitAlternating, fitHead } from "./deep/fit.js";
-import { fitLayerwise } from "./deep/layerwise/fit.js";
+import { fitLayerwise } from "./deep/layerwise/index.js";
 import { type FitArgs, fitModel } from "./fit.js";
 import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { followPath, PATH_ARGS, type PathArgs, type PathResult } from "./path.js";

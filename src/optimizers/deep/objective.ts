@@ -6,11 +6,10 @@ import { rowBlock } from "../../convex/linear/rowBlock.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import type { NetworkSpec } from "../read/model.js";
 import type { Objective } from "../records.js";
-import { hostPasses } from "./hostPasses.js";
+import { hostPasses, type Weight } from "./host/index.js";
 import { layersOf } from "./layers.js";
 import type { Part, Passes, Place, RowsOfParts } from "./passes.js";
 import type { ChosenRows } from "./rows.js";
-import type { Weight } from "./tapeWriter.js";
 import { TfjsPasses } from "./tfjsPasses.js";
 
 /** Extends what the layers charge by factor |w|^2 of a weight. */

@@ -4,10 +4,10 @@ import * as tf from "@tensorflow/tfjs";
 import type { Matrix } from "../../convex/types.js";
 import { anatomyOf } from "../read/anatomy.js";
 import { refuseNonFiniteRows, refuseTensor } from "../read/data.js";
-import { refuseNonFiniteWeights } from "../read/finiteWeights.js";
 import type { NetworkSpec } from "../read/model.js";
 import type { Weighting } from "../read/sampleWeights.js";
 import { type HeldOut, readSplit } from "../read/split.js";
+import { refuseNonFiniteWeights } from "../read/weights.js";
 
 /** Targets and weights of the rows of x whose numbers are given. */
 export interface ChosenRows {

@@ -5,8 +5,8 @@ import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import { anatomyOf, type Cut } from "./anatomy.js";
 import { refuseNonFiniteRows, refuseTensor } from "./data.js";
-import { refuseNonFiniteWeights } from "./finiteWeights.js";
 import { named, refuseModel } from "./layers/layer.js";
+import { refuseNonFiniteWeights } from "./weights.js";
 
 /** Rows that go through the trunk together. */
 const BATCH = 128;

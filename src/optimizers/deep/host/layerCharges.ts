@@ -1,7 +1,7 @@
 /** What the regularizers of layers charge, as numbers: l1 |w| + l2 w^2 of each weight. */
 
 import * as tf from "@tensorflow/tfjs";
-import { usesOf } from "../read/frozenCharge.js";
+import { usesOf } from "../../read/frozenCharge.js";
 import type { Weight } from "./tapeWriter.js";
 
 export interface LayerCharge {

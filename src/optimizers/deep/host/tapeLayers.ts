@@ -11,7 +11,7 @@ import {
   normalization,
   sum,
   type Windows,
-} from "../../convex/tape/index.js";
+} from "../../../convex/tape/index.js";
 import type { Place, TapeWriter } from "./tapeWriter.js";
 
 type Config = Readonly<Record<string, unknown>>;

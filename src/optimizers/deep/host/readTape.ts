@@ -1,9 +1,9 @@
 /** The layers of a model as a tape on the host; null where one of them is none that the tape knows. */
 
 import * as tf from "@tensorflow/tfjs";
-import type { Kernels } from "../../convex/kernels/index.js";
-import { Tape } from "../../convex/tape/index.js";
-import { anatomyOf } from "../read/anatomy.js";
+import type { Kernels } from "../../../convex/kernels/index.js";
+import { Tape } from "../../../convex/tape/index.js";
+import { anatomyOf } from "../../read/anatomy.js";
 import { partOfLayer } from "./tapeLayers.js";
 import { type Place, TapeWriter, type Weight } from "./tapeWriter.js";
 

@@ -1,12 +1,12 @@
 /** Passes on the host, in float64: the layers of a model as a tape, and their regularizers. */
 
 import * as tf from "@tensorflow/tfjs";
-import type { Kernels } from "../../convex/kernels/index.js";
-import { transpose } from "../../convex/linear/vectors.js";
-import type { Tape } from "../../convex/tape/index.js";
-import type { Loss } from "../../convex/types.js";
+import type { Kernels } from "../../../convex/kernels/index.js";
+import { transpose } from "../../../convex/linear/vectors.js";
+import type { Tape } from "../../../convex/tape/index.js";
+import type { Loss } from "../../../convex/types.js";
+import type { Part, Passes, RowsOfParts } from "../passes.js";
 import { type LayerCharge, layerCharges } from "./layerCharges.js";
-import type { Part, Passes, RowsOfParts } from "./passes.js";
 import { readTape } from "./readTape.js";
 import type { Weight } from "./tapeWriter.js";
 
