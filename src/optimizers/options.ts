@@ -71,8 +71,11 @@ export interface TrainerOptions {
    * How a model is trained whose layers below the last hidden one are trained, too. "head": these are held as they are, and the
    * last hidden layer and the read-out are fitted to what they compute (the read-out alone, where that hidden layer is none that
    * a program has). "read-out": the read-out alone is fitted, exactly, and all else held. "alternate": rounds of the program of
-   * "head", begun at the model's own units, and of a descent of all layers together (L-BFGS, gradients by TensorFlow.js) on the
-   * objective of the model; no round ends above the one before. The certificate is always about the head, given its features.
+   * "head", begun at the model's own units, and of a descent of all layers together (L-BFGS) on the
+   * objective of the model; no round ends above the one before. "layerwise": one hidden layer after the other, from the first, by the
+   * program of it and a read-out of its own on what the layers below compute; these stay as they are from then on. Where a layer has
+   * two ReLU units for each output, no stage ends above the read-out before it; of rows held out the stage is taken on that is
+   * best on them. The certificate is always about the head, given its features.
    * Default: "alternate" where the last hidden layer is one that a program has, else none: a refusal says what there is.
    */
   readonly depth?: Depth;
@@ -121,7 +124,7 @@ export interface TrainerOptions {
 
 /** The schedules by which deep models are trained. */
 export type Depth = (typeof DEPTHS)[number];
-const DEPTHS = ["head", "read-out", "alternate"] as const;
+const DEPTHS = ["head", "read-out", "alternate", "layerwise"] as const;
 
 /** The options with their defaults. */
 export interface Settings {

@@ -200,9 +200,10 @@ class Relay extends tf.CustomCallback {
 /** What of a result can be copied as it is. */
 function summaryOf(result: FitResult): Omit<FitSummary, "model" | "problem"> {
   const { certificate, objective, status, advice, neurons, regularization, notes } = result;
-  const { solver, engine, seconds, gates, blocks } = result;
+  const { solver, engine, seconds, gates, blocks, stages } = result;
   return {
     ...{ certificate, objective, status, advice, neurons, regularization, notes },
     ...{ solver, engine: `${engine}, in a worker`, seconds, gates, blocks },
+    ...(stages === undefined ? {} : { stages }),
   };
 }

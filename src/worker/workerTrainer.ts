@@ -86,7 +86,7 @@ export class WorkerTrainer {
     if (!isRecord(args)) refuse("fit", "an object of options", args);
     const depth = scheduleOf(model, { formulation: this.formulation, depth: this.depth });
     const spec = readModel(model, this.formulation, "fit", true, depth);
-    if (depth === "alternate") return this.fitWhole(model, x, y, args);
+    if (depth === "alternate" || depth === "layerwise") return this.fitWhole(model, x, y, args);
     const trunk = trunkOf(model, "write", spec.cut);
     const frozen = await frozenCharge(model, "write", spec.cut);
     const progress = this.progressOf(model, args);

@@ -321,6 +321,35 @@ describe("a deep fit", () => {
     tf.dispose([x, y]);
   });
 
+  test.each(["head", "alternate", "read-out"] as const)(
+    '"%s" blames NaN below the head on the layer and weight that holds it, NaN in x on x, and overflow on the layers',
+    async (depth) => {
+      const model = built(shape);
+      const { x, y } = dataOf(shape);
+      const [kernel, bias] = model.layers[0].getWeights().map((weight) => weight.clone());
+      const trained = (rows = x) => new ConvexReLUTrainer({ ...SHORT, depth }).fit(model, rows, y);
+      model.layers[0].setWeights([kernel, tf.fill(bias.shape, Number.NaN)]);
+      await expect(trained()).rejects.toMatchObject({
+        code: "model/weights",
+        message: expect.stringMatching(
+          new RegExp(`NaN in weight "${model.layers[0].name}/bias[^"]*" of layer "${model.layers[0].name}"`),
+        ),
+      });
+      model.layers[0].setWeights([kernel, bias]);
+      const wrong = tf.tidy(() => tf.concat([tf.slice(x, 0, ROWS - 1), tf.tensor2d([[0, Number.NaN, 0]])]));
+      await expect(trained(wrong)).rejects.toThrow(/finite numbers in x, got NaN in row 39, column 1/);
+      if (depth !== "alternate") {
+        model.layers[0].setWeights([tf.fill(kernel.shape, 3e38), bias]);
+        await expect(trained()).rejects.toMatchObject({
+          code: "model/weights",
+          message: expect.stringMatching(/overflows/),
+        });
+      }
+      model.dispose();
+      tf.dispose([x, y, wrong, kernel, bias]);
+    },
+  );
+
   test.each([{ maxIterations: 1 }, { maxIterations: 3, solver: "proximal-newton" }] as const)(
     "without regularizers is certified for the objective that it reports, with options %o",
     async (options) => {
@@ -386,7 +415,7 @@ describe("a deep fit", () => {
       "a schedule that is none",
       { depth: "deep" },
       {},
-      /depth: expected "head" or "read-out" or "alternate", got "deep"/,
+      /depth: expected "head" or "read-out" or "alternate" or "layerwise", got "deep"/,
     ],
     ["a wider model", { depth: "alternate", width: "resize" }, {}, /width: .*"alternate".*make them wider/],
     ["principal components", { depth: "alternate", pca: 2 }, {}, /pca: .*changes from round to round/],

@@ -84,7 +84,7 @@ describe.each(cases)("the whole objective with $loss, x of rank $rank", ({ loss,
         if (at[p] !== 0) expect((above - below) / (2 * step)).toBeCloseTo(gradient[p], 3);
       }
     }
-    for (const part of parts) part.x.dispose();
+    for (const part of parts) part.dispose();
     expect(tf.memory().numTensors).toBe(tensors);
     objective.dispose();
     tf.dispose([x, y]);

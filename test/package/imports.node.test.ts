@@ -17,7 +17,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["convex/linear"],
   ["convex/network.ts", "convex/arrangements", "convex/losses", "convex/penalties"],
   ["convex/kernels"],
-  ["convex/operators", "convex/recovery", "convex/relaxation", "convex/description"],
+  ["convex/operators", "convex/recovery", "convex/relaxation", "convex/description", "convex/tape"],
   ["convex/certificate", "convex/formulations"],
   ["convex/pricing"],
   ["convex/solvers", "convex/optimalSet"],

@@ -1,6 +1,7 @@
 /** Deep models: the program of the head alone, or in turn with a descent of all layers; never higher than before. */
 
 import * as tf from "@tensorflow/tfjs";
+import { chooseEngine } from "../../convex/kernels/index.js";
 import { gaussianSource } from "../../convex/linear/random.js";
 import { Clock } from "../../convex/solvers/clock.js";
 import type { Certificate, Status } from "../../convex/types.js";
@@ -55,7 +56,7 @@ interface Rounds<M extends tf.LayersModel> {
 /** Trains a model by its order, with `depth: "alternate"`. The weights are as they were where anything throws. */
 export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>): Promise<FitResult<M>> {
   const { model, x, y, args, settings } = order;
-  refuseUnfit(settings, args);
+  refuseUnfit(settings, args, "alternate");
   const clock = clockOf(settings);
   const spec = readModel(model, settings.formulation, "fit", true, settings.depth);
   refuseConstraints(model);
@@ -67,6 +68,7 @@ export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>):
   const objective = new WholeObjective(model, spec, x, rows.train, chargesOf(model, spec, settings));
   const judge = new WholeJudge(model, x, y, rows);
   try {
+    await objective.moveToHost((await chooseEngine(settings.engine, settings.threads)).kernels);
     await progress.begin(rows.train.y.rows, settings.maxIterations, judge.names);
     const rounds = await alternate(order, spec, objective, judge, progress, clock);
     const { epoch: _epoch, history: _history, ...head } = rounds.head;
@@ -265,7 +267,7 @@ function chargesOf(model: tf.LayersModel, spec: NetworkSpec, { regularization: b
 }
 
 /** What is proven of the model's own head, and the notes on that, where no program's network took its place. */
-async function certified(
+export async function certified(
   { model, x, y, settings }: Order<tf.LayersModel>,
   spec: NetworkSpec,
   { train }: WholeRows,

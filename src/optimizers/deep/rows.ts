@@ -3,10 +3,11 @@
 import * as tf from "@tensorflow/tfjs";
 import type { Matrix } from "../../convex/types.js";
 import { anatomyOf } from "../read/anatomy.js";
-import { refuseTensor } from "../read/data.js";
+import { refuseNonFiniteRows, refuseTensor } from "../read/data.js";
 import type { NetworkSpec } from "../read/model.js";
 import type { Weighting } from "../read/sampleWeights.js";
 import { type HeldOut, readSplit } from "../read/split.js";
+import { refuseNonFiniteWeights } from "../read/weights.js";
 
 /** Targets and weights of the rows of x whose numbers are given. */
 export interface ChosenRows {
@@ -21,7 +22,7 @@ export interface WholeRows {
   readonly validation: { readonly x: tf.Tensor; readonly y: tf.Tensor; readonly rows: Float64Array } | null;
 }
 
-/** @throws ConvexError "data/..." as a fit does. */
+/** @throws ConvexError "data/..." as a fit does, "model/weights" for weights below the head that are no numbers. */
 export async function readWholeRows(
   model: tf.LayersModel,
   spec: NetworkSpec,
@@ -29,14 +30,16 @@ export async function readWholeRows(
   y: tf.Tensor,
   args: HeldOut & Weighting,
 ): Promise<WholeRows> {
-  const { inputShape } = anatomyOf(model, "write", spec.cut);
+  const { inputShape, trunk } = anatomyOf(model, "write", spec.cut);
   const numbered = {
     see: async (name: string, given: tf.Tensor) => {
       const count = refuseTensor(name, given, inputShape, "the model's input");
+      await refuseNonFiniteRows(name, given);
       return { rows: count, cols: 1, data: Float64Array.from({ length: count }, (_, k) => k) };
     },
   };
   const { train, validation } = await readSplit(x, y, spec, args, numbered);
+  for (const { inputs, output } of trunk) await refuseNonFiniteWeights(tf.model({ inputs, outputs: output }));
   const [heldX, heldY] = args.validationData ?? [x, y];
   return {
     train: { rows: train.x.data, y: train.y, weights: train.weights },

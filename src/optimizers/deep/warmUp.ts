@@ -1,9 +1,9 @@
 /** A stochastic beginning: Adam over small parts of the rows, where there is time for few steps over all of them. */
 
-import * as tf from "@tensorflow/tfjs";
 import type { Clock } from "../../convex/solvers/clock.js";
 import type { Told } from "./descent.js";
-import type { Chunk, WholeObjective } from "./objective.js";
+import type { WholeObjective } from "./objective.js";
+import type { Part } from "./passes.js";
 
 /** Steps over all rows for which there has to be time, or a descent begins with Adam; rows from which it does without a limit. */
 const FEW_STEPS = 400;
@@ -46,7 +46,7 @@ export async function warmUp(objective: WholeObjective, limit: Clock, draw: () =
     }
     return EPOCHS;
   } finally {
-    for (const { x } of parts) tf.dispose(x);
+    for (const part of parts) part.dispose();
     objective.write(best);
   }
 }
@@ -86,7 +86,7 @@ class Adam {
 }
 
 /** The parts in another order; Gaussians sort them. */
-function shuffled(parts: readonly Chunk[], draw: () => number): Chunk[] {
+function shuffled(parts: readonly Part[], draw: () => number): Part[] {
   const keyed = parts.map((part) => ({ part, key: draw() }));
   return keyed.sort((a, b) => a.key - b.key).map(({ part }) => part);
 }

@@ -12,8 +12,8 @@ import { layersOf } from "./layers.js";
 /** Options that are about one program on the same columns, with what an alternation would do about them. */
 const UNFIT: readonly (readonly [name: keyof Settings, when: (settings: Settings) => boolean, todo: string])[] = [
   ["width", ({ width }) => width === "resize", 'All layers keep their width: make them wider, or set depth: "head".'],
-  ["rank", ({ rank }) => rank !== null, "Leave it out: what the head sees changes from round to round."],
-  ["pca", ({ pca }) => pca !== null, "Leave it out: what the head sees changes from round to round."],
+  ["rank", ({ rank }) => rank !== null, "Leave it out: what the program sees changes from round to round."],
+  ["pca", ({ pca }) => pca !== null, "Leave it out: what the program sees changes from round to round."],
   ["standardize", ({ standardize }) => standardize === true, "Leave it out: layers are charged as they are."],
   [
     "arrangements",
@@ -28,22 +28,24 @@ const UNFIT: readonly (readonly [name: keyof Settings, when: (settings: Settings
   ],
 ];
 
-/** @throws ConvexError "options/value" for what does not go with `depth: "alternate"`. */
-export function refuseUnfit(settings: Settings, { warmStart }: FitArgs): void {
+/** @throws ConvexError "options/value" for what does not go with programs on features that change. */
+export function refuseUnfit(settings: Settings, { warmStart }: FitArgs, depth: "alternate" | "layerwise"): void {
   for (const [name, when, todo] of UNFIT) {
     if (!when(settings)) continue;
     const came = typeof settings[name] === "object" ? "a gate set" : JSON.stringify(settings[name]);
     throw new ConvexError(
       "options/value",
-      `${name}: expected a value that depth "alternate" takes, got ${came}. ${todo}`,
+      `${name}: expected a value that depth "${depth}" takes, got ${came}. ${todo}`,
     );
   }
   if (warmStart === undefined) return;
   throw new ConvexError(
     "options/value",
-    `warmStart: expected none for depth "alternate", which begins at the weights that the model has, got one. Leave it out.`,
+    `warmStart: expected none for depth "${depth}", which begins ${BEGINS[depth]}, got one. Leave it out.`,
   );
 }
+
+const BEGINS = { alternate: "at the weights that the model has", layerwise: "every stage at the one before" } as const;
 
 /** @throws ConvexError "model/regularizer" where later programs, of a read-out alone, would leave out a linear layer beside it. */
 export function refuseFreeBeside({ skip, l2 }: NetworkSpec, { regularization }: Settings): void {

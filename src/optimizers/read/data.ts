@@ -259,7 +259,13 @@ function isMatrix(given: unknown): given is Matrix {
   return (given as Matrix | null)?.data instanceof Float64Array;
 }
 
-function finite(name: string, matrix: Matrix): Matrix {
+/** Refuses rows that hold what is no finite number, where they are not read as a matrix. */
+export async function refuseNonFiniteRows(name: string, tensor: tf.Tensor): Promise<void> {
+  const data = await tensor.data();
+  finite(name, { rows: tensor.shape[0], cols: tensor.size / tensor.shape[0], data });
+}
+
+function finite<M extends Omit<Matrix, "data"> & { readonly data: ArrayLike<number> }>(name: string, matrix: M): M {
   const { data, cols } = matrix;
   for (let k = 0; k < data.length; k++) {
     if (Number.isFinite(data[k])) continue;

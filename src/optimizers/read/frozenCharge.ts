@@ -33,7 +33,7 @@ function chargesOf(model: tf.LayersModel, without: ReadonlySet<tf.layers.Layer>)
 }
 
 /** How often a layer stands in a model. */
-function usesOf(layer: tf.layers.Layer, model: tf.LayersModel): number {
+export function usesOf(layer: tf.layers.Layer, model: tf.LayersModel): number {
   if (model instanceof tf.Sequential) return 1;
   const { containerNodes } = model as unknown as Graph;
   return layer.inboundNodes.filter((_, k) => containerNodes.has(`${layer.name}_ib-${k}`)).length;

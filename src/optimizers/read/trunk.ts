@@ -4,8 +4,9 @@ import * as tf from "@tensorflow/tfjs";
 import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import { anatomyOf, type Cut } from "./anatomy.js";
-import { refuseTensor } from "./data.js";
+import { refuseNonFiniteRows, refuseTensor } from "./data.js";
 import { named, refuseModel } from "./layers/layer.js";
+import { refuseNonFiniteWeights } from "./weights.js";
 
 /** Rows that go through the trunk together. */
 const BATCH = 128;
@@ -28,7 +29,8 @@ export interface Trunk {
 /**
  * The trunk of a model. It is evaluated by `predict`, in batches, in the float32 of tfjs; its layers stay as they are.
  *
- * @throws ConvexError "model/layer" for a layer with a state, which rows that come before would change.
+ * @throws ConvexError "model/layer" for a layer with a state, which rows that come before would change; as `see`, "model/weights" for
+ * weights that are no finite numbers, or whose outputs are none on finite rows.
  */
 export function trunkOf(model: tf.LayersModel, use: "write" | "read" = "write", cut: Cut = "hidden"): Trunk {
   const anatomy = anatomyOf(model, use, cut);
@@ -41,7 +43,10 @@ export function trunkOf(model: tf.LayersModel, use: "write" | "read" = "write", 
     shape: anatomy.headShape,
     async see(name, x) {
       refuseTensor(name, x, anatomy.inputShape, "the model's input");
-      return evaluated(x, stages, features);
+      for (const stage of stages) await refuseNonFiniteWeights(stage);
+      const seen = await evaluated(x, stages, features);
+      await refuseOverflow(name, x, seen, anatomy.trunk[anatomy.trunk.length - 1].output.sourceLayer);
+      return seen;
     },
   };
 }
@@ -74,6 +79,24 @@ async function evaluated(x: tf.Tensor, stages: readonly tf.LayersModel[], featur
     breath = performance.now();
   }
   return { rows, cols: features, data };
+}
+
+/** Of features that are no finite numbers the rows are to blame, or the layers, whose weights are finite. */
+async function refuseOverflow(
+  name: string,
+  x: tf.Tensor,
+  { data, cols }: Matrix,
+  last: tf.layers.Layer,
+): Promise<void> {
+  const at = data.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return;
+  await refuseNonFiniteRows(name, x);
+  refuseModel(
+    "model/weights",
+    `finite features from the layers up to "${last.name}", whose weights are finite`,
+    `${data[at]} of row ${Math.floor(at / cols)} of ${name}`,
+    "Float32 overflows there: give these layers smaller weights, or scale the columns of x.",
+  );
 }
 
 /** What was computed before, in a sentence; shapes alone need none. */

@@ -4,6 +4,21 @@ import * as tf from "@tensorflow/tfjs";
 import type { Certificate, GateSet, SparseBlocks, Status } from "../../convex/types.js";
 import type { Objective, Problem, Regularization } from "../records.js";
 
+/** One hidden layer of `depth: "layerwise"`, trained on what the layers below it compute. */
+export interface Stage {
+  readonly layer: string; // its name
+  /** Loss and regularizers of the network up to here, under a read-out of its own. */
+  readonly objective: number;
+  /** What the program of this stage begins at where it takes the read-out before on, by its own loss and two layers; null without. */
+  readonly carried: number | null;
+  readonly relativeGap: number; // of the stage's program, given its features
+  readonly status: Status;
+  /** Loss on the rows held out; null without. */
+  readonly validationLoss: number | null;
+  /** Whether the model computes what this stage does. */
+  readonly chosen?: boolean;
+}
+
 /** Everything beside the history; `M` is the class of the model. */
 export interface FitSummary<M extends tf.LayersModel = tf.Sequential> {
   /** The model with the weights: the one that was given, or the wider one of width "resize". */
@@ -25,6 +40,8 @@ export interface FitSummary<M extends tf.LayersModel = tf.Sequential> {
   readonly blocks: SparseBlocks;
   /** The program that was solved, with the data as float64: what optimalSet and describeNetwork go on from. */
   readonly problem: Problem;
+  /** Of depth "layerwise": its stages. */
+  readonly stages?: readonly Stage[];
 }
 
 /** A tf.History whose epochs are rounds of the solver. */
@@ -43,6 +60,7 @@ export class FitResult<M extends tf.LayersModel = tf.Sequential> extends tf.Hist
   readonly gates!: GateSet;
   readonly blocks!: SparseBlocks;
   readonly problem!: Problem;
+  readonly stages?: readonly Stage[];
 
   constructor(epoch: readonly number[], history: Readonly<Record<string, number[]>>, summary: FitSummary<M>) {
     super();

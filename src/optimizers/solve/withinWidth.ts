@@ -156,12 +156,21 @@ export async function boundWithin(
     : withProducts(
         beside,
         kernels,
-        (products) => new GapJudge(beside, products).price(dualPoint, program.beta).largest,
+        (products) => new GapJudge(beside, products, null, soonLate()).price(dualPoint, program.beta).largest,
       );
   // What is feasible for both is feasible for the union.
   if (largest <= program.beta) return { program: wider, gap: gapTo(dual) };
   return { program: wider, gap: gapTo(Math.min(dual, bestScale(program, dualPoint, program.beta / largest).value)) };
 }
+
+/** True after the seconds that prices of the last bound may take: then they stay upper bounds, and the bound is looser. */
+function soonLate(): () => boolean {
+  const end = performance.now() + 1000 * PRICE_SECONDS;
+  return () => performance.now() > end;
+}
+
+/** Many positions of many filters have more cones than there is time for, whatever the limit was. */
+const PRICE_SECONDS = 1;
 
 /** How exact prices of gates are to be where neurons feed all outputs, and projections that they may take. */
 const SHARP = 1e-3;
@@ -214,7 +223,8 @@ function boundOfSharing(
   const outputs = blockOutputs(program);
   const everywhere = allGates?.finished === true;
   const price = withProducts(program, kernels, (products) => {
-    const { prices } = new GapJudge(program, products).price(dualPoint, program.beta / Math.sqrt(outputs));
+    const judge = new GapJudge(program, products, null, soonLate());
+    const { prices } = judge.price(dualPoint, program.beta / Math.sqrt(outputs));
     return largestTogether(prices, program.gates.count, outputs);
   });
   const known = everywhere ? sharedAtLeast(allGates.dual, outputs) : Number.NEGATIVE_INFINITY;

@@ -1,0 +1,93 @@
+/** What joins several ways of a network, and what scales each feature. */
+
+import { type Make, partOf, type WeightPlace } from "./operation.js";
+
+/** The sum of `count` inputs. */
+export function sum(size: number, count: number): Make {
+  return () => ({
+    size,
+    work: size * count,
+    room: 0,
+    forward(_n, inputs, _weights, out) {
+      out.set(inputs[0]);
+      for (const input of inputs.slice(1)) for (let k = 0; k < out.length; k++) out[k] += input[k];
+    },
+    backward(_n, _inputs, _weights, _out, pull, pulls) {
+      for (const below of pulls) below?.set(pull);
+    },
+  });
+}
+
+/** The features of inputs of rank 2, one behind the other. */
+export function concatenation(sizes: readonly number[]): Make {
+  const size = sizes.reduce((all, each) => all + each, 0);
+  return () => ({
+    size,
+    work: size,
+    room: 0,
+    forward(_n, inputs, _weights, out) {
+      let at = 0;
+      for (const input of inputs) {
+        out.set(input, at);
+        at += input.length;
+      }
+    },
+    backward(_n, inputs, _weights, _out, pull, pulls) {
+      let at = 0;
+      inputs.forEach((input, k) => {
+        pulls[k]?.set(pull.subarray(at, at + input.length));
+        at += input.length;
+      });
+    },
+  });
+}
+
+/** The weights of a batch normalisation as it predicts. */
+export interface Normalization {
+  readonly gamma: WeightPlace | null;
+  readonly beta: WeightPlace | null;
+  readonly mean: WeightPlace;
+  readonly variance: WeightPlace;
+  readonly epsilon: number;
+}
+
+/** gamma (h - mean) / sqrt(variance + epsilon) + beta of each channel, which are last. */
+export function normalization(size: number, { gamma, beta, mean, variance, epsilon }: Normalization): Make {
+  return () => {
+    const factors = (weights: Float64Array) => {
+      const [means, variances] = [partOf(weights, mean), partOf(weights, variance)];
+      const gammas = gamma && partOf(weights, gamma);
+      const inverse = variances.map((value) => 1 / Math.sqrt(value + epsilon));
+      return { means, inverse, gammas, betas: beta && partOf(weights, beta) };
+    };
+    return {
+      size,
+      work: size,
+      room: 0,
+      forward(n, [h], weights, out) {
+        const { means, inverse, gammas, betas } = factors(weights);
+        for (let j = 0, at = 0; j < size; j++) {
+          const c = j % means.length;
+          const factor = inverse[c] * (gammas?.[c] ?? 1);
+          const shift = (betas?.[c] ?? 0) - factor * means[c];
+          for (const end = at + n; at < end; at++) out[at] = factor * h[at] + shift;
+        }
+      },
+      backward(n, [h], weights, _out, pull, [below], gradient) {
+        const { means, inverse, gammas } = factors(weights);
+        for (let j = 0, at = 0; j < size; j++) {
+          const c = j % means.length;
+          const factor = inverse[c] * (gammas?.[c] ?? 1);
+          let [plain, with_h] = [0, 0];
+          for (const end = at + n; at < end; at++) {
+            plain += pull[at];
+            with_h += pull[at] * h[at];
+            if (below !== null) below[at] = factor * pull[at];
+          }
+          if (gamma?.trained) gradient[gamma.at + c] += inverse[c] * (with_h - means[c] * plain);
+          if (beta?.trained) gradient[beta.at + c] += plain;
+        }
+      },
+    };
+  };
+}

@@ -1,0 +1,146 @@
+/** Passes on the host, in float64: the layers of a model as a tape, and their regularizers. */
+
+import * as tf from "@tensorflow/tfjs";
+import type { Kernels } from "../../../convex/kernels/index.js";
+import { transpose } from "../../../convex/linear/vectors.js";
+import type { Tape } from "../../../convex/tape/index.js";
+import type { Loss } from "../../../convex/types.js";
+import type { Part, Passes, RowsOfParts } from "../passes.js";
+import { type LayerCharge, layerCharges } from "./layerCharges.js";
+import { readTape } from "./readTape.js";
+import type { Weight } from "./tapeWriter.js";
+
+/** Numbers that a block of rows may hold on its way: 64 MB. */
+const HELD = 2 ** 23;
+/** Rows that go together at most. */
+const MOST_ROWS = 1024;
+/** Numbers of x that are kept beside the tensor: 1 GB. */
+const MOST_X = 2 ** 27;
+/** Backends of TensorFlow.js that are faster than the host on models of so many multiplications a pass. */
+const DEVICES = ["webgl", "webgpu", "tensorflow"];
+const DEVICE_WORK = 1e8;
+/** How far the charge of all layers may be from what they say in float32. */
+const ROUNDING = 1e-3;
+
+/** What passes on the host are made of. */
+export interface HostOrder {
+  readonly model: tf.LayersModel;
+  readonly x: tf.Tensor;
+  /** Weights that are trained, with their places in a vector of `size` numbers. */
+  readonly placed: ReadonlyMap<Weight, number>;
+  readonly size: number;
+  readonly rows: number;
+  readonly parted: RowsOfParts;
+  readonly kernels: Kernels;
+  /** What the layers say that they charge. */
+  readonly told: number;
+  readonly beside: boolean;
+}
+
+/** Null where the host lacks a layer, a regularizer or room, or a device of TensorFlow.js is faster. */
+export async function hostPasses(order: HostOrder): Promise<Passes | null> {
+  const { model, x, placed, size, rows, kernels, told, beside } = order;
+  if (x.size > MOST_X) return null;
+  const charges = layerCharges(model);
+  const read = charges && readTape(model, kernels, placed, size, beside);
+  if (read === null || charges === null) return null;
+  if (DEVICES.includes(tf.getBackend()) && read.tape.work * rows > DEVICE_WORK) return null;
+  const passes = new HostPasses(order, read.tape, read.fixed, charges, await x.data());
+  await passes.refresh();
+  const charged = await passes.charge(await passes.trained());
+  if (Math.abs(charged - told) > ROUNDING * Math.abs(told)) return null;
+  return passes;
+}
+
+class HostPasses implements Passes {
+  readonly readsModel = false;
+  readonly all: readonly Part[];
+  private readonly weights: Float64Array; // those that are trained, then the fixed ones
+  private readonly charges: readonly (LayerCharge & { readonly at: number; readonly size: number })[];
+  private fixedCharge = 0;
+
+  constructor(
+    private readonly order: HostOrder,
+    private readonly tape: Tape,
+    private readonly fixed: readonly Weight[],
+    private readonly layers: readonly LayerCharge[],
+    private readonly values: ArrayLike<number>, // of x
+  ) {
+    const { placed, size, parted } = order;
+    this.weights = new Float64Array(fixed.reduce((sum, weight) => sum + weight.read().size, size));
+    this.charges = layers.flatMap((charge) => {
+      const at = placed.get(charge.weight);
+      return at === undefined ? [] : [{ ...charge, at, size: charge.weight.read().size }];
+    });
+    const together = Math.max(1, Math.min(MOST_ROWS, Math.floor(HELD / tape.room)));
+    this.all = parted(together, (rows, loss) => this.way(rows, loss));
+  }
+
+  cut(most: number): Part[] {
+    const together = Math.max(1, Math.floor(HELD / this.tape.room));
+    return this.order.parted(Math.min(most, together), (rows, loss) => this.way(rows, loss));
+  }
+
+  async refresh(): Promise<void> {
+    let at = this.order.size;
+    for (const weight of this.fixed) {
+      this.weights.set(await weight.read().data(), at);
+      at += weight.read().size;
+    }
+    this.fixedCharge = 0;
+    for (const { weight, l1, l2, times } of this.layers) {
+      if (this.order.placed.has(weight)) continue;
+      for (const value of await weight.read().data())
+        this.fixedCharge += times * (l1 * Math.abs(value) + l2 * value ** 2);
+    }
+  }
+
+  /** The trained weights as the model has them. */
+  async trained(): Promise<Float64Array> {
+    const packed = new Float64Array(this.order.size);
+    for (const [weight, at] of this.order.placed) packed.set(await weight.read().data(), at);
+    return packed;
+  }
+
+  async charge(packed: Float64Array): Promise<number> {
+    let total = this.fixedCharge;
+    for (const { l1, l2, times, at, size } of this.charges) {
+      for (let p = at; p < at + size; p++) total += times * (l1 * Math.abs(packed[p]) + l2 * packed[p] ** 2);
+    }
+    return total;
+  }
+
+  async chargeSlope(packed: Float64Array, gradient: Float64Array): Promise<number> {
+    for (const { l1, l2, times, at, size } of this.charges) {
+      for (let p = at; p < at + size; p++) gradient[p] += times * (l1 * Math.sign(packed[p]) + 2 * l2 * packed[p]);
+    }
+    return this.charge(packed);
+  }
+
+  /** A way of some rows, which keeps them as the tape wants them. */
+  private way(rows: Float64Array, loss: Loss): Omit<Part, "share"> {
+    const { tape, weights, order } = this;
+    const n = rows.length;
+    const d = this.values.length / order.x.shape[0];
+    const X = new Float64Array(d * n);
+    for (let k = 0; k < n; k++) for (let p = 0; p < d; p++) X[p * n + k] = this.values[rows[k] * d + p];
+    const [Z, N] = [new Float64Array(n * tape.outputs), new Float64Array(n * tape.outputs)];
+    const outputs = (packed: Float64Array) => {
+      weights.set(packed);
+      transpose(tape.forward(X, n, weights), tape.outputs, n, Z);
+      return loss.value(Z);
+    };
+    return {
+      value: async (packed) => outputs(packed),
+      slope: async (packed, gradient, share) => {
+        const value = outputs(packed);
+        loss.gradient(Z, N);
+        for (let k = 0; k < N.length; k++) N[k] *= share;
+        transpose(N, n, tape.outputs, Z);
+        tape.backward(Z, n, weights, gradient);
+        return share * value;
+      },
+      dispose: () => undefined,
+    };
+  }
+}

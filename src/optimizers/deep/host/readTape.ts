@@ -1,0 +1,76 @@
+/** The layers of a model as a tape on the host; null where one of them is none that the tape knows. */
+
+import * as tf from "@tensorflow/tfjs";
+import type { Kernels } from "../../../convex/kernels/index.js";
+import { Tape } from "../../../convex/tape/index.js";
+import { anatomyOf } from "../../read/anatomy.js";
+import { partOfLayer } from "./tapeLayers.js";
+import { type Place, TapeWriter, type Weight } from "./tapeWriter.js";
+
+/** A tape, and the weights that it reads in their order. */
+export interface ReadTape {
+  readonly tape: Tape;
+  /** Weights that are not trained, whose numbers come after those that are. */
+  readonly fixed: readonly Weight[];
+}
+
+/**
+ * The outputs of a model before its last activation, of rows as x has them. `trained` are the weights that model.fit would train, with
+ * their places in a vector of `size` numbers; `beside`: whether a linear layer stands beside the hidden one.
+ */
+export function readTape(
+  model: tf.LayersModel,
+  kernels: Kernels,
+  trained: ReadonlyMap<Weight, number>,
+  size: number,
+  beside: boolean,
+): ReadTape | null {
+  const { trunk, head, layers, inputShape } = anatomyOf(model, "write", beside ? "hidden" : "output");
+  if (inputShape.some((length) => length === null)) return null;
+  const writer = new TapeWriter(trained, size);
+  let features: Place | null = { index: 0, shape: inputShape as number[] };
+  for (const { inputs, output } of trunk) {
+    features = features && traced(writer, output, new Map([[inputs.id, features]]));
+  }
+  if (features === null) return null;
+  const hidden = beside ? layers.slice(0, layers.indexOf(head.output)) : [];
+  const above = hidden.reduce<Place | null>((place, layer) => place && applied(writer, layer, [place]), features);
+  const outputs = [
+    above && linearOf(writer, head.output, above),
+    ...(head.skip === null ? [] : [linearOf(writer, head.skip, features)]),
+  ];
+  const all = outputs.filter((place) => place !== null);
+  if (all.length < outputs.length) return null;
+  if (all.length > 1) partOfLayer.sum(writer, all);
+  return { tape: new Tape(kernels, writer.steps, writer.depends), fixed: writer.fixed };
+}
+
+/** A dense layer without its activation. */
+function linearOf(writer: TapeWriter, layer: tf.layers.Layer, place: Place): Place | null {
+  return layer.getClassName() === "Dense" ? partOfLayer.affine(writer, layer, place) : null;
+}
+
+/** The place of a tensor in a graph, whose inputs are known. */
+function traced(writer: TapeWriter, tensor: tf.SymbolicTensor, known: Map<number, Place>): Place | null {
+  const found = known.get(tensor.id);
+  if (found !== undefined) return found;
+  const { sourceLayer: layer, nodeIndex } = tensor;
+  const node = layer.inboundNodes[nodeIndex];
+  if (node === undefined || layer.getClassName() === "InputLayer") return null;
+  const inputs: Place[] = [];
+  for (const input of node.inputTensors) {
+    const place = traced(writer, input, known);
+    if (place === null) return null;
+    inputs.push(place);
+  }
+  const made = applied(writer, layer, inputs);
+  if (made !== null) known.set(tensor.id, made);
+  return made;
+}
+
+/** What a layer makes of places; a model within is its own graph. */
+function applied(writer: TapeWriter, layer: tf.layers.Layer, inputs: readonly Place[]): Place | null {
+  if (!(layer instanceof tf.LayersModel)) return partOfLayer.any(writer, layer, inputs);
+  if (layer.inputs.length !== inputs.length || layer.outputs.length !== 1) return null;
+  return traced(writer, layer.outputs[0], new Map(layer.inputs.map((input, k) => [input.id, inputs[k]] as const)));
+}

@@ -1,0 +1,171 @@
+/** The layer classes that the host has operations for, as the model predicts. A new one is an entry here. */
+
+import type * as tf from "@tensorflow/tfjs";
+import {
+  activation,
+  averagePooling,
+  concatenation,
+  convolution,
+  dense,
+  maxPooling,
+  normalization,
+  sum,
+  type Windows,
+} from "../../../convex/tape/index.js";
+import type { Place, TapeWriter } from "./tapeWriter.js";
+
+type Config = Readonly<Record<string, unknown>>;
+/** Null: not in this form. */
+type Write = (writer: TapeWriter, layer: tf.layers.Layer, inputs: readonly Place[], config: Config) => Place | null;
+
+const same: Write = (_, __, [input]) => input;
+
+const reshaped: Write = (_, layer, [input]) => ({ ...input, shape: outputShape(layer, [input]) });
+
+const CLASSES: Readonly<Record<string, Write>> = {
+  Dense: (writer, layer, [input], config) => {
+    const made = affine(writer, layer, input);
+    return made && activated(writer, made, config.activation);
+  },
+  Conv1D: convolved,
+  Conv2D: convolved,
+  MaxPooling1D: pooled(maxPooling),
+  MaxPooling2D: pooled(maxPooling),
+  AveragePooling1D: pooled(averagePooling),
+  AveragePooling2D: pooled(averagePooling),
+  GlobalMaxPooling1D: pooled(maxPooling),
+  GlobalMaxPooling2D: pooled(maxPooling),
+  GlobalAveragePooling1D: pooled(averagePooling),
+  GlobalAveragePooling2D: pooled(averagePooling),
+  BatchNormalization: normalized,
+  Activation: (writer, _, [input], config) => activated(writer, input, config.activation),
+  ReLU: (writer, _, [input], config) => (config.maxValue == null ? activated(writer, input, "relu") : null),
+  LeakyReLU: (writer, layer, [input]) =>
+    activated(writer, input, "leakyRelu", (layer as unknown as { alpha: number }).alpha),
+  ELU: (writer, layer, [input]) =>
+    (layer as unknown as { alpha: number }).alpha === 1 ? activated(writer, input, "elu") : null,
+  Add: (writer, _, inputs) => added(writer, inputs),
+  Concatenate: (writer, layer, inputs) =>
+    inputs.every(({ shape }) => shape.length === 1)
+      ? writer.add(concatenation(inputs.map(({ shape }) => shape[0])), inputs, outputShape(layer, inputs), [])
+      : null,
+  Flatten: (writer, layer, inputs, config) =>
+    config.dataFormat === "channelsFirst" ? null : reshaped(writer, layer, inputs, config),
+  Reshape: reshaped,
+  Dropout: same,
+  SpatialDropout1D: same,
+  AlphaDropout: same,
+  GaussianDropout: same,
+  GaussianNoise: same,
+};
+
+/** What the layers of a model add to a tape. */
+export const partOfLayer = {
+  any(writer: TapeWriter, layer: tf.layers.Layer, inputs: readonly Place[]): Place | null {
+    const name = layer.getClassName();
+    return Object.hasOwn(CLASSES, name) ? CLASSES[name](writer, layer, inputs, layer.getConfig()) : null;
+  },
+  affine,
+  sum: added,
+};
+
+/** A dense layer without its activation. */
+function affine(writer: TapeWriter, layer: tf.layers.Layer, input: Place): Place | null {
+  if (input.shape.length !== 1) return null;
+  const { units } = layer.getConfig() as { units: number };
+  const [kernel, bias = null] = layer.weights.map((weight) => writer.weight(weight));
+  return writer.add(dense(input.shape[0], units, kernel, bias), [input], [units], kept(kernel, bias));
+}
+
+function added(writer: TapeWriter, inputs: readonly Place[]): Place | null {
+  const [{ shape }] = inputs;
+  const alike = inputs.every((each) => each.shape.join() === shape.join());
+  return alike ? writer.add(sum(product(shape), inputs.length), inputs, shape, []) : null;
+}
+
+function activated(writer: TapeWriter, input: Place, name: unknown, slope = 0): Place | null {
+  if (name === "linear" || name === undefined || name === null) return input;
+  const make = activation(String(name), product(input.shape), slope);
+  return make && writer.add(make, [input], input.shape, []);
+}
+
+function convolved(
+  writer: TapeWriter,
+  layer: tf.layers.Layer,
+  [input]: readonly Place[],
+  config: Config,
+): Place | null {
+  const shape = outputShape(layer, [input]);
+  const windows = windowsOf(config.kernelSize, config.strides, config.dilationRate, config, input.shape, shape);
+  if (windows === null) return null;
+  const [kernel, bias = null] = layer.weights.map((weight) => writer.weight(weight));
+  const [channels, filters] = [input.shape, shape].map((sizes) => sizes[sizes.length - 1]);
+  const made = writer.add(convolution(windows, channels, filters, kernel, bias), [input], shape, kept(kernel, bias));
+  return activated(writer, made, config.activation);
+}
+
+function pooled(make: typeof maxPooling): Write {
+  return (writer, layer, [input], config) => {
+    const shape = outputShape(layer, [input]);
+    const inner = input.shape.slice(0, -1);
+    const global = layer.getClassName().startsWith("Global");
+    const windows = global
+      ? windowsOf(inner, 1, 1, { ...config, padding: "valid" }, input.shape, [...inner.map(() => 1), ...shape])
+      : windowsOf(config.poolSize, config.strides ?? config.poolSize, 1, config, input.shape, shape);
+    return windows && writer.add(make(windows, input.shape[input.shape.length - 1]), [input], shape, []);
+  };
+}
+
+function normalized(
+  writer: TapeWriter,
+  layer: tf.layers.Layer,
+  [input]: readonly Place[],
+  { axis, scale, center, epsilon }: Config,
+): Place | null {
+  if (axis !== -1 && axis !== input.shape.length) return null;
+  const places = layer.weights.map((weight) => writer.weight(weight));
+  const gamma = scale === false ? null : (places.shift() ?? null);
+  const beta = center === false ? null : (places.shift() ?? null);
+  // Those that are trained come first, as do those that are frozen with them.
+  const [mean, variance] = places;
+  const how = { gamma, beta, mean, variance, epsilon: epsilon as number };
+  return writer.add(normalization(product(input.shape), how), [input], input.shape, kept(gamma, beta));
+}
+
+/** Null for what is not of one or two axes with channels last, padded "same" or not at all. */
+function windowsOf(
+  kernel: unknown,
+  strides: unknown,
+  dilation: unknown,
+  { padding = "valid", dataFormat }: Config,
+  input: readonly number[],
+  output: readonly number[],
+): Windows | null {
+  const axes = input.length - 1;
+  if (dataFormat === "channelsFirst" || axes < 1 || axes > 2) return null;
+  if (padding !== "valid" && padding !== "same") return null;
+  const pair = (given: unknown, one: number): [number, number] => {
+    const sizes = [given ?? one].flat() as number[];
+    return axes === 1 ? [1, sizes[0]] : [sizes[0], sizes[1] ?? sizes[0]];
+  };
+  const [height, width] = axes === 1 ? [1, input[0]] : input;
+  const [outHeight, outWidth] = axes === 1 ? [1, output[0]] : output;
+  return {
+    ...{ height, width, outHeight, outWidth, padding },
+    ...{ kernel: pair(kernel, 1), strides: pair(strides, 1), dilation: pair(dilation, 1) },
+  };
+}
+
+/** Of a sample. */
+function outputShape(layer: tf.layers.Layer, inputs: readonly Place[]): number[] {
+  const shapes = inputs.map(({ shape }) => [null, ...shape]);
+  return (layer.computeOutputShape(shapes.length === 1 ? shapes[0] : shapes) as number[]).slice(1);
+}
+
+function kept<T>(...given: readonly (T | null)[]): T[] {
+  return given.filter((each) => each !== null);
+}
+
+function product(shape: readonly number[]): number {
+  return shape.reduce((all, size) => all * size, 1);
+}

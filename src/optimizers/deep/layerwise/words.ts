@@ -1,0 +1,56 @@
+/** What is said of a layer-wise training. */
+
+import type { StageModel } from "./stageModel.js";
+import type { StagesDone } from "./stages.js";
+
+export const STOPPED =
+  "A callback or signal asked to stop: call fit again without it, or set timeLimit, by which every stage has its share.";
+
+export function layerwiseNotes(
+  { done, constant }: StagesDone,
+  chosen: number | null,
+  stages: readonly StageModel[],
+): string[] {
+  const begun = done.filter(({ carried }) => carried !== null);
+  const without = done.slice(1).filter(({ carried }) => carried === null);
+  const others = stages.filter(({ same }) => !same);
+  return [
+    `${done.length} stages, one layer each: ${done.map(({ layer }) => `"${layer}"`).join(", ")}. Each is solved on what the layers below ` +
+      `compute, and stays as it is from then on.`,
+    ...(constant === null
+      ? []
+      : [
+          `What layer "${done[done.length - 1].layer}" computes is the same on all rows, so that the layers after it have nothing to ` +
+            `learn from: regularize less, or give more time.`,
+        ]),
+    ...(begun.length === 0
+      ? []
+      : [
+          `No stage that begins at the read-out before it, by two units for each output, ends above that: ` +
+            `${begun.map(({ layer }) => `"${layer}"`).join(", ")}.`,
+        ]),
+    ...(without.length === 0
+      ? []
+      : [
+          `Stages without that beginning may end above the one before, having fewer than two ReLU units for each output, or places: ` +
+            `${without.map(({ layer }) => `"${layer}"`).join(", ")}.`,
+        ]),
+    ...(others.length === 0
+      ? []
+      : [
+          `Maxima over places have no program: while ${others.map(({ hidden: [[own]] }) => `"${own.name}"`).join(", ")} was trained they ` +
+            `were means; what later stages see are the maxima.`,
+        ]),
+    ...(chosen === null
+      ? [
+          "It was stopped before the last stage, and the layers after have no room to take it on: the weights are those from before.",
+        ]
+      : chosen < stages.length - 1
+        ? [
+            `The model computes what stage ${chosen + 1} does${done.length === chosen + 1 ? ", the last one that was trained" : ", which has the least loss on the rows held out"}: the layers after it take ` +
+              `its read-out on.`,
+          ]
+        : []),
+    "The certificate is about the last stage, given the features that the layers below compute; no bound is known for all layers.",
+  ];
+}
