@@ -59,7 +59,14 @@ export default [
     // For a <script> tag: everything inside but TensorFlow.js, which the page has as `tf`.
     input,
     external: isOneOf(peers),
-    plugins: [withoutGpujs, matrixModules, resolve({ browser: true }), commonjs(), esbuild({ target: "es2022" }), terser()],
+    plugins: [
+      withoutGpujs,
+      matrixModules,
+      resolve({ browser: true }),
+      commonjs(),
+      esbuild({ target: "es2022" }),
+      terser(),
+    ],
     output: {
       file: "dist/tfjs-convex.min.js",
       format: "umd",

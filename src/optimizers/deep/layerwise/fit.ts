@@ -200,7 +200,8 @@ function l2Of(layer: tf.layers.Layer): number {
 /** A round of the program of the head as it is, whose network is not taken: what gates, blocks and problem are then of. */
 async function oneRound<M extends tf.LayersModel>(order: Order<M>, { l2 }: NetworkSpec): Promise<FitResult<M>> {
   const { validationSplit = null, sampleWeight = null, classWeight = null } = order.args;
-  const regularization = l2.hidden > 0 ? order.settings.regularization : (order.settings.regularization ?? "share");
+  const wish = order.settings.regularization;
+  const regularization = l2.hidden === 0 && (wish === null || wish === "auto") ? "share" : wish;
   const plain = { depth: "head", maxIterations: 1, signal: null, standardize: false } as const;
   const settings = { ...order.settings, ...plain, regularization };
   const restore = await weightsBefore(order.model);
