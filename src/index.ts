@@ -67,12 +67,6 @@ export {
 } from "./layers/index.js";
 export { type CertifyOptions, certify, type ModelCertificate } from "./optimizers/certify.js";
 export {
-  type ClosedFormCertificate,
-  type ClosedFormOptions,
-  type ClosedFormResult,
-  trainClosedForm,
-} from "./optimizers/closedForm.js";
-export {
   type ConvexNNOptions,
   type ConvexNNResult,
   trainConvexNN,
@@ -86,16 +80,24 @@ export {
 } from "./optimizers/convexReLUTrainer.js";
 export type { CrossValidation, CrossValidationArgs } from "./optimizers/crossValidate.js";
 export { describeNetwork, type ModelDescription } from "./optimizers/describeNetwork.js";
+export { type JoinedNetworks, type JoinOptions, joinNetworks } from "./optimizers/joinNetworks.js";
+export { type LossSurface, type LossSurfaceOptions, lossSurface } from "./optimizers/lossSurface.js";
 export {
+  type ClosedFormCertificate,
+  type ClosedFormOptions,
+  type ClosedFormResult,
   type GeneratorCertificate,
   type GeneratorOptions,
   type GeneratorResult,
   type GeneratorStage,
+  type QuantizedCertificate,
+  type QuantizedOptions,
+  type QuantizedResult,
   type SecondStep,
+  trainClosedForm,
   trainGenerator,
-} from "./optimizers/generator.js";
-export { type JoinedNetworks, type JoinOptions, joinNetworks } from "./optimizers/joinNetworks.js";
-export { type LossSurface, type LossSurfaceOptions, lossSurface } from "./optimizers/lossSurface.js";
+  trainQuantized,
+} from "./optimizers/matrices/index.js";
 export {
   OptimalSet,
   type OptimalSetOptions,
@@ -115,12 +117,6 @@ export type { ParallelCharge } from "./optimizers/parallel/wish.js";
 export type { ParallelCertificate } from "./optimizers/parallel/written.js";
 export type { PathArgs, PathPoint, PathResult } from "./optimizers/path.js";
 export type { PathGrid } from "./optimizers/pose/betas.js";
-export {
-  type QuantizedCertificate,
-  type QuantizedOptions,
-  type QuantizedResult,
-  trainQuantized,
-} from "./optimizers/quantized.js";
 export type { Objective, Regularization, StartingPoint } from "./optimizers/records.js";
 export type { Callbacks } from "./optimizers/report/progress.js";
 export { FitResult, type FitSummary, type Stage } from "./optimizers/report/result.js";

@@ -7,7 +7,7 @@ import {
   type QuadraticSolution,
   quadraticGradient,
   solveQuadraticProgram,
-} from "../convex/linear/quadraticProgram.js";
+} from "../convex/quadratic/index.js";
 import { ConvexError } from "../errors.js";
 
 /** What a program is made of; each for all of a batch, or with the batch as its first dimension. */

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { discriminated, linearGenerators } from "../../src/convex/matrices/index.js";
 import { type GeneratorOptions, trainGenerator } from "../../src/index.js";
-import { resample } from "../../src/optimizers/read/resample.js";
+import { resample } from "../../src/optimizers/matrices/resample.js";
 import { gaussianMatrix } from "../helpers/problems.js";
 import reference from "../reference/deep.json" with { type: "json" };
 

@@ -15,6 +15,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["convex/types.ts"],
   ["convex/kernels/types.ts"],
   ["convex/linear"],
+  ["convex/quadratic"],
   ["convex/network.ts", "convex/arrangements", "convex/losses", "convex/penalties"],
   ["convex/kernels"],
   ["convex/operators", "convex/recovery", "convex/relaxation", "convex/description", "convex/tape"],
@@ -44,7 +45,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly in: RegExp }[] = [
   { name: /^gpu\.js$/, in: /^convex\/kernels\/gpujs\// },
   { name: /^pure-rand(\/|$)/, in: /^convex\/linear\/random\.ts$/ },
   { name: /^ml-matrix$/, in: /^convex\/linear\/eigen\.ts$/ },
-  { name: /^quadprog$/, in: /^convex\/linear\/quadraticProgram\.ts$/ },
+  { name: /^quadprog$/, in: /^convex\/quadratic\// },
   { name: /^cli-progress$/, in: /^optimizers\/report\/progress\.ts$/ },
   // An entry of its own, for Node alone.
   { name: /^node:/, in: /^cluster\// },

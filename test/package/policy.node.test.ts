@@ -37,7 +37,7 @@ const WORKER = `
     const y = x.slice([0, 0], [400, 1]).abs();
     const trainer = new tfConvex.ConvexReLUTrainer({
       formulation: "gated", arrangements: { kind: "sample", count: 300 }, threads: 2, engine: "wasm", tolerance: 0.1,
-      solver: "proximal-newton",
+      solver: "proximal-newton", regularization: "share",
     });
     return (await trainer.train(x, y, { loss: "meanSquaredError" })).engine;
   })().then(postMessage, (error) => postMessage("failed: " + error.message));

@@ -15,7 +15,7 @@ import { eigenSymmetric } from "../linear/eigen.js";
 import { dotAt } from "../linear/vectors.js";
 import { advice } from "../solvers/solution.js";
 import type { Matrix } from "../types.js";
-import { centred, offset, spectrum, squares, times } from "./deepProblem.js";
+import { centred, offset, spectrum, squares, times } from "./deep/problem.js";
 import type { LayerWeights, MatrixFormulation, MatrixSolution } from "./formulation.js";
 
 export interface GeneratorProblem {

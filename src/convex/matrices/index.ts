@@ -1,12 +1,18 @@
 /** The formulations whose variable is a matrix. */
 
-export { deepOutputs } from "./deepNetwork.js";
-export { deepOneHot } from "./deepOneHot.js";
-export { type DeepFormulation, type DeepProblem, type DeepSolution, meanCharge } from "./deepProblem.js";
-export { deepRankOne } from "./deepRankOne.js";
-export { deepScalar } from "./deepScalar.js";
-export { deepSchatten, schattenCharge } from "./deepSchatten.js";
-export { deepWhitened } from "./deepWhitened.js";
+export {
+  type DeepFormulation,
+  type DeepProblem,
+  type DeepSolution,
+  deepOneHot,
+  deepOutputs,
+  deepRankOne,
+  deepScalar,
+  deepSchatten,
+  deepWhitened,
+  meanCharge,
+  schattenCharge,
+} from "./deep/index.js";
 export type { LayerWeights, MatrixFormulation, MatrixProblem, MatrixProgram, MatrixSolution } from "./formulation.js";
 export {
   directionsOf,

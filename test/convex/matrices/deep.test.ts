@@ -13,7 +13,7 @@ import {
   deepWhitened,
   meanCharge,
 } from "../../../src/convex/matrices/index.js";
-import { leastAlongPower, shrinkByPower } from "../../../src/convex/matrices/leastAlongPower.js";
+import { leastAlongPower, shrinkByPower } from "../../../src/convex/matrices/deep/leastAlongPower.js";
 import type { Matrix } from "../../../src/convex/types.js";
 import { gaussianMatrix } from "../../helpers/problems.js";
 import reference from "../../reference/deep.json" with { type: "json" };

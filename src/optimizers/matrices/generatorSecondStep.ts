@@ -1,13 +1,13 @@
 /** The second step of a ReLU generator: the least network that generates the rows of the first. */
 
 import * as tf from "@tensorflow/tfjs";
-import type { Certificate, Matrix, Status } from "../convex/types.js";
-import { ConvexReLUTrainer } from "./convexReLUTrainer.js";
-import type { TrainerOptions } from "./options.js";
-import type { Objective } from "./records.js";
-import type { DenseWeights } from "./write/generatorModel.js";
-import { OPTIMIZER } from "./write/template.js";
-import { ownOptimizer } from "./write/width.js";
+import type { Certificate, Matrix, Status } from "../../convex/types.js";
+import { ConvexReLUTrainer } from "../convexReLUTrainer.js";
+import type { TrainerOptions } from "../options.js";
+import type { Objective } from "../records.js";
+import type { DenseWeights } from "../write/generatorModel.js";
+import { OPTIMIZER } from "../write/template.js";
+import { ownOptimizer } from "../write/width.js";
 
 /** What the second program said; its outputs are the coordinates of generated rows in their own directions. */
 export interface SecondStep {

@@ -8,9 +8,9 @@
  * singular value, as is printed, is not needed. For L > 2 the charge is no weight decay.
  */
 
-import { singularVectors } from "../linear/eigen.js";
-import type { Matrix } from "../types.js";
-import { deepSolution, layersOfDeep } from "./deepNetwork.js";
+import { singularVectors } from "../../linear/eigen.js";
+import type { Matrix } from "../../types.js";
+import { deepSolution, layersOfDeep } from "./network.js";
 import {
   asLayers,
   type DeepFormulation,
@@ -20,7 +20,7 @@ import {
   spectrum,
   squares,
   times,
-} from "./deepProblem.js";
+} from "./problem.js";
 
 /** `beta` is gamma, and every layer's charge too. */
 export const deepSchatten: DeepFormulation = {

@@ -1,22 +1,22 @@
 /** Generators of a Wasserstein GAN with a quadratic or linear discriminator, in closed form or in two convex steps. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { count, oneOf, positive, tolerance as readTolerance, refuse, refuseUnknown } from "../arguments.js";
-import { referenceKernels } from "../convex/kernels/index.js";
-import { columnSums } from "../convex/linear/vectors.js";
+import { count, oneOf, positive, tolerance as readTolerance, refuse, refuseUnknown } from "../../arguments.js";
+import { referenceKernels } from "../../convex/kernels/index.js";
+import { columnSums } from "../../convex/linear/vectors.js";
 import {
   directionsOf,
   discriminated,
   type GeneratorProblem,
   type GeneratorSolution,
   linearGenerators,
-} from "../convex/matrices/index.js";
-import type { Matrix, Status } from "../convex/types.js";
-import { ConvexError } from "../errors.js";
+} from "../../convex/matrices/index.js";
+import type { Matrix, Status } from "../../convex/types.js";
+import { ConvexError } from "../../errors.js";
+import { readMatrix, refuseTensor } from "../read/data.js";
+import { type DenseWeights, generatedRows, generatorModel } from "../write/generatorModel.js";
 import { fitToRows, type SecondStep } from "./generatorSecondStep.js";
-import { readMatrix, refuseTensor } from "./read/data.js";
-import { type ImageShape, resample } from "./read/resample.js";
-import { type DenseWeights, generatedRows, generatorModel } from "./write/generatorModel.js";
+import { type ImageShape, resample } from "./resample.js";
 
 export type { SecondStep } from "./generatorSecondStep.js";
 

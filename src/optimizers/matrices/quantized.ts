@@ -1,26 +1,26 @@
 /** Networks whose hidden weights are -1 and 1 (or a few more levels), with a lower bound, and the optimum where it can be had. */
 
 import * as tf from "@tensorflow/tfjs";
-import { count, flag, MOST_STARTS, oneOf, refuse, refuseUnknown } from "../arguments.js";
-import { chooseEngine, threadsOf } from "../convex/kernels/index.js";
-import { bindLoss, lossTraits } from "../convex/losses/index.js";
+import { count, flag, MOST_STARTS, oneOf, refuse, refuseUnknown } from "../../arguments.js";
+import { chooseEngine, threadsOf } from "../../convex/kernels/index.js";
+import { bindLoss, lossTraits } from "../../convex/losses/index.js";
 import {
   KRIVINE,
   type QuantizedProblem,
   type QuantizedSolution,
   quantizedNetworks,
   type SignUnit,
-} from "../convex/matrices/index.js";
-import type { Loss, LossName, Matrix, Status } from "../convex/types.js";
-import { ConvexError } from "../errors.js";
-import { pairProducts, polynomial } from "../layers/index.js";
-import { activationOf } from "./activation.js";
-import { readOptions, type TrainerOptions } from "./options.js";
-import { readData, refuseDegenerate, withColumn } from "./read/data.js";
-import type { Weighting } from "./read/sampleWeights.js";
-import type { Objective } from "./records.js";
-import { OPTIMIZER } from "./write/template.js";
-import { ownOptimizer } from "./write/width.js";
+} from "../../convex/matrices/index.js";
+import type { Loss, LossName, Matrix, Status } from "../../convex/types.js";
+import { ConvexError } from "../../errors.js";
+import { pairProducts, polynomial } from "../../layers/index.js";
+import { activationOf } from "../activation.js";
+import { readOptions, type TrainerOptions } from "../options.js";
+import { readData, refuseDegenerate, withColumn } from "../read/data.js";
+import type { Weighting } from "../read/sampleWeights.js";
+import type { Objective } from "../records.js";
+import { OPTIMIZER } from "../write/template.js";
+import { ownOptimizer } from "../write/width.js";
 
 type FromTrainer = "tolerance" | "maxIterations" | "timeLimit" | "signal" | "seed" | "engine" | "threads";
 

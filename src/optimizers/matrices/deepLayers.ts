@@ -2,9 +2,9 @@
 
 import * as tf from "@tensorflow/tfjs";
 import type { LayerWeights } from "../../convex/matrices/index.js";
-import { readKernel } from "./layers/kernel.js";
-import { named, refuseDisposed, refuseModel } from "./layers/layer.js";
-import { type Labels, readLoss } from "./loss.js";
+import { readKernel } from "../read/layers/kernel.js";
+import { named, refuseDisposed, refuseModel } from "../read/layers/layer.js";
+import { type Labels, readLoss } from "../read/loss.js";
 
 export interface DeepLayers {
   readonly inputs: number;

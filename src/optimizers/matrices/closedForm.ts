@@ -1,9 +1,9 @@
 /** Deep networks whose global optimum is known by a formula: linear ones, and ReLU ones on rows of a special kind. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { positive, tolerance as readTolerance, refuse, refuseUnknown } from "../arguments.js";
-import { referenceKernels } from "../convex/kernels/index.js";
-import { bindLoss } from "../convex/losses/index.js";
+import { positive, tolerance as readTolerance, refuse, refuseUnknown } from "../../arguments.js";
+import { referenceKernels } from "../../convex/kernels/index.js";
+import { bindLoss } from "../../convex/losses/index.js";
 import {
   type DeepFormulation,
   type DeepProblem,
@@ -17,12 +17,12 @@ import {
   type LayerWeights,
   meanCharge,
   schattenCharge,
-} from "../convex/matrices/index.js";
-import type { Matrix, Status } from "../convex/types.js";
-import { ConvexError } from "../errors.js";
-import { readData } from "./read/data.js";
-import { type DeepLayers, readDeepLayers } from "./read/deepLayers.js";
-import type { Objective } from "./records.js";
+} from "../../convex/matrices/index.js";
+import type { Matrix, Status } from "../../convex/types.js";
+import { ConvexError } from "../../errors.js";
+import { readData } from "../read/data.js";
+import type { Objective } from "../records.js";
+import { type DeepLayers, readDeepLayers } from "./deepLayers.js";
 
 /** Options of `trainClosedForm`. */
 export interface ClosedFormOptions {

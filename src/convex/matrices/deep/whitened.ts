@@ -7,9 +7,10 @@
  * larger charge, so that the value at s is a bound for X as it is.
  */
 
-import { singularVectors } from "../linear/eigen.js";
-import type { Matrix } from "../types.js";
-import { deepSolution, layersOfDeep } from "./deepNetwork.js";
+import { singularVectors } from "../../linear/eigen.js";
+import type { Matrix } from "../../types.js";
+import { shrinkByPower } from "./leastAlongPower.js";
+import { deepSolution, layersOfDeep } from "./network.js";
 import {
   asLayers,
   type DeepFormulation,
@@ -20,8 +21,7 @@ import {
   spectrum,
   squares,
   times,
-} from "./deepProblem.js";
-import { shrinkByPower } from "./leastAlongPower.js";
+} from "./problem.js";
 
 export const deepWhitened: DeepFormulation = {
   name: "deep linear network on whitened data",

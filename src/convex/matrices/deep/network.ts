@@ -1,10 +1,10 @@
 /** A deep network as a solution: its objective by the definition, and the gap to a bound. */
 
-import { relativeGap } from "../certificate/index.js";
-import { advice } from "../solvers/solution.js";
-import type { Matrix } from "../types.js";
-import { chargeOf, type DeepProblem, type DeepSolution, times } from "./deepProblem.js";
-import type { LayerWeights } from "./formulation.js";
+import { relativeGap } from "../../certificate/index.js";
+import { advice } from "../../solvers/solution.js";
+import type { Matrix } from "../../types.js";
+import type { LayerWeights } from "../formulation.js";
+import { chargeOf, type DeepProblem, type DeepSolution, times } from "./problem.js";
 
 /** What a formulation found. */
 export interface FoundLayers extends Pick<DeepSolution, "kernels" | "bias" | "rank" | "assumption" | "among"> {

@@ -11,8 +11,9 @@
  * for two layers or one class.
  */
 
-import type { Matrix } from "../types.js";
-import { deepSolution, layersOfDeep } from "./deepNetwork.js";
+import type { Matrix } from "../../types.js";
+import { leastAlongPower, shrinkByPower } from "./leastAlongPower.js";
+import { deepSolution, layersOfDeep } from "./network.js";
 import {
   asLayers,
   type DeepFormulation,
@@ -21,9 +22,8 @@ import {
   deepData,
   refusesDeep,
   spectrum,
-} from "./deepProblem.js";
-import { refusesBias } from "./deepRankOne.js";
-import { leastAlongPower, shrinkByPower } from "./leastAlongPower.js";
+} from "./problem.js";
+import { refusesBias } from "./rankOne.js";
 
 export const deepOneHot: DeepFormulation = {
   name: "deep ReLU network on whitened rows with one-hot targets",

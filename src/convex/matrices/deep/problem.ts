@@ -6,10 +6,10 @@
  * A free bias c takes the means away: X and Y are centred then.
  */
 
-import { eigenSymmetric, type SingularVectors, singularVectors } from "../linear/eigen.js";
-import { columnSums, dotAt } from "../linear/vectors.js";
-import type { Matrix } from "../types.js";
-import type { MatrixFormulation, MatrixProblem, MatrixSolution } from "./formulation.js";
+import { eigenSymmetric, type SingularVectors, singularVectors } from "../../linear/eigen.js";
+import { columnSums, dotAt } from "../../linear/vectors.js";
+import type { Matrix } from "../../types.js";
+import type { MatrixFormulation, MatrixProblem, MatrixSolution } from "../formulation.js";
 
 export interface DeepProblem extends MatrixProblem {
   readonly Y: Matrix; // [n x C]

@@ -8,8 +8,9 @@
  * on what they cost is open.
  */
 
-import type { Matrix } from "../types.js";
-import { deepSolution, layersOfDeep } from "./deepNetwork.js";
+import type { Matrix } from "../../types.js";
+import { shrinkByPower } from "./leastAlongPower.js";
+import { deepSolution, layersOfDeep } from "./network.js";
 import {
   asLayers,
   type DeepFormulation,
@@ -20,8 +21,7 @@ import {
   spectrum,
   squares,
   times,
-} from "./deepProblem.js";
-import { shrinkByPower } from "./leastAlongPower.js";
+} from "./problem.js";
 
 export const deepRankOne: DeepFormulation = {
   name: "deep ReLU network on rows along one direction",

@@ -8,9 +8,9 @@
  */
 
 import { solveQP } from "quadprog";
+import { singularVectors } from "../linear/eigen.js";
+import { dot, norm } from "../linear/vectors.js";
 import type { Matrix } from "../types.js";
-import { singularVectors } from "./eigen.js";
-import { dot, norm } from "./vectors.js";
 
 /** All matrices by rows. */
 export interface QuadraticProgram {

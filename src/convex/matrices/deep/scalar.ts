@@ -6,8 +6,9 @@
  * w = (X'X + mu I)^-1 X'y, |w| = r; the sum is not convex from L = 3 on, and is bounded by branch and bound over r.
  */
 
-import type { Matrix } from "../types.js";
-import { deepSolution, layersOfDeep } from "./deepNetwork.js";
+import type { Matrix } from "../../types.js";
+import { leastAlongPower } from "./leastAlongPower.js";
+import { deepSolution, layersOfDeep } from "./network.js";
 import {
   asLayers,
   type DeepFormulation,
@@ -17,8 +18,7 @@ import {
   refusesDeep,
   spectrum,
   squares,
-} from "./deepProblem.js";
-import { leastAlongPower } from "./leastAlongPower.js";
+} from "./problem.js";
 
 export const deepScalar: DeepFormulation = {
   name: "deep linear network with one output",
