@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
 import { bindLoss } from "../../../src/convex/losses/index.js";
+import { leastAlongPower, shrinkByPower } from "../../../src/convex/matrices/deep/leastAlongPower.js";
 import {
   type DeepFormulation,
   type DeepProblem,
@@ -13,7 +14,6 @@ import {
   deepWhitened,
   meanCharge,
 } from "../../../src/convex/matrices/index.js";
-import { leastAlongPower, shrinkByPower } from "../../../src/convex/matrices/deep/leastAlongPower.js";
 import type { Matrix } from "../../../src/convex/types.js";
 import { gaussianMatrix } from "../../helpers/problems.js";
 import reference from "../../reference/deep.json" with { type: "json" };
