@@ -42,9 +42,10 @@ export function local(options: LocalOptions = {}): Cluster {
 class LocalCluster implements Cluster {
   readonly name = "local";
   restarts = 0;
+  private isOpen = false;
   private specs: readonly ShardSpec[] = [];
   private workers: WorkerProcess[] = [];
-  private readonly lost: number[] = []; // of each shard, since its last answer
+  private lost: number[] = []; // of each shard, since its last answer
 
   constructor(
     private readonly patience: number,
@@ -56,7 +57,14 @@ class LocalCluster implements Cluster {
   }
 
   async open(specs: readonly ShardSpec[]): Promise<readonly ShardFacts[]> {
-    this.specs = specs;
+    if (this.isOpen) {
+      throw new ConvexError(
+        "options/value",
+        "local: expected one fit at a time on a cluster, got a second one. Make another cluster for it.",
+      );
+    }
+    this.isOpen = true;
+    [this.specs, this.restarts, this.lost] = [specs, 0, []];
     this.workers = specs.map(() => new WorkerProcess(this.command));
     try {
       const opening = specs.map((_, shard) => this.opened(shard));
@@ -78,6 +86,7 @@ class LocalCluster implements Cluster {
   }
 
   async close(): Promise<void> {
+    this.isOpen = false;
     await Promise.all(this.workers.splice(0).map((worker) => worker.end()));
   }
 
@@ -97,7 +106,7 @@ class LocalCluster implements Cluster {
         if (frame !== null && "refusal" in frame.head) throw refused(shard, frame.head.refusal);
         await this.workers[shard].end(0); // it may be stopped, and will not end by itself
       } catch (error) {
-        if (!(error instanceof Gone)) throw error;
+        if (!(error instanceof Gone) || !this.isOpen) throw error;
       }
       await this.startAgain(shard);
     }
@@ -108,13 +117,14 @@ class LocalCluster implements Cluster {
       this.lost[shard] = (this.lost[shard] ?? 0) + 1;
       this.restarts += 1;
       if (this.lost[shard] > MOST_LOST) throw lostTooOften(shard, this.lost[shard]);
+      if (!this.isOpen) throw new Gone("The cluster was closed.");
       this.workers[shard] = new WorkerProcess(this.command);
       try {
         const opened = await this.opened(shard, true);
         if (!("rows" in opened)) throw refused(shard, opened);
         return;
       } catch (error) {
-        if (!(error instanceof Gone)) throw error;
+        if (!(error instanceof Gone) || !this.isOpen) throw error;
       }
     }
   }

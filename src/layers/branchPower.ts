@@ -4,6 +4,9 @@ import * as tf from "@tensorflow/tfjs";
 import { count, isRecord, oneOf, refuse } from "../arguments.js";
 import type { Regularizer } from "./parts.js";
 
+/** A square that float32 holds, and whose root is nothing beside any weight. */
+const NOTHING = 1e-30;
+
 export interface BranchPowerArgs {
   /** The number in front of the sum, above or equal to 0; beta over the number of layers, for the program of parallel networks. */
   readonly factor: number;
@@ -75,7 +78,8 @@ export class BranchPower extends Base {
           ? tf.reshape(kernel, [inputs, branches, outputs / branches])
           : tf.reshape(kernel, [branches, inputs / branches, outputs]);
       const squares = tf.sum(tf.square(parts), along === "outputs" ? [0, 2] : [1, 2]);
-      return tf.mul(factor, tf.sum(tf.pow(squares, power / 2))) as tf.Scalar;
+      const above = tf.maximum(squares, NOTHING); // a branch of zeros has the slope zero, also where the power's is not
+      return tf.mul(factor, tf.sum(tf.pow(above, power / 2))) as tf.Scalar;
     });
   }
 

@@ -37,7 +37,8 @@ const SIDES = [
  *
  * @returns z, [n] where no term has a batch, else [B, n].
  * @throws ConvexError "data/shape" for terms that do not fit together, "data/nonFinite" for NaN or Infinity, "data/infeasible" where
- * no z meets the constraints, "data/unbounded" where the objective has no least value (or P is not positive semidefinite).
+ * no z meets the constraints, "data/unbounded" where the objective has no least value (or P is not positive semidefinite); "engine/unavailable" on the backend
+ * webgpu, whose tensors cannot be read within an operation.
  *
  * @example
  * ```ts
@@ -49,6 +50,12 @@ const SIDES = [
  */
 export function quadraticProgram(terms: QuadraticTerms): tf.Tensor {
   const { given, batch, sizes } = checked(terms);
+  if (tf.getBackend() === "webgpu") {
+    throw new ConvexError(
+      "engine/unavailable",
+      `quadraticProgram: expected a backend whose tensors can be read at once, got "webgpu". Use tf.setBackend("webgl"), "wasm" or "cpu".`,
+    );
+  }
   const B = batch ?? 1;
   const op = tf.customGrad((...inputs) => {
     const tensors = inputs.filter((input): input is tf.Tensor => input instanceof tf.Tensor);
@@ -73,7 +80,7 @@ export function quadraticProgram(terms: QuadraticTerms): tf.Tensor {
     };
     return { value: z, gradFunc };
   });
-  return op(...given.map((name) => tf.cast(terms[name] as tf.Tensor, "float32")));
+  return tf.tidy(() => op(...given.map((name) => tf.cast(terms[name] as tf.Tensor, "float32"))));
 }
 
 interface Sizes {

@@ -40,8 +40,8 @@ export interface TrainerOptions {
   readonly pricing?: Pricing;
   /**
    * The weight beta of the program's penalty: a number; "from-model": 2 sqrt(g1 g2) of the layers' l2 regularizers; "held-out": of
-   * a grid the one with the least loss on rows that were not trained on, the validation data where there are any, else up to five
-   * folds (`result.regularization.curve`); "share": 1e-3 of the smallest beta at which no neuron that a search finds pays; "auto":
+   * a grid the largest whose loss on rows that were not trained on is within 2 % of the least, the validation data where there are
+   * any, else up to five folds (`result.regularization.curve`); "share": 1e-3 of the smallest beta at which no neuron that a search finds pays; "auto":
    * "held-out" where 30 rows or more can judge, else "share". Default: the model's where it has them, else "auto". With
    * `depth: "alternate"` and in `certify`, which trains nothing, "auto" is "share".
    *

@@ -70,3 +70,17 @@ test("branchPower refuses a kernel that its branches do not divide", () => {
     expect(apply).toThrow(/outputs are a multiple of its 3 branches, got 4/);
   });
 });
+
+test.each([1, 1.5, 2, 3])(
+  "a branch of zeros has the slope zero under power %d, and others that of their norm's power",
+  (power) => {
+    tf.tidy(() => {
+      const kernel = tf.tensor2d([[0, 0, 3, 0], [0, 0, 0, 4]]); // biome-ignore format: rows
+      const slope = tf
+        .grad((k) => branchPower({ factor: 1, branches: 2, power }).apply(k))(kernel)
+        .dataSync();
+      const wanted = [0, 0, 3, 0, 0, 0, 0, 4].map((value) => power * 5 ** (power - 2) * value);
+      wanted.forEach((value, k) => void expect(slope[k]).toBeCloseTo(value, 3));
+    });
+  },
+);

@@ -131,6 +131,36 @@ describe("quadraticProgram", () => {
     expect([free[0], free[1]]).toEqual([-1, 0]);
   });
 
+  test("a semidefinite P in a box is solved: the point is feasible, and no step to another corner's side lowers the objective", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 12 }), fc.nat(500), (n, seed) => {
+        const root = tf.randomNormal([n, Math.ceil(n / 4)], 0, 1, "float32", seed) as tf.Tensor2D;
+        const P = root.matMul(root, false, true) as tf.Tensor2D;
+        const q = tf.randomNormal([n], 0, 1, "float32", seed + 1);
+        const z = quadraticProgram({ P, q, G: tf.concat([tf.eye(n), tf.eye(n).neg()]), h: tf.ones([2 * n]) });
+        expect(z.abs().max().dataSync()[0]).toBeLessThan(1 + 1e-5);
+        const slope = P.matMul(z.reshape([n, 1]))
+          .reshape([n])
+          .add(q)
+          .dataSync();
+        z.dataSync().forEach((value, j) => {
+          const steepest = Math.abs(value) < 1 - 1e-4 ? Math.abs(slope[j]) : Math.max(0, Math.sign(value) * slope[j]);
+          expect(steepest).toBeLessThan(1e-3);
+        });
+      }),
+      { numRuns: 40, seed: 3 },
+    );
+  });
+
+  test("nothing is left in memory but the solution, whether there is one or not", () => {
+    const [P, q] = [tf.eye(2), tf.tensor2d([[1, 2]])];
+    const apart = { G: tf.tensor2d([[1, 0], [-1, 0]]), h: tf.tensor1d([-1, -1]) }; // biome-ignore format: rows
+    const before = tf.memory().numTensors;
+    quadraticProgram({ P, q }).dispose();
+    expect(() => quadraticProgram({ P, q, ...apart })).toThrow(/contradict/);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
   test("what has no solution, or makes no program, is refused in a sentence", () => {
     const P = tf.eye(2);
     const q = tf.zeros([3, 2]);

@@ -35,34 +35,66 @@ export type NoSolution = "infeasible" | "unbounded";
 /** Proximal points, and the first one's weight beside P (or beside q, where P is zero); each weighs a tenth of the one before. */
 const POINTS = 100;
 const FIRST_WEIGHT = 1e-1;
-const LEAST_WEIGHT = 1e-7;
-const STILL = 1e-11;
+const LEAST_WEIGHT = 1e-4;
+/** Moves below this share of the point are its last; those that never come so near, of one that stays where it is, are rounding over the weight. */
+const STILL = 1e-10;
+const STAYS = 1e-6;
 /** A multiplier below this share of the largest is that of a constraint which touches and does not push. */
 const PUSHES = 1e-9;
+/** What rounding leaves of an equation, as a share of its terms. */
+const LEFT = 1e-9;
 /** A singular value below this share of the largest is zero. */
 const SINGULAR = 1e-12;
 
 export function solveQuadraticProgram(program: QuadraticProgram): QuadraticSolution | NoSolution {
   const direct = byDualMethod(program, 0, null);
   if (direct === "infeasible") return direct;
-  const z = direct === "indefinite" ? byProximalPoints(program) : direct;
-  return typeof z === "string" ? z : withMultipliers(program, z);
+  if (direct !== "indefinite") {
+    const solution = withMultipliers(program, direct);
+    if (solves(program, solution)) return solution; // a singular P can pass for definite by its rounding
+  }
+  const found = byProximalPoints(program);
+  return typeof found === "string" ? found : withMultipliers(program, found);
 }
 
-function byProximalPoints(program: QuadraticProgram): Float64Array | NoSolution {
+/** Whether the KKT equations and the constraints hold, up to rounding. */
+function solves({ P, q, A, b, G, h }: QuadraticProgram, { z, nu, lambda }: QuadraticSolution): boolean {
+  const n = q.length;
+  const row = (M: Float64Array, k: number) => M.subarray(k * n, (k + 1) * n);
+  const size = 1 + norm(q) + norm(P) * norm(z) + norm(A) * norm(nu) + norm(G) * norm(lambda);
+  const pull = q.map((value, j) => {
+    const held = nu.reduce((sum, factor, k) => sum + factor * A[k * n + j], 0);
+    return value + dot(row(P, j), z) + lambda.reduce((sum, factor, k) => sum + factor * G[k * n + j], held);
+  });
+  const reach = (M: Float64Array, k: number, bound: number) => LEFT * (1 + Math.abs(bound) + norm(row(M, k)) * norm(z));
+  return (
+    norm(pull) <= LEFT * size &&
+    b.every((bound, k) => Math.abs(dot(row(A, k), z) - bound) <= reach(A, k, bound)) &&
+    h.every((bound, k) => dot(row(G, k), z) - bound <= reach(G, k, bound))
+  );
+}
+
+/** A point, and inequalities that hold it there: independent of each other and of the equations. */
+interface Vertex {
+  readonly z: Float64Array;
+  readonly active: readonly number[];
+}
+
+function byProximalPoints(program: QuadraticProgram): Vertex | NoSolution {
   const n = program.q.length;
   const size = program.P.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || norm(program.q) || 1;
-  let z: Float64Array = new Float64Array(n);
+  let at: Vertex = { z: new Float64Array(n), active: [] };
+  let share = Number.POSITIVE_INFINITY;
   for (let k = 0; k < POINTS; k++) {
     const weight = size * Math.max(LEAST_WEIGHT, FIRST_WEIGHT * 0.1 ** k);
-    const next = byDualMethod(program, weight, z);
+    const next = byDualMethod(program, weight, at.z);
     if (next === "infeasible") return next;
     if (next === "indefinite") return "unbounded";
-    const moved = norm(next.map((value, i) => value - z[i]));
-    z = next;
-    if (moved <= STILL * (1 + norm(z))) return z;
+    share = norm(next.z.map((value, i) => value - at.z[i])) / (1 + norm(next.z));
+    at = next;
+    if (share <= STILL) break;
   }
-  return "unbounded";
+  return share <= STAYS ? at : "unbounded";
 }
 
 /** The solution with weight / 2 |z - near|^2 beside the objective. */
@@ -70,12 +102,12 @@ function byDualMethod(
   { P, q, A, b, G, h }: QuadraticProgram,
   weight: number,
   near: Float64Array | null,
-): Float64Array | "infeasible" | "indefinite" {
+): Vertex | "infeasible" | "indefinite" {
   const [n, p, m] = [q.length, b.length, h.length];
   const padded = (length: number, at: (k: number) => number) => [0, ...Array.from({ length }, (_, k) => at(k))]; // from 1, as Fortran has it
   const rows = (length: number, at: (i: number) => number[]) => [[], ...Array.from({ length }, (_, i) => at(i))];
   const none = p + m === 0; // it wants a constraint: 0 >= 0 is one
-  const { solution, message } = solveQP(
+  const { solution, message, iact } = solveQP(
     rows(n, (i) => padded(n, (j) => P[i * n + j] + (i === j ? weight : 0))),
     padded(n, (i) => (near === null ? 0 : weight * near[i]) - q[i]),
     rows(n, (i) => (none ? [0, 0] : padded(p + m, (k) => (k < p ? A[k * n + i] : -G[(k - p) * n + i])))),
@@ -84,32 +116,21 @@ function byDualMethod(
   );
   if (message.includes("inconsistent")) return "infeasible";
   if (message.includes("definite")) return "indefinite";
-  return Float64Array.from(solution.slice(1, n + 1));
+  const active = none ? [] : iact.filter((k) => k > p).map((k) => k - p - 1);
+  return { z: Float64Array.from(solution.slice(1, n + 1)), active };
 }
 
-/** The least multipliers that hold z where it is, by the constraints that it touches. */
-function withMultipliers(program: QuadraticProgram, z: Float64Array): QuadraticSolution {
-  const { P, q, A, b, G, h } = program;
+/** The multipliers by which the active constraints hold z. */
+function withMultipliers({ P, q, A, b, G, h }: QuadraticProgram, { z, active }: Vertex): QuadraticSolution {
   const [n, p] = [q.length, b.length];
   const pull = q.map((value, i) => -value - dot(P.subarray(i * n, (i + 1) * n), z));
-  const slack = h.map((bound, k) => bound - dot(G.subarray(k * n, (k + 1) * n), z));
-  const touches = (k: number) =>
-    slack[k] <= STILL * 1e3 * (1 + Math.abs(h[k]) + norm(G.subarray(k * n, (k + 1) * n)) * norm(z));
-  let active = Array.from(h.keys()).filter(touches);
-  for (;;) {
-    const held = heldBy(A, p, G, active, n);
-    const found = leastSquares(transposed(held), pull);
-    const worst = active.reduce((least, _, k) => (found[p + k] < found[p + least] ? k : least), 0);
-    const largest = found.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    if (active.length === 0 || found[p + worst] >= -PUSHES * largest) {
-      const lambda = new Float64Array(h.length);
-      active.forEach((k, at) => {
-        lambda[k] = found[p + at] > PUSHES * largest ? found[p + at] : 0;
-      });
-      return { z, nu: found.slice(0, p), lambda };
-    }
-    active = active.filter((_, k) => k !== worst); // it touches by chance: others hold z
-  }
+  const found = leastSquares(transposed(heldBy(A, p, G, active, n)), pull);
+  const largest = found.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const lambda = new Float64Array(h.length);
+  active.forEach((k, at) => {
+    lambda[k] = found[p + at] > PUSHES * largest ? found[p + at] : 0;
+  });
+  return { z, nu: found.slice(0, p), lambda };
 }
 
 /** The gradients of a loss by all that a program is given. */

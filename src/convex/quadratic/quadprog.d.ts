@@ -6,5 +6,5 @@ declare module "quadprog" {
     Amat: number[][],
     bvec: number[],
     meq: number,
-  ): { readonly solution: number[]; readonly message: string };
+  ): { readonly solution: number[]; readonly message: string; readonly iact: number[] };
 }

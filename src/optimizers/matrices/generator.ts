@@ -91,7 +91,7 @@ const ROUNDING = 1e-8;
  * Trains a generator of `images` [n x d] or [n x height x width x channels] from `latents` [m x k] against the best discriminator there is
  * (Sahiner et al., ICLR 2022), a game whose value is known:
  *
- * - a quadratic discriminator sees second moments (means are brought into line by the bias): the generated rows of least mean square that it
+ * - a quadratic discriminator sees second moments (means are brought into line by the bias): the generated rows of least variance that it
  *   can't tell from the images are a soft threshold of their squared singular values, and linear generators of least weights attain it;
  * - with `sides`, the same at one resolution after the other, each from the rows of the last;
  * - a ReLU generator takes a second program, the least weights that generate these rows. Each step is convex; the two are not one
@@ -276,11 +276,14 @@ function certificateOf(
   seen: number,
   discriminator: "quadratic" | "linear",
 ): GeneratorCertificate {
-  const what = discriminator === "quadratic" ? "second moments, means taken away," : "means";
+  const [what, size] =
+    discriminator === "quadratic"
+      ? ["second moments, means taken away,", "variance (the mean square less their mean)"]
+      : ["means", "mean square"];
   return {
     ...{ primal: gap.primal, dual: gap.dual, relativeGap: gap.relative, weights, beta, discriminated: seen },
     claim:
-      `No rows whose ${what} are within ${beta.toPrecision(6)} of those of the images have a mean square below ` +
-      `${gap.dual.toPrecision(8)}; these have ${gap.primal.toPrecision(8)}, at a difference of ${seen.toPrecision(6)}.`,
+      `No rows whose ${what} are within ${beta.toPrecision(6)} of those of the images have a ${size} below ` +
+      `${gap.dual.toPrecision(8)}; the solution has ${gap.primal.toPrecision(8)}. As written, in float32, the difference is ${seen.toPrecision(6)}.`,
   };
 }

@@ -133,7 +133,7 @@ export async function fitParallel<M extends tf.LayersModel>(
   }
   const wish = wishOf(model);
   refuseKinks(where, wish.loss);
-  const solved = await solveFor(where, x, y, wish, options);
+  const solved = await solveFor(where, x, y, wish, options, model.inputs[0].shape[1] ?? 1);
   const needed = solved.solution.branches.length;
   if (needed > wish.branches) {
     throw new ConvexError(
@@ -159,10 +159,10 @@ async function solveFor(
   y: tf.Tensor,
   wish: ParallelWish,
   options: FitParallelOptions,
+  features = x?.shape?.[1] ?? 1,
 ): Promise<Solved> {
   const began = performance.now();
   const { tolerance, maxIterations, timeLimit, signal, seed } = readOptions(trainerPart(options));
-  const features = x?.shape?.[1] ?? 1;
   const spec = { inputShape: [features], convolution: null, outputs: 1, loss: wish.loss, hiddenBias: wish.hiddenBias };
   const { sampleWeight = null, classWeight = null } = options;
   const data = await readData(x, y, spec, { sampleWeight, classWeight });

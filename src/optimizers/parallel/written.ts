@@ -132,6 +132,8 @@ function certificateOf(
     relativeGap: relative,
     network,
     scope: exact ? "all blocks" : "these blocks",
-    claim: `${which} (loss and ${kind}) below ${dual.toPrecision(8)}; this one has ${network.toPrecision(8)}.`,
+    claim: Number.isFinite(dual)
+      ? `${which} (loss and ${kind}) below ${dual.toPrecision(8)}; this one has ${network.toPrecision(8)}.`
+      : `Nothing is proven: it ended before any block had a price. This network has ${network.toPrecision(8)} (loss and ${kind}).`,
   };
 }

@@ -1,6 +1,7 @@
 /** Regularization "held-out": which beta predicts best on rows that were not trained on, by a path over a cheap program. */
 
 import { gatesFrom } from "../../convex/arrangements/index.js";
+import { passOver } from "../../convex/growth/index.js";
 import type { ChosenEngine, Kernels } from "../../convex/kernels/index.js";
 import { exp, log } from "../../convex/linear/elementary.js";
 import { inTurns } from "../../convex/linear/pieces.js";
@@ -39,6 +40,8 @@ const GATES = 128;
 const STEPS = 2;
 /** Steps that the walk goes on after the best, so that a bump does not end it. */
 const BEYOND = 2;
+/** Mean losses closer than this share are as good: descents that begin elsewhere end further apart. The largest beta of them is the choice. */
+const AS_GOOD = 0.02;
 /** Shares of the largest beta between which the grid ends whatever comes: one layer alone has no beta from which on nothing changes. */
 const SMALLEST = 1e-8;
 const LARGEST = 1e6;
@@ -79,7 +82,7 @@ export async function poseHeldOut(
 
 /**
  * Walks from the beta that "share" takes up and down, all parts side by side and each beta from the networks of the one before, until the
- * mean loss of the rows held out has not fallen for some steps; the least wins, of equal ones the largest beta.
+ * mean loss of the rows held out has not fallen for some steps; the least wins, of those that are as good the largest beta.
  *
  * The networks are descents of the model's own objective, with few units and few steps: where they end is no optimum, but their
  * loss on other rows is least at about the same beta, for a fraction of the work. One layer alone is solved.
@@ -108,7 +111,8 @@ async function chooseBeta(
     betas.splice(place, 0, beta);
     values.splice(place, 0, found.values);
     const means = values.map(average);
-    best = means.reduce((least, mean, k) => (mean < means[least] ? k : least), 0);
+    const least = Math.min(...means);
+    best = means.findIndex((mean) => mean <= least * (1 + AS_GOOD) || mean === least);
     return found.networks;
   };
   const first = await visit(usual, null);
@@ -183,7 +187,7 @@ async function partsOf(
         `Pass validationData, or set regularization to a number or "share".`,
     );
   }
-  const work = 4 * unitsOf(posed) * program.X.rows * program.X.cols;
+  const work = 4 * unitsOf(posed) * passOver(program.X);
   const folds = FEWER.find(([from]) => work >= from)?.[1] ?? FOLDS;
   const parts: Part[] = [];
   for (const held of dealt(train, spec.loss, seed).slice(0, folds)) {

@@ -234,8 +234,8 @@ function heldOutNote(beta: number, { betas, by, whole }: HeldOutCurve): string {
   }
   const [largest, smallest] = [betas[0], betas[betas.length - 1]].map((value) => value.toPrecision(2));
   return (
-    `beta = ${beta.toPrecision(4)} has the least mean loss on ${by === "folds" ? "rows held out in folds" : "the validation data"}, of ` +
-    `${betas.length} from ${largest} to ${smallest}, each judged by short descents of small networks.` +
+    `beta = ${beta.toPrecision(4)} is the largest whose mean loss on ${by === "folds" ? "rows held out in folds" : "the validation data"} ` +
+    `is within 2 % of the least, of ${betas.length} from ${largest} to ${smallest}, each judged by short descents of small networks.` +
     (whole ? "" : " The time was up before others were tried.")
   );
 }

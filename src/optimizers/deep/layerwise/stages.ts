@@ -121,8 +121,10 @@ async function fitStage(
 ) {
   const { model } = stage;
   const { y, args } = order;
-  const regularization = typeof order.settings.regularization === "number" ? null : order.settings.regularization;
+  const wish = order.settings.regularization;
   const spec = readModel(model, null, "fit", true, "head");
+  const ours = spec.cut === "hidden" && spec.l2.hidden === 0 && (wish === null || wish === "auto");
+  const regularization = typeof wish === "number" ? null : ours ? "share" : wish;
   const bent = spec.formulation === "relu" || spec.formulation === "gated";
   const settings: Settings = {
     ...order.settings,
