@@ -109,15 +109,25 @@ let x: tf.Tensor;
 let y: tf.Tensor;
 let model: tf.Sequential;
 let parallel: tf.Sequential;
+let linear: tf.Sequential;
 let result: library.FitResult;
 let set: library.OptimalSet;
 const rows = { rows: 3, cols: 2, data: Float64Array.of(1, 2, -1, 0.5, 2, -3) };
+/** The terms of a program of two variables. */
+const [square, sides] = [tf.eye(2), tf.zeros([2])];
+const WRONG_TERMS = [null, 1, "P", [1, 2], {}, tf.zeros([3]), tf.zeros([3, 3])];
 const port = { postMessage() {}, on() {}, off() {} };
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
   ({ x, y } = makeData());
   model = makeModel({ units: 60 });
+  linear = tf.sequential({
+    layers: [4, 1].map((units) =>
+      tf.layers.dense({ units, inputShape: [3], useBias: false, kernelRegularizer: tf.regularizers.l2({ l2: 0.1 }) }),
+    ),
+  });
+  linear.compile({ optimizer: "sgd", loss: "meanSquaredError" });
   parallel = makeParallel();
   result = await new ConvexReLUTrainer({ tolerance: 1e-2, arrangements: { kind: "sample", count: 6 } }).fit(
     model,
@@ -339,6 +349,37 @@ const entries = (): Record<string, readonly Entry[]> => {
         closed: false,
       },
     ],
+    trainClosedForm: [
+      {
+        call: library.trainClosedForm,
+        good: [linear, x, y, {}],
+        kinds: ["model", "tensor", "tensor", "options"],
+        options: { tolerance: "tolerance", charge: [null, 7, "none", [], {}, { schatten: 0 }, { schatten: "1" }] },
+      },
+    ],
+    trainGenerator: [
+      {
+        call: library.trainGenerator,
+        good: [x, x, {}],
+        kinds: ["tensor", "tensor", "options"],
+        options: {
+          ...{ discriminator: "word", generator: "word", regularization: "positive", rank: "count", units: "count" },
+          ...{ decay: "positive", tolerance: "tolerance", timeLimit: "positive", seed: "integer", signal: "record" },
+          sides: [null, 7, "4", [], [0], [1.5], ["4"]],
+        },
+      },
+    ],
+    convexLayer: [program(library.convexLayer)],
+    ConvexLayer: [program((a: never) => new library.ConvexLayer(a))],
+    quadraticProgram: [
+      {
+        call: library.quadraticProgram,
+        good: [{ P: square, q: sides }],
+        kinds: ["args"],
+        options: { P: WRONG_TERMS, q: WRONG_TERMS, A: WRONG_TERMS, b: WRONG_TERMS, G: WRONG_TERMS, h: WRONG_TERMS },
+        needed: { P: square, q: sides },
+      },
+    ],
     branchPower: [power(library.branchPower)],
     BranchPower: [power((a: never) => new library.BranchPower(a))],
     trainParallel: [
@@ -399,6 +440,11 @@ function makeParallel(): tf.Sequential {
   made.add(tf.layers.dense({ units: 1, ...charge("inputs") }));
   made.compile({ optimizer: "sgd", loss: "meanSquaredError" });
   return made;
+}
+
+function program(call: (args: never) => unknown): Entry {
+  const sizes = [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 1e9, "3", {}];
+  return { call, good: [{}], kinds: ["options"], options: { inequalities: sizes, equalities: sizes }, closed: false };
 }
 
 function power(call: (args: never) => unknown): Entry {

@@ -13,6 +13,7 @@ import {
 } from "../../convex/matrices/index.js";
 import type { Matrix, Status } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
+import { readOptions } from "../options.js";
 import { readMatrix, refuseTensor } from "../read/data.js";
 import { type DenseWeights, generatedRows, generatorModel } from "../write/generatorModel.js";
 import { fitToRows, type SecondStep } from "./generatorSecondStep.js";
@@ -169,6 +170,7 @@ function readWish(options: GeneratorOptions): Wish {
   const { discriminator = "quadratic", generator = "linear", regularization, rank, sides = null } = options;
   const { units = UNITS, decay = DECAY, tolerance = TOLERANCE, timeLimit = SECONDS, seed, signal } = options;
   const where = (name: string) => `trainGenerator: ${name}`;
+  if ((options.sides as unknown) === null) refuse(where("sides"), "a list of sides", null);
   oneOf(where("discriminator"), discriminator, ["quadratic", "linear"] as const);
   oneOf(where("generator"), generator, ["linear", "relu"] as const);
   if (regularization !== undefined) positive(where("regularization"), regularization);
@@ -184,6 +186,8 @@ function readWish(options: GeneratorOptions): Wish {
     if (sides !== null) refuse(where("sides"), "no stages for a linear discriminator, which sees means alone", sides);
   }
   if (sides !== null && generator === "relu") refuse(where("sides"), "stages of linear generators alone", sides);
+  const heard = { ...(seed === undefined ? {} : { seed }), ...(signal === undefined ? {} : { signal }) };
+  readOptions(heard); // also where there is no second step that would read them
   return {
     ...{ discriminator, generator, sides },
     regularization: regularization ?? null,
@@ -193,8 +197,7 @@ function readWish(options: GeneratorOptions): Wish {
     trainer: {
       tolerance: readTolerance(where("tolerance"), tolerance),
       timeLimit: positive(where("timeLimit"), timeLimit),
-      ...(seed === undefined ? {} : { seed }),
-      ...(signal === undefined ? {} : { signal }),
+      ...heard,
     },
   };
 }
