@@ -2,6 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { count, isRecord, refuse, refuseAs } from "../arguments.js";
+import { exp, log } from "../convex/linear/elementary.js";
 import { quadraticProgram } from "./convexProgram.js";
 import { seedArgs, singleShape, singleTensor } from "./parts.js";
 
@@ -20,7 +21,7 @@ const MOST_ROWS = 1000;
 /** Beside the factor of P, so that the solution is unique whatever has been trained. */
 const RIDGE = 1e-3;
 /** softplus(0.5413) = 1: the point z0 begins at a distance of one from the constraints. */
-const SLACK = Math.log(Math.E - 1);
+const SLACK = log(exp(1) - 1);
 
 /**
  * z = argmin 1/2 z'P z - x'z subject to A z = b and G z <= h: x [.. x n] comes in, z [.. x n] goes out (OptNet; Amos and Kolter 2017).

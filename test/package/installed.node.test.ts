@@ -18,7 +18,8 @@ afterAll(() => home?.remove());
 test("the package has the files that package.json names, and a map of the minified one alone", () => {
   const files = readdirSync(join(home.folder, "node_modules/tfjs-convex/dist")).sort();
   const code = ["index.cjs", "index.d.cts", "index.d.ts", "index.js", "tfjs-convex.min.js"];
-  expect(files).toEqual([...code, "tfjs-convex.min.js.map"].sort());
+  const sharded = ["shard.js", "sharded.cjs", "sharded.d.cts", "sharded.d.ts", "sharded.js"];
+  expect(files).toEqual([...code, ...sharded, "tfjs-convex.min.js.map"].sort());
 });
 
 test.each(projects)(

@@ -12,7 +12,7 @@ const LOOSE =
   /Math\.(a?(sin|cos|tan)h?|atan2|cbrt|exp|expm1|hypot|log|log10|log1p|log2|pow)\(|(?<!\b2 )\*\* (?!2\b(?!\.))/;
 
 /** Where only people see the numbers: the progress bar, the table of a network's neurons, and the number of bits. */
-const SHOWN = ["optimizers/quantized.ts", "optimizers/report/progress.ts", "convex/description/index.ts"];
+const SHOWN = ["optimizers/matrices/quantized.ts", "optimizers/report/progress.ts", "convex/description/index.ts"];
 
 test("the weights rest on + - * / and square roots alone, which every engine rounds alike", () => {
   const found: string[] = [];

@@ -131,3 +131,14 @@ function powerOfTwo(k: number): number {
   halves[1] = (k + 1023) << 20;
   return double[0];
 }
+
+/** x^p for x >= 0 and any p, by logarithm and exponential. */
+export function realPower(x: number, p: number): number {
+  if (x > 0) return exp(p * log(x));
+  return p === 0 ? 1 : p > 0 ? 0 : Number.POSITIVE_INFINITY;
+}
+
+/** e^x - 1, accurate relative to itself near 0: 2 e^(x/2) sinh(x/2). */
+export function expm1(x: number): number {
+  return Math.abs(x) <= 2 ? 2 * exp(x / 2) * sinhNearZero(x / 2) : exp(x) - 1;
+}

@@ -12,7 +12,7 @@
  */
 
 import { eigenSymmetric } from "../linear/eigen.js";
-import { dotAt } from "../linear/vectors.js";
+import { dotAt, norm } from "../linear/vectors.js";
 import { advice } from "../solvers/solution.js";
 import type { Matrix } from "../types.js";
 import { centred, offset, spectrum, squares, times } from "./deep/problem.js";
@@ -133,7 +133,7 @@ function ended(primal: number, dual: number, tolerance: number, began: number): 
  */
 export function discriminated(X: Matrix, G: Matrix, discriminator: "quadratic" | "linear"): number {
   const [x, g] = [centred(X), centred(G)];
-  if (discriminator === "linear") return Math.hypot(...x.means.map((value, p) => value - g.means[p]));
+  if (discriminator === "linear") return norm(x.means.map((value, p) => value - g.means[p]));
   const d = X.cols;
   const rows = X.rows + G.rows;
   const weight = (i: number) => (i < X.rows ? 1 / X.rows : -1 / G.rows);

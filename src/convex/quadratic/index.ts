@@ -9,6 +9,7 @@
 
 import { solveQP } from "quadprog";
 import { singularVectors } from "../linear/eigen.js";
+import { power } from "../linear/elementary.js";
 import { dot, norm } from "../linear/vectors.js";
 import type { Matrix } from "../types.js";
 
@@ -86,7 +87,7 @@ function byProximalPoints(program: QuadraticProgram): Vertex | NoSolution {
   let at: Vertex = { z: new Float64Array(n), active: [] };
   let share = Number.POSITIVE_INFINITY;
   for (let k = 0; k < POINTS; k++) {
-    const weight = size * Math.max(LEAST_WEIGHT, FIRST_WEIGHT * 0.1 ** k);
+    const weight = size * Math.max(LEAST_WEIGHT, FIRST_WEIGHT * power(0.1, k));
     const next = byDualMethod(program, weight, at.z);
     if (next === "infeasible") return next;
     if (next === "indefinite") return "unbounded";

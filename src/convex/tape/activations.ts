@@ -1,5 +1,6 @@
 /** Activations entry by entry, by the names of tfjs, with its choice of slope at a kink. */
 
+import { exp, expm1, log1p } from "../linear/elementary.js";
 import type { Make } from "./operation.js";
 
 /** a(h), and a'(h) of h and a(h). */
@@ -12,16 +13,16 @@ interface Activation {
 const SELU_SCALE = 1.0507009873554805;
 const SELU_ALPHA = 1.6732632423543772;
 
-const sigmoid = (h: number) => 1 / (1 + Math.exp(-h));
-const softplus = (h: number) => Math.max(h, 0) + Math.log1p(Math.exp(-Math.abs(h)));
+const sigmoid = (h: number) => 1 / (1 + exp(-h));
+const softplus = (h: number) => Math.max(h, 0) + log1p(exp(-Math.abs(h)));
 
 const BY_NAME: Readonly<Record<string, Activation>> = {
   relu6: { value: (h) => Math.min(Math.max(h, 0), 6), slope: (h) => (h > 0 && h <= 6 ? 1 : 0) },
   tanh: { value: Math.tanh, slope: (_, a) => 1 - a * a },
   sigmoid: { value: sigmoid, slope: (_, a) => a * (1 - a) },
-  elu: { value: (h) => (h >= 0 ? h : Math.expm1(h)), slope: (h, a) => (h >= 0 ? 1 : a + 1) },
+  elu: { value: (h) => (h >= 0 ? h : expm1(h)), slope: (h, a) => (h >= 0 ? 1 : a + 1) },
   selu: {
-    value: (h) => SELU_SCALE * (h >= 0 ? h : SELU_ALPHA * Math.expm1(h)),
+    value: (h) => SELU_SCALE * (h >= 0 ? h : SELU_ALPHA * expm1(h)),
     slope: (h, a) => (h > 0 ? SELU_SCALE : a + SELU_SCALE * SELU_ALPHA),
   },
   softplus: { value: softplus, slope: sigmoid },

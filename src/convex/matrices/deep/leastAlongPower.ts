@@ -1,5 +1,7 @@
 /** Minima over t >= 0 of a convex function plus c t^p, 0 < p <= 1: what weight decay of several layers makes of one number. */
 
+import { realPower } from "../../linear/elementary.js";
+
 /** A point of the least value that was found, and what no point is below. */
 export interface LeastAlong {
   readonly at: number;
@@ -20,16 +22,16 @@ export function shrinkByPower(a: number, s: number, c: number, p: number): numbe
   if (!(s > 0)) return 0;
   if (p === 1) return Math.max(0, s - c / (2 * a));
   // 2 a (t - s) + c p t^(p - 1) is convex in t: from the right, where it is positive, Newton comes down to the larger root.
-  const slope = (t: number) => 2 * a * (t - s) + c * p * t ** (p - 1);
-  const lowest = ((c * p * (1 - p)) / (2 * a)) ** (1 / (2 - p));
+  const slope = (t: number) => 2 * a * (t - s) + c * p * realPower(t, p - 1);
+  const lowest = realPower((c * p * (1 - p)) / (2 * a), 1 / (2 - p));
   if (lowest >= s || slope(lowest) >= 0) return 0;
   let t = s;
   for (let step = 0; step < STEPS; step++) {
-    const next = t - slope(t) / (2 * a + c * p * (p - 1) * t ** (p - 2));
+    const next = t - slope(t) / (2 * a + c * p * (p - 1) * realPower(t, p - 2));
     if (!(next < t) || next <= lowest) break;
     t = next;
   }
-  return a * (t - s) ** 2 + c * t ** p < a * s * s ? t : 0;
+  return a * (t - s) ** 2 + c * realPower(t, p) < a * s * s ? t : 0;
 }
 
 interface Piece {
@@ -44,7 +46,7 @@ interface Piece {
  * which is concave, above its chord, so that the bound is the lowest corner of a polygon. It ends at a relative gap of `tolerance`.
  */
 export function leastAlongPower(g: WithSlope, top: number, c: number, p: number, tolerance: number): LeastAlong {
-  const charge = (t: number) => (t > 0 ? c * t ** p : 0);
+  const charge = (t: number) => (t > 0 ? c * realPower(t, p) : 0);
   let best = { at: 0, value: Number.POSITIVE_INFINITY };
   const seen = (t: number) => {
     const here = { t, ...g(t) };

@@ -11,6 +11,7 @@
  * for two layers or one class.
  */
 
+import { realPower } from "../../linear/elementary.js";
 import type { Matrix } from "../../types.js";
 import { leastAlongPower, shrinkByPower } from "./leastAlongPower.js";
 import { deepSolution, layersOfDeep } from "./network.js";
@@ -95,7 +96,7 @@ function solveOneHot(problem: DeepProblem, tolerance: number): DeepSolution {
   const { bound: dual } = leastAlongPower(
     (tau) => withinNuclear(roots, tau, scale),
     roots.reduce((sum, root) => sum + root, 0),
-    charge * s ** -power,
+    charge * realPower(s, -power),
     power,
     Math.max(SEARCH * tolerance, ROUNDING),
   );

@@ -7,6 +7,7 @@
  */
 
 import { eigenSymmetric, type SingularVectors, singularVectors } from "../../linear/eigen.js";
+import { exp, log, realPower } from "../../linear/elementary.js";
 import { columnSums, dotAt } from "../../linear/vectors.js";
 import type { Matrix } from "../../types.js";
 import type { MatrixFormulation, MatrixProblem, MatrixSolution } from "../formulation.js";
@@ -58,7 +59,7 @@ export function refusesDeep({ X, Y, loss, outputBias, charges, widths, beta }: D
 
 /** The geometric mean of the charges. */
 export function meanCharge(charges: readonly number[]): number {
-  return Math.exp(charges.reduce((sum, charge) => sum + Math.log(charge), 0) / charges.length);
+  return exp(charges.reduce((sum, charge) => sum + log(charge), 0) / charges.length);
 }
 
 /** X and Y as the kernels see them: less their means where an output bias is free. */
@@ -186,7 +187,7 @@ export interface Directions {
 /** Kernels of L layers whose product is sum_k t_k left_k right_k', each layer charged g t_k^(2/L) for direction k. */
 export function asLayers({ sizes, left, right }: Directions, { charges, widths, beta }: DeepProblem): Matrix[] {
   const L = charges.length;
-  const share = (l: number, k: number) => Math.sqrt(beta / charges[l]) * sizes[k] ** (1 / L);
+  const share = (l: number, k: number) => Math.sqrt(beta / charges[l]) * realPower(sizes[k], 1 / L);
   return charges.map((_, l) => {
     const rows = l === 0 ? left.cols : widths[l - 1];
     const cols = l === L - 1 ? right.cols : widths[l];

@@ -8,6 +8,7 @@
  * on what they cost is open.
  */
 
+import { realPower } from "../../linear/elementary.js";
 import type { Matrix } from "../../types.js";
 import { shrinkByPower } from "./leastAlongPower.js";
 import { deepSolution, layersOfDeep } from "./network.js";
@@ -95,7 +96,7 @@ function solveRankOne(problem: DeepProblem, tolerance: number): DeepSolution {
   const left = { rows: rank, cols: a.length, data: a.subarray(0, rank * a.length) };
   const kernels = asLayers({ sizes: new Float64Array(rank).fill(t), left, right }, problem);
   const rest = Math.max(0, squares(Y) - square * far * far);
-  const exact = scale * (rest + square * (t - far) ** 2) + charge * t ** power;
+  const exact = scale * (rest + square * (t - far) ** 2) + charge * realPower(t, power);
   const found = {
     ...{ kernels, bias: new Float64Array(C), rank, dual: exact },
     assumption: `rows c_i a with c_i >= 0; beside that ${off.toExponential(1)} of ${Math.sqrt(square).toPrecision(4)}`,
@@ -103,7 +104,7 @@ function solveRankOne(problem: DeepProblem, tolerance: number): DeepSolution {
   };
   const { gap } = deepSolution(problem, found, "relu", tolerance, began);
   // Networks above this objective need no bound; those below have prod |W_l| at most (objective / charge)^(L/2).
-  const epsilon = off * (gap.primal / charge) ** (1 / power);
+  const epsilon = off * realPower(gap.primal / charge, 1 / power);
   const dual = exact - 2 * scale * epsilon * (Math.sqrt(gap.primal / scale) + epsilon);
   return deepSolution(problem, { ...found, dual }, "relu", tolerance, began);
 }

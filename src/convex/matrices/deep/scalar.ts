@@ -6,6 +6,7 @@
  * w = (X'X + mu I)^-1 X'y, |w| = r; the sum is not convex from L = 3 on, and is bounded by branch and bound over r.
  */
 
+import { power } from "../../linear/elementary.js";
 import type { Matrix } from "../../types.js";
 import { leastAlongPower } from "./leastAlongPower.js";
 import { deepSolution, layersOfDeep } from "./network.js";
@@ -136,7 +137,7 @@ class LengthPath {
 
   /** -|w| d|w| / d mu. */
   private steepness(mu: number): number {
-    return this.sum((s, b) => (s * b) ** 2 / (s * s + mu) ** 3);
+    return this.sum((s, b) => (s * b) ** 2 / power(s * s + mu, 3));
   }
 
   private sum(term: (s: number, b: number) => number): number {

@@ -9,6 +9,7 @@
  */
 
 import { singularVectors } from "../../linear/eigen.js";
+import { power } from "../../linear/elementary.js";
 import type { Matrix } from "../../types.js";
 import { deepSolution, layersOfDeep } from "./network.js";
 import {
@@ -74,6 +75,6 @@ function solveSchatten(problem: DeepProblem, tolerance: number): DeepSolution {
 /** gamma / L (|X W_1|^L + |W_2|^L + ...), by the definition. */
 export function schattenCharge(X: Matrix, kernels: readonly Matrix[], gamma: number): number {
   const L = kernels.length;
-  const powers = (M: Matrix) => singularVectors(M).values.reduce((sum, size) => sum + size ** L, 0);
+  const powers = (M: Matrix) => singularVectors(M).values.reduce((sum, size) => sum + power(size, L), 0);
   return (gamma / L) * kernels.reduce((sum, kernel, l) => sum + powers(l === 0 ? times(X, kernel) : kernel), 0);
 }

@@ -8,6 +8,7 @@
  */
 
 import { singularVectors } from "../../linear/eigen.js";
+import { realPower } from "../../linear/elementary.js";
 import type { Matrix } from "../../types.js";
 import { shrinkByPower } from "./leastAlongPower.js";
 import { deepSolution, layersOfDeep } from "./network.js";
@@ -58,7 +59,7 @@ function solveWhitened(problem: DeepProblem, tolerance: number): DeepSolution {
   const sizes = b.map((size, k) => (k < most ? shrinkByPower(scale * s * s, size / s, charge, power) : 0));
   let dual = scale * Math.max(0, squares(Y) - squares(B));
   b.forEach((size, k) => {
-    dual += scale * (s * sizes[k] - size) ** 2 + charge * sizes[k] ** power;
+    dual += scale * (s * sizes[k] - size) ** 2 + charge * realPower(sizes[k], power);
   });
   const W = productOf(sizes, P, Q, right, values);
   const whole = singularVectors(W);
