@@ -8,6 +8,7 @@ import type { Certificate, Status } from "../../convex/types.js";
 import { certify } from "../certify.js";
 import { fitModel, type Order } from "../fit.js";
 import type { Settings } from "../options.js";
+import { withoutChoice } from "../pose/regularization.js";
 import { anatomyOf } from "../read/anatomy.js";
 import { type NetworkSpec, readModel } from "../read/model.js";
 import { Progress } from "../report/progress.js";
@@ -246,11 +247,10 @@ async function headOrder<M extends tf.LayersModel>(
  * network is taken where it helps; the later ones are of the read-out alone, without any.
  */
 function headSettings(spec: NetworkSpec, { regularization }: Settings, later: boolean) {
-  const free = isFree(spec, regularization);
-  const alone = spec.cut === "output" || (free && later);
+  const alone = spec.cut === "output" || (isFree(spec, regularization) && later);
   const common = { standardize: false, depth: alone ? "read-out" : "head" } as const;
   if (alone) return { ...common, arrangements: null, pricing: null, solver: null };
-  return free ? { ...common, regularization: "share" as const } : common;
+  return { ...common, regularization: withoutChoice(spec, regularization) };
 }
 
 /** Whether nothing charges the last hidden layer. */

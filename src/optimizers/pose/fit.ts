@@ -13,6 +13,7 @@ import type { Problem, StartingPoint } from "../records.js";
 import { poseHeldOut } from "./heldOut.js";
 import { pose } from "./pose.js";
 import { gatesOwner, reduce } from "./reduction.js";
+import { isLeftToUs } from "./regularization.js";
 import { pointOn } from "./startingPoint.js";
 
 /** Fewer rows say too little about which beta predicts best. */
@@ -44,13 +45,8 @@ export async function poseFit(
   const sources = { gatesOf, warmStart, space: reduction?.space ?? null, rows: reduction?.X ?? null };
   const seen = reduced.data(train);
   const held = validation && reduced.data(validation);
-  const how = [reduced.settings, chosen, sources, clock] as const;
-  const posed =
-    settings.regularization === "held-out"
-      ? await poseHeldOut(reduced.spec, { train: seen, validation: held }, ...how)
-      : isLeftToUs(reduced.spec, settings) && seen.x.rows >= HELD_OUT_ROWS
-        ? await poseHeldOutIfPossible(reduced.spec, { train: seen, validation: enough(held) }, ...how)
-        : await pose(reduced.spec, seen, ...how);
+  const data = { train: seen, validation: held };
+  const posed = await poseAtBeta(reduced.spec, data, reduced.settings, chosen, sources, clock);
   const problem = { ...posed, spec, reduction };
   return {
     problem,
@@ -62,26 +58,22 @@ export async function poseFit(
   };
 }
 
-/** Whether beta is asked for, and nothing says how it is to be found. */
-function isLeftToUs({ formulation, l2 }: NetworkSpec, { regularization: wish }: Settings): boolean {
-  if (l2.hidden > 0 || l2.output > 0) return false;
-  return wish === "auto" || (wish === null && formulation !== "affine");
-}
-
-/** Validation rows, where they are as many as may judge. */
-function enough(held: Dataset | null): Dataset | null {
-  return held !== null && held.x.rows >= HELD_OUT_ROWS ? held : null;
-}
-
-/** By rows held out, or, where a part of the rows makes no problem that can be posed, by the share that is taken of all of them. */
-async function poseHeldOutIfPossible(...order: Parameters<typeof poseHeldOut>): Promise<Problem> {
-  try {
-    return await poseHeldOut(...order);
-  } catch (error) {
-    if (!(error instanceof ConvexError)) throw error;
-    const [spec, { train }, ...how] = order;
-    return pose(spec, train, ...how); // refuses what is wrong with all rows
+/**
+ * The problem at the beta that is wished for. Where that is left to us, rows held out choose it, if there are enough of them and every part
+ * of the rows makes a problem that can be posed.
+ */
+async function poseAtBeta(...[spec, data, settings, ...how]: Parameters<typeof poseHeldOut>): Promise<Problem> {
+  const { train, validation } = data;
+  if (settings.regularization === "held-out") return poseHeldOut(spec, data, settings, ...how);
+  if (isLeftToUs(spec, settings.regularization) && train.x.rows >= HELD_OUT_ROWS) {
+    const judges = validation !== null && validation.x.rows >= HELD_OUT_ROWS ? validation : null;
+    try {
+      return await poseHeldOut(spec, { train, validation: judges }, settings, ...how);
+    } catch (error) {
+      if (!(error instanceof ConvexError)) throw error; // what is wrong with all rows is refused below
+    }
   }
+  return pose(spec, train, settings, ...how);
 }
 
 /** False where a start has gates over all columns: in the span of the rows there are fewer. */

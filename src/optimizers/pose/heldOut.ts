@@ -115,7 +115,7 @@ async function chooseBeta(
     values.splice(place, 0, found.values);
     const means = values.map(average);
     const least = Math.min(...means);
-    best = means.findIndex((mean) => mean <= least * (1 + AS_GOOD) || mean === least);
+    best = means.findIndex((mean) => mean <= least * (1 + AS_GOOD));
     return found.networks;
   };
   const first = await visit(usual, null);

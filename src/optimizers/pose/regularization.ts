@@ -100,9 +100,23 @@ export async function regularizationOf(
   return { beta, hidden: beta / 2, output: beta / 2, outputBias, source, standardized, constraint: null };
 }
 
-/** "held-out" replaces the share when it has chosen; where there is nothing to choose by, "auto" leaves it at that. */
-function isShare(wish: RegularizationWish | null): wish is "auto" | "held-out" | "share" {
+/**
+ * Whether a share of the smallest trivial beta is where beta begins: "held-out" replaces it when it has chosen; where there is nothing to
+ * choose by, "auto" leaves it at that.
+ */
+export function isShare(wish: RegularizationWish | null): wish is "auto" | "held-out" | "share" {
   return wish === "auto" || wish === "held-out" || wish === "share";
+}
+
+/** Whether beta is asked for, and nothing says how it is to be found: one layer alone is charged nothing unless it is asked for. */
+export function isLeftToUs({ formulation, l2 }: NetworkSpec, wish: RegularizationWish | null): boolean {
+  if (l2.hidden > 0 || l2.output > 0) return false;
+  return wish === "auto" || (wish === null && formulation !== "affine");
+}
+
+/** What is wished of one program among several, which are not to choose their betas by rows held out, each another one. */
+export function withoutChoice(spec: NetworkSpec, wish: RegularizationWish | null): RegularizationWish | null {
+  return isLeftToUs(spec, wish) ? "share" : wish;
 }
 
 /** One layer is charged beta / 2 |W|^2, and nothing where neither its regularizer nor an option says so: as in model.fit. */

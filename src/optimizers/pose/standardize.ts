@@ -7,6 +7,7 @@ import { ConvexError } from "../../errors.js";
 import type { Settings } from "../options.js";
 import type { Dataset } from "../read/data.js";
 import type { NetworkSpec } from "../read/model.js";
+import { isShare } from "./regularization.js";
 
 /** An entry with more than this share of its column's squares sets the column's spread. */
 const OWNED = 0.5;
@@ -40,7 +41,7 @@ export function standardizes(
 
 /** False where beta is ours to choose. */
 function namesBeta({ regularization }: Settings): boolean {
-  return regularization !== null && !["auto", "held-out", "share"].includes(String(regularization));
+  return regularization !== null && !isShare(regularization);
 }
 
 interface Obstacle {

@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Certificate, Status } from "../../../convex/types.js";
 import { fitModel, type Order } from "../../fit.js";
 import type { Settings } from "../../options.js";
+import { withoutChoice } from "../../pose/regularization.js";
 import { type NetworkSpec, readModel } from "../../read/model.js";
 import { claimedOfHead } from "../../report/head.js";
 import { Progress } from "../../report/progress.js";
@@ -198,10 +199,9 @@ function l2Of(layer: tf.layers.Layer): number {
 }
 
 /** A round of the program of the head as it is, whose network is not taken: what gates, blocks and problem are then of. */
-async function oneRound<M extends tf.LayersModel>(order: Order<M>, { l2 }: NetworkSpec): Promise<FitResult<M>> {
+async function oneRound<M extends tf.LayersModel>(order: Order<M>, spec: NetworkSpec): Promise<FitResult<M>> {
   const { validationSplit = null, sampleWeight = null, classWeight = null } = order.args;
-  const wish = order.settings.regularization;
-  const regularization = l2.hidden === 0 && (wish === null || wish === "auto") ? "share" : wish;
+  const regularization = withoutChoice(spec, order.settings.regularization);
   const plain = { depth: "head", maxIterations: 1, signal: null, standardize: false } as const;
   const settings = { ...order.settings, ...plain, regularization };
   const restore = await weightsBefore(order.model);

@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Clock } from "../../../convex/solvers/clock.js";
 import type { Order } from "../../fit.js";
 import type { Settings } from "../../options.js";
+import { withoutChoice } from "../../pose/regularization.js";
 import { readModel } from "../../read/model.js";
 import type { FitResult, Stage } from "../../report/result.js";
 import { fitHead } from "../fit.js";
@@ -82,8 +83,7 @@ export async function fitStages(
     let below = 0; // what the layers of earlier stages charge
     let before: ReadOut | null = null;
     for (const [k, stage] of stages.entries()) {
-      const { x: _, ...others } = rows.validation ?? { x: null };
-      const stageRows = { ...rows, validation: V && rows.validation && { ...others, ...rows.validation, x: V } };
+      const stageRows = { ...rows, validation: V && rows.validation && { ...rows.validation, x: V } };
       const share = clock.part(1 / (stages.length - k));
       const result = await fitStage(order, stage, H, stageRows, share, signal, before);
       before = result.readOut;
@@ -123,8 +123,7 @@ async function fitStage(
   const { y, args } = order;
   const wish = order.settings.regularization;
   const spec = readModel(model, null, "fit", true, "head");
-  const ours = spec.cut === "hidden" && spec.l2.hidden === 0 && (wish === null || wish === "auto");
-  const regularization = typeof wish === "number" ? null : ours ? "share" : wish;
+  const regularization = typeof wish === "number" ? null : withoutChoice(spec, wish);
   const bent = spec.formulation === "relu" || spec.formulation === "gated";
   const settings: Settings = {
     ...order.settings,
