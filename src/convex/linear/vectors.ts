@@ -2,6 +2,8 @@
  * Algebra that belongs to no program, one method a file: of it here the plainest, sums over vectors and matrices that are turned.
  */
 
+import type { Matrix } from "../types.js";
+
 /** The least that anything is divided by: zero for all purposes, and far from where rounding becomes coarse. */
 export const LEAST = Number.MIN_VALUE * 2 ** 60;
 
@@ -60,4 +62,24 @@ export function concatenated(...parts: readonly Float64Array[]): Float64Array {
     at += part.length;
   }
   return all;
+}
+
+/** The transpose of a matrix. */
+export function turned({ rows, cols, data }: Matrix): Matrix {
+  const out = { rows: cols, cols: rows, data: new Float64Array(data.length) };
+  transpose(data, rows, cols, out.data);
+  return out;
+}
+
+/** Gram-Schmidt against an orthonormal basis, in place, twice since what is taken off is rounded; returns the coefficients. */
+export function orthogonalise(vector: Float64Array, basis: readonly Float64Array[]): Float64Array {
+  const inside = new Float64Array(basis.length);
+  for (let turn = 0; turn < 2; turn++) {
+    basis.forEach((unit, j) => {
+      const value = dot(unit, vector);
+      inside[j] += value;
+      for (let p = 0; p < vector.length; p++) vector[p] -= value * unit[p];
+    });
+  }
+  return inside;
 }

@@ -12,7 +12,7 @@
  */
 
 import { eigenSymmetric } from "../linear/eigen.js";
-import { dotAt, norm } from "../linear/vectors.js";
+import { concatenated, dotAt, norm, turned } from "../linear/vectors.js";
 import { advice } from "../solvers/solution.js";
 import type { Matrix } from "../types.js";
 import { centred, offset, spectrum, squares, times } from "./deep/problem.js";
@@ -137,11 +137,7 @@ export function discriminated(X: Matrix, G: Matrix, discriminator: "quadratic" |
   const d = X.cols;
   const rows = X.rows + G.rows;
   const weight = (i: number) => (i < X.rows ? 1 / X.rows : -1 / G.rows);
-  const R = new Float64Array(rows * d);
-  R.set(x.matrix.data);
-  R.set(g.matrix.data, X.rows * d);
-  const columns = new Float64Array(d * rows);
-  for (let i = 0; i < rows; i++) for (let p = 0; p < d; p++) columns[p * rows + i] = R[i * d + p];
+  const columns = turned({ rows, cols: d, data: concatenated(x.matrix.data, g.matrix.data) }).data;
   const weighted = columns.map((value, k) => value * weight(k % rows));
   const S = new Float64Array(d * d);
   for (let p = 0; p < d; p++) {

@@ -4,7 +4,7 @@
  * Begins at x0 and takes in the most violated constraint until none is left; exact up to rounding after finitely many steps.
  */
 
-import { dot } from "../linear/vectors.js";
+import { dot, orthogonalise } from "../linear/vectors.js";
 import type { Matrix } from "../types.js";
 
 /** A constraint is violated beyond this share of its row's length times the size of the numbers involved. */
@@ -58,7 +58,7 @@ class ActiveRows {
   /** The part of a vector outside the span, and the coefficients r of the part inside, B_F' r. */
   split(vector: Float64Array): { outside: Float64Array; coefficients: Float64Array } {
     const outside = vector.slice();
-    const inside = this.orthogonalise(outside);
+    const inside = orthogonalise(outside, this.basis);
     const F = this.rows.length;
     const coefficients = new Float64Array(F); // R' r = inside
     for (let i = F - 1; i >= 0; i--) {
@@ -88,7 +88,7 @@ class ActiveRows {
 
   add(row: number, multiplier: number): void {
     const unit = rowOf(this.B, row).slice();
-    const inside = this.orthogonalise(unit);
+    const inside = orthogonalise(unit, this.basis);
     const length = Math.sqrt(dot(unit, unit));
     this.basis.push(unit.map((value) => value / length));
     this.factors.push(Float64Array.of(...inside, length));
@@ -103,19 +103,6 @@ class ActiveRows {
     this.basis.length = i;
     this.factors.length = i;
     for (let k = 1; k < rows.length; k++) this.add(rows[k], multipliers[k]);
-  }
-
-  /** Gram-Schmidt against the basis, twice, in place; returns the coefficients. */
-  private orthogonalise(vector: Float64Array): Float64Array {
-    const inside = new Float64Array(this.basis.length);
-    for (let turn = 0; turn < 2; turn++) {
-      this.basis.forEach((unit, j) => {
-        const value = dot(unit, vector);
-        inside[j] += value;
-        for (let p = 0; p < vector.length; p++) vector[p] -= value * unit[p];
-      });
-    }
-    return inside;
   }
 }
 

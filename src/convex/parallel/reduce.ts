@@ -3,7 +3,7 @@
  * in n dimensions are a positive combination of at most n of them (Caratheodory), and the charge that is left is never more.
  */
 
-import { dot, norm } from "../linear/vectors.js";
+import { norm, orthogonalise } from "../linear/vectors.js";
 import { type Branch, branchOutputs, chargeOf } from "./branch.js";
 import type { MasterProblem } from "./master.js";
 import { type Point, pointOf } from "./point.js";
@@ -68,14 +68,7 @@ function combination(vectors: readonly Float64Array[]): number[] | null {
   const factors: number[][] = []; // vector i = sum_j factors[i][j] basis[j]
   for (const [k, vector] of vectors.entries()) {
     const unit = vector.slice();
-    const inside = basis.map(() => 0);
-    for (let turn = 0; turn < 2; turn++) {
-      basis.forEach((other, j) => {
-        const share = dot(other, unit);
-        inside[j] += share;
-        for (let p = 0; p < unit.length; p++) unit[p] -= share * other[p];
-      });
-    }
+    const inside = orthogonalise(unit, basis);
     const length = norm(unit);
     if (length <= DEPENDENT * norm(vector)) {
       const a = new Array<number>(vectors.length).fill(0);

@@ -10,7 +10,7 @@
 import { solveQP } from "quadprog";
 import { singularVectors } from "../linear/eigen.js";
 import { power } from "../linear/elementary.js";
-import { dot, norm } from "../linear/vectors.js";
+import { dot, norm, turned } from "../linear/vectors.js";
 import type { Matrix } from "../types.js";
 
 /** All matrices by rows. */
@@ -125,7 +125,7 @@ function byDualMethod(
 function withMultipliers({ P, q, A, b, G, h }: QuadraticProgram, { z, active }: Vertex): QuadraticSolution {
   const [n, p] = [q.length, b.length];
   const pull = q.map((value, i) => -value - dot(P.subarray(i * n, (i + 1) * n), z));
-  const found = leastSquares(transposed(heldBy(A, p, G, active, n)), pull);
+  const found = leastSquares(turned(heldBy(A, p, G, active, n)), pull);
   const largest = found.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   const lambda = new Float64Array(h.length);
   active.forEach((k, at) => {
@@ -187,12 +187,6 @@ function heldBy(A: Float64Array, p: number, G: Float64Array, active: readonly nu
   data.set(A);
   active.forEach((row, k) => void data.set(G.subarray(row * n, (row + 1) * n), (p + k) * n));
   return { rows: p + active.length, cols: n, data };
-}
-
-function transposed({ rows, cols, data }: Matrix): Matrix {
-  const turned = new Float64Array(data.length);
-  for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) turned[j * rows + i] = data[i * cols + j];
-  return { rows: cols, cols: rows, data: turned };
 }
 
 /** The shortest x for which |M x - right| is least. */

@@ -8,7 +8,7 @@
 
 import { eigenSymmetric, type SingularVectors, singularVectors } from "../../linear/eigen.js";
 import { exp, log, realPower } from "../../linear/elementary.js";
-import { columnSums, dotAt } from "../../linear/vectors.js";
+import { columnSums, dotAt, turned } from "../../linear/vectors.js";
 import type { Matrix } from "../../types.js";
 import type { MatrixFormulation, MatrixProblem, MatrixSolution } from "../formulation.js";
 
@@ -150,12 +150,6 @@ function first({ values, left, right }: SingularVectors, share: number): Singula
   const count = values.filter((value) => value > floor).length;
   const upper = ({ cols, data }: Matrix) => ({ rows: count, cols, data: data.slice(0, count * cols) });
   return { values: values.slice(0, count), left: upper(left), right: upper(right) };
-}
-
-function turned({ rows, cols, data }: Matrix): Matrix {
-  const out = new Float64Array(data.length);
-  for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) out[j * rows + i] = data[i * cols + j];
-  return { rows: cols, cols: rows, data: out };
 }
 
 /** A B' for A [m x k], B [n x k]. */

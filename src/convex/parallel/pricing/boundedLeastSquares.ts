@@ -3,7 +3,7 @@
  * the minimiser up to rounding. The rest g + A x at the minimum is unique even where x is not.
  */
 
-import { dot, norm } from "../../linear/vectors.js";
+import { dot, norm, orthogonalise } from "../../linear/vectors.js";
 
 /** A column whose part outside the span of the free ones is below this share of it says nothing new. */
 const DEPENDENT = 1e-10;
@@ -135,23 +135,15 @@ class Search {
     for (const i of this.free) {
       const unit = new Float64Array(this.columns.rows);
       this.add(i, 1, unit);
-      const inside = new Float64Array(basis.length + 1);
-      for (let turn = 0; turn < 2; turn++) {
-        basis.forEach((other, j) => {
-          const share = dot(other, unit);
-          inside[j] += share;
-          for (let p = 0; p < unit.length; p++) unit[p] -= share * other[p];
-        });
-      }
+      const inside = orthogonalise(unit, basis);
       const length = norm(unit);
       if (!(length > DEPENDENT * this.sizes[i])) {
         if (this.x[i] !== 0) this.add(i, this.x[i], held);
         continue;
       }
       for (let p = 0; p < unit.length; p++) unit[p] /= length;
-      inside[basis.length] = length;
       basis.push(unit);
-      factors.push(inside);
+      factors.push(Float64Array.of(...inside, length));
       kept.push(i);
     }
     this.free.splice(0, this.free.length, ...kept);
