@@ -24,13 +24,15 @@ export interface DeepCase {
 /** Of every kernel. */
 export const DECAY = 1e-4;
 
+type Activation = "relu" | "tanh" | "linear" | "softmax" | "sigmoid";
+
 /** Layers whose first weights follow from one seed. */
 class Maker {
   constructor(private seed: number) {
     this.seed *= 1000;
   }
 
-  dense(units: number, activation: "relu" | "tanh" | "linear" | "softmax" | "sigmoid", more: object = {}) {
+  dense(units: number, activation: Activation, more: object = {}) {
     return tf.layers.dense({ units, activation, ...this.common(), ...more });
   }
 
@@ -43,6 +45,20 @@ class Maker {
     const kernelInitializer = tf.initializers.glorotUniform({ seed: this.seed });
     return { kernelInitializer, kernelRegularizer: tf.regularizers.l2({ l2: DECAY }) };
   }
+}
+
+/** Hidden dense layers of one activation, and a read-out. */
+function stack(
+  inputs: number,
+  hidden: readonly number[],
+  activation: Activation,
+  [outputs, last]: readonly [units: number, activation: Activation],
+): DeepCase["build"] {
+  return (seed) => {
+    const make = new Maker(seed);
+    const layers = hidden.map((units, l) => make.dense(units, activation, l === 0 ? { inputShape: [inputs] } : {}));
+    return tf.sequential({ layers: [...layers, make.dense(outputs, last)] });
+  };
 }
 
 type Draw = () => number;
@@ -87,12 +103,7 @@ export const deepCases: readonly DeepCase[] = [
         const x = columns(12, draw);
         return [x, oneHot(Number(x[0] * x[1] + x[2] + 0.3 * draw() > 0), 2)];
       }),
-    build: (seed) => {
-      const make = new Maker(seed);
-      return tf.sequential({
-        layers: [make.dense(20, "relu", { inputShape: [12] }), make.dense(10, "relu"), make.dense(2, "softmax")],
-      });
-    },
+    build: stack(12, [20, 10], "relu", [2, "softmax"]),
   },
   {
     name: "table, 32-32-1",
@@ -104,12 +115,7 @@ export const deepCases: readonly DeepCase[] = [
         const x = columns(8, draw);
         return [x, [Math.sin(x.reduce((sum, value) => sum + value, 0)) + x[0] * x[1]]];
       }),
-    build: (seed) => {
-      const make = new Maker(seed);
-      return tf.sequential({
-        layers: [make.dense(32, "relu", { inputShape: [8] }), make.dense(32, "relu"), make.dense(1, "linear")],
-      });
-    },
+    build: stack(8, [32, 32], "relu", [1, "linear"]),
   },
   {
     name: "table, 48-32-24-7",
@@ -122,17 +128,7 @@ export const deepCases: readonly DeepCase[] = [
         const angle = Math.floor((3 * (Math.atan2(x[0], x[1]) + Math.PI)) / Math.PI) % 6;
         return [x, oneHot(Math.abs(x[2]) > 1.5 ? 6 : angle, 7)];
       }),
-    build: (seed) => {
-      const make = new Maker(seed);
-      return tf.sequential({
-        layers: [
-          make.dense(48, "relu", { inputShape: [10] }),
-          make.dense(32, "relu"),
-          make.dense(24, "relu"),
-          make.dense(7, "softmax"),
-        ],
-      });
-    },
+    build: stack(10, [48, 32, 24], "relu", [7, "softmax"]),
   },
   {
     name: "bags of words, 16-16-1",
@@ -147,12 +143,7 @@ export const deepCases: readonly DeepCase[] = [
         );
         return [words, [Number(mood > 0)]];
       }),
-    build: (seed) => {
-      const make = new Maker(seed);
-      return tf.sequential({
-        layers: [make.dense(16, "relu", { inputShape: [100] }), make.dense(16, "relu"), make.dense(1, "sigmoid")],
-      });
-    },
+    build: stack(100, [16, 16], "relu", [1, "sigmoid"]),
   },
   {
     name: "residual, hidden layer after the sums",
@@ -176,12 +167,7 @@ export const deepCases: readonly DeepCase[] = [
     loss: "meanSquaredError",
     backend: "wasm",
     make: () => deepCases[1].make(),
-    build: (seed) => {
-      const make = new Maker(seed);
-      return tf.sequential({
-        layers: [make.dense(24, "tanh", { inputShape: [8] }), make.dense(24, "tanh"), make.dense(1, "linear")],
-      });
-    },
+    build: stack(8, [24, 24], "tanh", [1, "linear"]),
   },
   {
     name: "digits, conv-pool-conv-pool-dense",
@@ -209,17 +195,7 @@ export const deepCases: readonly DeepCase[] = [
     loss: "categoricalCrossentropy",
     backend: "wasm",
     make: () => deepCases[2].make(),
-    build: (seed) => {
-      const make = new Maker(seed);
-      return tf.sequential({
-        layers: [
-          make.dense(250, "relu", { inputShape: [10] }),
-          make.dense(175, "relu"),
-          make.dense(150, "relu"),
-          make.dense(7, "softmax"),
-        ],
-      });
-    },
+    build: stack(10, [250, 175, 150], "relu", [7, "softmax"]),
   },
   {
     name: "sigmoid, 50-50-1",
@@ -227,12 +203,7 @@ export const deepCases: readonly DeepCase[] = [
     loss: "meanSquaredError",
     backend: "wasm",
     make: () => deepCases[1].make(),
-    build: (seed) => {
-      const make = new Maker(seed);
-      return tf.sequential({
-        layers: [make.dense(50, "sigmoid", { inputShape: [8] }), make.dense(50, "sigmoid"), make.dense(1, "linear")],
-      });
-    },
+    build: stack(8, [50, 50], "sigmoid", [1, "linear"]),
   },
 ];
 
