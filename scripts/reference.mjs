@@ -6,7 +6,7 @@
 import { Comment, CommentTag, Converter, ReflectionKind } from "typedoc";
 
 const NAMES = {
-  Train: `ConvexReLUTrainer TrainerOptions FitArgs FitDatasetArgs TrainArgs FitResult FitSummary Stage Callbacks Arrangements Pricing
+  Train: `ConvexReLUTrainer TrainerOptions FitArgs FitDatasetArgs TrainArgs FitResult FitSummary TrainedResult TrainedSummary Stage Callbacks Arrangements Pricing
     WorkerTrainer serveTrainer WorkerPort CrossValidation CrossValidationArgs ShardedArgs ShardedResult PathArgs PathGrid PathPoint PathResult
     ConvexError ErrorCode Status Regularization Objective StartingPoint LossName`,
   Inspect: `certify CertifyOptions ModelCertificate Certificate AllGatesBound PerOutputBound Evidence Gap Certified

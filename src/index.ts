@@ -119,7 +119,13 @@ export type { PathArgs, PathPoint, PathResult } from "./optimizers/path.js";
 export type { PathGrid } from "./optimizers/pose/betas.js";
 export type { Objective, Regularization, StartingPoint } from "./optimizers/records.js";
 export type { Callbacks } from "./optimizers/report/progress.js";
-export { FitResult, type FitSummary, type Stage } from "./optimizers/report/result.js";
+export {
+  FitResult,
+  type FitSummary,
+  type Stage,
+  type TrainedResult,
+  type TrainedSummary,
+} from "./optimizers/report/result.js";
 export { type Certified, show, type Visualizer } from "./optimizers/report/show.js";
 export type { ShardedArgs } from "./optimizers/sharded/arguments.js";
 export type { ShardedResult, ShardedSummary, ShardsReport } from "./optimizers/sharded/result.js";

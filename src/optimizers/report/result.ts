@@ -19,8 +19,8 @@ export interface Stage {
   readonly chosen?: boolean;
 }
 
-/** Everything beside the history; `M` is the class of the model. */
-export interface FitSummary<M extends tf.LayersModel = tf.Sequential> {
+/** What every fit says of what it trained; `M` is the class of the model. */
+export interface TrainedSummary<M extends tf.LayersModel = tf.Sequential> {
   /** The model with the weights: the one that was given, or the wider one of width "resize". */
   readonly model: M;
   readonly certificate: Certificate;
@@ -35,6 +35,10 @@ export interface FitSummary<M extends tf.LayersModel = tf.Sequential> {
   readonly solver: string;
   readonly engine: string;
   readonly seconds: number;
+}
+
+/** Everything beside the history. */
+export interface FitSummary<M extends tf.LayersModel = tf.Sequential> extends TrainedSummary<M> {
   /** The gates of the program and its solution: pass the result as `warmStart` to begin from them. */
   readonly gates: GateSet;
   readonly blocks: SparseBlocks;
@@ -44,28 +48,38 @@ export interface FitSummary<M extends tf.LayersModel = tf.Sequential> {
   readonly stages?: readonly Stage[];
 }
 
-/** A tf.History whose epochs are rounds of the solver. */
-export class FitResult<M extends tf.LayersModel = tf.Sequential> extends tf.History implements FitSummary<M> {
-  readonly model!: M;
-  readonly certificate!: Certificate;
-  readonly objective!: Objective;
-  readonly status!: Status;
-  readonly advice!: string;
-  readonly neurons!: number;
-  readonly regularization!: Regularization;
-  readonly notes!: readonly string[];
-  readonly solver!: string;
-  readonly engine!: string;
-  readonly seconds!: number;
-  readonly gates!: GateSet;
-  readonly blocks!: SparseBlocks;
-  readonly problem!: Problem;
-  readonly stages?: readonly Stage[];
+/** A tf.History whose epochs are rounds of the solver, with a summary of its own. */
+export abstract class TrainedResult<S extends TrainedSummary<M>, M extends tf.LayersModel = tf.Sequential>
+  extends tf.History
+  implements TrainedSummary<M>
+{
+  declare readonly model: M;
+  declare readonly certificate: Certificate;
+  declare readonly objective: Objective;
+  declare readonly status: Status;
+  declare readonly advice: string;
+  declare readonly neurons: number;
+  declare readonly regularization: Regularization;
+  declare readonly notes: readonly string[];
+  declare readonly solver: string;
+  declare readonly engine: string;
+  declare readonly seconds: number;
 
-  constructor(epoch: readonly number[], history: Readonly<Record<string, number[]>>, summary: FitSummary<M>) {
+  constructor(epoch: readonly number[], history: Readonly<Record<string, number[]>>, summary: S) {
     super();
     this.epoch = [...epoch];
     this.history = { ...history };
     Object.assign(this, summary);
   }
+}
+
+/** What a fit answers with. */
+export class FitResult<M extends tf.LayersModel = tf.Sequential>
+  extends TrainedResult<FitSummary<M>, M>
+  implements FitSummary<M>
+{
+  declare readonly gates: GateSet;
+  declare readonly blocks: SparseBlocks;
+  declare readonly problem: Problem;
+  declare readonly stages?: readonly Stage[];
 }
