@@ -5,6 +5,7 @@ import {
   allFacts,
   type Cluster,
   lostTooOften,
+  refusedBy,
   type ShardAnswer,
   type ShardFacts,
   type ShardMessage,
@@ -103,7 +104,7 @@ class LocalCluster implements Cluster {
           this.lost[shard] = 0;
           return { stale: frame.head.stale, payload: frame.payload };
         }
-        if (frame !== null && "refusal" in frame.head) throw refused(shard, frame.head.refusal);
+        if (frame !== null && "refusal" in frame.head) throw refusedBy(shard, frame.head.refusal);
         await this.workers[shard].end(0); // it may be stopped, and will not end by itself
       } catch (error) {
         if (!(error instanceof Gone) || !this.isOpen) throw error;
@@ -121,7 +122,7 @@ class LocalCluster implements Cluster {
       this.workers[shard] = new WorkerProcess(this.command);
       try {
         const opened = await this.opened(shard, true);
-        if (!("rows" in opened)) throw refused(shard, opened);
+        if (!("rows" in opened)) throw refusedBy(shard, opened);
         return;
       } catch (error) {
         if (!(error instanceof Gone) || !this.isOpen) throw error;
@@ -149,8 +150,4 @@ class LocalCluster implements Cluster {
       );
     }
   }
-}
-
-function refused(shard: number, { code, row, text }: ShardRefusal): ConvexError {
-  return new ConvexError(code, `shard ${shard}${row === null ? "" : `, row ${row}`}: ${text}`);
 }

@@ -6,6 +6,7 @@ import { count, optional, positive, refuse, refuseUnknown } from "../arguments.j
 import {
   allFacts,
   type Cluster,
+  refusedBy,
   type ShardAnswer,
   type ShardFacts,
   type ShardMessage,
@@ -186,7 +187,7 @@ class RayCluster implements Cluster {
         this.noteHolder(shard, head.pid);
         return { stale: head.stale, payload: answer };
       }
-      if ("refusal" in head) throw new ConvexError(head.refusal.code, `shard ${shard}: ${head.refusal.text}`);
+      if ("refusal" in head) throw refusedBy(shard, head.refusal);
       throw this.failure(head);
     });
   }

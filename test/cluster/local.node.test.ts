@@ -68,7 +68,7 @@ describe("processes", () => {
   });
 
   test("one that is stopped and does not answer is started again, too", async () => {
-    const inner = started({ patience: 1 });
+    const inner = started({ patience: 4 });
     expect(await fitted(killing(inner, 10, 0, "advance", "SIGSTOP"))).toEqual(expected);
     expect(inner.restarts).toBe(1);
   });

@@ -4,6 +4,7 @@ export {
   type DeepFormulation,
   type DeepProblem,
   type DeepSolution,
+  decayOfLayers,
   deepOneHot,
   deepOutputs,
   deepRankOne,

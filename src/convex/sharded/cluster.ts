@@ -151,11 +151,15 @@ export function silentShard(shard: number, seconds: number, why = ""): ConvexErr
 export function allFacts(answers: readonly (ShardFacts | ShardRefusal)[]): readonly ShardFacts[] {
   let before = 0;
   return answers.map((answer, shard) => {
-    if (!("rows" in answer))
-      throw new ConvexError(answer.code, `${placeOf(shard, answer.row, before)}: ${answer.text}`);
+    if (!("rows" in answer)) throw refusedBy(shard, answer, before);
     before += answer.rows;
     return answer;
   });
+}
+
+/** What a shard refuses; `before`: the rows of the shards before it, where these are known. */
+export function refusedBy(shard: number, { code, row, text }: ShardRefusal, before = 0): ConvexError {
+  return new ConvexError(code, `${placeOf(shard, row, before)}: ${text}`);
 }
 
 function placeOf(shard: number, row: number | null, before: number): string {

@@ -12,6 +12,7 @@ export {
   allFacts,
   type Cluster,
   lostTooOften,
+  refusedBy,
   type ShardAnswer,
   type ShardCall,
   type ShardFacts,

@@ -8,6 +8,7 @@ import {
   type DeepFormulation,
   type DeepProblem,
   type DeepSolution,
+  decayOfLayers,
   deepOneHot,
   deepOutputs,
   deepRankOne,
@@ -18,7 +19,7 @@ import {
   meanCharge,
   schattenCharge,
 } from "../../convex/matrices/index.js";
-import type { Matrix, Status } from "../../convex/types.js";
+import type { Status } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import { readData } from "../read/data.js";
 import type { Objective } from "../records.js";
@@ -101,7 +102,7 @@ export async function trainClosedForm<M extends tf.LayersModel>(
   const problem: DeepProblem = {
     ...{ X, Y, charges, widths: layers.widths, beta: meanCharge(charges) },
     loss: bindLoss("meanSquaredError", Y),
-    outputBias: layers.outputBias ? { ridge: layers.biasDecay } : null,
+    outputBias: layers.outputBias ? { ridge: 0 } : null,
   };
   const form = formFor(problem, gamma !== null ? [deepSchatten] : FORMS[between], between);
   const budget = { tolerance, maxIterations: 1, seconds: Number.POSITIVE_INFINITY };
@@ -177,9 +178,7 @@ function objectiveOf(
   const kernels = layers.map(({ kernel }) => kernel);
   const bias = layers[layers.length - 1].bias ?? new Float64Array(Y.cols);
   const value = loss.value(deepOutputs(X, kernels, bias, between));
-  const decay = (kernel: Matrix, l: number) => charges[l] * kernel.data.reduce((sum, w) => sum + w * w, 0);
-  const charge =
-    gamma === null ? kernels.reduce((sum, kernel, l) => sum + decay(kernel, l), 0) : schattenCharge(X, kernels, gamma);
+  const charge = gamma === null ? decayOfLayers(kernels, charges) : schattenCharge(X, kernels, gamma);
   return { loss: value, regularization: charge, total: value + charge };
 }
 

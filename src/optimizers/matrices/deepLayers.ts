@@ -5,6 +5,7 @@ import type { LayerWeights } from "../../convex/matrices/index.js";
 import { readKernel } from "../read/layers/kernel.js";
 import { named, refuseDisposed, refuseModel } from "../read/layers/layer.js";
 import { type Labels, readLoss } from "../read/loss.js";
+import { writeDenseLayers } from "../write/denseLayers.js";
 
 export interface DeepLayers {
   readonly inputs: number;
@@ -13,7 +14,6 @@ export interface DeepLayers {
   readonly decays: readonly number[]; // factors of |W_l|^2
   readonly between: "linear" | "relu";
   readonly outputBias: boolean;
-  readonly biasDecay: number; // of the output bias
   readonly labels: Labels;
   /** Writes all layers; biases of hidden ones become zero. */
   write(layers: readonly LayerWeights[]): void;
@@ -60,8 +60,8 @@ export function readDeepLayers(model: tf.LayersModel, charged: "weight decay" | 
     widths: kernels.slice(0, last).map(({ units }) => units),
     decays: kernels.map(({ kernelL2 }) => kernelL2),
     between: activation,
-    ...{ outputBias, biasDecay: kernels[last].biasL2, labels },
-    write: (layers) => writeLayers(dense, layers),
+    ...{ outputBias, labels },
+    write: (layers) => writeDenseLayers(dense, layers),
   };
 }
 
@@ -132,16 +132,4 @@ function refuseCharges(
       "Remove its regularizer, or the bias.",
     );
   }
-}
-
-/** Every tensor exists before the first layer is written. */
-function writeLayers(dense: readonly tf.layers.Layer[], layers: readonly LayerWeights[]): void {
-  tf.tidy(() => {
-    const weights = layers.map(({ kernel: { rows, cols, data }, bias }, l) => {
-      const kernel = tf.tensor2d(Float32Array.from(data), [rows, cols]);
-      if (dense[l].weights.length === 1) return [kernel];
-      return [kernel, tf.tensor1d(Float32Array.from(bias ?? new Float64Array(cols)))];
-    });
-    for (const [l, parts] of weights.entries()) dense[l].setWeights(parts);
-  });
 }

@@ -1,10 +1,11 @@
 /** The network in its model: weights, the objective that the layers have with them, and what is proven. */
 
-import * as tf from "@tensorflow/tfjs";
-import type { LayerWeights } from "../../convex/matrices/index.js";
+import type * as tf from "@tensorflow/tfjs";
+import { deepOutputs, type LayerWeights } from "../../convex/matrices/index.js";
 import { type ParallelProblem, type ParallelSolution, parallelNetworks } from "../../convex/parallel/index.js";
 import type { Loss, Matrix } from "../../convex/types.js";
 import type { Objective } from "../records.js";
+import { writeDenseLayers } from "../write/denseLayers.js";
 import { LAYERS, layersOf, type ParallelWish } from "./wish.js";
 
 /** What is proven of a parallel network. */
@@ -27,16 +28,7 @@ export async function written(
 ) {
   const layers = withBranches(parallelNetworks.recover(problem, solution), wish, K);
   const { dense } = layersOf(model);
-  tf.tidy(() => {
-    const tensors = layers.map(({ kernel, bias }) => [
-      tf.tensor2d(Float32Array.from(kernel.data), [kernel.rows, kernel.cols]),
-      ...(bias === null ? [] : [tf.tensor1d(Float32Array.from(bias))]),
-    ]);
-    // Every tensor exists before the first is written.
-    dense.forEach((layer, k) => {
-      layer.setWeights(tensors[k]);
-    });
-  });
+  writeDenseLayers(dense, layers);
   const objective = objectiveOf(problem, wish, await Promise.all(dense.map(heldBy)));
   const { status, advice, branches, blocks, inserted, rounds } = solution;
   return {
@@ -84,18 +76,8 @@ function objectiveOf(
   layers: readonly LayerWeights[],
 ): Objective {
   const [first, second, third] = layers.map(({ kernel }) => kernel);
-  const times = (A: Matrix, B: Matrix): Matrix => {
-    const data = new Float64Array(A.rows * B.cols);
-    for (let k = 0; k < A.rows; k++) {
-      for (let p = 0; p < A.cols; p++) {
-        for (let c = 0; c < B.cols; c++) data[k * B.cols + c] += A.data[k * A.cols + p] * B.data[p * B.cols + c];
-      }
-    }
-    return { rows: A.rows, cols: B.cols, data };
-  };
-  const relu = (A: Matrix): Matrix => ({ ...A, data: A.data.map((value) => Math.max(0, value)) });
-  const bias = layers[2].bias?.[0] ?? 0;
-  const value = loss.value(times(relu(times(relu(times(X, first)), second)), third).data.map((z) => z + bias));
+  const bias = layers[2].bias ?? new Float64Array(1);
+  const value = loss.value(deepOutputs(X, [first, second, third], bias, "relu"));
   const K = second.cols;
   const m = second.rows / K;
   let sum = 0;

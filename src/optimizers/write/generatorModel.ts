@@ -2,6 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import type { Matrix } from "../../convex/types.js";
+import { writeDenseLayers } from "./denseLayers.js";
 import { OPTIMIZER } from "./template.js";
 import { ownOptimizer } from "./width.js";
 
@@ -23,12 +24,10 @@ export function generatorModel(layers: readonly DenseWeights[], shape: readonly 
   const behind = shape.length > 1 ? [tf.layers.reshape({ targetShape: [...shape] })] : [];
   const model = tf.sequential({ layers: [...dense, ...behind] });
   model.compile({ optimizer: OPTIMIZER, loss: "meanSquaredError" });
-  tf.tidy(() => {
-    layers.forEach(({ W, bias }, l) => {
-      const kernel = tf.tensor2d(Float32Array.from(W.data), [W.rows, W.cols]);
-      dense[l].setWeights(bias === null ? [kernel] : [kernel, tf.tensor1d(Float32Array.from(bias))]);
-    });
-  });
+  writeDenseLayers(
+    dense,
+    layers.map(({ W, bias }) => ({ kernel: W, bias })),
+  );
   return ownOptimizer(model);
 }
 

@@ -2,7 +2,7 @@
 
 export { deepOutputs } from "./network.js";
 export { deepOneHot } from "./oneHot.js";
-export { type DeepFormulation, type DeepProblem, type DeepSolution, meanCharge } from "./problem.js";
+export { type DeepFormulation, type DeepProblem, type DeepSolution, decayOfLayers, meanCharge } from "./problem.js";
 export { deepRankOne } from "./rankOne.js";
 export { deepScalar } from "./scalar.js";
 export { deepSchatten, schattenCharge } from "./schatten.js";

@@ -4,7 +4,7 @@ import { relativeGap } from "../../certificate/index.js";
 import { advice } from "../../solvers/solution.js";
 import type { Matrix } from "../../types.js";
 import type { LayerWeights } from "../formulation.js";
-import { chargeOf, type DeepProblem, type DeepSolution, times } from "./problem.js";
+import { type DeepProblem, type DeepSolution, decayOfLayers, times } from "./problem.js";
 
 /** What a formulation found. */
 export interface FoundLayers extends Pick<DeepSolution, "kernels" | "bias" | "rank" | "assumption" | "among"> {
@@ -27,7 +27,7 @@ export function deepSolution(
 ): DeepSolution {
   const { X, loss, charges } = problem;
   const Z = deepOutputs(X, found.kernels, found.bias, between);
-  const primal = loss.value(Z) + (charge ?? chargeOf(found.kernels, charges));
+  const primal = loss.value(Z) + (charge ?? decayOfLayers(found.kernels, charges));
   const bound = dual > primal && dual <= primal * (1 + ROUNDING) ? primal : dual;
   const relative = relativeGap(primal, bound, problem);
   const closed = relative <= tolerance;

@@ -196,6 +196,6 @@ export function asLayers({ sizes, left, right }: Directions, { charges, widths, 
 }
 
 /** What the L layers cost. */
-export function chargeOf(kernels: readonly Matrix[], charges: readonly number[]): number {
+export function decayOfLayers(kernels: readonly Matrix[], charges: readonly number[]): number {
   return kernels.reduce((sum, kernel, l) => sum + charges[l] * squares(kernel), 0);
 }
