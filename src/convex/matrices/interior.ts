@@ -38,6 +38,7 @@ export interface InteriorProblem {
 
 export interface InteriorPoint {
   readonly matrices: readonly Float64Array[]; // W_s [D x D]
+  readonly multipliers: readonly Float64Array[]; // of the g_j, [q] for each
   readonly bias: number;
   readonly N: Float64Array; // [n]
   readonly steps: number;
@@ -169,7 +170,8 @@ class Interior {
   }
 
   found() {
-    return { matrices: this.cones.map(({ W }) => W), primal: this.primal, bias: this.bias, N: this.N };
+    const multipliers = this.cones.map(({ multipliers }) => multipliers);
+    return { matrices: this.cones.map(({ W }) => W), multipliers, primal: this.primal, bias: this.bias, N: this.N };
   }
 
   /** Predictor and corrector; false where no step is left. */
