@@ -60,7 +60,9 @@ export async function firstState(
     if (i % TOGETHER === 0) await clock.pause();
   }
   const neurons = { ...smallNeurons(directions, X.cols, 1), bias };
+  await clock.pause();
   const size = firstSize(program, kernels, neurons, Z);
+  await clock.pause();
   const start = { ...smallNeurons(directions, X.cols, size), bias };
   const steps = effort.affordable(FIRST_DESCENT, gates.count);
   // Where posing has taken all of the time, a moment is still well spent: the network without neurons is no answer.
