@@ -47,11 +47,20 @@ export type ShardCall =
       readonly total: number; // rows of all shards
       readonly checksums: readonly number[];
     }
+  | (Dealing & { readonly op: "moments" })
+  | (Dealing & { readonly op: "pairs"; readonly from: number; readonly to: number }) // gates
   | { readonly op: "resume"; readonly version: number; readonly pull: number }
   | { readonly op: "power" }
   | { readonly op: "network"; readonly units: number; readonly biasColumn: number }
   | (FromState & { readonly op: "advance"; readonly pull: number })
   | (FromState & { readonly op: "bias" | "judge" | "conjugates" });
+
+/** How rows are dealt into folds by their numbers among all rows; `offsets`: of the first row of each shard. */
+export interface Dealing {
+  readonly folds: number;
+  readonly seed: number;
+  readonly offsets: readonly number[];
+}
 
 /** A call that goes on from a state. */
 export interface FromState {
