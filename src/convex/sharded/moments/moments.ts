@@ -81,10 +81,12 @@ export function gramTimes({ gates, width: d, outputs: C, pairs }: Moments, v: Fl
   let at = 0;
   for (let i = 0; i < gates; i++) {
     for (let j = 0; j <= i; j++, at += each) {
+      if (!used[i] && !used[j]) continue;
       for (let c = 0; c < C; c++) {
         const [a, b] = [i * size + c * d, j * size + c * d];
-        if (used[j]) blockTimes(pairs, at, d, v, b, out, a);
-        if (used[i] && j < i) blockTimes(pairs, at, d, v, a, out, b);
+        if (i !== j && used[i] && used[j]) bothTimes(pairs, at, d, v, out, a, b);
+        else if (used[j]) blockTimes(pairs, at, d, v, b, out, a);
+        else blockTimes(pairs, at, d, v, a, out, b);
       }
     }
   }
@@ -109,5 +111,31 @@ function blockTimes(
       out[to + q] += S[k] * mine;
     }
     out[to + p] += sum;
+  }
+}
+
+/** The same both ways between two blocks, so that S is read once. */
+function bothTimes(
+  S: Float64Array,
+  at: number,
+  d: number,
+  v: Float64Array,
+  out: Float64Array,
+  i: number,
+  j: number,
+): void {
+  for (let p = 0, k = at; p < d; p++) {
+    const [mine, other] = [v[i + p], v[j + p]];
+    let sum = S[k] * other;
+    let back = S[k++] * mine;
+    for (let q = p + 1; q < d; q++, k++) {
+      const value = S[k];
+      sum += value * v[j + q];
+      back += value * v[i + q];
+      out[i + q] += value * other;
+      out[j + q] += value * mine;
+    }
+    out[i + p] += sum;
+    out[j + p] += back;
   }
 }
