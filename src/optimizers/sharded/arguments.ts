@@ -1,7 +1,7 @@
 /** What `fitSharded` is told, read and refused. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { count, isRecord, refuse, refuseAs, refuseUnknown, shown } from "../../arguments.js";
+import { count, isRecord, refuse, refuseAs, refuseUnknown, sendable, shown, urlOf } from "../../arguments.js";
 import { smoothLike } from "../../convex/losses/index.js";
 import { type Checkpoint, type Cluster, lossElsewhere, type ShardSpec } from "../../convex/sharded/index.js";
 import type { Settings } from "../options.js";
@@ -78,26 +78,9 @@ export function readRows(where: string, { cluster, shards, load, args = null }: 
   return {
     cluster,
     shards: count(`${where}: shards`, shards, MOST_SHARDS),
-    load: urlOf(where, load),
+    load: urlOf(`${where}: load`, load),
     args: sendable(`${where}: args`, args),
   };
-}
-
-function urlOf(where: string, load: string | URL): string {
-  if (load instanceof URL) return load.href;
-  if (typeof load !== "string" || load === "")
-    refuse(`${where}: load`, "the path or URL of a module", load, 'Name it, as in load: "./rows.mjs".');
-  return new URL(load, `file://${process.cwd()}/`).href;
-}
-
-function sendable(name: string, args: unknown): unknown {
-  try {
-    const text = JSON.stringify(args);
-    if (text !== undefined) return args;
-  } catch {
-    // circular, or with a bigint in it
-  }
-  return refuse(name, "what JSON can say", args);
 }
 
 /** What each worker is told. */
