@@ -25,8 +25,6 @@ const SEED = 1;
 const PASSES = 3; // over the batches, in a round: as much work as its judgement
 /** tau of round s since the last restart is 2 / (s + 4) (Allen-Zhu 2017, section 4), and at least this. */
 const LEAST_PULL = 0.02;
-/** What a round counts for s: its passes are more than the two of the paper. */
-const AHEAD = 2;
 /** Of 1 / (3 L): the bound on L is for the worst of directions and rows. Grows while the objective falls, shrinks when it rises twice. */
 const FIRST_SCALE = 2;
 const GROW = 1.1;
@@ -126,7 +124,7 @@ export class StochasticRun implements Run {
     this.snapshot = { w: this.x.slice(), bias: blocks.bias, Z, R, prices: gap.prices, primal: gap.primal };
     this.cx = bias.slice();
     this.rises = 0;
-    this.since += AHEAD;
+    this.since += 1;
     if (before !== null) this.scale *= GROW;
     return this.snapshot;
   }
