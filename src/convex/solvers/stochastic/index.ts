@@ -26,5 +26,7 @@ export const stochastic: Solver = {
     if (loss.part === undefined) return `has no step for a linear part beside the network; use "${instead}".`;
     return null;
   },
+  /** Ahead of the others where few digits are wanted of many rows, which is for the caller to say: bench:solvers --solvers. */
+  suits: () => false,
   start: (setting, from) => new StochasticRun(setting, from),
 };
