@@ -27,7 +27,6 @@ export function hostCones(
   const output = Int32Array.from({ length: half }, (_, k) => k % outputs);
   const ones = new Float64Array(half).fill(1);
   const words = wordsPerGate(n);
-  let residuals = { missed: 0, moved: 0 };
 
   /** Calls with the place in [2 P C x n], the number of the row's sample and output in [n x C], and whether its gate is open. */
   const eachSlack = (use: (at: number, entry: number, open: boolean, sign: number) => void) => {
@@ -78,7 +77,7 @@ export function hostCones(
       for (let k = 0; k < pull.length; k++) pull[k] *= 2;
       ahead.forward(gate, output, ones, pull, outputs, out);
     },
-    async advance(W, relaxation, threshold) {
+    async advance(W, relaxation, threshold, measured) {
       products.adjoint(W, outputs, null, pull);
       for (let k = 0; k < pull.length; k++) {
         R[k] -= pull[k];
@@ -97,9 +96,8 @@ export function hostCones(
       });
       for (let k = 0; k < t.length; k++) t[k] += relaxation * (x[k] - p[k]);
       const [missedBlocks, movedBlocks] = shrink(threshold);
-      residuals = { missed: missedBlocks + weight * missed, moved: movedBlocks + weight * moved };
+      return measured ? { missed: missedBlocks + weight * missed, moved: movedBlocks + weight * moved } : null;
     },
-    residuals: async () => residuals,
     async rescale(factor) {
       for (let k = 0; k < t.length; k++) t[k] = p[k] + (t[k] - p[k]) / factor;
       for (let k = 0; k < q.length; k++) q[k] = q[k] < 0 ? q[k] / factor : q[k];

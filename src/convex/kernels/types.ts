@@ -214,11 +214,9 @@ export interface ConeIterate {
   curvature(W: Float64Array, out: Float64Array): Promise<void>;
   /**
    * x = M^-1 (R - A'W), h = S X x; t += a (x - p), q := a h + (1 - a) max(0, q) + min(0, q), with the relaxation a; then
-   * p := t shortened by `threshold`.
+   * p := t shortened by `threshold`. What that left and moved, where it is asked for.
    */
-  advance(W: Float64Array, relaxation: number, threshold: number): Promise<void>;
-  /** Of the last advance. */
-  residuals(): Promise<ConeResiduals>;
+  advance(W: Float64Array, relaxation: number, threshold: number, measured: boolean): Promise<ConeResiduals | null>;
   /** Divides what the multipliers are, t - p and min(0, q), by `factor`. */
   rescale(factor: number): Promise<void>;
   /** The nonzero vectors p. */

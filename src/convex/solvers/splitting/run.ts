@@ -133,8 +133,8 @@ export class SplittingRun implements Run {
     const U = z.map((value, k) => r * (value - c[k]));
     const pulls = columnSums(U, C).map((sum, o) => 2 * e[o] - te[o] + biasScale * sum);
     const { W, left } = await system.solve(U, pulls, setting.pause);
-    await iterate.advance(W, RELAXATION, beta / weight);
     this.iterations += 1;
+    const blocks = await iterate.advance(W, RELAXATION, beta / weight, this.balances);
     let [missed, moved] = [0, 0]; // of outputs and bias, as those of blocks are
     if (outputBias !== null) {
       const sums = columnSums(W, C);
@@ -156,7 +156,7 @@ export class SplittingRun implements Run {
       missed += r * (outputs[k] - z[k]) ** 2;
       moved += r * (z[k] - before[k]) ** 2;
     }
-    if (this.balances) await this.balance(iterate, missed, moved);
+    if (blocks !== null) await this.balance(iterate, missed + blocks.missed, moved + blocks.moved);
   }
 
   private get balances(): boolean {
@@ -166,8 +166,7 @@ export class SplittingRun implements Run {
 
   /** Brings what the constraints miss and what the other side moves to one size (Boyd et al. 2011, section 3.4.1). */
   private async balance(iterate: ConeIterate, missed: number, moved: number): Promise<void> {
-    const blocks = await iterate.residuals();
-    const ratio = (missed + blocks.missed) / (moved + blocks.moved);
+    const ratio = missed / moved;
     if (!Number.isFinite(ratio) || ratio === 0) return;
     const factor = Math.min(MOST_CHANGE, Math.max(1 / MOST_CHANGE, Math.sqrt(Math.sqrt(ratio))));
     const { c, e, te } = this;

@@ -9,7 +9,7 @@
  */
 
 import { hostCones } from "../../kernels/hostCones.js";
-import type { CholeskyFactor, ConeIterate, ConeSystem } from "../../kernels/types.js";
+import type { CholeskyFactor, ConeIterate, ConeSystem, Kernels } from "../../kernels/types.js";
 import { eachActive } from "../../linear/bits.js";
 import { addColumnSums, dot, dotAt, LEAST, norm } from "../../linear/vectors.js";
 import type { GateSet, Matrix } from "../../types.js";
@@ -49,21 +49,10 @@ export class SplittingSystem {
   static async of({ program, products, kernels }: Setting): Promise<SplittingSystem | null> {
     const { X, gates, loss, outputBias } = program;
     const { rows: n, cols: d } = X;
-    const M = new Float64Array(d * d);
-    kernels.addOuter(M, X.data, d, n, 1);
-    const largest = Math.max(largestEigenvalue(M, d), LEAST);
-    const weight = SLACK_WEIGHT / largest;
+    const shared = sharedMatrix(X, kernels);
+    if (shared === null) return null;
+    const { largest, Y } = shared;
     const outputWeight = OUTPUT_WEIGHT / largest;
-    for (let i = 0; i < d; i++) {
-      for (let j = 0; j <= i; j++) M[i * d + j] = weight * M[i * d + j] + (i === j ? 1 : 0);
-    }
-    const inner = kernels.cholesky(M, d);
-    if (inner === null) return null;
-    const inverse = identity(d);
-    inner.solve(inverse, d);
-    inner.dispose();
-    const Y: Matrix = { rows: n, cols: d, data: new Float64Array(n * d) };
-    kernels.multiply(X.data, inverse, Y.data, n, d, d);
 
     const diagonal = openCounts(gates);
     for (let k = 0; k < n; k++) diagonal[k] *= 2 * dotAt(X.data, k * d, Y.data, k * d, d);
@@ -78,7 +67,7 @@ export class SplittingSystem {
     // The inverse takes the whole right side: with a bias that is made here.
     const invert = kernels.iterateCones !== undefined && factor !== null && n <= INVERTED_ROWS && biasScale === 0;
     const solution = invert && factor !== null ? inverted(factor, n) : null;
-    const system: ConeSystem = { weight, inverse, Y, solution };
+    const system: ConeSystem = { weight: shared.weight, inverse: shared.inverse, Y, solution };
     const iterate =
       kernels.iterateCones === undefined
         ? hostCones(kernels, products, X, gates, loss.outputs, system)
@@ -143,6 +132,29 @@ export class SplittingSystem {
     for (let k = 0; k < V.length; k++) out[k] += V[k] / this.outputWeight;
     if (this.biasScale > 0) addColumnSums(this.biasScale, V, out, this.outputs);
   }
+}
+
+/** M = I + w X'X as engines want it, with the largest eigenvalue of X'X; null where rounding made M indefinite. */
+export function sharedMatrix(
+  X: Matrix,
+  kernels: Kernels,
+): (Omit<ConeSystem, "solution"> & { readonly largest: number }) | null {
+  const { rows: n, cols: d } = X;
+  const M = new Float64Array(d * d);
+  kernels.addOuter(M, X.data, d, n, 1);
+  const largest = Math.max(largestEigenvalue(M, d), LEAST);
+  const weight = SLACK_WEIGHT / largest;
+  for (let i = 0; i < d; i++) {
+    for (let j = 0; j <= i; j++) M[i * d + j] = weight * M[i * d + j] + (i === j ? 1 : 0);
+  }
+  const factor = kernels.cholesky(M, d);
+  if (factor === null) return null;
+  const inverse = identity(d);
+  factor.solve(inverse, d);
+  factor.dispose();
+  const Y: Matrix = { rows: n, cols: d, data: new Float64Array(n * d) };
+  kernels.multiply(X.data, inverse, Y.data, n, d, d);
+  return { weight, inverse, Y, largest };
 }
 
 export interface SystemSolution {
