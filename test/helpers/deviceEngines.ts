@@ -45,4 +45,4 @@ export const deviceEngines: readonly DeviceEngine[] = inBrowser
     ];
 
 /** Those of them that keep blocks with cones. */
-export const coneEngines: readonly DeviceEngine[] = deviceEngines.filter(({ engine }) => engine !== "gpujs");
+export const coneEngines: readonly DeviceEngine[] = deviceEngines.filter(({ engine }) => engine === "tfjs" || engine === "webgpu" || engine === "webgl");
