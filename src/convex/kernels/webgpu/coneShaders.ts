@@ -106,7 +106,7 @@ export const gatheredShader = `${headOf("", ["parts: array<vec4f>", "t: array<ve
 fn right(at: u32) -> vec4f {
   let size = 2u * shape.vectors * shape.quads;
   var sum = 2.0 * p[at] - t[at];
-  for (var from = at; from < arrayLength(&parts); from += size) { sum += parts[from]; }
+  for (var k = at; k < arrayLength(&parts); k += size) { sum += parts[k]; }
   return sum;
 }
 ${PER_QUAD}
@@ -238,8 +238,8 @@ ${MAIN}${each(along, "2u * shape.vectors")}
     p[at] = fresh;
     moves = add(moves, vec4f(dot(missed, missed), dot(moved, moved), 0.0, 0.0));
   }
-  let move = addLanes(moves, lane);
-  if (writes) { sums[item] = move[0].xy + move[1].xy; }
+  let both = addLanes(moves, lane);
+  if (writes) { sums[item] = both[0].xy + both[1].xy; }
 }
 `;
 
