@@ -18,6 +18,8 @@ const EARLY_BALANCES = [5, 10, 15, 20];
 const BALANCED_EVERY = 25;
 const LAST_BALANCE = 500;
 const MOST_CHANGE = 3;
+/** Gaps below which float32 may end; and the steps come slowly before that. */
+const DIGITS = 1e-5;
 /** A run rests when so many rounds did not take this share off its gap. */
 const STALL_ROUNDS = 8;
 const STALL_SHARE = 0.3;
@@ -64,6 +66,7 @@ export class SplittingRun implements Run {
       const { system, point } = await this.begin();
       if (system === null) return this.handOver(point);
       this.system = system;
+      if (point.gap.relative <= this.setting.tolerance) return { ...point, resting: false };
     }
     const { system } = this;
     let over = false;
@@ -192,6 +195,7 @@ export class SplittingRun implements Run {
 
   /** True when more iterations would bring little. */
   private rests(gap: number): boolean {
+    if (gap <= DIGITS && gap > this.setting.tolerance) return true;
     const before = this.gaps[this.gaps.length - 1 - STALL_ROUNDS];
     return before !== undefined && gap > (1 - STALL_SHARE) * before;
   }

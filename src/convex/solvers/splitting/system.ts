@@ -16,11 +16,11 @@ import type { GateSet, Matrix } from "../../types.js";
 import type { Setting } from "../solver.js";
 
 /** Rows up to which Q has a factor, and up to which a device has its inverse, which the host makes. */
-export const FACTORED_ROWS = 4000;
+const FACTORED_ROWS = 4000;
 const INVERTED_ROWS = 1500;
 /** Weights times the largest eigenvalue of X'X: w of the slacks and r of the outputs, against 1 of the blocks. */
 const SLACK_WEIGHT = 5;
-const OUTPUT_WEIGHT = 0.3;
+const OUTPUT_WEIGHT = 5;
 const POWER_STEPS = 30;
 /** Of conjugate gradients: relative residual, and steps after which the next system may as well take over. */
 const RESIDUAL = 0.02;
@@ -46,7 +46,10 @@ export class SplittingSystem {
   }
 
   /** Null where rounding made M or Q indefinite. */
-  static async of({ program, products, kernels }: Setting): Promise<SplittingSystem | null> {
+  static async of(
+    { program, products, kernels }: Setting,
+    factoredRows = FACTORED_ROWS,
+  ): Promise<SplittingSystem | null> {
     const { X, gates, loss, outputBias } = program;
     const { rows: n, cols: d } = X;
     const shared = sharedMatrix(X, kernels);
@@ -60,7 +63,7 @@ export class SplittingSystem {
     const biasScale = outputBias === null ? 0 : Math.max(mean, LEAST);
     for (let k = 0; k < n; k++) diagonal[k] += 1 / outputWeight + biasScale;
     let factor: CholeskyFactor | null = null;
-    if (n <= FACTORED_ROWS) {
+    if (n <= factoredRows) {
       factor = kernels.cholesky(denseSystem({ program, kernels }, Y, 1 / outputWeight, biasScale), n);
       if (factor === null) return null;
     }
