@@ -3,6 +3,9 @@
  * processor time of one thread, on the same data, all networks judged by the same code. `npm run bench:peers -- --help` lists the flags.
  */
 
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import * as tf from "@tensorflow/tfjs";
 import { ConvexReLUTrainer } from "../src/index.js";
 import { type Contest, contests } from "./data/contests.js";
@@ -23,6 +26,10 @@ const flags = readFlags("peers", {
   memories: { default: "10", help: "pairs that the rivals keep" },
   seeds: { default: 1, help: "runs of each rival, of which the lowest is taken at every checkpoint" },
   units: { default: 1000, help: "units of our layer" },
+  keep: {
+    default: "",
+    help: "folder in which each rival's networks' objectives stay, so that they need not run again",
+  },
   close: { default: 1e-3, help: "a rival is below ours where it is by more than this share" },
 });
 
@@ -39,7 +46,7 @@ interface Rival {
   readonly width: number;
   readonly dtype: string;
   readonly memory: number;
-  readonly objectives: readonly number[]; // at the processor seconds that we spent
+  readonly objectives: readonly number[]; // at the checkpoints, or what we spent where that is more
   readonly ended: number | null;
   readonly calls: number;
 }
@@ -56,6 +63,12 @@ clockByProcessor();
 await tf.setBackend("cpu");
 await tf.ready();
 const checkpoints = numbers(flags.checkpoints).sort((a, b) => a - b);
+/** Where rivals are looked at: the first of these that is no earlier than what we have spent. */
+const moments = [
+  ...checkpoints,
+  ...checkpoints.map((limit) => 1.05 * limit),
+  ...checkpoints.map((limit) => 1.2 * limit),
+].sort((a, b) => a - b);
 const python = findScipy();
 const rows: Row[] = [];
 const skipped: string[] = [];
@@ -88,14 +101,14 @@ publish(
         : `L-BFGS: scipy's, with products of numpy on one thread (${Object.entries(versions)
             .map(([name, version]) => `${name} ${version}`)
             .join(", ")}), gradients by hand,`,
-      `no stop of its own; the best network that it met until as many processor seconds as ours spent. Best of ${flags.seeds} seeds, pairs: ${flags.memories}.`,
+      `no stop of its own; the best network that it met until the limit, or what fit spent where that is more. Best of ${flags.seeds} seeds, pairs: ${flags.memories}.`,
       "Judged by one code in float64. Processor time, since other work ran on the machine beside it.",
     ],
     sections: [
       { title: "Objective", cells: cellsOf(rows), notes: [verdict(rows), ...skipped] },
       { title: "Each rival", cells: rivalCells(rows) },
     ],
-    data: { settings: { ...flags, data: undefined }, checkpoints, versions, skipped, rows },
+    data: { settings: { ...flags, data: undefined, keep: undefined }, checkpoints, versions, skipped, rows },
   },
   flags,
 );
@@ -111,11 +124,13 @@ async function measure(contest: Contest): Promise<Row> {
   for (const width of python === null ? [] : numbers(flags.widths)) {
     for (const dtype of flags.dtypes.split(",") as DescentWish["dtype"][]) {
       for (const memory of numbers(flags.memories)) {
-        const moments = ours.map(({ spent }, k) => Math.max(spent, checkpoints[k])).sort((a, b) => a - b);
         const runs = Array.from({ length: flags.seeds }, (_, seed) =>
-          runDescent(python ?? "", contest, { width, dtype, memory, seed, checkpoints: moments }),
+          kept(contest, { width, dtype, memory, seed, checkpoints: moments }),
         );
-        const objectives = moments.map((_, k) => Math.min(...runs.map((run) => run.objectives[k])));
+        const objectives = checkpoints.map((limit, k) => {
+          const at = moments.findIndex((moment) => moment >= Math.max(limit, ours[k].spent));
+          return Math.min(...runs.map((run) => run.objectives.slice(at)[0]));
+        });
         rivals.push({ width, dtype, memory, objectives, ended: runs[0].ended, calls: runs[0].calls });
         versions = runs[0].versions;
         console.error(name, width, dtype, objectives.map((value) => value.toPrecision(6)).join(" "), runs[0].calls);
@@ -123,6 +138,21 @@ async function measure(contest: Contest): Promise<Row> {
     }
   }
   return { problem: name, sizes: { n: X.rows, d: X.cols, C: Y.cols }, loss, ours, rivals };
+}
+
+/** What a run before found, where results are kept and it had the same settings, or what is found now. */
+function kept(contest: Contest, wish: DescentWish): DescentRun {
+  const find = () => runDescent(python ?? "", contest, wish);
+  if (flags.keep === "") return find();
+  const file = join(flags.keep, `${contest.name}.${wish.width}.${wish.dtype}.${wish.memory}.${wish.seed}.json`);
+  if (existsSync(file)) {
+    const before = JSON.parse(readFileSync(file, "utf8"));
+    if (isDeepStrictEqual(before.wish, wish)) return before.run;
+  }
+  const run = find();
+  mkdirSync(flags.keep, { recursive: true });
+  writeFileSync(file, JSON.stringify({ wish, run }));
+  return run;
 }
 
 /** One fit with a time limit. */
