@@ -17,6 +17,7 @@ import time
 import numpy as np
 import scipy
 from scipy.optimize import minimize
+from scipy.special import expit
 
 
 class Ended(Exception):
@@ -35,7 +36,7 @@ def squared(Z, Y):
 
 def logistic(Z, Y):
     value = np.logaddexp(0, Z) - Y * Z
-    return float(value.sum(dtype=np.float64)) / Z.size, (1 / (1 + np.exp(-Z)) - Y) / Z.dtype.type(Z.size)
+    return float(value.sum(dtype=np.float64)) / Z.size, (expit(Z) - Y) / Z.dtype.type(Z.size)
 
 
 def softmax(Z, Y):
