@@ -47,10 +47,11 @@ def linear():
 
 
 def schatten():
-    """|XW - Y|^2 / (n C) + beta |XW|_*: what a Schatten charge on L linear layers is."""
+    """|XW - Y|^2 / (n C) + beta |XW|_*: what a Schatten charge on L linear layers is; X = QR, and |XW|_* = |RW|_* is smaller to state."""
     X, Y = array("x"), array("y")
+    R = np.linalg.qr(X)[1]
     W = cp.Variable((X.shape[1], Y.shape[1]))
-    return cp.Problem(cp.Minimize(cp.sum_squares(X @ W - Y) / Y.size + given["beta"] * cp.normNuc(X @ W)))
+    return cp.Problem(cp.Minimize(cp.sum_squares(X @ W - Y) / Y.size + given["beta"] * cp.normNuc(R @ W)))
 
 
 def generator():
