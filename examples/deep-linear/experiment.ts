@@ -21,13 +21,13 @@ export interface Case {
   readonly rate: number;
 }
 
-/** Two digits as rows of 49 means of 4 x 4 pixels, targets -1 and 1. */
+/** Two digits as rows of 49 means of 4 x 4 pixels, less their own means, targets -1 and 1. */
 export function readTwoDigits(count: number, digits: readonly [number, number]): Problem {
   const { x, y } = mnistSource.read("train", count, digits);
-  const problem = tf.tidy(() => ({
-    x: tf.reshape(tf.avgPool(x, 4, 4, "valid"), [x.shape[0], -1]) as tf.Tensor2D,
-    y: tf.sub(tf.mul(2, y), 1) as tf.Tensor2D,
-  }));
+  const problem = tf.tidy(() => {
+    const rows = tf.reshape(tf.avgPool(x, 4, 4, "valid"), [x.shape[0], -1]);
+    return { x: tf.sub(rows, tf.mean(rows, 0)) as tf.Tensor2D, y: tf.sub(tf.mul(2, y), 1) as tf.Tensor2D };
+  });
   tf.dispose([x, y]);
   return problem;
 }

@@ -17,7 +17,7 @@ import { type Case, deepNetwork, descend, readTwoDigits, readWhitenedDigits } fr
 
 const DEPTHS = [3, 4, 5];
 const STARTS = 2;
-const STEPS = 600;
+const STEPS = 1000;
 const EVERY = 20;
 
 const folder = fileURLToPath(new URL("out", import.meta.url));
@@ -27,11 +27,11 @@ console.log(`TensorFlow.js on ${await useFastBackend()}.\n`);
 const cases: readonly Case[] = [
   {
     ...{ name: "linear", activation: "linear", problem: readTwoDigits(100, [4, 9]) },
-    ...{ depths: DEPTHS, width: 10, decay: 1e-3, rate: 0.02 },
+    ...{ depths: DEPTHS, width: 10, decay: 1e-3, rate: 0.1 },
   },
   {
     ...{ name: "ReLU, whitened", activation: "relu", problem: readWhitenedDigits(30, [0, 1, 2]) },
-    ...{ depths: [2], width: 30, decay: 1e-3, rate: 5 },
+    ...{ depths: [2], width: 30, decay: 1e-3, rate: 15 },
   },
 ];
 const rows = [
