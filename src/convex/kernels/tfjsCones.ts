@@ -171,7 +171,8 @@ export class TfjsCones implements DeviceCones {
       const p = shortened(t, threshold);
       if (!measured) return [t, p, q];
       const next = tf.relu(q);
-      const both = (blocks: tf.Tensor, slacks: tf.Tensor) => tf.add(square(blocks), tf.mul(square(slacks), this.weight));
+      const both = (blocks: tf.Tensor, slacks: tf.Tensor) =>
+        tf.add(square(blocks), tf.mul(square(slacks), this.weight));
       const missed = both(tf.sub(x, p), tf.sub(h, next));
       return [t, p, q, tf.stack([missed, both(tf.sub(p, chunk.p), tf.sub(next, slack))])];
     });

@@ -64,7 +64,10 @@ test("what comes after a start is no higher", async () => {
   const again = await solve(program, referenceKernels, bySplitting, first.blocks);
   expect(again.iterations).toBeLessThanOrEqual(first.iterations);
   expect(again.gap.primal).toBeLessThanOrEqual(first.gap.primal * (1 + 1e-12));
-  const short = await solve({ ...program, beta: 2 * program.beta }, referenceKernels, { ...bySplitting, maxIterations: 1 });
+  const short = await solve({ ...program, beta: 2 * program.beta }, referenceKernels, {
+    ...bySplitting,
+    maxIterations: 1,
+  });
   const from = await solve(program, referenceKernels, { ...bySplitting, maxIterations: 1 }, short.blocks);
   const [before] = [await solve(program, referenceKernels, { ...bySplitting, seconds: 0 }, short.blocks)];
   expect(from.gap.primal).toBeLessThanOrEqual(before.gap.primal * (1 + 1e-12));
@@ -112,14 +115,13 @@ describe("the system", () => {
 });
 
 test("says what it is not for", () => {
-  const refusals = [
-    { cones: false },
-    { cones: true, penalty: "nuclear", outputs: 2 },
-  ] as const;
+  const refusals = [{ cones: false }, { cones: true, penalty: "nuclear", outputs: 2 }] as const;
   expect(refusals.map((how) => splitting.refuses(randomProgram(how)))).toEqual([
     'is for programs with cones; without them use "fista", or "admm".',
     'needs the penalty "perOutput", got "nuclear".',
   ]);
   const pooling = { patches: 1, positions: 1, scale: 1, negativeSlope: 0.1 };
-  expect(splitting.refuses({ ...randomProgram({ cones: true }), pooling })).toMatch(/^has no steps for patches or slopes/);
+  expect(splitting.refuses({ ...randomProgram({ cones: true }), pooling })).toMatch(
+    /^has no steps for patches or slopes/,
+  );
 });
