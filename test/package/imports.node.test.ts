@@ -41,7 +41,7 @@ const LEVELS: readonly (readonly string[])[] = [
 
 /** Packages, and the files that may import them. */
 const PACKAGES: readonly { readonly name: RegExp; readonly in: RegExp }[] = [
-  { name: /^@tensorflow\//, in: /^(optimizers|layers|worker)\/|^convex\/kernels\/(tfjs\.ts|webgl\/|webgpu\/)/ },
+  { name: /^@tensorflow\//, in: /^(optimizers|layers|worker)\/|^convex\/kernels\/(tfjs\/|webgl\/|webgpu\/)/ },
   { name: /^gpu\.js$/, in: /^convex\/kernels\/gpujs\// },
   { name: /^pure-rand(\/|$)/, in: /^convex\/linear\/random\.ts$/ },
   { name: /^ml-matrix$/, in: /^convex\/linear\/eigen\.ts$/ },
