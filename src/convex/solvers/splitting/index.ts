@@ -23,6 +23,7 @@ import { SplittingRun } from "./run.js";
 export const splitting: Solver = {
   name: "splitting",
   firstOrder: true,
+  forDevices: true,
   refuses({ cones, loss, penalty, pooling }) {
     if (!cones) return 'is for programs with cones; without them use "fista", or "admm".';
     if (pooling != null) return 'has no steps for patches or slopes; use "proximal-newton".';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { referenceKernels, wasmKernels } from "../../../../src/convex/kernels/index.js";
 import { lossNames } from "../../../../src/convex/losses/index.js";
-import { solve } from "../../../../src/convex/solvers/solve.js";
+import { chooseSolver, solve } from "../../../../src/convex/solvers/solve.js";
 import { splitting } from "../../../../src/convex/solvers/splitting/index.js";
 import { SplittingSystem } from "../../../../src/convex/solvers/splitting/system.js";
 import { Workbench } from "../../../../src/convex/solvers/workbench.js";
@@ -112,6 +112,13 @@ describe("the system", () => {
     rough?.dispose();
     bench.dispose();
   });
+});
+
+test("is taken unasked where blocks with cones are kept on a device, and nowhere else", () => {
+  const program = randomProgram({ cones: true });
+  expect(chooseSolver(program, undefined, true).name).toBe("splitting");
+  expect(chooseSolver(program).name).toBe("proximal-newton");
+  expect(chooseSolver(program, "splitting").name).toBe("splitting");
 });
 
 test("says what it is not for", () => {
