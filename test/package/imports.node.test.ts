@@ -53,7 +53,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly in: RegExp }[] = [
 
 /** Files that load a module by a computed name, which no bundler follows: rows, and of Node threads, WebGPU and the progress bar. */
 const LOADS_LAZILY = [
-  "cluster/userModule.ts",
+  "cluster/serve/userModule.ts",
   "convex/kernels/wasm/helpers.ts",
   "convex/kernels/webgpu/device.ts",
   "optimizers/report/bar.ts",
