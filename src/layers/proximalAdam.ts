@@ -195,6 +195,7 @@ function variableOf(name: string): tf.Variable {
 }
 
 function numberOf(name: string, value: unknown, wanted: string, fits: (value: number) => boolean): number {
-  if (typeof value !== "number" || !Number.isFinite(value) || !fits(value)) refuse(`proximalAdam: ${name}`, wanted, value);
+  if (typeof value !== "number" || !Number.isFinite(value) || !fits(value))
+    refuse(`proximalAdam: ${name}`, wanted, value);
   return value;
 }
