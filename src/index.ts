@@ -55,9 +55,12 @@ export {
   type PatchesArgs,
   PolynomialActivation,
   type PolynomialArgs,
+  ProximalAdam,
+  type ProximalAdamArgs,
   pairProducts,
   patches,
   polynomial,
+  proximalAdam,
   type QuadraticTerms,
   quadraticProgram,
   registerLayers,
@@ -98,6 +101,13 @@ export {
   trainGenerator,
   trainQuantized,
 } from "./optimizers/matrices/index.js";
+export type {
+  ShardedCrossValidation,
+  ShardedCrossValidationArgs,
+  ShardedPathArgs,
+  ShardedPathPoint,
+  ShardedPathResult,
+} from "./optimizers/onePass/index.js";
 export {
   OptimalSet,
   type OptimalSetOptions,
@@ -127,6 +137,6 @@ export {
   type TrainedSummary,
 } from "./optimizers/report/result.js";
 export { type Certified, show, type Visualizer } from "./optimizers/report/show.js";
-export type { ShardedArgs } from "./optimizers/sharded/arguments.js";
+export type { ShardedArgs, ShardedRows } from "./optimizers/sharded/arguments.js";
 export type { ShardedResult, ShardedSummary, ShardsReport } from "./optimizers/sharded/result.js";
 export { serveTrainer, type WorkerPort, WorkerTrainer } from "./worker/index.js";

@@ -76,7 +76,9 @@ export async function firstState(
     if (i % TOGETHER === 0) await clock.pause();
   }
   const neurons = { ...smallNeurons(directions, X.cols, 1), bias };
+  await clock.pause();
   const size = firstSize(program, kernels, neurons, Z);
+  await clock.pause();
   const start = { ...smallNeurons(directions, X.cols, size), bias };
   const steps = effort.affordable(FIRST_DESCENT, count);
   const share = clock.part(FIRST_TIME);
