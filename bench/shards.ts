@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { bytes, echo, objective, publish, seconds } from "./support/report.js";
-import type { ShardedCaseWish, ShardedUse } from "./support/sharded.js";
+import type { OnePassUse, OnePassWish, ShardedCaseWish, ShardedUse } from "./support/sharded.js";
 
 const flags = readFlags("shards", {
   rows: { default: 1_000_000, help: "n of the fit to a gap of 1e-3, at d 20 and 50 gates; 0: none" },
@@ -19,6 +19,9 @@ const flags = readFlags("shards", {
   overheadRounds: { default: 1, help: "rounds of 20 iterations of these" },
   beside: { default: false, help: "whether the first fit is also done by one process" },
   workers: { default: "1,2,4", help: "shards of these, as processes of this machine" },
+  passRows: { default: 1_000_000, help: "n of the path with folds from one pass, at d 20 and 50 gates; 0: none" },
+  betas: { default: 20, help: "of that path" },
+  folds: { default: 5, help: "of its cross-validation" },
   ray: { default: "2", help: "and as actors of Ray, of the Python TFJS_CONVEX_PYTHON; empty: none" },
 });
 
@@ -37,19 +40,29 @@ const overhead =
         ...numbers(flags.ray).map((shards) => run({ ...short, cluster: "ray", shards })),
       ];
 
+const along = { d: 20, P: 50, tolerance: 1e-3, cluster: "local", shards: 2 } as const;
+const onePass =
+  flags.passRows === 0
+    ? []
+    : [inItsOwnProcess<OnePassUse>({ ...along, n: flags.passRows, betas: flags.betas, folds: flags.folds })];
+
 function alone(sizes: Omit<ShardedCaseWish, "cluster" | "shards">): ShardedUse {
   return run({ ...sizes, cluster: "one process", shards: 1 });
 }
 
 function run(wish: ShardedCaseWish): ShardedUse {
+  const use = inItsOwnProcess<ShardedUse>(wish);
+  echo([[], cellsOf(use)]);
+  return use;
+}
+
+function inItsOwnProcess<Use>(wish: ShardedCaseWish | OnePassWish): Use {
   const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", script, JSON.stringify(wish)], {
     encoding: "utf8",
     maxBuffer: 2 ** 24,
   });
   if (status !== 0) throw new Error(`bench:shards: ${JSON.stringify(wish)} ended with ${status}: ${stderr}`);
-  const use: ShardedUse = JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
-  echo([[], cellsOf(use)]);
-  return use;
+  return JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
 }
 
 function nameOf({ cluster, shards }: ShardedUse): string {
@@ -86,6 +99,16 @@ function wireCells(use: ShardedUse): string[] {
   ];
 }
 
+function passCells(use: OnePassUse): string[] {
+  const { workers, driver, after } = use.processor;
+  return [
+    ...[`${use.solves}`, use.worstGap.toExponential(1), use.best.toExponential(2), objective(use.error)],
+    ...[seconds(use.openSeconds), seconds(use.passSeconds), seconds(use.seconds)],
+    ...[seconds(workers + driver), seconds(after), ((workers + driver + after) / (workers + driver)).toFixed(2)],
+    ...[bytes(use.bytesBack), bytes(use.peak.driver), use.peak.workers.map(bytes).join(", ")],
+  ];
+}
+
 const apart = overhead.filter(({ cluster }) => cluster !== "one process");
 publish(
   {
@@ -115,8 +138,21 @@ publish(
         ],
         notes: ["Calls beyond one an iteration measure the gap, at the end of every 20, and find the first step."],
       },
+      {
+        title: `n = ${flags.passRows}, d = ${along.d}, P = ${along.P}, ${flags.betas} betas and ${flags.folds} folds from one pass, each to a gap of ${along.tolerance}`,
+        cells: [
+          [
+            ...["solves", "largest gap", "best beta", "error held out", "s to read", "s: pass", "all"],
+            ...["CPU s: pass", "after it", "all over pass", "back from a shard", "peak: driver", "peak: workers"],
+          ],
+          ...onePass.map(passCells),
+        ],
+        notes: [
+          "The pass has the reading of the rows in it. Gaps are those of the path of all rows, which ends at the best beta.",
+        ],
+      },
     ],
-    data: { settings: flags, million, overhead },
+    data: { settings: flags, million, overhead, onePass },
   },
   flags,
 );

@@ -102,3 +102,29 @@ export function flag(name: string, value: unknown): boolean {
   if (typeof value !== "boolean") refuse(name, "true or false", value);
   return value;
 }
+
+/** The URL of a module: what is none is a path, and counts from the current folder, whatever signs are in it. */
+export function urlOf(name: string, given: unknown): string {
+  if (given instanceof URL) return given.href;
+  if (typeof given !== "string" || given === "")
+    return refuse(name, "the path or URL of a module", given, 'Name it, as in load: "./rows.mjs".');
+  // Of two letters at least: one is a drive of Windows.
+  if (/^[a-z][a-z\d+.-]+:/i.test(given)) return new URL(given).href;
+  return new URL(asPath(given), `file:///${asPath(process.cwd()).replace(/^\/+/, "")}/`).href;
+}
+
+/** With the signs escaped that mean something else in a URL. */
+function asPath(path: string): string {
+  const signs = path.replaceAll("%", "%25").replaceAll("#", "%23").replaceAll("?", "%3F");
+  return /^[a-z]:/i.test(signs) ? `/${signs.replaceAll("\\", "/")}` : signs;
+}
+
+/** What JSON can say, for those who are elsewhere. */
+export function sendable(name: string, given: unknown): unknown {
+  try {
+    if (JSON.stringify(given) !== undefined) return given;
+  } catch {
+    // circular, or with a bigint in it
+  }
+  return refuse(name, "what JSON can say", given);
+}

@@ -56,9 +56,12 @@ export {
   type PatchesArgs,
   PolynomialActivation,
   type PolynomialArgs,
+  ProximalAdam,
+  type ProximalAdamArgs,
   pairProducts,
   patches,
   polynomial,
+  proximalAdam,
   type QuadraticTerms,
   quadraticProgram,
   registerLayers,
@@ -100,6 +103,13 @@ export {
   trainQuantized,
 } from "./optimizers/matrices/index.js";
 export { neuralTangentKernel, TangentKernel, type TangentOptions } from "./optimizers/neuralTangentKernel.js";
+export type {
+  ShardedCrossValidation,
+  ShardedCrossValidationArgs,
+  ShardedPathArgs,
+  ShardedPathPoint,
+  ShardedPathResult,
+} from "./optimizers/onePass/index.js";
 export {
   OptimalSet,
   type OptimalSetOptions,
@@ -141,6 +151,6 @@ export {
   type SensitivityOptions,
   sensitivity,
 } from "./optimizers/sensitivity/index.js";
-export type { ShardedArgs } from "./optimizers/sharded/arguments.js";
+export type { ShardedArgs, ShardedRows } from "./optimizers/sharded/arguments.js";
 export type { ShardedResult, ShardedSummary, ShardsReport } from "./optimizers/sharded/result.js";
 export { serveTrainer, type WorkerPort, WorkerTrainer } from "./worker/index.js";

@@ -189,3 +189,63 @@ export async function plotAdoption(rows: readonly AdoptionRow[]): Promise<void> 
     ],
   });
 }
+
+/** Objectives of a problem at some processor seconds, of everybody. */
+export interface PeersRow {
+  readonly problem: string;
+  readonly ours: readonly { readonly spent: number; readonly objective: number }[];
+  readonly rivals: readonly {
+    readonly width: number;
+    readonly dtype: string;
+    readonly objectives: readonly number[];
+  }[];
+}
+
+/** How far everybody is above the lowest network that anybody found, over processor time, one panel a problem. */
+export async function plotPeers(rows: readonly PeersRow[]): Promise<void> {
+  const values = rows.flatMap(({ problem, ours, rivals }) => {
+    const curves = [
+      { method: "fit", dtype: "", objectives: ours.map(({ objective }) => objective) },
+      ...rivals.map(({ width, dtype, objectives }) => ({ method: `L-BFGS, width ${width}`, dtype, objectives })),
+    ];
+    const least = Math.min(...curves.flatMap(({ objectives }) => objectives));
+    return curves.flatMap(({ method, dtype, objectives }) =>
+      objectives.map((value, k) => ({
+        ...{ problem, method, dtype, seconds: ours[k].spent },
+        excess: value / least - 1 + LEAST_EXCESS,
+      })),
+    );
+  });
+  await drawChart("peers", "fit and plain L-BFGS of several widths (dashed: float32): above the lowest of all", {
+    data: { values },
+    facet: { field: "problem", type: "nominal", title: null, sort: rows.map(({ problem }) => problem) },
+    columns: 3,
+    resolve: { scale: { x: "independent", y: "independent" } },
+    spec: {
+      width: WIDTH,
+      height: HEIGHT,
+      mark: { type: "line", point: true },
+      encoding: {
+        x: logarithmic("seconds", "seconds of processor time"),
+        y: logarithmic("excess", "above the lowest of all (relative)"),
+        color: { field: "method", type: "nominal", title: null, sort: null },
+        strokeDash: {
+          field: "dtype",
+          type: "nominal",
+          legend: null,
+          scale: {
+            domain: ["", "float64", "float32"],
+            range: [
+              [1, 0],
+              [1, 0],
+              [4, 3],
+            ],
+          },
+        },
+      },
+    },
+  });
+}
+
+/** What stands for the lowest on a logarithmic axis. */
+const LEAST_EXCESS = 1e-4;

@@ -34,12 +34,37 @@ export interface ShardedUse extends ShardedCaseWish {
   readonly peak: { readonly driver: number; readonly workers: readonly number[] };
 }
 
-const TICKS = 100; // a second, in /proc
-const wish: ShardedCaseWish = JSON.parse(process.argv[2]);
-await tf.setBackend("cpu");
-console.log(JSON.stringify(await (wish.cluster === "one process" ? together(wish) : apart(wish))));
+/** Cross-validation along a path, from one pass. */
+export interface OnePassWish extends Omit<ShardedCaseWish, "beta" | "rounds"> {
+  readonly betas: number;
+  readonly folds: number;
+}
 
-function modelOf({ d, P }: ShardedCaseWish): tf.Sequential {
+export interface OnePassUse extends OnePassWish {
+  readonly solves: number;
+  readonly worstGap: number;
+  readonly best: number; // beta
+  readonly error: number; // its mean loss on rows held out
+  readonly openSeconds: number;
+  readonly passSeconds: number; // with the reading
+  readonly seconds: number; // of all
+  /** Processor time of the pass, with the reading, and of all that came after it. */
+  readonly processor: { readonly workers: number; readonly driver: number; readonly after: number };
+  readonly bytesBack: number; // from each shard
+  readonly peak: { readonly driver: number; readonly workers: readonly number[] };
+}
+
+const TICKS = 100; // a second, in /proc
+const wish: ShardedCaseWish | OnePassWish = JSON.parse(process.argv[2]);
+await tf.setBackend("cpu");
+console.log(JSON.stringify(await used()));
+
+function used(): Promise<ShardedUse | OnePassUse> {
+  if ("folds" in wish) return byOnePass(wish);
+  return wish.cluster === "one process" ? together(wish) : apart(wish);
+}
+
+function modelOf({ d, P }: Pick<ShardedCaseWish, "d" | "P">): tf.Sequential {
   const hidden = gatedDense({ units: P, useBias: false, seed: 3, inputShape: [d] });
   const model = tf.sequential({ layers: [hidden, tf.layers.dense({ units: 1 })] });
   model.compile({ optimizer: "adam", loss: "meanSquaredError" });
@@ -82,6 +107,47 @@ async function apart(given: ShardedCaseWish): Promise<ShardedUse> {
       driver: after.driver - before.driver,
       engine: after.engine - before.engine,
     },
+    peak: { driver: peakOf(process.pid), workers },
+  };
+}
+
+/** Every fold and beta from one pass: what it took until the workers were closed, and after. */
+async function byOnePass(given: OnePassWish): Promise<OnePassUse> {
+  const { n, d, shards, tolerance, betas, folds } = given;
+  const inner = local({ program: await shardProgram() });
+  const began = performance.now();
+  let opened = began;
+  let pass = processorOf([]);
+  let workers: number[] = [];
+  const cluster: Cluster = {
+    name: inner.name,
+    restarts: 0,
+    pids: inner.pids,
+    open: async (specs) => {
+      const facts = await inner.open(specs);
+      opened = performance.now();
+      return facts;
+    },
+    sum: (message, restore) => inner.sum(message, restore),
+    close: async () => {
+      pass = processorOf(inner.pids);
+      workers = inner.pids.map(peakOf);
+      await inner.close();
+    },
+  };
+  const load = new URL("../data/shardRows.mjs", import.meta.url);
+  const trainer = new ConvexReLUTrainer({ tolerance, width: "resize" });
+  const args = { cluster, shards, load, args: { n, d }, count: betas, ratio: 1e-3, folds };
+  const { path, mean, best, betas: grid } = await trainer.crossValidateSharded(modelOf(given), args);
+  return {
+    ...given,
+    solves: folds * grid.length + path.points.length,
+    worstGap: path.points.reduce((most, { certificate }) => Math.max(most, certificate.relativeGap), 0),
+    ...{ best: grid[best], error: mean[best] },
+    openSeconds: (opened - began) / 1000,
+    ...{ passSeconds: path.passSeconds, seconds: (performance.now() - began) / 1000 },
+    processor: { workers: pass.workers, driver: pass.driver, after: processorOf([]).driver - pass.driver },
+    bytesBack: path.shards.bytesBack,
     peak: { driver: peakOf(process.pid), workers },
   };
 }

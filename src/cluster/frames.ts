@@ -1,29 +1,54 @@
 /** Messages on a stream: a head in JSON and float64 numbers, with their lengths before them. */
 
 import type { Readable, Writable } from "node:stream";
-import type { ShardCall, ShardFacts, ShardRefusal, ShardSpec } from "../convex/sharded/index.js";
+import type { FitAnswer, ShardCall, ShardFacts, ShardRefusal, ShardSpec } from "../convex/sharded/index.js";
 import type { ErrorCode } from "../errors.js";
 
 /** To a worker. `only` is for who stands between: which of its shards is meant, null for all. */
 export type Request =
   | { readonly open: ShardSpec }
   | { readonly call: ShardCall; readonly only?: number | null }
-  | { readonly start: RayStart };
+  | { readonly fit: FitCall }
+  | { readonly start: RayStart }
+  | { readonly sweep: RaySweep };
 
-/** To the glue of Ray: how its actors start workers, and the first request of each. */
-export interface RayStart {
+/** One fit of a sweep. */
+export interface FitCall {
+  readonly load: string;
+  readonly index: number;
+  readonly args: unknown;
+}
+
+/** To the glue of Ray: how its actors start workers. */
+interface RayOrder {
   readonly command: readonly string[];
-  readonly specs: readonly ShardSpec[];
   readonly address: string | null;
   readonly patience: number;
-  readonly restarts: number;
   readonly cpus: number;
+}
+
+/** And the first request of each. */
+export interface RayStart extends RayOrder {
+  readonly specs: readonly ShardSpec[];
+  readonly restarts: number;
+}
+
+/** Or the fits of a sweep, each of which so many workers may have. */
+export interface RaySweep extends RayOrder {
+  readonly load: string;
+  readonly fits: readonly unknown[];
+  readonly workers: number;
+  readonly tries: number;
 }
 
 /** From a worker. */
 export type Answer =
   | { readonly facts: ShardFacts }
   | { readonly refusal: ShardRefusal }
+  | { readonly fit: FitAnswer }
+  /** From the glue of Ray, of a fit that a worker did not answer. */
+  | { readonly lost: { readonly index: number; readonly tries: number; readonly why: string } }
+  | { readonly silent: { readonly index: number; readonly tries: number } }
   | { readonly stale: boolean; readonly pid: number }
   /** From who stands between, of a worker that gives no answer. */
   | { readonly gone: { readonly code: ErrorCode; readonly shard: number; readonly why: string } };

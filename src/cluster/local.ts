@@ -4,13 +4,17 @@ import { optional, positive, refuseUnknown } from "../arguments.js";
 import {
   allFacts,
   type Cluster,
+  fitLost,
+  fitSilent,
   lostTooOften,
+  MOST_WORKERS_LOST,
   refusedBy,
   type ShardAnswer,
   type ShardFacts,
   type ShardMessage,
   type ShardRefusal,
   type ShardSpec,
+  type SweepOrder,
   silentShard,
   summed,
 } from "../convex/sharded/index.js";
@@ -58,12 +62,7 @@ class LocalCluster implements Cluster {
   }
 
   async open(specs: readonly ShardSpec[]): Promise<readonly ShardFacts[]> {
-    if (this.isOpen) {
-      throw new ConvexError(
-        "options/value",
-        "local: expected one fit at a time on a cluster, got a second one. Make another cluster for it.",
-      );
-    }
+    if (this.isOpen) throw secondUse("fit");
     this.isOpen = true;
     [this.specs, this.restarts, this.lost] = [specs, 0, []];
     this.workers = specs.map(() => new WorkerProcess(this.command));
@@ -84,6 +83,46 @@ class LocalCluster implements Cluster {
 
   sum(message: ShardMessage, restore: () => readonly ShardMessage[]): Promise<Float64Array> {
     return summed((asked, only) => this.ask(asked, only), message, restore);
+  }
+
+  async run(order: SweepOrder): Promise<void> {
+    if (this.isOpen) throw secondUse("sweep");
+    [this.isOpen, this.restarts] = [true, 0];
+    const todo = order.fits.map((_, index) => ({ index, tries: 0 }));
+    const stop = () => this.workers.forEach((worker) => void worker.end(0));
+    order.signal.addEventListener("abort", stop);
+    try {
+      const count = Math.min(order.workers, todo.length);
+      this.workers = Array.from({ length: count }, () => new WorkerProcess(this.command));
+      await Promise.all(this.workers.map((_, place) => this.work(place, todo, order)));
+    } finally {
+      order.signal.removeEventListener("abort", stop);
+      await this.close();
+    }
+  }
+
+  /** Does one fit after another until none is left to do. */
+  private async work(place: number, todo: Job[], { load, fits, signal, onAnswer }: SweepOrder): Promise<void> {
+    for (let job = todo.shift(); job !== undefined && !signal.aborted; job = todo.shift()) {
+      const { index } = job;
+      const tries = job.tries + 1;
+      try {
+        const call = { load, index, args: fits[index] };
+        const frame = await this.workers[place].ask({ fit: call }, undefined, this.patience);
+        if (frame !== null && "fit" in frame.head) {
+          onAnswer({ ...frame.head.fit, tries });
+          continue;
+        }
+        onAnswer(fitSilent(index, tries, this.patience));
+        await this.workers[place].end(0);
+      } catch (error) {
+        if (!(error instanceof Gone) || signal.aborted) throw error;
+        this.restarts += 1;
+        if (tries < MOST_WORKERS_LOST) todo.push({ index, tries });
+        else onAnswer(fitLost(index, tries, error.message));
+      }
+      if (!signal.aborted) this.workers[place] = new WorkerProcess(this.command);
+    }
   }
 
   async close(): Promise<void> {
@@ -150,4 +189,17 @@ class LocalCluster implements Cluster {
       );
     }
   }
+}
+
+/** A fit that is to be done, and how many workers it has lost. */
+interface Job {
+  readonly index: number;
+  readonly tries: number;
+}
+
+function secondUse(what: "fit" | "sweep"): ConvexError {
+  return new ConvexError(
+    "options/value",
+    `local: expected one ${what} at a time on a cluster, got a second one. Make another cluster for it.`,
+  );
 }

@@ -6,16 +6,22 @@ import { count, optional, positive, refuse, refuseUnknown } from "../arguments.j
 import {
   allFacts,
   type Cluster,
+  type FitAnswer,
+  fitLost,
+  fitSilent,
+  MOST_WORKERS_LOST,
   refusedBy,
   type ShardAnswer,
   type ShardFacts,
   type ShardMessage,
   type ShardSpec,
+  type SweepOrder,
   silentShard,
   summed,
 } from "../convex/sharded/index.js";
 import { ConvexError } from "../errors.js";
 import { type Answer, type Frame, type Request, receive, send } from "./frames.js";
+import { MOST_SECONDS } from "./patience.js";
 import { commandOf, type ShardProgram } from "./program.js";
 import { RAY_GLUE } from "./rayGlue.js";
 
@@ -83,6 +89,7 @@ class RayCluster implements Cluster {
   private glue: ChildProcessByStdio<Writable, Readable, Readable> | null = null;
   private ended: Promise<void> = Promise.resolve();
   private readonly waiting: Waiting[] = [];
+  private each: ((frame: Frame<Answer>) => void) | null = null; // of a sweep
   private shards = 0;
   private holders: number[] = [];
 
@@ -115,6 +122,41 @@ class RayCluster implements Cluster {
 
   sum(message: ShardMessage, restore: () => readonly ShardMessage[]): Promise<Float64Array> {
     return summed((asked, only) => this.askShards(asked, only), message, restore);
+  }
+
+  async run({ load, fits, workers, signal, onAnswer }: SweepOrder): Promise<void> {
+    const { command, address, patience, cpus } = this.settings;
+    let left = fits.length;
+    this.restarts = 0;
+    this.startGlue();
+    const stop = () => void this.close();
+    signal.addEventListener("abort", stop);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.waiting.push({ frames: [], wanted: Number.POSITIVE_INFINITY, resolve: () => {}, reject });
+        this.each = ({ head }) => {
+          const answer = this.fitOf(head);
+          this.restarts += answer.tries - 1;
+          onAnswer(answer);
+          left -= 1;
+          if (left === 0) resolve();
+        };
+        const order = { command, address, patience, cpus, load, fits, workers, tries: MOST_WORKERS_LOST };
+        if (this.glue !== null) send(this.glue.stdin, { sweep: order });
+      });
+    } finally {
+      this.each = null;
+      this.waiting.splice(0);
+      signal.removeEventListener("abort", stop);
+      await this.close();
+    }
+  }
+
+  private fitOf(head: Answer): FitAnswer {
+    if ("fit" in head) return head.fit;
+    if ("lost" in head) return fitLost(head.lost.index, head.lost.tries, head.lost.why);
+    if ("silent" in head) return fitSilent(head.silent.index, head.silent.tries, this.settings.patience);
+    throw new Error("A worker answered to a fit as to a call.");
   }
 
   async close(): Promise<void> {
@@ -153,6 +195,10 @@ class RayCluster implements Cluster {
   }
 
   private take(frame: Frame<Answer>): void {
+    if (this.each !== null) {
+      this.each(frame);
+      return;
+    }
     const [first] = this.waiting;
     if (first === undefined) return;
     first.frames.push(frame);
@@ -165,15 +211,13 @@ class RayCluster implements Cluster {
     const { glue } = this;
     if (glue === null) throw new Error("This cluster was closed.");
     let timer: NodeJS.Timeout | undefined;
+    const seconds = Math.min(this.settings.patience + RAY_SECONDS, MOST_SECONDS);
     const answer = new Promise<Frame<Answer>[]>((resolve, reject) => {
       this.waiting.push({ frames: [], wanted, resolve, reject });
-      timer = setTimeout(
-        () => {
-          glue.kill("SIGKILL");
-          reject(silentShard(0, this.settings.patience + RAY_SECONDS, " Nor did Ray say that it is silent."));
-        },
-        1000 * (this.settings.patience + RAY_SECONDS),
-      );
+      timer = setTimeout(() => {
+        glue.kill("SIGKILL");
+        reject(silentRay(seconds));
+      }, 1000 * seconds);
       send(glue.stdin, head, payload);
     });
     return answer.finally(() => clearTimeout(timer));
@@ -208,6 +252,15 @@ class RayCluster implements Cluster {
       `shard ${shard}: expected an actor of Ray that lives, got none: ${why}. Look at what its worker printed, in the logs of Ray.`,
     );
   }
+}
+
+/** Ray says which shard is silent; here it is Ray. */
+function silentRay(seconds: number): ConvexError {
+  return new ConvexError(
+    "cluster/silent",
+    `ray: expected answers of the shards, or Ray's word on which of them is silent, within ${seconds} s, got neither. See whether ` +
+      `"ray status" answers, and raise patience where rows take longer to read.`,
+  );
 }
 
 /** Of what a Python printed the line that names the error, else the last that has words. */

@@ -1,4 +1,4 @@
-/** A shard behind stdin and stdout: what any engine that can start a process can run. */
+/** A shard, or the fits of a sweep, behind stdin and stdout: what any engine that can start a process can run. */
 
 import { referenceKernels } from "../convex/kernels/cpu.js";
 import { wasmKernels } from "../convex/kernels/wasm/index.js";
@@ -11,13 +11,15 @@ import {
   type ShardRefusal,
   type ShardSpec,
 } from "../convex/sharded/index.js";
+import { fitted } from "./fitted.js";
 import { type Answer, type Frame, type Request, receive, send } from "./frames.js";
+import { exported } from "./userModule.js";
 
 /** What a module of rows exports, under the name `rows` or as its default. */
 type RowsOf = (which: { readonly shard: number; readonly shards: number; readonly args: unknown }) => unknown;
 
 /**
- * Serves one shard on stdin and stdout until stdin ends. What else is printed in this process goes to stderr.
+ * Serves one shard, or fits, on stdin and stdout until stdin ends. What else is printed in this process goes to stderr.
  */
 export function serveShard(): void {
   const { stdout } = process;
@@ -25,14 +27,22 @@ export function serveShard(): void {
   const answers = Object.assign(Object.create(stdout), { write }) as typeof stdout;
   stdout.write = process.stderr.write.bind(process.stderr) as typeof stdout.write;
   let shard: Shard | null = null;
+  let refused: ShardRefusal | null = null; // why there is none
   let turn: Promise<void> = Promise.resolve();
   const take = async ({ head, payload }: Frame<Request>) => {
     try {
       if ("open" in head) {
-        const opened = await open(head.open);
+        const opened = await open(head.open).catch((error) => {
+          refused = refusalOf(error);
+          throw error;
+        });
         shard = opened.shard;
         send(answers, opened.answer);
+      } else if ("fit" in head) {
+        send(answers, { fit: await fitted(head.fit) });
       } else if ("call" in head) {
+        // Who started this worker again asks it the next thing, and did not hear why it can't.
+        if (refused !== null) throw new RowRefusal(refused.code, refused.row, refused.text);
         const answer = shard?.answer(head.call, payload) ?? null;
         send(answers, { stale: answer === null, pid: process.pid }, answer ?? undefined);
       }
@@ -53,14 +63,8 @@ async function open(spec: ShardSpec): Promise<{ shard: Shard; answer: Answer }> 
 }
 
 async function rowsOf({ load, shard, shards, args }: ShardSpec): Promise<unknown> {
-  const module = (await import(load)) as { readonly rows?: RowsOf; readonly default?: RowsOf };
-  const make = module.rows ?? module.default;
-  if (typeof make === "function") return make({ shard, shards, args });
-  throw new RowRefusal(
-    "cluster/module",
-    null,
-    `expected ${load} to export a function "rows", got ${typeof make}. Export async function* rows({ shard, shards }).`,
-  );
+  const make = await exported<RowsOf>(load, "rows", "async function* rows({ shard, shards })");
+  return make({ shard, shards, args });
 }
 
 function refusalOf(error: unknown): ShardRefusal {

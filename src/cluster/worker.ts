@@ -3,6 +3,7 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { type Answer, type Frame, type Request, receive, send } from "./frames.js";
+import { MOST_SECONDS } from "./patience.js";
 
 /** A worker that ended, or was ended, before it answered. */
 export class Gone extends Error {
@@ -66,6 +67,3 @@ export class WorkerProcess {
     clearTimeout(timer);
   }
 }
-
-/** Timers count milliseconds in 31 bits. */
-const MOST_SECONDS = 2e6;

@@ -77,6 +77,8 @@ export interface Loss {
   balance(N: Float64Array): void;
   /** The same loss on one output (separable losses only): a [n x 1] loss with the same scaling. */
   output(c: number): Loss;
+  /** The terms of L that some rows have, in their order: those of parts that share out the rows add up to L. */
+  part?(rows: Int32Array): Loss;
   /** out := L''(Z) V, where the Hessian is no diagonal. */
   hessianTimes?(Z: Float64Array, V: Float64Array, out: Float64Array): void;
   /** Where this is the least of another loss over a linear part beside the network: that part. */

@@ -1,4 +1,4 @@
-/** The layers and the regularizer of this library, and their registration with tfjs. */
+/** The layers, the regularizer and the optimizer of this library, and their registration with tfjs. */
 
 import * as tf from "@tensorflow/tfjs";
 import { BranchPower } from "./branchPower.js";
@@ -9,6 +9,7 @@ import { OnesColumn } from "./onesColumn.js";
 import { PairProducts } from "./pairProducts.js";
 import { Patches } from "./patches.js";
 import { PolynomialActivation } from "./polynomial.js";
+import { ProximalAdam } from "./proximalAdam.js";
 import { Sign } from "./sign.js";
 
 export { BranchPower, type BranchPowerArgs, branchPower } from "./branchPower.js";
@@ -20,13 +21,14 @@ export { OnesColumn, type OnesColumnArgs, onesColumn } from "./onesColumn.js";
 export { PairProducts, type PairProductsArgs, pairProducts } from "./pairProducts.js";
 export { Patches, type PatchesArgs, patches } from "./patches.js";
 export { PolynomialActivation, type PolynomialArgs, polynomial } from "./polynomial.js";
+export { ProximalAdam, type ProximalAdamArgs, proximalAdam } from "./proximalAdam.js";
 export { Sign, type SignArgs, signLayer } from "./sign.js";
 
-/** Makes the layers and the regularizer known to `tf.loadLayersModel`. Importing the library registers nothing; calling this twice is harmless. */
+/** Makes the layers, the regularizer and the optimizer known to `tf.loadLayersModel`. Importing the library registers nothing; calling this twice is harmless. */
 export function registerLayers(): void {
   const plain = [GatedDense, GatedConv2D, Patches, Sign, OnesColumn, PairProducts, ConvexLayer];
   for (const layer of plain) tf.serialization.registerClass(layer);
-  for (const part of [PolynomialActivation, BranchPower]) {
+  for (const part of [PolynomialActivation, BranchPower, ProximalAdam]) {
     tf.serialization.registerClass(part as unknown as (typeof plain)[number]);
   }
 }

@@ -11,6 +11,14 @@ import {
 import { fitAlternating, fitHead } from "./deep/fit.js";
 import { fitLayerwise } from "./deep/layerwise/index.js";
 import { type FitArgs, fitModel } from "./fit.js";
+import {
+  crossValidateSharded,
+  pathSharded,
+  type ShardedCrossValidation,
+  type ShardedCrossValidationArgs,
+  type ShardedPathArgs,
+  type ShardedPathResult,
+} from "./onePass/index.js";
 import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { followPath, PATH_ARGS, type PathArgs, type PathResult } from "./path.js";
 import { type Batches, type Gathered, gathered } from "./read/dataset.js";
@@ -208,6 +216,36 @@ export class ConvexReLUTrainer {
     refuseUnknown("crossValidate", args, CROSS_VALIDATION_ARGS);
     this.refuseRounds("crossValidate", model);
     return crossValidate(this.settings, model, x, y, args);
+  }
+
+  /**
+   * The path of `path` for rows that are with shards, of squared loss: from one pass over them, after which no worker is needed, since some
+   * sums over the rows say all that any beta asks. Models, gates and options are those of `fitSharded`; the certificates are as exact.
+   * The pass costs as much as some ten solves by `fitSharded` and grows with the square of gates times columns.
+   *
+   * @example
+   * ```js
+   * const { points, write } = await trainer.pathSharded(model, { cluster: local(), shards: 4, load, count: 20 });
+   * ```
+   *
+   * @throws ConvexError as `fitSharded`; "model/loss" for another loss, "model/regularizer" for a model whose layers charge a beta of
+   * their own, "data/size" where the sums would take more than 1 GB.
+   */
+  async pathSharded<M extends tf.LayersModel>(model: M, args: ShardedPathArgs): Promise<ShardedPathResult<M>> {
+    return pathSharded(this.settings, model, args);
+  }
+
+  /**
+   * Chooses beta by cross-validation as `crossValidate` does, by the loss on the rows held out, and from the same one pass: a fold that is
+   * left out is a difference of sums. Writes the fit of all rows with the best beta into the model.
+   *
+   * @throws ConvexError as `pathSharded`; "data/empty" for a fold without rows.
+   */
+  async crossValidateSharded<M extends tf.LayersModel>(
+    model: M,
+    args: ShardedCrossValidationArgs,
+  ): Promise<ShardedCrossValidation<M>> {
+    return crossValidateSharded(this.settings, model, args);
   }
 
   /** Many betas are for one program: that of a head whose features stay as they are. */

@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fileCheckpoint, type LocalOptions, local, type ShardProgram } from "../../src/cluster/index.js";
 import { type Checkpoint, type Cluster, ConvexReLUTrainer, type ShardedArgs } from "../../src/index.js";
 import { inProcess } from "../helpers/inProcess.js";
-import { killing } from "../helpers/killing.js";
+import { killing, lives } from "../helpers/killing.js";
 import { cases, LOAD, modelOf, weightsOf } from "../helpers/shardedCases.js";
 import { shardProgram } from "../helpers/shardProgram.js";
 
@@ -39,15 +39,6 @@ async function fitted(cluster: Cluster, more: Partial<ShardedArgs> = {}, toleran
   const result = await trainer.fitSharded(model, args);
   const { certificate, objective, iterations } = result;
   return { certificate, objective, iterations, weights: await weightsOf(result.model) };
-}
-
-/** Whether a process is there, and no zombie. */
-function lives(pid: number): boolean {
-  try {
-    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
-  } catch {
-    return false;
-  }
 }
 
 describe("processes", () => {

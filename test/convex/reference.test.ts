@@ -11,33 +11,36 @@ const SMOOTH = ["meanSquaredError", "binaryCrossentropy", "categoricalCrossentro
 
 /** Near interpolation the curvature of the program is tiny: first-order methods crawl there, and say so. */
 const crawls = (solver: Solver, { name, program }: ReferenceProblem) =>
-  solver.name === "fista" && solver.refuses(program) === null && name.endsWith("interpolating");
+  ["fista", "stochastic"].includes(solver.name) && solver.refuses(program) === null && name.endsWith("interpolating");
 
 describe.each(solvers)("$name", (solver) => {
   const fitting = referenceProblems.filter(
     (problem) => solver.refuses(problem.program) === null && !crawls(solver, problem),
   );
+  // What the conditions below are missed by goes with its root.
+  const tolerance = solver.name === "stochastic" ? 1e-5 : solver.firstOrder ? 1e-7 : 1e-8;
+  const [slack, missed] = [Math.max(1e-6, tolerance), solver.name === "stochastic" ? 2e-2 : 2e-3];
   const crawling = referenceProblems.filter((problem) => crawls(solver, problem));
   const refused = referenceProblems.filter(({ program }) => solver.refuses(program) !== null);
 
   test.each(fitting)("reaches the conic solver's optimum: $name", async ({ program, lower, upper }) => {
     const solution = await solve(program, referenceKernels, {
-      tolerance: solver.firstOrder ? 1e-7 : 1e-8, // what the conditions below are missed by goes with its root
+      tolerance,
       maxIterations: 3000,
       seconds: 50,
       solver: solver.name,
     });
     expect(solution.status).toBe("solved");
     expect(solution.gap.primal).toBeGreaterThanOrEqual(lower * (1 - 1e-9));
-    expect(solution.gap.primal).toBeLessThanOrEqual(upper * (1 + 1e-6));
+    expect(solution.gap.primal).toBeLessThanOrEqual(upper * (1 + slack));
     expect(solution.gap.dual).toBeLessThanOrEqual(upper * (1 + 1e-9));
-    expect(solution.gap.dual).toBeGreaterThanOrEqual(lower * (1 - 1e-6));
+    expect(solution.gap.dual).toBeGreaterThanOrEqual(lower * (1 - slack));
     if (!SMOOTH.includes(program.loss.name) || !program.penalty.separable) return;
     const { cones, dual, complementary, bias } = violationsOf(program, solution.blocks);
     expect(cones).toBeLessThan(1e-9);
-    expect(dual).toBeLessThan(2e-3);
-    expect(complementary).toBeLessThan(2e-3);
-    expect(bias).toBeLessThan(1e-3);
+    expect(dual).toBeLessThan(missed);
+    expect(complementary).toBeLessThan(missed);
+    expect(bias).toBeLessThan(missed / 2);
   });
 
   test.each(crawling)("says that it stalls, with bounds that hold: $name", async ({ program, lower, upper }) => {

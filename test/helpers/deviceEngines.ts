@@ -43,3 +43,6 @@ export const deviceEngines: readonly DeviceEngine[] = inBrowser
       deviceEngine("gpujs", "cpu"),
       ...((await answers("webgpu")) ? [deviceEngine("webgpu", "cpu")] : []),
     ];
+
+/** Those of them that keep blocks with cones. */
+export const coneEngines: readonly DeviceEngine[] = deviceEngines.filter(({ engine }) => engine === "tfjs" || engine === "webgpu" || engine === "webgl");

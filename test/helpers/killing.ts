@@ -1,5 +1,6 @@
 /** A cluster one of whose workers is ended, or stopped, in the middle of a fit. */
 
+import { readFileSync } from "node:fs";
 import type { Cluster } from "../../src/index.js";
 
 /** As `inner`; before call `at` with this `op` the worker of the shard gets a signal. */
@@ -26,4 +27,13 @@ export function killing(
     },
     close: () => inner.close(),
   };
+}
+
+/** Whether a process is there, and no zombie. */
+export function lives(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
 }

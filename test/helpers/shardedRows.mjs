@@ -14,7 +14,8 @@ export function rowOf(j, { d, outputs = 1, targets = "real" }) {
   const draw = source(j);
   for (let k = 0; k < 4; k++) draw();
   const x = Float32Array.from({ length: d }, draw);
-  const value = (c) => Math.abs(x[0] + 0.3 * c) + x[1] * x[(2 + c) % d] - 0.4 + 0.1 * draw();
+  // A number that a tensor holds, too.
+  const value = (c) => Math.fround(Math.abs(x[0] + 0.3 * c) + x[1] * x[(2 + c) % d] - 0.4 + 0.1 * draw());
   const z = Array.from({ length: outputs }, (_, c) => value(c));
   if (targets === "sign") return { x, y: z.map((entry) => (entry >= 0 ? 1 : -1)) };
   if (targets === "probability") return { x, y: z.map((entry) => (entry >= 0 ? 1 : 0)) };

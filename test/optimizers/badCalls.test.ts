@@ -428,6 +428,8 @@ const entries = (): Record<string, readonly Entry[]> => {
     ],
     branchPower: [power(library.branchPower)],
     BranchPower: [power((a: never) => new library.BranchPower(a))],
+    proximalAdam: [proximal(library.proximalAdam)],
+    ProximalAdam: [proximal((a: never) => new library.ProximalAdam(a))],
     trainParallel: [
       {
         call: library.trainParallel,
@@ -500,6 +502,21 @@ function power(call: (args: never) => unknown): Entry {
     kinds: ["args"],
     options: { factor: "decay", power: [...WRONG.decay, 0.5], branches: "count", along: "word" },
     needed: { factor: 1, branches: 1 },
+    closed: false,
+  };
+}
+
+function proximal(call: (args: never) => unknown): Entry {
+  const share = [...WRONG.decay, 1];
+  return {
+    call,
+    good: [{ beta: 1 }],
+    kinds: ["args"],
+    options: {
+      ...{ beta: "decay", learningRate: "positive", decay: "decay", beta1: share, beta2: share, epsilon: "positive" },
+      layers: ["hidden", 7, [7], {}],
+    },
+    needed: { beta: 1 },
     closed: false,
   };
 }

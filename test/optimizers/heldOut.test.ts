@@ -59,6 +59,21 @@ test("on a table of noise it takes a beta near that of the zero network, and the
   model.dispose();
 });
 
+test("absolute errors do not hold up the descents that judge a beta: smaller ones go on to fit the noise", async () => {
+  const draw = gaussianSource(2);
+  const rows = Array.from({ length: 120 }, () => Array.from({ length: 16 }, () => Number(draw() > 0.5)));
+  const count = (row: readonly number[]) => row.slice(0, 5).reduce((sum, one) => sum + one, 0);
+  const [x, y] = [tf.tensor2d(rows), tf.tensor2d(rows.map((row) => [Math.abs(count(row) - 1.5) + 0.3 * draw()]))];
+  const model = makeModel({ inputs: 16, units: 20, loss: "meanAbsoluteError" });
+  const { regularization } = await heldOut({ tolerance: 1e-1 }).fit(model, x, y);
+  const { mean = [] } = regularization.curve ?? {};
+  expect(mean.length).toBeGreaterThan(4);
+  // Kinks that are not rounded off leave all of these at the same network.
+  expect(new Set(mean.slice(2).map((value) => value.toFixed(4))).size).toBeGreaterThan(2);
+  tf.dispose([x, y]);
+  model.dispose();
+});
+
 test("validation data judge where there are any: those that noise spoils want a larger beta", async () => {
   const smooth = (a: number, b: number) => Math.abs(a) - b;
   const { x, y } = table(60, (a, b, noise) => smooth(a, b) + 0.3 * noise, 6);

@@ -46,17 +46,17 @@ const PACKAGES: readonly { readonly name: RegExp; readonly in: RegExp }[] = [
   { name: /^pure-rand(\/|$)/, in: /^convex\/linear\/random\.ts$/ },
   { name: /^ml-matrix$/, in: /^convex\/linear\/eigen\.ts$/ },
   { name: /^quadprog$/, in: /^convex\/quadratic\// },
-  { name: /^cli-progress$/, in: /^optimizers\/report\/progress\.ts$/ },
+  { name: /^cli-progress$/, in: /^optimizers\/report\/bar\.ts$/ },
   // An entry of its own, for Node alone.
   { name: /^node:/, in: /^cluster\// },
 ];
 
 /** Files that load a module by a computed name, which no bundler follows: rows, and of Node threads, WebGPU and the progress bar. */
 const LOADS_LAZILY = [
-  "cluster/serveShard.ts",
+  "cluster/userModule.ts",
   "convex/kernels/wasm/helpers.ts",
   "convex/kernels/webgpu/device.ts",
-  "optimizers/report/progress.ts",
+  "optimizers/report/bar.ts",
 ];
 
 const TYPE_ONLY = ts.SyntaxKind.TypeKeyword;

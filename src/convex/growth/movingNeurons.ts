@@ -7,11 +7,13 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
-import { descend, type Objective, usingObjective } from "../linear/lbfgs.js";
+import { descendWorthwhile, type Objective, type Worthwhile } from "../linear/lbfgs.js";
 import { eachBlock } from "../linear/rowBlock.js";
 import { concatenated, norm } from "../linear/vectors.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { layerObjective } from "../operators/neuronLayer.js";
+import { neuronMetric } from "../operators/neuronMetric.js";
+import { axesOf } from "../operators/principalAxes.js";
 import { liftNeurons } from "../recovery/index.js";
 import type { ConvexProgram, Matrix, SparseBlocks } from "../types.js";
 import { BlockPass, passesOf } from "./passes.js";
@@ -27,6 +29,8 @@ export interface MovingNeurons {
 
 /** Neurons below this share of the largest |w| |a| have died out. */
 const DEAD = 1e-10;
+/** A descent that makes all of its steps. */
+const ALWAYS = { window: 1, share: Number.NEGATIVE_INFINITY };
 /** Rows that are read together. */
 const ROWS_AT_ONCE = 256;
 
@@ -108,8 +112,8 @@ export function unpacked(x: Float64Array, like: MovingNeurons): MovingNeurons {
 }
 
 /**
- * Scales for the descent of m packed neurons: a column of X that is larger than all others together, as that of a hidden bias is,
- * moves as if it were the mean of them.
+ * Scales for the descent of m packed neurons where there are no axes: a column of X that is larger than all others together, as that
+ * of a hidden bias is, moves as if it were the mean of them.
  */
 export function scalesOf({ X, loss }: ConvexProgram, m: number): Float64Array {
   const ofColumns = columnScalesOf(X);
@@ -141,19 +145,28 @@ function measured(X: Matrix): Float64Array {
   });
 }
 
-/** The neurons after at most `steps` steps down the network's objective, and its value there. */
+/**
+ * The neurons after at most `steps` steps down the network's objective, in the axes of the data, and its value there; fewer where so many
+ * together no longer take `share` off it.
+ */
 export async function descended(
   program: ConvexProgram,
   kernels: Kernels,
   neurons: MovingNeurons,
   steps: number,
   pause: () => Promise<boolean>,
-): Promise<{ readonly neurons: MovingNeurons; readonly value: number }> {
-  const scales = scalesOf(program, neurons.scales.length);
-  const { x, value } = await usingObjective(networkObjective(program, kernels, neurons.outputs), (objective) =>
-    descend(objective, packed(neurons), steps, pause, scales, pause),
-  );
-  return { neurons: unpacked(x, neurons), value };
+  { window, share }: Pick<Worthwhile, "window" | "share"> = ALWAYS,
+): Promise<{ readonly neurons: MovingNeurons; readonly value: number; readonly steps: number }> {
+  const m = neurons.scales.length;
+  const axes = axesOf(program.X, kernels);
+  const objective = networkObjective({ ...program, X: axes.X }, kernels, neurons.outputs);
+  const start = packed({ ...neurons, weights: axes.there(neurons.weights) });
+  const { x, value, ...descent } = await descendWorthwhile(objective, start, steps, pause, {
+    ...{ window, share, breath: pause },
+    scales: axes.squares === null ? scalesOf(program, m) : neuronMetric(program, axes.squares, m, m, (k) => k),
+  });
+  const ended = unpacked(x, neurons);
+  return { neurons: { ...ended, weights: axes.back(ended.weights) }, value, steps: descent.steps };
 }
 
 /** The network's objective at packed neurons that feed the given outputs. */

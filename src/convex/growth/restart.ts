@@ -14,7 +14,7 @@ import type { Effort } from "./effort.js";
 import type { Growing } from "./move.js";
 import { descended, joined, neuronsOf, picked, programAt, smallNeurons } from "./movingNeurons.js";
 import { randomStarts } from "./oracle.js";
-import { FIRST_DESCENT, grown, type State } from "./state.js";
+import { grown, type State, WORTHWHILE } from "./state.js";
 
 /** Restarts at most; how many in a row may gain less than this share of the objective, and how many where all took long. */
 const RESTARTS = 12;
@@ -23,6 +23,8 @@ const FRUITLESS_OF_LONG = 1;
 const RESTART_GAIN = 1e-3;
 /** Arrangements up to which a search from many starts misses hardly any. */
 const FEW = 1e5;
+/** Steps of a descent. */
+const DESCENT = 400;
 /** Size of random neurons against the mean of those that are there. */
 const SIZE = 0.2;
 
@@ -60,8 +62,8 @@ export async function restarted(
   const mean = all.scales.reduce((sum, a) => sum + a * a, 0) / Math.max(1, places.length); // |w| = |a|
   const fresh = smallNeurons(randomStarts(program, kernels, firstGates, draw), d, SIZE * (mean || 1));
   const start = joined(half, fresh);
-  const steps = effort.affordable(FIRST_DESCENT, start.scales.length);
-  const { neurons } = await descended(program, kernels, start, steps, () => clock.pause());
+  const most = effort.affordable(DESCENT, start.scales.length);
+  const { neurons, steps } = await descended(program, kernels, start, most, () => clock.pause(), WORTHWHILE);
   effort.descent(steps, start.scales.length);
   const other = programAt(program, neurons, kernels);
   const C = blockOutputs(program);

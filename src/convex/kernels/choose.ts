@@ -50,6 +50,8 @@ export interface Workload {
   readonly pooledOnHost?: boolean;
   /** Threads of the engine on the host, where a number was asked for. */
   readonly threads?: number | null;
+  /** Whether the program has cones, whose blocks not every device keeps. */
+  readonly cones: boolean;
   /** The solver that will run; only a first-order one has work for a device. */
   readonly solver: { readonly name: string; readonly firstOrder: boolean };
 }
@@ -92,7 +94,8 @@ export async function chooseEngine(choice: EngineChoice, threads: number | null 
  */
 export async function engineFor(choice: EngineChoice, chosen: ChosenEngine, work: Workload): Promise<ChosenEngine> {
   if (choice !== "auto") {
-    if (chosen.kernels.iterate === undefined || work.solver.firstOrder) return chosen;
+    const { iterate, iterateCones } = chosen.kernels;
+    if (iterate === undefined || (work.solver.firstOrder && (!work.cones || iterateCones !== undefined))) return chosen;
     const { kernels } = await hostEngine(work.threads ?? null);
     const why = `"${choice}" was asked for, but the solver ${work.solver.name} works in float64 on the host`;
     return { kernels, reason: `${kernels.name}: ${why}` };

@@ -12,11 +12,10 @@ import {
   gramOrder,
   type OpenDevice,
 } from "./device/index.js";
+import { TfjsCones } from "./tfjsCones.js";
+import { CHUNK_ENTRIES, currentContext, readAndDispose } from "./tfjsTensors.js";
 import type { StepReport } from "./types.js";
-import { ContextWatch } from "./webgl/context.js";
-
-/** Entries of the largest tensor between two ops, [A x gates of a chunk x C x m]: 64 MB of float32. */
-const CHUNK_ENTRIES = 2 ** 24;
+import type { ContextWatch } from "./webgl/context.js";
 
 /** Some gates with their masks and their part of every vector; each tensor is kept until `dispose`. */
 interface Chunk {
@@ -32,7 +31,12 @@ interface Chunk {
 /** Works on any backend; masks take 4 n P bytes there, with pooling 4 n K P, and patches 4 n K d. */
 export const openTfjs: OpenDevice = async (host) => {
   await tf.ready();
-  const kernels = deviceKernels("tfjs", host, async (X, gates, sizes) => new TfjsBlocks(X, gates, sizes));
+  const kernels = deviceKernels(
+    "tfjs",
+    host,
+    async (X, gates, sizes) => new TfjsBlocks(X, gates, sizes),
+    async (X, gates, sizes, system) => new TfjsCones(X, gates, sizes, system),
+  );
   return { kernels, device: `the tfjs backend "${tf.getBackend()}"`, emulated: false };
 };
 
@@ -50,12 +54,12 @@ class TfjsBlocks implements DeviceBlocks {
     const { rows: n, width: d, outputs: C, perGate } = sizes;
     const { patches: K, positions: A } = sizes.pooling ?? ONE_PATCH;
     const m = (n * K) / A;
-    const { gpgpu } = tf.backend() as unknown as { gpgpu?: { gl: WebGL2RenderingContext } };
-    this.context = gpgpu === undefined ? null : new ContextWatch(gpgpu.gl);
+    this.context = currentContext();
     this.X = tf.tidy(() => {
       const rows = tf.tensor4d(Float32Array.from(X.data), [n, K / A, A, d]);
       return tf.transpose(rows, [2, 0, 1, 3]).reshape([A, m, d]) as tf.Tensor3D;
     });
+    // Of tensors [A x gates of a chunk x C x m].
     const most = Math.max(1, Math.floor(CHUNK_ENTRIES / (A * C * m)));
     for (let from = 0; from < gates.count; from += most) {
       const count = Math.min(most, gates.count - from);
@@ -191,13 +195,8 @@ class TfjsBlocks implements DeviceBlocks {
   }
 
   /** Reads and disposes. */
-  private async readAll(tensor: tf.Tensor): Promise<Float32Array> {
-    try {
-      const values = tensor.data() as Promise<Float32Array>;
-      return await (this.context === null ? values : this.context.whileThere(values));
-    } finally {
-      tensor.dispose();
-    }
+  private readAll(tensor: tf.Tensor): Promise<Float32Array> {
+    return readAndDispose(tensor, this.context);
   }
 
   /** The sums of the rows of [3 x k], added up in float64. */

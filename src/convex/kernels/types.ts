@@ -51,6 +51,8 @@ export interface Kernels {
     penalty: Penalty,
     pooling?: Pooling | null,
   ): Promise<BlockIterate>;
+  /** Blocks with cones kept on the engine for splittings, of C outputs; without it `hostCones` makes them from the products. */
+  iterateCones?(X: Matrix, gates: GateSet, outputs: number, system: ConeSystem): Promise<ConeIterate>;
   /** What of its threads was used so far; an engine without it has one. */
   threads?(): ThreadUse;
 }
@@ -186,4 +188,46 @@ export interface StepReport {
   readonly moved: number; // |x+ - y|^2
   readonly turned: number; // <y - x+, x+ - x>
   readonly penalty: number; // of x+, without beta
+}
+
+/** What a splitting with cones keeps fixed, M = I + weight X'X. */
+export interface ConeSystem {
+  readonly weight: number; // of the slacks against that of the blocks
+  readonly inverse: Float64Array; // M^-1 [d x d]
+  readonly Y: Matrix; // X M^-1 [n x d]
+  /** Q^-1 [n x n], where `gather` is to end with it. */
+  readonly solution: Float32Array | null;
+}
+
+/**
+ * Alternating directions on blocks with cones that stay where the engine keeps them: 2 P C vectors, first those of positive neurons,
+ * then those of negative ones, as `SparseBlocks` numbers them, each of block b with the signs S = 2 D - I of its gate.
+ *
+ * Of each vector an engine has t [d], p = t shortened by the last threshold (both zero at first), and q [n], whose positive part is
+ * the slack of the cone, S X p >= 0, and whose negative part its multiplier. A V = sum_b sign_b D_b X v_b. Only [n x C] matrices and a few numbers
+ * cross the border; calls take effect in their order, awaited or not. When a device goes away they reject with "engine/lost".
+ */
+export interface ConeIterate {
+  /** R := 2 p - t + weight X'(S |q|) + A'U; out [n x C] := A M^-1 R, or Q^-1 of that where the system has it. */
+  gather(U: Float64Array, out: Float64Array): Promise<void>;
+  /** out [n x C] := A M^-1 A'W. */
+  curvature(W: Float64Array, out: Float64Array): Promise<void>;
+  /**
+   * x = M^-1 (R - A'W), h = S X x; t += a (x - p), q := a h + (1 - a) max(0, q) + min(0, q), with the relaxation a; then
+   * p := t shortened by `threshold`. What that left and moved, where it is asked for.
+   */
+  advance(W: Float64Array, relaxation: number, threshold: number, measured: boolean): Promise<ConeResiduals | null>;
+  /** Divides what the multipliers are, t - p and min(0, q), by `factor`. */
+  rescale(factor: number): Promise<void>;
+  /** The nonzero vectors p. */
+  read(): Promise<{ index: Int32Array; vectors: Float64Array }>;
+  /** t := the given vectors, p := these shortened by `threshold`, q := S X p; zero elsewhere. */
+  write(index: Int32Array, vectors: Float64Array, threshold: number): Promise<void>;
+  dispose(): void;
+}
+
+/** What an advance left and moved: squares, those of slacks times their weight. */
+export interface ConeResiduals {
+  readonly missed: number; // |x - p|^2 + weight |h - s|^2, s = max(0, q)
+  readonly moved: number; // of p and s
 }

@@ -28,6 +28,9 @@ export async function usingObjective<T>(objective: Objective, use: (objective: O
   }
 }
 
+/** The diagonal of an inverse Hessian, up to a factor, or what it is at x. */
+export type Scales = Float64Array | ((x: Float64Array) => Float64Array);
+
 /** The same of a device that may have to answer first. */
 export type DeviceObjective = (x: Float64Array, gradient: Float64Array) => number | Promise<number>;
 
@@ -40,14 +43,15 @@ export interface Descent {
 
 /**
  * Descends from x for at most `steps` steps, until no step helps, or until `pause` answers true. `scales`, of the inverse
- * Hessian's diagonal up to a factor, stand for what no pair has told yet. `breath` is asked between the trials of a step.
+ * Hessian's diagonal up to a factor, or what they are at a point, stand for what no pair has told yet. `breath` is asked between the
+ * trials of a step.
  */
 export async function descend(
   objective: DeviceObjective,
   start: Float64Array,
   steps: number,
   pause: () => Promise<boolean>,
-  scales?: Float64Array,
+  scales?: Scales,
   breath?: () => Promise<unknown>,
 ): Promise<Descent> {
   let x = Float64Array.from(start);
@@ -59,7 +63,7 @@ export async function descend(
   let done = 0;
   for (; done < steps && Number.isFinite(value); done++) {
     if (await pause()) break;
-    const direction = metric.direction(gradient);
+    const direction = metric.direction(gradient, x);
     const slope = dot(gradient, direction);
     if (!(slope < 0)) {
       if (metric.empty) break;
@@ -96,7 +100,7 @@ export interface Worthwhile {
   /** Steps that have to take `share` off the value together, for others to follow. */
   readonly window: number;
   readonly share: number;
-  readonly scales?: Float64Array;
+  readonly scales?: Scales;
   /** Asked between the trials of a step, so that the host can breathe. */
   readonly breath?: () => Promise<unknown>;
 }
@@ -136,7 +140,7 @@ class Metric {
 
   constructor(
     private readonly size: number,
-    private readonly scales: Float64Array,
+    private readonly scalesAt: Scales,
   ) {}
 
   get empty(): boolean {
@@ -169,9 +173,10 @@ class Metric {
     this.curvatures.push(curvature);
   }
 
-  /** Minus the metric times the gradient, by the two-loop recursion. */
-  direction(gradient: Float64Array): Float64Array {
+  /** Minus the metric at x times the gradient, by the two-loop recursion. */
+  direction(gradient: Float64Array, x: Float64Array): Float64Array {
     const { moves, turns, curvatures } = this;
+    const scales = typeof this.scalesAt === "function" ? this.scalesAt(x) : this.scalesAt;
     const q = gradient.map((value) => -value);
     const last = moves.length - 1;
     const shares = new Float64Array(moves.length);
@@ -180,12 +185,12 @@ class Metric {
       add(-shares[k], turns[k], q);
     }
     // Before the first pair, a step of length one: nothing is known of the scale yet.
-    const scaled = (vector: Float64Array) => vector.map((value, p) => value * this.scales[p]);
+    const scaled = (vector: Float64Array) => vector.map((value, p) => value * scales[p]);
     const scale =
       last < 0
         ? 1 / Math.max(norm(scaled(gradient)), Number.MIN_VALUE)
         : curvatures[last] / dot(turns[last], scaled(turns[last]));
-    for (let p = 0; p < q.length; p++) q[p] *= scale * this.scales[p];
+    for (let p = 0; p < q.length; p++) q[p] *= scale * scales[p];
     for (let k = 0; k <= last; k++) add(shares[k] - dot(turns[k], q) / curvatures[k], moves[k], q);
     return q;
   }

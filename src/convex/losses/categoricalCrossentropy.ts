@@ -23,12 +23,18 @@ export function bindSoftmaxLoss(target: Matrix, weights: Float64Array | null): L
   const { rows: n, cols: C } = target;
   const Y = target.data.slice();
   const a = new Float64Array(n);
-  let heaviest = 0;
   for (let k = 0; k < n; k++) {
     const sum = normalise(Y, k * C, C);
     a[k] = ((weights === null ? 1 : weights[k]) * sum) / n;
-    heaviest = Math.max(heaviest, a[k]);
   }
+  return bindRows(Y, a, C);
+}
+
+/** The same for distributions Y [n x C] and the weights of their rows. */
+function bindRows(Y: Float64Array, a: Float64Array, C: number): Loss {
+  const n = a.length;
+  let heaviest = 0;
+  for (const weight of a) heaviest = Math.max(heaviest, weight);
   const p = new Float64Array(C);
   const others = new Float64Array(C);
   const prox = rowProx(C);
@@ -102,6 +108,15 @@ export function bindSoftmaxLoss(target: Matrix, weights: Float64Array | null): L
 
     balance(N) {
       balanceRows(N, Y, a, C);
+    },
+
+    part(rows) {
+      const some = new Float64Array(rows.length * C);
+      rows.forEach((row, k) => {
+        some.set(Y.subarray(row * C, (row + 1) * C), k * C);
+      });
+      const weights = Float64Array.from(rows, (row) => a[row]);
+      return bindRows(some, weights, C);
     },
 
     output() {

@@ -12,16 +12,27 @@ const EPSILON = 1e-7;
 export function bindDivergence(target: Matrix, weights: Float64Array | null): Loss {
   const cross = bindSoftmaxLoss(target, weights);
   const { rows: n, cols: C, data } = target;
-  let least = 0;
+  const least = new Float64Array(n);
   for (let k = 0; k < n; k++) {
     let row = 0;
     for (let c = 0; c < C; c++) row += data[k * C + c] * log(Math.min(1, Math.max(EPSILON, data[k * C + c])));
-    least += ((weights === null ? 1 : weights[k]) * row) / n;
+    least[k] = ((weights === null ? 1 : weights[k]) * row) / n;
   }
+  return above(cross, least);
+}
+
+/** The cross entropy plus what each row has more than that. */
+function above(cross: Loss, least: Float64Array): Loss {
+  const sum = least.reduce((total, value) => total + value, 0);
   return {
     ...cross,
     name: "kullbackLeiblerDivergence",
-    value: (Z) => cross.value(Z) + least,
-    conjugate: (N) => cross.conjugate(N) - least,
+    value: (Z) => cross.value(Z) + sum,
+    conjugate: (N) => cross.conjugate(N) - sum,
+    part: (rows) =>
+      above(
+        cross.part?.(rows) ?? cross,
+        Float64Array.from(rows, (row) => least[row]),
+      ),
   };
 }

@@ -99,6 +99,16 @@ function bindEntries(scalar: ScalarLoss, target: Matrix, a: Float64Array): Loss 
       for (let c = 0; c < C; c++) balanceColumn(N, scalar, Y, a, c, C);
     },
 
+    part(rows) {
+      const some = new Float64Array(rows.length * C);
+      const weights = new Float64Array(rows.length * C);
+      rows.forEach((row, k) => {
+        some.set(Y.subarray(row * C, (row + 1) * C), k * C);
+        weights.set(a.subarray(row * C, (row + 1) * C), k * C);
+      });
+      return bindEntries(scalar, { rows: rows.length, cols: C, data: some }, weights);
+    },
+
     output(c) {
       const column = new Float64Array(n);
       const weights = new Float64Array(n);

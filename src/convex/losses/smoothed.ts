@@ -15,6 +15,7 @@ export function smoothed(loss: Loss, tau: number): Loss {
   return {
     ...loss,
     curvature: 1 / tau,
+    part: (rows) => smoothed(loss.part?.(rows) ?? loss, tau),
     value(Z) {
       prox(Z);
       let square = 0;

@@ -3,19 +3,22 @@
  *
  * min over u_j, |u_j| = 1, and alpha   L(sum_j h(X u_j) alpha_j' + 1 c') + beta sum_j |alpha_j|_1, whose convex form is semidefinite
  * with a matrix [d + 1 x d + 1] for each output and sign. It is not solved as one: units are priced exactly, and under a smooth loss
- * they move; under one with kinks, which is rounded off for that, they are inserted in the end, and output weights solved again. The
+ * they move, from where an interior method ends if rows are few; under one with kinks, which is rounded off for that, they are inserted in the end, and output weights solved again. The
  * bound is over all units in both.
  */
 
 import { relativeGap } from "../certificate/index.js";
 import type { Kernels } from "../kernels/types.js";
+import { concatenated } from "../linear/vectors.js";
 import { smoothed } from "../losses/smoothed.js";
 import { Clock } from "../solvers/clock.js";
 import { advice, type SolveBudget } from "../solvers/solution.js";
 import type { Loss } from "../types.js";
 import {
+  decomposeMatrix,
   descendUnits,
   insertUnits,
+  networkOf,
   outputsOfUnit,
   type Polynomial,
   type UnitNetwork,
@@ -24,6 +27,8 @@ import {
   withFewUnits,
 } from "../units/index.js";
 import type { LayerWeights, MatrixFormulation, MatrixProblem } from "./formulation.js";
+import { type InteriorPoint, interiorTakes, solveInterior } from "./interior.js";
+import { signForms } from "./signForms.js";
 
 export interface PolynomialProblem extends MatrixProblem {
   readonly activation: Polynomial;
@@ -31,6 +36,10 @@ export interface PolynomialProblem extends MatrixProblem {
 
 /** Above this an eigendecomposition a round takes tens of seconds. */
 const MOST_FEATURES = 1200;
+
+/** Of the tolerance: the gap at which the interior method may end, and what is cut off there. */
+const INTERIOR = 0.5;
+const CUT = 0.1;
 
 /** Of a loss with kinks: how wide they are rounded off, in units of the outputs, and the gap at which the next stage begins. */
 const SMOOTHING = [1, 0.1, 0.01, 0.001, 0.0001];
@@ -65,7 +74,7 @@ async function solvePolynomial(
   });
   const smooth = Number.isFinite(loss.curvature);
   let best: UnitSolution | null = null;
-  let near: UnitNetwork | null = null;
+  let near: UnitNetwork | null = await nearOptimum(problem, kernels, budget.tolerance, () => clock.pause());
   for (const stage of smooth ? [loss] : envelopesOf(loss)) {
     const tolerance = smooth ? budget.tolerance : Math.max(budget.tolerance / 10, STAGE_TOLERANCE);
     const moved = await descendUnits({ ...problem, loss: stage }, activation, beta, kernels, left(tolerance), near);
@@ -84,6 +93,56 @@ async function solvePolynomial(
   best = better(problem, best, last, objectiveAt(problem, last));
   const status = best.gap.relative <= budget.tolerance ? SOLVED : { status: solved.status, advice: solved.advice };
   return { ...best, ...status, seconds: clock.seconds };
+}
+
+/** The network that the interior method ends at, and its dual point, output by output; null where the problem is none for it. */
+async function nearOptimum(
+  problem: PolynomialProblem,
+  kernels: Kernels,
+  tolerance: number,
+  pause: () => Promise<boolean>,
+): Promise<(UnitNetwork & { readonly N: Float64Array }) | null> {
+  const { X, loss, outputBias, beta, activation } = problem;
+  if (!interiorTakes(loss)) return null;
+  const { cols: d } = X;
+  const D = d + 1;
+  // <J, W> = 0, J = diag(1, ..., 1, -1), is |p| = r of all units; half of it in the charge makes zero a point inside.
+  const diagonals = new Float64Array(D).fill(1);
+  diagonals[d] = -1;
+  const cones = { forms: signForms(activation, X), outputBias, signs: [1, -1], diagonals } as const;
+  const charge = new Float64Array(D).fill(beta / 2);
+  const networks: UnitNetwork[] = [];
+  const N = new Float64Array(loss.rows * loss.outputs);
+  for (let output = 0; output < loss.outputs; output++) {
+    const own = { ...cones, charge, loss: loss.outputs === 1 ? loss : loss.output(output) };
+    const point = await solveInterior(own, kernels, INTERIOR * tolerance, pause);
+    if (point === null) return null;
+    for (let k = 0; k < loss.rows; k++) N[k * loss.outputs + output] = point.N[k];
+    networks.push(networkAt(point, d, (CUT * tolerance * point.primal) / beta));
+  }
+  const units = networks.flatMap((network, output) =>
+    network.units.map(({ weights, outputs: [alpha] }) => {
+      const outputs = new Float64Array(loss.outputs);
+      outputs[output] = alpha;
+      return { weights, outputs };
+    }),
+  );
+  if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
+  return { units, bias: concatenated(...networks.map(({ bias }) => bias)), N };
+}
+
+/** Units of both matrices, without eigenvalues that together are no more than `spare`. */
+function networkAt({ matrices, bias }: InteriorPoint, d: number, spare: number): UnitNetwork {
+  const parts = matrices.map((W) =>
+    decomposeMatrix(W, d, (values) => {
+      let cut = 0;
+      for (let sum = values[0]; cut < values.length && sum <= spare; sum += values[cut]) cut += 1;
+      return values.length - cut;
+    }),
+  );
+  const signs = parts.flatMap((P, s) => Array<1 | -1>(P.length / d).fill(s === 0 ? 1 : -1));
+  const outputs = signs.map(() => 0);
+  return networkOf({ P: concatenated(...parts), signs, outputs, bias: Float64Array.of(bias) }, d, 1);
 }
 
 const SOLVED = { status: "solved", advice: advice.solved } as const;

@@ -83,7 +83,7 @@ async function solveQuantized(
   const size = typicalOutput(units, wide);
   const forms = signForms(units, wide, 1 / size);
   const beta = problem.beta / size;
-  const relaxed = await relax({ forms, loss, outputBias, beta }, seed, () => clock.pause());
+  const relaxed = await relax({ forms, loss, outputBias, beta }, kernels, seed, () => clock.pause());
   const start = sampled(forms, relaxed.factors, relaxed.rank, problem.samples, seed);
   const oracle = new SignOracle(forms, loss.outputs, problem.together, problem.enumerate, seed);
   const outputsOf = (p: Float64Array) => formOutputs(forms, p, 1);

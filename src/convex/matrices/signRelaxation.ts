@@ -5,9 +5,12 @@
  * matrix. Primal points come from low-rank factors Q = rho W W' with rows of length one (Burer and Monteiro), by L-BFGS. The bound
  * does not trust them: for a dual point N and any y, <S, Q> <= rho (sum y + D max(0, lambda_max(S - Diag y))), S = +-sum N_k M_k, so
  * that N scaled by beta over that is feasible. The y are those of the mixing method (Wang, Chang and Kolter 2018).
+ *
+ * On few rows and under a smooth loss an interior method has both points, and the y, in a dozen steps.
  */
 
 import { bestScale } from "../certificate/index.js";
+import type { Kernels } from "../kernels/types.js";
 import { eigenSymmetric } from "../linear/eigen.js";
 import { power } from "../linear/elementary.js";
 import { descend } from "../linear/lbfgs.js";
@@ -17,6 +20,7 @@ import { smoothed } from "../losses/smoothed.js";
 import { biasAlone } from "../operators/dualPoint.js";
 import type { Loss, OutputBias } from "../types.js";
 import { columnsOf } from "../units/index.js";
+import { interiorTakes, solveInterior } from "./interior.js";
 import { formMatrix, formOutputs, formTimes, type SignForms } from "./signForms.js";
 
 /** Steps of a descent, and descents with prices between. */
@@ -24,6 +28,8 @@ const STEPS = 200;
 const ROUNDS = 12;
 /** Between point and bound: the bound is then as good as it need be. */
 const CLOSE = 1e-7;
+/** The gap of the interior method above which descents are asked. */
+const LOOSE = 1e-3;
 /** Noise on rows of length one before they are priced. */
 const SHAKE = 0.1;
 /** Stages of smoothing for losses with kinks: tau falls by a factor each. */
@@ -58,7 +64,77 @@ interface Posed {
   readonly beta: number;
 }
 
-export async function relax(posed: Posed, seed: number, pause: () => Promise<boolean>): Promise<Relaxation> {
+export async function relax(
+  posed: Posed,
+  kernels: Kernels,
+  seed: number,
+  pause: () => Promise<boolean>,
+  tolerance = CLOSE,
+): Promise<Relaxation> {
+  return (await relaxInside(posed, kernels, tolerance, pause)) ?? relaxByDescents(posed, seed, pause);
+}
+
+/** Sides of the matrix up to which the interior method's own products stay cheap. */
+const MOST_INSIDE = 200;
+
+/** By the interior method, output by output; null where the problem is none for it. */
+async function relaxInside(
+  { forms, loss, outputBias, beta }: Posed,
+  kernels: Kernels,
+  tolerance: number,
+  pause: () => Promise<boolean>,
+): Promise<Relaxation | null> {
+  const D = forms.size;
+  const C = loss.outputs;
+  if (!interiorTakes(loss) || D > MOST_INSIDE) return null;
+  const signs = forms.odd ? ([1] as const) : ([1, -1] as const);
+  const diagonals = new Float64Array((D - 1) * D); // entries of the diagonal, less the last
+  for (let j = 0; j < D - 1; j++) {
+    diagonals[j * D + j] = 1;
+    diagonals[j * D + D - 1] = -1;
+  }
+  const charge = new Float64Array(D).fill(beta / D);
+  const factors: RelaxedUnits[] = [];
+  const dualPoint = new Float64Array(loss.rows * C);
+  let value = 0;
+  let ceiling = 0;
+  for (let output = 0; output < C; output++) {
+    const own = { forms, outputBias, signs, charge, diagonals, loss: C === 1 ? loss : loss.output(output) };
+    const point = await solveInterior(own, kernels, tolerance, pause);
+    if (point === null || !(point.gap <= LOOSE)) return null;
+    const N = Float64Array.from(point.N);
+    if (outputBias !== null && outputBias.ridge === 0) own.loss.balance(N);
+    for (let k = 0; k < loss.rows; k++) dualPoint[k * C + output] = N[k];
+    const S = formMatrix(forms, N);
+    point.matrices.forEach((Q, s) => {
+      const sign = signs[s];
+      factors.push({ output, sign, ...factorOf(Q, D) });
+      const y = charge.slice();
+      point.multipliers[s].forEach((lambda, j) => {
+        y[j] += lambda;
+        y[D - 1] -= lambda;
+      });
+      ceiling = Math.max(ceiling, ceilingOf(sign === 1 ? S.map((entry) => -entry) : S, D, y));
+    });
+    value += point.primal;
+  }
+  const bound = bestScale({ loss, outputBias }, dualPoint, beta / ceiling).value;
+  return { value, bound, factors, rank: D, dualPoint };
+}
+
+/** rho and rows of length one, rho W W' = Q. */
+function factorOf(Q: Float64Array, D: number): { readonly rho: number; readonly W: Float64Array } {
+  const { values, vectors } = eigenSymmetric(Q, D);
+  const W = new Float64Array(D * D);
+  let rho = 0;
+  for (let i = 0; i < D; i++) {
+    rho += Q[i * D + i] / D;
+    for (let q = 0; q < D; q++) W[i * D + q] = Math.sqrt(Math.max(0, values[q])) * vectors.data[q * D + i];
+  }
+  return { rho, W: normalised(W, D).W };
+}
+
+async function relaxByDescents(posed: Posed, seed: number, pause: () => Promise<boolean>): Promise<Relaxation> {
   const { forms, loss, outputBias, beta } = posed;
   const D = forms.size;
   const C = loss.outputs;
@@ -219,6 +295,12 @@ function mixed(S: Float64Array, D: number, W: Float64Array, r: number): Mixed {
     if (Math.abs(value - before) <= SETTLED * Math.abs(value)) break;
     before = value;
   }
+  const worth = y.reduce((sum, value) => sum + value, 0);
+  return { W, worth, ceiling: ceilingOf(S, D, y) };
+}
+
+/** sum y + D max(0, lambda_max(S - Diag y)): no Q with ones on its diagonal has more of S. */
+function ceilingOf(S: Float64Array, D: number, y: Float64Array): number {
   let largest = 0;
   let sum = 0;
   const rest = S.slice();
@@ -228,7 +310,7 @@ function mixed(S: Float64Array, D: number, W: Float64Array, r: number): Mixed {
   }
   for (const value of rest) largest = Math.max(largest, Math.abs(value));
   const { values } = eigenSymmetric(rest, D);
-  return { W, worth: sum, ceiling: sum + D * (Math.max(0, values[D - 1]) + ROUNDING * D * largest) };
+  return sum + D * (Math.max(0, values[D - 1]) + ROUNDING * D * largest);
 }
 
 /** The loss itself, or rounded off ever less where it has kinks: at first over one unit of the outputs. */

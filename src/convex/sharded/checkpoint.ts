@@ -3,7 +3,7 @@
 import { ConvexError } from "../../errors.js";
 import { concatenated } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";
-import type { Crew } from "./crew.js";
+import type { RowSums } from "./crew.js";
 import type { Iterate } from "./fista.js";
 import { checksumOf } from "./rows.js";
 
@@ -33,7 +33,7 @@ export interface Kept {
 const FORMAT = 1;
 
 /** What a state is of: another program, or other rows, have another key. */
-export function checkpointKey(crew: Crew, program: ConvexProgram): string {
+export function checkpointKey(crew: RowSums, program: ConvexProgram): string {
   const { gates, loss, penalty, beta, outputBias, X } = program;
   const rows = crew.facts.map(({ rows: count, checksum }) => `${count}:${checksum.toString(16)}`);
   const generators = checksumOf([gates.generators.data]).toString(16);

@@ -47,11 +47,20 @@ export type ShardCall =
       readonly total: number; // rows of all shards
       readonly checksums: readonly number[];
     }
+  | (Dealing & { readonly op: "moments" })
+  | (Dealing & { readonly op: "pairs"; readonly from: number; readonly to: number }) // gates
   | { readonly op: "resume"; readonly version: number; readonly pull: number }
   | { readonly op: "power" }
   | { readonly op: "network"; readonly units: number; readonly biasColumn: number }
   | (FromState & { readonly op: "advance"; readonly pull: number })
   | (FromState & { readonly op: "bias" | "judge" | "conjugates" });
+
+/** How rows are dealt into folds by their numbers among all rows; `offsets`: of the first row of each shard. */
+export interface Dealing {
+  readonly folds: number;
+  readonly seed: number;
+  readonly offsets: readonly number[];
+}
 
 /** A call that goes on from a state. */
 export interface FromState {
@@ -80,12 +89,54 @@ export interface Cluster {
    * answers that it is stale is asked what `restore` says first, and then again.
    */
   sum(message: ShardMessage, restore: () => readonly ShardMessage[]): Promise<Float64Array>;
+  /**
+   * Runs the fits of a sweep, so many at a time, each by a worker that may have done others before; that of a worker that is lost is done
+   * again. Ends its workers, however it ends. A cluster without it has no sweeps.
+   */
+  run?(order: SweepOrder): Promise<void>;
   /** Workers that were lost and started again. */
   readonly restarts: number;
   /** Processes that hold rows now, in the order of the shards. */
   readonly pids: readonly number[];
   /** Ends all workers; safe to call twice. */
   close(): Promise<void>;
+}
+
+/** The fits of a sweep. */
+export interface SweepOrder {
+  /** URL of the module whose `fit` does one. */
+  readonly load: string;
+  /** What that function gets. */
+  readonly fits: readonly unknown[];
+  readonly workers: number; // at a time
+  /** Ends it; fits that are not done are not told of. */
+  readonly signal: AbortSignal;
+  readonly onAnswer: (answer: FitAnswer) => void;
+}
+
+/** How a fit of a sweep ended: one of `done`, what structured cloning wrote, in base 64, and `failed`. */
+export interface FitAnswer {
+  readonly index: number;
+  readonly tries: number; // workers that had it
+  readonly done?: string;
+  readonly failed?: { readonly code: ErrorCode; readonly text: string };
+}
+
+/** Workers that a fit of a sweep may lose. */
+export const MOST_WORKERS_LOST = 3;
+
+/** What is told of a fit that took its workers with it. */
+export function fitLost(index: number, tries: number, why: string): FitAnswer {
+  const text =
+    `expected a worker that lives, got ${tries} that were lost one after another: ${why}. Look at what they printed; one that needs ` +
+    `too much memory is killed: use fewer workers.`;
+  return { index, tries, failed: { code: "cluster/lost", text } };
+}
+
+/** And of one of which nothing is heard. */
+export function fitSilent(index: number, tries: number, seconds: number): FitAnswer {
+  const text = `expected an answer within ${seconds} s, got none. Raise patience where a fit takes longer, or give it a timeLimit.`;
+  return { index, tries, failed: { code: "cluster/silent", text } };
 }
 
 /** What a shard answers; `payload` is empty for one that is stale. */

@@ -20,7 +20,18 @@ export interface Place {
   readonly bias: Float64Array; // [C]
 }
 
-export class Crew {
+/** Who answers for all rows: the shards, or sums that they added up before. */
+export interface RowSums {
+  readonly rows: number; // n
+  readonly facts: readonly ShardFacts[];
+  ask(call: ShardCall, payload: Float64Array): Promise<Float64Array>;
+  /** Goes there; answers with the sums of the columns of the gradient at the extrapolated point [C], and A' of it. */
+  resume(place: Place): Promise<Float64Array>;
+  /** The place that the next call goes on from. */
+  moved(place: Place): void;
+}
+
+export class Crew implements RowSums {
   private calls = 0;
   private bytesOut = 0;
   private bytesBack = 0;

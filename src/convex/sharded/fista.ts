@@ -2,7 +2,7 @@
 
 import { concatenated, norm } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";
-import type { Crew, Place } from "./crew.js";
+import type { Place, RowSums } from "./crew.js";
 import type { Judged } from "./judge.js";
 
 const POWER_STEPS = 12; // for the norm of the operator: the line search mends what they miss
@@ -26,14 +26,14 @@ export class ShardedFista {
   private commit = false;
 
   private constructor(
-    private readonly crew: Crew,
+    private readonly crew: RowSums,
     private readonly program: ConvexProgram,
     private iterate: Iterate,
     private slope: Float64Array, // [C + P x C x d]: of the bias, and of the blocks, at the extrapolated point
   ) {}
 
   /** From blocks of zero and an output bias [C]. */
-  static async begin(crew: Crew, program: ConvexProgram, bias: Float64Array): Promise<ShardedFista> {
+  static async begin(crew: RowSums, program: ConvexProgram, bias: Float64Array): Promise<ShardedFista> {
     const squaredNorm = await operatorNorm(crew, program.gates.count * program.X.cols);
     const { loss } = program;
     return ShardedFista.from(crew, program, {
@@ -45,7 +45,7 @@ export class ShardedFista {
   }
 
   /** From where another driver was. */
-  static async from(crew: Crew, program: ConvexProgram, iterate: Iterate): Promise<ShardedFista> {
+  static async from(crew: RowSums, program: ConvexProgram, iterate: Iterate): Promise<ShardedFista> {
     return new ShardedFista(crew, program, iterate, await crew.resume(iterate));
   }
 
@@ -134,7 +134,7 @@ function extrapolated(now: Float64Array, before: Float64Array, pull: number): Fl
 }
 
 /** |A|^2 for one output, all outputs having the same operator, by power steps. */
-async function operatorNorm(crew: Crew, size: number): Promise<number> {
+async function operatorNorm(crew: RowSums, size: number): Promise<number> {
   let v = new Float64Array(size).fill(1 / Math.sqrt(size));
   let value = 0;
   for (let k = 0; k < POWER_STEPS; k++) {

@@ -11,7 +11,11 @@ export {
   type AskShards,
   allFacts,
   type Cluster,
+  type FitAnswer,
+  fitLost,
+  fitSilent,
   lostTooOften,
+  MOST_WORKERS_LOST,
   refusedBy,
   type ShardAnswer,
   type ShardCall,
@@ -19,13 +23,24 @@ export {
   type ShardMessage,
   type ShardRefusal,
   type ShardSpec,
+  type SweepOrder,
   silentShard,
   summed,
 } from "./cluster.js";
-export { Crew, type Traffic } from "./crew.js";
+export { Crew, type RowSums, type Traffic } from "./crew.js";
 export { chosenGates, distinctGates } from "./gates.js";
 export { lossElsewhere } from "./lossElsewhere.js";
+export {
+  collectMoments,
+  foldOf,
+  MOST_NUMBERS,
+  MomentRows,
+  type Moments,
+  momentNumbers,
+  together,
+  without,
+} from "./moments/index.js";
 export { factsOf, gatherRows, moduleFailed, RowRefusal } from "./rows.js";
 export { Shard } from "./shard.js";
-export { type AtZero, lookAtZero, type ShardedRound, type ShardedSolution, solveSharded } from "./solve.js";
+export { type AtZero, beginAt, lookAtZero, type ShardedRound, type ShardedSolution, solveSharded } from "./solve.js";
 export { numbersOf } from "./written.js";

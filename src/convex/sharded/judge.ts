@@ -3,7 +3,7 @@
 import { concatenated } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";
 import type { FromState } from "./cluster.js";
-import type { Crew } from "./crew.js";
+import type { RowSums } from "./crew.js";
 import { bestBias, biasSums } from "./outputBias.js";
 
 /** Scales of the dual point that are tried in one trip, and trips at most: a part of 1 / 8 is left after each. */
@@ -29,7 +29,7 @@ export interface Verdict {
 type Charged = Pick<ConvexProgram, "penalty" | "beta" | "outputBias" | "loss" | "X">;
 
 /** Objective and bound at a point; a free bias is minimised over first, so that the gradient there is balanced. */
-export async function judge(crew: Crew, program: Charged, point: Judged): Promise<Verdict> {
+export async function judge(crew: RowSums, program: Charged, point: Judged): Promise<Verdict> {
   const { beta, outputBias, loss } = program;
   const C = loss.outputs;
   const bias = await balanced(crew, program, point);
@@ -53,23 +53,23 @@ export async function judge(crew: Crew, program: Charged, point: Judged): Promis
 }
 
 /** The largest price of the gradient at the best network without neurons, whose bias `point` has: no beta above it lets a neuron in. */
-export async function priceAt(crew: Crew, program: Charged, point: Judged): Promise<number> {
+export async function priceAt(crew: RowSums, program: Charged, point: Judged): Promise<number> {
   const answer = await pullAt(crew, point, point.bias);
   return largestPrice(program, answer.subarray(1 + program.loss.outputs));
 }
 
 /** The loss where all outputs are some constants [C], from a point without neurons, and the sums of its derivatives. */
-export async function constantsAt(crew: Crew, { from, bias }: Judged, c: Float64Array) {
+export async function constantsAt(crew: RowSums, { from, bias }: Judged, c: Float64Array) {
   return biasSums(await crew.ask({ ...from, op: "bias" }, minus(c, bias)), c.length);
 }
 
 /** The bias of a point, the best one where it is free. */
-async function balanced(crew: Crew, { outputBias }: Charged, point: Judged): Promise<Float64Array> {
+async function balanced(crew: RowSums, { outputBias }: Charged, point: Judged): Promise<Float64Array> {
   if (outputBias === null || outputBias.ridge > 0) return point.bias;
   return bestBias((c) => constantsAt(crew, point, c), outputBias, point.bias);
 }
 
-function pullAt(crew: Crew, { from, bias }: Judged, at: Float64Array): Promise<Float64Array> {
+function pullAt(crew: RowSums, { from, bias }: Judged, at: Float64Array): Promise<Float64Array> {
   return crew.ask({ ...from, op: "judge" }, minus(at, bias));
 }
 

@@ -2,12 +2,10 @@
 
 import { wordsPerGate } from "../linear/bits.js";
 import type { GateSet } from "../types.js";
+import { hashOf } from "./hash.js";
 
 /** Of each gate: rows that are on, and two hashes of them. */
 export const SUMS = 3;
-/** Bits of the hash of a row: 2^27 of them add up in a float64 without rounding, in any order. */
-const HASH_BITS = 26;
-
 /**
  * [g x 3]: for each gate the number of rows that are on, and the sums of two hashes of their numbers among all rows, `offset` on.
  * Patterns that differ have other sums, but for one pair in 2^52; that pair would count as one gate.
@@ -25,15 +23,6 @@ export function patternSums({ count, rows, bits }: GateSet, offset: number): Flo
     }
   }
   return out;
-}
-
-/** The finaliser of MurmurHash3 (Appleby), of the number of a row. */
-function hashOf(row: number, seed: number): number {
-  let h = (row ^ seed) | 0;
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  h ^= h >>> 16;
-  return h >>> (32 - HASH_BITS);
 }
 
 /** Keeps generators whose patterns are new. */

@@ -13,7 +13,8 @@ import { bindLoss } from "../losses/index.js";
 import { forward, type NetworkWeights } from "../network.js";
 import { undecidedGates } from "../recovery/index.js";
 import type { GateSet, Loss, Matrix } from "../types.js";
-import type { ShardCall, ShardSpec } from "./cluster.js";
+import type { Dealing, ShardCall, ShardSpec } from "./cluster.js";
+import { type Deal, linearMoments, pairSums } from "./moments/collect.js";
 import { patternSums } from "./patterns.js";
 import { checksumOf, RowRefusal, rowsMatrix, type ShardRows } from "./rows.js";
 import { networkFrom } from "./written.js";
@@ -62,6 +63,10 @@ export class Shard {
         return this.bound && this.network(this.bound, call, payload);
       case "power":
         return this.bound && this.power(this.bound, payload);
+      case "moments":
+        return this.bound && this.moments(this.bound, call);
+      case "pairs":
+        return this.bound && this.pairs(this.bound, call);
       case "resume":
         return this.bound && this.resume(this.bound, call, payload);
       default:
@@ -124,6 +129,18 @@ export class Shard {
     const out = new Float64Array(v.length);
     products.adjoint(Z, 1, null, out);
     return out;
+  }
+
+  private moments({ X, gates, products }: Bound, call: Call<"moments">): Float64Array {
+    return linearMoments(X, this.rows.y, this.spec.outputs, gates.count, products, this.dealt(call));
+  }
+
+  private pairs({ X, gates }: Bound, call: Call<"pairs">): Float64Array {
+    return pairSums(X, gates, this.kernels, this.dealt(call), call.from, call.to);
+  }
+
+  private dealt({ folds, seed, offsets }: Dealing): Deal {
+    return { folds, seed, offset: offsets[this.spec.shard] };
   }
 
   /** The state of iterate and extrapolated point, from the last two iterates [P x C x d] and biases [C] as they were made. */

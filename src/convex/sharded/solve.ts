@@ -6,8 +6,8 @@ import type { Clock } from "../solvers/clock.js";
 import { advice } from "../solvers/solution.js";
 import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
 import { type Best, type Checkpoint, checkpointKey, fromBytes, type Kept, toBytes } from "./checkpoint.js";
-import type { Crew } from "./crew.js";
-import { placeAtZero, ShardedFista } from "./fista.js";
+import type { RowSums } from "./crew.js";
+import { type Iterate, placeAtZero, ShardedFista } from "./fista.js";
 import { constantsAt, type Judged, judge, priceAt } from "./judge.js";
 import { bestBias } from "./outputBias.js";
 
@@ -22,6 +22,8 @@ export interface ShardedBudget {
   readonly clock: Clock;
   readonly checkpoint: Checkpoint | null;
   readonly everyRounds: number; // between two checkpoints
+  /** Where to begin without a checkpoint, and with which step; default the network without neurons. */
+  readonly start?: Iterate;
   /** Called after each round; answering true stops. */
   readonly onRound: (round: ShardedRound) => Promise<boolean>;
 }
@@ -37,6 +39,8 @@ export interface ShardedSolution {
   readonly advice: string;
   readonly blocks: SparseBlocks;
   readonly gap: Gap;
+  /** Where the solver stood at the end, with its step. */
+  readonly last: Iterate;
   readonly rounds: number;
   readonly iterations: number; // steps that were taken, the checkpoint's included
   readonly seconds: number;
@@ -50,7 +54,7 @@ export interface AtZero {
 }
 
 /** Looks at the point without neurons, of shards that have the program's gates. */
-export async function lookAtZero(crew: Crew, program: ConvexProgram): Promise<AtZero> {
+export async function lookAtZero(crew: RowSums, program: ConvexProgram): Promise<AtZero> {
   const { loss, outputBias } = program;
   const none = new Float64Array(loss.outputs);
   const zero = placeAtZero(program, none);
@@ -71,7 +75,7 @@ export async function lookAtZero(crew: Crew, program: ConvexProgram): Promise<At
 
 /** From the checkpoint where there is one, else from the network without neurons. */
 export async function solveSharded(
-  crew: Crew,
+  crew: RowSums,
   program: ConvexProgram,
   bias: Float64Array,
   budget: ShardedBudget,
@@ -79,10 +83,9 @@ export async function solveSharded(
   const { clock, checkpoint, tolerance } = budget;
   const key = checkpointKey(crew, program);
   const kept = await read(checkpoint, key, program);
+  const from = kept?.iterate ?? budget.start;
   const solver =
-    kept === null
-      ? await ShardedFista.begin(crew, program, bias)
-      : await ShardedFista.from(crew, program, kept.iterate);
+    from === undefined ? await ShardedFista.begin(crew, program, bias) : await ShardedFista.from(crew, program, from);
   const gaps: number[] = [...(kept?.gaps ?? [])];
   let best: Best | null = kept?.best ?? null;
   let status: Status = gaps.length > 0 && gaps[gaps.length - 1] <= tolerance ? "solved" : "iterationLimit";
@@ -111,10 +114,21 @@ export async function solveSharded(
     advice: advice[status],
     blocks: sparseOf(best, program),
     gap: best === null ? { primal: Number.NaN, dual: Number.NaN, relative: Number.NaN } : gapOf(best, program),
+    last: solver.state,
     rounds: gaps.length,
     iterations: solver.state.version,
     seconds: clock.seconds,
   };
+}
+
+/** Blocks that were found elsewhere, as the beginning of a solve with the step of another. */
+export function beginAt({ index, vectors, bias }: SparseBlocks, { step, biasScale, blocks }: Iterate): Iterate {
+  const all = new Float64Array(blocks.length);
+  const d = vectors.length / index.length;
+  index.forEach((place, k) => {
+    all.set(vectors.subarray(k * d, (k + 1) * d), place * d);
+  });
+  return { version: 0, pull: 0, before: all, blocks: all, biasBefore: bias, bias, momentum: 1, step, biasScale };
 }
 
 async function read(checkpoint: Checkpoint | null, key: string, program: ConvexProgram): Promise<Kept | null> {

@@ -5,9 +5,11 @@ import { affineNewton } from "./affine/index.js";
 import { fista } from "./fista.js";
 import { proximalNewton } from "./newton/index.js";
 import type { Solver } from "./solver.js";
+import { splitting } from "./splitting/index.js";
+import { stochastic } from "./stochastic/index.js";
 
-export const solvers: readonly Solver[] = [admm, proximalNewton, fista, affineNewton];
+export const solvers: readonly Solver[] = [admm, proximalNewton, fista, stochastic, affineNewton, splitting];
 
 /** Their names, for those who ask for one. */
-export const solverNames = ["admm", "proximal-newton", "fista", "affine-newton"] as const;
+export const solverNames = ["admm", "proximal-newton", "fista", "stochastic", "affine-newton", "splitting"] as const;
 export type SolverName = (typeof solverNames)[number];

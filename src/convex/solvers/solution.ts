@@ -38,6 +38,8 @@ export interface Solution {
   readonly solver: string;
   readonly iterations: number;
   readonly seconds: number;
+  /** True where a run that began on a device went on in float64 on the host. */
+  readonly endedOnHost?: boolean;
   /** True where the bound came out above the objective by more than rounding: neither can be trusted, and nothing is written. */
   readonly contradicted?: boolean;
 }

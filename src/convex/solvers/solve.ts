@@ -36,10 +36,10 @@ export async function solve(
   bench?: Workbench,
 ): Promise<Solution> {
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
-  const onDevice = kernels.iterate !== undefined;
+  const onDevice = keepsBlocks(program, kernels);
   const solver = chooseSolver(program, budget.solver, onDevice);
   const workbench = bench ?? new Workbench(program, kernels);
-  // On a device all outputs share one copy of the data; cones have projections of their own.
+  // On a device all outputs share one copy of the data; on the host cones have projections of their own.
   const joint = solver.joint ? !program.cones : onDevice && solver.firstOrder;
   const pieces = joint ? [program] : separate(program);
   const parts: Part[] = [];
@@ -61,6 +61,11 @@ export async function solve(
     for (const part of parts) part.run.dispose();
     if (bench === undefined) workbench.dispose();
   }
+}
+
+/** Whether an engine keeps the blocks of a program on a device. */
+export function keepsBlocks({ cones }: Pick<ConvexProgram, "cones">, kernels: Kernels): boolean {
+  return (cones ? kernels.iterateCones : kernels.iterate) !== undefined;
 }
 
 /**
@@ -136,6 +141,7 @@ async function rounds(
     solver: solver.name,
     iterations: index,
     seconds: clock.seconds,
+    ...(parts.some((part) => part.onHost) ? { endedOnHost: true } : {}),
   };
 }
 
@@ -175,13 +181,15 @@ function statusAfter(
 class Part {
   point: Point | null = null;
   resting = false;
+  onHost = false;
 
   constructor(readonly run: Run) {}
 
   async round(): Promise<void> {
-    const { resting, ...point } = await this.run.round();
+    const { resting, onHost, ...point } = await this.run.round();
     this.point = point;
     this.resting = resting;
+    this.onHost = onHost === true;
   }
 
   /** True when this part's share of the gap that is enough is already paid. */

@@ -26,8 +26,11 @@ export interface Point {
 }
 
 export interface Run {
-  /** One round: some iterations and one judgement. `resting` says that another round would change nothing. */
-  round(): Promise<Point & { readonly resting: boolean }>;
+  /**
+   * One round: some iterations and one judgement. `resting` says that another round would change nothing, `onHost` that it was made on
+   * the host after others on a device.
+   */
+  round(): Promise<Point & { readonly resting: boolean; readonly onHost?: boolean }>;
   dispose(): void;
 }
 

@@ -20,11 +20,18 @@ export function decompose(P: Float64Array, d: number, rank: number): Float64Arra
     const w = lifted(P.subarray(j * d, (j + 1) * d));
     for (let i = 0; i < D; i++) for (let k = 0; k <= i; k++) Z[i * D + k] += w[i] * w[k];
   }
+  return decomposeMatrix(Z, d, (values) => values.filter((value) => value > rank * values[D - 1]).length);
+}
+
+/** The same of Z [d + 1 x d + 1] itself; `kept` says how many of its eigenvalues, which increase, count. */
+export function decomposeMatrix(Z: Float64Array, d: number, kept: (values: Float64Array) => number): Float64Array {
+  const D = d + 1;
   let trace = 0;
   for (let i = 0; i < D; i++) trace += Z[i * D + i];
   const { values, vectors } = eigenSymmetric(Z, D);
   const open: Float64Array[] = [];
-  for (let k = D - 1; k >= 0 && values[k] > rank * values[D - 1]; k--) {
+  const least = D - kept(values);
+  for (let k = D - 1; k >= least && values[k] > 0; k--) {
     const size = Math.sqrt(values[k]);
     open.push(vectors.data.slice(k * D, (k + 1) * D).map((value) => size * value));
   }

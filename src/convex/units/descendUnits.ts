@@ -39,13 +39,18 @@ interface Best {
   readonly largest: number; // worth of a unit at N
 }
 
+/** Where a descent begins; with what is known of a dual point, which may prove that there is nothing left to do. */
+export interface Start extends UnitNetwork {
+  readonly N?: Float64Array; // [n x C]
+}
+
 export async function descendUnits(
   problem: UnitData,
   activation: Polynomial,
   beta: number,
   kernels: Kernels,
   budget: SolveBudget,
-  start: UnitNetwork | null = null,
+  start: Start | null = null,
 ): Promise<UnitSolution> {
   const { X, loss } = problem;
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
@@ -58,7 +63,8 @@ export async function descendUnits(
   for (let round = 1; ; round++) {
     const network = new MovingUnits(problem, activation, beta, kernels, point);
     const { value: primal, Z } = network.outputs();
-    const N = dualPointAt(problem, Z);
+    const known = round === 1 ? start?.N : undefined;
+    const N = known ?? dualPointAt(problem, Z);
     const dual = bestScale(problem, N, beta / oracle.ceiling(N)).value;
     bound = Math.max(dual, bound);
     const [dearest] = oracle.above(N, Number.NEGATIVE_INFINITY);

@@ -1,9 +1,10 @@
 /** Networks of tanh, sign and polynomial units, built unit by unit: what units are worth, and how they join and move. */
 
+export { decomposeMatrix } from "./decompose.js";
 export { descendUnits } from "./descendUnits.js";
 export { activate, outputsOfUnit, type Polynomial, type UnitActivation } from "./hiddenUnits.js";
 export { solveIncrementally, trivialUnitBeta, unitsOf } from "./incremental.js";
 export { insertUnits } from "./insertUnits.js";
 export { columnsOf, type DearUnits, type UnitOracle } from "./oracle.js";
 export type { SolvedUnit, UnitNetwork, UnitOptions, UnitProblem, UnitSolution } from "./problem.js";
-export { withFewUnits } from "./unitPoint.js";
+export { networkOf, type UnitPoint, withFewUnits } from "./unitPoint.js";

@@ -10,6 +10,8 @@ const FEW_STEPS = 400;
 const MANY_ROWS = 2000;
 /** Of the time, and epochs, that it may take; so many in a row that take less off the objective are the last. */
 const SHARE = 0.6;
+/** Steps over all rows that are worth being left for: with time for fewer it goes on to the end, in steps that shrink to nothing. */
+const WORTHY_STEPS = 60;
 const EPOCHS = 100;
 const WORTH = 0.01;
 const USELESS = 3;
@@ -20,8 +22,12 @@ const [MEAN, SQUARE, TINY] = [0.9, 0.999, 1e-8];
 
 /** Leaves the model with the lowest weights after any epoch, or as it was; answers with epochs. */
 export async function warmUp(objective: WholeObjective, limit: Clock, draw: () => number, told: Told): Promise<number> {
-  if (objective.rows <= ROWS || !(await hasFewSteps(objective, limit))) return 0;
-  const clock = Number.isFinite(limit.left) ? limit.part(SHARE) : limit;
+  if (objective.rows <= ROWS) return 0;
+  const pass = Number.isFinite(limit.left) ? await secondsOfPass(objective, limit) : null;
+  if (pass === null ? objective.rows < MANY_ROWS : limit.left >= FEW_STEPS * pass) return 0;
+  const whole = pass !== null && (1 - SHARE) * limit.left < WORTHY_STEPS * pass;
+  const clock = pass === null ? limit : limit.part(whole ? 1 : SHARE);
+  const room = clock.left;
   const steps = new Adam(await objective.weights());
   let best = steps.weights.slice();
   let lowest = (await objective.value()).total;
@@ -31,7 +37,7 @@ export async function warmUp(objective: WholeObjective, limit: Clock, draw: () =
       for (const part of shuffled(parts, draw)) {
         if (await clock.pause()) break;
         await objective.at(steps.weights, steps.gradient, [part]);
-        steps.take();
+        steps.take(whole ? clock.left / room : 1);
       }
       objective.write(steps.weights);
       const { total } = await objective.value();
@@ -51,11 +57,11 @@ export async function warmUp(objective: WholeObjective, limit: Clock, draw: () =
   }
 }
 
-async function hasFewSteps(objective: WholeObjective, clock: Clock): Promise<boolean> {
-  if (!Number.isFinite(clock.left)) return objective.rows >= MANY_ROWS;
+/** What a step over all rows takes. */
+async function secondsOfPass(objective: WholeObjective, clock: Clock): Promise<number> {
   const before = clock.seconds;
   await objective.at(await objective.weights(), new Float64Array(objective.size));
-  return clock.left < FEW_STEPS * (clock.seconds - before);
+  return clock.seconds - before;
 }
 
 /** Weights and what Adam remembers of their gradients. */
@@ -73,14 +79,16 @@ class Adam {
     this.square = new Float64Array(weights.length);
   }
 
-  take(): void {
+  /** One step, by a share of the rate. */
+  take(share: number): void {
+    const rate = share * RATE;
     this.meanLeft *= MEAN;
     this.squareLeft *= SQUARE;
     const [means, squares] = [1 - this.meanLeft, 1 - this.squareLeft];
     this.gradient.forEach((slope, p) => {
       this.mean[p] = MEAN * this.mean[p] + (1 - MEAN) * slope;
       this.square[p] = SQUARE * this.square[p] + (1 - SQUARE) * slope * slope;
-      this.weights[p] -= (RATE * this.mean[p]) / means / (Math.sqrt(this.square[p] / squares) + TINY);
+      this.weights[p] -= (rate * this.mean[p]) / means / (Math.sqrt(this.square[p] / squares) + TINY);
     });
   }
 }

@@ -54,7 +54,14 @@ export async function poseForPath(
 }
 
 /** The betas in falling order. */
-export function betasOf(posed: Problem, kernels: Kernels, { betas, count = COUNT, ratio = RATIO }: PathGrid): number[] {
+export function betasOf(posed: Problem, kernels: Kernels, grid: PathGrid): number[] {
+  return betasFrom(grid, () =>
+    withProducts(posed.program, kernels, (products) => smallestTrivialBeta(posed.program, products)),
+  );
+}
+
+/** The same by the smallest beta at which the zero network is optimal, which is asked for where a count is given. */
+export function betasFrom({ betas, count = COUNT, ratio = RATIO }: PathGrid, smallestTrivial: () => number): number[] {
   if (betas !== undefined) {
     if (
       !Array.isArray(betas) ||
@@ -69,7 +76,7 @@ export function betasOf(posed: Problem, kernels: Kernels, { betas, count = COUNT
   readCount("path: count", count, MOST_POINTS);
   if (!(typeof ratio === "number" && ratio > 0 && ratio < 1))
     refuse("path", "ratio to be a number between 0 and 1", ratio, "Change it.");
-  const largest = withProducts(posed.program, kernels, (products) => smallestTrivialBeta(posed.program, products));
+  const largest = smallestTrivial();
   if (!(largest > 0)) {
     throw new ConvexError(
       "data/target",

@@ -4,6 +4,7 @@ import { columnScalesOf, randomStarts } from "../../convex/growth/index.js";
 import type { Kernels } from "../../convex/kernels/index.js";
 import { descendWorthwhile } from "../../convex/linear/lbfgs.js";
 import { norm } from "../../convex/linear/vectors.js";
+import { smoothed } from "../../convex/losses/smoothed.js";
 import { LayerObjective } from "../../convex/narrowing/index.js";
 import type { Network, Neuron } from "../../convex/network.js";
 import { minimiseOverBias } from "../../convex/operators/outputBias.js";
@@ -23,6 +24,8 @@ const TOLERANCE = 2e-3;
 /** Units smaller than this share of the largest begin anew, at this share of the mean. */
 const DEAD = 1e-3;
 const ANEW = 0.1;
+/** Of the loss without units, how far around a kink it is rounded off. */
+const ROUNDED = 0.1;
 
 /** A network after some steps down its objective, from another one or from nothing. */
 export async function shortDescent(
@@ -32,8 +35,8 @@ export async function shortDescent(
   kernels: Kernels,
   clock: Clock,
 ): Promise<Network> {
-  const { program } = problem;
-  const start = refilled(problem, from, draw, kernels);
+  const program = rounded(problem.program);
+  const start = refilled({ ...problem, program }, from, draw, kernels);
   const objective = new LayerObjective(program, kernels, true);
   const packed = objective.pack(start);
   const scales = new Float64Array(packed.length).fill(1);
@@ -48,6 +51,14 @@ export async function shortDescent(
     breath: pause,
   });
   return objective.unpack(x, start);
+}
+
+/** The program with kinks of its loss rounded off: quasi-Newton steps across kinks end far above where it is least. */
+function rounded(program: ConvexProgram): ConvexProgram {
+  const { loss } = program;
+  if (Number.isFinite(loss.curvature)) return program;
+  const tau = ROUNDED * loss.rows * loss.outputs * lossAlone(program, constant(program));
+  return tau > 0 ? { ...program, loss: smoothed(loss, tau) } : program;
 }
 
 export function unitsOf({ spec }: Pick<Problem, "spec">): number {
@@ -86,7 +97,11 @@ function constant({ loss, outputBias, cones, pooling }: ConvexProgram): Network 
 }
 
 /** The size of all units at which the loss would be gone, if it went on falling as it does at zero; at the beta that "share" takes. */
-function firstSize({ loss, beta }: ConvexProgram, { bias }: Network): number {
-  const Z = Float64Array.from({ length: loss.rows * loss.outputs }, (_, k) => bias[k % loss.outputs]);
-  return (AUTO_SHARE * loss.value(Z)) / beta;
+function firstSize(program: ConvexProgram, network: Network): number {
+  return (AUTO_SHARE * lossAlone(program, network)) / program.beta;
+}
+
+/** The loss of a network's output bias alone. */
+function lossAlone({ loss }: ConvexProgram, { bias }: Network): number {
+  return loss.value(Float64Array.from({ length: loss.rows * loss.outputs }, (_, k) => bias[k % loss.outputs]));
 }

@@ -2,6 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { ConvexError } from "../../errors.js";
+import { type Bar, makeBar } from "./bar.js";
 
 /** Callbacks as model.fit takes them. */
 export type Callbacks =
@@ -10,19 +11,10 @@ export type Callbacks =
   | tf.CustomCallback
   | readonly (tf.CustomCallbackArgs | tf.Callback | tf.CustomCallback)[];
 
-/** A line that draws itself again; made by cli-progress in Node. */
-interface Bar {
-  start(total: number, at: number, payload: Record<string, string>): void;
-  update(at: number, payload: Record<string, string>): void;
-  stop(): void;
-}
-
 /** What a bar shows: how many powers of ten the gap has come down of those it has to. */
 const BAR_FORMAT =
   "convex training [{bar}] gap {gap} of {tolerance} | objective {objective} | {seconds} s, {left} left";
 const BAR_STEPS = 100;
-/** Milliseconds between lines where there is no terminal to draw in. */
-const LINE_SCHEDULE = 2000;
 
 /** Runs the callbacks of one fit. */
 export class Progress {
@@ -57,7 +49,7 @@ export class Progress {
       doValidation: metrics.some((name) => name.startsWith("val_")),
       metrics: [...metrics],
     });
-    if (this.verbose > 0) this.bar = await makeBar();
+    if (this.verbose > 0) this.bar = await makeBar(BAR_FORMAT);
     this.bar?.start(BAR_STEPS, 0, {
       gap: "1",
       tolerance: this.tolerance.toExponential(0),
@@ -141,17 +133,4 @@ export function secondsLeft(
   const expected = closed > 0 ? (seconds * open) / closed : Number.POSITIVE_INFINITY;
   const left = Math.min(expected, Math.max(0, timeLimit - seconds));
   return Number.isFinite(left) ? `about ${left < 10 ? left.toFixed(1) : Math.round(left)} s` : "?";
-}
-
-/** A bar in a Node terminal, lines where output goes elsewhere; none in a browser, and none where cli-progress is not there. */
-async function makeBar(): Promise<Bar | null> {
-  if (typeof process === "undefined" || process.versions?.node === undefined) return null;
-  const name = "cli-progress"; // a variable, so that bundlers for browsers leave it alone
-  const { default: progress } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as {
-    default: { SingleBar: new (options: object, preset: object) => Bar; Presets: { shades_classic: object } };
-  };
-  return new progress.SingleBar(
-    { format: BAR_FORMAT, hideCursor: true, noTTYOutput: true, notTTYSchedule: LINE_SCHEDULE },
-    progress.Presets.shades_classic,
-  );
 }

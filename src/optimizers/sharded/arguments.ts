@@ -1,7 +1,7 @@
 /** What `fitSharded` is told, read and refused. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { count, isRecord, refuse, refuseAs, refuseUnknown, shown } from "../../arguments.js";
+import { count, isRecord, refuse, refuseAs, refuseUnknown, sendable, shown, urlOf } from "../../arguments.js";
 import { smoothLike } from "../../convex/losses/index.js";
 import { type Checkpoint, type Cluster, lossElsewhere, type ShardSpec } from "../../convex/sharded/index.js";
 import type { Settings } from "../options.js";
@@ -9,9 +9,9 @@ import { anatomyOf } from "../read/anatomy.js";
 import { type NetworkSpec, readModel } from "../read/model.js";
 import type { Callbacks } from "../report/progress.js";
 
-/** Arguments of `fitSharded`. */
-export interface ShardedArgs {
-  /** Who runs the shards: `local()` or `ray()` of "tfjs-convex/sharded". It is opened and closed by the fit. */
+/** Rows that are with shards, and who runs these. */
+export interface ShardedRows {
+  /** Who runs the shards: `local()` or `ray()` of "tfjs-convex/sharded". It is opened and closed by the call. */
   readonly cluster: Cluster;
   /** Into how many shards the rows are cut. */
   readonly shards: number;
@@ -22,6 +22,10 @@ export interface ShardedArgs {
   readonly load: string | URL;
   /** What that function gets as `args`; sent as JSON. */
   readonly args?: unknown;
+}
+
+/** Arguments of `fitSharded`. */
+export interface ShardedArgs extends ShardedRows {
   readonly callbacks?: Callbacks | null;
   /** 1 shows progress with the time left: a bar in a terminal, lines elsewhere; default 0. */
   readonly verbose?: number;
@@ -31,25 +35,21 @@ export interface ShardedArgs {
   readonly checkpointRounds?: number;
 }
 
-export const SHARDED_ARGS = [
-  "cluster",
-  "shards",
-  "load",
-  "args",
-  "callbacks",
-  "verbose",
-  "checkpoint",
-  "checkpointRounds",
-];
+export const ROWS_ARGS = ["cluster", "shards", "load", "args"];
+export const SHARDED_ARGS = [...ROWS_ARGS, "callbacks", "verbose", "checkpoint", "checkpointRounds"];
 const MOST_SHARDS = 4096;
 const CHECKPOINT_ROUNDS = 5;
 
-/** The same with defaults. */
-export interface ShardedPlan {
+/** The same as workers are told of them. */
+export interface RowsPlan {
   readonly cluster: Cluster;
   readonly shards: number;
   readonly load: string; // URL
   readonly args: unknown;
+}
+
+/** The same with defaults. */
+export interface ShardedPlan extends RowsPlan {
   readonly checkpoint: Checkpoint | null;
   readonly checkpointRounds: number;
 }
@@ -57,17 +57,11 @@ export interface ShardedPlan {
 /** @throws ConvexError "options/unknown" or "options/value". */
 export function readPlan(given: ShardedArgs): ShardedPlan {
   refuseUnknown("fitSharded", given, SHARDED_ARGS);
-  const { cluster, checkpoint, args = null } = given;
-  const calls = cluster as Partial<Cluster> | undefined;
-  if (!isRecord(cluster) || [calls?.open, calls?.sum, calls?.close].some((call) => typeof call !== "function"))
-    refuse("fitSharded: cluster", 'local() or ray() of "tfjs-convex/sharded"', cluster, "Import one of them.");
+  const { checkpoint } = given;
   if (checkpoint !== undefined && (typeof checkpoint?.read !== "function" || typeof checkpoint.write !== "function"))
     refuse("fitSharded: checkpoint", 'fileCheckpoint(path) of "tfjs-convex/sharded"', checkpoint);
   return {
-    cluster,
-    shards: count("fitSharded: shards", given.shards, MOST_SHARDS),
-    load: urlOf(given.load),
-    args: sendable(args),
+    ...readRows("fitSharded", given),
     checkpoint: checkpoint ?? null,
     checkpointRounds:
       given.checkpointRounds === undefined
@@ -76,25 +70,21 @@ export function readPlan(given: ShardedArgs): ShardedPlan {
   };
 }
 
-function urlOf(load: string | URL): string {
-  if (load instanceof URL) return load.href;
-  if (typeof load !== "string" || load === "")
-    refuse("fitSharded: load", "the path or URL of a module", load, 'Name it, as in load: "./rows.mjs".');
-  return new URL(load, `file://${process.cwd()}/`).href;
-}
-
-function sendable(args: unknown): unknown {
-  try {
-    const text = JSON.stringify(args);
-    if (text !== undefined) return args;
-  } catch {
-    // circular, or with a bigint in it
-  }
-  return refuse("fitSharded: args", "what JSON can say", args);
+/** @throws ConvexError "options/value". */
+export function readRows(where: string, { cluster, shards, load, args = null }: ShardedRows): RowsPlan {
+  const calls = cluster as Partial<Cluster> | undefined;
+  if (!isRecord(cluster) || [calls?.open, calls?.sum, calls?.close].some((call) => typeof call !== "function"))
+    refuse(`${where}: cluster`, 'local() or ray() of "tfjs-convex/sharded"', cluster, "Import one of them.");
+  return {
+    cluster,
+    shards: count(`${where}: shards`, shards, MOST_SHARDS),
+    load: urlOf(`${where}: load`, load),
+    args: sendable(`${where}: args`, args),
+  };
 }
 
 /** What each worker is told. */
-export function specsOf({ shards, load, args }: ShardedPlan, spec: NetworkSpec, { threads }: Settings): ShardSpec[] {
+export function specsOf({ shards, load, args }: RowsPlan, spec: NetworkSpec, { threads }: Settings): ShardSpec[] {
   const { inputs, outputs, loss, labels } = spec;
   const each = { shards, load, args, inputs, outputs, loss, labels, threads: threads ?? 1 };
   return Array.from({ length: shards }, (_, shard) => ({ shard, ...each }));
@@ -105,12 +95,12 @@ export function specsOf({ shards, load, args }: ShardedPlan, spec: NetworkSpec, 
  *
  * @throws ConvexError "model/..." or "options/value".
  */
-export function shardedSpec(model: tf.LayersModel, settings: Settings): NetworkSpec {
+export function shardedSpec(model: tf.LayersModel, settings: Settings, where = "fitSharded"): NetworkSpec {
   const spec = readModel(model, settings.formulation, "fit", true);
   const { trunk } = anatomyOf(model, "write", spec.cut);
   const named = `a model of a gatedDense layer and a dense one`;
   const todo = `Build the first layer as gatedDense, or fit on one machine with fit.`;
-  const no = (came: string) => refuseAs("fitSharded", named, came, todo, "model/layer");
+  const no = (came: string) => refuseAs(where, named, came, todo, "model/layer");
   if (spec.formulation !== "gated") no(`one of formulation "${spec.formulation}"`);
   if (spec.convolution !== null) no("a convolutional one");
   if (spec.skip !== null) no("one with a linear layer beside the hidden one");
@@ -119,21 +109,21 @@ export function shardedSpec(model: tf.LayersModel, settings: Settings): NetworkS
   if (!Number.isFinite(loss.curvature)) {
     const like = loss.separable ? smoothLike(loss) : "categoricalCrossentropy";
     refuseAs(
-      "fitSharded",
+      where,
       "a smooth loss",
       `"${spec.loss}", which has ${loss.separable ? "kinks" : "no bounded curvature"}`,
       `Compile with "${like}", or fit on one machine with fit.`,
       "model/loss",
     );
   }
-  refuseSettings(settings);
+  refuseSettings(where, settings);
   return spec;
 }
 
-function refuseSettings(settings: Settings): void {
+function refuseSettings(where: string, settings: Settings): void {
   const { standardize, rank, pca, regularization, solver, engine, arrangements, pricing } = settings;
   const no = (name: string, expected: string, got: unknown) =>
-    refuseAs(`fitSharded: ${name}`, expected, shown(got), "Leave it out, or fit on one machine with fit.");
+    refuseAs(`${where}: ${name}`, expected, shown(got), "Leave it out, or fit on one machine with fit.");
   if (standardize === true) no("standardize", "columns as the module yields them", standardize);
   if (rank !== null) no("rank", "no rank", rank);
   if (pca !== null) no("pca", "no pca", pca);

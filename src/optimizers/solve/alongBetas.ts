@@ -44,7 +44,10 @@ export async function eachBeta(
 }
 
 /** The start at the program's beta: on the line through the last two solutions, or at the last. */
-function startAt({ program, growth }: Problem, stops: readonly PathStop[]): SparseBlocks | undefined {
+export function startAt(
+  { program, growth }: Pick<Problem, "program" | "growth">,
+  stops: readonly PathStop[],
+): SparseBlocks | undefined {
   const [before, last] = stops.length > 1 ? stops : [undefined, stops[0]];
   // From zero a growth finds better neurons afresh than from the gates that zero has left it.
   if (last === undefined || (growth !== null && last.blocks.index.length === 0)) return undefined;

@@ -1,7 +1,7 @@
 /** Runs the solve of a program on the engine that suits it; what "auto" began on a device, the host can go on with. */
 
 import { type ChosenEngine, engineFor, type Kernels, keepsPooled, threadsOf } from "../../convex/kernels/index.js";
-import { chooseSolver, type Solution } from "../../convex/solvers/solve.js";
+import { chooseSolver, keepsBlocks, type Solution } from "../../convex/solvers/solve.js";
 import type { ConvexProgram, SparseBlocks } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import type { Settings } from "../options.js";
@@ -21,7 +21,7 @@ export function engineOn(
   chosen: ChosenEngine,
   { engine, solver: name, tolerance, threads }: EngineSettings,
 ): Promise<ChosenEngine> {
-  const solver = chooseSolver(program, name ?? undefined, chosen.kernels.iterate !== undefined);
+  const solver = chooseSolver(program, name ?? undefined, keepsBlocks(program, chosen.kernels));
   return engineFor(engine, chosen, {
     rows: program.X.rows,
     width: program.X.cols,
@@ -30,6 +30,7 @@ export function engineOn(
     tolerance,
     threads,
     pooledOnHost: keepsPooled(program),
+    cones: program.cones,
     solver,
   });
 }
@@ -53,7 +54,10 @@ export async function solveOn<T extends Solution>(
   const mayFallBack = settings.engine === "auto" && kernels !== host;
   try {
     const solution = await work(kernels, null);
-    if (!mayFallBack || solution.status !== "stalled") return { solution, engine: reason + threadsOf(kernels) };
+    if (!mayFallBack || solution.status !== "stalled") {
+      const rest = solution.endedOnHost === true ? `; the last digits in float64 on ${host.name}` : "";
+      return { solution, engine: reason + rest + threadsOf(kernels) };
+    }
     const rest = await work(host, solution);
     const together = {
       ...rest,

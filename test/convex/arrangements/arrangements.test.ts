@@ -9,6 +9,7 @@ import {
   sampleGates,
 } from "../../../src/convex/arrangements/index.js";
 import { PatternSet } from "../../../src/convex/arrangements/patternSet.js";
+import { sampling } from "../../../src/convex/arrangements/sample.js";
 import { packPattern, wordsPerGate } from "../../../src/convex/linear/bits.js";
 import { atOnce } from "../../../src/convex/linear/pieces.js";
 import { gaussianSource, logarithm } from "../../../src/convex/linear/random.js";
@@ -94,6 +95,24 @@ describe("enumerateGates", () => {
 
 describe("sampleGates", () => {
   const X = gaussianMatrix(40, 5, 3);
+
+  test("many rows are read off for a few draws at a time, and the gates are those of drawing one by one", () => {
+    const large = gaussianMatrix(4000, 40, 4);
+    const work = sampling(large, { count: 120, seed: 5 });
+    let pieces = 0;
+    let gates: GateSet | null = null;
+    while (gates === null) {
+      const { done, value } = work.next(false);
+      if (done) gates = value;
+      else pieces += 1;
+    }
+    expect(pieces).toBeGreaterThanOrEqual(2);
+    const draw = gaussianSource(5);
+    const generators = { rows: 120, cols: 40, data: Float64Array.from({ length: 120 * 40 }, draw) };
+    const alone = gatesFrom(large, generators);
+    expect(gates.bits).toEqual(alone.bits);
+    expect(gates.generators.data).toEqual(alone.generators.data);
+  });
 
   test("every generator makes its mask, no mask comes twice, none is empty", () => {
     const gates = sampleGates(X, { count: 200, seed: 7 });

@@ -40,6 +40,27 @@ describe.each(lossNames)("%s", (name) => {
     );
   });
 
+  test("parts that share out its rows add up to it, and have its gradient", () => {
+    fc.assert(
+      fc.property(seeds, reaches, fc.subarray([...Array(n).keys()]), (seed, reach, some) => {
+        const { loss, Z } = sample(name, seed, reach);
+        const gradient = gradientOf(loss, Z);
+        let sum = 0;
+        for (const rows of [some, [...Array(n).keys()].filter((k) => !some.includes(k))]) {
+          const part = loss.part?.(Int32Array.from(rows));
+          if (part === undefined) throw new Error("the loss has no parts");
+          const entries = rows.flatMap((k) => [3 * k, 3 * k + 1, 3 * k + 2]);
+          const mine = Float64Array.from(entries, (k) => Z[k]);
+          sum += part.value(mine);
+          expect(Array.from(gradientOf(part, mine))).toEqual(entries.map((k) => gradient[k]));
+          expect(part.curvature).toBeLessThanOrEqual(loss.curvature);
+        }
+        expect(sum).toBeCloseTo(loss.value(Z), 10);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
   test("the diagonal of its Hessian is the slope of its gradient, away from kinks", () => {
     const { loss, Z } = sample(name, 4, 1);
     const diagonal = new Float64Array(Z.length);

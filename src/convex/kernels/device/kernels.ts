@@ -2,11 +2,15 @@
 
 import type { GateSet, Matrix } from "../../types.js";
 import { engineLike } from "../engineLike.js";
-import type { EngineName, Kernels } from "../types.js";
+import type { ConeSystem, EngineName, Kernels } from "../types.js";
+import { type ConeSizes, coneSizes, type DeviceCones, deviceCones } from "./cones.js";
 import { type BlockSizes, blockSizes, type DeviceBlocks, deviceIterate } from "./iterate.js";
 
 /** Copies X [n x d] and the gates to the device and makes room for the blocks. */
 export type MakeBlocks = (X: Matrix, gates: GateSet, sizes: BlockSizes) => Promise<DeviceBlocks>;
+
+/** The same for blocks with cones. */
+export type MakeCones = (X: Matrix, gates: GateSet, sizes: ConeSizes, system: ConeSystem) => Promise<DeviceCones>;
 
 /** An engine on a device that answered. */
 export interface OpenedDevice {
@@ -18,7 +22,7 @@ export interface OpenedDevice {
 /** Finds the device and makes the engine; rejects with an Error that says in a clause why it can't run. */
 export type OpenDevice = (host: Kernels) => Promise<OpenedDevice>;
 
-export function deviceKernels(name: EngineName, host: Kernels, make: MakeBlocks): Kernels {
+export function deviceKernels(name: EngineName, host: Kernels, make: MakeBlocks, makeCones?: MakeCones): Kernels {
   return engineLike(host, {
     name,
     dtype: "float32",
@@ -26,5 +30,13 @@ export function deviceKernels(name: EngineName, host: Kernels, make: MakeBlocks)
       const sizes = blockSizes(X, gates, outputs, pooling);
       return deviceIterate(await make(X, gates, sizes), sizes, penalty);
     },
+    ...(makeCones === undefined
+      ? {}
+      : {
+          async iterateCones(X, gates, outputs, system) {
+            const sizes = coneSizes(X, gates, outputs);
+            return deviceCones(await makeCones(X, gates, sizes, system), sizes);
+          },
+        }),
   });
 }

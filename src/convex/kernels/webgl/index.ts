@@ -12,27 +12,13 @@ import {
   stepSums,
 } from "../device/index.js";
 import type { StepReport } from "../types.js";
-import { ContextWatch } from "./context.js";
+import { WebglCones } from "./cones.js";
 import { evenUp, type ProductPrograms, productPrograms } from "./products.js";
 import * as programs from "./programs.js";
+import { Textures, type WebglBackend } from "./textures.js";
 
 /** What renderers that are no GPU call themselves. */
 const EMULATED = /swiftshader|llvmpipe|softpipe|software|basic render/i;
-
-/** The part of tfjs's MathBackendWebGL that is used; its methods for programs of others are public. */
-interface WebglBackend {
-  readonly gpgpu: { readonly gl: WebGL2RenderingContext };
-  makeTensorInfo(shape: number[], dtype: "float32", values: Float32Array): tf.TensorInfo;
-  runWebGLProgram(
-    program: programs.PackedProgram,
-    inputs: tf.TensorInfo[],
-    dtype: "float32",
-    uniforms: number[][],
-    keepPacked: boolean,
-  ): tf.TensorInfo;
-  read(data: object): Promise<Float32Array>;
-  disposeIntermediateTensorInfo(info: tf.TensorInfo): void;
-}
 
 /** Needs the tfjs backend "webgl" on WebGL 2 with float32 targets; it need not be the current one. */
 export const openWebgl: OpenDevice = async (host) => {
@@ -46,7 +32,12 @@ export const openWebgl: OpenDevice = async (host) => {
   if (!tf.env().getBool("WEBGL_RENDER_FLOAT32_ENABLED")) {
     throw new Error("this GPU draws into float16 only, whose 3 digits can't carry a solve; it needs float32 targets");
   }
-  const kernels = deviceKernels("webgl", host, async (X, gates, sizes) => new WebglBlocks(backend, X, gates, sizes));
+  const kernels = deviceKernels(
+    "webgl",
+    host,
+    async (X, gates, sizes) => new WebglBlocks(backend, X, gates, sizes),
+    async (X, gates, sizes, system) => new WebglCones(backend, X, gates, sizes, system),
+  );
   const extension = gl.getExtension("WEBGL_debug_renderer_info");
   const device = String(gl.getParameter(extension?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER));
   return { kernels, device, emulated: EMULATED.test(device) };
@@ -54,25 +45,23 @@ export const openWebgl: OpenDevice = async (host) => {
 
 type Slot = "data" | "masks" | "places" | "base" | "x" | "y" | "g" | "next";
 
-class WebglBlocks implements DeviceBlocks {
+class WebglBlocks extends Textures<Slot> implements DeviceBlocks {
   private readonly even: programs.PackedSizes;
   private readonly products: Omit<ProductPrograms, "data" | "masks" | "places">;
-  private readonly held = new Map<Slot, tf.TensorInfo>();
-  private readonly context: ContextWatch;
 
   constructor(
-    private readonly backend: WebglBackend,
+    backend: WebglBackend,
     X: Matrix,
     gates: GateSet,
     private readonly sizes: BlockSizes,
   ) {
+    super(backend);
     const { rows, width, gates: P, outputs, perGate } = sizes;
     const order = gramOrder(sizes);
     this.even = {
       ...{ rows: evenUp(rows), width: evenUp(width), gates: evenUp(P), outputs, columns: evenUp(outputs), perGate },
       ...{ order, orderColumns: evenUp(order) },
     };
-    this.context = new ContextWatch(backend.gpgpu.gl);
     const { data, masks, places, ...products } = productPrograms(X, gates, sizes, this.even);
     this.products = products;
     this.hold("data", this.matrix(data.values, data.shape));
@@ -175,12 +164,6 @@ class WebglBlocks implements DeviceBlocks {
     for (const slot of ["x", "y", "next"] as const) this.hold(slot, this.blocks(next));
   }
 
-  dispose(): void {
-    this.context.dispose();
-    for (const info of this.held.values()) this.free(info);
-    this.held.clear();
-  }
-
   /** The sums of a step, read vector by vector and added up in float64. */
   private async report(): Promise<Omit<StepReport, "penalty">> {
     const inputs = [this.get("next"), this.get("y"), this.get("x")];
@@ -235,47 +218,5 @@ class WebglBlocks implements DeviceBlocks {
 
   private copy(info: tf.TensorInfo): tf.TensorInfo {
     return this.run(programs.entryProgram(this.even, "a"), [info, info, info], [0]);
-  }
-
-  private matrix(values: Float32Array, shape: [number, number]): tf.TensorInfo {
-    return this.backend.makeTensorInfo(shape, "float32", values);
-  }
-
-  private run(program: programs.PackedProgram, inputs: tf.TensorInfo[], numbers: number[] = []): tf.TensorInfo {
-    this.context.check();
-    return this.backend.runWebGLProgram(
-      program,
-      inputs,
-      "float32",
-      numbers.map((value) => [value]),
-      true,
-    );
-  }
-
-  /** Reads and frees. */
-  private async take(info: tf.TensorInfo): Promise<Float32Array> {
-    const values = await this.fetch(info);
-    this.free(info);
-    return values;
-  }
-
-  private fetch(info: tf.TensorInfo): Promise<Float32Array> {
-    return this.context.whileThere(this.backend.read(info.dataId));
-  }
-
-  private get(slot: Slot): tf.TensorInfo {
-    const info = this.held.get(slot);
-    if (info === undefined) throw new Error(`webgl: blocks are used after dispose (${slot}).`);
-    return info;
-  }
-
-  private hold(slot: Slot, info: tf.TensorInfo): void {
-    const before = this.held.get(slot);
-    if (before !== undefined) this.free(before);
-    this.held.set(slot, info);
-  }
-
-  private free(info: tf.TensorInfo): void {
-    this.backend.disposeIntermediateTensorInfo(info);
   }
 }

@@ -8,7 +8,7 @@ import { type PackedProgram, type PackedSizes, program } from "./programs.js";
 export const WORD = 16;
 
 /** The masks of gates i, i + 1 in word w. */
-const MASKS = `
+export const MASKS = `
 ivec2 wordsOf(int gate, int word) {
   vec4 m = getMasks(gate, word - (word & 1));
   return ivec2((word & 1) == 0 ? m.xz : m.yw);

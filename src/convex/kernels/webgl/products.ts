@@ -10,7 +10,7 @@ import type { PackedProgram, PackedSizes } from "./programs.js";
 /** Fragments that keep a GPU busy: below it, sums are split. */
 const WANTED_FRAGMENTS = 32768;
 /** Gates or words of rows that a split has at least; of patches pairs of samples. */
-const SPLIT_ITEMS = 16;
+export const SPLIT_ITEMS = 16;
 const SPLIT_PAIRS = 128;
 
 /** A matrix to be kept on the device. */
@@ -93,6 +93,6 @@ export function evenUp(count: number): number {
 }
 
 /** Into how many parts of at least `least` a sum over `items` is cut, when it fills this many fragments. */
-function splitsFor(fragments: number, items: number, least: number): number {
+export function splitsFor(fragments: number, items: number, least: number): number {
   return Math.max(1, Math.min(Math.ceil(WANTED_FRAGMENTS / fragments), Math.floor(items / least)));
 }

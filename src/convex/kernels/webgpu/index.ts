@@ -10,23 +10,29 @@ import {
   type OpenDevice,
 } from "../device/index.js";
 import type { StepReport } from "../types.js";
+import { WebgpuCones } from "./cones.js";
 import { findDevice } from "./device.js";
 import { productWork, stridden } from "./products.js";
 import { GpuQueue, gridOf, type Work } from "./queue.js";
 import * as shaders from "./shaders.js";
 import { LANES, SHAPE_SIZE, shapeOf } from "./shape.js";
+import { LANE_QUADS } from "./vectors.js";
 
-/** Up to this length one lane goes along a vector: a workgroup would be mostly idle. */
-const LANE_QUADS = 16;
 const FLOAT = 4; // bytes
 
 /** Runs on the tfjs backend's device where that is "webgpu", else on one of its own. */
 export const openWebgpu: OpenDevice = async (host) => {
   const { device, name, emulated } = await findDevice();
-  const kernels = deviceKernels("webgpu", host, (X, gates, sizes) => {
+  const filled = <T>(make: (queue: GpuQueue) => T): Promise<T> => {
     const queue = new GpuQueue(device);
-    return queue.fill(() => new WebgpuBlocks(queue, X, gates, sizes));
-  });
+    return queue.fill(() => make(queue));
+  };
+  const kernels = deviceKernels(
+    "webgpu",
+    host,
+    (X, gates, sizes) => filled((queue) => new WebgpuBlocks(queue, X, gates, sizes)),
+    (X, gates, sizes, system) => filled((queue) => new WebgpuCones(queue, X, gates, sizes, system)),
+  );
   return { kernels, device: name, emulated };
 };
 

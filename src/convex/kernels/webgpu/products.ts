@@ -8,7 +8,7 @@ import { type GpuQueue, gridOf, type Work } from "./queue.js";
 import { LANES, type ProductShape, TILE, TILE_QUADS } from "./shape.js";
 
 /** Workgroups that keep a large GPU busy: below it, sums are split. */
-const WANTED_GROUPS = 512;
+export const WANTED_GROUPS = 512;
 /** Rows that a split of an adjoint has at least. */
 const SPLIT_ROWS = 512;
 const FLOAT = 4; // bytes

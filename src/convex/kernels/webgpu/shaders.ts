@@ -6,63 +6,12 @@
  */
 
 import { LANES, SHAPE } from "./shape.js";
+import { type Along, each, LANE_SUMS, MAIN, SUMS, sumsAlong } from "./vectors.js";
 
 const NUMBERS = `
 struct Numbers { step: f32, threshold: f32, momentum: f32, unused: f32 }
 @group(0) @binding(1) var<uniform> numbers: Numbers;
 `;
-
-/** Four sums with their rounding errors beside them (Knuth's TwoSum). */
-const SUMS = `
-fn add(sum: mat2x4f, value: vec4f) -> mat2x4f {
-  let next = sum[0] + value;
-  let part = next - sum[0];
-  return mat2x4f(next, sum[1] + ((sum[0] - (next - part)) + (value - part)));
-}
-`;
-
-/** Sums over the lanes of a workgroup. */
-const LANE_SUMS = `${SUMS}
-var<workgroup> lanes: array<mat2x4f, ${LANES}>;
-fn addLanes(mine: mat2x4f, lane: u32) -> mat2x4f {
-  workgroupBarrier();
-  lanes[lane] = mine;
-  for (var stride = ${LANES / 2}u; stride > 0u; stride /= 2u) {
-    workgroupBarrier();
-    if (lane < stride) {
-      let other = lanes[lane + stride];
-      let sum = add(lanes[lane], other[0]);
-      lanes[lane] = mat2x4f(sum[0], sum[1] + other[1]);
-    }
-  }
-  workgroupBarrier();
-  return lanes[0];
-}
-`;
-
-/** How a vector is gone along: by all lanes of a workgroup where it is long, else by one lane. */
-export type Along = "workgroup" | "lane";
-
-/** Declares `item` (the vector or gate), `begin` and `stride` (which quads are this lane's) and `writes` (who reports). */
-function each(along: Along, count: string): string {
-  const item = along === "workgroup" ? "group" : `group * ${LANES}u + lane`;
-  return `
-  let group = groupId.x + groupId.y * groups.x;
-  let item = ${item};
-  if (item >= ${count}) { return; }
-  let begin = ${along === "workgroup" ? "lane" : "0u"};
-  let stride = ${along === "workgroup" ? `${LANES}u` : "1u"};
-  let writes = ${along === "workgroup" ? "lane == 0u" : "true"};`;
-}
-
-const sumsAlong: Readonly<Record<Along, string>> = {
-  workgroup: LANE_SUMS,
-  lane: `${SUMS} fn addLanes(mine: mat2x4f, lane: u32) -> mat2x4f { return mine; }`,
-};
-
-const MAIN = `@compute @workgroup_size(${LANES})
-fn main(@builtin(workgroup_id) groupId: vec3u, @builtin(num_workgroups) groups: vec3u,
-        @builtin(local_invocation_index) lane: u32) {`;
 
 /** What a step reads and writes; x, y and next are differences from base. */
 const STEP = `

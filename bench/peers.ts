@@ -1,0 +1,251 @@
+/**
+ * fit with the network's own regularizers beside plain L-BFGS of scipy, of several widths, in float32 and float64: the objective over
+ * processor time of one thread, on the same data, all networks judged by the same code. `npm run bench:peers -- --help` lists the flags.
+ */
+
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import * as tf from "@tensorflow/tfjs";
+import { ConvexReLUTrainer } from "../src/index.js";
+import { type Contest, contests } from "./data/contests.js";
+import { judgedNetwork } from "./peers/judge.js";
+import { type DescentRun, type DescentWish, findScipy, runDescent } from "./peers/lbfgs.js";
+import { numbers, readFlags } from "./support/flags.js";
+import { describeMachine } from "./support/machine.js";
+import { clockByProcessor, processorSeconds } from "./support/measure.js";
+import { plotPeers } from "./support/plots.js";
+import { objective, publish, seconds } from "./support/report.js";
+
+const flags = readFlags("peers", {
+  data: { default: process.env.BENCH_DATA ?? "", help: "folder of the tables; also BENCH_DATA" },
+  problems: { default: contests.map(({ name }) => name).join(","), help: "problems, by name" },
+  checkpoints: { default: "1,2,5,15", help: "processor seconds; 60 as well where there is time" },
+  widths: { default: "50,200,400,1000", help: "neurons of the rivals" },
+  dtypes: { default: "float32,float64", help: "of the rivals' products" },
+  memories: { default: "10", help: "pairs that the rivals keep" },
+  seeds: { default: 1, help: "runs of each rival, of which the lowest is taken at every checkpoint" },
+  units: { default: 1000, help: "units of our layer" },
+  keep: {
+    default: "",
+    help: "folder in which each rival's networks' objectives stay, so that they need not run again",
+  },
+  close: { default: 1e-3, help: "a rival is below ours where it is by more than this share" },
+});
+
+/** What one run of ours ended with. */
+interface OurRun {
+  readonly limit: number; // processor seconds asked for
+  readonly spent: number; // by fit as a whole
+  readonly objective: number;
+  readonly gap: number;
+  readonly status: string;
+}
+
+interface Rival {
+  readonly width: number;
+  readonly dtype: string;
+  readonly memory: number;
+  readonly objectives: readonly number[]; // at the checkpoints, or what we spent where that is more
+  readonly ended: number | null;
+  readonly calls: number;
+}
+
+interface Row {
+  readonly problem: string;
+  readonly sizes: { readonly n: number; readonly d: number; readonly C: number };
+  readonly loss: string;
+  readonly ours: readonly OurRun[];
+  readonly rivals: readonly Rival[];
+}
+
+clockByProcessor();
+await tf.setBackend("cpu");
+await tf.ready();
+const checkpoints = numbers(flags.checkpoints).sort((a, b) => a - b);
+/** Where rivals are looked at: the first of these that is no earlier than what we have spent. */
+const moments = [
+  ...checkpoints,
+  ...checkpoints.map((limit) => 1.05 * limit),
+  ...checkpoints.map((limit) => 1.2 * limit),
+].sort((a, b) => a - b);
+const python = findScipy();
+const rows: Row[] = [];
+const skipped: string[] = [];
+let versions: DescentRun["versions"] = {};
+const [small] = contests;
+await fitted(must(small.read("")), 0.5); // warms up, and is not kept
+for (const source of contests.filter(({ name }) => flags.problems.split(",").includes(name))) {
+  const contest = source.read(flags.data);
+  if (contest === null) {
+    skipped.push(`${source.name}: skipped, since its file is not in the data folder (--data or BENCH_DATA).`);
+    continue;
+  }
+  rows.push(await measure(contest));
+}
+
+if (!flags.dry) await plotPeers(rows);
+publish(
+  {
+    name: "peers",
+    title: "fit beside plain L-BFGS of any width: the objective over processor time",
+    command: "npm run bench:peers",
+    machine: describeMachine(["@tensorflow/tfjs"]),
+    about: [
+      `min loss((X W')_+ A) + beta / 2 (|W|^2 + |A|^2), beta 2e-3; figure1: the recipe of the scnn paper's Figure 1, d = 50; tables on`,
+      `standardised columns and one of ones. Ours: \`new ConvexReLUTrainer({ timeLimit, threads: 1 }).fit(model, x, y)\` on ${flags.units} units with`,
+      "regularizers, a fit for each limit, after one that warms up; the clock of the trainer is the processor time of its process, all of",
+      "fit counts, and the weights that it wrote, of float32, are judged.",
+      python === null
+        ? "No Python with scipy was found (SCIPY_PYTHON, python3): only our side was measured."
+        : `L-BFGS: scipy's, with products of numpy on one thread (${Object.entries(versions)
+            .map(([name, version]) => `${name} ${version}`)
+            .join(", ")}), gradients by hand,`,
+      `no stop of its own; the best network that it met until the limit, or what fit spent where that is more. Best of ${flags.seeds} seeds, pairs: ${flags.memories}.`,
+      "Judged by one code in float64. Processor time, since other work ran on the machine beside it.",
+    ],
+    sections: [
+      { title: "Objective", cells: cellsOf(rows), notes: [verdict(rows), ...skipped] },
+      { title: "Each rival", cells: rivalCells(rows) },
+    ],
+    data: { settings: { ...flags, data: undefined, keep: undefined }, checkpoints, versions, skipped, rows },
+  },
+  flags,
+);
+
+async function measure(contest: Contest): Promise<Row> {
+  const { name, X, Y, loss } = contest;
+  const ours: OurRun[] = [];
+  for (const limit of checkpoints) {
+    ours.push(await fitted(contest, limit));
+    console.error(name, JSON.stringify(ours.at(-1)));
+  }
+  const rivals: Rival[] = [];
+  for (const width of python === null ? [] : numbers(flags.widths)) {
+    for (const dtype of flags.dtypes.split(",") as DescentWish["dtype"][]) {
+      for (const memory of numbers(flags.memories)) {
+        const runs = Array.from({ length: flags.seeds }, (_, seed) =>
+          kept(contest, { width, dtype, memory, seed, checkpoints: moments }),
+        );
+        const objectives = checkpoints.map((limit, k) => {
+          const at = moments.findIndex((moment) => moment >= Math.max(limit, ours[k].spent));
+          return Math.min(...runs.map((run) => run.objectives.slice(at)[0]));
+        });
+        rivals.push({ width, dtype, memory, objectives, ended: runs[0].ended, calls: runs[0].calls });
+        versions = runs[0].versions;
+        console.error(name, width, dtype, objectives.map((value) => value.toPrecision(6)).join(" "), runs[0].calls);
+      }
+    }
+  }
+  return { problem: name, sizes: { n: X.rows, d: X.cols, C: Y.cols }, loss, ours, rivals };
+}
+
+/** What a run before found, where results are kept and it had the same settings, or what is found now. */
+function kept(contest: Contest, wish: DescentWish): DescentRun {
+  const find = () => runDescent(python ?? "", contest, wish);
+  if (flags.keep === "") return find();
+  const file = join(flags.keep, `${contest.name}.${wish.width}.${wish.dtype}.${wish.memory}.${wish.seed}.json`);
+  if (existsSync(file)) {
+    const before = JSON.parse(readFileSync(file, "utf8"));
+    const places = wish.checkpoints.map((moment) => before.wish.checkpoints.indexOf(moment));
+    const same = isDeepStrictEqual({ ...before.wish, checkpoints: null }, { ...wish, checkpoints: null });
+    if (same && !places.includes(-1)) {
+      return { ...before.run, objectives: places.map((place) => before.run.objectives[place]) };
+    }
+  }
+  const run = find();
+  mkdirSync(flags.keep, { recursive: true });
+  writeFileSync(file, JSON.stringify({ wish, run }));
+  return run;
+}
+
+/** One fit with a time limit. */
+async function fitted(contest: Contest, limit: number): Promise<OurRun> {
+  const { X, Y, loss, beta } = contest;
+  const decay = () => tf.regularizers.l2({ l2: beta / 2 });
+  const activation = loss === "meanSquaredError" ? "linear" : loss === "binaryCrossentropy" ? "sigmoid" : "softmax";
+  const model = tf.sequential({
+    layers: [
+      tf.layers.dense({
+        units: flags.units,
+        activation: "relu",
+        useBias: false,
+        inputShape: [X.cols],
+        kernelRegularizer: decay(),
+      }),
+      tf.layers.dense({ units: Y.cols, activation, useBias: false, kernelRegularizer: decay() }),
+    ],
+  });
+  model.compile({ optimizer: "adam", loss });
+  const x = tf.tensor2d(Float32Array.from(X.data), [X.rows, X.cols]);
+  const y = tf.tensor2d(Float32Array.from(Y.data), [Y.rows, Y.cols]);
+  const before = processorSeconds();
+  const { certificate, status } = await new ConvexReLUTrainer({ timeLimit: limit, threads: 1 }).fit(model, x, y);
+  const spent = processorSeconds() - before;
+  const [inputs, outputs] = model.getWeights().map((weight) => Float64Array.from(weight.dataSync()));
+  const W = new Float64Array(inputs.length); // [m x d] of tfjs's [d x m]
+  for (let p = 0; p < X.cols; p++)
+    for (let j = 0; j < flags.units; j++) W[j * X.cols + p] = inputs[p * flags.units + j];
+  tf.dispose([x, y]);
+  model.dispose();
+  return { limit, spent, objective: judgedNetwork(contest, W, outputs), gap: certificate.relativeGap, status };
+}
+
+function lowest(rivals: readonly Rival[], k: number): Rival | undefined {
+  return [...rivals].sort((a, b) => a.objectives[k] - b.objectives[k])[0];
+}
+
+/** How far the best rival is above ours, in percent; negative where it is below. */
+function margin({ ours, rivals }: Row, k: number): number {
+  const best = lowest(rivals, k);
+  return best === undefined ? Number.NaN : 100 * (best.objectives[k] / ours[k].objective - 1);
+}
+
+function cellsOf(all: readonly Row[]): string[][] {
+  return [
+    ["problem", "n, d, C", "limit", "spent", "ours", "gap", "best L-BFGS", "width", "above ours"],
+    ...all.flatMap((row) =>
+      row.ours.map(({ limit, spent, objective: value, gap }, k) => {
+        const best = lowest(row.rivals, k);
+        const theirs =
+          best === undefined ? ["", "", ""] : [objective(best.objectives[k]), `${best.width}, ${best.dtype}`];
+        const { n, d, C } = row.sizes;
+        const sizes = `${n}, ${d}, ${C}`;
+        const own = [row.problem, sizes, String(limit), seconds(spent), objective(value), gap.toExponential(1)];
+        return [...own, ...theirs, ...(best === undefined ? [] : [`${margin(row, k).toFixed(2)} %`])];
+      }),
+    ),
+  ];
+}
+
+function rivalCells(all: readonly Row[]): string[][] {
+  return [
+    ["problem", "width", "products", "evaluations", ...checkpoints.map((limit) => `${limit} s`)],
+    ...all.flatMap(({ problem, rivals }) =>
+      rivals.map(({ width, dtype, calls, objectives }) => [
+        problem,
+        String(width),
+        dtype,
+        String(calls),
+        ...objectives.map(objective),
+      ]),
+    ),
+  ];
+}
+
+function verdict(all: readonly Row[]): string {
+  const held = all.filter(({ rivals }) => rivals.length > 0);
+  if (held.length === 0) return "No rival was run.";
+  const margins = held.flatMap((row) => row.ours.map((_, k) => margin(row, k)));
+  const below = margins.filter((value) => value < -100 * flags.close).length;
+  const won = held.filter((row) => margin(row, checkpoints.length - 1) > 0).length;
+  return (
+    `At ${margins.length - below} of ${margins.length} checkpoints no L-BFGS is more than ${100 * flags.close} % below ours; ` +
+    `at the last one ours is lower than all on ${won} of ${held.length} problems.`
+  );
+}
+
+function must<T>(value: T | null): T {
+  if (value === null) throw new Error("A problem that needs no file had none.");
+  return value;
+}

@@ -1,0 +1,40 @@
+/** The one judge of all networks of a contest, whoever trained them: plain loops in float64. */
+
+import type { Contest } from "../data/contests.js";
+
+/** loss((X W')_+ A) + beta / 2 (|W|^2 + |A|^2) of W [m x d] and A [m x C]. */
+export function judgedNetwork({ X, Y, loss, beta }: Contest, W: Float64Array, A: Float64Array): number {
+  const [n, d, C] = [X.rows, X.cols, Y.cols];
+  const m = W.length / d;
+  let total = 0;
+  const z = new Float64Array(C);
+  for (let k = 0; k < n; k++) {
+    z.fill(0);
+    for (let j = 0; j < m; j++) {
+      let sum = 0;
+      for (let p = 0; p < d; p++) sum += W[j * d + p] * X.data[k * d + p];
+      if (sum > 0) for (let c = 0; c < C; c++) z[c] += A[j * C + c] * sum;
+    }
+    total += lossOf(loss, z, Y.data.subarray(k * C, (k + 1) * C)) / n;
+  }
+  let square = 0;
+  for (const value of W) square += value * value;
+  for (const value of A) square += value * value;
+  return total + 0.5 * beta * square;
+}
+
+/** Of one row: means over outputs, but for classes of which there is one. */
+function lossOf(loss: Contest["loss"], z: Float64Array, y: Float64Array): number {
+  const C = z.length;
+  if (loss === "categoricalCrossentropy") {
+    const top = z.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
+    const sum = z.reduce((all, value) => all + Math.exp(value - top), 0);
+    return y.reduce((all, label, c) => all + label * (top + Math.log(sum) - z[c]), 0);
+  }
+  let total = 0;
+  for (let c = 0; c < C; c++) {
+    if (loss === "meanSquaredError") total += (z[c] - y[c]) ** 2 / C;
+    else total += (Math.max(z[c], 0) - y[c] * z[c] + Math.log1p(Math.exp(-Math.abs(z[c])))) / C;
+  }
+  return total;
+}

@@ -1,0 +1,77 @@
+/** Matrices in textures of the tfjs WebGL backend, by their names, and programs that make them. */
+
+import type * as tf from "@tensorflow/tfjs";
+import { ContextWatch } from "./context.js";
+import type { PackedProgram } from "./programs.js";
+
+/** The part of tfjs's MathBackendWebGL that is used; its methods for programs of others are public. */
+export interface WebglBackend {
+  readonly gpgpu: { readonly gl: WebGL2RenderingContext };
+  makeTensorInfo(shape: number[], dtype: "float32", values: Float32Array): tf.TensorInfo;
+  runWebGLProgram(
+    program: PackedProgram,
+    inputs: tf.TensorInfo[],
+    dtype: "float32",
+    uniforms: number[][],
+    keepPacked: boolean,
+  ): tf.TensorInfo;
+  read(data: object): Promise<Float32Array>;
+  disposeIntermediateTensorInfo(info: tf.TensorInfo): void;
+}
+
+export class Textures<Slot extends string> {
+  private readonly held = new Map<Slot, tf.TensorInfo>();
+  private readonly context: ContextWatch;
+
+  constructor(private readonly backend: WebglBackend) {
+    this.context = new ContextWatch(backend.gpgpu.gl);
+  }
+
+  dispose(): void {
+    this.context.dispose();
+    for (const info of this.held.values()) this.free(info);
+    this.held.clear();
+  }
+
+  protected matrix(values: Float32Array, shape: [number, number]): tf.TensorInfo {
+    return this.backend.makeTensorInfo(shape, "float32", values);
+  }
+
+  protected run(program: PackedProgram, inputs: tf.TensorInfo[], numbers: number[] = []): tf.TensorInfo {
+    this.context.check();
+    return this.backend.runWebGLProgram(
+      program,
+      inputs,
+      "float32",
+      numbers.map((value) => [value]),
+      true,
+    );
+  }
+
+  /** Reads and frees. */
+  protected async take(info: tf.TensorInfo): Promise<Float32Array> {
+    const values = await this.fetch(info);
+    this.free(info);
+    return values;
+  }
+
+  protected fetch(info: tf.TensorInfo): Promise<Float32Array> {
+    return this.context.whileThere(this.backend.read(info.dataId));
+  }
+
+  protected get(slot: Slot): tf.TensorInfo {
+    const info = this.held.get(slot);
+    if (info === undefined) throw new Error(`webgl: blocks are used after dispose (${slot}).`);
+    return info;
+  }
+
+  protected hold(slot: Slot, info: tf.TensorInfo): void {
+    const before = this.held.get(slot);
+    if (before !== undefined) this.free(before);
+    this.held.set(slot, info);
+  }
+
+  protected free(info: tf.TensorInfo): void {
+    this.backend.disposeIntermediateTensorInfo(info);
+  }
+}

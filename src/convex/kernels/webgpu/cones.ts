@@ -1,0 +1,173 @@
+/** Blocks with cones in buffers of a WebGPU device: two products of every vector fused with signs, clamps and relaxation, in float32. */
+
+import type { GateSet, Matrix } from "../../types.js";
+import { blockSizes, type ConeSizes, type DeviceCones } from "../device/index.js";
+import type { ConeResiduals, ConeSystem } from "../types.js";
+import * as shaders from "./coneShaders.js";
+import { productWork, stridden, WANTED_GROUPS } from "./products.js";
+import { type GpuQueue, gridOf, type Work } from "./queue.js";
+import { LANES, SHAPE_SIZE, shapeOf, TILE, TILE_QUADS } from "./shape.js";
+import { LANE_QUADS } from "./vectors.js";
+
+const FLOAT = 4; // bytes
+/** Rows that a split of a product back has at least. */
+const SPLIT_ROWS = 256;
+
+export class WebgpuCones implements DeviceCones {
+  private readonly quads: number;
+  private readonly weight: number;
+  private readonly numbers: GPUBuffer;
+  private readonly R: GPUBuffer; // [C x n]: U or W
+  private readonly Z: GPUBuffer; // [C x n]: what products forward make
+  private readonly W: GPUBuffer | null; // [C x n]: Z times the solution, where there is one
+  private readonly t: GPUBuffer; // [2 P C x quads], as p
+  private readonly p: GPUBuffer;
+  private readonly sums: GPUBuffer; // missed and moved, of vectors and of tiles of slacks
+  private readonly terms: number; // of these
+  private readonly gatherWork: readonly Work[];
+  private readonly curvatureWork: readonly Work[];
+  private readonly advanceWork: readonly Work[];
+  private readonly writeWork: readonly Work[];
+  private readonly rescaleWork: readonly Work[];
+
+  constructor(
+    private readonly queue: GpuQueue,
+    X: Matrix,
+    gates: GateSet,
+    private readonly sizes: ConeSizes,
+    { weight, inverse, Y, solution }: ConeSystem,
+  ) {
+    const { rows: n, width: d, gates: P, outputs: C, vectors } = sizes;
+    const quads = Math.ceil(d / 4);
+    const rowQuads = Math.ceil(n / 4);
+    this.quads = quads;
+    this.weight = weight;
+    const floats = (count: number) => queue.buffer(count * FLOAT);
+    const blocks = (count: number) => floats(count * quads * 4);
+    const shape = queue.buffer(SHAPE_SIZE * FLOAT, true);
+    const numbers = queue.buffer(shaders.CONE_NUMBERS * FLOAT, true);
+    const [t, p, G, x] = [blocks(vectors), blocks(vectors), blocks(vectors), blocks(vectors)];
+    const [change, g] = [blocks(P * C), blocks(P * C)];
+    const [R, Z, live] = [floats(C * n), floats(C * n), queue.filled(everyGate(P, C))];
+    const q = floats(vectors * rowQuads * 4);
+    const [rowTiles, vectorTiles] = [Math.ceil(n / TILE), Math.ceil(vectors / TILE)];
+    this.terms = vectors + rowTiles * vectorTiles;
+    const sums = floats(2 * this.terms);
+    [this.numbers, this.R, this.Z, this.t, this.p, this.sums] = [numbers, R, Z, t, p, sums];
+
+    const filled = ({ data }: Pick<Matrix, "data">, rows: number) => queue.filled(stridden(data, rows, d, d, quads * 4));
+    const [data, ahead, inner, bits] = [filled(X, n), filled(Y, n), filled({ data: inverse }, d), queue.filled(gates.bits)];
+    const blocksOf = blockSizes(X, gates, C, null);
+    const buffers = { shape, live, next: change, R, Z, g };
+    const products = productWork(queue, X, gates, blocksOf, buffers);
+    const forward = productWork(queue, Y, gates, blocksOf, buffers).forward;
+    queue.write(shape, shapeOf(blocksOf, products.shape));
+
+    const quadTiles = Math.ceil(quads / TILE_QUADS);
+    const splits = Math.min(Math.ceil(n / SPLIT_ROWS), Math.ceil(WANTED_GROUPS / (quadTiles * vectorTiles)));
+    const parts = blocks(splits * vectors);
+    const half = gridOf(Math.ceil((P * C * quads) / LANES));
+    const tiles = [rowTiles, vectorTiles, 1] as const;
+    const along = quads > LANE_QUADS ? "workgroup" : "lane";
+    const solved = solution === null ? null : floats(C * n);
+    this.W = solved;
+    this.gatherWork = [
+      queue.work(shaders.slackShader, [shape, numbers, data, q, R, bits, parts], [quadTiles, vectorTiles, splits]),
+      queue.work(shaders.gatheredShader, [shape, parts, t, p, G, change], half),
+      ...forward,
+      ...(solution === null || solved === null
+        ? []
+        : [queue.work(shaders.solutionShader, [shape, queue.filled(solution), Z, solved], [n, C, 1])]),
+    ];
+    this.curvatureWork = [...products.adjoint, queue.work(shaders.doubledShader, [shape, g, change], half), ...forward];
+    this.advanceWork = [
+      ...products.adjoint,
+      queue.work(shaders.pulledShader, [shape, g, G], half),
+      queue.work(shaders.clampShader, [shape, numbers, ahead, G, bits, q, sums], tiles),
+      queue.work(shaders.inverseShader, [shape, inner, G, x], [quadTiles, vectorTiles, 1]),
+      queue.work(
+        shaders.shortenShader(along),
+        [shape, numbers, x, t, p, sums],
+        gridOf(along === "workgroup" ? vectors : Math.ceil(vectors / LANES)),
+      ),
+    ];
+    this.writeWork = [queue.work(shaders.clampShader, [shape, numbers, data, p, bits, q, sums], tiles)];
+    this.rescaleWork = [
+      queue.work(shaders.rescaledBlocksShader, [shape, numbers, p, t], gridOf(Math.ceil((vectors * quads) / LANES))),
+      queue.work(shaders.rescaledSlacksShader, [shape, numbers, q], gridOf(Math.ceil((vectors * rowQuads) / LANES))),
+    ];
+  }
+
+  async gather(U: Float32Array): Promise<Float32Array> {
+    this.queue.write(this.R, U);
+    this.set({});
+    return this.queue.read(this.gatherWork, this.W ?? this.Z, U.byteLength);
+  }
+
+  async curvature(W: Float32Array): Promise<Float32Array> {
+    this.queue.write(this.R, W);
+    return this.queue.read(this.curvatureWork, this.Z, W.byteLength);
+  }
+
+  async advance(
+    W: Float32Array,
+    relaxation: number,
+    threshold: number,
+    measured: boolean,
+  ): Promise<ConeResiduals | null> {
+    this.queue.write(this.R, W);
+    this.set({ relaxation, threshold });
+    if (!measured) {
+      this.queue.run(this.advanceWork);
+      return null;
+    }
+    const pairs = await this.queue.read(this.advanceWork, this.sums, 2 * this.terms * FLOAT);
+    const [vectors, slacks] = [pairs.subarray(0, 2 * this.sizes.vectors), pairs.subarray(2 * this.sizes.vectors)];
+    const total = (k: number) => sumOf(vectors, k) + this.weight * sumOf(slacks, k);
+    return { missed: total(0), moved: total(1) };
+  }
+
+  async rescale(factor: number): Promise<void> {
+    this.set({ factor });
+    this.queue.run(this.rescaleWork);
+  }
+
+  async read(): Promise<Float32Array> {
+    const { vectors, width } = this.sizes;
+    const values = await this.queue.read([], this.p, vectors * this.quads * 4 * FLOAT);
+    return stridden(values, vectors, width, this.quads * 4, width);
+  }
+
+  async write(t: Float32Array, threshold: number): Promise<void> {
+    const { vectors, width: d } = this.sizes;
+    const p = t.slice();
+    for (let at = 0; at < p.length; at += d) {
+      const length = Math.hypot(...p.subarray(at, at + d));
+      for (let k = at; k < at + d; k++) p[k] *= length <= threshold ? 0 : 1 - threshold / length;
+    }
+    this.queue.write(this.t, stridden(t, vectors, d, d, this.quads * 4));
+    this.queue.write(this.p, stridden(p, vectors, d, d, this.quads * 4));
+    this.set({ relaxation: 1, keep: 0 });
+    this.queue.run(this.writeWork);
+  }
+
+  dispose(): void {
+    this.queue.dispose();
+  }
+
+  private set({ relaxation = 0, threshold = 0, keep = 1, factor = 1 }): void {
+    this.queue.write(this.numbers, Float32Array.of(this.weight, relaxation, threshold, keep, factor, 0, 0, 0));
+  }
+}
+
+/** live [C x (1 + P)]: all gates, for every output. */
+function everyGate(P: number, C: number): Uint32Array {
+  return Uint32Array.from({ length: C * (P + 1) }, (_, k) => (k % (P + 1) === 0 ? P : (k % (P + 1)) - 1));
+}
+
+/** The sum of the first or the second numbers of pairs, in float64. */
+function sumOf(pairs: Float32Array, which: number): number {
+  let sum = 0;
+  for (let k = which; k < pairs.length; k += 2) sum += pairs[k];
+  return sum;
+}

@@ -1,0 +1,48 @@
+/**
+ * The metric in which a descent of neurons begins: the inverse of the diagonal of a Gauss-Newton Hessian, neuron by neuron, in the
+ * axes of the data. A neuron's weights see the data times the square of what it feeds, and its outputs see what it says; the weight
+ * decay alone holds a neuron that is small. L-BFGS then learns only what this leaves.
+ */
+
+import type { ConvexProgram } from "../types.js";
+
+/** Share of the rows on which a neuron is active. */
+const ACTIVE = 0.5;
+
+/**
+ * The diagonal at packed (W [m x d], A, c), W in axes along which the data have `squares`; neuron j feeds by entries `own(k)` = j of A.
+ * Where the loss has no curvature to name, that of the mean of squares over rows.
+ */
+export function neuronMetric(
+  { loss, beta, pooling }: Pick<ConvexProgram, "loss" | "beta" | "pooling">,
+  squares: Float64Array,
+  m: number,
+  outputs: number,
+  own: (k: number) => number,
+): (x: Float64Array) => Float64Array {
+  const d = squares.length;
+  const weights = m * d;
+  const end = weights + outputs;
+  const scales = new Float64Array(end + loss.outputs).fill(1);
+  const gains = new Float64Array(m); // of neurons: the squares of what they feed
+  const bends = new Float64Array(m); // and of what they say
+  const { scale, patches } = pooling ?? { scale: 1, patches: 1 };
+  const curvature =
+    ACTIVE * scale * scale * patches * (Number.isFinite(loss.curvature) ? loss.curvature : 1 / loss.rows);
+  return (x) => {
+    gains.fill(0);
+    for (let k = 0; k < outputs; k++) gains[own(k)] += x[weights + k] ** 2;
+    for (let j = 0, at = 0; j < m; j++) {
+      const gain = curvature * gains[j];
+      let said = 0;
+      for (let p = 0; p < d; p++, at++) {
+        scales[at] = 1 / (gain * squares[p] + beta);
+        said += squares[p] * x[at] ** 2;
+      }
+      bends[j] = curvature * said;
+    }
+    for (let k = 0; k < outputs; k++) scales[weights + k] = 1 / (bends[own(k)] + beta);
+    for (let c = end; c < scales.length; c++) scales[c] = 1 / (curvature * loss.rows + beta);
+    return scales;
+  };
+}

@@ -1,0 +1,217 @@
+/** A run of `splitting`: its iterations, its weight, what is judged in float64, and when Newton steps go on. */
+
+import { GapJudge } from "../../certificate/index.js";
+import { columnSums, norm } from "../../linear/vectors.js";
+import { zeroBlocks } from "../../operators/blocks.js";
+import { minimiseOverBias } from "../../operators/outputBias.js";
+import type { SparseBlocks } from "../../types.js";
+import { BestPoint } from "../bestPoint.js";
+import type { Point, Run, Setting, Solver } from "../solver.js";
+import type { ConeIterate } from "../../kernels/types.js";
+import { SplittingSystem } from "./system.js";
+
+const RELAXATION = 1.6; // a
+/** Iterations between two judgements: each takes the projections of many points onto their cones. */
+const ITERATIONS_A_ROUND = 50;
+/** The weight is balanced after the first few iterations, then from time to time, and at last it rests. */
+const EARLY_BALANCES = [5, 10, 15, 20];
+const BALANCED_EVERY = 25;
+const LAST_BALANCE = 500;
+const MOST_CHANGE = 3;
+/** Gaps below which float32 may end; and the steps come slowly before that. */
+const DIGITS = 1e-5;
+/** A run rests when so many rounds did not take this share off its gap. */
+const STALL_ROUNDS = 8;
+const STALL_SHARE = 0.3;
+
+export class SplittingRun implements Run {
+  private readonly judge: GapJudge;
+  private readonly best: BestPoint;
+  private readonly size: number; // n C
+  private readonly C: number;
+  private system: SplittingSystem | null = null;
+  private successor: Run | null = null; // what goes on from here
+  private weight: number; // k
+  private iterations = 0;
+  private readonly z: Float64Array; // [n x C]
+  private readonly c: Float64Array;
+  private readonly y: Float64Array;
+  private readonly slope: Float64Array;
+  private readonly spread: Float64Array | null;
+  private readonly e: Float64Array; // the bias, and as `t` is of p
+  private readonly te: Float64Array;
+  private readonly gaps: number[] = []; // of the best point after each round
+
+  constructor(
+    private readonly setting: Setting,
+    private readonly from: SparseBlocks | null,
+    private readonly next: Solver,
+  ) {
+    const { program, products, memory } = setting;
+    const { loss } = program;
+    this.judge = new GapJudge(program, products, memory.judge, setting.late);
+    this.best = new BestPoint(program);
+    this.C = loss.outputs;
+    this.size = loss.rows * loss.outputs;
+    [this.z, this.c, this.y, this.slope] = [0, 1, 2, 3].map(() => new Float64Array(this.size));
+    this.spread = loss.separable ? null : new Float64Array(this.size);
+    this.e = new Float64Array(this.C);
+    this.te = new Float64Array(this.C);
+    this.weight = 1;
+  }
+
+  async round(): Promise<Point & { readonly resting: boolean; readonly onHost?: boolean }> {
+    if (this.successor !== null) return this.goOn(this.successor);
+    if (this.system === null) {
+      const { system, point } = await this.begin();
+      if (system === null) return this.handOver(point);
+      this.system = system;
+      if (point.gap.relative <= this.setting.tolerance) return { ...point, resting: false };
+    }
+    const { system } = this;
+    let over = false;
+    for (let k = 0; k < ITERATIONS_A_ROUND && !over; k++) {
+      await this.advance(system);
+      over = await this.setting.pause();
+    }
+    const N = this.c.map((value) => value * this.weight * system.outputWeight);
+    const blocks = this.feasible(await system.iterate.read());
+    const point = this.best.consider(blocks, this.judge.gap(blocks, N), N);
+    this.gaps.push(point.gap.relative);
+    if (over || !this.rests(point.gap.relative)) return { ...point, resting: false };
+    return this.handOver(point);
+  }
+
+  dispose(): void {
+    this.system?.dispose();
+    this.successor?.dispose();
+  }
+
+  /** Blocks, outputs and multipliers from the start, judged once; null where there is no system. */
+  private async begin(): Promise<{ readonly system: SplittingSystem | null; readonly point: Point }> {
+    const { setting, from, z, c, e, C } = this;
+    const { loss, outputBias, beta } = setting.program;
+    const system = await SplittingSystem.of(setting);
+    const start = from ?? zeroBlocks(setting.program);
+    if (from !== null) this.judge.predict(from, z);
+    else if (outputBias !== null) start.bias.set(minimiseOverBias(loss, z, outputBias));
+    if (from === null) for (let k = 0; k < this.size; k++) z[k] = start.bias[k % C];
+    const N = new Float64Array(this.size);
+    loss.gradient(z, N);
+    const judged = this.judge.gap(start, N);
+    const point = this.best.consider(start, judged, N);
+    if (system === null) return { system, point };
+    const curvature = Number.isFinite(loss.curvature) ? loss.curvature : norm(N) / Math.sqrt(this.size);
+    const length = norm(start.vectors);
+    const counted = length > 0 ? (beta * Math.sqrt(start.index.length)) / length : system.weightFor(curvature);
+    this.weight = counted > 0 && Number.isFinite(counted) ? counted : 1;
+    const share = judged.scale / (this.weight * system.outputWeight);
+    for (let k = 0; k < this.size; k++) c[k] = share * N[k];
+    e.set(start.bias);
+    this.te.set(this.e);
+    if (outputBias !== null) {
+      const pull = (2 * outputBias.ridge * system.biasScale) / this.weight;
+      for (let o = 0; o < C; o++) this.te[o] += pull * e[o];
+    }
+    if (length > 0) await this.write(system, start);
+    return { system, point };
+  }
+
+  /** p := the blocks; t is what beta, over the weight, shortens to them. */
+  private async write({ iterate }: SplittingSystem, { index, vectors }: SparseBlocks): Promise<void> {
+    const threshold = this.setting.program.beta / this.weight;
+    const d = vectors.length / index.length;
+    const t = vectors.slice();
+    for (let at = 0; at < t.length; at += d) {
+      const length = norm(vectors.subarray(at, at + d));
+      for (let k = at; k < at + d; k++) t[k] *= length > 0 ? 1 + threshold / length : 0;
+    }
+    await iterate.write(index, t, threshold);
+  }
+
+  private async advance(system: SplittingSystem): Promise<void> {
+    const { setting, z, c, y, e, te, C, weight } = this;
+    const { loss, beta, outputBias } = setting.program;
+    const { iterate, outputWeight: r, biasScale } = system;
+    const U = z.map((value, k) => r * (value - c[k]));
+    const pulls = columnSums(U, C).map((sum, o) => 2 * e[o] - te[o] + biasScale * sum);
+    const { W, left } = await system.solve(U, pulls, setting.pause);
+    this.iterations += 1;
+    const blocks = await iterate.advance(W, RELAXATION, beta / weight, this.balances);
+    let [missed, moved] = [0, 0]; // of outputs and bias, as those of blocks are
+    if (outputBias !== null) {
+      const sums = columnSums(W, C);
+      for (let o = 0; o < C; o++) {
+        const x = pulls[o] - biasScale * sums[o];
+        te[o] += RELAXATION * (x - e[o]);
+        const next = te[o] / (1 + (2 * outputBias.ridge * biasScale) / weight);
+        missed += (x - next) ** 2 / biasScale;
+        moved += (next - e[o]) ** 2 / biasScale;
+        e[o] = next;
+      }
+    }
+    const outputs = W.map((value, k) => value / r + left[k]); // A x
+    for (let k = 0; k < this.size; k++) y[k] = RELAXATION * outputs[k] + (1 - RELAXATION) * z[k] + c[k];
+    const before = z.slice();
+    loss.prox(y, 1 / (weight * r), z, this.slope, this.spread);
+    for (let k = 0; k < this.size; k++) {
+      c[k] = y[k] - z[k];
+      missed += r * (outputs[k] - z[k]) ** 2;
+      moved += r * (z[k] - before[k]) ** 2;
+    }
+    if (blocks !== null) await this.balance(iterate, missed + blocks.missed, moved + blocks.moved);
+  }
+
+  private get balances(): boolean {
+    const { iterations } = this;
+    return EARLY_BALANCES.includes(iterations) || (iterations % BALANCED_EVERY === 0 && iterations <= LAST_BALANCE);
+  }
+
+  /** Brings what the constraints miss and what the other side moves to one size (Boyd et al. 2011, section 3.4.1). */
+  private async balance(iterate: ConeIterate, missed: number, moved: number): Promise<void> {
+    const ratio = missed / moved;
+    if (!Number.isFinite(ratio) || ratio === 0) return;
+    const factor = Math.min(MOST_CHANGE, Math.max(1 / MOST_CHANGE, Math.sqrt(Math.sqrt(ratio))));
+    const { c, e, te } = this;
+    this.weight *= factor;
+    for (let k = 0; k < c.length; k++) c[k] /= factor;
+    for (let o = 0; o < te.length; o++) te[o] = e[o] + (te[o] - e[o]) / factor;
+    await iterate.rescale(factor);
+  }
+
+  /** Blocks on their cones, in float64, with the bias that is best for them. */
+  private feasible({ index, vectors }: Pick<SparseBlocks, "index" | "vectors">): SparseBlocks {
+    const { program, memory, late } = this.setting;
+    const { loss, outputBias } = program;
+    const perGate = loss.outputs;
+    const gates = Array.from(index, (k) => Math.floor(k / perGate) % program.gates.count);
+    const done = memory.run?.projectAll({ gates, slots: Array.from(index), Z: vectors }, -1, late).done === true;
+    const blocks = done ? { index, vectors, bias: this.e.slice() } : { ...zeroBlocks(program), bias: this.e.slice() };
+    if (outputBias === null) return blocks;
+    const Z = new Float64Array(this.size);
+    this.judge.predict({ ...blocks, bias: new Float64Array(this.C) }, Z);
+    return { ...blocks, bias: minimiseOverBias(loss, Z, outputBias) };
+  }
+
+  /** True when more iterations would bring little. */
+  private rests(gap: number): boolean {
+    if (gap <= DIGITS && gap > this.setting.tolerance) return true;
+    const before = this.gaps[this.gaps.length - 1 - STALL_ROUNDS];
+    return before !== undefined && gap > (1 - STALL_SHARE) * before;
+  }
+
+  /** Leaves the rest to Newton steps on the host, where they fit. */
+  private async handOver(point: Point): Promise<Point & { readonly resting: boolean; readonly onHost?: boolean }> {
+    const { setting, next } = this;
+    if (next.refuses(setting.program) !== null) return { ...point, resting: true };
+    this.system?.dispose();
+    this.system = null;
+    this.successor = next.start(setting, point.blocks, point.dualPoint);
+    return { ...point, resting: false };
+  }
+
+  private async goOn(successor: Run): Promise<Point & { readonly resting: boolean; readonly onHost: boolean }> {
+    const { blocks, gap, dualPoint, resting } = await successor.round();
+    return { ...this.best.consider(blocks, { ...gap, scale: 1 }, dualPoint), resting, onHost: true };
+  }
+}

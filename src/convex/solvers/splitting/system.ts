@@ -1,0 +1,230 @@
+/**
+ * The system of `splitting`: (r A'A + M) x = R with M = I + w X'X for every vector, by way of n rows (Woodbury's formula):
+ *
+ *   x = M^-1 (R - A'W),   Q W = A M^-1 R,   Q = I / r + A M^-1 A' + g^2 1 1',
+ *
+ * the last for the output bias, a column of A of ones whose part of M is 1 / g^2. A M^-1 A' = 2 (X M^-1 X') o sum_i D_i D_i', the same for every
+ * output and whatever the scale of the weights, so that it is factored once. Beyond FACTORED_ROWS rows conjugate gradients with products on the engine
+ * solve for what W moves by; what they leave is asked for once more by the next system.
+ */
+
+import { hostCones } from "../../kernels/hostCones.js";
+import type { CholeskyFactor, ConeIterate, ConeSystem, Kernels } from "../../kernels/types.js";
+import { eachActive } from "../../linear/bits.js";
+import { addColumnSums, dot, dotAt, LEAST, norm } from "../../linear/vectors.js";
+import type { GateSet, Matrix } from "../../types.js";
+import type { Setting } from "../solver.js";
+
+/** Rows up to which Q has a factor, and up to which a device has its inverse, which the host makes. */
+const FACTORED_ROWS = 4000;
+const INVERTED_ROWS = 1500;
+/** Weights times the largest eigenvalue of X'X: w of the slacks and r of the outputs, against 1 of the blocks. */
+const SLACK_WEIGHT = 5;
+const OUTPUT_WEIGHT = 5;
+const POWER_STEPS = 30;
+/** Of conjugate gradients: relative residual, and steps after which the next system may as well take over. */
+const RESIDUAL = 0.02;
+const MOST_STEPS = 12;
+
+/** Blocks on the engine, and the solution of the system. */
+export class SplittingSystem {
+  private readonly left: Float64Array; // of the last system
+  private readonly W: Float64Array;
+  private readonly image: Float64Array; // Q W
+
+  private constructor(
+    readonly iterate: ConeIterate,
+    readonly outputWeight: number, // r
+    readonly biasScale: number, // g^2
+    private readonly outputs: number,
+    private readonly solved: boolean, // by the engine, at the end of `gather`
+    private readonly factor: CholeskyFactor | null,
+    private readonly diagonal: Float64Array, // of Q
+  ) {
+    const size = diagonal.length * outputs;
+    [this.left, this.W, this.image] = [0, 1, 2].map(() => new Float64Array(size));
+  }
+
+  /** Null where rounding made M or Q indefinite. */
+  static async of(
+    { program, products, kernels }: Setting,
+    factoredRows = FACTORED_ROWS,
+  ): Promise<SplittingSystem | null> {
+    const { X, gates, loss, outputBias } = program;
+    const { rows: n, cols: d } = X;
+    const shared = sharedMatrix(X, kernels);
+    if (shared === null) return null;
+    const { largest, Y } = shared;
+    const outputWeight = OUTPUT_WEIGHT / largest;
+
+    const diagonal = openCounts(gates);
+    for (let k = 0; k < n; k++) diagonal[k] *= 2 * dotAt(X.data, k * d, Y.data, k * d, d);
+    const mean = diagonal.reduce((sum, value) => sum + value, 0) / n;
+    const biasScale = outputBias === null ? 0 : Math.max(mean, LEAST);
+    for (let k = 0; k < n; k++) diagonal[k] += 1 / outputWeight + biasScale;
+    let factor: CholeskyFactor | null = null;
+    if (n <= factoredRows) {
+      factor = kernels.cholesky(denseSystem({ program, kernels }, Y, 1 / outputWeight, biasScale), n);
+      if (factor === null) return null;
+    }
+    // The inverse takes the whole right side: with a bias that is made here.
+    const invert = kernels.iterateCones !== undefined && factor !== null && n <= INVERTED_ROWS && biasScale === 0;
+    const solution = invert && factor !== null ? inverted(factor, n) : null;
+    const system: ConeSystem = { weight: shared.weight, inverse: shared.inverse, Y, solution };
+    const iterate =
+      kernels.iterateCones === undefined
+        ? hostCones(kernels, products, X, gates, loss.outputs, system)
+        : await kernels.iterateCones(X, gates, loss.outputs, system);
+    return new SplittingSystem(iterate, outputWeight, biasScale, loss.outputs, invert, factor, diagonal);
+  }
+
+  /** W of U and of what the bias pulls, g^2 times its own right side [C]; `left` := Q W less the right side, negated. */
+  async solve(U: Float64Array, biasPull: Float64Array, pause: () => Promise<boolean>): Promise<SystemSolution> {
+    const { iterate, W, left, image, factor, outputs: C } = this;
+    const right = new Float64Array(W.length);
+    await iterate.gather(U, right);
+    if (this.solved) return { W: right, left };
+    if (this.biasScale > 0) for (let k = 0; k < right.length; k++) right[k] += biasPull[k % C];
+    if (factor !== null) {
+      factor.solve(right, C);
+      return { W: right, left };
+    }
+    for (let k = 0; k < W.length; k++) left[k] = right[k] - image[k];
+    await this.reduce(RESIDUAL * norm(left), pause);
+    for (let k = 0; k < W.length; k++) image[k] = right[k] - left[k];
+    return { W, left };
+  }
+
+  /** The weight with which a move of the outputs counts as it does in a loss of this curvature. */
+  weightFor(curvature: number): number {
+    return (OUTPUT_WEIGHT * curvature) / this.outputWeight;
+  }
+
+  dispose(): void {
+    this.factor?.dispose();
+    this.iterate.dispose();
+  }
+
+  /** W += what takes `left` down to a goal (conjugate gradients, with the diagonal as preconditioner). */
+  private async reduce(goal: number, pause: () => Promise<boolean>): Promise<void> {
+    const { W, left, diagonal, outputs: C } = this;
+    const conditioned = () => left.map((value, k) => value / diagonal[Math.floor(k / C)]);
+    let z = conditioned();
+    const direction = z.slice();
+    const product = new Float64Array(W.length);
+    let rho = dot(left, z);
+    for (let step = 0; step < MOST_STEPS && norm(left) > goal; step++) {
+      await this.multiply(direction, product);
+      const alpha = rho / dot(direction, product);
+      if (!Number.isFinite(alpha)) return;
+      for (let k = 0; k < W.length; k++) {
+        W[k] += alpha * direction[k];
+        left[k] -= alpha * product[k];
+      }
+      if (await pause()) return;
+      z = conditioned();
+      const next = dot(left, z);
+      for (let k = 0; k < W.length; k++) direction[k] = z[k] + (next / rho) * direction[k];
+      rho = next;
+    }
+  }
+
+  /** out := Q V. */
+  private async multiply(V: Float64Array, out: Float64Array): Promise<void> {
+    await this.iterate.curvature(V, out);
+    for (let k = 0; k < V.length; k++) out[k] += V[k] / this.outputWeight;
+    if (this.biasScale > 0) addColumnSums(this.biasScale, V, out, this.outputs);
+  }
+}
+
+/** M = I + w X'X as engines want it, with the largest eigenvalue of X'X; null where rounding made M indefinite. */
+export function sharedMatrix(
+  X: Matrix,
+  kernels: Kernels,
+): (Omit<ConeSystem, "solution"> & { readonly largest: number }) | null {
+  const { rows: n, cols: d } = X;
+  const M = new Float64Array(d * d);
+  kernels.addOuter(M, X.data, d, n, 1);
+  const largest = Math.max(largestEigenvalue(M, d), LEAST);
+  const weight = SLACK_WEIGHT / largest;
+  for (let i = 0; i < d; i++) {
+    for (let j = 0; j <= i; j++) M[i * d + j] = weight * M[i * d + j] + (i === j ? 1 : 0);
+  }
+  const factor = kernels.cholesky(M, d);
+  if (factor === null) return null;
+  const inverse = identity(d);
+  factor.solve(inverse, d);
+  factor.dispose();
+  const Y: Matrix = { rows: n, cols: d, data: new Float64Array(n * d) };
+  kernels.multiply(X.data, inverse, Y.data, n, d, d);
+  return { weight, inverse, Y, largest };
+}
+
+export interface SystemSolution {
+  readonly W: Float64Array; // [n x C]
+  /** The right side less Q W: 0 where there is a factor. */
+  readonly left: Float64Array;
+}
+
+/** Lower triangle of Q [n x n]. */
+function denseSystem(
+  { program: { X, gates }, kernels }: Pick<Setting, "program" | "kernels">,
+  Y: Matrix,
+  shift: number,
+  biasScale: number,
+): Float64Array {
+  const n = X.rows;
+  const counts = new Float64Array(n * n);
+  const ones = kernels.bind({ rows: n, cols: 1, data: new Float64Array(n).fill(1) }, gates);
+  const every = Int32Array.from({ length: gates.count }, (_, k) => k);
+  ones.addMaskedGram(counts, every, new Float64Array(gates.count).fill(2));
+  ones.dispose();
+  const Q = new Float64Array(n * n);
+  kernels.multiplyTransposed(Y.data, X.data, Q, n, X.cols, n);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) Q[i * n + j] = Q[i * n + j] * counts[i * n + j] + biasScale + (i === j ? shift : 0);
+  }
+  return Q;
+}
+
+/** How many gates are open on each row, [n]. */
+function openCounts(gates: GateSet): Float64Array {
+  const counts = new Float64Array(gates.rows);
+  for (let i = 0; i < gates.count; i++) {
+    eachActive(gates, i, (row) => {
+      counts[row] += 1;
+    });
+  }
+  return counts;
+}
+
+function inverted(factor: CholeskyFactor, n: number): Float32Array {
+  const inverse = identity(n);
+  factor.solve(inverse, n);
+  return Float32Array.from(inverse);
+}
+
+function identity(n: number): Float64Array {
+  const I = new Float64Array(n * n);
+  for (let k = 0; k < n; k++) I[k * (n + 1)] = 1;
+  return I;
+}
+
+/** Of H [d x d], whose lower triangle is read; by power steps, to a few percent. */
+function largestEigenvalue(H: Float64Array, d: number): number {
+  let u = new Float64Array(d).fill(1 / Math.sqrt(d));
+  let value = 0;
+  for (let step = 0; step < POWER_STEPS; step++) {
+    const next = new Float64Array(d);
+    for (let i = 0; i < d; i++) {
+      for (let j = 0; j <= i; j++) {
+        next[i] += H[i * d + j] * u[j];
+        if (j < i) next[j] += H[i * d + j] * u[i];
+      }
+    }
+    value = norm(next);
+    if (!(value > 0)) return value;
+    u = next.map((entry) => entry / value);
+  }
+  return value;
+}

@@ -1,0 +1,89 @@
+/** The one pass: workers read rows, cut them by gates, add up their moments, and are done. */
+
+import type * as tf from "@tensorflow/tfjs";
+import { refuseAs } from "../../arguments.js";
+import {
+  Crew,
+  collectMoments,
+  MOST_NUMBERS,
+  MomentRows,
+  type Moments,
+  momentNumbers,
+  together,
+} from "../../convex/sharded/index.js";
+import type { Settings } from "../options.js";
+import { refuseOwnBeta } from "../pose/betas.js";
+import type { NetworkSpec } from "../read/model.js";
+import { readRows, type ShardedRows, shardedSpec, specsOf } from "../sharded/arguments.js";
+import { refuseFew } from "../sharded/fit.js";
+import { type Cut, cutRows, type Posed, posedOn } from "../sharded/pose.js";
+import type { ShardsReport } from "../sharded/result.js";
+
+/** What is known once no row is needed any more. */
+export interface Pass {
+  readonly spec: NetworkSpec;
+  readonly cut: Cut;
+  readonly all: Moments;
+  readonly folds: readonly Moments[];
+  readonly rows: number; // of all shards
+  readonly shards: ShardsReport;
+}
+
+/** @throws ConvexError for a model, an option or rows that do not fit. No worker is left when it ends. */
+export async function onePass(
+  where: string,
+  model: tf.LayersModel,
+  given: ShardedRows,
+  settings: Settings,
+  folds: number,
+): Promise<Pass> {
+  const plan = readRows(where, given);
+  // Betas are those of the path.
+  const spec = shardedSpec(model, { ...settings, regularization: null }, where);
+  refuseOwnBeta(spec);
+  if (spec.loss !== "meanSquaredError") {
+    refuseAs(
+      where,
+      "meanSquaredError, of which some sums over the rows say all",
+      `"${spec.loss}"`,
+      "Compile with it, or follow the path by fitSharded at one beta after another.",
+      "model/loss",
+    );
+  }
+  try {
+    const crew = new Crew(plan.cluster, await plan.cluster.open(specsOf(plan, spec, settings)));
+    refuseFew(where, crew.rows);
+    const cut = await cutRows(model, spec, crew, settings);
+    const { rows: gates, cols: width } = cut.generators;
+    refuseLarge(where, folds, gates, width);
+    const parts = await collectMoments(crew, { gates, width, outputs: spec.outputs, folds, seed: settings.seed });
+    const { restarts, name } = plan.cluster;
+    const shards = { cluster: name, rows: crew.facts.map(({ rows }) => rows), restarts, ...crew.traffic };
+    return { spec, cut, all: together(parts), folds: parts, rows: crew.rows, shards };
+  } finally {
+    await plan.cluster.close();
+  }
+}
+
+/** The program of some of the rows, and who answers for them. */
+export async function posedByMoments(
+  moments: Moments,
+  { spec, cut }: Pass,
+  settings: Settings,
+): Promise<{ readonly posed: Posed; readonly rows: MomentRows }> {
+  const rows = new MomentRows(moments, cut.generators.data);
+  // As `poseForPath`: its beta is yet to be set.
+  return { rows, posed: await posedOn(rows, cut, spec, { ...settings, regularization: 1 }) };
+}
+
+function refuseLarge(where: string, folds: number, gates: number, width: number): void {
+  const numbers = momentNumbers(folds, gates, width);
+  if (numbers <= MOST_NUMBERS) return;
+  refuseAs(
+    where,
+    `sums of at most ${8 * MOST_NUMBERS} bytes`,
+    `${8 * numbers} bytes of ${gates} gates, ${width} columns${folds > 1 ? ` and ${folds} folds` : ""}`,
+    `Use fewer gates${folds > 1 ? " or folds" : ""}, or fitSharded, which goes through the rows for every beta.`,
+    "data/size",
+  );
+}
