@@ -83,9 +83,20 @@ await writePlot(`${OUT}tangent-kernel`, {
   mark: { type: "line", strokeWidth: 2 },
   encoding: {
     x: { field: "step", type: "quantitative", title: "steps" },
-    y: { field: "error", type: "quantitative", scale: { type: "log" }, title: "squared error on the rows" },
-    color: { field: "what", type: "nominal", title: null, scale: { domain: kinds, range: plotColors } },
-    strokeDash: { field: "what", type: "nominal", title: null, scale: { domain: kinds }, legend: null },
+    y: {
+      field: "error",
+      type: "quantitative",
+      scale: { type: "log" },
+      title: "squared error on the rows",
+      axis: { format: ".0e", tickCount: 8 },
+    },
+    color: {
+      field: "what",
+      type: "nominal",
+      title: null,
+      scale: { domain: kinds, range: plotColors },
+      legend: { labelLimit: 260 },
+    },
   },
 });
 console.log(

@@ -177,6 +177,24 @@ export const groups: readonly Group[] = [
         plot: "examples/relaxation/out/relaxation",
       },
       {
+        name: "convex-layer",
+        title: "A layer that learns constraints",
+        about:
+          "Solutions of quadratic programs are seen, their constraints are not: `convexLayer` begins at twelve random inequalities and is " +
+          "trained by `model.fit` until its programs have the same solutions.",
+        source: "examples/convex-layer/main.ts",
+        command: "npx tsx examples/convex-layer/main.ts",
+        plot: "examples/convex-layer/out/convex-layer",
+      },
+      {
+        name: "convex-classifier",
+        title: "A program inside a classifier",
+        about: "Fisher's irises by dense - convexLayer - dense, beside the same network with ReLU in its place.",
+        source: "examples/convex-layer/classifier.ts",
+        command: "npx tsx examples/convex-layer/classifier.ts",
+        plot: "examples/convex-layer/out/classifier",
+      },
+      {
         name: "gradient-explosion",
         title: "One learning rate, many widths",
         about:

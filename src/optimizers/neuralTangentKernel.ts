@@ -22,6 +22,7 @@ export interface TangentOptions {
 
 const OPTIONS = ["layers", "activation", "trainReadOut", "stepSize"];
 const MOST_LAYERS = 100;
+const MOST_STEPS = 1e6;
 /** Rows whose eigenvalues take a minute or so. */
 const MOST_ROWS = 2000;
 /** An eigenvalue below so many roundings of the largest, times the rows, is zero. */
@@ -119,7 +120,7 @@ export class TangentKernel {
    * each eigenvector by itself, so that it is far below what `rate` bounds where targets lie along the large ones.
    */
   errors(residual: ArrayLike<number>, steps: number): Float64Array {
-    count("TangentKernel.errors: steps", steps, 1e7);
+    count("TangentKernel.errors: steps", steps, MOST_STEPS);
     const n = this.kernel.rows;
     if (typeof residual !== "object" || residual === null || residual.length !== n)
       refuseAs("TangentKernel.errors", `${n} numbers`, shown(residual), "Give f(x) - y of each row.");

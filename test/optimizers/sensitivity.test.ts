@@ -253,6 +253,18 @@ test("weights move as those of fits with other betas and targets, as layers hold
   }
 });
 
+test("of a model that was made as wide as needed the weights are the model's own", async () => {
+  const { x, y } = makeData("meanSquaredError", ROWS, 2);
+  const trainer = new ConvexReLUTrainer({ regularization: 0.05, width: "resize", tolerance: 1e-10 });
+  const result = await trainer.fit(makeModel({ inputs: 2, units: 60 }), x, y);
+  const { weights } = await sensitivity(result);
+  const [kernel, , output] = result.model.getWeights();
+  expect(weights.kernel.cols).toBe(kernel.shape[1]);
+  expectNear(weights.kernel.data, Float64Array.from(kernel.dataSync()), 1e-5);
+  expectNear(weights.output.data, Float64Array.from(output.dataSync()), 1e-5);
+  tf.dispose([x, y]);
+});
+
 describe("leave-one-out", () => {
   test.each([
     { title: "ReLU, squared loss", loss: "meanSquaredError", beta: 0.02, ...relu },

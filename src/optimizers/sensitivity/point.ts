@@ -23,6 +23,7 @@ import { solve, withProducts } from "../../convex/solvers/solve.js";
 import type { ConvexProgram, GateSet, SparseBlocks } from "../../convex/types.js";
 import { weightsInside } from "../pose/reduction.js";
 import { decayOf } from "../pose/regularization.js";
+import { anatomyOf } from "../read/anatomy.js";
 import { readWeights } from "../read/weights.js";
 import type { Problem } from "../records.js";
 import type { FitResult } from "../report/result.js";
@@ -76,10 +77,13 @@ export async function settledPoint(
   return { stationary, margins: marginsOf(stationary, problem, blocks, kernels) };
 }
 
-/** The weights of the model, in the program's columns. */
+/** The weights of the model, in the program's columns; it may be of another width than the one that was read. */
 export async function inside({ model, problem }: AnyResult): Promise<NetworkWeights> {
   const { spec, column, reduction } = problem;
-  return weightsInside(await readWeights(model, spec, column.value), reduction?.space ?? null, column.value);
+  const { hidden } = anatomyOf(model, "read", spec.cut).head;
+  const units = spec.formulation === "affine" ? spec.units : (hidden.getWeights()[0].shape.at(-1) ?? spec.units);
+  const weights = await readWeights(model, { ...spec, units }, column.value);
+  return weightsInside(weights, reduction?.space ?? null, column.value);
 }
 
 function shapeOf({ program, regularization }: Problem): Shape {
