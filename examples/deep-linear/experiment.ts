@@ -4,6 +4,8 @@ import * as tf from "@tensorflow/tfjs";
 import { singularVectors } from "../../src/convex/linear/eigen.js";
 import { mnistSource } from "../support/images.js";
 
+const MOMENTUM = 0.9;
+
 /** Rows and targets; the caller disposes. */
 export interface Problem {
   readonly x: tf.Tensor2D;
@@ -21,13 +23,13 @@ export interface Case {
   readonly rate: number;
 }
 
-/** Two digits as rows of 49 means of 4 x 4 pixels, targets -1 and 1. */
+/** Two digits as rows of 49 means of 4 x 4 pixels, less their own means, targets -1 and 1. */
 export function readTwoDigits(count: number, digits: readonly [number, number]): Problem {
   const { x, y } = mnistSource.read("train", count, digits);
-  const problem = tf.tidy(() => ({
-    x: tf.reshape(tf.avgPool(x, 4, 4, "valid"), [x.shape[0], -1]) as tf.Tensor2D,
-    y: tf.sub(tf.mul(2, y), 1) as tf.Tensor2D,
-  }));
+  const problem = tf.tidy(() => {
+    const rows = tf.reshape(tf.avgPool(x, 4, 4, "valid"), [x.shape[0], -1]);
+    return { x: tf.sub(rows, tf.mean(rows, 0)) as tf.Tensor2D, y: tf.sub(tf.mul(2, y), 1) as tf.Tensor2D };
+  });
   tf.dispose([x, y]);
   return problem;
 }
@@ -74,7 +76,7 @@ export function deepNetwork(
   return model;
 }
 
-/** Objectives of SGD on all rows, every `every` steps: the loss and all decays as model.evaluate and calculateLosses say them. */
+/** Objectives of SGD with momentum on all rows, every `every` steps: the loss and all decays as model.evaluate and calculateLosses say them. */
 export async function descend(
   model: tf.Sequential,
   { x, y }: Problem,
@@ -82,7 +84,7 @@ export async function descend(
   steps: number,
   every: number,
 ): Promise<number[]> {
-  model.compile({ optimizer: tf.train.sgd(rate), loss: "meanSquaredError" });
+  model.compile({ optimizer: tf.train.momentum(rate, MOMENTUM), loss: "meanSquaredError" });
   const seen: number[] = [];
   for (let step = 0; step < steps; step += every) {
     await model.fit(x, y, { epochs: every, batchSize: x.shape[0], verbose: 0 });
@@ -96,4 +98,35 @@ export function objectiveAt(model: tf.Sequential, { x, y }: Problem): number {
     const loss = (model.evaluate(x, y, { batchSize: x.shape[0] }) as tf.Scalar).dataSync()[0];
     return model.calculateLosses().reduce((sum, term) => sum + term.dataSync()[0], loss);
   });
+}
+
+/** The same objective in float64, from the layers' float32 numbers: near the optimum float32 sums are too coarse to compare. */
+export function objectiveInDoubles(
+  model: tf.Sequential,
+  { x, y }: Problem,
+  activation: "linear" | "relu",
+  decay: number,
+) {
+  const [n, C] = y.shape;
+  let H = Float64Array.from(x.dataSync());
+  let total = 0;
+  const weights = model.getWeights();
+  weights.forEach((weight, l) => {
+    const [rows, cols] = weight.shape as [number, number];
+    const W = weight.dataSync();
+    for (const value of W) total += decay * value ** 2;
+    const next = new Float64Array(n * cols);
+    for (let k = 0; k < n; k++) {
+      for (let j = 0; j < cols; j++) {
+        let sum = 0;
+        for (let i = 0; i < rows; i++) sum += H[k * rows + i] * W[i * cols + j];
+        next[k * cols + j] = activation === "relu" && l < weights.length - 1 ? Math.max(0, sum) : sum;
+      }
+    }
+    H = next;
+  });
+  y.dataSync().forEach((target, k) => {
+    total += (H[k] - target) ** 2 / (n * C);
+  });
+  return total;
 }
