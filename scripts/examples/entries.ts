@@ -249,6 +249,16 @@ export const groups: readonly Group[] = [
         command: "npm run demo:generator",
         plot: "examples/generator/out/generator",
       },
+      {
+        name: "deep-linear",
+        title: "Deep networks in closed form",
+        about:
+          "Linear networks of 3, 4 and 5 layers on two digits, and ReLU networks on whitened digits, every layer decayed: their optimum " +
+          "by a formula, and SGD from random starts that comes down to it.",
+        source: "examples/deep-linear/main.ts",
+        command: "npm run demo:deep-linear",
+        plot: "examples/deep-linear/out/deep-linear",
+      },
     ],
   },
 ];

@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { sources } from "../../bench/data/sets.js";
 import { planted } from "../../bench/data/synthetic.js";
+import { judgedNetwork } from "../../bench/peers/judge.js";
 import { judge } from "../../bench/peers/scnn.js";
 import { contest } from "../../bench/rivals/contest.js";
 import { principalScores } from "../../bench/support/components.js";
@@ -14,6 +15,7 @@ import { asJson } from "../../bench/support/report.js";
 import { thinned } from "../../bench/support/thin.js";
 import { sampleGates } from "../../src/convex/arrangements/index.js";
 import { referenceKernels, wasmKernels } from "../../src/convex/kernels/index.js";
+import { gaussianSource } from "../../src/convex/linear/random.js";
 import { bindLoss } from "../../src/convex/losses/index.js";
 import { penalties } from "../../src/convex/penalties/index.js";
 import { solve } from "../../src/convex/solvers/solve.js";
@@ -23,6 +25,38 @@ import { registerLayers } from "../../src/index.js";
 beforeAll(async () => {
   await tf.setBackend("cpu");
   registerLayers();
+});
+
+describe("the judge of all networks of a contest", () => {
+  test.each([
+    ["meanSquaredError", 1],
+    ["meanSquaredError", 2],
+    ["binaryCrossentropy", 1],
+    ["binaryCrossentropy", 3],
+    ["categoricalCrossentropy", 3],
+  ] as const)("charges what the loss of the package and weight decay do (%s, %i outputs)", (loss, C) => {
+    const draw = gaussianSource(5);
+    const [n, d, m, beta] = [9, 3, 4, 0.3];
+    const made = (size: number) => Float64Array.from({ length: size }, draw);
+    const [X, W, A] = [made(n * d), made(m * d), made(m * C)];
+    const Y = new Float64Array(n * C);
+    for (let k = 0; k < n; k++) {
+      if (loss === "categoricalCrossentropy") Y[k * C + (k % C)] = 1;
+      else for (let c = 0; c < C; c++) Y[k * C + c] = loss === "binaryCrossentropy" ? (k + c) % 2 : draw();
+    }
+    const Z = new Float64Array(n * C);
+    for (let k = 0; k < n; k++) {
+      for (let j = 0; j < m; j++) {
+        let h = 0;
+        for (let p = 0; p < d; p++) h += X[k * d + p] * W[j * d + p];
+        for (let c = 0; c < C; c++) Z[k * C + c] += Math.max(0, h) * A[j * C + c];
+      }
+    }
+    const target = { rows: n, cols: C, data: Y };
+    const decay = [...W, ...A].reduce((sum, value) => sum + value * value, 0);
+    const contest = { name: "made", X: { rows: n, cols: d, data: X }, Y: target, loss, beta };
+    expect(judgedNetwork(contest, W, A)).toBeCloseTo(bindLoss(loss, target).value(Z) + (beta / 2) * decay, 12);
+  });
 });
 
 describe("the judge of a peer's weights", () => {

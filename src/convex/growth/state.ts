@@ -14,18 +14,22 @@ import type { Clock } from "../solvers/clock.js";
 import { advice, type Solution, type SolveBudget } from "../solvers/solution.js";
 import { chooseSolver, withProducts } from "../solvers/solve.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
-import type { Effort } from "./effort.js";
+import { type Effort, passOver } from "./effort.js";
 import { evenly } from "./evenly.js";
 import { descended, type MovingNeurons, outputsOf, programAt, smallNeurons } from "./movingNeurons.js";
 import { distinct, type Priced } from "./oracle.js";
 
 /**
  * Steps of the descent from random neurons at most; it ends where so many together take less than this share off the objective, as convex
- * rounds then do more, and by half of the time that there is, which it leaves to them.
+ * rounds then do more, and by this share of the time that there is: the rest is for the bound, and for them.
  */
 const FIRST_DESCENT = 4000;
 export const WORTHWHILE = { window: 50, share: 1e-3 };
-const FIRST_TIME = 0.5;
+const FIRST_TIME = 0.8;
+/** Where time is short, fewer neurons descend, so that they come this many steps far at this many multiplications a second. */
+const FIRST_STEPS = 400;
+const RATE = 3e9;
+const FEWEST_NEURONS = 100;
 /**
  * What random neurons say together at first, of the loss's own Newton step: a descent has to unlearn what they say at random, and
  * finds nothing where they say next to nothing (200 neurons, Boston, after 100 evaluations: 0.0550 from all of it, 0.0455 from a
@@ -65,7 +69,8 @@ export async function firstState(
   const C = blockOutputs(program);
   const generator = (i: number) => gates.generators.data.subarray(i * X.cols, (i + 1) * X.cols);
   const directions: { direction: Float64Array; output: number; sign: 1 | -1 }[] = [];
-  for (let i = 0; i < gates.count; i++) {
+  const count = Math.min(gates.count, neuronsWithin(FIRST_TIME * clock.left, X));
+  for (let i = 0; i < count; i++) {
     const direction = Math.floor(i / (2 * C)) % 2 === 0 ? generator(i) : evenly(X, generator(i), kernels);
     directions.push({ direction, output: i % C, sign: Math.floor(i / C) % 2 === 0 ? 1 : -1 });
     if (i % TOGETHER === 0) await clock.pause();
@@ -75,15 +80,20 @@ export async function firstState(
   const size = firstSize(program, kernels, neurons, Z);
   await clock.pause();
   const start = { ...smallNeurons(directions, X.cols, size), bias };
-  const steps = effort.affordable(FIRST_DESCENT, gates.count);
+  const steps = effort.affordable(FIRST_DESCENT, count);
   const share = clock.part(FIRST_TIME);
   // Where posing has taken all of the time, a moment is still well spent: the network without neurons is no answer.
   const pause = async () => (await share.pause()) && (share.stopped() || clock.seconds > MOMENT);
   const first = await descended(program, kernels, start, steps, pause, WORTHWHILE);
-  effort.descent(first.steps, gates.count);
+  effort.descent(first.steps, count);
   const zero = loss.value(Z) + bias.reduce((sum, c) => sum + (outputBias?.ridge ?? 0) * c * c, 0);
   // The zero network is better where beta is so large that neurons die; its gates are those of the program.
   return first.value < zero ? programAt(program, first.neurons, kernels) : still;
+}
+
+/** How many neurons come far enough in so many seconds: two passes of each are a step. */
+function neuronsWithin(seconds: number, X: ConvexProgram["X"]): number {
+  return Math.max(FEWEST_NEURONS, Math.floor((RATE * seconds) / (2 * FIRST_STEPS * passOver(X))));
 }
 
 /** The size of each neuron at which their outputs together are a share of the loss's own Newton step from Z. */

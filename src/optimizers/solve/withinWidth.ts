@@ -104,6 +104,8 @@ const LEAST_GAIN = 1e-6;
 /** Of the time: what the convex program may take where its solution may be too wide, or where neurons come to share outputs. */
 const SOLVE_SHARE = 0.6;
 const SOLVE_SHARE_BEFORE_SHARING = 0.5;
+/** Neurons that a growth hardly ever ends with more of, in times of its first gates; there are never more than rows and one. */
+const GROWN = 2;
 /** Of what is left then: what sharing may take where the network may be too wide. */
 export const SHARING_SHARE = 0.7;
 
@@ -115,10 +117,12 @@ export function clockOf({ timeLimit, signal }: Pick<Settings, "timeLimit" | "sig
 /** The share of the time that the convex program of a problem may take, for a layer with room for so many neurons. */
 export function shareOf(problem: Problem, { vectorPenalty }: Pick<Settings, "vectorPenalty">, room: number): number {
   const { program, growth, constraint } = problem;
+  const { gates, loss, pooling } = program;
   if (constraint !== null) return 1;
   if (mayShare(problem) && vectorPenalty !== "perOutput") return SOLVE_SHARE_BEFORE_SHARING;
-  const most = (program.cones ? 2 : 1) * program.gates.count * program.loss.outputs * (program.pooling?.positions ?? 1);
-  return room < (growth === null ? most : Number.POSITIVE_INFINITY) ? SOLVE_SHARE : 1;
+  const outputs = loss.outputs * (pooling?.positions ?? 1);
+  const most = growth === null ? (program.cones ? 2 : 1) * gates.count : Math.min(loss.rows + 1, GROWN * gates.count);
+  return room < most * outputs ? SOLVE_SHARE : 1;
 }
 
 /**
