@@ -108,7 +108,7 @@ function outlineOf(set: { G: number[][]; h: number[] }): number[][] {
 }
 
 mkdirSync(OUT, { recursive: true });
-const axis = { type: "quantitative", scale: { domain: [-2, 2] } } as const;
+const axis = { type: "quantitative" as const, scale: { domain: [-2, 2] } };
 await writePlot(`${OUT}convex-layer`, {
   ...plotStyle,
   width: 340,
