@@ -3,13 +3,8 @@
  * of the backend's best dense product. In Node and in Chromium. `npm run bench:engines -- --help` lists the flags.
  */
 
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { availableParallelism } from "node:os";
 import "@tensorflow/tfjs-backend-wasm";
-import { build } from "esbuild";
-import { chromium, type Page } from "playwright";
-import { findChromium } from "../scripts/find-chromium.mjs";
 import {
   type DeviceCase,
   type DeviceRate,
@@ -19,6 +14,7 @@ import {
   PATCH_FEATURES,
 } from "./support/deviceRates.js";
 import { numbers, readFlags } from "./support/flags.js";
+import { withPage } from "./support/gpuPage.js";
 import { describeMachine } from "./support/machine.js";
 import { publish } from "./support/report.js";
 
@@ -56,14 +52,6 @@ const IN_PAGE: readonly DeviceCase[] = [
   { engine: "tfjs", backend: "webgpu" },
   { engine: "webgpu", backend: "webgpu" },
 ];
-const SOFTWARE_FLAGS = [
-  "--use-angle=swiftshader",
-  "--enable-unsafe-swiftshader",
-  "--use-webgpu-adapter=swiftshader",
-  "--no-sandbox",
-];
-const GPU_FLAGS = ["--ignore-gpu-blocklist", "--no-sandbox"];
-
 type Rates = typeof import("./support/deviceRates.js");
 
 const { side, outputs } = flags;
@@ -72,6 +60,9 @@ const sizes: DeviceSize[] = [
     const features = numbers(flags.features);
     return { rows, features: features[Math.min(k, features.length - 1)], gates: flags.gates, outputs };
   }),
+  ...numbers(flags.rows)
+    .slice(0, 1)
+    .map((rows) => ({ rows, features: numbers(flags.features)[0], gates: flags.gates, outputs, cones: true })),
   ...numbers(flags.images).flatMap((rows) =>
     (["mean", "patches"] as const).map((readOut) => {
       return { rows, features: PATCH_FEATURES, gates: flags.filters, outputs, image: { side, readOut } };
@@ -86,7 +77,8 @@ async function measure(cases: readonly DeviceCase[], where: Pick<Rates, "densePe
   for (const how of cases) {
     try {
       peaks[how.backend] ??= await where.densePeak(how.backend, numbers(flags.peak), flags.repeats);
-      for (const size of sizes) rates.push(await where.iterationRate(how, size, flags.repeats));
+      for (const size of sizes.filter(({ cones }) => !cones || how.engine !== "gpujs"))
+        rates.push(await where.iterationRate(how, size, flags.repeats));
     } catch (error) {
       const [why] = (error instanceof Error ? error.message : String(error)).split("\n");
       failures.push(`${how.engine} on ${how.backend}: ${why.replace(/^page\.evaluate: (Error: )?/, "")}`);
@@ -94,35 +86,9 @@ async function measure(cases: readonly DeviceCase[], where: Pick<Rates, "densePe
   }
 }
 
-/** A page with the benches on it; on localhost, since WebGPU wants a secure origin. */
-async function withPage(use: (page: Page) => Promise<void>): Promise<void> {
-  const entryPoints = [new URL("support/devicePage.js", import.meta.url).pathname];
-  const { outputFiles } = await build({ entryPoints, bundle: true, format: "iife", write: false, logLevel: "error" });
-  const server = createServer((request, response) => {
-    const script = request.url === "/bench.js";
-    response.setHeader("content-type", script ? "text/javascript" : "text/html");
-    response.end(script ? outputFiles[0].text : '<!doctype html><script src="/bench.js"></script>');
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const executablePath = findChromium();
-  const args = ["--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-gl=angle"];
-  const browser = await chromium.launch({
-    args: [...args, ...(flags.software ? SOFTWARE_FLAGS : GPU_FLAGS)],
-    ...(executablePath === null ? {} : { executablePath }),
-  });
-  try {
-    const page = await browser.newPage();
-    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-    await use(page);
-  } finally {
-    await browser.close();
-    server.close();
-  }
-}
-
 await measure(IN_NODE, { densePeak, iterationRate });
 const failuresInNode = failures.length;
-await withPage((page) =>
+await withPage(flags.software, (page) =>
   measure(IN_PAGE, {
     densePeak: (...args) => page.evaluate((given) => (globalThis as unknown as Rates).densePeak(...given), args),
     iterationRate: (...args) =>
@@ -146,6 +112,7 @@ publish(
     machine: describeMachine(["@tensorflow/tfjs", "gpu.js"]),
     about: [
       `An iteration: X' D_i R for every gate, a step, the sum of D_i X v_i, an extrapolation. Medians of ${flags.repeats} runs.`,
+      "ReLU: a step of the splitting, X' of all slacks and multipliers, the sum of D_i Y v_i, X' D_i R, and Y v for all vectors with signs and clamps.",
       "Convolutions: patches gathered from images by fused kernels, laid out by composed ones, and pooled once for each gate by the engine wasm where they are averaged, which then needs K times fewer.",
       "FLOP: a masked product counted as a dense one. Composed: the engine tfjs on the same backend. Share: of the best square product that tfjs makes on that backend in float32; the engine wasm works in float64, of which two and not four go into an instruction.",
       ...(flags.software ? ["WebGL and WebGPU ran on the CPU (SwiftShader): these rows say nothing about a GPU."] : []),
@@ -162,10 +129,11 @@ publish(
 
 /** Gates may be fewer than were asked for. */
 function sameSize(a: DeviceSize, b: DeviceSize): boolean {
-  return a.rows === b.rows && a.features === b.features && a.image?.readOut === b.image?.readOut;
+  return a.cones === b.cones && a.rows === b.rows && a.features === b.features && a.image?.readOut === b.image?.readOut;
 }
 
-function titleOf({ rows, features, gates, outputs, image }: DeviceSize): string {
+function titleOf({ rows, features, gates, outputs, cones, image }: DeviceSize): string {
+  if (cones) return `ReLU, n ${rows}, d ${features}, P ${gates}, C ${outputs}`;
   if (image === undefined) return `n ${rows}, d ${features}, P ${gates}, C ${outputs}`;
   const readOut = image.readOut === "mean" ? "their mean" : "each patch";
   return `${rows} images of ${image.side} x ${image.side} x 3, 3 x 3, read out by ${readOut}, P ${gates}, C ${outputs}`;

@@ -20,6 +20,7 @@ const flags = readFlags("shards", {
   beside: { default: false, help: "whether the first fit is also done by one process" },
   workers: { default: "1,2,4", help: "shards of these, as processes of this machine" },
   passRows: { default: 1_000_000, help: "n of the path with folds from one pass, at d 20 and 50 gates; 0: none" },
+  fileRows: { default: 1_000_000, help: "n of a round at d 50 and 20 gates whose rows go through files; 0: none" },
   betas: { default: 20, help: "of that path" },
   folds: { default: 5, help: "of its cross-validation" },
   ray: { default: "2", help: "and as actors of Ray, of the Python TFJS_CONVEX_PYTHON; empty: none" },
@@ -40,6 +41,8 @@ const overhead =
         ...numbers(flags.ray).map((shards) => run({ ...short, cluster: "ray", shards })),
       ];
 
+const wide = { n: flags.fileRows, d: 50, P: 20, beta: 5e-3, tolerance: 1e-9, rounds: 1 };
+const files = flags.fileRows === 0 ? [] : [run({ ...wide, cluster: "local", shards: 2, files: true })];
 const along = { d: 20, P: 50, tolerance: 1e-3, cluster: "local", shards: 2 } as const;
 const onePass =
   flags.passRows === 0
@@ -139,6 +142,10 @@ publish(
         notes: ["Calls beyond one an iteration measure the gap, at the end of every 20, and find the first step."],
       },
       {
+        title: `n = ${wide.n}, d = ${wide.d}, P = ${wide.P}, ${20 * wide.rounds} iterations, rows written to files by the driver and read by shards`,
+        cells: [HEAD, ...files.map(cellsOf)],
+      },
+      {
         title: `n = ${flags.passRows}, d = ${along.d}, P = ${along.P}, ${flags.betas} betas and ${flags.folds} folds from one pass, each to a gap of ${along.tolerance}`,
         cells: [
           [
@@ -152,7 +159,7 @@ publish(
         ],
       },
     ],
-    data: { settings: flags, million, overhead, onePass },
+    data: { settings: flags, million, overhead, files, onePass },
   },
   flags,
 );

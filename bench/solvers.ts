@@ -21,7 +21,10 @@ const flags = readFlags("solvers", {
   features: { default: "5,20,50,100,200", help: "d" },
   gates: { default: "50,200,500,2000", help: "P" },
   losses: { default: "meanSquaredError,binaryCrossentropy", help: "losses, by name" },
-  solvers: { default: "admm,proximal-newton", help: "solvers, by name; what refuses a program has the limit as its time" },
+  solvers: {
+    default: "admm,proximal-newton",
+    help: "solvers, by name; what refuses a program has the limit as its time",
+  },
   share: { default: 1e-3, help: "beta, of the smallest one at which the zero network is optimal" },
   tolerance: { default: 1e-3, help: "relative gap" },
   limit: { default: 20, help: "most seconds of a solve; what takes longer counts as that long" },

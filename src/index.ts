@@ -19,6 +19,7 @@ export type {
   ShardMessage,
   ShardSpec,
 } from "./convex/sharded/index.js";
+export type { TangentActivation } from "./convex/tangent/index.js";
 export type {
   AllGatesBound,
   Certificate,
@@ -101,6 +102,7 @@ export {
   trainGenerator,
   trainQuantized,
 } from "./optimizers/matrices/index.js";
+export { neuralTangentKernel, TangentKernel, type TangentOptions } from "./optimizers/neuralTangentKernel.js";
 export type {
   ShardedCrossValidation,
   ShardedCrossValidationArgs,
@@ -128,6 +130,7 @@ export type { ParallelCertificate } from "./optimizers/parallel/written.js";
 export type { PathArgs, PathPoint, PathResult } from "./optimizers/path.js";
 export type { PathGrid } from "./optimizers/pose/betas.js";
 export type { Objective, Regularization, StartingPoint } from "./optimizers/records.js";
+export { type RelaxedOptions, type RelaxedReLU, relaxedReLU } from "./optimizers/relaxedReLU.js";
 export type { Callbacks } from "./optimizers/report/progress.js";
 export {
   FitResult,
@@ -137,6 +140,17 @@ export {
   type TrainedSummary,
 } from "./optimizers/report/result.js";
 export { type Certified, show, type Visualizer } from "./optimizers/report/show.js";
+export {
+  type Change,
+  type HeldOutGradient,
+  type LayerWeights,
+  type LeaveOneOut,
+  type Margins,
+  type Movement,
+  Sensitivity,
+  type SensitivityOptions,
+  sensitivity,
+} from "./optimizers/sensitivity/index.js";
 export type { ShardedArgs, ShardedRows } from "./optimizers/sharded/arguments.js";
 export type { ShardedResult, ShardedSummary, ShardsReport } from "./optimizers/sharded/result.js";
 export { serveTrainer, type WorkerPort, WorkerTrainer } from "./worker/index.js";

@@ -1,6 +1,7 @@
-/** What the page of `bench/engines.ts` runs. */
+/** What the pages of `bench/engines.ts` and `bench/gpu.ts` run. */
 
 import "@tensorflow/tfjs-backend-webgpu";
 import { densePeak, iterationRate } from "./deviceRates.js";
+import { gapTimes } from "./gapTimes.js";
 
-Object.assign(globalThis, { densePeak, iterationRate });
+Object.assign(globalThis, { densePeak, iterationRate, gapTimes });

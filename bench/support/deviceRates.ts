@@ -2,13 +2,15 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { sampleGates } from "../../src/convex/arrangements/index.js";
+import { hostCones } from "../../src/convex/kernels/hostCones.js";
 import { hostIterate } from "../../src/convex/kernels/hostIterate.js";
 import { bindProducts, chooseEngine, type EngineChoice } from "../../src/convex/kernels/index.js";
-import type { BlockIterate } from "../../src/convex/kernels/types.js";
+import type { BlockIterate, Kernels } from "../../src/convex/kernels/types.js";
 import { gaussianSource } from "../../src/convex/linear/random.js";
 import { patchGeometry, patchMatrix } from "../../src/convex/operators/patches.js";
 import { penalties } from "../../src/convex/penalties/index.js";
-import type { Matrix, Pooling } from "../../src/convex/types.js";
+import { sharedMatrix } from "../../src/convex/solvers/splitting/system.js";
+import type { GateSet, Matrix, Pooling } from "../../src/convex/types.js";
 import { timingOf } from "./measure.js";
 import { startThreads } from "./rates.js";
 
@@ -28,6 +30,8 @@ export interface DeviceSize {
   readonly features: number; // d; of a patch where the rows are images
   readonly gates: number; // P
   readonly outputs: number; // C
+  /** ReLU: blocks with cones, as the splitting has them. */
+  readonly cones?: boolean;
   /** Rows are images of side x side x 3 under filters of 3 x 3, read out by their mean or patch by patch. */
   readonly image?: { readonly side: number; readonly readOut: "mean" | "patches" };
 }
@@ -36,7 +40,7 @@ export interface DeviceRate extends DeviceCase, DeviceSize {
   readonly reason: string; // what chooseEngine said, with the device
   readonly ran: number; // threads of the host engine that took part
   readonly seconds: number; // of an iteration, median
-  readonly flops: number; // of its two products, masked ones counted as dense
+  readonly flops: number; // of its products, masked ones counted as dense
 }
 
 /** Medians of `repeats` iterations, each a gradient, a step without a threshold, a product and an extrapolation. */
@@ -47,6 +51,11 @@ export async function iterationRate(how: DeviceCase, size: DeviceSize, repeats: 
   if (how.threads !== undefined) await startThreads(kernels, how.threads);
   const { X, pooling } = rowsOf(size);
   const gates = sampleGates(X, { count: P, seed: 1 });
+  if (size.cones === true) {
+    const seconds = await coneSeconds(kernels, X, gates, C, repeats);
+    const ran = kernels.threads?.().ran ?? 1;
+    return { ...how, ...size, gates: gates.count, reason, ran, seconds, flops: 12 * n * X.cols * gates.count * C };
+  }
   const products = kernels.iterate === undefined ? bindProducts({ X, gates, pooling }, kernels) : null;
   const blocks: BlockIterate | undefined =
     products === null
@@ -65,6 +74,25 @@ export async function iterationRate(how: DeviceCase, size: DeviceSize, repeats: 
   products?.dispose();
   const ran = kernels.threads?.().ran ?? 1;
   return { ...how, ...size, gates: gates.count, reason, ran, seconds, flops: 4 * X.rows * X.cols * gates.count * C };
+}
+
+/** Of a step of the splitting: two products of all 2 P C vectors, two of half of them; what is n x n or d x d is not counted. */
+async function coneSeconds(kernels: Kernels, X: Matrix, gates: GateSet, C: number, repeats: number): Promise<number> {
+  const shared = sharedMatrix(X, kernels);
+  if (shared === null) throw new Error("bench: the rows have no matrix in common.");
+  const system = { ...shared, solution: null };
+  const products = kernels.bind(X, gates);
+  const blocks =
+    (await kernels.iterateCones?.(X, gates, C, system)) ?? hostCones(kernels, products, X, gates, C, system);
+  const U = Float64Array.from({ length: X.rows * C }, gaussianSource(2));
+  const W = new Float64Array(U.length);
+  const seconds = await medianOf(async () => {
+    await blocks.gather(U, W);
+    await blocks.advance(W, 1.8, 0.1, false);
+  }, repeats);
+  blocks.dispose();
+  products.dispose();
+  return seconds;
 }
 
 function rowsOf({ rows: n, features: d, image }: DeviceSize): { X: Matrix; pooling: Pooling | null } {

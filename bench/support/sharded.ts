@@ -2,10 +2,10 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
-import { local, ray } from "../../src/cluster/index.js";
+import { fileRows, local, ray } from "../../src/cluster/index.js";
 import { type Cluster, ConvexReLUTrainer, gatedDense } from "../../src/index.js";
 import { shardProgram } from "../../test/helpers/shardProgram.js";
-import { planted } from "../data/shardRows.mjs";
+import { rows as blocks, planted } from "../data/shardRows.mjs";
 
 export interface ShardedCaseWish {
   readonly cluster: "local" | "ray" | "one process";
@@ -16,6 +16,8 @@ export interface ShardedCaseWish {
   readonly beta: number;
   readonly tolerance: number;
   readonly rounds: number; // of 20 iterations, at most
+  /** Whether the driver has the rows, and puts them into files for the shards. */
+  readonly files?: boolean;
 }
 
 export interface ShardedUse extends ShardedCaseWish {
@@ -92,9 +94,16 @@ async function apart(given: ShardedCaseWish): Promise<ShardedUse> {
     },
   };
   const load = new URL("../data/shardRows.mjs", import.meta.url);
+  const module = { load, args: { n, d } };
+  const files =
+    given.files === true
+      ? await fileRows(blocks({ shard: 0, shards: 1, args: { n, d } }), { inputs: d, targets: 1 })
+      : null;
+  const source = files === null ? module : { ...files.source, load: new URL(program.module ?? "") };
   const trainer = new ConvexReLUTrainer({ regularization, tolerance, maxIterations, width: "resize" });
-  const args = { cluster: inner, shards, load, args: { n, d }, callbacks };
-  const { status, certificate, iterations, shards: report } = await trainer.fitSharded(modelOf(given), args);
+  const args = { cluster: inner, shards, ...source, callbacks };
+  const fit = trainer.fitSharded(modelOf(given), args);
+  const { status, certificate, iterations, shards: report } = await fit.finally(() => files?.remove());
   const { calls, bytesOut, bytesBack } = report;
   return {
     ...given,

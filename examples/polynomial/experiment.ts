@@ -9,6 +9,7 @@ import {
   trainConvexNN,
   trainQuantized,
 } from "../../src/index.js";
+import { flowers } from "../migration/flowers.js";
 import { type Points, tensorsOf } from "../support/points.js";
 
 /** Coefficients of a t^2 + b t + c. */
@@ -89,6 +90,34 @@ export function plainPolynomial(
   });
   model.compile({ optimizer, loss: "meanSquaredError" });
   return model;
+}
+
+/** Every third flower is held out. */
+const HELD = 3;
+
+/**
+ * A real table: is an iris a virginica? Units a t^2 + b t + c with biases under cross entropy, proven over all of them, and the share of
+ * flowers held out that they get wrong.
+ */
+export async function convexFlowers({ a, b, c }: Coefficients, beta: number) {
+  const { x, y } = flowers();
+  const rows = Array.from({ length: x.shape[0] }, (_, k) => k);
+  const part = (held: boolean) => {
+    const list = rows.filter((k) => (k % HELD === 0) === held);
+    return tf.tidy(() => [tf.gather(x, list), tf.gather(y, list)] as const);
+  };
+  const [[xTrain, yTrain], [xHeld, yHeld]] = [part(false), part(true)];
+  const result = await trainConvexNN(xTrain, yTrain, {
+    loss: "binaryCrossentropy",
+    activation: polynomial(a, b, c),
+    regularization: beta,
+  });
+  const wrong = tf.tidy(() => {
+    const said = tf.greater(result.model.predict(xHeld) as tf.Tensor, 0.5);
+    return tf.notEqual(said, tf.cast(yHeld, "bool")).mean().dataSync()[0];
+  });
+  tf.dispose([x, y, xTrain, yTrain, xHeld, yHeld]);
+  return { result, wrong };
 }
 
 /**

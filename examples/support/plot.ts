@@ -105,3 +105,36 @@ export async function writePlot(path: string, spec: TopLevelSpec): Promise<void>
   });
   writeFileSync(`${path}.png`, png.render().asPng());
 }
+
+/** Distances over steps or seconds on logarithmic height, one curve a name; zero and what is below are left out. */
+export async function plotDistances(
+  path: string,
+  curves: readonly {
+    readonly name: string;
+    readonly points: readonly { readonly at: number; readonly distance: number }[];
+  }[],
+  marks: { readonly title: string; readonly colors: readonly string[]; readonly labels: readonly [string, string] },
+): Promise<void> {
+  const values = curves.flatMap(({ name, points }) =>
+    points.filter(({ distance }) => distance > 0).map((point) => ({ ...point, name })),
+  );
+  await writePlot(path, {
+    ...plotStyle,
+    width: 640,
+    height: 360,
+    title: { text: marks.title, anchor: "start" },
+    data: { values },
+    mark: { type: "line", strokeWidth: 2 },
+    encoding: {
+      x: { field: "at", type: "quantitative", title: marks.labels[0] },
+      y: { field: "distance", type: "quantitative", scale: { type: "log", nice: false }, title: marks.labels[1] },
+      color: {
+        field: "name",
+        type: "nominal",
+        title: null,
+        scale: { domain: curves.map(({ name }) => name), range: [...marks.colors] },
+        legend: { labelLimit: 260 },
+      },
+    },
+  });
+}

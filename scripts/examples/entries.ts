@@ -157,6 +157,44 @@ export const groups: readonly Group[] = [
         plot: "examples/parallel/out/branches",
       },
       {
+        name: "tangent-kernel",
+        title: "Wide networks and their kernel",
+        about:
+          "Twenty irises: the tangent kernel's least eigenvalue, the errors that it predicts of gradient descent, and real runs of 500 and of " +
+          "20,000 neurons beside the bound of the theorem.",
+        source: "examples/tangent-kernel/main.ts",
+        command: "npx tsx examples/tangent-kernel/main.ts --wide",
+        plot: "examples/tangent-kernel/out/tangent-kernel",
+      },
+      {
+        name: "relaxation",
+        title: "A gradient where all neurons are off",
+        about:
+          "Three neurons made the targets. Plain gradient descent leaves rows on which all neurons are off where they are; that of a relaxation " +
+          "pulls there: twenty starts of each, on fewer rows than columns and on more.",
+        source: "examples/relaxation/main.ts",
+        command: "npx tsx examples/relaxation/main.ts",
+        plot: "examples/relaxation/out/relaxation",
+      },
+      {
+        name: "convex-layer",
+        title: "A layer that learns constraints",
+        about:
+          "Solutions of quadratic programs are seen, their constraints are not: `convexLayer` begins at twelve random inequalities and is " +
+          "trained by `model.fit` until its programs have the same solutions.",
+        source: "examples/convex-layer/main.ts",
+        command: "npx tsx examples/convex-layer/main.ts",
+        plot: "examples/convex-layer/out/convex-layer",
+      },
+      {
+        name: "convex-classifier",
+        title: "A program inside a classifier",
+        about: "Fisher's irises by dense - convexLayer - dense, beside the same network with ReLU in its place.",
+        source: "examples/convex-layer/classifier.ts",
+        command: "npx tsx examples/convex-layer/classifier.ts",
+        plot: "examples/convex-layer/out/classifier",
+      },
+      {
         name: "gradient-explosion",
         title: "One learning rate, many widths",
         about:
@@ -210,6 +248,16 @@ export const groups: readonly Group[] = [
         source: "examples/generator/main.ts",
         command: "npm run demo:generator",
         plot: "examples/generator/out/generator",
+      },
+      {
+        name: "deep-linear",
+        title: "Deep networks in closed form",
+        about:
+          "Linear networks of 3, 4 and 5 layers on two digits, and ReLU networks on whitened digits, every layer decayed: their optimum " +
+          "by a formula, and SGD from random starts that comes down to it.",
+        source: "examples/deep-linear/main.ts",
+        command: "npm run demo:deep-linear",
+        plot: "examples/deep-linear/out/deep-linear",
       },
     ],
   },

@@ -16,7 +16,9 @@ export type {
   SweepOrder,
 } from "../convex/sharded/index.js";
 export { fileCheckpoint } from "./fileCheckpoint.js";
+export { type FileRows, type FileRowsOptions, fileRows } from "./fileRows.js";
 export { type LocalOptions, local } from "./local.js";
 export type { ShardProgram } from "./program.js";
 export { type RayOptions, ray } from "./ray.js";
+export type { RowFile } from "./rowFile.js";
 export { type FitOutcome, grid, type Sweep, type SweepOptions, sweep } from "./sweep.js";

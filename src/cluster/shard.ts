@@ -1,3 +1,4 @@
-/** The program of a worker: what `node` runs wherever a shard is. */
+/** The program of a worker: what `node` runs wherever a shard is, and the rows of `fileRows` for it. */
 
-export { serveShard } from "./serveShard.js";
+export { rows } from "./rowFile.js";
+export { serveShard } from "./serve/index.js";

@@ -83,6 +83,8 @@ export interface Loss {
   hessianTimes?(Z: Float64Array, V: Float64Array, out: Float64Array): void;
   /** Where this is the least of another loss over a linear part beside the network: that part. */
   readonly beside?: LinearPart;
+  /** Where this is the model's own loss: what it was bound to, Y [n x C] and the sample weights [n] (null: ones). */
+  readonly bound?: { readonly targets: Matrix; readonly weights: Float64Array | null };
 }
 
 /** The columns of a linear part. */

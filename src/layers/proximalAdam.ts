@@ -63,12 +63,12 @@ export class ProximalAdam extends tf.Optimizer {
     if (!isRecord(args)) refuse("proximalAdam", "an object of arguments { beta }", args);
     const settings = { ...DEFAULTS, ...args };
     const { beta, learningRate, decay, beta1, beta2, epsilon, layers = null } = settings;
-    this.beta = numberOf("beta", beta, "a finite number of at least 0", beta >= 0);
-    this.learningRate = numberOf("learningRate", learningRate, "a finite number above 0", learningRate > 0);
-    this.decay = numberOf("decay", decay, "a finite number of at least 0", decay >= 0);
-    this.beta1 = numberOf("beta1", beta1, "a number in [0, 1)", beta1 >= 0 && beta1 < 1);
-    this.beta2 = numberOf("beta2", beta2, "a number in [0, 1)", beta2 >= 0 && beta2 < 1);
-    this.epsilon = numberOf("epsilon", epsilon, "a finite number above 0", epsilon > 0);
+    this.beta = numberOf("beta", beta, "a finite number of at least 0", (v) => v >= 0);
+    this.learningRate = numberOf("learningRate", learningRate, "a finite number above 0", (v) => v > 0);
+    this.decay = numberOf("decay", decay, "a finite number of at least 0", (v) => v >= 0);
+    this.beta1 = numberOf("beta1", beta1, "a number in [0, 1)", (v) => v >= 0 && v < 1);
+    this.beta2 = numberOf("beta2", beta2, "a number in [0, 1)", (v) => v >= 0 && v < 1);
+    this.epsilon = numberOf("epsilon", epsilon, "a finite number above 0", (v) => v > 0);
     if (layers !== null && !(Array.isArray(layers) && layers.every((name) => typeof name === "string"))) {
       refuse("proximalAdam: layers", "an array of names of layers", layers);
     }
@@ -194,7 +194,8 @@ function variableOf(name: string): tf.Variable {
   return tf.engine().registeredVariables[name];
 }
 
-function numberOf(name: string, value: unknown, wanted: string, fits: boolean): number {
-  if (typeof value !== "number" || !Number.isFinite(value) || !fits) refuse(`proximalAdam: ${name}`, wanted, value);
+function numberOf(name: string, value: unknown, wanted: string, fits: (value: number) => boolean): number {
+  if (typeof value !== "number" || !Number.isFinite(value) || !fits(value))
+    refuse(`proximalAdam: ${name}`, wanted, value);
   return value;
 }

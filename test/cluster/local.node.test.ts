@@ -2,13 +2,15 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fileCheckpoint, type LocalOptions, local, type ShardProgram } from "../../src/cluster/index.js";
+import { commandOf } from "../../src/cluster/program.js";
+import { WorkerProcess } from "../../src/cluster/worker.js";
 import { type Checkpoint, type Cluster, ConvexReLUTrainer, type ShardedArgs } from "../../src/index.js";
 import { inProcess } from "../helpers/inProcess.js";
 import { killing, lives } from "../helpers/killing.js";
@@ -46,16 +48,18 @@ describe("processes", () => {
     expect(await fitted(started())).toEqual(expected);
   });
 
-  test.each([
-    ["in an iteration", "advance", 1],
-    ["in a later one", "advance", 47],
-    ["while the gap is measured", "conjugates", 2],
-    ["while the bias is balanced", "bias", 9],
-    ["while the step is looked for", "power", 5],
-  ])("one that is killed %s is started again, and the end is the same to the last digit", async (_, op, at) => {
-    const cluster = killing(started(), at, 1, op);
+  test("one that is killed, again and again, is started again, and the end is the same to the last digit", async () => {
+    let cluster: Cluster = started();
+    const moments = [
+      ["while the step is looked for", "power", 5],
+      ["in an iteration", "advance", 1],
+      ["in a later one", "advance", 47],
+      ["while the gap is measured", "conjugates", 2],
+      ["while the bias is balanced", "bias", 9],
+    ] as const;
+    for (const [, op, at] of moments) cluster = killing(cluster, at, 1, op);
     expect(await fitted(cluster)).toEqual(expected);
-    expect(cluster.restarts).toBe(1);
+    expect(cluster.restarts).toBe(moments.length);
   });
 
   test("one that is stopped and does not answer is started again, too", async () => {
@@ -107,7 +111,7 @@ describe("a driver that is killed", () => {
 });
 
 describe("what is wrong with a shard is told with its number and the row, and nothing is left", () => {
-  test.each([
+  test.concurrent.each([
     [
       "rows of another width",
       { wrong: "width" },
@@ -123,12 +127,12 @@ describe("what is wrong with a shard is told with its number and the row, and no
       /^shard 0, row 34: expected finite numbers in x, got NaN in column 1/,
     ],
     ["a target", { wrong: "target", at: 100 }, "data/target", /^shard 1, row 40 \(row 100 of all\): .*got Infinity/],
-    ["a worker that never comes", { wrong: "never" }, "cluster/silent", /^shard 1: .*within 2 s/],
+    ["a worker that never comes", { wrong: "never" }, "cluster/silent", /^shard [01]: .*within 5 s/],
     ["a worker that ends", { wrong: "dies" }, "cluster/lost", /^shard 1: .*ended with code 7/],
   ])("%s", async (_, wrong, code, said) => {
     const model = modelOf(squared);
     const before = await weightsOf(model);
-    const inner = started({ patience: 2 });
+    const inner = started(wrong.wrong === "never" ? { patience: 5 } : {});
     let pids: readonly number[] = [];
     const cluster: Cluster = {
       ...killing(inner, -1),
@@ -152,6 +156,24 @@ describe("what is wrong with a shard is told with its number and the row, and no
   ])("%s", async (_, load, said) => {
     const failed = { code: "cluster/module", message: expect.stringMatching(said) };
     await expect(fitted(started(), { load })).rejects.toMatchObject(failed);
+  });
+
+  test("a worker that was started again and can't read its rows says why, whatever it is asked", async () => {
+    const worker = new WorkerProcess(commandOf(program));
+    const said = { code: "cluster/module", row: null, text: expect.stringMatching(/Cannot find module/) };
+    const load = new URL("./none.mjs", LOAD).href;
+    const spec = { shard: 0, shards: 1, load, args: null, inputs: 3, outputs: 1, loss: "meanSquaredError" } as const;
+    const opened = await worker.ask({ open: { ...spec, labels: "as the loss has them", threads: 1 } }, undefined, 60);
+    expect(opened?.head).toEqual({ refusal: said });
+    expect((await worker.ask({ call: { op: "power" } }, new Float64Array(3), 60))?.head).toEqual({ refusal: said });
+    await worker.end();
+  });
+
+  test("a module's path may have any signs", async () => {
+    const odd = join(folder, "50 % of #1?");
+    mkdirSync(odd);
+    copyFileSync(fileURLToPath(LOAD), join(odd, "rows.mjs"));
+    expect(await fitted(started(), { load: join(odd, "rows.mjs") })).toEqual(expected);
   });
 
   test("a program that can't be started", async () => {

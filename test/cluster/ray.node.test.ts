@@ -1,12 +1,15 @@
 /** Shards as actors of Ray, where there is one: the same end as in processes of this machine, also when an actor's worker is killed. */
 
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { ray, type ShardProgram } from "../../src/cluster/index.js";
+import { ray, type ShardProgram, sweep } from "../../src/cluster/index.js";
 import { type Cluster, ConvexReLUTrainer } from "../../src/index.js";
 import { inProcess } from "../helpers/inProcess.js";
-import { killing } from "../helpers/killing.js";
+import { killing, lives } from "../helpers/killing.js";
 import { cases, LOAD, modelOf, weightsOf } from "../helpers/shardedCases.js";
 import { shardProgram } from "../helpers/shardProgram.js";
 
@@ -38,9 +41,30 @@ async function fitted(cluster: Cluster) {
 
 describe.runIf(there)("Ray", () => {
   test("ends where shards in this process do, to the last digit, with a worker killed on the way", async () => {
-    const cluster = killing(ray({ python, program, cpusPerShard: 0.5 }), 30);
+    // Above what timers count, which is no reason to end at once.
+    const cluster = killing(ray({ python, program, cpusPerShard: 0.5, patience: 3e6 }), 30);
     expect(await fitted(cluster)).toEqual(await fitted(inProcess()));
     expect(cluster.restarts).toBe(1);
+  }, 180_000);
+});
+
+describe.runIf(there)("a sweep on Ray", () => {
+  test("does every fit, that of a killed worker again, and tells of those that fail", async () => {
+    const marks = mkdtempSync(join(tmpdir(), "ray-sweep-"));
+    const cluster = ray({ python, program, cpusPerShard: 0.5 });
+    const load = new URL("../helpers/sweepFits.mjs", import.meta.url);
+    const fits = [{ value: 2 }, { wrong: "dies once", value: 3, marks }, { wrong: "throws" }, { value: 4 }];
+    const all = sweep<object, { square: number; pid: number }>(fits, { cluster, load, workers: 2 });
+    const seen: number[] = [];
+    for await (const { index } of all) seen.push(index);
+    const outcomes = await all.outcomes;
+    expect(seen.sort()).toEqual([0, 1, 2, 3]);
+    expect(outcomes.map(({ value }) => value?.square)).toEqual([4, 9, undefined, 16]);
+    expect(outcomes.map(({ tries }) => tries)).toEqual([1, 2, 1, 1]);
+    expect(outcomes[2].error?.message).toMatch(/^fit 2: .*"no such column"/);
+    expect(cluster.restarts).toBe(1);
+    await expect.poll(() => outcomes.filter(({ value }) => value !== undefined && lives(value.pid))).toEqual([]);
+    rmSync(marks, { recursive: true, force: true });
   }, 180_000);
 });
 

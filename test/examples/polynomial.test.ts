@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
 import {
+  convexFlowers,
   convexPolynomial,
   descendPolynomial,
   makeCells,
@@ -44,4 +45,14 @@ test("two classes by weights of -1 and 1: optimal over every unit, below straigh
   expect(descent.objective).toBeGreaterThan(certificate.dual);
   model.dispose();
   expect(tf.memory().numTensors).toBe(tensors);
+});
+
+test("irises, a real table, are told apart by polynomial units, proven over all, and their own evaluate attains the objective", async () => {
+  const { result, wrong } = await convexFlowers(RELU_LIKE, 0.01);
+  const { certificate, objective, status, model } = result;
+  expect(status).toBe("solved");
+  expect(certificate.scope).toBe("all units");
+  expect(Math.abs(objective.total / certificate.primal - 1)).toBeLessThan(1e-5);
+  expect(wrong).toBeLessThan(0.1);
+  model.dispose();
 });

@@ -45,4 +45,6 @@ export const deviceEngines: readonly DeviceEngine[] = inBrowser
     ];
 
 /** Those of them that keep blocks with cones. */
-export const coneEngines: readonly DeviceEngine[] = deviceEngines.filter(({ engine }) => engine === "tfjs" || engine === "webgpu" || engine === "webgl");
+export const coneEngines: readonly DeviceEngine[] = deviceEngines.filter(
+  ({ engine }) => engine === "tfjs" || engine === "webgpu" || engine === "webgl",
+);

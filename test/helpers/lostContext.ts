@@ -12,10 +12,13 @@ export interface LostFit {
   readonly left: number; // tensors of the fit that still live
 }
 
-export async function fitAndLoseContext(engine: "webgl" | "tfjs"): Promise<LostFit> {
+export async function fitAndLoseContext(
+  engine: "webgl" | "tfjs",
+  formulation: "gated" | "relu" = "gated",
+): Promise<LostFit> {
   await tf.setBackend("webgl");
   const { x, y } = makeData("meanSquaredError", 20, 3);
-  const shape = { formulation: "gated", units: 20 } as const;
+  const shape = { formulation, units: 20 } as const;
   const model = makeModel(shape);
   const before = weightsIn(makeModel(shape)); // of a twin: what is read is kept on the host, and the model's must not be
   const { gl } = (tf.backend() as unknown as { gpgpu: { gl: WebGL2RenderingContext } }).gpgpu;

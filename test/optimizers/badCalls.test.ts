@@ -112,6 +112,8 @@ let parallel: tf.Sequential;
 let linear: tf.Sequential;
 let result: library.FitResult;
 let set: library.OptimalSet;
+let derivatives: library.Sensitivity;
+let tangent: library.TangentKernel;
 const rows = { rows: 3, cols: 2, data: Float64Array.of(1, 2, -1, 0.5, 2, -3) };
 /** The terms of a program of two variables. */
 const [square, sides] = [tf.eye(2), tf.zeros([2])];
@@ -135,6 +137,9 @@ beforeAll(async () => {
     y,
   );
   set = await library.optimalSet(result, { tolerance: 1e-3 });
+  const sharp = new ConvexReLUTrainer({ regularization: 0.1, arrangements: { kind: "sample", count: 6 } });
+  tangent = await library.neuralTangentKernel(x);
+  derivatives = await library.sensitivity(await sharp.fit(makeModel({ units: 60 }), x, y));
 });
 afterAll(() => {
   tf.dispose([x, y]);
@@ -270,6 +275,47 @@ const entries = (): Record<string, readonly Entry[]> => {
       },
       { call: set.write.bind(set), good: [model, optimum], kinds: ["model", "model"] },
       { call: set.modelOf.bind(set), good: [optimum], kinds: ["model"] },
+    ],
+    sensitivity: [
+      {
+        call: library.sensitivity,
+        good: [result, {}],
+        kinds: ["model", "options"],
+        options: { tolerance: "tolerance", timeLimit: "positive" },
+      },
+    ],
+    Sensitivity: [
+      {
+        call: derivatives.along.bind(derivatives),
+        good: [{ beta: 1 }],
+        kinds: ["options"],
+        options: {
+          targets: [...WRONG.record, [1], new Array(30).fill("1"), new Array(30).fill(Number.NaN)],
+          sampleWeight: [...WRONG.record, [1], new Array(30).fill(Number.POSITIVE_INFINITY)],
+          beta: "finite",
+        },
+      },
+      { call: derivatives.heldOut.bind(derivatives), good: [x, y], kinds: ["tensor", "tensor"] },
+    ],
+    neuralTangentKernel: [
+      {
+        call: library.neuralTangentKernel,
+        good: [x, {}],
+        kinds: ["tensor", "options"],
+        options: { layers: [...WRONG.limited, 1], activation: "word", trainReadOut: "flag", stepSize: "positive" },
+      },
+    ],
+    relaxedReLU: [
+      {
+        call: library.relaxedReLU,
+        good: [x, y, {}],
+        kinds: ["tensor", "tensor", "options"],
+        options: { units: "limited", gradient: "word", steps: "limited", rate: "positive", seed: "integer" },
+      },
+    ],
+    TangentKernel: [
+      { call: tangent.steps.bind(tangent), good: [0.5], kinds: ["ratio"] },
+      { call: tangent.errors.bind(tangent), good: [new Array(30).fill(1), 3], kinds: ["record", "limited"] },
     ],
     arrangementBound: [{ call: library.arrangementBound, good: [3, 2], kinds: ["size", "size"] }],
     gateSetBytes: [{ call: library.gateSetBytes, good: [1, 3, 2], kinds: ["size", "size", "size"] }],

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { describe, expect, test } from "vitest";
 import { ConvexReLUTrainer, registerLayers } from "../../src/index.js";
 import { type ConvModelOptions, makeConvModel, makeImages } from "../helpers/convModels.js";
-import { deviceEngines } from "../helpers/deviceEngines.js";
+import { coneEngines, deviceEngines } from "../helpers/deviceEngines.js";
 import { makeData, makeModel } from "../helpers/models.js";
 
 registerLayers();
@@ -76,16 +76,79 @@ test("the result says how many threads worked, and their number changes no weigh
   tf.dispose([x, y]);
 });
 
-test("a ReLU program is solved on the host whatever device is asked for, and the result says so", async () => {
+describe.each(coneEngines)("a ReLU network on engine $name", ({ name, engine, prepare }) => {
+  const fitOn = async (on: typeof engine, outputs = 1) => {
+    const { x, y } = makeData("meanSquaredError", 20, 2, outputs);
+    const arrangements = { kind: "sample", count: 12 } as const;
+    const before = tf.memory().numTensors;
+    const trainer = new ConvexReLUTrainer({ engine: on, arrangements, tolerance: 1e-3, regularization: 0.05 });
+    const result = await trainer.train(x, y, { loss: "meanSquaredError" });
+    const loss = result.model.evaluate(x, y) as tf.Scalar;
+    const evaluated = (await loss.data())[0];
+    loss.dispose();
+    expect(
+      result.model
+        .getWeights()[0]
+        .dataSync()
+        .some((weight) => weight !== 0),
+    ).toBe(true);
+    result.model.dispose();
+    const left = tf.memory().numTensors - before;
+    tf.dispose([x, y]);
+    return { result, evaluated, left };
+  };
+
+  test("is fitted there to the host's optimum, evaluates to its objective, and leaves no tensor", async () => {
+    await prepare();
+    const { result, evaluated, left } = await fitOn(engine);
+    const { result: host } = await fitOn("wasm");
+    expect([result.solver, result.status, left]).toEqual(["splitting", "solved", 0]);
+    expect(result.engine, name).toMatch(new RegExp(`^${engine}: asked for; float32 on .*, certificate in float64 by `));
+    expect(evaluated / result.objective.loss).toBeCloseTo(1, 4);
+    expect(result.certificate.relativeGap).toBeLessThanOrEqual(1e-3);
+    expect(result.certificate.primal).toBeLessThanOrEqual(1.0011 * host.certificate.primal);
+    expect(result.certificate.dual).toBeLessThanOrEqual(host.certificate.primal);
+  });
+});
+
+test("a ReLU network grows its gates on the host, and is solved on the device in between", async () => {
   const { x, y } = makeData("meanSquaredError", 20, 2);
-  const model = makeModel({ units: 40, inputs: 2 });
-  const result = await new ConvexReLUTrainer({ engine: "tfjs", tolerance: 1e-3 }).fit(model, x, y);
-  expect(result.solver).toBe("proximal-newton");
-  expect(result.engine).toMatch(
-    /^wasm: "tfjs" was asked for, but the solver proximal-newton works in float64 on the host/,
-  );
+  const model = makeModel({ units: 40, inputs: 2, l2: 0.05 });
+  const result = await new ConvexReLUTrainer({ engine: "tfjs", tolerance: 1e-2 }).fit(model, x, y);
+  expect([result.solver, result.status]).toEqual(["splitting", "solved"]);
+  expect(result.engine).toMatch(/^tfjs: asked for; float32 on /);
+  expect(
+    model
+      .getWeights()[0]
+      .dataSync()
+      .some((weight) => weight !== 0),
+  ).toBe(true);
   tf.dispose([x, y]);
   model.dispose();
+});
+
+test("digits that float32 does not have come on the host, and the result says so", async () => {
+  const { x, y } = makeData("meanSquaredError", 16, 2);
+  const arrangements = { kind: "sample", count: 6 } as const;
+  const trainer = new ConvexReLUTrainer({ engine: "tfjs", arrangements, tolerance: 1e-8, regularization: 0.05 });
+  const result = await trainer.train(x, y, { loss: "meanSquaredError" });
+  expect([result.solver, result.status]).toEqual(["splitting", "solved"]);
+  expect(result.engine).toMatch(/; the last digits in float64 on the host; \d+ thread/);
+  result.model.dispose();
+  tf.dispose([x, y]);
+});
+
+test("a ReLU network that no device keeps is solved on the host, and the result says so", async () => {
+  const { x, y } = makeData("meanSquaredError", 20, 2);
+  const arrangements = { kind: "sample", count: 12 } as const;
+  const trainer = new ConvexReLUTrainer({ engine: "gpujs", arrangements, tolerance: 1e-3 });
+  const result = await trainer.train(x, y, { loss: "meanSquaredError" });
+  expect(result.solver).toBe("proximal-newton");
+  expect(result.engine).toMatch(
+    /^wasm: "gpujs" was asked for, but the solver proximal-newton works in float64 on the host/,
+  );
+  result.model.dispose();
+  tf.dispose([x, y]);
 });
 
 test("a loss with kinks goes to the host's solver on a device engine", async () => {

@@ -92,7 +92,7 @@ describe("the built package", () => {
     const worker = readFileSync(join(installed, "dist/shard.js"), "utf8");
     const loaded = [...worker.matchAll(/^import (?:.* from )?["']([^"']+)["'];$/gm)].map(([, name]) => name);
     expect(loaded.filter((name) => !/^(node:|pure-rand\/)/.test(name))).toEqual([]);
-    expect(worker).toMatch(/export \{ serveShard \}/);
+    expect(worker).toMatch(/export \{ rows, serveShard \}/);
   });
 
   test("a script tag beside TensorFlow.js gives the names of src/index.ts as tfConvex", () => {

@@ -18,10 +18,10 @@ const LEVELS: readonly (readonly string[])[] = [
   ["convex/quadratic"],
   ["convex/network.ts", "convex/arrangements", "convex/losses", "convex/penalties"],
   ["convex/kernels"],
-  ["convex/operators", "convex/recovery", "convex/relaxation", "convex/description", "convex/tape"],
+  ["convex/operators", "convex/recovery", "convex/relaxation", "convex/description", "convex/tape", "convex/tangent"],
   ["convex/certificate", "convex/formulations"],
   ["convex/pricing"],
-  ["convex/solvers", "convex/optimalSet"],
+  ["convex/solvers", "convex/optimalSet", "convex/sensitivity"],
   ["convex/growth", "convex/units", "convex/sharded"],
   ["convex/sharing", "convex/narrowing", "convex/matrices"],
   ["convex/parallel"],
@@ -41,7 +41,7 @@ const LEVELS: readonly (readonly string[])[] = [
 
 /** Packages, and the files that may import them. */
 const PACKAGES: readonly { readonly name: RegExp; readonly in: RegExp }[] = [
-  { name: /^@tensorflow\//, in: /^(optimizers|layers|worker)\/|^convex\/kernels\/(tfjs\.ts|webgl\/|webgpu\/)/ },
+  { name: /^@tensorflow\//, in: /^(optimizers|layers|worker)\/|^convex\/kernels\/(tfjs\/|webgl\/|webgpu\/)/ },
   { name: /^gpu\.js$/, in: /^convex\/kernels\/gpujs\// },
   { name: /^pure-rand(\/|$)/, in: /^convex\/linear\/random\.ts$/ },
   { name: /^ml-matrix$/, in: /^convex\/linear\/eigen\.ts$/ },
@@ -53,7 +53,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly in: RegExp }[] = [
 
 /** Files that load a module by a computed name, which no bundler follows: rows, and of Node threads, WebGPU and the progress bar. */
 const LOADS_LAZILY = [
-  "cluster/userModule.ts",
+  "cluster/serve/userModule.ts",
   "convex/kernels/wasm/helpers.ts",
   "convex/kernels/webgpu/device.ts",
   "optimizers/report/bar.ts",

@@ -4,7 +4,7 @@ import { ConvexError } from "../../errors.js";
 import { referenceKernels } from "./cpu.js";
 import type { OpenDevice } from "./device/index.js";
 import { openGpujs } from "./gpujs/index.js";
-import { openTfjs } from "./tfjs.js";
+import { openTfjs } from "./tfjs/index.js";
 import type { EngineName, Kernels } from "./types.js";
 import { wasmKernels } from "./wasm/index.js";
 import { openWebgl } from "./webgl/index.js";

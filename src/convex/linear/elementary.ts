@@ -142,3 +142,20 @@ export function realPower(x: number, p: number): number {
 export function expm1(x: number): number {
   return Math.abs(x) <= 2 ? 2 * exp(x / 2) * sinhNearZero(x / 2) : exp(x) - 1;
 }
+
+/** arctan t for t >= 0: halved by t / (1 + sqrt(1 + t^2)) until the series converges fast. */
+export function arctan(t: number): number {
+  if (t > 1) return Math.PI / 2 - arctan(1 / t);
+  let [small, factor] = [t, 1];
+  while (small > 0.1) {
+    small /= 1 + Math.sqrt(1 + small * small);
+    factor *= 2;
+  }
+  const square = small * small;
+  let value = 0;
+  for (let k = ARCTAN_TERMS; k >= 0; k--) value = 1 / (2 * k + 1) - square * value;
+  return factor * small * value;
+}
+
+/** Terms of the series of arctan up to 0.1: what is left out is below 1e-18. */
+const ARCTAN_TERMS = 8;

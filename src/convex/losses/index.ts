@@ -3,6 +3,7 @@
 import { ConvexError } from "../../errors.js";
 import type { Loss, LossName, Matrix } from "../types.js";
 import { binaryCrossentropy } from "./binaryCrossentropy.js";
+
 import { bindSoftmaxLoss } from "./categoricalCrossentropy.js";
 import { hinge } from "./hinge.js";
 import { huberLoss } from "./huberLoss.js";
@@ -57,6 +58,10 @@ const SUM_SLACK = 1e-5;
 
 /** L(Z) for given targets Y [n x C] and sample weights [n] (null: ones), with tfjs's scaling. */
 export function bindLoss(name: LossName, Y: Matrix, weights: Float64Array | null = null): Loss {
+  return { ...boundLoss(name, Y, weights), bound: { targets: Y, weights } };
+}
+
+function boundLoss(name: LossName, Y: Matrix, weights: Float64Array | null): Loss {
   if (name === "categoricalCrossentropy") return bindSoftmaxLoss(Y, weights);
   if (name === "kullbackLeiblerDivergence") return bindDivergence(Y, weights);
   const scalar = scalarLosses.find((loss) => loss.name === name);

@@ -21,6 +21,7 @@ export interface Seen {
 
 export class FormGrams {
   private readonly places: readonly number[]; // where x begins in p
+  private readonly kept = new Map<string, Float64Array>(); // arrays of n^2 numbers cost more to make than to fill
 
   constructor(
     private readonly forms: SignForms,
@@ -40,7 +41,8 @@ export class FormGrams {
     });
   }
 
-  see(W: Float64Array): Seen {
+  /** What is seen in the same slot before is overwritten. */
+  see(W: Float64Array, slot: number): Seen {
     const { X, size: D } = this.forms;
     const { rows: n, cols: d, data } = X;
     const rows = this.rowsOf(W);
@@ -48,12 +50,18 @@ export class FormGrams {
     const grams = rows.flatMap((own, from) =>
       this.places.slice(0, from + 1).map((place) => {
         for (let k = 0; k < n; k++) for (let i = 0; i < d; i++) part[k * d + i] = own[k * D + place + i];
-        const gram = new Float64Array(n * n);
+        const gram = this.room(`${slot} ${from} ${place}`, n * n);
         this.kernels.multiplyTransposed(part, data, gram, n, d, n);
         return gram;
       }),
     );
     return { rows, grams, last: W.subarray(D * D - D) };
+  }
+
+  private room(name: string, size: number): Float64Array {
+    const made = this.kept.get(name) ?? new Float64Array(size);
+    this.kept.set(name, made);
+    return made;
   }
 
   /** <M_k, W> [n], W [D x D] symmetric. */

@@ -95,6 +95,7 @@ export async function solveInterior(
 
 class Interior {
   private readonly N: Float64Array;
+  private readonly room: readonly [Float64Array, Float64Array]; // [n x n]
   private primal = Number.NaN;
   private readonly roots: Float64Array; // of the Hessian's diagonal
 
@@ -108,6 +109,7 @@ class Interior {
   ) {
     this.N = new Float64Array(Z.length);
     this.roots = new Float64Array(Z.length);
+    this.room = [new Float64Array(Z.length ** 2), new Float64Array(Z.length ** 2)];
     problem.loss.gradient(Z, this.N);
   }
 
@@ -180,7 +182,7 @@ class Interior {
     const D = forms.size;
     loss.hessianDiagonal(this.Z, this.roots);
     for (let k = 0; k < this.roots.length; k++) this.roots[k] = Math.sqrt(Math.max(0, this.roots[k]));
-    const system = NewtonSystem.of(this.problem, this.grams, this.cones, this.roots);
+    const system = NewtonSystem.of(this.problem, this.grams, this.cones, this.roots, this.room);
     if (system === null) return false;
     const mu = this.mu();
     const predicted = this.direction(system, 0, null);
@@ -313,14 +315,15 @@ class NewtonSystem {
     grams: FormGrams,
     cones: readonly Cone[],
     roots: Float64Array,
+    [H, factor]: readonly [Float64Array, Float64Array], // room [n x n]
   ): NewtonSystem | null {
     const n = forms.X.rows;
     const D = forms.size;
     const q = diagonals.length / D;
-    const H = new Float64Array(n * n);
+    H.fill(0);
     const parts: Part[] = [];
     for (const { sign, W, inverse } of cones) {
-      const [seen, other] = [grams.see(W), grams.see(inverse)];
+      const [seen, other] = [grams.see(W, 0), grams.see(inverse, 1)];
       addGram(forms, seen, other, H);
       const B = q > 0 ? diagonalTerms(forms, seen, other, diagonals) : new Float64Array(0);
       const G = weighted(W, inverse, diagonals, D);
@@ -339,7 +342,6 @@ class NewtonSystem {
       }
       parts.push({ B, G, q });
     }
-    const factor = new Float64Array(n * n);
     for (let k = 0; k < n; k++) {
       for (let l = 0; l <= k; l++) {
         factor[k * n + l] = roots[k] * roots[l] * H[k * n + l];

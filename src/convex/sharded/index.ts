@@ -40,7 +40,7 @@ export {
   together,
   without,
 } from "./moments/index.js";
-export { factsOf, gatherRows, moduleFailed, RowRefusal } from "./rows.js";
+export { factsOf, gatherRows, isTensor, iterableOf, moduleFailed, numbersIn, pairOf, RowRefusal } from "./rows.js";
 export { Shard } from "./shard.js";
 export { type AtZero, beginAt, lookAtZero, type ShardedRound, type ShardedSolution, solveSharded } from "./solve.js";
 export { numbersOf } from "./written.js";

@@ -40,8 +40,8 @@ export async function gatherRows(source: unknown, spec: ShardSpec): Promise<Shar
   try {
     for await (const entry of entries) {
       const { x, y } = pairOf(entry, count);
-      const wide = await numbersOf("x", x, inputs, count);
-      const told = await numbersOf("y", y, targets, count);
+      const wide = await numbersIn("x", x, inputs, count);
+      const told = await numbersIn("y", y, targets, count);
       const rows = wide.length / inputs;
       if (told.length !== rows * targets) {
         throw new RowRefusal(
@@ -109,7 +109,8 @@ export function rowsMatrix({ count, x }: Pick<ShardRows, "count" | "x">, inputs:
   };
 }
 
-function iterableOf(source: unknown): AsyncIterable<unknown> | Iterable<unknown> {
+/** What rows can be taken from one after another. @throws RowRefusal for what is no iterable. */
+export function iterableOf(source: unknown): AsyncIterable<unknown> | Iterable<unknown> {
   const made = source as Partial<AsyncIterable<unknown> & Iterable<unknown>> | null;
   const iterable = typeof source === "object" && (made?.[Symbol.asyncIterator] ?? made?.[Symbol.iterator]);
   if (iterable) return source as AsyncIterable<unknown>;
@@ -120,8 +121,8 @@ function iterableOf(source: unknown): AsyncIterable<unknown> | Iterable<unknown>
   );
 }
 
-/** { x, y }, tf.data's { xs, ys }, or [x, y]. */
-function pairOf(entry: unknown, row: number): { x: unknown; y: unknown } {
+/** { x, y }, tf.data's { xs, ys }, or [x, y]. @throws RowRefusal for anything else. */
+export function pairOf(entry: unknown, row: number): { x: unknown; y: unknown } {
   const given = (typeof entry === "object" ? entry : null) as Record<string, unknown> | null;
   const x = given?.x ?? given?.xs ?? given?.[0];
   const y = given?.y ?? given?.ys ?? given?.[1];
@@ -133,8 +134,8 @@ function pairOf(entry: unknown, row: number): { x: unknown; y: unknown } {
   );
 }
 
-/** A number, a row of numbers, rows of numbers, several rows one after another, or a tensor of rows: all one after another. */
-async function numbersOf(name: string, given: unknown, width: number, row: number): Promise<Numbers> {
+/** A number, a row of numbers, rows of numbers, several rows one after another, or a tensor of rows: all one after another. @throws RowRefusal. */
+export async function numbersIn(name: string, given: unknown, width: number, row: number): Promise<Numbers> {
   const refuse = (came: string) =>
     new RowRefusal(
       "data/shape",
@@ -183,7 +184,7 @@ interface TensorLike {
   dispose?(): void;
 }
 
-function isTensor(given: unknown): given is TensorLike {
+export function isTensor(given: unknown): given is TensorLike {
   const tensor = given as Partial<TensorLike> | null;
   return typeof tensor?.data === "function" && Array.isArray(tensor.shape);
 }

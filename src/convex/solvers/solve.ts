@@ -76,7 +76,7 @@ export function chooseSolver(program: ConvexProgram, name?: string, onDevice = f
   const refusals: string[] = [];
   const asked = onDevice ? [...solvers].sort((a, b) => Number(b.firstOrder) - Number(a.firstOrder)) : solvers;
   const fitting = asked.filter((solver) => {
-    if (name !== undefined && solver.name !== name) return false;
+    if (name === undefined ? solver.forDevices === true && !onDevice : solver.name !== name) return false;
     const squared = program.penalty.name === "ridge" && solver !== affineNewton;
     const refusal = squared ? "needs layers that follow one another, got one alone." : solver.refuses(program);
     if (refusal !== null) refusals.push(` ${solver.name}: ${refusal}`);

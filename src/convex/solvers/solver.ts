@@ -40,6 +40,8 @@ export interface Solver {
   readonly firstOrder: boolean;
   /** True when all outputs share what is dear, so that a program without cones is not split into those of single outputs. */
   readonly joint?: boolean;
+  /** True when it is taken unasked only where blocks are kept on a device. */
+  readonly forDevices?: boolean;
   /** Null when the solver fits the program, else for the user what the solver needs, a sentence that its name goes before. */
   refuses(program: ConvexProgram): string | null;
   /** Whether to take it when none is asked for by name; without it, always. */

@@ -129,7 +129,7 @@ function refuseLarge(bytes: number): void {
     "fitDataset",
     `a data set of at most ${MOST_BYTES} bytes, since convex training sees all rows at once`,
     `${bytes} bytes`,
-    "Take fewer batches with batchesPerEpoch, or fewer features.",
+    "Take fewer batches with batchesPerEpoch, or fewer features, or train by fitSharded: in Node fileRows of tfjs-convex/sharded writes them to files.",
     "data/size",
   );
 }

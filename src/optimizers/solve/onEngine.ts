@@ -55,7 +55,7 @@ export async function solveOn<T extends Solution>(
   try {
     const solution = await work(kernels, null);
     if (!mayFallBack || solution.status !== "stalled") {
-      const rest = solution.endedOnHost === true ? `; the last digits in float64 on ${host.name}` : "";
+      const rest = solution.endedOnHost === true ? "; the last digits in float64 on the host" : "";
       return { solution, engine: reason + rest + threadsOf(kernels) };
     }
     const rest = await work(host, solution);

@@ -4,8 +4,8 @@ import type { GateSet } from "../../../src/convex/types.js";
 
 const firstOrder = { name: "fista", firstOrder: true };
 const newton = { name: "proximal-newton", firstOrder: false };
-const small = { rows: 100, width: 10, gates: 50, outputs: 1, tolerance: 1e-3, solver: firstOrder };
-const large = { rows: 20_000, width: 500, gates: 1000, outputs: 10, tolerance: 1e-3, solver: firstOrder };
+const small = { cones: false, rows: 100, width: 10, gates: 50, outputs: 1, tolerance: 1e-3, solver: firstOrder };
+const large = { cones: false, rows: 20_000, width: 500, gates: 1000, outputs: 10, tolerance: 1e-3, solver: firstOrder };
 
 describe('engine "auto"', () => {
   test.each([
@@ -44,4 +44,16 @@ test("an engine that is asked for and has no work for its device leaves it to th
   const { kernels, reason } = await engineFor("tfjs", chosen, { ...small, solver: newton });
   expect([kernels.name, kernels.dtype]).toEqual(["wasm", "float64"]);
   expect(reason).toMatch(/"tfjs" was asked for, but the solver proximal-newton works in float64 on the host/);
+});
+
+test("a program with cones stays on a device that keeps such blocks, and on no other", async () => {
+  const cones = { ...small, cones: true, solver: { name: "splitting", firstOrder: true } };
+  const tfjs = await chooseEngine("tfjs");
+  expect(await engineFor("tfjs", tfjs, cones)).toBe(tfjs);
+  const gpujs = await chooseEngine("gpujs");
+  const { kernels, reason } = await engineFor("gpujs", gpujs, cones);
+  expect(kernels.name).toBe("wasm");
+  expect(reason).toMatch(/"gpujs" was asked for, but the solver splitting works in float64 on the host/);
+  const auto = await chooseEngine("auto");
+  expect(await engineFor("auto", auto, cones)).toBe(auto);
 });

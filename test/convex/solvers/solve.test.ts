@@ -302,7 +302,9 @@ describe("first-order steps, asked for by name,", () => {
 });
 
 test("an unknown solver is refused by its name", () => {
-  expect(() => chooseSolver(randomProgram(), "simplex")).toThrow(/known: "admm", "proximal-newton", "fista"/);
+  expect(() => chooseSolver(randomProgram(), "simplex")).toThrow(
+    /known: "admm", "proximal-newton", "fista", "stochastic"/,
+  );
 });
 
 test("the claim of a certificate says for which gates, among which networks, and both numbers", () => {

@@ -24,7 +24,13 @@ function headOf(numbers: "numbers" | "", reads: readonly string[], ...writes: re
 }
 
 /** parts [S x 2 P C x quads]: T X over the rows of X [length x quads] that fall to a split; \`load\` is T at \`row\` of vector s of four. */
-function outerShader(numbers: "numbers" | "", reads: readonly string[], length: string, begin: string, load: string): string {
+function outerShader(
+  numbers: "numbers" | "",
+  reads: readonly string[],
+  length: string,
+  begin: string,
+  load: string,
+): string {
   return `${headOf(numbers, ["X: array<vec4f>", ...reads], "parts: array<vec4f>")}
 const WIDE = 16u; // quads
 const HIGH = 16u; // fours of vectors
@@ -215,7 +221,9 @@ ${DOTS}
 `;
 
 /** t += a (x - p), p := t shortened by the threshold; sums of each vector: of (x - p)^2 and of how far p moved. */
-export const shortenShader = (along: Along) => `${headOf("numbers", ["x: array<vec4f>"], "t: array<vec4f>", "p: array<vec4f>", "sums: array<vec2f>")}
+export const shortenShader = (
+  along: Along,
+) => `${headOf("numbers", ["x: array<vec4f>"], "t: array<vec4f>", "p: array<vec4f>", "sums: array<vec2f>")}
 ${sumsAlong[along]}
 ${MAIN}${each(along, "2u * shape.vectors")}
   let first = item * shape.quads;

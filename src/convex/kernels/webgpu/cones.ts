@@ -55,8 +55,14 @@ export class WebgpuCones implements DeviceCones {
     const sums = floats(2 * this.terms);
     [this.numbers, this.R, this.Z, this.t, this.p, this.sums] = [numbers, R, Z, t, p, sums];
 
-    const filled = ({ data }: Pick<Matrix, "data">, rows: number) => queue.filled(stridden(data, rows, d, d, quads * 4));
-    const [data, ahead, inner, bits] = [filled(X, n), filled(Y, n), filled({ data: inverse }, d), queue.filled(gates.bits)];
+    const filled = ({ data }: Pick<Matrix, "data">, rows: number) =>
+      queue.filled(stridden(data, rows, d, d, quads * 4));
+    const [data, ahead, inner, bits] = [
+      filled(X, n),
+      filled(Y, n),
+      filled({ data: inverse }, d),
+      queue.filled(gates.bits),
+    ];
     const blocksOf = blockSizes(X, gates, C, null);
     const buffers = { shape, live, next: change, R, Z, g };
     const products = productWork(queue, X, gates, blocksOf, buffers);

@@ -23,11 +23,13 @@ import { SplittingRun } from "./run.js";
 export const splitting: Solver = {
   name: "splitting",
   firstOrder: true,
+  forDevices: true,
   refuses({ cones, loss, penalty, pooling }) {
     if (!cones) return 'is for programs with cones; without them use "fista", or "admm".';
     if (pooling != null) return 'has no steps for patches or slopes; use "proximal-newton".';
     if (!penalty.separable) return `needs the penalty "perOutput", got "${penalty.name}".`;
-    if (loss.beside !== undefined) return 'has no step for a linear part beside the hidden layer; use "proximal-newton".';
+    if (loss.beside !== undefined)
+      return 'has no step for a linear part beside the hidden layer; use "proximal-newton".';
     return null;
   },
   start: (setting, from) => new SplittingRun(setting, from, proximalNewton),

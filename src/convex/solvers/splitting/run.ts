@@ -1,16 +1,16 @@
 /** A run of `splitting`: its iterations, its weight, what is judged in float64, and when Newton steps go on. */
 
 import { GapJudge } from "../../certificate/index.js";
+import type { ConeIterate } from "../../kernels/types.js";
 import { columnSums, norm } from "../../linear/vectors.js";
 import { zeroBlocks } from "../../operators/blocks.js";
 import { minimiseOverBias } from "../../operators/outputBias.js";
 import type { SparseBlocks } from "../../types.js";
 import { BestPoint } from "../bestPoint.js";
 import type { Point, Run, Setting, Solver } from "../solver.js";
-import type { ConeIterate } from "../../kernels/types.js";
 import { SplittingSystem } from "./system.js";
 
-const RELAXATION = 1.6; // a
+const RELAXATION = 1.8; // a
 /** Iterations between two judgements: each takes the projections of many points onto their cones. */
 const ITERATIONS_A_ROUND = 50;
 /** The weight is balanced after the first few iterations, then from time to time, and at last it rests. */
@@ -23,6 +23,14 @@ const DIGITS = 1e-5;
 /** A run rests when so many rounds did not take this share off its gap. */
 const STALL_ROUNDS = 8;
 const STALL_SHARE = 0.3;
+
+/** Where a run begins. */
+interface Start {
+  readonly blocks: SparseBlocks;
+  readonly N: Float64Array; // [n x C]
+  readonly slope: number; // root mean square of the gradient
+  readonly point: Point;
+}
 
 export class SplittingRun implements Run {
   private readonly judge: GapJudge;
@@ -62,13 +70,15 @@ export class SplittingRun implements Run {
 
   async round(): Promise<Point & { readonly resting: boolean; readonly onHost?: boolean }> {
     if (this.successor !== null) return this.goOn(this.successor);
-    if (this.system === null) {
-      const { system, point } = await this.begin();
-      if (system === null) return this.handOver(point);
+    let { system } = this;
+    if (system === null) {
+      system = await SplittingSystem.of(this.setting);
       this.system = system;
-      if (point.gap.relative <= this.setting.tolerance) return { ...point, resting: false };
+      const start = this.start();
+      if (system === null) return this.handOver(start.point);
+      await this.begin(system, start);
+      if (start.point.gap.relative <= this.setting.tolerance) return { ...start.point, resting: false };
     }
-    const { system } = this;
     let over = false;
     for (let k = 0; k < ITERATIONS_A_ROUND && !over; k++) {
       await this.advance(system);
@@ -87,34 +97,32 @@ export class SplittingRun implements Run {
     this.successor?.dispose();
   }
 
-  /** Blocks, outputs and multipliers from the start, judged once; null where there is no system. */
-  private async begin(): Promise<{ readonly system: SplittingSystem | null; readonly point: Point }> {
-    const { setting, from, z, c, e, C } = this;
-    const { loss, outputBias, beta } = setting.program;
-    const system = await SplittingSystem.of(setting);
-    const start = from ?? zeroBlocks(setting.program);
-    if (from !== null) this.judge.predict(from, z);
-    else if (outputBias !== null) start.bias.set(minimiseOverBias(loss, z, outputBias));
-    if (from === null) for (let k = 0; k < this.size; k++) z[k] = start.bias[k % C];
+  /** The start with the best bias, its outputs in z, its gradient scaled until it is feasible, and its gap. */
+  private start(): Start {
+    const { from, z, judge, setting } = this;
+    const { loss, outputBias } = setting.program;
+    const blocks = from ?? zeroBlocks(setting.program);
+    if (from === null && outputBias !== null) blocks.bias.set(minimiseOverBias(loss, z, outputBias));
+    judge.predict(blocks, z);
     const N = new Float64Array(this.size);
     loss.gradient(z, N);
-    const judged = this.judge.gap(start, N);
-    const point = this.best.consider(start, judged, N);
-    if (system === null) return { system, point };
-    const curvature = Number.isFinite(loss.curvature) ? loss.curvature : norm(N) / Math.sqrt(this.size);
-    const length = norm(start.vectors);
-    const counted = length > 0 ? (beta * Math.sqrt(start.index.length)) / length : system.weightFor(curvature);
-    this.weight = counted > 0 && Number.isFinite(counted) ? counted : 1;
-    const share = judged.scale / (this.weight * system.outputWeight);
-    for (let k = 0; k < this.size; k++) c[k] = share * N[k];
-    e.set(start.bias);
-    this.te.set(this.e);
-    if (outputBias !== null) {
-      const pull = (2 * outputBias.ridge * system.biasScale) / this.weight;
-      for (let o = 0; o < C; o++) this.te[o] += pull * e[o];
-    }
-    if (length > 0) await this.write(system, start);
-    return { system, point };
+    const judged = judge.gap(blocks, N);
+    const point = this.best.consider(blocks, judged, N);
+    return { blocks, N: N.map((value) => judged.scale * value), slope: norm(N) / Math.sqrt(this.size), point };
+  }
+
+  /** Weight, multipliers and blocks of the start. */
+  private async begin(system: SplittingSystem, { blocks, N, slope }: Start): Promise<void> {
+    const { loss, outputBias, beta } = this.setting.program;
+    const length = norm(blocks.vectors);
+    const curvature = Number.isFinite(loss.curvature) ? loss.curvature : slope;
+    const weight = length > 0 ? (beta * Math.sqrt(blocks.index.length)) / length : system.weightFor(curvature);
+    if (weight > 0 && Number.isFinite(weight)) this.weight = weight;
+    for (let k = 0; k < this.size; k++) this.c[k] = N[k] / (this.weight * system.outputWeight);
+    this.e.set(blocks.bias);
+    const pull = (2 * (outputBias?.ridge ?? 0) * system.biasScale) / this.weight;
+    for (let o = 0; o < this.C; o++) this.te[o] = (1 + pull) * this.e[o];
+    if (length > 0) await this.write(system, blocks);
   }
 
   /** p := the blocks; t is what beta, over the weight, shortens to them. */

@@ -37,7 +37,7 @@ export class SplittingSystem {
     readonly outputWeight: number, // r
     readonly biasScale: number, // g^2
     private readonly outputs: number,
-    private readonly solved: boolean, // by the engine, at the end of `gather`
+    private readonly ofBias: Float64Array, // Q^-1 1 [n], where the engine solves the rest at the end of `gather`; else empty
     private readonly factor: CholeskyFactor | null,
     private readonly diagonal: Float64Array, // of Q
   ) {
@@ -67,15 +67,21 @@ export class SplittingSystem {
       factor = kernels.cholesky(denseSystem({ program, kernels }, Y, 1 / outputWeight, biasScale), n);
       if (factor === null) return null;
     }
-    // The inverse takes the whole right side: with a bias that is made here.
-    const invert = kernels.iterateCones !== undefined && factor !== null && n <= INVERTED_ROWS && biasScale === 0;
-    const solution = invert && factor !== null ? inverted(factor, n) : null;
+    const invert = kernels.iterateCones !== undefined && n <= INVERTED_ROWS ? factor : null;
+    const solution = invert === null ? null : inverted(invert, n);
+    const ofBias = new Float64Array(invert === null ? 0 : n).fill(1);
+    invert?.solve(ofBias, 1);
     const system: ConeSystem = { weight: shared.weight, inverse: shared.inverse, Y, solution };
-    const iterate =
-      kernels.iterateCones === undefined
-        ? hostCones(kernels, products, X, gates, loss.outputs, system)
-        : await kernels.iterateCones(X, gates, loss.outputs, system);
-    return new SplittingSystem(iterate, outputWeight, biasScale, loss.outputs, invert, factor, diagonal);
+    try {
+      const iterate =
+        kernels.iterateCones === undefined
+          ? hostCones(kernels, products, X, gates, loss.outputs, system)
+          : await kernels.iterateCones(X, gates, loss.outputs, system);
+      return new SplittingSystem(iterate, outputWeight, biasScale, loss.outputs, ofBias, factor, diagonal);
+    } catch (error) {
+      factor?.dispose();
+      throw error;
+    }
   }
 
   /** W of U and of what the bias pulls, g^2 times its own right side [C]; `left` := Q W less the right side, negated. */
@@ -83,8 +89,12 @@ export class SplittingSystem {
     const { iterate, W, left, image, factor, outputs: C } = this;
     const right = new Float64Array(W.length);
     await iterate.gather(U, right);
-    if (this.solved) return { W: right, left };
-    if (this.biasScale > 0) for (let k = 0; k < right.length; k++) right[k] += biasPull[k % C];
+    const solved = this.ofBias.length > 0;
+    if (this.biasScale > 0) {
+      for (let k = 0; k < right.length; k++)
+        right[k] += biasPull[k % C] * (solved ? this.ofBias[Math.floor(k / C)] : 1);
+    }
+    if (solved) return { W: right, left };
     if (factor !== null) {
       factor.solve(right, C);
       return { W: right, left };

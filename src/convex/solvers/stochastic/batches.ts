@@ -42,7 +42,10 @@ export class Batches {
     this.shuffle(dealt);
     this.list = Array.from({ length: count }, (_, b) => {
       const rows = dealt.slice(Math.floor((b * n) / count), Math.floor(((b + 1) * n) / count)).sort();
-      const products = bindProducts({ X: rowsOf(X, rows), gates: gatesOn(gates, rows), pooling: pooling ?? null }, kernels);
+      const products = bindProducts(
+        { X: rowsOf(X, rows), gates: gatesOn(gates, rows), pooling: pooling ?? null },
+        kernels,
+      );
       this.bound.push(products);
       return { rows, products: products.roughly?.() ?? products, loss: loss.part?.(rows) ?? loss };
     });

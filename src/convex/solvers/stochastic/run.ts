@@ -28,6 +28,7 @@ const LEAST_PULL = 0.02;
 /** Of 1 / (3 L): the bound on L is for the worst of directions and rows. Grows while the objective falls, shrinks when it rises twice. */
 const FIRST_SCALE = 2;
 const GROW = 1.1;
+const MOST_SCALE = 4;
 const SHRINK = 0.5;
 /** Blocks that are zero and priced below this share of beta are left out; so many at least may come in in a round. */
 const PRICED = 0.9;
@@ -105,7 +106,7 @@ export class StochasticRun implements Run {
     this.batches?.dispose();
   }
 
-  /** Judges x. Where it is worse than the last snapshot, goes back to that; else it is the next one. */
+  /** Judges x. Where the objective rises, goes back to the last snapshot; else x is the next one. */
   private look(): Snapshot {
     const { loss, outputBias, gates } = this.setting.program;
     const { index, vectors } = nonzeroVectors(this.x, gates.count * this.C, this.d);
@@ -119,13 +120,15 @@ export class StochasticRun implements Run {
     const N = R.slice();
     const gap = this.judge.gap(blocks, N);
     const before = this.snapshot;
-    if (before !== null && !(gap.primal <= before.primal)) return this.back(before);
-    this.point = this.best.consider(blocks, gap, N);
+    const lost = before !== null && !(gap.primal <= before.primal);
+    // Its bound may be the best there is all the same.
+    if (!lost || Number.isFinite(gap.primal + gap.dual)) this.point = this.best.consider(blocks, gap, N);
+    if (lost) return this.back(before);
     this.snapshot = { w: this.x.slice(), bias: blocks.bias, Z, R, prices: gap.prices, primal: gap.primal };
     this.cx = bias.slice();
     this.rises = 0;
     this.since += 1;
-    if (before !== null) this.scale *= GROW;
+    if (before !== null) this.scale = Math.min(MOST_SCALE, GROW * this.scale);
     return this.snapshot;
   }
 

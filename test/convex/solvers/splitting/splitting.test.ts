@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { referenceKernels, wasmKernels } from "../../../../src/convex/kernels/index.js";
 import { lossNames } from "../../../../src/convex/losses/index.js";
-import { solve } from "../../../../src/convex/solvers/solve.js";
+import { chooseSolver, solve } from "../../../../src/convex/solvers/solve.js";
 import { splitting } from "../../../../src/convex/solvers/splitting/index.js";
 import { SplittingSystem } from "../../../../src/convex/solvers/splitting/system.js";
 import { Workbench } from "../../../../src/convex/solvers/workbench.js";
@@ -64,7 +64,10 @@ test("what comes after a start is no higher", async () => {
   const again = await solve(program, referenceKernels, bySplitting, first.blocks);
   expect(again.iterations).toBeLessThanOrEqual(first.iterations);
   expect(again.gap.primal).toBeLessThanOrEqual(first.gap.primal * (1 + 1e-12));
-  const short = await solve({ ...program, beta: 2 * program.beta }, referenceKernels, { ...bySplitting, maxIterations: 1 });
+  const short = await solve({ ...program, beta: 2 * program.beta }, referenceKernels, {
+    ...bySplitting,
+    maxIterations: 1,
+  });
   const from = await solve(program, referenceKernels, { ...bySplitting, maxIterations: 1 }, short.blocks);
   const [before] = [await solve(program, referenceKernels, { ...bySplitting, seconds: 0 }, short.blocks)];
   expect(from.gap.primal).toBeLessThanOrEqual(before.gap.primal * (1 + 1e-12));
@@ -111,15 +114,21 @@ describe("the system", () => {
   });
 });
 
+test("is taken unasked where blocks with cones are kept on a device, and nowhere else", () => {
+  const program = randomProgram({ cones: true });
+  expect(chooseSolver(program, undefined, true).name).toBe("splitting");
+  expect(chooseSolver(program).name).toBe("proximal-newton");
+  expect(chooseSolver(program, "splitting").name).toBe("splitting");
+});
+
 test("says what it is not for", () => {
-  const refusals = [
-    { cones: false },
-    { cones: true, penalty: "nuclear", outputs: 2 },
-  ] as const;
+  const refusals = [{ cones: false }, { cones: true, penalty: "nuclear", outputs: 2 }] as const;
   expect(refusals.map((how) => splitting.refuses(randomProgram(how)))).toEqual([
     'is for programs with cones; without them use "fista", or "admm".',
     'needs the penalty "perOutput", got "nuclear".',
   ]);
   const pooling = { patches: 1, positions: 1, scale: 1, negativeSlope: 0.1 };
-  expect(splitting.refuses({ ...randomProgram({ cones: true }), pooling })).toMatch(/^has no steps for patches or slopes/);
+  expect(splitting.refuses({ ...randomProgram({ cones: true }), pooling })).toMatch(
+    /^has no steps for patches or slopes/,
+  );
 });

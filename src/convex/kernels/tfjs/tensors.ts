@@ -1,7 +1,7 @@
 /** What blocks in tensors have in common: how large a tensor may be, and reads that hear of a lost context. */
 
 import * as tf from "@tensorflow/tfjs";
-import { ContextWatch } from "./webgl/context.js";
+import { ContextWatch } from "../webgl/context.js";
 
 /** Entries of the largest tensor between two ops: 64 MB of float32. */
 export const CHUNK_ENTRIES = 2 ** 24;

@@ -1,9 +1,9 @@
 /** The tfjs engine: first-order work composed from public tf ops, in float32, on whatever backend is current. */
 
 import * as tf from "@tensorflow/tfjs";
-import { eachActive } from "../linear/bits.js";
-import { ONE_PATCH } from "../network.js";
-import type { GateSet, Matrix } from "../types.js";
+import { eachActive } from "../../linear/bits.js";
+import { ONE_PATCH } from "../../network.js";
+import type { GateSet, Matrix } from "../../types.js";
 import {
   type BlockSizes,
   type DeviceBlocks,
@@ -11,11 +11,11 @@ import {
   gramOnRight,
   gramOrder,
   type OpenDevice,
-} from "./device/index.js";
-import { TfjsCones } from "./tfjsCones.js";
-import { CHUNK_ENTRIES, currentContext, readAndDispose } from "./tfjsTensors.js";
-import type { StepReport } from "./types.js";
-import type { ContextWatch } from "./webgl/context.js";
+} from "../device/index.js";
+import type { StepReport } from "../types.js";
+import type { ContextWatch } from "../webgl/context.js";
+import { TfjsCones } from "./cones.js";
+import { CHUNK_ENTRIES, currentContext, readAndDispose } from "./tensors.js";
 
 /** Some gates with their masks and their part of every vector; each tensor is kept until `dispose`. */
 interface Chunk {

@@ -1,12 +1,12 @@
 /** Blocks with cones of a splitting composed from public tf ops, in float32, on whatever backend is current. */
 
 import * as tf from "@tensorflow/tfjs";
-import { eachActive } from "../linear/bits.js";
-import type { GateSet, Matrix } from "../types.js";
-import type { ConeSizes, DeviceCones } from "./device/index.js";
-import { CHUNK_ENTRIES, currentContext, readAndDispose } from "./tfjsTensors.js";
-import type { ConeResiduals, ConeSystem } from "./types.js";
-import type { ContextWatch } from "./webgl/context.js";
+import { eachActive } from "../../linear/bits.js";
+import type { GateSet, Matrix } from "../../types.js";
+import type { ConeSizes, DeviceCones } from "../device/index.js";
+import type { ConeResiduals, ConeSystem } from "../types.js";
+import type { ContextWatch } from "../webgl/context.js";
+import { CHUNK_ENTRIES, currentContext, readAndDispose } from "./tensors.js";
 
 /** Some gates: vectors of both signs, [2 x gates x C x d], and their slacks and multipliers, [2 x gates x C x n]. */
 interface Chunk {
@@ -171,7 +171,8 @@ export class TfjsCones implements DeviceCones {
       const p = shortened(t, threshold);
       if (!measured) return [t, p, q];
       const next = tf.relu(q);
-      const both = (blocks: tf.Tensor, slacks: tf.Tensor) => tf.add(square(blocks), tf.mul(square(slacks), this.weight));
+      const both = (blocks: tf.Tensor, slacks: tf.Tensor) =>
+        tf.add(square(blocks), tf.mul(square(slacks), this.weight));
       const missed = both(tf.sub(x, p), tf.sub(h, next));
       return [t, p, q, tf.stack([missed, both(tf.sub(p, chunk.p), tf.sub(next, slack))])];
     });

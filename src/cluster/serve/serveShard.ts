@@ -1,7 +1,7 @@
 /** A shard, or the fits of a sweep, behind stdin and stdout: what any engine that can start a process can run. */
 
-import { referenceKernels } from "../convex/kernels/cpu.js";
-import { wasmKernels } from "../convex/kernels/wasm/index.js";
+import { referenceKernels } from "../../convex/kernels/cpu.js";
+import { wasmKernels } from "../../convex/kernels/wasm/index.js";
 import {
   factsOf,
   gatherRows,
@@ -10,9 +10,9 @@ import {
   Shard,
   type ShardRefusal,
   type ShardSpec,
-} from "../convex/sharded/index.js";
+} from "../../convex/sharded/index.js";
+import { type Answer, type Frame, type Request, receive, send } from "../frames.js";
 import { fitted } from "./fitted.js";
-import { type Answer, type Frame, type Request, receive, send } from "./frames.js";
 import { exported } from "./userModule.js";
 
 /** What a module of rows exports, under the name `rows` or as its default. */

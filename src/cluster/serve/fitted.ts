@@ -1,8 +1,8 @@
 /** One fit of a sweep, where a worker is. */
 
 import { serialize } from "node:v8";
-import { type FitAnswer, RowRefusal } from "../convex/sharded/index.js";
-import type { FitCall } from "./frames.js";
+import { type FitAnswer, RowRefusal } from "../../convex/sharded/index.js";
+import type { FitCall } from "../frames.js";
 import { exported } from "./userModule.js";
 
 type FitOf = (args: unknown, which: { readonly index: number }) => unknown;

@@ -1,6 +1,6 @@
 /** What a module of the user exports. */
 
-import { RowRefusal } from "../convex/sharded/index.js";
+import { RowRefusal } from "../../convex/sharded/index.js";
 
 /** Its function of a name, or its default. @throws RowRefusal where it has none; what the module throws while it is loaded. */
 export async function exported<F extends (...args: never[]) => unknown>(

@@ -1,0 +1,79 @@
+/** The interior method: its dual points are feasible by the exact oracle, and its matrices have the value that the bound says. */
+
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { referenceKernels } from "../../../src/convex/kernels/index.js";
+import { gaussianSource } from "../../../src/convex/linear/random.js";
+import { bindLoss } from "../../../src/convex/losses/index.js";
+import { interiorTakes, solveInterior } from "../../../src/convex/matrices/interior.js";
+import { signForms } from "../../../src/convex/matrices/signForms.js";
+import type { LossName } from "../../../src/convex/types.js";
+import { PolynomialOracle } from "../../../src/convex/units/polynomialOracle.js";
+
+const ACTIVATIONS = [
+  { a: 1, b: 0, c: 0 },
+  { a: 0.09, b: 0.5, c: 0.47 },
+  { a: 0, b: 1, c: 0 },
+  { a: 1, b: 1, c: -0.5 },
+];
+const LOSSES = ["meanSquaredError", "binaryCrossentropy", "squaredHinge", "huberLoss", "logcosh"] as const;
+
+test("a dual point of the interior method is feasible for all units, by their exact prices, and closes the gap to its matrices", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.record({
+        loss: fc.constantFrom<LossName>(...LOSSES),
+        activation: fc.constantFrom(...ACTIVATIONS),
+        bias: fc.constantFrom(null, { ridge: 0 }, { ridge: 0.1 }),
+        n: fc.integer({ min: 4, max: 25 }),
+        d: fc.integer({ min: 1, max: 6 }),
+        beta: fc.constantFrom(0.3, 0.05),
+        seed: fc.nat(1000),
+      }),
+      async ({ loss: name, activation, bias: outputBias, n, d, beta, seed }) => {
+        const draw = gaussianSource(seed);
+        const X = { rows: n, cols: d, data: Float64Array.from({ length: n * d }, draw) };
+        const labels = name === "binaryCrossentropy" ? [0, 1] : [-1, 1];
+        const targets = name === "binaryCrossentropy" || name === "squaredHinge";
+        const data = Float64Array.from({ length: n }, (_, k) => (targets ? labels[k % 2] : draw()));
+        const loss = bindLoss(name, { rows: n, cols: 1, data });
+        expect(interiorTakes(loss)).toBe(true);
+        const diagonals = new Float64Array(d + 1).fill(1);
+        diagonals[d] = -1;
+        const charge = new Float64Array(d + 1).fill(beta / 2);
+        const forms = signForms(activation, X);
+        const problem = { forms, loss, outputBias, signs: [1, -1] as const, charge, diagonals };
+        const point = await solveInterior(problem, referenceKernels, 1e-7, async () => false);
+        expect(point).not.toBeNull();
+        if (point === null) return;
+        expect(point.gap).toBeLessThan(1e-6);
+        const ceiling = new PolynomialOracle(X, 1, activation).ceiling(Float64Array.from(point.N));
+        expect(ceiling).toBeLessThan(beta * (1 + 1e-9));
+        // Outputs and charge of the matrices, by the definition.
+        const Z = new Float64Array(n).fill(point.bias);
+        let value = (outputBias?.ridge ?? 0) * point.bias ** 2;
+        point.matrices.forEach((W, s) => {
+          const D = d + 1;
+          const sign = s === 0 ? 1 : -1;
+          value += beta * W[D * D - 1];
+          for (let k = 0; k < n; k++) {
+            const p = [...X.data.subarray(k * d, (k + 1) * d)];
+            let [square, linear] = [0, 0];
+            for (let i = 0; i < d; i++) {
+              linear += p[i] * W[i * D + d];
+              for (let j = 0; j < d; j++) square += p[i] * p[j] * W[i * D + j];
+            }
+            Z[k] += sign * (activation.a * square + activation.b * linear + activation.c * W[D * D - 1]);
+          }
+        });
+        value += loss.value(Z);
+        const total = point.N.reduce((sum, v) => sum + v, 0);
+        const ridge = outputBias?.ridge ?? 0;
+        const dual = -loss.conjugate(Float64Array.from(point.N)) - (ridge > 0 ? total ** 2 / (4 * ridge) : 0);
+        if (outputBias !== null && ridge === 0) expect(Math.abs(total)).toBeLessThan(1e-5);
+        expect(Math.abs(value - dual)).toBeLessThan(2e-6 * Math.max(value, 1e-2));
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
