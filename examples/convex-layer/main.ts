@@ -108,25 +108,17 @@ function outlineOf(set: { G: number[][]; h: number[] }): number[][] {
 }
 
 mkdirSync(OUT, { recursive: true });
-const axis = { type: "quantitative", scale: { domain: [-2, 2] } } as const;
+const axis = { type: "quantitative" as const, scale: { domain: [-2, 2] } };
 await writePlot(`${OUT}convex-layer`, {
   ...plotStyle,
   width: 340,
   height: 340,
   title: { text: "Feasible sets: hidden, and of the layer before and after training", anchor: "start" },
   data: { values: corners },
-  mark: { type: "line", strokeWidth: 2, clip: true },
   encoding: {
     x: { field: "u", ...axis, title: "z1" },
     y: { field: "v", ...axis, title: "z2" },
     order: { field: "order" },
-    // The hidden set lies under the learned one.
-    strokeWidth: {
-      field: "what",
-      type: "nominal",
-      title: null,
-      scale: { domain: areas.map(({ what }) => what), range: [8, 2, 2] },
-    },
     color: {
       field: "what",
       type: "nominal",
@@ -134,6 +126,11 @@ await writePlot(`${OUT}convex-layer`, {
       scale: { domain: areas.map(({ what }) => what), range: ["#9ecae1", "#9ca3af", plotColors[1]] },
     },
   },
+  // The hidden set lies under the learned one.
+  layer: [
+    { transform: [{ filter: "datum.what === 'hidden'" }], mark: { type: "line", strokeWidth: 9, clip: true } },
+    { transform: [{ filter: "datum.what !== 'hidden'" }], mark: { type: "line", strokeWidth: 2, clip: true } },
+  ],
 });
 console.log(
   `\nWhat it showed: from ${POINTS} solutions the layer learned constraints whose feasible set agrees with the hidden one on ` +

@@ -12,10 +12,9 @@ import { eachBlock } from "../linear/rowBlock.js";
 import { concatenated, norm } from "../linear/vectors.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { layerObjective } from "../operators/neuronLayer.js";
-import { neuronMetric } from "../operators/neuronMetric.js";
-import { axesOf } from "../operators/principalAxes.js";
 import { liftNeurons } from "../recovery/index.js";
 import type { ConvexProgram, Matrix, SparseBlocks } from "../types.js";
+import { axesOf, neuronMetric } from "./metric/index.js";
 import { BlockPass, passesOf } from "./passes.js";
 import { readingOf } from "./sampleBlocks.js";
 

@@ -49,7 +49,8 @@ function bindEntries(scalar: ScalarLoss, target: Matrix, a: Float64Array): Loss 
     rows: n,
     outputs: C,
     separable: true,
-    curvature: heaviest * scalar.curvature,
+    // With kinks it is infinite also where all weights are 0.
+    curvature: Number.isFinite(scalar.curvature) ? heaviest * scalar.curvature : scalar.curvature,
 
     value(Z) {
       let sum = 0;

@@ -250,7 +250,9 @@ function drawOptions(dice: Dice, drawn: Mutable<Recipe>, beta: number): void {
   const reduced = options.rank !== undefined || options.pca !== undefined;
   if (outputs > 1 && dice.chance(0.5))
     options.vectorPenalty = reduced && !gated ? "perOutput" : dice.pick(["perOutput", "nuclear"]);
-  if (dice.chance(0.1)) options.solver = dice.pick(["admm", "proximal-newton", "fista", "stochastic"]);
+  // Seeds that are kept go on to draw what they drew: a half of what was FISTA is another solver since.
+  const named = ["admm", "admm", "proximal-newton", "proximal-newton", "fista", "stochastic"] as const;
+  if (dice.chance(0.1)) options.solver = dice.pick(named);
   if (dice.chance(0.1)) options.engine = dice.pick(["cpu", "wasm"]);
   if (dice.chance(0.4)) options.width = "resize";
   if (dice.chance(0.05)) options.maxIterations = dice.whole(1, 5);

@@ -3,10 +3,10 @@
  * neither the outputs nor the lengths of neurons, so that the objective is the same.
  */
 
-import type { Kernels } from "../kernels/types.js";
-import { eigenSymmetric } from "../linear/eigen.js";
-import { turned } from "../linear/vectors.js";
-import type { Matrix } from "../types.js";
+import type { Kernels } from "../../kernels/types.js";
+import { eigenSymmetric } from "../../linear/eigen.js";
+import { turned } from "../../linear/vectors.js";
+import type { Matrix } from "../../types.js";
 
 /** Columns, and multiplications, up to which they are made. */
 const MOST_COLUMNS = 256;

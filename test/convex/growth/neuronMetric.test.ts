@@ -1,12 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { axesOf, neuronMetric } from "../../../src/convex/growth/metric/index.js";
 import { descended, networkObjective, packed, smallNeurons } from "../../../src/convex/growth/movingNeurons.js";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
 import { descend } from "../../../src/convex/linear/lbfgs.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { dot } from "../../../src/convex/linear/vectors.js";
-import { neuronMetric } from "../../../src/convex/operators/neuronMetric.js";
-import { axesOf } from "../../../src/convex/operators/principalAxes.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
 import { gaussianMatrix, randomProgram } from "../../helpers/problems.js";
 

@@ -4,7 +4,7 @@
  * decay alone holds a neuron that is small. L-BFGS then learns only what this leaves.
  */
 
-import type { ConvexProgram } from "../types.js";
+import type { ConvexProgram } from "../../types.js";
 
 /** Share of the rows on which a neuron is active. */
 const ACTIVE = 0.5;
