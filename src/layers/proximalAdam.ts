@@ -2,6 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { isRecord, refuse } from "../arguments.js";
+import { realPower } from "../convex/linear/elementary.js";
 
 /** How tfjs names a GatedDense or GatedConv2D that was given no name. */
 const GATED = ["gated_dense", "gated_conv2d"];
@@ -80,7 +81,7 @@ export class ProximalAdam extends tf.Optimizer {
       ? new Map(gradients.map(({ name, tensor }) => [name, tensor]))
       : new Map(Object.entries(gradients));
     const step = this.iterations + 1;
-    const correction = Math.sqrt(1 - this.beta2 ** step) / (1 - this.beta1 ** step);
+    const correction = Math.sqrt(1 - realPower(this.beta2, step)) / (1 - realPower(this.beta1, step));
     const rate = (this.learningRate / (1 + this.decay * this.iterations)) * correction;
     const done = new Set<string>();
     for (const unit of this.chargedAmong([...list.keys()])) {

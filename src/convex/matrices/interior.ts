@@ -11,6 +11,7 @@
 
 import type { Kernels } from "../kernels/types.js";
 import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
+import { power } from "../linear/elementary.js";
 import { dot, dotAt, norm } from "../linear/vectors.js";
 import { biasAlone, dualPointAt } from "../operators/dualPoint.js";
 import type { Loss, OutputBias } from "../types.js";
@@ -193,7 +194,7 @@ class Interior {
         return sum + dotMoved(W, dW, K, dK, reach);
       }, 0) /
       (D * this.cones.length);
-    const centring = Math.min(1, Math.max(1e-6, (after / mu) ** 3));
+    const centring = Math.min(1, Math.max(1e-6, power(after / mu, 3)));
     const corrected = this.direction(system, centring * mu, predicted);
     const length = this.reach(corrected);
     return this.move(corrected, length);

@@ -1,5 +1,6 @@
 /** Blocks with cones in buffers of a WebGPU device: two products of every vector fused with signs, clamps and relaxation, in float32. */
 
+import { norm } from "../../linear/vectors.js";
 import type { GateSet, Matrix } from "../../types.js";
 import { blockSizes, type ConeSizes, type DeviceCones } from "../device/index.js";
 import type { ConeResiduals, ConeSystem } from "../types.js";
@@ -148,7 +149,7 @@ export class WebgpuCones implements DeviceCones {
     const { vectors, width: d } = this.sizes;
     const p = t.slice();
     for (let at = 0; at < p.length; at += d) {
-      const length = Math.hypot(...p.subarray(at, at + d));
+      const length = norm(Float64Array.from(p.subarray(at, at + d)));
       for (let k = at; k < at + d; k++) p[k] *= length <= threshold ? 0 : 1 - threshold / length;
     }
     this.queue.write(this.t, stridden(t, vectors, d, d, this.quads * 4));
