@@ -143,6 +143,7 @@ export async function trainConvexNN(x: tf.Tensor, y: tf.Tensor, options: ConvexN
     activation: wish.activation,
     radius: wish.reach / longestRow(X),
   };
+  refuseUnfit(problem);
   const search: UnitOptions = { starts: wish.starts, together: wish.together, seed };
   const clock = clockOf({ timeLimit, signal });
   const early = clock.part(BETA_SHARE);
@@ -170,6 +171,18 @@ export async function trainConvexNN(x: tf.Tensor, y: tf.Tensor, options: ConvexN
     seconds: (performance.now() - began) / 1000,
     notes: notesOf(wish, solution, beta, objective.total),
   };
+}
+
+/** What the formulation of polynomial units does not take, before any work. */
+function refuseUnfit(problem: UnitProblem): void {
+  const { activation } = problem;
+  const reason =
+    typeof activation === "object" ? polynomialNetworks.refuses({ ...problem, beta: 1, activation }) : null;
+  if (reason === null) return;
+  throw new ConvexError(
+    "data/size",
+    `trainConvexNN: ${reason}. Bring x to fewer columns, for instance its first principal components.`,
+  );
 }
 
 interface Wish {

@@ -150,3 +150,13 @@ test.each(wrong)("trainConvexNN refuses %s", async (_, options, says) => {
   expect(tf.memory().numTensors).toBe(tensors);
   tf.dispose([x, y]);
 });
+
+test("polynomial units over more columns than an eigendecomposition has time for are refused before any work", async () => {
+  const [x, y] = [tf.randomNormal([3, 1300], 0, 1, "float32", 1), tf.tensor2d([[1], [2], [3]])];
+  const options = { loss: "meanSquaredError", activation: { a: 1, b: 1, c: 1 }, regularization: 0.1 } as const;
+  await expect(trainConvexNN(x, y, options)).rejects.toMatchObject({
+    code: "data/size",
+    message: expect.stringMatching(/at most 1200 features, bias included, got 1301.*principal components/s),
+  });
+  tf.dispose([x, y]);
+});

@@ -3,7 +3,8 @@
  *
  * min over u_j, |u_j| = 1, and alpha   L(sum_j h(X u_j) alpha_j' + 1 c') + beta sum_j |alpha_j|_1, whose convex form is semidefinite
  * with a matrix [d + 1 x d + 1] for each output and sign. It is not solved as one: units are priced exactly, and under a smooth loss
- * they move, from where an interior method ends if rows are few; under one with kinks, which is rounded off for that, they are inserted in the end, and output weights solved again. The
+ * they move, from where an interior method ends if rows are few; under one with kinks, which is
+ * rounded off for that, they are inserted in the end, and output weights solved again. The
  * bound is over all units in both.
  */
 
