@@ -517,7 +517,6 @@ function proximal(call: (args: never) => unknown): Entry {
       layers: ["hidden", 7, [7], {}],
     },
     needed: { beta: 1 },
-    closed: false,
   };
 }
 
