@@ -47,7 +47,7 @@ const UNIT = 1e-5;
  * @example
  * ```ts
  * const ntk = await neuralTangentKernel(x);
- * ntk.leastEigenvalue; // 0: two rows are the same, or one is zero
+ * ntk.leastEigenvalue; // 0: two rows have the same direction, or one is zero
  * ntk.steps(1e-3); // of gradient descent, after which |f(x) - y|^2 is at most a thousandth of what it was
  * ```
  */
@@ -82,7 +82,11 @@ export class TangentKernel {
   readonly stepSize: number;
   /** The rate of tf.train.sgd that has this step on the loss "meanSquaredError", whose gradient is 2 / n times as large. */
   readonly learningRate: number;
-  /** What |f(x) - y|^2 is at most multiplied by in a step, by the theorems: 1 - stepSize leastEigenvalue / 2. */
+  /**
+   * What |f(x) - y|^2 is at most multiplied by in a step, as the kernel predicts it: 1 - stepSize leastEigenvalue / 2, the form of the
+   * theorems' rate (of which eigenvalue theirs is, `claim` says), or (1 - stepSize largestEigenvalue)^2 where that is more, as it may
+   * be for steps beyond 1.5 over the largest eigenvalue.
+   */
   readonly rate: number;
 
   /** @internal */
@@ -101,18 +105,19 @@ export class TangentKernel {
     this.eigenvalues = eigen.values;
     this.stepSize = stepSize ?? (this.largestEigenvalue > 0 ? 1 / this.largestEigenvalue : 1);
     this.learningRate = (n * this.stepSize) / 2;
-    this.rate = 1 - (this.stepSize * this.leastEigenvalue) / 2;
+    // With u = stepSize times an eigenvalue (1 - u)^2 <= 1 - u / 2 up to u = 1.5; beyond, it grows with u.
+    const longest = 1 - this.stepSize * this.largestEigenvalue;
+    this.rate = Math.max(1 - (this.stepSize * this.leastEigenvalue) / 2, longest * longest);
   }
 
   /**
-   * Steps until |f(x) - y|^2 is at most this share of what it was, whatever the targets, by `rate`; Infinity where the least eigenvalue
-   * is zero, or the step too long (beyond 2 over the largest eigenvalue) to converge.
+   * Steps until the kernel has |f(x) - y|^2 at most this share of what it was, whatever the targets, by `rate`; Infinity where the least
+   * eigenvalue is zero, or the step too long (2 over the largest eigenvalue, or beyond) to converge.
    */
   steps(share: number): number {
     if (!(typeof share === "number" && share > 0 && share < 1))
       refuseAs("TangentKernel.steps", "a share between 0 and 1", shown(share), "Change it.");
-    if (!(this.rate < 1) || this.stepSize * this.largestEigenvalue >= 2) return Number.POSITIVE_INFINITY;
-    return this.rate <= 0 ? 1 : Math.ceil(log(share) / log(this.rate));
+    return this.rate < 1 ? Math.ceil(log(share) / log(this.rate)) : Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -153,7 +158,11 @@ function claimOf(
   eigen: SymmetricEigen,
 ): string {
   if (isZero(eigen)) {
-    return "The least eigenvalue is zero (equal rows, or a zero one): no rate follows, and targets that differ on equal rows are never met.";
+    const rows =
+      activation === "relu"
+        ? "rows in the same direction, or a zero one"
+        : "equal rows, a zero one, or, under tanh and sigmoid, opposite ones";
+    return `The least eigenvalue is zero (${rows}): no rate follows, and targets that such rows don't allow are never met.`;
   }
   let unit = true;
   for (let k = 0; k < n; k++) unit &&= Math.abs(Math.sqrt(dotAt(data, k * d, data, k * d, d)) - 1) <= UNIT;
