@@ -4,7 +4,9 @@ import type * as tf from "@tensorflow/tfjs";
 import { count, flag, oneOf, positive, refuseAs, refuseUnknown, shown } from "../arguments.js";
 import { eigenSymmetric, type SymmetricEigen } from "../convex/linear/eigen.js";
 import { log } from "../convex/linear/elementary.js";
+import { inTurns } from "../convex/linear/pieces.js";
 import { dotAt } from "../convex/linear/vectors.js";
+import { Clock } from "../convex/solvers/clock.js";
 import { type TangentActivation, tangentActivations, tangentGram } from "../convex/tangent/index.js";
 import type { Matrix } from "../convex/types.js";
 import { readMatrix, refuseTensor } from "./read/data.js";
@@ -40,7 +42,8 @@ const UNIT = 1e-5;
  * full-batch gradient descent takes f to any targets: while m is large the errors r = f(x) - y go like (I - stepSize kernel)^k r.
  *
  * What is proven of that, for which networks, `claim` says; widths that the theorems ask for are far beyond any that is used, and
- * nothing is said about new rows. ReLU in closed form, the others (which the theorem for deep networks is about) by Hermite series.
+ * nothing is said about new rows. The kernel is made in pieces between which the host breathes; its eigenvalues are one piece, of a second
+ * for some 400 rows and a minute or so for the 2,000 that are the most: call it in a worker where a page waits. ReLU in closed form, the others (which the theorem for deep networks is about) by Hermite series.
  *
  * @throws ConvexError "options/..." and "data/..." for options or rows that don't fit.
  *
@@ -69,7 +72,9 @@ export async function neuralTangentKernel(x: tf.Tensor, options: TangentOptions 
       "data/size",
     );
   }
-  const kernel = { rows: X.rows, cols: X.rows, data: tangentGram(X, layers, activation, trainReadOut) };
+  const clock = new Clock(Number.POSITIVE_INFINITY, () => false);
+  const data = await inTurns(tangentGram(X, layers, activation, trainReadOut), () => clock.pause());
+  const kernel = { rows: X.rows, cols: X.rows, data };
   const eigen = eigenSymmetric(kernel.data, X.rows);
   return new TangentKernel(kernel, eigen, stepSize ?? null, claimOf(X, layers, activation, trainReadOut, eigen));
 }

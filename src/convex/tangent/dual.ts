@@ -7,6 +7,7 @@
  */
 
 import { arctan, exp, log1p, tanh } from "../linear/elementary.js";
+import { atOnce, type Pieces } from "../linear/pieces.js";
 import { dotAt } from "../linear/vectors.js";
 
 export type TangentActivation = "relu" | "tanh" | "sigmoid" | "softplus" | "swish";
@@ -41,17 +42,22 @@ const NODES_EACH_UNIT = 24;
 const TERMS = 120;
 
 /** Of the covariances S [n x n] = (q_u, r). `angles` [n x n] where they are known better than S has them. */
-export function dualOf(activation: TangentActivation, S: Float64Array, n: number, angles: Float64Array | null): Dual {
+export function dualOf(
+  activation: TangentActivation,
+  S: Float64Array,
+  n: number,
+  angles: Float64Array | null,
+): Pieces<Dual> {
   return activation === "relu" ? reluDual(S, n, angles) : smoothDual(smooth[activation], S, n);
 }
 
 /** E[s(z)^2], z standard normal: what keeps the size of a layer's outputs from one layer to the next. */
 export function meanSquare(activation: TangentActivation): number {
-  return dualOf(activation, Float64Array.of(1), 1, null).values[0];
+  return atOnce(dualOf(activation, Float64Array.of(1), 1, null)).values[0];
 }
 
 /** The angle between rows of X [n x d], exact for equal and opposite rows (Kahan): 2 arctan(|u - v| / |u + v|), u and v of unit length. */
-export function anglesOf(X: Float64Array, n: number, d: number): Float64Array {
+export function* anglesOf(X: Float64Array, n: number, d: number): Pieces<Float64Array> {
   const units = X.slice();
   for (let k = 0; k < n; k++) {
     const size = Math.sqrt(dotAt(X, k * d, X, k * d, d));
@@ -59,6 +65,7 @@ export function anglesOf(X: Float64Array, n: number, d: number): Float64Array {
   }
   const angles = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
+    yield;
     for (let j = 0; j < i; j++) {
       let [apart, together] = [0, 0];
       for (let p = 0; p < d; p++) {
@@ -72,10 +79,11 @@ export function anglesOf(X: Float64Array, n: number, d: number): Float64Array {
 }
 
 /** With t the angle: |u| |v| (sin t + (pi - t) cos t) / (2 pi), and (pi - t) / (2 pi). */
-function reluDual(S: Float64Array, n: number, angles: Float64Array | null): Dual {
+function* reluDual(S: Float64Array, n: number, angles: Float64Array | null): Pieces<Dual> {
   const values = new Float64Array(n * n);
   const slopes = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
+    yield;
     for (let j = 0; j <= i; j++) {
       const size = Math.sqrt(S[i * n + i] * S[j * n + j]);
       const cosine = size > 0 ? Math.min(1, Math.max(-1, S[i * n + j] / size)) : 0;
@@ -95,17 +103,20 @@ interface Series {
   readonly slope: Float64Array; // [TERMS + 2]
 }
 
-function smoothDual(activation: Smooth, S: Float64Array, n: number): Dual {
+function* smoothDual(activation: Smooth, S: Float64Array, n: number): Pieces<Dual> {
   const known = new Map<number, Series>();
-  const series = Array.from({ length: n }, (_, k) => {
+  const series: Series[] = [];
+  for (let k = 0; k < n; k++) {
     const q = S[k * n + k];
     const found = known.get(q) ?? seriesOf(activation, q);
     known.set(q, found);
-    return found;
-  });
+    series.push(found);
+    yield;
+  }
   const values = new Float64Array(n * n);
   const slopes = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
+    yield;
     for (let j = 0; j <= i; j++) {
       const size = Math.sqrt(S[i * n + i] * S[j * n + j]);
       const r = i === j ? 1 : size > 0 ? Math.min(1, Math.max(-1, S[i * n + j] / size)) : 0;
