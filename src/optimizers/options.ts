@@ -119,7 +119,11 @@ export interface TrainerOptions {
    * side by side, at most 4. It is one on a page's main thread, and in pages that are not cross-origin isolated.
    */
   readonly threads?: number;
-  /** Name of the solver; by default the first that fits ("affine-newton" is for linear layers that follow one another). */
+  /**
+   * Name of the solver; by default the first that fits. Never taken unasked on the host: "stochastic", steps over mini-batches for gated
+   * programs of many rows, and "splitting", whose steps are wide, for ReLU programs where an engine keeps their blocks.
+   * "affine-newton" is for linear layers that follow one another.
+   */
   readonly solver?: SolverName;
 }
 
