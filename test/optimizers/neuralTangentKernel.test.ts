@@ -201,6 +201,17 @@ describe("ReLU, one hidden layer", () => {
   });
 });
 
+test("timers run while the kernel is made", async () => {
+  const draw = gaussianSource(3);
+  const x = tf.tensor2d(Array.from({ length: 150 }, () => [draw(), draw(), draw()]));
+  let turns = 0;
+  const timer = setInterval(() => turns++, 0);
+  await neuralTangentKernel(x, { activation: "tanh", layers: 3 });
+  clearInterval(timer);
+  expect(turns).toBeGreaterThan(0);
+  x.dispose();
+});
+
 test("a network of width 500 trained by gradient descent stays below the rate, and within a factor of two of what the kernel predicts for 50 steps", async () => {
   const data = makeUnitRows(10, 4, 1);
   const x = tf.tensor2d(Float32Array.from(data.x), [10, 4]);
