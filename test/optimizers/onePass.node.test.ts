@@ -188,6 +188,16 @@ describe("what one pass does not do is refused in a sentence", () => {
   };
   test.each([
     ["another loss", () => modelOf(cases[3]), {}, "model/loss", /^pathSharded: expected meanSquaredError/],
+    ["no betas", () => modelOf(squared), { count: 0 }, "options/value", /count: expected an integer of 1 to/],
+    ["NaN betas", () => modelOf(squared), { count: Number.NaN }, "options/value", /count: .* got NaN/],
+    ["a ratio above 1", () => modelOf(squared), { ratio: 2 }, "options/value", /ratio to be a number .* got 2/],
+    [
+      "a ratio that is none",
+      () => modelOf(squared),
+      { ratio: "x" },
+      "options/value",
+      /ratio to be a number .* got "x"/,
+    ],
     ["betas that are none", () => modelOf(squared), { betas: [0.1, -1] }, "options/value", /betas/],
     ["a checkpoint", () => modelOf(squared), { checkpoint: {} }, "options/unknown", /checkpoint/],
     ["no cluster", () => modelOf(squared), { cluster: 3 }, "options/value", /^pathSharded: cluster/],
@@ -195,12 +205,15 @@ describe("what one pass does not do is refused in a sentence", () => {
   ] as const)("%s", async (_, model, more, code, said) => {
     const path = trainerOf().pathSharded(model(), { ...start, ...more } as never);
     await expect(path).rejects.toMatchObject({ code, message: expect.stringMatching(said) });
+    const cross = trainerOf().crossValidateSharded(model(), { ...start, ...more } as never);
+    await expect(cross).rejects.toMatchObject({ code });
   });
 
   test("one fold, and folds without rows", async () => {
     const cross = (args: object, one = squared) =>
       trainerOf().crossValidateSharded(modelOf(one), { ...given(one, 1), ...args } as never);
     await expect(cross({ folds: 1, cluster: never })).rejects.toThrow(/folds: expected an integer of 2 to 1000, got 1/);
+    await expect(cross({ folds: Number.NaN, cluster: never })).rejects.toThrow(/folds: .* got NaN/);
     const few: RowsWish = { n: 6, d: 3 };
     await expect(cross({ folds: 30, args: few })).rejects.toMatchObject({
       code: "data/empty",

@@ -46,7 +46,7 @@ export async function crossValidateSharded<M extends tf.LayersModel>(
 ): Promise<ShardedCrossValidation<M>> {
   refuseUnknown("crossValidateSharded", args, ARGS);
   const folds = count("crossValidateSharded: folds", args.folds ?? FOLDS, MOST_FOLDS, 2);
-  if (args.betas !== undefined) betasFrom(args, () => 1); // before any worker starts
+  betasFrom(args, () => 1); // whatever is wrong with it, before any worker starts
   const clock = clockOf(settings);
   const pass = await onePass("crossValidateSharded", model, args, settings, folds);
   const passSeconds = clock.seconds;

@@ -62,7 +62,7 @@ export async function pathSharded<M extends tf.LayersModel>(
   refuseUnknown("pathSharded", args, ARGS);
   if (args.onPoint !== undefined && typeof args.onPoint !== "function")
     refuse("pathSharded", "onPoint to be a function", args.onPoint);
-  if (args.betas !== undefined) betasFrom(args, () => 1); // before any worker starts
+  betasFrom(args, () => 1); // whatever is wrong with it, before any worker starts
   const clock = clockOf(settings);
   const pass = await onePass("pathSharded", model, args, settings, 1);
   return followMoments(settings, model, pass, args, clock, clock.seconds);
