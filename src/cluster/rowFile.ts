@@ -44,7 +44,8 @@ export async function* rows({
       ];
       for (const { file, path, into, rowBytes } of halves) {
         const whole = Math.floor((await filled(file, into, from * rowBytes)) / rowBytes);
-        if (whole < count) throw endsEarly(path, n, from + whole, from + whole - start);
+        if (whole < count)
+          throw endsEarly(path, n, Math.floor((await file.stat()).size / rowBytes), from + whole - start);
       }
       yield { x: wide, y: told };
     }
