@@ -66,7 +66,7 @@ describe.each([
       const { points, rows } = await trainer.pathSharded(model, { ...given(one, shards, cluster), betas: BETAS });
       expect(rows).toBe(one.rows.n);
       expect(points.map(({ beta }) => beta)).toEqual(BETAS);
-      expect(calls.filter((op) => !["patterns", "bind", "moments", "pairs"].includes(op))).toEqual([]);
+      expect(calls.filter((op) => !["patterns", "bind", "totals", "moments", "pairs"].includes(op))).toEqual([]);
       points.forEach(({ status, certificate }, k) => {
         expect(status).toBe("solved");
         expect(certificate.relativeGap).toBeLessThanOrEqual(TOLERANCE);
@@ -113,6 +113,63 @@ describe("a path", () => {
     const fit = await trainerOf({ regularization: 0.01 }).fitSharded(modelOf(squared), given(squared, 2));
     expectSame(point.certificate, fit.certificate);
     expect(point.objective.loss).toBeCloseTo(fit.objective.loss, 4);
+  });
+});
+
+describe("targets and columns far from zero", () => {
+  const rows = { n: 300, d: 3 };
+  const shifted = (shift: number, more: object = {}): ShardedCase => ({
+    ...squared,
+    rows: { ...rows, shift },
+    ...more,
+  });
+  const pathOf = async (one: ShardedCase) =>
+    (await trainerOf().pathSharded(modelOf(one), { ...given(one, 2), betas: BETAS })).points;
+  const aloneOf = async (one: ShardedCase) => {
+    const { x, y } = inOnePlace(one);
+    const { points } = await trainerOf().path(modelOf(one), x, y, { betas: BETAS });
+    tf.dispose([x, y]);
+    return points;
+  };
+
+  test.each([-(2 ** 20), 1e6])("a free bias takes up a shift of %s: nothing else changes", async (shift) => {
+    const still = await aloneOf(shifted(0));
+    const points = await pathOf(shifted(shift));
+    points.forEach(({ status, certificate }, k) => {
+      expect(status).toBe("solved");
+      expect(certificate.relativeGap).toBeGreaterThanOrEqual(0);
+      expectSame(certificate, still[k].certificate);
+    });
+  });
+
+  test("a shift that no free bias takes up is a fit of its own, whose bounds are those of one place", async () => {
+    const one = shifted(1e4, { useBias: false });
+    const still = await aloneOf(one);
+    (await pathOf(one)).forEach(({ certificate }, k) => {
+      expect(certificate.relativeGap).toBeGreaterThanOrEqual(0);
+      expectSame(certificate, still[k].certificate);
+    });
+  });
+
+  test.each([true, false])("bounds hold with a column at a thousand, biases: %s", async (useBias) => {
+    const one = { ...squared, useBias, rows: { ...rows, away: 1000 } };
+    const still = await aloneOf(one);
+    (await pathOf(one)).forEach(({ certificate }, k) => {
+      expect(certificate.relativeGap).toBeGreaterThanOrEqual(0);
+      expectSame(certificate, still[k].certificate);
+    });
+  });
+
+  test("folds of shifted targets are judged as those that were not", async () => {
+    const [still, far] = await Promise.all(
+      [0, 2 ** 10].map((shift) => {
+        const one = shifted(shift);
+        return trainerOf().crossValidateSharded(modelOf(one), { ...given(one, 2), folds: 3, betas: BETAS });
+      }),
+    );
+    far.mean.forEach((value, k) => {
+      expect(value / still.mean[k]).toBeCloseTo(1, 3);
+    });
   });
 });
 

@@ -79,7 +79,7 @@ async function judgeFold(
   clock: Clock,
 ): Promise<number[]> {
   const { rows, posed } = await posedByMoments(without(pass.all, held), pass, settings);
-  const judge = new MomentRows(held, pass.cut.generators.data);
+  const judge = new MomentRows(held, pass.cut.generators.data, false);
   const values: number[] = [];
   await eachBetaByMoments(rows, posed, betas, settings, clock, async (at, { blocks }) => {
     const network = formulations.gated.recover(at.program, blocks);

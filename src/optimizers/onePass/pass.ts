@@ -55,8 +55,10 @@ export async function onePass(
     refuseFew(where, crew.rows);
     const cut = await cutRows(model, spec, crew, settings);
     const { rows: gates, cols: width } = cut.generators;
-    refuseLarge(where, folds, gates, width);
-    const parts = await collectMoments(crew, { gates, width, outputs: spec.outputs, folds, seed: settings.seed });
+    const { inputs, outputs } = spec;
+    refuseLarge(where, folds, gates, width, momentNumbers(folds, gates, inputs));
+    const wish = { gates, inputs, biasColumn: cut.column.value, outputs, folds, seed: settings.seed };
+    const parts = await collectMoments(crew, wish);
     const { restarts, name } = plan.cluster;
     const shards = { cluster: name, rows: crew.facts.map(({ rows }) => rows), restarts, ...crew.traffic };
     return { spec, cut, all: together(parts), folds: parts, rows: crew.rows, shards };
@@ -71,13 +73,12 @@ export async function posedByMoments(
   { spec, cut }: Pass,
   settings: Settings,
 ): Promise<{ readonly posed: Posed; readonly rows: MomentRows }> {
-  const rows = new MomentRows(moments, cut.generators.data);
+  const rows = new MomentRows(moments, cut.generators.data, spec.outputBias && spec.l2.outputBias === 0);
   // As `poseForPath`: its beta is yet to be set.
   return { rows, posed: await posedOn(rows, cut, spec, { ...settings, regularization: 1 }) };
 }
 
-function refuseLarge(where: string, folds: number, gates: number, width: number): void {
-  const numbers = momentNumbers(folds, gates, width);
+function refuseLarge(where: string, folds: number, gates: number, width: number, numbers: number): void {
   if (numbers <= MOST_NUMBERS) return;
   refuseAs(
     where,

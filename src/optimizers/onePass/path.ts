@@ -14,6 +14,7 @@ import type { PathPoint, PathResult } from "../path.js";
 import { betasFrom, type PathGrid } from "../pose/betas.js";
 import { hiddenWeights } from "../pose/programWeights.js";
 import { modelObjective } from "../pose/regularization.js";
+import { CONTRADICTED, contradicts } from "../report/ended.js";
 import { ROWS_ARGS, type ShardedRows } from "../sharded/arguments.js";
 import { endOf, judged } from "../sharded/judge.js";
 import type { Posed } from "../sharded/pose.js";
@@ -126,7 +127,9 @@ async function pointOf(
   const objective = modelObjective(written, weights.kernel, regularization.hidden, column.charged);
   return {
     ...{ beta: regularization.beta, certificate, objective, regularization, seconds, blocks },
-    status: endOf(solution, written.total, certificate.dual, tolerance, zero).status,
+    status: contradicts(certificate)
+      ? CONTRADICTED.status
+      : endOf(solution, written.total, certificate.dual, tolerance, zero).status,
     neurons: network.neurons.length,
     metrics: metricsOf(names, written.loss),
     generators: program.gates.generators,
