@@ -232,6 +232,48 @@ describe("cross-validation", () => {
   });
 });
 
+describe("a pass that is stopped ends in a sentence, with its workers closed", () => {
+  const slow = (op: string) => {
+    const inner = inProcess();
+    const seen = { closed: 0, asked: [] as string[] };
+    const cluster: Cluster = {
+      ...inner,
+      async sum(message, restore) {
+        seen.asked.push(message.call.op);
+        if (message.call.op === op) await new Promise((resolve) => setTimeout(resolve, 3000).unref());
+        return inner.sum(message, restore);
+      },
+      async close() {
+        seen.closed += 1;
+        await inner.close();
+      },
+    };
+    return { cluster, seen };
+  };
+
+  test.each(["pathSharded", "crossValidateSharded"] as const)("%s, by the time and by a signal", async (name) => {
+    const late = slow("moments");
+    await expect(
+      trainerOf({ timeLimit: 0.5 })[name](modelOf(squared), given(squared, 2, late.cluster)),
+    ).rejects.toMatchObject({
+      code: "cluster/stopped",
+      message: expect.stringMatching(/^\w+Sharded: expected the pass over the rows within the timeLimit of 0.5 s/),
+    });
+    expect(late.seen.asked).not.toContain("pairs");
+    expect(late.seen.closed).toBe(1);
+    const stop = new AbortController();
+    const { cluster, seen } = slow("totals");
+    const told = trainerOf({ signal: stop.signal })[name](modelOf(squared), given(squared, 2, cluster));
+    setTimeout(() => stop.abort(), 100);
+    await expect(told).rejects.toMatchObject({
+      code: "cluster/stopped",
+      message: expect.stringMatching(/got the signal to stop after/),
+    });
+    expect(seen.asked).not.toContain("moments");
+    expect(seen.closed).toBe(1);
+  });
+});
+
 describe("what one pass does not do is refused in a sentence", () => {
   const never = { ...inProcess(), open: () => Promise.reject(new Error("opened")) };
   const start = { ...given(squared, 2), cluster: never };

@@ -48,7 +48,7 @@ export async function crossValidateSharded<M extends tf.LayersModel>(
   const folds = count("crossValidateSharded: folds", args.folds ?? FOLDS, MOST_FOLDS, 2);
   betasFrom(args, () => 1); // whatever is wrong with it, before any worker starts
   const clock = clockOf(settings);
-  const pass = await onePass("crossValidateSharded", model, args, settings, folds);
+  const pass = await onePass("crossValidateSharded", model, args, settings, folds, clock);
   const passSeconds = clock.seconds;
   const sizes = pass.folds.map(({ rows }) => rows);
   refuseThin(sizes);

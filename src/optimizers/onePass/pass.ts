@@ -11,6 +11,7 @@ import {
   momentNumbers,
   together,
 } from "../../convex/sharded/index.js";
+import type { Clock } from "../../convex/solvers/clock.js";
 import type { Settings } from "../options.js";
 import { refuseOwnBeta } from "../pose/betas.js";
 import type { NetworkSpec } from "../read/model.js";
@@ -18,6 +19,7 @@ import { readRows, type ShardedRows, shardedSpec, specsOf } from "../sharded/arg
 import { refuseFew } from "../sharded/fit.js";
 import { type Cut, cutRows, type Posed, posedOn } from "../sharded/pose.js";
 import type { ShardsReport } from "../sharded/result.js";
+import { stopping } from "./stopping.js";
 
 /** What is known once no row is needed any more. */
 export interface Pass {
@@ -29,13 +31,14 @@ export interface Pass {
   readonly shards: ShardsReport;
 }
 
-/** @throws ConvexError for a model, an option or rows that do not fit. No worker is left when it ends. */
+/** @throws ConvexError for a model, an option or rows that do not fit, and where time is up before its end. No worker is left when it ends. */
 export async function onePass(
   where: string,
   model: tf.LayersModel,
   given: ShardedRows,
   settings: Settings,
   folds: number,
+  clock: Clock,
 ): Promise<Pass> {
   const plan = readRows(where, given);
   // Betas are those of the path.
@@ -51,7 +54,8 @@ export async function onePass(
     );
   }
   try {
-    const crew = new Crew(plan.cluster, await plan.cluster.open(specsOf(plan, spec, settings)));
+    const facts = await plan.cluster.open(specsOf(plan, spec, settings));
+    const crew = new Crew(stopping(where, plan.cluster, clock, settings.timeLimit), facts);
     refuseFew(where, crew.rows);
     const cut = await cutRows(model, spec, crew, settings);
     const { rows: gates, cols: width } = cut.generators;

@@ -65,7 +65,7 @@ export async function pathSharded<M extends tf.LayersModel>(
     refuse("pathSharded", "onPoint to be a function", args.onPoint);
   betasFrom(args, () => 1); // whatever is wrong with it, before any worker starts
   const clock = clockOf(settings);
-  const pass = await onePass("pathSharded", model, args, settings, 1);
+  const pass = await onePass("pathSharded", model, args, settings, 1, clock);
   return followMoments(settings, model, pass, args, clock, clock.seconds);
 }
 
