@@ -88,7 +88,7 @@ if (!flags.dry) await plotPeers(rows);
 publish(
   {
     name: "peers",
-    title: "fit beside plain L-BFGS of any width: the objective over processor time",
+    title: "fit beside plain L-BFGS: the objective over processor time",
     command: "npm run bench:peers",
     machine: describeMachine(["@tensorflow/tfjs"]),
     about: [
@@ -102,6 +102,7 @@ publish(
             .map(([name, version]) => `${name} ${version}`)
             .join(", ")}), gradients by hand,`,
       `no stop of its own; the best network that it met until the limit, or what fit spent where that is more. Best of ${flags.seeds} seeds, pairs: ${flags.memories}.`,
+      `Here: widths ${flags.widths.replaceAll(",", ", ")} in ${flags.dtypes.replaceAll(",", " and ")}; "no L-BFGS" below means none of these.`,
       "Judged by one code in float64. Processor time, since other work ran on the machine beside it.",
     ],
     sections: [

@@ -1,6 +1,7 @@
 /** What a user may ask of the trainer, with defaults, and the refusal of everything else. */
 
 import {
+  abortSignal,
   count,
   integer,
   isRecord,
@@ -118,7 +119,11 @@ export interface TrainerOptions {
    * side by side, at most 4. It is one on a page's main thread, and in pages that are not cross-origin isolated.
    */
   readonly threads?: number;
-  /** Name of the solver; by default the first that fits ("affine-newton" is for linear layers that follow one another). */
+  /**
+   * Name of the solver; by default the first that fits. Never taken unasked on the host: "stochastic", steps over mini-batches for gated
+   * programs of many rows, and "splitting", whose steps are wide, for ReLU programs where an engine keeps their blocks.
+   * "affine-newton" is for linear layers that follow one another.
+   */
   readonly solver?: SolverName;
 }
 
@@ -190,9 +195,7 @@ export function readOptions(options: TrainerOptions): Settings {
   if (typeof regularization === "number") positive("regularization", regularization);
   else if (regularization !== undefined)
     oneOf("regularization", regularization, ["from-model", "auto", "held-out", "share", "interpolate", "max-margin"]);
-  if (signal !== undefined && !(isRecord(signal) && "aborted" in signal && "addEventListener" in signal)) {
-    refuse("signal", "an AbortSignal", signal);
-  }
+  if (signal !== undefined) abortSignal("signal", signal);
   if (options.rank !== undefined && options.pca !== undefined) refuse("rank", "nothing beside pca", options.rank);
   if (options.solver !== undefined) oneOf("solver", options.solver, solverNames);
   if (arrangements !== undefined) checkArrangements(arrangements);

@@ -7,6 +7,7 @@
  */
 
 import { arctan, exp, log1p, tanh } from "../linear/elementary.js";
+import { atOnce, type Pieces } from "../linear/pieces.js";
 import { dotAt } from "../linear/vectors.js";
 
 export type TangentActivation = "relu" | "tanh" | "sigmoid" | "softplus" | "swish";
@@ -41,17 +42,22 @@ const NODES_EACH_UNIT = 24;
 const TERMS = 120;
 
 /** Of the covariances S [n x n] = (q_u, r). `angles` [n x n] where they are known better than S has them. */
-export function dualOf(activation: TangentActivation, S: Float64Array, n: number, angles: Float64Array | null): Dual {
+export function dualOf(
+  activation: TangentActivation,
+  S: Float64Array,
+  n: number,
+  angles: Float64Array | null,
+): Pieces<Dual> {
   return activation === "relu" ? reluDual(S, n, angles) : smoothDual(smooth[activation], S, n);
 }
 
 /** E[s(z)^2], z standard normal: what keeps the size of a layer's outputs from one layer to the next. */
 export function meanSquare(activation: TangentActivation): number {
-  return dualOf(activation, Float64Array.of(1), 1, null).values[0];
+  return atOnce(dualOf(activation, Float64Array.of(1), 1, null)).values[0];
 }
 
 /** The angle between rows of X [n x d], exact for equal and opposite rows (Kahan): 2 arctan(|u - v| / |u + v|), u and v of unit length. */
-export function anglesOf(X: Float64Array, n: number, d: number): Float64Array {
+export function* anglesOf(X: Float64Array, n: number, d: number): Pieces<Float64Array> {
   const units = X.slice();
   for (let k = 0; k < n; k++) {
     const size = Math.sqrt(dotAt(X, k * d, X, k * d, d));
@@ -59,6 +65,7 @@ export function anglesOf(X: Float64Array, n: number, d: number): Float64Array {
   }
   const angles = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
+    yield;
     for (let j = 0; j < i; j++) {
       let [apart, together] = [0, 0];
       for (let p = 0; p < d; p++) {
@@ -72,10 +79,11 @@ export function anglesOf(X: Float64Array, n: number, d: number): Float64Array {
 }
 
 /** With t the angle: |u| |v| (sin t + (pi - t) cos t) / (2 pi), and (pi - t) / (2 pi). */
-function reluDual(S: Float64Array, n: number, angles: Float64Array | null): Dual {
+function* reluDual(S: Float64Array, n: number, angles: Float64Array | null): Pieces<Dual> {
   const values = new Float64Array(n * n);
   const slopes = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
+    yield;
     for (let j = 0; j <= i; j++) {
       const size = Math.sqrt(S[i * n + i] * S[j * n + j]);
       const cosine = size > 0 ? Math.min(1, Math.max(-1, S[i * n + j] / size)) : 0;
@@ -89,27 +97,29 @@ function reluDual(S: Float64Array, n: number, angles: Float64Array | null): Dual
   return { values, slopes };
 }
 
+/** Coefficients c_k of s and of s' [TERMS], then the lengths of what is left of the even ones and of the odd ones. */
 interface Series {
-  readonly value: Float64Array; // [TERMS]
-  readonly slope: Float64Array; // [TERMS]
-  readonly squares: readonly [number, number]; // E[s^2] and E[s'^2]
+  readonly value: Float64Array; // [TERMS + 2]
+  readonly slope: Float64Array; // [TERMS + 2]
 }
 
-function smoothDual(activation: Smooth, S: Float64Array, n: number): Dual {
+function* smoothDual(activation: Smooth, S: Float64Array, n: number): Pieces<Dual> {
   const known = new Map<number, Series>();
-  const series = Array.from({ length: n }, (_, k) => {
+  const series: Series[] = [];
+  for (let k = 0; k < n; k++) {
     const q = S[k * n + k];
     const found = known.get(q) ?? seriesOf(activation, q);
     known.set(q, found);
-    return found;
-  });
+    series.push(found);
+    yield;
+  }
   const values = new Float64Array(n * n);
   const slopes = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
-    [values[i * n + i], slopes[i * n + i]] = series[i].squares;
-    for (let j = 0; j < i; j++) {
+    yield;
+    for (let j = 0; j <= i; j++) {
       const size = Math.sqrt(S[i * n + i] * S[j * n + j]);
-      const r = size > 0 ? Math.min(1, Math.max(-1, S[i * n + j] / size)) : 0;
+      const r = i === j ? 1 : size > 0 ? Math.min(1, Math.max(-1, S[i * n + j] / size)) : 0;
       values[i * n + j] = values[j * n + i] = summed(series[i].value, series[j].value, r);
       slopes[i * n + j] = slopes[j * n + i] = summed(series[i].slope, series[j].slope, r);
     }
@@ -117,29 +127,43 @@ function smoothDual(activation: Smooth, S: Float64Array, n: number): Dual {
   return { values, slopes };
 }
 
+/**
+ * What is left counts as terms of the orders TERMS and TERMS + 1. So the sum is exact at r = 1 and -1, positive semidefinite all the
+ * same, and equal rows, or opposite ones of an odd function, are as singular as they are.
+ */
 function summed(a: Float64Array, b: Float64Array, r: number): number {
   let sum = 0;
-  for (let k = TERMS - 1; k >= 0; k--) sum = sum * r + a[k] * b[k];
+  for (let k = TERMS + 1; k >= 0; k--) sum = sum * r + a[k] * b[k];
   return sum;
 }
 
 /** Coefficients of s(sqrt(q) z) and s'(sqrt(q) z) in Hermite polynomials he_k of unit length: he_k+1 = (z he_k - sqrt(k) he_k-1) / sqrt(k + 1). */
 function seriesOf({ value, slope }: Smooth, q: number): Series {
-  const out = { value: new Float64Array(TERMS), slope: new Float64Array(TERMS), squares: [0, 0] as [number, number] };
+  const out = { value: new Float64Array(TERMS + 2), slope: new Float64Array(TERMS + 2) };
+  const squares = { value: [0, 0], slope: [0, 0] }; // of the even and the odd part
   const scale = Math.sqrt(q);
   const step = 1 / NODES_EACH_UNIT;
   for (let node = -REACH * NODES_EACH_UNIT; node <= REACH * NODES_EACH_UNIT; node++) {
     const z = node * step;
     const weight = (step * exp((-z * z) / 2)) / Math.sqrt(2 * Math.PI);
     const [s, ds] = [value(scale * z), slope(scale * z)];
-    out.squares[0] += weight * s * s;
-    out.squares[1] += weight * ds * ds;
+    const [mirrored, dMirrored] = [value(-scale * z), slope(-scale * z)];
+    for (const [k, sign] of [1, -1].entries()) {
+      squares.value[k] += (weight * (s + sign * mirrored) ** 2) / 4;
+      squares.slope[k] += (weight * (ds + sign * dMirrored) ** 2) / 4;
+    }
     let [before, he] = [0, 1];
     for (let k = 0; k < TERMS; k++) {
       out.value[k] += weight * s * he;
       out.slope[k] += weight * ds * he;
       [before, he] = [he, (z * he - Math.sqrt(k) * before) / Math.sqrt(k + 1)];
     }
+  }
+  for (const kind of ["value", "slope"] as const) {
+    for (let k = 0; k < TERMS; k++) squares[kind][k % 2] -= out[kind][k] ** 2;
+    squares[kind].forEach((left, k) => {
+      out[kind][TERMS + k] = Math.sqrt(Math.max(0, left));
+    });
   }
   return out;
 }
