@@ -114,7 +114,10 @@ export function urlOf(name: string, given: unknown): string {
   if (typeof given !== "string" || given === "")
     return refuse(name, "the path or URL of a module", given, 'Name it, as in load: "./rows.mjs".');
   // Of two letters at least: one is a drive of Windows.
-  if (/^[a-z][a-z\d+.-]+:/i.test(given)) return new URL(given).href;
+  if (/^[a-z][a-z\d+.-]+:/i.test(given)) {
+    if (URL.canParse(given)) return new URL(given).href;
+    return refuse(name, "the path or URL of a module", given, "Check how the URL is spelled.");
+  }
   return new URL(asPath(given), `file:///${asPath(process.cwd()).replace(/^\/+/, "")}/`).href;
 }
 
@@ -124,12 +127,26 @@ function asPath(path: string): string {
   return /^[a-z]:/i.test(signs) ? `/${signs.replaceAll("\\", "/")}` : signs;
 }
 
-/** What JSON can say, for those who are elsewhere. */
-export function sendable(name: string, given: unknown): unknown {
-  try {
-    if (JSON.stringify(given) !== undefined) return given;
-  } catch {
-    // circular, or with a bigint in it
+/** What JSON says and reads again as it was, for those who are elsewhere: what it would lose is refused with its place. */
+export function sendable<T>(name: string, given: T): T {
+  refuseUnsendable(name, given, []);
+  return given;
+}
+
+function refuseUnsendable(place: string, value: unknown, around: readonly object[]): void {
+  const todo = "Send numbers that are finite, strings, true, false, null, and arrays and plain objects of them.";
+  const expected = "what JSON can say and read again as it was";
+  if (value === null || typeof value === "string" || typeof value === "boolean") return;
+  if (typeof value === "number" && Number.isFinite(value)) return;
+  if (typeof value !== "object") refuse(place, expected, value, todo);
+  if (around.includes(value)) refuseAs(place, expected, "an object that is around it", todo);
+  const inside = [...around, value];
+  if (Array.isArray(value)) {
+    for (let k = 0; k < value.length; k++) refuseUnsendable(`${place}[${k}]`, value[k], inside);
+    return;
   }
-  return refuse(name, "what JSON can say", given);
+  const maker: unknown = Object.getPrototypeOf(value);
+  // An object of another realm is plain where its own maker is the root of all.
+  if (maker !== null && Object.getPrototypeOf(maker) !== null) refuse(place, expected, value, todo);
+  for (const [key, entry] of Object.entries(value)) refuseUnsendable(`${place}.${key}`, entry, inside);
 }

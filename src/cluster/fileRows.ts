@@ -51,7 +51,8 @@ export async function fileRows(source: unknown, options: FileRowsOptions = {}): 
   };
   if (options.folder !== undefined && typeof options.folder !== "string")
     refuse("fileRows: folder", "the path of a folder", options.folder);
-  const folder = await mkdtemp(join(resolve(options.folder ?? tmpdir()), "rows-"));
+  refuseSource(source);
+  const folder = await folderIn(resolve(options.folder ?? tmpdir()));
   const remove = () => rm(folder, { recursive: true, force: true });
   try {
     const file = await written(folder, source, asked);
@@ -75,21 +76,21 @@ async function written(
   let { inputs, targets } = asked;
   let rows = 0;
   try {
-    for await (const entry of entriesOf(source)) {
+    for await (const entry of told(entriesOf(source), () => rows)) {
       const { x, y } = pairOf(entry, rows);
-      inputs ??= widthOf(x);
-      targets ??= widthOf(y);
+      inputs ??= widthOf("x", x, rows);
+      targets ??= widthOf("y", y, rows);
       const wide = Float32Array.from(await numbersIn("x", x, inputs, rows));
-      const told = Float64Array.from(await numbersIn("y", y, targets, rows));
+      const aims = Float64Array.from(await numbersIn("y", y, targets, rows));
       const each = wide.length / inputs;
-      if (told.length !== each * targets)
+      if (aims.length !== each * targets)
         throw new RowRefusal(
           "data/shape",
           rows,
-          `expected as many rows of y as of x, ${each}, got ${told.length / targets}.`,
+          `expected as many rows of y as of x, ${each}, got ${aims.length / targets}.`,
         );
       await xs.appendFile(new Uint8Array(wide.buffer));
-      await ys.appendFile(new Uint8Array(told.buffer));
+      await ys.appendFile(new Uint8Array(aims.buffer));
       rows += each;
     }
   } finally {
@@ -109,6 +110,7 @@ async function* entriesOf(source: unknown): AsyncGenerator<unknown> {
   }
   const pair = source as { readonly x?: unknown; readonly y?: unknown } | null;
   if (typeof pair === "object" && pair?.x !== undefined && pair.y !== undefined) {
+    refuseFlat(pair);
     // Tensors are the caller's, and are not disposed as those of a batch are.
     yield { x: await kept(pair.x), y: await kept(pair.y) };
     return;
@@ -122,9 +124,65 @@ async function kept(values: unknown): Promise<unknown> {
 }
 
 /** Numbers of a row, by the first that came. */
-function widthOf(values: unknown): number {
+function widthOf(name: string, values: unknown, row: number): number {
+  const width = firstWidth(values);
+  if (width > 0) return width;
+  throw new RowRefusal(
+    "data/shape",
+    row,
+    `expected at least one number in ${name}, got none. Check how the data were made.`,
+  );
+}
+
+function firstWidth(values: unknown): number {
   if (isTensor(values)) return values.shape.slice(1).reduce((size, extent) => size * extent, 1);
   if (typeof values === "number" || typeof values === "boolean") return 1;
   const first = Array.isArray(values) && typeof values[0] === "object" ? values[0] : values;
   return (first as ArrayLike<number> | null)?.length ?? 1;
+}
+
+/** { x: [1, 2, 3], y: [1, 2, 3] }: one row of three numbers with three targets, or three rows of one? */
+function refuseFlat({ x, y }: { readonly x?: unknown; readonly y?: unknown }): void {
+  if (!Array.isArray(x) || x.length < 2 || !x.every((value) => typeof value === "number")) return;
+  if (!Array.isArray(y) || y.length !== x.length) return;
+  throw new RowRefusal(
+    "data/shape",
+    null,
+    `expected x and y to be arrays of rows, got ${x.length} numbers in each, which may be one row or ${x.length}. Give ` +
+      `{ x: [[1], [2]], y: [[1], [2]] }, or an iterable of { x, y } of a row.`,
+  );
+}
+
+function refuseSource(source: unknown): void {
+  if (typeof source === "object" && source !== null) return;
+  refuse(
+    "fileRows",
+    "a tf.data.Dataset, an iterable of { x, y }, or { x, y } of all rows",
+    source,
+    "Give the rows themselves.",
+  );
+}
+
+async function folderIn(parent: string): Promise<string> {
+  try {
+    return await mkdtemp(join(parent, "rows-"));
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    return refuseAs("fileRows: folder", "a folder in which files can be made", said, "Make it, or name another.");
+  }
+}
+
+/** What the source yields; what it throws is told with the row that was to come. */
+async function* told(entries: AsyncIterable<unknown>, row: () => number): AsyncGenerator<unknown> {
+  try {
+    yield* entries;
+  } catch (error) {
+    if (error instanceof RowRefusal) throw error;
+    const said = error instanceof Error ? error.message : String(error);
+    throw new RowRefusal(
+      "cluster/module",
+      row(),
+      `expected the source to yield rows, got its error "${said}". Run it by itself to see where it comes from.`,
+    );
+  }
 }

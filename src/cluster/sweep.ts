@@ -46,7 +46,8 @@ const BAR_FORMAT = "sweep [{bar}] {value} of {total} fits | {failed} failed | {s
 
 /**
  * Does all fits on a cluster, each by the ordinary trainer or whatever else the module does. A fit whose worker is lost is done again, by
- * another one, up to three times. To leave the loop early ends the sweep.
+ * another one, up to three times. To leave the loop early ends the sweep. What a fit gets goes as JSON: finite numbers, strings, booleans,
+ * null, and arrays and plain objects of them; anything else (NaN, undefined, a typed array, a function) is refused with its place.
  *
  * @example
  * ```js
@@ -80,7 +81,7 @@ export function sweep<Args, Value = unknown>(fits: readonly Args[], options: Swe
 /**
  * Every combination of the values of some names, the last name changing fastest.
  *
- * @throws ConvexError "options/value" for what are no lists.
+ * @throws ConvexError "options/value" for what are no lists, and for empty ones.
  */
 export function grid<Lists extends Readonly<Record<string, readonly unknown[]>>>(
   lists: Lists,
@@ -89,6 +90,8 @@ export function grid<Lists extends Readonly<Record<string, readonly unknown[]>>>
   let made: Record<string, unknown>[] = [{}];
   for (const [name, values] of Object.entries(lists)) {
     if (!Array.isArray(values)) refuse(`grid: ${name}`, "a list of values", values);
+    if (values.length === 0)
+      refuse(`grid: ${name}`, "at least one value", values, "There would be no fit at all: leave the name out.");
     made = made.flatMap((one) => values.map((value) => ({ ...one, [name]: value })));
   }
   return made as { [Name in keyof Lists]: Lists[Name][number] }[];

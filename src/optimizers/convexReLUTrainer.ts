@@ -221,7 +221,8 @@ export class ConvexReLUTrainer {
   /**
    * The path of `path` for rows that are with shards, of squared loss: from one pass over them, after which no worker is needed, since some
    * sums over the rows say all that any beta asks. Models, gates and options are those of `fitSharded`; the certificates are as exact.
-   * The pass costs less than one fit by `fitSharded` at 1,000 gates times columns, and grows with the square of these.
+   * The pass costs less than one fit by `fitSharded` at 1,000 gates times columns, and grows with the square of these. Losses are those of
+   * the gates in float64: rows so near to the boundary of a gate that float32 may decide otherwise are not looked for.
    *
    * @example
    * ```js
@@ -229,7 +230,7 @@ export class ConvexReLUTrainer {
    * ```
    *
    * @throws ConvexError as `fitSharded`; "model/loss" for another loss, "model/regularizer" for a model whose layers charge a beta of
-   * their own, "data/size" where the sums would take more than 1 GB.
+   * their own, "data/size" where the sums would take more than 1 GB, "cluster/stopped" where timeLimit or signal end the pass.
    */
   async pathSharded<M extends tf.LayersModel>(model: M, args: ShardedPathArgs): Promise<ShardedPathResult<M>> {
     return pathSharded(this.settings, model, args);
@@ -237,7 +238,8 @@ export class ConvexReLUTrainer {
 
   /**
    * Chooses beta by cross-validation as `crossValidate` does, by the loss on the rows held out, and from the same one pass: a fold that is
-   * left out is a difference of sums. Writes the fit of all rows with the best beta into the model.
+   * left out is a difference of sums. Writes the fit of all rows with the best beta into the model. What is not looked for is as in
+   * `pathSharded`.
    *
    * @throws ConvexError as `pathSharded`; "data/empty" for a fold without rows.
    */

@@ -104,7 +104,28 @@ test.each([
 describe("what is wrong is told with the row, and no file is left", () => {
   test.each([
     ["no rows", [], /^fileRows: expected rows, got none/],
-    ["what is no iterable", 7, /^fileRows: expected the module's rows to be an iterable/],
+    ["a number", 7, /^fileRows: expected a tf.data.Dataset, an iterable of \{ x, y \}, or .*, got 7\. Give/],
+    ["null", null, /^fileRows: expected a tf.data.Dataset, .*, got null/],
+    ["an object that is no source", { a: 1 }, /^fileRows: expected/],
+    [
+      "strings",
+      [
+        { x: [1, 2], y: 1 },
+        { x: ["1", "2"], y: 1 },
+      ],
+      /^fileRows, row 1: expected numbers in x, got "1"/,
+    ],
+    [
+      "a string in a row of rows",
+      { x: [[1], ["2"]], y: [[1], [2]] },
+      /^fileRows, row 1: expected numbers in x, got "2"/,
+    ],
+    [
+      "flat numbers",
+      { x: [1, 2, 3], y: [1, 2, 3] },
+      /^fileRows: expected x and y to be arrays of rows, got 3 numbers in each/,
+    ],
+    ["no numbers", [{ x: [], y: 1 }], /^fileRows, row 0: expected at least one number in x, got none/],
     [
       "rows of another width",
       [
@@ -121,6 +142,25 @@ describe("what is wrong is told with the row, and no file is left", () => {
       message: expect.stringMatching(said),
     });
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test("a source that throws", async () => {
+    const source = (function* () {
+      yield* all.slice(0, 5);
+      throw new Error("the table ends here");
+    })();
+    await expect(fileRows(source, { folder })).rejects.toMatchObject({
+      name: "ConvexError",
+      message: expect.stringMatching(/^fileRows, row 5: expected the source to yield rows, got its error "the table/),
+    });
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test("a folder that is not there", async () => {
+    await expect(fileRows(all, { folder: join(folder, "none") })).rejects.toMatchObject({
+      code: "options/value",
+      message: expect.stringMatching(/^fileRows: folder: expected a folder in which files can be made, got ENOENT/),
+    });
   });
 
   test("options that are none", async () => {

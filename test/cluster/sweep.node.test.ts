@@ -37,7 +37,7 @@ const run = (fits: readonly Args[], options: LocalOptions = {}, more: object = {
   sweep<Args, Value>(fits, { cluster: started(options), load: LOAD, workers: 2, ...more });
 
 test("every fit is told of once, as it comes, and all of them in order", async () => {
-  const fits = grid({ value: [1, 2, 3], wrong: [undefined, undefined] as (string | undefined)[] }) as Args[];
+  const fits = grid({ value: [1, 2, 3], wrong: ["", ""] }) as Args[];
   const all = run(fits);
   const seen: number[] = [];
   for await (const { index, args, value, error, tries } of all) {
@@ -143,6 +143,7 @@ test("a grid has every combination", () => {
     { beta: 2, fold: "a" },
     { beta: 2, fold: "b" },
   ]);
+  expect(() => grid({ beta: [] })).toThrow(/^grid: beta: expected at least one value, got an array of 0/);
   expect(() => grid({ beta: 3 } as never)).toThrow(/^grid: beta: expected a list of values, got 3/);
 });
 
@@ -150,7 +151,14 @@ describe("what is wrong with a sweep is told before any worker starts", () => {
   test.each([
     ["no fits", [], {}, /^sweep: expected an array of at least one fit/],
     ["fits that are no array", 7, {}, /at least one fit, got 7/],
-    ["a fit that JSON can't say", [{ n: 1n }], {}, /^sweep: fit 0: expected what JSON can say/],
+    ["a bigint", [{ n: 1n }], {}, /^sweep: fit 0\.n: expected what JSON can say .*, got the bigint 1/],
+    ["NaN in a list", [1, { a: [0, Number.NaN] }], {}, /^sweep: fit 1\.a\[1\]: .* got NaN/],
+    ["Infinity", [Number.POSITIVE_INFINITY], {}, /^sweep: fit 0: .* got Infinity/],
+    ["a typed array", [{ x: new Float32Array(2) }], {}, /^sweep: fit 0\.x: .* class Float32Array/],
+    ["undefined", [{ a: undefined }], {}, /^sweep: fit 0\.a: .* got undefined/],
+    ["a function", [{ make: () => 1 }], {}, /^sweep: fit 0\.make: .* got the function make/],
+    ["a date", [{ at: new Date(0) }], {}, /^sweep: fit 0\.at: .* class Date/],
+    ["a URL that is none", [1], { load: "https://[bad" }, /^sweep: load: expected the path or URL .*"https:\/\/\[bad"/],
     ["no cluster", [1], { cluster: undefined }, /cluster: expected local\(\) or ray\(\)/],
     ["a cluster without sweeps", [1], { cluster: inProcess() }, /or one with run/],
     ["no module", [1], { load: "" }, /load: expected the path or URL of a module/],

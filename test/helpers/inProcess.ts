@@ -15,7 +15,10 @@ export function inProcess(): Cluster {
       const opened = await Promise.all(
         specs.map(async (spec) => {
           const rows = await gatherRows(await rowsOf(spec), spec);
-          return { shard: new Shard(spec, rows, kernels), facts: factsOf(rows, spec.inputs, 0) };
+          return {
+            shard: new Shard(spec, rows, kernels),
+            facts: { ...factsOf(rows, spec.inputs, 0), engine: kernels.name },
+          };
         }),
       );
       shards = opened.map(({ shard }) => shard);

@@ -63,8 +63,12 @@ describe.each([
     const alone = await trainer.path(model, x, y, { betas: BETAS });
     for (const shards of [1, 3]) {
       const { cluster, calls } = counting(inProcess());
-      const { points, rows } = await trainer.pathSharded(model, { ...given(one, shards, cluster), betas: BETAS });
+      const { points, rows, engine } = await trainer.pathSharded(model, {
+        ...given(one, shards, cluster),
+        betas: BETAS,
+      });
       expect(rows).toBe(one.rows.n);
+      expect(engine).toBe("wasm in the workers, plain sums after them");
       expect(points.map(({ beta }) => beta)).toEqual(BETAS);
       expect(calls.filter((op) => !["patterns", "bind", "totals", "moments", "pairs"].includes(op))).toEqual([]);
       points.forEach(({ status, certificate }, k) => {

@@ -59,7 +59,10 @@ export function serveShard(): void {
 async function open(spec: ShardSpec): Promise<{ shard: Shard; answer: Answer }> {
   const rows = await gatherRows(await rowsOf(spec), spec);
   const kernels = await wasmKernels(spec.threads).catch(() => referenceKernels);
-  return { shard: new Shard(spec, rows, kernels), answer: { facts: factsOf(rows, spec.inputs, process.pid) } };
+  return {
+    shard: new Shard(spec, rows, kernels),
+    answer: { facts: { ...factsOf(rows, spec.inputs, process.pid), engine: kernels.name } },
+  };
 }
 
 async function rowsOf({ load, shard, shards, args }: ShardSpec): Promise<unknown> {

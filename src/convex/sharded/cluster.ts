@@ -25,6 +25,7 @@ export interface ShardFacts {
   readonly longest: number; // the largest Euclidean norm of a row
   readonly checksum: number; // of rows and targets, 32 bits
   readonly pid: number; // of the process that holds them
+  readonly engine?: string; // that multiplies there, by its name
 }
 
 /** Why a shard could not begin: the row of its own, where it is one, and the half sentence that follows "shard 3, row 17: ". */

@@ -142,6 +142,7 @@ export async function numbersIn(name: string, given: unknown, width: number, row
       row,
       `expected rows of ${width} numbers in ${name}, as the model has them, got ${came}. Check what the module yields.`,
     );
+  refuseOthers(name, given, row);
   if (typeof given === "number" || typeof given === "boolean") {
     if (width !== 1) throw refuse("one number");
     return [Number(given)];
@@ -167,6 +168,23 @@ export async function numbersIn(name: string, given: unknown, width: number, row
   if (!(Array.isArray(given) || (ArrayBuffer.isView(given) && "length" in given))) throw refuse(shown(given));
   if (values === null || values.length === 0 || values.length % width !== 0) throw refuse(`${values?.length} numbers`);
   return values;
+}
+
+/** What is neither a number nor true or false would be made one, or NaN. */
+function refuseOthers(name: string, values: unknown, row: number): void {
+  if (!Array.isArray(values)) return;
+  for (let k = 0; k < values.length; k++) {
+    const value: unknown = values[k];
+    if (typeof value === "number" || typeof value === "boolean" || ArrayBuffer.isView(value)) continue;
+    if (!Array.isArray(value)) {
+      throw new RowRefusal(
+        "data/shape",
+        row,
+        `expected numbers in ${name}, got ${shown(value)}. Turn what stands for numbers into numbers first.`,
+      );
+    }
+    refuseOthers(name, value, row + k);
+  }
 }
 
 function refuseRow(name: string, width: number, values: Numbers | undefined, row: number): RowRefusal {

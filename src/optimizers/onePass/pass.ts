@@ -9,6 +9,7 @@ import {
   MomentRows,
   type Moments,
   momentNumbers,
+  type ShardFacts,
   together,
 } from "../../convex/sharded/index.js";
 import type { Clock } from "../../convex/solvers/clock.js";
@@ -29,6 +30,7 @@ export interface Pass {
   readonly folds: readonly Moments[];
   readonly rows: number; // of all shards
   readonly shards: ShardsReport;
+  readonly engine: string; // of the workers
 }
 
 /** @throws ConvexError for a model, an option or rows that do not fit, and where time is up before its end. No worker is left when it ends. */
@@ -65,10 +67,16 @@ export async function onePass(
     const parts = await collectMoments(crew, wish);
     const { restarts, name } = plan.cluster;
     const shards = { cluster: name, rows: crew.facts.map(({ rows }) => rows), restarts, ...crew.traffic };
-    return { spec, cut, all: together(parts), folds: parts, rows: crew.rows, shards };
+    return { spec, cut, all: together(parts), folds: parts, rows: crew.rows, shards, engine: enginesOf(facts) };
   } finally {
     await plan.cluster.close();
   }
+}
+
+/** What the workers multiplied with, where they say it. */
+function enginesOf(facts: readonly ShardFacts[]): string {
+  const names = new Set(facts.map(({ engine }) => engine ?? "unknown"));
+  return `${[...names].join(" and ")} in the workers, plain sums after them`;
 }
 
 /** The program of some of the rows, and who answers for them. */

@@ -91,7 +91,7 @@ export async function followMoments<M extends tf.LayersModel>(
   });
   const { spec, shards } = pass;
   return {
-    ...{ points, engine: "wasm", seconds: clock.seconds, rows: pass.rows, shards, passSeconds },
+    ...{ points, engine: pass.engine, seconds: clock.seconds, rows: pass.rows, shards, passSeconds },
     write(point) {
       const network = networks.get(point);
       if (network === undefined) {

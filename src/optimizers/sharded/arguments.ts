@@ -20,7 +20,7 @@ export interface ShardedRows {
    * every time. A path counts from the current folder; a URL such as new URL("./rows.mjs", import.meta.url) from where it says.
    */
   readonly load: string | URL;
-  /** What that function gets as `args`; sent as JSON. */
+  /** What that function gets as `args`; sent as JSON, and refused where JSON would change it (NaN, undefined, typed arrays). */
   readonly args?: unknown;
 }
 
