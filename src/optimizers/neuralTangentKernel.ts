@@ -40,7 +40,8 @@ const UNIT = 1e-5;
  * full-batch gradient descent takes f to any targets: while m is large the errors r = f(x) - y go like (I - stepSize kernel)^k r.
  *
  * What is proven of that, for which networks, `claim` says; widths that the theorems ask for are far beyond any that is used, and
- * nothing is said about new rows. ReLU in closed form, the others (which the theorem for deep networks is about) by Hermite series.
+ * nothing is said about new rows. ReLU in closed form, the others (which the theorem for deep networks is about) as mixtures of closed
+ * forms, within 1e-12 or so for rows of any length.
  *
  * @throws ConvexError "options/..." and "data/..." for options or rows that don't fit.
  *

@@ -1,15 +1,14 @@
 /**
  * Dual activations: E[s(u) s(v)] and E[s'(u) s'(v)] over Gaussian u, v whose covariances are the entries of a Gram matrix.
  *
- * For ReLU in closed form (the arc-cosine kernels; Cho and Saul 2009). For smooth activations by Hermite series: with
- * s(sqrt(q) z) = sum_k c_k(q) he_k(z) the expectation at correlation r is sum_k c_k(q_u) c_k(q_v) r^k (Mehler), and a Gram matrix in
- * gives a positive semidefinite matrix out, where rows have one length exactly.
+ * For ReLU in closed form (the arc-cosine kernels; Cho and Saul 2009), for smooth activations as a mixture of such: `mixture.ts`.
  */
 
-import { arctan, exp, log1p, tanh } from "../linear/elementary.js";
+import { arctan } from "../linear/elementary.js";
 import { dotAt } from "../linear/vectors.js";
+import { type Expectations, expectations, type SmoothActivation } from "./mixture.js";
 
-export type TangentActivation = "relu" | "tanh" | "sigmoid" | "softplus" | "swish";
+export type TangentActivation = "relu" | SmoothActivation;
 
 /** The two matrices [n x n]. */
 export interface Dual {
@@ -17,32 +16,14 @@ export interface Dual {
   readonly slopes: Float64Array;
 }
 
-interface Smooth {
-  value(z: number): number;
-  slope(z: number): number;
-}
-
-const logistic = (z: number) => 1 / (1 + exp(-z));
-const smooth: Readonly<Record<Exclude<TangentActivation, "relu">, Smooth>> = {
-  tanh: { value: tanh, slope: (z) => 1 - tanh(z) ** 2 },
-  sigmoid: { value: logistic, slope: (z) => logistic(z) * logistic(-z) },
-  softplus: { value: (z) => Math.max(0, z) + log1p(exp(-Math.abs(z))), slope: logistic },
-  swish: { value: (z) => z * logistic(z), slope: (z) => logistic(z) * (1 + z * logistic(-z)) },
-};
-
 export const tangentActivations: readonly TangentActivation[] = [
   "relu",
-  ...(Object.keys(smooth) as Exclude<TangentActivation, "relu">[]),
+  ...(Object.keys(expectations) as SmoothActivation[]),
 ];
-
-/** Nodes of the trapezoid rule against the normal density: its error falls exponentially for these functions, analytic near the axis. */
-const REACH = 13;
-const NODES_EACH_UNIT = 24;
-const TERMS = 120;
 
 /** Of the covariances S [n x n] = (q_u, r). `angles` [n x n] where they are known better than S has them. */
 export function dualOf(activation: TangentActivation, S: Float64Array, n: number, angles: Float64Array | null): Dual {
-  return activation === "relu" ? reluDual(S, n, angles) : smoothDual(smooth[activation], S, n);
+  return activation === "relu" ? reluDual(S, n, angles) : smoothDual(expectations[activation], S, n);
 }
 
 /** E[s(z)^2], z standard normal: what keeps the size of a layer's outputs from one layer to the next. */
@@ -89,57 +70,18 @@ function reluDual(S: Float64Array, n: number, angles: Float64Array | null): Dual
   return { values, slopes };
 }
 
-interface Series {
-  readonly value: Float64Array; // [TERMS]
-  readonly slope: Float64Array; // [TERMS]
-  readonly squares: readonly [number, number]; // E[s^2] and E[s'^2]
-}
-
-function smoothDual(activation: Smooth, S: Float64Array, n: number): Dual {
-  const known = new Map<number, Series>();
-  const series = Array.from({ length: n }, (_, k) => {
-    const q = S[k * n + k];
-    const found = known.get(q) ?? seriesOf(activation, q);
-    known.set(q, found);
-    return found;
-  });
+function smoothDual(expectation: Expectations, S: Float64Array, n: number): Dual {
   const values = new Float64Array(n * n);
   const slopes = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
-    [values[i * n + i], slopes[i * n + i]] = series[i].squares;
-    for (let j = 0; j < i; j++) {
-      const size = Math.sqrt(S[i * n + i] * S[j * n + j]);
+    for (let j = 0; j <= i; j++) {
+      const [A, B] = [S[i * n + i], S[j * n + j]];
+      const size = Math.sqrt(A * B);
       const r = size > 0 ? Math.min(1, Math.max(-1, S[i * n + j] / size)) : 0;
-      values[i * n + j] = values[j * n + i] = summed(series[i].value, series[j].value, r);
-      slopes[i * n + j] = slopes[j * n + i] = summed(series[i].slope, series[j].slope, r);
+      const [value, slope] = expectation(A, B, r);
+      values[i * n + j] = values[j * n + i] = value;
+      slopes[i * n + j] = slopes[j * n + i] = slope;
     }
   }
   return { values, slopes };
-}
-
-function summed(a: Float64Array, b: Float64Array, r: number): number {
-  let sum = 0;
-  for (let k = TERMS - 1; k >= 0; k--) sum = sum * r + a[k] * b[k];
-  return sum;
-}
-
-/** Coefficients of s(sqrt(q) z) and s'(sqrt(q) z) in Hermite polynomials he_k of unit length: he_k+1 = (z he_k - sqrt(k) he_k-1) / sqrt(k + 1). */
-function seriesOf({ value, slope }: Smooth, q: number): Series {
-  const out = { value: new Float64Array(TERMS), slope: new Float64Array(TERMS), squares: [0, 0] as [number, number] };
-  const scale = Math.sqrt(q);
-  const step = 1 / NODES_EACH_UNIT;
-  for (let node = -REACH * NODES_EACH_UNIT; node <= REACH * NODES_EACH_UNIT; node++) {
-    const z = node * step;
-    const weight = (step * exp((-z * z) / 2)) / Math.sqrt(2 * Math.PI);
-    const [s, ds] = [value(scale * z), slope(scale * z)];
-    out.squares[0] += weight * s * s;
-    out.squares[1] += weight * ds * ds;
-    let [before, he] = [0, 1];
-    for (let k = 0; k < TERMS; k++) {
-      out.value[k] += weight * s * he;
-      out.slope[k] += weight * ds * he;
-      [before, he] = [he, (z * he - Math.sqrt(k) * before) / Math.sqrt(k + 1)];
-    }
-  }
-  return out;
 }
