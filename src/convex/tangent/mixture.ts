@@ -70,7 +70,7 @@ function mixed(A: number, B: number, r: number, at: (pair: Pair) => readonly [nu
   for (let i = 0; i < VARIANCES.length; i++) {
     const P = A + VARIANCES[i];
     const [x, own] = [A / P, VARIANCES[i] / P];
-    for (let j = 0; j < VARIANCES.length; j++) {
+    for (let j = A === B ? i : 0; j < VARIANCES.length; j++) {
       const T = B + VARIANCES[j];
       const [y, other] = [B / T, VARIANCES[j] / T];
       const xy = x * y;
@@ -78,8 +78,9 @@ function mixed(A: number, B: number, r: number, at: (pair: Pair) => readonly [nu
       const sine = Math.sqrt((1 - r) * (1 + r) * xy + own + x * other);
       const size = Math.sqrt(P) * Math.sqrt(T);
       const [s, ds] = at({ size, xy, rest: own + other, r, rho: r * Math.sqrt(xy), sine });
-      value += WEIGHTS[i] * WEIGHTS[j] * s;
-      slope += WEIGHTS[i] * WEIGHTS[j] * ds;
+      const weight = WEIGHTS[i] * WEIGHTS[j] * (A === B && i !== j ? 2 : 1); // of one length: the same the other way round
+      value += weight * s;
+      slope += weight * ds;
     }
   }
   return [value, slope];
