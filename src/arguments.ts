@@ -98,6 +98,11 @@ export function oneOf<T>(name: string, value: T, known: readonly T[]): T {
   return value;
 }
 
+export function abortSignal(name: string, value: unknown): AbortSignal {
+  if (!(isRecord(value) && "aborted" in value && "addEventListener" in value)) refuse(name, "an AbortSignal", value);
+  return value as AbortSignal;
+}
+
 export function flag(name: string, value: unknown): boolean {
   if (typeof value !== "boolean") refuse(name, "true or false", value);
   return value;

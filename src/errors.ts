@@ -39,6 +39,7 @@ export type ErrorCode =
   | "cluster/unavailable"
   | "cluster/module"
   | "cluster/lost"
+  | "cluster/stopped"
   | "cluster/silent";
 
 /**

@@ -100,13 +100,7 @@ const HELD = 3;
  * flowers held out that they get wrong.
  */
 export async function convexFlowers({ a, b, c }: Coefficients, beta: number) {
-  const { x, y } = flowers();
-  const rows = Array.from({ length: x.shape[0] }, (_, k) => k);
-  const part = (held: boolean) => {
-    const list = rows.filter((k) => (k % HELD === 0) === held);
-    return tf.tidy(() => [tf.gather(x, list), tf.gather(y, list)] as const);
-  };
-  const [[xTrain, yTrain], [xHeld, yHeld]] = [part(false), part(true)];
+  const [[xTrain, yTrain], [xHeld, yHeld]] = [flowersOf(false), flowersOf(true)];
   const result = await trainConvexNN(xTrain, yTrain, {
     loss: "binaryCrossentropy",
     activation: polynomial(a, b, c),
@@ -116,8 +110,17 @@ export async function convexFlowers({ a, b, c }: Coefficients, beta: number) {
     const said = tf.greater(result.model.predict(xHeld) as tf.Tensor, 0.5);
     return tf.notEqual(said, tf.cast(yHeld, "bool")).mean().dataSync()[0];
   });
-  tf.dispose([x, y, xTrain, yTrain, xHeld, yHeld]);
+  tf.dispose([xTrain, yTrain, xHeld, yHeld]);
   return { result, wrong };
+}
+
+/** The flowers that are held out, or those of training. */
+export function flowersOf(held: boolean): [x: tf.Tensor2D, y: tf.Tensor2D] {
+  return tf.tidy(() => {
+    const { x, y } = flowers();
+    const list = Array.from({ length: x.shape[0] }, (_, k) => k).filter((k) => (k % HELD === 0) === held);
+    return [tf.gather(x, list), tf.gather(y, list)];
+  });
 }
 
 /**

@@ -19,11 +19,13 @@ import {
   summed,
 } from "../convex/sharded/index.js";
 import { ConvexError } from "../errors.js";
+import { MOST_SECONDS } from "./patience.js";
 import { commandOf, type ShardProgram } from "./program.js";
+import { secondUse } from "./secondUse.js";
 import { Gone, WorkerProcess } from "./worker.js";
 
 export interface LocalOptions {
-  /** Seconds to wait for a worker that reads its rows, or answers a call; default 600. */
+  /** Seconds to wait for a worker that reads its rows, or answers a call; default 600. A fit of a sweep has as long as it takes, unless this is given. */
   readonly patience?: number;
   /** How workers are started; default by the `node` that runs this. */
   readonly program?: ShardProgram;
@@ -40,8 +42,8 @@ const PATIENCE = 600;
  */
 export function local(options: LocalOptions = {}): Cluster {
   refuseUnknown("local", options, ["patience", "program"]);
-  const patience = optional(options.patience, (value) => positive("local: patience", value)) ?? PATIENCE;
-  return new LocalCluster(patience, commandOf(options.program ?? {}));
+  const patience = optional(options.patience, (value) => positive("local: patience", value));
+  return new LocalCluster(patience ?? PATIENCE, patience ?? MOST_SECONDS, commandOf(options.program ?? {}));
 }
 
 class LocalCluster implements Cluster {
@@ -54,6 +56,7 @@ class LocalCluster implements Cluster {
 
   constructor(
     private readonly patience: number,
+    private readonly patienceOfFits: number,
     private readonly command: readonly string[],
   ) {}
 
@@ -62,7 +65,7 @@ class LocalCluster implements Cluster {
   }
 
   async open(specs: readonly ShardSpec[]): Promise<readonly ShardFacts[]> {
-    if (this.isOpen) throw secondUse("fit");
+    if (this.isOpen) throw secondUse("local", "fit");
     this.isOpen = true;
     [this.specs, this.restarts, this.lost] = [specs, 0, []];
     this.workers = specs.map(() => new WorkerProcess(this.command));
@@ -86,7 +89,7 @@ class LocalCluster implements Cluster {
   }
 
   async run(order: SweepOrder): Promise<void> {
-    if (this.isOpen) throw secondUse("sweep");
+    if (this.isOpen) throw secondUse("local", "sweep");
     [this.isOpen, this.restarts] = [true, 0];
     const todo = order.fits.map((_, index) => ({ index, tries: 0 }));
     const stop = () => this.workers.forEach((worker) => void worker.end(0));
@@ -108,20 +111,21 @@ class LocalCluster implements Cluster {
       const tries = job.tries + 1;
       try {
         const call = { load, index, args: fits[index] };
-        const frame = await this.workers[place].ask({ fit: call }, undefined, this.patience);
+        const frame = await this.workers[place].ask({ fit: call }, undefined, this.patienceOfFits);
         if (frame !== null && "fit" in frame.head) {
           onAnswer({ ...frame.head.fit, tries });
           continue;
         }
-        onAnswer(fitSilent(index, tries, this.patience));
+        onAnswer(fitSilent(index, tries, this.patienceOfFits));
         await this.workers[place].end(0);
       } catch (error) {
-        if (!(error instanceof Gone) || signal.aborted) throw error;
+        // Where another one's fit has ended the sweep, workers go, and none is to follow them.
+        if (!(error instanceof Gone) || signal.aborted || !this.isOpen) throw error;
         this.restarts += 1;
         if (tries < MOST_WORKERS_LOST) todo.push({ index, tries });
         else onAnswer(fitLost(index, tries, error.message));
       }
-      if (!signal.aborted) this.workers[place] = new WorkerProcess(this.command);
+      if (todo.length > 0 && !signal.aborted && this.isOpen) this.workers[place] = new WorkerProcess(this.command);
     }
   }
 
@@ -195,11 +199,4 @@ class LocalCluster implements Cluster {
 interface Job {
   readonly index: number;
   readonly tries: number;
-}
-
-function secondUse(what: "fit" | "sweep"): ConvexError {
-  return new ConvexError(
-    "options/value",
-    `local: expected one ${what} at a time on a cluster, got a second one. Make another cluster for it.`,
-  );
 }

@@ -24,6 +24,7 @@ import { type Answer, type Frame, type Request, receive, send } from "./frames.j
 import { MOST_SECONDS } from "./patience.js";
 import { commandOf, type ShardProgram } from "./program.js";
 import { RAY_GLUE } from "./rayGlue.js";
+import { secondUse } from "./secondUse.js";
 
 export interface RayOptions {
   /** Of a Ray that runs, such as "10.0.0.1:6379"; default the environment's RAY_ADDRESS, and without one a Ray of this machine alone. */
@@ -34,7 +35,7 @@ export interface RayOptions {
   readonly cpusPerShard?: number;
   /** How often Ray may start the actor of a shard again; default 20. */
   readonly restarts?: number;
-  /** Seconds to wait for actors to be placed and read their rows, and for an answer; default 600. */
+  /** Seconds to wait for actors to be placed and read their rows, and for an answer; default 600. A fit of a sweep has as long as it takes, unless this is given. */
   readonly patience?: number;
   /** How workers are started on the machines of Ray. */
   readonly program?: ShardProgram;
@@ -57,13 +58,15 @@ export function ray(options: RayOptions = {}): Cluster {
   refuseUnknown("ray", options, NAMES);
   const text = (name: "address" | "python") =>
     optional(options[name], (value) => (typeof value === "string" ? value : refuse(`ray: ${name}`, "a string", value)));
+  const patience = optional(options.patience, (value) => positive("ray: patience", value));
   return new RayCluster({
     command: commandOf(options.program ?? {}),
     address: text("address"),
     python: text("python") ?? "python3",
     cpus: optional(options.cpusPerShard, (value) => positive("ray: cpusPerShard", value)) ?? 1,
     restarts: optional(options.restarts, (value) => count("ray: restarts", value)) ?? RESTARTS,
-    patience: optional(options.patience, (value) => positive("ray: patience", value)) ?? PATIENCE,
+    patience: patience ?? PATIENCE,
+    patienceOfFits: patience ?? MOST_SECONDS,
   });
 }
 
@@ -74,6 +77,7 @@ interface Settings {
   readonly cpus: number;
   readonly restarts: number;
   readonly patience: number;
+  readonly patienceOfFits: number;
 }
 
 interface Waiting {
@@ -100,6 +104,7 @@ class RayCluster implements Cluster {
   }
 
   async open(specs: readonly ShardSpec[]): Promise<readonly ShardFacts[]> {
+    if (this.glue !== null) throw secondUse("ray", "fit");
     const { command, address, patience, restarts, cpus } = this.settings;
     this.shards = specs.length;
     this.startGlue();
@@ -125,7 +130,8 @@ class RayCluster implements Cluster {
   }
 
   async run({ load, fits, workers, signal, onAnswer }: SweepOrder): Promise<void> {
-    const { command, address, patience, cpus } = this.settings;
+    if (this.glue !== null) throw secondUse("ray", "sweep");
+    const { command, address, patienceOfFits: patience, cpus } = this.settings;
     let left = fits.length;
     this.restarts = 0;
     this.startGlue();
@@ -135,9 +141,13 @@ class RayCluster implements Cluster {
       await new Promise<void>((resolve, reject) => {
         this.waiting.push({ frames: [], wanted: Number.POSITIVE_INFINITY, resolve: () => {}, reject });
         this.each = ({ head }) => {
-          const answer = this.fitOf(head);
-          this.restarts += answer.tries - 1;
-          onAnswer(answer);
+          try {
+            const answer = this.fitOf(head);
+            this.restarts += answer.tries - 1;
+            onAnswer(answer);
+          } catch (error) {
+            reject(error); // here nobody else would catch it
+          }
           left -= 1;
           if (left === 0) resolve();
         };
@@ -155,7 +165,7 @@ class RayCluster implements Cluster {
   private fitOf(head: Answer): FitAnswer {
     if ("fit" in head) return head.fit;
     if ("lost" in head) return fitLost(head.lost.index, head.lost.tries, head.lost.why);
-    if ("silent" in head) return fitSilent(head.silent.index, head.silent.tries, this.settings.patience);
+    if ("silent" in head) return fitSilent(head.silent.index, head.silent.tries, this.settings.patienceOfFits);
     throw new Error("A worker answered to a fit as to a call.");
   }
 

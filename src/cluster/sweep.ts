@@ -36,7 +36,7 @@ export interface FitOutcome<Args, Value = unknown> {
 
 /** A sweep that runs: its outcomes as they come, and all of them. */
 export interface Sweep<Args, Value = unknown> extends AsyncIterable<FitOutcome<Args, Value>> {
-  /** Of all fits, in the order of the fits; rejects where the cluster can't be had. */
+  /** Of all fits, or of those that came before it was ended, in the order of the fits; rejects where the cluster can't be had. */
   readonly outcomes: Promise<FitOutcome<Args, Value>[]>;
 }
 
@@ -108,7 +108,7 @@ class Running<Args, Value> implements Sweep<Args, Value> {
   private readonly stop = new AbortController();
   private readonly began = performance.now();
   private ended = false;
-  private wake: () => void = () => {};
+  private readonly asleep = new Set<() => void>(); // who iterates, and has seen all that came
   private bar: Bar | null = null;
   private failed = 0;
 
@@ -125,7 +125,7 @@ class Running<Args, Value> implements Sweep<Args, Value> {
       for (let at = 0; ; at++) {
         while (at === this.found.length && !this.ended) {
           await new Promise<void>((resolve) => {
-            this.wake = resolve;
+            this.asleep.add(resolve);
           });
         }
         if (at === this.found.length) break;
@@ -162,11 +162,25 @@ class Running<Args, Value> implements Sweep<Args, Value> {
 
   private take({ index, tries, done, failed }: FitAnswer): void {
     const error = failed === undefined ? null : new ConvexError(failed.code, `fit ${index}: ${failed.text}`);
-    const value = done === undefined ? undefined : (deserialize(Buffer.from(done, "base64")) as Value);
-    this.found.push({ index, args: this.fits[index], value, error, tries });
-    if (error !== null) this.failed += 1;
+    const outcome = { index, args: this.fits[index], tries };
+    try {
+      const value = done === undefined ? undefined : (deserialize(Buffer.from(done, "base64")) as Value);
+      this.found.push({ ...outcome, value, error });
+    } catch {
+      const unread = new ConvexError(
+        "cluster/module",
+        `fit ${index}: expected an answer of this Node's serialisation, got one that it can't read. Let workers have the Node of this process.`,
+      );
+      this.found.push({ ...outcome, value: undefined, error: unread });
+    }
+    if (this.found.at(-1)?.error !== null) this.failed += 1;
     this.bar?.update(this.found.length, this.words());
     this.wake();
+  }
+
+  private wake(): void {
+    for (const resolve of this.asleep) resolve();
+    this.asleep.clear();
   }
 
   private words(): Record<string, string> {

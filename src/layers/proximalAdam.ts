@@ -1,12 +1,13 @@
 /** An optimizer for layers with gates inside an ordinary `model.fit`: steps as Adam's, and a shrinkage that leaves whole units at zero. */
 
 import * as tf from "@tensorflow/tfjs";
-import { isRecord, refuse } from "../arguments.js";
+import { isRecord, refuse, refuseAs, refuseUnknown, shown } from "../arguments.js";
 import { realPower } from "../convex/linear/elementary.js";
+import { Moments } from "./moments.js";
 
 /** How tfjs names a GatedDense or GatedConv2D that was given no name. */
 const GATED = ["gated_dense", "gated_conv2d"];
-const DEFAULTS = { learningRate: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-7, decay: 0 } as const;
+const ARGUMENTS = ["beta", "learningRate", "decay", "beta1", "beta2", "epsilon", "layers"];
 
 export interface ProximalAdamArgs {
   /** The charge for the norm of each unit's weights, above or equal to 0: beta of the convex program. */
@@ -19,7 +20,10 @@ export interface ProximalAdamArgs {
   readonly beta1?: number;
   readonly beta2?: number;
   readonly epsilon?: number;
-  /** Names of the layers whose units are charged; default: layers with gates that have no name of their own. */
+  /**
+   * Names of the layers whose units are charged; default: layers with gates that have no name of their own. With beta above 0 the
+   * first step throws unless each is there, with a kernel that is trained.
+   */
   readonly layers?: readonly string[] | null;
 }
 
@@ -56,14 +60,14 @@ export class ProximalAdam extends tf.Optimizer {
   readonly beta2: number;
   readonly epsilon: number;
   readonly layers: readonly string[] | null;
-  private readonly means = new Map<string, tf.Variable>(); // of gradients, shaped as the weights
-  private readonly squares = new Map<string, tf.Variable>(); // of their squares; [units] where units are charged
+  private readonly moments = new Moments(); // the squares are [units] where units are charged
+  private checked = false; // whether a unit is charged
 
   constructor(args: ProximalAdamArgs) {
     super();
     if (!isRecord(args)) refuse("proximalAdam", "an object of arguments { beta }", args);
-    const settings = { ...DEFAULTS, ...args };
-    const { beta, learningRate, decay, beta1, beta2, epsilon, layers = null } = settings;
+    refuseUnknown("proximalAdam", args, ARGUMENTS);
+    const { beta, learningRate = 0.01, decay = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7, layers = null } = args;
     this.beta = numberOf("beta", beta, "a finite number of at least 0", (v) => v >= 0);
     this.learningRate = numberOf("learningRate", learningRate, "a finite number above 0", (v) => v > 0);
     this.decay = numberOf("decay", decay, "a finite number of at least 0", (v) => v >= 0);
@@ -84,7 +88,10 @@ export class ProximalAdam extends tf.Optimizer {
     const correction = Math.sqrt(1 - realPower(this.beta2, step)) / (1 - realPower(this.beta1, step));
     const rate = (this.learningRate / (1 + this.decay * this.iterations)) * correction;
     const done = new Set<string>();
-    for (const unit of this.chargedAmong([...list.keys()])) {
+    const charged = this.chargedAmong([...list.keys()]);
+    this.check(charged, [...list.keys()]);
+    this.moments.adopt([...list.keys()]);
+    for (const unit of charged) {
       this.stepUnits(unit, list, rate);
       done.add(unit.kernel).add(unit.bias ?? unit.kernel);
     }
@@ -94,25 +101,15 @@ export class ProximalAdam extends tf.Optimizer {
   }
 
   override dispose(): void {
-    for (const kept of [this.means, this.squares]) {
-      for (const variable of kept.values()) variable.dispose();
-      kept.clear();
-    }
+    this.moments.dispose();
   }
 
   override async getWeights(): Promise<{ name: string; tensor: tf.Tensor }[]> {
-    const kept = [...this.means].map(([name, tensor]) => ({ name: `${name}/m`, tensor }));
-    const squares = [...this.squares].map(([name, tensor]) => ({ name: `${name}/v`, tensor }));
-    return [await this.saveIterations(), ...kept, ...squares];
+    return [await this.saveIterations(), ...this.moments.save()];
   }
 
   override async setWeights(weights: { name: string; tensor: tf.Tensor }[]): Promise<void> {
-    const left = await this.extractIterations(weights);
-    this.dispose();
-    for (const { name, tensor } of left) {
-      const kept = name.endsWith("/m") ? this.means : this.squares;
-      kept.set(name.slice(0, -2), tf.variable(tensor, false));
-    }
+    this.moments.load(await this.extractIterations(weights));
   }
 
   getConfig(): tf.serialization.ConfigDict {
@@ -125,18 +122,35 @@ export class ProximalAdam extends tf.Optimizer {
     cls: tf.serialization.SerializableConstructor<T>,
     config: tf.serialization.ConfigDict,
   ): T {
-    return new cls(config);
+    // tfjs puts the classes that it was given beside the arguments.
+    return new cls(Object.fromEntries(Object.entries(config).filter(([name]) => name !== "customObjects")));
   }
 
   /** Kernels of charged layers, with the bias where there is one. */
   private chargedAmong(names: readonly string[]): Charged[] {
-    const layerOf = (name: string) => name.slice(0, Math.max(0, name.lastIndexOf("/")));
     const isCharged = (layer: string) =>
       this.layers === null ? GATED.some((start) => layer.startsWith(start)) : this.layers.includes(layer);
     const ofKind = (kind: string) => names.filter((name) => name.slice(layerOf(name).length + 1).startsWith(kind));
     return ofKind("kernel")
       .filter((kernel) => isCharged(layerOf(kernel)))
       .map((kernel) => ({ kernel, bias: ofKind("bias").find((bias) => layerOf(bias) === layerOf(kernel)) ?? null }));
+  }
+
+  /** In the first step: later ones may train other layers only. */
+  private check(charged: readonly Charged[], names: readonly string[]): void {
+    if (this.checked || this.beta === 0) return;
+    const found = charged.map(({ kernel }) => layerOf(kernel));
+    const wrong = this.layers?.find((layer) => !found.includes(layer));
+    if (found.length === 0 || wrong !== undefined) {
+      const there = [...new Set(names.map(layerOf))].map((layer) => `"${layer}"`).join(", ");
+      refuseAs(
+        "proximalAdam: layers",
+        `names of layers with a kernel that is trained, among ${there}`,
+        this.layers === null ? "none, and no layer with gates that has no name of its own" : namesOf(this.layers),
+        "Name the layers whose units beta charges, or set beta to 0.",
+      );
+    }
+    this.checked = true;
   }
 
   private stepUnits({ kernel, bias }: Charged, gradients: ReadonlyMap<string, tf.Tensor>, rate: number): void {
@@ -151,10 +165,10 @@ export class ProximalAdam extends tf.Optimizer {
       const square = parts
         .map(({ gradient, table }) => tf.sum(tf.square(tf.reshape(gradient, table)), 0))
         .reduce((sum, one) => tf.add(sum, one));
-      const scale = tf.add(tf.sqrt(this.mean(this.squares, kernel, tf.div(square, entries), this.beta2)), this.epsilon);
+      const scale = tf.add(tf.sqrt(this.moments.move("v", kernel, tf.div(square, entries), this.beta2)), this.epsilon);
       const length = tf.div(rate, scale); // [units]
       const moved = parts.map(({ name, weights, gradient, table }) => {
-        const mean = this.mean(this.means, name, gradient, this.beta1);
+        const mean = this.moments.move("m", name, gradient, this.beta1);
         return tf.sub(tf.reshape(weights, table), tf.mul(length, tf.reshape(mean, table)));
       });
       const norms = tf.sqrt(moved.map((one) => tf.sum(tf.square(one), 0)).reduce((sum, one) => tf.add(sum, one)));
@@ -168,27 +182,24 @@ export class ProximalAdam extends tf.Optimizer {
   private stepWeights(name: string, gradient: tf.Tensor, rate: number): void {
     tf.tidy(() => {
       const weights = variableOf(name);
-      const scale = tf.add(tf.sqrt(this.mean(this.squares, name, tf.square(gradient), this.beta2)), this.epsilon);
-      const mean = this.mean(this.means, name, gradient, this.beta1);
+      const scale = tf.add(tf.sqrt(this.moments.move("v", name, tf.square(gradient), this.beta2)), this.epsilon);
+      const mean = this.moments.move("m", name, gradient, this.beta1);
       weights.assign(tf.sub(weights, tf.mul(rate, tf.div(mean, scale))));
     });
-  }
-
-  /** The running mean that is kept for a weight, moved on by a value. */
-  private mean(kept: Map<string, tf.Variable>, name: string, value: tf.Tensor, share: number): tf.Tensor {
-    let variable = kept.get(name);
-    if (variable === undefined) {
-      variable = tf.variable(tf.zerosLike(value), false);
-      kept.set(name, variable);
-    }
-    variable.assign(tf.add(tf.mul(variable, share), tf.mul(value, 1 - share)));
-    return variable;
   }
 }
 
 /** A ProximalAdam optimizer, in the manner of `tf.train.adam`. */
 export function proximalAdam(args: ProximalAdamArgs): ProximalAdam {
   return new ProximalAdam(args);
+}
+
+function layerOf(weight: string): string {
+  return weight.slice(0, Math.max(0, weight.lastIndexOf("/")));
+}
+
+function namesOf(layers: readonly string[]): string {
+  return layers.length === 0 ? "an empty array" : layers.map((layer) => shown(layer)).join(", ");
 }
 
 function variableOf(name: string): tf.Variable {

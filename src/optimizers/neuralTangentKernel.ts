@@ -4,7 +4,9 @@ import type * as tf from "@tensorflow/tfjs";
 import { count, flag, oneOf, positive, refuseAs, refuseUnknown, shown } from "../arguments.js";
 import { eigenSymmetric, type SymmetricEigen } from "../convex/linear/eigen.js";
 import { log } from "../convex/linear/elementary.js";
+import { inTurns } from "../convex/linear/pieces.js";
 import { dotAt } from "../convex/linear/vectors.js";
+import { Clock } from "../convex/solvers/clock.js";
 import { type TangentActivation, tangentActivations, tangentGram } from "../convex/tangent/index.js";
 import type { Matrix } from "../convex/types.js";
 import { readMatrix, refuseTensor } from "./read/data.js";
@@ -40,15 +42,16 @@ const UNIT = 1e-5;
  * full-batch gradient descent takes f to any targets: while m is large the errors r = f(x) - y go like (I - stepSize kernel)^k r.
  *
  * What is proven of that, for which networks, `claim` says; widths that the theorems ask for are far beyond any that is used, and
- * nothing is said about new rows. ReLU in closed form, the others (which the theorem for deep networks is about) as mixtures of closed
- * forms, within 1e-12 or so for rows of any length.
+ * nothing is said about new rows. The kernel is made in pieces between which the host breathes; its eigenvalues are one piece, of a second
+ * for some 400 rows and a minute or so for the 2,000 that are the most: call it in a worker where a page waits. ReLU in closed form, the others as mixtures of closed forms,
+ * within 1e-12 or so for rows of any length.
  *
  * @throws ConvexError "options/..." and "data/..." for options or rows that don't fit.
  *
  * @example
  * ```ts
  * const ntk = await neuralTangentKernel(x);
- * ntk.leastEigenvalue; // 0: two rows are the same, or one is zero
+ * ntk.leastEigenvalue; // 0: two rows have the same direction, or one is zero
  * ntk.steps(1e-3); // of gradient descent, after which |f(x) - y|^2 is at most a thousandth of what it was
  * ```
  */
@@ -70,7 +73,9 @@ export async function neuralTangentKernel(x: tf.Tensor, options: TangentOptions 
       "data/size",
     );
   }
-  const kernel = { rows: X.rows, cols: X.rows, data: tangentGram(X, layers, activation, trainReadOut) };
+  const clock = new Clock(Number.POSITIVE_INFINITY, () => false);
+  const data = await inTurns(tangentGram(X, layers, activation, trainReadOut), () => clock.pause());
+  const kernel = { rows: X.rows, cols: X.rows, data };
   const eigen = eigenSymmetric(kernel.data, X.rows);
   return new TangentKernel(kernel, eigen, stepSize ?? null, claimOf(X, layers, activation, trainReadOut, eigen));
 }
@@ -83,7 +88,11 @@ export class TangentKernel {
   readonly stepSize: number;
   /** The rate of tf.train.sgd that has this step on the loss "meanSquaredError", whose gradient is 2 / n times as large. */
   readonly learningRate: number;
-  /** What |f(x) - y|^2 is at most multiplied by in a step, by the theorems: 1 - stepSize leastEigenvalue / 2. */
+  /**
+   * What |f(x) - y|^2 is at most multiplied by in a step, as the kernel predicts it: 1 - stepSize leastEigenvalue / 2, the form of the
+   * theorems' rate (of which eigenvalue theirs is, `claim` says), or (1 - stepSize largestEigenvalue)^2 where that is more, as it may
+   * be for steps beyond 1.5 over the largest eigenvalue.
+   */
   readonly rate: number;
 
   /** @internal */
@@ -102,18 +111,19 @@ export class TangentKernel {
     this.eigenvalues = eigen.values;
     this.stepSize = stepSize ?? (this.largestEigenvalue > 0 ? 1 / this.largestEigenvalue : 1);
     this.learningRate = (n * this.stepSize) / 2;
-    this.rate = 1 - (this.stepSize * this.leastEigenvalue) / 2;
+    // With u = stepSize times an eigenvalue (1 - u)^2 <= 1 - u / 2 up to u = 1.5; beyond, it grows with u.
+    const longest = 1 - this.stepSize * this.largestEigenvalue;
+    this.rate = Math.max(1 - (this.stepSize * this.leastEigenvalue) / 2, longest * longest);
   }
 
   /**
-   * Steps until |f(x) - y|^2 is at most this share of what it was, whatever the targets, by `rate`; Infinity where the least eigenvalue
-   * is zero, or the step too long (beyond 2 over the largest eigenvalue) to converge.
+   * Steps until the kernel has |f(x) - y|^2 at most this share of what it was, whatever the targets, by `rate`; Infinity where the least
+   * eigenvalue is zero, or the step too long (2 over the largest eigenvalue, or beyond) to converge.
    */
   steps(share: number): number {
     if (!(typeof share === "number" && share > 0 && share < 1))
       refuseAs("TangentKernel.steps", "a share between 0 and 1", shown(share), "Change it.");
-    if (!(this.rate < 1) || this.stepSize * this.largestEigenvalue >= 2) return Number.POSITIVE_INFINITY;
-    return this.rate <= 0 ? 1 : Math.ceil(log(share) / log(this.rate));
+    return this.rate < 1 ? Math.ceil(log(share) / log(this.rate)) : Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -154,7 +164,11 @@ function claimOf(
   eigen: SymmetricEigen,
 ): string {
   if (isZero(eigen)) {
-    return "The least eigenvalue is zero (equal rows, or a zero one): no rate follows, and targets that differ on equal rows are never met.";
+    const rows =
+      activation === "relu"
+        ? "rows in the same direction, or a zero one"
+        : "equal rows, a zero one, or, under tanh and sigmoid, opposite ones";
+    return `The least eigenvalue is zero (${rows}): no rate follows, and targets that such rows don't allow are never met.`;
   }
   let unit = true;
   for (let k = 0; k < n; k++) unit &&= Math.abs(Math.sqrt(dotAt(data, k * d, data, k * d, d)) - 1) <= UNIT;

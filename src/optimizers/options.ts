@@ -1,6 +1,7 @@
 /** What a user may ask of the trainer, with defaults, and the refusal of everything else. */
 
 import {
+  abortSignal,
   count,
   integer,
   isRecord,
@@ -194,9 +195,7 @@ export function readOptions(options: TrainerOptions): Settings {
   if (typeof regularization === "number") positive("regularization", regularization);
   else if (regularization !== undefined)
     oneOf("regularization", regularization, ["from-model", "auto", "held-out", "share", "interpolate", "max-margin"]);
-  if (signal !== undefined && !(isRecord(signal) && "aborted" in signal && "addEventListener" in signal)) {
-    refuse("signal", "an AbortSignal", signal);
-  }
+  if (signal !== undefined) abortSignal("signal", signal);
   if (options.rank !== undefined && options.pca !== undefined) refuse("rank", "nothing beside pca", options.rank);
   if (options.solver !== undefined) oneOf("solver", options.solver, solverNames);
   if (arrangements !== undefined) checkArrangements(arrangements);

@@ -1,10 +1,12 @@
 /** A convex relaxation of one ReLU neuron, and the gradient that it suggests for several: a start, and something to study. */
 
 import * as tf from "@tensorflow/tfjs";
-import { count, integer, oneOf, positive, refuseAs, refuseUnknown } from "../arguments.js";
+import { abortSignal, count, integer, oneOf, positive, refuseAs, refuseUnknown } from "../arguments.js";
 import { eigenSymmetric } from "../convex/linear/eigen.js";
+import { inTurns, type Pieces } from "../convex/linear/pieces.js";
 import { gaussianSource } from "../convex/linear/random.js";
 import { dotAt, LEAST } from "../convex/linear/vectors.js";
+import { Clock } from "../convex/solvers/clock.js";
 import type { Matrix } from "../convex/types.js";
 import { readMatrix, refuseTensor } from "./read/data.js";
 import { OPTIMIZER, templateOf } from "./write/template.js";
@@ -17,28 +19,34 @@ export interface RelaxedOptions {
   readonly gradient?: "modified" | "plain";
   /** Steps of gradient descent; default 2000. */
   readonly steps?: number;
-  /** Default 1 / (2 m s), s the largest eigenvalue of x'x: one over what the gradient changes by at most. */
+  /** Default 1 / (2 m s), s the largest eigenvalue of x'x: for one neuron and y >= 0 one over what the modified gradient changes by at most. */
   readonly rate?: number;
   /** Of the normal weights at the start; default 0. */
   readonly seed?: number;
+  /** Seconds after which the weights are taken as they are; default no limit. */
+  readonly timeLimit?: number;
+  /** Stops the descent; the weights are taken as they are. */
+  readonly signal?: AbortSignal;
 }
 
 export interface RelaxedReLU {
   /** dense(units, relu) without bias, and a read-out of ones; the caller disposes. */
   readonly model: tf.Sequential;
   /** |f(x) - y|^2 at the start and after every step. */
-  readonly errors: Float64Array; // [steps + 1]
+  readonly errors: Float64Array; // [steps made + 1]
   /** The relaxation's value likewise: never below the error of the same weights. */
-  readonly relaxed: Float64Array; // [steps + 1]
+  readonly relaxed: Float64Array; // [steps made + 1]
   /** What follows from its last value, and what does not. */
   readonly claim: string;
 }
 
-const OPTIONS = ["units", "gradient", "steps", "rate", "seed"];
+const OPTIONS = ["units", "gradient", "steps", "rate", "seed", "timeLimit", "signal"];
 const MOST_UNITS = 1e5;
 const MOST_STEPS = 1e6;
 /** Columns whose largest eigenvalue takes seconds. */
 const MOST_COLUMNS = 1000;
+/** Multiplications between looks at the clock. */
+const PIECE = 1e6;
 /** A relaxation below this share of |y|^2 has met the targets, as far as float32 layers can. */
 const MET = 1e-10;
 
@@ -51,8 +59,8 @@ const MET = 1e-10;
  * this one pulls towards the row. For one neuron and y >= 0 it is the gradient of the convex f_r(w) = |(X w)_+|^2 - 2 y'X w + |y|^2.
  * Unlike the paper, rows with y <= 0 are not pulled while they are off, without which f_r would have no minimum; so f_r >= f for any y.
  *
- * When one neuron made the targets, y = (x w)_+ exactly, the minimisers of f_r are those of f, and both are zero. Otherwise they are
- * not, and noise is enough (docs/claims.md, entry 3): what comes out is a start for `ConvexReLUTrainer` (through `certify`) or `model.fit`.
+ * When one neuron made the targets, y = (x w)_+ exactly, the minimisers of f_r are those of f, and both are zero. Otherwise they need
+ * not be, and noise is enough (docs/claims.md, entry 3): what comes out is a start for `ConvexReLUTrainer` (through `certify`) or `model.fit`.
  *
  * @throws ConvexError "options/..." and "data/..." for options, x [n x d] or y [n x 1] that don't fit.
  *
@@ -63,12 +71,15 @@ const MET = 1e-10;
  */
 export async function relaxedReLU(x: tf.Tensor, y: tf.Tensor, options: RelaxedOptions = {}): Promise<RelaxedReLU> {
   refuseUnknown("relaxedReLU", options, OPTIONS);
-  const { units = 1, gradient = "modified", steps = 2000, rate, seed = 0 } = options;
+  const { units = 1, gradient = "modified", steps = 2000, rate, seed = 0, timeLimit, signal } = options;
   count("relaxedReLU: units", units, MOST_UNITS);
   count("relaxedReLU: steps", steps, MOST_STEPS);
   oneOf("relaxedReLU: gradient", gradient, ["modified", "plain"]);
   integer("relaxedReLU: seed", seed);
-  if (rate !== undefined) positive("relaxedReLU: rate", rate);
+  for (const [name, value] of Object.entries({ rate, timeLimit }))
+    if (value !== undefined) positive(`relaxedReLU: ${name}`, value);
+  if (signal !== undefined) abortSignal("relaxedReLU: signal", signal);
+  const clock = new Clock(timeLimit ?? Number.POSITIVE_INFINITY, () => signal?.aborted === true);
   refuseTensor("x", x, [null], "a table");
   const X = await readMatrix("x", x, x.shape.slice(1), "a table");
   const Y = await readMatrix("y", y, [1], "a network with one output");
@@ -85,37 +96,47 @@ export async function relaxedReLU(x: tf.Tensor, y: tf.Tensor, options: RelaxedOp
   const draw = gaussianSource(seed);
   const W = Float64Array.from({ length: units * X.cols }, draw);
   const step = rate ?? 1 / (2 * units * Math.max(largestEigenvalue(X), LEAST));
-  const errors = new Float64Array(steps + 1);
-  const relaxed = new Float64Array(steps + 1);
-  for (let k = 0; k <= steps; k++) {
-    const move = k < steps ? step : 0;
-    [errors[k], relaxed[k]] = descend(W, X, Y.data, move, gradient === "modified");
-    if (!Number.isFinite(relaxed[k])) {
+  const errors: number[] = [];
+  const relaxed: number[] = [];
+  for (let left = steps, over = false; left >= 0 && !over; left--) {
+    over = (await clock.pause()) || left === 0;
+    const descent = descend(W, X, Y.data, over ? 0 : step, gradient === "modified");
+    const [error, value] = await inTurns(descent, () => clock.pause());
+    if (!Number.isFinite(value)) {
       refuseAs(
         "relaxedReLU: rate",
         "one at which descent converges",
-        `${step}, which diverges in step ${k}`,
+        `${step}, which diverges in step ${errors.length}`,
         "Lower it, or leave it out.",
       );
     }
+    errors.push(error);
+    relaxed.push(value);
   }
-  return { model: modelOf(W, X.cols, units), errors, relaxed, claim: claimOf(relaxed[steps], Y.data, units) };
+  return {
+    model: modelOf(W, X.cols, units),
+    errors: Float64Array.from(errors),
+    relaxed: Float64Array.from(relaxed),
+    claim: claimOf(relaxed[relaxed.length - 1], Y.data, units),
+  };
 }
 
-/** One step in place; the error and the relaxation's value before it. */
-function descend(
+/** One step in place, made whole even where time is up; the error and the relaxation's value before it. */
+function* descend(
   W: Float64Array, // [m x d]
   { rows: n, cols: d, data: X }: Matrix,
   y: Float64Array,
   step: number,
   modified: boolean,
-): [number, number] {
+): Pieces<[number, number]> {
   const m = W.length / d;
   const on = new Uint8Array(m * n);
   const r = y.map((value) => -value);
   const sums = new Float64Array(n); // of all neurons, where all are off
   const idle = new Uint8Array(n).fill(1);
+  const piece = Math.ceil(PIECE / (n * d)); // neurons
   for (let j = 0; j < m; j++) {
+    if (j % piece === piece - 1) yield;
     for (let k = 0; k < n; k++) {
       const sum = dotAt(W, j * d, X, k * d, d);
       if (sum >= 0) {
@@ -132,6 +153,7 @@ function descend(
     if (idle[k] === 1 && y[k] > 0) relaxed -= 2 * y[k] * sums[k];
   }
   for (let j = 0; j < m && step > 0; j++) {
+    if (j % piece === piece - 1) yield;
     for (let k = 0; k < n; k++) {
       if (on[j * n + k] === 0 && !(modified && idle[k] === 1 && y[k] > 0)) continue;
       const pull = 2 * step * r[k];
@@ -163,8 +185,8 @@ function modelOf(W: Float64Array, d: number, units: number): tf.Sequential {
 function claimOf(relaxed: number, y: Float64Array, units: number): string {
   const size = y.reduce((sum, value) => sum + value * value, 0);
   if (relaxed <= MET * size)
-    return "The relaxation is zero, so that the error, which is not above it, is zero as well: no network is better on these rows.";
+    return "The relaxation is at most 1e-10 of |y|^2, and so is the error, which is not above it: to this precision no network is better on these rows.";
   return units === 1
-    ? "The relaxation is above zero: nothing is proven of the network. Unless one neuron made the targets without noise, its minimiser is not the network's."
+    ? "The relaxation is above 1e-10 of |y|^2: nothing is proven of the network. Unless one neuron made the targets without noise, its minimiser need not be the network's."
     : "Nothing is proven of the network: for several neurons the relaxation is neither convex nor continuous.";
 }

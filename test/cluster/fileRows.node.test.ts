@@ -1,6 +1,6 @@
 /** Rows that go into files as they come, and from there to shards. */
 
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -79,6 +79,25 @@ test("a fit of them is that of the rows as a module yields them, to the last dig
   const ours = await trainer.fitSharded(modelOf(squared), { ...start, ...source, load: READER });
   const theirs = await trainer.fitSharded(modelOf(squared), { ...start, load: LOAD, args: squared.rows });
   expect(ours.certificate).toEqual(theirs.certificate);
+  await remove();
+});
+
+test.each([
+  ["x.f32", 100, 12],
+  ["y.f64", 110, 8],
+])("a file %s that was cut short is refused with the first row that it has not", async (name, kept, rowBytes) => {
+  const { source, remove } = await fileRows(all, { folder });
+  const path = join(source.args.folder, name);
+  expect(statSync(path).size).toBe(120 * rowBytes);
+  truncateSync(path, kept * rowBytes + 5);
+  const fit = new ConvexReLUTrainer({ regularization: 1e-2 }).fitSharded(modelOf(squared), {
+    ...{ cluster: inProcess(), shards: 2 },
+    ...source,
+    load: READER,
+  });
+  // The number is that among the rows of its shard.
+  const said = expect.stringContaining(`expected 120 rows in the file ${name}, got ${kept} whole ones`);
+  await expect(fit).rejects.toMatchObject({ code: "data/shape", row: kept - 60, message: said });
   await remove();
 });
 

@@ -54,6 +54,33 @@ test("every fit is told of once, as it comes, and all of them in order", async (
   await expect.poll(() => [...pids].filter(lives)).toEqual([]);
 });
 
+test("two who iterate over one sweep both hear of every fit", async () => {
+  const all = run([{ value: 1 }, { value: 2 }, { value: 3 }]);
+  const heard = async () => {
+    const seen: number[] = [];
+    for await (const { index } of all) seen.push(index);
+    return seen;
+  };
+  const [one, other] = await Promise.all([heard(), heard()]);
+  expect(one).toHaveLength(3);
+  expect(other).toEqual(one);
+});
+
+test("where what hears of answers throws, the sweep ends with that, and no worker is left or follows", async () => {
+  const cluster = started();
+  let pids: readonly number[] = [];
+  const order = { load: String(LOAD), fits: [1, 2, 3, 4].map((value) => ({ value })), workers: 2 };
+  const onAnswer = () => {
+    pids = [...pids, ...((cluster as unknown as { pids: readonly number[] }).pids ?? [])];
+    throw new Error("not now");
+  };
+  const ended = cluster.run?.({ ...order, signal: new AbortController().signal, onAnswer });
+  await expect(ended).rejects.toThrow("not now");
+  expect(pids.length).toBeGreaterThan(0);
+  await expect.poll(() => pids.filter(lives)).toEqual([]);
+  expect((cluster as unknown as { pids: readonly number[] }).pids).toEqual([]);
+});
+
 test("a fit whose worker is killed is done again, one that kills every worker and one that throws are errors of their own", async () => {
   const cluster = started();
   const fits = [

@@ -4,6 +4,8 @@ export interface RowsWish {
   readonly d: number;
   readonly outputs?: number;
   readonly targets?: "real" | "sign" | "probability" | "class";
+  readonly shift?: number;
+  readonly away?: number;
   readonly wrong?: "empty" | "width" | "throws" | "nan" | "target" | "never" | "dies" | null;
   readonly at?: number;
 }

@@ -9,8 +9,20 @@ function source(seed) {
   };
 }
 
-/** Row j of all: the same whatever shard has it. */
-export function rowOf(j, { d, outputs = 1, targets = "real" }) {
+/** Numbers on a grid so coarse that float32 has them beside a million, too. */
+const GRID = 2 ** -4;
+
+/**
+ * Row j of all: the same whatever shard has it. With `shift`, targets are those on the grid (`shift: 0`) and so much more; with `away`, the
+ * first column is so far from zero.
+ */
+export function rowOf(j, { d, outputs = 1, targets = "real", shift = null, away = 0 }) {
+  const { x, y } = plainRowOf(j, { d, outputs, targets });
+  if (away !== 0) x[0] += away;
+  return shift === null ? { x, y } : { x, y: y.map((value) => GRID * Math.round(value / GRID) + shift) };
+}
+
+function plainRowOf(j, { d, outputs, targets }) {
   const draw = source(j);
   for (let k = 0; k < 4; k++) draw();
   const x = Float32Array.from({ length: d }, draw);

@@ -76,31 +76,92 @@ test("steps over batches come within some percent of the bound", async () => {
   expect(value).toBeLessThanOrEqual((await boundOf(model, false)) * 1.03);
 });
 
+/** Two layers of gates with names of their own, and a read-out of ones. */
+function twoLayers(optimizer: ProximalAdam): tf.Sequential {
+  const gated = (name: string) => {
+    const inputShape = name === "first" ? { inputShape: [3] } : {};
+    return gatedDense({ units, ...inputShape, seed: 7, useBias: true, name });
+  };
+  const ones = { units: 1, useBias: false, kernelInitializer: "ones", trainable: false, name: "ones" } as const;
+  const model = tf.sequential({ layers: [gated("first"), gated("second"), tf.layers.dense(ones)] });
+  model.compile({ optimizer, loss: "meanSquaredError" });
+  return model;
+}
+
 test("a layer is charged by its name, others are not", async () => {
-  for (const [layers, charged] of [
-    [["hidden"], true],
-    [["another"], false],
-  ] as const) {
-    const model = convexModel(proximalAdam({ beta: 100, learningRate: 0.1, layers: [...layers] }), true, "hidden");
-    await model.fit(x, y, { epochs: 2, verbose: 0 });
-    expect(objective(model).zero).toBe(charged ? units : 0);
-  }
+  const model = twoLayers(proximalAdam({ beta: 100, learningRate: 0.1, layers: ["second"] }));
+  await model.fit(x, y, { epochs: 2, verbose: 0 });
+  const zeros = model.layers.slice(0, 2).map((layer) =>
+    layer
+      .getWeights()[0]
+      .dataSync()
+      .every((w) => w === 0),
+  );
+  expect(zeros).toEqual([false, true]);
+  model.dispose();
 });
 
-test("a model that is saved with its optimizer goes on where it was", async () => {
-  const model = convexModel(proximalAdam({ beta, learningRate: 0.05, decay: 0.1, layers: ["kept"] }), true, "kept");
-  const args = { epochs: 3, batchSize: 30, shuffle: false, verbose: 0 } as const;
-  await model.fit(x, y, args);
+test.each([
+  ["a name that is misspelt", { layers: ["secnd"] }, /got "secnd"/],
+  ["one that is, beside one that is not", { layers: ["first", "secnd"] }, /got "first", "secnd"/],
+  ["no name", { layers: [] }, /got an empty array/],
+  ["layers with names of their own, and none given", {}, /got none/],
+])("a charge for %s is refused in the first step, before weights move", async (_, given, says) => {
+  const model = twoLayers(proximalAdam({ beta: 0.1, ...given }));
+  const before = model.getWeights().map((weight) => Array.from(weight.dataSync()));
+  const fit = model.fit(x, y, { epochs: 1, verbose: 0 });
+  await expect(fit).rejects.toThrow(says);
+  await expect(fit).rejects.toMatchObject({
+    name: "ConvexError",
+    message: expect.stringMatching(/among "first", "second"/),
+  });
+  expect(model.getWeights().map((weight) => Array.from(weight.dataSync()))).toEqual(before);
+  model.optimizer = proximalAdam({ beta: 0, ...given }); // where nothing is to be charged
+  await model.fit(x, y, { epochs: 1, verbose: 0 });
+  model.dispose();
+});
+
+test("an argument that is undefined has its default", () => {
+  const none = { learningRate: undefined, decay: undefined, beta1: undefined, beta2: undefined, epsilon: undefined };
+  const given = proximalAdam({ beta: 1, ...none, layers: undefined } as never);
+  expect(given.getConfig()).toEqual(proximalAdam({ beta: 1 }).getConfig());
+});
+
+/** Saved with its optimizer and loaded, while the model itself lives on. */
+async function reloaded(model: tf.LayersModel): Promise<{ again: tf.LayersModel; names: string[] }> {
   let saved: tf.io.ModelArtifacts | undefined;
   const keep = tf.io.withSaveHandler(async (artifacts) => {
     saved = artifacts;
     return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: "JSON" } };
   });
   await model.save(keep, { includeOptimizer: true });
-  if (saved === undefined) throw new Error("nothing was saved");
-  const again = (await tf.loadLayersModel(tf.io.fromMemory(saved))) as tf.Sequential;
+  if (saved?.weightSpecs === undefined) throw new Error("nothing was saved");
+  const names = saved.weightSpecs.filter(({ group }) => group === "optimizer").map(({ name }) => name);
+  return { again: await tf.loadLayersModel(tf.io.fromMemory(saved)), names };
+}
+
+test.each([
+  [
+    "one layer",
+    () => convexModel(proximalAdam({ beta, learningRate: 0.05, decay: 0.1, layers: ["kept"] }), true, "kept"),
+  ],
+  ["one layer without a name", () => convexModel(proximalAdam({ beta, learningRate: 0.05 }), false)],
+  ["two layers, one charged", () => twoLayers(proximalAdam({ beta, learningRate: 0.05, layers: ["first"] }))],
+])("a model of %s that is saved with its optimizer goes on where it was, beside the model itself", async (_, make) => {
+  const args = { epochs: 3, batchSize: 30, shuffle: false, verbose: 0 } as const;
+  const model = make();
+  await model.fit(x, y, args);
+  const { again, names } = await reloaded(model);
   expect(again.optimizer.getConfig()).toEqual(model.optimizer.getConfig());
   expect(again.optimizer.iterations).toBe(3);
+  const third = (await reloaded(again)).again; // saved again before it made a step
+  for (const each of [model, again, third]) await each.fit(x, y, args);
+  const [wanted, ...found] = [model, again, third].map((each) =>
+    each.getWeights().map((weight) => Array.from(weight.dataSync())),
+  );
+  for (const weights of found) expect(weights).toEqual(wanted);
+  expect((await reloaded(again)).names.length).toBe(names.length);
+  for (const each of [model, again, third]) each.dispose();
 });
 
 test("training and disposal leave no tensors", async () => {
@@ -120,6 +181,7 @@ test.each([
   [{ beta: 1, beta2: "0.9" }, /beta2/],
   [{ beta: 1, epsilon: 0 }, /epsilon/],
   [{ beta: 1, layers: "hidden" }, /layers: expected an array of names/],
+  [{ beta: 1, lr: 3 }, /expected options among beta, learningRate, .*, got "lr"/],
   [null, /expected an object of arguments/],
 ])("arguments %j are refused by a sentence", (args, says) => {
   expect(() => proximalAdam(args as never)).toThrow(says);

@@ -310,7 +310,10 @@ const entries = (): Record<string, readonly Entry[]> => {
         call: library.relaxedReLU,
         good: [x, y, {}],
         kinds: ["tensor", "tensor", "options"],
-        options: { units: "limited", gradient: "word", steps: "limited", rate: "positive", seed: "integer" },
+        options: {
+          ...{ units: "limited", gradient: "word", steps: "limited", rate: "positive", seed: "integer" },
+          ...{ timeLimit: "positive", signal: "record" },
+        },
       },
     ],
     TangentKernel: [
@@ -517,7 +520,6 @@ function proximal(call: (args: never) => unknown): Entry {
       layers: ["hidden", 7, [7], {}],
     },
     needed: { beta: 1 },
-    closed: false,
   };
 }
 

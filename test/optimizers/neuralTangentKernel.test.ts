@@ -61,6 +61,16 @@ describe.each(Object.keys(functions))("%s", (activation) => {
     x.dispose();
   });
 
+  test.each([0.1, 1, 12])("two equal rows of length %f are never told apart, whatever the layers", async (length) => {
+    const x = tf.tensor2d([rows[1], rows[2], rows[1]]).mul(length) as tf.Tensor2D;
+    for (const layers of [2, 3]) {
+      const { leastEigenvalue, kernel } = await neuralTangentKernel(x, { layers, activation: activation as "relu" });
+      expect(leastEigenvalue).toBe(0);
+      expect(kernel.data[2]).toBe(kernel.data[0]);
+    }
+    x.dispose();
+  });
+
   test("with two hidden layers it is that of a random network of width 1,200, but for its randomness", async () => {
     const x = tf.tensor2d(rows);
     const X = await x.array();
@@ -134,6 +144,51 @@ describe("ReLU, one hidden layer", () => {
     x.dispose();
   });
 
+  test("rows in one direction have a least eigenvalue of zero, and the claim says so", async () => {
+    const x = tf.tensor2d([
+      [1, 0],
+      [2, 0],
+    ]);
+    const { leastEigenvalue, claim } = await neuralTangentKernel(x);
+    expect(leastEigenvalue).toBe(0);
+    expect(claim).toMatch(/rows in the same direction, or a zero one/);
+    x.dispose();
+  });
+
+  test.each([0.1, 1, 1.4, 1.5, 1.6, 1.9, 1.99])(
+    "whatever the step, here %f over the largest eigenvalue, no errors stay above `rate`, and `steps` are enough",
+    async (share) => {
+      for (const given of [[[1]], rows]) {
+        const x = tf.tensor2d(given);
+        const { largestEigenvalue } = await neuralTangentKernel(x);
+        const ntk = await neuralTangentKernel(x, { stepSize: share / largestEigenvalue });
+        const steps = ntk.steps(1e-3);
+        for (let k = 0; k < given.length; k++) {
+          const residual = given.map((_, i) => (i === k ? 1 : 0.3));
+          const errors = ntk.errors(residual, steps);
+          errors.forEach((error, step) => {
+            expect(error).toBeLessThanOrEqual(errors[0] * ntk.rate ** step * (1 + 1e-9));
+          });
+          expect(errors[steps]).toBeLessThanOrEqual(1e-3 * errors[0] * (1 + 1e-9));
+        }
+        if (share <= 1.5) expect(ntk.rate).toBeCloseTo(1 - (ntk.stepSize * ntk.leastEigenvalue) / 2, 12);
+        x.dispose();
+      }
+    },
+  );
+
+  test("opposite rows are told apart, but not under tanh, and the claim says so", async () => {
+    const x = tf.tensor2d([
+      [0.6, 0.8],
+      [-0.6, -0.8],
+    ]);
+    expect((await neuralTangentKernel(x)).leastEigenvalue).toBeGreaterThan(0.1);
+    const { leastEigenvalue, claim } = await neuralTangentKernel(x, { activation: "tanh" });
+    expect(leastEigenvalue).toBe(0);
+    expect(claim).toMatch(/under tanh and sigmoid, opposite ones/);
+    x.dispose();
+  });
+
   test("what is said to be proven depends on the activation, the layers and the lengths of the rows", async () => {
     const x = tf.tensor2d(rows);
     const longer = x.mul(2) as tf.Tensor2D;
@@ -144,6 +199,17 @@ describe("ReLU, one hidden layer", () => {
     expect(await claim(x, { layers: 3, activation: "tanh" })).toMatch(/^Proven for smooth activations/);
     tf.dispose([x, longer]);
   });
+});
+
+test("timers run while the kernel is made", async () => {
+  const draw = gaussianSource(3);
+  const x = tf.tensor2d(Array.from({ length: 150 }, () => [draw(), draw(), draw()]));
+  let turns = 0;
+  const timer = setInterval(() => turns++, 0);
+  await neuralTangentKernel(x, { activation: "tanh", layers: 3 });
+  clearInterval(timer);
+  expect(turns).toBeGreaterThan(0);
+  x.dispose();
 });
 
 test("a network of width 500 trained by gradient descent stays below the rate, and within a factor of two of what the kernel predicts for 50 steps", async () => {

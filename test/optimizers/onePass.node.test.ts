@@ -66,7 +66,7 @@ describe.each([
       const { points, rows } = await trainer.pathSharded(model, { ...given(one, shards, cluster), betas: BETAS });
       expect(rows).toBe(one.rows.n);
       expect(points.map(({ beta }) => beta)).toEqual(BETAS);
-      expect(calls.filter((op) => !["patterns", "bind", "moments", "pairs"].includes(op))).toEqual([]);
+      expect(calls.filter((op) => !["patterns", "bind", "totals", "moments", "pairs"].includes(op))).toEqual([]);
       points.forEach(({ status, certificate }, k) => {
         expect(status).toBe("solved");
         expect(certificate.relativeGap).toBeLessThanOrEqual(TOLERANCE);
@@ -113,6 +113,63 @@ describe("a path", () => {
     const fit = await trainerOf({ regularization: 0.01 }).fitSharded(modelOf(squared), given(squared, 2));
     expectSame(point.certificate, fit.certificate);
     expect(point.objective.loss).toBeCloseTo(fit.objective.loss, 4);
+  });
+});
+
+describe("targets and columns far from zero", () => {
+  const rows = { n: 300, d: 3 };
+  const shifted = (shift: number, more: object = {}): ShardedCase => ({
+    ...squared,
+    rows: { ...rows, shift },
+    ...more,
+  });
+  const pathOf = async (one: ShardedCase) =>
+    (await trainerOf().pathSharded(modelOf(one), { ...given(one, 2), betas: BETAS })).points;
+  const aloneOf = async (one: ShardedCase) => {
+    const { x, y } = inOnePlace(one);
+    const { points } = await trainerOf().path(modelOf(one), x, y, { betas: BETAS });
+    tf.dispose([x, y]);
+    return points;
+  };
+
+  test.each([-(2 ** 20), 1e6])("a free bias takes up a shift of %s: nothing else changes", async (shift) => {
+    const still = await aloneOf(shifted(0));
+    const points = await pathOf(shifted(shift));
+    points.forEach(({ status, certificate }, k) => {
+      expect(status).toBe("solved");
+      expect(certificate.relativeGap).toBeGreaterThanOrEqual(0);
+      expectSame(certificate, still[k].certificate);
+    });
+  });
+
+  test("a shift that no free bias takes up is a fit of its own, whose bounds are those of one place", async () => {
+    const one = shifted(1e4, { useBias: false });
+    const still = await aloneOf(one);
+    (await pathOf(one)).forEach(({ certificate }, k) => {
+      expect(certificate.relativeGap).toBeGreaterThanOrEqual(0);
+      expectSame(certificate, still[k].certificate);
+    });
+  });
+
+  test.each([true, false])("bounds hold with a column at a thousand, biases: %s", async (useBias) => {
+    const one = { ...squared, useBias, rows: { ...rows, away: 1000 } };
+    const still = await aloneOf(one);
+    (await pathOf(one)).forEach(({ certificate }, k) => {
+      expect(certificate.relativeGap).toBeGreaterThanOrEqual(0);
+      expectSame(certificate, still[k].certificate);
+    });
+  });
+
+  test("folds of shifted targets are judged as those that were not", async () => {
+    const [still, far] = await Promise.all(
+      [0, 2 ** 10].map((shift) => {
+        const one = shifted(shift);
+        return trainerOf().crossValidateSharded(modelOf(one), { ...given(one, 2), folds: 3, betas: BETAS });
+      }),
+    );
+    far.mean.forEach((value, k) => {
+      expect(value / still.mean[k]).toBeCloseTo(1, 3);
+    });
   });
 });
 
@@ -175,6 +232,48 @@ describe("cross-validation", () => {
   });
 });
 
+describe("a pass that is stopped ends in a sentence, with its workers closed", () => {
+  const slow = (op: string) => {
+    const inner = inProcess();
+    const seen = { closed: 0, asked: [] as string[] };
+    const cluster: Cluster = {
+      ...inner,
+      async sum(message, restore) {
+        seen.asked.push(message.call.op);
+        if (message.call.op === op) await new Promise((resolve) => setTimeout(resolve, 3000).unref());
+        return inner.sum(message, restore);
+      },
+      async close() {
+        seen.closed += 1;
+        await inner.close();
+      },
+    };
+    return { cluster, seen };
+  };
+
+  test.each(["pathSharded", "crossValidateSharded"] as const)("%s, by the time and by a signal", async (name) => {
+    const late = slow("moments");
+    await expect(
+      trainerOf({ timeLimit: 0.5 })[name](modelOf(squared), given(squared, 2, late.cluster)),
+    ).rejects.toMatchObject({
+      code: "cluster/stopped",
+      message: expect.stringMatching(/^\w+Sharded: expected the pass over the rows within the timeLimit of 0.5 s/),
+    });
+    expect(late.seen.asked).not.toContain("pairs");
+    expect(late.seen.closed).toBe(1);
+    const stop = new AbortController();
+    const { cluster, seen } = slow("totals");
+    const told = trainerOf({ signal: stop.signal })[name](modelOf(squared), given(squared, 2, cluster));
+    setTimeout(() => stop.abort(), 100);
+    await expect(told).rejects.toMatchObject({
+      code: "cluster/stopped",
+      message: expect.stringMatching(/got the signal to stop after/),
+    });
+    expect(seen.asked).not.toContain("moments");
+    expect(seen.closed).toBe(1);
+  });
+});
+
 describe("what one pass does not do is refused in a sentence", () => {
   const never = { ...inProcess(), open: () => Promise.reject(new Error("opened")) };
   const start = { ...given(squared, 2), cluster: never };
@@ -188,6 +287,16 @@ describe("what one pass does not do is refused in a sentence", () => {
   };
   test.each([
     ["another loss", () => modelOf(cases[3]), {}, "model/loss", /^pathSharded: expected meanSquaredError/],
+    ["no betas", () => modelOf(squared), { count: 0 }, "options/value", /count: expected an integer of 1 to/],
+    ["NaN betas", () => modelOf(squared), { count: Number.NaN }, "options/value", /count: .* got NaN/],
+    ["a ratio above 1", () => modelOf(squared), { ratio: 2 }, "options/value", /ratio to be a number .* got 2/],
+    [
+      "a ratio that is none",
+      () => modelOf(squared),
+      { ratio: "x" },
+      "options/value",
+      /ratio to be a number .* got "x"/,
+    ],
     ["betas that are none", () => modelOf(squared), { betas: [0.1, -1] }, "options/value", /betas/],
     ["a checkpoint", () => modelOf(squared), { checkpoint: {} }, "options/unknown", /checkpoint/],
     ["no cluster", () => modelOf(squared), { cluster: 3 }, "options/value", /^pathSharded: cluster/],
@@ -195,12 +304,15 @@ describe("what one pass does not do is refused in a sentence", () => {
   ] as const)("%s", async (_, model, more, code, said) => {
     const path = trainerOf().pathSharded(model(), { ...start, ...more } as never);
     await expect(path).rejects.toMatchObject({ code, message: expect.stringMatching(said) });
+    const cross = trainerOf().crossValidateSharded(model(), { ...start, ...more } as never);
+    await expect(cross).rejects.toMatchObject({ code });
   });
 
   test("one fold, and folds without rows", async () => {
     const cross = (args: object, one = squared) =>
       trainerOf().crossValidateSharded(modelOf(one), { ...given(one, 1), ...args } as never);
     await expect(cross({ folds: 1, cluster: never })).rejects.toThrow(/folds: expected an integer of 2 to 1000, got 1/);
+    await expect(cross({ folds: Number.NaN, cluster: never })).rejects.toThrow(/folds: .* got NaN/);
     const few: RowsWish = { n: 6, d: 3 };
     await expect(cross({ folds: 30, args: few })).rejects.toMatchObject({
       code: "data/empty",

@@ -63,7 +63,7 @@ export class GapJudge {
   }
 
   /** The same in pieces, and without the prices: these are not looked into further than the largest needs. */
-  *gapAlone(blocks: SparseBlocks, N: Float64Array): Pieces<Gap> {
+  *gapAlone(blocks: SparseBlocks, N: Float64Array): Pieces<Gap & { readonly scale: number }> {
     const primal = this.begin(blocks, N);
     yield;
     const { beta } = this.program;

@@ -47,6 +47,7 @@ export type ShardCall =
       readonly total: number; // rows of all shards
       readonly checksums: readonly number[];
     }
+  | { readonly op: "totals" }
   | (Dealing & { readonly op: "moments" })
   | (Dealing & { readonly op: "pairs"; readonly from: number; readonly to: number }) // gates
   | { readonly op: "resume"; readonly version: number; readonly pull: number }

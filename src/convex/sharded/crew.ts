@@ -41,7 +41,7 @@ export class Crew implements RowSums {
   readonly rows: number; // n
 
   constructor(
-    private readonly cluster: Cluster,
+    private readonly cluster: Pick<Cluster, "sum">,
     readonly facts: readonly ShardFacts[],
   ) {
     this.rows = facts.reduce((sum, { rows }) => sum + rows, 0);

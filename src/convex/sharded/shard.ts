@@ -15,6 +15,7 @@ import { undecidedGates } from "../recovery/index.js";
 import type { GateSet, Loss, Matrix } from "../types.js";
 import type { Dealing, ShardCall, ShardSpec } from "./cluster.js";
 import { type Deal, linearMoments, pairSums } from "./moments/collect.js";
+import { framed, totals } from "./moments/frame.js";
 import { patternSums } from "./patterns.js";
 import { checksumOf, RowRefusal, rowsMatrix, type ShardRows } from "./rows.js";
 import { networkFrom } from "./written.js";
@@ -63,10 +64,12 @@ export class Shard {
         return this.bound && this.network(this.bound, call, payload);
       case "power":
         return this.bound && this.power(this.bound, payload);
+      case "totals":
+        return totals(this.rows, this.spec.inputs, this.spec.outputs);
       case "moments":
-        return this.bound && this.moments(this.bound, call);
+        return this.bound && this.moments(this.bound, call, payload);
       case "pairs":
-        return this.bound && this.pairs(this.bound, call);
+        return this.bound && this.pairs(this.bound, call, payload);
       case "resume":
         return this.bound && this.resume(this.bound, call, payload);
       default:
@@ -131,12 +134,19 @@ export class Shard {
     return out;
   }
 
-  private moments({ X, gates, products }: Bound, call: Call<"moments">): Float64Array {
-    return linearMoments(X, this.rows.y, this.spec.outputs, gates.count, products, this.dealt(call));
+  /** About the means of columns and targets [inputs + C]. */
+  private moments({ gates }: Bound, call: Call<"moments">, about: Float64Array): Float64Array {
+    const { inputs, outputs: C } = this.spec;
+    const Y = this.rows.y.map((value, k) => value - about[inputs + (k % C)]);
+    return linearMoments(this.framed(about), Y, C, gates, this.kernels, this.dealt(call));
   }
 
-  private pairs({ X, gates }: Bound, call: Call<"pairs">): Float64Array {
-    return pairSums(X, gates, this.kernels, this.dealt(call), call.from, call.to);
+  private pairs({ gates }: Bound, call: Call<"pairs">, about: Float64Array): Float64Array {
+    return pairSums(this.framed(about), gates, this.kernels, this.dealt(call), call.from, call.to);
+  }
+
+  private framed(about: Float64Array): Matrix {
+    return framed(this.rows, about.subarray(0, this.spec.inputs));
   }
 
   private dealt({ folds, seed, offsets }: Dealing): Deal {

@@ -132,16 +132,17 @@ async function rounds(
     await clock.pause();
   }
   const { blocks, gap, dualPoint } = point;
+  const endedOnHost = parts.some((part) => part.onHost);
   return {
     status,
-    advice: adviceOn(status, onDevice && solver.firstOrder),
+    advice: adviceOn(status, onDevice && solver.firstOrder && !endedOnHost),
     blocks,
     gap,
     dualPoint,
     solver: solver.name,
     iterations: index,
     seconds: clock.seconds,
-    ...(parts.some((part) => part.onHost) ? { endedOnHost: true } : {}),
+    ...(endedOnHost ? { endedOnHost } : {}),
   };
 }
 

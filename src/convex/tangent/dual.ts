@@ -5,6 +5,7 @@
  */
 
 import { arctan } from "../linear/elementary.js";
+import { atOnce, type Pieces } from "../linear/pieces.js";
 import { dotAt } from "../linear/vectors.js";
 import { type Expectations, expectations, type SmoothActivation } from "./mixture.js";
 
@@ -22,17 +23,22 @@ export const tangentActivations: readonly TangentActivation[] = [
 ];
 
 /** Of the covariances S [n x n] = (q_u, r). `angles` [n x n] where they are known better than S has them. */
-export function dualOf(activation: TangentActivation, S: Float64Array, n: number, angles: Float64Array | null): Dual {
+export function dualOf(
+  activation: TangentActivation,
+  S: Float64Array,
+  n: number,
+  angles: Float64Array | null,
+): Pieces<Dual> {
   return activation === "relu" ? reluDual(S, n, angles) : smoothDual(expectations[activation], S, n);
 }
 
 /** E[s(z)^2], z standard normal: what keeps the size of a layer's outputs from one layer to the next. */
 export function meanSquare(activation: TangentActivation): number {
-  return dualOf(activation, Float64Array.of(1), 1, null).values[0];
+  return atOnce(dualOf(activation, Float64Array.of(1), 1, null)).values[0];
 }
 
 /** The angle between rows of X [n x d], exact for equal and opposite rows (Kahan): 2 arctan(|u - v| / |u + v|), u and v of unit length. */
-export function anglesOf(X: Float64Array, n: number, d: number): Float64Array {
+export function* anglesOf(X: Float64Array, n: number, d: number): Pieces<Float64Array> {
   const units = X.slice();
   for (let k = 0; k < n; k++) {
     const size = Math.sqrt(dotAt(X, k * d, X, k * d, d));
@@ -40,6 +46,7 @@ export function anglesOf(X: Float64Array, n: number, d: number): Float64Array {
   }
   const angles = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
+    yield;
     for (let j = 0; j < i; j++) {
       let [apart, together] = [0, 0];
       for (let p = 0; p < d; p++) {
@@ -53,10 +60,11 @@ export function anglesOf(X: Float64Array, n: number, d: number): Float64Array {
 }
 
 /** With t the angle: |u| |v| (sin t + (pi - t) cos t) / (2 pi), and (pi - t) / (2 pi). */
-function reluDual(S: Float64Array, n: number, angles: Float64Array | null): Dual {
+function* reluDual(S: Float64Array, n: number, angles: Float64Array | null): Pieces<Dual> {
   const values = new Float64Array(n * n);
   const slopes = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
+    yield;
     for (let j = 0; j <= i; j++) {
       const size = Math.sqrt(S[i * n + i] * S[j * n + j]);
       const cosine = size > 0 ? Math.min(1, Math.max(-1, S[i * n + j] / size)) : 0;
@@ -70,14 +78,15 @@ function reluDual(S: Float64Array, n: number, angles: Float64Array | null): Dual
   return { values, slopes };
 }
 
-function smoothDual(expectation: Expectations, S: Float64Array, n: number): Dual {
+function* smoothDual(expectation: Expectations, S: Float64Array, n: number): Pieces<Dual> {
   const values = new Float64Array(n * n);
   const slopes = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
+    yield;
     for (let j = 0; j <= i; j++) {
       const [A, B] = [S[i * n + i], S[j * n + j]];
       const size = Math.sqrt(A * B);
-      const r = size > 0 ? Math.min(1, Math.max(-1, S[i * n + j] / size)) : 0;
+      const r = i === j ? 1 : size > 0 ? Math.min(1, Math.max(-1, S[i * n + j] / size)) : 0;
       const [value, slope] = expectation(A, B, r);
       values[i * n + j] = values[j * n + i] = value;
       slopes[i * n + j] = slopes[j * n + i] = slope;

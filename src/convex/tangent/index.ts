@@ -10,6 +10,7 @@
  * x_i'x_j (pi - angle) / (2 pi), the matrix of Du, Zhai, Poczos and Singh 2019.
  */
 
+import type { Pieces } from "../linear/pieces.js";
 import { dotAt } from "../linear/vectors.js";
 import type { Matrix } from "../types.js";
 import { anglesOf, dualOf, meanSquare, type TangentActivation } from "./dual.js";
@@ -17,25 +18,26 @@ import { anglesOf, dualOf, meanSquare, type TangentActivation } from "./dual.js"
 export { type TangentActivation, tangentActivations } from "./dual.js";
 
 /** Theta [n x n] of a network of `layers` layers of weights. */
-export function tangentGram(
+export function* tangentGram(
   { rows: n, cols: d, data: X }: Matrix,
   layers: number,
   activation: TangentActivation,
   readOut: boolean,
-): Float64Array {
+): Pieces<Float64Array> {
   let S = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
+    yield;
     for (let j = 0; j <= i; j++) S[i * n + j] = S[j * n + i] = dotAt(X, i * d, X, j * d, d);
   }
   let P = S;
-  let angles: Float64Array | null = anglesOf(X, n, d);
+  let angles: Float64Array | null = yield* anglesOf(X, n, d);
   const c = 1 / meanSquare(activation);
   for (let hidden = layers - 1; hidden > 1; hidden--) {
-    const { values, slopes } = dualOf(activation, S, n, angles);
+    const { values, slopes } = yield* dualOf(activation, S, n, angles);
     S = values.map((value) => c * value);
     P = P.map((value, k) => S[k] + c * value * slopes[k]);
     angles = null;
   }
-  const { values, slopes } = dualOf(activation, S, n, angles);
+  const { values, slopes } = yield* dualOf(activation, S, n, angles);
   return P.map((value, k) => value * slopes[k] + (readOut ? values[k] : 0));
 }

@@ -46,9 +46,9 @@ export async function crossValidateSharded<M extends tf.LayersModel>(
 ): Promise<ShardedCrossValidation<M>> {
   refuseUnknown("crossValidateSharded", args, ARGS);
   const folds = count("crossValidateSharded: folds", args.folds ?? FOLDS, MOST_FOLDS, 2);
-  if (args.betas !== undefined) betasFrom(args, () => 1); // before any worker starts
+  betasFrom(args, () => 1); // whatever is wrong with it, before any worker starts
   const clock = clockOf(settings);
-  const pass = await onePass("crossValidateSharded", model, args, settings, folds);
+  const pass = await onePass("crossValidateSharded", model, args, settings, folds, clock);
   const passSeconds = clock.seconds;
   const sizes = pass.folds.map(({ rows }) => rows);
   refuseThin(sizes);
@@ -79,7 +79,7 @@ async function judgeFold(
   clock: Clock,
 ): Promise<number[]> {
   const { rows, posed } = await posedByMoments(without(pass.all, held), pass, settings);
-  const judge = new MomentRows(held, pass.cut.generators.data);
+  const judge = new MomentRows(held, pass.cut.generators.data, false);
   const values: number[] = [];
   await eachBetaByMoments(rows, posed, betas, settings, clock, async (at, { blocks }) => {
     const network = formulations.gated.recover(at.program, blocks);

@@ -11,6 +11,7 @@ import {
   momentNumbers,
   together,
 } from "../../convex/sharded/index.js";
+import type { Clock } from "../../convex/solvers/clock.js";
 import type { Settings } from "../options.js";
 import { refuseOwnBeta } from "../pose/betas.js";
 import type { NetworkSpec } from "../read/model.js";
@@ -18,6 +19,7 @@ import { readRows, type ShardedRows, shardedSpec, specsOf } from "../sharded/arg
 import { refuseFew } from "../sharded/fit.js";
 import { type Cut, cutRows, type Posed, posedOn } from "../sharded/pose.js";
 import type { ShardsReport } from "../sharded/result.js";
+import { stopping } from "./stopping.js";
 
 /** What is known once no row is needed any more. */
 export interface Pass {
@@ -29,13 +31,14 @@ export interface Pass {
   readonly shards: ShardsReport;
 }
 
-/** @throws ConvexError for a model, an option or rows that do not fit. No worker is left when it ends. */
+/** @throws ConvexError for a model, an option or rows that do not fit, and where time is up before its end. No worker is left when it ends. */
 export async function onePass(
   where: string,
   model: tf.LayersModel,
   given: ShardedRows,
   settings: Settings,
   folds: number,
+  clock: Clock,
 ): Promise<Pass> {
   const plan = readRows(where, given);
   // Betas are those of the path.
@@ -51,12 +54,15 @@ export async function onePass(
     );
   }
   try {
-    const crew = new Crew(plan.cluster, await plan.cluster.open(specsOf(plan, spec, settings)));
+    const facts = await plan.cluster.open(specsOf(plan, spec, settings));
+    const crew = new Crew(stopping(where, plan.cluster, clock, settings.timeLimit), facts);
     refuseFew(where, crew.rows);
     const cut = await cutRows(model, spec, crew, settings);
     const { rows: gates, cols: width } = cut.generators;
-    refuseLarge(where, folds, gates, width);
-    const parts = await collectMoments(crew, { gates, width, outputs: spec.outputs, folds, seed: settings.seed });
+    const { inputs, outputs } = spec;
+    refuseLarge(where, folds, gates, width, momentNumbers(folds, gates, inputs));
+    const wish = { gates, inputs, biasColumn: cut.column.value, outputs, folds, seed: settings.seed };
+    const parts = await collectMoments(crew, wish);
     const { restarts, name } = plan.cluster;
     const shards = { cluster: name, rows: crew.facts.map(({ rows }) => rows), restarts, ...crew.traffic };
     return { spec, cut, all: together(parts), folds: parts, rows: crew.rows, shards };
@@ -71,13 +77,12 @@ export async function posedByMoments(
   { spec, cut }: Pass,
   settings: Settings,
 ): Promise<{ readonly posed: Posed; readonly rows: MomentRows }> {
-  const rows = new MomentRows(moments, cut.generators.data);
+  const rows = new MomentRows(moments, cut.generators.data, spec.outputBias && spec.l2.outputBias === 0);
   // As `poseForPath`: its beta is yet to be set.
   return { rows, posed: await posedOn(rows, cut, spec, { ...settings, regularization: 1 }) };
 }
 
-function refuseLarge(where: string, folds: number, gates: number, width: number): void {
-  const numbers = momentNumbers(folds, gates, width);
+function refuseLarge(where: string, folds: number, gates: number, width: number, numbers: number): void {
   if (numbers <= MOST_NUMBERS) return;
   refuseAs(
     where,

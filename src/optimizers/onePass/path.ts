@@ -14,6 +14,7 @@ import type { PathPoint, PathResult } from "../path.js";
 import { betasFrom, type PathGrid } from "../pose/betas.js";
 import { hiddenWeights } from "../pose/programWeights.js";
 import { modelObjective } from "../pose/regularization.js";
+import { CONTRADICTED, contradicts } from "../report/ended.js";
 import { ROWS_ARGS, type ShardedRows } from "../sharded/arguments.js";
 import { endOf, judged } from "../sharded/judge.js";
 import type { Posed } from "../sharded/pose.js";
@@ -62,9 +63,9 @@ export async function pathSharded<M extends tf.LayersModel>(
   refuseUnknown("pathSharded", args, ARGS);
   if (args.onPoint !== undefined && typeof args.onPoint !== "function")
     refuse("pathSharded", "onPoint to be a function", args.onPoint);
-  if (args.betas !== undefined) betasFrom(args, () => 1); // before any worker starts
+  betasFrom(args, () => 1); // whatever is wrong with it, before any worker starts
   const clock = clockOf(settings);
-  const pass = await onePass("pathSharded", model, args, settings, 1);
+  const pass = await onePass("pathSharded", model, args, settings, 1, clock);
   return followMoments(settings, model, pass, args, clock, clock.seconds);
 }
 
@@ -126,7 +127,9 @@ async function pointOf(
   const objective = modelObjective(written, weights.kernel, regularization.hidden, column.charged);
   return {
     ...{ beta: regularization.beta, certificate, objective, regularization, seconds, blocks },
-    status: endOf(solution, written.total, certificate.dual, tolerance, zero).status,
+    status: contradicts(certificate)
+      ? CONTRADICTED.status
+      : endOf(solution, written.total, certificate.dual, tolerance, zero).status,
     neurons: network.neurons.length,
     metrics: metricsOf(names, written.loss),
     generators: program.gates.generators,

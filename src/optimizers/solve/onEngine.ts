@@ -39,7 +39,7 @@ export function engineOn(
  * `work` on the engine for the program; answers with its result and the reason of the engine that did it, with its threads.
  *
  * A device that "auto" took and that is lost, or has no room, is a note in the reason; so is one whose float32 stalls above
- * the tolerance, and float64 on the host goes on from its point.
+ * the tolerance, and float64 on the host goes on from its point, unless it has done so already.
  *
  * @throws ConvexError "engine/lost" when a device that was asked for by name went away; no weight is touched.
  */
@@ -54,7 +54,7 @@ export async function solveOn<T extends Solution>(
   const mayFallBack = settings.engine === "auto" && kernels !== host;
   try {
     const solution = await work(kernels, null);
-    if (!mayFallBack || solution.status !== "stalled") {
+    if (!mayFallBack || solution.status !== "stalled" || solution.endedOnHost === true) {
       const rest = solution.endedOnHost === true ? "; the last digits in float64 on the host" : "";
       return { solution, engine: reason + rest + threadsOf(kernels) };
     }

@@ -6,10 +6,13 @@ import { referenceKernels } from "../../../src/convex/kernels/cpu.js";
 import { wasmKernels } from "../../../src/convex/kernels/wasm/index.js";
 import { isActive, packPatterns, wordsPerGate } from "../../../src/convex/linear/bits.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
+import { dot } from "../../../src/convex/linear/vectors.js";
 import { linearMoments, pairSums } from "../../../src/convex/sharded/moments/collect.js";
 import { foldOf } from "../../../src/convex/sharded/moments/folds.js";
+import { framed, lifted, lowered, totals } from "../../../src/convex/sharded/moments/frame.js";
 import { pairsOf } from "../../../src/convex/sharded/moments/layout.js";
 import { gramTimes, momentsOf, together, without } from "../../../src/convex/sharded/moments/moments.js";
+import { rowsMatrix } from "../../../src/convex/sharded/rows.js";
 import type { GateSet, Matrix } from "../../../src/convex/types.js";
 
 interface Case {
@@ -52,12 +55,11 @@ const OFFSET = 17;
 async function collected(one: Case, { X, gates, Y }: ReturnType<typeof drawn>, fast: boolean) {
   const kernels = fast ? await wasmKernels(1) : referenceKernels;
   const deal = { folds: one.folds, seed: one.seed, offset: OFFSET };
-  const products = kernels.bind(X, gates);
-  const linear = linearMoments(X, Y, one.C, one.P, products, deal);
+  const linear = linearMoments(X, Y, one.C, gates, kernels, deal);
   const half = Math.floor(one.P / 2);
   const parts = [pairSums(X, gates, kernels, deal, 0, half), pairSums(X, gates, kernels, deal, half, one.P)];
-  products.dispose();
-  return momentsOf(linear, parts, { folds: one.folds, gates: one.P, width: one.d, outputs: one.C });
+  const frame = { means: new Float64Array(one.d - 1), offsets: new Float64Array(one.C), biasColumn: 1 };
+  return momentsOf(linear, parts, { folds: one.folds, gates: one.P, width: one.d, outputs: one.C, frame });
 }
 
 /** A'(w o A v), A'(w o y) and A'w for the rows that `take` takes. */
@@ -126,6 +128,43 @@ test("more rows than are summed at a time are the sum of their parts", async () 
   const wanted = byDefinition(one, data, () => true);
   expectClose(gramTimes(all, data.v), wanted.gram);
   expectClose(all.pull, wanted.pull);
+});
+
+test("what vectors make of rows, and rows of residuals, is the same in the frame, with a bias column and without", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 4 }),
+      fc.constantFrom(0, 1, 2.5),
+      fc.integer(),
+      (inputs, biasColumn, seed) => {
+        const draw = gaussianSource(seed);
+        const filled = (size: number) => Float64Array.from({ length: size }, draw);
+        const [n, vectors] = [6, 3];
+        const rows = { count: n, x: Float32Array.from(filled(n * inputs), (value) => 100 + value), y: filled(n) };
+        const sums = totals(rows, inputs, 1);
+        const frame = { means: sums.slice(0, inputs).map((sum) => sum / n), offsets: new Float64Array(1), biasColumn };
+        const [X, F] = [rowsMatrix(rows, inputs, biasColumn), framed(rows, frame.means)];
+        const v = filled(vectors * X.cols);
+        const r = filled(n);
+        const products = (of: Matrix, w: Float64Array) =>
+          Array.from({ length: vectors * n }, (_, at) => {
+            const [k, j] = [Math.floor(at / n), at % n];
+            return dot(of.data.subarray(j * of.cols, (j + 1) * of.cols), w.subarray(k * of.cols, (k + 1) * of.cols));
+          });
+        const adjoint = (of: Matrix) => {
+          const out = new Float64Array(of.cols);
+          r.forEach((value, j) => {
+            for (let p = 0; p < of.cols; p++) out[p] += value * of.data[j * of.cols + p];
+          });
+          return out;
+        };
+        expectClose(Float64Array.from(products(F, lifted(frame, v))), Float64Array.from(products(X, v)));
+        expectClose(lowered(frame, adjoint(F)), adjoint(X));
+        expect(Math.max(...F.data)).toBeLessThan(10);
+      },
+    ),
+    { numRuns: 40 },
+  );
 });
 
 test("folds are of about the same size, and other seeds deal otherwise", () => {

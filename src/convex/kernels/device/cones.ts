@@ -54,3 +54,10 @@ export function deviceCones(device: DeviceCones, { rows: n, width: d, outputs: C
     dispose: () => device.dispose(),
   };
 }
+
+/** The sum of the first (0) or the second (1) numbers of pairs, in float64. */
+export function sumOfPairs(pairs: Float32Array, which: 0 | 1): number {
+  let sum = 0;
+  for (let k = which; k < pairs.length; k += 2) sum += pairs[k];
+  return sum;
+}

@@ -2,7 +2,7 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import type { GateSet, Matrix } from "../../types.js";
-import { blockSizes, type ConeSizes, type DeviceCones } from "../device/index.js";
+import { blockSizes, type ConeSizes, type DeviceCones, sumOfPairs } from "../device/index.js";
 import type { ConeResiduals, ConeSystem } from "../types.js";
 import * as cones from "./conePrograms.js";
 import { evenUp, type ProductPrograms, productPrograms, SPLIT_ITEMS, splitsFor } from "./products.js";
@@ -99,7 +99,7 @@ export class WebglCones extends Textures<Slot> implements DeviceCones {
     this.hold("p", nextBlocks);
     if (!measured) return null;
     const [slacks, blocks] = await Promise.all(sums.map((info) => this.take(info)));
-    const total = (k: number) => sumOf(blocks, k) + this.weight * sumOf(slacks, k);
+    const total = (k: 0 | 1) => sumOfPairs(blocks, k) + this.weight * sumOfPairs(slacks, k);
     return { missed: total(0), moved: total(1) };
   }
 
@@ -207,11 +207,4 @@ function padded(data: Float64Array | Float32Array, m: number, n: number, rows: n
   const out = new Float32Array(rows * columns);
   for (let i = 0; i < m; i++) out.set(data.subarray(i * n, (i + 1) * n), i * columns);
   return out;
-}
-
-/** The sum of the first or the second numbers of pairs, in float64. */
-function sumOf(pairs: Float32Array, which: number): number {
-  let sum = 0;
-  for (let k = which; k < pairs.length; k += 2) sum += pairs[k];
-  return sum;
 }

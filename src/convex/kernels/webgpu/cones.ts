@@ -2,7 +2,7 @@
 
 import { norm } from "../../linear/vectors.js";
 import type { GateSet, Matrix } from "../../types.js";
-import { blockSizes, type ConeSizes, type DeviceCones } from "../device/index.js";
+import { blockSizes, type ConeSizes, type DeviceCones, sumOfPairs } from "../device/index.js";
 import type { ConeResiduals, ConeSystem } from "../types.js";
 import * as shaders from "./coneShaders.js";
 import { productWork, stridden, WANTED_GROUPS } from "./products.js";
@@ -130,7 +130,7 @@ export class WebgpuCones implements DeviceCones {
     }
     const pairs = await this.queue.read(this.advanceWork, this.sums, 2 * this.terms * FLOAT);
     const [vectors, slacks] = [pairs.subarray(0, 2 * this.sizes.vectors), pairs.subarray(2 * this.sizes.vectors)];
-    const total = (k: number) => sumOf(vectors, k) + this.weight * sumOf(slacks, k);
+    const total = (k: 0 | 1) => sumOfPairs(vectors, k) + this.weight * sumOfPairs(slacks, k);
     return { missed: total(0), moved: total(1) };
   }
 
@@ -170,11 +170,4 @@ export class WebgpuCones implements DeviceCones {
 /** live [C x (1 + P)]: all gates, for every output. */
 function everyGate(P: number, C: number): Uint32Array {
   return Uint32Array.from({ length: C * (P + 1) }, (_, k) => (k % (P + 1) === 0 ? P : (k % (P + 1)) - 1));
-}
-
-/** The sum of the first or the second numbers of pairs, in float64. */
-function sumOf(pairs: Float32Array, which: number): number {
-  let sum = 0;
-  for (let k = which; k < pairs.length; k += 2) sum += pairs[k];
-  return sum;
 }

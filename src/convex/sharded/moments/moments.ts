@@ -1,9 +1,11 @@
 /** All that squared loss has to know of some rows and the gates on them, whatever beta and the point. */
 
+import type { Frame } from "./frame.js";
 import { momentsSize, pairsOf, productsOf } from "./layout.js";
 
-/** A [n x P d] has the columns of D_1 X .. D_P X, y is [n x C]. */
+/** A [n x P d] has the columns of D_1 X .. D_P X, y is [n x C]: X and y in the frame, and d its width. */
 export interface Moments {
+  readonly frame: Frame;
   readonly rows: number; // n
   readonly gates: number; // P
   readonly width: number; // d
@@ -24,7 +26,8 @@ export function momentsOf(
     gates,
     width,
     outputs,
-  }: { readonly folds: number; readonly gates: number; readonly width: number; readonly outputs: number },
+    frame,
+  }: Pick<Moments, "gates" | "width" | "outputs" | "frame"> & { readonly folds: number },
 ): Moments[] {
   const size = momentsSize(gates, outputs, width);
   return Array.from({ length: folds }, (_, fold) => {
@@ -39,7 +42,7 @@ export function momentsOf(
     const head = 1 + 2 * outputs;
     const sums = head + gates * width;
     return {
-      ...{ rows: mine[0], gates, width, outputs },
+      ...{ rows: mine[0], gates, width, outputs, frame },
       squares: mine.slice(1, 1 + outputs),
       targets: mine.slice(1 + outputs, head),
       sums: mine.slice(head, sums),

@@ -1,20 +1,29 @@
 /** Rows that answer as shards do, of squared loss, and are not there: every answer is made of their moments. */
 
-import { dot } from "../../linear/vectors.js";
+import { concatenated, dot } from "../../linear/vectors.js";
 import type { ShardCall, ShardFacts } from "../cluster.js";
 import type { Place, RowSums } from "../crew.js";
 import { blocksOf } from "../written.js";
+import { lifted, lowered } from "./frame.js";
+import { productsOf } from "./layout.js";
 import { gramTimes, type Moments } from "./moments.js";
 
-/** A point: blocks [P x C x d] and bias [C], its outputs being Z = A x + 1 c'. */
+/** A point in the frame: x [P x C x d], and c [C] about the offsets of the targets, outputs about these being Z = A x + 1 c'. */
 interface Point {
   readonly x: Float64Array;
   readonly gram: Float64Array; // A'A x
   readonly c: Float64Array;
 }
 
+/** What rounding takes of sums, as a share of the sums of their sizes: blocks of 1024 rows are added up. */
+const ROUNDING = 32 * Number.EPSILON;
+
 type Call<Op extends ShardCall["op"]> = Extract<ShardCall, { readonly op: Op }>;
 
+/**
+ * Its answers are of the rows in the frame, whose sums have no large means in them; what rounding may have taken is added to losses and
+ * conjugates, so that an objective is no less, and a bound no more, than that of the rows.
+ */
 export class MomentRows implements RowSums {
   readonly rows: number;
   readonly facts: readonly ShardFacts[] = []; // no shard has them
@@ -22,13 +31,16 @@ export class MomentRows implements RowSums {
   private now: Point | null = null; // the iterate
   private y: Point | null = null; // the extrapolated point
   private next: readonly [Point, Point] | null = null;
+  private readonly lengths: Float64Array; // [P x d]: of the columns of A
 
   constructor(
     private readonly moments: Moments,
-    private readonly generators: Float64Array, // [P x d]
+    private readonly generators: Float64Array, // [P x d], of the program
+    private readonly balanced: boolean, // whether an output bias is free, so that the columns of gradients have no sum
   ) {
     this.rows = moments.rows;
     this.scale = 2 / (moments.rows * moments.outputs);
+    this.lengths = lengthsOf(moments);
   }
 
   moved(): void {}
@@ -41,7 +53,10 @@ export class MomentRows implements RowSums {
   }
 
   async ask(call: ShardCall, payload: Float64Array): Promise<Float64Array> {
-    if (call.op === "power") return gramTimes({ ...this.moments, outputs: 1 }, payload);
+    if (call.op === "power") {
+      const { frame } = this.moments;
+      return lowered(frame, gramTimes({ ...this.moments, outputs: 1 }, lifted(frame, payload)));
+    }
     if (call.op === "network") return this.network(call, payload);
     if ("commit" in call && call.commit && this.next !== null) {
       [this.now, this.y] = this.next;
@@ -77,17 +92,17 @@ export class MomentRows implements RowSums {
   }
 
   private bias(at: Point): Float64Array {
-    const { rows, targets, squares } = this.moments;
+    const { rows, targets, squares, frame } = this.moments;
     const slopes = this.columns(at).map((sum) => this.scale * sum);
-    const residual = this.residuals(at);
-    // At least the sum of their sizes (Cauchy and Schwarz), and what rounding of these sums goes by.
-    const sizes = residual.map(
+    // At least the sum of their sizes (Cauchy and Schwarz), and what rounding of these sums, and of the bias, goes by.
+    const sizes = this.residuals(at).map(
       (square, c) =>
         this.scale *
         Math.max(
           Math.sqrt(rows * square),
           Math.abs(targets[c]),
           rows * Math.abs(at.c[c]),
+          rows * Math.abs(at.c[c] + frame.offsets[c]),
           Math.sqrt(rows * squares[c]),
         ),
     );
@@ -101,32 +116,44 @@ export class MomentRows implements RowSums {
     return out;
   }
 
-  /** L*(Q) = |Q|^2 / (2 scale) + <Q, y>, Q = s (scale (Z - y) - 1 rest'). */
+  /** L*(Q) = |Q|^2 / (2 scale) + <Q, y + 1 offsets'>, Q = s (scale (Z - y) - 1 rest'). */
   private conjugates(now: Point, payload: Float64Array): Float64Array {
-    const { rows, outputs: C, squares, targets } = this.moments;
+    const { rows, outputs: C, squares, targets, frame } = this.moments;
     const { scale } = this;
     const at = shifted(now, payload.subarray(0, C));
     const rest = payload.subarray(C, 2 * C);
     const columns = this.columns(at);
     const residual = this.residuals(at);
+    const sizes = this.sizes(at);
     let long = 0;
     let along = 0;
+    let lost = 0;
     for (let c = 0; c < C; c++) {
       long += scale * scale * residual[c] - 2 * scale * rest[c] * columns[c] + rows * rest[c] * rest[c];
       along += scale * (this.alongTargets(at, c) - squares[c]) - rest[c] * targets[c];
+      lost += scale * ROUNDING * sizes[c] * sizes[c];
+      if (this.balanced) continue; // the columns of Q have no sum, and so no part of the offsets
+      along += frame.offsets[c] * (scale * columns[c] - rows * rest[c]);
+      lost += scale * ROUNDING * Math.sqrt(rows) * Math.abs(frame.offsets[c]) * sizes[c];
     }
-    return payload.slice(2 * C).map((s) => (s * s * Math.max(0, long)) / (2 * scale) + s * along);
+    return payload
+      .slice(2 * C)
+      .map((s) => (s * s * Math.max(0, long)) / (2 * scale) + s * along + (s * s + Math.abs(s)) * lost);
   }
 
   /** Of a network whose gates are among these: its loss. Rows that are near a gate are not told. */
   private network({ units, biasColumn }: Call<"network">, payload: Float64Array): Float64Array {
-    const { width, outputs } = this.moments;
-    const { blocks, bias } = blocksOf(payload, this.generators, { d: width, units, C: outputs, biasColumn });
+    const { gates, outputs } = this.moments;
+    const d = this.generators.length / gates;
+    const { blocks, bias } = blocksOf(payload, this.generators, { d, units, C: outputs, biasColumn });
     return Float64Array.of(this.value(this.point(blocks, bias)), 0);
   }
 
-  private point(x: Float64Array, c: Float64Array): Point {
-    return { x, gram: gramTimes(this.moments, x), c };
+  /** Of blocks [P x C x d] and bias [C] of the program. */
+  private point(blocks: Float64Array, bias: Float64Array): Point {
+    const { frame } = this.moments;
+    const x = lifted(frame, blocks);
+    return { x, gram: gramTimes(this.moments, x), c: bias.map((value, k) => value - frame.offsets[k]) };
   }
 
   /** |Z|^2. */
@@ -137,7 +164,20 @@ export class MomentRows implements RowSums {
   }
 
   private value(at: Point): number {
-    return (this.scale / 2) * this.residuals(at).reduce((sum, square) => sum + square, 0);
+    const sizes = this.sizes(at);
+    const squares = this.residuals(at).map((square, c) => square + ROUNDING * sizes[c] * sizes[c]);
+    return (this.scale / 2) * squares.reduce((sum, square) => sum + square, 0);
+  }
+
+  /** [C]: at least the norm of |A| |x_c| + 1 |c_c| + |y_c|, of which all products are that residuals are sums of. */
+  private sizes({ x, c }: Point): Float64Array {
+    const { rows, squares, outputs: C, width: d, gates } = this.moments;
+    return c.map((level, k) => {
+      let size = Math.sqrt(rows) * Math.abs(level) + Math.sqrt(squares[k]);
+      for (let i = 0; i < gates; i++)
+        for (let p = 0; p < d; p++) size += this.lengths[i * d + p] * Math.abs(x[(i * C + k) * d + p]);
+      return size;
+    });
   }
 
   /** [C]: |Z_c - y_c|^2, no less than zero. */
@@ -181,21 +221,34 @@ export class MomentRows implements RowSums {
     return this.ones(at).map((sum, c) => sum + rows * at.c[c] - targets[c]);
   }
 
-  /** Room for `first` numbers, then the sums of the columns of L' [C], and A'L' [P x C x d]. */
+  /** Room for `first` numbers, then the sums of the columns of L' [C], and A'L' of the program [P x C x d]. */
   private slope(at: Point, first: number): Float64Array {
-    const { sums, pull, outputs: C, width: d } = this.moments;
+    const { sums, pull, outputs: C, width: d, frame } = this.moments;
     const { scale } = this;
-    const out = new Float64Array(first + C + pull.length);
-    this.columns(at).forEach((sum, c) => {
-      out[first + c] = scale * sum;
-    });
-    for (let k = 0; k < pull.length; k++) {
+    const inFrame = pull.map((value, k) => {
       const c = Math.floor(k / d) % C;
       const i = Math.floor(k / (C * d));
-      out[first + C + k] = scale * (at.gram[k] + sums[i * d + (k % d)] * at.c[c] - pull[k]);
-    }
-    return out;
+      return scale * (at.gram[k] + sums[i * d + (k % d)] * at.c[c] - value);
+    });
+    return concatenated(
+      new Float64Array(first),
+      this.columns(at).map((sum) => scale * sum),
+      lowered(frame, inFrame),
+    );
   }
+}
+
+/** [P x d]: the norms of the columns of A, from the diagonal of A'A. */
+function lengthsOf({ gates, width: d, pairs }: Moments): Float64Array {
+  const out = new Float64Array(gates * d);
+  for (let i = 0; i < gates; i++) {
+    let at = ((i * (i + 1)) / 2 + i) * productsOf(d);
+    for (let p = 0; p < d; p++) {
+      out[i * d + p] = Math.sqrt(Math.max(0, pairs[at]));
+      at += d - p;
+    }
+  }
+  return out;
 }
 
 /** own a + pull (a - b), with own 1 unless it is said. */

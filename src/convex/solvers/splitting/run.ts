@@ -2,10 +2,11 @@
 
 import { GapJudge } from "../../certificate/index.js";
 import type { ConeIterate } from "../../kernels/types.js";
+import { inTurns } from "../../linear/pieces.js";
 import { columnSums, norm } from "../../linear/vectors.js";
 import { zeroBlocks } from "../../operators/blocks.js";
 import { minimiseOverBias } from "../../operators/outputBias.js";
-import type { SparseBlocks } from "../../types.js";
+import type { Gap, SparseBlocks } from "../../types.js";
 import { BestPoint } from "../bestPoint.js";
 import type { Point, Run, Setting, Solver } from "../solver.js";
 import { SplittingSystem } from "./system.js";
@@ -13,16 +14,20 @@ import { SplittingSystem } from "./system.js";
 const RELAXATION = 1.8; // a
 /** Iterations between two judgements: each takes the projections of many points onto their cones. */
 const ITERATIONS_A_ROUND = 50;
-/** The weight is balanced after the first few iterations, then from time to time, and at last it rests. */
+/** The weight is balanced after the first few iterations, then from time to time, and at last at intervals that grow with the run. */
 const EARLY_BALANCES = [5, 10, 15, 20];
 const BALANCED_EVERY = 25;
-const LAST_BALANCE = 500;
+const OFTEN = 500; // iterations
+const BALANCE_GROWTH = 1.1;
 const MOST_CHANGE = 3;
 /** Gaps below which float32 may end; and the steps come slowly before that. */
 const DIGITS = 1e-5;
 /** A run rests when so many rounds did not take this share off its gap. */
 const STALL_ROUNDS = 8;
 const STALL_SHARE = 0.3;
+
+/** Points that are projected between two turns of the host. */
+const POINTS = 32;
 
 /** Where a run begins. */
 interface Start {
@@ -41,6 +46,7 @@ export class SplittingRun implements Run {
   private successor: Run | null = null; // what goes on from here
   private weight: number; // k
   private iterations = 0;
+  private nextBalance = EARLY_BALANCES[0]; // the iteration
   private readonly z: Float64Array; // [n x C]
   private readonly c: Float64Array;
   private readonly y: Float64Array;
@@ -72,10 +78,13 @@ export class SplittingRun implements Run {
     if (this.successor !== null) return this.goOn(this.successor);
     let { system } = this;
     if (system === null) {
+      const start = await this.start();
       system = await SplittingSystem.of(this.setting);
       this.system = system;
-      const start = this.start();
-      if (system === null) return this.handOver(start.point);
+      if (system === null) {
+        const over = await this.setting.pause();
+        return over ? { ...start.point, resting: false } : this.handOver(start.point);
+      }
       await this.begin(system, start);
       if (start.point.gap.relative <= this.setting.tolerance) return { ...start.point, resting: false };
     }
@@ -85,8 +94,8 @@ export class SplittingRun implements Run {
       over = await this.setting.pause();
     }
     const N = this.c.map((value) => value * this.weight * system.outputWeight);
-    const blocks = this.feasible(await system.iterate.read());
-    const point = this.best.consider(blocks, this.judge.gap(blocks, N), N);
+    const blocks = await this.feasible(await system.iterate.read());
+    const point = this.best.consider(blocks, await this.gapOf(blocks, N), N);
     this.gaps.push(point.gap.relative);
     if (over || !this.rests(point.gap.relative)) return { ...point, resting: false };
     return this.handOver(point);
@@ -98,7 +107,7 @@ export class SplittingRun implements Run {
   }
 
   /** The start with the best bias, its outputs in z, its gradient scaled until it is feasible, and its gap. */
-  private start(): Start {
+  private async start(): Promise<Start> {
     const { from, z, judge, setting } = this;
     const { loss, outputBias } = setting.program;
     const blocks = from ?? zeroBlocks(setting.program);
@@ -106,7 +115,7 @@ export class SplittingRun implements Run {
     judge.predict(blocks, z);
     const N = new Float64Array(this.size);
     loss.gradient(z, N);
-    const judged = judge.gap(blocks, N);
+    const judged = await this.gapOf(blocks, N);
     const point = this.best.consider(blocks, judged, N);
     return { blocks, N: N.map((value) => judged.scale * value), slope: norm(N) / Math.sqrt(this.size), point };
   }
@@ -145,7 +154,9 @@ export class SplittingRun implements Run {
     const pulls = columnSums(U, C).map((sum, o) => 2 * e[o] - te[o] + biasScale * sum);
     const { W, left } = await system.solve(U, pulls, setting.pause);
     this.iterations += 1;
-    const blocks = await iterate.advance(W, RELAXATION, beta / weight, this.balances);
+    const balances = this.iterations === this.nextBalance;
+    if (balances) this.nextBalance = balanceAfter(this.iterations);
+    const blocks = await iterate.advance(W, RELAXATION, beta / weight, balances);
     let [missed, moved] = [0, 0]; // of outputs and bias, as those of blocks are
     if (outputBias !== null) {
       const sums = columnSums(W, C);
@@ -170,11 +181,6 @@ export class SplittingRun implements Run {
     if (blocks !== null) await this.balance(iterate, missed + blocks.missed, moved + blocks.moved);
   }
 
-  private get balances(): boolean {
-    const { iterations } = this;
-    return EARLY_BALANCES.includes(iterations) || (iterations % BALANCED_EVERY === 0 && iterations <= LAST_BALANCE);
-  }
-
   /** Brings what the constraints miss and what the other side moves to one size (Boyd et al. 2011, section 3.4.1). */
   private async balance(iterate: ConeIterate, missed: number, moved: number): Promise<void> {
     const ratio = missed / moved;
@@ -187,13 +193,20 @@ export class SplittingRun implements Run {
     await iterate.rescale(factor);
   }
 
+  /** The gap with pauses, which is cut short only once it is late. */
+  private gapOf(blocks: SparseBlocks, N: Float64Array): Promise<Gap & { readonly scale: number }> {
+    const { pause, late } = this.setting;
+    return inTurns(this.judge.gapAlone(blocks, N), async () => {
+      await pause();
+      return late();
+    });
+  }
+
   /** Blocks on their cones, in float64, with the bias that is best for them. */
-  private feasible({ index, vectors }: Pick<SparseBlocks, "index" | "vectors">): SparseBlocks {
-    const { program, memory, late } = this.setting;
+  private async feasible({ index, vectors }: Pick<SparseBlocks, "index" | "vectors">): Promise<SparseBlocks> {
+    const { program } = this.setting;
     const { loss, outputBias } = program;
-    const perGate = loss.outputs;
-    const gates = Array.from(index, (k) => Math.floor(k / perGate) % program.gates.count);
-    const done = memory.run?.projectAll({ gates, slots: Array.from(index), Z: vectors }, -1, late).done === true;
+    const done = await this.project(index, vectors);
     const blocks = done ? { index, vectors, bias: this.e.slice() } : { ...zeroBlocks(program), bias: this.e.slice() };
     if (outputBias === null) return blocks;
     const Z = new Float64Array(this.size);
@@ -201,8 +214,23 @@ export class SplittingRun implements Run {
     return { ...blocks, bias: minimiseOverBias(loss, Z, outputBias) };
   }
 
-  /** True when more iterations would bring little. */
+  /** Projects the vectors of blocks [count x d] in place, with pauses; false where it was too late for all of them. */
+  private async project(index: Int32Array, vectors: Float64Array): Promise<boolean> {
+    const { program, memory, late, pause } = this.setting;
+    const d = program.X.cols;
+    for (let from = 0; from < index.length; from += POINTS) {
+      const slots = Array.from(index.subarray(from, from + POINTS));
+      const gates = slots.map((k) => Math.floor(k / program.loss.outputs) % program.gates.count);
+      const Z = vectors.subarray(from * d, (from + slots.length) * d);
+      if (memory.run?.projectAll({ gates, slots, Z }, -1, late).done !== true) return false;
+      await pause();
+    }
+    return true;
+  }
+
+  /** True when Newton steps can go on, and more iterations would bring little in comparison; else whoever counts the rounds decides. */
   private rests(gap: number): boolean {
+    if (this.next.refuses(this.setting.program) !== null) return false;
     if (gap <= DIGITS && gap > this.setting.tolerance) return true;
     const before = this.gaps[this.gaps.length - 1 - STALL_ROUNDS];
     return before !== undefined && gap > (1 - STALL_SHARE) * before;
@@ -220,6 +248,15 @@ export class SplittingRun implements Run {
 
   private async goOn(successor: Run): Promise<Point & { readonly resting: boolean; readonly onHost: boolean }> {
     const { blocks, gap, dualPoint, resting } = await successor.round();
-    return { ...this.best.consider(blocks, { ...gap, scale: 1 }, dualPoint), resting, onHost: true };
+    const onHost = this.setting.kernels.iterateCones !== undefined;
+    return { ...this.best.consider(blocks, { ...gap, scale: 1 }, dualPoint), resting, onHost };
   }
+}
+
+/** The iteration after this one at which the weight is balanced. */
+function balanceAfter(iteration: number): number {
+  const early = EARLY_BALANCES.find((at) => at > iteration);
+  if (early !== undefined) return early;
+  const often = (Math.floor(iteration / BALANCED_EVERY) + 1) * BALANCED_EVERY;
+  return often <= OFTEN ? often : Math.ceil(BALANCE_GROWTH * iteration);
 }
