@@ -6,10 +6,11 @@ import { hostCones } from "../../src/convex/kernels/hostCones.js";
 import { hostIterate } from "../../src/convex/kernels/hostIterate.js";
 import { bindProducts, chooseEngine, type EngineChoice } from "../../src/convex/kernels/index.js";
 import type { BlockIterate, Kernels } from "../../src/convex/kernels/types.js";
+import { atOnce } from "../../src/convex/linear/pieces.js";
 import { gaussianSource } from "../../src/convex/linear/random.js";
 import { patchGeometry, patchMatrix } from "../../src/convex/operators/patches.js";
 import { penalties } from "../../src/convex/penalties/index.js";
-import { sharedMatrix } from "../../src/convex/solvers/splitting/system.js";
+import { sharedMatrix } from "../../src/convex/solvers/splitting/matrices.js";
 import type { GateSet, Matrix, Pooling } from "../../src/convex/types.js";
 import { timingOf } from "./measure.js";
 import { startThreads } from "./rates.js";
@@ -78,7 +79,7 @@ export async function iterationRate(how: DeviceCase, size: DeviceSize, repeats: 
 
 /** Of a step of the splitting: two products of all 2 P C vectors, two of half of them; what is n x n or d x d is not counted. */
 async function coneSeconds(kernels: Kernels, X: Matrix, gates: GateSet, C: number, repeats: number): Promise<number> {
-  const shared = sharedMatrix(X, kernels);
+  const shared = atOnce(sharedMatrix(X, kernels));
   if (shared === null) throw new Error("bench: the rows have no matrix in common.");
   const system = { ...shared, solution: null };
   const products = kernels.bind(X, gates);

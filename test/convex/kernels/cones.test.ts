@@ -6,7 +6,8 @@ import { sampleGates } from "../../../src/convex/arrangements/index.js";
 import { hostCones } from "../../../src/convex/kernels/hostCones.js";
 import { type Kernels, referenceKernels } from "../../../src/convex/kernels/index.js";
 import type { ConeIterate, ConeSystem } from "../../../src/convex/kernels/types.js";
-import { sharedMatrix } from "../../../src/convex/solvers/splitting/system.js";
+import { atOnce } from "../../../src/convex/linear/pieces.js";
+import { sharedMatrix } from "../../../src/convex/solvers/splitting/matrices.js";
 import type { GateSet, Matrix } from "../../../src/convex/types.js";
 import { coneEngines } from "../../helpers/deviceEngines.js";
 import { gaussianMatrix, wellConditioned } from "../../helpers/problems.js";
@@ -54,7 +55,7 @@ describe.each(coneEngines)("$name", ({ make }) => {
     return all;
   };
   const systemOf = (X: Matrix, solved: boolean): ConeSystem => {
-    const shared = sharedMatrix(X, referenceKernels);
+    const shared = atOnce(sharedMatrix(X, referenceKernels));
     if (shared === null) throw new Error("no system");
     return { ...shared, solution: solved ? Float32Array.from(wellConditioned(X.rows, 9)) : null };
   };

@@ -9,19 +9,19 @@
  */
 
 import { hostCones } from "../../kernels/hostCones.js";
-import type { CholeskyFactor, ConeIterate, ConeSystem, Kernels } from "../../kernels/types.js";
+import type { CholeskyFactor, ConeIterate, ConeSystem } from "../../kernels/types.js";
 import { eachActive } from "../../linear/bits.js";
+import { inTurns } from "../../linear/pieces.js";
 import { addColumnSums, dot, dotAt, LEAST, norm } from "../../linear/vectors.js";
-import type { GateSet, Matrix } from "../../types.js";
+import type { GateSet } from "../../types.js";
 import type { Setting } from "../solver.js";
+import { denseSystem, inverseOf, sharedMatrix } from "./matrices.js";
 
-/** Rows up to which Q has a factor, and up to which a device has its inverse, which the host makes. */
-const FACTORED_ROWS = 4000;
+/** Rows up to which Q has a factor, half a second that nothing can interrupt, and up to which a device has its inverse, which the host makes. */
+const FACTORED_ROWS = 2000;
 const INVERTED_ROWS = 1500;
-/** Weights times the largest eigenvalue of X'X: w of the slacks and r of the outputs, against 1 of the blocks. */
-const SLACK_WEIGHT = 5;
+/** r of the outputs times the largest eigenvalue of X'X, against 1 of the blocks. */
 const OUTPUT_WEIGHT = 5;
-const POWER_STEPS = 30;
 /** Of conjugate gradients: relative residual, and steps after which the next system may as well take over. */
 const RESIDUAL = 0.02;
 const MOST_STEPS = 12;
@@ -45,14 +45,12 @@ export class SplittingSystem {
     [this.left, this.W, this.image] = [0, 1, 2].map(() => new Float64Array(size));
   }
 
-  /** Null where rounding made M or Q indefinite. */
-  static async of(
-    { program, products, kernels }: Setting,
-    factoredRows = FACTORED_ROWS,
-  ): Promise<SplittingSystem | null> {
+  /** Null where rounding made M or Q indefinite, or where a pause said that time is up. */
+  static async of(setting: Setting, factoredRows = FACTORED_ROWS): Promise<SplittingSystem | null> {
+    const { program, products, kernels, pause } = setting;
     const { X, gates, loss, outputBias } = program;
     const { rows: n, cols: d } = X;
-    const shared = sharedMatrix(X, kernels);
+    const shared = await inTurns(sharedMatrix(X, kernels), pause);
     if (shared === null) return null;
     const { largest, Y } = shared;
     const outputWeight = OUTPUT_WEIGHT / largest;
@@ -64,11 +62,17 @@ export class SplittingSystem {
     for (let k = 0; k < n; k++) diagonal[k] += 1 / outputWeight + biasScale;
     let factor: CholeskyFactor | null = null;
     if (n <= factoredRows) {
-      factor = kernels.cholesky(denseSystem({ program, kernels }, Y, 1 / outputWeight, biasScale), n);
+      const Q = await inTurns(denseSystem(setting, Y, 1 / outputWeight, biasScale), pause);
+      factor = Q === null ? null : kernels.cholesky(Q, n);
       if (factor === null) return null;
     }
     const invert = kernels.iterateCones !== undefined && n <= INVERTED_ROWS ? factor : null;
-    const solution = invert === null ? null : inverted(invert, n);
+    const inverse = invert === null ? null : await inTurns(inverseOf(invert, n), pause);
+    if (invert !== null && inverse === null) {
+      invert.dispose();
+      return null;
+    }
+    const solution = inverse === null ? null : Float32Array.from(inverse);
     const ofBias = new Float64Array(invert === null ? 0 : n).fill(1);
     invert?.solve(ofBias, 1);
     const system: ConeSystem = { weight: shared.weight, inverse: shared.inverse, Y, solution };
@@ -147,54 +151,10 @@ export class SplittingSystem {
   }
 }
 
-/** M = I + w X'X as engines want it, with the largest eigenvalue of X'X; null where rounding made M indefinite. */
-export function sharedMatrix(
-  X: Matrix,
-  kernels: Kernels,
-): (Omit<ConeSystem, "solution"> & { readonly largest: number }) | null {
-  const { rows: n, cols: d } = X;
-  const M = new Float64Array(d * d);
-  kernels.addOuter(M, X.data, d, n, 1);
-  const largest = Math.max(largestEigenvalue(M, d), LEAST);
-  const weight = SLACK_WEIGHT / largest;
-  for (let i = 0; i < d; i++) {
-    for (let j = 0; j <= i; j++) M[i * d + j] = weight * M[i * d + j] + (i === j ? 1 : 0);
-  }
-  const factor = kernels.cholesky(M, d);
-  if (factor === null) return null;
-  const inverse = identity(d);
-  factor.solve(inverse, d);
-  factor.dispose();
-  const Y: Matrix = { rows: n, cols: d, data: new Float64Array(n * d) };
-  kernels.multiply(X.data, inverse, Y.data, n, d, d);
-  return { weight, inverse, Y, largest };
-}
-
 export interface SystemSolution {
   readonly W: Float64Array; // [n x C]
   /** The right side less Q W: 0 where there is a factor. */
   readonly left: Float64Array;
-}
-
-/** Lower triangle of Q [n x n]. */
-function denseSystem(
-  { program: { X, gates }, kernels }: Pick<Setting, "program" | "kernels">,
-  Y: Matrix,
-  shift: number,
-  biasScale: number,
-): Float64Array {
-  const n = X.rows;
-  const counts = new Float64Array(n * n);
-  const ones = kernels.bind({ rows: n, cols: 1, data: new Float64Array(n).fill(1) }, gates);
-  const every = Int32Array.from({ length: gates.count }, (_, k) => k);
-  ones.addMaskedGram(counts, every, new Float64Array(gates.count).fill(2));
-  ones.dispose();
-  const Q = new Float64Array(n * n);
-  kernels.multiplyTransposed(Y.data, X.data, Q, n, X.cols, n);
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j <= i; j++) Q[i * n + j] = Q[i * n + j] * counts[i * n + j] + biasScale + (i === j ? shift : 0);
-  }
-  return Q;
 }
 
 /** How many gates are open on each row, [n]. */
@@ -206,35 +166,4 @@ function openCounts(gates: GateSet): Float64Array {
     });
   }
   return counts;
-}
-
-function inverted(factor: CholeskyFactor, n: number): Float32Array {
-  const inverse = identity(n);
-  factor.solve(inverse, n);
-  return Float32Array.from(inverse);
-}
-
-function identity(n: number): Float64Array {
-  const I = new Float64Array(n * n);
-  for (let k = 0; k < n; k++) I[k * (n + 1)] = 1;
-  return I;
-}
-
-/** Of H [d x d], whose lower triangle is read; by power steps, to a few percent. */
-function largestEigenvalue(H: Float64Array, d: number): number {
-  let u = new Float64Array(d).fill(1 / Math.sqrt(d));
-  let value = 0;
-  for (let step = 0; step < POWER_STEPS; step++) {
-    const next = new Float64Array(d);
-    for (let i = 0; i < d; i++) {
-      for (let j = 0; j <= i; j++) {
-        next[i] += H[i * d + j] * u[j];
-        if (j < i) next[j] += H[i * d + j] * u[i];
-      }
-    }
-    value = norm(next);
-    if (!(value > 0)) return value;
-    u = next.map((entry) => entry / value);
-  }
-  return value;
 }
