@@ -5,7 +5,7 @@ import type { GatedProducts, Kernels } from "../../src/convex/kernels/types.js";
 
 /** Throws a RangeError on call `call` of `what`, and counts the products that live. */
 export function failingKernels(
-  what: "cholesky" | keyof GatedProducts,
+  what: "cholesky" | "bind" | keyof GatedProducts,
   call = 1,
 ): { kernels: Kernels; living: () => number } {
   let living = 0;

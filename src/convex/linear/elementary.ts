@@ -153,9 +153,9 @@ export function arctan(t: number): number {
   }
   const square = small * small;
   let value = 0;
-  for (let k = ARCTAN_TERMS; k >= 0; k--) value = 1 / (2 * k + 1) - square * value;
+  for (let k = ARCTAN.length - 1; k >= 0; k--) value = ARCTAN[k] - square * value;
   return factor * small * value;
 }
 
 /** Terms of the series of arctan up to 0.1: what is left out is below 1e-18. */
-const ARCTAN_TERMS = 8;
+const ARCTAN = Float64Array.from({ length: 9 }, (_, k) => 1 / (2 * k + 1));

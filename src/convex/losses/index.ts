@@ -3,7 +3,6 @@
 import { ConvexError } from "../../errors.js";
 import type { Loss, LossName, Matrix } from "../types.js";
 import { binaryCrossentropy } from "./binaryCrossentropy.js";
-
 import { bindSoftmaxLoss } from "./categoricalCrossentropy.js";
 import { hinge } from "./hinge.js";
 import { huberLoss } from "./huberLoss.js";

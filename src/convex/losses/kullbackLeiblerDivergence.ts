@@ -23,16 +23,19 @@ export function bindDivergence(target: Matrix, weights: Float64Array | null): Lo
 
 /** The cross entropy plus what each row has more than that. */
 function above(cross: Loss, least: Float64Array): Loss {
+  const { part } = cross;
   const sum = least.reduce((total, value) => total + value, 0);
   return {
     ...cross,
     name: "kullbackLeiblerDivergence",
     value: (Z) => cross.value(Z) + sum,
     conjugate: (N) => cross.conjugate(N) - sum,
-    part: (rows) =>
-      above(
-        cross.part?.(rows) ?? cross,
-        Float64Array.from(rows, (row) => least[row]),
-      ),
+    ...(part && {
+      part: (rows: Int32Array) =>
+        above(
+          part(rows),
+          Float64Array.from(rows, (row) => least[row]),
+        ),
+    }),
   };
 }

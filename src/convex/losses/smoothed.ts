@@ -11,11 +11,13 @@ export function smoothed(loss: Loss, tau: number): Loss {
   const near = new Float64Array(size);
   const slope = new Float64Array(size);
   const spread = loss.separable ? null : new Float64Array(size);
+  const { part } = loss;
   const prox = (Z: Float64Array) => loss.prox(Z, tau, near, slope, spread);
   return {
     ...loss,
     curvature: 1 / tau,
-    part: (rows) => smoothed(loss.part?.(rows) ?? loss, tau),
+    ...(part && { part: (rows: Int32Array) => smoothed(part(rows), tau) }),
+    output: (c) => smoothed(loss.output(c), tau),
     value(Z) {
       prox(Z);
       let square = 0;

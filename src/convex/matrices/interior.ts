@@ -21,6 +21,8 @@ import type { SignForms } from "./signForms.js";
 const MOST_STEPS = 60;
 /** Above this a step's factorisation takes longer than descents. */
 const MOST_ROWS = 600;
+/** Sides of the matrices up to which inverses and products of them stay cheap. */
+const MOST_SIDE = 200;
 /** Of the way to the boundary: how far a step goes. */
 const SHARE = 0.97;
 const SHORTER = 0.9;
@@ -68,26 +70,28 @@ interface Direction {
   }[];
 }
 
-/** Losses whose Hessian is a diagonal, on as many rows as a factorisation is cheap for. */
-export function interiorTakes({ curvature, separable, rows, beside, hessianTimes }: Loss): boolean {
-  return (
-    Number.isFinite(curvature) && separable && rows <= MOST_ROWS && beside === undefined && hessianTimes === undefined
-  );
+/** Losses whose Hessian is a diagonal, on as many rows and with matrices of such a side D as factorisations are cheap for. */
+export function interiorTakes({ curvature, separable, rows, beside, hessianTimes }: Loss, D: number): boolean {
+  if (rows > MOST_ROWS || D > MOST_SIDE) return false;
+  return Number.isFinite(curvature) && separable && beside === undefined && hessianTimes === undefined;
 }
 
-/** Null where no start is found or rounding ends it early. */
+/** Lets the host breathe; true when time is up or someone asked to stop. */
+type Pause = () => Promise<boolean>;
+
+/** Null where no start is found, in time; else the last point, whatever ended it. */
 export async function solveInterior(
   problem: InteriorProblem,
   kernels: Kernels,
   tolerance: number,
-  pause: () => Promise<boolean>,
+  pause: Pause,
 ): Promise<InteriorPoint | null> {
-  const point = Interior.start(problem, kernels);
+  const point = await Interior.start(problem, kernels, pause);
   if (point === null) return null;
   let steps = 0;
   let gap = point.gap();
   while (!(gap <= tolerance) && steps < MOST_STEPS && !(await pause())) {
-    if (!point.step()) break;
+    if (!(await point.step())) break;
     steps += 1;
     gap = point.gap();
   }
@@ -107,6 +111,7 @@ class Interior {
     private Z: Float64Array,
     private bias: number,
     private readonly cones: readonly Cone[],
+    private readonly pause: Pause,
   ) {
     this.N = new Float64Array(Z.length);
     this.roots = new Float64Array(Z.length);
@@ -115,18 +120,19 @@ class Interior {
   }
 
   /** Outputs whose gradient is well inside, and W = mu K^-1. */
-  static start(problem: InteriorProblem, kernels: Kernels): Interior | null {
-    const { forms, loss, signs, charge, diagonals } = problem;
+  static async start(problem: InteriorProblem, kernels: Kernels, pause: Pause): Promise<Interior | null> {
+    const { forms, loss, signs, diagonals } = problem;
     const D = forms.size;
     const n = loss.rows;
     const grams = new FormGrams(forms, kernels);
+    if (!problem.charge.every((value) => value > 0)) return null;
     const [bias] = biasAlone(problem);
     const Z0 = new Float64Array(n).fill(bias);
     const N0 = dualPointAt(problem, Z0);
     const far = FAR / loss.curvature;
     const zeros = () => new Float64Array(diagonals.length / D);
     const steepness = new Float64Array(n);
-    for (let share = 1; share > Number.EPSILON; share /= 2) {
+    for (let share = 1; share > Number.EPSILON && !(await pause()); share /= 2) {
       const Z = new Float64Array(n);
       loss.prox(
         N0.map((value) => far * share * value),
@@ -138,16 +144,20 @@ class Interior {
       const N = new Float64Array(n);
       loss.gradient(Z, N);
       const twice = N.map((value) => 2 * value);
-      if (signs.some((sign) => inverseOf(partner(problem, grams.matrix(twice), sign, zeros()), D) === null)) continue;
-      const cones = signs.map((sign): Cone => {
+      const Q = grams.matrix(twice);
+      if (!signs.every((sign) => choleskyInPlace(partner(problem, Q, sign, zeros()), D))) continue;
+      const cones: Cone[] = [];
+      for (const sign of signs) {
         const K = partner(problem, grams.matrix(N), sign, zeros());
-        const inverse = inverseOf(K, D) as Float64Array;
-        return { sign, K, inverse, W: inverse, multipliers: zeros() };
-      });
+        if (await pause()) return null;
+        const inverse = inverseOf(K, D);
+        if (inverse === null) return null;
+        cones.push({ sign, K, inverse, W: inverse, multipliers: zeros() });
+      }
       const spread = cones.reduce((sum, { W }) => sum + norm(grams.outputs(W)), 0);
       const size = Math.min(loss.value(Z0) / (signs.length * D), norm(N0) / loss.curvature / spread);
       for (const cone of cones) cone.W = cone.inverse.map((value) => size * value);
-      return charge.every((value) => value > 0) ? new Interior(problem, kernels, grams, Z, bias, cones) : null;
+      return new Interior(problem, kernels, grams, Z, bias, cones, pause);
     }
     return null;
   }
@@ -177,17 +187,19 @@ class Interior {
     return { matrices: this.cones.map(({ W }) => W), multipliers, primal: this.primal, bias: this.bias, N: this.N };
   }
 
-  /** Predictor and corrector; false where no step is left. */
-  step(): boolean {
+  /** Predictor and corrector; false where no step is left, or no time for it. The point stays whole. */
+  async step(): Promise<boolean> {
     const { loss, forms } = this.problem;
     const D = forms.size;
     loss.hessianDiagonal(this.Z, this.roots);
     for (let k = 0; k < this.roots.length; k++) this.roots[k] = Math.sqrt(Math.max(0, this.roots[k]));
     const system = NewtonSystem.of(this.problem, this.grams, this.cones, this.roots, this.room);
-    if (system === null) return false;
+    if (system === null || (await this.pause())) return false;
     const mu = this.mu();
     const predicted = this.direction(system, 0, null);
-    const reach = this.reach(predicted);
+    if (await this.pause()) return false;
+    const reach = await this.reach(predicted);
+    if (reach === null) return false;
     const after =
       predicted.cones.reduce((sum, { dW, dK }, s) => {
         const { W, K } = this.cones[s];
@@ -196,8 +208,9 @@ class Interior {
       (D * this.cones.length);
     const centring = Math.min(1, Math.max(1e-6, power(after / mu, 3)));
     const corrected = this.direction(system, centring * mu, predicted);
-    const length = this.reach(corrected);
-    return this.move(corrected, length);
+    if (await this.pause()) return false;
+    const length = await this.reach(corrected);
+    return length !== null && (await this.move(corrected, length));
   }
 
   /** sum_s s <M_k, W_s> + c. */
@@ -257,23 +270,27 @@ class Interior {
     for (let i = 0; i < D; i++) for (let j = 0; j < D; j++) out[i * D + j] -= (ABC[i * D + j] + ABC[j * D + i]) / 2;
   }
 
-  /** How far both points may go and stay inside, at most 1. */
-  private reach({ cones }: Direction): number {
+  /** How far both points may go and stay inside, at most 1; null when time is up. */
+  private async reach({ cones }: Direction): Promise<number | null> {
     const D = this.problem.forms.size;
     let length = 1;
-    this.cones.forEach(({ W, K }, s) => {
+    for (const [s, { W, K }] of this.cones.entries()) {
       for (const [at, along] of [
         [W, cones[s].dW],
         [K, cones[s].dK],
       ]) {
-        while (length > SHORTEST && !inside(at, along, length / SHARE, D)) length *= SHORTER;
+        while (length > SHORTEST && !inside(at, along, length / SHARE, D)) {
+          length *= SHORTER;
+          if (await this.pause()) return null;
+        }
+        if (await this.pause()) return null;
       }
-    });
+    }
     return length;
   }
 
   /** Goes along a direction, less far where the gradient's bend leads out. */
-  private move({ dZ, bias, cones }: Direction, reach: number): boolean {
+  private async move({ dZ, bias, cones }: Direction, reach: number): Promise<boolean> {
     const { loss, forms, outputBias } = this.problem;
     const D = forms.size;
     const N = new Float64Array(dZ.length);
@@ -281,16 +298,20 @@ class Interior {
       const Z = this.Z.map((value, k) => value + length * dZ[k]);
       loss.gradient(Z, N);
       const Q = this.grams.matrix(N);
-      const moved = this.cones.map(({ sign, multipliers }, s) => {
+      const moved: Pick<Cone, "K" | "inverse" | "multipliers">[] = [];
+      for (const [s, { sign, multipliers }] of this.cones.entries()) {
         const next = multipliers.map((value, j) => value + length * cones[s].multipliers[j]);
         const K = partner(this.problem, Q, sign, next);
-        return { K, inverse: inverseOf(K, D), multipliers: next };
-      });
-      if (moved.some(({ inverse }) => inverse === null)) continue;
-      moved.forEach(({ K, inverse, multipliers }, s) => {
+        const inverse = inverseOf(K, D);
+        if (await this.pause()) return false;
+        if (inverse === null) break;
+        moved.push({ K, inverse, multipliers: next });
+      }
+      if (moved.length < this.cones.length) continue;
+      moved.forEach((next, s) => {
         const cone = this.cones[s];
         const W = cone.W.map((value, i) => value + length * cones[s].dW[i]);
-        Object.assign(cone, { K, inverse, multipliers, W });
+        Object.assign(cone, { ...next, W });
       });
       this.Z = Z;
       this.N.set(N);

@@ -104,9 +104,9 @@ async function nearOptimum(
   pause: () => Promise<boolean>,
 ): Promise<(UnitNetwork & { readonly N: Float64Array }) | null> {
   const { X, loss, outputBias, beta, activation } = problem;
-  if (!interiorTakes(loss)) return null;
   const { cols: d } = X;
   const D = d + 1;
+  if (!interiorTakes(loss, D)) return null;
   // <J, W> = 0, J = diag(1, ..., 1, -1), is |p| = r of all units; half of it in the charge makes zero a point inside.
   const diagonals = new Float64Array(D).fill(1);
   diagonals[d] = -1;

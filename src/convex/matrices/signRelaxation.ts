@@ -74,9 +74,6 @@ export async function relax(
   return (await relaxInside(posed, kernels, tolerance, pause)) ?? relaxByDescents(posed, seed, pause);
 }
 
-/** Sides of the matrix up to which the interior method's own products stay cheap. */
-const MOST_INSIDE = 200;
-
 /** By the interior method, output by output; null where the problem is none for it. */
 async function relaxInside(
   { forms, loss, outputBias, beta }: Posed,
@@ -86,7 +83,7 @@ async function relaxInside(
 ): Promise<Relaxation | null> {
   const D = forms.size;
   const C = loss.outputs;
-  if (!interiorTakes(loss) || D > MOST_INSIDE) return null;
+  if (!interiorTakes(loss, D)) return null;
   const signs = forms.odd ? ([1] as const) : ([1, -1] as const);
   const diagonals = new Float64Array((D - 1) * D); // entries of the diagonal, less the last
   for (let j = 0; j < D - 1; j++) {

@@ -21,6 +21,8 @@ const MOST_SHIFT = 1e-2;
 /** Steps that take the shift out again where H is definite. */
 const REFINEMENTS = 3;
 const INVERSE_STEPS = 30;
+/** Columns that are solved for together. */
+const BLOCK = 256;
 
 /** Everything of second order at a point. */
 export interface Curvature {
@@ -135,12 +137,36 @@ export class Inverse {
     return x;
   }
 
-  /** B := H^-1 B, B [p x k]. */
+  /** B := H^-1 B, B [p x k]: what `solve` says of each column, blocks of them together. */
   solveAll(B: Float64Array, k: number): void {
-    if (this.size === 0) return;
-    const factor = this.kernels.cholesky(shifted(this.H, this.size, this.shift), this.size);
-    factor?.solve(B, k);
-    factor?.dispose();
+    const p = this.size;
+    if (p === 0) return;
+    const { kernels, H, L } = this;
+    // Null from an engine whose factors round in another way than its `factor`, by which L is there.
+    const held = kernels.cholesky(shifted(H, p, this.shift), p);
+    const divide = (V: Float64Array, width: number) => {
+      if (held !== null) held.solve(V, width);
+      else eachColumn(V, p, width, (column) => kernels.solve(L, p, column));
+    };
+    try {
+      for (let from = 0; from < k; from += BLOCK) {
+        const width = Math.min(BLOCK, k - from);
+        const b = new Float64Array(p * width);
+        for (let i = 0; i < p; i++) b.set(B.subarray(i * k + from, i * k + from + width), i * width);
+        const x = b.slice();
+        divide(x, width);
+        const left = new Float64Array(p * width);
+        for (let step = 0; step < REFINEMENTS; step++) {
+          kernels.multiply(H, x, left, p, p, width);
+          for (let i = 0; i < x.length; i++) left[i] = b[i] - left[i];
+          divide(left, width);
+          for (let i = 0; i < x.length; i++) x[i] += left[i];
+        }
+        for (let i = 0; i < p; i++) B.set(x.subarray(i * width, (i + 1) * width), i * k + from);
+      }
+    } finally {
+      held?.dispose();
+    }
   }
 
   /** The least eigenvalue, relative to the mean of the diagonal, by inverse iteration. */
@@ -155,6 +181,16 @@ export class Inverse {
     }
     const y = Float64Array.from(x, (_, i) => dotAt(this.H, i * this.size, x, 0, this.size));
     return dot(x, y) / dot(x, x) / meanDiagonal(this.H, this.size);
+  }
+}
+
+/** Each column of V [p x k] by itself, in place. */
+function eachColumn(V: Float64Array, p: number, k: number, use: (column: Float64Array) => void): void {
+  const column = new Float64Array(p);
+  for (let c = 0; c < k; c++) {
+    for (let i = 0; i < p; i++) column[i] = V[i * k + c];
+    use(column);
+    for (let i = 0; i < p; i++) V[i * k + c] = column[i];
   }
 }
 

@@ -1,5 +1,6 @@
 /** What fits without each one row would say of it, by one Newton step from the fit with all. */
 
+import { refuseAs } from "../../arguments.js";
 import type { Kernels } from "../../convex/kernels/types.js";
 import { smallSolve } from "../../convex/linear/smallSolve.js";
 import { dot, dotAt } from "../../convex/linear/vectors.js";
@@ -123,7 +124,16 @@ function moveWithout(
     own.set(J.subarray(i * C, (i + 1) * C), row * C);
   });
   const solved = own.slice();
-  Inverse.of({ H: rest, size: q }, kernels)?.solveAll(solved, C);
+  const inverse = Inverse.of({ H: rest, size: q }, kernels);
+  if (inverse === null) {
+    refuseAs(
+      "leaveOneOut",
+      "a minimum",
+      "a point from which the objective falls once a row's own neurons are gone",
+      "Fit with a smaller tolerance (1e-8).",
+    );
+  }
+  inverse.solveAll(solved, C);
   const moved = moveOf({ J: own, solved }, { S, xi, charge: Float64Array.from(stay, (i) => charge[i]) });
   return moved.map((value, c) => value - given[c]);
 }

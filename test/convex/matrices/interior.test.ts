@@ -37,7 +37,7 @@ test("a dual point of the interior method is feasible for all units, by their ex
         const targets = name === "binaryCrossentropy" || name === "squaredHinge";
         const data = Float64Array.from({ length: n }, (_, k) => (targets ? labels[k % 2] : draw()));
         const loss = bindLoss(name, { rows: n, cols: 1, data });
-        expect(interiorTakes(loss)).toBe(true);
+        expect(interiorTakes(loss, d + 1)).toBe(true);
         const diagonals = new Float64Array(d + 1).fill(1);
         diagonals[d] = -1;
         const charge = new Float64Array(d + 1).fill(beta / 2);
@@ -76,4 +76,40 @@ test("a dual point of the interior method is feasible for all units, by their ex
     ),
     { numRuns: 60 },
   );
+});
+
+test("it asks for a pause several times a step and in search of a start, and ends at once, with a whole point or none, when told to stop", async () => {
+  const draw = gaussianSource(3);
+  const [n, d] = [15, 4];
+  const X = { rows: n, cols: d, data: Float64Array.from({ length: n * d }, draw) };
+  const loss = bindLoss("meanSquaredError", { rows: n, cols: 1, data: Float64Array.from({ length: n }, draw) });
+  const diagonals = Float64Array.of(1, 1, 1, 1, -1);
+  const charge = new Float64Array(d + 1).fill(0.02);
+  const forms = signForms({ a: 1, b: 0, c: 0 }, X);
+  const problem = { forms, loss, outputBias: null, signs: [1, -1] as const, charge, diagonals };
+  const asked = (stop: number) => {
+    let calls = 0;
+    const pause = async () => ++calls > stop;
+    return solveInterior(problem, referenceKernels, 1e-7, pause).then((point) => ({ point, calls }));
+  };
+  const whole = await asked(Number.POSITIVE_INFINITY);
+  if (whole.point === null) throw new Error("no start");
+  expect(whole.calls).toBeGreaterThan(8 * whole.point.steps);
+  for (let stop = 0; stop < whole.calls; stop++) {
+    const { point, calls } = await asked(stop);
+    expect(calls).toBe(stop + 1);
+    if (point === null) continue;
+    const ceiling = new PolynomialOracle(X, 1, { a: 1, b: 0, c: 0 }).ceiling(Float64Array.from(point.N));
+    expect(ceiling).toBeLessThan(0.04 * (1 + 1e-9));
+    expect(Number.isFinite(point.primal + point.gap)).toBe(true);
+  }
+});
+
+test("matrices so large that their inverses take seconds are not for it, nor are more rows than it can factor for", () => {
+  const loss = (n: number) => bindLoss("meanSquaredError", { rows: n, cols: 1, data: new Float64Array(n) });
+  expect([interiorTakes(loss(50), 200), interiorTakes(loss(50), 201), interiorTakes(loss(601), 20)]).toEqual([
+    true,
+    false,
+    false,
+  ]);
 });

@@ -146,10 +146,9 @@ export class StochasticRun implements Run {
 
   private async epoch(from: Snapshot): Promise<void> {
     const { program, products, kernels } = this.setting;
-    if (this.batches === null) {
-      this.batches = new Batches(program, kernels, SEED);
-      this.squaredNorm = this.batches.squaredNorm();
-    }
+    this.batches ??= await Batches.of(program, kernels, SEED, this.setting.pause);
+    if (this.batches === null) return;
+    this.squaredNorm = this.batches.squaredNorm;
     const gates = this.workingGates(from);
     const G = new Float64Array(gates.length * this.C * this.d);
     products.adjoint(from.R, this.C, gates, G);

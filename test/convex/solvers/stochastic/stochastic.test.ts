@@ -1,8 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { referenceKernels, wasmKernels } from "../../../../src/convex/kernels/index.js";
+import { isActive } from "../../../../src/convex/linear/bits.js";
 import { lossNames } from "../../../../src/convex/losses/index.js";
+import { smoothed } from "../../../../src/convex/losses/smoothed.js";
 import { chooseSolver, solve } from "../../../../src/convex/solvers/solve.js";
+import { Batches } from "../../../../src/convex/solvers/stochastic/batches.js";
 import { randomConvProgram } from "../../../helpers/convProblems.js";
 import { failingKernels } from "../../../helpers/failingKernels.js";
 import { type ProgramWish, randomProgram } from "../../../helpers/problems.js";
@@ -111,6 +114,72 @@ test("an engine that throws while it makes the batches is left without products"
   const { kernels, living } = failingKernels("adjoint", 2);
   await expect(solve(randomProgram({ rows: 60 }), kernels, budget)).rejects.toThrow(RangeError);
   expect(living()).toBe(0);
+});
+
+test("an engine that throws at any of the batches' first products, or a stop at any of the pauses, leaves no products", async () => {
+  const program = randomProgram({ rows: 60 });
+  const whole = failingKernels("adjoint", Number.POSITIVE_INFINITY);
+  let pauses = 0;
+  const batches = await Batches.of(program, whole.kernels, 1, async () => ++pauses < 0);
+  expect([batches?.list.length, whole.living()]).toEqual([4, 4]);
+  expect(pauses).toBeGreaterThan(4 + 10);
+  batches?.dispose();
+  expect(whole.living()).toBe(0);
+  for (let stop = 0; stop < pauses; stop++) {
+    let calls = 0;
+    expect(await Batches.of(program, whole.kernels, 1, async () => ++calls > stop)).toBeNull();
+    expect([calls, whole.living()]).toEqual([stop + 1, 0]);
+  }
+  for (const call of [1, 3]) {
+    const { kernels, living } = failingKernels("bind", call);
+    await expect(Batches.of(program, kernels, 1, async () => false)).rejects.toThrow(RangeError);
+    expect(living()).toBe(0);
+  }
+});
+
+test("each batch has the rows, patterns and terms of the loss that the program has there", async () => {
+  const program = randomProgram({ rows: 150, gates: 5, features: 3, outputs: 2 });
+  const { gates, loss, X } = program;
+  const batches = await Batches.of(program, referenceKernels, 1, async () => false);
+  if (batches === null) throw new Error("no batches");
+  expect(batches.list.flatMap(({ rows }) => [...rows]).sort((a, b) => a - b)).toEqual([...Array(150).keys()]);
+  const Z = Float64Array.from({ length: 300 }, (_, k) => Math.sin(k));
+  const u = Float64Array.of(1, -2, 0.5);
+  let value = 0;
+  for (const { rows, products, loss: own } of batches.list) {
+    value += own.value(Float64Array.from({ length: 2 * rows.length }, (_, k) => Z[2 * rows[k >> 1] + (k & 1)]));
+    for (let gate = 0; gate < gates.count; gate++) {
+      const out = new Float64Array(rows.length);
+      products.forward(Int32Array.of(gate), new Int32Array(1), Float64Array.of(1), u, 1, out);
+      rows.forEach((row, k) => {
+        const product = u.reduce((sum, weight, p) => sum + weight * X.data[3 * row + p], 0);
+        expect(out[k]).toBeCloseTo(isActive(gates, gate, row) ? product : 0, 12);
+      });
+    }
+  }
+  expect(value).toBeCloseTo(loss.value(Z), 12);
+  batches.dispose();
+});
+
+test("a loss that cannot be dealt by rows is refused, and rounding it off does not hide that", async () => {
+  const plain = randomProgram({ loss: "hinge", rows: 60 });
+  const { part, ...rest } = plain.loss;
+  expect(part).toBeDefined();
+  const program = { ...plain, loss: smoothed(rest, 0.1) };
+  expect(() => chooseSolver(program, "stochastic")).toThrow(/linear part/);
+  await expect(Batches.of(program, referenceKernels, 1, async () => false)).rejects.toThrow(/dealt by rows/);
+});
+
+test("a loss rounded off has parts that add up to it, and outputs as well", () => {
+  const { loss } = randomProgram({ loss: "meanAbsoluteError", rows: 6, outputs: 2 });
+  const round = smoothed(loss, 0.3);
+  const Z = Float64Array.from({ length: 12 }, (_, k) => Math.sin(k));
+  const halves = [Int32Array.of(0, 2, 4), Int32Array.of(1, 3, 5)].map((rows) =>
+    round.part?.(rows).value(Float64Array.from({ length: 6 }, (_, k) => Z[2 * rows[k >> 1] + (k & 1)])),
+  );
+  expect((halves[0] ?? 0) + (halves[1] ?? 0)).toBeCloseTo(round.value(Z), 12);
+  const outputs = [0, 1].map((c) => round.output(c).value(Float64Array.from({ length: 6 }, (_, k) => Z[2 * k + c])));
+  expect(outputs[0] + outputs[1]).toBeCloseTo(round.value(Z), 12);
 });
 
 test("kinks, cones and patches are refused by a sentence that names what takes them", () => {
