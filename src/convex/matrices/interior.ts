@@ -27,6 +27,9 @@ const MOST_SIDE = 200;
 const SHARE = 0.97;
 const SHORTER = 0.9;
 const SHORTEST = 1e-4;
+/** Of what <W, K> was a step before: above it that step led nowhere; then of what it is now: what is aimed at. */
+const STUCK = 0.9;
+const CENTRED = 0.5;
 /** How far outputs go along a gradient in search of a start, in units of 1 / curvature. */
 const FAR = 1e6;
 
@@ -102,6 +105,7 @@ class Interior {
   private readonly N: Float64Array;
   private readonly room: readonly [Float64Array, Float64Array]; // [n x n]
   private primal = Number.NaN;
+  private before = Number.POSITIVE_INFINITY; // mu, a step before
   private readonly roots: Float64Array; // of the Hessian's diagonal
 
   private constructor(
@@ -206,8 +210,11 @@ class Interior {
         return sum + dotMoved(W, dW, K, dK, reach);
       }, 0) /
       (D * this.cones.length);
-    const centring = Math.min(1, Math.max(1e-6, power(after / mu, 3)));
-    const corrected = this.direction(system, centring * mu, predicted);
+    // Where the step before led nowhere the point is near the boundary: it is centred first, without the second order of a long step.
+    const stuck = mu > STUCK * this.before;
+    this.before = mu;
+    const centring = Math.min(1, Math.max(stuck ? CENTRED : 1e-6, power(after / mu, 3)));
+    const corrected = this.direction(system, centring * mu, stuck ? null : predicted);
     if (await this.pause()) return false;
     const length = await this.reach(corrected);
     return length !== null && (await this.move(corrected, length));
