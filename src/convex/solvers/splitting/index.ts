@@ -25,7 +25,7 @@ export const splitting: Solver = {
   firstOrder: true,
   forDevices: true,
   refuses({ cones, loss, penalty, pooling }) {
-    if (!cones) return 'is for programs with cones; without them use "fista", or "admm".';
+    if (!cones) return 'needs a program with cones; without them use "fista", or "admm".';
     if (pooling != null) return 'has no steps for patches or slopes; use "proximal-newton".';
     if (!penalty.separable) return `needs the penalty "perOutput", got "${penalty.name}".`;
     if (loss.beside !== undefined)

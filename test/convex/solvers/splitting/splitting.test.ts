@@ -264,7 +264,7 @@ test("is taken unasked where blocks with cones are kept on a device, and nowhere
 test("says what it is not for", () => {
   const refusals = [{ cones: false }, { cones: true, penalty: "nuclear", outputs: 2 }] as const;
   expect(refusals.map((how) => splitting.refuses(randomProgram(how)))).toEqual([
-    'is for programs with cones; without them use "fista", or "admm".',
+    'needs a program with cones; without them use "fista", or "admm".',
     'needs the penalty "perOutput", got "nuclear".',
   ]);
   const pooling = { patches: 1, positions: 1, scale: 1, negativeSlope: 0.1 };
