@@ -9,7 +9,7 @@ import { OnesColumn } from "./onesColumn.js";
 import { PairProducts } from "./pairProducts.js";
 import { Patches } from "./patches.js";
 import { PolynomialActivation } from "./polynomial.js";
-import { ProximalAdam } from "./proximalAdam.js";
+import { ProximalAdam } from "./proximal/index.js";
 import { Sign } from "./sign.js";
 
 export { BranchPower, type BranchPowerArgs, branchPower } from "./branchPower.js";
@@ -21,7 +21,7 @@ export { OnesColumn, type OnesColumnArgs, onesColumn } from "./onesColumn.js";
 export { PairProducts, type PairProductsArgs, pairProducts } from "./pairProducts.js";
 export { Patches, type PatchesArgs, patches } from "./patches.js";
 export { PolynomialActivation, type PolynomialArgs, polynomial } from "./polynomial.js";
-export { ProximalAdam, type ProximalAdamArgs, proximalAdam } from "./proximalAdam.js";
+export { ProximalAdam, type ProximalAdamArgs, proximalAdam } from "./proximal/index.js";
 export { Sign, type SignArgs, signLayer } from "./sign.js";
 
 /** Makes the layers, the regularizer and the optimizer known to `tf.loadLayersModel`. Importing the library registers nothing; calling this twice is harmless. */

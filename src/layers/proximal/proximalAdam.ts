@@ -1,8 +1,8 @@
 /** An optimizer for layers with gates inside an ordinary `model.fit`: steps as Adam's, and a shrinkage that leaves whole units at zero. */
 
 import * as tf from "@tensorflow/tfjs";
-import { isRecord, refuse, refuseAs, refuseUnknown, shown } from "../arguments.js";
-import { realPower } from "../convex/linear/elementary.js";
+import { isRecord, refuse, refuseAs, refuseUnknown, shown } from "../../arguments.js";
+import { realPower } from "../../convex/linear/elementary.js";
 import { Moments } from "./moments.js";
 
 /** How tfjs names a GatedDense or GatedConv2D that was given no name. */
