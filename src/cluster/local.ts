@@ -19,7 +19,7 @@ import {
   summed,
 } from "../convex/sharded/index.js";
 import { ConvexError } from "../errors.js";
-import { MOST_SECONDS } from "./patience.js";
+import { MOST_SECONDS, PATIENCE } from "./patience.js";
 import { commandOf, type ShardProgram } from "./program.js";
 import { secondUse } from "./secondUse.js";
 import { Gone, WorkerProcess } from "./worker.js";
@@ -33,7 +33,6 @@ export interface LocalOptions {
 
 /** Workers of one shard that may be lost one after another, none of them having answered. */
 const MOST_LOST = 5;
-const PATIENCE = 600;
 
 /**
  * Processes of this machine, one a shard. One that is lost is started again, reads its rows again, and goes on where the others are.

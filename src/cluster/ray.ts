@@ -21,7 +21,7 @@ import {
 } from "../convex/sharded/index.js";
 import { ConvexError } from "../errors.js";
 import { type Answer, type Frame, type Request, receive, send } from "./frames.js";
-import { MOST_SECONDS } from "./patience.js";
+import { MOST_SECONDS, PATIENCE } from "./patience.js";
 import { commandOf, type ShardProgram } from "./program.js";
 import { RAY_GLUE } from "./rayGlue.js";
 import { secondUse } from "./secondUse.js";
@@ -42,7 +42,6 @@ export interface RayOptions {
 }
 
 const NAMES = ["address", "python", "cpusPerShard", "restarts", "patience", "program"];
-const PATIENCE = 600;
 const RESTARTS = 20;
 /** Seconds that Ray itself may take to start, or to say that an actor is silent. */
 const RAY_SECONDS = 120;

@@ -34,6 +34,16 @@ export function norm(a: Float64Array): number {
   return Math.sqrt(dot(a, a));
 }
 
+export function average(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** The standard deviation of a sample; NaN of one. */
+export function spread(values: readonly number[]): number {
+  const mean = average(values);
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
+}
+
 /** The sums [C] of the columns of M [n x C]. */
 export function columnSums(M: Float64Array, C: number): Float64Array {
   const sums = new Float64Array(C);

@@ -2,7 +2,7 @@
 
 import type { Kernels } from "../kernels/types.js";
 import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
-import { dotAt, norm } from "../linear/vectors.js";
+import { dotAt, norm, orthogonalise } from "../linear/vectors.js";
 import { slopeOf } from "../network.js";
 import type { Loss, Matrix } from "../types.js";
 import { type Curvature, curvatureAt, Inverse } from "./curvature.js";
@@ -246,12 +246,7 @@ function independentRows(X: Matrix, rows: readonly number[]): Int32Array {
     if (kept.length === d - 1) break;
     const rest = X.data.slice(row * d, (row + 1) * d);
     const size = norm(rest);
-    for (let pass = 0; pass < 2; pass++) {
-      for (const unit of basis) {
-        const share = dotAt(unit, 0, rest, 0, d);
-        for (let p = 0; p < d; p++) rest[p] -= share * unit[p];
-      }
-    }
+    orthogonalise(rest, basis);
     const left = norm(rest);
     if (!(left > DEPENDENT * size)) continue;
     basis.push(rest.map((value) => value / left));

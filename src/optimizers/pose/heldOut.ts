@@ -6,6 +6,7 @@ import type { ChosenEngine, Kernels } from "../../convex/kernels/index.js";
 import { exp, log } from "../../convex/linear/elementary.js";
 import { inTurns } from "../../convex/linear/pieces.js";
 import { gaussianSource } from "../../convex/linear/random.js";
+import { average, spread } from "../../convex/linear/vectors.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { forward, type Network } from "../../convex/network.js";
 import type { Coordinates } from "../../convex/operators/coordinates.js";
@@ -252,14 +253,4 @@ function dealt({ y }: Dataset, loss: LossName, seed: number): number[][] {
   order.sort((a, b) => a.label - b.label || a.key - b.key);
   const count = Math.min(FOLDS, n);
   return Array.from({ length: count }, (_, f) => order.filter((_, at) => at % count === f).map(({ k }) => k));
-}
-
-function average(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** The standard deviation of a sample; NaN of one. */
-function spread(values: readonly number[]): number {
-  const mean = average(values);
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
 }

@@ -1,6 +1,7 @@
 /** Which beta predicts best, by what each was worth on the rows held out of every fold. */
 
 import { log, power } from "../../convex/linear/elementary.js";
+import { average, spread } from "../../convex/linear/vectors.js";
 
 /** Powers of ten by which the grid may go on beyond its end. */
 const EXTENSIONS = 4;
@@ -80,14 +81,4 @@ function beyond(betas: readonly number[]): number[] {
   const ratio = last / betas[betas.length - 2];
   const steps = Math.max(1, Math.round(log(0.1) / log(ratio)));
   return Array.from({ length: steps }, (_, k) => last * power(ratio, k + 1));
-}
-
-function average(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** The standard deviation of a sample. */
-function spread(values: readonly number[]): number {
-  const mean = average(values);
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
 }

@@ -4,6 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { refuseAs } from "../../arguments.js";
 import { formulations } from "../../convex/formulations/index.js";
 import type { GatedProducts, Kernels } from "../../convex/kernels/types.js";
+import { isActive } from "../../convex/linear/bits.js";
 import { dotAt, LEAST, norm } from "../../convex/linear/vectors.js";
 import type { NetworkWeights, Neuron } from "../../convex/network.js";
 import { blockOutputs, columnsOf } from "../../convex/operators/blocks.js";
@@ -20,7 +21,7 @@ import {
 } from "../../convex/sensitivity/index.js";
 import { Clock } from "../../convex/solvers/clock.js";
 import { solve, withProducts } from "../../convex/solvers/solve.js";
-import type { ConvexProgram, GateSet, SparseBlocks } from "../../convex/types.js";
+import type { ConvexProgram, SparseBlocks } from "../../convex/types.js";
 import { weightsInside } from "../pose/reduction.js";
 import { decayOf } from "../pose/regularization.js";
 import { anatomyOf } from "../read/anatomy.js";
@@ -138,7 +139,7 @@ function coneUnits(program: ConvexProgram, blocks: SparseBlocks): Unit[] {
     const o = new Float64Array(blockOutputs(program));
     o[to] = side;
     const open = Uint8Array.from({ length: X.rows }, (_, k) => (dotAt(X.data, k * d, v, 0, d) > 0 ? 1 : 0));
-    const sides = all.complete ? null : gates.map((one) => (row: number) => isOpen(all, one, row));
+    const sides = all.complete ? null : gates.map((one) => (row: number) => isActive(all, one, row));
     return unitOf(v, o, { open, feeds: Int32Array.of(to), gates: sides, gate: null });
   });
 }
@@ -158,7 +159,7 @@ function gatedUnits(program: ConvexProgram, blocks: SparseBlocks): Unit[] {
   return formulations.gated.recover(program, blocks).neurons.map(({ direction, output, gate }) => {
     const size = norm(output);
     const own = used.find((one) => generator(one).every((value, p) => value === gate?.[p])) ?? 0;
-    const open = Uint8Array.from({ length: X.rows }, (_, k) => (isOpen(all, own, k) ? 1 : 0));
+    const open = Uint8Array.from({ length: X.rows }, (_, k) => (isActive(all, own, k) ? 1 : 0));
     const every = Array.from(output.keys());
     const feeds = Int32Array.from(penalty.separable ? every.filter((c) => output[c] !== 0) : every);
     const [v, o] = [direction.map((value) => value * size), output.map((value) => value / size)];
@@ -173,10 +174,6 @@ function unitOf(v: Float64Array, o: Float64Array, rest: Pick<Unit, "open" | "fee
 }
 
 const NO_FACE = { face: new Int32Array(0), basis: new Float64Array(0) };
-
-function isOpen({ bits, rows }: GateSet, gate: number, row: number): boolean {
-  return ((bits[gate * Math.ceil(rows / 32) + (row >> 5)] >>> (row & 31)) & 1) === 1;
-}
 
 /** One layer: a column of its kernel for each output, the read-out held. */
 function linearUnits(program: ConvexProgram, blocks: SparseBlocks): Unit[] {

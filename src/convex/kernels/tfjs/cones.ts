@@ -3,7 +3,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { eachActive } from "../../linear/bits.js";
 import type { GateSet, Matrix } from "../../types.js";
-import type { ConeSizes, DeviceCones } from "../device/index.js";
+import { type ConeSizes, type DeviceCones, sumOfPairs } from "../device/index.js";
 import type { ConeResiduals, ConeSystem } from "../types.js";
 import type { ContextWatch } from "../webgl/context.js";
 import { CHUNK_ENTRIES, currentContext, readAndDispose } from "./tensors.js";
@@ -115,8 +115,7 @@ export class TfjsCones implements DeviceCones {
     const all = tf.concat(sums);
     tf.dispose(sums);
     const values = await this.read1(all);
-    const [missed, moved] = [0, 1].map((k) => values.reduce((sum, value, at) => sum + (at % 2 === k ? value : 0), 0));
-    return { missed, moved };
+    return { missed: sumOfPairs(values, 0), moved: sumOfPairs(values, 1) };
   }
 
   async rescale(factor: number): Promise<void> {

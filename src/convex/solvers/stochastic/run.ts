@@ -62,7 +62,6 @@ export class StochasticRun implements Run {
   private readonly C: number;
   private readonly d: number;
   private batches: Batches | null = null;
-  private squaredNorm = 1;
   private x: Float64Array; // [P x C x d]
   private z: Float64Array;
   private cx: Float64Array; // [C]
@@ -148,7 +147,6 @@ export class StochasticRun implements Run {
     const { program, products, kernels } = this.setting;
     this.batches ??= await Batches.of(program, kernels, SEED, this.setting.pause);
     if (this.batches === null) return;
-    this.squaredNorm = this.batches.squaredNorm;
     const gates = this.workingGates(from);
     const G = new Float64Array(gates.length * this.C * this.d);
     products.adjoint(from.R, this.C, gates, G);
@@ -157,7 +155,7 @@ export class StochasticRun implements Run {
     const epoch: Epoch = { from, gates, columns: everyVector(gates, this.C), G, slopes, tau };
     for (let pass = 0; pass < PASSES; pass++) {
       for (const batch of this.batches.pass()) {
-        this.step(epoch, batch, this.batches.list.length);
+        this.step(epoch, batch, this.batches);
         if (await this.setting.pause()) return;
       }
     }
@@ -178,15 +176,15 @@ export class StochasticRun implements Run {
     return Int32Array.from(chosen.keys()).filter((gate) => chosen[gate] === 1);
   }
 
-  /** One step, over one of m batches. */
-  private step(epoch: Epoch, batch: Batch, m: number): void {
+  /** One step, over one of all batches. */
+  private step(epoch: Epoch, batch: Batch, { list, squaredNorm }: Batches): void {
     const { from, gates, G, tau } = epoch;
     const { C, d, x, z } = this;
     const { loss, penalty, beta, outputBias } = this.setting.program;
     const size = C * d;
-    const short = this.scale / (3 * loss.curvature * this.squaredNorm);
+    const short = this.scale / (3 * loss.curvature * squaredNorm);
     const v = this.mixed(epoch);
-    const R = this.turn(epoch, batch, v, m);
+    const R = this.turn(epoch, batch, v, list.length);
     const g = new Float64Array(v.length);
     batch.products.adjoint(R, C, gates, g);
     for (let k = 0; k < gates.length; k++) {
@@ -201,7 +199,7 @@ export class StochasticRun implements Run {
       penalty.prox(xk, C, d, short * beta);
     }
     if (outputBias === null) return;
-    const stride = (short * BIAS_SHARE * this.squaredNorm) / loss.rows;
+    const stride = (short * BIAS_SHARE * squaredNorm) / loss.rows;
     const sums = columnSums(R, C);
     for (let c = 0; c < C; c++) {
       const middle = tau * this.cz[c] + from.bias[c] / 2 + (0.5 - tau) * this.cx[c];
