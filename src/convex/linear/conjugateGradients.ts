@@ -1,13 +1,13 @@
-/** Preconditioned conjugate gradients for the Newton systems of the dual. */
+/** Preconditioned conjugate gradients, for matrices whose products may be made elsewhere. */
 
 import { dot } from "./vectors.js";
 
-const MAX_STEPS = 200;
+const MOST_STEPS = 200;
 
 /** A symmetric positive definite matrix known by what it does to a vector, and an approximation of its inverse. */
 export interface LinearSystem {
-  /** out := H x. */
-  multiply(x: Float64Array, out: Float64Array): void;
+  /** out := H x; a promise from a device that has to answer first. */
+  multiply(x: Float64Array, out: Float64Array): void | Promise<void>;
   /** x := M^-1 x, M near H. */
   precondition(x: Float64Array): void;
   /** Hears that the solution moved by alpha times what was multiplied last. */
@@ -26,6 +26,7 @@ export async function conjugateGradients(
   pause: () => Promise<boolean>,
   { multiply, precondition, moved }: LinearSystem,
   left?: Float64Array,
+  most = MOST_STEPS,
 ): Promise<number> {
   const size = b.length;
   const x = new Float64Array(size);
@@ -37,8 +38,9 @@ export async function conjugateGradients(
   let rho = dot(r, z);
   const goal = residual * Math.sqrt(dot(b, b));
   let step = 0;
-  while (step < MAX_STEPS) {
-    multiply(p, Hp);
+  while (step < most) {
+    const answer = multiply(p, Hp);
+    if (answer !== undefined) await answer;
     step += 1;
     const alpha = rho / dot(p, Hp);
     if (!Number.isFinite(alpha)) break;

@@ -11,8 +11,9 @@
 import { hostCones } from "../../kernels/hostCones.js";
 import type { CholeskyFactor, ConeIterate, ConeSystem } from "../../kernels/types.js";
 import { eachActive } from "../../linear/bits.js";
+import { conjugateGradients } from "../../linear/conjugateGradients.js";
 import { inTurns } from "../../linear/pieces.js";
-import { addColumnSums, dot, dotAt, LEAST, norm } from "../../linear/vectors.js";
+import { addColumnSums, dotAt, LEAST } from "../../linear/vectors.js";
 import type { GateSet } from "../../types.js";
 import type { Setting } from "../solver.js";
 import { denseSystem, inverseOf, sharedMatrix } from "./matrices.js";
@@ -104,7 +105,7 @@ export class SplittingSystem {
       return { W: right, left };
     }
     for (let k = 0; k < W.length; k++) left[k] = right[k] - image[k];
-    await this.reduce(RESIDUAL * norm(left), pause);
+    await this.reduce(pause);
     for (let k = 0; k < W.length; k++) image[k] = right[k] - left[k];
     return { W, left };
   }
@@ -119,28 +120,18 @@ export class SplittingSystem {
     this.iterate.dispose();
   }
 
-  /** W += what takes `left` down to a goal (conjugate gradients, with the diagonal as preconditioner). */
-  private async reduce(goal: number, pause: () => Promise<boolean>): Promise<void> {
+  /** W += what takes `left` down to a share of itself, with the diagonal as preconditioner. */
+  private async reduce(pause: () => Promise<boolean>): Promise<void> {
     const { W, left, diagonal, outputs: C } = this;
-    const conditioned = () => left.map((value, k) => value / diagonal[Math.floor(k / C)]);
-    let z = conditioned();
-    const direction = z.slice();
-    const product = new Float64Array(W.length);
-    let rho = dot(left, z);
-    for (let step = 0; step < MOST_STEPS && norm(left) > goal; step++) {
-      await this.multiply(direction, product);
-      const alpha = rho / dot(direction, product);
-      if (!Number.isFinite(alpha)) return;
-      for (let k = 0; k < W.length; k++) {
-        W[k] += alpha * direction[k];
-        left[k] -= alpha * product[k];
-      }
-      if (await pause()) return;
-      z = conditioned();
-      const next = dot(left, z);
-      for (let k = 0; k < W.length; k++) direction[k] = z[k] + (next / rho) * direction[k];
-      rho = next;
-    }
+    const move = left.slice();
+    const system = {
+      multiply: (V: Float64Array, out: Float64Array) => this.multiply(V, out),
+      precondition: (V: Float64Array) => {
+        for (let k = 0; k < V.length; k++) V[k] /= diagonal[Math.floor(k / C)];
+      },
+    };
+    await conjugateGradients(move, RESIDUAL, pause, system, left, MOST_STEPS);
+    for (let k = 0; k < W.length; k++) W[k] += move[k];
   }
 
   /** out := Q V. */
