@@ -7,7 +7,6 @@ import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.j
 import { forward, type Network } from "../convex/network.js";
 import type { Clock } from "../convex/solvers/clock.js";
 import type { Certificate, GateSet, SparseBlocks, Status } from "../convex/types.js";
-import { ConvexError } from "../errors.js";
 import type { Settings } from "./options.js";
 import { betasOf, type PathGrid, poseForPath, refuseOwnBeta } from "./pose/betas.js";
 import { programWeights } from "./pose/programWeights.js";
@@ -28,8 +27,7 @@ import { chargedFor, eachBeta, fittingNetwork } from "./solve/alongBetas.js";
 import { engineOn } from "./solve/onEngine.js";
 import { alone } from "./solve/sharing.js";
 import { clockOf, type Fitting, solutionWithin } from "./solve/withinWidth.js";
-import { writeWeights } from "./write/weights.js";
-import { resized, unitsFor } from "./write/width.js";
+import { writePoint } from "./write/point.js";
 
 /** Arguments of `path`. */
 export interface PathArgs extends PathGrid, HeldOut, Weighting {
@@ -111,23 +109,9 @@ export async function followPath<M extends tf.LayersModel>(
     engine: engine.reason + threadsOf(engine.kernels),
     seconds: clock.seconds,
     write(point) {
-      const network = networks.get(point);
-      if (network === undefined) {
-        throw new ConvexError(
-          "options/value",
-          "write: expected a point of this path, got another. Pass one of `points`.",
-        );
-      }
-      const units = unitsFor(spec, Math.max(1, network.neurons.length), settings.width);
-      const { regularization, column } = posed;
-      const weights = layerWeights(
-        { ...posed, regularization: chargedFor(regularization, point.beta) },
-        network,
-        units,
+      return writePoint(model, spec, settings, posed.column.value, networks.get(point), (network, units) =>
+        layerWeights({ ...posed, regularization: chargedFor(posed.regularization, point.beta) }, network, units),
       );
-      const target = units === spec.units ? model : resized(model, units);
-      writeWeights(target, spec, weights, column.value);
-      return target;
     },
   };
 }

@@ -8,7 +8,6 @@ import type { Network } from "../../convex/network.js";
 import type { MomentRows, ShardedSolution } from "../../convex/sharded/index.js";
 import type { Clock } from "../../convex/solvers/clock.js";
 import type { Matrix } from "../../convex/types.js";
-import { ConvexError } from "../../errors.js";
 import type { Settings } from "../options.js";
 import type { PathPoint, PathResult } from "../path.js";
 import { betasFrom, type PathGrid } from "../pose/betas.js";
@@ -21,8 +20,7 @@ import type { Posed } from "../sharded/pose.js";
 import type { ShardsReport } from "../sharded/result.js";
 import { chargedFor } from "../solve/alongBetas.js";
 import { clockOf } from "../solve/withinWidth.js";
-import { writeWeights } from "../write/weights.js";
-import { resized, unitsFor } from "../write/width.js";
+import { writePoint } from "../write/point.js";
 import { eachBetaByMoments } from "./along.js";
 import { onePass, type Pass, posedByMoments } from "./pass.js";
 
@@ -93,19 +91,9 @@ export async function followMoments<M extends tf.LayersModel>(
   return {
     ...{ points, engine: pass.engine, seconds: clock.seconds, rows: pass.rows, shards, passSeconds },
     write(point) {
-      const network = networks.get(point);
-      if (network === undefined) {
-        throw new ConvexError(
-          "options/value",
-          "write: expected a point of this path, got another. Pass one of `points`.",
-        );
-      }
-      const units = unitsFor(spec, Math.max(1, network.neurons.length), settings.width);
-      const regularization = chargedFor(posed.regularization, point.beta);
-      const weights = hiddenWeights({ ...posed, regularization }, network, units);
-      const target = units === spec.units ? model : resized(model, units);
-      writeWeights(target, spec, weights, posed.column.value);
-      return target;
+      return writePoint(model, spec, settings, posed.column.value, networks.get(point), (network, units) =>
+        hiddenWeights({ ...posed, regularization: chargedFor(posed.regularization, point.beta) }, network, units),
+      );
     },
   };
 }
