@@ -10,6 +10,7 @@ import { patchGeometry, patchMatrix } from "../../../src/convex/operators/patche
 import { penalties } from "../../../src/convex/penalties/index.js";
 import type { GateSet, Matrix, Penalty, Pooling } from "../../../src/convex/types.js";
 import { type DeviceEngine, deviceEngines } from "../../helpers/deviceEngines.js";
+import { expectNear } from "../../helpers/expectNear.js";
 import { gaussianMatrix } from "../../helpers/problems.js";
 
 /** Errors relative to the largest entry that is right; sums of float32 products of up to 20,000 terms. */
@@ -61,15 +62,7 @@ describe.each(engines)("$name", ({ make }) => {
   });
 
   const gaussian = (length: number, seed: number) => gaussianMatrix(1, length, seed).data;
-  const near = (got: ArrayLike<number>, wanted: ArrayLike<number>) => {
-    let scale = 1e-300;
-    let worst = 0;
-    for (let k = 0; k < wanted.length; k++) scale = Math.max(scale, Math.abs(wanted[k]));
-    for (let k = 0; k < wanted.length; k++) {
-      worst = Math.max(worst, Number.isNaN(got[k]) ? Number.POSITIVE_INFINITY : Math.abs(got[k] - wanted[k]) / scale);
-    }
-    expect(worst).toBeLessThanOrEqual(TOLERANCE[kernels.dtype]);
-  };
+  const near = (got: ArrayLike<number>, wanted: ArrayLike<number>) => expectNear(got, wanted, TOLERANCE[kernels.dtype]);
 
   /** The engine's blocks and the reference's. */
   const pair = async (X: Matrix, gates: GateSet, C: number, penalty: Penalty, pooling: Pooling | null = null) => {

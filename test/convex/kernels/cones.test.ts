@@ -10,6 +10,7 @@ import { atOnce } from "../../../src/convex/linear/pieces.js";
 import { sharedMatrix } from "../../../src/convex/solvers/splitting/matrices.js";
 import type { GateSet, Matrix } from "../../../src/convex/types.js";
 import { coneEngines } from "../../helpers/deviceEngines.js";
+import { expectNear } from "../../helpers/expectNear.js";
 import { gaussianMatrix, wellConditioned } from "../../helpers/problems.js";
 
 /** Errors relative to the largest entry that is right. */
@@ -31,15 +32,7 @@ describe.each(coneEngines)("$name", ({ make }) => {
   });
 
   const gaussian = (length: number, seed: number) => gaussianMatrix(1, length, seed).data;
-  const near = (got: ArrayLike<number>, wanted: ArrayLike<number>) => {
-    let scale = 1e-300;
-    let worst = 0;
-    for (let k = 0; k < wanted.length; k++) scale = Math.max(scale, Math.abs(wanted[k]));
-    for (let k = 0; k < wanted.length; k++) {
-      worst = Math.max(worst, Number.isNaN(got[k]) ? Number.POSITIVE_INFINITY : Math.abs(got[k] - wanted[k]) / scale);
-    }
-    expect(worst).toBeLessThanOrEqual(TOLERANCE);
-  };
+  const near = (got: ArrayLike<number>, wanted: ArrayLike<number>) => expectNear(got, wanted, TOLERANCE);
   /** The engine's blocks and the reference's. */
   const pair = async (X: Matrix, gates: GateSet, C: number, system: ConeSystem) => {
     const mine = await kernels.iterateCones?.(X, gates, C, system);

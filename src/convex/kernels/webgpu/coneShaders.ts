@@ -4,7 +4,8 @@
  * `shape.vectors` are the P C vectors of positive neurons; those of negative ones stand behind them. q [2 P C x 4 rowQuads].
  */
 
-import { DOTS, LANES, OUTER_PRODUCTS, SHAPE, TILE, TILE_QUADS } from "./shape.js";
+import { outerShader } from "./outerShader.js";
+import { DOTS, LANES, SHAPE, TILE } from "./shape.js";
 import { type Along, each, MAIN, sumsAlong } from "./vectors.js";
 
 /** weight of the slacks, relaxation, threshold, what is kept of q, and what multipliers are divided by. */
@@ -23,62 +24,16 @@ function headOf(numbers: "numbers" | "", reads: readonly string[], ...writes: re
   return `${SHAPE}${numbers === "" ? "" : NUMBERS}${buffers.join("\n")}`;
 }
 
-/** parts [S x 2 P C x quads]: T X over the rows of X [length x quads] that fall to a split; \`load\` is T at \`row\` of vector s of four. */
-function outerShader(
-  numbers: "numbers" | "",
-  reads: readonly string[],
-  length: string,
-  begin: string,
-  load: string,
-): string {
-  return `${headOf(numbers, ["X: array<vec4f>", ...reads], "parts: array<vec4f>")}
-const WIDE = 16u; // quads
-const HIGH = 16u; // fours of vectors
-var<workgroup> xs: array<vec4f, 256>; // [16 rows x WIDE]
-var<workgroup> ms: array<vec4f, 256>; // [16 rows x HIGH]
-
-@compute @workgroup_size(16, 16)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
-        @builtin(local_invocation_id) local: vec3u) {
-  let count = 2u * shape.vectors;
-  let rows = ${length};
-  let quad = group.x * ${TILE_QUADS}u + local.x;
-  let firstVector = group.y * ${TILE}u + local.y * 4u;
-  var at: vec4u; // where each of four vectors begins
-${begin}
-  var total = array<vec4f, 4>();
-  var acc = array<vec4f, 4>();
-  var folded = 0u;
-  for (var first = group.z * 16u; first < rows; first += groups.z * 16u) {
-    var x = vec4f();
-    if (first + local.y < rows && quad < shape.quads) { x = X[(first + local.y) * shape.quads + quad]; }
-    var m = vec4f();
-    let row = first + local.x;
-    if (row < rows) {
-      for (var s = 0u; s < 4u; s++) { ${load} }
-    }
-    workgroupBarrier();
-    xs[local.y * 16u + local.x] = x;
-    ms[local.x * 16u + local.y] = m;
-    workgroupBarrier();
-${OUTER_PRODUCTS}
-  }
-  for (var s = 0u; s < 4u; s++) {
-    let vector = firstVector + s;
-    if (vector < count && quad < shape.quads) {
-      parts[(group.z * count + vector) * shape.quads + quad] = total[s] + acc[s];
-    }
-  }
-}
-`;
-}
+const PARTS = "parts: array<vec4f>";
+const BOTH_SIGNS = "2u * shape.vectors";
 
 /** parts: (weight S |q| + sign D U) X. */
-export const slackShader = outerShader(
-  "numbers",
-  ["q: array<f32>", "U: array<f32>", "bits: array<u32>"],
-  "shape.rows",
-  `  var mask: vec4u; // where the words of a vector's gate begin
+export const slackShader = outerShader({
+  head: headOf("numbers", ["X: array<vec4f>", "q: array<f32>", "U: array<f32>", "bits: array<u32>"], PARTS),
+  count: BOTH_SIGNS,
+  length: "shape.rows",
+  begin: `  var at: vec4u; // where each of four vectors begins
+  var mask: vec4u; // where the words of a vector's gate begin
   var column: vec4u; // where its output's column begins
   var side: vec4f;
   for (var s = 0u; s < 4u; s++) {
@@ -89,19 +44,20 @@ export const slackShader = outerShader(
     column[s] = own % shape.outputs * shape.rows;
     side[s] = select(1.0, -1.0, vector >= shape.vectors);
   }`,
-  `let slack = numbers.weight * abs(q[at[s] + row]);
+  load: `let slack = numbers.weight * abs(q[at[s] + row]);
         let open = ((bits[mask[s] + (row >> 5u)] >> (row & 31u)) & 1u) == 1u;
         m[s] = select(-slack, slack + side[s] * U[column[s] + row], open);`,
-);
+});
 
 /** x [2 P C x quads] = G M^-1. */
-export const inverseShader = outerShader(
-  "",
-  ["G: array<f32>"],
-  "shape.width",
-  `  for (var s = 0u; s < 4u; s++) { at[s] = min(firstVector + s, count - 1u) * 4u * shape.quads; }`,
-  "m[s] = G[at[s] + row];",
-);
+export const inverseShader = outerShader({
+  head: headOf("", ["X: array<vec4f>", "G: array<f32>"], PARTS),
+  count: BOTH_SIGNS,
+  length: "shape.width",
+  begin: `  var at: vec4u; // where each of four vectors begins
+  for (var s = 0u; s < 4u; s++) { at[s] = min(firstVector + s, count - 1u) * 4u * shape.quads; }`,
+  load: "m[s] = G[at[s] + row];",
+});
 
 const PER_QUAD = `@compute @workgroup_size(${LANES})
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {

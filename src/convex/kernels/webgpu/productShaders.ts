@@ -1,6 +1,7 @@
 /** The compute shaders of the two products with bit-packed masks, without patches. */
 
-import { DOTS, FORWARD_TILE, headOf, LANES, OUTER_PRODUCTS, TILE, TILE_QUADS } from "./shape.js";
+import { outerShader } from "./outerShader.js";
+import { DOTS, FORWARD_TILE, headOf, LANES, TILE } from "./shape.js";
 
 /** parts [S x C x n]: for each output the sum of D_i X v_i over the gates of `live` that fall to a split. */
 export const forwardShader = `${headOf(["X: array<vec4f>", "V: array<vec4f>", "bits: array<u32>", "live: array<u32>"], "parts: array<f32>")}
@@ -56,52 +57,19 @@ ${DOTS}
 `;
 
 /** parts [S x P C x quads]: X' D_i R_c over the rows that fall to a split. */
-export const adjointShader = `${headOf(["X: array<vec4f>", "R: array<f32>", "bits: array<u32>"], "parts: array<vec4f>")}
-const WIDE = 16u; // quads
-const HIGH = 16u; // fours of vectors
-var<workgroup> xs: array<vec4f, 256>; // [16 rows x WIDE]
-var<workgroup> ms: array<vec4f, 256>; // [16 rows x HIGH]: D_i R_c
-
-@compute @workgroup_size(16, 16)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u,
-        @builtin(local_invocation_index) lane: u32) {
-  let n = shape.rows;
-  let quad = group.x * ${TILE_QUADS}u + local.x;
-  let firstVector = group.y * ${TILE}u + local.y * 4u;
-  var mask: vec4u; // where the words of a vector's gate begin
+export const adjointShader = outerShader({
+  head: headOf(["X: array<vec4f>", "R: array<f32>", "bits: array<u32>"], "parts: array<vec4f>"),
+  count: "shape.vectors",
+  length: "shape.rows",
+  begin: `  var mask: vec4u; // where the words of a vector's gate begin
   var column: vec4u; // where its output's column begins
   for (var s = 0u; s < 4u; s++) {
-    let vector = min(firstVector + s, shape.vectors - 1u);
+    let vector = min(firstVector + s, count - 1u);
     mask[s] = vector / shape.outputs * shape.words;
-    column[s] = vector % shape.outputs * n;
-  }
-  var total = array<vec4f, 4>();
-  var acc = array<vec4f, 4>();
-  var folded = 0u;
-  for (var first = group.z * 16u; first < n; first += shape.adjointSplits * 16u) {
-    var x = vec4f();
-    if (first + local.y < n && quad < shape.quads) { x = X[(first + local.y) * shape.quads + quad]; }
-    var m = vec4f();
-    let row = first + local.x;
-    if (row < n) {
-      for (var s = 0u; s < 4u; s++) {
-        if (((bits[mask[s] + (row >> 5u)] >> (row & 31u)) & 1u) == 1u) { m[s] = R[column[s] + row]; }
-      }
-    }
-    workgroupBarrier();
-    xs[local.y * 16u + local.x] = x;
-    ms[local.x * 16u + local.y] = m;
-    workgroupBarrier();
-${OUTER_PRODUCTS}
-  }
-  for (var s = 0u; s < 4u; s++) {
-    let vector = firstVector + s;
-    if (vector < shape.vectors && quad < shape.quads) {
-      parts[(group.z * shape.vectors + vector) * shape.quads + quad] = total[s] + acc[s];
-    }
-  }
-}
-`;
+    column[s] = vector % shape.outputs * rows;
+  }`,
+  load: "if (((bits[mask[s] + (row >> 5u)] >> (row & 31u)) & 1u) == 1u) { m[s] = R[column[s] + row]; }",
+});
 
 /** out := the sum of its splits. */
 function sumShader(type: string, size: string, splits: string): string {
