@@ -44,8 +44,7 @@ export function curvatureAt(point: Point, X: Matrix, loss: Loss, kernels: Kernel
   const J = slopes(point, X, kernels);
   const H = new Float64Array(p * p);
   kernels.multiplyTransposed(J, lossCurved(loss, Z, J, p), H, p, Z.length, p);
-  const gradient = new Float64Array(p);
-  for (let i = 0; i < p; i++) gradient[i] = dotAt(J, i * Z.length, xi, 0, Z.length);
+  const gradient = alongRows(J, xi);
   const { hidden: g1, output: g2, outputBias: ridge } = shape.decay;
   units.forEach((unit, j) => {
     const { basis, w, a, feeds } = unit;
@@ -86,6 +85,21 @@ function keepTheMean(H: Float64Array, p: number, from: number): void {
   let size = 0;
   for (let i = from; i < p; i++) size = Math.max(size, H[i * p + i]);
   for (let i = from; i < p; i++) for (let j = from; j < p; j++) H[i * p + j] += size / (p - from);
+}
+
+/** M v [p], M [p x length of v]. */
+export function alongRows(M: Float64Array, v: Float64Array): Float64Array {
+  const length = v.length;
+  return Float64Array.from({ length: M.length / length }, (_, i) => dotAt(M, i * length, v, 0, length));
+}
+
+/** M's, M [length of s x length]. */
+export function sumOfRows(M: Float64Array, s: Float64Array, length: number): Float64Array {
+  const out = new Float64Array(length);
+  s.forEach((share, i) => {
+    for (let k = 0; k < length; k++) out[k] += share * M[i * length + k];
+  });
+  return out;
 }
 
 /** L''(Z) on each of p rows of V [p x n C]. */

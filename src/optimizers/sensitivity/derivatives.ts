@@ -7,6 +7,7 @@ import { dot, dotAt } from "../../convex/linear/vectors.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { rowsIn } from "../../convex/operators/coordinates.js";
 import {
+  alongRows,
   byTargets,
   hasTargetSlopes,
   Inverse,
@@ -15,6 +16,7 @@ import {
   type Point,
   placesOf,
   slopes,
+  sumOfRows,
 } from "../../convex/sensitivity/index.js";
 import type { Matrix } from "../../convex/types.js";
 import { readData } from "../read/data.js";
@@ -121,18 +123,14 @@ export class Sensitivity<M extends tf.LayersModel = tf.Sequential> {
       const each = this.unweighted();
       for (let k = 0; k < pull.length; k++) pull[k] += heavier[Math.floor(k / C)] * each[k];
     }
-    const right = Float64Array.from({ length: at.size }, (_, i) => -dotAt(at.J, i * pull.length, pull, 0, pull.length));
+    const right = alongRows(at.J, pull).map((value) => -value);
     if (beta !== undefined) {
       if (!Number.isFinite(beta)) refuseAs("Sensitivity.along: beta", "a finite number", shown(beta));
       const charge = this.chargeByBeta();
       for (let i = 0; i < right.length; i++) right[i] -= beta * charge[i];
     }
     const move = this.inverse.solve(right);
-    const outputs = new Float64Array(n * C);
-    move.forEach((value, i) => {
-      for (let k = 0; k < outputs.length; k++) outputs[k] += value * at.J[i * outputs.length + k];
-    });
-    return { weights: this.layers(move), outputs: { rows: n, cols: C, data: outputs } };
+    return { weights: this.layers(move), outputs: { rows: n, cols: C, data: sumOfRows(at.J, move, n * C) } };
   }
 
   /**
@@ -161,10 +159,7 @@ export class Sensitivity<M extends tf.LayersModel = tf.Sequential> {
     const xi = new Float64Array(Z.length);
     loss.gradient(Z, xi);
     const J = slopes(this.point, X, this.kernels, opens);
-    const { at } = this.settled.stationary;
-    const s = this.inverse.solve(
-      Float64Array.from({ length: at.size }, (_, i) => -dotAt(J, i * Z.length, xi, 0, Z.length)),
-    );
+    const s = this.inverse.solve(alongRows(J, xi).map((value) => -value));
     return { loss: loss.value(Z), ...this.pulledBack(s) };
   }
 
@@ -173,10 +168,7 @@ export class Sensitivity<M extends tf.LayersModel = tf.Sequential> {
     const { J, Z } = this.settled.stationary.at;
     const { rows: n, cols: C } = this.outputs;
     const { loss } = this.result.problem;
-    const moved = new Float64Array(Z.length);
-    s.forEach((value, i) => {
-      for (let k = 0; k < moved.length; k++) moved[k] += value * J[i * moved.length + k];
-    });
+    const moved = sumOfRows(J, s, Z.length);
     const each = this.unweighted();
     const sampleWeight = new Float64Array(n);
     for (let k = 0; k < moved.length; k++) sampleWeight[Math.floor(k / C)] += each[k] * moved[k];

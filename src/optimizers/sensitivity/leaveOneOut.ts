@@ -3,10 +3,17 @@
 import { refuseAs } from "../../arguments.js";
 import type { Kernels } from "../../convex/kernels/types.js";
 import { smallSolve } from "../../convex/linear/smallSolve.js";
-import { dot, dotAt } from "../../convex/linear/vectors.js";
+import { dot } from "../../convex/linear/vectors.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { ONE_PATCH, slopeOf } from "../../convex/network.js";
-import { Inverse, lossCurved, type Point, placesOf, type Stationary } from "../../convex/sensitivity/index.js";
+import {
+  alongRows,
+  Inverse,
+  lossCurved,
+  type Point,
+  placesOf,
+  type Stationary,
+} from "../../convex/sensitivity/index.js";
 import type { Loss, Matrix } from "../../convex/types.js";
 
 export interface LeaveOneOut {
@@ -36,7 +43,7 @@ export function leaveOneOut(
   const { rows: n, outputs: C } = loss;
   const solved = J.slice();
   (withoutCharge(point, at, n, kernels) ?? inverse).solveAll(solved, Z.length);
-  const charge = Float64Array.from({ length: p }, (_, i) => -dotAt(J, i * Z.length, xi, 0, Z.length) / n); // r / n
+  const charge = alongRows(J, xi).map((value) => -value / n); // r / n
   const outputs = Z.slice();
   const leverages = new Float64Array(n);
   const curved = curvatures(loss, Z);
