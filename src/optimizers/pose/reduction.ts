@@ -297,7 +297,7 @@ export function certificateNear(
   return {
     certificate: carried.scope === "these gates" && program.cones ? inTheSpan(carried, basis.cols) : carried,
     notes: [
-      `Solved in ${kept}: the first singular value left out is ${(tail / largest).toExponential(1)} of the largest. The bound is ` +
+      `Solved in ${kept}: what is left out of x is at most ${(tail / largest).toExponential(1)} of it, in norm. The bound is ` +
         `${certificate.dual.toPrecision(8)} there and ${dual.toPrecision(8)} for x as it is.`,
     ],
   };

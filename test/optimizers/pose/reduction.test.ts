@@ -157,7 +157,7 @@ describe("rank", () => {
     const losses = history.val_loss as number[];
     expect(losses[losses.length - 1]).toBeLessThanOrEqual(losses[0]);
     expect(notes.join(" ")).toMatch(
-      /Solved in 2 of 6 dimensions: the first singular value left out is .*e-[34] of the largest/,
+      /Solved in 2 of 6 dimensions: what is left out of x is at most .*e-[34] of it, in norm/,
     );
     expect(certificate.relativeGap).toBeLessThan(0.05);
     model.dispose();
