@@ -7,7 +7,7 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
-import { descendWorthwhile, type Objective, type Worthwhile } from "../linear/lbfgs.js";
+import { type Descent, descendWorthwhile, type Objective, type Worthwhile } from "../linear/lbfgs.js";
 import { eachBlock } from "../linear/rowBlock.js";
 import { concatenated, norm } from "../linear/vectors.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
@@ -15,7 +15,7 @@ import { layerObjective } from "../operators/neuronLayer.js";
 import { liftNeurons } from "../recovery/index.js";
 import type { ConvexProgram, Matrix, SparseBlocks } from "../types.js";
 import { axesOf, neuronMetric } from "./metric/index.js";
-import { BlockPass, passesOf } from "./passes.js";
+import { BlockPass, passesOf, roughPassesOf } from "./passes.js";
 import { readingOf } from "./sampleBlocks.js";
 
 /** m neurons, each feeding one output, and the output bias. */
@@ -146,7 +146,8 @@ function measured(X: Matrix): Float64Array {
 
 /**
  * The neurons after at most `steps` steps down the network's objective, in the axes of the data, and its value there; fewer where so many
- * together no longer take `share` off it.
+ * together no longer take `share` off it. Where the engine multiplies neurons in float32, that goes as far as float32 tells lower from
+ * higher, and what is left is in float64, as the value is.
  */
 export async function descended(
   program: ConvexProgram,
@@ -158,14 +159,29 @@ export async function descended(
 ): Promise<{ readonly neurons: MovingNeurons; readonly value: number; readonly steps: number }> {
   const m = neurons.scales.length;
   const axes = axesOf(program.X, kernels);
-  const objective = networkObjective({ ...program, X: axes.X }, kernels, neurons.outputs);
-  const start = packed({ ...neurons, weights: axes.there(neurons.weights) });
-  const { x, value, ...descent } = await descendWorthwhile(objective, start, steps, pause, {
+  const posed = { ...program, X: axes.X };
+  const wish: Worthwhile = {
     ...{ window, share, breath: pause },
     scales: axes.squares === null ? scalesOf(program, m) : neuronMetric(program, axes.squares, m, m, (k) => k),
-  });
+  };
+  const start = packed({ ...neurons, weights: axes.there(neurons.weights) });
+  const layer = roughPassesOf(posed, kernels, neurons.outputs);
+  const rough = layer === null ? null : layerObjective(posed, layer, m * program.X.cols, m);
+  const near = rough === null ? null : await descendWorthwhile(rough, start, steps, pause, wish);
+  const objective = networkObjective(posed, kernels, neurons.outputs);
+  const {
+    x,
+    value,
+    steps: more,
+  } = await descendWorthwhile(objective, near?.x ?? start, exactly(near, steps), pause, wish);
   const ended = unpacked(x, neurons);
-  return { neurons: { ...ended, weights: axes.back(ended.weights) }, value, steps: descent.steps };
+  return { neurons: { ...ended, weights: axes.back(ended.weights) }, value, steps: (near?.steps ?? 0) + more };
+}
+
+/** Steps in float64 after those in float32: what is left, where these ended since float32 could no longer tell. */
+function exactly(near: Descent | null, steps: number): number {
+  if (near === null) return steps;
+  return near.still ? steps - near.steps : 0;
 }
 
 /** The network's objective at packed neurons that feed the given outputs. */

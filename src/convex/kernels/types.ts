@@ -38,6 +38,11 @@ export interface Kernels {
   packPatterns?(X: Matrix, generators: readonly Float64Array[], words: readonly Uint32Array[]): void;
   /** A layer of m neurons over X that feeds C outputs; who needs it multiplies himself where an engine has nothing faster. The caller disposes it. */
   layer?(X: Matrix, m: number, C: number, slope: number): NeuronLayer;
+  /**
+   * The same for neurons that feed one output each, `outputs` [m] below C, in float32: A is [m], and each pass back follows one forward
+   * with the same weights.
+   */
+  neurons?(X: Matrix, outputs: Int32Array, C: number, slope: number): NeuronLayer;
   /** Copies what never changes to where the engine wants it. The caller disposes the result. */
   bind(X: Matrix, gates: GateSet): GatedProducts;
   /**

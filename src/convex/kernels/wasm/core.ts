@@ -63,6 +63,20 @@ export interface WasmCalls {
       ...[places: number, G: number, part: number, kept: number, slope: number],
     ]
   ): number;
+  /** Doubles that a thread wants as its place in `neurons`. */
+  neuronPlace(rows: number, stride: number): number;
+  /** Outputs and signs, or backward the gradients, of neurons that feed one output each (assembly/neurons.ts). */
+  neurons(
+    ...args: [
+      threads: number,
+      layer: number,
+      rows: number,
+      groups: number,
+      columns: number,
+      backward: boolean,
+      slope: number,
+    ]
+  ): number;
   /** Doubles of what projections onto cones of n rows in d dimensions share, want for a thread, and for a record of a face. */
   sharedRoom(n: number): number;
   coneRoom(n: number, d: number): number;

@@ -15,6 +15,7 @@ import { copyLower, WasmFactor } from "./factor.js";
 import type { WasmHeap } from "./heap.js";
 import { hostThreads } from "./helpers.js";
 import { WasmLayer } from "./layer.js";
+import { WasmNeurons } from "./neurons.js";
 import { packPatterns, poolPatches } from "./patches.js";
 import { WasmProducts } from "./products.js";
 
@@ -110,6 +111,10 @@ export class WasmKernels implements Kernels {
 
   layer(X: Matrix, m: number, C: number, slope: number): NeuronLayer {
     return this.heap.whole(() => new WasmLayer(this.engine, X, m, C, slope));
+  }
+
+  neurons(X: Matrix, outputs: Int32Array, C: number, slope: number): NeuronLayer {
+    return this.heap.whole(() => new WasmNeurons(this.engine, X, outputs, C, slope));
   }
 
   bind(X: Matrix, gates: GateSet): GatedProducts {
