@@ -15,6 +15,7 @@ export { layerPlace, workBytes } from "./jobs";
 export { coneRoom, prepareCones, recordRoom, sharedRoom } from "./cone";
 export { neuronPlace } from "./neurons";
 export { nullspace } from "./nullspace";
+export { pairProduct, twoLoops } from "./pairs";
 export { enroll } from "./thread";
 export { finish, serve } from "./threads";
 

@@ -161,7 +161,7 @@ export async function descended(
   const axes = axesOf(program.X, kernels);
   const posed = { ...program, X: axes.X };
   const wish: Worthwhile = {
-    ...{ window, share, breath: pause },
+    ...{ window, share, breath: pause, kernels },
     scales: axes.squares === null ? scalesOf(program, m) : neuronMetric(program, axes.squares, m, m, (k) => k),
   };
   const start = packed({ ...neurons, weights: axes.there(neurons.weights) });

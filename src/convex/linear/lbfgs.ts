@@ -3,7 +3,8 @@
  * functions with kinks, where it ends near one instead of at a zero gradient.
  */
 
-import { PairMetric, type Scales } from "./pairMetric.js";
+import type { Kernels, VectorPairs } from "../kernels/types.js";
+import { MEMORY, PairMetric, type Scales } from "./pairMetric.js";
 import { dot, sumInto } from "./vectors.js";
 
 export type { Scales };
@@ -43,7 +44,7 @@ export interface Descent {
 /**
  * Descends from x for at most `steps` steps, until no step helps, or until `pause` answers true. `scales`, of the inverse
  * Hessian's diagonal up to a factor, or what they are at a point, stand for what no pair has told yet. `breath` is asked between the
- * trials of a step.
+ * trials of a step. `pairs` are room for `MEMORY` of them, of an engine; the caller disposes them.
  */
 export async function descend(
   objective: DeviceObjective,
@@ -52,13 +53,14 @@ export async function descend(
   pause: () => Promise<boolean>,
   scales?: Scales,
   breath?: () => Promise<unknown>,
+  pairs?: VectorPairs,
 ): Promise<Descent> {
   let x = Float64Array.from(start);
   let gradient = new Float64Array(x.length);
   let value = await objective(x, gradient);
   let trial = new Float64Array(x.length);
   let trialGradient = new Float64Array(x.length);
-  const metric = new PairMetric(x.length, scales ?? new Float64Array(x.length).fill(1));
+  const metric = new PairMetric(x.length, scales ?? new Float64Array(x.length).fill(1), pairs);
   let done = 0;
   let still = false;
   for (; done < steps && Number.isFinite(value); done++) {
@@ -105,6 +107,18 @@ export interface Worthwhile {
   readonly scales?: Scales;
   /** Asked between the trials of a step, so that the host can breathe. */
   readonly breath?: () => Promise<unknown>;
+  /** An engine that may have something faster for the metric. */
+  readonly kernels?: Pick<Kernels, "pairs">;
+}
+
+/** Room for pairs on the engine, if it has any. */
+function pairsOf(kernels: Pick<Kernels, "pairs"> | undefined, size: number): VectorPairs | undefined {
+  try {
+    return kernels?.pairs?.(size, MEMORY);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined; // no memory
+    throw error;
+  }
 }
 
 /** `descend`, while it is worth its steps; the objective is let go of in the end. */
@@ -113,7 +127,7 @@ export async function descendWorthwhile(
   start: Float64Array,
   steps: number,
   pause: () => Promise<boolean>,
-  { window, share, scales, breath }: Worthwhile,
+  { window, share, scales, breath, kernels }: Worthwhile,
 ): Promise<Descent> {
   let lowest = Number.POSITIVE_INFINITY;
   let before = Number.POSITIVE_INFINITY;
@@ -131,5 +145,10 @@ export async function descendWorthwhile(
     before = lowest;
     return slow;
   };
-  return usingObjective(objective, () => descend(watched, start, steps, enough, scales, breath));
+  const pairs = pairsOf(kernels, start.length);
+  try {
+    return await usingObjective(objective, () => descend(watched, start, steps, enough, scales, breath, pairs));
+  } finally {
+    pairs?.dispose();
+  }
 }

@@ -39,6 +39,11 @@ export function multipleInto(factor: number, a: Float64Array, out: Float64Array)
   for (let p = 0; p < a.length; p++) out[p] = factor * a[p];
 }
 
+/** out := scales out, entry by entry. */
+export function timesInto(scales: Float64Array, out: Float64Array): void {
+  for (let p = 0; p < out.length; p++) out[p] *= scales[p];
+}
+
 /** Every row of out := a. */
 export function repeatInto(a: Float64Array, out: Float64Array): void {
   for (let k = 0; k < out.length; k += a.length) for (let c = 0; c < a.length; c++) out[k + c] = a[c];

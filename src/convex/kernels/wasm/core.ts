@@ -94,6 +94,10 @@ export interface WasmCalls {
   ): number;
   /** out [d - F x d]: an orthonormal basis of what F rows of X do not see; `face` [F] i32, W room for F d. On this thread. */
   nullspace(X: number, d: number, face: number, F: number, W: number, out: number): void;
+  /** q [size] := H q of L-BFGS, on this thread (assembly/pairs.ts). */
+  twoLoops(pairs: number, count: number, curvatures: number, scales: number, q: number, size: number): void;
+  /** The product of two vectors of floats, on this thread. */
+  pairProduct(a: number, b: number, size: number): number;
   /** Waits for the helpers of the last job. */
   finish(): void;
 }

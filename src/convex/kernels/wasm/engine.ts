@@ -24,7 +24,10 @@ const MEMORY = 0.8;
 export class WasmEngine {
   readonly heap: WasmHeap;
   /** What is done on the caller's thread. */
-  readonly calls: Pick<WasmCore["calls"], "coneRoom" | "nullspace" | "prepareCones" | "recordRoom" | "sharedRoom">;
+  readonly calls: Pick<
+    WasmCore["calls"],
+    "coneRoom" | "nullspace" | "pairProduct" | "prepareCones" | "recordRoom" | "sharedRoom" | "twoLoops"
+  >;
   private ran = 1; // bit t: thread t took part
   private work = 0;
   // On a busy machine a helper may lose its core in the middle of a task, and then the caller waits.
