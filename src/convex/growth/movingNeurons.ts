@@ -7,7 +7,7 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
-import { type Descent, descendWorthwhile, type Objective, type Worthwhile } from "../linear/lbfgs.js";
+import { descendWorthwhile, type Objective, type Worthwhile } from "../linear/lbfgs.js";
 import { eachBlock } from "../linear/rowBlock.js";
 import { concatenated, norm } from "../linear/vectors.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
@@ -30,6 +30,8 @@ export interface MovingNeurons {
 const DEAD = 1e-10;
 /** A descent that makes all of its steps. */
 const ALWAYS = { window: 1, share: Number.NEGATIVE_INFINITY };
+/** A fall by this share is told from none in float32. */
+const TOLD = 1e-5;
 /** Rows that are read together. */
 const ROWS_AT_ONCE = 256;
 
@@ -169,19 +171,17 @@ export async function descended(
   const rough = layer === null ? null : layerObjective(posed, layer, m * program.X.cols, m);
   const near = rough === null ? null : await descendWorthwhile(rough, start, steps, pause, wish);
   const objective = networkObjective(posed, kernels, neurons.outputs);
-  const {
-    x,
-    value,
-    steps: more,
-  } = await descendWorthwhile(objective, near?.x ?? start, exactly(near, steps), pause, wish);
+  const fell = near !== null && near.began - near.value > TOLD * Math.abs(near.began);
+  const { x, value, ...exact } = await descendWorthwhile(
+    objective,
+    fell ? near.x : start,
+    near === null || !fell ? steps : near.still ? steps - near.steps : 0,
+    pause,
+    wish,
+  );
   const ended = unpacked(x, neurons);
-  return { neurons: { ...ended, weights: axes.back(ended.weights) }, value, steps: (near?.steps ?? 0) + more };
-}
-
-/** Steps in float64 after those in float32: what is left, where these ended since float32 could no longer tell. */
-function exactly(near: Descent | null, steps: number): number {
-  if (near === null) return steps;
-  return near.still ? steps - near.steps : 0;
+  const made = exact.steps + (fell ? near.steps : 0);
+  return { neurons: { ...ended, weights: axes.back(ended.weights) }, value, steps: made };
 }
 
 /** The network's objective at packed neurons that feed the given outputs. */

@@ -37,6 +37,8 @@ export interface Descent {
   readonly x: Float64Array;
   readonly value: number;
   readonly steps: number;
+  /** The value where it began. */
+  readonly began: number;
   /** True where it ended since no step helped. */
   readonly still: boolean;
 }
@@ -58,6 +60,7 @@ export async function descend(
   let x = Float64Array.from(start);
   let gradient = new Float64Array(x.length);
   let value = await objective(x, gradient);
+  const began = value;
   let trial = new Float64Array(x.length);
   let trialGradient = new Float64Array(x.length);
   const metric = new PairMetric(x.length, scales ?? new Float64Array(x.length).fill(1), pairs);
@@ -96,7 +99,7 @@ export async function descend(
     [gradient, trialGradient] = [trialGradient, gradient];
     value = next;
   }
-  return { x, value, steps: done, still };
+  return { x, value, steps: done, began, still };
 }
 
 /** When a descent is no longer worth its steps. */
