@@ -4,7 +4,7 @@
  */
 
 import type { Kernels, VectorPairs } from "../kernels/types.js";
-import { MEMORY, PairMetric, type Scales } from "./pairMetric.js";
+import { MEMORY, PairMetric, type Scales } from "./pairs/index.js";
 import { dot, sumInto } from "./vectors.js";
 
 export type { Scales };

@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Kernels, wasmKernels } from "../../../src/convex/kernels/index.js";
-import { MEMORY, PairMetric } from "../../../src/convex/linear/pairMetric.js";
-import { plainPairs } from "../../../src/convex/linear/plainPairs.js";
+import { MEMORY, PairMetric, plainPairs } from "../../../src/convex/linear/pairs/index.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { dot } from "../../../src/convex/linear/vectors.js";
 

@@ -3,7 +3,7 @@
  * V8 does not keep its code for long functions with loops.
  */
 
-import type { VectorPairs } from "../kernels/types.js";
+import type { VectorPairs } from "../../kernels/types.js";
 
 export function plainPairs(size: number, count: number): VectorPairs {
   const all = Array.from({ length: count }, () => ({ move: new Float32Array(size), turn: new Float32Array(size) }));

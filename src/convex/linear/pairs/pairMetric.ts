@@ -1,8 +1,8 @@
 /** The inverse Hessian's approximation by the last few pairs of steps and changes of the gradient (Nocedal 1980). */
 
-import type { VectorPairs } from "../kernels/types.js";
+import type { VectorPairs } from "../../kernels/types.js";
+import { multipleInto, norm, sumInto, timesInto } from "../vectors.js";
 import { plainPairs } from "./plainPairs.js";
-import { multipleInto, norm, sumInto, timesInto } from "./vectors.js";
 
 /** Pairs that are kept. */
 export const MEMORY = 10;
