@@ -53,9 +53,14 @@ export type ShardCall =
   | (Dealing & { readonly op: "pairs"; readonly from: number; readonly to: number }) // gates
   | { readonly op: "resume"; readonly version: number; readonly pull: number }
   | { readonly op: "power" }
-  | { readonly op: "network"; readonly units: number; readonly biasColumn: number }
+  | { readonly op: "network"; readonly units: number; readonly biasColumn: number; readonly gated: boolean }
+  | { readonly op: "reach"; readonly count: number } // vectors
+  | { readonly op: "rows"; readonly count: number; readonly each: number } // rows of each vector
+  | { readonly op: "aside" }
   | (FromState & { readonly op: "advance"; readonly pull: number })
-  | (FromState & { readonly op: "bias" | "judge" | "conjugates" });
+  /** `aside`: at the point that is looked at beside the state. */
+  | (FromState & { readonly op: "bias"; readonly aside?: boolean })
+  | (FromState & { readonly op: "judge" | "conjugates" });
 
 /** How rows are dealt into folds by their numbers among all rows; `offsets`: of the first row of each shard. */
 export interface Dealing {

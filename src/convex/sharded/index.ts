@@ -27,6 +27,7 @@ export {
   silentShard,
   summed,
 } from "./cluster.js";
+export { ConeSpace } from "./coneSpace.js";
 export { Crew, type RowSums, type Traffic } from "./crew.js";
 export { chosenGates, distinctGates } from "./gates.js";
 export { lossElsewhere } from "./lossElsewhere.js";
@@ -42,5 +43,14 @@ export {
 } from "./moments/index.js";
 export { factsOf, gatherRows, isTensor, iterableOf, moduleFailed, numbersIn, pairOf, RowRefusal } from "./rows.js";
 export { Shard } from "./shard.js";
-export { type AtZero, beginAt, lookAtZero, type ShardedRound, type ShardedSolution, solveSharded } from "./solve.js";
+export {
+  type AtZero,
+  beginAt,
+  lookAtZero,
+  type ShardedBudget,
+  type ShardedRound,
+  type ShardedSolution,
+  solveSharded,
+} from "./solve.js";
+export { type BlockSpace, gatedSpace } from "./space.js";
 export { numbersOf } from "./written.js";

@@ -14,6 +14,7 @@ import { forward, type NetworkWeights } from "../network.js";
 import { undecidedGates } from "../recovery/index.js";
 import type { GateSet, Loss, Matrix } from "../types.js";
 import type { Dealing, ShardCall, ShardSpec } from "./cluster.js";
+import { type Directions, reachOf, rowsAt } from "./coneRows.js";
 import { type Deal, linearMoments, pairSums } from "./moments/collect.js";
 import { framed, totals } from "./moments/frame.js";
 import { patternSums } from "./patterns.js";
@@ -44,6 +45,7 @@ export class Shard {
   private version = -1; // of `now`
   private now: Outputs | null = null;
   private next: Outputs | null = null; // what an accepted step makes of it
+  private beside: Float64Array | null = null; // outputs of a point that is looked at beside these
 
   constructor(
     private readonly spec: ShardSpec,
@@ -64,6 +66,12 @@ export class Shard {
         return this.bound && this.network(this.bound, call, payload);
       case "power":
         return this.bound && this.power(this.bound, payload);
+      case "reach":
+        return this.bound && this.reach(this.bound, call, payload);
+      case "rows":
+        return this.bound && this.rowsOf(this.bound, call, payload);
+      case "aside":
+        return this.bound && this.aside(this.bound, payload);
       case "totals":
         return totals(this.rows, this.spec.inputs, this.spec.outputs);
       case "moments":
@@ -122,6 +130,42 @@ export class Shard {
       loss: bindLoss(loss, { rows: count, cols: outputs, data: y }, share),
     };
     this.version = -1;
+    this.beside = null;
+    return NOTHING;
+  }
+
+  /** Of gates [count] and vectors [count x d]: in the places of this shard, [count x shards x 2], how far outside their cones these are. */
+  private reach({ X, gates }: Bound, { count }: Call<"reach">, payload: Float64Array): Float64Array {
+    const { shard, shards } = this.spec;
+    const mine = reachOf(X, gates, directionsFrom(payload, count, X.cols), this.kernels);
+    const out = new Float64Array(2 * count * shards);
+    for (let k = 0; k < count; k++) out.set(mine.subarray(2 * k, 2 * k + 2), 2 * (k * shards + shard));
+    return out;
+  }
+
+  /** Of the same and the owners [count x each] of places: rows in those that are this shard's, [count x each x d]. */
+  private rowsOf({ X, gates }: Bound, { count, each }: Call<"rows">, payload: Float64Array): Float64Array {
+    const { shard } = this.spec;
+    const d = X.cols;
+    const owners = payload.subarray(count * (1 + d));
+    const places = Array.from({ length: count }, (_, k) =>
+      Array.from({ length: each }, (_, slot) => k * each + slot).filter((place) => owners[place] === shard),
+    );
+    const wanted = Int32Array.from(places, (mine) => mine.length);
+    const found = rowsAt(X, gates, directionsFrom(payload, count, d), wanted, this.kernels);
+    const out = new Float64Array(count * each * d);
+    places.forEach((mine, k) => {
+      mine.forEach((place, slot) => {
+        out.set(found[k].subarray(slot * d, (slot + 1) * d), place * d);
+      });
+    });
+    return out;
+  }
+
+  /** Keeps the outputs of blocks and biases [P x C x d + C] beside the state. */
+  private aside(bound: Bound, payload: Float64Array): Float64Array {
+    const size = payload.length - this.spec.outputs;
+    this.beside = this.outputs(bound, payload.subarray(0, size), payload.subarray(size));
     return NOTHING;
   }
 
@@ -181,7 +225,8 @@ export class Shard {
       case "advance":
         return this.advance(bound, now, call.pull, payload);
       case "bias":
-        return this.bias(bound, now, payload);
+        if (call.aside !== true) return this.bias(bound, now.Zx, payload);
+        return this.beside && this.bias(bound, this.beside, payload);
       case "judge":
         return this.judge(bound, now, payload);
       case "conjugates":
@@ -217,9 +262,9 @@ export class Shard {
   }
 
   /** The loss at Z + 1 offset', the sums of its gradient and of their sizes [C] each, and of its Hessian: [C], or [C x C] where outputs see each other. */
-  private bias({ loss }: Bound, { Zx }: Outputs, offset: Float64Array): Float64Array {
+  private bias({ loss }: Bound, at: Float64Array, offset: Float64Array): Float64Array {
     const C = this.spec.outputs;
-    const Z = shifted(Zx, offset);
+    const Z = shifted(at, offset);
     const N = new Float64Array(Z.length);
     loss.gradient(Z, N);
     const head = Float64Array.of(loss.value(Z), ...columnSums(N, C), ...columnSums(N.map(Math.abs), C));
@@ -261,8 +306,9 @@ export class Shard {
   }
 
   /** Of a network as it is written: its loss, and the pairs of a row and a gate that float32 may decide otherwise. */
-  private network({ X, loss }: Bound, { units, biasColumn }: Call<"network">, payload: Float64Array): Float64Array {
-    const weights: NetworkWeights = networkFrom(payload, X.cols, units, this.spec.outputs, biasColumn);
+  private network({ X, loss }: Bound, call: Call<"network">, payload: Float64Array): Float64Array {
+    const { units, biasColumn, gated } = call;
+    const weights: NetworkWeights = networkFrom(payload, X.cols, units, this.spec.outputs, biasColumn, gated);
     return Float64Array.of(loss.value(forward(weights, X)), undecidedGates(weights, X));
   }
 
@@ -297,6 +343,11 @@ function multiply(products: GatedProducts, v: Float64Array, d: number, C: number
   const gate = index.map((k) => Math.floor(k / C));
   const output = index.map((k) => k % C);
   products.forward(gate, output, new Float64Array(index.length).fill(1), vectors, C, Z);
+}
+
+/** Gates [count] and vectors [count x d] at the beginning of a payload. */
+function directionsFrom(payload: Float64Array, count: number, d: number): Directions {
+  return { gates: Int32Array.from(payload.subarray(0, count)), vectors: payload.subarray(count, count * (1 + d)) };
 }
 
 function shifted(Z: Float64Array, offset: Float64Array): Float64Array {

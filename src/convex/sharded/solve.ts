@@ -1,4 +1,4 @@
-/** Solves a gated program whose rows are with shards, to a relative gap that is proven by sums over all of them. */
+/** Solves a program whose rows are with shards, to a relative gap that is proven by sums over all of them. */
 
 import { relativeGap, rememberFloor } from "../certificate/index.js";
 import { nonzeroVectors } from "../kernels/nonzero.js";
@@ -10,6 +10,7 @@ import type { RowSums } from "./crew.js";
 import { type Iterate, placeAtZero, ShardedFista } from "./fista.js";
 import { constantsAt, type Judged, judge, priceAt } from "./judge.js";
 import { bestBias } from "./outputBias.js";
+import { type BlockSpace, gatedSpace } from "./space.js";
 
 const ITERATIONS_A_ROUND = 20;
 /** As in `solvers/solve.ts`: a solve has stalled when so many rounds did not take this share off its gap. */
@@ -54,10 +55,14 @@ export interface AtZero {
 }
 
 /** Looks at the point without neurons, of shards that have the program's gates. */
-export async function lookAtZero(crew: RowSums, program: ConvexProgram): Promise<AtZero> {
-  const { loss, outputBias } = program;
+export async function lookAtZero(
+  crew: RowSums,
+  program: ConvexProgram,
+  space: BlockSpace = gatedSpace(program),
+): Promise<AtZero> {
+  const { gates, loss, outputBias, X } = program;
   const none = new Float64Array(loss.outputs);
-  const zero = placeAtZero(program, none);
+  const zero = placeAtZero(gates.count * loss.outputs * X.cols, none);
   await crew.resume(zero);
   const point: Judged = { from: { version: 0, commit: false }, blocks: zero.blocks, bias: none };
   const first = await constantsAt(crew, point, none);
@@ -70,7 +75,7 @@ export async function lookAtZero(crew: RowSums, program: ConvexProgram): Promise
   rememberFloor(loss, first.value, value);
   const bias = outputBias === null ? none : await bestBias((c) => constantsAt(crew, point, c), outputBias, none);
   await crew.resume({ ...zero, bias, biasBefore: bias });
-  return { loss: first.value, bias, trivialBeta: await priceAt(crew, program, { ...point, bias }) };
+  return { loss: first.value, bias, trivialBeta: await priceAt(crew, program, space, { ...point, bias }) };
 }
 
 /** From the checkpoint where there is one, else from the network without neurons. */
@@ -79,33 +84,39 @@ export async function solveSharded(
   program: ConvexProgram,
   bias: Float64Array,
   budget: ShardedBudget,
+  space: BlockSpace = gatedSpace(program),
 ): Promise<ShardedSolution> {
   const { clock, checkpoint, tolerance } = budget;
   const key = checkpointKey(crew, program);
   const kept = await read(checkpoint, key, program);
   const from = kept?.iterate ?? budget.start;
+  if (kept !== null) space.restore(kept.cuts);
   const solver =
-    from === undefined ? await ShardedFista.begin(crew, program, bias) : await ShardedFista.from(crew, program, from);
+    from === undefined
+      ? await ShardedFista.begin(crew, program, space, bias)
+      : await ShardedFista.from(crew, program, space, from);
   const gaps: number[] = [...(kept?.gaps ?? [])];
   let best: Best | null = kept?.best ?? null;
   let status: Status = gaps.length > 0 && gaps[gaps.length - 1] <= tolerance ? "solved" : "iterationLimit";
   while (status === "iterationLimit" && gaps.length < budget.maxIterations) {
+    space.beginRound();
     for (let k = 0; k < ITERATIONS_A_ROUND; k++) {
       await solver.advance();
       if (await clock.pause()) break;
     }
     const point = solver.judged();
-    const seen = await judge(crew, program, point);
+    const seen = await judge(crew, program, space, point);
     if (!Number.isFinite(seen.primal) || Number.isNaN(seen.dual)) {
       status = "nonFinite";
       break;
     }
-    best = better(best, { ...seen, blocks: point.blocks });
+    best = better(best, seen);
+    if (seen.blocks !== point.blocks) solver.restart();
     const gap = gapOf(best, program);
     gaps.push(gap.relative);
     const index = gaps.length - 1;
     if (checkpoint !== null && gaps.length % budget.everyRounds === 0)
-      await checkpoint.write(toBytes(key, { iterate: solver.state, best, gaps }));
+      await checkpoint.write(toBytes(key, { iterate: solver.state, best, gaps, cuts: space.kept }));
     const stop = await budget.onRound({ index, seconds: clock.seconds, gap });
     status = statusAfter(gaps, tolerance, stop, clock);
   }
@@ -156,8 +167,10 @@ function statusAfter(gaps: readonly number[], tolerance: number, stop: boolean, 
   return before !== undefined && gap > (1 - STALL_SHARE) * before ? "stalled" : "iterationLimit";
 }
 
-function sparseOf(best: Best | null, { X, gates, loss }: ConvexProgram): SparseBlocks {
-  const count = gates.count * loss.outputs;
-  const all = best?.blocks ?? new Float64Array(count * X.cols);
-  return { ...nonzeroVectors(all, count, X.cols), bias: best?.bias.slice() ?? new Float64Array(loss.outputs) };
+function sparseOf(best: Best | null, { X, loss }: ConvexProgram): SparseBlocks {
+  const all = best?.blocks ?? new Float64Array(0);
+  return {
+    ...nonzeroVectors(all, all.length / X.cols, X.cols),
+    bias: best?.bias.slice() ?? new Float64Array(loss.outputs),
+  };
 }

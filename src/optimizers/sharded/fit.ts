@@ -4,7 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { certify } from "../../convex/certificate/index.js";
 import { formulations } from "../../convex/formulations/index.js";
 import type { Network, NetworkWeights } from "../../convex/network.js";
-import { Crew, type ShardedSolution, solveSharded } from "../../convex/sharded/index.js";
+import { Crew, type ShardedBudget, type ShardedSolution, solveSharded } from "../../convex/sharded/index.js";
 import type { Clock } from "../../convex/solvers/clock.js";
 import { advice } from "../../convex/solvers/solution.js";
 import { ConvexError } from "../../errors.js";
@@ -22,7 +22,6 @@ import { endOf, judged } from "./judge.js";
 import { cutRows, type Posed, posedOn } from "./pose.js";
 import { ShardedResult, type ShardedSummary } from "./result.js";
 
-const { gated } = formulations;
 const METRICS = ["loss", "relativeGap", "seconds"];
 
 /** Nothing is written unless every step succeeds, and no worker is left when it ends. */
@@ -62,13 +61,13 @@ export function refuseFew(where: string, rows: number): void {
 
 function solveWith(
   crew: Crew,
-  { program, zero }: Posed,
+  { program, zero, space }: Posed,
   plan: ShardedPlan,
   settings: Settings,
   clock: Clock,
   progress: Progress,
 ): Promise<ShardedSolution> {
-  return solveSharded(crew, program, zero.bias, {
+  const budget: ShardedBudget = {
     tolerance: settings.tolerance,
     maxIterations: settings.maxIterations,
     clock,
@@ -76,7 +75,8 @@ function solveWith(
     everyRounds: plan.checkpointRounds,
     onRound: ({ index, gap, seconds }) =>
       progress.round(index, { loss: gap.primal, relativeGap: gap.relative, seconds }),
-  });
+  };
+  return solveSharded(crew, program, zero.bias, budget, space);
 }
 
 type Finished<M extends tf.LayersModel> = Omit<ShardedSummary<M>, "rows" | "shards">;
@@ -93,7 +93,7 @@ async function finish<M extends tf.LayersModel>(
 ): Promise<Finished<M>> {
   const { program, column, regularization } = posed;
   const { blocks, gap, iterations, seconds } = solution;
-  const network = gated.recover(program, blocks);
+  const network = formulations[spec.formulation].recover(program, blocks);
   const neurons = network.neurons.length;
   const units = settings.width === "resize" ? Math.max(1, neurons) : spec.units;
   const facts = { regularization, iterations, seconds, blocks, generators: program.gates.generators };
@@ -133,7 +133,13 @@ async function finish<M extends tf.LayersModel>(
 
 /** What writing asks of a problem. */
 function problemOf(spec: NetworkSpec, { program, column, regularization }: Posed): Problem {
-  const whole = { constraint: null, reduction: null, growth: null, gateNotes: [], formulation: gated };
+  const whole = {
+    constraint: null,
+    reduction: null,
+    growth: null,
+    gateNotes: [],
+    formulation: formulations[spec.formulation],
+  };
   return { spec, program, loss: program.loss, column, regularization, ...whole };
 }
 
@@ -150,5 +156,7 @@ function undecidedNotes(undecided: number): string[] {
 }
 
 function gateNotes({ neurons, spare = [] }: Network): string[] {
-  return neurons.length > 0 ? [] : [`No neuron pays at this beta: all ${spare.length} gates have blocks of zero.`];
+  return neurons.length > 0 || spare.length === 0
+    ? []
+    : [`No neuron pays at this beta: all ${spare.length} gates have blocks of zero.`];
 }
