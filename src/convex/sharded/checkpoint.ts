@@ -3,6 +3,7 @@
 import { ConvexError } from "../../errors.js";
 import { concatenated } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";
+import type { NewtonIterate } from "./coneNewton.js";
 import type { RowSums } from "./crew.js";
 import type { KeptCuts } from "./cuts.js";
 import type { Iterate } from "./fista.js";
@@ -24,9 +25,12 @@ export interface Best {
   readonly bias: Float64Array; // [C]
 }
 
-/** What is kept: the iterate, the best point, the gaps of all rounds so far, and the rows of cones that are known. */
+/** Where a solver stands. */
+export type Standing = Iterate | NewtonIterate;
+
+/** What is kept: where the solver stands, the best point, the gaps of all rounds so far, and the rows of cones that are known. */
 export interface Kept {
-  readonly iterate: Iterate;
+  readonly iterate: Standing;
   readonly best: Best;
   readonly gaps: readonly number[];
   readonly cuts: KeptCuts | null;
@@ -89,10 +93,13 @@ export function fromBytes(key: string, bytes: Uint8Array, C: number): Kept {
   };
 }
 
+type Vectors = "before" | "blocks" | "biasBefore" | "bias";
+
 interface Head {
   readonly format: number;
   readonly key: string;
-  readonly rest: Pick<Iterate, "version" | "pull" | "momentum" | "step" | "biasScale">;
+  /** The numbers of a standing; those of the program's solver, as the key says. */
+  readonly rest: Omit<Iterate, Vectors> | Omit<NewtonIterate, Vectors>;
   readonly primal: number;
   readonly dual: string; // JSON knows no infinity
   readonly size: number; // of the blocks

@@ -58,15 +58,36 @@ export type ShardCall =
   | { readonly op: "rows"; readonly count: number; readonly each: number } // rows of each vector
   | { readonly op: "aside" }
   | (FromState & { readonly op: "advance"; readonly pull: number })
-  /** `aside`: at the point that is looked at beside the state. */
-  | (FromState & { readonly op: "bias"; readonly aside?: boolean })
-  | (FromState & { readonly op: "judge" | "conjugates" });
+  | ((FromState | Aside) & { readonly op: "bias" | "judge" | "conjugates" })
+  // With an offset of the bias [C] at the beginning of the payload:
+  | (Aside & Bend & { readonly op: "weights" })
+  | (Aside & Bend & Span & { readonly op: "curvature" })
+  | (Aside & { readonly op: "along"; readonly strides: readonly number[] });
 
 /** How rows are dealt into folds by their numbers among all rows; `offsets`: of the first row of each shard. */
 export interface Dealing {
   readonly folds: number;
   readonly seed: number;
   readonly offsets: readonly number[];
+}
+
+/** A call about the point of the last "aside", whatever the state is. */
+export interface Aside {
+  readonly aside: true;
+}
+
+/** Which second derivatives: of two outputs, or, where `bound` says so, of one, a diagonal above the Hessian. */
+export interface Bend {
+  readonly output: number;
+  readonly other: number;
+  readonly bound: boolean;
+}
+
+/** Of so many gates those of [from, to), each with all before it and itself. */
+export interface Span {
+  readonly gates: number;
+  readonly from: number;
+  readonly to: number;
 }
 
 /** A call that goes on from a state. */

@@ -4,7 +4,6 @@ import { concatenated, norm } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";
 import type { Place, RowSums } from "./crew.js";
 import type { Judged } from "./judge.js";
-import type { BlockSpace } from "./space.js";
 
 const POWER_STEPS = 12; // for the norm of the operator: the line search mends what they miss
 const SHRINK = 0.5; // of the step, when the line search refuses it
@@ -16,7 +15,7 @@ const NOISE = 3 * 2 ** -53;
 /** Numbers of an answer to "advance" before the gradient. */
 const HEAD = 3;
 
-/** What an iteration goes on from, its blocks as the driver holds them [B x C x d]; with the program and its space, all that a new driver has to know. */
+/** What an iteration goes on from; with the program, all that a new driver has to know. */
 export interface Iterate extends Place {
   readonly momentum: number; // t of Beck and Teboulle
   readonly step: number;
@@ -29,22 +28,16 @@ export class ShardedFista {
   private constructor(
     private readonly crew: RowSums,
     private readonly program: ConvexProgram,
-    private readonly space: BlockSpace,
     private iterate: Iterate,
-    private slope: Float64Array, // [C + P x C x d]: of the bias, and of what shards multiply, at the extrapolated point
+    private slope: Float64Array, // [C + P x C x d]: of the bias, and of the blocks, at the extrapolated point
   ) {}
 
   /** From blocks of zero and an output bias [C]. */
-  static async begin(
-    crew: RowSums,
-    program: ConvexProgram,
-    space: BlockSpace,
-    bias: Float64Array,
-  ): Promise<ShardedFista> {
+  static async begin(crew: RowSums, program: ConvexProgram, bias: Float64Array): Promise<ShardedFista> {
     const squaredNorm = await operatorNorm(crew, program.gates.count * program.X.cols);
     const { loss } = program;
-    return ShardedFista.from(crew, program, space, {
-      ...placeAtZero(space.size, bias),
+    return ShardedFista.from(crew, program, {
+      ...placeAtZero(program, bias),
       momentum: 1,
       step: 1 / (loss.curvature * squaredNorm),
       biasScale: squaredNorm / loss.rows,
@@ -52,8 +45,8 @@ export class ShardedFista {
   }
 
   /** From where another driver was. */
-  static async from(crew: RowSums, program: ConvexProgram, space: BlockSpace, iterate: Iterate): Promise<ShardedFista> {
-    return new ShardedFista(crew, program, space, iterate, await crew.resume(placeOf(iterate, space)));
+  static async from(crew: RowSums, program: ConvexProgram, iterate: Iterate): Promise<ShardedFista> {
+    return new ShardedFista(crew, program, iterate, await crew.resume(iterate));
   }
 
   get state(): Iterate {
@@ -66,14 +59,9 @@ export class ShardedFista {
     return { from: { version, commit: this.commit }, blocks, bias };
   }
 
-  /** Lets the momentum go, where the steps have become other ones. */
-  restart(): void {
-    this.iterate = { ...this.iterate, momentum: 1 };
-  }
-
   /** One iteration: a step that the line search accepts, with momentum or restart. */
   async advance(): Promise<void> {
-    const { crew, program, space, iterate } = this;
+    const { crew, program, iterate } = this;
     for (let shrinks = 0; ; shrinks++) {
       const { step, version } = this.iterate;
       const tried = this.tried(step);
@@ -82,7 +70,7 @@ export class ShardedFista {
       const pull = tried.turned > 0 ? 0 : (momentum - 1) / after;
       const answer = await crew.ask(
         { op: "advance", version, commit: this.commit, pull },
-        concatenated(space.folded(tried.blocks), tried.bias),
+        concatenated(tried.blocks, tried.bias),
       );
       this.commit = false; // they know by now
       const [bend, long, away] = answer;
@@ -100,19 +88,20 @@ export class ShardedFista {
 
   private take(next: Iterate, momentum: number, step: number): void {
     this.iterate = { ...next, version: next.version + 1, momentum, step: GROW * step };
-    this.crew.moved(placeOf(this.iterate, this.space));
+    this.crew.moved(this.iterate);
     this.commit = true;
   }
 
   /** The proximal step from the extrapolated point, how far it goes, and whether it turns back. */
   private tried(step: number) {
-    const { space, iterate, slope } = this;
-    const { beta, outputBias, loss } = this.program;
+    const { program, iterate, slope } = this;
+    const { penalty, beta, outputBias, gates, loss, X } = program;
     const C = loss.outputs;
     const y = extrapolated(iterate.blocks, iterate.before, iterate.pull);
-    const pull = space.lifted(slope.subarray(C));
-    const blocks = y.map((value, k) => value - step * pull[k]);
-    space.prox(blocks, step * beta);
+    const blocks = y.map((value, k) => value - step * slope[C + k]);
+    const size = C * X.cols;
+    for (let i = 0; i < gates.count; i++)
+      penalty.prox(blocks.subarray(i * size, (i + 1) * size), C, X.cols, step * beta);
     let moved = 0;
     let turned = 0;
     for (let k = 0; k < blocks.length; k++) {
@@ -134,15 +123,9 @@ export class ShardedFista {
   }
 }
 
-/** Where the shards are at an iterate. */
-function placeOf({ version, pull, before, blocks, biasBefore, bias }: Iterate, space: BlockSpace): Place {
-  const folded = space.folded(blocks);
-  return { version, pull, before: before === blocks ? folded : space.folded(before), blocks: folded, biasBefore, bias };
-}
-
-/** The network without neurons, of so many numbers. */
-export function placeAtZero(size: number, bias: Float64Array): Place {
-  const zero = new Float64Array(size);
+/** The network without neurons. */
+export function placeAtZero({ gates, loss, X }: ConvexProgram, bias: Float64Array): Place {
+  const zero = new Float64Array(gates.count * loss.outputs * X.cols);
   return { version: 0, pull: 0, before: zero, blocks: zero, biasBefore: bias, bias };
 }
 

@@ -27,7 +27,7 @@ export {
   silentShard,
   summed,
 } from "./cluster.js";
-export { ConeSpace } from "./coneSpace.js";
+export { Cones } from "./cones.js";
 export { Crew, type RowSums, type Traffic } from "./crew.js";
 export { chosenGates, distinctGates } from "./gates.js";
 export { lossElsewhere } from "./lossElsewhere.js";
@@ -46,11 +46,11 @@ export { Shard } from "./shard.js";
 export {
   type AtZero,
   beginAt,
+  type Coned,
   lookAtZero,
   type ShardedBudget,
   type ShardedRound,
   type ShardedSolution,
   solveSharded,
 } from "./solve.js";
-export { type BlockSpace, gatedSpace } from "./space.js";
 export { numbersOf } from "./written.js";

@@ -61,7 +61,7 @@ export function refuseFew(where: string, rows: number): void {
 
 function solveWith(
   crew: Crew,
-  { program, zero, space }: Posed,
+  { program, zero, coned }: Posed,
   plan: ShardedPlan,
   settings: Settings,
   clock: Clock,
@@ -76,7 +76,7 @@ function solveWith(
     onRound: ({ index, gap, seconds }) =>
       progress.round(index, { loss: gap.primal, relativeGap: gap.relative, seconds }),
   };
-  return solveSharded(crew, program, zero.bias, budget, space);
+  return solveSharded(crew, program, zero.bias, budget, coned);
 }
 
 type Finished<M extends tf.LayersModel> = Omit<ShardedSummary<M>, "rows" | "shards">;

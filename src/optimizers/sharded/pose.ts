@@ -2,15 +2,15 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import { formulations } from "../../convex/formulations/index.js";
+import { wasmKernels } from "../../convex/kernels/wasm/index.js";
 import { roundedAsWritten } from "../../convex/network.js";
 import {
   type AtZero,
-  type BlockSpace,
-  ConeSpace,
+  type Coned,
+  Cones,
   type Crew,
   chosenGates,
   distinctGates,
-  gatedSpace,
   lookAtZero,
   lossElsewhere,
   type RowSums,
@@ -29,8 +29,8 @@ export interface Posed {
   readonly column: BiasColumn;
   readonly regularization: Regularization;
   readonly zero: AtZero;
-  /** The blocks, and what is known of their cones. */
-  readonly space: BlockSpace;
+  /** What is known of cones, of a program that has some. */
+  readonly coned: Coned | null;
 }
 
 /** Gates that the rows have been cut by. */
@@ -64,10 +64,10 @@ export async function posedOn(
   const penalty = known.find((name) => name === settings.vectorPenalty) ?? known[0];
   const build = (beta: number) => formulation.build({ X, gates, loss, beta, outputBias, pooling: null }, penalty);
   const first = build(0);
-  const space = first.cones ? await ConeSpace.of(rows, first) : gatedSpace(first);
-  const zero = await lookAtZero(rows, first, space);
+  const coned = first.cones ? { cones: await Cones.of(rows, first), kernels: await wasmKernels(1) } : null;
+  const zero = await lookAtZero(rows, first, coned?.cones);
   const regularization = await regularizationOf(spec, settings, false, async () => zero.trivialBeta);
-  return { program: build(regularization.beta), column, regularization, zero, space };
+  return { program: build(regularization.beta), column, regularization, zero, coned };
 }
 
 /** Distinct gates [P x d]: drawn, or, in numbers that a layer can hold, those of a gated layer. */

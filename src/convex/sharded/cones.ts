@@ -10,7 +10,6 @@ import { norm } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";
 import type { RowSums } from "./crew.js";
 import { Cuts, type KeptCuts } from "./cuts.js";
-import type { BlockSpace, Inside } from "./space.js";
 
 /** Rows of each gate that are asked for at first: so many times d, and more. */
 const NEAREST = 2;
@@ -28,14 +27,20 @@ const LOOKS = 60;
 
 type ConeProgram = Pick<ConvexProgram, "gates" | "loss" | "X">;
 
+/** A point of the program, near another one that may be none. */
+export interface Inside {
+  readonly blocks: Float64Array;
+  readonly moved: boolean; // false: it is the same
+}
+
 /** A vector of some gate. */
 interface Member {
   readonly gate: number;
   readonly vector: Float64Array; // [d]
 }
 
-export class ConeSpace implements BlockSpace {
-  readonly size: number;
+export class Cones {
+  readonly size: number; // of all blocks [2 P x C x d], in numbers
   private readonly cuts: Cuts;
   private readonly P: number;
   private readonly C: number;
@@ -48,46 +53,48 @@ export class ConeSpace implements BlockSpace {
     this.cuts = new Cuts(this.P, this.d);
   }
 
-  /** Knows the rows nearest to the boundaries of the gates that the shards are bound to. */
-  static async of(rows: RowSums, program: ConeProgram): Promise<ConeSpace> {
-    const space = new ConeSpace(program);
-    const { P, d } = space;
+  /** Those of a program: knows the rows nearest to the boundaries of the gates that the shards are bound to. */
+  static async of(rows: RowSums, program: ConeProgram): Promise<Cones> {
+    const cones = new Cones(program);
+    const { P, d } = cones;
     const each = NEAREST * d + NEAREST_MORE;
     const shards = rows.facts.length;
     const together = Math.max(1, Math.floor(ANSWER / (each * d)));
     for (let from = 0; from < P; from += together) {
       const list = Array.from({ length: Math.min(together, P - from) }, (_, k) => from + k);
-      const members = list.map((gate) => ({ gate, vector: space.generator(gate) }));
+      const members = list.map((gate) => ({ gate, vector: cones.generator(gate) }));
       const owners = list.flatMap(() => Array.from({ length: each }, (_, slot) => slot % shards));
-      await space.learn(rows, members, owners, each);
+      await cones.learn(rows, members, owners, each);
     }
-    return space;
+    return cones;
   }
 
+  /** What shards multiply, [P x C x d]. */
   folded(blocks: Float64Array): Float64Array {
     const half = this.size / 2;
     return Float64Array.from({ length: half }, (_, k) => blocks[k] - blocks[half + k]);
   }
 
-  lifted(pull: Float64Array): Float64Array {
+  /** The gradient over blocks of one over what shards multiply. */
+  private lifted(pull: Float64Array): Float64Array {
     const out = new Float64Array(this.size);
     out.set(pull);
     for (let k = 0; k < pull.length; k++) out[pull.length + k] = -pull[k];
     return out;
   }
 
-  prox(blocks: Float64Array, threshold: number): void {
-    this.eachVector(blocks, (z, gate, slot) => {
-      if (norm(z) <= threshold) {
-        z.fill(0);
-        return;
-      }
-      const { norm: length, below } = this.cuts.project(gate, slot, z, threshold);
-      const share = below || length <= threshold ? 0 : 1 - threshold / length;
-      for (let k = 0; k < z.length; k++) z[k] *= share;
-    });
+  /** z [d] := argmin threshold |u| + |u - z|^2 / 2 over the cone of a gate, as far as its rows are known. */
+  prox(gate: number, slot: number, z: Float64Array, threshold: number): void {
+    if (norm(z) <= threshold) {
+      z.fill(0);
+      return;
+    }
+    const { norm: length, below } = this.cuts.project(gate, slot, z, threshold);
+    const share = below || length <= threshold ? 0 : 1 - threshold / length;
+    for (let k = 0; k < z.length; k++) z[k] *= share;
   }
 
+  /** The largest price of all blocks for X'D_i N [P x C x d] where it is above `threshold`, else a bound of it that is not. Never too low. */
   largestPrice(pull: Float64Array, threshold: number): number {
     let largest = 0;
     this.eachVector(this.lifted(pull), (z, gate, slot) => {
@@ -98,6 +105,33 @@ export class ConeSpace implements BlockSpace {
     return largest;
   }
 
+  /** The price of each gate [P] where it is above `threshold`, else a bound of it that is not. */
+  prices(pull: Float64Array, threshold: number): Float64Array {
+    const out = new Float64Array(this.P);
+    this.eachVector(this.lifted(pull), (z, gate, slot) => {
+      const bound = norm(z);
+      const enough = Math.max(out[gate], threshold);
+      out[gate] = Math.max(out[gate], bound <= enough ? bound : this.priceOf(z, gate, slot, enough));
+    });
+    return out;
+  }
+
+  /** The length of the vectors of each gate, added up [P]. */
+  sizes(blocks: Float64Array): Float64Array {
+    const out = new Float64Array(this.P);
+    this.eachVector(blocks, (vector, gate) => {
+      out[gate] += norm(vector);
+    });
+    return out;
+  }
+
+  /** The numbers of the positive and the negative vector of a gate and output. */
+  slotsOf(gate: number, output: number): readonly [number, number] {
+    const slot = gate * this.C + output;
+    return [slot, this.P * this.C + slot];
+  }
+
+  /** The largest price, as exactly as the shards can tell. */
   async exactPrice(rows: RowSums, pull: Float64Array): Promise<number> {
     const prices: { readonly gate: number; readonly slot: number; readonly z: Float64Array; price: number }[] = [];
     this.eachVector(this.lifted(pull), (z, gate, slot) => {
@@ -121,10 +155,12 @@ export class ConeSpace implements BlockSpace {
     return prices.reduce((most, { price }) => Math.max(most, price), 0);
   }
 
-  beginRound(): void {
+  /** Forgets where projections began, so that a driver that goes on from here ends where this one does. */
+  forget(): void {
     this.cuts.forget();
   }
 
+  /** Asks whether all rows allow these blocks, and answers with some that they do; what it learns holds from now on. */
   async inside(rows: RowSums, blocks: Float64Array): Promise<Inside> {
     const members: Member[] = [];
     const places: number[] = [];
