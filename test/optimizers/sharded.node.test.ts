@@ -4,11 +4,14 @@ import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ConvexReLUTrainer, gatedDense, sampleGates } from "../../src/index.js";
 import { inProcess } from "../helpers/inProcess.js";
-import { cases, inOnePlace, LOAD, modelOf, weightsOf } from "../helpers/shardedCases.js";
+import { cases, inOnePlace, LOAD, modelOf, reluCases, weightsOf } from "../helpers/shardedCases.js";
 import { rowOf } from "../helpers/shardedRows.mjs";
 
 const TOLERANCE = 1e-5;
 const [squared] = cases;
+const [reluSquared] = reluCases;
+/** Of ReLU programs, on shards and in one place. */
+const reluSettings = { arrangements: { kind: "sample", count: 40, seed: 4 }, vectorPenalty: "perOutput" } as const;
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -18,15 +21,17 @@ function shardedOf(settings: ConstructorParameters<typeof ConvexReLUTrainer>[0] 
   return new ConvexReLUTrainer({ regularization: 1e-2, tolerance: TOLERANCE, width: "resize", ...settings });
 }
 
-describe.each(cases)("$title", (one) => {
+describe.each([...cases, ...reluCases])("$title", (one) => {
+  const settings = one.hidden === "relu" ? reluSettings : {};
+
   test("1, 2 and 4 shards end at the optimum of one place, within what the gaps prove, and report what model.evaluate says", async () => {
     const { x, y } = inOnePlace(one);
     const model = modelOf(one);
-    const alone = await shardedOf().fit(model, x, y);
+    const alone = await shardedOf(settings).fit(model, x, y);
     const before = tf.memory().numTensors;
     for (const shards of [1, 2, 4]) {
       const cluster = inProcess();
-      const result = await shardedOf().fitSharded(model, { cluster, shards, load: LOAD, args: one.rows });
+      const result = await shardedOf(settings).fitSharded(model, { cluster, shards, load: LOAD, args: one.rows });
       const { primal, dual } = result.certificate;
       expect(result.status).toBe("solved");
       expect((primal - dual) / primal).toBeLessThanOrEqual(TOLERANCE);
@@ -134,15 +139,17 @@ describe("a fit in its course", () => {
 describe("what shards do not do is refused in a sentence, before any worker starts", () => {
   const never = { ...inProcess(), open: () => Promise.reject(new Error("opened")) };
   const args = { cluster: never, shards: 2, load: LOAD, args: squared.rows };
-  const relu = () => {
-    const layers = [tf.layers.dense({ units: 4, activation: "relu", inputShape: [3] }), tf.layers.dense({ units: 1 })];
-    const model = tf.sequential({ layers });
+  const relu = () => modelOf(reluSquared);
+  const leaky = () => {
+    const hidden = [tf.layers.dense({ units: 4, inputShape: [3] }), tf.layers.leakyReLU({ alpha: 0.1 })];
+    const model = tf.sequential({ layers: [...hidden, tf.layers.dense({ units: 1 })] });
     model.compile({ optimizer: "adam", loss: "meanSquaredError" });
     return model;
   };
 
   test.each([
-    ["a ReLU network", relu, {}, {}, "model/layer", /gatedDense/],
+    ["a network of leaky units", leaky, {}, {}, "model/layer", /slope below zero/],
+    ["growing gates", relu, { arrangements: { kind: "grow" } }, {}, "options/value", /"sample".*got "grow"/],
     ["a loss with kinks", () => modelOf({ ...squared, loss: "hinge" }), {}, {}, "model/loss", /"squaredHinge"/],
     ["absolute errors", () => modelOf({ ...squared, loss: "meanAbsoluteError" }), {}, {}, "model/loss", /"huberLoss"/],
     ["standardised columns", () => modelOf(squared), { standardize: true }, {}, "options/value", /standardize/],
