@@ -7,6 +7,7 @@ import type { NewtonIterate } from "./coneNewton.js";
 import type { RowSums } from "./crew.js";
 import type { KeptCuts } from "./cuts.js";
 import type { Iterate } from "./fista.js";
+import type { Best } from "./judge.js";
 import { checksumOf } from "./rows.js";
 
 /** Where a driver keeps its state: a file (`fileCheckpoint` of tfjs-convex/sharded), or whatever else keeps bytes. */
@@ -15,14 +16,6 @@ export interface Checkpoint {
   read(): Promise<Uint8Array | null>;
   /** Writes all or nothing: a driver may be killed meanwhile. */
   write(bytes: Uint8Array): Promise<void>;
-}
-
-/** The best that was seen. */
-export interface Best {
-  readonly primal: number;
-  readonly dual: number;
-  readonly blocks: Float64Array; // [B x C x d]
-  readonly bias: Float64Array; // [C]
 }
 
 /** Where a solver stands. */

@@ -57,6 +57,8 @@ export type ShardCall =
   | { readonly op: "reach"; readonly count: number } // vectors
   | { readonly op: "rows"; readonly count: number; readonly each: number } // rows of each vector
   | { readonly op: "aside" }
+  | { readonly op: "squares" }
+  | { readonly op: "layer"; readonly units: number; readonly gated: boolean }
   | (FromState & { readonly op: "advance"; readonly pull: number })
   | ((FromState | Aside) & { readonly op: "bias" | "judge" | "conjugates" })
   // With an offset of the bias [C] at the beginning of the payload:

@@ -6,6 +6,7 @@
  * is written are sums over rows too, and exact.
  */
 
+export { boundWith } from "./boundWith.js";
 export type { Checkpoint } from "./checkpoint.js";
 export {
   type AskShards,
@@ -41,6 +42,7 @@ export {
   together,
   without,
 } from "./moments/index.js";
+export { narrowedOnShards } from "./narrow.js";
 export { factsOf, gatherRows, isTensor, iterableOf, moduleFailed, numbersIn, pairOf, RowRefusal } from "./rows.js";
 export { Shard } from "./shard.js";
 export {

@@ -26,6 +26,14 @@ export interface Verdict {
   readonly bias: Float64Array; // [C]; where it is free the best for these blocks
 }
 
+/** The best that was seen. */
+export interface Best {
+  readonly primal: number;
+  readonly dual: number;
+  readonly blocks: Float64Array; // [B x C x d]
+  readonly bias: Float64Array; // [C]
+}
+
 export type Charged = Pick<ConvexProgram, "penalty" | "beta" | "outputBias" | "loss" | "X">;
 
 /** Objective and bound at a point; a free bias is minimised over first, so that the gradient there is balanced. */

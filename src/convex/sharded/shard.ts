@@ -16,6 +16,7 @@ import { undecidedGates } from "../recovery/index.js";
 import type { GateSet, Loss, Matrix } from "../types.js";
 import type { Aside, Bend, Dealing, FromState, ShardCall, ShardSpec } from "./cluster.js";
 import { type Directions, reachOf, rowsAt } from "./coneRows.js";
+import { layerSums, squaresOf } from "./layer.js";
 import { type Deal, linearMoments, pairSums } from "./moments/collect.js";
 import { framed, totals } from "./moments/frame.js";
 import { patternSums } from "./patterns.js";
@@ -75,6 +76,10 @@ export class Shard {
         return this.bound && this.rowsOf(this.bound, call, payload);
       case "aside":
         return this.bound && this.aside(this.bound, payload);
+      case "squares":
+        return this.bound && squaresOf(this.bound.X);
+      case "layer":
+        return this.bound && layerSums(this.bound.X, this.bound.loss, call, payload, this.kernels);
       case "totals":
         return totals(this.rows, this.spec.inputs, this.spec.outputs);
       case "moments":

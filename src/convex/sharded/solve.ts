@@ -6,20 +6,12 @@ import type { Kernels } from "../kernels/types.js";
 import type { Clock } from "../solvers/clock.js";
 import { advice } from "../solvers/solution.js";
 import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
-import {
-  type Best,
-  type Checkpoint,
-  checkpointKey,
-  fromBytes,
-  type Kept,
-  type Standing,
-  toBytes,
-} from "./checkpoint.js";
+import { type Checkpoint, checkpointKey, fromBytes, type Kept, type Standing, toBytes } from "./checkpoint.js";
 import { ConeNewton, newtonAtZero } from "./coneNewton.js";
 import type { Cones } from "./cones.js";
 import type { RowSums } from "./crew.js";
 import { type Iterate, placeAtZero, ShardedFista } from "./fista.js";
-import { constantsAt, type Judged, judge, largestPrice, slopeAtZero } from "./judge.js";
+import { type Best, constantsAt, type Judged, judge, largestPrice, slopeAtZero } from "./judge.js";
 import { bestBias } from "./outputBias.js";
 
 const ITERATIONS_A_ROUND = 20;

@@ -21,6 +21,7 @@ import { readPlan, type ShardedArgs, type ShardedPlan, shardedSpec, specsOf } fr
 import { endOf, judged } from "./judge.js";
 import { cutRows, type Posed, posedOn } from "./pose.js";
 import { ShardedResult, type ShardedSummary } from "./result.js";
+import { widthEnd, withinUnits } from "./within.js";
 
 const METRICS = ["loss", "relativeGap", "seconds"];
 
@@ -40,7 +41,8 @@ export async function fitSharded<M extends tf.LayersModel>(
     await progress.begin(crew.rows, settings.maxIterations, METRICS);
     const posed = await posedOn(crew, await cutRows(model, spec, crew, settings), spec, settings);
     const solution = await solveWith(crew, posed, plan, settings, clock, progress);
-    const summary = await finish(model, spec, crew, posed, solution, settings, () => progress.end());
+    const ending = { last: () => progress.end(), pause: () => clock.pause() };
+    const summary = await finish(model, spec, crew, posed, solution, settings, ending);
     const { restarts, name } = plan.cluster;
     const { rows, facts, traffic } = crew;
     const shards = { cluster: name, rows: facts.map((fact) => fact.rows), restarts, ...traffic };
@@ -81,7 +83,13 @@ function solveWith(
 
 type Finished<M extends tf.LayersModel> = Omit<ShardedSummary<M>, "rows" | "shards">;
 
-/** The network of the solution, judged by the shards as it is written; `last` is the end of the callbacks. */
+/** What goes on until a result is there. */
+interface Ending {
+  readonly last: () => Promise<void>; // of the callbacks
+  readonly pause: () => Promise<boolean>; // whether time is up
+}
+
+/** The network of the solution, or the best that fits the layer, judged by the shards as it is written. */
 async function finish<M extends tf.LayersModel>(
   model: M,
   spec: NetworkSpec,
@@ -89,42 +97,43 @@ async function finish<M extends tf.LayersModel>(
   posed: Posed,
   solution: ShardedSolution,
   settings: Settings,
-  last: () => Promise<void>,
+  { last, pause }: Ending,
 ): Promise<Finished<M>> {
-  const { program, column, regularization } = posed;
-  const { blocks, gap, iterations, seconds } = solution;
-  const network = formulations[spec.formulation].recover(program, blocks);
-  const neurons = network.neurons.length;
-  const units = settings.width === "resize" ? Math.max(1, neurons) : spec.units;
+  const { program, column, regularization, coned } = posed;
+  const { blocks, iterations, seconds } = solution;
+  const wide = formulations[spec.formulation].recover(program, blocks);
+  const units = settings.width === "resize" ? Math.max(1, wide.neurons.length) : spec.units;
   const facts = { regularization, iterations, seconds, blocks, generators: program.gates.generators };
-  const common = { ...facts, model, solver: "fista", engine: "wasm", neurons };
+  const solver = coned === null ? "fista" : "proximal-newton";
+  const common = { ...facts, model, solver, engine: "wasm" };
   const nothing = async (ended: Pick<ShardedSolution, "status" | "advice">, why: string): Promise<Finished<M>> => {
     await last();
     const none = Number.NaN;
     const objective = { loss: none, regularization: none, total: none };
-    return { ...common, ...ended, objective, certificate: certify(gap, none, program), neurons: 0, notes: [why] };
+    const certificate = certify(solution.gap, none, program);
+    return { ...common, ...ended, objective, certificate, neurons: 0, notes: [why] };
   };
-  if (!Number.isFinite(gap.primal))
+  if (!Number.isFinite(solution.gap.primal))
     return nothing(solution, "No finite point was found: the weights are as they were.");
-  if (neurons > units) {
-    const todo = `Build the layer with ${neurons} units, or set width: "resize".`;
-    const said = `The solution has ${neurons} neurons, the layer ${units}: the weights are as they were.`;
-    return nothing({ status: "widthLimit", advice: `${said} ${todo}` }, said);
-  }
+  const fitting = await withinUnits(crew, posed, solution, wide, units, settings, pause);
+  const { network, gap } = fitting;
   const weights = hiddenWeights({ program, column, regularization }, network, units);
   if (!isFinite32(weights)) {
     const ended = { status: "nonFinite", advice: advice.nonFinite } as const;
     return nothing(ended, "No point with finite float32 weights was found: the weights are as they were.");
   }
   const { written, undecided } = await judged(crew, posed, weights);
-  const certificate = certify(gap, written.total, program);
+  const certificate = certify(gap, written.total, fitting.program);
   if (contradicts(certificate))
     return nothing(CONTRADICTED, "The bound and the objective contradict each other: the weights are as they were.");
   const target = await writeFit(model, problemOf(spec, posed), weights, units, false, last);
   return {
     ...common,
-    ...endOf(solution, written.total, certificate.dual, settings.tolerance, posed.zero),
+    ...(fitting.needed > units
+      ? widthEnd(solution, fitting, units, settings.tolerance)
+      : endOf(solution, written.total, certificate.dual, settings.tolerance, posed.zero)),
     model: target,
+    neurons: network.neurons.length,
     certificate,
     objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
     notes: [...notesOf(spec, regularization, column, false), ...undecidedNotes(undecided), ...gateNotes(network)],
