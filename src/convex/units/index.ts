@@ -3,8 +3,9 @@
 export { decomposeMatrix } from "./decompose.js";
 export { descendUnits } from "./descendUnits.js";
 export { activate, outputsOfUnit, type Polynomial, type UnitActivation } from "./hiddenUnits.js";
-export { solveIncrementally, trivialUnitBeta, unitsOf } from "./incremental.js";
+export { polynomialUnits, solveIncrementally, trivialUnitBeta } from "./incremental.js";
 export { insertUnits } from "./insertUnits.js";
 export { columnsOf, type DearUnits, type UnitOracle } from "./oracle.js";
+export { onePlace, outputsAtPlace, type Places, placesOf } from "./places.js";
 export type { SolvedUnit, UnitNetwork, UnitOptions, UnitProblem, UnitSolution } from "./problem.js";
 export { networkOf, type UnitPoint, withFewUnits } from "./unitPoint.js";
