@@ -34,8 +34,10 @@ const MOST_STEPS = 60;
 const MOST_ROWS = 600;
 /** Sides of the matrices up to which inverses and products of them stay cheap. */
 const MOST_SIDE = 200;
-/** Of the way to the boundary: how far a step goes. */
-const SHARE = 0.97;
+/** Of the way to the boundary: how far a step goes; and, where that led to the boundary and not to the optimum, from the start again. */
+const SHARES = [0.97, 0.7];
+/** The gap at which rounding may have ended it. */
+const NEAR = 1e-3;
 const SHORTER = 0.9;
 const SHORTEST = 1e-4;
 /** Of what <W, K> was a step before: above it that step led nowhere; then of what it is now: what is aimed at. */
@@ -78,17 +80,22 @@ export async function solveInterior(
   from: InteriorPoint | null = null,
 ): Promise<InteriorPoint | null> {
   const grams = new FormGrams(problem.forms, kernels);
-  const began = from === null ? await startInside(problem, grams, pause) : continuedFrom(problem, grams, from);
-  if (began === null) return null;
-  const point = new Interior(problem, kernels, grams, began.Z, began.bias, began.cones, pause);
-  let steps = 0;
-  let gap = point.gap();
-  while (!(gap <= tolerance) && steps < MOST_STEPS && !(await pause())) {
-    if (!(await point.step())) break;
-    steps += 1;
-    gap = point.gap();
+  let best: InteriorPoint | null = null;
+  for (const share of SHARES) {
+    const began = from === null ? await startInside(problem, grams, pause) : continuedFrom(problem, grams, from);
+    if (began === null) return best;
+    const point = new Interior(problem, kernels, grams, began.Z, began.bias, began.cones, share, pause);
+    let steps = 0;
+    let gap = point.gap();
+    while (!(gap <= tolerance) && steps < MOST_STEPS && !(await pause())) {
+      if (!(await point.step())) break;
+      steps += 1;
+      gap = point.gap();
+    }
+    if (best === null || gap < best.gap) best = { ...point.found(), steps, gap };
+    if (best.gap <= NEAR) break;
   }
-  return { ...point.found(), steps, gap };
+  return best;
 }
 
 class Interior {
@@ -105,6 +112,7 @@ class Interior {
     private Z: Float64Array,
     private bias: number,
     private readonly cones: readonly Cone[],
+    private readonly share: number,
     private readonly pause: Pause,
   ) {
     this.N = new Float64Array(Z.length);
@@ -241,7 +249,7 @@ class Interior {
         [W, cones[s].dW],
         [K, cones[s].dK],
       ]) {
-        while (length > SHORTEST && !inside(at, along, length / SHARE, D)) {
+        while (length > SHORTEST && !inside(at, along, length / this.share, D)) {
           length *= SHORTER;
           if (await this.pause()) return null;
         }
@@ -264,7 +272,8 @@ class Interior {
       for (const [s, { sign, multipliers }] of this.cones.entries()) {
         const next = multipliers.map((value, j) => value + length * cones[s].multipliers[j]);
         const K = partner(this.problem, Q, sign, next);
-        const inverse = inverseOf(K, D);
+        // As `reach` has it on a straight line, which N is not.
+        const inverse = inside(K, this.cones[s].K, this.share - 1, D) ? inverseOf(K, D) : null;
         if (await this.pause()) return false;
         if (inverse === null) break;
         moved.push({ K, inverse, multipliers: next });
