@@ -63,8 +63,8 @@ export const polynomialNetworks: MatrixFormulation<PolynomialProblem, UnitSoluti
 
 async function solvePolynomial(given: PolynomialProblem, kernels: Kernels, budget: SolveBudget): Promise<UnitSolution> {
   const { activation, X, loss, beta, pooling = null } = given;
-  const places = pooling === null ? onePlace(X) : placesOf(X, pooling);
-  const problem: Placed = { ...given, places };
+  const problem = placed(given);
+  const { places } = problem;
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
   const left = (tolerance: number) => ({
     ...budget,
@@ -107,10 +107,20 @@ function better(program: Placed, best: UnitSolution | null, next: UnitSolution, 
 }
 
 /** Loss and charge of a network, by the definition. */
-function objectiveAt({ places, loss, activation, beta }: Placed, { units, bias }: UnitNetwork): number {
+export function polynomialObjective(problem: PolynomialProblem, network: UnitNetwork) {
+  const { loss, charge } = partsAt(placed(problem), network);
+  return { loss, regularization: charge, total: loss + charge };
+}
+
+function objectiveAt(problem: Placed, network: UnitNetwork): number {
+  const { loss, charge } = partsAt(problem, network);
+  return loss + charge;
+}
+
+function partsAt({ places, loss, outputBias, activation, beta }: Placed, { units, bias }: UnitNetwork) {
   const C = loss.outputs;
   const Z = Float64Array.from({ length: loss.rows * C }, (_, k) => bias[k % C]);
-  let charge = 0;
+  let charge = bias.reduce((sum, value) => sum + (outputBias?.ridge ?? 0) * value ** 2, 0);
   for (const { weights, outputs } of units) {
     outputs.forEach((alpha, feed) => {
       if (alpha === 0) return;
@@ -119,7 +129,12 @@ function objectiveAt({ places, loss, activation, beta }: Placed, { units, bias }
       charge += beta * Math.abs(alpha);
     });
   }
-  return loss.value(Z) + charge;
+  return { loss: loss.value(Z), charge };
+}
+
+function placed(problem: PolynomialProblem): Placed {
+  const { X, pooling = null } = problem;
+  return { ...problem, places: pooling === null ? onePlace(X) : placesOf(X, pooling) };
 }
 
 /** The loss rounded off, ever less: at first over one unit of the outputs. */
