@@ -90,7 +90,7 @@ describe("quadratic convolutional networks", () => {
     const model = modelOf(stored);
     const { certificate } = await trainPolynomial(model, x, y, { tolerance: 1e-6 });
     const draw = gaussianSource(3);
-    const [n, side, m, f] = [stored.images.length, 4, 6, 4];
+    const [n, side, m, f] = [stored.images.length, 4, 4, 4];
     // Outputs by loops over the image, and the gradient by differences: nothing of the library.
     const value = (theta: Float64Array) => {
       let loss = 0;
@@ -122,7 +122,7 @@ describe("quadratic convolutional networks", () => {
     let lowest = Number.POSITIVE_INFINITY;
     for (let start = 0; start < 25; start++) {
       const theta = Float64Array.from({ length: m * (f + 1) }, draw);
-      lowest = Math.min(lowest, (await descend(objective, theta, 60, async () => false)).value);
+      lowest = Math.min(lowest, (await descend(objective, theta, 40, async () => false)).value);
     }
     expect(lowest).toBeGreaterThanOrEqual(certificate.dual);
     expect(lowest / certificate.primal).toBeLessThan(1.05);

@@ -23,6 +23,7 @@ import {
   type Places,
   type Polynomial,
   placesOf,
+  placesOfRows,
   polynomialUnits,
   type UnitNetwork,
   type UnitSolution,
@@ -63,8 +64,8 @@ export const polynomialNetworks: MatrixFormulation<PolynomialProblem, UnitSoluti
 
 async function solvePolynomial(given: PolynomialProblem, kernels: Kernels, budget: SolveBudget): Promise<UnitSolution> {
   const { activation, X, loss, beta, pooling = null } = given;
-  const problem = placed(given);
-  const { places } = problem;
+  const places = pooling === null ? onePlace(X) : placesOf(X, pooling, kernels);
+  const problem: Placed = { ...given, places };
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
   const left = (tolerance: number) => ({
     ...budget,
@@ -88,7 +89,7 @@ async function solvePolynomial(given: PolynomialProblem, kernels: Kernels, budge
   const start = best?.units.map(({ weights }) => weights) ?? [];
   const known = start.length > 0 ? { ...units, start } : units;
   const solved = await insertUnits(problem, beta, kernels, left(budget.tolerance), known);
-  const few = withFewUnits(solved, X.cols, loss.outputs * places.rows.length);
+  const few = withFewUnits(solved, X.cols, loss.outputs * places.list.length);
   const last = few.units.length < solved.units.length ? { ...solved, ...few } : solved;
   best = better(problem, best, last, objectiveAt(problem, last));
   const status = best.gap.relative <= budget.tolerance ? SOLVED : { status: solved.status, advice: solved.advice };
@@ -108,7 +109,9 @@ function better(program: Placed, best: UnitSolution | null, next: UnitSolution, 
 
 /** Loss and charge of a network, by the definition. */
 export function polynomialObjective(problem: PolynomialProblem, network: UnitNetwork) {
-  const { loss, charge } = partsAt(placed(problem), network);
+  const { X, pooling = null } = problem;
+  const places = pooling === null ? onePlace(X) : placesOfRows(X, pooling);
+  const { loss, charge } = partsAt({ ...problem, places }, network);
   return { loss, regularization: charge, total: loss + charge };
 }
 
@@ -124,17 +127,12 @@ function partsAt({ places, loss, outputBias, activation, beta }: Placed, { units
   for (const { weights, outputs } of units) {
     outputs.forEach((alpha, feed) => {
       if (alpha === 0) return;
-      const h = outputsAtPlace(activation, places, Math.floor(feed / C), weights);
+      const h = outputsAtPlace(activation, places.list[Math.floor(feed / C)], weights);
       for (let k = 0; k < loss.rows; k++) Z[k * C + (feed % C)] += alpha * h[k];
       charge += beta * Math.abs(alpha);
     });
   }
   return { loss: loss.value(Z), charge };
-}
-
-function placed(problem: PolynomialProblem): Placed {
-  const { X, pooling = null } = problem;
-  return { ...problem, places: pooling === null ? onePlace(X) : placesOf(X, pooling) };
 }
 
 /** The loss rounded off, ever less: at first over one unit of the outputs. */

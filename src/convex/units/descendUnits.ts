@@ -53,8 +53,8 @@ export async function descendUnits(
   start: Start | null = null,
 ): Promise<UnitSolution> {
   const { places, loss } = problem;
-  const d = places.rows[0].cols;
-  const feeds = places.rows.length * loss.outputs;
+  const { d } = places;
+  const feeds = places.list.length * loss.outputs;
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
   const oracle = new PolynomialOracle(places, loss.outputs, activation);
   let point = pointOf(start ?? { units: [], bias: biasAlone(problem) });
@@ -126,7 +126,7 @@ function fewer(
   kernels: Kernels,
   tolerance: number,
 ): { readonly point: UnitPoint; readonly primal: number } {
-  const few = compacted(point, problem.places.rows[0].cols, DEAD);
+  const few = compacted(point, problem.places.d, DEAD);
   const { value } = new MovingUnits(problem, activation, beta, kernels, few).outputs();
   return value <= primal + SPENT * tolerance * Math.abs(primal) ? { point: few, primal: value } : { point, primal };
 }

@@ -50,8 +50,8 @@ export function unitsOf(problem: UnitProblem, kernels: Kernels, options: UnitOpt
 /** Polynomial units at any place. */
 export function polynomialUnits({ places, loss }: PlacedData, activation: Polynomial): UnitClass {
   return {
-    outputsOf: (weights) => places.rows.map((_, a) => outputsAtPlace(activation, places, a, weights)),
-    places: places.rows.length,
+    outputsOf: (weights) => places.list.map((place) => outputsAtPlace(activation, place, weights)),
+    places: places.list.length,
     oracle: new PolynomialOracle(places, loss.outputs, activation),
   };
 }

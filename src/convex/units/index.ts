@@ -6,6 +6,6 @@ export { activate, outputsOfUnit, type Polynomial, type UnitActivation } from ".
 export { polynomialUnits, solveIncrementally, trivialUnitBeta } from "./incremental.js";
 export { insertUnits } from "./insertUnits.js";
 export { columnsOf, type DearUnits, type UnitOracle } from "./oracle.js";
-export { onePlace, outputsAtPlace, type Places, placesOf } from "./places.js";
+export { onePlace, outputsAtPlace, type Places, placesOf, placesOfRows } from "./places.js";
 export type { SolvedUnit, UnitNetwork, UnitOptions, UnitProblem, UnitSolution } from "./problem.js";
 export { networkOf, type UnitPoint, withFewUnits } from "./unitPoint.js";

@@ -8,7 +8,7 @@
 import { eigenSymmetric } from "../linear/eigen.js";
 import type { Polynomial } from "./hiddenUnits.js";
 import { columnsOf, type DearUnits, type UnitOracle } from "./oracle.js";
-import type { Places } from "./places.js";
+import { formAtPlace, type Places } from "./places.js";
 import { maximiseOnSphere } from "./trustRegion.js";
 
 /** A unit that an output would take up from a place. */
@@ -44,7 +44,7 @@ export class PolynomialOracle implements UnitOracle {
     const [first, ...more] = this.above(N, Number.NEGATIVE_INFINITY);
     return {
       largest: Math.max(0, first.value),
-      units: [first, ...more].slice(0, 2 * this.outputs * this.places.rows.length).map(({ u }) => u),
+      units: [first, ...more].slice(0, 2 * this.outputs * this.places.list.length).map(({ u }) => u),
     };
   }
 
@@ -60,7 +60,7 @@ export class PolynomialOracle implements UnitOracle {
     const units: PricedUnit[] = [];
     let ceiling = 0;
     const columns = columnsOf(N, this.outputs);
-    this.places.rows.forEach((_, place) => {
+    this.places.list.forEach((_, place) => {
       columns.forEach((column, output) => {
         const priced = this.ofColumn(column, place, place * this.outputs + output);
         ceiling = Math.max(ceiling, priced.ceiling);
@@ -72,27 +72,12 @@ export class PolynomialOracle implements UnitOracle {
   }
 
   private ofColumn(N: Float64Array, place: number, feed: number): Omit<Prices, "N"> {
-    const { activation } = this;
-    const { window } = this.places;
-    const { rows: n, cols: d, data } = this.places.rows[place];
-    const { a, b, c } = activation;
-    const Q = new Float64Array(d * d); // its lower half
-    const q = new Float64Array(d);
-    let total = 0;
-    let size = 0;
-    for (let k = 0; k < n; k++) {
-      const weight = N[Math.floor(k / window)] / window;
-      if (weight === 0) continue;
-      total += weight;
-      size += Math.abs(weight);
-      for (let i = 0; i < d; i++) {
-        const value = weight * data[k * d + i];
-        q[i] += b * value;
-        for (let j = 0; j <= i; j++) Q[i * d + j] += a * value * data[k * d + j];
-      }
-    }
+    const { c } = this.activation;
+    const { d, list } = this.places;
+    const { Q, q, total } = formAtPlace(this.activation, list[place], N, d);
+    const size = N.reduce((sum, value) => sum + Math.abs(value), 0);
     const eigen = eigenSymmetric(Q, d);
-    const slack = Math.abs(c) * size * n * Number.EPSILON; // of the sum over N
+    const slack = Math.abs(c) * size * N.length * Number.EPSILON; // of the sum over N
     const units: PricedUnit[] = [];
     let ceiling = 0;
     for (const sign of [1, -1] as const) {

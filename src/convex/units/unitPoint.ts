@@ -27,12 +27,12 @@ export function withUnits(
   activation: Polynomial,
   N: Float64Array,
 ): UnitPoint {
-  const d = places.rows[0].cols;
+  const { d, list } = places;
   const wider = new Float64Array(P.length + missing.length * d);
   wider.set(P);
   const reach = norm(N) / loss.curvature; // how far the outputs are from where the gradient is zero, at least
   missing.forEach(({ u, value, feed }, i) => {
-    const h = outputsAtPlace(activation, places, Math.floor(feed / loss.outputs), u);
+    const h = outputsAtPlace(activation, list[Math.floor(feed / loss.outputs)], u);
     const square = dot(h, h);
     const step = (value - beta) / (loss.curvature * square * missing.length);
     const alpha = Math.min(step, reach / Math.sqrt(square));
