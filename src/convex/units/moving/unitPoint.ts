@@ -1,11 +1,11 @@
 /** A point of the descent of units: each with one feed and a sign; made of a network and made into one, widened, pruned, compacted. */
 
-import { concatenated, dot, norm } from "../linear/vectors.js";
+import { concatenated, dot, norm } from "../../linear/vectors.js";
+import type { Polynomial } from "../hiddenUnits.js";
+import { outputsAtPlace } from "../places.js";
+import type { PricedUnit } from "../polynomialOracle.js";
+import type { PlacedData, SolvedUnit, UnitNetwork } from "../problem.js";
 import { decompose } from "./decompose.js";
-import type { Polynomial } from "./hiddenUnits.js";
-import { outputsAtPlace } from "./places.js";
-import type { PricedUnit } from "./polynomialOracle.js";
-import type { PlacedData, SolvedUnit, UnitNetwork } from "./problem.js";
 
 /** Units with less than this share of the largest output weight are dropped between rounds, and eigenvalues in the end. */
 export const DEAD = 1e-8;

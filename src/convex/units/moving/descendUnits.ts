@@ -7,17 +7,17 @@
  * units that stay as they are takes tens.
  */
 
-import { bestScale, relativeGap } from "../certificate/index.js";
-import type { Kernels } from "../kernels/types.js";
-import { descend } from "../linear/lbfgs.js";
-import { biasAlone, dualPointAt } from "../operators/dualPoint.js";
-import { Clock } from "../solvers/clock.js";
-import { advice, type SolveBudget } from "../solvers/solution.js";
-import type { Gap, Status } from "../types.js";
-import type { Polynomial } from "./hiddenUnits.js";
+import { bestScale, relativeGap } from "../../certificate/index.js";
+import type { Kernels } from "../../kernels/types.js";
+import { descend } from "../../linear/lbfgs.js";
+import { biasAlone, dualPointAt } from "../../operators/dualPoint.js";
+import { Clock } from "../../solvers/clock.js";
+import { advice, type SolveBudget } from "../../solvers/solution.js";
+import type { Gap, Status } from "../../types.js";
+import type { Polynomial } from "../hiddenUnits.js";
+import { PolynomialOracle } from "../polynomialOracle.js";
+import type { PlacedData, UnitNetwork, UnitSolution } from "../problem.js";
 import { MovingUnits } from "./movingUnits.js";
-import { PolynomialOracle } from "./polynomialOracle.js";
-import type { PlacedData, UnitNetwork, UnitSolution } from "./problem.js";
 import { compacted, DEAD, networkOf, pointOf, pruned, type UnitPoint, withUnits } from "./unitPoint.js";
 
 /** Steps of a descent a round. */

@@ -1,10 +1,10 @@
 /** The objective of polynomial units under a smooth loss, as a function of their vectors and the output bias, and its gradient. */
 
-import type { Kernels } from "../kernels/types.js";
-import type { Objective } from "../linear/lbfgs.js";
-import { norm } from "../linear/vectors.js";
-import type { Polynomial } from "./hiddenUnits.js";
-import type { PlacedData } from "./problem.js";
+import type { Kernels } from "../../kernels/types.js";
+import type { Objective } from "../../linear/lbfgs.js";
+import { norm } from "../../linear/vectors.js";
+import type { Polynomial } from "../hiddenUnits.js";
+import type { PlacedData } from "../problem.js";
 import { type Standing, standingAt } from "./standing.js";
 import type { UnitPoint } from "./unitPoint.js";
 

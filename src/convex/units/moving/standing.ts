@@ -1,9 +1,9 @@
 /** Units of one place as a descent moves them: their outputs, and the gradient by their vectors, from patches or from moments. */
 
-import type { Kernels } from "../kernels/types.js";
-import type { Matrix } from "../types.js";
-import type { Polynomial } from "./hiddenUnits.js";
-import { type Place, packedSize, unpack } from "./places.js";
+import type { Kernels } from "../../kernels/types.js";
+import type { Matrix } from "../../types.js";
+import type { Polynomial } from "../hiddenUnits.js";
+import { type Place, packedSize, unpack } from "../places.js";
 
 /** Units p = r u with one output each, whose weight is sign r^2. */
 export interface Moving {
