@@ -14,7 +14,7 @@ export interface Panel {
   readonly surface: Surface;
 }
 
-const PANEL = { width: 180, height: 170, title: 34 };
+const PANEL = { width: 180, height: 188 };
 const SLANT = 0.3; // of the depth, to the right
 const DEPTH = 70; // pixels from the front line to the back
 const RISE = 70; // pixels from the lowest point to the highest
