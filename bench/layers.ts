@@ -13,8 +13,8 @@ import { echo, publish, seconds } from "./support/report.js";
 
 const flags = readFlags("layers", {
   batch: { default: 64, help: "programs in a batch" },
-  repeats: { default: 7, help: "passes, of which the median is taken" },
-  warm: { default: 5, help: "passes of ours before, which compile it" },
+  repeats: { default: 5, help: "passes, of which the median is taken" },
+  warm: { default: 3, help: "passes of ours before, which compile it" },
 });
 
 /** A batch with room around a random point: P of eigenvalues 1 to n, random rows, h that leaves them a Gaussian's length free. */

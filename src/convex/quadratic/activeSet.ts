@@ -14,6 +14,7 @@ import {
   type QuadraticGradient,
   type QuadraticProgram,
   type QuadraticSolution,
+  solvedOrNearest,
 } from "./program.js";
 
 /** Proximal points, and the first one's weight beside P (or beside q, where P is zero); each weighs a tenth of the one before. */
@@ -140,7 +141,7 @@ export function gradientOfActiveSet(
   dz.forEach((value, i) => {
     right[i] = -value;
   });
-  const found = leastSquares(K, right);
+  const found = solvedOrNearest(K, right);
   const u = found.subarray(0, n);
   const equal = found.subarray(n, n + p);
   const unequal = new Float64Array(h.length);

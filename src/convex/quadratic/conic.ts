@@ -5,11 +5,11 @@ import { blocksOf } from "./cones.js";
 import { solveConic } from "./interior.js";
 import { conesOf, polished, pushingBlocks, rowsOf, slopeOfEquations } from "./normalMap.js";
 import {
-  leastSquares,
   type NoSolution,
   type QuadraticGradient,
   type QuadraticProgram,
   type QuadraticSolution,
+  solvedOrNearest,
 } from "./program.js";
 import { largestOf } from "./symmetric.js";
 
@@ -68,7 +68,7 @@ export function gradientWithCones(
   const K = turned(slopeOfEquations(program, pushing));
   const right = new Float64Array(K.rows);
   right.set(dz);
-  const found = leastSquares(K, right);
+  const found = solvedOrNearest(K, right);
   const [u, v] = [found.subarray(0, n), found.slice(n, n + p)];
   const t = new Float64Array(h.length);
   rows.forEach((row, k) => {

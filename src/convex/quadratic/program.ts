@@ -1,6 +1,7 @@
 /** What a quadratic program is, what its solution and its gradients are, and least squares for equations that may be singular. */
 
 import { singularVectors } from "../linear/eigen.js";
+import { smallSolve } from "../linear/smallSolve.js";
 import { dot } from "../linear/vectors.js";
 import type { Matrix } from "../types.js";
 
@@ -33,6 +34,22 @@ export type QuadraticGradient = Omit<QuadraticProgram, "cones">;
 
 /** A singular value below this share of the largest is zero. */
 const SINGULAR = 1e-12;
+
+/** A pivot below this share of the largest: the equations may be singular. */
+const DOUBTFUL = 1e-10;
+
+/** K x = right of a square K by elimination; least squares where K is singular, or nearly so. */
+export function solvedOrNearest(K: Matrix, right: Float64Array): Float64Array {
+  const n = K.rows;
+  const [U, x] = [K.data.slice(), right.slice()];
+  smallSolve(U, x, n);
+  let [least, most] = [Number.POSITIVE_INFINITY, 0];
+  for (let k = 0; k < n; k++) {
+    const pivot = Math.abs(U[k * n + k]);
+    [least, most] = [Math.min(least, pivot), Math.max(most, pivot)];
+  }
+  return least > DOUBTFUL * most && x.every(Number.isFinite) ? x : leastSquares(K, right); // NaN is nearly singular
+}
 
 /** The shortest x for which |M x - right| is least. */
 export function leastSquares(M: Matrix, right: Float64Array): Float64Array {
