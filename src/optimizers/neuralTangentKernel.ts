@@ -4,10 +4,10 @@ import type * as tf from "@tensorflow/tfjs";
 import { abortSignal, count, flag, oneOf, positive, refuseAs, refuseUnknown, shown } from "../arguments.js";
 import { log } from "../convex/linear/elementary.js";
 import { inTurns } from "../convex/linear/pieces.js";
+import { eigenvaluesOf, stepped, type Tridiagonal, tridiagonalise, turnedBy } from "../convex/linear/tridiagonal.js";
 import { dot, dotAt } from "../convex/linear/vectors.js";
 import { Clock } from "../convex/solvers/clock.js";
 import { type TangentActivation, tangentActivations, tangentGram } from "../convex/tangent/index.js";
-import { eigenvaluesOf, stepped, type Tridiagonal, tridiagonalise, turnedBy } from "../convex/tangent/tridiagonal.js";
 import type { Matrix } from "../convex/types.js";
 import { readMatrix, refuseTensor } from "./read/data.js";
 

@@ -157,7 +157,7 @@ export async function descended(
   { window, share }: Pick<Worthwhile, "window" | "share"> = ALWAYS,
 ): Promise<{ readonly neurons: MovingNeurons; readonly value: number; readonly steps: number }> {
   const m = neurons.scales.length;
-  const axes = axesOf(program.X, kernels);
+  const axes = await axesOf(program.X, kernels, pause);
   const objective = networkObjective({ ...program, X: axes.X }, kernels, neurons.outputs);
   const start = packed({ ...neurons, weights: axes.there(neurons.weights) });
   const { x, value, ...descent } = await descendWorthwhile(objective, start, steps, pause, {

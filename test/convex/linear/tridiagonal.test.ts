@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { eigenSymmetric } from "../../../src/convex/linear/eigen.js";
 import { atOnce } from "../../../src/convex/linear/pieces.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
-import { eigenvaluesOf, stepped, tridiagonalise, turnedBy } from "../../../src/convex/tangent/tridiagonal.js";
+import { eigenvaluesOf, stepped, tridiagonalise, turnedBy } from "../../../src/convex/linear/tridiagonal.js";
 
 const matrices = fc.record({
   n: fc.integer({ min: 1, max: 40 }),

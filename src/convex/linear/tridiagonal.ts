@@ -2,11 +2,11 @@
  * Large symmetric matrices as tridiagonal ones: Householder reflections, in pieces between which the host breathes, and all eigenvalues
  * of what they lead to.
  *
- * For thousands of rows, where eigenvectors are not asked for: A = Q T Q' takes 2/3 n^3 multiplications and one pass over half of A
+ * For thousands of rows, where eigenvectors are not asked for (eigenPieces.ts has them): A = Q T Q' takes 2/3 n^3 multiplications and one pass over half of A
  * a column, where all eigenvectors take some nine times that; products with Q and with T take their place.
  */
 
-import type { Pieces } from "../linear/pieces.js";
+import type { Pieces } from "./pieces.js";
 
 /** A = scale Q T Q', T with this diagonal and the entries `beside` next to it, which are of size one or below. */
 export interface Tridiagonal {
@@ -122,10 +122,19 @@ export function stepped({ scale, diagonal, beside }: Tridiagonal, step: number, 
   return out;
 }
 
-/** The eigenvalues of A, increasing, each within a few roundings of the largest: the implicit QL method (Bowdler, Martin, Reinsch and Wilkinson 1968). */
-export function* eigenvaluesOf({ scale, diagonal, beside }: Tridiagonal): Pieces<Float64Array> {
-  const n = diagonal.length;
-  const d = diagonal.slice();
+/** The eigenvalues of A, increasing, each within a few roundings of the largest. */
+export function* eigenvaluesOf(form: Tridiagonal): Pieces<Float64Array> {
+  const values = form.diagonal.slice();
+  yield* diagonalise(values, form.beside, null);
+  return values.map((value) => form.scale * value).sort();
+}
+
+/** A rotation of axes i and i + 1: axis i becomes c i - s (i + 1), axis i + 1 becomes s i + c (i + 1). */
+export type Rotate = (i: number, c: number, s: number) => void;
+
+/** The implicit QL method (Bowdler, Martin, Reinsch and Wilkinson 1968): the diagonal becomes the eigenvalues, in no order. */
+export function* diagonalise(d: Float64Array, beside: Float64Array, rotate: Rotate | null): Pieces<void> {
+  const n = d.length;
   const e = new Float64Array(n);
   e.set(beside);
   const least = Number.EPSILON * d.reduce((most, value, k) => Math.max(most, Math.abs(value), Math.abs(e[k])), 0);
@@ -134,15 +143,14 @@ export function* eigenvaluesOf({ scale, diagonal, beside }: Tridiagonal): Pieces
       let m = l;
       while (m < n - 1 && Math.abs(e[m]) > least) m++;
       if (m === l) break;
-      chase(d, e, l, m);
+      chase(d, e, l, m, rotate);
     }
-    if (l % TOGETHER === TOGETHER - 1) yield;
+    if (rotate !== null || l % TOGETHER === TOGETHER - 1) yield;
   }
-  return d.map((value) => scale * value).sort();
 }
 
 /** One implicit step with Wilkinson's shift on the block from l to m. */
-function chase(d: Float64Array, e: Float64Array, l: number, m: number): void {
+function chase(d: Float64Array, e: Float64Array, l: number, m: number, rotate: Rotate | null): void {
   const half = (d[l + 1] - d[l]) / (2 * e[l]);
   const root = Math.sqrt(half * half + 1);
   let g = d[m] - d[l] + e[l] / (half + (half < 0 ? -root : root));
@@ -162,6 +170,7 @@ function chase(d: Float64Array, e: Float64Array, l: number, m: number): void {
     p = s * t;
     d[i + 1] = g + p;
     g = c * t - b;
+    rotate?.(i, c, s);
   }
   d[l] -= p;
   e[l] = g;
