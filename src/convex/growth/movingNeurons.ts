@@ -160,7 +160,7 @@ export async function descended(
   { window, share }: Pick<Worthwhile, "window" | "share"> = ALWAYS,
 ): Promise<{ readonly neurons: MovingNeurons; readonly value: number; readonly steps: number }> {
   const m = neurons.scales.length;
-  const axes = axesOf(program.X, kernels);
+  const axes = await axesOf(program.X, kernels, pause);
   const posed = { ...program, X: axes.X };
   const wish: Worthwhile = {
     ...{ window, share, breath: pause, kernels },
