@@ -201,22 +201,27 @@ describe("what does not fit is refused by a sentence", () => {
 
   test.each([
     ["no branch", { branch: 3 }, "options/value", /expected a tf.LayersModel, or \{ weights, output/],
-    ["no number of weights", { branch: { output: () => 0 } }, "options/value", /branch.weights: expected an integer/],
+    [
+      "no number of weights",
+      { branch: { output: (): number => 0 } },
+      "options/value",
+      /branch.weights: expected an integer/,
+    ],
     [
       "outputs that are none",
-      { branch: { weights: 1, output: () => Number.NaN } },
+      { branch: { weights: 1, output: (): number => Number.NaN } },
       "data/nonFinite",
       /expected a finite output of every branch, got NaN in row 0 at weights/,
     ],
     [
       "costs below zero",
-      { branch: { weights: 1, output: () => 0, cost: () => -1 } },
+      { branch: { weights: 1, output: (): number => 0, cost: (): number => -1 } },
       "data/nonFinite",
       /expected a cost of at least 0 of every branch, got -1/,
     ],
     [
       "a budget that no branch has",
-      { branch: { weights: 1, output: () => 0, cost: () => 2 }, options: { budget: 1 } },
+      { branch: { weights: 1, output: (): number => 0, cost: (): number => 2 }, options: { budget: 1 } },
       "options/value",
       /budget: expected at least 2.0+, the cost of the cheapest branch/,
     ],

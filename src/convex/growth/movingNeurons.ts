@@ -139,10 +139,15 @@ function measured(X: Matrix): Float64Array {
   eachBlock(X, ROWS_AT_ONCE, (rows) => {
     for (let k = 0; k < rows.length; k += d) for (let p = 0; p < d; p++) squares[p] += rows[k + p] ** 2;
   });
+  return columnScalesFrom(squares);
+}
+
+/** The same from the sums of the squares of the columns [d]. */
+export function columnScalesFrom(squares: Float64Array): Float64Array {
   const all = squares.reduce((sum, square) => sum + square, 0);
   return squares.map((square) => {
     const others = all - square;
-    return square > others && others > 0 ? others / (d - 1) / square : 1;
+    return square > others && others > 0 ? others / (squares.length - 1) / square : 1;
   });
 }
 
