@@ -11,7 +11,10 @@ function bowl() {
     gradient.set(x);
     return x.reduce((sum, value) => sum + value * value, 0) / 2;
   };
-  return { objective: Object.assign(objective, { dispose: () => void (gone += 1) }), gone: () => gone };
+  const dispose = () => {
+    gone += 1;
+  };
+  return { objective: Object.assign(objective, { dispose }), gone: () => gone };
 }
 
 test("a descent lets go of its objective also where the engine fails to make room for pairs", async () => {
@@ -32,7 +35,10 @@ test("a descent without memory for pairs on the engine has plain ones, and lets 
     throw new RangeError("no memory");
   };
   let released = 0;
-  const own = (size: number, count: number) => ({ ...plainPairs(size, count), dispose: () => void (released += 1) });
+  const dispose = () => {
+    released += 1;
+  };
+  const own = (size: number, count: number) => ({ ...plainPairs(size, count), dispose });
   for (const kernels of [{ pairs }, { pairs: own }]) {
     const { objective, gone } = bowl();
     const { value } = await descendWorthwhile(objective, Float64Array.of(1, 2), 9, async () => false, {
