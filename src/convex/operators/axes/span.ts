@@ -13,6 +13,11 @@ import type { RowSpace } from "./rowSpace.js";
 /** Rows of a block, and multiplications of a piece that keep it to some 10 ms. */
 const ROWS = { least: 8, most: 32 };
 const PIECE = 2 ** 25;
+/**
+ * An axis has the rounding of its row, over its remainder, and gives it to all rows by what they have along it: a row whose remainder is
+ * below this share of the longest waits for a later block, when others have no more along it than it has.
+ */
+const SHARE = 1 / 8;
 
 /**
  * Remainders below `rounding` of the Frobenius norm of X are left out. `largest` and `tail` are Frobenius norms, of X and of what is left
@@ -32,8 +37,8 @@ export function* findingSpan(X: Matrix, rounding: number, kernels: Kernels): Pie
   for (;;) {
     const chosen = longest(lengths, asked, rounding * largest).slice(0, Math.min(height, most - found));
     if (chosen.length === 0) break;
-    const axes = yield* newAxes(rest, chosen, d, basis.subarray(0, found * d), rounding * largest, kernels);
-    for (const k of chosen) asked[k] = 1;
+    const { axes, of } = yield* newAxes(rest, chosen, d, basis.subarray(0, found * d), rounding * largest, kernels);
+    for (const k of of) asked[k] = 1;
     basis.set(axes, found * d);
     const count = axes.length / d;
     found += count;
@@ -57,7 +62,7 @@ function longest(lengths: Float64Array, asked: Uint8Array, least: number): numbe
   return rows.sort((a, b) => lengths[b] - lengths[a]);
 }
 
-/** What these rows add to a basis [k x d]: unit vectors, orthogonal to it and to one another. */
+/** What these rows add to a basis [k x d], unit vectors, orthogonal to it and to one another, and the rows `of` which nothing is left. */
 function* newAxes(
   rest: Float64Array,
   chosen: readonly number[],
@@ -65,44 +70,63 @@ function* newAxes(
   basis: Float64Array,
   least: number,
   kernels: Kernels,
-): Pieces<Float64Array> {
-  let rows = new Float64Array(chosen.length * d);
+): Pieces<{ readonly axes: Float64Array; readonly of: readonly number[] }> {
+  const rows = new Float64Array(chosen.length * d);
   chosen.forEach((k, to) => {
     rows.set(rest.subarray(k * d, (k + 1) * d), to * d);
   });
   // What a row keeps may be far shorter than it was, with a rounding that is large beside it: the second turn takes that off.
-  for (const shortest of [least, 0]) {
-    const count = rows.length / d;
-    const k = basis.length / d;
-    if (count > 0 && k > 0) {
-      const along = new Float64Array(count * k);
-      const inside = new Float64Array(count * d);
-      kernels.multiplyTransposed(rows, basis, along, count, d, k);
-      kernels.multiply(along, basis, inside, count, k, d);
-      subtract(rows, inside);
-    }
-    rows = apart(rows, d, shortest);
-    yield;
-  }
-  return rows;
+  leave(rows, basis, d, kernels);
+  const longest = lengthsOf(rows, d).reduce((a, b) => Math.max(a, b), 0);
+  const shortest = Math.max(least, SHARE * longest);
+  const order = apart(rows, d, shortest);
+  yield;
+  const axes = rows.slice(0, order.length * d);
+  leave(axes, basis, d, kernels);
+  apart(axes, d, 0);
+  yield;
+  return { axes, of: shortest === least ? chosen : order.map((place) => chosen[place]) };
 }
 
-/** Rows [count x d] made orthogonal to those before them, each of length 1; those that are then shorter than `least` are left out. */
-function apart(rows: Float64Array, d: number, least: number): Float64Array<ArrayBuffer> {
-  let kept = 0;
-  for (let from = 0; from < rows.length; from += d) {
+/** Takes off rows what they have along a basis. */
+function leave(rows: Float64Array, basis: Float64Array, d: number, kernels: Kernels): void {
+  const [count, k] = [rows.length / d, basis.length / d];
+  if (count === 0 || k === 0) return;
+  const along = new Float64Array(count * k);
+  const inside = new Float64Array(count * d);
+  kernels.multiplyTransposed(rows, basis, along, count, d, k);
+  kernels.multiply(along, basis, inside, count, k, d);
+  subtract(rows, inside);
+}
+
+/**
+ * Makes the first rows orthogonal and of length 1, the longest remainder first, while it is longer than `least`; the places where these
+ * rows were.
+ */
+function apart(rows: Float64Array, d: number, least: number): number[] {
+  const lengths = lengthsOf(rows, d);
+  const order = Array.from(lengths.keys());
+  for (let kept = 0; kept < order.length; kept++) {
+    let first = kept;
+    for (let k = kept; k < order.length; k++) if (lengths[k] > lengths[first]) first = k;
+    if (!(lengths[first] > least)) return order.slice(0, kept);
     const at = kept * d;
-    if (at < from) rows.copyWithin(at, from, from + d);
-    for (let other = 0; other < at; other += d) {
-      const along = dotAt(rows, at, rows, other, d);
-      for (let p = 0; p < d; p++) rows[at + p] -= along * rows[other + p];
+    if (first !== kept) {
+      const longest = rows.slice(first * d, (first + 1) * d);
+      rows.copyWithin(first * d, at, at + d);
+      rows.set(longest, at);
+      [order[kept], order[first]] = [order[first], order[kept]];
+      [lengths[kept], lengths[first]] = [lengths[first], lengths[kept]];
     }
-    const length = norm(rows.subarray(at, at + d));
-    if (!(length > least)) continue;
-    for (let p = 0; p < d; p++) rows[at + p] /= length;
-    kept++;
+    for (let p = 0; p < d; p++) rows[at + p] /= lengths[kept];
+    for (let k = kept + 1; k < order.length; k++) {
+      const other = k * d;
+      const along = dotAt(rows, at, rows, other, d);
+      for (let p = 0; p < d; p++) rows[other + p] -= along * rows[at + p];
+      lengths[k] = Math.sqrt(dotAt(rows, other, rows, other, d));
+    }
   }
-  return rows.slice(0, kept * d);
+  return order;
 }
 
 function lengthsOf(rows: Float64Array, d: number): Float64Array {
