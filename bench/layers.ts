@@ -139,7 +139,7 @@ publish(
     about: [
       `Batches of ${flags.batch} programs min 1/2 z'P z + q'z with h - G z >= 0 or in cones, which differ in q; gradients by q, G and h.`,
       `Seconds are of the processor, one thread, a whole batch, medians of ${flags.repeats} passes after ${flags.warm} (1 of cvxpylayers) that warm up.`,
-      `"Off" is the largest distance of z from Clarabel's at 1e-12, of the first programs, relative to the largest entry (ours leaves in float32);`,
+      `"Off" is the largest distance of z from Clarabel's at 1e-9, of the first programs, relative to the largest entry (ours leaves in float32);`,
       `"apart" that of the two sides' gradients, which is the larger for what z is off.`,
       peer === null
         ? "No Python with cvxpylayers was found."
