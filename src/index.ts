@@ -101,12 +101,15 @@ export {
   type GeneratorOptions,
   type GeneratorResult,
   type GeneratorStage,
+  type PolynomialOptions,
+  type PolynomialResult,
   type QuantizedCertificate,
   type QuantizedOptions,
   type QuantizedResult,
   type SecondStep,
   trainClosedForm,
   trainGenerator,
+  trainPolynomial,
   trainQuantized,
 } from "./optimizers/matrices/index.js";
 export { neuralTangentKernel, TangentKernel, type TangentOptions } from "./optimizers/neuralTangentKernel.js";

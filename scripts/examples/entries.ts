@@ -261,6 +261,16 @@ export const groups: readonly Group[] = [
         plot: "examples/polynomial/out/planted",
       },
       {
+        name: "quadratic-conv",
+        title: "Quadratic convolutions, proven over all filters",
+        about:
+          "Two classes of images by filters whose outputs go through a polynomial of degree two and are averaged: the optimum over filters " +
+          "of any number, against SGD and Adam with as many and with four times as many.",
+        source: "examples/polynomial/conv.ts",
+        command: "npm run demo:quadratic-conv -- --fetch",
+        plot: "examples/polynomial/out/quadratic-conv",
+      },
+      {
         name: "generator",
         title: "Digits from noise, in closed form",
         about:

@@ -5,12 +5,7 @@ import type { ConvexProgram } from "../../types.js";
 import { DENSE_ROWS } from "../systems/index.js";
 import { isFactored } from "./system.js";
 
-/** Rows from which it is ahead of Newton steps; fewer over patches, or where these would need a system that couples the outputs. */
-const MANY_ROWS = 400;
-/** Up to DENSE_ROWS rows: coefficients from which Newton steps win again, since they see active gates only: so many a row, on fewer than ROWS fewer, and in all. */
-const COEFFICIENTS = 80;
-const ROWS = 1000;
-const MOST_COEFFICIENTS = 1e5;
+/** Rows from which it is ahead of Newton steps over patches, or where these would need a system that couples the outputs. */
 const MANY_COUPLED = 300;
 /** With cones: coefficients for each row, below which gates leave few blocks open; rows; and rows where the loss has kinks. */
 const CONES_COEFFICIENTS = 4;
@@ -22,6 +17,16 @@ const MOST_FACTORED = 1e8;
 const MOST_COLUMNS = 5;
 /** Beyond DENSE_ROWS rows: multiplications of a product, above which first-order steps come further in the time there is. */
 const MOST_PRODUCT = 2e10;
+
+/** Rows below which all is done in a moment, and was not measured: Newton steps have more digits. */
+const MEASURED_ROWS = 250;
+/**
+ * By a model of cost, up to DENSE_ROWS rows: its time over that of Newton steps is a power of (d P)^3 / n^4, fitted to the sweep of
+ * bench/solvers.ts (squared and logistic loss, n = 250 to 2,000, d P = 1,000 to 400,000), as that of all powers of n, d and P is best there. One it
+ * is at d P = WIDTH n^(4/3). Newton steps see active gates only, and win where programs are wide. Outputs are solved one by one, so
+ * that their number is in both.
+ */
+const WIDTH = 4;
 
 /** Whether they are reckoned to be ahead of Newton and of first-order steps. */
 export function suits(program: ConvexProgram): boolean {
@@ -38,6 +43,7 @@ export function suits(program: ConvexProgram): boolean {
   const affordable = small || rows * columns <= MOST_PRODUCT;
   if (!penalty.separable || !loss.separable) return rows >= MANY_COUPLED && affordable;
   if (pooling != null) return rows >= MANY_COUPLED && small && columns <= MOST_COLUMNS * rows;
-  const bearable = Math.min(MOST_COEFFICIENTS, COEFFICIENTS * rows * Math.min(1, rows / ROWS));
-  return rows >= MANY_ROWS && (rows > DENSE_ROWS || gates.count * X.cols < bearable) && affordable;
+  return (
+    affordable && rows >= MEASURED_ROWS && (rows > DENSE_ROWS || ((gates.count * X.cols) / WIDTH) ** 3 < rows ** 4)
+  );
 }
