@@ -69,6 +69,13 @@ export {
   type SignArgs,
   signLayer,
 } from "./layers/index.js";
+export {
+  type BranchFunction,
+  type BranchGap,
+  type BranchGapOptions,
+  type BranchPoint,
+  branchGap,
+} from "./optimizers/branches/index.js";
 export { type CertifyOptions, certify, type ModelCertificate } from "./optimizers/certify.js";
 export {
   type ConvexNNOptions,
@@ -94,12 +101,15 @@ export {
   type GeneratorOptions,
   type GeneratorResult,
   type GeneratorStage,
+  type PolynomialOptions,
+  type PolynomialResult,
   type QuantizedCertificate,
   type QuantizedOptions,
   type QuantizedResult,
   type SecondStep,
   trainClosedForm,
   trainGenerator,
+  trainPolynomial,
   trainQuantized,
 } from "./optimizers/matrices/index.js";
 export { neuralTangentKernel, TangentKernel, type TangentOptions } from "./optimizers/neuralTangentKernel.js";

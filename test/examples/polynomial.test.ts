@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
+import { accuracyOf, convexConvolution, descendConvolution } from "../../examples/polynomial/convolution.js";
 import {
   convexFlowers,
   convexPolynomial,
@@ -13,6 +14,7 @@ import {
   straightThrough,
 } from "../../examples/polynomial/experiment.js";
 import { errorOf } from "../../examples/support/points.js";
+import { gaussianSource } from "../../src/convex/linear/random.js";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -63,3 +65,36 @@ test("irises, a real table, are told apart by polynomial units, proven over all,
   expect(wrong).toBeLessThan(0.1);
   model.dispose();
 });
+
+test("a quadratic convolutional network tells textures apart, proven over all filters; descents end above the bound", async () => {
+  const shape = { kernelSize: 2, strides: 2, window: 0, activation: { a: 1, b: 0, c: 0 }, beta: 0.01 };
+  const [train, held] = [textures(40, 1), textures(200, 2)];
+  const tensors = tf.memory().numTensors;
+  const { model, certificate, units } = await convexConvolution(train, shape, 1e-4);
+  expect(certificate.relativeGap).toBeLessThanOrEqual(1e-4);
+  expect(accuracyOf(model, held)).toBeGreaterThan(0.9);
+  const optimizer = tf.train.adam(0.05);
+  const options = { epochs: 30, batchSize: 20, seed: 1 };
+  let looks = 0;
+  const best = await descendConvolution(train, held, { ...shape, filters: units }, optimizer, options, () => {
+    looks += 1;
+    return false;
+  });
+  expect(looks).toBe(31);
+  expect(best.objective).toBeGreaterThanOrEqual(certificate.dual * (1 - 1e-6));
+  for (const made of [model, optimizer]) made.dispose();
+  expect(tf.memory().numTensors).toBe(tensors);
+  tf.dispose([train.x, train.y, held.x, held.y]);
+});
+
+/** Noise of one variance; in one class of two neighbours are alike, so that second moments alone tell. */
+function textures(count: number, seed: number) {
+  const draw = gaussianSource(seed);
+  const x = new Float32Array(count * 64);
+  for (let at = 0; at < x.length; at++) {
+    const alike = Math.floor(at / 64) % 2 === 1 && at % 2 === 1;
+    x[at] = alike ? 0.8 * x[at - 1] + 0.6 * draw() : draw();
+  }
+  const y = Float32Array.from({ length: count }, (_, k) => k % 2);
+  return { x: tf.tensor4d(x, [count, 8, 8, 1]), y: tf.tensor2d(y, [count, 1]) };
+}

@@ -110,6 +110,7 @@ let y: tf.Tensor;
 let model: tf.Sequential;
 let parallel: tf.Sequential;
 let linear: tf.Sequential;
+let round: tf.Sequential;
 let result: library.FitResult;
 let set: library.OptimalSet;
 let derivatives: library.Sensitivity;
@@ -130,6 +131,15 @@ beforeAll(async () => {
     ),
   });
   linear.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+  const unitLength = { useBias: false, kernelConstraint: tf.constraints.unitNorm({ axis: 0 }) };
+  round = tf.sequential({
+    layers: [
+      tf.layers.dense({ units: 8, inputShape: [3], ...unitLength }),
+      library.polynomial(1, 0.5, 0),
+      tf.layers.dense({ units: 1, kernelRegularizer: tf.regularizers.l1({ l1: 0.1 }) }),
+    ],
+  });
+  round.compile({ optimizer: "sgd", loss: "meanSquaredError" });
   parallel = makeParallel();
   result = await new ConvexReLUTrainer({ tolerance: 1e-2, arrangements: { kind: "sample", count: 6 } }).fit(
     model,
@@ -404,6 +414,17 @@ const entries = (): Record<string, readonly Entry[]> => {
         good: [linear, x, y, {}],
         kinds: ["model", "tensor", "tensor", "options"],
         options: { tolerance: "tolerance", charge: [null, 7, "none", [], {}, { schatten: 0 }, { schatten: "1" }] },
+      },
+    ],
+    trainPolynomial: [
+      {
+        call: library.trainPolynomial,
+        good: [round, x, y, {}],
+        kinds: ["model", "tensor", "tensor", "options"],
+        options: {
+          ...pick(trainerOptions, "tolerance", "maxIterations", "timeLimit", "signal", "engine", "threads", "width"),
+          ...weighting,
+        },
       },
     ],
     trainGenerator: [

@@ -15,7 +15,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["convex/types.ts"],
   ["convex/kernels/types.ts"],
   ["convex/linear"],
-  ["convex/quadratic"],
+  ["convex/quadratic", "convex/branches"],
   ["convex/network.ts", "convex/arrangements", "convex/losses", "convex/penalties"],
   ["convex/kernels"],
   ["convex/operators", "convex/recovery", "convex/relaxation", "convex/description", "convex/tape", "convex/tangent"],

@@ -32,6 +32,16 @@ export function smoothed(loss: Loss, tau: number): Loss {
       prox(Z);
       for (let k = 0; k < size; k++) out[k] = (1 - slope[k] - (spread?.[k] ?? 0) ** 2) / tau;
     },
+    /** Of the way from Q to the prox of L with both widths, the share that is not the envelope's own (Bauschke and Combettes 2017, proposition 24.8). */
+    prox(Q, width, Z, steepness, coupling) {
+      loss.prox(Q, tau + width, Z, steepness, coupling);
+      const share = width / (tau + width);
+      for (let k = 0; k < size; k++) {
+        Z[k] = Q[k] + share * (Z[k] - Q[k]);
+        steepness[k] = 1 - share * (1 - steepness[k]);
+        if (coupling !== null) coupling[k] *= Math.sqrt(share);
+      }
+    },
     conjugate(N) {
       let square = 0;
       for (const value of N) square += value * value;

@@ -22,6 +22,6 @@ export {
   type GeneratorSolution,
   linearGenerators,
 } from "./generator.js";
-export { type PolynomialProblem, polynomialNetworks } from "./polynomial.js";
+export { type PolynomialProblem, polynomialNetworks, polynomialObjective } from "./polynomial.js";
 export { KRIVINE, type QuantizedProblem, type QuantizedSolution, quantizedNetworks } from "./quantized.js";
 export type { SignUnit } from "./signForms.js";

@@ -10,56 +10,45 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
-import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
 import { power } from "../linear/elementary.js";
-import { dot, dotAt, norm } from "../linear/vectors.js";
-import { biasAlone, dualPointAt } from "../operators/dualPoint.js";
-import type { Loss, OutputBias } from "../types.js";
-import { addGram, diagonalTerms, FormGrams } from "./formGrams.js";
-import type { SignForms } from "./signForms.js";
+import { dot } from "../linear/vectors.js";
+import type { Loss } from "../types.js";
+import { FormGrams } from "./formGrams.js";
+import {
+  type Cone,
+  dotMoved,
+  type InteriorProblem,
+  inside,
+  inverseOf,
+  type Pause,
+  partner,
+  signed,
+} from "./interiorCones.js";
+import { type Continued, continuedFrom, startInside } from "./interiorStart.js";
+import { NewtonSystem } from "./newtonSystem.js";
+
+export type { InteriorProblem } from "./interiorCones.js";
 
 const MOST_STEPS = 60;
 /** Above this a step's factorisation takes longer than descents. */
 const MOST_ROWS = 600;
 /** Sides of the matrices up to which inverses and products of them stay cheap. */
 const MOST_SIDE = 200;
-/** Of the way to the boundary: how far a step goes. */
-const SHARE = 0.97;
+/** Of the way to the boundary: how far a step goes; and, where that led to the boundary and not to the optimum, from the start again. */
+const SHARES = [0.97, 0.7];
+/** The gap at which rounding may have ended it. */
+const NEAR = 1e-3;
 const SHORTER = 0.9;
 const SHORTEST = 1e-4;
 /** Of what <W, K> was a step before: above it that step led nowhere; then of what it is now: what is aimed at. */
 const STUCK = 0.9;
 const CENTRED = 0.5;
-/** How far outputs go along a gradient in search of a start, in units of 1 / curvature. */
-const FAR = 1e6;
 
-export interface InteriorProblem {
-  readonly forms: SignForms;
-  readonly loss: Loss; // of one output, smooth
-  readonly outputBias: OutputBias | null;
-  readonly signs: readonly (1 | -1)[];
-  readonly charge: Float64Array; // [D], above 0
-  readonly diagonals: Float64Array; // g [q x D]
-}
-
-export interface InteriorPoint {
-  readonly matrices: readonly Float64Array[]; // W_s [D x D]
-  readonly multipliers: readonly Float64Array[]; // of the g_j, [q] for each
-  readonly bias: number;
-  readonly N: Float64Array; // [n]
+export interface InteriorPoint extends Continued {
   readonly steps: number;
   readonly primal: number;
   /** Between the values of both points, relative to the primal one's. */
   readonly gap: number;
-}
-
-/** One matrix variable, and its partner. */
-interface Cone {
-  readonly sign: 1 | -1;
-  W: Float64Array;
-  K: Float64Array;
-  inverse: Float64Array; // of K
-  multipliers: Float64Array; // [q]
 }
 
 /** What a step changes. */
@@ -79,26 +68,34 @@ export function interiorTakes({ curvature, separable, rows, beside, hessianTimes
   return Number.isFinite(curvature) && separable && beside === undefined && hessianTimes === undefined;
 }
 
-/** Lets the host breathe; true when time is up or someone asked to stop. */
-type Pause = () => Promise<boolean>;
-
-/** Null where no start is found, in time; else the last point, whatever ended it. */
+/**
+ * Null where no start is found, in time; else the last point, whatever ended it. `from` is a point of the same program with the same loss
+ * rounded off more.
+ */
 export async function solveInterior(
   problem: InteriorProblem,
   kernels: Kernels,
   tolerance: number,
   pause: Pause,
+  from: InteriorPoint | null = null,
 ): Promise<InteriorPoint | null> {
-  const point = await Interior.start(problem, kernels, pause);
-  if (point === null) return null;
-  let steps = 0;
-  let gap = point.gap();
-  while (!(gap <= tolerance) && steps < MOST_STEPS && !(await pause())) {
-    if (!(await point.step())) break;
-    steps += 1;
-    gap = point.gap();
+  const grams = new FormGrams(problem.forms, kernels);
+  let best: InteriorPoint | null = null;
+  for (const share of SHARES) {
+    const began = from === null ? await startInside(problem, grams, pause) : continuedFrom(problem, grams, from);
+    if (began === null) return best;
+    const point = new Interior(problem, kernels, grams, began.Z, began.bias, began.cones, share, pause);
+    let steps = 0;
+    let gap = point.gap();
+    while (!(gap <= tolerance) && steps < MOST_STEPS && !(await pause())) {
+      if (!(await point.step())) break;
+      steps += 1;
+      gap = point.gap();
+    }
+    if (best === null || gap < best.gap) best = { ...point.found(), steps, gap };
+    if (best.gap <= NEAR) break;
   }
-  return { ...point.found(), steps, gap };
+  return best;
 }
 
 class Interior {
@@ -108,62 +105,20 @@ class Interior {
   private before = Number.POSITIVE_INFINITY; // mu, a step before
   private readonly roots: Float64Array; // of the Hessian's diagonal
 
-  private constructor(
+  constructor(
     private readonly problem: InteriorProblem,
     private readonly kernels: Kernels,
     private readonly grams: FormGrams,
     private Z: Float64Array,
     private bias: number,
     private readonly cones: readonly Cone[],
+    private readonly share: number,
     private readonly pause: Pause,
   ) {
     this.N = new Float64Array(Z.length);
     this.roots = new Float64Array(Z.length);
     this.room = [new Float64Array(Z.length ** 2), new Float64Array(Z.length ** 2)];
     problem.loss.gradient(Z, this.N);
-  }
-
-  /** Outputs whose gradient is well inside, and W = mu K^-1. */
-  static async start(problem: InteriorProblem, kernels: Kernels, pause: Pause): Promise<Interior | null> {
-    const { forms, loss, signs, diagonals } = problem;
-    const D = forms.size;
-    const n = loss.rows;
-    const grams = new FormGrams(forms, kernels);
-    if (!problem.charge.every((value) => value > 0)) return null;
-    const [bias] = biasAlone(problem);
-    const Z0 = new Float64Array(n).fill(bias);
-    const N0 = dualPointAt(problem, Z0);
-    const far = FAR / loss.curvature;
-    const zeros = () => new Float64Array(diagonals.length / D);
-    const steepness = new Float64Array(n);
-    for (let share = 1; share > Number.EPSILON && !(await pause()); share /= 2) {
-      const Z = new Float64Array(n);
-      loss.prox(
-        N0.map((value) => far * share * value),
-        far,
-        Z,
-        steepness,
-        null,
-      );
-      const N = new Float64Array(n);
-      loss.gradient(Z, N);
-      const twice = N.map((value) => 2 * value);
-      const Q = grams.matrix(twice);
-      if (!signs.every((sign) => choleskyInPlace(partner(problem, Q, sign, zeros()), D))) continue;
-      const cones: Cone[] = [];
-      for (const sign of signs) {
-        const K = partner(problem, grams.matrix(N), sign, zeros());
-        if (await pause()) return null;
-        const inverse = inverseOf(K, D);
-        if (inverse === null) return null;
-        cones.push({ sign, K, inverse, W: inverse, multipliers: zeros() });
-      }
-      const spread = cones.reduce((sum, { W }) => sum + norm(grams.outputs(W)), 0);
-      const size = Math.min(loss.value(Z0) / (signs.length * D), norm(N0) / loss.curvature / spread);
-      for (const cone of cones) cone.W = cone.inverse.map((value) => size * value);
-      return new Interior(problem, kernels, grams, Z, bias, cones, pause);
-    }
-    return null;
   }
 
   mu(): number {
@@ -188,7 +143,15 @@ class Interior {
 
   found() {
     const multipliers = this.cones.map(({ multipliers }) => multipliers);
-    return { matrices: this.cones.map(({ W }) => W), multipliers, primal: this.primal, bias: this.bias, N: this.N };
+    return {
+      matrices: this.cones.map(({ W }) => W),
+      multipliers,
+      primal: this.primal,
+      bias: this.bias,
+      Z: this.Z,
+      N: this.N,
+      curvature: this.problem.loss.curvature,
+    };
   }
 
   /** Predictor and corrector; false where no step is left, or no time for it. The point stays whole. */
@@ -286,7 +249,7 @@ class Interior {
         [W, cones[s].dW],
         [K, cones[s].dK],
       ]) {
-        while (length > SHORTEST && !inside(at, along, length / SHARE, D)) {
+        while (length > SHORTEST && !inside(at, along, length / this.share, D)) {
           length *= SHORTER;
           if (await this.pause()) return null;
         }
@@ -309,7 +272,8 @@ class Interior {
       for (const [s, { sign, multipliers }] of this.cones.entries()) {
         const next = multipliers.map((value, j) => value + length * cones[s].multipliers[j]);
         const K = partner(this.problem, Q, sign, next);
-        const inverse = inverseOf(K, D);
+        // As `reach` has it on a straight line, which N is not.
+        const inverse = inside(K, this.cones[s].K, this.share - 1, D) ? inverseOf(K, D) : null;
         if (await this.pause()) return false;
         if (inverse === null) break;
         moved.push({ K, inverse, multipliers: next });
@@ -326,179 +290,5 @@ class Interior {
       return true;
     }
     return false;
-  }
-}
-
-/** (I + R H R) y = R r with R the roots of L'' and H the forms' Gram matrix less what the multipliers take up. */
-class NewtonSystem {
-  private constructor(
-    private readonly factor: Float64Array, // [n x n]
-    private readonly H: Float64Array, // [n x n], whole
-    private readonly roots: Float64Array,
-    private readonly parts: readonly Part[],
-    private readonly outputBias: OutputBias | null,
-  ) {}
-
-  static of(
-    { forms, diagonals, outputBias }: InteriorProblem,
-    grams: FormGrams,
-    cones: readonly Cone[],
-    roots: Float64Array,
-    [H, factor]: readonly [Float64Array, Float64Array], // room [n x n]
-  ): NewtonSystem | null {
-    const n = forms.X.rows;
-    const D = forms.size;
-    const q = diagonals.length / D;
-    H.fill(0);
-    const parts: Part[] = [];
-    for (const { sign, W, inverse } of cones) {
-      const [seen, other] = [grams.see(W, 0), grams.see(inverse, 1)];
-      addGram(forms, seen, other, H);
-      const B = q > 0 ? diagonalTerms(forms, seen, other, diagonals) : new Float64Array(0);
-      const G = weighted(W, inverse, diagonals, D);
-      if (!choleskyInPlace(G, q)) return null;
-      for (let k = 0; k < B.length; k++) B[k] *= sign;
-      const half = B.slice(); // B G^-T/2
-      for (let k = 0; k < n; k++) forwardSolve(G, q, half, k * q);
-      if (q > 0) {
-        for (let k = 0; k < n; k++) {
-          for (let l = 0; l <= k; l++) {
-            let sum = 0;
-            for (let j = 0; j < q; j++) sum += half[k * q + j] * half[l * q + j];
-            H[k * n + l] -= sum;
-          }
-        }
-      }
-      parts.push({ B, G, q });
-    }
-    for (let k = 0; k < n; k++) {
-      for (let l = 0; l <= k; l++) {
-        factor[k * n + l] = roots[k] * roots[l] * H[k * n + l];
-        H[l * n + k] = H[k * n + l];
-      }
-      factor[k * n + k] += 1;
-    }
-    return choleskyInPlace(factor, n) ? new NewtonSystem(factor, H, roots, parts, outputBias) : null;
-  }
-
-  /** `rows` [n], `ends` [q] a cone, and what the bias' own equation lacks. */
-  solve(rows: Float64Array, ends: readonly Float64Array[], rest: number) {
-    const r = rows.slice();
-    this.parts.forEach(({ B, G, q }, s) => {
-      const t = ends[s].slice();
-      choleskySolve(G, q, t);
-      for (let k = 0; k < r.length; k++) for (let j = 0; j < q; j++) r[k] -= B[k * q + j] * t[j];
-    });
-    let bias = 0;
-    let dN = this.gradientChange(r);
-    if (this.outputBias !== null) {
-      const ones = this.gradientChange(new Float64Array(r.length).fill(1));
-      const sum = (v: Float64Array) => v.reduce((total, value) => total + value, 0);
-      bias = (rest - sum(dN)) / (sum(ones) + 2 * this.outputBias.ridge);
-      dN = dN.map((value, k) => value + bias * ones[k]);
-      for (let k = 0; k < r.length; k++) r[k] += bias;
-    }
-    const n = r.length;
-    const dZ = r.map((value, k) => value - dotAt(this.H, k * n, dN, 0, n));
-    const multipliers = this.parts.map(({ B, G, q }, s) => {
-      const t = ends[s].slice();
-      for (let k = 0; k < n; k++) for (let j = 0; j < q; j++) t[j] -= B[k * q + j] * dN[k];
-      choleskySolve(G, q, t);
-      return t;
-    });
-    return { dZ, dN, bias, multipliers };
-  }
-
-  /** dN of dZ + H dN = r, dN = R^2 dZ. */
-  private gradientChange(r: Float64Array): Float64Array {
-    const y = r.map((value, k) => this.roots[k] * value);
-    choleskySolve(this.factor, r.length, y);
-    return y.map((value, k) => this.roots[k] * value);
-  }
-}
-
-/** What the multipliers of one cone do: <M_k, W diag(g_j) K^-1>, and the factor of their own matrix. */
-interface Part {
-  readonly B: Float64Array; // [n x q]
-  readonly G: Float64Array; // [q x q]
-  readonly q: number;
-}
-
-/** K = diag(charge) + sign sum_k N_k M_k + sum_j multipliers_j diag(g_j). */
-function partner(
-  { forms, charge, diagonals }: InteriorProblem,
-  Q: Float64Array, // sum_k N_k M_k
-  sign: 1 | -1,
-  multipliers: Float64Array,
-): Float64Array {
-  const D = forms.size;
-  const K = signed(Q, sign);
-  for (let i = 0; i < D; i++) {
-    K[i * D + i] += charge[i];
-    for (let j = 0; j < multipliers.length; j++) K[i * D + i] += multipliers[j] * diagonals[j * D + i];
-  }
-  return K;
-}
-
-function signed(Q: Float64Array, sign: 1 | -1): Float64Array {
-  const out = Q.slice();
-  if (sign < 0) for (let i = 0; i < out.length; i++) out[i] = -out[i];
-  return out;
-}
-
-/** g_i' (W o V) g_j [q x q], o entry by entry. */
-function weighted(W: Float64Array, V: Float64Array, G: Float64Array, D: number): Float64Array {
-  const q = G.length / D;
-  const out = new Float64Array(q * q);
-  const along = new Float64Array(D);
-  for (let j = 0; j < q; j++) {
-    for (let a = 0; a < D; a++) {
-      let sum = 0;
-      for (let b = 0; b < D; b++) sum += W[a * D + b] * V[a * D + b] * G[j * D + b];
-      along[a] = sum;
-    }
-    for (let i = 0; i < q; i++) {
-      let sum = 0;
-      for (let a = 0; a < D; a++) sum += G[i * D + a] * along[a];
-      out[i * q + j] = sum;
-    }
-  }
-  return out;
-}
-
-function inside(at: Float64Array, along: Float64Array, length: number, D: number): boolean {
-  const M = at.slice();
-  for (let i = 0; i < M.length; i++) M[i] += length * along[i];
-  return choleskyInPlace(M, D);
-}
-
-/** <W + t dW, K + t dK>. */
-function dotMoved(W: Float64Array, dW: Float64Array, K: Float64Array, dK: Float64Array, t: number): number {
-  let sum = 0;
-  for (let i = 0; i < W.length; i++) sum += (W[i] + t * dW[i]) * (K[i] + t * dK[i]);
-  return sum;
-}
-
-/** The inverse of a positive definite matrix, or null. */
-function inverseOf(K: Float64Array, D: number): Float64Array | null {
-  const L = K.slice();
-  if (!choleskyInPlace(L, D)) return null;
-  const inverse = new Float64Array(D * D);
-  const column = new Float64Array(D);
-  for (let j = 0; j < D; j++) {
-    column.fill(0);
-    column[j] = 1;
-    choleskySolve(L, D, column);
-    inverse.set(column, j * D);
-  }
-  return inverse;
-}
-
-/** In place at `from`: L t = t. */
-function forwardSolve(L: Float64Array, q: number, t: Float64Array, from: number): void {
-  for (let i = 0; i < q; i++) {
-    let sum = t[from + i];
-    for (let j = 0; j < i; j++) sum -= L[i * q + j] * t[from + j];
-    t[from + i] = sum / L[i * q + i];
   }
 }

@@ -2,7 +2,8 @@
  * Units a t^2 + b t + c of length one with an l1 charge on the output weights (Bartan and Pilanci 2021, "neural spectrahedra").
  *
  * min over u_j, |u_j| = 1, and alpha   L(sum_j h(X u_j) alpha_j' + 1 c') + beta sum_j |alpha_j|_1, whose convex form is semidefinite
- * with a matrix [d + 1 x d + 1] for each output and sign. It is not solved as one: units are priced exactly, and under a smooth loss
+ * with a matrix [d + 1 x d + 1] for each output and sign. Where rows are patches of images, h is averaged over those under each place
+ * of a read-out, and there is a matrix for each place as well (the same, on convolutions). It is not solved as one: units are priced exactly, and under a smooth loss
  * they move, from where an interior method ends if rows are few; under one with kinks, which is
  * rounded off for that, they are inserted in the end, and output weights solved again. The
  * bound is over all units in both.
@@ -10,37 +11,37 @@
 
 import { relativeGap } from "../certificate/index.js";
 import type { Kernels } from "../kernels/types.js";
-import { concatenated } from "../linear/vectors.js";
 import { smoothed } from "../losses/smoothed.js";
 import { Clock } from "../solvers/clock.js";
 import { advice, type SolveBudget } from "../solvers/solution.js";
-import type { Loss } from "../types.js";
+import type { Loss, Pooling } from "../types.js";
 import {
-  decomposeMatrix,
   descendUnits,
   insertUnits,
-  networkOf,
-  outputsOfUnit,
+  onePlace,
+  outputsAtPlace,
+  type Places,
   type Polynomial,
+  placesOf,
+  placesOfRows,
+  polynomialUnits,
   type UnitNetwork,
   type UnitSolution,
-  unitsOf,
   withFewUnits,
 } from "../units/index.js";
 import type { LayerWeights, MatrixFormulation, MatrixProblem } from "./formulation.js";
-import { type InteriorPoint, interiorTakes, solveInterior } from "./interior.js";
-import { signForms } from "./signForms.js";
+import { nearOptimum } from "./polynomialStart.js";
 
 export interface PolynomialProblem extends MatrixProblem {
   readonly activation: Polynomial;
+  /** Where it is there, rows of X are patches, n K of them. */
+  readonly pooling?: Pooling | null;
 }
+
+type Placed = Omit<PolynomialProblem, "pooling"> & { readonly places: Places };
 
 /** Above this an eigendecomposition a round takes tens of seconds. */
 const MOST_FEATURES = 1200;
-
-/** Of the tolerance: the gap at which the interior method may end, and what is cut off there. */
-const INTERIOR = 0.5;
-const CUT = 0.1;
 
 /** Of a loss with kinks: how wide they are rounded off, in units of the outputs, and the gap at which the next stage begins. */
 const SMOOTHING = [1, 0.1, 0.01, 0.001, 0.0001];
@@ -61,12 +62,10 @@ export const polynomialNetworks: MatrixFormulation<PolynomialProblem, UnitSoluti
     layersOf({ units, bias }, X.cols, loss.outputs, outputBias !== null),
 };
 
-async function solvePolynomial(
-  problem: PolynomialProblem,
-  kernels: Kernels,
-  budget: SolveBudget,
-): Promise<UnitSolution> {
-  const { activation, X, loss, beta } = problem;
+async function solvePolynomial(given: PolynomialProblem, kernels: Kernels, budget: SolveBudget): Promise<UnitSolution> {
+  const { activation, X, loss, beta, pooling = null } = given;
+  const places = pooling === null ? onePlace(X) : placesOf(X, pooling, kernels);
+  const problem: Placed = { ...given, places };
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
   const left = (tolerance: number) => ({
     ...budget,
@@ -75,8 +74,9 @@ async function solvePolynomial(
   });
   const smooth = Number.isFinite(loss.curvature);
   let best: UnitSolution | null = null;
-  let near: UnitNetwork | null = await nearOptimum(problem, kernels, budget.tolerance, () => clock.pause());
-  for (const stage of smooth ? [loss] : envelopesOf(loss)) {
+  const inside = pooling !== null ? null : await nearOptimum(problem, kernels, budget.tolerance, () => clock.pause());
+  let near: UnitNetwork | null = inside?.network ?? null;
+  for (const stage of inside !== null ? [inside.loss] : smooth ? [loss] : envelopesOf(loss)) {
     const tolerance = smooth ? budget.tolerance : Math.max(budget.tolerance / 10, STAGE_TOLERANCE);
     const moved = await descendUnits({ ...problem, loss: stage }, activation, beta, kernels, left(tolerance), near);
     near = moved;
@@ -85,76 +85,21 @@ async function solvePolynomial(
     if (moved.status !== "solved" && moved.status !== "stalled") return { ...best, seconds: clock.seconds };
   }
   // Where rounding or a kink ends the descents the output weights alone may still close the gap.
-  const units = unitsOf({ ...problem, radius: 1 }, kernels, { starts: 1, together: 1, seed: 1 });
+  const units = polynomialUnits(problem, activation);
   const start = best?.units.map(({ weights }) => weights) ?? [];
-  const given = start.length > 0 ? { ...units, start } : units;
-  const solved = await insertUnits(problem, beta, kernels, left(budget.tolerance), given);
-  const few = withFewUnits(solved, X.cols, loss.outputs);
+  const known = start.length > 0 ? { ...units, start } : units;
+  const solved = await insertUnits(problem, beta, kernels, left(budget.tolerance), known);
+  const few = withFewUnits(solved, X.cols, loss.outputs * places.list.length);
   const last = few.units.length < solved.units.length ? { ...solved, ...few } : solved;
   best = better(problem, best, last, objectiveAt(problem, last));
   const status = best.gap.relative <= budget.tolerance ? SOLVED : { status: solved.status, advice: solved.advice };
   return { ...best, ...status, seconds: clock.seconds };
 }
 
-/** The network that the interior method ends at, and its dual point, output by output; null where the problem is none for it. */
-async function nearOptimum(
-  problem: PolynomialProblem,
-  kernels: Kernels,
-  tolerance: number,
-  pause: () => Promise<boolean>,
-): Promise<(UnitNetwork & { readonly N: Float64Array }) | null> {
-  const { X, loss, outputBias, beta, activation } = problem;
-  const { cols: d } = X;
-  const D = d + 1;
-  if (!interiorTakes(loss, D)) return null;
-  // <J, W> = 0, J = diag(1, ..., 1, -1), is |p| = r of all units; half of it in the charge makes zero a point inside.
-  const diagonals = new Float64Array(D).fill(1);
-  diagonals[d] = -1;
-  const cones = { forms: signForms(activation, X), outputBias, signs: [1, -1], diagonals } as const;
-  const charge = new Float64Array(D).fill(beta / 2);
-  const networks: UnitNetwork[] = [];
-  const N = new Float64Array(loss.rows * loss.outputs);
-  for (let output = 0; output < loss.outputs; output++) {
-    const own = { ...cones, charge, loss: loss.outputs === 1 ? loss : loss.output(output) };
-    const point = await solveInterior(own, kernels, INTERIOR * tolerance, pause);
-    if (point === null) return null;
-    for (let k = 0; k < loss.rows; k++) N[k * loss.outputs + output] = point.N[k];
-    networks.push(networkAt(point, d, (CUT * tolerance * point.primal) / beta));
-  }
-  const units = networks.flatMap((network, output) =>
-    network.units.map(({ weights, outputs: [alpha] }) => {
-      const outputs = new Float64Array(loss.outputs);
-      outputs[output] = alpha;
-      return { weights, outputs };
-    }),
-  );
-  if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
-  return { units, bias: concatenated(...networks.map(({ bias }) => bias)), N };
-}
-
-/** Units of both matrices, without eigenvalues that together are no more than `spare`. */
-function networkAt({ matrices, bias }: InteriorPoint, d: number, spare: number): UnitNetwork {
-  const parts = matrices.map((W) =>
-    decomposeMatrix(W, d, (values) => {
-      let cut = 0;
-      for (let sum = values[0]; cut < values.length && sum <= spare; sum += values[cut]) cut += 1;
-      return values.length - cut;
-    }),
-  );
-  const signs = parts.flatMap((P, s) => Array<1 | -1>(P.length / d).fill(s === 0 ? 1 : -1));
-  const outputs = signs.map(() => 0);
-  return networkOf({ P: concatenated(...parts), signs, outputs, bias: Float64Array.of(bias) }, d, 1);
-}
-
 const SOLVED = { status: "solved", advice: advice.solved } as const;
 
 /** The network with the lower objective, and the higher of both bounds. */
-function better(
-  program: PolynomialProblem,
-  best: UnitSolution | null,
-  next: UnitSolution,
-  primal: number,
-): UnitSolution {
+function better(program: Placed, best: UnitSolution | null, next: UnitSolution, primal: number): UnitSolution {
   const bound = Math.max(best?.gap.dual ?? Number.NEGATIVE_INFINITY, next.gap.dual);
   const kept = best !== null && best.gap.primal <= primal ? best : next;
   const value = kept === next ? primal : kept.gap.primal;
@@ -163,16 +108,31 @@ function better(
 }
 
 /** Loss and charge of a network, by the definition. */
-function objectiveAt({ X, loss, activation, beta }: PolynomialProblem, { units, bias }: UnitNetwork): number {
+export function polynomialObjective(problem: PolynomialProblem, network: UnitNetwork) {
+  const { X, pooling = null } = problem;
+  const places = pooling === null ? onePlace(X) : placesOfRows(X, pooling);
+  const { loss, charge } = partsAt({ ...problem, places }, network);
+  return { loss, regularization: charge, total: loss + charge };
+}
+
+function objectiveAt(problem: Placed, network: UnitNetwork): number {
+  const { loss, charge } = partsAt(problem, network);
+  return loss + charge;
+}
+
+function partsAt({ places, loss, outputBias, activation, beta }: Placed, { units, bias }: UnitNetwork) {
   const C = loss.outputs;
   const Z = Float64Array.from({ length: loss.rows * C }, (_, k) => bias[k % C]);
-  let charge = 0;
+  let charge = bias.reduce((sum, value) => sum + (outputBias?.ridge ?? 0) * value ** 2, 0);
   for (const { weights, outputs } of units) {
-    const h = outputsOfUnit(activation, X, weights);
-    for (let k = 0; k < Z.length; k++) Z[k] += outputs[k % C] * h[Math.floor(k / C)];
-    for (const alpha of outputs) charge += beta * Math.abs(alpha);
+    outputs.forEach((alpha, feed) => {
+      if (alpha === 0) return;
+      const h = outputsAtPlace(activation, places.list[Math.floor(feed / C)], weights);
+      for (let k = 0; k < loss.rows; k++) Z[k * C + (feed % C)] += alpha * h[k];
+      charge += beta * Math.abs(alpha);
+    });
   }
-  return loss.value(Z) + charge;
+  return { loss: loss.value(Z), charge };
 }
 
 /** The loss rounded off, ever less: at first over one unit of the outputs. */
@@ -180,17 +140,20 @@ function envelopesOf(loss: Loss): Loss[] {
   return SMOOTHING.map((share) => smoothed(loss, share * loss.rows * loss.outputs));
 }
 
-/** Kernels [d x m] and [m x C] of units, and the output bias. */
+/** Kernels [d x m] and [A m x C] of units at A places, filters fastest, and the output bias. */
 export function layersOf({ units, bias }: UnitNetwork, d: number, C: number, outputBias: boolean): LayerWeights[] {
   const m = units.length;
+  const feeds = units.reduce((most, { outputs }) => Math.max(most, outputs.length), C);
   const hidden = new Float64Array(d * m);
-  const output = new Float64Array(m * C);
+  const output = new Float64Array(m * feeds);
   units.forEach(({ weights, outputs }, j) => {
     for (let p = 0; p < d; p++) hidden[p * m + j] = weights[p];
-    output.set(outputs, j * C);
+    outputs.forEach((alpha, feed) => {
+      output[(Math.floor(feed / C) * m + j) * C + (feed % C)] = alpha;
+    });
   });
   return [
     { kernel: { rows: d, cols: m, data: hidden }, bias: null },
-    { kernel: { rows: m, cols: C, data: output }, bias: outputBias ? bias : null },
+    { kernel: { rows: (m * feeds) / C, cols: C, data: output }, bias: outputBias ? bias : null },
   ];
 }

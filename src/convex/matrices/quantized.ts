@@ -86,9 +86,14 @@ async function solveQuantized(
   const relaxed = await relax({ forms, loss, outputBias, beta }, kernels, seed, () => clock.pause());
   const start = sampled(forms, relaxed.factors, relaxed.rank, problem.samples, seed);
   const oracle = new SignOracle(forms, loss.outputs, problem.together, problem.enumerate, seed);
-  const outputsOf = (p: Float64Array) => formOutputs(forms, p, 1);
+  const outputsOf = (p: Float64Array) => [formOutputs(forms, p, 1)];
   const left = { ...budget, seconds: budget.seconds - clock.seconds };
-  const solution = await insertUnits({ loss, outputBias }, beta, kernels, left, { outputsOf, oracle, start });
+  const solution = await insertUnits({ loss, outputBias }, beta, kernels, left, {
+    outputsOf,
+    places: 1,
+    oracle,
+    start,
+  });
   const { primal } = solution.gap;
   const gap = solution.exact
     ? solution.gap

@@ -12,10 +12,11 @@ import type { Kernels } from "../kernels/types.js";
 import { dualPointAtZero } from "../operators/dualPoint.js";
 import type { SolveBudget } from "../solvers/solution.js";
 import { BoundedOracle } from "./boundedOracle.js";
-import { outputsOfUnit } from "./hiddenUnits.js";
+import { outputsOfUnit, type Polynomial } from "./hiddenUnits.js";
 import { insertUnits } from "./insertUnits.js";
+import { onePlace, outputsAtPlace } from "./places.js";
 import { PolynomialOracle } from "./polynomialOracle.js";
-import type { UnitClass, UnitOptions, UnitProblem, UnitSolution } from "./problem.js";
+import type { PlacedData, UnitClass, UnitOptions, UnitProblem, UnitSolution } from "./problem.js";
 
 /** The smallest beta at which no unit helps that the oracle knows. */
 export async function trivialUnitBeta(
@@ -40,8 +41,17 @@ export async function solveIncrementally(
 
 /** The units of an activation, and what prices them. */
 export function unitsOf(problem: UnitProblem, kernels: Kernels, options: UnitOptions): UnitClass {
-  const { X, loss, activation } = problem;
-  const outputsOf = (weights: Float64Array) => outputsOfUnit(activation, X, weights);
-  if (typeof activation === "object") return { outputsOf, oracle: new PolynomialOracle(X, loss.outputs, activation) };
-  return { outputsOf, oracle: new BoundedOracle({ ...problem, activation }, kernels, options) };
+  const { X, activation } = problem;
+  if (typeof activation === "object") return polynomialUnits({ ...problem, places: onePlace(X) }, activation);
+  const outputsOf = (weights: Float64Array) => [outputsOfUnit(activation, X, weights)];
+  return { outputsOf, places: 1, oracle: new BoundedOracle({ ...problem, activation }, kernels, options) };
+}
+
+/** Polynomial units at any place. */
+export function polynomialUnits({ places, loss }: PlacedData, activation: Polynomial): UnitClass {
+  return {
+    outputsOf: (weights) => places.list.map((place) => outputsAtPlace(activation, place, weights)),
+    places: places.list.length,
+    oracle: new PolynomialOracle(places, loss.outputs, activation),
+  };
 }

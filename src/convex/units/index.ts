@@ -1,10 +1,9 @@
 /** Networks of tanh, sign and polynomial units, built unit by unit: what units are worth, and how they join and move. */
 
-export { decomposeMatrix } from "./decompose.js";
-export { descendUnits } from "./descendUnits.js";
 export { activate, outputsOfUnit, type Polynomial, type UnitActivation } from "./hiddenUnits.js";
-export { solveIncrementally, trivialUnitBeta, unitsOf } from "./incremental.js";
+export { polynomialUnits, solveIncrementally, trivialUnitBeta } from "./incremental.js";
 export { insertUnits } from "./insertUnits.js";
+export { decomposeMatrix, descendUnits, networkOf, type UnitPoint, withFewUnits } from "./moving/index.js";
 export { columnsOf, type DearUnits, type UnitOracle } from "./oracle.js";
+export { onePlace, outputsAtPlace, type Places, placesOf, placesOfRows } from "./places.js";
 export type { SolvedUnit, UnitNetwork, UnitOptions, UnitProblem, UnitSolution } from "./problem.js";
-export { networkOf, type UnitPoint, withFewUnits } from "./unitPoint.js";

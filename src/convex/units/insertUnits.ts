@@ -24,7 +24,7 @@ export async function insertUnits(
   beta: number,
   kernels: Kernels,
   budget: SolveBudget,
-  { outputsOf, oracle, start }: UnitClass,
+  { outputsOf, oracle, places, start }: UnitClass,
 ): Promise<UnitSolution> {
   const C = loss.outputs;
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
@@ -34,7 +34,7 @@ export async function insertUnits(
   const insert = (units: readonly Float64Array[]) => {
     for (const w of units) {
       weights.push(w);
-      H.push(outputsOf(w));
+      H.push(...outputsOf(w));
     }
   };
   const pause = () => clock.pause();
@@ -70,7 +70,7 @@ export async function insertUnits(
       // A bound over more than the class may be far: what is said of the units in hand is then more.
       const told = everywhere !== null && (oracle.exact || proven);
       return {
-        units: living(weights, blocks, C),
+        units: living(weights, blocks, places * C),
         bias: blocks.bias,
         status,
         advice: advice[status],
@@ -93,10 +93,10 @@ function boundOver(program: ConvexProgram, N: Float64Array, gap: Gap, ceiling: n
   return { primal: gap.primal, dual, relative: relativeGap(gap.primal, dual, program) };
 }
 
-function living(weights: readonly Float64Array[], { index, vectors }: SparseBlocks, C: number): SolvedUnit[] {
-  const outputs = weights.map(() => new Float64Array(C));
+function living(weights: readonly Float64Array[], { index, vectors }: SparseBlocks, feeds: number): SolvedUnit[] {
+  const outputs = weights.map(() => new Float64Array(feeds));
   index.forEach((entry, k) => {
-    outputs[Math.floor(entry / C)][entry % C] = vectors[k];
+    outputs[Math.floor(entry / feeds)][entry % feeds] = vectors[k];
   });
   const smallest = DEAD * outputs.reduce((most, a) => Math.max(most, norm(a)), 0);
   return weights.flatMap((w, j) => (norm(outputs[j]) > smallest ? [{ weights: w, outputs: outputs[j] }] : []));

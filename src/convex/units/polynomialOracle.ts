@@ -6,23 +6,23 @@
  */
 
 import { eigenSymmetric } from "../linear/eigen.js";
-import type { Matrix } from "../types.js";
 import type { Polynomial } from "./hiddenUnits.js";
 import { columnsOf, type DearUnits, type UnitOracle } from "./oracle.js";
+import { formAtPlace, type Places } from "./places.js";
 import { maximiseOnSphere } from "./trustRegion.js";
 
-/** A unit that an output would take up. */
+/** A unit that an output would take up from a place. */
 export interface PricedUnit {
   readonly value: number; // sign N_c' h(X u)
   readonly sign: 1 | -1;
-  readonly output: number; // c
+  readonly feed: number;
   readonly u: Float64Array; // [d]
 }
 
 interface Prices {
   readonly N: Float64Array;
   readonly ceiling: number;
-  /** The dearest of every output and sign, and eigenvectors: near other local maxima. */
+  /** The dearest of every feed and sign, and eigenvectors: near other local maxima. */
   readonly units: readonly PricedUnit[];
 }
 
@@ -31,7 +31,7 @@ export class PolynomialOracle implements UnitOracle {
   private last: Prices | null = null;
 
   constructor(
-    private readonly X: Matrix,
+    private readonly places: Places,
     private readonly outputs: number,
     private readonly activation: Polynomial,
   ) {}
@@ -42,7 +42,10 @@ export class PolynomialOracle implements UnitOracle {
 
   dearest(N: Float64Array): DearUnits {
     const [first, ...more] = this.above(N, Number.NEGATIVE_INFINITY);
-    return { largest: Math.max(0, first.value), units: [first, ...more].slice(0, 2 * this.outputs).map(({ u }) => u) };
+    return {
+      largest: Math.max(0, first.value),
+      units: [first, ...more].slice(0, 2 * this.outputs * this.places.list.length).map(({ u }) => u),
+    };
   }
 
   /** The units that were found to be worth more than `price`, the dearest first; the first of them is the dearest of all. */
@@ -56,49 +59,38 @@ export class PolynomialOracle implements UnitOracle {
     if (this.last?.N === N) return this.last;
     const units: PricedUnit[] = [];
     let ceiling = 0;
-    columnsOf(N, this.outputs).forEach((column, output) => {
-      const priced = this.ofColumn(column, output);
-      ceiling = Math.max(ceiling, priced.ceiling);
-      units.push(...priced.units);
+    const columns = columnsOf(N, this.outputs);
+    this.places.list.forEach((_, place) => {
+      columns.forEach((column, output) => {
+        const priced = this.ofColumn(column, place, place * this.outputs + output);
+        ceiling = Math.max(ceiling, priced.ceiling);
+        units.push(...priced.units);
+      });
     });
     this.last = { N, ceiling, units };
     return this.last;
   }
 
-  private ofColumn(N: Float64Array, output: number): Omit<Prices, "N"> {
-    const { X, activation } = this;
-    const { rows: n, cols: d, data } = X;
-    const { a, b, c } = activation;
-    const Q = new Float64Array(d * d); // its lower half
-    const q = new Float64Array(d);
-    let total = 0;
-    let size = 0;
-    for (let k = 0; k < n; k++) {
-      const weight = N[k];
-      if (weight === 0) continue;
-      total += weight;
-      size += Math.abs(weight);
-      for (let i = 0; i < d; i++) {
-        const value = weight * data[k * d + i];
-        q[i] += b * value;
-        for (let j = 0; j <= i; j++) Q[i * d + j] += a * value * data[k * d + j];
-      }
-    }
+  private ofColumn(N: Float64Array, place: number, feed: number): Omit<Prices, "N"> {
+    const { c } = this.activation;
+    const { d, list } = this.places;
+    const { Q, q, total } = formAtPlace(this.activation, list[place], N, d);
+    const size = N.reduce((sum, value) => sum + Math.abs(value), 0);
     const eigen = eigenSymmetric(Q, d);
-    const slack = Math.abs(c) * size * n * Number.EPSILON; // of the sum over N
+    const slack = Math.abs(c) * size * N.length * Number.EPSILON; // of the sum over N
     const units: PricedUnit[] = [];
     let ceiling = 0;
     for (const sign of [1, -1] as const) {
       const rest = sign * c * total;
       const best = maximiseOnSphere(eigen, q, sign);
       ceiling = Math.max(ceiling, best.ceiling + rest + slack);
-      units.push({ value: best.value + rest, sign, output, u: best.u });
+      units.push({ value: best.value + rest, sign, feed, u: best.u });
       for (let i = 0; i < d; i++) {
         const v = eigen.vectors.data.slice(i * d, (i + 1) * d);
         let along = 0;
         for (let p = 0; p < d; p++) along += q[p] * v[p];
         if (sign * along < 0) for (let p = 0; p < d; p++) v[p] = -v[p];
-        units.push({ value: sign * eigen.values[i] + Math.abs(along) + rest, sign, output, u: v });
+        units.push({ value: sign * eigen.values[i] + Math.abs(along) + rest, sign, feed, u: v });
       }
     }
     return { ceiling, units };

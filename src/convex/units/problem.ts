@@ -3,6 +3,7 @@
 import type { Gap, Loss, Matrix, OutputBias, Status } from "../types.js";
 import type { UnitActivation } from "./hiddenUnits.js";
 import type { UnitOracle } from "./oracle.js";
+import type { Places } from "./places.js";
 
 /** What is to be solved; the last column of X [n x d] is the constant that carries the bias of the units, where they have one. */
 export interface UnitProblem {
@@ -17,6 +18,11 @@ export interface UnitProblem {
 /** A problem of which the kind of unit is yet to be said. */
 export type UnitData = Pick<UnitProblem, "X" | "loss" | "outputBias">;
 
+/** The same of polynomial units, which may stand at several places. */
+export interface PlacedData extends Omit<UnitData, "X"> {
+  readonly places: Places;
+}
+
 /** How tanh and sign units are searched for. */
 export interface UnitOptions {
   readonly starts: number; // of the search a round
@@ -27,7 +33,7 @@ export interface UnitOptions {
 /** One unit with its output weights. */
 export interface SolvedUnit {
   readonly weights: Float64Array; // [d]
-  readonly outputs: Float64Array; // [C]
+  readonly outputs: Float64Array; // [C]; where there are A places [A C], of each feed
 }
 
 /** Units with an output bias [C]. */
@@ -38,8 +44,9 @@ export interface UnitNetwork {
 
 /** The units that may be inserted. */
 export interface UnitClass {
-  /** Outputs [n] of a unit on the data. */
-  outputsOf(weights: Float64Array): Float64Array;
+  /** Outputs [n] of a unit on the data, at each place where it may stand. */
+  outputsOf(weights: Float64Array): readonly Float64Array[];
+  readonly places: number;
   readonly oracle: UnitOracle;
   /** Units that are in from the start; without them, the dearest at zero. */
   readonly start?: readonly Float64Array[];

@@ -1,4 +1,4 @@
-/** What is trained by a program whose variable is a matrix: closed forms of deep networks, generators, weights of -1 and 1. */
+/** What is trained by a program whose variable is a matrix: closed forms of deep networks, generators, polynomial units, weights of -1 and 1. */
 
 export {
   type ClosedFormCertificate,
@@ -14,6 +14,7 @@ export {
   type SecondStep,
   trainGenerator,
 } from "./generator.js";
+export { type PolynomialOptions, type PolynomialResult, trainPolynomial } from "./polynomial.js";
 export {
   type QuantizedCertificate,
   type QuantizedOptions,

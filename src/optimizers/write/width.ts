@@ -51,6 +51,18 @@ export function resized<M extends tf.LayersModel>(
     if (layer === head.hidden) charge(config, decay.hidden, decay.hiddenBias);
     if (layer === head.output) charge(config, decay.output, decay.outputBias);
   }) as M;
+  return recompiled(model, wider, optimizer);
+}
+
+/** The same where the hidden layer is known, with all regularizers that there are. The caller disposes the model. */
+export function widened<M extends tf.LayersModel>(model: M, hidden: tf.layers.Layer, units: number): M {
+  const wider = rebuilt(model, (layer, config) => {
+    if (layer === hidden) config["units" in config ? "units" : "filters"] = units;
+  }) as M;
+  return recompiled(model, wider, null);
+}
+
+function recompiled<M extends tf.LayersModel>(model: M, wider: M, optimizer: string | null): M {
   carryOver(model, wider);
   wider.compile({
     optimizer: optimizer ?? freshOptimizer(model),

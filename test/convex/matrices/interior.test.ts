@@ -8,6 +8,7 @@ import { bindLoss } from "../../../src/convex/losses/index.js";
 import { interiorTakes, solveInterior } from "../../../src/convex/matrices/interior.js";
 import { signForms } from "../../../src/convex/matrices/signForms.js";
 import type { LossName } from "../../../src/convex/types.js";
+import { onePlace } from "../../../src/convex/units/places.js";
 import { PolynomialOracle } from "../../../src/convex/units/polynomialOracle.js";
 
 const ACTIVATIONS = [
@@ -47,7 +48,7 @@ test("a dual point of the interior method is feasible for all units, by their ex
         expect(point).not.toBeNull();
         if (point === null) return;
         expect(point.gap).toBeLessThan(1e-6);
-        const ceiling = new PolynomialOracle(X, 1, activation).ceiling(Float64Array.from(point.N));
+        const ceiling = new PolynomialOracle(onePlace(X), 1, activation).ceiling(Float64Array.from(point.N));
         expect(ceiling).toBeLessThan(beta * (1 + 1e-9));
         // Outputs and charge of the matrices, by the definition.
         const Z = new Float64Array(n).fill(point.bias);
@@ -99,7 +100,7 @@ test("it asks for a pause several times a step and in search of a start, and end
     const { point, calls } = await asked(stop);
     expect(calls).toBe(stop + 1);
     if (point === null) continue;
-    const ceiling = new PolynomialOracle(X, 1, { a: 1, b: 0, c: 0 }).ceiling(Float64Array.from(point.N));
+    const ceiling = new PolynomialOracle(onePlace(X), 1, { a: 1, b: 0, c: 0 }).ceiling(Float64Array.from(point.N));
     expect(ceiling).toBeLessThan(0.04 * (1 + 1e-9));
     expect(Number.isFinite(point.primal + point.gap)).toBe(true);
   }

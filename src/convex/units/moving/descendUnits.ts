@@ -7,22 +7,22 @@
  * units that stay as they are takes tens.
  */
 
-import { bestScale, relativeGap } from "../certificate/index.js";
-import type { Kernels } from "../kernels/types.js";
-import { descend } from "../linear/lbfgs.js";
-import { biasAlone, dualPointAt } from "../operators/dualPoint.js";
-import { Clock } from "../solvers/clock.js";
-import { advice, type SolveBudget } from "../solvers/solution.js";
-import type { Gap, Status } from "../types.js";
-import type { Polynomial } from "./hiddenUnits.js";
+import { bestScale, relativeGap } from "../../certificate/index.js";
+import type { Kernels } from "../../kernels/types.js";
+import { descend } from "../../linear/lbfgs.js";
+import { biasAlone, dualPointAt } from "../../operators/dualPoint.js";
+import { Clock } from "../../solvers/clock.js";
+import { advice, type SolveBudget } from "../../solvers/solution.js";
+import type { Gap, Status } from "../../types.js";
+import type { Polynomial } from "../hiddenUnits.js";
+import { PolynomialOracle } from "../polynomialOracle.js";
+import type { PlacedData, UnitNetwork, UnitSolution } from "../problem.js";
 import { MovingUnits } from "./movingUnits.js";
-import { PolynomialOracle } from "./polynomialOracle.js";
-import type { UnitData, UnitNetwork, UnitSolution } from "./problem.js";
 import { compacted, DEAD, networkOf, pointOf, pruned, type UnitPoint, withUnits } from "./unitPoint.js";
 
 /** Steps of a descent a round. */
 const STEPS = 100;
-/** Units that are inserted a round at most, for each output. */
+/** Units that are inserted a round at most, for each feed. */
 const TOGETHER = 4;
 /** Rounds in a row that together take less than this share off the gap end it: rounding is reached. */
 const STALL_ROUNDS = 20;
@@ -45,16 +45,18 @@ export interface Start extends UnitNetwork {
 }
 
 export async function descendUnits(
-  problem: UnitData,
+  problem: PlacedData,
   activation: Polynomial,
   beta: number,
   kernels: Kernels,
   budget: SolveBudget,
   start: Start | null = null,
 ): Promise<UnitSolution> {
-  const { X, loss } = problem;
+  const { places, loss } = problem;
+  const { d } = places;
+  const feeds = places.list.length * loss.outputs;
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
-  const oracle = new PolynomialOracle(X, loss.outputs, activation);
+  const oracle = new PolynomialOracle(places, loss.outputs, activation);
   let point = pointOf(start ?? { units: [], bias: biasAlone(problem) });
   let best: Best | null = null;
   let bound = Number.NEGATIVE_INFINITY;
@@ -79,7 +81,7 @@ export async function descendUnits(
     if (status !== null) {
       const few = fewer(held, problem, activation, beta, kernels, budget.tolerance);
       return {
-        ...networkOf(few.point, X.cols, loss.outputs),
+        ...networkOf(few.point, d, feeds),
         status,
         advice: advice[status],
         gap: { primal: few.primal, dual: bound, relative: relativeGap(few.primal, bound, problem) },
@@ -90,12 +92,12 @@ export async function descendUnits(
         seconds: clock.seconds,
       };
     }
-    const missing = oracle.above(N, beta * (1 + WORTH_SHARE * budget.tolerance)).slice(0, TOGETHER * loss.outputs);
+    const missing = oracle.above(N, beta * (1 + WORTH_SHARE * budget.tolerance)).slice(0, TOGETHER * feeds);
     const wider = withUnits(point, missing, beta, problem, activation, N);
     const posed = new MovingUnits(problem, activation, beta, kernels, wider);
     const descent = await descend(posed.objective, posed.start, STEPS, () => clock.pause());
     steps += descent.steps;
-    point = compacted(pruned(posed.pointAt(descent.x), X.cols), X.cols);
+    point = compacted(pruned(posed.pointAt(descent.x), d), d);
   }
 }
 
@@ -118,13 +120,13 @@ function statusOf(
 /** The same network with as few units as its matrices have eigenvalues, unless that costs more than it may. */
 function fewer(
   { point, primal }: Best,
-  problem: UnitData,
+  problem: PlacedData,
   activation: Polynomial,
   beta: number,
   kernels: Kernels,
   tolerance: number,
 ): { readonly point: UnitPoint; readonly primal: number } {
-  const few = compacted(point, problem.X.cols, DEAD);
+  const few = compacted(point, problem.places.d, DEAD);
   const { value } = new MovingUnits(problem, activation, beta, kernels, few).outputs();
   return value <= primal + SPENT * tolerance * Math.abs(primal) ? { point: few, primal: value } : { point, primal };
 }

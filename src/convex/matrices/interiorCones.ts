@@ -1,0 +1,76 @@
+/** The program of `interior.ts`, its matrix variables W_s with their partners K_s, and how far both may go. */
+
+import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
+import type { Loss, OutputBias } from "../types.js";
+import type { SignForms } from "./signForms.js";
+
+/** Lets the host breathe; true when time is up or someone asked to stop. */
+export type Pause = () => Promise<boolean>;
+
+export interface InteriorProblem {
+  readonly forms: SignForms;
+  readonly loss: Loss; // of one output, smooth
+  readonly outputBias: OutputBias | null;
+  readonly signs: readonly (1 | -1)[];
+  readonly charge: Float64Array; // [D], above 0
+  readonly diagonals: Float64Array; // g [q x D]
+}
+
+/** One matrix variable, and its partner. */
+export interface Cone {
+  readonly sign: 1 | -1;
+  W: Float64Array;
+  K: Float64Array;
+  inverse: Float64Array; // of K
+  multipliers: Float64Array; // [q]
+}
+
+/** K = diag(charge) + sign sum_k N_k M_k + sum_j multipliers_j diag(g_j). */
+export function partner(
+  { forms, charge, diagonals }: InteriorProblem,
+  Q: Float64Array, // sum_k N_k M_k
+  sign: 1 | -1,
+  multipliers: Float64Array,
+): Float64Array {
+  const D = forms.size;
+  const K = signed(Q, sign);
+  for (let i = 0; i < D; i++) {
+    K[i * D + i] += charge[i];
+    for (let j = 0; j < multipliers.length; j++) K[i * D + i] += multipliers[j] * diagonals[j * D + i];
+  }
+  return K;
+}
+
+export function signed(Q: Float64Array, sign: 1 | -1): Float64Array {
+  const out = Q.slice();
+  if (sign < 0) for (let i = 0; i < out.length; i++) out[i] = -out[i];
+  return out;
+}
+
+export function inside(at: Float64Array, along: Float64Array, length: number, D: number): boolean {
+  const M = at.slice();
+  for (let i = 0; i < M.length; i++) M[i] += length * along[i];
+  return choleskyInPlace(M, D);
+}
+
+/** <W + t dW, K + t dK>. */
+export function dotMoved(W: Float64Array, dW: Float64Array, K: Float64Array, dK: Float64Array, t: number): number {
+  let sum = 0;
+  for (let i = 0; i < W.length; i++) sum += (W[i] + t * dW[i]) * (K[i] + t * dK[i]);
+  return sum;
+}
+
+/** The inverse of a positive definite matrix, or null. */
+export function inverseOf(K: Float64Array, D: number): Float64Array | null {
+  const L = K.slice();
+  if (!choleskyInPlace(L, D)) return null;
+  const inverse = new Float64Array(D * D);
+  const column = new Float64Array(D);
+  for (let j = 0; j < D; j++) {
+    column.fill(0);
+    column[j] = 1;
+    choleskySolve(L, D, column);
+    inverse.set(column, j * D);
+  }
+  return inverse;
+}

@@ -1,0 +1,93 @@
+/** Where the interior method begins: well inside, or where it ended on a loss that was rounded off more. */
+
+import { choleskyInPlace } from "../linear/cholesky.js";
+import { norm } from "../linear/vectors.js";
+import { biasAlone, dualPointAt } from "../operators/dualPoint.js";
+import type { FormGrams } from "./formGrams.js";
+import { type Cone, type InteriorProblem, inverseOf, type Pause, partner } from "./interiorCones.js";
+
+/** How far outputs go along a gradient in search of a start, in units of 1 / curvature. */
+const FAR = 1e6;
+
+export interface InteriorStart {
+  readonly Z: Float64Array; // [n]
+  readonly bias: number;
+  readonly cones: Cone[];
+}
+
+/** Outputs whose gradient is well inside, and W = mu K^-1. */
+export async function startInside(
+  problem: InteriorProblem,
+  grams: FormGrams,
+  pause: Pause,
+): Promise<InteriorStart | null> {
+  const { forms, loss, signs, diagonals } = problem;
+  const D = forms.size;
+  const n = loss.rows;
+  if (!problem.charge.every((value) => value > 0)) return null;
+  const [bias] = biasAlone(problem);
+  const Z0 = new Float64Array(n).fill(bias);
+  const N0 = dualPointAt(problem, Z0);
+  const far = FAR / loss.curvature;
+  const zeros = () => new Float64Array(diagonals.length / D);
+  const steepness = new Float64Array(n);
+  for (let share = 1; share > Number.EPSILON && !(await pause()); share /= 2) {
+    const Z = new Float64Array(n);
+    loss.prox(
+      N0.map((value) => far * share * value),
+      far,
+      Z,
+      steepness,
+      null,
+    );
+    const N = new Float64Array(n);
+    loss.gradient(Z, N);
+    const twice = N.map((value) => 2 * value);
+    const Q = grams.matrix(twice);
+    if (!signs.every((sign) => choleskyInPlace(partner(problem, Q, sign, zeros()), D))) continue;
+    const cones: Cone[] = [];
+    for (const sign of signs) {
+      const K = partner(problem, grams.matrix(N), sign, zeros());
+      if (await pause()) return null;
+      const inverse = inverseOf(K, D);
+      if (inverse === null) return null;
+      cones.push({ sign, K, inverse, W: inverse, multipliers: zeros() });
+    }
+    const spread = cones.reduce((sum, { W }) => sum + norm(grams.outputs(W)), 0);
+    const size = Math.min(loss.value(Z0) / (signs.length * D), norm(N0) / loss.curvature / spread);
+    for (const cone of cones) cone.W = cone.inverse.map((value) => size * value);
+    return { Z, bias, cones };
+  }
+  return null;
+}
+
+/**
+ * The same matrices and dual point under a loss with a larger curvature, both Moreau envelopes of one loss: N is its subgradient at
+ * Y = Z - N / curvature, and the gradient of any envelope at Y + N / curvature.
+ */
+export function continuedFrom(
+  problem: InteriorProblem,
+  grams: FormGrams,
+  { matrices, multipliers, bias, Z, N, curvature }: Continued,
+): InteriorStart | null {
+  const { forms, loss, signs } = problem;
+  const shift = 1 / loss.curvature - 1 / curvature;
+  const cones: Cone[] = [];
+  for (const [s, sign] of signs.entries()) {
+    const K = partner(problem, grams.matrix(N), sign, multipliers[s]);
+    const inverse = inverseOf(K, forms.size);
+    if (inverse === null) return null;
+    cones.push({ sign, K, inverse, W: matrices[s], multipliers: multipliers[s] });
+  }
+  return { Z: Z.map((value, k) => value + shift * N[k]), bias, cones };
+}
+
+/** What is known of a point on the other loss. */
+export interface Continued {
+  readonly matrices: readonly Float64Array[]; // W_s [D x D]
+  readonly multipliers: readonly Float64Array[];
+  readonly bias: number;
+  readonly Z: Float64Array; // [n]
+  readonly N: Float64Array; // [n]
+  readonly curvature: number; // of the other loss
+}
