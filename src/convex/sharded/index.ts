@@ -27,8 +27,7 @@ export {
   silentShard,
   summed,
 } from "./cluster.js";
-export { boundWith } from "./cones/boundWith.js";
-export { Cones } from "./cones/cones.js";
+export { boundWith, Cones } from "./cones/index.js";
 export { Crew, type RowSums, type Traffic } from "./crew.js";
 export { chosenGates, distinctGates } from "./gates.js";
 export { lossElsewhere } from "./lossElsewhere.js";
@@ -54,5 +53,5 @@ export {
   type ShardedSolution,
   solveSharded,
 } from "./solve.js";
-export { narrowedOnShards } from "./width/narrow.js";
+export { narrowedOnShards } from "./width/index.js";
 export { numbersOf } from "./written.js";
