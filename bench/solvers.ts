@@ -4,6 +4,8 @@
  * lists the flags.
  */
 
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { sampleGates } from "../src/convex/arrangements/index.js";
 import { wasmKernels } from "../src/convex/kernels/index.js";
 import { gaussianSource } from "../src/convex/linear/random.js";
@@ -28,6 +30,10 @@ const flags = readFlags("solvers", {
   share: { default: 1e-3, help: "beta, of the smallest one at which the zero network is optimal" },
   tolerance: { default: 1e-3, help: "relative gap" },
   limit: { default: 20, help: "most seconds of a solve; what takes longer counts as that long" },
+  keep: {
+    default: "",
+    help: "folder in which times stay, so that a sweep that stopped, or another choice, need not run them again",
+  },
   work: { default: 4e8, help: "n d P up to which shapes are measured" },
 });
 
@@ -92,13 +98,27 @@ publish(
           ]),
       ],
     })),
-    data: { settings: flags, rows },
+    data: { settings: { ...flags, keep: undefined }, rows },
   },
   flags,
 );
 
-/** Processor seconds to the gap: the limit where it was not reached in time. */
+/** What an earlier run measured, where times are kept, or what is measured now. */
 async function timeOf(program: ConvexProgram, solver: string): Promise<number> {
+  if (flags.keep === "") return measured(program, solver);
+  const { X, gates, loss } = program;
+  const { share, tolerance, limit } = flags;
+  const facts = [loss.name, X.rows, X.cols, gates.count, solver, share, tolerance, limit];
+  const file = join(flags.keep, `${facts.join(".")}.json`);
+  if (existsSync(file)) return JSON.parse(readFileSync(file, "utf8"));
+  const time = await measured(program, solver);
+  mkdirSync(flags.keep, { recursive: true });
+  writeFileSync(file, JSON.stringify(time));
+  return time;
+}
+
+/** Processor seconds to the gap: the limit where it was not reached in time. */
+async function measured(program: ConvexProgram, solver: string): Promise<number> {
   try {
     chooseSolver(program, solver);
   } catch {

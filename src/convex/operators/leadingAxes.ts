@@ -1,7 +1,7 @@
 /**
  * The leading principal axes of many columns, by products: subspace iteration with Chebyshev polynomials of the Gram matrix of the
  * shorter side, which leave little of what is below the smallest Ritz value (Saad 2011, chapter 5; Zhou, Saad, Tiago and Chelikowsky
- * 2006). Whenever it is told to end it has axes: orthonormal ones, nearly the leading.
+ * 2006). Whenever it is told to end it has axes, orthonormal ones at least.
  */
 
 import type { Kernels } from "../kernels/types.js";
@@ -10,14 +10,15 @@ import type { Pieces } from "../linear/pieces.js";
 import { gaussianSource } from "../linear/random.js";
 import { dotAt, norm, transpose, turned } from "../linear/vectors.js";
 import type { Matrix } from "../types.js";
-import { meanOf, ROUNDING, type RowSpace } from "./rowSpace.js";
+import { meanOf, ROUNDING, type RowSpace, rowsInAxes } from "./rowSpace.js";
 
 /** A side up to which, and a share of axes from which on, all eigenvectors are cheaper. */
 const SMALL = 160;
 const MANY = 0.25;
-/** Residuals of the axes, as a share of the largest eigenvalue, that rounding leaves. */
-const EXACT = 2 ** -40;
-const ROUNDS = 100;
+/** Residuals of an axis, as a share of its own eigenvalue and of the largest, that rounding leaves. */
+const EXACT = { own: 2 ** -34, largest: 2 ** -49 };
+/** More rounds than these, and all eigenvectors are cheaper. */
+const ROUNDS = 60;
 /** What a polynomial may make of the largest axis beside the smallest of the block, and its highest degree. */
 const SWELLING = 1e6;
 const DEGREE = 20;
@@ -40,7 +41,7 @@ export function* leadingAxes(X: Matrix, rank: number, centred: boolean, kernels:
   yield;
   const wide = n < d;
   const side = Math.min(n, d);
-  const gram = wide ? yield* gramOfRows(rows, n, d, kernels) : yield* gramOfColumns(rows, n, d, kernels);
+  const { gram, whole } = yield* wide ? gramOfRows(rows, n, d, kernels) : gramOfColumns(rows, n, d, kernels);
   const all = side <= SMALL || rank > MANY * side ? yield* allAxes(gram, side) : null;
   const { vectors, exact } = all ?? (yield* iterated(gram, side, rank, kernels));
   const most = Math.min(rank, side);
@@ -50,11 +51,11 @@ export function* leadingAxes(X: Matrix, rank: number, centred: boolean, kernels:
     kernels.multiply(vectors, rows, axes, most, n, d);
     yield* orthonormal(axes, d);
   }
-  const scores = new Float64Array(n * most);
-  kernels.multiplyTransposed(rows, axes, scores, n, d, most);
+  const across = turned({ rows: most, cols: d, data: axes });
+  const scores = yield* rowsInAxes(X, { basis: across, mean }, kernels);
+  const along = new Float64Array(scores.data.length);
+  transpose(scores.data, n, most, along);
   yield;
-  const along = new Float64Array(scores.length);
-  transpose(scores, n, most, along);
   const sizes = Array.from({ length: most }, (_, k) => norm(along.subarray(k * n, (k + 1) * n)));
   const order = Array.from(sizes.keys()).sort((a, b) => sizes[b] - sizes[a]);
   const kept = order.filter((k) => sizes[k] > ROUNDING * sizes[order[0]]);
@@ -63,13 +64,14 @@ export function* leadingAxes(X: Matrix, rank: number, centred: boolean, kernels:
     data.set(axes.subarray(k * d, (k + 1) * d), to * d);
   });
   const square = dotAt(rows, 0, rows, 0, n * d);
-  const left = kept.reduce((sum, k) => sum - sizes[k] ** 2, square);
+  const held = kept.reduce((sum, k) => sum + sizes[k] ** 2, 0);
+  const known = exact && whole;
   return {
     basis: turned({ rows: kept.length, cols: d, data }),
     mean,
-    largest: sizes[order[0]],
-    tail: Math.sqrt(Math.max(0, left) + ROUNDING ** 2 * square),
-    exact,
+    largest: known ? sizes[order[0]] : Math.sqrt(square),
+    tail: Math.sqrt(Math.max(0, square - held) + ROUNDING ** 2 * square),
+    share: known ? null : held / (square || 1),
   };
 }
 
@@ -79,21 +81,27 @@ function less({ rows: n, cols: d, data }: Matrix, mean: Float64Array): Float64Ar
   return out;
 }
 
+interface Gram {
+  readonly gram: Float64Array; // [side x side]
+  readonly whole: boolean;
+}
+
 /** X'X [d x d]; told to end, it is that of the rows so far. */
-function* gramOfColumns(rows: Float64Array, n: number, d: number, kernels: Kernels): Pieces<Float64Array> {
+function* gramOfColumns(rows: Float64Array, n: number, d: number, kernels: Kernels): Pieces<Gram> {
   const gram = new Float64Array(d * d);
   const height = Math.max(FEWEST, Math.ceil(PIECE / d ** 2));
-  for (let from = 0; from < n; from += height) {
-    const to = Math.min(n, from + height);
-    kernels.addOuter(gram, rows.subarray(from * d, to * d), d, to - from, 1);
-    if (yield) break;
+  let seen = 0;
+  for (let over = false; seen < n && !over; over = (yield) === true) {
+    const to = Math.min(n, seen + height);
+    kernels.addOuter(gram, rows.subarray(seen * d, to * d), d, to - seen, 1);
+    seen = to;
   }
   for (let p = 0; p < d; p++) for (let q = 0; q < p; q++) gram[q * d + p] = gram[p * d + q];
-  return gram;
+  return { gram, whole: seen === n };
 }
 
 /** X X' [n x n], all of it: without some of its rows it is nothing. */
-function* gramOfRows(rows: Float64Array, n: number, d: number, kernels: Kernels): Pieces<Float64Array> {
+function* gramOfRows(rows: Float64Array, n: number, d: number, kernels: Kernels): Pieces<Gram> {
   const gram = new Float64Array(n * n);
   const height = Math.max(1, Math.ceil(PIECE / (n * d)));
   for (let from = 0; from < n; from += height) {
@@ -101,7 +109,7 @@ function* gramOfRows(rows: Float64Array, n: number, d: number, kernels: Kernels)
     kernels.multiplyTransposed(rows.subarray(from * d, to * d), rows, gram.subarray(from * n, to * n), to - from, d, n);
     yield;
   }
-  return gram;
+  return { gram, whole: true };
 }
 
 interface Axes {
@@ -130,38 +138,48 @@ function* iterated(gram: Float64Array, side: number, rank: number, kernels: Kern
     const small = new Float64Array(width * width);
     kernels.multiplyTransposed(V, image, small, width, side, width);
     const eigen = yield* eigenInPieces(small, width);
-    if (eigen === null) return { vectors: V, exact: false };
+    if (eigen === null) {
+      yield* orthonormal(image, side);
+      return { vectors: image, exact: false };
+    }
     const turn = leadingFirst(eigen.vectors).data;
     const values = eigen.values.slice().reverse();
     const [axes, images] = [new Float64Array(V.length), new Float64Array(V.length)];
     kernels.multiply(turn, V, axes, width, width, side);
     kernels.multiply(turn, image, images, width, width, side);
-    const exact = residual(axes, images, values, side, rank) <= EXACT * values[0];
-    if (exact || round === ROUNDS || (yield)) return { vectors: axes, exact };
-    V = yield* filtered(axes, images, values, gram, side, kernels);
+    const settled = settledOf(axes, images, values, side);
+    if (settled >= rank) return { vectors: axes, exact: true };
+    if (yield) {
+      yield* orthonormal(images, side); // a step nearer
+      return { vectors: images, exact: false };
+    }
+    if (round === ROUNDS) return (yield* allAxes(gram, side)) ?? { vectors: axes, exact: false };
+    V = axes;
+    const open = { axes: axes.subarray(settled * side), images: images.subarray(settled * side) };
+    const product = (of: Float64Array) => times(of, gram, side, kernels);
+    const apart = (of: Float64Array) => takeOff(of, axes.subarray(0, settled * side), side, kernels);
+    V.set(yield* filtered(open, values.subarray(settled), side, product, apart), settled * side);
     yield* orthonormal(V, side);
   }
 }
 
-/** The largest |A v - value v| of the first axes. */
-function residual(axes: Float64Array, images: Float64Array, values: Float64Array, side: number, rank: number): number {
-  let largest = 0;
-  for (let k = 0; k < rank; k++) {
+/** How many of the first axes are eigenvectors, up to rounding. */
+function settledOf(axes: Float64Array, images: Float64Array, values: Float64Array, side: number): number {
+  for (let k = 0; k < values.length; k++) {
     let square = 0;
     for (let at = k * side; at < (k + 1) * side; at++) square += (images[at] - values[k] * axes[at]) ** 2;
-    largest = Math.max(largest, Math.sqrt(square));
+    if (!(Math.sqrt(square) <= EXACT.own * values[k] + EXACT.largest * values[0])) return k;
   }
-  return largest;
+  return values.length;
 }
 
-/** T(2 A / edge - I) of the axes, T the Chebyshev polynomial of a degree that keeps the smallest of them above rounding. */
+/** T(2 A / edge - I) of the axes that are open, T the Chebyshev polynomial of a degree that keeps the smallest of them above rounding. */
 function* filtered(
-  axes: Float64Array,
-  images: Float64Array,
+  { axes, images }: { readonly axes: Float64Array; readonly images: Float64Array },
   values: Float64Array,
-  gram: Float64Array,
   side: number,
-  kernels: Kernels,
+  product: (of: Float64Array) => Pieces<Float64Array>,
+  apart: (of: Float64Array) => void,
 ): Pieces<Float64Array> {
   const edge = values[values.length - 1];
   if (edge <= NOTHING * values[0]) {
@@ -172,11 +190,23 @@ function* filtered(
   let before = axes;
   let now: Float64Array = images.map((value, at) => (2 / edge) * value - axes[at]);
   for (let k = 2; k <= degree; k++) {
-    const image = yield* times(now, gram, side, kernels);
+    const image = yield* product(now);
     for (let at = 0; at < image.length; at++) image[at] = 2 * ((2 / edge) * image[at] - now[at]) - before[at];
+    apart(image);
     [before, now] = [now, image];
   }
   return now;
+}
+
+/** V -= (V U') U for orthonormal rows U. */
+function takeOff(V: Float64Array, U: Float64Array, side: number, kernels: Kernels): void {
+  const [rows, axes] = [V.length / side, U.length / side];
+  if (axes === 0) return;
+  const along = new Float64Array(rows * axes);
+  const inside = new Float64Array(V.length);
+  kernels.multiplyTransposed(V, U, along, rows, side, axes);
+  kernels.multiply(along, U, inside, rows, axes, side);
+  for (let at = 0; at < V.length; at++) V[at] -= inside[at];
 }
 
 /** V A [width x side] for a symmetric A. */
@@ -208,7 +238,7 @@ function* orthonormal(rows: Float64Array, width: number): Pieces<void> {
         for (let p = 0; p < width; p++) rows[at + p] -= along * rows[other + p];
       }
       const length = norm(rows.subarray(at, at + width));
-      for (let p = 0; p < width; p++) rows[at + p] /= length;
+      if (length > 0) for (let p = 0; p < width; p++) rows[at + p] /= length;
     }
     yield;
   }

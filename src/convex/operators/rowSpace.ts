@@ -8,7 +8,7 @@
 import type { Kernels } from "../kernels/types.js";
 import { eigenInPieces } from "../linear/eigenPieces.js";
 import { orthogonaliseRows, orthogonalisingRows } from "../linear/jacobi.js";
-import { atOnce, type Pieces } from "../linear/pieces.js";
+import { atOnce, type Pieces, unlessOver } from "../linear/pieces.js";
 import { dotAt, norm } from "../linear/vectors.js";
 import { type NetworkWeights, roundedAsWritten } from "../network.js";
 import { factoringRows } from "../penalties/rowFactor.js";
@@ -23,8 +23,8 @@ export interface RowSpace {
   readonly largest: number; // the first singular value, or a norm that is at least that
   /** At most that of X - X V V', or its spectral norm: the first singular value that is left out; 0 when none is. */
   readonly tail: number;
-  /** False where they are hardly the leading axes, since time was up before these were known. */
-  readonly exact: boolean;
+  /** Null for the leading axes, or all; where time was up before these were known, the share of the squares of X that they hold. */
+  readonly share: number | null;
 }
 
 /** What float64 may change of rows that are taken to a span and back, in spectral norm, as a share of the largest singular value. */
@@ -60,7 +60,9 @@ export function* findingRowSpace(
   for (let k = 0; k < n; k++) {
     for (let p = 0; p < d; p++) B[wide ? k * d + p : p * n + k] = X.data[k * d + p] - (mean?.[p] ?? 0);
   }
-  const { lower, timesQ } = yield* factoringRows(B, r, w);
+  const factor = yield* unlessOver(factoringRows(B, r, w));
+  if (factor === null) return null;
+  const { lower, timesQ } = factor;
   const found = yield* factoring(lower, r, rank === "numerical" ? r : rank + 1);
   if (found === null) return null;
   const { U, values } = found;
@@ -76,7 +78,7 @@ export function* findingRowSpace(
     if (yield) return null;
   }
   const tail = yield* remainderOf(lower, r, order.slice(kept));
-  return { basis: { rows: d, cols: kept, data }, mean, largest, tail, exact: true };
+  return { basis: { rows: d, cols: kept, data }, mean, largest, tail, share: null };
 }
 
 /** At most the spectral norm of these rows of [r x r], orthogonal up to rounding: Gershgorin's theorem on their Gram matrix. */
@@ -124,7 +126,7 @@ function* factoring(
   }
   const m = Math.min(r, most);
   const more = new Float64Array(m * m);
-  yield* orthogonalisingRows(turned.subarray(0, m * r), m, r, more);
+  if ((yield* unlessOver(orthogonalisingRows(turned.subarray(0, m * r), m, r, more))) === null) return null;
   L.set(turned);
   for (let at = 0; at < r * r; at += r) {
     const along = U.slice(at, at + m);
@@ -147,7 +149,11 @@ function addProduct(a: Float64Array, M: Float64Array, width: number, out: Float6
 const PIECE = 2 ** 25;
 
 /** `reducedRows` in pieces, by an engine's products. */
-export function* rowsInAxes(X: Matrix, { basis, mean }: RowSpace, kernels: Kernels): Pieces<Matrix> {
+export function* rowsInAxes(
+  X: Matrix,
+  { basis, mean }: Pick<RowSpace, "basis" | "mean">,
+  kernels: Kernels,
+): Pieces<Matrix> {
   const { rows: n, cols: d } = X;
   const r = basis.cols;
   const data = new Float64Array(n * r);

@@ -14,19 +14,12 @@ import type { RowSpace } from "./rowSpace.js";
 const ROWS = { least: 8, most: 32 };
 const PIECE = 2 ** 25;
 
-/** So many rows for a column show a full rank, where it is one, without the others. */
-const ENOUGH = 2;
-
 /**
  * Remainders below `rounding` of the Frobenius norm of X are left out. `largest` and `tail` are Frobenius norms, of X and of what is left
- * out. Of full rank it is every column as it is. Null where it is told to end before.
+ * out. Null where it is told to end before.
  */
 export function* findingSpan(X: Matrix, rounding: number, kernels: Kernels): Pieces<RowSpace | null> {
   const { rows: n, cols: d } = X;
-  if (n > 2 * ENOUGH * d) {
-    const some = yield* findingSpan(everyFew(X, Math.floor(n / (ENOUGH * d))), rounding, kernels);
-    if (some === null || some.basis.cols === d) return some && { ...some, largest: norm(X.data) };
-  }
   const most = Math.min(n, d);
   const rest = X.data.slice();
   const lengths = lengthsOf(rest, d);
@@ -39,7 +32,7 @@ export function* findingSpan(X: Matrix, rounding: number, kernels: Kernels): Pie
   for (;;) {
     const chosen = longest(lengths, asked, rounding * largest).slice(0, Math.min(height, most - found));
     if (chosen.length === 0) break;
-    const axes = newAxes(rest, chosen, d, basis.subarray(0, found * d), rounding * largest, kernels);
+    const axes = yield* newAxes(rest, chosen, d, basis.subarray(0, found * d), rounding * largest, kernels);
     for (const k of chosen) asked[k] = 1;
     basis.set(axes, found * d);
     const count = axes.length / d;
@@ -54,22 +47,8 @@ export function* findingSpan(X: Matrix, rounding: number, kernels: Kernels): Pie
     lengths.set(lengthsOf(rest, d));
     if (yield) return null;
   }
-  if (found === d) return { basis: identity(d), mean: null, largest, tail: 0, exact: true };
   const axes = { rows: found, cols: d, data: basis.subarray(0, found * d) };
-  return { basis: turned(axes), mean: null, largest, tail: found === most ? 0 : norm(lengths), exact: true };
-}
-
-function everyFew({ rows: n, cols: d, data }: Matrix, stride: number): Matrix {
-  const rows = Math.floor(n / stride);
-  const out = new Float64Array(rows * d);
-  for (let k = 0; k < rows; k++) out.set(data.subarray(k * stride * d, (k * stride + 1) * d), k * d);
-  return { rows, cols: d, data: out };
-}
-
-function identity(d: number): Matrix {
-  const data = new Float64Array(d * d);
-  for (let p = 0; p < d; p++) data[p * d + p] = 1;
-  return { rows: d, cols: d, data };
+  return { basis: turned(axes), mean: null, largest, tail: found === most ? 0 : norm(lengths), share: null };
 }
 
 /** The rows that were not asked and are longer than `least`, the longest first. */
@@ -79,14 +58,14 @@ function longest(lengths: Float64Array, asked: Uint8Array, least: number): numbe
 }
 
 /** What these rows add to a basis [k x d]: unit vectors, orthogonal to it and to one another. */
-function newAxes(
+function* newAxes(
   rest: Float64Array,
   chosen: readonly number[],
   d: number,
   basis: Float64Array,
   least: number,
   kernels: Kernels,
-): Float64Array {
+): Pieces<Float64Array> {
   let rows = new Float64Array(chosen.length * d);
   chosen.forEach((k, to) => {
     rows.set(rest.subarray(k * d, (k + 1) * d), to * d);
@@ -103,6 +82,7 @@ function newAxes(
       subtract(rows, inside);
     }
     rows = apart(rows, d, shortest);
+    yield;
   }
   return rows;
 }

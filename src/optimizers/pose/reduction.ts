@@ -52,7 +52,7 @@ export interface ReduceWish {
 
 /**
  * Reads the options `rank`, `pca` and `standardize`. Told to end by `pause`, it takes the axes that it has: all of x, or for `pca` and a
- * number as `rank` fewer than those but hardly the leading ones, which `reduction.exact` says.
+ * number as `rank` others than the leading ones, which `share` of the row space says.
  *
  * @throws ConvexError "options/value" where they do not go with the model or with other options.
  */
@@ -275,13 +275,12 @@ export function certificateNear(
     const note = `Solved in the span of the rows, ${span.basis.cols} of ${span.basis.rows} dimensions.`;
     return { certificate: outsideSpan(said, distanceTo(span), dualPoint, program), notes: [note] };
   }
-  const { basis, mean, tail, largest, exact } = reduction.space;
+  const { basis, mean, tail, largest, share } = reduction.space;
   const kept = `${basis.cols} of ${basis.rows} dimensions`;
   if (mean !== null) {
-    const axes = exact ? "principal components" : "directions near the principal components";
-    const claim = certificate.claim.replace(/\.$/, ` (on ${basis.cols} ${axes} of x).`);
-    const late = exact ? "" : " Time was up before they were exact: give a larger timeLimit, or fewer of them.";
-    return { certificate: { ...certificate, claim }, notes: [`Solved on ${axes}, ${kept}.${late}`] };
+    const axes = share === null ? "principal components of x" : "directions of x, not its principal components";
+    const claim = certificate.claim.replace(/\.$/, ` (on ${basis.cols} ${axes}).`);
+    return { certificate: { ...certificate, claim }, notes: [`Solved on ${axes}, ${kept}.${timeWasUp(share)}`] };
   }
   const distance = distanceTo(reduction.space);
   const everywhere = certificate.allGates && near(certificate.allGates, certificate.primal, distance, program);
@@ -295,10 +294,10 @@ export function certificateNear(
   const gates = { ...program.gates, complete: program.gates.complete && program.cones };
   const carried = certify(gap, network, { ...program, gates }, evidence, everywhere);
   return {
-    certificate: carried.scope === "these gates" && program.cones ? inTheSpan(carried, basis.cols) : carried,
+    certificate: carried.scope === "these gates" && program.cones ? inTheSpan(carried, basis.cols, share) : carried,
     notes: [
       `Solved in ${kept}: what is left out of x is at most ${(tail / largest).toExponential(1)} of it, in norm. The bound is ` +
-        `${certificate.dual.toPrecision(8)} there and ${dual.toPrecision(8)} for x as it is.`,
+        `${certificate.dual.toPrecision(8)} there and ${dual.toPrecision(8)} for x as it is.${timeWasUp(share)}`,
     ],
   };
 }
@@ -320,9 +319,15 @@ function outsideSpan(certificate: Certificate, distance: number, N: Float64Array
 }
 
 /** A neuron may have another pattern on the rows of x than on their part in the span, and the latter has the bound. */
-function inTheSpan(certificate: Certificate, rank: number): Certificate {
-  const patterns = `Patterns are those in the span of the first ${rank} singular vectors of x.`;
-  return { ...certificate, claim: `${certificate.claim} ${patterns}` };
+function inTheSpan(certificate: Certificate, rank: number, share: number | null): Certificate {
+  const axes = share === null ? `the first ${rank} singular vectors` : `${rank} directions`;
+  return { ...certificate, claim: `${certificate.claim} Patterns are those in the span of ${axes} of x.` };
+}
+
+function timeWasUp(share: number | null): string {
+  if (share === null) return "";
+  const held = `${(100 * share).toPrecision(3)} % of the squares of x`;
+  return ` Time was up before the leading directions were known: these hold ${held}. Give a larger timeLimit, or ask for fewer.`;
 }
 
 /**

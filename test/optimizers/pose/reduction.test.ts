@@ -210,8 +210,10 @@ describe("pca", () => {
 
 describe("axes that time does not suffice for", () => {
   test.each([
-    [{ pca: 10 }, "directions near the principal components", 10],
-    [{ rank: 10 }, "10 of 200 dimensions", 10],
+    [{ pca: 10 }, "(on 10 directions of x, not its principal components)", 10],
+    [{ pca: 10 }, "Time was up before the leading directions were known: these hold", 10],
+    [{ rank: 10 }, "Patterns are those in the span of 10 directions of x", 10],
+    [{ rank: 10 }, "Time was up before the leading directions were known: these hold", 10],
     [{ rank: "numerical" }, "", 200],
   ] as const)(
     "a fit with %j ends, says on what, and reports what its model evaluates to",

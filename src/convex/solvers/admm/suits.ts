@@ -1,6 +1,5 @@
 /** Programs for which alternating directions are taken unasked. */
 
-import { log } from "../../linear/elementary.js";
 import { blockOutputs } from "../../operators/blocks.js";
 import type { ConvexProgram } from "../../types.js";
 import { DENSE_ROWS } from "../systems/index.js";
@@ -21,9 +20,13 @@ const MOST_PRODUCT = 2e10;
 
 /** Rows below which all is done in a moment, and was not measured: Newton steps have more digits. */
 const MEASURED_ROWS = 250;
-/** The logarithm of its time over that of Newton steps: of the squared loss, and of others. */
-const SQUARED = { constant: -3.8, rows: -3.62, columns: 2.95, gates: 2.53 };
-const CURVED = { constant: -1.16, rows: -0.11, columns: -0.04, gates: 0.32 };
+/**
+ * By a model of cost, up to DENSE_ROWS rows: its time over that of Newton steps is a power of (d P)^3 / n^4, fitted to the sweep of
+ * bench/solvers.ts (squared and logistic loss, n = 250 to 2,000, d P = 1,000 to 400,000), as that of all powers of n, d and P is best there. One it
+ * is at d P = WIDTH n^(4/3). Newton steps see active gates only, and win where programs are wide. Outputs are solved one by one, so
+ * that their number is in both.
+ */
+const WIDTH = 4;
 
 /** Whether they are reckoned to be ahead of Newton and of first-order steps. */
 export function suits(program: ConvexProgram): boolean {
@@ -40,15 +43,7 @@ export function suits(program: ConvexProgram): boolean {
   const affordable = small || rows * columns <= MOST_PRODUCT;
   if (!penalty.separable || !loss.separable) return rows >= MANY_COUPLED && affordable;
   if (pooling != null) return rows >= MANY_COUPLED && small && columns <= MOST_COLUMNS * rows;
-  return affordable && rows >= MEASURED_ROWS && (rows > DENSE_ROWS || aheadOfNewton(program));
-}
-
-/**
- * By a model of cost, up to DENSE_ROWS rows: the time of either is a product of powers of n, d and P. Outputs are solved one by one, so that
- * their number is in both. Fitted to the sweep of bench/solvers.ts, in which Newton steps, which see active gates only, win where programs
- * are wide; where the Hessian changes they need few more, and what one costs depends less on rows.
- */
-function aheadOfNewton({ X, gates, loss }: ConvexProgram): boolean {
-  const { constant, rows, columns, gates: count } = loss.name === "meanSquaredError" ? SQUARED : CURVED;
-  return constant + rows * log(loss.rows) + columns * log(X.cols) + count * log(gates.count) < 0;
+  return (
+    affordable && rows >= MEASURED_ROWS && (rows > DENSE_ROWS || ((gates.count * X.cols) / WIDTH) ** 3 < rows ** 4)
+  );
 }
