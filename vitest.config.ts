@@ -4,6 +4,17 @@ import { chromiumFlags, findChromium } from "./scripts/find-chromium.mjs";
 
 const executablePath = findChromium();
 
+// A browser has engines, memory, workers, an event loop and backends of its own: what meets them runs there as well. Arithmetic in
+// float64 does not, and V8 is that of Node: once is enough.
+const inBrowser = [
+  "test/**/*.browser.test.ts",
+  "test/browser/**/*.test.ts",
+  "test/convex/kernels/**/*.test.ts",
+  "test/layers/**/*.test.ts",
+  "test/worker/**/*.test.ts",
+  "test/optimizers/{badCalls,badInput,certify,convexNN,deepHost,engines,fit,fitConv,fitDataset,judge,timeLimit}.test.ts",
+];
+
 export default defineConfig({
   test: {
     testTimeout: 60_000,
@@ -28,7 +39,7 @@ export default defineConfig({
         },
         test: {
           name: "browser",
-          include: ["test/**/*.test.ts"],
+          include: inBrowser,
           exclude: ["test/**/*.node.test.ts"],
           browser: {
             enabled: true,

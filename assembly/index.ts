@@ -5,14 +5,17 @@
 
 import { FEW } from "./few";
 import {
-  ADJOINT, FORWARD, FORWARD_ROWS, LAYER_BACKWARD, LAYER_FORWARD, LOWER_PRODUCT, MASKED_GRAM, POOL, PRODUCT_BY_COLUMNS, PRODUCT_BY_ROWS, PRODUCT_OF_FEW, PROJECT,
+  ADJOINT, FORWARD, FORWARD_ROWS, LAYER_BACKWARD, LAYER_FORWARD, LOWER_PRODUCT, MASKED_GRAM, NEURONS_BACKWARD, NEURONS_FORWARD, POOL, PRODUCT_BY_COLUMNS, PRODUCT_BY_ROWS, PRODUCT_OF_FEW, PROJECT,
   ROUGH_ADJOINT, ROUGH_FORWARD, setFields, setJob, SIGNS,
 } from "./jobs";
+import { NEURON_ROWS } from "./neurons";
 import { runTasks } from "./threads";
 
 export { layerPlace, workBytes } from "./jobs";
 export { coneRoom, prepareCones, recordRoom, sharedRoom } from "./cone";
+export { neuronPlace } from "./neurons";
 export { nullspace } from "./nullspace";
+export { pairProduct, twoLoops } from "./pairs";
 export { enroll } from "./thread";
 export { finish, serve } from "./threads";
 
@@ -163,4 +166,18 @@ export function layer(
   setJob(G == 0 ? LAYER_FORWARD : LAYER_BACKWARD, slope);
   setFields(<i32>X, n, d, <i32>W, m, <i32>A, C, <i32>Z, <i32>places, <i32>G, part, <i32>kept);
   return runTasks(tasksOf(n, part), <i64>m * <i64>n * <i64>(d + C) >= SHARED_FEW ? threads : 1);
+}
+
+/**
+ * Outputs and signs of a layer of `rows` rows that says of itself where all lies (assembly/neurons.ts), or, backward, G of its `groups`;
+ * what is in a part does not change a bit of it.
+ */
+export function neurons(threads: i32, layer: usize, rows: i32, groups: i32, columns: i32, backward: bool, slope: f64): f64 {
+  const shared = threads > 1 && <i64>rows * <i64>groups * <i64>columns * 8 >= SHARED_WORK;
+  const all = backward ? groups : rows;
+  let part = all;
+  if (shared) part = backward ? (groups + threads * TASKS_PER_THREAD - 1) / (threads * TASKS_PER_THREAD) : NEURON_ROWS;
+  setJob(backward ? NEURONS_BACKWARD : NEURONS_FORWARD, slope);
+  setFields(<i32>layer, all, part, 0, 0, 0);
+  return runTasks(tasksOf(all, part), threads);
 }

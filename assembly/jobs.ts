@@ -4,6 +4,7 @@ import { coneRoom, locate, project } from "./cone";
 import { multiplyFew } from "./few";
 import { BITS, DENSE, gemm, gemmBytes, MASKED } from "./gemm";
 import { layerBackward, layerForward, layerRoom, layerRows } from "./layer";
+import { neuronsBackward, neuronsForward } from "./neurons";
 import { readGates } from "./pack";
 import { poolBytes, poolSample } from "./pool";
 import { packSigns } from "./signs";
@@ -37,6 +38,8 @@ export const ROUGH_FORWARD: i32 = 10;
 export const ROUGH_ADJOINT: i32 = 11;
 export const LAYER_FORWARD: i32 = 12;
 export const LAYER_BACKWARD: i32 = 13;
+export const NEURONS_FORWARD: i32 = 14;
+export const NEURONS_BACKWARD: i32 = 15;
 
 export function setJob(kind: i32, alpha: f64): void {
   store<i32>(KIND, kind);
@@ -78,7 +81,8 @@ export function perform(task: i32): void {
   else if (kind == PROJECT) projectOne(task);
   else if (kind == POOL) pool(task);
   else if (kind == SIGNS) signs(task);
-  else layer(task, kind == LAYER_BACKWARD);
+  else if (kind == LAYER_FORWARD || kind == LAYER_BACKWARD) layer(task, kind == LAYER_BACKWARD);
+  else neurons(task, kind == NEURONS_BACKWARD);
 }
 
 /** Fields: m n k, A rsa csa, B rsb csb, C ldc, rows or columns of C that a task takes. */
@@ -280,4 +284,13 @@ function layer(task: i32, backward: bool): void {
 /** Doubles of a thread's place for H and room. */
 export function layerPlace(m: i32): i32 {
   return layerRows(m) * m + layerRoom(m);
+}
+
+/** A part of the rows of `neuronsForward`, or of the groups of `neuronsBackward`; the slope is alpha. Fields: layer, rows or groups, those of a task. */
+function neurons(task: i32, backward: bool): void {
+  const part = field(2);
+  const from = task * part;
+  const count = min(part, field(1) - from);
+  if (backward) neuronsBackward(<usize>field(0), from, count, load<f64>(ALPHA), self);
+  else neuronsForward(<usize>field(0), from, count, load<f64>(ALPHA), self);
 }

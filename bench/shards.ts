@@ -4,6 +4,7 @@
  */
 
 import { spawnSync } from "node:child_process";
+import { loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
@@ -17,46 +18,73 @@ const flags = readFlags("shards", {
     help: "n of the fits that show what the engine takes, at d 50 and 100 gates; 0: none",
   },
   overheadRounds: { default: 1, help: "rounds of 20 iterations of these" },
-  beside: { default: false, help: "whether the first fit is also done by one process" },
   workers: { default: "1,2,4", help: "shards of these, as processes of this machine" },
+  ray: { default: "2", help: "and as actors of Ray, of the Python TFJS_CONVEX_PYTHON; empty: none" },
   passRows: { default: 1_000_000, help: "n of the path with folds from one pass, at d 20 and 50 gates; 0: none" },
-  fileRows: { default: 1_000_000, help: "n of a round at d 50 and 20 gates whose rows go through files; 0: none" },
   betas: { default: 20, help: "of that path" },
   folds: { default: 5, help: "of its cross-validation" },
-  ray: { default: "2", help: "and as actors of Ray, of the Python TFJS_CONVEX_PYTHON; empty: none" },
+  reluRows: { default: 100_000, help: "n of a ReLU program, at d 20 and 50 sampled gates; 0: none" },
+  fileRows: { default: 1_000_000, help: "n of a round at d 50 and 20 gates whose rows go through files; 0: none" },
+  budget: { default: 900, help: "processor seconds; what would take more is left out, and named" },
 });
 
 const script = fileURLToPath(new URL("support/sharded.js", import.meta.url));
 const whole = { n: flags.rows, d: 20, P: 50, beta: 5e-3, tolerance: 1e-3, rounds: 100 };
 const short = { n: flags.overheadRows, d: 50, P: 100, beta: 5e-3, tolerance: 1e-9, rounds: flags.overheadRounds };
-
-const together = flags.rows === 0 || !flags.beside ? [] : [alone(whole)];
-const million = flags.rows === 0 ? [] : [run({ ...whole, cluster: "local", shards: 2 }), ...together];
-const overhead =
-  flags.overheadRows === 0
-    ? []
-    : [
-        alone(short),
-        ...numbers(flags.workers).map((shards) => run({ ...short, cluster: "local", shards })),
-        ...numbers(flags.ray).map((shards) => run({ ...short, cluster: "ray", shards })),
-      ];
-
+const cones = { n: flags.reluRows, d: 20, P: 50, beta: 1e-4, tolerance: 1e-3, rounds: 100, hidden: "relu" } as const;
 const wide = { n: flags.fileRows, d: 50, P: 20, beta: 5e-3, tolerance: 1e-9, rounds: 1 };
-const files = flags.fileRows === 0 ? [] : [run({ ...wide, cluster: "local", shards: 2, files: true })];
 const along = { d: 20, P: 50, tolerance: 1e-3, cluster: "local", shards: 2 } as const;
-const onePass =
-  flags.passRows === 0
-    ? []
-    : [inItsOwnProcess<OnePassUse>({ ...along, n: flags.passRows, betas: flags.betas, folds: flags.folds })];
+const ONE = { cluster: "one process", shards: 1 } as const;
+const TWO = { cluster: "local", shards: 2 } as const;
 
-function alone(sizes: Omit<ShardedCaseWish, "cluster" | "shards">): ShardedUse {
-  return run({ ...sizes, cluster: "one process", shards: 1 });
+const [load] = loadavg();
+let spent = 0;
+const leftOut: string[] = [];
+
+// The most important first: what comes last is what a budget leaves out.
+const million = run("the fit by shards", { ...whole, ...TWO }, 1.6e-4);
+const overhead = [
+  ...run("the engine's share: one process", { ...short, ...ONE }, 1.5e-4),
+  ...numbers(flags.workers).flatMap((shards) => {
+    return run(`the engine's share: ${shards} local`, { ...short, cluster: "local", shards }, 1.5e-4);
+  }),
+  ...numbers(flags.ray).flatMap((shards) => {
+    return run(`the engine's share: ${shards} of Ray`, { ...short, cluster: "ray", shards }, 2.5e-4);
+  }),
+];
+const onePass = within("the path from one pass", flags.passRows, 1e-4, () => {
+  const wish = { ...along, n: flags.passRows, betas: flags.betas, folds: flags.folds };
+  return inItsOwnProcess<OnePassUse>(wish);
+});
+const relu = [
+  ...run("the ReLU program by shards", { ...cones, ...TWO }, 4e-4),
+  ...run("the ReLU program in one process", { ...cones, ...ONE }, 9e-4),
+];
+const files = run("rows through files", { ...wide, ...TWO, files: true }, 7e-5);
+million.push(...run("the fit in one process", { ...whole, ...ONE }, 1.6e-4));
+
+/** A fit, where there is time for it; `each`: about what a row takes, in processor seconds. */
+function run(name: string, wish: ShardedCaseWish, each: number): ShardedUse[] {
+  const uses = within(name, wish.n, each, () => inItsOwnProcess<ShardedUse>(wish));
+  for (const use of uses) echo([[], cellsOf(use)]);
+  return uses;
 }
 
-function run(wish: ShardedCaseWish): ShardedUse {
-  const use = inItsOwnProcess<ShardedUse>(wish);
-  echo([[], cellsOf(use)]);
-  return use;
+function within<Use extends { readonly spent: number }>(
+  name: string,
+  rows: number,
+  each: number,
+  measure: () => Use,
+): Use[] {
+  if (rows === 0) return [];
+  if (spent + rows * each > flags.budget) {
+    leftOut.push(`${name} (n = ${rows}, some ${Math.round(rows * each)} s)`);
+    console.log(`Left out: ${leftOut.at(-1)}`);
+    return [];
+  }
+  const use = measure();
+  spent += use.spent;
+  return [use];
 }
 
 function inItsOwnProcess<Use>(wish: ShardedCaseWish | OnePassWish): Use {
@@ -112,6 +140,11 @@ function passCells(use: OnePassUse): string[] {
   ];
 }
 
+/** Processes that wanted to run, at the beginning and at the end. */
+function loads(): string {
+  return `${load.toFixed(0)} to ${loadavg()[0].toFixed(0)}`;
+}
+
 const apart = overhead.filter(({ cluster }) => cluster !== "one process");
 publish(
   {
@@ -123,6 +156,10 @@ publish(
       "Squared loss of a planted network of 20 ReLU units with noise, the gates those of the layer, beta 5e-3. Processor seconds are",
       "counted after the rows were read: of the workers, which hold rows, of the driver, and of all that stands between (for Ray its",
       "daemons, its actors and the glue). The wall clock says little where other work runs on the same cores.",
+      `All of it took ${Math.round(spent)} processor seconds, the reading of rows in them, at a load of ${loads()}.`,
+      leftOut.length === 0
+        ? "Nothing was left out."
+        : `Left out, to stay within ${flags.budget} s: ${leftOut.join("; ")}.`,
     ],
     sections: [
       {
@@ -142,6 +179,13 @@ publish(
         notes: ["Calls beyond one an iteration measure the gap, at the end of every 20, and find the first step."],
       },
       {
+        title: `n = ${cones.n}, d = ${cones.d}, P = ${cones.P} sampled gates with cones (ReLU), beta ${cones.beta}, to a gap of ${cones.tolerance}`,
+        cells: [HEAD, ...relu.map(cellsOf)],
+        notes: [
+          "Iterations are steps with a model of second order, which the driver solves; the single process takes the solver of its choice.",
+        ],
+      },
+      {
         title: `n = ${wide.n}, d = ${wide.d}, P = ${wide.P}, ${20 * wide.rounds} iterations, rows written to files by the driver and read by shards`,
         cells: [HEAD, ...files.map(cellsOf)],
       },
@@ -159,7 +203,7 @@ publish(
         ],
       },
     ],
-    data: { settings: flags, million, overhead, files, onePass },
+    data: { settings: flags, spent, leftOut, million, overhead, relu, files, onePass },
   },
   flags,
 );

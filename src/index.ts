@@ -69,6 +69,13 @@ export {
   type SignArgs,
   signLayer,
 } from "./layers/index.js";
+export {
+  type BranchFunction,
+  type BranchGap,
+  type BranchGapOptions,
+  type BranchPoint,
+  branchGap,
+} from "./optimizers/branches/index.js";
 export { type CertifyOptions, certify, type ModelCertificate } from "./optimizers/certify.js";
 export {
   type ConvexNNOptions,

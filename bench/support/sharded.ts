@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import { fileRows, local, ray } from "../../src/cluster/index.js";
-import { type Cluster, ConvexReLUTrainer, gatedDense } from "../../src/index.js";
+import { type Cluster, ConvexReLUTrainer, gatedDense, type TrainerOptions } from "../../src/index.js";
 import { shardProgram } from "../../test/helpers/shardProgram.js";
 import { rows as blocks, planted } from "../data/shardRows.mjs";
 
@@ -16,6 +16,8 @@ export interface ShardedCaseWish {
   readonly beta: number;
   readonly tolerance: number;
   readonly rounds: number; // of 20 iterations, at most
+  /** What the hidden units are; default gated. ReLU programs have as many sampled gates. */
+  readonly hidden?: "gated" | "relu";
   /** Whether the driver has the rows, and puts them into files for the shards. */
   readonly files?: boolean;
 }
@@ -32,6 +34,8 @@ export interface ShardedUse extends ShardedCaseWish {
   readonly seconds: number; // of the rest
   /** Processor time after the rows were read: of workers, of this process, and of all that stands between. */
   readonly processor: { readonly workers: number; readonly driver: number; readonly engine: number };
+  /** Of all of these and of the reading. */
+  readonly spent: number;
   /** Peak resident sets, bytes. */
   readonly peak: { readonly driver: number; readonly workers: readonly number[] };
 }
@@ -53,10 +57,13 @@ export interface OnePassUse extends OnePassWish {
   /** Processor time of the pass, with the reading, and of all that came after it. */
   readonly processor: { readonly workers: number; readonly driver: number; readonly after: number };
   readonly bytesBack: number; // from each shard
+  readonly spent: number; // processor time of all
   readonly peak: { readonly driver: number; readonly workers: readonly number[] };
 }
 
 const TICKS = 100; // a second, in /proc
+/** That the single process may take. */
+const MOST_SECONDS = 900;
 const wish: ShardedCaseWish | OnePassWish = JSON.parse(process.argv[2]);
 await tf.setBackend("cpu");
 console.log(JSON.stringify(await used()));
@@ -66,9 +73,10 @@ function used(): Promise<ShardedUse | OnePassUse> {
   return wish.cluster === "one process" ? together(wish) : apart(wish);
 }
 
-function modelOf({ d, P }: Pick<ShardedCaseWish, "d" | "P">): tf.Sequential {
-  const hidden = gatedDense({ units: P, useBias: false, seed: 3, inputShape: [d] });
-  const model = tf.sequential({ layers: [hidden, tf.layers.dense({ units: 1 })] });
+function modelOf({ d, P, hidden }: Pick<ShardedCaseWish, "d" | "P" | "hidden">): tf.Sequential {
+  const form = { units: P, useBias: false, inputShape: [d] };
+  const first = hidden === "relu" ? tf.layers.dense({ ...form, activation: "relu" }) : gatedDense({ ...form, seed: 3 });
+  const model = tf.sequential({ layers: [first, tf.layers.dense({ units: 1 })] });
   model.compile({ optimizer: "adam", loss: "meanSquaredError" });
   return model;
 }
@@ -100,7 +108,13 @@ async function apart(given: ShardedCaseWish): Promise<ShardedUse> {
       ? await fileRows(blocks({ shard: 0, shards: 1, args: { n, d } }), { inputs: d, targets: 1 })
       : null;
   const source = files === null ? module : { ...files.source, load: new URL(program.module ?? "") };
-  const trainer = new ConvexReLUTrainer({ regularization, tolerance, maxIterations, width: "resize" });
+  const trainer = new ConvexReLUTrainer({
+    regularization,
+    tolerance,
+    maxIterations,
+    width: "resize",
+    ...gatesOf(given),
+  });
   const args = { cluster: inner, shards, ...source, callbacks };
   const fit = trainer.fitSharded(modelOf(given), args);
   const { status, certificate, iterations, shards: report } = await fit.finally(() => files?.remove());
@@ -116,6 +130,7 @@ async function apart(given: ShardedCaseWish): Promise<ShardedUse> {
       driver: after.driver - before.driver,
       engine: after.engine - before.engine,
     },
+    spent: totalOf(after),
     peak: { driver: peakOf(process.pid), workers },
   };
 }
@@ -148,6 +163,7 @@ async function byOnePass(given: OnePassWish): Promise<OnePassUse> {
   const trainer = new ConvexReLUTrainer({ tolerance, width: "resize" });
   const args = { cluster, shards, load, args: { n, d }, count: betas, ratio: 1e-3, folds };
   const { path, mean, best, betas: grid } = await trainer.crossValidateSharded(modelOf(given), args);
+  const { driver: atEnd } = processorOf([]);
   return {
     ...given,
     solves: folds * grid.length + path.points.length,
@@ -155,10 +171,16 @@ async function byOnePass(given: OnePassWish): Promise<OnePassUse> {
     ...{ best: grid[best], error: mean[best] },
     openSeconds: (opened - began) / 1000,
     ...{ passSeconds: path.passSeconds, seconds: (performance.now() - began) / 1000 },
-    processor: { workers: pass.workers, driver: pass.driver, after: processorOf([]).driver - pass.driver },
+    processor: { workers: pass.workers, driver: pass.driver, after: atEnd - pass.driver },
+    spent: totalOf({ ...pass, driver: atEnd }),
     bytesBack: path.shards.bytesBack,
     peak: { driver: peakOf(process.pid), workers },
   };
+}
+
+/** The gates of ReLU programs, the same in one process and on shards. */
+function gatesOf({ hidden, P }: ShardedCaseWish): Partial<TrainerOptions> {
+  return hidden === "relu" ? { arrangements: { kind: "sample", count: P }, vectorPenalty: "perOutput" } : {};
 }
 
 /** The same rows as tensors, by `fit` and the same method. */
@@ -170,17 +192,41 @@ async function together(given: ShardedCaseWish): Promise<ShardedUse> {
   const y = tf.tensor2d(data.y, [n, 1]);
   const opened = performance.now();
   const before = processorOf([]).driver;
-  const options = { regularization, tolerance, maxIterations, width: "resize", threads: 1, solver: "fista" } as const;
+  const solver = given.hidden === "relu" ? {} : ({ solver: "fista" } as const);
+  const limits = {
+    regularization,
+    tolerance,
+    maxIterations,
+    width: "resize",
+    threads: 1,
+    timeLimit: MOST_SECONDS,
+  } as const;
+  const options = { ...limits, ...solver, ...gatesOf(given) };
   const { status, certificate, epoch } = await new ConvexReLUTrainer(options).fit(modelOf(given), x, y);
   return {
     ...given,
-    ...{ status, primal: certificate.primal, relativeGap: certificate.relativeGap, iterations: 20 * epoch.length },
+    ...{
+      status,
+      primal: certificate.primal,
+      relativeGap: certificate.relativeGap,
+      iterations: roundsOf(given, epoch.length),
+    },
     ...{ calls: 0, bytesOut: 0, bytesBack: 0 },
     openSeconds: (opened - began) / 1000,
     seconds: (performance.now() - opened) / 1000,
     processor: { workers: 0, driver: processorOf([]).driver - before, engine: 0 },
+    spent: processorOf([]).driver,
     peak: { driver: peakOf(process.pid), workers: [] },
   };
+}
+
+/** Iterations of the solver in so many rounds. */
+function roundsOf({ hidden }: ShardedCaseWish, rounds: number): number {
+  return hidden === "relu" ? rounds : 20 * rounds;
+}
+
+function totalOf({ workers, driver, engine }: ShardedUse["processor"]): number {
+  return workers + driver + engine;
 }
 
 /** Seconds so far of this process, of those that hold rows, and of all others that this one has started, they and theirs. */

@@ -131,6 +131,16 @@ export const groups: readonly Group[] = [
         command: "npx tsx examples/ecg/conv.ts",
         plot: "examples/ecg/out/conv",
       },
+      {
+        name: "dynamics",
+        title: "How a helicopter moves",
+        about:
+          "Windows of controls and of what sensors see, 56 numbers, to six accelerations, on 1,620 samples of simulated flights: 498 gated units on " +
+          "top of the linear rule, against SGD and Adam on the same units, and whole flights foretold from the controls alone.",
+        source: "examples/dynamics/main.ts",
+        command: "npm run demo:dynamics",
+        plot: "examples/dynamics/out/dynamics",
+      },
     ],
   },
   {
@@ -155,6 +165,17 @@ export const groups: readonly Group[] = [
         source: "examples/parallel/main.ts",
         command: "npm run demo:parallel",
         plot: "examples/parallel/out/branches",
+      },
+      {
+        name: "branches",
+        title: "One branch and twenty",
+        about:
+          "Networks that are a mean of branches: `branchGap` on digits and photographs, and the loss around trained networks of 1, 2, 5 and 20 " +
+          "branches that share their units, one hidden layer above and three below, as a published figure draws it. The gap is what the theorem " +
+          "is about; how a random plane looks is not.",
+        source: "examples/branches/main.ts",
+        command: "npm run demo:branches -- --fetch",
+        plot: "examples/branches/out/branches",
       },
       {
         name: "tangent-kernel",

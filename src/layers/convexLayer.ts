@@ -11,6 +11,8 @@ export interface ConvexLayerArgs {
   readonly inequalities?: number;
   /** Rows of A, constraints A z = b that are trained, fewer than the columns of x; default 0. */
   readonly equalities?: number;
+  /** Sizes k of second-order cones that are trained, each |u| <= t for k rows (t, u) = h - G z; default none. */
+  readonly cones?: readonly number[];
   /** Of the initial constraints; by default drawn anew each time. */
   readonly seed?: number;
   readonly name?: string;
@@ -27,7 +29,8 @@ const SLACK = log(exp(1) - 1);
  * z = argmin 1/2 z'P z - x'z subject to A z = b and G z <= h: x [.. x n] comes in, z [.. x n] goes out (OptNet; Amos and Kolter 2017).
  *
  * Trained are the objective P = L L' + 1e-3 I (L [n x n], begun at the identity), the constraints A [p x n] and G [m x n], and a point z0
- * that always meets them: b = A z0, h = G z0 + softplus(s), so that no step of training leaves the program without a solution.
+ * that always meets them: b = A z0, h = G z0 + softplus(s), so that no step of training leaves the program without a solution. A cone has
+ * h = G z0 + softplus(s) (1, v / sqrt(1 + |v|^2)) in place of it, v trained too.
  * Without constraints it is a linear layer with the matrix P^-1. `registerLayers()` lets `tf.loadLayersModel` read it.
  *
  * @example
@@ -43,15 +46,19 @@ export class ConvexLayer extends tf.layers.Layer {
 
   readonly inequalities: number;
   readonly equalities: number;
+  readonly cones: readonly number[];
   private readonly seed: number | undefined;
-  private parts: Readonly<Record<"factor" | "point" | "G" | "slack" | "A", tf.LayerVariable | null>> | null = null;
+  private parts: Readonly<Record<"factor" | "point" | "G" | "slack" | "tilt" | "A", tf.LayerVariable | null>> | null =
+    null;
 
   constructor(args: ConvexLayerArgs = {}) {
     if (!isRecord(args)) refuse("convexLayer", "an object of arguments { inequalities, equalities }", args);
     super(args as ConstructorParameters<typeof tf.layers.Layer>[0]);
-    const { inequalities = 0, equalities = 0, seed } = args;
+    const { inequalities = 0, equalities = 0, cones = [], seed } = args;
     this.inequalities = inequalities === 0 ? 0 : count("convexLayer: inequalities", inequalities, MOST_ROWS);
     this.equalities = equalities === 0 ? 0 : count("convexLayer: equalities", equalities, MOST_ROWS);
+    if (!Array.isArray(cones)) refuse("convexLayer: cones", "an array of sizes", cones);
+    this.cones = cones.map((size) => count("convexLayer: cones", size, MOST_ROWS, 2));
     this.seed = seed;
   }
 
@@ -66,7 +73,9 @@ export class ConvexLayer extends tf.layers.Layer {
         "model/layer",
       );
     }
-    const { inequalities: m, equalities: p } = this;
+    const { inequalities, equalities: p, cones } = this;
+    const tails = cones.reduce((sum, size) => sum + size - 1, 0);
+    const m = inequalities + cones.length + tails;
     if (p >= n) {
       refuseAs(
         "convexLayer: equalities",
@@ -83,7 +92,8 @@ export class ConvexLayer extends tf.layers.Layer {
       factor: weight("factor", [n, n], tf.initializers.identity({ gain: 1 })),
       point: p + m > 0 ? weight("point", [n], tf.initializers.zeros()) : null,
       G: m > 0 ? weight("G", [m, n], random(0)) : null,
-      slack: m > 0 ? weight("slack", [m], tf.initializers.constant({ value: SLACK })) : null,
+      slack: m > 0 ? weight("slack", [inequalities + cones.length], tf.initializers.constant({ value: SLACK })) : null,
+      tilt: tails > 0 ? weight("tilt", [tails], tf.initializers.zeros()) : null,
       A: p > 0 ? weight("A", [p, n], random(1)) : null,
     };
     super.build(inputShape);
@@ -107,15 +117,39 @@ export class ConvexLayer extends tf.layers.Layer {
       const z = quadraticProgram({
         ...{ P, q: tf.neg(tf.reshape(x, [-1, n])) },
         ...(A === undefined ? {} : { A, b: at(A) }),
-        ...(G === undefined ? {} : { G, h: tf.add(at(G), tf.softplus(parts.slack?.read() as tf.Tensor1D)) }),
+        ...(G === undefined ? {} : { G, h: tf.add(at(G), this.room()) }),
+        ...(this.cones.length === 0 ? {} : { cones: this.cones }),
       });
       return tf.reshape(z, x.shape);
     });
   }
 
+  /** h - G z0: inside the cones. */
+  private room(): tf.Tensor1D {
+    const lengths = tf.softplus(this.parts?.slack?.read() as tf.Tensor1D) as tf.Tensor1D;
+    if (this.cones.length === 0) return lengths;
+    const tilts = this.parts?.tilt?.read() as tf.Tensor1D;
+    let from = 0;
+    const each = this.cones.map((size, k) => {
+      const length = lengths.slice([this.inequalities + k], [1]);
+      const v = tilts.slice([from], [size - 1]);
+      from += size - 1;
+      const inside = tf.div(v, tf.sqrt(tf.add(1, tf.sum(tf.square(v)))));
+      return tf.mul(length, tf.concat([tf.ones([1]), inside])) as tf.Tensor1D;
+    });
+    const numbers = this.inequalities > 0 ? [lengths.slice([0], [this.inequalities])] : [];
+    return tf.concat([...numbers, ...each]);
+  }
+
   override getConfig(): tf.serialization.ConfigDict {
-    const { inequalities, equalities, seed } = this;
-    return { ...super.getConfig(), inequalities, equalities, ...(seed === undefined ? {} : { seed }) };
+    const { inequalities, equalities, cones, seed } = this;
+    return {
+      ...super.getConfig(),
+      inequalities,
+      equalities,
+      cones: [...cones],
+      ...(seed === undefined ? {} : { seed }),
+    };
   }
 }
 

@@ -18,6 +18,11 @@ export interface QuadraticTerms {
   readonly b?: tf.Tensor; // [p] or [B, p]
   readonly G?: tf.Tensor; // [m, n] or [B, m, n]; with h
   readonly h?: tf.Tensor; // [m] or [B, m]
+  /**
+   * Sizes of second-order cones {(t, u): |u| <= t} in which the last rows of h - G z are, in their order; the rows before are
+   * inequalities. Default none.
+   */
+  readonly cones?: readonly number[];
 }
 
 const NAMES = ["P", "q", "A", "b", "G", "h"] as const;
@@ -30,15 +35,16 @@ const SIDES = [
 ] as const;
 
 /**
- * z = argmin 1/2 z'P z + q'z subject to A z = b and G z <= h, a program a sample, differentiable in all six: the gradients are
+ * z = argmin 1/2 z'P z + q'z subject to A z = b and G z <= h, a program a sample, or with the last rows of h - G z in second-order
+ * `cones`, differentiable in all six: the gradients are
  * those of the solution by the implicit function theorem (OptNet; Amos and Kolter 2017), in least squares where the KKT equations
  * are singular, as where a solution is not unique. A constraint that touches without pushing counts as absent. Solved on the host in
- * float64, to rounding; for programs of up to some hundred variables.
+ * float64, to rounding, with cones to some ten digits; for programs of up to some hundred variables.
  *
  * @returns z, [n] where no term has a batch, else [B, n].
  * @throws ConvexError "data/shape" for terms that do not fit together, "data/nonFinite" for NaN or Infinity, "data/infeasible" where
- * no z meets the constraints, "data/unbounded" where the objective has no least value (or P is not positive semidefinite); "engine/unavailable" on the backend
- * webgpu, whose tensors cannot be read within an operation.
+ * no z meets the constraints, "data/unbounded" where the objective has no least value (or P is not positive semidefinite), "solver/none" where rounding
+ * stops the interior points, as with cones that leave no room; "engine/unavailable" on the backend webgpu, whose tensors cannot be read within an operation.
  *
  * @example
  * ```ts
@@ -92,7 +98,7 @@ interface Sizes {
 /** The terms that are there, their batch (null for none), and their sizes. */
 function checked(terms: QuadraticTerms): { given: readonly Name[]; batch: number | null; sizes: Sizes } {
   if (!isRecord(terms)) refuse("quadraticProgram", "terms { P, q, A, b, G, h }", terms);
-  refuseUnknown("quadraticProgram", terms, NAMES);
+  refuseUnknown("quadraticProgram", terms, [...NAMES, "cones"]);
   const given = NAMES.filter((name) => terms[name] !== undefined);
   for (const name of given)
     if (!(terms[name] instanceof tf.Tensor)) refuse(`quadraticProgram: ${name}`, "a tensor", terms[name]);
@@ -110,6 +116,7 @@ function checked(terms: QuadraticTerms): { given: readonly Name[]; batch: number
     return shape === undefined ? 0 : (shape[shape.length - 1] ?? 0);
   };
   const sizes = { n, p: count("b"), m: count("h") };
+  checkCones(terms.cones, sizes.m);
   const core: Record<Name, readonly number[]> = {
     ...{ P: [n, n], q: [n], A: [sizes.p, n], b: [sizes.p], G: [sizes.m, n], h: [sizes.m] },
   };
@@ -140,6 +147,21 @@ function checked(terms: QuadraticTerms): { given: readonly Name[]; batch: number
     batch = own ?? batch;
   }
   return { given, batch, sizes };
+}
+
+function checkCones(cones: unknown, m: number): void {
+  if (cones === undefined) return;
+  if (!Array.isArray(cones) || !cones.every((size) => Number.isInteger(size) && size >= 1))
+    refuse("quadraticProgram: cones", "an array of sizes, each an integer of at least 1", cones);
+  const rows = cones.reduce((sum: number, size: number) => sum + size, 0);
+  if (rows <= m) return;
+  refuseAs(
+    "quadraticProgram: cones",
+    `sizes of at most ${m} rows in all, those of G and h`,
+    String(rows),
+    "Add rows to G and h, or take a cone away.",
+    "data/shape",
+  );
 }
 
 function isBatched(name: Name, shape: readonly number[]): boolean {
@@ -175,7 +197,8 @@ function programOf(
   };
   const P = part("P");
   const symmetric = P.map((value, e) => (value + P[(e % n) * n + Math.floor(e / n)]) / 2);
-  return { P: symmetric, q: part("q"), A: part("A"), b: part("b"), G: part("G"), h: part("h") };
+  const { cones = [] } = terms;
+  return { P: symmetric, q: part("q"), A: part("A"), b: part("b"), G: part("G"), h: part("h"), cones };
 }
 
 function solved(program: QuadraticProgram, sample: number, B: number): QuadraticSolution {
@@ -187,6 +210,13 @@ function solved(program: QuadraticProgram, sample: number, B: number): Quadratic
       "data/infeasible",
       `${where}: expected constraints A z = b and G z <= h that some z meets, got ones that contradict each other. Loosen h, or ` +
         `take away rows of A.`,
+    );
+  }
+  if (solution === "stalled") {
+    throw new ConvexError(
+      "solver/none",
+      `${where}: expected a program that the interior points bring to six digits, got one that rounding stopped before. Bring rows of G ` +
+        `and h, and the entries of P, to a like size, and leave room within the cones.`,
     );
   }
   throw new ConvexError(

@@ -10,6 +10,7 @@ import { forward, type NetworkWeights, objectiveOf } from "../convex/network.js"
 import { blockOutputs } from "../convex/operators/blocks.js";
 import { isStandardized } from "../convex/operators/coordinates.js";
 import { liftNeurons } from "../convex/recovery/index.js";
+import { Clock } from "../convex/solvers/clock.js";
 import type { Certificate, GateSet, Matrix, SparseBlocks } from "../convex/types.js";
 import { ConvexError } from "../errors.js";
 import { readOptions, type Settings, type TrainerOptions } from "./options.js";
@@ -122,7 +123,8 @@ export async function certify(
   const spec = whitened(read, rows);
   const data = white(rows, spec);
   const chosen = await chooseEngine(settings.engine, settings.threads);
-  const reduced = reduce(spec, data, settings);
+  const clock = new Clock(settings.timeLimit, () => false);
+  const reduced = await reduce(spec, data, settings, chosen.kernels, () => clock.pause());
   const { reduction } = reduced;
   const seen = reduced.data(data);
   const space = reduction?.space ?? null;

@@ -1,11 +1,11 @@
 /** What a wide network would do on your data: its tangent kernel, the rate of gradient descent, and the number of its steps. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { count, flag, oneOf, positive, refuseAs, refuseUnknown, shown } from "../arguments.js";
-import { eigenSymmetric, type SymmetricEigen } from "../convex/linear/eigen.js";
+import { abortSignal, count, flag, oneOf, positive, refuseAs, refuseUnknown, shown } from "../arguments.js";
 import { log } from "../convex/linear/elementary.js";
 import { inTurns } from "../convex/linear/pieces.js";
-import { dotAt } from "../convex/linear/vectors.js";
+import { eigenvaluesOf, stepped, type Tridiagonal, tridiagonalise, turnedBy } from "../convex/linear/tridiagonal.js";
+import { dot, dotAt } from "../convex/linear/vectors.js";
 import { Clock } from "../convex/solvers/clock.js";
 import { type TangentActivation, tangentActivations, tangentGram } from "../convex/tangent/index.js";
 import type { Matrix } from "../convex/types.js";
@@ -20,13 +20,15 @@ export interface TangentOptions {
   readonly trainReadOut?: boolean;
   /** Of gradient descent on 1/2 |f(x) - y|^2; default 1 over the largest eigenvalue. */
   readonly stepSize?: number;
+  /** Stops the work: the promise is rejected with the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
-const OPTIONS = ["layers", "activation", "trainReadOut", "stepSize"];
+const OPTIONS = ["layers", "activation", "trainReadOut", "stepSize", "signal"];
 const MOST_LAYERS = 100;
 const MOST_STEPS = 1e6;
-/** Rows whose eigenvalues take a minute or so. */
-const MOST_ROWS = 2000;
+/** Rows whose eigenvalues take a minute or so, and half a gigabyte. */
+const MOST_ROWS = 4000;
 /** An eigenvalue below so many roundings of the largest, times the rows, is zero. */
 const ROUNDINGS = 4;
 /** Rows this close to length one are of unit length: x was float32. */
@@ -42,9 +44,9 @@ const UNIT = 1e-5;
  * full-batch gradient descent takes f to any targets: while m is large the errors r = f(x) - y go like (I - stepSize kernel)^k r.
  *
  * What is proven of that, for which networks, `claim` says; widths that the theorems ask for are far beyond any that is used, and
- * nothing is said about new rows. The kernel is made in pieces between which the host breathes; its eigenvalues are one piece, of a second
- * for some 400 rows and a minute or so for the 2,000 that are the most: call it in a worker where a page waits. ReLU in closed form, the others as mixtures of closed forms,
- * within 1e-12 or so for rows of any length.
+ * nothing is said about new rows. ReLU in closed form, the others as mixtures of closed forms, within 1e-12 or so for rows of any length.
+ * The kernel and its eigenvalues are made in pieces between which the host breathes: seconds for 2,000 rows, eight times that for the 4,000
+ * that are the most.
  *
  * @throws ConvexError "options/..." and "data/..." for options or rows that don't fit.
  *
@@ -57,11 +59,12 @@ const UNIT = 1e-5;
  */
 export async function neuralTangentKernel(x: tf.Tensor, options: TangentOptions = {}): Promise<TangentKernel> {
   refuseUnknown("neuralTangentKernel", options, OPTIONS);
-  const { layers = 2, activation = "relu", trainReadOut = false, stepSize } = options;
+  const { layers = 2, activation = "relu", trainReadOut = false, stepSize, signal } = options;
   count("neuralTangentKernel: layers", layers, MOST_LAYERS, 2);
   oneOf("neuralTangentKernel: activation", activation, tangentActivations);
   flag("neuralTangentKernel: trainReadOut", trainReadOut);
   if (stepSize !== undefined) positive("neuralTangentKernel: stepSize", stepSize);
+  if (signal !== undefined) abortSignal("neuralTangentKernel: signal", signal);
   refuseTensor("x", x, [null], "a table");
   const X = await readMatrix("x", x, x.shape.slice(1), "a table");
   if (X.rows > MOST_ROWS) {
@@ -74,17 +77,24 @@ export async function neuralTangentKernel(x: tf.Tensor, options: TangentOptions 
     );
   }
   const clock = new Clock(Number.POSITIVE_INFINITY, () => false);
-  const data = await inTurns(tangentGram(X, layers, activation, trainReadOut), () => clock.pause());
+  const pause = async () => {
+    const over = await clock.pause();
+    signal?.throwIfAborted();
+    return over;
+  };
+  signal?.throwIfAborted();
+  const data = await inTurns(tangentGram(X, layers, activation, trainReadOut), pause);
   const kernel = { rows: X.rows, cols: X.rows, data };
-  const eigen = eigenSymmetric(kernel.data, X.rows);
-  return new TangentKernel(kernel, eigen, stepSize ?? null, claimOf(X, layers, activation, trainReadOut, eigen));
+  const form = await inTurns(tridiagonalise(data, X.rows), pause);
+  const eigenvalues = await inTurns(eigenvaluesOf(form), pause);
+  const claim = claimOf(X, layers, activation, trainReadOut, eigenvalues);
+  return new TangentKernel(kernel, eigenvalues, form, stepSize ?? null, claim);
 }
 
 /** What `neuralTangentKernel` answers with. */
 export class TangentKernel {
   readonly leastEigenvalue: number; // 0 where it is rounding
   readonly largestEigenvalue: number;
-  readonly eigenvalues: Float64Array; // [n], increasing
   readonly stepSize: number;
   /** The rate of tf.train.sgd that has this step on the loss "meanSquaredError", whose gradient is 2 / n times as large. */
   readonly learningRate: number;
@@ -99,16 +109,15 @@ export class TangentKernel {
   constructor(
     /** Theta [n x n]. */
     readonly kernel: Matrix,
-    private readonly eigen: SymmetricEigen,
+    readonly eigenvalues: Float64Array, // [n], increasing
+    private readonly form: Tridiagonal, // of the kernel
     stepSize: number | null,
     /** What is proven, and what is not. */
     readonly claim: string,
   ) {
     const n = kernel.rows;
-    this.largestEigenvalue = eigen.values[n - 1];
-    const least = eigen.values[0];
-    this.leastEigenvalue = isZero(eigen) ? 0 : least;
-    this.eigenvalues = eigen.values;
+    this.largestEigenvalue = eigenvalues[n - 1];
+    this.leastEigenvalue = isZero(eigenvalues) ? 0 : eigenvalues[0];
     this.stepSize = stepSize ?? (this.largestEigenvalue > 0 ? 1 / this.largestEigenvalue : 1);
     this.learningRate = (n * this.stepSize) / 2;
     // With u = stepSize times an eigenvalue (1 - u)^2 <= 1 - u / 2 up to u = 1.5; beyond, it grows with u.
@@ -128,7 +137,7 @@ export class TangentKernel {
 
   /**
    * |f(x) - y|^2 at the start and after each of `steps` steps, as the kernel predicts it of errors f(x) - y [n] at the start: along
-   * each eigenvector by itself, so that it is far below what `rate` bounds where targets lie along the large ones.
+   * each eigenvector as its eigenvalue says, so that it is far below what `rate` bounds where targets lie along the large ones.
    */
   errors(residual: ArrayLike<number>, steps: number): Float64Array {
     count("TangentKernel.errors: steps", steps, MOST_STEPS);
@@ -138,20 +147,17 @@ export class TangentKernel {
     const r = Float64Array.from(residual, (value) => (typeof value === "number" ? value : Number.NaN));
     const wrong = r.findIndex((value) => !Number.isFinite(value));
     if (wrong >= 0) refuseAs("TangentKernel.errors", "finite numbers", shown(residual[wrong]), "Change it.");
-    const { values, vectors } = this.eigen;
-    const parts = Float64Array.from(values, (_, k) => dotAt(vectors.data, k * n, r, 0, n));
     const out = new Float64Array(steps + 1);
+    let turned = turnedBy(this.form, r);
     for (let step = 0; step <= steps; step++) {
-      for (let k = 0; k < n; k++) {
-        out[step] += parts[k] * parts[k];
-        parts[k] *= 1 - this.stepSize * values[k];
-      }
+      if (step > 0) turned = stepped(this.form, this.stepSize, turned);
+      out[step] = dot(turned, turned);
     }
     return out;
   }
 }
 
-function isZero({ values }: SymmetricEigen): boolean {
+function isZero(values: Float64Array): boolean {
   const n = values.length;
   return values[0] <= ROUNDINGS * n * Number.EPSILON * values[n - 1];
 }
@@ -161,9 +167,9 @@ function claimOf(
   layers: number,
   activation: TangentActivation,
   readOut: boolean,
-  eigen: SymmetricEigen,
+  eigenvalues: Float64Array,
 ): string {
-  if (isZero(eigen)) {
+  if (isZero(eigenvalues)) {
     const rows =
       activation === "relu"
         ? "rows in the same direction, or a zero one"

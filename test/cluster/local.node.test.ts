@@ -14,10 +14,11 @@ import { WorkerProcess } from "../../src/cluster/worker.js";
 import { type Checkpoint, type Cluster, ConvexReLUTrainer, type ShardedArgs } from "../../src/index.js";
 import { inProcess } from "../helpers/inProcess.js";
 import { killing, lives } from "../helpers/killing.js";
-import { cases, LOAD, modelOf, weightsOf } from "../helpers/shardedCases.js";
+import { cases, LOAD, modelOf, reluCases, weightsOf } from "../helpers/shardedCases.js";
 import { shardProgram } from "../helpers/shardProgram.js";
 
 const [squared] = cases;
+const logistic = reluCases[3];
 let program: ShardProgram = {};
 let expected: Awaited<ReturnType<typeof fitted>>;
 let folder = "";
@@ -42,6 +43,47 @@ async function fitted(cluster: Cluster, more: Partial<ShardedArgs> = {}, toleran
   const { certificate, objective, iterations } = result;
   return { certificate, objective, iterations, weights: await weightsOf(result.model) };
 }
+
+/** A fit of a ReLU network. */
+async function reluFitted(cluster: Cluster, more: Partial<ShardedArgs> = {}) {
+  const arrangements = { kind: "sample", count: 40, seed: 4 } as const;
+  const trainer = new ConvexReLUTrainer({ regularization: 1e-2, tolerance: 1e-8, width: "resize", arrangements });
+  const args = { cluster, shards: 2, load: LOAD, args: logistic.rows, ...more };
+  const { certificate, objective, iterations, model } = await trainer.fitSharded(modelOf(logistic), args);
+  return { certificate, objective, iterations, weights: await weightsOf(model) };
+}
+
+describe("a ReLU network", () => {
+  test("ends where shards in one process do, to the last digit, whenever workers are killed", async () => {
+    let cluster: Cluster = started();
+    const moments = [
+      ["while rows of cones are looked for", "rows", 1],
+      ["while a model is made", "curvature", 2],
+      ["while a stride is sought", "along", 2],
+      ["while outsiders are looked for", "reach", 3],
+      ["before the gap is measured", "aside", 5],
+      ["while it is measured", "conjugates", 4],
+    ] as const;
+    for (const [, op, at] of moments) cluster = killing(cluster, at, 1, op);
+    expect(await reluFitted(cluster)).toEqual(await reluFitted(inProcess()));
+    expect(cluster.restarts).toBe(moments.length);
+  });
+
+  test("goes on from a checkpoint to the same end, to the last digit", async () => {
+    const kept = fileCheckpoint(join(folder, "relu.state"));
+    const whole = await reluFitted(inProcess());
+    const stop = async (epoch: number) => {
+      if (epoch === 2) throw new Error("the driver ends here");
+    };
+    const often = { checkpoint: kept, checkpointRounds: 1 };
+    const broken = reluFitted(inProcess(), { ...often, callbacks: { onEpochEnd: stop } });
+    await expect(broken).rejects.toThrow("the driver ends here");
+    const rounds: number[] = [];
+    const onEpochEnd = async (epoch: number) => void rounds.push(epoch);
+    expect(await reluFitted(inProcess(), { ...often, callbacks: { onEpochEnd } })).toEqual(whole);
+    expect(rounds[0]).toBe(3);
+  });
+});
 
 describe("processes", () => {
   test("end where shards in one process do, to the last digit", async () => {

@@ -10,7 +10,7 @@ import { ray, type ShardProgram, sweep } from "../../src/cluster/index.js";
 import { type Cluster, ConvexReLUTrainer } from "../../src/index.js";
 import { inProcess } from "../helpers/inProcess.js";
 import { killing, lives } from "../helpers/killing.js";
-import { cases, LOAD, modelOf, weightsOf } from "../helpers/shardedCases.js";
+import { cases, LOAD, modelOf, reluCases, weightsOf } from "../helpers/shardedCases.js";
 import { shardProgram } from "../helpers/shardProgram.js";
 
 /** A Python with Ray, as .ci/run installs it. */
@@ -24,6 +24,7 @@ if (!there)
   console.log(`No Ray in ${python}: its tests are left out (pip install "ray[default]", TFJS_CONVEX_PYTHON).`);
 
 const [squared] = cases;
+const [relu] = reluCases;
 let program: ShardProgram = {};
 
 beforeAll(async () => {
@@ -31,10 +32,11 @@ beforeAll(async () => {
   program = await shardProgram();
 });
 
-async function fitted(cluster: Cluster) {
-  const trainer = new ConvexReLUTrainer({ regularization: 1e-2, tolerance: 1e-4, width: "resize" });
-  const args = { cluster, shards: 2, load: LOAD, args: squared.rows };
-  const result = await trainer.fitSharded(modelOf(squared), args);
+async function fitted(cluster: Cluster, one = squared) {
+  const gates = one.hidden === "relu" ? ({ arrangements: { kind: "sample", count: 40 } } as const) : {};
+  const trainer = new ConvexReLUTrainer({ regularization: 1e-2, tolerance: 1e-4, width: "resize", ...gates });
+  const args = { cluster, shards: 2, load: LOAD, args: one.rows };
+  const result = await trainer.fitSharded(modelOf(one), args);
   const { certificate, objective, iterations } = result;
   return { certificate, objective, iterations, weights: await weightsOf(result.model) };
 }
@@ -44,6 +46,12 @@ describe.runIf(there)("Ray", () => {
     // Above what timers count, which is no reason to end at once.
     const cluster = killing(ray({ python, program, cpusPerShard: 0.5, patience: 3e6 }), 30);
     expect(await fitted(cluster)).toEqual(await fitted(inProcess()));
+    expect(cluster.restarts).toBe(1);
+  }, 180_000);
+
+  test("does so with a ReLU network, whose cones are the shards'", async () => {
+    const cluster = killing(ray({ python, program, cpusPerShard: 0.5 }), 2, 1, "reach");
+    expect(await fitted(cluster, relu)).toEqual(await fitted(inProcess(), relu));
     expect(cluster.restarts).toBe(1);
   }, 180_000);
 });

@@ -83,6 +83,45 @@ const layer = (n: number, d: number, m: number, C: number, slope: number): Kerne
   },
 });
 
+/** Neurons of one output each, in any order, that are multiplied in float32; without them the dense layer is the same. */
+const neurons = (n: number, d: number, m: number, C: number, slope: number): KernelCase => ({
+  title: `${m} neurons on ${n} x ${d} that feed one of ${C} outputs each, slope ${slope}`,
+  tolerance: 2e-6,
+  run: (kernels) => {
+    const X = gaussianMatrix(n, d, 31);
+    const [W, A, N] = [gaussian(m * d, 32), gaussian(m, 33), gaussian(n * C, 34)];
+    const outputs = Int32Array.from({ length: m }, (_, j) => (7 * j * j + j) % C);
+    const layers = kernels.neurons?.(X, outputs, C, slope) ?? oneOutputEach(plainLayer(X, m, C, slope), outputs, C);
+    const made = [W, W.map((value) => -value)].flatMap((weights) => {
+      const [Z, inW, inA] = [gaussian(n * C, 35), gaussian(m * d, 36), gaussian(m, 37)];
+      layers.forward(weights, A, Z);
+      layers.backward(weights, A, N, inW, inA);
+      return [Z, inW, inA];
+    });
+    layers.dispose();
+    return made;
+  },
+});
+
+/** A dense layer with zeros for all other outputs. */
+function oneOutputEach(layer: NeuronLayer, outputs: Int32Array, C: number): NeuronLayer {
+  const m = outputs.length;
+  const spread = (A: Float64Array) => {
+    const all = new Float64Array(C * m);
+    for (let j = 0; j < m; j++) all[outputs[j] * m + j] = A[j];
+    return all;
+  };
+  return {
+    forward: (W, A, Z) => layer.forward(W, spread(A), Z),
+    backward: (W, A, N, inW, inA) => {
+      const all = new Float64Array(C * m);
+      layer.backward(W, spread(A), N, inW, all);
+      for (let j = 0; j < m; j++) inA[j] += all[outputs[j] * m + j];
+    },
+    dispose: () => layer.dispose(),
+  };
+}
+
 /** The definition, entry by entry. */
 function plainLayer({ rows: n, cols: d, data }: Matrix, m: number, C: number, slope: number): NeuronLayer {
   const each = (W: Float64Array, use: (s: number, j: number, h: number) => void) => {
@@ -219,6 +258,10 @@ export const kernelCases: readonly KernelCase[] = [
   layer(1301, 41, 130, 1, -0.5),
   layer(701, 19, 37, 3, 0.2),
   layer(603, 33, 50, 11, 0),
+  neurons(1503, 7, 61, 1, 0),
+  neurons(1301, 50, 130, 1, -0.5),
+  neurons(702, 19, 37, 3, 0.2),
+  neurons(2809, 64, 90, 10, 0),
 ];
 
 /** Lets an engine work until as many threads take part as it may have, or it says why they do not. */

@@ -13,6 +13,7 @@ export interface ShardedCase {
   readonly units?: number;
   readonly useBias?: boolean;
   readonly activation?: "linear" | "sigmoid" | "softmax";
+  readonly hidden?: "gated" | "relu"; // default gated
 }
 
 const base = { n: 120, d: 3 } as const;
@@ -38,14 +39,22 @@ export const cases: readonly ShardedCase[] = [
   },
 ];
 
-export function modelOf({ loss, rows, units = 12, useBias = true, activation = "linear" }: ShardedCase): tf.Sequential {
+/** The same with ReLU. */
+export const reluCases: readonly ShardedCase[] = cases.map((one) => ({
+  ...one,
+  title: `${one.title}, ReLU`,
+  hidden: "relu",
+}));
+
+export function modelOf(one: ShardedCase): tf.Sequential {
+  const { loss, rows, units = 12, useBias = true, activation = "linear", hidden = "gated" } = one;
   const outputs = rows.outputs ?? 1;
-  const model = tf.sequential({
-    layers: [
-      gatedDense({ units, useBias, seed: 5, inputShape: [rows.d] }),
-      tf.layers.dense({ units: outputs, useBias, activation }),
-    ],
-  });
+  const inputShape = [rows.d];
+  const first =
+    hidden === "relu"
+      ? tf.layers.dense({ units, useBias, activation: "relu", inputShape })
+      : gatedDense({ units, useBias, seed: 5, inputShape });
+  const model = tf.sequential({ layers: [first, tf.layers.dense({ units: outputs, useBias, activation })] });
   model.compile({ optimizer: "adam", loss });
   return model;
 }

@@ -15,7 +15,7 @@ beforeAll(async () => {
 /** Random problems in chunks; a page takes fewer. `npm run judge` takes as many as one likes. */
 const inBrowser = typeof document !== "undefined";
 const CHUNK = 20;
-const CHUNKS = inBrowser ? 1 : 8;
+const CHUNKS = inBrowser ? 1 : 5;
 const DESCENTS = 9;
 /** A few seconds of one core; much more beside other work. */
 const PATIENCE = 600_000;

@@ -212,6 +212,18 @@ test("timers run while the kernel is made", async () => {
   x.dispose();
 });
 
+test("a signal stops the kernel, its eigenvalues too, with the signal's reason", async () => {
+  const x = tf.randomNormal([400, 3], 0, 1, "float32", 3);
+  await expect(neuralTangentKernel(x, { signal: AbortSignal.abort(new Error("never mind")) })).rejects.toThrow(
+    "never mind",
+  );
+  const control = new AbortController();
+  setTimeout(() => control.abort(new Error("enough")), 0);
+  await expect(neuralTangentKernel(x, { signal: control.signal })).rejects.toThrow("enough");
+  await expect(neuralTangentKernel(x, { signal: true as never })).rejects.toThrow(/signal: expected .*AbortSignal/);
+  x.dispose();
+});
+
 test("a network of width 500 trained by gradient descent stays below the rate, and within a factor of two of what the kernel predicts for 50 steps", async () => {
   const data = makeUnitRows(10, 4, 1);
   const x = tf.tensor2d(Float32Array.from(data.x), [10, 4]);

@@ -4,11 +4,14 @@ import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ConvexReLUTrainer, gatedDense, sampleGates } from "../../src/index.js";
 import { inProcess } from "../helpers/inProcess.js";
-import { cases, inOnePlace, LOAD, modelOf, weightsOf } from "../helpers/shardedCases.js";
+import { cases, inOnePlace, LOAD, modelOf, reluCases } from "../helpers/shardedCases.js";
 import { rowOf } from "../helpers/shardedRows.mjs";
 
 const TOLERANCE = 1e-5;
 const [squared] = cases;
+const [reluSquared] = reluCases;
+/** Of ReLU programs, on shards and in one place. */
+const reluSettings = { arrangements: { kind: "sample", count: 40, seed: 4 }, vectorPenalty: "perOutput" } as const;
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -18,15 +21,17 @@ function shardedOf(settings: ConstructorParameters<typeof ConvexReLUTrainer>[0] 
   return new ConvexReLUTrainer({ regularization: 1e-2, tolerance: TOLERANCE, width: "resize", ...settings });
 }
 
-describe.each(cases)("$title", (one) => {
+describe.each([...cases, ...reluCases])("$title", (one) => {
+  const settings = one.hidden === "relu" ? reluSettings : {};
+
   test("1, 2 and 4 shards end at the optimum of one place, within what the gaps prove, and report what model.evaluate says", async () => {
     const { x, y } = inOnePlace(one);
     const model = modelOf(one);
-    const alone = await shardedOf().fit(model, x, y);
+    const alone = await shardedOf(settings).fit(model, x, y);
     const before = tf.memory().numTensors;
     for (const shards of [1, 2, 4]) {
       const cluster = inProcess();
-      const result = await shardedOf().fitSharded(model, { cluster, shards, load: LOAD, args: one.rows });
+      const result = await shardedOf(settings).fitSharded(model, { cluster, shards, load: LOAD, args: one.rows });
       const { primal, dual } = result.certificate;
       expect(result.status).toBe("solved");
       expect((primal - dual) / primal).toBeLessThanOrEqual(TOLERANCE);
@@ -114,35 +119,51 @@ describe("a fit in its course", () => {
     expect(told + charges).toBeCloseTo(result.objective.total, 5);
   });
 
-  test("a solution wider than the layer is not written, and says how wide it is", async () => {
-    const two = { ...squared, rows: { n: 120, d: 3, outputs: 2 }, units: 3 };
-    const model = modelOf(two);
-    const before = await weightsOf(model);
-    const trainer = shardedOf({
-      width: "keep",
-      tolerance: 0.1,
-      regularization: 1e-3,
-      arrangements: { kind: "sample", count: 30 },
-    });
-    const result = await trainer.fitSharded(model, started({ args: two.rows }));
-    expect(result.status).toBe("widthLimit");
-    expect(result.advice).toMatch(/has \d+ neurons, the layer 3.*Build the layer with \d+ units/);
-    expect(await weightsOf(model)).toEqual(before);
-  });
+  test.each(["gated", "relu"] as const)(
+    "a %s solution wider than the layer becomes the best network of its width that a descent finds, with a bound for all widths",
+    async (hidden) => {
+      const one = { ...squared, hidden, rows: { n: 80, d: 3, outputs: 2 }, units: 3 };
+      const model = modelOf(one);
+      const { x, y } = inOnePlace(one);
+      const settings = {
+        width: "keep",
+        tolerance: 1e-3,
+        regularization: 1e-3,
+        arrangements: { kind: "sample", count: 15 },
+        vectorPenalty: "perOutput",
+      } as const;
+      const alone = await shardedOf(settings).fit(modelOf(one), x, y);
+      const result = await shardedOf(settings).fitSharded(model, started({ args: one.rows }));
+      const { certificate, objective } = result;
+      expect(result.status).toBe("widthLimit");
+      expect(result.advice).toMatch(/has \d+ neurons.*best network of 3.*Build the layer with \d+ units/);
+      expect(result.model).toBe(model);
+      expect(result.neurons).toBeLessThanOrEqual(3);
+      // Descents end at different networks: neither is far above the other, and none is below the bound.
+      expect(objective.total).toBeLessThan(1.15 * alone.objective.total);
+      expect(certificate.dual).toBeLessThan(Math.min(certificate.network, alone.certificate.network));
+      expect(certificate.primal).toBeCloseTo(certificate.network, 5);
+      const loss = tf.tidy(() => (model.evaluate(x, y, { batchSize: 1000 }) as tf.Scalar).dataSync()[0]);
+      expect(loss).toBeCloseTo(objective.loss, 5);
+      for (const thing of [x, y]) thing.dispose();
+    },
+  );
 });
 
 describe("what shards do not do is refused in a sentence, before any worker starts", () => {
   const never = { ...inProcess(), open: () => Promise.reject(new Error("opened")) };
   const args = { cluster: never, shards: 2, load: LOAD, args: squared.rows };
-  const relu = () => {
-    const layers = [tf.layers.dense({ units: 4, activation: "relu", inputShape: [3] }), tf.layers.dense({ units: 1 })];
-    const model = tf.sequential({ layers });
+  const relu = () => modelOf(reluSquared);
+  const leaky = () => {
+    const hidden = [tf.layers.dense({ units: 4, inputShape: [3] }), tf.layers.leakyReLU({ alpha: 0.1 })];
+    const model = tf.sequential({ layers: [...hidden, tf.layers.dense({ units: 1 })] });
     model.compile({ optimizer: "adam", loss: "meanSquaredError" });
     return model;
   };
 
   test.each([
-    ["a ReLU network", relu, {}, {}, "model/layer", /gatedDense/],
+    ["a network of leaky units", leaky, {}, {}, "model/layer", /slope below zero/],
+    ["growing gates", relu, { arrangements: { kind: "grow" } }, {}, "options/value", /"sample".*got "grow"/],
     ["a loss with kinks", () => modelOf({ ...squared, loss: "hinge" }), {}, {}, "model/loss", /"squaredHinge"/],
     ["absolute errors", () => modelOf({ ...squared, loss: "meanAbsoluteError" }), {}, {}, "model/loss", /"huberLoss"/],
     ["standardised columns", () => modelOf(squared), { standardize: true }, {}, "options/value", /standardize/],

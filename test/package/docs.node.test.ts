@@ -7,6 +7,7 @@ import { MessageChannel, Worker as Thread } from "node:worker_threads";
 import * as tf from "@tensorflow/tfjs";
 import ts from "typescript";
 import { beforeAll, describe, expect, test } from "vitest";
+import { flowers } from "../../examples/migration/flowers.js";
 import { type LocalOptions, local, type ShardProgram } from "../../src/cluster/index.js";
 import * as library from "../../src/index.js";
 import { shardProgram } from "../helpers/shardProgram.js";
@@ -58,7 +59,7 @@ function surroundings(): Record<string, unknown> {
       .add(x.slice([0, 1], [14, 1])),
   ) as tf.Tensor2D;
   const { signal } = new AbortController();
-  const given = { tf, model, gatedModel, x, y, signal, callbacks: {}, Worker: PageWorker, here: HERE };
+  const given = { tf, model, gatedModel, x, y, signal, callbacks: {}, flowers, Worker: PageWorker, here: HERE };
   const clusters = { local: (options: LocalOptions = {}) => local({ program, ...options }) };
   return { ...library, ...clusters, serveTrainer: serveOn(workerScope()), ...given };
 }

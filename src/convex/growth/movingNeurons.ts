@@ -15,7 +15,7 @@ import { layerObjective } from "../operators/neuronLayer.js";
 import { liftNeurons } from "../recovery/index.js";
 import type { ConvexProgram, Matrix, SparseBlocks } from "../types.js";
 import { axesOf, neuronMetric } from "./metric/index.js";
-import { BlockPass, passesOf } from "./passes.js";
+import { BlockPass, passesOf, roughPassesOf } from "./passes.js";
 import { readingOf } from "./sampleBlocks.js";
 
 /** m neurons, each feeding one output, and the output bias. */
@@ -30,6 +30,8 @@ export interface MovingNeurons {
 const DEAD = 1e-10;
 /** A descent that makes all of its steps. */
 const ALWAYS = { window: 1, share: Number.NEGATIVE_INFINITY };
+/** A fall by this share is told from none in float32. */
+const TOLD = 1e-5;
 /** Rows that are read together. */
 const ROWS_AT_ONCE = 256;
 
@@ -137,16 +139,22 @@ function measured(X: Matrix): Float64Array {
   eachBlock(X, ROWS_AT_ONCE, (rows) => {
     for (let k = 0; k < rows.length; k += d) for (let p = 0; p < d; p++) squares[p] += rows[k + p] ** 2;
   });
+  return columnScalesFrom(squares);
+}
+
+/** The same from the sums of the squares of the columns [d]. */
+export function columnScalesFrom(squares: Float64Array): Float64Array {
   const all = squares.reduce((sum, square) => sum + square, 0);
   return squares.map((square) => {
     const others = all - square;
-    return square > others && others > 0 ? others / (d - 1) / square : 1;
+    return square > others && others > 0 ? others / (squares.length - 1) / square : 1;
   });
 }
 
 /**
  * The neurons after at most `steps` steps down the network's objective, in the axes of the data, and its value there; fewer where so many
- * together no longer take `share` off it.
+ * together no longer take `share` off it. Where the engine multiplies neurons in float32, that goes as far as float32 tells lower from
+ * higher, and what is left is in float64, as the value is.
  */
 export async function descended(
   program: ConvexProgram,
@@ -157,15 +165,28 @@ export async function descended(
   { window, share }: Pick<Worthwhile, "window" | "share"> = ALWAYS,
 ): Promise<{ readonly neurons: MovingNeurons; readonly value: number; readonly steps: number }> {
   const m = neurons.scales.length;
-  const axes = axesOf(program.X, kernels);
-  const objective = networkObjective({ ...program, X: axes.X }, kernels, neurons.outputs);
-  const start = packed({ ...neurons, weights: axes.there(neurons.weights) });
-  const { x, value, ...descent } = await descendWorthwhile(objective, start, steps, pause, {
-    ...{ window, share, breath: pause },
+  const axes = await axesOf(program.X, kernels, pause);
+  const posed = { ...program, X: axes.X };
+  const wish: Worthwhile = {
+    ...{ window, share, breath: pause, kernels },
     scales: axes.squares === null ? scalesOf(program, m) : neuronMetric(program, axes.squares, m, m, (k) => k),
-  });
+  };
+  const start = packed({ ...neurons, weights: axes.there(neurons.weights) });
+  const layer = roughPassesOf(posed, kernels, neurons.outputs);
+  const rough = layer === null ? null : layerObjective(posed, layer, m * program.X.cols, m);
+  const near = rough === null ? null : await descendWorthwhile(rough, start, steps, pause, wish);
+  const objective = networkObjective(posed, kernels, neurons.outputs);
+  const fell = near !== null && near.began - near.value > TOLD * Math.abs(near.began);
+  const { x, value, ...exact } = await descendWorthwhile(
+    objective,
+    fell ? near.x : start,
+    near === null || !fell ? steps : near.still ? steps - near.steps : 0,
+    pause,
+    wish,
+  );
   const ended = unpacked(x, neurons);
-  return { neurons: { ...ended, weights: axes.back(ended.weights) }, value, steps: descent.steps };
+  const made = exact.steps + (fell ? near.steps : 0);
+  return { neurons: { ...ended, weights: axes.back(ended.weights) }, value, steps: made };
 }
 
 /** The network's objective at packed neurons that feed the given outputs. */

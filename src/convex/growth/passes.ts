@@ -3,7 +3,7 @@
 import type { Kernels, NeuronLayer } from "../kernels/types.js";
 import { transpose } from "../linear/vectors.js";
 import { ONE_PATCH, slopeOf } from "../network.js";
-import { layerFor } from "../operators/neuronLayer.js";
+import { layerFor, plainRows, whereRoom } from "../operators/neuronLayer.js";
 import type { ConvexProgram, Matrix, Pooling } from "../types.js";
 import { addActivations, eachSampleBlock, type Reading, readingOf, replaceByPull } from "./sampleBlocks.js";
 
@@ -13,6 +13,18 @@ const ZEROS = 0.5;
 /** A layer of neurons that feed one output each: [m] in the place of outputs [C x m]. The caller disposes it. */
 export function passesOf(program: ConvexProgram, kernels: Kernels, outputs: Int32Array): NeuronLayer {
   return engineLayer(program, kernels, outputs) ?? blockPasses(program, kernels, outputs);
+}
+
+/** The same in float32, where the engine has that and rows are plain; null where it has not, or no memory for it. */
+export function roughPassesOf(program: ConvexProgram, kernels: Kernels, outputs: Int32Array): NeuronLayer | null {
+  if (outputs.length === 0 || !multipliesRoughly(program, kernels)) return null;
+  const { X, loss, pooling } = program;
+  return whereRoom(() => kernels.neurons?.(X, outputs, loss.outputs, slopeOf(pooling)));
+}
+
+/** Whether there are such. */
+export function multipliesRoughly({ pooling }: ConvexProgram, kernels: Kernels): boolean {
+  return kernels.neurons !== undefined && plainRows(pooling);
 }
 
 /** The engine's layer, with zeros for all other outputs; null where it has none, or these would cost more than the rows. */

@@ -18,6 +18,7 @@ import { type Effort, passOver } from "./effort.js";
 import { evenly } from "./evenly.js";
 import { descended, type MovingNeurons, outputsOf, programAt, smallNeurons } from "./movingNeurons.js";
 import { distinct, type Priced } from "./oracle.js";
+import { multipliesRoughly } from "./passes.js";
 
 /**
  * Steps of the descent from random neurons at most; it ends where so many together take less than this share off the objective, as convex
@@ -26,9 +27,13 @@ import { distinct, type Priced } from "./oracle.js";
 const FIRST_DESCENT = 4000;
 export const WORTHWHILE = { window: 50, share: 1e-3 };
 const FIRST_TIME = 0.8;
-/** Where time is short, fewer neurons descend, so that they come this many steps far at this many multiplications a second. */
+/**
+ * Where time is short, fewer neurons descend, so that they come this many steps far at this many multiplications a second, in float64
+ * and in float32.
+ */
 const FIRST_STEPS = 400;
 const RATE = 3e9;
+const ROUGH_RATE = 6e9;
 const FEWEST_NEURONS = 100;
 /**
  * What random neurons say together at first, of the loss's own Newton step: a descent has to unlearn what they say at random, and
@@ -69,7 +74,10 @@ export async function firstState(
   const C = blockOutputs(program);
   const generator = (i: number) => gates.generators.data.subarray(i * X.cols, (i + 1) * X.cols);
   const directions: { direction: Float64Array; output: number; sign: 1 | -1 }[] = [];
-  const count = Math.min(gates.count, neuronsWithin(FIRST_TIME * clock.left, X));
+  const count = Math.min(
+    gates.count,
+    neuronsWithin(FIRST_TIME * clock.left, X, multipliesRoughly(program, kernels) ? ROUGH_RATE : RATE),
+  );
   for (let i = 0; i < count; i++) {
     const direction = Math.floor(i / (2 * C)) % 2 === 0 ? generator(i) : evenly(X, generator(i), kernels);
     directions.push({ direction, output: i % C, sign: Math.floor(i / C) % 2 === 0 ? 1 : -1 });
@@ -92,8 +100,8 @@ export async function firstState(
 }
 
 /** How many neurons come far enough in so many seconds: two passes of each are a step. */
-function neuronsWithin(seconds: number, X: ConvexProgram["X"]): number {
-  return Math.max(FEWEST_NEURONS, Math.floor((RATE * seconds) / (2 * FIRST_STEPS * passOver(X))));
+function neuronsWithin(seconds: number, X: ConvexProgram["X"], rate: number): number {
+  return Math.max(FEWEST_NEURONS, Math.floor((rate * seconds) / (2 * FIRST_STEPS * passOver(X))));
 }
 
 /** The size of each neuron at which their outputs together are a share of the loss's own Newton step from Z. */

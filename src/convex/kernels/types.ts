@@ -38,6 +38,13 @@ export interface Kernels {
   packPatterns?(X: Matrix, generators: readonly Float64Array[], words: readonly Uint32Array[]): void;
   /** A layer of m neurons over X that feeds C outputs; who needs it multiplies himself where an engine has nothing faster. The caller disposes it. */
   layer?(X: Matrix, m: number, C: number, slope: number): NeuronLayer;
+  /**
+   * The same for neurons that feed one output each, `outputs` [m] below C, in float32: A is [m], and each pass back follows one forward
+   * with the same weights.
+   */
+  neurons?(X: Matrix, outputs: Int32Array, C: number, slope: number): NeuronLayer;
+  /** Room for so many pairs of vectors of a size; who needs it has plain ones where an engine has nothing faster. The caller disposes it. */
+  pairs?(size: number, count: number): VectorPairs;
   /** Copies what never changes to where the engine wants it. The caller disposes the result. */
   bind(X: Matrix, gates: GateSet): GatedProducts;
   /**
@@ -63,6 +70,26 @@ export interface NeuronLayer {
   forward(W: Float64Array, A: Float64Array, Z: Float64Array): void;
   /** inW [m x d] and inA [C x m] += the gradients of <N, a(X W') A'>, N [n x C]. */
   backward(W: Float64Array, A: Float64Array, N: Float64Array, inW: Float64Array, inA: Float64Array): void;
+  dispose(): void;
+}
+
+/** A step of a descent and what it changed of the gradient, [size] each. */
+export interface VectorPair {
+  readonly move: Float32Array;
+  readonly turn: Float32Array;
+}
+
+/** Pairs of a quasi-Newton metric, in float32 since at many variables the time goes into reading them. */
+export interface VectorPairs {
+  /** Pair k, to be written; valid until anything else is asked of the engine. */
+  at(k: number): VectorPair;
+  /** Of pair k: move'turn and turn'turn. */
+  products(k: number): { readonly curvature: number; readonly square: number };
+  /**
+   * q := H q, H the inverse Hessian's approximation by the pairs of `order`, oldest first, whose curvatures are given, from a multiple of
+   * the diagonal `scales`, by two loops (Nocedal 1980).
+   */
+  apply(order: readonly number[], curvatures: readonly number[], scales: Float64Array, q: Float64Array): void;
   dispose(): void;
 }
 

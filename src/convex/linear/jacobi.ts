@@ -1,5 +1,7 @@
 /** One-sided Jacobi: the singular value decomposition of a small matrix by rotations of its rows (Hestenes 1958). */
 
+import type { Pieces } from "./pieces.js";
+
 const SWEEPS = 60;
 /** |<row_i, row_j>| / (|row_i| |row_j|) that counts as orthogonal, times sqrt(w): the rounding of a sum of w products. */
 const ORTHOGONAL = Number.EPSILON;
@@ -11,23 +13,48 @@ const NEGLIGIBLE = 16 * Number.EPSILON;
  * Accumulates U [r x r] (columns are left singular vectors) and returns the singular values in the order of the rows.
  */
 export function orthogonaliseRows(B: Float64Array, r: number, w: number, U: Float64Array): Float64Array {
+  const floor = begun(B, r, w, U);
+  for (let sweep = 0; sweep < SWEEPS; sweep++) {
+    let rotated = false;
+    for (let i = 0; i < r; i++) rotated = rotateWithOthers(B, i, r, w, U, floor) || rotated;
+    if (!rotated) break;
+  }
+  return lengthsOf(B, r, w);
+}
+
+/** The same in pieces; one that is told to end goes on. */
+export function* orthogonalisingRows(B: Float64Array, r: number, w: number, U: Float64Array): Pieces<Float64Array> {
+  const floor = begun(B, r, w, U);
+  for (let sweep = 0; sweep < SWEEPS; sweep++) {
+    let rotated = false;
+    for (let i = 0; i < r; i++) {
+      rotated = rotateWithOthers(B, i, r, w, U, floor) || rotated;
+      yield;
+    }
+    if (!rotated) break;
+  }
+  return lengthsOf(B, r, w);
+}
+
+/** U := I; what the squares of negligible rows are below. */
+function begun(B: Float64Array, r: number, w: number, U: Float64Array): number {
   U.fill(0);
   let square = 0; // |B|^2, which rotations keep
   for (let k = 0; k < r; k++) {
     U[k * r + k] = 1;
     square += product(B, k, k, w);
   }
-  const floor = NEGLIGIBLE * NEGLIGIBLE * square;
-  for (let sweep = 0; sweep < SWEEPS; sweep++) {
-    let rotated = false;
-    for (let i = 0; i < r; i++) {
-      for (let j = i + 1; j < r; j++) rotated = rotate(B, i, j, r, w, U, floor) || rotated;
-    }
-    if (!rotated) break;
-  }
-  const values = new Float64Array(r);
-  for (let k = 0; k < r; k++) values[k] = Math.sqrt(product(B, k, k, w));
-  return values;
+  return NEGLIGIBLE * NEGLIGIBLE * square;
+}
+
+function rotateWithOthers(B: Float64Array, i: number, r: number, w: number, U: Float64Array, floor: number): boolean {
+  let rotated = false;
+  for (let j = i + 1; j < r; j++) rotated = rotate(B, i, j, r, w, U, floor) || rotated;
+  return rotated;
+}
+
+function lengthsOf(B: Float64Array, r: number, w: number): Float64Array {
+  return Float64Array.from({ length: r }, (_, k) => Math.sqrt(product(B, k, k, w)));
 }
 
 /** Makes rows i and j orthogonal; false when they were, or when one of them is negligible (its square below `floor`). */

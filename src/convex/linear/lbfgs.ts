@@ -3,14 +3,15 @@
  * functions with kinks, where it ends near one instead of at a zero gradient.
  */
 
-import { dot, norm } from "./vectors.js";
+import type { Kernels, VectorPairs } from "../kernels/types.js";
+import { MEMORY, PairMetric, type Scales } from "./pairs/index.js";
+import { dot, sumInto } from "./vectors.js";
 
-const MEMORY = 10;
+export type { Scales };
+
 const ARMIJO = 1e-4;
 const WOLFE = 0.9;
 const TRIALS = 25;
-/** Pairs whose curvature is below this share of |y|^2 would spoil the metric. */
-const FLAT = 1e-12;
 
 /** f(x), its (sub)gradient written into `gradient`. */
 export interface Objective {
@@ -28,9 +29,6 @@ export async function usingObjective<T>(objective: Objective, use: (objective: O
   }
 }
 
-/** The diagonal of an inverse Hessian, up to a factor, or what it is at x. */
-export type Scales = Float64Array | ((x: Float64Array) => Float64Array);
-
 /** The same of a device that may have to answer first. */
 export type DeviceObjective = (x: Float64Array, gradient: Float64Array) => number | Promise<number>;
 
@@ -39,12 +37,16 @@ export interface Descent {
   readonly x: Float64Array;
   readonly value: number;
   readonly steps: number;
+  /** The value where it began. */
+  readonly began: number;
+  /** True where it ended since no step helped. */
+  readonly still: boolean;
 }
 
 /**
  * Descends from x for at most `steps` steps, until no step helps, or until `pause` answers true. `scales`, of the inverse
  * Hessian's diagonal up to a factor, or what they are at a point, stand for what no pair has told yet. `breath` is asked between the
- * trials of a step.
+ * trials of a step. `pairs` are room for `MEMORY` of them, of an engine; the caller disposes them.
  */
 export async function descend(
   objective: DeviceObjective,
@@ -53,20 +55,24 @@ export async function descend(
   pause: () => Promise<boolean>,
   scales?: Scales,
   breath?: () => Promise<unknown>,
+  pairs?: VectorPairs,
 ): Promise<Descent> {
   let x = Float64Array.from(start);
   let gradient = new Float64Array(x.length);
   let value = await objective(x, gradient);
+  const began = value;
   let trial = new Float64Array(x.length);
   let trialGradient = new Float64Array(x.length);
-  const metric = new Metric(x.length, scales ?? new Float64Array(x.length).fill(1));
+  const metric = new PairMetric(x.length, scales ?? new Float64Array(x.length).fill(1), pairs);
   let done = 0;
+  let still = false;
   for (; done < steps && Number.isFinite(value); done++) {
     if (await pause()) break;
     const direction = metric.direction(gradient, x);
     const slope = dot(gradient, direction);
     if (!(slope < 0)) {
-      if (metric.empty) break;
+      still = metric.empty;
+      if (still) break;
       metric.forget();
       continue;
     }
@@ -75,7 +81,7 @@ export async function descend(
     let next = Number.NaN;
     for (let k = 0, t = 1; k < TRIALS; k++) {
       if (k > 0 && breath !== undefined) await breath();
-      for (let p = 0; p < x.length; p++) trial[p] = x[p] + t * direction[p];
+      sumInto(x, t, direction, trial);
       next = await objective(trial, trialGradient);
       if (!(next <= value + ARMIJO * t * slope)) high = t;
       else if (dot(trialGradient, direction) < WOLFE * slope) low = t;
@@ -83,7 +89,8 @@ export async function descend(
       t = high === Number.POSITIVE_INFINITY ? 2 * t : (low + high) / 2;
     }
     if (!(next < value)) {
-      if (metric.empty) break;
+      still = metric.empty;
+      if (still) break;
       metric.forget();
       continue;
     }
@@ -92,7 +99,7 @@ export async function descend(
     [gradient, trialGradient] = [trialGradient, gradient];
     value = next;
   }
-  return { x, value, steps: done };
+  return { x, value, steps: done, began, still };
 }
 
 /** When a descent is no longer worth its steps. */
@@ -103,6 +110,18 @@ export interface Worthwhile {
   readonly scales?: Scales;
   /** Asked between the trials of a step, so that the host can breathe. */
   readonly breath?: () => Promise<unknown>;
+  /** An engine that may have something faster for the metric. */
+  readonly kernels?: Pick<Kernels, "pairs">;
+}
+
+/** Room for pairs on the engine, if it has any. */
+function pairsOf(kernels: Pick<Kernels, "pairs"> | undefined, size: number): VectorPairs | undefined {
+  try {
+    return kernels?.pairs?.(size, MEMORY);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined; // no memory
+    throw error;
+  }
 }
 
 /** `descend`, while it is worth its steps; the objective is let go of in the end. */
@@ -111,7 +130,7 @@ export async function descendWorthwhile(
   start: Float64Array,
   steps: number,
   pause: () => Promise<boolean>,
-  { window, share, scales, breath }: Worthwhile,
+  { window, share, scales, breath, kernels }: Worthwhile,
 ): Promise<Descent> {
   let lowest = Number.POSITIVE_INFINITY;
   let before = Number.POSITIVE_INFINITY;
@@ -129,73 +148,10 @@ export async function descendWorthwhile(
     before = lowest;
     return slow;
   };
-  return usingObjective(objective, () => descend(watched, start, steps, enough, scales, breath));
-}
-
-/** The inverse Hessian's approximation by the last few pairs of steps and changes of the gradient. */
-class Metric {
-  private readonly moves: Float64Array[] = [];
-  private readonly turns: Float64Array[] = [];
-  private readonly curvatures: number[] = []; // move' turn
-
-  constructor(
-    private readonly size: number,
-    private readonly scalesAt: Scales,
-  ) {}
-
-  get empty(): boolean {
-    return this.moves.length === 0;
+  const pairs = pairsOf(kernels, start.length);
+  try {
+    return await usingObjective(objective, () => descend(watched, start, steps, enough, scales, breath, pairs));
+  } finally {
+    pairs?.dispose();
   }
-
-  forget(): void {
-    this.moves.length = 0;
-    this.turns.length = 0;
-    this.curvatures.length = 0;
-  }
-
-  learn(from: Float64Array, to: Float64Array, before: Float64Array, after: Float64Array): void {
-    const full = this.moves.length === MEMORY;
-    const move = (full ? this.moves.shift() : undefined) ?? new Float64Array(this.size);
-    const turn = (full ? this.turns.shift() : undefined) ?? new Float64Array(this.size);
-    if (full) this.curvatures.shift();
-    let curvature = 0;
-    let square = 0;
-    for (let p = 0; p < this.size; p++) {
-      const y = after[p] - before[p];
-      move[p] = to[p] - from[p];
-      turn[p] = y;
-      curvature += move[p] * y;
-      square += y * y;
-    }
-    if (!(curvature > FLAT * square)) return;
-    this.moves.push(move);
-    this.turns.push(turn);
-    this.curvatures.push(curvature);
-  }
-
-  /** Minus the metric at x times the gradient, by the two-loop recursion. */
-  direction(gradient: Float64Array, x: Float64Array): Float64Array {
-    const { moves, turns, curvatures } = this;
-    const scales = typeof this.scalesAt === "function" ? this.scalesAt(x) : this.scalesAt;
-    const q = gradient.map((value) => -value);
-    const last = moves.length - 1;
-    const shares = new Float64Array(moves.length);
-    for (let k = last; k >= 0; k--) {
-      shares[k] = dot(moves[k], q) / curvatures[k];
-      add(-shares[k], turns[k], q);
-    }
-    // Before the first pair, a step of length one: nothing is known of the scale yet.
-    const scaled = (vector: Float64Array) => vector.map((value, p) => value * scales[p]);
-    const scale =
-      last < 0
-        ? 1 / Math.max(norm(scaled(gradient)), Number.MIN_VALUE)
-        : curvatures[last] / dot(turns[last], scaled(turns[last]));
-    for (let p = 0; p < q.length; p++) q[p] *= scale * scales[p];
-    for (let k = 0; k <= last; k++) add(shares[k] - dot(turns[k], q) / curvatures[k], moves[k], q);
-    return q;
-  }
-}
-
-function add(factor: number, from: Float64Array, to: Float64Array): void {
-  for (let p = 0; p < to.length; p++) to[p] += factor * from[p];
 }

@@ -18,3 +18,12 @@ export async function inTurns<T>(work: Pieces<T>, pause: () => Promise<boolean>)
     if (done) return value;
   }
 }
+
+/** Another's work as part of one's own, left where it is when one is told to end: null then. */
+export function* unlessOver<T>(work: Pieces<T>): Pieces<T | null> {
+  for (;;) {
+    const { done, value } = work.next(false);
+    if (done) return value;
+    if (yield) return null;
+  }
+}

@@ -29,6 +29,26 @@ export function dotAt(A: Float64Array, a: number, B: Float64Array, b: number, le
   return s0 + s1 + (s2 + s3);
 }
 
+/** out := a + factor b. */
+export function sumInto(a: Float64Array, factor: number, b: Float64Array, out: Float64Array | Float32Array): void {
+  for (let p = 0; p < out.length; p++) out[p] = a[p] + factor * b[p];
+}
+
+/** out := factor a. */
+export function multipleInto(factor: number, a: Float64Array, out: Float64Array): void {
+  for (let p = 0; p < a.length; p++) out[p] = factor * a[p];
+}
+
+/** out := scales out, entry by entry. */
+export function timesInto(scales: Float64Array, out: Float64Array): void {
+  for (let p = 0; p < out.length; p++) out[p] *= scales[p];
+}
+
+/** Every row of out := a. */
+export function repeatInto(a: Float64Array, out: Float64Array): void {
+  for (let k = 0; k < out.length; k += a.length) for (let c = 0; c < a.length; c++) out[k + c] = a[c];
+}
+
 /** The Euclidean norm. */
 export function norm(a: Float64Array): number {
   return Math.sqrt(dot(a, a));

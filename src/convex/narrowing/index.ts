@@ -2,3 +2,5 @@
 
 export { narrowed } from "./narrow.js";
 export { LayerObjective } from "./objective.js";
+export { packed, unpacked } from "./packing.js";
+export { largest, shrunk } from "./shrink.js";

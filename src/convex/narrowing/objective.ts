@@ -9,10 +9,10 @@ import { TogetherPasses } from "../growth/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { packPatterns, wordsPerGate } from "../linear/bits.js";
 import type { Objective } from "../linear/lbfgs.js";
-import { concatenated, norm } from "../linear/vectors.js";
 import { type Network, type Neuron, ONE_PATCH } from "../network.js";
 import { layerFor, layerObjective } from "../operators/neuronLayer.js";
 import type { ConvexProgram, Pooling } from "../types.js";
+import { packed, unpacked } from "./packing.js";
 
 export class LayerObjective {
   private readonly pooling: Pooling;
@@ -50,43 +50,12 @@ export class LayerObjective {
     }
   }
 
-  /** (weights [m x d], outputs [C x m A], bias [C]) in one vector. */
-  pack({ neurons, bias }: Network): Float64Array {
-    const { width } = this;
-    const d = this.program.X.cols;
-    const [m, C] = [neurons.length, bias.length];
-    const columns = (m * width) / C;
-    const weights = new Float64Array(m * d);
-    const outputs = new Float64Array(m * width);
-    neurons.forEach(({ direction, output }, j) => {
-      const root = Math.sqrt(norm(output));
-      if (!(root > 0)) return;
-      for (let p = 0; p < d; p++) weights[j * d + p] = root * direction[p];
-      for (let k = 0; k < width; k++) {
-        outputs[(k % C) * columns + (j * width) / C + Math.floor(k / C)] = output[k] / root;
-      }
-    });
-    return concatenated(weights, outputs, bias);
+  pack(network: Network): Float64Array {
+    return packed(network, this.program.X.cols, this.width);
   }
 
-  /** The way back; neurons that are nothing are left out. */
   unpack(x: Float64Array, like: Network): Network {
-    const { width } = this;
-    const d = this.program.X.cols;
-    const [m, C] = [like.neurons.length, like.bias.length];
-    const columns = (m * width) / C;
-    const neurons: Neuron[] = [];
-    for (let j = 0; j < m; j++) {
-      const w = x.slice(j * d, (j + 1) * d);
-      const length = norm(w);
-      const output = Float64Array.from({ length: width }, (_, k) => {
-        const at = (k % C) * columns + (j * width) / C + Math.floor(k / C);
-        return length * x[m * d + at];
-      });
-      if (!(norm(output) > 0)) continue;
-      neurons.push({ direction: w.map((value) => value / length), output, gate: like.neurons[j].gate });
-    }
-    return { ...like, neurons, bias: x.slice(m * (d + width)) };
+    return unpacked(x, like, this.program.X.cols, this.width);
   }
 
   /** What a descent over these neurons wants; their gates, and where they share nothing the zeros of their outputs, are held. */

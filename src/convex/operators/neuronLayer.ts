@@ -2,7 +2,7 @@
 
 import type { Kernels, NeuronLayer } from "../kernels/types.js";
 import type { Objective } from "../linear/lbfgs.js";
-import { dot } from "../linear/vectors.js";
+import { dot, multipleInto, repeatInto } from "../linear/vectors.js";
 import { ONE_PATCH, slopeOf } from "../network.js";
 import type { ConvexProgram } from "../types.js";
 import { biasGradient } from "./outputBias.js";
@@ -13,10 +13,20 @@ export function layerFor(
   kernels: Kernels,
   m: number,
 ): NeuronLayer | null {
+  if (m === 0 || !plainRows(pooling)) return null;
+  return whereRoom(() => kernels.layer?.(X, m, loss.outputs, slopeOf(pooling)));
+}
+
+/** True where neurons read rows as they are. */
+export function plainRows(pooling: ConvexProgram["pooling"]): boolean {
   const { patches, scale } = pooling ?? ONE_PATCH;
-  if (m === 0 || patches !== 1 || scale !== 1) return null;
+  return patches === 1 && scale === 1;
+}
+
+/** What is made, or null where there is none, or no memory for it. */
+export function whereRoom<T>(make: () => T | undefined): T | null {
   try {
-    return kernels.layer?.(X, m, loss.outputs, slopeOf(pooling)) ?? null;
+    return make() ?? null;
   } catch (error) {
     if (error instanceof RangeError) return null;
     throw error;
@@ -35,16 +45,15 @@ export function layerObjective(
   Z: Float64Array = new Float64Array(loss.rows * loss.outputs),
   held: Float64Array | null = null, // [outputs]: 0 where it is
 ): Objective {
-  const C = loss.outputs;
   const N = new Float64Array(Z.length);
   const end = weights + outputs;
   const objective = (x: Float64Array, gradient: Float64Array) => {
     const [W, A, bias] = [x.subarray(0, weights), x.subarray(weights, end), x.subarray(end)];
-    for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
+    repeatInto(bias, Z);
     layer.forward(W, A, Z);
     const value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, end), x);
     loss.gradient(Z, N);
-    for (let k = 0; k < end; k++) gradient[k] = beta * x[k];
+    multipleInto(beta, x.subarray(0, end), gradient);
     const inOutputs = gradient.subarray(weights, end);
     layer.backward(W, A, N, gradient.subarray(0, weights), inOutputs);
     if (held !== null) for (let k = 0; k < outputs; k++) inOutputs[k] *= held[k];

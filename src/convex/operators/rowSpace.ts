@@ -5,22 +5,26 @@
  * what is solved in r dimensions is exact for the network that is written. What is lost are directions outside the span.
  */
 
-import { eigenSymmetric } from "../linear/eigen.js";
-import { orthogonaliseRows } from "../linear/jacobi.js";
-import { norm } from "../linear/vectors.js";
+import type { Kernels } from "../kernels/types.js";
+import { eigenInPieces } from "../linear/eigenPieces.js";
+import { orthogonaliseRows, orthogonalisingRows } from "../linear/jacobi.js";
+import { atOnce, type Pieces } from "../linear/pieces.js";
+import { dotAt, norm } from "../linear/vectors.js";
 import { type NetworkWeights, roundedAsWritten } from "../network.js";
-import { rowFactor } from "../penalties/rowFactor.js";
+import { factoringRows } from "../penalties/rowFactor.js";
 import type { Matrix } from "../types.js";
 
 /** Singular values below this share of the largest are the rounding of data in float32. */
-const ROUNDING = 2 ** -22;
+export const ROUNDING = 2 ** -22;
 
 export interface RowSpace {
   readonly basis: Matrix; // V [d x r], orthonormal columns
   readonly mean: Float64Array | null; // [d], taken off the rows before; null: nothing
-  readonly largest: number; // the first singular value
-  /** The first singular value that is left out, the spectral norm of X - X V V'; 0 when none is. */
+  readonly largest: number; // the first singular value, or a norm that is at least that
+  /** At most that of X - X V V', or its spectral norm: the first singular value that is left out; 0 when none is. */
   readonly tail: number;
+  /** False where they are hardly the leading axes, since time was up before these were known. */
+  readonly exact: boolean;
 }
 
 /** What float64 may change of rows that are taken to a span and back, in spectral norm, as a share of the largest singular value. */
@@ -38,6 +42,16 @@ export function rowSpaceOf(
   centred = false,
   rounding = ROUNDING, // singular values below this share of the largest are left out
 ): RowSpace {
+  return atOnce(findingRowSpace(X, rank, centred, rounding)) as RowSpace;
+}
+
+/** The same in pieces; null where it is told to end before it has them. */
+export function* findingRowSpace(
+  X: Matrix,
+  rank: number | "numerical",
+  centred = false,
+  rounding = ROUNDING,
+): Pieces<RowSpace | null> {
   const { rows: n, cols: d } = X;
   const mean = centred ? meanOf(X) : null;
   const wide = n < d;
@@ -46,8 +60,10 @@ export function rowSpaceOf(
   for (let k = 0; k < n; k++) {
     for (let p = 0; p < d; p++) B[wide ? k * d + p : p * n + k] = X.data[k * d + p] - (mean?.[p] ?? 0);
   }
-  const { lower, timesQ } = rowFactor(B, r, w);
-  const { U, values } = factored(lower, r, rank === "numerical" ? r : rank + 1);
+  const { lower, timesQ } = yield* factoringRows(B, r, w);
+  const found = yield* factoring(lower, r, rank === "numerical" ? r : rank + 1);
+  if (found === null) return null;
+  const { U, values } = found;
   const order = Array.from(values.keys()).sort((a, b) => values[b] - values[a]);
   const largest = values[order[0]];
   const above = order.filter((k) => values[k] > rounding * largest).length;
@@ -57,13 +73,14 @@ export function rowSpaceOf(
     const k = order[i];
     const v = wide ? timesQ(lower.subarray(k * r, (k + 1) * r)) : null;
     for (let p = 0; p < d; p++) data[p * kept + i] = v === null ? U[p * d + k] : v[p] / values[k];
+    if (yield) return null;
   }
-  const tail = remainderOf(lower, r, order.slice(kept));
-  return { basis: { rows: d, cols: kept, data }, mean, largest, tail };
+  const tail = yield* remainderOf(lower, r, order.slice(kept));
+  return { basis: { rows: d, cols: kept, data }, mean, largest, tail, exact: true };
 }
 
 /** At most the spectral norm of these rows of [r x r], orthogonal up to rounding: Gershgorin's theorem on their Gram matrix. */
-function remainderOf(rows: Float64Array, r: number, places: readonly number[]): number {
+function* remainderOf(rows: Float64Array, r: number, places: readonly number[]): Pieces<number> {
   const sums = new Float64Array(places.length);
   for (let i = 0; i < places.length; i++) {
     for (let j = 0; j <= i; j++) {
@@ -72,6 +89,7 @@ function remainderOf(rows: Float64Array, r: number, places: readonly number[]): 
       sums[i] += Math.abs(product);
       if (j < i) sums[j] += Math.abs(product);
     }
+    yield;
   }
   return Math.sqrt(sums.reduce((most, sum) => Math.max(most, sum), 0));
 }
@@ -83,35 +101,35 @@ const MANY = 32;
  * L = U S W' for L [r x r], whose place S W' takes, by rotations; many rows are first turned to the eigenvectors of L L', where rounding
  * alone is left to be rotated (Drmac and Veselic 2008 turn them by a factorisation), and only of the `most` largest.
  */
-function factored(
+function* factoring(
   L: Float64Array,
   r: number,
   most: number,
-): { readonly U: Float64Array; readonly values: Float64Array } {
+): Pieces<{ readonly U: Float64Array; readonly values: Float64Array } | null> {
   const U = new Float64Array(r * r);
   if (r < MANY) return { U, values: orthogonaliseRows(L, r, r, U) };
   const gram = new Float64Array(r * r);
   for (let i = 0; i < r; i++) {
-    for (let j = 0; j <= i; j++) {
-      let sum = 0;
-      for (let p = 0; p <= j; p++) sum += L[i * r + p] * L[j * r + p];
-      gram[i * r + j] = sum;
-    }
+    for (let j = 0; j <= i; j++) gram[i * r + j] = dotAt(L, i * r, L, j * r, j + 1);
+    if (yield) return null;
   }
-  const { vectors } = eigenSymmetric(gram, r);
+  const eigen = yield* eigenInPieces(gram, r);
+  if (eigen === null) return null;
   const turned = new Float64Array(r * r);
   for (let i = 0; i < r; i++) {
-    const vector = vectors.data.subarray((r - 1 - i) * r, (r - i) * r); // the largest first
+    const vector = eigen.vectors.data.subarray((r - 1 - i) * r, (r - i) * r); // the largest first
     addProduct(vector, L, r, turned.subarray(i * r, (i + 1) * r));
     for (let p = 0; p < r; p++) U[p * r + i] = vector[p];
+    if (yield) return null;
   }
   const m = Math.min(r, most);
   const more = new Float64Array(m * m);
-  orthogonaliseRows(turned.subarray(0, m * r), m, r, more);
+  yield* orthogonalisingRows(turned.subarray(0, m * r), m, r, more);
   L.set(turned);
   for (let at = 0; at < r * r; at += r) {
     const along = U.slice(at, at + m);
     addProduct(along, more, m, U.subarray(at, at + m).fill(0));
+    if (yield) return null;
   }
   const values = Float64Array.from({ length: r }, (_, k) => norm(turned.subarray(k * r, (k + 1) * r)));
   return { U, values };
@@ -123,6 +141,25 @@ function addProduct(a: Float64Array, M: Float64Array, width: number, out: Float6
     const factor = a[k];
     for (let p = 0, at = k * width; p < width; p++, at++) out[p] += factor * M[at];
   }
+}
+
+/** Multiplications of a piece. */
+const PIECE = 2 ** 25;
+
+/** `reducedRows` in pieces, by an engine's products. */
+export function* rowsInAxes(X: Matrix, { basis, mean }: RowSpace, kernels: Kernels): Pieces<Matrix> {
+  const { rows: n, cols: d } = X;
+  const r = basis.cols;
+  const data = new Float64Array(n * r);
+  const height = Math.max(1, Math.ceil(PIECE / (d * Math.max(1, r))));
+  for (let from = 0; from < n; from += height) {
+    const to = Math.min(n, from + height);
+    const rows = X.data.slice(from * d, to * d);
+    if (mean !== null) for (let k = 0; k < to - from; k++) for (let p = 0; p < d; p++) rows[k * d + p] -= mean[p];
+    kernels.multiply(rows, basis.data, data.subarray(from * r, to * r), to - from, d, r);
+    yield;
+  }
+  return { rows: n, cols: r, data };
 }
 
 /** (X - mean) V [n x r]. */
@@ -174,8 +211,8 @@ function unfolded(kernel: Matrix, { basis, mean }: RowSpace, biasColumn: number)
   return { rows, cols: m, data };
 }
 
-function meanOf({ rows: n, cols: d, data }: Matrix): Float64Array {
+export function meanOf({ rows: n, cols: d, data }: Matrix): Float64Array {
   const mean = new Float64Array(d);
-  for (let k = 0; k < n * d; k++) mean[k % d] += data[k] / n;
+  for (let k = 0; k < n; k++) for (let p = 0, at = k * d; p < d; p++, at++) mean[p] += data[at] / n;
   return mean;
 }

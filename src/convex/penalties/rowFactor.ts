@@ -1,5 +1,8 @@
 /** B = L Q with orthonormal rows of Q, by reflections (Householder 1958): few long rows as a small triangle. */
 
+import { atOnce, type Pieces } from "../linear/pieces.js";
+import { dot } from "../linear/vectors.js";
+
 export interface RowFactor {
   readonly lower: Float64Array; // L [r x r]
   /** A row [r] times Q: [w]. */
@@ -8,6 +11,11 @@ export interface RowFactor {
 
 /** Factors B [r x w], w >= r; B is overwritten and kept. Singular values and left singular vectors of L are those of B. */
 export function rowFactor(B: Float64Array, r: number, w: number): RowFactor {
+  return atOnce(factoringRows(B, r, w));
+}
+
+/** The same in pieces; one that is told to end goes on. */
+export function* factoringRows(B: Float64Array, r: number, w: number): Pieces<RowFactor> {
   const lower = new Float64Array(r * r);
   // Reflection k is I - v v' with |v|^2 = 2 (or v = 0), v from entry k of row k on.
   for (let k = 0; k < r; k++) {
@@ -23,6 +31,7 @@ export function rowFactor(B: Float64Array, r: number, w: number): RowFactor {
     v[0] -= pivot;
     for (let p = 0; p < v.length; p++) v[p] = scale > 0 ? v[p] / scale : 0;
     for (let i = k + 1; i < r; i++) reflect(B.subarray(i * w + k, (i + 1) * w), v);
+    yield;
   }
   return {
     lower,
@@ -36,7 +45,6 @@ export function rowFactor(B: Float64Array, r: number, w: number): RowFactor {
 }
 
 function reflect(row: Float64Array, v: Float64Array): void {
-  let sum = 0;
-  for (let p = 0; p < v.length; p++) sum += row[p] * v[p];
+  const sum = dot(row, v);
   for (let p = 0; p < v.length; p++) row[p] -= sum * v[p];
 }

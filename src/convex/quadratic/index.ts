@@ -1,203 +1,27 @@
 /**
- * Small convex quadratic programs, min 1/2 z'P z + q'z subject to A z = b and G z <= h, and how their solutions move with what they are
- * given.
+ * Small convex quadratic programs, min 1/2 z'P z + q'z subject to A z = b and G z <= h, or h - G z in second-order cones, and how their
+ * solutions move with what they are given.
  *
- * Solved by quadprog (MIT, plain JavaScript): the dual method of Goldfarb and Idnani (1983), which ends at a vertex of active
- * constraints, so that solutions and multipliers are exact to rounding. It wants P positive definite; others are reached by proximal
- * points (Rockafellar 1976), which for quadratic programs end after finitely many.
+ * Without cones an active set is found, which is exact; with cones interior points come to some ten digits.
  */
 
-import { solveQP } from "quadprog";
-import { singularVectors } from "../linear/eigen.js";
-import { power } from "../linear/elementary.js";
-import { dot, norm, turned } from "../linear/vectors.js";
-import type { Matrix } from "../types.js";
+import { gradientOfActiveSet, solveByActiveSet } from "./activeSet.js";
+import { gradientWithCones, solveWithCones } from "./conic.js";
+import type { NoSolution, QuadraticGradient, QuadraticProgram, QuadraticSolution } from "./program.js";
 
-/** All matrices by rows. */
-export interface QuadraticProgram {
-  readonly P: Float64Array; // [n x n], symmetric, positive semidefinite
-  readonly q: Float64Array; // [n]
-  readonly A: Float64Array; // [p x n]
-  readonly b: Float64Array; // [p]
-  readonly G: Float64Array; // [m x n]
-  readonly h: Float64Array; // [m]
-}
+export type { NoSolution, QuadraticGradient, QuadraticProgram, QuadraticSolution } from "./program.js";
 
-/** A point z with multipliers: P z + q + A'nu + G'lambda = 0, lambda >= 0 and zero where G z < h. */
-export interface QuadraticSolution {
-  readonly z: Float64Array; // [n]
-  readonly nu: Float64Array; // [p]
-  readonly lambda: Float64Array; // [m]
-}
-
-/** Why there is none. */
-export type NoSolution = "infeasible" | "unbounded";
-
-/** Proximal points, and the first one's weight beside P (or beside q, where P is zero); each weighs a tenth of the one before. */
-const POINTS = 100;
-const FIRST_WEIGHT = 1e-1;
-const LEAST_WEIGHT = 1e-4;
-/** Moves below this share of the point are its last; those that never come so near, of one that stays where it is, are rounding over the weight. */
-const STILL = 1e-10;
-const STAYS = 1e-6;
-/** A multiplier below this share of the largest is that of a constraint which touches and does not push. */
-const PUSHES = 1e-9;
-/** What rounding leaves of an equation, as a share of its terms. */
-const LEFT = 1e-9;
-/** A singular value below this share of the largest is zero. */
-const SINGULAR = 1e-12;
+const hasCones = ({ cones = [] }: QuadraticProgram) => cones.length > 0;
 
 export function solveQuadraticProgram(program: QuadraticProgram): QuadraticSolution | NoSolution {
-  const direct = byDualMethod(program, 0, null);
-  if (direct === "infeasible") return direct;
-  if (direct !== "indefinite") {
-    const solution = withMultipliers(program, direct);
-    if (solves(program, solution)) return solution; // a singular P can pass for definite by its rounding
-  }
-  const found = byProximalPoints(program);
-  return typeof found === "string" ? found : withMultipliers(program, found);
+  return hasCones(program) ? solveWithCones(program) : solveByActiveSet(program);
 }
 
-/** Whether the KKT equations and the constraints hold, up to rounding. */
-function solves({ P, q, A, b, G, h }: QuadraticProgram, { z, nu, lambda }: QuadraticSolution): boolean {
-  const n = q.length;
-  const row = (M: Float64Array, k: number) => M.subarray(k * n, (k + 1) * n);
-  const size = 1 + norm(q) + norm(P) * norm(z) + norm(A) * norm(nu) + norm(G) * norm(lambda);
-  const pull = q.map((value, j) => {
-    const held = nu.reduce((sum, factor, k) => sum + factor * A[k * n + j], 0);
-    return value + dot(row(P, j), z) + lambda.reduce((sum, factor, k) => sum + factor * G[k * n + j], held);
-  });
-  const reach = (M: Float64Array, k: number, bound: number) => LEFT * (1 + Math.abs(bound) + norm(row(M, k)) * norm(z));
-  return (
-    norm(pull) <= LEFT * size &&
-    b.every((bound, k) => Math.abs(dot(row(A, k), z) - bound) <= reach(A, k, bound)) &&
-    h.every((bound, k) => dot(row(G, k), z) - bound <= reach(G, k, bound))
-  );
-}
-
-/** A point, and inequalities that hold it there: independent of each other and of the equations. */
-interface Vertex {
-  readonly z: Float64Array;
-  readonly active: readonly number[];
-}
-
-function byProximalPoints(program: QuadraticProgram): Vertex | NoSolution {
-  const n = program.q.length;
-  const size = program.P.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || norm(program.q) || 1;
-  let at: Vertex = { z: new Float64Array(n), active: [] };
-  let share = Number.POSITIVE_INFINITY;
-  for (let k = 0; k < POINTS; k++) {
-    const weight = size * Math.max(LEAST_WEIGHT, FIRST_WEIGHT * power(0.1, k));
-    const next = byDualMethod(program, weight, at.z);
-    if (next === "infeasible") return next;
-    if (next === "indefinite") return "unbounded";
-    share = norm(next.z.map((value, i) => value - at.z[i])) / (1 + norm(next.z));
-    at = next;
-    if (share <= STILL) break;
-  }
-  return share <= STAYS ? at : "unbounded";
-}
-
-/** The solution with weight / 2 |z - near|^2 beside the objective. */
-function byDualMethod(
-  { P, q, A, b, G, h }: QuadraticProgram,
-  weight: number,
-  near: Float64Array | null,
-): Vertex | "infeasible" | "indefinite" {
-  const [n, p, m] = [q.length, b.length, h.length];
-  const padded = (length: number, at: (k: number) => number) => [0, ...Array.from({ length }, (_, k) => at(k))]; // from 1, as Fortran has it
-  const rows = (length: number, at: (i: number) => number[]) => [[], ...Array.from({ length }, (_, i) => at(i))];
-  const none = p + m === 0; // it wants a constraint: 0 >= 0 is one
-  const { solution, message, iact } = solveQP(
-    rows(n, (i) => padded(n, (j) => P[i * n + j] + (i === j ? weight : 0))),
-    padded(n, (i) => (near === null ? 0 : weight * near[i]) - q[i]),
-    rows(n, (i) => (none ? [0, 0] : padded(p + m, (k) => (k < p ? A[k * n + i] : -G[(k - p) * n + i])))),
-    none ? [0, 0] : padded(p + m, (k) => (k < p ? b[k] : -h[k - p])),
-    p,
-  );
-  if (message.includes("inconsistent")) return "infeasible";
-  if (message.includes("definite")) return "indefinite";
-  const active = none ? [] : iact.filter((k) => k > p).map((k) => k - p - 1);
-  return { z: Float64Array.from(solution.slice(1, n + 1)), active };
-}
-
-/** The multipliers by which the active constraints hold z. */
-function withMultipliers({ P, q, A, b, G, h }: QuadraticProgram, { z, active }: Vertex): QuadraticSolution {
-  const [n, p] = [q.length, b.length];
-  const pull = q.map((value, i) => -value - dot(P.subarray(i * n, (i + 1) * n), z));
-  const found = leastSquares(turned(heldBy(A, p, G, active, n)), pull);
-  const largest = found.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  const lambda = new Float64Array(h.length);
-  active.forEach((k, at) => {
-    lambda[k] = found[p + at] > PUSHES * largest ? found[p + at] : 0;
-  });
-  return { z, nu: found.slice(0, p), lambda };
-}
-
-/** The gradients of a loss by all that a program is given. */
-export type QuadraticGradient = QuadraticProgram;
-
-/**
- * What a loss whose gradient by z is `dz` has as its gradients by P (symmetric), q, A, b, G and h: the implicit derivative of the KKT
- * equations, whose constraints with a multiplier stay active (Amos and Kolter 2017). Least squares where these are singular.
- */
+/** The gradients by all six terms of a loss whose gradient by z is `dz`. */
 export function quadraticGradient(
-  { P, A, G, q, b, h }: QuadraticProgram,
-  { z, nu, lambda }: QuadraticSolution,
+  program: QuadraticProgram,
+  solution: QuadraticSolution,
   dz: Float64Array,
 ): QuadraticGradient {
-  const [n, p] = [q.length, b.length];
-  const active = Array.from(h.keys()).filter((k) => lambda[k] > 0);
-  const held = heldBy(A, p, G, active, n);
-  const size = n + held.rows;
-  const K = { rows: size, cols: size, data: new Float64Array(size * size) };
-  for (let i = 0; i < n; i++) K.data.set(P.subarray(i * n, (i + 1) * n), i * size);
-  for (let k = 0; k < held.rows; k++) {
-    for (let j = 0; j < n; j++) {
-      K.data[(n + k) * size + j] = held.data[k * n + j];
-      K.data[j * size + n + k] = held.data[k * n + j];
-    }
-  }
-  const right = new Float64Array(size);
-  dz.forEach((value, i) => {
-    right[i] = -value;
-  });
-  const found = leastSquares(K, right);
-  const u = found.subarray(0, n);
-  const equal = found.subarray(n, n + p);
-  const unequal = new Float64Array(h.length);
-  active.forEach((k, at) => {
-    unequal[k] = found[n + p + at];
-  });
-  const rows = (count: number, at: (k: number, j: number) => number) =>
-    Float64Array.from({ length: count * n }, (_, e) => at(Math.floor(e / n), e % n));
-  return {
-    P: rows(n, (i, j) => (u[i] * z[j] + u[j] * z[i]) / 2),
-    q: u.slice(),
-    A: rows(p, (k, j) => nu[k] * u[j] + equal[k] * z[j]),
-    b: equal.map((value) => -value),
-    G: rows(h.length, (k, j) => lambda[k] * u[j] + unequal[k] * z[j]),
-    h: unequal.map((value) => -value),
-  };
-}
-
-/** The rows of A and the active ones of G. */
-function heldBy(A: Float64Array, p: number, G: Float64Array, active: readonly number[], n: number): Matrix {
-  const data = new Float64Array((p + active.length) * n);
-  data.set(A);
-  active.forEach((row, k) => void data.set(G.subarray(row * n, (row + 1) * n), (p + k) * n));
-  return { rows: p + active.length, cols: n, data };
-}
-
-/** The shortest x for which |M x - right| is least. */
-function leastSquares(M: Matrix, right: Float64Array): Float64Array {
-  const x = new Float64Array(M.cols);
-  if (M.data.length === 0) return x;
-  const { values, left, right: across } = singularVectors(M);
-  values.forEach((value, k) => {
-    if (value <= SINGULAR * values[0]) return;
-    const share = dot(left.data.subarray(k * M.rows, (k + 1) * M.rows), right) / value;
-    for (let j = 0; j < M.cols; j++) x[j] += share * across.data[k * M.cols + j];
-  });
-  return x;
+  return hasCones(program) ? gradientWithCones(program, solution, dz) : gradientOfActiveSet(program, solution, dz);
 }

@@ -3,8 +3,11 @@
 import { ConvexError } from "../../errors.js";
 import { concatenated } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";
+import type { NewtonIterate } from "./coneNewton.js";
 import type { RowSums } from "./crew.js";
+import type { KeptCuts } from "./cuts.js";
 import type { Iterate } from "./fista.js";
+import type { Best } from "./judge.js";
 import { checksumOf } from "./rows.js";
 
 /** Where a driver keeps its state: a file (`fileCheckpoint` of tfjs-convex/sharded), or whatever else keeps bytes. */
@@ -15,38 +18,37 @@ export interface Checkpoint {
   write(bytes: Uint8Array): Promise<void>;
 }
 
-/** The best that was seen. */
-export interface Best {
-  readonly primal: number;
-  readonly dual: number;
-  readonly blocks: Float64Array; // [P x C x d]
-  readonly bias: Float64Array; // [C]
-}
+/** Where a solver stands. */
+export type Standing = Iterate | NewtonIterate;
 
-/** What is kept: the iterate, the best point, and the gaps of all rounds so far. */
+/** What is kept: where the solver stands, the best point, the gaps of all rounds so far, and the rows of cones that are known. */
 export interface Kept {
-  readonly iterate: Iterate;
+  readonly iterate: Standing;
   readonly best: Best;
   readonly gaps: readonly number[];
+  readonly cuts: KeptCuts | null;
 }
 
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** What a state is of: another program, or other rows, have another key. */
 export function checkpointKey(crew: RowSums, program: ConvexProgram): string {
-  const { gates, loss, penalty, beta, outputBias, X } = program;
+  const { gates, loss, penalty, beta, outputBias, X, cones } = program;
   const rows = crew.facts.map(({ rows: count, checksum }) => `${count}:${checksum.toString(16)}`);
   const generators = checksumOf([gates.generators.data]).toString(16);
-  const parts = [loss.name, loss.outputs, penalty.name, beta, outputBias?.ridge ?? "none", X.cols, gates.count];
+  const charges = [penalty.name, cones ? "cones" : "no cones", beta, outputBias?.ridge ?? "none"];
+  const parts = [loss.name, loss.outputs, ...charges, X.cols, gates.count];
   return [...parts, generators, ...rows].join(" ");
 }
 
-export function toBytes(key: string, { iterate, best, gaps }: Kept): Uint8Array {
+export function toBytes(key: string, { iterate, best, gaps, cuts }: Kept): Uint8Array {
   const { before, blocks, biasBefore, bias, ...rest } = iterate;
   // JSON writes the shortest decimal that reads back as the same number.
-  const head = JSON.stringify({ format: FORMAT, key, rest, primal: best.primal, dual: String(best.dual), gaps });
+  const known = { primal: best.primal, dual: String(best.dual), gaps, cuts: cuts?.counts ?? null };
+  const head = JSON.stringify({ format: FORMAT, key, rest, size: blocks.length, ...known });
   const text = new TextEncoder().encode(head);
-  const numbers = concatenated(before, blocks, biasBefore, bias, best.blocks, best.bias);
+  const rows = cuts?.rows ?? new Float64Array(0);
+  const numbers = concatenated(before, blocks, biasBefore, bias, best.blocks, best.bias, rows);
   const bytes = new Uint8Array(4 + text.length + numbers.byteLength);
   new DataView(bytes.buffer).setUint32(0, text.length, true);
   bytes.set(text, 4);
@@ -63,7 +65,7 @@ export function fromBytes(key: string, bytes: Uint8Array, C: number): Kept {
       `checkpoint: expected the state of this fit, got one of other rows, gates or options. Remove it to begin anew.`,
     );
   }
-  const size = (numbers.length - 3 * C) / 3;
+  const { size } = head;
   const [b, c] = [2 * size, 2 * size + 2 * C];
   return {
     iterate: {
@@ -77,19 +79,25 @@ export function fromBytes(key: string, bytes: Uint8Array, C: number): Kept {
       primal: head.primal,
       dual: Number(head.dual),
       blocks: numbers.slice(c, c + size),
-      bias: numbers.slice(c + size),
+      bias: numbers.slice(c + size, c + size + C),
     },
     gaps: head.gaps,
+    cuts: head.cuts === null ? null : { counts: head.cuts, rows: numbers.slice(c + size + C) },
   };
 }
+
+type Vectors = "before" | "blocks" | "biasBefore" | "bias";
 
 interface Head {
   readonly format: number;
   readonly key: string;
-  readonly rest: Pick<Iterate, "version" | "pull" | "momentum" | "step" | "biasScale">;
+  /** The numbers of a standing; those of the program's solver, as the key says. */
+  readonly rest: Omit<Iterate, Vectors> | Omit<NewtonIterate, Vectors>;
   readonly primal: number;
   readonly dual: string; // JSON knows no infinity
+  readonly size: number; // of the blocks
   readonly gaps: readonly number[];
+  readonly cuts: readonly number[] | null;
 }
 
 function parsed(bytes: Uint8Array): { head: Head; numbers: Float64Array } {

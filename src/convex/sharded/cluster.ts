@@ -53,15 +53,43 @@ export type ShardCall =
   | (Dealing & { readonly op: "pairs"; readonly from: number; readonly to: number }) // gates
   | { readonly op: "resume"; readonly version: number; readonly pull: number }
   | { readonly op: "power" }
-  | { readonly op: "network"; readonly units: number; readonly biasColumn: number }
+  | { readonly op: "network"; readonly units: number; readonly biasColumn: number; readonly gated: boolean }
+  | { readonly op: "reach"; readonly count: number } // vectors
+  | { readonly op: "rows"; readonly count: number; readonly each: number } // rows of each vector
+  | { readonly op: "aside" }
+  | { readonly op: "squares" }
+  | { readonly op: "layer"; readonly units: number; readonly gated: boolean }
   | (FromState & { readonly op: "advance"; readonly pull: number })
-  | (FromState & { readonly op: "bias" | "judge" | "conjugates" });
+  | ((FromState | Aside) & { readonly op: "bias" | "judge" | "conjugates" })
+  // With an offset of the bias [C] at the beginning of the payload:
+  | (Aside & Bend & { readonly op: "weights" })
+  | (Aside & Bend & Span & { readonly op: "curvature" })
+  | (Aside & { readonly op: "along"; readonly strides: readonly number[] });
 
 /** How rows are dealt into folds by their numbers among all rows; `offsets`: of the first row of each shard. */
 export interface Dealing {
   readonly folds: number;
   readonly seed: number;
   readonly offsets: readonly number[];
+}
+
+/** A call about the point of the last "aside", whatever the state is. */
+export interface Aside {
+  readonly aside: true;
+}
+
+/** Which second derivatives: of two outputs, or, where `bound` says so, of one, a diagonal above the Hessian. */
+export interface Bend {
+  readonly output: number;
+  readonly other: number;
+  readonly bound: boolean;
+}
+
+/** Of so many gates those of [from, to), each with all before it and itself. */
+export interface Span {
+  readonly gates: number;
+  readonly from: number;
+  readonly to: number;
 }
 
 /** A call that goes on from a state. */

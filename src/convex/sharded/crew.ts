@@ -29,6 +29,8 @@ export interface RowSums {
   resume(place: Place): Promise<Float64Array>;
   /** The place that the next call goes on from. */
   moved(place: Place): void;
+  /** Looks at another point, beside the state: blocks [P x C x d] and bias [C]. */
+  lookAside(blocks: Float64Array, bias: Float64Array): Promise<void>;
 }
 
 export class Crew implements RowSums {
@@ -37,6 +39,7 @@ export class Crew implements RowSums {
   private bytesBack = 0;
   private binding: ShardMessage | null = null;
   private place: Place | null = null;
+  private aside: ShardMessage | null = null;
   private readonly checksums: readonly number[];
   readonly rows: number; // n
 
@@ -70,6 +73,7 @@ export class Crew implements RowSums {
   async bind(generators: Float64Array, biasColumn: number): Promise<void> {
     const { rows: total, checksums } = this;
     this.place = null;
+    this.aside = null;
     this.binding = { call: { op: "bind", biasColumn, total, checksums }, payload: generators };
     await this.ask(this.binding.call, generators);
   }
@@ -86,6 +90,11 @@ export class Crew implements RowSums {
     this.place = place;
   }
 
+  async lookAside(blocks: Float64Array, bias: Float64Array): Promise<void> {
+    this.aside = { call: { op: "aside" }, payload: concatenated(blocks, bias) };
+    await this.ask(this.aside.call, this.aside.payload);
+  }
+
   /** The number of each shard's first row among all. */
   offsets(): number[] {
     let before = 0;
@@ -96,8 +105,8 @@ export class Crew implements RowSums {
   }
 
   private wayBack(): ShardMessage[] {
-    if (this.binding === null) return [];
-    return this.place === null ? [this.binding] : [this.binding, resumption(this.place)];
+    const { binding, place, aside } = this;
+    return [binding, place === null ? null : resumption(place), aside].filter((message) => message !== null);
   }
 }
 

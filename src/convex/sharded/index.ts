@@ -6,6 +6,7 @@
  * is written are sums over rows too, and exact.
  */
 
+export { boundWith } from "./boundWith.js";
 export type { Checkpoint } from "./checkpoint.js";
 export {
   type AskShards,
@@ -27,6 +28,7 @@ export {
   silentShard,
   summed,
 } from "./cluster.js";
+export { Cones } from "./cones.js";
 export { Crew, type RowSums, type Traffic } from "./crew.js";
 export { chosenGates, distinctGates } from "./gates.js";
 export { lossElsewhere } from "./lossElsewhere.js";
@@ -40,7 +42,17 @@ export {
   together,
   without,
 } from "./moments/index.js";
+export { narrowedOnShards } from "./narrow.js";
 export { factsOf, gatherRows, isTensor, iterableOf, moduleFailed, numbersIn, pairOf, RowRefusal } from "./rows.js";
 export { Shard } from "./shard.js";
-export { type AtZero, beginAt, lookAtZero, type ShardedRound, type ShardedSolution, solveSharded } from "./solve.js";
+export {
+  type AtZero,
+  beginAt,
+  type Coned,
+  lookAtZero,
+  type ShardedBudget,
+  type ShardedRound,
+  type ShardedSolution,
+  solveSharded,
+} from "./solve.js";
 export { numbersOf } from "./written.js";

@@ -2,7 +2,7 @@
 
 import { concatenated } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";
-import type { FromState } from "./cluster.js";
+import type { Aside, FromState } from "./cluster.js";
 import type { RowSums } from "./crew.js";
 import { bestBias, biasSums } from "./outputBias.js";
 
@@ -12,9 +12,9 @@ const MOST_TRIPS = 7;
 /** Of the gap: what another trip may still bring when it is left out. */
 const ENOUGH = 1e-3;
 
-/** A point and the state of the shards that it is. */
+/** A point, and what the shards know it by: their state, or what they look at beside it. */
 export interface Judged {
-  readonly from: FromState;
+  readonly from: FromState | Aside;
   readonly blocks: Float64Array; // [P x C x d]
   readonly bias: Float64Array; // [C]
 }
@@ -26,36 +26,74 @@ export interface Verdict {
   readonly bias: Float64Array; // [C]; where it is free the best for these blocks
 }
 
-type Charged = Pick<ConvexProgram, "penalty" | "beta" | "outputBias" | "loss" | "X">;
+/** The best that was seen. */
+export interface Best {
+  readonly primal: number;
+  readonly dual: number;
+  readonly blocks: Float64Array; // [B x C x d]
+  readonly bias: Float64Array; // [C]
+}
+
+export type Charged = Pick<ConvexProgram, "penalty" | "beta" | "outputBias" | "loss" | "X">;
 
 /** Objective and bound at a point; a free bias is minimised over first, so that the gradient there is balanced. */
 export async function judge(crew: RowSums, program: Charged, point: Judged): Promise<Verdict> {
-  const { beta, outputBias, loss } = program;
-  const C = loss.outputs;
+  const slopes = await slopesAt(crew, program, point);
+  const primal = slopes.value + chargeOf(program, point.blocks, slopes.bias);
+  const dual = await boundAt(crew, program, point, slopes, primal, largestPrice(program, slopes.pull));
+  return { primal, dual, bias: slopes.bias };
+}
+
+/** The loss at a point with the bias that is the best where it is free, and its gradient N. */
+export interface Slopes {
+  readonly bias: Float64Array; // [C]
+  readonly value: number;
+  readonly sums: Float64Array; // [C]: of the columns of N
+  readonly pull: Float64Array; // [P x C x d]: X'D_i N
+}
+
+export async function slopesAt(crew: RowSums, program: Charged, point: Judged): Promise<Slopes> {
+  const C = program.loss.outputs;
   const bias = await balanced(crew, program, point);
   const answer = await pullAt(crew, point, bias);
-  const sums = answer.subarray(1, 1 + C);
-  const penalty = eachBlock(program, point.blocks, (block) => program.penalty.value(block, C, program.X.cols));
+  return { bias, value: answer[0], sums: answer.subarray(1, 1 + C), pull: answer.subarray(1 + C) };
+}
+
+/** What the program charges for blocks and bias. */
+export function chargeOf(program: Charged, blocks: Float64Array, bias: Float64Array): number {
+  const { penalty, beta, outputBias, loss, X } = program;
+  const penalties = eachBlock(program, blocks, (block) => penalty.value(block, loss.outputs, X.cols));
   const ridge = outputBias?.ridge ?? 0;
   const charge = ridge * bias.reduce((sum, c) => sum + c * c, 0);
-  const primal = answer[0] + beta * penalty.reduce((sum, value) => sum + value, 0) + charge;
-  const largest = largestPrice(program, answer.subarray(1 + C));
+  return beta * penalties.reduce((sum, value) => sum + value, 0) + charge;
+}
+
+/** The best bound that N, scaled, is good for; `largest` is its largest price. */
+export async function boundAt(
+  crew: RowSums,
+  { beta, outputBias, loss }: Charged,
+  point: Judged,
+  { bias, sums }: Slopes,
+  primal: number,
+  largest: number,
+): Promise<number> {
+  const C = loss.outputs;
+  const ridge = outputBias?.ridge ?? 0;
   // What rounding left of the sums of the columns is taken off every row, so that they are zero.
   const free = outputBias !== null && ridge === 0;
   const rest = free ? sums.map((sum) => sum / loss.rows) : new Float64Array(C);
   const cost = (s: number) => (ridge > 0 ? sums.reduce((sum, value) => sum + (s * value) ** 2, 0) / (4 * ridge) : 0);
   const head = concatenated(minus(bias, point.bias), rest);
-  const dual = await bestScale(beta / largest, primal, async (scales) => {
+  return bestScale(beta / largest, primal, async (scales) => {
     const conjugates = await crew.ask({ ...point.from, op: "conjugates" }, concatenated(head, scales));
     return conjugates.map((value, k) => -value - cost(scales[k]));
   });
-  return { primal, dual, bias };
 }
 
-/** The largest price of the gradient at the best network without neurons, whose bias `point` has: no beta above it lets a neuron in. */
-export async function priceAt(crew: RowSums, program: Charged, point: Judged): Promise<number> {
+/** The gradient at the best network without neurons, whose bias `point` has, [P x C x d]: no beta above its largest price lets a neuron in. */
+export async function slopeAtZero(crew: RowSums, program: Charged, point: Judged): Promise<Float64Array> {
   const answer = await pullAt(crew, point, point.bias);
-  return largestPrice(program, answer.subarray(1 + program.loss.outputs));
+  return answer.subarray(1 + program.loss.outputs);
 }
 
 /** The loss where all outputs are some constants [C], from a point without neurons, and the sums of its derivatives. */
@@ -64,7 +102,7 @@ export async function constantsAt(crew: RowSums, { from, bias }: Judged, c: Floa
 }
 
 /** The bias of a point, the best one where it is free. */
-async function balanced(crew: RowSums, { outputBias }: Charged, point: Judged): Promise<Float64Array> {
+export async function balanced(crew: RowSums, { outputBias }: Charged, point: Judged): Promise<Float64Array> {
   if (outputBias === null || outputBias.ridge > 0) return point.bias;
   return bestBias((c) => constantsAt(crew, point, c), outputBias, point.bias);
 }
@@ -73,7 +111,7 @@ function pullAt(crew: RowSums, { from, bias }: Judged, at: Float64Array): Promis
   return crew.ask({ ...from, op: "judge" }, minus(at, bias));
 }
 
-function largestPrice(program: Charged, pull: Float64Array): number {
+export function largestPrice(program: Charged, pull: Float64Array): number {
   const { penalty, loss, X } = program;
   return eachBlock(program, pull, (block) => penalty.dualNorm(block, loss.outputs, X.cols)).reduce(
     (most, price) => Math.max(most, price),

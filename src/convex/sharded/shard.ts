@@ -8,12 +8,15 @@
 import { nonzeroVectors } from "../kernels/nonzero.js";
 import type { GatedProducts, Kernels } from "../kernels/types.js";
 import { packPatterns, wordsPerGate } from "../linear/bits.js";
+import { rowBlock } from "../linear/rowBlock.js";
 import { columnSums } from "../linear/vectors.js";
 import { bindLoss } from "../losses/index.js";
 import { forward, type NetworkWeights } from "../network.js";
 import { undecidedGates } from "../recovery/index.js";
 import type { GateSet, Loss, Matrix } from "../types.js";
-import type { Dealing, ShardCall, ShardSpec } from "./cluster.js";
+import type { Aside, Bend, Dealing, FromState, ShardCall, ShardSpec } from "./cluster.js";
+import { type Directions, reachOf, rowsAt } from "./coneRows.js";
+import { layerSums, squaresOf } from "./layer.js";
 import { type Deal, linearMoments, pairSums } from "./moments/collect.js";
 import { framed, totals } from "./moments/frame.js";
 import { patternSums } from "./patterns.js";
@@ -21,6 +24,8 @@ import { checksumOf, RowRefusal, rowsMatrix, type ShardRows } from "./rows.js";
 import { networkFrom } from "./written.js";
 
 const NOTHING = new Float64Array(0);
+/** One fold. */
+const ALL_ROWS: Deal = { folds: 1, seed: 0, offset: 0 };
 
 type Call<Op extends ShardCall["op"]> = Extract<ShardCall, { readonly op: Op }>;
 
@@ -44,6 +49,7 @@ export class Shard {
   private version = -1; // of `now`
   private now: Outputs | null = null;
   private next: Outputs | null = null; // what an accepted step makes of it
+  private beside: Float64Array | null = null; // outputs of a point that is looked at beside these
 
   constructor(
     private readonly spec: ShardSpec,
@@ -64,6 +70,16 @@ export class Shard {
         return this.bound && this.network(this.bound, call, payload);
       case "power":
         return this.bound && this.power(this.bound, payload);
+      case "reach":
+        return this.bound && this.reach(this.bound, call, payload);
+      case "rows":
+        return this.bound && this.rowsOf(this.bound, call, payload);
+      case "aside":
+        return this.bound && this.aside(this.bound, payload);
+      case "squares":
+        return this.bound && squaresOf(this.bound.X);
+      case "layer":
+        return this.bound && layerSums(this.bound.X, this.bound.loss, call, payload, this.kernels);
       case "totals":
         return totals(this.rows, this.spec.inputs, this.spec.outputs);
       case "moments":
@@ -73,7 +89,8 @@ export class Shard {
       case "resume":
         return this.bound && this.resume(this.bound, call, payload);
       default:
-        return this.bound && this.fromState(this.bound, call, payload);
+        if (this.bound === null) return null;
+        return "aside" in call ? this.atAside(this.bound, call, payload) : this.fromState(this.bound, call, payload);
     }
   }
 
@@ -122,6 +139,42 @@ export class Shard {
       loss: bindLoss(loss, { rows: count, cols: outputs, data: y }, share),
     };
     this.version = -1;
+    this.beside = null;
+    return NOTHING;
+  }
+
+  /** Of gates [count] and vectors [count x d]: in the places of this shard, [count x shards x 2], how far outside their cones these are. */
+  private reach({ X, gates }: Bound, { count }: Call<"reach">, payload: Float64Array): Float64Array {
+    const { shard, shards } = this.spec;
+    const mine = reachOf(X, gates, directionsFrom(payload, count, X.cols), this.kernels);
+    const out = new Float64Array(2 * count * shards);
+    for (let k = 0; k < count; k++) out.set(mine.subarray(2 * k, 2 * k + 2), 2 * (k * shards + shard));
+    return out;
+  }
+
+  /** Of the same and the owners [count x each] of places: rows in those that are this shard's, [count x each x d]. */
+  private rowsOf({ X, gates }: Bound, { count, each }: Call<"rows">, payload: Float64Array): Float64Array {
+    const { shard } = this.spec;
+    const d = X.cols;
+    const owners = payload.subarray(count * (1 + d));
+    const places = Array.from({ length: count }, (_, k) =>
+      Array.from({ length: each }, (_, slot) => k * each + slot).filter((place) => owners[place] === shard),
+    );
+    const wanted = Int32Array.from(places, (mine) => mine.length);
+    const found = rowsAt(X, gates, directionsFrom(payload, count, d), wanted, this.kernels);
+    const out = new Float64Array(count * each * d);
+    places.forEach((mine, k) => {
+      mine.forEach((place, slot) => {
+        out.set(found[k].subarray(slot * d, (slot + 1) * d), place * d);
+      });
+    });
+    return out;
+  }
+
+  /** Keeps the outputs of blocks and biases [P x C x d + C] beside the state. */
+  private aside(bound: Bound, payload: Float64Array): Float64Array {
+    const size = payload.length - this.spec.outputs;
+    this.beside = this.outputs(bound, payload.subarray(0, size), payload.subarray(size));
     return NOTHING;
   }
 
@@ -165,11 +218,27 @@ export class Shard {
     return this.slope(bound, this.now.R, 0);
   }
 
-  private fromState(
-    bound: Bound,
-    call: Call<"advance" | "bias" | "judge" | "conjugates">,
-    payload: Float64Array,
-  ): Float64Array | null {
+  private atAside(bound: Bound, call: Extract<ShardCall, Aside>, payload: Float64Array): Float64Array | null {
+    const { beside } = this;
+    const C = this.spec.outputs;
+    if (beside === null) return null;
+    switch (call.op) {
+      case "bias":
+        return this.bias(bound, beside, payload);
+      case "judge":
+        return this.judge(bound, beside, payload);
+      case "conjugates":
+        return this.conjugates(bound, beside, payload);
+      case "weights":
+        return this.weights(bound, shifted(beside, payload), call);
+      case "curvature":
+        return this.curvature(bound, shifted(beside, payload.subarray(0, C)), call, payload.subarray(C));
+      case "along":
+        return this.along(bound, shifted(beside, payload.subarray(0, C)), call, payload.subarray(C));
+    }
+  }
+
+  private fromState(bound: Bound, call: Extract<ShardCall, FromState>, payload: Float64Array): Float64Array | null {
     if (call.commit && this.next !== null && this.version === call.version - 1) {
       this.now = this.next;
       this.next = null;
@@ -181,11 +250,11 @@ export class Shard {
       case "advance":
         return this.advance(bound, now, call.pull, payload);
       case "bias":
-        return this.bias(bound, now, payload);
+        return this.bias(bound, now.Zx, payload);
       case "judge":
-        return this.judge(bound, now, payload);
+        return this.judge(bound, now.Zx, payload);
       case "conjugates":
-        return this.conjugates(bound, now, payload);
+        return this.conjugates(bound, now.Zx, payload);
     }
   }
 
@@ -217,9 +286,9 @@ export class Shard {
   }
 
   /** The loss at Z + 1 offset', the sums of its gradient and of their sizes [C] each, and of its Hessian: [C], or [C x C] where outputs see each other. */
-  private bias({ loss }: Bound, { Zx }: Outputs, offset: Float64Array): Float64Array {
+  private bias({ loss }: Bound, at: Float64Array, offset: Float64Array): Float64Array {
     const C = this.spec.outputs;
-    const Z = shifted(Zx, offset);
+    const Z = shifted(at, offset);
     const N = new Float64Array(Z.length);
     loss.gradient(Z, N);
     const head = Float64Array.of(loss.value(Z), ...columnSums(N, C), ...columnSums(N.map(Math.abs), C));
@@ -238,8 +307,8 @@ export class Shard {
   }
 
   /** The loss at Z + 1 offset', the sums of its gradient N [C], and A'N. */
-  private judge(bound: Bound, { Zx }: Outputs, offset: Float64Array): Float64Array {
-    const Z = shifted(Zx, offset);
+  private judge(bound: Bound, at: Float64Array, offset: Float64Array): Float64Array {
+    const Z = shifted(at, offset);
     const N = new Float64Array(Z.length);
     bound.loss.gradient(Z, N);
     const out = this.slope(bound, N, 1);
@@ -248,10 +317,10 @@ export class Shard {
   }
 
   /** L*(s (N - 1 rest')) for some scales s, N the gradient at Z + 1 offset'; payload: offset [C], rest [C], scales. */
-  private conjugates({ loss }: Bound, { Zx }: Outputs, payload: Float64Array): Float64Array {
+  private conjugates({ loss }: Bound, at: Float64Array, payload: Float64Array): Float64Array {
     const C = this.spec.outputs;
-    const N = new Float64Array(Zx.length);
-    loss.gradient(shifted(Zx, payload.subarray(0, C)), N);
+    const N = new Float64Array(at.length);
+    loss.gradient(shifted(at, payload.subarray(0, C)), N);
     for (let k = 0; k < N.length; k++) N[k] -= payload[C + (k % C)];
     const scaled = new Float64Array(N.length);
     return payload.slice(2 * C).map((scale) => {
@@ -260,9 +329,42 @@ export class Shard {
     });
   }
 
+  /** Of the second derivatives h [n]: their sum, and A'h for one output, [1 + P x d]. */
+  private weights(bound: Bound, at: Float64Array, call: Call<"weights">): Float64Array {
+    const { products, X, gates } = bound;
+    const h = bends(bound.loss, at, call);
+    const out = new Float64Array(1 + gates.count * X.cols);
+    out[0] = columnSums(h, 1)[0];
+    products.adjoint(h, 1, null, out.subarray(1));
+    return out;
+  }
+
+  /** X' D_i diag(h) D_j X of some gates, [gates] of the payload, as `pairSums` has them. */
+  private curvature(bound: Bound, at: Float64Array, call: Call<"curvature">, list: Float64Array): Float64Array {
+    const h = bends(bound.loss, at, call);
+    // Those of two outputs of softmax are never positive.
+    const sign = call.output === call.other ? 1 : -1;
+    const weighted = weightedRows(bound.X, sign === 1 ? h : h.map((value) => -value));
+    const some = gatesAt(bound.gates, Int32Array.from(list));
+    const sums = pairSums(weighted, some, this.kernels, ALL_ROWS, call.from, call.to);
+    return sign === 1 ? sums : sums.map((value) => -value);
+  }
+
+  /** The loss after some strides along blocks and biases [P x C x d + C]. */
+  private along(bound: Bound, at: Float64Array, { strides }: Call<"along">, payload: Float64Array): Float64Array {
+    const size = payload.length - this.spec.outputs;
+    const move = this.outputs(bound, payload.subarray(0, size), payload.subarray(size));
+    const trial = new Float64Array(at.length);
+    return Float64Array.from(strides, (stride) => {
+      for (let k = 0; k < at.length; k++) trial[k] = at[k] + stride * move[k];
+      return bound.loss.value(trial);
+    });
+  }
+
   /** Of a network as it is written: its loss, and the pairs of a row and a gate that float32 may decide otherwise. */
-  private network({ X, loss }: Bound, { units, biasColumn }: Call<"network">, payload: Float64Array): Float64Array {
-    const weights: NetworkWeights = networkFrom(payload, X.cols, units, this.spec.outputs, biasColumn);
+  private network({ X, loss }: Bound, call: Call<"network">, payload: Float64Array): Float64Array {
+    const { units, biasColumn, gated } = call;
+    const weights: NetworkWeights = networkFrom(payload, X.cols, units, this.spec.outputs, biasColumn, gated);
     return Float64Array.of(loss.value(forward(weights, X)), undecidedGates(weights, X));
   }
 
@@ -297,6 +399,55 @@ function multiply(products: GatedProducts, v: Float64Array, d: number, C: number
   const gate = index.map((k) => Math.floor(k / C));
   const output = index.map((k) => k % C);
   products.forward(gate, output, new Float64Array(index.length).fill(1), vectors, C, Z);
+}
+
+/** Gates [count] and vectors [count x d] at the beginning of a payload. */
+function directionsFrom(payload: Float64Array, count: number, d: number): Directions {
+  return { gates: Int32Array.from(payload.subarray(0, count)), vectors: payload.subarray(count, count * (1 + d)) };
+}
+
+/** Second derivatives of the loss [n] by two outputs; or those of one that make a diagonal above the Hessian (Gershgorin's circles). */
+function bends(loss: Loss, at: Float64Array, { output, other, bound }: Bend): Float64Array {
+  const C = loss.outputs;
+  const values = new Float64Array(at.length);
+  if (bound || loss.hessianTimes === undefined) loss.hessianDiagonal(at, values);
+  else {
+    const unit = new Float64Array(at.length);
+    for (let k = other; k < unit.length; k += C) unit[k] = 1;
+    loss.hessianTimes(at, unit, values);
+  }
+  const most = bound ? 2 : 1; // p (1 - p) + sum_q p q
+  return Float64Array.from({ length: loss.rows }, (_, j) => most * values[j * C + output]);
+}
+
+/** The rows of X, each times the root of its weight, made when they are asked for. */
+function weightedRows(X: Matrix, weights: Float64Array): Matrix {
+  const { cols } = X;
+  const block = (from: number, count: number) => {
+    const out = rowBlock(X, from, count).slice();
+    for (let k = 0; k < count; k++) {
+      const root = Math.sqrt(weights[from + k]);
+      for (let p = k * cols; p < (k + 1) * cols; p++) out[p] *= root;
+    }
+    return out;
+  };
+  return {
+    rows: X.rows,
+    cols,
+    get data() {
+      return block(0, X.rows);
+    },
+    block,
+  };
+}
+
+function gatesAt({ rows, bits, generators }: GateSet, list: Int32Array): GateSet {
+  const words = wordsPerGate(rows);
+  const some = new Uint32Array(list.length * words);
+  list.forEach((gate, k) => {
+    some.set(bits.subarray(gate * words, (gate + 1) * words), k * words);
+  });
+  return { count: list.length, rows, bits: some, generators, complete: false };
 }
 
 function shifted(Z: Float64Array, offset: Float64Array): Float64Array {

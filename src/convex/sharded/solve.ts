@@ -1,14 +1,17 @@
-/** Solves a gated program whose rows are with shards, to a relative gap that is proven by sums over all of them. */
+/** Solves a program whose rows are with shards, to a relative gap that is proven by sums over all of them. */
 
 import { relativeGap, rememberFloor } from "../certificate/index.js";
 import { nonzeroVectors } from "../kernels/nonzero.js";
+import type { Kernels } from "../kernels/types.js";
 import type { Clock } from "../solvers/clock.js";
 import { advice } from "../solvers/solution.js";
 import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
-import { type Best, type Checkpoint, checkpointKey, fromBytes, type Kept, toBytes } from "./checkpoint.js";
+import { type Checkpoint, checkpointKey, fromBytes, type Kept, type Standing, toBytes } from "./checkpoint.js";
+import { ConeNewton, newtonAtZero } from "./coneNewton.js";
+import type { Cones } from "./cones.js";
 import type { RowSums } from "./crew.js";
 import { type Iterate, placeAtZero, ShardedFista } from "./fista.js";
-import { constantsAt, type Judged, judge, priceAt } from "./judge.js";
+import { type Best, constantsAt, type Judged, judge, largestPrice, slopeAtZero } from "./judge.js";
 import { bestBias } from "./outputBias.js";
 
 const ITERATIONS_A_ROUND = 20;
@@ -23,7 +26,7 @@ export interface ShardedBudget {
   readonly checkpoint: Checkpoint | null;
   readonly everyRounds: number; // between two checkpoints
   /** Where to begin without a checkpoint, and with which step; default the network without neurons. */
-  readonly start?: Iterate;
+  readonly start?: Standing;
   /** Called after each round; answering true stops. */
   readonly onRound: (round: ShardedRound) => Promise<boolean>;
 }
@@ -40,9 +43,9 @@ export interface ShardedSolution {
   readonly blocks: SparseBlocks;
   readonly gap: Gap;
   /** Where the solver stood at the end, with its step. */
-  readonly last: Iterate;
+  readonly last: Standing;
   readonly rounds: number;
-  readonly iterations: number; // steps that were taken, the checkpoint's included
+  readonly iterations: number; // steps that were taken, 20 a round or, with cones, one, the checkpoint's included
   readonly seconds: number;
 }
 
@@ -54,7 +57,7 @@ export interface AtZero {
 }
 
 /** Looks at the point without neurons, of shards that have the program's gates. */
-export async function lookAtZero(crew: RowSums, program: ConvexProgram): Promise<AtZero> {
+export async function lookAtZero(crew: RowSums, program: ConvexProgram, cones: Cones | null = null): Promise<AtZero> {
   const { loss, outputBias } = program;
   const none = new Float64Array(loss.outputs);
   const zero = placeAtZero(program, none);
@@ -70,7 +73,61 @@ export async function lookAtZero(crew: RowSums, program: ConvexProgram): Promise
   rememberFloor(loss, first.value, value);
   const bias = outputBias === null ? none : await bestBias((c) => constantsAt(crew, point, c), outputBias, none);
   await crew.resume({ ...zero, bias, biasBefore: bias });
-  return { loss: first.value, bias, trivialBeta: await priceAt(crew, program, { ...point, bias }) };
+  const pull = await slopeAtZero(crew, program, { ...point, bias });
+  const trivialBeta = cones === null ? largestPrice(program, pull) : await cones.exactPrice(crew, pull);
+  return { loss: first.value, bias, trivialBeta };
+}
+
+/** Rounds of a solver, and what is seen after each. */
+interface ShardedRun {
+  round(pause: () => Promise<boolean>): Promise<void>;
+  look(): Promise<Best>;
+  readonly state: Standing;
+}
+
+/** What programs with cones are solved with. */
+export interface Coned {
+  readonly cones: Cones;
+  /** Of the driver. */
+  readonly kernels: Kernels;
+}
+
+async function byFista(
+  crew: RowSums,
+  program: ConvexProgram,
+  bias: Float64Array,
+  from: Standing | undefined,
+): Promise<ShardedRun> {
+  const solver =
+    from === undefined || !("step" in from)
+      ? await ShardedFista.begin(crew, program, bias)
+      : await ShardedFista.from(crew, program, from);
+  return {
+    async round(pause) {
+      for (let k = 0; k < ITERATIONS_A_ROUND; k++) {
+        await solver.advance();
+        if (await pause()) break;
+      }
+    },
+    async look() {
+      const point = solver.judged();
+      return { ...(await judge(crew, program, point)), blocks: point.blocks };
+    },
+    get state() {
+      return solver.state;
+    },
+  };
+}
+
+function byNewton(
+  crew: RowSums,
+  program: ConvexProgram,
+  bias: Float64Array,
+  from: Standing | undefined,
+  { cones, kernels }: Coned,
+): ShardedRun {
+  const start = from !== undefined && "weight" in from ? from : newtonAtZero(cones.size, bias);
+  return new ConeNewton(crew, program, cones, kernels, start);
 }
 
 /** From the checkpoint where there is one, else from the network without neurons. */
@@ -79,33 +136,30 @@ export async function solveSharded(
   program: ConvexProgram,
   bias: Float64Array,
   budget: ShardedBudget,
+  coned: Coned | null = null,
 ): Promise<ShardedSolution> {
   const { clock, checkpoint, tolerance } = budget;
   const key = checkpointKey(crew, program);
   const kept = await read(checkpoint, key, program);
   const from = kept?.iterate ?? budget.start;
-  const solver =
-    from === undefined ? await ShardedFista.begin(crew, program, bias) : await ShardedFista.from(crew, program, from);
+  if (kept?.cuts != null) coned?.cones.restore(kept.cuts);
+  const solver = coned === null ? await byFista(crew, program, bias, from) : byNewton(crew, program, bias, from, coned);
   const gaps: number[] = [...(kept?.gaps ?? [])];
   let best: Best | null = kept?.best ?? null;
   let status: Status = gaps.length > 0 && gaps[gaps.length - 1] <= tolerance ? "solved" : "iterationLimit";
   while (status === "iterationLimit" && gaps.length < budget.maxIterations) {
-    for (let k = 0; k < ITERATIONS_A_ROUND; k++) {
-      await solver.advance();
-      if (await clock.pause()) break;
-    }
-    const point = solver.judged();
-    const seen = await judge(crew, program, point);
+    await solver.round(() => clock.pause());
+    const seen = await solver.look();
     if (!Number.isFinite(seen.primal) || Number.isNaN(seen.dual)) {
       status = "nonFinite";
       break;
     }
-    best = better(best, { ...seen, blocks: point.blocks });
+    best = better(best, seen);
     const gap = gapOf(best, program);
     gaps.push(gap.relative);
     const index = gaps.length - 1;
     if (checkpoint !== null && gaps.length % budget.everyRounds === 0)
-      await checkpoint.write(toBytes(key, { iterate: solver.state, best, gaps }));
+      await checkpoint.write(toBytes(key, { iterate: solver.state, best, gaps, cuts: coned?.cones.kept ?? null }));
     const stop = await budget.onRound({ index, seconds: clock.seconds, gap });
     status = statusAfter(gaps, tolerance, stop, clock);
   }
@@ -122,8 +176,10 @@ export async function solveSharded(
 }
 
 /** Blocks that were found elsewhere, as the beginning of a solve with the step of another. */
-export function beginAt({ index, vectors, bias }: SparseBlocks, { step, biasScale, blocks }: Iterate): Iterate {
-  const all = new Float64Array(blocks.length);
+export function beginAt({ index, vectors, bias }: SparseBlocks, last: Standing): Iterate {
+  if (!("step" in last)) throw new Error("A solve of a program with cones has no step for another.");
+  const { step, biasScale } = last;
+  const all = new Float64Array(last.blocks.length);
   const d = vectors.length / index.length;
   index.forEach((place, k) => {
     all.set(vectors.subarray(k * d, (k + 1) * d), place * d);
@@ -156,8 +212,10 @@ function statusAfter(gaps: readonly number[], tolerance: number, stop: boolean, 
   return before !== undefined && gap > (1 - STALL_SHARE) * before ? "stalled" : "iterationLimit";
 }
 
-function sparseOf(best: Best | null, { X, gates, loss }: ConvexProgram): SparseBlocks {
-  const count = gates.count * loss.outputs;
-  const all = best?.blocks ?? new Float64Array(count * X.cols);
-  return { ...nonzeroVectors(all, count, X.cols), bias: best?.bias.slice() ?? new Float64Array(loss.outputs) };
+function sparseOf(best: Best | null, { X, loss }: ConvexProgram): SparseBlocks {
+  const all = best?.blocks ?? new Float64Array(0);
+  return {
+    ...nonzeroVectors(all, all.length / X.cols, X.cols),
+    bias: best?.bias.slice() ?? new Float64Array(loss.outputs),
+  };
 }

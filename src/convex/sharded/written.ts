@@ -4,25 +4,27 @@ import { concatenated } from "../linear/vectors.js";
 import type { NetworkWeights } from "../network.js";
 import type { Matrix } from "../types.js";
 
-/** Kernel and gates [d x m] each, read-out [m x C], bias [C]. */
+/** Kernel and, where there are any, gates [d x m] each, read-out [m x C], bias [C]. */
 export function numbersOf({ kernel, gates, output, bias }: NetworkWeights): Float64Array {
   return concatenated(kernel.data, gates?.data ?? new Float64Array(0), output.data, bias);
 }
 
-/** The network of `units` gated units that these numbers are. */
+/** The network of so many units that these numbers are, which have gates or are ReLU. */
 export function networkFrom(
   numbers: Float64Array,
   d: number,
   units: number,
   C: number,
   biasColumn: number,
+  gated = true,
 ): NetworkWeights {
   const size = d * units;
+  const read = gated ? 2 * size : size;
   return {
     kernel: { rows: d, cols: units, data: numbers.slice(0, size) },
-    gates: { rows: d, cols: units, data: numbers.slice(size, 2 * size) },
-    output: { rows: units, cols: C, data: numbers.slice(2 * size, 2 * size + units * C) },
-    bias: numbers.slice(2 * size + units * C),
+    gates: gated ? { rows: d, cols: units, data: numbers.slice(size, read) } : null,
+    output: { rows: units, cols: C, data: numbers.slice(read, read + units * C) },
+    bias: numbers.slice(read + units * C),
     pooling: null,
     biasColumn,
   };

@@ -44,7 +44,7 @@ export async function onePass(
 ): Promise<Pass> {
   const plan = readRows(where, given);
   // Betas are those of the path.
-  const spec = shardedSpec(model, { ...settings, regularization: null }, where);
+  const spec = shardedSpec(model, { ...settings, regularization: null }, where, ["gated"]);
   refuseOwnBeta(spec);
   if (spec.loss !== "meanSquaredError") {
     refuseAs(

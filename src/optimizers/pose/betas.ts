@@ -40,7 +40,7 @@ export async function poseForPath(
   clock: Clock,
   part: RowsOf | null = null, // where the rows are those of a fold
 ): Promise<{ readonly posed: Problem; readonly reduced: Reduced }> {
-  const reduced = reduce(spec, data, { ...settings, regularization: 1 }, { free });
+  const reduced = await reduce(spec, data, { ...settings, regularization: 1 }, kernels, () => clock.pause(), { free });
   const { reduction } = reduced;
   const sources = {
     gatesOf: gatesOwner(model, spec, reduction),

@@ -39,7 +39,9 @@ export async function poseFit(
 ): Promise<Posed> {
   const chosen = await chooseEngine(settings.engine, settings.threads);
   const before = warmStart?.regularization?.standardized ?? null;
-  const reduced = reduce(spec, train, settings, { before, byItself: startsInSpan(warmStart, spec) });
+  const byItself = startsInSpan(warmStart, spec);
+  const pause = () => clock.pause();
+  const reduced = await reduce(spec, train, settings, chosen.kernels, pause, { before, byItself });
   const { reduction } = reduced;
   const gatesOf = model === null ? null : gatesOwner(model, spec, reduction);
   const sources = { gatesOf, warmStart, space: reduction?.space ?? null, rows: reduction?.X ?? null };

@@ -4,10 +4,20 @@ import type * as tf from "@tensorflow/tfjs";
 import { refuseAs } from "../../arguments.js";
 import { certify, GapJudge, relativeGap } from "../../convex/certificate/index.js";
 import type { Kernels } from "../../convex/kernels/types.js";
+import { inTurns, type Pieces } from "../../convex/linear/pieces.js";
 import { norm } from "../../convex/linear/vectors.js";
 import { forward, type Network, type NetworkWeights, objectiveOf, steepest } from "../../convex/network.js";
 import { type Coordinates, isStandardized, weightsForX } from "../../convex/operators/coordinates.js";
-import { distanceTo, type RowSpace, reducedRows, rowSpaceOf } from "../../convex/operators/rowSpace.js";
+import { leadingAxes } from "../../convex/operators/leadingAxes.js";
+import {
+  distanceTo,
+  findingRowSpace,
+  ROUNDING,
+  type RowSpace,
+  reducedRows,
+  rowsInAxes,
+} from "../../convex/operators/rowSpace.js";
+import { findingSpan } from "../../convex/operators/span.js";
 import { standardizedRows, standardizedWeights } from "../../convex/operators/standardized.js";
 import { withProducts } from "../../convex/solvers/solve.js";
 import type { AllGatesBound, Certificate, ConvexProgram, Matrix } from "../../convex/types.js";
@@ -41,29 +51,66 @@ export interface ReduceWish {
 }
 
 /**
- * Reads the options `rank`, `pca` and `standardize`.
+ * Reads the options `rank`, `pca` and `standardize`. Told to end by `pause`, it takes the axes that it has: all of x, or for `pca` and a
+ * number as `rank` fewer than those but hardly the leading ones, which `reduction.exact` says.
  *
  * @throws ConvexError "options/value" where they do not go with the model or with other options.
  */
-export function reduce(spec: NetworkSpec, train: Dataset, settings: Settings, wish: ReduceWish = {}): Reduced {
+export function reduce(
+  spec: NetworkSpec,
+  train: Dataset,
+  settings: Settings,
+  kernels: Kernels,
+  pause: () => Promise<boolean>,
+  wish: ReduceWish = {},
+): Promise<Reduced> {
+  return inTurns(reducing(spec, train, settings, kernels, wish), pause);
+}
+
+function* reducing(
+  spec: NetworkSpec,
+  train: Dataset,
+  settings: Settings,
+  kernels: Kernels,
+  wish: ReduceWish,
+): Pieces<Reduced> {
   const { pca } = settings;
-  if (standardizes(spec, settings, wish.free, wish.before)) return standardized(spec, train, settings, wish);
+  if (standardizes(spec, settings, wish.free, wish.before)) {
+    return yield* standardized(spec, train, settings, kernels, wish);
+  }
   const byItself = pca === null && isWide(spec, train.x, settings, wish) && feedsApart(spec, settings);
   const rank = settings.rank ?? (byItself ? "numerical" : null);
   if (rank === null && pca === null) return unchanged(spec, settings);
   refuseUnfit(spec, settings);
   refuseBeyond(spec, settings);
-  const space = rowSpaceOf(train.x, rank ?? pca ?? "numerical", pca !== null);
+  const space = yield* axesOf(train.x, rank, pca, byItself, kernels);
   // Rows of full rank would only be turned.
-  if (pca === null && space.basis.cols === spec.inputs) return unchanged(spec, { ...settings, rank: null });
+  if (space === null || (pca === null && space.basis.cols === spec.inputs)) {
+    return unchanged(spec, { ...settings, rank: null });
+  }
+  const seen = yield* rowsInAxes(train.x, space, kernels);
   const { value, charged } = biasColumnOf(spec, settings, inputRows(spec, train.x, 0));
   return {
     spec: { ...spec, inputs: space.basis.cols },
     // The charge of the hidden bias is that of x as it is, also where rows are shorter.
     settings: { ...settings, rank: null, pca: null, hiddenBiasScale: charged ? value : settings.hiddenBiasScale },
     reduction: { space, X: inputRows(spec, train.x, value) },
-    data: (data) => ({ ...data, x: reducedRows(data.x, space) }),
+    data: (data) => ({ ...data, x: data === train ? seen : reducedRows(data.x, space) }),
   };
+}
+
+/** The axes that the options ask for; null where all of x is taken, since time was up before they were known. */
+function* axesOf(
+  x: Matrix,
+  rank: Settings["rank"],
+  pca: Settings["pca"],
+  byItself: boolean,
+  kernels: Kernels,
+): Pieces<RowSpace | null> {
+  if (pca !== null) return yield* leadingAxes(x, pca, true, kernels);
+  if (byItself) return yield* findingSpan(x, ROUNDING, kernels);
+  const space = yield* findingRowSpace(x, rank ?? "numerical");
+  return space ?? (typeof rank === "number" ? yield* leadingAxes(x, rank, false, kernels) : null);
 }
 
 function unchanged(spec: NetworkSpec, settings: Settings): Reduced {
@@ -71,12 +118,18 @@ function unchanged(spec: NetworkSpec, settings: Settings): Reduced {
 }
 
 /** Standardised columns, unless gates that were handed over are those of x as it is and no option says otherwise. */
-function standardized(spec: NetworkSpec, train: Dataset, settings: Settings, wish: ReduceWish): Reduced {
+function* standardized(
+  spec: NetworkSpec,
+  train: Dataset,
+  settings: Settings,
+  kernels: Kernels,
+  wish: ReduceWish,
+): Pieces<Reduced> {
   const whole = standardizedSpace(spec, train);
   const z = standardizedRows(train.x, whole);
   const wide = isWide(spec, z, settings, wish);
-  const space = wide ? { ...whole, span: rowSpaceOf(z, "numerical", false, NOTHING) } : whole;
-  const x = space.span === null ? z : reducedRows(z, space.span);
+  const space = wide ? { ...whole, span: yield* findingSpan(z, NOTHING, kernels) } : whole;
+  const x = space.span === null ? z : yield* rowsInAxes(z, space.span, kernels);
   const { value } = biasColumnOf(spec, settings, x);
   const { arrangements, standardize } = settings;
   const handed = arrangements !== null && !("kind" in arrangements) ? arrangements : null;
@@ -222,11 +275,13 @@ export function certificateNear(
     const note = `Solved in the span of the rows, ${span.basis.cols} of ${span.basis.rows} dimensions.`;
     return { certificate: outsideSpan(said, distanceTo(span), dualPoint, program), notes: [note] };
   }
-  const { basis, mean, tail, largest } = reduction.space;
+  const { basis, mean, tail, largest, exact } = reduction.space;
   const kept = `${basis.cols} of ${basis.rows} dimensions`;
   if (mean !== null) {
-    const claim = certificate.claim.replace(/\.$/, ` (on ${basis.cols} principal components of x).`);
-    return { certificate: { ...certificate, claim }, notes: [`Solved on principal components, ${kept}.`] };
+    const axes = exact ? "principal components" : "directions near the principal components";
+    const claim = certificate.claim.replace(/\.$/, ` (on ${basis.cols} ${axes} of x).`);
+    const late = exact ? "" : " Time was up before they were exact: give a larger timeLimit, or fewer of them.";
+    return { certificate: { ...certificate, claim }, notes: [`Solved on ${axes}, ${kept}.${late}`] };
   }
   const distance = distanceTo(reduction.space);
   const everywhere = certificate.allGates && near(certificate.allGates, certificate.primal, distance, program);
@@ -242,7 +297,7 @@ export function certificateNear(
   return {
     certificate: carried.scope === "these gates" && program.cones ? inTheSpan(carried, basis.cols) : carried,
     notes: [
-      `Solved in ${kept}: the first singular value left out is ${(tail / largest).toExponential(1)} of the largest. The bound is ` +
+      `Solved in ${kept}: what is left out of x is at most ${(tail / largest).toExponential(1)} of it, in norm. The bound is ` +
         `${certificate.dual.toPrecision(8)} there and ${dual.toPrecision(8)} for x as it is.`,
     ],
   };

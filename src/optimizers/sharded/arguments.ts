@@ -91,18 +91,26 @@ export function specsOf({ shards, load, args }: RowsPlan, spec: NetworkSpec, { t
 }
 
 /**
- * The network of a model that shards can train: a GatedDense layer and a dense read-out, nothing before them.
+ * The network of a model that shards can train: a GatedDense or a ReLU layer and a dense read-out, nothing before them.
  *
  * @throws ConvexError "model/..." or "options/value".
  */
-export function shardedSpec(model: tf.LayersModel, settings: Settings, where = "fitSharded"): NetworkSpec {
+export function shardedSpec(
+  model: tf.LayersModel,
+  settings: Settings,
+  where = "fitSharded",
+  formulations: readonly NetworkSpec["formulation"][] = ["gated", "relu"],
+): NetworkSpec {
   const spec = readModel(model, settings.formulation, "fit", true);
   const { trunk } = anatomyOf(model, "write", spec.cut);
-  const named = `a model of a gatedDense layer and a dense one`;
-  const todo = `Build the first layer as gatedDense, or fit on one machine with fit.`;
+  const relu = formulations.includes("relu");
+  const named = `a model of a gatedDense layer${relu ? ", or of one with relu," : ""} and a dense one`;
+  const todo = `Build the first layer as ${relu ? "one of these" : "gatedDense"}, or fit on one machine with fit.`;
   const no = (came: string) => refuseAs(where, named, came, todo, "model/layer");
-  if (spec.formulation !== "gated") no(`one of formulation "${spec.formulation}"`);
+  if (!formulations.includes(spec.formulation)) no(`one of formulation "${spec.formulation}"`);
   if (spec.convolution !== null) no("a convolutional one");
+  if (spec.negativeSlope !== 0) no("one of units with a slope below zero");
+  if (spec.normalization !== null) no("one with batch normalisation");
   if (spec.skip !== null) no("one with a linear layer beside the hidden one");
   if (trunk.length > 0) no(`one with ${trunk.length} more before these, whose outputs the module could yield`);
   const loss = lossElsewhere(spec.loss, 1, spec.outputs);
@@ -116,11 +124,11 @@ export function shardedSpec(model: tf.LayersModel, settings: Settings, where = "
       "model/loss",
     );
   }
-  refuseSettings(where, settings);
+  refuseSettings(where, settings, spec.formulation === "relu");
   return spec;
 }
 
-function refuseSettings(where: string, settings: Settings): void {
+function refuseSettings(where: string, settings: Settings, relu: boolean): void {
   const { standardize, rank, pca, regularization, solver, engine, arrangements, pricing } = settings;
   const no = (name: string, expected: string, got: unknown) =>
     refuseAs(`${where}: ${name}`, expected, shown(got), "Leave it out, or fit on one machine with fit.");
@@ -134,5 +142,6 @@ function refuseSettings(where: string, settings: Settings): void {
     no("regularization", 'a number, "from-model" or "share"', regularization);
   if (arrangements === null) return;
   const kind = "kind" in arrangements ? arrangements.kind : "a gate set";
-  if (kind !== "sample") no("arrangements", '{ kind: "sample" }, or none: then the gates of the layer', kind);
+  const other = relu ? "as many as the layer has units" : "the gates of the layer";
+  if (kind !== "sample") no("arrangements", `{ kind: "sample" }, or none: then ${other}`, kind);
 }

@@ -4,7 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { certify } from "../../convex/certificate/index.js";
 import { formulations } from "../../convex/formulations/index.js";
 import type { Network, NetworkWeights } from "../../convex/network.js";
-import { Crew, type ShardedSolution, solveSharded } from "../../convex/sharded/index.js";
+import { Crew, type ShardedBudget, type ShardedSolution, solveSharded } from "../../convex/sharded/index.js";
 import type { Clock } from "../../convex/solvers/clock.js";
 import { advice } from "../../convex/solvers/solution.js";
 import { ConvexError } from "../../errors.js";
@@ -21,8 +21,8 @@ import { readPlan, type ShardedArgs, type ShardedPlan, shardedSpec, specsOf } fr
 import { endOf, judged } from "./judge.js";
 import { cutRows, type Posed, posedOn } from "./pose.js";
 import { ShardedResult, type ShardedSummary } from "./result.js";
+import { widthEnd, withinUnits } from "./within.js";
 
-const { gated } = formulations;
 const METRICS = ["loss", "relativeGap", "seconds"];
 
 /** Nothing is written unless every step succeeds, and no worker is left when it ends. */
@@ -41,7 +41,8 @@ export async function fitSharded<M extends tf.LayersModel>(
     await progress.begin(crew.rows, settings.maxIterations, METRICS);
     const posed = await posedOn(crew, await cutRows(model, spec, crew, settings), spec, settings);
     const solution = await solveWith(crew, posed, plan, settings, clock, progress);
-    const summary = await finish(model, spec, crew, posed, solution, settings, () => progress.end());
+    const ending = { last: () => progress.end(), pause: () => clock.pause() };
+    const summary = await finish(model, spec, crew, posed, solution, settings, ending);
     const { restarts, name } = plan.cluster;
     const { rows, facts, traffic } = crew;
     const shards = { cluster: name, rows: facts.map((fact) => fact.rows), restarts, ...traffic };
@@ -62,13 +63,13 @@ export function refuseFew(where: string, rows: number): void {
 
 function solveWith(
   crew: Crew,
-  { program, zero }: Posed,
+  { program, zero, coned }: Posed,
   plan: ShardedPlan,
   settings: Settings,
   clock: Clock,
   progress: Progress,
 ): Promise<ShardedSolution> {
-  return solveSharded(crew, program, zero.bias, {
+  const budget: ShardedBudget = {
     tolerance: settings.tolerance,
     maxIterations: settings.maxIterations,
     clock,
@@ -76,12 +77,19 @@ function solveWith(
     everyRounds: plan.checkpointRounds,
     onRound: ({ index, gap, seconds }) =>
       progress.round(index, { loss: gap.primal, relativeGap: gap.relative, seconds }),
-  });
+  };
+  return solveSharded(crew, program, zero.bias, budget, coned);
 }
 
 type Finished<M extends tf.LayersModel> = Omit<ShardedSummary<M>, "rows" | "shards">;
 
-/** The network of the solution, judged by the shards as it is written; `last` is the end of the callbacks. */
+/** What goes on until a result is there. */
+interface Ending {
+  readonly last: () => Promise<void>; // of the callbacks
+  readonly pause: () => Promise<boolean>; // whether time is up
+}
+
+/** The network of the solution, or the best that fits the layer, judged by the shards as it is written. */
 async function finish<M extends tf.LayersModel>(
   model: M,
   spec: NetworkSpec,
@@ -89,42 +97,43 @@ async function finish<M extends tf.LayersModel>(
   posed: Posed,
   solution: ShardedSolution,
   settings: Settings,
-  last: () => Promise<void>,
+  { last, pause }: Ending,
 ): Promise<Finished<M>> {
-  const { program, column, regularization } = posed;
-  const { blocks, gap, iterations, seconds } = solution;
-  const network = gated.recover(program, blocks);
-  const neurons = network.neurons.length;
-  const units = settings.width === "resize" ? Math.max(1, neurons) : spec.units;
+  const { program, column, regularization, coned } = posed;
+  const { blocks, iterations, seconds } = solution;
+  const wide = formulations[spec.formulation].recover(program, blocks);
+  const units = settings.width === "resize" ? Math.max(1, wide.neurons.length) : spec.units;
   const facts = { regularization, iterations, seconds, blocks, generators: program.gates.generators };
-  const common = { ...facts, model, solver: "fista", engine: "wasm", neurons };
+  const solver = coned === null ? "fista" : "proximal-newton";
+  const common = { ...facts, model, solver, engine: "wasm" };
   const nothing = async (ended: Pick<ShardedSolution, "status" | "advice">, why: string): Promise<Finished<M>> => {
     await last();
     const none = Number.NaN;
     const objective = { loss: none, regularization: none, total: none };
-    return { ...common, ...ended, objective, certificate: certify(gap, none, program), neurons: 0, notes: [why] };
+    const certificate = certify(solution.gap, none, program);
+    return { ...common, ...ended, objective, certificate, neurons: 0, notes: [why] };
   };
-  if (!Number.isFinite(gap.primal))
+  if (!Number.isFinite(solution.gap.primal))
     return nothing(solution, "No finite point was found: the weights are as they were.");
-  if (neurons > units) {
-    const todo = `Build the layer with ${neurons} units, or set width: "resize".`;
-    const said = `The solution has ${neurons} neurons, the layer ${units}: the weights are as they were.`;
-    return nothing({ status: "widthLimit", advice: `${said} ${todo}` }, said);
-  }
+  const fitting = await withinUnits(crew, posed, solution, wide, units, settings, pause);
+  const { network, gap } = fitting;
   const weights = hiddenWeights({ program, column, regularization }, network, units);
   if (!isFinite32(weights)) {
     const ended = { status: "nonFinite", advice: advice.nonFinite } as const;
     return nothing(ended, "No point with finite float32 weights was found: the weights are as they were.");
   }
   const { written, undecided } = await judged(crew, posed, weights);
-  const certificate = certify(gap, written.total, program);
+  const certificate = certify(gap, written.total, fitting.program);
   if (contradicts(certificate))
     return nothing(CONTRADICTED, "The bound and the objective contradict each other: the weights are as they were.");
   const target = await writeFit(model, problemOf(spec, posed), weights, units, false, last);
   return {
     ...common,
-    ...endOf(solution, written.total, certificate.dual, settings.tolerance, posed.zero),
+    ...(fitting.needed > units
+      ? widthEnd(solution, fitting, units, settings.tolerance)
+      : endOf(solution, written.total, certificate.dual, settings.tolerance, posed.zero)),
     model: target,
+    neurons: network.neurons.length,
     certificate,
     objective: modelObjective(written, weights.kernel, regularization.hidden, column.charged),
     notes: [...notesOf(spec, regularization, column, false), ...undecidedNotes(undecided), ...gateNotes(network)],
@@ -133,7 +142,13 @@ async function finish<M extends tf.LayersModel>(
 
 /** What writing asks of a problem. */
 function problemOf(spec: NetworkSpec, { program, column, regularization }: Posed): Problem {
-  const whole = { constraint: null, reduction: null, growth: null, gateNotes: [], formulation: gated };
+  const whole = {
+    constraint: null,
+    reduction: null,
+    growth: null,
+    gateNotes: [],
+    formulation: formulations[spec.formulation],
+  };
   return { spec, program, loss: program.loss, column, regularization, ...whole };
 }
 
@@ -150,5 +165,7 @@ function undecidedNotes(undecided: number): string[] {
 }
 
 function gateNotes({ neurons, spare = [] }: Network): string[] {
-  return neurons.length > 0 ? [] : [`No neuron pays at this beta: all ${spare.length} gates have blocks of zero.`];
+  return neurons.length > 0 || spare.length === 0
+    ? []
+    : [`No neuron pays at this beta: all ${spare.length} gates have blocks of zero.`];
 }

@@ -16,7 +16,7 @@ export async function judged(
   weights: NetworkWeights,
 ) {
   const units = weights.kernel.cols;
-  const call = { op: "network", units, biasColumn: column.value } as const;
+  const call = { op: "network", units, biasColumn: column.value, gated: weights.gates !== null } as const;
   const [loss, undecided] = await rows.ask(call, numbersOf(weights));
   const told = { ...program.loss, value: () => loss };
   return { written: objectiveOf(weights, program.X, told, decayOf(regularization), NONE), undecided };

@@ -2,9 +2,12 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import { formulations } from "../../convex/formulations/index.js";
+import { wasmKernels } from "../../convex/kernels/wasm/index.js";
 import { roundedAsWritten } from "../../convex/network.js";
 import {
   type AtZero,
+  type Coned,
+  Cones,
   type Crew,
   chosenGates,
   distinctGates,
@@ -20,14 +23,14 @@ import { biasColumnOf, regularizationOf } from "../pose/regularization.js";
 import type { NetworkSpec } from "../read/model.js";
 import type { BiasColumn, Regularization } from "../records.js";
 
-const { gated } = formulations;
-
 /** A program whose rows are elsewhere, and what it was made from. */
 export interface Posed {
   readonly program: ConvexProgram;
   readonly column: BiasColumn;
   readonly regularization: Regularization;
   readonly zero: AtZero;
+  /** What is known of cones, of a program that has some. */
+  readonly coned: Coned | null;
 }
 
 /** Gates that the rows have been cut by. */
@@ -56,15 +59,18 @@ export async function posedOn(
   const loss = lossElsewhere(spec.loss, rows.rows, spec.outputs);
   const X = { rows: rows.rows, cols: generators.cols, data: new Float64Array(0) };
   const gates = { count: generators.rows, rows: rows.rows, bits: new Uint32Array(0), generators, complete: false };
-  const known = gated.penaltiesFor(spec.outputs);
+  const formulation = formulations[spec.formulation];
+  const known = formulation.penaltiesFor(spec.outputs);
   const penalty = known.find((name) => name === settings.vectorPenalty) ?? known[0];
-  const build = (beta: number) => gated.build({ X, gates, loss, beta, outputBias, pooling: null }, penalty);
-  const zero = await lookAtZero(rows, build(0));
+  const build = (beta: number) => formulation.build({ X, gates, loss, beta, outputBias, pooling: null }, penalty);
+  const first = build(0);
+  const coned = first.cones ? { cones: await Cones.of(rows, first), kernels: await wasmKernels(1) } : null;
+  const zero = await lookAtZero(rows, first, coned?.cones);
   const regularization = await regularizationOf(spec, settings, false, async () => zero.trivialBeta);
-  return { program: build(regularization.beta), column, regularization, zero };
+  return { program: build(regularization.beta), column, regularization, zero, coned };
 }
 
-/** Distinct gates [P x d] in numbers that a layer can hold: drawn, or the layer's own. */
+/** Distinct gates [P x d]: drawn, or, in numbers that a layer can hold, those of a gated layer. */
 async function generatorsFor(
   model: tf.LayersModel,
   spec: NetworkSpec,
@@ -73,13 +79,14 @@ async function generatorsFor(
   { arrangements, seed }: Settings,
 ): Promise<Matrix> {
   const d = biasColumn > 0 ? spec.inputs + 1 : spec.inputs;
-  const drawn = arrangements !== null && "kind" in arrangements && arrangements.kind === "sample" ? arrangements : null;
+  const gated = spec.formulation === "gated";
+  const asked = arrangements !== null && "kind" in arrangements && arrangements.kind === "sample" ? arrangements : null;
+  const drawn = asked ?? (gated ? null : { count: spec.units });
+  const written = (generator: Float64Array) => (gated ? roundedAsWritten(generator, biasColumn) : generator);
   const list =
     drawn === null
       ? await chosenGates(crew, rowsOf(await layerGenerators(model, spec, d, biasColumn)), biasColumn)
-      : await distinctGates(crew, d, biasColumn, { count: drawn.count, seed: drawn.seed ?? seed }, (generator) =>
-          roundedAsWritten(generator, biasColumn),
-        );
+      : await distinctGates(crew, d, biasColumn, { count: drawn.count, seed: asked?.seed ?? seed }, written);
   if (list.length === 0) {
     throw new ConvexError(
       "gates/empty",

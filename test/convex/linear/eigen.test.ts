@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { eigenSymmetric, singularVectors } from "../../../src/convex/linear/eigen.js";
+import { eigenSymmetric, type SymmetricEigen, singularVectors } from "../../../src/convex/linear/eigen.js";
+import { eigenInPieces } from "../../../src/convex/linear/eigenPieces.js";
+import { atOnce, inTurns } from "../../../src/convex/linear/pieces.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
 
 /** B [rows x cols] of a given rank, of size about `scale`. */
@@ -104,5 +106,54 @@ describe("singularVectors", () => {
       }),
       { numRuns: 60 },
     );
+  });
+});
+
+describe("eigenInPieces", () => {
+  test.each([
+    ["of full rank", 70, 70],
+    ["of rank 3", 64, 3],
+    ["of rank 40, an odd size", 97, 40],
+    ["zero", 66, 0],
+    ["small", 5, 4],
+  ])("gives what one piece gives: %s", (_name, d, rank) => {
+    for (const scale of [1e-120, 1, 1e120]) {
+      const B = drawn(d, d, rank, Math.sqrt(scale), rank + 1);
+      const A = new Float64Array(d * d);
+      for (let i = 0; i < d; i++) {
+        for (let j = 0; j <= i; j++) for (let p = 0; p < d; p++) A[i * d + j] += B[i * d + p] * B[j * d + p];
+      }
+      const { values, vectors } = atOnce(eigenInPieces(A, d)) as SymmetricEigen;
+      const whole = eigenSymmetric(A, d);
+      const size = Math.max(Number.MIN_VALUE, whole.values[d - 1]);
+      values.forEach((value, k) => void expect(Math.abs(value - whole.values[k]) / size).toBeLessThan(1e-13));
+      const full = A.map((_, at) => A[Math.max(Math.floor(at / d), at % d) * d + Math.min(Math.floor(at / d), at % d)]);
+      const { rebuilt, orthonormal } = errors(full, values, vectors, vectors);
+      expect(rebuilt / size).toBeLessThan(1e-12);
+      expect(orthonormal).toBeLessThan(1e-12);
+    }
+  });
+
+  test("blocks beside one another, equal values, and a diagonal alone are taken apart", () => {
+    const d = 72;
+    for (const entry of [
+      (i: number, j: number) => (i === j ? 2 : 0),
+      (i: number, j: number) => (i === j ? i % 3 : 0),
+      (i: number, j: number) => (Math.floor(i / 9) === Math.floor(j / 9) ? 1 : 0),
+      (i: number, j: number) => (Math.abs(i - j) === 1 ? -1 : i === j ? 2 : 0),
+    ]) {
+      const A = Float64Array.from({ length: d * d }, (_, at) => entry(Math.floor(at / d), at % d));
+      const { values, vectors } = atOnce(eigenInPieces(A, d)) as SymmetricEigen;
+      const { rebuilt, orthonormal } = errors(A, values, vectors, vectors);
+      expect(Math.max(rebuilt, orthonormal)).toBeLessThan(1e-12);
+    }
+  });
+
+  test("it ends when it is told to, and says NaN of NaN", async () => {
+    const A = drawn(80, 80, 80, 1, 1);
+    let pieces = 0;
+    expect(await inTurns(eigenInPieces(A, 80), async () => ++pieces > 5)).toBeNull();
+    expect(pieces).toBe(6);
+    expect(atOnce(eigenInPieces(A.fill(Number.NaN), 80))?.values.every(Number.isNaN)).toBe(true);
   });
 });

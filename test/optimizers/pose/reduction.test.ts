@@ -67,7 +67,8 @@ describe("rowSpaceOf", () => {
     const full = rowSpaceOf(X, "numerical");
     expect(full.basis.cols).toBe(Math.min(n, d));
     expect(full.tail).toBe(0);
-    const { basis, tail } = rowSpaceOf(X, 3);
+    const space = rowSpaceOf(X, 3);
+    const { basis, tail } = space;
     for (let i = 0; i < 3; i++) {
       for (let j = 0; j < 3; j++) {
         let sum = 0;
@@ -75,7 +76,7 @@ describe("rowSpaceOf", () => {
         expect(sum).toBeCloseTo(i === j ? 1 : 0, 12);
       }
     }
-    const reduced = reducedRows(X, { basis, tail, mean: null, largest: 1 });
+    const reduced = reducedRows(X, space);
     const rest = X.data.slice();
     for (let k = 0; k < n; k++) {
       for (let p = 0; p < d; p++)
@@ -156,7 +157,7 @@ describe("rank", () => {
     const losses = history.val_loss as number[];
     expect(losses[losses.length - 1]).toBeLessThanOrEqual(losses[0]);
     expect(notes.join(" ")).toMatch(
-      /Solved in 2 of 6 dimensions: the first singular value left out is .*e-[34] of the largest/,
+      /Solved in 2 of 6 dimensions: what is left out of x is at most .*e-[34] of it, in norm/,
     );
     expect(certificate.relativeGap).toBeLessThan(0.05);
     model.dispose();
@@ -205,6 +206,29 @@ describe("pca", () => {
     result.model.dispose();
     tf.dispose([data.x, data.y]);
   });
+});
+
+describe("axes that time does not suffice for", () => {
+  test.each([
+    [{ pca: 10 }, "directions near the principal components", 10],
+    [{ rank: 10 }, "10 of 200 dimensions", 10],
+    [{ rank: "numerical" }, "", 200],
+  ] as const)(
+    "a fit with %j ends, says on what, and reports what its model evaluates to",
+    async (options, said, columns) => {
+      const data = tensors("meanSquaredError", gaussianMatrix(300, 200, 3));
+      const trainer = new ConvexReLUTrainer({ ...options, regularization: 0.05, timeLimit: 1e-9 });
+      const result = await trainer.train(data.x, data.y, { loss: "meanSquaredError" });
+      expect(result.status).toBe("timeLimit");
+      expect(result.problem.program.X.cols - 1).toBe(columns);
+      expect(`${result.certificate.claim} ${result.notes.join(" ")}`).toContain(said);
+      expect(result.certificate.dual).toBeLessThanOrEqual(result.certificate.primal);
+      const evaluated = tf.tidy(() => (result.model.evaluate(data.x, data.y) as tf.Scalar).dataSync()[0]);
+      expect(evaluated / result.objective.loss).toBeCloseTo(1, 4);
+      result.model.dispose();
+      tf.dispose([data.x, data.y]);
+    },
+  );
 });
 
 describe("beyond one fit", () => {

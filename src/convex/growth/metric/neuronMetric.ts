@@ -32,17 +32,29 @@ export function neuronMetric(
   return (x) => {
     gains.fill(0);
     for (let k = 0; k < outputs; k++) gains[own(k)] += x[weights + k] ** 2;
-    for (let j = 0, at = 0; j < m; j++) {
-      const gain = curvature * gains[j];
-      let said = 0;
-      for (let p = 0; p < d; p++, at++) {
-        scales[at] = 1 / (gain * squares[p] + beta);
-        said += squares[p] * x[at] ** 2;
-      }
-      bends[j] = curvature * said;
-    }
+    alongAxes(x, squares, gains, { curvature, beta }, scales, bends);
     for (let k = 0; k < outputs; k++) scales[weights + k] = 1 / (bends[own(k)] + beta);
     for (let c = end; c < scales.length; c++) scales[c] = 1 / (curvature * loss.rows + beta);
     return scales;
   };
+}
+
+/** The scales of the weights, and the bends of neurons; a function of its own, since V8 does not keep its code for closures with loops. */
+function alongAxes(
+  x: Float64Array,
+  squares: Float64Array,
+  gains: Float64Array,
+  { curvature, beta }: { readonly curvature: number; readonly beta: number },
+  scales: Float64Array,
+  bends: Float64Array,
+): void {
+  for (let j = 0, at = 0; j < gains.length; j++) {
+    const gain = curvature * gains[j];
+    let said = 0;
+    for (let p = 0; p < squares.length; p++, at++) {
+      scales[at] = 1 / (gain * squares[p] + beta);
+      said += squares[p] * x[at] ** 2;
+    }
+    bends[j] = curvature * said;
+  }
 }

@@ -4,7 +4,8 @@
  */
 
 import type { Kernels } from "../../kernels/types.js";
-import { eigenSymmetric } from "../../linear/eigen.js";
+import { eigenInPieces } from "../../linear/eigenPieces.js";
+import { inTurns, type Pieces } from "../../linear/pieces.js";
 import { turned } from "../../linear/vectors.js";
 import type { Matrix } from "../../types.js";
 
@@ -24,22 +25,28 @@ export interface Axes {
 
 const known = new WeakMap<Matrix, Axes>();
 
-/** Those of X; on large data, and where the rows are made piece by piece, X as it is. */
-export function axesOf(X: Matrix, kernels: Kernels): Axes {
-  const axes = known.get(X) ?? made(X, kernels);
-  known.set(X, axes);
-  return axes;
+/** Those of X; on large data, where the rows are made piece by piece, and where it is told to end before, X as it is. */
+export async function axesOf(X: Matrix, kernels: Kernels, pause: () => Promise<boolean>): Promise<Axes> {
+  const axes = known.get(X) ?? (await inTurns(making(X, kernels), pause));
+  if (axes !== null) known.set(X, axes);
+  return axes ?? still(X);
 }
 
-function made(X: Matrix, kernels: Kernels): Axes {
-  const { rows: n, cols: d } = X;
+function still(X: Matrix): Axes {
   const same = (weights: Float64Array) => weights.slice();
-  const still = () => ({ X, squares: null, there: same, back: same });
-  if (d > MOST_COLUMNS || n * d * d > MOST_WORK || X.block !== undefined) return still();
+  return { X, squares: null, there: same, back: same };
+}
+
+function* making(X: Matrix, kernels: Kernels): Pieces<Axes | null> {
+  const { rows: n, cols: d } = X;
+  if (d > MOST_COLUMNS || n * d * d > MOST_WORK || X.block !== undefined) return still(X);
   const gram = new Float64Array(d * d);
   kernels.addOuter(gram, X.data, d, n, 1);
-  const { values, vectors } = eigenSymmetric(gram, d);
-  if (!vectors.data.every(Number.isFinite)) return still();
+  if (yield) return null;
+  const eigen = yield* eigenInPieces(gram, d);
+  if (eigen === null) return null;
+  const { values, vectors } = eigen;
+  if (!vectors.data.every(Number.isFinite)) return still(X);
   const V = vectors.data; // row p is axis p
   const across = turned(vectors).data;
   const times = (A: Float64Array, B: Float64Array) => {

@@ -63,6 +63,20 @@ export interface WasmCalls {
       ...[places: number, G: number, part: number, kept: number, slope: number],
     ]
   ): number;
+  /** Doubles that a thread wants as its place in `neurons`. */
+  neuronPlace(rows: number, stride: number): number;
+  /** Outputs and signs, or backward the gradients, of neurons that feed one output each (assembly/neurons.ts). */
+  neurons(
+    ...args: [
+      threads: number,
+      layer: number,
+      rows: number,
+      groups: number,
+      columns: number,
+      backward: boolean,
+      slope: number,
+    ]
+  ): number;
   /** Doubles of what projections onto cones of n rows in d dimensions share, want for a thread, and for a record of a face. */
   sharedRoom(n: number): number;
   coneRoom(n: number, d: number): number;
@@ -80,6 +94,10 @@ export interface WasmCalls {
   ): number;
   /** out [d - F x d]: an orthonormal basis of what F rows of X do not see; `face` [F] i32, W room for F d. On this thread. */
   nullspace(X: number, d: number, face: number, F: number, W: number, out: number): void;
+  /** q [size] := H q of L-BFGS, on this thread (assembly/pairs.ts). */
+  twoLoops(pairs: number, count: number, curvatures: number, scales: number, q: number, size: number): void;
+  /** The product of two vectors of floats, on this thread. */
+  pairProduct(a: number, b: number, size: number): number;
   /** Waits for the helpers of the last job. */
   finish(): void;
 }

@@ -14,6 +14,8 @@ const START_WORK = 5e8;
 const LEAST_WORK = 2e5;
 /** Times that a projection looks at all rows, about. */
 const LOOKS = 4;
+/** Neurons of a group of `neurons`. */
+const GROUP = 8;
 /** Jobs that are done alone after helpers have cost more than they saved. */
 const JOBS_ALONE = 32;
 /** How much of what was saved counts one job later. */
@@ -22,7 +24,10 @@ const MEMORY = 0.8;
 export class WasmEngine {
   readonly heap: WasmHeap;
   /** What is done on the caller's thread. */
-  readonly calls: Pick<WasmCore["calls"], "coneRoom" | "nullspace" | "prepareCones" | "recordRoom" | "sharedRoom">;
+  readonly calls: Pick<
+    WasmCore["calls"],
+    "coneRoom" | "nullspace" | "pairProduct" | "prepareCones" | "recordRoom" | "sharedRoom" | "twoLoops"
+  >;
   private ran = 1; // bit t: thread t took part
   private work = 0;
   // On a busy machine a helper may lose its core in the middle of a task, and then the caller waits.
@@ -86,6 +91,16 @@ export class WasmEngine {
   /** Doubles that threads want as places for a layer of m neurons. */
   roomForLayer(m: number): number {
     return this.limit * this.core.calls.layerPlace(m);
+  }
+
+  neurons(...args: Tail<Parameters<WasmCore["calls"]["neurons"]>>): void {
+    const [, rows, groups, columns] = args;
+    this.share(GROUP * rows * groups * columns, (threads) => this.core.calls.neurons(threads, ...args));
+  }
+
+  /** Doubles that threads want as places for neurons. */
+  roomForNeurons(rows: number, stride: number): number {
+    return this.limit * this.core.calls.neuronPlace(rows, stride);
   }
 
   /** Rows of G that `adjoint` wants as room for the norms of `count` vectors. */

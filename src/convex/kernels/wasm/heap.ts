@@ -96,7 +96,12 @@ export class WasmHeap {
     return new Float64Array(this.memory.buffer, at, length);
   }
 
-  /** The same for 32-bit integers, of which two fit in a double. */
+  /** The same for floats of 32 bits, of which two fit in a double. */
+  floats(at: number, length: number): Float32Array {
+    return new Float32Array(this.memory.buffer, at, length);
+  }
+
+  /** And for 32-bit integers. */
   integers(at: number, length: number): Int32Array {
     return new Int32Array(this.memory.buffer, at, length);
   }

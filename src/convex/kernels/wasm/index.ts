@@ -8,13 +8,23 @@
 
 import type { GateSet, Matrix } from "../../types.js";
 import { referenceKernels } from "../cpu.js";
-import type { CholeskyFactor, GatedProducts, Kernels, NeuronLayer, PoolShape, ThreadUse } from "../types.js";
+import type {
+  CholeskyFactor,
+  GatedProducts,
+  Kernels,
+  NeuronLayer,
+  PoolShape,
+  ThreadUse,
+  VectorPairs,
+} from "../types.js";
 import { openCore, type WasmCore } from "./core.js";
 import { WasmEngine } from "./engine.js";
 import { copyLower, WasmFactor } from "./factor.js";
 import type { WasmHeap } from "./heap.js";
 import { hostThreads } from "./helpers.js";
 import { WasmLayer } from "./layer.js";
+import { WasmNeurons } from "./neurons.js";
+import { WasmPairs } from "./pairs.js";
 import { packPatterns, poolPatches } from "./patches.js";
 import { WasmProducts } from "./products.js";
 
@@ -110,6 +120,14 @@ export class WasmKernels implements Kernels {
 
   layer(X: Matrix, m: number, C: number, slope: number): NeuronLayer {
     return this.heap.whole(() => new WasmLayer(this.engine, X, m, C, slope));
+  }
+
+  neurons(X: Matrix, outputs: Int32Array, C: number, slope: number): NeuronLayer {
+    return this.heap.whole(() => new WasmNeurons(this.engine, X, outputs, C, slope));
+  }
+
+  pairs(size: number, count: number): VectorPairs {
+    return this.heap.whole(() => new WasmPairs(this.engine, size, count));
   }
 
   bind(X: Matrix, gates: GateSet): GatedProducts {

@@ -45,6 +45,10 @@ export class MomentRows implements RowSums {
 
   moved(): void {}
 
+  async lookAside(): Promise<void> {
+    throw new Error("Another point beside the state is for rows that are there.");
+  }
+
   async resume({ pull, before, blocks, biasBefore, bias }: Place): Promise<Float64Array> {
     this.now = this.point(blocks, bias);
     this.y = onward(this.now, before === blocks ? this.now : this.point(before, biasBefore), pull);

@@ -18,7 +18,7 @@ export function whitened(spec: NetworkSpec, train: Dataset): NetworkSpec {
   const { basis, mean } = rowSpaceOf(train.x, "numerical", true);
   const { rows: n } = train.x;
   const { rows: d, cols: r } = basis;
-  const scores = reducedRows(train.x, { basis, mean, largest: 1, tail: 0 });
+  const scores = reducedRows(train.x, { basis, mean, largest: 1, tail: 0, exact: true });
   const map = new Float64Array(d * r);
   for (let i = 0; i < r; i++) {
     let square = 0;
@@ -34,5 +34,5 @@ export function whitened(spec: NetworkSpec, train: Dataset): NetworkSpec {
 export function white(data: Dataset, { whitening }: Pick<NetworkSpec, "whitening">): Dataset {
   if (whitening === null) return data;
   const { mean, map } = whitening;
-  return { ...data, x: reducedRows(data.x, { basis: map, mean, largest: 1, tail: 0 }) };
+  return { ...data, x: reducedRows(data.x, { basis: map, mean, largest: 1, tail: 0, exact: true }) };
 }

@@ -1,0 +1,215 @@
+/**
+ * The leading principal axes of many columns, by products: subspace iteration with Chebyshev polynomials of the Gram matrix of the
+ * shorter side, which leave little of what is below the smallest Ritz value (Saad 2011, chapter 5; Zhou, Saad, Tiago and Chelikowsky
+ * 2006). Whenever it is told to end it has axes: orthonormal ones, nearly the leading.
+ */
+
+import type { Kernels } from "../kernels/types.js";
+import { eigenInPieces } from "../linear/eigenPieces.js";
+import type { Pieces } from "../linear/pieces.js";
+import { gaussianSource } from "../linear/random.js";
+import { dotAt, norm, transpose, turned } from "../linear/vectors.js";
+import type { Matrix } from "../types.js";
+import { meanOf, ROUNDING, type RowSpace } from "./rowSpace.js";
+
+/** A side up to which, and a share of axes from which on, all eigenvectors are cheaper. */
+const SMALL = 160;
+const MANY = 0.25;
+/** Residuals of the axes, as a share of the largest eigenvalue, that rounding leaves. */
+const EXACT = 2 ** -40;
+const ROUNDS = 100;
+/** What a polynomial may make of the largest axis beside the smallest of the block, and its highest degree. */
+const SWELLING = 1e6;
+const DEGREE = 20;
+/** Eigenvalues of a Gram matrix below this share of the largest are the rounding of its sums. */
+const NOTHING = 2 ** -44;
+/** Multiplications of a piece. */
+const PIECE = 2 ** 25;
+/** Rows at a time, of which fewer would make a product slow. */
+const FEWEST = 32;
+
+/**
+ * The first `rank` principal axes of X, of its rows less their mean where `centred`; fewer where no more are above rounding. `tail` is a
+ * Frobenius norm.
+ */
+export function* leadingAxes(X: Matrix, rank: number, centred: boolean, kernels: Kernels): Pieces<RowSpace> {
+  const { rows: n, cols: d } = X;
+  const mean = centred ? meanOf(X) : null;
+  yield;
+  const rows = mean === null ? X.data : less(X, mean);
+  yield;
+  const wide = n < d;
+  const side = Math.min(n, d);
+  const gram = wide ? yield* gramOfRows(rows, n, d, kernels) : yield* gramOfColumns(rows, n, d, kernels);
+  const all = side <= SMALL || rank > MANY * side ? yield* allAxes(gram, side) : null;
+  const { vectors, exact } = all ?? (yield* iterated(gram, side, rank, kernels));
+  const most = Math.min(rank, side);
+  let axes = vectors.subarray(0, most * side);
+  if (wide) {
+    axes = new Float64Array(most * d);
+    kernels.multiply(vectors, rows, axes, most, n, d);
+    yield* orthonormal(axes, d);
+  }
+  const scores = new Float64Array(n * most);
+  kernels.multiplyTransposed(rows, axes, scores, n, d, most);
+  yield;
+  const along = new Float64Array(scores.length);
+  transpose(scores, n, most, along);
+  const sizes = Array.from({ length: most }, (_, k) => norm(along.subarray(k * n, (k + 1) * n)));
+  const order = Array.from(sizes.keys()).sort((a, b) => sizes[b] - sizes[a]);
+  const kept = order.filter((k) => sizes[k] > ROUNDING * sizes[order[0]]);
+  const data = new Float64Array(kept.length * d);
+  kept.forEach((k, to) => {
+    data.set(axes.subarray(k * d, (k + 1) * d), to * d);
+  });
+  const square = dotAt(rows, 0, rows, 0, n * d);
+  const left = kept.reduce((sum, k) => sum - sizes[k] ** 2, square);
+  return {
+    basis: turned({ rows: kept.length, cols: d, data }),
+    mean,
+    largest: sizes[order[0]],
+    tail: Math.sqrt(Math.max(0, left) + ROUNDING ** 2 * square),
+    exact,
+  };
+}
+
+function less({ rows: n, cols: d, data }: Matrix, mean: Float64Array): Float64Array {
+  const out = data.slice();
+  for (let k = 0; k < n; k++) for (let p = 0, at = k * d; p < d; p++, at++) out[at] -= mean[p];
+  return out;
+}
+
+/** X'X [d x d]; told to end, it is that of the rows so far. */
+function* gramOfColumns(rows: Float64Array, n: number, d: number, kernels: Kernels): Pieces<Float64Array> {
+  const gram = new Float64Array(d * d);
+  const height = Math.max(FEWEST, Math.ceil(PIECE / d ** 2));
+  for (let from = 0; from < n; from += height) {
+    const to = Math.min(n, from + height);
+    kernels.addOuter(gram, rows.subarray(from * d, to * d), d, to - from, 1);
+    if (yield) break;
+  }
+  for (let p = 0; p < d; p++) for (let q = 0; q < p; q++) gram[q * d + p] = gram[p * d + q];
+  return gram;
+}
+
+/** X X' [n x n], all of it: without some of its rows it is nothing. */
+function* gramOfRows(rows: Float64Array, n: number, d: number, kernels: Kernels): Pieces<Float64Array> {
+  const gram = new Float64Array(n * n);
+  const height = Math.max(1, Math.ceil(PIECE / (n * d)));
+  for (let from = 0; from < n; from += height) {
+    const to = Math.min(n, from + height);
+    kernels.multiplyTransposed(rows.subarray(from * d, to * d), rows, gram.subarray(from * n, to * n), to - from, d, n);
+    yield;
+  }
+  return gram;
+}
+
+interface Axes {
+  readonly vectors: Float64Array; // [at least rank x side], the leading first
+  readonly exact: boolean;
+}
+
+function* allAxes(gram: Float64Array, side: number): Pieces<Axes | null> {
+  const eigen = yield* eigenInPieces(gram, side);
+  return eigen && { vectors: leadingFirst(eigen.vectors).data, exact: true };
+}
+
+function leadingFirst({ rows, cols, data }: Matrix): Matrix {
+  const out = new Float64Array(data.length);
+  for (let k = 0; k < rows; k++) out.set(data.subarray(k * cols, (k + 1) * cols), (rows - 1 - k) * cols);
+  return { rows, cols, data: out };
+}
+
+function* iterated(gram: Float64Array, side: number, rank: number, kernels: Kernels): Pieces<Axes> {
+  const width = Math.min(side, rank + Math.max(8, Math.ceil(rank / 2)));
+  const draw = gaussianSource(1);
+  let V: Float64Array = Float64Array.from({ length: width * side }, draw);
+  yield* orthonormal(V, side);
+  for (let round = 1; ; round++) {
+    const image = yield* times(V, gram, side, kernels);
+    const small = new Float64Array(width * width);
+    kernels.multiplyTransposed(V, image, small, width, side, width);
+    const eigen = yield* eigenInPieces(small, width);
+    if (eigen === null) return { vectors: V, exact: false };
+    const turn = leadingFirst(eigen.vectors).data;
+    const values = eigen.values.slice().reverse();
+    const [axes, images] = [new Float64Array(V.length), new Float64Array(V.length)];
+    kernels.multiply(turn, V, axes, width, width, side);
+    kernels.multiply(turn, image, images, width, width, side);
+    const exact = residual(axes, images, values, side, rank) <= EXACT * values[0];
+    if (exact || round === ROUNDS || (yield)) return { vectors: axes, exact };
+    V = yield* filtered(axes, images, values, gram, side, kernels);
+    yield* orthonormal(V, side);
+  }
+}
+
+/** The largest |A v - value v| of the first axes. */
+function residual(axes: Float64Array, images: Float64Array, values: Float64Array, side: number, rank: number): number {
+  let largest = 0;
+  for (let k = 0; k < rank; k++) {
+    let square = 0;
+    for (let at = k * side; at < (k + 1) * side; at++) square += (images[at] - values[k] * axes[at]) ** 2;
+    largest = Math.max(largest, Math.sqrt(square));
+  }
+  return largest;
+}
+
+/** T(2 A / edge - I) of the axes, T the Chebyshev polynomial of a degree that keeps the smallest of them above rounding. */
+function* filtered(
+  axes: Float64Array,
+  images: Float64Array,
+  values: Float64Array,
+  gram: Float64Array,
+  side: number,
+  kernels: Kernels,
+): Pieces<Float64Array> {
+  const edge = values[values.length - 1];
+  if (edge <= NOTHING * values[0]) {
+    // The rest is rounding: one product is enough for what is not.
+    return images.map((value, at) => (values[Math.floor(at / side)] > NOTHING * values[0] ? value : axes[at]));
+  }
+  const degree = Math.min(DEGREE, Math.floor(Math.acosh(SWELLING) / Math.acosh((2 * values[0]) / edge - 1)));
+  let before = axes;
+  let now: Float64Array = images.map((value, at) => (2 / edge) * value - axes[at]);
+  for (let k = 2; k <= degree; k++) {
+    const image = yield* times(now, gram, side, kernels);
+    for (let at = 0; at < image.length; at++) image[at] = 2 * ((2 / edge) * image[at] - now[at]) - before[at];
+    [before, now] = [now, image];
+  }
+  return now;
+}
+
+/** V A [width x side] for a symmetric A. */
+function* times(V: Float64Array, A: Float64Array, side: number, kernels: Kernels): Pieces<Float64Array> {
+  const out = new Float64Array(V.length);
+  const width = V.length / side;
+  const height = Math.max(1, Math.ceil(PIECE / side ** 2));
+  for (let from = 0; from < width; from += height) {
+    const to = Math.min(width, from + height);
+    kernels.multiply(
+      V.subarray(from * side, to * side),
+      A,
+      out.subarray(from * side, to * side),
+      to - from,
+      side,
+      side,
+    );
+    yield;
+  }
+  return out;
+}
+
+/** Makes rows orthonormal in place, each against those before it, twice since what is taken off is rounded. */
+function* orthonormal(rows: Float64Array, width: number): Pieces<void> {
+  for (let at = 0; at < rows.length; at += width) {
+    for (let turn = 0; turn < 2; turn++) {
+      for (let other = 0; other < at; other += width) {
+        const along = dotAt(rows, at, rows, other, width);
+        for (let p = 0; p < width; p++) rows[at + p] -= along * rows[other + p];
+      }
+      const length = norm(rows.subarray(at, at + width));
+      for (let p = 0; p < width; p++) rows[at + p] /= length;
+    }
+    yield;
+  }
+}

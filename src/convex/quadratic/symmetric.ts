@@ -1,0 +1,79 @@
+/** Quasi-definite systems [P A'; A -W] (Vanderbei 1995): L D L' in any order, and refinement against the matrix as given. */
+
+/** Of the largest entry, added to the diagonal with its sign where a pivot would vanish. */
+const REGULAR = 1e-11;
+const REFINEMENTS = 6;
+/** Of the right-hand side: what refinement leaves when it is done. */
+const REFINED = 1e-14;
+
+export class Factored {
+  private readonly L: Float64Array; // [size x size], below the diagonal
+  private readonly D: Float64Array;
+
+  /** M [size x size] symmetric, its first `positive` pivots to be above zero and the others below. */
+  constructor(
+    private readonly M: Float64Array,
+    private readonly size: number,
+    positive: number,
+  ) {
+    const largest = M.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
+    const added = REGULAR * Math.min(1, largest);
+    const L = M.slice();
+    const D = new Float64Array(size);
+    const scaled = new Float64Array(size);
+    for (let i = 0; i < size; i++) {
+      for (let j = 0; j < i; j++) {
+        let sum = L[i * size + j];
+        for (let k = 0; k < j; k++) sum -= scaled[k] * L[j * size + k];
+        scaled[j] = sum; // L_ij D_j
+      }
+      const sign = i < positive ? 1 : -1;
+      let pivot = L[i * size + i] + sign * added;
+      for (let j = 0; j < i; j++) {
+        L[i * size + j] = scaled[j] / D[j];
+        pivot -= scaled[j] * L[i * size + j];
+      }
+      D[i] = sign * pivot > added ? pivot : sign * added;
+    }
+    [this.L, this.D] = [L, D];
+  }
+
+  solve(right: Float64Array): Float64Array {
+    const x = this.once(right);
+    let before = Number.POSITIVE_INFINITY;
+    const enough = REFINED * largestOf(right);
+    for (let turn = 0; turn < REFINEMENTS; turn++) {
+      const rest = this.residual(right, x);
+      const left = largestOf(rest);
+      if (!(left > enough && left < before)) break;
+      before = left;
+      const more = this.once(rest);
+      for (let k = 0; k < x.length; k++) x[k] += more[k];
+    }
+    return x;
+  }
+
+  private residual(right: Float64Array, x: Float64Array): Float64Array {
+    const { M, size } = this;
+    return right.map((value, i) => {
+      let sum = value;
+      for (let j = 0; j < size; j++) sum -= M[i * size + j] * x[j];
+      return sum;
+    });
+  }
+
+  private once(right: Float64Array): Float64Array {
+    const { L, D, size } = this;
+    const x = right.slice();
+    for (let i = 0; i < size; i++) for (let j = 0; j < i; j++) x[i] -= L[i * size + j] * x[j];
+    for (let i = 0; i < size; i++) x[i] /= D[i];
+    for (let i = size - 1; i >= 0; i--) for (let j = 0; j < i; j++) x[j] -= L[i * size + j] * x[i];
+    return x;
+  }
+}
+
+export function largestOf(v: Float64Array): number {
+  let most = 0;
+  for (const value of v) most = Math.max(most, Math.abs(value));
+  return most;
+}
