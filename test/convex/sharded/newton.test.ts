@@ -1,0 +1,99 @@
+/** Newton steps with cones on shards, where scales, losses and sizes are hard on them. */
+
+import { expect, test } from "vitest";
+import { gaussianSource } from "../../../src/convex/linear/random.js";
+import { Clock } from "../../../src/convex/solvers/clock.js";
+import type { LossName } from "../../../src/convex/types.js";
+import { type ConeCase, solvedInOnePlace, solvedOnShards } from "../../helpers/coneShards.js";
+
+interface Wish {
+  readonly n?: number;
+  readonly d?: number;
+  readonly C?: number;
+  readonly P?: number;
+  readonly loss?: LossName;
+  readonly beta: number;
+  readonly scale?: number; // of x
+  readonly offset?: number; // of x
+  readonly targets?: number; // their scale
+  readonly quiet?: number; // outputs whose targets are zero
+}
+
+function made(wish: Wish): ConeCase {
+  const { n = 60, d = 3, C = 1, P = 8, loss = "meanSquaredError", beta, scale = 1, offset = 0 } = wish;
+  const draw = gaussianSource(7);
+  const X = { rows: n, cols: d, data: Float64Array.from({ length: n * d }, () => Math.fround(scale * draw() + offset)) };
+  const generators = { rows: P, cols: d, data: Float64Array.from({ length: P * d }, draw) };
+  const Y = { rows: n, cols: C, data: new Float64Array(n * C) };
+  for (let j = 0; j < n; j++) {
+    const [a, b = 0] = X.data.subarray(j * d, (j + 1) * d).map((value) => (value - offset) / scale);
+    const y = (wish.targets ?? 1) * (Math.max(0, a - 0.3 * b) + Math.max(0, b) - 0.5 * Math.max(0, -a) + 0.1 * draw());
+    for (let c = wish.quiet ?? 0; c < C; c++) Y.data[j * C + c] = y;
+  }
+  return { X, Y, generators, loss, beta };
+}
+
+test("outputs without neurons cost few steps of a model", async () => {
+  const one = made({ d: 2, C: 4, P: 6, beta: 3e-3, quiet: 3 });
+  const { status, rounds } = await solvedOnShards(one, { tolerance: 1e-5 });
+  expect(status).toBe("solved");
+  expect(rounds).toBeLessThanOrEqual(10);
+});
+
+test.each([
+  { scale: 1e6 },
+  { offset: 100 },
+  { offset: 1000 },
+  { scale: 1e-4 },
+])("columns of x of another size do not hold the output bias back: $scale $offset", async (x) => {
+  const { status, gap } = await solvedOnShards(made({ beta: 1e-2, ...x }), { tolerance: 1e-5 });
+  expect(status).toBe("solved");
+  expect(gap.relative).toBeLessThanOrEqual(1e-5);
+});
+
+test.each([1e-2, 1e-4])("Huber's loss of targets far beyond its delta is solved at beta %f", async (beta) => {
+  const one = made({ loss: "huberLoss", targets: 20, beta });
+  const { status, gap } = await solvedOnShards(one, { tolerance: 1e-4 });
+  const alone = await solvedInOnePlace(one, 1e-4);
+  expect(status).toBe("solved");
+  expect(gap.dual).toBeLessThanOrEqual(alone.gap.primal * (1 + 1e-12));
+  expect(alone.gap.dual).toBeLessThanOrEqual(gap.primal * (1 + 1e-12));
+});
+
+test.each([
+  { loss: "meanSquaredError" },
+  { loss: "huberLoss" },
+] as const)("a solution of more gates than a model has room for is found in turns: $loss", async ({ loss }) => {
+  const one = made({ P: 10, loss, beta: 1e-3 });
+  const whole = await solvedOnShards(one, { tolerance: 1e-5 });
+  const alone = await solvedInOnePlace(one, 1e-5);
+  const columns = 2 * (3 + 1);
+  const { status, gap, blocks } = await solvedOnShards(one, { tolerance: 1e-3, columns, maxIterations: 200 });
+  expect(new Set(Array.from(whole.blocks.index, (slot) => slot % 10)).size).toBeGreaterThan(2);
+  expect(new Set(Array.from(blocks.index, (slot) => slot % 10)).size).toBeGreaterThan(2);
+  expect(status).toBe("solved");
+  expect(gap.primal).toBeLessThanOrEqual(alone.gap.primal * (1 + 2e-3));
+  expect(gap.dual).toBeLessThanOrEqual(alone.gap.primal * (1 + 1e-12));
+});
+
+test("a signal is heard between the calls for a model, and before the first", async () => {
+  let stopped = false;
+  let models = 0;
+  const clock = new Clock(60, () => stopped);
+  const one = made({ C: 5, beta: 1e-3 });
+  const { status } = await solvedOnShards(one, {
+    tolerance: 1e-9,
+    clock,
+    onCall: ({ op }) => {
+      if (op !== "curvature") return;
+      models += 1;
+      stopped = true;
+    },
+  });
+  expect(status).toBe("cancelled");
+  expect(models).toBe(1);
+  let calls = 0;
+  const none = await solvedOnShards(one, { tolerance: 1e-9, clock, onCall: () => (calls += 1) });
+  expect(none.status).toBe("cancelled");
+  expect(calls).toBeLessThan(12);
+});
