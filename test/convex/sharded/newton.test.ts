@@ -16,7 +16,7 @@ interface Wish {
   readonly scale?: number; // of x
   readonly offset?: number; // of x
   readonly targets?: number; // their scale
-  readonly quiet?: number; // outputs whose targets are zero
+  readonly quiet?: number; // outputs whose targets are next to nothing
 }
 
 function made(wish: Wish): ConeCase {
@@ -28,13 +28,13 @@ function made(wish: Wish): ConeCase {
   for (let j = 0; j < n; j++) {
     const [a, b = 0] = X.data.subarray(j * d, (j + 1) * d).map((value) => (value - offset) / scale);
     const y = (wish.targets ?? 1) * (Math.max(0, a - 0.3 * b) + Math.max(0, b) - 0.5 * Math.max(0, -a) + 0.1 * draw());
-    for (let c = wish.quiet ?? 0; c < C; c++) Y.data[j * C + c] = y;
+    for (let c = 0; c < C; c++) Y.data[j * C + c] = c < (wish.quiet ?? 0) ? 1e-3 * draw() : y;
   }
   return { X, Y, generators, loss, beta };
 }
 
 test("outputs without neurons cost few steps of a model", async () => {
-  const one = made({ d: 2, C: 4, P: 6, beta: 3e-3, quiet: 3 });
+  const one = made({ d: 2, C: 20, P: 6, beta: 3e-3, quiet: 19 });
   const { status, rounds } = await solvedOnShards(one, { tolerance: 1e-5 });
   expect(status).toBe("solved");
   expect(rounds).toBeLessThanOrEqual(10);
@@ -113,4 +113,12 @@ test("a signal is heard between the calls for a model, and before the first", as
   const none = await solvedOnShards(one, { tolerance: 1e-9, clock, onCall: () => (calls += 1) });
   expect(none.status).toBe("cancelled");
   expect(calls).toBeLessThan(12);
+});
+
+test("an objective of nothing leaves a gap that JSON can write", async () => {
+  const one = made({ beta: 1e-2 });
+  one.Y.data.fill(0);
+  const { status, last } = await solvedOnShards(one, { tolerance: 0, maxIterations: 1 });
+  expect(["solved", "iterationLimit"]).toContain(status);
+  expect("near" in last && Number.isFinite(last.near)).toBe(true);
 });
