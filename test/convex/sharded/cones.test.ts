@@ -113,7 +113,7 @@ test("posing hears a pause, and what it then says of prices is never too low", a
   const [n, d, P] = [50, 3, 6];
   const filled = (size: number) => Float64Array.from({ length: size }, () => Math.fround(draw()));
   const one = {
-    ...{ loss: "meanSquaredError", beta: 1e-2 } as const,
+    ...({ loss: "meanSquaredError", beta: 1e-2 } as const),
     X: { rows: n, cols: d, data: filled(n * d) },
     Y: { rows: n, cols: 1, data: filled(n) },
     generators: { rows: P, cols: d, data: filled(P * d) },

@@ -22,7 +22,11 @@ interface Wish {
 function made(wish: Wish): ConeCase {
   const { n = 60, d = 3, C = 1, P = 8, loss = "meanSquaredError", beta, scale = 1, offset = 0 } = wish;
   const draw = gaussianSource(7);
-  const X = { rows: n, cols: d, data: Float64Array.from({ length: n * d }, () => Math.fround(scale * draw() + offset)) };
+  const X = {
+    rows: n,
+    cols: d,
+    data: Float64Array.from({ length: n * d }, () => Math.fround(scale * draw() + offset)),
+  };
   const generators = { rows: P, cols: d, data: Float64Array.from({ length: P * d }, draw) };
   const Y = { rows: n, cols: C, data: new Float64Array(n * C) };
   for (let j = 0; j < n; j++) {
@@ -68,21 +72,21 @@ test("where hardly a row of Huber's loss bends the objective falls all the same,
   expect(gap.dual).toBeLessThanOrEqual(alone.gap.primal);
 });
 
-test.each([
-  { loss: "meanSquaredError" },
-  { loss: "huberLoss" },
-] as const)("a solution of more gates than a model has room for is found in turns: $loss", async ({ loss }) => {
-  const one = made({ P: 10, loss, beta: 1e-2 });
-  const alone = await solvedInOnePlace(one, 1e-5);
-  const room = 4;
-  const wish = { tolerance: 1e-2, columns: room * (3 + 1), maxIterations: 200 };
-  const { status, gap, blocks } = await solvedOnShards(one, wish);
-  const used = new Set(Array.from(blocks.index, (slot) => slot % 10)).size;
-  expect(used).toBeGreaterThan(room);
-  expect(status).toBe("solved");
-  expect(gap.primal).toBeLessThanOrEqual(1.01 * alone.gap.primal);
-  expect(gap.dual).toBeLessThanOrEqual(alone.gap.primal * (1 + 1e-12));
-});
+test.each([{ loss: "meanSquaredError" }, { loss: "huberLoss" }] as const)(
+  "a solution of more gates than a model has room for is found in turns: $loss",
+  async ({ loss }) => {
+    const one = made({ P: 10, loss, beta: 1e-2 });
+    const alone = await solvedInOnePlace(one, 1e-5);
+    const room = 4;
+    const wish = { tolerance: 1e-2, columns: room * (3 + 1), maxIterations: 200 };
+    const { status, gap, blocks } = await solvedOnShards(one, wish);
+    const used = new Set(Array.from(blocks.index, (slot) => slot % 10)).size;
+    expect(used).toBeGreaterThan(room);
+    expect(status).toBe("solved");
+    expect(gap.primal).toBeLessThanOrEqual(1.01 * alone.gap.primal);
+    expect(gap.dual).toBeLessThanOrEqual(alone.gap.primal * (1 + 1e-12));
+  },
+);
 
 test("numbers that are not finite are a status", async () => {
   const one = made({ beta: 1e-2 });

@@ -17,7 +17,8 @@ function made(pull: number, bend = 1) {
   const A = Float64Array.from({ length: 2 * q * q }, draw);
   const H = new Float64Array(q * q);
   for (let i = 0; i < q; i++) {
-    for (let j = 0; j < q; j++) for (let k = 0; k < 2 * q; k++) H[i * q + j] += (bend * A[k * q + i] * A[k * q + j]) / q;
+    for (let j = 0; j < q; j++)
+      for (let k = 0; k < 2 * q; k++) H[i * q + j] += (bend * A[k * q + i] * A[k * q + j]) / q;
   }
   const counted = { calls: 0 };
   const prox = (_: number, z: Float64Array, threshold: number) => {

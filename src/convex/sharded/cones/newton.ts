@@ -4,8 +4,8 @@
  * by a product.
  */
 
-import type { Kernels } from "../../kernels/types.js";
 import { relativeGap } from "../../certificate/index.js";
+import type { Kernels } from "../../kernels/types.js";
 import { concatenated, dot } from "../../linear/vectors.js";
 import type { ConvexProgram } from "../../types.js";
 import type { Place, RowSums } from "../crew.js";
@@ -127,7 +127,7 @@ export class ConeNewton {
 
   /**
    * All gates where a model has room for them and is the loss itself; else those with neurons, and the dearest. Where there is no room
-   * for these, half of it is for the dearest, and those with neurons take turns: every block has its step again and again.
+   * for these, half of it is for the dearest above beta, and those with neurons take turns: every block has its step again and again.
    */
   private gatesOf(pull: Float64Array): number[] {
     const { cones, program, iterate, models } = this;
@@ -143,12 +143,15 @@ export class ConeNewton {
       .slice(0, Math.max(LEAST_DEAR, used.length));
     const room = Math.max(1, Math.floor(this.columns / models.columns(1, 1)));
     if (used.length + dear.length <= room) return [...used, ...dear].sort((a, b) => a - b);
-    // Where room is for one, these take turns too.
-    const half = iterate.version % 2 === 0 ? Math.ceil(room / 2) : Math.floor(room / 2);
-    const entering = Math.min(dear.length, Math.max(half, room - used.length));
+    const above = dear.filter((gate) => prices[gate] > beta).length;
+    const entering = Math.min(
+      dear.length,
+      Math.max(Math.min(above, halfOf(room, iterate.version)), room - used.length),
+    );
     const staying = Math.min(used.length, room - entering);
-    const turn = used.length === 0 ? 0 : (iterate.version * Math.max(1, Math.floor(room / 2))) % used.length;
-    const turned = [...used.slice(turn), ...used.slice(0, turn)].slice(0, staying);
+    const turn = room === 1 ? iterate.version >>> 1 : iterate.version * (room >>> 1);
+    const first = used.length === 0 ? 0 : turn % used.length;
+    const turned = [...used.slice(first), ...used.slice(0, first)].slice(0, staying);
     return [...turned, ...dear.slice(0, entering)].sort((a, b) => a - b);
   }
 
@@ -244,6 +247,11 @@ export class ConeNewton {
     );
     return fits ?? 0;
   }
+}
+
+/** Half of the room; where there is room for one only, all of it in every other step. */
+function halfOf(room: number, version: number): number {
+  return room === 1 ? version % 2 : room >>> 1;
 }
 
 function dampingAfter(damping: number, stride: number): number {

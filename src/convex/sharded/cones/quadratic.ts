@@ -65,7 +65,10 @@ export async function solveConeQuadratic(
   try {
     for (let k = 1; k <= MOST_ITERATIONS; k++) {
       for (let i = 0; i < q; i++)
-        s[i] = right[i] + factor.lifts[i] * centre[i] + (i < half ? 0.5 * weight * (p[i] - t[i] - p[half + i] + t[half + i]) : 0);
+        s[i] =
+          right[i] +
+          factor.lifts[i] * centre[i] +
+          (i < half ? 0.5 * weight * (p[i] - t[i] - p[half + i] + t[half + i]) : 0);
       factor.solve(s, 1);
       for (let i = 0; i < half; i++) {
         const both = p[i] - t[i] + p[half + i] - t[half + i];
