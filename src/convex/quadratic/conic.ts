@@ -12,15 +12,17 @@ import {
   type QuadraticSolution,
   solvedOrNearest,
 } from "./program.js";
-import { isSemidefinite, largestOf } from "./symmetric.js";
+import { largestOf, semidefinite } from "./symmetric.js";
 import { type Shares, sharesOf, termsOf } from "./terms.js";
 import { around, equilibrated, inUnits, solutionFromUnits, solutionInUnits, type Units } from "./units.js";
 
 /** Push and room from which on both count. */
 const BOTH = 1e-7;
 
-export function solveWithCones(program: QuadraticProgram): QuadraticSolution | NoSolution {
-  if (!isSemidefinite(program.P, program.q.length)) return "unbounded"; // or has saddles, which are no solutions
+export function solveWithCones(given: QuadraticProgram): QuadraticSolution | NoSolution {
+  const P = semidefinite(given.P, given.q.length);
+  if (P === null) return "unbounded"; // or a saddle stands still, which is no solution
+  const program = { ...given, P };
   const like = equilibrated(program);
   for (const where of ["farthest", "bounds"] as const) {
     const units = around(program, like, where);

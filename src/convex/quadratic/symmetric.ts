@@ -2,8 +2,8 @@
 
 import { choleskyInPlace } from "../linear/cholesky.js";
 
-/** Of an entry of P, per row: what it may have lost where it was made. */
-const ROUNDED = 1e-6;
+/** Of the entries of P, per row: what they may have lost where they were made, in float64 and in float32. */
+const ROUNDED = [1e-13, 1e-9, 1e-8, 1e-7, 1e-6];
 /** Of the largest entry, added to the diagonal with its sign where a pivot would vanish. */
 const REGULAR = 1e-11;
 const REFINEMENTS = 6;
@@ -88,10 +88,17 @@ export function largestOf(v: Float64Array): number {
   return most;
 }
 
-/** Whether a symmetric P [n x n] is positive semidefinite, up to what float32 may have rounded off its entries. */
-export function isSemidefinite(P: Float64Array, n: number): boolean {
-  const size = Float64Array.from({ length: n }, (_, j) => Math.sqrt(largestOf(P.subarray(j * n, (j + 1) * n)) || 1));
-  const H = P.map((value, e) => value / size[e % n] / size[Math.floor(e / n)]);
-  for (let j = 0; j < n; j++) H[j * n + j] += ROUNDED * n;
-  return choleskyInPlace(H, n);
+/**
+ * A symmetric P [n x n], with as much on its diagonal as makes it positive semidefinite where it is that up to what float32 may have rounded
+ * off its entries; null where it is not.
+ */
+export function semidefinite(P: Float64Array, n: number): Float64Array | null {
+  const sizes = Float64Array.from({ length: n }, (_, j) => largestOf(P.subarray(j * n, (j + 1) * n)) || 1);
+  for (const share of ROUNDED) {
+    const more = P.slice();
+    for (let j = 0; j < n; j++) more[j * n + j] += share * n * sizes[j];
+    const H = more.map((value, e) => value / Math.sqrt(sizes[e % n]) / Math.sqrt(sizes[Math.floor(e / n)]));
+    if (choleskyInPlace(H, n)) return share === ROUNDED[0] ? P : more;
+  }
+  return null;
 }

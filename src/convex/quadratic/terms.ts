@@ -70,8 +70,7 @@ export function sharesOf(program: QuadraticProgram, solution: Required<Quadratic
   return blocksOf(conesOf(program)).map(([from, size]) => {
     let [push, room, sum, own, left] = [0, 0, 0, 0, 0];
     for (let k = from; k < from + size; k++) {
-      for (let j = 0; j < n; j++)
-        push = Math.max(push, Math.abs(G[k * n + j] * lambda[k]) / (terms.pull[j] + pulls));
+      for (let j = 0; j < n; j++) push = Math.max(push, Math.abs(G[k * n + j] * lambda[k]) / (terms.pull[j] + pulls));
       room = Math.max(room, Math.abs(slack[k]) / (terms.bound[k] + sides));
       sum += lambda[k] * slack[k];
       [own, left] = [Math.max(own, Math.abs(lambda[k])), Math.max(left, Math.abs(slack[k]))];
