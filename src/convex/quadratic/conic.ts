@@ -1,4 +1,4 @@
-/** Quadratic programs with second-order cones: solved by interior points on scaled rows, and differentiated where their cones bend. */
+/** Quadratic programs with second-order cones: solved by interior points in units that even out their entries, and differentiated where their cones bend. */
 
 import { turned } from "../linear/vectors.js";
 import { blocksOf } from "./cones.js";

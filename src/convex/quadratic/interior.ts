@@ -31,8 +31,8 @@ const STEPS = 200;
 /** Steps end this short of the boundary. */
 const INSIDE = 0.99;
 /**
- * Relative residuals and gap at which nothing is left to gain; and what is still taken for a solution where rounding ends the steps, or
- * so many of them in a row bring no better one. Far below what a loss sees: the point's own error is the root of the gap.
+ * Residuals and products of multipliers and slacks, by their own terms, at which nothing is left to gain; and what is still worth polishing
+ * where rounding ends the steps, or so many of them in a row bring no better one.
  */
 const SOLVED = 1e-14;
 const NEARLY = 1e-6;
