@@ -81,19 +81,24 @@ export async function solveInterior(
 ): Promise<InteriorPoint | null> {
   const grams = new FormGrams(problem.forms, kernels);
   let best: InteriorPoint | null = null;
+  let over = false;
+  const asked = async () => {
+    over ||= await pause();
+    return over;
+  };
   for (const share of SHARES) {
-    const began = from === null ? await startInside(problem, grams, pause) : continuedFrom(problem, grams, from);
+    const began = from === null ? await startInside(problem, grams, asked) : continuedFrom(problem, grams, from);
     if (began === null) return best;
-    const point = new Interior(problem, kernels, grams, began.Z, began.bias, began.cones, share, pause);
+    const point = new Interior(problem, kernels, grams, began.Z, began.bias, began.cones, share, asked);
     let steps = 0;
     let gap = point.gap();
-    while (!(gap <= tolerance) && steps < MOST_STEPS && !(await pause())) {
+    while (!(gap <= tolerance) && steps < MOST_STEPS && !(await asked())) {
       if (!(await point.step())) break;
       steps += 1;
       gap = point.gap();
     }
     if (best === null || gap < best.gap) best = { ...point.found(), steps, gap };
-    if (best.gap <= NEAR) break;
+    if (best.gap <= NEAR || over) break;
   }
   return best;
 }

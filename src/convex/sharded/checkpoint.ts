@@ -3,9 +3,9 @@
 import { ConvexError } from "../../errors.js";
 import { concatenated } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";
-import type { NewtonIterate } from "./coneNewton.js";
+import type { KeptCuts } from "./cones/cuts.js";
+import type { NewtonIterate } from "./cones/newton.js";
 import type { RowSums } from "./crew.js";
-import type { KeptCuts } from "./cuts.js";
 import type { Iterate } from "./fista.js";
 import type { Best } from "./judge.js";
 import { checksumOf } from "./rows.js";
@@ -29,7 +29,7 @@ export interface Kept {
   readonly cuts: KeptCuts | null;
 }
 
-const FORMAT = 2;
+const FORMAT = 3;
 
 /** What a state is of: another program, or other rows, have another key. */
 export function checkpointKey(crew: RowSums, program: ConvexProgram): string {
