@@ -185,12 +185,12 @@ class Watched extends tf.layers.Layer {
   ) {
     super({});
   }
-  call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     this.called();
     const x = Array.isArray(inputs) ? inputs[0] : inputs;
     return this.broken ? tf.cast(tf.greater(x, 0), "float32") : tf.clone(x);
   }
-  computeOutputShape(shape: tf.Shape): tf.Shape {
+  override computeOutputShape(shape: tf.Shape): tf.Shape {
     return shape;
   }
 }

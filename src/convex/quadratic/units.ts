@@ -66,7 +66,7 @@ export function around(program: QuadraticProgram, units: Units, where: "bounds" 
   return { ...units, point: units.point * point, weight: units.weight * weight };
 }
 
-export function inUnits({ P, q, A, b, G, h, cones }: QuadraticProgram, units: Units): QuadraticProgram {
+export function inUnits({ P, q, A, b, G, h, cones = [] }: QuadraticProgram, units: Units): QuadraticProgram {
   const { column, row, point, weight } = units;
   const [n, p] = [q.length, b.length];
   const scaled = (M: Float64Array, first: number) =>
