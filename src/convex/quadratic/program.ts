@@ -1,6 +1,6 @@
 /** What a quadratic program is, what its solution and its gradients are, and least squares for equations that may be singular. */
 
-import { singularVectors } from "../linear/eigen.js";
+import { singularVectors } from "../linear/eigen/index.js";
 import { smallSolve } from "../linear/smallSolve.js";
 import { dot } from "../linear/vectors.js";
 import type { Matrix } from "../types.js";
@@ -15,6 +15,11 @@ export interface QuadraticProgram {
   readonly b: Float64Array; // [p]
   readonly G: Float64Array; // [m x n]
   readonly h: Float64Array; // [m]
+}
+
+/** The cones of the rows of h - G z: numbers first. */
+export function conesOf({ h, cones = [] }: QuadraticProgram) {
+  return { numbers: cones.reduce((left, size) => left - size, h.length), cones };
 }
 
 /** A point z with multipliers: P z + q + A'nu + G'lambda = 0, lambda >= 0 and zero where G z < h. */

@@ -5,7 +5,7 @@
  * eigendecomposition for both signs. So bounds are over all units there are, and no semidefinite program is solved.
  */
 
-import { eigenSymmetric } from "../linear/eigen.js";
+import { eigenSymmetric } from "../linear/eigen/index.js";
 import type { Polynomial } from "./hiddenUnits.js";
 import { columnsOf, type DearUnits, type UnitOracle } from "./oracle.js";
 import { formAtPlace, type Places } from "./places.js";

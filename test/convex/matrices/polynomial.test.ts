@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
-import { eigenSymmetric } from "../../../src/convex/linear/eigen.js";
+import { eigenSymmetric } from "../../../src/convex/linear/eigen/index.js";
 import { descend } from "../../../src/convex/linear/lbfgs.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { norm } from "../../../src/convex/linear/vectors.js";

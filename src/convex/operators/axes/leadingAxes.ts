@@ -4,13 +4,13 @@
  * 2006). Whenever it is told to end it has axes, orthonormal ones at least.
  */
 
-import type { Kernels } from "../kernels/types.js";
-import { eigenInPieces } from "../linear/eigenPieces.js";
-import { log } from "../linear/elementary.js";
-import type { Pieces } from "../linear/pieces.js";
-import { gaussianSource } from "../linear/random.js";
-import { dotAt, norm, transpose, turned } from "../linear/vectors.js";
-import type { Matrix } from "../types.js";
+import type { Kernels } from "../../kernels/types.js";
+import { eigenInPieces } from "../../linear/eigen/index.js";
+import { log } from "../../linear/elementary.js";
+import type { Pieces } from "../../linear/pieces.js";
+import { gaussianSource } from "../../linear/random.js";
+import { dotAt, norm, transpose, turned } from "../../linear/vectors.js";
+import type { Matrix } from "../../types.js";
 import { meanOf, ROUNDING, type RowSpace, rowsInAxes } from "./rowSpace.js";
 
 /** A side up to which, and a share of axes from which on, all eigenvectors are cheaper. */
