@@ -93,7 +93,11 @@ export async function solvedOnShards(one: ConeCase, wish: ConeWish): Promise<Sha
   const cones = await Cones.of(crew, program, pause);
   const { bias } = await lookAtZero(crew, program, cones, pause);
   const budget = { tolerance, maxIterations, clock, checkpoint: null, everyRounds: 1, onRound: async () => false };
-  return solveSharded(crew, program, bias, budget, { cones, kernels: referenceKernels, columns });
+  return solveSharded(crew, program, bias, budget, {
+    cones,
+    kernels: referenceKernels,
+    ...(columns === undefined ? {} : { columns }),
+  });
 }
 
 export function inOnePlace({ X, Y, generators, loss, beta }: ConeCase): ConvexProgram {
