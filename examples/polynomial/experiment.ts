@@ -1,5 +1,7 @@
 /** Planted networks of polynomial units, and a table of two classes by quantized weights, each with the descent that it replaces. */
 
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { gaussianSource } from "../../src/convex/linear/random.js";
 import {
@@ -11,6 +13,9 @@ import {
 } from "../../src/index.js";
 import { flowers } from "../migration/flowers.js";
 import { type Points, tensorsOf } from "../support/points.js";
+
+/** Steps of straight-through descent between looks at the test error. */
+const WATCHED = 25;
 
 /** Coefficients of a t^2 + b t + c. */
 export interface Coefficients {
@@ -150,6 +155,29 @@ export async function descendPolynomial(
   return lowest;
 }
 
+/**
+ * The breast cancer data of Ljubljana (286 rows of nine categories as small integers; recurrence or not), 228 rows to train and 58 to test,
+ * from the folder BENCH_DATA; null where they are not there.
+ */
+export function readCells(): { readonly train: Points; readonly test: Points } | null {
+  const path = join(process.env.BENCH_DATA ?? "", "uci-breast-cancer.csv");
+  if (!existsSync(path)) return null;
+  const [, ...rows] = readFileSync(path, "utf8").trim().split("\n");
+  const draw = gaussianSource(1);
+  const shuffled = rows
+    .map((row) => ({ row: row.split(",").map(Number), at: draw() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ row }) => row);
+  const d = shuffled[0].length - 1;
+  const largest = Array.from({ length: d }, (_, p) => Math.max(1, ...shuffled.map((row) => row[p])));
+  const points = (part: readonly number[][]): Points => ({
+    ...{ n: part.length, d, x: Float32Array.from(part.flatMap((row) => largest.map((most, p) => row[p] / most))) },
+    y: Float32Array.from(part, (row) => 2 * row[d] - 1),
+  });
+  const n = Math.floor(0.8 * shuffled.length);
+  return { train: points(shuffled.slice(0, n)), test: points(shuffled.slice(n)) };
+}
+
 /** Two classes of rows with nine features of small integers, as cell measurements have them; labels -1 and 1. */
 export function makeCells(n: number, seed: number): Points {
   const draw = gaussianSource(seed);
@@ -188,6 +216,7 @@ export function straightThrough(
   steps: number,
   rate: number,
   seed: number,
+  watch: (testError: number) => void = () => {}, // after every WATCHED steps
 ): { readonly objective: number; readonly testError: number } {
   const { d } = points;
   const optimizer = tf.train.adam(rate);
@@ -210,6 +239,14 @@ export function straightThrough(
     return tf.add(tf.matMul(tf.mul(u, v), alpha), bias);
   };
   const [train, held] = [read(points), read(test)];
+  const errorNow = () =>
+    tf.tidy(
+      () =>
+        tf
+          .lessEqual(tf.mul(outputs(held.rows), held.labels), 0)
+          .mean()
+          .dataSync()[0],
+    );
   let objective = Number.POSITIVE_INFINITY;
   let testError = Number.NaN;
   for (let step = 0; step < steps; step++) {
@@ -223,15 +260,10 @@ export function straightThrough(
     ) as tf.Scalar;
     const value = cost.dataSync()[0];
     cost.dispose();
+    if (step % WATCHED === 0) watch(errorNow());
     if (value >= objective) continue;
     objective = value;
-    testError = tf.tidy(
-      () =>
-        tf
-          .lessEqual(tf.mul(outputs(held.rows), held.labels), 0)
-          .mean()
-          .dataSync()[0],
-    );
+    testError = errorNow();
   }
   optimizer.dispose();
   tf.dispose([...weights, alpha, bias, train.rows, train.labels, held.rows, held.labels]);

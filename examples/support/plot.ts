@@ -138,3 +138,41 @@ export async function plotDistances(
     },
   });
 }
+
+/** Accuracies over seconds, one curve a name, and where another method ended. */
+export async function plotAccuracies(
+  path: string,
+  curves: readonly {
+    readonly name: string;
+    readonly points: readonly { readonly seconds: number; readonly accuracy: number }[];
+  }[],
+  ended: { readonly seconds: number; readonly accuracy: number; readonly title: string },
+): Promise<void> {
+  const x = { field: "seconds", type: "quantitative", title: "seconds" } as const;
+  const y = { field: "accuracy", type: "quantitative", scale: { zero: false }, title: "test accuracy" } as const;
+  const values = curves.flatMap(({ name, points }) => points.map((point) => ({ ...point, name })));
+  await writePlot(path, {
+    ...plotStyle,
+    width: 640,
+    height: 360,
+    title: { text: ended.title, anchor: "start" },
+    layer: [
+      {
+        data: { values },
+        mark: { type: "line", strokeWidth: 2 },
+        encoding: {
+          ...{ x, y },
+          color: {
+            ...{ field: "name", type: "nominal", title: null, legend: { labelLimit: 260 } },
+            scale: { domain: curves.map(({ name }) => name), range: plotColors.slice(1) },
+          },
+        },
+      },
+      {
+        data: { values: [ended] },
+        mark: { type: "point", filled: true, size: 90, color: plotColors[0] },
+        encoding: { x, y },
+      },
+    ],
+  });
+}

@@ -284,10 +284,10 @@ export const groups: readonly Group[] = [
         name: "deep-linear",
         title: "Deep networks in closed form",
         about:
-          "Linear networks of 3, 4 and 5 layers on two digits, and ReLU networks on whitened digits, every layer decayed: their optimum " +
+          "Linear networks of 3, 4 and 5 layers on two classes of MNIST and of CIFAR-10, and ReLU networks on whitened digits, every layer decayed: their optimum " +
           "by a formula, and SGD from random starts that comes down to it.",
         source: "examples/deep-linear/main.ts",
-        command: "npm run demo:deep-linear",
+        command: "npm run demo:deep-linear -- --fetch",
         plot: "examples/deep-linear/out/deep-linear",
       },
     ],

@@ -126,6 +126,24 @@ describe("trainGenerator", () => {
     tf.dispose([z, x]);
   });
 
+  test("where all gates are there the second step is proven optimal, as wide as it has to be; held to fewer units it is dearer, its bound loose", async () => {
+    const [z, x] = [tensorOf(10, 2, 3), tensorOf(50, 6, 5)];
+    const tensors = tf.memory().numTensors;
+    const options: GeneratorOptions = { generator: "relu", rank: 2, decay: 0.01, tolerance: 2e-3 };
+    const wide = await trainGenerator(z, x, options);
+    expect(wide.second?.certificate.scope).toBe("all gates");
+    expect(wide.second?.certificate.relativeGap).toBeLessThan(2e-3);
+    expect(wide.model.layers[0].getConfig().units).toBe(wide.second?.neurons);
+    const narrow = await trainGenerator(z, x, { ...options, units: 5 });
+    expect(narrow.second?.neurons).toBeLessThanOrEqual(5);
+    expect(narrow.second?.objective.total).toBeGreaterThan(wide.second?.certificate.dual ?? Number.NaN);
+    expect(narrow.second?.certificate.dual).toBeLessThanOrEqual(wide.second?.objective.total ?? Number.NaN);
+    expect(narrow.second?.certificate.relativeGap).toBeGreaterThan(0.01);
+    for (const { model } of [wide, narrow]) model.dispose();
+    expect(tf.memory().numTensors).toBe(tensors);
+    tf.dispose([z, x]);
+  });
+
   test("against a linear discriminator one row is generated, as near to zero as the mean allows", async () => {
     const x = tf.tidy(() => tf.add(tensorOf(40, 3, 1), [3, 0, 4]));
     const z = tensorOf(10, 2, 2);

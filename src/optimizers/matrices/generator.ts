@@ -33,7 +33,10 @@ export interface GeneratorOptions {
   readonly generator?: "linear" | "relu";
   /** Sides of square images, growing, the last that of `images`: one linear layer each, which begins at what the one before generates. */
   readonly sides?: readonly number[];
-  /** Of the second step: hidden units (default 64), the weight of its decay (default 1e-3), its gap (default 1e-2), its seconds (default 60). */
+  /**
+   * Of the second step: hidden units at most (default as many as it takes; with fewer the network is dearer and its bound loose), the weight
+   * of its decay (default 1e-3), its gap (default 1e-2), its seconds (default 60).
+   */
   readonly units?: number;
   readonly decay?: number;
   readonly tolerance?: number;
@@ -81,7 +84,6 @@ const NAMES = [
   ..."discriminator regularization rank generator sides units decay tolerance timeLimit seed signal".split(" "),
 ];
 const MOST_STAGES = 16;
-const UNITS = 64;
 const DECAY = 1e-3;
 const TOLERANCE = 1e-2;
 const SECONDS = 60;
@@ -161,14 +163,14 @@ interface Wish {
   readonly rank: number | null;
   readonly generator: "linear" | "relu";
   readonly sides: readonly number[] | null;
-  readonly units: number;
+  readonly units: number | null;
   readonly decay: number;
   readonly trainer: { tolerance: number; timeLimit: number; seed?: number; signal?: AbortSignal };
 }
 
 function readWish(options: GeneratorOptions): Wish {
   const { discriminator = "quadratic", generator = "linear", regularization, rank, sides = null } = options;
-  const { units = UNITS, decay = DECAY, tolerance = TOLERANCE, timeLimit = SECONDS, seed, signal } = options;
+  const { units, decay = DECAY, tolerance = TOLERANCE, timeLimit = SECONDS, seed, signal } = options;
   const where = (name: string) => `trainGenerator: ${name}`;
   if ((options.sides as unknown) === null) refuse(where("sides"), "a list of sides", null);
   oneOf(where("discriminator"), discriminator, ["quadratic", "linear"] as const);
@@ -192,7 +194,7 @@ function readWish(options: GeneratorOptions): Wish {
     ...{ discriminator, generator, sides },
     regularization: regularization ?? null,
     rank: rank ?? null,
-    units: count(where("units"), units),
+    units: units === undefined ? null : count(where("units"), units),
     decay: positive(where("decay"), decay),
     trainer: {
       tolerance: readTolerance(where("tolerance"), tolerance),

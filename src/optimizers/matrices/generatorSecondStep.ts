@@ -32,24 +32,31 @@ export interface Generated {
 export async function fitToRows(
   latents: tf.Tensor2D,
   given: Generated,
-  units: number,
+  width: number | null, // null: as many units as it takes
   options: TrainerOptions,
 ): Promise<{ readonly layers: readonly DenseWeights[]; readonly step: SecondStep }> {
   const inputs = latents.shape[1];
   const { rows: r, cols: d } = given.directions;
   const small = tf.sequential({
     layers: [
-      tf.layers.dense({ units, activation: "relu", useBias: false, inputShape: [inputs] }),
+      tf.layers.dense({ units: width ?? 1, activation: "relu", useBias: false, inputShape: [inputs] }),
       tf.layers.dense({ units: r }),
     ],
   });
   small.compile({ optimizer: OPTIMIZER, loss: "meanSquaredError" });
   const y = tf.tensor2d(Float32Array.from(coordinatesOf(given)), [given.rows.rows, r]);
+  let found: tf.LayersModel = small;
   try {
-    const fit = await new ConvexReLUTrainer(options).fit(small, latents, y);
-    const [U, A, b] = await Promise.all(
-      small.getWeights().map(async (weight) => Float64Array.from(await weight.data())),
+    const fit = await new ConvexReLUTrainer({ ...options, width: width === null ? "resize" : "keep" }).fit(
+      small,
+      latents,
+      y,
     );
+    found = fit.model;
+    const [U, A, b] = await Promise.all(
+      found.getWeights().map(async (weight) => Float64Array.from(await weight.data())),
+    );
+    const units = A.length / r;
     const along = (coordinates: Float64Array, from: Float64Array) =>
       spread({ rows: coordinates.length / r, cols: r, data: coordinates }, given.directions, from);
     const layers = [
@@ -64,6 +71,7 @@ export async function fitToRows(
     return { layers, step: { certificate, objective, status, advice, neurons } };
   } finally {
     y.dispose();
+    if (found !== small) found.dispose();
     ownOptimizer(small).dispose();
   }
 }
