@@ -24,6 +24,7 @@ import {
   partner,
   signed,
 } from "./interiorCones.js";
+import { startFitted } from "./interiorFit.js";
 import { type Continued, continuedFrom, startInside } from "./interiorStart.js";
 import { NewtonSystem } from "./newtonSystem.js";
 
@@ -81,9 +82,16 @@ export async function solveInterior(
 ): Promise<InteriorPoint | null> {
   const grams = new FormGrams(problem.forms, kernels);
   let best: InteriorPoint | null = null;
-  for (const share of SHARES) {
-    const began = from === null ? await startInside(problem, grams, pause) : continuedFrom(problem, grams, from);
-    if (began === null) return best;
+  const inside = async () =>
+    from === null ? await startInside(problem, grams, pause) : continuedFrom(problem, grams, from);
+  // At another start last, which takes charges that are small beside the outputs.
+  for (const [share, start] of [
+    [SHARES[0], inside],
+    [SHARES[1], inside],
+    [SHARES[0], () => startFitted(problem, grams, pause)],
+  ] as const) {
+    const began = await start();
+    if (began === null) continue;
     const point = new Interior(problem, kernels, grams, began.Z, began.bias, began.cones, share, pause);
     let steps = 0;
     let gap = point.gap();
