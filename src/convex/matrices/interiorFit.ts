@@ -25,7 +25,7 @@ export async function startFitted(
   grams: FormGrams,
   pause: Pause,
 ): Promise<InteriorStart | null> {
-  const { forms, loss, signs, charge, diagonals } = problem;
+  const { forms, loss, signs, diagonals } = problem;
   const D = forms.size;
   const features = featuresOf(problem);
   if (signs.length < 2 || features === null) return null;
@@ -42,17 +42,34 @@ export async function startFitted(
   const cones: Cone[] = [];
   for (const sign of signs) {
     const multipliers = new Float64Array(diagonals.length / D);
-    if (!choleskyInPlace(partner(problem, Q.map((value) => 2 * value), sign, multipliers), D)) return null;
+    if (
+      !choleskyInPlace(
+        partner(
+          problem,
+          Q.map((value) => 2 * value),
+          sign,
+          multipliers,
+        ),
+        D,
+      )
+    )
+      return null;
     const K = partner(problem, Q, sign, multipliers);
     const inverse = inverseOf(K, D);
     if (inverse === null || !(size > 0) || (await pause())) return null;
     const W = new Float64Array(D * D);
-    for (let i = 0; i < D; i++) W[i * D + i] = (size * charge[0]) / charge[i];
+    for (let i = 0; i < D - 1; i++) W[i * D + i] = size;
+    W[D * D - 1] = size * (D - 1);
     eigen.values.forEach((value, k) => {
       if (sign * value <= 0) return;
       const v = eigen.vectors.data.subarray(k * D, (k + 1) * D);
       for (let i = 0; i < D; i++) for (let j = 0; j < D; j++) W[i * D + j] += sign * value * v[i] * v[j];
     });
+    // <J, W> = 0 again, which no output sees, as both matrices lack the same.
+    let lack = -W[D * D - 1];
+    for (let i = 0; i < D - 1; i++) lack += W[i * D + i];
+    if (lack > 0) W[D * D - 1] += lack;
+    else for (let i = 0; i < D - 1; i++) W[i * D + i] -= lack / (D - 1);
     cones.push({ sign, K, inverse, W, multipliers });
   }
   return { Z, bias, cones };

@@ -45,6 +45,29 @@ function objectiveOf(problem: PolynomialProblem, layers: ReturnType<typeof polyn
   return loss.value(Z) + beta * output.kernel.data.reduce((sum, a) => sum + Math.abs(a), 0);
 }
 
+/** Mean square that products of columns, columns and ones leave of y, by Gram and Schmidt. */
+function leastSquares(x: Float64Array, y: Float64Array, d: number): number {
+  const n = y.length;
+  const column = (i: number) => Float64Array.from({ length: n }, (_, k) => (i < d ? x[k * d + i] : 1));
+  const basis: Float64Array[] = [];
+  const rest = (v: Float64Array) => {
+    for (const q of [...basis, ...basis]) {
+      const along = q.reduce((sum, value, k) => sum + value * v[k], 0);
+      for (let k = 0; k < n; k++) v[k] -= along * q[k];
+    }
+    return v;
+  };
+  for (let i = 0; i <= d; i++) {
+    for (let j = 0; j <= i; j++) {
+      const other = column(j);
+      const v = rest(column(i).map((value, k) => value * other[k]));
+      const size = norm(v);
+      basis.push(v.map((value) => value / size));
+    }
+  }
+  return norm(rest(y.slice())) ** 2 / n;
+}
+
 describe("polynomial units", () => {
   test.each(reference.polynomial)("reach the conic solver's optimum: $loss, $a t^2 + $b t + $c", async (stored) => {
     const problem = posed(stored);
@@ -173,6 +196,43 @@ describe("polynomial units", () => {
         .solve(referenceKernels, { ...budget, tolerance: 1e-3 });
       expect(status, name).toBe("solved");
       expect(gap.relative, name).toBeLessThanOrEqual(1e-3);
+    }
+  });
+
+  test("pixels are solved as x of size one is, and x far larger to the last hundredth", async () => {
+    const [n, d] = [60, 5];
+    const unit = gaussianMatrix(n, d, 11).data.map((value) => 0.5 + Math.atan(value) / Math.PI); // uniform-like in [0, 1]
+    const draw = gaussianSource(3);
+    const y = Float64Array.from({ length: n }, (_, k) => {
+      const x = unit.subarray(k * d, (k + 1) * d);
+      return 3 * (x[0] - x[1]) ** 2 + x[2] - 0.5 * x[3] * x[4] + 0.1 * draw();
+    });
+    const loss = bindLoss("meanSquaredError", { rows: n, cols: 1, data: y });
+    const { a, b, c } = { a: 0.09, b: 0.5, c: 0.47 };
+    const common = { loss, outputBias: { ridge: 0 }, beta: 0.01 };
+    const solved = (scale: number, activation: PolynomialProblem["activation"]) => {
+      const X = { rows: n, cols: d, data: unit.map((value) => scale * value) };
+      return polynomialNetworks
+        .build({ ...common, X, activation })
+        .solve(referenceKernels, { ...budget, tolerance: 1e-4, seconds: 60 });
+    };
+    const least = leastSquares(unit, y, d);
+    for (const [scale, tolerance] of [
+      [1, 1e-4],
+      [255, 1e-4],
+      [1e4, 1e-2],
+      [1e6, 1e-2],
+    ]) {
+      // a (s x u)^2 + b s x u + c is the unit (a s^2, b s, c) at x.
+      const large = await solved(scale, { a, b, c });
+      const same = await solved(1, { a: a * scale ** 2, b: b * scale, c });
+      expect(large.gap.relative, `${scale}`).toBeLessThanOrEqual(tolerance);
+      expect(Math.abs(large.gap.primal / same.gap.primal - 1), `${scale}`).toBeLessThanOrEqual(2 * tolerance);
+      expect(same.gap.dual).toBeLessThanOrEqual(large.gap.primal);
+      expect(large.gap.dual).toBeLessThanOrEqual(same.gap.primal);
+      // No network loses less than the least squares of all x_i x_j, x_i and 1, from which a charge this small is not far.
+      expect(large.gap.primal).toBeGreaterThanOrEqual(least * (1 - 1e-9));
+      if (scale >= 1e4) expect(large.gap.primal / least - 1).toBeLessThan(2e-2);
     }
   });
 
