@@ -77,11 +77,16 @@ export async function solveInterior(
   problem: InteriorProblem,
   kernels: Kernels,
   tolerance: number,
-  pause: Pause,
+  asked: Pause,
   from: InteriorPoint | null = null,
 ): Promise<InteriorPoint | null> {
   const grams = new FormGrams(problem.forms, kernels);
   let best: InteriorPoint | null = null;
+  let over = false;
+  const pause = async () => {
+    over ||= await asked();
+    return over;
+  };
   const inside = async () =>
     from === null ? await startInside(problem, grams, pause) : continuedFrom(problem, grams, from);
   // At another start last, which takes charges that are small beside the outputs.
@@ -91,6 +96,7 @@ export async function solveInterior(
     [SHARES[0], () => startFitted(problem, grams, pause)],
   ] as const) {
     const began = await start();
+    if (over && began === null) break;
     if (began === null) continue;
     const point = new Interior(problem, kernels, grams, began.Z, began.bias, began.cones, share, pause);
     let steps = 0;
@@ -101,7 +107,7 @@ export async function solveInterior(
       gap = point.gap();
     }
     if (best === null || gap < best.gap) best = { ...point.found(), steps, gap };
-    if (best.gap <= NEAR) break;
+    if (best.gap <= NEAR || over) break;
   }
   return best;
 }

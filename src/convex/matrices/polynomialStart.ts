@@ -13,7 +13,8 @@ import { signForms } from "./signForms.js";
 const INTERIOR = 0.5;
 const CUT = 0.1;
 /** By how much less is cut off where that costs too much. */
-const LESS = 0.01;
+const LESS = 1e-3;
+const CUTS = 3;
 /** How wide kinks are rounded off, in units of the outputs: at first, by how much less in each stage, and at the gap at which it begins. */
 const WIDEST = 1;
 const FALL = 0.3;
@@ -37,7 +38,7 @@ export async function nearOptimum(
   tolerance: number,
   pause: () => Promise<boolean>,
 ): Promise<NearOptimum | null> {
-  const { X, loss, outputBias } = problem;
+  const { loss, outputBias } = problem;
   const stages: Loss[] = [];
   const points: InteriorPoint[][] = [];
   for (let share = WIDEST; share >= NARROWEST; share *= FALL) {
@@ -116,8 +117,8 @@ function networkAt(
     return loss.value(Z);
   };
   const whole = lossOf(unitsOf(point, X.cols, 0));
-  for (let spare = charge / beta; spare > Number.MIN_VALUE; spare *= LESS) {
-    const network = unitsOf(point, X.cols, spare);
+  for (let attempt = 0; attempt < CUTS; attempt++) {
+    const network = unitsOf(point, X.cols, (charge / beta) * LESS ** attempt);
     if (lossOf(network) <= whole + charge) return network;
   }
   return unitsOf(point, X.cols, 0);
