@@ -24,7 +24,7 @@ export interface Batch {
 
 export interface LayerRun {
   readonly forward: number; // processor seconds a batch
-  readonly backward: number;
+  readonly both: number; // forward and back
   readonly z: readonly number[];
   readonly q: readonly number[]; // gradients
   readonly G: readonly number[];
@@ -33,7 +33,7 @@ export interface LayerRun {
 
 export interface PeerLayers {
   readonly versions: Readonly<Record<string, string>>;
-  readonly results: readonly (LayerRun & { readonly setup: number })[];
+  readonly results: readonly (LayerRun & { readonly setup: number; readonly exact: readonly number[] })[];
 }
 
 /** The Python that has cvxpylayers: CVXPYLAYERS_PYTHON, else python3; null when neither does. */

@@ -1,7 +1,7 @@
 /** Deep networks with a known optimum: the closed form on digits, and SGD from random starts on the same objective. */
 
 import * as tf from "@tensorflow/tfjs";
-import { singularVectors } from "../../src/convex/linear/eigen.js";
+import { singularVectors } from "../../src/convex/linear/eigen/index.js";
 import { type ImageSource, mnistSource } from "../support/images.js";
 
 const MOMENTUM = 0.9;

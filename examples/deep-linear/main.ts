@@ -47,7 +47,7 @@ const cases: readonly Case[] = [
     : [
         {
           ...({ name: "linear, CIFAR-10", activation: "linear", problem: readTwoClasses(cifar, 100, [0, 1]) } as const),
-          ...{ depths: DEPTHS, width: 10, decay: 1e-3, rate: 0.02 },
+          ...{ depths: DEPTHS, width: 10, decay: 0.03, rate: 0.02 },
         },
       ]),
   {

@@ -219,9 +219,10 @@ export async function fitByDescent(
   const run = async ({ rate, batchSize }: Choice, budget: number) => {
     const optimizer = make(rate);
     const model = network(gates, decay, optimizer, 2);
-    const { best, seconds: spent } = await fitOnClock(model, task.x, task.y, { budget, batchSize });
+    const { seconds: spent } = await fitOnClock(model, task.x, task.y, { budget, batchSize });
     optimizer.dispose();
-    return { model, best, seconds: spent };
+    const end = objectiveOf(model, task.x, task.y); // where a rate is too large, no number
+    return { model, best: Number.isFinite(end) ? end : Number.POSITIVE_INFINITY, seconds: spent };
   };
   const choices = rates.map((rate) => ({ rate, batchSize: 64 }));
   const { choice } = await tune(choices, seconds / 20, async (one, budget) => {

@@ -23,7 +23,7 @@ const DECAY = 1e-2;
 const STEPS = 40; // of the longest roll-out, two seconds
 const TIMES = 3; // of the convex fit's seconds, for each descent
 const DESCENTS = [
-  { name: "SGD", rates: [0.01, 0.03, 0.1, 0.3, 1], make: (rate: number) => tf.train.sgd(rate) },
+  { name: "SGD", rates: [0.01, 0.03, 0.1, 0.3], make: (rate: number) => tf.train.sgd(rate) },
   { name: "Adam", rates: [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], make: (rate: number) => tf.train.adam(rate) },
 ];
 const OUT = fileURLToPath(new URL("out/", import.meta.url));

@@ -9,7 +9,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
-import { eigenSymmetric } from "../../src/convex/linear/eigen.js";
+import { eigenSymmetric } from "../../src/convex/linear/eigen/index.js";
 import { type GeneratorOptions, trainGenerator } from "../../src/index.js";
 import { secondsNow } from "../support/clock.js";
 import { plotColors, plotConvergence } from "../support/plot.js";

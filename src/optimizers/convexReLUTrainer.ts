@@ -139,8 +139,8 @@ export class ConvexReLUTrainer {
 
   /**
    * The same for rows that are in no one place: each shard of them is read by a worker of its own, and stays there. For models of a
-   * GatedDense and a dense layer, and smooth losses; the gap is exact, as that of `fit`, and the sums of 1 or 40 shards are the same
-   * but for rounding. Without regularizers beta is that of "share", and columns are taken as they are. In Node, with a cluster of
+   * GatedDense layer, or a dense one with ReLU (whose gates are sampled), and a dense one, and smooth losses; the gap is exact, as that
+   * of `fit`, and the sums of 1 or 40 shards are the same but for rounding. Without regularizers beta is that of "share", and columns are taken as they are. In Node, with a cluster of
    * "tfjs-convex/sharded" (docs/scale.md).
    *
    * @example

@@ -2,9 +2,9 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import { abortSignal, count, flag, oneOf, positive, refuseAs, refuseUnknown, shown } from "../arguments.js";
+import { eigenvaluesOf, stepped, type Tridiagonal, tridiagonalise, turnedBy } from "../convex/linear/eigen/index.js";
 import { log } from "../convex/linear/elementary.js";
 import { inTurns } from "../convex/linear/pieces.js";
-import { eigenvaluesOf, stepped, type Tridiagonal, tridiagonalise, turnedBy } from "../convex/linear/tridiagonal.js";
 import { dot, dotAt } from "../convex/linear/vectors.js";
 import { Clock } from "../convex/solvers/clock.js";
 import { type TangentActivation, tangentActivations, tangentGram } from "../convex/tangent/index.js";

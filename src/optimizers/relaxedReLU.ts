@@ -2,7 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { abortSignal, count, integer, oneOf, positive, refuseAs, refuseUnknown } from "../arguments.js";
-import { eigenSymmetric } from "../convex/linear/eigen.js";
+import { eigenSymmetric } from "../convex/linear/eigen/index.js";
 import { inTurns, type Pieces } from "../convex/linear/pieces.js";
 import { gaussianSource } from "../convex/linear/random.js";
 import { dotAt, LEAST } from "../convex/linear/vectors.js";

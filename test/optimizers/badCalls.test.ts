@@ -107,6 +107,7 @@ const grid = { betas: "betas", count: "limited", ratio: "ratio" } as const;
 
 let x: tf.Tensor;
 let y: tf.Tensor;
+let signs: tf.Tensor;
 let model: tf.Sequential;
 let parallel: tf.Sequential;
 let linear: tf.Sequential;
@@ -124,6 +125,7 @@ const port = { postMessage() {}, on() {}, off() {} };
 beforeAll(async () => {
   await tf.setBackend("cpu");
   ({ x, y } = makeData());
+  signs = tf.tidy(() => tf.where(tf.greater(y, 0), tf.onesLike(y), tf.neg(tf.onesLike(y))));
   model = makeModel({ units: 60 });
   linear = tf.sequential({
     layers: [4, 1].map((units) =>
@@ -152,7 +154,7 @@ beforeAll(async () => {
   derivatives = await library.sensitivity(await sharp.fit(makeModel({ units: 60 }), x, y));
 });
 afterAll(() => {
-  tf.dispose([x, y]);
+  tf.dispose([x, y, signs]);
   model.dispose();
   parallel.dispose();
 });
@@ -312,7 +314,24 @@ const entries = (): Record<string, readonly Entry[]> => {
         call: library.neuralTangentKernel,
         good: [x, {}],
         kinds: ["tensor", "options"],
-        options: { layers: [...WRONG.limited, 1], activation: "word", trainReadOut: "flag", stepSize: "positive" },
+        options: {
+          layers: [...WRONG.limited, 1],
+          activation: "word",
+          trainReadOut: "flag",
+          stepSize: "positive",
+          signal: "record",
+        },
+      },
+    ],
+    branchGap: [
+      {
+        call: library.branchGap,
+        good: [{ weights: 1, output: ([w]: Float64Array) => w }, x, signs, { candidates: 9 }],
+        kinds: ["model", "tensor", "tensor", "options"],
+        options: {
+          ...{ branches: "limited", budget: "positive", tau: "positive", span: "positive", candidates: "limited" },
+          ...{ descents: "size", seed: "integer", signal: "record" },
+        },
       },
     ],
     relaxedReLU: [
@@ -446,7 +465,10 @@ const entries = (): Record<string, readonly Entry[]> => {
         call: library.quadraticProgram,
         good: [{ P: square, q: sides }],
         kinds: ["args"],
-        options: { P: WRONG_TERMS, q: WRONG_TERMS, A: WRONG_TERMS, b: WRONG_TERMS, G: WRONG_TERMS, h: WRONG_TERMS },
+        options: {
+          ...{ P: WRONG_TERMS, q: WRONG_TERMS, A: WRONG_TERMS, b: WRONG_TERMS, G: WRONG_TERMS, h: WRONG_TERMS },
+          cones: [null, 3, "2", {}, [0], [1.5], ["2"], [Number.NaN], [3], [2, 1]],
+        },
         needed: { P: square, q: sides },
       },
     ],

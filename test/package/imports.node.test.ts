@@ -44,7 +44,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly in: RegExp }[] = [
   { name: /^@tensorflow\//, in: /^(optimizers|layers|worker)\/|^convex\/kernels\/(tfjs\/|webgl\/|webgpu\/)/ },
   { name: /^gpu\.js$/, in: /^convex\/kernels\/gpujs\// },
   { name: /^pure-rand(\/|$)/, in: /^convex\/linear\/random\.ts$/ },
-  { name: /^ml-matrix$/, in: /^convex\/linear\/eigen\.ts$/ },
+  { name: /^ml-matrix$/, in: /^convex\/linear\/eigen\/eigen\.ts$/ },
   { name: /^quadprog$/, in: /^convex\/quadratic\// },
   { name: /^cli-progress$/, in: /^optimizers\/report\/bar\.ts$/ },
   // An entry of its own, for Node alone.

@@ -2,7 +2,7 @@
 
 export { passOver } from "./effort.js";
 export { type GrownSolution, type GrowthOptions, searchBeyond, solveGrowing } from "./grow.js";
-export { columnScalesFrom, columnScalesOf } from "./movingNeurons.js";
+export { columnScalesFrom, columnScalesOf } from "./metric/index.js";
 export { largestAtZero, randomStarts } from "./oracle.js";
 export { columnsOf, TogetherPasses } from "./passes.js";
 export { withAllGates } from "./proof.js";

@@ -61,7 +61,7 @@ export async function move(
     start = sized ?? living((await descended(program, kernels, start, SETTLING, pause)).neurons, DYING);
     const steps = effort.affordable(dear ? LONG_DESCENT : DESCENT, start.scales.length);
     const lower = await descended(program, kernels, start, steps, pause);
-    effort.descent(steps + SETTLING, start.scales.length);
+    effort.descent(lower.steps + SETTLING, start.scales.length);
     const gain = fall(lowest, lower.value);
     if (!(gain > 0)) break;
     neurons = lower.neurons;

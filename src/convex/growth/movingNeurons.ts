@@ -7,15 +7,15 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
-import { descendWorthwhile, type Objective, type Worthwhile } from "../linear/lbfgs.js";
-import { eachBlock } from "../linear/rowBlock.js";
+import { descendWorthwhile, type Objective, usingObjective, type Worthwhile } from "../linear/lbfgs.js";
 import { concatenated, norm } from "../linear/vectors.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { layerObjective } from "../operators/neuronLayer.js";
 import { liftNeurons } from "../recovery/index.js";
-import type { ConvexProgram, Matrix, SparseBlocks } from "../types.js";
-import { axesOf, neuronMetric } from "./metric/index.js";
-import { BlockPass, passesOf, roughPassesOf } from "./passes.js";
+import type { ConvexProgram, SparseBlocks } from "../types.js";
+import { axesOf, columnScalesOf, neuronMetric } from "./metric/index.js";
+import { BlockPass, passesOf } from "./passes.js";
+import { roughly } from "./rough.js";
 import { readingOf } from "./sampleBlocks.js";
 
 /** m neurons, each feeding one output, and the output bias. */
@@ -30,10 +30,6 @@ export interface MovingNeurons {
 const DEAD = 1e-10;
 /** A descent that makes all of its steps. */
 const ALWAYS = { window: 1, share: Number.NEGATIVE_INFINITY };
-/** A fall by this share is told from none in float32. */
-const TOLD = 1e-5;
-/** Rows that are read together. */
-const ROWS_AT_ONCE = 256;
 
 /** The blocks as neurons. */
 export function neuronsOf(program: ConvexProgram, blocks: SparseBlocks): MovingNeurons {
@@ -123,38 +119,11 @@ export function scalesOf({ X, loss }: ConvexProgram, m: number): Float64Array {
   return scales;
 }
 
-/** Those of the columns of X, for descents to come. */
-const columnScales = new WeakMap<Matrix, Float64Array>();
-
-/** For each column of X the scale of a weight on it. */
-export function columnScalesOf(X: Matrix): Float64Array {
-  const known = columnScales.get(X) ?? measured(X);
-  columnScales.set(X, known);
-  return known;
-}
-
-function measured(X: Matrix): Float64Array {
-  const d = X.cols;
-  const squares = new Float64Array(d);
-  eachBlock(X, ROWS_AT_ONCE, (rows) => {
-    for (let k = 0; k < rows.length; k += d) for (let p = 0; p < d; p++) squares[p] += rows[k + p] ** 2;
-  });
-  return columnScalesFrom(squares);
-}
-
-/** The same from the sums of the squares of the columns [d]. */
-export function columnScalesFrom(squares: Float64Array): Float64Array {
-  const all = squares.reduce((sum, square) => sum + square, 0);
-  return squares.map((square) => {
-    const others = all - square;
-    return square > others && others > 0 ? others / (squares.length - 1) / square : 1;
-  });
-}
-
 /**
  * The neurons after at most `steps` steps down the network's objective, in the axes of the data, and its value there; fewer where so many
  * together no longer take `share` off it. Where the engine multiplies neurons in float32, that goes as far as float32 tells lower from
- * higher, and what is left is in float64, as the value is.
+ * higher, and what is left is in float64, as the value is: never above where it began. Where float32 has led no lower, all steps are made
+ * again in float64; `steps` counts both.
  */
 export async function descended(
   program: ConvexProgram,
@@ -172,21 +141,18 @@ export async function descended(
     scales: axes.squares === null ? scalesOf(program, m) : neuronMetric(program, axes.squares, m, m, (k) => k),
   };
   const start = packed({ ...neurons, weights: axes.there(neurons.weights) });
-  const layer = roughPassesOf(posed, kernels, neurons.outputs);
-  const rough = layer === null ? null : layerObjective(posed, layer, m * program.X.cols, m);
-  const near = rough === null ? null : await descendWorthwhile(rough, start, steps, pause, wish);
-  const objective = networkObjective(posed, kernels, neurons.outputs);
-  const fell = near !== null && near.began - near.value > TOLD * Math.abs(near.began);
-  const { x, value, ...exact } = await descendWorthwhile(
-    objective,
-    fell ? near.x : start,
-    near === null || !fell ? steps : near.still ? steps - near.steps : 0,
-    pause,
-    wish,
-  );
-  const ended = unpacked(x, neurons);
-  const made = exact.steps + (fell ? near.steps : 0);
-  return { neurons: { ...ended, weights: axes.back(ended.weights) }, value, steps: made };
+  const rough = await roughly(program, axes, kernels, neurons.outputs, start, steps, pause, wish);
+  return usingObjective(networkObjective(posed, kernels, neurons.outputs), async (objective) => {
+    const valueAt = (x: Float64Array) => objective(x, new Float64Array(x.length));
+    const near = rough !== null && valueAt(rough.x) < valueAt(start) ? rough : null;
+    const left = near === null ? steps : near.told ? 0 : Math.max(0, steps - near.steps);
+    // It is let go of here, and not by the descent.
+    const lent: Objective = (x, gradient) => objective(x, gradient);
+    const { x, value, ...exact } = await descendWorthwhile(lent, near?.x ?? start, left, pause, wish);
+    const ended = unpacked(x, neurons);
+    const made = exact.steps + (rough?.steps ?? 0);
+    return { neurons: { ...ended, weights: axes.back(ended.weights) }, value, steps: made };
+  });
 }
 
 /** The network's objective at packed neurons that feed the given outputs. */

@@ -18,7 +18,7 @@ import { type Effort, passOver } from "./effort.js";
 import { evenly } from "./evenly.js";
 import { descended, type MovingNeurons, outputsOf, programAt, smallNeurons } from "./movingNeurons.js";
 import { distinct, type Priced } from "./oracle.js";
-import { multipliesRoughly } from "./passes.js";
+import { descendsRoughly } from "./rough.js";
 
 /**
  * Steps of the descent from random neurons at most; it ends where so many together take less than this share off the objective, as convex
@@ -74,10 +74,10 @@ export async function firstState(
   const C = blockOutputs(program);
   const generator = (i: number) => gates.generators.data.subarray(i * X.cols, (i + 1) * X.cols);
   const directions: { direction: Float64Array; output: number; sign: 1 | -1 }[] = [];
-  const count = Math.min(
-    gates.count,
-    neuronsWithin(FIRST_TIME * clock.left, X, multipliesRoughly(program, kernels) ? ROUGH_RATE : RATE),
-  );
+  const share = clock.part(FIRST_TIME);
+  // Where posing has taken all of the time, a moment is still well spent: the network without neurons is no answer.
+  const pause = async () => (await share.pause()) && (share.stopped() || clock.seconds > MOMENT);
+  const count = await neuronsInTime(program, kernels, clock, pause);
   for (let i = 0; i < count; i++) {
     const direction = Math.floor(i / (2 * C)) % 2 === 0 ? generator(i) : evenly(X, generator(i), kernels);
     directions.push({ direction, output: i % C, sign: Math.floor(i / C) % 2 === 0 ? 1 : -1 });
@@ -89,14 +89,25 @@ export async function firstState(
   await clock.pause();
   const start = { ...smallNeurons(directions, X.cols, size), bias };
   const steps = effort.affordable(FIRST_DESCENT, count);
-  const share = clock.part(FIRST_TIME);
-  // Where posing has taken all of the time, a moment is still well spent: the network without neurons is no answer.
-  const pause = async () => (await share.pause()) && (share.stopped() || clock.seconds > MOMENT);
   const first = await descended(program, kernels, start, steps, pause, WORTHWHILE);
   effort.descent(first.steps, count);
   const zero = loss.value(Z) + bias.reduce((sum, c) => sum + (outputBias?.ridge ?? 0) * c * c, 0);
   // The zero network is better where beta is so large that neurons die; its gates are those of the program.
   return first.value < zero ? programAt(program, first.neurons, kernels) : still;
+}
+
+/** How many neurons come far enough in the first share of the time, one a gate at most. */
+async function neuronsInTime(
+  program: ConvexProgram,
+  kernels: Kernels,
+  clock: Clock,
+  pause: () => Promise<boolean>,
+): Promise<number> {
+  const { X, gates } = program;
+  const seconds = FIRST_TIME * clock.left;
+  const exactly = Math.min(gates.count, neuronsWithin(seconds, X, RATE));
+  const more = Math.min(gates.count, neuronsWithin(seconds, X, ROUGH_RATE));
+  return more > exactly && (await descendsRoughly(program, kernels, more, pause)) ? more : exactly;
 }
 
 /** How many neurons come far enough in so many seconds: two passes of each are a step. */

@@ -148,10 +148,12 @@ export async function descendWorthwhile(
     before = lowest;
     return slow;
   };
-  const pairs = pairsOf(kernels, start.length);
-  try {
-    return await usingObjective(objective, () => descend(watched, start, steps, enough, scales, breath, pairs));
-  } finally {
-    pairs?.dispose();
-  }
+  return usingObjective(objective, async () => {
+    const pairs = pairsOf(kernels, start.length);
+    try {
+      return await descend(watched, start, steps, enough, scales, breath, pairs);
+    } finally {
+      pairs?.dispose();
+    }
+  });
 }

@@ -11,7 +11,7 @@
  * A linear discriminator x'u, charged beta |u|, sees the means alone: g = mean(X) (1 - beta / |mean(X)|)_+, one row for all latents.
  */
 
-import { eigenSymmetric } from "../linear/eigen.js";
+import { eigenSymmetric } from "../linear/eigen/index.js";
 import { concatenated, dotAt, norm, turned } from "../linear/vectors.js";
 import { advice } from "../solvers/solution.js";
 import type { Matrix } from "../types.js";

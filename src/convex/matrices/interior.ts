@@ -77,31 +77,31 @@ export async function solveInterior(
   problem: InteriorProblem,
   kernels: Kernels,
   tolerance: number,
-  asked: Pause,
+  pause: Pause,
   from: InteriorPoint | null = null,
 ): Promise<InteriorPoint | null> {
   const grams = new FormGrams(problem.forms, kernels);
   let best: InteriorPoint | null = null;
   let over = false;
-  const pause = async () => {
-    over ||= await asked();
+  const asked = async () => {
+    over ||= await pause();
     return over;
   };
   const inside = async () =>
-    from === null ? await startInside(problem, grams, pause) : continuedFrom(problem, grams, from);
+    from === null ? await startInside(problem, grams, asked) : continuedFrom(problem, grams, from);
   // At another start last, which takes charges that are small beside the outputs.
   for (const [share, start] of [
     [SHARES[0], inside],
     [SHARES[1], inside],
-    [SHARES[0], () => startFitted(problem, grams, pause)],
+    [SHARES[0], () => startFitted(problem, grams, asked)],
   ] as const) {
     const began = await start();
     if (over && began === null) break;
     if (began === null) continue;
-    const point = new Interior(problem, kernels, grams, began.Z, began.bias, began.cones, share, pause);
+    const point = new Interior(problem, kernels, grams, began.Z, began.bias, began.cones, share, asked);
     let steps = 0;
     let gap = point.gap();
-    while (!(gap <= tolerance) && steps < MOST_STEPS && !(await pause())) {
+    while (!(gap <= tolerance) && steps < MOST_STEPS && !(await asked())) {
       if (!(await point.step())) break;
       steps += 1;
       gap = point.gap();

@@ -6,7 +6,7 @@
  */
 
 import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
-import { eigenInPieces } from "../linear/eigenPieces.js";
+import { eigenInPieces } from "../linear/eigen/index.js";
 import { inTurns } from "../linear/pieces.js";
 import { dot } from "../linear/vectors.js";
 import type { FormGrams } from "./formGrams.js";

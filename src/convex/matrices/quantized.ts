@@ -12,7 +12,7 @@
 
 import { relativeGap } from "../certificate/index.js";
 import type { Kernels } from "../kernels/types.js";
-import { eigenSymmetric } from "../linear/eigen.js";
+import { eigenSymmetric } from "../linear/eigen/index.js";
 import { log, sinhNearZero, sinNearZero } from "../linear/elementary.js";
 import { gaussianSource } from "../linear/random.js";
 import { Clock } from "../solvers/clock.js";

@@ -11,7 +11,7 @@
 
 import { bestScale } from "../certificate/index.js";
 import type { Kernels } from "../kernels/types.js";
-import { eigenSymmetric } from "../linear/eigen.js";
+import { eigenSymmetric } from "../linear/eigen/index.js";
 import { power } from "../linear/elementary.js";
 import { descend } from "../linear/lbfgs.js";
 import { gaussianSource } from "../linear/random.js";

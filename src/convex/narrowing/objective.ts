@@ -64,14 +64,14 @@ export class LayerObjective {
     const m = neurons.length;
     const [weights, outputs] = [m * program.X.cols, m * width];
     const masks = this.masksOf(neurons);
-    const layer =
-      (masks === null ? layerFor(program, kernels, m) : null) ?? new TogetherPasses(program, kernels, m, masks);
     const bias = new Float64Array(program.loss.outputs);
     const held = shares
       ? null
       : this.pack({ gated: false, neurons, bias })
           .subarray(weights, weights + outputs)
           .map(sign);
+    const layer =
+      (masks === null ? layerFor(program, kernels, m) : null) ?? new TogetherPasses(program, kernels, m, masks);
     return layerObjective(program, layer, weights, outputs, Z, held);
   }
 

@@ -2,7 +2,7 @@
 
 import type { NetworkWeights } from "../network.js";
 import type { Matrix } from "../types.js";
-import { type RowSpace, reducedRows, unfoldedWeights } from "./rowSpace.js";
+import { type RowSpace, reducedRows, unfoldedWeights } from "./axes/index.js";
 import { type Standardized, standardizedRows, unstandardizedWeights } from "./standardized.js";
 
 export type Coordinates = RowSpace | Standardized;

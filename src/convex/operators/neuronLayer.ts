@@ -35,17 +35,21 @@ export function whereRoom<T>(make: () => T | undefined): T | null {
 
 /**
  * loss(Z) + beta / 2 (|W|^2 + |A|^2) + ridge |c|^2 of the packed (W, A, c), W of `weights` numbers and A of `outputs`: what weight decay
- * charges a network. Entries of A that are `held` at zero have no gradient. Z [n x C] is left as it was last; the layer goes with it.
+ * charges a network. Entries of A that are `held` at zero have no gradient. Z [n x C] is left as it was last; the layer goes with it, also
+ * where there is no memory for what stands beside it.
  */
 export function layerObjective(
   { loss, beta, outputBias }: Pick<ConvexProgram, "loss" | "beta" | "outputBias">,
   layer: NeuronLayer,
   weights: number,
   outputs: number,
-  Z: Float64Array = new Float64Array(loss.rows * loss.outputs),
+  given: Float64Array | null = null, // Z
   held: Float64Array | null = null, // [outputs]: 0 where it is
 ): Objective {
-  const N = new Float64Array(Z.length);
+  const [Z, N] = beside(layer, () => {
+    const made = given ?? new Float64Array(loss.rows * loss.outputs);
+    return [made, new Float64Array(made.length)];
+  });
   const end = weights + outputs;
   const objective = (x: Float64Array, gradient: Float64Array) => {
     const [W, A, bias] = [x.subarray(0, weights), x.subarray(weights, end), x.subarray(end)];
@@ -60,4 +64,14 @@ export function layerObjective(
     return value + biasGradient(outputBias, bias, N, gradient.subarray(end));
   };
   return Object.assign(objective, { dispose: () => layer.dispose() });
+}
+
+/** What is made for a layer, which is disposed where that fails. */
+function beside<T>(layer: NeuronLayer, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    layer.dispose();
+    throw error;
+  }
 }

@@ -13,7 +13,7 @@
 
 import { type NetworkWeights, overColumn } from "../network.js";
 import type { Matrix } from "../types.js";
-import { type RowSpace, reducedRows } from "./rowSpace.js";
+import { type RowSpace, reducedRows } from "./axes/index.js";
 
 /** A spread below this share of the largest entry is the rounding of a constant to float32. */
 const ROUNDING = 2 ** -24;

@@ -1,6 +1,6 @@
 /** Bases of null spaces: the directions in which coefficients may move without a change of what they add up to. */
 
-import { orthogonaliseRows } from "../linear/jacobi.js";
+import { orthogonaliseRows } from "../linear/eigen/index.js";
 import { dot, norm } from "../linear/vectors.js";
 import type { Matrix } from "../types.js";
 

@@ -1,4 +1,4 @@
-import { orthogonaliseRows } from "../linear/jacobi.js";
+import { orthogonaliseRows } from "../linear/eigen/index.js";
 import type { Penalty } from "../types.js";
 
 /**

@@ -3,7 +3,7 @@
 import { bestScale, longestColumn, relativeGap } from "../certificate/index.js";
 import { concatenated, norm } from "../linear/vectors.js";
 import { ONE_PATCH, slopeOf } from "../network.js";
-import { distanceTo, reducedRows, rowSpaceOf } from "../operators/rowSpace.js";
+import { distanceTo, reducedRows, rowSpaceOf } from "../operators/axes/index.js";
 import type { AllGatesBound, ConvexProgram, Matrix } from "../types.js";
 import { type Branched, branchAndBound } from "./branchAndBound.js";
 import type { WeightedRows } from "./coneBound.js";

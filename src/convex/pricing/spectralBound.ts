@@ -11,7 +11,7 @@
  */
 
 import { LEAST, norm } from "../linear/vectors.js";
-import { rowSpaceOf } from "../operators/rowSpace.js";
+import { rowSpaceOf } from "../operators/axes/index.js";
 import type { WeightedRows } from "./coneBound.js";
 
 /** The least of the bounds for three scalings. */

@@ -1,6 +1,6 @@
 /** What a quadratic program is, what its solution and its gradients are, and least squares for equations that may be singular. */
 
-import { singularVectors } from "../linear/eigen.js";
+import { singularVectors } from "../linear/eigen/index.js";
 import { smallSolve } from "../linear/smallSolve.js";
 import { dot } from "../linear/vectors.js";
 import type { Matrix } from "../types.js";

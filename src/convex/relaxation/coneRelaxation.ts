@@ -12,7 +12,7 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
-import { orthogonaliseRows } from "../linear/jacobi.js";
+import { orthogonaliseRows } from "../linear/eigen/index.js";
 import { dot, norm } from "../linear/vectors.js";
 import { EigenvalueBarrier, type Pair } from "./barrier.js";
 

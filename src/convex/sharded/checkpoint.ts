@@ -3,9 +3,9 @@
 import { ConvexError } from "../../errors.js";
 import { concatenated } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";
-import type { NewtonIterate } from "./coneNewton.js";
+import type { KeptCuts } from "./cones/cuts.js";
+import type { NewtonIterate } from "./cones/newton.js";
 import type { RowSums } from "./crew.js";
-import type { KeptCuts } from "./cuts.js";
 import type { Iterate } from "./fista.js";
 import type { Best } from "./judge.js";
 import { checksumOf } from "./rows.js";

@@ -6,7 +6,6 @@
  * is written are sums over rows too, and exact.
  */
 
-export { boundWith } from "./boundWith.js";
 export type { Checkpoint } from "./checkpoint.js";
 export {
   type AskShards,
@@ -28,7 +27,7 @@ export {
   silentShard,
   summed,
 } from "./cluster.js";
-export { Cones } from "./cones.js";
+export { boundWith, Cones } from "./cones/index.js";
 export { Crew, type RowSums, type Traffic } from "./crew.js";
 export { chosenGates, distinctGates } from "./gates.js";
 export { lossElsewhere } from "./lossElsewhere.js";
@@ -42,7 +41,6 @@ export {
   together,
   without,
 } from "./moments/index.js";
-export { narrowedOnShards } from "./narrow.js";
 export { factsOf, gatherRows, isTensor, iterableOf, moduleFailed, numbersIn, pairOf, RowRefusal } from "./rows.js";
 export { Shard } from "./shard.js";
 export {
@@ -55,4 +53,5 @@ export {
   type ShardedSolution,
   solveSharded,
 } from "./solve.js";
+export { narrowedOnShards } from "./width/index.js";
 export { numbersOf } from "./written.js";

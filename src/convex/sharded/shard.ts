@@ -8,24 +8,22 @@
 import { nonzeroVectors } from "../kernels/nonzero.js";
 import type { GatedProducts, Kernels } from "../kernels/types.js";
 import { packPatterns, wordsPerGate } from "../linear/bits.js";
-import { rowBlock } from "../linear/rowBlock.js";
 import { columnSums } from "../linear/vectors.js";
 import { bindLoss } from "../losses/index.js";
 import { forward, type NetworkWeights } from "../network.js";
 import { undecidedGates } from "../recovery/index.js";
 import type { GateSet, Loss, Matrix } from "../types.js";
-import type { Aside, Bend, Dealing, FromState, ShardCall, ShardSpec } from "./cluster.js";
-import { type Directions, reachOf, rowsAt } from "./coneRows.js";
-import { layerSums, squaresOf } from "./layer.js";
+import type { Aside, Dealing, FromState, ShardCall, ShardSpec } from "./cluster.js";
+import { bends, curvatureOf, weightsOf } from "./cones/bends.js";
+import { reachOnShard, rowsOnShard } from "./cones/onShard.js";
 import { type Deal, linearMoments, pairSums } from "./moments/collect.js";
 import { framed, totals } from "./moments/frame.js";
 import { patternSums } from "./patterns.js";
 import { checksumOf, RowRefusal, rowsMatrix, type ShardRows } from "./rows.js";
+import { layerSums, squaresOf } from "./width/layer.js";
 import { networkFrom } from "./written.js";
 
 const NOTHING = new Float64Array(0);
-/** One fold. */
-const ALL_ROWS: Deal = { folds: 1, seed: 0, offset: 0 };
 
 type Call<Op extends ShardCall["op"]> = Extract<ShardCall, { readonly op: Op }>;
 
@@ -71,9 +69,9 @@ export class Shard {
       case "power":
         return this.bound && this.power(this.bound, payload);
       case "reach":
-        return this.bound && this.reach(this.bound, call, payload);
+        return this.bound && reachOnShard(this.bound, this.spec, call, payload, this.kernels);
       case "rows":
-        return this.bound && this.rowsOf(this.bound, call, payload);
+        return this.bound && rowsOnShard(this.bound, this.spec, call, payload, this.kernels);
       case "aside":
         return this.bound && this.aside(this.bound, payload);
       case "squares":
@@ -143,34 +141,6 @@ export class Shard {
     return NOTHING;
   }
 
-  /** Of gates [count] and vectors [count x d]: in the places of this shard, [count x shards x 2], how far outside their cones these are. */
-  private reach({ X, gates }: Bound, { count }: Call<"reach">, payload: Float64Array): Float64Array {
-    const { shard, shards } = this.spec;
-    const mine = reachOf(X, gates, directionsFrom(payload, count, X.cols), this.kernels);
-    const out = new Float64Array(2 * count * shards);
-    for (let k = 0; k < count; k++) out.set(mine.subarray(2 * k, 2 * k + 2), 2 * (k * shards + shard));
-    return out;
-  }
-
-  /** Of the same and the owners [count x each] of places: rows in those that are this shard's, [count x each x d]. */
-  private rowsOf({ X, gates }: Bound, { count, each }: Call<"rows">, payload: Float64Array): Float64Array {
-    const { shard } = this.spec;
-    const d = X.cols;
-    const owners = payload.subarray(count * (1 + d));
-    const places = Array.from({ length: count }, (_, k) =>
-      Array.from({ length: each }, (_, slot) => k * each + slot).filter((place) => owners[place] === shard),
-    );
-    const wanted = Int32Array.from(places, (mine) => mine.length);
-    const found = rowsAt(X, gates, directionsFrom(payload, count, d), wanted, this.kernels);
-    const out = new Float64Array(count * each * d);
-    places.forEach((mine, k) => {
-      mine.forEach((place, slot) => {
-        out.set(found[k].subarray(slot * d, (slot + 1) * d), place * d);
-      });
-    });
-    return out;
-  }
-
   /** Keeps the outputs of blocks and biases [P x C x d + C] beside the state. */
   private aside(bound: Bound, payload: Float64Array): Float64Array {
     const size = payload.length - this.spec.outputs;
@@ -230,9 +200,15 @@ export class Shard {
       case "conjugates":
         return this.conjugates(bound, beside, payload);
       case "weights":
-        return this.weights(bound, shifted(beside, payload), call);
+        return weightsOf(bound, bends(bound.loss, shifted(beside, payload), call));
       case "curvature":
-        return this.curvature(bound, shifted(beside, payload.subarray(0, C)), call, payload.subarray(C));
+        return curvatureOf(
+          bound,
+          bends(bound.loss, shifted(beside, payload.subarray(0, C)), call),
+          call,
+          payload.subarray(C),
+          this.kernels,
+        );
       case "along":
         return this.along(bound, shifted(beside, payload.subarray(0, C)), call, payload.subarray(C));
     }
@@ -329,27 +305,6 @@ export class Shard {
     });
   }
 
-  /** Of the second derivatives h [n]: their sum, and A'h for one output, [1 + P x d]. */
-  private weights(bound: Bound, at: Float64Array, call: Call<"weights">): Float64Array {
-    const { products, X, gates } = bound;
-    const h = bends(bound.loss, at, call);
-    const out = new Float64Array(1 + gates.count * X.cols);
-    out[0] = columnSums(h, 1)[0];
-    products.adjoint(h, 1, null, out.subarray(1));
-    return out;
-  }
-
-  /** X' D_i diag(h) D_j X of some gates, [gates] of the payload, as `pairSums` has them. */
-  private curvature(bound: Bound, at: Float64Array, call: Call<"curvature">, list: Float64Array): Float64Array {
-    const h = bends(bound.loss, at, call);
-    // Those of two outputs of softmax are never positive.
-    const sign = call.output === call.other ? 1 : -1;
-    const weighted = weightedRows(bound.X, sign === 1 ? h : h.map((value) => -value));
-    const some = gatesAt(bound.gates, Int32Array.from(list));
-    const sums = pairSums(weighted, some, this.kernels, ALL_ROWS, call.from, call.to);
-    return sign === 1 ? sums : sums.map((value) => -value);
-  }
-
   /** The loss after some strides along blocks and biases [P x C x d + C]. */
   private along(bound: Bound, at: Float64Array, { strides }: Call<"along">, payload: Float64Array): Float64Array {
     const size = payload.length - this.spec.outputs;
@@ -399,55 +354,6 @@ function multiply(products: GatedProducts, v: Float64Array, d: number, C: number
   const gate = index.map((k) => Math.floor(k / C));
   const output = index.map((k) => k % C);
   products.forward(gate, output, new Float64Array(index.length).fill(1), vectors, C, Z);
-}
-
-/** Gates [count] and vectors [count x d] at the beginning of a payload. */
-function directionsFrom(payload: Float64Array, count: number, d: number): Directions {
-  return { gates: Int32Array.from(payload.subarray(0, count)), vectors: payload.subarray(count, count * (1 + d)) };
-}
-
-/** Second derivatives of the loss [n] by two outputs; or those of one that make a diagonal above the Hessian (Gershgorin's circles). */
-function bends(loss: Loss, at: Float64Array, { output, other, bound }: Bend): Float64Array {
-  const C = loss.outputs;
-  const values = new Float64Array(at.length);
-  if (bound || loss.hessianTimes === undefined) loss.hessianDiagonal(at, values);
-  else {
-    const unit = new Float64Array(at.length);
-    for (let k = other; k < unit.length; k += C) unit[k] = 1;
-    loss.hessianTimes(at, unit, values);
-  }
-  const most = bound ? 2 : 1; // p (1 - p) + sum_q p q
-  return Float64Array.from({ length: loss.rows }, (_, j) => most * values[j * C + output]);
-}
-
-/** The rows of X, each times the root of its weight, made when they are asked for. */
-function weightedRows(X: Matrix, weights: Float64Array): Matrix {
-  const { cols } = X;
-  const block = (from: number, count: number) => {
-    const out = rowBlock(X, from, count).slice();
-    for (let k = 0; k < count; k++) {
-      const root = Math.sqrt(weights[from + k]);
-      for (let p = k * cols; p < (k + 1) * cols; p++) out[p] *= root;
-    }
-    return out;
-  };
-  return {
-    rows: X.rows,
-    cols,
-    get data() {
-      return block(0, X.rows);
-    },
-    block,
-  };
-}
-
-function gatesAt({ rows, bits, generators }: GateSet, list: Int32Array): GateSet {
-  const words = wordsPerGate(rows);
-  const some = new Uint32Array(list.length * words);
-  list.forEach((gate, k) => {
-    some.set(bits.subarray(gate * words, (gate + 1) * words), k * words);
-  });
-  return { count: list.length, rows, bits: some, generators, complete: false };
 }
 
 function shifted(Z: Float64Array, offset: Float64Array): Float64Array {

@@ -5,7 +5,7 @@
  * eigendecomposition a feed for both signs. So bounds are over all units there are, and no semidefinite program is solved.
  */
 
-import { eigenInPieces } from "../linear/eigenPieces.js";
+import { eigenInPieces } from "../linear/eigen/index.js";
 import { atOnce, inTurns, type Pieces, unlessOver } from "../linear/pieces.js";
 import type { Polynomial } from "./hiddenUnits.js";
 import { columnsOf, type DearUnits, type UnitOracle } from "./oracle.js";

@@ -6,7 +6,7 @@
  * mu >= lambda_max no u is worth more than mu + sum g_i^2 / (mu - lambda_i), the Lagrangian dual, with equality at the right mu.
  */
 
-import type { SymmetricEigen } from "../linear/eigen.js";
+import type { SymmetricEigen } from "../linear/eigen/index.js";
 import { norm } from "../linear/vectors.js";
 
 /** Newton steps and bisections on the secular equation. */

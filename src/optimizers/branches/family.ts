@@ -193,11 +193,11 @@ function drawn(p: number, { candidates, span, seed }: Wish): Float64Array[] {
 }
 
 function grid(p: number, span: number, candidates: number): Float64Array[] {
+  const points = (side: number) => (p === 1 ? side : p === 2 ? side ** 2 : side * side ** 2); // p is at most MOST_GRID
   let half = 1; // values on either side of zero
-  while ((2 * half + 3) ** p <= candidates) half++;
+  while (points(2 * half + 3) <= candidates) half++;
   const side = 2 * half + 1;
-  let total = 1;
-  for (let q = 0; q < p; q++) total *= side;
+  const total = points(side);
   return Array.from({ length: total }, (_, k) => {
     let rest = k;
     return Float64Array.from({ length: p }, () => {

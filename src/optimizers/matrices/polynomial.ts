@@ -105,7 +105,12 @@ export async function trainPolynomial<M extends tf.LayersModel>(
     );
   }
   const { kernels, reason } = await chooseEngine(engine, threads);
-  const budget = { tolerance, maxIterations, seconds: Math.max(0, timeLimit - clock.seconds), stopped: () => signal?.aborted === true };
+  const budget = {
+    tolerance,
+    maxIterations,
+    seconds: Math.max(0, timeLimit - clock.seconds),
+    stopped: () => signal?.aborted === true,
+  };
   const solution = await polynomialNetworks.build(problem).solve(kernels, budget);
   const units = solution.units.length;
   const { target, written, objective } =

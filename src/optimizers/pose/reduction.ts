@@ -7,17 +7,17 @@ import type { Kernels } from "../../convex/kernels/types.js";
 import { inTurns, type Pieces } from "../../convex/linear/pieces.js";
 import { norm } from "../../convex/linear/vectors.js";
 import { forward, type Network, type NetworkWeights, objectiveOf, steepest } from "../../convex/network.js";
-import { type Coordinates, isStandardized, weightsForX } from "../../convex/operators/coordinates.js";
-import { leadingAxes } from "../../convex/operators/leadingAxes.js";
 import {
   distanceTo,
   findingRowSpace,
+  findingSpan,
+  leadingAxes,
   ROUNDING,
   type RowSpace,
   reducedRows,
   rowsInAxes,
-} from "../../convex/operators/rowSpace.js";
-import { findingSpan } from "../../convex/operators/span.js";
+} from "../../convex/operators/axes/index.js";
+import { type Coordinates, isStandardized, weightsForX } from "../../convex/operators/coordinates.js";
 import { standardizedRows, standardizedWeights } from "../../convex/operators/standardized.js";
 import { withProducts } from "../../convex/solvers/solve.js";
 import type { AllGatesBound, Certificate, ConvexProgram, Matrix } from "../../convex/types.js";

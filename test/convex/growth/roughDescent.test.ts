@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
+import { Effort } from "../../../src/convex/growth/effort.js";
 import {
   descended,
   type MovingNeurons,
@@ -7,10 +8,14 @@ import {
   packed,
   smallNeurons,
 } from "../../../src/convex/growth/movingNeurons.js";
+import { descendsRoughly } from "../../../src/convex/growth/rough.js";
+import { firstState } from "../../../src/convex/growth/state.js";
 import { type Kernels, referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
+import type { NeuronLayer } from "../../../src/convex/kernels/types.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { norm } from "../../../src/convex/linear/vectors.js";
 import { bindLoss } from "../../../src/convex/losses/index.js";
+import { Clock } from "../../../src/convex/solvers/clock.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
 import { randomProgram } from "../../helpers/problems.js";
 
@@ -28,6 +33,35 @@ function neuronsFor({ X, loss }: ConvexProgram, m: number, size: number) {
     sign: j % 2 === 0 ? (1 as const) : (-1 as const),
   }));
   return { ...smallNeurons(directions, X.cols, size), bias: new Float64Array(loss.outputs) };
+}
+
+type Rough = NonNullable<Kernels["neurons"]>;
+
+/** The engine with these passes in float32, or without any. */
+function withRough(kernels: Kernels, neurons: Rough | null): Kernels {
+  return new Proxy(kernels, {
+    get(target, name) {
+      if (name === "neurons") return neurons ?? undefined;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+/** The engine's own passes in float32. */
+function made(kernels: Kernels, ...all: Parameters<Rough>): NeuronLayer {
+  if (kernels.neurons === undefined) throw new Error("The engine multiplies no neurons in float32.");
+  return kernels.neurons(...all);
+}
+
+/** A clock on which time stands still, a twentieth of a second before the end. */
+class Stopped extends Clock {
+  constructor() {
+    super(1, () => false);
+  }
+  override get left(): number {
+    return 0.05;
+  }
 }
 
 /** The objective in float64, by plain loops, with its gradient. */
@@ -86,5 +120,102 @@ describe("descents whose neurons are multiplied in float32", () => {
       );
       expect(rough.value).toBeLessThan(exact.value * 1.03);
     }
+  });
+
+  test("never end above where they began, wherever float32 has led, and count the steps that led nowhere", async () => {
+    const program = randomProgram({ cones: true, rows: 40, features: 5, gates: 1, seed: 2 });
+    const start = neuronsFor(program, 8, 0.1);
+    // Neurons that say the opposite: what falls there rises here.
+    const misled = withRough(wasm, (...all) => {
+      const layer = made(wasm, ...all);
+      const opposite = (A: Float64Array) => A.map((a) => -a);
+      return {
+        forward: (W, A, Z) => layer.forward(W, opposite(A), Z),
+        backward: (W, A, N, inW, inA) => {
+          const pulls = new Float64Array(A.length);
+          layer.backward(W, opposite(A), N, inW, pulls);
+          for (let j = 0; j < A.length; j++) inA[j] -= pulls[j];
+        },
+        dispose: () => layer.dispose(),
+      };
+    });
+    for (const steps of [1, 3, 9]) {
+      const ours = await descended(program, misled, start, steps, going);
+      const plain = await descended(program, withRough(wasm, null), start, steps, going);
+      expect(ours.value).toBeLessThanOrEqual(judged(program, start).value);
+      expect(ours.value).toBe(plain.value);
+      expect(ours.steps).toBe(2 * plain.steps);
+    }
+  });
+
+  test.each([
+    [3, true],
+    [1000, false],
+    [1e6, false],
+  ])(
+    "of many columns with a mean of %d times their spread: in float32 is %s, and they fall as far",
+    async (offset, roughly) => {
+      // More columns than axes are made of.
+      const { X, ...others } = randomProgram({ cones: true, rows: 24, features: 260, gates: 1, seed: 4 });
+      const data = X.data.map((value, k) => (k % 260 === 7 ? 1 : value + offset)); // one is constant
+      const program = { ...others, X: { ...X, data } };
+      const start = neuronsFor(program, 4, 1e-3 / offset);
+      let asked = 0;
+      const counting = withRough(wasm, (...all) => {
+        asked += 1;
+        return made(wasm, ...all);
+      });
+      const ours = await descended(program, counting, start, 15, going);
+      const plain = await descended(program, withRough(wasm, null), start, 15, going);
+      expect(asked).toBe(roughly ? 1 : 0);
+      expect(await descendsRoughly(program, counting, 4, going)).toBe(roughly);
+      expect(ours.value).toBeLessThan(judged(program, start).value);
+      expect(ours.value).toBeLessThan(plain.value * 1.05);
+    },
+  );
+
+  test("give up float32 after a few steps where it tells no fall, and say how many were made of both", async () => {
+    const program = randomProgram({ cones: true, rows: 60, features: 5, gates: 1, seed: 5 });
+    const near = await descended(program, wasm, neuronsFor(program, 6, 0.1), 1500, going);
+    const evaluations = { rough: 0, exact: 0 };
+    const counting = withRough(wasm, (...all) => {
+      const layer = made(wasm, ...all);
+      const forward: NeuronLayer["forward"] = (...more) => {
+        evaluations.rough += 1;
+        layer.forward(...more);
+      };
+      return { forward, backward: layer.backward.bind(layer), dispose: layer.dispose.bind(layer) };
+    });
+    let turns = 0;
+    const counted = async () => {
+      turns += 1;
+      return false;
+    };
+    const again = await descended(program, counting, near.neurons, 300, counted);
+    expect(again.value).toBeLessThanOrEqual(near.value * (1 + 1e-12)); // it turns into axes of the data and back
+    expect(evaluations.rough).toBeGreaterThan(0);
+    expect(evaluations.rough).toBeLessThan(150);
+    expect(again.steps).toBeLessThanOrEqual(turns);
+  });
+
+  test("are told apart from others when neurons are counted that time suffices for", async () => {
+    const program = randomProgram({ cones: true, rows: 30, features: 4, gates: 900, seed: 6 });
+    const numberOf = async (kernels: Kernels) => {
+      let count = 0;
+      const effort = new Effort(program, true);
+      effort.affordable = (_, neurons) => {
+        count = neurons;
+        return 0;
+      };
+      await firstState(program, kernels, new Stopped(), effort);
+      return count;
+    };
+    const full = withRough(wasm, () => {
+      throw new RangeError("no memory");
+    });
+    const exactly = await numberOf(withRough(wasm, null));
+    expect(await numberOf(full)).toBe(exactly);
+    expect(await numberOf(wasm)).toBeGreaterThan(1.9 * exactly);
+    expect(exactly).toBeGreaterThan(100);
   });
 });

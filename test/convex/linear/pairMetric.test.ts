@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Kernels, wasmKernels } from "../../../src/convex/kernels/index.js";
+import { descend } from "../../../src/convex/linear/lbfgs.js";
 import { MEMORY, PairMetric, plainPairs } from "../../../src/convex/linear/pairs/index.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { dot } from "../../../src/convex/linear/vectors.js";
@@ -87,5 +88,49 @@ describe.each(engines)("the metric of pairs (%s)", (_, pairsOf) => {
     const zero = new Float64Array(2);
     metric.learn(zero, Float64Array.of(1, 0), zero, Float64Array.of(-1, 0));
     expect(metric.empty).toBe(true);
+  });
+});
+
+/** 1/2 sum_p a_p (x_p - 1)^2 times c, curvatures from 1 to 6,000. */
+function valley(c: number, size = 40) {
+  const curvatures = Float64Array.from({ length: size }, (_, p) => 6000 ** (p / (size - 1)));
+  return (x: Float64Array, gradient: Float64Array) => {
+    let value = 0;
+    for (let p = 0; p < size; p++) {
+      const off = x[p] - 1;
+      gradient[p] = c * (curvatures[p] * off);
+      value += curvatures[p] * off * off;
+    }
+    return c * (value / 2);
+  };
+}
+
+describe("a descent by pairs in float32", () => {
+  test.each([-900, -300, -166, 43, 166, 300, 900])(
+    "makes the same steps, to the last bit, of an objective that is 2^%i times as large",
+    async (exponent) => {
+      for (const [, pairsOf] of engines) {
+        const [plain, scaled] = await Promise.all(
+          [1, 2 ** exponent].map((c) =>
+            descend(valley(c), new Float64Array(40), 120, async () => false, undefined, undefined, pairsOf(40)),
+          ),
+        );
+        expect(plain.value).toBeLessThan(1e-5 * plain.began);
+        expect(scaled.steps).toBe(plain.steps);
+        expect(scaled.x).toEqual(plain.x);
+      }
+    },
+  );
+
+  test("goes on where curvatures change by more than float32 has exponents for", async () => {
+    // Far out the curvature is 1e50, near the minimum 1.
+    const objective = (x: Float64Array, gradient: Float64Array) => {
+      const far = Math.max(0, Math.abs(x[0]) - 2);
+      gradient[0] = x[0] + 1e50 * far * Math.sign(x[0]);
+      gradient[1] = 7 * x[1];
+      return x[0] ** 2 / 2 + (1e50 * far ** 2) / 2 + (7 * x[1] ** 2) / 2;
+    };
+    const { value } = await descend(objective, Float64Array.of(5, 1), 200, async () => false);
+    expect(value).toBeLessThan(1e-12);
   });
 });

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { bindLoss, lossNames, lossTraits, targetRefusal } from "../../../src/convex/losses/index.js";
+import { smoothed } from "../../../src/convex/losses/smoothed.js";
 import { minimiseOverBias } from "../../../src/convex/operators/outputBias.js";
 import type { Loss, LossName } from "../../../src/convex/types.js";
 import { gaussianMatrix, matrixOf, targetsFor } from "../../helpers/problems.js";
@@ -102,6 +103,22 @@ describe.each(lossNames)("%s", (name) => {
     far[0] = Y[0] > 0 && name !== "huberLoss" ? 10 : -10;
     if (name === "hinge" || name === "squaredHinge") far[0] = 10 * Y[0];
     expect(loss.conjugate(far)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test("rounded off, it has a prox where its gradient pulls as hard as the distance", () => {
+    fc.assert(
+      fc.property(seeds, reaches, fc.constantFrom(0.01, 1, 40), (seed, reach, width) => {
+        const { loss, Z: Q } = sample(name, seed, reach, false);
+        const round = smoothed(loss, 0.5);
+        const [Z, slope, spread] = [1, 2, 3].map(() => new Float64Array(Q.length));
+        round.prox(Q, width, Z, slope, loss.separable ? null : spread);
+        const N = gradientOf(round, Z);
+        Q.forEach((value, k) => {
+          expect(Math.abs((value - Z[k]) / width - N[k])).toBeLessThan(1e-6 * (1 + Math.abs(value) / width));
+        });
+      }),
+      { numRuns: 30 },
+    );
   });
 
   test("its prox is where the loss pulls as hard as the distance", () => {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
-import { eigenSymmetric } from "../../../src/convex/linear/eigen.js";
+import { eigenSymmetric } from "../../../src/convex/linear/eigen/index.js";
 import { descend } from "../../../src/convex/linear/lbfgs.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { norm } from "../../../src/convex/linear/vectors.js";
@@ -293,7 +293,7 @@ describe("polynomial units", () => {
   test("patches and their moments are made in pieces, and a solve that has no time for them ends with constant outputs", async () => {
     const [n, patches, d] = [40, 64, 24];
     const X = gaussianMatrix(n * patches, d, 6);
-    const pooling = { patches, positions: 4 };
+    const pooling = { patches, positions: 4, scale: 4 / patches };
     let pieces = 0;
     const work = placesOf(X, pooling, referenceKernels);
     while (work.next(false).done !== true) pieces += 1;

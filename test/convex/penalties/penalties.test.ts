@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { orthogonaliseRows } from "../../../src/convex/linear/jacobi.js";
+import { orthogonaliseRows } from "../../../src/convex/linear/eigen/index.js";
 import { penalties } from "../../../src/convex/penalties/index.js";
 import { rowFactor } from "../../../src/convex/penalties/rowFactor.js";
 import { shrinkBlock } from "../../../src/convex/solvers/nuclearShrink.js";

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { reducedRows, rowSpaceOf } from "../../../src/convex/operators/rowSpace.js";
+import { reducedRows, rowSpaceOf } from "../../../src/convex/operators/axes/index.js";
 import type { LossName, Matrix } from "../../../src/convex/types.js";
 import { ConvexReLUTrainer, certify, type FitResult, optimalSet, type TrainerOptions } from "../../../src/index.js";
 import { makeModel } from "../../helpers/models.js";

@@ -4,7 +4,7 @@
  */
 
 import type { Kernels } from "../../kernels/types.js";
-import { eigenInPieces } from "../../linear/eigenPieces.js";
+import { eigenInPieces } from "../../linear/eigen/index.js";
 import { inTurns, type Pieces } from "../../linear/pieces.js";
 import { turned } from "../../linear/vectors.js";
 import type { Matrix } from "../../types.js";

@@ -4,7 +4,7 @@
  * Matrices cross the border transposed, [C x n], so that one output's column is contiguous on the device.
  */
 
-import { orthogonaliseRows } from "../../linear/jacobi.js";
+import { orthogonaliseRows } from "../../linear/eigen/index.js";
 import type { GateSet, Matrix, Penalty, Pooling } from "../../types.js";
 import { nonzeroVectors } from "../nonzero.js";
 import type { BlockIterate, StepReport } from "../types.js";

@@ -65,8 +65,9 @@ export class WasmNeurons implements NeuronLayer {
     heap.floats(blocks.a, groups * GROUP).fill(0);
     heap.view(blocks.z, C * rows).fill(0); // an output may have no neurons
     heap.floats(blocks.n, C * rows).fill(0);
-    const x = heap.floats(blocks.x, rows * stride).fill(0);
+    heap.floats(blocks.x, rows * stride).fill(0);
     eachBlock(X, COPIED, (block, from) => {
+      const x = heap.floats(blocks.x, rows * stride); // rows that are made may have taken memory, which detaches it
       for (let k = 0, to = from * stride; k < block.length; k += d, to += stride) x.set(block.subarray(k, k + d), to);
     });
   }

@@ -6,7 +6,7 @@
  * A free bias c takes the means away: X and Y are centred then.
  */
 
-import { eigenSymmetric, type SingularVectors, singularVectors } from "../../linear/eigen.js";
+import { eigenSymmetric, type SingularVectors, singularVectors } from "../../linear/eigen/index.js";
 import { exp, log, realPower } from "../../linear/elementary.js";
 import { columnSums, dotAt, turned } from "../../linear/vectors.js";
 import type { Matrix } from "../../types.js";

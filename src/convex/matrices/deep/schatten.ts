@@ -8,7 +8,7 @@
  * singular value, as is printed, is not needed. For L > 2 the charge is no weight decay.
  */
 
-import { singularVectors } from "../../linear/eigen.js";
+import { singularVectors } from "../../linear/eigen/index.js";
 import { power } from "../../linear/elementary.js";
 import type { Matrix } from "../../types.js";
 import { deepSolution, layersOfDeep } from "./network.js";

@@ -7,7 +7,7 @@
  * larger charge, so that the value at s is a bound for X as it is.
  */
 
-import { singularVectors } from "../../linear/eigen.js";
+import { singularVectors } from "../../linear/eigen/index.js";
 import { realPower } from "../../linear/elementary.js";
 import type { Matrix } from "../../types.js";
 import { shrinkByPower } from "./leastAlongPower.js";

@@ -43,7 +43,7 @@ export function suits(program: ConvexProgram): boolean {
   const affordable = small || rows * columns <= MOST_PRODUCT;
   if (!penalty.separable || !loss.separable) return rows >= MANY_COUPLED && affordable;
   if (pooling != null) return rows >= MANY_COUPLED && small && columns <= MOST_COLUMNS * rows;
-  return (
-    affordable && rows >= MEASURED_ROWS && (rows > DENSE_ROWS || ((gates.count * X.cols) / WIDTH) ** 3 < rows ** 4)
-  );
+  const size = (gates.count * X.cols) / WIDTH;
+  const narrow = size * size * size < rows ** 2 * rows ** 2;
+  return affordable && rows >= MEASURED_ROWS && (rows > DENSE_ROWS || narrow);
 }

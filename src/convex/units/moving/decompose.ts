@@ -6,7 +6,7 @@
  * eigenvectors with w'J w of opposite signs one is turned into the other until it is zero. So d + 1 units of a sign are enough.
  */
 
-import { eigenSymmetric } from "../../linear/eigen.js";
+import { eigenSymmetric } from "../../linear/eigen/index.js";
 import { dot } from "../../linear/vectors.js";
 
 /** w'J w that counts as zero, relative to the trace of Z. */

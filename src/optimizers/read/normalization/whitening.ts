@@ -7,7 +7,7 @@
  * read-out.
  */
 
-import { reducedRows, rowSpaceOf } from "../../../convex/operators/rowSpace.js";
+import { reducedRows, rowSpaceOf } from "../../../convex/operators/axes/index.js";
 import type { Dataset } from "../data.js";
 import type { NetworkSpec } from "../model.js";
 

@@ -7,6 +7,7 @@ import { WasmFactor } from "../../../../src/convex/kernels/wasm/factor.js";
 import { WasmHeap } from "../../../../src/convex/kernels/wasm/heap.js";
 import { WasmKernels } from "../../../../src/convex/kernels/wasm/index.js";
 import { WasmProducts } from "../../../../src/convex/kernels/wasm/products.js";
+import type { Matrix } from "../../../../src/convex/types.js";
 import { gaussianMatrix } from "../../../helpers/problems.js";
 
 const PAGE = 65536;
@@ -85,6 +86,27 @@ test("records of faces keep near rows in 64 MB; those beyond have none, and proj
   }
   expect(bytes() - before).toBeLessThan(2 ** 26 + 2 ** 22);
   products.dispose();
+});
+
+test("neurons read rows that the engine itself makes, also where its memory grows meanwhile", async () => {
+  const { data, ...shape } = gaussianMatrix(9000, 3, 1);
+  const { heap, ...core } = await openCore(false);
+  const kernels = new WasmKernels(new WasmEngine({ ...core, heap }, 1));
+  let grown = 0;
+  const block = (from: number, count: number) => {
+    heap.take(heap.memory.buffer.byteLength / 8);
+    grown += 1;
+    return data.subarray(3 * from, 3 * (from + count));
+  };
+  const outputs = (X: Matrix) => {
+    const Z = new Float64Array(9000);
+    kernels.neurons(X, Int32Array.of(0), 1, 0).forward(Float64Array.of(1, -1, 0.5), Float64Array.of(1), Z);
+    return Z;
+  };
+  const held = outputs({ ...shape, data });
+  expect(outputs({ ...shape, data: new Float64Array(0), block })).toEqual(held);
+  expect(grown).toBe(3);
+  expect(held[8999]).not.toBe(0);
 });
 
 /** The engine where the memory cannot grow, and what it has taken of `doubles`. */

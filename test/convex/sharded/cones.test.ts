@@ -7,8 +7,8 @@ import { referenceKernels } from "../../../src/convex/kernels/cpu.js";
 import { isActive } from "../../../src/convex/linear/bits.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { dot, norm } from "../../../src/convex/linear/vectors.js";
-import { reachOf, rowsAt } from "../../../src/convex/sharded/coneRows.js";
-import { Cuts } from "../../../src/convex/sharded/cuts.js";
+import { Cuts } from "../../../src/convex/sharded/cones/cuts.js";
+import { reachOf, rowsAt } from "../../../src/convex/sharded/cones/rows.js";
 import { gatherRows } from "../../../src/convex/sharded/index.js";
 
 const anyCase = fc.record({

@@ -1,19 +1,19 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { referenceKernels } from "../../../src/convex/kernels/index.js";
-import { atOnce, inTurns } from "../../../src/convex/linear/pieces.js";
-import { norm } from "../../../src/convex/linear/vectors.js";
-import { leadingAxes } from "../../../src/convex/operators/leadingAxes.js";
+import { referenceKernels } from "../../../../src/convex/kernels/index.js";
+import { atOnce, inTurns } from "../../../../src/convex/linear/pieces.js";
+import { norm } from "../../../../src/convex/linear/vectors.js";
 import {
+  findingSpan,
+  leadingAxes,
   ROUNDING,
   type RowSpace,
   reducedRows,
   rowSpaceOf,
   rowsInAxes,
-} from "../../../src/convex/operators/rowSpace.js";
-import { findingSpan } from "../../../src/convex/operators/span.js";
-import type { Matrix } from "../../../src/convex/types.js";
-import { gaussianMatrix, matrixOf } from "../../helpers/problems.js";
+} from "../../../../src/convex/operators/axes/index.js";
+import type { Matrix } from "../../../../src/convex/types.js";
+import { gaussianMatrix, matrixOf } from "../../../helpers/problems.js";
 
 /** n rows of a given rank, column p times scale(p), plus an offset. */
 function rowsOf(n: number, d: number, rank: number, scale: (p: number) => number, offset = 0, seed = 1): Matrix {

@@ -1,12 +1,12 @@
 /** The bound of a program with cones when some gates join it: of networks that moved to patterns which were not among its own. */
 
-import { concatenated } from "../linear/vectors.js";
-import type { ConvexProgram, SparseBlocks } from "../types.js";
-import { ConeNewton, newtonAtZero } from "./coneNewton.js";
+import { concatenated } from "../../linear/vectors.js";
+import type { ConvexProgram, SparseBlocks } from "../../types.js";
+import type { Crew } from "../crew.js";
+import { chosenGates } from "../gates.js";
+import type { Coned } from "../solve.js";
 import { Cones } from "./cones.js";
-import type { Crew } from "./crew.js";
-import { chosenGates } from "./gates.js";
-import type { Coned } from "./solve.js";
+import { ConeNewton, newtonAtZero } from "./newton.js";
 
 /** The wider program, and what the gradient at the blocks of the narrower one proves for it. */
 export async function boundWith(

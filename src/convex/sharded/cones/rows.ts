@@ -1,10 +1,10 @@
 /** Of the rows of a shard those that cones of its gates rest on: how far vectors are outside, and which rows say so. */
 
-import type { Kernels } from "../kernels/types.js";
-import { isActive } from "../linear/bits.js";
-import { eachBlock } from "../linear/rowBlock.js";
-import { norm } from "../linear/vectors.js";
-import type { GateSet, Matrix } from "../types.js";
+import type { Kernels } from "../../kernels/types.js";
+import { isActive } from "../../linear/bits.js";
+import { eachBlock } from "../../linear/rowBlock.js";
+import { norm } from "../../linear/vectors.js";
+import type { GateSet, Matrix } from "../../types.js";
 
 /** Rows that are read at a time. */
 const BLOCK = 1024;

@@ -10,7 +10,7 @@
  */
 
 import { EigenvalueDecomposition, Matrix as MlMatrix, SingularValueDecomposition } from "ml-matrix";
-import type { Matrix } from "../types.js";
+import type { Matrix } from "../../types.js";
 
 /** A = sum_k values_k v_k v_k'. */
 export interface SymmetricEigen {

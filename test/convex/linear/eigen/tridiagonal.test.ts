@@ -1,9 +1,14 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { eigenSymmetric } from "../../../src/convex/linear/eigen.js";
-import { atOnce } from "../../../src/convex/linear/pieces.js";
-import { gaussianSource } from "../../../src/convex/linear/random.js";
-import { eigenvaluesOf, stepped, tridiagonalise, turnedBy } from "../../../src/convex/linear/tridiagonal.js";
+import {
+  eigenSymmetric,
+  eigenvaluesOf,
+  stepped,
+  tridiagonalise,
+  turnedBy,
+} from "../../../../src/convex/linear/eigen/index.js";
+import { atOnce } from "../../../../src/convex/linear/pieces.js";
+import { gaussianSource } from "../../../../src/convex/linear/random.js";
 
 const matrices = fc.record({
   n: fc.integer({ min: 1, max: 40 }),

@@ -5,14 +5,13 @@
  * what is solved in r dimensions is exact for the network that is written. What is lost are directions outside the span.
  */
 
-import type { Kernels } from "../kernels/types.js";
-import { eigenInPieces } from "../linear/eigenPieces.js";
-import { orthogonaliseRows, orthogonalisingRows } from "../linear/jacobi.js";
-import { atOnce, type Pieces, unlessOver } from "../linear/pieces.js";
-import { dotAt, norm } from "../linear/vectors.js";
-import { type NetworkWeights, roundedAsWritten } from "../network.js";
-import { factoringRows } from "../penalties/rowFactor.js";
-import type { Matrix } from "../types.js";
+import type { Kernels } from "../../kernels/types.js";
+import { eigenInPieces, orthogonaliseRows, orthogonalisingRows } from "../../linear/eigen/index.js";
+import { atOnce, type Pieces, unlessOver } from "../../linear/pieces.js";
+import { dotAt, norm } from "../../linear/vectors.js";
+import { type NetworkWeights, roundedAsWritten } from "../../network.js";
+import { factoringRows } from "../../penalties/rowFactor.js";
+import type { Matrix } from "../../types.js";
 
 /** Singular values below this share of the largest are the rounding of data in float32. */
 export const ROUNDING = 2 ** -22;

@@ -1,6 +1,6 @@
 /** One-sided Jacobi: the singular value decomposition of a small matrix by rotations of its rows (Hestenes 1958). */
 
-import type { Pieces } from "./pieces.js";
+import type { Pieces } from "../pieces.js";
 
 const SWEEPS = 60;
 /** |<row_i, row_j>| / (|row_i| |row_j|) that counts as orthogonal, times sqrt(w): the rounding of a sum of w products. */

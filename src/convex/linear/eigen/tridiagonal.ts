@@ -6,7 +6,7 @@
  * a column, where all eigenvectors take some nine times that; products with Q and with T take their place.
  */
 
-import type { Pieces } from "./pieces.js";
+import type { Pieces } from "../pieces.js";
 
 /** A = scale Q T Q', T with this diagonal and the entries `beside` next to it, which are of size one or below. */
 export interface Tridiagonal {

@@ -1,9 +1,9 @@
 /** The second-order model of a loss over some gates and outputs, of sums over rows: H = A_W' L''(Z) A_W, with last rows for the output biases. */
 
-import type { ConvexProgram } from "../types.js";
-import type { Bend } from "./cluster.js";
-import type { RowSums } from "./crew.js";
-import { pairsOf, productsOf } from "./moments/layout.js";
+import type { ConvexProgram } from "../../types.js";
+import type { Bend } from "../cluster.js";
+import type { RowSums } from "../crew.js";
+import { pairsOf, productsOf } from "../moments/layout.js";
 
 /** Numbers of one answer. */
 const ANSWER = 2 ** 20;

@@ -1,12 +1,12 @@
 /** Of a network whose neurons move: the loss of a shard's rows and its gradient over weights, outputs and bias, for descents on sums. */
 
-import { TogetherPasses } from "../growth/index.js";
-import type { Kernels } from "../kernels/types.js";
-import { packPatterns, wordsPerGate } from "../linear/bits.js";
-import { eachBlock } from "../linear/rowBlock.js";
-import { columnSums } from "../linear/vectors.js";
-import { layerFor } from "../operators/neuronLayer.js";
-import type { Loss, Matrix } from "../types.js";
+import { TogetherPasses } from "../../growth/index.js";
+import type { Kernels } from "../../kernels/types.js";
+import { packPatterns, wordsPerGate } from "../../linear/bits.js";
+import { eachBlock } from "../../linear/rowBlock.js";
+import { columnSums } from "../../linear/vectors.js";
+import { layerFor } from "../../operators/neuronLayer.js";
+import type { Loss, Matrix } from "../../types.js";
 
 /** Rows that are read at a time. */
 const BLOCK = 1024;

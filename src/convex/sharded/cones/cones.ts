@@ -6,9 +6,9 @@
  * its cone, so that v + t g is for some t: that point is one of the program, whose objective is the primal value.
  */
 
-import { norm } from "../linear/vectors.js";
-import type { ConvexProgram } from "../types.js";
-import type { RowSums } from "./crew.js";
+import { norm } from "../../linear/vectors.js";
+import type { ConvexProgram } from "../../types.js";
+import type { RowSums } from "../crew.js";
 import { Cuts, type KeptCuts } from "./cuts.js";
 
 /** Rows of each gate that are asked for at first: so many times d, and more. */

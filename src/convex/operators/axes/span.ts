@@ -4,10 +4,10 @@
  * rounded: Daniel, Gragg, Kaufman and Stewart 1976).
  */
 
-import type { Kernels } from "../kernels/types.js";
-import type { Pieces } from "../linear/pieces.js";
-import { dotAt, norm, turned } from "../linear/vectors.js";
-import type { Matrix } from "../types.js";
+import type { Kernels } from "../../kernels/types.js";
+import type { Pieces } from "../../linear/pieces.js";
+import { dotAt, norm, turned } from "../../linear/vectors.js";
+import type { Matrix } from "../../types.js";
 import type { RowSpace } from "./rowSpace.js";
 
 /** Rows of a block, and multiplications of a piece that keep it to some 10 ms. */

@@ -1,13 +1,13 @@
 /** The best network of a given width that descents on sums find, from one that has more neurons: one trip a step. */
 
-import { columnScalesFrom } from "../growth/index.js";
-import { type DeviceObjective, descend } from "../linear/lbfgs.js";
-import { gaussianSource } from "../linear/random.js";
-import { concatenated, dot, norm } from "../linear/vectors.js";
-import { largest, packed, shrunk, unpacked } from "../narrowing/index.js";
-import type { Network, Neuron } from "../network.js";
-import type { ConvexProgram } from "../types.js";
-import type { RowSums } from "./crew.js";
+import { columnScalesFrom } from "../../growth/index.js";
+import { type DeviceObjective, descend } from "../../linear/lbfgs.js";
+import { gaussianSource } from "../../linear/random.js";
+import { concatenated, dot, norm } from "../../linear/vectors.js";
+import { largest, packed, shrunk, unpacked } from "../../narrowing/index.js";
+import type { Network, Neuron } from "../../network.js";
+import type { ConvexProgram } from "../../types.js";
+import type { RowSums } from "../crew.js";
 
 /** Share of the neurons that a thinning leaves, and steps of the descent after it, as in `narrowing/narrow.ts`. */
 const LEFT = 0.7;

@@ -7,8 +7,8 @@
  * with the entries e of s beyond those of v free (the output bias).
  */
 
-import type { CholeskyFactor, Kernels } from "../kernels/types.js";
-import { LEAST } from "../linear/vectors.js";
+import type { CholeskyFactor, Kernels } from "../../kernels/types.js";
+import { LEAST } from "../../linear/vectors.js";
 
 const RELAXATION = 1.6;
 const MOST_ITERATIONS = 4000;

@@ -5,9 +5,9 @@
  * What contains a cone prices no gate too low, so that a bound stays one whatever rows are missing.
  */
 
-import { type ConeProjection, ConeProjector } from "../operators/coneProjection.js";
-import { HostFaceSearch } from "../operators/faceSearch.js";
-import type { GateSet, Matrix } from "../types.js";
+import { type ConeProjection, ConeProjector } from "../../operators/coneProjection.js";
+import { HostFaceSearch } from "../../operators/faceSearch.js";
+import type { GateSet, Matrix } from "../../types.js";
 
 /** What is kept of cuts, gate by gate. */
 export interface KeptCuts {

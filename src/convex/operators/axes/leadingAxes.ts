@@ -4,12 +4,13 @@
  * 2006). Whenever it is told to end it has axes, orthonormal ones at least.
  */
 
-import type { Kernels } from "../kernels/types.js";
-import { eigenInPieces } from "../linear/eigenPieces.js";
-import type { Pieces } from "../linear/pieces.js";
-import { gaussianSource } from "../linear/random.js";
-import { dotAt, norm, transpose, turned } from "../linear/vectors.js";
-import type { Matrix } from "../types.js";
+import type { Kernels } from "../../kernels/types.js";
+import { eigenInPieces } from "../../linear/eigen/index.js";
+import { log } from "../../linear/elementary.js";
+import type { Pieces } from "../../linear/pieces.js";
+import { gaussianSource } from "../../linear/random.js";
+import { dotAt, norm, transpose, turned } from "../../linear/vectors.js";
+import type { Matrix } from "../../types.js";
 import { meanOf, ROUNDING, type RowSpace, rowsInAxes } from "./rowSpace.js";
 
 /** A side up to which, and a share of axes from which on, all eigenvectors are cheaper. */
@@ -186,7 +187,7 @@ function* filtered(
     // The rest is rounding: one product is enough for what is not.
     return images.map((value, at) => (values[Math.floor(at / side)] > NOTHING * values[0] ? value : axes[at]));
   }
-  const degree = Math.min(DEGREE, Math.floor(Math.acosh(SWELLING) / Math.acosh((2 * values[0]) / edge - 1)));
+  const degree = Math.min(DEGREE, Math.floor(arcosh(SWELLING) / arcosh((2 * values[0]) / edge - 1)));
   let before = axes;
   let now: Float64Array = images.map((value, at) => (2 / edge) * value - axes[at]);
   for (let k = 2; k <= degree; k++) {
@@ -196,6 +197,10 @@ function* filtered(
     [before, now] = [now, image];
   }
   return now;
+}
+
+function arcosh(x: number): number {
+  return log(x + Math.sqrt(x * x - 1));
 }
 
 /** V -= (V U') U for orthonormal rows U. */

@@ -3,10 +3,10 @@
  * library's decomposition (eigen.ts) is one piece, of seconds there, and no faster.
  */
 
+import { type Pieces, unlessOver } from "../pieces.js";
+import { dot } from "../vectors.js";
 import { eigenSymmetric, type SymmetricEigen } from "./eigen.js";
-import { type Pieces, unlessOver } from "./pieces.js";
 import { diagonalise, type Tridiagonal, tridiagonalise } from "./tridiagonal.js";
-import { dot } from "./vectors.js";
 
 /** Below this one piece takes some 10 ms. */
 const ONE_PIECE = 64;

@@ -1,9 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { eigenSymmetric, type SymmetricEigen, singularVectors } from "../../../src/convex/linear/eigen.js";
-import { eigenInPieces } from "../../../src/convex/linear/eigenPieces.js";
-import { atOnce, inTurns } from "../../../src/convex/linear/pieces.js";
-import { gaussianSource } from "../../../src/convex/linear/random.js";
+import {
+  eigenInPieces,
+  eigenSymmetric,
+  type SymmetricEigen,
+  singularVectors,
+} from "../../../../src/convex/linear/eigen/index.js";
+import { atOnce, inTurns } from "../../../../src/convex/linear/pieces.js";
+import { gaussianSource } from "../../../../src/convex/linear/random.js";
 
 /** B [rows x cols] of a given rank, of size about `scale`. */
 function drawn(rows: number, cols: number, rank: number, scale: number, seed: number): Float64Array {

@@ -4,14 +4,14 @@
  * by a product.
  */
 
-import type { Kernels } from "../kernels/types.js";
-import { concatenated, dot } from "../linear/vectors.js";
-import type { ConvexProgram } from "../types.js";
-import { ConeModels } from "./coneModel.js";
-import { bendOf, solveConeQuadratic } from "./coneQuadratic.js";
+import type { Kernels } from "../../kernels/types.js";
+import { concatenated, dot } from "../../linear/vectors.js";
+import type { ConvexProgram } from "../../types.js";
+import type { Place, RowSums } from "../crew.js";
+import { type Best, balanced, boundAt, chargeOf, constantsAt, type Judged, type Slopes, slopesAt } from "../judge.js";
 import type { Cones } from "./cones.js";
-import type { Place, RowSums } from "./crew.js";
-import { type Best, balanced, boundAt, chargeOf, constantsAt, type Judged, type Slopes, slopesAt } from "./judge.js";
+import { ConeModels } from "./model.js";
+import { bendOf, solveConeQuadratic } from "./quadratic.js";
 
 /** Columns of a model: gates times d. */
 const MOST_COLUMNS = 3000;

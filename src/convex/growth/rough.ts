@@ -1,0 +1,74 @@
+/** Descents whose neurons are multiplied in float32: as far as that tells lower from higher, and where it has digits for the data at all. */
+
+import type { Kernels, NeuronLayer } from "../kernels/types.js";
+import { descendWorthwhile, type Worthwhile } from "../linear/lbfgs.js";
+import { layerObjective } from "../operators/neuronLayer.js";
+import type { ConvexProgram } from "../types.js";
+import { type Axes, axesOf, offsetOf } from "./metric/index.js";
+import { multipliesRoughly, roughPassesOf } from "./passes.js";
+
+/** A fall by this share is told from none in float32, and steps that are to bring it together. */
+const TOLD = 1e-5;
+const TOLD_WINDOW = 10;
+/** |means| / |spreads| of columns that leave float32 digits for TOLD. */
+const OFFSET = 30;
+
+/** Whether m neurons descend in float32 first. */
+export async function descendsRoughly(
+  program: ConvexProgram,
+  kernels: Kernels,
+  m: number,
+  pause: () => Promise<boolean>,
+): Promise<boolean> {
+  const layer = roughLayer(program, await axesOf(program.X, kernels, pause), kernels, new Int32Array(m));
+  layer?.dispose();
+  return layer !== null;
+}
+
+/** Passes in float32, where that has digits for the rows: those of a mean beside a small spread are lost, but along axes of the data. */
+function roughLayer(program: ConvexProgram, axes: Axes, kernels: Kernels, outputs: Int32Array): NeuronLayer | null {
+  if (!multipliesRoughly(program, kernels)) return null;
+  if (axes.squares === null && !(offsetOf(program.X) <= OFFSET)) return null;
+  return roughPassesOf({ ...program, X: axes.X }, kernels, outputs);
+}
+
+/**
+ * A descent in float32, which ends where a window of steps has told no fall from none; `told` where it ended otherwise, and float64 has
+ * nothing to add. Null where there are no passes in float32.
+ */
+export async function roughly(
+  program: ConvexProgram,
+  axes: Axes,
+  kernels: Kernels,
+  outputs: Int32Array,
+  start: Float64Array,
+  steps: number,
+  pause: () => Promise<boolean>,
+  wish: Worthwhile,
+): Promise<{ readonly x: Float64Array; readonly steps: number; readonly told: boolean } | null> {
+  const layer = roughLayer(program, axes, kernels, outputs);
+  if (layer === null) return null;
+  const m = outputs.length;
+  const objective = layerObjective(program, layer, m * program.X.cols, m);
+  let lowest = Number.POSITIVE_INFINITY;
+  let before = Number.NaN;
+  let step = 0;
+  let level = false;
+  const watched = (x: Float64Array, gradient: Float64Array) => {
+    const value = objective(x, gradient);
+    lowest = Math.min(lowest, value);
+    return value;
+  };
+  const ending = async () => {
+    if (await pause()) return true;
+    if (step % TOLD_WINDOW === 0) {
+      level = before - lowest <= TOLD * Math.abs(before);
+      before = lowest;
+    }
+    step += 1;
+    return level;
+  };
+  const lent = Object.assign(watched, { dispose: () => objective.dispose?.() });
+  const { x, steps: made, still } = await descendWorthwhile(lent, start, steps, ending, wish);
+  return { x, steps: made, told: !still && !level };
+}
