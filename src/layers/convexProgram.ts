@@ -39,12 +39,12 @@ const SIDES = [
  * `cones`, differentiable in all six: the gradients are
  * those of the solution by the implicit function theorem (OptNet; Amos and Kolter 2017), in least squares where the KKT equations
  * are singular, as where a solution is not unique. A constraint that touches without pushing counts as absent. Solved on the host in
- * float64, to rounding, with cones to some ten digits; for programs of up to some hundred variables.
+ * float64, to rounding, with cones to nine digits of each KKT equation's terms; for programs of up to some hundred variables.
  *
  * @returns z, [n] where no term has a batch, else [B, n].
  * @throws ConvexError "data/shape" for terms that do not fit together, "data/nonFinite" for NaN or Infinity, "data/infeasible" where
  * no z meets the constraints, "data/unbounded" where the objective has no least value (or P is not positive semidefinite), "solver/none" where rounding
- * stops the interior points, as with cones that leave no room; "engine/unavailable" on the backend webgpu, whose tensors cannot be read within an operation.
+ * stops the interior points, as it may with cones that leave no room; "engine/unavailable" on the backend webgpu, whose tensors cannot be read within an operation.
  *
  * @example
  * ```ts
@@ -215,7 +215,7 @@ function solved(program: QuadraticProgram, sample: number, B: number): Quadratic
   if (solution === "stalled") {
     throw new ConvexError(
       "solver/none",
-      `${where}: expected a program that the interior points bring to six digits, got one that rounding stopped before. Bring rows of G ` +
+      `${where}: expected a program whose KKT equations the interior points bring to nine digits, got one that rounding stopped before. Bring rows of G ` +
         `and h, and the entries of P, to a like size, and leave room within the cones.`,
     );
   }

@@ -221,6 +221,106 @@ describe("programs with second-order cones", () => {
   });
 });
 
+describe("programs whose entries are of different sizes", () => {
+  const f = (values: number[]) => Float64Array.from(values);
+  /** P = I unless given, and |z_1| <= 1 of (z_0, z_1) as a cone. */
+  const narrow = (given: Partial<QuadraticProgram>): QuadraticProgram => ({
+    ...{ P: f([1, 0, 0, 1]), q: f([0, -3]), A: f([]), b: f([]) },
+    ...{ G: f([0, 0, 0, -1]), h: f([1, 0]), cones: [2], ...given },
+  });
+  const pointOf = (program: QuadraticProgram) => {
+    const solution = solveQuadraticProgram(program);
+    return typeof solution === "string" ? solution : Array.from(solution.z);
+  };
+
+  test.each([0, 2, 4, 6, 8, 10])("small coordinates are as exact as one of 1e%i beside them", (power) => {
+    const far = 10 ** power;
+    const near = [expect.closeTo(far, -power + 9), expect.closeTo(1, 6)];
+    expect(pointOf(narrow({ q: f([-far, -3]) }))).toEqual(near);
+    expect(pointOf(narrow({ A: f([1, 0]), b: f([far]) }))).toEqual(near);
+    expect(pointOf(narrow({ P: f([0, 0, 0, 0]), A: f([1, 0]), b: f([far]) }))).toEqual(near);
+    expect(pointOf(narrow({ P: f([1 / far, 0, 0, 1]), q: f([-1, -3]) }))).toEqual(near);
+  });
+
+  test("large bounds and flat curvature are no proof that there is no solution; where there is none they do not hide it", () => {
+    for (const power of [0, 5, 9]) {
+      const far = 10 ** power;
+      const twice = { A: f([1, 0, 1, 0]), b: f([far, 1.01 * far]) };
+      expect(pointOf(narrow(twice))).toBe("infeasible");
+      expect(pointOf(narrow({ G: f([1, 0, -1, 0, 0, 0, 0, -1]), h: f([far, -1.01 * far, 1, 0]) }))).toBe("infeasible");
+      expect(pointOf(narrow({ P: f([0, 0, 0, 1]), q: f([-far, -3]) }))).toBe("unbounded");
+    }
+  });
+
+  test("P that is not semidefinite is refused, and one that float32 has rounded is not", () => {
+    const refused = [[-1, 0, 0, 1], [1, 2, 2, 1], [1e8, 0, 0, -1]]; // biome-ignore format: rows
+    const ball = { G: tf.concat([tf.zeros([1, 2]), tf.eye(2).neg()]), h: tf.tensor1d([1, 0, 0]), cones: [3] };
+    for (const P of refused)
+      expect(() => quadraticProgram({ P: tf.tensor2d(P, [2, 2]), q: tf.zeros([2]), ...ball })).toThrow(
+        expect.objectContaining({ code: "data/unbounded" }),
+      );
+    const X = tf.randomNormal([4, 8], 0, 1, "float32", 1);
+    const wide = { G: tf.concat([tf.zeros([1, 8]), tf.eye(8).neg()]), h: tf.oneHot(0, 9).cast("float32"), cones: [9] };
+    const z = quadraticProgram({ P: tf.matMul(X, X, true), q: tf.ones([8]), ...wide });
+    expect(z.norm().dataSync()[0]).toBeCloseTo(1, 5);
+  });
+
+  test("gradients tell by its own slack whether a constraint pushes, beside multipliers that are far larger", () => {
+    for (const power of [0, 4, 8]) {
+      const program = narrow({ q: f([-(10 ** power) - 1, -2]), G: f([1, 0, 0, 1, 0, 0, 0, -1]), h: f([1, 1, 10, 0]) });
+      const solution = solveQuadraticProgram(program);
+      if (typeof solution === "string") throw new Error(solution);
+      const { h, q } = quadraticGradient(program, solution, f([0, 1]));
+      Array.from(h).forEach((value, k) => void expect(value).toBeCloseTo(k === 1 ? 1 : 0, 9));
+      for (const value of q) expect(value).toBeCloseTo(0, 9);
+    }
+  });
+
+  test("solutions where all terms vanish, and cones that touch without pushing, are solutions", () => {
+    const apex = {
+      P: f([1, 0, 0, 0, 1, 0, 0, 0, 1]),
+      G: f([-1, 0, 0, 0, -1, 0, 0, 0, -1]),
+      h: f([0, 0, 0]),
+      cones: [3],
+    };
+    const none = { A: f([]), b: f([]) };
+    const cases = [[[0, 0, 0], [0, 0, 0]], [[1, -1, 0], [0, 0, 0]], [[3, -1, 1], [0, 0, 0]], [[-1, -1, 0], [1, 1, 0]]]; // biome-ignore format: rows
+    for (const [q, wanted] of cases) {
+      const z = pointOf({ ...apex, ...none, q: f(q) });
+      expect(z).toEqual(wanted.map((value) => expect.closeTo(value, 9)));
+    }
+  });
+
+  test("variables and rows in other units have the same solution", () => {
+    fc.assert(
+      fc.property(
+        sizes,
+        fc.array(fc.integer({ min: -4, max: 4 }), { minLength: 30, maxLength: 30 }),
+        (wish, powers) => {
+          const plain = drawn({ ...wish, size: 0, rank: 6 });
+          const { P, q, A, G, b, h, cones = [] } = plain;
+          const n = q.length;
+          const of = (j: number) => 10 ** powers[j]; // z_j = of(j) times the new one
+          const numbers = cones.reduce((left, size) => left - size, h.length);
+          const units = [...Array.from({ length: numbers }, (_, k) => [k, 1]), ...cones.map((size) => [0, size])];
+          const row = units.flatMap(([, size], k) => Array.from({ length: size }, () => 10 ** powers[10 + (k % 20)]));
+          const other = {
+            ...{ cones, q: q.map((value, j) => value * of(j)), b: b.map((value) => value * 1e3) },
+            P: P.map((value, e) => value * of(e % n) * of(Math.floor(e / n))),
+            A: A.map((value, e) => 1e3 * value * of(e % n)),
+            G: G.map((value, e) => value * of(e % n) * row[Math.floor(e / n)]),
+            h: h.map((value, k) => value * row[k]),
+          };
+          const [one, two] = [pointOf(plain), pointOf(other)];
+          if (typeof one === "string" || typeof two === "string") throw new Error(`${one}, ${two}`);
+          for (let j = 0; j < n; j++) expect(Math.abs(of(j) * two[j] - one[j])).toBeLessThan(1e-6);
+        },
+      ),
+      { numRuns: 40, seed: 8 },
+    );
+  });
+});
+
 test("a layer with cones is trained by model.fit, keeps its point inside, and a saved one predicts the same", async () => {
   const x = tf.randomNormal([30, 3], 0, 2, "float32", 5) as tf.Tensor2D;
   const y = tf.tidy(() => x.div(tf.maximum(1, x.norm("euclidean", 1, true)))) as tf.Tensor2D; // the nearest point of the ball

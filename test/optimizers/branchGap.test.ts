@@ -176,6 +176,93 @@ describe("a model as a branch", () => {
   });
 });
 
+/** Passes x on and tells of each call; `broken` has no gradient. */
+class Watched extends tf.layers.Layer {
+  static className = "Watched";
+  constructor(
+    private readonly called: () => void,
+    private readonly broken = false,
+  ) {
+    super({});
+  }
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    this.called();
+    const x = Array.isArray(inputs) ? inputs[0] : inputs;
+    return this.broken ? tf.cast(tf.greater(x, 0), "float32") : tf.clone(x);
+  }
+  override computeOutputShape(shape: tf.Shape): tf.Shape {
+    return shape;
+  }
+}
+
+describe("candidates", () => {
+  const watched = (called: () => void, broken = false) =>
+    tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [4] }), new Watched(called, broken)] });
+  const rows = () => ({ x: tf.ones([5, 4]), y: tf.tensor1d(LABELS) });
+
+  test.each([
+    [1, 1],
+    [100, 100],
+    [300, 300],
+  ])("of %i no more are tried, descents among them", async (candidates, most) => {
+    const { x, y } = rows();
+    const model = watched(() => undefined);
+    const found = await branchGap(model, x, y, { candidates, branches: 1 });
+    expect(found.candidates.rows).toBe(most);
+    tf.dispose([x, y]);
+    model.dispose();
+  });
+
+  test("of a grid no more are tried either", async () => {
+    const { x, y } = data();
+    for (const candidates of [1, 2, 5, 9, 30]) {
+      for (const weights of [1, 2, 3]) {
+        const { candidates: tried } = await branchGap({ ...sine, weights }, x, y, { candidates, branches: 1 });
+        expect(tried.rows).toBeLessThanOrEqual(candidates);
+      }
+    }
+    tf.dispose([x, y]);
+  });
+
+  test("a signal ends a descent at its next step", async () => {
+    const { x, y } = rows();
+    const control = new AbortController();
+    let calls = -1; // one as the model is made
+    const model = watched(() => {
+      if (++calls === 4) control.abort(new Error("enough"));
+    });
+    calls = 0;
+    await expect(branchGap(model, x, y, { candidates: 62, signal: control.signal })).rejects.toThrow("enough");
+    expect(calls).toBeLessThanOrEqual(5);
+    tf.dispose([x, y]);
+    model.dispose();
+  });
+
+  test("a layer without a gradient is told of, and leaves no tensors", async () => {
+    const { x, y } = rows();
+    const model = watched(() => undefined, true);
+    const tensors = tf.memory().numTensors;
+    await expect(branchGap(model, x, y, {})).rejects.toMatchObject({
+      code: "model/kind",
+      message: expect.stringMatching(/a model with a gradient by its weights.*Set descents: 0/),
+    });
+    expect(tf.memory().numTensors).toBe(tensors);
+    const { candidates } = await branchGap(model, x, y, { descents: 0, candidates: 50, branches: 1 });
+    expect(candidates.rows).toBe(50);
+    tf.dispose([x, y]);
+    model.dispose();
+  });
+
+  test("more numbers than memory takes are refused before a branch is asked", async () => {
+    const { x, y } = data();
+    let asked = 0;
+    const wide: BranchFunction = { weights: 1e6, output: () => ++asked };
+    await expect(branchGap(wide, x, y, { candidates: 1e6 })).rejects.toMatchObject({ code: "data/size" });
+    expect(asked).toBe(0);
+    tf.dispose([x, y]);
+  });
+});
+
 describe("what does not fit is refused by a sentence", () => {
   const ask = async (given: { branch?: unknown; x?: unknown; y?: unknown; options?: object }) => {
     const { x, y } = data();

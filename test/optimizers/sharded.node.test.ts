@@ -99,6 +99,22 @@ describe("a fit in its course", () => {
     expect(result.status).toBe("cancelled");
   });
 
+  test("a signal, or no time, before the first step of a ReLU network leaves its weights as they were", async () => {
+    const model = modelOf(reluSquared);
+    const before = model.getWeights().map((weight) => [...weight.dataSync()]);
+    const wish = { cluster: inProcess(), shards: 2, load: LOAD, args: reluSquared.rows };
+    for (const [settings, status] of [
+      [{ signal: AbortSignal.abort() }, "cancelled"],
+      [{ timeLimit: 1e-6 }, "timeLimit"],
+    ] as const) {
+      const result = await shardedOf({ ...reluSettings, ...settings }).fitSharded(model, wish);
+      expect(result.status).toBe(status);
+      expect(result.shards.calls).toBeLessThan(30);
+      expect(model.getWeights().map((weight) => [...weight.dataSync()])).toEqual(before);
+    }
+    model.dispose();
+  });
+
   test("regularizers of the model are what is charged", async () => {
     const l2 = () => tf.regularizers.l2({ l2: 5e-3 });
     const layers = [

@@ -1,58 +1,70 @@
-/** Quadratic programs with second-order cones: solved by interior points on scaled rows, and differentiated where their cones bend. */
+/** Quadratic programs with second-order cones: solved by interior points in units that even out their entries, and differentiated where their cones bend. */
 
 import { turned } from "../linear/vectors.js";
 import { blocksOf } from "./cones.js";
 import { solveConic } from "./interior.js";
-import { conesOf, polished, pushingBlocks, rowsOf, slopeOfEquations } from "./normalMap.js";
+import { polished, pushingBlocks, rowsOf, slopeOfEquations, solves } from "./normalMap.js";
 import {
+  conesOf,
   type NoSolution,
   type QuadraticGradient,
   type QuadraticProgram,
   type QuadraticSolution,
   solvedOrNearest,
 } from "./program.js";
-import { largestOf } from "./symmetric.js";
+import { largestOf, semidefinite } from "./symmetric.js";
+import { type Shares, sharesOf, termsOf } from "./terms.js";
+import { around, equilibrated, inUnits, solutionFromUnits, solutionInUnits, type Units } from "./units.js";
 
-export function solveWithCones(program: QuadraticProgram): QuadraticSolution | NoSolution {
-  const { P, q, A, b, G, h } = program;
-  const [n, p] = [q.length, b.length];
-  const cones = conesOf(program);
-  const weight = Math.max(largestOf(P), largestOf(q)) || 1;
-  const lengths = new Float64Array(p + h.length);
-  for (let k = 0; k < p; k++) lengths[k] = largestOf(A.subarray(k * n, (k + 1) * n)) || 1;
-  for (const [from, size] of blocksOf(cones)) {
-    const length = largestOf(G.subarray(from * n, (from + size) * n)) || 1;
-    lengths.fill(length, p + from, p + from + size);
+/** Push and room from which on both count. */
+const BOTH = 1e-7;
+
+export function solveWithCones(given: QuadraticProgram): QuadraticSolution | NoSolution {
+  const P = semidefinite(given.P, given.q.length);
+  if (P === null) return "unbounded"; // or a saddle stands still, which is no solution
+  const program = { ...given, P };
+  const like = equilibrated(program);
+  for (const where of ["farthest", "bounds"] as const) {
+    const units = around(program, like, where);
+    const found = solveIn(program, units);
+    if (found !== "stalled") return found;
   }
-  const M = new Float64Array(A.length + G.length);
-  M.set(A);
-  M.set(G, A.length);
-  const c = new Float64Array(lengths.length);
-  c.set(b);
-  c.set(h, p);
-  const scaled = {
-    P: P.map((value) => value / weight),
-    q: q.map((value) => value / weight),
-    M: M.map((value, e) => value / lengths[Math.floor(e / n)]),
-    c: c.map((value, k) => value / lengths[k]),
-  };
-  const found = solveConic({ ...scaled, equations: p, cones });
+  return "stalled";
+}
+
+function solveIn(program: QuadraticProgram, units: Units): QuadraticSolution | NoSolution {
+  const scaled = inUnits(program, units);
+  const { P, q, A, b, G, h } = scaled;
+  const p = b.length;
+  const found = solveConic({ P, q, M: joined(A, G), c: joined(b, h), equations: p, cones: conesOf(program) });
   if (typeof found === "string") return found;
-  const { z, nu, lambda, slack } = polished(
-    {
-      ...{ P: scaled.P, q: scaled.q, cones: cones.cones },
-      ...{ A: scaled.M.subarray(0, p * n), G: scaled.M.subarray(p * n) },
-      ...{ b: scaled.c.subarray(0, p), h: scaled.c.subarray(p) },
-    },
-    { z: found.x, nu: found.z.slice(0, p), lambda: found.z.slice(p), slack: found.s },
-  );
-  const multiplier = (value: number, k: number) => (weight * value) / lengths[k];
-  return {
-    z,
-    nu: nu.map(multiplier),
-    lambda: lambda.map((value, k) => multiplier(value, p + k)),
-    slack: slack.map((value, k) => value * lengths[p + k]),
-  };
+  const given = { z: found.x, nu: found.z.slice(0, p), lambda: found.z.slice(p), slack: found.s };
+  const even = evened(scaled, given, sharesOf(scaled, given, termsOf(scaled, given)));
+  const solution = solutionFromUnits(polished(inUnits(scaled, even), solutionInUnits(given, even)), even);
+  return solves(scaled, solution) ? solutionFromUnits(solution, units) : "stalled";
+}
+
+/** Rows in which lambda and slack of a cone are of one size, as far as both are more than rounding: projections tell them apart best there. */
+function evened(
+  program: QuadraticProgram,
+  { z, nu, lambda, slack }: Required<QuadraticSolution>,
+  shares: readonly Shares[],
+): Units {
+  const row = new Float64Array(nu.length + lambda.length).fill(1);
+  blocksOf(conesOf(program)).forEach(([from, size], at) => {
+    const { push, room } = shares[at];
+    if (!(push > BOTH && room > BOTH)) return;
+    const [own, left] = [lambda, slack].map((v) => largestOf(v.subarray(from, from + size)));
+    row.fill(Math.sqrt(own / left), nu.length + from, nu.length + from + size);
+  });
+  return { column: z.map(() => 1), row, point: 1, weight: 1 };
+}
+
+function joined(a: Float64Array, b: Float64Array): Float64Array {
+  const out = new Float64Array(a.length + b.length);
+  out.set(a);
+  out.set(b, a.length);
+  return out;
 }
 
 /** The implicit derivative of the KKT equations as normalMap.ts has them; least squares where they are singular. */
@@ -63,7 +75,9 @@ export function gradientWithCones(
 ): QuadraticGradient {
   const { q, b, h } = program;
   const [n, p] = [q.length, b.length];
-  const pushing = pushingBlocks(program, lambda, slack);
+  const units = around(program, equilibrated(program), "farthest");
+  const [like, there] = [inUnits(program, units), solutionInUnits({ z, nu, lambda, slack }, units)];
+  const pushing = pushingBlocks(program, { z, nu, lambda, slack }, sharesOf(like, there, termsOf(like, there)));
   const rows = rowsOf(pushing);
   const K = turned(slopeOfEquations(program, pushing));
   const right = new Float64Array(K.rows);

@@ -9,6 +9,7 @@
 import { dot } from "../linear/vectors.js";
 import { blocksOf, type Cones, depth, longestStep, product, quotient, Scaling } from "./cones.js";
 import { Factored, largestOf } from "./symmetric.js";
+import { shareOff, sharesOf, termsOf } from "./terms.js";
 
 /** All matrices by rows; the first `equations` rows of M are equations. */
 export interface ConicProgram {
@@ -30,8 +31,8 @@ const STEPS = 200;
 /** Steps end this short of the boundary. */
 const INSIDE = 0.99;
 /**
- * Relative residuals and gap at which nothing is left to gain; and what is still taken for a solution where rounding ends the steps, or
- * so many of them in a row bring no better one. Far below what a loss sees: the point's own error is the root of the gap.
+ * Residuals and products of multipliers and slacks, by their own terms, at which nothing is left to gain; and what is still worth polishing
+ * where rounding ends the steps, or so many of them in a row bring no better one.
  */
 const SOLVED = 1e-14;
 const NEARLY = 1e-6;
@@ -61,7 +62,7 @@ export function solveConic(program: ConicProgram): ConicSolution | "infeasible" 
     if (seen.left <= SOLVED) return solutionOf(at);
     if (seen.left < NEARLY && (best === null || seen.left < best.left)) best = { point: at, left: seen.left, turn };
     if (best !== null && turn - best.turn >= PATIENCE) break;
-    const none = proofIn(seen, PROVEN);
+    const none = proofIn(seen, program);
     if (none !== null) return none;
 
     const { x, z, s, tau, kappa } = at;
@@ -119,32 +120,36 @@ export function solveConic(program: ConicProgram): ConicSolution | "infeasible" 
     if (!(inside && next.tau > 0 && next.kappa > 0 && step > LEAST_STEP)) break; // rounding has the last word
     at = next;
   }
-  if (best !== null) return solutionOf(best.point);
-  return proofIn(look(program, at), NEARLY) ?? "stalled";
+  return best === null ? "stalled" : solutionOf(best.point);
 }
 
-/** A point's residuals, and how far it is from a solution: the largest of them and of the gap, by the sizes of the terms that should cancel. */
-function look({ P, q, M, c, equations: p }: ConicProgram, { x, z, s, tau, kappa }: Point) {
+/** A point's residuals, and how far it is from a solution: each by the terms that should cancel in it, and multipliers by their slacks. */
+function look({ P, q, M, c, equations: p, cones }: ConicProgram, { x, z, s, tau, kappa }: Point) {
   const n = q.length;
   const [Px, Mz] = [times(P, x, n), back(M, z, n)];
   const away = times(M, x, n).map((value, k) => value + (k < p ? 0 : s[k - p]));
   const rx = Px.map((value, k) => value + Mz[k] + q[k] * tau);
   const rz = away.map((value, k) => value - c[k] * tau);
   const [curve, slope, height] = [dot(x, Px), dot(q, x), dot(c, z)];
-  const value = (curve / tau / 2 + slope) / tau;
-  const left = Math.max(
-    largestOf(rz) / tau / (1 + largestOf(c) + largestOf(x) / tau),
-    largestOf(rx) / tau / (1 + largestOf(q) + (largestOf(Px) + largestOf(z)) / tau),
-    Math.abs(curve / tau + slope + height) / tau / (1 + Math.abs(value)),
-  );
+  const over = (v: Float64Array) => v.map((value) => value / tau);
+  const [A, b, G, h] = [M.subarray(0, p * n), c.subarray(0, p), M.subarray(p * n), c.subarray(p)];
+  const point = { z: over(x), nu: over(z.subarray(0, p)), lambda: over(z.subarray(p)), slack: over(s) };
+  const split = { P, q, A, b, G, h, cones: cones.cones };
+  const terms = termsOf(split, point);
+  const off = { pull: over(rx), equation: over(rz.subarray(0, p)), bound: over(rz.subarray(p)) };
+  const left = sharesOf(split, point, terms).reduce((most, { apart }) => Math.max(most, apart), shareOff(off, terms));
   return { Px, Mz, away, rx, rz, rt: kappa + curve / tau + slope + height, curve, slope, height, left };
 }
 
-/** Directions by which no point meets the constraints (Farkas), or the objective falls without end. */
-function proofIn({ Px, Mz, away, slope, height }: ReturnType<typeof look>, tolerance: number) {
-  if (height < 0 && largestOf(Mz) <= -tolerance * height) return "infeasible" as const;
-  const free = Math.max(largestOf(Px), largestOf(away));
-  return slope < 0 && free <= -tolerance * slope ? ("unbounded" as const) : null;
+/**
+ * Directions by which no point meets the constraints (Farkas), or the objective falls without end: as far as points of 1e9 times the size of the
+ * bounds, or of the slope over the curvature, and multipliers of 1e9 times the slope, are concerned.
+ */
+function proofIn({ Px, Mz, away, slope, height }: ReturnType<typeof look>, { P, q, c }: ConicProgram) {
+  if (height < 0 && largestOf(Mz) * largestOf(c) <= -PROVEN * height) return "infeasible" as const;
+  const [fall, steep] = [-PROVEN * slope, largestOf(q)];
+  const free = largestOf(Px) * steep <= fall * largestOf(P) && largestOf(away) * steep <= fall;
+  return slope < 0 && free ? ("unbounded" as const) : null;
 }
 
 function solutionOf({ x, z, s, tau }: Point): ConicSolution {

@@ -8,19 +8,19 @@
  */
 
 import { smallSolve } from "../linear/smallSolve.js";
-import { dot, dotAt } from "../linear/vectors.js";
+import { dot } from "../linear/vectors.js";
 import type { Matrix } from "../types.js";
-import { type Block, blocksOf, projection, projectionSlope } from "./cones.js";
-import type { QuadraticProgram, QuadraticSolution } from "./program.js";
+import { type Block, blocksOf, depth, projection, projectionSlope } from "./cones.js";
+import { conesOf, type QuadraticProgram, type QuadraticSolution } from "./program.js";
 import { largestOf } from "./symmetric.js";
+import { type Shares, shareOff, sharesOf, type Terms, termsOf } from "./terms.js";
 
-/** A multiplier, or what a cone leaves free, below this share of the largest is rounding of the interior points. */
+/** A multiplier, or what a cone leaves free, below this share of the terms beside it is rounding of the interior points. */
 const ROUNDING = 1e-7;
 const STEPS = 6;
-
-export function conesOf({ h, cones = [] }: QuadraticProgram) {
-  return { numbers: cones.reduce((left, size) => left - size, h.length), cones };
-}
+/** Of its terms: what rounding leaves of an equation, and of what a multiplier and its slack are from orthogonal. */
+const OFF = 1e-9;
+const APART = 1e-12;
 
 /** A cone or number that holds the solution, and the slope of the projection there; others count as absent. */
 export interface Pushing {
@@ -28,17 +28,21 @@ export interface Pushing {
   readonly slope: Float64Array; // [size x size]
 }
 
-export function pushingBlocks(program: QuadraticProgram, lambda: Float64Array, slack: Float64Array): Pushing[] {
-  const [push, room] = [ROUNDING * largestOf(lambda), ROUNDING * (1 + largestOf(slack))];
+/** By the shares of its blocks. */
+export function pushingBlocks(
+  program: QuadraticProgram,
+  { lambda, slack }: Required<QuadraticSolution>,
+  shares: readonly Shares[],
+): Pushing[] {
   const pushing: Pushing[] = [];
-  for (const block of blocksOf(conesOf(program))) {
+  blocksOf(conesOf(program)).forEach((block, at) => {
     const [from, size] = block;
-    const [own, left] = [lambda.subarray(from, from + size), slack.subarray(from, from + size)];
-    if (largestOf(own) <= push || (size === 1 && left[0] > own[0] && left[0] > room)) continue;
-    const tight = size === 1 || largestOf(left) <= room;
-    const w = own.map((value, k) => value - (tight ? 0 : left[k]));
+    const { push, room } = shares[at];
+    if (push <= ROUNDING || (size === 1 && room > push && room > ROUNDING)) return;
+    const tight = size === 1 || room <= ROUNDING;
+    const w = lambda.slice(from, from + size).map((value, k) => value - (tight ? 0 : slack[from + k]));
     pushing.push({ block, slope: projectionSlope(w, [0, size]) });
-  }
+  });
   return pushing;
 }
 
@@ -78,9 +82,9 @@ export function slopeOfEquations({ P, q, A, b, G }: QuadraticProgram, pushing: r
   return { rows: size, cols: size, data };
 }
 
-/** The solution after steps of Newton's method, while they bring the equations nearer to holding. */
+/** The solution after steps of Newton's method, while they bring the equations nearer to holding; of rows in which lambda is like slack. */
 export function polished(program: QuadraticProgram, given: Required<QuadraticSolution>): Required<QuadraticSolution> {
-  const pushing = pushingBlocks(program, given.lambda, given.slack);
+  const pushing = pushingAt(program, given);
   const rows = rowsOf(pushing);
   const [n, p] = [program.q.length, program.b.length];
   let best = consistent(
@@ -89,33 +93,53 @@ export function polished(program: QuadraticProgram, given: Required<QuadraticSol
     given.lambda.map((value, k) => value - given.slack[k]),
     rows,
   );
-  let off = equations(program, best, rows);
-  for (let step = 0; step < STEPS; step++) {
-    const { data, rows: size } = slopeOfEquations(program, pushingAt(program, best, pushing));
-    const move = off.map((value) => -value);
+  let share = shareOffOf(program, best);
+  for (let step = 0; step < STEPS && share > 0; step++) {
+    const now = pushingAt(program, best);
+    const same = pushing.map((one) => now.find(({ block }) => block[0] === one.block[0]) ?? one);
+    const { data, rows: size } = slopeOfEquations(program, same);
+    const off = equationsOff(program, best);
+    const move = new Float64Array(size);
+    move.set(off.pull);
+    move.set(off.equation, n);
+    rows.forEach((row, at) => {
+      move[n + p + at] = off.bound[row];
+    });
     smallSolve(data, move, size);
     const w = best.lambda.map((value, k) => value - best.slack[k]);
     rows.forEach((row, k) => {
-      w[row] += move[n + p + k];
+      w[row] -= move[n + p + k];
     });
-    const z = best.z.map((value, j) => value + move[j]);
-    const nu = best.nu.map((value, k) => value + move[n + k]);
-    const next = consistent(program, { ...best, z, nu }, w, rows);
-    const left = equations(program, next, rows);
-    if (!(largestOf(left) < largestOf(off) && insideBeside(program, next, pushing))) break; // NaN too
-    [best, off] = [next, left];
+    const z = best.z.map((value, j) => value - move[j]);
+    const nu = best.nu.map((value, k) => value - move[n + k]);
+    const next = consistent(program, { z, nu }, w, rows);
+    const left = shareOffOf(program, next);
+    if (!(left < share && insideBeside(program, next, pushing))) break; // NaN too
+    [best, share] = [next, left];
   }
-  return largestOf(off) <= largestOf(equations(program, given, rows)) ? best : given;
+  return share <= shareOffOf(program, given) || solves(program, best) ? best : given;
 }
 
-/** The same cones, with their slopes at a later point. */
-function pushingAt(
-  program: QuadraticProgram,
-  { lambda, slack }: Required<QuadraticSolution>,
-  pushing: readonly Pushing[],
-): Pushing[] {
-  const now = pushingBlocks(program, lambda, slack);
-  return pushing.map((one) => now.find(({ block }) => block[0] === one.block[0]) ?? one);
+function pushingAt(program: QuadraticProgram, solution: Required<QuadraticSolution>): Pushing[] {
+  return pushingBlocks(program, solution, sharesOf(program, solution, termsOf(program, solution)));
+}
+
+function shareOffOf(program: QuadraticProgram, solution: Required<QuadraticSolution>): number {
+  return shareOff(equationsOff(program, solution), termsOf(program, solution));
+}
+
+/** Whether each KKT equation holds by its own terms, with multipliers and slacks in their cones and orthogonal. */
+export function solves(program: QuadraticProgram, solution: Required<QuadraticSolution>): boolean {
+  const terms = termsOf(program, solution);
+  const blocks = blocksOf(conesOf(program));
+  const inside = (v: Float64Array, sizes: Float64Array) =>
+    blocks.every((block) => depth(v, block) >= -OFF * largestOf(sizes.subarray(block[0], block[0] + block[1])));
+  return (
+    shareOff(equationsOff(program, solution), terms) <= OFF &&
+    sharesOf(program, solution, terms).every(({ apart }) => apart <= APART) &&
+    inside(solution.lambda, solution.lambda) &&
+    inside(solution.slack, terms.bound)
+  );
 }
 
 /** Multipliers and slacks as projections of w, and of the other rows as z leaves them. */
@@ -138,37 +162,34 @@ function consistent(
   return { z, nu, lambda, slack };
 }
 
-/** What the equations are off, of the rows that push. */
-function equations(
+/** What the equations are off. */
+export function equationsOff(
   { P, q, A, b, G, h }: QuadraticProgram,
   { z, nu, lambda, slack }: Required<QuadraticSolution>,
-  rows: readonly number[],
-) {
+): Terms {
   const n = q.length;
   const row = (M: Float64Array, k: number) => dot(M.subarray(k * n, (k + 1) * n), z);
-  const off = new Float64Array(n + b.length + rows.length);
-  for (let i = 0; i < n; i++) off[i] = row(P, i) + q[i];
-  for (let k = 0; k < b.length; k++) {
-    for (let j = 0; j < n; j++) off[j] += nu[k] * A[k * n + j];
-    off[n + k] = row(A, k) - b[k];
-  }
-  for (let k = 0; k < h.length; k++) for (let j = 0; j < n; j++) off[j] += lambda[k] * G[k * n + j];
-  rows.forEach((k, at) => {
-    off[n + b.length + at] = row(G, k) + slack[k] - h[k];
-  });
-  return off;
+  const pull = q.map((value, i) => value + row(P, i));
+  for (let k = 0; k < b.length; k++) for (let j = 0; j < n; j++) pull[j] += nu[k] * A[k * n + j];
+  for (let k = 0; k < h.length; k++) for (let j = 0; j < n; j++) pull[j] += lambda[k] * G[k * n + j];
+  return {
+    pull,
+    equation: b.map((value, k) => row(A, k) - value),
+    bound: h.map((value, k) => row(G, k) + slack[k] - value),
+  };
 }
 
 /** Whether the cones that do not push are kept. */
 function insideBeside(
   program: QuadraticProgram,
-  { slack }: Required<QuadraticSolution>,
+  { z, slack }: Required<QuadraticSolution>,
   pushing: readonly Pushing[],
 ): boolean {
+  const { h } = program;
   const held = new Set(pushing.map(({ block }) => block[0]));
-  const room = ROUNDING * (1 + largestOf(slack));
   return blocksOf(conesOf(program)).every(
-    ([from, size]) =>
-      held.has(from) || slack[from] + room >= Math.sqrt(dotAt(slack, from + 1, slack, from + 1, size - 1)),
+    (block) =>
+      held.has(block[0]) ||
+      depth(slack, block) >= -ROUNDING * (largestOf(h.subarray(block[0], block[0] + block[1])) + largestOf(z)),
   );
 }

@@ -17,6 +17,11 @@ export interface QuadraticProgram {
   readonly h: Float64Array; // [m]
 }
 
+/** The cones of the rows of h - G z: numbers first. */
+export function conesOf({ h, cones = [] }: QuadraticProgram) {
+  return { numbers: cones.reduce((left, size) => left - size, h.length), cones };
+}
+
 /** A point z with multipliers: P z + q + A'nu + G'lambda = 0, lambda >= 0 and zero where G z < h. */
 export interface QuadraticSolution {
   readonly z: Float64Array; // [n]

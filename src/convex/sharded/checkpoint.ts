@@ -29,7 +29,7 @@ export interface Kept {
   readonly cuts: KeptCuts | null;
 }
 
-const FORMAT = 2;
+const FORMAT = 3;
 
 /** What a state is of: another program, or other rows, have another key. */
 export function checkpointKey(crew: RowSums, program: ConvexProgram): string {

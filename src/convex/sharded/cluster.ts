@@ -83,6 +83,8 @@ export interface Bend {
   readonly output: number;
   readonly other: number;
   readonly bound: boolean;
+  /** Of the loss's curvature: no row bends less, by one output. */
+  readonly least: number;
 }
 
 /** Of so many gates those of [from, to), each with all before it and itself. */

@@ -57,7 +57,12 @@ export interface AtZero {
 }
 
 /** Looks at the point without neurons, of shards that have the program's gates. */
-export async function lookAtZero(crew: RowSums, program: ConvexProgram, cones: Cones | null = null): Promise<AtZero> {
+export async function lookAtZero(
+  crew: RowSums,
+  program: ConvexProgram,
+  cones: Cones | null = null,
+  pause?: () => Promise<boolean>,
+): Promise<AtZero> {
   const { loss, outputBias } = program;
   const none = new Float64Array(loss.outputs);
   const zero = placeAtZero(program, none);
@@ -74,7 +79,7 @@ export async function lookAtZero(crew: RowSums, program: ConvexProgram, cones: C
   const bias = outputBias === null ? none : await bestBias((c) => constantsAt(crew, point, c), outputBias, none);
   await crew.resume({ ...zero, bias, biasBefore: bias });
   const pull = await slopeAtZero(crew, program, { ...point, bias });
-  const trivialBeta = cones === null ? largestPrice(program, pull) : await cones.exactPrice(crew, pull);
+  const trivialBeta = cones === null ? largestPrice(program, pull) : await cones.exactPrice(crew, pull, pause);
   return { loss: first.value, bias, trivialBeta };
 }
 
@@ -90,6 +95,8 @@ export interface Coned {
   readonly cones: Cones;
   /** Of the driver. */
   readonly kernels: Kernels;
+  /** Columns that a model has at most. */
+  readonly columns?: number;
 }
 
 async function byFista(
@@ -124,10 +131,10 @@ function byNewton(
   program: ConvexProgram,
   bias: Float64Array,
   from: Standing | undefined,
-  { cones, kernels }: Coned,
+  { cones, kernels, columns }: Coned,
 ): ShardedRun {
-  const start = from !== undefined && "weight" in from ? from : newtonAtZero(cones.size, bias);
-  return new ConeNewton(crew, program, cones, kernels, start);
+  const start = from !== undefined && "weights" in from ? from : newtonAtZero(cones.size, bias);
+  return new ConeNewton(crew, program, cones, kernels, start, columns);
 }
 
 /** From the checkpoint where there is one, else from the network without neurons. */
@@ -147,6 +154,9 @@ export async function solveSharded(
   const gaps: number[] = [...(kept?.gaps ?? [])];
   let best: Best | null = kept?.best ?? null;
   let status: Status = gaps.length > 0 && gaps[gaps.length - 1] <= tolerance ? "solved" : "iterationLimit";
+  // Of a program with cones even one step is much work, and one that was posed in haste may have another beta.
+  if (status === "iterationLimit" && coned !== null && (await clock.pause()))
+    status = clock.stopped() ? "cancelled" : "timeLimit";
   while (status === "iterationLimit" && gaps.length < budget.maxIterations) {
     await solver.round(() => clock.pause());
     const seen = await solver.look();

@@ -54,9 +54,11 @@ export async function candidatesOf(
     : judged(await ofFunction(branch, x, wish), y, pause);
 }
 
-/** Weights to try, one candidate after the other, and what says what they do. */
+/** Weights to try, made one candidate after the other, and what says what they do. */
 interface Trial {
-  readonly tried: readonly Float64Array[];
+  readonly tried: Iterable<Float64Array> | AsyncIterable<Float64Array>;
+  readonly most: number; // of them
+  readonly weights: number; // of each
   readonly evaluate: Evaluate;
 }
 
@@ -67,11 +69,12 @@ async function ofFunction(branch: BranchFunction, x: tf.Tensor, wish: Wish): Pro
   count("branchGap: branch.weights", branch.weights, MOST_WEIGHTS);
   if (branch.cost !== undefined && typeof branch.cost !== "function")
     refuse("branchGap: branch.cost", "a function of the weights", branch.cost);
+  refuseMany(wish.candidates, branch.weights);
   refuseTensor("x", x, [null], "a table");
   const { rows, cols, data } = await readMatrix("x", x, x.shape.slice(1), "a table");
   const row = Array.from({ length: rows }, (_, k) => data.slice(k * cols, (k + 1) * cols));
   return {
-    tried: drawn(branch.weights, wish),
+    ...{ tried: drawn(branch.weights, wish), most: wish.candidates, weights: branch.weights },
     evaluate: async (weights) => ({
       f: row.map((values) => branch.output(weights, values)),
       cost: branch.cost === undefined ? halfSquare(weights) : branch.cost(weights),
@@ -103,6 +106,7 @@ async function ofModel(
   const start = Float64Array.from(own.flatMap((values) => Array.from(values)));
   if (start.length === 0)
     refuseAs("branchGap: branch", "a model with trainable weights", "none", "Unfreeze a layer.", "model/frozen");
+  refuseMany(wish.candidates, start.length);
   const put = (weights: Float64Array) => {
     let at = 0;
     for (const variable of variables) {
@@ -115,25 +119,27 @@ async function ofModel(
   const outputs = () => tf.reshape(model.apply(x, { training: false }) as tf.Tensor, [-1]) as tf.Tensor1D;
   const evaluate: Evaluate = async (weights) => {
     put(weights);
-    const f = tf.tidy(outputs);
-    const charge = tf.tidy(() => charged(model) ?? tf.scalar(halfSquare(weights)));
+    const made = tf.tidy(() => ({ f: outputs(), charge: charged(model) ?? tf.scalar(halfSquare(weights)) }));
     try {
-      return { f: await f.data(), cost: (await charge.data())[0] };
+      return { f: await made.f.data(), cost: (await made.charge.data())[0] };
     } finally {
-      tf.dispose([f, charge]);
+      tf.dispose([made.f, made.charge]);
     }
   };
   const Y = tf.tensor1d(Float32Array.from(y));
   try {
-    const small = start.length <= MOST_GRID;
-    const rises = small ? 0 : wish.descents;
-    const tried = drawn(start.length, { ...wish, candidates: Math.max(1, wish.candidates - rises * (STEPS + 1)) });
+    const fit = Math.floor((wish.candidates - 1) / (STEPS + 1)); // at least one is drawn
+    const rises = start.length <= MOST_GRID ? 0 : Math.min(wish.descents, fit);
     const draw = gaussianSource(wish.seed + 1);
-    for (let k = 0; k < rises; k++) {
-      tried.push(...(await climb(k === 0 ? start : like(own, draw), variables, put, outputs, Y, wish.span)));
-      await pause();
-    }
-    return await judged({ tried, evaluate }, y, pause);
+    const slopeAt = (weights: Float64Array) => {
+      put(weights);
+      return slopeOf(() => tf.mean(tf.mul(Y, outputs())) as tf.Scalar, variables);
+    };
+    const tried = async function* () {
+      yield* drawn(start.length, { ...wish, candidates: wish.candidates - rises * (STEPS + 1) });
+      for (let k = 0; k < rises; k++) yield* climb(k === 0 ? start : like(own, draw), slopeAt, wish.span);
+    };
+    return await judged({ tried: tried(), most: wish.candidates, weights: start.length, evaluate }, y, pause);
   } finally {
     Y.dispose();
     put(start);
@@ -156,87 +162,118 @@ function like(own: readonly ArrayLike<number>[], draw: () => number): Float64Arr
 }
 
 /** Steps up y'f from a start, in the direction of the gradient and within the span: each point is a candidate. */
-async function climb(
+async function* climb(
   start: Float64Array,
-  variables: tf.Variable[],
-  put: (weights: Float64Array) => void,
-  outputs: () => tf.Tensor1D,
-  Y: tf.Tensor1D,
+  slopeAt: (weights: Float64Array) => Promise<Float64Array>,
   span: number,
-): Promise<Float64Array[]> {
+): AsyncGenerator<Float64Array> {
   const within = (value: number) => Math.max(-span, Math.min(span, value));
   const length = (span * Math.sqrt(start.length)) / STEPS;
   let at = start.map(within);
-  const points = [at];
+  yield at;
   for (let step = 0; step < STEPS; step++) {
-    put(at);
-    const { value, grads } = tf.variableGrads(() => tf.mean(tf.mul(Y, outputs())) as tf.Scalar, variables);
-    const parts = await Promise.all(variables.map((variable) => grads[variable.name].data()));
-    tf.dispose([value, grads]);
-    const slope = Float64Array.from(parts.flatMap((part) => Array.from(part)));
+    const slope = await slopeAt(at);
     const size = Math.sqrt(slope.reduce((sum, entry) => sum + entry * entry, 0));
-    if (!(size > 0)) break; // flat here, or no number
+    if (!(size > 0)) return; // flat here, or no number
     at = at.map((entry, k) => within(entry + (length * slope[k]) / size));
-    points.push(at);
+    yield at;
   }
-  return points;
+}
+
+/** The gradient by all the variables, one after the other. */
+async function slopeOf(f: () => tf.Scalar, variables: tf.Variable[]): Promise<Float64Array> {
+  const { value, grads } = graded(f, variables);
+  try {
+    const parts = await Promise.all(variables.map((variable) => grads[variable.name].data()));
+    return Float64Array.from(parts.flatMap((part) => Array.from(part)));
+  } finally {
+    tf.dispose([value, grads]);
+  }
+}
+
+function graded(f: () => tf.Scalar, variables: tf.Variable[]) {
+  try {
+    return tf.tidy(() => tf.variableGrads(f, variables));
+  } catch (error) {
+    for (const { saved = [] } of tf.engine().state.activeTape ?? []) tf.dispose(saved); // what it kept for the way back
+    return refuseAs(
+      "branchGap: branch",
+      "a model with a gradient by its weights, up which descents go",
+      error instanceof Error ? error.message : String(error),
+      "Set descents: 0, or take out the layer that has none.",
+      "model/kind",
+    );
+  }
 }
 
 /** All of a grid where weights are few, else random ones of all lengths; the first is zero. */
-function drawn(p: number, { candidates, span, seed }: Wish): Float64Array[] {
-  if (p <= MOST_GRID) return grid(p, span, candidates);
+function* drawn(p: number, { candidates, span, seed }: Wish): Generator<Float64Array> {
+  if (p <= MOST_GRID && candidates >= pointsOf(p, 3)) {
+    yield* grid(p, span, candidates);
+    return;
+  }
   const next = uniformSource(seed);
-  return Array.from({ length: Math.max(1, candidates) }, (_, k) => {
+  for (let k = 0; k < candidates; k++) {
     const longest = k === 0 ? 0 : span * next();
-    return Float64Array.from({ length: p }, () => longest * (2 * next() - 1));
-  });
+    yield Float64Array.from({ length: p }, () => longest * (2 * next() - 1));
+  }
 }
 
-function grid(p: number, span: number, candidates: number): Float64Array[] {
-  const points = (side: number) => (p === 1 ? side : p === 2 ? side ** 2 : side * side ** 2); // p is at most MOST_GRID
+/** Of a grid with so many values of each of p weights, p at most MOST_GRID. */
+function pointsOf(p: number, side: number): number {
+  return p === 1 ? side : p === 2 ? side ** 2 : side * side ** 2;
+}
+
+function* grid(p: number, span: number, candidates: number): Generator<Float64Array> {
   let half = 1; // values on either side of zero
-  while (points(2 * half + 3) <= candidates) half++;
+  while (pointsOf(p, 2 * half + 3) <= candidates) half++;
   const side = 2 * half + 1;
-  const total = points(side);
-  return Array.from({ length: total }, (_, k) => {
+  const total = pointsOf(p, side);
+  for (let k = 0; k < total; k++) {
     let rest = k;
-    return Float64Array.from({ length: p }, () => {
+    yield Float64Array.from({ length: p }, () => {
       const value = span * ((rest % side) / half - 1);
       rest = Math.floor(rest / side);
       return value;
     });
-  });
+  }
 }
 
-async function judged({ tried, evaluate }: Trial, y: Float64Array, pause: () => Promise<boolean>): Promise<Candidates> {
-  const p = tried[0].length;
-  if (tried.length * p > MOST_NUMBERS) {
-    refuseAs(
-      "branchGap",
-      `at most ${MOST_NUMBERS} weights in all candidates`,
-      `${tried.length} of ${p}`,
-      "Lower `candidates` or `descents`.",
-      "data/size",
-    );
-  }
-  const weights = { rows: tried.length, cols: p, data: new Float64Array(tried.length * p) };
-  const [gains, costs] = [new Float64Array(tried.length), new Float64Array(tried.length)];
-  let largest = 0;
-  for (let k = 0; k < tried.length; k++) {
-    weights.data.set(tried[k], k * p);
-    const { f, cost } = await evaluate(tried[k]);
+function refuseMany(candidates: number, weights: number): void {
+  if (candidates * weights <= MOST_NUMBERS) return;
+  refuseAs(
+    "branchGap",
+    `at most ${MOST_NUMBERS} weights in all candidates`,
+    `${candidates} of ${weights}`,
+    "Lower `candidates`.",
+    "data/size",
+  );
+}
+
+async function judged(
+  { tried, most, weights: p, evaluate }: Trial,
+  y: Float64Array,
+  pause: () => Promise<boolean>,
+): Promise<Candidates> {
+  const data = new Float64Array(most * p);
+  const [gains, costs] = [new Float64Array(most), new Float64Array(most)];
+  let [largest, k] = [0, 0];
+  for await (const one of tried) {
+    data.set(one, k * p);
+    const { f, cost } = await evaluate(one);
     let gain = 0;
     for (let row = 0; row < y.length; row++) {
-      if (!Number.isFinite(f[row])) refuseOutput("a finite output of every branch", f[row], row, tried[k]);
+      if (!Number.isFinite(f[row])) refuseOutput("a finite output of every branch", f[row], row, one);
       gain += y[row] * f[row];
       largest = Math.max(largest, Math.abs(f[row]));
     }
-    if (!(cost >= 0 && Number.isFinite(cost)))
-      refuseOutput("a cost of at least 0 of every branch", cost, null, tried[k]);
+    if (!(cost >= 0 && Number.isFinite(cost))) refuseOutput("a cost of at least 0 of every branch", cost, null, one);
     [gains[k], costs[k]] = [gain / y.length, cost];
+    k++;
     await pause();
   }
-  return { weights, gains, costs, largest };
+  const weights = { rows: k, cols: p, data: k < most ? data.slice(0, k * p) : data };
+  return { weights, gains: gains.subarray(0, k), costs: costs.subarray(0, k), largest };
 }
 
 function refuseOutput(expected: string, value: unknown, row: number | null, weights: Float64Array): never {

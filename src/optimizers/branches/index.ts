@@ -20,9 +20,9 @@ export interface BranchGapOptions {
   readonly tau?: number;
   /** Weights lie within [-span, span]; default 1. */
   readonly span?: number;
-  /** Branches that are tried, default 2000: a grid for up to three weights, else random ones, and for a model the points of descents. */
+  /** Branches that are tried at most, default 2000: a grid for up to three weights, else random ones, and for a model the points of descents. */
   readonly candidates?: number;
-  /** Descents on a model's loss from random weights, each of up to 61 candidates; default 16, none for up to three weights. */
+  /** Descents on a model's loss from random weights, each of up to 61 of the candidates; default 16, fewer where these do not suffice, none for up to three weights. */
   readonly descents?: number;
   /** Default 0. */
   readonly seed?: number;

@@ -48,12 +48,13 @@ export async function cutRows(model: tf.LayersModel, spec: NetworkSpec, crew: Cr
   return { column, generators };
 }
 
-/** The program of these rows; beta may be a share of the one at which no neuron pays. */
+/** The program of these rows; beta may be a share of the one at which no neuron pays, or of more where a pause says stop. */
 export async function posedOn(
   rows: RowSums,
   { column, generators }: Cut,
   spec: NetworkSpec,
   settings: Settings,
+  pause?: () => Promise<boolean>,
 ): Promise<Posed> {
   const outputBias = spec.outputBias ? { ridge: spec.l2.outputBias } : null;
   const loss = lossElsewhere(spec.loss, rows.rows, spec.outputs);
@@ -64,8 +65,8 @@ export async function posedOn(
   const penalty = known.find((name) => name === settings.vectorPenalty) ?? known[0];
   const build = (beta: number) => formulation.build({ X, gates, loss, beta, outputBias, pooling: null }, penalty);
   const first = build(0);
-  const coned = first.cones ? { cones: await Cones.of(rows, first), kernels: await wasmKernels(1) } : null;
-  const zero = await lookAtZero(rows, first, coned?.cones);
+  const coned = first.cones ? { cones: await Cones.of(rows, first, pause), kernels: await wasmKernels(1) } : null;
+  const zero = await lookAtZero(rows, first, coned?.cones, pause);
   const regularization = await regularizationOf(spec, settings, false, async () => zero.trivialBeta);
   return { program: build(regularization.beta), column, regularization, zero, coned };
 }

@@ -7,9 +7,11 @@ import { referenceKernels } from "../../../src/convex/kernels/cpu.js";
 import { isActive } from "../../../src/convex/linear/bits.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { dot, norm } from "../../../src/convex/linear/vectors.js";
+import { Cones } from "../../../src/convex/sharded/cones/cones.js";
 import { Cuts } from "../../../src/convex/sharded/cones/cuts.js";
 import { reachOf, rowsAt } from "../../../src/convex/sharded/cones/rows.js";
 import { gatherRows } from "../../../src/convex/sharded/index.js";
+import { onShards } from "../../helpers/coneShards.js";
 
 const anyCase = fc.record({
   n: fc.integer({ min: 1, max: 60 }),
@@ -71,6 +73,60 @@ test("projections onto the cone of the rows that are told, again and again, end 
       });
     }),
   );
+});
+
+test("the rows that pull a block in are known from then on, however little it misses them", async () => {
+  const draw = gaussianSource(5);
+  const [n, d] = [40, 2];
+  const X = { rows: n, cols: d, data: Float64Array.from({ length: n * d }, () => Math.fround(draw())) };
+  const Y = { rows: n, cols: 1, data: Float64Array.from({ length: n }, draw) };
+  const generators = { rows: 1, cols: d, data: Float64Array.of(1, 0.2) };
+  const learnt: number[] = [];
+  const one = { X, Y, generators, loss: "meanSquaredError", beta: 1e-2 } as const;
+  const { crew, program } = await onShards(one, (call) => {
+    if (call.op === "rows") learnt.push(call.count);
+  });
+  const cones = await Cones.of(crew, program);
+  learnt.length = 0;
+  // On the boundary of the row that says first where a turned generator leaves the cone, and then a little beyond.
+  const gates = gatesFrom(X, generators);
+  const missed = (angle: number) => {
+    const vectors = Float64Array.of(Math.cos(angle), Math.sin(angle));
+    return { vectors, worst: reachOf(X, gates, { gates: Int32Array.of(0), vectors }, referenceKernels)[1] };
+  };
+  let [inside, outside] = [Math.atan(0.2), Math.atan(0.2) + Math.PI];
+  for (let k = 0; k < 60; k++) {
+    const middle = (inside + outside) / 2;
+    if (missed(middle).worst > 0) outside = middle;
+    else inside = middle;
+  }
+  const { vectors, worst } = missed(outside + 2e-11);
+  expect(worst).toBeLessThan(1e-10);
+  expect(worst).toBeGreaterThan(4e-12);
+  const { moved } = await cones.inside(crew, Float64Array.of(...vectors, 0, 0));
+  expect(moved).toBe(true);
+  expect(learnt).toEqual([1]);
+});
+
+test("posing hears a pause, and what it then says of prices is never too low", async () => {
+  const draw = gaussianSource(6);
+  const [n, d, P] = [50, 3, 6];
+  const filled = (size: number) => Float64Array.from({ length: size }, () => Math.fround(draw()));
+  const one = {
+    ...({ loss: "meanSquaredError", beta: 1e-2 } as const),
+    X: { rows: n, cols: d, data: filled(n * d) },
+    Y: { rows: n, cols: 1, data: filled(n) },
+    generators: { rows: P, cols: d, data: filled(P * d) },
+  };
+  const calls: string[] = [];
+  const { crew, program } = await onShards(one, ({ op }) => calls.push(op));
+  const pull = filled(P * d);
+  const exact = await (await Cones.of(crew, program)).exactPrice(crew, pull);
+  calls.length = 0;
+  const stopped = async () => true;
+  const hasty = await (await Cones.of(crew, program, stopped)).exactPrice(crew, pull, stopped);
+  expect(calls).toEqual([]);
+  expect(hasty).toBeGreaterThanOrEqual(exact);
 });
 
 test("NaN in row 734112 of a million is told by the number of the row and its column", async () => {

@@ -8,7 +8,7 @@
 
 import type { Pieces } from "../pieces.js";
 
-/** A = scale Q T Q', T with this diagonal and the entries `beside` next to it, which are of size one or below. */
+/** A = scale Q T Q', T with this diagonal and the entries `beside` next to it, at most one in size times n. */
 export interface Tridiagonal {
   readonly scale: number;
   readonly diagonal: Float64Array; // [n]

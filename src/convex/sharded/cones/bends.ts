@@ -42,7 +42,7 @@ export function curvatureOf(
 }
 
 /** Second derivatives of the loss [n] by two outputs; or those of one that make a diagonal above the Hessian (Gershgorin's circles). */
-export function bends(loss: Loss, at: Float64Array, { output, other, bound }: Bend): Float64Array {
+export function bends(loss: Loss, at: Float64Array, { output, other, bound, least }: Bend): Float64Array {
   const C = loss.outputs;
   const values = new Float64Array(at.length);
   if (bound || loss.hessianTimes === undefined) loss.hessianDiagonal(at, values);
@@ -52,7 +52,8 @@ export function bends(loss: Loss, at: Float64Array, { output, other, bound }: Be
     loss.hessianTimes(at, unit, values);
   }
   const most = bound ? 2 : 1; // p (1 - p) + sum_q p q
-  return Float64Array.from({ length: loss.rows }, (_, j) => most * values[j * C + output]);
+  const floor = output === other && least > 0 ? least * loss.curvature : Number.NEGATIVE_INFINITY;
+  return Float64Array.from({ length: loss.rows }, (_, j) => Math.max(floor, most * values[j * C + output]));
 }
 
 /** The rows of X, each times the root of its weight, made when they are asked for. */

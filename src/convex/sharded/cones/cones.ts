@@ -19,11 +19,14 @@ const MISSED = 0.5;
 const MISSED_MORE = 4;
 /** Numbers of one answer. */
 const ANSWER = 2 ** 20;
-/** Of |x| |v|: a row that is missed by less is not worth knowing. */
-const WORTH = 1e-10;
 /** Prices that are looked into together, and how often, where the largest is to be exact. */
 const LOOKED = 16;
 const LOOKS = 60;
+
+/** Whether to stop. */
+type Pause = () => Promise<boolean>;
+
+const never: Pause = async () => false;
 
 type ConeProgram = Pick<ConvexProgram, "gates" | "loss" | "X">;
 
@@ -53,14 +56,15 @@ export class Cones {
     this.cuts = new Cuts(this.P, this.d);
   }
 
-  /** Those of a program: knows the rows nearest to the boundaries of the gates that the shards are bound to. */
-  static async of(rows: RowSums, program: ConeProgram): Promise<Cones> {
+  /** Those of a program: knows the rows nearest to the boundaries of the gates that the shards are bound to, or fewer where a pause says stop. */
+  static async of(rows: RowSums, program: ConeProgram, pause: Pause = never): Promise<Cones> {
     const cones = new Cones(program);
     const { P, d } = cones;
     const each = NEAREST * d + NEAREST_MORE;
     const shards = rows.facts.length;
     const together = Math.max(1, Math.floor(ANSWER / (each * d)));
     for (let from = 0; from < P; from += together) {
+      if (await pause()) break;
       const list = Array.from({ length: Math.min(together, P - from) }, (_, k) => from + k);
       const members = list.map((gate) => ({ gate, vector: cones.generator(gate) }));
       const owners = list.flatMap(() => Array.from({ length: each }, (_, slot) => slot % shards));
@@ -131,14 +135,15 @@ export class Cones {
     return [slot, this.P * this.C + slot];
   }
 
-  /** The largest price, as exactly as the shards can tell. */
-  async exactPrice(rows: RowSums, pull: Float64Array): Promise<number> {
+  /** The largest price, as exactly as the shards can tell until a pause says stop; never too low. */
+  async exactPrice(rows: RowSums, pull: Float64Array, pause: Pause = never): Promise<number> {
     const prices: { readonly gate: number; readonly slot: number; readonly z: Float64Array; price: number }[] = [];
     this.eachVector(this.lifted(pull), (z, gate, slot) => {
       prices.push({ gate, slot, z: z.slice(), price: norm(z) });
     });
     let exact = 0;
     for (let look = 0; look < LOOKS; look++) {
+      if (await pause()) break;
       const some = prices.sort((a, b) => b.price - a.price).slice(0, LOOKED);
       const members = some.map((entry) => {
         const vector = entry.z.map((value) => -value);
@@ -228,7 +233,7 @@ export class Cones {
           worst: told[2 * (k * shards + shard) + 1],
         }));
         out[from + k] = each.reduce((most, { t }) => Math.max(most, t), 0);
-        const missed = each.filter(({ worst }) => worst > WORTH).sort((a, b) => b.worst - a.worst);
+        const missed = each.filter(({ worst }) => worst > 0).sort((a, b) => b.worst - a.worst);
         if (missed.length === 0) return;
         outside.push(member);
         for (let slot = 0; slot < this.missed; slot++) owners.push(missed[slot % missed.length].shard);

@@ -29,23 +29,32 @@ export class ConeModels {
 
   /**
    * H [q x q], its lower triangle, at the point that the shards look at, its bias `offset` [C] further: the vectors of the first output,
-   * gate by gate, of the next one, and at last the biases. Of one output it is a bound where outputs see each other.
+   * gate by gate, of the next one, and at last the biases. Of one output it is a bound where outputs see each other. No row bends less
+   * than the share `least` of the loss's curvature. Null where a pause says stop.
    */
-  async of(outputs: readonly number[], list: readonly number[], offset: Float64Array): Promise<Float64Array> {
+  async of(
+    outputs: readonly number[],
+    list: readonly number[],
+    offset: Float64Array,
+    least: number,
+    pause: () => Promise<boolean>,
+  ): Promise<Float64Array | null> {
     const key = list.join();
     if (this.exact && this.kept?.key === key) return this.kept.H;
     const q = this.columns(list.length, outputs.length);
     const H = new Float64Array(q * q);
     const bound = outputs.length === 1 && !this.program.loss.separable;
     for (let a = 0; a < outputs.length; a++) {
-      for (let b = 0; b <= a; b++)
-        await this.pair({ output: outputs[a], other: outputs[b], bound }, a, b, list, offset, H, q);
+      for (let b = 0; b <= a; b++) {
+        const bend = { output: outputs[a], other: outputs[b], bound, least };
+        if (!(await this.pair(bend, a, b, list, offset, H, q, pause))) return null;
+      }
     }
     if (this.exact) this.kept = { key, H };
     return H;
   }
 
-  /** The block of the a-th and the b-th output. */
+  /** The block of the a-th and the b-th output; false where a pause says stop. */
   private async pair(
     bend: Bend,
     a: number,
@@ -54,12 +63,14 @@ export class ConeModels {
     offset: Float64Array,
     H: Float64Array,
     q: number,
-  ): Promise<void> {
+    pause: () => Promise<boolean>,
+  ): Promise<boolean> {
     const { crew, program } = this;
     const d = program.X.cols;
     const width = list.length * d;
     const first = (a * q + b) * width;
     for (let from = 0; from < list.length; ) {
+      if (await pause()) return false;
       let to = from + 1;
       while (to < list.length && (pairsOf(to + 1) - pairsOf(from)) * productsOf(d) <= ANSWER) to += 1;
       const call = { ...bend, op: "curvature", aside: true, gates: to, from, to } as const;
@@ -67,7 +78,7 @@ export class ConeModels {
       place(sums, from, to, d, q, H.subarray(first), a !== b);
       from = to;
     }
-    if (program.outputBias === null) return;
+    if (program.outputBias === null) return true;
     const head = await crew.ask({ ...bend, op: "weights", aside: true }, offset);
     const outputs = q / (width + 1);
     const [rowA, rowB] = [outputs * width + a, outputs * width + b];
@@ -77,6 +88,7 @@ export class ConeModels {
       H.set(some, rowB * q + a * width + k * d);
     });
     H[rowA * q + rowB] = head[0] + (a === b ? 2 * program.outputBias.ridge : 0);
+    return true;
   }
 }
 

@@ -4,6 +4,7 @@
  * by a product.
  */
 
+import { relativeGap } from "../../certificate/index.js";
 import type { Kernels } from "../../kernels/types.js";
 import { concatenated, dot } from "../../linear/vectors.js";
 import type { ConvexProgram } from "../../types.js";
@@ -25,18 +26,27 @@ const FIRST_TOLERANCE = 1e-5;
 /** A stride may find so many times the curvature of the model: then the objective falls, whatever the stride. */
 const MOST_BEND = 1.5;
 const STRIDES = Array.from({ length: 16 }, (_, k) => 2 ** -k);
+/**
+ * Levenberg's damping, of rows where a loss is straight (Huber's beyond delta): more where the model held over a part of the way only,
+ * less where it held over all of it.
+ */
+const FIRST_DAMPING = 1e-2;
+const LEAST_DAMPING = 1e-10;
+const SHORT = 0.25;
 /** Of the loss: rounding of a difference of two. */
 const ROUNDING = 1e-14;
 
 /** What a step goes on from; with the program and the rows of cones that are known, all that a new driver has to know. */
 export interface NewtonIterate extends Place {
-  readonly weight: number; // of the alternating directions of the last model; 0: none yet
+  readonly weights: readonly number[]; // of the alternating directions of the last model, output by output; 0: none yet
+  readonly damping: number; // share of the loss's curvature that rows bend by at least in a model
   readonly near: number; // the gap of the iterate to its bound, relative
 }
 
 export class ConeNewton {
   private readonly models: ConeModels;
   private slopes: Slopes | null = null; // at the iterate
+  private broken = false; // whether a model was not finite
 
   constructor(
     private readonly crew: RowSums,
@@ -44,6 +54,7 @@ export class ConeNewton {
     private readonly cones: Cones,
     private readonly kernels: Kernels,
     private iterate: NewtonIterate,
+    private readonly columns = MOST_COLUMNS,
   ) {
     this.models = new ConeModels(crew, program);
   }
@@ -55,12 +66,14 @@ export class ConeNewton {
   /** The best point of the program that is seen from the iterate, and a bound. */
   async look(): Promise<Best> {
     const { crew, program, cones } = this;
-    const { blocks } = this.iterate;
+    const { blocks, bias: last } = this.iterate;
+    if (this.broken) return { primal: Number.NaN, dual: Number.NaN, blocks, bias: last };
     const slopes = await this.slopesHere();
     const relaxed = slopes.value + chargeOf(program, blocks, slopes.bias);
     const largest = cones.largestPrice(slopes.pull, program.beta);
     const dual = await boundAt(crew, program, this.point, slopes, relaxed, largest);
-    this.iterate = { ...this.iterate, near: (relaxed - dual) / Math.abs(relaxed) };
+    const near = relativeGap(relaxed, dual, program);
+    this.iterate = { ...this.iterate, near: Number.isFinite(near) ? near : 1 };
     const inside = await cones.inside(crew, blocks);
     if (!inside.moved) return { primal: relaxed, dual, blocks, bias: slopes.bias };
     await crew.lookAside(cones.folded(inside.blocks), slopes.bias);
@@ -77,12 +90,14 @@ export class ConeNewton {
     const slopes = this.slopes ?? (await this.slopesHere());
     const list = this.gatesOf(slopes.pull);
     const offset = slopes.bias.map((value, c) => value - iterate.bias[c]);
-    const { blocks, bias, weight, models } = await this.modelled(list, slopes, offset, pause);
+    const { blocks, bias, weights, models } = await this.modelled(list, slopes, offset, pause);
+    if (this.broken || models.length === 0) return;
     const move = concatenated(
       cones.folded(blocks.map((value, k) => value - iterate.blocks[k])),
       bias.map((value, c) => value - slopes.bias[c]),
     );
     const stride = this.models.exact ? 1 : await this.strideAlong(move, slopes, offset, models);
+    const damping = this.models.exact ? iterate.damping : dampingAfter(iterate.damping, stride);
     const to = (from: Float64Array, end: Float64Array) =>
       stride === 1 ? end : from.map((value, k) => value + stride * (end[k] - value));
     const next = { blocks: to(iterate.blocks, blocks), bias: to(slopes.bias, bias) };
@@ -92,7 +107,8 @@ export class ConeNewton {
       version: iterate.version + 1,
       before: next.blocks,
       biasBefore: next.bias,
-      weight,
+      weights,
+      damping,
     };
     this.slopes = null;
   }
@@ -109,12 +125,15 @@ export class ConeNewton {
     return this.slopes;
   }
 
-  /** All gates where a model has room for them and is the loss itself; else those with neurons, and the dearest. */
+  /**
+   * All gates where a model has room for them and is the loss itself; else those with neurons, and the dearest. Where there is no room
+   * for these, half of it is for the dearest above beta, and those with neurons take turns: every block has its step again and again.
+   */
   private gatesOf(pull: Float64Array): number[] {
     const { cones, program, iterate, models } = this;
     const { gates, beta } = program;
     const all = Array.from({ length: gates.count }, (_, gate) => gate);
-    if (models.exact && models.columns(gates.count, 1) <= MOST_COLUMNS) return all;
+    if (models.exact && models.columns(gates.count, 1) <= this.columns) return all;
     const prices = cones.prices(pull, DEAR * beta);
     const sizes = cones.sizes(iterate.blocks);
     const used = all.filter((gate) => sizes[gate] > 0);
@@ -122,30 +141,42 @@ export class ConeNewton {
       .filter((gate) => sizes[gate] === 0 && prices[gate] > DEAR * beta)
       .sort((a, b) => prices[b] - prices[a])
       .slice(0, Math.max(LEAST_DEAR, used.length));
-    const room = Math.max(1, Math.floor(MOST_COLUMNS / models.columns(1, 1)));
-    return [...used.sort((a, b) => sizes[b] - sizes[a]), ...dear].slice(0, room).sort((a, b) => a - b);
+    const room = Math.max(1, Math.floor(this.columns / models.columns(1, 1)));
+    if (used.length + dear.length <= room) return [...used, ...dear].sort((a, b) => a - b);
+    const above = dear.filter((gate) => prices[gate] > beta).length;
+    const entering = Math.min(
+      dear.length,
+      Math.max(Math.min(above, halfOf(room, iterate.version)), room - used.length),
+    );
+    const staying = Math.min(used.length, room - entering);
+    const turn = room === 1 ? iterate.version >>> 1 : iterate.version * (room >>> 1);
+    const first = used.length === 0 ? 0 : turn % used.length;
+    const turned = [...used.slice(first), ...used.slice(0, first)].slice(0, staying);
+    return [...turned, ...dear.slice(0, entering)].sort((a, b) => a - b);
   }
 
   /** Outputs that a model is of together: all of them where they see each other and there is room; else each by itself. */
   private groupsOf(list: readonly number[]): readonly (readonly number[])[] {
     const { loss } = this.program;
     const outputs = Array.from({ length: loss.outputs }, (_, c) => c);
-    const together = !loss.separable && this.models.columns(list.length, loss.outputs) <= MOST_COLUMNS;
+    const together = !loss.separable && this.models.columns(list.length, loss.outputs) <= this.columns;
     return together ? [outputs] : outputs.map((c) => [c]);
   }
 
-  /** Where the models have their minima. */
+  /** Where the models have their minima; where a pause says stop, of the outputs that there was time for. */
   private async modelled(list: readonly number[], slopes: Slopes, offset: Float64Array, pause: () => Promise<boolean>) {
     const { cones, iterate, kernels, crew } = this;
     const { beta, X } = this.program;
     const blocks = iterate.blocks.slice();
     const bias = slopes.bias.slice();
     const tolerance = Math.min(FIRST_TOLERANCE, Math.max(LEAST_TOLERANCE, EXACT * iterate.near));
-    let { weight } = iterate;
+    const weights = iterate.weights.slice();
     if (!this.models.exact) await crew.lookAside(cones.folded(iterate.blocks), iterate.bias);
     const models: Model[] = [];
     for (const outputs of this.groupsOf(list)) {
-      const model = { outputs, list, H: await this.models.of(outputs, list, offset) };
+      const H = await this.models.of(outputs, list, offset, iterate.damping, pause);
+      if (H === null) break;
+      const model = { outputs, list, H };
       models.push(model);
       const members = outputs.flatMap((c) => list.map((gate) => ({ gate, slots: cones.slotsOf(gate, c) })));
       const slotOf = (j: number) => members[j % members.length].slots[j < members.length ? 0 : 1];
@@ -163,18 +194,22 @@ export class ConeNewton {
         concatenated(
           ...Array.from({ length: 2 * members.length }, (_, j) => vectorAt(iterate.blocks, slotOf(j), X.cols)),
         ),
-        weight,
+        iterate.weights[outputs[0]],
         tolerance,
         kernels,
         pause,
       );
-      weight = found.weight;
+      if (found === null) {
+        this.broken = true;
+        break;
+      }
+      for (const c of outputs) weights[c] = found.weight;
       for (let j = 0; j < 2 * members.length; j++) blocks.set(vectorAt(found.vectors, j, X.cols), slotOf(j) * X.cols);
       found.free.forEach((value, k) => {
         bias[outputs[k]] = value;
       });
     }
-    return { blocks, bias, weight, models };
+    return { blocks, bias, weights, models };
   }
 
   private ridgePull(bias: number): number {
@@ -194,7 +229,7 @@ export class ConeNewton {
     return out;
   }
 
-  /** The longest stride over which the loss bends no more than a few times what the models say. */
+  /** The longest stride over which the loss bends no more than a few times what the models say; 0 where it is none. */
   private async strideAlong(
     move: Float64Array, // [P x C x d + C]
     { value, pull, sums }: Slopes,
@@ -210,8 +245,18 @@ export class ConeNewton {
     const fits = STRIDES.find(
       (stride, k) => losses[k] - value - stride * slope <= (MOST_BEND * stride * bend) / 2 + room,
     );
-    return fits ?? STRIDES[STRIDES.length - 1];
+    return fits ?? 0;
   }
+}
+
+/** Half of the room; where there is room for one only, all of it in every other step. */
+function halfOf(room: number, version: number): number {
+  return room === 1 ? version % 2 : room >>> 1;
+}
+
+function dampingAfter(damping: number, stride: number): number {
+  if (stride === 1) return Math.max(LEAST_DAMPING, damping / 10);
+  return stride > SHORT ? damping : Math.min(1, damping * (stride === 0 ? 1000 : 10));
 }
 
 /** A model of some outputs over some gates. */
@@ -229,5 +274,5 @@ function vectorAt(all: Float64Array, place: number, d: number): Float64Array {
 export function newtonAtZero(size: number, bias: Float64Array): NewtonIterate {
   const zero = new Float64Array(size);
   const place = { version: 0, pull: 0, before: zero, blocks: zero, biasBefore: bias, bias };
-  return { ...place, weight: 0, near: 1 };
+  return { ...place, weights: Array.from(bias, () => 0), damping: FIRST_DAMPING, near: 1 };
 }

@@ -18,8 +18,11 @@ const MOST_CHANGE = 5;
 const OFTEN = 25;
 const SELDOM = 200;
 const EARLY = 200;
-/** Of the mean of the diagonal: what an entry without curvature is lifted by. */
-const LIFT = 1e-12;
+/** Of the mean of the diagonal: how far above and below the weight may go. */
+const FARTHEST = 1e12;
+/** Of its own diagonal: what an entry is lifted by at first where rounding left no factor, and at most. */
+const LIFT = 1e-15;
+const MOST_LIFT = 1;
 
 export interface ConeQuadratic {
   readonly H: Float64Array; // [q x q], its lower triangle
@@ -36,7 +39,7 @@ export interface ConeQuadraticPoint {
   readonly free: Float64Array; // e
 }
 
-/** From `start` [2 V x d] and the weight of the step before (0: none yet); answers with its own. */
+/** From `start` [2 V x d] and the weight of the step before (0: none yet); answers with its own. Null where H has no finite factor. */
 export async function solveConeQuadratic(
   problem: ConeQuadratic,
   start: Float64Array,
@@ -44,14 +47,17 @@ export async function solveConeQuadratic(
   tolerance: number,
   kernels: Kernels,
   pause: () => Promise<boolean>,
-): Promise<ConeQuadraticPoint & { readonly weight: number }> {
+): Promise<(ConeQuadraticPoint & { readonly weight: number }) | null> {
   const { H, gradient, centre, beta, prox, width } = problem;
   const q = centre.length;
   const half = start.length / 2;
   const right = symmetricTimes(H, centre, q).map((value, k) => value - gradient[k]);
   const mean = Math.max(meanDiagonal(H, q), LEAST);
-  let weight = weightBefore > 0 ? weightBefore : mean;
-  let factor = factorOf(H, q, half, weight, mean, kernels);
+  if (![mean, ...right].every(Number.isFinite)) return null;
+  const [lightest, heaviest] = [mean / FARTHEST, mean * FARTHEST];
+  let weight = weightBefore > 0 ? clamped(weightBefore, lightest, heaviest) : mean;
+  let factor = factorOf(H, q, half, weight, kernels);
+  if (factor === null) return null;
   const p = start.slice();
   const t = Float64Array.from(start, (_, k) => (k < half ? -gradient[k] : gradient[k - half]) / weight);
   const x = new Float64Array(start.length);
@@ -59,28 +65,35 @@ export async function solveConeQuadratic(
   try {
     for (let k = 1; k <= MOST_ITERATIONS; k++) {
       for (let i = 0; i < q; i++)
-        s[i] = right[i] + (i < half ? 0.5 * weight * (p[i] - t[i] - p[half + i] + t[half + i]) : 0);
+        s[i] =
+          right[i] +
+          factor.lifts[i] * centre[i] +
+          (i < half ? 0.5 * weight * (p[i] - t[i] - p[half + i] + t[half + i]) : 0);
       factor.solve(s, 1);
       for (let i = 0; i < half; i++) {
         const both = p[i] - t[i] + p[half + i] - t[half + i];
         x[i] = 0.5 * (both + s[i]);
         x[half + i] = 0.5 * (both - s[i]);
       }
-      const { missed, moved, size, multiplier } = shrink(x, p, t, width, beta / weight, prox);
-      const [primal, dual] = [missed / Math.max(size, LEAST), moved / Math.max(multiplier, LEAST)];
+      const { missed, moved, size, multiplier, zero } = shrink(x, p, t, width, beta / weight, prox);
+      // Where no vector is left, what is missed is little or not beside what holds them at zero.
+      const scale = zero ? Math.max(size, multiplier) : size;
+      const [primal, dual] = [missed / Math.max(scale, LEAST), moved / Math.max(multiplier, LEAST)];
       if (primal <= tolerance && dual <= tolerance) break;
-      if (k % OFTEN !== 0) continue;
       if (await pause()) break;
-      if (k > EARLY && k % SELDOM !== 0) continue;
-      const change = Math.min(MOST_CHANGE, Math.max(1 / MOST_CHANGE, Math.sqrt(primal / Math.max(dual, LEAST))));
+      if (k % (k > EARLY ? SELDOM : OFTEN) !== 0) continue;
+      const change = clamped(Math.sqrt(primal / Math.max(dual, LEAST)), 1 / MOST_CHANGE, MOST_CHANGE);
       if (change < Math.sqrt(UNEVEN) && change > 1 / Math.sqrt(UNEVEN)) continue;
-      weight *= change;
-      for (let i = 0; i < t.length; i++) t[i] /= change;
+      const next = clamped(weight * change, lightest, heaviest);
+      if (next === weight) continue;
+      for (let i = 0; i < t.length; i++) t[i] *= weight / next;
+      weight = next;
       factor.dispose();
-      factor = factorOf(H, q, half, weight, mean, kernels);
+      factor = factorOf(H, q, half, weight, kernels);
+      if (factor === null) return null;
     }
   } finally {
-    factor.dispose();
+    factor?.dispose();
   }
   return { vectors: p, free: s.slice(half), weight };
 }
@@ -95,6 +108,7 @@ function shrink(
   prox: ConeQuadratic["prox"],
 ) {
   let [missed, moved, size, multiplier] = [0, 0, 0, 0];
+  let zero = true;
   const z = new Float64Array(width);
   for (let j = 0, at = 0; at < p.length; j++, at += width) {
     for (let k = 0; k < width; k++) z[k] = RELAXATION * x[at + k] + (1 - RELAXATION) * p[at + k] + t[at + k];
@@ -108,6 +122,7 @@ function shrink(
       size += Math.max(x[i] * x[i], z[k] * z[k]);
       multiplier += t[i] * t[i];
       p[i] = z[k];
+      zero &&= z[k] === 0;
     }
   }
   return {
@@ -115,24 +130,31 @@ function shrink(
     moved: Math.sqrt(moved),
     size: Math.sqrt(size),
     multiplier: Math.sqrt(multiplier),
+    zero,
   };
 }
 
-function factorOf(
-  H: Float64Array,
-  q: number,
-  half: number,
-  weight: number,
-  mean: number,
-  kernels: Kernels,
-): CholeskyFactor {
-  for (let lift = LIFT * mean; ; lift = Math.max(10 * lift, LEAST)) {
+interface LiftedFactor extends CholeskyFactor {
+  readonly lifts: Float64Array; // [q]: weights of |s_i - centre_i|^2 / 2 that were added
+}
+
+/** Of H and what the vectors are held by; a proximal term joins where that has no factor. Null where it never has one. */
+function factorOf(H: Float64Array, q: number, half: number, weight: number, kernels: Kernels): LiftedFactor | null {
+  for (let lift = 0; lift <= MOST_LIFT; lift = Math.max(10 * lift, LIFT)) {
     const K = H.slice();
-    for (let i = 0; i < q; i++) K[i * q + i] += i < half ? 0.5 * weight : lift;
+    for (let i = 0; i < half; i++) K[i * q + i] += 0.5 * weight;
+    const lifts = Float64Array.from({ length: q }, (_, i) => lift * (K[i * q + i] > 0 ? K[i * q + i] : weight));
+    for (let i = 0; i < q; i++) K[i * q + i] += lifts[i];
     const factor = kernels.cholesky(K, q);
-    if (factor !== null) return factor;
-    if (!Number.isFinite(lift)) throw new Error("The curvature of a model is not finite.");
+    if (factor === null) continue;
+    const { solve, multiply, dispose } = factor;
+    return { lifts, solve: solve.bind(factor), multiply: multiply.bind(factor), dispose: dispose.bind(factor) };
   }
+  return null;
+}
+
+function clamped(value: number, least: number, most: number): number {
+  return Math.min(most, Math.max(least, value));
 }
 
 function symmetricTimes(H: Float64Array, x: Float64Array, q: number): Float64Array {

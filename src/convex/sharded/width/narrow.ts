@@ -142,5 +142,5 @@ class Narrowing {
 }
 
 function lower(a: NarrowedOnShards, b: NarrowedOnShards): NarrowedOnShards {
-  return b.value < a.value ? b : a;
+  return a.value <= b.value ? a : b;
 }
