@@ -244,7 +244,7 @@ describe("polynomial units", () => {
     const stored = reference.polynomial.find(({ loss }) => loss === "meanAbsoluteError");
     const problem = {
       ...posed(stored as (typeof reference.polynomial)[number]),
-      pooling: { patches: 1, positions: 1 },
+      pooling: { patches: 1, positions: 1, scale: 1 },
     };
     for (const maxIterations of [0, 7, 40]) {
       const { iterations, status } = await polynomialNetworks
