@@ -307,3 +307,67 @@ test("a dense model, ones before it, comes to the objective of trainConvexNN, wh
   }
   tf.dispose([x, y]);
 });
+
+describe("what ends early", () => {
+  const stored = reference[0];
+  const weightsOf = (model: tf.LayersModel) => model.getWeights().map((weight) => Array.from(weight.dataSync()));
+
+  test("leaves the weights of a model alone when a signal ends it, and where what it has is better", async () => {
+    const [x, y] = tensorsOf(stored);
+    const model = modelOf(stored);
+    const drawn = weightsOf(model);
+    const cancelled = await trainPolynomial(model, x, y, { signal: AbortSignal.abort() });
+    expect(cancelled.status).toBe("cancelled");
+    expect(cancelled.written).toBe(false);
+    expect(cancelled.advice).toMatch(/weights are as they were/);
+    expect(weightsOf(model)).toEqual(drawn);
+    const solved = await trainPolynomial(model, x, y);
+    expect(solved.written).toBe(true);
+    const optimal = weightsOf(model);
+    const { status, written, objective, certificate } = await trainPolynomial(model, x, y, { timeLimit: 1e-6 });
+    expect(status).toBe("timeLimit");
+    expect(written).toBe(false);
+    expect(weightsOf(model)).toEqual(optimal);
+    expect(objective.total).toBe(solved.objective.total);
+    expect(certificate.dual).toBeLessThanOrEqual(objective.total);
+    expect(certificate.network).toBe(objective.total);
+    model.dispose();
+    tf.dispose([x, y]);
+  });
+
+  test("is said to be no optimum where it takes more filters than there are", async () => {
+    const [x, y] = tensorsOf(stored);
+    const model = modelOf(stored, { filters: 1 });
+    model.setWeights(model.getWeights().map((weight) => tf.mul(weight, 100)));
+    const before = weightsOf(model);
+    await expect(trainPolynomial(model, x, y, { maxIterations: 3, tolerance: 1e-9 })).rejects.toThrow(
+      /at least \d+ filters .*network at which it ended, with status "iterationLimit" and a gap of .* got 1\./,
+    );
+    expect(weightsOf(model)).toEqual(before);
+    model.dispose();
+    tf.dispose([x, y]);
+  });
+});
+
+test("rows of more than one axis are refused when a dense model is read, and nothing is left behind", async () => {
+  const before = tf.memory().numTensors;
+  const model = tf.sequential({
+    layers: [
+      tf.layers.dense({ units: 4, inputShape: [2, 3], useBias: false, kernelConstraint: unitNorm(0) }),
+      polynomial(1, 0.5, 0),
+      tf.layers.dense({ units: 1, kernelRegularizer: tf.regularizers.l1({ l1: 0.02 }) }),
+    ],
+  });
+  model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+  const x = tf.ones([5, 2, 3]);
+  const y = tf.ones([5, 2, 1]);
+  for (const width of ["keep", "resize"] as const) {
+    const error = await trainPolynomial(model, x, y, { width }).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(ConvexError);
+    expect((error as ConvexError).code).toBe("model/layer");
+    expect((error as ConvexError).message).toMatch(/one axis before layer .* got inputShape \[2, 3\]/);
+  }
+  tf.dispose([x, y]);
+  model.dispose();
+  expect(tf.memory().numTensors).toBe(before);
+});

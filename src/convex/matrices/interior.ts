@@ -24,6 +24,7 @@ import {
   partner,
   signed,
 } from "./interiorCones.js";
+import { startFitted } from "./interiorFit.js";
 import { type Continued, continuedFrom, startInside } from "./interiorStart.js";
 import { NewtonSystem } from "./newtonSystem.js";
 
@@ -86,9 +87,17 @@ export async function solveInterior(
     over ||= await pause();
     return over;
   };
-  for (const share of SHARES) {
-    const began = from === null ? await startInside(problem, grams, asked) : continuedFrom(problem, grams, from);
-    if (began === null) return best;
+  const inside = async () =>
+    from === null ? await startInside(problem, grams, asked) : continuedFrom(problem, grams, from);
+  // At another start last, which takes charges that are small beside the outputs.
+  for (const [share, start] of [
+    [SHARES[0], inside],
+    [SHARES[1], inside],
+    [SHARES[0], () => startFitted(problem, grams, asked)],
+  ] as const) {
+    const began = await start();
+    if (over && began === null) break;
+    if (began === null) continue;
     const point = new Interior(problem, kernels, grams, began.Z, began.bias, began.cones, share, asked);
     let steps = 0;
     let gap = point.gap();

@@ -7,7 +7,7 @@ import type { FormGrams } from "./formGrams.js";
 import { type Cone, type InteriorProblem, inverseOf, type Pause, partner } from "./interiorCones.js";
 
 /** How far outputs go along a gradient in search of a start, in units of 1 / curvature. */
-const FAR = 1e6;
+const FAR = 1e13;
 
 export interface InteriorStart {
   readonly Z: Float64Array; // [n]

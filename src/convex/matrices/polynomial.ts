@@ -9,9 +9,11 @@
  * bound is over all units in both.
  */
 
-import { relativeGap } from "../certificate/index.js";
+import { bestScale, relativeGap } from "../certificate/index.js";
 import type { Kernels } from "../kernels/types.js";
+import { inTurns } from "../linear/pieces.js";
 import { smoothed } from "../losses/smoothed.js";
+import { biasAlone, dualPointAtZero } from "../operators/dualPoint.js";
 import { Clock } from "../solvers/clock.js";
 import { advice, type SolveBudget } from "../solvers/solution.js";
 import type { Loss, Pooling } from "../types.js";
@@ -64,53 +66,90 @@ export const polynomialNetworks: MatrixFormulation<PolynomialProblem, UnitSoluti
 
 async function solvePolynomial(given: PolynomialProblem, kernels: Kernels, budget: SolveBudget): Promise<UnitSolution> {
   const { activation, X, loss, beta, pooling = null } = given;
-  const places = pooling === null ? onePlace(X) : placesOf(X, pooling, kernels);
-  const problem: Placed = { ...given, places };
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
+  const pause = () => clock.pause();
+  const places = pooling === null ? onePlace(X) : await inTurns(placesOf(X, pooling, kernels), pause);
+  if (places === null) return withoutUnits(given, clock);
+  const problem: Placed = { ...given, places };
+  let [iterations, rounds] = [0, 0];
   const left = (tolerance: number) => ({
     ...budget,
     tolerance,
-    seconds: Math.max(0, budget.seconds - clock.seconds),
+    maxIterations: Math.max(0, budget.maxIterations - iterations),
+    seconds: clock.left,
   });
+  const ended = (best: UnitSolution) => ({ ...best, rounds, iterations, seconds: clock.seconds });
   const smooth = Number.isFinite(loss.curvature);
   let best: UnitSolution | null = null;
-  const inside = pooling !== null ? null : await nearOptimum(problem, kernels, budget.tolerance, () => clock.pause());
+  const inside = pooling !== null ? null : await nearOptimum(problem, kernels, budget.tolerance, pause);
   let near: UnitNetwork | null = inside?.network ?? null;
   for (const stage of inside !== null ? [inside.loss] : smooth ? [loss] : envelopesOf(loss)) {
     const tolerance = smooth ? budget.tolerance : Math.max(budget.tolerance / 10, STAGE_TOLERANCE);
     const moved = await descendUnits({ ...problem, loss: stage }, activation, beta, kernels, left(tolerance), near);
     near = moved;
+    iterations += moved.iterations;
+    rounds += moved.rounds;
     best = better(problem, best, moved, smooth ? moved.gap.primal : objectiveAt(problem, moved));
-    if (best.gap.relative <= budget.tolerance) return { ...best, ...SOLVED, seconds: clock.seconds };
-    if (moved.status !== "solved" && moved.status !== "stalled") return { ...best, seconds: clock.seconds };
+    if (best.gap.relative <= budget.tolerance) return { ...ended(best), ...SOLVED };
+    const { status, advice } = moved;
+    if (status !== "solved" && status !== "stalled") return { ...ended(best), status, advice };
+    if (iterations >= budget.maxIterations) return { ...ended(best), ...CUT };
   }
   // Where rounding or a kink ends the descents the output weights alone may still close the gap.
   const units = polynomialUnits(problem, activation);
   const start = best?.units.map(({ weights }) => weights) ?? [];
   const known = start.length > 0 ? { ...units, start } : units;
   const solved = await insertUnits(problem, beta, kernels, left(budget.tolerance), known);
+  iterations += solved.iterations;
+  rounds += solved.rounds;
   const few = withFewUnits(solved, X.cols, loss.outputs * places.list.length);
   const last = few.units.length < solved.units.length ? { ...solved, ...few } : solved;
   best = better(problem, best, last, objectiveAt(problem, last));
   const status = best.gap.relative <= budget.tolerance ? SOLVED : { status: solved.status, advice: solved.advice };
-  return { ...best, ...status, seconds: clock.seconds };
+  return { ...ended(best), ...status };
 }
 
 const SOLVED = { status: "solved", advice: advice.solved } as const;
+const CUT = { status: "iterationLimit", advice: advice.iterationLimit } as const;
 
-/** The network with the lower objective, and the higher of both bounds. */
-function better(program: Placed, best: UnitSolution | null, next: UnitSolution, primal: number): UnitSolution {
-  const bound = Math.max(best?.gap.dual ?? Number.NEGATIVE_INFINITY, next.gap.dual);
-  const kept = best !== null && best.gap.primal <= primal ? best : next;
+/** The best outputs that are constant, where time did not suffice for patches; the bound is that of the dual point zero. */
+function withoutUnits(problem: PolynomialProblem, clock: Clock): UnitSolution {
+  const { loss, outputBias } = problem;
+  const bias = biasAlone(problem);
+  const Z = Float64Array.from({ length: loss.rows * loss.outputs }, (_, k) => bias[k % loss.outputs]);
+  const primal = loss.value(Z) + bias.reduce((sum, value) => sum + (outputBias?.ridge ?? 0) * value ** 2, 0);
+  const { value: dual } = bestScale(problem, dualPointAtZero(problem), 0);
+  const status = clock.stopped() ? "cancelled" : "timeLimit";
+  return {
+    ...{ units: [], bias, status, advice: advice[status], exact: true },
+    gap: { primal, dual, relative: relativeGap(primal, dual, problem) },
+    bestRatio: Number.POSITIVE_INFINITY,
+    dualPoint: dualPointAtZero(problem),
+    ...{ rounds: 0, iterations: 0, seconds: clock.seconds },
+  };
+}
+
+/** The network with the lower objective, and the higher of both bounds; what is NaN is neither. */
+export function better(
+  program: Pick<Placed, "loss" | "outputBias">,
+  best: UnitSolution | null,
+  next: UnitSolution,
+  primal: number,
+): UnitSolution {
+  const bounds = [best?.gap.dual ?? Number.NaN, next.gap.dual].filter((value) => !Number.isNaN(value));
+  const bound = Math.max(Number.NEGATIVE_INFINITY, ...bounds);
+  const kept = best === null || primal < best.gap.primal || Number.isNaN(best.gap.primal) ? next : best;
   const value = kept === next ? primal : kept.gap.primal;
   const dual = Math.min(bound, value); // above it only by rounding
   return { ...kept, gap: { primal: value, dual, relative: relativeGap(value, dual, program) }, exact: true };
 }
 
 /** Loss and charge of a network, by the definition. */
-export function polynomialObjective(problem: PolynomialProblem, network: UnitNetwork) {
+export async function polynomialObjective(problem: PolynomialProblem, network: UnitNetwork) {
   const { X, pooling = null } = problem;
-  const places = pooling === null ? onePlace(X) : placesOfRows(X, pooling);
+  const breath = new Clock(Number.POSITIVE_INFINITY, () => false);
+  const places = pooling === null ? onePlace(X) : await inTurns(placesOfRows(X, pooling), () => breath.pause());
+  if (places === null) throw new Error("nobody told it to end");
   const { loss, charge } = partsAt({ ...problem, places }, network);
   return { loss, regularization: charge, total: loss + charge };
 }

@@ -4,7 +4,7 @@ import type { Kernels } from "../kernels/types.js";
 import { concatenated } from "../linear/vectors.js";
 import { smoothed } from "../losses/smoothed.js";
 import type { Loss } from "../types.js";
-import { decomposeMatrix, networkOf, type Polynomial, type UnitNetwork } from "../units/index.js";
+import { decomposeMatrix, networkOf, outputsOfUnit, type Polynomial, type UnitNetwork } from "../units/index.js";
 import type { MatrixProblem } from "./formulation.js";
 import { type InteriorPoint, interiorTakes, solveInterior } from "./interior.js";
 import { signForms } from "./signForms.js";
@@ -12,6 +12,9 @@ import { signForms } from "./signForms.js";
 /** Of the tolerance: the gap at which the interior method may end, and what is cut off there. */
 const INTERIOR = 0.5;
 const CUT = 0.1;
+/** By how much less is cut off where that costs too much. */
+const LESS = 1e-3;
+const CUTS = 3;
 /** How wide kinks are rounded off, in units of the outputs: at first, by how much less in each stage, and at the gap at which it begins. */
 const WIDEST = 1;
 const FALL = 0.3;
@@ -35,8 +38,7 @@ export async function nearOptimum(
   tolerance: number,
   pause: () => Promise<boolean>,
 ): Promise<NearOptimum | null> {
-  const { X, loss, outputBias, beta } = problem;
-  const { cols: d } = X;
+  const { loss, outputBias } = problem;
   const stages: Loss[] = [];
   const points: InteriorPoint[][] = [];
   for (let share = WIDEST; share >= NARROWEST; share *= FALL) {
@@ -56,11 +58,13 @@ export async function nearOptimum(
   const [ended] = points.slice(-1);
   const units = ended.flatMap((point, output) => {
     for (let k = 0; k < loss.rows; k++) N[k * loss.outputs + output] = point.N[k];
-    return networkAt(point, d, (CUT * tolerance * point.primal) / beta).units.map(({ weights, outputs: [alpha] }) => {
-      const outputs = new Float64Array(loss.outputs);
-      outputs[output] = alpha;
-      return { weights, outputs };
-    });
+    return networkAt(problem, stages[stages.length - 1], point, output, tolerance).units.map(
+      ({ weights, outputs: [alpha] }) => {
+        const outputs = new Float64Array(loss.outputs);
+        outputs[output] = alpha;
+        return { weights, outputs };
+      },
+    );
   });
   if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
   const bias = Float64Array.from(ended, (point) => point.bias);
@@ -93,8 +97,35 @@ async function solveOutputs(
   return points;
 }
 
-/** Units of both matrices, without eigenvalues that together are no more than `spare`. */
-function networkAt({ matrices, bias }: InteriorPoint, d: number, spare: number): UnitNetwork {
+/** Units of both matrices, without eigenvalues that cost as much as is cut off: where the charge is small that is less than they are charged. */
+function networkAt(
+  { X, activation, beta }: MatrixProblem & { readonly activation: Polynomial },
+  stage: Loss,
+  point: InteriorPoint,
+  output: number,
+  tolerance: number,
+): UnitNetwork {
+  const loss = stage.outputs === 1 ? stage : stage.output(output);
+  const charge = CUT * tolerance * point.primal;
+  const lossOf = ({ units, bias }: UnitNetwork) => {
+    const Z = new Float64Array(loss.rows).fill(bias[0]);
+    for (const { weights, outputs } of units) {
+      outputsOfUnit(activation, X, weights).forEach((h, k) => {
+        Z[k] += outputs[0] * h;
+      });
+    }
+    return loss.value(Z);
+  };
+  const whole = lossOf(unitsOf(point, X.cols, 0));
+  for (let attempt = 0; attempt < CUTS; attempt++) {
+    const network = unitsOf(point, X.cols, (charge / beta) * LESS ** attempt);
+    if (lossOf(network) <= whole + charge) return network;
+  }
+  return unitsOf(point, X.cols, 0);
+}
+
+/** Without eigenvalues that together are no more than `spare`. */
+function unitsOf({ matrices, bias }: InteriorPoint, d: number, spare: number): UnitNetwork {
   const parts = matrices.map((W) =>
     decomposeMatrix(W, d, (values) => {
       let cut = 0;

@@ -1,9 +1,12 @@
 /** Patches of images and signals: the rows on which a convolution's filters act, in the geometry of a tfjs layer. */
 
+import type { Pieces } from "../linear/pieces.js";
 import type { Gathered, Matrix } from "../types.js";
 
 /** Patch matrices up to this size are made once and kept; larger ones are made image by image whenever they are read. */
 const KEPT_BYTES = 2 ** 27;
+/** Numbers of patches between two looks at the clock. */
+const PIECE = 2 ** 21;
 
 /** One axis of a convolution. A signal is an image of height 1. */
 export interface PatchAxis {
@@ -108,6 +111,12 @@ export function patchMatrix(images: Matrix, geometry: PatchGeometry, bias = 0): 
   return new PatchMatrix(images, geometry, bias);
 }
 
+/** Patches, all of them or only where `block` would keep them, made in pieces; null where it is told to end. */
+export function* madeInPieces(X: Matrix, which: "all" | "kept"): Pieces<true | null> {
+  if (!(X instanceof PatchMatrix) || (which === "kept" && 8 * X.rows * X.cols > KEPT_BYTES)) return true;
+  return yield* X.made();
+}
+
 class PatchMatrix implements Matrix {
   readonly rows: number;
   readonly cols: number;
@@ -136,6 +145,20 @@ class PatchMatrix implements Matrix {
       this.kept = all;
     }
     return this.kept;
+  }
+
+  *made(): Pieces<true | null> {
+    if (this.kept !== null) return true;
+    const { rows, cols } = this;
+    const all = new Float64Array(rows * cols);
+    const step = Math.ceil(PIECE / cols);
+    for (let from = 0; from < rows; from += step) {
+      const to = Math.min(rows, from + step);
+      this.fill(from, to - from, all.subarray(from * cols, to * cols));
+      if (to < rows && (yield)) return null;
+    }
+    this.kept = all;
+    return true;
   }
 
   block(from: number, count: number): Float64Array {

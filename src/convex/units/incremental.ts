@@ -26,7 +26,13 @@ export async function trivialUnitBeta(
   pause: () => Promise<boolean>,
 ): Promise<number> {
   const { oracle } = unitsOf(problem, kernels, options);
-  return (await oracle.dearest(dualPointAtZero(problem), [], pause)).largest;
+  // An exact search is one round of the solve, and says nothing until its end.
+  const breathe = async () => {
+    await pause();
+    return false;
+  };
+  const exact = typeof problem.activation === "object";
+  return (await oracle.dearest(dualPointAtZero(problem), [], exact ? breathe : pause)).largest;
 }
 
 export async function solveIncrementally(

@@ -56,13 +56,14 @@ export async function insertUnits(
     iterations += solution.iterations;
     blocks = solution.blocks;
     const { largest, units } = await oracle.dearest(solution.dualPoint, weights, pause);
-    const better = largest > beta * (1 + share) ? units : [];
+    const none = largest <= beta * (1 + share);
+    const better = none ? [] : units;
     quiet = better.length > 0 ? 0 : quiet + 1;
     const ceiling = oracle.ceiling(solution.dualPoint);
     const everywhere = ceiling === null ? null : boundOver(program, solution.dualPoint, solution.gap, ceiling);
     const proven = everywhere !== null && everywhere.relative <= budget.tolerance;
     const solved = solution.status === "solved" || (solution.status === "stalled" && solution.gap.relative <= share);
-    const done = proven || (solved && (oracle.exact ? better.length === 0 : quiet >= QUIET_ROUNDS));
+    const done = proven || (solved && (oracle.exact ? none : quiet >= QUIET_ROUNDS));
     const over = (await clock.pause()) || iterations >= budget.maxIterations;
     if (done || over || !solved) {
       const cut = clock.stopped() ? "cancelled" : clock.over ? "timeLimit" : "iterationLimit";
@@ -79,6 +80,7 @@ export async function insertUnits(
         bestRatio: largest / beta,
         dualPoint: solution.dualPoint,
         rounds: round,
+        iterations,
         seconds: clock.seconds,
       };
     }

@@ -7,7 +7,9 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
+import type { Pieces } from "../linear/pieces.js";
 import { dotAt } from "../linear/vectors.js";
+import { madeInPieces } from "../operators/patches.js";
 import type { Matrix, Pooling } from "../types.js";
 import { outputsOfUnit, type Polynomial } from "./hiddenUnits.js";
 
@@ -31,36 +33,43 @@ export interface QuadraticForm {
 /** Windows of at least so many patches for each entry of a unit are kept as moments, which take d / 2 numbers an entry. */
 const MOMENTS_FROM = 1 / 8;
 
+/** Numbers, or products, between two looks at the clock. */
+const PIECE = 2 ** 22;
+
 /** One place, which sees the samples as they are. */
 export function onePlace(X: Matrix): Places {
   return { d: X.cols, list: [{ kind: "rows", X, window: 1 }] };
 }
 
-/** The places of pooled patches X [n patches x d], in the form that descents are fastest on. */
-export function placesOf(X: Matrix, pooling: Pooling, kernels: Kernels): Places {
+/** The places of pooled patches X [n patches x d], in the form that descents are fastest on; null where it is told to end. */
+export function* placesOf(X: Matrix, pooling: Pooling, kernels: Kernels): Pieces<Places | null> {
   const { cols: d } = X;
   const window = pooling.patches / pooling.positions;
-  if (window === 1 || window < MOMENTS_FROM * d) return placesOfRows(X, pooling);
-  return { d, list: packedMoments(X, pooling, kernels).map((Phi) => ({ kind: "moments", Phi })) };
+  if (window === 1 || window < MOMENTS_FROM * d) return yield* placesOfRows(X, pooling);
+  const moments = yield* packedMoments(X, pooling, kernels);
+  return moments === null ? null : { d, list: moments.map((Phi) => ({ kind: "moments", Phi })) };
 }
 
 /** The same as patches. */
-export function placesOfRows(X: Matrix, { patches, positions }: Pooling): Places {
+export function* placesOfRows(X: Matrix, { patches, positions }: Pooling): Pieces<Places | null> {
   const { cols: d } = X;
+  if ((yield* madeInPieces(X, "all")) === null) return null;
   const window = patches / positions;
   const places = Array.from({ length: positions }, (_, a) => a);
   if (positions === 1) return { d, list: [{ kind: "rows", X, window }] };
   const n = X.rows / patches;
-  const list = places.map((a): Place => {
+  const list: Place[] = [];
+  for (const a of places) {
     const data = new Float64Array(n * window * d);
     for (let k = 0; k < n; k++) {
+      if (k % Math.ceil(PIECE / (window * d)) === 0 && (yield)) return null;
       for (let t = 0; t < window; t++) {
         const from = (k * patches + t * positions + a) * d;
         data.set(X.data.subarray(from, from + d), (k * window + t) * d);
       }
     }
-    return { kind: "rows", X: { rows: n * window, cols: d, data }, window };
-  });
+    list.push({ kind: "rows", X: { rows: n * window, cols: d, data }, window });
+  }
   return { d, list };
 }
 
@@ -70,7 +79,8 @@ export function packedSize(d: number): number {
 }
 
 /** Of each place [n x packedSize]: mean x x' by its lower half, entries off the diagonal twice, and then mean x. */
-function packedMoments(X: Matrix, { patches, positions }: Pooling, kernels: Kernels): Matrix[] {
+function* packedMoments(X: Matrix, { patches, positions }: Pooling, kernels: Kernels): Pieces<Matrix[] | null> {
+  if ((yield* madeInPieces(X, "kept")) === null) return null;
   const { cols: d } = X;
   const n = X.rows / patches;
   const F = packedSize(d);
@@ -78,6 +88,7 @@ function packedMoments(X: Matrix, { patches, positions }: Pooling, kernels: Kern
   const all = Array.from({ length: positions }, () => new Float64Array(n * F));
   const [rows, turned, square] = [window * d, window * d, d * d].map((size) => new Float64Array(size));
   for (let k = 0; k < n; k++) {
+    if (k % Math.ceil(PIECE / (patches * d * d)) === 0 && (yield)) return null;
     const given = X.block?.(k * patches, patches) ?? X.data.subarray(k * patches * d, (k + 1) * patches * d);
     all.forEach((Phi, a) => {
       for (let t = 0; t < window; t++) {

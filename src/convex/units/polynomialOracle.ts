@@ -2,10 +2,11 @@
  * What units a t^2 + b t + c with weights of length one are worth, exactly (Bartan and Pilanci 2021, "neural spectrahedra").
  *
  * N' h(X u) = u'Qu + q'u + c 1'N with Q = a sum_k N_k x_k x_k' and q = b X'N: a trust region problem on the sphere, from one
- * eigendecomposition for both signs. So bounds are over all units there are, and no semidefinite program is solved.
+ * eigendecomposition a feed for both signs. So bounds are over all units there are, and no semidefinite program is solved.
  */
 
-import { eigenSymmetric } from "../linear/eigen/index.js";
+import { eigenInPieces } from "../linear/eigen/index.js";
+import { atOnce, inTurns, type Pieces, unlessOver } from "../linear/pieces.js";
 import type { Polynomial } from "./hiddenUnits.js";
 import { columnsOf, type DearUnits, type UnitOracle } from "./oracle.js";
 import { formAtPlace, type Places } from "./places.js";
@@ -36,15 +37,28 @@ export class PolynomialOracle implements UnitOracle {
     private readonly activation: Polynomial,
   ) {}
 
+  /** Prices all units at N, feed by feed; false where it was told to end before, and then no ceiling is known, and some units may be. */
+  async look(N: Float64Array, pause: () => Promise<boolean>): Promise<boolean> {
+    if (this.last?.N !== N || !Number.isFinite(this.last.ceiling)) this.last = await inTurns(this.pricesAt(N), pause);
+    return this.last.ceiling < Number.POSITIVE_INFINITY;
+  }
+
+  /** Infinity where `look` was told to end early. */
   ceiling(N: Float64Array): number {
     return this.price(N).ceiling;
   }
 
-  dearest(N: Float64Array): DearUnits {
-    const [first, ...more] = this.above(N, Number.NEGATIVE_INFINITY);
+  async dearest(
+    N: Float64Array,
+    _known: readonly Float64Array[] = [],
+    pause: () => Promise<boolean> = async () => false,
+  ): Promise<DearUnits> {
+    const whole = await this.look(N, pause);
+    const units = this.above(N, Number.NEGATIVE_INFINITY);
+    if (units.length === 0) return { largest: Number.POSITIVE_INFINITY, units: [firstAxis(this.places.d)] };
     return {
-      largest: Math.max(0, first.value),
-      units: [first, ...more].slice(0, 2 * this.outputs * this.places.list.length).map(({ u }) => u),
+      largest: whole ? Math.max(0, units[0].value) : Number.POSITIVE_INFINITY,
+      units: units.slice(0, 2 * this.outputs * this.places.list.length).map(({ u }) => u),
     };
   }
 
@@ -56,27 +70,32 @@ export class PolynomialOracle implements UnitOracle {
   }
 
   private price(N: Float64Array): Prices {
-    if (this.last?.N === N) return this.last;
-    const units: PricedUnit[] = [];
-    let ceiling = 0;
-    const columns = columnsOf(N, this.outputs);
-    this.places.list.forEach((_, place) => {
-      columns.forEach((column, output) => {
-        const priced = this.ofColumn(column, place, place * this.outputs + output);
-        ceiling = Math.max(ceiling, priced.ceiling);
-        units.push(...priced.units);
-      });
-    });
-    this.last = { N, ceiling, units };
+    if (this.last?.N !== N) this.last = atOnce(this.pricesAt(N));
     return this.last;
   }
 
-  private ofColumn(N: Float64Array, place: number, feed: number): Omit<Prices, "N"> {
+  private *pricesAt(N: Float64Array): Pieces<Prices> {
+    const units: PricedUnit[] = [];
+    let ceiling = 0;
+    const columns = columnsOf(N, this.outputs);
+    for (let feed = 0; feed < columns.length * this.places.list.length; feed++) {
+      if (feed > 0 && (yield)) return { N, ceiling: Number.POSITIVE_INFINITY, units };
+      const place = Math.floor(feed / this.outputs);
+      const priced = yield* unlessOver(this.ofColumn(columns[feed % this.outputs], place, feed));
+      if (priced === null) return { N, ceiling: Number.POSITIVE_INFINITY, units };
+      ceiling = Math.max(ceiling, priced.ceiling);
+      units.push(...priced.units);
+    }
+    return { N, ceiling, units };
+  }
+
+  private *ofColumn(N: Float64Array, place: number, feed: number): Pieces<Omit<Prices, "N"> | null> {
     const { c } = this.activation;
     const { d, list } = this.places;
     const { Q, q, total } = formAtPlace(this.activation, list[place], N, d);
     const size = N.reduce((sum, value) => sum + Math.abs(value), 0);
-    const eigen = eigenSymmetric(Q, d);
+    const eigen = yield* unlessOver(eigenInPieces(Q, d));
+    if (eigen === null) return null;
     const slack = Math.abs(c) * size * N.length * Number.EPSILON; // of the sum over N
     const units: PricedUnit[] = [];
     let ceiling = 0;
@@ -95,4 +114,9 @@ export class PolynomialOracle implements UnitOracle {
     }
     return { ceiling, units };
   }
+}
+
+/** Some unit, where time sufficed for none. */
+function firstAxis(d: number): Float64Array {
+  return Float64Array.from({ length: d }, (_, p) => Number(p === 0));
 }

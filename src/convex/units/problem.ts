@@ -63,5 +63,6 @@ export interface UnitSolution extends UnitNetwork {
   readonly bestRatio: number;
   readonly dualPoint: Float64Array; // [n x C]
   readonly rounds: number;
+  readonly iterations: number; // steps of descents and of solvers, of which there are `maxIterations`
   readonly seconds: number;
 }

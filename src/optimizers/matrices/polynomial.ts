@@ -6,6 +6,7 @@ import { chooseEngine, threadsOf } from "../../convex/kernels/index.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { type PolynomialProblem, polynomialNetworks, polynomialObjective } from "../../convex/matrices/index.js";
 import { patchMatrix } from "../../convex/operators/patches.js";
+import { Clock } from "../../convex/solvers/clock.js";
 import type { Matrix, Status } from "../../convex/types.js";
 import type { UnitNetwork, UnitSolution } from "../../convex/units/index.js";
 import { ConvexError } from "../../errors.js";
@@ -31,12 +32,14 @@ export interface PolynomialOptions extends Pick<TrainerOptions, FromTrainer>, We
 
 export interface PolynomialResult<M extends tf.LayersModel = tf.LayersModel> {
   readonly model: M; // the one that was given, or with width "resize" a new one, which the caller disposes
+  /** Whether the solution is in the model; false where its weights were left alone. */
+  readonly written: boolean;
   readonly certificate: UnitCertificate;
   readonly objective: Objective; // of the numbers in the layers, by a plain forward pass in float64
   readonly status: Status;
   readonly advice: string;
   readonly beta: number; // of the last layer's l1 regularizer
-  readonly units: number; // or filters, that feed anything
+  readonly units: number; // or filters, that feed anything in the solution
   readonly rounds: number;
   readonly engine: string;
   readonly seconds: number;
@@ -45,6 +48,7 @@ export interface PolynomialResult<M extends tf.LayersModel = tf.LayersModel> {
 const NAMES = [..."tolerance maxIterations timeLimit signal engine threads width sampleWeight classWeight".split(" ")];
 /** Steps of descents, which are cheap beside epochs. */
 const STEPS = 20_000;
+const LEFT = "The model's weights are as they were.";
 /** Numbers in all patches, float64: a gigabyte. */
 const MOST_NUMBERS = 2 ** 27;
 
@@ -56,9 +60,10 @@ const MOST_NUMBERS = 2 ** 27;
  * - [conv1d or conv2d, polynomial(a, b, c), average pooling, flatten or both, dense], a quadratic convolutional network.
  *
  * The first kernel has kernelConstraint unitNorm and no bias (`onesColumn()` before it puts one inside), the last an l1 regularizer; any loss
- * that the trainer knows. The bound is over all units, or filters. Weights change only when all is solved.
+ * that the trainer knows. The bound is over all units, or filters. Weights are left alone where a signal ends it, and where it ends early
+ * with a higher objective than the model had: `written` says so.
  *
- * @throws ConvexError "model/..." for layers that the program has not, and for fewer units than the optimum takes; "options/...", "data/...".
+ * @throws ConvexError "model/..." for layers that the program has not, and for fewer units than what was found takes; "options/...", "data/...".
  *
  * @example
  * ```ts
@@ -73,7 +78,7 @@ export async function trainPolynomial<M extends tf.LayersModel>(
   y: tf.Tensor,
   options: PolynomialOptions = {},
 ): Promise<PolynomialResult<M>> {
-  const began = performance.now();
+  const clock = new Clock(Number.POSITIVE_INFINITY, () => false);
   refuseUnknown("trainPolynomial", options, NAMES);
   const { width = "keep", sampleWeight = null, classWeight = null, ...given } = options;
   oneOf("trainPolynomial: width", width, ["keep", "resize"]);
@@ -100,22 +105,66 @@ export async function trainPolynomial<M extends tf.LayersModel>(
     );
   }
   const { kernels, reason } = await chooseEngine(engine, threads);
-  const budget = { tolerance, maxIterations, seconds: timeLimit, stopped: () => signal?.aborted === true };
+  const budget = {
+    tolerance,
+    maxIterations,
+    seconds: Math.max(0, timeLimit - clock.seconds),
+    stopped: () => signal?.aborted === true,
+  };
   const solution = await polynomialNetworks.build(problem).solve(kernels, budget);
   const units = solution.units.length;
-  if (width === "keep" && units > layers.units) refuseWidth(layers, units);
-  const target = width === "keep" ? model : widened(model, layers.hidden, Math.max(1, units));
-  const written = width === "keep" ? layers : readPolynomialLayers(target);
-  writePolynomialLayers(written, polynomialNetworks.recover(problem, solution));
-  const objective = polynomialObjective(problem, await networkIn(written));
+  const { target, written, objective } =
+    width === "keep" ? await kept(model, layers, problem, solution) : await resized(model, layers, problem, solution);
   return {
-    model: target,
+    ...{ model: target, written },
     certificate: certificateOf(solution, objective.total, convolution === null ? "units" : "filters"),
     objective,
-    ...{ status: solution.status, advice: solution.advice, beta, units, rounds: solution.rounds },
+    ...{ status: solution.status, advice: written ? solution.advice : `${solution.advice} ${LEFT}`, beta, units },
+    rounds: solution.rounds,
     engine: reason + threadsOf(kernels),
-    seconds: (performance.now() - began) / 1000,
+    seconds: clock.seconds,
   };
+}
+
+interface Written<M> {
+  readonly target: M;
+  readonly written: boolean;
+  readonly objective: Objective; // of the numbers in the target's layers
+}
+
+/** The model itself, with the solution in it unless that is no gain. */
+async function kept<M extends tf.LayersModel>(
+  model: M,
+  layers: PolynomialLayers,
+  problem: PolynomialProblem,
+  solution: UnitSolution,
+): Promise<Written<M>> {
+  const { status, gap, units } = solution;
+  if (status !== "solved") {
+    const objective = await polynomialObjective(problem, await networkIn(layers));
+    if (status === "cancelled" || objective.total <= gap.primal) return { target: model, written: false, objective };
+  }
+  if (units.length > layers.units) refuseWidth(layers, solution);
+  writePolynomialLayers(layers, polynomialNetworks.recover(problem, solution));
+  return { target: model, written: true, objective: await polynomialObjective(problem, await networkIn(layers)) };
+}
+
+/** A new model with as many units as the solution has. */
+async function resized<M extends tf.LayersModel>(
+  model: M,
+  { hidden }: PolynomialLayers,
+  problem: PolynomialProblem,
+  solution: UnitSolution,
+): Promise<Written<M>> {
+  const target = widened(model, hidden, Math.max(1, solution.units.length));
+  try {
+    const layers = readPolynomialLayers(target);
+    writePolynomialLayers(layers, polynomialNetworks.recover(problem, solution));
+    return { target, written: true, objective: await polynomialObjective(problem, await networkIn(layers)) };
+  } catch (error) {
+    target.dispose();
+    throw error;
+  }
 }
 
 function known(options: TrainerOptions): TrainerOptions {
@@ -139,11 +188,19 @@ function rowsOf({ ones, inputShape, convolution }: PolynomialLayers, x: Matrix):
   );
 }
 
-function refuseWidth({ hidden, units: width, convolution }: PolynomialLayers, needed: number): never {
+function refuseWidth(
+  { hidden, units: width, convolution }: PolynomialLayers,
+  { status, units, gap }: UnitSolution,
+): never {
+  const needed = units.length;
+  const found =
+    status === "solved"
+      ? "the optimum that was found"
+      : `the network at which it ended, with status "${status}" and a gap of ${gap.relative.toPrecision(2)},`;
   const noun = convolution === null ? "units" : "filters";
   refuseModel(
     "model/units",
-    `at least ${needed} ${noun} in layer "${hidden.name}", which the optimum takes`,
+    `at least ${needed} ${noun} in layer "${hidden.name}", as many as ${found} has`,
     `${width}`,
     `Build it with ${noun}: ${needed}, raise the l1 regularizer, or set width: "resize" to get a model of that width.`,
   );

@@ -58,6 +58,14 @@ export function readPolynomialLayers(model: tf.LayersModel): PolynomialLayers {
     );
   }
   const inputShape = knownShape(model.inputs[0].shape.slice(1), model.layers[0]);
+  if (kind === "Dense" && inputShape.length !== 1) {
+    refuseModel(
+      "model/layer",
+      `rows of one axis before layer "${hidden.name}"`,
+      `inputShape [${inputShape.join(", ")}]`,
+      "Flatten x, or build a convolution.",
+    );
+  }
   const seen = ones ? [...inputShape.slice(0, -1), inputShape[inputShape.length - 1] + 1] : inputShape;
   const { useBias, biasRegularizer, units } = output.getConfig();
   const charge = useBias === true ? readL2(biasRegularizer, output, "biasRegularizer") : 0;

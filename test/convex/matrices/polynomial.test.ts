@@ -7,9 +7,14 @@ import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { norm } from "../../../src/convex/linear/vectors.js";
 import { bindLoss } from "../../../src/convex/losses/index.js";
 import { type PolynomialProblem, polynomialNetworks } from "../../../src/convex/matrices/index.js";
+import { better } from "../../../src/convex/matrices/polynomial.js";
 import type { LossName } from "../../../src/convex/types.js";
 import { outputsOfUnit } from "../../../src/convex/units/hiddenUnits.js";
+import { placesOf, type UnitSolution } from "../../../src/convex/units/index.js";
 import { decompose } from "../../../src/convex/units/moving/decompose.js";
+import { fewOfEach } from "../../../src/convex/units/moving/descendUnits.js";
+import { onePlace } from "../../../src/convex/units/places.js";
+import { PolynomialOracle } from "../../../src/convex/units/polynomialOracle.js";
 import { maximiseOnSphere } from "../../../src/convex/units/trustRegion.js";
 import { gaussianMatrix, targetsFor } from "../../helpers/problems.js";
 import reference from "../../reference/matrices.json" with { type: "json" };
@@ -43,6 +48,29 @@ function objectiveOf(problem: PolynomialProblem, layers: ReturnType<typeof polyn
     });
   }
   return loss.value(Z) + beta * output.kernel.data.reduce((sum, a) => sum + Math.abs(a), 0);
+}
+
+/** Mean square that products of columns, columns and ones leave of y, by Gram and Schmidt. */
+function leastSquares(x: Float64Array, y: Float64Array, d: number): number {
+  const n = y.length;
+  const column = (i: number) => Float64Array.from({ length: n }, (_, k) => (i < d ? x[k * d + i] : 1));
+  const basis: Float64Array[] = [];
+  const rest = (v: Float64Array) => {
+    for (const q of [...basis, ...basis]) {
+      const along = q.reduce((sum, value, k) => sum + value * v[k], 0);
+      for (let k = 0; k < n; k++) v[k] -= along * q[k];
+    }
+    return v;
+  };
+  for (let i = 0; i <= d; i++) {
+    for (let j = 0; j <= i; j++) {
+      const other = column(j);
+      const v = rest(column(i).map((value, k) => value * other[k]));
+      const size = norm(v);
+      basis.push(v.map((value) => value / size));
+    }
+  }
+  return norm(rest(y.slice())) ** 2 / n;
 }
 
 describe("polynomial units", () => {
@@ -174,6 +202,109 @@ describe("polynomial units", () => {
       expect(status, name).toBe("solved");
       expect(gap.relative, name).toBeLessThanOrEqual(1e-3);
     }
+  });
+
+  test("pixels are solved as x of size one is, and x far larger to the last hundredth", async () => {
+    const [n, d] = [60, 5];
+    const unit = gaussianMatrix(n, d, 11).data.map((value) => 0.5 + Math.atan(value) / Math.PI); // uniform-like in [0, 1]
+    const draw = gaussianSource(3);
+    const y = Float64Array.from({ length: n }, (_, k) => {
+      const x = unit.subarray(k * d, (k + 1) * d);
+      return 3 * (x[0] - x[1]) ** 2 + x[2] - 0.5 * x[3] * x[4] + 0.1 * draw();
+    });
+    const loss = bindLoss("meanSquaredError", { rows: n, cols: 1, data: y });
+    const { a, b, c } = { a: 0.09, b: 0.5, c: 0.47 };
+    const common = { loss, outputBias: { ridge: 0 }, beta: 0.01 };
+    const solved = (scale: number, activation: PolynomialProblem["activation"]) => {
+      const X = { rows: n, cols: d, data: unit.map((value) => scale * value) };
+      return polynomialNetworks
+        .build({ ...common, X, activation })
+        .solve(referenceKernels, { ...budget, tolerance: 1e-4, seconds: 60 });
+    };
+    const least = leastSquares(unit, y, d);
+    for (const [scale, tolerance] of [
+      [1, 1e-4],
+      [255, 1e-4],
+      [1e4, 1e-2],
+    ]) {
+      // a (s x u)^2 + b s x u + c is the unit (a s^2, b s, c) at x.
+      const large = await solved(scale, { a, b, c });
+      const same = await solved(1, { a: a * scale ** 2, b: b * scale, c });
+      expect(large.gap.relative, `${scale}`).toBeLessThanOrEqual(tolerance);
+      expect(Math.abs(large.gap.primal / same.gap.primal - 1), `${scale}`).toBeLessThanOrEqual(2 * tolerance);
+      expect(same.gap.dual).toBeLessThanOrEqual(large.gap.primal);
+      expect(large.gap.dual).toBeLessThanOrEqual(same.gap.primal);
+      // No network loses less than the least squares of all x_i x_j, x_i and 1, from which a charge this small is not far.
+      expect(large.gap.primal).toBeGreaterThanOrEqual(least * (1 - 1e-9));
+      if (scale >= 1e4) expect(large.gap.primal / least - 1).toBeLessThan(2e-2);
+    }
+  });
+
+  test("steps of all stages and of what comes behind them have one budget", async () => {
+    const stored = reference.polynomial.find(({ loss }) => loss === "meanAbsoluteError");
+    const problem = {
+      ...posed(stored as (typeof reference.polynomial)[number]),
+      pooling: { patches: 1, positions: 1, scale: 1 },
+    };
+    for (const maxIterations of [0, 7, 40]) {
+      const { iterations, status } = await polynomialNetworks
+        .build(problem)
+        .solve(referenceKernels, { tolerance: 1e-12, maxIterations, seconds: 20 });
+      expect(iterations).toBeLessThanOrEqual(maxIterations);
+      expect(status).toBe("iterationLimit");
+    }
+  });
+
+  test("a later network whose objective or bound is NaN takes the place of none", () => {
+    const { loss, outputBias } = posed(reference.polynomial[0]);
+    const at = (primal: number, dual: number) => ({ gap: { primal, dual, relative: 0 } }) as UnitSolution;
+    const [good, broken] = [at(2, 1), at(Number.NaN, Number.NaN)];
+    expect(better({ loss, outputBias }, good, broken, Number.NaN).gap).toMatchObject({ primal: 2, dual: 1 });
+    expect(better({ loss, outputBias }, broken, good, 2).gap).toMatchObject({ primal: 2, dual: 1 });
+    expect(better({ loss, outputBias }, good, at(1.5, 0.5), 1.5).gap).toMatchObject({ primal: 1.5, dual: 1 });
+  });
+
+  test("of what prices find as many are taken as told for each feed, the dearest first", () => {
+    const units = [0, 0, 1, 0, 1, 2].map((feed, rank) => ({ feed, rank }));
+    expect(fewOfEach(units, 2).map(({ rank }) => rank)).toEqual([0, 1, 2, 4, 5]);
+  });
+
+  test("prices end where they are told to, between feeds and within a large one, and then claim no ceiling", async () => {
+    const X = gaussianMatrix(30, 80, 2);
+    const N = gaussianMatrix(30, 2, 3).data;
+    const pricing = () => new PolynomialOracle(onePlace(X), 2, { a: 1, b: 0.5, c: 0.2 });
+    let asked = 0;
+    const whole = pricing();
+    const count = async () => {
+      asked += 1;
+      return false;
+    };
+    expect(await whole.look(N, count)).toBe(true);
+    expect(asked).toBeGreaterThan(20);
+    expect(whole.ceiling(N)).toBe(pricing().ceiling(N));
+    const cut = pricing();
+    expect(await cut.look(N, async () => true)).toBe(false);
+    expect(cut.ceiling(N)).toBe(Number.POSITIVE_INFINITY);
+    expect((await cut.dearest(N, [], async () => true)).largest).toBe(Number.POSITIVE_INFINITY);
+    expect(await cut.look(N, async () => false)).toBe(true);
+    expect(cut.ceiling(N)).toBe(whole.ceiling(N));
+  });
+
+  test("patches and their moments are made in pieces, and a solve that has no time for them ends with constant outputs", async () => {
+    const [n, patches, d] = [40, 64, 24];
+    const X = gaussianMatrix(n * patches, d, 6);
+    const pooling = { patches, positions: 4, scale: 4 / patches };
+    let pieces = 0;
+    const work = placesOf(X, pooling, referenceKernels);
+    while (work.next(false).done !== true) pieces += 1;
+    expect(pieces).toBeGreaterThanOrEqual(1);
+    const loss = bindLoss("meanSquaredError", { rows: n, cols: 1, data: gaussianMatrix(n, 1, 7).data });
+    const problem = { X, loss, outputBias: { ridge: 0 }, beta: 0.1, activation: { a: 1, b: 0, c: 0 }, pooling };
+    const ended = await polynomialNetworks.build(problem).solve(referenceKernels, { ...budget, stopped: () => true });
+    expect(ended.status).toBe("cancelled");
+    expect(ended.units.length).toBe(0);
+    expect(ended.gap.primal).toBeCloseTo(loss.value(new Float64Array(n).fill(ended.bias[0])), 12);
+    expect(ended.gap.dual).toBeCloseTo(0, 12);
   });
 
   test("is refused without a charge, and for more features than an eigendecomposition a round can take", () => {

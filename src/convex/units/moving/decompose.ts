@@ -7,6 +7,7 @@
  */
 
 import { eigenSymmetric } from "../../linear/eigen/index.js";
+import { dot } from "../../linear/vectors.js";
 
 /** w'J w that counts as zero, relative to the trace of Z. */
 const ZERO = 1e-14;
@@ -15,12 +16,31 @@ const ZERO = 1e-14;
 export function decompose(P: Float64Array, d: number, rank: number): Float64Array {
   const D = d + 1;
   const m = P.length / d;
+  if (m < D) return decomposeFew(P, d, rank);
   const Z = new Float64Array(D * D); // lower half
   for (let j = 0; j < m; j++) {
     const w = lifted(P.subarray(j * d, (j + 1) * d));
     for (let i = 0; i < D; i++) for (let k = 0; k <= i; k++) Z[i * D + k] += w[i] * w[k];
   }
   return decomposeMatrix(Z, d, (values) => values.filter((value) => value > rank * values[D - 1]).length);
+}
+
+/** The same by the Gram matrix of m vectors, fewer than d + 1, whose eigenvalues are those of Z that are not zero. */
+function decomposeFew(P: Float64Array, d: number, rank: number): Float64Array {
+  const m = P.length / d;
+  const lifts = Array.from({ length: m }, (_, j) => lifted(P.subarray(j * d, (j + 1) * d)));
+  const gram = new Float64Array(m * m); // lower half
+  for (let i = 0; i < m; i++) for (let j = 0; j <= i; j++) gram[i * m + j] = dot(lifts[i], lifts[j]);
+  const { values, vectors } = eigenSymmetric(gram, m);
+  const open: Float64Array[] = [];
+  let trace = 0;
+  for (let k = m - 1; k >= 0 && values[k] > Math.max(0, rank * values[m - 1]); k--) {
+    const axis = new Float64Array(d + 1);
+    for (let j = 0; j < m; j++) for (let i = 0; i <= d; i++) axis[i] += vectors.data[k * m + j] * lifts[j][i];
+    open.push(axis);
+    trace += values[k];
+  }
+  return joined(open, d, trace);
 }
 
 /** The same of Z [d + 1 x d + 1] itself; `kept` says how many of its eigenvalues, which increase, count. */
@@ -35,6 +55,11 @@ export function decomposeMatrix(Z: Float64Array, d: number, kept: (values: Float
     const size = Math.sqrt(values[k]);
     open.push(vectors.data.slice(k * D, (k + 1) * D).map((value) => size * value));
   }
+  return joined(open, d, trace);
+}
+
+/** Units of as many vectors w, of which the sum of w w' is kept. */
+function joined(open: Float64Array[], d: number, trace: number): Float64Array {
   const done: Float64Array[] = [];
   while (open.length > 0) {
     open.sort((a, b) => form(a, a) - form(b, b));

@@ -67,11 +67,12 @@ export async function descendUnits(
     const { value: primal, Z } = network.outputs();
     const known = round === 1 ? start?.N : undefined;
     const N = known ?? dualPointAt(problem, Z);
-    const dual = bestScale(problem, N, beta / oracle.ceiling(N)).value;
+    await oracle.look(N, () => clock.pause());
+    const dual = bestScale(problem, N, beta / oracle.ceiling(N)).value; // at scale 0 where time did not suffice
     bound = Math.max(dual, bound);
-    const [dearest] = oracle.above(N, Number.NEGATIVE_INFINITY);
+    const largest = oracle.above(N, Number.NEGATIVE_INFINITY)[0]?.value ?? best?.largest ?? Number.POSITIVE_INFINITY;
     const held: Best =
-      best === null || !(primal > best.primal) ? { point, primal, N, largest: Math.max(0, dearest.value) } : best;
+      best === null || !(primal > best.primal) ? { point, primal, N, largest: Math.max(0, largest) } : best;
     best = held;
     bound = Math.min(bound, held.primal); // above it only by rounding
     const gap: Gap = { primal: held.primal, dual: bound, relative: relativeGap(held.primal, bound, problem) };
@@ -89,16 +90,29 @@ export async function descendUnits(
         bestRatio: held.largest / beta,
         dualPoint: held.N,
         rounds: round,
+        iterations: steps,
         seconds: clock.seconds,
       };
     }
-    const missing = oracle.above(N, beta * (1 + WORTH_SHARE * budget.tolerance)).slice(0, TOGETHER * feeds);
+    const missing = fewOfEach(oracle.above(N, beta * (1 + WORTH_SHARE * budget.tolerance)), TOGETHER);
     const wider = withUnits(point, missing, beta, problem, activation, N);
     const posed = new MovingUnits(problem, activation, beta, kernels, wider);
-    const descent = await descend(posed.objective, posed.start, STEPS, () => clock.pause());
+    const descent = await descend(posed.objective, posed.start, Math.min(STEPS, budget.maxIterations - steps), () =>
+      clock.pause(),
+    );
     steps += descent.steps;
     point = compacted(pruned(posed.pointAt(descent.x), d), d);
   }
+}
+
+/** The first `most` of each feed. */
+export function fewOfEach<T extends { readonly feed: number }>(units: readonly T[], most: number): T[] {
+  const taken = new Map<number, number>();
+  return units.filter(({ feed }) => {
+    const before = taken.get(feed) ?? 0;
+    taken.set(feed, before + 1);
+    return before < most;
+  });
 }
 
 function statusOf(
