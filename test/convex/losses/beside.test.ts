@@ -81,6 +81,8 @@ describe.each(smooth)("%s, beside a linear part", (name) => {
         const { whole, part } = sample(name, seed, ridge);
         const Z = drawn(seed + 3);
         const D = drawn(seed + 5);
+        // Where free columns separate the labels there is no best part.
+        fc.pre(whole.value(Z) > 1e-9);
         const along = (t: number) => whole.value(Z.map((value, at) => value + t * D[at]));
         const N = gradientOf(whole, Z);
         expect(Math.abs((along(1e-5) - along(-1e-5)) / 2e-5 - dot(N, D))).toBeLessThan(1e-6);
@@ -89,7 +91,7 @@ describe.each(smooth)("%s, beside a linear part", (name) => {
           expect(value + 2 * ridge[Math.floor(q / C)] * c[q]).toBeCloseTo(0, 10);
         });
       }),
-      { numRuns: 15 },
+      { numRuns: 15, examples: [[3726, [0, 0.03, 0.2]]] },
     );
   });
 
