@@ -1,6 +1,7 @@
 /** Polynomial units near the optimum, by the interior method, where rows are few. */
 
 import type { Kernels } from "../kernels/types.js";
+import { power } from "../linear/elementary.js";
 import { concatenated } from "../linear/vectors.js";
 import { smoothed } from "../losses/smoothed.js";
 import type { Loss } from "../types.js";
@@ -118,7 +119,7 @@ function networkAt(
   };
   const whole = lossOf(unitsOf(point, X.cols, 0));
   for (let attempt = 0; attempt < CUTS; attempt++) {
-    const network = unitsOf(point, X.cols, (charge / beta) * LESS ** attempt);
+    const network = unitsOf(point, X.cols, (charge / beta) * power(LESS, attempt));
     if (lossOf(network) <= whole + charge) return network;
   }
   return unitsOf(point, X.cols, 0);

@@ -1,6 +1,7 @@
 /** The inverse Hessian's approximation by the last few pairs of steps and changes of the gradient (Nocedal 1980). */
 
 import type { VectorPairs } from "../../kernels/types.js";
+import { log } from "../elementary.js";
 import { multipleInto, norm, timesInto } from "../vectors.js";
 import { plainPairs } from "./plainPairs.js";
 
@@ -87,7 +88,7 @@ export class PairMetric {
 
 /** e of 2^e <= size < 2^(e + 1), to within one; -Infinity of zero. */
 function exponentOf(size: number): number {
-  return Math.floor(Math.log2(size));
+  return Math.floor(log(size) / Math.LN2);
 }
 
 function bounded(exponent: number): number {
