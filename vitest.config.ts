@@ -17,7 +17,7 @@ const inBrowser = [
 
 export default defineConfig({
   test: {
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     maxWorkers: "100%", // by itself it leaves a core free, which is half of two
     reporters: ["default", "./scripts/summary-reporter.mjs"],
     projects: [
