@@ -18,7 +18,6 @@ const inBrowser = [
 export default defineConfig({
   test: {
     testTimeout: 120_000,
-    maxWorkers: "100%", // by itself it leaves a core free, which is half of two
     reporters: ["default", "./scripts/summary-reporter.mjs"],
     projects: [
       { extends: true, test: { name: "node", include: ["test/**/*.test.ts"], exclude: ["test/**/*.browser.test.ts"] } },
