@@ -1,6 +1,6 @@
 /** A direction well within the region of a sign pattern. */
 
-import { dot } from "../linear/vectors.js";
+import { dot, largestOf } from "../linear/vectors.js";
 import type { Matrix } from "../types.js";
 
 /** Steps, of which each adds a row that is on its wrong side or nearest to it. */
@@ -18,7 +18,7 @@ export function widest({ rows: n, cols: d, data }: Matrix, pattern: Uint32Array)
   const units: Float64Array[] = [];
   for (let j = 0; j < n; j++) {
     const row = data.subarray(j * d, (j + 1) * d);
-    const largest = row.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const largest = largestOf(row);
     if (largest === 0) continue;
     const sign = (pattern[j >>> 5] >>> (j & 31)) & 1 ? 1 : -1;
     const scaled = row.map((value) => (sign * value) / largest);

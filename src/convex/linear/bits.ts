@@ -1,5 +1,6 @@
 /** Bit-packed masks: reading, writing and comparing the sign patterns of a gate set. */
 
+import type { Kernels } from "../kernels/types.js";
 import type { GateSet, Matrix } from "../types.js";
 import { eachBlock } from "./rowBlock.js";
 
@@ -44,6 +45,26 @@ export function packPattern(X: Matrix, g: Float64Array, words: Uint32Array): voi
 
 /** Reads the patterns of several generators off the rows: `packPatterns`, or what does the same faster. */
 export type ReadPatterns = (X: Matrix, generators: readonly Float64Array[], words: readonly Uint32Array[]) => void;
+
+/** What an engine reads patterns with. */
+export function patternReader(kernels: Pick<Kernels, "packPatterns">): ReadPatterns {
+  return kernels.packPatterns?.bind(kernels) ?? packPatterns;
+}
+
+/** 1[x g >= 0] of every row, [m x n], a byte each. */
+export function patternBytes(
+  X: Matrix,
+  generators: readonly Float64Array[], // [d] each
+  kernels: Pick<Kernels, "packPatterns">,
+): Uint8Array {
+  const bytes = new Uint8Array(generators.length * X.rows);
+  const patterns = generators.map(() => new Uint32Array(wordsPerGate(X.rows)));
+  patternReader(kernels)(X, generators, patterns);
+  patterns.forEach((pattern, j) => {
+    for (let r = 0; r < X.rows; r++) bytes[j * X.rows + r] = (pattern[r >>> 5] >>> (r & 31)) & 1;
+  });
+  return bytes;
+}
 
 /** The same for several generators, with one pass over the rows. */
 export function packPatterns(X: Matrix, generators: readonly Float64Array[], words: readonly Uint32Array[]): void {

@@ -6,6 +6,7 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
+import { largestOf } from "./vectors.js";
 
 /** Exchanges of all wrong entries that may lead to no fewer of them. */
 const PATIENCE = 3;
@@ -81,8 +82,8 @@ function wrongEntries(
   a: Float64Array,
 ): number[] {
   const m = q.length;
-  const size = WRONG * a.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
-  const steepness = WRONG * q.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+  const size = WRONG * largestOf(a);
+  const steepness = WRONG * largestOf(q);
   const wrong: number[] = [];
   for (let i = 0; i < m; i++) {
     if (inside[i]) {

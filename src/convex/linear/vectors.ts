@@ -54,6 +54,24 @@ export function norm(a: Float64Array): number {
   return Math.sqrt(dot(a, a));
 }
 
+/** The largest size of an entry; 0 of none. */
+export function largestOf(a: Float64Array): number {
+  let most = 0;
+  for (let p = 0; p < a.length; p++) most = Math.max(most, Math.abs(a[p]));
+  return most;
+}
+
+/** The Euclidean norms of rows [n x d]. */
+export function lengthsOfRows(rows: Float64Array, d: number): Float64Array {
+  return Float64Array.from({ length: rows.length / d }, (_, k) => Math.sqrt(dotAt(rows, k * d, rows, k * d, d)));
+}
+
+/** a := (I - v v') a. */
+export function reflect(a: Float64Array, v: Float64Array): void {
+  const along = dot(a, v);
+  for (let p = 0; p < v.length; p++) a[p] -= along * v[p];
+}
+
 export function average(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -2,7 +2,7 @@
 
 import { log } from "../linear/elementary.js";
 import { smallSolve } from "../linear/smallSolve.js";
-import { columnSums } from "../linear/vectors.js";
+import { columnSums, largestOf } from "../linear/vectors.js";
 import { excess, softmax } from "./softmax.js";
 
 const NEWTON_STEPS = 200;
@@ -145,10 +145,4 @@ function giveRest(N: Float64Array, Y: Float64Array, a: Float64Array, C: number):
     }
   }
   for (let c = 0; c < C; c++) N[roomiest * C + c] -= rest[c];
-}
-
-function largestOf(values: Float64Array): number {
-  let largest = 0;
-  for (const value of values) largest = Math.max(largest, Math.abs(value));
-  return largest;
 }

@@ -7,7 +7,7 @@
 
 import { TogetherPasses } from "../growth/index.js";
 import type { Kernels } from "../kernels/types.js";
-import { packPatterns, wordsPerGate } from "../linear/bits.js";
+import { patternBytes } from "../linear/bits.js";
 import type { Objective } from "../linear/lbfgs.js";
 import { type Network, type Neuron, ONE_PATCH } from "../network.js";
 import { layerFor, layerObjective } from "../operators/neuronLayer.js";
@@ -79,18 +79,8 @@ export class LayerObjective {
   private masksOf(neurons: readonly Neuron[]): Uint8Array | null {
     if (neurons.length === 0 || neurons[0].gate === null) return null;
     const { X } = this.program;
-    const [d, m] = [X.cols, neurons.length];
-    const masks = new Uint8Array(m * X.rows);
-    const patterns = neurons.map(() => new Uint32Array(wordsPerGate(X.rows)));
-    (this.kernels.packPatterns?.bind(this.kernels) ?? packPatterns)(
-      X,
-      neurons.map(({ gate }) => gate ?? new Float64Array(d)),
-      patterns,
-    );
-    patterns.forEach((pattern, j) => {
-      for (let r = 0; r < X.rows; r++) masks[j * X.rows + r] = (pattern[r >>> 5] >>> (r & 31)) & 1;
-    });
-    return masks;
+    const generators = neurons.map(({ gate }) => gate ?? new Float64Array(X.cols));
+    return patternBytes(X, generators, this.kernels);
   }
 }
 

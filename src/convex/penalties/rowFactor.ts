@@ -1,7 +1,7 @@
 /** B = L Q with orthonormal rows of Q, by reflections (Householder 1958): few long rows as a small triangle. */
 
 import { atOnce, type Pieces } from "../linear/pieces.js";
-import { dot } from "../linear/vectors.js";
+import { reflect } from "../linear/vectors.js";
 
 export interface RowFactor {
   readonly lower: Float64Array; // L [r x r]
@@ -42,9 +42,4 @@ export function* factoringRows(B: Float64Array, r: number, w: number): Pieces<Ro
       return out;
     },
   };
-}
-
-function reflect(row: Float64Array, v: Float64Array): void {
-  const sum = dot(row, v);
-  for (let p = 0; p < v.length; p++) row[p] -= sum * v[p];
 }

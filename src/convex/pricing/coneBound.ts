@@ -12,7 +12,7 @@
  * of these pieces. The error of the bound falls with the square of the cone's width.
  */
 
-import { dot, norm } from "../linear/vectors.js";
+import { dot, largestOf, norm } from "../linear/vectors.js";
 
 /** Rows X [n x r] with their weights w [n]: one function f. */
 export interface WeightedRows {
@@ -152,19 +152,13 @@ export function boundCone({ rows, weights, width: r }: WeightedRows, cone: Cone,
   concave.forEach((i, j) => {
     for (let p = 0; p < r; p++) tangent[p] += t[j] * weights[i] * rows[i * r + p];
   });
-  const shortest = steepness(normals) <= STEEP ? norm(q) : Number.POSITIVE_INFINITY;
+  const shortest = largestOf(normals) <= STEEP ? norm(q) : Number.POSITIVE_INFINITY;
   const least = Math.min(shortest, highest(vertices, tangent, heights, r));
   return { upper: least, ...pointAlong({ rows, weights, width: r }, cone, q) };
 }
 
 /** Entries of facet normals beyond which rounding would be felt in a bound that is made with them. */
 const STEEP = 1e5;
-
-function steepness(normals: Float64Array): number {
-  let most = 0;
-  for (const value of normals) most = Math.max(most, Math.abs(value));
-  return most;
-}
 
 /**
  * The same for any t without facets, which slivers have no good ones of: a function that is linear on the cone is at u at most

@@ -2,7 +2,7 @@
 
 import type { Kernels } from "../kernels/types.js";
 import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
-import { dotAt, norm, orthogonalise } from "../linear/vectors.js";
+import { dotAt, largestOf, norm, orthogonalise } from "../linear/vectors.js";
 import { slopeOf } from "../network.js";
 import type { Loss, Matrix } from "../types.js";
 import { type Curvature, curvatureAt, Inverse } from "./curvature.js";
@@ -94,7 +94,7 @@ function residualOf({ units, shape }: Point, { gradient, J, xi }: Curvature): nu
     for (let k = 0; k < xi.length; k++) parts += Math.abs(J[i * xi.length + k] * xi[k]);
     scale = Math.max(scale, parts);
   });
-  return gradient.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / scale;
+  return largestOf(gradient) / scale;
 }
 
 /** theta += t move, t at most 1: to where the first row comes to a neuron's boundary, on which that neuron then rests. */

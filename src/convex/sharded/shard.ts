@@ -7,7 +7,7 @@
 
 import { nonzeroVectors } from "../kernels/nonzero.js";
 import type { GatedProducts, Kernels } from "../kernels/types.js";
-import { packPatterns, wordsPerGate } from "../linear/bits.js";
+import { patternReader, wordsPerGate } from "../linear/bits.js";
 import { columnSums } from "../linear/vectors.js";
 import { bindLoss } from "../losses/index.js";
 import { forward, type NetworkWeights } from "../network.js";
@@ -109,8 +109,7 @@ export class Shard {
     const bits = new Uint32Array(count * words);
     const list = Array.from({ length: count }, (_, i) => generators.subarray(i * X.cols, (i + 1) * X.cols));
     const masks = list.map((_, i) => bits.subarray(i * words, (i + 1) * words));
-    const read = this.kernels.packPatterns?.bind(this.kernels) ?? packPatterns;
-    read(X, list, masks);
+    patternReader(this.kernels)(X, list, masks);
     const matrix = { rows: count, cols: X.cols, data: generators.slice() };
     return { count, rows: X.rows, bits, generators: matrix, complete: false };
   }

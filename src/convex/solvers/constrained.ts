@@ -12,7 +12,7 @@
 import { smallestTrivialBeta } from "../certificate/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { rowBlock } from "../linear/rowBlock.js";
-import { LEAST } from "../linear/vectors.js";
+import { LEAST, largestOf } from "../linear/vectors.js";
 import { penaltyOf, predict } from "../operators/blocks.js";
 import type { ConvexProgram, Gap, SparseBlocks } from "../types.js";
 import { advice, type Round, type Solution, type SolveBudget } from "./solution.js";
@@ -87,7 +87,7 @@ async function stages(
     const Z = new Float64Array(targets.length);
     predict(program, spent.bench.products, solution.blocks, Z);
     const { blocks, violation } = met(constraint, targets, Z, solution.blocks);
-    const feasible = violation <= MET * largest(targets);
+    const feasible = violation <= MET * largestOf(targets);
     const primal = feasible ? penaltyOf(program, blocks) : Number.POSITIVE_INFINITY;
     const relative = feasible ? relativeGapOf(primal, spent.dual) : Number.POSITIVE_INFINITY;
     const gap: Gap = { primal, dual: spent.dual, relative };
@@ -187,8 +187,4 @@ function contradiction({ X, loss }: ConvexProgram, targets: Float64Array): reado
     else for (let c = 0; c < C; c++) if (targets[twin * C + c] !== targets[k * C + c]) return [twin, k];
   }
   return null;
-}
-
-function largest(values: Float64Array): number {
-  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }

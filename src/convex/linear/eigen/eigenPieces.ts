@@ -4,7 +4,7 @@
  */
 
 import { type Pieces, unlessOver } from "../pieces.js";
-import { dot } from "../vectors.js";
+import { reflect } from "../vectors.js";
 import { eigenSymmetric, type SymmetricEigen } from "./eigen.js";
 import { diagonalise, type Tridiagonal, tridiagonalise } from "./tridiagonal.js";
 
@@ -35,15 +35,10 @@ function* axesOf({ reflections }: Tridiagonal, d: number): Pieces<Float64Array> 
   for (let k = 0; k < d; k++) V[k * d + k] = 1;
   for (let k = d - 2; k >= 0; k--) {
     const v = reflections.subarray(k * d + k + 1, (k + 1) * d);
-    for (let j = k + 1; j < d; j++) mirror(V.subarray(j * d + k + 1, (j + 1) * d), v);
+    for (let j = k + 1; j < d; j++) reflect(V.subarray(j * d + k + 1, (j + 1) * d), v);
     yield;
   }
   return V;
-}
-
-function mirror(row: Float64Array, v: Float64Array): void {
-  const sum = dot(row, v);
-  for (let p = 0; p < v.length; p++) row[p] -= sum * v[p];
 }
 
 function rotate(a: Float64Array, b: Float64Array, c: number, s: number): void {

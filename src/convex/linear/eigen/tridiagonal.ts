@@ -7,6 +7,7 @@
  */
 
 import type { Pieces } from "../pieces.js";
+import { largestOf } from "../vectors.js";
 
 /** A = scale Q T Q', T with this diagonal and the entries `beside` next to it, at most one in size times n. */
 export interface Tridiagonal {
@@ -24,7 +25,7 @@ const TOGETHER = 64;
 
 /** Of a symmetric A [n x n] of finite numbers. */
 export function* tridiagonalise(A: Float64Array, n: number): Pieces<Tridiagonal> {
-  const scale = A.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
+  const scale = largestOf(A) || 1;
   const M = A.map((value) => value / scale);
   const diagonal = new Float64Array(n);
   const beside = new Float64Array(Math.max(0, n - 1));

@@ -2,7 +2,7 @@
 
 import type { VectorPairs } from "../../kernels/types.js";
 import { log } from "../elementary.js";
-import { multipleInto, norm, timesInto } from "../vectors.js";
+import { largestOf, multipleInto, norm, timesInto } from "../vectors.js";
 import { plainPairs } from "./plainPairs.js";
 
 /** Pairs that are kept. */
@@ -73,7 +73,7 @@ export class PairMetric {
       return q;
     }
     // A step of length one: nothing is known of the scale yet.
-    const size = exponentOf(largestSize(gradient));
+    const size = exponentOf(largestOf(gradient));
     multipleInto(-(2 ** bounded(Number.isFinite(size) ? -size : 0)), gradient, q);
     timesInto(scales, q);
     multipleInto(1 / Math.max(norm(q), Number.MIN_VALUE), q, q);
@@ -93,12 +93,6 @@ function exponentOf(size: number): number {
 
 function bounded(exponent: number): number {
   return Math.max(-MOST, Math.min(MOST, exponent));
-}
-
-function largestSize(a: Float64Array): number {
-  let most = 0;
-  for (let p = 0; p < a.length; p++) most = Math.max(most, Math.abs(a[p]));
-  return most;
 }
 
 function largestApart(a: Float64Array, b: Float64Array): number {

@@ -3,7 +3,7 @@
  * squares one product with F and one back.
  */
 
-import { dot, norm } from "../../linear/vectors.js";
+import { dot, largestOf, norm } from "../../linear/vectors.js";
 import type { LinearColumns, LinearPart, Loss, Matrix } from "../../types.js";
 import { PartNewton } from "./newton.js";
 
@@ -181,7 +181,7 @@ export class Part implements LinearPart {
     const { lengths, loss, C } = this;
     const reach = ROUNDINGS * Number.EPSILON * loss.curvature * norm(W);
     if (!slope.every((value, at) => Math.abs(value) <= reach * lengths[Math.floor(at / C)])) return false;
-    const largest = N.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const largest = largestOf(N);
     const scale = (INSIDE * loss.curvature) / largest;
     return [scale, -scale].every((factor) => Number.isFinite(loss.conjugate(N.map((value) => factor * value))));
   }

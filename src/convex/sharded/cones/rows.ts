@@ -3,7 +3,7 @@
 import type { Kernels } from "../../kernels/types.js";
 import { isActive } from "../../linear/bits.js";
 import { eachBlock } from "../../linear/rowBlock.js";
-import { norm } from "../../linear/vectors.js";
+import { lengthsOfRows, norm } from "../../linear/vectors.js";
 import type { GateSet, Matrix } from "../../types.js";
 
 /** Rows that are read at a time. */
@@ -25,7 +25,7 @@ export function reachOf(
   kernels: Kernels,
 ): Float64Array {
   const out = new Float64Array(2 * list.length);
-  const lengths = lengthsOf(vectors, X.cols);
+  const lengths = lengthsOfRows(vectors, X.cols);
   eachSigned(X, gates, list, [vectors, generatorsOf(gates, list)], kernels, (k, _, size, [h, margin]) => {
     if (!(h < -ROUNDING * size * lengths[k])) return;
     out[2 * k] = Math.max(out[2 * k], margin > 0 ? -h / margin : Number.POSITIVE_INFINITY);
@@ -94,10 +94,6 @@ function eachSigned(
       }
     }
   });
-}
-
-function lengthsOf(vectors: Float64Array, d: number): Float64Array {
-  return Float64Array.from({ length: vectors.length / d }, (_, k) => norm(vectors.subarray(k * d, (k + 1) * d)));
 }
 
 /** The rows of the least keys. */

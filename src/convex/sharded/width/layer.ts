@@ -2,7 +2,7 @@
 
 import { TogetherPasses } from "../../growth/index.js";
 import type { Kernels } from "../../kernels/types.js";
-import { packPatterns, wordsPerGate } from "../../linear/bits.js";
+import { patternBytes } from "../../linear/bits.js";
 import { eachBlock } from "../../linear/rowBlock.js";
 import { columnSums } from "../../linear/vectors.js";
 import { layerFor } from "../../operators/neuronLayer.js";
@@ -31,7 +31,15 @@ export function layerSums(
   const W = numbers.subarray(0, weights);
   const A = numbers.subarray(weights, weights + outputs);
   const bias = numbers.subarray(weights + outputs, weights + outputs + C);
-  const masks = gated ? masksOf(X, numbers.subarray(weights + outputs + C), m, kernels) : null;
+  const gates = numbers.subarray(weights + outputs + C);
+  const gate = (j: number) => gates.subarray(j * d, (j + 1) * d);
+  const masks = gated
+    ? patternBytes(
+        X,
+        Array.from({ length: m }, (_, j) => gate(j)),
+        kernels,
+      )
+    : null;
   const program = { X, loss, pooling: null };
   const layer = (gated ? null : layerFor(program, kernels, m)) ?? new TogetherPasses(program, kernels, m, masks);
   try {
@@ -48,23 +56,6 @@ export function layerSums(
   } finally {
     layer.dispose();
   }
-}
-
-/** 1[x g >= 0] of every row, [m x n]. */
-function masksOf(X: Matrix, gates: Float64Array, m: number, kernels: Kernels): Uint8Array {
-  const d = X.cols;
-  const masks = new Uint8Array(m * X.rows);
-  const patterns = Array.from({ length: m }, () => new Uint32Array(wordsPerGate(X.rows)));
-  const read = kernels.packPatterns?.bind(kernels) ?? packPatterns;
-  read(
-    X,
-    patterns.map((_, j) => gates.subarray(j * d, (j + 1) * d)),
-    patterns,
-  );
-  patterns.forEach((pattern, j) => {
-    for (let r = 0; r < X.rows; r++) masks[j * X.rows + r] = (pattern[r >>> 5] >>> (r & 31)) & 1;
-  });
-  return masks;
 }
 
 /** The sum of the squares of each column, [d]. */
