@@ -9,9 +9,10 @@ import { eigenInPieces } from "../../linear/eigen/index.js";
 import { log } from "../../linear/elementary.js";
 import type { Pieces } from "../../linear/pieces.js";
 import { gaussianSource } from "../../linear/random.js";
-import { dotAt, norm, transpose, turned } from "../../linear/vectors.js";
+import { dotAt, lengthsOfRows, norm, transpose, turned } from "../../linear/vectors.js";
 import type { Matrix } from "../../types.js";
-import { meanOf, ROUNDING, type RowSpace, rowsInAxes } from "./rowSpace.js";
+import { meanOf, PIECE, ROUNDING, type RowSpace, rowsInAxes } from "./rowSpace.js";
+import { takeOff } from "./takeOff.js";
 
 /** A side up to which, and a share of axes from which on, all eigenvectors are cheaper. */
 const SMALL = 160;
@@ -25,8 +26,6 @@ const SWELLING = 1e6;
 const DEGREE = 20;
 /** Eigenvalues of a Gram matrix below this share of the largest are the rounding of its sums. */
 const NOTHING = 2 ** -44;
-/** Multiplications of a piece. */
-const PIECE = 2 ** 25;
 /** Rows at a time, of which fewer would make a product slow. */
 const FEWEST = 32;
 
@@ -53,11 +52,11 @@ export function* leadingAxes(X: Matrix, rank: number, centred: boolean, kernels:
     yield* orthonormal(axes, d);
   }
   const across = turned({ rows: most, cols: d, data: axes });
-  const scores = yield* rowsInAxes(X, { basis: across, mean }, kernels);
+  const scores = yield* rowsInAxes({ rows: n, cols: d, data: rows }, { basis: across, mean: null }, kernels);
   const along = new Float64Array(scores.data.length);
   transpose(scores.data, n, most, along);
   yield;
-  const sizes = Array.from({ length: most }, (_, k) => norm(along.subarray(k * n, (k + 1) * n)));
+  const sizes = lengthsOfRows(along, n);
   const order = Array.from(sizes.keys()).sort((a, b) => sizes[b] - sizes[a]);
   const kept = order.filter((k) => sizes[k] > ROUNDING * sizes[order[0]]);
   const data = new Float64Array(kept.length * d);
@@ -201,17 +200,6 @@ function* filtered(
 
 function arcosh(x: number): number {
   return log(x + Math.sqrt(x * x - 1));
-}
-
-/** V -= (V U') U for orthonormal rows U. */
-function takeOff(V: Float64Array, U: Float64Array, side: number, kernels: Kernels): void {
-  const [rows, axes] = [V.length / side, U.length / side];
-  if (axes === 0) return;
-  const along = new Float64Array(rows * axes);
-  const inside = new Float64Array(V.length);
-  kernels.multiplyTransposed(V, U, along, rows, side, axes);
-  kernels.multiply(along, U, inside, rows, axes, side);
-  for (let at = 0; at < V.length; at++) V[at] -= inside[at];
 }
 
 /** V A [width x side] for a symmetric A. */

@@ -8,7 +8,7 @@
 import type { Kernels } from "../../kernels/types.js";
 import { eigenInPieces, orthogonaliseRows, orthogonalisingRows } from "../../linear/eigen/index.js";
 import { atOnce, type Pieces, unlessOver } from "../../linear/pieces.js";
-import { dotAt, norm } from "../../linear/vectors.js";
+import { dotAt, lengthsOfRows } from "../../linear/vectors.js";
 import { type NetworkWeights, roundedAsWritten } from "../../network.js";
 import { factoringRows } from "../../penalties/rowFactor.js";
 import type { Matrix } from "../../types.js";
@@ -132,8 +132,7 @@ function* factoring(
     addProduct(along, more, m, U.subarray(at, at + m).fill(0));
     if (yield) return null;
   }
-  const values = Float64Array.from({ length: r }, (_, k) => norm(turned.subarray(k * r, (k + 1) * r)));
-  return { U, values };
+  return { U, values: lengthsOfRows(turned, r) };
 }
 
 /** out += a' M for a of as many entries as M [a x width] has rows. */
@@ -144,8 +143,8 @@ function addProduct(a: Float64Array, M: Float64Array, width: number, out: Float6
   }
 }
 
-/** Multiplications of a piece. */
-const PIECE = 2 ** 25;
+/** Multiplications of a piece, which keep it to some 10 ms. */
+export const PIECE = 2 ** 25;
 
 /** `reducedRows` in pieces, by an engine's products. */
 export function* rowsInAxes(
@@ -159,8 +158,11 @@ export function* rowsInAxes(
   const height = Math.max(1, Math.ceil(PIECE / (d * Math.max(1, r))));
   for (let from = 0; from < n; from += height) {
     const to = Math.min(n, from + height);
-    const rows = X.data.slice(from * d, to * d);
-    if (mean !== null) for (let k = 0; k < to - from; k++) for (let p = 0; p < d; p++) rows[k * d + p] -= mean[p];
+    let rows = X.data.subarray(from * d, to * d);
+    if (mean !== null) {
+      rows = rows.slice();
+      for (let k = 0; k < to - from; k++) for (let p = 0; p < d; p++) rows[k * d + p] -= mean[p];
+    }
     kernels.multiply(rows, basis.data, data.subarray(from * r, to * r), to - from, d, r);
     yield;
   }

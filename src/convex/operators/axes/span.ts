@@ -6,13 +6,13 @@
 
 import type { Kernels } from "../../kernels/types.js";
 import type { Pieces } from "../../linear/pieces.js";
-import { dotAt, norm, turned } from "../../linear/vectors.js";
+import { dotAt, lengthsOfRows, norm, turned } from "../../linear/vectors.js";
 import type { Matrix } from "../../types.js";
-import type { RowSpace } from "./rowSpace.js";
+import { PIECE, type RowSpace } from "./rowSpace.js";
+import { subtract, takeOff } from "./takeOff.js";
 
-/** Rows of a block, and multiplications of a piece that keep it to some 10 ms. */
+/** Rows of a block. */
 const ROWS = { least: 8, most: 32 };
-const PIECE = 2 ** 25;
 /**
  * An axis has the rounding of its row, over its remainder, and gives it to all rows by what they have along it: a row whose remainder is
  * below this share of the longest waits for a later block, when others have no more along it than it has.
@@ -27,7 +27,7 @@ export function* findingSpan(X: Matrix, rounding: number, kernels: Kernels): Pie
   const { rows: n, cols: d } = X;
   const most = Math.min(n, d);
   const rest = X.data.slice();
-  const lengths = lengthsOf(rest, d);
+  const lengths = lengthsOfRows(rest, d);
   const largest = norm(lengths);
   const basis = new Float64Array(most * d); // an axis a row
   const taken = new Float64Array(n * d);
@@ -49,7 +49,7 @@ export function* findingSpan(X: Matrix, rounding: number, kernels: Kernels): Pie
     kernels.multiply(along, axes, taken, n, count, d);
     if (yield) return null;
     subtract(rest, taken);
-    lengths.set(lengthsOf(rest, d));
+    lengths.set(lengthsOfRows(rest, d));
     if (yield) return null;
   }
   const axes = { rows: found, cols: d, data: basis.subarray(0, found * d) };
@@ -76,27 +76,16 @@ function* newAxes(
     rows.set(rest.subarray(k * d, (k + 1) * d), to * d);
   });
   // What a row keeps may be far shorter than it was, with a rounding that is large beside it: the second turn takes that off.
-  leave(rows, basis, d, kernels);
-  const longest = lengthsOf(rows, d).reduce((a, b) => Math.max(a, b), 0);
+  takeOff(rows, basis, d, kernels);
+  const longest = lengthsOfRows(rows, d).reduce((a, b) => Math.max(a, b), 0);
   const shortest = Math.max(least, SHARE * longest);
   const order = apart(rows, d, shortest);
   yield;
   const axes = rows.slice(0, order.length * d);
-  leave(axes, basis, d, kernels);
+  takeOff(axes, basis, d, kernels);
   apart(axes, d, 0);
   yield;
   return { axes, of: shortest === least ? chosen : order.map((place) => chosen[place]) };
-}
-
-/** Takes off rows what they have along a basis. */
-function leave(rows: Float64Array, basis: Float64Array, d: number, kernels: Kernels): void {
-  const [count, k] = [rows.length / d, basis.length / d];
-  if (count === 0 || k === 0) return;
-  const along = new Float64Array(count * k);
-  const inside = new Float64Array(count * d);
-  kernels.multiplyTransposed(rows, basis, along, count, d, k);
-  kernels.multiply(along, basis, inside, count, k, d);
-  subtract(rows, inside);
 }
 
 /**
@@ -104,7 +93,7 @@ function leave(rows: Float64Array, basis: Float64Array, d: number, kernels: Kern
  * rows were.
  */
 function apart(rows: Float64Array, d: number, least: number): number[] {
-  const lengths = lengthsOf(rows, d);
+  const lengths = lengthsOfRows(rows, d);
   const order = Array.from(lengths.keys());
   for (let kept = 0; kept < order.length; kept++) {
     let first = kept;
@@ -127,12 +116,4 @@ function apart(rows: Float64Array, d: number, least: number): number[] {
     }
   }
   return order;
-}
-
-function lengthsOf(rows: Float64Array, d: number): Float64Array {
-  return Float64Array.from({ length: rows.length / d }, (_, k) => Math.sqrt(dotAt(rows, k * d, rows, k * d, d)));
-}
-
-function subtract(from: Float64Array, what: Float64Array): void {
-  for (let k = 0; k < what.length; k++) from[k] -= what[k];
 }
