@@ -6,9 +6,10 @@
 
 import { solveQP } from "quadprog";
 import { power } from "../linear/elementary.js";
-import { dot, norm, turned } from "../linear/vectors.js";
+import { dot, largestOf, norm, turned } from "../linear/vectors.js";
 import type { Matrix } from "../types.js";
 import {
+  gradientBy,
   leastSquares,
   type NoSolution,
   type QuadraticGradient,
@@ -65,7 +66,7 @@ interface Vertex {
 
 function byProximalPoints(program: QuadraticProgram): Vertex | NoSolution {
   const n = program.q.length;
-  const size = program.P.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || norm(program.q) || 1;
+  const size = largestOf(program.P) || norm(program.q) || 1;
   let at: Vertex = { z: new Float64Array(n), active: [] };
   let share = Number.POSITIVE_INFINITY;
   for (let k = 0; k < POINTS; k++) {
@@ -108,7 +109,7 @@ function withMultipliers({ P, q, A, b, G, h }: QuadraticProgram, { z, active }: 
   const [n, p] = [q.length, b.length];
   const pull = q.map((value, i) => -value - dot(P.subarray(i * n, (i + 1) * n), z));
   const found = leastSquares(turned(heldBy(A, p, G, active, n)), pull);
-  const largest = found.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const largest = largestOf(found);
   const lambda = new Float64Array(h.length);
   active.forEach((k, at) => {
     lambda[k] = found[p + at] > PUSHES * largest ? found[p + at] : 0;
@@ -138,26 +139,13 @@ export function gradientOfActiveSet(
     }
   }
   const right = new Float64Array(size);
-  dz.forEach((value, i) => {
-    right[i] = -value;
-  });
+  right.set(dz);
   const found = solvedOrNearest(K, right);
-  const u = found.subarray(0, n);
-  const equal = found.subarray(n, n + p);
-  const unequal = new Float64Array(h.length);
+  const t = new Float64Array(h.length);
   active.forEach((k, at) => {
-    unequal[k] = found[n + p + at];
+    t[k] = found[n + p + at];
   });
-  const rows = (count: number, at: (k: number, j: number) => number) =>
-    Float64Array.from({ length: count * n }, (_, e) => at(Math.floor(e / n), e % n));
-  return {
-    P: rows(n, (i, j) => (u[i] * z[j] + u[j] * z[i]) / 2),
-    q: u.slice(),
-    A: rows(p, (k, j) => nu[k] * u[j] + equal[k] * z[j]),
-    b: equal.map((value) => -value),
-    G: rows(h.length, (k, j) => lambda[k] * u[j] + unequal[k] * z[j]),
-    h: unequal.map((value) => -value),
-  };
+  return gradientBy({ z, nu, lambda }, { u: found.subarray(0, n), v: found.subarray(n, n + p), t });
 }
 
 /** The rows of A and the active ones of G. */

@@ -1,18 +1,19 @@
 /** Quadratic programs with second-order cones: solved by interior points in units that even out their entries, and differentiated where their cones bend. */
 
-import { turned } from "../linear/vectors.js";
+import { concatenated, largestOf, turned } from "../linear/vectors.js";
 import { blocksOf } from "./cones.js";
 import { solveConic } from "./interior.js";
 import { polished, pushingBlocks, rowsOf, slopeOfEquations, solves } from "./normalMap.js";
 import {
   conesOf,
+  gradientBy,
   type NoSolution,
   type QuadraticGradient,
   type QuadraticProgram,
   type QuadraticSolution,
   solvedOrNearest,
 } from "./program.js";
-import { largestOf, semidefinite } from "./symmetric.js";
+import { semidefinite } from "./symmetric.js";
 import { type Shares, sharesOf, termsOf } from "./terms.js";
 import { around, equilibrated, inUnits, solutionFromUnits, solutionInUnits, type Units } from "./units.js";
 
@@ -36,7 +37,14 @@ function solveIn(program: QuadraticProgram, units: Units): QuadraticSolution | N
   const scaled = inUnits(program, units);
   const { P, q, A, b, G, h } = scaled;
   const p = b.length;
-  const found = solveConic({ P, q, M: joined(A, G), c: joined(b, h), equations: p, cones: conesOf(program) });
+  const found = solveConic({
+    P,
+    q,
+    M: concatenated(A, G),
+    c: concatenated(b, h),
+    equations: p,
+    cones: conesOf(program),
+  });
   if (typeof found === "string") return found;
   const given = { z: found.x, nu: found.z.slice(0, p), lambda: found.z.slice(p), slack: found.s };
   const even = evened(scaled, given, sharesOf(scaled, given, termsOf(scaled, given)));
@@ -60,13 +68,6 @@ function evened(
   return { column: z.map(() => 1), row, point: 1, weight: 1 };
 }
 
-function joined(a: Float64Array, b: Float64Array): Float64Array {
-  const out = new Float64Array(a.length + b.length);
-  out.set(a);
-  out.set(b, a.length);
-  return out;
-}
-
 /** The implicit derivative of the KKT equations as normalMap.ts has them; least squares where they are singular. */
 export function gradientWithCones(
   program: QuadraticProgram,
@@ -83,19 +84,9 @@ export function gradientWithCones(
   const right = new Float64Array(K.rows);
   right.set(dz);
   const found = solvedOrNearest(K, right);
-  const [u, v] = [found.subarray(0, n), found.slice(n, n + p)];
   const t = new Float64Array(h.length);
   rows.forEach((row, k) => {
     t[row] = found[n + p + k];
   });
-  const table = (count: number, entry: (k: number, j: number) => number) =>
-    Float64Array.from({ length: count * n }, (_, e) => entry(Math.floor(e / n), e % n));
-  return {
-    P: table(n, (i, j) => -(u[i] * z[j] + u[j] * z[i]) / 2),
-    q: u.map((value) => -value),
-    A: table(p, (k, j) => -(nu[k] * u[j] + v[k] * z[j])),
-    b: v,
-    G: table(h.length, (k, j) => -(lambda[k] * u[j] + t[k] * z[j])),
-    h: t,
-  };
+  return gradientBy({ z, nu, lambda }, { u: found.subarray(0, n), v: found.subarray(n, n + p), t });
 }

@@ -6,9 +6,9 @@
  * and h; s is zero for equations. With tau > 0 the quotients by tau are a solution, with tau = 0 they say that there is none.
  */
 
-import { dot } from "../linear/vectors.js";
+import { concatenated, dot, largestOf } from "../linear/vectors.js";
 import { blocksOf, type Cones, depth, longestStep, product, quotient, Scaling } from "./cones.js";
-import { Factored, largestOf } from "./symmetric.js";
+import { Factored } from "./symmetric.js";
 import { shareOff, sharesOf, termsOf } from "./terms.js";
 
 /** All matrices by rows; the first `equations` rows of M are equations. */
@@ -70,7 +70,7 @@ export function solveConic(program: ConicProgram): ConicSolution | "infeasible" 
     const scaling = new Scaling(s, z.subarray(p), blocks);
     const K = systemOf(program, scaling);
     const fixed = K.solve(
-      joined(
+      concatenated(
         q.map((entry) => -entry),
         c,
       ),
@@ -82,7 +82,7 @@ export function solveConic(program: ConicProgram): ConicSolution | "infeasible" 
     const towards = (share: number, ds: Float64Array, dk: number): Point => {
       const shift = padded(ds, p);
       const first = K.solve(
-        joined(
+        concatenated(
           rx.map((entry) => -share * entry),
           rz.map((entry, k) => shift[k] - share * entry),
         ),
@@ -201,12 +201,5 @@ function plus(a: Float64Array, by: number, b: Float64Array): Float64Array {
 function padded(v: Float64Array, before: number): Float64Array {
   const out = new Float64Array(before + v.length);
   out.set(v, before);
-  return out;
-}
-
-function joined(a: Float64Array, b: Float64Array): Float64Array {
-  const out = new Float64Array(a.length + b.length);
-  out.set(a);
-  out.set(b, a.length);
   return out;
 }

@@ -8,11 +8,10 @@
  */
 
 import { smallSolve } from "../linear/smallSolve.js";
-import { dot } from "../linear/vectors.js";
+import { dot, largestOf } from "../linear/vectors.js";
 import type { Matrix } from "../types.js";
 import { type Block, blocksOf, depth, projection, projectionSlope } from "./cones.js";
 import { conesOf, type QuadraticProgram, type QuadraticSolution } from "./program.js";
-import { largestOf } from "./symmetric.js";
 import { type Shares, shareOff, sharesOf, type Terms, termsOf } from "./terms.js";
 
 /** A multiplier, or what a cone leaves free, below this share of the terms beside it is rounding of the interior points. */

@@ -37,6 +37,27 @@ export type NoSolution = "infeasible" | "unbounded" | "stalled";
 /** The gradients of a loss by all that a program is given. */
 export type QuadraticGradient = Omit<QuadraticProgram, "cones">;
 
+/**
+ * By the adjoint (u [n], v [p], t [m]) of the KKT equations at a solution: what their transposed derivative takes to the gradient by z,
+ * t zero for rows that do not push (Amos and Kolter 2017).
+ */
+export function gradientBy(
+  { z, nu, lambda }: QuadraticSolution,
+  { u, v, t }: { readonly u: Float64Array; readonly v: Float64Array; readonly t: Float64Array },
+): QuadraticGradient {
+  const n = z.length;
+  const rows = (count: number, entry: (k: number, j: number) => number) =>
+    Float64Array.from({ length: count * n }, (_, e) => entry(Math.floor(e / n), e % n));
+  return {
+    P: rows(n, (i, j) => -(u[i] * z[j] + u[j] * z[i]) / 2),
+    q: u.map((value) => -value),
+    A: rows(nu.length, (k, j) => -(nu[k] * u[j] + v[k] * z[j])),
+    b: v.slice(),
+    G: rows(lambda.length, (k, j) => -(lambda[k] * u[j] + t[k] * z[j])),
+    h: t.slice(),
+  };
+}
+
 /** A singular value below this share of the largest is zero. */
 const SINGULAR = 1e-12;
 

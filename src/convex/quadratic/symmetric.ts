@@ -1,6 +1,7 @@
 /** Quasi-definite systems [P A'; A -W] (Vanderbei 1995): L D L' in any order, and refinement against the matrix as given. */
 
 import { choleskyInPlace } from "../linear/cholesky.js";
+import { largestOf } from "../linear/vectors.js";
 
 /** Of the entries of P, per row: what they may have lost where they were made, in float64 and in float32. */
 const ROUNDED = [1e-13, 1e-9, 1e-8, 1e-7, 1e-6];
@@ -20,7 +21,7 @@ export class Factored {
     private readonly size: number,
     positive: number,
   ) {
-    const largest = M.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
+    const largest = largestOf(M) || 1;
     const added = REGULAR * Math.min(1, largest);
     const L = M.slice();
     const D = new Float64Array(size);
@@ -80,12 +81,6 @@ export class Factored {
     for (let i = size - 1; i >= 0; i--) for (let j = 0; j < i; j++) x[j] -= L[i * size + j] * x[i];
     return x;
   }
-}
-
-export function largestOf(v: Float64Array): number {
-  let most = 0;
-  for (const value of v) most = Math.max(most, Math.abs(value));
-  return most;
 }
 
 /**

@@ -3,9 +3,9 @@
  * points and slopes are of about one, so that what is far below has a size even at a solution where all terms vanish.
  */
 
+import { largestOf } from "../linear/vectors.js";
 import { blocksOf } from "./cones.js";
 import { conesOf, type QuadraticProgram, type QuadraticSolution } from "./program.js";
-import { largestOf } from "./symmetric.js";
 
 /** Of the largest equation's terms: what others have at least, where none of their own say how large they should be. */
 const LEAST_SHARE = 1e-5;

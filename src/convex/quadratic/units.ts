@@ -3,9 +3,9 @@
  * matrix (Ruiz 2001), the point and the objective by one number each.
  */
 
+import { largestOf } from "../linear/vectors.js";
 import { blocksOf } from "./cones.js";
 import { conesOf, type QuadraticProgram, type QuadraticSolution } from "./program.js";
-import { largestOf } from "./symmetric.js";
 
 const TURNS = 10;
 
