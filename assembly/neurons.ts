@@ -16,7 +16,7 @@ const CACHED: i32 = 1 << 17;
 /** What a layer says of itself, in 32-bit integers that lie together. */
 const X_AT: usize = 0; // [rows x stride] float32, rows a multiple of 4, stride of 4; what fills up is zero
 const ROWS: usize = 4;
-const COLUMNS: usize = 8;
+const COLUMNS: usize = 8; // even, the last of W filled up with zeros
 const STRIDE: usize = 12; // floats
 const GROUPS: usize = 16;
 const OUTPUT_AT: usize = 20; // [groups] i32; groups of one output follow each other
@@ -94,7 +94,7 @@ function tiles(
     x = x3 + stride;
     let c00 = zero, c01 = zero, c10 = zero, c11 = zero, c20 = zero, c21 = zero, c30 = zero, c31 = zero;
     let at = w;
-    for (const end = w + ((d & ~1) << 5); at < end; at += 64) {
+    for (const end = w + (d << 5); at < end; at += 64) {
       let b0 = v128.load(at);
       let b1 = v128.load(at, 16);
       let t = v128.load_splat<f32>(x0);
@@ -127,22 +127,6 @@ function tiles(
       x1 += 8;
       x2 += 8;
       x3 += 8;
-    }
-    if (d & 1) {
-      const b0 = v128.load(at);
-      const b1 = v128.load(at, 16);
-      let t = v128.load_splat<f32>(x0);
-      c00 = f32x4.add(c00, f32x4.mul(t, b0));
-      c01 = f32x4.add(c01, f32x4.mul(t, b1));
-      t = v128.load_splat<f32>(x1);
-      c10 = f32x4.add(c10, f32x4.mul(t, b0));
-      c11 = f32x4.add(c11, f32x4.mul(t, b1));
-      t = v128.load_splat<f32>(x2);
-      c20 = f32x4.add(c20, f32x4.mul(t, b0));
-      c21 = f32x4.add(c21, f32x4.mul(t, b1));
-      t = v128.load_splat<f32>(x3);
-      c30 = f32x4.add(c30, f32x4.mul(t, b0));
-      c31 = f32x4.add(c31, f32x4.mul(t, b1));
     }
     say(sums, c00, c01, a0, a1, leaky, fall);
     say(sums + 16, c10, c11, a0, a1, leaky, fall);

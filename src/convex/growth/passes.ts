@@ -2,8 +2,9 @@
 
 import type { Kernels, NeuronLayer } from "../kernels/types.js";
 import { transpose } from "../linear/vectors.js";
+import { whereRoom } from "../linear/whereRoom.js";
 import { ONE_PATCH, slopeOf } from "../network.js";
-import { layerFor, plainRows, whereRoom } from "../operators/neuronLayer.js";
+import { layerFor, plainRows } from "../operators/neuronLayer.js";
 import type { ConvexProgram, Matrix, Pooling } from "../types.js";
 import { addActivations, eachSampleBlock, type Reading, readingOf, replaceByPull } from "./sampleBlocks.js";
 

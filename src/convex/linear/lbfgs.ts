@@ -6,6 +6,7 @@
 import type { Kernels, VectorPairs } from "../kernels/types.js";
 import { MEMORY, PairMetric, type Scales } from "./pairs/index.js";
 import { dot, sumInto } from "./vectors.js";
+import { whereRoom } from "./whereRoom.js";
 
 export type { Scales };
 
@@ -114,16 +115,6 @@ export interface Worthwhile {
   readonly kernels?: Pick<Kernels, "pairs">;
 }
 
-/** Room for pairs on the engine, if it has any. */
-function pairsOf(kernels: Pick<Kernels, "pairs"> | undefined, size: number): VectorPairs | undefined {
-  try {
-    return kernels?.pairs?.(size, MEMORY);
-  } catch (error) {
-    if (error instanceof RangeError) return undefined; // no memory
-    throw error;
-  }
-}
-
 /** `descend`, while it is worth its steps; the objective is let go of in the end. */
 export async function descendWorthwhile(
   objective: Objective,
@@ -149,7 +140,7 @@ export async function descendWorthwhile(
     return slow;
   };
   return usingObjective(objective, async () => {
-    const pairs = pairsOf(kernels, start.length);
+    const pairs = whereRoom(() => kernels?.pairs?.(start.length, MEMORY)) ?? undefined;
     try {
       return await descend(watched, start, steps, enough, scales, breath, pairs);
     } finally {

@@ -3,6 +3,7 @@
 import type { Kernels, NeuronLayer } from "../kernels/types.js";
 import type { Objective } from "../linear/lbfgs.js";
 import { dot, multipleInto, repeatInto } from "../linear/vectors.js";
+import { whereRoom } from "../linear/whereRoom.js";
 import { ONE_PATCH, slopeOf } from "../network.js";
 import type { ConvexProgram } from "../types.js";
 import { biasGradient } from "./outputBias.js";
@@ -21,16 +22,6 @@ export function layerFor(
 export function plainRows(pooling: ConvexProgram["pooling"]): boolean {
   const { patches, scale } = pooling ?? ONE_PATCH;
   return patches === 1 && scale === 1;
-}
-
-/** What is made, or null where there is none, or no memory for it. */
-export function whereRoom<T>(make: () => T | undefined): T | null {
-  try {
-    return make() ?? null;
-  } catch (error) {
-    if (error instanceof RangeError) return null;
-    throw error;
-  }
 }
 
 /**

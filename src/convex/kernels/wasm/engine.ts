@@ -14,8 +14,8 @@ const START_WORK = 5e8;
 const LEAST_WORK = 2e5;
 /** Times that a projection looks at all rows, about. */
 const LOOKS = 4;
-/** Neurons of a group of `neurons`. */
-const GROUP = 8;
+/** Neurons of a group of `neurons`, multiplied together and all of one output (assembly/neurons.ts). */
+export const GROUP = 8;
 /** Jobs that are done alone after helpers have cost more than they saved. */
 const JOBS_ALONE = 32;
 /** How much of what was saved counts one job later. */

@@ -13,6 +13,11 @@ interface Taken {
   readonly turn: number; // of all that was ever taken; -1: lasting
 }
 
+/** The least multiple of a unit that is no smaller. */
+export function filled(count: number, unit: number): number {
+  return Math.ceil(count / unit) * unit;
+}
+
 export class WasmHeap {
   private free: Block[] = []; // by address; neighbours are joined
   private readonly taken = new Map<number, Taken>();

@@ -3,12 +3,12 @@
 import { eachBlock } from "../../linear/rowBlock.js";
 import type { Matrix } from "../../types.js";
 import type { NeuronLayer } from "../types.js";
-import type { WasmEngine } from "./engine.js";
+import { GROUP, type WasmEngine } from "./engine.js";
+import { filled } from "./heap.js";
 
-/** Neurons that are multiplied together, all of one output. */
-const GROUP = 8;
-/** Rows, and columns, come in fours, the last filled up with zeros. */
+/** Rows, and columns of X, come in fours, those of W in pairs, the last filled up with zeros. */
 const FOUR = 4;
+const PAIR = 2;
 /** Rows that are copied together. */
 const COPIED = 4096;
 
@@ -17,6 +17,7 @@ export class WasmNeurons implements NeuronLayer {
   private readonly d: number;
   private readonly rows: number; // n, filled up
   private readonly stride: number; // d, filled up
+  private readonly columns: number; // d, filled up to a pair
   private readonly groups: number;
   private readonly places: Int32Array; // [m]: of each neuron among those of the groups
   private readonly blocks: Readonly<
@@ -34,7 +35,8 @@ export class WasmNeurons implements NeuronLayer {
     this.d = X.cols;
     this.rows = filled(this.n, FOUR);
     this.stride = filled(this.d, FOUR);
-    const { rows, stride, d } = this;
+    this.columns = filled(this.d, PAIR);
+    const { rows, stride, columns, d } = this;
     const { places, ofGroups } = grouped(outputs, C);
     this.places = places;
     this.groups = ofGroups.length;
@@ -45,7 +47,7 @@ export class WasmNeurons implements NeuronLayer {
       layer: floats(16),
       x: floats(rows * stride),
       outputs: floats(groups),
-      w: floats(groups * d * GROUP),
+      w: floats(groups * columns * GROUP),
       a: floats(groups * GROUP),
       signs: heap.take(Math.ceil((groups * rows) / 8)),
       z: heap.take(C * rows),
@@ -57,11 +59,11 @@ export class WasmNeurons implements NeuronLayer {
     heap
       .integers(blocks.layer, 13)
       .set([
-        ...[blocks.x, rows, d, stride, groups, blocks.outputs, blocks.w, blocks.a],
+        ...[blocks.x, rows, columns, stride, groups, blocks.outputs, blocks.w, blocks.a],
         ...[blocks.signs, blocks.z, blocks.n, blocks.g, blocks.room],
       ]);
     heap.integers(blocks.outputs, groups).set(ofGroups);
-    heap.floats(blocks.w, groups * d * GROUP).fill(0);
+    heap.floats(blocks.w, groups * columns * GROUP).fill(0);
     heap.floats(blocks.a, groups * GROUP).fill(0);
     heap.view(blocks.z, C * rows).fill(0); // an output may have no neurons
     heap.floats(blocks.n, C * rows).fill(0);
@@ -104,14 +106,14 @@ export class WasmNeurons implements NeuronLayer {
   }
 
   private write(W: Float64Array, A: Float64Array): void {
-    const { blocks, places, d, groups } = this;
+    const { blocks, places, d, columns, groups } = this;
     const { heap } = this.engine;
-    const w = heap.floats(blocks.w, groups * d * GROUP);
+    const w = heap.floats(blocks.w, groups * columns * GROUP);
     const a = heap.floats(blocks.a, groups * GROUP);
     for (let j = 0, k = 0; j < places.length; j++) {
       const lane = places[j] % GROUP;
       a[places[j]] = A[j];
-      for (let p = 0, at = (places[j] - lane) * d + lane; p < d; p++, k++, at += GROUP) w[at] = W[k];
+      for (let p = 0, at = (places[j] - lane) * columns + lane; p < d; p++, k++, at += GROUP) w[at] = W[k];
     }
   }
 }
@@ -127,8 +129,4 @@ function grouped(outputs: Int32Array, C: number): { places: Int32Array; ofGroups
     while (ofGroups.length * GROUP < next) ofGroups.push(c);
   }
   return { places, ofGroups };
-}
-
-function filled(count: number, unit: number): number {
-  return Math.ceil(count / unit) * unit;
 }

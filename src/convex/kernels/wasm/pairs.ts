@@ -2,6 +2,7 @@
 
 import type { VectorPair, VectorPairs } from "../types.js";
 import type { WasmEngine } from "./engine.js";
+import { filled } from "./heap.js";
 
 const FOUR = 4;
 
@@ -20,7 +21,7 @@ export class WasmPairs implements VectorPairs {
     count: number,
   ) {
     const { heap } = engine;
-    this.filled = Math.ceil(size / FOUR) * FOUR;
+    this.filled = filled(size, FOUR);
     const place = (length: number) => {
       const at = heap.take(length);
       heap.view(at, length).fill(0);
