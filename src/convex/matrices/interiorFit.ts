@@ -38,22 +38,12 @@ export async function startFitted(
   const N = new Float64Array(Z.length);
   loss.gradient(Z, N);
   const Q = grams.matrix(N);
+  const twice = Q.map((value) => 2 * value);
   const size = eigen.values.reduce((sum, value) => sum + Math.abs(value), 0) / D;
   const cones: Cone[] = [];
   for (const sign of signs) {
     const multipliers = new Float64Array(diagonals.length / D);
-    if (
-      !choleskyInPlace(
-        partner(
-          problem,
-          Q.map((value) => 2 * value),
-          sign,
-          multipliers,
-        ),
-        D,
-      )
-    )
-      return null;
+    if (!choleskyInPlace(partner(problem, twice, sign, multipliers), D)) return null;
     const K = partner(problem, Q, sign, multipliers);
     const inverse = inverseOf(K, D);
     if (inverse === null || !(size > 0) || (await pause())) return null;

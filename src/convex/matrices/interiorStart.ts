@@ -42,12 +42,12 @@ export async function startInside(
     );
     const N = new Float64Array(n);
     loss.gradient(Z, N);
-    const twice = N.map((value) => 2 * value);
-    const Q = grams.matrix(twice);
-    if (!signs.every((sign) => choleskyInPlace(partner(problem, Q, sign, zeros()), D))) continue;
+    const Q = grams.matrix(N);
+    const twice = Q.map((value) => 2 * value);
+    if (!signs.every((sign) => choleskyInPlace(partner(problem, twice, sign, zeros()), D))) continue;
     const cones: Cone[] = [];
     for (const sign of signs) {
-      const K = partner(problem, grams.matrix(N), sign, zeros());
+      const K = partner(problem, Q, sign, zeros());
       if (await pause()) return null;
       const inverse = inverseOf(K, D);
       if (inverse === null) return null;
@@ -72,9 +72,10 @@ export function continuedFrom(
 ): InteriorStart | null {
   const { forms, loss, signs } = problem;
   const shift = 1 / loss.curvature - 1 / curvature;
+  const Q = grams.matrix(N);
   const cones: Cone[] = [];
   for (const [s, sign] of signs.entries()) {
-    const K = partner(problem, grams.matrix(N), sign, multipliers[s]);
+    const K = partner(problem, Q, sign, multipliers[s]);
     const inverse = inverseOf(K, forms.size);
     if (inverse === null) return null;
     cones.push({ sign, K, inverse, W: matrices[s], multipliers: multipliers[s] });
