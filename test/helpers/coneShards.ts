@@ -14,11 +14,12 @@ import {
   type ShardCall,
   type ShardedSolution,
   solveSharded,
-  summed,
 } from "../../src/convex/sharded/index.js";
 import { Clock } from "../../src/convex/solvers/clock.js";
 import { solve } from "../../src/convex/solvers/solve.js";
 import type { ConvexProgram, LossName, Matrix } from "../../src/convex/types.js";
+import type { Cluster } from "../../src/index.js";
+import { sumOf } from "./inProcess.js";
 
 export interface ConeCase {
   readonly X: Matrix; // [n x d], of float32 numbers
@@ -57,19 +58,9 @@ export async function onShards(one: ConeCase, onCall: (call: ShardCall) => void 
   }));
   const shards = parts.map(({ spec, rows }) => new Shard(spec, rows, referenceKernels));
   const cluster = {
-    sum: (message: Parameters<typeof summed>[1], restore: Parameters<typeof summed>[2]) => {
+    sum: (...[message, restore]: Parameters<Cluster["sum"]>) => {
       onCall(message.call);
-      return summed(
-        async ({ call, payload }, only) =>
-          shards
-            .filter((_, k) => only === null || k === only)
-            .map((shard) => {
-              const answer = shard.answer(call, payload);
-              return { stale: answer === null, payload: answer ?? new Float64Array(0) };
-            }),
-        message,
-        restore,
-      );
+      return sumOf(shards, message, restore);
     },
   };
   const crew = new Crew(

@@ -24,22 +24,26 @@ export function inProcess(): Cluster {
       shards = opened.map(({ shard }) => shard);
       return opened.map(({ facts }) => facts);
     },
-    sum: (message, restore) =>
-      summed(
-        async ({ call, payload }, only) =>
-          shards
-            .filter((_, k) => only === null || k === only)
-            .map((shard) => {
-              const answer = shard.answer(call, payload);
-              return { stale: answer === null, payload: answer ?? new Float64Array(0) };
-            }),
-        message,
-        restore,
-      ),
+    sum: (message, restore) => sumOf(shards, message, restore),
     async close() {
       for (const shard of shards.splice(0)) shard.dispose();
     },
   };
+}
+
+/** What these shards add up to. */
+export function sumOf(shards: readonly Shard[], ...[message, restore]: Parameters<Cluster["sum"]>) {
+  return summed(
+    async ({ call, payload }, only) =>
+      shards
+        .filter((_, k) => only === null || k === only)
+        .map((shard) => {
+          const answer = shard.answer(call, payload);
+          return { stale: answer === null, payload: answer ?? new Float64Array(0) };
+        }),
+    message,
+    restore,
+  );
 }
 
 async function rowsOf({ load, shard, shards, args }: ShardSpec): Promise<unknown> {

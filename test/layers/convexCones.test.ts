@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { gaussianSource } from "../../src/convex/linear/random.js";
 import { type QuadraticProgram, quadraticGradient, solveQuadraticProgram } from "../../src/convex/quadratic/index.js";
 import { convexLayer, quadraticProgram, registerLayers } from "../../src/index.js";
+import { saveAndLoad } from "../helpers/models.js";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -334,14 +335,7 @@ test("a layer with cones is trained by model.fit, keeps its point inside, and a 
   await model.fit(x, y, { epochs: 25, batchSize: 15, verbose: 0 });
   expect(tf.memory().numTensors).toBe(tensors);
   expect(lossOf()).toBeLessThan(0.3 * start);
-  let saved: tf.io.ModelArtifacts | undefined;
-  await model.save(
-    tf.io.withSaveHandler(async (artifacts) => {
-      saved = artifacts;
-      return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: "JSON" } };
-    }),
-  );
-  const again = await tf.loadLayersModel(tf.io.fromMemory(saved as tf.io.ModelArtifacts));
+  const again = await saveAndLoad(model);
   expect((again.predict(x) as tf.Tensor).arraySync()).toEqual((model.predict(x) as tf.Tensor).arraySync());
   again.dispose();
   model.dispose();

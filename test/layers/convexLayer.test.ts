@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { gaussianSource } from "../../src/convex/linear/random.js";
 import { convexLayer, type QuadraticTerms, quadraticProgram, registerLayers } from "../../src/index.js";
+import { saveAndLoad } from "../helpers/models.js";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -228,14 +229,7 @@ describe("ConvexLayer", () => {
     expect(lossOf()).toBeLessThan(0.3 * start);
     const after = layers[1].getWeights().map((weight) => Array.from(weight.dataSync()));
     after.forEach((weight, k) => void expect(weight).not.toEqual(before[k]));
-    let saved: tf.io.ModelArtifacts | undefined;
-    await model.save(
-      tf.io.withSaveHandler(async (artifacts) => {
-        saved = artifacts;
-        return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: "JSON" } };
-      }),
-    );
-    const again = await tf.loadLayersModel(tf.io.fromMemory(saved as tf.io.ModelArtifacts));
+    const again = await saveAndLoad(model);
     expect((again.predict(x) as tf.Tensor).arraySync()).toEqual((model.predict(x) as tf.Tensor).arraySync());
     again.dispose();
     model.dispose();
