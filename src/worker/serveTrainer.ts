@@ -123,7 +123,7 @@ class Job {
       const built = model === null ? await modelMessage(result.model) : null;
       const weights = await Promise.all(result.model.getWeights().map((weight) => tensorMessage("weight", weight)));
       const { train } = await readSplit(x, y, result.problem.spec, given, trunkIn(result));
-      const problem = problemMessage(result.problem, white(train, result.problem.spec));
+      const problem = problemMessage(result.problem, await white(train, result.problem.spec, async () => {}));
       const { shape } = anatomyOf(result.model, "read").head.hidden.getWeights()[0];
       const units = shape[shape.length - 1]; // or filters
       const message = { kind: "done", job, summary: summaryOf(result), problem, units, weights, model: built } as const;

@@ -8,6 +8,7 @@ export {
   ROUNDING,
   type RowSpace,
   reducedRows,
+  reducingRows,
   rowSpaceOf,
   rowsInAxes,
   unfoldedWeights,
