@@ -124,7 +124,7 @@ export async function certify(
   const pause = () => clock.pause();
   const chosen = await chooseEngine(settings.engine, settings.threads);
   const spec = await whitened(read, rows, chosen.kernels, pause);
-  const data = await white(rows, spec, pause);
+  const data = await white(rows, spec, chosen.kernels, pause);
   const reduced = await reduce(spec, data, settings, chosen.kernels, pause);
   const { reduction } = reduced;
   const seen = reduced.data(data);

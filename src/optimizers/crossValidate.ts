@@ -71,7 +71,15 @@ export async function crossValidate<M extends tf.LayersModel>(
   const clock = clockOf(settings);
   const pause = () => clock.pause();
   const all = await whitened(spec, data, kernels, pause);
-  const { posed } = await poseForPath(model, all, await white(data, all, pause), settled, kernels, false, clock);
+  const { posed } = await poseForPath(
+    model,
+    all,
+    await white(data, all, kernels, pause),
+    settled,
+    kernels,
+    false,
+    clock,
+  );
   const grid = betasOf(posed, kernels, args);
   const parts = dealt(data.x.rows, folds, settings.seed).map((held) => {
     const inside = new Set(held);
@@ -108,12 +116,12 @@ async function judgeFold(
   const { kernels } = await chooseEngine(settings.engine, settings.threads);
   const pause = () => clock.pause();
   const spec = await whitened(read, rows, kernels, pause);
-  const train = await white(rows, spec, pause);
+  const train = await white(rows, spec, kernels, pause);
   // Singular vectors, too, are of the rows that this fold trains on.
   const whole = train.x.rows + held.x.rows;
   const part = { whole, advice: "hold fewer out: raise folds" };
   const { posed, reduced } = await poseForPath(model, spec, train, settings, kernels, false, clock, part);
-  const seen = reduced.data(await white(held, spec, pause));
+  const seen = reduced.data(await white(held, spec, kernels, pause));
   const judge = new Evaluator(model, reduced.spec, inputRows(reduced.spec, seen.x, posed.column.value), seen);
   const values: number[] = [];
   const unproven = { ...settings, pricing: null };

@@ -13,7 +13,7 @@ import {
   refuseUnknown,
   shown,
 } from "../arguments.js";
-import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
+import { chooseEngine, hostKernels, type Kernels } from "../convex/kernels/index.js";
 import { norm } from "../convex/linear/vectors.js";
 import { bindLoss } from "../convex/losses/index.js";
 import { type Network, slopeOf } from "../convex/network.js";
@@ -156,7 +156,7 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
     const { spec, column, reduction } = this.result.problem;
     const seen = await trunkOf(this.result.model, "read", spec.cut).see("x", inputs);
     const clock = new Clock(Number.POSITIVE_INFINITY, () => false);
-    const data = await white(await readData(seen, y, spec), spec, () => clock.pause());
+    const data = await white(await readData(seen, y, spec), spec, await hostKernels({}), () => clock.pause());
     const x = reduction === null ? data.x : rowsIn(data.x, reduction.space);
     const X = inputRows(spec, x, column.value);
     return this.optima.best(bindLoss(spec.loss === "hinge" ? "squaredHinge" : spec.loss, data.y), X);

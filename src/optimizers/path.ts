@@ -83,8 +83,8 @@ export async function followPath<M extends tf.LayersModel>(
   const pause = () => clock.pause();
   const chosen = await chooseEngine(settings.engine, settings.threads);
   const spec = await whitened(read, split.train, chosen.kernels, pause);
-  const train = await white(split.train, spec, pause);
-  const validation = split.validation && (await white(split.validation, spec, pause));
+  const train = await white(split.train, spec, chosen.kernels, pause);
+  const validation = split.validation && (await white(split.validation, spec, chosen.kernels, pause));
   const free = args.betas === undefined;
   const { posed, reduced } = await poseForPath(model, spec, train, settings, chosen.kernels, free, clock);
   const engine = await engineOn(posed.program, chosen, settings);

@@ -68,7 +68,7 @@ describe("white rows", () => {
           const pause = async () => ++turns;
           const spec = await whitened(specOf(cols), data, referenceKernels, pause);
           expect(turns).toBeGreaterThan(0);
-          const { x } = await white(data, spec, pause);
+          const { x } = await white(data, spec, referenceKernels, pause);
           expect([x.rows, x.cols, spec.inputs]).toEqual([n, rank, rank]);
           for (let i = 0; i < rank; i++) {
             for (let j = 0; j <= i; j++) {

@@ -1,7 +1,7 @@
 /** Reading, the first step of a fit: what the model is, and its rows as the head sees them. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { chooseEngine } from "../../convex/kernels/index.js";
+import { hostKernels } from "../../convex/kernels/index.js";
 import type { Settings } from "../options.js";
 import { type Dataset, refuseDegenerate } from "./data.js";
 import { frozenCharge } from "./frozenCharge.js";
@@ -33,14 +33,13 @@ export async function readFit(
   const trunk = trunkOf(model, "write", read.cut);
   const { train, validation } = await readSplit(x, y, read, args, trunk);
   refuseDegenerate(train);
-  // On the host: a device is opened once, for the program.
-  const { kernels } = await chooseEngine(engine === "cpu" || read.normalization === null ? "cpu" : "auto", threads);
+  const kernels = await hostKernels({ engine, threads });
   const spec = await whitened(read, train, kernels, pause);
   const frozen = await frozenCharge(model, "write", read.cut);
   return {
     spec,
-    train: await white(train, spec, pause),
-    validation: validation && (await white(validation, spec, pause)),
+    train: await white(train, spec, kernels, pause),
+    validation: validation && (await white(validation, spec, kernels, pause)),
     note: trunk.note,
     frozen,
   };

@@ -8,7 +8,6 @@ export {
   ROUNDING,
   type RowSpace,
   reducedRows,
-  reducingRows,
   rowSpaceOf,
   rowsInAxes,
   unfoldedWeights,

@@ -170,18 +170,11 @@ export function* rowsInAxes(
 }
 
 /** (X - mean) V [n x r]. */
-export function reducedRows(X: Matrix, space: Pick<RowSpace, "basis" | "mean">): Matrix {
-  return atOnce(reducingRows(X, space));
-}
-
-/** The same in pieces, to the last bit. */
-export function* reducingRows(X: Matrix, { basis, mean }: Pick<RowSpace, "basis" | "mean">): Pieces<Matrix> {
+export function reducedRows(X: Matrix, { basis, mean }: RowSpace): Matrix {
   const { rows: n, cols: d } = X;
   const r = basis.cols;
   const data = new Float64Array(n * r);
-  const height = Math.max(1, Math.ceil(PIECE / (d * Math.max(1, r))));
   for (let k = 0; k < n; k++) {
-    if (k % height === height - 1) yield;
     for (let p = 0; p < d; p++) {
       const value = X.data[k * d + p] - (mean?.[p] ?? 0);
       if (value !== 0) for (let i = 0; i < r; i++) data[k * r + i] += value * basis.data[p * r + i];

@@ -10,14 +10,7 @@
 import type { Kernels } from "../../../convex/kernels/index.js";
 import { inTurns, type Pieces } from "../../../convex/linear/pieces.js";
 import { turned } from "../../../convex/linear/vectors.js";
-import {
-  findingSpan,
-  meanOf,
-  ROUNDING,
-  type RowSpace,
-  reducingRows,
-  rowsInAxes,
-} from "../../../convex/operators/axes/index.js";
+import { findingSpan, meanOf, ROUNDING, type RowSpace, rowsInAxes } from "../../../convex/operators/axes/index.js";
 import { independent } from "../../../convex/operators/independent.js";
 import type { Matrix } from "../../../convex/types.js";
 import type { Dataset } from "../data.js";
@@ -43,11 +36,12 @@ export async function whitened(
 export async function white(
   data: Dataset,
   { whitening }: Pick<NetworkSpec, "whitening">,
+  kernels: Kernels,
   pause: Pause,
 ): Promise<Dataset> {
   if (whitening === null) return data;
   const { mean, map } = whitening;
-  return { ...data, x: await toTheEnd(reducingRows(data.x, { basis: map, mean }), pause) };
+  return { ...data, x: await toTheEnd(rowsInAxes(data.x, { basis: map, mean }, kernels), pause) };
 }
 
 /** Without white rows there is no program that a limit of time could leave unsolved. */
