@@ -110,8 +110,9 @@ async function rounds(
   const floor = floorOf(program);
   for (; index < budget.maxIterations; index++) {
     const enough = budget.tolerance * Math.max(Math.abs(point.gap.primal), floor);
+    let steps = 0;
     for (const part of parts) {
-      if (!part.done(enough, parts.length)) await part.round();
+      if (!part.done(enough, parts.length)) steps += await part.round();
     }
     const next = join(program, parts);
     if (!Number.isFinite(next.gap.primal) || Number.isNaN(next.gap.dual)) {
@@ -121,7 +122,7 @@ async function rounds(
     point = next;
     const { gap, blocks } = point;
     const stop =
-      (await budget.onRound?.({ index, seconds: clock.seconds, gap, blocks, program } satisfies Round)) === true;
+      (await budget.onRound?.({ index, seconds: clock.seconds, gap, blocks, program, steps } satisfies Round)) === true;
     gaps.push(gap.relative);
     const ended = statusAfter(gaps, budget.tolerance, stop, clock, parts);
     if (ended !== null) {
@@ -186,11 +187,13 @@ class Part {
 
   constructor(readonly run: Run) {}
 
-  async round(): Promise<void> {
-    const { resting, onHost, ...point } = await this.run.round();
+  /** Answers with the steps of its inner iteration. */
+  async round(): Promise<number> {
+    const { resting, onHost, steps = 0, ...point } = await this.run.round();
     this.point = point;
     this.resting = resting;
     this.onHost = onHost === true;
+    return steps;
   }
 
   /** True when this part's share of the gap that is enough is already paid. */
