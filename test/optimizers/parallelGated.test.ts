@@ -175,17 +175,21 @@ describe("trainParallel of gated units", () => {
     [{ arrangements: { kind: "enumerate" } }, "options/value", "gated"],
     [{ branches: 0 }, "options/value", "branches"],
     [{ hidden: 5000 }, "options/value", "hidden"],
+    [{ hidden: 1000, branches: 1e5 }, "options/value", "branches"],
+    [{ hidden: 1000, branches: 1e6 / 1000, wide: 300 }, "data/size", "301 columns"],
     [{ regularization: 0 }, "options/value", "regularization"],
     [{ loss: "cosine" }, "options/value", "loss"],
     [{ loss: "hinge", charge: "path" }, "data/target", "-1"],
     [{ charge: "l2" }, "options/value", "charge"],
   ])("options that do not fit are refused in words: %j", async (given, code, words) => {
-    const { x, y } = rowsFor("meanSquaredError", 1);
-    const options = { ...gated, loss: "meanSquaredError", ...given } as unknown as ParallelOptions;
+    const { x: narrow, y } = rowsFor("meanSquaredError", 1);
+    const { wide = 3, ...mine } = given as { wide?: number };
+    const x = tf.tidy(() => tf.tile(narrow, [1, wide / 3]));
+    const options = { ...gated, loss: "meanSquaredError", ...mine } as unknown as ParallelOptions;
     const [found, message] = await codeOf(trainParallel(x, y, options));
     expect(found).toBe(code);
     expect(message).toContain(words);
-    tf.dispose([x, y]);
+    tf.dispose([narrow, x, y]);
   });
 
   test("a loss with kinks is refused where branches are charged as a whole, with what to do", async () => {

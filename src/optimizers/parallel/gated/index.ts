@@ -34,6 +34,7 @@ interface Task extends Weighting {
 export async function trainGated(where: string, wish: GatedWish, task: Task) {
   const features = task.x?.shape?.[1] ?? 1;
   const inputs = features + Number(wish.hiddenBias);
+  refuseMany(where, inputs, wish);
   const gates = drawBranchGates(inputs, wish.hidden, wish.branches, task.settings.seed);
   const solved = await solveFor(where, wish, features, task, gates);
   const K = Math.max(wish.branches, solved.solution.branches.length);
@@ -83,6 +84,19 @@ async function solveFor(
   const budget = { tolerance, maxIterations, seconds: timeLimit, stopped: () => signal?.aborted === true };
   const { kernels } = await chooseEngine("auto");
   return { problem, solution: await solveGatedBranches(problem, kernels, budget) };
+}
+
+/** Numbers of the gates of all branches together: 2 GB. */
+const MOST_NUMBERS = 2 ** 28;
+
+function refuseMany(where: string, inputs: number, { branches, hidden }: GatedWish): void {
+  const numbers = inputs * branches * hidden;
+  if (numbers <= MOST_NUMBERS) return;
+  throw new ConvexError(
+    "data/size",
+    `${where}: expected gates of at most ${MOST_NUMBERS} numbers, got ${branches} branches of ${hidden} neurons on ${inputs} columns, ` +
+      `${numbers}. Ask for fewer branches or neurons.`,
+  );
 }
 
 function refuseNaN(where: string, { branches }: GatedParts, ...gates: readonly Float64Array[]): void {
