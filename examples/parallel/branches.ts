@@ -94,12 +94,13 @@ export async function descendBranches(train: Task, test: Task, shape: Shape, run
     tf.tensor2d(Float32Array.from(y.data), [y.rows, y.cols]),
   ];
   const [[x, y], [tx, ty]] = [rows(train), rows(test)];
-  const normal = (size: [number, number], deviation: number, offset: number) =>
-    tf.tidy(() => tf.variable(tf.randomNormal(size, 0, deviation, "float32", 10 * run.seed + offset)));
+  // Glorot's, as dense layers of K m, K and C units have them.
+  const normal = (size: [number, number], sizes: number, offset: number) =>
+    tf.tidy(() => tf.variable(tf.randomNormal(size, 0, Math.sqrt(2 / sizes), "float32", 10 * run.seed + offset)));
   const weights = [
-    normal([d, K * m], Math.sqrt(2 / d), 1),
-    normal([1, K * m], Math.sqrt(2 / m), 2),
-    normal([K, C], Math.sqrt(2 / K), 3),
+    normal([d, K * m], d + K * m, 1),
+    normal([1, K * m], K * m + K, 2),
+    normal([K, C], K + C, 3),
     tf.tidy(() => tf.variable(tf.zeros([C]))),
   ];
   const fixed =
