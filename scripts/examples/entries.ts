@@ -182,7 +182,7 @@ export const groups: readonly Group[] = [
         title: "Three layers on photographs and clothes",
         about:
           "CIFAR-10 and Fashion-MNIST, 40 branches of 100 hidden neurons: the convex program behind drawn gates, and SGD and Adam with the " +
-          "same charge, on ReLU branches and behind the same gates, for twice its seconds. Here 500 images of two classes, means of 4 x 4 " +
+          "same charge, on ReLU branches and behind the same gates, for the same seconds. Here 500 images of two classes, means of 4 x 4 " +
           "pixels, seconds of processors; `--full` is the whole comparison.",
         source: "examples/parallel/images.ts",
         command: "npm run demo:parallel-images -- --fetch --processor",
