@@ -65,7 +65,7 @@ export async function certifiedByParts(
   }).fit(model, train.x, train.y, {
     validationData: [test.x, test.y],
     callbacks: {
-      onEpochEnd: async (_epoch, logs) => {
+      onEpochEnd: async (_epoch: number, logs?: tf.Logs) => {
         const { loss, val_acc: accuracy } = logs as Record<string, number>;
         looks.push({ seconds: secondsNow() - began, objective: loss, accuracy });
       },

@@ -162,15 +162,18 @@ async function compare(
 
 function readTasks(source: ImageSource, classes: readonly number[], ownTest: boolean): readonly [Task, Task] {
   const each = (count: number) => Math.ceil(count / classes.length);
-  const part = (which: "train" | "test", from: number, count: number) =>
-    tf.tidy(() => {
-      const made = classes.map((kind) => {
+  const part = (which: "train" | "test", from: number, count: number): Task => {
+    const made = classes.map((kind) =>
+      tf.tidy(() => {
         const { x } = source.read(which, from + count, [kind]);
         const pooled = POOL === 1 ? x : tf.avgPool(x, POOL, POOL, "valid");
         return tf.reshape(pooled, [x.shape[0], -1]).slice([from, 0]) as tf.Tensor2D;
-      });
-      return taskOf(made);
-    });
+      }),
+    );
+    const task = taskOf(made);
+    tf.dispose(made);
+    return task;
+  };
   const train = part("train", 0, each(IMAGES));
   return [train, ownTest ? part("test", 0, each(TEST_IMAGES)) : part("train", each(IMAGES), each(TEST_IMAGES))];
 }

@@ -28,6 +28,6 @@ test("three classes by parts of the rows: a proven gap, and proximalAdam in mode
   const looks = await descendedInFit(train, held, settings, { rate: 0.01, seconds: 1, looks: 5 });
   expect(tf.memory().numTensors).toBe(tensors);
   for (const { objective } of looks) expect(objective).toBeGreaterThan(certified.lowerBound);
-  expect(looks[looks.length - 1].objective).toBeLessThan(looks[0].objective);
+  expect(looks[looks.length - 1].objective).toBeLessThan(Math.log(3)); // that of weights of zero
   tf.dispose([train.x, train.y, held.x, held.y]);
 });
