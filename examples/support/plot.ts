@@ -169,7 +169,7 @@ export async function plotAccuracies(
           ...{ x, y },
           color: {
             ...{ field: "name", type: "nominal", title: null, legend: { labelLimit: 260 } },
-            scale: { domain: curves.map(({ name }) => name), range: ended.colors ?? plotColors.slice(1) },
+            scale: { domain: curves.map(({ name }) => name), range: [...(ended.colors ?? plotColors.slice(1))] },
           },
         },
       },

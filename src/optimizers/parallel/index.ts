@@ -107,7 +107,8 @@ const MOST_SAMPLED = 1e5;
 export async function trainParallel(x: tf.Tensor, y: tf.Tensor, options: ParallelOptions): Promise<ParallelResult> {
   const where = "trainParallel";
   refuseUnknown(where, options, NAMES);
-  const units = oneOf(`${where}: units`, options.units ?? "relu", ["relu", "gated"] as const);
+  const { units: wanted = "relu" } = options;
+  const units = oneOf(`${where}: units`, wanted, ["relu", "gated"] as const);
   const wish = readWish(where, options, units);
   if (units === "gated") {
     refuseBlocks(where, options.arrangements);
