@@ -7,10 +7,12 @@ import { WasmProducts } from "../../../../src/convex/kernels/wasm/products.js";
 import { unpackPattern } from "../../../../src/convex/linear/bits.js";
 import { dot, norm } from "../../../../src/convex/linear/vectors.js";
 import { bindLoss, lossNames, lossTraits } from "../../../../src/convex/losses/index.js";
+import { admm } from "../../../../src/convex/solvers/admm/index.js";
 import { newtonIsCheaper } from "../../../../src/convex/solvers/admm/newtonIsCheaper.js";
 import { GraphWeights } from "../../../../src/convex/solvers/admm/weights.js";
 import { chooseSolver, type Solution, solve } from "../../../../src/convex/solvers/solve.js";
 import { DENSE_ROWS } from "../../../../src/convex/solvers/systems/newton.js";
+import { Workbench } from "../../../../src/convex/solvers/workbench.js";
 import type { ConvexProgram, LossName } from "../../../../src/convex/types.js";
 import { onCountingClock } from "../../../helpers/clock.js";
 import { randomConvProgram } from "../../../helpers/convProblems.js";
@@ -179,6 +181,24 @@ test("with cones it is left for Newton steps near the end, where many rounds are
   expect([0.25, 0.12, 0.05].map((gap) => newtonIsCheaper({ ...sizes, gaps: slow(gap) }, 1e-3))).not.toContain(true);
   expect(newtonIsCheaper({ ...sizes, gaps: slow(0.01) }, 1e-6)).toBe(true);
   expect(newtonIsCheaper({ ...sizes, gaps: new Array(9).fill(0.12) }, 1e-3)).toBe(true);
+});
+
+test("where the time is up when it has opened, it answers with the point that it would begin at, and goes on from it when asked", async () => {
+  const program = randomProgram({ ...gated, rows: 200 });
+  const bench = new Workbench(program, referenceKernels);
+  const setting = { program, kernels: referenceKernels, products: bench.products, memory: bench.part(0, program) };
+  let over = true;
+  const run = admm.start({ ...setting, tolerance: 1e-6, pause: async () => over, late: () => false }, null);
+  const first = await run.round();
+  expect(first.blocks.index.length).toBe(0);
+  expect(first.gap.dual).toBeLessThan(first.gap.primal);
+  over = false;
+  let gap = first.gap;
+  for (let k = 0; k < 200 && gap.relative > 1e-6; k++) gap = (await run.round()).gap;
+  const other = await solve(program, referenceKernels, { ...budget, solver: "proximal-newton" });
+  expect(Math.abs(gap.primal / other.gap.primal - 1)).toBeLessThan(2e-6);
+  run.dispose();
+  bench.dispose();
 });
 
 test("it is taken unasked for programs of many rows, and for fewer gated ones where outputs are coupled", () => {
