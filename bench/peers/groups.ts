@@ -10,6 +10,9 @@ import type { GateSet, Matrix } from "../../src/convex/types.js";
 
 const SCRIPT = fileURLToPath(new URL("groups_solve.py", import.meta.url));
 
+/** Of the wall clock: so many times the cap, and a minute in which numba compiles, are all that a package gets. */
+const SLACK = 10;
+
 export const groupSolvers = ["adelie", "skglm", "celer"] as const;
 export type GroupSolver = (typeof groupSolvers)[number];
 
@@ -58,7 +61,11 @@ export function runGroups(python: string, problem: GatedProblem, wish: GroupWish
     writeFileSync(join(folder, "y.f64"), bytesOf(y));
     writeFileSync(join(folder, "gates.u8"), Buffer.concat(masks));
     const env = { ...process.env, OMP_NUM_THREADS: "1", OPENBLAS_NUM_THREADS: "1", NUMBA_NUM_THREADS: "1" };
-    const child = spawnSync(python, [SCRIPT, folder], { encoding: "utf8", env });
+    const child = spawnSync(python, [SCRIPT, folder], {
+      encoding: "utf8",
+      env,
+      timeout: SLACK * (wish.cap + 60) * 1000,
+    });
     if (child.status !== 0) return child.stderr.trim().split("\n").pop() ?? `ended by ${child.signal ?? child.status}`;
     const { seconds, version } = JSON.parse(readFileSync(join(folder, "run.json"), "utf8"));
     const weights = new Float64Array(Uint8Array.from(readFileSync(join(folder, "weights.f64"))).buffer);
