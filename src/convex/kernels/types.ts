@@ -43,6 +43,8 @@ export interface Kernels {
    * with the same weights.
    */
   neurons?(X: Matrix, outputs: Int32Array, C: number, slope: number): NeuronLayer;
+  /** The same as `layer` in float32: each pass back follows one forward with the same weights. */
+  roughLayer?(X: Matrix, m: number, C: number, slope: number): NeuronLayer;
   /** Room for so many pairs of vectors of a size; who needs it has plain ones where an engine has nothing faster. The caller disposes it. */
   pairs?(size: number, count: number): VectorPairs;
   /** Copies what never changes to where the engine wants it. The caller disposes the result. */

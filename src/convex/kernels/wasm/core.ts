@@ -65,7 +65,7 @@ export interface WasmCalls {
   ): number;
   /** Doubles that a thread wants as its place in `neurons`. */
   neuronPlace(rows: number, stride: number): number;
-  /** Outputs and signs, or backward the gradients, of neurons that feed one output each (assembly/neurons.ts). */
+  /** Outputs and signs, or backward the gradients, of neurons that feed one output each (assembly/neurons.ts), or all `together` (assembly/together.ts). */
   neurons(
     ...args: [
       threads: number,
@@ -73,6 +73,7 @@ export interface WasmCalls {
       rows: number,
       groups: number,
       columns: number,
+      together: boolean,
       backward: boolean,
       slope: number,
     ]

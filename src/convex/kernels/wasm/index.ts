@@ -27,6 +27,7 @@ import { WasmNeurons } from "./neurons.js";
 import { WasmPairs } from "./pairs.js";
 import { packPatterns, poolPatches } from "./patches.js";
 import { WasmProducts } from "./products.js";
+import { WasmTogether } from "./together.js";
 
 /** Products with fewer multiplications than this are not worth the copies. */
 const SMALL = 30_000;
@@ -124,6 +125,10 @@ export class WasmKernels implements Kernels {
 
   neurons(X: Matrix, outputs: Int32Array, C: number, slope: number): NeuronLayer {
     return this.heap.whole(() => new WasmNeurons(this.engine, X, outputs, C, slope));
+  }
+
+  roughLayer(X: Matrix, m: number, C: number, slope: number): NeuronLayer {
+    return this.heap.whole(() => new WasmTogether(this.engine, X, m, C, slope));
   }
 
   pairs(size: number, count: number): VectorPairs {
