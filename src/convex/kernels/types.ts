@@ -27,6 +27,8 @@ export interface Kernels {
   factor(H: Float64Array, n: number): boolean;
   /** b := H^-1 b, given the factor. */
   solve(L: Float64Array, n: number, b: Float64Array): void;
+  /** H := its inverse, given its lower triangle, [n x n] in a cache. False when it is not positive definite; `inverseOf` where it is missing. */
+  inverse?(H: Float64Array, n: number): boolean;
   /** A Cholesky factor that stays with the engine, of H [n x n] (lower, left as it is); null when H is not positive definite. */
   cholesky(H: Float64Array, n: number): CholeskyFactor | null;
   /**

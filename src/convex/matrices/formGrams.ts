@@ -6,7 +6,7 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
-import { dotAt } from "../linear/vectors.js";
+import { dotAt, transpose } from "../linear/vectors.js";
 import type { SignForms } from "./signForms.js";
 
 /** A symmetric matrix W [D x D] seen from the rows of X. */
@@ -21,6 +21,7 @@ export interface Seen {
 
 export class FormGrams {
   private readonly places: readonly number[]; // where x begins in p
+  private readonly turned: Float64Array; // X' [d x n]
   private readonly kept = new Map<string, Float64Array>(); // arrays of n^2 numbers cost more to make than to fill
 
   constructor(
@@ -28,6 +29,8 @@ export class FormGrams {
     private readonly kernels: Kernels,
   ) {
     this.places = forms.kind === "bilinear" ? [0, forms.X.cols] : [0];
+    this.turned = new Float64Array(forms.X.data.length);
+    transpose(forms.X.data, forms.X.rows, forms.X.cols, this.turned);
   }
 
   /** X W for the rows of W that x meets, and no Gram matrices. */
@@ -46,7 +49,7 @@ export class FormGrams {
     const { X, size: D } = this.forms;
     const { rows: n, cols: d, data } = X;
     const rows = this.rowsOf(W);
-    const part = new Float64Array(n * d);
+    const part = this.room("part", n * d);
     const grams = rows.flatMap((own, from) =>
       this.places.slice(0, from + 1).map((place) => {
         for (let k = 0; k < n; k++) for (let i = 0; i < d; i++) part[k * d + i] = own[k * D + place + i];
@@ -82,19 +85,19 @@ export class FormGrams {
   matrix(N: Float64Array): Float64Array {
     const { kind, X, size: D, scale } = this.forms;
     const { rows: n, cols: d, data } = X;
-    const weighted = new Float64Array(d * n); // X' diag(N)
+    const weighted = this.room("weighted", d * n); // X' diag(N)
     const linear = new Float64Array(d);
-    let total = 0;
-    for (let k = 0; k < n; k++) {
-      const weight = scale * N[k];
-      total += weight;
-      for (let i = 0; i < d; i++) {
-        const value = weight * data[k * d + i];
+    const total = scale * N.reduce((sum, value) => sum + value, 0);
+    for (let i = 0; i < d; i++) {
+      let sum = 0;
+      for (let k = 0; k < n; k++) {
+        const value = scale * N[k] * this.turned[i * n + k];
         weighted[i * n + k] = value;
-        linear[i] += value;
+        sum += value;
       }
+      linear[i] = sum;
     }
-    const square = new Float64Array(d * d);
+    const square = this.room("square", d * d);
     this.kernels.multiply(weighted, data, square, d, n, d);
     const S = new Float64Array(D * D);
     const bilinear = kind === "bilinear";
@@ -163,23 +166,30 @@ export function addGram({ kind, X, size: D, scale }: SignForms, W: Seen, V: Seen
 }
 
 /** tr(M_k W diag(g_j) V) for rows g_j of G [q x D]: [n x q]. */
-export function diagonalTerms({ kind, X, size: D, scale }: SignForms, W: Seen, V: Seen, G: Float64Array): Float64Array {
+export function diagonalTerms(
+  { kind, X, size: D, scale }: SignForms,
+  W: Seen,
+  V: Seen,
+  G: Float64Array,
+  kernels: Kernels,
+): Float64Array {
   const n = X.rows;
   const q = G.length / D;
   const out = new Float64Array(n * q);
-  const terms = new Float64Array(D);
+  const terms = new Float64Array(n * D);
   const [w, v] = [W.last, V.last];
   const [w0, w1] = W.rows;
   const [v0, v1] = V.rows;
   for (let k = 0; k < n; k++) {
     for (let i = 0; i < D; i++) {
       const at = k * D + i;
-      if (kind === "bilinear") terms[i] = (w0[at] * v1[at] + w1[at] * v0[at]) / 2;
+      if (kind === "bilinear") terms[at] = (scale * (w0[at] * v1[at] + w1[at] * v0[at])) / 2;
       else {
-        terms[i] = kind.a * w0[at] * v0[at] + (kind.b / 2) * (w0[at] * v[i] + w[i] * v0[at]) + kind.c * w[i] * v[i];
+        const linear = w0[at] * v[i] + w[i] * v0[at];
+        terms[at] = scale * (kind.a * w0[at] * v0[at] + (kind.b / 2) * linear + kind.c * w[i] * v[i]);
       }
     }
-    for (let j = 0; j < q; j++) out[k * q + j] = scale * dotAt(G, j * D, terms, 0, D);
   }
+  kernels.multiplyTransposed(terms, G, out, n, D, q);
   return out;
 }

@@ -88,12 +88,12 @@ export async function solveInterior(
     return over;
   };
   const inside = async () =>
-    from === null ? await startInside(problem, grams, asked) : continuedFrom(problem, grams, from);
+    from === null ? await startInside(problem, grams, kernels, asked) : continuedFrom(problem, grams, kernels, from);
   // At another start last, which takes charges that are small beside the outputs.
   for (const [share, start] of [
     [SHARES[0], inside],
     [SHARES[1], inside],
-    [SHARES[0], () => startFitted(problem, grams, asked)],
+    [SHARES[0], () => startFitted(problem, grams, kernels, asked)],
   ] as const) {
     const began = await start();
     if (over && began === null) break;
@@ -115,6 +115,8 @@ export async function solveInterior(
 class Interior {
   private readonly N: Float64Array;
   private readonly room: readonly [Float64Array, Float64Array]; // [n x n]
+  private readonly trial: Float64Array; // [D x D]
+  private readonly products: readonly [Float64Array, Float64Array]; // [D x D]
   private primal = Number.NaN;
   private before = Number.POSITIVE_INFINITY; // mu, a step before
   private readonly roots: Float64Array; // of the Hessian's diagonal
@@ -132,6 +134,9 @@ class Interior {
     this.N = new Float64Array(Z.length);
     this.roots = new Float64Array(Z.length);
     this.room = [new Float64Array(Z.length ** 2), new Float64Array(Z.length ** 2)];
+    const D = problem.forms.size;
+    this.trial = new Float64Array(D * D);
+    this.products = [new Float64Array(D * D), new Float64Array(D * D)];
     problem.loss.gradient(Z, this.N);
   }
 
@@ -174,7 +179,7 @@ class Interior {
     const D = forms.size;
     loss.hessianDiagonal(this.Z, this.roots);
     for (let k = 0; k < this.roots.length; k++) this.roots[k] = Math.sqrt(Math.max(0, this.roots[k]));
-    const system = NewtonSystem.of(this.problem, this.grams, this.cones, this.roots, this.room);
+    const system = NewtonSystem.of(this.problem, this.grams, this.kernels, this.cones, this.roots, this.room);
     if (system === null || (await this.pause())) return false;
     const mu = this.mu();
     const predicted = this.direction(system, 0, null);
@@ -248,7 +253,7 @@ class Interior {
   /** out -= (A B C + C B A) / 2, all [D x D] and symmetric. */
   private subtractProduct(A: Float64Array, B: Float64Array, C: Float64Array, out: Float64Array): void {
     const D = this.problem.forms.size;
-    const [AB, ABC] = [new Float64Array(D * D), new Float64Array(D * D)];
+    const [AB, ABC] = this.products;
     this.kernels.multiply(A, B, AB, D, D, D);
     this.kernels.multiply(AB, C, ABC, D, D, D);
     for (let i = 0; i < D; i++) for (let j = 0; j < D; j++) out[i * D + j] -= (ABC[i * D + j] + ABC[j * D + i]) / 2;
@@ -263,7 +268,7 @@ class Interior {
         [W, cones[s].dW],
         [K, cones[s].dK],
       ]) {
-        while (length > SHORTEST && !inside(at, along, length / this.share, D)) {
+        while (length > SHORTEST && !inside(at, along, length / this.share, D, this.kernels, this.trial)) {
           length *= SHORTER;
           if (await this.pause()) return null;
         }
@@ -287,7 +292,9 @@ class Interior {
         const next = multipliers.map((value, j) => value + length * cones[s].multipliers[j]);
         const K = partner(this.problem, Q, sign, next);
         // As `reach` has it on a straight line, which N is not.
-        const inverse = inside(K, this.cones[s].K, this.share - 1, D) ? inverseOf(K, D) : null;
+        const inverse = inside(K, this.cones[s].K, this.share - 1, D, this.kernels, this.trial)
+          ? inverseOf(K, D, this.kernels)
+          : null;
         if (await this.pause()) return false;
         if (inverse === null) break;
         moved.push({ K, inverse, multipliers: next });

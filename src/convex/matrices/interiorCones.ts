@@ -1,5 +1,6 @@
 /** The program of `interior.ts`, its matrix variables W_s with their partners K_s, and how far both may go. */
 
+import type { Kernels } from "../kernels/types.js";
 import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
 import type { Loss, OutputBias } from "../types.js";
 import type { SignForms } from "./signForms.js";
@@ -47,10 +48,17 @@ export function signed(Q: Float64Array, sign: 1 | -1): Float64Array {
   return out;
 }
 
-export function inside(at: Float64Array, along: Float64Array, length: number, D: number): boolean {
-  const M = at.slice();
-  for (let i = 0; i < M.length; i++) M[i] += length * along[i];
-  return choleskyInPlace(M, D);
+/** Whether `at` + length `along` is positive definite; `room` [D x D] is overwritten. */
+export function inside(
+  at: Float64Array,
+  along: Float64Array,
+  length: number,
+  D: number,
+  kernels: Kernels,
+  room: Float64Array,
+): boolean {
+  for (let i = 0; i < room.length; i++) room[i] = at[i] + length * along[i];
+  return kernels.factor(room, D);
 }
 
 /** <W + t dW, K + t dK>. */
@@ -61,8 +69,9 @@ export function dotMoved(W: Float64Array, dW: Float64Array, K: Float64Array, dK:
 }
 
 /** The inverse of a positive definite matrix, or null. */
-export function inverseOf(K: Float64Array, D: number): Float64Array | null {
+export function inverseOf(K: Float64Array, D: number, kernels: Kernels): Float64Array | null {
   const L = K.slice();
+  if (kernels.inverse !== undefined) return kernels.inverse(L, D) ? L : null;
   if (!choleskyInPlace(L, D)) return null;
   const inverse = new Float64Array(D * D);
   const column = new Float64Array(D);

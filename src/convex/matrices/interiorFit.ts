@@ -5,6 +5,7 @@
  * out, whose N is small instead, is as much below the optimum's as the outputs of units are above beta.
  */
 
+import type { Kernels } from "../kernels/types.js";
 import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
 import { eigenInPieces } from "../linear/eigen/index.js";
 import { inTurns } from "../linear/pieces.js";
@@ -23,6 +24,7 @@ const HALVES = 20;
 export async function startFitted(
   problem: InteriorProblem,
   grams: FormGrams,
+  kernels: Kernels,
   pause: Pause,
 ): Promise<InteriorStart | null> {
   const { forms, loss, signs, diagonals } = problem;
@@ -45,7 +47,7 @@ export async function startFitted(
     const multipliers = new Float64Array(diagonals.length / D);
     if (!choleskyInPlace(partner(problem, twice, sign, multipliers), D)) return null;
     const K = partner(problem, Q, sign, multipliers);
-    const inverse = inverseOf(K, D);
+    const inverse = inverseOf(K, D, kernels);
     if (inverse === null || !(size > 0) || (await pause())) return null;
     const W = new Float64Array(D * D);
     for (let i = 0; i < D - 1; i++) W[i * D + i] = size;

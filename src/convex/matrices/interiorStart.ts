@@ -1,5 +1,6 @@
 /** Where the interior method begins: well inside, or where it ended on a loss that was rounded off more. */
 
+import type { Kernels } from "../kernels/types.js";
 import { choleskyInPlace } from "../linear/cholesky.js";
 import { norm } from "../linear/vectors.js";
 import { biasAlone, dualPointAt } from "../operators/dualPoint.js";
@@ -19,6 +20,7 @@ export interface InteriorStart {
 export async function startInside(
   problem: InteriorProblem,
   grams: FormGrams,
+  kernels: Kernels,
   pause: Pause,
 ): Promise<InteriorStart | null> {
   const { forms, loss, signs, diagonals } = problem;
@@ -49,7 +51,7 @@ export async function startInside(
     for (const sign of signs) {
       const K = partner(problem, Q, sign, zeros());
       if (await pause()) return null;
-      const inverse = inverseOf(K, D);
+      const inverse = inverseOf(K, D, kernels);
       if (inverse === null) return null;
       cones.push({ sign, K, inverse, W: inverse, multipliers: zeros() });
     }
@@ -68,6 +70,7 @@ export async function startInside(
 export function continuedFrom(
   problem: InteriorProblem,
   grams: FormGrams,
+  kernels: Kernels,
   { matrices, multipliers, bias, Z, N, curvature }: Continued,
 ): InteriorStart | null {
   const { forms, loss, signs } = problem;
@@ -76,7 +79,7 @@ export function continuedFrom(
   const cones: Cone[] = [];
   for (const [s, sign] of signs.entries()) {
     const K = partner(problem, Q, sign, multipliers[s]);
-    const inverse = inverseOf(K, forms.size);
+    const inverse = inverseOf(K, forms.size, kernels);
     if (inverse === null) return null;
     cones.push({ sign, K, inverse, W: matrices[s], multipliers: multipliers[s] });
   }
