@@ -33,12 +33,12 @@ export class FormGrams {
     transpose(forms.X.data, forms.X.rows, forms.X.cols, this.turned);
   }
 
-  /** X W for the rows of W that x meets, and no Gram matrices. */
-  private rowsOf(W: Float64Array): Float64Array[] {
+  /** X W for the rows of W that x meets, and no Gram matrices; what was there for the same slot is overwritten. */
+  private rowsOf(W: Float64Array, slot: number): Float64Array[] {
     const { X, size: D } = this.forms;
     const { rows: n, cols: d, data } = X;
     return this.places.map((place) => {
-      const out = new Float64Array(n * D);
+      const out = this.room(`rows ${slot} ${place}`, n * D);
       this.kernels.multiply(data, W.subarray(place * D, (place + d) * D), out, n, d, D);
       return out;
     });
@@ -48,7 +48,7 @@ export class FormGrams {
   see(W: Float64Array, slot: number): Seen {
     const { X, size: D } = this.forms;
     const { rows: n, cols: d, data } = X;
-    const rows = this.rowsOf(W);
+    const rows = this.rowsOf(W, slot);
     const part = this.room("part", n * d);
     const grams = rows.flatMap((own, from) =>
       this.places.slice(0, from + 1).map((place) => {
@@ -71,14 +71,16 @@ export class FormGrams {
   outputs(W: Float64Array): Float64Array {
     const { kind, X, size: D, scale } = this.forms;
     const { rows: n, cols: d, data } = X;
-    const [own] = this.rowsOf(W);
+    const [own] = this.rowsOf(W, 2);
     const to = kind === "bilinear" ? d : 0;
     const corner = W[D * D - 1];
-    return Float64Array.from({ length: n }, (_, k) => {
+    const out = new Float64Array(n);
+    for (let k = 0; k < n; k++) {
       const square = dotAt(own, k * D + to, data, k * d, d);
-      if (kind === "bilinear") return scale * square;
-      return scale * (kind.a * square + kind.b * own[k * D + d] + kind.c * corner);
-    });
+      out[k] = scale * square;
+      if (kind !== "bilinear") out[k] = scale * (kind.a * square + kind.b * own[k * D + d] + kind.c * corner);
+    }
+    return out;
   }
 
   /** sum_k N_k M_k [D x D]. */
@@ -143,7 +145,11 @@ export function addGram({ kind, X, size: D, scale }: SignForms, W: Seen, V: Seen
     for (let k = 0; k < n; k++) for (let kl = k * n; kl <= k * n + k; kl++) H[kl] += aa * P[kl] * Q[kl];
     return;
   }
-  const [p, q] = [W, V].map(({ rows: [rows] }) => Float64Array.from({ length: n }, (_, k) => rows[k * D + D - 1]));
+  const [p, q] = [W, V].map(({ rows: [rows] }) => {
+    const out = new Float64Array(n);
+    for (let k = 0; k < n; k++) out[k] = rows[k * D + D - 1];
+    return out;
+  });
   const [ab, ac, bb, bc] = [(whole * a * b) / 2, whole * a * c, (whole * b * b) / 4, (whole * b * c) / 2];
   const [g, h] = [W.last[D - 1], V.last[D - 1]];
   const rest = whole * c * c * g * h;

@@ -36,16 +36,19 @@ const MOST_ROWS = 600;
 /** Sides of the matrices up to which inverses and products of them stay cheap. */
 const MOST_SIDE = 200;
 /** Of the way to the boundary: how far a step goes; and, where that led to the boundary and not to the optimum, from the start again. */
-const SHARES = [0.97, 0.7];
+const SHARES = [0.985, 0.7];
 /** The gap at which rounding may have ended it. */
 const NEAR = 1e-3;
 const SHORTER = 0.9;
+/** Halvings of what is left between the last two. */
+const FINER = 3;
 const SHORTEST = 1e-4;
 /** Of what <W, K> was a step before: above it that step led nowhere; then of what it is now: what is aimed at. */
 const STUCK = 0.9;
 const CENTRED = 0.5;
 
 export interface InteriorPoint extends Continued {
+  readonly outputs: Float64Array; // [n], of the matrices; Z is where N is the gradient
   readonly steps: number;
   readonly primal: number;
   /** Between the values of both points, relative to the primal one's. */
@@ -87,12 +90,14 @@ export async function solveInterior(
     over ||= await pause();
     return over;
   };
-  const inside = async () =>
-    from === null ? await startInside(problem, grams, kernels, asked) : continuedFrom(problem, grams, kernels, from);
+  const inside = (blank: boolean) => async () =>
+    from === null
+      ? await startInside(problem, grams, kernels, asked, blank)
+      : continuedFrom(problem, grams, kernels, from);
   // At another start last, which takes charges that are small beside the outputs.
   for (const [share, start] of [
-    [SHARES[0], inside],
-    [SHARES[1], inside],
+    [SHARES[0], inside(false)],
+    [SHARES[1], inside(true)],
     [SHARES[0], () => startFitted(problem, grams, kernels, asked)],
   ] as const) {
     const began = await start();
@@ -118,6 +123,7 @@ class Interior {
   private readonly trial: Float64Array; // [D x D]
   private readonly products: readonly [Float64Array, Float64Array]; // [D x D]
   private primal = Number.NaN;
+  private ownOutputs: Float64Array = new Float64Array(0);
   private before = Number.POSITIVE_INFINITY; // mu, a step before
   private readonly roots: Float64Array; // of the Hessian's diagonal
 
@@ -149,6 +155,7 @@ class Interior {
   gap(): number {
     const { loss, outputBias, charge, forms } = this.problem;
     const Z = this.outputs();
+    this.ownOutputs = Z;
     let primal = loss.value(Z) + (outputBias?.ridge ?? 0) * this.bias ** 2;
     const D = forms.size;
     for (const { W } of this.cones) for (let i = 0; i < D; i++) primal += charge[i] * W[i * D + i];
@@ -166,6 +173,7 @@ class Interior {
       matrices: this.cones.map(({ W }) => W),
       multipliers,
       primal: this.primal,
+      outputs: this.ownOutputs,
       bias: this.bias,
       Z: this.Z,
       N: this.N,
@@ -184,7 +192,7 @@ class Interior {
     const mu = this.mu();
     const predicted = this.direction(system, 0, null);
     if (await this.pause()) return false;
-    const reach = await this.reach(predicted);
+    const reach = await this.reach(predicted, 0);
     if (reach === null) return false;
     const after =
       predicted.cones.reduce((sum, { dW, dK }, s) => {
@@ -198,17 +206,19 @@ class Interior {
     const centring = Math.min(1, Math.max(stuck ? CENTRED : 1e-6, power(after / mu, 3)));
     const corrected = this.direction(system, centring * mu, stuck ? null : predicted);
     if (await this.pause()) return false;
-    const length = await this.reach(corrected);
+    const length = await this.reach(corrected, FINER);
     return length !== null && (await this.move(corrected, length));
   }
 
-  /** sum_s s <M_k, W_s> + c. */
+  /** sum_s s <M_k, W_s> + c, M_k being the same for all s. */
   private outputs(matrices = this.cones.map(({ W }) => W)): Float64Array {
-    const Z = new Float64Array(this.Z.length).fill(this.bias);
+    const sum = new Float64Array(matrices[0].length);
     matrices.forEach((W, s) => {
-      const f = this.grams.outputs(W);
-      for (let k = 0; k < Z.length; k++) Z[k] += this.cones[s].sign * f[k];
+      const { sign } = this.cones[s];
+      for (let i = 0; i < sum.length; i++) sum[i] += sign * W[i];
     });
+    const Z = this.grams.outputs(sum);
+    for (let k = 0; k < Z.length; k++) Z[k] += this.bias;
     return Z;
   }
 
@@ -217,14 +227,16 @@ class Interior {
     const D = forms.size;
     const q = diagonals.length / D;
     const targets = this.cones.map(({ inverse }, s) => {
-      const T = inverse.map((value) => centre * value);
+      const T = new Float64Array(D * D);
+      if (centre > 0) for (let i = 0; i < T.length; i++) T[i] = centre * inverse[i];
       if (predicted !== null) {
         const { dW, dK } = predicted.cones[s];
         this.subtractProduct(dW, dK, inverse, T);
       }
       return T;
     });
-    const rows = this.outputs(targets);
+    const nowhere = centre === 0 && predicted === null;
+    const rows = nowhere ? new Float64Array(this.Z.length).fill(this.bias) : this.outputs(targets);
     for (let k = 0; k < rows.length; k++) rows[k] -= this.Z[k];
     const ends = targets.map((T) =>
       Float64Array.from({ length: q }, (_, j) => {
@@ -259,8 +271,8 @@ class Interior {
     for (let i = 0; i < D; i++) for (let j = 0; j < D; j++) out[i * D + j] -= (ABC[i * D + j] + ABC[j * D + i]) / 2;
   }
 
-  /** How far both points may go and stay inside, at most 1; null when time is up. */
-  private async reach({ cones }: Direction): Promise<number | null> {
+  /** How far both points may go and stay inside, at most 1, `finer` halvings closer than factors tell; null when time is up. */
+  private async reach({ cones }: Direction, finer: number): Promise<number | null> {
     const D = this.problem.forms.size;
     let length = 1;
     for (const [s, { W, K }] of this.cones.entries()) {
@@ -268,9 +280,17 @@ class Interior {
         [W, cones[s].dW],
         [K, cones[s].dK],
       ]) {
-        while (length > SHORTEST && !inside(at, along, length / this.share, D, this.kernels, this.trial)) {
+        const goes = (far: number) => inside(at, along, far / this.share, D, this.kernels, this.trial);
+        let beyond = length;
+        while (length > SHORTEST && !goes(length)) {
+          beyond = length;
           length *= SHORTER;
           if (await this.pause()) return null;
+        }
+        for (let halving = 0; halving < finer && beyond > length; halving++) {
+          const middle = (length + beyond) / 2;
+          if (goes(middle)) length = middle;
+          else beyond = middle;
         }
         if (await this.pause()) return null;
       }

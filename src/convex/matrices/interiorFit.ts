@@ -12,6 +12,7 @@ import { inTurns } from "../linear/pieces.js";
 import { dot } from "../linear/vectors.js";
 import type { FormGrams } from "./formGrams.js";
 import { type Cone, type InteriorProblem, inverseOf, type Pause, partner } from "./interiorCones.js";
+import { splitForm } from "./interiorMatrices.js";
 import type { InteriorStart } from "./interiorStart.js";
 
 const MOST_STEPS = 30;
@@ -49,19 +50,7 @@ export async function startFitted(
     const K = partner(problem, Q, sign, multipliers);
     const inverse = inverseOf(K, D, kernels);
     if (inverse === null || !(size > 0) || (await pause())) return null;
-    const W = new Float64Array(D * D);
-    for (let i = 0; i < D - 1; i++) W[i * D + i] = size;
-    W[D * D - 1] = size * (D - 1);
-    eigen.values.forEach((value, k) => {
-      if (sign * value <= 0) return;
-      const v = eigen.vectors.data.subarray(k * D, (k + 1) * D);
-      for (let i = 0; i < D; i++) for (let j = 0; j < D; j++) W[i * D + j] += sign * value * v[i] * v[j];
-    });
-    // <J, W> = 0 again, which no output sees, as both matrices lack the same.
-    let lack = -W[D * D - 1];
-    for (let i = 0; i < D - 1; i++) lack += W[i * D + i];
-    if (lack > 0) W[D * D - 1] += lack;
-    else for (let i = 0; i < D - 1; i++) W[i * D + i] -= lack / (D - 1);
+    const [W] = splitForm(eigen, [sign], size, D);
     cones.push({ sign, K, inverse, W, multipliers });
   }
   return { Z, bias, cones };

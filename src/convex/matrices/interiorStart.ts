@@ -6,6 +6,7 @@ import { norm } from "../linear/vectors.js";
 import { biasAlone, dualPointAt } from "../operators/dualPoint.js";
 import type { FormGrams } from "./formGrams.js";
 import { type Cone, type InteriorProblem, inverseOf, type Pause, partner } from "./interiorCones.js";
+import { matricesNear } from "./interiorMatrices.js";
 
 /** How far outputs go along a gradient in search of a start, in units of 1 / curvature. */
 const FAR = 1e13;
@@ -16,12 +17,13 @@ export interface InteriorStart {
   readonly cones: Cone[];
 }
 
-/** Outputs whose gradient is well inside, and W = mu K^-1. */
+/** Outputs whose gradient is well inside, and matrices that are near them, or where it is to be `blank` W = mu K^-1. */
 export async function startInside(
   problem: InteriorProblem,
   grams: FormGrams,
   kernels: Kernels,
   pause: Pause,
+  blank = false,
 ): Promise<InteriorStart | null> {
   const { forms, loss, signs, diagonals } = problem;
   const D = forms.size;
@@ -58,6 +60,17 @@ export async function startInside(
     const spread = cones.reduce((sum, { W }) => sum + norm(grams.outputs(W)), 0);
     const size = Math.min(loss.value(Z0) / (signs.length * D), norm(N0) / loss.curvature / spread);
     for (const cone of cones) cone.W = cone.inverse.map((value) => size * value);
+    const near = blank
+      ? null
+      : matricesNear(
+          problem,
+          grams,
+          kernels,
+          Z.map((value) => value - bias),
+        );
+    near?.forEach((W, s) => {
+      cones[s].W = W;
+    });
     return { Z, bias, cones };
   }
   return null;

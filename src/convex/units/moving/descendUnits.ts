@@ -42,6 +42,8 @@ interface Best {
 /** Where a descent begins; with what is known of a dual point, which may prove that there is nothing left to do. */
 export interface Start extends UnitNetwork {
   readonly N?: Float64Array; // [n x C]
+  /** True where it has no more units than its matrices have eigenvalues. */
+  readonly few?: boolean;
 }
 
 export async function descendUnits(
@@ -80,7 +82,8 @@ export async function descendUnits(
     const paused = await clock.pause();
     const status = statusOf(gap, gaps, budget, paused, clock, steps);
     if (status !== null) {
-      const few = fewer(held, problem, activation, beta, kernels, budget.tolerance);
+      const few =
+        round === 1 && start?.few === true ? held : fewer(held, problem, activation, beta, kernels, budget.tolerance);
       return {
         ...networkOf(few.point, d, feeds),
         status,
