@@ -7,6 +7,7 @@
 
 import type { Kernels } from "../kernels/types.js";
 import { dotAt, transpose } from "../linear/vectors.js";
+import type { Grams } from "./interiorCones.js";
 import type { SignForms } from "./signForms.js";
 
 /** A symmetric matrix W [D x D] seen from the rows of X. */
@@ -19,7 +20,7 @@ export interface Seen {
   readonly last: Float64Array;
 }
 
-export class FormGrams {
+export class FormGrams implements Grams {
   private readonly places: readonly number[]; // where x begins in p
   private readonly turned: Float64Array; // X' [d x n]
   private readonly kept = new Map<string, Float64Array>(); // arrays of n^2 numbers cost more to make than to fill
@@ -45,7 +46,7 @@ export class FormGrams {
   }
 
   /** What is seen in the same slot before is overwritten. */
-  see(W: Float64Array, slot: number): Seen {
+  private see(W: Float64Array, slot: number): Seen {
     const { X, size: D } = this.forms;
     const { rows: n, cols: d, data } = X;
     const rows = this.rowsOf(W, slot);
@@ -59,6 +60,12 @@ export class FormGrams {
       }),
     );
     return { rows, grams, last: W.subarray(D * D - D) };
+  }
+
+  addCone(W: Float64Array, V: Float64Array, diagonals: Float64Array, H: Float64Array): Float64Array {
+    const [seen, other] = [this.see(W, 0), this.see(V, 1)];
+    addGram(this.forms, seen, other, H);
+    return diagonalTerms(this.forms, seen, other, diagonals, this.kernels);
   }
 
   private room(name: string, size: number): Float64Array {
@@ -121,7 +128,7 @@ export class FormGrams {
 }
 
 /** H += tr(M_k W M_l V), made symmetric in W and V; its lower half [n x n]. */
-export function addGram({ kind, X, size: D, scale }: SignForms, W: Seen, V: Seen, H: Float64Array): void {
+function addGram({ kind, X, size: D, scale }: SignForms, W: Seen, V: Seen, H: Float64Array): void {
   const n = X.rows;
   const whole = scale * scale;
   if (kind === "bilinear") {
@@ -172,7 +179,7 @@ export function addGram({ kind, X, size: D, scale }: SignForms, W: Seen, V: Seen
 }
 
 /** tr(M_k W diag(g_j) V) for rows g_j of G [q x D]: [n x q]. */
-export function diagonalTerms(
+function diagonalTerms(
   { kind, X, size: D, scale }: SignForms,
   W: Seen,
   V: Seen,

@@ -17,6 +17,8 @@ import { FormGrams } from "./formGrams.js";
 import {
   type Cone,
   dotMoved,
+  type Grams,
+  type InteriorLoss,
   type InteriorProblem,
   inside,
   inverseOf,
@@ -24,9 +26,11 @@ import {
   partner,
   signed,
 } from "./interiorCones.js";
+import { entriesTake, entryProgram, startInEntries } from "./interiorEntries.js";
 import { startFitted } from "./interiorFit.js";
 import { type Continued, continuedFrom, startInside } from "./interiorStart.js";
 import { NewtonSystem } from "./newtonSystem.js";
+import type { SignForms } from "./signForms.js";
 
 export type { InteriorProblem } from "./interiorCones.js";
 
@@ -66,9 +70,11 @@ interface Direction {
   }[];
 }
 
-/** Losses whose Hessian is a diagonal, on as many rows and with matrices of such a side D as factorisations are cheap for. */
-export function interiorTakes({ curvature, separable, rows, beside, hessianTimes }: Loss, D: number): boolean {
-  if (rows > MOST_ROWS || D > MOST_SIDE) return false;
+/** Losses whose Hessian is a diagonal, on as many rows, or with as few entries, and with matrices of such a side as factorisations are cheap for. */
+export function interiorTakes(loss: Loss, forms: SignForms): boolean {
+  const { curvature, separable, rows, beside, hessianTimes } = loss;
+  if (forms.size > MOST_SIDE) return false;
+  if (rows > MOST_ROWS) return entriesTake(loss, forms);
   return Number.isFinite(curvature) && separable && beside === undefined && hessianTimes === undefined;
 }
 
@@ -83,13 +89,17 @@ export async function solveInterior(
   pause: Pause,
   from: InteriorPoint | null = null,
 ): Promise<InteriorPoint | null> {
-  const grams = new FormGrams(problem.forms, kernels);
   let best: InteriorPoint | null = null;
   let over = false;
   const asked = async () => {
     over ||= await pause();
     return over;
   };
+  if (from === null && entriesTake(problem.loss, problem.forms)) {
+    best = await solveInEntries(problem, kernels, tolerance, asked);
+    if (over || (best !== null && best.gap <= NEAR) || problem.loss.rows > MOST_ROWS) return best;
+  }
+  const grams = new FormGrams(problem.forms, kernels);
   const inside = (blank: boolean) => async () =>
     from === null
       ? await startInside(problem, grams, kernels, asked, blank)
@@ -104,17 +114,46 @@ export async function solveInterior(
     if (over && began === null) break;
     if (began === null) continue;
     const point = new Interior(problem, kernels, grams, began.Z, began.bias, began.cones, share, asked);
-    let steps = 0;
-    let gap = point.gap();
-    while (!(gap <= tolerance) && steps < MOST_STEPS && !(await asked())) {
-      if (!(await point.step())) break;
-      steps += 1;
-      gap = point.gap();
-    }
+    const { steps, gap } = await follow(point, tolerance, asked);
     if (best === null || gap < best.gap) best = { ...point.found(), steps, gap };
     if (best.gap <= NEAR || over) break;
   }
   return best;
+}
+
+/** Steps until the gap is closed, or no step is left. */
+async function follow(point: Interior, tolerance: number, asked: Pause): Promise<{ steps: number; gap: number }> {
+  let steps = 0;
+  let gap = point.gap();
+  while (!(gap <= tolerance) && steps < MOST_STEPS && !(await asked())) {
+    if (!(await point.step())) break;
+    steps += 1;
+    gap = point.gap();
+  }
+  return { steps, gap };
+}
+
+/** The same where entries are fewer than rows. */
+async function solveInEntries(
+  problem: InteriorProblem,
+  kernels: Kernels,
+  tolerance: number,
+  asked: Pause,
+): Promise<InteriorPoint | null> {
+  const { loss } = problem;
+  const program = await entryProgram(problem, kernels, asked);
+  if (program === null) return null;
+  const began = await startInEntries(problem, program, kernels, asked);
+  if (began === null) return null;
+  const posed = { ...problem, loss: program.loss, outputBias: null };
+  const point = new Interior(posed, kernels, program.grams, began.Z, 0, began.cones, SHARES[0], asked);
+  const { steps, gap } = await follow(point, tolerance, asked);
+  const found = point.found();
+  const { Z: outputs, bias } = program.outputsAt(found.outputs);
+  const { Z } = program.outputsAt(found.Z);
+  const N = new Float64Array(loss.rows);
+  loss.gradient(Z, N);
+  return { ...found, outputs, bias, Z, N, curvature: loss.curvature, steps, gap };
 }
 
 class Interior {
@@ -128,9 +167,9 @@ class Interior {
   private readonly roots: Float64Array; // of the Hessian's diagonal
 
   constructor(
-    private readonly problem: InteriorProblem,
+    private readonly problem: Omit<InteriorProblem, "loss"> & { readonly loss: InteriorLoss },
     private readonly kernels: Kernels,
-    private readonly grams: FormGrams,
+    private readonly grams: Grams,
     private Z: Float64Array,
     private bias: number,
     private readonly cones: readonly Cone[],
@@ -187,7 +226,15 @@ class Interior {
     const D = forms.size;
     loss.hessianDiagonal(this.Z, this.roots);
     for (let k = 0; k < this.roots.length; k++) this.roots[k] = Math.sqrt(Math.max(0, this.roots[k]));
-    const system = NewtonSystem.of(this.problem, this.grams, this.kernels, this.cones, this.roots, this.room);
+    const system = NewtonSystem.of(
+      this.problem,
+      this.grams,
+      this.kernels,
+      this.cones,
+      this.roots,
+      loss.inverseHessian,
+      this.room,
+    );
     if (system === null || (await this.pause())) return false;
     const mu = this.mu();
     const predicted = this.direction(system, 0, null);

@@ -17,6 +17,20 @@ export interface InteriorProblem {
   readonly diagonals: Float64Array; // g [q x D]
 }
 
+/** What the method asks of a loss; `inverseHessian` [rows x rows] is there where that is no diagonal. */
+export interface InteriorLoss extends Pick<Loss, "rows" | "curvature" | "value" | "gradient" | "hessianDiagonal"> {
+  readonly inverseHessian?: Float64Array;
+}
+
+/** What a Newton step asks of forms, whose outputs are <M_k, W>. */
+export interface Grams {
+  outputs(W: Float64Array): Float64Array;
+  /** sum_k N_k M_k [D x D]. */
+  matrix(N: Float64Array): Float64Array;
+  /** H [n x n] += tr(M_k W M_l V) in its lower half; the answer is tr(M_k W diag(g_j) V) [n x q]. */
+  addCone(W: Float64Array, V: Float64Array, diagonals: Float64Array, H: Float64Array): Float64Array;
+}
+
 /** One matrix variable, and its partner. */
 export interface Cone {
   readonly sign: 1 | -1;
@@ -28,7 +42,7 @@ export interface Cone {
 
 /** K = diag(charge) + sign sum_k N_k M_k + sum_j multipliers_j diag(g_j). */
 export function partner(
-  { forms, charge, diagonals }: InteriorProblem,
+  { forms, charge, diagonals }: Pick<InteriorProblem, "forms" | "charge" | "diagonals">,
   Q: Float64Array, // sum_k N_k M_k
   sign: 1 | -1,
   multipliers: Float64Array,

@@ -8,8 +8,7 @@
 import type { Kernels } from "../kernels/types.js";
 import { choleskySolve } from "../linear/cholesky.js";
 import { eigenSymmetric, type SymmetricEigen } from "../linear/eigen/index.js";
-import { addGram, diagonalTerms, type FormGrams } from "./formGrams.js";
-import { type InteriorProblem, inverseOf } from "./interiorCones.js";
+import { type Grams, type InteriorProblem, inverseOf } from "./interiorCones.js";
 
 /** Of the mean of the Gram matrix' diagonal: what stands for rows that others make. */
 const RIDGE = 1e-3;
@@ -19,7 +18,7 @@ const MORE = 0.1;
 /** W_s [D x D] with sum_s s <M_k, W_s> near `outputs` [n], which are overwritten; null where there is none, for some rounding. */
 export function matricesNear(
   { forms, signs, diagonals }: InteriorProblem,
-  grams: FormGrams,
+  grams: Grams,
   kernels: Kernels,
   outputs: Float64Array,
 ): Float64Array[] | null {
@@ -28,10 +27,8 @@ export function matricesNear(
   const q = diagonals.length / D;
   const identity = new Float64Array(D * D);
   for (let i = 0; i < D; i++) identity[i * D + i] = 1;
-  const seen = grams.see(identity, 0);
   const H = new Float64Array(n * n);
-  addGram(forms, seen, seen, H);
-  const B = diagonalTerms(forms, seen, seen, diagonals, kernels);
+  const B = grams.addCone(identity, identity, diagonals, H);
   const G = new Float64Array(q * q);
   kernels.multiplyTransposed(diagonals, diagonals, G, q, D, q);
   const turned = inverseOf(G, q, kernels);
@@ -53,6 +50,11 @@ export function matricesNear(
     for (let k = 0; k < n; k++) along += BG[k * q + j] * outputs[k];
     for (let i = 0; i < D; i++) theta[i * D + i] -= along * diagonals[j * D + i];
   }
+  return matricesOf(theta, signs, D);
+}
+
+/** W_s with the outputs of theta [D x D], whose diagonal is what the equations want; null where it is zero. */
+export function matricesOf(theta: Float64Array, signs: readonly (1 | -1)[], D: number): Float64Array[] | null {
   const eigen = eigenSymmetric(theta, D);
   const size = (MORE * eigen.values.reduce((sum, value) => sum + Math.abs(value), 0)) / D;
   if (!(size > 0)) return null;

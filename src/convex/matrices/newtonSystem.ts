@@ -4,10 +4,9 @@ import type { Kernels } from "../kernels/types.js";
 import { choleskySolve } from "../linear/cholesky.js";
 import { dotAt } from "../linear/vectors.js";
 import type { OutputBias } from "../types.js";
-import { addGram, diagonalTerms, type FormGrams } from "./formGrams.js";
-import { type Cone, type InteriorProblem, inverseOf } from "./interiorCones.js";
+import { type Cone, type Grams, type InteriorProblem, inverseOf } from "./interiorCones.js";
 
-/** (I + R H R) y = R r with R the roots of L'' and H the forms' Gram matrix less what the multipliers take up. */
+/** (I + R H R) y = R r, or (1 / L'' + H) y = r, with R the roots of L'' and H the forms' Gram matrix less what the multipliers take up. */
 export class NewtonSystem {
   private constructor(
     private readonly factor: Float64Array, // [n x n]
@@ -18,22 +17,21 @@ export class NewtonSystem {
   ) {}
 
   static of(
-    { forms, diagonals, outputBias }: InteriorProblem,
-    grams: FormGrams,
+    { forms, diagonals, outputBias }: Pick<InteriorProblem, "forms" | "diagonals" | "outputBias">,
+    grams: Grams,
     kernels: Kernels,
     cones: readonly Cone[],
     roots: Float64Array,
+    inverseHessian: Float64Array | undefined, // ... and where it is no diagonal, roots of ones beside its inverse
     [H, factor]: readonly [Float64Array, Float64Array], // room [n x n]
   ): NewtonSystem | null {
-    const n = forms.X.rows;
+    const n = roots.length;
     const D = forms.size;
     const q = diagonals.length / D;
     H.fill(0);
     const parts: Part[] = [];
     for (const { sign, W, inverse } of cones) {
-      const [seen, other] = [grams.see(W, 0), grams.see(inverse, 1)];
-      addGram(forms, seen, other, H);
-      const B = diagonalTerms(forms, seen, other, diagonals, kernels);
+      const B = grams.addCone(W, inverse, diagonals, H);
       for (let k = 0; k < B.length; k++) B[k] *= sign;
       const G = weighted(W, inverse, diagonals, D, kernels);
       const turned = inverseOf(G, q, kernels);
@@ -49,7 +47,8 @@ export class NewtonSystem {
         factor[k * n + l] = roots[k] * roots[l] * H[k * n + l];
         H[l * n + k] = H[k * n + l];
       }
-      factor[k * n + k] += 1;
+      if (inverseHessian === undefined) factor[k * n + k] += 1;
+      else for (let kl = k * n; kl <= k * n + k; kl++) factor[kl] += inverseHessian[kl];
     }
     return kernels.factor(factor, n) ? new NewtonSystem(factor, H, roots, parts, outputBias) : null;
   }

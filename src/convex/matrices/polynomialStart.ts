@@ -82,11 +82,12 @@ async function solveOutputs(
   before?: readonly InteriorPoint[],
 ): Promise<InteriorPoint[] | null> {
   const D = X.cols + 1;
-  if (!interiorTakes(loss, D)) return null;
+  const forms = signForms(activation, X);
+  if (!interiorTakes(loss, forms)) return null;
   // <J, W> = 0, J = diag(1, ..., 1, -1), is |p| = r of all units; half of it in the charge makes zero a point inside.
   const diagonals = new Float64Array(D).fill(1);
   diagonals[X.cols] = -1;
-  const cones = { forms: signForms(activation, X), outputBias, signs: [1, -1], diagonals } as const;
+  const cones = { forms, outputBias, signs: [1, -1], diagonals } as const;
   const charge = new Float64Array(D).fill(beta / 2);
   const points: InteriorPoint[] = [];
   for (let output = 0; output < loss.outputs; output++) {
