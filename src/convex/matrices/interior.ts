@@ -41,6 +41,12 @@ const MOST_ROWS = 600;
 const MOST_SIDE = 200;
 /** Of the way to the boundary: how far a step goes; and, where that led to the boundary and not to the optimum, from the start again. */
 const SHARES = [0.985, 0.7];
+/** Of entries: the same, and what their start has in all directions; more where the first led to the boundary. */
+const ENTRY_STARTS = [
+  [0.985, 0.1],
+  [0.985, 1],
+  [0.9, 10],
+] as const;
 /** The gap at which rounding may have ended it. */
 const NEAR = 1e-3;
 const SHORTER = 0.9;
@@ -143,17 +149,24 @@ async function solveInEntries(
   const { loss } = problem;
   const program = await entryProgram(problem, kernels, asked);
   if (program === null) return null;
-  const began = await startInEntries(problem, program, kernels, asked);
-  if (began === null) return null;
-  const posed = { ...problem, loss: program.loss, outputBias: null };
-  const point = new Interior(posed, kernels, program.grams, began.Z, 0, began.cones, SHARES[0], asked);
-  const { steps, gap } = await follow(point, tolerance, asked);
-  const found = point.found();
-  const { Z: outputs, bias } = program.outputsAt(found.outputs);
-  const { Z } = program.outputsAt(found.Z);
-  const N = new Float64Array(loss.rows);
-  loss.gradient(Z, N);
-  return { ...found, outputs, bias, Z, N, curvature: loss.curvature, steps, gap };
+  let best: InteriorPoint | null = null;
+  for (const [share, more] of ENTRY_STARTS) {
+    const began = await startInEntries(problem, program, kernels, asked, more);
+    if (began === null) break;
+    const posed = { ...problem, loss: program.loss, outputBias: null };
+    const point = new Interior(posed, kernels, program.grams, began.Z, 0, began.cones, share, asked);
+    const { steps, gap } = await follow(point, tolerance, asked);
+    if (best === null || gap < best.gap) {
+      const found = point.found();
+      const { Z: outputs, bias } = program.outputsAt(found.outputs);
+      const { Z } = program.outputsAt(found.Z);
+      const N = new Float64Array(loss.rows);
+      loss.gradient(Z, N);
+      best = { ...found, outputs, bias, Z, N, curvature: loss.curvature, steps, gap };
+    }
+    if (best.gap <= tolerance || (await asked())) break;
+  }
+  return best;
 }
 
 class Interior {
@@ -226,15 +239,9 @@ class Interior {
     const D = forms.size;
     loss.hessianDiagonal(this.Z, this.roots);
     for (let k = 0; k < this.roots.length; k++) this.roots[k] = Math.sqrt(Math.max(0, this.roots[k]));
-    const system = NewtonSystem.of(
-      this.problem,
-      this.grams,
-      this.kernels,
-      this.cones,
-      this.roots,
-      loss.inverseHessian,
-      this.room,
-    );
+    const inverse = loss.inverseHessian?.(this.Z);
+    if (inverse === null) return false;
+    const system = NewtonSystem.of(this.problem, this.grams, this.kernels, this.cones, this.roots, inverse, this.room);
     if (system === null || (await this.pause())) return false;
     const mu = this.mu();
     const predicted = this.direction(system, 0, null);

@@ -17,9 +17,9 @@ export interface InteriorProblem {
   readonly diagonals: Float64Array; // g [q x D]
 }
 
-/** What the method asks of a loss; `inverseHessian` [rows x rows] is there where that is no diagonal. */
+/** What the method asks of a loss; `inverseHessian` [rows x rows] is there where that is no diagonal, null where there is none. */
 export interface InteriorLoss extends Pick<Loss, "rows" | "curvature" | "value" | "gradient" | "hessianDiagonal"> {
-  readonly inverseHessian?: Float64Array;
+  inverseHessian?(Z: Float64Array): Float64Array | null;
 }
 
 /** What a Newton step asks of forms, whose outputs are <M_k, W>. */

@@ -1,12 +1,14 @@
 /**
- * The interior method's program in the entries of the matrices that outputs see, for squared losses on more rows than there are such entries.
+ * The interior method's program in the entries of the matrices that outputs see, where these are fewer than the rows.
  *
- * Outputs are linear in F entries theta of sum_s s W_s, and a squared loss is 1/2 theta'G theta - h'theta + const in them, G = Phi' L'' Phi, the output bias being
- * left at its best. So rows are summed up once, and steps take F x F systems whatever their number.
+ * Outputs are linear in F entries theta of sum_s s W_s, Z = Phi theta, and a step takes an F x F system, of (Phi'L''Phi)^-1 and what forms make, the output bias
+ * being left at its best. A squared loss is 1/2 theta'G theta - h'theta + const: rows are summed up once, whatever their number. And where outputs are far larger
+ * than the charge the system in rows, n - F of whose directions no form sees, is lost to rounding; this one is not.
  */
 
 import type { Kernels } from "../kernels/types.js";
 import { dot, dotAt } from "../linear/vectors.js";
+import { minimiseOverBias } from "../operators/outputBias.js";
 import type { Loss } from "../types.js";
 import {
   type Cone,
@@ -21,13 +23,18 @@ import { matricesOf } from "./interiorMatrices.js";
 import type { InteriorStart } from "./interiorStart.js";
 import type { SignForms } from "./signForms.js";
 
-/** Entries up to which a step's F x F system is cheap, and of the rows: from where on rows are as good. */
+/** Entries up to which a step's F x F system is cheap, and of the rows: from where on these are as good. */
 const MOST_ENTRIES = 600;
 const SHARE = 0.8;
+/** Rows of other losses than the squared one, which are summed up in every step. */
+const MOST_ROWS = 600;
 /** Multiplications that summing up may take: a few seconds. */
 const MOST_WORK = 2 ** 34;
 /** Rows that are summed up together. */
 const PIECE = 1024;
+/** Newton steps to the least loss, and halves of one. */
+const MOST_STEPS = 30;
+const HALVES = 20;
 /** What is left of a diagonal entry of G where its feature is as good as made by others. */
 const DEPENDENT = 1e-10;
 
@@ -42,14 +49,24 @@ export interface EntryProgram {
 }
 
 /** Whether a program has few enough entries for its rows. */
-export function entriesTake({ name, rows, separable, beside, hessianTimes }: Loss, forms: SignForms): boolean {
-  if (name !== "meanSquaredError" || !separable || beside !== undefined || hessianTimes !== undefined) return false;
+export function entriesTake(loss: Loss, forms: SignForms): boolean {
+  const { rows, separable, beside, hessianTimes, curvature } = loss;
+  if (!separable || beside !== undefined || hessianTimes !== undefined || !Number.isFinite(curvature)) return false;
+  if (!isSquared(loss) && rows > MOST_ROWS) return false;
   const F = entriesOf(forms).count;
   return F <= MOST_ENTRIES && F <= SHARE * rows && rows * F * F <= MOST_WORK;
 }
 
-/** Null where features depend on each other, and when time is up. */
-export async function entryProgram(
+function isSquared({ name }: Loss): boolean {
+  return name === "meanSquaredError";
+}
+
+/** Null where features depend on each other, where the loss has no least value, and when time is up. */
+export function entryProgram(problem: InteriorProblem, kernels: Kernels, pause: Pause): Promise<EntryProgram | null> {
+  return isSquared(problem.loss) ? squaredProgram(problem, kernels, pause) : curvedProgram(problem, kernels, pause);
+}
+
+async function squaredProgram(
   { forms, loss, outputBias }: InteriorProblem,
   kernels: Kernels,
   pause: Pause,
@@ -91,45 +108,149 @@ export async function entryProgram(
       G[q * F + p] = G[p * F + q];
     }
   }
-  const L = G.slice();
-  if (!kernels.factor(L, F)) return null;
-  for (let p = 0; p < F; p++) if (!(L[p * F + p] ** 2 > DEPENDENT * G[p * F + p])) return null;
-  const inverseHessian = inverseOf(G, F, kernels);
-  if (inverseHessian === null) return null;
-  const times = (M: Float64Array, v: Float64Array) => {
-    const out = new Float64Array(F);
-    for (let p = 0; p < F; p++) out[p] = dotAt(M, p * F, v, 0, F);
-    return out;
+  const inverse = independentInverse(G, F, kernels);
+  if (inverse === null) return null;
+  const best = times(inverse, h);
+  const outputsAt = (theta: Float64Array) => {
+    const Z = new Float64Array(n);
+    for (let from = 0; from < n; from += PIECE) {
+      const count = Math.min(PIECE, n - from);
+      const Phi = featuresOf(forms, entries, from, count);
+      for (let k = 0; k < count; k++) Z[from + k] = dotAt(Phi, k * F, theta, 0, F);
+    }
+    const bias = -(all + dot(sums, theta)) / steep;
+    for (let k = 0; k < n; k++) Z[k] += bias;
+    return { Z, bias };
   };
-  const least = loss.value(zero) - (outputBias === null ? 0 : all ** 2 / (2 * steep));
+  // From where the gradient is zero: nothing is left of what G theta and h have in common.
+  const { Z, bias } = outputsAt(best);
+  const least = loss.value(Z) + (outputBias?.ridge ?? 0) * bias * bias;
+  const beyond = (theta: Float64Array) => theta.map((entry, p) => entry - best[p]);
   let curvature = 0;
   for (let p = 0; p < F; p++) curvature = Math.max(curvature, G[p * F + p]);
   return {
     loss: {
       rows: F,
       curvature,
-      inverseHessian,
-      value: (theta) => least + dot(theta, times(G, theta)) / 2 - dot(h, theta),
-      gradient: (theta, out) => {
-        out.set(times(G, theta));
-        for (let p = 0; p < F; p++) out[p] -= h[p];
-      },
+      inverseHessian: () => inverse,
+      value: (theta) => least + dot(beyond(theta), times(G, beyond(theta))) / 2,
+      gradient: (theta, out) => out.set(times(G, beyond(theta))),
       hessianDiagonal: (_, out) => out.fill(1),
     },
     grams: new EntryGrams(forms.size, entries, kernels),
-    best: times(inverseHessian, h),
-    outputsAt: (theta) => {
-      const Z = new Float64Array(n);
-      for (let from = 0; from < n; from += PIECE) {
-        const count = Math.min(PIECE, n - from);
-        const Phi = featuresOf(forms, entries, from, count);
-        for (let k = 0; k < count; k++) Z[from + k] = dotAt(Phi, k * F, theta, 0, F);
-      }
-      const bias = -(all + dot(sums, theta)) / steep;
-      for (let k = 0; k < n; k++) Z[k] += bias;
-      return { Z, bias };
-    },
+    ...{ best, outputsAt },
   };
+}
+
+/** Of another loss: rows are kept as features, and summed up in every step. */
+async function curvedProgram(
+  { forms, loss, outputBias }: InteriorProblem,
+  kernels: Kernels,
+  pause: Pause,
+): Promise<EntryProgram | null> {
+  const n = loss.rows;
+  const entries = entriesOf(forms);
+  const F = entries.count;
+  const Phi = featuresOf(forms, entries, 0, n);
+  const ridge = outputBias?.ridge ?? 0;
+  const [N, weights] = [new Float64Array(n), new Float64Array(n)];
+  const outputsAt = (theta: Float64Array) => {
+    const Z = new Float64Array(n);
+    for (let k = 0; k < n; k++) Z[k] = dotAt(Phi, k * F, theta, 0, F);
+    const bias = outputBias === null ? 0 : minimiseOverBias(loss, Z, outputBias)[0];
+    for (let k = 0; k < n; k++) Z[k] += bias;
+    return { Z, bias };
+  };
+  const value = (theta: Float64Array) => {
+    const { Z, bias } = outputsAt(theta);
+    return loss.value(Z) + ridge * bias * bias;
+  };
+  const gradient = (theta: Float64Array, out: Float64Array) => {
+    loss.gradient(outputsAt(theta).Z, N);
+    out.fill(0);
+    for (let k = 0; k < n; k++) for (let f = k * F, p = 0; p < F; f++, p++) out[p] += N[k] * Phi[f];
+  };
+  const inverseHessian = (theta: Float64Array): Float64Array | null => {
+    loss.hessianDiagonal(outputsAt(theta).Z, weights);
+    const rows = new Float64Array(n * F);
+    const sums = new Float64Array(F);
+    let total = 2 * ridge;
+    for (let k = 0; k < n; k++) {
+      const root = Math.sqrt(Math.max(0, weights[k]));
+      total += weights[k];
+      for (let f = k * F, p = 0; p < F; f++, p++) {
+        rows[f] = root * Phi[f];
+        sums[p] += weights[k] * Phi[f];
+      }
+    }
+    const G = new Float64Array(F * F);
+    kernels.addOuter(G, rows, F, n, 1);
+    const steep = outputBias === null ? Number.POSITIVE_INFINITY : total;
+    for (let p = 0; p < F; p++) {
+      for (let q = 0; q <= p; q++) {
+        G[p * F + q] -= (sums[p] * sums[q]) / steep;
+        G[q * F + p] = G[p * F + q];
+      }
+    }
+    return independentInverse(G, F, kernels);
+  };
+  const curved = { rows: F, curvature: 1, inverseHessian, value, gradient };
+  const best = await leastLoss(curved, pause);
+  if (best === null) return null;
+  const filled = (_: Float64Array, out: Float64Array) => out.fill(1);
+  return {
+    loss: { ...curved, hessianDiagonal: filled },
+    grams: new EntryGrams(forms.size, entries, kernels),
+    ...{ best, outputsAt },
+  };
+}
+
+/** Newton steps from zero to the least loss; null where there is none. */
+async function leastLoss(
+  {
+    rows: F,
+    value,
+    gradient,
+    inverseHessian,
+  }: Pick<InteriorLoss, "rows" | "value" | "gradient"> & { inverseHessian(theta: Float64Array): Float64Array | null },
+  pause: Pause,
+): Promise<Float64Array | null> {
+  let theta: Float64Array = new Float64Array(F);
+  let before = value(theta);
+  const slope = new Float64Array(F);
+  for (let step = 0; step < MOST_STEPS; step++) {
+    if (await pause()) return null;
+    gradient(theta, slope);
+    const inverse = inverseHessian(theta);
+    if (inverse === null) return null;
+    const along = times(inverse, slope);
+    let [length, next, after] = [1, theta, before];
+    for (let half = 0; half < HALVES; half++, length /= 2) {
+      next = theta.map((entry, p) => entry - length * along[p]);
+      after = value(next);
+      if (after <= before) break;
+    }
+    if (!(after <= before)) return theta; // rounding is reached
+    const ended = before - after <= Number.EPSILON * before;
+    [theta, before] = [next, after];
+    if (ended) return theta;
+  }
+  return null;
+}
+
+/** Of G [F x F]; null where a column is as good as made by others. */
+function independentInverse(G: Float64Array, F: number, kernels: Kernels): Float64Array | null {
+  const L = G.slice();
+  if (!kernels.factor(L, F)) return null;
+  for (let p = 0; p < F; p++) if (!(L[p * F + p] ** 2 > DEPENDENT * G[p * F + p])) return null;
+  return inverseOf(G, F, kernels);
+}
+
+function times(M: Float64Array, v: Float64Array): Float64Array {
+  const F = v.length;
+  const out = new Float64Array(F);
+  for (let p = 0; p < F; p++) out[p] = dotAt(M, p * F, v, 0, F);
+  return out;
 }
 
 /** Entry f of theta is the mean of entries (rows[f m + a], columns[f m + a]), a < m, of a symmetric matrix. */
@@ -183,12 +304,16 @@ function featuresOf({ kind, X, scale }: SignForms, { count: F }: Entries, from: 
   return Phi;
 }
 
-/** Part of the way to the least loss at which the gradient is well inside, and matrices with these outputs; null where there is none in time. */
+/**
+ * Part of the way to the least loss at which the gradient is well inside, and matrices with these outputs, `more` of the mean eigenvalue
+ * in all of them; null where there is none in time.
+ */
 export async function startInEntries(
   problem: InteriorProblem,
   { loss, grams, best }: EntryProgram,
   kernels: Kernels,
   pause: Pause,
+  more: number,
 ): Promise<InteriorStart | null> {
   const { forms, signs, diagonals } = problem;
   const D = forms.size;
@@ -200,7 +325,7 @@ export async function startInEntries(
     const zeros = () => new Float64Array(diagonals.length / D);
     const twice = Q.map((value) => 2 * value);
     if (!signs.every((sign) => kernels.factor(partner(problem, twice, sign, zeros()), D))) continue;
-    const matrices = matricesOf(grams.form(Z), signs, D);
+    const matrices = matricesOf(grams.form(Z), signs, D, more);
     if (matrices === null) return null;
     const cones: Cone[] = [];
     for (const [s, sign] of signs.entries()) {

@@ -12,7 +12,7 @@ import { type Grams, type InteriorProblem, inverseOf } from "./interiorCones.js"
 
 /** Of the mean of the Gram matrix' diagonal: what stands for rows that others make. */
 const RIDGE = 1e-3;
-/** Of the mean size of the eigenvalues: what all of them have more in each matrix. */
+/** Of the mean size of the eigenvalues: what all of them have more in each matrix, by default. */
 const MORE = 0.1;
 
 /** W_s [D x D] with sum_s s <M_k, W_s> near `outputs` [n], which are overwritten; null where there is none, for some rounding. */
@@ -54,9 +54,14 @@ export function matricesNear(
 }
 
 /** W_s with the outputs of theta [D x D], whose diagonal is what the equations want; null where it is zero. */
-export function matricesOf(theta: Float64Array, signs: readonly (1 | -1)[], D: number): Float64Array[] | null {
+export function matricesOf(
+  theta: Float64Array,
+  signs: readonly (1 | -1)[],
+  D: number,
+  more = MORE,
+): Float64Array[] | null {
   const eigen = eigenSymmetric(theta, D);
-  const size = (MORE * eigen.values.reduce((sum, value) => sum + Math.abs(value), 0)) / D;
+  const size = (more * eigen.values.reduce((sum, value) => sum + Math.abs(value), 0)) / D;
   if (!(size > 0)) return null;
   return signs.length === 1 ? [lifted(theta, eigen.values[0], size, D)] : splitForm(eigen, signs, size, D);
 }

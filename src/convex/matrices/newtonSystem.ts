@@ -12,6 +12,7 @@ export class NewtonSystem {
     private readonly factor: Float64Array, // [n x n]
     private readonly H: Float64Array, // [n x n], whole
     private readonly roots: Float64Array,
+    private readonly inverseHessian: Float64Array | undefined,
     private readonly parts: readonly Part[],
     private readonly outputBias: OutputBias | null,
   ) {}
@@ -50,7 +51,7 @@ export class NewtonSystem {
       if (inverseHessian === undefined) factor[k * n + k] += 1;
       else for (let kl = k * n; kl <= k * n + k; kl++) factor[kl] += inverseHessian[kl];
     }
-    return kernels.factor(factor, n) ? new NewtonSystem(factor, H, roots, parts, outputBias) : null;
+    return kernels.factor(factor, n) ? new NewtonSystem(factor, H, roots, inverseHessian, parts, outputBias) : null;
   }
 
   /** `rows` [n], `ends` [q] a cone, and what the bias' own equation lacks. */
@@ -71,7 +72,11 @@ export class NewtonSystem {
       for (let k = 0; k < r.length; k++) r[k] += bias;
     }
     const n = r.length;
-    const dZ = r.map((value, k) => value - dotAt(this.H, k * n, dN, 0, n));
+    // The same as r - H dN, of which little is left where outputs are far larger than the charge.
+    const inverse = this.inverseHessian;
+    const dZ = r.map((value, k) =>
+      inverse === undefined ? value - dotAt(this.H, k * n, dN, 0, n) : dotAt(inverse, k * n, dN, 0, n),
+    );
     const multipliers = this.parts.map(({ B, G, q }, s) => {
       const t = ends[s].slice();
       for (let k = 0; k < n; k++) for (let j = 0; j < q; j++) t[j] -= B[k * q + j] * dN[k];
