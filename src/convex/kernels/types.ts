@@ -47,6 +47,8 @@ export interface Kernels {
   neurons?(X: Matrix, outputs: Int32Array, C: number, slope: number): NeuronLayer;
   /** Room for so many pairs of vectors of a size; who needs it has plain ones where an engine has nothing faster. The caller disposes it. */
   pairs?(size: number, count: number): VectorPairs;
+  /** A matrix for products with it again and again; who needs it multiplies with the matrix itself where an engine has nothing faster. The caller disposes it. */
+  hold?(X: Matrix): HeldMatrix;
   /** Copies what never changes to where the engine wants it. The caller disposes the result. */
   bind(X: Matrix, gates: GateSet): GatedProducts;
   /**
@@ -64,6 +66,15 @@ export interface Kernels {
   iterateCones?(X: Matrix, gates: GateSet, outputs: number, system: ConeSystem): Promise<ConeIterate>;
   /** What of its threads was used so far; an engine without it has one. */
   threads?(): ThreadUse;
+}
+
+/** A matrix X [n x d] held by the engine. */
+export interface HeldMatrix {
+  /** out [m x d] = A X, A [m x n]. */
+  times(A: Float64Array, out: Float64Array, m: number): void;
+  /** out [m x n] = A X', A [m x d]. */
+  timesTransposed(A: Float64Array, out: Float64Array, m: number): void;
+  dispose(): void;
 }
 
 /** A layer of m neurons, a(h) = h where h > 0 and slope h elsewhere, over all rows of X [n x d], that feeds C outputs. */

@@ -11,6 +11,7 @@ import { referenceKernels } from "../cpu.js";
 import type {
   CholeskyFactor,
   GatedProducts,
+  HeldMatrix,
   Kernels,
   NeuronLayer,
   PoolShape,
@@ -21,6 +22,7 @@ import { openCore, type WasmCore } from "./core.js";
 import { WasmEngine } from "./engine.js";
 import { copyLower, WasmFactor } from "./factor.js";
 import type { WasmHeap } from "./heap.js";
+import { WasmHeld } from "./held.js";
 import { hostThreads } from "./helpers.js";
 import { WasmLayer } from "./layer.js";
 import { WasmNeurons } from "./neurons.js";
@@ -153,6 +155,10 @@ export class WasmKernels implements Kernels {
 
   pairs(size: number, count: number): VectorPairs {
     return this.heap.whole(() => new WasmPairs(this.engine, size, count));
+  }
+
+  hold(X: Matrix): HeldMatrix {
+    return this.heap.whole(() => new WasmHeld(this.engine, X));
   }
 
   bind(X: Matrix, gates: GateSet): GatedProducts {

@@ -17,6 +17,7 @@ import type { Gap, Status } from "../../types.js";
 import type { Polynomial } from "../hiddenUnits.js";
 import { PolynomialOracle } from "../polynomialOracle.js";
 import type { PlacedData, UnitNetwork, UnitSolution } from "../problem.js";
+import { holdingPlaces } from "./heldPlaces.js";
 import { MovingUnits } from "./movingUnits.js";
 import { compacted, DEAD, networkOf, pointOf, pruned, type UnitPoint, withUnits } from "./unitPoint.js";
 
@@ -53,6 +54,22 @@ export async function descendUnits(
   kernels: Kernels,
   budget: SolveBudget,
   start: Start | null = null,
+): Promise<UnitSolution> {
+  const held = holdingPlaces(kernels, problem.places);
+  try {
+    return await descendHeld(problem, activation, beta, held.kernels, budget, start);
+  } finally {
+    held.dispose();
+  }
+}
+
+async function descendHeld(
+  problem: PlacedData,
+  activation: Polynomial,
+  beta: number,
+  kernels: Kernels,
+  budget: SolveBudget,
+  start: Start | null,
 ): Promise<UnitSolution> {
   const { places, loss } = problem;
   const { d } = places;
