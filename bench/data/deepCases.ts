@@ -1,7 +1,8 @@
 /** Models with several hidden layers, as people train them, with data of their kind. */
 
 import * as tf from "@tensorflow/tfjs";
-import { picturesOf } from "../../examples/transfer/images.js";
+import { cifarSource } from "../../examples/support/images.js";
+import { picturesOf, SIDE } from "../../examples/transfer/images.js";
 import { gaussianSource } from "../../src/convex/linear/random.js";
 
 /** Rows of a case, some for training. */
@@ -207,46 +208,97 @@ export const deepCases: readonly DeepCase[] = [
   },
 ];
 
-/** Digits of all kinds, as rows or as images, and models of them that end after `depth` hidden layers. */
-export const depthCases: readonly {
+/** Data, and models of them that end after `depth` hidden layers. */
+interface DepthCase {
   readonly name: string;
   readonly depths: number;
   readonly backend: "wasm" | "cpu";
   readonly make: DeepCase["make"];
   readonly build: (seed: number, depth: number) => tf.Sequential;
-}[] = [
+}
+
+/** Digits of all kinds, and CIFAR-10 where it is there, as rows or as images. */
+export const depthCases: readonly DepthCase[] = [
   {
     name: "digits, 40-40-40-10",
     depths: 3,
     backend: "wasm",
-    make: () => {
-      const { train, test } = digits(30);
-      const flat = ({ x, y }: Rows): Rows => ({ x: tf.tidy(() => tf.reshape(x, [x.shape[0], -1])), y });
-      return { train: flat(train), test: flat(test) };
-    },
-    build: (seed, depth) => {
-      const make = new Maker(seed);
-      const hidden = [make.dense(40, "relu", { inputShape: [196] }), make.dense(40, "relu"), make.dense(40, "relu")];
-      return tf.sequential({ layers: [...hidden.slice(0, depth), make.dense(10, "softmax")] });
-    },
+    make: () => flat(digits(30)),
+    build: denseByDepth(SIDE * SIDE, 40),
   },
   {
     name: "digits, conv 4 - pool - conv 8 - pool - 10",
     depths: 2,
     backend: "cpu",
     make: () => digits(10),
-    build: (seed, depth) => {
-      const make = new Maker(seed);
-      const pool = () => tf.layers.averagePooling2d({ poolSize: 2 });
-      const hidden = [make.conv(4, { inputShape: [14, 14, 1] }), pool(), make.conv(8), pool()];
-      return tf.sequential({
-        layers: [...hidden.slice(0, 2 * depth), tf.layers.flatten(), make.dense(10, "softmax")],
-      });
-    },
+    build: convByDepth([SIDE, SIDE, 1]),
   },
+  ...cifarCases(),
 ];
+
+/** Three hidden layers as wide as each other. */
+function denseByDepth(inputs: number, units: number): DepthCase["build"] {
+  return (seed, depth) => {
+    const make = new Maker(seed);
+    const hidden = [0, 1, 2].map((l) => make.dense(units, "relu", l === 0 ? { inputShape: [inputs] } : {}));
+    return tf.sequential({ layers: [...hidden.slice(0, depth), make.dense(10, "softmax")] });
+  };
+}
+
+/** Two blocks of a convolution and average pooling. */
+function convByDepth(inputShape: number[]): DepthCase["build"] {
+  return (seed, depth) => {
+    const make = new Maker(seed);
+    const pool = () => tf.layers.averagePooling2d({ poolSize: 2 });
+    const hidden = [make.conv(4, { inputShape }), pool(), make.conv(8), pool()];
+    return tf.sequential({
+      layers: [...hidden.slice(0, 2 * depth), tf.layers.flatten(), make.dense(10, "softmax")],
+    });
+  };
+}
 
 function digits(each: number) {
   const kinds = Array.from({ length: 10 }, (_, k) => k);
   return { train: picturesOf("train", kinds, each), test: picturesOf("t10k", kinds, 20) };
+}
+
+/** CIFAR-10 on means of 2 x 2 pixels; none where it is not there. */
+function cifarCases(): DepthCase[] {
+  const source = cifarSource(10);
+  if (source === null) return [];
+  const side = source.side / 2;
+  const kinds = Array.from({ length: 10 }, (_, k) => k);
+  const part = (which: "train" | "test", count: number): Rows => {
+    const { x, y } = source.read(which, count, kinds);
+    const halved = tf.tidy(() => tf.avgPool(x, 2, 2, "valid"));
+    x.dispose();
+    return { x: halved, y };
+  };
+  const pictures = (count: number) => ({ train: part("train", count), test: part("test", 500) });
+  return [
+    {
+      name: "CIFAR-10, 64-64-64-10",
+      depths: 3,
+      backend: "wasm",
+      make: () => flat(pictures(1000)),
+      build: denseByDepth(side * side * source.channels, 64),
+    },
+    {
+      name: "CIFAR-10, conv 4 - pool - conv 8 - pool - 10",
+      depths: 2,
+      backend: "cpu",
+      make: () => pictures(300),
+      build: convByDepth([side, side, source.channels]),
+    },
+  ];
+}
+
+/** Images as rows. */
+function flat({ train, test }: Record<"train" | "test", Rows>) {
+  const rows = ({ x, y }: Rows): Rows => {
+    const made = tf.tidy(() => tf.reshape(x, [x.shape[0], -1]));
+    x.dispose();
+    return { x: made, y };
+  };
+  return { train: rows(train), test: rows(test) };
 }

@@ -50,3 +50,13 @@ export function processorSeconds(): number {
 export function clockByProcessor(): void {
   performance.now = () => 1000 * processorSeconds();
 }
+
+/** Work whose clock, performance.now, is the time that processors gave to this process: a limit is then kept whatever else they do. */
+export async function onProcessorClock<T>(work: () => Promise<T>): Promise<T> {
+  Object.defineProperty(performance, "now", { configurable: true, value: () => 1000 * processorSeconds() });
+  try {
+    return await work();
+  } finally {
+    Reflect.deleteProperty(performance, "now"); // that of the prototype is there again
+  }
+}

@@ -146,7 +146,12 @@ export async function plotAccuracies(
     readonly name: string;
     readonly points: readonly { readonly seconds: number; readonly accuracy: number }[];
   }[],
-  ended: { readonly seconds: number; readonly accuracy: number; readonly title: string },
+  ended: {
+    readonly seconds: number;
+    readonly accuracy: number;
+    readonly title: string;
+    readonly colors?: readonly string[];
+  },
 ): Promise<void> {
   const x = { field: "seconds", type: "quantitative", title: "seconds" } as const;
   const y = { field: "accuracy", type: "quantitative", scale: { zero: false }, title: "test accuracy" } as const;
@@ -164,7 +169,7 @@ export async function plotAccuracies(
           ...{ x, y },
           color: {
             ...{ field: "name", type: "nominal", title: null, legend: { labelLimit: 260 } },
-            scale: { domain: curves.map(({ name }) => name), range: plotColors.slice(1) },
+            scale: { domain: curves.map(({ name }) => name), range: [...(ended.colors ?? plotColors.slice(1))] },
           },
         },
       },

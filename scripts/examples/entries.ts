@@ -113,6 +113,17 @@ export const groups: readonly Group[] = [
         plot: "examples/cifar/out/pca",
       },
       {
+        name: "cifar-batches",
+        title: "Ten classes by parts of the rows",
+        about:
+          'Ten classes of CIFAR-10 behind 32 gates: the trainer with `solver: "stochastic"`, which proves its gap, and `proximalAdam` inside an ' +
+          "ordinary `model.fit` on the same program, for the same time. Here 1,000 images as means of 8 x 8 pixels, seconds of processors; " +
+          "`--full` is 50,000 with all their pixels.",
+        source: "examples/cifar/batches.ts",
+        command: "npm run demo:cifar-batches -- --fetch --processor",
+        plot: "examples/cifar/out/batches",
+      },
+      {
         name: "ecg",
         title: "A heartbeat, one sample ahead",
         about:
@@ -165,6 +176,17 @@ export const groups: readonly Group[] = [
         source: "examples/parallel/main.ts",
         command: "npm run demo:parallel",
         plot: "examples/parallel/out/branches",
+      },
+      {
+        name: "parallel-images",
+        title: "Three layers on photographs and clothes",
+        about:
+          "CIFAR-10 and Fashion-MNIST, 40 branches of 100 hidden neurons: the convex program behind drawn gates, and SGD and Adam with the " +
+          "same charge, on ReLU branches and behind the same gates, for the same seconds. Here 500 images of two classes, means of 4 x 4 " +
+          "pixels, seconds of processors; `--full` is the whole comparison.",
+        source: "examples/parallel/images.ts",
+        command: "npm run demo:parallel-images -- --fetch --processor",
+        plot: "examples/parallel/out/cifar-objective",
       },
       {
         name: "branches",

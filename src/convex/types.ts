@@ -110,6 +110,8 @@ export interface LinearPart extends LinearColumns {
 /** What the penalty charges for the blocks; scaled by beta in the program. */
 export interface Penalty {
   readonly name: "perOutput" | "nuclear" | "ridge";
+  /** True where a block is a branch, read as one matrix [C x m d] of its m neurons: not every solver shrinks that. */
+  readonly branches?: true;
   /** True when (gate, output) vectors are charged one by one, so that outputs do not see each other. */
   readonly separable: boolean;
   /** Value at one gate's block Z_i [C x d] (row c is the vector of output c). */

@@ -5,7 +5,7 @@ import { refuse } from "../arguments.js";
 import { certify } from "../convex/certificate/index.js";
 import { chooseEngine, type Kernels, threadsOf } from "../convex/kernels/index.js";
 import { forward, type Network } from "../convex/network.js";
-import type { Clock } from "../convex/solvers/clock.js";
+import { Clock } from "../convex/solvers/clock.js";
 import type { Certificate, GateSet, SparseBlocks, Status } from "../convex/types.js";
 import type { Settings } from "./options.js";
 import { betasOf, type PathGrid, poseForPath, refuseOwnBeta } from "./pose/betas.js";
@@ -139,7 +139,7 @@ async function pointOf(
     alone(solution, network),
     fitting,
     kernels,
-    async () => false,
+    new Clock(Number.POSITIVE_INFINITY, () => false),
   );
   const proven = certify(own.gap, charged.total, own.program, solution.evidence, solution.allGates);
   const { certificate } = certificateNear(proven, { ...problem, program: own.program }, solution.dualPoint, kernels);

@@ -364,6 +364,8 @@ const entries = (): Record<string, readonly Entry[]> => {
     ],
     gatedDense: [gated(library.gatedDense, { units: "limited" }, { units: 2 })],
     GatedDense: [gated((a: never) => new library.GatedDense(a), { units: "limited" }, { units: 2 })],
+    gatedBranches: [branched(library.gatedBranches)],
+    GatedBranches: [branched((a: never) => new library.GatedBranches(a))],
     gatedConv2D: [gated(library.gatedConv2D, { filters: "limited", ...kernel }, { filters: 2, kernelSize: 2 })],
     GatedConv2D: [
       gated((a: never) => new library.GatedConv2D(a), { filters: "limited", ...kernel }, { filters: 2, kernelSize: 2 }),
@@ -476,20 +478,18 @@ const entries = (): Record<string, readonly Entry[]> => {
     BranchPower: [power((a: never) => new library.BranchPower(a))],
     proximalAdam: [proximal(library.proximalAdam)],
     ProximalAdam: [proximal((a: never) => new library.ProximalAdam(a))],
-    trainParallel: [
-      {
-        call: library.trainParallel,
-        good: [x, y, { loss: "meanSquaredError", hidden: 1, regularization: 0.1 }],
-        kinds: ["tensor", "tensor", "args"],
-        needed: { loss: "meanSquaredError", hidden: 1, regularization: 0.1 },
-        options: {
-          ...pick(trainerOptions, "tolerance", "maxIterations", "timeLimit", "signal", "seed"),
-          ...weighting,
-          ...{ loss: "word", hidden: "limited", branches: "limited", regularization: "positive", charge: "word" },
-          ...{ arrangements: "record", ...modelArgs },
-        } as Record<string, Kind>,
-      },
-    ],
+    trainParallel: [{}, { units: "gated" }].map((units) => ({
+      call: library.trainParallel,
+      good: [x, y, { ...units, loss: "meanSquaredError", hidden: 1, regularization: 0.1 }],
+      kinds: ["tensor", "tensor", "args"],
+      needed: { ...units, loss: "meanSquaredError", hidden: 1, regularization: 0.1 },
+      options: {
+        ...pick(trainerOptions, "tolerance", "maxIterations", "timeLimit", "signal", "seed"),
+        ...weighting,
+        ...{ units: "word", loss: "word", hidden: "limited", branches: "limited", regularization: "positive" },
+        ...{ charge: "word", arrangements: "record", ...modelArgs },
+      } as Record<string, Kind>,
+    })),
     fitParallel: [
       {
         call: library.fitParallel,
@@ -549,6 +549,17 @@ function power(call: (args: never) => unknown): Entry {
     options: { factor: "decay", power: [...WRONG.decay, 0.5], branches: "count", along: "word" },
     needed: { factor: 1, branches: 1 },
     closed: false,
+  };
+}
+
+function branched(call: (args: never) => unknown): Entry {
+  return {
+    call,
+    good: [{ branches: 2, hidden: 2 }],
+    kinds: ["args"],
+    needed: { branches: 2, hidden: 2 },
+    closed: false,
+    options: { branches: "limited", hidden: "limited", seed: "integer" },
   };
 }
 

@@ -291,7 +291,7 @@ const bad: [name: string, options: object, says: RegExp][] = [
   ["half a branch", { branches: 1.5 }, /branches: expected an integer of 1 to 4096, got 1.5/],
   ["no regularization", { regularization: 0 }, /regularization: expected a finite number above 0, .* got 0/],
   ["weight decay", { charge: "l2" }, /charge: expected "power" or "path", got "l2"/],
-  ["an unknown option", { units: 3 }, /trainParallel: expected options among .* got "units"/],
+  ["an unknown option", { width: 3 }, /trainParallel: expected options among .* got "width"/],
   [
     "arrangements that grow",
     { arrangements: { kind: "grow" } },

@@ -58,7 +58,7 @@ function rowsOf(block: Float64Array, C: number, d: number): Omit<Neuron, "gate">
 }
 
 /** The singular value decomposition: block = sum_k s_k o_k u_k'. */
-function rankOneTerms(block: Float64Array, C: number, d: number): Omit<Neuron, "gate">[] {
+export function rankOneTerms(block: Float64Array, C: number, d: number): Omit<Neuron, "gate">[] {
   const { U, rows, values, tall } = singular(block, C, d);
   const r = values.length;
   const w = rows.length / r;

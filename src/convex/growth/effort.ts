@@ -19,6 +19,8 @@ const ROW = 16;
 /** Passes over the data of all gates: in a round of a solve (measured at n = 300 to 7,700, d = 5 to 20), and in a judgement. */
 const SOLVE_PASSES = 75;
 const JUDGE_PASSES = 11;
+/** Steps of an inner iteration that such a round may have. */
+const USUAL_STEPS = 20;
 /** Rounds of a whole solve, from a point near its solution. */
 const SOLVE_ROUNDS = 15;
 /** A solve that is foretold to take more than this is not begun: neurons move instead. */
@@ -53,8 +55,9 @@ export class Effort {
     this.most = Math.max(PATIENCE, SOLVE_TIMES * this.spent) + this.spent;
   }
 
-  solveRound(gates: number): void {
-    this.spent += SOLVE_PASSES * gates * this.outputs * this.pass;
+  /** `steps` of the inner iteration, where that is counted: across kinks they are many. */
+  solveRound(gates: number, steps = 0): void {
+    this.spent += SOLVE_PASSES * Math.max(1, steps / USUAL_STEPS) * gates * this.outputs * this.pass;
   }
 
   judgement(gates: number): void {

@@ -124,9 +124,9 @@ export async function solveGrowing(
     const sharp = wanted * power(SHARPER, stuck);
     const tolerance = Math.max(sharp, Math.min(FIRST_TOLERANCE, progress));
     const counted = () =>
-      countedFrom(budget, tolerance, iterations, clock.seconds, (stop) => {
+      countedFrom(budget, tolerance, iterations, clock.seconds, (stop, steps) => {
         asked ||= stop;
-        if (!rough) effort.solveRound(state.program.gates.count);
+        if (!rough) effort.solveRound(state.program.gates.count, steps);
         return stop || effort.exceeded;
       });
     const began = clock.seconds;
@@ -243,7 +243,7 @@ function countedFrom(
   tolerance: number,
   iterations: number,
   before: number,
-  answered: (stop: boolean) => boolean,
+  answered: (stop: boolean, steps: number) => boolean,
 ): SolveBudget {
   return {
     ...budget,
@@ -252,7 +252,7 @@ function countedFrom(
     seconds: budget.seconds - before,
     onRound: async (round: Round) => {
       const moved = { ...round, index: iterations + round.index, seconds: before + round.seconds };
-      return answered((await budget.onRound?.(moved)) === true);
+      return answered((await budget.onRound?.(moved)) === true, round.steps ?? 0);
     },
   };
 }

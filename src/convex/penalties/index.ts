@@ -6,3 +6,5 @@ import { perOutput } from "./perOutput.js";
 import { ridge } from "./ridge.js";
 
 export const penalties: Readonly<Record<Penalty["name"], Penalty>> = { perOutput, nuclear, ridge };
+
+export { branchPenalty } from "./branch.js";

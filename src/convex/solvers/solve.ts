@@ -8,6 +8,7 @@ import { predict, zeroBlocks } from "../operators/blocks.js";
 import type { ConvexProgram, SparseBlocks, Status } from "../types.js";
 import { affineNewton } from "./affine/index.js";
 import { Clock } from "./clock.js";
+import { fista } from "./fista.js";
 import { solvers } from "./index.js";
 import { adviceOn, CONTRADICTION, type Round, type Solution, type SolveBudget } from "./solution.js";
 import type { Point, Run, Setting, Solver } from "./solver.js";
@@ -77,8 +78,7 @@ export function chooseSolver(program: ConvexProgram, name?: string, onDevice = f
   const asked = onDevice ? [...solvers].sort((a, b) => Number(b.firstOrder) - Number(a.firstOrder)) : solvers;
   const fitting = asked.filter((solver) => {
     if (name === undefined ? solver.forDevices === true && !onDevice : solver.name !== name) return false;
-    const squared = program.penalty.name === "ridge" && solver !== affineNewton;
-    const refusal = squared ? "needs layers that follow one another, got one alone." : solver.refuses(program);
+    const refusal = refusalOf(solver, program);
     if (refusal !== null) refusals.push(` ${solver.name}: ${refusal}`);
     return refusal === null;
   });
@@ -89,6 +89,14 @@ export function chooseSolver(program: ConvexProgram, name?: string, onDevice = f
     "solver/none",
     `solve: expected a solver that fits the program, got none (known: ${names}).${refusals.join("")}`,
   );
+}
+
+/** Penalties that one solver alone knows, and what the solver itself says. */
+function refusalOf(solver: Solver, program: ConvexProgram): string | null {
+  const { name, branches } = program.penalty;
+  if (name === "ridge" && solver !== affineNewton) return "needs layers that follow one another, got one alone.";
+  if (branches === true && solver !== fista) return "needs a charge on neurons, got one on branches.";
+  return solver.refuses(program);
 }
 
 async function rounds(
@@ -110,8 +118,9 @@ async function rounds(
   const floor = floorOf(program);
   for (; index < budget.maxIterations; index++) {
     const enough = budget.tolerance * Math.max(Math.abs(point.gap.primal), floor);
+    let steps = 0;
     for (const part of parts) {
-      if (!part.done(enough, parts.length)) await part.round();
+      if (!part.done(enough, parts.length)) steps += await part.round();
     }
     const next = join(program, parts);
     if (!Number.isFinite(next.gap.primal) || Number.isNaN(next.gap.dual)) {
@@ -121,7 +130,7 @@ async function rounds(
     point = next;
     const { gap, blocks } = point;
     const stop =
-      (await budget.onRound?.({ index, seconds: clock.seconds, gap, blocks, program } satisfies Round)) === true;
+      (await budget.onRound?.({ index, seconds: clock.seconds, gap, blocks, program, steps } satisfies Round)) === true;
     gaps.push(gap.relative);
     const ended = statusAfter(gaps, budget.tolerance, stop, clock, parts);
     if (ended !== null) {
@@ -186,11 +195,13 @@ class Part {
 
   constructor(readonly run: Run) {}
 
-  async round(): Promise<void> {
-    const { resting, onHost, ...point } = await this.run.round();
+  /** Answers with the steps of its inner iteration. */
+  async round(): Promise<number> {
+    const { resting, onHost, steps = 0, ...point } = await this.run.round();
     this.point = point;
     this.resting = resting;
     this.onHost = onHost === true;
+    return steps;
   }
 
   /** True when this part's share of the gap that is enough is already paid. */

@@ -28,9 +28,9 @@ export interface Point {
 export interface Run {
   /**
    * One round: some iterations and one judgement. `resting` says that another round would change nothing, `onHost` that it was made on
-   * the host after others on a device.
+   * the host after others on a device, `steps` how many of an inner iteration it took, where that differs from round to round.
    */
-  round(): Promise<Point & { readonly resting: boolean; readonly onHost?: boolean }>;
+  round(): Promise<Point & { readonly resting: boolean; readonly onHost?: boolean; readonly steps?: number }>;
   dispose(): void;
 }
 

@@ -1,4 +1,4 @@
-/** Parallel three-layer ReLU networks, trained to the global optimum under the regularizations that have a convex program. */
+/** Parallel three-layer networks, of ReLUs or behind gates, trained to the global optimum under the regularizations that have a convex program. */
 
 import * as tf from "@tensorflow/tfjs";
 import { count, flag, isRecord, oneOf, refuse, refuseAs, refuseUnknown } from "../../arguments.js";
@@ -16,6 +16,7 @@ import { readOptions, type TrainerOptions } from "../options.js";
 import { readData, refuseDegenerate, withColumn } from "../read/data.js";
 import type { Weighting } from "../read/sampleWeights.js";
 import type { Objective } from "../records.js";
+import { fitGated, gatedPartsOf, trainGated } from "./gated/index.js";
 import { modelOf, type ParallelCharge, type ParallelWish, wishOf } from "./wish.js";
 import { type ParallelCertificate, written } from "./written.js";
 
@@ -32,11 +33,18 @@ export interface FitParallelOptions extends Pick<TrainerOptions, FromTrainer>, W
 
 /** What `trainParallel` is to build. */
 export interface ParallelOptions extends FitParallelOptions {
-  /** "meanSquaredError", "binaryCrossentropy", "squaredHinge", "huberLoss" or "logcosh": a loss of one output without kinks. */
+  /**
+   * "relu" (default), or "gated": patterns of all neurons are drawn and held, as `gatedBranches` does, the program has no cones, and data may be large.
+   */
+  readonly units?: "relu" | "gated";
+  /**
+   * "meanSquaredError", "binaryCrossentropy", "squaredHinge", "huberLoss" or "logcosh": a loss of one output without kinks. Gated: any loss with
+   * any number of outputs, without kinks where the charge is "path".
+   */
   readonly loss: LossName;
   /** Hidden neurons m of each branch. */
   readonly hidden: number;
-  /** Branches that the model has at least; default as many as the optimum takes. */
+  /** Branches that the model has at least; default as many as the optimum takes. Gated: whose gates are drawn; default 40. */
   readonly branches?: number;
   /** The weight beta of the charge, above 0. */
   readonly regularization: number;
@@ -53,8 +61,9 @@ export interface ParallelOptions extends FitParallelOptions {
 
 export interface ParallelResult {
   /**
-   * dense - dense - dense, before them an OnesColumn where hidden neurons have a bias; the second kernel is block diagonal. Compiled, its
-   * regularizers those of the objective. The caller disposes.
+   * dense - dense - dense, before them an OnesColumn where hidden neurons have a bias; the second kernel is block diagonal. Gated:
+   * GatedBranches - dense in their place, of several outputs with branches that share gates. Compiled, its regularizers those of the objective.
+   * The caller disposes.
    */
   readonly model: tf.Sequential;
   readonly certificate: ParallelCertificate;
@@ -69,17 +78,20 @@ export interface ParallelResult {
 }
 
 const COMMON = "tolerance maxIterations timeLimit signal seed arrangements sampleWeight classWeight".split(" ");
-const NAMES = [..."loss hidden branches regularization charge hiddenBias outputBias".split(" "), ...COMMON];
+const NAMES = [..."units loss hidden branches regularization charge hiddenBias outputBias".split(" "), ...COMMON];
 const SMOOTH: readonly LossName[] = ["meanSquaredError", "binaryCrossentropy", "squaredHinge", "huberLoss", "logcosh"];
 const MOST_HIDDEN = 64;
 const MOST_BRANCHES = 4096;
+const MOST_GATED = 1e6;
+const GATED = 40;
 const SAMPLED = 200;
 const MOST_SAMPLED = 1e5;
 
 /**
  * Trains a network of parallel branches, sum_k ((x W_1k)_+ w_2k)_+ w_3k, on x [n x d], y [n x 1] (Ergen and Pilanci, ICML 2021): tfjs's loss plus
  * a charge under which the problem is a convex program over double arrangements. On few rows all of them are priced and the result is the optimum
- * over networks of any number of such branches, proven to the tolerance; on more rows it is that of the blocks that were sampled.
+ * over networks of any number of such branches, proven to the tolerance; on more rows it is that of the blocks that were sampled. With `units:
+ * "gated"` the branches' patterns are drawn and held, and y may have several columns [n x C].
  *
  * Weight decay of all three layers is none of these charges, and has no such program.
  *
@@ -95,7 +107,15 @@ const MOST_SAMPLED = 1e5;
 export async function trainParallel(x: tf.Tensor, y: tf.Tensor, options: ParallelOptions): Promise<ParallelResult> {
   const where = "trainParallel";
   refuseUnknown(where, options, NAMES);
-  const wish = readWish(where, options);
+  const { units: wanted = "relu" } = options;
+  const units = oneOf(`${where}: units`, wanted, ["relu", "gated"] as const);
+  const wish = readWish(where, options, units);
+  if (units === "gated") {
+    refuseBlocks(where, options.arrangements);
+    const began = performance.now();
+    const wide = { ...wish, branches: options.branches ?? GATED, outputs: y?.shape?.[1] ?? 1 };
+    return { ...(await trainGated(where, wide, taskOf(x, y, options))), seconds: (performance.now() - began) / 1000 };
+  }
   const solved = await solveFor(where, x, y, wish, options);
   const K = Math.max(1, wish.branches, solved.solution.branches.length);
   const model = modelOf(wish, solved.features, K);
@@ -103,7 +123,7 @@ export async function trainParallel(x: tf.Tensor, y: tf.Tensor, options: Paralle
 }
 
 /**
- * The same for a compiled model dense - dense - dense, with or without `onesColumn()` before it, whose layers say what the branches, the loss and the
+ * The same for a compiled model dense - dense - dense, or gatedBranches - dense, with or without `onesColumn()` before it, whose layers say what the branches, the loss and the
  * charge are; the weights are written into it. It needs as many branches, units of the second layer, as the optimum takes.
  *
  * @throws ConvexError "model/regularizer" for weight decay of all layers, which has no convex program, and other charges that have none;
@@ -131,6 +151,13 @@ export async function fitParallel<M extends tf.LayersModel>(
   if (!(model instanceof tf.LayersModel)) {
     refuse(where, "a tf.LayersModel", model, "Pass the model before x and y.", "model/kind");
   }
+  const began = performance.now();
+  const gated = gatedPartsOf(model);
+  if (gated !== null) {
+    refuseBlocks(where, options.arrangements);
+    const said = await fitGated(where, model, gated, taskOf(x, y, options));
+    return { model, ...said, seconds: (performance.now() - began) / 1000 };
+  }
   const wish = wishOf(model);
   refuseKinks(where, wish.loss);
   const solved = await solveFor(where, x, y, wish, options, model.inputs[0].shape[1] ?? 1);
@@ -144,6 +171,17 @@ export async function fitParallel<M extends tf.LayersModel>(
   }
   const said = await written(model, wish, wish.branches, solved);
   return { model, ...said, seconds: (performance.now() - solved.began) / 1000 };
+}
+
+function taskOf(x: tf.Tensor, y: tf.Tensor, options: FitParallelOptions) {
+  const { sampleWeight = null, classWeight = null } = options;
+  return { x, y, settings: readOptions(trainerPart(options)), sampleWeight, classWeight };
+}
+
+function refuseBlocks(where: string, given: unknown): void {
+  if (given === undefined) return;
+  const todo = "Leave it out: the gates are those of the layer, or as many as `branches` says are drawn.";
+  refuse(`${where}: arrangements`, "none where units are gated", given, todo);
 }
 
 interface Solved {
@@ -195,7 +233,7 @@ function trainerPart(options: FitParallelOptions): TrainerOptions {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
-function readWish(where: string, options: ParallelOptions): ParallelWish {
+function readWish(where: string, options: ParallelOptions, units: "relu" | "gated"): ParallelWish {
   const {
     loss,
     hidden,
@@ -206,9 +244,9 @@ function readWish(where: string, options: ParallelOptions): ParallelWish {
     outputBias = true,
   } = options;
   oneOf(`${where}: loss`, loss, Object.keys(lossTraits) as LossName[]);
-  refuseKinks(where, loss);
-  count(`${where}: hidden`, hidden, MOST_HIDDEN);
-  count(`${where}: branches`, branches, MOST_BRANCHES);
+  if (units === "relu") refuseKinks(where, loss);
+  count(`${where}: hidden`, hidden, units === "relu" ? MOST_HIDDEN : MOST_BRANCHES);
+  count(`${where}: branches`, branches, units === "relu" ? MOST_BRANCHES : Math.floor(MOST_GATED / hidden));
   if (!(typeof regularization === "number" && regularization > 0 && regularization < 1e300)) {
     refuse(`${where}: regularization`, "a finite number above 0, without which there is no bound", regularization);
   }

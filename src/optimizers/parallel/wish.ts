@@ -125,19 +125,29 @@ export function layersOf(model: tf.LayersModel): { hiddenBias: boolean; dense: t
   return { hiddenBias, dense };
 }
 
-type Part = { readonly className: string; readonly config: Readonly<Record<string, unknown>> } | null;
+export type Part = { readonly className: string; readonly config: Readonly<Record<string, unknown>> } | null;
 
-interface DenseConfig {
+/** The regularizers and constraints that stand at one of the three kernels. */
+export interface KernelParts {
+  readonly parts: Readonly<Record<string, Part>>;
+}
+
+interface DenseConfig extends KernelParts {
   readonly name: string;
   readonly units: number;
   readonly activation: string;
   readonly useBias: boolean;
-  readonly parts: Readonly<Record<string, Part>>;
 }
 
-const PARTS = ["kernelRegularizer", "kernelConstraint", "biasRegularizer", "biasConstraint", "activityRegularizer"];
+export const PARTS = [
+  "kernelRegularizer",
+  "kernelConstraint",
+  "biasRegularizer",
+  "biasConstraint",
+  "activityRegularizer",
+];
 
-function configOf(layer: tf.layers.Layer): DenseConfig {
+export function configOf(layer: tf.layers.Layer): DenseConfig {
   const config = layer.getConfig();
   return {
     name: layer.name,
@@ -152,11 +162,19 @@ const WHAT_HOLDS =
   'Give all three kernels branchPower({ factor: beta / 3, branches }) (along: "inputs" on the last), or the first one ' +
   "tf.constraints.unitNorm({ axis: 0 }) and the two behind it l2({ l2: beta / 2 }).";
 
-function regularizationOf(layers: readonly DenseConfig[], K: number): Pick<ParallelWish, "charge" | "regularization"> {
+type Along = "outputs" | "inputs";
+
+/** `along`: how each of the three kernels is divided into its K branches. */
+export function regularizationOf(
+  layers: readonly KernelParts[],
+  K: number,
+  along: readonly [Along, Along, Along] = ["outputs", "outputs", "inputs"],
+  todo = WHAT_HOLDS,
+): Pick<ParallelWish, "charge" | "regularization"> {
   const [first, second, third] = layers;
   const others = PARTS.slice(2).some((name) => layers.some(({ parts }) => parts[name] !== null));
   const constraints = layers.map(({ parts }) => parts.kernelConstraint);
-  const factors = layers.map(({ parts }, k) => powerOf(parts.kernelRegularizer, K, k === 2 ? "inputs" : "outputs"));
+  const factors = layers.map(({ parts }, k) => powerOf(parts.kernelRegularizer, K, along[k]));
   if (!others && constraints.every((part) => part === null) && isOne(factors)) {
     return { charge: "power", regularization: LAYERS * (factors[0] as number) };
   }
@@ -175,7 +193,7 @@ function regularizationOf(layers: readonly DenseConfig[], K: number): Pick<Paral
       : layers
           .map(({ parts }) => PARTS.flatMap((name) => parts[name]?.className ?? []).join(" and ") || "none")
           .join(", "),
-    WHAT_HOLDS,
+    todo,
   );
 }
 

@@ -14,8 +14,11 @@ export interface ParallelCertificate {
   readonly dual: number; // no network that `scope` names has less
   readonly relativeGap: number;
   readonly network: number; // objective of the network as written, by a plain forward pass in float64
-  /** "all blocks": parallel networks of any number of branches of so many neurons. "these blocks": branches in the sampled blocks. */
-  readonly scope: "all blocks" | "these blocks";
+  /**
+   * "all blocks": parallel networks of any number of branches of so many neurons. "these blocks": branches in the sampled blocks. "these gates":
+   * gated branches, any number of them behind each of the gates.
+   */
+  readonly scope: "all blocks" | "these blocks" | "these gates";
   readonly claim: string;
 }
 

@@ -47,7 +47,7 @@ export async function proveFit(
   if (!isFinite32(weights)) return null;
   const written = writtenObjective(problem, weights);
   const charged = chargedObjective(problem, weights, written);
-  const within = await solutionWithin(solution, shared, fitting, kernels, () => clock.pause());
+  const within = await solutionWithin(solution, shared, fitting, kernels, clock);
   const proven = withShared(certificateOf(problem, within.solution, weights, charged), within.shared);
   const there = { ...problem, program: within.solution.program };
   const { certificate, notes } = certificateNear(proven, there, within.shared.dualPoint ?? solution.dualPoint, kernels);

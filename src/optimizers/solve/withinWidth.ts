@@ -136,7 +136,7 @@ export async function boundWithin(
   dual: number,
   shares: boolean,
   kernels: Kernels,
-  pause: () => Promise<boolean>,
+  clock: Clock,
 ): Promise<{ readonly program: ConvexProgram; readonly gap: Gap }> {
   const gapTo = (bound: number): Gap => ({
     primal: value ?? 0,
@@ -154,13 +154,13 @@ export async function boundWithin(
         await sharedGap(beside, kernels, value ?? 0, dualPoint, {
           tolerance: SHARP,
           projections: MOST_PROJECTIONS,
-          pause,
+          pause: () => clock.pause(),
         })
       ).prices.upper
     : withProducts(
         beside,
         kernels,
-        (products) => new GapJudge(beside, products, null, soonLate()).price(dualPoint, program.beta).largest,
+        (products) => new GapJudge(beside, products, null, soonLate(clock)).price(dualPoint, program.beta).largest,
       );
   // What is feasible for both is feasible for the union.
   if (largest <= program.beta) return { program: wider, gap: gapTo(dual) };
@@ -168,13 +168,15 @@ export async function boundWithin(
 }
 
 /** True after the seconds that prices of the last bound may take: then they stay upper bounds, and the bound is looser. */
-function soonLate(): () => boolean {
-  const end = performance.now() + 1000 * PRICE_SECONDS;
+function soonLate(clock: Clock): () => boolean {
+  const seconds = Math.min(PRICE_SECONDS, Math.max(clock.left, OVER_SHARE * clock.seconds));
+  const end = performance.now() + 1000 * seconds;
   return () => performance.now() > end;
 }
 
-/** Many positions of many filters have more cones than there is time for, whatever the limit was. */
+/** Many positions of many filters have more cones than there is time for, whatever the limit was; and of a time that is over, what they may take. */
 const PRICE_SECONDS = 1;
+const OVER_SHARE = 0.1;
 
 /** How exact prices of gates are to be where neurons feed all outputs, and projections that they may take. */
 const SHARP = 1e-3;
@@ -202,19 +204,19 @@ export async function solutionWithin(
   shared: Shared,
   fitting: Fitting,
   kernels: Kernels,
-  pause: () => Promise<boolean>,
+  clock: Clock,
 ): Promise<{ readonly solution: PosedSolution; readonly shared: Shared }> {
   const { value, shares } = fitting;
   if (value === null) return { solution, shared };
   if (shared.bound !== null && shared.dualPoint !== null) {
     const { program, dual } = shared.bound;
-    const wide = await boundWithin(program, fitting, shared.dualPoint, dual, true, kernels, pause);
+    const wide = await boundWithin(program, fitting, shared.dualPoint, dual, true, kernels, clock);
     return { solution, shared: { ...shared, bound: { ...shared.bound, ...wide.gap, program: wide.program } } };
   }
   const { program, dualPoint, gap } = solution;
-  const own = await boundWithin(program, fitting, dualPoint, gap.dual, false, kernels, pause);
+  const own = await boundWithin(program, fitting, dualPoint, gap.dual, false, kernels, clock);
   if (!shares) return { solution: { ...solution, program: own.program, gap: own.gap }, shared };
-  return { solution, shared: { ...shared, ...boundOfSharing(solution, own.program, value, kernels) } };
+  return { solution, shared: { ...shared, ...boundOfSharing(solution, own.program, value, kernels, clock) } };
 }
 
 /** What the dual point of a program whose neurons feed one output each says of those that feed several. */
@@ -223,11 +225,12 @@ function boundOfSharing(
   program: ConvexProgram, // with the gates of the network
   value: number,
   kernels: Kernels,
+  clock: Clock,
 ): Pick<Shared, "bound" | "dualPoint"> {
   const outputs = blockOutputs(program);
   const everywhere = allGates?.finished === true;
   const price = withProducts(program, kernels, (products) => {
-    const judge = new GapJudge(program, products, null, soonLate());
+    const judge = new GapJudge(program, products, null, soonLate(clock));
     const { prices } = judge.price(dualPoint, program.beta / Math.sqrt(outputs));
     return largestTogether(prices, program.gates.count, outputs);
   });

@@ -2,6 +2,8 @@ import { expect, test } from "vitest";
 import { Effort } from "../../../src/convex/growth/effort.js";
 import { solveGrowing } from "../../../src/convex/growth/grow.js";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
+import type { Round } from "../../../src/convex/solvers/solution.js";
+import { solve } from "../../../src/convex/solvers/solve.js";
 import { randomProgram } from "../../helpers/problems.js";
 
 const program = randomProgram({ cones: true, rows: 1000, outputs: 1 });
@@ -52,4 +54,21 @@ test("a width that costs more than what is left to gain ends a growth", async ()
   expect(limited.status).toBe("solved");
   const { gap } = await solveGrowing(small, referenceKernels, budget, options);
   expect(gap.relative).toBeLessThan(limited.gap.relative);
+});
+
+test("a round whose inner iteration takes many steps, as across kinks, counts as several, and a solve says how many it took", async () => {
+  const kinked = randomProgram({ rows: 100, features: 5, gates: 40, loss: "hinge", cones: true, ridge: 0 });
+  const [plain, long] = [new Effort(kinked, true), new Effort(kinked, true)];
+  plain.solveRound(40, 10);
+  long.solveRound(40, 400);
+  expect(long.total).toBeGreaterThan(5 * plain.total);
+  const steps: (number | undefined)[] = [];
+  const onRound = (round: Round) => {
+    steps.push(round.steps);
+    return steps.length === 3;
+  };
+  const budget = { tolerance: 1e-9, maxIterations: 9, seconds: 30, onRound };
+  await solve({ ...kinked, beta: 1e-4 }, referenceKernels, { ...budget, solver: "proximal-newton" });
+  expect(steps.length).toBe(3);
+  expect(steps.every((count) => count !== undefined && Number.isInteger(count) && count > 0)).toBe(true);
 });

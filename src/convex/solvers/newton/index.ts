@@ -86,6 +86,7 @@ class NewtonRun implements Run {
   private readonly best: BestPoint;
   private point: Point; // the best after the last round
   private target = Number.POSITIVE_INFINITY; // absolute error that the inner iteration may keep
+  private evaluations = 0; // of the dual function, in this round
   private nearby: Float64Array | null = null; // [n x C]: the gradient at a start near the optimum
 
   constructor(
@@ -122,10 +123,11 @@ class NewtonRun implements Run {
     this.share = program.cones ? CONES_SHARE : INNER_SHARE;
   }
 
-  async round(): Promise<Point & { readonly resting: boolean }> {
+  async round(): Promise<Point & { readonly resting: boolean; readonly steps: number }> {
     const goal = this.target;
+    this.evaluations = 0;
     const evaluation = await this.maximise();
-    if (evaluation === null) return { ...this.point, resting: false };
+    if (evaluation === null) return { ...this.point, resting: false, steps: this.evaluations };
     const { beta } = this.setting.program;
     const N = this.dual.gradientOfLoss(this.xi, evaluation);
     const blocks = this.blocksOf(evaluation);
@@ -134,7 +136,7 @@ class NewtonRun implements Run {
     this.dual.moveCenter(evaluation);
     this.working.grow(judged.prices.prices, beta, 0.1 * this.setting.tolerance);
     this.rescale(this.dual.innerError(this.xi, evaluation) <= this.share * goal);
-    return { ...this.point, resting: false };
+    return { ...this.point, resting: false, steps: this.evaluations };
   }
 
   dispose(): void {}
@@ -178,6 +180,7 @@ class NewtonRun implements Run {
         for (let k = 0; k < trial.length; k++) trial[k] = this.xi[k] + alpha * direction[k];
         for (let k = 0; k < size; k++) trialG[k] = G[k] + alpha * directionG[k];
         const next = this.dual.evaluate(trial, trialG);
+        this.evaluations += 1;
         if (next === null) break;
         const rounding = 1e-14 * (Math.abs(now.theta) + Math.abs(next.theta));
         if (next.theta >= now.theta + ARMIJO * alpha * slope - rounding) {

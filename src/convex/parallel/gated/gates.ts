@@ -1,0 +1,119 @@
+/**
+ * Gates of branches of three layers: D_1kj = 1[X g_kj >= 0] for every hidden neuron, and D_2k = 1[sum_j (X g_kj)_+ a_kj >= 0], so that a branch's
+ * gates are the patterns of a ReLU branch of weights (g, a).
+ */
+
+import { wordsPerGate } from "../../linear/bits.js";
+import { PlainProducts } from "../../linear/plainProducts.js";
+import { gaussianSource } from "../../linear/random.js";
+import { eachBlock } from "../../linear/rowBlock.js";
+import type { Matrix } from "../../types.js";
+
+export interface BranchGates {
+  readonly hidden: number; // m
+  readonly first: Matrix; // [d x K m]: g_kj in column k m + j
+  readonly second: Float64Array; // [K m]: a_kj
+}
+
+/** Rows that are read at a time. */
+const BLOCK = 256;
+
+/** Gaussian gates in float32, as layers hold them. The same seed gives the same, and more branches extend those of fewer. */
+export function drawBranchGates(features: number, hidden: number, branches: number, seed: number): BranchGates {
+  const draw = gaussianSource(seed);
+  const units = branches * hidden;
+  const first = new Float64Array(features * units);
+  const second = new Float64Array(units);
+  for (let u = 0; u < units; u++) {
+    for (let p = 0; p < features; p++) first[p * units + u] = Math.fround(draw());
+    second[u] = Math.fround(draw());
+  }
+  return { hidden, first: { rows: features, cols: units, data: first }, second };
+}
+
+/** The number of branches K. */
+export function branchCount({ hidden, second }: BranchGates): number {
+  return second.length / hidden;
+}
+
+/** D_2k D_1kj of every hidden neuron as packed masks, [K m x ceil(n / 32)]. */
+export function productMasks(X: Matrix, gates: BranchGates): Uint32Array {
+  const words = wordsPerGate(X.rows);
+  const masks = new Uint32Array(gates.second.length * words);
+  eachOpen(X, gates, (row, unit) => {
+    masks[unit * words + (row >>> 5)] |= 1 << (row & 31);
+  });
+  return masks;
+}
+
+/** The same for rows that stand m times, row k m + j of branch i being the mask of its neuron j on row k: [K x ceil(n m / 32)]. */
+export function branchMasks(X: Matrix, gates: BranchGates): Uint32Array {
+  const { hidden: m } = gates;
+  const words = wordsPerGate(X.rows * m);
+  const masks = new Uint32Array(branchCount(gates) * words);
+  eachOpen(X, gates, (row, unit) => {
+    const j = unit % m;
+    const bit = row * m + j;
+    masks[((unit - j) / m) * words + (bit >>> 5)] |= 1 << (bit & 31);
+  });
+  return masks;
+}
+
+/** Calls `use` for every row and neuron at which both gates are open. */
+export function eachOpen(
+  X: Matrix,
+  { hidden: m, first, second }: BranchGates,
+  use: (row: number, unit: number) => void,
+): void {
+  const units = second.length;
+  const products = new PlainProducts(first);
+  const sums = new Float64Array(BLOCK * units);
+  eachBlock(X, BLOCK, (rows, from, count) => {
+    products.of(rows, count, sums);
+    for (let k = 0; k < count; k++) {
+      for (let unit = 0; unit < units; unit += m) {
+        const at = k * units + unit;
+        let h = 0;
+        for (let j = 0; j < m; j++) h += Math.max(0, sums[at + j]) * second[unit + j];
+        if (h < 0) continue;
+        for (let j = 0; j < m; j++) if (sums[at + j] >= 0) use(from + k, unit + j);
+      }
+    }
+  });
+}
+
+/** Some columns of a matrix. */
+export function columnsOf({ rows, cols, data }: Matrix, chosen: readonly number[]): Matrix {
+  const kept = new Float64Array(rows * chosen.length);
+  for (let p = 0; p < rows; p++)
+    for (const [k, u] of chosen.entries()) kept[p * chosen.length + k] = data[p * cols + u];
+  return { rows, cols: chosen.length, data: kept };
+}
+
+/** The different gates, and the branches that have each: of several outputs many branches share theirs. */
+export function distinctGates(gates: BranchGates): {
+  readonly distinct: BranchGates;
+  readonly branches: readonly (readonly number[])[];
+} {
+  const { hidden: m, first, second } = gates;
+  const branches: number[][] = [];
+  const same = (k: number, i: number) => {
+    for (let j = 0; j < m; j++) {
+      if (second[k * m + j] !== second[i * m + j]) return false;
+      for (let p = 0; p < first.rows; p++) {
+        if (first.data[p * first.cols + k * m + j] !== first.data[p * first.cols + i * m + j]) return false;
+      }
+    }
+    return true;
+  };
+  for (let k = 0; k < branchCount(gates); k++) {
+    const group = branches.find(([i]) => same(k, i));
+    if (group === undefined) branches.push([k]);
+    else group.push(k);
+  }
+  const units = branches.flatMap(([k]) => Array.from({ length: m }, (_, j) => k * m + j));
+  return {
+    distinct: { hidden: m, first: columnsOf(first, units), second: Float64Array.from(units, (u) => second[u]) },
+    branches,
+  };
+}

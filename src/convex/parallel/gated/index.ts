@@ -1,0 +1,8 @@
+/** Parallel branches of three layers behind gates: the program, and the way back to layers. */
+
+export { type BranchGates, branchCount, distinctGates, drawBranchGates } from "./gates.js";
+export { branchLayerCharge, branchLayerOutputs } from "./judge.js";
+export { type BranchLayers, branchLayers } from "./layers.js";
+export type { GatedBranch, GatedBranchProblem, GatedBranchSolution } from "./problem.js";
+export { branchProgram } from "./program.js";
+export { branchesOf, refusesGated, solveGatedBranches } from "./solve.js";

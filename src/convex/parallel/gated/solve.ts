@@ -1,0 +1,80 @@
+/** Gated branches solved for, and the branches that a point of the program is. */
+
+import { rankOneTerms } from "../../formulations/gated.js";
+import type { Kernels } from "../../kernels/types.js";
+import { norm } from "../../linear/vectors.js";
+import { type SolveBudget, solve } from "../../solvers/solve.js";
+import type { SparseBlocks } from "../../types.js";
+import type { GatedBranch, GatedBranchProblem, GatedBranchSolution } from "./problem.js";
+import { type BranchProgram, branchProgram } from "./program.js";
+
+/** A branch of less than this share of the longest one's length is rounding. */
+const NOTHING = 1e-12;
+
+/** Null, or what the problem would have to be. */
+export function refusesGated({
+  charge,
+  beta,
+  loss,
+}: Pick<GatedBranchProblem, "charge" | "beta" | "loss">): string | null {
+  if (!(beta > 0)) return `expected a charge on the branches, beta above 0, got ${beta}`;
+  if (charge === "frobenius" && !Number.isFinite(loss.curvature)) {
+    return `expected, where a branch is charged as a whole, a loss without kinks, got ${loss.name}`;
+  }
+  return null;
+}
+
+export async function solveGatedBranches(
+  problem: GatedBranchProblem,
+  kernels: Kernels,
+  budget: SolveBudget,
+): Promise<GatedBranchSolution> {
+  const posed = branchProgram(problem);
+  const { blocks, gap, status, advice, iterations, seconds, solver } = await solve(posed.program, kernels, budget);
+  return {
+    ...{ status, advice, gap, seconds, solver, rounds: iterations, exact: false, masks: posed.owners.length },
+    ...{ branches: branchesOf(problem, posed, blocks), bias: blocks.bias },
+  };
+}
+
+/** The branches of a point; those of one output that have the same gates are one. */
+export function branchesOf(
+  { gates, charge, loss, X }: Pick<GatedBranchProblem, "gates" | "charge" | "loss" | "X">,
+  { owners }: Pick<BranchProgram, "owners">,
+  { index, vectors }: SparseBlocks,
+): GatedBranch[] {
+  const { hidden: m } = gates;
+  const { outputs: C } = loss;
+  const d = X.cols;
+  const ofNeurons = charge === "sum";
+  const size = ofNeurons ? C : m * C; // vectors of a block
+  const width = ofNeurons ? d : m * d;
+  const found: GatedBranch[] = [];
+  for (let k = 0; k < index.length; ) {
+    const gate = Math.floor(index[k] / size);
+    const matrix = new Float64Array(C * width); // [C x width]
+    for (; k < index.length && Math.floor(index[k] / size) === gate; k++) {
+      const [j, c] = [Math.floor((index[k] % size) / C), index[k] % C];
+      matrix.set(vectors.subarray(k * d, (k + 1) * d), c * width + j * d);
+    }
+    const unit = ofNeurons ? owners[gate] % m : 0;
+    const owner = ofNeurons ? (owners[gate] - unit) / m : owners[gate];
+    const last = found.at(-1);
+    if (C === 1 && last?.owner === owner) {
+      last.Z.set(matrix, unit * d);
+      continue;
+    }
+    const terms = C === 1 ? [{ direction: matrix, output: Float64Array.of(1) }] : rankOneTerms(matrix, C, width);
+    for (const { direction, output } of terms) {
+      const length = norm(output);
+      const Z = new Float64Array(m * d);
+      Z.set(
+        direction.map((value) => length * value),
+        unit * d,
+      );
+      found.push({ owner, Z, output: output.map((value) => value / length) });
+    }
+  }
+  const longest = found.reduce((most, { Z }) => Math.max(most, norm(Z)), 0);
+  return found.filter(({ Z }) => norm(Z) > NOTHING * longest);
+}

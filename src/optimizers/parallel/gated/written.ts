@@ -1,0 +1,89 @@
+/** Gated branches in their model: weights, the objective that the layers have with them, and what is proven. */
+
+import * as tf from "@tensorflow/tfjs";
+import {
+  type BranchLayers,
+  branchLayerCharge,
+  branchLayerOutputs,
+  branchLayers,
+  type GatedBranchProblem,
+  type GatedBranchSolution,
+} from "../../../convex/parallel/gated/index.js";
+import type { Matrix } from "../../../convex/types.js";
+import type { Objective } from "../../records.js";
+import type { ParallelCertificate } from "../written.js";
+import type { GatedParts, GatedWish } from "./wish.js";
+
+/** A model's branches and the bias of its read-out, as the layers hold them. */
+export interface HeldBranches {
+  readonly layers: BranchLayers;
+  readonly bias: Float64Array; // [C]
+}
+
+export async function heldBranches({ branches, dense }: Omit<GatedParts, "hiddenBias">): Promise<HeldBranches> {
+  const [kernel, second, gate, secondGate] = await Promise.all(branches.getWeights().map(matrixOf));
+  const [output, bias] = await Promise.all(dense.getWeights().map(matrixOf));
+  const gates = { hidden: branches.hidden, first: gate, second: secondGate.data };
+  return { layers: { kernel, second: second.data, gates, output }, bias: bias?.data ?? new Float64Array(output.cols) };
+}
+
+async function matrixOf(tensor: tf.Tensor): Promise<Matrix> {
+  const [rows, cols = 1] = tensor.shape;
+  return { rows, cols, data: Float64Array.from(await tensor.data()) };
+}
+
+/** Writes the branches, and judges what the layers hold then; numbers that are none are not written. */
+export async function writtenGated(
+  parts: GatedParts,
+  wish: GatedWish,
+  K: number,
+  { problem, solution }: { readonly problem: GatedBranchProblem; readonly solution: GatedBranchSolution },
+) {
+  const { X, loss, gates, charge } = problem;
+  if (Number.isFinite(solution.gap.primal)) {
+    write(parts, branchLayers(solution.branches, gates, charge, wish.outputs, K), solution.bias);
+  }
+  const held = await heldBranches(parts);
+  const value = loss.value(branchLayerOutputs(X, held.layers, held.bias));
+  const regularization = wish.regularization * branchLayerCharge(held.layers, charge);
+  const objective: Objective = { loss: value, regularization, total: value + regularization };
+  const { status, advice, branches, masks, rounds } = solution;
+  return {
+    certificate: certificateOf(solution, objective.total, wish),
+    objective,
+    ...{ status, advice, branches: branches.length, blocks: { count: masks, solved: masks }, rounds },
+  };
+}
+
+/** Every tensor exists before the first layer is written, so that a device without room leaves the model as it was. */
+function write(
+  { branches, dense }: GatedParts,
+  { kernel, second, gates, output }: BranchLayers,
+  bias: Float64Array,
+): void {
+  tf.tidy(() => {
+    const matrix = ({ rows, cols, data }: Matrix) => tf.tensor2d(Float32Array.from(data), [rows, cols]);
+    const column = (data: Float64Array) => matrix({ rows: data.length, cols: 1, data });
+    const ofBranches = [matrix(kernel), column(second), matrix(gates.first), column(gates.second)];
+    const ofDense = [matrix(output)];
+    const withBias = dense.weights.length > 1 ? [...ofDense, tf.tensor1d(Float32Array.from(bias))] : ofDense;
+    branches.setWeights(ofBranches);
+    dense.setWeights(withBias);
+  });
+}
+
+function certificateOf(
+  { gap: { primal, dual, relative } }: GatedBranchSolution,
+  network: number,
+  { charge }: GatedWish,
+): ParallelCertificate {
+  const kind = charge === "power" ? "third powers of norms" : "path regularization";
+  const which = "No network of any number of branches that have these gates has an objective";
+  const proven = Number.isFinite(primal) && Number.isFinite(dual);
+  return {
+    ...{ primal, dual, relativeGap: relative, network, scope: "these gates" },
+    claim: proven
+      ? `${which} (loss and ${kind}) below ${dual.toPrecision(8)}; this one has ${network.toPrecision(8)}.`
+      : `Nothing is proven: it ended before there was a bound. This network has ${network.toPrecision(8)} (loss and ${kind}).`,
+  };
+}

@@ -1,0 +1,144 @@
+/** Programs of gated branches against an independent solver (test/reference/gated_branches.py), descents of the network, and two layers. */
+
+import { describe, expect, test } from "vitest";
+import { gatesFrom } from "../../../src/convex/arrangements/index.js";
+import { referenceKernels } from "../../../src/convex/kernels/index.js";
+import { descend } from "../../../src/convex/linear/lbfgs.js";
+import { gaussianSource } from "../../../src/convex/linear/random.js";
+import { bindLoss } from "../../../src/convex/losses/index.js";
+import {
+  type BranchGates,
+  branchCount,
+  branchLayerCharge,
+  branchLayerOutputs,
+  branchLayers,
+  drawBranchGates,
+  type GatedBranchProblem,
+  type GatedBranchSolution,
+  solveGatedBranches,
+} from "../../../src/convex/parallel/gated/index.js";
+import { penalties } from "../../../src/convex/penalties/index.js";
+import { solve } from "../../../src/convex/solvers/solve.js";
+import type { LossName, Matrix } from "../../../src/convex/types.js";
+import stored from "../../reference/gated_branches.json";
+import { describeOpen, networkObjective } from "./gatedNetworks.js";
+
+const TOLERANCE = 1e-6;
+const BUDGET = { tolerance: TOLERANCE, maxIterations: 2000, seconds: Number.POSITIVE_INFINITY };
+
+const matrix = (rows: readonly (readonly number[])[]): Matrix => ({
+  rows: rows.length,
+  cols: rows[0].length,
+  data: Float64Array.from(rows.flat()),
+});
+
+const cases = stored.map((given) => ({
+  ...given,
+  title: `${given.loss}, ${given.y[0].length} outputs, ${given.charge === "sum" ? "neurons" : "branches"} charged`,
+}));
+
+function problemOf({
+  loss,
+  x,
+  y,
+  beta,
+  charge,
+  outputBias,
+  first,
+  second,
+}: (typeof stored)[number]): GatedBranchProblem {
+  const [K, d, m] = [first.length, first[0].length, first[0][0].length];
+  const G = { rows: d, cols: K * m, data: new Float64Array(d * K * m) };
+  first.forEach((rows, k) => {
+    rows.forEach((row, p) => {
+      G.data.set(row, p * K * m + k * m);
+    });
+  });
+  return {
+    X: matrix(x),
+    loss: bindLoss(loss as LossName, matrix(y)),
+    outputBias: outputBias ? { ridge: 0 } : null,
+    beta,
+    gates: { hidden: m, first: G, second: Float64Array.from(second.flat()) },
+    charge: charge as "sum" | "frobenius",
+  };
+}
+
+function networkOf({ X, loss, beta, gates, charge }: GatedBranchProblem, { branches, bias }: GatedBranchSolution) {
+  const K = Math.max(branchCount(gates), branches.length);
+  const layers = branchLayers(branches, gates, charge, loss.outputs, K);
+  return loss.value(branchLayerOutputs(X, layers, bias)) + beta * branchLayerCharge(layers, charge);
+}
+
+test.each(cases)("the optimum is that of an independent solver, and the layers have it: $title", async (given) => {
+  const problem = problemOf(given);
+  const solution = await solveGatedBranches(problem, referenceKernels, BUDGET);
+  expect(solution.status).toBe("solved");
+  expect(solution.gap.relative).toBeLessThanOrEqual(TOLERANCE);
+  expect(Math.abs(solution.gap.primal / given.optimum - 1)).toBeLessThan(2 * TOLERANCE);
+  expect(solution.gap.dual).toBeLessThanOrEqual(given.optimum * (1 + 1e-7));
+  expect(networkOf(problem, solution)).toBeCloseTo(solution.gap.primal, 10);
+});
+
+describe.each(cases.filter(({ loss }) => loss !== "hinge"))("descent of the network: $title", (given) => {
+  test("ends at the optimum or above it, the best run near", async () => {
+    const problem = problemOf(given);
+    const { gap } = await solveGatedBranches(problem, referenceKernels, BUDGET);
+    const { loss, gates } = problem;
+    const C = loss.outputs;
+    const each = C === 1 ? 1 : given.charge === "sum" ? gates.hidden * C : C; // branches behind the same gates
+    const open = describeOpen(problem, each);
+    const draw = gaussianSource(2);
+    let lowest = Number.POSITIVE_INFINITY;
+    for (let run = 0; run < (C === 1 ? 5 : 2); run++) {
+      const start = Float64Array.from({ length: open.length }, () => 0.5 * draw());
+      const { value } = await descend(networkObjective(problem, open), start, 500, async () => false);
+      expect(value).toBeGreaterThan(gap.dual);
+      lowest = Math.min(lowest, value);
+    }
+    expect(lowest / gap.primal).toBeLessThan(1.01);
+  });
+});
+
+test("branches of one neuron whose second gate is always open are a gated network of two layers", async () => {
+  const draw = gaussianSource(3);
+  const X = { rows: 20, cols: 3, data: Float64Array.from({ length: 60 }, draw) };
+  const loss = bindLoss("meanSquaredError", { rows: 20, cols: 2, data: Float64Array.from({ length: 40 }, draw) });
+  const { first, second } = drawBranchGates(3, 1, 8, 4);
+  const gates: BranchGates = { hidden: 1, first, second: second.map(Math.abs) };
+  const generators = {
+    rows: 8,
+    cols: 3,
+    data: Float64Array.from({ length: 24 }, (_, k) => first.data[(k % 3) * 8 + Math.floor(k / 3)]),
+  };
+  const common = { X, loss, beta: 0.03, outputBias: { ridge: 0 } };
+  const two = { ...common, gates: gatesFrom(X, generators), penalty: penalties.nuclear, cones: false };
+  const { gap } = await solve(two, referenceKernels, BUDGET);
+  for (const charge of ["sum", "frobenius"] as const) {
+    const three = await solveGatedBranches({ ...common, gates, charge }, referenceKernels, BUDGET);
+    expect(Math.abs(three.gap.primal / gap.primal - 1)).toBeLessThan(2 * TOLERANCE);
+  }
+});
+
+test("more branches never raise the optimum, and a charge that nothing pays leaves none", async () => {
+  const draw = gaussianSource(5);
+  const X = { rows: 16, cols: 3, data: Float64Array.from({ length: 48 }, draw) };
+  const loss = bindLoss("meanSquaredError", { rows: 16, cols: 1, data: Float64Array.from({ length: 16 }, draw) });
+  const common = { X, loss, outputBias: { ridge: 0 } };
+  for (const charge of ["sum", "frobenius"] as const) {
+    let before = Number.POSITIVE_INFINITY;
+    for (const K of [2, 4, 8]) {
+      const gates = drawBranchGates(3, 2, K, 6);
+      const { gap } = await solveGatedBranches({ ...common, beta: 0.05, gates, charge }, referenceKernels, BUDGET);
+      expect(gap.dual).toBeLessThanOrEqual(before);
+      before = gap.primal;
+    }
+    const gates = drawBranchGates(3, 2, 4, 6);
+    const { branches, status } = await solveGatedBranches(
+      { ...common, beta: 100, gates, charge },
+      referenceKernels,
+      BUDGET,
+    );
+    expect([status, branches.length]).toEqual(["solved", 0]);
+  }
+});

@@ -1,0 +1,279 @@
+import * as tf from "@tensorflow/tfjs";
+import { beforeAll, describe, expect, test } from "vitest";
+import { gaussianSource } from "../../src/convex/linear/random.js";
+import { lossTraits } from "../../src/convex/losses/index.js";
+import type { LossName } from "../../src/convex/types.js";
+import {
+  branchPower,
+  type ConvexError,
+  fitParallel,
+  gatedBranches,
+  onesColumn,
+  type ParallelOptions,
+  registerLayers,
+  trainParallel,
+} from "../../src/index.js";
+import { expectNear } from "../helpers/expectNear.js";
+import { makeData, saveAndLoad, weightsIn } from "../helpers/models.js";
+
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+  registerLayers();
+});
+
+function judged(model: tf.LayersModel, x: tf.Tensor, y: tf.Tensor): number {
+  return tf.tidy(() => {
+    const loss = (model.evaluate(x, y, { batchSize: x.shape[0] }) as tf.Scalar).dataSync()[0];
+    return model.calculateLosses().reduce((sum, term) => sum + term.dataSync()[0], loss);
+  });
+}
+
+/** 24 rows of three columns, with targets of the kind that the loss wants. */
+function rowsFor(loss: LossName, outputs: number): { x: tf.Tensor2D; y: tf.Tensor2D } {
+  const draw = gaussianSource(9);
+  const n = 24;
+  const x = tf.tensor2d(Float32Array.from({ length: 3 * n }, draw), [n, 3]);
+  const { targets } = lossTraits[loss];
+  const y = Array.from({ length: n }, () => {
+    const values = Array.from({ length: outputs }, draw);
+    if (targets === "real") return values;
+    if (targets === "distribution") return values.map((_, c) => Number(values[c] === Math.max(...values)));
+    return values.map((value) => (value > 0 ? 1 : targets === "sign" ? -1 : 0));
+  });
+  return { x, y: tf.tensor2d(y) };
+}
+
+const gated = { units: "gated", hidden: 3, branches: 5, regularization: 0.03 } as const;
+
+/** [OnesColumn,] GatedBranches - dense of so many branches. */
+function modelOf({ branches = 12, outputs = 1, activation = "linear", loss = "meanSquaredError", factor = 0.01 } = {}) {
+  const power = (along: "outputs" | "inputs") => branchPower({ factor, branches, along });
+  const layers = [
+    onesColumn({ inputShape: [3] }),
+    gatedBranches({
+      branches,
+      hidden: 2,
+      seed: 3,
+      kernelRegularizer: power("outputs"),
+      secondRegularizer: power("inputs"),
+    }),
+    tf.layers.dense({ units: outputs, activation: activation as "linear", kernelRegularizer: power("inputs") }),
+  ];
+  const model = tf.sequential({ layers });
+  model.compile({ optimizer: "adam", loss });
+  return model;
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<[code: string, message: string]> {
+  try {
+    await promise;
+  } catch (error) {
+    return [(error as ConvexError).code, (error as Error).message];
+  }
+  return ["none", ""];
+}
+
+describe("trainParallel of gated units", () => {
+  const cases: [LossName, number, "power" | "path"][] = [
+    ["meanSquaredError", 1, "power"],
+    ["meanSquaredError", 2, "path"],
+    ["binaryCrossentropy", 1, "path"],
+    ["hinge", 1, "power"],
+    ["huberLoss", 2, "power"],
+    ["categoricalCrossentropy", 3, "power"],
+    ["categoricalCrossentropy", 3, "path"],
+  ];
+  test.each(cases)(
+    "returns a model that attains the optimum of its gates (%s, %i outputs, %s)",
+    async (loss, outputs, charge) => {
+      const { x, y } = rowsFor(loss, outputs);
+      const tensors = tf.memory().numTensors;
+      const result = await trainParallel(x, y, { ...gated, loss, charge, tolerance: 1e-5 });
+      const { model, certificate, objective, status } = result;
+      expect(status).toBe("solved");
+      expect(certificate.scope).toBe("these gates");
+      expect(certificate.relativeGap).toBeLessThanOrEqual(1e-5);
+      expect(certificate.claim).toContain("that have these gates");
+      expect(objective.total / certificate.primal).toBeCloseTo(1, 5);
+      expect(Math.abs(judged(model, x, y) / objective.total - 1)).toBeLessThan(1e-5);
+      expect(model.layers.map((layer) => layer.getClassName())).toEqual(["OnesColumn", "GatedBranches", "Dense"]);
+      model.dispose();
+      expect(tf.memory().numTensors).toBe(tensors);
+      tf.dispose([x, y]);
+    },
+  );
+
+  test("the model is saved and loaded as it is", async () => {
+    const { x, y } = rowsFor("meanSquaredError", 2);
+    for (const charge of ["power", "path"] as const) {
+      const { model } = await trainParallel(x, y, { ...gated, loss: "meanSquaredError", charge });
+      const loaded = await saveAndLoad(model);
+      const [before, after] = [model, loaded].map((m) =>
+        tf.tidy(() => Array.from((m.predict(x) as tf.Tensor).dataSync())),
+      );
+      expectNear(after, before, 1e-6);
+      loaded.dispose();
+      model.dispose();
+    }
+    tf.dispose([x, y]);
+  });
+
+  test("a second fit of the model it returned finds the same optimum over its gates", async () => {
+    for (const charge of ["power", "path"] as const) {
+      const { x, y } = rowsFor("meanSquaredError", 2);
+      const options = { ...gated, loss: "meanSquaredError", charge, tolerance: 1e-6 } as const;
+      const { model, objective, branches } = await trainParallel(x, y, options);
+      const again = await fitParallel(model, x, y, { tolerance: 1e-6 });
+      expect(Math.abs(again.objective.total / objective.total - 1)).toBeLessThan(1e-5);
+      expect(again.branches).toBeLessThanOrEqual(Math.max(branches, gated.branches));
+      model.dispose();
+      tf.dispose([x, y]);
+    }
+  });
+
+  test("the same seed gives the same model, and weights of rows are as the rows repeated", async () => {
+    const { x, y } = rowsFor("meanSquaredError", 1);
+    const options = { ...gated, loss: "meanSquaredError", tolerance: 1e-7 } as const;
+    const sampleWeight = tf.tensor1d(Array.from({ length: 24 }, (_, k) => (k < 12 ? 2 : 0)));
+    const one = await trainParallel(x, y, options);
+    const two = await trainParallel(x, y, options);
+    expect(weightsIn(two.model)).toEqual(weightsIn(one.model));
+    const weighted = await trainParallel(x, y, { ...options, sampleWeight });
+    const [half, targets] = [x.slice([0, 0], [12, 3]), y.slice([0, 0], [12, 1])];
+    const plain = await trainParallel(half, targets, options);
+    expect(weighted.objective.total).toBeCloseTo(plain.objective.total, 6);
+    for (const { model } of [one, two, weighted, plain]) model.dispose();
+    tf.dispose([x, y, half, targets, sampleWeight]);
+  });
+
+  test("time that is up, and a signal, are a status with a network and a bound that hold", async () => {
+    const { x, y } = makeData("meanSquaredError", 120, 5);
+    const options = {
+      units: "gated",
+      loss: "meanSquaredError",
+      hidden: 10,
+      branches: 20,
+      regularization: 1e-4,
+      charge: "path",
+    } as const;
+    const { model, certificate, status, objective } = await trainParallel(x, y, {
+      ...options,
+      timeLimit: 0.1,
+      tolerance: 1e-12,
+    });
+    expect(status).toBe("timeLimit");
+    expect(certificate.dual).toBeLessThanOrEqual(objective.total);
+    const stopped = await trainParallel(x, y, { ...options, signal: AbortSignal.abort() });
+    expect(stopped.status).toBe("cancelled");
+    expect(stopped.certificate.dual).toBeLessThanOrEqual(stopped.objective.total);
+    for (const each of [model, stopped.model]) each.dispose();
+    tf.dispose([x, y]);
+  });
+
+  test.each([
+    [{ units: "deep" }, "options/value", '"relu" or "gated"'],
+    [{ arrangements: { kind: "enumerate" } }, "options/value", "gated"],
+    [{ branches: 0 }, "options/value", "branches"],
+    [{ hidden: 5000 }, "options/value", "hidden"],
+    [{ hidden: 1000, branches: 1e5 }, "options/value", "branches"],
+    [{ hidden: 1000, branches: 1e6 / 1000, wide: 300 }, "data/size", "301 columns"],
+    [{ regularization: 0 }, "options/value", "regularization"],
+    [{ loss: "cosine" }, "options/value", "loss"],
+    [{ loss: "hinge", charge: "path" }, "data/target", "-1"],
+    [{ charge: "l2" }, "options/value", "charge"],
+  ])("options that do not fit are refused in words: %j", async (given, code, words) => {
+    const { x: narrow, y } = rowsFor("meanSquaredError", 1);
+    const { wide = 3, ...mine } = given as { wide?: number };
+    const x = tf.tidy(() => tf.tile(narrow, [1, wide / 3]));
+    const options = { ...gated, loss: "meanSquaredError", ...mine } as unknown as ParallelOptions;
+    const [found, message] = await codeOf(trainParallel(x, y, options));
+    expect(found).toBe(code);
+    expect(message).toContain(words);
+    tf.dispose([narrow, x, y]);
+  });
+
+  test("a loss with kinks is refused where branches are charged as a whole, with what to do", async () => {
+    const { x, y } = rowsFor("hinge", 1);
+    const [code, message] = await codeOf(trainParallel(x, y, { ...gated, loss: "hinge", charge: "path" }));
+    expect(code).toBe("model/loss");
+    expect(message).toContain('charge: "power"');
+    tf.dispose([x, y]);
+  });
+});
+
+describe("fitParallel of gated branches", () => {
+  test("solves over the gates of the layer, class numbers as labels, and model.fit ends no lower", async () => {
+    const { x, y } = rowsFor("categoricalCrossentropy", 3);
+    const labels = tf.tidy(() => y.argMax(1).toFloat().reshape([-1, 1]));
+    const shape = {
+      branches: 40,
+      outputs: 3,
+      activation: "softmax",
+      loss: "sparseCategoricalCrossentropy",
+      factor: 0.02,
+    };
+    const [model, rival] = [modelOf(shape), modelOf(shape)];
+    const tensors = tf.memory().numTensors;
+    const { certificate, objective, status, model: same } = await fitParallel(model, x, labels);
+    expect(tf.memory().numTensors).toBe(tensors);
+    expect(same).toBe(model);
+    expect(status).toBe("solved");
+    expect(Math.abs(judged(model, x, labels) / objective.total - 1)).toBeLessThan(1e-5);
+    await rival.fit(x, labels, { epochs: 300, verbose: 0, batchSize: 24 });
+    expect(judged(rival, x, labels)).toBeGreaterThan(certificate.dual);
+    for (const each of [model, rival]) {
+      each.optimizer.dispose();
+      each.dispose();
+    }
+    tf.dispose([x, y, labels]);
+  });
+
+  test("models, data and gates that do not fit are refused in words, their weights as they were", async () => {
+    const { x, y } = rowsFor("meanSquaredError", 1);
+    const two = rowsFor("meanSquaredError", 2);
+    const decayed = tf.sequential({
+      layers: [
+        gatedBranches({ branches: 2, hidden: 2, inputShape: [3], kernelRegularizer: tf.regularizers.l2({ l2: 0.1 }) }),
+        tf.layers.dense({ units: 1 }),
+      ],
+    });
+    decayed.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+    const deeper = tf.sequential({
+      layers: [
+        gatedBranches({ branches: 2, hidden: 2, inputShape: [3] }),
+        tf.layers.reLU(),
+        tf.layers.dense({ units: 1 }),
+      ],
+    });
+    deeper.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+    const frozen = modelOf();
+    frozen.layers[1].trainable = false;
+    const broken = modelOf();
+    broken.layers[1].setWeights(
+      broken.layers[1].getWeights().map((weight, k) => (k === 2 ? tf.fill(weight.shape, Number.NaN) : weight)),
+    );
+    const uncompiled = tf.sequential({
+      layers: [gatedBranches({ branches: 2, hidden: 2, inputShape: [3] }), tf.layers.dense({ units: 1 })],
+    });
+    const nan = tf.tidy(() => x.mul(Number.NaN) as tf.Tensor2D);
+    const short = y.slice([0, 0], [5, 1]);
+    const refused: [tf.Sequential, tf.Tensor, tf.Tensor, string, string][] = [
+      [decayed, x, y, "model/regularizer", "secondRegularizer"],
+      [deeper, x, y, "model/kind", "ReLU"],
+      [frozen, x, y, "model/frozen", frozen.layers[1].name],
+      [broken, x, y, "model/weights", broken.layers[1].name],
+      [uncompiled, x, y, "model/uncompiled", "compile"],
+      [modelOf({ branches: 2, outputs: 2, factor: 1e-4 }), two.x, two.y, "model/units", "share gates"],
+      [modelOf({ activation: "relu" }), x, y, "model/activation", '"linear"'],
+      [modelOf(), nan, y, "data/nonFinite", "x"],
+      [modelOf(), x, short, "data/shape", "rows"],
+      [modelOf(), x, two.y, "data/shape", "y"],
+    ];
+    for (const [model, rows, targets, code, words] of refused) {
+      const before = weightsIn(model);
+      const [found, message] = await codeOf(fitParallel(model, rows, targets));
+      expect([found, message]).toEqual([code, expect.stringContaining(words)]);
+      expect(weightsIn(model)).toEqual(before);
+    }
+  });
+});
