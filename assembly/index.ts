@@ -11,6 +11,7 @@ import {
 import { NEURON_ROWS } from "./neurons";
 import { runTasks } from "./threads";
 
+export { choleskySmall, inverseSmall } from "./cholesky";
 export { layerPlace, workBytes } from "./jobs";
 export { coneRoom, prepareCones, recordRoom, sharedRoom } from "./cone";
 export { neuronPlace } from "./neurons";

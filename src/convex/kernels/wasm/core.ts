@@ -99,6 +99,10 @@ export interface WasmCalls {
   twoLoops(pairs: number, count: number, curvatures: number, scales: number, q: number, size: number): void;
   /** The product of two vectors of floats, on this thread. */
   pairProduct(a: number, b: number, size: number): number;
+  /** Lower triangle of H [n x n] := its Cholesky factor, on this thread (assembly/cholesky.ts); 0 where a pivot is not positive. */
+  choleskySmall(H: number, n: number): number;
+  /** H [n x n] := its inverse, on this thread, with room for another; 0 where a pivot is not positive. */
+  inverseSmall(H: number, n: number, room: number): number;
   /** Waits for the helpers of the last job. */
   finish(): void;
 }
