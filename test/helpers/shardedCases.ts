@@ -37,6 +37,14 @@ export const cases: readonly ShardedCase[] = [
     rows: { ...base, outputs: 3, targets: "class" },
     activation: "softmax",
   },
+  { title: "hinge", loss: "hinge", rows: { ...base, targets: "sign" } },
+  { title: "absolute errors", loss: "meanAbsoluteError", rows: base },
+  {
+    title: "absolute errors of two outputs, without biases",
+    loss: "meanAbsoluteError",
+    rows: { ...base, outputs: 2 },
+    useBias: false,
+  },
 ];
 
 /** The same with ReLU. */

@@ -23,7 +23,7 @@ export async function boundWith(
   // The first of equal ones stay: those of the program keep their places.
   const all = await chosenGates(crew, [...own, ...added], biasColumn);
   const generators = { rows: all.length, cols: d, data: concatenated(...all) };
-  await crew.bind(generators.data, biasColumn);
+  await crew.bind(generators.data, biasColumn, true);
   const wider: ConvexProgram = { ...program, gates: { ...gates, count: all.length, generators } };
   const cones = await Cones.of(crew, wider);
   const blocks = new Float64Array(cones.size);
@@ -32,7 +32,7 @@ export async function boundWith(
     const place = slot < half ? slot : slot - half + all.length * loss.outputs;
     blocks.set(vectors.subarray(k * d, (k + 1) * d), place * d);
   });
-  const start = { ...newtonAtZero(cones.size, bias), before: blocks, blocks };
+  const start = { ...newtonAtZero(cones.size, bias, null), before: blocks, blocks };
   const { dual } = await new ConeNewton(crew, wider, cones, kernels, start).look();
   return { program: wider, dual };
 }

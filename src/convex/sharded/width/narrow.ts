@@ -8,6 +8,7 @@ import { largest, packed, shrunk, unpacked } from "../../narrowing/index.js";
 import type { Network, Neuron } from "../../network.js";
 import type { ConvexProgram } from "../../types.js";
 import type { RowSums } from "../crew.js";
+import { hasKinks, narrowTau } from "../kinks/kinks.js";
 
 /** Share of the neurons that a thinning leaves, and steps of the descent after it, as in `narrowing/narrow.ts`. */
 const LEFT = 0.7;
@@ -45,6 +46,8 @@ export async function narrowedOnShards(
 
 class Narrowing {
   private readonly draw: () => number;
+  /** By which kinks are rounded off on the way: quasi-Newton steps across them end far above where the loss is least. */
+  private tau = 0;
 
   constructor(
     private readonly crew: RowSums,
@@ -57,6 +60,7 @@ class Narrowing {
 
   async run(wide: Network): Promise<NarrowedOnShards> {
     const { units, pause } = this.options;
+    if (hasKinks(this.program.loss)) this.tau = narrowTau(await this.valueOf(wide), this.program.loss);
     let best = await this.thinned(wide);
     const starts = [{ ...wide, neurons: largest(wide.neurons, units) }];
     for (let k = 0; k < RANDOM && !wide.gated; k++) starts.push({ ...wide, neurons: this.random(wide) });
@@ -97,7 +101,7 @@ class Narrowing {
     let lowest = Number.POSITIVE_INFINITY;
     let before = Number.POSITIVE_INFINITY;
     let step = 0;
-    const objective = this.objectiveOf(network);
+    const objective = this.objectiveOf(network, this.tau);
     const watched: DeviceObjective = async (x, gradient) => {
       const value = await objective(x, gradient);
       lowest = Math.min(lowest, value);
@@ -114,12 +118,17 @@ class Narrowing {
     const { x } = await descend(watched, start, most, enough, all);
     // Balancing each neuron can only lower it.
     const there = unpacked(x, network, d, C);
-    const again = packed(there, d, C);
-    return { network: there, value: await this.objectiveOf(there)(again, new Float64Array(again.length)) };
+    return { network: there, value: await this.valueOf(there) };
+  }
+
+  private valueOf(network: Network): Promise<number> {
+    const { X, loss } = this.program;
+    const numbers = packed(network, X.cols, loss.outputs);
+    return this.objectiveOf(network, 0)(numbers, new Float64Array(numbers.length));
   }
 
   /** loss + beta / 2 (|W|^2 + |A|^2) + ridge |c|^2; gates, and zeros of outputs where neurons feed one each, are held. */
-  private objectiveOf({ neurons, gated }: Network) {
+  private objectiveOf({ neurons, gated }: Network, tau: number) {
     const { X, loss, beta, outputBias, penalty } = this.program;
     const [d, C, m] = [X.cols, loss.outputs, neurons.length];
     const end = m * (d + C);
@@ -127,7 +136,7 @@ class Narrowing {
     const gates = gated ? concatenated(...neurons.map(({ gate }) => gate ?? new Float64Array(d))) : new Float64Array(0);
     const held = (k: number) => penalty.separable && neurons[k % m].output[Math.floor(k / m)] === 0;
     return async (x: Float64Array, gradient: Float64Array): Promise<number> => {
-      const [value, ...slopes] = await this.crew.ask({ op: "layer", units: m, gated }, concatenated(x, gates));
+      const [value, ...slopes] = await this.crew.ask({ op: "layer", units: m, gated, tau }, concatenated(x, gates));
       for (let k = 0; k < end; k++) gradient[k] = slopes[k] + beta * x[k];
       for (let k = 0; k < C * m; k++) if (held(k)) gradient[m * d + k] = 0;
       let charge = 0;
