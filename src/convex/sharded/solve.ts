@@ -7,7 +7,7 @@ import type { Clock } from "../solvers/clock.js";
 import { advice } from "../solvers/solution.js";
 import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
 import { type Checkpoint, checkpointKey, fromBytes, type Kept, type Standing, toBytes } from "./checkpoint.js";
-import type { Cones } from "./cones/cones.js";
+import type { ConeSet } from "./cones/cones.js";
 import { ConeNewton, newtonAtZero } from "./cones/newton.js";
 import type { Anchor, RowSums } from "./crew.js";
 import { type Iterate, placeAtZero, ShardedFista } from "./fista.js";
@@ -61,7 +61,7 @@ export interface AtZero {
 export async function lookAtZero(
   crew: RowSums,
   program: ConvexProgram,
-  cones: Cones | null = null,
+  cones: ConeSet | null = null,
   pause?: () => Promise<boolean>,
 ): Promise<AtZero> {
   const { loss, outputBias } = program;
@@ -100,9 +100,9 @@ interface ShardedRun {
   readonly state: Standing;
 }
 
-/** What programs with cones are solved with. */
+/** What programs with cones are solved with, and gated ones whose loss has kinks. */
 export interface Coned {
-  readonly cones: Cones;
+  readonly cones: ConeSet;
   /** Of the driver. */
   readonly kernels: Kernels;
   /** Columns that a model has at most. */

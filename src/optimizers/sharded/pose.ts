@@ -11,9 +11,12 @@ import {
   type Crew,
   chosenGates,
   distinctGates,
+  hasKinks,
   lookAtZero,
   lossElsewhere,
+  MOST_COLUMNS,
   type RowSums,
+  Whole,
 } from "../../convex/sharded/index.js";
 import type { ConvexProgram, Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -65,10 +68,18 @@ export async function posedOn(
   const penalty = known.find((name) => name === settings.vectorPenalty) ?? known[0];
   const build = (beta: number) => formulation.build({ X, gates, loss, beta, outputBias, pooling: null }, penalty);
   const first = build(0);
-  const coned = first.cones ? { cones: await Cones.of(rows, first, pause), kernels: await wasmKernels(1) } : null;
+  const cones = first.cones ? await Cones.of(rows, first, pause) : wholeFor(first, settings);
+  const coned = cones === null ? null : { cones, kernels: await wasmKernels(1) };
   const zero = await lookAtZero(rows, first, coned?.cones, pause);
   const regularization = await regularizationOf(spec, settings, false, async () => zero.trivialBeta);
   return { program: build(regularization.beta), column, regularization, zero, coned };
+}
+
+/** For a gated program whose loss has kinks: where a model has room for it, Newton steps are some tens, and those of FISTA some thousands. */
+function wholeFor(program: ConvexProgram, { solver }: Settings): Whole | null {
+  const { loss, penalty, gates, X } = program;
+  const fits = gates.count * X.cols + 1 <= MOST_COLUMNS; // output by output
+  return hasKinks(loss) && penalty.separable && fits && solver === null ? new Whole(program) : null;
 }
 
 /** Distinct gates [P x d]: drawn, or, in numbers that a layer can hold, those of a gated layer. */

@@ -35,7 +35,7 @@ export async function withinUnits(
   const { network: narrow, value } = await narrowedOnShards(crew, program, network, wish);
   // Gated neurons keep their gates; others moved to patterns that may not be among the program's.
   const about =
-    coned === null
+    coned === null || !program.cones
       ? { program, dual: gap.dual }
       : await boundWith(crew, program, coned, blocks, directionsOf(narrow), column.value);
   const dual = Math.min(about.dual, gap.dual);

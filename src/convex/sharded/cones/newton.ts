@@ -21,12 +21,12 @@ import {
   truthAt,
 } from "../judge.js";
 import { type KinkState, kinkGap, kinksAfter, kinksMoved } from "../kinks/kinks.js";
-import type { Cones } from "./cones.js";
+import type { ConeSet } from "./cones.js";
 import { ConeModels } from "./model.js";
 import { bendOf, solveConeQuadratic } from "./quadratic.js";
 
 /** Columns of a model: gates times d. */
-const MOST_COLUMNS = 3000;
+export const MOST_COLUMNS = 3000;
 /** Gates without neurons whose price is at least this share of beta are in a model, where it has not all; and at least so many. */
 const DEAR = 0.95;
 const LEAST_DEAR = 16;
@@ -63,7 +63,7 @@ export class ConeNewton {
   constructor(
     private readonly crew: RowSums,
     private readonly program: ConvexProgram,
-    private readonly cones: Cones,
+    private readonly cones: ConeSet,
     private readonly kernels: Kernels,
     private iterate: NewtonIterate,
     private readonly columns = MOST_COLUMNS,

@@ -12,10 +12,10 @@ import { type Charged, conjugatesAt, type Judged, type Slopes } from "../judge.j
 /** Of the loss of the best constant outputs: half the width of the band about a kink that is rounded off, at the beginning, and to find N there. */
 const FIRST_WIDTH = 0.3;
 const SHARP_WIDTH = 1e-3;
-/** And for networks that descend: as in `optimizers/pose/shortDescent.ts`. */
+/** And of the objective, for networks that descend. */
 const NARROW_WIDTH = 0.01;
 /** Where rows are at their kinks is little beside what steps leave: new multipliers wait until it is at least this share of the gap. */
-const MOSTLY = 0.5;
+const MOSTLY = 0.3;
 /** Steps, or rounds of a first-order method, after which they wait no more. */
 const MOST_STEPS = 8;
 /** A narrower band makes more of new multipliers, and steps harder: so it is where these were few and those took too little off, and wider
@@ -23,7 +23,7 @@ const MOST_STEPS = 8;
 const FEW_STEPS = 2;
 const MANY_STEPS = 5;
 const FALL = 0.5;
-const NARROWER = 0.4;
+const NARROWER = 0.6;
 const WIDER = 2;
 
 export function hasKinks({ separable, curvature }: Pick<Loss, "separable" | "curvature">): boolean {
