@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
+import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ray, type ShardProgram, sweep } from "../../src/cluster/index.js";
 import { type Cluster, ConvexReLUTrainer } from "../../src/index.js";
@@ -25,6 +26,7 @@ if (!there)
 
 const [squared] = cases;
 const [relu] = reluCases;
+const hinge = reluCases[8];
 let program: ShardProgram = {};
 
 beforeAll(async () => {
@@ -42,10 +44,24 @@ async function fitted(cluster: Cluster, one = squared) {
 }
 
 describe.runIf(there)("Ray", () => {
-  test("ends where shards in this process do, to the last digit, with a worker killed on the way", async () => {
-    // Above what timers count, which is no reason to end at once.
-    const cluster = killing(ray({ python, program, cpusPerShard: 0.5, patience: 3e6 }), 30);
-    expect(await fitted(cluster)).toEqual(await fitted(inProcess()));
+  test("ends where shards in this process do, to the last digit, with a worker killed at whichever iteration", async () => {
+    const whole = await fitted(inProcess());
+    const moment = fc.record({
+      iteration: fc.integer({ min: 1, max: whole.iterations }),
+      shard: fc.integer({ min: 0, max: 1 }),
+    });
+    const property = fc.asyncProperty(moment, async ({ iteration, shard }) => {
+      // Above what timers count, which is no reason to end at once.
+      const cluster = killing(ray({ python, program, cpusPerShard: 0.5, patience: 3e6 }), iteration, shard);
+      expect(await fitted(cluster)).toEqual(whole);
+      expect(cluster.restarts).toBe(1);
+    });
+    await fc.assert(property, { numRuns: 1 });
+  }, 180_000);
+
+  test("does so with a loss that has kinks, whose multipliers are the shards'", async () => {
+    const cluster = killing(ray({ python, program, cpusPerShard: 0.5 }), 2, 1, "anchor");
+    expect(await fitted(cluster, hinge)).toEqual(await fitted(inProcess(), hinge));
     expect(cluster.restarts).toBe(1);
   }, 180_000);
 

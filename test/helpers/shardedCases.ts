@@ -47,6 +47,15 @@ export const cases: readonly ShardedCase[] = [
   },
 ];
 
+/** Of every way in which shards are asked: first-order and Newton steps, losses with and without kinks. */
+export const waysOf = (): readonly ShardedCase[] => [
+  cases[0],
+  cases[8],
+  cases[10],
+  { ...cases[3], title: `${cases[3].title}, ReLU`, hidden: "relu" },
+  { ...cases[8], title: `${cases[8].title}, ReLU`, hidden: "relu" },
+];
+
 /** The same with ReLU. */
 export const reluCases: readonly ShardedCase[] = cases.map((one) => ({
   ...one,
