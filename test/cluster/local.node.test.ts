@@ -152,7 +152,7 @@ describe("processes", () => {
 
 describe.each(waysOf())("$title", (one) => {
   test("ends at the same, to the last digit, whichever worker is killed at whichever call", async () => {
-    const { end: whole, rounds } = await coarse(one, inProcess());
+    const { end: whole, shards } = await coarse(one, inProcess());
     const moment = fc.record({
       call: fc.integer({ min: 1, max: shards.calls }),
       shard: fc.integer({ min: 0, max: 1 }),
