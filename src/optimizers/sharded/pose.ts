@@ -43,10 +43,16 @@ export interface Cut {
 }
 
 /** Has the shards cut their rows by the gates of the layer, or by drawn ones. */
-export async function cutRows(model: tf.LayersModel, spec: NetworkSpec, crew: Crew, settings: Settings): Promise<Cut> {
+export async function cutRows(
+  model: tf.LayersModel,
+  spec: NetworkSpec,
+  crew: Crew,
+  settings: Settings,
+  pause: () => Promise<boolean>,
+): Promise<Cut> {
   // Of all rows the longest is what a bias column goes by.
   const column = biasColumnOf(spec, settings, { rows: 1, cols: 1, data: Float64Array.of(crew.longest) });
-  const generators = await generatorsFor(model, spec, crew, column.value, settings);
+  const generators = await generatorsFor(model, spec, crew, column.value, settings, pause);
   await crew.bind(generators.data, column.value);
   return { column, generators };
 }
@@ -89,6 +95,7 @@ async function generatorsFor(
   crew: Crew,
   biasColumn: number,
   { arrangements, seed }: Settings,
+  pause: () => Promise<boolean>,
 ): Promise<Matrix> {
   const d = biasColumn > 0 ? spec.inputs + 1 : spec.inputs;
   const gated = spec.formulation === "gated";
@@ -97,8 +104,8 @@ async function generatorsFor(
   const written = (generator: Float64Array) => (gated ? roundedAsWritten(generator, biasColumn) : generator);
   const list =
     drawn === null
-      ? await chosenGates(crew, rowsOf(await layerGenerators(model, spec, d, biasColumn)), biasColumn)
-      : await distinctGates(crew, d, biasColumn, { count: drawn.count, seed: asked?.seed ?? seed }, written);
+      ? await chosenGates(crew, rowsOf(await layerGenerators(model, spec, d, biasColumn)), biasColumn, pause)
+      : await distinctGates(crew, d, biasColumn, { count: drawn.count, seed: asked?.seed ?? seed }, written, pause);
   if (list.length === 0) {
     throw new ConvexError(
       "gates/empty",

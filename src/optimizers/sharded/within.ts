@@ -37,7 +37,7 @@ export async function withinUnits(
   const about =
     coned === null || !program.cones
       ? { program, dual: gap.dual }
-      : await boundWith(crew, program, coned, blocks, directionsOf(narrow), column.value);
+      : await boundWith(crew, program, coned, blocks, directionsOf(narrow), column.value, pause);
   const dual = Math.min(about.dual, gap.dual);
   const within = { primal: value, dual, relative: relativeGap(value, dual, program) };
   return { network: narrow, program: about.program, gap: within, needed };
