@@ -25,7 +25,7 @@ if (!there)
   console.log(`No Ray in ${python}: its tests are left out (pip install "ray[default]", TFJS_CONVEX_PYTHON).`);
 
 const [squared] = cases;
-const hinge = reluCases[8];
+const hinge = reluCases[9];
 let program: ShardProgram = {};
 
 beforeAll(async () => {

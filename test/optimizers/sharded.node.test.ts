@@ -4,15 +4,18 @@ import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ConvexReLUTrainer, gatedDense, sampleGates } from "../../src/index.js";
 import { inProcess } from "../helpers/inProcess.js";
-import { cases, inOnePlace, LOAD, modelOf, reluCases } from "../helpers/shardedCases.js";
+import { cases, inOnePlace, LOAD, modelOf, reluCases, type ShardedCase } from "../helpers/shardedCases.js";
 import { rowOf } from "../helpers/shardedRows.mjs";
 
 const TOLERANCE = 1e-5;
 const [squared] = cases;
-const softmax = cases[7];
 const [reluSquared] = reluCases;
 /** Of ReLU programs, on shards and in one place. */
 const reluSettings = { arrangements: { kind: "sample", count: 40, seed: 4 }, vectorPenalty: "perOutput" } as const;
+
+function reluSettingsOf({ kinks }: ShardedCase) {
+  return { ...reluSettings, arrangements: { ...reluSettings.arrangements, count: kinks ? 8 : 40 } };
+}
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -23,7 +26,9 @@ function shardedOf(settings: ConstructorParameters<typeof ConvexReLUTrainer>[0] 
 }
 
 describe.each([...cases, ...reluCases])("$title", (one) => {
-  const settings = one.hidden === "relu" ? reluSettings : {};
+  // Where few rows have kinks the last digits are slow, on shards and in one place.
+  const tolerance = one.kinks ? 1e-4 : TOLERANCE;
+  const settings = { tolerance, ...(one.hidden === "relu" ? reluSettingsOf(one) : {}) };
 
   test("1, 2 and 4 shards end at the optimum of one place, within what the gaps prove, and report what model.evaluate says", async () => {
     const { x, y } = inOnePlace(one);
@@ -35,7 +40,7 @@ describe.each([...cases, ...reluCases])("$title", (one) => {
       const result = await shardedOf(settings).fitSharded(model, { cluster, shards, load: LOAD, args: one.rows });
       const { primal, dual } = result.certificate;
       expect(result.status).toBe("solved");
-      expect((primal - dual) / primal).toBeLessThanOrEqual(TOLERANCE);
+      expect((primal - dual) / primal).toBeLessThanOrEqual(tolerance);
       const rounding = 1e-12;
       expect(dual).toBeLessThanOrEqual(alone.certificate.primal + rounding);
       expect(alone.certificate.dual).toBeLessThanOrEqual(primal + rounding);
@@ -171,7 +176,6 @@ describe("what shards do not do is refused in a sentence, before any worker star
   const never = { ...inProcess(), open: () => Promise.reject(new Error("opened")) };
   const args = { cluster: never, shards: 2, load: LOAD, args: squared.rows };
   const relu = () => modelOf(reluSquared);
-  const divergence = { ...softmax, loss: "kullbackLeiblerDivergence" };
   const leaky = () => {
     const hidden = [tf.layers.dense({ units: 4, inputShape: [3] }), tf.layers.leakyReLU({ alpha: 0.1 })];
     const model = tf.sequential({ layers: [...hidden, tf.layers.dense({ units: 1 })] });
@@ -182,7 +186,6 @@ describe("what shards do not do is refused in a sentence, before any worker star
   test.each([
     ["a network of leaky units", leaky, {}, {}, "model/layer", /slope below zero/],
     ["growing gates", relu, { arrangements: { kind: "grow" } }, {}, "options/value", /"sample".*got "grow"/],
-    ["a divergence", () => modelOf(divergence), {}, {}, "model/loss", /"categoricalCrossentropy"/],
     ["standardised columns", () => modelOf(squared), { standardize: true }, {}, "options/value", /standardize/],
     ["another solver", () => modelOf(squared), { solver: "admm" }, {}, "options/value", /solver: expected "fista"/],
     ["held-out betas", () => modelOf(squared), { regularization: "held-out" }, {}, "options/value", /regularization/],

@@ -2,7 +2,7 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import { count, isRecord, refuse, refuseAs, refuseUnknown, sendable, shown, urlOf } from "../../arguments.js";
-import { type Checkpoint, type Cluster, lossElsewhere, type ShardSpec } from "../../convex/sharded/index.js";
+import type { Checkpoint, Cluster, ShardSpec } from "../../convex/sharded/index.js";
 import type { Settings } from "../options.js";
 import { anatomyOf } from "../read/anatomy.js";
 import { type NetworkSpec, readModel } from "../read/model.js";
@@ -112,16 +112,6 @@ export function shardedSpec(
   if (spec.normalization !== null) no("one with batch normalisation");
   if (spec.skip !== null) no("one with a linear layer beside the hidden one");
   if (trunk.length > 0) no(`one with ${trunk.length} more before these, whose outputs the module could yield`);
-  const loss = lossElsewhere(spec.loss, 1, spec.outputs);
-  if (!Number.isFinite(loss.curvature) && !loss.separable) {
-    refuseAs(
-      where,
-      "a loss of bounded curvature, or one with kinks",
-      `"${spec.loss}", which is neither`,
-      `Compile with "categoricalCrossentropy", or fit on one machine with fit.`,
-      "model/loss",
-    );
-  }
   refuseSettings(where, settings, spec.formulation === "relu");
   return spec;
 }
