@@ -141,17 +141,22 @@ describe("a fit in its course", () => {
     expect(told + charges).toBeCloseTo(result.objective.total, 5);
   });
 
-  test.each(["gated", "relu"] as const)(
-    "a %s solution wider than the layer becomes the best network of its width that a descent finds, with a bound for all widths",
-    async (hidden) => {
-      const one = { ...squared, hidden, rows: { n: 80, d: 3, outputs: 2 }, units: 3 };
+  test.each([
+    ["gated", "meanSquaredError"],
+    ["relu", "meanSquaredError"],
+    ["relu", "meanAbsoluteError"],
+  ] as const)(
+    "a %s solution of %s wider than the layer becomes the best network of its width that a descent finds, with a bound for all widths",
+    async (hidden, loss) => {
+      const kinks = loss === "meanAbsoluteError"; // slow in one place
+      const one = { ...squared, hidden, loss, rows: { n: kinks ? 40 : 80, d: 3, outputs: 2 }, units: 3 };
       const model = modelOf(one);
       const { x, y } = inOnePlace(one);
       const settings = {
         width: "keep",
         tolerance: 1e-3,
         regularization: 1e-3,
-        arrangements: { kind: "sample", count: 15 },
+        arrangements: { kind: "sample", count: kinks ? 6 : 15 },
         vectorPenalty: "perOutput",
       } as const;
       const alone = await shardedOf(settings).fit(modelOf(one), x, y);
@@ -165,8 +170,8 @@ describe("a fit in its course", () => {
       expect(objective.total).toBeLessThan(1.15 * alone.objective.total);
       expect(certificate.dual).toBeLessThan(Math.min(certificate.network, alone.certificate.network));
       expect(certificate.primal).toBeCloseTo(certificate.network, 5);
-      const loss = tf.tidy(() => (model.evaluate(x, y, { batchSize: 1000 }) as tf.Scalar).dataSync()[0]);
-      expect(loss).toBeCloseTo(objective.loss, 5);
+      const told = tf.tidy(() => (model.evaluate(x, y, { batchSize: 1000 }) as tf.Scalar).dataSync()[0]);
+      expect(told).toBeCloseTo(objective.loss, 5);
       for (const thing of [x, y]) thing.dispose();
     },
   );

@@ -1,10 +1,10 @@
 /** The gap of a point by sums over shards: objective, prices and the dual objective, each exact. */
 
-import { concatenated } from "../linear/vectors.js";
+import { concatenated, dot } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";
 import type { Aside, FromState } from "./cluster.js";
 import type { RowSums } from "./crew.js";
-import { hasKinks, kinkGap } from "./kinks/kinks.js";
+import { hasKinks } from "./kinks/kinks.js";
 import { bestBias, biasSums } from "./outputBias.js";
 
 /** Scales of the dual point that are tried in one trip, and trips at most: a part of 1 / 8 is left after each. */
@@ -107,6 +107,19 @@ export function conjugatesAt(
   const free = outputBias !== null && outputBias.ridge === 0;
   const rest = free ? sums.map((sum) => sum / loss.rows) : new Float64Array(loss.outputs);
   return crew.ask({ ...point.from, op: "conjugates" }, concatenated(minus(bias, point.bias), rest, scales));
+}
+
+/** What kinks leave of the gap, L(Z) + L*(N) - <N, Z>; `value` is L(Z), `multiplied` what the shards multiply. */
+export async function kinkGap(
+  crew: RowSums,
+  program: Charged,
+  point: Judged,
+  slopes: Slopes,
+  value: number,
+  multiplied: Float64Array, // [P x C x d]
+): Promise<number> {
+  const [conjugate] = await conjugatesAt(crew, program, point, slopes, Float64Array.of(1));
+  return value + conjugate - dot(slopes.pull, multiplied) - dot(slopes.sums, slopes.bias);
 }
 
 /** The loss itself at a point with another bias, where shards have it rounded off. */

@@ -16,11 +16,12 @@ import {
   chargeOf,
   constantsAt,
   type Judged,
+  kinkGap,
   type Slopes,
   slopesAt,
   truthAt,
 } from "../judge.js";
-import { type KinkState, kinkGap, kinksAfter, kinksMoved } from "../kinks/kinks.js";
+import { type KinkState, kinksAfter, kinksMoved } from "../kinks/kinks.js";
 import type { ConeSet } from "./cones.js";
 import { ConeModels } from "./model.js";
 import { bendOf, solveConeQuadratic } from "./quadratic.js";

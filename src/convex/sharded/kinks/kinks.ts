@@ -4,10 +4,7 @@
  * itself: every bound is one of the program with its kinks.
  */
 
-import { dot } from "../../linear/vectors.js";
 import type { Loss } from "../../types.js";
-import type { RowSums } from "../crew.js";
-import { type Charged, conjugatesAt, type Judged, type Slopes } from "../judge.js";
 
 /** Of the loss of the best constant outputs: half the width of the band about a kink that is rounded off, at the beginning, and to find N there. */
 const FIRST_WIDTH = 0.3;
@@ -55,19 +52,6 @@ export function narrowTau(level: number, loss: Loss): number {
 
 export function kinksAtFirst(level: number, loss: Loss): KinkState {
   return { tau: tauOf(FIRST_WIDTH, level, loss), gap: Number.POSITIVE_INFINITY, steps: 0, next: null };
-}
-
-/** What kinks leave of the gap, L(Z) + L*(N) - <N, Z>; `value` is L(Z), `multiplied` what the shards multiply. */
-export async function kinkGap(
-  crew: RowSums,
-  program: Charged,
-  point: Judged,
-  slopes: Slopes,
-  value: number,
-  multiplied: Float64Array, // [P x C x d]
-): Promise<number> {
-  const [conjugate] = await conjugatesAt(crew, program, point, slopes, Float64Array.of(1));
-  return value + conjugate - dot(slopes.pull, multiplied) - dot(slopes.sums, slopes.bias);
 }
 
 /** After a step to where kinks leave `left` of the gap `whole`. */
