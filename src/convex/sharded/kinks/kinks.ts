@@ -10,7 +10,7 @@ import type { Loss } from "../../types.js";
 const FIRST_WIDTH = 0.3;
 const SHARP_WIDTH = 1e-3;
 /** And of the objective, for networks that descend. */
-const NARROW_WIDTH = 0.01;
+const NARROW_WIDTH = 0.1;
 /** Where rows are at their kinks is little beside what steps leave: new multipliers wait until it is at least this share of the gap. */
 const MOSTLY = 0.3;
 /** Steps, or rounds of a first-order method, after which they wait no more. */

@@ -19,6 +19,8 @@ const LAST = 600;
 /** Steps over which a descent has to gain the tolerance, to go on; and some that it takes even where time is up. */
 const WINDOW = 30;
 const SOME = 5;
+/** Where kinks are rounded off, by how much less at the end, once and once more. */
+const SHARPER = [0.1, 0.1];
 /** Random starts, of neurons without gates that are held. */
 const RANDOM = 6;
 
@@ -68,7 +70,12 @@ class Narrowing {
       if (await pause()) return best;
       best = lower(best, await this.descended(start, FIRST));
     }
-    return lower(best, await this.descended(best.network, LAST));
+    best = lower(best, await this.descended(best.network, LAST));
+    for (const share of this.tau > 0 ? SHARPER : []) {
+      this.tau *= share;
+      best = lower(best, await this.descended(best.network, LAST));
+    }
+    return best;
   }
 
   private async thinned(wide: Network): Promise<NarrowedOnShards> {
