@@ -120,11 +120,12 @@ export async function certify(
   const frozen = await frozenCharge(model, "read", read.cut);
   const rows = await readData(await trunk.see("x", x), y, read, { sampleWeight, classWeight });
   refuseDegenerate(rows);
-  const spec = whitened(read, rows);
-  const data = white(rows, spec);
-  const chosen = await chooseEngine(settings.engine, settings.threads);
   const clock = new Clock(settings.timeLimit, () => false);
-  const reduced = await reduce(spec, data, settings, chosen.kernels, () => clock.pause());
+  const pause = () => clock.pause();
+  const chosen = await chooseEngine(settings.engine, settings.threads);
+  const spec = await whitened(read, rows, chosen.kernels, pause);
+  const data = await white(rows, spec, chosen.kernels, pause);
+  const reduced = await reduce(spec, data, settings, chosen.kernels, pause);
   const { reduction } = reduced;
   const seen = reduced.data(data);
   const space = reduction?.space ?? null;

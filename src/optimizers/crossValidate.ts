@@ -69,8 +69,17 @@ export async function crossValidate<M extends tf.LayersModel>(
   // What is chosen here means the same in every fold and on all rows.
   const settled = { ...settings, standardize: standardizes(spec, settings, args.betas === undefined) };
   const clock = clockOf(settings);
-  const all = whitened(spec, data);
-  const { posed } = await poseForPath(model, all, white(data, all), settled, kernels, false, clock);
+  const pause = () => clock.pause();
+  const all = await whitened(spec, data, kernels, pause);
+  const { posed } = await poseForPath(
+    model,
+    all,
+    await white(data, all, kernels, pause),
+    settled,
+    kernels,
+    false,
+    clock,
+  );
   const grid = betasOf(posed, kernels, args);
   const parts = dealt(data.x.rows, folds, settings.seed).map((held) => {
     const inside = new Set(held);
@@ -105,13 +114,14 @@ async function judgeFold(
   clock: Clock,
 ): Promise<number[]> {
   const { kernels } = await chooseEngine(settings.engine, settings.threads);
-  const spec = whitened(read, rows);
-  const train = white(rows, spec);
+  const pause = () => clock.pause();
+  const spec = await whitened(read, rows, kernels, pause);
+  const train = await white(rows, spec, kernels, pause);
   // Singular vectors, too, are of the rows that this fold trains on.
   const whole = train.x.rows + held.x.rows;
   const part = { whole, advice: "hold fewer out: raise folds" };
   const { posed, reduced } = await poseForPath(model, spec, train, settings, kernels, false, clock, part);
-  const seen = reduced.data(white(held, spec));
+  const seen = reduced.data(await white(held, spec, kernels, pause));
   const judge = new Evaluator(model, reduced.spec, inputRows(reduced.spec, seen.x, posed.column.value), seen);
   const values: number[] = [];
   const unproven = { ...settings, pricing: null };

@@ -46,7 +46,7 @@ export interface Order<M extends tf.LayersModel> {
 export async function fitModel<M extends tf.LayersModel>(order: Order<M>): Promise<FitResult<M>> {
   const { model, x, y, args, settings, width, ours } = order;
   const clock = clockOf(settings);
-  const read = await readFit(model, x, y, settings, args);
+  const read = await readFit(model, x, y, settings, args, () => clock.pause());
   const posed = await poseFit(read, ours ? null : model, settings, clock, args.warmStart ?? null);
   const { problem, chosen } = posed;
   if (chosen.kernels.iterate !== undefined) await keepOnHost(model);

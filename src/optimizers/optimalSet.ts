@@ -13,13 +13,14 @@ import {
   refuseUnknown,
   shown,
 } from "../arguments.js";
-import { chooseEngine, type Kernels } from "../convex/kernels/index.js";
+import { chooseEngine, hostKernels, type Kernels } from "../convex/kernels/index.js";
 import { norm } from "../convex/linear/vectors.js";
 import { bindLoss } from "../convex/losses/index.js";
 import { type Network, slopeOf } from "../convex/network.js";
 import { rowsIn } from "../convex/operators/coordinates.js";
 import { type Candidate, type Candidates, candidatesOf, distinct } from "../convex/optimalSet/candidates.js";
 import { Optima, type Optimum, type Waypoint } from "../convex/optimalSet/optima.js";
+import { Clock } from "../convex/solvers/clock.js";
 import { type Solution, solve, withProducts } from "../convex/solvers/solve.js";
 import { ConvexError } from "../errors.js";
 
@@ -154,7 +155,8 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
   async choose(inputs: tf.Tensor, y: tf.Tensor): Promise<Optimum> {
     const { spec, column, reduction } = this.result.problem;
     const seen = await trunkOf(this.result.model, "read", spec.cut).see("x", inputs);
-    const data = white(await readData(seen, y, spec), spec);
+    const clock = new Clock(Number.POSITIVE_INFINITY, () => false);
+    const data = await white(await readData(seen, y, spec), spec, await hostKernels({}), () => clock.pause());
     const x = reduction === null ? data.x : rowsIn(data.x, reduction.space);
     const X = inputRows(spec, x, column.value);
     return this.optima.best(bindLoss(spec.loss === "hinge" ? "squaredHinge" : spec.loss, data.y), X);

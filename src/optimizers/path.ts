@@ -80,10 +80,11 @@ export async function followPath<M extends tf.LayersModel>(
   refuseOwnBeta(read);
   const split = await readSplit(x, y, read, args, trunkOf(model, "write", read.cut));
   refuseDegenerate(split.train);
-  const spec = whitened(read, split.train);
-  const train = white(split.train, spec);
-  const validation = split.validation && white(split.validation, spec);
+  const pause = () => clock.pause();
   const chosen = await chooseEngine(settings.engine, settings.threads);
+  const spec = await whitened(read, split.train, chosen.kernels, pause);
+  const train = await white(split.train, spec, chosen.kernels, pause);
+  const validation = split.validation && (await white(split.validation, spec, chosen.kernels, pause));
   const free = args.betas === undefined;
   const { posed, reduced } = await poseForPath(model, spec, train, settings, chosen.kernels, free, clock);
   const engine = await engineOn(posed.program, chosen, settings);

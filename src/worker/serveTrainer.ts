@@ -2,6 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { isRecord, refuse, refuseUnknown } from "../arguments.js";
+import { hostKernels } from "../convex/kernels/index.js";
 import { ConvexError } from "../errors.js";
 import { registerLayers } from "../layers/index.js";
 import { ConvexReLUTrainer, FIT_ARGS, type FitArgs, type TrainArgs } from "../optimizers/convexReLUTrainer.js";
@@ -123,7 +124,10 @@ class Job {
       const built = model === null ? await modelMessage(result.model) : null;
       const weights = await Promise.all(result.model.getWeights().map((weight) => tensorMessage("weight", weight)));
       const { train } = await readSplit(x, y, result.problem.spec, given, trunkIn(result));
-      const problem = problemMessage(result.problem, white(train, result.problem.spec));
+      const problem = problemMessage(
+        result.problem,
+        await white(train, result.problem.spec, await hostKernels(options), async () => {}),
+      );
       const { shape } = anatomyOf(result.model, "read").head.hidden.getWeights()[0];
       const units = shape[shape.length - 1]; // or filters
       const message = { kind: "done", job, summary: summaryOf(result), problem, units, weights, model: built } as const;

@@ -220,6 +220,22 @@ test("without time for a single beta it takes the one of the fixed share, and sa
   model.dispose();
 });
 
+test("of gated networks a sample's first gates are enough to judge betas by: as many more change nothing of the curve", async () => {
+  const { x, y } = table(60, (a, b, noise) => Math.sin(5 * a) + b + 0.1 * noise, 3);
+  const curves = [];
+  for (const count of [128, 600]) {
+    const model = makeModel({ inputs: 2, units: 60, formulation: "gated" });
+    const arrangements = { kind: "sample", count, seed: 1 } as const;
+    const { regularization, gates } = await heldOut({ arrangements, width: "resize" }).fit(model, x, y);
+    curves.push(regularization.curve);
+    expect(gates.count).toBe(count);
+    model.dispose();
+  }
+  expect(curves[1]?.betas.length).toBeGreaterThan(4);
+  expect(curves[1]).toEqual(curves[0]);
+  tf.dispose([x, y]);
+});
+
 test("regularizers of the layers, too few rows and certificates are refused in a sentence, and the weights stay", async () => {
   const { x, y } = makeData();
   const own = makeModel({ l2: 1e-3 });

@@ -2,8 +2,8 @@
 
 import { isRecord, shown } from "../../arguments.js";
 import { ConvexError } from "../../errors.js";
-import { packPattern, packPatterns, type ReadPatterns, wordsPerGate } from "../linear/bits.js";
-import type { Pieces } from "../linear/pieces.js";
+import { packPatterns, patternsAtOnce, type ReadPatterns, wordsPerGate } from "../linear/bits.js";
+import { atOnce, type Pieces } from "../linear/pieces.js";
 import type { GateSet, Matrix } from "../types.js";
 import { checkGenerators, checkRows } from "./checkRows.js";
 import { enumerating, holdsEveryPattern } from "./enumerate.js";
@@ -55,15 +55,17 @@ export function defaultFirstGates({ rows, cols }: Pick<Matrix, "rows" | "cols">)
   return Math.max(FEWEST_GATES, Math.min(MOST, Math.floor(0.4 * rows), Math.floor(STEP_WORK / (32 * rows * cols))));
 }
 
-/** Generators whose patterns are read off in one pass over the rows. */
-const TOGETHER = 128;
-
 /**
  * The gates of given generators [P x d]; duplicates are removed, the first of each stays.
  *
  * The set does not call itself complete: nothing here proves that no arrangement is missing.
  */
 export function gatesFrom(X: Matrix, generators: Matrix, read?: ReadPatterns): GateSet {
+  return atOnce(gathering(X, generators, read));
+}
+
+/** The same in pieces, all of them whatever the time. */
+export function* gathering(X: Matrix, generators: Matrix, read?: ReadPatterns): Pieces<GateSet> {
   checkRows("gatesFrom", X);
   checkGenerators("gatesFrom", generators, X);
   const seen = new PatternSet(generators.rows);
@@ -71,7 +73,11 @@ export function gatesFrom(X: Matrix, generators: Matrix, read?: ReadPatterns): G
     generators.data.subarray(i * X.cols, (i + 1) * X.cols),
   ).filter((row) => seen.add(new Uint32Array(row.slice().buffer)));
   const gates = new GateCollector(X, X.block === undefined ? undefined : rows.length, read);
-  for (let from = 0; from < rows.length; from += TOGETHER) gates.addAll(rows.slice(from, from + TOGETHER));
+  const together = patternsAtOnce(X);
+  for (let from = 0; from < rows.length; from += together) {
+    gates.addAll(rows.slice(from, from + together));
+    yield;
+  }
   return gates.gateSet(false);
 }
 
@@ -88,7 +94,7 @@ export function* resolvingGates(
   read: ReadPatterns = packPatterns,
   boundary = false,
 ): Pieces<GateSet> {
-  if (!("kind" in arrangements)) return checkGateSet(arrangements, X, boundary);
+  if (!("kind" in arrangements)) return yield* checkingGateSet(arrangements, X, boundary, read);
   const gates = yield* madeGates(X, arrangements, seed, written, read, boundary);
   if (gates.count === 0) {
     throw new ConvexError(
@@ -137,6 +143,10 @@ function* madeGates(
  * counted anew, and where one is the set is taken as incomplete.
  */
 export function checkGateSet(gates: GateSet, X: Matrix, boundary = false): GateSet {
+  return atOnce(checkingGateSet(gates, X, boundary, packPatterns));
+}
+
+function* checkingGateSet(gates: GateSet, X: Matrix, boundary: boolean, read: ReadPatterns): Pieces<GateSet> {
   const words = wordsPerGate(X.rows);
   const { count, rows, bits, generators } = gates;
   if (!Number.isInteger(count) || count < 1) {
@@ -166,21 +176,29 @@ export function checkGateSet(gates: GateSet, X: Matrix, boundary = false): GateS
     );
   }
   checkGenerators("arrangements", generators, X);
-  checkMasks(gates, X);
+  yield* checkingMasks(gates, X, read);
   return gates.complete && !holdsEveryPattern(gates, X, boundary) ? { ...gates, complete: false } : gates;
 }
 
-function checkMasks({ count, bits, generators }: GateSet, X: Matrix): void {
+function* checkingMasks({ count, bits, generators }: GateSet, X: Matrix, read: ReadPatterns): Pieces<void> {
   const words = wordsPerGate(X.rows);
-  const pattern = new Uint32Array(words);
-  for (let i = 0; i < count; i++) {
-    packPattern(X, generators.data.subarray(i * X.cols, (i + 1) * X.cols), pattern);
-    if (!pattern.every((word, k) => word === bits[i * words + k])) {
+  const together = patternsAtOnce(X);
+  for (let from = 0; from < count; from += together) {
+    const some = Array.from({ length: Math.min(together, count - from) }, (_, k) => from + k);
+    const patterns = some.map(() => new Uint32Array(words));
+    read(
+      X,
+      some.map((i) => generators.data.subarray(i * X.cols, (i + 1) * X.cols)),
+      patterns,
+    );
+    const wrong = some.find((i, k) => !patterns[k].every((word, w) => word === bits[i * words + w]));
+    if (wrong !== undefined) {
       throw new ConvexError(
         "gates/mismatch",
-        `arrangements: expected the mask of gate ${i} to be 1[x g >= 0] of its generator, but it differs. ` +
+        `arrangements: expected the mask of gate ${wrong} to be 1[x g >= 0] of its generator, but it differs. ` +
           `Make the set with sampleGates, enumerateGates or gatesFrom on the same data.`,
       );
     }
+    yield;
   }
 }

@@ -11,6 +11,7 @@ export {
   type Growth,
   type GrowthMethod,
   gatesFrom,
+  gathering,
   resolvingGates,
 } from "./gateSet.js";
 export { sampleGates } from "./sample.js";

@@ -1,7 +1,7 @@
 /** Gates drawn at random: Gaussian directions, duplicates removed. */
 
 import { integer, refuse, refuseUnknown } from "../../arguments.js";
-import type { ReadPatterns } from "../linear/bits.js";
+import { patternsAtOnce, type ReadPatterns } from "../linear/bits.js";
 import { atOnce, type Pieces } from "../linear/pieces.js";
 import { gaussianSource } from "../linear/random.js";
 import type { GateSet, Matrix } from "../types.js";
@@ -14,10 +14,6 @@ const DRAWS_PER_GATE = 20;
 
 /** Where fewer patterns than asked for can exist, so many are drawn for at least: narrow ones are met seldom. */
 const SOUGHT_AT_LEAST = 1e4;
-
-/** Draws whose patterns are read off in one pass over the rows: at most so many, and as many as some 10 ms have room for. */
-const TOGETHER = 128;
-const PASS_WORK = 2 ** 24;
 
 export interface SampleOptions {
   readonly count: number; // gates wanted
@@ -53,7 +49,7 @@ export function* sampling(X: Matrix, options: SampleOptions): Pieces<GateSet> {
   const draws = DRAWS_PER_GATE * Math.min(options.count, Math.max(most, SOUGHT_AT_LEAST));
   const draw = gaussianSource(seed);
   const gates = new GateCollector(X, X.block === undefined ? undefined : count, read);
-  const together = Math.max(1, Math.min(TOGETHER, Math.floor(PASS_WORK / (X.rows * X.cols))));
+  const together = patternsAtOnce(X);
   for (let spent = 0; spent < draws && gates.count < count; ) {
     // Never more than are missing, so that the gates are those of drawing one by one.
     const drawn = Math.min(together, options.count - gates.count, draws - spent);

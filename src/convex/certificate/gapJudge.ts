@@ -17,6 +17,9 @@ const CHUNK = 64;
 const TURN = 1e7;
 const FIRST_POINTS = 8;
 const MOST_POINTS = 32;
+/** The same where nothing is projected: some 20 ms of products, and gates from which on these lose nothing by being taken in parts. */
+const PRICING_TURN = 2e8;
+const FEWEST_TOGETHER = 128;
 /** Doubles of the vectors of all blocks that are held meanwhile: 32 MB. */
 const HELD = 2 ** 22;
 
@@ -25,6 +28,8 @@ export interface Prices {
   readonly prices: Float64Array; // [B x C]; nuclear penalty: the price of block b stands at c = 0
   readonly largest: number;
 }
+
+export type Judged = Gap & { readonly prices: Prices; readonly scale: number };
 
 /** Judges points of one program; remembers faces of cones between calls, nothing else. */
 export class GapJudge {
@@ -49,15 +54,21 @@ export class GapJudge {
 
   /** The dual norms of N [n x C] at every block; exact above `threshold`, upper bounds below it. */
   price(N: Float64Array, threshold: number): Prices {
-    return this.projector === null ? this.priceGated(N) : this.priceCones(N, threshold, this.projector);
+    return atOnce(this.pricing(N, threshold));
   }
 
   /** The gap of a point, with the dual point made from N [n x C]; N is balanced in place where the bias is free. */
-  gap(blocks: SparseBlocks, N: Float64Array): Gap & { readonly prices: Prices; readonly scale: number } {
+  gap(blocks: SparseBlocks, N: Float64Array): Judged {
+    return atOnce(this.gapping(blocks, N));
+  }
+
+  /** The same in pieces. */
+  *gapping(blocks: SparseBlocks, N: Float64Array): Pieces<Judged> {
     const primal = this.begin(blocks, N);
     if (this.program.penalty.name === "ridge") return { ...this.ridgeGap(primal, N, blocks), primal };
+    yield;
     const unpriced = this.judged && this.projector === null && this.late();
-    const prices = unpriced ? this.unknownPrices() : this.price(N, this.program.beta);
+    const prices = unpriced ? this.unknownPrices() : yield* this.pricing(N, this.program.beta);
     this.judged = true;
     return { ...this.end(primal, N, prices.largest), prices };
   }
@@ -73,7 +84,7 @@ export class GapJudge {
   /** The largest of all prices of N [n x C] where it is above `threshold`, else a bound of it that is not; an upper bound when it is late. */
   *largestPrice(N: Float64Array, threshold: number): Pieces<number> {
     const { projector, program } = this;
-    if (projector === null) return this.priceGated(N).largest;
+    if (projector === null) return (yield* this.priceGated(N)).largest;
     const { gates, X } = program;
     const [C, P] = [blockOutputs(program), gates.count];
     const { norms: bounds, vectors } = yield* this.blockNorms(N);
@@ -178,22 +189,32 @@ export class GapJudge {
     return { prices, largest: Number.POSITIVE_INFINITY };
   }
 
-  private priceGated(N: Float64Array): Prices {
+  private *pricing(N: Float64Array, threshold: number): Pieces<Prices> {
+    return this.projector === null ? yield* this.priceGated(N) : this.priceCones(N, threshold, this.projector);
+  }
+
+  private *priceGated(N: Float64Array): Pieces<Prices> {
     const { gates, loss, penalty, X } = this.program;
-    const C = blockOutputs(this.program);
+    const [C, d] = [blockOutputs(this.program), X.cols];
     const prices = new Float64Array(gates.count * C);
-    if (penalty.separable) {
+    const together = Math.max(FEWEST_TOGETHER, Math.floor(PRICING_TURN / (X.rows * d * loss.outputs)));
+    if (penalty.separable && together >= gates.count) {
       this.products.adjointNorms(N, loss.outputs, prices);
-    } else {
-      const size = C * X.cols;
-      const vectors = new Float64Array(CHUNK * size);
-      for (let from = 0; from < gates.count; from += CHUNK) {
-        const list = Int32Array.from({ length: Math.min(CHUNK, gates.count - from) }, (_, k) => from + k);
-        this.products.adjoint(N, loss.outputs, list, vectors);
-        for (let k = 0; k < list.length; k++) {
-          prices[list[k] * C] = penalty.dualNorm(vectors.subarray(k * size, (k + 1) * size), C, X.cols);
-        }
+      return { prices, largest: largestOf(prices) };
+    }
+    const size = C * d;
+    const chunk = penalty.separable ? together : Math.min(CHUNK, together);
+    const vectors = new Float64Array(chunk * size);
+    for (let from = 0; from < gates.count; from += chunk) {
+      const list = Int32Array.from({ length: Math.min(chunk, gates.count - from) }, (_, k) => from + k);
+      this.products.adjoint(N, loss.outputs, list, vectors);
+      for (let k = 0; k < list.length; k++) {
+        const block = vectors.subarray(k * size, (k + 1) * size);
+        if (penalty.separable) {
+          for (let c = 0; c < C; c++) prices[list[k] * C + c] = norm(block.subarray(c * d, (c + 1) * d));
+        } else prices[list[k] * C] = penalty.dualNorm(block, C, d);
       }
+      yield;
     }
     return { prices, largest: largestOf(prices) };
   }

@@ -17,5 +17,5 @@ export {
   sharedAtLeast,
 } from "./claim.js";
 export { bestScale } from "./dualScale.js";
-export { GapJudge, longestColumn, type Prices, smallestTrivialBeta, trivialBeta } from "./gapJudge.js";
+export { GapJudge, type Judged, longestColumn, type Prices, smallestTrivialBeta, trivialBeta } from "./gapJudge.js";
 export { floorOf, relativeGap, rememberFloor, withoutRounding } from "./relativeGap.js";

@@ -88,6 +88,17 @@ export async function chooseEngine(choice: EngineChoice, threads: number | null 
   }
 }
 
+/** The host's own for work before there is a program, whatever device that will be solved on. */
+export async function hostKernels({
+  engine,
+  threads = null,
+}: {
+  engine?: EngineChoice;
+  threads?: number | null;
+}): Promise<Kernels> {
+  return engine === "cpu" ? referenceKernels : (await hostEngine(threads)).kernels;
+}
+
 /**
  * The engine for one program, given what `chooseEngine` answered: "auto" looks for a GPU where the sizes are worth it, and a
  * solver that has no work for a device says so.

@@ -14,6 +14,7 @@ export {
   type EngineChoice,
   engineFor,
   engineNames,
+  hostKernels,
   threadsOf,
   type Workload,
 } from "./choose.js";

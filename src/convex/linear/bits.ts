@@ -46,6 +46,14 @@ export function packPattern(X: Matrix, g: Float64Array, words: Uint32Array): voi
 /** Reads the patterns of several generators off the rows: `packPatterns`, or what does the same faster. */
 export type ReadPatterns = (X: Matrix, generators: readonly Float64Array[], words: readonly Uint32Array[]) => void;
 
+/** Generators whose patterns are read off in one pass over the rows: at most so many, and as many as some 10 ms have room for. */
+const TOGETHER = 128;
+const PASS_WORK = 2 ** 24;
+
+export function patternsAtOnce({ rows, cols }: Pick<Matrix, "rows" | "cols">): number {
+  return Math.max(1, Math.min(TOGETHER, Math.floor(PASS_WORK / (rows * cols))));
+}
+
 /** What an engine reads patterns with. */
 export function patternReader(kernels: Pick<Kernels, "packPatterns">): ReadPatterns {
   return kernels.packPatterns?.bind(kernels) ?? packPatterns;

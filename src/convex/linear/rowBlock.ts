@@ -20,6 +20,12 @@ export function eachBlock(
   }
 }
 
+/** At most so many of the first rows, a view. */
+export function firstRows({ rows, cols, data }: Matrix, most: number): Matrix {
+  const count = Math.min(rows, most);
+  return { rows: count, cols, data: data.subarray(0, count * cols) };
+}
+
 /** Every row [cols] of a matrix that holds them, turned into another; all answers are of one length. */
 export function mapRows({ rows, cols, data }: Matrix, turn: (row: Float64Array) => Float64Array): Matrix {
   let out = new Float64Array(0);

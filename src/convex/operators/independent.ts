@@ -21,15 +21,23 @@ export interface Combined {
   readonly count: number; // k
 }
 
-/** Of columns as rows [m x n]. */
-export function* independent(columns: Float64Array, m: number, n: number, kernels: Kernels): Pieces<Combined> {
+/** Of columns as rows [m x n]; `least` [m]: of a column, what is no longer than that is nothing, be it all of it or what the others leave. */
+export function* independent(
+  columns: Float64Array,
+  m: number,
+  n: number,
+  kernels: Kernels,
+  least?: Float64Array,
+): Pieces<Combined> {
   const lengths = Float64Array.from({ length: m }, (_, k) => norm(columns.subarray(k * n, (k + 1) * n)));
-  const some = [...lengths.keys()].filter((k) => lengths[k] > 0);
+  const nothing = lengths.map((length, k) => Math.max(DEPENDENT * length, least?.[k] ?? 0));
+  const some = [...lengths.keys()].filter((k) => lengths[k] > nothing[k]);
   const units = new Float64Array(some.length * n);
   some.forEach((k, row) => {
     for (let j = 0; j < n; j++) units[row * n + j] = columns[k * n + j] / lengths[k];
   });
-  const clear = yield* clearPivots(yield* gramOf(units, some.length, n, kernels), some.length);
+  const shares = Float64Array.from(some, (k) => Math.max(CLEAR, (nothing[k] / lengths[k]) ** 2));
+  const clear = yield* clearPivots(yield* gramOf(units, some.length, n, kernels), some.length, shares);
   const taken = clear.map((row) => some[row]);
   let found: Combined = {
     vectors: rowsAt(units, clear, n),
@@ -47,7 +55,7 @@ export function* independent(columns: Float64Array, m: number, n: number, kernel
   return yield* withRest(
     found,
     beside,
-    Float64Array.from(left, (k) => lengths[k]),
+    left.map((k) => ({ length: lengths[k], least: nothing[k] })),
     n,
   );
 }
@@ -92,16 +100,19 @@ export function* withoutThem(rest: Combined, others: Combined, n: number, kernel
   return { ...rest, vectors, turn };
 }
 
-/** Places of vectors of length one that are clearly independent, the least dependent first, by a Cholesky factor with pivots. */
-function* clearPivots(gram: Float64Array, k: number): Pieces<number[]> {
+/**
+ * Places of vectors of length one that are clearly independent, the least dependent first, by a Cholesky factor with pivots: of their
+ * squares more than `shares` [k] is left.
+ */
+function* clearPivots(gram: Float64Array, k: number, shares: Float64Array): Pieces<number[]> {
   const L = new Float64Array(k * k); // row p: what vector p is of those taken
   const left = Float64Array.from({ length: k }, (_, p) => gram[p * k + p]);
   const taken: number[] = [];
   while (taken.length < k) {
     const step = taken.length;
-    let next = 0;
-    for (let p = 1; p < k; p++) if (left[p] > left[next]) next = p;
-    if (!(left[next] > CLEAR)) break;
+    let next = -1;
+    for (let p = 0; p < k; p++) if (left[p] > shares[p] && (next < 0 || left[p] > left[next])) next = p;
+    if (next < 0) break;
     const root = Math.sqrt(left[next]);
     for (let p = 0; p < k; p++) {
       if (left[p] === Number.NEGATIVE_INFINITY) continue;
@@ -147,20 +158,25 @@ function* whitenedOnce({ vectors, turn, count: k }: Combined, n: number, kernels
 }
 
 /** What is left of others that are nearly dependent, one by one, the least dependent first. */
-function* withRest(found: Combined, beside: Combined, lengths: Float64Array, n: number): Pieces<Combined> {
+function* withRest(
+  found: Combined,
+  beside: Combined,
+  sizes: readonly { readonly length: number; readonly least: number }[],
+  n: number,
+): Pieces<Combined> {
   const m = beside.count > 0 ? beside.turn.length / beside.count : 0;
   const kept = listOf(found, n);
   const first = kept.length;
-  let rest = listOf(beside, n).map((row, k) => ({ ...row, length: lengths[k] }));
+  let rest = listOf(beside, n).map((row, k) => ({ ...row, ...sizes[k] }));
   for (;;) {
-    rest = rest.filter(({ vector, length }) => norm(vector) > DEPENDENT * length);
+    rest = rest.filter(({ vector, least }) => norm(vector) > least);
     if (rest.length === 0) break;
     const share = ({ vector, length }: (typeof rest)[number]) => norm(vector) / length;
     const next = rest.reduce((best, row) => (share(row) > share(best) ? row : best));
     // Once more, since what has been taken off was rounded.
     for (const row of kept) takeOff(next, row);
     rest = rest.filter((row) => row !== next);
-    if (!(norm(next.vector) > DEPENDENT * next.length)) continue;
+    if (!(norm(next.vector) > next.least)) continue;
     const scale = Math.sqrt(n) / norm(next.vector);
     for (let j = 0; j < n; j++) next.vector[j] *= scale;
     for (let j = 0; j < m; j++) next.turn[j] *= scale;

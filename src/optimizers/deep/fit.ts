@@ -21,6 +21,7 @@ import { refuseConstraints } from "./layers.js";
 import { type Charge, WholeObjective } from "./objective.js";
 import { ownStart } from "./ownStart.js";
 import { readWholeRows, rowsOf, type WholeRows } from "./rows.js";
+import { standardStart } from "./standardStart.js";
 import { warmUp } from "./warmUp.js";
 import { alternateNotes, endedAs, headNotes, KEPT, KEPT_PROGRAM, refuseFreeBeside, refuseUnfit } from "./words.js";
 
@@ -71,6 +72,8 @@ export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>):
   try {
     await objective.moveToHost((await chooseEngine(settings.engine, settings.threads)).kernels);
     await progress.begin(rows.train.y.rows, settings.maxIterations, judge.names);
+    const limit = new Clock(clock.left, () => settings.signal?.aborted === true);
+    const start = await standardStart(model, x, rows.train, objective, limit);
     const rounds = await alternate(order, spec, objective, judge, progress, clock);
     const { epoch: _epoch, history: _history, ...head } = rounds.head;
     const said = rounds.accepted ? head : await certified(order, spec, rows, clock);
@@ -82,7 +85,7 @@ export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>):
       certificate: said.certificate,
       objective: reached,
       ...endedAs(rounds.status),
-      notes: [...alternateNotes(model, spec, rounds), ...headNotes(model, spec, said.notes)],
+      notes: [...alternateNotes(model, spec, rounds, start), ...headNotes(model, spec, said.notes)],
       seconds: clock.seconds,
     });
   } catch (error) {

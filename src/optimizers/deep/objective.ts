@@ -6,6 +6,7 @@ import { rowBlock } from "../../convex/linear/rowBlock.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import type { NetworkSpec } from "../read/model.js";
 import type { Objective } from "../records.js";
+import { type Columns, intoColumns, outOfColumns, slopesInColumns } from "./columns.js";
 import { hostPasses, type Weight } from "./host/index.js";
 import { layersOf } from "./layers.js";
 import type { Part, Passes, Place, RowsOfParts } from "./passes.js";
@@ -34,6 +35,7 @@ export class WholeObjective {
   private readonly parted: RowsOfParts;
   private passes: Passes;
   private readonly placed = new Map<Weight, number>();
+  private columns: readonly Columns[] = [];
 
   /** With gradients by TensorFlow.js. */
   constructor(
@@ -93,12 +95,32 @@ export class WholeObjective {
     return this.passes.cut(most).map((part) => ({ ...part, share: 1 }));
   }
 
+  /** Where the weights of a layer stand among all, with what it sees: kernel [.. x inputs x units], and a bias where it has one. */
+  columnsOf([kernel, bias]: readonly Weight[], mean: Float64Array, scale: Float64Array): Columns {
+    const { placed } = this;
+    const { shape, size } = kernel.read();
+    const units = shape[shape.length - 1];
+    const repeated = (values: Float64Array) =>
+      Float64Array.from({ length: size / units }, (_, p) => values[p % values.length]);
+    const at = placed.get(kernel) ?? 0;
+    return { at, bias: placed.get(bias) ?? null, units, mean: repeated(mean), scale: repeated(scale) };
+  }
+
+  /** From now on weights are said and asked for in these coordinates. */
+  see(columns: readonly Columns[]): void {
+    this.columns = columns;
+  }
+
   dispose(): void {
     for (const part of this.passes.all) part.dispose();
   }
 
   /** All weights, one after another. */
   async weights(): Promise<Float64Array> {
+    return intoColumns(await this.plainWeights(), this.columns);
+  }
+
+  private async plainWeights(): Promise<Float64Array> {
     const packed = new Float64Array(this.size);
     for (const { variable, at } of this.places) packed.set(await variable.data(), at);
     return packed;
@@ -117,6 +139,10 @@ export class WholeObjective {
 
   /** Puts weights into the model, as float32. */
   write(packed: Float64Array): void {
+    this.put(this.plain(packed));
+  }
+
+  private put(packed: Float64Array): void {
     tf.tidy(() => {
       for (const { variable, at } of this.places) {
         const values = Float32Array.from(packed.subarray(at, at + variable.size));
@@ -127,7 +153,7 @@ export class WholeObjective {
 
   /** The model as it is. */
   async value(): Promise<Objective> {
-    const packed = await this.weights();
+    const packed = await this.plainWeights();
     await this.passes.refresh?.();
     let loss = 0;
     for (const part of this.passes.all) loss += part.share * (await part.value(packed));
@@ -142,8 +168,9 @@ export class WholeObjective {
    * The objective at other weights with its gradient; with the loss over some rows in place of all. What the model has then is not
    * said: `write` decides.
    */
-  async at(packed: Float64Array, gradient: Float64Array, parts: readonly Part[] = this.passes.all): Promise<number> {
-    if (this.passes.readsModel) this.write(packed);
+  async at(weights: Float64Array, gradient: Float64Array, parts: readonly Part[] = this.passes.all): Promise<number> {
+    const packed = this.plain(weights);
+    if (this.passes.readsModel) this.put(packed);
     gradient.fill(0);
     let total = 0;
     for (const part of parts) total += await part.slope(packed, gradient, part.share);
@@ -154,7 +181,12 @@ export class WholeObjective {
         gradient[p] += 2 * factor * packed[p];
       }
     }
+    slopesInColumns(gradient, this.columns);
     return total;
+  }
+
+  private plain(packed: Float64Array): Float64Array {
+    return this.columns.length === 0 ? packed : outOfColumns(packed.slice(), this.columns);
   }
 
   private get hasBeside(): boolean {

@@ -8,6 +8,7 @@ import type { Settings } from "../options.js";
 import type { NetworkSpec } from "../read/model.js";
 import { trunkOf } from "../read/trunk.js";
 import { layersOf } from "./layers.js";
+import type { StandardStart } from "./standardStart.js";
 
 /** Options that are about one program on the same columns, with what an alternation would do about them. */
 const UNFIT: readonly (readonly [name: keyof Settings, when: (settings: Settings) => boolean, todo: string])[] = [
@@ -96,22 +97,38 @@ export function alternateNotes(
     readonly steps: number;
     readonly epochs: number;
   },
+  { read, normalized }: StandardStart,
 ): string[] {
   const { accepted, programs, helped, steps, epochs } = rounds;
   const kept = layersOf(model).filter((layer) => layer.getClassName() === "BatchNormalization");
   return [
     `${programs} convex programs of the head, of which ${helped} lowered the objective, and ${steps} steps of descent of all layers ` +
       `between them${epochs === 0 ? "" : `, after ${epochs} epochs of Adam over parts of the rows`}. No round ended above the one before.`,
+    ...(read.length === 0
+      ? []
+      : [
+          `First weights were read as for standardised columns (${listed(read)}): what these layers see comes in units far from them, and ` +
+            `a descent from there went lower.`,
+        ]),
+    ...(normalized.length === 0
+      ? []
+      : [
+          `Batch normalisation that had no statistics of data took those of the rows, before all else (${listed(normalized)}).`,
+        ]),
     ...(kept.length === 0
       ? []
       : [
-          `Batch normalisation kept its moving statistics (${kept.map(({ name }) => `"${name}"`).join(", ")}): gamma and beta were trained, ` +
+          `Batch normalisation kept its moving statistics (${listed(kept.map(({ name }) => name))}): gamma and beta were trained, ` +
             `the model being judged as it predicts.`,
         ]),
     ...ignored,
     "The certificate is about the head, given the features that the layers below compute now; no bound is known for all layers.",
     ...(accepted ? [] : [KEPT_PROGRAM]),
   ];
+}
+
+function listed(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join(", ");
 }
 
 /** The notes on the head alone, but for those that the ones on the whole model say. */

@@ -1,11 +1,13 @@
 /** Regularization "held-out": which beta predicts best on rows that were not trained on, by a path over a cheap program. */
 
-import { gatesFrom } from "../../convex/arrangements/index.js";
+import { type Arrangements, gathering } from "../../convex/arrangements/index.js";
 import { passOver } from "../../convex/growth/index.js";
 import type { ChosenEngine, Kernels } from "../../convex/kernels/index.js";
+import { patternReader } from "../../convex/linear/bits.js";
 import { exp, log } from "../../convex/linear/elementary.js";
-import { inTurns } from "../../convex/linear/pieces.js";
+import { inTurns, type Pieces } from "../../convex/linear/pieces.js";
 import { gaussianSource } from "../../convex/linear/random.js";
+import { firstRows } from "../../convex/linear/rowBlock.js";
 import { average, spread } from "../../convex/linear/vectors.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { forward, type Network } from "../../convex/network.js";
@@ -35,7 +37,7 @@ const FEWER: readonly (readonly [work: number, folds: number])[] = [
 /** Relative gap, and rounds, of the solutions for one layer alone: held-out losses differ by more. */
 const TOLERANCE = 1e-3;
 const ROUNDS = 100;
-/** Gates of the program that is posed for the scale of beta alone. */
+/** Gates of the program that is posed for the scale of beta alone, and gates that the small networks have theirs of. */
 const GATES = 128;
 /** Steps of the grid in a power of ten. */
 const STEPS = 2;
@@ -138,7 +140,7 @@ async function chooseBeta(
   return { beta: betas[best] ?? usual, curve };
 }
 
-/** The problem at the beta that "share" takes; of a ReLU network on a sample of gates, which are enough for that. */
+/** The problem at about the beta that "share" takes: on a sample of gates, which is enough for that, where gates are searched for or drawn. */
 function posedAtUsual(
   spec: NetworkSpec,
   train: Dataset,
@@ -147,8 +149,14 @@ function posedAtUsual(
   sources: GateSources,
   clock: Clock,
 ): Promise<Problem> {
-  const relu = spec.formulation === "relu";
-  const arrangements = relu ? ({ kind: "sample", count: GATES } as const) : settings.arrangements;
+  const { arrangements: wish } = settings;
+  const drawn = wish !== null && "kind" in wish && wish.kind === "sample" ? wish : null;
+  const arrangements: Arrangements | null =
+    spec.formulation === "relu"
+      ? { kind: "sample", count: GATES }
+      : drawn === null
+        ? wish
+        : { ...drawn, count: Math.min(drawn.count, GATES) };
   const cheap: Settings = { ...settings, arrangements, pricing: null };
   return pose(spec, train, cheap, engine, { ...sources, warmStart: null }, clock);
 }
@@ -166,12 +174,15 @@ async function partsOf(
     X: inputRows(spec, held.x, column.value),
     loss: bindLoss(spec.loss, held.y, held.weights),
   });
+  const paused = <T>(work: Pieces<T>) => inTurns(work, () => clock.pause());
+  const read = patternReader(kernels);
+  const generators = firstRows(program.gates.generators, GATES);
   const part = async (rows: Dataset, held: readonly Dataset[]): Promise<Part> => {
     const X = inputRows(spec, rows.x, column.value);
-    const gates = spec.formulation === "relu" ? program.gates : gatesFrom(X, program.gates.generators);
+    const gates = spec.formulation === "relu" ? program.gates : await paused(gathering(X, generators, read));
     const bound = bindLoss(spec.loss, rows.y, rows.weights);
     const fold = rows === train ? null : { whole: train.x.rows, advice: FOLD_ADVICE };
-    const loss = await inTurns(lossBeside(bound, spec, rows.x, space, kernels, fold), () => clock.pause());
+    const loss = await paused(lossBeside(bound, spec, rows.x, space, kernels, fold));
     const own = { ...program, X, gates, ...loss };
     return { problem: { ...posed, program: own }, held: held.map(judge), draw: gaussianSource(seed + 1) };
   };

@@ -6,6 +6,7 @@ import {
   arrangementBound,
   type Growth,
   gatesFrom,
+  gathering,
   type ReadPatterns,
   resolvingGates,
 } from "../../convex/arrangements/index.js";
@@ -13,6 +14,7 @@ import { trivialBeta } from "../../convex/certificate/index.js";
 import { type Formulation, formulations } from "../../convex/formulations/index.js";
 import { largestAtZero } from "../../convex/growth/index.js";
 import { bindProducts, type ChosenEngine, type Kernels } from "../../convex/kernels/index.js";
+import { patternReader } from "../../convex/linear/bits.js";
 import { inTurns, type Pieces } from "../../convex/linear/pieces.js";
 import { mapRows } from "../../convex/linear/rowBlock.js";
 import { bindLoss } from "../../convex/losses/index.js";
@@ -167,7 +169,7 @@ async function chooseGates(
   made: (work: Pieces<GateSet>) => Promise<GateSet>,
 ): Promise<GateSet> {
   if (spec.formulation === "linear" || spec.formulation === "affine") return openGate(X, settings);
-  const read = kernels.packPatterns?.bind(kernels);
+  const read = patternReader(kernels);
   const space = sources.space ?? null;
   const turned = space !== null && !isStandardized(space);
   const rounded = (g: Float64Array) => gateAsWritten(g, biasColumn, space);
@@ -179,15 +181,16 @@ async function chooseGates(
         `Only the gates of ReLU networks can grow: a gated network keeps those that it has.`,
     );
   }
-  if (sources.warmStart !== null) return made(gatesOfStart(sources.warmStart, spec, X, settings, written));
+  if (sources.warmStart !== null) return made(gatesOfStart(sources.warmStart, spec, X, settings, written, read));
   // The layer's own are float32 already.
   if (settings.arrangements === null && sources.gatesOf !== null) {
-    return gatesOfLayer(sources.gatesOf, spec, sources.rows ?? X, biasColumn, space, read);
+    const own = await layerGenerators(sources.gatesOf, spec, X.cols, biasColumn);
+    return made(gatesOfLayer(own, sources.rows ?? X, biasColumn, space, read));
   }
   if (spec.formulation !== "gated") return made(resolvingGates(X, wish, settings.seed, undefined, read));
   // What is drawn or found is rounded before masks are made, so that there is only one set of masks.
   const gates = await made(resolvingGates(X, wish, settings.seed, written, read, true));
-  return "kind" in wish ? gates : writtenGates(X, gates, written);
+  return "kind" in wish ? gates : made(writtenGates(X, gates, written, read));
 }
 
 /** A gate with the numbers that a layer can hold. */
@@ -203,6 +206,7 @@ function* gatesOfStart(
   X: Matrix,
   settings: Settings,
   written: (gate: Float64Array) => Float64Array,
+  read: ReadPatterns,
 ): Pieces<GateSet> {
   const gated = spec.formulation === "gated";
   checkStart(start, X, gated ? 1 : 2, vectorsOf(spec), spec.outputs);
@@ -212,8 +216,8 @@ function* gatesOfStart(
       `warmStart: expected no arrangements beside it, since it brings its gates, got both. Leave arrangements out (or let them grow).`,
     );
   }
-  const gates = yield* resolvingGates(X, start.gates, settings.seed, undefined, undefined, gated);
-  return gated ? writtenGates(X, gates, written) : gates;
+  const gates = yield* resolvingGates(X, start.gates, settings.seed, undefined, read, gated);
+  return gated ? yield* writtenGates(X, gates, written, read) : gates;
 }
 
 /** Why gates that were to be all are not, in words. */
@@ -280,19 +284,15 @@ export async function layerGenerators(
   return { rows: units, cols: columns, data };
 }
 
-/**
- * The distinct gates of a GatedDense or GatedConv2D layer, as they cut the rows that the layer sees; the bias of a gate stands over the
- * constant column.
- */
-async function gatesOfLayer(
-  model: tf.LayersModel,
-  spec: NetworkSpec,
+/** The distinct gates of a GatedDense or GatedConv2D layer, as they cut the rows that the layer sees. */
+function* gatesOfLayer(
+  generators: Matrix, // [m x d]
   X: Matrix, // of the layer
   biasColumn: number,
   space: Coordinates | null,
-  read: ReadPatterns | undefined,
-): Promise<GateSet> {
-  const own = gatesFrom(X, await layerGenerators(model, spec, X.cols, biasColumn), read);
+  read: ReadPatterns,
+): Pieces<GateSet> {
+  const own = yield* gathering(X, generators, read);
   if (space === null || !isStandardized(space)) return own;
   return { ...own, generators: mapRows(own.generators, (g) => standardizedVector(g, space, biasColumn)) };
 }

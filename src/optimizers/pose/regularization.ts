@@ -242,7 +242,7 @@ function skipNote(l2: number): string {
 function heldOutNote(beta: number, { betas, by, whole }: HeldOutCurve): string {
   if (betas.length === 0) {
     return (
-      `The time did not suffice to judge any beta by the loss of rows held out: beta = ${beta.toPrecision(4)} is the one that "share" ` +
+      `The time did not suffice to judge any beta by the loss of rows held out: beta = ${beta.toPrecision(4)} is about the one that "share" ` +
       `takes. Raise timeLimit, or give beta.`
     );
   }

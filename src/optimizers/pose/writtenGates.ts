@@ -1,6 +1,7 @@
 /** Gates as a GatedDense layer can hold them: generators in float32, and the masks that these make. */
 
-import { gatesFrom } from "../../convex/arrangements/index.js";
+import { gathering, type ReadPatterns } from "../../convex/arrangements/index.js";
+import type { Pieces } from "../../convex/linear/pieces.js";
 import { eachBlock, mapRows } from "../../convex/linear/rowBlock.js";
 import { norm } from "../../convex/linear/vectors.js";
 import type { GateSet, Matrix } from "../../convex/types.js";
@@ -9,8 +10,13 @@ import type { GateSet, Matrix } from "../../convex/types.js";
  * The same gates with generators rounded as they will be written, so that program and layer agree on every mask; a row that
  * lies on the boundary of a gate may change sides by it. Rounding twice is rounding once.
  */
-export function writtenGates(X: Matrix, gates: GateSet, asWritten: (gate: Float64Array) => Float64Array): GateSet {
-  const written = gatesFrom(X, mapRows(gates.generators, asWritten));
+export function* writtenGates(
+  X: Matrix,
+  gates: GateSet,
+  asWritten: (gate: Float64Array) => Float64Array,
+  read: ReadPatterns,
+): Pieces<GateSet> {
+  const written = yield* gathering(X, mapRows(gates.generators, asWritten), read);
   const same = written.count === gates.count && written.bits.every((word, k) => word === gates.bits[k]);
   return { ...written, complete: same && gates.complete };
 }

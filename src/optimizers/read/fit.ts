@@ -1,6 +1,7 @@
 /** Reading, the first step of a fit: what the model is, and its rows as the head sees them. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { hostKernels } from "../../convex/kernels/index.js";
 import type { Settings } from "../options.js";
 import { type Dataset, refuseDegenerate } from "./data.js";
 import { frozenCharge } from "./frozenCharge.js";
@@ -24,19 +25,21 @@ export async function readFit(
   model: tf.LayersModel,
   x: tf.Tensor,
   y: tf.Tensor,
-  { formulation, depth }: Pick<Settings, "formulation" | "depth">,
+  { formulation, depth, engine, threads }: Pick<Settings, "formulation" | "depth" | "engine" | "threads">,
   args: HeldOut & Weighting,
+  pause: () => Promise<unknown>, // lets the host breathe
 ): Promise<Read> {
   const read = readModel(model, formulation, "fit", true, depth);
   const trunk = trunkOf(model, "write", read.cut);
   const { train, validation } = await readSplit(x, y, read, args, trunk);
   refuseDegenerate(train);
-  const spec = whitened(read, train);
+  const kernels = await hostKernels({ engine, threads });
+  const spec = await whitened(read, train, kernels, pause);
   const frozen = await frozenCharge(model, "write", read.cut);
   return {
     spec,
-    train: white(train, spec),
-    validation: validation && white(validation, spec),
+    train: await white(train, spec, kernels, pause),
+    validation: validation && (await white(validation, spec, kernels, pause)),
     note: trunk.note,
     frozen,
   };

@@ -5,6 +5,7 @@ import {
   enumerateGates,
   gateSetBytes,
   gatesFrom,
+  gathering,
   resolvingGates,
   sampleGates,
 } from "../../../src/convex/arrangements/index.js";
@@ -184,6 +185,21 @@ describe("gate sets of one's own", () => {
     const gates = gatesFrom(X, matrixOf(3, 3, [1, 0, 0, 2, 0, 0, 0, 1, 0]));
     expect(gates.count).toBe(2);
     expect(gates.complete).toBe(false);
+  });
+
+  test("gates of given generators, and the check of a set, are made with turns for the host between, and told to end they do not", () => {
+    const rows = gaussianMatrix(40, 3, 2);
+    const drawn = gaussianMatrix(400, 3, 3);
+    for (const [work, ended] of [
+      [gathering(rows, drawn), gatesFrom(rows, drawn)],
+      [resolvingGates(rows, gatesFrom(rows, drawn), 0), gatesFrom(rows, drawn)],
+    ] as const) {
+      let turns = 0;
+      let step = work.next(false);
+      for (; step.done !== true; step = work.next(true)) turns++;
+      expect(turns).toBeGreaterThan(1);
+      expect(step.value).toEqual(ended);
+    }
   });
 
   test("a set for other data is refused, by size and by mask", () => {

@@ -169,6 +169,33 @@ describe("the budget", () => {
     }
   });
 
+  test("prices of many gates on many rows are taken in parts, and are those of all at once", async () => {
+    const kernels = await wasmKernels();
+    for (const penalty of ["perOutput", "nuclear"] as const) {
+      const outputs = penalty === "nuclear" ? 2 : 1;
+      const program = randomProgram({ rows: 4e4, features: 40, gates: 130, outputs, penalty });
+      withProducts(program, kernels, (products) => {
+        const N = new Float64Array(program.loss.rows * outputs);
+        program.loss.gradient(N.slice(), N);
+        const work = new GapJudge(program, products).gapping(zeroBlocks(program), N);
+        let turns = 0;
+        let step = work.next();
+        for (; step.done !== true; step = work.next()) turns++;
+        expect(turns).toBeGreaterThan(2);
+        const vectors = new Float64Array(130 * outputs * 40);
+        products.adjoint(N, outputs, null, vectors);
+        const size = outputs * 40;
+        const block = (k: number) => vectors.subarray(k * size, (k + 1) * size);
+        const { prices, largest } = step.value.prices;
+        const wanted = Array.from({ length: 130 }, (_, k) => program.penalty.dualNorm(block(k), outputs, 40));
+        wanted.forEach((price, k) => {
+          expect(Math.abs(prices[k * outputs] / price - 1)).toBeLessThan(1e-12);
+        });
+        expect(largest / Math.max(...wanted)).toBeCloseTo(1, 12);
+      });
+    }
+  });
+
   test("when it is late, gated points after the first are not priced: their bound is that of the zero dual point", () => {
     const gated = randomProgram({ rows: 60, gates: 40 });
     withProducts(gated, referenceKernels, (products) => {

@@ -22,7 +22,7 @@
 
 import { proximalNewton } from "../newton/index.js";
 import type { Solver } from "../solver.js";
-import { AdmmRun } from "./run.js";
+import { admmRun } from "./run.js";
 import { suits } from "./suits.js";
 
 export const admm: Solver = {
@@ -37,5 +37,5 @@ export const admm: Solver = {
     return program.cones ? proximalNewton.refuses(program) : null;
   },
   suits,
-  start: (setting, from) => new AdmmRun(setting, from),
+  start: admmRun,
 };

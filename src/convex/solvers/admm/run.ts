@@ -1,6 +1,7 @@
 /** A run of `admm`: its iterations, what it judges after some of them, and when it lets gates in or hands over to Newton steps. */
 
-import { GapJudge } from "../../certificate/index.js";
+import { GapJudge, type Judged } from "../../certificate/index.js";
+import { inTurns } from "../../linear/pieces.js";
 import { columnSums, LEAST, norm } from "../../linear/vectors.js";
 import { blockOutputs, meanSquaredNorm, zeroBlocks } from "../../operators/blocks.js";
 import { minimiseOverBias } from "../../operators/outputBias.js";
@@ -38,6 +39,29 @@ const NEAR_SHARE = 0.5;
 /** With cones: where the first dual point is above this scale, few blocks open, and Newton steps are cheap. */
 const CONES_SCALE = 5e-3;
 
+/** A run that is opened in its first round, where the host gets its turns. */
+export function admmRun(setting: Setting, from: SparseBlocks | null): Run {
+  let run: AdmmRun | null = null;
+  return {
+    round: async () => {
+      if (run !== null) return run.round();
+      run = await AdmmRun.opened(setting, from);
+      return run.first();
+    },
+    dispose: () => run?.dispose(),
+  };
+}
+
+/** Where a run begins. */
+interface Opening {
+  readonly blocks: SparseBlocks;
+  readonly judge: GapJudge;
+  readonly judged: Judged;
+  readonly c: Float64Array; // [C]
+  readonly Z: Float64Array; // [n x C]
+  readonly xi: Float64Array; // the gradient at Z, scaled until no block prices it above beta
+}
+
 export class AdmmRun implements Run {
   private readonly judge: GapJudge;
   private readonly best: BestPoint;
@@ -59,15 +83,17 @@ export class AdmmRun implements Run {
   private readonly e: Float64Array;
   private readonly weights: GraphWeights;
   private readonly biasScale: number; // g^2
+  private readonly begin: Point;
   private iterations = 0;
   private readonly gaps: number[] = []; // of the best point after each round
   private newton: Run | null = null; // what goes on from here
 
-  constructor(
+  private constructor(
     private readonly setting: Setting,
     from: SparseBlocks | null,
+    { blocks: at, judge, judged, c, Z, xi }: Opening,
   ) {
-    const { program, products, memory } = setting;
+    const { program, products } = setting;
     const { loss, outputBias, X } = program;
     this.best = new BestPoint(program);
     this.n = loss.rows;
@@ -75,29 +101,16 @@ export class AdmmRun implements Run {
     this.vectors = blockOutputs(program);
     this.d = X.cols;
     this.system = new GraphSystem(setting);
-    this.judge = new GapJudge(program, products, memory.judge, setting.late);
+    this.judge = judge;
     const size = this.n * this.C;
     [this.Y, this.N, this.F, this.move, this.left, this.slope] = Array.from(
       { length: 6 },
       () => new Float64Array(size),
     );
     this.spread = loss.separable ? null : new Float64Array(size);
-    const c = new Float64Array(this.C);
-    const Z = new Float64Array(size);
-    if (from !== null) {
-      this.judge.predict(from, Z);
-      c.set(from.bias);
-    } else if (outputBias !== null) {
-      c.set(minimiseOverBias(loss, Z, outputBias));
-      for (let k = 0; k < size; k++) Z[k] = c[k % this.C];
-    }
     this.e = c.slice();
-    const xi = new Float64Array(size);
-    loss.gradient(Z, xi);
     const curvature = Number.isFinite(loss.curvature) ? loss.curvature : Math.max(norm(xi) / Math.sqrt(size), LEAST);
-    const begin: SparseBlocks = from ?? { ...zeroBlocks(program), bias: c };
-    const judged = this.judge.gap(begin, xi);
-    this.best.consider(begin, judged, xi);
+    this.begin = this.best.consider(at, judged, xi);
     for (let k = 0; k < size; k++) xi[k] *= judged.scale;
     const wanted = Math.max(FIRST_COEFFICIENTS * this.n, CHEAP_PRODUCT / this.n);
     const some = Math.ceil(Math.min(wanted, DEAR_PRODUCT / this.n) / this.d);
@@ -112,12 +125,41 @@ export class AdmmRun implements Run {
     this.state = new GraphState(products, this.working, this.weights, this.biasScale, c, Z, xi);
     const few = program.cones && from === null && judged.scale > CONES_SCALE;
     if (few) this.newton = proximalNewton.start(setting, null);
-    const length = norm(begin.vectors);
-    if (length === 0) return;
-    const { blocks: p, outputs: r } = this.weights;
-    this.weights.set(this.sizeOf(this.state.B) / length, norm(xi) / norm(Z));
-    this.state.reweigh(p, r);
-    this.iterations = FIRST_LOOK;
+  }
+
+  static async opened(setting: Setting, from: SparseBlocks | null): Promise<AdmmRun> {
+    const { program, products, memory } = setting;
+    const { loss, outputBias } = program;
+    const judge = new GapJudge(program, products, memory.judge, setting.late);
+    const size = loss.rows * loss.outputs;
+    const c = new Float64Array(loss.outputs);
+    const Z = new Float64Array(size);
+    if (from !== null) {
+      judge.predict(from, Z);
+      c.set(from.bias);
+    } else if (outputBias !== null) {
+      c.set(minimiseOverBias(loss, Z, outputBias));
+      for (let k = 0; k < size; k++) Z[k] = c[k % loss.outputs];
+    }
+    const xi = new Float64Array(size);
+    loss.gradient(Z, xi);
+    const blocks: SparseBlocks = from ?? { ...zeroBlocks(program), bias: c.slice() };
+    const judged = await inTurns(judge.gapping(blocks, xi), setting.pause);
+    const run = new AdmmRun(setting, from, { blocks, judge, judged, c, Z, xi });
+    await inTurns(run.state.entering(), setting.pause);
+    const length = norm(blocks.vectors);
+    if (length === 0) return run;
+    const { weights, state } = run;
+    const { blocks: p, outputs: r } = weights;
+    weights.set(run.sizeOf(state.B) / length, norm(xi) / norm(Z));
+    state.reweigh(p, r);
+    run.iterations = FIRST_LOOK;
+    return run;
+  }
+
+  /** The first round; where the time is up already, the point that it would begin at. */
+  async first(): Promise<Point & { readonly resting: boolean }> {
+    return (await this.setting.pause()) ? { ...this.begin, resting: false } : this.round();
   }
 
   async round(): Promise<Point & { readonly resting: boolean }> {
@@ -125,25 +167,26 @@ export class AdmmRun implements Run {
       const { blocks, gap, dualPoint, resting } = await this.newton.round();
       return { ...this.best.consider(blocks, { ...gap, scale: 1 }, dualPoint), resting };
     }
-    if (!this.system.exact) this.state.renew();
+    const { pause } = this.setting;
+    if (!this.system.exact) await inTurns(this.state.renewing(), pause);
     let solvable = true;
-    let over = await this.setting.pause();
+    let over = await pause();
     for (let k = 0; k < this.iterationsARound && solvable && !over; k++) {
       solvable = await this.advance();
-      over = await this.setting.pause();
+      over = await pause();
     }
     const { setting, working } = this;
     const { tolerance, program } = setting;
     let { N } = this;
     const T = this.slope.map((slope) => 1 - slope);
     for (let k = 0; this.near && program.loss.separable && k < LOWERINGS; k++) {
-      over ||= await setting.pause();
+      over ||= await pause();
       const lower = over ? null : lowerPrices(setting, working, N, T);
       if (lower === null) break;
       N = lower;
     }
     const blocks = this.point();
-    const judged = this.judge.gap(blocks, N);
+    const judged = await inTurns(this.judge.gapping(blocks, N), pause);
     const point = this.best.consider(blocks, judged, N);
     this.gaps.push(point.gap.relative);
     if (over) return { ...point, resting: false };
@@ -153,7 +196,7 @@ export class AdmmRun implements Run {
       this.system.dispose();
       this.newton = proximalNewton.start(this.setting, point.blocks, program.cones ? point.dualPoint : undefined);
     } else {
-      this.enlarge(judged.prices.prices, point.gap.relative);
+      await this.enlarge(judged.prices.prices, point.gap.relative);
     }
     return { ...point, resting: false };
   }
@@ -264,7 +307,7 @@ export class AdmmRun implements Run {
   }
 
   /** Takes in gates outside the set where these, and not those inside, limit the bound. */
-  private enlarge(prices: Float64Array, gap: number): void {
+  private async enlarge(prices: Float64Array, gap: number): Promise<void> {
     const { working, setting } = this;
     const { beta, gates, cones } = setting.program;
     if (working.gates.length === gates.count) return;
@@ -276,7 +319,7 @@ export class AdmmRun implements Run {
     // Prices of cones that are below beta are known no better than that.
     if (working.grow(prices, beta, cones ? 0 : -NEAR_SHARE * Math.min(1, gap)) === 0) return;
     this.system.drop();
-    this.state.enter();
+    await inTurns(this.state.entering(), setting.pause);
   }
 
   /** W and e as a point of the program. */

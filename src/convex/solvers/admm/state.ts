@@ -2,6 +2,7 @@
 
 import type { GatedProducts } from "../../kernels/types.js";
 import { Anderson } from "../../linear/anderson.js";
+import type { Pieces } from "../../linear/pieces.js";
 import { addColumnSums, columnSums, dotAt } from "../../linear/vectors.js";
 import type { WorkingSet } from "../workingSet.js";
 import type { GraphWeights } from "./weights.js";
@@ -24,7 +25,7 @@ export class GraphState {
   private steps: Float64Array;
   private readonly anderson = new Anderson();
 
-  /** At V, which are the centers of the working set, c, Z = A V + 1 c' and xi. */
+  /** At V, which are the centers of the working set, c, Z = A V + 1 c' and xi; `entering` makes the rest. */
   constructor(
     private readonly products: GatedProducts,
     private readonly working: WorkingSet,
@@ -48,11 +49,10 @@ export class GraphState {
     }
     for (let o = 0; o < c.length; o++) this.all[2 * size + o] = c[o] - biasScale * sums[o];
     this.now = this.step = this.partsOf(this.all, c.length);
-    this.enter();
   }
 
-  /** Takes in the gates of the working set that are new, whose V is in its centers. */
-  enter(): void {
+  /** Takes in the gates of the working set that are new, whose V is in its centers; all of them before the first iteration. */
+  *entering(): Pieces<void> {
     const { working, now, B: before, H, image } = this;
     const C = now.s.length;
     const width = working.centers.length / working.gates.length;
@@ -71,6 +71,7 @@ export class GraphState {
     const first = before.length / width;
     const entered = B.subarray(before.length);
     this.pull(working.gates.subarray(first), entered);
+    yield;
     for (let k = before.length; k < size; k++) all[k] -= B[k];
     const sum = this.push(first * (working.slots / working.gates.length), entered);
     for (let k = 0; k < sum.length; k++) {
@@ -122,9 +123,10 @@ export class GraphState {
   }
 
   /** B and the image of H anew, without what rough products have left in them; T follows by itself. */
-  renew(): void {
+  *renewing(): Pieces<void> {
     const { working, biasScale, B, H, image, now } = this;
     this.pull(working.gates, B);
+    yield;
     image.set(this.push(0, B));
     addColumnSums(biasScale, H, image, now.s.length);
   }

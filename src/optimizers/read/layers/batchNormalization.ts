@@ -6,7 +6,8 @@ import type { LayerKind } from "./layer.js";
 /** How rows became white, and what the layer adds to a variance. */
 export interface Whitening {
   readonly mean: Float64Array; // [d]
-  readonly map: Matrix; // [d x r]: (x - mean) map is white
+  readonly map: Matrix; // [d x r]: z = (x - mean) map is white
+  readonly back: Matrix; // [r x d]: (x - mean) w = z back w on these rows
   readonly epsilon: number;
 }
 

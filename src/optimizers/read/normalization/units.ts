@@ -45,20 +45,18 @@ export function foldedUnits({ kernel, bias, gamma, beta, mean, variance, epsilon
 const ROUNDING = 1e-4;
 
 /**
- * The same on rows z = (x - mean) map, whose columns are orthogonal: x w = z u + mean w with u = (map' map)^-1 map' w.
+ * The same on white rows z = (x - mean) map: x w = z u + mean w with u = back w.
  *
  * @throws ConvexError "model/weights" where the units have offsets on white rows, and layers without a bias cannot have them.
  */
-export function whiteUnits({ kernel, bias }: Units, { mean, map }: Whitening, hasBias: boolean): Units {
-  const { rows: d, cols: r } = map;
+export function whiteUnits({ kernel, bias }: Units, { mean, back }: Whitening, hasBias: boolean): Units {
+  const { rows: r, cols: d } = back;
   const m = bias.length;
   const u = new Float64Array(r * m);
   const offset = bias.slice();
   for (let i = 0; i < r; i++) {
-    let square = 0;
-    for (let p = 0; p < d; p++) square += map.data[p * r + i] ** 2;
     for (let p = 0; p < d; p++) {
-      const share = map.data[p * r + i] / square;
+      const share = back.data[i * d + p];
       for (let j = 0; j < m; j++) u[i * m + j] += share * kernel[p * m + j];
     }
   }

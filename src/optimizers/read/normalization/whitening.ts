@@ -2,37 +2,106 @@
  * Batch normalisation between a dense layer and its ReLU, as data: the program of a network with it is that of one without it on
  * whitened rows (Ergen, Sahiner, Ozturkler, Pauly, Mardani and Pilanci 2021, theorem 3).
  *
- * With X less its mean = U S V' the rows are those of sqrt(n) U: of mean 0, variance 1 and without correlation, so that a normalised
- * unit gamma (x w - mean) / deviation + beta is a unit u, b on them with |u| = gamma, and what is charged is gamma, beta and the
- * read-out.
+ * The white rows are an orthogonal basis of the columns of X less their means, of the length sqrt(n): of mean 0, variance 1 and without
+ * correlation, so that a normalised unit gamma (x w - mean) / deviation + beta is a unit u, b on them with |u| = gamma, and what is
+ * charged is gamma, beta and the read-out. Which basis it is changes nothing, nor does the scale of a column.
  */
 
-import { reducedRows, rowSpaceOf } from "../../../convex/operators/axes/index.js";
+import type { Kernels } from "../../../convex/kernels/index.js";
+import { inTurns, type Pieces } from "../../../convex/linear/pieces.js";
+import { turned } from "../../../convex/linear/vectors.js";
+import { findingSpan, meanOf, ROUNDING, type RowSpace, rowsInAxes } from "../../../convex/operators/axes/index.js";
+import { independent } from "../../../convex/operators/independent.js";
+import type { Matrix } from "../../../convex/types.js";
 import type { Dataset } from "../data.js";
+import type { Whitening } from "../layers/batchNormalization.js";
 import type { NetworkSpec } from "../model.js";
 
-/** A spec on white rows, and what makes rows white; both as they were where nothing is normalised. */
-export function whitened(spec: NetworkSpec, train: Dataset): NetworkSpec {
+type Pause = () => Promise<unknown>;
+
+/** A spec on white rows, and what makes rows white; both as they were where nothing is normalised. With turns for the host, to the end. */
+export async function whitened(
+  spec: NetworkSpec,
+  { x }: Dataset,
+  kernels: Kernels,
+  pause: Pause,
+): Promise<NetworkSpec> {
   const { normalization } = spec;
   if (normalization === null) return spec;
-  const { basis, mean } = rowSpaceOf(train.x, "numerical", true);
-  const { rows: n } = train.x;
-  const { rows: d, cols: r } = basis;
-  const scores = reducedRows(train.x, { basis, mean, largest: 1, tail: 0, share: null });
-  const map = new Float64Array(d * r);
-  for (let i = 0; i < r; i++) {
-    let square = 0;
-    for (let k = 0; k < n; k++) square += scores.data[k * r + i] ** 2;
-    const scale = Math.sqrt(n / square);
-    for (let p = 0; p < d; p++) map[p * r + i] = basis.data[p * r + i] * scale;
-  }
-  const whitening = { mean: mean ?? new Float64Array(d), map: { rows: d, cols: r, data: map }, ...normalization };
-  return { ...spec, inputs: r, whitening };
+  const found = await toTheEnd(whitening(x, kernels), pause);
+  return { ...spec, inputs: found.map.cols, whitening: { ...found, ...normalization } };
 }
 
-/** Rows as the program of a spec has them. */
-export function white(data: Dataset, { whitening }: Pick<NetworkSpec, "whitening">): Dataset {
+/** Rows as the program of a spec has them. With turns for the host, to the end. */
+export async function white(
+  data: Dataset,
+  { whitening }: Pick<NetworkSpec, "whitening">,
+  kernels: Kernels,
+  pause: Pause,
+): Promise<Dataset> {
   if (whitening === null) return data;
   const { mean, map } = whitening;
-  return { ...data, x: reducedRows(data.x, { basis: map, mean, largest: 1, tail: 0, share: null }) };
+  return { ...data, x: await toTheEnd(rowsInAxes(data.x, { basis: map, mean }, kernels), pause) };
+}
+
+/** Without white rows there is no program that a limit of time could leave unsolved. */
+function toTheEnd<T>(work: Pieces<T>, pause: Pause): Promise<T> {
+  return inTurns(work, async () => {
+    await pause();
+    return false;
+  });
+}
+
+/** The mean, the map and the way back, of rows that come as they are. */
+function* whitening(x: Matrix, kernels: Kernels): Pieces<Pick<Whitening, "mean" | "map" | "back">> {
+  const { rows: n, cols: d } = x;
+  const mean = meanOf(x);
+  const rows = new Float64Array(n * d);
+  // Of a column, what float32 has rounded of it as it was.
+  const least = new Float64Array(d);
+  for (let k = 0; k < n; k++) {
+    for (let p = 0, at = k * d; p < d; p++, at++) {
+      rows[at] = x.data[at] - mean[p];
+      least[p] += x.data[at] ** 2;
+    }
+  }
+  for (let p = 0; p < d; p++) least[p] = ROUNDING * Math.sqrt(least[p]);
+  yield;
+  const centred = { rows: n, cols: d, data: rows };
+  const { vectors, map } = yield* d < n ? ofColumns(centred, least, kernels) : ofFewRows(centred, least, kernels);
+  const r = map.cols;
+  const back = new Float64Array(r * d);
+  kernels.multiply(vectors, rows, back, r, n, d);
+  yield;
+  return { mean, map, back: { rows: r, cols: d, data: back.map((value) => value / n) } };
+}
+
+/** White rows as columns behind one another, [r x n], and the map that makes them of centred rows. */
+interface White {
+  readonly vectors: Float64Array;
+  readonly map: Matrix; // [d x r]
+}
+
+function* ofColumns(centred: Matrix, least: Float64Array | undefined, kernels: Kernels): Pieces<White> {
+  const { rows: n, cols: d } = centred;
+  const { vectors, turn, count } = yield* independent(turned(centred).data, d, n, kernels, least);
+  return { vectors, map: turned({ rows: count, cols: d, data: turn }) };
+}
+
+/** Of more columns than rows, which are taken at one length: in a basis of the rows' span. */
+function* ofFewRows({ rows: n, cols: d, data }: Matrix, least: Float64Array, kernels: Kernels): Pieces<White> {
+  const squares = new Float64Array(d);
+  for (let at = 0; at < data.length; at++) squares[at % d] += data[at] ** 2;
+  const scales = squares.map((square, p) => (Math.sqrt(square) > least[p] ? 1 / Math.sqrt(square) : 0));
+  const scaled = { rows: n, cols: d, data: data.map((value, at) => scales[at % d] * value) };
+  yield;
+  const { basis } = (yield* findingSpan(scaled, ROUNDING, kernels)) as RowSpace; // nobody ends it before
+  const seen = yield* rowsInAxes(scaled, { basis, mean: null }, kernels);
+  const { vectors, map } = yield* ofColumns(seen, undefined, kernels);
+  const product = new Float64Array(d * map.cols);
+  kernels.multiply(basis.data, map.data, product, d, basis.cols, map.cols);
+  return {
+    vectors,
+    map: { rows: d, cols: map.cols, data: product.map((value, at) => scales[Math.floor(at / map.cols)] * value) },
+  };
 }

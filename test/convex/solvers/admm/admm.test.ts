@@ -7,9 +7,11 @@ import { WasmProducts } from "../../../../src/convex/kernels/wasm/products.js";
 import { unpackPattern } from "../../../../src/convex/linear/bits.js";
 import { dot, norm } from "../../../../src/convex/linear/vectors.js";
 import { bindLoss, lossNames, lossTraits } from "../../../../src/convex/losses/index.js";
+import { admm } from "../../../../src/convex/solvers/admm/index.js";
 import { GraphWeights } from "../../../../src/convex/solvers/admm/weights.js";
 import { chooseSolver, type Solution, solve } from "../../../../src/convex/solvers/solve.js";
 import { DENSE_ROWS } from "../../../../src/convex/solvers/systems/newton.js";
+import { Workbench } from "../../../../src/convex/solvers/workbench.js";
 import type { ConvexProgram, LossName } from "../../../../src/convex/types.js";
 import { onCountingClock } from "../../../helpers/clock.js";
 import { randomConvProgram } from "../../../helpers/convProblems.js";
@@ -170,6 +172,24 @@ test("with cones it leaves few open blocks to Newton steps, and keeps to the clo
   const newton = await solve(few, kernels, { ...budget, tolerance: 1e-3, solver: "proximal-newton" });
   expect([ours.status, ours.iterations]).toEqual(["solved", newton.iterations]);
   expect(ours.gap.primal).toBe(newton.gap.primal);
+});
+
+test("where the time is up when it has opened, it answers with the point that it would begin at, and goes on from it when asked", async () => {
+  const program = randomProgram({ ...gated, rows: 200 });
+  const bench = new Workbench(program, referenceKernels);
+  const setting = { program, kernels: referenceKernels, products: bench.products, memory: bench.part(0, program) };
+  let over = true;
+  const run = admm.start({ ...setting, tolerance: 1e-6, pause: async () => over, late: () => false }, null);
+  const first = await run.round();
+  expect(first.blocks.index.length).toBe(0);
+  expect(first.gap.dual).toBeLessThan(first.gap.primal);
+  over = false;
+  let gap = first.gap;
+  for (let k = 0; k < 200 && gap.relative > 1e-6; k++) gap = (await run.round()).gap;
+  const other = await solve(program, referenceKernels, { ...budget, solver: "proximal-newton" });
+  expect(Math.abs(gap.primal / other.gap.primal - 1)).toBeLessThan(2e-6);
+  run.dispose();
+  bench.dispose();
 });
 
 test("it is taken unasked for programs of many rows, and for fewer gated ones where outputs are coupled", () => {

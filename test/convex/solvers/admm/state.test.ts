@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { bindProducts, referenceKernels } from "../../../../src/convex/kernels/index.js";
+import { atOnce } from "../../../../src/convex/linear/pieces.js";
 import { uniformSource } from "../../../../src/convex/linear/random.js";
-import { admm } from "../../../../src/convex/solvers/admm/index.js";
+import { AdmmRun } from "../../../../src/convex/solvers/admm/run.js";
 import { GraphState } from "../../../../src/convex/solvers/admm/state.js";
 import type { GraphSystem } from "../../../../src/convex/solvers/admm/system.js";
 import { GraphWeights } from "../../../../src/convex/solvers/admm/weights.js";
@@ -33,6 +34,7 @@ test("V, Z = A V + 1 c', c and xi stay what they are when gates enter and weight
   };
   const Z = times(V, c);
   const state = new GraphState(products, working, weights, g2, c, Z, xi);
+  atOnce(state.entering());
   const check = () => {
     const { now, H, B, image } = state;
     const sums = [0, 1].map((o) => H.reduce((sum, value, k) => (k % C === o ? sum + value : sum), 0));
@@ -67,10 +69,10 @@ test("V, Z = A V + 1 c', c and xi stay what they are when gates enter and weight
   state.reweigh(p, r);
   check();
   expect(working.grow(prices, 0, 0)).toBe(24);
-  state.enter();
+  atOnce(state.entering());
   check();
   for (const rough of [state.B, state.image]) rough.set(rough.map((value) => 1.01 * value));
-  state.renew();
+  atOnce(state.renewing());
   check();
 });
 
@@ -100,7 +102,10 @@ test.each([
     const { products } = bench;
     const memory = bench.part(0, program);
     const setting = { program, kernels: referenceKernels, products, memory, tolerance: 1e-6 };
-    const run = admm.start({ ...setting, pause: async () => false, late: () => false }, null) as unknown as Inside;
+    const run = (await AdmmRun.opened(
+      { ...setting, pause: async () => false, late: () => false },
+      null,
+    )) as unknown as Inside;
     const { weights, system, biasScale } = run;
     // So small a program would begin with all its gates.
     const prices = new Float64Array((how.cones ? 2 : 1) * program.gates.count * C).fill(1);
@@ -108,6 +113,7 @@ test.each([
     const [c, Z, xi] = [C, n * C, n * C].map((length) => new Float64Array(length));
     program.loss.gradient(Z, xi);
     const state = new GraphState(products, working, weights, biasScale, c, Z, xi);
+    atOnce(state.entering());
     Object.assign(run, { state, working });
     expect(biasScale > 0).toBe(how.ridge !== null);
     const check = () => {
@@ -152,7 +158,7 @@ test.each([
     check();
     await iterate();
     expect(working.grow(prices, 0, 0)).toBe(program.gates.count - 96);
-    state.enter();
+    atOnce(state.entering());
     system.drop();
     check();
     for (let k = 0; k < 2; k++) await iterate();

@@ -1,0 +1,173 @@
+/**
+ * Where a descent of all layers begins on columns that come in units of their own: at the weights that the model has, or at the same
+ * numbers read as weights for standardised columns, whichever leads lower in some steps.
+ *
+ * First weights are drawn for columns of mean 0 and variance 1 (Glorot and Bengio 2010; LeCun, Bottou, Orr and Mueller 1998, section
+ * 4.3): a year or a price beside them saturates every unit. Batch normalisation that nobody has trained has the statistics of no data.
+ */
+
+import * as tf from "@tensorflow/tfjs";
+import type { Clock } from "../../convex/solvers/clock.js";
+import { weightsBefore } from "../write/weights.js";
+import type { Columns } from "./columns.js";
+import { descendWhole } from "./descent.js";
+import type { WholeObjective } from "./objective.js";
+import { type ChosenRows, rowsOf } from "./rows.js";
+
+/** Columns are far from standard where their root mean square or their mean over their deviation is this, or the first its inverse. */
+const FAR = 8;
+/** Rows by which columns are judged: of tables, and of what has places. */
+const ROWS = { table: 4096, places: 256 } as const;
+/** Deviations below this share of the mean are the rounding of float32. */
+const ROUNDING = 2 ** -22;
+/** Of the time that there is: what each of both beginnings may take. */
+const SHARE = 0.05;
+
+/** What was done to a model before its descent. */
+export interface StandardStart {
+  /** Layers whose first weights were read as those for standardised columns. */
+  readonly read: readonly string[];
+  /** Layers of batch normalisation that had statistics of no data, and took those of the rows. */
+  readonly normalized: readonly string[];
+}
+
+const AS_IT_WAS: StandardStart = { read: [], normalized: [] };
+
+/** Lowers the model by some steps from the better beginning; `objective` has the columns of layers far from standard from then on. */
+export async function standardStart(
+  model: tf.LayersModel,
+  x: tf.Tensor,
+  { rows }: Pick<ChosenRows, "rows">,
+  objective: WholeObjective,
+  clock: Clock,
+): Promise<StandardStart> {
+  const toOwn = await weightsBefore(model);
+  const columns: Columns[] = [];
+  const normalized: string[] = [];
+  const read: string[] = [];
+  for (const layer of model.layers) {
+    if (await clock.pause()) break;
+    if (isUntrained(layer)) {
+      const seen = await columnsBefore(model, layer, x, rows);
+      if (seen === null) continue;
+      normalized.push(layer.name);
+      take(layer, seen);
+    } else if (hasKernel(layer)) {
+      const seen = await columnsBefore(model, layer, x, rows);
+      if (seen === null || !isFar(seen)) continue;
+      read.push(layer.name);
+      columns.push(objective.columnsOf(layer.weights, seen.mean, seen.scale));
+      await readAsStandard(layer, seen);
+    }
+  }
+  if (read.length + normalized.length === 0) return AS_IT_WAS;
+  objective.see(columns);
+  const nobody = async () => false;
+  const descended = async () => {
+    await objective.value(); // reads moving statistics anew
+    return (await descendWhole(objective, 1, clock.part(SHARE), nobody)).value;
+  };
+  const standard = await descended();
+  const toStandard = await weightsBefore(model);
+  toOwn();
+  const own = await descended();
+  if (own <= standard || Number.isNaN(standard)) return AS_IT_WAS;
+  toStandard();
+  await objective.value();
+  return { read, normalized };
+}
+
+/** Of the columns that a layer sees, in float64. */
+interface Seen {
+  readonly mean: Float64Array;
+  readonly deviation: Float64Array;
+  /** The deviation, or 1 where that is the rounding of the mean. */
+  readonly scale: Float64Array;
+}
+
+/** Batch normalisation that is trained, and has the statistics that it was made with. */
+function isUntrained(layer: tf.layers.Layer): boolean {
+  if (layer.getClassName() !== "BatchNormalization" || layer.trainableWeights.length === 0) return false;
+  return tf.tidy(() => {
+    const [mean, variance] = layer.getWeights().slice(-2);
+    return tf.all(tf.logicalAnd(tf.equal(mean, 0), tf.equal(variance, 1))).dataSync()[0] === 1;
+  });
+}
+
+const KERNELS: readonly string[] = ["Dense", "Conv1D", "Conv2D"];
+
+/** A layer whose kernel has its inputs in the last place but one, used once. */
+function hasKernel(layer: tf.layers.Layer): boolean {
+  return KERNELS.includes(layer.getClassName()) && layer.trainableWeights.length > 0 && layer.inboundNodes.length === 1;
+}
+
+/** Null where a layer sees more than one tensor, or one that the model's input does not lead to. */
+async function columnsBefore(
+  model: tf.LayersModel,
+  layer: tf.layers.Layer,
+  x: tf.Tensor,
+  rows: Float64Array,
+): Promise<Seen | null> {
+  if (layer.inboundNodes.length !== 1 || Array.isArray(layer.input)) return null;
+  const most = x.rank > 2 ? ROWS.places : ROWS.table;
+  const some = rows.filter(
+    (_, k) => Math.floor((k * most) / rows.length) !== Math.floor(((k - 1) * most) / rows.length),
+  );
+  const chosen = rowsOf(x, some);
+  try {
+    const inner = layer.input === model.inputs[0] ? null : tf.model({ inputs: model.inputs, outputs: layer.input });
+    const features = inner === null ? chosen.clone() : (inner.predict(chosen, { batchSize: most }) as tf.Tensor);
+    const width = features.shape[features.rank - 1] ?? 1;
+    const values = await features.data();
+    features.dispose();
+    return momentsOf(values, width);
+  } finally {
+    chosen.dispose();
+  }
+}
+
+function momentsOf(values: ArrayLike<number>, width: number): Seen {
+  const count = values.length / width;
+  const mean = new Float64Array(width);
+  const square = new Float64Array(width);
+  for (let k = 0; k < values.length; k++) mean[k % width] += values[k] / count;
+  for (let k = 0; k < values.length; k++) square[k % width] += (values[k] - mean[k % width]) ** 2 / count;
+  const deviation = square.map(Math.sqrt);
+  return { mean, deviation, scale: deviation.map((s, p) => (s > ROUNDING * Math.abs(mean[p]) ? s : 1)) };
+}
+
+function isFar({ mean, deviation, scale }: Seen): boolean {
+  const sizes = deviation.map((s, p) => Math.hypot(s, mean[p]));
+  const largest = sizes.reduce((most, size) => Math.max(most, size), 0);
+  const offset = mean.some((value, p) => Math.abs(value) > FAR * scale[p]);
+  return largest > 0 && Number.isFinite(largest) && (largest > FAR || largest < 1 / FAR || offset);
+}
+
+/** Moving statistics := those of the rows. */
+function take(layer: tf.layers.Layer, { mean, deviation }: Seen): void {
+  tf.tidy(() => {
+    const kept = layer.getWeights().slice(0, -2);
+    layer.setWeights([
+      ...kept,
+      tf.tensor1d(Float32Array.from(mean)),
+      tf.tensor1d(Float32Array.from(deviation, (s) => s * s)),
+    ]);
+  });
+}
+
+/** W := W / scale, b := b - mean' W: what the layer did to standardised columns it does to these. */
+async function readAsStandard(layer: tf.layers.Layer, { mean, scale }: Seen): Promise<void> {
+  const [kernel, bias] = layer.getWeights();
+  const W = (await kernel.data()).slice() as Float32Array;
+  const units = kernel.shape[kernel.rank - 1] ?? 1;
+  const b = bias === undefined ? null : Float64Array.from(await bias.data());
+  for (let at = 0; at < W.length; at++) {
+    const p = Math.floor(at / units) % mean.length;
+    W[at] /= scale[p];
+    if (b !== null) b[at % units] -= mean[p] * W[at];
+  }
+  tf.tidy(() => {
+    const moved = b === null ? [] : [tf.tensor1d(Float32Array.from(b))];
+    layer.setWeights([tf.tensor(W, kernel.shape), ...moved]);
+  });
+}
