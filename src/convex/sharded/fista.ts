@@ -4,7 +4,7 @@ import { concatenated, norm } from "../linear/vectors.js";
 import type { ConvexProgram, Loss } from "../types.js";
 import type { Place, RowSums } from "./crew.js";
 import type { Judged, Verdict } from "./judge.js";
-import { type KinkState, kinksAfter, kinksMoved } from "./kinks/kinks.js";
+import { type KinkState, kinksAfter, kinksMoved } from "./kinks/index.js";
 
 const POWER_STEPS = 12; // for the norm of the operator: the line search mends what they miss
 const SHRINK = 0.5; // of the step, when the line search refuses it

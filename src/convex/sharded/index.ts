@@ -30,7 +30,7 @@ export {
 export { boundWith, Cones, MOST_COLUMNS, Whole } from "./cones/index.js";
 export { Crew, type RowSums, type Traffic } from "./crew.js";
 export { chosenGates, distinctGates } from "./gates.js";
-export { hasKinks } from "./kinks/kinks.js";
+export { hasKinks } from "./kinks/index.js";
 export { lossElsewhere } from "./lossElsewhere.js";
 export {
   collectMoments,

@@ -4,7 +4,7 @@ import { concatenated, dot } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";
 import type { Aside, FromState } from "./cluster.js";
 import type { RowSums } from "./crew.js";
-import { hasKinks } from "./kinks/kinks.js";
+import { hasKinks } from "./kinks/index.js";
 import { bestBias, biasSums } from "./outputBias.js";
 
 /** Scales of the dual point that are tried in one trip, and trips at most: a part of 1 / 8 is left after each. */

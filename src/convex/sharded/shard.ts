@@ -16,7 +16,7 @@ import type { GateSet, Loss, Matrix } from "../types.js";
 import type { Aside, Dealing, FromState, ShardCall, ShardSpec } from "./cluster.js";
 import { bends, curvatureOf, weightsOf } from "./cones/bends.js";
 import { reachOnShard, rowsOnShard } from "./cones/onShard.js";
-import { anchoredLoss } from "./kinks/anchoredLoss.js";
+import { anchoredLoss } from "./kinks/index.js";
 import { type Deal, linearMoments, pairSums } from "./moments/collect.js";
 import { framed, totals } from "./moments/frame.js";
 import { patternSums } from "./patterns.js";

@@ -12,7 +12,7 @@ import { ConeNewton, newtonAtZero } from "./cones/newton.js";
 import type { Anchor, RowSums } from "./crew.js";
 import { type Iterate, placeAtZero, ShardedFista } from "./fista.js";
 import { type Best, constantsAt, type Judged, judge, largestPrice, slopeAtZero, truthAt } from "./judge.js";
-import { hasKinks, type KinkState, kinksAtFirst, sharpTau } from "./kinks/kinks.js";
+import { hasKinks, type KinkState, kinksAtFirst, sharpTau } from "./kinks/index.js";
 import { bestBias } from "./outputBias.js";
 
 const ITERATIONS_A_ROUND = 20;

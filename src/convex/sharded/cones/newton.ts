@@ -21,7 +21,7 @@ import {
   slopesAt,
   truthAt,
 } from "../judge.js";
-import { type KinkState, kinksAfter, kinksMoved } from "../kinks/kinks.js";
+import { type KinkState, kinksAfter, kinksMoved } from "../kinks/index.js";
 import type { ConeSet } from "./cones.js";
 import { ConeModels } from "./model.js";
 import { bendOf, solveConeQuadratic } from "./quadratic.js";

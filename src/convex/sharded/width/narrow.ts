@@ -8,7 +8,7 @@ import { largest, packed, shrunk, unpacked } from "../../narrowing/index.js";
 import type { Network, Neuron } from "../../network.js";
 import type { ConvexProgram } from "../../types.js";
 import type { RowSums } from "../crew.js";
-import { hasKinks, narrowTau } from "../kinks/kinks.js";
+import { hasKinks, narrowTau } from "../kinks/index.js";
 
 /** Share of the neurons that a thinning leaves, and steps of the descent after it, as in `narrowing/narrow.ts`. */
 const LEFT = 0.7;
