@@ -211,6 +211,11 @@ describe("a driver that is killed", () => {
     await fitted(inProcess(), { checkpoint: kept, checkpointRounds: 1 }, 1e-2);
     const other = fitted(inProcess(), { checkpoint: kept, args: { ...squared.rows, n: 118 } });
     await expect(other).rejects.toThrow(/checkpoint: expected the state of this fit.*Remove it/);
+    const [hinge, state] = [cases[9], keeper()];
+    await coarse(hinge, inProcess(), { checkpoint: state, checkpointRounds: 1 });
+    const bySteps = new ConvexReLUTrainer({ regularization: 2e-2, solver: "fista" });
+    const again = { cluster: inProcess(), shards: 2, load: LOAD, args: hinge.rows, checkpoint: state };
+    await expect(bySteps.fitSharded(modelOf(hinge), again)).rejects.toThrow(/rows, gates or options/);
     await kept.write(Uint8Array.of(1, 2, 3));
     await expect(fitted(inProcess(), { checkpoint: kept })).rejects.toThrow(/got 3 bytes that are none/);
   });

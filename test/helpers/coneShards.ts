@@ -40,7 +40,7 @@ export interface ConeWish {
 
 const SHARDS = 2;
 
-/** Rows, program, and what solves it. */
+/** Rows, program, what solves it, and what has a shard begin anew. */
 export async function onShards(one: ConeCase, onCall: (call: ShardCall) => void = () => undefined) {
   const { X, Y, generators, beta } = one;
   const [n, d, C] = [X.rows, X.cols, Y.cols];
@@ -56,7 +56,12 @@ export async function onShards(one: ConeCase, onCall: (call: ShardCall) => void 
       y: Y.data.slice(cut[shard] * C, cut[shard + 1] * C),
     },
   }));
-  const shards = parts.map(({ spec, rows }) => new Shard(spec, rows, referenceKernels));
+  const begun = (k: number) => new Shard(parts[k].spec, parts[k].rows, referenceKernels);
+  const shards = parts.map((_, k) => begun(k));
+  const lose = (k: number) => {
+    shards[k].dispose();
+    shards[k] = begun(k);
+  };
   const cluster = {
     sum: (...[message, restore]: Parameters<Cluster["sum"]>) => {
       onCall(message.call);
@@ -73,7 +78,7 @@ export async function onShards(one: ConeCase, onCall: (call: ShardCall) => void 
   const loss = lossElsewhere(one.loss, n, C);
   const parted = { X: elsewhere, gates, loss, beta, outputBias: { ridge: 0 }, pooling: null };
   const program = formulations.relu.build(parted, "perOutput");
-  return { crew, program };
+  return { crew, program, lose };
 }
 
 export async function solvedOnShards(one: ConeCase, wish: ConeWish): Promise<ShardedSolution> {

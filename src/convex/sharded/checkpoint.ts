@@ -33,13 +33,13 @@ export interface Kept {
 
 const FORMAT = 4;
 
-/** What a state is of: another program, or other rows, have another key. */
-export function checkpointKey(crew: RowSums, program: ConvexProgram): string {
+/** What a state is of: another program, another solver, or other rows, have another key. */
+export function checkpointKey(crew: RowSums, program: ConvexProgram, solver: "newton" | "fista"): string {
   const { gates, loss, penalty, beta, outputBias, X, cones } = program;
   const rows = crew.facts.map(({ rows: count, checksum }) => `${count}:${checksum.toString(16)}`);
   const generators = checksumOf([gates.generators.data]).toString(16);
   const charges = [penalty.name, cones ? "cones" : "no cones", beta, outputBias?.ridge ?? "none"];
-  const parts = [loss.name, loss.outputs, ...charges, X.cols, gates.count];
+  const parts = [solver, loss.name, loss.outputs, ...charges, X.cols, gates.count];
   return [...parts, generators, ...rows].join(" ");
 }
 

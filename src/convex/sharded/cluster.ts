@@ -47,7 +47,7 @@ export type ShardCall =
       readonly biasColumn: number;
       readonly total: number; // rows of all shards
       readonly checksums: readonly number[];
-      readonly anchored: boolean; // whether anchors stay
+      readonly anchors: number; // that stay, of those that there have to be
     }
   | { readonly op: "anchor"; readonly index: number; readonly tau: number }
   | { readonly op: "totals" }

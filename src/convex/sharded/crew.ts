@@ -89,7 +89,7 @@ export class Crew implements RowSums {
     this.place = null;
     this.aside = null;
     if (!anchored) this.history = [];
-    const binding = { op: "bind", biasColumn, total, checksums, anchored } as const;
+    const binding = { op: "bind", biasColumn, total, checksums, anchors: this.anchors.length } as const;
     this.history.push({ call: binding, payload: generators });
     await this.ask(binding, generators);
   }

@@ -126,8 +126,11 @@ export class Shard {
     return { count, rows: X.rows, bits, generators: matrix, complete: false };
   }
 
-  /** Makes the gates of generators [P x d]. A worker that came back with other rows is found out here. */
-  private bind({ biasColumn, total, checksums, anchored }: Call<"bind">, generators: Float64Array): Float64Array {
+  /**
+   * Makes the gates of generators [P x d]; null where anchors are to stay that were lost with a worker. One that came back with other
+   * rows is found out here.
+   */
+  private bind({ biasColumn, total, checksums, anchors }: Call<"bind">, generators: Float64Array): Float64Array | null {
     const { inputs, loss, outputs, shard } = this.spec;
     const { count, x, y } = this.rows;
     if (checksumOf([x, y]) !== checksums[shard]) {
@@ -137,12 +140,13 @@ export class Shard {
         `expected the rows that this shard had before its worker was lost, got others. The module must yield the same rows every time.`,
       );
     }
+    if (anchors > this.anchors) return null;
     this.dispose();
     const X = rowsMatrix(this.rows, inputs, biasColumn);
     const gates = this.masksOf(X, generators);
     const share = new Float64Array(count).fill(count / total);
     const truth = bindLoss(loss, { rows: count, cols: outputs, data: y }, share);
-    if (!anchored) [this.anchors, this.held] = [0, null];
+    if (anchors === 0) [this.anchors, this.held] = [0, null];
     this.bound = { X, gates, products: this.kernels.bind(X, gates), truth, loss: lossOf(truth, this.held) };
     this.version = -1;
     this.beside = null;

@@ -50,7 +50,7 @@ export interface ShardedSolution {
   readonly seconds: number;
 }
 
-/** The network without neurons: its best bias [C], and the smallest beta at which it is the best of all. */
+/** The network without neurons: its best bias [C], and the smallest beta at which it is the best of all, or, of a loss with kinks, one above. */
 export interface AtZero {
   readonly loss: number; // where all outputs are zero
   readonly bias: Float64Array;
@@ -161,7 +161,7 @@ export async function solveSharded(
   coned: Coned | null = null,
 ): Promise<ShardedSolution> {
   const { clock, checkpoint, tolerance } = budget;
-  const key = checkpointKey(crew, program);
+  const key = checkpointKey(crew, program, coned === null ? "fista" : "newton");
   const kept = await read(checkpoint, key, program);
   const from = kept?.iterate ?? budget.start;
   if (kept?.cuts != null) coned?.cones.restore(kept.cuts);

@@ -21,7 +21,7 @@ import {
   slopesAt,
   truthAt,
 } from "../judge.js";
-import { type KinkState, kinksAfter, kinksMoved } from "../kinks/index.js";
+import { hasKinks, type KinkState, kinksAfter, kinksMoved } from "../kinks/index.js";
 import type { ConeSet } from "./cones.js";
 import { ConeModels } from "./model.js";
 import { bendOf, solveConeQuadratic } from "./quadratic.js";
@@ -83,7 +83,9 @@ export class ConeNewton {
     if (this.broken) return { primal: Number.NaN, dual: Number.NaN, blocks, bias: last };
     const slopes = await this.slopesHere();
     const { kinks } = this.iterate;
-    const here = kinks === null ? slopes.value : await truthAt(crew, this.point, slopes.bias);
+    // Of a wider program no step is taken, and its shards have the loss rounded off all the same.
+    const kinked = hasKinks(program.loss);
+    const here = kinked ? await truthAt(crew, this.point, slopes.bias) : slopes.value;
     const relaxed = here + chargeOf(program, blocks, slopes.bias);
     const largest = cones.largestPrice(slopes.pull, program.beta);
     const dual = await boundAt(crew, program, this.point, slopes, relaxed, largest);
@@ -98,7 +100,7 @@ export class ConeNewton {
     await crew.lookAside(cones.folded(inside.blocks), slopes.bias);
     const point: Judged = { from: { aside: true }, blocks: inside.blocks, bias: slopes.bias };
     const bias = await balanced(crew, program, point);
-    const value = kinks === null ? (await constantsAt(crew, point, bias)).value : await truthAt(crew, point, bias);
+    const value = kinked ? await truthAt(crew, point, bias) : (await constantsAt(crew, point, bias)).value;
     return { primal: value + chargeOf(program, inside.blocks, bias), dual, blocks: inside.blocks, bias };
   }
 

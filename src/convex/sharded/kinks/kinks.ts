@@ -30,7 +30,7 @@ export function hasKinks({ separable, curvature }: Pick<Loss, "separable" | "cur
 /** Where the multipliers stand. */
 export interface KinkState {
   readonly tau: number;
-  readonly gap: number; // what kinks left of the gap when there were new ones
+  readonly gap: number | null; // what kinks left of the gap when there were new ones
   readonly steps: number; // since then
   readonly next: number | null; // tau of the next ones, where it is time for them
 }
@@ -51,7 +51,7 @@ export function narrowTau(level: number, loss: Loss): number {
 }
 
 export function kinksAtFirst(level: number, loss: Loss): KinkState {
-  return { tau: tauOf(FIRST_WIDTH, level, loss), gap: Number.POSITIVE_INFINITY, steps: 0, next: null };
+  return { tau: tauOf(FIRST_WIDTH, level, loss), gap: null, steps: 0, next: null };
 }
 
 /** After a step to where kinks leave `left` of the gap `whole`. */
@@ -60,7 +60,7 @@ export function kinksAfter(state: KinkState, left: number, whole: number): KinkS
   const due = left >= MOSTLY * whole;
   if (!due && steps < MOST_STEPS) return { ...state, steps, next: null };
   const hard = !due || steps >= MANY_STEPS;
-  const slow = steps <= FEW_STEPS && left > FALL * state.gap;
+  const slow = steps <= FEW_STEPS && state.gap !== null && left > FALL * state.gap;
   return { tau: state.tau, gap: left, steps: 0, next: state.tau * (hard ? WIDER : slow ? NARROWER : 1) };
 }
 
