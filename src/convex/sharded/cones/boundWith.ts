@@ -12,7 +12,7 @@ import { ConeNewton, newtonAtZero } from "./newton.js";
 export async function boundWith(
   crew: Crew,
   program: ConvexProgram,
-  { kernels }: Coned,
+  { cones: before, kernels }: Coned,
   { index, vectors, bias }: SparseBlocks,
   added: readonly Float64Array[], // generators [d]
   biasColumn: number,
@@ -27,6 +27,8 @@ export async function boundWith(
   await crew.bind(generators.data, biasColumn, true);
   const wider: ConvexProgram = { ...program, gates: { ...gates, count: all.length, generators } };
   const cones = await Cones.of(crew, wider, pause);
+  // What steps learned of the cones that were there: with the nearest rows alone prices are far too high.
+  cones.restore(before.kept);
   const blocks = new Float64Array(cones.size);
   index.forEach((slot, k) => {
     const half = gates.count * loss.outputs;
