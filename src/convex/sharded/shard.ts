@@ -5,14 +5,24 @@
  * its share of all rows, so that the sum is tfjs's mean.
  */
 
-import { nonzeroVectors } from "../kernels/nonzero.js";
-import type { GatedProducts, Kernels } from "../kernels/types.js";
+import type { Kernels } from "../kernels/types.js";
 import { patternReader, wordsPerGate } from "../linear/bits.js";
-import { columnSums } from "../linear/vectors.js";
 import { bindLoss } from "../losses/index.js";
 import { forward, type NetworkWeights } from "../network.js";
 import { undecidedGates } from "../recovery/index.js";
 import type { GateSet, Loss, Matrix } from "../types.js";
+import {
+  type Bound,
+  biasAt,
+  conjugatesAt,
+  judgeAt,
+  lossesAlong,
+  outputsOf,
+  powerOf,
+  shifted,
+  slopeOf,
+  truthAt,
+} from "./answers.js";
 import type { Aside, Dealing, FromState, ShardCall, ShardSpec } from "./cluster.js";
 import { bends, curvatureOf, weightsOf } from "./cones/bends.js";
 import { reachOnShard, rowsOnShard } from "./cones/onShard.js";
@@ -27,15 +37,6 @@ import { networkFrom } from "./written.js";
 const NOTHING = new Float64Array(0);
 
 type Call<Op extends ShardCall["op"]> = Extract<ShardCall, { readonly op: Op }>;
-
-/** What is there once the gates are known. */
-interface Bound {
-  readonly X: Matrix; // [n x d]; its numbers are with the engine
-  readonly products: GatedProducts;
-  readonly truth: Loss; // its part of the mean over all rows
-  readonly loss: Loss; // the same, or what the last anchor makes of it
-  readonly gates: GateSet;
-}
 
 /** What a loss with kinks is rounded off by, and about. */
 interface Held {
@@ -77,7 +78,7 @@ export class Shard {
       case "network":
         return this.bound && this.network(this.bound, call, payload);
       case "power":
-        return this.bound && this.power(this.bound, payload);
+        return this.bound && powerOf(this.bound, payload);
       case "reach":
         return this.bound && reachOnShard(this.bound, this.spec, call, payload, this.kernels);
       case "rows":
@@ -158,7 +159,7 @@ export class Shard {
     if (index !== this.anchors) return index < this.anchors ? NOTHING : null;
     const size = payload.length - this.spec.outputs;
     const N = new Float64Array(bound.loss.rows * this.spec.outputs);
-    if (index > 0) bound.loss.gradient(this.outputs(bound, payload.subarray(0, size), payload.subarray(size)), N);
+    if (index > 0) bound.loss.gradient(outputsOf(bound, payload.subarray(0, size), payload.subarray(size)), N);
     this.held = { tau, N };
     this.anchors += 1;
     this.bound = { ...bound, loss: lossOf(bound.truth, this.held) };
@@ -169,17 +170,8 @@ export class Shard {
   /** Keeps the outputs of blocks and biases [P x C x d + C] beside the state. */
   private aside(bound: Bound, payload: Float64Array): Float64Array {
     const size = payload.length - this.spec.outputs;
-    this.beside = this.outputs(bound, payload.subarray(0, size), payload.subarray(size));
+    this.beside = outputsOf(bound, payload.subarray(0, size), payload.subarray(size));
     return NOTHING;
-  }
-
-  /** A'A v for one output, v [P x d]: of which power steps take the norm. */
-  private power({ products, X, loss }: Bound, v: Float64Array): Float64Array {
-    const Z = new Float64Array(loss.rows);
-    multiply(products, v, X.cols, 1, Z);
-    const out = new Float64Array(v.length);
-    products.adjoint(Z, 1, null, out);
-    return out;
   }
 
   /** About the means of columns and targets [inputs + C]. */
@@ -205,12 +197,12 @@ export class Shard {
   private resume(bound: Bound, { version, pull }: Call<"resume">, payload: Float64Array): Float64Array {
     const C = this.spec.outputs;
     const size = (payload.length - 2 * C) / 2;
-    const before = this.outputs(bound, payload.subarray(0, size), payload.subarray(2 * size, 2 * size + C));
-    const Zx = this.outputs(bound, payload.subarray(size, 2 * size), payload.subarray(2 * size + C));
+    const before = outputsOf(bound, payload.subarray(0, size), payload.subarray(2 * size, 2 * size + C));
+    const Zx = outputsOf(bound, payload.subarray(size, 2 * size), payload.subarray(2 * size + C));
     this.now = this.extrapolated(bound, Zx, before, pull);
     this.next = null;
     this.version = version;
-    return this.slope(bound, this.now.R, 0);
+    return slopeOf(bound, this.now.R, 0);
   }
 
   private atAside(bound: Bound, call: Extract<ShardCall, Aside>, payload: Float64Array): Float64Array | null {
@@ -219,11 +211,11 @@ export class Shard {
     if (beside === null) return null;
     switch (call.op) {
       case "bias":
-        return this.bias(bound, beside, payload);
+        return biasAt(bound, beside, payload);
       case "judge":
-        return this.judge(bound, beside, payload);
+        return judgeAt(bound, beside, payload);
       case "conjugates":
-        return this.conjugates(bound, beside, payload);
+        return conjugatesAt(bound, beside, payload);
       case "truth":
         return truthAt(bound, beside, payload);
       case "weights":
@@ -237,7 +229,7 @@ export class Shard {
           this.kernels,
         );
       case "along":
-        return this.along(bound, shifted(beside, payload.subarray(0, C)), call, payload.subarray(C));
+        return lossesAlong(bound, shifted(beside, payload.subarray(0, C)), call.strides, payload.subarray(C));
     }
   }
 
@@ -253,11 +245,11 @@ export class Shard {
       case "advance":
         return this.advance(bound, now, call.pull, payload);
       case "bias":
-        return this.bias(bound, now.Zx, payload);
+        return biasAt(bound, now.Zx, payload);
       case "judge":
-        return this.judge(bound, now.Zx, payload);
+        return judgeAt(bound, now.Zx, payload);
       case "conjugates":
-        return this.conjugates(bound, now.Zx, payload);
+        return conjugatesAt(bound, now.Zx, payload);
       case "truth":
         return truthAt(bound, now.Zx, payload);
     }
@@ -270,7 +262,7 @@ export class Shard {
   private advance(bound: Bound, { Zx, Zy, R }: Outputs, pull: number, payload: Float64Array): Float64Array {
     const { loss } = bound;
     const size = payload.length - this.spec.outputs;
-    const Z = this.outputs(bound, payload.subarray(0, size), payload.subarray(size));
+    const Z = outputsOf(bound, payload.subarray(0, size), payload.subarray(size));
     const ahead = new Float64Array(Z.length);
     loss.gradient(Z, ahead);
     let bend = 0;
@@ -283,66 +275,11 @@ export class Shard {
       away += moved * moved;
     }
     this.next = this.extrapolated(bound, Z, Zx, pull);
-    const out = this.slope(bound, this.next.R, 3);
+    const out = slopeOf(bound, this.next.R, 3);
     out[0] = bend;
     out[1] = long;
     out[2] = away;
     return out;
-  }
-
-  /** The loss at Z + 1 offset', the sums of its gradient and of their sizes [C] each, and of its Hessian: [C], or [C x C] where outputs see each other. */
-  private bias({ loss }: Bound, at: Float64Array, offset: Float64Array): Float64Array {
-    const C = this.spec.outputs;
-    const Z = shifted(at, offset);
-    const N = new Float64Array(Z.length);
-    loss.gradient(Z, N);
-    const head = Float64Array.of(loss.value(Z), ...columnSums(N, C), ...columnSums(N.map(Math.abs), C));
-    if (loss.hessianTimes === undefined) {
-      loss.hessianDiagonal(Z, N);
-      return Float64Array.of(...head, ...columnSums(N, C));
-    }
-    const rows: number[] = [];
-    for (let c = 0; c < C; c++) {
-      const unit = new Float64Array(Z.length);
-      for (let k = c; k < unit.length; k += C) unit[k] = 1;
-      loss.hessianTimes(Z, unit, N);
-      rows.push(...columnSums(N, C));
-    }
-    return Float64Array.of(...head, ...rows);
-  }
-
-  /** The loss at Z + 1 offset', the sums of its gradient N [C], and A'N. */
-  private judge(bound: Bound, at: Float64Array, offset: Float64Array): Float64Array {
-    const Z = shifted(at, offset);
-    const N = new Float64Array(Z.length);
-    bound.loss.gradient(Z, N);
-    const out = this.slope(bound, N, 1);
-    out[0] = bound.loss.value(Z);
-    return out;
-  }
-
-  /** L*(s (N - 1 rest')) for some scales s, N the gradient at Z + 1 offset'; payload: offset [C], rest [C], scales. */
-  private conjugates({ loss }: Bound, at: Float64Array, payload: Float64Array): Float64Array {
-    const C = this.spec.outputs;
-    const N = new Float64Array(at.length);
-    loss.gradient(shifted(at, payload.subarray(0, C)), N);
-    for (let k = 0; k < N.length; k++) N[k] -= payload[C + (k % C)];
-    const scaled = new Float64Array(N.length);
-    return payload.slice(2 * C).map((scale) => {
-      for (let k = 0; k < N.length; k++) scaled[k] = scale * N[k];
-      return loss.conjugate(scaled);
-    });
-  }
-
-  /** The loss after some strides along blocks and biases [P x C x d + C]. */
-  private along(bound: Bound, at: Float64Array, { strides }: Call<"along">, payload: Float64Array): Float64Array {
-    const size = payload.length - this.spec.outputs;
-    const move = this.outputs(bound, payload.subarray(0, size), payload.subarray(size));
-    const trial = new Float64Array(at.length);
-    return Float64Array.from(strides, (stride) => {
-      for (let k = 0; k < at.length; k++) trial[k] = at[k] + stride * move[k];
-      return bound.loss.value(trial);
-    });
   }
 
   /** Of a network as it is written: its loss, and the pairs of a row and a gate that float32 may decide otherwise. */
@@ -352,49 +289,14 @@ export class Shard {
     return Float64Array.of(truth.value(forward(weights, X)), undecidedGates(weights, X));
   }
 
-  private outputs({ products, loss, X }: Bound, vectors: Float64Array, bias: Float64Array): Float64Array {
-    const C = this.spec.outputs;
-    const Z = new Float64Array(loss.rows * C);
-    multiply(products, vectors, X.cols, C, Z);
-    for (let k = 0; k < Z.length; k++) Z[k] += bias[k % C];
-    return Z;
-  }
-
   private extrapolated({ loss }: Bound, Z: Float64Array, before: Float64Array, pull: number): Outputs {
     const Zy = Z.map((z, k) => z + pull * (z - before[k]));
     const R = new Float64Array(Z.length);
     loss.gradient(Zy, R);
     return { Zx: Z, Zy, R };
   }
-
-  /** Room for `first` numbers, then the sums of the columns of R [C], and A'R [P x C x d]. */
-  private slope({ products, X, gates }: Bound, R: Float64Array, first: number): Float64Array {
-    const C = this.spec.outputs;
-    const out = new Float64Array(first + C + gates.count * C * X.cols);
-    out.set(columnSums(R, C), first);
-    products.adjoint(R, C, null, out.subarray(first + C));
-    return out;
-  }
 }
 
 function lossOf(truth: Loss, held: Held | null): Loss {
   return held === null ? truth : anchoredLoss(truth, held.tau, held.N);
-}
-
-/** The loss itself at Z + 1 offset'. */
-function truthAt({ truth }: Bound, at: Float64Array, offset: Float64Array): Float64Array {
-  return Float64Array.of(truth.value(shifted(at, offset)));
-}
-
-/** Z [n x C] := A v, v [P x C x d]; only vectors that are not zero are multiplied. */
-function multiply(products: GatedProducts, v: Float64Array, d: number, C: number, Z: Float64Array): void {
-  const { index, vectors } = nonzeroVectors(v, v.length / d, d);
-  const gate = index.map((k) => Math.floor(k / C));
-  const output = index.map((k) => k % C);
-  products.forward(gate, output, new Float64Array(index.length).fill(1), vectors, C, Z);
-}
-
-function shifted(Z: Float64Array, offset: Float64Array): Float64Array {
-  const C = offset.length;
-  return Z.map((z, k) => z + offset[k % C]);
 }
