@@ -308,3 +308,21 @@ test("masks that no memory would hold are refused before they are made", async (
   expect(message).toContain("20000 rows and 800000 neurons");
   x.dispose();
 });
+
+test("a limit's advice is one that a further call can follow: it begins anew", async () => {
+  const { x, y } = rowsFor("meanSquaredError", 1);
+  const common = {
+    loss: "meanSquaredError",
+    hidden: 2,
+    regularization: 0.01,
+    tolerance: 1e-9,
+    maxIterations: 1,
+  } as const;
+  for (const units of [{ units: "gated" }, { arrangements: { kind: "sample", count: 30 } }] as const) {
+    const { model, status, advice } = await trainParallel(x, y, { ...common, ...units });
+    expect(status).toBe("iterationLimit");
+    expect(advice).toMatch(/maxIterations.*begins anew/);
+    model.dispose();
+  }
+  tf.dispose([x, y]);
+});

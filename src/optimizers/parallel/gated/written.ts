@@ -13,7 +13,7 @@ import {
 import { Clock } from "../../../convex/solvers/clock.js";
 import type { Matrix } from "../../../convex/types.js";
 import type { Objective } from "../../records.js";
-import type { ParallelCertificate } from "../written.js";
+import { adviceFor, type ParallelCertificate } from "../written.js";
 import type { GatedParts, GatedWish } from "./wish.js";
 
 /** A model's branches and the bias of its read-out, as the layers hold them. */
@@ -51,11 +51,17 @@ export async function writtenGated(
   const value = loss.value(outputs);
   const regularization = wish.regularization * branchLayerCharge(held.layers, charge);
   const objective: Objective = { loss: value, regularization, total: value + regularization };
-  const { status, advice, branches, masks, rounds } = solution;
+  const { status, branches, masks, rounds } = solution;
   return {
     certificate: certificateOf(solution, objective.total, wish),
     objective,
-    ...{ status, advice, branches: branches.length, blocks: { count: masks, solved: masks }, rounds },
+    ...{
+      status,
+      advice: adviceFor(solution),
+      branches: branches.length,
+      blocks: { count: masks, solved: masks },
+      rounds,
+    },
   };
 }
 
