@@ -6,11 +6,12 @@
 import { FEW } from "./few";
 import {
   ADJOINT, FORWARD, FORWARD_ROWS, LAYER_BACKWARD, LAYER_FORWARD, LOWER_PRODUCT, MASKED_GRAM, NEURONS_BACKWARD, NEURONS_FORWARD, POOL, PRODUCT_BY_COLUMNS, PRODUCT_BY_ROWS, PRODUCT_OF_FEW, PROJECT,
-  ROUGH_ADJOINT, ROUGH_FORWARD, setFields, setJob, SIGNS,
+  ROUGH_ADJOINT, ROUGH_FORWARD, setFields, setJob, SIGNS, TOGETHER_BACKWARD, TOGETHER_FORWARD,
 } from "./jobs";
 import { NEURON_ROWS } from "./neurons";
 import { runTasks } from "./threads";
 
+export { choleskySmall, inverseSmall } from "./cholesky";
 export { layerPlace, workBytes } from "./jobs";
 export { coneRoom, prepareCones, recordRoom, sharedRoom } from "./cone";
 export { neuronPlace } from "./neurons";
@@ -170,14 +171,17 @@ export function layer(
 
 /**
  * Outputs and signs of a layer of `rows` rows that says of itself where all lies (assembly/neurons.ts), or, backward, G of its `groups`;
- * what is in a part does not change a bit of it.
+ * `together`: each neuron feeds all outputs (assembly/together.ts). What is in a part does not change a bit of it.
  */
-export function neurons(threads: i32, layer: usize, rows: i32, groups: i32, columns: i32, backward: bool, slope: f64): f64 {
+export function neurons(
+  threads: i32, layer: usize, rows: i32, groups: i32, columns: i32, together: bool, backward: bool, slope: f64,
+): f64 {
   const shared = threads > 1 && <i64>rows * <i64>groups * <i64>columns * 8 >= SHARED_WORK;
   const all = backward ? groups : rows;
   let part = all;
   if (shared) part = backward ? (groups + threads * TASKS_PER_THREAD - 1) / (threads * TASKS_PER_THREAD) : NEURON_ROWS;
-  setJob(backward ? NEURONS_BACKWARD : NEURONS_FORWARD, slope);
+  if (together) setJob(backward ? TOGETHER_BACKWARD : TOGETHER_FORWARD, slope);
+  else setJob(backward ? NEURONS_BACKWARD : NEURONS_FORWARD, slope);
   setFields(<i32>layer, all, part, 0, 0, 0);
   return runTasks(tasksOf(all, part), threads);
 }

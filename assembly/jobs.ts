@@ -9,6 +9,7 @@ import { readGates } from "./pack";
 import { poolBytes, poolSample } from "./pool";
 import { packSigns } from "./signs";
 import { SHARED, self, work } from "./thread";
+import { togetherBackward, togetherForward } from "./together";
 
 /** Rows that a task of `forward` takes, and gates or vectors that are handled together. */
 export const FORWARD_ROWS: i32 = 256;
@@ -40,6 +41,8 @@ export const LAYER_FORWARD: i32 = 12;
 export const LAYER_BACKWARD: i32 = 13;
 export const NEURONS_FORWARD: i32 = 14;
 export const NEURONS_BACKWARD: i32 = 15;
+export const TOGETHER_FORWARD: i32 = 16;
+export const TOGETHER_BACKWARD: i32 = 17;
 
 export function setJob(kind: i32, alpha: f64): void {
   store<i32>(KIND, kind);
@@ -82,7 +85,7 @@ export function perform(task: i32): void {
   else if (kind == POOL) pool(task);
   else if (kind == SIGNS) signs(task);
   else if (kind == LAYER_FORWARD || kind == LAYER_BACKWARD) layer(task, kind == LAYER_BACKWARD);
-  else neurons(task, kind == NEURONS_BACKWARD);
+  else neurons(task, kind);
 }
 
 /** Fields: m n k, A rsa csa, B rsb csb, C ldc, rows or columns of C that a task takes. */
@@ -286,11 +289,15 @@ export function layerPlace(m: i32): i32 {
   return layerRows(m) * m + layerRoom(m);
 }
 
-/** A part of the rows of `neuronsForward`, or of the groups of `neuronsBackward`; the slope is alpha. Fields: layer, rows or groups, those of a task. */
-function neurons(task: i32, backward: bool): void {
+/** A part of the rows of a pass of neurons forward, or of the groups of one back; the slope is alpha. Fields: layer, rows or groups, those of a task. */
+function neurons(task: i32, kind: i32): void {
+  const layer = <usize>field(0);
   const part = field(2);
   const from = task * part;
   const count = min(part, field(1) - from);
-  if (backward) neuronsBackward(<usize>field(0), from, count, load<f64>(ALPHA), self);
-  else neuronsForward(<usize>field(0), from, count, load<f64>(ALPHA), self);
+  const slope = load<f64>(ALPHA);
+  if (kind == NEURONS_BACKWARD) neuronsBackward(layer, from, count, slope, self);
+  else if (kind == NEURONS_FORWARD) neuronsForward(layer, from, count, slope, self);
+  else if (kind == TOGETHER_BACKWARD) togetherBackward(layer, from, count, slope, self);
+  else togetherForward(layer, from, count, slope, self);
 }

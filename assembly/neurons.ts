@@ -7,7 +7,7 @@
  */
 
 /** Neurons of a group. */
-const GROUP: i32 = 8;
+export const GROUP: i32 = 8;
 /** Rows whose pulls are made together; parts of the rows begin on multiples of it. */
 export const NEURON_ROWS: i32 = 128;
 /** Floats of X that should stay in a cache from one group to the next. */
@@ -30,7 +30,7 @@ const PLACES_AT: usize = 48; // of the threads
 
 // @ts-ignore: decorator
 @inline
-function told(layer: usize, what: usize): i32 {
+export function told(layer: usize, what: usize): i32 {
   return load<i32>(layer + what);
 }
 
@@ -39,9 +39,9 @@ export function neuronPart(rows: i32, stride: i32): i32 {
   return min((rows + NEURON_ROWS - 1) / NEURON_ROWS * NEURON_ROWS, max(NEURON_ROWS, CACHED / stride / NEURON_ROWS * NEURON_ROWS));
 }
 
-/** Doubles that a thread wants as its place: sums of a part, or pulls of `NEURON_ROWS`. */
+/** Doubles that a thread wants as its place: sums of a part, or pulls and activations of `NEURON_ROWS`. */
 export function neuronPlace(rows: i32, stride: i32): i32 {
-  return max(2 * neuronPart(rows, stride), (NEURON_ROWS * GROUP) / 2);
+  return max(2 * neuronPart(rows, stride), NEURON_ROWS * GROUP);
 }
 
 /** Z := the outputs of rows from `from`, and their signs. */
@@ -61,8 +61,8 @@ export function neuronsForward(layer: usize, from: i32, count: i32, slope: f64, 
       const signs = <usize>told(layer, SIGNS_AT) + g * rows + first;
       const w = <usize>told(layer, W_AT) + ((g * d) << 5);
       const a = <usize>told(layer, A_AT) + (g << 5);
-      if (slope == 0) tiles(x, stride << 2, size, w, d, a, sums, signs, false, 0);
-      else tiles(x, stride << 2, size, w, d, a, sums, signs, true, <f32>slope);
+      if (slope == 0) tiles(x, stride << 2, size, w, d, a, sums, signs, false, 0, false);
+      else tiles(x, stride << 2, size, w, d, a, sums, signs, true, <f32>slope, false);
       const output = load<i32>(outputs + (g << 2));
       if (g + 1 < groups && load<i32>(outputs + ((g + 1) << 2)) == output) continue;
       const z = <usize>told(layer, Z_AT) + ((output * rows + first) << 3);
@@ -76,14 +76,14 @@ export function neuronsForward(layer: usize, from: i32, count: i32, slope: f64, 
   }
 }
 
-/** Tiles of one group over `size` rows, a multiple of 4. */
+/** Tiles of one group over `size` rows, a multiple of 4, and their signs: added to sums [size x 4], or `kept` as activations [size x 8]. */
 // @ts-ignore: decorator
 @inline
-function tiles(
-  x: usize, stride: usize, size: i32, w: usize, d: i32, a: usize, sums: usize, signs: usize, leaky: bool, slope: f32,
+export function tiles(
+  x: usize, stride: usize, size: i32, w: usize, d: i32, a: usize, to: usize, signs: usize, leaky: bool, slope: f32, kept: bool,
 ): void {
-  const a0 = v128.load(a);
-  const a1 = v128.load(a, 16);
+  const a0 = kept ? f32x4.splat(1) : v128.load(a);
+  const a1 = kept ? a0 : v128.load(a, 16);
   const fall = f32x4.splat(slope);
   const zero = f32x4.splat(0);
   for (let s = 0; s < size; s += 4) {
@@ -128,12 +128,20 @@ function tiles(
       x2 += 8;
       x3 += 8;
     }
-    say(sums, c00, c01, a0, a1, leaky, fall);
-    say(sums + 16, c10, c11, a0, a1, leaky, fall);
-    say(sums + 32, c20, c21, a0, a1, leaky, fall);
-    say(sums + 48, c30, c31, a0, a1, leaky, fall);
+    if (kept) {
+      keep(to, c00, c01, leaky, fall);
+      keep(to + 32, c10, c11, leaky, fall);
+      keep(to + 64, c20, c21, leaky, fall);
+      keep(to + 96, c30, c31, leaky, fall);
+      to += 128;
+    } else {
+      say(to, c00, c01, a0, a1, leaky, fall);
+      say(to + 16, c10, c11, a0, a1, leaky, fall);
+      say(to + 32, c20, c21, a0, a1, leaky, fall);
+      say(to + 48, c30, c31, a0, a1, leaky, fall);
+      to += 64;
+    }
     store<u32>(signs, signsOf(c00, c01, c10, c11) | (signsOf(c20, c21, c30, c31) << 16));
-    sums += 64;
     signs += 4;
   }
 }
@@ -144,6 +152,14 @@ function tiles(
 function say(sums: usize, left: v128, right: v128, a0: v128, a1: v128, leaky: bool, slope: v128): void {
   const both = f32x4.add(f32x4.mul(active(left, leaky, slope), a0), f32x4.mul(active(right, leaky, slope), a1));
   v128.store(sums, f32x4.add(v128.load(sums), both));
+}
+
+/** Writes a sample's activations. */
+// @ts-ignore: decorator
+@inline
+function keep(to: usize, left: v128, right: v128, leaky: bool, slope: v128): void {
+  v128.store(to, active(left, leaky, slope));
+  v128.store(to, active(right, leaky, slope), 16);
 }
 
 // @ts-ignore: decorator
@@ -195,23 +211,29 @@ export function neuronsBackward(layer: usize, from: i32, count: i32, slope: f64,
 // @ts-ignore: decorator
 @inline
 function pull(signs: usize, N: usize, size: i32, to: usize, leaky: bool, slope: f32): void {
-  const low = i32x4(1, 2, 4, 8);
-  const high = i32x4(16, 32, 64, 128);
   const fall = f32x4.splat(slope);
   for (let s = 0; s < size; s++) {
-    const bits = v128.load8_splat(signs + s);
     const n = v128.load_splat<f32>(N + (s << 2));
-    const m0 = i32x4.eq(v128.and(bits, low), low);
-    const m1 = i32x4.eq(v128.and(bits, high), high);
-    const other = leaky ? f32x4.mul(n, fall) : n;
-    v128.store(to, leaky ? v128.bitselect(n, other, m0) : v128.and(n, m0));
-    v128.store(to, leaky ? v128.bitselect(n, other, m1) : v128.and(n, m1), 16);
+    mask(to, signs + s, n, n, leaky, fall);
     to += 32;
   }
 }
 
+/** to [8] := what comes of a row's neurons where the sign is set, slope times it elsewhere. */
+// @ts-ignore: decorator
+@inline
+export function mask(to: usize, sign: usize, left: v128, right: v128, leaky: bool, slope: v128): void {
+  const bits = v128.load8_splat(sign);
+  const low = i32x4(1, 2, 4, 8);
+  const high = i32x4(16, 32, 64, 128);
+  const m0 = i32x4.eq(v128.and(bits, low), low);
+  const m1 = i32x4.eq(v128.and(bits, high), high);
+  v128.store(to, leaky ? v128.bitselect(left, f32x4.mul(left, slope), m0) : v128.and(left, m0));
+  v128.store(to, leaky ? v128.bitselect(right, f32x4.mul(right, slope), m1) : v128.and(right, m1), 16);
+}
+
 /** G [4 x 8] += four columns of `size` rows of X times the pulls on them. */
-function back(x: usize, stride: usize, size: i32, pulls: usize, G: usize): void {
+export function back(x: usize, stride: usize, size: i32, pulls: usize, G: usize): void {
   const zero = f32x4.splat(0);
   let c00 = zero, c01 = zero, c10 = zero, c11 = zero, c20 = zero, c21 = zero, c30 = zero, c31 = zero;
   for (const end = pulls + (size << 5); pulls < end; pulls += 32) {

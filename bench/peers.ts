@@ -3,15 +3,15 @@
  * processor time of one thread, on the same data, all networks judged by the same code. `npm run bench:peers -- --help` lists the flags.
  */
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { isDeepStrictEqual } from "node:util";
 import * as tf from "@tensorflow/tfjs";
 import { ConvexReLUTrainer } from "../src/index.js";
 import { type Contest, contests } from "./data/contests.js";
+import { type GatedRow, gatedCells, gatedRow } from "./gatedPeers.js";
+import { type GroupSolver, groupSolvers } from "./peers/groups.js";
 import { judgedNetwork } from "./peers/judge.js";
 import { type DescentRun, type DescentWish, findScipy, runDescent } from "./peers/lbfgs.js";
 import { numbers, readFlags } from "./support/flags.js";
+import { keeping } from "./support/keep.js";
 import { describeMachine } from "./support/machine.js";
 import { clockByProcessor, processorSeconds } from "./support/measure.js";
 import { plotPeers } from "./support/plots.js";
@@ -28,8 +28,11 @@ const flags = readFlags("peers", {
   units: { default: 1000, help: "units of our layer" },
   keep: {
     default: "",
-    help: "folder in which each rival's networks' objectives stay, so that they need not run again",
+    help: "folder in which all that was found stays, so that a run goes on where another ended (empty it when the source has changed)",
   },
+  gated: { default: "250,1000", help: "rows of gated programs beside packages for group lassos; empty: none" },
+  packages: { default: groupSolvers.join(","), help: "these packages (GROUPS_PYTHON)" },
+  cap: { default: 60, help: "processor seconds after which a package is not asked for a finer tolerance" },
   close: { default: 1e-3, help: "a rival is below ours where it is by more than this share" },
 });
 
@@ -59,6 +62,10 @@ interface Row {
   readonly rivals: readonly Rival[];
 }
 
+const GATED =
+  "Figure 1 recipe, d = 50, 500 gates, beta 2e-3: processor seconds of one thread until the objective, of our own forward pass in float64, is " +
+  "within this share of the optimum; a package's best over its tolerances, each run from zero, without what compiles and lays out its matrix.";
+
 clockByProcessor();
 await tf.setBackend("cpu");
 await tf.ready();
@@ -84,6 +91,10 @@ for (const source of contests.filter(({ name }) => flags.problems.split(",").inc
   rows.push(await measure(contest));
 }
 
+const gated: GatedRow[] = [];
+const packages = flags.packages.split(",") as GroupSolver[];
+for (const n of flags.gated === "" ? [] : numbers(flags.gated))
+  gated.push(await gatedRow(n, packages, flags.cap, flags.keep));
 if (!flags.dry) await plotPeers(rows);
 publish(
   {
@@ -108,8 +119,9 @@ publish(
     sections: [
       { title: "Objective", cells: cellsOf(rows), notes: [verdict(rows), ...skipped] },
       { title: "Each rival", cells: rivalCells(rows) },
+      ...(gated.length === 0 ? [] : [{ title: "Gated programs", cells: gatedCells(gated), notes: [GATED] }]),
     ],
-    data: { settings: { ...flags, data: undefined, keep: undefined }, checkpoints, versions, skipped, rows },
+    data: { settings: { ...flags, data: undefined, keep: undefined }, checkpoints, versions, skipped, rows, gated },
   },
   flags,
 );
@@ -118,16 +130,20 @@ async function measure(contest: Contest): Promise<Row> {
   const { name, X, Y, loss } = contest;
   const ours: OurRun[] = [];
   for (const limit of checkpoints) {
-    ours.push(await fitted(contest, limit));
+    const { units } = flags;
+    ours.push(await keeping(flags.keep, `${name}.ours.${limit}`, { limit, units }, () => fitted(contest, limit)));
     console.error(name, JSON.stringify(ours.at(-1)));
   }
   const rivals: Rival[] = [];
   for (const width of python === null ? [] : numbers(flags.widths)) {
     for (const dtype of flags.dtypes.split(",") as DescentWish["dtype"][]) {
       for (const memory of numbers(flags.memories)) {
-        const runs = Array.from({ length: flags.seeds }, (_, seed) =>
-          kept(contest, { width, dtype, memory, seed, checkpoints: moments }),
-        );
+        const runs: DescentRun[] = [];
+        for (let seed = 0; seed < flags.seeds; seed++) {
+          const wish = { width, dtype, memory, seed, checkpoints: moments };
+          const file = `${name}.${width}.${dtype}.${memory}.${seed}`;
+          runs.push(await keeping(flags.keep, file, wish, () => runDescent(python ?? "", contest, wish)));
+        }
         const objectives = checkpoints.map((limit, k) => {
           const at = moments.findIndex((moment) => moment >= Math.max(limit, ours[k].spent));
           return Math.min(...runs.map((run) => run.objectives.slice(at)[0]));
@@ -139,25 +155,6 @@ async function measure(contest: Contest): Promise<Row> {
     }
   }
   return { problem: name, sizes: { n: X.rows, d: X.cols, C: Y.cols }, loss, ours, rivals };
-}
-
-/** What a run before found, where results are kept and it had the same settings, or what is found now. */
-function kept(contest: Contest, wish: DescentWish): DescentRun {
-  const find = () => runDescent(python ?? "", contest, wish);
-  if (flags.keep === "") return find();
-  const file = join(flags.keep, `${contest.name}.${wish.width}.${wish.dtype}.${wish.memory}.${wish.seed}.json`);
-  if (existsSync(file)) {
-    const before = JSON.parse(readFileSync(file, "utf8"));
-    const places = wish.checkpoints.map((moment) => before.wish.checkpoints.indexOf(moment));
-    const same = isDeepStrictEqual({ ...before.wish, checkpoints: null }, { ...wish, checkpoints: null });
-    if (same && !places.includes(-1)) {
-      return { ...before.run, objectives: places.map((place) => before.run.objectives[place]) };
-    }
-  }
-  const run = find();
-  mkdirSync(flags.keep, { recursive: true });
-  writeFileSync(file, JSON.stringify({ wish, run }));
-  return run;
 }
 
 /** One fit with a time limit. */

@@ -64,6 +64,8 @@ export interface Loss {
   value(Z: Float64Array): number;
   /** A (sub)gradient at Z. */
   gradient(Z: Float64Array, out: Float64Array): void;
+  /** The value with the gradient, where both at once take less than one after the other; the same to the last bit. */
+  valueAndGradient?(Z: Float64Array, out: Float64Array): number;
   /** Diagonal of the Hessian at Z; 0 where the loss is linear. */
   hessianDiagonal(Z: Float64Array, out: Float64Array): void;
   /** L*(N) = sup_Z <N, Z> - L(Z); Infinity outside its domain (a rounding error outside counts as inside). */

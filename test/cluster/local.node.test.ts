@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fileCheckpoint, type LocalOptions, local, type ShardProgram } from "../../src/cluster/index.js";
 import { commandOf } from "../../src/cluster/program.js";
@@ -14,7 +15,7 @@ import { WorkerProcess } from "../../src/cluster/worker.js";
 import { type Checkpoint, type Cluster, ConvexReLUTrainer, type ShardedArgs } from "../../src/index.js";
 import { inProcess } from "../helpers/inProcess.js";
 import { killing, lives } from "../helpers/killing.js";
-import { cases, LOAD, modelOf, reluCases, weightsOf } from "../helpers/shardedCases.js";
+import { cases, LOAD, modelOf, reluCases, type ShardedCase, waysOf, weightsOf } from "../helpers/shardedCases.js";
 import { shardProgram } from "../helpers/shardProgram.js";
 
 const [squared] = cases;
@@ -51,6 +52,44 @@ async function reluFitted(cluster: Cluster, more: Partial<ShardedArgs> = {}) {
   const args = { cluster, shards: 2, load: LOAD, args: logistic.rows, ...more };
   const { certificate, objective, iterations, model } = await trainer.fitSharded(modelOf(logistic), args);
   return { certificate, objective, iterations, weights: await weightsOf(model) };
+}
+
+/** A fit of any kind to where it has taken some steps. */
+async function coarse(one: ShardedCase, cluster: Cluster, more: Partial<ShardedArgs> = {}) {
+  const gates = one.hidden === "relu" ? ({ arrangements: { kind: "sample", count: 12, seed: 4 } } as const) : {};
+  const trainer = new ConvexReLUTrainer({ regularization: 2e-2, tolerance: 1e-3, width: "resize", ...gates });
+  const args = { cluster, shards: 2, load: LOAD, args: one.rows, ...more };
+  const { certificate, objective, iterations, epoch, model, shards } = await trainer.fitSharded(modelOf(one), args);
+  return { end: { certificate, objective, iterations, weights: await weightsOf(model) }, rounds: epoch.length, shards };
+}
+
+/** A checkpoint in this process. */
+function keeper(): Checkpoint {
+  let bytes: Uint8Array | null = null;
+  return {
+    read: async () => bytes,
+    write: async (written) => {
+      bytes = written;
+    },
+  };
+}
+
+/** Ends a driver so many milliseconds after a round; answers with its workers. */
+async function driverKilled(path: string, round: number, after: number): Promise<number[]> {
+  const script = fileURLToPath(new URL("../helpers/shardedDriver.ts", import.meta.url));
+  const words = ["--import", "tsx", script, path, program.module ?? ""];
+  const driver = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"] });
+  let children: number[] = [];
+  driver.stdout.on("data", (text) => {
+    if (!new RegExp(`^${round}$`, "m").test(String(text))) return;
+    children = childrenOf(driver.pid ?? 0);
+    setTimeout(() => driver.kill("SIGKILL"), after);
+  });
+  const [, signal] = await once(driver, "exit");
+  expect(signal).toBe("SIGKILL");
+  expect(children.length).toBeGreaterThanOrEqual(2);
+  expect(existsSync(path)).toBe(true);
+  return children;
 }
 
 describe("a ReLU network", () => {
@@ -111,44 +150,69 @@ describe("processes", () => {
   });
 });
 
-describe("a driver that is killed", () => {
-  test("leaves no worker, and another goes on from its checkpoint to the same end, to the last digit", async () => {
-    const path = join(folder, "fit.state");
-    const script = fileURLToPath(new URL("../helpers/shardedDriver.ts", import.meta.url));
-    const words = ["--import", "tsx", script, path, program.module ?? ""];
-    const driver = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"] });
-    let children: number[] = [];
-    driver.stdout.on("data", (text) => {
-      if (!/^5$/m.test(String(text))) return;
-      children = childrenOf(driver.pid ?? 0);
-      driver.kill("SIGKILL");
+describe.each(waysOf())("$title", (one) => {
+  test("ends at the same, to the last digit, whichever worker is killed at whichever call", async () => {
+    const { end: whole, shards } = await coarse(one, inProcess());
+    const moment = fc.record({
+      call: fc.integer({ min: 1, max: shards.calls }),
+      shard: fc.integer({ min: 0, max: 1 }),
     });
-    const [, signal] = await once(driver, "exit");
-    expect(signal).toBe("SIGKILL");
-    expect(children.length).toBeGreaterThanOrEqual(2);
-    expect(existsSync(path)).toBe(true);
-    const kept = fileCheckpoint(path);
-    const rounds: number[] = [];
-    const onEpochEnd = async (epoch: number) => void rounds.push(epoch);
-    const resumed = await fitted(started(), { checkpoint: kept, callbacks: { onEpochEnd } }, 1e-8);
-    expect(rounds[0]).toBeGreaterThanOrEqual(4); // it does not begin anew
-    expect(resumed).toEqual(await fitted(inProcess(), {}, 1e-8));
-    await expect.poll(() => children.filter(lives)).toEqual([]);
+    const property = fc.asyncProperty(moment, async ({ call, shard }) => {
+      const { end, shards: told } = await coarse(one, killing(started(), call, shard, null));
+      expect(end).toEqual(whole);
+      expect(told.restarts).toBe(1);
+    });
+    await fc.assert(property, { numRuns: 2 });
   });
 
+  test("ends at the same, to the last digit, from the checkpoint of a driver that ended at whichever round", async () => {
+    const { end: whole, rounds } = await coarse(one, inProcess());
+    const moment = fc.record({
+      last: fc.integer({ min: 0, max: rounds - 2 }),
+      every: fc.integer({ min: 1, max: 3 }),
+    });
+    const property = fc.asyncProperty(moment, async ({ last, every }) => {
+      const often = { checkpoint: keeper(), checkpointRounds: every };
+      const stop = async (epoch: number) => {
+        if (epoch === last) throw new Error("the driver ends here");
+      };
+      const broken = coarse(one, inProcess(), { ...often, callbacks: { onEpochEnd: stop } });
+      await expect(broken).rejects.toThrow("the driver ends here");
+      const seen: number[] = [];
+      const onEpochEnd = async (epoch: number) => void seen.push(epoch);
+      const { end } = await coarse(one, inProcess(), { ...often, callbacks: { onEpochEnd } });
+      expect(end).toEqual(whole);
+      expect(seen[0]).toBe(Math.floor((last + 1) / every) * every);
+    });
+    await fc.assert(property, { numRuns: 3 });
+  });
+});
+
+describe("a driver that is killed", () => {
+  test("leaves no worker, and another goes on from its checkpoint to the same end, to the last digit, whenever that was", async () => {
+    const whole = await fitted(inProcess(), {}, 1e-8);
+    // The number of a round, and what passes after it: in a step, in a look, or while the next state is written.
+    const moment = fc.record({ round: fc.integer({ min: 1, max: 12 }), after: fc.integer({ min: 0, max: 40 }) });
+    const property = fc.asyncProperty(moment, async ({ round, after }) => {
+      const path = join(folder, `fit-${round}-${after}.state`);
+      const children = await driverKilled(path, round, after);
+      const rounds: number[] = [];
+      const onEpochEnd = async (epoch: number) => void rounds.push(epoch);
+      const kept = fileCheckpoint(path);
+      expect(await fitted(started(), { checkpoint: kept, callbacks: { onEpochEnd } }, 1e-8)).toEqual(whole);
+      expect(rounds[0]).toBeGreaterThanOrEqual(round); // it does not begin anew
+      await expect.poll(() => children.filter(lives)).toEqual([]);
+    });
+    await fc.assert(property, { numRuns: 2 });
+  }, 60_000);
+
   test("a checkpoint of another fit, and bytes that are none, are refused", async () => {
-    let bytes: Uint8Array | null = null;
-    const keeper: Checkpoint = {
-      read: async () => bytes,
-      write: async (written) => {
-        bytes = written;
-      },
-    };
-    await fitted(inProcess(), { checkpoint: keeper, checkpointRounds: 1 }, 1e-2);
-    const other = fitted(inProcess(), { checkpoint: keeper, args: { ...squared.rows, n: 118 } });
+    const kept = keeper();
+    await fitted(inProcess(), { checkpoint: kept, checkpointRounds: 1 }, 1e-2);
+    const other = fitted(inProcess(), { checkpoint: kept, args: { ...squared.rows, n: 118 } });
     await expect(other).rejects.toThrow(/checkpoint: expected the state of this fit.*Remove it/);
-    bytes = Uint8Array.of(1, 2, 3);
-    await expect(fitted(inProcess(), { checkpoint: keeper })).rejects.toThrow(/got 3 bytes that are none/);
+    await kept.write(Uint8Array.of(1, 2, 3));
+    await expect(fitted(inProcess(), { checkpoint: kept })).rejects.toThrow(/got 3 bytes that are none/);
   });
 });
 

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
+import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ray, type ShardProgram, sweep } from "../../src/cluster/index.js";
 import { type Cluster, ConvexReLUTrainer } from "../../src/index.js";
@@ -24,7 +25,7 @@ if (!there)
   console.log(`No Ray in ${python}: its tests are left out (pip install "ray[default]", TFJS_CONVEX_PYTHON).`);
 
 const [squared] = cases;
-const [relu] = reluCases;
+const hinge = reluCases[9];
 let program: ShardProgram = {};
 
 beforeAll(async () => {
@@ -42,17 +43,26 @@ async function fitted(cluster: Cluster, one = squared) {
 }
 
 describe.runIf(there)("Ray", () => {
-  test("ends where shards in this process do, to the last digit, with a worker killed on the way", async () => {
-    // Above what timers count, which is no reason to end at once.
-    const cluster = killing(ray({ python, program, cpusPerShard: 0.5, patience: 3e6 }), 30);
-    expect(await fitted(cluster)).toEqual(await fitted(inProcess()));
-    expect(cluster.restarts).toBe(1);
+  test("ends where shards in this process do, to the last digit, with a worker killed at whichever iteration", async () => {
+    const whole = await fitted(inProcess());
+    const moment = fc.record({
+      iteration: fc.integer({ min: 1, max: whole.iterations }),
+      shard: fc.integer({ min: 0, max: 1 }),
+    });
+    const property = fc.asyncProperty(moment, async ({ iteration, shard }) => {
+      // Above what timers count, which is no reason to end at once.
+      const cluster = killing(ray({ python, program, cpusPerShard: 0.5, patience: 3e6 }), iteration, shard);
+      expect(await fitted(cluster)).toEqual(whole);
+      expect(cluster.restarts).toBe(1);
+    });
+    await fc.assert(property, { numRuns: 1 });
   }, 180_000);
 
-  test("does so with a ReLU network, whose cones are the shards'", async () => {
-    const cluster = killing(ray({ python, program, cpusPerShard: 0.5 }), 2, 1, "reach");
-    expect(await fitted(cluster, relu)).toEqual(await fitted(inProcess(), relu));
-    expect(cluster.restarts).toBe(1);
+  test("does so with a ReLU network whose loss has kinks: cones and multipliers are the shards'", async () => {
+    const inner = killing(ray({ python, program, cpusPerShard: 0.5 }), 2, 1, "reach");
+    const cluster = killing(inner, 3, 0, "anchor");
+    expect(await fitted(cluster, hinge)).toEqual(await fitted(inProcess(), hinge));
+    expect(cluster.restarts).toBe(2);
   }, 180_000);
 });
 

@@ -103,6 +103,25 @@ const neurons = (n: number, d: number, m: number, C: number, slope: number): Ker
   },
 });
 
+/** A layer that is multiplied in float32; without one that in float64 is the same. */
+const roughLayer = (n: number, d: number, m: number, C: number, slope: number): KernelCase => ({
+  title: `a layer in float32 of ${m} neurons on ${n} x ${d}, ${C} outputs, slope ${slope}`,
+  tolerance: 2e-6,
+  run: (kernels) => {
+    const X = gaussianMatrix(n, d, 41);
+    const [W, A, N] = [gaussian(m * d, 42), gaussian(C * m, 43), gaussian(n * C, 44)];
+    const layers = kernels.roughLayer?.(X, m, C, slope) ?? plainLayer(X, m, C, slope);
+    const made = [W, W.map((value) => -value)].flatMap((weights) => {
+      const [Z, inW, inA] = [gaussian(n * C, 45), gaussian(m * d, 46), gaussian(C * m, 47)];
+      layers.forward(weights, A, Z);
+      layers.backward(weights, A, N, inW, inA);
+      return [Z, inW, inA];
+    });
+    layers.dispose();
+    return made;
+  },
+});
+
 /** A dense layer with zeros for all other outputs. */
 function oneOutputEach(layer: NeuronLayer, outputs: Int32Array, C: number): NeuronLayer {
   const m = outputs.length;
@@ -262,6 +281,10 @@ export const kernelCases: readonly KernelCase[] = [
   neurons(1301, 50, 130, 1, -0.5),
   neurons(702, 19, 37, 3, 0.2),
   neurons(2809, 64, 90, 10, 0),
+  roughLayer(1503, 7, 61, 2, 0),
+  roughLayer(702, 19, 37, 3, -0.5),
+  roughLayer(2809, 64, 90, 10, 0),
+  roughLayer(401, 33, 12, 17, 0.2),
 ];
 
 /** Lets an engine work until as many threads take part as it may have, or it says why they do not. */

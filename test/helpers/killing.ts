@@ -3,12 +3,12 @@
 import { readFileSync } from "node:fs";
 import type { Cluster } from "../../src/index.js";
 
-/** As `inner`; before call `at` with this `op` the worker of the shard gets a signal. */
+/** As `inner`; before call `at` with this `op`, or of all calls, the worker of the shard gets a signal. */
 export function killing(
   inner: Cluster,
   at: number,
   shard = 0,
-  op = "advance",
+  op: string | null = "advance",
   signal: "SIGKILL" | "SIGSTOP" = "SIGKILL",
 ): Cluster {
   let calls = 0;
@@ -16,7 +16,7 @@ export function killing(
     name: inner.name,
     open: (specs) => inner.open(specs),
     sum(message, restore) {
-      if (message.call.op === op && ++calls === at) process.kill(inner.pids[shard], signal);
+      if ((op === null || message.call.op === op) && ++calls === at) process.kill(inner.pids[shard], signal);
       return inner.sum(message, restore);
     },
     get restarts() {

@@ -14,6 +14,7 @@ export interface ShardedCase {
   readonly useBias?: boolean;
   readonly activation?: "linear" | "sigmoid" | "softmax";
   readonly hidden?: "gated" | "relu"; // default gated
+  readonly kinks?: true;
 }
 
 const base = { n: 120, d: 3 } as const;
@@ -37,6 +38,30 @@ export const cases: readonly ShardedCase[] = [
     rows: { ...base, outputs: 3, targets: "class" },
     activation: "softmax",
   },
+  {
+    title: "divergence",
+    loss: "kullbackLeiblerDivergence",
+    rows: { ...base, outputs: 3, targets: "distribution" },
+    activation: "softmax",
+  },
+  { title: "hinge", kinks: true, loss: "hinge", rows: { ...base, targets: "sign" } },
+  { title: "absolute errors", kinks: true, loss: "meanAbsoluteError", rows: base },
+  {
+    title: "absolute errors of two outputs, without biases",
+    kinks: true,
+    loss: "meanAbsoluteError",
+    rows: { ...base, outputs: 2 },
+    useBias: false,
+  },
+];
+
+/** Of every way in which shards are asked: first-order and Newton steps, losses with and without kinks. */
+export const waysOf = (): readonly ShardedCase[] => [
+  cases[0],
+  cases[9],
+  cases[11],
+  { ...cases[3], title: `${cases[3].title}, ReLU`, hidden: "relu" },
+  { ...cases[9], title: `${cases[9].title}, ReLU`, hidden: "relu" },
 ];
 
 /** The same with ReLU. */

@@ -3,7 +3,7 @@ export interface RowsWish {
   readonly n: number;
   readonly d: number;
   readonly outputs?: number;
-  readonly targets?: "real" | "sign" | "probability" | "class";
+  readonly targets?: "real" | "sign" | "probability" | "class" | "distribution";
   readonly shift?: number;
   readonly away?: number;
   readonly wrong?: "empty" | "width" | "throws" | "nan" | "target" | "never" | "dies" | null;

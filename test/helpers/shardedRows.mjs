@@ -32,6 +32,7 @@ function plainRowOf(j, { d, outputs, targets }) {
   if (targets === "sign") return { x, y: z.map((entry) => (entry >= 0 ? 1 : -1)) };
   if (targets === "probability") return { x, y: z.map((entry) => (entry >= 0 ? 1 : 0)) };
   if (targets === "class") return { x, y: z.indexOf(Math.max(...z)) };
+  if (targets === "distribution") return { x, y: z.map((entry) => (entry === Math.max(...z) ? 1 : 0)) };
   return { x, y: z };
 }
 

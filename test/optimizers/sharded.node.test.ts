@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ConvexReLUTrainer, gatedDense, sampleGates } from "../../src/index.js";
 import { inProcess } from "../helpers/inProcess.js";
-import { cases, inOnePlace, LOAD, modelOf, reluCases } from "../helpers/shardedCases.js";
+import { cases, inOnePlace, LOAD, modelOf, reluCases, type ShardedCase } from "../helpers/shardedCases.js";
 import { rowOf } from "../helpers/shardedRows.mjs";
 
 const TOLERANCE = 1e-5;
@@ -12,6 +12,10 @@ const [squared] = cases;
 const [reluSquared] = reluCases;
 /** Of ReLU programs, on shards and in one place. */
 const reluSettings = { arrangements: { kind: "sample", count: 40, seed: 4 }, vectorPenalty: "perOutput" } as const;
+
+function reluSettingsOf({ kinks }: ShardedCase) {
+  return { ...reluSettings, arrangements: { ...reluSettings.arrangements, count: kinks ? 8 : 40 } };
+}
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -22,7 +26,9 @@ function shardedOf(settings: ConstructorParameters<typeof ConvexReLUTrainer>[0] 
 }
 
 describe.each([...cases, ...reluCases])("$title", (one) => {
-  const settings = one.hidden === "relu" ? reluSettings : {};
+  // Where few rows have kinks the last digits are slow, on shards and in one place.
+  const tolerance = one.kinks ? 1e-4 : TOLERANCE;
+  const settings = { tolerance, ...(one.hidden === "relu" ? reluSettingsOf(one) : {}) };
 
   test("1, 2 and 4 shards end at the optimum of one place, within what the gaps prove, and report what model.evaluate says", async () => {
     const { x, y } = inOnePlace(one);
@@ -34,7 +40,7 @@ describe.each([...cases, ...reluCases])("$title", (one) => {
       const result = await shardedOf(settings).fitSharded(model, { cluster, shards, load: LOAD, args: one.rows });
       const { primal, dual } = result.certificate;
       expect(result.status).toBe("solved");
-      expect((primal - dual) / primal).toBeLessThanOrEqual(TOLERANCE);
+      expect((primal - dual) / primal).toBeLessThanOrEqual(tolerance);
       const rounding = 1e-12;
       expect(dual).toBeLessThanOrEqual(alone.certificate.primal + rounding);
       expect(alone.certificate.dual).toBeLessThanOrEqual(primal + rounding);
@@ -135,10 +141,14 @@ describe("a fit in its course", () => {
     expect(told + charges).toBeCloseTo(result.objective.total, 5);
   });
 
-  test.each(["gated", "relu"] as const)(
-    "a %s solution wider than the layer becomes the best network of its width that a descent finds, with a bound for all widths",
-    async (hidden) => {
-      const one = { ...squared, hidden, rows: { n: 80, d: 3, outputs: 2 }, units: 3 };
+  test.each([
+    ["gated", "meanSquaredError"],
+    ["relu", "meanSquaredError"],
+    ["relu", "meanAbsoluteError"],
+  ] as const)(
+    "a %s solution of %s wider than the layer becomes the best network of its width that a descent finds, with a bound for all widths",
+    async (hidden, loss) => {
+      const one = { ...squared, hidden, loss, rows: { n: 80, d: 3, outputs: 2 }, units: 3 };
       const model = modelOf(one);
       const { x, y } = inOnePlace(one);
       const settings = {
@@ -159,8 +169,8 @@ describe("a fit in its course", () => {
       expect(objective.total).toBeLessThan(1.15 * alone.objective.total);
       expect(certificate.dual).toBeLessThan(Math.min(certificate.network, alone.certificate.network));
       expect(certificate.primal).toBeCloseTo(certificate.network, 5);
-      const loss = tf.tidy(() => (model.evaluate(x, y, { batchSize: 1000 }) as tf.Scalar).dataSync()[0]);
-      expect(loss).toBeCloseTo(objective.loss, 5);
+      const told = tf.tidy(() => (model.evaluate(x, y, { batchSize: 1000 }) as tf.Scalar).dataSync()[0]);
+      expect(told).toBeCloseTo(objective.loss, 5);
       for (const thing of [x, y]) thing.dispose();
     },
   );
@@ -180,8 +190,6 @@ describe("what shards do not do is refused in a sentence, before any worker star
   test.each([
     ["a network of leaky units", leaky, {}, {}, "model/layer", /slope below zero/],
     ["growing gates", relu, { arrangements: { kind: "grow" } }, {}, "options/value", /"sample".*got "grow"/],
-    ["a loss with kinks", () => modelOf({ ...squared, loss: "hinge" }), {}, {}, "model/loss", /"squaredHinge"/],
-    ["absolute errors", () => modelOf({ ...squared, loss: "meanAbsoluteError" }), {}, {}, "model/loss", /"huberLoss"/],
     ["standardised columns", () => modelOf(squared), { standardize: true }, {}, "options/value", /standardize/],
     ["another solver", () => modelOf(squared), { solver: "admm" }, {}, "options/value", /solver: expected "fista"/],
     ["held-out betas", () => modelOf(squared), { regularization: "held-out" }, {}, "options/value", /regularization/],

@@ -3,6 +3,7 @@
 export { passOver } from "./effort.js";
 export { type GrownSolution, type GrowthOptions, searchBeyond, solveGrowing } from "./grow.js";
 export { columnScalesFrom, columnScalesOf } from "./metric/index.js";
+export { descendNeurons, type NeuronPasses } from "./neuronDescent.js";
 export { largestAtZero, randomStarts } from "./oracle.js";
 export { columnsOf, TogetherPasses } from "./passes.js";
 export { withAllGates } from "./proof.js";

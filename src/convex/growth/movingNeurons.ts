@@ -7,15 +7,14 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
-import { descendWorthwhile, type Objective, usingObjective, type Worthwhile } from "../linear/lbfgs.js";
+import type { Objective, Worthwhile } from "../linear/lbfgs.js";
 import { concatenated, norm } from "../linear/vectors.js";
 import { blockOutputs, columnsOf } from "../operators/blocks.js";
 import { layerObjective } from "../operators/neuronLayer.js";
 import { liftNeurons } from "../recovery/index.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
-import { axesOf, columnScalesOf, neuronMetric } from "./metric/index.js";
-import { BlockPass, passesOf } from "./passes.js";
-import { roughly } from "./rough.js";
+import { descendNeurons, type NeuronPasses } from "./neuronDescent.js";
+import { BlockPass, passesOf, roughPassesOf } from "./passes.js";
 import { readingOf } from "./sampleBlocks.js";
 
 /** m neurons, each feeding one output, and the output bias. */
@@ -28,9 +27,6 @@ export interface MovingNeurons {
 
 /** Neurons below this share of the largest |w| |a| have died out. */
 const DEAD = 1e-10;
-/** A descent that makes all of its steps. */
-const ALWAYS = { window: 1, share: Number.NEGATIVE_INFINITY };
-
 /** The blocks as neurons. */
 export function neuronsOf(program: ConvexProgram, blocks: SparseBlocks): MovingNeurons {
   const d = program.X.cols;
@@ -108,51 +104,24 @@ export function unpacked(x: Float64Array, like: MovingNeurons): MovingNeurons {
   return { weights: x.slice(0, a), scales: x.slice(a, b), outputs: like.outputs, bias: x.slice(b) };
 }
 
-/**
- * Scales for the descent of m packed neurons where there are no axes: a column of X that is larger than all others together, as that
- * of a hidden bias is, moves as if it were the mean of them.
- */
-export function scalesOf({ X, loss }: ConvexProgram, m: number): Float64Array {
-  const ofColumns = columnScalesOf(X);
-  const scales = new Float64Array(m * (X.cols + 1) + loss.outputs).fill(1);
-  for (let j = 0; j < m; j++) scales.set(ofColumns, j * X.cols);
-  return scales;
-}
-
-/**
- * The neurons after at most `steps` steps down the network's objective, in the axes of the data, and its value there; fewer where so many
- * together no longer take `share` off it. Where the engine multiplies neurons in float32, that goes as far as float32 tells lower from
- * higher, and what is left is in float64, as the value is: never above where it began. Where float32 has led no lower, all steps are made
- * again in float64; `steps` counts both.
- */
+/** The neurons after at most `steps` steps down the network's objective, and its value there (`descendNeurons`). */
 export async function descended(
   program: ConvexProgram,
   kernels: Kernels,
   neurons: MovingNeurons,
   steps: number,
   pause: () => Promise<boolean>,
-  { window, share }: Pick<Worthwhile, "window" | "share"> = ALWAYS,
+  wish?: Pick<Worthwhile, "window" | "share">,
 ): Promise<{ readonly neurons: MovingNeurons; readonly value: number; readonly steps: number }> {
-  const m = neurons.scales.length;
-  const axes = await axesOf(program.X, kernels, pause);
-  const posed = { ...program, X: axes.X };
-  const wish: Worthwhile = {
-    ...{ window, share, breath: pause, kernels },
-    scales: axes.squares === null ? scalesOf(program, m) : neuronMetric(program, axes.squares, m, m, (k) => k),
+  const { outputs } = neurons;
+  const m = outputs.length;
+  const passes: NeuronPasses = {
+    ...{ m, outputs: m, own: (k) => k },
+    rough: (posed) => roughPassesOf(posed, kernels, outputs),
+    exact: (posed) => networkObjective(posed, kernels, outputs),
   };
-  const start = packed({ ...neurons, weights: axes.there(neurons.weights) });
-  const rough = await roughly(program, axes, kernels, neurons.outputs, start, steps, pause, wish);
-  return usingObjective(networkObjective(posed, kernels, neurons.outputs), async (objective) => {
-    const valueAt = (x: Float64Array) => objective(x, new Float64Array(x.length));
-    const near = rough !== null && valueAt(rough.x) < valueAt(start) ? rough : null;
-    const left = near === null ? steps : near.told ? 0 : Math.max(0, steps - near.steps);
-    // It is let go of here, and not by the descent.
-    const lent: Objective = (x, gradient) => objective(x, gradient);
-    const { x, value, ...exact } = await descendWorthwhile(lent, near?.x ?? start, left, pause, wish);
-    const ended = unpacked(x, neurons);
-    const made = exact.steps + (rough?.steps ?? 0);
-    return { neurons: { ...ended, weights: axes.back(ended.weights) }, value, steps: made };
-  });
+  const { x, ...ended } = await descendNeurons(program, kernels, passes, packed(neurons), steps, pause, wish);
+  return { neurons: unpacked(x, neurons), ...ended };
 }
 
 /** The network's objective at packed neurons that feed the given outputs. */

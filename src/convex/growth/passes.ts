@@ -18,14 +18,9 @@ export function passesOf(program: ConvexProgram, kernels: Kernels, outputs: Int3
 
 /** The same in float32, where the engine has that and rows are plain; null where it has not, or no memory for it. */
 export function roughPassesOf(program: ConvexProgram, kernels: Kernels, outputs: Int32Array): NeuronLayer | null {
-  if (outputs.length === 0 || !multipliesRoughly(program, kernels)) return null;
   const { X, loss, pooling } = program;
+  if (outputs.length === 0 || !plainRows(pooling)) return null;
   return whereRoom(() => kernels.neurons?.(X, outputs, loss.outputs, slopeOf(pooling)));
-}
-
-/** Whether there are such. */
-export function multipliesRoughly({ pooling }: ConvexProgram, kernels: Kernels): boolean {
-  return kernels.neurons !== undefined && plainRows(pooling);
 }
 
 /** The engine's layer, with zeros for all other outputs; null where it has none, or these would cost more than the rows. */

@@ -14,7 +14,7 @@ import type { Effort } from "./effort.js";
 import type { Growing } from "./move.js";
 import { descended, joined, neuronsOf, picked, programAt, smallNeurons } from "./movingNeurons.js";
 import { randomStarts } from "./oracle.js";
-import { grown, type State, WORTHWHILE } from "./state.js";
+import { grown, type State } from "./state.js";
 
 /** Restarts at most; how many in a row may gain less than this share of the objective, and how many where all took long. */
 const RESTARTS = 12;
@@ -23,8 +23,9 @@ const FRUITLESS_OF_LONG = 1;
 const RESTART_GAIN = 1e-3;
 /** Arrangements up to which a search from many starts misses hardly any. */
 const FEW = 1e5;
-/** Steps of a descent. */
+/** Steps of a descent, which ends where so many together take less than this share off the objective. */
 const DESCENT = 400;
+const WORTHWHILE = { window: 50, share: 1e-3 };
 /** Size of random neurons against the mean of those that are there. */
 const SIZE = 0.2;
 

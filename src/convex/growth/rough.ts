@@ -1,11 +1,10 @@
 /** Descents whose neurons are multiplied in float32: as far as that tells lower from higher, and where it has digits for the data at all. */
 
-import type { Kernels, NeuronLayer } from "../kernels/types.js";
-import { descendWorthwhile, type Worthwhile } from "../linear/lbfgs.js";
-import { layerObjective } from "../operators/neuronLayer.js";
+import type { Kernels } from "../kernels/types.js";
+import { descendWorthwhile, type Objective, type Worthwhile } from "../linear/lbfgs.js";
 import type { ConvexProgram } from "../types.js";
 import { type Axes, axesOf, offsetOf } from "./metric/index.js";
-import { multipliesRoughly, roughPassesOf } from "./passes.js";
+import { roughPassesOf } from "./passes.js";
 
 /** A fall by this share is told from none in float32, and steps that are to bring it together. */
 const TOLD = 1e-5;
@@ -20,36 +19,29 @@ export async function descendsRoughly(
   m: number,
   pause: () => Promise<boolean>,
 ): Promise<boolean> {
-  const layer = roughLayer(program, await axesOf(program.X, kernels, pause), kernels, new Int32Array(m));
+  const axes = await axesOf(program.X, kernels, pause);
+  if (!hasDigits(program, axes)) return false;
+  const layer = roughPassesOf({ ...program, X: axes.X }, kernels, new Int32Array(m));
   layer?.dispose();
   return layer !== null;
 }
 
-/** Passes in float32, where that has digits for the rows: those of a mean beside a small spread are lost, but along axes of the data. */
-function roughLayer(program: ConvexProgram, axes: Axes, kernels: Kernels, outputs: Int32Array): NeuronLayer | null {
-  if (!multipliesRoughly(program, kernels)) return null;
-  if (axes.squares === null && !(offsetOf(program.X) <= OFFSET)) return null;
-  return roughPassesOf({ ...program, X: axes.X }, kernels, outputs);
+/** Whether float32 has digits for the rows: those of a mean beside a small spread are lost, but along axes of the data. */
+export function hasDigits({ X }: ConvexProgram, axes: Axes): boolean {
+  return axes.squares !== null || offsetOf(X) <= OFFSET;
 }
 
 /**
  * A descent in float32, which ends where a window of steps has told no fall from none; `told` where it ended otherwise, and float64 has
- * nothing to add. Null where there are no passes in float32.
+ * nothing to add. The objective is let go of in the end.
  */
 export async function roughly(
-  program: ConvexProgram,
-  axes: Axes,
-  kernels: Kernels,
-  outputs: Int32Array,
+  objective: Objective,
   start: Float64Array,
   steps: number,
   pause: () => Promise<boolean>,
   wish: Worthwhile,
-): Promise<{ readonly x: Float64Array; readonly steps: number; readonly told: boolean } | null> {
-  const layer = roughLayer(program, axes, kernels, outputs);
-  if (layer === null) return null;
-  const m = outputs.length;
-  const objective = layerObjective(program, layer, m * program.X.cols, m);
+): Promise<{ readonly x: Float64Array; readonly steps: number; readonly told: boolean }> {
   let lowest = Number.POSITIVE_INFINITY;
   let before = Number.NaN;
   let step = 0;

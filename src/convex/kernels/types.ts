@@ -27,6 +27,8 @@ export interface Kernels {
   factor(H: Float64Array, n: number): boolean;
   /** b := H^-1 b, given the factor. */
   solve(L: Float64Array, n: number, b: Float64Array): void;
+  /** H := its inverse, given its lower triangle, [n x n] in a cache. False when it is not positive definite; `inverseOf` where it is missing. */
+  inverse?(H: Float64Array, n: number): boolean;
   /** A Cholesky factor that stays with the engine, of H [n x n] (lower, left as it is); null when H is not positive definite. */
   cholesky(H: Float64Array, n: number): CholeskyFactor | null;
   /**
@@ -43,8 +45,12 @@ export interface Kernels {
    * with the same weights.
    */
   neurons?(X: Matrix, outputs: Int32Array, C: number, slope: number): NeuronLayer;
+  /** The same as `layer` in float32: each pass back follows one forward with the same weights. */
+  roughLayer?(X: Matrix, m: number, C: number, slope: number): NeuronLayer;
   /** Room for so many pairs of vectors of a size; who needs it has plain ones where an engine has nothing faster. The caller disposes it. */
   pairs?(size: number, count: number): VectorPairs;
+  /** A matrix for products with it again and again; who needs it multiplies with the matrix itself where an engine has nothing faster. The caller disposes it. */
+  hold?(X: Matrix): HeldMatrix;
   /** Copies what never changes to where the engine wants it. The caller disposes the result. */
   bind(X: Matrix, gates: GateSet): GatedProducts;
   /**
@@ -62,6 +68,15 @@ export interface Kernels {
   iterateCones?(X: Matrix, gates: GateSet, outputs: number, system: ConeSystem): Promise<ConeIterate>;
   /** What of its threads was used so far; an engine without it has one. */
   threads?(): ThreadUse;
+}
+
+/** A matrix X [n x d] held by the engine. */
+export interface HeldMatrix {
+  /** out [m x d] = A X, A [m x n]. */
+  times(A: Float64Array, out: Float64Array, m: number): void;
+  /** out [m x n] = A X', A [m x d]. */
+  timesTransposed(A: Float64Array, out: Float64Array, m: number): void;
+  dispose(): void;
 }
 
 /** A layer of m neurons, a(h) = h where h > 0 and slope h elsewhere, over all rows of X [n x d], that feeds C outputs. */

@@ -39,6 +39,20 @@ function bindRows(Y: Float64Array, a: Float64Array, C: number): Loss {
   const others = new Float64Array(C);
   const prox = rowProx(C);
 
+  /** logsumexp(Z_k) - <Y_k, Z_k>; leaves the softmax of the row. */
+  function rowLoss(Z: Float64Array, k: number): number {
+    let top = k * C;
+    for (let c = 1; c < C; c++) if (Z[k * C + c] > Z[top]) top = k * C + c;
+    let row = softmax(Z, k * C, C, p, others);
+    for (let c = 0; c < C; c++) row += Y[k * C + c] * (Z[top] - Z[k * C + c]);
+    return row;
+  }
+
+  /** Of a row whose softmax was made last. */
+  function writeGradient(k: number, out: Float64Array): void {
+    for (let c = 0; c < C; c++) out[k * C + c] = a[k] * excess(p[c], others[c], Y[k * C + c]);
+  }
+
   return {
     name: "categoricalCrossentropy",
     rows: n,
@@ -48,22 +62,25 @@ function bindRows(Y: Float64Array, a: Float64Array, C: number): Loss {
 
     value(Z) {
       let sum = 0;
-      for (let k = 0; k < n; k++) {
-        if (a[k] === 0) continue;
-        let top = k * C;
-        for (let c = 1; c < C; c++) if (Z[k * C + c] > Z[top]) top = k * C + c;
-        let row = softmax(Z, k * C, C, p, others);
-        for (let c = 0; c < C; c++) row += Y[k * C + c] * (Z[top] - Z[k * C + c]);
-        sum += a[k] * row;
-      }
+      for (let k = 0; k < n; k++) if (a[k] !== 0) sum += a[k] * rowLoss(Z, k);
       return sum;
     },
 
     gradient(Z, out) {
       for (let k = 0; k < n; k++) {
         softmax(Z, k * C, C, p, others);
-        for (let c = 0; c < C; c++) out[k * C + c] = a[k] * excess(p[c], others[c], Y[k * C + c]);
+        writeGradient(k, out);
       }
+    },
+
+    valueAndGradient(Z, out) {
+      let sum = 0;
+      for (let k = 0; k < n; k++) {
+        const row = rowLoss(Z, k);
+        if (a[k] !== 0) sum += a[k] * row;
+        writeGradient(k, out);
+      }
+      return sum;
     },
 
     hessianDiagonal(Z, out) {

@@ -23,12 +23,15 @@ export function bindDivergence(target: Matrix, weights: Float64Array | null): Lo
 
 /** The cross entropy plus what each row has more than that. */
 function above(cross: Loss, least: Float64Array): Loss {
-  const { part } = cross;
+  const { part, valueAndGradient } = cross;
   const sum = least.reduce((total, value) => total + value, 0);
   return {
     ...cross,
     name: "kullbackLeiblerDivergence",
     value: (Z) => cross.value(Z) + sum,
+    ...(valueAndGradient && {
+      valueAndGradient: (Z: Float64Array, out: Float64Array) => valueAndGradient(Z, out) + sum,
+    }),
     conjugate: (N) => cross.conjugate(N) - sum,
     ...(part && {
       part: (rows: Int32Array) =>

@@ -13,6 +13,15 @@ export function smoothed(loss: Loss, tau: number): Loss {
   const spread = loss.separable ? null : new Float64Array(size);
   const { part } = loss;
   const prox = (Z: Float64Array) => loss.prox(Z, tau, near, slope, spread);
+  // At Z, whose prox was made last.
+  const valueBeside = (Z: Float64Array) => {
+    let square = 0;
+    for (let k = 0; k < size; k++) square += (Z[k] - near[k]) ** 2;
+    return loss.value(near) + square / (2 * tau);
+  };
+  const writeGradient = (Z: Float64Array, out: Float64Array) => {
+    for (let k = 0; k < size; k++) out[k] = (Z[k] - near[k]) / tau;
+  };
   return {
     ...loss,
     curvature: 1 / tau,
@@ -20,13 +29,17 @@ export function smoothed(loss: Loss, tau: number): Loss {
     output: (c) => smoothed(loss.output(c), tau),
     value(Z) {
       prox(Z);
-      let square = 0;
-      for (let k = 0; k < size; k++) square += (Z[k] - near[k]) ** 2;
-      return loss.value(near) + square / (2 * tau);
+      return valueBeside(Z);
     },
     gradient(Z, out) {
       prox(Z);
-      for (let k = 0; k < size; k++) out[k] = (Z[k] - near[k]) / tau;
+      writeGradient(Z, out);
+    },
+    valueAndGradient(Z, out) {
+      prox(Z);
+      const value = valueBeside(Z);
+      writeGradient(Z, out);
+      return value;
     },
     hessianDiagonal(Z, out) {
       prox(Z);

@@ -6,7 +6,8 @@
  */
 
 import type { Kernels } from "../kernels/types.js";
-import { dotAt } from "../linear/vectors.js";
+import { dotAt, transpose } from "../linear/vectors.js";
+import type { Grams } from "./interiorCones.js";
 import type { SignForms } from "./signForms.js";
 
 /** A symmetric matrix W [D x D] seen from the rows of X. */
@@ -19,8 +20,9 @@ export interface Seen {
   readonly last: Float64Array;
 }
 
-export class FormGrams {
+export class FormGrams implements Grams {
   private readonly places: readonly number[]; // where x begins in p
+  private readonly turned: Float64Array; // X' [d x n]
   private readonly kept = new Map<string, Float64Array>(); // arrays of n^2 numbers cost more to make than to fill
 
   constructor(
@@ -28,25 +30,27 @@ export class FormGrams {
     private readonly kernels: Kernels,
   ) {
     this.places = forms.kind === "bilinear" ? [0, forms.X.cols] : [0];
+    this.turned = new Float64Array(forms.X.data.length);
+    transpose(forms.X.data, forms.X.rows, forms.X.cols, this.turned);
   }
 
-  /** X W for the rows of W that x meets, and no Gram matrices. */
-  private rowsOf(W: Float64Array): Float64Array[] {
+  /** X W for the rows of W that x meets, and no Gram matrices; what was there for the same slot is overwritten. */
+  private rowsOf(W: Float64Array, slot: number): Float64Array[] {
     const { X, size: D } = this.forms;
     const { rows: n, cols: d, data } = X;
     return this.places.map((place) => {
-      const out = new Float64Array(n * D);
+      const out = this.room(`rows ${slot} ${place}`, n * D);
       this.kernels.multiply(data, W.subarray(place * D, (place + d) * D), out, n, d, D);
       return out;
     });
   }
 
   /** What is seen in the same slot before is overwritten. */
-  see(W: Float64Array, slot: number): Seen {
+  private see(W: Float64Array, slot: number): Seen {
     const { X, size: D } = this.forms;
     const { rows: n, cols: d, data } = X;
-    const rows = this.rowsOf(W);
-    const part = new Float64Array(n * d);
+    const rows = this.rowsOf(W, slot);
+    const part = this.room("part", n * d);
     const grams = rows.flatMap((own, from) =>
       this.places.slice(0, from + 1).map((place) => {
         for (let k = 0; k < n; k++) for (let i = 0; i < d; i++) part[k * d + i] = own[k * D + place + i];
@@ -56,6 +60,12 @@ export class FormGrams {
       }),
     );
     return { rows, grams, last: W.subarray(D * D - D) };
+  }
+
+  addCone(W: Float64Array, V: Float64Array, diagonals: Float64Array, H: Float64Array): Float64Array {
+    const [seen, other] = [this.see(W, 0), this.see(V, 1)];
+    addGram(this.forms, seen, other, H);
+    return diagonalTerms(this.forms, seen, other, diagonals, this.kernels);
   }
 
   private room(name: string, size: number): Float64Array {
@@ -68,33 +78,35 @@ export class FormGrams {
   outputs(W: Float64Array): Float64Array {
     const { kind, X, size: D, scale } = this.forms;
     const { rows: n, cols: d, data } = X;
-    const [own] = this.rowsOf(W);
+    const [own] = this.rowsOf(W, 2);
     const to = kind === "bilinear" ? d : 0;
     const corner = W[D * D - 1];
-    return Float64Array.from({ length: n }, (_, k) => {
+    const out = new Float64Array(n);
+    for (let k = 0; k < n; k++) {
       const square = dotAt(own, k * D + to, data, k * d, d);
-      if (kind === "bilinear") return scale * square;
-      return scale * (kind.a * square + kind.b * own[k * D + d] + kind.c * corner);
-    });
+      out[k] = scale * square;
+      if (kind !== "bilinear") out[k] = scale * (kind.a * square + kind.b * own[k * D + d] + kind.c * corner);
+    }
+    return out;
   }
 
   /** sum_k N_k M_k [D x D]. */
   matrix(N: Float64Array): Float64Array {
     const { kind, X, size: D, scale } = this.forms;
     const { rows: n, cols: d, data } = X;
-    const weighted = new Float64Array(d * n); // X' diag(N)
+    const weighted = this.room("weighted", d * n); // X' diag(N)
     const linear = new Float64Array(d);
-    let total = 0;
-    for (let k = 0; k < n; k++) {
-      const weight = scale * N[k];
-      total += weight;
-      for (let i = 0; i < d; i++) {
-        const value = weight * data[k * d + i];
+    const total = scale * N.reduce((sum, value) => sum + value, 0);
+    for (let i = 0; i < d; i++) {
+      let sum = 0;
+      for (let k = 0; k < n; k++) {
+        const value = scale * N[k] * this.turned[i * n + k];
         weighted[i * n + k] = value;
-        linear[i] += value;
+        sum += value;
       }
+      linear[i] = sum;
     }
-    const square = new Float64Array(d * d);
+    const square = this.room("square", d * d);
     this.kernels.multiply(weighted, data, square, d, n, d);
     const S = new Float64Array(D * D);
     const bilinear = kind === "bilinear";
@@ -116,7 +128,7 @@ export class FormGrams {
 }
 
 /** H += tr(M_k W M_l V), made symmetric in W and V; its lower half [n x n]. */
-export function addGram({ kind, X, size: D, scale }: SignForms, W: Seen, V: Seen, H: Float64Array): void {
+function addGram({ kind, X, size: D, scale }: SignForms, W: Seen, V: Seen, H: Float64Array): void {
   const n = X.rows;
   const whole = scale * scale;
   if (kind === "bilinear") {
@@ -140,7 +152,11 @@ export function addGram({ kind, X, size: D, scale }: SignForms, W: Seen, V: Seen
     for (let k = 0; k < n; k++) for (let kl = k * n; kl <= k * n + k; kl++) H[kl] += aa * P[kl] * Q[kl];
     return;
   }
-  const [p, q] = [W, V].map(({ rows: [rows] }) => Float64Array.from({ length: n }, (_, k) => rows[k * D + D - 1]));
+  const [p, q] = [W, V].map(({ rows: [rows] }) => {
+    const out = new Float64Array(n);
+    for (let k = 0; k < n; k++) out[k] = rows[k * D + D - 1];
+    return out;
+  });
   const [ab, ac, bb, bc] = [(whole * a * b) / 2, whole * a * c, (whole * b * b) / 4, (whole * b * c) / 2];
   const [g, h] = [W.last[D - 1], V.last[D - 1]];
   const rest = whole * c * c * g * h;
@@ -163,23 +179,30 @@ export function addGram({ kind, X, size: D, scale }: SignForms, W: Seen, V: Seen
 }
 
 /** tr(M_k W diag(g_j) V) for rows g_j of G [q x D]: [n x q]. */
-export function diagonalTerms({ kind, X, size: D, scale }: SignForms, W: Seen, V: Seen, G: Float64Array): Float64Array {
+function diagonalTerms(
+  { kind, X, size: D, scale }: SignForms,
+  W: Seen,
+  V: Seen,
+  G: Float64Array,
+  kernels: Kernels,
+): Float64Array {
   const n = X.rows;
   const q = G.length / D;
   const out = new Float64Array(n * q);
-  const terms = new Float64Array(D);
+  const terms = new Float64Array(n * D);
   const [w, v] = [W.last, V.last];
   const [w0, w1] = W.rows;
   const [v0, v1] = V.rows;
   for (let k = 0; k < n; k++) {
     for (let i = 0; i < D; i++) {
       const at = k * D + i;
-      if (kind === "bilinear") terms[i] = (w0[at] * v1[at] + w1[at] * v0[at]) / 2;
+      if (kind === "bilinear") terms[at] = (scale * (w0[at] * v1[at] + w1[at] * v0[at])) / 2;
       else {
-        terms[i] = kind.a * w0[at] * v0[at] + (kind.b / 2) * (w0[at] * v[i] + w[i] * v0[at]) + kind.c * w[i] * v[i];
+        const linear = w0[at] * v[i] + w[i] * v0[at];
+        terms[at] = scale * (kind.a * w0[at] * v0[at] + (kind.b / 2) * linear + kind.c * w[i] * v[i]);
       }
     }
-    for (let j = 0; j < q; j++) out[k * q + j] = scale * dotAt(G, j * D, terms, 0, D);
   }
+  kernels.multiplyTransposed(terms, G, out, n, D, q);
   return out;
 }

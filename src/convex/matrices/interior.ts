@@ -17,6 +17,8 @@ import { FormGrams } from "./formGrams.js";
 import {
   type Cone,
   dotMoved,
+  type Grams,
+  type InteriorLoss,
   type InteriorProblem,
   inside,
   inverseOf,
@@ -24,9 +26,11 @@ import {
   partner,
   signed,
 } from "./interiorCones.js";
+import { entriesTake, entryProgram, startInEntries } from "./interiorEntries.js";
 import { startFitted } from "./interiorFit.js";
 import { type Continued, continuedFrom, startInside } from "./interiorStart.js";
 import { NewtonSystem } from "./newtonSystem.js";
+import type { SignForms } from "./signForms.js";
 
 export type { InteriorProblem } from "./interiorCones.js";
 
@@ -36,16 +40,25 @@ const MOST_ROWS = 600;
 /** Sides of the matrices up to which inverses and products of them stay cheap. */
 const MOST_SIDE = 200;
 /** Of the way to the boundary: how far a step goes; and, where that led to the boundary and not to the optimum, from the start again. */
-const SHARES = [0.97, 0.7];
+const SHARES = [0.985, 0.7];
+/** Of entries: the same, and what their start has in all directions; more where the first led to the boundary. */
+const ENTRY_STARTS = [
+  [0.985, 0.1],
+  [0.985, 1],
+  [0.9, 10],
+] as const;
 /** The gap at which rounding may have ended it. */
 const NEAR = 1e-3;
 const SHORTER = 0.9;
+/** Halvings of what is left between the last two. */
+const FINER = 3;
 const SHORTEST = 1e-4;
 /** Of what <W, K> was a step before: above it that step led nowhere; then of what it is now: what is aimed at. */
 const STUCK = 0.9;
 const CENTRED = 0.5;
 
 export interface InteriorPoint extends Continued {
+  readonly outputs: Float64Array; // [n], of the matrices; Z is where N is the gradient
   readonly steps: number;
   readonly primal: number;
   /** Between the values of both points, relative to the primal one's. */
@@ -63,9 +76,11 @@ interface Direction {
   }[];
 }
 
-/** Losses whose Hessian is a diagonal, on as many rows and with matrices of such a side D as factorisations are cheap for. */
-export function interiorTakes({ curvature, separable, rows, beside, hessianTimes }: Loss, D: number): boolean {
-  if (rows > MOST_ROWS || D > MOST_SIDE) return false;
+/** Losses whose Hessian is a diagonal, on as many rows, or with as few entries, and with matrices of such a side as factorisations are cheap for. */
+export function interiorTakes(loss: Loss, forms: SignForms): boolean {
+  const { curvature, separable, rows, beside, hessianTimes } = loss;
+  if (forms.size > MOST_SIDE) return false;
+  if (rows > MOST_ROWS) return entriesTake(loss, forms);
   return Number.isFinite(curvature) && separable && beside === undefined && hessianTimes === undefined;
 }
 
@@ -80,34 +95,76 @@ export async function solveInterior(
   pause: Pause,
   from: InteriorPoint | null = null,
 ): Promise<InteriorPoint | null> {
-  const grams = new FormGrams(problem.forms, kernels);
   let best: InteriorPoint | null = null;
   let over = false;
   const asked = async () => {
     over ||= await pause();
     return over;
   };
-  const inside = async () =>
-    from === null ? await startInside(problem, grams, asked) : continuedFrom(problem, grams, from);
+  if (from === null && entriesTake(problem.loss, problem.forms)) {
+    best = await solveInEntries(problem, kernels, tolerance, asked);
+    if (over || (best !== null && best.gap <= NEAR) || problem.loss.rows > MOST_ROWS) return best;
+  }
+  const grams = new FormGrams(problem.forms, kernels);
+  const inside = (blank: boolean) => async () =>
+    from === null
+      ? await startInside(problem, grams, kernels, asked, blank)
+      : continuedFrom(problem, grams, kernels, from);
   // At another start last, which takes charges that are small beside the outputs.
   for (const [share, start] of [
-    [SHARES[0], inside],
-    [SHARES[1], inside],
-    [SHARES[0], () => startFitted(problem, grams, asked)],
+    [SHARES[0], inside(false)],
+    [SHARES[1], inside(true)],
+    [SHARES[0], () => startFitted(problem, grams, kernels, asked)],
   ] as const) {
     const began = await start();
     if (over && began === null) break;
     if (began === null) continue;
     const point = new Interior(problem, kernels, grams, began.Z, began.bias, began.cones, share, asked);
-    let steps = 0;
-    let gap = point.gap();
-    while (!(gap <= tolerance) && steps < MOST_STEPS && !(await asked())) {
-      if (!(await point.step())) break;
-      steps += 1;
-      gap = point.gap();
-    }
+    const { steps, gap } = await follow(point, tolerance, asked);
     if (best === null || gap < best.gap) best = { ...point.found(), steps, gap };
     if (best.gap <= NEAR || over) break;
+  }
+  return best;
+}
+
+/** Steps until the gap is closed, or no step is left. */
+async function follow(point: Interior, tolerance: number, asked: Pause): Promise<{ steps: number; gap: number }> {
+  let steps = 0;
+  let gap = point.gap();
+  while (!(gap <= tolerance) && steps < MOST_STEPS && !(await asked())) {
+    if (!(await point.step())) break;
+    steps += 1;
+    gap = point.gap();
+  }
+  return { steps, gap };
+}
+
+/** The same where entries are fewer than rows. */
+async function solveInEntries(
+  problem: InteriorProblem,
+  kernels: Kernels,
+  tolerance: number,
+  asked: Pause,
+): Promise<InteriorPoint | null> {
+  const { loss } = problem;
+  const program = await entryProgram(problem, kernels, asked);
+  if (program === null) return null;
+  let best: InteriorPoint | null = null;
+  for (const [share, more] of ENTRY_STARTS) {
+    const began = await startInEntries(problem, program, kernels, asked, more);
+    if (began === null) break;
+    const posed = { ...problem, loss: program.loss, outputBias: null };
+    const point = new Interior(posed, kernels, program.grams, began.Z, 0, began.cones, share, asked);
+    const { steps, gap } = await follow(point, tolerance, asked);
+    if (best === null || gap < best.gap) {
+      const found = point.found();
+      const { Z: outputs, bias } = program.outputsAt(found.outputs);
+      const { Z } = program.outputsAt(found.Z);
+      const N = new Float64Array(loss.rows);
+      loss.gradient(Z, N);
+      best = { ...found, outputs, bias, Z, N, curvature: loss.curvature, steps, gap };
+    }
+    if (best.gap <= tolerance || (await asked())) break;
   }
   return best;
 }
@@ -115,14 +172,17 @@ export async function solveInterior(
 class Interior {
   private readonly N: Float64Array;
   private readonly room: readonly [Float64Array, Float64Array]; // [n x n]
+  private readonly trial: Float64Array; // [D x D]
+  private readonly products: readonly [Float64Array, Float64Array]; // [D x D]
   private primal = Number.NaN;
+  private ownOutputs: Float64Array = new Float64Array(0);
   private before = Number.POSITIVE_INFINITY; // mu, a step before
   private readonly roots: Float64Array; // of the Hessian's diagonal
 
   constructor(
-    private readonly problem: InteriorProblem,
+    private readonly problem: Omit<InteriorProblem, "loss"> & { readonly loss: InteriorLoss },
     private readonly kernels: Kernels,
-    private readonly grams: FormGrams,
+    private readonly grams: Grams,
     private Z: Float64Array,
     private bias: number,
     private readonly cones: readonly Cone[],
@@ -132,6 +192,9 @@ class Interior {
     this.N = new Float64Array(Z.length);
     this.roots = new Float64Array(Z.length);
     this.room = [new Float64Array(Z.length ** 2), new Float64Array(Z.length ** 2)];
+    const D = problem.forms.size;
+    this.trial = new Float64Array(D * D);
+    this.products = [new Float64Array(D * D), new Float64Array(D * D)];
     problem.loss.gradient(Z, this.N);
   }
 
@@ -144,6 +207,7 @@ class Interior {
   gap(): number {
     const { loss, outputBias, charge, forms } = this.problem;
     const Z = this.outputs();
+    this.ownOutputs = Z;
     let primal = loss.value(Z) + (outputBias?.ridge ?? 0) * this.bias ** 2;
     const D = forms.size;
     for (const { W } of this.cones) for (let i = 0; i < D; i++) primal += charge[i] * W[i * D + i];
@@ -161,6 +225,7 @@ class Interior {
       matrices: this.cones.map(({ W }) => W),
       multipliers,
       primal: this.primal,
+      outputs: this.ownOutputs,
       bias: this.bias,
       Z: this.Z,
       N: this.N,
@@ -174,12 +239,14 @@ class Interior {
     const D = forms.size;
     loss.hessianDiagonal(this.Z, this.roots);
     for (let k = 0; k < this.roots.length; k++) this.roots[k] = Math.sqrt(Math.max(0, this.roots[k]));
-    const system = NewtonSystem.of(this.problem, this.grams, this.cones, this.roots, this.room);
+    const inverse = loss.inverseHessian?.(this.Z);
+    if (inverse === null) return false;
+    const system = NewtonSystem.of(this.problem, this.grams, this.kernels, this.cones, this.roots, inverse, this.room);
     if (system === null || (await this.pause())) return false;
     const mu = this.mu();
     const predicted = this.direction(system, 0, null);
     if (await this.pause()) return false;
-    const reach = await this.reach(predicted);
+    const reach = await this.reach(predicted, 0);
     if (reach === null) return false;
     const after =
       predicted.cones.reduce((sum, { dW, dK }, s) => {
@@ -193,17 +260,19 @@ class Interior {
     const centring = Math.min(1, Math.max(stuck ? CENTRED : 1e-6, power(after / mu, 3)));
     const corrected = this.direction(system, centring * mu, stuck ? null : predicted);
     if (await this.pause()) return false;
-    const length = await this.reach(corrected);
+    const length = await this.reach(corrected, FINER);
     return length !== null && (await this.move(corrected, length));
   }
 
-  /** sum_s s <M_k, W_s> + c. */
+  /** sum_s s <M_k, W_s> + c, M_k being the same for all s. */
   private outputs(matrices = this.cones.map(({ W }) => W)): Float64Array {
-    const Z = new Float64Array(this.Z.length).fill(this.bias);
+    const sum = new Float64Array(matrices[0].length);
     matrices.forEach((W, s) => {
-      const f = this.grams.outputs(W);
-      for (let k = 0; k < Z.length; k++) Z[k] += this.cones[s].sign * f[k];
+      const { sign } = this.cones[s];
+      for (let i = 0; i < sum.length; i++) sum[i] += sign * W[i];
     });
+    const Z = this.grams.outputs(sum);
+    for (let k = 0; k < Z.length; k++) Z[k] += this.bias;
     return Z;
   }
 
@@ -212,14 +281,16 @@ class Interior {
     const D = forms.size;
     const q = diagonals.length / D;
     const targets = this.cones.map(({ inverse }, s) => {
-      const T = inverse.map((value) => centre * value);
+      const T = new Float64Array(D * D);
+      if (centre > 0) for (let i = 0; i < T.length; i++) T[i] = centre * inverse[i];
       if (predicted !== null) {
         const { dW, dK } = predicted.cones[s];
         this.subtractProduct(dW, dK, inverse, T);
       }
       return T;
     });
-    const rows = this.outputs(targets);
+    const nowhere = centre === 0 && predicted === null;
+    const rows = nowhere ? new Float64Array(this.Z.length).fill(this.bias) : this.outputs(targets);
     for (let k = 0; k < rows.length; k++) rows[k] -= this.Z[k];
     const ends = targets.map((T) =>
       Float64Array.from({ length: q }, (_, j) => {
@@ -248,14 +319,14 @@ class Interior {
   /** out -= (A B C + C B A) / 2, all [D x D] and symmetric. */
   private subtractProduct(A: Float64Array, B: Float64Array, C: Float64Array, out: Float64Array): void {
     const D = this.problem.forms.size;
-    const [AB, ABC] = [new Float64Array(D * D), new Float64Array(D * D)];
+    const [AB, ABC] = this.products;
     this.kernels.multiply(A, B, AB, D, D, D);
     this.kernels.multiply(AB, C, ABC, D, D, D);
     for (let i = 0; i < D; i++) for (let j = 0; j < D; j++) out[i * D + j] -= (ABC[i * D + j] + ABC[j * D + i]) / 2;
   }
 
-  /** How far both points may go and stay inside, at most 1; null when time is up. */
-  private async reach({ cones }: Direction): Promise<number | null> {
+  /** How far both points may go and stay inside, at most 1, `finer` halvings closer than factors tell; null when time is up. */
+  private async reach({ cones }: Direction, finer: number): Promise<number | null> {
     const D = this.problem.forms.size;
     let length = 1;
     for (const [s, { W, K }] of this.cones.entries()) {
@@ -263,9 +334,17 @@ class Interior {
         [W, cones[s].dW],
         [K, cones[s].dK],
       ]) {
-        while (length > SHORTEST && !inside(at, along, length / this.share, D)) {
+        const goes = (far: number) => inside(at, along, far / this.share, D, this.kernels, this.trial);
+        let beyond = length;
+        while (length > SHORTEST && !goes(length)) {
+          beyond = length;
           length *= SHORTER;
           if (await this.pause()) return null;
+        }
+        for (let halving = 0; halving < finer && beyond > length; halving++) {
+          const middle = (length + beyond) / 2;
+          if (goes(middle)) length = middle;
+          else beyond = middle;
         }
         if (await this.pause()) return null;
       }
@@ -287,7 +366,9 @@ class Interior {
         const next = multipliers.map((value, j) => value + length * cones[s].multipliers[j]);
         const K = partner(this.problem, Q, sign, next);
         // As `reach` has it on a straight line, which N is not.
-        const inverse = inside(K, this.cones[s].K, this.share - 1, D) ? inverseOf(K, D) : null;
+        const inverse = inside(K, this.cones[s].K, this.share - 1, D, this.kernels, this.trial)
+          ? inverseOf(K, D, this.kernels)
+          : null;
         if (await this.pause()) return false;
         if (inverse === null) break;
         moved.push({ K, inverse, multipliers: next });

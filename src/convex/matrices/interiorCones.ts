@@ -1,5 +1,6 @@
 /** The program of `interior.ts`, its matrix variables W_s with their partners K_s, and how far both may go. */
 
+import type { Kernels } from "../kernels/types.js";
 import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
 import type { Loss, OutputBias } from "../types.js";
 import type { SignForms } from "./signForms.js";
@@ -16,6 +17,20 @@ export interface InteriorProblem {
   readonly diagonals: Float64Array; // g [q x D]
 }
 
+/** What the method asks of a loss; `inverseHessian` [rows x rows] is there where that is no diagonal, null where there is none. */
+export interface InteriorLoss extends Pick<Loss, "rows" | "curvature" | "value" | "gradient" | "hessianDiagonal"> {
+  inverseHessian?(Z: Float64Array): Float64Array | null;
+}
+
+/** What a Newton step asks of forms, whose outputs are <M_k, W>. */
+export interface Grams {
+  outputs(W: Float64Array): Float64Array;
+  /** sum_k N_k M_k [D x D]. */
+  matrix(N: Float64Array): Float64Array;
+  /** H [n x n] += tr(M_k W M_l V) in its lower half; the answer is tr(M_k W diag(g_j) V) [n x q]. */
+  addCone(W: Float64Array, V: Float64Array, diagonals: Float64Array, H: Float64Array): Float64Array;
+}
+
 /** One matrix variable, and its partner. */
 export interface Cone {
   readonly sign: 1 | -1;
@@ -27,7 +42,7 @@ export interface Cone {
 
 /** K = diag(charge) + sign sum_k N_k M_k + sum_j multipliers_j diag(g_j). */
 export function partner(
-  { forms, charge, diagonals }: InteriorProblem,
+  { forms, charge, diagonals }: Pick<InteriorProblem, "forms" | "charge" | "diagonals">,
   Q: Float64Array, // sum_k N_k M_k
   sign: 1 | -1,
   multipliers: Float64Array,
@@ -47,10 +62,17 @@ export function signed(Q: Float64Array, sign: 1 | -1): Float64Array {
   return out;
 }
 
-export function inside(at: Float64Array, along: Float64Array, length: number, D: number): boolean {
-  const M = at.slice();
-  for (let i = 0; i < M.length; i++) M[i] += length * along[i];
-  return choleskyInPlace(M, D);
+/** Whether `at` + length `along` is positive definite; `room` [D x D] is overwritten. */
+export function inside(
+  at: Float64Array,
+  along: Float64Array,
+  length: number,
+  D: number,
+  kernels: Kernels,
+  room: Float64Array,
+): boolean {
+  for (let i = 0; i < room.length; i++) room[i] = at[i] + length * along[i];
+  return kernels.factor(room, D);
 }
 
 /** <W + t dW, K + t dK>. */
@@ -61,8 +83,9 @@ export function dotMoved(W: Float64Array, dW: Float64Array, K: Float64Array, dK:
 }
 
 /** The inverse of a positive definite matrix, or null. */
-export function inverseOf(K: Float64Array, D: number): Float64Array | null {
+export function inverseOf(K: Float64Array, D: number, kernels: Kernels): Float64Array | null {
   const L = K.slice();
+  if (kernels.inverse !== undefined) return kernels.inverse(L, D) ? L : null;
   if (!choleskyInPlace(L, D)) return null;
   const inverse = new Float64Array(D * D);
   const column = new Float64Array(D);

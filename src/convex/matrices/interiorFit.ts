@@ -5,12 +5,14 @@
  * out, whose N is small instead, is as much below the optimum's as the outputs of units are above beta.
  */
 
+import type { Kernels } from "../kernels/types.js";
 import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
 import { eigenInPieces } from "../linear/eigen/index.js";
 import { inTurns } from "../linear/pieces.js";
 import { dot } from "../linear/vectors.js";
 import type { FormGrams } from "./formGrams.js";
 import { type Cone, type InteriorProblem, inverseOf, type Pause, partner } from "./interiorCones.js";
+import { splitForm } from "./interiorMatrices.js";
 import type { InteriorStart } from "./interiorStart.js";
 
 const MOST_STEPS = 30;
@@ -23,6 +25,7 @@ const HALVES = 20;
 export async function startFitted(
   problem: InteriorProblem,
   grams: FormGrams,
+  kernels: Kernels,
   pause: Pause,
 ): Promise<InteriorStart | null> {
   const { forms, loss, signs, diagonals } = problem;
@@ -45,21 +48,9 @@ export async function startFitted(
     const multipliers = new Float64Array(diagonals.length / D);
     if (!choleskyInPlace(partner(problem, twice, sign, multipliers), D)) return null;
     const K = partner(problem, Q, sign, multipliers);
-    const inverse = inverseOf(K, D);
+    const inverse = inverseOf(K, D, kernels);
     if (inverse === null || !(size > 0) || (await pause())) return null;
-    const W = new Float64Array(D * D);
-    for (let i = 0; i < D - 1; i++) W[i * D + i] = size;
-    W[D * D - 1] = size * (D - 1);
-    eigen.values.forEach((value, k) => {
-      if (sign * value <= 0) return;
-      const v = eigen.vectors.data.subarray(k * D, (k + 1) * D);
-      for (let i = 0; i < D; i++) for (let j = 0; j < D; j++) W[i * D + j] += sign * value * v[i] * v[j];
-    });
-    // <J, W> = 0 again, which no output sees, as both matrices lack the same.
-    let lack = -W[D * D - 1];
-    for (let i = 0; i < D - 1; i++) lack += W[i * D + i];
-    if (lack > 0) W[D * D - 1] += lack;
-    else for (let i = 0; i < D - 1; i++) W[i * D + i] -= lack / (D - 1);
+    const [W] = splitForm(eigen, [sign], size, D);
     cones.push({ sign, K, inverse, W, multipliers });
   }
   return { Z, bias, cones };

@@ -1,10 +1,12 @@
 /** Where the interior method begins: well inside, or where it ended on a loss that was rounded off more. */
 
+import type { Kernels } from "../kernels/types.js";
 import { choleskyInPlace } from "../linear/cholesky.js";
 import { norm } from "../linear/vectors.js";
 import { biasAlone, dualPointAt } from "../operators/dualPoint.js";
 import type { FormGrams } from "./formGrams.js";
 import { type Cone, type InteriorProblem, inverseOf, type Pause, partner } from "./interiorCones.js";
+import { matricesNear } from "./interiorMatrices.js";
 
 /** How far outputs go along a gradient in search of a start, in units of 1 / curvature. */
 const FAR = 1e13;
@@ -15,11 +17,13 @@ export interface InteriorStart {
   readonly cones: Cone[];
 }
 
-/** Outputs whose gradient is well inside, and W = mu K^-1. */
+/** Outputs whose gradient is well inside, and matrices that are near them, or where it is to be `blank` W = mu K^-1. */
 export async function startInside(
   problem: InteriorProblem,
   grams: FormGrams,
+  kernels: Kernels,
   pause: Pause,
+  blank = false,
 ): Promise<InteriorStart | null> {
   const { forms, loss, signs, diagonals } = problem;
   const D = forms.size;
@@ -49,13 +53,24 @@ export async function startInside(
     for (const sign of signs) {
       const K = partner(problem, Q, sign, zeros());
       if (await pause()) return null;
-      const inverse = inverseOf(K, D);
+      const inverse = inverseOf(K, D, kernels);
       if (inverse === null) return null;
       cones.push({ sign, K, inverse, W: inverse, multipliers: zeros() });
     }
     const spread = cones.reduce((sum, { W }) => sum + norm(grams.outputs(W)), 0);
     const size = Math.min(loss.value(Z0) / (signs.length * D), norm(N0) / loss.curvature / spread);
     for (const cone of cones) cone.W = cone.inverse.map((value) => size * value);
+    const near = blank
+      ? null
+      : matricesNear(
+          problem,
+          grams,
+          kernels,
+          Z.map((value) => value - bias),
+        );
+    near?.forEach((W, s) => {
+      cones[s].W = W;
+    });
     return { Z, bias, cones };
   }
   return null;
@@ -68,6 +83,7 @@ export async function startInside(
 export function continuedFrom(
   problem: InteriorProblem,
   grams: FormGrams,
+  kernels: Kernels,
   { matrices, multipliers, bias, Z, N, curvature }: Continued,
 ): InteriorStart | null {
   const { forms, loss, signs } = problem;
@@ -76,7 +92,7 @@ export function continuedFrom(
   const cones: Cone[] = [];
   for (const [s, sign] of signs.entries()) {
     const K = partner(problem, Q, sign, multipliers[s]);
-    const inverse = inverseOf(K, forms.size);
+    const inverse = inverseOf(K, forms.size, kernels);
     if (inverse === null) return null;
     cones.push({ sign, K, inverse, W: matrices[s], multipliers: multipliers[s] });
   }

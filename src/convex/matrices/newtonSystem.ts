@@ -1,51 +1,46 @@
 /** The system of n rows that a step of the interior method solves. */
 
-import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
+import type { Kernels } from "../kernels/types.js";
+import { choleskySolve } from "../linear/cholesky.js";
 import { dotAt } from "../linear/vectors.js";
 import type { OutputBias } from "../types.js";
-import { addGram, diagonalTerms, type FormGrams } from "./formGrams.js";
-import type { Cone, InteriorProblem } from "./interiorCones.js";
+import { type Cone, type Grams, type InteriorProblem, inverseOf } from "./interiorCones.js";
 
-/** (I + R H R) y = R r with R the roots of L'' and H the forms' Gram matrix less what the multipliers take up. */
+/** (I + R H R) y = R r, or (1 / L'' + H) y = r, with R the roots of L'' and H the forms' Gram matrix less what the multipliers take up. */
 export class NewtonSystem {
   private constructor(
     private readonly factor: Float64Array, // [n x n]
     private readonly H: Float64Array, // [n x n], whole
     private readonly roots: Float64Array,
+    private readonly inverseHessian: Float64Array | undefined,
     private readonly parts: readonly Part[],
     private readonly outputBias: OutputBias | null,
   ) {}
 
   static of(
-    { forms, diagonals, outputBias }: InteriorProblem,
-    grams: FormGrams,
+    { forms, diagonals, outputBias }: Pick<InteriorProblem, "forms" | "diagonals" | "outputBias">,
+    grams: Grams,
+    kernels: Kernels,
     cones: readonly Cone[],
     roots: Float64Array,
+    inverseHessian: Float64Array | undefined, // ... and where it is no diagonal, roots of ones beside its inverse
     [H, factor]: readonly [Float64Array, Float64Array], // room [n x n]
   ): NewtonSystem | null {
-    const n = forms.X.rows;
+    const n = roots.length;
     const D = forms.size;
     const q = diagonals.length / D;
     H.fill(0);
     const parts: Part[] = [];
     for (const { sign, W, inverse } of cones) {
-      const [seen, other] = [grams.see(W, 0), grams.see(inverse, 1)];
-      addGram(forms, seen, other, H);
-      const B = q > 0 ? diagonalTerms(forms, seen, other, diagonals) : new Float64Array(0);
-      const G = weighted(W, inverse, diagonals, D);
-      if (!choleskyInPlace(G, q)) return null;
+      const B = grams.addCone(W, inverse, diagonals, H);
       for (let k = 0; k < B.length; k++) B[k] *= sign;
-      const half = B.slice(); // B G^-T/2
-      for (let k = 0; k < n; k++) forwardSolve(G, q, half, k * q);
-      if (q > 0) {
-        for (let k = 0; k < n; k++) {
-          for (let l = 0; l <= k; l++) {
-            let sum = 0;
-            for (let j = 0; j < q; j++) sum += half[k * q + j] * half[l * q + j];
-            H[k * n + l] -= sum;
-          }
-        }
-      }
+      const G = weighted(W, inverse, diagonals, D, kernels);
+      const turned = inverseOf(G, q, kernels);
+      if (turned === null || !kernels.factor(G, q)) return null;
+      const BG = new Float64Array(n * q);
+      kernels.multiply(B, turned, BG, n, q, q);
+      kernels.multiplyTransposed(BG, B, factor, n, q, n);
+      for (let k = 0; k < n; k++) for (let kl = k * n; kl <= k * n + k; kl++) H[kl] -= factor[kl];
       parts.push({ B, G, q });
     }
     for (let k = 0; k < n; k++) {
@@ -53,9 +48,10 @@ export class NewtonSystem {
         factor[k * n + l] = roots[k] * roots[l] * H[k * n + l];
         H[l * n + k] = H[k * n + l];
       }
-      factor[k * n + k] += 1;
+      if (inverseHessian === undefined) factor[k * n + k] += 1;
+      else for (let kl = k * n; kl <= k * n + k; kl++) factor[kl] += inverseHessian[kl];
     }
-    return choleskyInPlace(factor, n) ? new NewtonSystem(factor, H, roots, parts, outputBias) : null;
+    return kernels.factor(factor, n) ? new NewtonSystem(factor, H, roots, inverseHessian, parts, outputBias) : null;
   }
 
   /** `rows` [n], `ends` [q] a cone, and what the bias' own equation lacks. */
@@ -76,7 +72,11 @@ export class NewtonSystem {
       for (let k = 0; k < r.length; k++) r[k] += bias;
     }
     const n = r.length;
-    const dZ = r.map((value, k) => value - dotAt(this.H, k * n, dN, 0, n));
+    // The same as r - H dN, of which little is left where outputs are far larger than the charge.
+    const inverse = this.inverseHessian;
+    const dZ = r.map((value, k) =>
+      inverse === undefined ? value - dotAt(this.H, k * n, dN, 0, n) : dotAt(inverse, k * n, dN, 0, n),
+    );
     const multipliers = this.parts.map(({ B, G, q }, s) => {
       const t = ends[s].slice();
       for (let k = 0; k < n; k++) for (let j = 0; j < q; j++) t[j] -= B[k * q + j] * dN[k];
@@ -102,30 +102,13 @@ interface Part {
 }
 
 /** g_i' (W o V) g_j [q x q], o entry by entry. */
-function weighted(W: Float64Array, V: Float64Array, G: Float64Array, D: number): Float64Array {
+function weighted(W: Float64Array, V: Float64Array, G: Float64Array, D: number, kernels: Kernels): Float64Array {
   const q = G.length / D;
+  const both = new Float64Array(D * D);
+  for (let i = 0; i < both.length; i++) both[i] = W[i] * V[i];
+  const along = new Float64Array(q * D);
+  kernels.multiply(G, both, along, q, D, D);
   const out = new Float64Array(q * q);
-  const along = new Float64Array(D);
-  for (let j = 0; j < q; j++) {
-    for (let a = 0; a < D; a++) {
-      let sum = 0;
-      for (let b = 0; b < D; b++) sum += W[a * D + b] * V[a * D + b] * G[j * D + b];
-      along[a] = sum;
-    }
-    for (let i = 0; i < q; i++) {
-      let sum = 0;
-      for (let a = 0; a < D; a++) sum += G[i * D + a] * along[a];
-      out[i * q + j] = sum;
-    }
-  }
+  kernels.multiplyTransposed(along, G, out, q, D, q);
   return out;
-}
-
-/** In place at `from`: L t = t. */
-function forwardSolve(L: Float64Array, q: number, t: Float64Array, from: number): void {
-  for (let i = 0; i < q; i++) {
-    let sum = t[from + i];
-    for (let j = 0; j < i; j++) sum -= L[i * q + j] * t[from + j];
-    t[from + i] = sum / L[i * q + i];
-  }
 }

@@ -11,7 +11,7 @@ import { type InteriorPoint, interiorTakes, solveInterior } from "./interior.js"
 import { signForms } from "./signForms.js";
 
 /** Of the tolerance: the gap at which the interior method may end, and what is cut off there. */
-const INTERIOR = 0.5;
+const INTERIOR = 0.85;
 const CUT = 0.1;
 /** By how much less is cut off where that costs too much. */
 const LESS = 1e-3;
@@ -27,7 +27,7 @@ const LOOSE = 0.02;
 const ROUNDED = 0.2;
 
 export interface NearOptimum {
-  readonly network: UnitNetwork & { readonly N: Float64Array }; // [n x C]
+  readonly network: UnitNetwork & { readonly N: Float64Array; readonly few: true }; // N [n x C]
   /** The problem's, or where that has kinks the one rounded off at which the method ended. */
   readonly loss: Loss;
 }
@@ -69,7 +69,7 @@ export async function nearOptimum(
   });
   if (outputBias !== null && outputBias.ridge === 0) loss.balance(N);
   const bias = Float64Array.from(ended, (point) => point.bias);
-  return { network: { units, bias, N }, loss: stages[stages.length - 1] };
+  return { network: { units, bias, N, few: true }, loss: stages[stages.length - 1] };
 }
 
 /** Each output by itself; null where one can't begin. */
@@ -82,11 +82,12 @@ async function solveOutputs(
   before?: readonly InteriorPoint[],
 ): Promise<InteriorPoint[] | null> {
   const D = X.cols + 1;
-  if (!interiorTakes(loss, D)) return null;
+  const forms = signForms(activation, X);
+  if (!interiorTakes(loss, forms)) return null;
   // <J, W> = 0, J = diag(1, ..., 1, -1), is |p| = r of all units; half of it in the charge makes zero a point inside.
   const diagonals = new Float64Array(D).fill(1);
   diagonals[X.cols] = -1;
-  const cones = { forms: signForms(activation, X), outputBias, signs: [1, -1], diagonals } as const;
+  const cones = { forms, outputBias, signs: [1, -1], diagonals } as const;
   const charge = new Float64Array(D).fill(beta / 2);
   const points: InteriorPoint[] = [];
   for (let output = 0; output < loss.outputs; output++) {
@@ -117,7 +118,7 @@ function networkAt(
     }
     return loss.value(Z);
   };
-  const whole = lossOf(unitsOf(point, X.cols, 0));
+  const whole = loss.value(point.outputs);
   for (let attempt = 0; attempt < CUTS; attempt++) {
     const network = unitsOf(point, X.cols, (charge / beta) * power(LESS, attempt));
     if (lossOf(network) <= whole + charge) return network;

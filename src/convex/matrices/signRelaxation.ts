@@ -83,7 +83,7 @@ async function relaxInside(
 ): Promise<Relaxation | null> {
   const D = forms.size;
   const C = loss.outputs;
-  if (!interiorTakes(loss, D)) return null;
+  if (!interiorTakes(loss, forms)) return null;
   const signs = forms.odd ? ([1] as const) : ([1, -1] as const);
   const diagonals = new Float64Array((D - 1) * D); // entries of the diagonal, less the last
   for (let j = 0; j < D - 1; j++) {

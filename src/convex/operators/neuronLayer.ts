@@ -6,6 +6,7 @@ import { dot, multipleInto, repeatInto } from "../linear/vectors.js";
 import { whereRoom } from "../linear/whereRoom.js";
 import { ONE_PATCH, slopeOf } from "../network.js";
 import type { ConvexProgram } from "../types.js";
+import { lossAndGradient } from "./lossAndGradient.js";
 import { biasGradient } from "./outputBias.js";
 
 /** Null, also where the engine has no memory for it: who descends multiplies himself. The caller disposes it. */
@@ -16,6 +17,16 @@ export function layerFor(
 ): NeuronLayer | null {
   if (m === 0 || !plainRows(pooling)) return null;
   return whereRoom(() => kernels.layer?.(X, m, loss.outputs, slopeOf(pooling)));
+}
+
+/** The same in float32. */
+export function roughLayerFor(
+  { X, loss, pooling }: Pick<ConvexProgram, "X" | "loss" | "pooling">,
+  kernels: Kernels,
+  m: number,
+): NeuronLayer | null {
+  if (m === 0 || !plainRows(pooling)) return null;
+  return whereRoom(() => kernels.roughLayer?.(X, m, loss.outputs, slopeOf(pooling)));
 }
 
 /** True where neurons read rows as they are. */
@@ -46,8 +57,7 @@ export function layerObjective(
     const [W, A, bias] = [x.subarray(0, weights), x.subarray(weights, end), x.subarray(end)];
     repeatInto(bias, Z);
     layer.forward(W, A, Z);
-    const value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, end), x);
-    loss.gradient(Z, N);
+    const value = lossAndGradient(loss, Z, N) + 0.5 * beta * dot(x.subarray(0, end), x);
     multipleInto(beta, x.subarray(0, end), gradient);
     const inOutputs = gradient.subarray(weights, end);
     layer.backward(W, A, N, gradient.subarray(0, weights), inOutputs);

@@ -5,7 +5,7 @@ import { concatenated } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";
 import type { KeptCuts } from "./cones/cuts.js";
 import type { NewtonIterate } from "./cones/newton.js";
-import type { RowSums } from "./crew.js";
+import type { Anchor, RowSums } from "./crew.js";
 import type { Iterate } from "./fista.js";
 import type { Best } from "./judge.js";
 import { checksumOf } from "./rows.js";
@@ -27,9 +27,11 @@ export interface Kept {
   readonly best: Best;
   readonly gaps: readonly number[];
   readonly cuts: KeptCuts | null;
+  /** What the shards' loss rests on where it has kinks. */
+  readonly anchors: readonly Anchor[];
 }
 
-const FORMAT = 3;
+const FORMAT = 4;
 
 /** What a state is of: another program, or other rows, have another key. */
 export function checkpointKey(crew: RowSums, program: ConvexProgram): string {
@@ -41,14 +43,16 @@ export function checkpointKey(crew: RowSums, program: ConvexProgram): string {
   return [...parts, generators, ...rows].join(" ");
 }
 
-export function toBytes(key: string, { iterate, best, gaps, cuts }: Kept): Uint8Array {
+export function toBytes(key: string, { iterate, best, gaps, cuts, anchors }: Kept): Uint8Array {
   const { before, blocks, biasBefore, bias, ...rest } = iterate;
   // JSON writes the shortest decimal that reads back as the same number.
   const known = { primal: best.primal, dual: String(best.dual), gaps, cuts: cuts?.counts ?? null };
-  const head = JSON.stringify({ format: FORMAT, key, rest, size: blocks.length, ...known });
+  const taus = anchors.map(({ tau }) => tau);
+  const head = JSON.stringify({ format: FORMAT, key, rest, size: blocks.length, taus, ...known });
   const text = new TextEncoder().encode(head);
   const rows = cuts?.rows ?? new Float64Array(0);
-  const numbers = concatenated(before, blocks, biasBefore, bias, best.blocks, best.bias, rows);
+  const points = anchors.map(({ point }) => point);
+  const numbers = concatenated(before, blocks, biasBefore, bias, best.blocks, best.bias, ...points, rows);
   const bytes = new Uint8Array(4 + text.length + numbers.byteLength);
   new DataView(bytes.buffer).setUint32(0, text.length, true);
   bytes.set(text, 4);
@@ -65,8 +69,11 @@ export function fromBytes(key: string, bytes: Uint8Array, C: number): Kept {
       `checkpoint: expected the state of this fit, got one of other rows, gates or options. Remove it to begin anew.`,
     );
   }
-  const { size } = head;
+  const { size, taus } = head;
   const [b, c] = [2 * size, 2 * size + 2 * C];
+  const first = c + size + C;
+  const each = (head.cuts === null ? size : size / 2) + C; // shards multiply v - w
+  const anchors = taus.map((tau, k) => ({ tau, point: numbers.slice(first + k * each, first + (k + 1) * each) }));
   return {
     iterate: {
       ...head.rest,
@@ -82,7 +89,8 @@ export function fromBytes(key: string, bytes: Uint8Array, C: number): Kept {
       bias: numbers.slice(c + size, c + size + C),
     },
     gaps: head.gaps,
-    cuts: head.cuts === null ? null : { counts: head.cuts, rows: numbers.slice(c + size + C) },
+    cuts: head.cuts === null ? null : { counts: head.cuts, rows: numbers.slice(first + taus.length * each) },
+    anchors,
   };
 }
 
@@ -98,6 +106,7 @@ interface Head {
   readonly size: number; // of the blocks
   readonly gaps: readonly number[];
   readonly cuts: readonly number[] | null;
+  readonly taus: readonly number[]; // of the anchors
 }
 
 function parsed(bytes: Uint8Array): { head: Head; numbers: Float64Array } {

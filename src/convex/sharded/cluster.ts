@@ -47,7 +47,9 @@ export type ShardCall =
       readonly biasColumn: number;
       readonly total: number; // rows of all shards
       readonly checksums: readonly number[];
+      readonly anchored: boolean; // whether anchors stay
     }
+  | { readonly op: "anchor"; readonly index: number; readonly tau: number }
   | { readonly op: "totals" }
   | (Dealing & { readonly op: "moments" })
   | (Dealing & { readonly op: "pairs"; readonly from: number; readonly to: number }) // gates
@@ -58,9 +60,9 @@ export type ShardCall =
   | { readonly op: "rows"; readonly count: number; readonly each: number } // rows of each vector
   | { readonly op: "aside" }
   | { readonly op: "squares" }
-  | { readonly op: "layer"; readonly units: number; readonly gated: boolean }
+  | { readonly op: "layer"; readonly units: number; readonly gated: boolean; readonly tau: number }
   | (FromState & { readonly op: "advance"; readonly pull: number })
-  | ((FromState | Aside) & { readonly op: "bias" | "judge" | "conjugates" })
+  | ((FromState | Aside) & { readonly op: "bias" | "judge" | "conjugates" | "truth" })
   // With an offset of the bias [C] at the beginning of the payload:
   | (Aside & Bend & { readonly op: "weights" })
   | (Aside & Bend & Span & { readonly op: "curvature" })

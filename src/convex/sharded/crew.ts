@@ -20,6 +20,12 @@ export interface Place {
   readonly bias: Float64Array; // [C]
 }
 
+/** What an anchor is made of, beside those before it. */
+export interface Anchor {
+  readonly tau: number;
+  readonly point: Float64Array; // [P x C x d + C]
+}
+
 /** Who answers for all rows: the shards, or sums that they added up before. */
 export interface RowSums {
   readonly rows: number; // n
@@ -29,6 +35,13 @@ export interface RowSums {
   resume(place: Place): Promise<Float64Array>;
   /** The place that the next call goes on from. */
   moved(place: Place): void;
+  /**
+   * From now on the loss of rows with kinks is that of `anchoredLoss`, of the next anchor: the gradient at these blocks [P x C x d] and bias [C],
+   * which was the loss of the anchor before; the first one is zero.
+   */
+  anchor(tau: number, blocks: Float64Array, bias: Float64Array): Promise<void>;
+  /** All anchors since the shards were bound. */
+  readonly anchors: readonly Anchor[];
   /** Looks at another point, beside the state: blocks [P x C x d] and bias [C]. */
   lookAside(blocks: Float64Array, bias: Float64Array): Promise<void>;
 }
@@ -37,7 +50,8 @@ export class Crew implements RowSums {
   private calls = 0;
   private bytesOut = 0;
   private bytesBack = 0;
-  private binding: ShardMessage | null = null;
+  /** Bindings and anchors, as far as the shards' loss rests on them. */
+  private history: ShardMessage[] = [];
   private place: Place | null = null;
   private aside: ShardMessage | null = null;
   private readonly checksums: readonly number[];
@@ -69,13 +83,29 @@ export class Crew implements RowSums {
     return answer;
   }
 
-  /** Has every shard cut its rows by the gates of these generators [P x d]. */
-  async bind(generators: Float64Array, biasColumn: number): Promise<void> {
+  /** Has every shard cut its rows by the gates of these generators [P x d]; anchors go, unless they are to stay. */
+  async bind(generators: Float64Array, biasColumn: number, anchored = false): Promise<void> {
     const { rows: total, checksums } = this;
     this.place = null;
     this.aside = null;
-    this.binding = { call: { op: "bind", biasColumn, total, checksums }, payload: generators };
-    await this.ask(this.binding.call, generators);
+    if (!anchored) this.history = [];
+    const binding = { op: "bind", biasColumn, total, checksums, anchored } as const;
+    this.history.push({ call: binding, payload: generators });
+    await this.ask(binding, generators);
+  }
+
+  async anchor(tau: number, blocks: Float64Array, bias: Float64Array): Promise<void> {
+    const call = { op: "anchor", index: this.anchors.length, tau } as const;
+    const payload = concatenated(blocks, bias);
+    this.place = null;
+    this.history.push({ call, payload });
+    await this.ask(call, payload);
+  }
+
+  get anchors(): readonly Anchor[] {
+    return this.history.flatMap(({ call, payload }) =>
+      call.op === "anchor" ? [{ tau: call.tau, point: payload }] : [],
+    );
   }
 
   /** Brings every shard there; answers with the sums of the columns of the gradient at the extrapolated point [C], and A' of it. */
@@ -105,8 +135,8 @@ export class Crew implements RowSums {
   }
 
   private wayBack(): ShardMessage[] {
-    const { binding, place, aside } = this;
-    return [binding, place === null ? null : resumption(place), aside].filter((message) => message !== null);
+    const { history, place, aside } = this;
+    return [...history, place === null ? null : resumption(place), aside].filter((message) => message !== null);
   }
 }
 

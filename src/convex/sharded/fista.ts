@@ -1,9 +1,10 @@
 /** FISTA on sums: the steps of `solvers/fista.ts`, blocks here and rows with the shards, one trip an iteration. */
 
 import { concatenated, norm } from "../linear/vectors.js";
-import type { ConvexProgram } from "../types.js";
+import type { ConvexProgram, Loss } from "../types.js";
 import type { Place, RowSums } from "./crew.js";
-import type { Judged } from "./judge.js";
+import type { Judged, Verdict } from "./judge.js";
+import { type KinkState, kinksAfter, kinksMoved } from "./kinks/index.js";
 
 const POWER_STEPS = 12; // for the norm of the operator: the line search mends what they miss
 const SHRINK = 0.5; // of the step, when the line search refuses it
@@ -20,6 +21,7 @@ export interface Iterate extends Place {
   readonly momentum: number; // t of Beck and Teboulle
   readonly step: number;
   readonly biasScale: number; // c moves this times as far as a block would
+  readonly kinks: KinkState | null; // of a loss that has some
 }
 
 export class ShardedFista {
@@ -33,14 +35,20 @@ export class ShardedFista {
   ) {}
 
   /** From blocks of zero and an output bias [C]. */
-  static async begin(crew: RowSums, program: ConvexProgram, bias: Float64Array): Promise<ShardedFista> {
+  static async begin(
+    crew: RowSums,
+    program: ConvexProgram,
+    bias: Float64Array,
+    kinks: KinkState | null,
+  ): Promise<ShardedFista> {
     const squaredNorm = await operatorNorm(crew, program.gates.count * program.X.cols);
     const { loss } = program;
     return ShardedFista.from(crew, program, {
       ...placeAtZero(program, bias),
       momentum: 1,
-      step: 1 / (loss.curvature * squaredNorm),
+      step: 1 / (curvatureOf(loss, kinks) * squaredNorm),
       biasScale: squaredNorm / loss.rows,
+      kinks,
     });
   }
 
@@ -75,7 +83,7 @@ export class ShardedFista {
       this.commit = false; // they know by now
       const [bend, long, away] = answer;
       const noise = NOISE * Math.sqrt(long);
-      const slack = program.loss.curvature * noise * (2 * Math.sqrt(away) + noise);
+      const slack = curvatureOf(program.loss, iterate.kinks) * noise * (2 * Math.sqrt(away) + noise);
       if (bend <= (tried.moved / step) * (1 + ROUNDING) + slack || shrinks === MAX_SHRINKS) {
         const { blocks, bias } = tried;
         this.take({ ...iterate, before: iterate.blocks, biasBefore: iterate.bias, blocks, bias, pull }, after, step);
@@ -84,6 +92,25 @@ export class ShardedFista {
       }
       this.iterate = { ...this.iterate, step: SHRINK * step };
     }
+  }
+
+  /** What was seen of the iterate: what kinks leave of its gap. */
+  heard(left: number, { primal, dual }: Verdict): void {
+    const { kinks } = this.iterate;
+    if (kinks !== null) this.iterate = { ...this.iterate, kinks: kinksAfter(kinks, left, primal - dual) };
+  }
+
+  /** Begins anew from the iterate with the next multipliers, where it is time for them. */
+  async settle(): Promise<void> {
+    const { crew, iterate } = this;
+    const { kinks, blocks, bias, step } = iterate;
+    if (kinks === null || kinks.next === null) return;
+    await crew.anchor(kinks.next, blocks, bias);
+    const longer = kinks.next / kinks.tau;
+    const place = { before: blocks, biasBefore: bias, pull: 0, momentum: 1, step: longer * step };
+    this.iterate = { ...iterate, ...place, kinks: kinksMoved(kinks) };
+    this.slope = await crew.resume(this.iterate);
+    this.commit = false;
   }
 
   private take(next: Iterate, momentum: number, step: number): void {
@@ -121,6 +148,10 @@ export class ShardedFista {
     }
     return { blocks, bias, moved, turned };
   }
+}
+
+function curvatureOf({ curvature }: Loss, kinks: KinkState | null): number {
+  return kinks === null ? curvature : 1 / kinks.tau;
 }
 
 /** The network without neurons. */

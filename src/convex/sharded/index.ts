@@ -27,9 +27,10 @@ export {
   silentShard,
   summed,
 } from "./cluster.js";
-export { boundWith, Cones } from "./cones/index.js";
+export { boundWith, Cones, MOST_COLUMNS, Whole } from "./cones/index.js";
 export { Crew, type RowSums, type Traffic } from "./crew.js";
 export { chosenGates, distinctGates } from "./gates.js";
+export { hasKinks } from "./kinks/index.js";
 export { lossElsewhere } from "./lossElsewhere.js";
 export {
   collectMoments,

@@ -1,9 +1,10 @@
 /** The gap of a point by sums over shards: objective, prices and the dual objective, each exact. */
 
-import { concatenated } from "../linear/vectors.js";
+import { concatenated, dot } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";
 import type { Aside, FromState } from "./cluster.js";
 import type { RowSums } from "./crew.js";
+import { hasKinks } from "./kinks/index.js";
 import { bestBias, biasSums } from "./outputBias.js";
 
 /** Scales of the dual point that are tried in one trip, and trips at most: a part of 1 / 8 is left after each. */
@@ -36,12 +37,19 @@ export interface Best {
 
 export type Charged = Pick<ConvexProgram, "penalty" | "beta" | "outputBias" | "loss" | "X">;
 
-/** Objective and bound at a point; a free bias is minimised over first, so that the gradient there is balanced. */
-export async function judge(crew: RowSums, program: Charged, point: Judged): Promise<Verdict> {
+/** Objective, bound, and what kinks leave of the gap, at a point; a free bias is minimised over first, so that the gradient there is balanced. */
+export async function judge(
+  crew: RowSums,
+  program: Charged,
+  point: Judged,
+): Promise<Verdict & { readonly left: number }> {
   const slopes = await slopesAt(crew, program, point);
-  const primal = slopes.value + chargeOf(program, point.blocks, slopes.bias);
+  const kinked = hasKinks(program.loss);
+  const value = kinked ? await truthAt(crew, point, slopes.bias) : slopes.value;
+  const primal = value + chargeOf(program, point.blocks, slopes.bias);
   const dual = await boundAt(crew, program, point, slopes, primal, largestPrice(program, slopes.pull));
-  return { primal, dual, bias: slopes.bias };
+  const left = kinked ? await kinkGap(crew, program, point, slopes, value, point.blocks) : 0;
+  return { primal, dual, bias: slopes.bias, left };
 }
 
 /** The loss at a point with the bias that is the best where it is free, and its gradient N. */
@@ -71,23 +79,53 @@ export function chargeOf(program: Charged, blocks: Float64Array, bias: Float64Ar
 /** The best bound that N, scaled, is good for; `largest` is its largest price. */
 export async function boundAt(
   crew: RowSums,
-  { beta, outputBias, loss }: Charged,
+  program: Charged,
   point: Judged,
-  { bias, sums }: Slopes,
+  slopes: Slopes,
   primal: number,
   largest: number,
 ): Promise<number> {
-  const C = loss.outputs;
+  const { beta, outputBias } = program;
   const ridge = outputBias?.ridge ?? 0;
-  // What rounding left of the sums of the columns is taken off every row, so that they are zero.
-  const free = outputBias !== null && ridge === 0;
-  const rest = free ? sums.map((sum) => sum / loss.rows) : new Float64Array(C);
+  const { sums } = slopes;
   const cost = (s: number) => (ridge > 0 ? sums.reduce((sum, value) => sum + (s * value) ** 2, 0) / (4 * ridge) : 0);
-  const head = concatenated(minus(bias, point.bias), rest);
   return bestScale(beta / largest, primal, async (scales) => {
-    const conjugates = await crew.ask({ ...point.from, op: "conjugates" }, concatenated(head, scales));
+    const conjugates = await conjugatesAt(crew, program, point, slopes, scales);
     return conjugates.map((value, k) => -value - cost(scales[k]));
   });
+}
+
+/** L*(s N) for some scales s. */
+export function conjugatesAt(
+  crew: RowSums,
+  { outputBias, loss }: Charged,
+  point: Judged,
+  { bias, sums }: Slopes,
+  scales: Float64Array,
+): Promise<Float64Array> {
+  // What rounding left of the sums of the columns is taken off every row, so that they are zero.
+  const free = outputBias !== null && outputBias.ridge === 0;
+  const rest = free ? sums.map((sum) => sum / loss.rows) : new Float64Array(loss.outputs);
+  return crew.ask({ ...point.from, op: "conjugates" }, concatenated(minus(bias, point.bias), rest, scales));
+}
+
+/** What kinks leave of the gap, L(Z) + L*(N) - <N, Z>; `value` is L(Z), `multiplied` what the shards multiply. */
+export async function kinkGap(
+  crew: RowSums,
+  program: Charged,
+  point: Judged,
+  slopes: Slopes,
+  value: number,
+  multiplied: Float64Array, // [P x C x d]
+): Promise<number> {
+  const [conjugate] = await conjugatesAt(crew, program, point, slopes, Float64Array.of(1));
+  return value + conjugate - dot(slopes.pull, multiplied) - dot(slopes.sums, slopes.bias);
+}
+
+/** The loss itself at a point with another bias, where shards have it rounded off. */
+export async function truthAt(crew: RowSums, { from, bias }: Judged, at: Float64Array): Promise<number> {
+  const [value] = await crew.ask({ ...from, op: "truth" }, minus(at, bias));
+  return value;
 }
 
 /** The gradient at the best network without neurons, whose bias `point` has, [P x C x d]: no beta above its largest price lets a neuron in. */

@@ -16,6 +16,7 @@ import type { GateSet, Loss, Matrix } from "../types.js";
 import type { Aside, Dealing, FromState, ShardCall, ShardSpec } from "./cluster.js";
 import { bends, curvatureOf, weightsOf } from "./cones/bends.js";
 import { reachOnShard, rowsOnShard } from "./cones/onShard.js";
+import { anchoredLoss } from "./kinks/index.js";
 import { type Deal, linearMoments, pairSums } from "./moments/collect.js";
 import { framed, totals } from "./moments/frame.js";
 import { patternSums } from "./patterns.js";
@@ -31,8 +32,15 @@ type Call<Op extends ShardCall["op"]> = Extract<ShardCall, { readonly op: Op }>;
 interface Bound {
   readonly X: Matrix; // [n x d]; its numbers are with the engine
   readonly products: GatedProducts;
-  readonly loss: Loss; // its part of the mean over all rows
+  readonly truth: Loss; // its part of the mean over all rows
+  readonly loss: Loss; // the same, or what the last anchor makes of it
   readonly gates: GateSet;
+}
+
+/** What a loss with kinks is rounded off by, and about. */
+interface Held {
+  readonly tau: number;
+  readonly N: Float64Array; // [n x C]
 }
 
 /** Outputs of the network, [n x C] each, of the iterate and of the extrapolated point, and the gradient there. */
@@ -48,6 +56,8 @@ export class Shard {
   private now: Outputs | null = null;
   private next: Outputs | null = null; // what an accepted step makes of it
   private beside: Float64Array | null = null; // outputs of a point that is looked at beside these
+  private anchors = 0;
+  private held: Held | null = null; // by the last anchor
 
   constructor(
     private readonly spec: ShardSpec,
@@ -77,13 +87,15 @@ export class Shard {
       case "squares":
         return this.bound && squaresOf(this.bound.X);
       case "layer":
-        return this.bound && layerSums(this.bound.X, this.bound.loss, call, payload, this.kernels);
+        return this.bound && layerSums(this.bound.X, this.bound.truth, call, payload, this.kernels);
       case "totals":
         return totals(this.rows, this.spec.inputs, this.spec.outputs);
       case "moments":
         return this.bound && this.moments(this.bound, call, payload);
       case "pairs":
         return this.bound && this.pairs(this.bound, call, payload);
+      case "anchor":
+        return this.bound && this.anchor(this.bound, call, payload);
       case "resume":
         return this.bound && this.resume(this.bound, call, payload);
       default:
@@ -115,7 +127,7 @@ export class Shard {
   }
 
   /** Makes the gates of generators [P x d]. A worker that came back with other rows is found out here. */
-  private bind({ biasColumn, total, checksums }: Call<"bind">, generators: Float64Array): Float64Array {
+  private bind({ biasColumn, total, checksums, anchored }: Call<"bind">, generators: Float64Array): Float64Array {
     const { inputs, loss, outputs, shard } = this.spec;
     const { count, x, y } = this.rows;
     if (checksumOf([x, y]) !== checksums[shard]) {
@@ -129,14 +141,24 @@ export class Shard {
     const X = rowsMatrix(this.rows, inputs, biasColumn);
     const gates = this.masksOf(X, generators);
     const share = new Float64Array(count).fill(count / total);
-    this.bound = {
-      X,
-      gates,
-      products: this.kernels.bind(X, gates),
-      loss: bindLoss(loss, { rows: count, cols: outputs, data: y }, share),
-    };
+    const truth = bindLoss(loss, { rows: count, cols: outputs, data: y }, share);
+    if (!anchored) [this.anchors, this.held] = [0, null];
+    this.bound = { X, gates, products: this.kernels.bind(X, gates), truth, loss: lossOf(truth, this.held) };
     this.version = -1;
     this.beside = null;
+    return NOTHING;
+  }
+
+  /** Makes the anchor of this number, if it is not there yet: from one before it nothing leads to it. */
+  private anchor(bound: Bound, { index, tau }: Call<"anchor">, payload: Float64Array): Float64Array | null {
+    if (index !== this.anchors) return index < this.anchors ? NOTHING : null;
+    const size = payload.length - this.spec.outputs;
+    const N = new Float64Array(bound.loss.rows * this.spec.outputs);
+    if (index > 0) bound.loss.gradient(this.outputs(bound, payload.subarray(0, size), payload.subarray(size)), N);
+    this.held = { tau, N };
+    this.anchors += 1;
+    this.bound = { ...bound, loss: lossOf(bound.truth, this.held) };
+    this.version = -1;
     return NOTHING;
   }
 
@@ -198,6 +220,8 @@ export class Shard {
         return this.judge(bound, beside, payload);
       case "conjugates":
         return this.conjugates(bound, beside, payload);
+      case "truth":
+        return truthAt(bound, beside, payload);
       case "weights":
         return weightsOf(bound, bends(bound.loss, shifted(beside, payload), call));
       case "curvature":
@@ -230,6 +254,8 @@ export class Shard {
         return this.judge(bound, now.Zx, payload);
       case "conjugates":
         return this.conjugates(bound, now.Zx, payload);
+      case "truth":
+        return truthAt(bound, now.Zx, payload);
     }
   }
 
@@ -316,10 +342,10 @@ export class Shard {
   }
 
   /** Of a network as it is written: its loss, and the pairs of a row and a gate that float32 may decide otherwise. */
-  private network({ X, loss }: Bound, call: Call<"network">, payload: Float64Array): Float64Array {
+  private network({ X, truth }: Bound, call: Call<"network">, payload: Float64Array): Float64Array {
     const { units, biasColumn, gated } = call;
     const weights: NetworkWeights = networkFrom(payload, X.cols, units, this.spec.outputs, biasColumn, gated);
-    return Float64Array.of(loss.value(forward(weights, X)), undecidedGates(weights, X));
+    return Float64Array.of(truth.value(forward(weights, X)), undecidedGates(weights, X));
   }
 
   private outputs({ products, loss, X }: Bound, vectors: Float64Array, bias: Float64Array): Float64Array {
@@ -345,6 +371,15 @@ export class Shard {
     products.adjoint(R, C, null, out.subarray(first + C));
     return out;
   }
+}
+
+function lossOf(truth: Loss, held: Held | null): Loss {
+  return held === null ? truth : anchoredLoss(truth, held.tau, held.N);
+}
+
+/** The loss itself at Z + 1 offset'. */
+function truthAt({ truth }: Bound, at: Float64Array, offset: Float64Array): Float64Array {
+  return Float64Array.of(truth.value(shifted(at, offset)));
 }
 
 /** Z [n x C] := A v, v [P x C x d]; only vectors that are not zero are multiplied. */

@@ -7,11 +7,12 @@ import type { Clock } from "../solvers/clock.js";
 import { advice } from "../solvers/solution.js";
 import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
 import { type Checkpoint, checkpointKey, fromBytes, type Kept, type Standing, toBytes } from "./checkpoint.js";
-import type { Cones } from "./cones/cones.js";
+import type { ConeSet } from "./cones/cones.js";
 import { ConeNewton, newtonAtZero } from "./cones/newton.js";
-import type { RowSums } from "./crew.js";
+import type { Anchor, RowSums } from "./crew.js";
 import { type Iterate, placeAtZero, ShardedFista } from "./fista.js";
-import { type Best, constantsAt, type Judged, judge, largestPrice, slopeAtZero } from "./judge.js";
+import { type Best, constantsAt, type Judged, judge, largestPrice, slopeAtZero, truthAt } from "./judge.js";
+import { hasKinks, type KinkState, kinksAtFirst, sharpTau } from "./kinks/index.js";
 import { bestBias } from "./outputBias.js";
 
 const ITERATIONS_A_ROUND = 20;
@@ -60,7 +61,7 @@ export interface AtZero {
 export async function lookAtZero(
   crew: RowSums,
   program: ConvexProgram,
-  cones: Cones | null = null,
+  cones: ConeSet | null = null,
   pause?: () => Promise<boolean>,
 ): Promise<AtZero> {
   const { loss, outputBias } = program;
@@ -74,9 +75,18 @@ export async function lookAtZero(
     const bend = first.hessian[c * diagonal];
     return bend > 0 ? -first.slopes[c] / bend : 0;
   });
-  const { value } = await constantsAt(crew, point, stepped);
+  const best = (start: Float64Array) =>
+    outputBias === null ? none : bestBias((c) => constantsAt(crew, point, c), outputBias, start);
+  const kinked = hasKinks(loss);
+  let bias = await best(none);
+  const { value } = await constantsAt(crew, point, kinked ? bias : stepped);
   rememberFloor(loss, first.value, value);
-  const bias = outputBias === null ? none : await bestBias((c) => constantsAt(crew, point, c), outputBias, none);
+  if (kinked) {
+    // The gradient of a loss with kinks is one of many: of constants one whose columns sum to zero is wanted.
+    await crew.anchor(sharpTau(value, loss), zero.blocks, bias);
+    await crew.resume(zero);
+    bias = await best(bias);
+  }
   await crew.resume({ ...zero, bias, biasBefore: bias });
   const pull = await slopeAtZero(crew, program, { ...point, bias });
   const trivialBeta = cones === null ? largestPrice(program, pull) : await cones.exactPrice(crew, pull, pause);
@@ -90,9 +100,9 @@ interface ShardedRun {
   readonly state: Standing;
 }
 
-/** What programs with cones are solved with. */
+/** What programs with cones are solved with, and gated ones whose loss has kinks. */
 export interface Coned {
-  readonly cones: Cones;
+  readonly cones: ConeSet;
   /** Of the driver. */
   readonly kernels: Kernels;
   /** Columns that a model has at most. */
@@ -104,13 +114,15 @@ async function byFista(
   program: ConvexProgram,
   bias: Float64Array,
   from: Standing | undefined,
+  kinks: KinkState | null,
 ): Promise<ShardedRun> {
   const solver =
     from === undefined || !("step" in from)
-      ? await ShardedFista.begin(crew, program, bias)
+      ? await ShardedFista.begin(crew, program, bias, kinks)
       : await ShardedFista.from(crew, program, from);
   return {
     async round(pause) {
+      await solver.settle();
       for (let k = 0; k < ITERATIONS_A_ROUND; k++) {
         await solver.advance();
         if (await pause()) break;
@@ -118,7 +130,9 @@ async function byFista(
     },
     async look() {
       const point = solver.judged();
-      return { ...(await judge(crew, program, point)), blocks: point.blocks };
+      const { left, ...verdict } = await judge(crew, program, point);
+      solver.heard(left, verdict);
+      return { ...verdict, blocks: point.blocks };
     },
     get state() {
       return solver.state;
@@ -131,9 +145,10 @@ function byNewton(
   program: ConvexProgram,
   bias: Float64Array,
   from: Standing | undefined,
+  kinks: KinkState | null,
   { cones, kernels, columns }: Coned,
 ): ShardedRun {
-  const start = from !== undefined && "weights" in from ? from : newtonAtZero(cones.size, bias);
+  const start = from !== undefined && "weights" in from ? from : newtonAtZero(cones.size, bias, kinks);
   return new ConeNewton(crew, program, cones, kernels, start, columns);
 }
 
@@ -150,7 +165,11 @@ export async function solveSharded(
   const kept = await read(checkpoint, key, program);
   const from = kept?.iterate ?? budget.start;
   if (kept?.cuts != null) coned?.cones.restore(kept.cuts);
-  const solver = coned === null ? await byFista(crew, program, bias, from) : byNewton(crew, program, bias, from, coned);
+  const kinks = hasKinks(program.loss) ? await anchored(crew, program, bias, kept?.anchors ?? []) : null;
+  const solver =
+    coned === null
+      ? await byFista(crew, program, bias, from, kinks)
+      : byNewton(crew, program, bias, from, kinks, coned);
   const gaps: number[] = [...(kept?.gaps ?? [])];
   let best: Best | null = kept?.best ?? null;
   let status: Status = gaps.length > 0 && gaps[gaps.length - 1] <= tolerance ? "solved" : "iterationLimit";
@@ -169,7 +188,9 @@ export async function solveSharded(
     gaps.push(gap.relative);
     const index = gaps.length - 1;
     if (checkpoint !== null && gaps.length % budget.everyRounds === 0)
-      await checkpoint.write(toBytes(key, { iterate: solver.state, best, gaps, cuts: coned?.cones.kept ?? null }));
+      await checkpoint.write(
+        toBytes(key, { iterate: solver.state, best, gaps, cuts: coned?.cones.kept ?? null, anchors: crew.anchors }),
+      );
     const stop = await budget.onRound({ index, seconds: clock.seconds, gap });
     status = statusAfter(gaps, tolerance, stop, clock);
   }
@@ -185,6 +206,25 @@ export async function solveSharded(
   };
 }
 
+/** Brings shards to the anchors of a driver before; or to a first one, at the network without neurons, after that of `lookAtZero`. */
+async function anchored(
+  crew: RowSums,
+  program: ConvexProgram,
+  bias: Float64Array,
+  kept: readonly Anchor[],
+): Promise<KinkState> {
+  const zero = placeAtZero(program, bias);
+  for (const { tau, point } of kept.slice(crew.anchors.length)) {
+    const size = point.length - bias.length;
+    await crew.anchor(tau, point.subarray(0, size), point.subarray(size));
+  }
+  await crew.resume(zero);
+  const level = await truthAt(crew, { from: { version: 0, commit: false }, blocks: zero.blocks, bias }, bias);
+  const kinks = kinksAtFirst(level, program.loss);
+  if (kept.length === 0) await crew.anchor(kinks.tau, zero.blocks, bias);
+  return kinks;
+}
+
 /** Blocks that were found elsewhere, as the beginning of a solve with the step of another. */
 export function beginAt({ index, vectors, bias }: SparseBlocks, last: Standing): Iterate {
   if (!("step" in last)) throw new Error("A solve of a program with cones has no step for another.");
@@ -194,7 +234,18 @@ export function beginAt({ index, vectors, bias }: SparseBlocks, last: Standing):
   index.forEach((place, k) => {
     all.set(vectors.subarray(k * d, (k + 1) * d), place * d);
   });
-  return { version: 0, pull: 0, before: all, blocks: all, biasBefore: bias, bias, momentum: 1, step, biasScale };
+  return {
+    version: 0,
+    pull: 0,
+    before: all,
+    blocks: all,
+    biasBefore: bias,
+    bias,
+    momentum: 1,
+    step,
+    biasScale,
+    kinks: null,
+  };
 }
 
 async function read(checkpoint: Checkpoint | null, key: string, program: ConvexProgram): Promise<Kept | null> {

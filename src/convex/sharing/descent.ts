@@ -1,7 +1,8 @@
 /** The descent of neurons that feed all outputs, with newcomers among them, and of the outputs alone along the directions at hand. */
 
+import { descendNeurons } from "../growth/index.js";
 import type { Kernels } from "../kernels/types.js";
-import { descend, descendWorthwhile, usingObjective } from "../linear/lbfgs.js";
+import { descend } from "../linear/lbfgs.js";
 import { concatenated, norm } from "../linear/vectors.js";
 import type { Neuron } from "../network.js";
 import type { Clock } from "../solvers/clock.js";
@@ -46,18 +47,24 @@ export async function descendTogether(
   let now = sharedNeurons([...old, ...fresh], d, neurons.bias);
   if (fresh.length > 0) {
     const many = old.length + fresh.length;
-    const settled = await usingObjective(objective.over(many), (over) =>
-      descend(over, packed(now), effort.steps(SETTLING, many), pause),
-    );
+    const first = effort.steps(SETTLING, many);
+    const settled = await descendNeurons(program, kernels, objective.descent(many), packed(now), first, pause);
     effort.descent(settled.steps, many);
     const alive = networkOf(unpacked(settled.x, now), null, DYING);
     now = sharedNeurons(largest(alive.neurons, units), d, alive.bias);
   }
   const m = now.weights.length / d;
-  const { x, steps } = await descendWorthwhile(objective.over(m), packed(now), effort.steps(DESCENT, m), pause, {
-    window: WINDOW,
-    share: SLOW,
-  });
+  const worthwhile = { window: WINDOW, share: SLOW };
+  const passes = objective.descent(m);
+  const { x, steps } = await descendNeurons(
+    program,
+    kernels,
+    passes,
+    packed(now),
+    effort.steps(DESCENT, m),
+    pause,
+    worthwhile,
+  );
   effort.descent(steps, m);
   return settleOutputs(objective, unpacked(x, now), program, kernels, pause, effort);
 }

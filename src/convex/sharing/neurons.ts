@@ -3,12 +3,12 @@
  * |a_j|^2), which is what weight decay charges a network with several outputs.
  */
 
-import { columnsOf, TogetherPasses } from "../growth/index.js";
+import { columnsOf, type NeuronPasses, TogetherPasses } from "../growth/index.js";
 import type { Kernels } from "../kernels/types.js";
 import type { Objective } from "../linear/lbfgs.js";
 import { norm } from "../linear/vectors.js";
 import type { Network } from "../network.js";
-import { layerFor, layerObjective } from "../operators/neuronLayer.js";
+import { layerFor, layerObjective, roughLayerFor } from "../operators/neuronLayer.js";
 import type { ConvexProgram, Pooling } from "../types.js";
 
 /** m neurons and the output bias; in one vector (weights, outputs, bias) for the descent. */
@@ -100,9 +100,22 @@ export class SharedObjective {
 
   /** What a descent over m neurons wants. */
   over(m: number): Objective {
+    return this.exact(this.program, m);
+  }
+
+  /** The same for one that goes along axes, and is in float32 first. */
+  descent(m: number): NeuronPasses {
     const { program, kernels } = this;
-    const layer = layerFor(program, kernels, m) ?? this.passes(m);
-    return layerObjective(program, layer, m * program.X.cols, m * program.loss.outputs);
+    return {
+      ...{ m, outputs: m * program.loss.outputs, own: (k) => k % m },
+      rough: (posed) => roughLayerFor(posed, kernels, m),
+      exact: (posed) => this.exact(posed, m),
+    };
+  }
+
+  private exact(posed: ConvexProgram, m: number): Objective {
+    const layer = layerFor(posed, this.kernels, m) ?? new TogetherPasses(posed, this.kernels, m);
+    return layerObjective(posed, layer, m * posed.X.cols, m * posed.loss.outputs);
   }
 
   private passes(m: number): TogetherPasses {

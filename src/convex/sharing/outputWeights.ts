@@ -9,6 +9,7 @@
 import type { Kernels } from "../kernels/types.js";
 import type { Objective } from "../linear/lbfgs.js";
 import { dot, transpose } from "../linear/vectors.js";
+import { lossAndGradient } from "../operators/lossAndGradient.js";
 import { biasGradient } from "../operators/outputBias.js";
 import type { ConvexProgram } from "../types.js";
 
@@ -30,8 +31,7 @@ export function outputsObjective(
     for (let k = 0; k < C * m; k++) outputs[k] = x[k % m] * x[m + k];
     kernels.multiply(outputs, activations, across, C, m, n);
     for (let s = 0; s < n; s++) for (let c = 0; c < C; c++) Z[s * C + c] = across[c * n + s] + bias[c];
-    const value = loss.value(Z) + 0.5 * beta * dot(x.subarray(0, m * (1 + C)), x);
-    loss.gradient(Z, N);
+    const value = lossAndGradient(loss, Z, N) + 0.5 * beta * dot(x.subarray(0, m * (1 + C)), x);
     transpose(N, n, C, across);
     kernels.multiplyTransposed(across, activations, pulls, C, n, m);
     for (let k = 0; k < m * (1 + C); k++) gradient[k] = beta * x[k];

@@ -9,6 +9,7 @@
 import { engineLike } from "../kernels/engineLike.js";
 import type { GatedProducts, Kernels } from "../kernels/types.js";
 import { tanh } from "../linear/elementary.js";
+import { dotAt } from "../linear/vectors.js";
 import type { GateSet, Matrix } from "../types.js";
 
 /** a t^2 + b t + c. */
@@ -29,11 +30,9 @@ export function activate(activation: UnitActivation, z: number): number {
 
 /** Outputs [n] of the unit with weights w [d] on the rows of X. */
 export function outputsOfUnit(activation: UnitActivation, { rows, cols, data }: Matrix, w: Float64Array): Float64Array {
-  return Float64Array.from({ length: rows }, (_, k) => {
-    let z = 0;
-    for (let p = 0; p < cols; p++) z += data[k * cols + p] * w[p];
-    return activate(activation, z);
-  });
+  const h = new Float64Array(rows);
+  for (let k = 0; k < rows; k++) h[k] = activate(activation, dotAt(data, k * cols, w, 0, cols));
+  return h;
 }
 
 /** What the solvers see of `count` units: one column of ones, and as many gates. */

@@ -59,7 +59,7 @@ export async function onePass(
     const facts = await plan.cluster.open(specsOf(plan, spec, settings));
     const crew = new Crew(stopping(where, plan.cluster, clock, settings.timeLimit), facts);
     refuseFew(where, crew.rows);
-    const cut = await cutRows(model, spec, crew, settings);
+    const cut = await cutRows(model, spec, crew, settings, () => clock.pause());
     const { rows: gates, cols: width } = cut.generators;
     const { inputs, outputs } = spec;
     refuseLarge(where, folds, gates, width, momentNumbers(folds, gates, inputs));

@@ -2,8 +2,7 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import { count, isRecord, refuse, refuseAs, refuseUnknown, sendable, shown, urlOf } from "../../arguments.js";
-import { smoothLike } from "../../convex/losses/index.js";
-import { type Checkpoint, type Cluster, lossElsewhere, type ShardSpec } from "../../convex/sharded/index.js";
+import type { Checkpoint, Cluster, ShardSpec } from "../../convex/sharded/index.js";
 import type { Settings } from "../options.js";
 import { anatomyOf } from "../read/anatomy.js";
 import { type NetworkSpec, readModel } from "../read/model.js";
@@ -113,17 +112,6 @@ export function shardedSpec(
   if (spec.normalization !== null) no("one with batch normalisation");
   if (spec.skip !== null) no("one with a linear layer beside the hidden one");
   if (trunk.length > 0) no(`one with ${trunk.length} more before these, whose outputs the module could yield`);
-  const loss = lossElsewhere(spec.loss, 1, spec.outputs);
-  if (!Number.isFinite(loss.curvature)) {
-    const like = loss.separable ? smoothLike(loss) : "categoricalCrossentropy";
-    refuseAs(
-      where,
-      "a smooth loss",
-      `"${spec.loss}", which has ${loss.separable ? "kinks" : "no bounded curvature"}`,
-      `Compile with "${like}", or fit on one machine with fit.`,
-      "model/loss",
-    );
-  }
   refuseSettings(where, settings, spec.formulation === "relu");
   return spec;
 }

@@ -39,7 +39,8 @@ export async function fitSharded<M extends tf.LayersModel>(
     const crew = new Crew(plan.cluster, await plan.cluster.open(specsOf(plan, spec, settings)));
     refuseFew("fitSharded", crew.rows);
     await progress.begin(crew.rows, settings.maxIterations, METRICS);
-    const posed = await posedOn(crew, await cutRows(model, spec, crew, settings), spec, settings, () => clock.pause());
+    const pause = () => clock.pause();
+    const posed = await posedOn(crew, await cutRows(model, spec, crew, settings, pause), spec, settings, pause);
     const solution = await solveWith(crew, posed, plan, settings, clock, progress);
     const ending = { last: () => progress.end(), pause: () => clock.pause() };
     const summary = await finish(model, spec, crew, posed, solution, settings, ending);

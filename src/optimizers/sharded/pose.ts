@@ -11,9 +11,12 @@ import {
   type Crew,
   chosenGates,
   distinctGates,
+  hasKinks,
   lookAtZero,
   lossElsewhere,
+  MOST_COLUMNS,
   type RowSums,
+  Whole,
 } from "../../convex/sharded/index.js";
 import type { ConvexProgram, Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -40,10 +43,16 @@ export interface Cut {
 }
 
 /** Has the shards cut their rows by the gates of the layer, or by drawn ones. */
-export async function cutRows(model: tf.LayersModel, spec: NetworkSpec, crew: Crew, settings: Settings): Promise<Cut> {
+export async function cutRows(
+  model: tf.LayersModel,
+  spec: NetworkSpec,
+  crew: Crew,
+  settings: Settings,
+  pause: () => Promise<boolean>,
+): Promise<Cut> {
   // Of all rows the longest is what a bias column goes by.
   const column = biasColumnOf(spec, settings, { rows: 1, cols: 1, data: Float64Array.of(crew.longest) });
-  const generators = await generatorsFor(model, spec, crew, column.value, settings);
+  const generators = await generatorsFor(model, spec, crew, column.value, settings, pause);
   await crew.bind(generators.data, column.value);
   return { column, generators };
 }
@@ -65,10 +74,18 @@ export async function posedOn(
   const penalty = known.find((name) => name === settings.vectorPenalty) ?? known[0];
   const build = (beta: number) => formulation.build({ X, gates, loss, beta, outputBias, pooling: null }, penalty);
   const first = build(0);
-  const coned = first.cones ? { cones: await Cones.of(rows, first, pause), kernels: await wasmKernels(1) } : null;
+  const cones = first.cones ? await Cones.of(rows, first, pause) : wholeFor(first, settings);
+  const coned = cones === null ? null : { cones, kernels: await wasmKernels(1) };
   const zero = await lookAtZero(rows, first, coned?.cones, pause);
   const regularization = await regularizationOf(spec, settings, false, async () => zero.trivialBeta);
   return { program: build(regularization.beta), column, regularization, zero, coned };
+}
+
+/** For a gated program whose loss has kinks: where a model has room for it, Newton steps are some tens, and those of FISTA some thousands. */
+function wholeFor(program: ConvexProgram, { solver }: Settings): Whole | null {
+  const { loss, penalty, gates, X } = program;
+  const fits = gates.count * X.cols + 1 <= MOST_COLUMNS; // output by output
+  return hasKinks(loss) && penalty.separable && fits && solver === null ? new Whole(program) : null;
 }
 
 /** Distinct gates [P x d]: drawn, or, in numbers that a layer can hold, those of a gated layer. */
@@ -78,6 +95,7 @@ async function generatorsFor(
   crew: Crew,
   biasColumn: number,
   { arrangements, seed }: Settings,
+  pause: () => Promise<boolean>,
 ): Promise<Matrix> {
   const d = biasColumn > 0 ? spec.inputs + 1 : spec.inputs;
   const gated = spec.formulation === "gated";
@@ -86,8 +104,8 @@ async function generatorsFor(
   const written = (generator: Float64Array) => (gated ? roundedAsWritten(generator, biasColumn) : generator);
   const list =
     drawn === null
-      ? await chosenGates(crew, rowsOf(await layerGenerators(model, spec, d, biasColumn)), biasColumn)
-      : await distinctGates(crew, d, biasColumn, { count: drawn.count, seed: asked?.seed ?? seed }, written);
+      ? await chosenGates(crew, rowsOf(await layerGenerators(model, spec, d, biasColumn)), biasColumn, pause)
+      : await distinctGates(crew, d, biasColumn, { count: drawn.count, seed: asked?.seed ?? seed }, written, pause);
   if (list.length === 0) {
     throw new ConvexError(
       "gates/empty",

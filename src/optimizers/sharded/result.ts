@@ -14,7 +14,7 @@ export interface ShardsReport extends Traffic {
 
 /** As `FitSummary`, but for what is with the rows. */
 export interface ShardedSummary<M extends tf.LayersModel = tf.Sequential> extends TrainedSummary<M> {
-  readonly iterations: number; // of the solver: 20 a round of a gated network, one of a ReLU network
+  readonly iterations: number; // of the solver: one a round of Newton steps, 20 of FISTA
   readonly rows: number; // of all shards
   /** The gates of the program [P x d], and its solution over them. */
   readonly generators: Matrix;

@@ -35,9 +35,9 @@ export async function withinUnits(
   const { network: narrow, value } = await narrowedOnShards(crew, program, network, wish);
   // Gated neurons keep their gates; others moved to patterns that may not be among the program's.
   const about =
-    coned === null
+    coned === null || !program.cones
       ? { program, dual: gap.dual }
-      : await boundWith(crew, program, coned, blocks, directionsOf(narrow), column.value);
+      : await boundWith(crew, program, coned, blocks, directionsOf(narrow), column.value, pause);
   const dual = Math.min(about.dual, gap.dual);
   const within = { primal: value, dual, relative: relativeGap(value, dual, program) };
   return { network: narrow, program: about.program, gap: within, needed };

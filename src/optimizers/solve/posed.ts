@@ -9,6 +9,7 @@ import type { Network } from "../../convex/network.js";
 import { DEFAULT_CONES } from "../../convex/pricing/index.js";
 import { mergeNeurons, pruning } from "../../convex/recovery/index.js";
 import { solveConstrained } from "../../convex/solvers/constrained.js";
+import { openGateStart } from "../../convex/solvers/openGate.js";
 import { type SolveBudget, solve } from "../../convex/solvers/solve.js";
 import type { Workbench } from "../../convex/solvers/workbench.js";
 import type { ConvexProgram, SparseBlocks } from "../../convex/types.js";
@@ -59,7 +60,8 @@ export async function solvePosed(
     return { ...judged, program: near.program, evidence: near.grown?.evidence ?? null, allGates: null };
   }
   if (options === null) {
-    const work = () => solve(program, kernels, budget, from, bench);
+    const begin = from ?? openGateStart(program, kernels, budget.tolerance) ?? undefined;
+    const work = () => solve(program, kernels, budget, begin, bench);
     return { ...(await withAllGates(program, budget, work)), program, evidence: null };
   }
   const there = near?.program ?? program;

@@ -5,9 +5,9 @@ import {
   networkObjective,
   outputsOf,
   packed,
-  scalesOf,
   smallNeurons,
 } from "../../../src/convex/growth/movingNeurons.js";
+import { scalesOf } from "../../../src/convex/growth/neuronDescent.js";
 import { resized } from "../../../src/convex/growth/neuronSizes.js";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
 import { descend } from "../../../src/convex/linear/lbfgs.js";
@@ -95,14 +95,14 @@ describe("sizes of neurons with held directions", () => {
 describe("scales of a descent", () => {
   test("a column larger than all others together moves as their mean, and nothing else is scaled", () => {
     const program = randomProgram({ cones: true, rows: 30, features: 4, gates: 1 });
-    expect(scalesOf(program, 2)).toEqual(new Float64Array(2 * 5 + 1).fill(1));
+    expect(scalesOf(program, 2, 2)).toEqual(new Float64Array(2 * 5 + 1).fill(1));
     const data = program.X.data.map((value, k) => (k % 4 === 3 ? 50 : value));
-    const scales = scalesOf({ ...program, X: { rows: 30, cols: 4, data } }, 2);
+    const scales = scalesOf({ ...program, X: { rows: 30, cols: 4, data } }, 2, 2);
     const others = data.reduce((sum, value, k) => sum + (k % 4 === 3 ? 0 : value ** 2), 0);
     expect(scales[3]).toBeCloseTo(others / 3 / (30 * 2500), 12);
     expect(scales[7]).toBe(scales[3]);
     expect(scales.filter((scale) => scale === 1)).toHaveLength(scales.length - 2);
-    const alone = scalesOf({ ...program, X: { rows: 30, cols: 1, data: new Float64Array(30).fill(7) } }, 1);
+    const alone = scalesOf({ ...program, X: { rows: 30, cols: 1, data: new Float64Array(30).fill(7) } }, 1, 1);
     expect(alone).toEqual(Float64Array.of(1, 1, 1));
   });
 

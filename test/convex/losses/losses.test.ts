@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { bindLoss, lossNames, lossTraits, targetRefusal } from "../../../src/convex/losses/index.js";
 import { smoothed } from "../../../src/convex/losses/smoothed.js";
+import { lossAndGradient } from "../../../src/convex/operators/lossAndGradient.js";
 import { minimiseOverBias } from "../../../src/convex/operators/outputBias.js";
 import type { Loss, LossName } from "../../../src/convex/types.js";
 import { gaussianMatrix, matrixOf, targetsFor } from "../../helpers/problems.js";
@@ -36,6 +37,20 @@ describe.each(lossNames)("%s", (name) => {
         const at = (t: number) => loss.value(Z.map((value, k) => value + t * D[k]));
         const slope = (at(1e-6) - at(-1e-6)) / 2e-6;
         expect(Math.abs(slope - dot(gradientOf(loss, Z), D))).toBeLessThan(1e-6);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test("its value comes with its gradient as both come alone, to the last bit, rounded off or not", () => {
+    fc.assert(
+      fc.property(seeds, reaches, (seed, reach) => {
+        const { loss, Z } = sample(name, seed, reach);
+        for (const one of [loss, smoothed(loss, 0.3)]) {
+          const out = new Float64Array(Z.length);
+          expect(lossAndGradient(one, Z, out)).toBe(one.value(Z));
+          expect(out).toEqual(gradientOf(one, Z));
+        }
       }),
       { numRuns: 30 },
     );

@@ -2,11 +2,14 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { referenceKernels } from "../../../src/convex/kernels/index.js";
+import { chooseEngine, referenceKernels } from "../../../src/convex/kernels/index.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
+import { dot } from "../../../src/convex/linear/vectors.js";
 import { bindLoss } from "../../../src/convex/losses/index.js";
+import { FormGrams } from "../../../src/convex/matrices/formGrams.js";
 import { interiorTakes, solveInterior } from "../../../src/convex/matrices/interior.js";
-import { signForms } from "../../../src/convex/matrices/signForms.js";
+import { type EntryProgram, entryProgram } from "../../../src/convex/matrices/interiorEntries.js";
+import { type SignUnit, signForms } from "../../../src/convex/matrices/signForms.js";
 import type { LossName } from "../../../src/convex/types.js";
 import { onePlace } from "../../../src/convex/units/places.js";
 import { PolynomialOracle } from "../../../src/convex/units/polynomialOracle.js";
@@ -38,7 +41,7 @@ test("a dual point of the interior method is feasible for all units, by their ex
         const targets = name === "binaryCrossentropy" || name === "squaredHinge";
         const data = Float64Array.from({ length: n }, (_, k) => (targets ? labels[k % 2] : draw()));
         const loss = bindLoss(name, { rows: n, cols: 1, data });
-        expect(interiorTakes(loss, d + 1)).toBe(true);
+        expect(interiorTakes(loss, signForms(activation, X))).toBe(true);
         const diagonals = new Float64Array(d + 1).fill(1);
         diagonals[d] = -1;
         const charge = new Float64Array(d + 1).fill(beta / 2);
@@ -106,11 +109,77 @@ test("it asks for a pause several times a step and in search of a start, and end
   }
 });
 
-test("matrices so large that their inverses take seconds are not for it, nor are more rows than it can factor for", () => {
-  const loss = (n: number) => bindLoss("meanSquaredError", { rows: n, cols: 1, data: new Float64Array(n) });
-  expect([interiorTakes(loss(50), 200), interiorTakes(loss(50), 201), interiorTakes(loss(601), 20)]).toEqual([
-    true,
-    false,
-    false,
-  ]);
+test("matrices so large that their inverses take seconds are not for it, nor are more rows than it can factor for unless entries are few", () => {
+  const takes = (name: LossName, n: number, d: number) => {
+    const loss = bindLoss(name, { rows: n, cols: 1, data: new Float64Array(n) });
+    return interiorTakes(loss, signForms({ a: 1, b: 1, c: 1 }, { rows: n, cols: d, data: new Float64Array(n * d) }));
+  };
+  expect(takes("meanSquaredError", 50, 199)).toBe(true);
+  expect(takes("meanSquaredError", 50, 200)).toBe(false);
+  expect(takes("logcosh", 601, 19)).toBe(false);
+  expect(takes("meanSquaredError", 601, 19)).toBe(true); // 209 entries
+  expect(takes("meanSquaredError", 601, 35)).toBe(false); // 665
+});
+
+test("a squared loss is the same in the entries of its matrices as in its rows, gradient, bias and all", async () => {
+  const { kernels } = await chooseEngine("auto", 1);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.record({
+        kind: fc.constantFrom<SignUnit>(
+          "bilinear",
+          { a: 1, b: 0, c: 0 },
+          { a: 0.09, b: 0.5, c: 0.47 },
+          { a: 0, b: 1, c: 0 },
+        ),
+        outputBias: fc.constantFrom(null, { ridge: 0 }, { ridge: 0.2 }),
+        d: fc.integer({ min: 1, max: 4 }),
+        weighted: fc.boolean(),
+        seed: fc.nat(1000),
+      }),
+      async ({ kind, outputBias, d, weighted, seed }) => {
+        const draw = gaussianSource(seed);
+        const n = 40;
+        const X = { rows: n, cols: d, data: Float64Array.from({ length: n * d }, draw) };
+        const weights = weighted ? Float64Array.from({ length: n }, () => Math.abs(draw())) : null;
+        const data = Float64Array.from({ length: n }, draw);
+        const loss = bindLoss("meanSquaredError", { rows: n, cols: 1, data }, weights);
+        const forms = signForms(kind, X);
+        const D = forms.size;
+        const given = {
+          forms,
+          loss,
+          outputBias,
+          signs: [1, -1],
+          charge: new Float64Array(D),
+          diagonals: new Float64Array(0),
+        } as const;
+        const program = (await entryProgram(given, kernels, async () => false)) as EntryProgram;
+        const W = new Float64Array(D * D);
+        for (let i = 0; i < D; i++) for (let j = 0; j <= i; j++) W[i * D + j] = W[j * D + i] = draw();
+        if (kind !== "bilinear") {
+          W[D * D - 1] = 0; // |u|^2
+          for (let i = 0; i < D - 1; i++) W[D * D - 1] += W[i * D + i];
+        }
+        const theta = program.grams.outputs(W);
+        const { Z, bias } = program.outputsAt(theta);
+        const direct = new FormGrams(forms, kernels).outputs(W);
+        direct.forEach((value, k) => {
+          expect(Z[k]).toBeCloseTo(value + bias, 9);
+        });
+        expect(program.loss.value(theta)).toBeCloseTo(loss.value(Z) + (outputBias?.ridge ?? 0) * bias ** 2, 9);
+        // The least over the bias, whose own derivative is zero.
+        const N = new Float64Array(n);
+        loss.gradient(Z, N);
+        const sum = N.reduce((total, value) => total + value, 0);
+        expect(outputBias === null ? bias : sum + 2 * outputBias.ridge * bias).toBeCloseTo(0, 9);
+        // <matrix(gradient), W> = <N, outputs of W>.
+        const slope = new Float64Array(theta.length);
+        program.loss.gradient(theta, slope);
+        const Q = program.grams.matrix(slope);
+        expect(dot(Q, W)).toBeCloseTo(dot(N, direct), 9);
+      },
+    ),
+    { numRuns: 60 },
+  );
 });

@@ -65,7 +65,7 @@ export interface WasmCalls {
   ): number;
   /** Doubles that a thread wants as its place in `neurons`. */
   neuronPlace(rows: number, stride: number): number;
-  /** Outputs and signs, or backward the gradients, of neurons that feed one output each (assembly/neurons.ts). */
+  /** Outputs and signs, or backward the gradients, of neurons that feed one output each (assembly/neurons.ts), or all `together` (assembly/together.ts). */
   neurons(
     ...args: [
       threads: number,
@@ -73,6 +73,7 @@ export interface WasmCalls {
       rows: number,
       groups: number,
       columns: number,
+      together: boolean,
       backward: boolean,
       slope: number,
     ]
@@ -98,6 +99,10 @@ export interface WasmCalls {
   twoLoops(pairs: number, count: number, curvatures: number, scales: number, q: number, size: number): void;
   /** The product of two vectors of floats, on this thread. */
   pairProduct(a: number, b: number, size: number): number;
+  /** Lower triangle of H [n x n] := its Cholesky factor, on this thread (assembly/cholesky.ts); 0 where a pivot is not positive. */
+  choleskySmall(H: number, n: number): number;
+  /** H [n x n] := its inverse, on this thread, with room for another; 0 where a pivot is not positive. */
+  inverseSmall(H: number, n: number, room: number): number;
   /** Waits for the helpers of the last job. */
   finish(): void;
 }

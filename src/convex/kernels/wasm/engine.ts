@@ -26,7 +26,15 @@ export class WasmEngine {
   /** What is done on the caller's thread. */
   readonly calls: Pick<
     WasmCore["calls"],
-    "coneRoom" | "nullspace" | "pairProduct" | "prepareCones" | "recordRoom" | "sharedRoom" | "twoLoops"
+    | "choleskySmall"
+    | "coneRoom"
+    | "inverseSmall"
+    | "nullspace"
+    | "pairProduct"
+    | "prepareCones"
+    | "recordRoom"
+    | "sharedRoom"
+    | "twoLoops"
   >;
   private ran = 1; // bit t: thread t took part
   private work = 0;

@@ -11,6 +11,7 @@ import { referenceKernels } from "../cpu.js";
 import type {
   CholeskyFactor,
   GatedProducts,
+  HeldMatrix,
   Kernels,
   NeuronLayer,
   PoolShape,
@@ -21,15 +22,22 @@ import { openCore, type WasmCore } from "./core.js";
 import { WasmEngine } from "./engine.js";
 import { copyLower, WasmFactor } from "./factor.js";
 import type { WasmHeap } from "./heap.js";
+import { WasmHeld } from "./held.js";
 import { hostThreads } from "./helpers.js";
 import { WasmLayer } from "./layer.js";
 import { WasmNeurons } from "./neurons.js";
 import { WasmPairs } from "./pairs.js";
 import { packPatterns, poolPatches } from "./patches.js";
 import { WasmProducts } from "./products.js";
+import { WasmTogether } from "./together.js";
 
-/** Products with fewer multiplications than this are not worth the copies. */
-const SMALL = 30_000;
+/** Products, sums of outer products and factors with fewer multiplications than this are not worth the copies. */
+const SMALL_PRODUCT = 4_000;
+const SMALL_OUTER = 120_000;
+const SMALL_FACTOR = 2_000;
+const SMALL_HELD = 900_000;
+/** Up to so many columns one factorisation without blocks is faster. */
+const ONE_BLOCK = 256;
 /** Threads that are used unless more are asked for: what is not shared out soon outweighs what is. */
 const DEFAULT_THREADS = 4;
 
@@ -69,17 +77,17 @@ export class WasmKernels implements Kernels {
   }
 
   multiply(A: Float64Array, B: Float64Array, out: Float64Array, m: number, k: number, n: number): void {
-    if (m * k * n < SMALL) referenceKernels.multiply(A, B, out, m, k, n);
+    if (m * k * n < SMALL_PRODUCT) referenceKernels.multiply(A, B, out, m, k, n);
     else this.product(A, B, out, m, k, n, n, 1);
   }
 
   multiplyTransposed(A: Float64Array, B: Float64Array, out: Float64Array, m: number, k: number, n: number): void {
-    if (m * k * n < SMALL) referenceKernels.multiplyTransposed(A, B, out, m, k, n);
+    if (m * k * n < SMALL_PRODUCT) referenceKernels.multiplyTransposed(A, B, out, m, k, n);
     else this.product(A, B, out, m, k, n, 1, k);
   }
 
   addOuter(H: Float64Array, Y: Float64Array, n: number, k: number, alpha: number): void {
-    if (n * n * k < 4 * SMALL || k < 4) {
+    if (n * n * k < SMALL_OUTER || k < 4) {
       referenceKernels.addOuter(H, Y, n, k, alpha);
       return;
     }
@@ -101,7 +109,8 @@ export class WasmKernels implements Kernels {
   }
 
   factor(H: Float64Array, n: number): boolean {
-    if (n * n * n < 30 * SMALL) return referenceKernels.factor(H, n);
+    if (n * n * n < SMALL_FACTOR) return referenceKernels.factor(H, n);
+    if (n <= ONE_BLOCK) return this.factorSmall(H, n);
     const held = WasmFactor.of(this.heap, this.engine.multiply, H, n);
     if (held === null) return false;
     copyLower(this.heap.view(held.h, n * n), H, n);
@@ -109,12 +118,31 @@ export class WasmKernels implements Kernels {
     return true;
   }
 
+  inverse(H: Float64Array, n: number): boolean {
+    const [h, room] = this.heap.takeAll(n * n, n * n);
+    this.heap.view(h, n * n).set(H);
+    const definite = this.engine.calls.inverseSmall(h, n, room) !== 0;
+    H.set(this.heap.view(h, n * n));
+    this.heap.release(room);
+    this.heap.release(h);
+    return definite;
+  }
+
+  private factorSmall(H: Float64Array, n: number): boolean {
+    const h = this.heap.take(n * n);
+    this.heap.view(h, n * n).set(H.length === n * n ? H : H.subarray(0, n * n));
+    const definite = this.engine.calls.choleskySmall(h, n) !== 0;
+    H.set(this.heap.view(h, n * n));
+    this.heap.release(h);
+    return definite;
+  }
+
   solve(L: Float64Array, n: number, b: Float64Array): void {
     referenceKernels.solve(L, n, b);
   }
 
   cholesky(H: Float64Array, n: number): CholeskyFactor | null {
-    if (n * n * n < 30 * SMALL) return referenceKernels.cholesky(H, n);
+    if (n * n * n < SMALL_HELD) return referenceKernels.cholesky(H, n);
     return WasmFactor.of(this.heap, this.engine.multiply, H, n);
   }
 
@@ -126,8 +154,16 @@ export class WasmKernels implements Kernels {
     return this.heap.whole(() => new WasmNeurons(this.engine, X, outputs, C, slope));
   }
 
+  roughLayer(X: Matrix, m: number, C: number, slope: number): NeuronLayer {
+    return this.heap.whole(() => new WasmTogether(this.engine, X, m, C, slope));
+  }
+
   pairs(size: number, count: number): VectorPairs {
     return this.heap.whole(() => new WasmPairs(this.engine, size, count));
+  }
+
+  hold(X: Matrix): HeldMatrix {
+    return this.heap.whole(() => new WasmHeld(this.engine, X));
   }
 
   bind(X: Matrix, gates: GateSet): GatedProducts {

@@ -4,13 +4,23 @@ import { eachBlock } from "../../linear/rowBlock.js";
 import type { Matrix } from "../../types.js";
 import type { NeuronLayer } from "../types.js";
 import { GROUP, type WasmEngine } from "./engine.js";
-import { filled } from "./heap.js";
+import { filled, type WasmHeap } from "./heap.js";
 
 /** Rows, and columns of X, come in fours, those of W in pairs, the last filled up with zeros. */
-const FOUR = 4;
-const PAIR = 2;
+export const FOUR = 4;
+export const PAIR = 2;
 /** Rows that are copied together. */
 const COPIED = 4096;
+
+/** Copies X to a block [rows x stride] in float32; what fills up is zero. */
+export function copyRows(heap: WasmHeap, X: Matrix, block: number, rows: number, stride: number): void {
+  heap.floats(block, rows * stride).fill(0);
+  eachBlock(X, COPIED, (some, from) => {
+    const x = heap.floats(block, rows * stride); // rows that are made may have taken memory, which detaches it
+    for (let k = 0, to = from * stride; k < some.length; k += X.cols, to += stride)
+      x.set(some.subarray(k, k + X.cols), to);
+  });
+}
 
 export class WasmNeurons implements NeuronLayer {
   private readonly n: number;
@@ -36,7 +46,7 @@ export class WasmNeurons implements NeuronLayer {
     this.rows = filled(this.n, FOUR);
     this.stride = filled(this.d, FOUR);
     this.columns = filled(this.d, PAIR);
-    const { rows, stride, columns, d } = this;
+    const { rows, stride, columns } = this;
     const { places, ofGroups } = grouped(outputs, C);
     this.places = places;
     this.groups = ofGroups.length;
@@ -67,17 +77,13 @@ export class WasmNeurons implements NeuronLayer {
     heap.floats(blocks.a, groups * GROUP).fill(0);
     heap.view(blocks.z, C * rows).fill(0); // an output may have no neurons
     heap.floats(blocks.n, C * rows).fill(0);
-    heap.floats(blocks.x, rows * stride).fill(0);
-    eachBlock(X, COPIED, (block, from) => {
-      const x = heap.floats(blocks.x, rows * stride); // rows that are made may have taken memory, which detaches it
-      for (let k = 0, to = from * stride; k < block.length; k += d, to += stride) x.set(block.subarray(k, k + d), to);
-    });
+    copyRows(heap, X, blocks.x, rows, stride);
   }
 
   forward(W: Float64Array, A: Float64Array, Z: Float64Array): void {
     const { engine, blocks, d, n, C, rows } = this;
     this.write(W, A);
-    engine.neurons(blocks.layer, rows, this.groups, d, false, this.slope);
+    engine.neurons(blocks.layer, rows, this.groups, d, false, false, this.slope);
     const z = engine.heap.view(blocks.z, C * rows);
     for (let c = 0; c < C; c++) for (let s = 0, at = c * rows; s < n; s++, at++) Z[s * C + c] += z[at];
   }
@@ -87,7 +93,7 @@ export class WasmNeurons implements NeuronLayer {
     const { engine, blocks, places, d, n, C, rows, stride } = this;
     const pulls = engine.heap.floats(blocks.n, C * rows);
     for (let c = 0; c < C; c++) for (let s = 0, at = c * rows; s < n; s++, at++) pulls[at] = N[s * C + c];
-    engine.neurons(blocks.layer, rows, this.groups, d, true, this.slope);
+    engine.neurons(blocks.layer, rows, this.groups, d, false, true, this.slope);
     const G = engine.heap.view(blocks.g, this.groups * stride * GROUP);
     for (let j = 0, k = 0; j < places.length; j++) {
       const lane = places[j] % GROUP;

@@ -42,7 +42,25 @@ interface Member {
   readonly vector: Float64Array; // [d]
 }
 
-export class Cones {
+/** What steps ask of the cones of a program. */
+export interface ConeSet
+  extends Pick<
+    Cones,
+    | "size"
+    | "folded"
+    | "prox"
+    | "largestPrice"
+    | "prices"
+    | "sizes"
+    | "slotsOf"
+    | "exactPrice"
+    | "inside"
+    | "forget"
+    | "kept"
+    | "restore"
+  > {}
+
+export class Cones implements ConeSet {
   readonly size: number; // of all blocks [2 P x C x d], in numbers
   private readonly cuts: Cuts;
   private readonly P: number;

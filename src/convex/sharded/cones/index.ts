@@ -4,6 +4,7 @@
  */
 
 export { boundWith } from "./boundWith.js";
-export { Cones } from "./cones.js";
+export { type ConeSet, Cones } from "./cones.js";
 export type { KeptCuts } from "./cuts.js";
-export { ConeNewton, type NewtonIterate, newtonAtZero } from "./newton.js";
+export { ConeNewton, MOST_COLUMNS, type NewtonIterate, newtonAtZero } from "./newton.js";
+export { Whole } from "./whole.js";

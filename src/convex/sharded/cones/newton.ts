@@ -9,13 +9,25 @@ import type { Kernels } from "../../kernels/types.js";
 import { concatenated, dot } from "../../linear/vectors.js";
 import type { ConvexProgram } from "../../types.js";
 import type { Place, RowSums } from "../crew.js";
-import { type Best, balanced, boundAt, chargeOf, constantsAt, type Judged, type Slopes, slopesAt } from "../judge.js";
-import type { Cones } from "./cones.js";
+import {
+  type Best,
+  balanced,
+  boundAt,
+  chargeOf,
+  constantsAt,
+  type Judged,
+  kinkGap,
+  type Slopes,
+  slopesAt,
+  truthAt,
+} from "../judge.js";
+import { type KinkState, kinksAfter, kinksMoved } from "../kinks/index.js";
+import type { ConeSet } from "./cones.js";
 import { ConeModels } from "./model.js";
 import { bendOf, solveConeQuadratic } from "./quadratic.js";
 
 /** Columns of a model: gates times d. */
-const MOST_COLUMNS = 3000;
+export const MOST_COLUMNS = 3000;
 /** Gates without neurons whose price is at least this share of beta are in a model, where it has not all; and at least so many. */
 const DEAR = 0.95;
 const LEAST_DEAR = 16;
@@ -41,6 +53,7 @@ export interface NewtonIterate extends Place {
   readonly weights: readonly number[]; // of the alternating directions of the last model, output by output; 0: none yet
   readonly damping: number; // share of the loss's curvature that rows bend by at least in a model
   readonly near: number; // the gap of the iterate to its bound, relative
+  readonly kinks: KinkState | null; // of a loss that has some
 }
 
 export class ConeNewton {
@@ -51,7 +64,7 @@ export class ConeNewton {
   constructor(
     private readonly crew: RowSums,
     private readonly program: ConvexProgram,
-    private readonly cones: Cones,
+    private readonly cones: ConeSet,
     private readonly kernels: Kernels,
     private iterate: NewtonIterate,
     private readonly columns = MOST_COLUMNS,
@@ -69,26 +82,33 @@ export class ConeNewton {
     const { blocks, bias: last } = this.iterate;
     if (this.broken) return { primal: Number.NaN, dual: Number.NaN, blocks, bias: last };
     const slopes = await this.slopesHere();
-    const relaxed = slopes.value + chargeOf(program, blocks, slopes.bias);
+    const { kinks } = this.iterate;
+    const here = kinks === null ? slopes.value : await truthAt(crew, this.point, slopes.bias);
+    const relaxed = here + chargeOf(program, blocks, slopes.bias);
     const largest = cones.largestPrice(slopes.pull, program.beta);
     const dual = await boundAt(crew, program, this.point, slopes, relaxed, largest);
     const near = relativeGap(relaxed, dual, program);
     this.iterate = { ...this.iterate, near: Number.isFinite(near) ? near : 1 };
+    if (kinks !== null) {
+      const left = await kinkGap(crew, program, this.point, slopes, here, cones.folded(blocks));
+      this.iterate = { ...this.iterate, kinks: kinksAfter(kinks, left, relaxed - dual) };
+    }
     const inside = await cones.inside(crew, blocks);
     if (!inside.moved) return { primal: relaxed, dual, blocks, bias: slopes.bias };
     await crew.lookAside(cones.folded(inside.blocks), slopes.bias);
     const point: Judged = { from: { aside: true }, blocks: inside.blocks, bias: slopes.bias };
     const bias = await balanced(crew, program, point);
-    const { value } = await constantsAt(crew, point, bias);
+    const value = kinks === null ? (await constantsAt(crew, point, bias)).value : await truthAt(crew, point, bias);
     return { primal: value + chargeOf(program, inside.blocks, bias), dual, blocks: inside.blocks, bias };
   }
 
   /** One step. */
   async round(pause: () => Promise<boolean>): Promise<void> {
-    const { cones, iterate } = this;
+    const { cones } = this;
     cones.forget();
-    const slopes = this.slopes ?? (await this.slopesHere());
+    const slopes = await this.slopesFrom();
     const list = this.gatesOf(slopes.pull);
+    const { iterate } = this;
     const offset = slopes.bias.map((value, c) => value - iterate.bias[c]);
     const { blocks, bias, weights, models } = await this.modelled(list, slopes, offset, pause);
     if (this.broken || models.length === 0) return;
@@ -111,6 +131,17 @@ export class ConeNewton {
       damping,
     };
     this.slopes = null;
+  }
+
+  /** The slopes that a step begins with, of the next multipliers where it is time for them. */
+  private async slopesFrom(): Promise<Slopes> {
+    const { crew, cones } = this;
+    const slopes = this.slopes ?? (await this.slopesHere());
+    const { blocks, kinks } = this.iterate;
+    if (kinks === null || kinks.next === null) return slopes;
+    await crew.anchor(kinks.next, cones.folded(blocks), slopes.bias);
+    this.iterate = { ...this.iterate, kinks: kinksMoved(kinks) };
+    return this.slopesHere();
   }
 
   private get point(): Judged {
@@ -271,8 +302,8 @@ function vectorAt(all: Float64Array, place: number, d: number): Float64Array {
 }
 
 /** No neurons yet, and no weight of a step before. */
-export function newtonAtZero(size: number, bias: Float64Array): NewtonIterate {
+export function newtonAtZero(size: number, bias: Float64Array, kinks: KinkState | null): NewtonIterate {
   const zero = new Float64Array(size);
   const place = { version: 0, pull: 0, before: zero, blocks: zero, biasBefore: bias, bias };
-  return { ...place, weights: Array.from(bias, () => 0), damping: FIRST_DAMPING, near: 1 };
+  return { ...place, weights: Array.from(bias, () => 0), damping: FIRST_DAMPING, near: 1, kinks };
 }

@@ -45,6 +45,12 @@ export class MomentRows implements RowSums {
 
   moved(): void {}
 
+  async anchor(): Promise<void> {
+    throw new Error("Squared loss has no kinks.");
+  }
+
+  readonly anchors = [];
+
   async lookAside(): Promise<void> {
     throw new Error("Another point beside the state is for rows that are there.");
   }

@@ -5,6 +5,7 @@ import type { Kernels } from "../../kernels/types.js";
 import { patternBytes } from "../../linear/bits.js";
 import { eachBlock } from "../../linear/rowBlock.js";
 import { columnSums } from "../../linear/vectors.js";
+import { smoothed } from "../../losses/smoothed.js";
 import { layerFor } from "../../operators/neuronLayer.js";
 import type { Loss, Matrix } from "../../types.js";
 
@@ -15,17 +16,19 @@ const BLOCK = 1024;
 export interface MovingNeurons {
   readonly units: number; // m
   readonly gated: boolean;
+  readonly tau: number; // by which kinks of the loss are rounded off; 0: not at all
 }
 
 /** Loss, and its gradient over the numbers before the gates. */
 export function layerSums(
   X: Matrix,
-  loss: Loss,
-  { units: m, gated }: MovingNeurons,
+  truth: Loss,
+  { units: m, gated, tau }: MovingNeurons,
   numbers: Float64Array,
   kernels: Kernels,
 ): Float64Array {
   const d = X.cols;
+  const loss = tau > 0 ? smoothed(truth, tau) : truth;
   const C = loss.outputs;
   const [weights, outputs] = [m * d, C * m];
   const W = numbers.subarray(0, weights);

@@ -8,6 +8,7 @@ import { largest, packed, shrunk, unpacked } from "../../narrowing/index.js";
 import type { Network, Neuron } from "../../network.js";
 import type { ConvexProgram } from "../../types.js";
 import type { RowSums } from "../crew.js";
+import { hasKinks, narrowTau } from "../kinks/index.js";
 
 /** Share of the neurons that a thinning leaves, and steps of the descent after it, as in `narrowing/narrow.ts`. */
 const LEFT = 0.7;
@@ -18,6 +19,8 @@ const LAST = 600;
 /** Steps over which a descent has to gain the tolerance, to go on; and some that it takes even where time is up. */
 const WINDOW = 30;
 const SOME = 5;
+/** Where kinks are rounded off, by how much less at the end, once and once more. */
+const SHARPER = [0.1, 0.1];
 /** Random starts, of neurons without gates that are held. */
 const RANDOM = 6;
 
@@ -45,6 +48,8 @@ export async function narrowedOnShards(
 
 class Narrowing {
   private readonly draw: () => number;
+  /** By which kinks are rounded off on the way: quasi-Newton steps across them end far above where the loss is least. */
+  private tau = 0;
 
   constructor(
     private readonly crew: RowSums,
@@ -57,6 +62,7 @@ class Narrowing {
 
   async run(wide: Network): Promise<NarrowedOnShards> {
     const { units, pause } = this.options;
+    if (hasKinks(this.program.loss)) this.tau = narrowTau(await this.valueOf(wide), this.program.loss);
     let best = await this.thinned(wide);
     const starts = [{ ...wide, neurons: largest(wide.neurons, units) }];
     for (let k = 0; k < RANDOM && !wide.gated; k++) starts.push({ ...wide, neurons: this.random(wide) });
@@ -64,7 +70,12 @@ class Narrowing {
       if (await pause()) return best;
       best = lower(best, await this.descended(start, FIRST));
     }
-    return lower(best, await this.descended(best.network, LAST));
+    best = lower(best, await this.descended(best.network, LAST));
+    for (const share of this.tau > 0 ? SHARPER : []) {
+      this.tau *= share;
+      best = lower(best, await this.descended(best.network, LAST));
+    }
+    return best;
   }
 
   private async thinned(wide: Network): Promise<NarrowedOnShards> {
@@ -97,7 +108,7 @@ class Narrowing {
     let lowest = Number.POSITIVE_INFINITY;
     let before = Number.POSITIVE_INFINITY;
     let step = 0;
-    const objective = this.objectiveOf(network);
+    const objective = this.objectiveOf(network, this.tau);
     const watched: DeviceObjective = async (x, gradient) => {
       const value = await objective(x, gradient);
       lowest = Math.min(lowest, value);
@@ -114,12 +125,17 @@ class Narrowing {
     const { x } = await descend(watched, start, most, enough, all);
     // Balancing each neuron can only lower it.
     const there = unpacked(x, network, d, C);
-    const again = packed(there, d, C);
-    return { network: there, value: await this.objectiveOf(there)(again, new Float64Array(again.length)) };
+    return { network: there, value: await this.valueOf(there) };
+  }
+
+  private valueOf(network: Network): Promise<number> {
+    const { X, loss } = this.program;
+    const numbers = packed(network, X.cols, loss.outputs);
+    return this.objectiveOf(network, 0)(numbers, new Float64Array(numbers.length));
   }
 
   /** loss + beta / 2 (|W|^2 + |A|^2) + ridge |c|^2; gates, and zeros of outputs where neurons feed one each, are held. */
-  private objectiveOf({ neurons, gated }: Network) {
+  private objectiveOf({ neurons, gated }: Network, tau: number) {
     const { X, loss, beta, outputBias, penalty } = this.program;
     const [d, C, m] = [X.cols, loss.outputs, neurons.length];
     const end = m * (d + C);
@@ -127,7 +143,7 @@ class Narrowing {
     const gates = gated ? concatenated(...neurons.map(({ gate }) => gate ?? new Float64Array(d))) : new Float64Array(0);
     const held = (k: number) => penalty.separable && neurons[k % m].output[Math.floor(k / m)] === 0;
     return async (x: Float64Array, gradient: Float64Array): Promise<number> => {
-      const [value, ...slopes] = await this.crew.ask({ op: "layer", units: m, gated }, concatenated(x, gates));
+      const [value, ...slopes] = await this.crew.ask({ op: "layer", units: m, gated, tau }, concatenated(x, gates));
       for (let k = 0; k < end; k++) gradient[k] = slopes[k] + beta * x[k];
       for (let k = 0; k < C * m; k++) if (held(k)) gradient[m * d + k] = 0;
       let charge = 0;

@@ -7,8 +7,11 @@ import { isFactored } from "./system.js";
 
 /** Rows from which it is ahead of Newton steps over patches, or where these would need a system that couples the outputs. */
 const MANY_COUPLED = 300;
-/** With cones: coefficients for each row, below which gates leave few blocks open; rows; and rows where the loss has kinks. */
-const CONES_COEFFICIENTS = 4;
+/**
+ * With cones: coefficients for each row, below which nothing was measured; rows; and rows where the loss has kinks. Newton steps project every
+ * block in each trial of a line search, and where blocks are few that is all of their time.
+ */
+const CONES_COEFFICIENTS = 0.1;
 const CONES_ROWS = 600;
 const CONES_KINKED = 800;
 /** With cones: numbers in the factors of all outputs (800 MB). */

@@ -17,6 +17,7 @@ import type { Gap, Status } from "../../types.js";
 import type { Polynomial } from "../hiddenUnits.js";
 import { PolynomialOracle } from "../polynomialOracle.js";
 import type { PlacedData, UnitNetwork, UnitSolution } from "../problem.js";
+import { holdingPlaces } from "./heldPlaces.js";
 import { MovingUnits } from "./movingUnits.js";
 import { compacted, DEAD, networkOf, pointOf, pruned, type UnitPoint, withUnits } from "./unitPoint.js";
 
@@ -42,6 +43,8 @@ interface Best {
 /** Where a descent begins; with what is known of a dual point, which may prove that there is nothing left to do. */
 export interface Start extends UnitNetwork {
   readonly N?: Float64Array; // [n x C]
+  /** True where it has no more units than its matrices have eigenvalues. */
+  readonly few?: boolean;
 }
 
 export async function descendUnits(
@@ -51,6 +54,22 @@ export async function descendUnits(
   kernels: Kernels,
   budget: SolveBudget,
   start: Start | null = null,
+): Promise<UnitSolution> {
+  const held = holdingPlaces(kernels, problem.places);
+  try {
+    return await descendHeld(problem, activation, beta, held.kernels, budget, start);
+  } finally {
+    held.dispose();
+  }
+}
+
+async function descendHeld(
+  problem: PlacedData,
+  activation: Polynomial,
+  beta: number,
+  kernels: Kernels,
+  budget: SolveBudget,
+  start: Start | null,
 ): Promise<UnitSolution> {
   const { places, loss } = problem;
   const { d } = places;
@@ -80,7 +99,8 @@ export async function descendUnits(
     const paused = await clock.pause();
     const status = statusOf(gap, gaps, budget, paused, clock, steps);
     if (status !== null) {
-      const few = fewer(held, problem, activation, beta, kernels, budget.tolerance);
+      const few =
+        round === 1 && start?.few === true ? held : fewer(held, problem, activation, beta, kernels, budget.tolerance);
       return {
         ...networkOf(few.point, d, feeds),
         status,

@@ -8,6 +8,7 @@ import { unpackPattern } from "../../../../src/convex/linear/bits.js";
 import { dot, norm } from "../../../../src/convex/linear/vectors.js";
 import { bindLoss, lossNames, lossTraits } from "../../../../src/convex/losses/index.js";
 import { admm } from "../../../../src/convex/solvers/admm/index.js";
+import { newtonIsCheaper } from "../../../../src/convex/solvers/admm/newtonIsCheaper.js";
 import { GraphWeights } from "../../../../src/convex/solvers/admm/weights.js";
 import { chooseSolver, type Solution, solve } from "../../../../src/convex/solvers/solve.js";
 import { DENSE_ROWS } from "../../../../src/convex/solvers/systems/newton.js";
@@ -174,6 +175,14 @@ test("with cones it leaves few open blocks to Newton steps, and keeps to the clo
   expect(ours.gap.primal).toBe(newton.gap.primal);
 });
 
+test("with cones it is left for Newton steps near the end, where many rounds are left, and where it is stuck", () => {
+  const sizes = { n: 1000, C: 1, d: 20, gates: 50, side: 1000, active: 60, iterations: 40, cones: true };
+  const slow = (last: number) => Array.from({ length: 9 }, (_, k) => last * 1.05 ** (8 - k));
+  expect([0.25, 0.12, 0.05].map((gap) => newtonIsCheaper({ ...sizes, gaps: slow(gap) }, 1e-3))).not.toContain(true);
+  expect(newtonIsCheaper({ ...sizes, gaps: slow(0.01) }, 1e-6)).toBe(true);
+  expect(newtonIsCheaper({ ...sizes, gaps: new Array(9).fill(0.12) }, 1e-3)).toBe(true);
+});
+
 test("where the time is up when it has opened, it answers with the point that it would begin at, and goes on from it when asked", async () => {
   const program = randomProgram({ ...gated, rows: 200 });
   const bench = new Workbench(program, referenceKernels);
@@ -207,7 +216,7 @@ test("it is taken unasked for programs of many rows, and for fewer gated ones wh
       expect(choice({ ...cones, loss, outputs, rows: 599 })).toBe("proximal-newton");
     }
   }
-  expect(choice({ ...cones, gates: 159 })).toBe("proximal-newton");
+  expect([4, 3].map((gates) => choice({ ...cones, gates }))).toEqual(["admm", "proximal-newton"]);
   const seven = { ...cones, rows: 4000, gates: 1000, features: 16, outputs: 7 }; // a factor for each, or one for all
   expect(choice(seven)).toBe("proximal-newton");
   expect(choice({ ...seven, loss: "categoricalCrossentropy" })).toBe("admm");

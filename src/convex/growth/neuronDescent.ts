@@ -1,0 +1,77 @@
+/** Descents of neurons down a network's objective, in the axes of the data: in float32 first where that has digits for it, ended and judged in float64. */
+
+import type { Kernels, NeuronLayer } from "../kernels/types.js";
+import { descendWorthwhile, type Objective, usingObjective, type Worthwhile } from "../linear/lbfgs.js";
+import { layerObjective } from "../operators/neuronLayer.js";
+import type { ConvexProgram } from "../types.js";
+import { axesOf, columnScalesOf, neuronMetric } from "./metric/index.js";
+import { hasDigits, roughly } from "./rough.js";
+
+/** m neurons that are packed as (W [m x d], A, c). */
+export interface NeuronPasses {
+  readonly m: number;
+  readonly outputs: number; // numbers of A
+  /** The neuron that entry k of A belongs to. */
+  own(k: number): number;
+  /** The neurons over rows in float32; null where there is no such thing. */
+  rough(program: ConvexProgram): NeuronLayer | null;
+  /** The objective in float64. */
+  exact(program: ConvexProgram): Objective;
+}
+
+/** A descent that makes all of its steps. */
+const ALWAYS = { window: 1, share: Number.NEGATIVE_INFINITY };
+
+/**
+ * Where at most `steps` steps from `start` end, and the value there; fewer where so many together no longer take `share` off it. Where
+ * there are passes in float32, that goes as far as float32 tells lower from higher, and what is left is in float64, as the value is:
+ * never above where it began. Where float32 has led no lower, all steps are made again in float64; `steps` counts both.
+ */
+export async function descendNeurons(
+  program: ConvexProgram,
+  kernels: Kernels,
+  passes: NeuronPasses,
+  start: Float64Array,
+  steps: number,
+  pause: () => Promise<boolean>,
+  { window, share }: Pick<Worthwhile, "window" | "share"> = ALWAYS,
+): Promise<{ readonly x: Float64Array; readonly value: number; readonly steps: number }> {
+  const { m, outputs, own } = passes;
+  const weights = m * program.X.cols;
+  const axes = await axesOf(program.X, kernels, pause);
+  const posed = { ...program, X: axes.X };
+  const { squares } = axes;
+  const scales = squares === null ? scalesOf(program, m, outputs) : neuronMetric(program, squares, m, outputs, own);
+  const wish: Worthwhile = { window, share, breath: pause, kernels, scales };
+  const from = turned(start, weights, axes.there);
+  const layer = hasDigits(program, axes) ? passes.rough(posed) : null;
+  const rough =
+    layer === null ? null : await roughly(layerObjective(program, layer, weights, outputs), from, steps, pause, wish);
+  return usingObjective(passes.exact(posed), async (objective) => {
+    const valueAt = (x: Float64Array) => objective(x, new Float64Array(x.length));
+    const near = rough !== null && valueAt(rough.x) < valueAt(from) ? rough : null;
+    const left = near === null ? steps : near.told ? 0 : Math.max(0, steps - near.steps);
+    // It is let go of here, and not by the descent.
+    const lent: Objective = (x, gradient) => objective(x, gradient);
+    const { x, value, ...exact } = await descendWorthwhile(lent, near?.x ?? from, left, pause, wish);
+    return { x: turned(x, weights, axes.back), value, steps: exact.steps + (rough?.steps ?? 0) };
+  });
+}
+
+/** Packed neurons with other weights. */
+function turned(x: Float64Array, weights: number, turn: (W: Float64Array) => Float64Array): Float64Array {
+  const out = x.slice();
+  out.set(turn(x.subarray(0, weights)));
+  return out;
+}
+
+/**
+ * Scales for the descent of m packed neurons where there are no axes: a column of X that is larger than all others together, as that
+ * of a hidden bias is, moves as if it were the mean of them.
+ */
+export function scalesOf({ X, loss }: ConvexProgram, m: number, outputs: number): Float64Array {
+  const ofColumns = columnScalesOf(X);
+  const scales = new Float64Array(m * X.cols + outputs + loss.outputs).fill(1);
+  for (let j = 0; j < m; j++) scales.set(ofColumns, j * X.cols);
+  return scales;
+}
