@@ -12,11 +12,13 @@ import {
   branchLayerCharge,
   branchLayerOutputs,
   branchLayers,
+  distinctGates,
   drawBranchGates,
   type GatedBranchProblem,
   type GatedBranchSolution,
   solveGatedBranches,
 } from "../../../src/convex/parallel/gated/index.js";
+import { posing } from "../../../src/convex/parallel/gated/program.js";
 import { penalties } from "../../../src/convex/penalties/index.js";
 import { solve } from "../../../src/convex/solvers/solve.js";
 import type { LossName, Matrix } from "../../../src/convex/types.js";
@@ -141,4 +143,30 @@ test("more branches never raise the optimum, and a charge that nothing pays leav
     );
     expect([status, branches.length]).toEqual(["solved", 0]);
   }
+});
+
+test("masks and the judge's outputs are made in pieces, each of few products, and equal gates are found whatever their number", () => {
+  const draw = gaussianSource(6);
+  const [n, d, m, K] = [64, 64, 16, 256];
+  const X = { rows: n, cols: d, data: Float64Array.from({ length: n * d }, draw) };
+  const loss = bindLoss("meanSquaredError", { rows: n, cols: 1, data: Float64Array.from({ length: n }, draw) });
+  const gates = drawBranchGates(d, m, K, 1);
+  const work = posing({ X, loss, outputBias: null, beta: 1, gates, charge: "sum" });
+  let pieces = 0;
+  while (work.next(false).done !== true) pieces += 1;
+  expect(pieces).toBeGreaterThanOrEqual((n * d * m * K) / 2 ** 24);
+  const some = drawBranchGates(2, 1, 20_000, 1);
+  const twice = {
+    hidden: 1,
+    first: { ...some.first, cols: 40_000, data: new Float64Array(80_000) },
+    second: new Float64Array(40_000),
+  };
+  for (let k = 0; k < 40_000; k++) {
+    const from = k % 20_000;
+    twice.second[k] = some.second[from];
+    for (const p of [0, 1]) twice.first.data[p * 40_000 + k] = some.first.data[p * 20_000 + from];
+  }
+  const { distinct, branches } = distinctGates(twice);
+  expect(distinct).toEqual(some);
+  expect(branches.every((all, k) => all.length === 2 && all[0] === k && all[1] === k + 20_000)).toBe(true);
 });

@@ -2,11 +2,13 @@
 
 import { rankOneTerms } from "../../formulations/gated.js";
 import type { Kernels } from "../../kernels/types.js";
+import { inTurns } from "../../linear/pieces.js";
 import { norm } from "../../linear/vectors.js";
+import { Clock } from "../../solvers/clock.js";
 import { type SolveBudget, solve } from "../../solvers/solve.js";
 import type { SparseBlocks } from "../../types.js";
 import type { GatedBranch, GatedBranchProblem, GatedBranchSolution } from "./problem.js";
-import { type BranchProgram, branchProgram } from "./program.js";
+import { type BranchProgram, posing } from "./program.js";
 
 /** A branch of less than this share of the longest one's length is rounding. */
 const NOTHING = 1e-12;
@@ -29,10 +31,15 @@ export async function solveGatedBranches(
   kernels: Kernels,
   budget: SolveBudget,
 ): Promise<GatedBranchSolution> {
-  const posed = branchProgram(problem);
-  const { blocks, gap, status, advice, iterations, seconds, solver } = await solve(posed.program, kernels, budget);
+  const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
+  const posed = await inTurns(posing(problem), () => clock.pause());
+  const { blocks, gap, status, advice, iterations, solver, contradicted } = await solve(posed.program, kernels, {
+    ...budget,
+    seconds: clock.left,
+  });
   return {
-    ...{ status, advice, gap, seconds, solver, rounds: iterations, exact: false, masks: posed.owners.length },
+    ...{ status, advice, gap, seconds: clock.seconds, solver, rounds: iterations, exact: false },
+    ...{ masks: posed.owners.length, contradicted: contradicted === true },
     ...{ branches: branchesOf(problem, posed, blocks), bias: blocks.bias },
   };
 }
