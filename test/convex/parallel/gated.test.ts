@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { gatesFrom } from "../../../src/convex/arrangements/index.js";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
 import { descend } from "../../../src/convex/linear/lbfgs.js";
+import { atOnce } from "../../../src/convex/linear/pieces.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { bindLoss } from "../../../src/convex/losses/index.js";
 import {
@@ -67,7 +68,7 @@ function problemOf({
 function networkOf({ X, loss, beta, gates, charge }: GatedBranchProblem, { branches, bias }: GatedBranchSolution) {
   const K = Math.max(branchCount(gates), branches.length);
   const layers = branchLayers(branches, gates, charge, loss.outputs, K);
-  return loss.value(branchLayerOutputs(X, layers, bias)) + beta * branchLayerCharge(layers, charge);
+  return loss.value(atOnce(branchLayerOutputs(X, layers, bias))) + beta * branchLayerCharge(layers, charge);
 }
 
 test.each(cases)("the optimum is that of an independent solver, and the layers have it: $title", async (given) => {
@@ -140,5 +141,24 @@ test("more branches never raise the optimum, and a charge that nothing pays leav
       BUDGET,
     );
     expect([status, branches.length]).toEqual(["solved", 0]);
+  }
+});
+
+test("the gates of many rows are found in pieces, and a solve that is told to end among them has no branches and proves nothing", async () => {
+  const draw = gaussianSource(8);
+  const matrixOf = (cols: number) => ({ rows: 700, cols, data: Float64Array.from({ length: 700 * cols }, draw) });
+  const loss = bindLoss("meanSquaredError", matrixOf(2));
+  const given = { X: matrixOf(3), loss, outputBias: { ridge: 0 }, beta: 0.05, gates: drawBranchGates(3, 2, 4, 1) };
+  for (const charge of ["sum", "frobenius"] as const) {
+    for (const [seconds, stopped, status] of [
+      [0, false, "timeLimit"],
+      [9, true, "cancelled"],
+    ] as const) {
+      const budget = { ...BUDGET, seconds, stopped: () => stopped };
+      const solution = await solveGatedBranches({ ...given, charge }, referenceKernels, budget);
+      expect(solution).toMatchObject({ status, branches: [], gap: { primal: Number.NaN, dual: Number.NaN } });
+    }
+    const whole = await solveGatedBranches({ ...given, charge }, referenceKernels, { ...BUDGET, tolerance: 1e-3 });
+    expect(whole).toMatchObject({ status: "solved" });
   }
 });

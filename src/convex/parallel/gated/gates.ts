@@ -4,9 +4,10 @@
  */
 
 import { wordsPerGate } from "../../linear/bits.js";
+import type { Pieces } from "../../linear/pieces.js";
 import { PlainProducts } from "../../linear/plainProducts.js";
 import { gaussianSource } from "../../linear/random.js";
-import { eachBlock } from "../../linear/rowBlock.js";
+import { rowBlock } from "../../linear/rowBlock.js";
 import type { Matrix } from "../../types.js";
 
 export interface BranchGates {
@@ -15,8 +16,9 @@ export interface BranchGates {
   readonly second: Float64Array; // [K m]: a_kj
 }
 
-/** Rows that are read at a time. */
+/** Rows that are read at a time at most, and multiplications of a piece: some hundredths of a second. */
 const BLOCK = 256;
+const PIECE = 2 ** 25;
 
 /** Gaussian gates in float32, as layers hold them. The same seed gives the same, and more branches extend those of fewer. */
 export function drawBranchGates(features: number, hidden: number, branches: number, seed: number): BranchGates {
@@ -36,40 +38,43 @@ export function branchCount({ hidden, second }: BranchGates): number {
   return second.length / hidden;
 }
 
-/** D_2k D_1kj of every hidden neuron as packed masks, [K m x ceil(n / 32)]. */
-export function productMasks(X: Matrix, gates: BranchGates): Uint32Array {
+/** D_2k D_1kj of every hidden neuron as packed masks, [K m x ceil(n / 32)]; null where it is told to end. */
+export function* productMasks(X: Matrix, gates: BranchGates): Pieces<Uint32Array | null> {
   const words = wordsPerGate(X.rows);
   const masks = new Uint32Array(gates.second.length * words);
-  eachOpen(X, gates, (row, unit) => {
+  const whole = yield* eachOpen(X, gates, (row, unit) => {
     masks[unit * words + (row >>> 5)] |= 1 << (row & 31);
   });
-  return masks;
+  return whole ? masks : null;
 }
 
 /** The same for rows that stand m times, row k m + j of branch i being the mask of its neuron j on row k: [K x ceil(n m / 32)]. */
-export function branchMasks(X: Matrix, gates: BranchGates): Uint32Array {
+export function* branchMasks(X: Matrix, gates: BranchGates): Pieces<Uint32Array | null> {
   const { hidden: m } = gates;
   const words = wordsPerGate(X.rows * m);
   const masks = new Uint32Array(branchCount(gates) * words);
-  eachOpen(X, gates, (row, unit) => {
+  const whole = yield* eachOpen(X, gates, (row, unit) => {
     const j = unit % m;
     const bit = row * m + j;
     masks[((unit - j) / m) * words + (bit >>> 5)] |= 1 << (bit & 31);
   });
-  return masks;
+  return whole ? masks : null;
 }
 
-/** Calls `use` for every row and neuron at which both gates are open. */
-export function eachOpen(
+/** Calls `use` for every row and neuron at which both gates are open; false where it is told to end before. */
+export function* eachOpen(
   X: Matrix,
   { hidden: m, first, second }: BranchGates,
   use: (row: number, unit: number) => void,
-): void {
+): Pieces<boolean> {
   const units = second.length;
   const products = new PlainProducts(first);
-  const sums = new Float64Array(BLOCK * units);
-  eachBlock(X, BLOCK, (rows, from, count) => {
-    products.of(rows, count, sums);
+  const most = Math.max(1, Math.min(BLOCK, Math.floor(PIECE / (units * X.cols))));
+  const sums = new Float64Array(most * units);
+  for (let from = 0; from < X.rows; from += most) {
+    if (from > 0 && (yield)) return false;
+    const count = Math.min(most, X.rows - from);
+    products.of(rowBlock(X, from, count), count, sums);
     for (let k = 0; k < count; k++) {
       for (let unit = 0; unit < units; unit += m) {
         const at = k * units + unit;
@@ -79,7 +84,8 @@ export function eachOpen(
         for (let j = 0; j < m; j++) if (sums[at + j] >= 0) use(from + k, unit + j);
       }
     }
-  });
+  }
+  return true;
 }
 
 /** Some columns of a matrix. */

@@ -1,5 +1,6 @@
 /** The judge of gated branches: outputs of the layers by a plain forward pass, and their charge by its definition. */
 
+import type { Pieces } from "../../linear/pieces.js";
 import { PlainProducts } from "../../linear/plainProducts.js";
 import { norm } from "../../linear/vectors.js";
 import type { Matrix } from "../../types.js";
@@ -8,11 +9,11 @@ import { columnsOf, distinctGates, eachOpen } from "./gates.js";
 import type { BranchLayers } from "./layers.js";
 
 /** Z [n x C] of rows X [n x d]. */
-export function branchLayerOutputs(
+export function* branchLayerOutputs(
   X: Matrix,
   { kernel, second, gates, output }: BranchLayers,
   bias: Float64Array,
-): Float64Array {
+): Pieces<Float64Array> {
   const { hidden: m } = gates;
   const { cols: C, data: o } = output;
   const Z = Float64Array.from({ length: X.rows * C }, (_, k) => bias[k % C]);
@@ -22,7 +23,7 @@ export function branchLayerOutputs(
   const sums = new Float64Array(used.length);
   const { distinct, branches } = distinctGates(gates);
   let current = -1;
-  eachOpen(X, distinct, (row, unit) => {
+  const open = eachOpen(X, distinct, (row, unit) => {
     if (row !== current) {
       linear.of(X.data.subarray(row * X.cols, (row + 1) * X.cols), 1, sums);
       current = row;
@@ -35,6 +36,7 @@ export function branchLayerOutputs(
       for (let c = 0; c < C; c++) Z[row * C + c] += value * o[k * C + c];
     }
   });
+  while (!open.next(false).done) yield; // a judge does not end before it has judged
   return Z;
 }
 

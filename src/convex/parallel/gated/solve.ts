@@ -2,7 +2,10 @@
 
 import { rankOneTerms } from "../../formulations/gated.js";
 import type { Kernels } from "../../kernels/types.js";
+import { inTurns } from "../../linear/pieces.js";
 import { norm } from "../../linear/vectors.js";
+import { Clock } from "../../solvers/clock.js";
+import { advice } from "../../solvers/solution.js";
 import { type SolveBudget, solve } from "../../solvers/solve.js";
 import type { SparseBlocks } from "../../types.js";
 import type { GatedBranch, GatedBranchProblem, GatedBranchSolution } from "./problem.js";
@@ -29,11 +32,34 @@ export async function solveGatedBranches(
   kernels: Kernels,
   budget: SolveBudget,
 ): Promise<GatedBranchSolution> {
-  const posed = branchProgram(problem);
-  const { blocks, gap, status, advice, iterations, seconds, solver } = await solve(posed.program, kernels, budget);
+  const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
+  const posed = await inTurns(branchProgram(problem), () => clock.pause());
+  if (posed === null) return nothingFound(problem, clock);
+  const left = { ...budget, seconds: clock.left };
+  const { blocks, gap, status, advice: said, iterations, solver } = await solve(posed.program, kernels, left);
   return {
-    ...{ status, advice, gap, seconds, solver, rounds: iterations, exact: false, masks: posed.owners.length },
+    ...{ status, advice: said, gap, seconds: clock.seconds, solver, rounds: iterations, exact: false },
+    masks: posed.owners.length,
     ...{ branches: branchesOf(problem, posed, blocks), bias: blocks.bias },
+  };
+}
+
+/** Where time did not suffice for the gates of all rows. */
+function nothingFound({ loss }: GatedBranchProblem, clock: Clock): GatedBranchSolution {
+  const status = clock.stopped() ? "cancelled" : "timeLimit";
+  const gap = { primal: Number.NaN, dual: Number.NaN, relative: Number.NaN };
+  return {
+    ...{
+      status,
+      advice: advice[status],
+      gap,
+      seconds: clock.seconds,
+      solver: "none",
+      rounds: 0,
+      exact: false,
+      masks: 0,
+    },
+    ...{ branches: [], bias: new Float64Array(loss.outputs) },
   };
 }
 

@@ -1,6 +1,7 @@
 /** Gated branches in their model: weights, the objective that the layers have with them, and what is proven. */
 
 import * as tf from "@tensorflow/tfjs";
+import { inTurns } from "../../../convex/linear/pieces.js";
 import {
   type BranchLayers,
   branchLayerCharge,
@@ -9,6 +10,7 @@ import {
   type GatedBranchProblem,
   type GatedBranchSolution,
 } from "../../../convex/parallel/gated/index.js";
+import { Clock } from "../../../convex/solvers/clock.js";
 import type { Matrix } from "../../../convex/types.js";
 import type { Objective } from "../../records.js";
 import type { ParallelCertificate } from "../written.js";
@@ -44,7 +46,8 @@ export async function writtenGated(
     write(parts, branchLayers(solution.branches, gates, charge, wish.outputs, K), solution.bias);
   }
   const held = await heldBranches(parts);
-  const value = loss.value(branchLayerOutputs(X, held.layers, held.bias));
+  const clock = new Clock(Number.POSITIVE_INFINITY, () => false);
+  const value = loss.value(await inTurns(branchLayerOutputs(X, held.layers, held.bias), () => clock.pause()));
   const regularization = wish.regularization * branchLayerCharge(held.layers, charge);
   const objective: Objective = { loss: value, regularization, total: value + regularization };
   const { status, advice, branches, masks, rounds } = solution;
