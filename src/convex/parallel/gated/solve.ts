@@ -1,9 +1,11 @@
 /** Gated branches solved for, and the branches that a point of the program is. */
 
+import { relativeGap } from "../../certificate/index.js";
 import { rankOneTerms } from "../../formulations/gated.js";
 import type { Kernels } from "../../kernels/types.js";
 import { inTurns } from "../../linear/pieces.js";
-import { norm } from "../../linear/vectors.js";
+import { dot, norm } from "../../linear/vectors.js";
+import { biasAlone } from "../../operators/dualPoint.js";
 import { Clock } from "../../solvers/clock.js";
 import { advice } from "../../solvers/solution.js";
 import { type SolveBudget, solve } from "../../solvers/solve.js";
@@ -44,22 +46,17 @@ export async function solveGatedBranches(
   };
 }
 
-/** Where time did not suffice for the gates of all rows. */
-function nothingFound({ loss }: GatedBranchProblem, clock: Clock): GatedBranchSolution {
+/** Where time did not suffice for the gates of all rows: no branches, and the bound that the least of the loss is. */
+function nothingFound({ loss, outputBias }: GatedBranchProblem, clock: Clock): GatedBranchSolution {
   const status = clock.stopped() ? "cancelled" : "timeLimit";
-  const gap = { primal: Number.NaN, dual: Number.NaN, relative: Number.NaN };
+  const bias = biasAlone({ loss, outputBias });
+  const Z = Float64Array.from({ length: loss.rows * loss.outputs }, (_, k) => bias[k % loss.outputs]);
+  const primal = loss.value(Z) + (outputBias?.ridge ?? 0) * dot(bias, bias);
+  const dual = -loss.conjugate(Z.fill(0));
+  const gap = { primal, dual, relative: relativeGap(primal, dual, { loss, outputBias }) };
   return {
-    ...{
-      status,
-      advice: advice[status],
-      gap,
-      seconds: clock.seconds,
-      solver: "none",
-      rounds: 0,
-      exact: false,
-      masks: 0,
-    },
-    ...{ branches: [], bias: new Float64Array(loss.outputs) },
+    ...{ status, advice: advice[status], gap, seconds: clock.seconds, solver: "none", rounds: 0, exact: false },
+    ...{ masks: 0, branches: [], bias },
   };
 }
 
