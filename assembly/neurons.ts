@@ -211,19 +211,25 @@ export function neuronsBackward(layer: usize, from: i32, count: i32, slope: f64,
 // @ts-ignore: decorator
 @inline
 function pull(signs: usize, N: usize, size: i32, to: usize, leaky: bool, slope: f32): void {
-  const low = i32x4(1, 2, 4, 8);
-  const high = i32x4(16, 32, 64, 128);
   const fall = f32x4.splat(slope);
   for (let s = 0; s < size; s++) {
-    const bits = v128.load8_splat(signs + s);
     const n = v128.load_splat<f32>(N + (s << 2));
-    const m0 = i32x4.eq(v128.and(bits, low), low);
-    const m1 = i32x4.eq(v128.and(bits, high), high);
-    const other = leaky ? f32x4.mul(n, fall) : n;
-    v128.store(to, leaky ? v128.bitselect(n, other, m0) : v128.and(n, m0));
-    v128.store(to, leaky ? v128.bitselect(n, other, m1) : v128.and(n, m1), 16);
+    mask(to, signs + s, n, n, leaky, fall);
     to += 32;
   }
+}
+
+/** to [8] := what comes of a row's neurons where the sign is set, slope times it elsewhere. */
+// @ts-ignore: decorator
+@inline
+export function mask(to: usize, sign: usize, left: v128, right: v128, leaky: bool, slope: v128): void {
+  const bits = v128.load8_splat(sign);
+  const low = i32x4(1, 2, 4, 8);
+  const high = i32x4(16, 32, 64, 128);
+  const m0 = i32x4.eq(v128.and(bits, low), low);
+  const m1 = i32x4.eq(v128.and(bits, high), high);
+  v128.store(to, leaky ? v128.bitselect(left, f32x4.mul(left, slope), m0) : v128.and(left, m0));
+  v128.store(to, leaky ? v128.bitselect(right, f32x4.mul(right, slope), m1) : v128.and(right, m1), 16);
 }
 
 /** G [4 x 8] += four columns of `size` rows of X times the pulls on them. */

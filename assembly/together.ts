@@ -6,7 +6,7 @@
  * with its rows into G and its activations with N into the gradient in A.
  */
 
-import { back, GROUP, neuronPart, neuronPlace, NEURON_ROWS, tiles, told } from "./neurons";
+import { back, GROUP, mask, neuronPart, neuronPlace, NEURON_ROWS, tiles, told } from "./neurons";
 
 /** What a layer says of itself, in 32-bit integers that lie together. */
 const X_AT: usize = 0; // [rows x stride] float32, rows a multiple of 4, stride of 4; what fills up is zero
@@ -225,16 +225,4 @@ function pull(N: usize, size: i32, a: usize, wide: i32, signs: usize, to: usize,
     mask(to + 3 * LINE, signs + s + 3, c30, c31, leaky, fall);
     to += 4 * LINE;
   }
-}
-
-// @ts-ignore: decorator
-@inline
-function mask(to: usize, sign: usize, left: v128, right: v128, leaky: bool, slope: v128): void {
-  const bits = v128.load8_splat(sign);
-  const low = i32x4(1, 2, 4, 8);
-  const high = i32x4(16, 32, 64, 128);
-  const m0 = i32x4.eq(v128.and(bits, low), low);
-  const m1 = i32x4.eq(v128.and(bits, high), high);
-  v128.store(to, leaky ? v128.bitselect(left, f32x4.mul(left, slope), m0) : v128.and(left, m0));
-  v128.store(to, leaky ? v128.bitselect(right, f32x4.mul(right, slope), m1) : v128.and(right, m1), 16);
 }

@@ -2,7 +2,6 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { wasmKernels } from "../../src/convex/kernels/index.js";
-import { atOnce } from "../../src/convex/linear/pieces.js";
 import { bindLoss } from "../../src/convex/losses/index.js";
 import {
   type BranchGates,
@@ -57,8 +56,7 @@ export async function convexBranches(
   const gates = drawBranchGates(train.x.cols, hidden, branches, seed);
   const loss = bindLoss(lossName(train), train.y);
   const problem = { X: train.x, loss, outputBias: { ridge: 0 }, beta, gates, charge: "sum" } as const;
-  const posed = atOnce(branchProgram(problem));
-  if (posed === null) throw new Error("The program was not posed.");
+  const posed = branchProgram(problem);
   const looks: Look[] = [];
   let looking = 0;
   const { gap, status } = await solve(posed.program, kernels, {
@@ -67,7 +65,7 @@ export async function convexBranches(
       const now = secondsNow();
       const found = branchesOf(problem, posed, blocks);
       const layers = branchLayers(found, gates, "sum", loss.outputs, Math.max(1, found.length));
-      const accuracy = accuracyOf(atOnce(branchLayerOutputs(test.x, layers, blocks.bias)), test.y);
+      const accuracy = accuracyOf(branchLayerOutputs(test.x, layers, blocks.bias), test.y);
       looks.push({ seconds: now - began - looking, objective: gap.primal, accuracy });
       looking += secondsNow() - now;
       return false;

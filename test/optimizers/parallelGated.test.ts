@@ -1,7 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { gaussianSource } from "../../src/convex/linear/random.js";
-import { lossTraits } from "../../src/convex/losses/index.js";
+import { bindLoss, lossTraits } from "../../src/convex/losses/index.js";
+import { drawBranchGates } from "../../src/convex/parallel/gated/index.js";
 import type { LossName } from "../../src/convex/types.js";
 import {
   branchPower,
@@ -13,6 +14,8 @@ import {
   registerLayers,
   trainParallel,
 } from "../../src/index.js";
+import { type GatedParts, gatedPartsOf, gatedWishOf } from "../../src/optimizers/parallel/gated/wish.js";
+import { writtenGated } from "../../src/optimizers/parallel/gated/written.js";
 import { expectNear } from "../helpers/expectNear.js";
 import { makeData, saveAndLoad, weightsIn } from "../helpers/models.js";
 
@@ -276,4 +279,50 @@ describe("fitParallel of gated branches", () => {
       expect(weightsIn(model)).toEqual(before);
     }
   });
+});
+
+test("a solution that contradicts its bound is not written, and nothing is claimed of it", async () => {
+  const model = modelOf();
+  const parts = gatedPartsOf(model) as GatedParts;
+  const { first, second } = drawBranchGates(4, 2, 12, 0);
+  const X = { rows: 2, cols: 4, data: Float64Array.from({ length: 8 }, (_, k) => k) };
+  const loss = bindLoss("meanSquaredError", { rows: 2, cols: 1, data: Float64Array.of(1, 2) });
+  const before = weightsIn(model);
+  const { certificate } = await writtenGated(parts, gatedWishOf(model, parts), 12, {
+    problem: { X, loss, outputBias: null, beta: 0.03, gates: { hidden: 2, first, second }, charge: "sum" },
+    solution: {
+      ...{ status: "stalled", advice: "", gap: { primal: 1, dual: 2, relative: -1 }, seconds: 0, rounds: 1 },
+      ...{ exact: false, branches: [], bias: Float64Array.of(0), masks: 1, solver: "", contradicted: true },
+    },
+  });
+  expect(weightsIn(model)).toEqual(before);
+  expect(certificate.claim).toMatch(/^Nothing is proven/);
+  model.dispose();
+});
+
+test("masks that no memory would hold are refused before they are made", async () => {
+  const x = tf.ones([20_000, 1]).mul(tf.range(0, 20_000).reshape([-1, 1])) as tf.Tensor2D;
+  const options = { units: "gated", loss: "meanSquaredError", hidden: 4000, branches: 200, regularization: 1 } as const;
+  const [code, message] = await codeOf(trainParallel(x, x, options));
+  expect(code).toBe("data/size");
+  expect(message).toContain("20000 rows and 800000 neurons");
+  x.dispose();
+});
+
+test("a limit's advice is one that a further call can follow: it begins anew", async () => {
+  const { x, y } = rowsFor("meanSquaredError", 1);
+  const common = {
+    loss: "meanSquaredError",
+    hidden: 2,
+    regularization: 0.01,
+    tolerance: 1e-9,
+    maxIterations: 1,
+  } as const;
+  for (const units of [{ units: "gated" }, { arrangements: { kind: "sample", count: 30 } }] as const) {
+    const { model, status, advice } = await trainParallel(x, y, { ...common, ...units });
+    expect(status).toBe("iterationLimit");
+    expect(advice).toMatch(/maxIterations.*begins anew/);
+    model.dispose();
+  }
+  tf.dispose([x, y]);
 });

@@ -2,8 +2,11 @@ import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
 import { gaussianSource } from "../../src/convex/linear/random.js";
+import { Clock } from "../../src/convex/solvers/clock.js";
 import { ConvexReLUTrainer } from "../../src/index.js";
 import { type Columns, intoColumns, outOfColumns, slopesInColumns } from "../../src/optimizers/deep/columns.js";
+import type { WholeObjective } from "../../src/optimizers/deep/objective.js";
+import { standardStart } from "../../src/optimizers/deep/standardStart.js";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -166,5 +169,61 @@ test("weights that are trained stay where another beginning is no better, and st
     other.dispose();
   }
   tf.dispose([x, y]);
+  model.dispose();
+});
+
+test("channels that come first are judged each by itself, as those that come last are", async () => {
+  const draw = gaussianSource(11);
+  const units = [PLAIN, [1e3, 5e3], [1e-3, 0]] as const;
+  const points = Array.from({ length: 40 }, () =>
+    units.map(([scale, offset]) => [[offset + scale * draw(), offset + scale * draw()]]),
+  );
+  const first = tf.tensor4d(points); // [n, channels, 1, 2]
+  const last = tf.transpose(first, [0, 2, 3, 1]);
+  const rows = Float64Array.from(points, (_, k) => k);
+  const heard: (readonly number[])[] = [];
+  const objective = {
+    columnsOf: (_: unknown, mean: Float64Array, scale: Float64Array) => {
+      heard.push([...mean, ...scale]);
+      throw new Error("heard");
+    },
+  } as unknown as WholeObjective;
+  const never = new Clock(Number.POSITIVE_INFINITY, () => false);
+  for (const [x, dataFormat] of [
+    [last, "channelsLast"],
+    [first, "channelsFirst"],
+  ] as const) {
+    const inputShape = x.shape.slice(1);
+    const conv = tf.layers.conv2d({ filters: 2, kernelSize: [1, 2], dataFormat, inputShape });
+    const model = tf.sequential({ layers: [conv, tf.layers.flatten(), tf.layers.dense({ units: 1 })] });
+    await expect(standardStart(model, x, { rows }, objective, never)).rejects.toThrow("heard");
+    model.dispose();
+  }
+  expect(heard[0]).toHaveLength(2 * units.length);
+  expect(heard[1]).toHaveLength(2 * units.length);
+  heard[0].forEach((value, k) => void expect(heard[1][k] / value).toBeCloseTo(1, 9));
+  tf.dispose([first, last]);
+});
+
+test("what columns are like is looked at by few images at a time, until the time is up, and no tensor is left", async () => {
+  const model = tf.sequential({
+    layers: [
+      tf.layers.conv2d({ filters: 2, kernelSize: 3, inputShape: [4, 4, 1] }),
+      tf.layers.flatten(),
+      tf.layers.dense({ units: 1 }),
+    ],
+  });
+  const x = tf.randomNormal([256, 4, 4, 1], 0, 1, "float32", 1);
+  const rows = Float64Array.from({ length: 256 }, (_, k) => k);
+  const tensors = tf.memory().numTensors;
+  for (const turns of [8, 1000]) {
+    let asked = 0;
+    const clock: Pick<Clock, "part" | "pause"> = { part: () => clock as Clock, pause: async () => ++asked > turns };
+    await standardStart(model, x, { rows }, {} as WholeObjective, clock as Clock);
+    expect(asked).toBeGreaterThan(8);
+    expect(asked).toBeLessThan(turns + 4);
+  }
+  expect(tf.memory().numTensors).toBe(tensors);
+  x.dispose();
   model.dispose();
 });

@@ -16,11 +16,11 @@ import { type ChosenRows, rowsOf } from "./rows.js";
 
 /** Columns are far from standard where their root mean square or their mean over their deviation is this, or the first its inverse. */
 const FAR = 8;
-/** Rows by which columns are judged: of tables, and of what has places. */
-const ROWS = { table: 4096, places: 256 } as const;
+/** Rows by which columns are judged, and those that are looked at between turns of the host: of tables, and of what has places. */
+const ROWS = { table: { most: 4096, together: 1024 }, places: { most: 256, together: 16 } } as const;
 /** Deviations below this share of the mean are the rounding of float32. */
 const ROUNDING = 2 ** -22;
-/** Of the time that there is: what each of both beginnings may take. */
+/** Of the time that there is: what looking at columns may take, and each of both beginnings. */
 const SHARE = 0.05;
 
 /** What was done to a model before its descent. */
@@ -45,15 +45,16 @@ export async function standardStart(
   const columns: Columns[] = [];
   const normalized: string[] = [];
   const read: string[] = [];
+  const looking = clock.part(SHARE);
   for (const layer of model.layers) {
-    if (await clock.pause()) break;
+    if (await looking.pause()) break;
     if (isUntrained(layer)) {
-      const seen = await columnsBefore(model, layer, x, rows);
+      const seen = await columnsBefore(model, layer, x, rows, looking);
       if (seen === null) continue;
       normalized.push(layer.name);
       take(layer, seen);
     } else if (hasKernel(layer)) {
-      const seen = await columnsBefore(model, layer, x, rows);
+      const seen = await columnsBefore(model, layer, x, rows, looking);
       if (seen === null || !isFar(seen)) continue;
       read.push(layer.name);
       columns.push(objective.columnsOf(layer.weights, seen.mean, seen.scale));
@@ -101,37 +102,69 @@ function hasKernel(layer: tf.layers.Layer): boolean {
   return KERNELS.includes(layer.getClassName()) && layer.trainableWeights.length > 0 && layer.inboundNodes.length === 1;
 }
 
-/** Null where a layer sees more than one tensor, or one that the model's input does not lead to. */
+/** Null where a layer sees more than one tensor, or the time is up before it has seen any rows. */
 async function columnsBefore(
   model: tf.LayersModel,
   layer: tf.layers.Layer,
   x: tf.Tensor,
   rows: Float64Array,
+  looking: Clock,
 ): Promise<Seen | null> {
   if (layer.inboundNodes.length !== 1 || Array.isArray(layer.input)) return null;
-  const most = x.rank > 2 ? ROWS.places : ROWS.table;
+  const { most, together } = x.rank > 2 ? ROWS.places : ROWS.table;
   const some = rows.filter(
     (_, k) => Math.floor((k * most) / rows.length) !== Math.floor(((k - 1) * most) / rows.length),
   );
-  const chosen = rowsOf(x, some);
-  try {
-    const inner = layer.input === model.inputs[0] ? null : tf.model({ inputs: model.inputs, outputs: layer.input });
-    const features = inner === null ? chosen.clone() : (inner.predict(chosen, { batchSize: most }) as tf.Tensor);
-    const width = features.shape[features.rank - 1] ?? 1;
-    const values = await features.data();
-    features.dispose();
-    return momentsOf(values, width);
-  } finally {
-    chosen.dispose();
+  const inner = layer.input === model.inputs[0] ? null : tf.model({ inputs: model.inputs, outputs: layer.input });
+  const parts: Features[] = [];
+  for (let from = 0; from < some.length && !(await looking.pause()); from += together) {
+    const features = tf.tidy(() => {
+      const chosen = rowsOf(x, some.subarray(from, from + together));
+      return inner === null ? chosen : (inner.predict(chosen, { batchSize: together }) as tf.Tensor);
+    });
+    try {
+      parts.push({ values: await features.data(), ...columnsAmong(features.shape, axisOf(layer, features.rank)) });
+    } finally {
+      features.dispose();
+    }
   }
+  return parts.length === 0 ? null : momentsOf(parts);
 }
 
-function momentsOf(values: ArrayLike<number>, width: number): Seen {
-  const count = values.length / width;
+/** Where a layer has the columns that its weights are of. */
+function axisOf(layer: tf.layers.Layer, rank: number): number {
+  const { axis, dataFormat } = layer.getConfig();
+  if (typeof axis === "number") return axis < 0 ? axis + rank : axis;
+  return dataFormat === "channelsFirst" ? 1 : rank - 1;
+}
+
+/** Numbers of some rows: `width` columns, each `inner` in a row. */
+interface Features {
+  readonly values: ArrayLike<number>;
+  readonly width: number;
+  readonly inner: number;
+}
+
+function columnsAmong(shape: readonly number[], axis: number): Pick<Features, "width" | "inner"> {
+  return { width: shape[axis], inner: shape.slice(axis + 1).reduce((all, size) => all * size, 1) };
+}
+
+function momentsOf(parts: readonly Features[]): Seen {
+  const { width } = parts[0];
+  const count = parts.reduce((all, { values }) => all + values.length, 0) / width;
   const mean = new Float64Array(width);
   const square = new Float64Array(width);
-  for (let k = 0; k < values.length; k++) mean[k % width] += values[k] / count;
-  for (let k = 0; k < values.length; k++) square[k % width] += (values[k] - mean[k % width]) ** 2 / count;
+  const each = (use: (value: number, p: number) => void) => {
+    for (const { values, inner } of parts) {
+      for (let k = 0; k < values.length; k++) use(values[k], Math.floor(k / inner) % width);
+    }
+  };
+  each((value, p) => {
+    mean[p] += value / count;
+  });
+  each((value, p) => {
+    square[p] += (value - mean[p]) ** 2 / count;
+  });
   const deviation = square.map(Math.sqrt);
   return { mean, deviation, scale: deviation.map((s, p) => (s > ROUNDING * Math.abs(mean[p]) ? s : 1)) };
 }

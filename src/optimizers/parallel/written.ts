@@ -3,7 +3,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { deepOutputs, type LayerWeights } from "../../convex/matrices/index.js";
 import { type ParallelProblem, type ParallelSolution, parallelNetworks } from "../../convex/parallel/index.js";
-import type { Loss, Matrix } from "../../convex/types.js";
+import type { Loss, Matrix, Status } from "../../convex/types.js";
 import type { Objective } from "../records.js";
 import { writeDenseLayers } from "../write/denseLayers.js";
 import { LAYERS, layersOf, type ParallelWish } from "./wish.js";
@@ -22,6 +22,17 @@ export interface ParallelCertificate {
   readonly claim: string;
 }
 
+/** A solve that was cut short is not gone on with: the next one begins anew. */
+const ANEW: Partial<Record<Status, string>> = {
+  iterationLimit: "The gap is still closing: raise `maxIterations`. A further call begins anew.",
+  timeLimit: "The gap is still closing: raise `timeLimit`. A further call begins anew.",
+};
+
+/** What helps a parallel network that ended so. */
+export function adviceFor({ status, advice }: { readonly status: Status; readonly advice: string }): string {
+  return ANEW[status] ?? advice;
+}
+
 /** Writes the network into the model's K branches, those that it does not take zero, and judges what the layers hold then. */
 export async function written(
   model: tf.LayersModel,
@@ -33,12 +44,12 @@ export async function written(
   const { dense } = layersOf(model);
   writeDenseLayers(dense, layers);
   const objective = objectiveOf(problem, wish, await Promise.all(dense.map(heldBy)));
-  const { status, advice, branches, blocks, inserted, rounds } = solution;
+  const { status, branches, blocks, inserted, rounds } = solution;
   return {
     certificate: certificateOf(solution, objective.total, wish),
     objective,
     status,
-    advice,
+    advice: adviceFor(solution),
     branches: branches.length,
     blocks: { count: blocks, solved: inserted },
     rounds,

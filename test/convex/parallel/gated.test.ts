@@ -4,7 +4,6 @@ import { describe, expect, test } from "vitest";
 import { gatesFrom } from "../../../src/convex/arrangements/index.js";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
 import { descend } from "../../../src/convex/linear/lbfgs.js";
-import { atOnce } from "../../../src/convex/linear/pieces.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { bindLoss } from "../../../src/convex/losses/index.js";
 import {
@@ -13,14 +12,16 @@ import {
   branchLayerCharge,
   branchLayerOutputs,
   branchLayers,
+  distinctGates,
   drawBranchGates,
   type GatedBranchProblem,
   type GatedBranchSolution,
   solveGatedBranches,
 } from "../../../src/convex/parallel/gated/index.js";
+import { posing } from "../../../src/convex/parallel/gated/program.js";
 import { penalties } from "../../../src/convex/penalties/index.js";
 import { solve } from "../../../src/convex/solvers/solve.js";
-import type { Gap, LossName, Matrix } from "../../../src/convex/types.js";
+import type { LossName, Matrix } from "../../../src/convex/types.js";
 import stored from "../../reference/gated_branches.json";
 import { describeOpen, networkObjective } from "./gatedNetworks.js";
 
@@ -68,7 +69,7 @@ function problemOf({
 function networkOf({ X, loss, beta, gates, charge }: GatedBranchProblem, { branches, bias }: GatedBranchSolution) {
   const K = Math.max(branchCount(gates), branches.length);
   const layers = branchLayers(branches, gates, charge, loss.outputs, K);
-  return loss.value(atOnce(branchLayerOutputs(X, layers, bias))) + beta * branchLayerCharge(layers, charge);
+  return loss.value(branchLayerOutputs(X, layers, bias)) + beta * branchLayerCharge(layers, charge);
 }
 
 test.each(cases)("the optimum is that of an independent solver, and the layers have it: $title", async (given) => {
@@ -144,30 +145,28 @@ test("more branches never raise the optimum, and a charge that nothing pays leav
   }
 });
 
-test("the gates of many rows are found in pieces, and a solve that is told to end among them has no branches, and a bound below its bias alone", async () => {
-  const draw = gaussianSource(8);
-  const matrixOf = (cols: number) => ({ rows: 700, cols, data: Float64Array.from({ length: 700 * cols }, draw) });
-  const loss = bindLoss("meanSquaredError", matrixOf(2));
-  const given = { X: matrixOf(3), loss, outputBias: { ridge: 0 }, beta: 0.05, gates: drawBranchGates(3, 2, 4, 1) };
-  for (const charge of ["sum", "frobenius"] as const) {
-    const ended: Gap[] = [];
-    for (const [seconds, stopped, status] of [
-      [0, false, "timeLimit"],
-      [9, true, "cancelled"],
-    ] as const) {
-      const budget = { ...BUDGET, seconds, stopped: () => stopped };
-      const solution = await solveGatedBranches({ ...given, charge }, referenceKernels, budget);
-      expect(solution).toMatchObject({ status, branches: [] });
-      const Z = Float64Array.from({ length: 1400 }, (_, k) => solution.bias[k % 2]);
-      expect(solution.gap.primal).toBeCloseTo(loss.value(Z), 12);
-      ended.push(solution.gap);
-    }
-    const whole = await solveGatedBranches({ ...given, charge }, referenceKernels, { ...BUDGET, tolerance: 1e-3 });
-    expect(whole).toMatchObject({ status: "solved" });
-    for (const { primal, dual, relative } of ended) {
-      expect(primal).toBeGreaterThan(whole.gap.dual);
-      expect(dual).toBeLessThan(whole.gap.primal);
-      expect(relative).toBeGreaterThan(0);
-    }
+test("masks and the judge's outputs are made in pieces, each of few products, and equal gates are found whatever their number", () => {
+  const draw = gaussianSource(6);
+  const [n, d, m, K] = [64, 64, 16, 256];
+  const X = { rows: n, cols: d, data: Float64Array.from({ length: n * d }, draw) };
+  const loss = bindLoss("meanSquaredError", { rows: n, cols: 1, data: Float64Array.from({ length: n }, draw) });
+  const gates = drawBranchGates(d, m, K, 1);
+  const work = posing({ X, loss, outputBias: null, beta: 1, gates, charge: "sum" });
+  let pieces = 0;
+  while (work.next(false).done !== true) pieces += 1;
+  expect(pieces).toBeGreaterThanOrEqual((n * d * m * K) / 2 ** 24);
+  const some = drawBranchGates(2, 1, 20_000, 1);
+  const twice = {
+    hidden: 1,
+    first: { ...some.first, cols: 40_000, data: new Float64Array(80_000) },
+    second: new Float64Array(40_000),
+  };
+  for (let k = 0; k < 40_000; k++) {
+    const from = k % 20_000;
+    twice.second[k] = some.second[from];
+    for (const p of [0, 1]) twice.first.data[p * 40_000 + k] = some.first.data[p * 20_000 + from];
   }
+  const { distinct, branches } = distinctGates(twice);
+  expect(distinct).toEqual(some);
+  expect(branches.every((all, k) => all.length === 2 && all[0] === k && all[1] === k + 20_000)).toBe(true);
 });

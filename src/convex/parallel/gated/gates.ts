@@ -3,11 +3,11 @@
  * gates are the patterns of a ReLU branch of weights (g, a).
  */
 
+import { PatternSet } from "../../arrangements/patternSet.js";
 import { wordsPerGate } from "../../linear/bits.js";
 import type { Pieces } from "../../linear/pieces.js";
 import { PlainProducts } from "../../linear/plainProducts.js";
 import { gaussianSource } from "../../linear/random.js";
-import { rowBlock } from "../../linear/rowBlock.js";
 import type { Matrix } from "../../types.js";
 
 export interface BranchGates {
@@ -16,9 +16,9 @@ export interface BranchGates {
   readonly second: Float64Array; // [K m]: a_kj
 }
 
-/** Rows that are read at a time at most, and multiplications of a piece: some hundredths of a second. */
+/** Rows that are read at a time: at most so many, and as many as some 20 ms of products have room for. */
 const BLOCK = 256;
-const PIECE = 2 ** 25;
+const TURN = 2 ** 24;
 
 /** Gaussian gates in float32, as layers hold them. The same seed gives the same, and more branches extend those of fewer. */
 export function drawBranchGates(features: number, hidden: number, branches: number, seed: number): BranchGates {
@@ -38,43 +38,42 @@ export function branchCount({ hidden, second }: BranchGates): number {
   return second.length / hidden;
 }
 
-/** D_2k D_1kj of every hidden neuron as packed masks, [K m x ceil(n / 32)]; null where it is told to end. */
-export function* productMasks(X: Matrix, gates: BranchGates): Pieces<Uint32Array | null> {
+/** D_2k D_1kj of every hidden neuron as packed masks, [K m x ceil(n / 32)]. */
+export function* productMasks(X: Matrix, gates: BranchGates): Pieces<Uint32Array> {
   const words = wordsPerGate(X.rows);
   const masks = new Uint32Array(gates.second.length * words);
-  const whole = yield* eachOpen(X, gates, (row, unit) => {
+  yield* eachOpen(X, gates, (row, unit) => {
     masks[unit * words + (row >>> 5)] |= 1 << (row & 31);
   });
-  return whole ? masks : null;
+  return masks;
 }
 
 /** The same for rows that stand m times, row k m + j of branch i being the mask of its neuron j on row k: [K x ceil(n m / 32)]. */
-export function* branchMasks(X: Matrix, gates: BranchGates): Pieces<Uint32Array | null> {
+export function* branchMasks(X: Matrix, gates: BranchGates): Pieces<Uint32Array> {
   const { hidden: m } = gates;
   const words = wordsPerGate(X.rows * m);
   const masks = new Uint32Array(branchCount(gates) * words);
-  const whole = yield* eachOpen(X, gates, (row, unit) => {
+  yield* eachOpen(X, gates, (row, unit) => {
     const j = unit % m;
     const bit = row * m + j;
     masks[((unit - j) / m) * words + (bit >>> 5)] |= 1 << (bit & 31);
   });
-  return whole ? masks : null;
+  return masks;
 }
 
-/** Calls `use` for every row and neuron at which both gates are open; false where it is told to end before. */
+/** Calls `use` for every row and neuron at which both gates are open. */
 export function* eachOpen(
-  X: Matrix,
+  { rows: n, cols: d, data }: Matrix,
   { hidden: m, first, second }: BranchGates,
   use: (row: number, unit: number) => void,
-): Pieces<boolean> {
+): Pieces<void> {
   const units = second.length;
   const products = new PlainProducts(first);
-  const most = Math.max(1, Math.min(BLOCK, Math.floor(PIECE / (units * X.cols))));
-  const sums = new Float64Array(most * units);
-  for (let from = 0; from < X.rows; from += most) {
-    if (from > 0 && (yield)) return false;
-    const count = Math.min(most, X.rows - from);
-    products.of(rowBlock(X, from, count), count, sums);
+  const block = Math.max(1, Math.min(BLOCK, Math.floor(TURN / (d * units))));
+  const sums = new Float64Array(block * units);
+  for (let from = 0; from < n; from += block) {
+    const count = Math.min(block, n - from);
+    products.of(data.subarray(from * d, (from + count) * d), count, sums);
     for (let k = 0; k < count; k++) {
       for (let unit = 0; unit < units; unit += m) {
         const at = k * units + unit;
@@ -84,8 +83,8 @@ export function* eachOpen(
         for (let j = 0; j < m; j++) if (sums[at + j] >= 0) use(from + k, unit + j);
       }
     }
+    yield;
   }
-  return true;
 }
 
 /** Some columns of a matrix. */
@@ -103,19 +102,17 @@ export function distinctGates(gates: BranchGates): {
 } {
   const { hidden: m, first, second } = gates;
   const branches: number[][] = [];
-  const same = (k: number, i: number) => {
-    for (let j = 0; j < m; j++) {
-      if (second[k * m + j] !== second[i * m + j]) return false;
-      for (let p = 0; p < first.rows; p++) {
-        if (first.data[p * first.cols + k * m + j] !== first.data[p * first.cols + i * m + j]) return false;
-      }
-    }
-    return true;
-  };
+  const seen = new PatternSet();
+  const own = new Float64Array((first.rows + 1) * m);
   for (let k = 0; k < branchCount(gates); k++) {
-    const group = branches.find(([i]) => same(k, i));
-    if (group === undefined) branches.push([k]);
-    else group.push(k);
+    // Adding 0 makes -0 the 0 that it equals.
+    for (let j = 0; j < m; j++) own[j] = second[k * m + j] + 0;
+    for (let p = 0, at = m; p < first.rows; p++) {
+      for (let j = 0; j < m; j++, at++) own[at] = first.data[p * first.cols + k * m + j] + 0;
+    }
+    const words = new Uint32Array(own.buffer);
+    if (seen.add(words)) branches.push([k]);
+    else branches[seen.find(words)].push(k);
   }
   const units = branches.flatMap(([k]) => Array.from({ length: m }, (_, j) => k * m + j));
   return {

@@ -1,7 +1,7 @@
 /** Parallel branches of three layers behind gates: the program, and the way back to layers. */
 
 export { type BranchGates, branchCount, distinctGates, drawBranchGates } from "./gates.js";
-export { branchLayerCharge, branchLayerOutputs } from "./judge.js";
+export { branchLayerCharge, branchLayerOutputs, judging } from "./judge.js";
 export { type BranchLayers, branchLayers } from "./layers.js";
 export type { GatedBranch, GatedBranchProblem, GatedBranchSolution } from "./problem.js";
 export { branchProgram } from "./program.js";

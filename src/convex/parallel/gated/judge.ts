@@ -1,6 +1,6 @@
 /** The judge of gated branches: outputs of the layers by a plain forward pass, and their charge by its definition. */
 
-import type { Pieces } from "../../linear/pieces.js";
+import { atOnce, type Pieces } from "../../linear/pieces.js";
 import { PlainProducts } from "../../linear/plainProducts.js";
 import { norm } from "../../linear/vectors.js";
 import type { Matrix } from "../../types.js";
@@ -9,7 +9,12 @@ import { columnsOf, distinctGates, eachOpen } from "./gates.js";
 import type { BranchLayers } from "./layers.js";
 
 /** Z [n x C] of rows X [n x d]. */
-export function* branchLayerOutputs(
+export function branchLayerOutputs(X: Matrix, layers: BranchLayers, bias: Float64Array): Float64Array {
+  return atOnce(judging(X, layers, bias));
+}
+
+/** The same in pieces. */
+export function* judging(
   X: Matrix,
   { kernel, second, gates, output }: BranchLayers,
   bias: Float64Array,
@@ -23,7 +28,7 @@ export function* branchLayerOutputs(
   const sums = new Float64Array(used.length);
   const { distinct, branches } = distinctGates(gates);
   let current = -1;
-  const open = eachOpen(X, distinct, (row, unit) => {
+  yield* eachOpen(X, distinct, (row, unit) => {
     if (row !== current) {
       linear.of(X.data.subarray(row * X.cols, (row + 1) * X.cols), 1, sums);
       current = row;
@@ -36,7 +41,6 @@ export function* branchLayerOutputs(
       for (let c = 0; c < C; c++) Z[row * C + c] += value * o[k * C + c];
     }
   });
-  while (!open.next(false).done) yield; // a judge does not end before it has judged
   return Z;
 }
 

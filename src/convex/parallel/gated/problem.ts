@@ -21,4 +21,5 @@ export interface GatedBranchSolution extends MatrixSolution {
   readonly bias: Float64Array; // [C]
   readonly masks: number; // gates of the program
   readonly solver: string;
+  readonly contradicted: boolean; // where neither the branches nor the bound can be trusted
 }

@@ -2,7 +2,7 @@
 
 import { PatternSet } from "../../arrangements/patternSet.js";
 import { wordsPerGate } from "../../linear/bits.js";
-import type { Pieces } from "../../linear/pieces.js";
+import { atOnce, type Pieces } from "../../linear/pieces.js";
 import { patchMatrix } from "../../operators/patches.js";
 import { branchPenalty, penalties } from "../../penalties/index.js";
 import type { ConvexProgram, Matrix } from "../../types.js";
@@ -15,16 +15,19 @@ export interface BranchProgram {
   readonly owners: Int32Array; // of "sum" neurons k m + j, of "frobenius" branches k
 }
 
-/** Null where it is told to end before the gates of all rows are known. */
-export function branchProgram(problem: GatedBranchProblem): Pieces<BranchProgram | null> {
-  return problem.charge === "sum" ? overNeurons(problem) : overBranches(problem);
+export function branchProgram(problem: GatedBranchProblem): BranchProgram {
+  return atOnce(posing(problem));
+}
+
+/** The same in pieces, all of them whatever the time. */
+export function* posing(problem: GatedBranchProblem): Pieces<BranchProgram> {
+  return yield* problem.charge === "sum" ? overNeurons(problem) : overBranches(problem);
 }
 
 /** beta sum_kj |Z_kj|_*: every neuron of every branch is a gate of its own; of equal masks the first stands for all. */
-function* overNeurons({ X, loss, outputBias, beta, gates }: GatedBranchProblem): Pieces<BranchProgram | null> {
+function* overNeurons({ X, loss, outputBias, beta, gates }: GatedBranchProblem): Pieces<BranchProgram> {
   const words = wordsPerGate(X.rows);
   const masks = yield* productMasks(X, gates);
-  if (masks === null) return null;
   const units = gates.second.length;
   const seen = new PatternSet(units);
   const owners: number[] = [];
@@ -42,12 +45,11 @@ function* overNeurons({ X, loss, outputBias, beta, gates }: GatedBranchProblem):
  * beta sum_k |Z_k|_*, Z_k [C x m d], of one output its length: a branch is a gate over rows that stand m times, once for each hidden neuron, as
  * patches that are read out at m positions.
  */
-function* overBranches({ X, loss, outputBias, beta, gates }: GatedBranchProblem): Pieces<BranchProgram | null> {
+function* overBranches({ X, loss, outputBias, beta, gates }: GatedBranchProblem): Pieces<BranchProgram> {
   const { hidden: m } = gates;
   const d = X.cols;
   const words = wordsPerGate(X.rows * m);
   const masks = yield* branchMasks(X, gates);
-  if (masks === null) return null;
   const all = Array.from({ length: gates.second.length / m }, (_, k) => k);
   const owners = all.filter((k) => masks.subarray(k * words, (k + 1) * words).some((word) => word !== 0));
   const bits = new Uint32Array(owners.length * words);

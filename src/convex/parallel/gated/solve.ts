@@ -1,17 +1,14 @@
 /** Gated branches solved for, and the branches that a point of the program is. */
 
-import { relativeGap } from "../../certificate/index.js";
 import { rankOneTerms } from "../../formulations/gated.js";
 import type { Kernels } from "../../kernels/types.js";
 import { inTurns } from "../../linear/pieces.js";
-import { dot, norm } from "../../linear/vectors.js";
-import { biasAlone } from "../../operators/dualPoint.js";
+import { norm } from "../../linear/vectors.js";
 import { Clock } from "../../solvers/clock.js";
-import { advice } from "../../solvers/solution.js";
 import { type SolveBudget, solve } from "../../solvers/solve.js";
 import type { SparseBlocks } from "../../types.js";
 import type { GatedBranch, GatedBranchProblem, GatedBranchSolution } from "./problem.js";
-import { type BranchProgram, branchProgram } from "./program.js";
+import { type BranchProgram, posing } from "./program.js";
 
 /** A branch of less than this share of the longest one's length is rounding. */
 const NOTHING = 1e-12;
@@ -35,28 +32,15 @@ export async function solveGatedBranches(
   budget: SolveBudget,
 ): Promise<GatedBranchSolution> {
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
-  const posed = await inTurns(branchProgram(problem), () => clock.pause());
-  if (posed === null) return nothingFound(problem, clock);
-  const left = { ...budget, seconds: clock.left };
-  const { blocks, gap, status, advice: said, iterations, solver } = await solve(posed.program, kernels, left);
+  const posed = await inTurns(posing(problem), () => clock.pause());
+  const { blocks, gap, status, advice, iterations, solver, contradicted } = await solve(posed.program, kernels, {
+    ...budget,
+    seconds: clock.left,
+  });
   return {
-    ...{ status, advice: said, gap, seconds: clock.seconds, solver, rounds: iterations, exact: false },
-    masks: posed.owners.length,
+    ...{ status, advice, gap, seconds: clock.seconds, solver, rounds: iterations, exact: false },
+    ...{ masks: posed.owners.length, contradicted: contradicted === true },
     ...{ branches: branchesOf(problem, posed, blocks), bias: blocks.bias },
-  };
-}
-
-/** Where time did not suffice for the gates of all rows: no branches, and the bound that the least of the loss is. */
-function nothingFound({ loss, outputBias }: GatedBranchProblem, clock: Clock): GatedBranchSolution {
-  const status = clock.stopped() ? "cancelled" : "timeLimit";
-  const bias = biasAlone({ loss, outputBias });
-  const Z = Float64Array.from({ length: loss.rows * loss.outputs }, (_, k) => bias[k % loss.outputs]);
-  const primal = loss.value(Z) + (outputBias?.ridge ?? 0) * dot(bias, bias);
-  const dual = -loss.conjugate(Z.fill(0));
-  const gap = { primal, dual, relative: relativeGap(primal, dual, { loss, outputBias }) };
-  return {
-    ...{ status, advice: advice[status], gap, seconds: clock.seconds, solver: "none", rounds: 0, exact: false },
-    ...{ masks: 0, branches: [], bias },
   };
 }
 

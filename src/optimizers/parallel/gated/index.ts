@@ -72,6 +72,7 @@ async function solveFor(
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
   refuseDegenerate(data);
   const X: Matrix = hiddenBias ? withColumn(data.x, 1) : data.x;
+  refuseMasks(where, X.rows, gates.second.length);
   const problem: GatedBranchProblem = {
     ...{ X, loss: bindLoss(name, data.y, data.weights), outputBias: wish.outputBias ? { ridge: 0 } : null },
     ...{ beta: wish.regularization, gates, charge: wish.charge === "power" ? "sum" : "frobenius" },
@@ -96,6 +97,16 @@ function refuseMany(where: string, inputs: number, { branches, hidden }: GatedWi
     "data/size",
     `${where}: expected gates of at most ${MOST_NUMBERS} numbers, got ${branches} branches of ${hidden} neurons on ${inputs} columns, ` +
       `${numbers}. Ask for fewer branches or neurons.`,
+  );
+}
+
+function refuseMasks(where: string, rows: number, neurons: number): void {
+  const words = Math.ceil(rows / 32) * neurons;
+  if (words <= MOST_NUMBERS) return;
+  throw new ConvexError(
+    "data/size",
+    `${where}: expected at most ${32 * MOST_NUMBERS} rows times hidden neurons, got ${rows} rows and ${neurons} neurons. ` +
+      `Ask for fewer branches or neurons, or give fewer rows.`,
   );
 }
 

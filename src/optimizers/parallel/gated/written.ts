@@ -5,15 +5,15 @@ import { inTurns } from "../../../convex/linear/pieces.js";
 import {
   type BranchLayers,
   branchLayerCharge,
-  branchLayerOutputs,
   branchLayers,
   type GatedBranchProblem,
   type GatedBranchSolution,
+  judging,
 } from "../../../convex/parallel/gated/index.js";
 import { Clock } from "../../../convex/solvers/clock.js";
 import type { Matrix } from "../../../convex/types.js";
 import type { Objective } from "../../records.js";
-import type { ParallelCertificate } from "../written.js";
+import { adviceFor, type ParallelCertificate } from "../written.js";
 import type { GatedParts, GatedWish } from "./wish.js";
 
 /** A model's branches and the bias of its read-out, as the layers hold them. */
@@ -34,7 +34,7 @@ async function matrixOf(tensor: tf.Tensor): Promise<Matrix> {
   return { rows, cols, data: Float64Array.from(await tensor.data()) };
 }
 
-/** Writes the branches, and judges what the layers hold then; numbers that are none are not written. */
+/** Writes the branches, and judges what the layers hold then; numbers that are none, or contradict their bound, are not written. */
 export async function writtenGated(
   parts: GatedParts,
   wish: GatedWish,
@@ -42,19 +42,26 @@ export async function writtenGated(
   { problem, solution }: { readonly problem: GatedBranchProblem; readonly solution: GatedBranchSolution },
 ) {
   const { X, loss, gates, charge } = problem;
-  if (Number.isFinite(solution.gap.primal)) {
+  if (Number.isFinite(solution.gap.primal) && !solution.contradicted) {
     write(parts, branchLayers(solution.branches, gates, charge, wish.outputs, K), solution.bias);
   }
   const held = await heldBranches(parts);
-  const clock = new Clock(Number.POSITIVE_INFINITY, () => false);
-  const value = loss.value(await inTurns(branchLayerOutputs(X, held.layers, held.bias), () => clock.pause()));
+  const turns = new Clock(Number.POSITIVE_INFINITY, () => false);
+  const outputs = await inTurns(judging(X, held.layers, held.bias), () => turns.pause());
+  const value = loss.value(outputs);
   const regularization = wish.regularization * branchLayerCharge(held.layers, charge);
   const objective: Objective = { loss: value, regularization, total: value + regularization };
-  const { status, advice, branches, masks, rounds } = solution;
+  const { status, branches, masks, rounds } = solution;
   return {
     certificate: certificateOf(solution, objective.total, wish),
     objective,
-    ...{ status, advice, branches: branches.length, blocks: { count: masks, solved: masks }, rounds },
+    ...{
+      status,
+      advice: adviceFor(solution),
+      branches: branches.length,
+      blocks: { count: masks, solved: masks },
+      rounds,
+    },
   };
 }
 
@@ -76,17 +83,17 @@ function write(
 }
 
 function certificateOf(
-  { gap: { primal, dual, relative } }: GatedBranchSolution,
+  { gap: { primal, dual, relative }, contradicted }: GatedBranchSolution,
   network: number,
   { charge }: GatedWish,
 ): ParallelCertificate {
   const kind = charge === "power" ? "third powers of norms" : "path regularization";
   const which = "No network of any number of branches that have these gates has an objective";
-  const proven = Number.isFinite(primal) && Number.isFinite(dual);
+  const proven = Number.isFinite(primal) && Number.isFinite(dual) && !contradicted;
   return {
     ...{ primal, dual, relativeGap: relative, network, scope: "these gates" },
     claim: proven
       ? `${which} (loss and ${kind}) below ${dual.toPrecision(8)}; this one has ${network.toPrecision(8)}.`
-      : `Nothing is proven: it ended before there was a bound. This network has ${network.toPrecision(8)} (loss and ${kind}).`,
+      : `Nothing is proven: ${contradicted ? "bound and objective contradict each other" : "it ended before there was a bound"}. This network has ${network.toPrecision(8)} (loss and ${kind}).`,
   };
 }
