@@ -158,8 +158,9 @@ async function solveInEntries(
     const { steps, gap } = await follow(point, tolerance, asked);
     if (best === null || gap < best.gap) {
       const found = point.found();
-      const { Z: outputs, bias } = program.outputsAt(found.outputs);
-      const { Z } = program.outputsAt(found.Z);
+      const { grams } = program;
+      const { Z: outputs, bias } = program.outputsAt(grams.entriesOf(point.form()));
+      const { Z } = program.outputsAt(grams.entriesOf(grams.form(found.Z)));
       const N = new Float64Array(loss.rows);
       loss.gradient(Z, N);
       best = { ...found, outputs, bias, Z, N, curvature: loss.curvature, steps, gap };
@@ -264,14 +265,19 @@ class Interior {
     return length !== null && (await this.move(corrected, length));
   }
 
-  /** sum_s s <M_k, W_s> + c, M_k being the same for all s. */
-  private outputs(matrices = this.cones.map(({ W }) => W)): Float64Array {
+  /** sum_s s W_s. */
+  form(matrices = this.cones.map(({ W }) => W)): Float64Array {
     const sum = new Float64Array(matrices[0].length);
     matrices.forEach((W, s) => {
       const { sign } = this.cones[s];
       for (let i = 0; i < sum.length; i++) sum[i] += sign * W[i];
     });
-    const Z = this.grams.outputs(sum);
+    return sum;
+  }
+
+  /** sum_s s <M_k, W_s> + c, M_k being the same for all s. */
+  private outputs(matrices = this.cones.map(({ W }) => W)): Float64Array {
+    const Z = this.grams.outputs(this.form(matrices));
     for (let k = 0; k < Z.length; k++) Z[k] += this.bias;
     return Z;
   }

@@ -37,15 +37,25 @@ const MOST_STEPS = 30;
 const HALVES = 20;
 /** What is left of a diagonal entry of G where its feature is as good as made by others. */
 const DEPENDENT = 1e-10;
+/** What is left of one that others make, of its own size. */
+const ROUNDING = 1e-12;
 
 /** The program in entries, and the way back to rows. */
 export interface EntryProgram {
   readonly loss: InteriorLoss;
-  readonly grams: EntryGrams;
+  readonly grams: EntryForms;
   /** Least loss: where G theta = h. */
-  readonly best: Float64Array; // [F]
-  /** Outputs [n] and the output bias at theta. */
-  outputsAt(theta: Float64Array): { readonly Z: Float64Array; readonly bias: number };
+  readonly best: Float64Array; // [rows of the loss]
+  /** Outputs [n] and the output bias at entries [F]. */
+  outputsAt(entries: Float64Array): { readonly Z: Float64Array; readonly bias: number };
+}
+
+/** What a step asks of entries, of which the grams' outputs may be fewer: of features that others make there is nothing to say. */
+export interface EntryForms extends Grams {
+  /** All entries [F] of a matrix. */
+  entriesOf(W: Float64Array): Float64Array;
+  /** A symmetric matrix with these outputs, zeros elsewhere but for a corner that is the trace of the rest. */
+  form(theta: Float64Array): Float64Array;
 }
 
 /** Whether a program has few enough entries for its rows. */
@@ -61,7 +71,7 @@ function isSquared({ name }: Loss): boolean {
   return name === "meanSquaredError";
 }
 
-/** Null where features depend on each other, where the loss has no least value, and when time is up. */
+/** Null where the loss has no least value, where features of other losses than the squared one depend on each other, and when time is up. */
 export function entryProgram(problem: InteriorProblem, kernels: Kernels, pause: Pause): Promise<EntryProgram | null> {
   return isSquared(problem.loss) ? squaredProgram(problem, kernels, pause) : curvedProgram(problem, kernels, pause);
 }
@@ -95,22 +105,26 @@ async function squaredProgram(
     if (await pause()) return null;
   }
   let total = 0;
-  let all = 0; // 1'L'(0)
+  let slopes = 0; // 1'L'(0)
   for (let k = 0; k < n; k++) {
     total += weights[k];
-    all += slope[k];
+    slopes += slope[k];
   }
   const steep = outputBias === null ? Number.POSITIVE_INFINITY : total + 2 * outputBias.ridge;
+  const sizes = Float64Array.from({ length: F }, (_, p) => G[p * F + p]);
   for (let p = 0; p < F; p++) {
-    h[p] += (sums[p] * all) / steep;
+    h[p] += (sums[p] * slopes) / steep;
     for (let q = 0; q <= p; q++) {
       G[p * F + q] -= (sums[p] * sums[q]) / steep;
       G[q * F + p] = G[p * F + q];
     }
   }
-  const inverse = independentInverse(G, F, kernels);
-  if (inverse === null) return null;
-  const best = times(inverse, h);
+  const all = new EntryGrams(forms.size, entries, kernels);
+  const own = independentInverse(G, F, kernels);
+  const less = own === null ? reduced(G, h, sizes, all, kernels) : { G, h, inverse: own, grams: all };
+  if (less === null) return null;
+  const { inverse, grams } = less;
+  const best = times(inverse, less.h);
   const outputsAt = (theta: Float64Array) => {
     const Z = new Float64Array(n);
     for (let from = 0; from < n; from += PIECE) {
@@ -118,26 +132,26 @@ async function squaredProgram(
       const Phi = featuresOf(forms, entries, from, count);
       for (let k = 0; k < count; k++) Z[from + k] = dotAt(Phi, k * F, theta, 0, F);
     }
-    const bias = -(all + dot(sums, theta)) / steep;
+    const bias = -(slopes + dot(sums, theta)) / steep;
     for (let k = 0; k < n; k++) Z[k] += bias;
     return { Z, bias };
   };
   // From where the gradient is zero: nothing is left of what G theta and h have in common.
-  const { Z, bias } = outputsAt(best);
+  const { Z, bias } = outputsAt(grams.entriesOf(grams.form(best)));
   const least = loss.value(Z) + (outputBias?.ridge ?? 0) * bias * bias;
   const beyond = (theta: Float64Array) => theta.map((entry, p) => entry - best[p]);
   let curvature = 0;
-  for (let p = 0; p < F; p++) curvature = Math.max(curvature, G[p * F + p]);
+  for (let p = 0; p < best.length; p++) curvature = Math.max(curvature, less.G[p * best.length + p]);
   return {
     loss: {
-      rows: F,
+      rows: best.length,
       curvature,
       inverseHessian: () => inverse,
-      value: (theta) => least + dot(beyond(theta), times(G, beyond(theta))) / 2,
-      gradient: (theta, out) => out.set(times(G, beyond(theta))),
+      value: (theta) => least + dot(beyond(theta), times(less.G, beyond(theta))) / 2,
+      gradient: (theta, out) => out.set(times(less.G, beyond(theta))),
       hessianDiagonal: (_, out) => out.fill(1),
     },
-    grams: new EntryGrams(forms.size, entries, kernels),
+    grams,
     ...{ best, outputsAt },
   };
 }
@@ -236,6 +250,46 @@ async function leastLoss(
     if (ended) return theta;
   }
   return null;
+}
+
+/** The same without features that others make, as a column of ones makes those of b and the output bias. */
+function reduced(G: Float64Array, h: Float64Array, sizes: Float64Array, all: EntryGrams, kernels: Kernels) {
+  const F = h.length;
+  const kept = independentFeatures(G, sizes, F);
+  const size = kept.length;
+  if (size === 0) return null;
+  const own = new Float64Array(size * size);
+  const across = new Float64Array(size * F);
+  for (const [f, p] of kept.entries()) {
+    for (const [g, q] of kept.entries()) own[f * size + g] = G[p * F + q];
+    across.set(G.subarray(p * F, (p + 1) * F), f * F);
+  }
+  const inverse = independentInverse(own, size, kernels);
+  if (inverse === null) return null;
+  const turn = new Float64Array(size * F); // what entries are in those that are kept
+  kernels.multiply(inverse, across, turn, size, size, F);
+  for (const [f, p] of kept.entries()) for (let g = 0; g < size; g++) turn[g * F + p] = Number(g === f);
+  const grams = new FewerGrams(all, kept, turn, F, kernels);
+  return { G: own, h: Float64Array.from(kept, (p) => h[p]), inverse, grams };
+}
+
+/** Those of which more than rounding is left beside the ones before them. */
+function independentFeatures(G: Float64Array, sizes: Float64Array, F: number): number[] {
+  const kept: number[] = [];
+  const L = new Float64Array(F * F);
+  for (let p = 0; p < F; p++) {
+    const row = kept.length * F;
+    let left = G[p * F + p];
+    for (const [f, q] of kept.entries()) {
+      const entry = (G[p * F + q] - dotAt(L, row, L, f * F, f)) / L[f * F + f];
+      L[row + f] = entry;
+      left -= entry * entry;
+    }
+    if (!(left > ROUNDING * sizes[p])) continue;
+    L[row + kept.length] = Math.sqrt(left);
+    kept.push(p);
+  }
+  return kept;
 }
 
 /** Of G [F x F]; null where a column is as good as made by others. */
@@ -340,7 +394,7 @@ export async function startInEntries(
 }
 
 /** What a Newton step asks of entries. */
-export class EntryGrams implements Grams {
+export class EntryGrams implements EntryForms {
   constructor(
     private readonly D: number,
     private readonly entries: Entries,
@@ -353,6 +407,10 @@ export class EntryGrams implements Grams {
     const theta = new Float64Array(count);
     for (let f = 0; f < count * m; f++) theta[(f / m) | 0] += W[rows[f] * D + columns[f]] / m;
     return theta;
+  }
+
+  entriesOf(W: Float64Array): Float64Array {
+    return this.outputs(W);
   }
 
   matrix(N: Float64Array): Float64Array {
@@ -407,6 +465,55 @@ export class EntryGrams implements Grams {
     const q = diagonals.length / D;
     const B = new Float64Array(F * q);
     kernels.multiplyTransposed(terms, diagonals, B, F, D, q);
+    return B;
+  }
+}
+
+/** The same of entries that are kept, in which `turn` [kept x F] has the outputs of all. */
+class FewerGrams implements EntryForms {
+  constructor(
+    private readonly all: EntryGrams,
+    private readonly kept: readonly number[],
+    private readonly turn: Float64Array,
+    private readonly F: number,
+    private readonly kernels: Kernels,
+  ) {}
+
+  entriesOf(W: Float64Array): Float64Array {
+    return this.all.outputs(W);
+  }
+
+  outputs(W: Float64Array): Float64Array {
+    const entries = this.all.outputs(W);
+    return Float64Array.from(this.kept, (_, f) => dotAt(this.turn, f * this.F, entries, 0, this.F));
+  }
+
+  matrix(N: Float64Array): Float64Array {
+    const { F, turn } = this;
+    const entries = new Float64Array(F);
+    for (let f = 0; f < N.length; f++) for (let p = 0; p < F; p++) entries[p] += N[f] * turn[f * F + p];
+    return this.all.matrix(entries);
+  }
+
+  form(theta: Float64Array): Float64Array {
+    const entries = new Float64Array(this.F);
+    for (const [f, p] of this.kept.entries()) entries[p] = theta[f];
+    return this.all.form(entries);
+  }
+
+  addCone(W: Float64Array, V: Float64Array, diagonals: Float64Array, H: Float64Array): Float64Array {
+    const { F, turn, kernels } = this;
+    const size = this.kept.length;
+    const whole = new Float64Array(F * F);
+    const ends = this.all.addCone(W, V, diagonals, whole);
+    for (let p = 0; p < F; p++) for (let q = 0; q < p; q++) whole[q * F + p] = whole[p * F + q];
+    const [half, own] = [new Float64Array(size * F), new Float64Array(size * size)];
+    kernels.multiply(turn, whole, half, size, F, F);
+    kernels.multiplyTransposed(half, turn, own, size, F, size);
+    for (let k = 0; k < own.length; k++) H[k] += own[k];
+    const q = ends.length / F;
+    const B = new Float64Array(size * q);
+    kernels.multiply(turn, ends, B, size, F, q);
     return B;
   }
 }

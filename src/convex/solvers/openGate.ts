@@ -15,15 +15,22 @@ const SETTLED = 0.01;
 /** Rows that are summed up together. */
 const PIECE = 1024;
 
-/** Null where the program is no such one. */
-export function openGateStart(program: ConvexProgram, kernels: Kernels, tolerance: number): SparseBlocks | null {
+/** Null where the program is no such one, and where time is up before it has begun; then, in its steps, it ends with what it has. */
+export async function openGateStart(
+  program: ConvexProgram,
+  kernels: Kernels,
+  tolerance: number,
+  pause: () => Promise<boolean>,
+): Promise<SparseBlocks | null> {
   const { X, loss, penalty, beta, gates, outputBias, cones, pooling } = program;
   const { rows: n, cols: d } = X;
   const C = loss.outputs;
   if (cones || pooling != null || gates.count !== 1 || !gates.generators.data.every((entry) => entry === 0))
     return null;
   if (loss.name !== "meanSquaredError" || loss.beside !== undefined || !loss.separable || d > MOST_COLUMNS) return null;
-  const { G, H, sums, slopes, total } = summedUp(program, kernels);
+  const summed = await summedUp(program, kernels, pause);
+  if (summed === null) return null;
+  const { G, H, sums, slopes, total } = summed;
   // At the best bias: what it takes off.
   const steep = outputBias === null ? Number.POSITIVE_INFINITY : total + 2 * outputBias.ridge;
   let curvature = 0;
@@ -41,7 +48,7 @@ export function openGateStart(program: ConvexProgram, kernels: Kernels, toleranc
   let before = W;
   const turned = new Float64Array(C * d);
   let inertia = 1;
-  for (let step = 0; step < MOST_STEPS; step++) {
+  for (let step = 0; step < MOST_STEPS && !(await pause()); step++) {
     const next = (1 + Math.sqrt(1 + 4 * inertia * inertia)) / 2;
     const far = (inertia - 1) / next;
     inertia = next;
@@ -78,8 +85,8 @@ export function openGateStart(program: ConvexProgram, kernels: Kernels, toleranc
   return { index: Int32Array.from(kept), vectors, bias };
 }
 
-/** G = X'L''X [d x d], H = -(X'L'(0))' [C x d], L'' being the same for all outputs; X'L'' 1 [d], 1'L'(0) [C] and 1'L'' 1. */
-function summedUp({ X, loss }: ConvexProgram, kernels: Kernels) {
+/** G = X'L''X [d x d], H = -(X'L'(0))' [C x d], L'' being the same for all outputs; X'L'' 1 [d], 1'L'(0) [C] and 1'L'' 1; null when time is up. */
+async function summedUp({ X, loss }: ConvexProgram, kernels: Kernels, pause: () => Promise<boolean>) {
   const { rows: n, cols: d, data } = X;
   const C = loss.outputs;
   const zero = new Float64Array(n * C);
@@ -107,6 +114,7 @@ function summedUp({ X, loss }: ConvexProgram, kernels: Kernels) {
       }
     }
     kernels.addOuter(G, rows, d, count, 1);
+    if (await pause()) return null;
   }
   for (let p = 0; p < d; p++) for (let q = 0; q < p; q++) G[q * d + p] = G[p * d + q];
   return { G, H, sums, slopes, total };

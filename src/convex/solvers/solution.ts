@@ -26,7 +26,7 @@ export interface Round {
   readonly gap: Gap;
   readonly blocks: SparseBlocks;
   readonly program: ConvexProgram; // whose blocks they are: gates may grow from round to round
-  readonly steps?: number; // of inner iterations, where a solver counts them
+  readonly steps?: number; // of inner iterations, where a solver counts them; of outputs that are solved apart their mean
 }
 
 export interface Solution {

@@ -120,7 +120,7 @@ async function rounds(
     const enough = budget.tolerance * Math.max(Math.abs(point.gap.primal), floor);
     let steps = 0;
     for (const part of parts) {
-      if (!part.done(enough, parts.length)) steps += await part.round();
+      if (!part.done(enough, parts.length)) steps += (await part.round()) / parts.length;
     }
     const next = join(program, parts);
     if (!Number.isFinite(next.gap.primal) || Number.isNaN(next.gap.dual)) {

@@ -8,6 +8,7 @@ import { inTurns } from "../../convex/linear/pieces.js";
 import type { Network } from "../../convex/network.js";
 import { DEFAULT_CONES } from "../../convex/pricing/index.js";
 import { mergeNeurons, pruning } from "../../convex/recovery/index.js";
+import { Clock } from "../../convex/solvers/clock.js";
 import { solveConstrained } from "../../convex/solvers/constrained.js";
 import { openGateStart } from "../../convex/solvers/openGate.js";
 import { type SolveBudget, solve } from "../../convex/solvers/solve.js";
@@ -16,6 +17,9 @@ import type { ConvexProgram, SparseBlocks } from "../../convex/types.js";
 import type { Settings } from "../options.js";
 import type { PosedSolution, Problem } from "../records.js";
 import { judgedStart, nearStart } from "./nearer.js";
+
+/** Of the time that there is: what a start near the optimum may take. */
+const START_TIME = 0.5;
 
 /** What the settings leave to a solve that has so many seconds. */
 export function budgetOf(
@@ -60,8 +64,10 @@ export async function solvePosed(
     return { ...judged, program: near.program, evidence: near.grown?.evidence ?? null, allGates: null };
   }
   if (options === null) {
-    const begin = from ?? openGateStart(program, kernels, budget.tolerance) ?? undefined;
-    const work = () => solve(program, kernels, budget, begin, bench);
+    const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
+    const early = clock.part(START_TIME);
+    const begin = from ?? (await openGateStart(program, kernels, budget.tolerance, () => early.pause())) ?? undefined;
+    const work = () => solve(program, kernels, { ...budget, seconds: clock.left }, begin, bench);
     return { ...(await withAllGates(program, budget, work)), program, evidence: null };
   }
   const there = near?.program ?? program;

@@ -2,9 +2,10 @@ import { expect, test } from "vitest";
 import { Effort } from "../../../src/convex/growth/effort.js";
 import { solveGrowing } from "../../../src/convex/growth/grow.js";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
+import { bindLoss } from "../../../src/convex/losses/index.js";
 import type { Round } from "../../../src/convex/solvers/solution.js";
 import { solve } from "../../../src/convex/solvers/solve.js";
-import { randomProgram } from "../../helpers/problems.js";
+import { randomProgram, targetsFor } from "../../helpers/problems.js";
 
 const program = randomProgram({ cones: true, rows: 1000, outputs: 1 });
 
@@ -71,4 +72,22 @@ test("a round whose inner iteration takes many steps, as across kinks, counts as
   await solve({ ...kinked, beta: 1e-4 }, referenceKernels, { ...budget, solver: "proximal-newton" });
   expect(steps.length).toBe(3);
   expect(steps.every((count) => count !== undefined && Number.isInteger(count) && count > 0)).toBe(true);
+});
+
+test("outputs that are solved apart count as their mean: an effort multiplies by their number itself", async () => {
+  const one = randomProgram({ rows: 40, features: 3, gates: 8, loss: "hinge", ridge: 0 });
+  const y = targetsFor("hinge", one.X, 1, 2).data;
+  const both = { rows: 40, cols: 2, data: Float64Array.from({ length: 80 }, (_, k) => y[k >> 1]) };
+  const two = { ...one, loss: bindLoss("hinge", both), beta: one.beta / 2 }; // a mean over both outputs
+  const stepsOf = async (program: typeof one) => {
+    let first = Number.NaN;
+    const onRound = (round: Round) => {
+      first = round.steps ?? Number.NaN;
+      return true;
+    };
+    const budget = { tolerance: 1e-9, maxIterations: 1, seconds: 30, onRound, solver: "proximal-newton" };
+    await solve(program, referenceKernels, budget);
+    return first;
+  };
+  expect(await stepsOf(two)).toBe(await stepsOf(one));
 });

@@ -121,7 +121,7 @@ test("matrices so large that their inverses take seconds are not for it, nor are
   expect(takes("meanSquaredError", 601, 35)).toBe(false); // 665
 });
 
-test("a squared loss is the same in the entries of its matrices as in its rows, gradient, bias and all", async () => {
+test("a squared loss is the same in the entries of its matrices as in its rows, gradient, bias and all, also where columns make others", async () => {
   const { kernels } = await chooseEngine("auto", 1);
   await fc.assert(
     fc.asyncProperty(
@@ -134,13 +134,18 @@ test("a squared loss is the same in the entries of its matrices as in its rows, 
         ),
         outputBias: fc.constantFrom(null, { ridge: 0 }, { ridge: 0.2 }),
         d: fc.integer({ min: 1, max: 4 }),
+        last: fc.constantFrom("another", "ones", "the first", "zeros", "zero or one"),
         weighted: fc.boolean(),
         seed: fc.nat(1000),
       }),
-      async ({ kind, outputBias, d, weighted, seed }) => {
+      async ({ kind, outputBias, d, last, weighted, seed }) => {
         const draw = gaussianSource(seed);
         const n = 40;
         const X = { rows: n, cols: d, data: Float64Array.from({ length: n * d }, draw) };
+        for (let k = 0; d > 1 && last !== "another" && k < n; k++) {
+          const [first, at] = [X.data[k * d], k * d + d - 1];
+          X.data[at] = last === "ones" ? 1 : last === "the first" ? first : Number(last !== "zeros" && first > 0);
+        }
         const weights = weighted ? Float64Array.from({ length: n }, () => Math.abs(draw())) : null;
         const data = Float64Array.from({ length: n }, draw);
         const loss = bindLoss("meanSquaredError", { rows: n, cols: 1, data }, weights);
@@ -162,7 +167,7 @@ test("a squared loss is the same in the entries of its matrices as in its rows, 
           for (let i = 0; i < D - 1; i++) W[D * D - 1] += W[i * D + i];
         }
         const theta = program.grams.outputs(W);
-        const { Z, bias } = program.outputsAt(theta);
+        const { Z, bias } = program.outputsAt(program.grams.entriesOf(W));
         const direct = new FormGrams(forms, kernels).outputs(W);
         direct.forEach((value, k) => {
           expect(Z[k]).toBeCloseTo(value + bias, 9);

@@ -277,6 +277,33 @@ describe("polynomial units", () => {
     );
   });
 
+  test("the gap is closed on many rows with a column of ones, which is a bias inside the units, and one of zeros and ones, whatever the scale of the others", async () => {
+    const [n, d] = [700, 5];
+    const draw = gaussianSource(5);
+    const y = new Float64Array(n);
+    const unit = new Float64Array(n * d);
+    for (let k = 0; k < n; k++) {
+      const [p, q, r] = [draw(), draw(), draw()];
+      unit.set([p, q, r, Number(p > 0), 1], k * d);
+      y[k] = p * q + q - r + 0.2 * draw();
+    }
+    const loss = bindLoss("meanSquaredError", { rows: n, cols: 1, data: y });
+    for (const [scale, outputBias] of [
+      [1, { ridge: 0 }],
+      [1e3, { ridge: 0 }],
+      [1e3, null],
+      [1e6, { ridge: 0.1 }],
+    ] as const) {
+      const X = { rows: n, cols: d, data: unit.map((value, k) => (k % d < 3 ? scale * value : value)) };
+      const problem = { X, loss, outputBias, beta: 0.02, activation: { a: 0.09, b: 0.5, c: 0.47 } };
+      const solution = await polynomialNetworks
+        .build(problem)
+        .solve(referenceKernels, { ...budget, tolerance: 1e-4, seconds: 20 });
+      expect(solution.gap.relative, `${scale}`).toBeLessThanOrEqual(1e-4);
+      expect((await polynomialObjective(problem, solution)).total).toBeCloseTo(solution.gap.primal, 9);
+    }
+  });
+
   test("steps of all stages and of what comes behind them have one budget", async () => {
     const stored = reference.polynomial.find(({ loss }) => loss === "meanAbsoluteError");
     const problem = {

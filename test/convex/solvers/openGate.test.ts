@@ -10,6 +10,8 @@ import { bindLoss } from "../../../src/convex/losses/index.js";
 import { openGateStart } from "../../../src/convex/solvers/openGate.js";
 import { solve } from "../../../src/convex/solvers/solve.js";
 
+const going = async () => false;
+
 test("it begins at the optimum, which the first round of a solver proves", async () => {
   const { kernels } = await chooseEngine("auto", 1);
   await fc.assert(
@@ -31,7 +33,7 @@ test("it begins at the optimum, which the first round of a solver proves", async
         const loss = bindLoss("meanSquaredError", matrix(C), weights);
         const gates = gatesFrom(X, { rows: 1, cols: d, data: new Float64Array(d) });
         const program = linear.build({ X, gates, loss, beta, outputBias, pooling: null }, linear.penaltiesFor(C)[0]);
-        const start = openGateStart(program, kernels, 1e-4);
+        const start = await openGateStart(program, kernels, 1e-4, going);
         expect(start).not.toBeNull();
         if (start === null) return;
         const budget = { tolerance: 1e-9, maxIterations: 1e4, seconds: 20 };
@@ -62,5 +64,24 @@ test("other losses, gates that are closed somewhere, and patches are none of its
   const gate = (g: number) => gatesFrom(X, { rows: 1, cols: 1, data: Float64Array.of(g) });
   const closed = linear.build({ ...parts, gates: gate(1), loss: bindLoss("meanSquaredError", Y) }, "perOutput");
   const other = linear.build({ ...parts, gates: gate(0), loss: bindLoss("huberLoss", Y) }, "perOutput");
-  expect([openGateStart(closed, kernels, 1e-4), openGateStart(other, kernels, 1e-4)]).toEqual([null, null]);
+  for (const program of [closed, other]) expect(await openGateStart(program, kernels, 1e-4, going)).toBe(null);
+});
+
+test("it asks for a pause at every piece of the rows and every step, and ends when told to", async () => {
+  const { kernels } = await chooseEngine("auto", 1);
+  const draw = gaussianSource(3);
+  const matrix = (cols: number) => ({ rows: 2500, cols, data: Float64Array.from({ length: 2500 * cols }, draw) });
+  const X = matrix(3);
+  const gates = gatesFrom(X, { rows: 1, cols: 3, data: new Float64Array(3) });
+  const loss = bindLoss("meanSquaredError", matrix(2));
+  const program = linear.build({ X, gates, loss, beta: 1e-3, outputBias: null, pooling: null }, "perOutput");
+  const after = async (asked: number) => {
+    let count = 0;
+    const start = await openGateStart(program, kernels, 1e-4, async () => ++count > asked);
+    return { start, count };
+  };
+  expect((await after(2)).start).toBe(null);
+  const cut = await after(4);
+  expect([cut.count, cut.start === null]).toEqual([5, false]);
+  expect((await after(100)).count).toBeGreaterThan(5);
 });

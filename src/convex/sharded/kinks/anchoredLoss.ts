@@ -1,6 +1,7 @@
 /** A loss with kinks as a step of the augmented Lagrangian method has it: rounded off, about a point of the dual. */
 
 import { smoothed } from "../../losses/smoothed.js";
+import { lossAndGradient } from "../../operators/lossAndGradient.js";
 import type { Loss } from "../../types.js";
 
 /**
@@ -19,6 +20,7 @@ export function anchoredLoss(loss: Loss, tau: number, N: Float64Array): Loss {
     curvature: round.curvature,
     value: (Z) => round.value(at(Z)),
     gradient: (Z, out) => round.gradient(at(Z), out),
+    valueAndGradient: (Z, out) => lossAndGradient(round, at(Z), out),
     hessianDiagonal: (Z, out) => round.hessianDiagonal(at(Z), out),
   };
 }
