@@ -11,7 +11,7 @@ import { type Round, solve } from "../src/convex/solvers/solve.js";
 import type { ConvexProgram } from "../src/convex/types.js";
 import { planted } from "./data/synthetic.js";
 import { findGroups, type GroupRuns, type GroupSolver, runGroups } from "./peers/groups.js";
-import { keeping } from "./support/keep.js";
+import { keeping } from "./support/flags.js";
 import { processorSeconds } from "./support/measure.js";
 import { seconds } from "./support/report.js";
 

@@ -6,8 +6,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { defaultFirstGates, sampleGates } from "../src/convex/arrangements/index.js";
+import { networkObjective, packed, smallNeurons } from "../src/convex/growth/descents/movingNeurons.js";
 import { solveGrowing } from "../src/convex/growth/grow.js";
-import { networkObjective, packed, smallNeurons } from "../src/convex/growth/movingNeurons.js";
 import { type Kernels, wasmKernels } from "../src/convex/kernels/index.js";
 import { gaussianSource } from "../src/convex/linear/random.js";
 import { bindLoss } from "../src/convex/losses/index.js";

@@ -1,6 +1,8 @@
 /** The command line of a bench: `--name value`, and `--json`, `--dry` and `--help` for all of them. */
 
-import { type ParseArgsConfig, parseArgs } from "node:util";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { isDeepStrictEqual, type ParseArgsConfig, parseArgs } from "node:util";
 
 /** A flag with its default and what it means. */
 export interface Flag {
@@ -56,4 +58,24 @@ export function numbers(list: string): number[] {
       if (!Number.isFinite(value)) throw new Error(`Expected numbers with commas between them, got ${list}.`);
       return value;
     });
+}
+
+/** What a run before found with the same settings, or what is found now; nothing is kept without a folder. */
+export async function keeping<T>(
+  folder: string,
+  name: string,
+  settings: unknown,
+  find: () => T | Promise<T>,
+): Promise<T> {
+  if (folder === "") return find();
+  const file = join(folder, `${name}.json`);
+  const plain = JSON.parse(JSON.stringify(settings));
+  if (existsSync(file)) {
+    const before = JSON.parse(readFileSync(file, "utf8"));
+    if (isDeepStrictEqual(before.settings, plain)) return before.found;
+  }
+  const found = await find();
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(file, JSON.stringify({ settings: plain, found }));
+  return found;
 }

@@ -1,9 +1,9 @@
 /** Gates that grow while a program is solved: the search for new ones, neurons that move, and the proof in the end. */
 
+export { descendNeurons, type NeuronPasses } from "./descents/index.js";
 export { passOver } from "./effort.js";
 export { type GrownSolution, type GrowthOptions, searchBeyond, solveGrowing } from "./grow.js";
 export { columnScalesFrom, columnScalesOf } from "./metric/index.js";
-export { descendNeurons, type NeuronPasses } from "./neuronDescent.js";
 export { largestAtZero, randomStarts } from "./oracle.js";
 export { columnsOf, TogetherPasses } from "./passes.js";
 export { withAllGates } from "./proof.js";

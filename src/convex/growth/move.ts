@@ -3,8 +3,8 @@
 import type { Kernels } from "../kernels/types.js";
 import { dualPointAt } from "../operators/dualPoint.js";
 import type { Clock } from "../solvers/clock.js";
+import { descended, joined, living, neuronsOf, outputsOf, programAt, smallNeurons } from "./descents/index.js";
 import type { Effort } from "./effort.js";
-import { descended, joined, living, neuronsOf, outputsOf, programAt, smallNeurons } from "./movingNeurons.js";
 import { resized } from "./neuronSizes.js";
 import { distinct, type Priced, randomStarts, search, worthOf } from "./oracle.js";
 import { fall, JOINING, type State } from "./state.js";

@@ -8,7 +8,7 @@ import type { Kernels } from "../kernels/types.js";
 import { boundedQuadratic } from "../linear/boundedQuadratic.js";
 import { dot } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";
-import { activationsOf, type MovingNeurons, picked } from "./movingNeurons.js";
+import { activationsOf, type MovingNeurons, picked } from "./descents/index.js";
 
 /** Newton steps at most, halvings of one, and its exchanges of neurons between zero and more. */
 const STEPS = 8;

@@ -10,9 +10,9 @@ import { arrangementBound } from "../arrangements/index.js";
 import { gaussianSource } from "../linear/random.js";
 import { hasPatches } from "../network.js";
 import { blockOutputs } from "../operators/blocks.js";
+import { descended, joined, neuronsOf, picked, programAt, smallNeurons } from "./descents/index.js";
 import type { Effort } from "./effort.js";
 import type { Growing } from "./move.js";
-import { descended, joined, neuronsOf, picked, programAt, smallNeurons } from "./movingNeurons.js";
 import { randomStarts } from "./oracle.js";
 import { grown, type State } from "./state.js";
 

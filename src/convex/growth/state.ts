@@ -15,11 +15,17 @@ import type { Clock } from "../solvers/clock.js";
 import { advice, type Solution, type SolveBudget } from "../solvers/solution.js";
 import { chooseSolver, withProducts } from "../solvers/solve.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
+import {
+  descended,
+  descendsRoughly,
+  type MovingNeurons,
+  outputsOf,
+  programAt,
+  smallNeurons,
+} from "./descents/index.js";
 import { type Effort, passOver } from "./effort.js";
 import { evenly } from "./evenly.js";
-import { descended, type MovingNeurons, outputsOf, programAt, smallNeurons } from "./movingNeurons.js";
 import { distinct, type Priced } from "./oracle.js";
-import { descendsRoughly } from "./rough.js";
 
 /**
  * Steps of the descent from random neurons at most; it ends where so many together take less than this share off the objective, as convex

@@ -7,7 +7,7 @@ import { smoothed } from "../losses/smoothed.js";
 import type { Loss } from "../types.js";
 import { decomposeMatrix, networkOf, outputsOfUnit, type Polynomial, type UnitNetwork } from "../units/index.js";
 import type { MatrixProblem } from "./formulation.js";
-import { type InteriorPoint, interiorTakes, solveInterior } from "./interior.js";
+import { type InteriorPoint, interiorTakes, solveInterior } from "./interior/index.js";
 import { signForms } from "./signForms.js";
 
 /** Of the tolerance: the gap at which the interior method may end, and what is cut off there. */

@@ -20,7 +20,7 @@ import { smoothed } from "../losses/smoothed.js";
 import { biasAlone } from "../operators/dualPoint.js";
 import type { Loss, OutputBias } from "../types.js";
 import { columnsOf } from "../units/index.js";
-import { interiorTakes, solveInterior } from "./interior.js";
+import { interiorTakes, solveInterior } from "./interior/index.js";
 import { formMatrix, formOutputs, formTimes, type SignForms } from "./signForms.js";
 
 /** Steps of a descent, and descents with prices between. */

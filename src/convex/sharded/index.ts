@@ -29,7 +29,7 @@ export {
 } from "./cluster.js";
 export { boundWith, Cones, MOST_COLUMNS, Whole } from "./cones/index.js";
 export { Crew, type RowSums, type Traffic } from "./crew.js";
-export { chosenGates, distinctGates } from "./gates.js";
+export { chosenGates, distinctGates } from "./gates/index.js";
 export { hasKinks } from "./kinks/index.js";
 export { lossElsewhere } from "./lossElsewhere.js";
 export {

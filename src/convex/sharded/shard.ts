@@ -26,10 +26,10 @@ import {
 import type { Aside, Dealing, FromState, ShardCall, ShardSpec } from "./cluster.js";
 import { bends, curvatureOf, weightsOf } from "./cones/bends.js";
 import { reachOnShard, rowsOnShard } from "./cones/onShard.js";
+import { patternSums } from "./gates/patterns.js";
 import { anchoredLoss } from "./kinks/index.js";
 import { type Deal, linearMoments, pairSums } from "./moments/collect.js";
 import { framed, totals } from "./moments/frame.js";
-import { patternSums } from "./patterns.js";
 import { checksumOf, RowRefusal, rowsMatrix, type ShardRows } from "./rows.js";
 import { layerSums, squaresOf } from "./width/layer.js";
 import { networkFrom } from "./written.js";

@@ -170,7 +170,7 @@ function momentsOf(parts: readonly Features[]): Seen {
 }
 
 function isFar({ mean, deviation, scale }: Seen): boolean {
-  const sizes = deviation.map((s, p) => Math.hypot(s, mean[p]));
+  const sizes = deviation.map((s, p) => Math.sqrt(s * s + mean[p] ** 2));
   const largest = sizes.reduce((most, size) => Math.max(most, size), 0);
   const offset = mean.some((value, p) => Math.abs(value) > FAR * scale[p]);
   return largest > 0 && Number.isFinite(largest) && (largest > FAR || largest < 1 / FAR || offset);

@@ -1,7 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import {
+  descended,
+  networkObjective,
+  packed,
+  smallNeurons,
+} from "../../../src/convex/growth/descents/movingNeurons.js";
 import { axesOf, neuronMetric } from "../../../src/convex/growth/metric/index.js";
-import { descended, networkObjective, packed, smallNeurons } from "../../../src/convex/growth/movingNeurons.js";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
 import { descend } from "../../../src/convex/linear/lbfgs.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";

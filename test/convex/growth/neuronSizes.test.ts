@@ -6,8 +6,8 @@ import {
   outputsOf,
   packed,
   smallNeurons,
-} from "../../../src/convex/growth/movingNeurons.js";
-import { scalesOf } from "../../../src/convex/growth/neuronDescent.js";
+} from "../../../src/convex/growth/descents/movingNeurons.js";
+import { scalesOf } from "../../../src/convex/growth/descents/neuronDescent.js";
 import { resized } from "../../../src/convex/growth/neuronSizes.js";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
 import { descend } from "../../../src/convex/linear/lbfgs.js";

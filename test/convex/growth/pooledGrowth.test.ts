@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { networkObjective, outputsOf } from "../../../src/convex/growth/movingNeurons.js";
+import { networkObjective, outputsOf } from "../../../src/convex/growth/descents/movingNeurons.js";
 import { type Start, searchGates } from "../../../src/convex/growth/search.js";
 import { referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";

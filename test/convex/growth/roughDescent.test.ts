@@ -1,14 +1,14 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import { Effort } from "../../../src/convex/growth/effort.js";
 import {
   descended,
   type MovingNeurons,
   networkObjective,
   packed,
   smallNeurons,
-} from "../../../src/convex/growth/movingNeurons.js";
-import { descendsRoughly } from "../../../src/convex/growth/rough.js";
+} from "../../../src/convex/growth/descents/movingNeurons.js";
+import { descendsRoughly } from "../../../src/convex/growth/descents/rough.js";
+import { Effort } from "../../../src/convex/growth/effort.js";
 import { firstState } from "../../../src/convex/growth/state.js";
 import { type Kernels, referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
 import type { NeuronLayer } from "../../../src/convex/kernels/types.js";

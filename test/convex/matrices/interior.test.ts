@@ -6,9 +6,9 @@ import { chooseEngine, referenceKernels } from "../../../src/convex/kernels/inde
 import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { dot } from "../../../src/convex/linear/vectors.js";
 import { bindLoss } from "../../../src/convex/losses/index.js";
-import { FormGrams } from "../../../src/convex/matrices/formGrams.js";
-import { interiorTakes, solveInterior } from "../../../src/convex/matrices/interior.js";
-import { type EntryProgram, entryProgram } from "../../../src/convex/matrices/interiorEntries.js";
+import { type EntryProgram, entryProgram } from "../../../src/convex/matrices/interior/entries.js";
+import { FormGrams } from "../../../src/convex/matrices/interior/formGrams.js";
+import { interiorTakes, solveInterior } from "../../../src/convex/matrices/interior/index.js";
 import { type SignUnit, signForms } from "../../../src/convex/matrices/signForms.js";
 import type { LossName } from "../../../src/convex/types.js";
 import { onePlace } from "../../../src/convex/units/places.js";

@@ -57,7 +57,7 @@ export function branchLayerCharge({ kernel, second, gates, output }: BranchLayer
     const lengths = behind.map(norm);
     sum +=
       charge === "sum"
-        ? [Math.sqrt(square), ...lengths].reduce((all, length) => all + length ** 3, 0) / 3
+        ? [Math.sqrt(square), ...lengths].reduce((all, length) => all + length * length * length, 0) / 3
         : lengths.reduce((all, length) => all + length ** 2, 0) / 2;
   }
   return sum;

@@ -3,7 +3,7 @@
 import { concatenated } from "../../linear/vectors.js";
 import type { ConvexProgram, SparseBlocks } from "../../types.js";
 import type { Crew } from "../crew.js";
-import { chosenGates } from "../gates.js";
+import { chosenGates } from "../gates/index.js";
 import type { Coned } from "../solve.js";
 import { Cones } from "./cones.js";
 import { ConeNewton, newtonAtZero } from "./newton.js";

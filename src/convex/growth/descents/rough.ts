@@ -1,10 +1,10 @@
 /** Descents whose neurons are multiplied in float32: as far as that tells lower from higher, and where it has digits for the data at all. */
 
-import type { Kernels } from "../kernels/types.js";
-import { descendWorthwhile, type Objective, type Worthwhile } from "../linear/lbfgs.js";
-import type { ConvexProgram } from "../types.js";
-import { type Axes, axesOf, offsetOf } from "./metric/index.js";
-import { roughPassesOf } from "./passes.js";
+import type { Kernels } from "../../kernels/types.js";
+import { descendWorthwhile, type Objective, type Worthwhile } from "../../linear/lbfgs.js";
+import type { ConvexProgram } from "../../types.js";
+import { type Axes, axesOf, offsetOf } from "../metric/index.js";
+import { roughPassesOf } from "../passes.js";
 
 /** A fall by this share is told from none in float32, and steps that are to bring it together. */
 const TOLD = 1e-5;

@@ -1,7 +1,7 @@
 /** Gates for rows that are with shards: generators drawn or given by the driver, told apart by sums over all rows. */
 
-import { gaussianSource } from "../linear/random.js";
-import type { Crew } from "./crew.js";
+import { gaussianSource } from "../../linear/random.js";
+import type { Crew } from "../crew.js";
 import { DistinctGates } from "./patterns.js";
 
 /** As in `arrangements/sample.ts`, whose gates these are. */

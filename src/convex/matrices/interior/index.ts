@@ -9,11 +9,11 @@
  * dozen steps are enough whatever the data. What comes out is a start: prices of units say what it proves.
  */
 
-import type { Kernels } from "../kernels/types.js";
-import { power } from "../linear/elementary.js";
-import { dot } from "../linear/vectors.js";
-import type { Loss } from "../types.js";
-import { FormGrams } from "./formGrams.js";
+import type { Kernels } from "../../kernels/types.js";
+import { power } from "../../linear/elementary.js";
+import { dot } from "../../linear/vectors.js";
+import type { Loss } from "../../types.js";
+import type { SignForms } from "../signForms.js";
 import {
   type Cone,
   dotMoved,
@@ -25,14 +25,14 @@ import {
   type Pause,
   partner,
   signed,
-} from "./interiorCones.js";
-import { entriesTake, entryProgram, startInEntries } from "./interiorEntries.js";
-import { startFitted } from "./interiorFit.js";
-import { type Continued, continuedFrom, startInside } from "./interiorStart.js";
+} from "./cones.js";
+import { entriesTake, entryProgram, startInEntries } from "./entries.js";
+import { startFitted } from "./fit.js";
+import { FormGrams } from "./formGrams.js";
 import { NewtonSystem } from "./newtonSystem.js";
-import type { SignForms } from "./signForms.js";
+import { type Continued, continuedFrom, startInside } from "./start.js";
 
-export type { InteriorProblem } from "./interiorCones.js";
+export type { InteriorProblem } from "./cones.js";
 
 const MOST_STEPS = 60;
 /** Above this a step's factorisation takes longer than descents. */

@@ -1,12 +1,12 @@
 /** Where the interior method begins: well inside, or where it ended on a loss that was rounded off more. */
 
-import type { Kernels } from "../kernels/types.js";
-import { choleskyInPlace } from "../linear/cholesky.js";
-import { norm } from "../linear/vectors.js";
-import { biasAlone, dualPointAt } from "../operators/dualPoint.js";
+import type { Kernels } from "../../kernels/types.js";
+import { choleskyInPlace } from "../../linear/cholesky.js";
+import { norm } from "../../linear/vectors.js";
+import { biasAlone, dualPointAt } from "../../operators/dualPoint.js";
+import { type Cone, type InteriorProblem, inverseOf, type Pause, partner } from "./cones.js";
 import type { FormGrams } from "./formGrams.js";
-import { type Cone, type InteriorProblem, inverseOf, type Pause, partner } from "./interiorCones.js";
-import { matricesNear } from "./interiorMatrices.js";
+import { matricesNear } from "./matrices.js";
 
 /** How far outputs go along a gradient in search of a start, in units of 1 / curvature. */
 const FAR = 1e13;

@@ -5,10 +5,10 @@
  * where forms of full rank would take n^2 d^2. See `signForms.ts` for the M_k.
  */
 
-import type { Kernels } from "../kernels/types.js";
-import { dotAt, transpose } from "../linear/vectors.js";
-import type { Grams } from "./interiorCones.js";
-import type { SignForms } from "./signForms.js";
+import type { Kernels } from "../../kernels/types.js";
+import { dotAt, transpose } from "../../linear/vectors.js";
+import type { SignForms } from "../signForms.js";
+import type { Grams } from "./cones.js";
 
 /** A symmetric matrix W [D x D] seen from the rows of X. */
 export interface Seen {

@@ -1,7 +1,7 @@
 /** Which gates are distinct on rows that no one has together: by sums over rows that patterns hardly share. */
 
-import { wordsPerGate } from "../linear/bits.js";
-import type { GateSet } from "../types.js";
+import { wordsPerGate } from "../../linear/bits.js";
+import type { GateSet } from "../../types.js";
 import { hashOf } from "./hash.js";
 
 /** Of each gate: rows that are on, and two hashes of them. */

@@ -6,10 +6,11 @@
  * than the charge the system in rows, n - F of whose directions no form sees, is lost to rounding; this one is not.
  */
 
-import type { Kernels } from "../kernels/types.js";
-import { dot, dotAt } from "../linear/vectors.js";
-import { minimiseOverBias } from "../operators/outputBias.js";
-import type { Loss } from "../types.js";
+import type { Kernels } from "../../kernels/types.js";
+import { dot, dotAt } from "../../linear/vectors.js";
+import { minimiseOverBias } from "../../operators/outputBias.js";
+import type { Loss } from "../../types.js";
+import type { SignForms } from "../signForms.js";
 import {
   type Cone,
   type Grams,
@@ -18,10 +19,9 @@ import {
   inverseOf,
   type Pause,
   partner,
-} from "./interiorCones.js";
-import { matricesOf } from "./interiorMatrices.js";
-import type { InteriorStart } from "./interiorStart.js";
-import type { SignForms } from "./signForms.js";
+} from "./cones.js";
+import { matricesOf } from "./matrices.js";
+import type { InteriorStart } from "./start.js";
 
 /** Entries up to which a step's F x F system is cheap, and of the rows: from where on these are as good. */
 const MOST_ENTRIES = 600;

@@ -5,10 +5,10 @@
  * of the outputs is so far from them that half of all steps go into the first digit.
  */
 
-import type { Kernels } from "../kernels/types.js";
-import { choleskySolve } from "../linear/cholesky.js";
-import { eigenSymmetric, type SymmetricEigen } from "../linear/eigen/index.js";
-import { type Grams, type InteriorProblem, inverseOf } from "./interiorCones.js";
+import type { Kernels } from "../../kernels/types.js";
+import { choleskySolve } from "../../linear/cholesky.js";
+import { eigenSymmetric, type SymmetricEigen } from "../../linear/eigen/index.js";
+import { type Grams, type InteriorProblem, inverseOf } from "./cones.js";
 
 /** Of the mean of the Gram matrix' diagonal: what stands for rows that others make. */
 const RIDGE = 1e-3;

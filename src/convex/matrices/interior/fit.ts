@@ -5,15 +5,15 @@
  * out, whose N is small instead, is as much below the optimum's as the outputs of units are above beta.
  */
 
-import type { Kernels } from "../kernels/types.js";
-import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
-import { eigenInPieces } from "../linear/eigen/index.js";
-import { inTurns } from "../linear/pieces.js";
-import { dot } from "../linear/vectors.js";
+import type { Kernels } from "../../kernels/types.js";
+import { choleskyInPlace, choleskySolve } from "../../linear/cholesky.js";
+import { eigenInPieces } from "../../linear/eigen/index.js";
+import { inTurns } from "../../linear/pieces.js";
+import { dot } from "../../linear/vectors.js";
+import { type Cone, type InteriorProblem, inverseOf, type Pause, partner } from "./cones.js";
 import type { FormGrams } from "./formGrams.js";
-import { type Cone, type InteriorProblem, inverseOf, type Pause, partner } from "./interiorCones.js";
-import { splitForm } from "./interiorMatrices.js";
-import type { InteriorStart } from "./interiorStart.js";
+import { splitForm } from "./matrices.js";
+import type { InteriorStart } from "./start.js";
 
 const MOST_STEPS = 30;
 /** Of the Hessian's diagonal, all entries of which are brought to one: what stands for features that others make. */

@@ -6,16 +6,16 @@
  * from a point of the convex program leaves it only for networks that are better.
  */
 
-import type { Kernels } from "../kernels/types.js";
-import type { Objective, Worthwhile } from "../linear/lbfgs.js";
-import { concatenated, norm } from "../linear/vectors.js";
-import { blockOutputs, columnsOf } from "../operators/blocks.js";
-import { layerObjective } from "../operators/neuronLayer.js";
-import { liftNeurons } from "../recovery/index.js";
-import type { ConvexProgram, SparseBlocks } from "../types.js";
+import type { Kernels } from "../../kernels/types.js";
+import type { Objective, Worthwhile } from "../../linear/lbfgs.js";
+import { concatenated, norm } from "../../linear/vectors.js";
+import { blockOutputs, columnsOf } from "../../operators/blocks.js";
+import { layerObjective } from "../../operators/neuronLayer.js";
+import { liftNeurons } from "../../recovery/index.js";
+import type { ConvexProgram, SparseBlocks } from "../../types.js";
+import { BlockPass, passesOf, roughPassesOf } from "../passes.js";
+import { readingOf } from "../sampleBlocks.js";
 import { descendNeurons, type NeuronPasses } from "./neuronDescent.js";
-import { BlockPass, passesOf, roughPassesOf } from "./passes.js";
-import { readingOf } from "./sampleBlocks.js";
 
 /** m neurons, each feeding one output, and the output bias. */
 export interface MovingNeurons {

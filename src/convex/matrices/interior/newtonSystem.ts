@@ -1,10 +1,10 @@
 /** The system of n rows that a step of the interior method solves. */
 
-import type { Kernels } from "../kernels/types.js";
-import { choleskySolve } from "../linear/cholesky.js";
-import { dotAt } from "../linear/vectors.js";
-import type { OutputBias } from "../types.js";
-import { type Cone, type Grams, type InteriorProblem, inverseOf } from "./interiorCones.js";
+import type { Kernels } from "../../kernels/types.js";
+import { choleskySolve } from "../../linear/cholesky.js";
+import { dotAt } from "../../linear/vectors.js";
+import type { OutputBias } from "../../types.js";
+import { type Cone, type Grams, type InteriorProblem, inverseOf } from "./cones.js";
 
 /** (I + R H R) y = R r, or (1 / L'' + H) y = r, with R the roots of L'' and H the forms' Gram matrix less what the multipliers take up. */
 export class NewtonSystem {

@@ -1,10 +1,10 @@
 /** Descents of neurons down a network's objective, in the axes of the data: in float32 first where that has digits for it, ended and judged in float64. */
 
-import type { Kernels, NeuronLayer } from "../kernels/types.js";
-import { descendWorthwhile, type Objective, usingObjective, type Worthwhile } from "../linear/lbfgs.js";
-import { layerObjective } from "../operators/neuronLayer.js";
-import type { ConvexProgram } from "../types.js";
-import { axesOf, columnScalesOf, neuronMetric } from "./metric/index.js";
+import type { Kernels, NeuronLayer } from "../../kernels/types.js";
+import { descendWorthwhile, type Objective, usingObjective, type Worthwhile } from "../../linear/lbfgs.js";
+import { layerObjective } from "../../operators/neuronLayer.js";
+import type { ConvexProgram } from "../../types.js";
+import { axesOf, columnScalesOf, neuronMetric } from "../metric/index.js";
 import { hasDigits, roughly } from "./rough.js";
 
 /** m neurons that are packed as (W [m x d], A, c). */

@@ -1,9 +1,9 @@
 /** The program of `interior.ts`, its matrix variables W_s with their partners K_s, and how far both may go. */
 
-import type { Kernels } from "../kernels/types.js";
-import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
-import type { Loss, OutputBias } from "../types.js";
-import type { SignForms } from "./signForms.js";
+import type { Kernels } from "../../kernels/types.js";
+import { choleskyInPlace, choleskySolve } from "../../linear/cholesky.js";
+import type { Loss, OutputBias } from "../../types.js";
+import type { SignForms } from "../signForms.js";
 
 /** Lets the host breathe; true when time is up or someone asked to stop. */
 export type Pause = () => Promise<boolean>;
