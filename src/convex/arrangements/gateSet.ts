@@ -50,9 +50,9 @@ export function defaultStarts(X: Pick<Matrix, "rows" | "cols">): number {
   return Math.max(FEWEST_STARTS, Math.min(MOST, affordable));
 }
 
-/** Gates that a growth begins with: its first descent ends lower from more, as far as a step of 2^25 multiplications has room. */
+/** Gates that a growth begins with: its first descent ends lower from more, as far as a step of 2^26 multiplications has room. */
 export function defaultFirstGates({ rows, cols }: Pick<Matrix, "rows" | "cols">): number {
-  return Math.max(FEWEST_GATES, Math.min(MOST, Math.floor(0.4 * rows), Math.floor(STEP_WORK / (32 * rows * cols))));
+  return Math.max(FEWEST_GATES, Math.min(MOST, Math.floor(0.4 * rows), Math.floor(STEP_WORK / (16 * rows * cols))));
 }
 
 /**
