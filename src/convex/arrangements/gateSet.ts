@@ -142,10 +142,6 @@ function* madeGates(
  * so for the rows that it was made for, and for its kind of network: that none of the arrangements of these rows is missing is
  * counted anew, and where one is the set is taken as incomplete.
  */
-export function checkGateSet(gates: GateSet, X: Matrix, boundary = false): GateSet {
-  return atOnce(checkingGateSet(gates, X, boundary, packPatterns));
-}
-
 function* checkingGateSet(gates: GateSet, X: Matrix, boundary: boolean, read: ReadPatterns): Pieces<GateSet> {
   const words = wordsPerGate(X.rows);
   const { count, rows, bits, generators } = gates;

@@ -5,7 +5,6 @@ export { arrangementBound, gateSetBytes } from "./count.js";
 export { type EnumerateOptions, enumerateGates } from "./enumerate.js";
 export {
   type Arrangements,
-  checkGateSet,
   defaultFirstGates,
   defaultStarts,
   type Growth,

@@ -2,7 +2,7 @@
 
 import type { GatedProducts } from "../kernels/types.js";
 import { atOnce, type Pieces } from "../linear/pieces.js";
-import { concatenated, norm } from "../linear/vectors.js";
+import { concatenated, largestOf, norm } from "../linear/vectors.js";
 import { steepest } from "../network.js";
 import { blockCount, blockOutputs, penaltyOf, predict } from "../operators/blocks.js";
 import { type ConeProjector, coneProjector } from "../operators/coneProjection.js";
@@ -110,22 +110,30 @@ export class GapJudge {
 
   /** X' D_i N_c for every gate and output, where there is room for them, and their norms, [P x C]: what prices are at most. */
   private *blockNorms(N: Float64Array): Pieces<{ norms: Float64Array; vectors: Float64Array | null }> {
-    const { program, products } = this;
-    const { gates, loss, X } = program;
-    const [C, d] = [blockOutputs(program), X.cols];
+    const { gates, loss, X } = this.program;
+    const [C, d] = [blockOutputs(this.program), X.cols];
     const norms = new Float64Array(gates.count * C);
-    const together = Math.min(gates.count, Math.max(1, Math.floor(TURN / (X.rows * d * loss.outputs))));
-    const held = gates.count * C * d <= HELD;
-    const vectors = new Float64Array((held ? gates.count : together) * C * d);
+    const vectors = gates.count * C * d <= HELD ? new Float64Array(gates.count * C * d) : null;
+    const together = Math.max(1, Math.floor(TURN / (X.rows * d * loss.outputs)));
+    yield* this.pulls(N, together, (some, from) => {
+      vectors?.set(some, from * C * d);
+      for (let k = 0; k < some.length / d; k++) norms[from * C + k] = norm(some.subarray(k * d, (k + 1) * d));
+    });
+    return { norms, vectors };
+  }
+
+  /** Calls `use` with X' D_i N_c of so many gates `together`, [.. x C x d], which are overwritten then, and the first of them. */
+  private *pulls(N: Float64Array, together: number, use: (some: Float64Array, from: number) => void): Pieces<void> {
+    const { gates, loss, X } = this.program;
+    const size = blockOutputs(this.program) * X.cols;
+    const vectors = new Float64Array(Math.min(together, gates.count) * size);
     for (let from = 0; from < gates.count; from += together) {
       const list = Int32Array.from({ length: Math.min(together, gates.count - from) }, (_, k) => from + k);
-      const size = list.length * C * d;
-      const mine = held ? vectors.subarray(from * C * d, from * C * d + size) : vectors.subarray(0, size);
-      products.adjoint(N, loss.outputs, list, mine);
-      for (let k = 0; k < list.length * C; k++) norms[from * C + k] = norm(mine.subarray(k * d, (k + 1) * d));
+      const some = vectors.subarray(0, list.length * size);
+      this.products.adjoint(N, loss.outputs, list, some);
+      use(some, from);
       yield;
     }
-    return { norms, vectors: held ? vectors : null };
   }
 
   /** X' D_i N_c of one gate and output. */
@@ -198,23 +206,18 @@ export class GapJudge {
     const [C, d] = [blockOutputs(this.program), X.cols];
     const prices = new Float64Array(gates.count * C);
     const together = Math.max(FEWEST_TOGETHER, Math.floor(PRICING_TURN / (X.rows * d * loss.outputs)));
-    if (penalty.separable && together >= gates.count) {
+    if (!penalty.separable) {
+      const size = C * d;
+      yield* this.pulls(N, Math.min(CHUNK, together), (some, from) => {
+        for (let k = 0; k < some.length / size; k++)
+          prices[(from + k) * C] = penalty.dualNorm(some.subarray(k * size, (k + 1) * size), C, d);
+      });
+    } else if (together >= gates.count) {
       this.products.adjointNorms(N, loss.outputs, prices);
-      return { prices, largest: largestOf(prices) };
-    }
-    const size = C * d;
-    const chunk = penalty.separable ? together : Math.min(CHUNK, together);
-    const vectors = new Float64Array(chunk * size);
-    for (let from = 0; from < gates.count; from += chunk) {
-      const list = Int32Array.from({ length: Math.min(chunk, gates.count - from) }, (_, k) => from + k);
-      this.products.adjoint(N, loss.outputs, list, vectors);
-      for (let k = 0; k < list.length; k++) {
-        const block = vectors.subarray(k * size, (k + 1) * size);
-        if (penalty.separable) {
-          for (let c = 0; c < C; c++) prices[list[k] * C + c] = norm(block.subarray(c * d, (c + 1) * d));
-        } else prices[list[k] * C] = penalty.dualNorm(block, C, d);
-      }
-      yield;
+    } else {
+      yield* this.pulls(N, together, (some, from) => {
+        for (let k = 0; k < some.length / d; k++) prices[from * C + k] = norm(some.subarray(k * d, (k + 1) * d));
+      });
     }
     return { prices, largest: largestOf(prices) };
   }
@@ -289,10 +292,4 @@ export function longestColumn(N: Float64Array, C: number, separate: boolean): nu
   const squares = new Float64Array(separate ? C : 1);
   for (let k = 0; k < N.length; k++) squares[separate ? k % C : 0] += N[k] ** 2;
   return Math.sqrt(largestOf(squares));
-}
-
-function largestOf(values: Float64Array): number {
-  let largest = 0;
-  for (const value of values) largest = Math.max(largest, value);
-  return largest;
 }

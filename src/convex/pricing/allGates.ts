@@ -58,7 +58,7 @@ export class GatePricer {
   private widen(N: Float64Array, tolerance: number): void {
     const { X, beta } = this.program;
     if (this.distance * longestWeights(this.functions(N)) <= SPAN_SHARE * tolerance * beta) return;
-    const space = rowSpaceOf(dense(X), "numerical", false, FINEST);
+    const space = rowSpaceOf(dense(X), "numerical", FINEST);
     if (space.basis.cols === this.width) return;
     this.X = reducedRows(X, space).data;
     this.turned = null;

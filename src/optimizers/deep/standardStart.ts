@@ -7,6 +7,8 @@
  */
 
 import * as tf from "@tensorflow/tfjs";
+import { largestOf } from "../../convex/linear/vectors.js";
+import { ROUNDING } from "../../convex/operators/axes/index.js";
 import type { Clock } from "../../convex/solvers/clock.js";
 import { weightsBefore } from "../write/weights.js";
 import type { Columns } from "./columns.js";
@@ -18,8 +20,6 @@ import { type ChosenRows, rowsOf } from "./rows.js";
 const FAR = 8;
 /** Rows by which columns are judged, and those that are looked at between turns of the host: of tables, and of what has places. */
 const ROWS = { table: { most: 4096, together: 1024 }, places: { most: 256, together: 16 } } as const;
-/** Deviations below this share of the mean are the rounding of float32. */
-const ROUNDING = 2 ** -22;
 /** Of the time that there is: what looking at columns may take, and each of both beginnings. */
 const SHARE = 0.05;
 
@@ -48,7 +48,7 @@ export async function standardStart(
   const looking = clock.part(SHARE);
   for (const layer of model.layers) {
     if (await looking.pause()) break;
-    if (isUntrained(layer)) {
+    if (await isUntrained(layer)) {
       const seen = await columnsBefore(model, layer, x, rows, looking);
       if (seen === null) continue;
       normalized.push(layer.name);
@@ -87,12 +87,10 @@ interface Seen {
 }
 
 /** Batch normalisation that is trained, and has the statistics that it was made with. */
-function isUntrained(layer: tf.layers.Layer): boolean {
+async function isUntrained(layer: tf.layers.Layer): Promise<boolean> {
   if (layer.getClassName() !== "BatchNormalization" || layer.trainableWeights.length === 0) return false;
-  return tf.tidy(() => {
-    const [mean, variance] = layer.getWeights().slice(-2);
-    return tf.all(tf.logicalAnd(tf.equal(mean, 0), tf.equal(variance, 1))).dataSync()[0] === 1;
-  });
+  const [mean, variance] = layer.getWeights().slice(-2);
+  return (await mean.data()).every((value) => value === 0) && (await variance.data()).every((value) => value === 1);
 }
 
 const KERNELS: readonly string[] = ["Dense", "Conv1D", "Conv2D"];
@@ -171,7 +169,7 @@ function momentsOf(parts: readonly Features[]): Seen {
 
 function isFar({ mean, deviation, scale }: Seen): boolean {
   const sizes = deviation.map((s, p) => Math.sqrt(s * s + mean[p] ** 2));
-  const largest = sizes.reduce((most, size) => Math.max(most, size), 0);
+  const largest = largestOf(sizes);
   const offset = mean.some((value, p) => Math.abs(value) > FAR * scale[p]);
   return largest > 0 && Number.isFinite(largest) && (largest > FAR || largest < 1 / FAR || offset);
 }

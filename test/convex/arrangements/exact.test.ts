@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { checkGateSet, enumerateGates, gatesFrom } from "../../../src/convex/arrangements/index.js";
+import { enumerateGates, gatesFrom, resolvingGates } from "../../../src/convex/arrangements/index.js";
 import { packPattern, wordsPerGate } from "../../../src/convex/linear/bits.js";
+import { atOnce } from "../../../src/convex/linear/pieces.js";
 import type { GateSet, Matrix } from "../../../src/convex/types.js";
 import { gaussianMatrix, matrixOf } from "../../helpers/problems.js";
 
@@ -142,6 +143,8 @@ describe("arrangements in exact arithmetic", () => {
 });
 
 describe("a set that calls itself complete", () => {
+  const checkGateSet = (gates: GateSet, X: Matrix, boundary = false) =>
+    atOnce(resolvingGates(X, gates, 0, undefined, undefined, boundary));
   const A = matrixOf(3, 2, [1, 0, 1, 0, 0, 1]);
   const B = matrixOf(3, 2, [1, 0.3, 1, -0.3, 0, 1]); // equal rows moved apart: the masks of A's gates agree
 

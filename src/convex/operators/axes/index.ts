@@ -4,6 +4,7 @@ export { leadingAxes } from "./leadingAxes.js";
 export {
   distanceTo,
   findingRowSpace,
+  lessMean,
   meanOf,
   ROUNDING,
   type RowSpace,

@@ -11,7 +11,7 @@ import type { Pieces } from "../../linear/pieces.js";
 import { gaussianSource } from "../../linear/random.js";
 import { dotAt, lengthsOfRows, norm, transpose, turned } from "../../linear/vectors.js";
 import type { Matrix } from "../../types.js";
-import { meanOf, PIECE, ROUNDING, type RowSpace, rowsInAxes } from "./rowSpace.js";
+import { lessMean, meanOf, PIECE, ROUNDING, type RowSpace, rowsInAxes } from "./rowSpace.js";
 import { takeOff } from "./takeOff.js";
 
 /** A side up to which, and a share of axes from which on, all eigenvectors are cheaper. */
@@ -37,7 +37,7 @@ export function* leadingAxes(X: Matrix, rank: number, centred: boolean, kernels:
   const { rows: n, cols: d } = X;
   const mean = centred ? meanOf(X) : null;
   yield;
-  const rows = mean === null ? X.data : less(X, mean);
+  const rows = mean === null ? X.data : lessMean(X, mean).data;
   yield;
   const wide = n < d;
   const side = Math.min(n, d);
@@ -73,12 +73,6 @@ export function* leadingAxes(X: Matrix, rank: number, centred: boolean, kernels:
     tail: Math.sqrt(Math.max(0, square - held) + ROUNDING ** 2 * square),
     share: known ? null : held / (square || 1),
   };
-}
-
-function less({ rows: n, cols: d, data }: Matrix, mean: Float64Array): Float64Array {
-  const out = data.slice();
-  for (let k = 0; k < n; k++) for (let p = 0, at = k * d; p < d; p++, at++) out[at] -= mean[p];
-  return out;
 }
 
 interface Gram {

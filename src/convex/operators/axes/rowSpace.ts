@@ -8,7 +8,7 @@
 import type { Kernels } from "../../kernels/types.js";
 import { eigenInPieces, orthogonaliseRows, orthogonalisingRows } from "../../linear/eigen/index.js";
 import { atOnce, type Pieces, unlessOver } from "../../linear/pieces.js";
-import { dotAt, lengthsOfRows } from "../../linear/vectors.js";
+import { dotAt, largestOf, lengthsOfRows } from "../../linear/vectors.js";
 import { type NetworkWeights, roundedAsWritten } from "../../network.js";
 import { factoringRows } from "../../penalties/rowFactor.js";
 import type { Matrix } from "../../types.js";
@@ -34,30 +34,23 @@ export function distanceTo({ tail, largest }: RowSpace): number {
   return tail + SPAN_ROUNDING * largest;
 }
 
-/** The span of the first `rank` singular vectors, or of all above rounding; of the rows less their mean where `centred`. */
+/** The span of the first `rank` singular vectors, or of all above rounding. */
 export function rowSpaceOf(
   X: Matrix,
   rank: number | "numerical",
-  centred = false,
   rounding = ROUNDING, // singular values below this share of the largest are left out
 ): RowSpace {
-  return atOnce(findingRowSpace(X, rank, centred, rounding)) as RowSpace;
+  return atOnce(findingRowSpace(X, rank, rounding)) as RowSpace;
 }
 
 /** The same in pieces; null where it is told to end before it has them. */
-export function* findingRowSpace(
-  X: Matrix,
-  rank: number | "numerical",
-  centred = false,
-  rounding = ROUNDING,
-): Pieces<RowSpace | null> {
+export function* findingRowSpace(X: Matrix, rank: number | "numerical", rounding = ROUNDING): Pieces<RowSpace | null> {
   const { rows: n, cols: d } = X;
-  const mean = centred ? meanOf(X) : null;
   const wide = n < d;
   const [r, w] = wide ? [n, d] : [d, n];
   const B = new Float64Array(r * w);
   for (let k = 0; k < n; k++) {
-    for (let p = 0; p < d; p++) B[wide ? k * d + p : p * n + k] = X.data[k * d + p] - (mean?.[p] ?? 0);
+    for (let p = 0; p < d; p++) B[wide ? k * d + p : p * n + k] = X.data[k * d + p];
   }
   const factor = yield* unlessOver(factoringRows(B, r, w));
   if (factor === null) return null;
@@ -77,7 +70,7 @@ export function* findingRowSpace(
     if (yield) return null;
   }
   const tail = yield* remainderOf(lower, r, order.slice(kept));
-  return { basis: { rows: d, cols: kept, data }, mean, largest, tail, share: null };
+  return { basis: { rows: d, cols: kept, data }, mean: null, largest, tail, share: null };
 }
 
 /** At most the spectral norm of these rows of [r x r], orthogonal up to rounding: Gershgorin's theorem on their Gram matrix. */
@@ -92,7 +85,7 @@ function* remainderOf(rows: Float64Array, r: number, places: readonly number[]):
     }
     yield;
   }
-  return Math.sqrt(sums.reduce((most, sum) => Math.max(most, sum), 0));
+  return Math.sqrt(largestOf(sums));
 }
 
 /** Rows from which on rotations alone would take many sweeps. */
@@ -222,4 +215,11 @@ export function meanOf({ rows: n, cols: d, data }: Matrix): Float64Array {
   const mean = new Float64Array(d);
   for (let k = 0; k < n; k++) for (let p = 0, at = k * d; p < d; p++, at++) mean[p] += data[at] / n;
   return mean;
+}
+
+/** X - 1 mean'. */
+export function lessMean({ rows: n, cols: d, data }: Matrix, mean: Float64Array): Matrix {
+  const out = data.slice();
+  for (let k = 0; k < n; k++) for (let p = 0, at = k * d; p < d; p++, at++) out[at] -= mean[p];
+  return { rows: n, cols: d, data: out };
 }

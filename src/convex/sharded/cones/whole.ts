@@ -1,6 +1,6 @@
 /** Cones of a gated program: all of space for the positive vectors, and nothing but zero for the negative ones. */
 
-import { norm } from "../../linear/vectors.js";
+import { largestOf, norm } from "../../linear/vectors.js";
 import type { ConvexProgram } from "../../types.js";
 import type { RowSums } from "../crew.js";
 import type { ConeSet, Inside } from "./cones.js";
@@ -29,7 +29,7 @@ export class Whole implements ConeSet {
   }
 
   largestPrice(pull: Float64Array): number {
-    return this.prices(pull).reduce((most, price) => Math.max(most, price), 0);
+    return largestOf(this.prices(pull));
   }
 
   async exactPrice(_rows: RowSums, pull: Float64Array): Promise<number> {

@@ -2,7 +2,7 @@
 
 import { GapJudge, type Judged } from "../../certificate/index.js";
 import { inTurns } from "../../linear/pieces.js";
-import { columnSums, LEAST, norm } from "../../linear/vectors.js";
+import { columnSums, LEAST, largestOf, norm } from "../../linear/vectors.js";
 import { blockOutputs, meanSquaredNorm, zeroBlocks } from "../../operators/blocks.js";
 import { minimiseOverBias } from "../../operators/outputBias.js";
 import type { SparseBlocks } from "../../types.js";
@@ -313,7 +313,7 @@ export class AdmmRun implements Run {
     if (working.gates.length === gates.count) return;
     let inside = 0;
     for (let slot = 0; slot < working.slots; slot++) inside = Math.max(inside, prices[working.indexOf(slot)]);
-    const largest = prices.reduce((most, price) => Math.max(most, price), 0);
+    const largest = largestOf(prices);
     const dear = (1 + Math.max(0.1 * setting.tolerance, BOUND_SHARE * gap)) * beta;
     if (largest <= Math.max(inside, dear)) return;
     // Prices of cones that are below beta are known no better than that.

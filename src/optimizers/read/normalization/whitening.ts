@@ -10,7 +10,14 @@
 import type { Kernels } from "../../../convex/kernels/index.js";
 import { inTurns, type Pieces } from "../../../convex/linear/pieces.js";
 import { turned } from "../../../convex/linear/vectors.js";
-import { findingSpan, meanOf, ROUNDING, type RowSpace, rowsInAxes } from "../../../convex/operators/axes/index.js";
+import {
+  findingSpan,
+  lessMean,
+  meanOf,
+  ROUNDING,
+  type RowSpace,
+  rowsInAxes,
+} from "../../../convex/operators/axes/index.js";
 import { independent } from "../../../convex/operators/independent.js";
 import type { Matrix } from "../../../convex/types.js";
 import type { Dataset } from "../data.js";
@@ -56,22 +63,14 @@ function toTheEnd<T>(work: Pieces<T>, pause: Pause): Promise<T> {
 function* whitening(x: Matrix, kernels: Kernels): Pieces<Pick<Whitening, "mean" | "map" | "back">> {
   const { rows: n, cols: d } = x;
   const mean = meanOf(x);
-  const rows = new Float64Array(n * d);
+  const centred = lessMean(x, mean);
   // Of a column, what float32 has rounded of it as it was.
-  const least = new Float64Array(d);
-  for (let k = 0; k < n; k++) {
-    for (let p = 0, at = k * d; p < d; p++, at++) {
-      rows[at] = x.data[at] - mean[p];
-      least[p] += x.data[at] ** 2;
-    }
-  }
-  for (let p = 0; p < d; p++) least[p] = ROUNDING * Math.sqrt(least[p]);
+  const least = lengthsOfColumns(x).map((length) => ROUNDING * length);
   yield;
-  const centred = { rows: n, cols: d, data: rows };
   const { vectors, map } = yield* d < n ? ofColumns(centred, least, kernels) : ofFewRows(centred, least, kernels);
   const r = map.cols;
   const back = new Float64Array(r * d);
-  kernels.multiply(vectors, rows, back, r, n, d);
+  kernels.multiply(vectors, centred.data, back, r, n, d);
   yield;
   return { mean, map, back: { rows: r, cols: d, data: back.map((value) => value / n) } };
 }
@@ -89,11 +88,10 @@ function* ofColumns(centred: Matrix, least: Float64Array | undefined, kernels: K
 }
 
 /** Of more columns than rows, which are taken at one length: in a basis of the rows' span. */
-function* ofFewRows({ rows: n, cols: d, data }: Matrix, least: Float64Array, kernels: Kernels): Pieces<White> {
-  const squares = new Float64Array(d);
-  for (let at = 0; at < data.length; at++) squares[at % d] += data[at] ** 2;
-  const scales = squares.map((square, p) => (Math.sqrt(square) > least[p] ? 1 / Math.sqrt(square) : 0));
-  const scaled = { rows: n, cols: d, data: data.map((value, at) => scales[at % d] * value) };
+function* ofFewRows(centred: Matrix, least: Float64Array, kernels: Kernels): Pieces<White> {
+  const { cols: d, data } = centred;
+  const scales = lengthsOfColumns(centred).map((length, p) => (length > least[p] ? 1 / length : 0));
+  const scaled = { ...centred, data: data.map((value, at) => scales[at % d] * value) };
   yield;
   const { basis } = (yield* findingSpan(scaled, ROUNDING, kernels)) as RowSpace; // nobody ends it before
   const seen = yield* rowsInAxes(scaled, { basis, mean: null }, kernels);
@@ -104,4 +102,10 @@ function* ofFewRows({ rows: n, cols: d, data }: Matrix, least: Float64Array, ker
     vectors,
     map: { rows: d, cols: map.cols, data: product.map((value, at) => scales[Math.floor(at / map.cols)] * value) },
   };
+}
+
+function lengthsOfColumns({ cols: d, data }: Matrix): Float64Array {
+  const squares = new Float64Array(d);
+  for (let at = 0; at < data.length; at++) squares[at % d] += data[at] ** 2;
+  return squares.map(Math.sqrt);
 }
