@@ -1,4 +1,4 @@
-/** The program of `interior.ts`, its matrix variables W_s with their partners K_s, and how far both may go. */
+/** The program of `index.ts`, its matrix variables W_s with their partners K_s, and how far both may go. */
 
 import type { Kernels } from "../../kernels/types.js";
 import { choleskyInPlace, choleskySolve } from "../../linear/cholesky.js";
@@ -54,6 +54,27 @@ export function partner(
     for (let j = 0; j < multipliers.length; j++) K[i * D + i] += multipliers[j] * diagonals[j * D + i];
   }
   return K;
+}
+
+/** Whether N, and twice N, are feasible without multipliers; Q = sum_k N_k M_k. */
+export function isWellInside(problem: InteriorProblem, Q: Float64Array, kernels: Kernels): boolean {
+  const { forms, signs, diagonals } = problem;
+  const twice = Q.map((value) => 2 * value);
+  const none = new Float64Array(diagonals.length / forms.size);
+  return signs.every((sign) => kernels.factor(partner(problem, twice, sign, none), forms.size));
+}
+
+/** K and its inverse, and that for W until there is a better one; null where K has none. */
+export function coneAt(
+  problem: Pick<InteriorProblem, "forms" | "charge" | "diagonals">,
+  Q: Float64Array,
+  sign: 1 | -1,
+  multipliers: Float64Array,
+  kernels: Kernels,
+): Cone | null {
+  const K = partner(problem, Q, sign, multipliers);
+  const inverse = inverseOf(K, problem.forms.size, kernels);
+  return inverse && { sign, K, inverse, W: inverse, multipliers };
 }
 
 export function signed(Q: Float64Array, sign: 1 | -1): Float64Array {

@@ -13,13 +13,15 @@ import type { Loss } from "../../types.js";
 import type { SignForms } from "../signForms.js";
 import {
   type Cone,
-  type Grams,
+  coneAt,
   type InteriorLoss,
   type InteriorProblem,
   inverseOf,
+  isWellInside,
   type Pause,
-  partner,
 } from "./cones.js";
+import { type EntryForms, EntryGrams, entriesOf, FewerGrams, featuresOf } from "./entryForms.js";
+import { leastLoss } from "./leastLoss.js";
 import { matricesOf } from "./matrices.js";
 import type { InteriorStart } from "./start.js";
 
@@ -32,9 +34,6 @@ const MOST_ROWS = 600;
 const MOST_WORK = 2 ** 34;
 /** Rows that are summed up together. */
 const PIECE = 1024;
-/** Newton steps to the least loss, and halves of one. */
-const MOST_STEPS = 30;
-const HALVES = 20;
 /** What is left of a diagonal entry of G where its feature is as good as made by others. */
 const DEPENDENT = 1e-10;
 /** What is left of one that others make, of its own size. */
@@ -48,14 +47,6 @@ export interface EntryProgram {
   readonly best: Float64Array; // [rows of the loss]
   /** Outputs [n] and the output bias at entries [F]. */
   outputsAt(entries: Float64Array): { readonly Z: Float64Array; readonly bias: number };
-}
-
-/** What a step asks of entries, of which the grams' outputs may be fewer: of features that others make there is nothing to say. */
-export interface EntryForms extends Grams {
-  /** All entries [F] of a matrix. */
-  entriesOf(W: Float64Array): Float64Array;
-  /** A symmetric matrix with these outputs, zeros elsewhere but for a corner that is the trace of the rest. */
-  form(theta: Float64Array): Float64Array;
 }
 
 /** Whether a program has few enough entries for its rows. */
@@ -112,13 +103,8 @@ async function squaredProgram(
   }
   const steep = outputBias === null ? Number.POSITIVE_INFINITY : total + 2 * outputBias.ridge;
   const sizes = Float64Array.from({ length: F }, (_, p) => G[p * F + p]);
-  for (let p = 0; p < F; p++) {
-    h[p] += (sums[p] * slopes) / steep;
-    for (let q = 0; q <= p; q++) {
-      G[p * F + q] -= (sums[p] * sums[q]) / steep;
-      G[q * F + p] = G[p * F + q];
-    }
-  }
+  for (let p = 0; p < F; p++) h[p] += (sums[p] * slopes) / steep;
+  atBestBias(G, sums, steep);
   const all = new EntryGrams(forms.size, entries, kernels);
   const own = independentInverse(G, F, kernels);
   const less = own === null ? reduced(G, h, sizes, all, kernels) : { G, h, inverse: own, grams: all };
@@ -199,17 +185,17 @@ async function curvedProgram(
     }
     const G = new Float64Array(F * F);
     kernels.addOuter(G, rows, F, n, 1);
-    const steep = outputBias === null ? Number.POSITIVE_INFINITY : total;
-    for (let p = 0; p < F; p++) {
-      for (let q = 0; q <= p; q++) {
-        G[p * F + q] -= (sums[p] * sums[q]) / steep;
-        G[q * F + p] = G[p * F + q];
-      }
-    }
+    atBestBias(G, sums, outputBias === null ? Number.POSITIVE_INFINITY : total);
     return independentInverse(G, F, kernels);
   };
   const curved = { rows: F, curvature: 1, inverseHessian, value, gradient };
-  const best = await leastLoss(curved, pause);
+  const slope = new Float64Array(F);
+  const direction = async (theta: Float64Array) => {
+    gradient(theta, slope);
+    const inverse = inverseHessian(theta);
+    return inverse && times(inverse, slope);
+  };
+  const best = await leastLoss(F, value, direction, pause);
   if (best === null) return null;
   const filled = (_: Float64Array, out: Float64Array) => out.fill(1);
   return {
@@ -219,37 +205,15 @@ async function curvedProgram(
   };
 }
 
-/** Newton steps from zero to the least loss; null where there is none. */
-async function leastLoss(
-  {
-    rows: F,
-    value,
-    gradient,
-    inverseHessian,
-  }: Pick<InteriorLoss, "rows" | "value" | "gradient"> & { inverseHessian(theta: Float64Array): Float64Array | null },
-  pause: Pause,
-): Promise<Float64Array | null> {
-  let theta: Float64Array = new Float64Array(F);
-  let before = value(theta);
-  const slope = new Float64Array(F);
-  for (let step = 0; step < MOST_STEPS; step++) {
-    if (await pause()) return null;
-    gradient(theta, slope);
-    const inverse = inverseHessian(theta);
-    if (inverse === null) return null;
-    const along = times(inverse, slope);
-    let [length, next, after] = [1, theta, before];
-    for (let half = 0; half < HALVES; half++, length /= 2) {
-      next = theta.map((entry, p) => entry - length * along[p]);
-      after = value(next);
-      if (after <= before) break;
+/** The lower half of G [F x F] less what the output bias takes off it, and the upper half with it. */
+function atBestBias(G: Float64Array, sums: Float64Array, steep: number): void {
+  const F = sums.length;
+  for (let p = 0; p < F; p++) {
+    for (let q = 0; q <= p; q++) {
+      G[p * F + q] -= (sums[p] * sums[q]) / steep;
+      G[q * F + p] = G[p * F + q];
     }
-    if (!(after <= before)) return theta; // rounding is reached
-    const ended = before - after <= Number.EPSILON * before;
-    [theta, before] = [next, after];
-    if (ended) return theta;
   }
-  return null;
 }
 
 /** The same without features that others make, as a column of ones makes those of b and the output bias. */
@@ -307,57 +271,6 @@ function times(M: Float64Array, v: Float64Array): Float64Array {
   return out;
 }
 
-/** Entry f of theta is the mean of entries (rows[f m + a], columns[f m + a]), a < m, of a symmetric matrix. */
-interface Entries {
-  readonly count: number; // F
-  readonly m: number;
-  readonly rows: Int32Array;
-  readonly columns: Int32Array;
-}
-
-/** Those that outputs see: (i, j), i >= j, or of bilinear units (i, d + j) and (j, d + i). A corner is the trace of the rest, |u|^2 of a unit. */
-function entriesOf({ kind, X: { cols: d } }: SignForms): Entries {
-  const [rows, columns]: number[][] = [[], []];
-  const bilinear = kind === "bilinear";
-  for (let i = 0; i < d; i++) {
-    for (let j = 0; j <= i; j++) {
-      if (!bilinear && kind.a === 0 && (kind.c === 0 || i !== j)) continue;
-      rows.push(i);
-      columns.push(bilinear ? d + j : j);
-      if (bilinear) {
-        rows.push(j);
-        columns.push(d + i);
-      }
-    }
-  }
-  if (!bilinear && kind.b !== 0) {
-    for (let i = 0; i < d; i++) {
-      rows.push(d);
-      columns.push(i);
-    }
-  }
-  const m = bilinear ? 2 : 1;
-  return { count: rows.length / m, m, rows: Int32Array.from(rows), columns: Int32Array.from(columns) };
-}
-
-/** What outputs are linear in [count x F], of rows of X from `from` on. */
-function featuresOf({ kind, X, scale }: SignForms, { count: F }: Entries, from: number, count: number): Float64Array {
-  const { cols: d, data } = X;
-  const Phi = new Float64Array(count * F);
-  let to = 0;
-  const [a, b, c] = kind === "bilinear" ? [1, 0, 0] : [kind.a, kind.b, kind.c];
-  for (let k = from; k < from + count; k++) {
-    const x = k * d;
-    for (let i = 0; (a !== 0 || c !== 0) && i < d; i++) {
-      const value = 2 * scale * a * data[x + i];
-      for (let j = 0; a !== 0 && j < i; j++) Phi[to++] = value * data[x + j];
-      Phi[to++] = (value / 2) * data[x + i] + scale * c;
-    }
-    for (let i = 0; b !== 0 && i < d; i++) Phi[to++] = scale * b * data[x + i];
-  }
-  return Phi;
-}
-
 /**
  * Part of the way to the least loss at which the gradient is well inside, and matrices with these outputs, `more` of the mean eigenvalue
  * in all of them; null where there is none in time.
@@ -376,144 +289,16 @@ export async function startInEntries(
     const Z = best.map((entry) => (1 - share) * entry);
     loss.gradient(Z, N);
     const Q = grams.matrix(N);
-    const zeros = () => new Float64Array(diagonals.length / D);
-    const twice = Q.map((value) => 2 * value);
-    if (!signs.every((sign) => kernels.factor(partner(problem, twice, sign, zeros()), D))) continue;
+    if (!isWellInside(problem, Q, kernels)) continue;
     const matrices = matricesOf(grams.form(Z), signs, D, more);
     if (matrices === null) return null;
     const cones: Cone[] = [];
     for (const [s, sign] of signs.entries()) {
-      const K = partner(problem, Q, sign, zeros());
-      const inverse = inverseOf(K, D, kernels);
-      if (inverse === null) return null;
-      cones.push({ sign, K, inverse, W: matrices[s], multipliers: zeros() });
+      const cone = coneAt(problem, Q, sign, new Float64Array(diagonals.length / D), kernels);
+      if (cone === null) return null;
+      cones.push({ ...cone, W: matrices[s] });
     }
     return { Z, bias: 0, cones };
   }
   return null;
-}
-
-/** What a Newton step asks of entries. */
-export class EntryGrams implements EntryForms {
-  constructor(
-    private readonly D: number,
-    private readonly entries: Entries,
-    private readonly kernels: Kernels,
-  ) {}
-
-  outputs(W: Float64Array): Float64Array {
-    const { D } = this;
-    const { count, m, rows, columns } = this.entries;
-    const theta = new Float64Array(count);
-    for (let f = 0; f < count * m; f++) theta[(f / m) | 0] += W[rows[f] * D + columns[f]] / m;
-    return theta;
-  }
-
-  entriesOf(W: Float64Array): Float64Array {
-    return this.outputs(W);
-  }
-
-  matrix(N: Float64Array): Float64Array {
-    const { D } = this;
-    const { count, m, rows, columns } = this.entries;
-    const Q = new Float64Array(D * D);
-    for (let f = 0; f < count * m; f++) {
-      const half = N[(f / m) | 0] / (2 * m);
-      Q[rows[f] * D + columns[f]] += half;
-      Q[columns[f] * D + rows[f]] += half;
-    }
-    return Q;
-  }
-
-  /** A symmetric matrix with these entries, zeros elsewhere but for a corner that is the trace of the rest. */
-  form(theta: Float64Array): Float64Array {
-    const { D } = this;
-    const { count, m, rows, columns } = this.entries;
-    const W = new Float64Array(D * D);
-    for (let f = 0; f < count * m; f++) {
-      W[rows[f] * D + columns[f]] = theta[(f / m) | 0];
-      W[columns[f] * D + rows[f]] = theta[(f / m) | 0];
-    }
-    for (let i = 0; i < D - 1; i++) W[D * D - 1] += W[i * D + i];
-    return W;
-  }
-
-  /** H += tr(M_f W M_g V), of which M_f is the mean of m matrices with halves at (p, q) and (q, p). */
-  addCone(W: Float64Array, V: Float64Array, diagonals: Float64Array, H: Float64Array): Float64Array {
-    const { D, kernels } = this;
-    const { count: F, m, rows, columns } = this.entries;
-    const share = 1 / (4 * m * m);
-    for (let f = 0; f < F * m; f++) {
-      const p = rows[f] * D;
-      const q = columns[f] * D;
-      const to = ((f / m) | 0) * F;
-      const last = (((f / m) | 0) + 1) * m;
-      for (let g = 0; g < last; g++) {
-        const r = rows[g];
-        const s = columns[g];
-        H[to + ((g / m) | 0)] +=
-          share * (W[q + r] * V[p + s] + W[q + s] * V[p + r] + W[p + r] * V[q + s] + W[p + s] * V[q + r]);
-      }
-    }
-    const terms = new Float64Array(F * D);
-    for (let f = 0; f < F * m; f++) {
-      const p = rows[f] * D;
-      const q = columns[f] * D;
-      const to = ((f / m) | 0) * D;
-      for (let t = 0; t < D; t++) terms[to + t] += (W[q + t] * V[p + t] + W[p + t] * V[q + t]) / (2 * m);
-    }
-    const q = diagonals.length / D;
-    const B = new Float64Array(F * q);
-    kernels.multiplyTransposed(terms, diagonals, B, F, D, q);
-    return B;
-  }
-}
-
-/** The same of entries that are kept, in which `turn` [kept x F] has the outputs of all. */
-class FewerGrams implements EntryForms {
-  constructor(
-    private readonly all: EntryGrams,
-    private readonly kept: readonly number[],
-    private readonly turn: Float64Array,
-    private readonly F: number,
-    private readonly kernels: Kernels,
-  ) {}
-
-  entriesOf(W: Float64Array): Float64Array {
-    return this.all.outputs(W);
-  }
-
-  outputs(W: Float64Array): Float64Array {
-    const entries = this.all.outputs(W);
-    return Float64Array.from(this.kept, (_, f) => dotAt(this.turn, f * this.F, entries, 0, this.F));
-  }
-
-  matrix(N: Float64Array): Float64Array {
-    const { F, turn } = this;
-    const entries = new Float64Array(F);
-    for (let f = 0; f < N.length; f++) for (let p = 0; p < F; p++) entries[p] += N[f] * turn[f * F + p];
-    return this.all.matrix(entries);
-  }
-
-  form(theta: Float64Array): Float64Array {
-    const entries = new Float64Array(this.F);
-    for (const [f, p] of this.kept.entries()) entries[p] = theta[f];
-    return this.all.form(entries);
-  }
-
-  addCone(W: Float64Array, V: Float64Array, diagonals: Float64Array, H: Float64Array): Float64Array {
-    const { F, turn, kernels } = this;
-    const size = this.kept.length;
-    const whole = new Float64Array(F * F);
-    const ends = this.all.addCone(W, V, diagonals, whole);
-    for (let p = 0; p < F; p++) for (let q = 0; q < p; q++) whole[q * F + p] = whole[p * F + q];
-    const [half, own] = [new Float64Array(size * F), new Float64Array(size * size)];
-    kernels.multiply(turn, whole, half, size, F, F);
-    kernels.multiplyTransposed(half, turn, own, size, F, size);
-    for (let k = 0; k < own.length; k++) H[k] += own[k];
-    const q = ends.length / F;
-    const B = new Float64Array(size * q);
-    kernels.multiply(turn, ends, B, size, F, q);
-    return B;
-  }
 }

@@ -9,17 +9,16 @@ import type { Kernels } from "../../kernels/types.js";
 import { choleskyInPlace, choleskySolve } from "../../linear/cholesky.js";
 import { eigenInPieces } from "../../linear/eigen/index.js";
 import { inTurns } from "../../linear/pieces.js";
-import { dot } from "../../linear/vectors.js";
-import { type Cone, type InteriorProblem, inverseOf, type Pause, partner } from "./cones.js";
+import { dotAt } from "../../linear/vectors.js";
+import { type Cone, coneAt, type InteriorProblem, isWellInside, type Pause } from "./cones.js";
+import { type Entries, entriesOf, featuresOf, formOf } from "./entryForms.js";
 import type { FormGrams } from "./formGrams.js";
+import { leastLoss } from "./leastLoss.js";
 import { splitForm } from "./matrices.js";
 import type { InteriorStart } from "./start.js";
 
-const MOST_STEPS = 30;
 /** Of the Hessian's diagonal, all entries of which are brought to one: what stands for features that others make. */
 const RIDGE = 1e-12;
-/** Halves of a step. */
-const HALVES = 20;
 
 /** Null for units that are no polynomials, where forms fit any outputs, and where the loss has no minimum or time is up. */
 export async function startFitted(
@@ -30,81 +29,68 @@ export async function startFitted(
 ): Promise<InteriorStart | null> {
   const { forms, loss, signs, diagonals } = problem;
   const D = forms.size;
-  const features = featuresOf(problem);
+  const features = featuresWithBias(problem);
   if (signs.length < 2 || features === null) return null;
-  const fitted = await leastLoss(problem, features, pause);
+  const fitted = await fittedBy(problem, features, pause);
   if (fitted === null) return null;
-  const { theta, bias } = formOf(fitted, features, D);
+  const { count, lengths, entries } = features;
+  const scaled = fitted.map((value, p) => value / lengths[p]);
+  const theta = formOf(scaled, entries, D);
+  const bias = count > entries.count ? scaled[count - 1] : 0;
   const eigen = await inTurns(eigenInPieces(theta, D), pause);
   if (eigen === null) return null;
   const Z = grams.outputs(theta).map((value) => value + bias);
   const N = new Float64Array(Z.length);
   loss.gradient(Z, N);
   const Q = grams.matrix(N);
-  const twice = Q.map((value) => 2 * value);
+  if (!isWellInside(problem, Q, kernels)) return null;
   const size = eigen.values.reduce((sum, value) => sum + Math.abs(value), 0) / D;
   const cones: Cone[] = [];
   for (const sign of signs) {
-    const multipliers = new Float64Array(diagonals.length / D);
-    if (!choleskyInPlace(partner(problem, twice, sign, multipliers), D)) return null;
-    const K = partner(problem, Q, sign, multipliers);
-    const inverse = inverseOf(K, D, kernels);
-    if (inverse === null || !(size > 0) || (await pause())) return null;
+    const cone = coneAt(problem, Q, sign, new Float64Array(diagonals.length / D), kernels);
+    if (cone === null || !(size > 0) || (await pause())) return null;
     const [W] = splitForm(eigen, [sign], size, D);
-    cones.push({ sign, K, inverse, W, multipliers });
+    cones.push({ ...cone, W });
   }
   return { Z, bias, cones };
 }
 
-/** What outputs are linear in [n x p], columns of length one: entries i, j of a form, i >= j, but the corner, and the bias behind. */
+/** What outputs are linear in [n x p], columns of length one: entries of a form, and the bias behind where there is one. */
 interface Features {
   readonly data: Float64Array;
-  readonly count: number;
+  readonly count: number; // p
   readonly lengths: Float64Array;
-  readonly biased: boolean;
+  readonly entries: Entries;
 }
 
-/** The corner is the trace of the rest: of a unit |u|^2. */
-function featuresOf({ forms, outputBias }: InteriorProblem): Features | null {
-  const { kind, X, scale } = forms;
-  const { rows: n, cols: d, data: x } = X;
-  const biased = outputBias !== null;
-  const count = (d * (d + 1)) / 2 + d + Number(biased);
-  if (kind === "bilinear" || count >= n) return null;
-  const data = new Float64Array(n * count);
-  for (let k = 0; k < n; k++) {
-    let to = k * count;
-    for (let i = 0; i < d; i++) {
-      for (let j = 0; j < i; j++) data[to++] = 2 * scale * kind.a * x[k * d + i] * x[k * d + j];
-      data[to++] = scale * (kind.a * x[k * d + i] ** 2 + kind.c);
-    }
-    for (let i = 0; i < d; i++) data[to++] = scale * kind.b * x[k * d + i];
-    if (biased) data[to] = 1;
-  }
+function featuresWithBias({ forms, outputBias }: InteriorProblem): Features | null {
+  if (forms.kind === "bilinear") return null;
+  const n = forms.X.rows;
+  const entries = entriesOf(forms);
+  const count = entries.count + Number(outputBias !== null);
+  if (count >= n) return null;
+  const Phi = featuresOf(forms, entries, 0, n);
+  const data = new Float64Array(n * count).fill(1);
   const lengths = new Float64Array(count);
+  for (let k = 0; k < n; k++) data.set(Phi.subarray(k * entries.count, (k + 1) * entries.count), k * count);
   for (let k = 0; k < data.length; k++) lengths[k % count] += data[k] ** 2;
   for (let p = 0; p < count; p++) lengths[p] = Math.sqrt(lengths[p]) || 1;
   for (let k = 0; k < data.length; k++) data[k] /= lengths[k % count];
-  return { data, count, lengths, biased };
+  return { data, count, lengths, entries };
 }
 
-/** Newton steps to the least loss, of features [p]; null where there is none. */
-async function leastLoss(
+/** Where the loss of features [p] is least; null where there is no such place. */
+function fittedBy(
   { loss, outputBias }: InteriorProblem,
-  { data, count: p, lengths, biased }: Features,
+  { data, count: p, lengths }: Features,
   pause: Pause,
 ): Promise<Float64Array | null> {
   const n = loss.rows;
-  const ridge = biased ? (outputBias?.ridge ?? 0) / lengths[p - 1] ** 2 : 0;
-  const outputsAt = (at: Float64Array) =>
-    Float64Array.from({ length: n }, (_, k) => dot(data.subarray(k * p, (k + 1) * p), at));
-  const valueAt = (at: Float64Array, Z: Float64Array) => loss.value(Z) + ridge * at[p - 1] ** 2;
-  let at: Float64Array = new Float64Array(p);
-  let Z = outputsAt(at);
-  let value = valueAt(at, Z);
+  const ridge = (outputBias?.ridge ?? 0) / lengths[p - 1] ** 2;
+  const outputsAt = (at: Float64Array) => Float64Array.from({ length: n }, (_, k) => dotAt(data, k * p, at, 0, p));
   const [N, curvatures] = [new Float64Array(n), new Float64Array(n)];
-  for (let step = 0; step < MOST_STEPS; step++) {
-    if (await pause()) return null;
+  const direction = async (at: Float64Array) => {
+    const Z = outputsAt(at);
     loss.gradient(Z, N);
     loss.hessianDiagonal(Z, curvatures);
     const slope = new Float64Array(p);
@@ -123,35 +109,8 @@ async function leastLoss(
     for (let i = 0; i < p; i++) most = Math.max(most, H[i * p + i]);
     for (let i = 0; i < p; i++) H[i * p + i] += RIDGE * most;
     if ((await pause()) || !(most > 0) || !choleskyInPlace(H, p)) return null;
-    const along = slope.map((entry) => -entry);
-    choleskySolve(H, p, along);
-    let length = 1;
-    let next = at;
-    for (let half = 0; half < HALVES; half++, length /= 2) {
-      next = at.map((entry, i) => entry + length * along[i]);
-      Z = outputsAt(next);
-      if (valueAt(next, Z) <= value) break;
-    }
-    const lower = valueAt(next, Z);
-    if (!(lower <= value)) return at; // rounding is reached
-    const ended = value - lower <= Number.EPSILON * value;
-    [at, value] = [next, lower];
-    if (ended) return at;
-  }
-  return null;
-}
-
-/** The form [D x D], its corner the trace of the rest, and the bias. */
-function formOf(at: Float64Array, { lengths, biased, count }: Features, D: number) {
-  const theta = new Float64Array(D * D);
-  const entry = (p: number) => at[p] / lengths[p];
-  let from = 0;
-  for (let i = 0; i < D - 1; i++) {
-    for (let j = 0; j < i; j++) theta[i * D + j] = theta[j * D + i] = entry(from++);
-    theta[i * D + i] = entry(from++);
-    theta[D * D - 1] += theta[i * D + i];
-  }
-  // b x'(the last column), which a symmetric form has twice, at half of b.
-  for (let i = 0; i < D - 1; i++) theta[i * D + D - 1] = theta[(D - 1) * D + i] = entry(from++);
-  return { theta, bias: biased ? entry(count - 1) : 0 };
+    choleskySolve(H, p, slope);
+    return slope;
+  };
+  return leastLoss(p, (at) => loss.value(outputsAt(at)) + ridge * at[p - 1] ** 2, direction, pause);
 }

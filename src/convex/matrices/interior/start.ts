@@ -1,10 +1,9 @@
 /** Where the interior method begins: well inside, or where it ended on a loss that was rounded off more. */
 
 import type { Kernels } from "../../kernels/types.js";
-import { choleskyInPlace } from "../../linear/cholesky.js";
 import { norm } from "../../linear/vectors.js";
 import { biasAlone, dualPointAt } from "../../operators/dualPoint.js";
-import { type Cone, type InteriorProblem, inverseOf, type Pause, partner } from "./cones.js";
+import { type Cone, coneAt, type InteriorProblem, isWellInside, type Pause } from "./cones.js";
 import type { FormGrams } from "./formGrams.js";
 import { matricesNear } from "./matrices.js";
 
@@ -33,7 +32,6 @@ export async function startInside(
   const Z0 = new Float64Array(n).fill(bias);
   const N0 = dualPointAt(problem, Z0);
   const far = FAR / loss.curvature;
-  const zeros = () => new Float64Array(diagonals.length / D);
   const steepness = new Float64Array(n);
   for (let share = 1; share > Number.EPSILON && !(await pause()); share /= 2) {
     const Z = new Float64Array(n);
@@ -47,15 +45,13 @@ export async function startInside(
     const N = new Float64Array(n);
     loss.gradient(Z, N);
     const Q = grams.matrix(N);
-    const twice = Q.map((value) => 2 * value);
-    if (!signs.every((sign) => choleskyInPlace(partner(problem, twice, sign, zeros()), D))) continue;
+    if (!isWellInside(problem, Q, kernels)) continue;
     const cones: Cone[] = [];
     for (const sign of signs) {
-      const K = partner(problem, Q, sign, zeros());
       if (await pause()) return null;
-      const inverse = inverseOf(K, D, kernels);
-      if (inverse === null) return null;
-      cones.push({ sign, K, inverse, W: inverse, multipliers: zeros() });
+      const cone = coneAt(problem, Q, sign, new Float64Array(diagonals.length / D), kernels);
+      if (cone === null) return null;
+      cones.push(cone);
     }
     const spread = cones.reduce((sum, { W }) => sum + norm(grams.outputs(W)), 0);
     const size = Math.min(loss.value(Z0) / (signs.length * D), norm(N0) / loss.curvature / spread);
@@ -86,15 +82,14 @@ export function continuedFrom(
   kernels: Kernels,
   { matrices, multipliers, bias, Z, N, curvature }: Continued,
 ): InteriorStart | null {
-  const { forms, loss, signs } = problem;
+  const { loss, signs } = problem;
   const shift = 1 / loss.curvature - 1 / curvature;
   const Q = grams.matrix(N);
   const cones: Cone[] = [];
   for (const [s, sign] of signs.entries()) {
-    const K = partner(problem, Q, sign, multipliers[s]);
-    const inverse = inverseOf(K, forms.size, kernels);
-    if (inverse === null) return null;
-    cones.push({ sign, K, inverse, W: matrices[s], multipliers: multipliers[s] });
+    const cone = coneAt(problem, Q, sign, multipliers[s], kernels);
+    if (cone === null) return null;
+    cones.push({ ...cone, W: matrices[s] });
   }
   return { Z: Z.map((value, k) => value + shift * N[k]), bias, cones };
 }
