@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type ClosedFormOptions, ConvexReLUTrainer, trainClosedForm } from "../../src/index.js";
+import { objectiveOf } from "../helpers/objective.js";
 import { gaussianMatrix } from "../helpers/problems.js";
 import reference from "../reference/deep.json" with { type: "json" };
 
@@ -37,13 +38,6 @@ function makeDeep({ inputs, widths, outputs, charges, relu = false, bias = "none
   return model;
 }
 
-function judged(model: tf.LayersModel, x: tf.Tensor, y: tf.Tensor): number {
-  return tf.tidy(() => {
-    const loss = (model.evaluate(x, y, { batchSize: x.shape[0] }) as tf.Scalar).dataSync()[0];
-    return model.calculateLosses().reduce((sum, term) => sum + term.dataSync()[0], loss);
-  });
-}
-
 describe("trainClosedForm", () => {
   test.each(reference.networks.map((stored, k) => ({ ...stored, k, layers: stored.charges.length })))(
     "$kind, $layers layers ($k): the model's own evaluate and regularizers attain the value",
@@ -55,7 +49,7 @@ describe("trainClosedForm", () => {
       expect(tf.memory().numTensors).toBe(tensors);
       const { certificate, objective, theorem, status } = result;
       expect(result.model).toBe(model);
-      expect(Math.abs(judged(model, x, y) / certificate.primal - 1)).toBeLessThan(1e-6);
+      expect(Math.abs(objectiveOf(model, x, y) / certificate.primal - 1)).toBeLessThan(1e-6);
       expect(Math.abs(objective.total / certificate.primal - 1)).toBeLessThan(1e-6);
       expect(certificate.dual).toBeLessThanOrEqual(lowest * (1 + 1e-9));
       expect(theorem.name).toContain(kind === "scalar" ? "one output" : kind === "rank one" ? "one direction" : kind);
@@ -84,7 +78,7 @@ describe("trainClosedForm", () => {
       const model = makeDeep({ ...shape, bias: "all" });
       const { certificate } = await trainClosedForm(model, x, y);
       expect(certificate.relativeGap).toBeLessThan(1e-6);
-      expect(Math.abs(judged(model, x, y) / certificate.primal - 1)).toBeLessThan(1e-5);
+      expect(Math.abs(objectiveOf(model, x, y) / certificate.primal - 1)).toBeLessThan(1e-5);
       expect([1, 3].flatMap((k) => [...model.getWeights()[k].dataSync()])).toEqual([0, 0, 0, 0, 0]);
       values.push(certificate.primal);
       model.dispose();
@@ -111,7 +105,7 @@ describe("trainClosedForm", () => {
       const { certificate, objective } = await trainClosedForm(model, x, y, { charge: { schatten: gamma } });
       expect(certificate.dual / optimum).toBeCloseTo(1, 7);
       expect(objective.total / optimum).toBeCloseTo(1, 6);
-      expect(judged(model, x, y) / objective.loss).toBeCloseTo(1, 5);
+      expect(objectiveOf(model, x, y) / objective.loss).toBeCloseTo(1, 5);
       model.dispose();
       tf.dispose([x, y]);
     }
@@ -135,7 +129,7 @@ describe("trainClosedForm", () => {
     const y = tf.tensor2d([[1], [2], [1]]);
     const { certificate, theorem } = await trainClosedForm(model, x, y);
     expect(theorem.name).toMatch(/one direction/);
-    expect(Math.abs(judged(model, x, y) / certificate.primal - 1)).toBeLessThan(1e-6);
+    expect(Math.abs(objectiveOf(model, x, y) / certificate.primal - 1)).toBeLessThan(1e-6);
     model.dispose();
     tf.dispose([x, y]);
   });

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { joinNetworks } from "../../src/index.js";
 import { makeConvModel, makeImages } from "../helpers/convModels.js";
 import { type ModelOptions, makeData, makeModel } from "../helpers/models.js";
+import { objectiveOf } from "../helpers/objective.js";
 import { gaussianMatrix } from "../helpers/problems.js";
 
 beforeAll(async () => {
@@ -26,13 +27,6 @@ function unbalanced(model: tf.Sequential, seed: number): tf.Sequential {
     model.setWeights(weights);
   });
   return model;
-}
-
-function objectiveOf(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor): number {
-  return tf.tidy(() => {
-    const loss = (model.evaluate(x, y, { batchSize: x.shape[0] }) as tf.Scalar).dataSync()[0];
-    return model.calculateLosses().reduce((sum, term) => sum + term.dataSync()[0], loss);
-  });
 }
 
 describe.each([

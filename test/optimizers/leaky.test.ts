@@ -9,6 +9,7 @@ import {
   lossSurface,
   optimalSet,
 } from "../../src/index.js";
+import { objectiveOf } from "../helpers/objective.js";
 import reference from "../reference/leaky.json";
 
 beforeAll(async () => {
@@ -61,12 +62,6 @@ function dataOf(rows: number, features: number, outputs = 1): { x: tf.Tensor; y:
   return { x: tf.tensor2d(x, [rows, features]), y: tf.tensor2d(y, [rows, outputs]) };
 }
 
-const objectiveBy = (model: tf.LayersModel, x: tf.Tensor, y: tf.Tensor) =>
-  tf.tidy(() => {
-    const loss = (model.evaluate(x, y, { batchSize: x.shape[0] }) as tf.Scalar).dataSync()[0];
-    return model.calculateLosses().reduce((sum, term) => sum + term.dataSync()[0], loss);
-  });
-
 describe.each(reference.problems)("alpha $slope, $loss, $patches patches", (problem) => {
   test("the fit, over all patterns or with branch and bound over those it grows, is the optimum that CVXPY has", async () => {
     const { slope, features, patches, loss, beta, rows, optimum } = problem;
@@ -85,7 +80,7 @@ describe.each(reference.problems)("alpha $slope, $loss, $patches patches", (prob
     expect(result.certificate.primal).toBeGreaterThanOrEqual(optimum * (1 - 1e-8));
     expect(result.certificate.primal).toBeLessThanOrEqual(optimum * (1 + 2e-6));
     expect(result.certificate.dual).toBeLessThanOrEqual(optimum * (1 + 1e-8));
-    expect(objectiveBy(model, x, y)).toBeCloseTo(result.objective.total, 5);
+    expect(objectiveOf(model, x, y)).toBeCloseTo(result.objective.total, 5);
     if (loss !== "hinge") {
       const pricing = { kind: "branch-and-bound" } as const;
       const grown = await new ConvexReLUTrainer({ tolerance: 1e-5, arrangements: { kind: "grow" }, pricing }).fit(
@@ -121,7 +116,7 @@ describe("what takes ReLU takes leakyReLU({ alpha: 0.3 }) and alpha: -1, the abs
       const small = set.fewest();
       expect(small.objective).toBeCloseTo(result.objective.total, 6);
       set.write(model, small);
-      expect(objectiveBy(model, x, y)).toBeCloseTo(result.objective.total, 5);
+      expect(objectiveOf(model, x, y)).toBeCloseTo(result.objective.total, 5);
       const described = await describeNetwork(model, x);
       // Contributions and the outputs have one variance, whatever is open.
       const predicted = Array.from((model.predict(x) as tf.Tensor).dataSync());
@@ -179,7 +174,7 @@ describe("what takes ReLU takes leakyReLU({ alpha: 0.3 }) and alpha: -1, the abs
     const { x, y } = dataOf(16, 2, 2);
     const result: FitResult = await new ConvexReLUTrainer({ tolerance: 1e-3 }).fit(model, x, y);
     expect(result.certificate.neurons).toBe("feed all outputs");
-    expect(objectiveBy(model, x, y)).toBeCloseTo(result.objective.total, 5);
+    expect(objectiveOf(model, x, y)).toBeCloseTo(result.objective.total, 5);
     expect(result.certificate.dual).toBeLessThanOrEqual(result.certificate.network);
     tf.dispose([x, y]);
   });

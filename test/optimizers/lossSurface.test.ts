@@ -2,18 +2,11 @@ import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ConvexReLUTrainer, type LossSurfaceOptions, lossSurface } from "../../src/index.js";
 import { type ModelOptions, makeData, makeModel, weightsIn } from "../helpers/models.js";
+import { objectiveOf } from "../helpers/objective.js";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
 });
-
-/** What tfjs says of a model as it is. */
-function objectiveOf(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor): number {
-  return tf.tidy(() => {
-    const loss = (model.evaluate(x, y, { batchSize: x.shape[0] }) as tf.Scalar).dataSync()[0];
-    return model.calculateLosses().reduce((sum, term) => sum + term.dataSync()[0], loss);
-  });
-}
 
 const shapes: ModelOptions[] = [
   {},

@@ -13,17 +13,11 @@ import {
   trainParallel,
 } from "../../src/index.js";
 import { makeData, saveAndLoad } from "../helpers/models.js";
+import { objectiveOf } from "../helpers/objective.js";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
 });
-
-function judged(model: tf.LayersModel, x: tf.Tensor, y: tf.Tensor): number {
-  return tf.tidy(() => {
-    const loss = (model.evaluate(x, y, { batchSize: x.shape[0] }) as tf.Scalar).dataSync()[0];
-    return model.calculateLosses().reduce((sum, term) => sum + term.dataSync()[0], loss);
-  });
-}
 
 /** Six rows with targets of both kinds. */
 function rowsFor(loss: LossName, columns: number): { x: tf.Tensor2D; y: tf.Tensor2D } {
@@ -52,7 +46,7 @@ describe("trainParallel", () => {
       expect(certificate.scope).toBe("all blocks");
       expect(certificate.relativeGap).toBeLessThanOrEqual(1e-5);
       expect(certificate.dual).toBeLessThanOrEqual(certificate.primal);
-      expect(Math.abs(judged(model, x, y) / objective.total - 1)).toBeLessThan(1e-5);
+      expect(Math.abs(objectiveOf(model, x, y) / objective.total - 1)).toBeLessThan(1e-5);
       expect(objective.total / certificate.primal).toBeCloseTo(1, 5);
       expect(model.layers.map((layer) => layer.getClassName())).toEqual(["OnesColumn", "Dense", "Dense", "Dense"]);
       expect(branches).toBeLessThanOrEqual(6);
@@ -82,7 +76,7 @@ describe("trainParallel", () => {
       expect(wide.model.layers.map((layer) => layer.getConfig().units)).toEqual([18, 9, 1]);
       expect(wide.branches).toBe(narrow.branches);
       expect(wide.objective.total).toBeCloseTo(narrow.objective.total, 6);
-      expect(judged(wide.model, x, y)).toBeCloseTo(wide.objective.total, 5);
+      expect(objectiveOf(wide.model, x, y)).toBeCloseTo(wide.objective.total, 5);
       const loaded = await saveAndLoad(wide.model);
       const [before, after] = [wide.model, loaded].map((m) => Array.from((m.predict(x) as tf.Tensor).dataSync()));
       expect(after).toEqual(before);
@@ -162,7 +156,7 @@ describe("trainParallel", () => {
         expect(status).toBe("solved");
         expect(certificate.scope).toBe("all blocks");
         if (regularization === 100) expect(branches).toBe(0);
-        expect(judged(model, x, y)).toBeCloseTo(certificate.network, 4);
+        expect(objectiveOf(model, x, y)).toBeCloseTo(certificate.network, 4);
         model.dispose();
       }
     }
@@ -207,7 +201,7 @@ describe("fitParallel", () => {
       const fitted = await fitParallel(model, x, y, { tolerance: 1e-5 });
       expect(tf.memory().numTensors).toBe(tensors);
       expect(fitted.model).toBe(model);
-      expect(judged(model, x, y)).toBeCloseTo(fitted.certificate.network, 5);
+      expect(objectiveOf(model, x, y)).toBeCloseTo(fitted.certificate.network, 5);
       const options = { loss: "meanSquaredError", hidden: 2, regularization: beta, charge, hiddenBias } as const;
       const own = await trainParallel(x, y, { ...options, tolerance: 1e-5 });
       expect(fitted.objective.total).toBeCloseTo(own.objective.total, 5);

@@ -18,18 +18,12 @@ import { type GatedParts, gatedPartsOf, gatedWishOf } from "../../src/optimizers
 import { writtenGated } from "../../src/optimizers/parallel/gated/written.js";
 import { expectNear } from "../helpers/expectNear.js";
 import { makeData, saveAndLoad, weightsIn } from "../helpers/models.js";
+import { objectiveOf } from "../helpers/objective.js";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
   registerLayers();
 });
-
-function judged(model: tf.LayersModel, x: tf.Tensor, y: tf.Tensor): number {
-  return tf.tidy(() => {
-    const loss = (model.evaluate(x, y, { batchSize: x.shape[0] }) as tf.Scalar).dataSync()[0];
-    return model.calculateLosses().reduce((sum, term) => sum + term.dataSync()[0], loss);
-  });
-}
 
 /** 24 rows of three columns, with targets of the kind that the loss wants. */
 function rowsFor(loss: LossName, outputs: number): { x: tf.Tensor2D; y: tf.Tensor2D } {
@@ -98,7 +92,7 @@ describe("trainParallel of gated units", () => {
       expect(certificate.relativeGap).toBeLessThanOrEqual(1e-5);
       expect(certificate.claim).toContain("that have these gates");
       expect(objective.total / certificate.primal).toBeCloseTo(1, 5);
-      expect(Math.abs(judged(model, x, y) / objective.total - 1)).toBeLessThan(1e-5);
+      expect(Math.abs(objectiveOf(model, x, y) / objective.total - 1)).toBeLessThan(1e-5);
       expect(model.layers.map((layer) => layer.getClassName())).toEqual(["OnesColumn", "GatedBranches", "Dense"]);
       model.dispose();
       expect(tf.memory().numTensors).toBe(tensors);
@@ -221,9 +215,9 @@ describe("fitParallel of gated branches", () => {
     expect(tf.memory().numTensors).toBe(tensors);
     expect(same).toBe(model);
     expect(status).toBe("solved");
-    expect(Math.abs(judged(model, x, labels) / objective.total - 1)).toBeLessThan(1e-5);
+    expect(Math.abs(objectiveOf(model, x, labels) / objective.total - 1)).toBeLessThan(1e-5);
     await rival.fit(x, labels, { epochs: 300, verbose: 0, batchSize: 24 });
-    expect(judged(rival, x, labels)).toBeGreaterThan(certificate.dual);
+    expect(objectiveOf(rival, x, labels)).toBeGreaterThan(certificate.dual);
     for (const each of [model, rival]) {
       each.optimizer.dispose();
       each.dispose();

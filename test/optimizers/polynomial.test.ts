@@ -5,6 +5,7 @@ import { gaussianSource } from "../../src/convex/linear/random.js";
 import { lossTraits } from "../../src/convex/losses/index.js";
 import type { LossName } from "../../src/convex/types.js";
 import { ConvexError, onesColumn, polynomial, trainConvexNN, trainPolynomial } from "../../src/index.js";
+import { objectiveOf } from "../helpers/objective.js";
 import { gaussianMatrix } from "../helpers/problems.js";
 import reference from "../reference/polynomial_conv.json" with { type: "json" };
 
@@ -55,13 +56,6 @@ function modelOf(stored: Stored, { filters = 40, conv, last, between, activation
 
 const tensorsOf = (stored: Stored) => [tf.tensor4d(stored.images), tf.tensor2d(stored.y)] as const;
 
-function judged(model: tf.LayersModel, x: tf.Tensor, y: tf.Tensor): number {
-  return tf.tidy(() => {
-    const loss = (model.evaluate(x, y, { batchSize: x.shape[0] }) as tf.Scalar).dataSync()[0];
-    return model.calculateLosses().reduce((sum, term) => sum + term.dataSync()[0], loss);
-  });
-}
-
 describe("quadratic convolutional networks", () => {
   test.each(reference)(
     "reach the conic solver's optimum in their own layers, which attain it: $loss, $a t^2 + $b t + $c, windows $pool",
@@ -78,7 +72,7 @@ describe("quadratic convolutional networks", () => {
       expect(certificate.primal / stored.optimum).toBeCloseTo(1, 5);
       expect(certificate.dual).toBeLessThanOrEqual(stored.optimum * (1 + 1e-7));
       expect(Math.abs(objective.total / certificate.primal - 1)).toBeLessThan(1e-6);
-      expect(Math.abs(judged(model, x, y) / objective.total - 1)).toBeLessThan(1e-6);
+      expect(Math.abs(objectiveOf(model, x, y) / objective.total - 1)).toBeLessThan(1e-6);
       model.dispose();
       tf.dispose([x, y]);
     },
@@ -147,7 +141,7 @@ describe("quadratic convolutional networks", () => {
     expect(wider).not.toBe(model);
     expect(error?.message).toContain(`at least ${units} filters`);
     expect(wider.layers[0].getConfig().filters).toBe(units);
-    expect(Math.abs(judged(wider, x, y) / objective.total - 1)).toBeLessThan(1e-6);
+    expect(Math.abs(objectiveOf(wider, x, y) / objective.total - 1)).toBeLessThan(1e-6);
     wider.dispose();
     expect(tf.memory().numTensors).toBe(tensors);
     model.dispose();
@@ -191,7 +185,7 @@ describe("quadratic convolutional networks", () => {
       const { certificate, objective, status } = await trainPolynomial(model, x, y);
       expect(status).toBe("solved");
       expect(Math.abs(objective.total / certificate.primal - 1)).toBeLessThan(1e-5);
-      expect(Math.abs(judged(model, x, y) / objective.total - 1)).toBeLessThan(1e-6);
+      expect(Math.abs(objectiveOf(model, x, y) / objective.total - 1)).toBeLessThan(1e-6);
       model.dispose();
       tf.dispose([x, y]);
     }
@@ -302,7 +296,7 @@ test("a dense model, ones before it, comes to the objective of trainConvexNN, wh
     const { objective, certificate } = await trainPolynomial(model, x, y, { tolerance: 1e-6 });
     expect(Math.abs(objective.total / free.objective.total - 1)).toBeLessThan(5e-6);
     expect(certificate.dual).toBeLessThanOrEqual(free.objective.total * (1 + 1e-6));
-    expect(Math.abs(judged(model, x, y) / objective.total - 1)).toBeLessThan(1e-6);
+    expect(Math.abs(objectiveOf(model, x, y) / objective.total - 1)).toBeLessThan(1e-6);
     model.dispose();
   }
   tf.dispose([x, y]);

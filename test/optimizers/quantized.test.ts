@@ -3,17 +3,11 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { lossNames } from "../../src/convex/losses/index.js";
 import { polynomial, type QuantizedOptions, registerLayers, trainQuantized } from "../../src/index.js";
 import { makeData, saveAndLoad } from "../helpers/models.js";
+import { objectiveOf } from "../helpers/objective.js";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
 });
-
-function judged(model: tf.Sequential, x: tf.Tensor, y: tf.Tensor): number {
-  return tf.tidy(() => {
-    const loss = (model.evaluate(x, y, { batchSize: x.shape[0] }) as tf.Scalar).dataSync()[0];
-    return model.calculateLosses().reduce((sum, term) => sum + term.dataSync()[0], loss);
-  });
-}
 
 describe("trainQuantized", () => {
   test.each(lossNames)(
@@ -28,7 +22,7 @@ describe("trainQuantized", () => {
       expect(certificate.relativeGap).toBeLessThanOrEqual(1e-4);
       expect(certificate.bound).toBeLessThanOrEqual(certificate.network);
       expect(certificate.ratio).toBeLessThan(1.7823);
-      expect(Math.abs(judged(model, x, y) / objective.total - 1)).toBeLessThan(1e-5);
+      expect(Math.abs(objectiveOf(model, x, y) / objective.total - 1)).toBeLessThan(1e-5);
       expect(objective.total / certificate.primal).toBeCloseTo(1, 5);
       const [kernel, bias] = model.layers[0].getWeights();
       expect([...kernel.dataSync(), ...bias.dataSync()].every((value) => Math.abs(value) === 1)).toBe(true);

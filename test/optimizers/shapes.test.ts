@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ConvexReLUTrainer, registerLayers } from "../../src/index.js";
+import { objectiveOf } from "../helpers/objective.js";
 import { reloaded, shapes } from "../helpers/shapes.js";
 
 beforeAll(async () => {
@@ -18,7 +19,7 @@ describe.each(shapes)("$name", ({ make, everywhere, statistics }) => {
     const made = tf.memory().numTensors;
     const still = frozenOf(model);
     const own = weightsOf(model);
-    const start = objectiveBy(model, x, y);
+    const start = objectiveOf(model, x, y);
     const result = await new ConvexReLUTrainer({ tolerance: 1e-3 }).fit(model, x, y);
     // The bound for neurons that feed all outputs need not close on what the search found.
     const shared = result.certificate.neurons === "feed all outputs";
@@ -28,7 +29,7 @@ describe.each(shapes)("$name", ({ make, everywhere, statistics }) => {
     // The layers are the model's own, trained, and those that were frozen as they were.
     expect(frozenOf(model)).toEqual(still);
     expect(weightsOf(model)).not.toEqual(own);
-    const seen = objectiveBy(model, x, y);
+    const seen = objectiveOf(model, x, y);
     expect(Math.abs(seen - result.objective.total)).toBeLessThanOrEqual(FLOAT32 * Math.max(1, Math.abs(seen)));
     expect(seen).toBeLessThan(start);
     // dual <= network <= primal, each as far as float32 weights allow.
@@ -51,15 +52,6 @@ function discard(model: tf.LayersModel): void {
   const variables = model.weights.map((weight) => weight.read());
   model.dispose();
   tf.dispose(variables);
-}
-
-/** Loss and regularizers by the model itself. */
-function objectiveBy(model: tf.LayersModel, x: tf.Tensor, y: tf.Tensor): number {
-  return tf.tidy(() => {
-    const evaluated = model.evaluate(x, y, { batchSize: x.shape[0] });
-    const loss = (Array.isArray(evaluated) ? evaluated[0] : evaluated).dataSync()[0];
-    return model.calculateLosses().reduce((sum, term) => sum + term.dataSync()[0], loss);
-  });
 }
 
 const weightsOf = (model: tf.LayersModel) => model.getWeights().map((weight) => Array.from(weight.dataSync()));
@@ -90,7 +82,7 @@ function descend(model: tf.LayersModel, x: tf.Tensor, y: tf.Tensor, bound: numbe
       }
     });
     for (let step = 0; step < STEPS; step++) {
-      const cost = optimizer.minimize(() => objectiveOf(model, x, y, training), true, variablesOf(model)) as tf.Scalar;
+      const cost = optimizer.minimize(() => onTape(model, x, y, training), true, variablesOf(model)) as tf.Scalar;
       const value = cost.dataSync()[0];
       cost.dispose();
       expect(value).toBeGreaterThanOrEqual(bound - 1e-5 * Math.max(1, Math.abs(bound)));
@@ -103,7 +95,7 @@ function descend(model: tf.LayersModel, x: tf.Tensor, y: tf.Tensor, bound: numbe
   tf.dispose(best);
 }
 
-function objectiveOf(model: tf.LayersModel, x: tf.Tensor, y: tf.Tensor, training: boolean): tf.Scalar {
+function onTape(model: tf.LayersModel, x: tf.Tensor, y: tf.Tensor, training: boolean): tf.Scalar {
   const inner = (model as { model?: tf.LayersModel }).model ?? model;
   const loss = tf.mean(inner.lossFunctions[0](y, model.apply(x, { training }) as tf.Tensor)) as tf.Scalar;
   return model.calculateLosses().reduce((sum, term) => tf.add(sum, term), loss);

@@ -12,6 +12,7 @@ import {
   type TrainerOptions,
 } from "../../src/index.js";
 import { problemMessage, problemOf } from "../../src/worker/problemMessage.js";
+import { objectiveOf } from "../helpers/objective.js";
 import reference from "../reference/skip.json";
 
 beforeAll(async () => {
@@ -86,12 +87,6 @@ function dataOf(rows = 14, features = 2, outputs = 1, seed = 1): { x: tf.Tensor2
   return { x: tf.tensor2d(x, [rows, features]), y: tf.tensor2d(y, [rows, outputs]) };
 }
 
-const objectiveBy = (model: tf.LayersModel, x: tf.Tensor, y: tf.Tensor) =>
-  tf.tidy(() => {
-    const loss = (model.evaluate(x, y, { batchSize: x.shape[0] }) as tf.Scalar).dataSync()[0];
-    return model.calculateLosses().reduce((sum, term) => sum + term.dataSync()[0], loss);
-  });
-
 /** The kernel of the linear layer [d x C]. */
 const kernelOf = (model: tf.LayersModel) => Array.from(layerOf(model, "straight").getWeights()[0].dataSync());
 const layerOf = (model: tf.LayersModel, name: string) => model.getLayer(name);
@@ -112,7 +107,7 @@ describe.each(reference.problems)(
       const y = tf.tensor2d(problem.y, [rows, outputs]);
       const model = modelOf({ ...problem, units: 200 });
       const untrained = await certify(model, x, y, ENUMERATED);
-      expect(untrained.objective.total).toBeCloseTo(objectiveBy(model, x, y), 4);
+      expect(untrained.objective.total).toBeCloseTo(objectiveOf(model, x, y), 4);
       expect(untrained.certificate.dual).toBeLessThanOrEqual(optimum * (1 + within));
       const result = await new ConvexReLUTrainer({ tolerance: 1e-7, ...ENUMERATED }).fit(model, x, y);
       expect(result.status).toBe("solved");
@@ -122,7 +117,7 @@ describe.each(reference.problems)(
       expect(result.certificate.primal).toBeLessThanOrEqual(optimum * (1 + 2 * within));
       expect(result.certificate.dual).toBeLessThanOrEqual(optimum * (1 + within));
       expect(result.certificate.network).toBeLessThanOrEqual(optimum * (1 + 1e-5));
-      expect(objectiveBy(model, x, y)).toBeCloseTo(result.objective.total, 5);
+      expect(objectiveOf(model, x, y)).toBeCloseTo(result.objective.total, 5);
       const trained = await certify(model, x, y, ENUMERATED);
       expect(trained.certificate.dual).toBeLessThanOrEqual(optimum * (1 + within));
       expect(trained.objective.total).toBeCloseTo(result.objective.total, 6);
@@ -233,7 +228,7 @@ test("two biases, each charged, share what they add up to at the least charge", 
   const { model, result } = await fitted({ readOutBias: 0.01, skipBias: 0.03 }, x, lifted);
   const [own, other] = ["read", "straight"].map((name) => layerOf(model, name).getWeights()[1].dataSync()[0]);
   expect(own / other).toBeCloseTo(3, 4);
-  expect(objectiveBy(model, x, lifted)).toBeCloseTo(result.objective.total, 5);
+  expect(objectiveOf(model, x, lifted)).toBeCloseTo(result.objective.total, 5);
   tf.dispose([x, y, lifted]);
   model.dispose();
 });
@@ -256,7 +251,7 @@ test("two biases that share badly are charged as the layers charge them, by cert
       layer.setWeights([kernel, tf.add(bias, more)]);
     }
     const after = await certify(model, x, y, ENUMERATED);
-    const value = objectiveBy(model, x, y);
+    const value = objectiveOf(model, x, y);
     expect(after.objective.total).toBeCloseTo(value, 5);
     expect(after.objective.regularization - before.objective.regularization).toBeGreaterThan(0.09);
     expect(after.certificate.primal).toBeCloseTo(value, 5);
@@ -302,7 +297,7 @@ describe("what trains and what reads takes it", () => {
     const held = await new ConvexReLUTrainer({ tolerance: 1e-4, regularization: "held-out" }).fit(model, x, y);
     expect(held.status).toBe("solved");
     expect(held.regularization.curve?.mean.every(Number.isFinite)).toBe(true);
-    expect(objectiveBy(model, x, y)).toBeCloseTo(held.objective.loss, 5);
+    expect(objectiveOf(model, x, y)).toBeCloseTo(held.objective.loss, 5);
     tf.dispose([x, y]);
     model.dispose();
   });
@@ -316,7 +311,7 @@ describe("what trains and what reads takes it", () => {
     expect(grown.result.certificate.primal / all.result.certificate.primal).toBeCloseTo(1, 4);
     const narrow = await fitted({ l2: 0.01, units: 1 }, x, y, { tolerance: 1e-4 });
     expect(narrow.result.certificate.network).toBeGreaterThanOrEqual(all.result.certificate.dual);
-    expect(objectiveBy(narrow.model, x, y)).toBeCloseTo(narrow.result.objective.total, 5);
+    expect(objectiveOf(narrow.model, x, y)).toBeCloseTo(narrow.result.objective.total, 5);
     tf.dispose([x, y]);
     for (const { model } of [all, grown, narrow]) model.dispose();
   });
@@ -350,7 +345,7 @@ describe("what trains and what reads takes it", () => {
     const spread = tf.tidy(() => tf.moments(model.predict(x) as tf.Tensor).variance.dataSync()[0]);
     expect(variance).toBeCloseTo(spread, 4);
     const { objective } = await lossSurface(model, x, y, { resolution: 3 });
-    expect(objective).toBeCloseTo(objectiveBy(model, x, y), 5);
+    expect(objective).toBeCloseTo(objectiveOf(model, x, y), 5);
     tf.dispose([x, y]);
     model.dispose();
   });

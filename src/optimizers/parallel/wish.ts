@@ -25,29 +25,32 @@ export interface ParallelWish {
   readonly outputBias: boolean;
 }
 
-/** [OnesColumn,] dense - dense - dense, compiled; the caller disposes. */
-export function modelOf(wish: ParallelWish, features: number, branches: number): tf.Sequential {
-  const { loss, hidden, regularization: beta, charge, hiddenBias, outputBias } = wish;
-  const inputShape = [features];
-  const power = (along: "outputs" | "inputs") => branchPower({ factor: beta / LAYERS, power: LAYERS, branches, along });
-  const square = () => tf.regularizers.l2({ l2: beta / 2 });
+/** What the wish wants of the first kernel of so many branches, and of those behind it. */
+export function chargesOf({ regularization: beta, charge }: ParallelWish, branches: number) {
+  const power = (along: Along) => branchPower({ factor: beta / LAYERS, power: LAYERS, branches, along });
   const first =
     charge === "power"
       ? { kernelRegularizer: power("outputs") }
       : { kernelConstraint: tf.constraints.unitNorm({ axis: 0 }) };
-  const behind = (along: "outputs" | "inputs") => ({ kernelRegularizer: charge === "power" ? power(along) : square() });
-  const plain = { useBias: false, activation: "relu" } as const;
+  const behind = (along: Along) => (charge === "power" ? power(along) : tf.regularizers.l2({ l2: beta / 2 }));
+  return { first, behind };
+}
+
+/** [OnesColumn,] branches - a dense read-out, compiled; the caller disposes. */
+export function compiled(
+  { loss, hiddenBias, outputBias }: ParallelWish,
+  features: number,
+  outputs: number,
+  branches: (inputs: { readonly inputShape?: number[] }) => readonly tf.layers.Layer[],
+  kernelRegularizer: ReturnType<ReturnType<typeof chargesOf>["behind"]>,
+): tf.Sequential {
+  const inputShape = [features];
+  const activation = lossTraits[loss].activation;
   const model = tf.sequential({
     layers: [
       ...(hiddenBias ? [onesColumn({ inputShape })] : []),
-      tf.layers.dense({ units: branches * hidden, ...plain, ...first, ...(hiddenBias ? {} : { inputShape }) }),
-      tf.layers.dense({ units: branches, ...plain, ...behind("outputs") }),
-      tf.layers.dense({
-        units: 1,
-        useBias: outputBias,
-        activation: lossTraits[loss].activation,
-        ...behind("inputs"),
-      }),
+      ...branches(hiddenBias ? {} : { inputShape }),
+      tf.layers.dense({ units: outputs, useBias: outputBias, activation, kernelRegularizer }),
     ],
   });
   model.compile({
@@ -55,6 +58,17 @@ export function modelOf(wish: ParallelWish, features: number, branches: number):
     loss: loss === "huberLoss" ? (tf.losses.huberLoss as unknown as string) : loss,
   });
   return ownOptimizer(model);
+}
+
+/** [OnesColumn,] dense - dense - dense, compiled; the caller disposes. */
+export function modelOf(wish: ParallelWish, features: number, branches: number): tf.Sequential {
+  const { first, behind } = chargesOf(wish, branches);
+  const plain = { useBias: false, activation: "relu" } as const;
+  const layers = (inputs: object) => [
+    tf.layers.dense({ units: branches * wish.hidden, ...plain, ...first, ...inputs }),
+    tf.layers.dense({ units: branches, ...plain, kernelRegularizer: behind("outputs") }),
+  ];
+  return compiled(wish, features, 1, layers, behind("inputs"));
 }
 
 /**
@@ -95,18 +109,24 @@ export function wishOf(model: tf.LayersModel): ParallelWish {
       );
     }
   }
-  const { loss, fromLogits } = readLoss(model);
+  const { loss } = lossOf(model, third);
+  const shape = { loss, hidden: m, branches: K, hiddenBias, outputBias: third.useBias };
+  return { ...shape, ...regularizationOf([first, second, third], K) };
+}
+
+/** The loss of a model whose read-out has the activation that goes with it. */
+export function lossOf(model: tf.LayersModel, { name, activation }: DenseConfig) {
+  const { loss, labels, fromLogits } = readLoss(model);
   const expected = fromLogits ? "linear" : lossTraits[loss].activation;
-  if (third.activation !== expected) {
+  if (activation !== expected) {
     refuseModel(
       "model/activation",
-      `the activation "${expected}" in layer "${third.name}" for ${loss}`,
-      `"${third.activation}"`,
+      `the activation "${expected}" in layer "${name}" for ${loss}`,
+      `"${activation}"`,
       "Change it.",
     );
   }
-  const shape = { loss, hidden: m, branches: K, hiddenBias, outputBias: third.useBias };
-  return { ...shape, ...regularizationOf([first, second, third], K) };
+  return { loss, labels };
 }
 
 /** The three dense layers, with or without a column of ones before them. */

@@ -18,6 +18,7 @@ import { bindLoss } from "../../../src/convex/losses/index.js";
 import { Clock } from "../../../src/convex/solvers/clock.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
 import { randomProgram } from "../../helpers/problems.js";
+import { withKernel } from "../../helpers/withKernel.js";
 
 const going = async () => false;
 let wasm: Kernels;
@@ -36,17 +37,6 @@ function neuronsFor({ X, loss }: ConvexProgram, m: number, size: number) {
 }
 
 type Rough = NonNullable<Kernels["neurons"]>;
-
-/** The engine with these passes in float32, or without any. */
-function withRough(kernels: Kernels, neurons: Rough | null): Kernels {
-  return new Proxy(kernels, {
-    get(target, name) {
-      if (name === "neurons") return neurons ?? undefined;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
-}
 
 /** The engine's own passes in float32. */
 function made(kernels: Kernels, ...all: Parameters<Rough>): NeuronLayer {
@@ -126,7 +116,7 @@ describe("descents whose neurons are multiplied in float32", () => {
     const program = randomProgram({ cones: true, rows: 40, features: 5, gates: 1, seed: 2 });
     const start = neuronsFor(program, 8, 0.1);
     // Neurons that say the opposite: what falls there rises here.
-    const misled = withRough(wasm, (...all) => {
+    const misled = withKernel(wasm, "neurons", (...all) => {
       const layer = made(wasm, ...all);
       const opposite = (A: Float64Array) => A.map((a) => -a);
       return {
@@ -141,7 +131,7 @@ describe("descents whose neurons are multiplied in float32", () => {
     });
     for (const steps of [1, 3, 9]) {
       const ours = await descended(program, misled, start, steps, going);
-      const plain = await descended(program, withRough(wasm, null), start, steps, going);
+      const plain = await descended(program, withKernel(wasm, "neurons", null), start, steps, going);
       expect(ours.value).toBeLessThanOrEqual(judged(program, start).value);
       expect(ours.value).toBe(plain.value);
       expect(ours.steps).toBe(2 * plain.steps);
@@ -161,12 +151,12 @@ describe("descents whose neurons are multiplied in float32", () => {
       const program = { ...others, X: { ...X, data } };
       const start = neuronsFor(program, 4, 1e-3 / offset);
       let asked = 0;
-      const counting = withRough(wasm, (...all) => {
+      const counting = withKernel(wasm, "neurons", (...all) => {
         asked += 1;
         return made(wasm, ...all);
       });
       const ours = await descended(program, counting, start, 15, going);
-      const plain = await descended(program, withRough(wasm, null), start, 15, going);
+      const plain = await descended(program, withKernel(wasm, "neurons", null), start, 15, going);
       expect(asked).toBe(roughly ? 1 : 0);
       expect(await descendsRoughly(program, counting, 4, going)).toBe(roughly);
       expect(ours.value).toBeLessThan(judged(program, start).value);
@@ -178,7 +168,7 @@ describe("descents whose neurons are multiplied in float32", () => {
     const program = randomProgram({ cones: true, rows: 60, features: 5, gates: 1, seed: 5 });
     const near = await descended(program, wasm, neuronsFor(program, 6, 0.1), 1500, going);
     const evaluations = { rough: 0, exact: 0 };
-    const counting = withRough(wasm, (...all) => {
+    const counting = withKernel(wasm, "neurons", (...all) => {
       const layer = made(wasm, ...all);
       const forward: NeuronLayer["forward"] = (...more) => {
         evaluations.rough += 1;
@@ -210,10 +200,10 @@ describe("descents whose neurons are multiplied in float32", () => {
       await firstState(program, kernels, new Stopped(), effort);
       return count;
     };
-    const full = withRough(wasm, () => {
+    const full = withKernel(wasm, "neurons", () => {
       throw new RangeError("no memory");
     });
-    const exactly = await numberOf(withRough(wasm, null));
+    const exactly = await numberOf(withKernel(wasm, "neurons", null));
     expect(await numberOf(full)).toBe(exactly);
     expect(await numberOf(wasm)).toBeGreaterThan(1.9 * exactly);
     expect(exactly).toBeGreaterThan(100);

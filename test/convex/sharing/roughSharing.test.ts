@@ -6,6 +6,7 @@ import type { NeuronLayer } from "../../../src/convex/kernels/types.js";
 import { SharedObjective } from "../../../src/convex/sharing/neurons.js";
 import type { ConvexProgram, LossName } from "../../../src/convex/types.js";
 import { gaussianMatrix, randomProgram } from "../../helpers/problems.js";
+import { withKernel } from "../../helpers/withKernel.js";
 
 const going = async () => false;
 let wasm: Kernels;
@@ -14,17 +15,6 @@ beforeAll(async () => {
 });
 
 type Rough = NonNullable<Kernels["roughLayer"]>;
-
-/** The engine with these layers in float32, or without any. */
-function withRough(kernels: Kernels, roughLayer: Rough | null): Kernels {
-  return new Proxy(kernels, {
-    get(target, name) {
-      if (name === "roughLayer") return roughLayer ?? undefined;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
-}
 
 function made(kernels: Kernels, ...all: Parameters<Rough>): NeuronLayer {
   if (kernels.roughLayer === undefined) throw new Error("The engine has no layers in float32.");
@@ -81,7 +71,7 @@ describe("descents of neurons that feed all outputs, in float32 first", () => {
 
   test("never end above where they began where float32 leads up, and then make their steps in float64", async () => {
     const { program, start } = problem("meanSquaredError", 40, 8, 2);
-    const misled = withRough(wasm, (...all) => {
+    const misled = withKernel(wasm, "roughLayer", (...all) => {
       const layer = made(wasm, ...all);
       const opposite = (A: Float64Array) => A.map((a) => -a);
       return {
@@ -96,7 +86,7 @@ describe("descents of neurons that feed all outputs, in float32 first", () => {
     });
     for (const steps of [1, 3, 9]) {
       const ours = await descended(program, misled, 8, start, steps);
-      const plain = await descended(program, withRough(wasm, null), 8, start, steps);
+      const plain = await descended(program, withKernel(wasm, "roughLayer", null), 8, start, steps);
       expect(ours.value).toBeLessThanOrEqual(judged(program, 8, start));
       expect(ours.value).toBe(plain.value);
       expect(ours.steps).toBe(2 * plain.steps);
@@ -125,7 +115,7 @@ describe("descents of neurons that feed all outputs, in float32 first", () => {
   test("leave the engine's memory as it was, also where there is none for a layer in float32", async () => {
     const { program, start } = problem("categoricalCrossentropy", 50, 12, 4);
     let [taken, disposed] = [0, 0];
-    const counting = withRough(wasm, (...all) => {
+    const counting = withKernel(wasm, "roughLayer", (...all) => {
       taken += 1;
       const layer = made(wasm, ...all);
       const dispose = () => {
@@ -136,10 +126,10 @@ describe("descents of neurons that feed all outputs, in float32 first", () => {
     });
     await descended(program, counting, 12, start, 10);
     expect([taken, disposed]).toEqual([1, 1]);
-    const full = withRough(wasm, () => {
+    const full = withKernel(wasm, "roughLayer", () => {
       throw new RangeError("no memory");
     });
-    const plain = await descended(program, withRough(wasm, null), 12, start, 10);
+    const plain = await descended(program, withKernel(wasm, "roughLayer", null), 12, start, 10);
     expect((await descended(program, full, 12, start, 10)).value).toBe(plain.value);
   });
 });

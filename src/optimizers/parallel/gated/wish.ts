@@ -1,13 +1,20 @@
 /** What a network of gated branches is to be, out of a model that says it by its layers, and the model of a wish. */
 
-import * as tf from "@tensorflow/tfjs";
-import { lossTraits } from "../../../convex/losses/index.js";
-import { branchPower, GatedBranches, gatedBranches, OnesColumn, onesColumn } from "../../../layers/index.js";
+import type * as tf from "@tensorflow/tfjs";
+import { GatedBranches, gatedBranches, OnesColumn } from "../../../layers/index.js";
 import { refuseModel } from "../../read/layers/layer.js";
-import { type Labels, readLoss } from "../../read/loss.js";
-import { OPTIMIZER } from "../../write/template.js";
-import { ownOptimizer } from "../../write/width.js";
-import { configOf, type KernelParts, LAYERS, PARTS, type ParallelWish, type Part, regularizationOf } from "../wish.js";
+import type { Labels } from "../../read/loss.js";
+import {
+  chargesOf,
+  compiled,
+  configOf,
+  type KernelParts,
+  lossOf,
+  PARTS,
+  type ParallelWish,
+  type Part,
+  regularizationOf,
+} from "../wish.js";
 
 export interface GatedWish extends ParallelWish {
   readonly outputs: number; // C
@@ -41,32 +48,12 @@ export function gatedPartsOf(model: tf.LayersModel): GatedParts | null {
 
 /** [OnesColumn,] GatedBranches - dense, compiled; the caller disposes. */
 export function gatedModelOf(wish: GatedWish, features: number, branches: number): tf.Sequential {
-  const { loss, hidden, regularization: beta, charge, hiddenBias, outputBias, outputs } = wish;
-  const inputShape = [features];
-  const power = (along: "outputs" | "inputs") => branchPower({ factor: beta / LAYERS, power: LAYERS, branches, along });
-  const square = () => tf.regularizers.l2({ l2: beta / 2 });
-  const behind = () => (charge === "power" ? power("inputs") : square());
-  const first =
-    charge === "power"
-      ? { kernelRegularizer: power("outputs") }
-      : { kernelConstraint: tf.constraints.unitNorm({ axis: 0 }) };
-  const model = tf.sequential({
-    layers: [
-      ...(hiddenBias ? [onesColumn({ inputShape })] : []),
-      gatedBranches({ branches, hidden, ...first, secondRegularizer: behind(), ...(hiddenBias ? {} : { inputShape }) }),
-      tf.layers.dense({
-        units: outputs,
-        useBias: outputBias,
-        activation: lossTraits[loss].activation,
-        kernelRegularizer: behind(),
-      }),
-    ],
-  });
-  model.compile({
-    optimizer: OPTIMIZER,
-    loss: loss === "huberLoss" ? (tf.losses.huberLoss as unknown as string) : loss,
-  });
-  return ownOptimizer(model);
+  const { hidden, outputs } = wish;
+  const { first, behind } = chargesOf(wish, branches);
+  const layers = (inputs: object) => [
+    gatedBranches({ branches, hidden, ...first, secondRegularizer: behind("inputs"), ...inputs }),
+  ];
+  return compiled(wish, features, outputs, layers, behind("inputs"));
 }
 
 const WHAT_HOLDS =
@@ -76,17 +63,8 @@ const WHAT_HOLDS =
 /** @throws ConvexError "model/..." for a read-out or a regularization that has no program. */
 export function gatedWishOf(model: tf.LayersModel, { hiddenBias, branches: layer, dense }: GatedParts): GatedWish {
   const { branches, hidden } = layer;
-  const { loss, labels, fromLogits } = readLoss(model);
   const last = configOf(dense);
-  const expected = fromLogits ? "linear" : lossTraits[loss].activation;
-  if (last.activation !== expected) {
-    refuseModel(
-      "model/activation",
-      `the activation "${expected}" in layer "${last.name}" for ${loss}`,
-      `"${last.activation}"`,
-      "Change it.",
-    );
-  }
+  const { loss, labels } = lossOf(model, last);
   if (!layer.trainable || !dense.trainable) {
     const frozen = layer.trainable ? dense : layer;
     refuseModel(
