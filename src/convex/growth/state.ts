@@ -57,7 +57,7 @@ const FIRST_SHARE = 0.1;
  * Figure 1 recipe, n = 1,000, 0.00658 and 0.00620, wine-quality 0.2454 and 0.2424, pima 0.3541 and 0.3523 (ratios of 16 and 256:
  * 0.00634 and 0.00628, 0.2446 and 0.2475, 0.3529 and 0.3553; a ratio of 1 with outputs that are not alike 0.00647).
  */
-const FIRST_RATIO = 64;
+export const FIRST_RATIO = 64;
 const SIZES_SEED = 4177;
 /** Directions that are made between two turns of the host. */
 const TOGETHER = 32;
@@ -95,7 +95,7 @@ export async function firstState(
   const share = clock.part(FIRST_TIME);
   // Where posing has taken all of the time, a moment is still well spent: the network without neurons is no answer.
   const pause = async () => (await share.pause()) && (share.stopped() || clock.seconds > MOMENT);
-  const count = await neuronsInTime(program, kernels, clock, pause);
+  const count = await neuronsInTime(program, kernels, gates.count, FIRST_TIME * clock.left, pause);
   for (let i = 0; i < count; i++) {
     const direction = Math.floor(i / (2 * C)) % 2 === 0 ? generator(i) : evenly(X, generator(i), kernels);
     directions.push({ direction, output: i % C, sign: Math.floor(i / C) % 2 === 0 ? 1 : -1 });
@@ -121,17 +121,17 @@ export async function firstState(
   return first.value < zero ? programAt(program, first.neurons, kernels) : still;
 }
 
-/** How many neurons come far enough in the first share of the time, one a gate at most. */
-async function neuronsInTime(
+/** How many of so many neurons come far enough from a random start in these seconds. */
+export async function neuronsInTime(
   program: ConvexProgram,
   kernels: Kernels,
-  clock: Clock,
+  most: number,
+  seconds: number,
   pause: () => Promise<boolean>,
 ): Promise<number> {
-  const { X, gates } = program;
-  const seconds = FIRST_TIME * clock.left;
-  const exactly = Math.min(gates.count, neuronsWithin(RATE * seconds, X));
-  const more = Math.min(gates.count, neuronsWithin(ROUGH_RATE * seconds, X));
+  const { X } = program;
+  const exactly = Math.min(most, neuronsWithin(RATE * seconds, X));
+  const more = Math.min(most, neuronsWithin(ROUGH_RATE * seconds, X));
   return more > exactly && (await descendsRoughly(program, kernels, more, pause)) ? more : exactly;
 }
 
@@ -148,8 +148,13 @@ function firstSize(program: ConvexProgram, kernels: Kernels, unit: MovingNeurons
   const { loss } = program;
   const N = new Float64Array(Z.length);
   loss.gradient(Z, N);
-  const wanted = Number.isFinite(loss.curvature) ? rms(N) / loss.curvature : 1;
-  const reached = rms(outputsOf(program, kernels, unit));
+  return firstScale(N, loss.curvature, outputsOf(program, kernels, unit));
+}
+
+/** By what random neurons are to be multiplied that say `outputs` together where the loss has the gradient N. */
+export function firstScale(N: Float64Array, curvature: number, outputs: Float64Array): number {
+  const wanted = Number.isFinite(curvature) ? rms(N) / curvature : 1;
+  const reached = rms(outputs);
   return wanted > 0 && reached > 0 ? (FIRST_SHARE * wanted) / reached : 1;
 }
 

@@ -3,12 +3,12 @@
  * them, newcomers, again.
  *
  * Weight decay charges |w| |a|_2 for a neuron that feeds C outputs; the convex program with cones, where each neuron feeds one,
- * charges |w| |a|_1. Its solution is where this begins. The exact convex program is over a copositive cone and NP-hard (Sahiner et
+ * charges |w| |a|_1. Its solution is one of two points where this begins. The exact convex program is over a copositive cone and NP-hard (Sahiner et
  * al. 2021), so the network is found by column generation with a local descent, and its dual point proves how good it is.
  */
 
 import { bestScale, relativeGap } from "../certificate/index.js";
-import type { GrowthOptions } from "../growth/index.js";
+import { type GrowthOptions, neuronsInTime } from "../growth/index.js";
 import { bindProducts } from "../kernels/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { gaussianSource } from "../linear/random.js";
@@ -20,10 +20,16 @@ import { advice, type SolveBudget } from "../solvers/solution.js";
 import type { ConvexProgram, Evidence, Gap, SparseBlocks, Status } from "../types.js";
 import { descendTogether } from "./descent.js";
 import { SharingEffort } from "./effort.js";
-import { networkOf, SharedObjective, sharedNeurons } from "./neurons.js";
+import { networkOf, type SharedNeurons, SharedObjective, sharedNeurons } from "./neurons.js";
 import { type PricingBudget, priceShared, type SharedPrices } from "./prices.js";
+import { randomNeurons } from "./randomStart.js";
 import { distinct, fromPrices, type Newcomer, search } from "./search.js";
 
+/** What the descent from random neurons may take of the time of the search, and how many neurons, where there is time. */
+const FIRST_TIME = 0.8;
+const FIRST_NEURONS = 200;
+/** Random starts of a search when time is up, for what is said of other neurons. */
+const FEWEST_STARTS = 16;
 /** Neurons below this share of the largest are none. */
 const DEAD = 1e-9;
 /** Share of the time after which no round begins: the rest is for the bound. */
@@ -92,6 +98,28 @@ export function mayShareOutputs({ cones, loss, pooling }: Pick<ConvexProgram, "c
   return cones && loss.outputs > 1 && Number.isFinite(loss.curvature) && (pooling?.positions ?? 1) === 1;
 }
 
+/** The better end of two descents: from random neurons, and from those of a network where that has come to rest in time. */
+async function begun(
+  network: SharedNeurons,
+  objective: SharedObjective,
+  program: ConvexProgram,
+  kernels: Kernels,
+  clock: Clock,
+  effort: SharingEffort,
+  units: number,
+  draw: () => number,
+): Promise<{ neurons: SharedNeurons; value: number }> {
+  const share = clock.part(FIRST_TIME);
+  const most = Math.min(units, Math.max(FIRST_NEURONS, network.outputs.length / network.bias.length));
+  const m = await neuronsInTime(program, kernels, most, share.left, () => share.pause());
+  const descend = (from: SharedNeurons, time: Clock) =>
+    descendTogether(objective, from, [], units, program, kernels, time, effort);
+  const drawn = await descend(randomNeurons(objective, program, kernels, m, draw), share);
+  if (share.over) return drawn;
+  const given = await descend(network, clock);
+  return given.value < drawn.value ? given : drawn;
+}
+
 /** Improves a network of a program with cones; its gates, and those of the neurons that it ends with, are those of the bound. */
 export async function shareOutputs(
   start: ConvexProgram,
@@ -107,27 +135,28 @@ export async function shareOutputs(
   const draw = gaussianSource(options.seed);
   const objective = new SharedObjective(start, kernels);
   const effort = new SharingEffort(start, patient);
-  const d = start.X.cols;
-  let neurons = sharedNeurons(network.neurons, d, network.bias);
-  let value = Number.POSITIVE_INFINITY;
+  const from = sharedNeurons(network.neurons, start.X.cols, network.bias);
+  let { neurons, value } = await begun(from, objective, start, kernels, clock, effort, options.units, draw);
   let stuck = 0;
   let closest = Number.POSITIVE_INFINITY; // the least gap so far, where all of the bound was looked into
   let tried = 0;
   let bounds = 0; // that were looked into
   let newcomers: Newcomer[] = [];
   for (let round = 0; ; round++) {
-    const before = value;
-    const moved = await descendTogether(objective, neurons, newcomers, options.units, start, kernels, clock, effort);
-    if (moved.value < value) ({ neurons, value } = moved);
+    const before = round === 0 ? Number.POSITIVE_INFINITY : value;
+    if (round > 0) {
+      const moved = await descendTogether(objective, neurons, newcomers, options.units, start, kernels, clock, effort);
+      if (moved.value < value) ({ neurons, value } = moved);
+    }
     const living = networkOf(neurons, start.pooling, DEAD);
     const { program, blocks } = liftNeurons(start, hidden(living), living.bias, start.gates, kernels);
     const N = dualPointAt(program, objective.predict(neurons));
     const exact = { tolerance: budget.tolerance / 2, pause: () => whole.pause() };
     const some = effort.forRound(Math.ceil(PROJECTIONS / start.loss.outputs));
     const rough = await sharedGap(program, kernels, value, N, { ...exact, projections: some });
-    const outside = await search(objective, program, kernels, N, effort.starts(options.starts), draw, () =>
-      whole.pause(),
-    );
+    const hurried = clock.over; // then a search says little of what is outside
+    const starts = hurried ? FEWEST_STARTS : effort.starts(options.starts);
+    const outside = await search(objective, program, kernels, N, starts, draw, () => whole.pause());
     tried += outside.length;
     effort.search(outside.length);
     effort.mark(value);
@@ -135,7 +164,7 @@ export async function shareOutputs(
     stuck = before - value > GAIN * budget.tolerance * value ? 0 : stuck + 1;
     const seconds = clock.seconds;
     const asked = (await budget.onRound?.({ index: round, seconds, gap: rough.gap, network: living })) === true;
-    const quiet = found <= 1 + budget.tolerance || stuck >= STUCK_ROUNDS;
+    const quiet = (found <= 1 + budget.tolerance && !hurried) || stuck >= STUCK_ROUNDS;
     const slowed = effort.slowed;
     const ended = statusAt(rough.gap, { quiet, asked, slowed, halted: await clock.pause() }, round, budget);
     // What is still open of the bound is looked into before the end only: no round needs it. Then it may find dear neurons, too.

@@ -103,11 +103,11 @@ const ENOUGH = 0.25;
 const LEAST_GAIN = 1e-6;
 /** Of the time: what the convex program may take where its solution may be too wide, or where neurons come to share outputs. */
 const SOLVE_SHARE = 0.6;
-const SOLVE_SHARE_BEFORE_SHARING = 0.5;
+const SOLVE_SHARE_BEFORE_SHARING = 0.15;
 /** Neurons that a growth hardly ever ends with more of, in times of its first gates; there are never more than rows and one. */
 const GROWN = 2;
 /** Of what is left then: what sharing may take where the network may be too wide. */
-export const SHARING_SHARE = 0.7;
+export const SHARING_SHARE = 0.9;
 
 /** The clock of a whole fit. */
 export function clockOf({ timeLimit, signal }: Pick<Settings, "timeLimit" | "signal">): Clock {

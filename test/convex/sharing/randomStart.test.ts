@@ -1,0 +1,59 @@
+/** Random neurons that feed all outputs: what they say, and where a descent from them ends. */
+
+import { describe, expect, test } from "vitest";
+import { formulations } from "../../../src/convex/formulations/index.js";
+import { referenceKernels } from "../../../src/convex/kernels/index.js";
+import { gaussianSource } from "../../../src/convex/linear/random.js";
+import { biasAlone } from "../../../src/convex/operators/dualPoint.js";
+import { SharedObjective } from "../../../src/convex/sharing/neurons.js";
+import { randomNeurons } from "../../../src/convex/sharing/randomStart.js";
+import { shareOutputs } from "../../../src/convex/sharing/shareOutputs.js";
+import { solve } from "../../../src/convex/solvers/solve.js";
+import { gaussianMatrix, randomProgram } from "../../helpers/problems.js";
+
+const losses = ["meanSquaredError", "binaryCrossentropy", "categoricalCrossentropy"] as const;
+const budget = { tolerance: 1e-3, maxIterations: 200, seconds: 60 };
+const options = { starts: 40, seed: 3, units: Number.POSITIVE_INFINITY };
+
+describe("random neurons", () => {
+  test.each(losses)("say something, and little: the loss of the bias alone rises by a tenth at most (%s)", (loss) => {
+    const program = randomProgram({ cones: true, rows: 60, features: 5, outputs: 3, ridge: 0.1, loss });
+    const objective = new SharedObjective(program, referenceKernels);
+    const neurons = randomNeurons(objective, program, referenceKernels, 50, gaussianSource(1));
+    expect(neurons.weights).toHaveLength(50 * 5);
+    expect(neurons.outputs).toHaveLength(50 * 3);
+    const alone = program.loss.value(objective.predict({ ...neurons, outputs: neurons.outputs.map(() => 0) }));
+    const together = program.loss.value(objective.predict(neurons));
+    expect(together).not.toBe(alone);
+    expect(together).toBeLessThan(1.1 * alone);
+    expect(neurons.bias).toEqual(biasAlone(program));
+  });
+
+  test("say the same, whatever the unit of the rows", () => {
+    const program = randomProgram({ cones: true, rows: 40, features: 4, outputs: 2, loss: "meanSquaredError" });
+    const said = (factor: number) => {
+      const scaled = { ...program, X: { ...program.X, data: program.X.data.map((value) => factor * value) } };
+      const objective = new SharedObjective(scaled, referenceKernels);
+      return objective.predict(randomNeurons(objective, scaled, referenceKernels, 30, gaussianSource(2)));
+    };
+    const [plain, large] = [said(1), said(1024)];
+    for (let k = 0; k < plain.length; k++) expect(large[k]).toBeCloseTo(plain[k], 10);
+  });
+});
+
+test.each(losses)(
+  "sharing that begins at a network without neurons ends as low as from the program's solution (%s)",
+  async (loss) => {
+    const wish = { cones: true, rows: 12, features: 2, outputs: 3, gates: 20, loss };
+    const program = { ...randomProgram(wish), X: gaussianMatrix(12, 2, 11) };
+    const apart = await solve(program, referenceKernels, { ...budget, tolerance: 1e-6 });
+    const network = formulations.relu.recover(program, apart.blocks);
+    const [given, none] = await Promise.all(
+      [network, { ...network, neurons: [] }].map((from) =>
+        shareOutputs(program, from, referenceKernels, budget, options),
+      ),
+    );
+    expect(none.gap.primal).toBeLessThan(1.005 * given.gap.primal);
+    expect(none.gap.primal).toBeGreaterThanOrEqual(none.gap.dual);
+  },
+);
