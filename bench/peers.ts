@@ -153,28 +153,29 @@ async function measure(contest: Contest): Promise<Row> {
       }
     }
   }
-  return { problem: name, sizes: { n: X.rows, d: X.cols, C: Y.cols }, loss, ours, rivals };
+  return { problem: name, sizes: { n: Y.rows, d: X.cols, C: Y.cols }, loss, ours, rivals };
 }
 
 /** One fit with a time limit. */
 async function fitted(contest: Contest, limit: number): Promise<OurRun> {
-  const { X, Y, loss, beta } = contest;
+  const { X, Y, loss, beta, images } = contest;
   const decay = () => tf.regularizers.l2({ l2: beta / 2 });
   const activation = loss === "meanSquaredError" ? "linear" : loss === "binaryCrossentropy" ? "sigmoid" : "softmax";
+  const hidden = { activation: "relu", useBias: false, kernelRegularizer: decay() } as const;
+  const shape = images === undefined ? [X.cols] : [images.side, images.side, 1];
   const model = tf.sequential({
     layers: [
-      tf.layers.dense({
-        units: flags.units,
-        activation: "relu",
-        useBias: false,
-        inputShape: [X.cols],
-        kernelRegularizer: decay(),
-      }),
+      ...(images === undefined
+        ? [tf.layers.dense({ ...hidden, units: flags.units, inputShape: shape })]
+        : [
+            tf.layers.conv2d({ ...hidden, filters: flags.units, kernelSize: images.filter, inputShape: shape }),
+            tf.layers.globalAveragePooling2d({}),
+          ]),
       tf.layers.dense({ units: Y.cols, activation, useBias: false, kernelRegularizer: decay() }),
     ],
   });
   model.compile({ optimizer: "adam", loss });
-  const x = tf.tensor2d(Float32Array.from(X.data), [X.rows, X.cols]);
+  const x = tf.tensor(Float32Array.from((images?.pixels ?? X).data), [Y.rows, ...shape]);
   const y = tf.tensor2d(Float32Array.from(Y.data), [Y.rows, Y.cols]);
   const before = processorSeconds();
   const { certificate, status } = await new ConvexReLUTrainer({ timeLimit: limit, threads: 1 }).fit(model, x, y);

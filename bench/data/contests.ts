@@ -8,13 +8,24 @@ import { planted } from "./synthetic.js";
 
 export type ContestLoss = "meanSquaredError" | "binaryCrossentropy" | "categoricalCrossentropy";
 
-/** min over m neurons of loss((X w_j)_+ a_j) + beta / 2 sum_j (|w_j|^2 + |a_j|^2); no biases beside the columns of X. */
+/**
+ * min over m neurons of loss((X w_j)_+ a_j) + beta / 2 sum_j (|w_j|^2 + |a_j|^2); no biases beside the columns of X. Of images, rows of
+ * X are their patches, and a neuron's output is the mean over those of an image.
+ */
 export interface Contest {
   readonly name: string;
-  readonly X: Matrix; // [n x d], float32 numbers
+  readonly X: Matrix; // [n x d], or [n patches x d], float32 numbers
+  readonly images?: Images;
   readonly Y: Matrix; // [n x C]
   readonly loss: ContestLoss;
   readonly beta: number;
+}
+
+/** What a convolution sees: filters of some size on every place of square images of one channel. */
+export interface Images {
+  readonly pixels: Matrix; // [n x side side]
+  readonly side: number;
+  readonly filter: number;
 }
 
 export interface ContestSource {
@@ -28,6 +39,7 @@ const SEED = 951;
 const BETA = 2e-3;
 /** Pixels of the digits are 0 to 16. */
 const PIXEL = 16;
+const FILTER = 3;
 
 export const contests: readonly ContestSource[] = [
   ...[250, 1000, 5000].map((n) => ({ name: `figure1-${n}`, read: () => figure(n) })),
@@ -40,6 +52,7 @@ export const contests: readonly ContestSource[] = [
   table("spambase", "uci-spambase.csv", "binaryCrossentropy"),
   { name: "digits-2", read: (folder) => digits(folder, 2) },
   { name: "digits-10", read: (folder) => digits(folder, 10) },
+  { name: "digits-conv", read: (folder) => convolution(digits(folder, 10)) },
 ];
 
 function figure(n: number): Contest {
@@ -76,6 +89,30 @@ function digits(folder: string, classes: 2 | 10): Contest | null {
     loss: classes === 2 ? "binaryCrossentropy" : "categoricalCrossentropy",
     beta: BETA,
   };
+}
+
+/** Filters of 3 x 3 on the same images, averaged over all places. */
+function convolution(contest: Contest | null): Contest | null {
+  if (contest === null) return null;
+  const { X, ...rest } = contest;
+  const pixels = { rows: X.rows, cols: X.cols - 1, data: X.data.filter((_, k) => k % X.cols < X.cols - 1) };
+  const images = { pixels, side: Math.sqrt(pixels.cols), filter: FILTER };
+  return { ...rest, name: "digits-conv", X: patchesOf(images), images };
+}
+
+/** Every place of every image, [n places x filter filter]. */
+function patchesOf({ pixels, side, filter }: Images): Matrix {
+  const places = side - filter + 1;
+  const rows: number[] = [];
+  for (let k = 0; k < pixels.rows; k++)
+    for (let top = 0; top < places; top++)
+      for (let left = 0; left < places; left++)
+        for (let i = 0; i < filter; i++) {
+          const from = k * pixels.cols + (top + i) * side + left;
+          rows.push(...pixels.data.subarray(from, from + filter));
+        }
+  const cols = filter * filter;
+  return { rows: rows.length / cols, cols, data: Float64Array.from(rows) };
 }
 
 /** As tensors hold them, so that everybody gets the same numbers. */

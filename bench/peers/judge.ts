@@ -2,18 +2,23 @@
 
 import type { Contest } from "../data/contests.js";
 
-/** loss((X W')_+ A) + beta / 2 (|W|^2 + |A|^2) of W [m x d] and A [m x C]. */
+/** loss((X W')_+ A) + beta / 2 (|W|^2 + |A|^2) of W [m x d] and A [m x C], with the mean over the patches of an image. */
 export function judgedNetwork({ X, Y, loss, beta }: Contest, W: Float64Array, A: Float64Array): number {
-  const [n, d, C] = [X.rows, X.cols, Y.cols];
+  const [n, d, C] = [Y.rows, X.cols, Y.cols];
+  const patches = X.rows / n;
   const m = W.length / d;
   let total = 0;
   const z = new Float64Array(C);
   for (let k = 0; k < n; k++) {
     z.fill(0);
     for (let j = 0; j < m; j++) {
-      let sum = 0;
-      for (let p = 0; p < d; p++) sum += W[j * d + p] * X.data[k * d + p];
-      if (sum > 0) for (let c = 0; c < C; c++) z[c] += A[j * C + c] * sum;
+      let mean = 0;
+      for (let row = k * patches; row < (k + 1) * patches; row++) {
+        let sum = 0;
+        for (let p = 0; p < d; p++) sum += W[j * d + p] * X.data[row * d + p];
+        mean += Math.max(0, sum) / patches;
+      }
+      for (let c = 0; c < C; c++) z[c] += A[j * C + c] * mean;
     }
     total += lossOf(loss, z, Y.data.subarray(k * C, (k + 1) * C)) / n;
   }

@@ -41,7 +41,7 @@ export function runDescent(python: string, contest: Contest, wish: DescentWish):
     const { X, Y, loss, beta } = contest;
     writeFileSync(
       join(folder, "problem.json"),
-      JSON.stringify({ n: X.rows, d: X.cols, C: Y.cols, loss, beta, ...wish }),
+      JSON.stringify({ n: Y.rows, patches: X.rows / Y.rows, d: X.cols, C: Y.cols, loss, beta, ...wish }),
     );
     writeNumbers(join(folder, "x.f64"), X.data);
     writeNumbers(join(folder, "y.f64"), Y.data);

@@ -2,11 +2,11 @@
 
     python lbfgs_descend.py FOLDER
 
-FOLDER/problem.json says n, d, C, loss, beta, and of the run width, dtype, memory, seed and checkpoints (seconds), and x.f64
-[n x d], y.f64 [n x C] hold the data as little-endian float64. Written is weights.f64, for every checkpoint the best network
+FOLDER/problem.json says n, patches (1 where rows are no images), d, C, loss, beta, and of the run width, dtype, memory, seed and
+checkpoints (seconds), and x.f64 [n patches x d], y.f64 [n x C] hold the data as little-endian float64. Written is weights.f64, for every checkpoint the best network
 that was met until then, W [m x d] and then A [m x C], and run.json with what it took. Seconds are of processor time.
 
-The objective is loss((X W')_+ A) + beta / 2 (|W|^2 + |A|^2). Products are made in `dtype`; scipy's own vectors are float64.
+The objective is loss((X W')_+ A) + beta / 2 (|W|^2 + |A|^2), with the mean over the patches of an image. Products are made in `dtype`; scipy's own vectors are float64.
 """
 
 import json
@@ -52,9 +52,9 @@ LOSSES = {"meanSquaredError": squared, "binaryCrossentropy": logistic, "categori
 
 def main(folder):
     problem = json.load(open(os.path.join(folder, "problem.json")))
-    n, d, C, m = (problem[name] for name in ("n", "d", "C", "width"))
+    n, K, d, C, m = (problem[name] for name in ("n", "patches", "d", "C", "width"))
     dtype = np.dtype(problem["dtype"])
-    X = read(folder, "x.f64", (n, d)).astype(dtype)
+    X = read(folder, "x.f64", (n * K, d)).astype(dtype)
     Y = read(folder, "y.f64", (n, C)).astype(dtype)
     beta, loss, checkpoints = problem["beta"], LOSSES[problem["loss"]], problem["checkpoints"]
     draw = np.random.default_rng(problem["seed"])
@@ -77,11 +77,14 @@ def main(folder):
         W, A = typed[: m * d].reshape(m, d), typed[m * d :].reshape(m, C)
         H = X @ W.T
         np.maximum(H, 0, out=H)
-        value, N = loss(H @ A, Y)
+        S = H if K == 1 else H.reshape(n, K, m).mean(axis=1)
+        value, N = loss(S @ A, Y)
         value += 0.5 * beta * float(x @ x)
         gradient = beta * x
-        gradient[m * d :] += (H.T @ N).ravel()
+        gradient[m * d :] += (S.T @ N).ravel()
         pull = np.outer(N, A) if C == 1 else N @ A.T
+        if K > 1:
+            pull = np.repeat(pull / dtype.type(K), K, axis=0)
         pull *= H > 0
         gradient[: m * d] += (pull.T @ X).ravel()
         best["calls"] += 1

@@ -2,9 +2,8 @@
 
 import type { Kernels, NeuronLayer } from "../kernels/types.js";
 import { transpose } from "../linear/vectors.js";
-import { whereRoom } from "../linear/whereRoom.js";
 import { ONE_PATCH, slopeOf } from "../network.js";
-import { layerFor, plainRows } from "../operators/neuronLayer.js";
+import { layerFor, pooledLayer } from "../operators/neuronLayer.js";
 import type { ConvexProgram, Matrix, Pooling } from "../types.js";
 import { addActivations, eachSampleBlock, type Reading, readingOf, replaceByPull } from "./sampleBlocks.js";
 
@@ -16,11 +15,10 @@ export function passesOf(program: ConvexProgram, kernels: Kernels, outputs: Int3
   return engineLayer(program, kernels, outputs) ?? blockPasses(program, kernels, outputs);
 }
 
-/** The same in float32, where the engine has that and rows are plain; null where it has not, or no memory for it. */
+/** The same in float32, where the engine has that and patches are not read out apart; null where it has not, or no memory for it. */
 export function roughPassesOf(program: ConvexProgram, kernels: Kernels, outputs: Int32Array): NeuronLayer | null {
   const { X, loss, pooling } = program;
-  if (outputs.length === 0 || !plainRows(pooling)) return null;
-  return whereRoom(() => kernels.neurons?.(X, outputs, loss.outputs, slopeOf(pooling)));
+  return pooledLayer(program, outputs.length, () => kernels.neurons?.(X, outputs, loss.outputs, slopeOf(pooling)));
 }
 
 /** The engine's layer, with zeros for all other outputs; null where it has none, or these would cost more than the rows. */

@@ -9,30 +9,53 @@ import type { ConvexProgram } from "../types.js";
 import { lossAndGradient } from "./lossAndGradient.js";
 import { biasGradient } from "./outputBias.js";
 
+/** Entries of patches that a layer holds at most: 256 MB in float64. */
+const HELD = 2 ** 25;
+
+type Rows = Pick<ConvexProgram, "X" | "loss" | "pooling">;
+
 /** Null, also where the engine has no memory for it: who descends multiplies himself. The caller disposes it. */
-export function layerFor(
-  { X, loss, pooling }: Pick<ConvexProgram, "X" | "loss" | "pooling">,
-  kernels: Kernels,
-  m: number,
-): NeuronLayer | null {
-  if (m === 0 || !plainRows(pooling)) return null;
-  return whereRoom(() => kernels.layer?.(X, m, loss.outputs, slopeOf(pooling)));
+export function layerFor(program: Rows, kernels: Kernels, m: number): NeuronLayer | null {
+  const { X, loss, pooling } = program;
+  return pooledLayer(program, m, () => kernels.layer?.(X, m, loss.outputs, slopeOf(pooling)));
 }
 
 /** The same in float32. */
-export function roughLayerFor(
-  { X, loss, pooling }: Pick<ConvexProgram, "X" | "loss" | "pooling">,
-  kernels: Kernels,
-  m: number,
-): NeuronLayer | null {
-  if (m === 0 || !plainRows(pooling)) return null;
-  return whereRoom(() => kernels.roughLayer?.(X, m, loss.outputs, slopeOf(pooling)));
+export function roughLayerFor(program: Rows, kernels: Kernels, m: number): NeuronLayer | null {
+  const { X, loss, pooling } = program;
+  return pooledLayer(program, m, () => kernels.roughLayer?.(X, m, loss.outputs, slopeOf(pooling)));
 }
 
-/** True where neurons read rows as they are. */
-export function plainRows(pooling: ConvexProgram["pooling"]): boolean {
-  const { patches, scale } = pooling ?? ONE_PATCH;
-  return patches === 1 && scale === 1;
+/**
+ * The layer of m neurons on all rows that `make` makes, whose outputs are pooled where rows are patches: a mean over activations is one
+ * over outputs, since these are linear in them. Null where there is no such layer, no memory, and where patches are read out apart.
+ */
+export function pooledLayer(
+  { X, loss, pooling }: Rows,
+  m: number,
+  make: () => NeuronLayer | undefined,
+): NeuronLayer | null {
+  const { patches, positions, scale } = pooling ?? ONE_PATCH;
+  if (m === 0 || positions > 1 || (patches > 1 && X.rows * X.cols > HELD)) return null;
+  const layer = whereRoom(make);
+  if (layer === null || (patches === 1 && scale === 1)) return layer;
+  const C = loss.outputs;
+  const ofRows = new Float64Array(X.rows * C);
+  return {
+    forward(weights, outputs, Z) {
+      layer.forward(weights, outputs, ofRows.fill(0));
+      for (let k = 0, at = 0; k < Z.length; k += C)
+        for (const end = at + patches * C; at < end; at += C)
+          for (let c = 0; c < C; c++) Z[k + c] += scale * ofRows[at + c];
+    },
+    backward(weights, outputs, N, inWeights, inOutputs) {
+      for (let k = 0, at = 0; k < N.length; k += C)
+        for (const end = at + patches * C; at < end; at += C)
+          for (let c = 0; c < C; c++) ofRows[at + c] = scale * N[k + c];
+      layer.backward(weights, outputs, ofRows, inWeights, inOutputs);
+    },
+    dispose: () => layer.dispose(),
+  };
 }
 
 /**

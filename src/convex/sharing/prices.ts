@@ -65,6 +65,7 @@ export interface PricingBudget {
   readonly tolerance: number; // between the bound and the dearest found, relative
   readonly projections: number; // onto cones, at most
   readonly pause: () => Promise<boolean>; // lets the host breathe between them; true to end early
+  readonly late?: (() => boolean) | undefined; // asked where there is no turn for the host: true to end early as well
 }
 
 /** Bounds the price of all gates from both sides. */
@@ -100,7 +101,7 @@ class SharedPricing {
     this.d = program.X.cols;
   }
 
-  async run({ tolerance, projections, pause }: PricingBudget): Promise<SharedPrices> {
+  async run({ tolerance, projections, pause, late = () => false }: PricingBudget): Promise<SharedPrices> {
     const open = await this.wholeGates(pause);
     let settled = 0; // the largest bound of regions that are not split
     for (;;) {
@@ -120,7 +121,7 @@ class SharedPricing {
       } else if (this.C <= MOST_SPLIT) {
         open.push(...this.orthants(region));
       } else {
-        const { relaxed, ended } = await this.relax(region, tolerance, pause);
+        const { relaxed, ended } = await this.relax(region, tolerance, pause, late);
         if (ended) settled = Math.max(settled, relaxed.bound);
         else open.push(relaxed);
       }
@@ -151,12 +152,14 @@ class SharedPricing {
     { gate, bound, relaxation }: Region,
     tolerance: number,
     pause: PricingBudget["pause"],
+    late: () => boolean,
   ): Promise<{ relaxed: Region; ended: boolean }> {
     const { C, d, kernels } = this;
     this.hold(gate);
     this.spent += RELAXED;
     const now = relaxation ?? new ConeRelaxation(this.V, C, d, kernels);
     const lack = (y: Float64Array) => {
+      if (late()) return new Float64Array(d); // what is not looked for is not found, and the bound stays what it is
       const u = y.slice();
       const size = this.projectInto(gate, u);
       const missing = u.map((value, p) => value - y[p]);

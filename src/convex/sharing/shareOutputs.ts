@@ -151,7 +151,7 @@ export async function shareOutputs(
     const living = networkOf(neurons, start.pooling, DEAD);
     const { program, blocks } = liftNeurons(start, hidden(living), living.bias, start.gates, kernels);
     const N = dualPointAt(program, objective.predict(neurons));
-    const exact = { tolerance: budget.tolerance / 2, pause: () => whole.pause() };
+    const exact = { tolerance: budget.tolerance / 2, pause: () => whole.pause(), late: () => whole.late };
     const some = effort.forRound(Math.ceil(PROJECTIONS / start.loss.outputs));
     const rough = await sharedGap(program, kernels, value, N, { ...exact, projections: some });
     const hurried = clock.over; // then a search says little of what is outside
@@ -168,7 +168,8 @@ export async function shareOutputs(
     const slowed = effort.slowed;
     const ended = statusAt(rough.gap, { quiet, asked, slowed, halted: await clock.pause() }, round, budget);
     // What is still open of the bound is looked into before the end only: no round needs it. Then it may find dear neurons, too.
-    const open = ended === "stalled" || ended === "timeLimit" || ended === "slowed";
+    const unproven = ended === "stalled" || ended === "timeLimit" || ended === "slowed";
+    const open = unproven && !whole.over;
     const sharper = open
       ? await sharedGap(program, kernels, value, N, {
           ...exact,
@@ -190,7 +191,7 @@ export async function shareOutputs(
       round + 1 < Math.min(MAX_ROUNDS, budget.maxIterations);
     if (open) closest = Math.min(closest, last.relative);
     if (ended !== null && !goesOn) {
-      const status = open && last.relative <= budget.tolerance ? "solved" : ended;
+      const status = unproven && last.relative <= budget.tolerance ? "solved" : ended;
       return {
         ...{
           network: living,

@@ -155,6 +155,7 @@ export async function boundWithin(
           tolerance: SHARP,
           projections: MOST_PROJECTIONS,
           pause: () => clock.pause(),
+          late: () => clock.late,
         })
       ).prices.upper
     : withProducts(

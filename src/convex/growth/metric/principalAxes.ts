@@ -6,12 +6,15 @@
 import type { Kernels } from "../../kernels/types.js";
 import { eigenInPieces } from "../../linear/eigen/index.js";
 import { inTurns, type Pieces } from "../../linear/pieces.js";
+import { rowBlock } from "../../linear/rowBlock.js";
 import { turned } from "../../linear/vectors.js";
 import type { Matrix } from "../../types.js";
 
 /** Columns, and multiplications, up to which they are made. */
 const MOST_COLUMNS = 256;
 const MOST_WORK = 2 ** 28;
+/** Rows that are multiplied between two turns of the host. */
+const TOGETHER = 65_536;
 
 export interface Axes {
   /** [n x d], column p along axis p. */
@@ -25,11 +28,24 @@ export interface Axes {
 
 const known = new WeakMap<Matrix, Axes>();
 
-/** Those of X; on large data, where the rows are made piece by piece, and where it is told to end before, X as it is. */
+/** Those of X; on large data, and where it is told to end before, X as it is. */
 export async function axesOf(X: Matrix, kernels: Kernels, pause: () => Promise<boolean>): Promise<Axes> {
   const axes = known.get(X) ?? (await inTurns(making(X, kernels), pause));
   if (axes !== null) known.set(X, axes);
   return axes ?? still(X);
+}
+
+/** Rows that are made from those of X where they are asked for. */
+function made(X: Matrix, turn: (rows: Float64Array) => Float64Array): Matrix {
+  const block = (from: number, count: number) => turn(rowBlock(X, from, count));
+  return {
+    rows: X.rows,
+    cols: X.cols,
+    get data() {
+      return block(0, X.rows);
+    },
+    block,
+  };
 }
 
 function still(X: Matrix): Axes {
@@ -39,10 +55,13 @@ function still(X: Matrix): Axes {
 
 function* making(X: Matrix, kernels: Kernels): Pieces<Axes | null> {
   const { rows: n, cols: d } = X;
-  if (d > MOST_COLUMNS || n * d * d > MOST_WORK || X.block !== undefined) return still(X);
+  if (d > MOST_COLUMNS || n * d * d > MOST_WORK) return still(X);
   const gram = new Float64Array(d * d);
-  kernels.addOuter(gram, X.data, d, n, 1);
-  if (yield) return null;
+  for (let from = 0; from < n; from += TOGETHER) {
+    const count = Math.min(TOGETHER, n - from);
+    kernels.addOuter(gram, rowBlock(X, from, count), d, count, 1);
+    if (yield) return null;
+  }
   const eigen = yield* eigenInPieces(gram, d);
   if (eigen === null) return null;
   const { values, vectors } = eigen;
@@ -55,7 +74,10 @@ function* making(X: Matrix, kernels: Kernels): Pieces<Axes | null> {
     return out;
   };
   return {
-    X: { rows: n, cols: d, data: times(X.data, across) },
+    X:
+      X.block === undefined
+        ? { rows: n, cols: d, data: times(X.data, across) }
+        : made(X, (rows) => times(rows, across)),
     squares: values.map((value) => Math.max(0, value)),
     there: (weights) => times(weights, across),
     back: (weights) => times(weights, V),
