@@ -25,8 +25,7 @@ import { type PricingBudget, priceShared, type SharedPrices } from "./prices.js"
 import { randomNeurons } from "./randomStart.js";
 import { distinct, fromPrices, type Newcomer, search } from "./search.js";
 
-/** What the descent from random neurons may take of the time of the search, and how many neurons, where there is time. */
-const FIRST_TIME = 0.8;
+/** Neurons of the descent from random ones, where there is time for so many. */
 const FIRST_NEURONS = 200;
 /** Random starts of a search when time is up, for what is said of other neurons. */
 const FEWEST_STARTS = 16;
@@ -98,7 +97,7 @@ export function mayShareOutputs({ cones, loss, pooling }: Pick<ConvexProgram, "c
   return cones && loss.outputs > 1 && Number.isFinite(loss.curvature) && (pooling?.positions ?? 1) === 1;
 }
 
-/** The better end of two descents: from random neurons, and from those of a network where that has come to rest in time. */
+/** The lower end of two descents: from random neurons and, where that has come to rest in time, from a network. */
 async function begun(
   network: SharedNeurons,
   objective: SharedObjective,
@@ -109,14 +108,12 @@ async function begun(
   units: number,
   draw: () => number,
 ): Promise<{ neurons: SharedNeurons; value: number }> {
-  const share = clock.part(FIRST_TIME);
   const most = Math.min(units, Math.max(FIRST_NEURONS, network.outputs.length / network.bias.length));
-  const m = await neuronsInTime(program, kernels, most, share.left, () => share.pause());
-  const descend = (from: SharedNeurons, time: Clock) =>
-    descendTogether(objective, from, [], units, program, kernels, time, effort);
-  const drawn = await descend(randomNeurons(objective, program, kernels, m, draw), share);
-  if (share.over) return drawn;
-  const given = await descend(network, clock);
+  const m = await neuronsInTime(program, kernels, most, clock.left, () => clock.pause());
+  const descend = (from: SharedNeurons) => descendTogether(objective, from, [], units, program, kernels, clock, effort);
+  const drawn = await descend(randomNeurons(objective, program, kernels, m, draw));
+  if (clock.over) return drawn;
+  const given = await descend(network);
   return given.value < drawn.value ? given : drawn;
 }
 
