@@ -69,6 +69,16 @@ describe("axes of the data", () => {
   });
 });
 
+test("axes of rows that are made where they are asked for are those of the same rows in memory", async () => {
+  const X = gaussianMatrix(40, 6, 3);
+  const rows = (from: number, count: number) => X.data.slice(from * 6, (from + count) * 6);
+  const lazy = { ...X, block: rows };
+  const [held, made] = await Promise.all([X, lazy].map((of) => axesOf(of, referenceKernels, async () => false)));
+  expect(made.squares).toEqual(held.squares);
+  expect(made.X.data).toEqual(held.X.data);
+  expect(made.X.block?.(7, 5)).toEqual(held.X.data.slice(7 * 6, 12 * 6));
+});
+
 describe("the metric of neurons", () => {
   test("is the inverse diagonal of the Gauss-Newton Hessian with half of the rows, for weights, what they feed, and the bias", () => {
     const program = randomProgram({ cones: true, rows: 20, features: 2, gates: 1 });

@@ -27,14 +27,14 @@ export function neuronMetric(
   const gains = new Float64Array(m); // of neurons: the squares of what they feed
   const bends = new Float64Array(m); // and of what they say
   const { scale, patches } = pooling ?? { scale: 1, patches: 1 };
-  const curvature =
-    ACTIVE * scale * scale * patches * (Number.isFinite(loss.curvature) ? loss.curvature : 1 / loss.rows);
+  const ofOutputs = ACTIVE * (Number.isFinite(loss.curvature) ? loss.curvature : 1 / loss.rows);
+  const curvature = scale * scale * patches * ofOutputs;
   return (x) => {
     gains.fill(0);
     for (let k = 0; k < outputs; k++) gains[own(k)] += x[weights + k] ** 2;
     alongAxes(x, squares, gains, { curvature, beta }, scales, bends);
     for (let k = 0; k < outputs; k++) scales[weights + k] = 1 / (bends[own(k)] + beta);
-    for (let c = end; c < scales.length; c++) scales[c] = 1 / (curvature * loss.rows + beta);
+    for (let c = end; c < scales.length; c++) scales[c] = 1 / (ofOutputs * loss.rows + beta);
     return scales;
   };
 }
