@@ -6,6 +6,7 @@ import { chooseEngine, referenceKernels } from "../../../src/convex/kernels/inde
 import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { dot } from "../../../src/convex/linear/vectors.js";
 import { bindLoss } from "../../../src/convex/losses/index.js";
+import { Diagonals } from "../../../src/convex/matrices/interior/diagonals.js";
 import { type EntryProgram, entryProgram } from "../../../src/convex/matrices/interior/entries.js";
 import { FormGrams } from "../../../src/convex/matrices/interior/formGrams.js";
 import { interiorTakes, solveInterior } from "../../../src/convex/matrices/interior/index.js";
@@ -42,8 +43,9 @@ test("a dual point of the interior method is feasible for all units, by their ex
         const data = Float64Array.from({ length: n }, (_, k) => (targets ? labels[k % 2] : draw()));
         const loss = bindLoss(name, { rows: n, cols: 1, data });
         expect(interiorTakes(loss, signForms(activation, X))).toBe(true);
-        const diagonals = new Float64Array(d + 1).fill(1);
-        diagonals[d] = -1;
+        const J = new Float64Array(d + 1).fill(1);
+        J[d] = -1;
+        const diagonals = new Diagonals(J, d + 1);
         const charge = new Float64Array(d + 1).fill(beta / 2);
         const forms = signForms(activation, X);
         const problem = { forms, loss, outputBias, signs: [1, -1] as const, charge, diagonals };
@@ -87,7 +89,7 @@ test("it asks for a pause several times a step and in search of a start, and end
   const [n, d] = [15, 4];
   const X = { rows: n, cols: d, data: Float64Array.from({ length: n * d }, draw) };
   const loss = bindLoss("meanSquaredError", { rows: n, cols: 1, data: Float64Array.from({ length: n }, draw) });
-  const diagonals = Float64Array.of(1, 1, 1, 1, -1);
+  const diagonals = new Diagonals(Float64Array.of(1, 1, 1, 1, -1), d + 1);
   const charge = new Float64Array(d + 1).fill(0.02);
   const forms = signForms({ a: 1, b: 0, c: 0 }, X);
   const problem = { forms, loss, outputBias: null, signs: [1, -1] as const, charge, diagonals };
@@ -157,7 +159,7 @@ test("a squared loss is the same in the entries of its matrices as in its rows, 
           outputBias,
           signs: [1, -1],
           charge: new Float64Array(D),
-          diagonals: new Float64Array(0),
+          diagonals: new Diagonals(new Float64Array(0), D),
         } as const;
         const program = (await entryProgram(given, kernels, async () => false)) as EntryProgram;
         const W = new Float64Array(D * D);

@@ -105,7 +105,7 @@ async function squaredProgram(
   const sizes = Float64Array.from({ length: F }, (_, p) => G[p * F + p]);
   for (let p = 0; p < F; p++) h[p] += (sums[p] * slopes) / steep;
   atBestBias(G, sums, steep);
-  const all = new EntryGrams(forms.size, entries, kernels);
+  const all = new EntryGrams(forms.size, entries);
   const own = independentInverse(G, F, kernels);
   const less = own === null ? reduced(G, h, sizes, all, kernels) : { G, h, inverse: own, grams: all };
   if (less === null) return null;
@@ -200,7 +200,7 @@ async function curvedProgram(
   const filled = (_: Float64Array, out: Float64Array) => out.fill(1);
   return {
     loss: { ...curved, hessianDiagonal: filled },
-    grams: new EntryGrams(forms.size, entries, kernels),
+    grams: new EntryGrams(forms.size, entries),
     ...{ best, outputsAt },
   };
 }
@@ -290,11 +290,11 @@ export async function startInEntries(
     loss.gradient(Z, N);
     const Q = grams.matrix(N);
     if (!isWellInside(problem, Q, kernels)) continue;
-    const matrices = matricesOf(grams.form(Z), signs, D, more);
+    const matrices = matricesOf(grams.form(Z), signs, D, kernels, more);
     if (matrices === null) return null;
     const cones: Cone[] = [];
     for (const [s, sign] of signs.entries()) {
-      const cone = coneAt(problem, Q, sign, new Float64Array(diagonals.length / D), kernels);
+      const cone = coneAt(problem, Q, sign, new Float64Array(diagonals.count), kernels);
       if (cone === null) return null;
       cones.push({ ...cone, W: matrices[s] });
     }

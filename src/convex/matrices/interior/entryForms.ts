@@ -4,6 +4,7 @@ import type { Kernels } from "../../kernels/types.js";
 import { dotAt } from "../../linear/vectors.js";
 import type { SignForms } from "../signForms.js";
 import type { Grams } from "./cones.js";
+import type { Diagonals } from "./diagonals.js";
 
 /** What a step asks of entries, of which the grams' outputs may be fewer: of features that others make there is nothing to say. */
 export interface EntryForms extends Grams {
@@ -85,7 +86,6 @@ export class EntryGrams implements EntryForms {
   constructor(
     private readonly D: number,
     private readonly entries: Entries,
-    private readonly kernels: Kernels,
   ) {}
 
   outputs(W: Float64Array): Float64Array {
@@ -117,8 +117,8 @@ export class EntryGrams implements EntryForms {
   }
 
   /** H += tr(M_f W M_g V), of which M_f is the mean of m matrices with halves at (p, q) and (q, p). */
-  addCone(W: Float64Array, V: Float64Array, diagonals: Float64Array, H: Float64Array): Float64Array {
-    const { D, kernels } = this;
+  addCone(W: Float64Array, V: Float64Array, diagonals: Diagonals, H: Float64Array): Float64Array {
+    const { D } = this;
     const { count: F, m, rows, columns } = this.entries;
     const share = 1 / (4 * m * m);
     for (let f = 0; f < F * m; f++) {
@@ -140,10 +140,7 @@ export class EntryGrams implements EntryForms {
       const to = ((f / m) | 0) * D;
       for (let t = 0; t < D; t++) terms[to + t] += (W[q + t] * V[p + t] + W[p + t] * V[q + t]) / (2 * m);
     }
-    const q = diagonals.length / D;
-    const B = new Float64Array(F * q);
-    kernels.multiplyTransposed(terms, diagonals, B, F, D, q);
-    return B;
+    return diagonals.times(terms);
   }
 }
 
@@ -179,7 +176,7 @@ export class FewerGrams implements EntryForms {
     return this.all.form(entries);
   }
 
-  addCone(W: Float64Array, V: Float64Array, diagonals: Float64Array, H: Float64Array): Float64Array {
+  addCone(W: Float64Array, V: Float64Array, diagonals: Diagonals, H: Float64Array): Float64Array {
     const { F, turn, kernels } = this;
     const size = this.kept.length;
     const whole = new Float64Array(F * F);

@@ -47,7 +47,7 @@ export async function startFitted(
   const size = eigen.values.reduce((sum, value) => sum + Math.abs(value), 0) / D;
   const cones: Cone[] = [];
   for (const sign of signs) {
-    const cone = coneAt(problem, Q, sign, new Float64Array(diagonals.length / D), kernels);
+    const cone = coneAt(problem, Q, sign, new Float64Array(diagonals.count), kernels);
     if (cone === null || !(size > 0) || (await pause())) return null;
     const [W] = splitForm(eigen, [sign], size, D);
     cones.push({ ...cone, W });
