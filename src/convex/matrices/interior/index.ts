@@ -10,4 +10,4 @@
  */
 
 export { Diagonals } from "./diagonals.js";
-export { type InteriorPoint, interiorTakes, solveInterior } from "./solve.js";
+export { type InteriorPoint, interiorTakes, isFar, solveInterior } from "./solve.js";

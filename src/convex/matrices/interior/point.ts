@@ -2,7 +2,7 @@
 
 import type { Kernels } from "../../kernels/types.js";
 import { power } from "../../linear/elementary.js";
-import { dot } from "../../linear/vectors.js";
+import { dot, norm } from "../../linear/vectors.js";
 import {
   type Cone,
   dotMoved,
@@ -15,9 +15,14 @@ import {
   partner,
   signed,
 } from "./cones.js";
+import { times } from "./entries/index.js";
 import { NewtonSystem } from "./newtonSystem.js";
 
+/** By how much a step is cut that leads out. */
 const SHORTER = 0.9;
+/** Newton steps back to the straight line of gradients, and what is straight. */
+const TURNS = 4;
+const STRAIGHT = 1e-13;
 /** Halvings of what is left between the last two. */
 const FINER = 3;
 const SHORTEST = 1e-4;
@@ -28,6 +33,7 @@ const CENTRED = 0.5;
 /** What a step changes. */
 interface Direction {
   readonly dZ: Float64Array;
+  readonly dN: Float64Array;
   readonly bias: number;
   readonly cones: readonly {
     readonly dW: Float64Array;
@@ -176,7 +182,7 @@ export class Interior {
       this.subtractProduct(W, dK, inverse, dW);
       return { dW, dK, multipliers: multipliers[s] };
     });
-    return { dZ, bias, cones };
+    return { dZ, dN, bias, cones };
   }
 
   /** out -= (A B C + C B A) / 2, all [D x D] and symmetric. */
@@ -215,13 +221,43 @@ export class Interior {
     return length;
   }
 
+  /**
+   * Outputs, from Z on, whose gradient is nearer to `goal`: on a straight line of outputs it bends, and where some columns of x are far larger than
+   * others a bend that is small beside the gradient leads out of the cones.
+   */
+  private bent(Z: Float64Array, goal: Float64Array): Float64Array {
+    const { loss } = this.problem;
+    const N = new Float64Array(Z.length);
+    let at = Z;
+    let before = Number.POSITIVE_INFINITY;
+    for (let turn = 0; turn <= TURNS; turn++) {
+      loss.gradient(at, N);
+      const rest = goal.map((value, k) => value - N[k]);
+      const missing = norm(rest);
+      if (!(missing < before)) return Z;
+      [Z, before] = [at, missing];
+      if (missing <= STRAIGHT * norm(N)) return Z;
+      const inverse = loss.inverseHessian?.(at);
+      if (inverse === null) return Z;
+      if (inverse === undefined) loss.hessianDiagonal(at, N);
+      const along =
+        inverse === undefined ? rest.map((value, k) => (N[k] > 0 ? value / N[k] : 0)) : times(inverse, rest);
+      at = at.map((value, k) => value + along[k]);
+    }
+    return Z;
+  }
+
   /** Goes along a direction, less far where the gradient's bend leads out. */
-  private async move({ dZ, bias, cones }: Direction, reach: number): Promise<boolean> {
+  private async move({ dZ, dN, bias, cones }: Direction, reach: number): Promise<boolean> {
     const { loss, forms, outputBias } = this.problem;
     const D = forms.size;
     const N = new Float64Array(dZ.length);
     for (let length = reach; length > SHORTEST; length *= SHORTER) {
-      const Z = this.Z.map((value, k) => value + length * dZ[k]);
+      const goal = this.N.map((value, k) => value + length * dN[k]);
+      const Z = this.bent(
+        this.Z.map((value, k) => value + length * dZ[k]),
+        goal,
+      );
       loss.gradient(Z, N);
       const Q = this.grams.matrix(N);
       const moved: Pick<Cone, "K" | "inverse" | "multipliers">[] = [];
