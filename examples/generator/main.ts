@@ -70,7 +70,7 @@ const relu = await trainGenerator(latents, small, {
   ...options,
   generator: "relu",
   timeLimit: 90,
-  tolerance: 0.05,
+  tolerance: 0.01,
 });
 rows.push({ label: "ReLU in two steps, 14 x 14", side: 14, images: samples(relu.model, latents, SHOWN) });
 const [first, second] = [relu.certificate, relu.second];

@@ -98,6 +98,21 @@ describe("trainClosedForm", () => {
     tf.dispose([x, y]);
   });
 
+  test.each(reference.linear)(
+    "two layers on rows that are not whitened: the trainer ends at the conic solver's optimum, which evaluate and regularizers attain",
+    async ({ x: rows, y: targets, charges, widths, optimum, lowest }) => {
+      const [x, y] = [tf.tensor2d(rows), tf.tensor2d(targets)];
+      const model = makeDeep({ inputs: rows[0].length, widths, outputs: targets[0].length, charges });
+      const { certificate } = await new ConvexReLUTrainer({ tolerance: 1e-8 }).fit(model, x, y);
+      expect(certificate.scope).toBe("all gates");
+      expect(Math.abs(objectiveOf(model, x, y) / optimum - 1)).toBeLessThan(1e-6);
+      expect(Math.abs(certificate.dual / optimum - 1)).toBeLessThan(1e-6);
+      expect(certificate.dual).toBeLessThanOrEqual(lowest * (1 + 1e-9)); // of 25 descents
+      model.dispose();
+      tf.dispose([x, y]);
+    },
+  );
+
   test("a Schatten charge: the loss is model.evaluate's, and the value of primal and dual is the conic solver's", async () => {
     for (const { x: rows, y: targets, gamma, optimum } of reference.schatten) {
       const [x, y] = [tf.tensor2d(rows), tf.tensor2d(targets)];

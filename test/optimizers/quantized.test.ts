@@ -22,7 +22,7 @@ describe("trainQuantized", () => {
       expect(certificate.relativeGap).toBeLessThanOrEqual(1e-4);
       expect(certificate.bound).toBeLessThanOrEqual(certificate.network);
       expect(certificate.ratio).toBeLessThan(1.7823);
-      expect(Math.abs(objectiveOf(model, x, y) / objective.total - 1)).toBeLessThan(1e-5);
+      expect(Math.abs(objectiveOf(model, x, y) / objective.total - 1)).toBeLessThan(1e-6);
       expect(objective.total / certificate.primal).toBeCloseTo(1, 5);
       const [kernel, bias] = model.layers[0].getWeights();
       expect([...kernel.dataSync(), ...bias.dataSync()].every((value) => Math.abs(value) === 1)).toBe(true);

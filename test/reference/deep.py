@@ -99,6 +99,20 @@ def geometric(charges):
     return float(np.exp(np.mean(np.log(charges))))
 
 
+def nuclear(X, Y, g):
+    """Two linear layers under decay g: |W_1|^2 + |W_2|^2 is twice the nuclear norm of their product."""
+    W = cp.Variable((X.shape[1], Y.shape[1]))
+    return solved(cp.sum_squares(X @ W - Y) / Y.size + 2 * g * cp.normNuc(W))
+
+
+def linear():
+    """Two layers on rows that are not whitened, with several outputs."""
+    rng = np.random.default_rng(5)
+    X, Y = rng.standard_normal((15, 5)) * [3, 1, 1, 0.5, 0.2], rng.standard_normal((15, 4))
+    for charges in ([0.02, 0.02], [0.1, 0.01]):
+        yield network("general", X, Y, [4], charges, False, lambda X, Y: nuclear(X, Y, geometric(charges)), 9)
+
+
 def networks():
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((10, 4)), 2 * rng.standard_normal((10, 1))
@@ -107,10 +121,6 @@ def networks():
         yield network("scalar", X, y, [3] * (L - 1), charges, False, lambda X, Y: scalar_optimum(X, Y[:, 0], L, geometric(charges)), L)
     Q = np.linalg.qr(rng.standard_normal((8, 4)))[0] * 3
     Y = 1.5 * rng.standard_normal((8, 3))
-
-    def nuclear(X, Y, g):
-        W = cp.Variable((X.shape[1], Y.shape[1]))
-        return solved(cp.sum_squares(X @ W - Y) / Y.size + 2 * g * cp.normNuc(W))
 
     yield network("whitened", Q, Y, [4], [0.1, 0.03], False, lambda X, Y: nuclear(X, Y, geometric([0.1, 0.03])), 1)
     yield network("whitened", Q, Y, [4, 4], [0.03] * 3, False, None, 2)
@@ -168,5 +178,5 @@ def generators():
 
 if __name__ == "__main__":
     path = pathlib.Path(__file__).with_name("deep.json")
-    found = dict(networks=[*networks()], schatten=[*schatten()], generators=[*generators()])
+    found = dict(networks=[*networks()], linear=[*linear()], schatten=[*schatten()], generators=[*generators()])
     path.write_text(json.dumps(found, separators=(",", ":")) + "\n")

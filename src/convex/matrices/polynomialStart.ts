@@ -7,7 +7,7 @@ import { smoothed } from "../losses/smoothed.js";
 import type { Loss } from "../types.js";
 import { decomposeMatrix, networkOf, outputsOfUnit, type Polynomial, type UnitNetwork } from "../units/index.js";
 import type { MatrixProblem } from "./formulation.js";
-import { type InteriorPoint, interiorTakes, solveInterior } from "./interior/index.js";
+import { Diagonals, type InteriorPoint, interiorTakes, isFar, solveInterior } from "./interior/index.js";
 import { signForms } from "./signForms.js";
 
 /** Of the tolerance: the gap at which the interior method may end, and what is cut off there. */
@@ -83,16 +83,19 @@ async function solveOutputs(
 ): Promise<InteriorPoint[] | null> {
   const D = X.cols + 1;
   const forms = signForms(activation, X);
-  if (!interiorTakes(loss, forms)) return null;
   // <J, W> = 0, J = diag(1, ..., 1, -1), is |p| = r of all units; half of it in the charge makes zero a point inside.
-  const diagonals = new Float64Array(D).fill(1);
-  diagonals[X.cols] = -1;
-  const cones = { forms, outputBias, signs: [1, -1], diagonals } as const;
+  const J = new Float64Array(D).fill(1);
+  J[X.cols] = -1;
+  const cones = { forms, outputBias, signs: [1, -1], diagonals: new Diagonals(J, D) } as const;
   const charge = new Float64Array(D).fill(beta / 2);
+  const own = (output: number) => ({
+    ...{ ...cones, charge },
+    loss: loss.outputs === 1 ? loss : loss.output(output),
+  });
+  if (!interiorTakes(loss, forms, () => isFar(own(0)))) return null;
   const points: InteriorPoint[] = [];
   for (let output = 0; output < loss.outputs; output++) {
-    const own = { ...cones, charge, loss: loss.outputs === 1 ? loss : loss.output(output) };
-    const point = await solveInterior(own, kernels, tolerance, pause, before?.[output]);
+    const point = await solveInterior(own(output), kernels, tolerance, pause, before?.[output]);
     if (point === null) return null;
     points.push(point);
   }

@@ -11,6 +11,7 @@
 
 import { bestScale } from "../certificate/index.js";
 import type { Kernels } from "../kernels/types.js";
+import { choleskyInPlace } from "../linear/cholesky.js";
 import { eigenSymmetric } from "../linear/eigen/index.js";
 import { power } from "../linear/elementary.js";
 import { descend } from "../linear/lbfgs.js";
@@ -20,7 +21,7 @@ import { smoothed } from "../losses/smoothed.js";
 import { biasAlone } from "../operators/dualPoint.js";
 import type { Loss, OutputBias } from "../types.js";
 import { columnsOf } from "../units/index.js";
-import { interiorTakes, solveInterior } from "./interior/index.js";
+import { Diagonals, interiorTakes, solveInterior } from "./interior/index.js";
 import { formMatrix, formOutputs, formTimes, type SignForms } from "./signForms.js";
 
 /** Steps of a descent, and descents with prices between. */
@@ -85,11 +86,12 @@ async function relaxInside(
   const C = loss.outputs;
   if (!interiorTakes(loss, forms)) return null;
   const signs = forms.odd ? ([1] as const) : ([1, -1] as const);
-  const diagonals = new Float64Array((D - 1) * D); // entries of the diagonal, less the last
+  const less = new Float64Array((D - 1) * D); // entries of the diagonal, less the last
   for (let j = 0; j < D - 1; j++) {
-    diagonals[j * D + j] = 1;
-    diagonals[j * D + D - 1] = -1;
+    less[j * D + j] = 1;
+    less[j * D + D - 1] = -1;
   }
+  const diagonals = new Diagonals(less, D);
   const charge = new Float64Array(D).fill(beta / D);
   const factors: RelaxedUnits[] = [];
   const dualPoint = new Float64Array(loss.rows * C);
@@ -105,7 +107,7 @@ async function relaxInside(
     const S = formMatrix(forms, N);
     point.matrices.forEach((Q, s) => {
       const sign = signs[s];
-      factors.push({ output, sign, ...factorOf(Q, D) });
+      factors.push({ output, sign, ...factorOf(Q, D, kernels) });
       const y = charge.slice();
       point.multipliers[s].forEach((lambda, j) => {
         y[j] += lambda;
@@ -119,16 +121,16 @@ async function relaxInside(
   return { value, bound, factors, rank: D, dualPoint };
 }
 
-/** rho and rows of length one, rho W W' = Q. */
-function factorOf(Q: Float64Array, D: number): { readonly rho: number; readonly W: Float64Array } {
-  const { values, vectors } = eigenSymmetric(Q, D);
-  const W = new Float64Array(D * D);
+/** rho and rows of length one, rho W W' = Q, which is positive definite. */
+function factorOf(Q: Float64Array, D: number, kernels: Kernels): { readonly rho: number; readonly W: Float64Array } {
+  const L = Q.slice();
+  kernels.factor(L, D);
   let rho = 0;
   for (let i = 0; i < D; i++) {
     rho += Q[i * D + i] / D;
-    for (let q = 0; q < D; q++) W[i * D + q] = Math.sqrt(Math.max(0, values[q])) * vectors.data[q * D + i];
+    L.fill(0, i * D + i + 1, (i + 1) * D);
   }
-  return { rho, W: normalised(W, D).W };
+  return { rho, W: normalised(L, D).W };
 }
 
 async function relaxByDescents(posed: Posed, seed: number, pause: () => Promise<boolean>): Promise<Relaxation> {
@@ -296,18 +298,23 @@ function mixed(S: Float64Array, D: number, W: Float64Array, r: number): Mixed {
   return { W, worth, ceiling: ceilingOf(S, D, y) };
 }
 
-/** sum y + D max(0, lambda_max(S - Diag y)): no Q with ones on its diagonal has more of S. */
+/**
+ * sum y + D max(0, lambda_max(S - Diag y)): no Q with ones on its diagonal has more of S. Where a Cholesky factor of Diag y - S is found, so is one
+ * without rounding of that plus (D + 2) times the unit roundoff times its trace (Rump 2006, theorem 2.3), and no eigenvalue is asked for.
+ */
 function ceilingOf(S: Float64Array, D: number, y: Float64Array): number {
-  let largest = 0;
-  let sum = 0;
-  const rest = S.slice();
+  let [largest, sum, trace] = [0, 0, 0];
+  const rest = S.map((value) => -value);
   for (let i = 0; i < D; i++) {
-    rest[i * D + i] -= y[i];
+    rest[i * D + i] += y[i];
     sum += y[i];
+    trace += Math.abs(rest[i * D + i]);
   }
   for (const value of rest) largest = Math.max(largest, Math.abs(value));
+  const rounding = D * ROUNDING * D * largest;
+  if (choleskyInPlace(rest.slice(), D)) return sum + rounding + D * (D + 2) * Number.EPSILON * trace;
   const { values } = eigenSymmetric(rest, D);
-  return sum + D * (Math.max(0, values[D - 1]) + ROUNDING * D * largest);
+  return sum + D * Math.max(0, -values[0]) + rounding;
 }
 
 /** The loss itself, or rounded off ever less where it has kinks: at first over one unit of the outputs. */

@@ -6,7 +6,8 @@ import { chooseEngine, referenceKernels } from "../../../src/convex/kernels/inde
 import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { dot } from "../../../src/convex/linear/vectors.js";
 import { bindLoss } from "../../../src/convex/losses/index.js";
-import { type EntryProgram, entryProgram } from "../../../src/convex/matrices/interior/entries.js";
+import { Diagonals } from "../../../src/convex/matrices/interior/diagonals.js";
+import { curvedProgram, type EntryProgram, entryProgram } from "../../../src/convex/matrices/interior/entries/index.js";
 import { FormGrams } from "../../../src/convex/matrices/interior/formGrams.js";
 import { interiorTakes, solveInterior } from "../../../src/convex/matrices/interior/index.js";
 import { type SignUnit, signForms } from "../../../src/convex/matrices/signForms.js";
@@ -42,8 +43,9 @@ test("a dual point of the interior method is feasible for all units, by their ex
         const data = Float64Array.from({ length: n }, (_, k) => (targets ? labels[k % 2] : draw()));
         const loss = bindLoss(name, { rows: n, cols: 1, data });
         expect(interiorTakes(loss, signForms(activation, X))).toBe(true);
-        const diagonals = new Float64Array(d + 1).fill(1);
-        diagonals[d] = -1;
+        const J = new Float64Array(d + 1).fill(1);
+        J[d] = -1;
+        const diagonals = new Diagonals(J, d + 1);
         const charge = new Float64Array(d + 1).fill(beta / 2);
         const forms = signForms(activation, X);
         const problem = { forms, loss, outputBias, signs: [1, -1] as const, charge, diagonals };
@@ -87,7 +89,7 @@ test("it asks for a pause several times a step and in search of a start, and end
   const [n, d] = [15, 4];
   const X = { rows: n, cols: d, data: Float64Array.from({ length: n * d }, draw) };
   const loss = bindLoss("meanSquaredError", { rows: n, cols: 1, data: Float64Array.from({ length: n }, draw) });
-  const diagonals = Float64Array.of(1, 1, 1, 1, -1);
+  const diagonals = new Diagonals(Float64Array.of(1, 1, 1, 1, -1), d + 1);
   const charge = new Float64Array(d + 1).fill(0.02);
   const forms = signForms({ a: 1, b: 0, c: 0 }, X);
   const problem = { forms, loss, outputBias: null, signs: [1, -1] as const, charge, diagonals };
@@ -119,9 +121,20 @@ test("matrices so large that their inverses take seconds are not for it, nor are
   expect(takes("logcosh", 601, 19)).toBe(false);
   expect(takes("meanSquaredError", 601, 19)).toBe(true); // 209 entries
   expect(takes("meanSquaredError", 601, 35)).toBe(false); // 665
+  const far = (n: number, d: number) => {
+    const X = { rows: n, cols: d, data: new Float64Array(n * d) };
+    return interiorTakes(
+      bindLoss("meanSquaredError", { ...X, cols: 1 }),
+      signForms({ a: 1, b: 1, c: 1 }, X),
+      () => true,
+    );
+  };
+  expect(far(900, 35)).toBe(true); // where descents would have a long way
+  expect(far(2000, 53)).toBe(true); // 1,484
+  expect(far(2000, 54)).toBe(false); // 1,539
 });
 
-test("a squared loss is the same in the entries of its matrices as in its rows, gradient, bias and all, also where columns make others", async () => {
+test("a loss is the same in the entries of its matrices, and in orthonormal coordinates, as in its rows, gradient, bias and all, also where columns make others", async () => {
   const { kernels } = await chooseEngine("auto", 1);
   await fc.assert(
     fc.asyncProperty(
@@ -136,11 +149,13 @@ test("a squared loss is the same in the entries of its matrices as in its rows, 
         d: fc.integer({ min: 1, max: 4 }),
         last: fc.constantFrom("another", "ones", "the first", "zeros", "zero or one"),
         weighted: fc.boolean(),
+        turned: fc.constantFrom<LossName | null>(null, "meanSquaredError", "logcosh", "huberLoss"),
+        few: fc.boolean(), // rows, fewer than entries where columns are many
         seed: fc.nat(1000),
       }),
-      async ({ kind, outputBias, d, last, weighted, seed }) => {
+      async ({ kind, outputBias, d, last, weighted, turned, few, seed }) => {
         const draw = gaussianSource(seed);
-        const n = 40;
+        const n = turned !== null && few ? 7 : 40;
         const X = { rows: n, cols: d, data: Float64Array.from({ length: n * d }, draw) };
         for (let k = 0; d > 1 && last !== "another" && k < n; k++) {
           const [first, at] = [X.data[k * d], k * d + d - 1];
@@ -148,7 +163,7 @@ test("a squared loss is the same in the entries of its matrices as in its rows, 
         }
         const weights = weighted ? Float64Array.from({ length: n }, () => Math.abs(draw())) : null;
         const data = Float64Array.from({ length: n }, draw);
-        const loss = bindLoss("meanSquaredError", { rows: n, cols: 1, data }, weights);
+        const loss = bindLoss(turned ?? "meanSquaredError", { rows: n, cols: 1, data }, weights);
         const forms = signForms(kind, X);
         const D = forms.size;
         const given = {
@@ -156,10 +171,11 @@ test("a squared loss is the same in the entries of its matrices as in its rows, 
           loss,
           outputBias,
           signs: [1, -1],
-          charge: new Float64Array(D),
-          diagonals: new Float64Array(0),
+          charge: new Float64Array(D).fill(1e-6),
+          diagonals: new Diagonals(new Float64Array(0), D),
         } as const;
-        const program = (await entryProgram(given, kernels, async () => false)) as EntryProgram;
+        const make = turned === null ? entryProgram : curvedProgram;
+        const program = (await make(given, kernels, async () => false)) as EntryProgram;
         const W = new Float64Array(D * D);
         for (let i = 0; i < D; i++) for (let j = 0; j <= i; j++) W[i * D + j] = W[j * D + i] = draw();
         if (kind !== "bilinear") {

@@ -4,6 +4,7 @@ import type { Kernels } from "../../kernels/types.js";
 import { choleskyInPlace, choleskySolve } from "../../linear/cholesky.js";
 import type { Loss, OutputBias } from "../../types.js";
 import type { SignForms } from "../signForms.js";
+import type { Diagonals } from "./diagonals.js";
 
 /** Lets the host breathe; true when time is up or someone asked to stop. */
 export type Pause = () => Promise<boolean>;
@@ -14,7 +15,7 @@ export interface InteriorProblem {
   readonly outputBias: OutputBias | null;
   readonly signs: readonly (1 | -1)[];
   readonly charge: Float64Array; // [D], above 0
-  readonly diagonals: Float64Array; // g [q x D]
+  readonly diagonals: Diagonals;
 }
 
 /** What the method asks of a loss; `inverseHessian` [rows x rows] is there where that is no diagonal, null where there is none. */
@@ -28,7 +29,7 @@ export interface Grams {
   /** sum_k N_k M_k [D x D]. */
   matrix(N: Float64Array): Float64Array;
   /** H [n x n] += tr(M_k W M_l V) in its lower half; the answer is tr(M_k W diag(g_j) V) [n x q]. */
-  addCone(W: Float64Array, V: Float64Array, diagonals: Float64Array, H: Float64Array): Float64Array;
+  addCone(W: Float64Array, V: Float64Array, diagonals: Diagonals, H: Float64Array): Float64Array;
 }
 
 /** One matrix variable, and its partner. */
@@ -49,10 +50,8 @@ export function partner(
 ): Float64Array {
   const D = forms.size;
   const K = signed(Q, sign);
-  for (let i = 0; i < D; i++) {
-    K[i * D + i] += charge[i];
-    for (let j = 0; j < multipliers.length; j++) K[i * D + i] += multipliers[j] * diagonals[j * D + i];
-  }
+  for (let i = 0; i < D; i++) K[i * D + i] += charge[i];
+  diagonals.addTo(K, multipliers);
   return K;
 }
 
@@ -60,7 +59,7 @@ export function partner(
 export function isWellInside(problem: InteriorProblem, Q: Float64Array, kernels: Kernels): boolean {
   const { forms, signs, diagonals } = problem;
   const twice = Q.map((value) => 2 * value);
-  const none = new Float64Array(diagonals.length / forms.size);
+  const none = new Float64Array(diagonals.count);
   return signs.every((sign) => kernels.factor(partner(problem, twice, sign, none), forms.size));
 }
 

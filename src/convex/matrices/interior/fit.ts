@@ -11,9 +11,8 @@ import { eigenInPieces } from "../../linear/eigen/index.js";
 import { inTurns } from "../../linear/pieces.js";
 import { dotAt } from "../../linear/vectors.js";
 import { type Cone, coneAt, type InteriorProblem, isWellInside, type Pause } from "./cones.js";
-import { type Entries, entriesOf, featuresOf, formOf } from "./entryForms.js";
+import { type Entries, entriesOf, featuresOf, formOf, leastLoss } from "./entries/index.js";
 import type { FormGrams } from "./formGrams.js";
-import { leastLoss } from "./leastLoss.js";
 import { splitForm } from "./matrices.js";
 import type { InteriorStart } from "./start.js";
 
@@ -47,7 +46,7 @@ export async function startFitted(
   const size = eigen.values.reduce((sum, value) => sum + Math.abs(value), 0) / D;
   const cones: Cone[] = [];
   for (const sign of signs) {
-    const cone = coneAt(problem, Q, sign, new Float64Array(diagonals.length / D), kernels);
+    const cone = coneAt(problem, Q, sign, new Float64Array(diagonals.count), kernels);
     if (cone === null || !(size > 0) || (await pause())) return null;
     const [W] = splitForm(eigen, [sign], size, D);
     cones.push({ ...cone, W });
@@ -112,5 +111,6 @@ function fittedBy(
     choleskySolve(H, p, slope);
     return slope;
   };
-  return leastLoss(p, (at) => loss.value(outputsAt(at)) + ridge * at[p - 1] ** 2, direction, pause);
+  const value = (at: Float64Array) => loss.value(outputsAt(at)) + ridge * at[p - 1] ** 2;
+  return leastLoss(p, { value, newton: direction }, pause);
 }

@@ -9,6 +9,7 @@ import type { Kernels } from "../../kernels/types.js";
 import { dotAt, transpose } from "../../linear/vectors.js";
 import type { SignForms } from "../signForms.js";
 import type { Grams } from "./cones.js";
+import type { Diagonals } from "./diagonals.js";
 
 /** A symmetric matrix W [D x D] seen from the rows of X. */
 export interface Seen {
@@ -62,10 +63,13 @@ export class FormGrams implements Grams {
     return { rows, grams, last: W.subarray(D * D - D) };
   }
 
-  addCone(W: Float64Array, V: Float64Array, diagonals: Float64Array, H: Float64Array): Float64Array {
-    const [seen, other] = [this.see(W, 0), this.see(V, 1)];
+  addCone(W: Float64Array, V: Float64Array, diagonals: Diagonals, H: Float64Array): Float64Array {
+    const seen = this.see(W, 0);
+    const other = V === W ? seen : this.see(V, 1);
     addGram(this.forms, seen, other, H);
-    return diagonalTerms(this.forms, seen, other, diagonals, this.kernels);
+    return diagonals.times(
+      diagonalTerms(this.forms, seen, other, this.room("terms", this.forms.X.rows * this.forms.size)),
+    );
   }
 
   private room(name: string, size: number): Float64Array {
@@ -178,18 +182,9 @@ function addGram({ kind, X, size: D, scale }: SignForms, W: Seen, V: Seen, H: Fl
   }
 }
 
-/** tr(M_k W diag(g_j) V) for rows g_j of G [q x D]: [n x q]. */
-function diagonalTerms(
-  { kind, X, size: D, scale }: SignForms,
-  W: Seen,
-  V: Seen,
-  G: Float64Array,
-  kernels: Kernels,
-): Float64Array {
+/** (V M_k W)_ii [n x D], made symmetric in W and V. */
+function diagonalTerms({ kind, X, size: D, scale }: SignForms, W: Seen, V: Seen, terms: Float64Array): Float64Array {
   const n = X.rows;
-  const q = G.length / D;
-  const out = new Float64Array(n * q);
-  const terms = new Float64Array(n * D);
   const [w, v] = [W.last, V.last];
   const [w0, w1] = W.rows;
   const [v0, v1] = V.rows;
@@ -203,6 +198,5 @@ function diagonalTerms(
       }
     }
   }
-  kernels.multiplyTransposed(terms, G, out, n, D, q);
-  return out;
+  return terms;
 }

@@ -8,12 +8,16 @@
 import type { Kernels } from "../../kernels/types.js";
 import { choleskySolve } from "../../linear/cholesky.js";
 import { eigenSymmetric, type SymmetricEigen } from "../../linear/eigen/index.js";
-import { type Grams, type InteriorProblem, inverseOf } from "./cones.js";
+import { norm } from "../../linear/vectors.js";
+import { type Grams, type InteriorProblem, inside } from "./cones.js";
+import { solved } from "./newtonSystem.js";
 
 /** Of the mean of the Gram matrix' diagonal: what stands for rows that others make. */
 const RIDGE = 1e-3;
 /** Of the mean size of the eigenvalues: what all of them have more in each matrix, by default. */
 const MORE = 0.1;
+/** By how much the multiple of the identity grows that is tried next. */
+const WIDER = 1.3;
 
 /** W_s [D x D] with sum_s s <M_k, W_s> near `outputs` [n], which are overwritten; null where there is none, for some rounding. */
 export function matricesNear(
@@ -24,33 +28,25 @@ export function matricesNear(
 ): Float64Array[] | null {
   const n = outputs.length;
   const D = forms.size;
-  const q = diagonals.length / D;
+  const q = diagonals.count;
   const identity = new Float64Array(D * D);
   for (let i = 0; i < D; i++) identity[i * D + i] = 1;
   const H = new Float64Array(n * n);
   const B = grams.addCone(identity, identity, diagonals, H);
-  const G = new Float64Array(q * q);
-  kernels.multiplyTransposed(diagonals, diagonals, G, q, D, q);
-  const turned = inverseOf(G, q, kernels);
-  if (turned === null) return null;
-  const [BG, taken] = [new Float64Array(n * q), new Float64Array(n * n)];
-  kernels.multiply(B, turned, BG, n, q, q);
-  kernels.multiplyTransposed(BG, B, taken, n, q, n);
+  const G = diagonals.weighted(identity, identity);
+  if (!kernels.factor(G, q)) return null;
+  kernels.addOuter(H, solved(G, B, q, n), n, q, -1);
   let trace = 0;
-  for (let k = 0; k < n; k++) {
-    for (let kl = k * n; kl <= k * n + k; kl++) H[kl] -= taken[kl];
-    trace += H[k * n + k];
-  }
+  for (let k = 0; k < n; k++) trace += H[k * n + k];
   for (let k = 0; k < n; k++) H[k * n + k] += (RIDGE * trace) / n;
   if (!kernels.factor(H, n)) return null;
   choleskySolve(H, n, outputs);
   const theta = grams.matrix(outputs);
-  for (let j = 0; j < q; j++) {
-    let along = 0;
-    for (let k = 0; k < n; k++) along += BG[k * q + j] * outputs[k];
-    for (let i = 0; i < D; i++) theta[i * D + i] -= along * diagonals[j * D + i];
-  }
-  return matricesOf(theta, signs, D);
+  const excluded = new Float64Array(q);
+  for (let k = 0; k < n; k++) for (let j = 0; j < q; j++) excluded[j] -= B[k * q + j] * outputs[k];
+  choleskySolve(G, q, excluded);
+  diagonals.addTo(theta, excluded);
+  return matricesOf(theta, signs, D, kernels);
 }
 
 /** W_s with the outputs of theta [D x D], whose diagonal is what the equations want; null where it is zero. */
@@ -58,19 +54,25 @@ export function matricesOf(
   theta: Float64Array,
   signs: readonly (1 | -1)[],
   D: number,
+  kernels: Kernels,
   more = MORE,
 ): Float64Array[] | null {
+  if (signs.length === 1) return lifted(theta, more, D, kernels);
   const eigen = eigenSymmetric(theta, D);
   const size = (more * eigen.values.reduce((sum, value) => sum + Math.abs(value), 0)) / D;
-  if (!(size > 0)) return null;
-  return signs.length === 1 ? [lifted(theta, eigen.values[0], size, D)] : splitForm(eigen, signs, size, D);
+  return size > 0 ? splitForm(eigen, signs, size, D) : null;
 }
 
 /** The same outputs by a matrix whose eigenvalues are above zero: signs of units see nothing of multiples of the identity. */
-function lifted(theta: Float64Array, least: number, size: number, D: number): Float64Array {
-  const W = theta.slice();
-  for (let i = 0; i < D; i++) W[i * D + i] += size + Math.max(0, -least);
-  return W;
+function lifted(theta: Float64Array, more: number, D: number, kernels: Kernels): Float64Array[] | null {
+  const size = (more * norm(theta)) / Math.sqrt(D); // no less than the mean size of eigenvalues has it
+  if (!(size > 0)) return null;
+  const room = new Float64Array(D * D);
+  const identity = new Float64Array(D * D);
+  for (let i = 0; i < D; i++) identity[i * D + i] = 1;
+  let shift = size;
+  while (!inside(theta, identity, shift - size, D, kernels, room)) shift *= WIDER;
+  return [theta.map((value, i) => value + shift * identity[i])];
 }
 
 /** A form with <J, theta> = 0, J = diag(1, ..., 1, -1), as the difference of two matrices with the same, no eigenvalue below `size`. */

@@ -2,9 +2,9 @@
 
 import type { Kernels } from "../../kernels/types.js";
 import { choleskySolve } from "../../linear/cholesky.js";
-import { dotAt } from "../../linear/vectors.js";
+import { dotAt, transpose } from "../../linear/vectors.js";
 import type { OutputBias } from "../../types.js";
-import { type Cone, type Grams, type InteriorProblem, inverseOf } from "./cones.js";
+import type { Cone, Grams, InteriorProblem } from "./cones.js";
 
 /** (I + R H R) y = R r, or (1 / L'' + H) y = r, with R the roots of L'' and H the forms' Gram matrix less what the multipliers take up. */
 export class NewtonSystem {
@@ -18,7 +18,7 @@ export class NewtonSystem {
   ) {}
 
   static of(
-    { forms, diagonals, outputBias }: Pick<InteriorProblem, "forms" | "diagonals" | "outputBias">,
+    { diagonals, outputBias }: Pick<InteriorProblem, "diagonals" | "outputBias">,
     grams: Grams,
     kernels: Kernels,
     cones: readonly Cone[],
@@ -27,20 +27,15 @@ export class NewtonSystem {
     [H, factor]: readonly [Float64Array, Float64Array], // room [n x n]
   ): NewtonSystem | null {
     const n = roots.length;
-    const D = forms.size;
-    const q = diagonals.length / D;
+    const q = diagonals.count;
     H.fill(0);
     const parts: Part[] = [];
     for (const { sign, W, inverse } of cones) {
       const B = grams.addCone(W, inverse, diagonals, H);
       for (let k = 0; k < B.length; k++) B[k] *= sign;
-      const G = weighted(W, inverse, diagonals, D, kernels);
-      const turned = inverseOf(G, q, kernels);
-      if (turned === null || !kernels.factor(G, q)) return null;
-      const BG = new Float64Array(n * q);
-      kernels.multiply(B, turned, BG, n, q, q);
-      kernels.multiplyTransposed(BG, B, factor, n, q, n);
-      for (let k = 0; k < n; k++) for (let kl = k * n; kl <= k * n + k; kl++) H[kl] -= factor[kl];
+      const G = diagonals.weighted(W, inverse);
+      if (!kernels.factor(G, q)) return null;
+      kernels.addOuter(H, solved(G, B, q, n), n, q, -1);
       parts.push({ B, G, q });
     }
     for (let k = 0; k < n; k++) {
@@ -101,14 +96,18 @@ interface Part {
   readonly q: number;
 }
 
-/** g_i' (W o V) g_j [q x q], o entry by entry. */
-function weighted(W: Float64Array, V: Float64Array, G: Float64Array, D: number, kernels: Kernels): Float64Array {
-  const q = G.length / D;
-  const both = new Float64Array(D * D);
-  for (let i = 0; i < both.length; i++) both[i] = W[i] * V[i];
-  const along = new Float64Array(q * D);
-  kernels.multiply(G, both, along, q, D, D);
-  const out = new Float64Array(q * q);
-  kernels.multiplyTransposed(along, G, out, q, D, q);
+/** L^-1 B' [q x n], B [n x q]. */
+export function solved(L: Float64Array, B: Float64Array, q: number, n: number): Float64Array {
+  const out = new Float64Array(q * n);
+  transpose(B, n, q, out);
+  for (let j = 0; j < q; j++) {
+    const row = j * n;
+    for (let i = 0; i < j; i++) {
+      const factor = L[j * q + i];
+      for (let k = 0; k < n; k++) out[row + k] -= factor * out[i * n + k];
+    }
+    const pivot = L[j * q + j];
+    for (let k = row; k < row + n; k++) out[k] /= pivot;
+  }
   return out;
 }

@@ -49,7 +49,7 @@ export async function startInside(
     const cones: Cone[] = [];
     for (const sign of signs) {
       if (await pause()) return null;
-      const cone = coneAt(problem, Q, sign, new Float64Array(diagonals.length / D), kernels);
+      const cone = coneAt(problem, Q, sign, new Float64Array(diagonals.count), kernels);
       if (cone === null) return null;
       cones.push(cone);
     }

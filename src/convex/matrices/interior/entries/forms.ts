@@ -1,9 +1,13 @@
 /** The entries of matrices that outputs see: which there are, what outputs are linear in, and what a Newton step asks of them. */
 
-import type { Kernels } from "../../kernels/types.js";
-import { dotAt } from "../../linear/vectors.js";
-import type { SignForms } from "../signForms.js";
-import type { Grams } from "./cones.js";
+import type { Kernels } from "../../../kernels/types.js";
+import { dotAt } from "../../../linear/vectors.js";
+import type { SignForms } from "../../signForms.js";
+import type { Grams } from "../cones.js";
+import type { Diagonals } from "../diagonals.js";
+
+/** Rows whose features are made together. */
+export const PIECE = 1024;
 
 /** What a step asks of entries, of which the grams' outputs may be fewer: of features that others make there is nothing to say. */
 export interface EntryForms extends Grams {
@@ -69,6 +73,19 @@ export function featuresOf(
   return Phi;
 }
 
+/** sum_k N_k M_k [D x D] as `EntryGrams` has it, of N [n]. */
+export function matrixOfRows(forms: SignForms, N: Float64Array): Float64Array {
+  const entries = entriesOf(forms);
+  const F = entries.count;
+  const sums = new Float64Array(F);
+  for (let from = 0; from < N.length; from += PIECE) {
+    const count = Math.min(PIECE, N.length - from);
+    const Phi = featuresOf(forms, entries, from, count);
+    for (let f = 0, k = from; k < from + count; k++) for (let p = 0; p < F; p++, f++) sums[p] += N[k] * Phi[f];
+  }
+  return new EntryGrams(forms.size, entries).matrix(sums);
+}
+
 /** A symmetric matrix [D x D] with entries theta, zeros elsewhere but for a corner that is the trace of the rest. */
 export function formOf(theta: Float64Array, { count, m, rows, columns }: Entries, D: number): Float64Array {
   const W = new Float64Array(D * D);
@@ -85,7 +102,6 @@ export class EntryGrams implements EntryForms {
   constructor(
     private readonly D: number,
     private readonly entries: Entries,
-    private readonly kernels: Kernels,
   ) {}
 
   outputs(W: Float64Array): Float64Array {
@@ -117,8 +133,8 @@ export class EntryGrams implements EntryForms {
   }
 
   /** H += tr(M_f W M_g V), of which M_f is the mean of m matrices with halves at (p, q) and (q, p). */
-  addCone(W: Float64Array, V: Float64Array, diagonals: Float64Array, H: Float64Array): Float64Array {
-    const { D, kernels } = this;
+  addCone(W: Float64Array, V: Float64Array, diagonals: Diagonals, H: Float64Array): Float64Array {
+    const { D } = this;
     const { count: F, m, rows, columns } = this.entries;
     const share = 1 / (4 * m * m);
     for (let f = 0; f < F * m; f++) {
@@ -140,21 +156,18 @@ export class EntryGrams implements EntryForms {
       const to = ((f / m) | 0) * D;
       for (let t = 0; t < D; t++) terms[to + t] += (W[q + t] * V[p + t] + W[p + t] * V[q + t]) / (2 * m);
     }
-    const q = diagonals.length / D;
-    const B = new Float64Array(F * q);
-    kernels.multiplyTransposed(terms, diagonals, B, F, D, q);
-    return B;
+    return diagonals.times(terms);
   }
 }
 
-/** The same of entries that are kept, in which `turn` [kept x F] has the outputs of all. */
-export class FewerGrams implements EntryForms {
+/** The same of coordinates t = turn theta [p], from which `back` makes entries [F] that have them. */
+export class TurnedGrams implements EntryForms {
   constructor(
     private readonly all: EntryGrams,
-    private readonly kept: readonly number[],
-    private readonly turn: Float64Array,
-    private readonly F: number,
+    private readonly turn: Float64Array, // [p x F]
+    private readonly p: number,
     private readonly kernels: Kernels,
+    private readonly back: (t: Float64Array) => Float64Array,
   ) {}
 
   entriesOf(W: Float64Array): Float64Array {
@@ -162,36 +175,39 @@ export class FewerGrams implements EntryForms {
   }
 
   outputs(W: Float64Array): Float64Array {
-    const entries = this.all.outputs(W);
-    return Float64Array.from(this.kept, (_, f) => dotAt(this.turn, f * this.F, entries, 0, this.F));
+    return this.turned(this.all.outputs(W));
+  }
+
+  turned(theta: Float64Array): Float64Array {
+    const F = theta.length;
+    return Float64Array.from({ length: this.p }, (_, i) => dotAt(this.turn, i * F, theta, 0, F));
   }
 
   matrix(N: Float64Array): Float64Array {
-    const { F, turn } = this;
-    const entries = new Float64Array(F);
-    for (let f = 0; f < N.length; f++) for (let p = 0; p < F; p++) entries[p] += N[f] * turn[f * F + p];
+    const { p, turn } = this;
+    const entries = new Float64Array(turn.length / p);
+    const F = entries.length;
+    for (let i = 0; i < p; i++) for (let f = 0; f < F; f++) entries[f] += N[i] * turn[i * F + f];
     return this.all.matrix(entries);
   }
 
-  form(theta: Float64Array): Float64Array {
-    const entries = new Float64Array(this.F);
-    for (const [f, p] of this.kept.entries()) entries[p] = theta[f];
-    return this.all.form(entries);
+  form(t: Float64Array): Float64Array {
+    return this.all.form(this.back(t));
   }
 
-  addCone(W: Float64Array, V: Float64Array, diagonals: Float64Array, H: Float64Array): Float64Array {
-    const { F, turn, kernels } = this;
-    const size = this.kept.length;
+  addCone(W: Float64Array, V: Float64Array, diagonals: Diagonals, H: Float64Array): Float64Array {
+    const { p, turn, kernels } = this;
+    const F = turn.length / p;
     const whole = new Float64Array(F * F);
     const ends = this.all.addCone(W, V, diagonals, whole);
-    for (let p = 0; p < F; p++) for (let q = 0; q < p; q++) whole[q * F + p] = whole[p * F + q];
-    const [half, own] = [new Float64Array(size * F), new Float64Array(size * size)];
-    kernels.multiply(turn, whole, half, size, F, F);
-    kernels.multiplyTransposed(half, turn, own, size, F, size);
+    for (let f = 0; f < F; f++) for (let g = 0; g < f; g++) whole[g * F + f] = whole[f * F + g];
+    const [half, own] = [new Float64Array(p * F), new Float64Array(p * p)];
+    kernels.multiply(turn, whole, half, p, F, F);
+    kernels.multiplyTransposed(half, turn, own, p, F, p);
     for (let k = 0; k < own.length; k++) H[k] += own[k];
-    const q = ends.length / F;
-    const B = new Float64Array(size * q);
-    kernels.multiply(turn, ends, B, size, F, q);
+    const q = diagonals.count;
+    const B = new Float64Array(p * q);
+    kernels.multiply(turn, ends, B, p, F, q);
     return B;
   }
 }
