@@ -3,13 +3,12 @@
 import * as tf from "@tensorflow/tfjs";
 import { sampleGates } from "../../src/convex/arrangements/index.js";
 import { hostCones } from "../../src/convex/kernels/hostCones.js";
-import { hostIterate } from "../../src/convex/kernels/hostIterate.js";
-import { bindProducts, chooseEngine, type EngineChoice } from "../../src/convex/kernels/index.js";
-import type { BlockIterate, Kernels } from "../../src/convex/kernels/types.js";
+import { chooseEngine, type EngineChoice } from "../../src/convex/kernels/index.js";
+import { iterationOn } from "../../src/convex/kernels/trial.js";
+import type { Kernels } from "../../src/convex/kernels/types.js";
 import { atOnce } from "../../src/convex/linear/pieces.js";
 import { gaussianSource } from "../../src/convex/linear/random.js";
 import { patchGeometry, patchMatrix } from "../../src/convex/operators/patches.js";
-import { penalties } from "../../src/convex/penalties/index.js";
 import { sharedMatrix } from "../../src/convex/solvers/splitting/matrices.js";
 import type { GateSet, Matrix, Pooling } from "../../src/convex/types.js";
 import { timingOf } from "./measure.js";
@@ -44,7 +43,7 @@ export interface DeviceRate extends DeviceCase, DeviceSize {
   readonly flops: number; // of its products, masked ones counted as dense
 }
 
-/** Medians of `repeats` iterations, each a gradient, a step without a threshold, a product and an extrapolation. */
+/** Medians of `repeats` iterations (`iterationOn`; of programs with cones `coneSeconds`). */
 export async function iterationRate(how: DeviceCase, size: DeviceSize, repeats: number): Promise<DeviceRate> {
   const { rows: n, gates: P, outputs: C } = size;
   await useBackend(how.backend);
@@ -57,22 +56,9 @@ export async function iterationRate(how: DeviceCase, size: DeviceSize, repeats: 
     const ran = kernels.threads?.().ran ?? 1;
     return { ...how, ...size, gates: gates.count, reason, ran, seconds, flops: 12 * n * X.cols * gates.count * C };
   }
-  const products = kernels.iterate === undefined ? bindProducts({ X, gates, pooling }, kernels) : null;
-  const blocks: BlockIterate | undefined =
-    products === null
-      ? await kernels.iterate?.(X, gates, C, penalties.perOutput, pooling)
-      : hostIterate(products, X, gates, C, penalties.perOutput, pooling);
-  if (blocks === undefined) throw new Error(`bench: ${how.engine} has no blocks.`);
-  const R = Float64Array.from({ length: n * C }, gaussianSource(2));
-  const Z = new Float64Array(n * C);
-  const iteration = async () => {
-    await blocks.gradient(R);
-    await Promise.all([blocks.step(1 / n, 0), blocks.forward(Z)]);
-    await blocks.accept(0.5);
-  };
-  const seconds = await medianOf(iteration, repeats);
-  blocks.dispose();
-  products?.dispose();
+  const iteration = await iterationOn(kernels, { X, gates, pooling, loss: { rows: n, outputs: C } });
+  const seconds = await medianOf(() => iteration.run(), repeats);
+  iteration.dispose();
   const ran = kernels.threads?.().ran ?? 1;
   return { ...how, ...size, gates: gates.count, reason, ran, seconds, flops: 4 * X.rows * X.cols * gates.count * C };
 }
