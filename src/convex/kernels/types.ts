@@ -5,7 +5,7 @@
  * Matrices are row-major; "lower" means that only the lower triangle is read and written.
  */
 
-import type { GateSet, Matrix, Penalty, Pooling } from "../types.js";
+import type { GateSet, LossTerms, Matrix, Penalty, Pooling } from "../types.js";
 
 export type EngineName = "cpu" | "wasm" | "webgl" | "webgpu" | "gpujs" | "tfjs";
 
@@ -239,6 +239,32 @@ export interface ConeSystem {
   readonly Y: Matrix; // X M^-1 [n x d]
   /** Q^-1 [n x n], where `gather` is to end with it. */
   readonly solution: Float32Array | null;
+  /** Where that is, the loss, whose prox the engine may make as well. */
+  readonly outer?: OuterSystem | null;
+}
+
+/** What steps of a splitting need beside blocks and slacks: see solvers/splitting. */
+export interface OuterSystem {
+  readonly terms: LossTerms;
+  readonly outputWeight: number; // r
+  readonly biasScale: number; // g^2; 0 without a bias
+  readonly ofBias: Float64Array; // Q^-1 1 [n]
+}
+
+/** Outputs and bias of a splitting, with their multipliers. */
+export interface OuterState {
+  readonly z: Float64Array; // [n x C]
+  readonly c: Float64Array; // [n x C]
+  readonly e: Float64Array; // [C]
+  readonly te: Float64Array; // [C]
+}
+
+/** What all steps between two changes of the weight have in common. */
+export interface OuterNumbers {
+  readonly relaxation: number; // a
+  readonly threshold: number; // of the blocks
+  readonly tau: number; // of the loss's prox
+  readonly biasShare: number; // 1 / (1 + charge) of the bias
 }
 
 /**
@@ -259,6 +285,11 @@ export interface ConeIterate {
    * p := t shortened by `threshold`. What that left and moved, where it is asked for.
    */
   advance(W: Float64Array, relaxation: number, threshold: number, measured: boolean): Promise<ConeResiduals | null>;
+  /**
+   * `count` steps with nothing but this state across the border: e and te as after them, z + c in z, whose prox in float64 tells z
+   * from c. What the last step left and moved.
+   */
+  readonly steps?: ((count: number, numbers: OuterNumbers, state: OuterState) => Promise<ConeResiduals>) | undefined;
   /** Divides what the multipliers are, t - p and min(0, q), by `factor`. */
   rescale(factor: number): Promise<void>;
   /** The nonzero vectors p. */

@@ -35,7 +35,7 @@ export function deviceKernels(name: EngineName, host: Kernels, make: MakeBlocks,
       : {
           async iterateCones(X, gates, outputs, system) {
             const sizes = coneSizes(X, gates, outputs);
-            return deviceCones(await makeCones(X, gates, sizes, system), sizes);
+            return deviceCones(await makeCones(X, gates, sizes, system), sizes, system);
           },
         }),
   });
