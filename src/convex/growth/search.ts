@@ -6,13 +6,19 @@
  * it is NP-hard, so ascent from many starts finds lower bounds of it: evidence, not proof.
  */
 
-import type { Kernels } from "../kernels/types.js";
+import type { Kernels, NeuronPulls } from "../kernels/types.js";
+import { dotAt } from "../linear/vectors.js";
+import { slopeOf } from "../network.js";
+import { plainRows } from "../operators/neuronLayer.js";
 import type { Matrix, Pooling } from "../types.js";
 import { eachSampleBlock, readingOf, replaceByPull } from "./sampleBlocks.js";
 
 /** A stretch of the step after it helped, and a cut after it did not. */
 const STRETCH = 1.5;
 const CUT = 0.3;
+
+/** Multiplications of a step from which a device is asked: the host makes fewer in less than a device takes to answer. */
+const DEVICE_WORK = 1e6;
 
 /** One start: a direction and the (signed) column of the dual point that it is to align with. */
 export interface Start {
@@ -43,9 +49,35 @@ export async function searchGates(
   pooling: Pooling | null = null,
   pause: () => Promise<boolean> = async () => false,
 ): Promise<Found[]> {
+  const plain = plainRows(pooling) && slopeOf(pooling) === 0;
+  const onDevice = plain && steps > 1 && starts.length * X.rows * X.cols >= DEVICE_WORK;
+  const pulls = onDevice ? ((await kernels.pulls?.(X, N, outputs, starts.length)) ?? null) : null;
+  try {
+    const ends = await climbed(
+      new Ascent(kernels, X, N, outputs, starts, pooling, pulls),
+      starts,
+      steps,
+      rounds,
+      pause,
+    );
+    if (pulls === null) return ends;
+    // What float32 says of them is not what they are worth. The first step of an ascent is where it begins.
+    const there = starts.map((start, k) => ({ ...start, direction: ends[k].direction }));
+    return await new Ascent(kernels, X, N, outputs, there, pooling, null).run(1, pause);
+  } finally {
+    pulls?.dispose();
+  }
+}
+
+async function climbed(
+  ascent: Ascent,
+  starts: readonly Start[],
+  steps: number,
+  rounds: number,
+  pause: () => Promise<boolean>,
+): Promise<Found[]> {
   const ends: Found[] = new Array(starts.length);
   let alive = starts.map((_, i) => i);
-  const ascent = new Ascent(kernels, X, N, outputs, starts, pooling);
   for (let round = 0; round < rounds; round++) {
     for (const [k, found] of (await ascent.run(steps, pause)).entries()) ends[alive[k]] = found;
     if (round + 1 === rounds || (await pause())) break;
@@ -71,6 +103,7 @@ class Ascent {
     private readonly outputs: number,
     private starts: readonly Start[],
     private readonly pooling: Pooling | null,
+    private readonly pulls: NeuronPulls | null, // where a device makes the products
   ) {
     const S = starts.length;
     const d = X.cols;
@@ -102,7 +135,7 @@ class Ascent {
   }
 
   async run(steps: number, pause: () => Promise<boolean>): Promise<Found[]> {
-    const { kernels, X, N, outputs, starts, best, value, stride, gradient } = this;
+    const { kernels, X, N, outputs, starts, best, value, stride, gradient, pulls } = this;
     const d = X.cols;
     const S = starts.length;
     const reading = readingOf(
@@ -123,16 +156,21 @@ class Ascent {
         for (let p = from; p < from + d; p++) trial[p] = best[p] + scale * gradient[p];
         normalise(trial, from, d);
       }
-      trialGradient.fill(0);
-      sums.fill(0);
-      eachSampleBlock(X, reading.pooling, S, (rows, first, count) => {
-        const length = rows.length / d;
-        if (products.length < S * length) products = new Float64Array(S * length);
-        kernels.multiplyTransposed(trial, rows, products, S, d, length);
-        for (let i = 0; i < S; i++) sums[i] -= starts[i].sign * replaceByPull(reading, i, N, products, first, count);
-        kernels.multiply(products, rows, part, S, length, d);
-        for (let k = 0; k < part.length; k++) trialGradient[k] += part[k];
-      });
+      if (pulls !== null) {
+        await pulls.at(trial, reading.columns, trialGradient);
+        for (let i = 0; i < S; i++) sums[i] = -starts[i].sign * dotAt(trial, i * d, trialGradient, i * d, d);
+      } else {
+        trialGradient.fill(0);
+        sums.fill(0);
+        eachSampleBlock(X, reading.pooling, S, (rows, first, count) => {
+          const length = rows.length / d;
+          if (products.length < S * length) products = new Float64Array(S * length);
+          kernels.multiplyTransposed(trial, rows, products, S, d, length);
+          for (let i = 0; i < S; i++) sums[i] -= starts[i].sign * replaceByPull(reading, i, N, products, first, count);
+          kernels.multiply(products, rows, part, S, length, d);
+          for (let k = 0; k < part.length; k++) trialGradient[k] += part[k];
+        });
+      }
       for (let i = 0; i < S; i++) {
         const improved = sums[i] > value[i];
         stride[i] *= improved ? STRETCH : CUT;

@@ -66,6 +66,8 @@ export interface Kernels {
   ): Promise<BlockIterate>;
   /** Blocks with cones kept on the engine for splittings, of C outputs; without it `hostCones` makes them from the products. */
   iterateCones?(X: Matrix, gates: GateSet, outputs: number, system: ConeSystem): Promise<ConeIterate>;
+  /** Pulls of neurons on the engine, in float32, at one N [n x C], of at most so many neurons at a time. */
+  pulls?(X: Matrix, N: Float64Array, outputs: number, most: number): Promise<NeuronPulls>;
   /** What of its threads was used so far; an engine without it has one. */
   threads?(): ThreadUse;
 }
@@ -85,6 +87,13 @@ export interface NeuronLayer {
   forward(W: Float64Array, A: Float64Array, Z: Float64Array): void;
   /** inW [m x d] and inA [C x m] += the gradients of <N, a(X W') A'>, N [n x C]. */
   backward(W: Float64Array, A: Float64Array, N: Float64Array, inW: Float64Array, inA: Float64Array): void;
+  dispose(): void;
+}
+
+/** How a dual point N pulls at neurons over the rows of X, on a device; when that goes away it rejects with "engine/lost". */
+export interface NeuronPulls {
+  /** Row j of out [m x d] := X'(N_c o 1[X w_j > 0]), c = columns[j], weights [m x d]: times w_j it is N_c'(X w_j)_+, of which it is the gradient. */
+  at(weights: Float64Array, columns: Int32Array, out: Float64Array): Promise<void>;
   dispose(): void;
 }
 

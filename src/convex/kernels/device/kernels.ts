@@ -2,7 +2,7 @@
 
 import type { GateSet, Matrix } from "../../types.js";
 import { engineLike } from "../engineLike.js";
-import type { ConeSystem, EngineName, Kernels } from "../types.js";
+import type { ConeSystem, EngineName, Kernels, NeuronPulls } from "../types.js";
 import { type ConeSizes, coneSizes, type DeviceCones, deviceCones } from "./cones.js";
 import { type BlockSizes, blockSizes, type DeviceBlocks, deviceIterate } from "./iterate.js";
 
@@ -11,6 +11,9 @@ export type MakeBlocks = (X: Matrix, gates: GateSet, sizes: BlockSizes) => Promi
 
 /** The same for blocks with cones. */
 export type MakeCones = (X: Matrix, gates: GateSet, sizes: ConeSizes, system: ConeSystem) => Promise<DeviceCones>;
+
+/** The same for pulls of neurons (`Kernels.pulls`). */
+export type MakePulls = (X: Matrix, N: Float64Array, outputs: number, most: number) => Promise<NeuronPulls>;
 
 /** An engine on a device that answered. */
 export interface OpenedDevice {
@@ -22,10 +25,17 @@ export interface OpenedDevice {
 /** Finds the device and makes the engine; rejects with an Error that says in a clause why it can't run. */
 export type OpenDevice = (host: Kernels) => Promise<OpenedDevice>;
 
-export function deviceKernels(name: EngineName, host: Kernels, make: MakeBlocks, makeCones?: MakeCones): Kernels {
+export function deviceKernels(
+  name: EngineName,
+  host: Kernels,
+  make: MakeBlocks,
+  makeCones?: MakeCones,
+  pulls?: MakePulls,
+): Kernels {
   return engineLike(host, {
     name,
     dtype: "float32",
+    pulls,
     async iterate(X, gates, outputs, penalty, pooling = null) {
       const sizes = blockSizes(X, gates, outputs, pooling);
       return deviceIterate(await make(X, gates, sizes), sizes, penalty);

@@ -16,7 +16,7 @@ import * as cones from "./conePrograms.js";
 import * as outer from "./outerPrograms.js";
 import { evenUp, type ProductPrograms, productPrograms, SPLIT_ITEMS, splitsFor } from "./products.js";
 import * as programs from "./programs.js";
-import { Textures, type WebglBackend } from "./textures.js";
+import { padded, Textures, type WebglBackend } from "./textures.js";
 
 type Slot = "X" | "Y" | "masks" | "inverse" | "solution" | "t" | "p" | "G" | "q" | OuterSlot;
 /** Of whole steps: targets, weights and Q^-1 1, then what they move. */
@@ -319,11 +319,4 @@ export class WebglCones extends Textures<Slot> implements DeviceCones {
       }
     }
   }
-}
-
-/** A matrix [m x n] in a larger one, in float32. */
-function padded(data: Float64Array | Float32Array, m: number, n: number, rows: number, columns: number): Float32Array {
-  const out = new Float32Array(rows * columns);
-  for (let i = 0; i < m; i++) out.set(data.subarray(i * n, (i + 1) * n), i * columns);
-  return out;
 }
