@@ -2,14 +2,16 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { sampleGates } from "../../src/convex/arrangements/index.js";
-import { hostCones } from "../../src/convex/kernels/hostCones.js";
 import { chooseEngine, type EngineChoice } from "../../src/convex/kernels/index.js";
 import { iterationOn } from "../../src/convex/kernels/trial.js";
 import type { Kernels } from "../../src/convex/kernels/types.js";
-import { atOnce } from "../../src/convex/linear/pieces.js";
 import { gaussianSource } from "../../src/convex/linear/random.js";
+import { bindLoss } from "../../src/convex/losses/index.js";
 import { patchGeometry, patchMatrix } from "../../src/convex/operators/patches.js";
-import { sharedMatrix } from "../../src/convex/solvers/splitting/matrices.js";
+import { perOutput } from "../../src/convex/penalties/perOutput.js";
+import { stepOnHost, stepRoom } from "../../src/convex/solvers/splitting/outer.js";
+import { SplittingSystem } from "../../src/convex/solvers/splitting/system.js";
+import { Workbench } from "../../src/convex/solvers/workbench.js";
 import type { GateSet, Matrix, Pooling } from "../../src/convex/types.js";
 import { timingOf } from "./measure.js";
 import { startThreads } from "./rates.js";
@@ -18,6 +20,9 @@ import { startThreads } from "./rates.js";
 const FILTER = 3;
 const CHANNELS = 3;
 export const PATCH_FEATURES = FILTER * FILTER * CHANNELS;
+/** Rows up to which engines have a solution of the splitting's system, and steps that are asked for together. */
+const WHOLE_ROWS = 1500;
+const STEPS = 10;
 
 export interface DeviceCase {
   readonly engine: EngineChoice;
@@ -63,23 +68,39 @@ export async function iterationRate(how: DeviceCase, size: DeviceSize, repeats: 
   return { ...how, ...size, gates: gates.count, reason, ran, seconds, flops: 4 * X.rows * X.cols * gates.count * C };
 }
 
-/** Of a step of the splitting: two products of all 2 P C vectors, two of half of them; what is n x n or d x d is not counted. */
+/**
+ * Of a step of the splitting: two products of all 2 P C vectors, two of half of them; what is n x n or d x d is not counted. Whole steps, with
+ * outputs and squared loss, where there are few enough rows that the engine makes them or the host has them solved; else the products alone.
+ */
 async function coneSeconds(kernels: Kernels, X: Matrix, gates: GateSet, C: number, repeats: number): Promise<number> {
-  const shared = atOnce(sharedMatrix(X, kernels));
-  if (shared === null) throw new Error("bench: the rows have no matrix in common.");
-  const system = { ...shared, solution: null };
-  const products = kernels.bind(X, gates);
-  const blocks =
-    (await kernels.iterateCones?.(X, gates, C, system)) ?? hostCones(kernels, products, X, gates, C, system);
-  const U = Float64Array.from({ length: X.rows * C }, gaussianSource(2));
-  const W = new Float64Array(U.length);
-  const seconds = await medianOf(async () => {
-    await blocks.gather(U, W);
-    await blocks.advance(W, 1.8, 0.1, false);
-  }, repeats);
-  blocks.dispose();
-  products.dispose();
-  return seconds;
+  const size = X.rows * C;
+  const targets: Matrix = { rows: X.rows, cols: C, data: Float64Array.from({ length: size }, gaussianSource(3)) };
+  const loss = bindLoss("meanSquaredError", targets);
+  const program = { X, gates, loss, penalty: perOutput, beta: 0.1, outputBias: null, cones: true };
+  const bench = new Workbench(program, kernels);
+  const never = async () => false;
+  const common = { program, kernels, tolerance: 1e-3, pause: never, late: () => false };
+  const system = await SplittingSystem.of({ ...common, products: bench.products, memory: bench.part(0, program) });
+  if (system === null) throw new Error("bench: the rows have no matrix in common.");
+  const [z, c] = [2, 4].map((seed) => Float64Array.from({ length: size }, gaussianSource(seed)));
+  const state = { z, c, e: new Float64Array(C), te: new Float64Array(C) };
+  const numbers = { relaxation: 1.8, threshold: 0.1, tau: 1, biasShare: 1 };
+  const room = stepRoom(loss);
+  const whole = X.rows <= WHOLE_ROWS;
+  const { steps } = system.iterate;
+  const run = async () => {
+    if (steps !== undefined) await steps(STEPS, numbers, state);
+    else if (whole)
+      for (let k = 0; k < STEPS; k++) await stepOnHost(system, loss, state, numbers, room, k + 1 === STEPS, never);
+    else {
+      await system.iterate.gather(z, c);
+      await system.iterate.advance(c, 1.8, 0.1, false);
+    }
+  };
+  const seconds = await medianOf(run, repeats);
+  system.dispose();
+  bench.dispose();
+  return whole ? seconds / STEPS : seconds;
 }
 
 function rowsOf({ rows: n, features: d, image }: DeviceSize): { X: Matrix; pooling: Pooling | null } {
