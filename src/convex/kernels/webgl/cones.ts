@@ -31,7 +31,6 @@ export class WebglCones extends Textures<Slot> implements DeviceCones {
   private readonly vectors: number; // rows of the textures of blocks
   private readonly products: Omit<ProductPrograms, "data" | "masks" | "places">;
   private readonly slackSplits: number;
-  private readonly slack: programs.PackedProgram;
   private readonly weight: number;
   private readonly solved: boolean;
   readonly steps?: (count: number, numbers: OuterNumbers, state: DeviceOuter) => Promise<DeviceSteps>;
@@ -55,7 +54,6 @@ export class WebglCones extends Textures<Slot> implements DeviceCones {
     this.products = products;
     const words = masks.shape[1];
     this.slackSplits = splitsFor((this.vectors * width) / 4, words, SPLIT_ITEMS);
-    this.slack = cones.slackProgram(this.even, words, this.slackSplits);
     this.hold("X", this.matrix(data.values, data.shape));
     this.hold("masks", this.matrix(masks.values, masks.shape));
     this.hold("Y", this.matrix(padded(Y.data, n, d, rows, width), [rows, width]));
@@ -199,9 +197,14 @@ export class WebglCones extends Textures<Slot> implements DeviceCones {
   /** R, and of it A M^-1 R or Q^-1 times that, [n x C]; to be freed. */
   private gathered(pull: tf.TensorInfo): tf.TensorInfo {
     const { even, slackSplits, vectors } = this;
-    const [X, q, t, p] = [this.get("X"), this.get("q"), this.get("t"), this.get("p")];
-    const parts = this.run(this.slack, [X, q, pull, t, p, this.get("masks")], [this.weight]);
-    this.hold("G", this.summed(parts, vectors, even.width, slackSplits));
+    const slacks = this.run(cones.slackProgram(even), [this.get("q"), pull, this.get("masks")], [this.weight]);
+    const product = cones.backProgram(vectors, even.rows, even.width, slackSplits);
+    const parts = this.run(product, [slacks, this.get("X")]);
+    this.free(slacks);
+    const sum = this.summed(parts, vectors, even.width, slackSplits);
+    const both = { ...even, perGate: 2 * even.outputs };
+    this.hold("G", this.run(programs.entryProgram(both, "a + 2. * b - c"), [sum, this.get("p"), this.get("t")], [0]));
+    this.free(sum);
     return this.outputsOf(this.run(cones.halvesProgram(even, "a - b"), [this.get("G")]), this.solved);
   }
 

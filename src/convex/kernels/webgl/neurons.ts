@@ -2,7 +2,7 @@
 
 import type { Matrix } from "../../types.js";
 import type { NeuronPulls } from "../types.js";
-import { splitsProgram } from "./conePrograms.js";
+import { backProgram, splitsProgram } from "./conePrograms.js";
 import { evenUp, SPLIT_ITEMS, splitsFor } from "./products.js";
 import { type PackedProgram, program } from "./programs.js";
 import { padded, Textures, type WebglBackend } from "./textures.js";
@@ -27,32 +27,6 @@ function maskedProgram(m: number, rows: number, width: number): PackedProgram {
       ivec2 columns = ivec2(getColumns(rc.x, 0).xz);
       vec4 pulls = vec4(pullAt(columns.x, rc.y), pullAt(columns.y, rc.y));
       setOutput(mix(vec4(0.), pulls, greaterThan(h, vec4(0.))));
-    }`,
-  );
-}
-
-/** [m x d splits]: M X over the rows of each split. */
-function backProgram(m: number, rows: number, width: number, splits: number): PackedProgram {
-  const span = 2 * Math.ceil(rows / 2 / splits);
-  return program(
-    [m, width * splits],
-    ["M", "X"],
-    `void main() {
-      ivec2 rc = getOutputCoords();
-      int split = rc.y / ${width};
-      int p = rc.y - split * ${width};
-      int end = min((split + 1) * ${span}, ${rows});
-      vec4 result = vec4(0.);
-      for (int from = split * ${span}; from < end; from += 64) {
-        vec4 part = vec4(0.); // a sum of sums keeps its digits
-        for (int row = from; row < min(from + 64, end); row += 2) {
-          vec4 m = getM(rc.x, row);
-          vec4 x = getX(row, p);
-          part += m.xxzz * x.xyxy + m.yyww * x.zwzw;
-        }
-        result += part;
-      }
-      setOutput(result);
     }`,
   );
 }
