@@ -14,7 +14,8 @@ import { coneEngines } from "../../helpers/deviceEngines.js";
 import { expectNear } from "../../helpers/expectNear.js";
 import { gaussianMatrix, randomProgram } from "../../helpers/problems.js";
 
-const TOLERANCE = 5e-5;
+/** Of the largest entry, after up to four steps, whose errors add up. */
+const TOLERANCE = 2e-4;
 const never = async () => false;
 
 async function systemOn(program: ConvexProgram, kernels: Kernels, use: (system: SplittingSystem) => Promise<void>) {

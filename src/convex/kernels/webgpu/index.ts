@@ -10,7 +10,7 @@ import {
   type OpenDevice,
 } from "../device/index.js";
 import type { StepReport } from "../types.js";
-import { WebgpuCones } from "./cones.js";
+import { WebgpuCones } from "./cones/index.js";
 import { findDevice } from "./device.js";
 import { WebgpuPulls } from "./neurons.js";
 import { productWork, stridden } from "./products.js";

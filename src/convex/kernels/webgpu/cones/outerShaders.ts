@@ -1,8 +1,8 @@
 /** The compute shaders of outputs, bias and loss of a splitting, [C x n]: what lies between its products (solvers/splitting). */
 
-import type { LossTerms } from "../../types.js";
-import { levelSource, pullSource, wgsl } from "../device/index.js";
-import { LANES, SHAPE } from "./shape.js";
+import type { LossTerms } from "../../../types.js";
+import { levelSource, pullSource, wgsl } from "../../device/index.js";
+import { LANES, SHAPE } from "../shape.js";
 
 /** r, g^2, relaxation, tau and the share of the bias. */
 export const OUTER_NUMBERS = 8;

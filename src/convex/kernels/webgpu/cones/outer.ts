@@ -1,10 +1,10 @@
 /** Outputs, bias and loss of a splitting in buffers of a WebGPU device, so that whole steps run there one after another. */
 
-import { type DeviceOuter, outerArrays } from "../device/index.js";
-import type { OuterNumbers, OuterSystem } from "../types.js";
+import { type DeviceOuter, outerArrays } from "../../device/index.js";
+import type { OuterNumbers, OuterSystem } from "../../types.js";
+import { type GpuQueue, gridOf, type Work } from "../queue.js";
+import { LANES } from "../shape.js";
 import * as shaders from "./outerShaders.js";
-import { type GpuQueue, gridOf, type Work } from "./queue.js";
-import { LANES } from "./shape.js";
 
 const FLOAT = 4; // bytes
 

@@ -4,10 +4,10 @@
  * `shape.vectors` are the P C vectors of positive neurons; those of negative ones stand behind them. q [2 P C x 4 rowQuads].
  */
 
-import { outerShader } from "./outerShader.js";
-import { ROW_TILE, rowProducts } from "./rowProducts.js";
-import { LANES, SHAPE, TILE } from "./shape.js";
-import { type Along, each, MAIN, sumsAlong } from "./vectors.js";
+import { outerShader } from "../outerShader.js";
+import { ROW_TILE, rowProducts } from "../rowProducts.js";
+import { LANES, SHAPE, TILE } from "../shape.js";
+import { type Along, each, MAIN, sumsAlong } from "../vectors.js";
 
 /** weight of the slacks, relaxation, threshold, what is kept of q, and what multipliers are divided by. */
 export const CONE_NUMBERS = 8;

@@ -1,7 +1,7 @@
 /** Blocks with cones in buffers of a WebGPU device: two products of every vector fused with signs, clamps and relaxation, in float32. */
 
-import { norm } from "../../linear/vectors.js";
-import type { GateSet, Matrix } from "../../types.js";
+import { norm } from "../../../linear/vectors.js";
+import type { GateSet, Matrix } from "../../../types.js";
 import {
   blockSizes,
   type ConeSizes,
@@ -9,14 +9,14 @@ import {
   type DeviceOuter,
   type DeviceSteps,
   sumOfPairs,
-} from "../device/index.js";
-import type { ConeResiduals, ConeSystem, OuterNumbers } from "../types.js";
-import * as shaders from "./coneShaders.js";
+} from "../../device/index.js";
+import type { ConeResiduals, ConeSystem, OuterNumbers } from "../../types.js";
+import { productWork, stridden, WANTED_GROUPS } from "../products.js";
+import { type GpuQueue, gridOf, type Work } from "../queue.js";
+import { LANES, SHAPE_SIZE, shapeOf, TILE, TILE_QUADS } from "../shape.js";
+import { LANE_QUADS } from "../vectors.js";
 import { WebgpuOuter } from "./outer.js";
-import { productWork, stridden, WANTED_GROUPS } from "./products.js";
-import { type GpuQueue, gridOf, type Work } from "./queue.js";
-import { LANES, SHAPE_SIZE, shapeOf, TILE, TILE_QUADS } from "./shape.js";
-import { LANE_QUADS } from "./vectors.js";
+import * as shaders from "./shaders.js";
 
 const FLOAT = 4; // bytes
 /** Rows that a split of a product back has at least. */
