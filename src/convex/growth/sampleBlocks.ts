@@ -2,8 +2,11 @@
 
 import { rowBlock } from "../linear/rowBlock.js";
 import { ONE_PATCH, slopeOf } from "../network.js";
+import { plainRows } from "../operators/neuronLayer.js";
 import type { Matrix, Pooling } from "../types.js";
 
+/** Multiplications of a step from which a device is asked: the host makes fewer in less than a device takes to answer. */
+const DEVICE_WORK = 1e6;
 /** Entries of the products of neurons and rows that are held at a time: 128 MB. */
 const HELD = 2 ** 24;
 
@@ -16,6 +19,11 @@ export interface Reading {
 
 export function readingOf(pooling: Pooling | null | undefined, outputs: number, columns: Int32Array): Reading {
   return { pooling: pooling ?? ONE_PATCH, outputs, columns };
+}
+
+/** Whether so many neurons are enough for a device that has them, which it has of plain rows. */
+export function worthDevice({ rows, cols }: Matrix, neurons: number, pooling: Pooling | null | undefined): boolean {
+  return plainRows(pooling) && slopeOf(pooling) === 0 && neurons * rows * cols >= DEVICE_WORK;
 }
 
 /** Calls `use` with the rows of samples [first, first + count), as many as `neurons` leave room for, in order. */

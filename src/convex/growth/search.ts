@@ -6,19 +6,14 @@
  * it is NP-hard, so ascent from many starts finds lower bounds of it: evidence, not proof.
  */
 
-import type { Kernels, NeuronPulls } from "../kernels/types.js";
+import type { DeviceNeurons, Kernels } from "../kernels/types.js";
 import { dotAt } from "../linear/vectors.js";
-import { slopeOf } from "../network.js";
-import { plainRows } from "../operators/neuronLayer.js";
 import type { Matrix, Pooling } from "../types.js";
-import { eachSampleBlock, readingOf, replaceByPull } from "./sampleBlocks.js";
+import { eachSampleBlock, readingOf, replaceByPull, worthDevice } from "./sampleBlocks.js";
 
 /** A stretch of the step after it helped, and a cut after it did not. */
 const STRETCH = 1.5;
 const CUT = 0.3;
-
-/** Multiplications of a step from which a device is asked: the host makes fewer in less than a device takes to answer. */
-const DEVICE_WORK = 1e6;
 
 /** One start: a direction and the (signed) column of the dual point that it is to align with. */
 export interface Start {
@@ -49,23 +44,23 @@ export async function searchGates(
   pooling: Pooling | null = null,
   pause: () => Promise<boolean> = async () => false,
 ): Promise<Found[]> {
-  const plain = plainRows(pooling) && slopeOf(pooling) === 0;
-  const onDevice = plain && steps > 1 && starts.length * X.rows * X.cols >= DEVICE_WORK;
-  const pulls = onDevice ? ((await kernels.pulls?.(X, N, outputs, starts.length)) ?? null) : null;
+  const onDevice = steps > 1 && worthDevice(X, starts.length, pooling);
+  const there = onDevice ? ((await kernels.neuronsThere?.(X, outputs, starts.length)) ?? null) : null;
   try {
+    there?.turn(N);
     const ends = await climbed(
-      new Ascent(kernels, X, N, outputs, starts, pooling, pulls),
+      new Ascent(kernels, X, N, outputs, starts, pooling, there),
       starts,
       steps,
       rounds,
       pause,
     );
-    if (pulls === null) return ends;
+    if (there === null) return ends;
     // What float32 says of them is not what they are worth. The first step of an ascent is where it begins.
-    const there = starts.map((start, k) => ({ ...start, direction: ends[k].direction }));
-    return await new Ascent(kernels, X, N, outputs, there, pooling, null).run(1, pause);
+    const found = starts.map((start, k) => ({ ...start, direction: ends[k].direction }));
+    return await new Ascent(kernels, X, N, outputs, found, pooling, null).run(1, pause);
   } finally {
-    pulls?.dispose();
+    there?.dispose();
   }
 }
 
@@ -103,7 +98,7 @@ class Ascent {
     private readonly outputs: number,
     private starts: readonly Start[],
     private readonly pooling: Pooling | null,
-    private readonly pulls: NeuronPulls | null, // where a device makes the products
+    private readonly there: DeviceNeurons | null, // where a device makes the products
   ) {
     const S = starts.length;
     const d = X.cols;
@@ -135,7 +130,7 @@ class Ascent {
   }
 
   async run(steps: number, pause: () => Promise<boolean>): Promise<Found[]> {
-    const { kernels, X, N, outputs, starts, best, value, stride, gradient, pulls } = this;
+    const { kernels, X, N, outputs, starts, best, value, stride, gradient, there } = this;
     const d = X.cols;
     const S = starts.length;
     const reading = readingOf(
@@ -156,8 +151,8 @@ class Ascent {
         for (let p = from; p < from + d; p++) trial[p] = best[p] + scale * gradient[p];
         normalise(trial, from, d);
       }
-      if (pulls !== null) {
-        await pulls.at(trial, reading.columns, trialGradient);
+      if (there !== null) {
+        await there.pulls(trial, reading.columns, trialGradient);
         for (let i = 0; i < S; i++) sums[i] = -starts[i].sign * dotAt(trial, i * d, trialGradient, i * d, d);
       } else {
         trialGradient.fill(0);

@@ -10,7 +10,4 @@ export interface MeasuredDevice {
   readonly cones: number | null;
 }
 
-export const measured: readonly MeasuredDevice[] = [
-  { engine: "webgpu", device: "SwiftShader", gated: null, cones: null },
-  { engine: "webgl", device: "SwiftShader", gated: null, cones: null },
-];
+export const measured: readonly MeasuredDevice[] = [{"engine":"webgl","device":"SwiftShader","gated":null,"cones":null},{"engine":"webgpu","device":"SwiftShader","gated":null,"cones":null}];

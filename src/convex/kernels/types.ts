@@ -66,8 +66,8 @@ export interface Kernels {
   ): Promise<BlockIterate>;
   /** Blocks with cones kept on the engine for splittings, of C outputs; without it `hostCones` makes them from the products. */
   iterateCones?(X: Matrix, gates: GateSet, outputs: number, system: ConeSystem): Promise<ConeIterate>;
-  /** Pulls of neurons on the engine, in float32, at one N [n x C], of at most so many neurons at a time. */
-  pulls?(X: Matrix, N: Float64Array, outputs: number, most: number): Promise<NeuronPulls>;
+  /** Products of neurons on a device, in float32, that feed `outputs` C, of at most so many neurons at a time. */
+  neuronsThere?(X: Matrix, outputs: number, most: number): Promise<DeviceNeurons>;
   /** What of its threads was used so far; an engine without it has one. */
   threads?(): ThreadUse;
 }
@@ -90,10 +90,14 @@ export interface NeuronLayer {
   dispose(): void;
 }
 
-/** How a dual point N pulls at neurons over the rows of X, on a device; when that goes away it rejects with "engine/lost". */
-export interface NeuronPulls {
+/** Neurons w_j over the rows of X on a device, each of which feeds the output columns[j]; when that goes away they reject with "engine/lost". */
+export interface DeviceNeurons {
+  /** Z [n x C] += sum_j scales_j (X w_j)_+, weights [m x d]. */
+  outputs(weights: Float64Array, scales: Float64Array, columns: Int32Array, Z: Float64Array): Promise<void>;
+  /** The N [n x C] of the pulls to come. */
+  turn(N: Float64Array): void;
   /** Row j of out [m x d] := X'(N_c o 1[X w_j > 0]), c = columns[j], weights [m x d]: times w_j it is N_c'(X w_j)_+, of which it is the gradient. */
-  at(weights: Float64Array, columns: Int32Array, out: Float64Array): Promise<void>;
+  pulls(weights: Float64Array, columns: Int32Array, out: Float64Array): Promise<void>;
   dispose(): void;
 }
 

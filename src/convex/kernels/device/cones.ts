@@ -96,6 +96,20 @@ export function deviceCones(
   };
 }
 
+/** Scales of neurons as a matrix [C x m], zero but in the column that each feeds, in rows of some length. */
+export function scalesByOutput(
+  scales: Float64Array,
+  columns: Int32Array,
+  C: number,
+  row = scales.length,
+): Float32Array {
+  const S = new Float32Array(C * row);
+  scales.forEach((value, j) => {
+    S[columns[j] * row + j] = value;
+  });
+  return S;
+}
+
 /** The sum of the first (0) or the second (1) numbers of pairs, in float64. */
 export function sumOfPairs(pairs: Float32Array, which: 0 | 1): number {
   let sum = 0;

@@ -6,6 +6,7 @@ export {
   type DeviceOuter,
   type DeviceSteps,
   outerArrays,
+  scalesByOutput,
   sumOfPairs,
 } from "./cones.js";
 export { type BlockSizes, blockSizes, type DeviceBlocks, gramOnRight, gramOrder, stepSums } from "./iterate.js";

@@ -2,7 +2,7 @@
 
 import type { GateSet, Matrix } from "../../types.js";
 import { engineLike } from "../engineLike.js";
-import type { ConeSystem, EngineName, Kernels, NeuronPulls } from "../types.js";
+import type { ConeSystem, DeviceNeurons, EngineName, Kernels } from "../types.js";
 import { type ConeSizes, coneSizes, type DeviceCones, deviceCones } from "./cones.js";
 import { type BlockSizes, blockSizes, type DeviceBlocks, deviceIterate } from "./iterate.js";
 
@@ -12,8 +12,8 @@ export type MakeBlocks = (X: Matrix, gates: GateSet, sizes: BlockSizes) => Promi
 /** The same for blocks with cones. */
 export type MakeCones = (X: Matrix, gates: GateSet, sizes: ConeSizes, system: ConeSystem) => Promise<DeviceCones>;
 
-/** The same for pulls of neurons (`Kernels.pulls`). */
-export type MakePulls = (X: Matrix, N: Float64Array, outputs: number, most: number) => Promise<NeuronPulls>;
+/** The same for neurons (`Kernels.neuronsThere`). */
+export type MakeNeurons = (X: Matrix, outputs: number, most: number) => Promise<DeviceNeurons>;
 
 /** An engine on a device that answered. */
 export interface OpenedDevice {
@@ -30,12 +30,12 @@ export function deviceKernels(
   host: Kernels,
   make: MakeBlocks,
   makeCones?: MakeCones,
-  pulls?: MakePulls,
+  neuronsThere?: MakeNeurons,
 ): Kernels {
   return engineLike(host, {
     name,
     dtype: "float32",
-    pulls,
+    neuronsThere,
     async iterate(X, gates, outputs, penalty, pooling = null) {
       const sizes = blockSizes(X, gates, outputs, pooling);
       return deviceIterate(await make(X, gates, sizes), sizes, penalty);

@@ -12,7 +12,7 @@ import {
 import type { StepReport } from "../types.js";
 import { WebgpuCones } from "./cones/index.js";
 import { findDevice } from "./device.js";
-import { WebgpuPulls } from "./neurons.js";
+import { WebgpuNeurons } from "./neurons.js";
 import { productWork, stridden } from "./products.js";
 import { GpuQueue, gridOf, type Work } from "./queue.js";
 import * as shaders from "./shaders.js";
@@ -33,7 +33,7 @@ export const openWebgpu: OpenDevice = async (host) => {
     host,
     (X, gates, sizes) => filled((queue) => new WebgpuBlocks(queue, X, gates, sizes)),
     (X, gates, sizes, system) => filled((queue) => new WebgpuCones(queue, X, gates, sizes, system)),
-    (X, N, outputs, most) => filled((queue) => new WebgpuPulls(queue, X, N, outputs, most)),
+    (X, outputs, most) => filled((queue) => new WebgpuNeurons(queue, X, outputs, most)),
   );
   return { kernels, device: name, emulated };
 };
