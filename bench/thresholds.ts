@@ -22,10 +22,10 @@ const LADDER = [
   { rows: 100, features: 10, gates: 32 },
   { rows: 300, features: 30, gates: 64 },
   { rows: 1000, features: 50, gates: 128 },
-  { rows: 2000, features: 100, gates: 256 },
   ...(flags.software
     ? []
     : [
+        { rows: 2000, features: 100, gates: 256 },
         { rows: 10_000, features: 100, gates: 512 },
         { rows: 20_000, features: 500, gates: 512 },
       ]),

@@ -10,4 +10,7 @@ export interface MeasuredDevice {
   readonly cones: number | null;
 }
 
-export const measured: readonly MeasuredDevice[] = [{"engine":"webgl","device":"SwiftShader","gated":null,"cones":null},{"engine":"webgpu","device":"SwiftShader","gated":null,"cones":null}];
+export const measured: readonly MeasuredDevice[] = [
+  { engine: "webgl", device: "SwiftShader", gated: null, cones: null },
+  { engine: "webgpu", device: "SwiftShader", gated: null, cones: null },
+];
