@@ -1,12 +1,11 @@
 /** Many neurons on all rows of the data, some samples at a time, so that memory does not grow with the number of patches. */
 
+import type { Kernels } from "../kernels/types.js";
 import { rowBlock } from "../linear/rowBlock.js";
 import { ONE_PATCH, slopeOf } from "../network.js";
 import { plainRows } from "../operators/neuronLayer.js";
 import type { Matrix, Pooling } from "../types.js";
 
-/** Multiplications of a step from which a device is asked: the host makes fewer in less than a device takes to answer. */
-const DEVICE_WORK = 1e6;
 /** Entries of the products of neurons and rows that are held at a time: 128 MB. */
 const HELD = 2 ** 24;
 
@@ -22,8 +21,13 @@ export function readingOf(pooling: Pooling | null | undefined, outputs: number, 
 }
 
 /** Whether so many neurons are enough for a device that has them, which it has of plain rows. */
-export function worthDevice({ rows, cols }: Matrix, neurons: number, pooling: Pooling | null | undefined): boolean {
-  return plainRows(pooling) && slopeOf(pooling) === 0 && neurons * rows * cols >= DEVICE_WORK;
+export function worthDevice(
+  { neuronsFrom = Number.POSITIVE_INFINITY }: Pick<Kernels, "neuronsFrom">,
+  { rows, cols }: Matrix,
+  neurons: number,
+  pooling: Pooling | null | undefined,
+): boolean {
+  return plainRows(pooling) && slopeOf(pooling) === 0 && neurons * rows * cols >= neuronsFrom;
 }
 
 /** Calls `use` with the rows of samples [first, first + count), as many as `neurons` leave room for, in order. */

@@ -44,7 +44,7 @@ export async function searchGates(
   pooling: Pooling | null = null,
   pause: () => Promise<boolean> = async () => false,
 ): Promise<Found[]> {
-  const onDevice = steps > 1 && worthDevice(X, starts.length, pooling);
+  const onDevice = steps > 1 && worthDevice(kernels, X, starts.length, pooling);
   const there = onDevice ? ((await kernels.neuronsThere?.(X, outputs, starts.length)) ?? null) : null;
   try {
     there?.turn(N);

@@ -11,6 +11,6 @@ export interface MeasuredDevice {
 }
 
 export const measured: readonly MeasuredDevice[] = [
-  { engine: "webgl", device: "SwiftShader", gated: null, cones: null },
   { engine: "webgpu", device: "SwiftShader", gated: null, cones: null },
+  { engine: "webgl", device: "SwiftShader", gated: null, cones: null },
 ];

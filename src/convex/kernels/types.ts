@@ -68,6 +68,8 @@ export interface Kernels {
   iterateCones?(X: Matrix, gates: GateSet, outputs: number, system: ConeSystem): Promise<ConeIterate>;
   /** Products of neurons on a device, in float32, that feed `outputs` C, of at most so many neurons at a time. */
   neuronsThere?(X: Matrix, outputs: number, most: number): Promise<DeviceNeurons>;
+  /** Multiplications of a product, n d m, from which these are asked. */
+  readonly neuronsFrom?: number;
   /** What of its threads was used so far; an engine without it has one. */
   threads?(): ThreadUse;
 }

@@ -33,7 +33,8 @@ describe.each(coneEngines)("$name", ({ make }) => {
   /** The engine, and how often it was asked for neurons. */
   const watched = () => {
     const asked: number[] = [];
-    const own: Pick<Kernels, "neuronsThere"> = {
+    const own: Pick<Kernels, "neuronsThere" | "neuronsFrom"> = {
+      neuronsFrom: 1e6,
       neuronsThere: async (X, outputs, most) => {
         asked.push(most);
         const neurons = await kernels.neuronsThere?.(X, outputs, most);

@@ -138,7 +138,7 @@ async function networkObjectiveThere(
   outputs: Int32Array,
 ): Promise<DeviceObjective | null> {
   const { X, loss, pooling } = program;
-  if (!worthDevice(X, outputs.length, pooling)) return null;
+  if (!worthDevice(kernels, X, outputs.length, pooling)) return null;
   const neurons = await kernels.neuronsThere?.(X, loss.outputs, outputs.length);
   return neurons === undefined ? null : deviceObjective(program, neurons, outputs);
 }

@@ -6,6 +6,9 @@ import type { ConeSystem, DeviceNeurons, EngineName, Kernels } from "../types.js
 import { type ConeSizes, coneSizes, type DeviceCones, deviceCones } from "./cones.js";
 import { type BlockSizes, blockSizes, type DeviceBlocks, deviceIterate } from "./iterate.js";
 
+/** Of one product of neurons: the host takes some 10 ms for this and the one back, several times what it takes to wait for a GPU twice. */
+const NEURONS_WORK = 5e7;
+
 /** Copies X [n x d] and the gates to the device and makes room for the blocks. */
 export type MakeBlocks = (X: Matrix, gates: GateSet, sizes: BlockSizes) => Promise<DeviceBlocks>;
 
@@ -36,6 +39,7 @@ export function deviceKernels(
     name,
     dtype: "float32",
     neuronsThere,
+    neuronsFrom: NEURONS_WORK,
     async iterate(X, gates, outputs, penalty, pooling = null) {
       const sizes = blockSizes(X, gates, outputs, pooling);
       return deviceIterate(await make(X, gates, sizes), sizes, penalty);
