@@ -2,15 +2,16 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { sampleGates } from "../../src/convex/arrangements/index.js";
-import { hostCones } from "../../src/convex/kernels/hostCones.js";
-import { hostIterate } from "../../src/convex/kernels/hostIterate.js";
-import { bindProducts, chooseEngine, type EngineChoice } from "../../src/convex/kernels/index.js";
-import type { BlockIterate, Kernels } from "../../src/convex/kernels/types.js";
-import { atOnce } from "../../src/convex/linear/pieces.js";
+import { chooseEngine, type EngineChoice } from "../../src/convex/kernels/index.js";
+import { iterationOn } from "../../src/convex/kernels/trial.js";
+import type { Kernels } from "../../src/convex/kernels/types.js";
 import { gaussianSource } from "../../src/convex/linear/random.js";
+import { bindLoss } from "../../src/convex/losses/index.js";
 import { patchGeometry, patchMatrix } from "../../src/convex/operators/patches.js";
-import { penalties } from "../../src/convex/penalties/index.js";
-import { sharedMatrix } from "../../src/convex/solvers/splitting/matrices.js";
+import { perOutput } from "../../src/convex/penalties/perOutput.js";
+import { stepOnHost, stepRoom } from "../../src/convex/solvers/splitting/outer.js";
+import { SplittingSystem } from "../../src/convex/solvers/splitting/system.js";
+import { Workbench } from "../../src/convex/solvers/workbench.js";
 import type { GateSet, Matrix, Pooling } from "../../src/convex/types.js";
 import { timingOf } from "./measure.js";
 import { startThreads } from "./rates.js";
@@ -19,6 +20,9 @@ import { startThreads } from "./rates.js";
 const FILTER = 3;
 const CHANNELS = 3;
 export const PATCH_FEATURES = FILTER * FILTER * CHANNELS;
+/** Rows up to which engines have a solution of the splitting's system, and steps that are asked for together. */
+const WHOLE_ROWS = 1500;
+const STEPS = 10;
 
 export interface DeviceCase {
   readonly engine: EngineChoice;
@@ -44,7 +48,7 @@ export interface DeviceRate extends DeviceCase, DeviceSize {
   readonly flops: number; // of its products, masked ones counted as dense
 }
 
-/** Medians of `repeats` iterations, each a gradient, a step without a threshold, a product and an extrapolation. */
+/** Medians of `repeats` iterations (`iterationOn`; of programs with cones `coneSeconds`). */
 export async function iterationRate(how: DeviceCase, size: DeviceSize, repeats: number): Promise<DeviceRate> {
   const { rows: n, gates: P, outputs: C } = size;
   await useBackend(how.backend);
@@ -57,43 +61,46 @@ export async function iterationRate(how: DeviceCase, size: DeviceSize, repeats: 
     const ran = kernels.threads?.().ran ?? 1;
     return { ...how, ...size, gates: gates.count, reason, ran, seconds, flops: 12 * n * X.cols * gates.count * C };
   }
-  const products = kernels.iterate === undefined ? bindProducts({ X, gates, pooling }, kernels) : null;
-  const blocks: BlockIterate | undefined =
-    products === null
-      ? await kernels.iterate?.(X, gates, C, penalties.perOutput, pooling)
-      : hostIterate(products, X, gates, C, penalties.perOutput, pooling);
-  if (blocks === undefined) throw new Error(`bench: ${how.engine} has no blocks.`);
-  const R = Float64Array.from({ length: n * C }, gaussianSource(2));
-  const Z = new Float64Array(n * C);
-  const iteration = async () => {
-    await blocks.gradient(R);
-    await Promise.all([blocks.step(1 / n, 0), blocks.forward(Z)]);
-    await blocks.accept(0.5);
-  };
-  const seconds = await medianOf(iteration, repeats);
-  blocks.dispose();
-  products?.dispose();
+  const iteration = await iterationOn(kernels, { X, gates, pooling, loss: { rows: n, outputs: C } });
+  const seconds = await medianOf(() => iteration.run(), repeats);
+  iteration.dispose();
   const ran = kernels.threads?.().ran ?? 1;
   return { ...how, ...size, gates: gates.count, reason, ran, seconds, flops: 4 * X.rows * X.cols * gates.count * C };
 }
 
-/** Of a step of the splitting: two products of all 2 P C vectors, two of half of them; what is n x n or d x d is not counted. */
+/**
+ * Of a step of the splitting: two products of all 2 P C vectors, two of half of them; what is n x n or d x d is not counted. Whole steps, with
+ * outputs and squared loss, where there are few enough rows that the engine makes them or the host has them solved; else the products alone.
+ */
 async function coneSeconds(kernels: Kernels, X: Matrix, gates: GateSet, C: number, repeats: number): Promise<number> {
-  const shared = atOnce(sharedMatrix(X, kernels));
-  if (shared === null) throw new Error("bench: the rows have no matrix in common.");
-  const system = { ...shared, solution: null };
-  const products = kernels.bind(X, gates);
-  const blocks =
-    (await kernels.iterateCones?.(X, gates, C, system)) ?? hostCones(kernels, products, X, gates, C, system);
-  const U = Float64Array.from({ length: X.rows * C }, gaussianSource(2));
-  const W = new Float64Array(U.length);
-  const seconds = await medianOf(async () => {
-    await blocks.gather(U, W);
-    await blocks.advance(W, 1.8, 0.1, false);
-  }, repeats);
-  blocks.dispose();
-  products.dispose();
-  return seconds;
+  const size = X.rows * C;
+  const targets: Matrix = { rows: X.rows, cols: C, data: Float64Array.from({ length: size }, gaussianSource(3)) };
+  const loss = bindLoss("meanSquaredError", targets);
+  const program = { X, gates, loss, penalty: perOutput, beta: 0.1, outputBias: null, cones: true };
+  const bench = new Workbench(program, kernels);
+  const never = async () => false;
+  const common = { program, kernels, tolerance: 1e-3, pause: never, late: () => false };
+  const system = await SplittingSystem.of({ ...common, products: bench.products, memory: bench.part(0, program) });
+  if (system === null) throw new Error("bench: the rows have no matrix in common.");
+  const [z, c] = [2, 4].map((seed) => Float64Array.from({ length: size }, gaussianSource(seed)));
+  const state = { z, c, e: new Float64Array(C), te: new Float64Array(C) };
+  const numbers = { relaxation: 1.8, threshold: 0.1, tau: 1, biasShare: 1 };
+  const room = stepRoom(loss);
+  const whole = X.rows <= WHOLE_ROWS;
+  const { steps } = system.iterate;
+  const run = async () => {
+    if (steps !== undefined) await steps(STEPS, numbers, state);
+    else if (whole)
+      for (let k = 0; k < STEPS; k++) await stepOnHost(system, loss, state, numbers, room, k + 1 === STEPS, never);
+    else {
+      await system.iterate.gather(z, c);
+      await system.iterate.advance(c, 1.8, 0.1, false);
+    }
+  };
+  const seconds = await medianOf(run, repeats);
+  system.dispose();
+  bench.dispose();
+  return whole ? seconds / STEPS : seconds;
 }
 
 function rowsOf({ rows: n, features: d, image }: DeviceSize): { X: Matrix; pooling: Pooling | null } {

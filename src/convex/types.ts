@@ -85,8 +85,17 @@ export interface Loss {
   hessianTimes?(Z: Float64Array, V: Float64Array, out: Float64Array): void;
   /** Where this is the least of another loss over a linear part beside the network: that part. */
   readonly beside?: LinearPart;
+  /** Where its prox is that of a formula: what engines on devices evaluate it from. */
+  readonly terms?: LossTerms;
   /** Where this is the model's own loss: what it was bound to, Y [n x C] and the sample weights [n] (null: ones). */
   readonly bound?: { readonly targets: Matrix; readonly weights: Float64Array | null };
+}
+
+/** sum_k a_k l(z_k; y_k) over entries, or over the rows of softmax cross entropy, up to what z does not see. */
+export interface LossTerms {
+  readonly kind: Exclude<LossName, "kullbackLeiblerDivergence">;
+  readonly targets: Float64Array; // Y [n x C]
+  readonly weights: Float64Array; // a [n x C], of rows [n]
 }
 
 /** The columns of a linear part. */

@@ -110,8 +110,8 @@ export interface TrainerOptions {
   readonly pca?: number;
   /**
    * Where the work is done: "auto" takes what is fastest for the program. The engines on devices ("webgpu", "webgl", "gpujs",
-   * "tfjs") keep the blocks of gated dense or convolutional models and (but for "gpujs") of dense ReLU models, in float32; all else,
-   * certificates too, is float64 on the host.
+   * "tfjs") keep the blocks of gated dense or convolutional models and (but for "gpujs") of dense ReLU models, whose neurons move there
+   * too, in float32; all else, certificates too, is float64 on the host.
    */
   readonly engine?: EngineChoice;
   /**

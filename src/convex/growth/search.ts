@@ -6,9 +6,10 @@
  * it is NP-hard, so ascent from many starts finds lower bounds of it: evidence, not proof.
  */
 
-import type { Kernels } from "../kernels/types.js";
+import type { DeviceNeurons, Kernels } from "../kernels/types.js";
+import { dotAt } from "../linear/vectors.js";
 import type { Matrix, Pooling } from "../types.js";
-import { eachSampleBlock, readingOf, replaceByPull } from "./sampleBlocks.js";
+import { eachSampleBlock, readingOf, replaceByPull, worthDevice } from "./sampleBlocks.js";
 
 /** A stretch of the step after it helped, and a cut after it did not. */
 const STRETCH = 1.5;
@@ -43,9 +44,35 @@ export async function searchGates(
   pooling: Pooling | null = null,
   pause: () => Promise<boolean> = async () => false,
 ): Promise<Found[]> {
+  const onDevice = steps > 1 && worthDevice(kernels, X, starts.length, pooling);
+  const there = onDevice ? ((await kernels.neuronsThere?.(X, outputs, starts.length)) ?? null) : null;
+  try {
+    there?.turn(N);
+    const ends = await climbed(
+      new Ascent(kernels, X, N, outputs, starts, pooling, there),
+      starts,
+      steps,
+      rounds,
+      pause,
+    );
+    if (there === null) return ends;
+    // What float32 says of them is not what they are worth. The first step of an ascent is where it begins.
+    const found = starts.map((start, k) => ({ ...start, direction: ends[k].direction }));
+    return await new Ascent(kernels, X, N, outputs, found, pooling, null).run(1, pause);
+  } finally {
+    there?.dispose();
+  }
+}
+
+async function climbed(
+  ascent: Ascent,
+  starts: readonly Start[],
+  steps: number,
+  rounds: number,
+  pause: () => Promise<boolean>,
+): Promise<Found[]> {
   const ends: Found[] = new Array(starts.length);
   let alive = starts.map((_, i) => i);
-  const ascent = new Ascent(kernels, X, N, outputs, starts, pooling);
   for (let round = 0; round < rounds; round++) {
     for (const [k, found] of (await ascent.run(steps, pause)).entries()) ends[alive[k]] = found;
     if (round + 1 === rounds || (await pause())) break;
@@ -71,6 +98,7 @@ class Ascent {
     private readonly outputs: number,
     private starts: readonly Start[],
     private readonly pooling: Pooling | null,
+    private readonly there: DeviceNeurons | null, // where a device makes the products
   ) {
     const S = starts.length;
     const d = X.cols;
@@ -102,7 +130,7 @@ class Ascent {
   }
 
   async run(steps: number, pause: () => Promise<boolean>): Promise<Found[]> {
-    const { kernels, X, N, outputs, starts, best, value, stride, gradient } = this;
+    const { kernels, X, N, outputs, starts, best, value, stride, gradient, there } = this;
     const d = X.cols;
     const S = starts.length;
     const reading = readingOf(
@@ -123,16 +151,21 @@ class Ascent {
         for (let p = from; p < from + d; p++) trial[p] = best[p] + scale * gradient[p];
         normalise(trial, from, d);
       }
-      trialGradient.fill(0);
-      sums.fill(0);
-      eachSampleBlock(X, reading.pooling, S, (rows, first, count) => {
-        const length = rows.length / d;
-        if (products.length < S * length) products = new Float64Array(S * length);
-        kernels.multiplyTransposed(trial, rows, products, S, d, length);
-        for (let i = 0; i < S; i++) sums[i] -= starts[i].sign * replaceByPull(reading, i, N, products, first, count);
-        kernels.multiply(products, rows, part, S, length, d);
-        for (let k = 0; k < part.length; k++) trialGradient[k] += part[k];
-      });
+      if (there !== null) {
+        await there.pulls(trial, reading.columns, trialGradient);
+        for (let i = 0; i < S; i++) sums[i] = -starts[i].sign * dotAt(trial, i * d, trialGradient, i * d, d);
+      } else {
+        trialGradient.fill(0);
+        sums.fill(0);
+        eachSampleBlock(X, reading.pooling, S, (rows, first, count) => {
+          const length = rows.length / d;
+          if (products.length < S * length) products = new Float64Array(S * length);
+          kernels.multiplyTransposed(trial, rows, products, S, d, length);
+          for (let i = 0; i < S; i++) sums[i] -= starts[i].sign * replaceByPull(reading, i, N, products, first, count);
+          kernels.multiply(products, rows, part, S, length, d);
+          for (let k = 0; k < part.length; k++) trialGradient[k] += part[k];
+        });
+      }
       for (let i = 0; i < S; i++) {
         const improved = sums[i] > value[i];
         stride[i] *= improved ? STRETCH : CUT;

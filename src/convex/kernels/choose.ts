@@ -5,6 +5,7 @@ import { referenceKernels } from "./cpu.js";
 import type { OpenDevice } from "./device/index.js";
 import { openGpujs } from "./gpujs/index.js";
 import { openTfjs } from "./tfjs/index.js";
+import { type MeasuredDevice, measured } from "./thresholds.js";
 import type { EngineName, Kernels } from "./types.js";
 import { wasmKernels } from "./wasm/index.js";
 import { openWebgl } from "./webgl/index.js";
@@ -24,10 +25,12 @@ const openers: Readonly<Record<DeviceName, OpenDevice>> = {
 export const engineNames: readonly EngineChoice[] = ["auto", "cpu", "wasm", ...(Object.keys(openers) as DeviceName[])];
 
 /**
- * Multiplications of one product, n d P C, from which "auto" looks for a GPU. By reckoning: the WASM engine takes 20 ms for
- * them, which is several times what it takes to wait for a GPU twice.
+ * Multiplications of one product, n d P C, from which "auto" looks for a GPU: a fit then takes seconds on the host, of which looking
+ * for a device, and a trial on it, are less than a tenth.
  */
-const DEVICE_WORK = 2e8;
+const DEVICE_WORK = 1e9;
+/** Multiplications of a trial on a device that nobody has measured, some 10 ms of the host. */
+const TRIAL_WORK = 2e8;
 /** Devices the "auto" looks for, the faster first. */
 const SEARCHED = ["webgpu", "webgl"] as const;
 /** What float32 blocks reach with room to spare; a program that asks for less stays in float64 under "auto". */
@@ -54,6 +57,8 @@ export interface Workload {
   readonly cones: boolean;
   /** The solver that will run; only a first-order one has work for a device. */
   readonly solver: { readonly name: string; readonly firstOrder: boolean };
+  /** Seconds of an iteration over so many multiplications of the program, for devices that nobody has measured. */
+  readonly trial?: (kernels: Kernels, work: number) => Promise<number>;
 }
 
 /**
@@ -111,20 +116,67 @@ export async function engineFor(choice: EngineChoice, chosen: ChosenEngine, work
     const why = `"${choice}" was asked for, but the solver ${work.solver.name} works in float64 on the host`;
     return { kernels, reason: `${kernels.name}: ${why}` };
   }
-  const products = work.rows * work.width * work.gates * work.outputs;
-  if (!work.solver.firstOrder || work.pooledOnHost === true) return chosen;
-  if (products < DEVICE_WORK || work.tolerance < FLOAT32_TOLERANCE) return chosen;
+  const stays = staysOnHost(work);
+  if (stays !== null) return { kernels: chosen.kernels, reason: `${chosen.reason}; ${stays}` };
   const notes: string[] = [];
   for (const name of SEARCHED) {
     try {
       const { kernels, device, emulated } = await openers[name](chosen.kernels);
-      if (!emulated) return { kernels, reason: `${name}: ${device}, the fastest for a program of this size` };
-      notes.push(`${name} only on ${device}`);
+      const slower = emulated ? "which is this CPU" : await slowerThanHost(name, device, kernels, chosen.kernels, work);
+      if (slower === null) return { kernels, reason: `${name}: ${device}, the fastest for a program of this size` };
+      notes.push(`${name} only on ${device}, ${slower}`);
     } catch (error) {
       notes.push(`no ${name}: ${messageOf(error)}`);
     }
   }
   return { kernels: chosen.kernels, reason: `${chosen.reason} (${notes.join("; ")})` };
+}
+
+/** Why "auto" looks for no device; null where it does. */
+function staysOnHost(work: Workload): string | null {
+  const { solver, pooledOnHost, tolerance } = work;
+  if (!solver.firstOrder) return `${solver.name} works in float64 on the host`;
+  if (pooledOnHost === true) return "no device, since patches pooled on the host make products far smaller";
+  if (tolerance < FLOAT32_TOLERANCE) return "no device, since a gap of this tolerance needs float64";
+  if (multiplications(work) < DEVICE_WORK) return "no device, since the program is small";
+  return null;
+}
+
+/** Why a device is not taken: what was measured of it (thresholds.ts), or else a trial; null where it is the faster. */
+async function slowerThanHost(
+  name: DeviceName,
+  device: string,
+  kernels: Kernels,
+  host: Kernels,
+  work: Workload,
+): Promise<string | null> {
+  const known = thresholdOf(measured, name, device, work.cones);
+  if (known !== undefined) return multiplications(work) >= known ? null : "slower than the host in measurements";
+  if (work.cones || work.trial === undefined) return "not measured against the host";
+  const [there, here] = [await work.trial(kernels, TRIAL_WORK), await work.trial(host, TRIAL_WORK)];
+  if (there <= here) return null;
+  return `slower than the host in a trial (${milliseconds(there)} against ${milliseconds(here)} an iteration)`;
+}
+
+/** The multiplications from which on a device was the faster one, Infinity for none that were tried; undefined where it is not in the table. */
+export function thresholdOf(
+  table: readonly MeasuredDevice[],
+  engine: EngineName,
+  device: string,
+  cones: boolean,
+): number | undefined {
+  const row = table.find(
+    (entry) => entry.engine === engine && device.toLowerCase().includes(entry.device.toLowerCase()),
+  );
+  return row === undefined ? undefined : ((cones ? row.cones : row.gated) ?? Number.POSITIVE_INFINITY);
+}
+
+function multiplications({ rows, width, gates, outputs }: Workload): number {
+  return rows * width * gates * outputs;
+}
+
+function milliseconds(seconds: number): string {
+  return `${(1000 * seconds).toFixed(1)} ms`;
 }
 
 /** How many threads an engine has used so far, as the end of a reason; empty for an engine that has no say in it. */

@@ -5,7 +5,7 @@
  * Matrices are row-major; "lower" means that only the lower triangle is read and written.
  */
 
-import type { GateSet, Matrix, Penalty, Pooling } from "../types.js";
+import type { GateSet, LossTerms, Matrix, Penalty, Pooling } from "../types.js";
 
 export type EngineName = "cpu" | "wasm" | "webgl" | "webgpu" | "gpujs" | "tfjs";
 
@@ -66,6 +66,10 @@ export interface Kernels {
   ): Promise<BlockIterate>;
   /** Blocks with cones kept on the engine for splittings, of C outputs; without it `hostCones` makes them from the products. */
   iterateCones?(X: Matrix, gates: GateSet, outputs: number, system: ConeSystem): Promise<ConeIterate>;
+  /** Products of neurons on a device, in float32, that feed `outputs` C, of at most so many neurons at a time. */
+  neuronsThere?(X: Matrix, outputs: number, most: number): Promise<DeviceNeurons>;
+  /** Multiplications of a product, n d m, from which these are asked. */
+  readonly neuronsFrom?: number;
   /** What of its threads was used so far; an engine without it has one. */
   threads?(): ThreadUse;
 }
@@ -85,6 +89,17 @@ export interface NeuronLayer {
   forward(W: Float64Array, A: Float64Array, Z: Float64Array): void;
   /** inW [m x d] and inA [C x m] += the gradients of <N, a(X W') A'>, N [n x C]. */
   backward(W: Float64Array, A: Float64Array, N: Float64Array, inW: Float64Array, inA: Float64Array): void;
+  dispose(): void;
+}
+
+/** Neurons w_j over the rows of X on a device, each of which feeds the output columns[j]; when that goes away they reject with "engine/lost". */
+export interface DeviceNeurons {
+  /** Z [n x C] += sum_j scales_j (X w_j)_+, weights [m x d]. */
+  outputs(weights: Float64Array, scales: Float64Array, columns: Int32Array, Z: Float64Array): Promise<void>;
+  /** The N [n x C] of the pulls to come. */
+  turn(N: Float64Array): void;
+  /** Row j of out [m x d] := X'(N_c o 1[X w_j > 0]), c = columns[j], weights [m x d]: times w_j it is N_c'(X w_j)_+, of which it is the gradient. */
+  pulls(weights: Float64Array, columns: Int32Array, out: Float64Array): Promise<void>;
   dispose(): void;
 }
 
@@ -239,6 +254,32 @@ export interface ConeSystem {
   readonly Y: Matrix; // X M^-1 [n x d]
   /** Q^-1 [n x n], where `gather` is to end with it. */
   readonly solution: Float32Array | null;
+  /** Where that is, the loss, whose prox the engine may make as well. */
+  readonly outer?: OuterSystem | null;
+}
+
+/** What steps of a splitting need beside blocks and slacks: see solvers/splitting. */
+export interface OuterSystem {
+  readonly terms: LossTerms;
+  readonly outputWeight: number; // r
+  readonly biasScale: number; // g^2; 0 without a bias
+  readonly ofBias: Float64Array; // Q^-1 1 [n]
+}
+
+/** Outputs and bias of a splitting, with their multipliers. */
+export interface OuterState {
+  readonly z: Float64Array; // [n x C]
+  readonly c: Float64Array; // [n x C]
+  readonly e: Float64Array; // [C]
+  readonly te: Float64Array; // [C]
+}
+
+/** What all steps between two changes of the weight have in common. */
+export interface OuterNumbers {
+  readonly relaxation: number; // a
+  readonly threshold: number; // of the blocks
+  readonly tau: number; // of the loss's prox
+  readonly biasShare: number; // 1 / (1 + charge) of the bias
 }
 
 /**
@@ -259,6 +300,11 @@ export interface ConeIterate {
    * p := t shortened by `threshold`. What that left and moved, where it is asked for.
    */
   advance(W: Float64Array, relaxation: number, threshold: number, measured: boolean): Promise<ConeResiduals | null>;
+  /**
+   * `count` steps with nothing but this state across the border: e and te as after them, z + c in z, whose prox in float64 tells z
+   * from c. What the last step left and moved.
+   */
+  readonly steps?: ((count: number, numbers: OuterNumbers, state: OuterState) => Promise<ConeResiduals>) | undefined;
   /** Divides what the multipliers are, t - p and min(0, q), by `factor`. */
   rescale(factor: number): Promise<void>;
   /** The nonzero vectors p. */

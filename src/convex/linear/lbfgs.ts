@@ -22,7 +22,10 @@ export interface Objective {
 }
 
 /** What `use` makes of an objective, which is let go of then. */
-export async function usingObjective<T>(objective: Objective, use: (objective: Objective) => Promise<T>): Promise<T> {
+export async function usingObjective<O extends DeviceObjective, T>(
+  objective: O,
+  use: (objective: O) => Promise<T>,
+): Promise<T> {
   try {
     return await use(objective);
   } finally {
@@ -31,7 +34,22 @@ export async function usingObjective<T>(objective: Objective, use: (objective: O
 }
 
 /** The same of a device that may have to answer first. */
-export type DeviceObjective = (x: Float64Array, gradient: Float64Array) => number | Promise<number>;
+export interface DeviceObjective {
+  (x: Float64Array, gradient: Float64Array): number | Promise<number>;
+  dispose?(): void;
+}
+
+/** The objective, with a look at each of its values. */
+export function watchedBy(objective: DeviceObjective, see: (value: number) => void): DeviceObjective {
+  const seen = (value: number) => {
+    see(value);
+    return value;
+  };
+  return (x, gradient) => {
+    const value = objective(x, gradient);
+    return typeof value === "number" ? seen(value) : value.then(seen);
+  };
+}
 
 /** Where a descent ended: never above where it began. */
 export interface Descent {
@@ -117,7 +135,7 @@ export interface Worthwhile {
 
 /** `descend`, while it is worth its steps; the objective is let go of in the end. */
 export async function descendWorthwhile(
-  objective: Objective,
+  objective: DeviceObjective,
   start: Float64Array,
   steps: number,
   pause: () => Promise<boolean>,
@@ -126,11 +144,9 @@ export async function descendWorthwhile(
   let lowest = Number.POSITIVE_INFINITY;
   let before = Number.POSITIVE_INFINITY;
   let step = 0;
-  const watched = (x: Float64Array, gradient: Float64Array) => {
-    const value = objective(x, gradient);
+  const watched = watchedBy(objective, (value) => {
     lowest = Math.min(lowest, value);
-    return value;
-  };
+  });
   const enough = async () => {
     if (await pause()) return true;
     step += 1;

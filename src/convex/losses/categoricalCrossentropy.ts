@@ -58,6 +58,7 @@ function bindRows(Y: Float64Array, a: Float64Array, C: number): Loss {
     rows: n,
     outputs: C,
     separable: false,
+    terms: { kind: "categoricalCrossentropy", targets: Y, weights: a },
     curvature: heaviest / 2, // largest eigenvalue of diag(p) - p p' over the simplex
 
     value(Z) {

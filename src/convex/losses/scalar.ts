@@ -1,10 +1,10 @@
 /** Elementwise losses: one scalar function an entry, and the wrapper that binds it to targets and sample weights. */
 
-import type { Loss, LossName, Matrix } from "../types.js";
+import type { Loss, LossTerms, Matrix } from "../types.js";
 
 /** A convex function l(z; y) of one prediction, without the weight of its entry. */
 export interface ScalarLoss {
-  readonly name: LossName;
+  readonly name: Exclude<LossTerms["kind"], "categoricalCrossentropy">;
   /** Lipschitz constant of the derivative; Infinity with kinks. */
   readonly curvature: number;
   value(z: number, y: number): number;
@@ -49,6 +49,7 @@ function bindEntries(scalar: ScalarLoss, target: Matrix, a: Float64Array): Loss 
     rows: n,
     outputs: C,
     separable: true,
+    terms: { kind: scalar.name, targets: Y, weights: a },
     // With kinks it is infinite also where all weights are 0.
     curvature: Number.isFinite(scalar.curvature) ? heaviest * scalar.curvature : scalar.curvature,
 

@@ -11,7 +11,7 @@ export function smoothed(loss: Loss, tau: number): Loss {
   const near = new Float64Array(size);
   const slope = new Float64Array(size);
   const spread = loss.separable ? null : new Float64Array(size);
-  const { part } = loss;
+  const { part, terms: _, ...rest } = loss; // its prox is another
   const prox = (Z: Float64Array) => loss.prox(Z, tau, near, slope, spread);
   // At Z, whose prox was made last.
   const valueBeside = (Z: Float64Array) => {
@@ -23,7 +23,7 @@ export function smoothed(loss: Loss, tau: number): Loss {
     for (let k = 0; k < size; k++) out[k] = (Z[k] - near[k]) / tau;
   };
   return {
-    ...loss,
+    ...rest,
     curvature: 1 / tau,
     ...(part && { part: (rows: Int32Array) => smoothed(part(rows), tau) }),
     output: (c) => smoothed(loss.output(c), tau),

@@ -1,8 +1,8 @@
 /** Layers of neurons that move: the engine's own, where that has one and rows are plain, and the objective over any. */
 
-import type { Kernels, NeuronLayer } from "../kernels/types.js";
-import type { Objective } from "../linear/lbfgs.js";
-import { dot, multipleInto, repeatInto } from "../linear/vectors.js";
+import type { DeviceNeurons, Kernels, NeuronLayer } from "../kernels/types.js";
+import type { DeviceObjective, Objective } from "../linear/lbfgs.js";
+import { dot, dotAt, multipleInto, repeatInto } from "../linear/vectors.js";
 import { whereRoom } from "../linear/whereRoom.js";
 import { ONE_PATCH, slopeOf } from "../network.js";
 import type { ConvexProgram } from "../types.js";
@@ -80,14 +80,52 @@ export function layerObjective(
     const [W, A, bias] = [x.subarray(0, weights), x.subarray(weights, end), x.subarray(end)];
     repeatInto(bias, Z);
     layer.forward(W, A, Z);
-    const value = lossAndGradient(loss, Z, N) + 0.5 * beta * dot(x.subarray(0, end), x);
-    multipleInto(beta, x.subarray(0, end), gradient);
+    const value = chargedLoss(loss, beta, x.subarray(0, end), Z, N, gradient);
     const inOutputs = gradient.subarray(weights, end);
     layer.backward(W, A, N, gradient.subarray(0, weights), inOutputs);
     if (held !== null) for (let k = 0; k < outputs; k++) inOutputs[k] *= held[k];
     return value + biasGradient(outputBias, bias, N, gradient.subarray(end));
   };
   return Object.assign(objective, { dispose: () => layer.dispose() });
+}
+
+/** The same of neurons on a device that feed one output each, `columns` [m]; these go with it. */
+export function deviceObjective(
+  { X, loss, beta, outputBias }: Pick<ConvexProgram, "X" | "loss" | "beta" | "outputBias">,
+  neurons: DeviceNeurons,
+  columns: Int32Array,
+): DeviceObjective {
+  const [m, d] = [columns.length, X.cols];
+  const end = m * (d + 1);
+  const [Z, N] = [0, 1].map(() => new Float64Array(loss.rows * loss.outputs));
+  const pulls = new Float64Array(m * d);
+  const objective = async (x: Float64Array, gradient: Float64Array) => {
+    const [W, A, bias] = [x.subarray(0, m * d), x.subarray(m * d, end), x.subarray(end)];
+    repeatInto(bias, Z);
+    await neurons.outputs(W, A, columns, Z);
+    const value = chargedLoss(loss, beta, x.subarray(0, end), Z, N, gradient);
+    neurons.turn(N);
+    await neurons.pulls(W, columns, pulls);
+    for (let j = 0; j < m; j++) {
+      gradient[m * d + j] += dotAt(W, j * d, pulls, j * d, d);
+      for (let k = j * d; k < (j + 1) * d; k++) gradient[k] += A[j] * pulls[k];
+    }
+    return value + biasGradient(outputBias, bias, N, gradient.subarray(end));
+  };
+  return Object.assign(objective, { dispose: () => neurons.dispose() });
+}
+
+/** loss(Z) + beta / 2 |x|^2, whose gradients N, and beta x, are written. */
+function chargedLoss(
+  loss: ConvexProgram["loss"],
+  beta: number,
+  x: Float64Array,
+  Z: Float64Array,
+  N: Float64Array,
+  gradient: Float64Array,
+): number {
+  multipleInto(beta, x, gradient);
+  return lossAndGradient(loss, Z, N) + 0.5 * beta * dot(x, x);
 }
 
 /** What is made for a layer, which is disposed where that fails. */

@@ -1,6 +1,13 @@
 /** Runs the solve of a program on the engine that suits it; what "auto" began on a device, the host can go on with. */
 
-import { type ChosenEngine, engineFor, type Kernels, keepsPooled, threadsOf } from "../../convex/kernels/index.js";
+import {
+  type ChosenEngine,
+  engineFor,
+  type Kernels,
+  keepsPooled,
+  threadsOf,
+  trialSeconds,
+} from "../../convex/kernels/index.js";
 import { chooseSolver, keepsBlocks, type Solution } from "../../convex/solvers/solve.js";
 import type { ConvexProgram, SparseBlocks } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -32,6 +39,7 @@ export function engineOn(
     pooledOnHost: keepsPooled(program),
     cones: program.cones,
     solver,
+    trial: (kernels, work) => trialSeconds(kernels, program, work),
   });
 }
 

@@ -1,6 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { chooseEngine, engineFor, keepsPooled } from "../../../src/convex/kernels/index.js";
+import { sampleGates } from "../../../src/convex/arrangements/index.js";
+import { hostIterate } from "../../../src/convex/kernels/hostIterate.js";
+import {
+  bindProducts,
+  chooseEngine,
+  engineFor,
+  type Kernels,
+  keepsPooled,
+  referenceKernels,
+  trialSeconds,
+} from "../../../src/convex/kernels/index.js";
 import type { GateSet } from "../../../src/convex/types.js";
+import { gaussianMatrix } from "../../helpers/problems.js";
 
 const firstOrder = { name: "fista", firstOrder: true };
 const newton = { name: "proximal-newton", firstOrder: false };
@@ -15,8 +26,9 @@ describe('engine "auto"', () => {
     ["patches that it keeps pooled", { ...large, pooledOnHost: true }],
   ])("stays in float64 on the host for %s", async (_, work) => {
     const chosen = await chooseEngine("auto");
-    expect(await engineFor("auto", chosen, work)).toBe(chosen);
-    expect(chosen.reason).toMatch(/^wasm: SIMD float64/);
+    const { kernels, reason } = await engineFor("auto", chosen, work);
+    expect(kernels).toBe(chosen.kernels);
+    expect(reason).toMatch(/^wasm: SIMD float64.*; (no device, since |proximal-newton works in float64)/);
   });
 
   test("takes a GPU for a large first-order program, or says why it did not", async () => {
@@ -37,6 +49,33 @@ test("the host keeps patches pooled where they are averaged and the matrices of 
   expect(keepsPooled({ X, gates, pooling: null })).toBe(false);
 });
 
+test("a trial times an iteration over as many gates as its work has room for, and leaves nothing", async () => {
+  const X = gaussianMatrix(40, 5, 1);
+  const program = { X, gates: sampleGates(X, { count: 30, seed: 1 }), pooling: null, loss: { rows: 40, outputs: 2 } };
+  const counts: number[] = [];
+  let [made, disposed] = [0, 0];
+  const watched: Kernels = {
+    ...referenceKernels,
+    async iterate(data, gates, ...rest) {
+      counts.push(gates.count);
+      made += 1;
+      const blocks = hostIterate(
+        bindProducts({ X: data, gates, pooling: null }, referenceKernels),
+        data,
+        gates,
+        ...rest,
+      );
+      return { ...blocks, dispose: () => (disposed += 1) };
+    },
+  };
+  expect(await trialSeconds(watched, program, 40 * 5 * 2 * 7)).toBeGreaterThan(0);
+  expect(await trialSeconds(watched, program, 1e9)).toBeGreaterThan(0);
+  expect(await trialSeconds(watched, program, 1)).toBeGreaterThan(0);
+  expect(counts).toEqual([7, 30, 1]);
+  expect([made, disposed]).toEqual([3, 3]);
+  expect(await trialSeconds(referenceKernels, program, 1e9)).toBeGreaterThan(0);
+});
+
 test("an engine that is asked for and has no work for its device leaves it to the host, and says so", async () => {
   const chosen = await chooseEngine("tfjs");
   expect(chosen.kernels.dtype).toBe("float32");
@@ -55,5 +94,5 @@ test("a program with cones stays on a device that keeps such blocks, and on no o
   expect(kernels.name).toBe("wasm");
   expect(reason).toMatch(/"gpujs" was asked for, but the solver splitting works in float64 on the host/);
   const auto = await chooseEngine("auto");
-  expect(await engineFor("auto", auto, cones)).toBe(auto);
+  expect((await engineFor("auto", auto, cones)).kernels).toBe(auto.kernels);
 });

@@ -7,14 +7,14 @@
  */
 
 import type { Kernels } from "../../kernels/types.js";
-import type { Objective, Worthwhile } from "../../linear/lbfgs.js";
+import type { DeviceObjective, Objective, Worthwhile } from "../../linear/lbfgs.js";
 import { concatenated, norm } from "../../linear/vectors.js";
 import { blockOutputs, columnsOf } from "../../operators/blocks.js";
-import { layerObjective } from "../../operators/neuronLayer.js";
+import { deviceObjective, layerObjective } from "../../operators/neuronLayer.js";
 import { liftNeurons } from "../../recovery/index.js";
 import type { ConvexProgram, SparseBlocks } from "../../types.js";
 import { BlockPass, passesOf, roughPassesOf } from "../passes.js";
-import { readingOf } from "../sampleBlocks.js";
+import { readingOf, worthDevice } from "../sampleBlocks.js";
 import { descendNeurons, type NeuronPasses } from "./neuronDescent.js";
 
 /** m neurons, each feeding one output, and the output bias. */
@@ -118,6 +118,7 @@ export async function descended(
   const passes: NeuronPasses = {
     ...{ m, outputs: m, own: (k) => k },
     rough: (posed) => roughPassesOf(posed, kernels, outputs),
+    there: (posed) => networkObjectiveThere(posed, kernels, outputs),
     exact: (posed) => networkObjective(posed, kernels, outputs),
   };
   const { x, ...ended } = await descendNeurons(program, kernels, passes, packed(neurons), steps, pause, wish);
@@ -128,6 +129,18 @@ export async function descended(
 export function networkObjective(program: ConvexProgram, kernels: Kernels, outputs: Int32Array): Objective {
   const m = outputs.length;
   return layerObjective(program, passesOf(program, kernels, outputs), m * program.X.cols, m);
+}
+
+/** The same in float32 on a device, where the engine has neurons there and these are enough for it to be asked. */
+async function networkObjectiveThere(
+  program: ConvexProgram,
+  kernels: Kernels,
+  outputs: Int32Array,
+): Promise<DeviceObjective | null> {
+  const { X, loss, pooling } = program;
+  if (!worthDevice(kernels, X, outputs.length, pooling)) return null;
+  const neurons = await kernels.neuronsThere?.(X, loss.outputs, outputs.length);
+  return neurons === undefined ? null : deviceObjective(program, neurons, outputs);
 }
 
 /** Z [n x C] of the neurons, with their bias. */

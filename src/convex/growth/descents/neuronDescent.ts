@@ -1,7 +1,13 @@
 /** Descents of neurons down a network's objective, in the axes of the data: in float32 first where that has digits for it, ended and judged in float64. */
 
 import type { Kernels, NeuronLayer } from "../../kernels/types.js";
-import { descendWorthwhile, type Objective, usingObjective, type Worthwhile } from "../../linear/lbfgs.js";
+import {
+  type DeviceObjective,
+  descendWorthwhile,
+  type Objective,
+  usingObjective,
+  type Worthwhile,
+} from "../../linear/lbfgs.js";
 import { layerObjective } from "../../operators/neuronLayer.js";
 import type { ConvexProgram } from "../../types.js";
 import { axesOf, columnScalesOf, neuronMetric } from "../metric/index.js";
@@ -15,6 +21,8 @@ export interface NeuronPasses {
   own(k: number): number;
   /** The neurons over rows in float32; null where there is no such thing. */
   rough(program: ConvexProgram): NeuronLayer | null;
+  /** The objective in float32 on a device; null where that has no neurons, or answers later than the host is done. */
+  there?(program: ConvexProgram): Promise<DeviceObjective | null>;
   /** The objective in float64. */
   exact(program: ConvexProgram): Objective;
 }
@@ -44,9 +52,8 @@ export async function descendNeurons(
   const scales = squares === null ? scalesOf(program, m, outputs) : neuronMetric(program, squares, m, outputs, own);
   const wish: Worthwhile = { window, share, breath: pause, kernels, scales };
   const from = turned(start, weights, axes.there);
-  const layer = hasDigits(program, axes) ? passes.rough(posed) : null;
-  const rough =
-    layer === null ? null : await roughly(layerObjective(program, layer, weights, outputs), from, steps, pause, wish);
+  const lower = hasDigits(program, axes) ? await roughObjective(posed, passes) : null;
+  const rough = lower === null ? null : await roughly(lower, from, steps, pause, wish);
   return usingObjective(passes.exact(posed), async (objective) => {
     const valueAt = (x: Float64Array) => objective(x, new Float64Array(x.length));
     const near = rough !== null && valueAt(rough.x) < valueAt(from) ? rough : null;
@@ -56,6 +63,14 @@ export async function descendNeurons(
     const { x, value, ...exact } = await descendWorthwhile(lent, near?.x ?? from, left, pause, wish);
     return { x: turned(x, weights, axes.back), value, steps: exact.steps + (rough?.steps ?? 0) };
   });
+}
+
+/** In float32: on a device where it pays, else on the host. */
+async function roughObjective(posed: ConvexProgram, passes: NeuronPasses): Promise<DeviceObjective | null> {
+  const there = (await passes.there?.(posed)) ?? null;
+  if (there !== null) return there;
+  const layer = passes.rough(posed);
+  return layer === null ? null : layerObjective(posed, layer, passes.m * posed.X.cols, passes.outputs);
 }
 
 /** Packed neurons with other weights. */

@@ -1,7 +1,7 @@
 /** Descents whose neurons are multiplied in float32: as far as that tells lower from higher, and where it has digits for the data at all. */
 
 import type { Kernels } from "../../kernels/types.js";
-import { descendWorthwhile, type Objective, type Worthwhile } from "../../linear/lbfgs.js";
+import { type DeviceObjective, descendWorthwhile, type Worthwhile, watchedBy } from "../../linear/lbfgs.js";
 import type { ConvexProgram } from "../../types.js";
 import { type Axes, axesOf, offsetOf } from "../metric/index.js";
 import { roughPassesOf } from "../passes.js";
@@ -36,7 +36,7 @@ export function hasDigits({ X }: ConvexProgram, axes: Axes): boolean {
  * nothing to add. The objective is let go of in the end.
  */
 export async function roughly(
-  objective: Objective,
+  objective: DeviceObjective,
   start: Float64Array,
   steps: number,
   pause: () => Promise<boolean>,
@@ -46,11 +46,9 @@ export async function roughly(
   let before = Number.NaN;
   let step = 0;
   let level = false;
-  const watched = (x: Float64Array, gradient: Float64Array) => {
-    const value = objective(x, gradient);
+  const watched = watchedBy(objective, (value) => {
     lowest = Math.min(lowest, value);
-    return value;
-  };
+  });
   const ending = async () => {
     if (await pause()) return true;
     if (step % TOLD_WINDOW === 0) {

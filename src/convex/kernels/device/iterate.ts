@@ -62,6 +62,8 @@ export interface DeviceBlocks {
   grams(step: number): Promise<Float32Array>;
   /** x+ := for each gate S U, or U S where A C > d, with S - I [r x r] from `factors` [P x r x r]. */
   combine(step: number, factors: Float32Array): Promise<Omit<StepReport, "penalty">>;
+  /** Both with the prox of the nuclear norm between them, where the device finds it; asks for no more than `shrink` does. */
+  readonly shrinkSingular?: ((step: number, threshold: number) => Promise<StepReport>) | undefined;
   /** A (x+ - base) as [C x n], but for the pooling's scale. */
   forward(): Promise<Float32Array>;
   /** y := x+ + momentum (x+ - x), then x := x+. */
@@ -75,7 +77,7 @@ export interface DeviceBlocks {
   dispose(): void;
 }
 
-/** Host matrices in, host matrices out; the singular values of the nuclear norm are found here, from the Gram matrices. */
+/** Host matrices in, host matrices out; the singular values of the nuclear norm are found here, from the Gram matrices, where the device doesn't. */
 export function deviceIterate(device: DeviceBlocks, sizes: BlockSizes, penalty: Penalty): BlockIterate {
   const { rows, width, gates, outputs, perGate } = sizes;
   const scale = sizes.pooling?.scale ?? 1;
@@ -97,6 +99,7 @@ export function deviceIterate(device: DeviceBlocks, sizes: BlockSizes, penalty: 
     },
     step(step, threshold) {
       if (byVector) return device.shrink(step, threshold);
+      if (device.shrinkSingular !== undefined) return device.shrinkSingular(step, threshold);
       const report = combined(step, threshold);
       stepping = report.catch(() => undefined); // whoever awaits the report hears of it
       return report;

@@ -2,15 +2,21 @@
 
 import type { GateSet, Matrix } from "../../types.js";
 import { engineLike } from "../engineLike.js";
-import type { ConeSystem, EngineName, Kernels } from "../types.js";
+import type { ConeSystem, DeviceNeurons, EngineName, Kernels } from "../types.js";
 import { type ConeSizes, coneSizes, type DeviceCones, deviceCones } from "./cones.js";
 import { type BlockSizes, blockSizes, type DeviceBlocks, deviceIterate } from "./iterate.js";
+
+/** Of one product of neurons: the host takes some 10 ms for this and the one back, several times what it takes to wait for a GPU twice. */
+const NEURONS_WORK = 5e7;
 
 /** Copies X [n x d] and the gates to the device and makes room for the blocks. */
 export type MakeBlocks = (X: Matrix, gates: GateSet, sizes: BlockSizes) => Promise<DeviceBlocks>;
 
 /** The same for blocks with cones. */
 export type MakeCones = (X: Matrix, gates: GateSet, sizes: ConeSizes, system: ConeSystem) => Promise<DeviceCones>;
+
+/** The same for neurons (`Kernels.neuronsThere`). */
+export type MakeNeurons = (X: Matrix, outputs: number, most: number) => Promise<DeviceNeurons>;
 
 /** An engine on a device that answered. */
 export interface OpenedDevice {
@@ -22,10 +28,18 @@ export interface OpenedDevice {
 /** Finds the device and makes the engine; rejects with an Error that says in a clause why it can't run. */
 export type OpenDevice = (host: Kernels) => Promise<OpenedDevice>;
 
-export function deviceKernels(name: EngineName, host: Kernels, make: MakeBlocks, makeCones?: MakeCones): Kernels {
+export function deviceKernels(
+  name: EngineName,
+  host: Kernels,
+  make: MakeBlocks,
+  makeCones?: MakeCones,
+  neuronsThere?: MakeNeurons,
+): Kernels {
   return engineLike(host, {
     name,
     dtype: "float32",
+    neuronsThere,
+    neuronsFrom: NEURONS_WORK,
     async iterate(X, gates, outputs, penalty, pooling = null) {
       const sizes = blockSizes(X, gates, outputs, pooling);
       return deviceIterate(await make(X, gates, sizes), sizes, penalty);
@@ -35,7 +49,7 @@ export function deviceKernels(name: EngineName, host: Kernels, make: MakeBlocks,
       : {
           async iterateCones(X, gates, outputs, system) {
             const sizes = coneSizes(X, gates, outputs);
-            return deviceCones(await makeCones(X, gates, sizes, system), sizes);
+            return deviceCones(await makeCones(X, gates, sizes, system), sizes, system);
           },
         }),
   });

@@ -15,6 +15,7 @@ import {
 import type { StepReport } from "../types.js";
 import type { ContextWatch } from "../webgl/context.js";
 import { TfjsCones } from "./cones.js";
+import { TfjsNeurons } from "./neurons.js";
 import { CHUNK_ENTRIES, currentContext, readAndDispose } from "./tensors.js";
 
 /** Some gates with their masks and their part of every vector; each tensor is kept until `dispose`. */
@@ -36,6 +37,7 @@ export const openTfjs: OpenDevice = async (host) => {
     host,
     async (X, gates, sizes) => new TfjsBlocks(X, gates, sizes),
     async (X, gates, sizes, system) => new TfjsCones(X, gates, sizes, system),
+    async (X, outputs) => new TfjsNeurons(X, outputs),
   );
   return { kernels, device: `the tfjs backend "${tf.getBackend()}"`, emulated: false };
 };

@@ -12,40 +12,54 @@ int gate = rc.x - rc.x / ${gates} * ${gates};
 bool positive = rc.x < ${gates * outputs};
 int output0 = rc.x / ${gates} - (positive ? 0 : ${outputs});`;
 
-/** [2 C P x d splits]: (weight S |q| + sign D U) X over the rows of each split, and in the first of them 2 p - t. */
-export function slackProgram(sizes: PackedSizes, words: number, splits: number): PackedProgram {
-  const { rows, width, gates, outputs } = sizes;
-  const span = Math.ceil(words / splits);
+/**
+ * [2 C P x n]: weight S |q| + sign D U. Made once for all features: in the product with X, of which every fragment reads all of it, the mask
+ * would be read again for each two of them.
+ */
+export function slackProgram(sizes: PackedSizes): PackedProgram {
+  const { rows, gates, outputs } = sizes;
   return program(
-    [2 * outputs * gates, width * splits],
-    ["X", "Q", "U", "T", "P", "Masks"],
+    [2 * outputs * gates, rows],
+    ["Q", "U", "Masks"],
     `${MASKS}
     void main() {
       ivec2 rc = getOutputCoords();
+      ${placeOf(sizes)}
+      ivec2 words = wordsOf(gate, rc.y / ${WORD});
+      int k = rc.y & ${WORD - 1};
+      vec4 open = vec4((words.xxyy >> ivec4(k, k + 1, k, k + 1)) & 1);
+      vec4 two = getU(output0 - (output0 & 1), rc.y);
+      vec2 u = (output0 & 1) == 0 ? two.xy : two.zw;
+      if (!positive) u = -u;
+      setOutput((2. * open - 1.) * weight * abs(getQ(rc.x, rc.y)) + open * u.xyxy);
+    }`,
+    ["weight"],
+  );
+}
+
+/** [m x d splits]: M X over the rows of each split. */
+export function backProgram(m: number, rows: number, width: number, splits: number): PackedProgram {
+  const span = 2 * Math.ceil(rows / 2 / splits);
+  return program(
+    [m, width * splits],
+    ["M", "X"],
+    `void main() {
+      ivec2 rc = getOutputCoords();
       int split = rc.y / ${width};
       int p = rc.y - split * ${width};
-      ${placeOf(sizes)}
-      int end = min((split + 1) * ${span}, ${words});
-      vec4 result = split == 0 ? 2. * getP(rc.x, p) - getT(rc.x, p) : vec4(0.);
-      for (int word = split * ${span}; word < end; word++) {
-        ivec2 words = wordsOf(gate, word);
+      int end = min((split + 1) * ${span}, ${rows});
+      vec4 result = vec4(0.);
+      for (int from = split * ${span}; from < end; from += 64) {
         vec4 part = vec4(0.); // a sum of sums keeps its digits
-        for (int k = 0; k < ${WORD}; k += 2) {
-          int row = word * ${WORD} + k;
-          if (row >= ${rows}) break;
-          vec4 two = getU(output0 - (output0 & 1), row);
-          vec2 u = (output0 & 1) == 0 ? two.xy : two.zw;
-          if (!positive) u = -u;
-          vec4 open = vec4((words.xxyy >> ivec4(k, k + 1, k, k + 1)) & 1);
-          vec4 all = (2. * open - 1.) * weight * abs(getQ(rc.x, row)) + open * u.xyxy;
+        for (int row = from; row < min(from + 64, end); row += 2) {
+          vec4 m = getM(rc.x, row);
           vec4 x = getX(row, p);
-          part += all.xxzz * x.xyxy + all.yyww * x.zwzw;
+          part += m.xxzz * x.xyxy + m.yyww * x.zwzw;
         }
         result += part;
       }
       setOutput(result);
     }`,
-    ["weight"],
   );
 }
 

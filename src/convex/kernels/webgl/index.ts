@@ -13,6 +13,7 @@ import {
 } from "../device/index.js";
 import type { StepReport } from "../types.js";
 import { WebglCones } from "./cones.js";
+import { WebglNeurons } from "./neurons.js";
 import { evenUp, type ProductPrograms, productPrograms } from "./products.js";
 import * as programs from "./programs.js";
 import { Textures, type WebglBackend } from "./textures.js";
@@ -37,6 +38,7 @@ export const openWebgl: OpenDevice = async (host) => {
     host,
     async (X, gates, sizes) => new WebglBlocks(backend, X, gates, sizes),
     async (X, gates, sizes, system) => new WebglCones(backend, X, gates, sizes, system),
+    async (X, outputs) => new WebglNeurons(backend, X, outputs),
   );
   const extension = gl.getExtension("WEBGL_debug_renderer_info");
   const device = String(gl.getParameter(extension?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER));

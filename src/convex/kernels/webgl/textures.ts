@@ -75,3 +75,16 @@ export class Textures<Slot extends string> {
     this.backend.disposeIntermediateTensorInfo(info);
   }
 }
+
+/** A matrix [m x n] in a larger one, in float32. */
+export function padded(
+  data: Float64Array | Float32Array,
+  m: number,
+  n: number,
+  rows: number,
+  columns: number,
+): Float32Array {
+  const out = new Float32Array(rows * columns);
+  for (let i = 0; i < m; i++) out.set(data.subarray(i * n, (i + 1) * n), i * columns);
+  return out;
+}

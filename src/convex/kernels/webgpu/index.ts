@@ -10,8 +10,9 @@ import {
   type OpenDevice,
 } from "../device/index.js";
 import type { StepReport } from "../types.js";
-import { WebgpuCones } from "./cones.js";
+import { WebgpuCones } from "./cones/index.js";
 import { findDevice } from "./device.js";
+import { WebgpuNeurons } from "./neurons.js";
 import { productWork, stridden } from "./products.js";
 import { GpuQueue, gridOf, type Work } from "./queue.js";
 import * as shaders from "./shaders.js";
@@ -32,6 +33,7 @@ export const openWebgpu: OpenDevice = async (host) => {
     host,
     (X, gates, sizes) => filled((queue) => new WebgpuBlocks(queue, X, gates, sizes)),
     (X, gates, sizes, system) => filled((queue) => new WebgpuCones(queue, X, gates, sizes, system)),
+    (X, outputs, most) => filled((queue) => new WebgpuNeurons(queue, X, outputs, most)),
   );
   return { kernels, device: name, emulated };
 };
@@ -53,6 +55,7 @@ class WebgpuBlocks implements DeviceBlocks {
   private readonly gramWork: readonly Work[];
   private readonly combineWork: readonly Work[];
   private readonly forwardWork: readonly Work[];
+  readonly shrinkSingular?: (step: number, threshold: number) => Promise<StepReport>;
   private readonly rebaseWork: readonly Work[];
   private readonly acceptWork: readonly Work[];
 
@@ -78,7 +81,7 @@ class WebgpuBlocks implements DeviceBlocks {
     const [R, Z] = [floats(C * n), floats(C * n)];
     const [reports, sums, live] = [floats(vectors * 4), floats(8), floats(perGate * (P + 1))];
     const gramSize = P * gramOrder(sizes) * this.gramRow;
-    const [grams, factors] = [floats(gramSize), floats(gramSize)];
+    const [grams, factors, penalties] = [floats(gramSize), floats(gramSize), floats(P)];
     this.numbers = numbers;
     this.R = R;
     this.Z = Z;
@@ -103,7 +106,17 @@ class WebgpuBlocks implements DeviceBlocks {
     const combine = onRight ? shaders.rightCombineShader(along) : shaders.combineShader(along);
     this.shrinkWork = [queue.work(shaders.shrinkShader(along), move, each(vectors)), ...ended];
     this.gramWork = [queue.work(gram, [shape, numbers, base, y, g, grams], gramGrid)];
-    this.combineWork = [queue.work(combine, [...move, factors], each(vectors)), ...ended];
+    this.combineWork = [queue.work(combine, [...move, factors, penalties], each(vectors)), ...ended];
+    const order = gramOrder(sizes);
+    if (order <= shaders.MOST_ORDER) {
+      const singular = shaders.singularShader(order, this.gramRow);
+      const prox = queue.work(singular, [shape, numbers, grams, factors, penalties], gridOf(P));
+      const all = [...this.gramWork, prox, ...this.combineWork];
+      this.shrinkSingular = (step, threshold) => {
+        queue.write(numbers, Float32Array.of(step, threshold, 0, 0));
+        return this.report(all);
+      };
+    }
     this.rebaseWork = [queue.work(shaders.rebaseShader, [shape, base, x, y, next, reports], perQuad), collect];
     this.acceptWork = [queue.work(shaders.acceptShader, [shape, numbers, x, y, next], perQuad)];
   }

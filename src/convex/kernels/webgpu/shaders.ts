@@ -101,9 +101,91 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
 }
 `;
 
+/** Order of Gram matrices up to which a workgroup finds their singular values; larger ones are the host's. */
+export const MOST_ORDER = 10;
+/** Rotations of every pair: they converge quadratically, and float32 has no more to give after this many. */
+const SWEEPS = 7;
+
+/**
+ * The prox of the nuclear norm, a workgroup a gate: with the Gram matrix [r x row] of a gate's block, Q diag(s^2) Q' by Jacobi's rotations, of
+ * which each lane turns one row and one column, factors [P x r x row] := S - I = -Q diag(min(1, threshold / s)) Q', -I to the last bit
+ * where nothing is left; penalties [P] of what is left.
+ */
+export const singularShader = (r: number, row: number) => `${SHAPE}${NUMBERS}
+@group(0) @binding(2) var<storage, read> grams: array<f32>;
+@group(0) @binding(3) var<storage, read_write> factors: array<f32>;
+@group(0) @binding(4) var<storage, read_write> penalties: array<f32>;
+var<workgroup> G: array<f32, ${r * r}>;
+var<workgroup> Q: array<f32, ${r * r}>;
+@compute @workgroup_size(16)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) lane: u32) {
+  let gate = group.x + group.y * groups.x;
+  if (gate >= shape.gates) { return; }
+  let first = gate * ${r * row}u + lane * ${row}u;
+  let mine = lane * ${r}u;
+  if (lane < ${r}u) {
+    for (var k = 0u; k < ${r}u; k++) {
+      G[mine + k] = grams[first + k];
+      Q[mine + k] = select(0.0, 1.0, k == lane);
+    }
+  }
+  workgroupBarrier();
+  for (var sweep = 0; sweep < ${SWEEPS}; sweep++) {
+    for (var p = 0u; p + 1u < ${r}u; p++) {
+      for (var q = p + 1u; q < ${r}u; q++) {
+        let across = G[p * ${r}u + q];
+        let tau = (G[q * ${r}u + q] - G[p * ${r}u + p]) / (2.0 * across);
+        var tangent = select(-1.0, 1.0, tau >= 0.0) / (abs(tau) + sqrt(1.0 + min(tau * tau, 1e30)));
+        if (across == 0.0) { tangent = 0.0; }
+        let cosine = inverseSqrt(1.0 + tangent * tangent);
+        let sine = tangent * cosine;
+        workgroupBarrier();
+        if (lane < ${r}u) {
+          let g = vec2f(G[mine + p], G[mine + q]);
+          let u = vec2f(Q[mine + p], Q[mine + q]);
+          G[mine + p] = cosine * g.x - sine * g.y;
+          G[mine + q] = sine * g.x + cosine * g.y;
+          Q[mine + p] = cosine * u.x - sine * u.y;
+          Q[mine + q] = sine * u.x + cosine * u.y;
+        }
+        workgroupBarrier();
+        if (lane < ${r}u) {
+          let g = vec2f(G[p * ${r}u + lane], G[q * ${r}u + lane]);
+          G[p * ${r}u + lane] = cosine * g.x - sine * g.y;
+          G[q * ${r}u + lane] = sine * g.x + cosine * g.y;
+        }
+        workgroupBarrier();
+      }
+    }
+  }
+  if (lane >= ${r}u) { return; }
+  var left = 0.0;
+  var cut = array<f32, ${r}>();
+  for (var k = 0u; k < ${r}u; k++) {
+    let value = sqrt(max(G[k * ${r}u + k], 0.0));
+    cut[k] = select(numbers.threshold / value, 1.0, value <= numbers.threshold);
+    left += (1.0 - cut[k]) * value;
+  }
+  for (var b = 0u; b < ${r}u; b++) {
+    var sum = select(0.0, -1.0, b == lane);
+    if (left > 0.0) {
+      sum = 0.0;
+      for (var k = 0u; k < ${r}u; k++) { sum -= cut[k] * Q[mine + k] * Q[b * ${r}u + k]; }
+    }
+    factors[first + b] = sum;
+  }
+  if (lane == 0u) { penalties[gate] = left; }
+}
+`;
+
+/** In a report, what is left of a gate, told by the first of its vectors. */
+const LEFT = "select(0.0, penalties[item / shape.perGate], item % shape.perGate == 0u)";
+
 /** next := for each gate S (y - step g) + (S - I) base. */
 export const combineShader = (along: Along) => `${SHAPE}${NUMBERS}${sumsAlong[along]}${MOVE}
 @group(0) @binding(8) var<storage, read> factors: array<f32>; // [P x A C x A C], S - I
+@group(0) @binding(9) var<storage, read> penalties: array<f32>;
 ${MAIN}${each(along, "shape.vectors")}
   let C = shape.perGate;
   let own = item % C;
@@ -121,13 +203,14 @@ ${MAIN}${each(along, "shape.vectors")}
     next[at] = fresh;
   }
   let sum = addLanes(sums, lane);
-  if (writes) { reports[item] = vec4f(sum[0].xy + sum[1].xy, 0.0, select(1.0, 0.0, sum[0].w == 0.0)); }
+  if (writes) { reports[item] = vec4f(sum[0].xy + sum[1].xy, ${LEFT}, select(1.0, 0.0, sum[0].w == 0.0)); }
 }
 `;
 
 /** next := for each gate (y - step g) S + base (S - I), S symmetric. */
 export const rightCombineShader = (along: Along) => `${SHAPE}${NUMBERS}${sumsAlong[along]}${MOVE}
 @group(0) @binding(8) var<storage, read> factors: array<vec4f>; // [P x d x quads], S - I
+@group(0) @binding(9) var<storage, read> penalties: array<f32>;
 ${MAIN}${each(along, "shape.vectors")}
   let first = item * shape.quads;
   let factor = item / shape.perGate * shape.width * shape.quads;
@@ -144,7 +227,7 @@ ${MAIN}${each(along, "shape.vectors")}
     next[at] = fresh;
   }
   let sum = addLanes(sums, lane);
-  if (writes) { reports[item] = vec4f(sum[0].xy + sum[1].xy, 0.0, select(1.0, 0.0, sum[0].w == 0.0)); }
+  if (writes) { reports[item] = vec4f(sum[0].xy + sum[1].xy, ${LEFT}, select(1.0, 0.0, sum[0].w == 0.0)); }
 }
 `;
 

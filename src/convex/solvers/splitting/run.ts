@@ -1,14 +1,15 @@
 /** A run of `splitting`: its iterations, its weight, what is judged in float64, and when Newton steps go on. */
 
 import { GapJudge } from "../../certificate/index.js";
-import type { ConeIterate } from "../../kernels/types.js";
+import type { ConeIterate, ConeResiduals, OuterNumbers, OuterState } from "../../kernels/types.js";
 import { inTurns } from "../../linear/pieces.js";
-import { columnSums, norm } from "../../linear/vectors.js";
+import { norm } from "../../linear/vectors.js";
 import { zeroBlocks } from "../../operators/blocks.js";
 import { minimiseOverBias } from "../../operators/outputBias.js";
 import type { Gap, SparseBlocks } from "../../types.js";
 import { BestPoint } from "../bestPoint.js";
 import type { Point, Run, Setting, Solver } from "../solver.js";
+import { type StepRoom, stepOnHost, stepRoom } from "./outer.js";
 import { SplittingSystem } from "./system.js";
 
 const RELAXATION = 1.8; // a
@@ -26,6 +27,8 @@ const DIGITS = 1e-5;
 const STALL_ROUNDS = 8;
 const STALL_SHARE = 0.3;
 
+/** Multiplications of steps that an engine makes between two turns of the host: by the sizes and not by the clock, which digits would show. */
+const TURN = 5e9;
 /** Points that are projected between two turns of the host. */
 const POINTS = 32;
 
@@ -47,13 +50,9 @@ export class SplittingRun implements Run {
   private weight: number; // k
   private iterations = 0;
   private nextBalance = EARLY_BALANCES[0]; // the iteration
-  private readonly z: Float64Array; // [n x C]
-  private readonly c: Float64Array;
-  private readonly y: Float64Array;
-  private readonly slope: Float64Array;
-  private readonly spread: Float64Array | null;
-  private readonly e: Float64Array; // the bias, and as `t` is of p
-  private readonly te: Float64Array;
+  private readonly state: OuterState; // te is of e as t is of p
+  private readonly room: StepRoom;
+  private readonly affordable: number; // steps that an engine makes between two turns of the host
   private readonly gaps: number[] = []; // of the best point after each round
 
   constructor(
@@ -67,10 +66,10 @@ export class SplittingRun implements Run {
     this.best = new BestPoint(program);
     this.C = loss.outputs;
     this.size = loss.rows * loss.outputs;
-    [this.z, this.c, this.y, this.slope] = [0, 1, 2, 3].map(() => new Float64Array(this.size));
-    this.spread = loss.separable ? null : new Float64Array(this.size);
-    this.e = new Float64Array(this.C);
-    this.te = new Float64Array(this.C);
+    const [z, c] = [0, 1].map(() => new Float64Array(this.size));
+    this.state = { z, c, e: new Float64Array(this.C), te: new Float64Array(this.C) };
+    this.room = stepRoom(loss);
+    this.affordable = Math.max(1, Math.floor(TURN / (this.size * program.X.cols * program.gates.count)));
     this.weight = 1;
   }
 
@@ -89,11 +88,11 @@ export class SplittingRun implements Run {
       if (start.point.gap.relative <= this.setting.tolerance) return { ...start.point, resting: false };
     }
     let over = false;
-    for (let k = 0; k < ITERATIONS_A_ROUND && !over; k++) {
-      await this.advance(system);
+    for (let k = 0; k < ITERATIONS_A_ROUND && !over; ) {
+      k += await this.advance(system, ITERATIONS_A_ROUND - k);
       over = await this.setting.pause();
     }
-    const N = this.c.map((value) => value * this.weight * system.outputWeight);
+    const N = this.state.c.map((value) => value * this.weight * system.outputWeight);
     const blocks = await this.feasible(await system.iterate.read());
     const point = this.best.consider(blocks, await this.gapOf(blocks, N), N);
     this.gaps.push(point.gap.relative);
@@ -108,7 +107,8 @@ export class SplittingRun implements Run {
 
   /** The start with the best bias, its outputs in z, its gradient scaled until it is feasible, and its gap. */
   private async start(): Promise<Start> {
-    const { from, z, judge, setting } = this;
+    const { from, judge, setting } = this;
+    const { z } = this.state;
     const { loss, outputBias } = setting.program;
     const blocks = from ?? zeroBlocks(setting.program);
     if (from === null && outputBias !== null) blocks.bias.set(minimiseOverBias(loss, z, outputBias));
@@ -127,10 +127,11 @@ export class SplittingRun implements Run {
     const curvature = Number.isFinite(loss.curvature) ? loss.curvature : slope;
     const weight = length > 0 ? (beta * Math.sqrt(blocks.index.length)) / length : system.weightFor(curvature);
     if (weight > 0 && Number.isFinite(weight)) this.weight = weight;
-    for (let k = 0; k < this.size; k++) this.c[k] = N[k] / (this.weight * system.outputWeight);
-    this.e.set(blocks.bias);
+    const { c, e, te } = this.state;
+    for (let k = 0; k < this.size; k++) c[k] = N[k] / (this.weight * system.outputWeight);
+    e.set(blocks.bias);
     const pull = (2 * (outputBias?.ridge ?? 0) * system.biasScale) / this.weight;
-    for (let o = 0; o < this.C; o++) this.te[o] = (1 + pull) * this.e[o];
+    for (let o = 0; o < this.C; o++) te[o] = (1 + pull) * e[o];
     if (length > 0) await this.write(system, blocks);
   }
 
@@ -146,47 +147,44 @@ export class SplittingRun implements Run {
     await iterate.write(index, t, threshold);
   }
 
-  private async advance(system: SplittingSystem): Promise<void> {
-    const { setting, z, c, y, e, te, C, weight } = this;
+  /** At most `most` steps, and no further than the next change of the weight; answers with how many. */
+  private async advance(system: SplittingSystem, most: number): Promise<number> {
+    const { setting, state, room, weight } = this;
     const { loss, beta, outputBias } = setting.program;
     const { iterate, outputWeight: r, biasScale } = system;
-    const U = z.map((value, k) => r * (value - c[k]));
-    const pulls = columnSums(U, C).map((sum, o) => 2 * e[o] - te[o] + biasScale * sum);
-    const { W, left } = await system.solve(U, pulls, setting.pause);
-    this.iterations += 1;
-    const balances = this.iterations === this.nextBalance;
-    if (balances) this.nextBalance = balanceAfter(this.iterations);
-    const blocks = await iterate.advance(W, RELAXATION, beta / weight, balances);
-    let [missed, moved] = [0, 0]; // of outputs and bias, as those of blocks are
-    if (outputBias !== null) {
-      const sums = columnSums(W, C);
-      for (let o = 0; o < C; o++) {
-        const x = pulls[o] - biasScale * sums[o];
-        te[o] += RELAXATION * (x - e[o]);
-        const next = te[o] / (1 + (2 * outputBias.ridge * biasScale) / weight);
-        missed += (x - next) ** 2 / biasScale;
-        moved += (next - e[o]) ** 2 / biasScale;
-        e[o] = next;
-      }
+    const numbers: OuterNumbers = {
+      relaxation: RELAXATION,
+      threshold: beta / weight,
+      tau: 1 / (weight * r),
+      biasShare: 1 / (1 + (2 * (outputBias?.ridge ?? 0) * biasScale) / weight),
+    };
+    const until = this.nextBalance - this.iterations;
+    const count = iterate.steps === undefined ? 1 : Math.min(most, until, this.affordable);
+    const balances = count === until;
+    let left: ConeResiduals | null;
+    if (iterate.steps === undefined) {
+      left = await stepOnHost(system, loss, state, numbers, room, balances, setting.pause);
+    } else {
+      left = await iterate.steps(count, numbers, state);
+      // In float64: the engine's z and c are rounded, and what is a multiplier of the loss must be one to the last digit.
+      room.y.set(state.z);
+      loss.prox(room.y, numbers.tau, state.z, room.slope, room.spread);
+      for (let k = 0; k < this.size; k++) state.c[k] = room.y[k] - state.z[k];
     }
-    const outputs = W.map((value, k) => value / r + left[k]); // A x
-    for (let k = 0; k < this.size; k++) y[k] = RELAXATION * outputs[k] + (1 - RELAXATION) * z[k] + c[k];
-    const before = z.slice();
-    loss.prox(y, 1 / (weight * r), z, this.slope, this.spread);
-    for (let k = 0; k < this.size; k++) {
-      c[k] = y[k] - z[k];
-      missed += r * (outputs[k] - z[k]) ** 2;
-      moved += r * (z[k] - before[k]) ** 2;
+    this.iterations += count;
+    if (balances) {
+      this.nextBalance = balanceAfter(this.iterations);
+      if (left !== null) await this.balance(iterate, left);
     }
-    if (blocks !== null) await this.balance(iterate, missed + blocks.missed, moved + blocks.moved);
+    return count;
   }
 
   /** Brings what the constraints miss and what the other side moves to one size (Boyd et al. 2011, section 3.4.1). */
-  private async balance(iterate: ConeIterate, missed: number, moved: number): Promise<void> {
+  private async balance(iterate: ConeIterate, { missed, moved }: ConeResiduals): Promise<void> {
     const ratio = missed / moved;
     if (!Number.isFinite(ratio) || ratio === 0) return;
     const factor = Math.min(MOST_CHANGE, Math.max(1 / MOST_CHANGE, Math.sqrt(Math.sqrt(ratio))));
-    const { c, e, te } = this;
+    const { c, e, te } = this.state;
     this.weight *= factor;
     for (let k = 0; k < c.length; k++) c[k] /= factor;
     for (let o = 0; o < te.length; o++) te[o] = e[o] + (te[o] - e[o]) / factor;
@@ -207,7 +205,9 @@ export class SplittingRun implements Run {
     const { program } = this.setting;
     const { loss, outputBias } = program;
     const done = await this.project(index, vectors);
-    const blocks = done ? { index, vectors, bias: this.e.slice() } : { ...zeroBlocks(program), bias: this.e.slice() };
+    const blocks = done
+      ? { index, vectors, bias: this.state.e.slice() }
+      : { ...zeroBlocks(program), bias: this.state.e.slice() };
     if (outputBias === null) return blocks;
     const Z = new Float64Array(this.size);
     this.judge.predict({ ...blocks, bias: new Float64Array(this.C) }, Z);

@@ -76,7 +76,9 @@ export class SplittingSystem {
     const solution = inverse === null ? null : Float32Array.from(inverse);
     const ofBias = new Float64Array(invert === null ? 0 : n).fill(1);
     invert?.solve(ofBias, 1);
-    const system: ConeSystem = { weight: shared.weight, inverse: shared.inverse, Y, solution };
+    const outer =
+      solution === null || loss.terms === undefined ? null : { terms: loss.terms, outputWeight, biasScale, ofBias };
+    const system: ConeSystem = { weight: shared.weight, inverse: shared.inverse, Y, solution, outer };
     try {
       const iterate =
         kernels.iterateCones === undefined

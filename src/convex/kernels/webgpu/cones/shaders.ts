@@ -4,9 +4,10 @@
  * `shape.vectors` are the P C vectors of positive neurons; those of negative ones stand behind them. q [2 P C x 4 rowQuads].
  */
 
-import { outerShader } from "./outerShader.js";
-import { DOTS, LANES, SHAPE, TILE } from "./shape.js";
-import { type Along, each, MAIN, sumsAlong } from "./vectors.js";
+import { outerShader } from "../outerShader.js";
+import { ROW_TILE, rowProducts } from "../rowProducts.js";
+import { LANES, SHAPE, TILE } from "../shape.js";
+import { type Along, each, MAIN, sumsAlong } from "../vectors.js";
 
 /** weight of the slacks, relaxation, threshold, what is kept of q, and what multipliers are divided by. */
 export const CONE_NUMBERS = 8;
@@ -120,8 +121,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
  * vectors: of (h - s)^2 and of how far s moved.
  */
 export const clampShader = `${headOf("numbers", ["Y: array<vec4f>", "G: array<vec4f>", "bits: array<u32>"], "q: array<vec4f>", "sums: array<vec2f>")}
-var<workgroup> xs: array<vec4f, 256>; // [4 quads x 64 vectors]
-var<workgroup> vs: array<vec4f, 256>; // [4 quads x 64 rows]
+${ROW_TILE}
 var<workgroup> lanes: array<vec2f, 256>;
 
 @compute @workgroup_size(16, 16)
@@ -129,25 +129,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         @builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) lane: u32) {
   let count = 2u * shape.vectors;
   let rowQuads = (shape.rows + 3u) / 4u;
-  let slot = lane / 4u;
-  let part = lane % 4u;
-  let vector = group.y * ${TILE}u + slot;
-  let row = group.x * ${TILE}u + slot;
-  var acc = array<vec4f, 4>();
-  for (var firstQuad = 0u; firstQuad < shape.quads; firstQuad += 4u) {
-    let quad = firstQuad + part;
-    var x = vec4f();
-    var v = vec4f();
-    if (quad < shape.quads && vector < count) { x = G[vector * shape.quads + quad]; }
-    if (quad < shape.quads && row < shape.rows) { v = Y[row * shape.quads + quad]; }
-    workgroupBarrier();
-    xs[part * ${TILE}u + slot] = x;
-    vs[part * ${TILE}u + slot] = v;
-    workgroupBarrier();
-    for (var k = 0u; k < 4u; k++) {
-${DOTS}
-    }
-  }
+${rowProducts("G", "Y")}
   let a = numbers.relaxation;
   let rowQuad = group.x * ${TILE / 4}u + local.x;
   var sum = vec2f();

@@ -1,14 +1,22 @@
 /** Blocks with cones in buffers of a WebGPU device: two products of every vector fused with signs, clamps and relaxation, in float32. */
 
-import { norm } from "../../linear/vectors.js";
-import type { GateSet, Matrix } from "../../types.js";
-import { blockSizes, type ConeSizes, type DeviceCones, sumOfPairs } from "../device/index.js";
-import type { ConeResiduals, ConeSystem } from "../types.js";
-import * as shaders from "./coneShaders.js";
-import { productWork, stridden, WANTED_GROUPS } from "./products.js";
-import { type GpuQueue, gridOf, type Work } from "./queue.js";
-import { LANES, SHAPE_SIZE, shapeOf, TILE, TILE_QUADS } from "./shape.js";
-import { LANE_QUADS } from "./vectors.js";
+import { norm } from "../../../linear/vectors.js";
+import type { GateSet, Matrix } from "../../../types.js";
+import {
+  blockSizes,
+  type ConeSizes,
+  type DeviceCones,
+  type DeviceOuter,
+  type DeviceSteps,
+  sumOfPairs,
+} from "../../device/index.js";
+import type { ConeResiduals, ConeSystem, OuterNumbers } from "../../types.js";
+import { productWork, stridden, WANTED_GROUPS } from "../products.js";
+import { type GpuQueue, gridOf, type Work } from "../queue.js";
+import { LANES, SHAPE_SIZE, shapeOf, TILE, TILE_QUADS } from "../shape.js";
+import { LANE_QUADS } from "../vectors.js";
+import { WebgpuOuter } from "./outer.js";
+import * as shaders from "./shaders.js";
 
 const FLOAT = 4; // bytes
 /** Rows that a split of a product back has at least. */
@@ -30,13 +38,14 @@ export class WebgpuCones implements DeviceCones {
   private readonly advanceWork: readonly Work[];
   private readonly writeWork: readonly Work[];
   private readonly rescaleWork: readonly Work[];
+  readonly steps?: (count: number, numbers: OuterNumbers, state: DeviceOuter) => Promise<DeviceSteps>;
 
   constructor(
     private readonly queue: GpuQueue,
     X: Matrix,
     gates: GateSet,
     private readonly sizes: ConeSizes,
-    { weight, inverse, Y, solution }: ConeSystem,
+    { weight, inverse, Y, solution, outer = null }: ConeSystem,
   ) {
     const { rows: n, width: d, gates: P, outputs: C, vectors } = sizes;
     const quads = Math.ceil(d / 4);
@@ -76,16 +85,17 @@ export class WebgpuCones implements DeviceCones {
     const half = gridOf(Math.ceil((P * C * quads) / LANES));
     const tiles = [rowTiles, vectorTiles, 1] as const;
     const along = quads > LANE_QUADS ? "workgroup" : "lane";
-    const solved = solution === null ? null : floats(C * n);
-    this.W = solved;
-    this.gatherWork = [
+    const gathered = [
       queue.work(shaders.slackShader, [shape, numbers, data, q, R, bits, parts], [quadTiles, vectorTiles, splits]),
       queue.work(shaders.gatheredShader, [shape, parts, t, p, G, change], half),
       ...forward,
-      ...(solution === null || solved === null
-        ? []
-        : [queue.work(shaders.solutionShader, [shape, queue.filled(solution), Z, solved], [n, C, 1])]),
     ];
+    const solved = solution === null ? null : { matrix: queue.filled(solution), W: floats(C * n) };
+    this.W = solved?.W ?? null;
+    this.gatherWork =
+      solved === null
+        ? gathered
+        : [...gathered, queue.work(shaders.solutionShader, [shape, solved.matrix, Z, solved.W], [n, C, 1])];
     this.curvatureWork = [...products.adjoint, queue.work(shaders.doubledShader, [shape, g, change], half), ...forward];
     this.advanceWork = [
       ...products.adjoint,
@@ -98,6 +108,11 @@ export class WebgpuCones implements DeviceCones {
         gridOf(along === "workgroup" ? vectors : Math.ceil(vectors / LANES)),
       ),
     ];
+    if (solved !== null && outer !== null) {
+      const own = new WebgpuOuter(queue, outer, n, C, { shape, R, Z, solution: solved.matrix });
+      const step = [...own.before, ...gathered, ...own.solve, ...this.advanceWork, ...own.after];
+      this.steps = (count, numbers, state) => this.stepped(own, step, count, numbers, state);
+    }
     this.writeWork = [queue.work(shaders.clampShader, [shape, numbers, data, p, bits, q, sums], tiles)];
     this.rescaleWork = [
       queue.work(shaders.rescaledBlocksShader, [shape, numbers, p, t], gridOf(Math.ceil((vectors * quads) / LANES))),
@@ -128,7 +143,30 @@ export class WebgpuCones implements DeviceCones {
       this.queue.run(this.advanceWork);
       return null;
     }
-    const pairs = await this.queue.read(this.advanceWork, this.sums, 2 * this.terms * FLOAT);
+    return this.residuals(await this.queue.read(this.advanceWork, this.sums, 2 * this.terms * FLOAT));
+  }
+
+  private async stepped(
+    outer: WebgpuOuter,
+    step: readonly Work[],
+    count: number,
+    numbers: OuterNumbers,
+    state: DeviceOuter,
+  ): Promise<DeviceSteps> {
+    const { relaxation, threshold } = numbers;
+    outer.begin(numbers, state);
+    this.set({ relaxation, threshold });
+    const all = Array.from({ length: count }, () => step).flat();
+    const [pairs, { sums, ...after }] = await Promise.all([
+      this.queue.read(all, this.sums, 2 * this.terms * FLOAT),
+      outer.read(),
+    ]);
+    const { missed, moved } = this.residuals(pairs);
+    return { ...after, left: { missed: missed + sumOfPairs(sums, 0), moved: moved + sumOfPairs(sums, 1) } };
+  }
+
+  /** Of the sums of vectors, and behind them of tiles of slacks. */
+  private residuals(pairs: Float32Array): ConeResiduals {
     const [vectors, slacks] = [pairs.subarray(0, 2 * this.sizes.vectors), pairs.subarray(2 * this.sizes.vectors)];
     const total = (k: 0 | 1) => sumOfPairs(vectors, k) + this.weight * sumOfPairs(slacks, k);
     return { missed: total(0), moved: total(1) };

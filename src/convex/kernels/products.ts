@@ -1,0 +1,55 @@
+/** The products of a program: an engine's own, or those over patches and of units with slopes that are made from them. */
+
+import { packPattern, wordsPerGate } from "../linear/bits.js";
+import { slopeOf } from "../network.js";
+import type { ConvexProgram, GateSet, Matrix, Pooling } from "../types.js";
+import { PatchwiseProducts } from "./patches/patchwise.js";
+import { PooledProducts, roomForPooled } from "./patches/pooled.js";
+import { SlopedProducts } from "./sloped.js";
+import type { GatedProducts, Kernels } from "./types.js";
+
+/** The products of a program: an engine's own, or those over patches where there is pooling. The caller disposes. */
+export function bindProducts(
+  { X, gates, pooling }: Pick<ConvexProgram, "X" | "gates" | "pooling">,
+  kernels: Kernels,
+): GatedProducts {
+  if (pooling == null) return kernels.bind(X, gates);
+  if (slopeOf(pooling) !== 0) return slopedProducts({ X, gates, pooling }, kernels);
+  const Products = readApart(pooling) ? PatchwiseProducts : PooledProducts;
+  return new Products(kernels, X, gates, pooling);
+}
+
+/** Products of units with a slope for negative sums, from those of ReLU and those of the one gate that is open on every row. */
+function slopedProducts(
+  { X, gates, pooling }: { readonly X: Matrix; readonly gates: GateSet; readonly pooling: Pooling },
+  kernels: Kernels,
+): GatedProducts {
+  const { patches, positions, scale } = pooling;
+  const plain = patches === 1 && scale === 1 ? null : { patches, positions, scale };
+  const bits = new Uint32Array(wordsPerGate(X.rows));
+  const generators = { rows: 1, cols: X.cols, data: new Float64Array(X.cols) };
+  packPattern(X, generators.data, bits);
+  const all: GateSet = { count: 1, rows: X.rows, bits, generators, complete: false };
+  const gated = bindProducts({ X, gates, pooling: plain }, kernels);
+  const open = bindProducts({ X, gates: all, pooling: plain }, kernels);
+  return new SlopedProducts(
+    gated,
+    open,
+    kernels,
+    { slope: slopeOf(pooling), positions, n: X.rows / patches, d: X.cols },
+    gates.count,
+  );
+}
+
+/** Pooled matrices of this size make the host faster than a device. */
+const POOLED_BYTES = 2 ** 28;
+
+/** Whether the host keeps the pooled matrices of all gates in little room, so that its products are K / A times smaller than a device's. */
+export function keepsPooled({ X, gates, pooling }: Pick<ConvexProgram, "X" | "gates" | "pooling">): boolean {
+  if (pooling == null || readApart(pooling)) return false;
+  return roomForPooled(X, pooling, POOLED_BYTES) >= gates.count;
+}
+
+function readApart({ positions, patches }: Pooling): boolean {
+  return positions > 1 && positions === patches;
+}
