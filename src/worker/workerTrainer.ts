@@ -16,7 +16,7 @@ import { Progress } from "../optimizers/report/progress.js";
 import { FitResult } from "../optimizers/report/result.js";
 import { headModel, writeHead } from "../optimizers/write/headModel.js";
 import { OPTIMIZER, templateOf } from "../optimizers/write/template.js";
-import { weightsBefore } from "../optimizers/write/weights.js";
+import { assign, weightsBefore } from "../optimizers/write/weights.js";
 import { ownOptimizer, resized } from "../optimizers/write/width.js";
 import { healthOf, listen, type PortHealth, type WorkerPort } from "./port.js";
 import { problemOf } from "./problemMessage.js";
@@ -125,7 +125,7 @@ export class WorkerTrainer {
     const restore = await weightsBefore(model);
     try {
       tf.tidy(() => {
-        for (const [k, weight] of model.weights.entries()) weight.write(tensorOf(weights[k]));
+        for (const [k, weight] of model.weights.entries()) assign(weight, tensorOf(weights[k]));
       });
       await progress.end();
     } catch (error) {
