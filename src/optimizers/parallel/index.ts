@@ -2,7 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { refuse, refuseUnknown } from "../../arguments.js";
-import { drawnGates, fitGated, GATED, gatedNetwork, gatedPartsOf, poseGated } from "./gated/index.js";
+import { drawnGates, fitGated, GATED, type GatedWish, gatedNetwork, gatedPartsOf, poseGated } from "./gated/index.js";
 import {
   FIT_NAMES,
   type FitParallelOptions,
@@ -14,7 +14,7 @@ import {
 import { poseRelu, reluNetwork } from "./relu.js";
 import type { ParallelResult } from "./result.js";
 import { fitted, type Task, trained } from "./run.js";
-import { wishOf } from "./wish.js";
+import { type ParallelWish, wishOf } from "./wish.js";
 
 export type { FitParallelOptions, ParallelOptions } from "./options.js";
 export { ParallelResult, type ParallelSummary } from "./result.js";
@@ -45,7 +45,7 @@ export async function trainParallel(x: tf.Tensor, y: tf.Tensor, options: Paralle
     return trained(reluNetwork, wish, task, () => poseRelu(where, wish, features, task, options));
   }
   refuseBlocks(where, options.arrangements);
-  const wide = { ...wish, branches: options.branches ?? GATED, outputs: y?.shape?.[1] ?? 1 };
+  const wide = wideOf(wish, options, y?.shape?.[1] ?? 1);
   const gates = drawnGates(where, wide, features, task.settings.seed);
   return trained(gatedNetwork, wide, task, () => poseGated(where, wide, features, task, gates));
 }
@@ -76,9 +76,7 @@ export async function fitParallel<M extends tf.LayersModel>(
 ): Promise<ParallelResult<M>> {
   const where = "fitParallel";
   refuseUnknown(where, options, FIT_NAMES);
-  if (!(model instanceof tf.LayersModel)) {
-    refuse(where, "a tf.LayersModel", model, "Pass the model before x and y.", "model/kind");
-  }
+  refuseNoModel(where, model);
   const task = taskOf(x, y, options);
   const features = model.inputs[0].shape[1] ?? 1;
   const parts = gatedPartsOf(model);
@@ -89,6 +87,28 @@ export async function fitParallel<M extends tf.LayersModel>(
   const wish = wishOf(model);
   refuseKinks(where, wish.loss);
   return fitted(where, reluNetwork, model, wish, task, () => poseRelu(where, wish, features, task, options));
+}
+
+/** The model that `trainParallel` builds for data of so many columns, with at least so many branches; the caller disposes. */
+export function parallelModel(
+  options: ParallelOptions,
+  features: number,
+  outputs: number,
+  branches = 1,
+): tf.Sequential {
+  const { units, wish } = readParallel("trainParallel", options);
+  const wide = units === "gated" ? wideOf(wish, options, outputs) : null;
+  const K = Math.max((wide ?? wish).branches, branches);
+  return wide === null ? reluNetwork.modelOf(wish, features, K) : gatedNetwork.modelOf(wide, features, K);
+}
+
+function wideOf(wish: ParallelWish, { branches = GATED }: ParallelOptions, outputs: number): GatedWish {
+  return { ...wish, branches, outputs };
+}
+
+export function refuseNoModel(where: string, model: unknown): void {
+  if (model instanceof tf.LayersModel) return;
+  refuse(where, "a tf.LayersModel", model, "Pass the model before x and y.", "model/kind");
 }
 
 function taskOf(x: tf.Tensor, y: tf.Tensor, options: FitParallelOptions): Task {
