@@ -187,6 +187,36 @@ function objectiveOf(
   });
 }
 
+const images = { inputShape: [5, 5, 1] };
+
+/** Layers between input and output that have no program. */
+const foreign: readonly (readonly [string, (make: Maker) => tf.layers.Layer[]])[] = [
+  [
+    "max pooling",
+    (make) => [make.conv(2, images), tf.layers.maxPooling2d({ poolSize: 2 }), tf.layers.flatten(), make.dense(1)],
+  ],
+  [
+    "a separable convolution",
+    (make) => [
+      tf.layers.separableConv2d({ filters: 2, kernelSize: 3, activation: "relu", ...images }),
+      tf.layers.globalAveragePooling2d({}),
+      make.dense(1),
+    ],
+  ],
+  [
+    "normalisation after the activation",
+    (make) => [make.conv(2, images), tf.layers.batchNormalization(), tf.layers.flatten(), make.dense(1)],
+  ],
+  [
+    "a recurrent layer",
+    (make) => [
+      tf.layers.reshape({ targetShape: [5, 5], ...images }),
+      tf.layers.simpleRNN({ units: 3, kernelInitializer: tf.initializers.glorotUniform({ seed: 1 }) }),
+      make.dense(1),
+    ],
+  ],
+];
+
 const near = (value: number) => Math.max(1e-6, 2e-5 * Math.abs(value));
 
 describe.each(shapes)("a model of $title", (shape) => {
@@ -295,6 +325,29 @@ describe("a deep fit", () => {
     expect(path.points[1].certificate.claim).toMatch(/^Of the last hidden layer/);
     tf.dispose([x, y]);
   });
+
+  test.each(foreign)(
+    "alternates by itself where no program has %s before the read-out, unless a program is asked for",
+    async (_, build) => {
+      const { x, y } = dataOf({ ...shape, images: true });
+      const model = tf.sequential({ layers: build(new Maker(L2)) });
+      model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+      const before = objectiveOf(model, x, y);
+      const { depth: _depth, ...others } = SHORT;
+      const { objective, certificate, problem } = await new ConvexReLUTrainer(others).fit(model, x, y);
+      expect(objective.total).toBeLessThan(before);
+      expect(objectiveOf(model, x, y)).toBeCloseTo(objective.total, 4);
+      expect(problem.spec.cut).toBe("output");
+      expect(certificate.claim).toMatch(/^Of the read-out alone, given the features/);
+      const told = await certify(model, x, y);
+      expect(told.certificate.claim).toMatch(/^Of the read-out alone, given the features/);
+      await expect(new ConvexReLUTrainer({ formulation: "relu" }).fit(model, x, y)).rejects.toThrow(
+        /Or set depth: "alternate"/,
+      );
+      model.dispose();
+      tf.dispose([x, y]);
+    },
+  );
 
   test("ends where a callback asks it to, with the lowest weights", async () => {
     const model = built(shape);
