@@ -19,7 +19,11 @@ export function refuseAs(
   todo = LEAVE_OUT,
   code: ErrorCode = "options/value",
 ): never {
-  throw new ConvexError(code, `${where}: expected ${expected}, got ${came}. ${todo}`);
+  throw new ConvexError(code, sentenceOf(where, expected, came, todo));
+}
+
+export function sentenceOf(where: string, expected: string, came: string, todo: string): string {
+  return `${where}: expected ${expected}, got ${came}. ${todo}`;
 }
 
 /** The same of a value, which is shown. */

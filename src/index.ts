@@ -135,7 +135,8 @@ export {
   type FitParallelOptions,
   fitParallel,
   type ParallelOptions,
-  type ParallelResult,
+  ParallelResult,
+  type ParallelSummary,
   trainParallel,
 } from "./optimizers/parallel/index.js";
 export type { ParallelCharge } from "./optimizers/parallel/wish.js";

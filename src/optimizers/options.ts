@@ -77,7 +77,9 @@ export interface TrainerOptions {
    * program of it and a read-out of its own on what the layers below compute; these stay as they are from then on. Where a layer has
    * two ReLU units for each output, no stage ends above the read-out before it; of rows held out the stage is taken on that is
    * best on them. The certificate is always about the head, given its features.
-   * Default: "alternate" where the last hidden layer is one that a program has, else none: a refusal says what there is.
+   * Default: "alternate" where the last hidden layer is one that a program has and layers below it are trained, or where no program has a
+   * layer before the read-out (max pooling, separable convolutions, recurrent layers, sums of branches) and `formulation` asks for none;
+   * else none: a refusal says what there is.
    */
   readonly depth?: Depth;
   /**

@@ -2,6 +2,7 @@
 
 import type { FitArgs, TrainArgs } from "../optimizers/convexReLUTrainer.js";
 import type { TrainerOptions } from "../optimizers/options.js";
+import type { FitParallelOptions, ParallelOptions, ParallelSummary } from "../optimizers/parallel/index.js";
 import type { StartingPoint } from "../optimizers/records.js";
 import type { FitSummary } from "../optimizers/report/result.js";
 import type { ProblemMessage } from "./problemMessage.js";
@@ -31,6 +32,10 @@ export type PlainArgs = Omit<FitArgs, "validationData" | "sampleWeight" | "callb
     readonly warmStart?: StartingPoint;
   };
 
+/** Of a parallel network what can be copied as it is. */
+export type PlainParallel = Omit<FitParallelOptions, "signal" | "callbacks" | "verbose" | "sampleWeight"> &
+  Partial<ParallelOptions>;
+
 /** A whole fit (with a model) or train (without). */
 export interface Order {
   readonly kind: "order";
@@ -43,6 +48,8 @@ export interface Order {
   readonly validation: readonly [TensorMessage, TensorMessage] | null;
   readonly sampleWeight: TensorMessage | null;
   readonly args: PlainArgs;
+  /** Options of `trainParallel` (without a model) or `fitParallel` (with one), in place of a fit; null for a fit. */
+  readonly parallel: PlainParallel | null;
   readonly options: Omit<TrainerOptions, "signal">;
 }
 
@@ -80,6 +87,12 @@ export type FromWorker =
       readonly weights: WeightsMessage;
       /** The model that `train` built; null after `fit`. */
       readonly model: ModelMessage | null;
+    }
+  | {
+      readonly kind: "doneParallel";
+      readonly job: number;
+      readonly summary: Omit<ParallelSummary, "model">;
+      readonly weights: WeightsMessage;
     }
   | { readonly kind: "refused"; readonly job: number; readonly code: string; readonly message: string }
   | { readonly kind: "failed"; readonly job: number; readonly message: string };

@@ -8,6 +8,7 @@ import { registerLayers } from "../layers/index.js";
 import { ConvexReLUTrainer, FIT_ARGS, type FitArgs, type TrainArgs } from "../optimizers/convexReLUTrainer.js";
 import { fitHead } from "../optimizers/deep/fit.js";
 import { readOptions, type TrainerOptions } from "../optimizers/options.js";
+import { fitParallel, type ParallelOptions, type ParallelResult, trainParallel } from "../optimizers/parallel/index.js";
 import { anatomyOf } from "../optimizers/read/anatomy.js";
 import { white } from "../optimizers/read/normalization/index.js";
 import { readSplit } from "../optimizers/read/split.js";
@@ -15,7 +16,7 @@ import { type Trunk, trunkOf } from "../optimizers/read/trunk.js";
 import type { FitResult, FitSummary } from "../optimizers/report/result.js";
 import { listen, type WorkerPort } from "./port.js";
 import { problemMessage } from "./problemMessage.js";
-import type { FromWorker, Order, ToWorker } from "./protocol.js";
+import type { FromWorker, Order, PlainParallel, TensorMessage, ToWorker } from "./protocol.js";
 import { buffersOf, modelMessage, modelOf, tensorMessage, tensorOf } from "./wire.js";
 
 /**
@@ -85,7 +86,8 @@ class Job {
   async run(): Promise<void> {
     const { job } = this.order;
     try {
-      const { message, transfer } = await this.fit();
+      const { parallel } = this.order;
+      const { message, transfer } = await (parallel === null ? this.fit() : this.fitParallel(parallel));
       this.port.postMessage(message, transfer);
     } catch (error) {
       const { message } = error as Error;
@@ -122,7 +124,7 @@ class Job {
         result = await run(replica, x, y, given as unknown as FitArgs);
       }
       const built = model === null ? await modelMessage(result.model) : null;
-      const weights = await Promise.all(result.model.getWeights().map((weight) => tensorMessage("weight", weight)));
+      const weights = await messagesOf(result.model);
       const { train } = await readSplit(x, y, result.problem.spec, given, trunkIn(result));
       const problem = problemMessage(
         result.problem,
@@ -136,6 +138,27 @@ class Job {
       tf.dispose([x, y, ...(held ?? [])]);
       if (result !== null && result.model !== replica) result.model.dispose();
       replica?.dispose();
+    }
+  }
+
+  private async fitParallel(given: PlainParallel): Promise<{ message: FromWorker; transfer: ArrayBuffer[] }> {
+    const { job, model, sampleWeight } = this.order;
+    const x = tensorOf(this.order.x);
+    const y = tensorOf(this.order.y);
+    const weighted = sampleWeight === null ? {} : { sampleWeight: sampleWeight.values };
+    const options = { ...given, ...weighted, signal: this.controller.signal, callbacks: new Relay(this) };
+    let used: tf.LayersModel | null = null;
+    try {
+      used = model && (await modelOf(model));
+      const result =
+        used === null ? await trainParallel(x, y, options as ParallelOptions) : await fitParallel(used, x, y, options);
+      used = result.model;
+      const weights = await messagesOf(result.model);
+      const message = { kind: "doneParallel", job, summary: ofParallel(result), weights } as const;
+      return { message, transfer: buffersOf(weights) };
+    } finally {
+      tf.dispose([x, y]);
+      used?.dispose();
     }
   }
 
@@ -199,6 +222,24 @@ class Relay extends tf.CustomCallback {
   override setModel(model: unknown): void {
     this.model = model as tf.LayersModel;
   }
+}
+
+/** In the order of the model's own. */
+function messagesOf(model: tf.LayersModel): Promise<TensorMessage[]> {
+  return Promise.all(model.getWeights().map((weight) => tensorMessage("weight", weight)));
+}
+
+function ofParallel({
+  certificate,
+  objective,
+  status,
+  advice,
+  branches,
+  blocks,
+  rounds,
+  seconds,
+}: ParallelResult<tf.LayersModel>) {
+  return { certificate, objective, status, advice, branches, blocks, rounds, seconds };
 }
 
 /** What of a result can be copied as it is. */

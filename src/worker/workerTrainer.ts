@@ -1,10 +1,17 @@
 /** The page's side: fit and train as ConvexReLUTrainer has them, with all the work in a worker. */
 
 import * as tf from "@tensorflow/tfjs";
-import { isRecord, refuse, shown } from "../arguments.js";
-import { ConvexError, type ErrorCode } from "../errors.js";
+import { abortSignal, isRecord, refuse, shown } from "../arguments.js";
+import { ConvexError } from "../errors.js";
 import type { FitArgs, TrainArgs } from "../optimizers/convexReLUTrainer.js";
-import { type Depth, readOptions, type TrainerOptions } from "../optimizers/options.js";
+import { readOptions, type Settings, type TrainerOptions } from "../optimizers/options.js";
+import {
+  type FitParallelOptions,
+  type ParallelOptions,
+  ParallelResult,
+  parallelModel,
+  refuseNoModel,
+} from "../optimizers/parallel/index.js";
 import { frozenNotes, withCharge } from "../optimizers/pose/regularization.js";
 import type { Cut } from "../optimizers/read/anatomy.js";
 import { frozenCharge } from "../optimizers/read/frozenCharge.js";
@@ -16,20 +23,13 @@ import { Progress } from "../optimizers/report/progress.js";
 import { FitResult } from "../optimizers/report/result.js";
 import { headModel, writeHead } from "../optimizers/write/headModel.js";
 import { OPTIMIZER, templateOf } from "../optimizers/write/template.js";
-import { weightsBefore } from "../optimizers/write/weights.js";
+import { assign, weightsBefore } from "../optimizers/write/weights.js";
 import { ownOptimizer, resized } from "../optimizers/write/width.js";
-import { healthOf, listen, type PortHealth, type WorkerPort } from "./port.js";
+import { converse, type Line, nextJob } from "./conversation.js";
+import { healthOf, type WorkerPort } from "./port.js";
 import { problemOf } from "./problemMessage.js";
-import type { FromWorker, ModelMessage, Order, PlainArgs, TensorMessage, ToWorker } from "./protocol.js";
-import { buffersOf, modelMessage, modelOf, tensorMessage, tensorOf } from "./wire.js";
-
-type Done = Extract<FromWorker, { kind: "done" }>;
-
-/** Longer than a slow network needs for a worker's script: TensorFlow.js is about a megabyte. */
-const ANSWER_SECONDS = 20;
-
-/** Numbers the fits of this realm, so that several trainers can share a worker. */
-const counter = { jobs: 0 };
+import type { ModelMessage, Order, PlainArgs, PlainParallel, TensorMessage, WeightsMessage } from "./protocol.js";
+import { modelMessage, modelOf, tensorMessage, tensorOf } from "./wire.js";
 
 /**
  * ConvexReLUTrainer off the main thread: the same options, arguments, callbacks and result, while the page stays free.
@@ -47,18 +47,12 @@ const counter = { jobs: 0 };
  * ```
  */
 export class WorkerTrainer {
-  private readonly signal: AbortSignal | null;
   private readonly options: Omit<TrainerOptions, "signal">;
-  private readonly tolerance: number;
-  private readonly formulation: "relu" | "gated" | null;
-  private readonly depth: Depth | null;
-  private readonly health: PortHealth;
+  private readonly settings: Settings;
+  private readonly line: Line;
 
   /** @throws ConvexError "options/unknown" or "options/value", as ConvexReLUTrainer. */
-  constructor(
-    private readonly worker: WorkerPort,
-    options: TrainerOptions = {},
-  ) {
+  constructor(worker: WorkerPort, options: TrainerOptions = {}) {
     if (typeof worker?.postMessage !== "function") {
       throw new ConvexError(
         "worker/port",
@@ -66,14 +60,10 @@ export class WorkerTrainer {
           `Pass new Worker(new URL("./trainer.worker.ts", import.meta.url), { type: "module" }).`,
       );
     }
-    const { tolerance, formulation, depth, signal } = readOptions(options);
     const { signal: _signal, ...plain } = options;
     this.options = plain;
-    this.signal = signal;
-    this.tolerance = tolerance;
-    this.formulation = formulation;
-    this.depth = depth;
-    this.health = healthOf(worker);
+    this.settings = readOptions(options);
+    this.line = { worker, health: healthOf(worker), signal: this.settings.signal };
   }
 
   /**
@@ -84,14 +74,15 @@ export class WorkerTrainer {
    */
   async fit<M extends tf.LayersModel>(model: M, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult<M>> {
     if (!isRecord(args)) refuse("fit", "an object of options", args);
-    const depth = scheduleOf(model, { formulation: this.formulation, depth: this.depth });
-    const spec = readModel(model, this.formulation, "fit", true, depth);
+    const { formulation } = this.settings;
+    const depth = scheduleOf(model, this.settings);
+    const spec = readModel(model, formulation, "fit", true, depth);
     if (depth === "alternate" || depth === "layerwise") return this.fitWhole(model, x, y, args);
     const trunk = trunkOf(model, "write", spec.cut);
     const frozen = await frozenCharge(model, "write", spec.cut);
     const progress = this.progressOf(model, args);
     const order = await this.orderOf(await headMessage(model, spec.cut), x, y, args, trunk, depth !== null);
-    const done = await this.converse(order, progress);
+    const done = await converse("done", this.line, order, progress);
     const target = done.units === spec.units ? model : resized(model, done.units);
     const restore = target === model ? await weightsBefore(model) : () => target.dispose();
     try {
@@ -121,12 +112,10 @@ export class WorkerTrainer {
   ): Promise<FitResult<M>> {
     const progress = this.progressOf(model, args);
     const order = await this.orderOf(await modelMessage(model), x, y, args);
-    const { summary, problem, weights } = await this.converse(order, progress);
+    const { summary, problem, weights } = await converse("done", this.line, order, progress);
     const restore = await weightsBefore(model);
     try {
-      tf.tidy(() => {
-        for (const [k, weight] of model.weights.entries()) weight.write(tensorOf(weights[k]));
-      });
+      write(model, weights);
       await progress.end();
     } catch (error) {
       restore();
@@ -139,11 +128,11 @@ export class WorkerTrainer {
   async train(x: tf.Tensor, y: tf.Tensor, args: TrainArgs): Promise<FitResult> {
     if (!isRecord(args)) refuse("train", "an object of options", args, "Pass { loss }.");
     const [features, outputs] = [x?.shape?.[1] ?? 1, y?.shape?.[1] ?? 1];
-    const template = templateOf(args, this.formulation ?? "relu", features, outputs);
+    const template = templateOf(args, this.settings.formulation ?? "relu", features, outputs);
     try {
       const progress = this.progressOf(template, args);
       const order = await this.orderOf(null, x, y, args);
-      const { model, summary, problem } = await this.converse(order, progress);
+      const { model, summary, problem } = await converse("done", this.line, order, progress);
       if (model === null) throw new Error("WorkerTrainer: the worker sent no model.");
       await progress.end();
       const built = ownOptimizer(await modelOf(model, OPTIMIZER));
@@ -153,8 +142,86 @@ export class WorkerTrainer {
     }
   }
 
-  private progressOf(model: tf.LayersModel, { callbacks, verbose }: FitArgs): Progress {
-    return new Progress(model, callbacks, verbose ?? 0, this.tolerance);
+  /**
+   * As {@link trainParallel}, in the worker; the trainer's tolerance, maxIterations, timeLimit, signal and seed hold where the call gives none.
+   *
+   * @throws ConvexError as trainParallel, and as {@link WorkerTrainer.fit} where the worker is to blame.
+   */
+  async trainParallel(x: tf.Tensor, y: tf.Tensor, options: ParallelOptions): Promise<ParallelResult> {
+    const { given, order, line } = await this.parallelOrder("trainParallel", null, x, y, options);
+    const [features, outputs] = [x.shape[1] ?? 1, y.shape[1] ?? 1];
+    const draft = parallelModel(given, features, outputs);
+    let built: tf.Sequential | null = null;
+    try {
+      const progress = this.progressOf(draft, options, given.tolerance);
+      const { summary, weights } = await converse("doneParallel", line, order, progress);
+      const model = parallelModel(given, features, outputs, summary.branches);
+      built = model;
+      write(model, weights);
+      await progress.end();
+      return new ParallelResult(progress.epoch, progress.history, { ...summary, model });
+    } catch (error) {
+      built?.dispose();
+      throw error;
+    } finally {
+      draft.dispose();
+    }
+  }
+
+  /** As {@link fitParallel}, in the worker; what the call leaves out is as the trainer has it. */
+  async fitParallel<M extends tf.LayersModel>(
+    model: M,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    options: FitParallelOptions = {},
+  ): Promise<ParallelResult<M>> {
+    refuseNoModel("fitParallel", model);
+    const { given, order, line } = await this.parallelOrder("fitParallel", model, x, y, options);
+    const progress = this.progressOf(model, options, given.tolerance);
+    const { summary, weights } = await converse("doneParallel", line, order, progress);
+    const restore = await weightsBefore(model);
+    try {
+      write(model, weights);
+      await progress.end();
+    } catch (error) {
+      restore();
+      throw error;
+    }
+    return new ParallelResult<M>(progress.epoch, progress.history, { ...summary, model });
+  }
+
+  private async parallelOrder<O extends FitParallelOptions>(
+    where: string,
+    model: tf.LayersModel | null,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    options: O,
+  ) {
+    if (!isRecord(options)) refuse(where, "an object of options", options);
+    const { tolerance, maxIterations, timeLimit, seed } = this.options;
+    const own = Object.entries({ tolerance, maxIterations, timeLimit, seed }).filter(
+      ([, value]) => value !== undefined,
+    );
+    const given: O & FitParallelOptions = { ...(Object.fromEntries(own) as FitParallelOptions), ...options };
+    const { signal = this.line.signal, callbacks: _callbacks, verbose: _verbose, sampleWeight, ...rest } = given;
+    const parallel = rest as PlainParallel;
+    if (signal !== null) abortSignal("signal", signal);
+    const order: Order = {
+      ...{ kind: "order", job: nextJob(), ofDeep: false, validation: null, args: {}, options: {}, parallel },
+      model: model && (await modelMessage(model)),
+      x: await tensorMessage("x", x),
+      y: await tensorMessage("y", y),
+      sampleWeight: await weightsMessage(sampleWeight),
+    };
+    return { given, order, line: { ...this.line, signal } };
+  }
+
+  private progressOf(
+    model: tf.LayersModel,
+    { callbacks, verbose }: Pick<FitArgs, "callbacks" | "verbose">,
+    tolerance = this.settings.tolerance,
+  ): Progress {
+    return new Progress(model, callbacks, verbose ?? 0, tolerance);
   }
 
   /** What the worker is sent: a model or its head, and data as that sees them. */
@@ -168,79 +235,19 @@ export class WorkerTrainer {
   ): Promise<Order> {
     const { validationData, sampleWeight, callbacks: _callbacks, verbose: _verbose, warmStart, ...rest } = args;
     const start = warmStart === undefined ? {} : { warmStart: plainStart(warmStart) };
-    const weights = sampleWeight instanceof tf.Tensor ? sampleWeight : sampleWeight && Float32Array.from(sampleWeight);
-    counter.jobs += 1;
     return {
       kind: "order",
-      job: counter.jobs,
+      job: nextJob(),
       model,
       ofDeep,
       x: await seenMessage("x", x, trunk),
       y: await tensorMessage("y", y),
       validation: await pairMessage(validationData, trunk),
-      sampleWeight:
-        weights instanceof Float32Array
-          ? { shape: [weights.length], dtype: "float32", values: weights }
-          : weights
-            ? await tensorMessage("sampleWeight", weights)
-            : null,
+      sampleWeight: await weightsMessage(sampleWeight),
       args: { ...rest, ...start } as PlainArgs,
+      parallel: null,
       options: this.options,
     };
-  }
-
-  /** Sends the order and answers the worker until it is done. */
-  private converse(order: Order, progress: Progress): Promise<Done> {
-    const { worker, signal, health } = this;
-    const { job } = order;
-    const say = (message: ToWorker, transfer: ArrayBuffer[] = []) => worker.postMessage(message, transfer);
-    const abort = () => say({ kind: "abort", job });
-    const endings: (() => void)[] = [() => signal?.removeEventListener("abort", abort), () => progress.close()];
-    const conversation = new Promise<Done>((resolve, reject) => {
-      const giveUp = (error: unknown) => {
-        abort();
-        say({ kind: "go", job, stop: true });
-        reject(error);
-      };
-      const hear = async (message: FromWorker): Promise<void> => {
-        switch (message.kind) {
-          case "heard":
-            health.heard = true;
-            return clearTimeout(patience);
-          case "begin":
-            await progress.begin(message.samples, message.epochs, message.metrics);
-            return say({ kind: "go", job, stop: false });
-          case "epoch":
-            return say({ kind: "go", job, stop: await progress.record(message.epoch, { ...message.logs }) });
-          case "done":
-            return resolve(message);
-          case "refused":
-            return reject(new ConvexError(message.code as ErrorCode, message.message));
-          case "failed":
-            return reject(broken(message.message));
-        }
-      };
-      endings.push(
-        listen(worker, "message", (value) => {
-          const message = value as FromWorker;
-          if (message?.job === job) hear(message).catch(giveUp);
-        }),
-        health.onFailure((why) => reject(broken(why))),
-      );
-      const patience = health.heard ? undefined : setTimeout(() => giveUp(silent()), 1000 * ANSWER_SECONDS);
-      endings.push(() => clearTimeout(patience));
-      const { model, x, y, validation, sampleWeight } = order;
-      try {
-        say(order, buffersOf([model, x, y, ...(validation ?? []), sampleWeight]));
-      } catch (error) {
-        reject(untransferable(error));
-      }
-      signal?.addEventListener("abort", abort);
-      if (signal?.aborted) abort();
-    });
-    return conversation.finally(() => {
-      for (const end of endings) end();
-    });
   }
 }
 
@@ -256,6 +263,20 @@ async function headMessage(model: tf.LayersModel, cut: Cut): Promise<ModelMessag
   } finally {
     head.dispose();
   }
+}
+
+/** Weights in the order of a model's own. */
+function write(model: tf.LayersModel, weights: WeightsMessage): void {
+  tf.tidy(() => {
+    for (const [k, weight] of model.weights.entries()) assign(weight, tensorOf(weights[k]));
+  });
+}
+
+async function weightsMessage(given: FitArgs["sampleWeight"]): Promise<TensorMessage | null> {
+  if (given === undefined || given === null) return null;
+  if (given instanceof tf.Tensor) return tensorMessage("sampleWeight", given);
+  const values = Float32Array.from(given);
+  return { shape: [values.length], dtype: "float32", values };
 }
 
 /** The numbers of a tensor as the head sees them: float32, as tfjs has computed them. */
@@ -276,31 +297,6 @@ async function pairMessage(pair: FitArgs["validationData"], trunk: Trunk | null)
     );
   }
   return [await seenMessage("validationData[0]", pair[0], trunk), await tensorMessage("validationData[1]", pair[1])];
-}
-
-function broken(why: string): ConvexError {
-  return new ConvexError(
-    "worker/failed",
-    `WorkerTrainer: expected the worker to answer, got ${why}. ` +
-      `Check that its script loads and calls serveTrainer(); the model's weights are as they were.`,
-  );
-}
-
-function silent(): ConvexError {
-  return new ConvexError(
-    "worker/silent",
-    `WorkerTrainer: expected the worker to hear of the fit within ${ANSWER_SECONDS} seconds, got no answer. ` +
-      `Call serveTrainer() in its script, with parentPort in Node, and look at its console for why the script has not loaded; ` +
-      `the model's weights are as they were.`,
-  );
-}
-
-function untransferable(error: unknown): ConvexError {
-  return new ConvexError(
-    "worker/transfer",
-    `WorkerTrainer: expected options and arguments that can be copied, got ${(error as Error).message} ` +
-      `Functions can't be sent to a worker: leave them out, or use ConvexReLUTrainer.`,
-  );
 }
 
 /** A start without the functions that the result it comes from has. */

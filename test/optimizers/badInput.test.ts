@@ -208,6 +208,7 @@ const cases: Case[] = [
     wrong: "an unsupported layer",
     code: "model/layer",
     says: /a trained hidden layer.*got layer "again" of class RepeatVector/,
+    options: { formulation: "relu" },
     model: () => dense([relu(), tf.layers.repeatVector({ n: 2, name: "again" }), tf.layers.flatten(), last()]),
   },
   {
@@ -329,6 +330,7 @@ const cases: Case[] = [
     wrong: "branches that meet",
     code: "model/graph",
     says: /branches that meet in layer "meet" of class Add.*Set trainable: false.*from where the hidden layer begins/,
+    options: { formulation: "relu" },
     model: () => {
       const inputs = tf.input({ shape: [3] });
       const [a, b] = [relu(), relu()].map((layer) => layer.apply(inputs) as tf.SymbolicTensor);
@@ -381,6 +383,7 @@ const cases: Case[] = [
     wrong: "a recurrent layer that is trained",
     code: "model/layer",
     says: /got layer "memory" of class LSTM\. Set trainable: false/,
+    options: { formulation: "relu" },
     model: () => dense([tf.layers.lstm({ units: 2, inputShape: [2, 3], name: "memory" }), last()]),
     x: () => tf.ones([30, 2, 3]),
   },
@@ -402,6 +405,7 @@ const cases: Case[] = [
     wrong: "a custom layer whose weights are trained, as the hidden layer",
     code: "model/layer",
     says: /got layer "own" of class OwnScale\. Set trainable: false.*Or set depth: "alternate"/,
+    options: { formulation: "relu" },
     model: () => dense([new OwnScale({ name: "own", inputShape: [3] }), last()]),
   },
   {
@@ -415,6 +419,7 @@ const cases: Case[] = [
     wrong: "max pooling between convolution and read-out",
     code: "model/layer",
     says: /a maximum is not linear/,
+    options: { formulation: "relu" },
     model: () =>
       dense([
         tf.layers.conv2d({ filters: 2, kernelSize: 2, activation: "relu", inputShape: [4, 4, 1] }),

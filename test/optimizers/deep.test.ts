@@ -11,6 +11,7 @@ import {
   type TrainerOptions,
   WorkerTrainer,
 } from "../../src/index.js";
+import { onCountingClock } from "../helpers/clock.js";
 import { saveAndLoad, weightsIn } from "../helpers/models.js";
 import { startWorker, type TestWorker } from "../helpers/workers.js";
 
@@ -187,6 +188,36 @@ function objectiveOf(
   });
 }
 
+const images = { inputShape: [5, 5, 1] };
+
+/** Layers between input and output that have no program. */
+const foreign: readonly (readonly [string, (make: Maker) => tf.layers.Layer[]])[] = [
+  [
+    "max pooling",
+    (make) => [make.conv(2, images), tf.layers.maxPooling2d({ poolSize: 2 }), tf.layers.flatten(), make.dense(1)],
+  ],
+  [
+    "a separable convolution",
+    (make) => [
+      tf.layers.separableConv2d({ filters: 2, kernelSize: 3, activation: "relu", ...images }),
+      tf.layers.globalAveragePooling2d({}),
+      make.dense(1),
+    ],
+  ],
+  [
+    "normalisation after the activation",
+    (make) => [make.conv(2, images), tf.layers.batchNormalization(), tf.layers.flatten(), make.dense(1)],
+  ],
+  [
+    "a recurrent layer",
+    (make) => [
+      tf.layers.reshape({ targetShape: [5, 5], ...images }),
+      tf.layers.simpleRNN({ units: 3, kernelInitializer: tf.initializers.glorotUniform({ seed: 1 }) }),
+      make.dense(1),
+    ],
+  ],
+];
+
 const near = (value: number) => Math.max(1e-6, 2e-5 * Math.abs(value));
 
 describe.each(shapes)("a model of $title", (shape) => {
@@ -296,6 +327,29 @@ describe("a deep fit", () => {
     tf.dispose([x, y]);
   });
 
+  test.each(foreign)(
+    "alternates by itself where no program has %s before the read-out, unless a program is asked for",
+    async (_, build) => {
+      const { x, y } = dataOf({ ...shape, images: true });
+      const model = tf.sequential({ layers: build(new Maker(L2)) });
+      model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+      const before = objectiveOf(model, x, y);
+      const { depth: _depth, ...others } = SHORT;
+      const { objective, certificate, problem } = await new ConvexReLUTrainer(others).fit(model, x, y);
+      expect(objective.total).toBeLessThan(before);
+      expect(objectiveOf(model, x, y)).toBeCloseTo(objective.total, 4);
+      expect(problem.spec.cut).toBe("output");
+      expect(certificate.claim).toMatch(/^Of the read-out alone, given the features/);
+      const told = await certify(model, x, y);
+      expect(told.certificate.claim).toMatch(/^Of the read-out alone, given the features/);
+      await expect(new ConvexReLUTrainer({ formulation: "relu" }).fit(model, x, y)).rejects.toThrow(
+        /Or set depth: "alternate"/,
+      );
+      model.dispose();
+      tf.dispose([x, y]);
+    },
+  );
+
   test("ends where a callback asks it to, with the lowest weights", async () => {
     const model = built(shape);
     const { x, y } = dataOf(shape);
@@ -375,6 +429,40 @@ describe("a deep fit", () => {
     tf.dispose([x, y]);
   });
 
+  test("keeps a limit on images, whatever TensorFlow.js needs for them, and holds the host for no longer than some of them take", async () => {
+    const [x, y] = [
+      tf.randomNormal([120, 12, 12, 1], 0, 1, "float32", 1),
+      tf.randomNormal([120, 1], 0, 1, "float32", 2),
+    ];
+    const layers = [
+      tf.layers.separableConv2d({ filters: 4, kernelSize: 3, activation: "relu", inputShape: [12, 12, 1] }),
+      tf.layers.flatten(),
+      new Maker(L2).dense(1),
+    ];
+    const model = tf.sequential({ layers });
+    model.compile({ optimizer: "sgd", loss: "meanSquaredError", metrics: ["mse"] });
+    const before = tf.memory().numTensors;
+    const { made, time } = await onCountingClock(() => new ConvexReLUTrainer({ timeLimit: 0.2 }).fit(model, x, y));
+    expect(time).toBeLessThan(1050 * 0.2 + 300);
+    expect(made.status).toBe("timeLimit");
+    expect(tf.memory().numTensors).toBe(before);
+    model.dispose();
+    tf.dispose([x, y]);
+  });
+
+  test("takes a descent back that leaves the head nothing to see, and says so", async () => {
+    const { x } = dataOf(shape);
+    const y = tf.zeros([ROWS, 1]);
+    const model = sequence(new Maker(1).dense(10, "relu", first), new Maker(1).dense(8, "relu"), new Maker(1).dense(1));
+    model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+    const before = objectiveOf(model, x, y);
+    const { notes, objective } = await new ConvexReLUTrainer({ depth: "alternate", maxIterations: 4 }).fit(model, x, y);
+    expect(objective.total).toBeLessThan(before);
+    expect(notes.join(" ")).toMatch(/\d descents led to layers below the head that compute the same on all rows/);
+    model.dispose();
+    tf.dispose([x, y]);
+  });
+
   test("ends where a signal aborts it", async () => {
     const model = built(shape);
     const { x, y } = dataOf(shape);
@@ -438,6 +526,29 @@ describe("a deep fit", () => {
     expect(error).toBeInstanceOf(ConvexError);
     expect((error as ConvexError).message).toMatch(says);
     expect(weightsIn(model)).toEqual(before);
+    tf.dispose([x, y]);
+  });
+
+  test("refuses batch normalisation over an axis that TensorFlow.js gets wrong, by the layer's name", async () => {
+    const [x, y] = [tf.randomNormal([8, 3, 4, 4], 0, 1, "float32", 1), tf.randomNormal([8, 1], 0, 1, "float32", 2)];
+    const make = new Maker(L2);
+    const layers = [
+      tf.layers.conv2d({ filters: 2, kernelSize: 2, dataFormat: "channelsFirst", inputShape: [3, 4, 4] }),
+      tf.layers.batchNormalization({ axis: 1, name: "channels" }),
+      tf.layers.reLU(),
+      tf.layers.flatten(),
+      make.dense(4, "relu"),
+      make.dense(1),
+    ];
+    const model = tf.sequential({ layers });
+    model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+    const before = weightsIn(model);
+    await expect(new ConvexReLUTrainer().fit(model, x, y)).rejects.toMatchObject({
+      code: "model/layer",
+      message: expect.stringMatching(/the last axis.*got axis 1 in layer "channels"/),
+    });
+    expect(weightsIn(model)).toEqual(before);
+    model.dispose();
     tf.dispose([x, y]);
   });
 

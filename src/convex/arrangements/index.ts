@@ -2,7 +2,7 @@
 
 export type { ReadPatterns } from "../linear/bits.js";
 export { arrangementBound, gateSetBytes } from "./count.js";
-export { type EnumerateOptions, enumerateGates } from "./enumerate.js";
+export { type EnumerateOptions, enumerateGates, enumerating } from "./enumerate.js";
 export {
   type Arrangements,
   defaultFirstGates,

@@ -1,7 +1,7 @@
 /** What a formulation here is: a network class whose convex program has a matrix for its variable, and the way back to layers. */
 
 import type { Kernels } from "../kernels/types.js";
-import type { SolveBudget } from "../solvers/solution.js";
+import type { Round, SolveBudget } from "../solvers/solution.js";
 import type { Gap, Loss, Matrix, OutputBias, Status } from "../types.js";
 
 /** What every program here is posed on; a formulation may ask for more. */
@@ -30,9 +30,14 @@ export interface MatrixSolution {
   readonly seconds: number;
 }
 
+/** When to stop, where a round has no blocks of gates to show. */
+export interface MatrixBudget extends Omit<SolveBudget, "onRound"> {
+  readonly onRound?: (round: Pick<Round, "index" | "seconds" | "gap">) => Promise<boolean> | boolean;
+}
+
 /** A program that is ready to be solved. */
 export interface MatrixProgram<Solution> {
-  solve(kernels: Kernels, budget: SolveBudget): Promise<Solution>;
+  solve(kernels: Kernels, budget: MatrixBudget): Promise<Solution>;
 }
 
 export interface MatrixFormulation<Problem, Solution extends MatrixSolution> {

@@ -14,7 +14,14 @@ export {
   meanCharge,
   schattenCharge,
 } from "./deep/index.js";
-export type { LayerWeights, MatrixFormulation, MatrixProblem, MatrixProgram, MatrixSolution } from "./formulation.js";
+export type {
+  LayerWeights,
+  MatrixBudget,
+  MatrixFormulation,
+  MatrixProblem,
+  MatrixProgram,
+  MatrixSolution,
+} from "./formulation.js";
 export {
   directionsOf,
   discriminated,

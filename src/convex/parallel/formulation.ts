@@ -8,18 +8,18 @@
  * It is not for weight decay of all three layers, which no such program has: docs/claims.md, 1.
  */
 
-import { enumerateGates } from "../arrangements/index.js";
+import { enumerating } from "../arrangements/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { exp, log } from "../linear/elementary.js";
+import type { Pieces } from "../linear/pieces.js";
 import { norm } from "../linear/vectors.js";
-import type { LayerWeights, MatrixFormulation } from "../matrices/index.js";
-import type { SolveBudget } from "../solvers/solution.js";
+import type { LayerWeights, MatrixBudget, MatrixFormulation } from "../matrices/index.js";
 import type { Matrix } from "../types.js";
 import { AllBlocks } from "./allBlocks.js";
 import type { BlockClass } from "./blockClass.js";
 import { chargeOf } from "./branch.js";
 import type { ParallelProblem, ParallelSolution } from "./problem.js";
-import { SampledBlocks, sampleBlocks } from "./sampledBlocks.js";
+import { SampledBlocks, sampling } from "./sampledBlocks.js";
 import { solveOverBlocks } from "./solve.js";
 import { enumerationRefusal } from "./work.js";
 
@@ -36,7 +36,7 @@ export const parallelNetworks: MatrixFormulation<ParallelProblem, ParallelSoluti
   },
 
   build: (problem) => ({
-    solve: (_kernels: Kernels, budget: SolveBudget) => solveOverBlocks(problem, blocksOf(problem), budget),
+    solve: (_kernels: Kernels, budget: MatrixBudget) => solveOverBlocks(problem, finding(problem), budget),
   }),
 
   /** Kernels [d x K m], [K m x K] in blocks, and [K x 1]. */
@@ -70,9 +70,10 @@ export const parallelNetworks: MatrixFormulation<ParallelProblem, ParallelSoluti
   },
 };
 
-function blocksOf({ X, hidden, charge, blocks, seed }: ParallelProblem): BlockClass {
-  if (blocks.kind === "enumerate") return new AllBlocks(X, enumerateGates(X), hidden, charge, seed);
-  return new SampledBlocks(X, sampleBlocks(X, hidden, blocks.count, seed), charge);
+/** The blocks, or those that were found until it was told to end. */
+function* finding({ X, hidden, charge, blocks, seed }: ParallelProblem): Pieces<BlockClass> {
+  if (blocks.kind === "enumerate") return new AllBlocks(X, yield* enumerating(X), hidden, charge, seed);
+  return new SampledBlocks(X, yield* sampling(X, hidden, blocks.count, seed), charge);
 }
 
 function zeros(rows: number, cols: number): Matrix {

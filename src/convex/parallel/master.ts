@@ -10,6 +10,7 @@
 
 import { choleskyInPlace, choleskySolve } from "../linear/cholesky.js";
 import { log } from "../linear/elementary.js";
+import { inTurns, type Pieces } from "../linear/pieces.js";
 import { dot, norm } from "../linear/vectors.js";
 import { biasAlone } from "../operators/dualPoint.js";
 import type { Loss, Matrix, OutputBias } from "../types.js";
@@ -50,16 +51,22 @@ export interface MasterPoint {
   readonly finite: boolean;
 }
 
-/** Solves to about `gap` in the objective; it lies inside all cones. */
-export function solveMaster(problem: MasterProblem, blocks: readonly Block[], gap: number): MasterPoint {
+/** Solves to about `gap` in the objective, or as far as it comes until `pause` ends it; the point lies inside all cones. */
+export async function solveMaster(
+  problem: MasterProblem,
+  blocks: readonly Block[],
+  gap: number,
+  pause: () => Promise<boolean>,
+): Promise<MasterPoint> {
   const parts = blocks.map((block) => partOf(problem.X, block));
   const barriers = parts.reduce((sum, part) => sum + part.walls.length / part.size + 2 * block0(problem, part), 0);
   const state = new State(problem, parts);
   const last = gap / Math.max(1, barriers);
   for (let mu = state.firstWeight(last); ; mu = Math.max(last, SHRINK * mu)) {
     const ended = mu === last;
-    if (!state.center(mu, ended ? NEAREST : NEAR)) return { ...state.point(), finite: false };
-    if (ended) return { ...state.point(), finite: true };
+    const centred = await inTurns(state.centering(mu, ended ? NEAREST : NEAR), pause);
+    if (centred === "nonFinite") return { ...state.point(), finite: false };
+    if (ended || centred === "over") return { ...state.point(), finite: true };
   }
 }
 
@@ -120,14 +127,14 @@ class State {
     return Math.max(least, Math.abs(this.problem.loss.value(new Float64Array(this.n))) / 10);
   }
 
-  /** Newton to the minimiser at a weight of the barrier; false where numbers end. */
-  center(mu: number, near: number): boolean {
+  /** Newton to the minimiser at a weight of the barrier, in pieces. */
+  *centering(mu: number, near: number): Pieces<"near" | "over" | "nonFinite"> {
     const { parts, n } = this;
     const { loss, outputBias } = this.problem;
     let value = this.value(this.Z, this.bias, mu);
     let damping = 0;
     for (let step = 0; step < NEWTON_STEPS; step++) {
-      if (!Number.isFinite(value)) return false;
+      if (!Number.isFinite(value)) return "nonFinite";
       const outputs = this.outputs(this.Z, this.bias);
       const N = new Float64Array(n);
       const curvature = new Float64Array(n);
@@ -143,7 +150,7 @@ class State {
         const { size, map } = parts[b];
         const { gradient, H } = this.local(b, mu);
         for (let k = 0; k < n; k++) for (let p = 0; p < size; p++) gradient[p] += N[k] * map[k * size + p];
-        if (!factored(H, size)) return false;
+        if (!factored(H, size)) return "nonFinite";
         const solved = gradient.slice();
         choleskySolve(H, size, solved);
         first.push(solved);
@@ -165,6 +172,7 @@ class State {
             S[i * n + k] += sum * roots[k];
           }
         }
+        if (yield) return "over";
       }
       let biasSlope = 0;
       let biasCurvature = 0;
@@ -178,7 +186,7 @@ class State {
         }
       }
       for (let k = 0; k < n; k++) S[k * n + k] += 1;
-      if (!factored(S, n)) return false;
+      if (!factored(S, n)) return "nonFinite";
       choleskySolve(S, n, pulled);
       const moves = parts.map(({ size, map }, b) => {
         const back = new Float64Array(size);
@@ -190,15 +198,15 @@ class State {
       });
       const biasMove = outputBias === null ? 0 : (dot(roots, pulled) - biasSlope) / biasCurvature;
       const slope = moves.reduce((sum, move, b) => sum + dot(move, gradients[b]), 0) + biasMove * biasSlope;
-      if (!Number.isFinite(slope)) return false;
-      if (-slope <= near * mu) return true;
+      if (!Number.isFinite(slope)) return "nonFinite";
+      if (-slope <= near * mu) return "near";
       let t = Math.min(1, INSIDE * this.room(moves));
       let halvings = 0;
       for (; halvings < BACKTRACKS; halvings++, t /= 2) {
         const Z = this.Z.map((z, b) => z.map((entry, p) => entry + t * moves[b][p]));
         const next = this.value(Z, this.bias + t * biasMove, mu);
         if (!(next <= value + ARMIJO * t * slope)) continue;
-        if (!(next < value)) return true; // rounding: nothing falls any more
+        if (!(next < value)) return "near"; // rounding: nothing falls any more
         this.Z = Z;
         this.bias += t * biasMove;
         value = next;
@@ -206,9 +214,9 @@ class State {
       }
       if (halvings < SHORT) damping = damping > LEAST_DAMPING ? damping / MORE_DAMPING : 0;
       else if (damping < 1) damping = Math.max(LEAST_DAMPING, MORE_DAMPING * damping);
-      else if (halvings === BACKTRACKS) return true;
+      else if (halvings === BACKTRACKS) return "near";
     }
-    return true;
+    return "near";
   }
 
   private outputs(Z: readonly Float64Array[], bias: number): Float64Array {

@@ -1,5 +1,6 @@
 /** Blocks that Gaussian branches lie in, each with both signs q: a list, priced one by one. */
 
+import type { Pieces } from "../linear/pieces.js";
 import { gaussianSource } from "../linear/random.js";
 import { norm } from "../linear/vectors.js";
 import type { Matrix } from "../types.js";
@@ -11,8 +12,8 @@ import { priceOf, type RowCoefficients } from "./pricing/index.js";
 /** Draws for each block that is asked for, before fewer will do: small data have few. */
 const DRAWS_PER_BLOCK = 20;
 
-/** Draws branches until they lie in `count` blocks, or too many were drawn; of one seed the first blocks are always the same. */
-export function sampleBlocks(X: Matrix, m: number, count: number, seed: number): Block[] {
+/** Draws branches until they lie in `count` blocks, too many were drawn, or it is told to end; of one seed the first blocks are always the same. */
+export function* sampling(X: Matrix, m: number, count: number, seed: number): Pieces<Block[]> {
   const draw = gaussianSource(seed);
   const blocks = new Map<string, Block>();
   for (let spent = 0; spent < DRAWS_PER_BLOCK * count && blocks.size < count; spent++) {
@@ -29,6 +30,7 @@ export function sampleBlocks(X: Matrix, m: number, count: number, seed: number):
       const name = nameOf(block);
       if (blocks.size < count && !blocks.has(name)) blocks.set(name, block);
     }
+    if (yield) break;
   }
   return [...blocks.values()];
 }

@@ -1,9 +1,11 @@
 /** The loop: the program over the blocks in hand, the prices of all at its dual point, and those that are worth more come in. */
 
 import { bestScale, relativeGap, withoutRounding } from "../certificate/index.js";
+import { inTurns, type Pieces } from "../linear/pieces.js";
+import type { MatrixBudget } from "../matrices/index.js";
 import { biasAlone, dualPointAt } from "../operators/dualPoint.js";
 import { Clock } from "../solvers/clock.js";
-import { advice, type SolveBudget } from "../solvers/solution.js";
+import { advice } from "../solvers/solution.js";
 import type { Status } from "../types.js";
 import { type BlockClass, nameOf } from "./blockClass.js";
 import type { Block } from "./branch.js";
@@ -25,11 +27,14 @@ const TOGETHER = 40;
 
 export async function solveOverBlocks(
   problem: MasterProblem,
-  blocks: BlockClass,
-  budget: SolveBudget,
+  finding: Pieces<BlockClass>,
+  budget: MatrixBudget,
 ): Promise<ParallelSolution> {
   const { loss, outputBias, beta } = problem;
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
+  const pause = () => clock.pause();
+  const ended = () => (clock.stopped() ? "cancelled" : "timeLimit");
+  const blocks = await inTurns(finding, pause);
   const dual = { loss, outputBias };
   const active: Block[] = [];
   const names = new Set<string>();
@@ -40,7 +45,7 @@ export async function solveOverBlocks(
   let sharpness = 1;
   while (status === null) {
     const within = sharpness * MASTER_SHARE * budget.tolerance * Math.abs(best.primal);
-    const solved = solveMaster(problem, active, Math.max(within, Number.MIN_VALUE));
+    const solved = await solveMaster(problem, active, Math.max(within, Number.MIN_VALUE), pause);
     const point = networkOf(problem, active, solved.Z, solved.bias);
     round += 1;
     if (!solved.finite || !Number.isFinite(point.primal)) {
@@ -53,15 +58,19 @@ export async function solveOverBlocks(
     const priced = await blocks.price(
       N.map((value) => -value),
       enough,
-      () => clock.pause(),
+      pause,
     );
     if (priced === null) {
-      status = clock.stopped() ? "cancelled" : "timeLimit";
+      status = ended();
       break;
     }
     const limit = priced.upper > 0 ? beta / priced.upper : Number.POSITIVE_INFINITY;
     bound = Math.max(bound, bestScale(dual, N, limit).value);
-    if (relativeGap(best.primal, bound, dual) <= budget.tolerance) status = "solved";
+    const relative = relativeGap(best.primal, bound, dual);
+    const told = { index: round - 1, seconds: clock.seconds, gap: { primal: best.primal, dual: bound, relative } };
+    const stop = (await budget.onRound?.(told)) === true;
+    if (relative <= budget.tolerance) status = "solved";
+    else if (stop) status = "cancelled";
     else {
       const fresh = priced.dearer.filter((block) => !names.has(nameOf(block))).slice(0, TOGETHER);
       for (const block of fresh) {
@@ -71,7 +80,7 @@ export async function solveOverBlocks(
       if (fresh.length === 0) sharpness *= SHARPER;
       if (sharpness < SHARPEST) status = "stalled";
       else if (round >= budget.maxIterations) status = "iterationLimit";
-      else if (await clock.pause()) status = clock.stopped() ? "cancelled" : "timeLimit";
+      else if (await pause()) status = ended();
     }
   }
   const end = lower(withFewBranches(problem, best), best, budget.tolerance);

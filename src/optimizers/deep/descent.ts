@@ -31,7 +31,7 @@ export interface WholeDescent {
 
 /**
  * Descends from the model's weights until `WINDOW` steps take less than `tolerance` off the objective, in relation to it, or the
- * time is up; the model then has the lowest weights that were found. `told` hears of values below `known` only.
+ * time is up, also amid the rows; the model then has the lowest weights that were found, and the value is infinite where none was. `told` hears of values below `known` only.
  */
 export async function descendWhole(
   objective: WholeObjective,
@@ -44,7 +44,7 @@ export async function descendWhole(
   const best = start.slice();
   let lowest = Number.POSITIVE_INFINITY;
   const watched = async (x: Float64Array, gradient: Float64Array) => {
-    const value = await objective.at(x, gradient);
+    const value = await objective.at(x, gradient, undefined, () => clock.pause());
     if (value < lowest) {
       lowest = value;
       best.set(x);

@@ -5,6 +5,7 @@ import { chooseEngine } from "../../convex/kernels/index.js";
 import { gaussianSource } from "../../convex/linear/random.js";
 import { Clock } from "../../convex/solvers/clock.js";
 import type { Certificate, Status } from "../../convex/types.js";
+import { ConvexError } from "../../errors.js";
 import { certify } from "../certify.js";
 import { fitModel, type Order } from "../fit.js";
 import type { Settings } from "../options.js";
@@ -17,7 +18,7 @@ import { clockOf } from "../solve/withinWidth.js";
 import { weightsBefore } from "../write/weights.js";
 import { hopDown } from "./descent.js";
 import { WholeJudge } from "./judge.js";
-import { refuseConstraints } from "./layers.js";
+import { refuseConstraints, refuseNormalizedAxes } from "./layers.js";
 import { type Charge, WholeObjective } from "./objective.js";
 import { ownStart } from "./ownStart.js";
 import { readWholeRows, rowsOf, type WholeRows } from "./rows.js";
@@ -29,6 +30,8 @@ import { alternateNotes, endedAs, headNotes, KEPT, KEPT_PROGRAM, refuseFreeBesid
 const FIRST_SHARE = 0.1;
 const LATER_SHARE = 0.15;
 const LAST_SHARE = 0.2;
+/** Times of a pass over all rows that are kept for the end: values before and after the last program, its features, and a rest. */
+const PASSES_LEFT = 6;
 /** Of what is left then: what the last program takes before the certificate. */
 const LAST_PROGRAM = 0.6;
 /** Less time than this, in seconds, is too little to tighten a bound. */
@@ -53,6 +56,7 @@ interface Rounds<M extends tf.LayersModel> {
   readonly helped: number; // programs whose network was taken
   readonly steps: number; // of all descents
   readonly epochs: number; // of Adam, before them
+  readonly undone: number; // descents that left the head nothing to see
 }
 
 /** Trains a model by its order, with `depth: "alternate"`. The weights are as they were where anything throws. */
@@ -62,6 +66,7 @@ export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>):
   const clock = clockOf(settings);
   const spec = readModel(model, settings.formulation, "fit", true, settings.depth);
   refuseConstraints(model);
+  refuseNormalizedAxes(model);
   refuseFreeBeside(spec, settings);
   const rows = await readWholeRows(model, spec, x, y, args);
   const restore = await weightsBefore(model);
@@ -157,12 +162,13 @@ async function alternate<M extends tf.LayersModel>(
   const { signal, maxIterations } = settings;
   const effort = settings.patient ? PATIENT : LIMITED;
   const least = settings.patient ? effort.least : Math.min(effort.least, settings.tolerance);
-  const descents = clock.part(1 - LAST_SHARE);
   const stop = new AbortController();
   const abort = () => stop.abort();
   signal?.addEventListener("abort", abort);
   if (signal?.aborted) abort();
   let value = (await objective.value()).total;
+  const kept = Math.max(LAST_SHARE * clock.left, PASSES_LEFT * objective.secondsOfValue);
+  const descents = new Clock(Math.max(0, clock.left - kept), clock.stopped);
   let epochs = 0;
   let gap = 1;
   let heard = Number.POSITIVE_INFINITY;
@@ -176,7 +182,7 @@ async function alternate<M extends tf.LayersModel>(
     }
     return stop.signal.aborted || epochs >= maxIterations - 1;
   };
-  const counts = { programs: 0, helped: 0, steps: 0, epochs: 0 };
+  const counts = { programs: 0, helped: 0, steps: 0, epochs: 0, undone: 0 };
   const ends = (): Status | null => {
     if (stop.signal.aborted) return "cancelled";
     if (epochs >= maxIterations - 1) return "iterationLimit";
@@ -189,6 +195,7 @@ async function alternate<M extends tf.LayersModel>(
       // Its charge is not the model's: one of the model's own objective is the last.
       const foreign = first && isFree(spec, settings.regularization);
       const before = value;
+      const undo = await weightsBefore(model);
       const fell = (lowest: number) => {
         value = lowest;
         return told();
@@ -201,9 +208,17 @@ async function alternate<M extends tf.LayersModel>(
       const fallen = (await objective.value()).total;
       value = isNoHigher(fallen, before) ? fallen : before;
       ended ??= ends();
-      const restore = await weightsBefore(model);
+      let restore = await weightsBefore(model);
       const last = ended !== null && !foreign;
-      const head = await fitModel(await headOrder(order, spec, counts.programs, last, clock, stop.signal));
+      const program = async () => fitModel(await headOrder<M>(order, spec, counts.programs, last, clock, stop.signal));
+      const head = await program().catch(async (error) => {
+        if (!seesNothing(error) || fallen === before) throw error;
+        undo();
+        value = before;
+        restore = undo;
+        counts.undone += 1;
+        return program();
+      });
       const after = (await objective.value()).total;
       const accepted = isNoHigher(after, value);
       if (accepted) value = after;
@@ -219,6 +234,11 @@ async function alternate<M extends tf.LayersModel>(
   } finally {
     signal?.removeEventListener("abort", abort);
   }
+}
+
+/** Whether a program was refused since its features are the same on all rows: units below that died on the way down. */
+function seesNothing(error: unknown): boolean {
+  return error instanceof ConvexError && error.code === "data/constant";
 }
 
 /** What is left of a clock, until someone asks to stop. */

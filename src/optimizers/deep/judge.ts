@@ -1,9 +1,11 @@
 /** What is said of a whole model after a round, by the names of model.fit. */
 
 import * as tf from "@tensorflow/tfjs";
+import { Clock } from "../../convex/solvers/clock.js";
+import { rowsTogether } from "../read/trunk.js";
 import { rowsOf, type WholeRows } from "./rows.js";
 
-/** Rows that model.evaluate takes at a time. */
+/** Rows that model.evaluate takes at a time, at most; it means over batches as is done here. */
 const BATCH = 512;
 
 /** Rows as tensors of their own. */
@@ -52,12 +54,26 @@ export class WholeJudge {
   }
 
   private async evaluated({ x, y }: Held): Promise<Record<string, number>> {
-    const found = [this.model.evaluate(x, y, { batchSize: BATCH })].flat();
-    try {
-      const values = await Promise.all(found.map(async (scalar) => (await scalar.data())[0]));
-      return Object.fromEntries(this.model.metricsNames.map((name, k) => [name, values[k]]));
-    } finally {
-      tf.dispose(found);
+    const { metricsNames: names } = this.model;
+    const means = new Float64Array(names.length);
+    const turns = new Clock(Number.POSITIVE_INFINITY, () => false);
+    const together = rowsTogether(x, BATCH);
+    for (let from = 0; from < x.shape[0]; from += together) {
+      const count = Math.min(together, x.shape[0] - from);
+      const found = tf.tidy(() => {
+        const [inputs, targets] = [tf.slice(x, from, count), tf.slice(y, from, count)];
+        return [this.model.evaluate(inputs, targets, { batchSize: count })].flat();
+      });
+      try {
+        const values = await Promise.all(found.map(async (scalar) => (await scalar.data())[0]));
+        values.forEach((value, k) => {
+          means[k] += (value * count) / x.shape[0];
+        });
+      } finally {
+        tf.dispose(found);
+      }
+      await turns.pause();
     }
+    return Object.fromEntries(names.map((name, k) => [name, means[k]]));
   }
 }

@@ -8,6 +8,25 @@ export function layersOf(model: tf.LayersModel): tf.layers.Layer[] {
   return model.layers.flatMap((layer) => (layer instanceof tf.LayersModel ? layersOf(layer) : [layer]));
 }
 
+/**
+ * TensorFlow.js 4.22 predicts as if channels were last, whatever the axis, and its gradient throws.
+ *
+ * @throws ConvexError "model/layer" naming a layer of batch normalisation over another axis.
+ */
+export function refuseNormalizedAxes(model: tf.LayersModel): void {
+  for (const layer of layersOf(model)) {
+    if (layer.getClassName() !== "BatchNormalization" || layer.trainableWeights.length === 0) continue;
+    const { axis } = layer.getConfig() as { axis: number };
+    const rank = [layer.outputShape].flat(2).length;
+    if (axis === -1 || axis === rank - 1) continue;
+    throw new ConvexError(
+      "model/layer",
+      `fit: expected batch normalisation over the last axis, the one that TensorFlow.js predicts and trains right, got axis ${axis} in layer ` +
+        `"${layer.name}". Put channels last, or leave it out.`,
+    );
+  }
+}
+
 /** @throws ConvexError "model/regularizer" where a weight has a constraint, which a descent would not keep. */
 export function refuseConstraints(model: tf.LayersModel): void {
   for (const layer of layersOf(model)) {

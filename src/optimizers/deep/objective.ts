@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Kernels } from "../../convex/kernels/index.js";
 import { rowBlock } from "../../convex/linear/rowBlock.js";
 import { bindLoss } from "../../convex/losses/index.js";
+import { Clock } from "../../convex/solvers/clock.js";
 import type { NetworkSpec } from "../read/model.js";
 import type { Objective } from "../records.js";
 import { type Columns, intoColumns, outOfColumns, slopesInColumns } from "./columns.js";
@@ -36,6 +37,8 @@ export class WholeObjective {
   private passes: Passes;
   private readonly placed = new Map<Weight, number>();
   private columns: readonly Columns[] = [];
+  private last: { readonly weights: Float64Array; readonly value: Objective } | null = null;
+  private valueSeconds = 0;
 
   /** With gradients by TensorFlow.js. */
   constructor(
@@ -87,7 +90,13 @@ export class WholeObjective {
     if (passes === null) return false;
     this.dispose();
     this.passes = passes;
+    this.last = null;
     return true;
+  }
+
+  /** In how many parts all rows are gone through. */
+  get partCount(): number {
+    return this.passes.all.length;
   }
 
   /** The rows in parts of so many, each to be judged by itself; the caller disposes them. */
@@ -118,6 +127,18 @@ export class WholeObjective {
   /** All weights, one after another. */
   async weights(): Promise<Float64Array> {
     return intoColumns(await this.plainWeights(), this.columns);
+  }
+
+  /** Those too that are not trained. */
+  private async allWeights(): Promise<Float64Array> {
+    const parts = await Promise.all(this.model.weights.map((weight) => weight.read().data()));
+    const all = new Float64Array(parts.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const part of parts) {
+      all.set(part, at);
+      at += part.length;
+    }
+    return all;
   }
 
   private async plainWeights(): Promise<Float64Array> {
@@ -151,12 +172,30 @@ export class WholeObjective {
     });
   }
 
-  /** The model as it is. */
+  /** The model as it is; the rows are gone through only where a weight is another than when they last were. */
   async value(): Promise<Objective> {
+    const weights = await this.allWeights();
+    if (this.last?.weights.every((value, p) => value === weights[p])) return this.last.value;
+    const value = await this.passedValue();
+    this.last = { weights, value };
+    return value;
+  }
+
+  /** What it took to go through all rows for a value, when last they were. */
+  get secondsOfValue(): number {
+    return this.valueSeconds;
+  }
+
+  private async passedValue(): Promise<Objective> {
     const packed = await this.plainWeights();
     await this.passes.refresh?.();
+    const turns = new Clock(Number.POSITIVE_INFINITY, () => false);
     let loss = 0;
-    for (const part of this.passes.all) loss += part.share * (await part.value(packed));
+    for (const part of this.passes.all) {
+      loss += part.share * (await part.value(packed));
+      await turns.pause();
+    }
+    this.valueSeconds = turns.seconds;
     let regularization = await this.passes.charge(packed);
     for (const { factor, at, size } of this.charges) {
       for (let p = at; p < at + size; p++) regularization += factor * packed[p] ** 2;
@@ -166,14 +205,22 @@ export class WholeObjective {
 
   /**
    * The objective at other weights with its gradient; with the loss over some rows in place of all. What the model has then is not
-   * said: `write` decides.
+   * said: `write` decides. NaN where `over`, asked between parts of the rows, ends it.
    */
-  async at(weights: Float64Array, gradient: Float64Array, parts: readonly Part[] = this.passes.all): Promise<number> {
+  async at(
+    weights: Float64Array,
+    gradient: Float64Array,
+    parts: readonly Part[] = this.passes.all,
+    over: () => Promise<boolean> = async () => false,
+  ): Promise<number> {
     const packed = this.plain(weights);
     if (this.passes.readsModel) this.put(packed);
     gradient.fill(0);
     let total = 0;
-    for (const part of parts) total += await part.slope(packed, gradient, part.share);
+    for (const part of parts) {
+      if (await over()) return Number.NaN;
+      total += await part.slope(packed, gradient, part.share);
+    }
     total += await this.passes.chargeSlope(packed, gradient);
     for (const { factor, at, size } of this.charges) {
       for (let p = at; p < at + size; p++) {

@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Loss } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import { anatomyOf } from "../read/anatomy.js";
+import { rowsTogether } from "../read/trunk.js";
 import type { Part, Passes, Place, RowsOfParts } from "./passes.js";
 import { rowsOf } from "./rows.js";
 
@@ -38,7 +39,7 @@ export class TfjsPasses implements Passes {
     this.stages = trunk.map(({ inputs, output }) => tf.model({ inputs, outputs: output }));
     this.output = head.output;
     this.beside = head.skip && { hidden: layers.slice(0, layers.indexOf(head.output)), skip: head.skip };
-    this.all = this.cut(x.rank > 2 ? IMAGES : ROWS);
+    this.all = this.cut(rowsTogether(x, x.rank > 2 ? IMAGES : ROWS));
   }
 
   cut(most: number): Part[] {

@@ -8,6 +8,8 @@ import type { Part } from "./passes.js";
 /** Steps over all rows for which there has to be time, or a descent begins with Adam; rows from which it does without a limit. */
 const FEW_STEPS = 400;
 const MANY_ROWS = 2000;
+/** Of the time: what measuring such a step may take. */
+const LOOK = 0.05;
 /** Of the time, and epochs, that it may take; so many in a row that take less off the objective are the last. */
 const SHARE = 0.6;
 /** Steps over all rows that are worth being left for: with time for fewer it goes on to the end, in steps that shrink to nothing. */
@@ -57,11 +59,17 @@ export async function warmUp(objective: WholeObjective, limit: Clock, draw: () =
   }
 }
 
-/** What a step over all rows takes. */
+/** What a step over all rows takes, by as many of them as a share of the time is enough for. */
 async function secondsOfPass(objective: WholeObjective, clock: Clock): Promise<number> {
-  const before = clock.seconds;
-  await objective.at(await objective.weights(), new Float64Array(objective.size));
-  return clock.seconds - before;
+  const looking = clock.part(LOOK);
+  let seen = 0;
+  const over = async () => {
+    const ended = seen > 0 && (await looking.pause());
+    if (!ended) seen += 1;
+    return ended;
+  };
+  await objective.at(await objective.weights(), new Float64Array(objective.size), undefined, over);
+  return (looking.seconds * objective.partCount) / Math.max(1, seen);
 }
 
 /** Weights and what Adam remembers of their gradients. */

@@ -96,14 +96,21 @@ export function alternateNotes(
     readonly helped: number;
     readonly steps: number;
     readonly epochs: number;
+    readonly undone: number;
   },
   { read, normalized }: StandardStart,
 ): string[] {
-  const { accepted, programs, helped, steps, epochs } = rounds;
+  const { accepted, programs, helped, steps, epochs, undone } = rounds;
   const kept = layersOf(model).filter((layer) => layer.getClassName() === "BatchNormalization");
   return [
     `${programs} convex programs of the head, of which ${helped} lowered the objective, and ${steps} steps of descent of all layers ` +
       `between them${epochs === 0 ? "" : `, after ${epochs} epochs of Adam over parts of the rows`}. No round ended above the one before.`,
+    ...(undone === 0
+      ? []
+      : [
+          `${undone} descents led to layers below the head that compute the same on all rows, and were taken back: regularize less, or lower ` +
+            `the scale of x.`,
+        ]),
     ...(read.length === 0
       ? []
       : [

@@ -3,7 +3,15 @@
 import * as tf from "@tensorflow/tfjs";
 import { type Side, type Stage, type Walk, type Weight, walkBack } from "./graph.js";
 import { partOf } from "./layers/index.js";
-import { describe, type LayerPart, named, refuseDisposed, refuseModel, type Step } from "./layers/layer.js";
+import {
+  describe,
+  type LayerPart,
+  named,
+  refuseDisposed,
+  refuseModel,
+  refuseProgram,
+  type Step,
+} from "./layers/layer.js";
 
 /** The last hidden block and the read-out, as layers. */
 export interface Head {
@@ -116,7 +124,7 @@ function partsOf(step: Step): Part[] {
   }
   if (part !== null) return [{ step, part }];
   if (layer.weights.length > 0) {
-    refuseModel(
+    refuseProgram(
       "model/layer",
       "dense, convolutional or gated layers where something is trained",
       named(layer),
@@ -124,7 +132,7 @@ function partsOf(step: Step): Part[] {
         "train this model with model.fit().",
     );
   }
-  return refuseModel(
+  return refuseProgram(
     "model/layer",
     "layers whose effect on a trained hidden layer is convex training's business: activations, dropout, average pooling, flatten",
     named(layer),
@@ -297,7 +305,7 @@ function refuseTwice({ step }: Part, before: string): never {
 }
 
 function refuseNormalization({ step }: Part): never {
-  return refuseModel(
+  return refuseProgram(
     "model/layer",
     "batch normalisation between a hidden layer and its activation, where the program is exact",
     `${named(step.layer)} after the activation`,

@@ -12,6 +12,7 @@ import {
 } from "../../convex/operators/patches.js";
 import type { Pooling } from "../../convex/types.js";
 import { CONVOLUTIONS } from "./layers/convolution.js";
+import { refuseProgram } from "./layers/layer.js";
 
 /** The first layers of a convolutional model. */
 export interface Convolution {
@@ -121,7 +122,7 @@ function readOutAfter(between: readonly tf.layers.Layer[], conv: tf.layers.Layer
     const why = name.includes("MaxPooling")
       ? "Which patch is the largest changes with the filter, so that a maximum is not linear where the patterns are given: pool by averages, or train this model with model.fit()."
       : "Leave it out, put what it does before training into the data, or train this model with model.fit().";
-    refuseAs("readModel", known, `layer "${layer.name}" of class ${name}`, why, "model/layer");
+    refuseProgram("model/layer", known, `layer "${layer.name}" of class ${name}`, why);
   }
   return readOut;
 }

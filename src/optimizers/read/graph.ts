@@ -1,7 +1,7 @@
 /** The way from a model's output back to where nothing is trained any more, through nested models. */
 
 import * as tf from "@tensorflow/tfjs";
-import { named, refuseModel, type Step } from "./layers/layer.js";
+import { named, refuseModel, refuseProgram, type Step } from "./layers/layer.js";
 
 /** A model that is being walked through, and the tensor outside that it was called on. */
 interface Frame {
@@ -189,7 +189,7 @@ function refuseBranch(layer: tf.layers.Layer): never {
     layer.getClassName() === "Add"
       ? "add a dense layer that is trained, without activation, to the last layer, both from where the hidden layer begins, "
       : "";
-  return refuseModel(
+  return refuseProgram(
     "model/graph",
     "layers that follow one another from the first that is trained to the output, or one linear layer added beside them",
     `branches that meet in ${named(layer)}`,

@@ -10,7 +10,7 @@ import { type Anatomy, anatomyOf, type Cut, type Head } from "./anatomy.js";
 import { type Convolution, readConvolution } from "./convolution.js";
 import type { Whitening } from "./layers/batchNormalization.js";
 import { readKernel } from "./layers/kernel.js";
-import { refuseModel as refuse } from "./layers/layer.js";
+import { NoProgram, refuseModel as refuse } from "./layers/layer.js";
 import { type Labels, readLoss } from "./loss.js";
 import { readNormalization } from "./normalization/head.js";
 import { type Skip, sharedBias } from "./skip.js";
@@ -95,7 +95,8 @@ export function readModel(
 
 /**
  * By which schedule a model is trained; null for one of two layers, which needs none. Where no option names it, a model whose last
- * hidden layer is one that a program has alternates, and others are refused as two layers are.
+ * hidden layer is one that a program has alternates, and so does one with a layer that no program has before a read-out that has one,
+ * unless the program's network class is asked for. Others are refused as two layers are.
  *
  * @throws ConvexError as `readModel`.
  */
@@ -108,17 +109,23 @@ export function scheduleOf(
   try {
     return readHead(model, formulation, use, true, "hidden").deep.length > 0 ? "alternate" : null;
   } catch (error) {
-    throw error instanceof ConvexError && use === "fit" ? withWayOut(error, model) : error;
+    if (!(error instanceof ConvexError) || !isDeepBelowReadOut(model, use)) throw error;
+    if (error instanceof NoProgram && formulation === null) return "alternate";
+    throw use === "fit" ? withWayOut(error) : error;
   }
 }
 
-/** The refusal of a last hidden layer, and the schedules that do without its program, where the read-out has one. */
-function withWayOut(error: ConvexError, model: tf.LayersModel): ConvexError {
+/** Whether the read-out has a program, and layers below it are trained. */
+function isDeepBelowReadOut(model: tf.LayersModel, use: "fit" | "read"): boolean {
   try {
-    if (readHead(model, null, "fit", true, "output").deep.length === 0) return error;
+    return readHead(model, null, use, true, "output").deep.length > 0;
   } catch {
-    return error;
+    return false;
   }
+}
+
+/** The refusal of a last hidden layer, and the schedules that do without its program. */
+function withWayOut(error: ConvexError): ConvexError {
   const way =
     'Or set depth: "alternate", which descends over all layers and solves the read-out, or "head", which solves that alone.';
   return new ConvexError(error.code, `${error.message} ${way}`);

@@ -8,8 +8,9 @@ import { refuseNonFiniteRows, refuseTensor } from "./data.js";
 import { named, refuseModel } from "./layers/layer.js";
 import { refuseNonFiniteWeights } from "./weights.js";
 
-/** Rows that go through the trunk together. */
+/** Rows that go through layers together, and of images on the backend of plain JavaScript, which gains nothing by more. */
 const BATCH = 128;
+const FEW_IMAGES = 16;
 /** The host gets a turn this often. */
 const BREATH_MILLISECONDS = 30;
 /** Features of all rows, in bytes as float64: what comes after them needs as much again, and a page has 4 GB. */
@@ -63,8 +64,9 @@ async function evaluated(x: tf.Tensor, stages: readonly tf.LayersModel[], featur
   }
   const data = new Float64Array(rows * features);
   let breath = performance.now();
-  for (let from = 0; from < rows; from += BATCH) {
-    const count = Math.min(BATCH, rows - from);
+  const together = rowsTogether(x);
+  for (let from = 0; from < rows; from += together) {
+    const count = Math.min(together, rows - from);
     const batch = tf.tidy(() => {
       const first: tf.Tensor = tf.slice(x, from, count);
       return stages.reduce((tensor, stage) => stage.predict(tensor, { batchSize: count }) as tf.Tensor, first);
@@ -79,6 +81,11 @@ async function evaluated(x: tf.Tensor, stages: readonly tf.LayersModel[], featur
     breath = performance.now();
   }
   return { rows, cols: features, data };
+}
+
+/** How many rows of a tensor go through layers between turns of the host: at most so many. */
+export function rowsTogether(x: tf.Tensor, most = BATCH): number {
+  return x.rank > 2 && tf.getBackend() === "cpu" ? Math.min(most, FEW_IMAGES) : most;
 }
 
 /** Of features that are no finite numbers the rows are to blame, or the layers, whose weights are finite. */

@@ -49,8 +49,18 @@ export interface FitSummary<M extends tf.LayersModel = tf.Sequential> extends Tr
 }
 
 /** A tf.History whose epochs are rounds of the solver, with a summary of its own. */
+export abstract class RoundsResult<S extends object> extends tf.History {
+  constructor(epoch: readonly number[], history: Readonly<Record<string, number[]>>, summary: S) {
+    super();
+    this.epoch = [...epoch];
+    this.history = { ...history };
+    Object.assign(this, summary);
+  }
+}
+
+/** The same of a fit. */
 export abstract class TrainedResult<S extends TrainedSummary<M>, M extends tf.LayersModel = tf.Sequential>
-  extends tf.History
+  extends RoundsResult<S>
   implements TrainedSummary<M>
 {
   declare readonly model: M;
@@ -64,13 +74,6 @@ export abstract class TrainedResult<S extends TrainedSummary<M>, M extends tf.La
   declare readonly solver: string;
   declare readonly engine: string;
   declare readonly seconds: number;
-
-  constructor(epoch: readonly number[], history: Readonly<Record<string, number[]>>, summary: S) {
-    super();
-    this.epoch = [...epoch];
-    this.history = { ...history };
-    Object.assign(this, summary);
-  }
 }
 
 /** What a fit answers with. */

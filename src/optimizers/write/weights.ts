@@ -88,8 +88,13 @@ export async function weightsBefore(model: tf.LayersModel): Promise<() => void> 
   );
   return () =>
     tf.tidy(() => {
-      for (const { weight, values, shape, dtype } of kept) weight.write(tf.tensor(values, shape, dtype));
+      for (const { weight, values, shape, dtype } of kept) assign(weight, tf.tensor(values, shape, dtype));
     });
+}
+
+/** Puts numbers into a weight as they are: `weight.write` would hold them to its constraint, which first weights need not meet. */
+export function assign(weight: tf.layers.Layer["weights"][number], values: tf.Tensor): void {
+  (weight.read() as tf.Variable).assign(values);
 }
 
 /** The kernel of the last layer [A m x C]: unit j at position a stands in row a m + j, or j A + a where patches run faster. */

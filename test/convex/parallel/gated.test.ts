@@ -170,3 +170,28 @@ test("masks and the judge's outputs are made in pieces, each of few products, an
   expect(distinct).toEqual(some);
   expect(branches.every((all, k) => all.length === 2 && all[0] === k && all[1] === k + 20_000)).toBe(true);
 });
+
+test("a solve that is told to end among the gates has no branches, and a bound below its bias alone", async () => {
+  const draw = gaussianSource(8);
+  const matrixOf = (cols: number) => ({ rows: 700, cols, data: Float64Array.from({ length: 700 * cols }, draw) });
+  const loss = bindLoss("meanSquaredError", matrixOf(2));
+  const given = { X: matrixOf(3), loss, outputBias: { ridge: 0 }, beta: 0.05, gates: drawBranchGates(3, 2, 4, 1) };
+  for (const charge of ["sum", "frobenius"] as const) {
+    const whole = await solveGatedBranches({ ...given, charge }, referenceKernels, { ...BUDGET, tolerance: 1e-3 });
+    expect(whole.status).toBe("solved");
+    for (const [seconds, stopped, status] of [
+      [0, false, "timeLimit"],
+      [9, true, "cancelled"],
+    ] as const) {
+      const budget = { ...BUDGET, seconds, stopped: () => stopped };
+      const solution = await solveGatedBranches({ ...given, charge }, referenceKernels, budget);
+      expect(solution).toMatchObject({ status, branches: [] });
+      const Z = Float64Array.from({ length: 1400 }, (_, k) => solution.bias[k % 2]);
+      const { primal, dual, relative } = solution.gap;
+      expect(primal).toBeCloseTo(loss.value(Z), 12);
+      expect(primal).toBeGreaterThan(whole.gap.dual);
+      expect(dual).toBeLessThan(whole.gap.primal);
+      expect(relative).toBeGreaterThan(0);
+    }
+  }
+});

@@ -95,28 +95,31 @@ export function columnsOf({ rows, cols, data }: Matrix, chosen: readonly number[
   return { rows, cols: chosen.length, data: kept };
 }
 
+/** The gates of some branches. */
+export function gatesOfBranches({ hidden: m, first, second }: BranchGates, chosen: readonly number[]): BranchGates {
+  const units = chosen.flatMap((k) => Array.from({ length: m }, (_, j) => k * m + j));
+  return { hidden: m, first: columnsOf(first, units), second: Float64Array.from(units, (u) => second[u]) };
+}
+
 /** The different gates, and the branches that have each: of several outputs many branches share theirs. */
 export function distinctGates(gates: BranchGates): {
   readonly distinct: BranchGates;
   readonly branches: readonly (readonly number[])[];
 } {
-  const { hidden: m, first, second } = gates;
+  const { hidden: m, first: kernel, second } = gates;
   const branches: number[][] = [];
   const seen = new PatternSet();
-  const own = new Float64Array((first.rows + 1) * m);
+  const own = new Float64Array((kernel.rows + 1) * m);
   for (let k = 0; k < branchCount(gates); k++) {
     // Adding 0 makes -0 the 0 that it equals.
     for (let j = 0; j < m; j++) own[j] = second[k * m + j] + 0;
-    for (let p = 0, at = m; p < first.rows; p++) {
-      for (let j = 0; j < m; j++, at++) own[at] = first.data[p * first.cols + k * m + j] + 0;
+    for (let p = 0, at = m; p < kernel.rows; p++) {
+      for (let j = 0; j < m; j++, at++) own[at] = kernel.data[p * kernel.cols + k * m + j] + 0;
     }
     const words = new Uint32Array(own.buffer);
     if (seen.add(words)) branches.push([k]);
     else branches[seen.find(words)].push(k);
   }
-  const units = branches.flatMap(([k]) => Array.from({ length: m }, (_, j) => k * m + j));
-  return {
-    distinct: { hidden: m, first: columnsOf(first, units), second: Float64Array.from(units, (u) => second[u]) },
-    branches,
-  };
+  const first = branches.map(([k]) => k);
+  return { distinct: gatesOfBranches(gates, first), branches };
 }

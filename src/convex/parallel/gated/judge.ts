@@ -5,7 +5,7 @@ import { PlainProducts } from "../../linear/plainProducts.js";
 import { norm } from "../../linear/vectors.js";
 import type { Matrix } from "../../types.js";
 import type { BranchCharge } from "../branch.js";
-import { columnsOf, distinctGates, eachOpen } from "./gates.js";
+import { columnsOf, distinctGates, eachOpen, gatesOfBranches } from "./gates.js";
 import type { BranchLayers } from "./layers.js";
 
 /** Z [n x C] of rows X [n x d]. */
@@ -23,10 +23,12 @@ export function* judging(
   const { cols: C, data: o } = output;
   const Z = Float64Array.from({ length: X.rows * C }, (_, k) => bias[k % C]);
   const used = Array.from(second.keys()).filter((u) => second[u] !== 0);
+  if (used.length === 0) return Z;
   const places = new Map(used.map((u, at) => [u, at]));
   const linear = new PlainProducts(columnsOf(kernel, used));
   const sums = new Float64Array(used.length);
-  const { distinct, branches } = distinctGates(gates);
+  const live = [...new Set(used.map((u) => Math.floor(u / m)))];
+  const { distinct, branches } = distinctGates(gatesOfBranches(gates, live));
   let current = -1;
   yield* eachOpen(X, distinct, (row, unit) => {
     if (row !== current) {
@@ -34,7 +36,8 @@ export function* judging(
       current = row;
     }
     const j = unit % m;
-    for (const k of branches[(unit - j) / m]) {
+    for (const each of branches[(unit - j) / m]) {
+      const k = live[each];
       const at = places.get(k * m + j);
       if (at === undefined) continue;
       const value = sums[at] * second[k * m + j];

@@ -1,10 +1,13 @@
 /** Gated branches solved for, and the branches that a point of the program is. */
 
+import { relativeGap } from "../../certificate/index.js";
 import { rankOneTerms } from "../../formulations/gated.js";
 import type { Kernels } from "../../kernels/types.js";
-import { inTurns } from "../../linear/pieces.js";
-import { norm } from "../../linear/vectors.js";
+import { inTurns, unlessOver } from "../../linear/pieces.js";
+import { dot, norm } from "../../linear/vectors.js";
+import { biasAlone } from "../../operators/dualPoint.js";
 import { Clock } from "../../solvers/clock.js";
+import { advice } from "../../solvers/solution.js";
 import { type SolveBudget, solve } from "../../solvers/solve.js";
 import type { SparseBlocks } from "../../types.js";
 import type { GatedBranch, GatedBranchProblem, GatedBranchSolution } from "./problem.js";
@@ -12,6 +15,8 @@ import { type BranchProgram, posing } from "./program.js";
 
 /** A branch of less than this share of the longest one's length is rounding. */
 const NOTHING = 1e-12;
+/** Of the time: what finding the gates of all rows may take. As long again is left for the judge, who looks at them once more. */
+const POSING_SHARE = 0.4;
 
 /** Null, or what the problem would have to be. */
 export function refusesGated({
@@ -32,15 +37,30 @@ export async function solveGatedBranches(
   budget: SolveBudget,
 ): Promise<GatedBranchSolution> {
   const clock = new Clock(budget.seconds, budget.stopped ?? (() => false));
-  const posed = await inTurns(posing(problem), () => clock.pause());
-  const { blocks, gap, status, advice, iterations, solver, contradicted } = await solve(posed.program, kernels, {
-    ...budget,
-    seconds: clock.left,
-  });
+  const looking = clock.part(POSING_SHARE);
+  const posed = await inTurns(unlessOver(posing(problem)), () => looking.pause());
+  if (posed === null) return withoutBranches(problem, clock);
+  const seconds = Math.max(0, clock.left - looking.seconds);
+  const solution = await solve(posed.program, kernels, { ...budget, seconds });
+  const { blocks, gap, status, iterations, solver, contradicted } = solution;
   return {
-    ...{ status, advice, gap, seconds: clock.seconds, solver, rounds: iterations, exact: false },
+    ...{ status, advice: solution.advice, gap, seconds: clock.seconds, solver, rounds: iterations, exact: false },
     ...{ masks: posed.owners.length, contradicted: contradicted === true },
     ...{ branches: branchesOf(problem, posed, blocks), bias: blocks.bias },
+  };
+}
+
+/** Where time did not suffice for the gates of all rows: the bias alone, and the bound that the least of the loss is. */
+function withoutBranches({ loss, outputBias }: GatedBranchProblem, clock: Clock): GatedBranchSolution {
+  const status = clock.stopped() ? "cancelled" : "timeLimit";
+  const bias = biasAlone({ loss, outputBias });
+  const Z = Float64Array.from({ length: loss.rows * loss.outputs }, (_, k) => bias[k % loss.outputs]);
+  const primal = loss.value(Z) + (outputBias?.ridge ?? 0) * dot(bias, bias);
+  const dual = -loss.conjugate(Z.fill(0));
+  const gap = { primal, dual, relative: relativeGap(primal, dual, { loss, outputBias }) };
+  return {
+    ...{ status, advice: advice[status], gap, seconds: clock.seconds, solver: "none", rounds: 0, exact: false },
+    ...{ masks: 0, contradicted: false, branches: [], bias },
   };
 }
 

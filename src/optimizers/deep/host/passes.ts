@@ -12,8 +12,9 @@ import type { Weight } from "./tapeWriter.js";
 
 /** Numbers that a block of rows may hold on its way: 64 MB. */
 const HELD = 2 ** 23;
-/** Rows that go together at most. */
+/** Rows that go together at most, and multiplications of theirs: about 50 ms. */
 const MOST_ROWS = 1024;
+const MOST_WORK = 2 ** 26;
 /** Numbers of x that are kept beside the tensor: 1 GB. */
 const MOST_X = 2 ** 27;
 /** Backends of TensorFlow.js that are faster than the host on models of so many multiplications a pass. */
@@ -72,13 +73,17 @@ class HostPasses implements Passes {
       const at = placed.get(charge.weight);
       return at === undefined ? [] : [{ ...charge, at, size: charge.weight.read().size }];
     });
-    const together = Math.max(1, Math.min(MOST_ROWS, Math.floor(HELD / tape.room)));
-    this.all = parted(together, (rows, loss) => this.way(rows, loss));
+    this.all = parted(Math.min(MOST_ROWS, this.together), (rows, loss) => this.way(rows, loss));
   }
 
   cut(most: number): Part[] {
-    const together = Math.max(1, Math.floor(HELD / this.tape.room));
-    return this.order.parted(Math.min(most, together), (rows, loss) => this.way(rows, loss));
+    return this.order.parted(Math.min(most, this.together), (rows, loss) => this.way(rows, loss));
+  }
+
+  /** Rows for which there is room, and which hold the host for no longer than a turn. */
+  private get together(): number {
+    const { room, work } = this.tape;
+    return Math.max(1, Math.floor(Math.min(HELD / room, MOST_WORK / work)));
   }
 
   async refresh(): Promise<void> {

@@ -1,17 +1,16 @@
 /** What layers make of rows, as a tensor. */
 
 import * as tf from "@tensorflow/tfjs";
+import { rowsTogether } from "../../read/trunk.js";
 import type { Block } from "./chain.js";
-
-/** Rows that go through together. */
-const BATCH = 128;
 
 /** As the layers predict, in batches; the caller disposes. */
 export async function through(steps: Block, x: tf.Tensor): Promise<tf.Tensor> {
   const parts: tf.Tensor[] = [];
   try {
-    for (let from = 0; from < x.shape[0]; from += BATCH) {
-      const count = Math.min(BATCH, x.shape[0] - from);
+    const together = rowsTogether(x);
+    for (let from = 0; from < x.shape[0]; from += together) {
+      const count = Math.min(together, x.shape[0] - from);
       parts.push(
         tf.tidy(() =>
           steps.reduce<tf.Tensor>(

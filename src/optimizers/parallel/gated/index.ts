@@ -14,59 +14,59 @@ import {
 } from "../../../convex/parallel/gated/index.js";
 import type { Matrix } from "../../../convex/types.js";
 import { ConvexError } from "../../../errors.js";
-import type { Settings } from "../../options.js";
 import { readData, refuseDegenerate, withColumn } from "../../read/data.js";
-import type { Weighting } from "../../read/sampleWeights.js";
+import type { ParallelResult } from "../result.js";
+import { fitted, type Network, type Task } from "../run.js";
 import { type GatedParts, type GatedWish, gatedModelOf, gatedPartsOf, gatedWishOf } from "./wish.js";
 import { heldBranches, writtenGated } from "./written.js";
 
 export { type GatedParts, type GatedWish, gatedPartsOf } from "./wish.js";
 
-type Budget = Pick<Settings, "tolerance" | "maxIterations" | "timeLimit" | "signal" | "seed">;
+/** Branches whose gates are drawn where nobody says how many. */
+export const GATED = 40;
 
-interface Task extends Weighting {
-  readonly x: tf.Tensor;
-  readonly y: tf.Tensor;
-  readonly settings: Budget;
-}
+export const gatedNetwork: Network<GatedWish, GatedBranchProblem, GatedBranchSolution> = {
+  async solve(problem, budget) {
+    const { kernels } = await chooseEngine("auto");
+    return solveGatedBranches(problem, kernels, budget);
+  },
+  modelOf: gatedModelOf,
+  write: (model, wish, K, solved) => writtenGated(gatedPartsOf(model) as GatedParts, wish, K, solved),
+  tooFew: (needed, { branches }) =>
+    `expected at least ${needed} branches, of which several share gates, got ${branches}. ` +
+    `Build the layer with branches: ${needed}, or raise the regularization.`,
+};
 
-/** A new model of so many drawn branches, or more where several outputs need them; the caller disposes it. */
-export async function trainGated(where: string, wish: GatedWish, task: Task) {
-  const features = task.x?.shape?.[1] ?? 1;
+/** Gates of as many branches as are wished for. */
+export function drawnGates(where: string, wish: GatedWish, features: number, seed: number): BranchGates {
   const inputs = features + Number(wish.hiddenBias);
   refuseMany(where, inputs, wish);
-  const gates = drawBranchGates(inputs, wish.hidden, wish.branches, task.settings.seed);
-  const solved = await solveFor(where, wish, features, task, gates);
-  const K = Math.max(wish.branches, solved.solution.branches.length);
-  const model = gatedModelOf(wish, features, K);
-  return { model, ...(await writtenGated(gatedPartsOf(model) as GatedParts, wish, K, solved)) };
+  return drawBranchGates(inputs, wish.hidden, wish.branches, seed);
 }
 
-/** The same over the gates that a model's layer has. */
-export async function fitGated(where: string, model: tf.LayersModel, parts: GatedParts, task: Task) {
+/** The program over the gates that a model's layer has. */
+export async function fitGated<M extends tf.LayersModel>(
+  where: string,
+  model: M,
+  parts: GatedParts,
+  features: number,
+  task: Task,
+): Promise<ParallelResult<M>> {
   const wish = gatedWishOf(model, parts);
   const held = (await heldBranches(parts)).layers.gates;
   refuseNaN(where, parts, held.first.data, held.second);
-  const { distinct: gates } = distinctGates(held);
-  const solved = await solveFor(where, wish, model.inputs[0].shape[1] ?? 1, task, gates);
-  const needed = solved.solution.branches.length;
-  if (needed > wish.branches) {
-    throw new ConvexError(
-      "model/units",
-      `${where}: expected at least ${needed} branches, of which several share gates, got ${wish.branches}. ` +
-        `Build the layer with branches: ${needed}, or raise the regularization.`,
-    );
-  }
-  return writtenGated(parts, wish, wish.branches, solved);
+  const { distinct } = distinctGates(held);
+  return fitted(where, gatedNetwork, model, wish, task, () => poseGated(where, wish, features, task, distinct));
 }
 
-async function solveFor(
+/** @throws ConvexError "data/..." for data that do not fit, "model/loss" for a loss that has no program under its charge. */
+export async function poseGated(
   where: string,
   wish: GatedWish,
   features: number,
-  { x, y, settings, sampleWeight = null, classWeight = null }: Task,
+  { x, y, sampleWeight, classWeight }: Task,
   gates: BranchGates,
-): Promise<{ readonly problem: GatedBranchProblem; readonly solution: GatedBranchSolution }> {
+): Promise<GatedBranchProblem> {
   const { outputs, loss: name, hiddenBias, labels = "as the loss has them" } = wish;
   const spec = { inputShape: [features], convolution: null, outputs, loss: name, hiddenBias, labels };
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
@@ -81,10 +81,7 @@ async function solveFor(
   if (refusal !== null) {
     throw new ConvexError("model/loss", `${where}: ${refusal}. Choose another loss, or charge: "power".`);
   }
-  const { tolerance, maxIterations, timeLimit, signal } = settings;
-  const budget = { tolerance, maxIterations, seconds: timeLimit, stopped: () => signal?.aborted === true };
-  const { kernels } = await chooseEngine("auto");
-  return { problem, solution: await solveGatedBranches(problem, kernels, budget) };
+  return problem;
 }
 
 /** Numbers of the gates of all branches together: 2 GB. */

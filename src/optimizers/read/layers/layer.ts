@@ -1,8 +1,8 @@
 /** What a layer class may be in an anatomy: the one record that each file beside this one answers with. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { refuseAs } from "../../../arguments.js";
-import type { ErrorCode } from "../../../errors.js";
+import { refuseAs, sentenceOf } from "../../../arguments.js";
+import { ConvexError, type ErrorCode } from "../../../errors.js";
 
 /** What a unit does to its input: the slope where that is negative (0: ReLU, 1: linear). */
 export interface UnitActivation {
@@ -40,6 +40,14 @@ export interface LayerKind {
 /** Throws, in the four parts of a sentence. */
 export function refuseModel(code: ErrorCode, expected: string, got: string, todo: string): never {
   refuseAs("readModel", expected, got, todo, code);
+}
+
+/** The refusal of a layer that no program has, where a descent of all layers takes any. */
+export class NoProgram extends ConvexError {}
+
+/** As `refuseModel`, of what a descent of all layers takes. */
+export function refuseProgram(code: ErrorCode, expected: string, got: string, todo: string): never {
+  throw new NoProgram(code, sentenceOf("readModel", expected, got, todo));
 }
 
 /** How a layer is called in a sentence. */
