@@ -31,7 +31,7 @@ export interface Kept {
   readonly anchors: readonly Anchor[];
 }
 
-const FORMAT = 4;
+const FORMAT = 5;
 
 /** What a state is of: another program, another solver, or other rows, have another key. */
 export function checkpointKey(crew: RowSums, program: ConvexProgram, solver: "newton" | "fista"): string {
