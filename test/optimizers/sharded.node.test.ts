@@ -104,6 +104,19 @@ describe("a fit in its course", () => {
     expect(seen).toHaveLength(2);
   });
 
+  test("a loss with kinks that is not at its end is told what ends it, which does", async () => {
+    const one = { ...cases[10], rows: { n: 30, d: 3 } };
+    const settings = { regularization: 1e-5, tolerance: 1e-3, maxIterations: 8 };
+    const result = await shardedOf(settings).fitSharded(modelOf(one), started({ args: one.rows }));
+    expect(result.status).toBe("iterationLimit");
+    expect(result.advice).toMatch(/larger regularization, or by fit/);
+    const larger = shardedOf({ ...settings, regularization: 3e-2, maxIterations: 30 });
+    expect((await larger.fitSharded(modelOf(one), started({ args: one.rows }))).status).toBe("solved");
+    const { x, y } = inOnePlace(one);
+    expect((await shardedOf({ ...settings, maxIterations: 200 }).fit(modelOf(one), x, y)).status).toBe("solved");
+    tf.dispose([x, y]);
+  });
+
   test("a time limit ends it with the best point and its gap", async () => {
     const result = await shardedOf({ tolerance: 1e-9, timeLimit: 1e-3 }).fitSharded(modelOf(squared), started({}));
     expect(result.status).toBe("timeLimit");

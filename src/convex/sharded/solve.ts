@@ -212,7 +212,7 @@ export async function solveSharded(
   }
   return {
     status,
-    advice: advice[status],
+    advice: adviceOf(status, program),
     blocks: sparseOf(best, program),
     gap: best === null ? { primal: Number.NaN, dual: Number.NaN, relative: Number.NaN } : gapOf(best, program),
     last: solver.state,
@@ -267,6 +267,14 @@ export function beginAt({ index, vectors, bias }: SparseBlocks, last: Standing):
 async function read(checkpoint: Checkpoint | null, key: string, program: ConvexProgram): Promise<Kept | null> {
   const bytes = (await checkpoint?.read()) ?? null;
   return bytes === null ? null : fromBytes(key, bytes, program.loss.outputs);
+}
+
+/** Where a loss has kinks and beta is small, most of few rows are met exactly: there a solver that has all rows is far ahead. */
+function adviceOf(status: Status, { loss }: ConvexProgram): string {
+  const slow = status === "stalled" || status === "iterationLimit" || status === "timeLimit";
+  if (!slow || !hasKinks(loss)) return advice[status];
+  const said = status === "stalled" ? "The gap stopped closing above the tolerance." : advice[status];
+  return `${said} A loss with kinks ends sooner with a larger regularization, or by fit, where its rows have room in one process.`;
 }
 
 /** The lowest objective and the highest bound need not come from one round. */
