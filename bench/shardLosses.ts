@@ -6,8 +6,8 @@ import { loadavg } from "node:os";
 import { readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { echo, publish } from "./support/report.js";
-import type { ShardedCaseWish, ShardedUse } from "./support/sharded.js";
-import { cellsOf, HEAD, inItsOwnProcess } from "./support/shardRuns.js";
+import type { ShardedCaseWish, ShardedUse } from "./support/shards/oneFit.js";
+import { cellsOf, HEAD, inItsOwnProcess } from "./support/shards/runs.js";
 
 const flags = readFlags("shardLosses", {
   rows: {

@@ -7,8 +7,8 @@ import { loadavg } from "node:os";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { bytes, echo, objective, publish, seconds } from "./support/report.js";
-import type { OnePassUse, ShardedCaseWish, ShardedUse } from "./support/sharded.js";
-import { cellsOf, HEAD, inItsOwnProcess, nameOf } from "./support/shardRuns.js";
+import type { OnePassUse, ShardedCaseWish, ShardedUse } from "./support/shards/oneFit.js";
+import { cellsOf, HEAD, inItsOwnProcess, nameOf } from "./support/shards/runs.js";
 
 const flags = readFlags("shards", {
   rows: { default: 1_000_000, help: "n of the fit to a gap of 1e-3, at d 20 and 50 gates; 0: none" },

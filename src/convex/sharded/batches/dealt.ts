@@ -1,7 +1,7 @@
 /** The rows of a shard, dealt into batches: the same whatever shard a row is in. */
 
 import type { GatedProducts, Kernels } from "../../kernels/types.js";
-import { type Batch, batchOf, gatesOn, turnOf } from "../../solvers/stochastic/batches.js";
+import { type Batch, batchOf, gatesOn, outputsAt, turnOf } from "../../solvers/stochastic/batches.js";
 import { type Bound, powerOf, shifted } from "../answers.js";
 import type { OneBatch } from "../cluster.js";
 import { hashOf } from "../gates/hash.js";
@@ -45,7 +45,8 @@ export class DealtRows {
     if (batch === null) return out;
     const gates = Int32Array.from(payload.subarray(2 * C, 2 * C + count));
     const move = { away: payload.subarray(2 * C + count), shift: payload.subarray(C, 2 * C) };
-    const { sums, pull } = turnOf(batch, this.batches, gates, move, shifted(at, payload.subarray(0, C)));
+    const here = shifted(outputsAt(batch, at, C), payload.subarray(0, C));
+    const { sums, pull } = turnOf(batch, this.batches, gates, move, here);
     out.set(sums);
     out.set(pull, C);
     return out;

@@ -55,16 +55,25 @@ export function batchOf(
   return { batch: { rows, products: bound.roughly?.() ?? bound, loss: loss.part(rows) }, bound };
 }
 
+/** Of outputs Z [n x C] those of a batch, [rows x C]. */
+export function outputsAt({ rows }: Batch, Z: Float64Array, C: number): Float64Array {
+  const out = new Float64Array(rows.length * C);
+  rows.forEach((row, k) => {
+    out.set(Z.subarray(row * C, (row + 1) * C), k * C);
+  });
+  return out;
+}
+
 /**
- * The turn of one of `count` batches from the snapshot, whose outputs are Z [n x C], by `away` [gates x C x d] of the blocks of some gates and
- * `shift` [C] of the bias.
+ * The turn of one of `count` batches from the snapshot, whose outputs are `here` [rows x C], by `away` [gates x C x d] of the blocks of some
+ * gates and `shift` [C] of the bias.
  */
 export function turnOf(
   { rows, products, loss }: Batch,
   count: number,
   gates: Int32Array,
   { away, shift }: { readonly away: Float64Array; readonly shift: Float64Array },
-  Z: Float64Array,
+  here: Float64Array,
 ): Turn {
   const C = shift.length;
   const { index, vectors } = nonzeroVectors(away, gates.length * C, away.length / Math.max(1, gates.length * C));
@@ -72,10 +81,6 @@ export function turnOf(
   const output = Int32Array.from(index, (k) => k % C);
   const there = new Float64Array(rows.length * C);
   products.forward(gate, output, new Float64Array(index.length).fill(1), vectors, C, there);
-  const here = new Float64Array(there.length);
-  rows.forEach((row, k) => {
-    here.set(Z.subarray(row * C, (row + 1) * C), k * C);
-  });
   for (let k = 0; k < there.length; k++) there[k] += here[k] + shift[k % C];
   const R = new Float64Array(there.length);
   const before = new Float64Array(there.length);

@@ -13,7 +13,7 @@ import { minimiseOverBias } from "../../operators/outputBias.js";
 import type { SparseBlocks } from "../../types.js";
 import { BestPoint } from "../bestPoint.js";
 import type { Point, Run, Setting } from "../solver.js";
-import { Batches, turnOf } from "./batches.js";
+import { Batches, outputsAt, turnOf } from "./batches.js";
 import { Katyusha, PASSES } from "./katyusha.js";
 
 const SEED = 1;
@@ -101,7 +101,7 @@ export class StochasticRun implements Run {
     this.steps.with(gates, G, columnSums(R, C));
     for (let pass = 0; pass < PASSES; pass++) {
       for (const batch of this.batches.pass()) {
-        this.steps.step(turnOf(batch, list.length, gates, this.steps.towards(), Z), squaredNorm);
+        this.steps.step(turnOf(batch, list.length, gates, this.steps.towards(), outputsAt(batch, Z, C)), squaredNorm);
         if (await pause()) return;
       }
     }

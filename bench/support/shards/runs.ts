@@ -2,10 +2,10 @@
 
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { bytes, objective, seconds } from "./report.js";
-import type { OnePassWish, ShardedCaseWish, ShardedUse } from "./sharded.js";
+import { bytes, objective, seconds } from "../report.js";
+import type { OnePassWish, ShardedCaseWish, ShardedUse } from "./oneFit.js";
 
-const script = fileURLToPath(new URL("sharded.js", import.meta.url));
+const script = fileURLToPath(new URL("oneFit.js", import.meta.url));
 
 /** What it took. */
 export function inItsOwnProcess<Use>(wish: ShardedCaseWish | OnePassWish): Use {

@@ -2,10 +2,10 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
-import { fileRows, local, ray } from "../../src/cluster/index.js";
-import { type Cluster, ConvexReLUTrainer, gatedDense, type TrainerOptions } from "../../src/index.js";
-import { shardProgram } from "../../test/helpers/shardProgram.js";
-import { rows as blocks, planted } from "../data/shardRows.mjs";
+import { fileRows, local, ray } from "../../../src/cluster/index.js";
+import { type Cluster, ConvexReLUTrainer, gatedDense, type TrainerOptions } from "../../../src/index.js";
+import { shardProgram } from "../../../test/helpers/shardProgram.js";
+import { rows as blocks, planted } from "../../data/shardRows.mjs";
 
 export interface ShardedCaseWish {
   readonly cluster: "local" | "ray" | "one process";
@@ -116,7 +116,7 @@ async function apart(given: ShardedCaseWish): Promise<ShardedUse> {
       workers = inner.pids.map(peakOf);
     },
   };
-  const load = new URL("../data/shardRows.mjs", import.meta.url);
+  const load = new URL("../../data/shardRows.mjs", import.meta.url);
   const module = { load, args: { n, d, targets: targetsOf(given) } };
   const files =
     given.files === true
@@ -175,7 +175,7 @@ async function byOnePass(given: OnePassWish): Promise<OnePassUse> {
       await inner.close();
     },
   };
-  const load = new URL("../data/shardRows.mjs", import.meta.url);
+  const load = new URL("../../data/shardRows.mjs", import.meta.url);
   const trainer = new ConvexReLUTrainer({ tolerance, width: "resize" });
   const args = { cluster, shards, load, args: { n, d }, count: betas, ratio: 1e-3, folds };
   const { path, mean, best, betas: grid } = await trainer.crossValidateSharded(modelOf(given), args);
