@@ -3,13 +3,12 @@
  * processor's time. `npm run bench:shards -- --help` lists the flags.
  */
 
-import { spawnSync } from "node:child_process";
 import { loadavg } from "node:os";
-import { fileURLToPath } from "node:url";
 import { numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { bytes, echo, objective, publish, seconds } from "./support/report.js";
-import type { OnePassUse, OnePassWish, ShardedCaseWish, ShardedUse } from "./support/sharded.js";
+import type { OnePassUse, ShardedCaseWish, ShardedUse } from "./support/shards/oneFit.js";
+import { cellsOf, HEAD, inItsOwnProcess, nameOf } from "./support/shards/runs.js";
 
 const flags = readFlags("shards", {
   rows: { default: 1_000_000, help: "n of the fit to a gap of 1e-3, at d 20 and 50 gates; 0: none" },
@@ -28,7 +27,6 @@ const flags = readFlags("shards", {
   budget: { default: 900, help: "processor seconds; what would take more is left out, and named" },
 });
 
-const script = fileURLToPath(new URL("support/sharded.js", import.meta.url));
 const whole = { n: flags.rows, d: 20, P: 50, beta: 5e-3, tolerance: 1e-3, rounds: 100 };
 const short = { n: flags.overheadRows, d: 50, P: 100, beta: 5e-3, tolerance: 1e-9, rounds: flags.overheadRounds };
 const cones = { n: flags.reluRows, d: 20, P: 50, beta: 1e-4, tolerance: 1e-3, rounds: 100, hidden: "relu" } as const;
@@ -86,35 +84,6 @@ function within<Use extends { readonly spent: number }>(
   spent += use.spent;
   return [use];
 }
-
-function inItsOwnProcess<Use>(wish: ShardedCaseWish | OnePassWish): Use {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", script, JSON.stringify(wish)], {
-    encoding: "utf8",
-    maxBuffer: 2 ** 24,
-  });
-  if (status !== 0) throw new Error(`bench:shards: ${JSON.stringify(wish)} ended with ${status}: ${stderr}`);
-  return JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
-}
-
-function nameOf({ cluster, shards }: ShardedUse): string {
-  return cluster === "one process" ? "one process, `fit`" : `${cluster}, ${shards} shard${shards === 1 ? "" : "s"}`;
-}
-
-function cellsOf(use: ShardedUse): string[] {
-  const { processor, peak } = use;
-  const workers = peak.workers.length === 0 ? "" : peak.workers.map(bytes).join(", ");
-  return [
-    ...[nameOf(use), `${use.iterations}`, objective(use.primal), use.relativeGap.toExponential(1)],
-    ...[seconds(use.openSeconds), seconds(use.seconds)],
-    ...[seconds(processor.workers), seconds(processor.driver), seconds(processor.engine)],
-    ...[bytes(peak.driver), workers],
-  ];
-}
-
-const HEAD = [
-  ...["run", "iterations", "objective", "gap", "s to read", "s to solve"],
-  ...["CPU s: workers", "driver", "engine", "peak: driver", "peak: workers"],
-];
 
 /** What does not work on rows, in percent of all. */
 function overheadOf({ processor: { workers, driver, engine } }: ShardedUse): string {

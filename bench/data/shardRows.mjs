@@ -6,6 +6,7 @@
 const BLOCK = 4096;
 const UNITS = 20;
 const NOISE = 0.1;
+const CLASSES = 10;
 
 /** Uniform numbers in [-1, 1) from a 32-bit seed: mulberry32 (Ettinger 2017). */
 function source(seed) {
@@ -18,30 +19,36 @@ function source(seed) {
   };
 }
 
-export function planted(from, to, d) {
+/** Targets: what the network answers, its sign, or which of ten such networks of the same units answers most. */
+export function planted(from, to, d, targets = "real") {
   const teacher = source(7);
   const W = Float64Array.from({ length: UNITS * d }, teacher);
-  const a = Float64Array.from({ length: UNITS }, teacher);
+  const outputs = targets === "class" ? CLASSES : 1;
+  const a = Float64Array.from({ length: outputs * UNITS }, teacher);
   const x = new Float32Array((to - from) * d);
   const y = new Float32Array(to - from);
   for (let j = from; j < to; j++) {
     const draw = source(Math.imul(j + 1, 0x9e3779b9));
     const at = (j - from) * d;
     for (let p = 0; p < d; p++) x[at + p] = draw();
-    let value = NOISE * draw();
+    const values = Array.from({ length: outputs }, () => NOISE * draw());
     for (let i = 0; i < UNITS; i++) {
       let z = 0;
       for (let p = 0; p < d; p++) z += W[i * d + p] * x[at + p];
-      if (z > 0) value += (a[i] * z) / Math.sqrt(d);
+      if (z > 0) for (let c = 0; c < outputs; c++) values[c] += (a[c * UNITS + i] * z) / Math.sqrt(d);
     }
-    y[j - from] = value;
+    y[j - from] = targets === "real" ? values[0] : targets === "sign" ? (values[0] < 0 ? -1 : 1) : argmax(values);
   }
   return { x, y };
 }
 
-export function* rows({ shard, shards, args: { n, d } }) {
+function argmax(values) {
+  return values.indexOf(Math.max(...values));
+}
+
+export function* rows({ shard, shards, args: { n, d, targets } }) {
   const end = Math.floor(((shard + 1) * n) / shards);
   for (let from = Math.floor((shard * n) / shards); from < end; from += BLOCK) {
-    yield planted(from, Math.min(from + BLOCK, end), d);
+    yield planted(from, Math.min(from + BLOCK, end), d, targets);
   }
 }

@@ -15,7 +15,16 @@ import { WorkerProcess } from "../../src/cluster/worker.js";
 import { type Checkpoint, type Cluster, ConvexReLUTrainer, type ShardedArgs } from "../../src/index.js";
 import { inProcess } from "../helpers/inProcess.js";
 import { killing, lives } from "../helpers/killing.js";
-import { cases, LOAD, modelOf, reluCases, type ShardedCase, waysOf, weightsOf } from "../helpers/shardedCases.js";
+import {
+  cases,
+  LOAD,
+  modelOf,
+  reluCases,
+  type ShardedCase,
+  solverOf,
+  waysOf,
+  weightsOf,
+} from "../helpers/shardedCases.js";
 import { shardProgram } from "../helpers/shardProgram.js";
 
 const [squared] = cases;
@@ -57,7 +66,8 @@ async function reluFitted(cluster: Cluster, more: Partial<ShardedArgs> = {}) {
 /** A fit of any kind to where it has taken some steps. */
 async function coarse(one: ShardedCase, cluster: Cluster, more: Partial<ShardedArgs> = {}) {
   const gates = one.hidden === "relu" ? ({ arrangements: { kind: "sample", count: 12, seed: 4 } } as const) : {};
-  const trainer = new ConvexReLUTrainer({ regularization: 2e-2, tolerance: 1e-3, width: "resize", ...gates });
+  const how = { regularization: 2e-2, tolerance: 1e-3, width: "resize", ...solverOf(one), ...gates } as const;
+  const trainer = new ConvexReLUTrainer(how);
   const args = { cluster, shards: 2, load: LOAD, args: one.rows, ...more };
   const { certificate, objective, iterations, epoch, model, shards } = await trainer.fitSharded(modelOf(one), args);
   return { end: { certificate, objective, iterations, weights: await weightsOf(model) }, rounds: epoch.length, shards };

@@ -67,6 +67,19 @@ test("of CSV, whose lines shards take in turns, it is the same optimum within th
   expect(theirs.dual).toBeLessThanOrEqual(certificate.primal);
 });
 
+test.each([
+  ["an empty cell", (cells: string[]) => [cells[0], " ", ...cells.slice(2)], /^shard 1, row 10 .*got NaN in column 1/],
+  ["a word", (cells: string[]) => ["none", ...cells.slice(1)], /^shard 1, row 10 .*got NaN in column 0/],
+  ["no target", (cells: string[]) => [...cells.slice(0, -1), ""], /^shard 1, row 10 .*NaN/],
+  ["a cell too few", (cells: string[]) => cells.slice(1), /^shard 1, row 10 .*expected rows of 3/],
+  ["an empty line", () => [""], /^shard 1, row 10 /],
+] as const)("of CSV %s is told with its shard and row, no zero", async (_, broken, said) => {
+  const lines = table.map(({ x, y }) => [...x, ...(y as number[])].map(String));
+  lines[21] = broken(lines[21]); // shards take turns
+  writeFileSync(join(folder, "broken.csv"), lines.map((cells) => cells.join()).join("\n"));
+  await expect(fitted("rows.mjs", { file: "broken.csv" })).rejects.toThrow(said);
+});
+
 test("what is wrong with a table is told with the row", async () => {
   const values = table.map(({ x }) => [...x]);
   values[70][1] = Number.NaN;

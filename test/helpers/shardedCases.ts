@@ -15,6 +15,7 @@ export interface ShardedCase {
   readonly activation?: "linear" | "sigmoid" | "softmax";
   readonly hidden?: "gated" | "relu"; // default gated
   readonly kinks?: true;
+  readonly solver?: "stochastic"; // on shards
 }
 
 const base = { n: 120, d: 3 } as const;
@@ -55,11 +56,19 @@ export const cases: readonly ShardedCase[] = [
   },
 ];
 
-/** Of every way in which shards are asked: first-order and Newton steps, losses with and without kinks. */
+/** By steps over batches. */
+export const batchCases: readonly ShardedCase[] = [0, 1, 3, 7].map((k) => ({
+  ...cases[k],
+  title: `${cases[k].title}, by batches`,
+  solver: "stochastic",
+}));
+
+/** Of every way in which shards are asked: first-order and Newton steps, by batches, losses with and without kinks. */
 export const waysOf = (): readonly ShardedCase[] => [
   cases[0],
   cases[9],
   cases[11],
+  batchCases[3],
   { ...cases[3], title: `${cases[3].title}, ReLU`, hidden: "relu" },
   { ...cases[9], title: `${cases[9].title}, ReLU`, hidden: "relu" },
 ];
@@ -70,6 +79,10 @@ export const reluCases: readonly ShardedCase[] = cases.map((one) => ({
   title: `${one.title}, ReLU`,
   hidden: "relu",
 }));
+
+export function solverOf({ solver }: ShardedCase): { readonly solver?: "stochastic" } {
+  return solver === undefined ? {} : { solver };
+}
 
 export function modelOf(one: ShardedCase): tf.Sequential {
   const { loss, rows, units = 12, useBias = true, activation = "linear", hidden = "gated" } = one;

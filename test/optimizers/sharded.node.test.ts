@@ -4,7 +4,16 @@ import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ConvexReLUTrainer, gatedDense, sampleGates } from "../../src/index.js";
 import { inProcess } from "../helpers/inProcess.js";
-import { cases, inOnePlace, LOAD, modelOf, reluCases, type ShardedCase } from "../helpers/shardedCases.js";
+import {
+  batchCases,
+  cases,
+  inOnePlace,
+  LOAD,
+  modelOf,
+  reluCases,
+  type ShardedCase,
+  solverOf,
+} from "../helpers/shardedCases.js";
 import { rowOf } from "../helpers/shardedRows.mjs";
 
 const TOLERANCE = 1e-5;
@@ -25,7 +34,7 @@ function shardedOf(settings: ConstructorParameters<typeof ConvexReLUTrainer>[0] 
   return new ConvexReLUTrainer({ regularization: 1e-2, tolerance: TOLERANCE, width: "resize", ...settings });
 }
 
-describe.each([...cases, ...reluCases])("$title", (one) => {
+describe.each([...cases, ...reluCases, ...batchCases])("$title", (one) => {
   // Where few rows have kinks the last digits are slow, on shards and in one place.
   const tolerance = one.kinks ? 1e-4 : TOLERANCE;
   const settings = { tolerance, ...(one.hidden === "relu" ? reluSettingsOf(one) : {}) };
@@ -37,9 +46,11 @@ describe.each([...cases, ...reluCases])("$title", (one) => {
     const before = tf.memory().numTensors;
     for (const shards of [1, 2, 4]) {
       const cluster = inProcess();
-      const result = await shardedOf(settings).fitSharded(model, { cluster, shards, load: LOAD, args: one.rows });
+      const trainer = shardedOf({ ...settings, ...solverOf(one) });
+      const result = await trainer.fitSharded(model, { cluster, shards, load: LOAD, args: one.rows });
       const { primal, dual } = result.certificate;
       expect(result.status).toBe("solved");
+      if (one.solver !== undefined) expect(result.solver).toBe(one.solver);
       expect((primal - dual) / primal).toBeLessThanOrEqual(tolerance);
       const rounding = 1e-12;
       expect(dual).toBeLessThanOrEqual(alone.certificate.primal + rounding);
@@ -91,6 +102,19 @@ describe("a fit in its course", () => {
     expect(result.status).toBe("cancelled");
     expect(result.history.relativeGap).toEqual(seen);
     expect(seen).toHaveLength(2);
+  });
+
+  test("a loss with kinks that is not at its end is told what ends it, which does", async () => {
+    const one = { ...cases[10], rows: { n: 30, d: 3 } };
+    const settings = { regularization: 1e-5, tolerance: 1e-3, maxIterations: 8 };
+    const result = await shardedOf(settings).fitSharded(modelOf(one), started({ args: one.rows }));
+    expect(result.status).toBe("iterationLimit");
+    expect(result.advice).toMatch(/larger regularization, or by fit/);
+    const larger = shardedOf({ ...settings, regularization: 3e-2, maxIterations: 30 });
+    expect((await larger.fitSharded(modelOf(one), started({ args: one.rows }))).status).toBe("solved");
+    const { x, y } = inOnePlace(one);
+    expect((await shardedOf({ ...settings, maxIterations: 200 }).fit(modelOf(one), x, y)).status).toBe("solved");
+    tf.dispose([x, y]);
   });
 
   test("a time limit ends it with the best point and its gap", async () => {
@@ -191,7 +215,23 @@ describe("what shards do not do is refused in a sentence, before any worker star
     ["a network of leaky units", leaky, {}, {}, "model/layer", /slope below zero/],
     ["growing gates", relu, { arrangements: { kind: "grow" } }, {}, "options/value", /"sample".*got "grow"/],
     ["standardised columns", () => modelOf(squared), { standardize: true }, {}, "options/value", /standardize/],
-    ["another solver", () => modelOf(squared), { solver: "admm" }, {}, "options/value", /solver: expected "fista"/],
+    [
+      "another solver",
+      () => modelOf(squared),
+      { solver: "admm" },
+      {},
+      "options/value",
+      /expected "fista" or "stochastic"/,
+    ],
+    ["batches with cones", relu, { solver: "stochastic" }, {}, "options/value", /solver: expected "fista", got/],
+    [
+      "batches with kinks",
+      () => modelOf(cases[9]),
+      { solver: "stochastic" },
+      {},
+      "options/value",
+      /expected "fista", got/,
+    ],
     ["held-out betas", () => modelOf(squared), { regularization: "held-out" }, {}, "options/value", /regularization/],
     ["all gates", () => modelOf(squared), { arrangements: { kind: "enumerate" } }, {}, "options/value", /"sample"/],
     ["no cluster", () => modelOf(squared), {}, { cluster: undefined }, "options/value", /local\(\) or ray\(\)/],

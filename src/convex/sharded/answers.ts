@@ -14,10 +14,12 @@ export interface Bound {
   readonly gates: GateSet;
 }
 
+type Products = Pick<GatedProducts, "forward" | "adjoint">;
+
 /** A'A v for one output, v [P x d]: of which power steps take the norm. */
-export function powerOf({ products, X, loss }: Bound, v: Float64Array): Float64Array {
-  const Z = new Float64Array(loss.rows);
-  multiply(products, v, X.cols, 1, Z);
+export function powerOf(products: Products, rows: number, d: number, v: Float64Array): Float64Array {
+  const Z = new Float64Array(rows);
+  multiply(products, v, d, 1, Z);
   const out = new Float64Array(v.length);
   products.adjoint(Z, 1, null, out);
   return out;
@@ -105,7 +107,7 @@ export function truthAt({ truth }: Bound, at: Float64Array, offset: Float64Array
 }
 
 /** Z [n x C] := A v, v [P x C x d]; only vectors that are not zero are multiplied. */
-function multiply(products: GatedProducts, v: Float64Array, d: number, C: number, Z: Float64Array): void {
+function multiply(products: Products, v: Float64Array, d: number, C: number, Z: Float64Array): void {
   const { index, vectors } = nonzeroVectors(v, v.length / d, d);
   const gate = index.map((k) => Math.floor(k / C));
   const output = index.map((k) => k % C);

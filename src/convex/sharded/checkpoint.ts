@@ -3,6 +3,7 @@
 import { ConvexError } from "../../errors.js";
 import { concatenated } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";
+import type { StochasticIterate } from "./batches/stochastic.js";
 import type { KeptCuts } from "./cones/cuts.js";
 import type { NewtonIterate } from "./cones/newton.js";
 import type { Anchor, RowSums } from "./crew.js";
@@ -19,7 +20,7 @@ export interface Checkpoint {
 }
 
 /** Where a solver stands. */
-export type Standing = Iterate | NewtonIterate;
+export type Standing = Iterate | NewtonIterate | StochasticIterate;
 
 /** What is kept: where the solver stands, the best point, the gaps of all rounds so far, and the rows of cones that are known. */
 export interface Kept {
@@ -31,10 +32,12 @@ export interface Kept {
   readonly anchors: readonly Anchor[];
 }
 
-const FORMAT = 4;
+const FORMAT = 5;
+
+export type SolverName = "newton" | "fista" | "stochastic";
 
 /** What a state is of: another program, another solver, or other rows, have another key. */
-export function checkpointKey(crew: RowSums, program: ConvexProgram, solver: "newton" | "fista"): string {
+export function checkpointKey(crew: RowSums, program: ConvexProgram, solver: SolverName): string {
   const { gates, loss, penalty, beta, outputBias, X, cones } = program;
   const rows = crew.facts.map(({ rows: count, checksum }) => `${count}:${checksum.toString(16)}`);
   const generators = checksumOf([gates.generators.data]).toString(16);
@@ -100,7 +103,7 @@ interface Head {
   readonly format: number;
   readonly key: string;
   /** The numbers of a standing; those of the program's solver, as the key says. */
-  readonly rest: Omit<Iterate, Vectors> | Omit<NewtonIterate, Vectors>;
+  readonly rest: Omit<Iterate, Vectors> | Omit<NewtonIterate, Vectors> | Omit<StochasticIterate, Vectors>;
   readonly primal: number;
   readonly dual: string; // JSON knows no infinity
   readonly size: number; // of the blocks

@@ -55,6 +55,7 @@ export type ShardCall =
   | (Dealing & { readonly op: "pairs"; readonly from: number; readonly to: number }) // gates
   | { readonly op: "resume"; readonly version: number; readonly pull: number }
   | { readonly op: "power" }
+  | (OneBatch & { readonly op: "batchPower" })
   | { readonly op: "network"; readonly units: number; readonly biasColumn: number; readonly gated: boolean }
   | { readonly op: "reach"; readonly count: number } // vectors
   | { readonly op: "rows"; readonly count: number; readonly each: number } // rows of each vector
@@ -66,12 +67,20 @@ export type ShardCall =
   // With an offset of the bias [C] at the beginning of the payload:
   | (Aside & Bend & { readonly op: "weights" })
   | (Aside & Bend & Span & { readonly op: "curvature" })
-  | (Aside & { readonly op: "along"; readonly strides: readonly number[] });
+  | (Aside & { readonly op: "along"; readonly strides: readonly number[] })
+  | (Aside & OneBatch & { readonly op: "turn" });
 
 /** How rows are dealt into folds by their numbers among all rows; `offsets`: of the first row of each shard. */
 export interface Dealing {
   readonly folds: number;
   readonly seed: number;
+  readonly offsets: readonly number[];
+}
+
+/** One of so many batches into which rows are dealt by their numbers among all rows; `offsets`: of the first row of each shard. */
+export interface OneBatch {
+  readonly batch: number;
+  readonly batches: number;
   readonly offsets: readonly number[];
 }
 

@@ -127,17 +127,22 @@ export class Crew implements RowSums {
 
   /** The number of each shard's first row among all. */
   offsets(): number[] {
-    let before = 0;
-    return this.facts.map(({ rows }) => {
-      before += rows;
-      return before - rows;
-    });
+    return offsetsOf(this.facts);
   }
 
   private wayBack(): ShardMessage[] {
     const { history, place, aside } = this;
     return [...history, place === null ? null : resumption(place), aside].filter((message) => message !== null);
   }
+}
+
+/** The number of each shard's first row among all. */
+export function offsetsOf(facts: readonly ShardFacts[]): number[] {
+  let before = 0;
+  return facts.map(({ rows }) => {
+    before += rows;
+    return before - rows;
+  });
 }
 
 function resumption({ version, pull, before, blocks, biasBefore, bias }: Place): ShardMessage {

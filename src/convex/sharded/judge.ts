@@ -1,6 +1,6 @@
 /** The gap of a point by sums over shards: objective, prices and the dual objective, each exact. */
 
-import { concatenated, dot } from "../linear/vectors.js";
+import { concatenated, dot, largestOf } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";
 import type { Aside, FromState } from "./cluster.js";
 import type { RowSums } from "./crew.js";
@@ -150,11 +150,13 @@ function pullAt(crew: RowSums, { from, bias }: Judged, at: Float64Array): Promis
 }
 
 export function largestPrice(program: Charged, pull: Float64Array): number {
+  return largestOf(pricesOf(program, pull));
+}
+
+/** What each block [P] is priced at. */
+export function pricesOf(program: Charged, pull: Float64Array): Float64Array {
   const { penalty, loss, X } = program;
-  return eachBlock(program, pull, (block) => penalty.dualNorm(block, loss.outputs, X.cols)).reduce(
-    (most, price) => Math.max(most, price),
-    0,
-  );
+  return Float64Array.from(eachBlock(program, pull, (block) => penalty.dualNorm(block, loss.outputs, X.cols)));
 }
 
 function eachBlock({ loss, X }: Charged, all: Float64Array, use: (block: Float64Array) => number): number[] {

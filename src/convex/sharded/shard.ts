@@ -23,7 +23,8 @@ import {
   slopeOf,
   truthAt,
 } from "./answers.js";
-import type { Aside, Dealing, FromState, ShardCall, ShardSpec } from "./cluster.js";
+import { DealtRows } from "./batches/dealt.js";
+import type { Aside, Dealing, FromState, OneBatch, ShardCall, ShardSpec } from "./cluster.js";
 import { bends, curvatureOf, weightsOf } from "./cones/bends.js";
 import { reachOnShard, rowsOnShard } from "./cones/onShard.js";
 import { patternSums } from "./gates/patterns.js";
@@ -57,6 +58,7 @@ export class Shard {
   private now: Outputs | null = null;
   private next: Outputs | null = null; // what an accepted step makes of it
   private beside: Float64Array | null = null; // outputs of a point that is looked at beside these
+  private batches: DealtRows | null = null;
   private anchors = 0;
   private held: Held | null = null; // by the last anchor
 
@@ -78,7 +80,9 @@ export class Shard {
       case "network":
         return this.bound && this.network(this.bound, call, payload);
       case "power":
-        return this.bound && powerOf(this.bound, payload);
+        return this.bound && powerOf(this.bound.products, this.rows.count, this.bound.X.cols, payload);
+      case "batchPower":
+        return this.bound && this.dealtRows(this.bound, call).power(call, payload);
       case "reach":
         return this.bound && reachOnShard(this.bound, this.spec, call, payload, this.kernels);
       case "rows":
@@ -107,6 +111,8 @@ export class Shard {
 
   dispose(): void {
     this.bound?.products.dispose();
+    this.batches?.dispose();
+    this.batches = null;
     this.bound = null;
   }
 
@@ -230,7 +236,15 @@ export class Shard {
         );
       case "along":
         return lossesAlong(bound, shifted(beside, payload.subarray(0, C)), call.strides, payload.subarray(C));
+      case "turn":
+        return this.dealtRows(bound, call).turn(call, beside, payload);
     }
+  }
+
+  /** Dealt once: a solve has one number of batches. */
+  private dealtRows(bound: Bound, { batches, offsets }: OneBatch): DealtRows {
+    this.batches ??= new DealtRows(bound, this.kernels, batches, offsets[this.spec.shard]);
+    return this.batches;
   }
 
   private fromState(bound: Bound, call: Extract<ShardCall, FromState>, payload: Float64Array): Float64Array | null {

@@ -6,6 +6,7 @@ import type { Kernels } from "../kernels/types.js";
 import type { Clock } from "../solvers/clock.js";
 import { advice } from "../solvers/solution.js";
 import type { ConvexProgram, Gap, SparseBlocks, Status } from "../types.js";
+import { ShardedStochastic, stochasticAt } from "./batches/index.js";
 import { type Checkpoint, checkpointKey, fromBytes, type Kept, type Standing, toBytes } from "./checkpoint.js";
 import type { ConeSet } from "./cones/cones.js";
 import { ConeNewton, newtonAtZero } from "./cones/newton.js";
@@ -26,6 +27,8 @@ export interface ShardedBudget {
   readonly clock: Clock;
   readonly checkpoint: Checkpoint | null;
   readonly everyRounds: number; // between two checkpoints
+  /** Whether steps are over batches, of a program without cones and kinks. */
+  readonly batches?: boolean;
   /** Where to begin without a checkpoint, and with which step; default the network without neurons. */
   readonly start?: Standing;
   /** Called after each round; answering true stops. */
@@ -46,7 +49,7 @@ export interface ShardedSolution {
   /** Where the solver stood at the end, with its step. */
   readonly last: Standing;
   readonly rounds: number;
-  readonly iterations: number; // steps that were taken, 20 a round or, with cones, one, the checkpoint's included
+  readonly iterations: number; // steps that were taken, 20 a round or, with cones, one, or one a batch, the checkpoint's included
   readonly seconds: number;
 }
 
@@ -152,6 +155,16 @@ function byNewton(
   return new ConeNewton(crew, program, cones, kernels, start, columns);
 }
 
+function byBatches(
+  crew: RowSums,
+  program: ConvexProgram,
+  bias: Float64Array,
+  from: Standing | undefined,
+): ShardedStochastic {
+  const start = from !== undefined && "pace" in from ? from : stochasticAt(placeAtZero(program, bias));
+  return new ShardedStochastic(crew, program, start);
+}
+
 /** From the checkpoint where there is one, else from the network without neurons. */
 export async function solveSharded(
   crew: RowSums,
@@ -161,15 +174,18 @@ export async function solveSharded(
   coned: Coned | null = null,
 ): Promise<ShardedSolution> {
   const { clock, checkpoint, tolerance } = budget;
-  const key = checkpointKey(crew, program, coned === null ? "fista" : "newton");
+  const name = coned !== null ? "newton" : budget.batches === true ? "stochastic" : "fista";
+  const key = checkpointKey(crew, program, name);
   const kept = await read(checkpoint, key, program);
   const from = kept?.iterate ?? budget.start;
   if (kept?.cuts != null) coned?.cones.restore(kept.cuts);
   const kinks = hasKinks(program.loss) ? await anchored(crew, program, bias, kept?.anchors ?? []) : null;
   const solver =
-    coned === null
-      ? await byFista(crew, program, bias, from, kinks)
-      : byNewton(crew, program, bias, from, kinks, coned);
+    coned !== null
+      ? byNewton(crew, program, bias, from, kinks, coned)
+      : name === "stochastic"
+        ? byBatches(crew, program, bias, from)
+        : await byFista(crew, program, bias, from, kinks);
   const gaps: number[] = [...(kept?.gaps ?? [])];
   let best: Best | null = kept?.best ?? null;
   let status: Status = gaps.length > 0 && gaps[gaps.length - 1] <= tolerance ? "solved" : "iterationLimit";
@@ -196,7 +212,7 @@ export async function solveSharded(
   }
   return {
     status,
-    advice: advice[status],
+    advice: adviceOf(status, program),
     blocks: sparseOf(best, program),
     gap: best === null ? { primal: Number.NaN, dual: Number.NaN, relative: Number.NaN } : gapOf(best, program),
     last: solver.state,
@@ -251,6 +267,14 @@ export function beginAt({ index, vectors, bias }: SparseBlocks, last: Standing):
 async function read(checkpoint: Checkpoint | null, key: string, program: ConvexProgram): Promise<Kept | null> {
   const bytes = (await checkpoint?.read()) ?? null;
   return bytes === null ? null : fromBytes(key, bytes, program.loss.outputs);
+}
+
+/** Where a loss has kinks and beta is small, most of few rows are met exactly: there a solver that has all rows is far ahead. */
+function adviceOf(status: Status, { loss }: ConvexProgram): string {
+  const slow = status === "stalled" || status === "iterationLimit" || status === "timeLimit";
+  if (!slow || !hasKinks(loss)) return advice[status];
+  const said = status === "stalled" ? "The gap stopped closing above the tolerance." : advice[status];
+  return `${said} A loss with kinks ends sooner with a larger regularization, or by fit, where its rows have room in one process.`;
 }
 
 /** The lowest objective and the highest bound need not come from one round. */

@@ -2,7 +2,7 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import { count, isRecord, refuse, refuseAs, refuseUnknown, sendable, shown, urlOf } from "../../arguments.js";
-import type { Checkpoint, Cluster, ShardSpec } from "../../convex/sharded/index.js";
+import { type Checkpoint, type Cluster, hasKinks, lossElsewhere, type ShardSpec } from "../../convex/sharded/index.js";
 import type { Settings } from "../options.js";
 import { anatomyOf } from "../read/anatomy.js";
 import { type NetworkSpec, readModel } from "../read/model.js";
@@ -112,11 +112,12 @@ export function shardedSpec(
   if (spec.normalization !== null) no("one with batch normalisation");
   if (spec.skip !== null) no("one with a linear layer beside the hidden one");
   if (trunk.length > 0) no(`one with ${trunk.length} more before these, whose outputs the module could yield`);
-  refuseSettings(where, settings, spec.formulation === "relu");
+  refuseSettings(where, settings, spec);
   return spec;
 }
 
-function refuseSettings(where: string, settings: Settings, relu: boolean): void {
+function refuseSettings(where: string, settings: Settings, { formulation, loss, outputs }: NetworkSpec): void {
+  const relu = formulation === "relu";
   const { standardize, rank, pca, regularization, solver, engine, arrangements, pricing } = settings;
   const no = (name: string, expected: string, got: unknown) =>
     refuseAs(`${where}: ${name}`, expected, shown(got), "Leave it out, or fit on one machine with fit.");
@@ -124,7 +125,9 @@ function refuseSettings(where: string, settings: Settings, relu: boolean): void 
   if (rank !== null) no("rank", "no rank", rank);
   if (pca !== null) no("pca", "no pca", pca);
   if (pricing?.kind === "branch-and-bound") no("pricing", "no pricing of all gates", pricing.kind);
-  if (solver !== null && solver !== "fista") no("solver", '"fista"', solver);
+  const batches = where === "fitSharded" && !relu && !hasKinks(lossElsewhere(loss, 1, outputs));
+  if (solver !== null && solver !== "fista" && !(batches && solver === "stochastic"))
+    no("solver", batches ? '"fista" or "stochastic"' : '"fista"', solver);
   if (engine !== "auto" && engine !== "wasm") no("engine", '"wasm", which the workers have', engine);
   if (regularization === "held-out" || regularization === "interpolate" || regularization === "max-margin")
     no("regularization", 'a number, "from-model" or "share"', regularization);

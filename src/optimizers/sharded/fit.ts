@@ -76,6 +76,7 @@ function solveWith(
     clock,
     checkpoint: plan.checkpoint,
     everyRounds: plan.checkpointRounds,
+    batches: settings.solver === "stochastic",
     onRound: ({ index, gap, seconds }) =>
       progress.round(index, { loss: gap.primal, relativeGap: gap.relative, seconds }),
   };
@@ -105,7 +106,7 @@ async function finish<M extends tf.LayersModel>(
   const wide = formulations[spec.formulation].recover(program, blocks);
   const units = settings.width === "resize" ? Math.max(1, wide.neurons.length) : spec.units;
   const facts = { regularization, iterations, seconds, blocks, generators: program.gates.generators };
-  const solver = coned === null ? "fista" : "proximal-newton";
+  const solver = coned !== null ? "proximal-newton" : (settings.solver ?? "fista");
   const common = { ...facts, model, solver, engine: "wasm" };
   const nothing = async (ended: Pick<ShardedSolution, "status" | "advice">, why: string): Promise<Finished<M>> => {
     await last();

@@ -35,7 +35,7 @@ const start = () => new Float64Array(2 * HALF);
 
 test("a model whose solution is zero ends when it is found, at a weight of the size of its curvature", async () => {
   const { problem, counted } = made(0.1);
-  const found = await solveConeQuadratic(problem, start(), 0, 1e-8, referenceKernels, goOn);
+  const found = await solveConeQuadratic(problem, start(), 0, 1e-12, referenceKernels, goOn);
   expect(found?.vectors.every((value) => value === 0)).toBe(true);
   expect(counted.calls).toBeLessThan(300 * 2 * VECTORS);
   expect(found?.weight).toBeLessThan(1e3);
@@ -44,7 +44,7 @@ test("a model whose solution is zero ends when it is found, at a weight of the s
 test("a weight that comes from elsewhere is no further than a factor from the curvature", async () => {
   for (const before of [1e-300, 1e300]) {
     const { problem } = made(3);
-    const found = await solveConeQuadratic(problem, start(), before, 1e-8, referenceKernels, goOn);
+    const found = await solveConeQuadratic(problem, start(), before, 1e-12, referenceKernels, goOn);
     expect(found?.weight).toBeGreaterThan(1e-13);
     expect(found?.weight).toBeLessThan(1e13);
   }
@@ -52,11 +52,11 @@ test("a weight that comes from elsewhere is no further than a factor from the cu
 
 test("a pause is asked for at every step, and heard", async () => {
   const { problem, counted } = made(3);
-  await solveConeQuadratic(problem, start(), 0, 1e-12, referenceKernels, async () => true);
+  await solveConeQuadratic(problem, start(), 0, 0, referenceKernels, async () => true);
   expect(counted.calls).toBe(2 * VECTORS);
 });
 
 test("curvature that is not finite has no solution", async () => {
   const { problem } = made(3, Number.POSITIVE_INFINITY);
-  expect(await solveConeQuadratic(problem, start(), 0, 1e-8, referenceKernels, goOn)).toBeNull();
+  expect(await solveConeQuadratic(problem, start(), 0, 1e-12, referenceKernels, goOn)).toBeNull();
 });

@@ -4,7 +4,6 @@
  * by a product.
  */
 
-import { relativeGap } from "../../certificate/index.js";
 import type { Kernels } from "../../kernels/types.js";
 import { concatenated, dot } from "../../linear/vectors.js";
 import type { ConvexProgram } from "../../types.js";
@@ -27,14 +26,12 @@ import { ConeModels } from "./model.js";
 import { bendOf, solveConeQuadratic } from "./quadratic.js";
 
 /** Columns of a model: gates times d. */
-export const MOST_COLUMNS = 3000;
+export const MOST_COLUMNS = 4500;
 /** Gates without neurons whose price is at least this share of beta are in a model, where it has not all; and at least so many. */
 const DEAR = 0.95;
 const LEAST_DEAR = 16;
-/** Of a model: how exactly it is solved, as a share of the gap. */
-const EXACT = 1e-3;
-const LEAST_TOLERANCE = 1e-11;
-const FIRST_TOLERANCE = 1e-5;
+/** What is left of a model may be this share of the gap. */
+const EXACT = 0.1;
 /** A stride may find so many times the curvature of the model: then the objective falls, whatever the stride. */
 const MOST_BEND = 1.5;
 const STRIDES = Array.from({ length: 16 }, (_, k) => 2 ** -k);
@@ -52,7 +49,7 @@ const ROUNDING = 1e-14;
 export interface NewtonIterate extends Place {
   readonly weights: readonly number[]; // of the alternating directions of the last model, output by output; 0: none yet
   readonly damping: number; // share of the loss's curvature that rows bend by at least in a model
-  readonly near: number; // the gap of the iterate to its bound, relative
+  readonly gap: number | null; // between the iterate and its bound; null before there is one
   readonly kinks: KinkState | null; // of a loss that has some
 }
 
@@ -89,8 +86,7 @@ export class ConeNewton {
     const relaxed = here + chargeOf(program, blocks, slopes.bias);
     const largest = cones.largestPrice(slopes.pull, program.beta);
     const dual = await boundAt(crew, program, this.point, slopes, relaxed, largest);
-    const near = relativeGap(relaxed, dual, program);
-    this.iterate = { ...this.iterate, near: Number.isFinite(near) ? near : 1 };
+    this.iterate = { ...this.iterate, gap: Number.isFinite(dual) ? relaxed - dual : null };
     if (kinks !== null) {
       const left = await kinkGap(crew, program, this.point, slopes, here, cones.folded(blocks));
       this.iterate = { ...this.iterate, kinks: kinksAfter(kinks, left, relaxed - dual) };
@@ -202,11 +198,12 @@ export class ConeNewton {
     const { beta, X } = this.program;
     const blocks = iterate.blocks.slice();
     const bias = slopes.bias.slice();
-    const tolerance = Math.min(FIRST_TOLERANCE, Math.max(LEAST_TOLERANCE, EXACT * iterate.near));
     const weights = iterate.weights.slice();
+    const groups = this.groupsOf(list);
+    const enough = (EXACT * (iterate.gap ?? slopes.value)) / groups.length;
     if (!this.models.exact) await crew.lookAside(cones.folded(iterate.blocks), iterate.bias);
     const models: Model[] = [];
-    for (const outputs of this.groupsOf(list)) {
+    for (const outputs of groups) {
       const H = await this.models.of(outputs, list, offset, iterate.damping, pause);
       if (H === null) break;
       const model = { outputs, list, H };
@@ -228,7 +225,7 @@ export class ConeNewton {
           ...Array.from({ length: 2 * members.length }, (_, j) => vectorAt(iterate.blocks, slotOf(j), X.cols)),
         ),
         iterate.weights[outputs[0]],
-        tolerance,
+        enough,
         kernels,
         pause,
       );
@@ -307,5 +304,5 @@ function vectorAt(all: Float64Array, place: number, d: number): Float64Array {
 export function newtonAtZero(size: number, bias: Float64Array, kinks: KinkState | null): NewtonIterate {
   const zero = new Float64Array(size);
   const place = { version: 0, pull: 0, before: zero, blocks: zero, biasBefore: bias, bias };
-  return { ...place, weights: Array.from(bias, () => 0), damping: FIRST_DAMPING, near: 1, kinks };
+  return { ...place, weights: Array.from(bias, () => 0), damping: FIRST_DAMPING, gap: null, kinks };
 }

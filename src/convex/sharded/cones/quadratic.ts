@@ -12,6 +12,10 @@ import { LEAST } from "../../linear/vectors.js";
 
 const RELAXATION = 1.6;
 const MOST_ITERATIONS = 4000;
+/** Residuals, relative, above which it is far from the end, iterations between two looks at what is left then, and where there is only rounding. */
+const FAR = 1e-5;
+const LOOK = 10;
+const ROUNDING = 1e-13;
 /** The weight is balanced where one residual is so many times the other, early often and then seldom. */
 const UNEVEN = 4;
 const MOST_CHANGE = 5;
@@ -39,12 +43,15 @@ export interface ConeQuadraticPoint {
   readonly free: Float64Array; // e
 }
 
-/** From `start` [2 V x d] and the weight of the step before (0: none yet); answers with its own. Null where H has no finite factor. */
+/**
+ * From `start` [2 V x d] and the weight of the step before (0: none yet) to where the objective is at most about `enough` above its
+ * minimum; answers with its own weight. Null where H has no finite factor.
+ */
 export async function solveConeQuadratic(
   problem: ConeQuadratic,
   start: Float64Array,
   weightBefore: number,
-  tolerance: number,
+  enough: number,
   kernels: Kernels,
   pause: () => Promise<boolean>,
 ): Promise<(ConeQuadraticPoint & { readonly weight: number }) | null> {
@@ -79,7 +86,9 @@ export async function solveConeQuadratic(
       // Where no vector is left, what is missed is little or not beside what holds them at zero.
       const scale = zero ? Math.max(size, multiplier) : size;
       const [primal, dual] = [missed / Math.max(scale, LEAST), moved / Math.max(multiplier, LEAST)];
-      if (primal <= tolerance && dual <= tolerance) break;
+      const residual = Math.max(primal, dual);
+      if (residual <= ROUNDING) break;
+      if (residual <= FAR && k % LOOK === 0 && leftAt(problem, right, { p, x, s, t, weight }) <= enough) break;
       if (await pause()) break;
       if (k % (k > EARLY ? SELDOM : OFTEN) !== 0) continue;
       const change = clamped(Math.sqrt(primal / Math.max(dual, LEAST)), 1 / MOST_CHANGE, MOST_CHANGE);
@@ -96,6 +105,39 @@ export async function solveConeQuadratic(
     factor?.dispose();
   }
   return { vectors: p, free: s.slice(half), weight };
+}
+
+/** Where alternating directions are: weight * t is a subgradient at p of what the vectors are charged. */
+interface Directions {
+  readonly p: Float64Array; // [2 V x d]
+  readonly x: Float64Array;
+  readonly s: Float64Array; // [q]
+  readonly t: Float64Array;
+  readonly weight: number;
+}
+
+/**
+ * What p leaves, by convexity at most <r, p - u> for the minimum u and r, the gradient at p and weight * t: the longest vector of r times
+ * the lengths of those of p. A residual alone says little where H is nearly singular.
+ */
+function leftAt({ H, width }: ConeQuadratic, right: Float64Array, { p, x, s, t, weight }: Directions): number {
+  const half = p.length / 2;
+  const here = s.map((value, i) => (i < half ? p[i] - p[half + i] : value));
+  const gradient = symmetricTimes(H, here, s.length);
+  let [longest, size] = [0, 0];
+  for (let at = 0; at < p.length; at += width) {
+    const sign = at < half ? 1 : -1;
+    let [rest, there, near] = [0, 0, 0];
+    for (let i = at; i < at + width; i++) {
+      const k = i % half;
+      rest += (sign * (gradient[k] - right[k]) + weight * t[i]) ** 2;
+      there += p[i] * p[i];
+      near += x[i] * x[i];
+    }
+    longest = Math.max(longest, rest);
+    size += Math.sqrt(Math.max(there, near));
+  }
+  return Math.sqrt(longest) * size;
 }
 
 /** p := the shrunk x + t in the cones, t := what is left; how far x was, how far p moved, and the sizes of p and t. */

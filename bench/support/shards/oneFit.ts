@@ -2,10 +2,10 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
-import { fileRows, local, ray } from "../../src/cluster/index.js";
-import { type Cluster, ConvexReLUTrainer, gatedDense, type TrainerOptions } from "../../src/index.js";
-import { shardProgram } from "../../test/helpers/shardProgram.js";
-import { rows as blocks, planted } from "../data/shardRows.mjs";
+import { fileRows, local, ray } from "../../../src/cluster/index.js";
+import { type Cluster, ConvexReLUTrainer, gatedDense, type TrainerOptions } from "../../../src/index.js";
+import { shardProgram } from "../../../test/helpers/shardProgram.js";
+import { rows as blocks, planted } from "../../data/shardRows.mjs";
 
 export interface ShardedCaseWish {
   readonly cluster: "local" | "ray" | "one process";
@@ -18,6 +18,9 @@ export interface ShardedCaseWish {
   readonly rounds: number; // of 20 iterations, at most
   /** What the hidden units are; default gated. ReLU programs have as many sampled gates. */
   readonly hidden?: "gated" | "relu";
+  /** Default the squared one; "categoricalCrossentropy" is of ten classes. */
+  readonly loss?: "hinge" | "meanAbsoluteError" | "categoricalCrossentropy";
+  readonly solver?: "fista" | "stochastic";
   /** Whether the driver has the rows, and puts them into files for the shards. */
   readonly files?: boolean;
 }
@@ -61,6 +64,8 @@ export interface OnePassUse extends OnePassWish {
   readonly peak: { readonly driver: number; readonly workers: readonly number[] };
 }
 
+/** Three passes over 64 batches, of 32,768 rows and more. */
+const BATCH_STEPS = 192;
 const TICKS = 100; // a second, in /proc
 /** That the single process may take. */
 const MOST_SECONDS = 900;
@@ -73,11 +78,21 @@ function used(): Promise<ShardedUse | OnePassUse> {
   return wish.cluster === "one process" ? together(wish) : apart(wish);
 }
 
-function modelOf({ d, P, hidden }: Pick<ShardedCaseWish, "d" | "P" | "hidden">): tf.Sequential {
+/** How the rows' module makes their targets. */
+function targetsOf({ loss }: Pick<ShardedCaseWish, "loss">): "real" | "sign" | "class" {
+  return loss === "hinge" ? "sign" : loss === "categoricalCrossentropy" ? "class" : "real";
+}
+
+function modelOf({ d, P, hidden, loss }: Pick<ShardedCaseWish, "d" | "P" | "hidden" | "loss">): tf.Sequential {
   const form = { units: P, useBias: false, inputShape: [d] };
   const first = hidden === "relu" ? tf.layers.dense({ ...form, activation: "relu" }) : gatedDense({ ...form, seed: 3 });
-  const model = tf.sequential({ layers: [first, tf.layers.dense({ units: 1 })] });
-  model.compile({ optimizer: "adam", loss: "meanSquaredError" });
+  const classes = loss === "categoricalCrossentropy";
+  const last = classes ? tf.layers.dense({ units: 10, activation: "softmax" }) : tf.layers.dense({ units: 1 });
+  const model = tf.sequential({ layers: [first, last] });
+  model.compile({
+    optimizer: "adam",
+    loss: classes ? "sparseCategoricalCrossentropy" : (loss ?? "meanSquaredError"),
+  });
   return model;
 }
 
@@ -101,8 +116,8 @@ async function apart(given: ShardedCaseWish): Promise<ShardedUse> {
       workers = inner.pids.map(peakOf);
     },
   };
-  const load = new URL("../data/shardRows.mjs", import.meta.url);
-  const module = { load, args: { n, d } };
+  const load = new URL("../../data/shardRows.mjs", import.meta.url);
+  const module = { load, args: { n, d, targets: targetsOf(given) } };
   const files =
     given.files === true
       ? await fileRows(blocks({ shard: 0, shards: 1, args: { n, d } }), { inputs: d, targets: 1 })
@@ -113,6 +128,7 @@ async function apart(given: ShardedCaseWish): Promise<ShardedUse> {
     tolerance,
     maxIterations,
     width: "resize",
+    ...(given.solver && { solver: given.solver }),
     ...gatesOf(given),
   });
   const args = { cluster: inner, shards, ...source, callbacks };
@@ -159,7 +175,7 @@ async function byOnePass(given: OnePassWish): Promise<OnePassUse> {
       await inner.close();
     },
   };
-  const load = new URL("../data/shardRows.mjs", import.meta.url);
+  const load = new URL("../../data/shardRows.mjs", import.meta.url);
   const trainer = new ConvexReLUTrainer({ tolerance, width: "resize" });
   const args = { cluster, shards, load, args: { n, d }, count: betas, ratio: 1e-3, folds };
   const { path, mean, best, betas: grid } = await trainer.crossValidateSharded(modelOf(given), args);
@@ -187,12 +203,12 @@ function gatesOf({ hidden, P }: ShardedCaseWish): Partial<TrainerOptions> {
 async function together(given: ShardedCaseWish): Promise<ShardedUse> {
   const { n, d, beta: regularization, tolerance, rounds: maxIterations } = given;
   const began = performance.now();
-  const data = planted(0, n, d);
+  const data = planted(0, n, d, targetsOf(given));
   const x = tf.tensor2d(data.x, [n, d]);
-  const y = tf.tensor2d(data.y, [n, 1]);
+  const y = given.loss === "categoricalCrossentropy" ? tf.tensor1d(data.y) : tf.tensor2d(data.y, [n, 1]);
   const opened = performance.now();
   const before = processorOf([]).driver;
-  const solver = given.hidden === "relu" ? {} : ({ solver: "fista" } as const);
+  const solver = given.hidden === "relu" ? {} : ({ solver: given.solver ?? "fista" } as const);
   const limits = {
     regularization,
     tolerance,
@@ -221,7 +237,8 @@ async function together(given: ShardedCaseWish): Promise<ShardedUse> {
 }
 
 /** Iterations of the solver in so many rounds. */
-function roundsOf({ hidden }: ShardedCaseWish, rounds: number): number {
+function roundsOf({ hidden, solver }: ShardedCaseWish, rounds: number): number {
+  if (solver === "stochastic") return BATCH_STEPS * rounds;
   return hidden === "relu" ? rounds : 20 * rounds;
 }
 
