@@ -38,7 +38,7 @@ export function pooledLayer(
   const { patches, positions, scale } = pooling ?? ONE_PATCH;
   if (m === 0 || positions > 1 || (patches > 1 && X.rows * X.cols > HELD)) return null;
   const layer = whereRoom(make);
-  if (layer === null || (patches === 1 && scale === 1)) return layer;
+  if (layer === null || plainRows(pooling)) return layer;
   const C = loss.outputs;
   const ofRows = new Float64Array(X.rows * C);
   return {
@@ -126,6 +126,12 @@ function chargedLoss(
 ): number {
   multipleInto(beta, x, gradient);
   return lossAndGradient(loss, Z, N) + 0.5 * beta * dot(x, x);
+}
+
+/** True where neurons read rows as they are. */
+export function plainRows(pooling: ConvexProgram["pooling"]): boolean {
+  const { patches, scale } = pooling ?? ONE_PATCH;
+  return patches === 1 && scale === 1;
 }
 
 /** What is made for a layer, which is disposed where that fails. */
