@@ -3,11 +3,12 @@
  */
 
 import { loadavg } from "node:os";
+import { batchCount } from "../src/convex/solvers/stochastic/batches.js";
 import { readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { echo, publish } from "./support/report.js";
 import type { ShardedCaseWish, ShardedUse } from "./support/shards/oneFit.js";
-import { cellsOf, HEAD, inItsOwnProcess } from "./support/shards/runs.js";
+import { batchSteps, cellsOf, HEAD, inItsOwnProcess } from "./support/shards/runs.js";
 
 const flags = readFlags("shardLosses", {
   rows: {
@@ -51,7 +52,8 @@ function measured(title: string, wish: ShardedCaseWish): ShardedUse & { readonly
 }
 
 function section(title: string, uses: readonly (ShardedUse & { readonly title: string })[], note: string) {
-  return { title, cells: [["", ...HEAD], ...uses.map((use) => [use.title, ...cellsOf(use)])], notes: [note] };
+  const rows = uses.map((use) => [use.title, ...cellsOf(use)]);
+  return rows.length === 0 ? [] : [{ title, cells: [["", ...HEAD], ...rows], notes: [note] }];
 }
 
 publish(
@@ -66,15 +68,15 @@ publish(
       `little where other work runs on the same cores: processes that wanted to run were ${load.toFixed(0)} to ${loadavg()[0].toFixed(0)}.`,
     ],
     sections: [
-      section(
+      ...section(
         `Kinks: n = ${kinked.n}, d = ${kinked.d}, P = ${kinked.P}, beta ${kinked.beta}, to a gap of ${kinked.tolerance}`,
         kinks,
         "Iterations are steps with a model of second order, which the driver solves.",
       ),
-      section(
+      ...section(
         `Ten classes, gated: n = ${classes.n}, d = ${classes.d}, P = ${classes.P}, beta ${classes.beta}, to a gap of ${classes.tolerance}`,
         batches,
-        "Iterations of the stochastic solver are steps over one of 64 batches, 192 a round, each a trip; the gap is over all rows.",
+        `Iterations of the stochastic solver are steps over one of ${batchCount(classes.n)} batches, ${batchSteps(classes.n)} a round, on shards each a trip; the gap is over all rows.`,
       ),
     ],
     data: { settings: flags, kinks, batches },

@@ -6,6 +6,7 @@ import { fileRows, local, ray } from "../../../src/cluster/index.js";
 import { type Cluster, ConvexReLUTrainer, gatedDense, type TrainerOptions } from "../../../src/index.js";
 import { shardProgram } from "../../../test/helpers/shardProgram.js";
 import { rows as blocks, planted } from "../../data/shardRows.mjs";
+import { batchSteps } from "./runs.js";
 
 export interface ShardedCaseWish {
   readonly cluster: "local" | "ray" | "one process";
@@ -64,8 +65,6 @@ export interface OnePassUse extends OnePassWish {
   readonly peak: { readonly driver: number; readonly workers: readonly number[] };
 }
 
-/** Three passes over 64 batches, of 32,768 rows and more. */
-const BATCH_STEPS = 192;
 const TICKS = 100; // a second, in /proc
 /** That the single process may take. */
 const MOST_SECONDS = 900;
@@ -237,8 +236,8 @@ async function together(given: ShardedCaseWish): Promise<ShardedUse> {
 }
 
 /** Iterations of the solver in so many rounds. */
-function roundsOf({ hidden, solver }: ShardedCaseWish, rounds: number): number {
-  if (solver === "stochastic") return BATCH_STEPS * rounds;
+function roundsOf({ n, hidden, solver }: ShardedCaseWish, rounds: number): number {
+  if (solver === "stochastic") return batchSteps(n) * rounds;
   return hidden === "relu" ? rounds : 20 * rounds;
 }
 

@@ -2,6 +2,8 @@
 
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { batchCount } from "../../../src/convex/solvers/stochastic/batches.js";
+import { PASSES } from "../../../src/convex/solvers/stochastic/katyusha.js";
 import { bytes, objective, seconds } from "../report.js";
 import type { OnePassWish, ShardedCaseWish, ShardedUse } from "./oneFit.js";
 
@@ -15,6 +17,11 @@ export function inItsOwnProcess<Use>(wish: ShardedCaseWish | OnePassWish): Use {
   });
   if (status !== 0) throw new Error(`shards: ${JSON.stringify(wish)} ended with ${status}: ${stderr}`);
   return JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
+}
+
+/** Steps over batches of n rows in a round. */
+export function batchSteps(n: number): number {
+  return PASSES * batchCount(n);
 }
 
 export function nameOf({ cluster, shards }: ShardedUse): string {
