@@ -21,7 +21,7 @@ const WIDEST = 1;
 const FALL = 0.3;
 const STAGE_GAP = 0.01;
 const NARROWEST = 1e-10;
-/** The gap above which what the method ends at is no start. */
+/** The gap above which what the method ends at is no start, of units or of the next stage. */
 const LOOSE = 0.02;
 /** Of the tolerance: what the rounding may take of the objective. */
 const ROUNDED = 0.2;
@@ -50,7 +50,7 @@ export async function nearOptimum(
     // Of a loss whose subgradients are 1 / (n C), as those with kinks are, the rounding takes half of `share`.
     const last = smooth || share <= ROUNDED * tolerance * value;
     const found = await solveOutputs(problem, stage, kernels, last ? INTERIOR * tolerance : STAGE_GAP, pause, before);
-    if (found === null || (last && !found.every(({ gap }) => gap <= LOOSE))) return null;
+    if (found === null || ((last || before !== undefined) && !found.every(({ gap }) => gap <= LOOSE))) return null;
     stages.push(stage);
     points.push(found);
     if (last) break;
@@ -95,11 +95,19 @@ async function solveOutputs(
   if (!interiorTakes(loss, forms, () => isFar(own(0)))) return null;
   const points: InteriorPoint[] = [];
   for (let output = 0; output < loss.outputs; output++) {
-    const point = await solveInterior(own(output), kernels, tolerance, pause, before?.[output]);
+    const solve = (from?: InteriorPoint) => solveInterior(own(output), kernels, tolerance, pause, from);
+    const next = await solve(before?.[output]);
+    // A point that a stage left near the boundary leads nowhere in those behind it: there a stage begins anew.
+    const point = before === undefined || (next !== null && next.gap <= LOOSE) ? next : closer(next, await solve());
     if (point === null) return null;
     points.push(point);
   }
   return points;
+}
+
+function closer(one: InteriorPoint | null, other: InteriorPoint | null): InteriorPoint | null {
+  if (one === null || other === null) return one ?? other;
+  return other.gap < one.gap ? other : one;
 }
 
 /** Units of both matrices, without eigenvalues that cost as much as is cut off: where the charge is small that is less than they are charged. */

@@ -328,6 +328,29 @@ describe("polynomial units", () => {
     }
   });
 
+  test("rows off centre under absolute errors are solved, where a stage ends at the boundary, too", async () => {
+    const { kernels } = await chooseEngine("wasm", 1);
+    const [n, d] = [60, 10];
+    const square = { a: 1, b: 0, c: 0 };
+    for (const [offset, outputBias, activation, seed] of [
+      [3, { ridge: 0 }, square, 1],
+      [10, null, square, 1],
+      [10, { ridge: 0 }, square, 2],
+      [10, null, { a: 0.09, b: 0.5, c: 0.47 }, 1],
+    ] as const) {
+      const draw = gaussianSource(seed);
+      const data = Float64Array.from({ length: n * d }, () => offset + draw());
+      const y = Float64Array.from({ length: n }, (_, k) => {
+        const [p, q] = data.subarray(k * d, k * d + 2);
+        return p * q + q + 0.2 * draw();
+      });
+      const loss = bindLoss("meanAbsoluteError", { rows: n, cols: 1, data: y });
+      const problem = { X: { rows: n, cols: d, data }, loss, outputBias, beta: 0.02, activation };
+      const { gap } = await polynomialNetworks.build(problem).solve(kernels, { ...budget, tolerance: 1e-4 });
+      expect(gap.relative, `${offset}, ${seed}`).toBeLessThanOrEqual(1e-4);
+    }
+  });
+
   test("steps of all stages and of what comes behind them have one budget", async () => {
     const stored = reference.polynomial.find(({ loss }) => loss === "meanAbsoluteError");
     const problem = {
