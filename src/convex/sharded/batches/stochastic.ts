@@ -21,6 +21,7 @@ export interface StochasticIterate extends Place {
 export class ShardedStochastic {
   private readonly steps: Katyusha;
   private slopes: Slopes | null = null; // at the snapshot
+  private taken: Best | null = null; // the snapshot
   private readonly batches: number;
   private readonly size: number; // of a block, [C x d]
 
@@ -62,28 +63,32 @@ export class ShardedStochastic {
     }
   }
 
-  /** What the steps came to, which is the next snapshot unless the objective rose. */
+  /** What the steps came to, which is the next snapshot, or, where the objective rose, the snapshot before. */
   async look(): Promise<Best> {
     const { steps, iterate } = this;
     const [blocks, bias] = [steps.x.slice(), steps.cx.slice()];
     const { slopes, prices, ...best } = await this.judgedAt(blocks, bias);
     const taken = steps.judged({ bias: slopes.bias, prices, primal: best.primal });
-    if (taken) this.slopes = slopes;
+    if (taken) [this.slopes, this.taken] = [slopes, best];
     const snapshot = taken ? { blocks, bias } : { blocks: iterate.blocks, bias: iterate.bias };
     this.iterate = { ...iterate, ...snapshot, before: steps.z.slice(), biasBefore: steps.cz.slice(), pace: steps.at };
-    if (!taken) await this.crew.lookAside(iterate.blocks, iterate.bias);
-    return best;
+    if (taken || this.taken === null) return best;
+    await this.crew.lookAside(iterate.blocks, iterate.bias);
+    // The bound of a point that is not taken may be the better one all the same.
+    const bounds = Number.isFinite(best.primal) && best.dual > this.taken.dual;
+    return bounds ? { ...this.taken, dual: best.dual } : this.taken;
   }
 
   /** Where the shards learn of the snapshot that the first round goes from. */
   private async begun(): Promise<Slopes> {
     const { blocks, bias, pace, version } = this.iterate;
-    const { slopes, prices, primal } = await this.judgedAt(blocks, bias);
+    const { slopes, prices, ...best } = await this.judgedAt(blocks, bias);
+    const { primal } = best;
     const snapshot = { bias: slopes.bias, prices, primal };
     if (version === 0) this.steps.judged(snapshot);
     else this.steps.resume(snapshot);
     this.iterate = { ...this.iterate, pace: version === 0 ? this.steps.at : pace };
-    this.slopes = slopes;
+    [this.slopes, this.taken] = [slopes, best];
     return slopes;
   }
 
