@@ -135,12 +135,14 @@ export class HostFaceSearch implements FaceSearch {
   /** Lets rows violated by more than `limit` enter, the worst first; one that depends on the face is blocked instead. */
   private enterAbove(limit: number, most: number): boolean {
     const { violation, candidates } = this;
+    // A face of so many rows is the whole space: what is violated there is rounding, and every row depends on it.
+    if (this.now.size === this.X.cols) return false;
     let count = 0;
     for (let j = this.first; j < this.X.rows; j += this.stride) {
       if (violation[j] > limit) candidates[count++] = j;
     }
     let entered = 0;
-    while (entered < most && count > 0) {
+    while (entered < most && count > 0 && this.now.size < this.X.cols) {
       let worst = 0;
       for (let k = 1; k < count; k++) if (violation[candidates[k]] > violation[candidates[worst]]) worst = k;
       const row = candidates[worst];
