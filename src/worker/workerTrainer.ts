@@ -113,14 +113,7 @@ export class WorkerTrainer {
     const progress = this.progressOf(model, args);
     const order = await this.orderOf(await modelMessage(model), x, y, args);
     const { summary, problem, weights } = await converse("done", this.line, order, progress);
-    const restore = await weightsBefore(model);
-    try {
-      write(model, weights);
-      await progress.end();
-    } catch (error) {
-      restore();
-      throw error;
-    }
+    await taken(model, weights, progress);
     return new FitResult(progress.epoch, progress.history, { ...summary, problem: problemOf(problem), model });
   }
 
@@ -153,7 +146,7 @@ export class WorkerTrainer {
     const draft = parallelModel(given, features, outputs);
     let built: tf.Sequential | null = null;
     try {
-      const progress = this.progressOf(draft, options, given.tolerance);
+      const progress = this.progressOf(draft, options, given);
       const { summary, weights } = await converse("doneParallel", line, order, progress);
       const model = parallelModel(given, features, outputs, summary.branches);
       built = model;
@@ -177,16 +170,9 @@ export class WorkerTrainer {
   ): Promise<ParallelResult<M>> {
     refuseNoModel("fitParallel", model);
     const { given, order, line } = await this.parallelOrder("fitParallel", model, x, y, options);
-    const progress = this.progressOf(model, options, given.tolerance);
+    const progress = this.progressOf(model, options, given);
     const { summary, weights } = await converse("doneParallel", line, order, progress);
-    const restore = await weightsBefore(model);
-    try {
-      write(model, weights);
-      await progress.end();
-    } catch (error) {
-      restore();
-      throw error;
-    }
+    await taken(model, weights, progress);
     return new ParallelResult<M>(progress.epoch, progress.history, { ...summary, model });
   }
 
@@ -199,10 +185,8 @@ export class WorkerTrainer {
   ) {
     if (!isRecord(options)) refuse(where, "an object of options", options);
     const { tolerance, maxIterations, timeLimit, seed } = this.options;
-    const own = Object.entries({ tolerance, maxIterations, timeLimit, seed }).filter(
-      ([, value]) => value !== undefined,
-    );
-    const given: O & FitParallelOptions = { ...(Object.fromEntries(own) as FitParallelOptions), ...options };
+    const given = { ...named({ tolerance, maxIterations, timeLimit, seed }), ...named(options) } as O &
+      FitParallelOptions;
     const { signal = this.line.signal, callbacks: _callbacks, verbose: _verbose, sampleWeight, ...rest } = given;
     const parallel = rest as PlainParallel;
     if (signal !== null) abortSignal("signal", signal);
@@ -219,9 +203,9 @@ export class WorkerTrainer {
   private progressOf(
     model: tf.LayersModel,
     { callbacks, verbose }: Pick<FitArgs, "callbacks" | "verbose">,
-    tolerance = this.settings.tolerance,
+    { tolerance = this.settings.tolerance, timeLimit = this.settings.timeLimit }: TrainerOptions = {},
   ): Progress {
-    return new Progress(model, callbacks, verbose ?? 0, tolerance);
+    return new Progress(model, callbacks, verbose ?? 0, tolerance, timeLimit);
   }
 
   /** What the worker is sent: a model or its head, and data as that sees them. */
@@ -265,11 +249,28 @@ async function headMessage(model: tf.LayersModel, cut: Cut): Promise<ModelMessag
   }
 }
 
+/** What has a value. */
+function named<O extends object>(options: O): O {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as O;
+}
+
 /** Weights in the order of a model's own. */
 function write(model: tf.LayersModel, weights: WeightsMessage): void {
   tf.tidy(() => {
     for (const [k, weight] of model.weights.entries()) assign(weight, tensorOf(weights[k]));
   });
+}
+
+/** The same, and the end of the fit; the weights are as they were where that throws. */
+async function taken(model: tf.LayersModel, weights: WeightsMessage, progress: Progress): Promise<void> {
+  const restore = await weightsBefore(model);
+  try {
+    write(model, weights);
+    await progress.end();
+  } catch (error) {
+    restore();
+    throw error;
+  }
 }
 
 async function weightsMessage(given: FitArgs["sampleWeight"]): Promise<TensorMessage | null> {

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   branchPower,
+  type FitParallelOptions,
   fitParallel,
   gatedBranches,
   type ParallelOptions,
@@ -54,7 +55,7 @@ describe("parallel networks in a worker", () => {
   test.each(wishes)(
     "trainParallel gives the model, history and proof that it gives here: %s",
     async (_, options, outputs) => {
-      const { x, y } = makeData("meanSquaredError", 7, 3, outputs);
+      const { x, y } = makeData("meanSquaredError", 5, 3, outputs);
       const before = tf.memory().numTensors;
       const here = await trainParallel(x, y, { ...options, tolerance: 1e-3 });
       const there = await new WorkerTrainer(worker, { tolerance: 1e-3 }).trainParallel(x, y, options);
@@ -82,6 +83,22 @@ describe("parallel networks in a worker", () => {
     tf.dispose([x, y]);
   });
 
+  test("what the call leaves out, or gives as undefined, is as the trainer has it; what it gives counts", async () => {
+    const { x, y } = makeData("meanSquaredError", 60, 3);
+    const trainer = new WorkerTrainer(worker, { maxIterations: 1, tolerance: 1e-12 });
+    const roundsOf = async (options: FitParallelOptions) => {
+      const model = gatedModel();
+      const { rounds, status } = await trainer.fitParallel(model, x, y, options);
+      model.dispose();
+      return [rounds, status];
+    };
+    const left = { maxIterations: undefined, tolerance: undefined, signal: undefined } as unknown as FitParallelOptions;
+    expect(await roundsOf({})).toEqual([1, "iterationLimit"]);
+    expect(await roundsOf(left)).toEqual([1, "iterationLimit"]);
+    expect((await roundsOf({ maxIterations: 50, tolerance: 1e-2 }))[1]).toBe("solved");
+    tf.dispose([x, y]);
+  });
+
   test("callbacks hear every round here, and stop it; a signal stops it too", async () => {
     const { x, y } = makeData("meanSquaredError", 60, 3);
     const model = gatedModel();
@@ -101,7 +118,7 @@ describe("parallel networks in a worker", () => {
   });
 
   test("what is refused here is refused there in the same words, weights and memory as they were", async () => {
-    const { x, y } = makeData("meanSquaredError", 7, 3);
+    const { x, y } = makeData("meanSquaredError", 5, 3);
     const trainer = new WorkerTrainer(worker);
     const model = gatedModel(1);
     const before = weightsIn(model);

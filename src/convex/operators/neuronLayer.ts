@@ -9,7 +9,7 @@ import type { ConvexProgram } from "../types.js";
 import { lossAndGradient } from "./lossAndGradient.js";
 import { biasGradient } from "./outputBias.js";
 
-/** Entries of patches that a layer holds at most: 256 MB in float64. */
+/** Entries of patches, and of what neurons say of each, that a layer holds at most: 256 MB in float64. */
 const HELD = 2 ** 25;
 
 type Rows = Pick<ConvexProgram, "X" | "loss" | "pooling">;
@@ -36,26 +36,28 @@ export function pooledLayer(
   make: () => NeuronLayer | undefined,
 ): NeuronLayer | null {
   const { patches, positions, scale } = pooling ?? ONE_PATCH;
-  if (m === 0 || positions > 1 || (patches > 1 && X.rows * X.cols > HELD)) return null;
-  const layer = whereRoom(make);
-  if (layer === null || plainRows(pooling)) return layer;
   const C = loss.outputs;
-  const ofRows = new Float64Array(X.rows * C);
-  return {
-    forward(weights, outputs, Z) {
-      layer.forward(weights, outputs, ofRows.fill(0));
-      for (let k = 0, at = 0; k < Z.length; k += C)
-        for (const end = at + patches * C; at < end; at += C)
-          for (let c = 0; c < C; c++) Z[k + c] += scale * ofRows[at + c];
-    },
-    backward(weights, outputs, N, inWeights, inOutputs) {
-      for (let k = 0, at = 0; k < N.length; k += C)
-        for (const end = at + patches * C; at < end; at += C)
-          for (let c = 0; c < C; c++) ofRows[at + c] = scale * N[k + c];
-      layer.backward(weights, outputs, ofRows, inWeights, inOutputs);
-    },
-    dispose: () => layer.dispose(),
-  };
+  if (m === 0 || positions > 1 || (patches > 1 && X.rows * Math.max(X.cols, C) > HELD)) return null;
+  return whereRoom(() => {
+    const layer = make();
+    if (layer === undefined || plainRows(pooling)) return layer;
+    const ofRows = beside(layer, () => new Float64Array(X.rows * C));
+    return {
+      forward(weights, outputs, Z) {
+        layer.forward(weights, outputs, ofRows.fill(0));
+        for (let k = 0, at = 0; k < Z.length; k += C)
+          for (const end = at + patches * C; at < end; at += C)
+            for (let c = 0; c < C; c++) Z[k + c] += scale * ofRows[at + c];
+      },
+      backward(weights, outputs, N, inWeights, inOutputs) {
+        for (let k = 0, at = 0; k < N.length; k += C)
+          for (const end = at + patches * C; at < end; at += C)
+            for (let c = 0; c < C; c++) ofRows[at + c] = scale * N[k + c];
+        layer.backward(weights, outputs, ofRows, inWeights, inOutputs);
+      },
+      dispose: () => layer.dispose(),
+    };
+  });
 }
 
 /**
