@@ -1,5 +1,6 @@
 /** Layers of neurons that move: the engine's own, where that has one and rows are plain, and the objective over any. */
 
+import { ConvexError } from "../../errors.js";
 import type { DeviceNeurons, Kernels, NeuronLayer } from "../kernels/types.js";
 import type { DeviceObjective, Objective } from "../linear/lbfgs.js";
 import { dot, dotAt, multipleInto, repeatInto } from "../linear/vectors.js";
@@ -24,6 +25,26 @@ export function layerFor(program: Rows, kernels: Kernels, m: number): NeuronLaye
 export function roughLayerFor(program: Rows, kernels: Kernels, m: number): NeuronLayer | null {
   const { X, loss, pooling } = program;
   return pooledLayer(program, m, () => kernels.roughLayer?.(X, m, loss.outputs, slopeOf(pooling)));
+}
+
+/**
+ * At most m neurons on a device that feed one of so many outputs each. Null where there are none, these are too few to wait for a device, or it has
+ * no room for them: then the host multiplies. The caller disposes them.
+ */
+export async function neuronsThereFor(
+  { X, pooling }: Pick<ConvexProgram, "X" | "pooling">,
+  kernels: Pick<Kernels, "neuronsThere" | "neuronsFrom">,
+  outputs: number,
+  m: number,
+): Promise<DeviceNeurons | null> {
+  const { neuronsFrom = Number.POSITIVE_INFINITY } = kernels;
+  if (!plainRows(pooling) || slopeOf(pooling) !== 0 || m * X.rows * X.cols < neuronsFrom) return null;
+  try {
+    return (await kernels.neuronsThere?.(X, outputs, m)) ?? null;
+  } catch (error) {
+    if (error instanceof ConvexError && error.code === "engine/unavailable") return null;
+    throw error;
+  }
 }
 
 /**
