@@ -16,6 +16,7 @@ import { frozenNotes, withCharge } from "../optimizers/pose/regularization.js";
 import type { Cut } from "../optimizers/read/anatomy.js";
 import { frozenCharge } from "../optimizers/read/frozenCharge.js";
 import { type NetworkSpec, readModel, scheduleOf } from "../optimizers/read/model.js";
+import { numbersOf } from "../optimizers/read/sampleWeights.js";
 import { type Trunk, trunkOf } from "../optimizers/read/trunk.js";
 import type { Problem, StartingPoint } from "../optimizers/records.js";
 import { claimedOfHead } from "../optimizers/report/head.js";
@@ -185,17 +186,17 @@ export class WorkerTrainer {
   ) {
     if (!isRecord(options)) refuse(where, "an object of options", options);
     const { tolerance, maxIterations, timeLimit, seed } = this.options;
-    const given = { ...named({ tolerance, maxIterations, timeLimit, seed }), ...named(options) } as O &
+    const given = { ...withValues({ tolerance, maxIterations, timeLimit, seed }), ...withValues(options) } as O &
       FitParallelOptions;
-    const { signal = this.line.signal, callbacks: _callbacks, verbose: _verbose, sampleWeight, ...rest } = given;
+    const { signal: own, callbacks: _callbacks, verbose: _verbose, sampleWeight, ...rest } = given;
     const parallel = rest as PlainParallel;
-    if (signal !== null) abortSignal("signal", signal);
+    const signal = own === undefined ? this.line.signal : abortSignal("signal", own);
     const order: Order = {
       ...{ kind: "order", job: nextJob(), ofDeep: false, validation: null, args: {}, options: {}, parallel },
       model: model && (await modelMessage(model)),
       x: await tensorMessage("x", x),
       y: await tensorMessage("y", y),
-      sampleWeight: await weightsMessage(sampleWeight),
+      sampleWeight: await numbersOf(sampleWeight),
     };
     return { given, order, line: { ...this.line, signal } };
   }
@@ -227,7 +228,7 @@ export class WorkerTrainer {
       x: await seenMessage("x", x, trunk),
       y: await tensorMessage("y", y),
       validation: await pairMessage(validationData, trunk),
-      sampleWeight: await weightsMessage(sampleWeight),
+      sampleWeight: await numbersOf(sampleWeight),
       args: { ...rest, ...start } as PlainArgs,
       parallel: null,
       options: this.options,
@@ -250,7 +251,7 @@ async function headMessage(model: tf.LayersModel, cut: Cut): Promise<ModelMessag
 }
 
 /** What has a value. */
-function named<O extends object>(options: O): O {
+function withValues<O extends object>(options: O): O {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as O;
 }
 
@@ -271,13 +272,6 @@ async function taken(model: tf.LayersModel, weights: WeightsMessage, progress: P
     restore();
     throw error;
   }
-}
-
-async function weightsMessage(given: FitArgs["sampleWeight"]): Promise<TensorMessage | null> {
-  if (given === undefined || given === null) return null;
-  if (given instanceof tf.Tensor) return tensorMessage("sampleWeight", given);
-  const values = Float32Array.from(given);
-  return { shape: [values.length], dtype: "float32", values };
 }
 
 /** The numbers of a tensor as the head sees them: float32, as tfjs has computed them. */

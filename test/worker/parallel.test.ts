@@ -73,7 +73,7 @@ describe("parallel networks in a worker", () => {
 
   test("fitParallel writes the weights that it writes here, with weights of rows", async () => {
     const { x, y } = makeData("meanSquaredError", 20, 3);
-    const sampleWeight = Array.from({ length: 20 }, (_, k) => 1 + (k % 2));
+    const sampleWeight = Array.from({ length: 20 }, (_, k) => 0.1 + (k % 2) / 3);
     const [here, there] = [gatedModel(), gatedModel()];
     await fitParallel(here, x, y, { sampleWeight });
     const { model } = await new WorkerTrainer(worker).fitParallel(there, x, y, { sampleWeight });
@@ -124,7 +124,27 @@ describe("parallel networks in a worker", () => {
     const before = weightsIn(model);
     const tensors = tf.memory().numTensors;
     const failing = { onTrainEnd: async () => Promise.reject(new Error("out of tea")) };
+    const dense = { activation: "relu", useBias: false } as const;
+    const uncompiled = tf.sequential({
+      layers: [
+        tf.layers.dense({ ...dense, units: 4, inputShape: [3] }),
+        tf.layers.dense({ ...dense, units: 2 }),
+        tf.layers.dense({ units: 1 }),
+      ],
+    });
+    const words = tf.tensor2d([["a"], ["b"]]);
     const pairs = [
+      ...[null, [[1]], words].map((bad) => [
+        () => trainParallel(bad as never, y, relu),
+        () => trainer.trainParallel(bad as never, y, relu),
+      ]),
+      ...[{ sampleWeight: 5 }, { sampleWeight: "abc" }, { sampleWeight: [1] }, { signal: null }, { callbacks: 3 }].map(
+        (bad) => [
+          () => trainParallel(x, y, { ...relu, ...bad } as never),
+          () => trainer.trainParallel(x, y, { ...relu, ...bad } as never),
+        ],
+      ),
+      [() => fitParallel(uncompiled, x, y), () => trainer.fitParallel(uncompiled, x, y)],
       [() => trainParallel(x, y, { ...relu, hidden: 0 }), () => trainer.trainParallel(x, y, { ...relu, hidden: 0 })],
       [() => fitParallel(x as never, x, y), () => trainer.fitParallel(x as never, x, y)],
       [
@@ -149,6 +169,8 @@ describe("parallel networks in a worker", () => {
       await expect(there()).rejects.toThrow(message);
     }
     expect(weightsIn(model)).toEqual(before);
+    uncompiled.dispose();
+    words.dispose();
     expect(tf.memory().numTensors).toBe(tensors);
     model.dispose();
     tf.dispose([x, y]);
