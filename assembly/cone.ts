@@ -153,6 +153,8 @@ function enterWorst(list: usize, count: i32, worst: f64, slack: f64, most: i32):
 
 /** Lets rows of a list enter that are violated by more than `limit`, the worst first. */
 function enterAbove(list: usize, length: i32, limit: f64, most: i32): bool {
+  // A face of so many rows is the whole space: what is violated there is rounding, and every row depends on it.
+  if (size == d) return false;
   let count = 0;
   for (let k = 0; k < length; k++) {
     const j = load<i32>(list + (k << 2));
@@ -162,7 +164,7 @@ function enterAbove(list: usize, length: i32, limit: f64, most: i32): bool {
     }
   }
   let entered = 0;
-  while (entered < most && count > 0) {
+  while (entered < most && count > 0 && size < d) {
     let worst = candidates;
     let largest: f64 = -1;
     for (let at = candidates; at < candidates + (count << 2); at += 4) {

@@ -92,6 +92,21 @@ export function count(name: string, value: unknown, most = Number.MAX_SAFE_INTEG
   );
 }
 
+/** A list is short enough that its product is not beyond the numbers. */
+const MOST_COUNTS = 16;
+
+/** A count, or a list of them whose product is no more than `most`. */
+export function counts(name: string, value: unknown, most: number): readonly number[] {
+  if (!Array.isArray(value)) return [count(name, value, most)];
+  if (value.length === 0 || value.length > MOST_COUNTS) {
+    refuse(name, `an integer or a list of 1 to ${MOST_COUNTS}`, value);
+  }
+  const given = Array.from(value, (entry, k) => count(`${name}[${k}]`, entry, most));
+  const product = given.reduce((all, entry) => all * entry, 1);
+  if (product > most) refuse(name, `numbers whose product is at most ${most}`, product);
+  return given;
+}
+
 export function integer(name: string, value: unknown): number {
   if (!Number.isSafeInteger(value)) refuse(name, "an integer", value);
   return value as number;

@@ -53,7 +53,7 @@ export async function convexBranches(
 ): Promise<ConvexRun> {
   const kernels = await wasmKernels();
   const began = secondsNow();
-  const gates = drawBranchGates(train.x.cols, hidden, branches, seed);
+  const gates = drawBranchGates(train.x.cols, [hidden], branches, seed);
   const loss = bindLoss(lossName(train), train.y);
   const problem = { X: train.x, loss, outputBias: { ridge: 0 }, beta, gates, charge: "sum" } as const;
   const posed = branchProgram(problem);
@@ -108,7 +108,7 @@ export async function descendBranches(train: Task, test: Task, shape: Shape, run
       ? null
       : [
           tf.tensor2d(Float32Array.from(run.gates.first.data), [d, K * m]),
-          tf.tensor2d(Float32Array.from(run.gates.second), [1, K * m]),
+          tf.tensor2d(Float32Array.from(run.gates.behind[0]), [1, K * m]),
         ];
   const outputs = (inputs: tf.Tensor2D) => outputsOf(inputs, weights, fixed as [tf.Tensor2D, tf.Tensor2D] | null, K, m);
   const objective = (inputs: tf.Tensor2D, targets: tf.Tensor2D) =>

@@ -25,7 +25,7 @@ const Base = Object.getPrototypeOf(tf.regularizers.l2().constructor) as new () =
  * factor sum_k |W_k|_F^power over the branches' parts W_k of a kernel.
  *
  * With power 3 on the kernels of three layers, as beta/3 (|W_1k|_F^3 + |w_2k|^3 + |w_3k|^3), parallel three-layer ReLU networks have a convex program
- * of the same value; with weight decay they have none. `registerLayers()` lets `tf.loadLayersModel` read it.
+ * of the same value, and with power L and beta/L such of L layers behind gates; with weight decay they have none. `registerLayers()` lets `tf.loadLayersModel` read it.
  *
  * @example
  * ```ts

@@ -61,9 +61,9 @@ export class WorkerTrainer {
           `Pass new Worker(new URL("./trainer.worker.ts", import.meta.url), { type: "module" }).`,
       );
     }
+    this.settings = readOptions(options);
     const { signal: _signal, ...plain } = options;
     this.options = plain;
-    this.settings = readOptions(options);
     this.line = { worker, health: healthOf(worker), signal: this.settings.signal };
   }
 

@@ -485,10 +485,10 @@ const entries = (): Record<string, readonly Entry[]> => {
       needed: { ...units, loss: "meanSquaredError", hidden: 1, regularization: 0.1 },
       options: {
         ...pick(trainerOptions, "tolerance", "maxIterations", "timeLimit", "signal", "seed"),
-        ...weighting,
+        ...{ ...weighting, callbacks: "callbacks", verbose: [] },
         ...{ units: "word", loss: "word", hidden: "limited", branches: "limited", regularization: "positive" },
         ...{ charge: "word", arrangements: "record", ...modelArgs },
-      } as Record<string, Kind>,
+      } as NonNullable<Entry["options"]>,
     })),
     fitParallel: [
       {
@@ -497,8 +497,8 @@ const entries = (): Record<string, readonly Entry[]> => {
         kinds: ["model", "tensor", "tensor", "options"],
         options: {
           ...pick(trainerOptions, "tolerance", "maxIterations", "timeLimit", "signal", "seed"),
-          ...{ ...weighting, arrangements: "record" },
-        } as Record<string, Kind>,
+          ...{ ...weighting, callbacks: "callbacks", verbose: [], arrangements: "record" },
+        } as NonNullable<Entry["options"]>,
       },
     ],
     trainQuantized: [
@@ -518,6 +518,7 @@ const entries = (): Record<string, readonly Entry[]> => {
     registerLayers: [],
     // Made by the library, of what it has checked.
     FitResult: [],
+    ParallelResult: [],
     ConvexError: [],
   };
 };

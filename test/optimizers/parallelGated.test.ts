@@ -43,13 +43,21 @@ function rowsFor(loss: LossName, outputs: number): { x: tf.Tensor2D; y: tf.Tenso
 const gated = { units: "gated", hidden: 3, branches: 5, regularization: 0.03 } as const;
 
 /** [OnesColumn,] GatedBranches - dense of so many branches. */
-function modelOf({ branches = 12, outputs = 1, activation = "linear", loss = "meanSquaredError", factor = 0.01 } = {}) {
-  const power = (along: "outputs" | "inputs") => branchPower({ factor, branches, along });
+function modelOf({
+  branches = 12,
+  hidden = 2 as number | number[],
+  degree = 3,
+  outputs = 1,
+  activation = "linear",
+  loss = "meanSquaredError",
+  factor = 0.01,
+} = {}) {
+  const power = (along: "outputs" | "inputs") => branchPower({ factor, power: degree, branches, along });
   const layers = [
     onesColumn({ inputShape: [3] }),
     gatedBranches({
       branches,
-      hidden: 2,
+      hidden,
       seed: 3,
       kernelRegularizer: power("outputs"),
       secondRegularizer: power("inputs"),
@@ -71,26 +79,33 @@ async function codeOf(promise: Promise<unknown>): Promise<[code: string, message
 }
 
 describe("trainParallel of gated units", () => {
-  const cases: [LossName, number, "power" | "path"][] = [
-    ["meanSquaredError", 1, "power"],
-    ["meanSquaredError", 2, "path"],
-    ["binaryCrossentropy", 1, "path"],
-    ["hinge", 1, "power"],
-    ["huberLoss", 2, "power"],
-    ["categoricalCrossentropy", 3, "power"],
-    ["categoricalCrossentropy", 3, "path"],
+  const cases: [LossName, number, "power" | "path", number | number[]][] = [
+    ["meanSquaredError", 1, "power", 3],
+    ["meanSquaredError", 2, "path", [3]],
+    ["binaryCrossentropy", 1, "path", 3],
+    ["hinge", 1, "power", 3],
+    ["huberLoss", 2, "power", 3],
+    ["categoricalCrossentropy", 3, "power", 3],
+    ["categoricalCrossentropy", 3, "path", 3],
+    ["meanSquaredError", 1, "power", [3, 2]],
+    ["binaryCrossentropy", 1, "power", [2, 2, 2]],
+    ["hinge", 2, "power", [2, 3]],
+    ["categoricalCrossentropy", 3, "power", [3, 2]],
   ];
   test.each(cases)(
-    "returns a model that attains the optimum of its gates (%s, %i outputs, %s)",
-    async (loss, outputs, charge) => {
+    "returns a model that attains the optimum of its gates (%s, %i outputs, %s, hidden %j)",
+    async (loss, outputs, charge, hidden) => {
       const { x, y } = rowsFor(loss, outputs);
       const tensors = tf.memory().numTensors;
-      const result = await trainParallel(x, y, { ...gated, loss, charge, tolerance: 1e-5 });
+      const result = await trainParallel(x, y, { ...gated, loss, charge, hidden, tolerance: 1e-5 });
       const { model, certificate, objective, status } = result;
       expect(status).toBe("solved");
       expect(certificate.scope).toBe("these gates");
       expect(certificate.relativeGap).toBeLessThanOrEqual(1e-5);
       expect(certificate.claim).toContain("that have these gates");
+      const layers = (Array.isArray(hidden) ? hidden.length : 1) + 2;
+      const kind = charge === "path" ? "path" : ["third", "fourth", "fifth"][layers - 3];
+      expect(certificate.claim).toContain(`(loss and ${kind}`);
       expect(objective.total / certificate.primal).toBeCloseTo(1, 5);
       expect(Math.abs(objectiveOf(model, x, y) / objective.total - 1)).toBeLessThan(1e-5);
       expect(model.layers.map((layer) => layer.getClassName())).toEqual(["OnesColumn", "GatedBranches", "Dense"]);
@@ -102,8 +117,8 @@ describe("trainParallel of gated units", () => {
 
   test("the model is saved and loaded as it is", async () => {
     const { x, y } = rowsFor("meanSquaredError", 2);
-    for (const charge of ["power", "path"] as const) {
-      const { model } = await trainParallel(x, y, { ...gated, loss: "meanSquaredError", charge });
+    for (const wish of [{}, { charge: "path" }, { hidden: [2, 3] }] as const) {
+      const { model } = await trainParallel(x, y, { ...gated, loss: "meanSquaredError", ...wish });
       const loaded = await saveAndLoad(model);
       const [before, after] = [model, loaded].map((m) =>
         tf.tidy(() => Array.from((m.predict(x) as tf.Tensor).dataSync())),
@@ -116,9 +131,9 @@ describe("trainParallel of gated units", () => {
   });
 
   test("a second fit of the model it returned finds the same optimum over its gates", async () => {
-    for (const charge of ["power", "path"] as const) {
+    for (const wish of [{}, { charge: "path" }, { hidden: [2, 3], regularization: 0.01 }] as const) {
       const { x, y } = rowsFor("meanSquaredError", 2);
-      const options = { ...gated, loss: "meanSquaredError", charge, tolerance: 1e-6 } as const;
+      const options = { ...gated, loss: "meanSquaredError", ...wish, tolerance: 1e-6 } as const;
       const { model, objective, branches } = await trainParallel(x, y, options);
       const again = await fitParallel(model, x, y, { tolerance: 1e-6 });
       expect(Math.abs(again.objective.total / objective.total - 1)).toBeLessThan(1e-5);
@@ -173,6 +188,12 @@ describe("trainParallel of gated units", () => {
     [{ branches: 0 }, "options/value", "branches"],
     [{ hidden: 5000 }, "options/value", "hidden"],
     [{ hidden: 1000, branches: 1e5 }, "options/value", "branches"],
+    [{ hidden: [40, 40], branches: 1000 }, "options/value", "branches"],
+    [{ hidden: [100, 100] }, "options/value", "product"],
+    [{ hidden: [] }, "options/value", "hidden"],
+    [{ hidden: [3, -1] }, "options/value", "hidden[1]"],
+    [{ hidden: [3, 2], units: "relu" }, "options/value", 'units: "gated"'],
+    [{ hidden: [3, 2], charge: "path" }, "options/value", 'Choose "power"'],
     [{ hidden: 1000, branches: 1e6 / 1000, wide: 300 }, "data/size", "301 columns"],
     [{ regularization: 0 }, "options/value", "regularization"],
     [{ loss: "cosine" }, "options/value", "loss"],
@@ -199,6 +220,30 @@ describe("trainParallel of gated units", () => {
 });
 
 describe("fitParallel of gated branches", () => {
+  test("solves over the gates of a layer of more hidden layers, and model.fit from there or elsewhere ends no lower", async () => {
+    const { x, y } = rowsFor("meanSquaredError", 1);
+    const shape = { branches: 16, hidden: [3, 2], degree: 4, factor: 0.005 };
+    const [model, rival] = [modelOf(shape), modelOf(shape)];
+    /** The first neuron's gate of every branch. */
+    const gates = () =>
+      tf
+        .tidy(() => model.layers[1].getWeights()[3].transpose().arraySync() as number[][])
+        .filter((_, u) => u % 3 === 0);
+    const before = gates();
+    const { certificate, objective, status } = await fitParallel(model, x, y, { tolerance: 1e-6 });
+    expect(status).toBe("solved");
+    expect(Math.abs(objective.total / certificate.primal - 1)).toBeLessThan(1e-5);
+    expect(Math.abs(objectiveOf(model, x, y) / objective.total - 1)).toBeLessThan(1e-5);
+    for (const gate of gates()) expect(before).toContainEqual(gate);
+    for (const each of [model, rival]) {
+      await each.fit(x, y, { epochs: 200, verbose: 0, batchSize: 24 });
+      expect(objectiveOf(each, x, y)).toBeGreaterThan(certificate.dual);
+      each.optimizer.dispose();
+      each.dispose();
+    }
+    tf.dispose([x, y]);
+  });
+
   test("solves over the gates of the layer, class numbers as labels, and model.fit ends no lower", async () => {
     const { x, y } = rowsFor("categoricalCrossentropy", 3);
     const labels = tf.tidy(() => y.argMax(1).toFloat().reshape([-1, 1]));
@@ -254,6 +299,7 @@ describe("fitParallel of gated branches", () => {
     });
     const nan = tf.tidy(() => x.mul(Number.NaN) as tf.Tensor2D);
     const short = y.slice([0, 0], [5, 1]);
+    const [hidden, degree] = [[2, 2], 4];
     const refused: [tf.Sequential, tf.Tensor, tf.Tensor, string, string][] = [
       [decayed, x, y, "model/regularizer", "secondRegularizer"],
       [deeper, x, y, "model/kind", "ReLU"],
@@ -261,6 +307,15 @@ describe("fitParallel of gated branches", () => {
       [broken, x, y, "model/weights", broken.layers[1].name],
       [uncompiled, x, y, "model/uncompiled", "compile"],
       [modelOf({ branches: 2, outputs: 2, factor: 1e-4 }), two.x, two.y, "model/units", "share gates"],
+      [modelOf({ hidden }), x, y, "model/regularizer", "factor: beta / 4, power: 4"],
+      [modelOf({ degree }), x, y, "model/regularizer", "factor: beta / 3"],
+      [
+        modelOf({ hidden: [4, 4], degree, branches: 2, outputs: 2, factor: 1e-4 }),
+        two.x,
+        two.y,
+        "model/units",
+        "share gates",
+      ],
       [modelOf({ activation: "relu" }), x, y, "model/activation", '"linear"'],
       [modelOf(), nan, y, "data/nonFinite", "x"],
       [modelOf(), x, short, "data/shape", "rows"],
@@ -278,12 +333,12 @@ describe("fitParallel of gated branches", () => {
 test("a solution that contradicts its bound is not written, and nothing is claimed of it", async () => {
   const model = modelOf();
   const parts = gatedPartsOf(model) as GatedParts;
-  const { first, second } = drawBranchGates(4, 2, 12, 0);
+  const gates = drawBranchGates(4, [2], 12, 0);
   const X = { rows: 2, cols: 4, data: Float64Array.from({ length: 8 }, (_, k) => k) };
   const loss = bindLoss("meanSquaredError", { rows: 2, cols: 1, data: Float64Array.of(1, 2) });
   const before = weightsIn(model);
   const { certificate } = await writtenGated(parts, gatedWishOf(model, parts), 12, {
-    problem: { X, loss, outputBias: null, beta: 0.03, gates: { hidden: 2, first, second }, charge: "sum" },
+    problem: { X, loss, outputBias: null, beta: 0.03, gates, charge: "sum" },
     solution: {
       ...{ status: "stalled", advice: "", gap: { primal: 1, dual: 2, relative: -1 }, seconds: 0, rounds: 1 },
       ...{ exact: false, branches: [], bias: Float64Array.of(0), masks: 1, solver: "", contradicted: true },

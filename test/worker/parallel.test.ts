@@ -28,6 +28,7 @@ const wishes: readonly (readonly [string, ParallelOptions, number])[] = [
   ["ReLU", relu, 1],
   ["ReLU under path regularization", { ...relu, charge: "path" }, 1],
   ["gated", { ...relu, units: "gated", branches: 6 }, 1],
+  ["gated of four layers", { ...relu, units: "gated", branches: 6, hidden: [2, 2] }, 1],
   ["gated with several outputs", { ...relu, units: "gated", branches: 2 }, 3],
 ];
 

@@ -15,8 +15,9 @@ export function bindProducts(
 ): GatedProducts {
   if (pooling == null) return kernels.bind(X, gates);
   if (slopeOf(pooling) !== 0) return slopedProducts({ X, gates, pooling }, kernels);
-  const Products = readApart(pooling) ? PatchwiseProducts : PooledProducts;
-  return new Products(kernels, X, gates, pooling);
+  if (readApart(pooling)) return new PatchwiseProducts(kernels, X, gates, pooling);
+  const onHost = kernels.iterate === undefined;
+  return new PooledProducts(kernels, X, gates, pooling, onHost ? () => kernels.bind(X, gates) : null);
 }
 
 /** Products of units with a slope for negative sums, from those of ReLU and those of the one gate that is open on every row. */

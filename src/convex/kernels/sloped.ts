@@ -20,7 +20,7 @@ export class SlopedProducts implements GatedProducts {
   readonly times?: (z: Float64Array, out: Float64Array) => void;
   readonly timesTransposed?: (z: Float64Array, out: Float64Array) => void;
   /** Cones are those of the patterns. */
-  readonly faceSearch?: () => FaceSearch;
+  readonly faceSearch?: () => FaceSearch | null;
   private wide = new Float64Array(0);
 
   constructor(

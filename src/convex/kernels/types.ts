@@ -174,8 +174,8 @@ export interface GatedProducts {
   times?(z: Float64Array, out: Float64Array): void;
   /** out [d] = X' z, z [n], likewise. */
   timesTransposed?(z: Float64Array, out: Float64Array): void;
-  /** New projections onto the cones of the gates, where the engine has them; they live as long as the products. */
-  faceSearch?(): FaceSearch;
+  /** New projections onto the cones of the gates, where the engine has them, and memory; they live as long as the products. */
+  faceSearch?(): FaceSearch | null;
   /** out [k x n]: row j is D_i X u_j, for the rows u_j of U [k x d]; with pooling at a position (0 unless said). */
   rows(gate: number, U: Float64Array, k: number, out: Float64Array, position?: number): void;
   /**

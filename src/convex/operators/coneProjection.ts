@@ -30,8 +30,8 @@ export function coneProjector(
 ): ConeProjector {
   const { X, gates, loss, pooling } = program;
   const apart = pooling == null || pooling.positions === 1 ? null : { ...pooling, outputs: loss.outputs };
-  const search = apart === null ? products.faceSearch?.() : undefined;
-  if (search !== undefined) return new ConeProjector(search);
+  const search = apart === null ? (products.faceSearch?.() ?? null) : null;
+  if (search !== null) return new ConeProjector(search);
   const gram = X.rows <= GRAM_ROWS ? products.gram() : null;
   const engine = products.times === undefined ? null : products;
   return new ConeProjector(new HostFaceSearch(X, gates, gram, apart?.positions ?? 1, engine), apart);

@@ -1,4 +1,4 @@
-/** Parallel three-layer networks, of ReLUs or behind gates, trained to the global optimum under the regularizations that have a convex program. */
+/** Parallel networks, of three layers of ReLUs or of L layers behind gates, trained to the global optimum under the regularizations that have a convex program. */
 
 import * as tf from "@tensorflow/tfjs";
 import { refuse, refuseUnknown } from "../../arguments.js";
@@ -23,9 +23,9 @@ export { ParallelResult, type ParallelSummary } from "./result.js";
  * Trains a network of parallel branches, sum_k ((x W_1k)_+ w_2k)_+ w_3k, on x [n x d], y [n x 1] (Ergen and Pilanci, ICML 2021): tfjs's loss plus
  * a charge under which the problem is a convex program over double arrangements. On few rows all of them are priced and the result is the optimum
  * over networks of any number of such branches, proven to the tolerance; on more rows it is that of the blocks that were sampled. With `units:
- * "gated"` the branches' patterns are drawn and held, and y may have several columns [n x C].
+ * "gated"` the branches' patterns are drawn and held, y may have several columns [n x C], and `hidden: [m_1, .., m_L-2]` is of L layers.
  *
- * Weight decay of all three layers is none of these charges, and has no such program.
+ * Weight decay of all layers is none of these charges, and has no such program.
  *
  * @throws ConvexError "options/...", "data/..." for options or data that do not fit.
  *

@@ -1,6 +1,6 @@
 /** What a user may ask of parallel networks, with defaults, and the refusal of everything else. */
 
-import { count, flag, isRecord, oneOf, refuse, refuseAs, refuseUnknown } from "../../arguments.js";
+import { count, counts, flag, isRecord, oneOf, refuse, refuseAs, refuseUnknown } from "../../arguments.js";
 import { lossTraits } from "../../convex/losses/index.js";
 import type { ParallelProblem } from "../../convex/parallel/index.js";
 import type { LossName } from "../../convex/types.js";
@@ -36,15 +36,15 @@ export interface ParallelOptions extends FitParallelOptions {
    * any number of outputs, without kinks where the charge is "path".
    */
   readonly loss: LossName;
-  /** Hidden neurons m of each branch. */
-  readonly hidden: number;
+  /** Hidden neurons m of each branch. Gated also m_1, .., m_L-2 of the lower hidden layers, for networks of L layers. */
+  readonly hidden: number | readonly number[];
   /** Branches that the model has at least; default as many as the optimum takes. Gated: whose gates are drawn; default 40. */
   readonly branches?: number;
   /** The weight beta of the charge, above 0. */
   readonly regularization: number;
   /**
-   * "power" (default): beta/3 sum_k (|W_1k|_F^3 + |w_2k|^3 + |w_3k|^3), as `branchPower` on each kernel. "path": hidden neurons of
-   * length 1 and beta/2 sum_k (|w_2k|^2 + w_3k^2), which is path regularization, beta sum_k |w_3k| (sum_j |w_1kj|^2 w_2kj^2)^(1/2).
+   * "power" (default): beta/3 sum_k (|W_1k|_F^3 + |w_2k|^3 + |w_3k|^3), as `branchPower` on each kernel; of L layers beta/L and the power L.
+   * "path", of three layers: hidden neurons of length 1 and beta/2 sum_k (|w_2k|^2 + w_3k^2), which is path regularization, beta sum_k |w_3k| (sum_j |w_1kj|^2 w_2kj^2)^(1/2).
    */
   readonly charge?: ParallelCharge;
   /** Whether hidden neurons have a bias, charged as part of their weights (a column of ones before the first layer); default true. */
@@ -92,15 +92,29 @@ function readWish(where: string, options: ParallelOptions, units: Units): Parall
   } = options;
   oneOf(`${where}: loss`, loss, Object.keys(lossTraits) as LossName[]);
   if (units === "relu") refuseKinks(where, loss);
-  count(`${where}: hidden`, hidden, units === "relu" ? MOST_HIDDEN : MOST_BRANCHES);
-  count(`${where}: branches`, branches, units === "relu" ? MOST_BRANCHES : Math.floor(MOST_GATED / hidden));
+  const neurons = readHidden(`${where}: hidden`, hidden, units);
+  const paths = neurons.reduce((all, m) => all * m, 1);
+  count(`${where}: branches`, branches, units === "relu" ? MOST_BRANCHES : Math.floor(MOST_GATED / paths));
   if (!(typeof regularization === "number" && regularization > 0 && regularization < 1e300)) {
     refuse(`${where}: regularization`, "a finite number above 0, without which there is no bound", regularization);
   }
   oneOf(`${where}: charge`, charge, ["power", "path"]);
+  if (charge === "path" && neurons.length > 1) {
+    const todo = 'Choose "power", or one number as `hidden`.';
+    refuseAs(`${where}: charge`, '"power" for more than three layers', '"path"', todo);
+  }
   flag(`${where}: hiddenBias`, hiddenBias);
   flag(`${where}: outputBias`, outputBias);
-  return { loss, hidden, branches, regularization, charge, hiddenBias, outputBias };
+  return { loss, hidden: neurons, branches, regularization, charge, hiddenBias, outputBias };
+}
+
+/** Gated branches of many paths have as many gates. */
+function readHidden(name: string, given: unknown, units: Units): readonly number[] {
+  if (units === "gated") return counts(name, given, MOST_BRANCHES);
+  if (Array.isArray(given) && given.length !== 1) {
+    refuse(name, "one number where units are ReLUs, whose networks have three layers", given, 'Set units: "gated".');
+  }
+  return counts(name, given, MOST_HIDDEN);
 }
 
 export function refuseKinks(where: string, loss: LossName): void {

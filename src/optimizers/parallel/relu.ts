@@ -22,9 +22,9 @@ export const reluNetwork: Network<ParallelWish, ParallelProblem, ParallelSolutio
   solve: (problem, budget) => parallelNetworks.build(problem).solve(referenceKernels, budget),
   modelOf,
   write: written,
-  tooFew: (needed, { branches, hidden }) =>
+  tooFew: (needed, { branches, hidden: [m] }) =>
     `expected at least ${needed} branches, which the optimum takes, got ${branches}. ` +
-    `Build the model with ${needed * hidden} and ${needed} units, or raise the regularization.`,
+    `Build the model with ${needed * m} and ${needed} units, or raise the regularization.`,
 };
 
 /** @throws ConvexError "data/..." for data that do not fit, or are too many for what `arrangements` asks. */
@@ -39,13 +39,13 @@ export async function poseRelu(
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
   refuseDegenerate(data);
   const X = wish.hiddenBias ? withColumn(data.x, 1) : data.x;
-  const all = enumerationRefusal(X, wish.hidden) === null;
+  const all = enumerationRefusal(X, wish.hidden[0]) === null;
   const problem: ParallelProblem = {
     X,
     loss: bindLoss(wish.loss, data.y, data.weights),
     outputBias: wish.outputBias ? { ridge: 0 } : null,
     beta: wish.regularization,
-    hidden: wish.hidden,
+    hidden: wish.hidden[0],
     charge: wish.charge === "power" ? "sum" : "frobenius",
     blocks: readBlocks(where, arrangements) ?? (all ? { kind: "enumerate" } : { kind: "sample", count: SAMPLED }),
     seed: settings.seed,

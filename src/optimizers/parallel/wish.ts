@@ -9,15 +9,15 @@ import { readLoss } from "../read/loss.js";
 import { OPTIMIZER } from "../write/template.js";
 import { ownOptimizer } from "../write/width.js";
 
-/** Layers of a branch, and the power of their norms under which the program is exact. */
+/** Layers of a ReLU network. */
 export const LAYERS = 3;
 
-/** Under which regularization: beta/3 times the third powers of the norms, or hidden neurons of length 1 and beta/2 times the squares behind them. */
+/** Under which regularization: beta/L times the L-th powers of the norms, or of three layers hidden neurons of length 1 and beta/2 times the squares behind them. */
 export type ParallelCharge = "power" | "path";
 
 export interface ParallelWish {
   readonly loss: LossName;
-  readonly hidden: number; // m: neurons of a branch
+  readonly hidden: readonly number[]; // m of a branch; gated: m_1, .., m_L-2
   readonly branches: number; // K that the model has, or is to have at least
   readonly regularization: number; // beta
   readonly charge: ParallelCharge;
@@ -26,8 +26,9 @@ export interface ParallelWish {
 }
 
 /** What the wish wants of the first kernel of so many branches, and of those behind it. */
-export function chargesOf({ regularization: beta, charge }: ParallelWish, branches: number) {
-  const power = (along: Along) => branchPower({ factor: beta / LAYERS, power: LAYERS, branches, along });
+export function chargesOf({ regularization: beta, charge, hidden }: ParallelWish, branches: number) {
+  const L = hidden.length + 2;
+  const power = (along: Along) => branchPower({ factor: beta / L, power: L, branches, along });
   const first =
     charge === "power"
       ? { kernelRegularizer: power("outputs") }
@@ -65,7 +66,7 @@ export function modelOf(wish: ParallelWish, features: number, branches: number):
   const { first, behind } = chargesOf(wish, branches);
   const plain = { useBias: false, activation: "relu" } as const;
   const layers = (inputs: object) => [
-    tf.layers.dense({ units: branches * wish.hidden, ...plain, ...first, ...inputs }),
+    tf.layers.dense({ units: branches * wish.hidden[0], ...plain, ...first, ...inputs }),
     tf.layers.dense({ units: branches, ...plain, kernelRegularizer: behind("outputs") }),
   ];
   return compiled(wish, features, 1, layers, behind("inputs"));
@@ -110,7 +111,7 @@ export function wishOf(model: tf.LayersModel): ParallelWish {
     }
   }
   const { loss } = lossOf(model, third);
-  const shape = { loss, hidden: m, branches: K, hiddenBias, outputBias: third.useBias };
+  const shape = { loss, hidden: [m], branches: K, hiddenBias, outputBias: third.useBias };
   return { ...shape, ...regularizationOf([first, second, third], K) };
 }
 
@@ -147,7 +148,7 @@ export function layersOf(model: tf.LayersModel): { hiddenBias: boolean; dense: t
 
 export type Part = { readonly className: string; readonly config: Readonly<Record<string, unknown>> } | null;
 
-/** The regularizers and constraints that stand at one of the three kernels. */
+/** The regularizers and constraints that stand at one of the kernels. */
 export interface KernelParts {
   readonly parts: Readonly<Record<string, Part>>;
 }
@@ -182,34 +183,36 @@ const WHAT_HOLDS =
   'Give all three kernels branchPower({ factor: beta / 3, branches }) (along: "inputs" on the last), or the first one ' +
   "tf.constraints.unitNorm({ axis: 0 }) and the two behind it l2({ l2: beta / 2 }).";
 
-type Along = "outputs" | "inputs";
+export type Along = "outputs" | "inputs";
 
-/** `along`: how each of the three kernels is divided into its K branches. */
+/** `along`: how each of the L kernels is divided into its K branches. */
 export function regularizationOf(
   layers: readonly KernelParts[],
   K: number,
-  along: readonly [Along, Along, Along] = ["outputs", "outputs", "inputs"],
+  along: readonly Along[] = ["outputs", "outputs", "inputs"],
   todo = WHAT_HOLDS,
 ): Pick<ParallelWish, "charge" | "regularization"> {
+  const L = layers.length;
   const [first, second, third] = layers;
   const others = PARTS.slice(2).some((name) => layers.some(({ parts }) => parts[name] !== null));
   const constraints = layers.map(({ parts }) => parts.kernelConstraint);
-  const factors = layers.map(({ parts }, k) => powerOf(parts.kernelRegularizer, K, along[k]));
+  const factors = layers.map(({ parts }, k) => powerOf(parts.kernelRegularizer, L, K, along[k]));
   if (!others && constraints.every((part) => part === null) && isOne(factors)) {
-    return { charge: "power", regularization: LAYERS * (factors[0] as number) };
+    return { charge: "power", regularization: L * (factors[0] as number) };
   }
   const squares = [second, third].map(({ parts }) => l2Of(parts.kernelRegularizer));
   const [unit, ...behind] = constraints;
   const isUnit = unit?.className === "UnitNorm" && (unit.config.axis ?? 0) === 0;
   const free = first.parts.kernelRegularizer === null && behind.every((part) => part === null);
-  if (!others && isUnit && free && isOne(squares))
+  if (L === LAYERS && !others && isUnit && free && isOne(squares))
     return { charge: "path", regularization: 2 * (squares[0] as number) };
+  const layersInWords = L === LAYERS ? "three" : `${L}`;
   const decayed = layers.every(({ parts }) => l2Of(parts.kernelRegularizer) !== null);
   return refuseModel(
     "model/regularizer",
-    "a regularization under which three layers have a convex program",
+    `a regularization under which ${layersInWords} layers have a convex program`,
     decayed
-      ? "weight decay of all three layers, which has none: its least objective is not even convex in the targets (docs/claims.md, 1)"
+      ? `weight decay of all ${layersInWords} layers, which has none: its least objective is not even convex in the targets (docs/claims.md, 1)`
       : layers
           .map(({ parts }) => PARTS.flatMap((name) => parts[name]?.className ?? []).join(" and ") || "none")
           .join(", "),
@@ -222,11 +225,11 @@ function isOne(factors: readonly (number | null)[]): boolean {
   return factors.every((factor) => factor !== null && factor > 0 && factor === factors[0]);
 }
 
-/** The factor of a BranchPower of the third power for K branches. */
-function powerOf(part: Part, K: number, along: "outputs" | "inputs"): number | null {
+/** The factor of a BranchPower of the L-th power for K branches. */
+function powerOf(part: Part, L: number, K: number, along: Along): number | null {
   if (part?.className !== "BranchPower") return null;
   const { factor, power, branches, along: given } = part.config;
-  return power === LAYERS && branches === K && given === along ? (factor as number) : null;
+  return power === L && branches === K && given === along ? (factor as number) : null;
 }
 
 /** The factor of an l2 regularizer. */

@@ -57,7 +57,11 @@ export async function written(
 }
 
 /** The layers of a network with more branches, which are zero. */
-function withBranches(layers: readonly LayerWeights[], { hidden: m, charge }: ParallelWish, K: number): LayerWeights[] {
+function withBranches(
+  layers: readonly LayerWeights[],
+  { hidden: [m], charge }: ParallelWish,
+  K: number,
+): LayerWeights[] {
   const [first, second, third] = layers;
   const wider = ({ rows, cols, data }: Matrix, toRows: number, toCols: number): Matrix => {
     const all = new Float64Array(toRows * toCols);
@@ -114,11 +118,11 @@ function objectiveOf(
 function certificateOf(
   { gap, exact, blocks }: ParallelSolution,
   network: number,
-  { hidden, charge }: ParallelWish,
+  { hidden: [m], charge }: ParallelWish,
 ): ParallelCertificate {
   const { primal, dual, relative } = gap;
   const kind = charge === "power" ? "third powers of norms" : "path regularization";
-  const neurons = hidden === 1 ? "1 hidden neuron" : `${hidden} hidden neurons`;
+  const neurons = m === 1 ? "1 hidden neuron" : `${m} hidden neurons`;
   const which = exact
     ? `No parallel network of any number of branches with ${neurons} each has an objective`
     : `No parallel network whose branches lie in the ${blocks} sampled blocks has an objective`;

@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { sampleGates } from "../../../src/convex/arrangements/index.js";
+import { gatesFrom, sampleGates } from "../../../src/convex/arrangements/index.js";
 import { bindProducts, referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
 import type { FaceSearch } from "../../../src/convex/kernels/types.js";
 import { isActive } from "../../../src/convex/linear/bits.js";
+import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { ConeProjector } from "../../../src/convex/operators/coneProjection.js";
 import { HostFaceSearch } from "../../../src/convex/operators/faceSearch.js";
 import { nullspace } from "../../../src/convex/operators/nullspace.js";
@@ -36,12 +37,13 @@ const onHost = (gram: boolean): Search => {
   };
 };
 
-const inWasm = async (threads: number): Promise<Search> => {
+const inWasm = async (threads: number, pooled = false): Promise<Search> => {
   const kernels = await wasmKernels(threads);
   return (X, gates) => {
-    const products = bindProducts({ X, gates }, kernels);
-    const search = products.faceSearch?.();
-    if (search === undefined) throw new Error("the engine has no search for faces");
+    const pooling = pooled ? { patches: X.rows, positions: 1, scale: 1 / X.rows } : null;
+    const products = bindProducts({ X, gates, pooling }, kernels);
+    const search = products.faceSearch?.() ?? null;
+    if (search === null) throw new Error("the engine has no search for faces");
     return { search, dispose: () => products.dispose() };
   };
 };
@@ -51,6 +53,7 @@ const searches: { name: string; make: () => Search | Promise<Search> }[] = [
   { name: "host with the Gram matrix, without room for factors", make: () => onHost(true) },
   { name: "wasm", make: () => inWasm(1) },
   { name: "wasm with shared memory", make: () => inWasm(2) },
+  { name: "wasm, of patches that are pooled", make: () => inWasm(1, true) },
 ];
 
 describe.each(searches)("ConeProjector, $name", ({ make }) => {
@@ -257,3 +260,23 @@ test("nullspace gives orthonormal vectors that the rows do not see", () => {
     }
   }
 });
+
+test.each(searches)(
+  "$name: many rows whose cone is zero alone project to nothing but rounding, by no more of them than columns",
+  async ({ make }) => {
+    const open = await make();
+    const d = 3;
+    // Every direction and its opposite, many times, in sizes that rounding takes for violations.
+    const rows = 3000;
+    const draw = gaussianSource(5);
+    const data = Float64Array.from({ length: rows * d }, (_, k) => draw() * (k % 7 === 0 ? 1e-9 : 1));
+    const X = { rows, cols: d, data };
+    const gates = gatesFrom(X, { rows: 1, cols: d, data: Float64Array.of(1, 0, 0) });
+    const all = { ...gates, bits: gates.bits.map(() => 0xffffffff) }; // an arrangement that no direction has
+    const { search, dispose } = open(X, all);
+    const projector = new ConeProjector(search);
+    expect(projector.project(0, 0, Float64Array.of(1, 2, 3), -1).norm).toBeLessThan(1e-8);
+    expect(search.face(0).length).toBeLessThanOrEqual(d);
+    dispose();
+  },
+);

@@ -9,8 +9,9 @@
 
 import { wordsPerGate } from "../../linear/bits.js";
 import { rowBlock } from "../../linear/rowBlock.js";
+import { whereRoom } from "../../linear/whereRoom.js";
 import type { GateSet, Matrix, Pooling } from "../../types.js";
-import type { GatedProducts } from "../types.js";
+import type { FaceSearch, GatedProducts } from "../types.js";
 import { type PatchKernels, PatchProducts } from "./shared.js";
 
 /** Masks, and what they leave of this for pooled matrices that are kept. */
@@ -18,6 +19,8 @@ const HELD_BYTES = 2 ** 30;
 /** Gates whose sums are made in one pass over the patches; doubles of the patches, or sums, of the samples that are read together. */
 const GATES = 512;
 const ROOM = 2 ** 20;
+/** Doubles of patches and masks up to which an engine has them for cones: 64 MB. */
+const CONES = 2 ** 23;
 /** Factors of a Gram matrix that are added together. */
 const BATCH_BYTES = 2 ** 25;
 /** Vectors of one gate and position from which on the engine's product is faster than a loop, its copies counted. */
@@ -41,12 +44,15 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
   private readonly height: number; // n A
   private readonly kept = new Map<number, Kept>(); // by gate
   private readonly room: number; // matrices that may be kept
+  private plain: GatedProducts | null = null; // for cones
 
   constructor(
     kernels: PatchKernels,
     X: Matrix,
     gates: GateSet,
     pooling: Pooling,
+    /** The products of the same gates on patches as they are. */
+    private readonly unpooled: (() => GatedProducts) | null,
     keptBytes = Math.max(0, HELD_BYTES - 4 * gates.count * wordsPerGate(gates.rows)),
   ) {
     super(kernels, X, gates, pooling);
@@ -192,8 +198,19 @@ export class PooledProducts extends PatchProducts implements GatedProducts {
     }
   }
 
+  /** Cones are those of the patches as they are, which the engine's own products see where all patches have room beside these. */
+  faceSearch(): FaceSearch | null {
+    const { X, gates, unpooled, pooling } = this;
+    const size = X.rows * X.cols + (gates.count * this.words) / 2;
+    if (unpooled === null || pooling.positions > 1 || size > CONES) return null;
+    this.plain ??= whereRoom(unpooled);
+    return this.plain?.faceSearch?.() ?? null;
+  }
+
   override dispose(): void {
     super.dispose();
+    this.plain?.dispose();
+    this.plain = null;
     this.kept.clear();
   }
 

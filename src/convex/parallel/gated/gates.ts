@@ -1,6 +1,9 @@
 /**
- * Gates of branches of three layers: D_1kj = 1[X g_kj >= 0] for every hidden neuron, and D_2k = 1[sum_j (X g_kj)_+ a_kj >= 0], so that a branch's
- * gates are the patterns of a ReLU branch of weights (g, a).
+ * Gates of branches of L layers, the patterns of a ReLU branch of weights G_1k, .., G_L-1,k: h_1 = X G_1k, D_1kj = 1[h_1j >= 0] for every neuron,
+ * h_2 = (h_1)_+ G_2k and so on to D_L-1,k of one neuron. Of three layers they are D_1kj = 1[X g_kj >= 0] and D_2k = 1[sum_j (X g_kj)_+ a_kj >= 0].
+ *
+ * What the program sees of a branch are its paths (j_1, .., j_L-2), whose mask is the product of their gates. The numbers behind the first are a
+ * tail: T = m_2 .. m_L-2 of them, 1 of three layers, j_2 running fastest, and path (j_1, t) of branch k is number (k T + t) m_1 + j_1.
  */
 
 import { PatternSet } from "../../arrangements/patternSet.js";
@@ -11,46 +14,88 @@ import { gaussianSource } from "../../linear/random.js";
 import type { Matrix } from "../../types.js";
 
 export interface BranchGates {
-  readonly hidden: number; // m
-  readonly first: Matrix; // [d x K m]: g_kj in column k m + j
-  readonly second: Float64Array; // [K m]: a_kj
+  readonly hidden: readonly number[]; // m_1, .., m_L-2
+  readonly first: Matrix; // G_1 [d x K m_1]: g_kj in column k m_1 + j
+  readonly behind: readonly Float64Array[]; // G_2, .., G_L-1: [K m_l x m_l+1], a branch's rows side by side, m_L-1 = 1
 }
 
 /** Rows that are read at a time: at most so many, and as many as some 20 ms of products have room for. */
 const BLOCK = 256;
 const TURN = 2 ** 24;
 
+const NO_TAIL: readonly number[] = [];
+/** Of a branch whose last neuron is open, before those below it have been looked at. */
+const ONE_TAIL: readonly number[] = [0];
+
 /** Gaussian gates in float32, as layers hold them. The same seed gives the same, and more branches extend those of fewer. */
-export function drawBranchGates(features: number, hidden: number, branches: number, seed: number): BranchGates {
+export function drawBranchGates(
+  features: number,
+  hidden: readonly number[],
+  branches: number,
+  seed: number,
+): BranchGates {
   const draw = gaussianSource(seed);
-  const units = branches * hidden;
+  const units = branches * hidden[0];
   const first = new Float64Array(features * units);
-  const second = new Float64Array(units);
-  for (let u = 0; u < units; u++) {
-    for (let p = 0; p < features; p++) first[p * units + u] = Math.fround(draw());
-    second[u] = Math.fround(draw());
+  const sizes = behindSizes(hidden);
+  const behind = sizes.map((size) => new Float64Array(branches * size));
+  const [, fanOut] = [...hidden, 1];
+  for (let k = 0; k < branches; k++) {
+    for (let u = k * hidden[0]; u < (k + 1) * hidden[0]; u++) {
+      for (let p = 0; p < features; p++) first[p * units + u] = Math.fround(draw());
+      for (let at = u * fanOut; at < (u + 1) * fanOut; at++) behind[0][at] = Math.fround(draw());
+    }
+    for (let l = 1; l < sizes.length; l++) {
+      for (let at = k * sizes[l]; at < (k + 1) * sizes[l]; at++) behind[l][at] = Math.fround(draw());
+    }
   }
-  return { hidden, first: { rows: features, cols: units, data: first }, second };
+  return { hidden, first: { rows: features, cols: units, data: first }, behind };
+}
+
+/** The numbers that a branch has in each kernel behind the first and before the last. */
+export function behindSizes(hidden: readonly number[]): number[] {
+  return hidden.map((m, l) => m * (hidden[l + 1] ?? 1));
 }
 
 /** The number of branches K. */
-export function branchCount({ hidden, second }: BranchGates): number {
-  return second.length / hidden;
+export function branchCount({ hidden, first }: BranchGates): number {
+  return first.cols / hidden[0];
 }
 
-/** D_2k D_1kj of every hidden neuron as packed masks, [K m x ceil(n / 32)]. */
+/** T: tails of a branch. */
+export function tailCount(hidden: readonly number[]): number {
+  return hidden.slice(1).reduce((all, m) => all * m, 1);
+}
+
+/** Paths of all branches. */
+export function pathCount({ hidden, first }: BranchGates): number {
+  return first.cols * tailCount(hidden);
+}
+
+/** j_2, .., j_L-2 of a tail, and 0 for the one neuron of layer L - 1. */
+export function tailNeurons(hidden: readonly number[], tail: number): number[] {
+  let rest = tail;
+  const neurons = hidden.slice(1).map((m) => {
+    const neuron = rest % m;
+    rest = (rest - neuron) / m;
+    return neuron;
+  });
+  return [...neurons, 0];
+}
+
+/** D_L-1,k .. D_1kj of every path as packed masks, [K T m_1 x ceil(n / 32)]. */
 export function* productMasks(X: Matrix, gates: BranchGates): Pieces<Uint32Array> {
   const words = wordsPerGate(X.rows);
-  const masks = new Uint32Array(gates.second.length * words);
+  const masks = new Uint32Array(pathCount(gates) * words);
   yield* eachOpen(X, gates, (row, unit) => {
     masks[unit * words + (row >>> 5)] |= 1 << (row & 31);
   });
   return masks;
 }
 
-/** The same for rows that stand m times, row k m + j of branch i being the mask of its neuron j on row k: [K x ceil(n m / 32)]. */
+/** The same of three layers for rows that stand m times, row k m + j of branch i being the mask of its neuron j on row k: [K x ceil(n m / 32)]. */
 export function* branchMasks(X: Matrix, gates: BranchGates): Pieces<Uint32Array> {
-  const { hidden: m } = gates;
+  const [m] = gates.hidden;
   const words = wordsPerGate(X.rows * m);
   const masks = new Uint32Array(branchCount(gates) * words);
   yield* eachOpen(X, gates, (row, unit) => {
@@ -61,29 +106,71 @@ export function* branchMasks(X: Matrix, gates: BranchGates): Pieces<Uint32Array>
   return masks;
 }
 
-/** Calls `use` for every row and neuron at which both gates are open. */
+/** Calls `use` for every row and path whose gates are all open, row by row. */
 export function* eachOpen(
   { rows: n, cols: d, data }: Matrix,
-  { hidden: m, first, second }: BranchGates,
-  use: (row: number, unit: number) => void,
+  gates: BranchGates,
+  use: (row: number, path: number) => void,
 ): Pieces<void> {
-  const units = second.length;
+  const { hidden, first } = gates;
+  const [m] = hidden;
+  const units = first.cols;
+  const tails = tailCount(hidden);
   const products = new PlainProducts(first);
-  const block = Math.max(1, Math.min(BLOCK, Math.floor(TURN / (d * units))));
+  const work = d * units + gates.behind.reduce((all, { length }) => all + length, 0) + pathCount(gates);
+  const block = Math.max(1, Math.min(BLOCK, Math.floor(TURN / work)));
   const sums = new Float64Array(block * units);
+  const neurons = new BranchNeurons(gates);
   for (let from = 0; from < n; from += block) {
     const count = Math.min(block, n - from);
     products.of(data.subarray(from * d, (from + count) * d), count, sums);
-    for (let k = 0; k < count; k++) {
-      for (let unit = 0; unit < units; unit += m) {
-        const at = k * units + unit;
-        let h = 0;
-        for (let j = 0; j < m; j++) h += Math.max(0, sums[at + j]) * second[unit + j];
-        if (h < 0) continue;
-        for (let j = 0; j < m; j++) if (sums[at + j] >= 0) use(from + k, unit + j);
+    for (let row = 0; row < count; row++) {
+      for (let k = 0; k < units / m; k++) {
+        const at = row * units + k * m;
+        for (const tail of neurons.openTails(k, sums, at)) {
+          const path = (k * tails + tail) * m;
+          for (let j = 0; j < m; j++) if (sums[at + j] >= 0) use(from + row, path + j);
+        }
       }
     }
     yield;
+  }
+}
+
+/** The neurons of one branch at a time, behind the first layer. */
+class BranchNeurons {
+  private readonly values: readonly Float64Array[]; // of layers 2, .., L - 1
+  private readonly sizes: readonly number[];
+
+  constructor(private readonly gates: BranchGates) {
+    this.sizes = behindSizes(gates.hidden);
+    this.values = [...gates.hidden.slice(1), 1].map((m) => new Float64Array(m));
+  }
+
+  /** Tails of branch k that are open where its first layer has the sums from an entry on. */
+  openTails(k: number, sums: Float64Array, first: number): readonly number[] {
+    const { values, sizes, gates } = this;
+    let [below, from] = [sums, first];
+    for (let l = 0; l < values.length; l++) {
+      const [into, kernel, m] = [values[l], gates.behind[l], gates.hidden[l]];
+      for (let i = 0; i < into.length; i++) {
+        let sum = 0;
+        for (let j = 0, at = k * sizes[l] + i; j < m; j++, at += into.length) {
+          sum += Math.max(0, below[from + j]) * kernel[at];
+        }
+        into[i] = sum;
+      }
+      [below, from] = [into, 0];
+    }
+    if (below[0] < 0) return NO_TAIL;
+    let open = ONE_TAIL;
+    for (let l = values.length - 2; l >= 0; l--) {
+      const layer = values[l];
+      open = open.flatMap((tail) =>
+        Array.from(layer.keys(), (j) => tail * layer.length + j).filter((_, j) => layer[j] >= 0),
+      );
+    }
+    return open;
   }
 }
 
@@ -96,9 +183,16 @@ export function columnsOf({ rows, cols, data }: Matrix, chosen: readonly number[
 }
 
 /** The gates of some branches. */
-export function gatesOfBranches({ hidden: m, first, second }: BranchGates, chosen: readonly number[]): BranchGates {
+export function gatesOfBranches({ hidden, first, behind }: BranchGates, chosen: readonly number[]): BranchGates {
+  const [m] = hidden;
   const units = chosen.flatMap((k) => Array.from({ length: m }, (_, j) => k * m + j));
-  return { hidden: m, first: columnsOf(first, units), second: Float64Array.from(units, (u) => second[u]) };
+  const sizes = behindSizes(hidden);
+  const kept = behind.map((kernel, l) => {
+    const own = new Float64Array(chosen.length * sizes[l]);
+    for (const [at, k] of chosen.entries()) own.set(kernel.subarray(k * sizes[l], (k + 1) * sizes[l]), at * sizes[l]);
+    return own;
+  });
+  return { hidden, first: columnsOf(first, units), behind: kept };
 }
 
 /** The different gates, and the branches that have each: of several outputs many branches share theirs. */
@@ -106,14 +200,19 @@ export function distinctGates(gates: BranchGates): {
   readonly distinct: BranchGates;
   readonly branches: readonly (readonly number[])[];
 } {
-  const { hidden: m, first: kernel, second } = gates;
+  const { hidden, first: kernel, behind } = gates;
+  const [m] = hidden;
   const branches: number[][] = [];
   const seen = new PatternSet();
-  const own = new Float64Array((kernel.rows + 1) * m);
+  const sizes = behindSizes(hidden);
+  const own = new Float64Array(kernel.rows * m + sizes.reduce((all, size) => all + size, 0));
   for (let k = 0; k < branchCount(gates); k++) {
+    let at = 0;
     // Adding 0 makes -0 the 0 that it equals.
-    for (let j = 0; j < m; j++) own[j] = second[k * m + j] + 0;
-    for (let p = 0, at = m; p < kernel.rows; p++) {
+    for (const [l, size] of sizes.entries()) {
+      for (let p = k * size; p < (k + 1) * size; p++, at++) own[at] = behind[l][p] + 0;
+    }
+    for (let p = 0; p < kernel.rows; p++) {
       for (let j = 0; j < m; j++, at++) own[at] = kernel.data[p * kernel.cols + k * m + j] + 0;
     }
     const words = new Uint32Array(own.buffer);

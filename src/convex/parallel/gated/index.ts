@@ -1,6 +1,6 @@
-/** Parallel branches of three layers behind gates: the program, and the way back to layers. */
+/** Parallel branches of three layers or more behind gates: the program, and the way back to layers. */
 
-export { type BranchGates, branchCount, distinctGates, drawBranchGates } from "./gates.js";
+export { type BranchGates, behindSizes, branchCount, distinctGates, drawBranchGates, pathCount } from "./gates.js";
 export { branchLayerCharge, branchLayerOutputs, judging } from "./judge.js";
 export { type BranchLayers, branchLayers } from "./layers.js";
 export type { GatedBranch, GatedBranchProblem, GatedBranchSolution } from "./problem.js";

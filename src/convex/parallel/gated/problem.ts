@@ -9,10 +9,10 @@ export interface GatedBranchProblem extends MatrixProblem {
   readonly charge: BranchCharge;
 }
 
-/** A branch: D_2k sum_j D_1kj X z_j, which feeds the outputs by o. */
+/** A branch of the paths of one tail, D sum_j D_1kj X z_j with D the product of the tail's gates, which feeds the outputs by o. */
 export interface GatedBranch {
-  readonly owner: number; // k: whose gates it has
-  readonly Z: Float64Array; // [m x d]
+  readonly owner: number; // k T + t: whose gates it has, and the tail; of three layers k
+  readonly Z: Float64Array; // [m_1 x d]
   readonly output: Float64Array; // o [C], of length 1
 }
 

@@ -1,4 +1,4 @@
-/** The convex programs of gated branches, on the solvers of gated networks: masks D_2k D_1kj, nothing held in cones. */
+/** The convex programs of gated branches, on the solvers of gated networks: masks D_L-1,k .. D_1kj of paths, nothing held in cones. */
 
 import { PatternSet } from "../../arrangements/patternSet.js";
 import { wordsPerGate } from "../../linear/bits.js";
@@ -6,13 +6,13 @@ import { atOnce, type Pieces } from "../../linear/pieces.js";
 import { patchMatrix } from "../../operators/patches.js";
 import { branchPenalty, penalties } from "../../penalties/index.js";
 import type { ConvexProgram, Matrix } from "../../types.js";
-import { branchMasks, productMasks } from "./gates.js";
+import { branchCount, branchMasks, pathCount, productMasks } from "./gates.js";
 import type { GatedBranchProblem } from "./problem.js";
 
 /** A program, and which neuron or branch each of its gates is. */
 export interface BranchProgram {
   readonly program: ConvexProgram;
-  readonly owners: Int32Array; // of "sum" neurons k m + j, of "frobenius" branches k
+  readonly owners: Int32Array; // of "sum" paths, of "frobenius" branches k
 }
 
 export function branchProgram(problem: GatedBranchProblem): BranchProgram {
@@ -21,19 +21,19 @@ export function branchProgram(problem: GatedBranchProblem): BranchProgram {
 
 /** The same in pieces, all of them whatever the time. */
 export function* posing(problem: GatedBranchProblem): Pieces<BranchProgram> {
-  return yield* problem.charge === "sum" ? overNeurons(problem) : overBranches(problem);
+  return yield* problem.charge === "sum" ? overPaths(problem) : overBranches(problem);
 }
 
-/** beta sum_kj |Z_kj|_*: every neuron of every branch is a gate of its own; of equal masks the first stands for all. */
-function* overNeurons({ X, loss, outputBias, beta, gates }: GatedBranchProblem): Pieces<BranchProgram> {
+/** beta sum |Z_p|_*: every path p of every branch is a gate of its own; of equal masks the first stands for all. */
+function* overPaths({ X, loss, outputBias, beta, gates }: GatedBranchProblem): Pieces<BranchProgram> {
   const words = wordsPerGate(X.rows);
   const masks = yield* productMasks(X, gates);
-  const units = gates.second.length;
-  const seen = new PatternSet(units);
+  const paths = pathCount(gates);
+  const seen = new PatternSet(paths);
   const owners: number[] = [];
-  for (let unit = 0; unit < units; unit++) {
-    const mask = masks.subarray(unit * words, (unit + 1) * words);
-    if (mask.some((word) => word !== 0) && seen.add(mask)) owners.push(unit);
+  for (let path = 0; path < paths; path++) {
+    const mask = masks.subarray(path * words, (path + 1) * words);
+    if (mask.some((word) => word !== 0) && seen.add(mask)) owners.push(path);
   }
   const bits = seen.packed();
   const penalty = loss.outputs === 1 ? penalties.perOutput : penalties.nuclear;
@@ -46,11 +46,11 @@ function* overNeurons({ X, loss, outputBias, beta, gates }: GatedBranchProblem):
  * patches that are read out at m positions.
  */
 function* overBranches({ X, loss, outputBias, beta, gates }: GatedBranchProblem): Pieces<BranchProgram> {
-  const { hidden: m } = gates;
+  const [m] = gates.hidden;
   const d = X.cols;
   const words = wordsPerGate(X.rows * m);
   const masks = yield* branchMasks(X, gates);
-  const all = Array.from({ length: gates.second.length / m }, (_, k) => k);
+  const all = Array.from({ length: branchCount(gates) }, (_, k) => k);
   const owners = all.filter((k) => masks.subarray(k * words, (k + 1) * words).some((word) => word !== 0));
   const bits = new Uint32Array(owners.length * words);
   owners.forEach((k, i) => {

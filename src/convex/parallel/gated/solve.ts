@@ -23,8 +23,12 @@ export function refusesGated({
   charge,
   beta,
   loss,
-}: Pick<GatedBranchProblem, "charge" | "beta" | "loss">): string | null {
+  gates,
+}: Pick<GatedBranchProblem, "charge" | "beta" | "loss" | "gates">): string | null {
   if (!(beta > 0)) return `expected a charge on the branches, beta above 0, got ${beta}`;
+  if (charge === "frobenius" && gates.hidden.length > 1) {
+    return `expected, where a branch is charged as a whole, three layers, got ${gates.hidden.length + 2}`;
+  }
   if (charge === "frobenius" && !Number.isFinite(loss.curvature)) {
     return `expected, where a branch is charged as a whole, a loss without kinks, got ${loss.name}`;
   }
@@ -64,13 +68,13 @@ function withoutBranches({ loss, outputBias }: GatedBranchProblem, clock: Clock)
   };
 }
 
-/** The branches of a point; those of one output that have the same gates are one. */
+/** The branches of a point; those of one output that have the same gates and tail are one. */
 export function branchesOf(
   { gates, charge, loss, X }: Pick<GatedBranchProblem, "gates" | "charge" | "loss" | "X">,
   { owners }: Pick<BranchProgram, "owners">,
   { index, vectors }: SparseBlocks,
 ): GatedBranch[] {
-  const { hidden: m } = gates;
+  const [m] = gates.hidden;
   const { outputs: C } = loss;
   const d = X.cols;
   const ofNeurons = charge === "sum";

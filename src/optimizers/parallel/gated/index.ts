@@ -5,10 +5,12 @@ import { chooseEngine } from "../../../convex/kernels/index.js";
 import { bindLoss } from "../../../convex/losses/index.js";
 import {
   type BranchGates,
+  behindSizes,
   distinctGates,
   drawBranchGates,
   type GatedBranchProblem,
   type GatedBranchSolution,
+  pathCount,
   refusesGated,
   solveGatedBranches,
 } from "../../../convex/parallel/gated/index.js";
@@ -54,7 +56,7 @@ export async function fitGated<M extends tf.LayersModel>(
 ): Promise<ParallelResult<M>> {
   const wish = gatedWishOf(model, parts);
   const held = (await heldBranches(parts)).layers.gates;
-  refuseNaN(where, parts, held.first.data, held.second);
+  refuseNaN(where, parts, held.first.data, ...held.behind);
   const { distinct } = distinctGates(held);
   return fitted(where, gatedNetwork, model, wish, task, () => poseGated(where, wish, features, task, distinct));
 }
@@ -72,7 +74,7 @@ export async function poseGated(
   const data = await readData(x, y, spec, { sampleWeight, classWeight });
   refuseDegenerate(data);
   const X: Matrix = hiddenBias ? withColumn(data.x, 1) : data.x;
-  refuseMasks(where, X.rows, gates.second.length);
+  refuseMasks(where, X.rows, gates);
   const problem: GatedBranchProblem = {
     ...{ X, loss: bindLoss(name, data.y, data.weights), outputBias: wish.outputBias ? { ridge: 0 } : null },
     ...{ beta: wish.regularization, gates, charge: wish.charge === "power" ? "sum" : "frobenius" },
@@ -88,21 +90,23 @@ export async function poseGated(
 const MOST_NUMBERS = 2 ** 28;
 
 function refuseMany(where: string, inputs: number, { branches, hidden }: GatedWish): void {
-  const numbers = inputs * branches * hidden;
+  const numbers = branches * behindSizes(hidden).reduce((all, size) => all + size, inputs * hidden[0]);
   if (numbers <= MOST_NUMBERS) return;
   throw new ConvexError(
     "data/size",
-    `${where}: expected gates of at most ${MOST_NUMBERS} numbers, got ${branches} branches of ${hidden} neurons on ${inputs} columns, ` +
+    `${where}: expected gates of at most ${MOST_NUMBERS} numbers, got ${branches} branches of ${hidden.join(", ")} neurons on ${inputs} columns, ` +
       `${numbers}. Ask for fewer branches or neurons.`,
   );
 }
 
-function refuseMasks(where: string, rows: number, neurons: number): void {
-  const words = Math.ceil(rows / 32) * neurons;
+function refuseMasks(where: string, rows: number, gates: BranchGates): void {
+  const paths = pathCount(gates);
+  const words = Math.ceil(rows / 32) * paths;
   if (words <= MOST_NUMBERS) return;
+  const what = gates.hidden.length === 1 ? "neurons" : "paths of neurons";
   throw new ConvexError(
     "data/size",
-    `${where}: expected at most ${32 * MOST_NUMBERS} rows times hidden neurons, got ${rows} rows and ${neurons} neurons. ` +
+    `${where}: expected at most ${32 * MOST_NUMBERS} rows times hidden ${what}, got ${rows} rows and ${paths} ${what}. ` +
       `Ask for fewer branches or neurons, or give fewer rows.`,
   );
 }

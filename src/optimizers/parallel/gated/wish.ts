@@ -5,10 +5,12 @@ import { GatedBranches, gatedBranches, OnesColumn } from "../../../layers/index.
 import { refuseModel } from "../../read/layers/layer.js";
 import type { Labels } from "../../read/loss.js";
 import {
+  type Along,
   chargesOf,
   compiled,
   configOf,
   type KernelParts,
+  LAYERS,
   lossOf,
   PARTS,
   type ParallelWish,
@@ -56,9 +58,15 @@ export function gatedModelOf(wish: GatedWish, features: number, branches: number
   return compiled(wish, features, outputs, layers, behind("inputs"));
 }
 
-const WHAT_HOLDS =
-  'Give the layer kernelRegularizer: branchPower({ factor: beta / 3, branches }) and secondRegularizer and the dense kernel the same with along: "inputs", ' +
-  "or kernelConstraint: tf.constraints.unitNorm({ axis: 0 }) and l2({ l2: beta / 2 }) on the two behind it.";
+function whatHolds(L: number): string {
+  const power = L === LAYERS ? "{ factor: beta / 3, branches }" : `{ factor: beta / ${L}, power: ${L}, branches }`;
+  const path =
+    ", or kernelConstraint: tf.constraints.unitNorm({ axis: 0 }) and l2({ l2: beta / 2 }) on the two behind it";
+  return (
+    `Give the layer kernelRegularizer: branchPower(${power}) and secondRegularizer and the dense kernel the same ` +
+    `with along: "inputs"${L === LAYERS ? path : ""}.`
+  );
+}
 
 /** @throws ConvexError "model/..." for a read-out or a regularization that has no program. */
 export function gatedWishOf(model: tf.LayersModel, { hiddenBias, branches: layer, dense }: GatedParts): GatedWish {
@@ -80,6 +88,8 @@ export function gatedWishOf(model: tf.LayersModel, { hiddenBias, branches: layer
     const own = { kernelRegularizer, kernelConstraint } as Readonly<Record<string, Part>>;
     return { parts: Object.fromEntries(PARTS.map((name) => [name, own[name] ?? null])) };
   };
-  const kernels = [at(config.kernelRegularizer, config.kernelConstraint), at(config.secondRegularizer), last];
-  return { ...shape, ...regularizationOf(kernels, branches, ["outputs", "inputs", "inputs"], WHAT_HOLDS) };
+  const behind = hidden.map(() => at(config.secondRegularizer));
+  const kernels = [at(config.kernelRegularizer, config.kernelConstraint), ...behind, last];
+  const along = kernels.map((_, l): Along => (l === 0 ? "outputs" : "inputs"));
+  return { ...shape, ...regularizationOf(kernels, branches, along, whatHolds(kernels.length)) };
 }

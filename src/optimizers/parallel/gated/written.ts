@@ -23,10 +23,17 @@ export interface HeldBranches {
 }
 
 export async function heldBranches({ branches, dense }: Omit<GatedParts, "hiddenBias">): Promise<HeldBranches> {
-  const [kernel, second, gate, secondGate] = await Promise.all(branches.getWeights().map(matrixOf));
+  const { hidden } = branches;
+  const weights = await Promise.all(branches.getWeights().map(matrixOf));
+  const [kernel, ...behind] = weights.slice(0, hidden.length + 1);
+  const [first, ...gatesBehind] = weights.slice(hidden.length + 1);
   const [output, bias] = await Promise.all(dense.getWeights().map(matrixOf));
-  const gates = { hidden: branches.hidden, first: gate, second: secondGate.data };
-  return { layers: { kernel, second: second.data, gates, output }, bias: bias?.data ?? new Float64Array(output.cols) };
+  const numbers = (matrices: readonly Matrix[]) => matrices.map(({ data }) => data);
+  const gates = { hidden, first, behind: numbers(gatesBehind) };
+  return {
+    layers: { kernel, behind: numbers(behind), gates, output },
+    bias: bias?.data ?? new Float64Array(output.cols),
+  };
 }
 
 async function matrixOf(tensor: tf.Tensor): Promise<Matrix> {
@@ -68,13 +75,19 @@ export async function writtenGated(
 /** Every tensor exists before the first layer is written, so that a device without room leaves the model as it was. */
 function write(
   { branches, dense }: GatedParts,
-  { kernel, second, gates, output }: BranchLayers,
+  { kernel, behind, gates, output }: BranchLayers,
   bias: Float64Array,
 ): void {
   tf.tidy(() => {
     const matrix = ({ rows, cols, data }: Matrix) => tf.tensor2d(Float32Array.from(data), [rows, cols]);
-    const column = (data: Float64Array) => matrix({ rows: data.length, cols: 1, data });
-    const ofBranches = [matrix(kernel), column(second), matrix(gates.first), column(gates.second)];
+    const tensors = (first: Matrix, others: readonly Float64Array[]) => [
+      matrix(first),
+      ...others.map((data, l) => {
+        const cols = gates.hidden[l + 1] ?? 1;
+        return matrix({ rows: data.length / cols, cols, data });
+      }),
+    ];
+    const ofBranches = [...tensors(kernel, behind), ...tensors(gates.first, gates.behind)];
     const ofDense = [matrix(output)];
     const withBias = dense.weights.length > 1 ? [...ofDense, tf.tensor1d(Float32Array.from(bias))] : ofDense;
     branches.setWeights(ofBranches);
@@ -82,12 +95,16 @@ function write(
   });
 }
 
+function ordinal(L: number): string {
+  return ["third", "fourth", "fifth"][L - 3] ?? `${L}th`;
+}
+
 function certificateOf(
   { gap: { primal, dual, relative }, contradicted }: GatedBranchSolution,
   network: number,
-  { charge }: GatedWish,
+  { charge, hidden }: GatedWish,
 ): ParallelCertificate {
-  const kind = charge === "power" ? "third powers of norms" : "path regularization";
+  const kind = charge === "power" ? `${ordinal(hidden.length + 2)} powers of norms` : "path regularization";
   const which = "No network of any number of branches that have these gates has an objective";
   const proven = Number.isFinite(primal) && Number.isFinite(dual) && !contradicted;
   return {

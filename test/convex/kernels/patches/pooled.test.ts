@@ -40,7 +40,7 @@ test("where there is no room to keep pooled matrices they are made again, to the
   const R = gaussian(2 * loss.rows, 1);
   const one = 8 * loss.rows * d;
   const results = [0, 3 * one, 100 * one].map((room) => {
-    const products = new PooledProducts(referenceKernels, X, gates, pooling, room);
+    const products = new PooledProducts(referenceKernels, X, gates, pooling, null, room);
     const out: number[] = [];
     for (const list of [null, Int32Array.of(19, 3, 7, 18, 1), null, Int32Array.of(2, 19), Int32Array.of(0)]) {
       const G = new Float64Array((list?.length ?? gates.count) * 2 * d);
