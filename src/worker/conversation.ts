@@ -71,9 +71,9 @@ export function converse<K extends Done["kind"]>(
     );
     const patience = health.heard ? undefined : setTimeout(() => giveUp(silent()), 1000 * ANSWER_SECONDS);
     endings.push(() => clearTimeout(patience));
-    const { model, x, y, validation, sampleWeight } = order;
+    const { model, x, y, validation } = order;
     try {
-      say(order, buffersOf([model, x, y, ...(validation ?? []), sampleWeight]));
+      say(order, buffersOf([model, x, y, ...(validation ?? [])]));
     } catch (error) {
       reject(untransferable(error));
     }

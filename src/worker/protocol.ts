@@ -46,7 +46,7 @@ export interface Order {
   readonly x: TensorMessage;
   readonly y: TensorMessage;
   readonly validation: readonly [TensorMessage, TensorMessage] | null;
-  readonly sampleWeight: TensorMessage | null;
+  readonly sampleWeight: Float64Array | null;
   readonly args: PlainArgs;
   /** Options of `trainParallel` (without a model) or `fitParallel` (with one), in place of a fit; null for a fit. */
   readonly parallel: PlainParallel | null;

@@ -105,7 +105,7 @@ class Job {
     const x = tensorOf(this.order.x);
     const y = tensorOf(this.order.y);
     const held = validation === null ? null : ([tensorOf(validation[0]), tensorOf(validation[1])] as const);
-    const weighted = sampleWeight === null ? {} : { sampleWeight: sampleWeight.values };
+    const weighted = sampleWeight === null ? {} : { sampleWeight };
     const relay = new Relay(this);
     const given = {
       ...args,
@@ -145,7 +145,7 @@ class Job {
     const { job, model, sampleWeight } = this.order;
     const x = tensorOf(this.order.x);
     const y = tensorOf(this.order.y);
-    const weighted = sampleWeight === null ? {} : { sampleWeight: sampleWeight.values };
+    const weighted = sampleWeight === null ? {} : { sampleWeight };
     const options = { ...given, ...weighted, signal: this.controller.signal, callbacks: new Relay(this) };
     let used: tf.LayersModel | null = null;
     try {

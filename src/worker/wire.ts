@@ -2,23 +2,13 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { ConvexError } from "../errors.js";
+import { livingTensor } from "../optimizers/read/data.js";
+import { givenLoss, givenMetrics } from "../optimizers/read/loss.js";
 import type { FunctionMessage, ModelMessage, TensorMessage } from "./protocol.js";
 
 /** A copy of a tensor's values, to be transferred. Throws ConvexError "data/shape" or "data/disposed". */
-export async function tensorMessage(name: string, tensor: tf.Tensor): Promise<TensorMessage> {
-  if (!(tensor instanceof tf.Tensor)) {
-    const came = Array.isArray(tensor) ? "an array" : typeof tensor;
-    throw new ConvexError(
-      "data/shape",
-      `WorkerTrainer: expected ${name} to be a tf.Tensor, got ${came}. Use tf.tensor2d.`,
-    );
-  }
-  if (tensor.isDisposed) {
-    throw new ConvexError(
-      "data/disposed",
-      `WorkerTrainer: expected ${name} to be alive, got a disposed tensor. Keep it until fit has returned (see tf.keep, tf.tidy).`,
-    );
-  }
+export async function tensorMessage(name: string, given: tf.Tensor): Promise<TensorMessage> {
+  const tensor = livingTensor(name, given);
   const values = (await tensor.data()).slice() as TensorMessage["values"];
   return { shape: tensor.shape, dtype: tensor.dtype as TensorMessage["dtype"], values };
 }
@@ -40,14 +30,12 @@ export async function modelMessage(model: tf.LayersModel): Promise<ModelMessage>
       return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: "JSON" } };
     }),
   );
-  const loss = Array.isArray(model.loss) ? model.loss[0] : model.loss;
-  const metrics = [model.metrics ?? []].flat() as unknown[];
   return {
     topology,
     weightSpecs,
     weightData,
-    loss: functionMessage("loss", loss),
-    metrics: metrics.map((metric) => functionMessage("metrics", metric)),
+    loss: functionMessage("loss", givenLoss(model)),
+    metrics: givenMetrics(model).map((metric) => functionMessage("metrics", metric)),
   };
 }
 

@@ -16,6 +16,7 @@ import { frozenNotes, withCharge } from "../optimizers/pose/regularization.js";
 import type { Cut } from "../optimizers/read/anatomy.js";
 import { frozenCharge } from "../optimizers/read/frozenCharge.js";
 import { type NetworkSpec, readModel, scheduleOf } from "../optimizers/read/model.js";
+import { numbersOf } from "../optimizers/read/sampleWeights.js";
 import { type Trunk, trunkOf } from "../optimizers/read/trunk.js";
 import type { Problem, StartingPoint } from "../optimizers/records.js";
 import { claimedOfHead } from "../optimizers/report/head.js";
@@ -113,14 +114,7 @@ export class WorkerTrainer {
     const progress = this.progressOf(model, args);
     const order = await this.orderOf(await modelMessage(model), x, y, args);
     const { summary, problem, weights } = await converse("done", this.line, order, progress);
-    const restore = await weightsBefore(model);
-    try {
-      write(model, weights);
-      await progress.end();
-    } catch (error) {
-      restore();
-      throw error;
-    }
+    await taken(model, weights, progress);
     return new FitResult(progress.epoch, progress.history, { ...summary, problem: problemOf(problem), model });
   }
 
@@ -153,7 +147,7 @@ export class WorkerTrainer {
     const draft = parallelModel(given, features, outputs);
     let built: tf.Sequential | null = null;
     try {
-      const progress = this.progressOf(draft, options, given.tolerance);
+      const progress = this.progressOf(draft, options, given);
       const { summary, weights } = await converse("doneParallel", line, order, progress);
       const model = parallelModel(given, features, outputs, summary.branches);
       built = model;
@@ -177,16 +171,9 @@ export class WorkerTrainer {
   ): Promise<ParallelResult<M>> {
     refuseNoModel("fitParallel", model);
     const { given, order, line } = await this.parallelOrder("fitParallel", model, x, y, options);
-    const progress = this.progressOf(model, options, given.tolerance);
+    const progress = this.progressOf(model, options, given);
     const { summary, weights } = await converse("doneParallel", line, order, progress);
-    const restore = await weightsBefore(model);
-    try {
-      write(model, weights);
-      await progress.end();
-    } catch (error) {
-      restore();
-      throw error;
-    }
+    await taken(model, weights, progress);
     return new ParallelResult<M>(progress.epoch, progress.history, { ...summary, model });
   }
 
@@ -199,19 +186,17 @@ export class WorkerTrainer {
   ) {
     if (!isRecord(options)) refuse(where, "an object of options", options);
     const { tolerance, maxIterations, timeLimit, seed } = this.options;
-    const own = Object.entries({ tolerance, maxIterations, timeLimit, seed }).filter(
-      ([, value]) => value !== undefined,
-    );
-    const given: O & FitParallelOptions = { ...(Object.fromEntries(own) as FitParallelOptions), ...options };
-    const { signal = this.line.signal, callbacks: _callbacks, verbose: _verbose, sampleWeight, ...rest } = given;
+    const given = { ...withValues({ tolerance, maxIterations, timeLimit, seed }), ...withValues(options) } as O &
+      FitParallelOptions;
+    const { signal: own, callbacks: _callbacks, verbose: _verbose, sampleWeight, ...rest } = given;
     const parallel = rest as PlainParallel;
-    if (signal !== null) abortSignal("signal", signal);
+    const signal = own === undefined ? this.line.signal : abortSignal("signal", own);
     const order: Order = {
       ...{ kind: "order", job: nextJob(), ofDeep: false, validation: null, args: {}, options: {}, parallel },
       model: model && (await modelMessage(model)),
       x: await tensorMessage("x", x),
       y: await tensorMessage("y", y),
-      sampleWeight: await weightsMessage(sampleWeight),
+      sampleWeight: await numbersOf(sampleWeight),
     };
     return { given, order, line: { ...this.line, signal } };
   }
@@ -219,9 +204,9 @@ export class WorkerTrainer {
   private progressOf(
     model: tf.LayersModel,
     { callbacks, verbose }: Pick<FitArgs, "callbacks" | "verbose">,
-    tolerance = this.settings.tolerance,
+    { tolerance = this.settings.tolerance, timeLimit = this.settings.timeLimit }: TrainerOptions = {},
   ): Progress {
-    return new Progress(model, callbacks, verbose ?? 0, tolerance);
+    return new Progress(model, callbacks, verbose ?? 0, tolerance, timeLimit);
   }
 
   /** What the worker is sent: a model or its head, and data as that sees them. */
@@ -243,7 +228,7 @@ export class WorkerTrainer {
       x: await seenMessage("x", x, trunk),
       y: await tensorMessage("y", y),
       validation: await pairMessage(validationData, trunk),
-      sampleWeight: await weightsMessage(sampleWeight),
+      sampleWeight: await numbersOf(sampleWeight),
       args: { ...rest, ...start } as PlainArgs,
       parallel: null,
       options: this.options,
@@ -265,6 +250,11 @@ async function headMessage(model: tf.LayersModel, cut: Cut): Promise<ModelMessag
   }
 }
 
+/** What has a value. */
+function withValues<O extends object>(options: O): O {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as O;
+}
+
 /** Weights in the order of a model's own. */
 function write(model: tf.LayersModel, weights: WeightsMessage): void {
   tf.tidy(() => {
@@ -272,11 +262,16 @@ function write(model: tf.LayersModel, weights: WeightsMessage): void {
   });
 }
 
-async function weightsMessage(given: FitArgs["sampleWeight"]): Promise<TensorMessage | null> {
-  if (given === undefined || given === null) return null;
-  if (given instanceof tf.Tensor) return tensorMessage("sampleWeight", given);
-  const values = Float32Array.from(given);
-  return { shape: [values.length], dtype: "float32", values };
+/** The same, and the end of the fit; the weights are as they were where that throws. */
+async function taken(model: tf.LayersModel, weights: WeightsMessage, progress: Progress): Promise<void> {
+  const restore = await weightsBefore(model);
+  try {
+    write(model, weights);
+    await progress.end();
+  } catch (error) {
+    restore();
+    throw error;
+  }
 }
 
 /** The numbers of a tensor as the head sees them: float32, as tfjs has computed them. */

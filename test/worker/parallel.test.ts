@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   branchPower,
+  type FitParallelOptions,
   fitParallel,
   gatedBranches,
   type ParallelOptions,
@@ -55,7 +56,7 @@ describe("parallel networks in a worker", () => {
   test.each(wishes)(
     "trainParallel gives the model, history and proof that it gives here: %s",
     async (_, options, outputs) => {
-      const { x, y } = makeData("meanSquaredError", 7, 3, outputs);
+      const { x, y } = makeData("meanSquaredError", 5, 3, outputs);
       const before = tf.memory().numTensors;
       const here = await trainParallel(x, y, { ...options, tolerance: 1e-3 });
       const there = await new WorkerTrainer(worker, { tolerance: 1e-3 }).trainParallel(x, y, options);
@@ -73,13 +74,29 @@ describe("parallel networks in a worker", () => {
 
   test("fitParallel writes the weights that it writes here, with weights of rows", async () => {
     const { x, y } = makeData("meanSquaredError", 20, 3);
-    const sampleWeight = Array.from({ length: 20 }, (_, k) => 1 + (k % 2));
+    const sampleWeight = Array.from({ length: 20 }, (_, k) => 0.1 + (k % 2) / 3);
     const [here, there] = [gatedModel(), gatedModel()];
     await fitParallel(here, x, y, { sampleWeight });
     const { model } = await new WorkerTrainer(worker).fitParallel(there, x, y, { sampleWeight });
     expect(model).toBe(there);
     expect(weightsIn(there)).toEqual(weightsIn(here));
     for (const each of [here, there]) each.dispose();
+    tf.dispose([x, y]);
+  });
+
+  test("what the call leaves out, or gives as undefined, is as the trainer has it; what it gives counts", async () => {
+    const { x, y } = makeData("meanSquaredError", 60, 3);
+    const trainer = new WorkerTrainer(worker, { maxIterations: 1, tolerance: 1e-12 });
+    const roundsOf = async (options: FitParallelOptions) => {
+      const model = gatedModel();
+      const { rounds, status } = await trainer.fitParallel(model, x, y, options);
+      model.dispose();
+      return [rounds, status];
+    };
+    const left = { maxIterations: undefined, tolerance: undefined, signal: undefined } as unknown as FitParallelOptions;
+    expect(await roundsOf({})).toEqual([1, "iterationLimit"]);
+    expect(await roundsOf(left)).toEqual([1, "iterationLimit"]);
+    expect((await roundsOf({ maxIterations: 50, tolerance: 1e-2 }))[1]).toBe("solved");
     tf.dispose([x, y]);
   });
 
@@ -102,13 +119,33 @@ describe("parallel networks in a worker", () => {
   });
 
   test("what is refused here is refused there in the same words, weights and memory as they were", async () => {
-    const { x, y } = makeData("meanSquaredError", 7, 3);
+    const { x, y } = makeData("meanSquaredError", 5, 3);
     const trainer = new WorkerTrainer(worker);
     const model = gatedModel(1);
     const before = weightsIn(model);
     const tensors = tf.memory().numTensors;
     const failing = { onTrainEnd: async () => Promise.reject(new Error("out of tea")) };
+    const dense = { activation: "relu", useBias: false } as const;
+    const uncompiled = tf.sequential({
+      layers: [
+        tf.layers.dense({ ...dense, units: 4, inputShape: [3] }),
+        tf.layers.dense({ ...dense, units: 2 }),
+        tf.layers.dense({ units: 1 }),
+      ],
+    });
+    const words = tf.tensor2d([["a"], ["b"]]);
     const pairs = [
+      ...[null, [[1]], words].map((bad) => [
+        () => trainParallel(bad as never, y, relu),
+        () => trainer.trainParallel(bad as never, y, relu),
+      ]),
+      ...[{ sampleWeight: 5 }, { sampleWeight: "abc" }, { sampleWeight: [1] }, { signal: null }, { callbacks: 3 }].map(
+        (bad) => [
+          () => trainParallel(x, y, { ...relu, ...bad } as never),
+          () => trainer.trainParallel(x, y, { ...relu, ...bad } as never),
+        ],
+      ),
+      [() => fitParallel(uncompiled, x, y), () => trainer.fitParallel(uncompiled, x, y)],
       [() => trainParallel(x, y, { ...relu, hidden: 0 }), () => trainer.trainParallel(x, y, { ...relu, hidden: 0 })],
       [() => fitParallel(x as never, x, y), () => trainer.fitParallel(x as never, x, y)],
       [
@@ -133,6 +170,8 @@ describe("parallel networks in a worker", () => {
       await expect(there()).rejects.toThrow(message);
     }
     expect(weightsIn(model)).toEqual(before);
+    uncompiled.dispose();
+    words.dispose();
     expect(tf.memory().numTensors).toBe(tensors);
     model.dispose();
     tf.dispose([x, y]);

@@ -1,9 +1,7 @@
 /** Many neurons on all rows of the data, some samples at a time, so that memory does not grow with the number of patches. */
 
-import type { Kernels } from "../kernels/types.js";
 import { rowBlock } from "../linear/rowBlock.js";
 import { ONE_PATCH, slopeOf } from "../network.js";
-import { plainRows } from "../operators/neuronLayer.js";
 import type { Matrix, Pooling } from "../types.js";
 
 /** Entries of the products of neurons and rows that are held at a time: 128 MB. */
@@ -18,16 +16,6 @@ export interface Reading {
 
 export function readingOf(pooling: Pooling | null | undefined, outputs: number, columns: Int32Array): Reading {
   return { pooling: pooling ?? ONE_PATCH, outputs, columns };
-}
-
-/** Whether so many neurons are enough for a device that has them, which it has of plain rows. */
-export function worthDevice(
-  { neuronsFrom = Number.POSITIVE_INFINITY }: Pick<Kernels, "neuronsFrom">,
-  { rows, cols }: Matrix,
-  neurons: number,
-  pooling: Pooling | null | undefined,
-): boolean {
-  return plainRows(pooling) && slopeOf(pooling) === 0 && neurons * rows * cols >= neuronsFrom;
 }
 
 /** Calls `use` with the rows of samples [first, first + count), as many as `neurons` leave room for, in order. */

@@ -8,8 +8,9 @@
 
 import type { DeviceNeurons, Kernels } from "../kernels/types.js";
 import { dotAt } from "../linear/vectors.js";
+import { neuronsThereFor } from "../operators/neuronLayer.js";
 import type { Matrix, Pooling } from "../types.js";
-import { eachSampleBlock, readingOf, replaceByPull, worthDevice } from "./sampleBlocks.js";
+import { eachSampleBlock, readingOf, replaceByPull } from "./sampleBlocks.js";
 
 /** A stretch of the step after it helped, and a cut after it did not. */
 const STRETCH = 1.5;
@@ -44,8 +45,7 @@ export async function searchGates(
   pooling: Pooling | null = null,
   pause: () => Promise<boolean> = async () => false,
 ): Promise<Found[]> {
-  const onDevice = steps > 1 && worthDevice(kernels, X, starts.length, pooling);
-  const there = onDevice ? ((await kernels.neuronsThere?.(X, outputs, starts.length)) ?? null) : null;
+  const there = steps > 1 ? await neuronsThereFor({ X, pooling }, kernels, outputs, starts.length) : null;
   try {
     there?.turn(N);
     const ends = await climbed(

@@ -29,7 +29,7 @@ export const engineNames: readonly EngineChoice[] = ["auto", "cpu", "wasm", ...(
  * for a device, and a trial on it, are less than a tenth.
  */
 const DEVICE_WORK = 1e9;
-/** Multiplications of a trial on a device that nobody has measured, some 10 ms of the host. */
+/** Multiplications of a product in a trial on a device that nobody has measured: an iteration of two takes the host less than 100 ms. */
 const TRIAL_WORK = 2e8;
 /** Devices the "auto" looks for, the faster first. */
 const SEARCHED = ["webgpu", "webgl"] as const;

@@ -66,7 +66,7 @@ export interface Kernels {
   ): Promise<BlockIterate>;
   /** Blocks with cones kept on the engine for splittings, of C outputs; without it `hostCones` makes them from the products. */
   iterateCones?(X: Matrix, gates: GateSet, outputs: number, system: ConeSystem): Promise<ConeIterate>;
-  /** Products of neurons on a device, in float32, that feed `outputs` C, of at most so many neurons at a time. */
+  /** Products of neurons on a device, in float32, that feed `outputs` C, of at most so many neurons at a time; rejects with "engine/unavailable" where it has no room. */
   neuronsThere?(X: Matrix, outputs: number, most: number): Promise<DeviceNeurons>;
   /** Multiplications of a product, n d m, from which these are asked. */
   readonly neuronsFrom?: number;

@@ -1,5 +1,6 @@
 /** Layers of neurons that move: the engine's own, where that has one and rows are plain, and the objective over any. */
 
+import { ConvexError } from "../../errors.js";
 import type { DeviceNeurons, Kernels, NeuronLayer } from "../kernels/types.js";
 import type { DeviceObjective, Objective } from "../linear/lbfgs.js";
 import { dot, dotAt, multipleInto, repeatInto } from "../linear/vectors.js";
@@ -9,7 +10,7 @@ import type { ConvexProgram } from "../types.js";
 import { lossAndGradient } from "./lossAndGradient.js";
 import { biasGradient } from "./outputBias.js";
 
-/** Entries of patches that a layer holds at most: 256 MB in float64. */
+/** Entries of patches, and of what neurons say of each, that a layer holds at most: 256 MB in float64. */
 const HELD = 2 ** 25;
 
 type Rows = Pick<ConvexProgram, "X" | "loss" | "pooling">;
@@ -27,6 +28,26 @@ export function roughLayerFor(program: Rows, kernels: Kernels, m: number): Neuro
 }
 
 /**
+ * At most m neurons on a device that feed one of so many outputs each. Null where there are none, these are too few to wait for a device, or it has
+ * no room for them: then the host multiplies. The caller disposes them.
+ */
+export async function neuronsThereFor(
+  { X, pooling }: Pick<ConvexProgram, "X" | "pooling">,
+  kernels: Pick<Kernels, "neuronsThere" | "neuronsFrom">,
+  outputs: number,
+  m: number,
+): Promise<DeviceNeurons | null> {
+  const { neuronsFrom = Number.POSITIVE_INFINITY } = kernels;
+  if (!plainRows(pooling) || slopeOf(pooling) !== 0 || m * X.rows * X.cols < neuronsFrom) return null;
+  try {
+    return (await kernels.neuronsThere?.(X, outputs, m)) ?? null;
+  } catch (error) {
+    if (error instanceof ConvexError && error.code === "engine/unavailable") return null;
+    throw error;
+  }
+}
+
+/**
  * The layer of m neurons on all rows that `make` makes, whose outputs are pooled where rows are patches: a mean over activations is one
  * over outputs, since these are linear in them. Null where there is no such layer, no memory, and where patches are read out apart.
  */
@@ -36,26 +57,28 @@ export function pooledLayer(
   make: () => NeuronLayer | undefined,
 ): NeuronLayer | null {
   const { patches, positions, scale } = pooling ?? ONE_PATCH;
-  if (m === 0 || positions > 1 || (patches > 1 && X.rows * X.cols > HELD)) return null;
-  const layer = whereRoom(make);
-  if (layer === null || plainRows(pooling)) return layer;
   const C = loss.outputs;
-  const ofRows = new Float64Array(X.rows * C);
-  return {
-    forward(weights, outputs, Z) {
-      layer.forward(weights, outputs, ofRows.fill(0));
-      for (let k = 0, at = 0; k < Z.length; k += C)
-        for (const end = at + patches * C; at < end; at += C)
-          for (let c = 0; c < C; c++) Z[k + c] += scale * ofRows[at + c];
-    },
-    backward(weights, outputs, N, inWeights, inOutputs) {
-      for (let k = 0, at = 0; k < N.length; k += C)
-        for (const end = at + patches * C; at < end; at += C)
-          for (let c = 0; c < C; c++) ofRows[at + c] = scale * N[k + c];
-      layer.backward(weights, outputs, ofRows, inWeights, inOutputs);
-    },
-    dispose: () => layer.dispose(),
-  };
+  if (m === 0 || positions > 1 || (patches > 1 && X.rows * Math.max(X.cols, C) > HELD)) return null;
+  return whereRoom(() => {
+    const layer = make();
+    if (layer === undefined || plainRows(pooling)) return layer;
+    const ofRows = beside(layer, () => new Float64Array(X.rows * C));
+    return {
+      forward(weights, outputs, Z) {
+        layer.forward(weights, outputs, ofRows.fill(0));
+        for (let k = 0, at = 0; k < Z.length; k += C)
+          for (const end = at + patches * C; at < end; at += C)
+            for (let c = 0; c < C; c++) Z[k + c] += scale * ofRows[at + c];
+      },
+      backward(weights, outputs, N, inWeights, inOutputs) {
+        for (let k = 0, at = 0; k < N.length; k += C)
+          for (const end = at + patches * C; at < end; at += C)
+            for (let c = 0; c < C; c++) ofRows[at + c] = scale * N[k + c];
+        layer.backward(weights, outputs, ofRows, inWeights, inOutputs);
+      },
+      dispose: () => layer.dispose(),
+    };
+  });
 }
 
 /**

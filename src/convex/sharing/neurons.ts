@@ -6,7 +6,7 @@
 import { columnsOf, type NeuronPasses, TogetherPasses } from "../growth/index.js";
 import type { Kernels } from "../kernels/types.js";
 import type { Objective } from "../linear/lbfgs.js";
-import { norm } from "../linear/vectors.js";
+import { dot, norm } from "../linear/vectors.js";
 import type { Network } from "../network.js";
 import { layerFor, layerObjective, roughLayerFor } from "../operators/neuronLayer.js";
 import type { ConvexProgram, Pooling } from "../types.js";
@@ -68,6 +68,17 @@ export class SharedObjective {
     const Z = Float64Array.from({ length: this.program.loss.rows * C }, (_, k) => bias[k % C]);
     this.passes(outputs.length / C).forward(weights, outputs, Z);
     return Z;
+  }
+
+  /** What weight decay charges the neurons included. */
+  value({ weights, outputs, bias }: SharedNeurons): number {
+    const { loss, beta, outputBias } = this.program;
+    const charged = dot(weights, weights) + dot(outputs, outputs);
+    return (
+      loss.value(this.predict({ weights, outputs, bias })) +
+      0.5 * beta * charged +
+      (outputBias?.ridge ?? 0) * dot(bias, bias)
+    );
   }
 
   /** S (X w)_+ for every w, [m x n]. */

@@ -97,7 +97,7 @@ export function mayShareOutputs({ cones, loss, pooling }: Pick<ConvexProgram, "c
   return cones && loss.outputs > 1 && Number.isFinite(loss.curvature) && (pooling?.positions ?? 1) === 1;
 }
 
-/** The lower end of two descents: from random neurons and, where that has come to rest in time, from a network. */
+/** The lower end of two descents, from random neurons and then from a network, which stays as it is where time is over before that. */
 async function begun(
   network: SharedNeurons,
   objective: SharedObjective,
@@ -108,13 +108,14 @@ async function begun(
   units: number,
   draw: () => number,
 ): Promise<{ neurons: SharedNeurons; value: number }> {
+  const given = { neurons: network, value: objective.value(network) };
+  if (await clock.pause()) return given;
   const most = Math.min(units, Math.max(FIRST_NEURONS, network.outputs.length / network.bias.length));
   const m = await neuronsInTime(program, kernels, most, clock.left, () => clock.pause());
   const descend = (from: SharedNeurons) => descendTogether(objective, from, [], units, program, kernels, clock, effort);
   const drawn = await descend(randomNeurons(objective, program, kernels, m, draw));
-  if (clock.over) return drawn;
-  const given = await descend(network);
-  return given.value < drawn.value ? given : drawn;
+  const other = (await clock.pause()) ? given : await descend(network);
+  return drawn.value < other.value ? drawn : other;
 }
 
 /** Improves a network of a program with cones; its gates, and those of the neurons that it ends with, are those of the bound. */
@@ -151,7 +152,7 @@ export async function shareOutputs(
     const exact = { tolerance: budget.tolerance / 2, pause: () => whole.pause(), late: () => whole.late };
     const some = effort.forRound(Math.ceil(PROJECTIONS / start.loss.outputs));
     const rough = await sharedGap(program, kernels, value, N, { ...exact, projections: some });
-    const hurried = clock.over; // then a search says little of what is outside
+    const hurried = await clock.pause(); // then a search says little of what is outside
     const starts = hurried ? FEWEST_STARTS : effort.starts(options.starts);
     const outside = await search(objective, program, kernels, N, starts, draw, () => whole.pause());
     tried += outside.length;

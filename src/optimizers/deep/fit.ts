@@ -167,8 +167,8 @@ async function alternate<M extends tf.LayersModel>(
   signal?.addEventListener("abort", abort);
   if (signal?.aborted) abort();
   let value = (await objective.value()).total;
-  const kept = Math.max(LAST_SHARE * clock.left, PASSES_LEFT * objective.secondsOfValue);
-  const descents = new Clock(Math.max(0, clock.left - kept), clock.stopped);
+  const room = Math.min((1 - LAST_SHARE) * clock.left, clock.left - PASSES_LEFT * objective.secondsOfValue);
+  const descents = new Clock(Math.max(0, room), clock.stopped);
   let epochs = 0;
   let gap = 1;
   let heard = Number.POSITIVE_INFINITY;

@@ -3,6 +3,7 @@
 import * as tf from "@tensorflow/tfjs";
 import type { Kernels } from "../../convex/kernels/index.js";
 import { rowBlock } from "../../convex/linear/rowBlock.js";
+import { concatenated } from "../../convex/linear/vectors.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { Clock } from "../../convex/solvers/clock.js";
 import type { NetworkSpec } from "../read/model.js";
@@ -132,13 +133,7 @@ export class WholeObjective {
   /** Those too that are not trained. */
   private async allWeights(): Promise<Float64Array> {
     const parts = await Promise.all(this.model.weights.map((weight) => weight.read().data()));
-    const all = new Float64Array(parts.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const part of parts) {
-      all.set(part, at);
-      at += part.length;
-    }
-    return all;
+    return concatenated(...parts.map((part) => Float64Array.from(part)));
   }
 
   private async plainWeights(): Promise<Float64Array> {

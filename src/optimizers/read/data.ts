@@ -202,8 +202,8 @@ export async function readMatrix(
   return finite(name, { rows, cols: columns, data: Float64Array.from(await given.data()) });
 }
 
-/** Refuses what is no tensor of rows of `sample` shape (null: any size), alive and with numbers in it; answers the rows. */
-export function refuseTensor(name: string, tensor: unknown, sample: readonly (number | null)[], owner: string): number {
+/** Refuses what is no tensor, alive and with numbers in it. */
+export function livingTensor(name: string, tensor: unknown): tf.Tensor {
   if (!(tensor instanceof tf.Tensor)) {
     return refuseAs(
       "readData",
@@ -231,6 +231,12 @@ export function refuseTensor(name: string, tensor: unknown, sample: readonly (nu
       "data/disposed",
     );
   }
+  return tensor;
+}
+
+/** Refuses what is no tensor of rows of `sample` shape (null: any size), alive and with numbers in it; answers the rows. */
+export function refuseTensor(name: string, given: unknown, sample: readonly (number | null)[], owner: string): number {
+  const tensor = livingTensor(name, given);
   const single = sample.length === 1 && sample[0] === 1;
   const shape = tensor.rank === 1 && single ? [tensor.shape[0], 1] : tensor.shape;
   if (sample.includes(0) && shape.length === sample.length + 1) {

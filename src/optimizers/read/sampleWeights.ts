@@ -11,6 +11,20 @@ export interface Weighting {
 }
 
 export async function readSampleWeight(given: Weighting["sampleWeight"], rows: number): Promise<Float64Array | null> {
+  const weights = await numbersOf(given);
+  if (weights === null) return null;
+  if (weights.length !== rows) {
+    refuseWeight(`one sampleWeight a row, ${rows}`, `${weights.length}`);
+  }
+  weights.forEach((weight, k) => {
+    if (!(weight >= 0 && Number.isFinite(weight)))
+      refuseWeight("finite sample weights of at least 0", `${weight} in row ${k}`);
+  });
+  return weights;
+}
+
+/** A copy of the numbers, as many as there are; null for none. */
+export async function numbersOf(given: Weighting["sampleWeight"]): Promise<Float64Array | null> {
   if (given === undefined || given === null) return null;
   if (given instanceof tf.Tensor && given.isDisposed) {
     refuseAs(
@@ -24,15 +38,7 @@ export async function readSampleWeight(given: Weighting["sampleWeight"], rows: n
   const values: unknown = given instanceof tf.Tensor ? await given.data() : given;
   if (!Array.isArray(values) && !ArrayBuffer.isView(values))
     refuseWeight("sampleWeight as a tensor or an array", shown(given));
-  const weights = Float64Array.from(values as ArrayLike<number>);
-  if (weights.length !== rows) {
-    refuseWeight(`one sampleWeight a row, ${rows}`, `${weights.length}`);
-  }
-  weights.forEach((weight, k) => {
-    if (!(weight >= 0 && Number.isFinite(weight)))
-      refuseWeight("finite sample weights of at least 0", `${weight} in row ${k}`);
-  });
-  return weights;
+  return Float64Array.from(values as ArrayLike<number>);
 }
 
 /** The weight of each row's class: the largest entry of a one-hot row, or the value of a single column, as in model.fit. */

@@ -11,6 +11,7 @@ import {
 import { searchGates } from "../../../src/convex/growth/index.js";
 import { type Kernels, referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
 import { dot } from "../../../src/convex/linear/vectors.js";
+import { ConvexError, type ErrorCode } from "../../../src/errors.js";
 import { coneEngines } from "../../helpers/deviceEngines.js";
 import { expectNear } from "../../helpers/expectNear.js";
 import { gaussianMatrix, randomProgram } from "../../helpers/problems.js";
@@ -120,5 +121,35 @@ describe.each(coneEngines)("$name", ({ make }) => {
     const x = packed(mine.neurons);
     const objective = networkObjective(program, referenceKernels, neurons.outputs);
     expect(objective(x, new Float64Array(x.length)) / mine.value).toBeCloseTo(1, 9);
+  });
+});
+
+describe("a device that has no room for neurons", () => {
+  const refusing = (code: ErrorCode) => {
+    const neuronsThere: Kernels["neuronsThere"] = async () => {
+      throw new ConvexError(code, "no");
+    };
+    return { ...referenceKernels, neuronsFrom: 1, neuronsThere };
+  };
+  const program = randomProgram({ rows: 30, features: 4, gates: 5, outputs: 2, ridge: 0, cones: true, beta: 1e-3 });
+  const neurons: MovingNeurons = {
+    weights: gaussianMatrix(6, 4, 5).data,
+    scales: gaussianMatrix(1, 6, 6).data,
+    outputs: Int32Array.from({ length: 6 }, (_, j) => j % 2),
+    bias: new Float64Array(2),
+  };
+  const starts = [1, 2, 3].map((seed) => ({ direction: gaussianMatrix(1, 4, seed).data, output: 0, sign: 1 as const }));
+  const searched = (kernels: Kernels) => searchGates(kernels, program.X, gaussianMatrix(30, 2, 2).data, 2, starts, 9);
+  const went = (kernels: Kernels) => descended(program, kernels, neurons, 10, async () => false);
+
+  test("leaves them to the host", async () => {
+    const full = refusing("engine/unavailable");
+    expect(await searched(full)).toEqual(await searched(referenceKernels));
+    expect(await went(full)).toEqual(await went(referenceKernels));
+  });
+
+  test("and one that is lost does not", async () => {
+    await expect(searched(refusing("engine/lost"))).rejects.toThrow(ConvexError);
+    await expect(went(refusing("engine/lost"))).rejects.toThrow(ConvexError);
   });
 });

@@ -3,7 +3,7 @@ import { TogetherPasses } from "../../../src/convex/growth/index.js";
 import { roughPassesOf } from "../../../src/convex/growth/passes.js";
 import { referenceKernels, wasmKernels } from "../../../src/convex/kernels/index.js";
 import type { NeuronLayer } from "../../../src/convex/kernels/types.js";
-import { layerFor, layerObjective, roughLayerFor } from "../../../src/convex/operators/neuronLayer.js";
+import { layerFor, layerObjective, pooledLayer, roughLayerFor } from "../../../src/convex/operators/neuronLayer.js";
 import { randomConvProgram } from "../../helpers/convProblems.js";
 import { gaussianMatrix, randomProgram } from "../../helpers/problems.js";
 
@@ -75,6 +75,41 @@ test.each(["flatten", "windows"] as const)(
     expect([layerFor(program, kernels, 3), roughLayerFor(program, kernels, 3)]).toEqual([null, null]);
   },
 );
+
+test("there is no layer whose patches, or outputs of patches, are more than it may hold, and none is made", async () => {
+  const { loss, pooling = null, X } = randomConvProgram({ pool: "mean", outputs: 2, cones: true });
+  let made = 0;
+  const make = () => {
+    made += 1;
+    return { forward: () => undefined, backward: () => undefined, dispose: () => undefined };
+  };
+  expect(pooledLayer({ X: { ...X, rows: 2 ** 27 }, loss, pooling }, 3, make)).toBe(null);
+  expect(pooledLayer({ X, loss: { ...loss, outputs: 2 ** 27 }, pooling }, 3, make)).toBe(null);
+  expect(made).toBe(0);
+  expect(pooledLayer({ X, loss, pooling }, 3, make)).not.toBe(null);
+});
+
+test("of pooled patches, too, it is let go of where there is no memory for the outputs beside it", () => {
+  const { loss, pooling = null, X } = randomConvProgram({ pool: "mean", outputs: 2, cones: true });
+  let gone = 0;
+  const dispose = () => {
+    gone += 1;
+  };
+  const make = () => ({ forward: () => undefined, backward: () => undefined, dispose });
+  const room = globalThis.Float64Array;
+  const full = new Proxy(room, {
+    construct() {
+      throw new RangeError("Array buffer allocation failed");
+    },
+  });
+  try {
+    globalThis.Float64Array = full;
+    expect(pooledLayer({ X, loss, pooling }, 3, make)).toBe(null);
+  } finally {
+    globalThis.Float64Array = room;
+  }
+  expect(gone).toBe(1);
+});
 
 function given(layer: NeuronLayer | null): NeuronLayer {
   if (layer === null) throw new Error("The engine has no such layer.");

@@ -1,4 +1,4 @@
-/** Random neurons that feed all outputs: what they say, and where a descent from them ends. */
+/** Random neurons that feed all outputs: what they say, where a descent from them ends, and what is answered where it has no time. */
 
 import { describe, expect, test } from "vitest";
 import { formulations } from "../../../src/convex/formulations/index.js";
@@ -38,6 +38,31 @@ describe("random neurons", () => {
     };
     const [plain, large] = [said(1), said(1024)];
     for (let k = 0; k < plain.length; k++) expect(large[k]).toBeCloseTo(plain[k], 10);
+  });
+});
+
+describe("a network that was given is never made worse", () => {
+  const wish = { cones: true, rows: 40, features: 6, outputs: 3, gates: 30, ridge: 0.1 };
+  const program = randomProgram({ ...wish, loss: "categoricalCrossentropy" });
+  const solved = solve(program, referenceKernels, { ...budget, tolerance: 1e-6 });
+
+  test.each([0, 1, 3, 10, 30, 100, 300])("by a wish to stop that comes when %i have asked for it", async (patience) => {
+    const { blocks, gap } = await solved;
+    const network = formulations.relu.recover(program, blocks);
+    let asked = 0;
+    const stopped = () => ++asked > patience;
+    const found = await shareOutputs(program, network, referenceKernels, { ...budget, stopped }, options);
+    expect(found.status).toBe("cancelled");
+    expect(found.gap.primal).toBeLessThan((1 + 1e-9) * gap.primal);
+    expect(found.gap.dual).toBeLessThanOrEqual(found.gap.primal);
+  });
+
+  test.each([0, 1e-3, 1e-2, 0.05])("by a limit of %f s", async (seconds) => {
+    const { blocks, gap } = await solved;
+    const network = formulations.relu.recover(program, blocks);
+    const found = await shareOutputs(program, network, referenceKernels, { ...budget, seconds }, options);
+    expect(found.gap.primal).toBeLessThan((1 + 1e-9) * gap.primal);
+    expect(found.gap.dual).toBeLessThanOrEqual(found.gap.primal);
   });
 });
 

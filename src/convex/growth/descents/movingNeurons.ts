@@ -10,11 +10,11 @@ import type { Kernels } from "../../kernels/types.js";
 import type { DeviceObjective, Objective, Worthwhile } from "../../linear/lbfgs.js";
 import { concatenated, norm } from "../../linear/vectors.js";
 import { blockOutputs, columnsOf } from "../../operators/blocks.js";
-import { deviceObjective, layerObjective } from "../../operators/neuronLayer.js";
+import { deviceObjective, layerObjective, neuronsThereFor } from "../../operators/neuronLayer.js";
 import { liftNeurons } from "../../recovery/index.js";
 import type { ConvexProgram, SparseBlocks } from "../../types.js";
 import { BlockPass, passesOf, roughPassesOf } from "../passes.js";
-import { readingOf, worthDevice } from "../sampleBlocks.js";
+import { readingOf } from "../sampleBlocks.js";
 import { descendNeurons, type NeuronPasses } from "./neuronDescent.js";
 
 /** m neurons, each feeding one output, and the output bias. */
@@ -137,10 +137,8 @@ async function networkObjectiveThere(
   kernels: Kernels,
   outputs: Int32Array,
 ): Promise<DeviceObjective | null> {
-  const { X, loss, pooling } = program;
-  if (!worthDevice(kernels, X, outputs.length, pooling)) return null;
-  const neurons = await kernels.neuronsThere?.(X, loss.outputs, outputs.length);
-  return neurons === undefined ? null : deviceObjective(program, neurons, outputs);
+  const neurons = await neuronsThereFor(program, kernels, program.loss.outputs, outputs.length);
+  return neurons === null ? null : deviceObjective(program, neurons, outputs);
 }
 
 /** Z [n x C] of the neurons, with their bias. */
