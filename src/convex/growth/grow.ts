@@ -49,7 +49,7 @@ const FEWER = 4;
 /** From the seed of one restart to the next. */
 const RESTART_SEED = 7919;
 /** Random starts of a search when time is up, for what is said of other gates. */
-const FEWEST = 16;
+export const FEWEST_STARTS = 16;
 
 const OPEN_SEARCH =
   "The gap over these gates is below the tolerance; the search for better gates had not come to rest. To go on, start from this " +
@@ -150,7 +150,13 @@ export async function solveGrowing(
     const starts =
       rough && !due() && !clock.over
         ? randomStarts(program, kernels, Math.ceil(options.starts / FEWER), draw)
-        : startsFrom(program, kernels, state.blocks, clock.over ? FEWEST : options.starts * power(HARDER, quiet), draw);
+        : startsFrom(
+            program,
+            kernels,
+            state.blocks,
+            clock.over ? FEWEST_STARTS : options.starts * power(HARDER, quiet),
+            draw,
+          );
     const batch = single ? drawnSamples(program, options.batch, draw) : null;
     const found =
       batch === null

@@ -3,7 +3,7 @@
 export { descendNeurons, type NeuronPasses } from "./descents/index.js";
 export { passOver } from "./effort.js";
 export { evenly } from "./evenly.js";
-export { type GrownSolution, type GrowthOptions, searchBeyond, solveGrowing } from "./grow.js";
+export { FEWEST_STARTS, type GrownSolution, type GrowthOptions, searchBeyond, solveGrowing } from "./grow.js";
 export { columnScalesFrom, columnScalesOf } from "./metric/index.js";
 export { largestAtZero, randomStarts } from "./oracle.js";
 export { columnsOf, TogetherPasses } from "./passes.js";

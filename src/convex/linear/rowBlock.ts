@@ -20,6 +20,18 @@ export function eachBlock(
   }
 }
 
+/** Rows that `block` makes where they are asked for, as `Matrix.block` does. */
+export function rowsMadeBy(rows: number, cols: number, block: NonNullable<Matrix["block"]>): Matrix {
+  return {
+    rows,
+    cols,
+    get data() {
+      return block(0, rows);
+    },
+    block,
+  };
+}
+
 /** At most so many of the first rows, a view. */
 export function firstRows({ rows, cols, data }: Matrix, most: number): Matrix {
   const count = Math.min(rows, most);

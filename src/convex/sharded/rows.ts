@@ -2,6 +2,7 @@
 
 import { shown } from "../../arguments.js";
 import type { ErrorCode } from "../../errors.js";
+import { rowsMadeBy } from "../linear/rowBlock.js";
 import { targetRefusal } from "../losses/index.js";
 import type { Matrix } from "../types.js";
 import type { ShardFacts, ShardRefusal, ShardSpec } from "./cluster.js";
@@ -99,14 +100,7 @@ export function rowsMatrix({ count, x }: Pick<ShardRows, "count" | "x">, inputs:
     }
     return out;
   };
-  return {
-    rows: count,
-    cols,
-    get data() {
-      return block(0, count);
-    },
-    block,
-  };
+  return rowsMadeBy(count, cols, block);
 }
 
 /** What rows can be taken from one after another. @throws RowRefusal for what is no iterable. */

@@ -3,12 +3,13 @@
  * them, newcomers, again.
  *
  * Weight decay charges |w| |a|_2 for a neuron that feeds C outputs; the convex program with cones, where each neuron feeds one,
- * charges |w| |a|_1. Its solution is one of two points where this begins. The exact convex program is over a copositive cone and NP-hard (Sahiner et
- * al. 2021), so the network is found by column generation with a local descent, and its dual point proves how good it is.
+ * charges |w| |a|_1. The exact convex program is over a copositive cone and NP-hard (Sahiner et al. 2021), so the network is found by
+ * column generation with a local descent, and its dual point proves how good it is. It begins at the lower end of two descents, from
+ * random neurons and from that solution.
  */
 
 import { bestScale, relativeGap } from "../certificate/index.js";
-import { type GrowthOptions, neuronsInTime } from "../growth/index.js";
+import { FEWEST_STARTS, type GrowthOptions, neuronsInTime } from "../growth/index.js";
 import { bindProducts } from "../kernels/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { gaussianSource } from "../linear/random.js";
@@ -23,12 +24,10 @@ import { SharingEffort } from "./effort.js";
 import { networkOf, type SharedNeurons, SharedObjective, sharedNeurons } from "./neurons.js";
 import { type PricingBudget, priceShared, type SharedPrices } from "./prices.js";
 import { randomNeurons } from "./randomStart.js";
-import { distinct, fromPrices, type Newcomer, search } from "./search.js";
+import { distinct, fromPrices, search } from "./search.js";
 
 /** Neurons of the descent from random ones, where there is time for so many. */
 const FIRST_NEURONS = 200;
-/** Random starts of a search when time is up, for what is said of other neurons. */
-const FEWEST_STARTS = 16;
 /** Neurons below this share of the largest are none. */
 const DEAD = 1e-9;
 /** Share of the time after which no round begins: the rest is for the bound. */
@@ -139,13 +138,8 @@ export async function shareOutputs(
   let closest = Number.POSITIVE_INFINITY; // the least gap so far, where all of the bound was looked into
   let tried = 0;
   let bounds = 0; // that were looked into
-  let newcomers: Newcomer[] = [];
+  let before = Number.POSITIVE_INFINITY; // the value a round ago
   for (let round = 0; ; round++) {
-    const before = round === 0 ? Number.POSITIVE_INFINITY : value;
-    if (round > 0) {
-      const moved = await descendTogether(objective, neurons, newcomers, options.units, start, kernels, clock, effort);
-      if (moved.value < value) ({ neurons, value } = moved);
-    }
     const living = networkOf(neurons, start.pooling, DEAD);
     const { program, blocks } = liftNeurons(start, hidden(living), living.bias, start.gates, kernels);
     const N = dualPointAt(program, objective.predict(neurons));
@@ -203,7 +197,10 @@ export async function shareOutputs(
         ...{ evidence: { bestRatio, starts: tried }, iterations: round + 1, seconds: clock.seconds },
       };
     }
-    newcomers = distinct([...fromPrices(sharper.prices), ...outside], program.beta * (1 + budget.tolerance));
+    const newcomers = distinct([...fromPrices(sharper.prices), ...outside], program.beta * (1 + budget.tolerance));
+    before = value;
+    const moved = await descendTogether(objective, neurons, newcomers, options.units, start, kernels, clock, effort);
+    if (moved.value < value) ({ neurons, value } = moved);
   }
 }
 

@@ -6,7 +6,7 @@
 import type { Kernels } from "../../kernels/types.js";
 import { eigenInPieces } from "../../linear/eigen/index.js";
 import { inTurns, type Pieces } from "../../linear/pieces.js";
-import { rowBlock } from "../../linear/rowBlock.js";
+import { rowBlock, rowsMadeBy } from "../../linear/rowBlock.js";
 import { turned } from "../../linear/vectors.js";
 import type { Matrix } from "../../types.js";
 
@@ -33,19 +33,6 @@ export async function axesOf(X: Matrix, kernels: Kernels, pause: () => Promise<b
   const axes = known.get(X) ?? (await inTurns(making(X, kernels), pause));
   if (axes !== null) known.set(X, axes);
   return axes ?? still(X);
-}
-
-/** Rows that are made from those of X where they are asked for. */
-function made(X: Matrix, turn: (rows: Float64Array) => Float64Array): Matrix {
-  const block = (from: number, count: number) => turn(rowBlock(X, from, count));
-  return {
-    rows: X.rows,
-    cols: X.cols,
-    get data() {
-      return block(0, X.rows);
-    },
-    block,
-  };
 }
 
 function still(X: Matrix): Axes {
@@ -77,7 +64,7 @@ function* making(X: Matrix, kernels: Kernels): Pieces<Axes | null> {
     X:
       X.block === undefined
         ? { rows: n, cols: d, data: times(X.data, across) }
-        : made(X, (rows) => times(rows, across)),
+        : rowsMadeBy(n, d, (from, count) => times(rowBlock(X, from, count), across)),
     squares: values.map((value) => Math.max(0, value)),
     there: (weights) => times(weights, across),
     back: (weights) => times(weights, V),

@@ -2,7 +2,7 @@
 
 import type { GatedProducts, Kernels } from "../../kernels/types.js";
 import { wordsPerGate } from "../../linear/bits.js";
-import { rowBlock } from "../../linear/rowBlock.js";
+import { rowBlock, rowsMadeBy } from "../../linear/rowBlock.js";
 import { columnSums } from "../../linear/vectors.js";
 import type { GateSet, Loss, Matrix } from "../../types.js";
 import type { Bend, Span } from "../cluster.js";
@@ -67,14 +67,7 @@ function weightedRows(X: Matrix, weights: Float64Array): Matrix {
     }
     return out;
   };
-  return {
-    rows: X.rows,
-    cols,
-    get data() {
-      return block(0, X.rows);
-    },
-    block,
-  };
+  return rowsMadeBy(X.rows, cols, block);
 }
 
 function gatesAt({ rows, bits, generators }: GateSet, list: Int32Array): GateSet {

@@ -5,6 +5,7 @@
  * bias column is that times its value. So A = F T' for the moments' columns F, and A v = F lifted(v), A'r = lowered(F'r).
  */
 
+import { rowsMadeBy } from "../../linear/rowBlock.js";
 import type { Matrix } from "../../types.js";
 import { rowsMatrix, type ShardRows } from "../rows.js";
 
@@ -45,14 +46,7 @@ export function framed(rows: ShardRows, means: Float64Array): Matrix {
     for (let k = 0; k < count; k++) for (let p = 0; p < inputs; p++) out[k * cols + p] -= means[p];
     return out;
   };
-  return {
-    rows: rows.count,
-    cols,
-    get data() {
-      return block(0, rows.count);
-    },
-    block,
-  };
+  return rowsMadeBy(rows.count, cols, block);
 }
 
 /** Vectors of the program, one after another, as vectors of the frame. */
