@@ -26,6 +26,15 @@ type OuterSlot = "targets" | "weights" | "ofBias" | "z" | "c" | "bias";
 const SLACK_SUMS = ["(b - (1. - m) * max(a, 0.) - min(a, 0.)) / m - max(b, 0.)", "max(b, 0.) - max(a, 0.)"] as const;
 const BLOCK_SUMS = ["a - b", "b - c"] as const;
 
+/** The largest of its matrices. */
+export function coneShapes({ rows, width, vectors }: ConeSizes): [number, number][] {
+  return [
+    [rows, width],
+    [vectors, width],
+    [vectors, rows],
+  ];
+}
+
 export class WebglCones extends Textures<Slot> implements DeviceCones {
   private readonly even: programs.PackedSizes;
   private readonly vectors: number; // rows of the textures of blocks
