@@ -8,7 +8,7 @@
 import { outerShader } from "../outerShader.js";
 import { ROW_TILE, rowProducts } from "../rowProducts.js";
 import { LANES, SHAPE, TILE } from "../shape.js";
-import { type Along, each, MAIN, sumsAlong } from "../vectors.js";
+import { type Along, addedLanes, each, MAIN, sumsAlong } from "../vectors.js";
 
 /** weight of the slacks, relaxation, threshold, what is kept of q, and what multipliers are divided by. */
 export const CONE_NUMBERS = 8;
@@ -126,10 +126,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var sum = 0.0;
   for (var k = lane; k < shape.rows; k += ${LANES}u) { sum += matrix[group.x * shape.rows + k] * Z[group.y * shape.rows + k]; }
   lanes[lane] = sum;
-  for (var stride = ${LANES / 2}u; stride > 0u; stride /= 2u) {
-    workgroupBarrier();
-    if (lane < stride) { lanes[lane] += lanes[lane + stride]; }
-  }
+  ${addedLanes(LANES)}
   if (lane == 0u) { out[group.y * shape.rows + group.x] = lanes[0]; }
 }
 `;
@@ -168,10 +165,7 @@ ${rowProducts("G", "Y")}
     }
   }
   lanes[lane] = sum;
-  for (var stride = 128u; stride > 0u; stride /= 2u) {
-    workgroupBarrier();
-    if (lane < stride) { lanes[lane] += lanes[lane + stride]; }
-  }
+  ${addedLanes(256)}
   if (lane == 0u) { sums[count + group.y * groups.x + group.x] = lanes[0]; }
 }
 `;
