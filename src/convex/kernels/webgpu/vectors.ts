@@ -45,7 +45,7 @@ fn both(a: mat2x4f, b: mat2x4f) -> mat2x4f {
  * A tree would wait at six to eight barriers, which cost more than the sums.
  */
 export function addedLanes(count: number): string {
-  const few = 2 ** Math.ceil(Math.log2(count) / 2);
+  const few = count > LANES ? 2 * FEW : FEW;
   return `workgroupBarrier();
   if (lane < ${few}u) {
     for (var k = lane + ${few}u; k < ${count}u; k += ${few}u) { lanes[lane] += lanes[k]; }
