@@ -27,8 +27,14 @@ const SLACK_SUMS = ["(b - (1. - m) * max(a, 0.) - min(a, 0.)) / m - max(b, 0.)",
 const BLOCK_SUMS = ["a - b", "b - c"] as const;
 
 /** The largest of its matrices. */
-export function coneShapes({ rows, width, vectors, sides }: ConeSizes): [number, number][] {
-  return [[rows, width], [vectors, width], ...(sides === 2 ? ([[vectors, rows]] satisfies [number, number][]) : [])];
+export function coneShapes({ rows, width, gates, outputs, sides }: ConeSizes): [number, number][] {
+  const vectors = sides * outputs * evenUp(gates);
+  const shapes: [number, number][] = [
+    [rows, width],
+    [vectors, width],
+  ];
+  if (sides === 2) shapes.push([vectors, rows]);
+  return shapes;
 }
 
 export class WebglCones extends Textures<Slot> implements DeviceCones {

@@ -9,7 +9,8 @@
  *   q := a S X x + (1 - a) max(0, q) + min(0, q),         s = max(0, q),
  *   y := a A x + (1 - a) z + c,                          z = prox of L / (k r) at y,   c = y - z.
  *
- * Without cones there are neither s nor q. All vectors share one d x d matrix and one n x n matrix (system.ts); the weight k scales what the multipliers are and moves nothing else.
+ * Without cones there are neither s nor q. All vectors share one d x d matrix and one n x n matrix (system.ts); the weight k scales what
+ * the multipliers are and moves nothing else.
  * N = k r c, a gradient of the loss at z, is the dual point. On the host, where a projection onto a cone costs as much as a few
  * of its iterations, Newton steps win (bench/README.md); on a device its steps are products like any other.
  *

@@ -4,8 +4,8 @@
  *   x = M^-1 (R - A'W),   Q W = A M^-1 R,   Q = I / r + A M^-1 A' + g^2 1 1',
  *
  * the last for the output bias, a column of A of ones whose part of M is 1 / g^2. A M^-1 A' = 2 (X M^-1 X') o sum_i D_i D_i' (without
- * cones once that), the same for every output and whatever the scale of the weights, so that it is factored once. Beyond FACTORED_ROWS rows conjugate gradients with products on the engine
- * solve for what W moves by; what they leave is asked for once more by the next system.
+ * cones once that), the same for every output and whatever the scale of the weights, so that it is factored once. Beyond FACTORED_ROWS
+ * rows conjugate gradients with products on the engine solve for what W moves by; what they leave is asked for once more by the next system.
  */
 
 import { hostCones } from "../../kernels/hostCones.js";
