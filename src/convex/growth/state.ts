@@ -11,7 +11,7 @@ import { slopeOf } from "../network.js";
 import { blockOutputs, columnsOf, predict, zeroBlocks } from "../operators/blocks.js";
 import { biasAlone, dualPointAt } from "../operators/dualPoint.js";
 import { sparse } from "../recovery/lift.js";
-import type { Clock } from "../solvers/clock.js";
+import { Clock } from "../solvers/clock.js";
 import { advice, type Solution, type SolveBudget } from "../solvers/solution.js";
 import { chooseSolver, withProducts } from "../solvers/solve.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
@@ -92,9 +92,7 @@ export async function firstState(
   const C = blockOutputs(program);
   const generator = (i: number) => gates.generators.data.subarray(i * X.cols, (i + 1) * X.cols);
   const directions: { direction: Float64Array; output: number; sign: 1 | -1 }[] = [];
-  const share = clock.part(FIRST_TIME);
-  // Where posing has taken all of the time, a moment is still well spent: the network without neurons is no answer.
-  const pause = async () => (await share.pause()) && (share.stopped() || clock.seconds > MOMENT);
+  const pause = firstPause(clock);
   const count = await neuronsInTime(program, kernels, gates.count, FIRST_TIME * clock.left, pause);
   for (let i = 0; i < count; i++) {
     const direction = Math.floor(i / (2 * C)) % 2 === 0 ? generator(i) : evenly(X, generator(i), kernels);
@@ -119,6 +117,13 @@ export async function firstState(
   const zero = loss.value(Z) + bias.reduce((sum, c) => sum + (outputBias?.ridge ?? 0) * c * c, 0);
   // The zero network is better where beta is so large that neurons die; its gates are those of the program.
   return first.value < zero ? programAt(program, first.neurons, kernels) : still;
+}
+
+/** The pause of a first descent, which ends by its share of the time that is left, or so many seconds before that is over. */
+export function firstPause(clock: Clock, before = 0): () => Promise<boolean> {
+  const share = new Clock(Math.min(FIRST_TIME * clock.left, Math.max(0, clock.left - before)), clock.stopped);
+  // Where posing has taken all of the time, a moment is still well spent: the network without neurons is no answer.
+  return async () => (await share.pause()) && (share.stopped() || clock.seconds > MOMENT);
 }
 
 /** How many of so many neurons come far enough from a random start in these seconds. */

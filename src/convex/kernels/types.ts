@@ -47,6 +47,8 @@ export interface Kernels {
   neurons?(X: Matrix, outputs: Int32Array, C: number, slope: number): NeuronLayer;
   /** The same as `layer` in float32: each pass back follows one forward with the same weights. */
   roughLayer?(X: Matrix, m: number, C: number, slope: number): NeuronLayer;
+  /** The same over patches, `roughLayer` of each sample with its activations added up times the scale; of one position. */
+  roughFilters?(X: Matrix, m: number, C: number, pooling: Pooling): NeuronLayer;
   /** Room for so many pairs of vectors of a size; who needs it has plain ones where an engine has nothing faster. The caller disposes it. */
   pairs?(size: number, count: number): VectorPairs;
   /** A matrix for products with it again and again; who needs it multiplies with the matrix itself where an engine has nothing faster. The caller disposes it. */
