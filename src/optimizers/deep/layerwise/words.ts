@@ -26,13 +26,14 @@ export function layerwiseNotes(
     ...(begun.length === 0
       ? []
       : [
-          `No stage that begins at the read-out before it, by two units for each output, ends above that: ` +
+          `No stage that begins at the read-out before it, by two units for each output or one for each feature, ends above that: ` +
             `${begun.map(({ layer }) => `"${layer}"`).join(", ")}.`,
         ]),
     ...(without.length === 0
       ? []
       : [
-          `Stages without that beginning may end above the one before, having fewer than two ReLU units for each output, or places: ` +
+          `Stages without that beginning may end above the one before, having fewer than two ReLU units for each output and fewer than ` +
+            `features or channels, or joining places that the read-out before told apart: ` +
             `${without.map(({ layer }) => `"${layer}"`).join(", ")}.`,
         ]),
     ...(others.length === 0
