@@ -20,7 +20,7 @@ import { carryOn, isNonnegative, type ReadOut, writeKernel } from "./carry.js";
 import { type Chain, chainOf } from "./chain.js";
 import type { StageModel } from "./stageModel.js";
 import { fitStages, LEAST_SECONDS, type StageDone, type StagesDone, stageModels } from "./stages.js";
-import { layerwiseNotes, STOPPED } from "./words.js";
+import { layerwiseNotes, STAGE_ADVICE, STOPPED } from "./words.js";
 
 /** How the stages ended up in the model. */
 interface Written {
@@ -71,7 +71,7 @@ export async function fitLayerwise<M extends tf.LayersModel>(order: Order<M>): P
       model,
       certificate: whole ? claimedOfHead(said.certificate, spec) : own ? claimedOfStage(last) : said.certificate,
       objective: reached,
-      ...{ status: written.status, advice: written.status === "cancelled" ? STOPPED : last.result.advice },
+      ...{ status: written.status, advice: adviceOf(written.status, last.result.advice) },
       problem: { ...head.problem, spec: { ...head.problem.spec, cut: spec.cut, deep: spec.deep } },
       stages: done.map(({ layer, objective, carried, relativeGap, status, validationLoss }, k) => ({
         ...{ layer, objective, carried, relativeGap, status, validationLoss, chosen: k === written.chosen },
@@ -92,6 +92,10 @@ export async function fitLayerwise<M extends tf.LayersModel>(order: Order<M>): P
     objective.dispose();
     for (const stage of stages) stage.model.dispose();
   }
+}
+
+function adviceOf(status: Status, own: string): string {
+  return status === "cancelled" ? STOPPED : (STAGE_ADVICE[status] ?? own);
 }
 
 /** The certificate of a stage, with words that say so. */
