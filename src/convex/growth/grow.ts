@@ -161,7 +161,7 @@ export async function solveGrowing(
     const found =
       batch === null
         ? await search(program, kernels, N, starts, late)
-        : await searchOn(batch, program, kernels, N, starts);
+        : await searchOn(batch, program, kernels, N, starts, late);
     tried += starts.length;
     effort.search(starts.length);
     effort.mark(objective);

@@ -157,12 +157,21 @@ export async function descendWorthwhile(
     before = lowest;
     return slow;
   };
-  return usingObjective(objective, async () => {
-    const pairs = whereRoom(() => kernels?.pairs?.(start.length, MEMORY)) ?? undefined;
-    try {
-      return await descend(watched, start, steps, enough, scales, breath, pairs);
-    } finally {
-      pairs?.dispose();
-    }
-  });
+  return usingObjective(objective, () =>
+    withPairs(kernels, start.length, (pairs) => descend(watched, start, steps, enough, scales, breath, pairs)),
+  );
+}
+
+/** What `use` makes of the pairs of an engine, where that has any and room for them. */
+export async function withPairs<T>(
+  kernels: Pick<Kernels, "pairs"> | undefined,
+  size: number,
+  use: (pairs: VectorPairs | undefined) => Promise<T>,
+): Promise<T> {
+  const pairs = whereRoom(() => kernels?.pairs?.(size, MEMORY)) ?? undefined;
+  try {
+    return await use(pairs);
+  } finally {
+    pairs?.dispose();
+  }
 }

@@ -113,9 +113,10 @@ class Narrowing {
     const { units, pause } = this.options;
     let network = wide;
     while (network.neurons.length > units) {
-      const hurried = this.spent > WORK / 2 || (await pause());
+      const late = await pause();
+      const hurried = this.spent > WORK / 2 || late;
       const target = hurried ? units : Math.max(units, Math.floor(LEFT * network.neurons.length));
-      network = (await this.descended(shrunk(network, target), SETTLING)).network;
+      network = (await this.descended(shrunk(network, target, late), SETTLING)).network;
     }
     return this.descended(network, FIRST);
   }
