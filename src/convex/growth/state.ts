@@ -46,6 +46,8 @@ const MOST_REST = 0.5;
 const FIRST_STEPS = 400;
 const RATE = 3e9;
 const ROUGH_RATE = 12e9;
+/** The same of several outputs. */
+const ROUGH_RATE_OF_SEVERAL = 6e9;
 const FEWEST_NEURONS = 60;
 /**
  * So many are worth having where they come this far: spambase after 2 s, 100, 200 and 300 neurons, 0.13980, 0.13932 and 0.14116; 5,000 x 50
@@ -141,9 +143,10 @@ export async function neuronsInTime(
   seconds: number,
   pause: () => Promise<boolean>,
 ): Promise<number> {
-  const { X } = program;
+  const { X, loss } = program;
+  const rate = loss.outputs === 1 ? ROUGH_RATE : ROUGH_RATE_OF_SEVERAL;
   const exactly = Math.min(most, neuronsWithin(RATE * seconds, X));
-  const more = Math.min(most, neuronsWithin(ROUGH_RATE * seconds, X));
+  const more = Math.min(most, neuronsWithin(rate * seconds, X));
   return more > exactly && (await descendsRoughly(program, kernels, more, pause)) ? more : exactly;
 }
 
