@@ -170,7 +170,7 @@ export function layer(
 }
 
 /**
- * Outputs and signs of a layer of `rows` rows that says of itself where all lies (assembly/neurons.ts), or, backward, G of its `groups`;
+ * Outputs and signs of a layer of `rows` rows, or samples where rows are patches (assembly/filters.ts), that says of itself where all lies (assembly/neurons.ts), or, backward, G of its `groups`;
  * `together`: each neuron feeds all outputs (assembly/together.ts). What is in a part does not change a bit of it.
  */
 export function neurons(

@@ -4,6 +4,7 @@ import { coneRoom, locate, project } from "./cone";
 import { multiplyFew } from "./few";
 import { BITS, DENSE, gemm, gemmBytes, MASKED } from "./gemm";
 import { layerBackward, layerForward, layerRoom, layerRows } from "./layer";
+import { filtersBackward, filtersForward, hasPatches } from "./filters";
 import { neuronsBackward, neuronsForward } from "./neurons";
 import { readGates } from "./pack";
 import { poolBytes, poolSample } from "./pool";
@@ -289,7 +290,7 @@ export function layerPlace(m: i32): i32 {
   return layerRows(m) * m + layerRoom(m);
 }
 
-/** A part of the rows of a pass of neurons forward, or of the groups of one back; the slope is alpha. Fields: layer, rows or groups, those of a task. */
+/** A part of the rows, or samples, of a pass of neurons forward, or of the groups of one back; the slope is alpha. Fields: layer, rows or groups, those of a task. */
 function neurons(task: i32, kind: i32): void {
   const layer = <usize>field(0);
   const part = field(2);
@@ -298,6 +299,9 @@ function neurons(task: i32, kind: i32): void {
   const slope = load<f64>(ALPHA);
   if (kind == NEURONS_BACKWARD) neuronsBackward(layer, from, count, slope, self);
   else if (kind == NEURONS_FORWARD) neuronsForward(layer, from, count, slope, self);
-  else if (kind == TOGETHER_BACKWARD) togetherBackward(layer, from, count, slope, self);
+  else if (hasPatches(layer)) {
+    if (kind == TOGETHER_BACKWARD) filtersBackward(layer, from, count, slope, self);
+    else filtersForward(layer, from, count, slope);
+  } else if (kind == TOGETHER_BACKWARD) togetherBackward(layer, from, count, slope, self);
   else togetherForward(layer, from, count, slope, self);
 }

@@ -6,6 +6,11 @@
  * A G is the gradient in W, and since a is homogeneous w'G that in A.
  */
 
+/** What a tile's products become: added to sums [size x 4], activations [size x 8], or the sums of these over all rows [8]. */
+const SAID: i32 = 0;
+export const KEPT: i32 = 1;
+export const POOLED: i32 = 2;
+
 /** Neurons of a group. */
 export const GROUP: i32 = 8;
 /** Rows whose pulls are made together; parts of the rows begin on multiples of it. */
@@ -61,8 +66,8 @@ export function neuronsForward(layer: usize, from: i32, count: i32, slope: f64, 
       const signs = <usize>told(layer, SIGNS_AT) + g * rows + first;
       const w = <usize>told(layer, W_AT) + ((g * d) << 5);
       const a = <usize>told(layer, A_AT) + (g << 5);
-      if (slope == 0) tiles(x, stride << 2, size, w, d, a, sums, signs, false, 0, false);
-      else tiles(x, stride << 2, size, w, d, a, sums, signs, true, <f32>slope, false);
+      if (slope == 0) tiles(x, stride << 2, size, w, d, a, sums, signs, false, 0, SAID);
+      else tiles(x, stride << 2, size, w, d, a, sums, signs, true, <f32>slope, SAID);
       const output = load<i32>(outputs + (g << 2));
       if (g + 1 < groups && load<i32>(outputs + ((g + 1) << 2)) == output) continue;
       const z = <usize>told(layer, Z_AT) + ((output * rows + first) << 3);
@@ -76,16 +81,17 @@ export function neuronsForward(layer: usize, from: i32, count: i32, slope: f64, 
   }
 }
 
-/** Tiles of one group over `size` rows, a multiple of 4, and their signs: added to sums [size x 4], or `kept` as activations [size x 8]. */
+/** Tiles of one group over `size` rows, a multiple of 4, and their signs; `what` becomes of them is written `to` there. */
 // @ts-ignore: decorator
 @inline
 export function tiles(
-  x: usize, stride: usize, size: i32, w: usize, d: i32, a: usize, to: usize, signs: usize, leaky: bool, slope: f32, kept: bool,
+  x: usize, stride: usize, size: i32, w: usize, d: i32, a: usize, to: usize, signs: usize, leaky: bool, slope: f32, what: i32,
 ): void {
-  const a0 = kept ? f32x4.splat(1) : v128.load(a);
-  const a1 = kept ? a0 : v128.load(a, 16);
+  const a0 = what == SAID ? v128.load(a) : f32x4.splat(1);
+  const a1 = what == SAID ? v128.load(a, 16) : a0;
   const fall = f32x4.splat(slope);
   const zero = f32x4.splat(0);
+  let left = zero, right = zero;
   for (let s = 0; s < size; s += 4) {
     let x0 = x;
     let x1 = x0 + stride;
@@ -128,7 +134,12 @@ export function tiles(
       x2 += 8;
       x3 += 8;
     }
-    if (kept) {
+    if (what == POOLED) {
+      const upper = f32x4.add(active(c00, leaky, fall), active(c10, leaky, fall));
+      left = f32x4.add(left, f32x4.add(upper, f32x4.add(active(c20, leaky, fall), active(c30, leaky, fall))));
+      const lower = f32x4.add(active(c01, leaky, fall), active(c11, leaky, fall));
+      right = f32x4.add(right, f32x4.add(lower, f32x4.add(active(c21, leaky, fall), active(c31, leaky, fall))));
+    } else if (what == KEPT) {
       keep(to, c00, c01, leaky, fall);
       keep(to + 32, c10, c11, leaky, fall);
       keep(to + 64, c20, c21, leaky, fall);
@@ -144,6 +155,9 @@ export function tiles(
     store<u32>(signs, signsOf(c00, c01, c10, c11) | (signsOf(c20, c21, c30, c31) << 16));
     signs += 4;
   }
+  if (what != POOLED) return;
+  v128.store(to, left);
+  v128.store(to, right, 16);
 }
 
 /** Adds what a sample's tile says to its sums. */

@@ -6,33 +6,34 @@
  * with its rows into G and its activations with N into the gradient in A.
  */
 
-import { back, GROUP, mask, neuronPart, neuronPlace, NEURON_ROWS, tiles, told } from "./neurons";
+import { back, GROUP, KEPT, mask, neuronPart, neuronPlace, NEURON_ROWS, tiles, told } from "./neurons";
 
 /** What a layer says of itself, in 32-bit integers that lie together. */
-const X_AT: usize = 0; // [rows x stride] float32, rows a multiple of 4, stride of 4; what fills up is zero
-const ROWS: usize = 4;
-const COLUMNS: usize = 8; // even, the last of W filled up with zeros
-const STRIDE: usize = 12; // floats
-const GROUPS: usize = 16;
-const WIDE: usize = 20; // outputs, filled up to a multiple of 4
-const W_AT: usize = 24; // [groups x columns x 8] float32
-const A_AT: usize = 28; // [groups x 8 x wide] float32
-const ACROSS_AT: usize = 32; // the same [groups x wide x 8]
-const KEPT_AT: usize = 36; // activations [groups x rows x 8] float32, or 0: they are made twice
-const SIGNS_AT: usize = 40; // [groups x rows] bytes
-const Z_AT: usize = 44; // [rows x wide] float32
-const N_AT: usize = 48; // [rows x wide] float32
-const G_AT: usize = 52; // [groups x stride x 8] float64
-const IN_A_AT: usize = 56; // [groups x wide x 8] float64
+export const X_AT: usize = 0; // [rows x stride] float32, rows a multiple of 4, stride of 4; what fills up is zero
+export const ROWS: usize = 4;
+export const COLUMNS: usize = 8; // even, the last of W filled up with zeros
+export const STRIDE: usize = 12; // floats
+export const GROUPS: usize = 16;
+export const WIDE: usize = 20; // outputs, filled up to a multiple of 4
+export const W_AT: usize = 24; // [groups x columns x 8] float32
+export const A_AT: usize = 28; // [groups x 8 x wide] float32
+export const ACROSS_AT: usize = 32; // the same [groups x wide x 8]
+export const KEPT_AT: usize = 36; // activations [groups x rows x 8] float32, or 0: they are made twice
+export const SIGNS_AT: usize = 40; // [groups x rows] bytes
+export const Z_AT: usize = 44; // [rows x wide] float32
+export const N_AT: usize = 48; // [rows x wide] float32
+export const G_AT: usize = 52; // [groups x stride x 8] float64
+export const IN_A_AT: usize = 56; // [groups x wide x 8] float64
 const PLACES_AT: usize = 60; // of the threads
+export const PATCHES: usize = 64; // rows of a sample, a multiple of 4, what fills up is zero; or 1 (assembly/filters.ts)
 
 /** Bytes of a row of a block: a number for each neuron of a group. */
-const LINE: i32 = GROUP << 2;
+export const LINE: i32 = GROUP << 2;
 
 /** A thread's place: activations of `NEURON_ROWS`, then pulls. */
 // @ts-ignore: decorator
 @inline
-function placeOf(layer: usize, thread: i32): usize {
+export function placeOf(layer: usize, thread: i32): usize {
   return <usize>told(layer, PLACES_AT) + ((thread * neuronPlace(told(layer, ROWS), told(layer, STRIDE))) << 3);
 }
 
@@ -44,8 +45,8 @@ function activate(layer: usize, g: i32, s: i32, size: i32, slope: f64, to: usize
   const x = <usize>told(layer, X_AT) + ((s * stride) << 2);
   const w = <usize>told(layer, W_AT) + g * d * LINE;
   const signs = <usize>told(layer, SIGNS_AT) + g * rows + s;
-  if (slope == 0) tiles(x, stride << 2, size, w, d, 0, to, signs, false, 0, true);
-  else tiles(x, stride << 2, size, w, d, 0, to, signs, true, <f32>slope, true);
+  if (slope == 0) tiles(x, stride << 2, size, w, d, 0, to, signs, false, 0, KEPT);
+  else tiles(x, stride << 2, size, w, d, 0, to, signs, true, <f32>slope, KEPT);
 }
 
 /** Where they are, or go. */
@@ -79,7 +80,7 @@ export function togetherForward(layer: usize, from: i32, count: i32, slope: f64,
 }
 
 /** Z [size x wide] += block [size x 8] A [8 x wide]. */
-function feed(block: usize, size: i32, a: usize, wide: i32, z: usize): void {
+export function feed(block: usize, size: i32, a: usize, wide: i32, z: usize): void {
   const row = <usize>(wide << 2);
   for (let s = 0; s < size; s += 4) {
     let c = 0;
@@ -174,8 +175,8 @@ export function togetherBackward(layer: usize, from: i32, count: i32, slope: f64
         const block = activations(layer, g, s, place);
         if (!kept) activate(layer, g, s, size, slope, block);
         const N = <usize>told(layer, N_AT) + ((s * wide) << 2);
-        if (slope == 0) pull(N, size, a, wide, signs + s, pulls, false, 0);
-        else pull(N, size, a, wide, signs + s, pulls, true, <f32>slope);
+        if (slope == 0) pull(N, size, a, wide, signs + s, pulls, true, false, 0);
+        else pull(N, size, a, wide, signs + s, pulls, true, true, <f32>slope);
         const x = <usize>told(layer, X_AT) + ((s * stride) << 2);
         for (let p = 0; p < d; p += 4) back(x + (p << 2), stride << 2, size, pulls, G + (p << 6));
         for (let c = 0; c < wide; c += 4) back(N + (c << 2), wide << 2, size, block, inA + ((g * wide + c) << 6));
@@ -184,10 +185,12 @@ export function togetherBackward(layer: usize, from: i32, count: i32, slope: f64
   }
 }
 
-/** to [size x 8] := N [size x wide] A [wide x 8] where the sign is set, slope times it elsewhere. */
+/** to [size x 8] := N [size x wide] A [wide x 8]; where that is `masked`, slope times it where the sign is not set. */
 // @ts-ignore: decorator
 @inline
-function pull(N: usize, size: i32, a: usize, wide: i32, signs: usize, to: usize, leaky: bool, slope: f32): void {
+export function pull(
+  N: usize, size: i32, a: usize, wide: i32, signs: usize, to: usize, masked: bool, leaky: bool, slope: f32,
+): void {
   const row = <usize>(wide << 2);
   const zero = f32x4.splat(0);
   const fall = f32x4.splat(slope);
@@ -219,10 +222,21 @@ function pull(N: usize, size: i32, a: usize, wide: i32, signs: usize, to: usize,
       n2 += 4;
       n3 += 4;
     }
-    mask(to, signs + s, c00, c01, leaky, fall);
-    mask(to + LINE, signs + s + 1, c10, c11, leaky, fall);
-    mask(to + 2 * LINE, signs + s + 2, c20, c21, leaky, fall);
-    mask(to + 3 * LINE, signs + s + 3, c30, c31, leaky, fall);
+    pulled(to, signs + s, c00, c01, masked, leaky, fall);
+    pulled(to + LINE, signs + s + 1, c10, c11, masked, leaky, fall);
+    pulled(to + 2 * LINE, signs + s + 2, c20, c21, masked, leaky, fall);
+    pulled(to + 3 * LINE, signs + s + 3, c30, c31, masked, leaky, fall);
     to += 4 * LINE;
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function pulled(to: usize, sign: usize, left: v128, right: v128, masked: bool, leaky: bool, slope: v128): void {
+  if (masked) {
+    mask(to, sign, left, right, leaky, slope);
+  } else {
+    v128.store(to, left);
+    v128.store(to, right, 16);
   }
 }

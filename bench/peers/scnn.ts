@@ -25,6 +25,7 @@ export interface PeerSettings {
   readonly python: string;
   readonly dtype: string;
   readonly backend: string;
+  readonly device?: "cpu" | "cuda"; // the CPU where it is missing
   readonly tol: number;
   readonly constraintTol: number;
   readonly maxIterations: number;
@@ -53,9 +54,18 @@ export interface PeerRun {
 
 /** The Python that has scnn: SCNN_PYTHON, else python3; null when neither does. */
 export function findPython(): string | null {
+  return pythonThat("import scnn.optimize");
+}
+
+/** The same with a torch that has a CUDA device. */
+export function findCudaPython(): string | null {
+  return pythonThat("import scnn.optimize, torch; assert torch.cuda.is_available()");
+}
+
+function pythonThat(runs: string): string | null {
   for (const python of [process.env.SCNN_PYTHON, "python3"]) {
     if (python === undefined || python === "") continue;
-    if (spawnSync(python, ["-c", "import scnn.optimize"], { stdio: "ignore" }).status === 0) return python;
+    if (spawnSync(python, ["-c", runs], { stdio: "ignore" }).status === 0) return python;
   }
   return null;
 }
@@ -79,9 +89,9 @@ function writeProblem(folder: string, { X, y, gates, beta, formulation }: PeerPr
   const P = gates.count;
   const generators = new Float64Array(d * P); // scnn has them as columns
   for (let i = 0; i < P; i++) for (let p = 0; p < d; p++) generators[p * P + i] = gates.generators.data[i * d + p];
-  const { dtype, backend, tol, constraintTol, maxIterations, cap } = settings;
+  const { dtype, backend, device = "cpu", tol, constraintTol, maxIterations, cap } = settings;
   const limits = { tol, constraint_tol: constraintTol, max_iters: maxIterations, cap };
-  const facts = { n, d, P, lam: beta / 2, formulation, dtype, backend, ...limits };
+  const facts = { n, d, P, lam: beta / 2, formulation, dtype, backend, device, ...limits };
   writeFileSync(join(folder, "problem.json"), JSON.stringify(facts));
   writeNumbers(join(folder, "x.f64"), X.data);
   writeNumbers(join(folder, "y.f64"), y);

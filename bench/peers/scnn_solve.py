@@ -2,7 +2,7 @@
 
     python scnn_solve.py FOLDER
 
-FOLDER/problem.json says n, d, P, lam, formulation ("gated" or "relu"), dtype, backend, tol, constraint_tol, max_iters and
+FOLDER/problem.json says n, d, P, lam, formulation ("gated" or "relu"), dtype, backend, device ("cpu" or "cuda"), tol, constraint_tol, max_iters and
 cap (seconds), and x.f64 [n x d], y.f64 [n], gates.f64 [d x P] hold the data as little-endian float64. Written are
 trace.json, what happened when, and weights.f64 [(2 x) p x d] with gates_used.f64 [d x p], the point at the end and its gates.
 
@@ -102,8 +102,8 @@ def main(folder):
     from scnn.solvers import AL, RFISTA
 
     relu = problem["formulation"] == "relu"
-    set_device("cpu", problem["dtype"])
-    if problem["backend"] != "numpy":
+    set_device(problem["device"], problem["dtype"])
+    if problem["device"] == "cpu" and problem["backend"] != "numpy":
         lab.set_backend(problem["backend"])  # scnn itself takes numpy on the CPU
     regularizer = NeuronGL1(problem["lam"])
     model = (ConvexReLU if relu else ConvexGatedReLU)(G, c=1, bias=False)

@@ -135,7 +135,7 @@ export async function densePeak(backend: string, sizes: readonly number[], repea
   return Math.max(...rates);
 }
 
-async function useBackend(name: string): Promise<void> {
+export async function useBackend(name: string): Promise<void> {
   if (!(await tf.setBackend(name))) throw new Error(`bench: tfjs has no backend "${name}" here.`);
 }
 

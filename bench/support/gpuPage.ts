@@ -14,12 +14,16 @@ const SOFTWARE_FLAGS = [
 ];
 const GPU_FLAGS = ["--ignore-gpu-blocklist", "--no-sandbox"];
 
-/** On localhost, since WebGPU wants a secure origin. */
-export async function withPage(software: boolean, use: (page: Page) => Promise<void>): Promise<void> {
+/** On localhost, since WebGPU wants a secure origin; `isolated` pages have threads. */
+export async function withPage(software: boolean, use: (page: Page) => Promise<void>, isolated = false): Promise<void> {
   const entryPoints = [new URL("devicePage.js", import.meta.url).pathname];
   const { outputFiles } = await build({ entryPoints, bundle: true, format: "iife", write: false, logLevel: "error" });
   const server = createServer((request, response) => {
     const script = request.url === "/bench.js";
+    if (isolated) {
+      response.setHeader("cross-origin-opener-policy", "same-origin");
+      response.setHeader("cross-origin-embedder-policy", "require-corp");
+    }
     response.setHeader("content-type", script ? "text/javascript" : "text/html");
     response.end(script ? outputFiles[0].text : '<!doctype html><script src="/bench.js"></script>');
   });

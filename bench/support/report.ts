@@ -30,19 +30,26 @@ export interface Report {
   readonly others?: object;
 }
 
-/** Prints a report, as JSON where `json` says so; writes `${name}.md` and `${name}.json` unless `dry`. */
+/** Prints a report, as JSON where `json` says so; writes its files unless `dry`. */
 export function publish(report: Report, { json, dry }: { json: boolean; dry: boolean }): void {
-  const { name, machine, command, data, others } = report;
-  const own = { bench: name, command, machine, ...data };
-  const text = asJson(own);
-  const printed = others === undefined ? text : asJson({ [name]: own, ...others });
+  const { name, machine, others } = report;
+  const own = ownData(report);
+  const printed = asJson(others === undefined ? own : { [name]: own, ...others });
   console.log(
     json ? printed : `${report.title}\n${machineLine(machine)}\n\n${report.sections.map(asText).join("\n\n")}`,
   );
-  if (dry) return;
-  mkdirSync(RESULTS, { recursive: true });
-  writeFileSync(`${RESULTS}/${name}.json`, `${text}\n`);
-  writeFileSync(`${RESULTS}/${name}.md`, asMarkdown(report));
+  if (!dry) writeReport(report);
+}
+
+/** Writes `${name}.md` and `${name}.json`; a bench that may be cut short does so before its end. */
+export function writeReport(report: Report, folder = RESULTS): void {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(`${folder}/${report.name}.json`, `${asJson(ownData(report))}\n`);
+  writeFileSync(`${folder}/${report.name}.md`, asMarkdown(report));
+}
+
+function ownData({ name, command, machine, data }: Report): object {
+  return { bench: name, command, machine, ...data };
 }
 
 /** Rows as soon as they are known, on stderr: a bench that is cut short has not measured for nothing. */

@@ -152,20 +152,25 @@ export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
   const width = gating?.count ?? m;
   const pre = new Float64Array(BLOCK * m);
   const gate = gating === null ? pre : new Float64Array(BLOCK * width);
+  // What neurons say of a sample's patches is added up before the outputs that it feeds.
+  const said = new Float64Array(positions * m);
   eachBlock(X, BLOCK, (rows, from, count) => {
     linear.of(rows, count, pre);
     gating?.of(rows, count, gate);
     for (let k = 0; k < count; k++) {
       const patch = (from + k) % patches;
       const to = ((from + k - patch) / patches) * C;
-      const read = (patch % positions) * C;
-      for (let j = 0; j < m; j++) {
+      const place = patch % positions;
+      const last = patch >= patches - positions; // that is read there
+      for (let j = 0, at = place * m; j < m; j++, at++) {
         // A ReLU that is zero adds nothing, so that both kinds open at zero.
         const open = gate[k * width + places[j]] >= 0;
-        if (!open && slope === 0) continue;
-        const value = (open ? scale : scale * slope) * pre[k * m + j];
-        const at = j * output.cols + read;
-        for (let c = 0; c < C; c++) Z[to + c] += value * output.data[at + c];
+        if (!open && slope === 0 && (!last || said[at] === 0)) continue;
+        const value = said[at] + (open ? scale : scale * slope) * pre[k * m + j];
+        said[at] = last ? 0 : value;
+        if (!last) continue;
+        const row = j * output.cols + place * C;
+        for (let c = 0; c < C; c++) Z[to + c] += value * output.data[row + c];
       }
     }
   });

@@ -123,7 +123,7 @@ export interface TrainerOptions {
   readonly threads?: number;
   /**
    * Name of the solver; by default the first that fits. Never taken unasked on the host: "stochastic", steps over mini-batches for gated
-   * programs of many rows, and "splitting", whose steps are wide, for ReLU programs where an engine keeps their blocks.
+   * programs of many rows, and "splitting", whose steps are wide, for ReLU programs and losses with kinks where an engine keeps their blocks.
    * "affine-newton" is for linear layers that follow one another.
    */
   readonly solver?: SolverName;

@@ -10,12 +10,15 @@ import { judge } from "../../bench/peers/scnn.js";
 import { contest } from "../../bench/rivals/contest.js";
 import { principalScores } from "../../bench/support/components.js";
 import { numbers, readFlags } from "../../bench/support/flags.js";
+import { linesOf } from "../../bench/support/gpu/children.js";
+import { problemOf } from "../../bench/support/gpu/problems.js";
 import { timingOf } from "../../bench/support/measure.js";
 import { convolutionsAt, kernelsAt } from "../../bench/support/rates.js";
 import { asJson } from "../../bench/support/report.js";
 import { thinned } from "../../bench/support/thin.js";
 import { sampleGates } from "../../src/convex/arrangements/index.js";
 import { referenceKernels, wasmKernels } from "../../src/convex/kernels/index.js";
+import { isActive } from "../../src/convex/linear/bits.js";
 import { gaussianSource } from "../../src/convex/linear/random.js";
 import { bindLoss } from "../../src/convex/losses/index.js";
 import { penalties } from "../../src/convex/penalties/index.js";
@@ -208,5 +211,41 @@ describe("curves of a report", () => {
     const { short, long, sizes } = JSON.parse(asJson(data));
     expect([short.length, sizes.length]).toEqual([50, 200]);
     expect(long.length).toBeLessThan(70);
+  });
+});
+
+describe("a bench whose parts are processes of their own", () => {
+  const lines = async (script: string, seconds: number) => {
+    const found: unknown[] = [];
+    const why = await linesOf([process.execPath, "-e", script], seconds, (line) => found.push(line));
+    return { found, why };
+  };
+  const say = "console.log('{\"k\": 1}'); console.log('{broken'); console.log('words');";
+
+  test("hears what each finds, and why it ended, whether it falls over or hangs with what it began", async () => {
+    expect(await lines(say, 20)).toEqual({ found: [{ k: 1 }], why: null });
+    const fallen = await lines(`${say} throw new TypeError("no card");`, 20);
+    expect(fallen).toEqual({ found: [{ k: 1 }], why: "status 1: TypeError: no card" });
+    expect((await lines("process.kill(process.pid, 'SIGKILL')", 20)).why).toBe("SIGKILL");
+    const began = performance.now();
+    const child =
+      "require('child_process').spawn(process.execPath, ['-e', 'setTimeout(() => {}, 60000)'], { stdio: 'inherit' });";
+    const hung = await lines(`${say} ${child} setTimeout(() => {}, 60000);`, 0.5);
+    expect(hung).toEqual({ found: [{ k: 1 }], why: "ended after 1 s" });
+    expect(performance.now() - began).toBeLessThan(20_000);
+    expect((await linesOf(["no such program"], 5, () => undefined)) ?? "").toMatch(/ENOENT/);
+  });
+
+  test("makes programs whose gates are those of their generators", async () => {
+    const size = { rows: 70, features: 20, gates: 9, outputs: 3, cones: false };
+    const { X, gates, loss } = problemOf(size, referenceKernels);
+    for (let i = 0; i < 9; i++) {
+      for (let j = 0; j < 70; j++) {
+        let product = 0;
+        for (let p = 0; p < 20; p++) product += X.data[j * 20 + p] * gates.generators.data[i * 20 + p];
+        expect(isActive(gates, i, j)).toBe(product >= 0);
+      }
+    }
+    expect(loss.bound?.targets.data.reduce((sum, value) => sum + value, 0)).toBe(70);
   });
 });

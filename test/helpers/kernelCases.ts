@@ -5,7 +5,8 @@ import type { Kernels } from "../../src/convex/kernels/index.js";
 import type { NeuronLayer } from "../../src/convex/kernels/types.js";
 import { bindLoss } from "../../src/convex/losses/index.js";
 import { coneProjector } from "../../src/convex/operators/coneProjection.js";
-import type { Matrix } from "../../src/convex/types.js";
+import { pooledLayer } from "../../src/convex/operators/neuronLayer.js";
+import type { Loss, Matrix } from "../../src/convex/types.js";
 import { gaussianMatrix, wellConditioned } from "./problems.js";
 
 export interface KernelCase {
@@ -103,14 +104,19 @@ const neurons = (n: number, d: number, m: number, C: number, slope: number): Ker
   },
 });
 
-/** A layer that is multiplied in float32; without one that in float64 is the same. */
-const roughLayer = (n: number, d: number, m: number, C: number, slope: number): KernelCase => ({
-  title: `a layer in float32 of ${m} neurons on ${n} x ${d}, ${C} outputs, slope ${slope}`,
+/** A layer that is multiplied in float32, over `patches` of each of n samples; without one that in float64 is the same. */
+const roughLayer = (n: number, d: number, m: number, C: number, slope: number, patches = 1): KernelCase => ({
+  title: `a layer in float32 of ${m} neurons on ${n} x ${d}, ${patches} patches, ${C} outputs, slope ${slope}`,
   tolerance: 2e-6,
   run: (kernels) => {
-    const X = gaussianMatrix(n, d, 41);
+    const X = gaussianMatrix(n * patches, d, 41);
     const [W, A, N] = [gaussian(m * d, 42), gaussian(C * m, 43), gaussian(n * C, 44)];
-    const layers = kernels.roughLayer?.(X, m, C, slope) ?? plainLayer(X, m, C, slope);
+    const pooling = { patches, positions: 1, scale: 1 / patches, negativeSlope: slope };
+    const loss = { rows: n, outputs: C } as Loss;
+    const pooled = () => pooledLayer({ X, loss, pooling }, m, () => plainLayer(X, m, C, slope));
+    const layers =
+      (patches > 1 ? kernels.roughFilters?.(X, m, C, pooling) : kernels.roughLayer?.(X, m, C, slope)) ?? pooled();
+    if (layers === null) throw new Error("There is no room for a layer.");
     const made = [W, W.map((value) => -value)].flatMap((weights) => {
       const [Z, inW, inA] = [gaussian(n * C, 45), gaussian(m * d, 46), gaussian(C * m, 47)];
       layers.forward(weights, A, Z);
@@ -285,6 +291,10 @@ export const kernelCases: readonly KernelCase[] = [
   roughLayer(702, 19, 37, 3, -0.5),
   roughLayer(2809, 64, 90, 10, 0),
   roughLayer(401, 33, 12, 17, 0.2),
+  roughLayer(301, 9, 61, 10, 0, 36),
+  roughLayer(102, 12, 37, 3, 0.2, 7),
+  roughLayer(15, 5, 9, 17, -0.5, 259),
+  roughLayer(1801, 3, 12, 2, 0, 3),
 ];
 
 /** Lets an engine work until as many threads take part as it may have, or it says why they do not. */

@@ -76,16 +76,21 @@ test("the result says how many threads worked, and their number changes no weigh
   tf.dispose([x, y]);
 });
 
-describe.each(coneEngines)("a ReLU network on engine $name", ({ name, engine, prepare }) => {
-  const fitOn = async (on: typeof engine, outputs = 1) => {
-    const { x, y } = makeData("meanSquaredError", 20, 2, outputs);
+describe.each(coneEngines)("what is split on engine $name", ({ name, engine, prepare }) => {
+  const fitOn = async (
+    on: typeof engine,
+    formulation: "relu" | "gated",
+    loss: "meanSquaredError" | "meanAbsoluteError",
+  ) => {
+    const { x, y } = makeData(loss, 20, 2);
     const arrangements = { kind: "sample", count: 12 } as const;
     const before = tf.memory().numTensors;
-    const trainer = new ConvexReLUTrainer({ engine: on, arrangements, tolerance: 1e-3, regularization: 0.05 });
-    const result = await trainer.train(x, y, { loss: "meanSquaredError" });
-    const loss = result.model.evaluate(x, y) as tf.Scalar;
-    const evaluated = (await loss.data())[0];
-    loss.dispose();
+    const common = { engine: on, formulation, arrangements, tolerance: 1e-3 };
+    const trainer = new ConvexReLUTrainer({ ...common, regularization: 0.05 });
+    const result = await trainer.train(x, y, { loss });
+    const value = result.model.evaluate(x, y) as tf.Scalar;
+    const evaluated = (await value.data())[0];
+    value.dispose();
     expect(
       result.model
         .getWeights()[0]
@@ -98,17 +103,25 @@ describe.each(coneEngines)("a ReLU network on engine $name", ({ name, engine, pr
     return { result, evaluated, left };
   };
 
-  test("is fitted there to the host's optimum, evaluates to its objective, and leaves no tensor", async () => {
-    await prepare();
-    const { result, evaluated, left } = await fitOn(engine);
-    const { result: host } = await fitOn("wasm");
-    expect([result.solver, result.status, left]).toEqual(["splitting", "solved", 0]);
-    expect(result.engine, name).toMatch(new RegExp(`^${engine}: asked for; float32 on .*, certificate in float64 by `));
-    expect(evaluated / result.objective.loss).toBeCloseTo(1, 4);
-    expect(result.certificate.relativeGap).toBeLessThanOrEqual(1e-3);
-    expect(result.certificate.primal).toBeLessThanOrEqual(1.0011 * host.certificate.primal);
-    expect(result.certificate.dual).toBeLessThanOrEqual(host.certificate.primal);
-  });
+  test.each([
+    ["relu", "meanSquaredError"],
+    ["gated", "meanAbsoluteError"],
+  ] as const)(
+    "%s, %s: is fitted there to the host's optimum, evaluates to its objective, and leaves no tensor",
+    async (formulation, loss) => {
+      await prepare();
+      const { result, evaluated, left } = await fitOn(engine, formulation, loss);
+      const { result: host } = await fitOn("wasm", formulation, loss);
+      expect([result.solver, result.status, left]).toEqual(["splitting", "solved", 0]);
+      expect(result.engine, name).toMatch(
+        new RegExp(`^${engine}: asked for; float32 on .*, certificate in float64 by `),
+      );
+      expect(evaluated / result.objective.loss).toBeCloseTo(1, 4);
+      expect(result.certificate.relativeGap).toBeLessThanOrEqual(1e-3);
+      expect(result.certificate.primal).toBeLessThanOrEqual(1.0011 * host.certificate.primal);
+      expect(result.certificate.dual).toBeLessThanOrEqual(host.certificate.primal);
+    },
+  );
 });
 
 test("a ReLU network grows its gates between solves on the device", async () => {

@@ -9,4 +9,4 @@ export { largestAtZero, randomStarts } from "./oracle.js";
 export { columnsOf, TogetherPasses } from "./passes.js";
 export { withAllGates } from "./proof.js";
 export { searchGates } from "./search.js";
-export { FIRST_RATIO, firstScale, neuronsInTime } from "./state.js";
+export { FIRST_RATIO, firstPause, firstScale, neuronsInTime, zeroState } from "./state.js";

@@ -11,7 +11,7 @@ import { slopeOf } from "../network.js";
 import { blockOutputs, columnsOf, predict, zeroBlocks } from "../operators/blocks.js";
 import { biasAlone, dualPointAt } from "../operators/dualPoint.js";
 import { sparse } from "../recovery/lift.js";
-import type { Clock } from "../solvers/clock.js";
+import { Clock } from "../solvers/clock.js";
 import { advice, type Solution, type SolveBudget } from "../solvers/solution.js";
 import { chooseSolver, withProducts } from "../solvers/solve.js";
 import type { ConvexProgram, SparseBlocks } from "../types.js";
@@ -103,11 +103,9 @@ export async function firstState(
   const C = blockOutputs(program);
   const generator = (i: number) => gates.generators.data.subarray(i * X.cols, (i + 1) * X.cols);
   const directions: { direction: Float64Array; output: number; sign: 1 | -1 }[] = [];
-  // Where posing has taken all of the time, a moment is still well spent: the network without neurons is no answer.
-  const pauseOf = (some: Clock) => async () => (await some.pause()) && (some.stopped() || clock.seconds > MOMENT);
-  const count = await neuronsInTime(program, kernels, gates.count, FIRST_TIME * clock.left, pauseOf(clock));
-  const rest = Math.min(MOST_REST, (RESERVE * secondsToJudge(program, count)) / clock.left);
-  const pause = pauseOf(clock.part(1 - rest));
+  const count = await neuronsInTime(program, kernels, gates.count, FIRST_TIME * clock.left, firstPause(clock));
+  const rest = Math.min(MOST_REST * clock.left, RESERVE * secondsToJudge(program, count));
+  const pause = firstPause(clock, rest, 1);
   const early = clock.part(FIRST_TIME);
   for (let i = 0; i < count; i++) {
     const direction = Math.floor(i / (2 * C)) % 2 === 0 ? generator(i) : evenly(X, generator(i), kernels);
@@ -133,6 +131,13 @@ export async function firstState(
   const zero = loss.value(Z) + bias.reduce((sum, c) => sum + (outputBias?.ridge ?? 0) * c * c, 0);
   // The zero network is better where beta is so large that neurons die; its gates are those of the program.
   return first.value < zero ? programAt(program, first.neurons, kernels) : still;
+}
+
+/** The pause of a first descent, which ends by this share of the time that is left, or so many seconds before that is over. */
+export function firstPause(clock: Clock, before = 0, part = FIRST_TIME): () => Promise<boolean> {
+  const share = new Clock(Math.min(part * clock.left, Math.max(0, clock.left - before)), clock.stopped);
+  // Where posing has taken all of the time, a moment is still well spent: the network without neurons is no answer.
+  return async () => (await share.pause()) && (share.stopped() || clock.seconds > MOMENT);
 }
 
 /** How many of so many neurons come far enough from a random start in these seconds. */

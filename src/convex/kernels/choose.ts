@@ -53,7 +53,7 @@ export interface Workload {
   readonly pooledOnHost?: boolean;
   /** Threads of the engine on the host, where a number was asked for. */
   readonly threads?: number | null;
-  /** Whether the program has cones, whose blocks not every device keeps. */
+  /** Whether the program has cones, or its solver is made for devices: not every one of them keeps such blocks. */
   readonly cones: boolean;
   /** The solver that will run; only a first-order one has work for a device. */
   readonly solver: { readonly name: string; readonly firstOrder: boolean };

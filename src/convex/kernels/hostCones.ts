@@ -1,4 +1,4 @@
-/** Blocks with cones of a splitting in host memory, in float64, for engines whose products take and give host arrays. */
+/** Blocks of a splitting in host memory, in float64, for engines whose products take and give host arrays. */
 
 import { wordsPerGate } from "../linear/bits.js";
 import { dotAt } from "../linear/vectors.js";
@@ -6,22 +6,24 @@ import type { GateSet, Matrix } from "../types.js";
 import { nonzeroVectors } from "./nonzero.js";
 import type { ConeIterate, ConeSystem, GatedProducts, Kernels } from "./types.js";
 
-/** `products` are those of X; products of Y are bound here, and disposed. */
+/** `products` are those of X; products of another Y are bound here, and disposed. */
 export function hostCones(
   kernels: Kernels,
   products: GatedProducts,
   X: Matrix,
   gates: GateSet,
   outputs: number,
-  { weight, inverse, Y, solution }: ConeSystem,
+  { sides, weight, inverse, Y, solution }: ConeSystem,
 ): ConeIterate {
   const { rows: n, cols: d } = X;
+  const cones = sides === 2;
   const half = gates.count * outputs;
-  const count = 2 * half;
-  const ahead = kernels.bind(Y, gates);
+  const count = sides * half;
+  const ahead = cones ? kernels.bind(Y, gates) : products;
   const vectors = () => new Float64Array(count * d);
   const [t, p, R, x] = [vectors(), vectors(), vectors(), vectors()];
-  const [q, T] = [new Float64Array(count * n), new Float64Array(count * n)];
+  const slacks = () => new Float64Array(cones ? count * n : 0);
+  const [q, T] = [slacks(), slacks()];
   const pull = new Float64Array(half * d); // A' of something, for positive neurons
   const gate = Int32Array.from({ length: half }, (_, k) => Math.floor(k / outputs));
   const output = Int32Array.from({ length: half }, (_, k) => k % outputs);
@@ -30,6 +32,7 @@ export function hostCones(
 
   /** Calls with the place in [2 P C x n], the number of the row's sample and output in [n x C], and whether its gate is open. */
   const eachSlack = (use: (at: number, entry: number, open: boolean, sign: number) => void) => {
+    if (!cones) return;
     for (let j = 0; j < count; j++) {
       const vector = j % half;
       const first = gate[vector] * words;
@@ -59,13 +62,15 @@ export function hostCones(
 
   return {
     async gather(U, out) {
-      eachSlack((at, entry, open, sign) => {
-        const size = weight * Math.abs(q[at]);
-        T[at] = open ? size + sign * U[entry] : -size;
-      });
-      kernels.multiply(T, X.data, R, count, n, d);
+      if (cones) {
+        eachSlack((at, entry, open, sign) => {
+          const size = weight * Math.abs(q[at]);
+          T[at] = open ? size + sign * U[entry] : -size;
+        });
+        kernels.multiply(T, X.data, R, count, n, d);
+      } else products.adjoint(U, outputs, null, R);
       for (let k = 0; k < R.length; k++) R[k] += 2 * p[k] - t[k];
-      for (let k = 0; k < pull.length; k++) pull[k] = R[k] - R[pull.length + k];
+      for (let k = 0; k < pull.length; k++) pull[k] = cones ? R[k] - R[pull.length + k] : R[k];
       ahead.forward(gate, output, ones, pull, outputs, out);
       if (solution !== null) {
         const right = out.slice();
@@ -74,18 +79,19 @@ export function hostCones(
     },
     async curvature(W, out) {
       products.adjoint(W, outputs, null, pull);
-      for (let k = 0; k < pull.length; k++) pull[k] *= 2;
+      for (let k = 0; k < pull.length; k++) pull[k] *= sides;
       ahead.forward(gate, output, ones, pull, outputs, out);
     },
     async advance(W, relaxation, threshold, measured) {
       products.adjoint(W, outputs, null, pull);
       for (let k = 0; k < pull.length; k++) {
         R[k] -= pull[k];
-        R[pull.length + k] += pull[k];
+        if (cones) R[pull.length + k] += pull[k];
       }
-      kernels.multiply(R, inverse, x, count, d, d);
-      onRows(R, Y);
+      if (cones) kernels.multiply(R, inverse, x, count, d, d);
+      else x.set(R);
       let [missed, moved] = [0, 0];
+      if (cones) onRows(R, Y);
       eachSlack((at, _, open) => {
         const h = open ? T[at] : -T[at];
         const slack = Math.max(0, q[at]);
@@ -107,11 +113,13 @@ export function hostCones(
       t.fill(0);
       for (let k = 0; k < index.length; k++) t.set(given.subarray(k * d, (k + 1) * d), index[k] * d);
       shrink(threshold);
-      onRows(p, X);
+      if (cones) onRows(p, X);
       eachSlack((at, _, open) => {
         q[at] = open ? T[at] : -T[at];
       });
     },
-    dispose: () => ahead.dispose(),
+    dispose: () => {
+      if (cones) ahead.dispose();
+    },
   };
 }

@@ -47,6 +47,8 @@ export interface Kernels {
   neurons?(X: Matrix, outputs: Int32Array, C: number, slope: number): NeuronLayer;
   /** The same as `layer` in float32: each pass back follows one forward with the same weights. */
   roughLayer?(X: Matrix, m: number, C: number, slope: number): NeuronLayer;
+  /** The same over patches, `roughLayer` of each sample with its activations added up times the scale; of one position. */
+  roughFilters?(X: Matrix, m: number, C: number, pooling: Pooling): NeuronLayer;
   /** Room for so many pairs of vectors of a size; who needs it has plain ones where an engine has nothing faster. The caller disposes it. */
   pairs?(size: number, count: number): VectorPairs;
   /** A matrix for products with it again and again; who needs it multiplies with the matrix itself where an engine has nothing faster. The caller disposes it. */
@@ -64,7 +66,7 @@ export interface Kernels {
     penalty: Penalty,
     pooling?: Pooling | null,
   ): Promise<BlockIterate>;
-  /** Blocks with cones kept on the engine for splittings, of C outputs; without it `hostCones` makes them from the products. */
+  /** Blocks kept on the engine for splittings, with cones or without, of C outputs; without it `hostCones` makes them from the products. */
   iterateCones?(X: Matrix, gates: GateSet, outputs: number, system: ConeSystem): Promise<ConeIterate>;
   /** Products of neurons on a device, in float32, that feed `outputs` C, of at most so many neurons at a time; rejects with "engine/unavailable" where it has no room. */
   neuronsThere?(X: Matrix, outputs: number, most: number): Promise<DeviceNeurons>;
@@ -248,10 +250,11 @@ export interface StepReport {
   readonly penalty: number; // of x+, without beta
 }
 
-/** What a splitting with cones keeps fixed, M = I + weight X'X. */
+/** What a splitting keeps fixed, M = I + weight X'X; without cones M = I, and Y = X. */
 export interface ConeSystem {
+  readonly sides: 1 | 2; // vectors of a gate and output: of positive neurons alone where there are no cones
   readonly weight: number; // of the slacks against that of the blocks
-  readonly inverse: Float64Array; // M^-1 [d x d]
+  readonly inverse: Float64Array; // M^-1 [d x d]; empty without cones
   readonly Y: Matrix; // X M^-1 [n x d]
   /** Q^-1 [n x n], where `gather` is to end with it. */
   readonly solution: Float32Array | null;
@@ -284,8 +287,10 @@ export interface OuterNumbers {
 }
 
 /**
- * Alternating directions on blocks with cones that stay where the engine keeps them: 2 P C vectors, first those of positive neurons,
+ * Alternating directions on blocks that stay where the engine keeps them: with cones 2 P C vectors, first those of positive neurons,
  * then those of negative ones, as `SparseBlocks` numbers them, each of block b with the signs S = 2 D - I of its gate.
+ *
+ * Blocks without cones are P C vectors of one sign, with neither S nor q: what is said of slacks below is not for them.
  *
  * Of each vector an engine has t [d], p = t shortened by the last threshold (both zero at first), and q [n], whose positive part is
  * the slack of the cone, S X p >= 0, and whose negative part its multiplier. A V = sum_b sign_b D_b X v_b. Only [n x C] matrices and a few numbers

@@ -17,6 +17,8 @@ const TRIALS = 25;
 /** f(x), its (sub)gradient written into `gradient`. */
 export interface Objective {
   (x: Float64Array, gradient: Float64Array): number;
+  /** f(x) alone, where that is cheaper. */
+  value?(x: Float64Array): number;
   /** Lets go of what it holds of an engine. */
   dispose?(): void;
 }

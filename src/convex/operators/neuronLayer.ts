@@ -13,6 +13,9 @@ import { biasGradient } from "./outputBias.js";
 /** Entries of patches, and of what neurons say of each, that a layer holds at most: 256 MB in float64. */
 const HELD = 2 ** 25;
 
+/** Patches from which it is cheaper to pool activations than outputs, beside what fills patches up to a multiple of four. */
+const FEWEST_POOLED = 3;
+
 type Rows = Pick<ConvexProgram, "X" | "loss" | "pooling">;
 
 /** Null, also where the engine has no memory for it: who descends multiplies himself. The caller disposes it. */
@@ -24,7 +27,16 @@ export function layerFor(program: Rows, kernels: Kernels, m: number): NeuronLaye
 /** The same in float32. */
 export function roughLayerFor(program: Rows, kernels: Kernels, m: number): NeuronLayer | null {
   const { X, loss, pooling } = program;
+  if (pooling != null && pooling.patches >= FEWEST_POOLED && holdsPooled(program, m)) {
+    const layer = whereRoom(() => kernels.roughFilters?.(X, m, loss.outputs, pooling));
+    if (layer != null) return layer;
+  }
   return pooledLayer(program, m, () => kernels.roughLayer?.(X, m, loss.outputs, slopeOf(pooling)));
+}
+
+/** Whether what m neurons say of samples finds room, beside the rows. */
+function holdsPooled({ X, loss, pooling }: Rows, m: number): boolean {
+  return m > 0 && (pooling?.positions ?? 1) === 1 && Math.max(X.rows * X.cols, loss.rows * m) <= HELD;
 }
 
 /**
@@ -99,17 +111,26 @@ export function layerObjective(
     return [made, new Float64Array(made.length)];
   });
   const end = weights + outputs;
-  const objective = (x: Float64Array, gradient: Float64Array) => {
+  const predicted = (x: Float64Array) => {
     const [W, A, bias] = [x.subarray(0, weights), x.subarray(weights, end), x.subarray(end)];
     repeatInto(bias, Z);
     layer.forward(W, A, Z);
+    return [W, A, bias];
+  };
+  const objective = (x: Float64Array, gradient: Float64Array) => {
+    const [W, A, bias] = predicted(x);
     const value = chargedLoss(loss, beta, x.subarray(0, end), Z, N, gradient);
     const inOutputs = gradient.subarray(weights, end);
     layer.backward(W, A, N, gradient.subarray(0, weights), inOutputs);
     if (held !== null) for (let k = 0; k < outputs; k++) inOutputs[k] *= held[k];
     return value + biasGradient(outputBias, bias, N, gradient.subarray(end));
   };
-  return Object.assign(objective, { dispose: () => layer.dispose() });
+  const value = (x: Float64Array) => {
+    const [W, A, bias] = predicted(x);
+    const charged = 0.5 * beta * (dot(W, W) + dot(A, A));
+    return loss.value(Z) + charged + (outputBias?.ridge ?? 0) * dot(bias, bias);
+  };
+  return Object.assign(objective, { value, dispose: () => layer.dispose() });
 }
 
 /** The same of neurons on a device that feed one output each, `columns` [m]; these go with it. */

@@ -3,12 +3,11 @@
 import { descendNeurons } from "../growth/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { descend } from "../linear/lbfgs.js";
-import { concatenated, norm } from "../linear/vectors.js";
+import { concatenated, dot, norm } from "../linear/vectors.js";
 import type { Neuron } from "../network.js";
-import type { Clock } from "../solvers/clock.js";
 import type { ConvexProgram } from "../types.js";
 import type { SharingEffort } from "./effort.js";
-import { networkOf, type SharedNeurons, type SharedObjective, sharedNeurons } from "./neurons.js";
+import { networkOf, type SharedNeurons, SharedObjective, sharedNeurons } from "./neurons.js";
 import { outputsObjective } from "./outputWeights.js";
 import type { Newcomer } from "./search.js";
 
@@ -26,17 +25,16 @@ const JOINING_SIZE = 0.05;
 
 /** All neurons and newcomers descend together; newcomers that die out soon are let go. */
 export async function descendTogether(
-  objective: SharedObjective,
   neurons: SharedNeurons,
   newcomers: readonly Newcomer[],
   units: number,
   program: ConvexProgram,
   kernels: Kernels,
-  clock: Clock,
+  pause: () => Promise<boolean>,
   effort: SharingEffort,
 ): Promise<{ neurons: SharedNeurons; value: number }> {
   const d = program.X.cols;
-  const pause = () => clock.pause();
+  const objective = new SharedObjective(program, kernels);
   const old = networkOf(neurons, null, 0).neurons;
   const mean = old.reduce((sum, { output }) => sum + norm(output), 0) / Math.max(1, old.length);
   const size = old.length > 0 ? JOINING_SIZE * mean : 1e-3;
@@ -56,7 +54,7 @@ export async function descendTogether(
   const m = now.weights.length / d;
   const worthwhile = { window: WINDOW, share: SLOW };
   const passes = objective.descent(m);
-  const { x, steps } = await descendNeurons(
+  const { x, value, steps } = await descendNeurons(
     program,
     kernels,
     passes,
@@ -66,7 +64,16 @@ export async function descendTogether(
     worthwhile,
   );
   effort.descent(steps, m);
-  return settleOutputs(objective, unpacked(x, now), program, kernels, pause, effort);
+  const moved = unpacked(x, now);
+  if (await pause()) return balanced(moved, value, program);
+  return settleOutputs(objective, moved, program, kernels, pause, effort);
+}
+
+/** The same function by neurons with |w| = |a|, which are charged least. */
+function balanced(neurons: SharedNeurons, value: number, { X, beta }: ConvexProgram) {
+  const alike = sharedNeurons(networkOf(neurons, null, 0).neurons, X.cols, neurons.bias);
+  const charge = ({ weights, outputs }: SharedNeurons) => 0.5 * beta * (dot(weights, weights) + dot(outputs, outputs));
+  return { neurons: alike, value: value - charge(neurons) + charge(alike) };
 }
 
 /** The `most` neurons with the largest outputs. */

@@ -1,5 +1,6 @@
 /** ReLU networks whose neurons feed all outputs: how they are found, and the bound by what such neurons are worth. */
 
+export { descendFromRandom, type RandomEnd } from "./begin.js";
 export {
   LAST_PROJECTIONS,
   mayShareOutputs,

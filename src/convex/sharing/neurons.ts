@@ -66,7 +66,10 @@ export class SharedObjective {
   predict({ weights, outputs, bias }: SharedNeurons): Float64Array {
     const C = bias.length;
     const Z = Float64Array.from({ length: this.program.loss.rows * C }, (_, k) => bias[k % C]);
-    this.passes(outputs.length / C).forward(weights, outputs, Z);
+    const m = outputs.length / C;
+    const layer = layerFor(this.program, this.kernels, m) ?? this.passes(m);
+    layer.forward(weights, outputs, Z);
+    layer.dispose();
     return Z;
   }
 

@@ -11,6 +11,7 @@
 import type { GatedProducts, Kernels } from "../kernels/types.js";
 import { smallSolve } from "../linear/smallSolve.js";
 import { dot, norm } from "../linear/vectors.js";
+import { meanSquaredNorm } from "../operators/blocks.js";
 import { coneProjector } from "../operators/coneProjection.js";
 import { penalties } from "../penalties/index.js";
 import { ConeRelaxation } from "../relaxation/index.js";
@@ -65,7 +66,12 @@ export interface PricingBudget {
   readonly tolerance: number; // between the bound and the dearest found, relative
   readonly projections: number; // onto cones, at most
   readonly pause: () => Promise<boolean>; // lets the host breathe between them; true to end early
-  readonly late?: (() => boolean) | undefined; // asked where there is no turn for the host: true to end early as well
+  readonly late?: (() => boolean) | undefined; // asked where there is no turn for the host, and before gates are looked at: true to end early as well
+}
+
+/** What no neuron is dearer than, whatever its gate: |N| times the most that its unit direction says of all rows. */
+export function dearestAtMost(program: ConvexProgram, N: Float64Array): number {
+  return norm(N) * Math.sqrt(program.loss.rows * meanSquaredNorm(program));
 }
 
 /** Bounds the price of all gates from both sides. */
@@ -85,6 +91,7 @@ class SharedPricing {
   private readonly d: number;
   private readonly dearest = new Map<number, DearNeuron>();
   private lower = 0;
+  private unseen = 0; // a bound of gates that there was no time for
   private spent = 0;
   private V = new Float64Array(0); // [C x d] of the gate in hand
   private held = -1;
@@ -102,8 +109,8 @@ class SharedPricing {
   }
 
   async run({ tolerance, projections, pause, late = () => false }: PricingBudget): Promise<SharedPrices> {
-    const open = await this.wholeGates(pause);
-    let settled = 0; // the largest bound of regions that are not split
+    const open = await this.wholeGates(pause, late);
+    let settled = this.unseen; // the largest bound of regions that are not split
     for (;;) {
       let top = -1;
       for (let k = 0; k < open.length; k++) if (top < 0 || open[k].bound > open[top].bound) top = k;
@@ -128,14 +135,18 @@ class SharedPricing {
     }
   }
 
-  /** Every gate, bounded by the largest singular value of V_i: its cone forgotten. */
-  private async wholeGates(pause: PricingBudget["pause"]): Promise<Region[]> {
+  /** Every gate that there is time for, bounded by the largest singular value of V_i: its cone forgotten. */
+  private async wholeGates(pause: PricingBudget["pause"], late: () => boolean): Promise<Region[]> {
     const { C, d, program, products, N } = this;
     const together = Math.max(1, Math.min(CHUNK, Math.floor(TURN / (C * d * (program.X.rows + 10 * C)))));
     const regions: Region[] = [];
     const block = C * d;
     const vectors = new Float64Array(together * block);
     for (let from = 0; from < program.gates.count; from += together) {
+      if (late()) {
+        this.unseen = dearestAtMost(program, N);
+        break;
+      }
       const list = Int32Array.from({ length: Math.min(together, program.gates.count - from) }, (_, k) => from + k);
       products.adjoint(N, C, list, vectors);
       for (let k = 0; k < list.length; k++) {

@@ -9,25 +9,24 @@
  */
 
 import { bestScale, relativeGap } from "../certificate/index.js";
-import { FEWEST_STARTS, type GrowthOptions, neuronsInTime } from "../growth/index.js";
+import { FEWEST_STARTS, type GrowthOptions } from "../growth/index.js";
 import { bindProducts } from "../kernels/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { gaussianSource } from "../linear/random.js";
 import type { Network } from "../network.js";
+import { penaltyOf } from "../operators/blocks.js";
 import { dualPointAt } from "../operators/dualPoint.js";
 import { type HiddenNeuron, liftNeurons } from "../recovery/index.js";
 import { Clock } from "../solvers/clock.js";
 import { advice, type SolveBudget } from "../solvers/solution.js";
 import type { ConvexProgram, Evidence, Gap, SparseBlocks, Status } from "../types.js";
+import { begun, type RandomEnd } from "./begin.js";
 import { descendTogether } from "./descent.js";
 import { SharingEffort } from "./effort.js";
-import { networkOf, type SharedNeurons, SharedObjective, sharedNeurons } from "./neurons.js";
-import { type PricingBudget, priceShared, type SharedPrices } from "./prices.js";
-import { randomNeurons } from "./randomStart.js";
+import { networkOf, SharedObjective, sharedNeurons } from "./neurons.js";
+import { dearestAtMost, type PricingBudget, priceShared, type SharedPrices } from "./prices.js";
 import { distinct, fromPrices, search } from "./search.js";
 
-/** Neurons of the descent from random ones, where there is time for so many. */
-const FIRST_NEURONS = 200;
 /** Neurons below this share of the largest are none. */
 const DEAD = 1e-9;
 /** Share of the time after which no round begins: the rest is for the bound. */
@@ -56,6 +55,8 @@ export interface SharedSolution {
   readonly program: ConvexProgram;
   /** The network as a point of the program, where a neuron that feeds several outputs is several. */
   readonly blocks: SparseBlocks;
+  /** What the program charges that point. */
+  readonly charged: number;
   readonly evidence: Evidence;
   readonly iterations: number;
   readonly seconds: number;
@@ -75,6 +76,8 @@ export interface SharedBudget extends Omit<SolveBudget, "onRound"> {
 
 export interface SharingOptions extends GrowthOptions {
   readonly units: number; // most neurons that the network may have
+  /** Where a descent from random neurons has ended that was made before. */
+  readonly random?: RandomEnd | null | undefined;
 }
 
 const PER_OUTPUT = 'with vectorPenalty: "perOutput" each neuron feeds one output, and the bound is tight.';
@@ -96,27 +99,6 @@ export function mayShareOutputs({ cones, loss, pooling }: Pick<ConvexProgram, "c
   return cones && loss.outputs > 1 && Number.isFinite(loss.curvature) && (pooling?.positions ?? 1) === 1;
 }
 
-/** The lower end of two descents, from random neurons and then from a network, which stays as it is where time is over before that. */
-async function begun(
-  network: SharedNeurons,
-  objective: SharedObjective,
-  program: ConvexProgram,
-  kernels: Kernels,
-  clock: Clock,
-  effort: SharingEffort,
-  units: number,
-  draw: () => number,
-): Promise<{ neurons: SharedNeurons; value: number }> {
-  const given = { neurons: network, value: objective.value(network) };
-  if (await clock.pause()) return given;
-  const most = Math.min(units, Math.max(FIRST_NEURONS, network.outputs.length / network.bias.length));
-  const m = await neuronsInTime(program, kernels, most, clock.left, () => clock.pause());
-  const descend = (from: SharedNeurons) => descendTogether(objective, from, [], units, program, kernels, clock, effort);
-  const drawn = await descend(randomNeurons(objective, program, kernels, m, draw));
-  const other = (await clock.pause()) ? given : await descend(network);
-  return drawn.value < other.value ? drawn : other;
-}
-
 /** Improves a network of a program with cones; its gates, and those of the neurons that it ends with, are those of the bound. */
 export async function shareOutputs(
   start: ConvexProgram,
@@ -128,12 +110,18 @@ export async function shareOutputs(
   const { patient = false } = budget;
   const stopped = budget.stopped ?? (() => false);
   const whole = new Clock(budget.seconds, stopped);
-  const clock = new Clock(SEARCH_SHARE * budget.seconds, stopped);
-  const draw = gaussianSource(options.seed);
+  // What was cut short had the time of the search: the rest is for the bound.
+  const cut = options.random?.ended === false;
+  const clock = new Clock(cut ? 0 : SEARCH_SHARE * budget.seconds, stopped);
   const objective = new SharedObjective(start, kernels);
-  const effort = new SharingEffort(start, patient);
+  const random = options.random ?? { draw: gaussianSource(options.seed), effort: new SharingEffort(start, patient) };
+  const { draw, effort } = random;
   const from = sharedNeurons(network.neurons, start.X.cols, network.bias);
-  let { neurons, value } = await begun(from, objective, start, kernels, clock, effort, options.units, draw);
+  let { neurons, value } = await begun(from, start, kernels, clock, options.units, random);
+  const pause = () => clock.pause();
+  // Where there is no time to look for neurons, the bound is about those that are there.
+  const kept = ({ neurons: living }: Network) =>
+    cut && living.length > 0 && !start.gates.complete ? null : start.gates;
   let stuck = 0;
   let closest = Number.POSITIVE_INFINITY; // the least gap so far, where all of the bound was looked into
   let tried = 0;
@@ -141,14 +129,17 @@ export async function shareOutputs(
   let before = Number.POSITIVE_INFINITY; // the value a round ago
   for (let round = 0; ; round++) {
     const living = networkOf(neurons, start.pooling, DEAD);
-    const { program, blocks } = liftNeurons(start, hidden(living), living.bias, start.gates, kernels);
-    const N = dualPointAt(program, objective.predict(neurons));
+    const { program, blocks } = liftNeurons(start, hidden(living), living.bias, kept(living), kernels);
+    const Z = objective.predict(neurons);
+    const N = dualPointAt(program, Z);
     const exact = { tolerance: budget.tolerance / 2, pause: () => whole.pause(), late: () => whole.late };
-    const some = effort.forRound(Math.ceil(PROJECTIONS / start.loss.outputs));
+    const most = () => (patient ? effort.forLast(PATIENT_PROJECTIONS) : LAST_PROJECTIONS);
+    const final = await clock.pause();
+    const some = final ? most() : effort.forRound(Math.ceil(PROJECTIONS / start.loss.outputs));
     const rough = await sharedGap(program, kernels, value, N, { ...exact, projections: some });
     const hurried = await clock.pause(); // then a search says little of what is outside
     const starts = hurried ? FEWEST_STARTS : effort.starts(options.starts);
-    const outside = await search(objective, program, kernels, N, starts, draw, () => whole.pause());
+    const outside = whole.over ? [] : await search(objective, program, kernels, N, starts, draw, () => whole.pause());
     tried += outside.length;
     effort.search(outside.length);
     effort.mark(value);
@@ -161,13 +152,8 @@ export async function shareOutputs(
     const ended = statusAt(rough.gap, { quiet, asked, slowed, halted: await clock.pause() }, round, budget);
     // What is still open of the bound is looked into before the end only: no round needs it. Then it may find dear neurons, too.
     const unproven = ended === "stalled" || ended === "timeLimit" || ended === "slowed";
-    const open = unproven && !whole.over;
-    const sharper = open
-      ? await sharedGap(program, kernels, value, N, {
-          ...exact,
-          projections: patient ? effort.forLast(PATIENT_PROJECTIONS) : LAST_PROJECTIONS,
-        })
-      : rough;
+    const open = unproven && !whole.over && !final;
+    const sharper = open ? await sharedGap(program, kernels, value, N, { ...exact, projections: most() }) : rough;
     if (open) bounds += 1;
     const bestRatio = Math.max(found, sharper.prices.lower / program.beta);
     // It begins anew, and may have had no time.
@@ -193,13 +179,14 @@ export async function shareOutputs(
           advice: SHARED_ADVICE[status] ?? advice[status],
           program,
           blocks,
+          charged: start.loss.value(Z) + penaltyOf(program, blocks),
         },
         ...{ evidence: { bestRatio, starts: tried }, iterations: round + 1, seconds: clock.seconds },
       };
     }
     const newcomers = distinct([...fromPrices(sharper.prices), ...outside], program.beta * (1 + budget.tolerance));
     before = value;
-    const moved = await descendTogether(objective, neurons, newcomers, options.units, start, kernels, clock, effort);
+    const moved = await descendTogether(neurons, newcomers, options.units, start, kernels, pause, effort);
     if (moved.value < value) ({ neurons, value } = moved);
   }
 }
@@ -227,11 +214,14 @@ export async function sharedGap(
   N: Float64Array,
   budget: PricingBudget,
 ): Promise<{ gap: Gap; prices: SharedPrices; scale: number }> {
-  const products = bindProducts(program, kernels);
-  try {
-    const prices = await priceShared(program, kernels, products, N, budget);
+  const judged = (prices: SharedPrices) => {
     const { value: dual, scale } = bestScale(program, N, program.beta / prices.upper);
     return { gap: { primal, dual, relative: relativeGap(primal, dual, program) }, prices, scale };
+  };
+  if (budget.late?.() === true) return judged({ upper: dearestAtMost(program, N), lower: 0, dearest: [] });
+  const products = bindProducts(program, kernels);
+  try {
+    return judged(await priceShared(program, kernels, products, N, budget));
   } finally {
     products.dispose();
   }

@@ -32,9 +32,9 @@ export class Clock {
     return this.seconds >= (1 + GRACE) * this.limit || this.stopped();
   }
 
-  /** A clock that begins now, for a share of what is left. */
-  part(share: number): Clock {
-    return new Clock(share * this.left, this.stopped);
+  /** A clock that begins now, for a share of what is left, and so many seconds less. */
+  part(share: number, less = 0): Clock {
+    return new Clock(Math.max(0, share * this.left - less), this.stopped);
   }
 
   /** Lets the host breathe; true when time is up or someone asked to stop. */

@@ -64,9 +64,10 @@ export async function solve(
   }
 }
 
-/** Whether an engine keeps the blocks of a program on a device. */
-export function keepsBlocks({ cones }: Pick<ConvexProgram, "cones">, kernels: Kernels): boolean {
-  return (cones ? kernels.iterateCones : kernels.iterate) !== undefined;
+/** Whether an engine keeps the blocks of a program on a device: of cones and losses with kinks those of a splitting. */
+export function keepsBlocks({ cones, loss }: Pick<ConvexProgram, "cones" | "loss">, kernels: Kernels): boolean {
+  const splits = cones || !Number.isFinite(loss.curvature);
+  return (splits ? kernels.iterateCones : kernels.iterate) !== undefined;
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Solving, the third step of a fit: the convex program, then the network of its solution, within the layer's width. */
 
+import { type Kernels, threadsOf } from "../../convex/kernels/index.js";
 import type { Network } from "../../convex/network.js";
 import type { SharedRound } from "../../convex/sharing/index.js";
 import type { Clock } from "../../convex/solvers/clock.js";
@@ -8,9 +9,9 @@ import type { ConvexProgram } from "../../convex/types.js";
 import type { Settings } from "../options.js";
 import type { Posed } from "../pose/fit.js";
 import type { PosedSolution } from "../records.js";
-import { solveOn } from "./onEngine.js";
+import { type Before, solveOn } from "./onEngine.js";
 import { budgetOf, recovered, solvePosed } from "./posed.js";
-import { type Shared, sharedNetwork, wantsSharing } from "./sharing.js";
+import { firstDescent, type Shared, sharedNetwork, solvedBySharing, unsolved, wantsSharing } from "./sharing.js";
 import { type Fitting, SHARING_SHARE, shareOf, WidthProbe, withinWidth } from "./withinWidth.js";
 
 /** Who is told of every round, and may end the solve by answering true. */
@@ -47,22 +48,29 @@ export async function solveFit(
   // A network whose neurons feed several outputs is descended from the solution, and searches for neurons of its own.
   const restarts = !wantsSharing(problem, settings);
   const growing = { restarts, limited: Number.isFinite(room) ? probe.limited.bind(probe) : undefined };
-  const { solution, engine } = await solveOn(problem.program, chosen, settings, (device, before) => {
+  const random = start === null ? await firstDescent(problem, kernels, settings, clock.left, room) : null;
+  const cut = random?.ended === false;
+  const solving = (device: Kernels, before: Before | null) => {
     const seconds = clock.left * shareOf(problem, settings, room);
     const budget = { ...budgetOf(settings, seconds), onRound: (round: Round) => watch.round(round) };
     return solvePosed(problem, device, budget, settings.seed, before?.blocks ?? start ?? undefined, undefined, growing);
-  });
+  };
+  const { solution, engine } = cut
+    ? { solution: unsolved(problem, settings), engine: chosen.reason + threadsOf(kernels) }
+    : await solveOn(problem.program, chosen, settings, solving);
   if (!Number.isFinite(solution.gap.primal) || solution.contradicted) return { hasNetwork: false, solution, engine };
   const { program, blocks } = solution;
+  const share = Number.isFinite(room) ? SHARING_SHARE : 1;
   const shared = await sharedNetwork(
     problem,
     solution,
     await recovered({ ...problem, program }, blocks, pause),
     kernels,
     settings,
-    clock.part(Number.isFinite(room) ? SHARING_SHARE : 1),
+    clock.part(share, cut ? random.judging : 0),
     room,
     (round) => watch.sharedRound(round, program, solution),
+    random,
   );
   // Without a bound for neurons that feed all outputs, each feeds one; filters whose patches are read out apart have a looser one.
   const plain = (program.pooling?.positions ?? 1) === 1;
@@ -70,5 +78,5 @@ export async function solveFit(
   const wish = apart ? { ...settings, vectorPenalty: "perOutput" as const } : settings;
   const known: Network | null = apart ? null : probe.network;
   const fitting = await withinWidth(problem, program, shared.network, room, kernels, wish, pause, known);
-  return { hasNetwork: true, solution, engine, shared, fitting };
+  return { hasNetwork: true, solution: cut ? solvedBySharing(solution, shared) : solution, engine, shared, fitting };
 }

@@ -37,7 +37,7 @@ export function engineOn(
     tolerance,
     threads,
     pooledOnHost: keepsPooled(program),
-    cones: program.cones,
+    cones: program.cones || solver.forDevices === true,
     solver,
     trial: (kernels, work) => trialSeconds(kernels, program, work),
   });

@@ -36,20 +36,25 @@ describe.each(coneEngines.filter(({ engine }) => engine !== "tfjs"))("$name", ({
     kernels = await make();
   });
 
-  const cases = lossNames.flatMap((loss: LossName) =>
+  const withCones = lossNames.flatMap((loss: LossName) =>
     [null, 0, 0.1].map((ridge, k) => ({
       loss,
       ridge,
+      cones: true,
       outputs: [1, 3, 2][k],
       rows: [33, 70, 20][k],
       weight: [3, 0.1, 200][k],
     })),
   );
 
-  test.each(cases)("$loss, $outputs outputs, bias $ridge: steps are those of the host", async (how) => {
+  const [hinge, absolute] = ["hinge", "meanAbsoluteError"].map((loss) => withCones.filter((one) => one.loss === loss));
+  const cases = [...withCones, ...[hinge[1], absolute[0]].map((one) => ({ ...one, cones: false }))];
+
+  test.each(cases)("$loss, $outputs outputs, bias $ridge, cones: $cones: steps are those of the host", async (how) => {
     const softmax = /categorical|kullback/.test(how.loss);
     const outputs = softmax ? Math.max(2, how.outputs) : how.outputs;
-    const program = randomProgram({ loss: how.loss, cones: true, ridge: how.ridge, outputs, rows: how.rows, gates: 9 });
+    const { cones, ridge, rows } = how;
+    const program = randomProgram({ loss: how.loss, cones, ridge, outputs, rows, gates: 9 });
     const { loss } = program;
     const size = loss.rows * loss.outputs;
     const begin = (): OuterState => ({
@@ -72,7 +77,7 @@ describe.each(coneEngines.filter(({ engine }) => engine !== "tfjs"))("$name", ({
             for (let step = 0; step < count; step++)
               left = await stepOnHost(system, loss, state, numbers, room, true, never);
           const { index, vectors } = await system.iterate.read();
-          const all = new Float64Array(2 * program.gates.count * outputs * program.X.cols);
+          const all = new Float64Array((cones ? 2 : 1) * program.gates.count * outputs * program.X.cols);
           index.forEach((at, to) => {
             all.set(vectors.subarray(to * program.X.cols, (to + 1) * program.X.cols), at * program.X.cols);
           });

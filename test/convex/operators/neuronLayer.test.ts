@@ -45,6 +45,11 @@ test.each(["sum", "mean"] as const)(
         return [Z, inW, inA];
       };
       const A = gaussianMatrix(outputs, m, 5).data;
+      const packed = Float64Array.from([...W, ...A, ...gaussianMatrix(1, outputs, 8).data]);
+      const objective = layerObjective(program, given(layerFor(program, kernels, m)), W.length, A.length);
+      const value = objective(packed, new Float64Array(packed.length));
+      expect(objective.value?.(packed)).toBeCloseTo(value, 12);
+      objective.dispose?.();
       const expected = passed(new TogetherPasses(program, referenceKernels, m), A);
       expectNear(passed(given(layerFor(program, kernels, m)), A), expected, 1e-12);
       expectNear(passed(given(roughLayerFor(program, kernels, m)), A), expected, 1e-5);

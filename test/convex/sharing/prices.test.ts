@@ -4,8 +4,11 @@ import { describe, expect, test } from "vitest";
 import { enumerateGates } from "../../../src/convex/arrangements/index.js";
 import { bindProducts, referenceKernels } from "../../../src/convex/kernels/index.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
-import { priceShared, type SharedPrices } from "../../../src/convex/sharing/prices.js";
+import { norm } from "../../../src/convex/linear/vectors.js";
+import { SharedObjective } from "../../../src/convex/sharing/neurons.js";
+import { dearestAtMost, priceShared, type SharedPrices } from "../../../src/convex/sharing/prices.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
+import { randomConvProgram } from "../../helpers/convProblems.js";
 import { gaussianMatrix, randomProgram } from "../../helpers/problems.js";
 
 const MANY = 1e6;
@@ -68,6 +71,34 @@ describe("priceShared", () => {
     }
     const hurried = await price(program, N, 1e-6, MANY, async () => true);
     expect(hurried).toEqual(await price(program, N, 1e-6, 0));
+  });
+
+  test.each([0, 1, 5, 1000])("no direction is dearer where it is late after %i looks at a gate", async (looks) => {
+    const program = randomProgram({ cones: true, rows: 10, features: 3, outputs: 4, gates: 12, seed: 8 });
+    const N = gaussianMatrix(10, 4, 9).data;
+    const products = bindProducts(program, referenceKernels);
+    let asked = 0;
+    const late = () => ++asked > looks;
+    const budget = { tolerance: 1e-3, projections: MANY, pause: async () => asked > looks, late };
+    const { upper, lower } = await priceShared(program, referenceKernels, products, N, budget);
+    const exact = await price(program, N, 1e-3);
+    expect(upper).toBeGreaterThanOrEqual(exact.lower);
+    expect(lower).toBeLessThanOrEqual(exact.upper);
+    if (looks === 0) expect(upper).toBe(dearestAtMost(program, N));
+  });
+
+  test.each(["sum", "mean"] as const)("no direction is dearer than any may be, over patches too (%s)", (pool) => {
+    const program = randomConvProgram({ pool, outputs: 3, cones: true, samples: 8, features: 4, seed: 3 });
+    const { X, loss } = program;
+    const N = gaussianMatrix(loss.rows, 3, 2).data;
+    const draw = gaussianSource(5);
+    const objective = new SharedObjective(program, referenceKernels);
+    for (let k = 0; k < 200; k++) {
+      const u = Float64Array.from({ length: X.cols }, draw);
+      const size = Math.sqrt(u.reduce((sum, value) => sum + value * value, 0));
+      const [worth, most] = [norm(objective.pulls(u, N)), dearestAtMost(program, N) * size];
+      expect(worth).toBeLessThanOrEqual(most);
+    }
   });
 
   test("what it calls dear has that price, in the cone of its gate", async () => {

@@ -1,10 +1,11 @@
 /** Random neurons that feed all outputs: what they say, where a descent from them ends, and what is answered where it has no time. */
 
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { formulations } from "../../../src/convex/formulations/index.js";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { biasAlone } from "../../../src/convex/operators/dualPoint.js";
+import { descendFromRandom } from "../../../src/convex/sharing/begin.js";
 import { SharedObjective } from "../../../src/convex/sharing/neurons.js";
 import { randomNeurons } from "../../../src/convex/sharing/randomStart.js";
 import { shareOutputs } from "../../../src/convex/sharing/shareOutputs.js";
@@ -63,6 +64,42 @@ describe("a network that was given is never made worse", () => {
     const found = await shareOutputs(program, network, referenceKernels, { ...budget, seconds }, options);
     expect(found.gap.primal).toBeLessThan((1 + 1e-9) * gap.primal);
     expect(found.gap.dual).toBeLessThanOrEqual(found.gap.primal);
+  });
+});
+
+describe("a descent from random neurons before anything else", () => {
+  const wish = { cones: true, rows: 40, features: 6, outputs: 3, gates: 30, ridge: 0.1 };
+  const program = randomProgram({ ...wish, loss: "categoricalCrossentropy" });
+  const none = { gated: false, neurons: [], bias: biasAlone(program) };
+
+  test.each([0, 40, 400])(
+    "that is cut short after %i looks at the clock is judged as it is, above its bound",
+    async (looks) => {
+      let asked = 0;
+      const clock = vi.spyOn(performance, "now").mockImplementation(() => ++asked);
+      try {
+        const seconds = looks / 1000;
+        const random = await descendFromRandom(program, referenceKernels, { seconds }, options);
+        expect(random.ended).toBe(false);
+        const begun = { ...options, random };
+        const found = await shareOutputs(program, none, referenceKernels, { ...budget, seconds: 0.02 }, begun);
+        expect(found.status).toBe("timeLimit");
+        expect(found.iterations).toBe(1);
+        expect(found.gap.primal).toBeLessThanOrEqual(random.point.value);
+        expect(found.gap.dual).toBeLessThanOrEqual(found.gap.primal);
+        expect(found.charged).toBeGreaterThanOrEqual(found.gap.primal * (1 - 1e-12));
+      } finally {
+        clock.mockRestore();
+      }
+    },
+  );
+
+  test("that came to its end is gone on from, and ends no higher", async () => {
+    const random = await descendFromRandom(program, referenceKernels, budget, options);
+    expect(random.ended).toBe(true);
+    const found = await shareOutputs(program, none, referenceKernels, budget, { ...options, random });
+    expect(found.gap.primal).toBeLessThanOrEqual(random.point.value);
+    expect(found.gap.relative).toBeLessThan(0.1);
   });
 });
 

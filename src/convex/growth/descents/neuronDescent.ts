@@ -65,9 +65,11 @@ export async function descendNeurons(
   const lower = hasDigits(program, axes) ? await roughObjective(posed, passes) : null;
   const rough = lower === null ? null : await roughly(lower, from, steps, pause, wish);
   return usingObjective(passes.exact(posed), async (objective) => {
-    const valueAt = (x: Float64Array) => objective(x, new Float64Array(x.length));
-    const near = rough !== null && valueAt(rough.x) < valueAt(from) ? rough : null;
+    const valueAt = (x: Float64Array) => objective.value?.(x) ?? objective(x, new Float64Array(x.length));
+    const there = rough === null ? Number.NaN : valueAt(rough.x);
+    const near = rough !== null && there < valueAt(from) ? rough : null;
     const left = near === null ? steps : near.told ? 0 : Math.max(0, steps - near.steps);
+    if (near !== null && left === 0) return { x: turned(near.x, weights, axes.back), value: there, steps: near.steps };
     // It is let go of here, and not by the descent.
     const lent: Objective = (x, gradient) => objective(x, gradient);
     const { x, value, ...exact } = await descendWorthwhile(lent, near?.x ?? from, left, pause, wish);

@@ -1,20 +1,21 @@
-/** Blocks with cones that a device keeps in float32: what its programs must do, and the ConeIterate made from them. */
+/** Blocks of a splitting that a device keeps in float32: what its programs must do, and the ConeIterate made from them. */
 
 import type { GateSet, Matrix } from "../../types.js";
 import { nonzeroVectors } from "../nonzero.js";
 import type { ConeIterate, ConeResiduals, ConeSystem, OuterNumbers, OuterState, OuterSystem } from "../types.js";
 
-/** Sizes of a program with cones; vector (s P + i) C + c is that of sign s (0: positive), gate i and output c. */
+/** Sizes of a splitting; vector (s P + i) C + c is that of sign s (0: positive), gate i and output c. */
 export interface ConeSizes {
   readonly rows: number; // n
   readonly width: number; // d
   readonly gates: number; // P
   readonly outputs: number; // C
-  readonly vectors: number; // 2 P C
+  readonly sides: 1 | 2; // 1: without cones
+  readonly vectors: number; // sides P C
 }
 
-export function coneSizes(X: Matrix, gates: GateSet, outputs: number): ConeSizes {
-  return { rows: X.rows, width: X.cols, gates: gates.count, outputs, vectors: 2 * gates.count * outputs };
+export function coneSizes(X: Matrix, gates: GateSet, outputs: number, sides: 1 | 2): ConeSizes {
+  return { rows: X.rows, width: X.cols, gates: gates.count, outputs, sides, vectors: sides * gates.count * outputs };
 }
 
 /** What `ConeIterate` asks for, in float32, with matrices [C x n]. */
@@ -25,9 +26,9 @@ export interface DeviceCones {
   /** Where the system has what it takes. Leaves what the last step left and moved of blocks and slacks, and r times that of outputs. */
   readonly steps?: ((count: number, numbers: OuterNumbers, state: DeviceOuter) => Promise<DeviceSteps>) | undefined;
   rescale(factor: number): Promise<void>;
-  /** p [2 P C x d]. */
+  /** p [sides P C x d]. */
   read(): Promise<Float32Array>;
-  /** t [2 P C x d]. */
+  /** t [sides P C x d]. */
   write(t: Float32Array, threshold: number): Promise<void>;
   dispose(): void;
 }

@@ -48,7 +48,7 @@ export function deviceKernels(
       ? {}
       : {
           async iterateCones(X, gates, outputs, system) {
-            const sizes = coneSizes(X, gates, outputs);
+            const sizes = coneSizes(X, gates, outputs, system.sides);
             return deviceCones(await makeCones(X, gates, sizes, system), sizes, system);
           },
         }),

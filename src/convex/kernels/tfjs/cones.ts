@@ -1,4 +1,4 @@
-/** Blocks with cones of a splitting composed from public tf ops, in float32, on whatever backend is current. */
+/** Blocks of a splitting composed from public tf ops, in float32, on whatever backend is current. */
 
 import * as tf from "@tensorflow/tfjs";
 import { eachActive } from "../../linear/bits.js";
@@ -8,7 +8,7 @@ import type { ConeResiduals, ConeSystem } from "../types.js";
 import type { ContextWatch } from "../webgl/context.js";
 import { CHUNK_ENTRIES, currentContext, readAndDispose } from "./tensors.js";
 
-/** Some gates: vectors of both signs, [2 x gates x C x d], and their slacks and multipliers, [2 x gates x C x n]. */
+/** Some gates: vectors of both signs, [2 x gates x C x d], and their slacks and multipliers, [2 x gates x C x n]; without cones [1 x ..], and none. */
 interface Chunk {
   readonly gates: number;
   readonly signs: tf.Tensor4D; // S, [1 x gates x 1 x n]
@@ -16,14 +16,14 @@ interface Chunk {
   t: tf.Tensor4D;
   p: tf.Tensor4D;
   R: tf.Tensor4D;
-  q: tf.Tensor4D;
+  q: tf.Tensor4D | null;
 }
 
 /** What moves in an advance, and two sums. */
 interface Advanced {
   readonly t: tf.Tensor4D;
   readonly p: tf.Tensor4D;
-  readonly q: tf.Tensor4D;
+  readonly q: tf.Tensor4D | null;
   readonly sums: tf.Tensor1D | null; // missed and moved
 }
 
@@ -32,10 +32,10 @@ export class TfjsCones implements DeviceCones {
   private readonly context: ContextWatch | null = currentContext();
   private readonly X: tf.Tensor2D;
   private readonly Y: tf.Tensor2D; // X M^-1
-  private readonly inverse: tf.Tensor2D;
+  private readonly inverse: tf.Tensor2D | null;
   private readonly solution: tf.Tensor2D | null;
   private readonly weight: number;
-  private readonly sides: tf.Tensor4D; // 1 and -1
+  private readonly sides: tf.Tensor4D; // 1 and -1, or 1 alone
 
   constructor(
     X: Matrix,
@@ -43,14 +43,14 @@ export class TfjsCones implements DeviceCones {
     private readonly sizes: ConeSizes,
     { weight, inverse, Y, solution }: ConeSystem,
   ) {
-    const { rows: n, width: d, outputs: C } = sizes;
+    const { rows: n, width: d, outputs: C, sides } = sizes;
     this.weight = weight;
     this.X = tf.tensor2d(Float32Array.from(X.data), [n, d]);
     this.Y = tf.tensor2d(Float32Array.from(Y.data), [n, d]);
-    this.inverse = tf.tensor2d(Float32Array.from(inverse), [d, d]);
+    this.inverse = sides === 1 ? null : tf.tensor2d(Float32Array.from(inverse), [d, d]);
     this.solution = solution === null ? null : tf.tensor2d(solution, [n, n]);
-    this.sides = tf.tensor4d([1, -1], [2, 1, 1, 1]);
-    const most = Math.max(1, Math.floor(CHUNK_ENTRIES / (2 * C * n)));
+    this.sides = tf.tensor4d(sides === 1 ? [1] : [1, -1], [sides, 1, 1, 1]);
+    const most = Math.max(1, Math.floor(CHUNK_ENTRIES / (sides * C * n)));
     for (let from = 0; from < gates.count; from += most) {
       const count = Math.min(most, gates.count - from);
       const open = new Float32Array(count * n);
@@ -61,8 +61,9 @@ export class TfjsCones implements DeviceCones {
       }
       const masks = tf.tensor4d(open, [1, count, 1, n]);
       const signs = tf.tidy(() => tf.sub(tf.mul(masks, 2), 1) as tf.Tensor4D);
-      const zeros = (length: number): tf.Tensor4D => tf.zeros([2, count, C, length]);
-      this.chunks.push({ gates: count, masks, signs, t: zeros(d), p: zeros(d), R: zeros(d), q: zeros(n) });
+      const zeros = (length: number): tf.Tensor4D => tf.zeros([sides, count, C, length]);
+      const q = sides === 1 ? null : zeros(n);
+      this.chunks.push({ gates: count, masks, signs, t: zeros(d), p: zeros(d), R: zeros(d), q });
     }
   }
 
@@ -71,8 +72,8 @@ export class TfjsCones implements DeviceCones {
     for (const chunk of this.chunks) {
       const R = tf.tidy(() => {
         const { t, p, q, signs, masks } = chunk;
-        const slacks = tf.mul(tf.mul(tf.abs(q), this.weight), signs);
-        const all = tf.add(slacks, tf.mul(this.sides, tf.mul(masks, pull)));
+        const pulls = tf.mul(this.sides, tf.mul(masks, pull));
+        const all = q === null ? pulls : tf.add(tf.mul(tf.mul(tf.abs(q), this.weight), signs), pulls);
         return tf.add(this.times(all, this.X), tf.sub(tf.mul(p, 2), t)) as tf.Tensor4D;
       });
       chunk.R.dispose();
@@ -80,8 +81,8 @@ export class TfjsCones implements DeviceCones {
     }
     pull.dispose();
     const Z = this.outputsOf(({ R, gates }) => {
-      const [positive, negative] = tf.split(R, 2);
-      return tf.sub(positive, negative).reshape([gates, this.sizes.outputs, this.sizes.width]);
+      const signed = tf.sum(tf.mul(R, this.sides), 0);
+      return signed.reshape([gates, this.sizes.outputs, this.sizes.width]);
     });
     if (this.solution === null) return this.read1(Z);
     const W = tf.matMul(Z, this.solution);
@@ -91,7 +92,7 @@ export class TfjsCones implements DeviceCones {
 
   async curvature(W: Float32Array): Promise<Float32Array> {
     const pull = this.perSample(W);
-    const Z = this.outputsOf((chunk) => tf.mul(this.pulled(chunk, pull), 2));
+    const Z = this.outputsOf((chunk) => tf.mul(this.pulled(chunk, pull), this.sizes.sides));
     pull.dispose();
     return this.read1(Z);
   }
@@ -106,7 +107,8 @@ export class TfjsCones implements DeviceCones {
     const sums: tf.Tensor1D[] = [];
     for (const chunk of this.chunks) {
       const { t, p, q, sums: mine } = this.moved(chunk, pull, relaxation, threshold, measured);
-      tf.dispose([chunk.t, chunk.p, chunk.q]);
+      tf.dispose([chunk.t, chunk.p]);
+      chunk.q?.dispose();
       Object.assign(chunk, { t, p, q });
       if (mine !== null) sums.push(mine);
     }
@@ -122,8 +124,10 @@ export class TfjsCones implements DeviceCones {
     for (const chunk of this.chunks) {
       const { t, p, q } = chunk;
       chunk.t = tf.tidy(() => tf.add(p, tf.div(tf.sub(t, p), factor)));
-      chunk.q = tf.tidy(() => tf.add(tf.relu(q), tf.div(tf.minimum(q, 0), factor)));
-      tf.dispose([t, q]);
+      t.dispose();
+      if (q === null) continue;
+      chunk.q = tf.tidy(() => tf.add(tf.relu(q), tf.div(tf.minimum(q, 0), factor)) as tf.Tensor4D);
+      q.dispose();
     }
   }
 
@@ -138,15 +142,18 @@ export class TfjsCones implements DeviceCones {
   }
 
   async write(t: Float32Array, threshold: number): Promise<void> {
-    const { gates: P, outputs: C, width: d } = this.sizes;
+    const { gates: P, outputs: C, width: d, sides } = this.sizes;
     let from = 0;
-    const all = tf.tensor4d(t, [2, P, C, d]);
+    const all = tf.tensor4d(t, [sides, P, C, d]);
     for (const chunk of this.chunks) {
       const { gates } = chunk;
-      tf.dispose([chunk.t, chunk.p, chunk.q]);
-      chunk.t = tf.slice(all, [0, from, 0, 0], [2, gates, C, d]);
+      tf.dispose([chunk.t, chunk.p]);
+      chunk.t = tf.slice(all, [0, from, 0, 0], [sides, gates, C, d]);
       chunk.p = tf.tidy(() => shortened(chunk.t, threshold));
-      chunk.q = tf.tidy(() => tf.mul(chunk.signs, this.onRows(chunk.p, this.X)));
+      if (chunk.q !== null) {
+        chunk.q.dispose();
+        chunk.q = tf.tidy(() => tf.mul(chunk.signs, this.onRows(chunk.p, this.X)) as tf.Tensor4D);
+      }
       from += gates;
     }
     all.dispose();
@@ -154,28 +161,38 @@ export class TfjsCones implements DeviceCones {
 
   dispose(): void {
     this.context?.dispose();
-    tf.dispose([this.X, this.Y, this.inverse, this.sides]);
-    this.solution?.dispose();
-    for (const { masks, signs, t, p, R, q } of this.chunks) tf.dispose([masks, signs, t, p, R, q]);
+    tf.dispose([this.X, this.Y, this.sides]);
+    for (const matrix of [this.inverse, this.solution]) matrix?.dispose();
+    for (const { masks, signs, t, p, R, q } of this.chunks) {
+      tf.dispose([masks, signs, t, p, R]);
+      q?.dispose();
+    }
   }
 
   private moved(chunk: Chunk, pull: tf.Tensor4D, relaxation: number, threshold: number, measured: boolean): Advanced {
-    const [t, p, q, sums] = tf.tidy(() => {
+    const moved = tf.tidy(() => {
       const G = tf.sub(chunk.R, tf.mul(this.sides, tf.expandDims(this.pulled(chunk, pull), 0))) as tf.Tensor4D;
-      const h = tf.mul(chunk.signs, this.onRows(G, this.Y));
-      const slack = tf.relu(chunk.q);
-      const q = tf.add(tf.add(tf.mul(h, relaxation), tf.mul(slack, 1 - relaxation)), tf.minimum(chunk.q, 0));
-      const x = this.times(G, this.inverse);
+      const slacks = chunk.q === null ? null : this.clamped(G, chunk.signs, chunk.q, relaxation);
+      const x = this.inverse === null ? G : this.times(G, this.inverse);
       const t = tf.add(chunk.t, tf.mul(tf.sub(x, chunk.p), relaxation)) as tf.Tensor4D;
       const p = shortened(t, threshold);
-      if (!measured) return [t, p, q];
-      const next = tf.relu(q);
-      const both = (blocks: tf.Tensor, slacks: tf.Tensor) =>
-        tf.add(square(blocks), tf.mul(square(slacks), this.weight));
-      const missed = both(tf.sub(x, p), tf.sub(h, next));
-      return [t, p, q, tf.stack([missed, both(tf.sub(p, chunk.p), tf.sub(next, slack))])];
-    });
-    return { t: t as tf.Tensor4D, p: p as tf.Tensor4D, q: q as tf.Tensor4D, sums: (sums as tf.Tensor1D) ?? null };
+      const made = { t, p, ...(slacks === null ? {} : { q: slacks.q }) };
+      if (!measured) return made;
+      const both = (blocks: tf.Tensor, ofSlacks: tf.Tensor | undefined) =>
+        ofSlacks === undefined ? square(blocks) : tf.add(square(blocks), tf.mul(square(ofSlacks), this.weight));
+      const missed = both(tf.sub(x, p), slacks?.missed);
+      return { ...made, sums: tf.stack([missed, both(tf.sub(p, chunk.p), slacks?.moved)]) as tf.Tensor1D };
+    }) as { t: tf.Tensor4D; p: tf.Tensor4D; q?: tf.Tensor4D; sums?: tf.Tensor1D };
+    return { ...moved, q: moved.q ?? null, sums: moved.sums ?? null };
+  }
+
+  /** q after a step with h = S Y G, what that misses, and what it moved. */
+  private clamped(G: tf.Tensor4D, signs: tf.Tensor4D, before: tf.Tensor4D, relaxation: number) {
+    const h = tf.mul(signs, this.onRows(G, this.Y));
+    const slack = tf.relu(before);
+    const q = tf.add(tf.add(tf.mul(h, relaxation), tf.mul(slack, 1 - relaxation)), tf.minimum(before, 0));
+    const next = tf.relu(q);
+    return { q: q as tf.Tensor4D, missed: tf.sub(h, next), moved: tf.sub(next, slack) };
   }
 
   /** The sum over gates of D_i Y v_i, [C x n], for vectors [gates x C x d] of each chunk. */

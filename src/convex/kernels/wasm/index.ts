@@ -6,7 +6,8 @@
  * several threads they share the rows or columns of what a product makes, and the result is that of one thread to the last bit.
  */
 
-import type { GateSet, Matrix } from "../../types.js";
+import { slopeOf } from "../../network.js";
+import type { GateSet, Matrix, Pooling } from "../../types.js";
 import { referenceKernels } from "../cpu.js";
 import type {
   CholeskyFactor,
@@ -156,6 +157,10 @@ export class WasmKernels implements Kernels {
 
   roughLayer(X: Matrix, m: number, C: number, slope: number): NeuronLayer {
     return this.heap.whole(() => new WasmTogether(this.engine, X, m, C, slope));
+  }
+
+  roughFilters(X: Matrix, m: number, C: number, pooling: Pooling): NeuronLayer {
+    return this.heap.whole(() => new WasmTogether(this.engine, X, m, C, slopeOf(pooling), pooling));
   }
 
   pairs(size: number, count: number): VectorPairs {

@@ -12,13 +12,22 @@ export const PAIR = 2;
 /** Rows that are copied together. */
 const COPIED = 4096;
 
-/** Copies X to a block [rows x stride] in float32; what fills up is zero. */
-export function copyRows(heap: WasmHeap, X: Matrix, block: number, rows: number, stride: number): void {
+/** Copies X to a block [rows x stride] in float32, so many rows to the first of the next `room`; what fills up is zero. */
+export function copyRows(
+  heap: WasmHeap,
+  X: Matrix,
+  block: number,
+  rows: number,
+  stride: number,
+  [patches, room] = [1, 1],
+): void {
   heap.floats(block, rows * stride).fill(0);
   eachBlock(X, COPIED, (some, from) => {
     const x = heap.floats(block, rows * stride); // rows that are made may have taken memory, which detaches it
-    for (let k = 0, to = from * stride; k < some.length; k += X.cols, to += stride)
-      x.set(some.subarray(k, k + X.cols), to);
+    for (let k = 0, row = from; k < some.length; k += X.cols, row++) {
+      const place = Math.floor(row / patches) * room + (row % patches);
+      x.set(some.subarray(k, k + X.cols), place * stride);
+    }
   });
 }
 

@@ -1,6 +1,10 @@
-/** Neurons that feed all outputs, in float32 in WASM memory (assembly/together.ts): X stays there, and so do activations where there is room. */
+/**
+ * Neurons that feed all outputs, in float32 in WASM memory (assembly/together.ts): X stays there, and so do activations where there is
+ * room. Where rows are patches, what they say of those of a sample is pooled first (assembly/filters.ts).
+ */
 
-import type { Matrix } from "../../types.js";
+import { ONE_PATCH } from "../../network.js";
+import type { Matrix, Pooling } from "../../types.js";
 import type { NeuronLayer } from "../types.js";
 import { GROUP, type WasmEngine } from "./engine.js";
 import { filled } from "./heap.js";
@@ -8,15 +12,19 @@ import { copyRows, FOUR, PAIR } from "./neurons.js";
 
 /** Activations that are kept from the way forward to the way back: 64 MB. Where there are more they are made twice. */
 const KEPT = 2 ** 24;
+/** Integers that a layer says of itself. */
+const FIELDS = 17;
 
 export class WasmTogether implements NeuronLayer {
-  private readonly n: number;
+  private readonly n: number; // samples
   private readonly d: number;
-  private readonly rows: number; // n, filled up
+  private readonly samples: number; // n, filled up
+  private readonly patches: number; // rows of a sample, filled up
   private readonly stride: number; // d, filled up
   private readonly columns: number; // d, filled up to a pair
   private readonly wide: number; // C, filled up
   private readonly groups: number;
+  private readonly scale: number;
   private readonly blocks: Readonly<
     Record<"layer" | "x" | "w" | "a" | "across" | "kept" | "signs" | "z" | "n" | "g" | "inA" | "room", number>
   >;
@@ -27,57 +35,62 @@ export class WasmTogether implements NeuronLayer {
     private readonly m: number,
     private readonly C: number,
     private readonly slope: number,
+    { patches, scale }: Pick<Pooling, "patches" | "scale"> = ONE_PATCH,
   ) {
-    this.n = X.rows;
+    this.n = X.rows / patches;
+    this.scale = scale;
+    this.patches = patches === 1 ? 1 : filled(patches, FOUR);
     this.d = X.cols;
-    this.rows = filled(this.n, FOUR);
+    this.samples = filled(this.n, FOUR);
     this.stride = filled(this.d, FOUR);
     this.columns = filled(this.d, PAIR);
     this.wide = filled(C, FOUR);
     this.groups = Math.ceil(m / GROUP);
-    const { rows, stride, columns, groups, wide } = this;
+    const { samples, stride, columns, groups, wide } = this;
+    const rows = samples * this.patches;
     const { heap } = engine;
     const floats = (length: number) => heap.take(Math.ceil(length / 2));
-    const activations = groups * rows * GROUP;
+    const activations = groups * samples * GROUP;
+    const keeps = patches > 1 || activations <= KEPT;
     const blocks = {
-      layer: floats(16),
+      layer: floats(FIELDS),
       x: floats(rows * stride),
       w: floats(groups * columns * GROUP),
       a: floats(groups * GROUP * wide),
       across: floats(groups * GROUP * wide),
-      kept: activations <= KEPT ? floats(activations) : 0,
+      kept: keeps ? floats(activations) : 0,
       signs: heap.take(Math.ceil((groups * rows) / 8)),
-      z: floats(rows * wide),
-      n: floats(rows * wide),
+      z: floats(samples * wide),
+      n: floats(samples * wide),
       g: heap.take(groups * stride * GROUP),
       inA: heap.take(groups * wide * GROUP),
       room: heap.take(engine.roomForNeurons(rows, stride)),
     };
     this.blocks = blocks;
     heap
-      .integers(blocks.layer, 16)
+      .integers(blocks.layer, FIELDS)
       .set([
         ...[blocks.x, rows, columns, stride, groups, wide, blocks.w, blocks.a, blocks.across, blocks.kept],
-        ...[blocks.signs, blocks.z, blocks.n, blocks.g, blocks.inA, blocks.room],
+        ...[blocks.signs, blocks.z, blocks.n, blocks.g, blocks.inA, blocks.room, this.patches],
       ]);
     heap.floats(blocks.w, groups * columns * GROUP).fill(0);
     heap.floats(blocks.a, groups * GROUP * wide).fill(0);
     heap.floats(blocks.across, groups * GROUP * wide).fill(0);
-    heap.floats(blocks.n, rows * wide).fill(0);
-    copyRows(heap, X, blocks.x, rows, stride);
+    heap.floats(blocks.n, samples * wide).fill(0);
+    copyRows(heap, X, blocks.x, rows, stride, [patches, this.patches]);
   }
 
   forward(W: Float64Array, A: Float64Array, Z: Float64Array): void {
-    const { engine, blocks, n, C, rows, wide } = this;
+    const { engine, blocks, n, C, samples, wide, scale } = this;
     this.write(W, A);
     this.run(false);
-    addRows(engine.heap.floats(blocks.z, rows * wide), wide, Z, n, C);
+    addRows(engine.heap.floats(blocks.z, samples * wide), wide, scale, Z, n, C);
   }
 
   /** After `forward` with the same weights. */
   backward(_W: Float64Array, _A: Float64Array, N: Float64Array, inW: Float64Array, inA: Float64Array): void {
-    const { engine, blocks, n, d, m, C, rows, wide, stride, groups } = this;
-    copyPulls(N, n, C, engine.heap.floats(blocks.n, rows * wide), wide);
+    const { engine, blocks, n, d, m, C, samples, wide, stride, groups, scale } = this;
+    copyPulls(N, n, C, scale, engine.heap.floats(blocks.n, samples * wide), wide);
     this.run(true);
     addTurned(engine.heap.view(blocks.g, groups * stride * GROUP), m, d, stride, inW, d, 1);
     addTurned(engine.heap.view(blocks.inA, groups * wide * GROUP), m, C, wide, inA, 1, m);
@@ -88,8 +101,8 @@ export class WasmTogether implements NeuronLayer {
   }
 
   private run(backward: boolean): void {
-    const { engine, blocks, rows, groups, columns, wide, slope } = this;
-    engine.neurons(blocks.layer, rows, groups, columns + wide, true, backward, slope);
+    const { engine, blocks, samples, patches, groups, columns, wide, slope } = this;
+    engine.neurons(blocks.layer, samples, groups, patches * columns + wide, true, backward, slope);
   }
 
   private write(W: Float64Array, A: Float64Array): void {
@@ -104,13 +117,13 @@ export class WasmTogether implements NeuronLayer {
 
 // Functions of their own, since V8 does not keep its code for long ones with loops.
 
-/** Z [n x C] += z [n x wide]. */
-function addRows(z: Float32Array, wide: number, Z: Float64Array, n: number, C: number): void {
-  for (let s = 0, k = 0, at = 0; s < n; s++, at += wide) for (let c = 0; c < C; c++, k++) Z[k] += z[at + c];
+/** Z [n x C] += scale z [n x wide]. */
+function addRows(z: Float32Array, wide: number, scale: number, Z: Float64Array, n: number, C: number): void {
+  for (let s = 0, k = 0, at = 0; s < n; s++, at += wide) for (let c = 0; c < C; c++, k++) Z[k] += scale * z[at + c];
 }
 
-function copyPulls(N: Float64Array, n: number, C: number, to: Float32Array, wide: number): void {
-  for (let s = 0, k = 0, at = 0; s < n; s++, at += wide) for (let c = 0; c < C; c++, k++) to[at + c] = N[k];
+function copyPulls(N: Float64Array, n: number, C: number, scale: number, to: Float32Array, wide: number): void {
+  for (let s = 0, k = 0, at = 0; s < n; s++, at += wide) for (let c = 0; c < C; c++, k++) to[at + c] = scale * N[k];
 }
 
 /** to [groups x long x GROUP] := `size` numbers of each of m neurons, which lie `apart` from neuron to neuron and `step` from one to the next. */

@@ -1,5 +1,5 @@
 /**
- * The fragment programs of blocks with cones: vectors are rows, that of side s (0: positive neurons), output c and gate i being
+ * The fragment programs of blocks of a splitting: vectors are rows, that of side s (0: positive neurons), output c and gate i being
  * (s C + c) P + i, and q [2 C P x n] has a row for each.
  */
 
@@ -151,10 +151,10 @@ export function splitsProgram(rows: number, columns: number, splits: number): Pa
   );
 }
 
-/** Each vector of T, [2 C P x d], shortened by the threshold or to zero; Squares [2 C P x 2] has their squares in column 0. */
-export function shortenProgram({ width, gates, outputs }: PackedSizes): PackedProgram {
+/** Each vector of T, [vectors x d], shortened by the threshold or to zero; Squares [vectors x 2] has their squares in column 0. */
+export function shortenProgram(vectors: number, width: number): PackedProgram {
   return program(
-    [2 * outputs * gates, width],
+    [vectors, width],
     ["T", "Squares"],
     `void main() {
       ivec2 rc = getOutputCoords();

@@ -1,4 +1,4 @@
-/** Blocks with cones in textures of the tfjs WebGL backend: products fused with signs, clamps and relaxation, in float32. */
+/** Blocks of a splitting in textures of the tfjs WebGL backend, with cones their products fused with signs, clamps and relaxation, in float32. */
 
 import type * as tf from "@tensorflow/tfjs";
 import type { GateSet, Matrix } from "../../types.js";
@@ -26,8 +26,20 @@ type OuterSlot = "targets" | "weights" | "ofBias" | "z" | "c" | "bias";
 const SLACK_SUMS = ["(b - (1. - m) * max(a, 0.) - min(a, 0.)) / m - max(b, 0.)", "max(b, 0.) - max(a, 0.)"] as const;
 const BLOCK_SUMS = ["a - b", "b - c"] as const;
 
+/** The largest of its matrices. */
+export function coneShapes({ rows, width, gates, outputs, sides }: ConeSizes): [number, number][] {
+  const vectors = sides * outputs * evenUp(gates);
+  const shapes: [number, number][] = [
+    [rows, width],
+    [vectors, width],
+  ];
+  if (sides === 2) shapes.push([vectors, rows]);
+  return shapes;
+}
+
 export class WebglCones extends Textures<Slot> implements DeviceCones {
   private readonly even: programs.PackedSizes;
+  private readonly both: programs.PackedSizes; // of vectors of both signs
   private readonly vectors: number; // rows of the textures of blocks
   private readonly products: Omit<ProductPrograms, "data" | "masks" | "places">;
   private readonly slackSplits: number;
@@ -43,11 +55,12 @@ export class WebglCones extends Textures<Slot> implements DeviceCones {
     { weight, inverse, Y, solution, outer: own = null }: ConeSystem,
   ) {
     super(backend);
-    const { rows: n, width: d, gates: P, outputs: C } = sizes;
+    const { rows: n, width: d, gates: P, outputs: C, sides } = sizes;
     const [rows, width, most] = [evenUp(n), evenUp(d), evenUp(P)];
     const order = { order: C, orderColumns: evenUp(C) }; // of no use here
     this.even = { rows, width, gates: most, outputs: C, columns: evenUp(C), perGate: C, ...order };
-    this.vectors = 2 * C * most;
+    this.vectors = sides * C * most;
+    this.both = { ...this.even, perGate: sides * C };
     this.weight = weight;
     this.solved = solution !== null;
     const { data, masks, places: _, ...products } = productPrograms(X, gates, blockSizes(X, gates, C, null), this.even);
@@ -56,11 +69,13 @@ export class WebglCones extends Textures<Slot> implements DeviceCones {
     this.slackSplits = splitsFor((this.vectors * width) / 4, words, SPLIT_ITEMS);
     this.hold("X", this.matrix(data.values, data.shape));
     this.hold("masks", this.matrix(masks.values, masks.shape));
-    this.hold("Y", this.matrix(padded(Y.data, n, d, rows, width), [rows, width]));
-    this.hold("inverse", this.matrix(padded(inverse, d, d, width, width), [width, width]));
+    if (sides === 2) {
+      this.hold("Y", this.matrix(padded(Y.data, n, d, rows, width), [rows, width]));
+      this.hold("inverse", this.matrix(padded(inverse, d, d, width, width), [width, width]));
+      this.hold("q", this.matrix(new Float32Array(this.vectors * rows), [this.vectors, rows]));
+    }
     if (solution !== null) this.hold("solution", this.matrix(padded(solution, n, n, rows, rows), [rows, rows]));
     for (const slot of ["t", "p", "G"] as const) this.hold(slot, this.blocks(null));
-    this.hold("q", this.matrix(new Float32Array(this.vectors * rows), [this.vectors, rows]));
     if (solution !== null && own !== null) {
       const { Y: targets, a } = outerArrays(own, n, C);
       const perEntry = a.length === n ? Float32Array.from({ length: n * C }, (_, k) => a[k % n]) : a;
@@ -82,9 +97,11 @@ export class WebglCones extends Textures<Slot> implements DeviceCones {
     const sums = this.perSample(W);
     const pull = this.pulled(sums);
     this.free(sums);
-    const doubled = this.run(programs.entryProgram(this.even, "2. * a"), [pull, pull, pull], [0]);
+    const doubled = this.run(programs.entryProgram(this.even, `${this.sizes.sides}. * a`), [pull, pull, pull], [0]);
     this.free(pull);
-    return this.perColumn(await this.take(this.outputsOf(doubled, false)));
+    const all = this.outputsOf(doubled, false);
+    this.free(doubled);
+    return this.perColumn(await this.take(all));
   }
 
   async advance(
@@ -100,10 +117,11 @@ export class WebglCones extends Textures<Slot> implements DeviceCones {
   }
 
   async rescale(factor: number): Promise<void> {
-    const { even } = this;
-    const both = { ...even, perGate: 2 * even.outputs };
-    const [t, p, q] = [this.get("t"), this.get("p"), this.get("q")];
+    const { even, both } = this;
+    const [t, p] = [this.get("t"), this.get("p")];
     this.hold("t", this.run(programs.entryProgram(both, "b + (a - b) / m"), [t, p, p], [factor]));
+    if (this.sizes.sides === 1) return;
+    const q = this.get("q");
     const slacks = programs.entryProgram({ ...both, width: even.rows }, "max(a, 0.) + min(a, 0.) / m");
     this.hold("q", this.run(slacks, [q, q, q], [factor]));
   }
@@ -121,6 +139,7 @@ export class WebglCones extends Textures<Slot> implements DeviceCones {
   async write(t: Float32Array, threshold: number): Promise<void> {
     this.hold("t", this.blocks(t));
     this.hold("p", this.shortened(this.get("t"), threshold));
+    if (this.sizes.sides === 1) return;
     const inputs = [this.get("X"), this.get("p"), this.get("q"), this.get("masks")];
     this.hold("q", this.run(cones.clampProgram(this.even), inputs, [1, 0]));
   }
@@ -196,48 +215,61 @@ export class WebglCones extends Textures<Slot> implements DeviceCones {
 
   /** R, and of it A M^-1 R or Q^-1 times that, [n x C]; to be freed. */
   private gathered(pull: tf.TensorInfo): tf.TensorInfo {
+    const { even, both } = this;
+    const sum = this.sizes.sides === 1 ? this.pulled(pull) : this.pulledWithSlacks(pull);
+    this.hold("G", this.run(programs.entryProgram(both, "a + 2. * b - c"), [sum, this.get("p"), this.get("t")], [0]));
+    this.free(sum);
+    const G = this.get("G");
+    if (this.sizes.sides === 1) return this.outputsOf(G, this.solved);
+    const halves = this.run(cones.halvesProgram(even, "a - b"), [G]);
+    const all = this.outputsOf(halves, this.solved);
+    this.free(halves);
+    return all;
+  }
+
+  /** weight X'(S |q|) + A'U, [2 C P x d]; to be freed. */
+  private pulledWithSlacks(pull: tf.TensorInfo): tf.TensorInfo {
     const { even, slackSplits, vectors } = this;
     const slacks = this.run(cones.slackProgram(even), [this.get("q"), pull, this.get("masks")], [this.weight]);
     const product = cones.backProgram(vectors, even.rows, even.width, slackSplits);
     const parts = this.run(product, [slacks, this.get("X")]);
     this.free(slacks);
-    const sum = this.summed(parts, vectors, even.width, slackSplits);
-    const both = { ...even, perGate: 2 * even.outputs };
-    this.hold("G", this.run(programs.entryProgram(both, "a + 2. * b - c"), [sum, this.get("p"), this.get("t")], [0]));
-    this.free(sum);
-    return this.outputsOf(this.run(cones.halvesProgram(even, "a - b"), [this.get("G")]), this.solved);
+    return this.summed(parts, vectors, even.width, slackSplits);
   }
 
   /** Moves slacks and blocks; where it is measured, sums of what that left and moved: of slacks, and of blocks. */
   private advanced(W: tf.TensorInfo, relaxation: number, threshold: number, measured: boolean): tf.TensorInfo[] {
-    const { even, vectors } = this;
-    const both = { ...even, perGate: 2 * even.outputs };
+    const { even, both, vectors } = this;
     const pull = this.pulled(W);
-    this.hold("G", this.run(cones.pulledProgram(even), [this.get("G"), pull]));
+    const sums: tf.TensorInfo[] = [];
+    let x: tf.TensorInfo;
+    if (this.sizes.sides === 1) {
+      x = this.run(programs.entryProgram(both, "a - b"), [this.get("G"), pull, pull], [0]);
+    } else {
+      this.hold("G", this.run(cones.pulledProgram(even), [this.get("G"), pull]));
+      const [G, q] = [this.get("G"), this.get("q")];
+      const nextSlacks = this.run(cones.clampProgram(even), [this.get("Y"), G, q, this.get("masks")], [relaxation, 1]);
+      x = this.run(cones.productProgram(vectors, even.width, even.width), [G, this.get("inverse")]);
+      const ofSlacks = cones.squareSumsProgram(vectors, even.rows, ...SLACK_SUMS);
+      if (measured) sums.push(this.run(ofSlacks, [q, nextSlacks, q], [relaxation]));
+      this.hold("q", nextSlacks);
+    }
     this.free(pull);
-    const [G, q, t, p] = [this.get("G"), this.get("q"), this.get("t"), this.get("p")];
-    const inputs = [this.get("Y"), G, q, this.get("masks")];
-    const nextSlacks = this.run(cones.clampProgram(even), inputs, [relaxation, 1]);
-    const x = this.run(cones.productProgram(vectors, even.width, even.width), [G, this.get("inverse")]);
+    const [t, p] = [this.get("t"), this.get("p")];
     const next = this.run(programs.entryProgram(both, "a + m * (b - c)"), [t, x, p], [relaxation]);
     const nextBlocks = this.shortened(next, threshold);
-    const sums = measured
-      ? [
-          this.run(cones.squareSumsProgram(vectors, even.rows, ...SLACK_SUMS), [q, nextSlacks, q], [relaxation]),
-          this.run(cones.squareSumsProgram(vectors, even.width, ...BLOCK_SUMS), [x, nextBlocks, p], [0]),
-        ]
-      : [];
+    const ofBlocks = cones.squareSumsProgram(vectors, even.width, ...BLOCK_SUMS);
+    if (measured) sums.push(this.run(ofBlocks, [x, nextBlocks, p], [0]));
     this.free(x);
-    this.hold("q", nextSlacks);
     this.hold("t", next);
     this.hold("p", nextBlocks);
     return sums;
   }
 
-  /** Of the sums of slacks, of blocks and of outputs, by their weights. */
+  /** Of the sums of slacks, where there are any, of blocks and of outputs, by their weights. */
   private async residuals(sums: readonly tf.TensorInfo[], ofOutputs = 0): Promise<ConeResiduals> {
     const all = await Promise.all(sums.map((info) => this.take(info)));
-    const weights = [this.weight, 1, ofOutputs];
+    const weights = [...(this.sizes.sides === 2 ? [this.weight] : []), 1, ofOutputs];
     const total = (which: 0 | 1) => all.reduce((sum, pairs, k) => sum + weights[k] * sumOfPairs(pairs, which), 0);
     return { missed: total(0), moved: total(1) };
   }
@@ -249,11 +281,11 @@ export class WebglCones extends Textures<Slot> implements DeviceCones {
     return this.summed(parts, even.outputs * even.gates, even.width, products.adjointSplits);
   }
 
-  /** The sum over gates of D_i Y v_i, [n x C], or the solution times that; frees the vectors [C P x d]. */
+  /** The sum over gates of D_i Y v_i, [n x C], or the solution times that, of vectors [C P x d]; to be freed. */
   private outputsOf(vectors: tf.TensorInfo, solved: boolean): tf.TensorInfo {
     const { even, products } = this;
-    const parts = this.run(products.forward, [this.get("Y"), vectors, this.get("masks")]);
-    this.free(vectors);
+    const data = this.get(this.sizes.sides === 1 ? "X" : "Y");
+    const parts = this.run(products.forward, [data, vectors, this.get("masks")]);
     const all = this.summed(parts, even.rows, even.columns, products.forwardSplits);
     if (!solved) return all;
     const W = this.run(cones.productProgram(even.rows, even.rows, even.columns), [this.get("solution"), all]);
@@ -281,7 +313,7 @@ export class WebglCones extends Textures<Slot> implements DeviceCones {
   private shortened(t: tf.TensorInfo, threshold: number): tf.TensorInfo {
     const { even, vectors } = this;
     const squares = this.run(cones.squareSumsProgram(vectors, even.width, "a", "a"), [t, t, t], [0]);
-    const p = this.run(cones.shortenProgram(even), [t, squares], [threshold]);
+    const p = this.run(cones.shortenProgram(vectors, even.width), [t, squares], [threshold]);
     this.free(squares);
     return p;
   }
@@ -300,7 +332,7 @@ export class WebglCones extends Textures<Slot> implements DeviceCones {
     return this.matrix(padded(U, C, n, columns, rows), [columns, rows]);
   }
 
-  /** Vectors [2 P C x d] as rows of a matrix, zeros for null. */
+  /** Vectors [sides P C x d] as rows of a matrix, zeros for null. */
   private blocks(values: Float32Array | null): tf.TensorInfo {
     const { width } = this.even;
     const rows = new Float32Array(this.vectors * width);
@@ -312,11 +344,11 @@ export class WebglCones extends Textures<Slot> implements DeviceCones {
     return this.matrix(rows, [this.vectors, width]);
   }
 
-  /** Where each vector begins, in the matrix and in [2 P C x d]. */
+  /** Where each vector begins, in the matrix and in [sides P C x d]. */
   private eachVector(use: (packed: number, plain: number) => void): void {
-    const { gates: P, outputs: C, width: d } = this.sizes;
+    const { gates: P, outputs: C, width: d, sides } = this.sizes;
     const { gates, width } = this.even;
-    for (let side = 0; side < 2; side++) {
+    for (let side = 0; side < sides; side++) {
       for (let i = 0; i < P; i++) {
         for (let c = 0; c < C; c++) use(((side * C + c) * gates + i) * width, ((side * P + i) * C + c) * d);
       }

@@ -12,11 +12,11 @@ import {
   stepSums,
 } from "../device/index.js";
 import type { StepReport } from "../types.js";
-import { WebglCones } from "./cones.js";
+import { coneShapes, WebglCones } from "./cones.js";
 import { WebglNeurons } from "./neurons.js";
 import { evenUp, type ProductPrograms, productPrograms } from "./products.js";
 import * as programs from "./programs.js";
-import { Textures, type WebglBackend } from "./textures.js";
+import { refuseNoRoom, Textures, type WebglBackend } from "./textures.js";
 
 /** What renderers that are no GPU call themselves. */
 const EMULATED = /swiftshader|llvmpipe|softpipe|software|basic render/i;
@@ -36,9 +36,12 @@ export const openWebgl: OpenDevice = async (host) => {
   const kernels = deviceKernels(
     "webgl",
     host,
-    async (X, gates, sizes) => new WebglBlocks(backend, X, gates, sizes),
-    async (X, gates, sizes, system) => new WebglCones(backend, X, gates, sizes, system),
-    async (X, outputs) => new WebglNeurons(backend, X, outputs),
+    async (X, gates, sizes) => blocksOn(backend, X, gates, sizes),
+    async (X, gates, sizes, system) => {
+      refuseNoRoom(coneShapes(sizes));
+      return new WebglCones(backend, X, gates, sizes, system);
+    },
+    async (X, outputs) => WebglNeurons.on(backend, X, outputs),
   );
   const extension = gl.getExtension("WEBGL_debug_renderer_info");
   const device = String(gl.getParameter(extension?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER));
@@ -47,24 +50,30 @@ export const openWebgl: OpenDevice = async (host) => {
 
 type Slot = "data" | "masks" | "places" | "base" | "x" | "y" | "g" | "next";
 
+function blocksOn(backend: WebglBackend, X: Matrix, gates: GateSet, sizes: BlockSizes): WebglBlocks {
+  const { rows, width, gates: P, outputs, perGate } = sizes;
+  const order = gramOrder(sizes);
+  const even: programs.PackedSizes = {
+    ...{ rows: evenUp(rows), width: evenUp(width), gates: evenUp(P), outputs, columns: evenUp(outputs), perGate },
+    ...{ order, orderColumns: evenUp(order) },
+  };
+  const products = productPrograms(X, gates, sizes, even);
+  const { data, masks, forward, adjoint } = products;
+  const shapes = [data.shape, masks.shape, forward.outputShape, adjoint.outputShape];
+  refuseNoRoom([...shapes, [even.columns, even.rows], [even.gates * order, even.orderColumns]]);
+  return new WebglBlocks(backend, sizes, even, products);
+}
+
 class WebglBlocks extends Textures<Slot> implements DeviceBlocks {
-  private readonly even: programs.PackedSizes;
   private readonly products: Omit<ProductPrograms, "data" | "masks" | "places">;
 
   constructor(
     backend: WebglBackend,
-    X: Matrix,
-    gates: GateSet,
     private readonly sizes: BlockSizes,
+    private readonly even: programs.PackedSizes,
+    { data, masks, places, ...products }: ProductPrograms,
   ) {
     super(backend);
-    const { rows, width, gates: P, outputs, perGate } = sizes;
-    const order = gramOrder(sizes);
-    this.even = {
-      ...{ rows: evenUp(rows), width: evenUp(width), gates: evenUp(P), outputs, columns: evenUp(outputs), perGate },
-      ...{ order, orderColumns: evenUp(order) },
-    };
-    const { data, masks, places, ...products } = productPrograms(X, gates, sizes, this.even);
     this.products = products;
     this.hold("data", this.matrix(data.values, data.shape));
     this.hold("masks", this.matrix(masks.values, masks.shape));

@@ -6,6 +6,7 @@ import { type BlockSizes, patchImages } from "../device/index.js";
 import * as patchPrograms from "./patchPrograms.js";
 import * as rowPrograms from "./productPrograms.js";
 import type { PackedProgram, PackedSizes } from "./programs.js";
+import { mostTexels } from "./textures.js";
 
 /** Fragments that keep a GPU busy: below it, sums are split. */
 const WANTED_FRAGMENTS = 32768;
@@ -92,7 +93,8 @@ export function evenUp(count: number): number {
   return 2 * Math.ceil(count / 2);
 }
 
-/** Into how many parts of at least `least` a sum over `items` is cut, when it fills this many fragments. */
+/** Into how many parts of at least `least` a sum over `items` is cut, when it fills this many fragments; they stand in one texture. */
 export function splitsFor(fragments: number, items: number, least: number): number {
-  return Math.max(1, Math.min(Math.ceil(WANTED_FRAGMENTS / fragments), Math.floor(items / least)));
+  const wanted = Math.min(Math.ceil(WANTED_FRAGMENTS / fragments), Math.floor(mostTexels() / fragments));
+  return Math.max(1, Math.min(wanted, Math.floor(items / least)));
 }

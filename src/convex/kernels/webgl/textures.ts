@@ -1,6 +1,7 @@
 /** Matrices in textures of the tfjs WebGL backend, by their names, and programs that make them. */
 
-import type * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
+import { ConvexError } from "../../../errors.js";
 import { ContextWatch } from "./context.js";
 import type { PackedProgram } from "./programs.js";
 
@@ -17,6 +18,23 @@ export interface WebglBackend {
   ): tf.TensorInfo;
   read(data: object): Promise<Float32Array>;
   disposeIntermediateTensorInfo(info: tf.TensorInfo): void;
+}
+
+/** Texels of the largest texture, of four numbers each: tfjs folds a matrix that is longer than a side. */
+export function mostTexels(): number {
+  return tf.env().getNumber("WEBGL_MAX_TEXTURE_SIZE") ** 2;
+}
+
+/** Throws ConvexError "engine/unavailable" where one of these matrices is larger than a texture, so that nothing is begun. */
+export function refuseNoRoom(shapes: readonly (readonly number[])[]): void {
+  for (const [rows, columns] of shapes) {
+    if (Math.ceil(rows / 2) * Math.ceil(columns / 2) <= mostTexels()) continue;
+    throw new ConvexError(
+      "engine/unavailable",
+      `engine: expected matrices of at most ${4 * mostTexels()} numbers, what a texture of this GPU holds, got one of ` +
+        `${rows} x ${columns}. Use fewer gates, or engine: "wasm".`,
+    );
+  }
 }
 
 export class Textures<Slot extends string> {

@@ -5,6 +5,9 @@ import { LANES } from "./shape.js";
 /** Up to this length one lane goes along a vector: a workgroup would be mostly idle. */
 export const LANE_QUADS = 16;
 
+/** Of the lanes of a workgroup those that add up the others. */
+const FEW = 8;
+
 /** Four sums with their rounding errors beside them (Knuth's TwoSum). */
 export const SUMS = `
 fn add(sum: mat2x4f, value: vec4f) -> mat2x4f {
@@ -20,18 +23,38 @@ var<workgroup> lanes: array<mat2x4f, ${LANES}>;
 fn addLanes(mine: mat2x4f, lane: u32) -> mat2x4f {
   workgroupBarrier();
   lanes[lane] = mine;
-  for (var stride = ${LANES / 2}u; stride > 0u; stride /= 2u) {
-    workgroupBarrier();
-    if (lane < stride) {
-      let other = lanes[lane + stride];
-      let sum = add(lanes[lane], other[0]);
-      lanes[lane] = mat2x4f(sum[0], sum[1] + other[1]);
-    }
+  workgroupBarrier();
+  if (lane < ${FEW}u) {
+    var sum = lanes[lane];
+    for (var k = lane + ${FEW}u; k < ${LANES}u; k += ${FEW}u) { sum = both(sum, lanes[k]); }
+    lanes[lane] = sum;
   }
   workgroupBarrier();
-  return lanes[0];
+  var all = lanes[0];
+  for (var k = 1u; k < ${FEW}u; k++) { all = both(all, lanes[k]); }
+  return all;
+}
+fn both(a: mat2x4f, b: mat2x4f) -> mat2x4f {
+  let sum = add(a, b[0]);
+  return mat2x4f(sum[0], sum[1] + b[1]);
 }
 `;
+
+/**
+ * lanes[0] := the sum of \`lanes\` of a workgroup of so many, for its lane 0 to see: a few lanes add up those that are theirs, and the first one these.
+ * A tree would wait at six to eight barriers, which cost more than the sums.
+ */
+export function addedLanes(count: number): string {
+  const few = count > LANES ? 2 * FEW : FEW;
+  return `workgroupBarrier();
+  if (lane < ${few}u) {
+    for (var k = lane + ${few}u; k < ${count}u; k += ${few}u) { lanes[lane] += lanes[k]; }
+  }
+  workgroupBarrier();
+  if (lane == 0u) {
+    for (var k = 1u; k < ${few}u; k++) { lanes[0] += lanes[k]; }
+  }`;
+}
 
 /** How a vector is gone along: by all lanes of a workgroup where it is long, else by one lane. */
 export type Along = "workgroup" | "lane";

@@ -17,10 +17,14 @@ const TURN = 3e7;
 const LEAST_ROWS = 32;
 const POPCOUNT = 10;
 
-/** M = I + w X'X as engines want it, with the largest eigenvalue of X'X; null where rounding made M indefinite, or where it is told to end. */
+/**
+ * M = I + w X'X as engines want it, w = 0 without cones, with the largest eigenvalue of X'X; null where rounding made M indefinite, or where
+ * it is told to end.
+ */
 export function* sharedMatrix(
   X: Matrix,
   kernels: Kernels,
+  cones = true,
 ): Pieces<(Omit<ConeSystem, "solution"> & { readonly largest: number }) | null> {
   const { rows: n, cols: d } = X;
   const M = new Float64Array(d * d);
@@ -31,6 +35,7 @@ export function* sharedMatrix(
     if (yield) return null;
   }
   const largest = Math.max(largestEigenvalue(M, d), LEAST);
+  if (!cones) return { sides: 1, weight: 0, inverse: new Float64Array(0), Y: X, largest };
   const weight = SLACK_WEIGHT / largest;
   for (let i = 0; i < d; i++) {
     for (let j = 0; j <= i; j++) M[i * d + j] = weight * M[i * d + j] + (i === j ? 1 : 0);
@@ -47,12 +52,12 @@ export function* sharedMatrix(
     kernels.multiply(rows, inverse, out, count, d, d);
     if (yield) return null;
   }
-  return { weight, inverse, Y, largest };
+  return { sides: 2, weight, inverse, Y, largest };
 }
 
 /** Lower triangle of Q [n x n], by blocks of rows; null where it is told to end. */
 export function* denseSystem(
-  { program: { X, gates }, kernels }: Pick<Setting, "program" | "kernels">,
+  { program: { X, gates, cones }, kernels }: Pick<Setting, "program" | "kernels">,
   Y: Matrix,
   shift: number,
   biasScale: number,
@@ -69,7 +74,7 @@ export function* denseSystem(
     kernels.multiplyTransposed(Y.data.subarray(from * d, end * d), X.data, gram, end - from, d, end);
     for (let i = from; i < end; i++) {
       for (let j = 0; j <= i; j++) {
-        const both = 2 * commonBits(open, i * words, j * words, words);
+        const both = (cones ? 2 : 1) * commonBits(open, i * words, j * words, words);
         Q[i * n + j] = both * gram[(i - from) * end + j] + biasScale + (i === j ? shift : 0);
       }
     }

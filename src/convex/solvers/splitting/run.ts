@@ -204,7 +204,7 @@ export class SplittingRun implements Run {
   private async feasible({ index, vectors }: Pick<SparseBlocks, "index" | "vectors">): Promise<SparseBlocks> {
     const { program } = this.setting;
     const { loss, outputBias } = program;
-    const done = await this.project(index, vectors);
+    const done = !program.cones || (await this.project(index, vectors));
     const blocks = done
       ? { index, vectors, bias: this.state.e.slice() }
       : { ...zeroBlocks(program), bias: this.state.e.slice() };

@@ -1,11 +1,11 @@
 /**
- * The system of `splitting`: (r A'A + M) x = R with M = I + w X'X for every vector, by way of n rows (Woodbury's formula):
+ * The system of `splitting`: (r A'A + M) x = R with M = I + w X'X for every vector, without cones M = I, by way of n rows (Woodbury's formula):
  *
  *   x = M^-1 (R - A'W),   Q W = A M^-1 R,   Q = I / r + A M^-1 A' + g^2 1 1',
  *
- * the last for the output bias, a column of A of ones whose part of M is 1 / g^2. A M^-1 A' = 2 (X M^-1 X') o sum_i D_i D_i', the same for every
- * output and whatever the scale of the weights, so that it is factored once. Beyond FACTORED_ROWS rows conjugate gradients with products on the engine
- * solve for what W moves by; what they leave is asked for once more by the next system.
+ * the last for the output bias, a column of A of ones whose part of M is 1 / g^2. A M^-1 A' = 2 (X M^-1 X') o sum_i D_i D_i' (without
+ * cones once that), the same for every output and whatever the scale of the weights, so that it is factored once. Beyond FACTORED_ROWS
+ * rows conjugate gradients with products on the engine solve for what W moves by; what they leave is asked for once more by the next system.
  */
 
 import { hostCones } from "../../kernels/hostCones.js";
@@ -49,15 +49,15 @@ export class SplittingSystem {
   /** Null where rounding made M or Q indefinite, or where a pause said that time is up. */
   static async of(setting: Setting, factoredRows = FACTORED_ROWS): Promise<SplittingSystem | null> {
     const { program, products, kernels, pause } = setting;
-    const { X, gates, loss, outputBias } = program;
+    const { X, gates, loss, outputBias, cones } = program;
     const { rows: n, cols: d } = X;
-    const shared = await inTurns(sharedMatrix(X, kernels), pause);
+    const shared = await inTurns(sharedMatrix(X, kernels, cones), pause);
     if (shared === null) return null;
-    const { largest, Y } = shared;
+    const { largest, Y, sides } = shared;
     const outputWeight = OUTPUT_WEIGHT / largest;
 
     const diagonal = openCounts(gates);
-    for (let k = 0; k < n; k++) diagonal[k] *= 2 * dotAt(X.data, k * d, Y.data, k * d, d);
+    for (let k = 0; k < n; k++) diagonal[k] *= sides * dotAt(X.data, k * d, Y.data, k * d, d);
     const mean = diagonal.reduce((sum, value) => sum + value, 0) / n;
     const biasScale = outputBias === null ? 0 : Math.max(mean, LEAST);
     for (let k = 0; k < n; k++) diagonal[k] += 1 / outputWeight + biasScale;
@@ -78,7 +78,8 @@ export class SplittingSystem {
     invert?.solve(ofBias, 1);
     const outer =
       solution === null || loss.terms === undefined ? null : { terms: loss.terms, outputWeight, biasScale, ofBias };
-    const system: ConeSystem = { weight: shared.weight, inverse: shared.inverse, Y, solution, outer };
+    const { weight, inverse: inner } = shared;
+    const system: ConeSystem = { sides, weight, inverse: inner, Y, solution, outer };
     try {
       const iterate =
         kernels.iterateCones === undefined

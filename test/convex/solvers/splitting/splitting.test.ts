@@ -4,7 +4,7 @@ import { type Kernels, referenceKernels, wasmKernels } from "../../../../src/con
 import { isActive } from "../../../../src/convex/linear/bits.js";
 import { atOnce, inTurns } from "../../../../src/convex/linear/pieces.js";
 import { lossNames } from "../../../../src/convex/losses/index.js";
-import { chooseSolver, solve } from "../../../../src/convex/solvers/solve.js";
+import { chooseSolver, keepsBlocks, solve } from "../../../../src/convex/solvers/solve.js";
 import type { Setting } from "../../../../src/convex/solvers/solver.js";
 import { splitting } from "../../../../src/convex/solvers/splitting/index.js";
 import { denseSystem, inverseOf, sharedMatrix } from "../../../../src/convex/solvers/splitting/matrices.js";
@@ -18,8 +18,13 @@ const budget = { tolerance: 1e-3, maxIterations: 200, seconds: 60 };
 const bySplitting = { ...budget, solver: "splitting" };
 
 test.each(lossNames)("%s: the optimum is that of Newton steps, with and without a bias", async (loss) => {
-  for (const ridge of [null, 0, 0.1]) {
-    const program = randomProgram({ loss, cones: true, ridge });
+  for (const [ridge, cones] of [
+    [null, true],
+    [0, true],
+    [0.1, true],
+    [0, false],
+  ] as const) {
+    const program = randomProgram({ loss, cones, ridge });
     const truth = await solve(program, referenceKernels, { ...budget, tolerance: 1e-7, solver: "proximal-newton" });
     const gaps: number[] = [];
     const onRound = ({ gap }: { gap: { primal: number; dual: number; relative: number } }) => {
@@ -52,9 +57,9 @@ function deviceLike(watched: { measured: boolean[] } = { measured: [] }): Kernel
   };
 }
 
-const withCones = referenceProblems.filter(({ program }) => splitting.refuses(program) === null);
+const fitting = referenceProblems.filter(({ program }) => splitting.refuses(program) === null);
 
-test.each(withCones)("$name: its bounds hold those of an independent solver", async ({ program, lower, upper }) => {
+test.each(fitting)("$name: its bounds hold those of an independent solver", async ({ program, lower, upper }) => {
   const { gap, status } = await solve(program, referenceKernels, bySplitting);
   expect(status).toBe("solved");
   expect(gap.dual).toBeLessThanOrEqual(upper);
@@ -259,14 +264,20 @@ test("is taken unasked where blocks with cones are kept on a device, and nowhere
   expect(chooseSolver(program, undefined, true).name).toBe("splitting");
   expect(chooseSolver(program).name).toBe("proximal-newton");
   expect(chooseSolver(program, "splitting").name).toBe("splitting");
+  for (const loss of ["hinge", "meanAbsoluteError"] as const) {
+    const gated = randomProgram({ loss, cones: false });
+    expect(chooseSolver(gated, undefined, true).name).toBe("splitting");
+    expect(chooseSolver(gated).name).not.toBe("splitting");
+    const blocksAlone = { ...referenceKernels, iterate: async () => Promise.reject(new Error("not asked for")) };
+    expect(keepsBlocks(gated, blocksAlone)).toBe(false);
+    expect(keepsBlocks(gated, deviceLike())).toBe(true);
+  }
+  expect(chooseSolver(randomProgram({ cones: false }), undefined, true).name).toBe("fista");
 });
 
 test("says what it is not for", () => {
-  const refusals = [{ cones: false }, { cones: true, penalty: "nuclear", outputs: 2 }] as const;
-  expect(refusals.map((how) => splitting.refuses(randomProgram(how)))).toEqual([
-    'needs a program with cones; without them use "fista", or "admm".',
-    'needs the penalty "perOutput", got "nuclear".',
-  ]);
+  const coupled = randomProgram({ cones: true, penalty: "nuclear", outputs: 2 });
+  expect(splitting.refuses(coupled)).toBe('needs the penalty "perOutput", got "nuclear".');
   const pooling = { patches: 1, positions: 1, scale: 1, negativeSlope: 0.1 };
   expect(splitting.refuses({ ...randomProgram({ cones: true }), pooling })).toMatch(
     /^has no steps for patches or slopes/,

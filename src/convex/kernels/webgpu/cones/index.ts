@@ -1,4 +1,4 @@
-/** Blocks with cones in buffers of a WebGPU device: two products of every vector fused with signs, clamps and relaxation, in float32. */
+/** Blocks of a splitting in buffers of a WebGPU device, with cones two products of every vector fused with signs, clamps and relaxation, in float32. */
 
 import { norm } from "../../../linear/vectors.js";
 import type { GateSet, Matrix } from "../../../types.js";
@@ -29,7 +29,7 @@ export class WebgpuCones implements DeviceCones {
   private readonly R: GPUBuffer; // [C x n]: U or W
   private readonly Z: GPUBuffer; // [C x n]: what products forward make
   private readonly W: GPUBuffer | null; // [C x n]: Z times the solution, where there is one
-  private readonly t: GPUBuffer; // [2 P C x quads], as p
+  private readonly t: GPUBuffer; // [sides P C x quads], as p
   private readonly p: GPUBuffer;
   private readonly sums: GPUBuffer; // missed and moved, of vectors and of tiles of slacks
   private readonly terms: number; // of these
@@ -47,9 +47,8 @@ export class WebgpuCones implements DeviceCones {
     private readonly sizes: ConeSizes,
     { weight, inverse, Y, solution, outer = null }: ConeSystem,
   ) {
-    const { rows: n, width: d, gates: P, outputs: C, vectors } = sizes;
+    const { rows: n, width: d, gates: P, outputs: C, sides, vectors } = sizes;
     const quads = Math.ceil(d / 4);
-    const rowQuads = Math.ceil(n / 4);
     this.quads = quads;
     this.weight = weight;
     const floats = (count: number) => queue.buffer(count * FLOAT);
@@ -59,65 +58,73 @@ export class WebgpuCones implements DeviceCones {
     const [t, p, G, x] = [blocks(vectors), blocks(vectors), blocks(vectors), blocks(vectors)];
     const [change, g] = [blocks(P * C), blocks(P * C)];
     const [R, Z, live] = [floats(C * n), floats(C * n), queue.filled(everyGate(P, C))];
-    const q = floats(vectors * rowQuads * 4);
     const [rowTiles, vectorTiles] = [Math.ceil(n / TILE), Math.ceil(vectors / TILE)];
-    this.terms = vectors + rowTiles * vectorTiles;
+    this.terms = vectors + (sides === 2 ? rowTiles * vectorTiles : 0);
     const sums = floats(2 * this.terms);
     [this.numbers, this.R, this.Z, this.t, this.p, this.sums] = [numbers, R, Z, t, p, sums];
 
     const filled = ({ data }: Pick<Matrix, "data">, rows: number) =>
       queue.filled(stridden(data, rows, d, d, quads * 4));
-    const [data, ahead, inner, bits] = [
-      filled(X, n),
-      filled(Y, n),
-      filled({ data: inverse }, d),
-      queue.filled(gates.bits),
-    ];
     const blocksOf = blockSizes(X, gates, C, null);
     const buffers = { shape, live, next: change, R, Z, g };
     const products = productWork(queue, X, gates, blocksOf, buffers);
-    const forward = productWork(queue, Y, gates, blocksOf, buffers).forward;
+    const forward = sides === 2 ? productWork(queue, Y, gates, blocksOf, buffers).forward : products.forward;
     queue.write(shape, shapeOf(blocksOf, products.shape));
 
-    const quadTiles = Math.ceil(quads / TILE_QUADS);
-    const splits = Math.min(Math.ceil(n / SPLIT_ROWS), Math.ceil(WANTED_GROUPS / (quadTiles * vectorTiles)));
-    const parts = blocks(splits * vectors);
     const half = gridOf(Math.ceil((P * C * quads) / LANES));
-    const tiles = [rowTiles, vectorTiles, 1] as const;
     const along = quads > LANE_QUADS ? "workgroup" : "lane";
-    const gathered = [
-      queue.work(shaders.slackShader, [shape, numbers, data, q, R, bits, parts], [quadTiles, vectorTiles, splits]),
-      queue.work(shaders.gatheredShader, [shape, parts, t, p, G, change], half),
-      ...forward,
-    ];
+    const shorten = queue.work(
+      shaders.shortenShader(along, sides),
+      [shape, numbers, x, t, p, sums],
+      gridOf(along === "workgroup" ? vectors : Math.ceil(vectors / LANES)),
+    );
+    const perBlock = gridOf(Math.ceil((vectors * quads) / LANES));
+    const rescaled = queue.work(shaders.rescaledBlocksShader(sides), [shape, numbers, p, t], perBlock);
+    let gathered: Work[];
+    if (sides === 1) {
+      const ahead = queue.work(shaders.openGatheredShader, [shape, g, t, p, G, change], half);
+      gathered = [...products.adjoint, ahead, ...forward];
+      this.advanceWork = [...products.adjoint, queue.work(shaders.openPulledShader, [shape, g, G, x], half), shorten];
+      this.writeWork = [];
+      this.rescaleWork = [rescaled];
+    } else {
+      const rowQuads = Math.ceil(n / 4);
+      const q = floats(vectors * rowQuads * 4);
+      const [data, ahead, inner] = [filled(X, n), filled(Y, n), filled({ data: inverse }, d)];
+      const bits = queue.filled(gates.bits);
+      const quadTiles = Math.ceil(quads / TILE_QUADS);
+      const splits = Math.min(Math.ceil(n / SPLIT_ROWS), Math.ceil(WANTED_GROUPS / (quadTiles * vectorTiles)));
+      const parts = blocks(splits * vectors);
+      const tiles = [rowTiles, vectorTiles, 1] as const;
+      gathered = [
+        queue.work(shaders.slackShader, [shape, numbers, data, q, R, bits, parts], [quadTiles, vectorTiles, splits]),
+        queue.work(shaders.gatheredShader, [shape, parts, t, p, G, change], half),
+        ...forward,
+      ];
+      this.advanceWork = [
+        ...products.adjoint,
+        queue.work(shaders.pulledShader, [shape, g, G], half),
+        queue.work(shaders.clampShader, [shape, numbers, ahead, G, bits, q, sums], tiles),
+        queue.work(shaders.inverseShader, [shape, inner, G, x], [quadTiles, vectorTiles, 1]),
+        shorten,
+      ];
+      this.writeWork = [queue.work(shaders.clampShader, [shape, numbers, data, p, bits, q, sums], tiles)];
+      const perSlack = gridOf(Math.ceil((vectors * rowQuads) / LANES));
+      this.rescaleWork = [rescaled, queue.work(shaders.rescaledSlacksShader, [shape, numbers, q], perSlack)];
+    }
     const solved = solution === null ? null : { matrix: queue.filled(solution), W: floats(C * n) };
     this.W = solved?.W ?? null;
     this.gatherWork =
       solved === null
         ? gathered
         : [...gathered, queue.work(shaders.solutionShader, [shape, solved.matrix, Z, solved.W], [n, C, 1])];
-    this.curvatureWork = [...products.adjoint, queue.work(shaders.doubledShader, [shape, g, change], half), ...forward];
-    this.advanceWork = [
-      ...products.adjoint,
-      queue.work(shaders.pulledShader, [shape, g, G], half),
-      queue.work(shaders.clampShader, [shape, numbers, ahead, G, bits, q, sums], tiles),
-      queue.work(shaders.inverseShader, [shape, inner, G, x], [quadTiles, vectorTiles, 1]),
-      queue.work(
-        shaders.shortenShader(along),
-        [shape, numbers, x, t, p, sums],
-        gridOf(along === "workgroup" ? vectors : Math.ceil(vectors / LANES)),
-      ),
-    ];
+    const doubled = queue.work(shaders.doubledShader(sides), [shape, g, change], half);
+    this.curvatureWork = [...products.adjoint, doubled, ...forward];
     if (solved !== null && outer !== null) {
       const own = new WebgpuOuter(queue, outer, n, C, { shape, R, Z, solution: solved.matrix });
       const step = [...own.before, ...gathered, ...own.solve, ...this.advanceWork, ...own.after];
       this.steps = (count, numbers, state) => this.stepped(own, step, count, numbers, state);
     }
-    this.writeWork = [queue.work(shaders.clampShader, [shape, numbers, data, p, bits, q, sums], tiles)];
-    this.rescaleWork = [
-      queue.work(shaders.rescaledBlocksShader, [shape, numbers, p, t], gridOf(Math.ceil((vectors * quads) / LANES))),
-      queue.work(shaders.rescaledSlacksShader, [shape, numbers, q], gridOf(Math.ceil((vectors * rowQuads) / LANES))),
-    ];
   }
 
   async gather(U: Float32Array): Promise<Float32Array> {

@@ -3,6 +3,7 @@
 import type { LossTerms } from "../../../types.js";
 import { levelSource, pullSource, wgsl } from "../../device/index.js";
 import { LANES, SHAPE } from "../shape.js";
+import { addedLanes } from "../vectors.js";
 
 /** r, g^2, relaxation, tau and the share of the bias. */
 export const OUTER_NUMBERS = 8;
@@ -29,10 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var mine = ${type}();
   ${add}
   lanes[lane] = mine;
-  for (var stride = ${LANES / 2}u; stride > 0u; stride /= 2u) {
-    workgroupBarrier();
-    if (lane < stride) { lanes[lane] += lanes[lane + stride]; }
-  }
+  ${addedLanes(LANES)}
   if (lane == 0u) {
     let sum = lanes[0];
     ${then}

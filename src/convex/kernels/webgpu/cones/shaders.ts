@@ -1,5 +1,6 @@
 /**
- * The compute shaders of blocks with cones, 2 P C vectors: the products that only these have, fused with what they end in.
+ * The compute shaders of blocks of a splitting. With cones these are 2 P C vectors, whose products, which only they have, are fused with what
+ * they end in; without, P C.
  *
  * `shape.vectors` are the P C vectors of positive neurons; those of negative ones stand behind them. q [2 P C x 4 rowQuads].
  */
@@ -7,7 +8,7 @@
 import { outerShader } from "../outerShader.js";
 import { ROW_TILE, rowProducts } from "../rowProducts.js";
 import { LANES, SHAPE, TILE } from "../shape.js";
-import { type Along, each, MAIN, sumsAlong } from "../vectors.js";
+import { type Along, addedLanes, each, MAIN, sumsAlong } from "../vectors.js";
 
 /** weight of the slacks, relaxation, threshold, what is kept of q, and what multipliers are divided by. */
 export const CONE_NUMBERS = 8;
@@ -83,10 +84,27 @@ ${PER_QUAD}
 }
 `;
 
-/** change := 2 g, for the product with A M^-1 A'. */
-export const doubledShader = `${headOf("", ["g: array<vec4f>"], "change: array<vec4f>")}
+/** change := 2 g, or g without cones, for the product with A M^-1 A'. */
+export const doubledShader = (sides: 1 | 2) => `${headOf("", ["g: array<vec4f>"], "change: array<vec4f>")}
 ${PER_QUAD}
-  if (at < shape.vectors * shape.quads) { change[at] = 2.0 * g[at]; }
+  if (at < shape.vectors * shape.quads) { change[at] = ${sides}.0 * g[at]; }
+}
+`;
+
+/** Without cones: G and change := 2 p - t + g, g = A'U. */
+export const openGatheredShader = `${headOf("", ["g: array<vec4f>", "t: array<vec4f>", "p: array<vec4f>"], "G: array<vec4f>", "change: array<vec4f>")}
+${PER_QUAD}
+  if (at >= shape.vectors * shape.quads) { return; }
+  let all = 2.0 * p[at] - t[at] + g[at];
+  G[at] = all;
+  change[at] = all;
+}
+`;
+
+/** Without cones: x := G - g, g = A'W. */
+export const openPulledShader = `${headOf("", ["g: array<vec4f>", "G: array<vec4f>"], "x: array<vec4f>")}
+${PER_QUAD}
+  if (at < shape.vectors * shape.quads) { x[at] = G[at] - g[at]; }
 }
 `;
 
@@ -108,10 +126,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var sum = 0.0;
   for (var k = lane; k < shape.rows; k += ${LANES}u) { sum += matrix[group.x * shape.rows + k] * Z[group.y * shape.rows + k]; }
   lanes[lane] = sum;
-  for (var stride = ${LANES / 2}u; stride > 0u; stride /= 2u) {
-    workgroupBarrier();
-    if (lane < stride) { lanes[lane] += lanes[lane + stride]; }
-  }
+  ${addedLanes(LANES)}
   if (lane == 0u) { out[group.y * shape.rows + group.x] = lanes[0]; }
 }
 `;
@@ -150,10 +165,7 @@ ${rowProducts("G", "Y")}
     }
   }
   lanes[lane] = sum;
-  for (var stride = 128u; stride > 0u; stride /= 2u) {
-    workgroupBarrier();
-    if (lane < stride) { lanes[lane] += lanes[lane + stride]; }
-  }
+  ${addedLanes(256)}
   if (lane == 0u) { sums[count + group.y * groups.x + group.x] = lanes[0]; }
 }
 `;
@@ -161,9 +173,10 @@ ${rowProducts("G", "Y")}
 /** t += a (x - p), p := t shortened by the threshold; sums of each vector: of (x - p)^2 and of how far p moved. */
 export const shortenShader = (
   along: Along,
+  sides: 1 | 2,
 ) => `${headOf("numbers", ["x: array<vec4f>"], "t: array<vec4f>", "p: array<vec4f>", "sums: array<vec2f>")}
 ${sumsAlong[along]}
-${MAIN}${each(along, "2u * shape.vectors")}
+${MAIN}${each(along, `${sides}u * shape.vectors`)}
   let first = item * shape.quads;
   var squares = mat2x4f();
   for (var quad = begin; quad < shape.quads; quad += stride) {
@@ -190,9 +203,9 @@ ${MAIN}${each(along, "2u * shape.vectors")}
 `;
 
 /** t := p + (t - p) / factor. */
-export const rescaledBlocksShader = `${headOf("numbers", ["p: array<vec4f>"], "t: array<vec4f>")}
+export const rescaledBlocksShader = (sides: 1 | 2) => `${headOf("numbers", ["p: array<vec4f>"], "t: array<vec4f>")}
 ${PER_QUAD}
-  if (at < 2u * shape.vectors * shape.quads) { t[at] = p[at] + (t[at] - p[at]) / numbers.factor; }
+  if (at < ${sides}u * shape.vectors * shape.quads) { t[at] = p[at] + (t[at] - p[at]) / numbers.factor; }
 }
 `;
 

@@ -1,0 +1,83 @@
+/** Where sharing begins: the lower end of two descents, from random neurons and from a network. */
+
+import { firstPause, neuronsInTime } from "../growth/index.js";
+import type { Kernels } from "../kernels/types.js";
+import { gaussianSource } from "../linear/random.js";
+import { Clock } from "../solvers/clock.js";
+import type { SolveBudget } from "../solvers/solution.js";
+import type { ConvexProgram } from "../types.js";
+import { descendTogether } from "./descent.js";
+import { SharingEffort } from "./effort.js";
+import { type SharedNeurons, SharedObjective } from "./neurons.js";
+import { randomNeurons } from "./randomStart.js";
+
+/** Neurons of the descent from random ones, where there is time for so many. */
+const FIRST_NEURONS = 200;
+/** Drawing them takes some passes over the data: what follows the descent takes so many times as long, and the judge of it all. */
+const AFTERWARDS = 4;
+const JUDGING = 2;
+
+/** Neurons, and what the network's objective is there. */
+export interface SharedPoint {
+  readonly neurons: SharedNeurons;
+  readonly value: number;
+}
+
+/** Where a descent from random neurons ended, and what it has drawn and spent. */
+export interface RandomEnd {
+  readonly point: SharedPoint;
+  readonly effort: SharingEffort;
+  readonly draw: () => number;
+  /** False where it was cut short. */
+  readonly ended: boolean;
+  /** Seconds of the judge of what comes of it, after all that. */
+  readonly judging: number;
+}
+
+/** The end of a descent from at most `units` random neurons, for `shareOutputs` to go on from: it may be all that there is time for. */
+export async function descendFromRandom(
+  program: ConvexProgram,
+  kernels: Kernels,
+  { seconds, stopped = () => false, patient = false }: Pick<SolveBudget, "seconds" | "stopped" | "patient">,
+  { seed, units }: { readonly seed: number; readonly units: number },
+): Promise<RandomEnd> {
+  const draw = gaussianSource(seed);
+  const effort = new SharingEffort(program, patient);
+  const clock = new Clock(seconds, stopped);
+  const start = await drawn(program, kernels, Math.min(units, FIRST_NEURONS), clock, draw);
+  const drawing = clock.seconds;
+  const pause = firstPause(clock, AFTERWARDS * drawing);
+  const point = await descendTogether(start, [], units, program, kernels, pause, effort);
+  return { point, effort, draw, ended: !(await pause()), judging: JUDGING * drawing };
+}
+
+/** The lower end of two descents, from random neurons and then from a network, which stays as it is where time is over before that. */
+export async function begun(
+  network: SharedNeurons,
+  program: ConvexProgram,
+  kernels: Kernels,
+  clock: Clock,
+  units: number,
+  { effort, draw, point = null }: Pick<RandomEnd, "effort" | "draw"> & { readonly point?: SharedPoint | null },
+): Promise<SharedPoint> {
+  const pause = () => clock.pause();
+  const descend = (from: SharedNeurons) => descendTogether(from, [], units, program, kernels, pause, effort);
+  const given = { neurons: network, value: new SharedObjective(program, kernels).value(network) };
+  if ((await pause()) && point === null) return given;
+  const most = Math.min(units, Math.max(FIRST_NEURONS, network.outputs.length / network.bias.length));
+  const random = point ?? (await descend(await drawn(program, kernels, most, clock, draw)));
+  const other = (await pause()) ? given : await descend(network);
+  return random.value < other.value ? random : other;
+}
+
+/** At most so many random neurons, as many as the time is enough for. */
+async function drawn(
+  program: ConvexProgram,
+  kernels: Kernels,
+  most: number,
+  clock: Clock,
+  draw: () => number,
+): Promise<SharedNeurons> {
+  const m = await neuronsInTime(program, kernels, most, clock.left, () => clock.pause());
+  return randomNeurons(new SharedObjective(program, kernels), program, kernels, m, draw);
+}
