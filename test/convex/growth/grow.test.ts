@@ -155,7 +155,7 @@ describe("solveGrowing", () => {
       return false;
     };
     const { made } = await onCountingClock(() =>
-      solveGrowing(program, referenceKernels, { ...budget, seconds: 2, onRound }, { starts: 40, seed: 1 }),
+      solveGrowing(program, referenceKernels, { ...budget, seconds: 4, onRound }, { starts: 40, seed: 1 }),
     );
     const { gap, blocks, status, program: last, evidence, iterations } = made;
     expect(status).toBe("timeLimit");
