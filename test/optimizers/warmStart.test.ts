@@ -5,6 +5,7 @@ import { referenceKernels } from "../../src/convex/kernels/cpu.js";
 import { solve } from "../../src/convex/solvers/solve.js";
 import type { SparseBlocks } from "../../src/convex/types.js";
 import { ConvexError, ConvexReLUTrainer, type FitResult } from "../../src/index.js";
+import { onCountingClock } from "../helpers/clock.js";
 import { makeConvModel, makeImages } from "../helpers/convModels.js";
 import { makeData, makeModel, weightsIn } from "../helpers/models.js";
 import { randomProgram } from "../helpers/problems.js";
@@ -176,3 +177,23 @@ test("the loop never calls a point outside the cones solved: a bound above its o
   expect(solution).toMatchObject({ status: "stalled", contradicted: true });
   expect(solution.advice).toMatch(/bound came out above the objective/);
 });
+
+test.each(["meanSquaredError", "categoricalCrossentropy"] as const)(
+  "what little time has left of neurons that feed several outputs is no worse after as little more of it (%s)",
+  async (loss) => {
+    const { x, y } = makeData(loss, 120, 5, 3);
+    const within = (timeLimit: number, args = {}) => {
+      const model = makeModel({ loss, inputs: 5, outputs: 3, units: 20 });
+      return onCountingClock(() => new ConvexReLUTrainer({ regularization: 0.01, timeLimit }).fit(model, x, y, args));
+    };
+    const { made: first } = await within(0.5);
+    expect(first.status).toBe("timeLimit");
+    for (const timeLimit of [0.01, 0.1]) {
+      const { made: next } = await within(timeLimit, { warmStart: first });
+      expectHonest(next);
+      expect(next.certificate.primal).toBeLessThanOrEqual(first.certificate.primal * (1 + 1e-9));
+      expect(next.certificate.network).toBeLessThanOrEqual(first.certificate.network * (1 + 1e-5));
+    }
+    tf.dispose([x, y]);
+  },
+);

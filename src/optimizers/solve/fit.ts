@@ -71,6 +71,7 @@ export async function solveFit(
     room,
     (round) => watch.sharedRound(round, program, solution),
     random,
+    start,
   );
   // Without a bound for neurons that feed all outputs, each feeds one; filters whose patches are read out apart have a looser one.
   const plain = (program.pooling?.positions ?? 1) === 1;

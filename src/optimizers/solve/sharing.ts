@@ -11,7 +11,9 @@ import {
   descendFromRandom,
   type RandomEnd,
   type SharedBudget,
+  SharedObjective,
   type SharedSolution,
+  sharedNeurons,
   shareOutputs,
 } from "../../convex/sharing/index.js";
 import type { Clock } from "../../convex/solvers/clock.js";
@@ -105,14 +107,16 @@ export async function sharedNetwork(
   width: number, // of the layer; no network is wider
   onRound: SharedBudget["onRound"],
   random: RandomEnd | null, // that may be gone on from
+  start: SparseBlocks | null, // of the problem's program, where the solution began
 ): Promise<Shared> {
   const { status, program } = solution;
   const pause = () => clock.pause();
   if (!wantsSharing(problem, settings) || status === "cancelled") return alone(solution, network);
-  const late = () => random === null && clock.over;
+  const late = () => random === null && start === null && clock.over;
   if (late()) return alone(solution, network);
   const few = await fewest(program, network, pause); // neurons of one direction become one that feeds several outputs
-  const first = few.neurons.length <= width ? few : await thinned(program, few, width, kernels, settings, pause);
+  const lower = start === null ? few : await lowerOf(few, problem, start, kernels, pause);
+  const first = lower.neurons.length <= width ? lower : await thinned(program, lower, width, kernels, settings, pause);
   if (late()) return alone(solution, network);
   const starts = problem.growth?.starts ?? defaultStarts(program.X);
   const options = { starts, seed: settings.seed + 2, units: width, random };
@@ -133,6 +137,20 @@ export async function sharedNetwork(
 /** True where neurons may feed several outputs, and no option says that each is to feed one. */
 export function wantsSharing(problem: Problem, { vectorPenalty }: Pick<Settings, "vectorPenalty">): boolean {
   return vectorPenalty !== "perOutput" && mayShare(problem);
+}
+
+/** The network itself, or that of a start: an earlier result's, whose neurons feed several outputs, may be lower than what the program makes of it. */
+async function lowerOf(
+  network: Network,
+  { program, formulation }: Problem,
+  start: SparseBlocks,
+  kernels: Kernels,
+  pause: () => Promise<boolean>,
+): Promise<Network> {
+  const before = await fewest(program, formulation.recover(program, start), pause);
+  const objective = new SharedObjective(program, kernels);
+  const value = ({ neurons, bias }: Network) => objective.value(sharedNeurons(neurons, program.X.cols, bias));
+  return value(before) < value(network) ? before : network;
 }
 
 /** A network of the layer's width to begin from: what it lacks, neurons that feed all outputs make up for. */
