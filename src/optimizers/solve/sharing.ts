@@ -125,12 +125,13 @@ export async function sharedNetwork(
   const primal = better ? found.gap.primal : solution.gap.primal;
   const { dual } = found.gap;
   const relative = relativeGap(primal, dual, program);
+  const evidence = found.evidence.starts > 0 ? found.evidence : null;
   return {
     point: { ...found, blocks: better ? found.blocks : null },
     network: better ? await fewest(program, found.network, pause) : network,
     ...endOf(found, relative <= settings.tolerance),
     dualPoint: found.dualPoint,
-    bound: { primal, dual, relative, program: found.program, evidence: found.evidence },
+    bound: { primal, dual, relative, program: found.program, evidence },
   };
 }
 
