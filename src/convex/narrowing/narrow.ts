@@ -45,8 +45,8 @@ export interface NarrowOptions {
   /** Whether each neuron may feed all outputs. */
   readonly shares: boolean;
   readonly pause: () => Promise<boolean>;
-  /** A network of that width to begin from, too. */
-  readonly from?: Network | null;
+  /** Networks of that width to begin from, too. */
+  readonly from?: readonly Network[];
   /** Whether a first descent will do. */
   readonly quick?: boolean;
 }
@@ -84,11 +84,11 @@ class Narrowing {
   }
 
   async run(wide: Network): Promise<Narrowed> {
-    const { units, pause, from = null } = this.options;
+    const { units, pause, from = [] } = this.options;
     let best = await this.thinned(wide);
     if (this.options.quick === true) return best;
-    if (from !== null) best = lower(best, { network: from, value: this.objective.valueOf(from) });
-    const starts = [...(from === null ? [] : [from]), { ...wide, neurons: largest(wide.neurons, units) }];
+    for (const network of from) best = lower(best, { network, value: this.objective.valueOf(network) });
+    const starts = [...from, { ...wide, neurons: largest(wide.neurons, units) }];
     for (let k = 0; k < starts.length + RANDOM; k++) {
       if ((k > starts.length && this.spent > CHEAP) || (await pause())) break;
       const start = starts[k] ?? this.random(wide);

@@ -77,5 +77,5 @@ export async function fittingNetwork(
   const network = await recovered(problem, blocks, pause);
   const room = settings.width === "keep" ? problem.spec.units : Number.POSITIVE_INFINITY;
   const apart = { ...settings, vectorPenalty: program.cones ? ("perOutput" as const) : settings.vectorPenalty };
-  return withinWidth(problem, program, network, room, kernels, apart, pause, before);
+  return withinWidth(problem, program, network, room, kernels, apart, pause, before === null ? [] : [before]);
 }

@@ -1,7 +1,6 @@
 /** Solving, the third step of a fit: the convex program, then the network of its solution, within the layer's width. */
 
 import { type Kernels, threadsOf } from "../../convex/kernels/index.js";
-import type { Network } from "../../convex/network.js";
 import type { SharedRound } from "../../convex/sharing/index.js";
 import type { Clock } from "../../convex/solvers/clock.js";
 import type { Round, Solution } from "../../convex/solvers/solve.js";
@@ -77,7 +76,7 @@ export async function solveFit(
   const plain = (program.pooling?.positions ?? 1) === 1;
   const apart = program.cones && program.loss.outputs > 1 && plain && shared.bound === null;
   const wish = apart ? { ...settings, vectorPenalty: "perOutput" as const } : settings;
-  const known: Network | null = apart ? null : probe.network;
+  const known = apart ? [] : [probe.network, shared.fits].filter((network) => network !== null);
   const fitting = await withinWidth(problem, program, shared.network, room, kernels, wish, pause, known);
   return { hasNetwork: true, solution: cut ? solvedBySharing(solution, shared) : solution, engine, shared, fitting };
 }

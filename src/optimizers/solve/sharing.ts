@@ -38,11 +38,12 @@ export interface Shared {
   readonly bound: SharedBound | null; // null where none was looked for: then it is about neurons that feed one output each
   readonly dualPoint: Float64Array | null; // [n x C], of that bound
   readonly point: AsPoint | null;
+  readonly fits: Network | null; // one of the layer's width, where `network` is lower and too wide
 }
 
 /** Where each neuron feeds one output. */
 export function alone({ status, advice }: PosedSolution, network: Network): Shared {
-  return { network, status, advice, bound: null, dualPoint: null, point: null };
+  return { network, status, advice, bound: null, dualPoint: null, point: null, fits: null };
 }
 
 /**
@@ -126,9 +127,12 @@ export async function sharedNetwork(
   const { dual } = found.gap;
   const relative = relativeGap(primal, dual, program);
   const evidence = found.evidence.starts > 0 ? found.evidence : null;
+  const wide = !better && network.neurons.length > width;
+  const shared = better || wide ? await fewest(program, found.network, pause) : network;
   return {
     point: { ...found, blocks: better ? found.blocks : null },
-    network: better ? await fewest(program, found.network, pause) : network,
+    network: wide ? network : shared,
+    fits: wide ? shared : null,
     ...endOf(found, relative <= settings.tolerance),
     dualPoint: found.dualPoint,
     bound: { primal, dual, relative, program: found.program, evidence },

@@ -39,12 +39,12 @@ export async function withinWidth(
   kernels: Kernels,
   settings: NarrowSettings,
   pause: () => Promise<boolean>,
-  from?: Network | null,
+  from: readonly Network[] = [],
 ): Promise<Fitting> {
   const needed = network.neurons.length;
   const whole = problem.constraint !== null || problem.formulation.name === "affine";
   if (needed <= units || whole) return { network, value: null, needed, shares: false };
-  const options = { ...optionsFor(problem, program, settings), units, pause, from: from ?? null };
+  const options = { ...optionsFor(problem, program, settings), units, pause, from };
   const { network: narrow, value } = await narrowed(program, network, kernels, options);
   return { network: narrow, value, needed, shares: options.shares && feedsOneEach(program) };
 }

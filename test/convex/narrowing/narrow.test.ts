@@ -170,3 +170,19 @@ test("without time it still answers with a network of that width, no worse than 
   expect(network.neurons.length).toBeLessThanOrEqual(3);
   expect(value).toBeLessThan(new LayerObjective(program, referenceKernels, true).valueOf({ ...wide, neurons: [] }));
 });
+
+test.each([0, 1])(
+  "where time is up, none of the networks of that width is lost, the best being number %i",
+  async (best) => {
+    const program = randomProgram({ cones: true, rows: 20, outputs: 3, ridge: 0.01 });
+    const objective = new LayerObjective(program, referenceKernels, true);
+    const late = { ...options, units: 4, pause: async () => true };
+    const good = (await narrowed(program, randomNetwork(program, 12, 3), referenceKernels, { ...late, pause: never }))
+      .network;
+    const from = [randomNetwork(program, 4, 6), randomNetwork(program, 4, 7)].with(best, good);
+    const wide = randomNetwork(program, 60, 4);
+    const { network, value } = await narrowed(program, wide, referenceKernels, { ...late, from });
+    expect(value).toBeLessThanOrEqual(objective.valueOf(good));
+    expect(network.neurons.length).toBeLessThanOrEqual(4);
+  },
+);
