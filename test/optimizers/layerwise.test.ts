@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ConvexError, ConvexReLUTrainer, type FitArgs, type TrainerOptions, WorkerTrainer } from "../../src/index.js";
 import { carryOn, isNonnegative, writeKernel } from "../../src/optimizers/deep/layerwise/carry.js";
 import { chainOf } from "../../src/optimizers/deep/layerwise/chain.js";
+import { onCountingClock } from "../helpers/clock.js";
 import { weightsIn } from "../helpers/models.js";
 import { gaussianMatrix } from "../helpers/problems.js";
 import { startWorker, type TestWorker } from "../helpers/workers.js";
@@ -186,46 +187,54 @@ test("features are never negative after a ReLU, whatever joins their places, and
   expect(after(conv(2, 3, null))).toBe(false);
 });
 
-test("stages of convolutions that keep their places never end above what they take on, and share the limit of time", async () => {
-  const l2 = (seed: number) => seeded(seed);
-  for (const seed of [1]) {
-    const model = sequence(
-      tf.layers.conv2d({ filters: 2, kernelSize: 3, activation: "relu", inputShape: [6, 4, 1], ...l2(seed) }),
-      tf.layers.averagePooling2d({ poolSize: [2, 1] }),
-      tf.layers.conv2d({ filters: 3, kernelSize: 2, padding: "same", activation: "relu", ...l2(seed + 2) }),
-      tf.layers.conv2d({ filters: 3, kernelSize: 3, padding: "same", activation: "relu", ...l2(seed + 4) }),
-      tf.layers.flatten(),
-      tf.layers.dense({ units: 2, ...l2(seed + 6) }),
-    );
-    model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
-    const [x, y] = tf.tidy(() => {
-      const rows = tf.randomNormal<tf.Rank.R4>([30, 6, 4, 1], 0, 1, "float32", seed);
-      const sums = tf.sum(rows, [2, 3]);
-      return [rows, tf.concat([tf.sin(tf.sum(sums, 1, true)), tf.abs(tf.slice(sums, [0, 0], [30, 1]))], 1)];
-    });
-    const tensors = tf.memory().numTensors;
-    const {
-      stages = [],
-      history,
-      objective,
-    } = await new ConvexReLUTrainer({
-      ...SHORT,
-      arrangements: { kind: "sample", count: 4 },
-    }).fit(model, x, y);
-    expect(tf.memory().numTensors).toBe(tensors);
-    const said = objectiveOf(model, x, y, 30);
-    expect(Math.abs(objective.total - said)).toBeLessThan(near(said));
-    expect(stages[0].carried).toBeNull();
-    for (const k of [1, 2]) {
-      const carried = stages[k].carried as number;
-      expect(history.stageObjective[k] as number).toBeLessThanOrEqual(carried + near(carried));
-      // What it begins at is the network before, with what two layers in place of one are charged.
-      const charge = 0.2 * stages[k - 1].objective;
-      expect(stages[k].objective).toBeLessThanOrEqual(stages[k - 1].objective + charge);
-    }
-    model.dispose();
-    tf.dispose([x, y]);
+test("stages of convolutions that keep their places never end above what they take on", async () => {
+  const model = sequence(
+    tf.layers.conv2d({ filters: 2, kernelSize: 3, activation: "relu", inputShape: [6, 4, 1], ...seeded(1) }),
+    tf.layers.averagePooling2d({ poolSize: [2, 1] }),
+    tf.layers.conv2d({ filters: 3, kernelSize: 2, padding: "same", activation: "relu", ...seeded(3) }),
+    tf.layers.conv2d({ filters: 3, kernelSize: 3, padding: "same", activation: "relu", ...seeded(5) }),
+    tf.layers.flatten(),
+    tf.layers.dense({ units: 2, ...seeded(7) }),
+  );
+  model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+  const [x, y] = tf.tidy(() => {
+    const rows = tf.randomNormal<tf.Rank.R4>([30, 6, 4, 1], 0, 1, "float32", 1);
+    const sums = tf.sum(rows, [2, 3]);
+    return [rows, tf.concat([tf.sin(tf.sum(sums, 1, true)), tf.abs(tf.slice(sums, [0, 0], [30, 1]))], 1)];
+  });
+  const tensors = tf.memory().numTensors;
+  const {
+    stages = [],
+    history,
+    objective,
+  } = await new ConvexReLUTrainer({ ...SHORT, arrangements: { kind: "sample", count: 4 } }).fit(model, x, y);
+  expect(tf.memory().numTensors).toBe(tensors);
+  const said = objectiveOf(model, x, y, 30);
+  expect(Math.abs(objective.total - said)).toBeLessThan(near(said));
+  expect(stages[0].carried).toBeNull();
+  for (const k of [1, 2]) {
+    const carried = stages[k].carried as number;
+    expect(history.stageObjective[k] as number).toBeLessThanOrEqual(carried + near(carried));
+    // What it begins at is the network before, with what two layers in place of one are charged.
+    const charge = 0.2 * stages[k - 1].objective;
+    expect(stages[k].objective).toBeLessThanOrEqual(stages[k - 1].objective + charge);
   }
+  model.dispose();
+  tf.dispose([x, y]);
+});
+
+test("stages share the limit of time", async () => {
+  const { x, y } = data();
+  const model = dense([8, 8, 8]);
+  const timeLimit = 0.9;
+  const { made } = await onCountingClock(() =>
+    new ConvexReLUTrainer({ depth: "layerwise", timeLimit }).fit(model, x, y),
+  );
+  const seconds = made.history.seconds as number[];
+  expect(seconds.length).toBe(3);
+  for (const [k, at] of seconds.entries()) expect(at).toBeLessThan((timeLimit * (k + 1)) / 3 + 0.2);
+  model.dispose();
+  tf.dispose([x, y]);
 });
 
 test("no stage with room for the read-out before it ends above that; the history tells the stages, and its end what the model says", async () => {
@@ -384,6 +393,31 @@ describe("a layer-wise fit", () => {
         const loss = (model.evaluate(x, y, { batchSize: ROWS }) as tf.Scalar).dataSync()[0];
         expect(loss + own).toBeLessThanOrEqual((history.loss[0] as number) + 1e-6);
       }
+      model.dispose();
+    }
+    tf.dispose([x, y]);
+  });
+
+  test("a signal ends it at once, also before it began, where there is nothing yet that a later layer could see", async () => {
+    const { x, y } = data();
+    for (const turns of [0, 40]) {
+      const model = dense([8, 6]);
+      const controller = new AbortController();
+      const { signal } = controller;
+      const { status, objective, stages } = await onCountingClock(async () => {
+        const fit = new ConvexReLUTrainer({ depth: "layerwise", timeLimit: 20, signal }).fit(model, x, y);
+        const ended = performance.now() + turns;
+        while (performance.now() < ended) await Promise.resolve();
+        controller.abort();
+        return fit;
+      }).then(({ made, time }) => {
+        expect(time).toBeLessThan(turns + 2000);
+        return made;
+      });
+      expect(status).toBe("cancelled");
+      expect(stages?.length).toBe(1);
+      const said = objectiveOf(model, x, y);
+      expect(Math.abs(objective.total - said)).toBeLessThan(near(said));
       model.dispose();
     }
     tf.dispose([x, y]);

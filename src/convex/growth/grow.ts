@@ -124,6 +124,7 @@ export async function solveGrowing(
   let spentAll = false; // neurons no longer move, and a solve is out of proportion
   const gains: number[] = []; // of restarts: relative falls of the objective
   let beforeRestart = Number.NaN; // where none was
+  let standing: Solution | null = null; // of the round before, where its point is that of this one
   let asked = false; // to stop, by the callback: a solve that had just ended would not see it
   for (let round = 0; ; round++) {
     // Prices of a point that is not exact enough may promise a gain that no solve finds: then it is made more exact.
@@ -148,6 +149,10 @@ export async function solveGrowing(
       const { gap, dualPoint, iterations: more } = await judge();
       iterations += more;
       if (gap.dual > solution.gap.dual) solution = { ...solution, gap, dualPoint };
+    }
+    if (standing !== null && standing.gap.dual > solution.gap.dual) {
+      const { gap, dualPoint } = standing;
+      solution = { ...solution, gap, dualPoint };
     }
     progress = fall(objective, solution.gap.primal);
     pace.note(rough, progress, clock.seconds);
@@ -214,6 +219,7 @@ export async function solveGrowing(
     const moved = single || proof?.begun === true ? null : await move(state, worth, objective, growing, dear());
     if (moved === null && effort.dear(state.program.gates.count)) spentAll = true;
     rough = mayMove && dear() && (moved !== null || due() || spentAll);
+    standing = moved === null && rough ? solution : null;
     // Where moving does not help, the gates join as they are, if there is time for them.
     const joining = [...(single ? worth.slice(0, 1) : worth), ...(proof?.gates ?? [])];
     state = moved ?? (rough ? state : grown(state, joining, kinks && stuck > 0));

@@ -92,7 +92,9 @@ export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>, 
     const start = await standardStart(model, x, rows.train, objective, limit);
     const rounds = await alternate(order, spec, objective, judge, progress, clock);
     const { epoch: _epoch, history: _history, ...head } = rounds.head;
-    const said = rounds.accepted ? head : await certified(order, spec, rows, clock);
+    // Whoever asked to stop does not wait for a better bound.
+    const rest = rounds.status === "cancelled" ? clock.part(0) : clock;
+    const said = rounds.accepted ? head : await certified(order, spec, rows, rest);
     const reached = await objective.value();
     await progress.end();
     return new FitResult<M>(progress.epoch, progress.history, {
@@ -267,7 +269,7 @@ async function alternate<M extends tf.LayersModel>(
 }
 
 /** Whether a program was refused since its features are the same on all rows: units below that died on the way down. */
-function seesNothing(error: unknown): boolean {
+export function seesNothing(error: unknown): boolean {
   return error instanceof ConvexError && error.code === "data/constant";
 }
 

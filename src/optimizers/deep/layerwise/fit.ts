@@ -12,7 +12,7 @@ import { Progress } from "../../report/progress.js";
 import { FitResult } from "../../report/result.js";
 import { clockOf } from "../../solve/withinWidth.js";
 import { weightsBefore } from "../../write/weights.js";
-import { certified } from "../fit.js";
+import { certified, seesNothing } from "../fit.js";
 import { type Charge, WholeObjective } from "../objective.js";
 import { readWholeRows, type WholeRows } from "../rows.js";
 import { headNotes, KEPT_PROGRAM, refuseUnfit } from "../words.js";
@@ -58,18 +58,25 @@ export async function fitLayerwise<M extends tf.LayersModel>(order: Order<M>): P
     const written = write(chain, stages, all, restore);
     const last = done[done.length - 1];
     const whole = written.chosen === stages.length - 1;
-    // A head that sees the same on all rows has no program: what is known is of the stage before.
-    const own = whole || all.constant !== null;
+    // Whoever asked to stop does not wait for a better bound.
+    const rest = all.stopped ? clock.part(0) : clock;
     // Where the head is no program's network, one round of its program says what the other records are about.
-    const head = own ? last.result : await oneRound(order, spec, clock);
-    const said = own ? last.result : await certified(order, spec, rows, clock);
+    const round = whole || all.constant !== null ? null : await oneRound(order, spec, rest);
+    // A head that sees the same on all rows has no program: what is known is of the stage that the model computes.
+    const known = done[written.chosen ?? done.length - 1];
+    const head = round ?? known.result;
+    const said = round === null ? known.result : await certified(order, spec, rows, rest);
     const reached = await objective.value();
     await progress.end();
     const { epoch: _epoch, history: _history, ...summary } = head;
     return new FitResult<M>(progress.epoch, progress.history, {
       ...summary,
       model,
-      certificate: whole ? claimedOfHead(said.certificate, spec) : own ? claimedOfStage(last) : said.certificate,
+      certificate: whole
+        ? claimedOfHead(said.certificate, spec)
+        : round === null
+          ? claimedOfStage(known)
+          : said.certificate,
       objective: reached,
       ...{ status: written.status, advice: adviceOf(written.status, last.result.advice) },
       problem: { ...head.problem, spec: { ...head.problem.spec, cut: spec.cut, deep: spec.deep } },
@@ -79,7 +86,7 @@ export async function fitLayerwise<M extends tf.LayersModel>(order: Order<M>): P
       notes: [
         ...layerwiseNotes(all, written.chosen, stages),
         ...headNotes(model, spec, said.notes),
-        ...(own ? [] : [KEPT_PROGRAM]),
+        ...(round === null ? [] : [KEPT_PROGRAM]),
       ],
       seconds: clock.seconds,
     });
@@ -203,12 +210,12 @@ function l2Of(layer: tf.layers.Layer): number {
   return regularizer?.config?.l2 ?? 0;
 }
 
-/** A round of the program of the head as it is, whose network is not taken: what gates, blocks and problem are then of. */
+/** A round of the program of the head as it is, whose network is not taken: what gates, blocks and problem are then of. Null without a program. */
 async function oneRound<M extends tf.LayersModel>(
   order: Order<M>,
   spec: NetworkSpec,
   clock: Clock,
-): Promise<FitResult<M>> {
+): Promise<FitResult<M> | null> {
   const { validationSplit = null, sampleWeight = null, classWeight = null } = order.args;
   const regularization = withoutChoice(spec, order.settings.regularization);
   const timeLimit = Math.max(LEAST_SECONDS, clock.left);
@@ -223,6 +230,9 @@ async function oneRound<M extends tf.LayersModel>(
       heard: false,
       args: { validationSplit, sampleWeight, classWeight },
     });
+  } catch (error) {
+    if (seesNothing(error)) return null;
+    throw error;
   } finally {
     restore();
   }

@@ -27,7 +27,7 @@ export function layerwiseNotes(
   const without = done.slice(1).filter(({ carried }) => carried === null);
   const others = stages.filter(({ same }) => !same);
   return [
-    `${done.length} stages, one layer each: ${done.map(({ layer }) => `"${layer}"`).join(", ")}. Each is solved on what the layers below ` +
+    `${done.length} stages, one layer each: ${done.map(({ layer }) => `"${layer}"`).join(", ")}. Each is trained on what the layers below ` +
       `compute, and stays as it is from then on.`,
     ...(constant === null
       ? []
