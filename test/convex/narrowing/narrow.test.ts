@@ -200,7 +200,8 @@ test.each([0, 1])(
     const late = { ...options, units: 4, pause: async () => true };
     const good = (await narrowed(program, randomNetwork(program, 12, 3), referenceKernels, { ...late, pause: never }))
       .network;
-    const from = [randomNetwork(program, 4, 6), randomNetwork(program, 4, 7)].with(best, good);
+    const poor = randomNetwork(program, 4, 6);
+    const from = best === 0 ? [good, poor] : [poor, good];
     const wide = randomNetwork(program, 60, 4);
     const { network, value } = await narrowed(program, wide, referenceKernels, { ...late, from });
     expect(value).toBeLessThanOrEqual(objective.valueOf(good));
