@@ -128,6 +128,8 @@ export interface Worthwhile {
   /** Steps that have to take `share` off the value together, for others to follow. */
   readonly window: number;
   readonly share: number;
+  /** Told the lowest value after each window. */
+  readonly onWindow?: ((lowest: number) => void) | undefined;
   readonly scales?: Scales;
   /** Asked between the trials of a step, so that the host can breathe. */
   readonly breath?: () => Promise<unknown>;
@@ -141,7 +143,7 @@ export async function descendWorthwhile(
   start: Float64Array,
   steps: number,
   pause: () => Promise<boolean>,
-  { window, share, scales, breath, kernels }: Worthwhile,
+  { window, share, onWindow, scales, breath, kernels }: Worthwhile,
 ): Promise<Descent> {
   let lowest = Number.POSITIVE_INFINITY;
   let before = Number.POSITIVE_INFINITY;
@@ -153,6 +155,7 @@ export async function descendWorthwhile(
     if (await pause()) return true;
     step += 1;
     if (step % window !== 0) return false;
+    onWindow?.(lowest);
     const slow = before - lowest < share * Math.abs(lowest);
     before = lowest;
     return slow;
