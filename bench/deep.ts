@@ -8,18 +8,22 @@ import "@tensorflow/tfjs-backend-wasm";
 import { accuracyOf, lossOf, objectiveOf } from "../examples/support/train.js";
 import { ConvexReLUTrainer } from "../src/index.js";
 import { DECAY, type DeepCase, deepCases, depthCases } from "./data/deepCases.js";
-import { readFlags } from "./support/flags.js";
+import { keeping, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
 import { onProcessorClock, processorSeconds } from "./support/measure.js";
 import { above, echo, objective, publish, seconds } from "./support/report.js";
 
 const flags = readFlags("deep", {
-  cases: { default: "", help: "only cases whose names contain this" },
+  cases: { default: "", help: "only cases whose names contain this, or one of several with | between them" },
   limit: { default: 15, help: "seconds of processor time of each run, about" },
   starts: { default: 10, help: "runs of every rival at its tuned rate; ours has one" },
   processor: {
     default: false,
     help: "time limits count seconds of processors, not the clock's: for machines with other work",
+  },
+  keep: {
+    default: "",
+    help: "folder in which all that was found stays, so that a run takes what others found (empty it when the source has changed)",
   },
 });
 
@@ -68,17 +72,21 @@ interface DepthRow {
   readonly whole: { readonly name: string; readonly objective: number; readonly test: number };
 }
 
+const { cases, keep, ...settings } = flags;
+const asked = <T extends { readonly name: string }>(all: readonly T[]) =>
+  all.filter(({ name }) => cases.split("|").some((part) => name.includes(part)));
+console.error(`At most about ${Math.ceil(secondsAtMost() / 60)} minutes of the processor, looks at rivals apart.`);
 const rows: Row[] = [];
-for (const each of deepCases.filter(({ name }) => name.includes(flags.cases))) {
+for (const each of asked(deepCases)) {
   await tf.setBackend(each.backend);
-  const row = await measure(each);
+  const row = await kept(each.name, () => measure(each));
   rows.push(row);
   echo(cells([row]));
 }
 const depthRows: DepthRow[] = [];
-for (const each of depthCases.filter(({ name }) => name.includes(flags.cases))) {
+for (const each of asked(depthCases)) {
   await tf.setBackend(each.backend);
-  depthRows.push(...(await byDepth(each)));
+  depthRows.push(...(await kept(`${each.name} by depth`, () => byDepth(each))));
 }
 publish(
   {
@@ -100,14 +108,32 @@ publish(
         title: "Layer by layer",
         cells: depthCells(),
         notes: [
-          'depth "layerwise", each stage a convex program on what the layers below compute, beside a model that ends after as many hidden layers, trained as a whole by Adam (tuned as above, one run) for the seconds of processor time that layer-wise training had taken up to there. Accuracy on rows held out, after the last epoch.',
+          'depth "layerwise", each stage a layer and a read-out on what the layers below compute, by descents and their convex program, beside a model that ends after as many hidden layers, trained as a whole by Adam (tuned as above, one run) for the seconds of processor time that layer-wise training had taken up to there. Accuracy on rows held out, after the last epoch.',
         ],
       },
     ],
-    data: { settings: flags, rows, depthRows },
+    data: { settings: { cases, ...settings }, rows, depthRows },
   },
   flags,
 );
+
+/** What a run before found with the same settings, where there is a folder of such. */
+function kept<T>(name: string, find: () => Promise<T>): Promise<T> {
+  const { limit, starts, processor } = settings;
+  return keeping(keep, name.replace(/[^\w.-]+/g, "-"), { limit, starts, processor }, find);
+}
+
+/** Ours, and rivals of as many seconds, where no fit ends before its limit. */
+function secondsAtMost(): number {
+  const tuning = TUNED * RIVALS.reduce((sum, [, , rates]) => sum + rates.length, 0);
+  const oneCase = flags.limit * (1 + tuning + RIVALS.length * flags.starts);
+  const [[, , rates]] = RIVALS;
+  const byDepths = asked(depthCases).map(({ depths }) => {
+    const shares = (depths + 1) / 2; // of the limit, by the ends of all stages
+    return flags.limit * (1 + shares * (1 + TUNED * rates.length));
+  });
+  return byDepths.reduce((sum, seconds) => sum + seconds, oneCase * asked(deepCases).length);
+}
 
 async function measure(each: DeepCase): Promise<Row> {
   const { train, test } = each.make();

@@ -5,10 +5,10 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { ConvexReLUTrainer } from "../src/index.js";
-import { type Contest, contests } from "./data/contests.js";
+import { type Contest, contests, dealt } from "./data/contests.js";
 import { type GatedRow, gatedCells, gatedRow } from "./gatedPeers.js";
 import { type GroupSolver, groupSolvers } from "./peers/groups.js";
-import { judgedNetwork } from "./peers/judge.js";
+import { judgedLoss, judgedNetwork } from "./peers/judge.js";
 import { type DescentRun, type DescentWish, findScipy, runDescent } from "./peers/lbfgs.js";
 import { keeping, numbers, readFlags } from "./support/flags.js";
 import { describeMachine } from "./support/machine.js";
@@ -20,16 +20,23 @@ const flags = readFlags("peers", {
   data: { default: process.env.BENCH_DATA ?? "", help: "folder of the tables; also BENCH_DATA" },
   problems: { default: contests.map(({ name }) => name).join(","), help: "problems, by name" },
   checkpoints: { default: "1,2,5,15", help: "processor seconds; 60 as well where there is time" },
-  widths: { default: "50,200,400,1000", help: "neurons of the rivals" },
-  dtypes: { default: "float32,float64", help: "of the rivals' products" },
+  widths: { default: "200,400", help: "neurons of the rivals; 50 and 1000 as well where there is time" },
+  dtypes: { default: "float32", help: "of the rivals' products; float32,float64 for both" },
   memories: { default: "10", help: "pairs that the rivals keep" },
   seeds: { default: 1, help: "runs of each rival, of which the lowest is taken at every checkpoint" },
+  heldout: {
+    default: 0,
+    help: "share of the rows that nobody sees, on which networks are judged as well; a result of its own",
+  },
   units: { default: 1000, help: "units of our layer" },
   keep: {
     default: "",
     help: "folder in which all that was found stays, so that a run goes on where another ended (empty it when the source has changed)",
   },
-  gated: { default: "250,1000", help: "rows of gated programs beside packages for group lassos; empty: none" },
+  gated: {
+    default: "250,1000",
+    help: "rows of gated programs beside packages for group lassos, 5000 as well where there is time; empty: none",
+  },
   packages: { default: groupSolvers.join(","), help: "these packages (GROUPS_PYTHON)" },
   cap: { default: 60, help: "processor seconds after which a package is not asked for a finer tolerance" },
   close: { default: 1e-3, help: "a rival is below ours where it is by more than this share" },
@@ -40,15 +47,19 @@ interface OurRun {
   readonly limit: number; // processor seconds asked for
   readonly spent: number; // by fit as a whole
   readonly objective: number;
+  readonly held: number | null; // loss on rows held out
   readonly gap: number;
   readonly status: string;
 }
+
+const SPLIT_SEED = 17;
 
 interface Rival {
   readonly width: number;
   readonly dtype: string;
   readonly memory: number;
   readonly objectives: readonly number[]; // at the checkpoints, or what we spent where that is more
+  readonly losses: readonly number[]; // of these networks, on rows held out
   readonly ended: number | null;
   readonly calls: number;
 }
@@ -69,12 +80,6 @@ clockByProcessor();
 await tf.setBackend("cpu");
 await tf.ready();
 const checkpoints = numbers(flags.checkpoints).sort((a, b) => a - b);
-/** Where rivals are looked at: the first of these that is no earlier than what we have spent. */
-const moments = [
-  ...checkpoints,
-  ...checkpoints.map((limit) => 1.05 * limit),
-  ...checkpoints.map((limit) => 1.2 * limit),
-].sort((a, b) => a - b);
 const python = findScipy();
 const rows: Row[] = [];
 const skipped: string[] = [];
@@ -94,10 +99,10 @@ const gated: GatedRow[] = [];
 const packages = flags.packages.split(",") as GroupSolver[];
 for (const n of flags.gated === "" ? [] : numbers(flags.gated))
   gated.push(await gatedRow(n, packages, flags.cap, flags.keep));
-if (!flags.dry) await plotPeers(rows);
+if (!flags.dry && flags.heldout === 0) await plotPeers(rows);
 publish(
   {
-    name: "peers",
+    name: flags.heldout > 0 ? "peers-heldout" : "peers",
     title: "fit beside plain L-BFGS: the objective over processor time",
     command: "npm run bench:peers",
     machine: describeMachine(["@tensorflow/tfjs"]),
@@ -112,12 +117,16 @@ publish(
             .map(([name, version]) => `${name} ${version}`)
             .join(", ")}), gradients by hand,`,
       `no stop of its own; the best network that it met until the limit, or what fit spent where that is more. Best of ${flags.seeds} seeds, pairs: ${flags.memories}.`,
+      ...(flags.heldout > 0
+        ? [`Everybody sees the same rows, drawn at random; a share of ${flags.heldout} of them is held out.`]
+        : []),
       `Here: widths ${flags.widths.replaceAll(",", ", ")} in ${flags.dtypes.replaceAll(",", " and ")}; "no L-BFGS" below means none of these.`,
       "Judged by one code in float64. Processor time, since other work ran on the machine beside it.",
     ],
     sections: [
       { title: "Objective", cells: cellsOf(rows), notes: [verdict(rows), ...skipped] },
       { title: "Each rival", cells: rivalCells(rows) },
+      ...(flags.heldout > 0 ? [{ title: "Loss on rows held out", cells: heldCells(rows) }] : []),
       ...(gated.length === 0 ? [] : [{ title: "Gated programs", cells: gatedCells(gated), notes: [GATED] }]),
     ],
     data: { settings: { ...flags, data: undefined, keep: undefined }, checkpoints, versions, skipped, rows, gated },
@@ -125,14 +134,20 @@ publish(
   flags,
 );
 
-async function measure(contest: Contest): Promise<Row> {
+async function measure(whole: Contest): Promise<Row> {
+  const { heldout } = flags;
+  const { seen: contest, held } = heldout > 0 ? dealt(whole, heldout, SPLIT_SEED) : { seen: whole, held: null };
   const { name, X, Y, loss } = contest;
   const ours: OurRun[] = [];
   for (const limit of checkpoints) {
     const { units } = flags;
-    ours.push(await keeping(flags.keep, `${name}.ours.${limit}`, { limit, units }, () => fitted(contest, limit)));
+    const wish = { limit, units, heldout };
+    ours.push(await keeping(flags.keep, `${name}.ours.${limit}`, wish, () => fitted(contest, limit, held)));
     console.error(name, JSON.stringify(ours.at(-1)));
   }
+  /** Where rivals are looked at: what we have spent where that is more than was asked for. */
+  const spent = ours.map((run) => Math.max(run.limit, run.spent));
+  const moments = [...spent].sort((a, b) => a - b);
   const rivals: Rival[] = [];
   for (const width of python === null ? [] : numbers(flags.widths)) {
     for (const dtype of flags.dtypes.split(",") as DescentWish["dtype"][]) {
@@ -141,13 +156,17 @@ async function measure(contest: Contest): Promise<Row> {
         for (let seed = 0; seed < flags.seeds; seed++) {
           const wish = { width, dtype, memory, seed, checkpoints: moments };
           const file = `${name}.${width}.${dtype}.${memory}.${seed}`;
-          runs.push(await keeping(flags.keep, file, wish, () => runDescent(python ?? "", contest, wish)));
+          const settings = { ...wish, heldout };
+          runs.push(await keeping(flags.keep, file, settings, () => runDescent(python ?? "", contest, wish, held)));
         }
-        const objectives = checkpoints.map((limit, k) => {
-          const at = moments.findIndex((moment) => moment >= Math.max(limit, ours[k].spent));
-          return Math.min(...runs.map((run) => run.objectives.slice(at)[0]));
+        const best = spent.map((moment) => {
+          const k = moments.indexOf(moment);
+          const run = runs.reduce((least, other) => (other.objectives[k] < least.objectives[k] ? other : least));
+          return { objective: run.objectives[k], losses: run.losses.slice(k, k + 1) };
         });
-        rivals.push({ width, dtype, memory, objectives, ended: runs[0].ended, calls: runs[0].calls });
+        const objectives = best.map((at) => at.objective);
+        const losses = best.flatMap((at) => at.losses);
+        rivals.push({ width, dtype, memory, objectives, losses, ended: runs[0].ended, calls: runs[0].calls });
         versions = runs[0].versions;
         console.error(name, width, dtype, objectives.map((value) => value.toPrecision(6)).join(" "), runs[0].calls);
       }
@@ -157,7 +176,7 @@ async function measure(contest: Contest): Promise<Row> {
 }
 
 /** One fit with a time limit. */
-async function fitted(contest: Contest, limit: number): Promise<OurRun> {
+async function fitted(contest: Contest, limit: number, held: Contest | null = null): Promise<OurRun> {
   const { X, Y, loss, beta, images } = contest;
   const decay = () => tf.regularizers.l2({ l2: beta / 2 });
   const activation = loss === "meanSquaredError" ? "linear" : loss === "binaryCrossentropy" ? "sigmoid" : "softmax";
@@ -186,11 +205,29 @@ async function fitted(contest: Contest, limit: number): Promise<OurRun> {
     for (let j = 0; j < flags.units; j++) W[j * X.cols + p] = inputs[p * flags.units + j];
   tf.dispose([x, y]);
   model.dispose();
-  return { limit, spent, objective: judgedNetwork(contest, W, outputs), gap: certificate.relativeGap, status };
+  return {
+    ...{ limit, spent, gap: certificate.relativeGap, status },
+    objective: judgedNetwork(contest, W, outputs),
+    held: held === null ? null : judgedLoss(held, W, outputs),
+  };
 }
 
 function lowest(rivals: readonly Rival[], k: number): Rival | undefined {
   return [...rivals].sort((a, b) => a.objectives[k] - b.objectives[k])[0];
+}
+
+/** Of ours, and of the L-BFGS that is lowest on the rows that all have seen. */
+function heldCells(all: readonly Row[]): string[][] {
+  return [
+    ["problem", "limit", "ours", "best L-BFGS", "width"],
+    ...all.flatMap((row) =>
+      row.ours.map(({ limit, held }, k) => {
+        const best = lowest(row.rivals, k);
+        const theirs = best === undefined ? ["", ""] : [objective(best.losses[k]), `${best.width}, ${best.dtype}`];
+        return [row.problem, String(limit), objective(held ?? Number.NaN), ...theirs];
+      }),
+    ),
+  ];
 }
 
 /** How far the best rival is above ours, in percent; negative where it is below. */

@@ -2,8 +2,11 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { uniformSource } from "../../src/convex/linear/random.js";
+import { shuffled } from "../../src/convex/solvers/stochastic/batches.js";
 import type { Matrix } from "../../src/convex/types.js";
 import { readColumns, standardised, withOnes } from "./sets.js";
+import { rowsOf } from "./splits.js";
 import { planted } from "./synthetic.js";
 
 export type ContestLoss = "meanSquaredError" | "binaryCrossentropy" | "categoricalCrossentropy";
@@ -113,6 +116,25 @@ function patchesOf({ pixels, side, filter }: Images): Matrix {
         }
   const cols = filter * filter;
   return { rows: rows.length / cols, cols, data: Float64Array.from(rows) };
+}
+
+/** A share of the rows, drawn at random, held out; the contest on the others. */
+export function dealt(
+  contest: Contest,
+  share: number,
+  seed: number,
+): { readonly seen: Contest; readonly held: Contest } {
+  const order = shuffled(contest.Y.rows, uniformSource(seed));
+  const count = Math.round(share * order.length);
+  return { seen: onRows(contest, order.slice(count).sort()), held: onRows(contest, order.slice(0, count).sort()) };
+}
+
+function onRows(contest: Contest, rows: Int32Array): Contest {
+  const { X, Y, images } = contest;
+  const patches = X.rows / Y.rows;
+  const ofPatches = Array.from(rows).flatMap((row) => Array.from({ length: patches }, (_, k) => row * patches + k));
+  const pixels = images && { images: { ...images, pixels: rowsOf(images.pixels, Array.from(rows)) } };
+  return { ...contest, X: rowsOf(X, ofPatches), Y: rowsOf(Y, Array.from(rows)), ...pixels };
 }
 
 /** As tensors hold them, so that everybody gets the same numbers. */

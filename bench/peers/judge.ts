@@ -3,7 +3,15 @@
 import type { Contest } from "../data/contests.js";
 
 /** loss((X W')_+ A) + beta / 2 (|W|^2 + |A|^2) of W [m x d] and A [m x C], with the mean over the patches of an image. */
-export function judgedNetwork({ X, Y, loss, beta }: Contest, W: Float64Array, A: Float64Array): number {
+export function judgedNetwork(contest: Contest, W: Float64Array, A: Float64Array): number {
+  let square = 0;
+  for (const value of W) square += value * value;
+  for (const value of A) square += value * value;
+  return judgedLoss(contest, W, A) + 0.5 * contest.beta * square;
+}
+
+/** The loss alone. */
+export function judgedLoss({ X, Y, loss }: Contest, W: Float64Array, A: Float64Array): number {
   const [n, d, C] = [Y.rows, X.cols, Y.cols];
   const patches = X.rows / n;
   const m = W.length / d;
@@ -22,10 +30,7 @@ export function judgedNetwork({ X, Y, loss, beta }: Contest, W: Float64Array, A:
     }
     total += lossOf(loss, z, Y.data.subarray(k * C, (k + 1) * C)) / n;
   }
-  let square = 0;
-  for (const value of W) square += value * value;
-  for (const value of A) square += value * value;
-  return total + 0.5 * beta * square;
+  return total;
 }
 
 /** Of one row: means over outputs, but for classes of which there is one. */

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Contest } from "../data/contests.js";
-import { judgedNetwork } from "./judge.js";
+import { judgedLoss, judgedNetwork } from "./judge.js";
 
 const SCRIPT = fileURLToPath(new URL("lbfgs_descend.py", import.meta.url));
 
@@ -20,6 +20,7 @@ export interface DescentWish {
 
 export interface DescentRun {
   readonly objectives: readonly number[]; // the best network's at every checkpoint, judged in float64
+  readonly losses: readonly number[]; // of these networks on rows held out; none without such rows
   readonly ended: number | null; // processor seconds after which no step went down; null: it went on until the last checkpoint
   readonly calls: number; // of the objective
   readonly versions: Readonly<Record<string, string>>;
@@ -34,8 +35,13 @@ export function findScipy(): string | null {
   return null;
 }
 
-/** One run on one thread. */
-export function runDescent(python: string, contest: Contest, wish: DescentWish): DescentRun {
+/** One run on one thread, on a contest whose networks are judged on rows `held` out as well. */
+export function runDescent(
+  python: string,
+  contest: Contest,
+  wish: DescentWish,
+  held: Contest | null = null,
+): DescentRun {
   const folder = mkdtempSync(join(tmpdir(), "lbfgs-"));
   try {
     const { X, Y, loss, beta } = contest;
@@ -51,11 +57,13 @@ export function runDescent(python: string, contest: Contest, wish: DescentWish):
     const weights = new Float64Array(Uint8Array.from(readFileSync(join(folder, "weights.f64"))).buffer);
     const each = weights.length / wish.checkpoints.length;
     const inputs = wish.width * X.cols;
-    const objectives = wish.checkpoints.map((_, k) => {
+    const networks = wish.checkpoints.map((_, k) => {
       const own = weights.subarray(k * each, (k + 1) * each);
-      return judgedNetwork(contest, own.subarray(0, inputs), own.subarray(inputs));
+      return [own.subarray(0, inputs), own.subarray(inputs)] as const;
     });
-    return { objectives, ...JSON.parse(readFileSync(join(folder, "run.json"), "utf8")) };
+    const objectives = networks.map(([W, A]) => judgedNetwork(contest, W, A));
+    const losses = held === null ? [] : networks.map(([W, A]) => judgedLoss(held, W, A));
+    return { objectives, losses, ...JSON.parse(readFileSync(join(folder, "run.json"), "utf8")) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -176,7 +176,7 @@ export async function certify(
     : written.loss + leastDecay(weights, regularization, sumOfSizes) + unshared;
   const primal = shares ? apart : written.total;
   const outside = program.cones && !program.gates.complete;
-  const evidence = outside ? await searchBeyond(program, blocks, kernels, growing) : null;
+  const evidence = outside ? await searchBeyond(program, blocks, kernels, growing, pause) : null;
   const everywhere = allGates && { ...allGates, relativeGap: relativeGap(primal, allGates.dual, program) };
   const gap = { primal, dual: bound.dual, relative: relativeGap(primal, bound.dual, program) };
   const proven = certificateOf(gap, written.total, program, evidence, everywhere);

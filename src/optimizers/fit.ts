@@ -40,6 +40,8 @@ export interface Order<M extends tf.LayersModel> {
   readonly width: "keep" | "resize";
   /** The model is a template of our own, to be as wide as needed, with the regularizers that the program charges. */
   readonly ours: boolean;
+  /** False where nobody hears of its epochs, so that metrics need not be computed; default true. */
+  readonly heard?: boolean;
 }
 
 /** Nothing is written unless every step succeeds. */
@@ -78,9 +80,12 @@ export async function fitModel<M extends tf.LayersModel>(order: Order<M>): Promi
   }
 }
 
-function watchOf({ model, args, settings }: Order<tf.LayersModel>, { problem, spec, train, validation }: Posed): Watch {
+function watchOf(
+  { model, args, settings, heard = true }: Order<tf.LayersModel>,
+  { problem, spec, train, validation }: Posed,
+): Watch {
   const { tolerance, timeLimit } = settings;
   const shares = wantsSharing(problem, settings);
-  const how = { callbacks: args.callbacks, verbose: args.verbose ?? 0, tolerance, timeLimit, shares };
+  const how = { callbacks: args.callbacks, verbose: args.verbose ?? 0, tolerance, timeLimit, shares, heard };
   return new Watch(model, spec, problem, { train, validation }, how);
 }

@@ -73,10 +73,10 @@ export interface TrainerOptions {
    * last hidden layer and the read-out are fitted to what they compute (the read-out alone, where that hidden layer is none that
    * a program has). "read-out": the read-out alone is fitted, exactly, and all else held. "alternate": rounds of the program of
    * "head", begun at the model's own units, and of a descent of all layers together (L-BFGS) on the
-   * objective of the model; no round ends above the one before. "layerwise": one hidden layer after the other, from the first, by the
-   * program of it and a read-out of its own on what the layers below compute; these stay as they are from then on. Where a layer has
-   * two ReLU units for each output, no stage ends above the read-out before it; of rows held out the stage is taken on that is
-   * best on them. The certificate is always about the head, given its features.
+   * objective of the model; no round ends above the one before. "layerwise": one hidden layer after the other, from the first, by
+   * descents and the program of it and a read-out of its own on what the layers below compute; these stay as they are from then on. Where
+   * a layer has two ReLU units for each output, or one for each feature and keeps their places, no stage ends above the read-out
+   * before it; of rows held out the stage is taken on that is best on them. The certificate is always about the head, given its features.
    * Default: "alternate" where the last hidden layer is one that a program has and layers below it are trained, or where no program has a
    * layer before the read-out (max pooling, separable convolutions, recurrent layers, sums of branches) and `formulation` asks for none;
    * else none: a refusal says what there is.

@@ -2,9 +2,10 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
+import { type Contest, dealt } from "../../bench/data/contests.js";
 import { sources } from "../../bench/data/sets.js";
 import { planted } from "../../bench/data/synthetic.js";
-import { judgedNetwork } from "../../bench/peers/judge.js";
+import { judgedLoss, judgedNetwork } from "../../bench/peers/judge.js";
 import { judge } from "../../bench/peers/scnn.js";
 import { contest } from "../../bench/rivals/contest.js";
 import { principalScores } from "../../bench/support/components.js";
@@ -60,6 +61,19 @@ describe("the judge of all networks of a contest", () => {
     const contest = { name: "made", X: { rows: n, cols: d, data: X }, Y: target, loss, beta };
     expect(judgedNetwork(contest, W, A)).toBeCloseTo(bindLoss(loss, target).value(Z) + (beta / 2) * decay, 12);
   });
+});
+
+test.each([1, 4])("rows held out and the others have the loss of all rows together (%i patches a row)", (patches) => {
+  const draw = gaussianSource(6);
+  const [n, d, m] = [10, 4, 3];
+  const made = (rows: number, cols: number) => ({ rows, cols, data: Float64Array.from({ length: rows * cols }, draw) });
+  const images = { images: { pixels: made(n, 9), side: 3, filter: 2 } };
+  const [X, Y] = [made(n * patches, d), made(n, 1)];
+  const whole: Contest = { name: "made", X, Y, loss: "meanSquaredError", beta: 1, ...(patches > 1 ? images : {}) };
+  const { seen, held } = dealt(whole, 0.3, 1);
+  expect([seen.Y.rows, held.Y.rows, seen.images?.pixels.rows]).toEqual([7, 3, patches > 1 ? 7 : undefined]);
+  const [W, A] = [made(m, d).data, made(m, 1).data];
+  expect(7 * judgedLoss(seen, W, A) + 3 * judgedLoss(held, W, A)).toBeCloseTo(n * judgedLoss(whole, W, A), 10);
 });
 
 describe("the judge of a peer's weights", () => {

@@ -313,12 +313,12 @@ describe("a deep fit", () => {
   test("alternates by itself where no option says otherwise, and other verbs refuse by a sentence that names what there is", async () => {
     const { x, y } = dataOf(shape);
     const { depth: _, ...others } = SHORT;
-    const [plain, asked] = [others, SHORT].map(async (options) => {
+    const trained = async (options: TrainerOptions) => {
       const model = built({ ...shape, l2: 0 });
-      await new ConvexReLUTrainer(options).fit(model, x, y);
+      await onCountingClock(() => new ConvexReLUTrainer(options).fit(model, x, y));
       return weightsIn(model);
-    });
-    expect(await asked).toEqual(await plain);
+    };
+    expect(await trained(SHORT)).toEqual(await trained(others));
     const model = built({ ...shape, l2: 0 });
     await expect(new ConvexReLUTrainer().path(model, x, y)).rejects.toThrow(/layers below them.*Set depth: "head"/);
     await expect(describeNetwork(model, x)).rejects.toThrow(/layers below them.*Set trainable: false/);
@@ -456,8 +456,13 @@ describe("a deep fit", () => {
     const model = sequence(new Maker(1).dense(10, "relu", first), new Maker(1).dense(8, "relu"), new Maker(1).dense(1));
     model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
     const before = objectiveOf(model, x, y);
-    const { notes, objective } = await new ConvexReLUTrainer({ depth: "alternate", maxIterations: 4 }).fit(model, x, y);
+    const options = { depth: "alternate", maxIterations: 4 } as const;
+    const { notes, objective, history, epoch } = await new ConvexReLUTrainer(options).fit(model, x, y);
     expect(objective.total).toBeLessThan(before);
+    const losses = history.loss as number[];
+    expect(epoch.length).toBe(losses.length);
+    for (let k = 1; k < losses.length; k++) expect(losses[k]).toBeLessThan(losses[k - 1]);
+    expect(Math.abs((losses.at(-1) as number) - objective.total)).toBeLessThan(near(objective.total));
     expect(notes.join(" ")).toMatch(/\d descents led to layers below the head that compute the same on all rows/);
     model.dispose();
     tf.dispose([x, y]);
@@ -529,28 +534,44 @@ describe("a deep fit", () => {
     tf.dispose([x, y]);
   });
 
-  test("refuses batch normalisation over an axis that TensorFlow.js gets wrong, by the layer's name", async () => {
-    const [x, y] = [tf.randomNormal([8, 3, 4, 4], 0, 1, "float32", 1), tf.randomNormal([8, 1], 0, 1, "float32", 2)];
-    const make = new Maker(L2);
-    const layers = [
-      tf.layers.conv2d({ filters: 2, kernelSize: 2, dataFormat: "channelsFirst", inputShape: [3, 4, 4] }),
-      tf.layers.batchNormalization({ axis: 1, name: "channels" }),
-      tf.layers.reLU(),
-      tf.layers.flatten(),
-      make.dense(4, "relu"),
-      make.dense(1),
-    ];
-    const model = tf.sequential({ layers });
-    model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
-    const before = weightsIn(model);
-    await expect(new ConvexReLUTrainer().fit(model, x, y)).rejects.toMatchObject({
-      code: "model/layer",
-      message: expect.stringMatching(/the last axis.*got axis 1 in layer "channels"/),
-    });
-    expect(weightsIn(model)).toEqual(before);
-    model.dispose();
-    tf.dispose([x, y]);
-  });
+  const frozen: readonly (readonly [string, (normalization: tf.layers.Layer) => tf.layers.Layer[]])[] = [
+    ["trained", (normalization) => [normalization]],
+    ["frozen", (normalization) => [Object.assign(normalization, { trainable: false })]],
+    [
+      "frozen in a model within",
+      (normalization) => [
+        Object.assign(tf.sequential({ layers: [tf.layers.reLU({ inputShape: [2, 3, 3] }), normalization] }), {
+          trainable: false,
+        }),
+      ],
+    ],
+  ];
+
+  test.each(frozen)(
+    "refuses batch normalisation over an axis that TensorFlow.js gets wrong, %s, by the layer's name",
+    async (_, made) => {
+      const [x, y] = [tf.randomNormal([8, 3, 4, 4], 0, 1, "float32", 1), tf.randomNormal([8, 1], 0, 1, "float32", 2)];
+      const make = new Maker(L2);
+      const layers = [
+        tf.layers.conv2d({ filters: 2, kernelSize: 2, dataFormat: "channelsFirst", inputShape: [3, 4, 4] }),
+        ...made(tf.layers.batchNormalization({ axis: 1, name: "channels" })),
+        tf.layers.reLU(),
+        tf.layers.flatten(),
+        make.dense(4, "relu"),
+        make.dense(1),
+      ];
+      const model = tf.sequential({ layers });
+      model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+      const before = weightsIn(model);
+      await expect(new ConvexReLUTrainer().fit(model, x, y)).rejects.toMatchObject({
+        code: "model/layer",
+        message: expect.stringMatching(/the last axis.*got axis 1 in layer "channels"/),
+      });
+      expect(weightsIn(model)).toEqual(before);
+      model.dispose();
+      tf.dispose([x, y]);
+    },
+  );
 
   test("beside a linear layer refuses what has no program, by a sentence that says what to do", async () => {
     const beside = shapes.find(({ head }) => head === 3) as Shape;

@@ -4,8 +4,9 @@ import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ConvexError, ConvexReLUTrainer, type FitArgs, type TrainerOptions, WorkerTrainer } from "../../src/index.js";
-import { carryOn } from "../../src/optimizers/deep/layerwise/carry.js";
+import { carryOn, isNonnegative, writeKernel } from "../../src/optimizers/deep/layerwise/carry.js";
 import { chainOf } from "../../src/optimizers/deep/layerwise/chain.js";
+import { onCountingClock } from "../helpers/clock.js";
 import { weightsIn } from "../helpers/models.js";
 import { gaussianMatrix } from "../helpers/problems.js";
 import { startWorker, type TestWorker } from "../helpers/workers.js";
@@ -18,8 +19,8 @@ const ROWS = 36;
 const L2 = 1e-3;
 const SHORT: TrainerOptions = {
   depth: "layerwise",
-  maxIterations: 6,
-  arrangements: { kind: "sample", count: 20 },
+  maxIterations: 3,
+  arrangements: { kind: "sample", count: 12 },
 };
 
 const sequence = (...layers: tf.layers.Layer[]) => tf.sequential({ layers });
@@ -50,9 +51,9 @@ function data(outputs = 1, seed = 1) {
 }
 
 /** What the model itself says. */
-function objectiveOf(model: tf.LayersModel, x: tf.Tensor, y: tf.Tensor) {
+function objectiveOf(model: tf.LayersModel, x: tf.Tensor, y: tf.Tensor, batchSize = ROWS) {
   return tf.tidy(() => {
-    const loss = [model.evaluate(x, y, { batchSize: ROWS })].flat()[0].dataSync()[0];
+    const loss = [model.evaluate(x, y, { batchSize })].flat()[0].dataSync()[0];
     return model.calculateLosses().reduce((sum, term) => sum + term.dataSync()[0], loss);
   });
 }
@@ -76,7 +77,7 @@ test("a read-out that is taken on by a layer stays the same function, at the lea
       const model = sequence(tf.layers.dense({ units, inputShape: [d] }), ...activation, tf.layers.dense({ units: C }));
       const [block] = chainOf(model).blocks;
       const kernel = Float64Array.from(values.slice(0, d * C));
-      const made = carryOn(block, units, { kernel, bias: null, outputs: C }, factors);
+      const made = carryOn(block, { kernel, bias: null, outputs: C }, factors, false);
       if (made === null) throw new Error("there is room");
       const h = values.slice(10, 10 + d);
       const { kernel: W, readOut } = made;
@@ -98,11 +99,142 @@ test("a read-out that is taken on by a layer stays the same function, at the lea
       for (const value of W) first += value ** 2;
       for (const value of readOut.kernel) second += value ** 2;
       if (factors[0] > 0) expect(factors[0] * first + factors[1] * second).toBeCloseTo(least, 9);
-      expect(carryOn(block, 2 * C - 1, { kernel, bias: null, outputs: C }, factors)).toBeNull();
+      const narrow = sequence(
+        tf.layers.dense({ units: 2 * C - 1, activation: "relu", inputShape: [d] }),
+        tf.layers.dense({ units: C }),
+      );
+      expect(carryOn(chainOf(narrow).blocks[0], { kernel, bias: null, outputs: C }, factors, false)).toBeNull();
       model.dispose();
+      narrow.dispose();
     }),
     { numRuns: 40, seed: 1 },
   );
+});
+
+/** A layer that may take on what it sees of 4 x 3 places, or of as many columns, and whether it does. */
+const passing: readonly (readonly [string, boolean, (units: number) => tf.layers.Layer[]])[] = [
+  ["a convolution padded to its size", true, (units) => [conv(units, 3)]],
+  ["one of an even kernel, with a layer of ReLU", true, (units) => [conv(units, 2, null), tf.layers.reLU()]],
+  ["one of single places, and dropout", true, (units) => [conv(units, 1), tf.layers.dropout({ rate: 0.5 })]],
+  ["a slope where sums are negative", true, (units) => [conv(units, 3, null), tf.layers.leakyReLU({ alpha: 0.2 })]],
+  ["a step of two places", false, (units) => [conv(units, 3, "relu", { strides: 2 })]],
+  ["no padding", false, (units) => [conv(units, 3, "relu", { padding: "valid" })]],
+  ["means of places", false, (units) => [conv(units, 3), tf.layers.averagePooling2d({ poolSize: 2 })]],
+];
+
+function conv(filters: number, kernelSize: number, activation: "relu" | null = "relu", more: object = {}) {
+  return tf.layers.conv2d({
+    ...{ filters, kernelSize, padding: "same", inputShape: [4, 3, 2] },
+    ...(activation === null ? {} : { activation }),
+    ...more,
+  });
+}
+
+test.each(passing)(
+  "%s takes on a read-out of features that are never negative, or says that it does not: %s",
+  (_, passes, layers) => {
+    for (const units of [2, 3]) {
+      for (const factors of [
+        [0.5, 0.02],
+        [0, 0.1],
+      ] as const) {
+        const model = sequence(...layers(units), tf.layers.flatten(), tf.layers.dense({ units: 2 }));
+        const { blocks, end } = chainOf(model);
+        const kernel = gaussianMatrix(24, 2, 1).data;
+        const readOut = { kernel, bias: Float64Array.of(0.3, -1), outputs: 2 };
+        expect(carryOn(blocks[0], readOut, factors, false)).toBeNull();
+        const made = carryOn(blocks[0], readOut, factors, true);
+        expect(made !== null).toBe(passes);
+        if (made === null) continue;
+        const [hidden] = blocks[0];
+        writeKernel(hidden.layer, made.kernel, null);
+        writeKernel(end[0].layer, made.readOut.kernel, made.readOut.bias);
+        const difference = tf.tidy(() => {
+          const H = tf.relu(tf.randomNormal([5, 4, 3, 2], 0, 1, "float32", 1));
+          const wanted = tf.add(
+            tf.matMul(tf.reshape(H, [5, 24]), tf.tensor2d(Float32Array.from(kernel), [24, 2])),
+            tf.tensor1d([0.3, -1]),
+          );
+          return tf.max(tf.abs(tf.sub(model.predict(H) as tf.Tensor, wanted))).dataSync()[0];
+        });
+        expect(difference).toBeLessThan(1e-5);
+        const square = (values: Float64Array) => values.reduce((sum, value) => sum + value * value, 0);
+        const lengths = [0, 1].map((p) => Math.sqrt(square(kernel.filter((_, at) => (at >> 1) % 2 === p))));
+        const least = 2 * Math.sqrt(factors[0] * factors[1]) * (lengths[0] + lengths[1]);
+        const charge = factors[0] * square(made.kernel) + factors[1] * square(made.readOut.kernel);
+        if (factors[0] > 0) expect(charge).toBeCloseTo(least, 9);
+        model.dispose();
+      }
+    }
+    const narrow = sequence(...layers(1), tf.layers.flatten(), tf.layers.dense({ units: 2 }));
+    const readOut = { kernel: new Float64Array(48).fill(1), bias: null, outputs: 2 };
+    expect(carryOn(chainOf(narrow).blocks[0], readOut, [0.1, 0.1], true)).toBeNull();
+    narrow.dispose();
+  },
+);
+
+test("features are never negative after a ReLU, whatever joins their places, and may be before one or after a slope", () => {
+  const after = (...layers: tf.layers.Layer[]) => {
+    const model = sequence(...layers, tf.layers.flatten(), tf.layers.dense({ units: 1 }));
+    const found = isNonnegative(chainOf(model).blocks[0]);
+    model.dispose();
+    return found;
+  };
+  expect(after(conv(2, 3), tf.layers.averagePooling2d({ poolSize: 2 }))).toBe(true);
+  expect(after(conv(2, 3, null), tf.layers.reLU(), tf.layers.dropout({ rate: 0.1 }))).toBe(true);
+  expect(after(conv(2, 3, null), tf.layers.reLU(), tf.layers.leakyReLU({ alpha: 0.3 }))).toBe(true);
+  expect(after(conv(2, 3, null), tf.layers.leakyReLU({ alpha: 0.3 }))).toBe(false);
+  expect(after(conv(2, 3, null))).toBe(false);
+});
+
+test("stages of convolutions that keep their places never end above what they take on", async () => {
+  const model = sequence(
+    tf.layers.conv2d({ filters: 2, kernelSize: 3, activation: "relu", inputShape: [6, 4, 1], ...seeded(1) }),
+    tf.layers.averagePooling2d({ poolSize: [2, 1] }),
+    tf.layers.conv2d({ filters: 3, kernelSize: 2, padding: "same", activation: "relu", ...seeded(3) }),
+    tf.layers.conv2d({ filters: 3, kernelSize: 3, padding: "same", activation: "relu", ...seeded(5) }),
+    tf.layers.flatten(),
+    tf.layers.dense({ units: 2, ...seeded(7) }),
+  );
+  model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+  const [x, y] = tf.tidy(() => {
+    const rows = tf.randomNormal<tf.Rank.R4>([30, 6, 4, 1], 0, 1, "float32", 1);
+    const sums = tf.sum(rows, [2, 3]);
+    return [rows, tf.concat([tf.sin(tf.sum(sums, 1, true)), tf.abs(tf.slice(sums, [0, 0], [30, 1]))], 1)];
+  });
+  const tensors = tf.memory().numTensors;
+  const {
+    stages = [],
+    history,
+    objective,
+  } = await new ConvexReLUTrainer({ ...SHORT, arrangements: { kind: "sample", count: 4 } }).fit(model, x, y);
+  expect(tf.memory().numTensors).toBe(tensors);
+  const said = objectiveOf(model, x, y, 30);
+  expect(Math.abs(objective.total - said)).toBeLessThan(near(said));
+  expect(stages[0].carried).toBeNull();
+  for (const k of [1, 2]) {
+    const carried = stages[k].carried as number;
+    expect(history.stageObjective[k] as number).toBeLessThanOrEqual(carried + near(carried));
+    // What it begins at is the network before, with what two layers in place of one are charged.
+    const charge = 0.2 * stages[k - 1].objective;
+    expect(stages[k].objective).toBeLessThanOrEqual(stages[k - 1].objective + charge);
+  }
+  model.dispose();
+  tf.dispose([x, y]);
+});
+
+test("stages share the limit of time", async () => {
+  const { x, y } = data();
+  const model = dense([8, 8, 8]);
+  const timeLimit = 0.9;
+  const { made } = await onCountingClock(() =>
+    new ConvexReLUTrainer({ depth: "layerwise", timeLimit }).fit(model, x, y),
+  );
+  const seconds = made.history.seconds as number[];
+  expect(seconds.length).toBe(3);
+  for (const [k, at] of seconds.entries()) expect(at).toBeLessThan((timeLimit * (k + 1)) / 3 + 0.2);
+  model.dispose();
+  tf.dispose([x, y]);
 });
 
 test("no stage with room for the read-out before it ends above that; the history tells the stages, and its end what the model says", async () => {
@@ -261,6 +393,31 @@ describe("a layer-wise fit", () => {
         const loss = (model.evaluate(x, y, { batchSize: ROWS }) as tf.Scalar).dataSync()[0];
         expect(loss + own).toBeLessThanOrEqual((history.loss[0] as number) + 1e-6);
       }
+      model.dispose();
+    }
+    tf.dispose([x, y]);
+  });
+
+  test("a signal ends it at once, also before it began, where there is nothing yet that a later layer could see", async () => {
+    const { x, y } = data();
+    for (const turns of [0, 40]) {
+      const model = dense([8, 6]);
+      const controller = new AbortController();
+      const { signal } = controller;
+      const { status, objective, stages } = await onCountingClock(async () => {
+        const fit = new ConvexReLUTrainer({ depth: "layerwise", timeLimit: 20, signal }).fit(model, x, y);
+        const ended = performance.now() + turns;
+        while (performance.now() < ended) await Promise.resolve();
+        controller.abort();
+        return fit;
+      }).then(({ made, time }) => {
+        expect(time).toBeLessThan(turns + 2000);
+        return made;
+      });
+      expect(status).toBe("cancelled");
+      expect(stages?.length).toBe(1);
+      const said = objectiveOf(model, x, y);
+      expect(Math.abs(objective.total - said)).toBeLessThan(near(said));
       model.dispose();
     }
     tf.dispose([x, y]);

@@ -22,6 +22,7 @@ import type { AllGatesBound, ConvexProgram, Evidence, Gap, SparseBlocks, Status 
 import { Effort } from "./effort.js";
 import { GAIN, type Growing, move } from "./move.js";
 import { drawnSamples, randomStarts, search, searchOn, startsFrom, worthOf } from "./oracle.js";
+import { Pace, RESERVE, secondsToJudge, secondsToSolve } from "./pace.js";
 import { endingWith, GrowthProof, SOLVE_SHARE } from "./proof.js";
 import { mayRestart, restarted, worthAnother } from "./restart.js";
 import { dualPointOf, fall, firstState, grown, judged, type State, zeroState } from "./state.js";
@@ -41,10 +42,7 @@ const CUTTING_ROUNDS = 12;
 const SHARPER = 0.1;
 /** A round without a better gate makes the next one search from so many times the starts. */
 const HARDER = 4;
-/** A solve takes as long as so many judgements for each row (measured at n = 250 and 1,000, d = 50). */
-const SOLVE_COST = 1 / 3;
-/** So many judgements are kept from the moves for the last one, and a search has so many times fewer starts. */
-const RESERVE = 1.5;
+/** A search of a point that is judged as it is has so many times fewer starts. */
 const FEWER = 4;
 /** From the seed of one restart to the next. */
 const RESTART_SEED = 7919;
@@ -92,15 +90,22 @@ export async function solveGrowing(
   const { cones = null } = budget;
   const wanted = budget.tolerance * (cones === null ? 1 : SOLVE_SHARE);
   const proof = cones === null ? null : new GrowthProof(program, cones, budget.tolerance, clock);
-  let cost = 0; // seconds of the last judgement
+  let cost = 0; // seconds of a judgement: as foretold, then as the last one was
   const due = () => clock.seconds + RESERVE * cost >= budget.seconds;
   const late = async () => {
     await clock.pause();
     return clock.late;
   };
+  /** The last search leaves the time for what follows a growth. */
+  const last = async () => (await late()) || clock.seconds + cost >= budget.seconds;
   const effort = new Effort(program, budget.patient === true);
   const rows = program.loss.rows;
-  const dear = () => SOLVE_COST * rows * cost > clock.left || effort.dear(state.program.gates.count);
+  const pace = new Pace();
+  const hurried = Number.isFinite(budget.seconds);
+  const dear = () =>
+    secondsToSolve(rows, cost) > clock.left ||
+    (hurried && pace.movesPay(rows, cost)) ||
+    effort.dear(state.program.gates.count);
   const growing: Growing = { kernels, clock, tolerance: wanted, starts: options.starts, draw, due, effort };
   const single = options.method === "frank-wolfe";
   const first = () => (single ? zeroState(program) : firstState(program, kernels, clock, effort));
@@ -115,9 +120,11 @@ export async function solveGrowing(
   const mayMove = !single && proof === null;
   const again = mayMove && options.restarts !== false && mayRestart(program);
   let rough = mayMove; // the next point is judged as it is
+  if (rough) cost = secondsToJudge(program, state.program.gates.count);
   let spentAll = false; // neurons no longer move, and a solve is out of proportion
   const gains: number[] = []; // of restarts: relative falls of the objective
   let beforeRestart = Number.NaN; // where none was
+  let standing: Solution | null = null; // of the round before, where its point is that of this one
   let asked = false; // to stop, by the callback: a solve that had just ended would not see it
   for (let round = 0; ; round++) {
     // Prices of a point that is not exact enough may promise a gain that no solve finds: then it is made more exact.
@@ -143,25 +150,31 @@ export async function solveGrowing(
       iterations += more;
       if (gap.dual > solution.gap.dual) solution = { ...solution, gap, dualPoint };
     }
+    if (standing !== null && standing.gap.dual > solution.gap.dual) {
+      const { gap, dualPoint } = standing;
+      solution = { ...solution, gap, dualPoint };
+    }
     progress = fall(objective, solution.gap.primal);
+    pace.note(rough, progress, clock.seconds);
     objective = solution.gap.primal;
     // Where the loss has kinks its gradient is one of many; the solver's dual point is the one that the bound rests on.
     const N = kinks ? solution.dualPoint : dualPointOf(state, kernels);
+    const ending = clock.over || solution.status === "timeLimit";
     const starts =
-      rough && !due() && !clock.over
+      rough && !ending
         ? randomStarts(program, kernels, Math.ceil(options.starts / FEWER), draw)
         : startsFrom(
             program,
             kernels,
             state.blocks,
-            clock.over ? FEWEST_STARTS : options.starts * power(HARDER, quiet),
+            ending ? FEWEST_STARTS : options.starts * power(HARDER, quiet),
             draw,
           );
     const batch = single ? drawnSamples(program, options.batch, draw) : null;
     const found =
       batch === null
-        ? await search(program, kernels, N, starts, late)
-        : await searchOn(batch, program, kernels, N, starts);
+        ? await search(program, kernels, N, starts, ending ? last : late)
+        : await searchOn(batch, program, kernels, N, starts, late);
     tried += starts.length;
     effort.search(starts.length);
     effort.mark(objective);
@@ -206,6 +219,7 @@ export async function solveGrowing(
     const moved = single || proof?.begun === true ? null : await move(state, worth, objective, growing, dear());
     if (moved === null && effort.dear(state.program.gates.count)) spentAll = true;
     rough = mayMove && dear() && (moved !== null || due() || spentAll);
+    standing = moved === null && rough ? solution : null;
     // Where moving does not help, the gates join as they are, if there is time for them.
     const joining = [...(single ? worth.slice(0, 1) : worth), ...(proof?.gates ?? [])];
     state = moved ?? (rough ? state : grown(state, joining, kinks && stuck > 0));

@@ -66,13 +66,14 @@ export async function largestAtZero(
   return found.reduce((most, { value }) => Math.max(most, value), 0);
 }
 
-/** The same on some samples only; what is found is priced on all of them, and so is every start. */
+/** The same on some samples only; what is found is priced on all of them, and so is every start, also when time is up. */
 export async function searchOn(
   samples: Int32Array,
   program: ConvexProgram,
   kernels: Kernels,
   N: Float64Array,
   starts: readonly Start[],
+  pause?: () => Promise<boolean>,
 ): Promise<Priced[]> {
   const { X, loss, pooling = null } = program;
   const [K, C] = [pooling?.patches ?? 1, loss.outputs];
@@ -82,7 +83,7 @@ export async function searchOn(
     part.data.set(rowBlock(X, sample * K, K), k * K * X.cols);
     residual.set(N.subarray(sample * C, (sample + 1) * C), k * C);
   });
-  const ends = await searchGates(kernels, part, residual, C, starts, ASCENT_STEPS, ASCENT_ROUNDS, pooling);
+  const ends = await searchGates(kernels, part, residual, C, starts, ASCENT_STEPS, ASCENT_ROUNDS, pooling, pause);
   const there = ends.map(({ direction }, k) => ({ ...starts[k], direction }));
   // The first step of an ascent is where it begins.
   const priced = await searchGates(kernels, X, N, C, [...there, ...starts], 1, 1, pooling);

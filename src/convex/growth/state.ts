@@ -26,23 +26,34 @@ import {
 import { type Effort, passOver } from "./effort.js";
 import { evenly } from "./evenly.js";
 import { distinct, type Priced } from "./oracle.js";
+import { RESERVE, secondsToJudge } from "./pace.js";
 
 /**
- * Steps of the descent from random neurons at most; it ends where so many together take less than this share off the objective, as convex
- * rounds then do more, and by this share of the time that there is: the rest is for the bound, and for them.
+ * Steps of the descent from random neurons at most; it ends where a window of them together takes less than this share off the objective, as
+ * other rounds then do more. The last fifth of the time is for these where it is no longer steep; else it has all but what the bound takes,
+ * which is reckoned as this share at most.
  */
 const FIRST_DESCENT = 4000;
-const WORTHWHILE = { window: 50, share: 3e-4 };
+const WINDOW = 50;
+const WORTHWHILE = 3e-4;
+const STEEP = 3e-3;
 const FIRST_TIME = 0.8;
+const MOST_REST = 0.5;
 /**
  * Where time is short, fewer neurons descend, so that they come this many steps far at this many multiplications a second, in float64
  * and in float32.
  */
 const FIRST_STEPS = 400;
 const RATE = 3e9;
-const ROUGH_RATE = 6e9;
-const FEWEST_NEURONS = 100;
-/** So many are worth having where they come this far: spambase after 2 s, 100, 200 and 300 neurons, 0.13980, 0.13932 and 0.14116. */
+const ROUGH_RATE = 12e9;
+/** The same of several outputs. */
+const ROUGH_RATE_OF_SEVERAL = 6e9;
+const FEWEST_NEURONS = 60;
+/**
+ * So many are worth having where they come this far: spambase after 2 s, 100, 200 and 300 neurons, 0.13980, 0.13932 and 0.14116; 5,000 x 50
+ * after 0.6 s, 100, 150 and 200, 0.0494, 0.0437 and 0.0481, after 1.5 s 0.0391, 0.0290 and 0.0267; 20,000 x 50 after a second, 60, 100 and
+ * 200, 0.1259, 0.1287 and 0.1449.
+ */
 const ENOUGH_NEURONS = 200;
 const ENOUGH_STEPS = 80;
 /**
@@ -92,8 +103,10 @@ export async function firstState(
   const C = blockOutputs(program);
   const generator = (i: number) => gates.generators.data.subarray(i * X.cols, (i + 1) * X.cols);
   const directions: { direction: Float64Array; output: number; sign: 1 | -1 }[] = [];
-  const pause = firstPause(clock);
-  const count = await neuronsInTime(program, kernels, gates.count, FIRST_TIME * clock.left, pause);
+  const count = await neuronsInTime(program, kernels, gates.count, FIRST_TIME * clock.left, firstPause(clock));
+  const rest = Math.min(MOST_REST * clock.left, RESERVE * secondsToJudge(program, count));
+  const pause = firstPause(clock, rest, 1);
+  const early = clock.part(FIRST_TIME);
   for (let i = 0; i < count; i++) {
     const direction = Math.floor(i / (2 * C)) % 2 === 0 ? generator(i) : evenly(X, generator(i), kernels);
     directions.push({ direction, output: i % C, sign: Math.floor(i / C) % 2 === 0 ? 1 : -1 });
@@ -112,16 +125,17 @@ export async function firstState(
     bias,
   };
   const steps = effort.affordable(FIRST_DESCENT, count);
-  const first = await descended(program, kernels, start, steps, pause, WORTHWHILE);
+  const wish = { window: WINDOW, share: () => (early.over ? STEEP : WORTHWHILE) };
+  const first = await descended(program, kernels, start, steps, pause, wish);
   effort.descent(first.steps, count);
   const zero = loss.value(Z) + bias.reduce((sum, c) => sum + (outputBias?.ridge ?? 0) * c * c, 0);
   // The zero network is better where beta is so large that neurons die; its gates are those of the program.
   return first.value < zero ? programAt(program, first.neurons, kernels) : still;
 }
 
-/** The pause of a first descent, which ends by its share of the time that is left, or so many seconds before that is over. */
-export function firstPause(clock: Clock, before = 0): () => Promise<boolean> {
-  const share = new Clock(Math.min(FIRST_TIME * clock.left, Math.max(0, clock.left - before)), clock.stopped);
+/** The pause of a first descent, which ends by this share of the time that is left, or so many seconds before that is over. */
+export function firstPause(clock: Clock, before = 0, part = FIRST_TIME): () => Promise<boolean> {
+  const share = new Clock(Math.min(part * clock.left, Math.max(0, clock.left - before)), clock.stopped);
   // Where posing has taken all of the time, a moment is still well spent: the network without neurons is no answer.
   return async () => (await share.pause()) && (share.stopped() || clock.seconds > MOMENT);
 }
@@ -134,9 +148,10 @@ export async function neuronsInTime(
   seconds: number,
   pause: () => Promise<boolean>,
 ): Promise<number> {
-  const { X } = program;
+  const { X, loss } = program;
+  const rate = loss.outputs === 1 ? ROUGH_RATE : ROUGH_RATE_OF_SEVERAL;
   const exactly = Math.min(most, neuronsWithin(RATE * seconds, X));
-  const more = Math.min(most, neuronsWithin(ROUGH_RATE * seconds, X));
+  const more = Math.min(most, neuronsWithin(rate * seconds, X));
   return more > exactly && (await descendsRoughly(program, kernels, more, pause)) ? more : exactly;
 }
 

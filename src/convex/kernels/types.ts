@@ -113,6 +113,7 @@ export interface VectorPair {
 
 /** Pairs of a quasi-Newton metric, in float32 since at many variables the time goes into reading them. */
 export interface VectorPairs {
+  readonly count: number; // pairs that there is room for
   /** Pair k, to be written; valid until anything else is asked of the engine. */
   at(k: number): VectorPair;
   /** Of pair k: move'turn and turn'turn. */

@@ -4,11 +4,11 @@
  */
 
 import type { Kernels, VectorPairs } from "../kernels/types.js";
-import { MEMORY, PairMetric, type Scales } from "./pairs/index.js";
+import { MEMORY, PairMetric, plainPairs, type Scales } from "./pairs/index.js";
 import { dot, sumInto } from "./vectors.js";
 import { whereRoom } from "./whereRoom.js";
 
-export type { Scales };
+export { MEMORY, type Scales };
 
 const ARMIJO = 1e-4;
 const WOLFE = 0.9;
@@ -67,7 +67,7 @@ export interface Descent {
 /**
  * Descends from x for at most `steps` steps, until no step helps, or until `pause` answers true. `scales`, of the inverse
  * Hessian's diagonal up to a factor, or what they are at a point, stand for what no pair has told yet. `breath` is asked between the
- * trials of a step. `pairs` are room for `MEMORY` of them, of an engine; the caller disposes them.
+ * trials of a step. `pairs` are room for those that are kept, `MEMORY` by default; the caller disposes it.
  */
 export async function descend(
   objective: DeviceObjective,
@@ -125,9 +125,9 @@ export async function descend(
 
 /** When a descent is no longer worth its steps. */
 export interface Worthwhile {
-  /** Steps that have to take `share` off the value together, for others to follow. */
+  /** Steps that have to take `share` off the value together, for others to follow; it is asked for after each window where it changes. */
   readonly window: number;
-  readonly share: number;
+  readonly share: number | (() => number);
   /** Told the lowest value after each window. */
   readonly onWindow?: ((lowest: number) => void) | undefined;
   readonly scales?: Scales;
@@ -135,6 +135,8 @@ export interface Worthwhile {
   readonly breath?: () => Promise<unknown>;
   /** An engine that may have something faster for the metric. */
   readonly kernels?: Pick<Kernels, "pairs">;
+  /** Pairs that the metric keeps; default `MEMORY`. */
+  readonly memory?: number;
 }
 
 /** `descend`, while it is worth its steps; the objective is let go of in the end. */
@@ -143,7 +145,7 @@ export async function descendWorthwhile(
   start: Float64Array,
   steps: number,
   pause: () => Promise<boolean>,
-  { window, share, onWindow, scales, breath, kernels }: Worthwhile,
+  { window, share, onWindow, scales, breath, kernels, memory = MEMORY }: Worthwhile,
 ): Promise<Descent> {
   let lowest = Number.POSITIVE_INFINITY;
   let before = Number.POSITIVE_INFINITY;
@@ -156,16 +158,27 @@ export async function descendWorthwhile(
     step += 1;
     if (step % window !== 0) return false;
     onWindow?.(lowest);
-    const slow = before - lowest < share * Math.abs(lowest);
+    const wanted = typeof share === "number" ? share : share();
+    const slow = before - lowest < wanted * Math.abs(lowest);
     before = lowest;
     return slow;
   };
-  return usingObjective(objective, async () => {
-    const pairs = whereRoom(() => kernels?.pairs?.(start.length, MEMORY)) ?? undefined;
-    try {
-      return await descend(watched, start, steps, enough, scales, breath, pairs);
-    } finally {
-      pairs?.dispose();
-    }
-  });
+  return usingObjective(objective, () =>
+    withPairs(kernels, start.length, (pairs) => descend(watched, start, steps, enough, scales, breath, pairs), memory),
+  );
+}
+
+/** What `use` makes of room for pairs, an engine's where that has any. */
+export async function withPairs<T>(
+  kernels: Pick<Kernels, "pairs"> | undefined,
+  size: number,
+  use: (pairs: VectorPairs) => Promise<T>,
+  memory = MEMORY,
+): Promise<T> {
+  const pairs = whereRoom(() => kernels?.pairs?.(size, memory)) ?? plainPairs(size, memory);
+  try {
+    return await use(pairs);
+  } finally {
+    pairs.dispose();
+  }
 }

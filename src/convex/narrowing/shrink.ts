@@ -5,13 +5,15 @@ import type { Network, Neuron } from "../network.js";
 
 /** To leave a neuron of size s out costs this much s; to make one of two, s t / (s + t) times a distance that is at most 2. */
 const DROP = 1;
-/** Neurons whose pairs are looked at: more are dropped first. */
+/** Neurons whose pairs are looked at, also where time is up: more are dropped first. */
 const MOST_PAIRED = 2000;
+const PAIRED_LATE = 200;
 
 /** The network with at most `units` neurons. */
-export function shrunk(network: Network, units: number): Network {
+export function shrunk(network: Network, units: number, late = false): Network {
   let { neurons } = network;
-  if (neurons.length > Math.max(units, MOST_PAIRED)) neurons = largest(neurons, Math.max(units, MOST_PAIRED));
+  const most = Math.max(units, late ? PAIRED_LATE : MOST_PAIRED);
+  if (neurons.length > most) neurons = largest(neurons, most);
   while (neurons.length > units) neurons = once(neurons, neurons.length - units);
   return { ...network, neurons };
 }

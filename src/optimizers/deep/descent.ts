@@ -1,6 +1,6 @@
 /** The descent of a whole model: L-BFGS over all of its weights on its full objective, and hops out of the minima where that ends. */
 
-import { descend } from "../../convex/linear/lbfgs.js";
+import { descend, withPairs } from "../../convex/linear/lbfgs.js";
 import type { Clock } from "../../convex/solvers/clock.js";
 import type { WholeObjective } from "./objective.js";
 
@@ -66,7 +66,9 @@ export async function descendWhole(
     }
     return stopped || slow;
   };
-  await descend(watched, start, STEPS, enough, undefined, () => clock.pause());
+  await withPairs(objective.kernels, start.length, (pairs) =>
+    descend(watched, start, STEPS, enough, undefined, () => clock.pause(), pairs),
+  );
   objective.write(best);
   return { value: lowest, steps: Math.max(0, steps), stopped };
 }

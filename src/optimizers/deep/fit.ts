@@ -12,6 +12,7 @@ import type { Settings } from "../options.js";
 import { withoutChoice } from "../pose/regularization.js";
 import { anatomyOf } from "../read/anatomy.js";
 import { type NetworkSpec, readModel } from "../read/model.js";
+import type { Objective } from "../records.js";
 import { Progress } from "../report/progress.js";
 import { FitResult } from "../report/result.js";
 import { clockOf } from "../solve/withinWidth.js";
@@ -46,6 +47,13 @@ const LIMITED = { least: 1e-3, hops: 6, worth: 0.01 } as const;
 /** Where no option says how far: what more work would bring is not worth waiting for. */
 const PATIENT = { least: 3e-3, hops: 2, worth: 0.05 } as const;
 
+/** Says nothing of a model but its loss. */
+const UNJUDGED: Pick<WholeJudge, "names" | "judge" | "dispose"> = {
+  names: ["loss", "relativeGap", "seconds"],
+  judge: async () => ({}),
+  dispose: () => undefined,
+};
+
 /** What came of the rounds. */
 interface Rounds<M extends tf.LayersModel> {
   /** The last program, posed on the features as they are at the end. */
@@ -59,8 +67,11 @@ interface Rounds<M extends tf.LayersModel> {
   readonly undone: number; // descents that left the head nothing to see
 }
 
-/** Trains a model by its order, with `depth: "alternate"`. The weights are as they were where anything throws. */
-export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>): Promise<FitResult<M>> {
+/**
+ * Trains a model by its order, with `depth: "alternate"`. The weights are as they were where anything throws. `whole`: it is no stage of
+ * a larger one, by whose words it is judged and described: then the metrics of its epochs are, and its notes are on its program alone.
+ */
+export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>, whole = true): Promise<FitResult<M>> {
   const { model, x, y, args, settings } = order;
   refuseUnfit(settings, args, "alternate");
   const clock = clockOf(settings);
@@ -73,7 +84,7 @@ export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>):
   // It refuses callbacks that are none, and holds no tensors.
   const progress = new Progress(model, args.callbacks, args.verbose ?? 0, settings.tolerance, settings.timeLimit);
   const objective = new WholeObjective(model, spec, x, rows.train, chargesOf(model, spec, settings));
-  const judge = new WholeJudge(model, x, y, rows);
+  const judge = whole ? new WholeJudge(model, x, y, rows) : UNJUDGED;
   try {
     await objective.moveToHost((await chooseEngine(settings.engine, settings.threads)).kernels);
     await progress.begin(rows.train.y.rows, settings.maxIterations, judge.names);
@@ -81,7 +92,9 @@ export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>):
     const start = await standardStart(model, x, rows.train, objective, limit);
     const rounds = await alternate(order, spec, objective, judge, progress, clock);
     const { epoch: _epoch, history: _history, ...head } = rounds.head;
-    const said = rounds.accepted ? head : await certified(order, spec, rows, clock);
+    // Whoever asked to stop does not wait for a better bound.
+    const rest = rounds.status === "cancelled" ? clock.part(0) : clock;
+    const said = rounds.accepted ? head : await certified(order, spec, rows, rest);
     const reached = await objective.value();
     await progress.end();
     return new FitResult<M>(progress.epoch, progress.history, {
@@ -90,7 +103,9 @@ export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>):
       certificate: said.certificate,
       objective: reached,
       ...endedAs(rounds.status),
-      notes: [...alternateNotes(model, spec, rounds, start), ...headNotes(model, spec, said.notes)],
+      notes: whole
+        ? [...alternateNotes(model, spec, rounds, start), ...headNotes(model, spec, said.notes)]
+        : [...said.notes, ...(rounds.accepted ? [] : [KEPT_PROGRAM])],
       seconds: clock.seconds,
     });
   } catch (error) {
@@ -121,12 +136,7 @@ export async function fitHead<M extends tf.LayersModel>(order: Order<M>): Promis
     const result = await fitModel(start === null ? order : { ...order, args: { ...args, warmStart: start } });
     if (isNoHigher((await objective.value()).total, before.total)) return result;
     restore();
-    const { certificate, notes } = await certified(order, spec, rows, clock);
-    const { epoch, history, ...summary } = result;
-    return new FitResult<M>(epoch, history as Record<string, number[]>, {
-      ...summary,
-      ...{ model, certificate, objective: before, ...KEPT, notes: [...notes, KEPT.advice, KEPT_PROGRAM] },
-    });
+    return await keeping(order, spec, rows, clock, before, result);
   } catch (error) {
     restore();
     throw error;
@@ -135,8 +145,24 @@ export async function fitHead<M extends tf.LayersModel>(order: Order<M>): Promis
   }
 }
 
+/** What is said where weights that the model had stay, at their objective, and not those of a result. */
+export async function keeping<M extends tf.LayersModel>(
+  order: Order<M>,
+  spec: NetworkSpec,
+  rows: WholeRows,
+  clock: Clock,
+  objective: Objective,
+  { epoch, history, ...summary }: FitResult<M>,
+): Promise<FitResult<M>> {
+  const { certificate, notes } = await certified(order, spec, rows, clock);
+  return new FitResult<M>(epoch, history as Record<string, number[]>, {
+    ...summary,
+    ...{ model: order.model, certificate, objective, ...KEPT, notes: [...notes, KEPT.advice, KEPT_PROGRAM] },
+  });
+}
+
 /** Whether a value is one that a model may end with, after one that may be none: weights can be NaN before a program writes them. */
-function isNoHigher(after: number, before: number): boolean {
+export function isNoHigher(after: number, before: number): boolean {
   return Number.isFinite(after) && !(before < after);
 }
 
@@ -154,7 +180,7 @@ async function alternate<M extends tf.LayersModel>(
   order: Order<M>,
   spec: NetworkSpec,
   objective: WholeObjective,
-  judge: WholeJudge,
+  judge: Pick<WholeJudge, "judge">,
   progress: Progress,
   clock: Clock,
 ): Promise<Rounds<M>> {
@@ -196,6 +222,7 @@ async function alternate<M extends tf.LayersModel>(
       const foreign = first && isFree(spec, settings.regularization);
       const before = value;
       const undo = await weightsBefore(model);
+      const toldBefore = { epochs, heard };
       const fell = (lowest: number) => {
         value = lowest;
         return told();
@@ -210,11 +237,14 @@ async function alternate<M extends tf.LayersModel>(
       ended ??= ends();
       let restore = await weightsBefore(model);
       const last = ended !== null && !foreign;
+      const begun = clock.seconds;
       const program = async () => fitModel(await headOrder<M>(order, spec, counts.programs, last, clock, stop.signal));
       const head = await program().catch(async (error) => {
         if (!seesNothing(error) || fallen === before) throw error;
         undo();
         value = before;
+        ({ epochs, heard } = toldBefore);
+        progress.takeBack(epochs);
         restore = undo;
         counts.undone += 1;
         return program();
@@ -228,7 +258,9 @@ async function alternate<M extends tf.LayersModel>(
       gap = head.certificate.relativeGap;
       await told(last ? maxIterations : undefined);
       const slow = Number.isFinite(before) ? before - value < effort.worth * Math.abs(value) : !Number.isFinite(value);
-      ended ??= ends() ?? (slow ? "slowed" : null);
+      // Posing and judging it take what they take, whatever its limit: there is no room for another.
+      const full = clock.left < clock.seconds - begun;
+      ended ??= ends() ?? (slow ? "slowed" : full ? "timeLimit" : null);
       if (ended !== null && !foreign) return { head, accepted, status: ended, ...counts };
     }
   } finally {
@@ -237,7 +269,7 @@ async function alternate<M extends tf.LayersModel>(
 }
 
 /** Whether a program was refused since its features are the same on all rows: units below that died on the way down. */
-function seesNothing(error: unknown): boolean {
+export function seesNothing(error: unknown): boolean {
   return error instanceof ConvexError && error.code === "data/constant";
 }
 
@@ -262,7 +294,13 @@ async function headOrder<M extends tf.LayersModel>(
   const timeLimit = Number.isFinite(clock.left) ? share * clock.left : Math.max(LEAST_SECONDS, clock.seconds / 2);
   const settings = { ...order.settings, ...headSettings(spec, order.settings, before > 0), timeLimit, signal };
   const start = settings.depth === "head" ? await ownStart(model, spec, settings, x, y, args) : null;
-  return { ...order, args: start === null ? args : { ...args, warmStart: start }, settings, width: "keep" };
+  return {
+    ...order,
+    args: start === null ? args : { ...args, warmStart: start },
+    settings,
+    width: "keep",
+    heard: false,
+  };
 }
 
 /**

@@ -9,13 +9,16 @@ export function layersOf(model: tf.LayersModel): tf.layers.Layer[] {
 }
 
 /**
- * TensorFlow.js 4.22 predicts as if channels were last, whatever the axis, and its gradient throws.
+ * TensorFlow.js 4.22 predicts as if channels were last, whatever the axis, and its gradient throws. `below`: whether a layer before the
+ * model is trained.
  *
- * @throws ConvexError "model/layer" naming a layer of batch normalisation over another axis.
+ * @throws ConvexError "model/layer" naming a layer of batch normalisation over another axis that is trained, or stands after one that is.
  */
-export function refuseNormalizedAxes(model: tf.LayersModel): void {
-  for (const layer of layersOf(model)) {
-    if (layer.getClassName() !== "BatchNormalization" || layer.trainableWeights.length === 0) continue;
+export function refuseNormalizedAxes(model: tf.LayersModel, below = false): void {
+  for (const layer of model.layers) {
+    const after = below || isTrainedBefore(layer);
+    if (layer instanceof tf.LayersModel) refuseNormalizedAxes(layer, after);
+    if (layer.getClassName() !== "BatchNormalization" || !(after || layer.trainableWeights.length > 0)) continue;
     const { axis } = layer.getConfig() as { axis: number };
     const rank = [layer.outputShape].flat(2).length;
     if (axis === -1 || axis === rank - 1) continue;
@@ -25,6 +28,17 @@ export function refuseNormalizedAxes(model: tf.LayersModel): void {
         `"${layer.name}". Put channels last, or leave it out.`,
     );
   }
+}
+
+/** Whether a layer whose outputs a layer sees, from near or far, is trained. */
+function isTrainedBefore({ inboundNodes }: tf.layers.Layer, seen = new Set<tf.layers.Layer>()): boolean {
+  return inboundNodes
+    .flatMap(({ inboundLayers }) => inboundLayers)
+    .some((layer) => {
+      if (seen.has(layer)) return false;
+      seen.add(layer);
+      return layer.trainableWeights.length > 0 || isTrainedBefore(layer, seen);
+    });
 }
 
 /** @throws ConvexError "model/regularizer" where a weight has a constraint, which a descent would not keep. */

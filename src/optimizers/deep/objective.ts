@@ -40,6 +40,7 @@ export class WholeObjective {
   private columns: readonly Columns[] = [];
   private last: { readonly weights: Float64Array; readonly value: Objective } | null = null;
   private valueSeconds = 0;
+  private ownKernels: Kernels | undefined;
 
   /** With gradients by TensorFlow.js. */
   constructor(
@@ -86,6 +87,7 @@ export class WholeObjective {
   /** Takes the host's gradients in place of those of TensorFlow.js, where it has them for all layers; answers whether. */
   async moveToHost(kernels: Kernels): Promise<boolean> {
     const { model, x, placed, size, rows, parted } = this;
+    this.ownKernels = kernels;
     const told = await this.passes.charge(await this.weights());
     const passes = await hostPasses({ model, x, placed, size, rows, parted, kernels, told, beside: this.hasBeside });
     if (passes === null) return false;
@@ -93,6 +95,11 @@ export class WholeObjective {
     this.passes = passes;
     this.last = null;
     return true;
+  }
+
+  /** Of the host, where `moveToHost` was asked with some. */
+  get kernels(): Kernels | undefined {
+    return this.ownKernels;
   }
 
   /** In how many parts all rows are gone through. */

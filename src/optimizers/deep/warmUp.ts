@@ -92,12 +92,16 @@ class Adam {
     const rate = share * RATE;
     this.meanLeft *= MEAN;
     this.squareLeft *= SQUARE;
-    const [means, squares] = [1 - this.meanLeft, 1 - this.squareLeft];
-    this.gradient.forEach((slope, p) => {
-      this.mean[p] = MEAN * this.mean[p] + (1 - MEAN) * slope;
-      this.square[p] = SQUARE * this.square[p] + (1 - SQUARE) * slope * slope;
-      this.weights[p] -= (rate * this.mean[p]) / means / (Math.sqrt(this.square[p] / squares) + TINY);
-    });
+    const { weights, gradient, mean, square } = this;
+    const [step, unit] = [rate / (1 - this.meanLeft), 1 / Math.sqrt(1 - this.squareLeft)];
+    for (let p = 0; p < weights.length; p++) {
+      const slope = gradient[p];
+      const average = MEAN * mean[p] + (1 - MEAN) * slope;
+      const spread = SQUARE * square[p] + (1 - SQUARE) * slope * slope;
+      mean[p] = average;
+      square[p] = spread;
+      weights[p] -= (step * average) / (unit * Math.sqrt(spread) + TINY);
+    }
   }
 }
 

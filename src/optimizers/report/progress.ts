@@ -89,6 +89,12 @@ export class Progress {
     return this.model.stopTraining;
   }
 
+  /** Forgets all epochs after the first `count`: what they told of is not the model's any more. Callbacks have heard them. */
+  takeBack(count: number): void {
+    this.epoch.length = Math.min(this.epoch.length, count);
+    for (const values of Object.values(this.history)) values.length = Math.min(values.length, count);
+  }
+
   async end(): Promise<void> {
     this.close();
     await this.list.onTrainEnd();

@@ -31,6 +31,7 @@ export class Watch {
       readonly verbose: number;
       readonly tolerance: number;
       readonly timeLimit?: number;
+      readonly heard: boolean; // whether anybody hears of metrics
       readonly shares: boolean; // whether neurons come to feed several outputs after the program, where each feeds one
     },
   ) {
@@ -38,7 +39,7 @@ export class Watch {
     const { validation } = data;
     this.progress = new Progress(model, how.callbacks, how.verbose, how.tolerance, how.timeLimit);
     const metrics = model.metricsNames.slice(1);
-    this.detailed = metrics.length > 0 || validation !== null;
+    this.detailed = how.heard && (metrics.length > 0 || validation !== null);
     this.evaluator = new SplitEvaluator(model, spec, program.X, column.value, data);
     const own = ["loss", ...metrics];
     this.shares = how.shares;

@@ -5,6 +5,7 @@ import { solveGrowing } from "../../../src/convex/growth/grow.js";
 import { type Start, searchGates } from "../../../src/convex/growth/search.js";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
+import type { Round } from "../../../src/convex/solvers/solution.js";
 import { solve } from "../../../src/convex/solvers/solve.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
 import { onCountingClock } from "../../helpers/clock.js";
@@ -155,7 +156,7 @@ describe("solveGrowing", () => {
       return false;
     };
     const { made } = await onCountingClock(() =>
-      solveGrowing(program, referenceKernels, { ...budget, seconds: 2, onRound }, { starts: 40, seed: 1 }),
+      solveGrowing(program, referenceKernels, { ...budget, seconds: 4, onRound }, { starts: 40, seed: 1 }),
     );
     const { gap, blocks, status, program: last, evidence, iterations } = made;
     expect(status).toBe("timeLimit");
@@ -169,6 +170,22 @@ describe("solveGrowing", () => {
     expect(gap.dual).toBeLessThanOrEqual(solved.primal);
     expect(gap.dual).toBeGreaterThan(0);
     expect(gap.primal).toBeGreaterThanOrEqual(solved.primal * (1 - 1e-12));
+  });
+
+  test("whenever time is up, the bound is the best that any round had for the same gates", async () => {
+    const program = randomProgram({ cones: true, rows: 16, features: 3, gates: 8, seed: 3 });
+    let compared = 0;
+    for (let seconds = 0.2; seconds < 1.3; seconds += 0.2) {
+      const rounds: Round[] = [];
+      const onRound = (round: Round) => rounds.push(round) === 0;
+      const { made } = await onCountingClock(() =>
+        solveGrowing(program, referenceKernels, { ...budget, seconds, onRound }, { starts: 20, seed: 1 }),
+      );
+      const duals = rounds.filter((round) => round.program === made.program).map(({ gap }) => gap.dual);
+      expect(made.gap.dual).toBeGreaterThanOrEqual(Math.max(...duals));
+      compared += duals.length;
+    }
+    expect(compared).toBeGreaterThan(5);
   });
 
   test("a callback and the budget end it with the best point so far", async () => {

@@ -114,6 +114,27 @@ test("neurons that are alike become one before others go, and what they do stays
   expect(against.neurons).toHaveLength(2);
 });
 
+test.each(cases.slice(1))(
+  "neurons of one direction that feed one output or place each are one unit that feeds all, also without time ($title)",
+  async ({ program }) => {
+    const pause = async () => true;
+    for (const seed of [1, 2, 3]) {
+      const { network: few } = await narrowed(program, randomNetwork(program, 6, seed), referenceKernels, {
+        ...options,
+        units: 3,
+        quick: true,
+      });
+      const neurons = few.neurons.flatMap(({ output, ...neuron }) =>
+        Array.from(output, (_, k) => ({ ...neuron, output: output.map((value, c) => (c === k ? value : 0)) })),
+      );
+      const made = await narrowed(program, { ...few, neurons }, referenceKernels, { ...options, units: 3, pause });
+      expect(made.network.neurons).toHaveLength(few.neurons.length);
+      const objective = new LayerObjective(program, referenceKernels, true);
+      expect(made.value).toBeLessThanOrEqual(objective.valueOf(few) * (1 + 1e-6));
+    }
+  },
+);
+
 describe.each([1, 2, 5])("narrowed to %i units", (units) => {
   test.each([
     { name: "relu", outputs: 1 },

@@ -18,7 +18,7 @@ export class WasmPairs implements VectorPairs {
   constructor(
     private readonly engine: WasmEngine,
     private readonly size: number,
-    count: number,
+    readonly count: number,
   ) {
     const { heap } = engine;
     this.filled = filled(size, FOUR);

@@ -5,7 +5,7 @@ import { log } from "../elementary.js";
 import { largestOf, multipleInto, norm, timesInto } from "../vectors.js";
 import { plainPairs } from "./plainPairs.js";
 
-/** Pairs that are kept. */
+/** Pairs that are kept, unless there is room for another number. */
 export const MEMORY = 10;
 /** Pairs whose curvature is below this share of |y|^2, in the unit of the first that is kept, would spoil the metric. */
 const FLAT = 1e-12;
@@ -48,7 +48,7 @@ export class PairMetric {
     if (Math.abs(change - size + this.unit) > FAR) this.forget();
     if (this.empty) this.unit = bounded(size - change);
     const { kept, pairs } = this;
-    const oldest = kept.length === MEMORY ? kept.shift() : undefined;
+    const oldest = kept.length === pairs.count ? kept.shift() : undefined;
     const place = oldest?.place ?? this.free();
     const { move, turn } = pairs.at(place);
     apartInto(from, to, bounded(-size), move);
@@ -82,7 +82,7 @@ export class PairMetric {
 
   private free(): number {
     const taken = this.kept.map(({ place }) => place);
-    return Array.from({ length: MEMORY }, (_, k) => k).find((k) => !taken.includes(k)) ?? 0;
+    return Array.from({ length: this.pairs.count }, (_, k) => k).find((k) => !taken.includes(k)) ?? 0;
   }
 }
 

@@ -8,6 +8,7 @@ import type { VectorPairs } from "../../kernels/types.js";
 export function plainPairs(size: number, count: number): VectorPairs {
   const all = Array.from({ length: count }, () => ({ move: new Float32Array(size), turn: new Float32Array(size) }));
   return {
+    count,
     at: (k) => all[k],
     products: (k) => ({ curvature: product(all[k].move, all[k].turn), square: product(all[k].turn, all[k].turn) }),
     apply: (order, curvatures, scales, q) => {

@@ -1,6 +1,7 @@
 /** Layer-wise training: stage k is the convex program of hidden layer k on what the layers below compute, and these stay as they are. */
 
 import * as tf from "@tensorflow/tfjs";
+import type { Clock } from "../../../convex/solvers/clock.js";
 import type { Certificate, Status } from "../../../convex/types.js";
 import { fitModel, type Order } from "../../fit.js";
 import type { Settings } from "../../options.js";
@@ -11,15 +12,15 @@ import { Progress } from "../../report/progress.js";
 import { FitResult } from "../../report/result.js";
 import { clockOf } from "../../solve/withinWidth.js";
 import { weightsBefore } from "../../write/weights.js";
-import { certified } from "../fit.js";
+import { certified, seesNothing } from "../fit.js";
 import { type Charge, WholeObjective } from "../objective.js";
 import { readWholeRows, type WholeRows } from "../rows.js";
 import { headNotes, KEPT_PROGRAM, refuseUnfit } from "../words.js";
-import { carryOn, type ReadOut, writeDense } from "./carry.js";
+import { carryOn, isNonnegative, type ReadOut, writeKernel } from "./carry.js";
 import { type Chain, chainOf } from "./chain.js";
 import type { StageModel } from "./stageModel.js";
-import { fitStages, type StageDone, type StagesDone, stageModels } from "./stages.js";
-import { layerwiseNotes, STOPPED } from "./words.js";
+import { fitStages, LEAST_SECONDS, type StageDone, type StagesDone, stageModels } from "./stages.js";
+import { layerwiseNotes, STAGE_ADVICE, STOPPED } from "./words.js";
 
 /** How the stages ended up in the model. */
 interface Written {
@@ -57,20 +58,27 @@ export async function fitLayerwise<M extends tf.LayersModel>(order: Order<M>): P
     const written = write(chain, stages, all, restore);
     const last = done[done.length - 1];
     const whole = written.chosen === stages.length - 1;
-    // A head that sees the same on all rows has no program: what is known is of the stage before.
-    const own = whole || all.constant !== null;
+    // Whoever asked to stop does not wait for a better bound.
+    const rest = all.stopped ? clock.part(0) : clock;
     // Where the head is no program's network, one round of its program says what the other records are about.
-    const head = own ? last.result : await oneRound(order, spec);
-    const said = own ? last.result : await certified(order, spec, rows, clock);
+    const round = whole || all.constant !== null ? null : await oneRound(order, spec, rest);
+    // A head that sees the same on all rows has no program: what is known is of the stage that the model computes.
+    const known = done[written.chosen ?? done.length - 1];
+    const head = round ?? known.result;
+    const said = round === null ? known.result : await certified(order, spec, rows, rest);
     const reached = await objective.value();
     await progress.end();
     const { epoch: _epoch, history: _history, ...summary } = head;
     return new FitResult<M>(progress.epoch, progress.history, {
       ...summary,
       model,
-      certificate: whole ? claimedOfHead(said.certificate, spec) : own ? claimedOfStage(last) : said.certificate,
+      certificate: whole
+        ? claimedOfHead(said.certificate, spec)
+        : round === null
+          ? claimedOfStage(known)
+          : said.certificate,
       objective: reached,
-      ...{ status: written.status, advice: written.status === "cancelled" ? STOPPED : last.result.advice },
+      ...{ status: written.status, advice: adviceOf(written.status, last.result.advice) },
       problem: { ...head.problem, spec: { ...head.problem.spec, cut: spec.cut, deep: spec.deep } },
       stages: done.map(({ layer, objective, carried, relativeGap, status, validationLoss }, k) => ({
         ...{ layer, objective, carried, relativeGap, status, validationLoss, chosen: k === written.chosen },
@@ -78,7 +86,7 @@ export async function fitLayerwise<M extends tf.LayersModel>(order: Order<M>): P
       notes: [
         ...layerwiseNotes(all, written.chosen, stages),
         ...headNotes(model, spec, said.notes),
-        ...(own ? [] : [KEPT_PROGRAM]),
+        ...(round === null ? [] : [KEPT_PROGRAM]),
       ],
       seconds: clock.seconds,
     });
@@ -91,6 +99,10 @@ export async function fitLayerwise<M extends tf.LayersModel>(order: Order<M>): P
     objective.dispose();
     for (const stage of stages) stage.model.dispose();
   }
+}
+
+function adviceOf(status: Status, own: string): string {
+  return status === "cancelled" ? STOPPED : (STAGE_ADVICE[status] ?? own);
 }
 
 /** The certificate of a stage, with words that say so. */
@@ -140,11 +152,11 @@ function write(
   }
   const loss = (k: number) => done[k].validationLoss ?? -k;
   const chosen = open.reduce((best, k) => (loss(k) < loss(best) ? k : best));
-  for (const { layer, kernel, bias } of takenOn(chain, stages, done, chosen) ?? []) writeDense(layer, kernel, bias);
+  for (const { layer, kernel, bias } of takenOn(chain, stages, done, chosen) ?? []) writeKernel(layer, kernel, bias);
   return { chosen, status };
 }
 
-interface DenseWeights {
+interface CarriedWeights {
   readonly layer: tf.layers.Layer;
   readonly kernel: Float64Array;
   readonly bias: Float64Array | null;
@@ -156,15 +168,15 @@ function takenOn(
   stages: readonly StageModel[],
   done: readonly StageDone[],
   k: number,
-): DenseWeights[] | null {
+): CarriedWeights[] | null {
   if (!done[k].same) return null;
-  const written: DenseWeights[] = [];
+  const written: CarriedWeights[] = [];
   let readOut: ReadOut = done[k].readOut;
   for (const [j, block] of chain.blocks.entries()) {
     if (j <= k) continue;
     const [{ layer }] = block;
     const factors = [block[0].layer, chain.end[0].layer].map((each) => l2Of(each)) as [number, number];
-    const carried = carryOn(block, layer.weights[0].shape[1] as number, readOut, factors);
+    const carried = carryOn(block, readOut, factors, isNonnegative(chain.blocks[j - 1]));
     if (carried === null) return null;
     written.push({ layer, kernel: carried.kernel, bias: null });
     readOut = carried.readOut;
@@ -190,7 +202,7 @@ function writeConstant(
       : (bias?.[c] ?? 0),
   );
   const [layer] = stages[stages.length - 1].readOut;
-  writeDense(layer, new Float64Array(layer.weights[0].read().size), sums);
+  writeKernel(layer, new Float64Array(layer.weights[0].read().size), sums);
 }
 
 function l2Of(layer: tf.layers.Layer): number {
@@ -198,15 +210,29 @@ function l2Of(layer: tf.layers.Layer): number {
   return regularizer?.config?.l2 ?? 0;
 }
 
-/** A round of the program of the head as it is, whose network is not taken: what gates, blocks and problem are then of. */
-async function oneRound<M extends tf.LayersModel>(order: Order<M>, spec: NetworkSpec): Promise<FitResult<M>> {
+/** A round of the program of the head as it is, whose network is not taken: what gates, blocks and problem are then of. Null without a program. */
+async function oneRound<M extends tf.LayersModel>(
+  order: Order<M>,
+  spec: NetworkSpec,
+  clock: Clock,
+): Promise<FitResult<M> | null> {
   const { validationSplit = null, sampleWeight = null, classWeight = null } = order.args;
   const regularization = withoutChoice(spec, order.settings.regularization);
-  const plain = { depth: "head", maxIterations: 1, signal: null, standardize: false } as const;
+  const timeLimit = Math.max(LEAST_SECONDS, clock.left);
+  const plain = { depth: "head", maxIterations: 1, signal: null, standardize: false, timeLimit } as const;
   const settings = { ...order.settings, ...plain, regularization };
   const restore = await weightsBefore(order.model);
   try {
-    return await fitModel({ ...order, settings, width: "keep", args: { validationSplit, sampleWeight, classWeight } });
+    return await fitModel({
+      ...order,
+      settings,
+      width: "keep",
+      heard: false,
+      args: { validationSplit, sampleWeight, classWeight },
+    });
+  } catch (error) {
+    if (seesNothing(error)) return null;
+    throw error;
   } finally {
     restore();
   }

@@ -1,7 +1,6 @@
 /** The two-layer model of a stage: copies of a hidden layer, of what joins its places, and of the read-out. */
 
 import * as tf from "@tensorflow/tfjs";
-import { partOf } from "../../read/layers/index.js";
 import { givenLoss, givenMetrics } from "../../read/loss.js";
 import { ownOptimizer, rebuilt } from "../../write/width.js";
 import type { Block } from "./chain.js";
@@ -98,19 +97,4 @@ function meanInPlaceOf(layer: tf.layers.Layer): tf.layers.Layer | null {
     default:
       return null;
   }
-}
-
-/** What the activation of a dense block does to negative sums; null where the block is more than a dense layer and its activation. */
-export function slopeOfDense(block: Block): number | null {
-  let name = "linear";
-  let slope = 0;
-  for (const step of block) {
-    const part = partOf(step);
-    if (part === null || part.role === "places" || part.role === "normalization") return null;
-    if (part.role === "kernel" && part.kind !== "dense") return null;
-    if (part.role === "ignored" || part.activation === "linear") continue;
-    name = part.activation;
-    slope = (part.role === "activation" ? part.negativeSlope : undefined) ?? 0;
-  }
-  return name === "relu" || name === "leakyRelu" ? slope : null;
 }

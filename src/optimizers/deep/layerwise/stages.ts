@@ -5,19 +5,28 @@ import type { Clock } from "../../../convex/solvers/clock.js";
 import type { Order } from "../../fit.js";
 import type { Settings } from "../../options.js";
 import { withoutChoice } from "../../pose/regularization.js";
-import { readModel } from "../../read/model.js";
+import { type NetworkSpec, readModel } from "../../read/model.js";
 import type { FitResult, Stage } from "../../report/result.js";
-import { fitHead } from "../fit.js";
+import { weightsBefore } from "../../write/weights.js";
+import { fitAlternating, fitHead, isNoHigher, keeping } from "../fit.js";
 import { WholeJudge } from "../judge.js";
 import { WholeObjective } from "../objective.js";
 import type { WholeRows } from "../rows.js";
-import { type Carried, carryOn, type ReadOut, readOutOf, writeDense } from "./carry.js";
-import type { Chain } from "./chain.js";
+import { carryOn, isNonnegative, type ReadOut, readOutOf, writeKernel } from "./carry.js";
+import type { Block, Chain } from "./chain.js";
 import { through } from "./features.js";
 import { readOutModel, type StageModel, stageModel } from "./stageModel.js";
 
 /** Less time than this, in seconds, is none. */
-const LEAST_SECONDS = 0.01;
+export const LEAST_SECONDS = 0.01;
+/** Of first weights, for units that take nothing on. */
+const WAKEN = 0.1;
+
+/** The stage before, as the next one begins at it. */
+interface Before {
+  readonly readOut: ReadOut;
+  readonly block: Block;
+}
 
 /** What a stage came to. */
 export interface StageDone extends Stage {
@@ -81,12 +90,12 @@ export async function fitStages(
     let H = await seen(chain.before, x);
     let V = rows.validation && (await seen(chain.before, rows.validation.x));
     let below = 0; // what the layers of earlier stages charge
-    let before: ReadOut | null = null;
+    let before: Before | null = null;
     for (const [k, stage] of stages.entries()) {
       const stageRows = { ...rows, validation: V && rows.validation && { ...rows.validation, x: V } };
       const share = clock.part(1 / (stages.length - k));
       const result = await fitStage(order, stage, H, stageRows, share, signal, before);
-      before = result.readOut;
+      before = { readOut: result.readOut, block: stage.block };
       for (const [own, copy] of stage.hidden) own.setWeights(copy.getWeights());
       const { charge, logs, objective, ...rest } = result;
       const one = { ...rest, objective: objective + below, layer: (stage.hidden[0] ?? stage.readOut)[0].name };
@@ -109,7 +118,7 @@ export async function fitStages(
   }
 }
 
-/** One stage on its features H, begun at the read-out of the stage before where the layer has room for it. */
+/** One stage on its features H, begun at the read-out of the stage before where the layer has room for it: it never ends above that. */
 async function fitStage(
   order: Order<tf.LayersModel>,
   stage: StageModel,
@@ -117,7 +126,7 @@ async function fitStage(
   rows: WholeRows,
   clock: Clock,
   signal: AbortSignal,
-  before: ReadOut | null,
+  before: Before | null,
 ) {
   const { model } = stage;
   const { y, args } = order;
@@ -134,13 +143,30 @@ async function fitStage(
   const judge = new WholeJudge(model, H, y, rows);
   try {
     const begun = begin(stage, before, [spec.l2.hidden, spec.l2.output]);
-    const carried = begun ? (await objective.value()).total : null;
+    const carried = begun ? await objective.value() : null;
+    const restore = await weightsBefore(model);
+    if (begun) await wake(stage);
     const { validationSplit = null, sampleWeight = null, classWeight = null } = args;
-    const stageOrder = { model, x: H, y, settings, width: "keep", ours: false } as const;
-    const result = await fitHead({ ...stageOrder, args: { validationSplit, sampleWeight, classWeight } });
+    const stageArgs = { validationSplit, sampleWeight, classWeight };
+    const stageOrder: Order<tf.Sequential> = {
+      model,
+      x: H,
+      y,
+      settings,
+      width: "keep",
+      ours: false,
+      args: stageArgs,
+      heard: false,
+    };
+    const found = descends(spec)
+      ? await fitAlternating({ ...stageOrder, settings: { ...settings, depth: "alternate" } }, false)
+      : await fitHead(stageOrder);
+    const isLower = carried === null || isNoHigher((await objective.value()).total, carried.total);
+    if (!isLower) restore();
+    const result = isLower ? found : await keeping(stageOrder, spec, rows, clock, carried, found);
     const logs = await judge.judge();
     return {
-      ...{ result, logs, carried, validationLoss: logs.val_loss ?? null },
+      ...{ result, logs, carried: carried?.total ?? null, validationLoss: logs.val_loss ?? null },
       objective: (await objective.value()).total,
       relativeGap: result.certificate.relativeGap,
       status: result.status,
@@ -153,22 +179,46 @@ async function fitStage(
   }
 }
 
+/**
+ * Whether a stage is descended, too: its layer has the width that it has, for which the program has too many units. Gated layers have no
+ * other minima; normalisation has the statistics that its program gives it, and what nothing charges, the charge.
+ */
+function descends({ formulation, normalization, cut, l2 }: NetworkSpec): boolean {
+  return formulation === "relu" && normalization === null && cut === "hidden" && l2.hidden > 0;
+}
+
 /** First weights: those that take the read-out before on, or those of the model under a read-out of zeros; true where the former. */
-function begin(stage: StageModel, before: ReadOut | null, factors: readonly [number, number]): boolean {
+function begin(stage: StageModel, before: Before | null, factors: readonly [number, number]): boolean {
   const [, readOut] = stage.readOut;
   const [first] = stage.hidden;
-  const carried: Carried | null =
+  const carried =
     before === null || first === undefined
       ? null
-      : carryOn(stage.block, first[1].weights[0].shape[1] as number, before, factors);
+      : carryOn(stage.block, before.readOut, factors, isNonnegative(before.block));
   if (carried !== null) {
-    writeDense(first[1], carried.kernel, null);
-    writeDense(readOut, carried.readOut.kernel, carried.readOut.bias);
+    writeKernel(first[1], carried.kernel, null);
+    writeKernel(readOut, carried.readOut.kernel, carried.readOut.bias);
     return true;
   }
   for (const [own, copy] of stage.hidden) copy.setWeights(own.getWeights());
   tf.tidy(() => readOut.setWeights(readOut.getWeights().map((weight) => tf.zerosLike(weight))));
   return false;
+}
+
+/** Units that take nothing on get a little of the model's own first weights: at zero they would have no slope. */
+async function wake({ hidden: [[own, copy]] }: StageModel): Promise<void> {
+  const [theirs, ours] = [own, copy].map((layer) => layer.getWeights()[0]);
+  const [first, kernel] = await Promise.all([theirs.data(), ours.data()]);
+  const units = ours.shape[ours.rank - 1] as number;
+  const awake = new Set<number>();
+  kernel.forEach((value, at) => {
+    if (value !== 0) awake.add(at % units);
+  });
+  writeKernel(
+    copy,
+    Float64Array.from(kernel, (value, at) => (awake.has(at % units) ? value : WAKEN * first[at])),
+    null,
+  );
 }
 
 /** A sample's features where all rows have the same. */

@@ -1,10 +1,22 @@
 /** What is said of a layer-wise training. */
 
+import type { Status } from "../../../convex/types.js";
 import type { StageModel } from "./stageModel.js";
 import type { StagesDone } from "./stages.js";
 
 export const STOPPED =
   "A callback or signal asked to stop: call fit again without it, or set timeLimit, by which every stage has its share.";
+
+/** How the last stage ended, where its own advice would be about all layers. */
+export const STAGE_ADVICE: Partial<Record<Status, string>> = {
+  slowed:
+    "Neither the program of the last stage nor a descent of its two layers takes more than the tolerance off its objective any more. The " +
+    'layers below stay as their stages left them: depth "alternate" goes on from there with all of them.',
+  timeLimit:
+    'The objective was still falling: raise `timeLimit`, or go on with depth "alternate", which begins at these weights.',
+  iterationLimit:
+    'The objective was still falling: raise `maxIterations`, or go on with depth "alternate", which begins at these weights.',
+};
 
 export function layerwiseNotes(
   { done, constant }: StagesDone,
@@ -15,7 +27,7 @@ export function layerwiseNotes(
   const without = done.slice(1).filter(({ carried }) => carried === null);
   const others = stages.filter(({ same }) => !same);
   return [
-    `${done.length} stages, one layer each: ${done.map(({ layer }) => `"${layer}"`).join(", ")}. Each is solved on what the layers below ` +
+    `${done.length} stages, one layer each: ${done.map(({ layer }) => `"${layer}"`).join(", ")}. Each is trained on what the layers below ` +
       `compute, and stays as it is from then on.`,
     ...(constant === null
       ? []
@@ -26,13 +38,14 @@ export function layerwiseNotes(
     ...(begun.length === 0
       ? []
       : [
-          `No stage that begins at the read-out before it, by two units for each output, ends above that: ` +
+          `No stage that begins at the read-out before it, by two units for each output or one for each feature, ends above that: ` +
             `${begun.map(({ layer }) => `"${layer}"`).join(", ")}.`,
         ]),
     ...(without.length === 0
       ? []
       : [
-          `Stages without that beginning may end above the one before, having fewer than two ReLU units for each output, or places: ` +
+          `Stages without that beginning may end above the one before, having fewer than two ReLU units for each output and fewer than ` +
+            `features or channels, or joining places that the read-out before told apart: ` +
             `${without.map(({ layer }) => `"${layer}"`).join(", ")}.`,
         ]),
     ...(others.length === 0
