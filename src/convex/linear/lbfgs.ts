@@ -128,6 +128,8 @@ export interface Worthwhile {
   /** Steps that have to take `share` off the value together, for others to follow; it is asked for after each window where it changes. */
   readonly window: number;
   readonly share: number | (() => number);
+  /** Told the lowest value after each window. */
+  readonly onWindow?: ((lowest: number) => void) | undefined;
   readonly scales?: Scales;
   /** Asked between the trials of a step, so that the host can breathe. */
   readonly breath?: () => Promise<unknown>;
@@ -143,7 +145,7 @@ export async function descendWorthwhile(
   start: Float64Array,
   steps: number,
   pause: () => Promise<boolean>,
-  { window, share, scales, breath, kernels, memory = MEMORY }: Worthwhile,
+  { window, share, onWindow, scales, breath, kernels, memory = MEMORY }: Worthwhile,
 ): Promise<Descent> {
   let lowest = Number.POSITIVE_INFINITY;
   let before = Number.POSITIVE_INFINITY;
@@ -155,6 +157,7 @@ export async function descendWorthwhile(
     if (await pause()) return true;
     step += 1;
     if (step % window !== 0) return false;
+    onWindow?.(lowest);
     const wanted = typeof share === "number" ? share : share();
     const slow = before - lowest < wanted * Math.abs(lowest);
     before = lowest;

@@ -32,6 +32,7 @@ export async function descendTogether(
   kernels: Kernels,
   pause: () => Promise<boolean>,
   effort: SharingEffort,
+  goal = Number.POSITIVE_INFINITY, // where descents are dear, one that another window would not bring there is given up
 ): Promise<{ neurons: SharedNeurons; value: number }> {
   const d = program.X.cols;
   const objective = new SharedObjective(program, kernels);
@@ -52,7 +53,17 @@ export async function descendTogether(
     now = sharedNeurons(largest(alive.neurons, units), d, alive.bias);
   }
   const m = now.weights.length / d;
-  const worthwhile = { window: WINDOW, share: SLOW };
+  let counted = 0;
+  let before = Number.POSITIVE_INFINITY;
+  let hopeless = false;
+  const onWindow = (lowest: number) => {
+    counted += WINDOW;
+    effort.descent(WINDOW, m);
+    effort.mark(lowest);
+    hopeless = effort.dear && 2 * lowest - before > goal;
+    before = lowest;
+  };
+  const worthwhile = { window: WINDOW, share: SLOW, onWindow };
   const passes = objective.descent(m);
   const { x, value, steps } = await descendNeurons(
     program,
@@ -60,12 +71,12 @@ export async function descendTogether(
     passes,
     packed(now),
     effort.steps(DESCENT, m),
-    pause,
+    async () => (await pause()) || hopeless,
     worthwhile,
   );
-  effort.descent(steps, m);
+  effort.descent(steps - counted, m);
   const moved = unpacked(x, now);
-  if (await pause()) return balanced(moved, value, program);
+  if ((await pause()) || hopeless) return balanced(moved, value, program);
   return settleOutputs(objective, moved, program, kernels, pause, effort);
 }
 

@@ -7,28 +7,35 @@
 
 import type { ConvexProgram } from "../types.js";
 
-/** What nobody minds: a few seconds on small data, where most of the time is not theirs. */
-const PATIENCE = 1e9;
+/** What nobody minds: a few seconds, where most of the time is not theirs. */
+const PATIENCE = 4e9;
 /** What one descent, and one search, may take on large data. */
-const DESCENT_MOST = 3e9;
+const DESCENT_MOST = 1e10;
 const SEARCH_MOST = 5e8;
 /** Steps, and starts, that each has all the same. */
 const LEAST_STEPS = 20;
 const LEAST_STARTS = 32;
+/** Where time is short, so few neurons descend from a random start that a share of it is enough for some steps, but never fewer than these. */
+const FIRST_SHARE = 0.5;
+const FIRST_STEPS = 25;
+const FEWEST_NEURONS = 15;
 /** The second half of what was spent is to have brought this share of the objective. */
-const SLOW = 2e-2;
+const SLOW = 5e-4;
 /** Of what the descents and searches have spent: what the bounds of all rounds, and the last one, may take. */
 const ROUNDS_SHARE = 0.25;
-const LAST_SHARE = 0.5;
-/** A row and a neuron in a step of a descent, forward and back, and in all steps of a search; beside that for each column. */
-const DESCENT_ROW = 15;
-const DESCENT_COLUMN = 0.4;
+const LAST_SHARE = 0.35;
+/** A row and a neuron in a step of a descent in float32, forward and back, and in all steps of a search; beside that for each column. */
+const DESCENT_ROW = 1.5;
+const DESCENT_COLUMN = 0.15;
 const SEARCH_ROW = 600;
 const SEARCH_COLUMN = 16;
+/** A sample and a neuron in a step of the outputs alone, whose activations are held in float64; beside that for each output. */
+const HELD_ROW = 15;
+const HELD_OUTPUT = 0.4;
 /** What a step of a descent takes beside that, for each variable: the metric. */
 const METRIC = 40;
 /** A projection onto a cone: for each entry of the data, and what is its own. */
-const PROJECTION_ENTRY = 20;
+const PROJECTION_ENTRY = 8;
 const PROJECTION = 5e4;
 /** Projections that a bound may take whatever the search did, as long as they are cheap. */
 const LEAST_PROJECTIONS = 200;
@@ -38,6 +45,7 @@ export class SharingEffort {
   private readonly rows: number;
   private readonly cols: number;
   private readonly outputs: number;
+  private readonly samples: number;
   private readonly marks: { readonly spent: number; readonly value: number }[] = [];
   private searched = 0;
   private bounded = 0;
@@ -50,6 +58,7 @@ export class SharingEffort {
     this.rows = X.rows;
     this.cols = X.cols;
     this.outputs = loss.outputs;
+    this.samples = loss.rows;
   }
 
   /** A descent of all neurons, or of their outputs alone. */
@@ -71,9 +80,18 @@ export class SharingEffort {
     return this.patient ? Math.min(most, Math.max(LEAST_STARTS, Math.floor(SEARCH_MOST / this.start))) : most;
   }
 
+  /** How many neurons, at most so many, a descent that has these seconds begins with. */
+  neuronsIn(seconds: number, most: number): number {
+    const some = Math.floor((1e9 * FIRST_SHARE * seconds) / (FIRST_STEPS * this.step(1, false)));
+    return Math.min(most, Math.max(FEWEST_NEURONS, some));
+  }
+
   private step(neurons: number, outputsAlone: boolean): number {
-    const width = outputsAlone ? this.outputs : this.cols + this.outputs;
-    return Math.max(1, neurons) * (this.rows * (DESCENT_ROW + DESCENT_COLUMN * width) + METRIC * width);
+    const { rows, cols, samples, outputs } = this;
+    const each = outputsAlone
+      ? samples * (HELD_ROW + HELD_OUTPUT * outputs) + METRIC * outputs
+      : rows * (DESCENT_ROW + DESCENT_COLUMN * cols) + samples * DESCENT_COLUMN * outputs + METRIC * (cols + outputs);
+    return Math.max(1, neurons) * each;
   }
 
   private get start(): number {
@@ -87,7 +105,7 @@ export class SharingEffort {
 
   /** Projections of the last bound. */
   forLast(most: number): number {
-    return this.projections(most, LAST_SHARE * this.searched);
+    return this.projections(most, LAST_SHARE * (PATIENCE + this.searched));
   }
 
   private projections(most: number, room: number): number {
@@ -99,9 +117,15 @@ export class SharingEffort {
     return count;
   }
 
-  /** After a round. */
+  /** What a descent, or a round, has come to; the lowest that there was counts. */
   mark(value: number): void {
-    this.marks.push({ spent: this.searched, value });
+    const lowest = this.marks[this.marks.length - 1]?.value ?? Number.POSITIVE_INFINITY;
+    this.marks.push({ spent: this.searched, value: Math.min(lowest, value) });
+  }
+
+  /** True where a descent is no small matter. */
+  get dear(): boolean {
+    return this.patient && this.searched >= PATIENCE;
   }
 
   /** True when the second half of what was spent has brought next to nothing. */

@@ -89,7 +89,7 @@ const SHARED_ADVICE: Partial<Record<Status, string>> = {
     `that is NP-hard; ${PER_OUTPUT}`,
   timeLimit: `The time was over ${HURRIED}: raise \`timeLimit\`; ${PER_OUTPUT}`,
   slowed:
-    "Neurons that feed several outputs gain little more: the second half of the work brought less than 2 %. Set `timeLimit` to what " +
+    "Neurons that feed several outputs gain little more: the second half of the work brought less than 0.05 %. Set `timeLimit` to what " +
     `you can wait, or \`tolerance\`, and start from this result to go on; ${PER_OUTPUT}`,
   iterationLimit: `The rounds were over ${HURRIED}: raise \`maxIterations\`; ${PER_OUTPUT}`,
 };
@@ -134,7 +134,7 @@ export async function shareOutputs(
     const N = dualPointAt(program, Z);
     const exact = { tolerance: budget.tolerance / 2, pause: () => whole.pause(), late: () => whole.late };
     const most = () => (patient ? effort.forLast(PATIENT_PROJECTIONS) : LAST_PROJECTIONS);
-    const final = await clock.pause();
+    const final = (await clock.pause()) || effort.slowed;
     const some = final ? most() : effort.forRound(Math.ceil(PROJECTIONS / start.loss.outputs));
     const rough = await sharedGap(program, kernels, value, N, { ...exact, projections: some });
     const hurried = await clock.pause(); // then a search says little of what is outside

@@ -6,6 +6,8 @@ import { referenceKernels } from "../../../src/convex/kernels/index.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { biasAlone } from "../../../src/convex/operators/dualPoint.js";
 import { descendFromRandom } from "../../../src/convex/sharing/begin.js";
+import { descendTogether } from "../../../src/convex/sharing/descent.js";
+import { SharingEffort } from "../../../src/convex/sharing/effort.js";
 import { SharedObjective } from "../../../src/convex/sharing/neurons.js";
 import { randomNeurons } from "../../../src/convex/sharing/randomStart.js";
 import { shareOutputs } from "../../../src/convex/sharing/shareOutputs.js";
@@ -102,6 +104,25 @@ describe("a descent from random neurons before anything else", () => {
     expect(found.gap.relative).toBeLessThan(0.1);
   });
 });
+
+test.each([true, false])(
+  "a dear descent that another window would not bring to the goal is given up, a cheap one is not (dear: %s)",
+  async (dear) => {
+    const program = randomProgram({ cones: true, rows: 40, features: 6, outputs: 3, loss: "categoricalCrossentropy" });
+    const objective = new SharedObjective(program, referenceKernels);
+    const neurons = randomNeurons(objective, program, referenceKernels, 20, gaussianSource(4));
+    const end = async (goal: number) => {
+      const effort = new SharingEffort(program, true);
+      if (dear) effort.descent(1e6, 100);
+      return descendTogether(neurons, [], 20, program, referenceKernels, async () => false, effort, goal);
+    };
+    const [given, whole] = [await end(0), await end(Number.POSITIVE_INFINITY)];
+    expect(given.value).toBeLessThan(objective.value(neurons));
+    expect(given.value).toBeCloseTo(objective.value(given.neurons), 10);
+    if (dear) expect(given.value).toBeGreaterThan(whole.value);
+    else expect(given.value).toBe(whole.value);
+  },
+);
 
 test.each(losses)(
   "sharing that begins at a network without neurons ends as low as from the program's solution (%s)",

@@ -51,7 +51,7 @@ export async function descendNeurons(
   start: Float64Array,
   steps: number,
   pause: () => Promise<boolean>,
-  { window, share }: Pick<Worthwhile, "window" | "share"> = ALWAYS,
+  { window, share, onWindow }: Pick<Worthwhile, "window" | "share" | "onWindow"> = ALWAYS,
 ): Promise<{ readonly x: Float64Array; readonly value: number; readonly steps: number }> {
   const { m, outputs, own } = passes;
   const weights = m * program.X.cols;
@@ -60,7 +60,7 @@ export async function descendNeurons(
   const { squares } = axes;
   const scales = squares === null ? scalesOf(program, m, outputs) : neuronMetric(program, squares, m, outputs, own);
   const memory = program.X.rows < MANY_ROWS ? MEMORY : LONG_MEMORY;
-  const wish: Worthwhile = { window, share, breath: pause, kernels, scales, memory };
+  const wish: Worthwhile = { window, share, onWindow, breath: pause, kernels, scales, memory };
   const from = turned(start, weights, axes.there);
   const lower = hasDigits(program, axes) ? await roughObjective(posed, passes) : null;
   const rough = lower === null ? null : await roughly(lower, from, steps, pause, wish);
