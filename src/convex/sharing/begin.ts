@@ -23,6 +23,11 @@ const FAR = 500;
 /** Drawing them takes some passes over the data: what follows the descent takes so many times as long, and the judge of it all. */
 const AFTERWARDS = 4;
 const JUDGING = 2;
+/** Of the time that is left, what these may take at most. */
+const MOST_REST = 0.5;
+/** A bound of all gates goes through the data for each, at so many multiplications a second; there is time for it where this share is enough. */
+const BOUND_RATE = 1.5e9;
+const BOUND_SHARE = 1 / 6;
 
 /** Neurons, and what the network's objective is there. */
 export interface SharedPoint {
@@ -53,9 +58,16 @@ export async function descendFromRandom(
   const clock = new Clock(seconds, stopped);
   const start = await drawn(program, kernels, Math.min(units, neuronsFor(program, effort)), clock, draw, effort);
   const drawing = clock.seconds;
-  const pause = firstPause(clock, AFTERWARDS * drawing);
+  const bound = secondsToBound(program, start.outputs.length / program.loss.outputs);
+  const rest = Math.min(AFTERWARDS * drawing, MOST_REST * clock.left);
+  const pause = firstPause(clock, rest + (bound < BOUND_SHARE * clock.left ? bound : 0));
   const point = await descendTogether(start, [], units, program, kernels, pause, effort);
   return { point, effort, draw, ended: !(await pause()), judging: JUDGING * drawing };
+}
+
+/** Seconds that a bound of the gates of so many neurons is foretold to take. */
+export function secondsToBound({ X, loss }: Pick<ConvexProgram, "X" | "loss">, neurons: number): number {
+  return (neurons * X.rows * X.cols * loss.outputs) / BOUND_RATE;
 }
 
 /** The lower end of two descents, from random neurons and then from a network, which stays as it is where time is over before that. */

@@ -20,10 +20,10 @@ import { type HiddenNeuron, liftNeurons } from "../recovery/index.js";
 import { Clock } from "../solvers/clock.js";
 import { advice, type SolveBudget } from "../solvers/solution.js";
 import type { ConvexProgram, Evidence, Gap, SparseBlocks, Status } from "../types.js";
-import { begun, type RandomEnd } from "./begin.js";
+import { begun, type RandomEnd, secondsToBound } from "./begin.js";
 import { descendTogether } from "./descent.js";
 import { SharingEffort } from "./effort.js";
-import { networkOf, SharedObjective, sharedNeurons } from "./neurons.js";
+import { networkOf, type SharedNeurons, SharedObjective, sharedNeurons } from "./neurons.js";
 import { dearestAtMost, type PricingBudget, priceShared, type SharedPrices } from "./prices.js";
 import { distinct, fromPrices, search } from "./search.js";
 
@@ -112,7 +112,7 @@ export async function shareOutputs(
   const whole = new Clock(budget.seconds, stopped);
   // What was cut short had the time of the search: the rest is for the bound.
   const cut = options.random?.ended === false;
-  const clock = new Clock(cut ? 0 : SEARCH_SHARE * budget.seconds, stopped);
+  const clock = new Clock(cut ? 0 : secondsToSearch(budget.seconds, start, options.random?.point.neurons), stopped);
   const objective = new SharedObjective(start, kernels);
   const random = options.random ?? { draw: gaussianSource(options.seed), effort: new SharingEffort(start, patient) };
   const { draw, effort } = random;
@@ -189,6 +189,12 @@ export async function shareOutputs(
     const moved = await descendTogether(neurons, newcomers, options.units, start, kernels, pause, effort);
     if (moved.value < value) ({ neurons, value } = moved);
   }
+}
+
+/** All but a share, and all but what the bound takes where that is no more than half. */
+function secondsToSearch(seconds: number, program: ConvexProgram, neurons: SharedNeurons | undefined): number {
+  const bound = secondsToBound(program, (neurons?.outputs.length ?? 0) / program.loss.outputs);
+  return Math.min(SEARCH_SHARE * seconds, bound < seconds / 2 ? seconds - bound : seconds);
 }
 
 /** Why to stop, or null. */
