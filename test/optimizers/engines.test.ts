@@ -164,9 +164,9 @@ test("a ReLU network that no device keeps is solved on the host, and the result 
   tf.dispose([x, y]);
 });
 
-test("a loss with kinks goes to the host's solver on a device engine", async () => {
-  const { x, y } = makeData("hinge", 30, 2);
-  const model = makeModel({ units: 40, inputs: 2, outputBias: false, loss: "hinge", formulation: "gated" });
+test("a loss with kinks goes to the host's solver on a device engine where a norm of several outputs is charged", async () => {
+  const { x, y } = makeData("hinge", 30, 2, 2);
+  const model = makeModel({ units: 40, inputs: 2, outputs: 2, outputBias: false, loss: "hinge", formulation: "gated" });
   const result = await new ConvexReLUTrainer({ engine: "tfjs", regularization: 0.1 }).fit(model, x, y);
   expect([result.solver, result.status]).toEqual(["proximal-newton", "solved"]);
   tf.dispose([x, y]);
