@@ -31,6 +31,8 @@ import { alternateNotes, endedAs, headNotes, KEPT, KEPT_PROGRAM, refuseFreeBesid
 const FIRST_SHARE = 0.1;
 const LATER_SHARE = 0.15;
 const LAST_SHARE = 0.2;
+/** The same where the read-out is all of the head: a program of one layer, which takes as long as a few of its descents' steps. */
+const LAST_READ_OUT_SHARE = 0.05;
 /** Times of a pass over all rows that are kept for the end: values before and after the last program, its features, and a rest. */
 const PASSES_LEFT = 6;
 /** Of what is left then: what the last program takes before the certificate. */
@@ -193,7 +195,8 @@ async function alternate<M extends tf.LayersModel>(
   signal?.addEventListener("abort", abort);
   if (signal?.aborted) abort();
   let value = (await objective.value()).total;
-  const room = Math.min((1 - LAST_SHARE) * clock.left, clock.left - PASSES_LEFT * objective.secondsOfValue);
+  const last = spec.cut === "output" ? LAST_READ_OUT_SHARE : LAST_SHARE;
+  const room = Math.min((1 - last) * clock.left, clock.left - PASSES_LEFT * objective.secondsOfValue);
   const descents = new Clock(Math.max(0, room), clock.stopped);
   let epochs = 0;
   let gap = 1;
