@@ -20,7 +20,7 @@ const FIRST_SHARE = 0.5;
 const FIRST_STEPS = 25;
 const FEWEST_NEURONS = 15;
 /** The second half of what was spent is to have brought this share of the objective. */
-const SLOW = 1e-3;
+export const SLOW = 1e-3;
 /** Of what the descents and searches have spent: what the bounds of all rounds, and the last one, may take. */
 const ROUNDS_SHARE = 0.25;
 const LAST_SHARE = 0.35;

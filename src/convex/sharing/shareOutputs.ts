@@ -22,7 +22,7 @@ import { advice, type SolveBudget } from "../solvers/solution.js";
 import type { ConvexProgram, Evidence, Gap, SparseBlocks, Status } from "../types.js";
 import { begun, type RandomEnd, secondsToBound } from "./begin.js";
 import { descendTogether } from "./descent.js";
-import { SharingEffort } from "./effort.js";
+import { SharingEffort, SLOW } from "./effort.js";
 import { networkOf, type SharedNeurons, SharedObjective, sharedNeurons } from "./neurons.js";
 import { dearestAtMost, type PricingBudget, priceShared, type SharedPrices } from "./prices.js";
 import { distinct, fromPrices, search } from "./search.js";
@@ -89,7 +89,7 @@ const SHARED_ADVICE: Partial<Record<Status, string>> = {
     `that is NP-hard; ${PER_OUTPUT}`,
   timeLimit: `The time was over ${HURRIED}: raise \`timeLimit\`; ${PER_OUTPUT}`,
   slowed:
-    "Neurons that feed several outputs gain little more: the second half of the work brought less than 0.05 %. Set `timeLimit` to what " +
+    `Neurons that feed several outputs gain little more: the second half of the work brought less than ${100 * SLOW} %. Set \`timeLimit\` to what ` +
     `you can wait, or \`tolerance\`, and start from this result to go on; ${PER_OUTPUT}`,
   iterationLimit: `The rounds were over ${HURRIED}: raise \`maxIterations\`; ${PER_OUTPUT}`,
 };

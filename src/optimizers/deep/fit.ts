@@ -195,8 +195,8 @@ async function alternate<M extends tf.LayersModel>(
   signal?.addEventListener("abort", abort);
   if (signal?.aborted) abort();
   let value = (await objective.value()).total;
-  const last = spec.cut === "output" ? LAST_READ_OUT_SHARE : LAST_SHARE;
-  const room = Math.min((1 - last) * clock.left, clock.left - PASSES_LEFT * objective.secondsOfValue);
+  const keptShare = spec.cut === "output" ? LAST_READ_OUT_SHARE : LAST_SHARE;
+  const room = Math.min((1 - keptShare) * clock.left, clock.left - PASSES_LEFT * objective.secondsOfValue);
   const descents = new Clock(Math.max(0, room), clock.stopped);
   let epochs = 0;
   let gap = 1;

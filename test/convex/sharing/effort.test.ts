@@ -4,7 +4,7 @@ import { randomProgram } from "../../helpers/problems.js";
 
 const program = randomProgram({ cones: true, rows: 40, outputs: 5 });
 
-test("sharing is slow when the second half of its work brought less than 0.05 %, and never where someone said how far to go", () => {
+test("sharing is slow when the second half of its work brought less than 0.1 %, and never where someone said how far to go", () => {
   for (const patient of [true, false]) {
     const effort = new SharingEffort(program, patient);
     for (const value of [1, 0.9, 0.8998, 0.8997]) {
