@@ -17,12 +17,14 @@ beforeAll(() => tf.setBackend("cpu"));
 const kinds = [
   { units: "relu", charge: "power", rows: 8 },
   { units: "relu", charge: "path", rows: 8 },
+  { units: "relu", charge: "path", rows: 3, hidden: [1, 2] },
   { units: "gated", charge: "power", rows: 60 },
   { units: "gated", charge: "path", rows: 60 },
 ] as const;
 
-function optionsOf({ units, charge }: (typeof kinds)[number]): ParallelOptions {
-  return { units, charge, loss: "meanSquaredError", hidden: 2, regularization: 0.01, tolerance: 1e-5 };
+function optionsOf({ units, charge, ...more }: (typeof kinds)[number]): ParallelOptions {
+  const { hidden = 2 } = more as { hidden?: readonly number[] };
+  return { units, charge, loss: "meanSquaredError", hidden, regularization: 0.01, tolerance: 1e-5 };
 }
 
 /** A compiled model of either kind. */

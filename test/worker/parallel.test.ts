@@ -27,6 +27,7 @@ const relu = { loss: "meanSquaredError", hidden: 2, regularization: 0.02 } as co
 const wishes: readonly (readonly [string, ParallelOptions, number])[] = [
   ["ReLU", relu, 1],
   ["ReLU under path regularization", { ...relu, charge: "path" }, 1],
+  ["ReLU of four layers", { ...relu, hidden: [1, 2], arrangements: { kind: "sample", count: 20 } }, 1],
   ["gated", { ...relu, units: "gated", branches: 6 }, 1],
   ["gated of four layers", { ...relu, units: "gated", branches: 6, hidden: [2, 2] }, 1],
   ["gated with several outputs", { ...relu, units: "gated", branches: 2 }, 3],

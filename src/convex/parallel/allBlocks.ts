@@ -1,6 +1,7 @@
 /**
- * All blocks of few rows, without a list of them: patterns D_2 are chosen on the rows of positive weight alone (pricing/price.ts), and tuples of
- * hidden neurons only looked at where a bound over all neurons together leaves room for them.
+ * All blocks of few rows, without a list of them: what the neurons above the first layer do is chosen row by row, among few options
+ * (pricing/rowOptions.ts; of three layers patterns D_2 on the rows of positive weight alone), and tuples of hidden neurons only looked at where a
+ * bound over all neurons together leaves room for them.
  *
  * At coefficients c one neuron z of pattern i and sign s is worth p_i(c) (`pieceWorth`), so a tuple is worth at most the largest, or the root of the
  * sum of squares, of its neurons' - at any c. A c that is good for all neurons is found with a few of them, those that are dearest.
@@ -10,13 +11,25 @@ import { gaussianSource } from "../linear/random.js";
 import { norm } from "../linear/vectors.js";
 import type { GateSet, Matrix } from "../types.js";
 import type { BlockClass, Priced } from "./blockClass.js";
-import { type Block, type BranchCharge, type Piece, sumsOf } from "./branch.js";
-import { middleOf } from "./cone.js";
-import { type Price, pieceWorth, priceOf, type RowCoefficients } from "./pricing/index.js";
+import type { Block, BranchCharge, Piece, Sign } from "./branch.js";
+import { middleOf, patternsAbove } from "./cone.js";
+import {
+  type Coefficients,
+  chosenOptions,
+  type Price,
+  pieceWorth,
+  priceOf,
+  type RowOption,
+  rowOptions,
+  type Tree,
+  treesOf,
+} from "./pricing/index.js";
 import { tuplesOf } from "./work.js";
 
 /** Blocks that one choice of D_2 may bring a round. */
 const TOGETHER = 4;
+/** Coefficients that tuples are bounded at, those of tuples that were priced, for one choice. */
+const CUTS = 20;
 /** A branch steps off the walls of its cone by this share of its length. */
 const ASIDE = 1e-7;
 /** Neurons are taken into the common bound until it rises by less than this share. */
@@ -24,9 +37,12 @@ const SETTLED = 1e-9;
 /** A neuron of less than this share of a branch's length plays no part. */
 const IDLE = 1e-9;
 
-/** The number of blocks: multisets of m patterns with signs that are not all -1, times D_2 other than zero, times q. */
-export function countBlocks(patterns: number, n: number, m: number): number {
-  return tuplesOf(patterns, m) * (2 ** m - 1) * (2 ** n - 1) * 2;
+/**
+ * The number of blocks. Of three layers it is multisets of m patterns with signs that are not all -1, times D_2 other than zero, times q; above them
+ * multisets of such neurons in place of patterns.
+ */
+export function countBlocks(patterns: number, n: number, hidden: readonly number[]): number {
+  return 2 * hidden.reduce((below, m) => tuplesOf(below, m) * (2 ** m - 1) * (2 ** n - 1), patterns);
 }
 
 /** A tuple with a branch that is worth more than it costs. */
@@ -35,79 +51,101 @@ interface Found {
   readonly price: Price;
 }
 
+/** Such a tuple below neurons of given signs. */
+interface FoundBelow extends Found {
+  readonly tree: Tree;
+  readonly sign: Sign; // q
+}
+
 export class AllBlocks implements BlockClass {
   readonly count: number;
   readonly complete: boolean;
-  private readonly pieces: readonly Piece[];
+  private readonly trees: readonly Tree[];
+  private readonly groups: number; // neurons of the second layer
+  private readonly pieces: readonly Piece[]; // every one for each of them, one group behind the other
   private readonly draw: () => number;
 
   constructor(
     private readonly X: Matrix,
     gates: GateSet,
-    private readonly m: number,
+    private readonly hidden: readonly number[],
     private readonly charge: BranchCharge,
     seed: number,
   ) {
-    this.pieces = piecesOf(X, gates);
+    this.trees = treesOf(hidden);
+    this.groups = hidden.slice(1).reduce((all, m) => all * m, 1);
+    const pieces = piecesOf(X, gates);
+    this.pieces = Array.from({ length: this.groups }, (_, of) => pieces.map((piece) => ({ ...piece, of }))).flat();
     this.draw = gaussianSource(seed);
-    this.count = countBlocks(this.pieces.length / 2, X.rows, m);
+    this.count = countBlocks(pieces.length / 2, X.rows, hidden);
     this.complete = gates.complete;
   }
 
   async price(weights: Float64Array, enough: number, pause: () => Promise<boolean>): Promise<Priced | null> {
     let upper = 0;
-    const dearer: { block: Block; worth: number }[] = [];
+    const dearer: FoundBelow[] = [];
     for (const sign of [1, -1] as const) {
       const w = weights.map((value) => sign * value);
-      const positive = Array.from(w.keys()).filter((k) => w[k] > 0);
-      for (let mask = 1; mask < 2 ** positive.length; mask++) {
-        if (await pause()) return null;
-        const found = this.priceRows(rowsOf(w, new Set(positive.filter((_, i) => (mask >>> i) & 1))), enough);
-        upper = Math.max(upper, found.upper);
-        for (const { pieces, price } of found.dearer) {
-          dearer.push({ block: this.blockAt(pieces, price.Z, sign), worth: price.lower });
+      for (const tree of this.trees) {
+        for (const options of choicesOn(w, tree)) {
+          if (await pause()) return null;
+          const found = this.priceRows(chosenOptions(options, w), enough);
+          upper = Math.max(upper, found.upper);
+          for (const each of found.dearer) dearer.push({ ...each, tree, sign });
         }
       }
     }
-    dearer.sort((a, b) => b.worth - a.worth);
-    return { upper, dearer: dearer.map(({ block }) => block) };
+    dearer.sort((a, b) => b.price.lower - a.price.lower);
+    return { upper, dearer: this.blocksAt(dearer) };
   }
 
-  /** All tuples at one choice of D_2. */
-  private priceRows(rows: RowCoefficients, enough: number): { upper: number; dearer: Found[] } {
-    const { X, m, charge } = this;
+  /** Blocks are made as they are asked for: most wait for a later round. */
+  private *blocksAt(found: readonly FoundBelow[]): Generator<Block> {
+    for (const { pieces, price, tree, sign } of found) yield this.blockAt(pieces, price.Z, tree, sign);
+  }
+
+  /** All tuples at one choice of what the neurons above do. */
+  private priceRows(rows: Coefficients, enough: number): { upper: number; dearer: Found[] } {
+    const { X, charge } = this;
     const { worths, most, tuple, price } = this.together(rows, enough);
-    if (charge === "sum" && tuple.length <= m && price.lower > enough) {
+    if (charge === "sum" && tuple.length <= this.hidden[0] && price.lower > enough) {
       return { upper: most, dearer: [this.filled(tuple, price, worths)] };
     }
     const dearer: Found[] = [];
     let upper = enough;
+    const above = this.tuplesAbove(worths, enough);
+    const cuts: Float64Array[] = [];
     // The likeliest first: where some are worth more, the others can wait for a later round, and are bounded by what is known.
-    for (const { chosen, most } of this.tuplesAbove(worths, enough)) {
+    for (const [at, { chosen, most }] of above.entries()) {
       if (dearer.length >= TOGETHER) return { upper: Math.max(upper, most), dearer };
+      if (cuts.some((cut) => this.boundOf(cut, chosen) <= enough)) continue;
       const pieces = chosen.map((i) => this.pieces[i]);
       const found = priceOf(X, pieces, rows, charge, enough);
       upper = Math.max(upper, found.upper);
       if (found.lower > enough) dearer.push({ pieces, price: found });
+      else if (cuts.length < CUTS && above.length - at > this.pieces.length) cuts.push(this.worthsAt(found.c));
     }
     return { upper, dearer };
+  }
+
+  private worthsAt(c: readonly Float64Array[]): Float64Array {
+    return Float64Array.from(this.pieces, (piece) => pieceWorth(this.X, piece, c));
   }
 
   /**
    * Worths of all neurons at coefficients c that are good for all of them together, the largest of them, and the neurons that c was
    * found with, of which a branch of any number of neurons would be made.
    */
-  private together(rows: RowCoefficients, enough: number) {
-    const { X, pieces } = this;
+  private together(rows: Coefficients, enough: number) {
+    const { X, pieces, groups } = this;
     const d = X.cols;
-    const all = (c: Float64Array) => Float64Array.from(pieces, (piece) => pieceWorth(X, piece, c));
-    let worths = all(rows.base);
+    let worths = this.worthsAt(rows.base);
     let most = maximum(worths);
     let next = worths.indexOf(most);
     let tuple: number[] = [];
     let price: Price = { upper: most, lower: 0, Z: new Float64Array(0), c: rows.base };
-    const each = this.charge === "sum" ? enough : enough / Math.sqrt(this.m);
-    for (let size = 0; most > each && size <= X.rows + 1 && !tuple.includes(next); size++) {
+    const each = this.charge === "sum" ? enough : enough / Math.sqrt(this.hidden[0] * groups);
+    for (let size = 0; most > each && size <= groups * X.rows + 1 && !tuple.includes(next); size++) {
       const idle = IDLE * norm(price.Z);
       tuple = [...tuple.filter((_, j) => norm(price.Z.subarray(j * d, (j + 1) * d)) > idle), next];
       price = priceOf(
@@ -117,7 +155,7 @@ export class AllBlocks implements BlockClass {
         "sum",
         0,
       );
-      const at = all(price.c);
+      const at = this.worthsAt(price.c);
       const here = maximum(at);
       next = at.indexOf(here);
       if (here < most) {
@@ -133,35 +171,59 @@ export class AllBlocks implements BlockClass {
   private filled(tuple: readonly number[], { Z, ...price }: Price, worths: Float64Array): Found {
     const others = Array.from(worths.keys()).filter((i) => !tuple.includes(i));
     others.sort((a, b) => worths[b] - worths[a]);
-    const pieces = [...tuple, ...others].slice(0, this.m).map((i) => this.pieces[i]);
+    const pieces = [...tuple, ...others].slice(0, this.hidden[0]).map((i) => this.pieces[i]);
     const all = new Float64Array(pieces.length * this.X.cols);
     all.set(Z);
     return { pieces, price: { ...price, Z: all } };
   }
 
-  /** Tuples whose bound at the worths is above `enough`, by falling bound. */
+  /** What a tuple is worth at most, by its neurons' worths. */
+  private boundOf(worths: Float64Array, chosen: readonly number[]): number {
+    const { charge } = this;
+    let bound = 0;
+    for (const i of chosen) bound = jointly(charge, bound, worths[i]);
+    return bound;
+  }
+
+  /** Tuples, m_1 neurons for each of the second layer, whose bound at the worths is above `enough`, by falling bound. */
   private tuplesAbove(worths: Float64Array, enough: number) {
+    const { groups, pieces, charge } = this;
+    const [m] = this.hidden;
+    const each = pieces.length / groups;
     const found: { chosen: readonly number[]; most: number }[] = [];
+    // The dearest of a group first, so that those behind them are bounded by the next.
+    const order = Array.from({ length: groups }, (_, g) =>
+      Array.from({ length: each }, (_, i) => g * each + i).sort((a, b) => worths[b] - worths[a]),
+    );
+    const times = charge === "sum" ? 1 : Math.sqrt(m);
+    const later = new Float64Array(groups);
+    for (let g = groups - 1; g > 0; g--) later[g - 1] = jointly(charge, later[g], times * worths[order[g][0]]);
     // Two neurons of one cone and sign are as good as their sum, which costs no more under the charge that is a sum.
-    const repeat = this.charge === "frobenius";
-    const bound = (chosen: readonly number[]) =>
-      repeat
-        ? Math.sqrt(chosen.reduce((sum, i) => sum + worths[i] ** 2, 0))
-        : chosen.reduce((most, i) => Math.max(most, worths[i]), 0);
-    const visit = (chosen: readonly number[], from: number) => {
-      if (chosen.length === this.m) {
-        const most = bound(chosen);
-        if (most > enough && chosen.some((i) => this.pieces[i].sign === 1)) found.push({ chosen, most });
+    const step = charge === "sum" ? 1 : 0;
+    const chosen: number[] = [];
+    const visit = (g: number, from: number, bound: number, isOn: boolean) => {
+      const left = (g + 1) * m - chosen.length;
+      if (left === 0) {
+        if (!isOn) return; // the neuron above would never be on
+        if (g + 1 < groups) visit(g + 1, 0, bound, false);
+        else found.push({ chosen: chosen.slice(), most: bound });
         return;
       }
-      for (let i = from; i < worths.length; i++) visit([...chosen, i], repeat ? i : i + 1);
+      const rest = charge === "sum" ? 1 : Math.sqrt(left);
+      for (let i = from; i < each; i++) {
+        const at = order[g][i];
+        if (jointly(charge, jointly(charge, bound, rest * worths[at]), later[g]) <= enough) break;
+        chosen.push(at);
+        visit(g, i + step, jointly(charge, bound, worths[at]), isOn || pieces[at].sign === 1);
+        chosen.pop();
+      }
     };
-    visit([], 0);
+    visit(0, 0, 0, false);
     return found.sort((a, b) => b.most - a.most);
   }
 
   /** The block that has Z in its closure, with a point inside it next to Z. */
-  private blockAt(pieces: readonly Piece[], Z: Float64Array, sign: 1 | -1): Block {
+  private blockAt(pieces: readonly Piece[], Z: Float64Array, tree: Tree, q: Sign): Block {
     const { X } = this;
     const d = X.cols;
     const length = Math.max(norm(Z), Number.MIN_VALUE);
@@ -171,14 +233,42 @@ export class AllBlocks implements BlockClass {
       const size = norm(piece.inner);
       for (let p = 0; p < d; p++) inner[j * d + p] += (share * piece.inner[p]) / size;
     });
-    const h = sumsOf(X, { Z: inner, signs: pieces.map((piece) => piece.sign) });
-    const on = Uint8Array.from(h, (value) => Number(value >= 0));
-    return { pieces, sign, on, inner: middleOf(X, { pieces, on }) ?? inner };
+    const signs = [pieces.map((piece) => piece.sign), ...signsOf(tree, q)];
+    const above = patternsAbove(X, { Z: inner, signs });
+    return { pieces, above, inner: middleOf(X, { pieces, above }) ?? inner };
+  }
+}
+
+/** What neurons together are worth at most, for the worths of parts of them. */
+function jointly(charge: BranchCharge, one: number, other: number): number {
+  return charge === "sum" ? Math.max(one, other) : Math.sqrt(one * one + other * other);
+}
+
+/** Signs of layers 2, .., L - 1. */
+function signsOf(tree: Tree, q: Sign): Sign[][] {
+  const layers: Sign[][] = [[q]];
+  for (let layer = tree.children; layer.length > 0; layer = layer.flatMap(({ children }) => children)) {
+    layers.unshift(layer.map(({ sign }) => sign));
+  }
+  return layers;
+}
+
+/** Every choice of an option for each row, but for those that add nothing on rows of positive weight. */
+function* choicesOn(w: Float64Array, tree: Tree): Generator<RowOption[]> {
+  const each = ([1, -1] as const).map((sign) => rowOptions(tree, sign));
+  const options = Array.from(w, (value) => (value === 0 ? each[0].slice(0, 1) : each[value > 0 ? 0 : 1]));
+  const at = new Array<number>(w.length).fill(0);
+  for (;;) {
+    const row = at.findIndex((option, k) => option + 1 < options[k].length);
+    if (row < 0) return;
+    at.fill(0, 0, row);
+    at[row] += 1;
+    if (at.some((option, k) => w[k] > 0 && option > 0)) yield at.map((option, k) => options[k][option]);
   }
 }
 
 /** Every pattern that is not zero, with both signs. */
-function piecesOf(X: Matrix, { count, bits, generators }: GateSet): Piece[] {
+function piecesOf(X: Matrix, { count, bits, generators }: GateSet): Omit<Piece, "of">[] {
   const { rows: n, cols: d } = X;
   const words = (n + 31) >>> 5;
   return Array.from({ length: count }, (_, i) => i).flatMap((i) => {
@@ -187,15 +277,6 @@ function piecesOf(X: Matrix, { count, bits, generators }: GateSet): Piece[] {
     const inner = generators.data.slice(i * d, (i + 1) * d);
     return ([1, -1] as const).map((sign) => ({ on, inner, sign }));
   });
-}
-
-/** D_2 is 1 on the chosen rows of positive weight and 0 on the others; rows of negative weight have their interval. */
-function rowsOf(w: Float64Array, chosen: ReadonlySet<number>): RowCoefficients {
-  return {
-    base: w.map((value, k) => (value < 0 || chosen.has(k) ? value : 0)),
-    direction: new Int8Array(w.length).fill(1),
-    upper: w.map((value) => Math.max(0, -value)),
-  };
 }
 
 function maximum(values: Float64Array): number {

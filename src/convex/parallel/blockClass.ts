@@ -1,12 +1,12 @@
 /** The blocks that a program is about: what prices all of them at a dual point, and finds those that are worth more than they cost. */
 
-import type { Block } from "./branch.js";
+import type { Block, Neuron } from "./branch.js";
 
 export interface Priced {
   /** Proven: no branch of these blocks is worth more, per unit of charge. */
   readonly upper: number;
   /** Blocks with a branch that is worth more than `enough`, the dearest first. */
-  readonly dearer: readonly Block[];
+  readonly dearer: Iterable<Block>;
 }
 
 export interface BlockClass {
@@ -17,8 +17,20 @@ export interface BlockClass {
   price(weights: Float64Array, enough: number, pause: () => Promise<boolean>): Promise<Priced | null>;
 }
 
-/** Names a block, so that none is in twice. */
-export function nameOf({ pieces, on, sign }: Block): string {
-  const names = pieces.map((piece) => `${piece.on.join("")}${piece.sign === 1 ? "+" : "-"}`).sort();
-  return `${names.join("|")}/${on.join("")}${sign === 1 ? "+" : "-"}`;
+/** Names a block, so that none is in twice: the order in which neurons feed one of the next layer says nothing. */
+export function nameOf({ pieces, above }: Block): string {
+  let names = pieces.map(ownName);
+  for (const layer of above) {
+    const fanIn = names.length / layer.length;
+    const below = names;
+    names = layer.map((neuron, i) => {
+      const inside = below.slice(i * fanIn, (i + 1) * fanIn).sort();
+      return `(${inside.join("|")})${ownName(neuron)}`;
+    });
+  }
+  return names[0];
+}
+
+function ownName({ on, sign }: Neuron): string {
+  return `${on.join("")}${sign === 1 ? "+" : "-"}`;
 }

@@ -15,7 +15,7 @@ import { dot, norm } from "../linear/vectors.js";
 import { biasAlone } from "../operators/dualPoint.js";
 import type { Loss, Matrix, OutputBias } from "../types.js";
 import type { Block, BranchCharge } from "./branch.js";
-import { sumRow, wallsOf } from "./cone.js";
+import { factorsOf, sumRow, wallsOf } from "./cone.js";
 
 /** How much less of the barrier there is from stage to stage, and how near to the path a stage ends. */
 const SHRINK = 0.1;
@@ -85,19 +85,21 @@ const block0 = ({ charge, X }: MasterProblem, part: Part) => (charge === "sum" ?
 
 /** A block as matrices. */
 interface Part {
-  readonly size: number; // m d
-  readonly map: Float64Array; // [n x m d]: A_b
-  readonly walls: Float64Array; // [rows x m d]: G_b
+  readonly size: number; // M d
+  readonly map: Float64Array; // [n x M d]: A_b
+  readonly walls: Float64Array; // [rows x M d]: G_b
   readonly start: Float64Array;
 }
 
 function partOf(X: Matrix, block: Block): Part {
   const size = block.pieces.length * X.cols;
   const map = new Float64Array(X.rows * size);
+  const [{ on, sign }] = block.above[block.above.length - 1];
   for (let k = 0; k < X.rows; k++) {
-    if (block.on[k] === 0) continue;
+    if (on[k] === 0) continue;
+    const [factors] = factorsOf(block.above, k)[block.above.length - 1];
     map.set(
-      sumRow(X, block.pieces, k).map((value) => block.sign * value),
+      sumRow(X, block.pieces, factors, k).map((value) => sign * value),
       k * size,
     );
   }

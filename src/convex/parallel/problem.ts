@@ -5,7 +5,7 @@ import type { MatrixProblem, MatrixSolution } from "../matrices/index.js";
 import type { Branch, BranchCharge } from "./branch.js";
 
 export interface ParallelProblem extends MatrixProblem {
-  readonly hidden: number; // m: neurons of each branch
+  readonly hidden: readonly number[]; // m_1, .., m_L-2: neurons of a layer that feed each of the next
   readonly charge: BranchCharge;
   /** All blocks, or so many that Gaussian branches have. */
   readonly blocks: Extract<Arrangements, { kind: "enumerate" }> | { readonly kind: "sample"; readonly count: number };

@@ -72,12 +72,14 @@ export async function solveOverBlocks(
     if (relative <= budget.tolerance) status = "solved";
     else if (stop) status = "cancelled";
     else {
-      const fresh = priced.dearer.filter((block) => !names.has(nameOf(block))).slice(0, TOGETHER);
-      for (const block of fresh) {
-        names.add(nameOf(block));
-        active.push(block);
+      const before = active.length;
+      for (const block of priced.dearer) {
+        const name = nameOf(block);
+        if (!names.has(name)) active.push(block);
+        names.add(name);
+        if (active.length === before + TOGETHER) break;
       }
-      if (fresh.length === 0) sharpness *= SHARPER;
+      if (active.length === before) sharpness *= SHARPER;
       if (sharpness < SHARPEST) status = "stalled";
       else if (round >= budget.maxIterations) status = "iterationLimit";
       else if (await pause()) status = ended();
@@ -107,6 +109,9 @@ function lower(few: Point, all: Point, tolerance: number): Point {
 
 /** The network that the blocks' vectors are. */
 function networkOf(problem: MasterProblem, blocks: readonly Block[], Z: readonly Float64Array[], bias: number): Point {
-  const branches = blocks.map(({ pieces, sign }, b) => ({ Z: Z[b], signs: pieces.map((piece) => piece.sign), sign }));
+  const branches = blocks.map(({ pieces, above }, b) => ({
+    Z: Z[b],
+    signs: [pieces, ...above].map((layer) => layer.map(({ sign }) => sign)),
+  }));
   return pointOf(problem, branches, Float64Array.of(bias));
 }

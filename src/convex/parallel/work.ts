@@ -2,16 +2,26 @@
 
 import { arrangementBound } from "../arrangements/index.js";
 import type { Matrix } from "../types.js";
+import { choicesOf, treesOf } from "./pricing/index.js";
 
-/** Rows of which all 2^n patterns D_2 may have to be looked at. */
-const MOST_ROWS = 14;
-/** Tuples of hidden neurons, which are listed for a pattern D_2. */
+/** Choices of what the neurons above the first layer do on all rows: of three layers the patterns D_2 of 14 rows. */
+const MOST_CHOICES = 2 ** 14;
+/** Tuples of hidden neurons, which are listed for a choice. */
 const MOST_TUPLES = 2 ** 18;
+/** Neurons of the second layer, whose trees of signs are listed before anything is counted. */
+const MOST_GROUPS = 6;
 
 /** Null, or what is too much for all blocks to be priced. */
-export function enumerationRefusal({ rows, cols }: Pick<Matrix, "rows" | "cols">, m: number): string | null {
-  if (rows > MOST_ROWS) return `at most ${MOST_ROWS} rows, of which 2^n patterns are gone through, got ${rows}`;
-  const tuples = tuplesOf(2 * arrangementBound(rows, Math.min(rows, cols)), m);
+export function enumerationRefusal({ rows, cols }: Pick<Matrix, "rows" | "cols">, hidden: readonly number[]) {
+  const [m, ...behind] = hidden;
+  const groups = behind.reduce((all, count) => all * count, 1);
+  if (groups > MOST_GROUPS) return `at most ${MOST_GROUPS} neurons of the second layer in a branch, got ${groups}`;
+  const trees = treesOf(hidden);
+  let most = 0;
+  while (most < rows && choicesOf(trees, most + 1) <= MOST_CHOICES) most++;
+  if (rows > most)
+    return `at most ${most} rows, of which patterns of all layers above the first are gone through, got ${rows}`;
+  const tuples = tuplesOf(2 * arrangementBound(rows, Math.min(rows, cols)), m) ** groups;
   if (tuples > MOST_TUPLES) return `at most ${MOST_TUPLES} tuples of hidden neurons, got up to ${tuples}`;
   return null;
 }

@@ -1,4 +1,4 @@
-/** Parallel networks, of three layers of ReLUs or of L layers behind gates, trained to the global optimum under the regularizations that have a convex program. */
+/** Parallel networks of L layers, of ReLUs or behind gates, trained to the global optimum under the regularizations that have a convex program. */
 
 import * as tf from "@tensorflow/tfjs";
 import { refuse, refuseUnknown } from "../../arguments.js";
@@ -23,7 +23,8 @@ export { ParallelResult, type ParallelSummary } from "./result.js";
  * Trains a network of parallel branches, sum_k ((x W_1k)_+ w_2k)_+ w_3k, on x [n x d], y [n x 1] (Ergen and Pilanci, ICML 2021): tfjs's loss plus
  * a charge under which the problem is a convex program over double arrangements. On few rows all of them are priced and the result is the optimum
  * over networks of any number of such branches, proven to the tolerance; on more rows it is that of the blocks that were sampled. With `units:
- * "gated"` the branches' patterns are drawn and held, y may have several columns [n x C], and `hidden: [m_1, .., m_L-2]` is of L layers.
+ * "gated"` the branches' patterns are drawn and held, and y may have several columns [n x C]. `hidden: [m_1, .., m_L-2]` is of L layers, of ReLUs
+ * under path regularization, their branches trees.
  *
  * Weight decay of all layers is none of these charges, and has no such program.
  *
@@ -51,8 +52,8 @@ export async function trainParallel(x: tf.Tensor, y: tf.Tensor, options: Paralle
 }
 
 /**
- * The same for a compiled model dense - dense - dense, or gatedBranches - dense, with or without `onesColumn()` before it, whose layers say what the branches, the loss and the
- * charge are; the weights are written into it. It needs as many branches, units of the second layer, as the optimum takes.
+ * The same for a compiled model of three dense layers or more, or gatedBranches - dense, with or without `onesColumn()` before it, whose layers say what the branches, the loss and the
+ * charge are; the weights are written into it. It needs as many branches, units of the last hidden layer, as the optimum takes.
  *
  * @throws ConvexError "model/regularizer" for weight decay of all layers, which has no convex program, and other charges that have none;
  * "model/units" where the optimum takes more branches, which are said; the weights are as they were.

@@ -2,12 +2,12 @@
 
 import { count, counts, flag, isRecord, oneOf, refuse, refuseAs, refuseUnknown } from "../../arguments.js";
 import { lossTraits } from "../../convex/losses/index.js";
-import type { ParallelProblem } from "../../convex/parallel/index.js";
+import { hasTails, type ParallelProblem } from "../../convex/parallel/index.js";
 import type { LossName } from "../../convex/types.js";
 import { readOptions, type Settings, type TrainerOptions } from "../options.js";
 import type { Weighting } from "../read/sampleWeights.js";
 import type { Callbacks } from "../report/progress.js";
-import type { ParallelCharge, ParallelWish } from "./wish.js";
+import { NO_PROGRAM, ONE_TAIL, type ParallelCharge, type ParallelWish } from "./wish.js";
 
 const FROM_TRAINER = ["tolerance", "maxIterations", "timeLimit", "signal", "seed"] as const;
 type FromTrainer = (typeof FROM_TRAINER)[number];
@@ -36,15 +36,21 @@ export interface ParallelOptions extends FitParallelOptions {
    * any number of outputs, without kinks where the charge is "path".
    */
   readonly loss: LossName;
-  /** Hidden neurons m of each branch. Gated also m_1, .., m_L-2 of the lower hidden layers, for networks of L layers. */
+  /**
+   * Hidden neurons m of each branch, or m_1, .., m_L-2 for networks of L layers: gated those of the lower hidden layers, of ReLUs those that feed
+   * each neuron of the next one, at most 64 first neurons a branch.
+   */
   readonly hidden: number | readonly number[];
   /** Branches that the model has at least; default as many as the optimum takes. Gated: whose gates are drawn; default 40. */
   readonly branches?: number;
   /** The weight beta of the charge, above 0. */
   readonly regularization: number;
   /**
-   * "power" (default): beta/3 sum_k (|W_1k|_F^3 + |w_2k|^3 + |w_3k|^3), as `branchPower` on each kernel; of L layers beta/L and the power L.
-   * "path", of three layers: hidden neurons of length 1 and beta/2 sum_k (|w_2k|^2 + w_3k^2), which is path regularization, beta sum_k |w_3k| (sum_j |w_1kj|^2 w_2kj^2)^(1/2).
+   * "power": beta/3 sum_k (|W_1k|_F^3 + |w_2k|^3 + |w_3k|^3), as `branchPower` on each kernel; of L layers beta/L and the power L. Of ReLUs with one
+   * neuron a branch in each layer above the first, else it has no program.
+   * "path": neurons below layer L - 1 of length 1 and beta/2 sum_k (|w_L-1,k|^2 + w_Lk^2), which is path regularization, of three layers
+   * beta sum_k |w_3k| (sum_j |w_1kj|^2 w_2kj^2)^(1/2). Gated of three layers.
+   * Default "power", where it has a program.
    */
   readonly charge?: ParallelCharge;
   /** Whether hidden neurons have a bias, charged as part of their weights (a column of ones before the first layer); default true. */
@@ -81,40 +87,30 @@ export function settingsOf(options: FitParallelOptions): Settings {
 }
 
 function readWish(where: string, options: ParallelOptions, units: Units): ParallelWish {
-  const {
-    loss,
-    hidden,
-    branches = 1,
-    regularization,
-    charge = "power",
-    hiddenBias = true,
-    outputBias = true,
-  } = options;
+  const { loss, hidden, branches = 1, regularization, charge: wanted, hiddenBias = true, outputBias = true } = options;
   oneOf(`${where}: loss`, loss, Object.keys(lossTraits) as LossName[]);
   if (units === "relu") refuseKinks(where, loss);
-  const neurons = readHidden(`${where}: hidden`, hidden, units);
+  // Gated branches of many paths have as many gates.
+  const neurons = counts(`${where}: hidden`, hidden, units === "gated" ? MOST_BRANCHES : MOST_HIDDEN);
   const paths = neurons.reduce((all, m) => all * m, 1);
   count(`${where}: branches`, branches, units === "relu" ? MOST_BRANCHES : Math.floor(MOST_GATED / paths));
   if (!(typeof regularization === "number" && regularization > 0 && regularization < 1e300)) {
     refuse(`${where}: regularization`, "a finite number above 0, without which there is no bound", regularization);
   }
+  const ofTails = units === "relu" && hasTails(neurons);
+  const charge = wanted === undefined ? (ofTails ? "path" : "power") : wanted;
   oneOf(`${where}: charge`, charge, ["power", "path"]);
-  if (charge === "path" && neurons.length > 1) {
+  if (units === "gated" && charge === "path" && neurons.length > 1) {
     const todo = 'Choose "power", or one number as `hidden`.';
-    refuseAs(`${where}: charge`, '"power" for more than three layers', '"path"', todo);
+    refuseAs(`${where}: charge`, '"power" for more than three gated layers', '"path"', todo);
+  }
+  if (ofTails && charge === "power") {
+    const todo = 'Choose "path", one number as `hidden`, or units: "gated".';
+    refuseAs(`${where}: charge`, ONE_TAIL, NO_PROGRAM, todo);
   }
   flag(`${where}: hiddenBias`, hiddenBias);
   flag(`${where}: outputBias`, outputBias);
   return { loss, hidden: neurons, branches, regularization, charge, hiddenBias, outputBias };
-}
-
-/** Gated branches of many paths have as many gates. */
-function readHidden(name: string, given: unknown, units: Units): readonly number[] {
-  if (units === "gated") return counts(name, given, MOST_BRANCHES);
-  if (Array.isArray(given) && given.length !== 1) {
-    refuse(name, "one number where units are ReLUs, whose networks have three layers", given, 'Set units: "gated".');
-  }
-  return counts(name, given, MOST_HIDDEN);
 }
 
 export function refuseKinks(where: string, loss: LossName): void {

@@ -9,7 +9,7 @@ import type { ParallelCertificate } from "./written.js";
 /** Everything beside the history; `M` is the class of the model. */
 export interface ParallelSummary<M extends tf.LayersModel = tf.Sequential> {
   /**
-   * dense - dense - dense, before them an OnesColumn where hidden neurons have a bias; the second kernel is block diagonal. Gated:
+   * Dense layers, before them an OnesColumn where hidden neurons have a bias; the kernels between the first and the last are block diagonal. Gated:
    * GatedBranches - dense in their place, of several outputs with branches that share gates. Compiled, its regularizers those of the objective.
    * The caller disposes.
    */

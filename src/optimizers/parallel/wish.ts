@@ -2,6 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { lossTraits } from "../../convex/losses/index.js";
+import { hasTails } from "../../convex/parallel/index.js";
 import type { LossName } from "../../convex/types.js";
 import { branchPower, OnesColumn, onesColumn } from "../../layers/index.js";
 import { refuseModel } from "../read/layers/layer.js";
@@ -9,15 +10,15 @@ import { readLoss } from "../read/loss.js";
 import { OPTIMIZER } from "../write/template.js";
 import { ownOptimizer } from "../write/width.js";
 
-/** Layers of a ReLU network. */
+/** Layers of a network at least. */
 export const LAYERS = 3;
 
-/** Under which regularization: beta/L times the L-th powers of the norms, or of three layers hidden neurons of length 1 and beta/2 times the squares behind them. */
+/** Under which regularization: beta/L times the L-th powers of the norms, or neurons below layer L - 1 of length 1 and beta/2 times the squares behind them. */
 export type ParallelCharge = "power" | "path";
 
 export interface ParallelWish {
   readonly loss: LossName;
-  readonly hidden: readonly number[]; // m of a branch; gated: m_1, .., m_L-2
+  readonly hidden: readonly number[]; // m_1, .., m_L-2: of a layer gated, of ReLUs those that feed each neuron of the next
   readonly branches: number; // K that the model has, or is to have at least
   readonly regularization: number; // beta
   readonly charge: ParallelCharge;
@@ -61,12 +62,19 @@ export function compiled(
   return ownOptimizer(model);
 }
 
-/** [OnesColumn,] dense - dense - dense, compiled; the caller disposes. */
+/** Units of layers 1, .., L - 2. */
+export function widthsOf(hidden: readonly number[], branches: number): number[] {
+  return hidden.map((_, l) => hidden.slice(l).reduce((all, m) => all * m, branches));
+}
+
+/** [OnesColumn,] dense - .. - dense, compiled; the caller disposes. */
 export function modelOf(wish: ParallelWish, features: number, branches: number): tf.Sequential {
   const { first, behind } = chargesOf(wish, branches);
   const plain = { useBias: false, activation: "relu" } as const;
   const layers = (inputs: object) => [
-    tf.layers.dense({ units: branches * wish.hidden[0], ...plain, ...first, ...inputs }),
+    ...widthsOf(wish.hidden, branches).map((units, l) =>
+      tf.layers.dense({ units, ...plain, ...first, ...(l === 0 ? inputs : {}) }),
+    ),
     tf.layers.dense({ units: branches, ...plain, kernelRegularizer: behind("outputs") }),
   ];
   return compiled(wish, features, 1, layers, behind("inputs"));
@@ -79,20 +87,23 @@ export function modelOf(wish: ParallelWish, features: number, branches: number):
  */
 export function wishOf(model: tf.LayersModel): ParallelWish {
   const { hiddenBias, dense } = layersOf(model);
-  const [first, second, third] = dense.map(configOf);
-  const [K, m] = [second.units, first.units / second.units];
-  if (!Number.isInteger(m)) {
-    refuseModel(
+  const kernels = dense.map(configOf);
+  const [below, last] = [kernels.slice(0, -1), kernels[kernels.length - 1]];
+  const K = below[below.length - 1].units;
+  const hidden = below.slice(0, -1).map(({ units, name }, l) => {
+    const next = below[l + 1];
+    if (Number.isInteger(units / next.units)) return units / next.units;
+    return refuseModel(
       "model/units",
-      "a first layer with as many units for each of the second's, its branches",
-      `${first.units} and ${K}`,
-      `Give it hidden * ${K} units.`,
+      `as many units in layer "${name}" for each of layer "${next.name}"`,
+      `${units} and ${next.units}`,
+      `Give it hidden * ${next.units} units.`,
     );
+  });
+  if (last.units !== 1) {
+    refuseModel("model/units", "one output", `${last.units}`, "Train a model for each output.");
   }
-  if (third.units !== 1) {
-    refuseModel("model/units", "one output", `${third.units}`, "Train a model for each output.");
-  }
-  for (const layer of [first, second]) {
+  for (const layer of below) {
     if (layer.activation !== "relu") {
       refuseModel(
         "model/activation",
@@ -110,10 +121,24 @@ export function wishOf(model: tf.LayersModel): ParallelWish {
       );
     }
   }
-  const { loss } = lossOf(model, third);
-  const shape = { loss, hidden: [m], branches: K, hiddenBias, outputBias: third.useBias };
-  return { ...shape, ...regularizationOf([first, second, third], K) };
+  const { loss } = lossOf(model, last);
+  const shape = { loss, hidden, branches: K, hiddenBias, outputBias: last.useBias };
+  const along = kernels.map((_, l): Along => (l < below.length ? "outputs" : "inputs"));
+  const asked = regularizationOf(kernels, K, along, whatHolds(hidden));
+  if (asked.charge === "power" && hasTails(hidden)) {
+    refuseModel(
+      "model/regularizer",
+      ONE_TAIL,
+      `${hidden.join(", ")} neurons, each with ${NO_PROGRAM}`,
+      whatHolds(hidden),
+    );
+  }
+  return { ...shape, ...asked };
 }
+
+/** Why ReLU networks of many paths above the first layer are not charged by powers: docs/models.md, more layers of ReLUs. */
+export const ONE_TAIL = "path regularization where branches of ReLUs have several neurons above the first layer";
+export const NO_PROGRAM = "powers of norms, which have no such program (docs/models.md, more layers of ReLUs)";
 
 /** The loss of a model whose read-out has the activation that goes with it. */
 export function lossOf(model: tf.LayersModel, { name, activation }: DenseConfig) {
@@ -130,15 +155,15 @@ export function lossOf(model: tf.LayersModel, { name, activation }: DenseConfig)
   return { loss, labels };
 }
 
-/** The three dense layers, with or without a column of ones before them. */
+/** The dense layers, with or without a column of ones before them. */
 export function layersOf(model: tf.LayersModel): { hiddenBias: boolean; dense: tf.layers.Layer[] } {
   const layers = model.layers.filter((layer) => layer.getClassName() !== "InputLayer");
   const hiddenBias = layers[0] instanceof OnesColumn;
   const dense = hiddenBias ? layers.slice(1) : layers;
-  if (dense.length !== LAYERS || dense.some((layer) => layer.getClassName() !== "Dense")) {
+  if (dense.length < LAYERS || dense.some((layer) => layer.getClassName() !== "Dense")) {
     refuseModel(
       "model/kind",
-      "a model dense - dense - dense, or onesColumn before them",
+      "a model dense - dense - dense, more dense layers, or onesColumn before them",
       layers.map((layer) => layer.getClassName()).join(" - ") || "no layers",
       "Train other models by ConvexReLUTrainer, or by model.fit().",
     );
@@ -179,9 +204,13 @@ export function configOf(layer: tf.layers.Layer): DenseConfig {
   };
 }
 
-const WHAT_HOLDS =
-  'Give all three kernels branchPower({ factor: beta / 3, branches }) (along: "inputs" on the last), or the first one ' +
-  "tf.constraints.unitNorm({ axis: 0 }) and the two behind it l2({ l2: beta / 2 }).";
+function whatHolds(hidden: readonly number[]): string {
+  const L = hidden.length + 2;
+  const power = `all ${L === LAYERS ? "three" : L} kernels branchPower({ factor: beta / ${L}, ${L === LAYERS ? "" : `power: ${L}, `}branches }) (along: "inputs" on the last)`;
+  const below = L === LAYERS ? "the first one" : `each of the first ${L - 2}`;
+  const path = `${below} tf.constraints.unitNorm({ axis: 0 }) and the two behind ${L === LAYERS ? "it" : "them"} l2({ l2: beta / 2 })`;
+  return hasTails(hidden) ? `Give ${path}.` : `Give ${power}, or ${path}.`;
+}
 
 export type Along = "outputs" | "inputs";
 
@@ -189,23 +218,26 @@ export type Along = "outputs" | "inputs";
 export function regularizationOf(
   layers: readonly KernelParts[],
   K: number,
-  along: readonly Along[] = ["outputs", "outputs", "inputs"],
-  todo = WHAT_HOLDS,
+  along: readonly Along[],
+  todo: string,
 ): Pick<ParallelWish, "charge" | "regularization"> {
   const L = layers.length;
-  const [first, second, third] = layers;
   const others = PARTS.slice(2).some((name) => layers.some(({ parts }) => parts[name] !== null));
   const constraints = layers.map(({ parts }) => parts.kernelConstraint);
   const factors = layers.map(({ parts }, k) => powerOf(parts.kernelRegularizer, L, K, along[k]));
   if (!others && constraints.every((part) => part === null) && isOne(factors)) {
     return { charge: "power", regularization: L * (factors[0] as number) };
   }
-  const squares = [second, third].map(({ parts }) => l2Of(parts.kernelRegularizer));
-  const [unit, ...behind] = constraints;
-  const isUnit = unit?.className === "UnitNorm" && (unit.config.axis ?? 0) === 0;
-  const free = first.parts.kernelRegularizer === null && behind.every((part) => part === null);
-  if (L === LAYERS && !others && isUnit && free && isOne(squares))
+  const squares = layers.slice(-2).map(({ parts }) => l2Of(parts.kernelRegularizer));
+  const isUnit = constraints
+    .slice(0, -2)
+    .every((part) => part?.className === "UnitNorm" && (part.config.axis ?? 0) === 0);
+  const free =
+    layers.slice(0, -2).every(({ parts }) => parts.kernelRegularizer === null) &&
+    constraints.slice(-2).every((part) => part === null);
+  if (!others && isUnit && free && isOne(squares)) {
     return { charge: "path", regularization: 2 * (squares[0] as number) };
+  }
   const layersInWords = L === LAYERS ? "three" : `${L}`;
   const decayed = layers.every(({ parts }) => l2Of(parts.kernelRegularizer) !== null);
   return refuseModel(

@@ -1,12 +1,18 @@
 /** The network in its model: weights, the objective that the layers have with them, and what is proven. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { power } from "../../convex/linear/elementary.js";
 import { deepOutputs, type LayerWeights } from "../../convex/matrices/index.js";
-import { type ParallelProblem, type ParallelSolution, parallelNetworks } from "../../convex/parallel/index.js";
+import {
+  noBranch,
+  type ParallelProblem,
+  type ParallelSolution,
+  parallelNetworks,
+} from "../../convex/parallel/index.js";
 import type { Loss, Matrix, Status } from "../../convex/types.js";
 import type { Objective } from "../records.js";
 import { writeDenseLayers } from "../write/denseLayers.js";
-import { LAYERS, layersOf, type ParallelWish } from "./wish.js";
+import { layersOf, type ParallelCharge, type ParallelWish } from "./wish.js";
 
 /** What is proven of a parallel network. */
 export interface ParallelCertificate {
@@ -40,9 +46,12 @@ export async function written(
   K: number,
   { problem, solution }: { readonly problem: ParallelProblem; readonly solution: ParallelSolution },
 ) {
-  const layers = withBranches(parallelNetworks.recover(problem, solution), wish, K);
   const { dense } = layersOf(model);
-  writeDenseLayers(dense, layers);
+  const idle = Array.from({ length: K - solution.branches.length }, () => noBranch(problem.X.cols, problem.hidden));
+  writeDenseLayers(
+    dense,
+    parallelNetworks.recover(problem, { ...solution, branches: [...solution.branches, ...idle] }),
+  );
   const objective = objectiveOf(problem, wish, await Promise.all(dense.map(heldBy)));
   const { status, branches, blocks, inserted, rounds } = solution;
   return {
@@ -54,27 +63,6 @@ export async function written(
     blocks: { count: blocks, solved: inserted },
     rounds,
   };
-}
-
-/** The layers of a network with more branches, which are zero. */
-function withBranches(
-  layers: readonly LayerWeights[],
-  { hidden: [m], charge }: ParallelWish,
-  K: number,
-): LayerWeights[] {
-  const [first, second, third] = layers;
-  const wider = ({ rows, cols, data }: Matrix, toRows: number, toCols: number): Matrix => {
-    const all = new Float64Array(toRows * toCols);
-    for (let k = 0; k < rows; k++) all.set(data.subarray(k * cols, (k + 1) * cols), k * toCols);
-    return { rows: toRows, cols: toCols, data: all };
-  };
-  const kernel = wider(first.kernel, first.kernel.rows, K * m);
-  if (charge === "path") kernel.data.fill(1, first.kernel.cols, K * m); // of length 1, and read by nothing
-  return [
-    { kernel, bias: null },
-    { kernel: wider(second.kernel, K * m, K), bias: null },
-    { kernel: wider(third.kernel, K, 1), bias: third.bias },
-  ];
 }
 
 /** A dense layer's weights as it holds them, in float32. */
@@ -93,38 +81,49 @@ function objectiveOf(
   { charge, regularization: beta }: ParallelWish,
   layers: readonly LayerWeights[],
 ): Objective {
-  const [first, second, third] = layers.map(({ kernel }) => kernel);
-  const bias = layers[2].bias ?? new Float64Array(1);
-  const value = loss.value(deepOutputs(X, [first, second, third], bias, "relu"));
-  const K = second.cols;
-  const m = second.rows / K;
+  const kernels = layers.map(({ kernel }) => kernel);
+  const L = kernels.length;
+  const bias = layers[L - 1].bias ?? new Float64Array(1);
+  const value = loss.value(deepOutputs(X, kernels, bias, "relu"));
+  const K = kernels[L - 1].rows;
   let sum = 0;
   for (let k = 0; k < K; k++) {
-    const squares = [first, second, third].map(({ data, cols, rows }, layer) => {
-      const width = layer === 0 ? m : 1;
+    const squares = kernels.map(({ data, cols, rows }, l) => {
+      if (l === L - 1) return data[k] ** 2;
+      const width = cols / K;
       let square = 0;
-      if (layer === 2) return data[k] ** 2;
       for (let p = 0; p < rows; p++) for (let j = 0; j < width; j++) square += data[p * cols + k * width + j] ** 2;
       return square;
     });
     sum +=
       charge === "power"
-        ? squares.reduce((all, square) => all + square * Math.sqrt(square), 0) / LAYERS
-        : (squares[1] + squares[2]) / 2;
+        ? squares.reduce((all, square) => all + power(Math.sqrt(square), L), 0) / L
+        : (squares[L - 2] + squares[L - 1]) / 2;
   }
   return { loss: value, regularization: beta * sum, total: value + beta * sum };
+}
+
+/** What branches of L layers are charged for, in words. */
+export function chargeInWords(charge: ParallelCharge, L: number): string {
+  const ordinal = ["third", "fourth", "fifth"][L - 3] ?? `${L}th`;
+  return charge === "power" ? `${ordinal} powers of norms` : "path regularization";
+}
+
+/** The neurons of a branch, in words. */
+function neuronsInWords(hidden: readonly number[]): string {
+  if (hidden.length > 1) return `${hidden.join(", ")} neurons that feed each of the next layer`;
+  return hidden[0] === 1 ? "1 hidden neuron each" : `${hidden[0]} hidden neurons each`;
 }
 
 function certificateOf(
   { gap, exact, blocks }: ParallelSolution,
   network: number,
-  { hidden: [m], charge }: ParallelWish,
+  { hidden, charge }: ParallelWish,
 ): ParallelCertificate {
   const { primal, dual, relative } = gap;
-  const kind = charge === "power" ? "third powers of norms" : "path regularization";
-  const neurons = m === 1 ? "1 hidden neuron" : `${m} hidden neurons`;
+  const kind = chargeInWords(charge, hidden.length + 2);
   const which = exact
-    ? `No parallel network of any number of branches with ${neurons} each has an objective`
+    ? `No parallel network of any number of branches with ${neuronsInWords(hidden)} has an objective`
     : `No parallel network whose branches lie in the ${blocks} sampled blocks has an objective`;
   return {
     primal,

@@ -20,7 +20,7 @@ function problemOf(n: number, d: number, hidden: number, charge: "sum" | "froben
     loss: bindLoss("meanSquaredError", { rows: n, cols: 1, data: Float64Array.from({ length: n }, draw) }),
     outputBias: null,
     beta: 0.002 * 10 ** Math.abs(draw()),
-    hidden,
+    hidden: [hidden],
     charge,
     blocks: { kind: "enumerate" },
     seed: 0,

@@ -39,7 +39,7 @@ function problemOf({ loss, x, y, beta, hidden, charge, hiddenBias, outputBias }:
     loss: bindLoss(loss as LossName, Y),
     outputBias: outputBias ? { ridge: 0 } : null,
     beta,
-    hidden,
+    hidden: [hidden],
     charge: charge as "sum" | "frobenius",
     blocks: { kind: "enumerate" },
     seed: 0,
@@ -65,7 +65,8 @@ test.each(cases)("the optimum over all blocks is that of an independent solver: 
 /** The objective of the recovered layers as a network of K branches, by the definition of its regularization. */
 function networkOf(problem: ParallelProblem, solution: ParallelSolution): number {
   const [first, second, third] = parallelNetworks.recover(problem, solution).map(({ kernel }) => kernel);
-  const { X, loss, beta, hidden: m, charge } = problem;
+  const { X, loss, beta, hidden, charge } = problem;
+  const [m] = hidden;
   const K = second.cols;
   const weights = viewsOf(new Float64Array(K * m * X.cols + K * m + K), K, m, X.cols);
   for (let i = 0; i < K * m; i++) {
@@ -91,7 +92,8 @@ describe.each([
   });
 
   test("25 descents from random weights end at it or above, the best of them near", async () => {
-    const { X, loss, beta, hidden: m } = problem;
+    const { X, loss, beta, hidden } = problem;
+    const [m] = hidden;
     const { gap } = await solve(problem);
     const K = 6;
     const draw = gaussianSource(1);

@@ -1,11 +1,11 @@
 /**
  * What a branch can be worth at a dual point: max w'(h)_+ over branches of charge 1 whose neurons have given patterns, from both sides.
  *
- * Where w_k > 0 either D_2k = 1 or 0 is chosen, and its cone can be left out: w_k (h_k)_+ is the larger of both. Where w_k < 0 the
- * term w_k (h_k)_+ = min over c_k in [w_k, 0] of c_k h_k is concave. For chosen D_2 on the rows of w > 0 this is, by duality,
+ * Of the neurons above the first layer patterns are chosen (rowOptions.ts), so that the worth is the least of linear maps of what the second layer
+ * has, c'h_i with c in a box, on a cone. By duality it is
  *   min over c, mu >= 0 of   max_j |r_j|  (charge sum_j |z_j|)   or   |r|  (charge |Z|_F),
- *   r_j = s_j X'D_1j c + X'(2 D_1j - I) mu_j,
- * and every c and mu bound it. A block with a D_2 of its own has c = D_2 w + (2 D_2 - I) mu_2, mu_2 >= 0, in place of the interval.
+ *   r_j = s_j X'D_1j c_i + X'(2 D_1j - I) mu_j,   i the neuron that j feeds,
+ * and every c and mu bound it.
  */
 
 import { dot, dotAt, norm } from "../../linear/vectors.js";
@@ -13,6 +13,7 @@ import type { Matrix } from "../../types.js";
 import { type BranchCharge, chargeOf, type Piece } from "../branch.js";
 import { sumRow } from "../cone.js";
 import { boundedLeastSquares, type Columns } from "./boundedLeastSquares.js";
+import { type Coefficients, coefficientsAt } from "./coefficients.js";
 import { minimax } from "./minimax.js";
 
 /** Rounds of the weights theta, which are cheap and mostly enough, before a barrier method decides. */
@@ -22,25 +23,18 @@ const TIGHT = 1e-10;
 /** Pieces keep this share of the weights, so that they can come back. */
 const LEAST_WEIGHT = 1e-14;
 
-/** c = base + direction x with 0 <= x <= upper: [n] each. */
-export interface RowCoefficients {
-  readonly base: Float64Array;
-  readonly direction: Int8Array;
-  readonly upper: Float64Array;
-}
-
 export interface Price {
   readonly upper: number; // no branch of these patterns is worth more
   readonly lower: number; // the one at hand, by its linear map
-  readonly Z: Float64Array; // [m x d]: the one at hand, of any length
-  readonly c: Float64Array; // [n]: what `upper` was found with
+  readonly Z: Float64Array; // [M x d]: the one at hand, of any length
+  readonly c: readonly Float64Array[]; // [n] each: what `upper` was found with
 }
 
 /** Prices a tuple of pieces. With `enough` above 0 it ends early where the price is on one side of that. */
 export function priceOf(
   X: Matrix,
   pieces: readonly Piece[],
-  rows: RowCoefficients,
+  rows: Coefficients,
   charge: BranchCharge,
   enough: number,
 ): Price {
@@ -53,10 +47,7 @@ export function priceOf(
     const posed = columnsOf(X, pieces, rows, theta);
     const found = boundedLeastSquares(posed.columns, posed.g, posed.upper, x);
     x = found.x;
-    const c = rows.base.slice();
-    posed.free.forEach((k, i) => {
-      c[k] += rows.direction[k] * found.x[i];
-    });
+    const c = coefficientsAt(rows, found.x);
     const Z = new Float64Array(m * d); // z_j = theta_j r_j
     for (let j = 0; j < m; j++) {
       for (let p = 0; p < d; p++) Z[j * d + p] = Math.sqrt(theta[j]) * found.rest[j * d + p];
@@ -76,14 +67,11 @@ export function priceOf(
 }
 
 /** The better of what is known and what a barrier method finds. */
-function byBarrier(X: Matrix, pieces: readonly Piece[], rows: RowCoefficients, known: Price): Price {
+function byBarrier(X: Matrix, pieces: readonly Piece[], rows: Coefficients, known: Price): Price {
   let best = known;
   const posed = columnsOf(X, pieces, rows, new Float64Array(pieces.length).fill(1));
   for (const { v, z } of minimax(posed.columns, posed.g, posed.upper, X.cols, TIGHT)) {
-    const c = rows.base.slice();
-    posed.free.forEach((k, i) => {
-      c[k] += rows.direction[k] * v[i];
-    });
+    const c = coefficientsAt(rows, v);
     const upper = pieces.reduce((most, piece) => Math.max(most, pieceWorth(X, piece, c)), 0);
     const lower = worthOf(X, pieces, rows, z);
     if (upper < best.upper) best = { ...best, upper, c };
@@ -92,21 +80,22 @@ function byBarrier(X: Matrix, pieces: readonly Piece[], rows: RowCoefficients, k
   return best;
 }
 
-/** The worth of Z, in its cone, per unit of charge: the least over the intervals of c. */
-function worthOf(X: Matrix, pieces: readonly Piece[], rows: RowCoefficients, Z: Float64Array): number {
+/** The worth of Z, in its cone, per unit of charge: the least over the ranges of c. */
+function worthOf(X: Matrix, pieces: readonly Piece[], { base, moves }: Coefficients, Z: Float64Array): number {
   const total = chargeOf("sum", Z, X.cols);
   let worth = 0;
   for (let k = 0; k < X.rows; k++) {
-    const h = dot(sumRow(X, pieces, k), Z);
-    worth += rows.base[k] * h;
-    if (rows.upper[k] > 0 && Number.isFinite(rows.upper[k]))
-      worth += Math.min(0, rows.upper[k] * rows.direction[k] * h);
+    const row = base.map((values) => values[k]);
+    worth += dot(sumRow(X, pieces, row, k), Z);
+  }
+  for (const { row, factors, upper } of moves) {
+    if (Number.isFinite(upper)) worth += Math.min(0, upper * dot(sumRow(X, pieces, factors, row), Z));
   }
   return total > 0 ? worth / total : 0;
 }
 
 /** min over mu >= 0 of |s X'D c + X'(2 D - I) mu|: the worth of one neuron (z)_+, |z| = 1, at coefficients c. */
-export function pieceWorth(X: Matrix, piece: Piece, c: Float64Array): number {
+export function pieceWorth(X: Matrix, piece: Piece, c: readonly Float64Array[]): number {
   const d = X.cols;
   const g = slopeOf(X, piece, c);
   const { length, data } = coneColumns(X, piece);
@@ -116,10 +105,14 @@ export function pieceWorth(X: Matrix, piece: Piece, c: Float64Array): number {
 }
 
 /** s X'D c [d]. */
-function slopeOf({ rows: n, cols: d, data }: Matrix, { on, sign }: Piece, c: Float64Array): Float64Array {
+function slopeOf(
+  { rows: n, cols: d, data }: Matrix,
+  { on, sign, of }: Piece,
+  c: readonly Float64Array[],
+): Float64Array {
   const g = new Float64Array(d);
   for (let k = 0; k < n; k++) {
-    if (on[k] === 1) for (let p = 0; p < d; p++) g[p] += sign * c[k] * data[k * d + p];
+    if (on[k] === 1) for (let p = 0; p < d; p++) g[p] += sign * c[of][k] * data[k * d + p];
   }
   return g;
 }
@@ -134,37 +127,35 @@ function coneColumns({ rows: n, cols: d, data }: Matrix, { on }: Piece): Pick<Co
 }
 
 /** Columns of x and then of each mu_j, entries of piece j times sqrt(theta_j). */
-function columnsOf(X: Matrix, pieces: readonly Piece[], rows: RowCoefficients, theta: Float64Array) {
+function columnsOf(X: Matrix, pieces: readonly Piece[], { base, moves }: Coefficients, theta: Float64Array) {
   const { rows: n, cols: d, data } = X;
-  const m = pieces.length;
-  const free = Array.from({ length: n }, (_, k) => k).filter((k) => rows.upper[k] > 0);
-  const count = free.length + m * n;
+  const size = pieces.length * d;
+  const count = moves.length + pieces.length * n;
   const at = new Int32Array(count);
-  const length = new Int32Array(count);
-  const all = new Float64Array(free.length * m * d + m * n * d);
+  const length = new Int32Array(count).fill(d).fill(size, 0, moves.length);
+  const all = new Float64Array((moves.length + n) * size);
   const upper = new Float64Array(count).fill(Number.POSITIVE_INFINITY);
-  const g = new Float64Array(m * d);
-  free.forEach((k, i) => {
-    length[i] = m * d;
-    upper[i] = rows.upper[k];
+  const g = new Float64Array(size);
+  const roots = theta.map(Math.sqrt);
+  moves.forEach((move, i) => {
+    const row = sumRow(X, pieces, move.factors, move.row);
+    all.set(
+      row.map((value, p) => roots[Math.floor(p / d)] * value),
+      i * size,
+    );
+    upper[i] = move.upper;
   });
   pieces.forEach((piece, j) => {
-    const root = Math.sqrt(theta[j]);
     g.set(
-      slopeOf(X, piece, rows.base).map((value) => root * value),
+      slopeOf(X, piece, base).map((value) => roots[j] * value),
       j * d,
     );
-    free.forEach((k, i) => {
-      const factor = piece.on[k] === 1 ? root * piece.sign * rows.direction[k] : 0;
-      for (let p = 0; p < d; p++) all[i * m * d + j * d + p] = factor * data[k * d + p];
-    });
-    const first = free.length + j * n;
-    const behind = free.length * m * d + j * n * d;
+    const first = moves.length + j * n;
+    const behind = moves.length * size + j * n * d;
     for (let k = 0; k < n; k++) {
       at[first + k] = j * d;
-      length[first + k] = d;
-      for (let p = 0; p < d; p++) all[behind + k * d + p] = root * (2 * piece.on[k] - 1) * data[k * d + p];
+      for (let p = 0; p < d; p++) all[behind + k * d + p] = roots[j] * (2 * piece.on[k] - 1) * data[k * d + p];
     }
   });
-  return { columns: { rows: m * d, at, length, data: all }, g, upper, free };
+  return { columns: { rows: size, at, length, data: all }, g, upper };
 }

@@ -13,7 +13,7 @@ import {
 import { Clock } from "../../../convex/solvers/clock.js";
 import type { Matrix } from "../../../convex/types.js";
 import type { Objective } from "../../records.js";
-import { adviceFor, type ParallelCertificate } from "../written.js";
+import { adviceFor, chargeInWords, type ParallelCertificate } from "../written.js";
 import type { GatedParts, GatedWish } from "./wish.js";
 
 /** A model's branches and the bias of its read-out, as the layers hold them. */
@@ -95,16 +95,12 @@ function write(
   });
 }
 
-function ordinal(L: number): string {
-  return ["third", "fourth", "fifth"][L - 3] ?? `${L}th`;
-}
-
 function certificateOf(
   { gap: { primal, dual, relative }, contradicted }: GatedBranchSolution,
   network: number,
   { charge, hidden }: GatedWish,
 ): ParallelCertificate {
-  const kind = charge === "power" ? `${ordinal(hidden.length + 2)} powers of norms` : "path regularization";
+  const kind = chargeInWords(charge, hidden.length + 2);
   const which = "No network of any number of branches that have these gates has an objective";
   const proven = Number.isFinite(primal) && Number.isFinite(dual) && !contradicted;
   return {
