@@ -192,7 +192,7 @@ describe("trainParallel of gated units", () => {
     [{ hidden: [100, 100] }, "options/value", "product"],
     [{ hidden: [] }, "options/value", "hidden"],
     [{ hidden: [3, -1] }, "options/value", "hidden[1]"],
-    [{ hidden: [3, 2], units: "relu" }, "options/value", 'units: "gated"'],
+    [{ hidden: [3, 2], units: "relu", charge: "power" }, "options/value", 'units: "gated"'],
     [{ hidden: [3, 2], charge: "path" }, "options/value", 'Choose "power"'],
     [{ hidden: 1000, branches: 1e6 / 1000, wide: 300 }, "data/size", "301 columns"],
     [{ regularization: 0 }, "options/value", "regularization"],
