@@ -6,7 +6,7 @@
 import { FEW } from "./few";
 import {
   ADJOINT, FORWARD, FORWARD_ROWS, LAYER_BACKWARD, LAYER_FORWARD, LOWER_PRODUCT, MASKED_GRAM, NEURONS_BACKWARD, NEURONS_FORWARD, POOL, PRODUCT_BY_COLUMNS, PRODUCT_BY_ROWS, PRODUCT_OF_FEW, PROJECT,
-  ROUGH_ADJOINT, ROUGH_FORWARD, setFields, setJob, SIGNS, TOGETHER_BACKWARD, TOGETHER_FORWARD,
+  ROUGH_ADJOINT, ROUGH_FORWARD, ROUGH_LOWER_PRODUCT, ROUGH_PRODUCT_BY_COLUMNS, ROUGH_PRODUCT_BY_ROWS, setFields, setJob, SIGNS, TIMES_COUNTS, TOGETHER_BACKWARD, TOGETHER_FORWARD,
 } from "./jobs";
 import { NEURON_ROWS } from "./neurons";
 import { runTasks } from "./threads";
@@ -43,21 +43,25 @@ function tasksOf(rows: i32, part: i32): i32 {
   return (rows + part - 1) / part;
 }
 
-/** C += alpha A B. */
+/** C += alpha A B; rough: multiplied in float32, but for few rows. */
 export function multiply(
   threads: i32,
   m: i32, n: i32, k: i32,
   A: usize, rsa: i32, csa: i32,
   B: usize, rsb: i32, csb: i32,
   C: usize, ldc: i32,
-  alpha: f64, lower: bool,
+  alpha: f64, lower: bool, rough: bool,
 ): f64 {
   const few = m <= FEW && csa == 1 && (rsb == 1 || csb == 1);
   const shared = threads > 1 && <i64>m * <i64>n * <i64>k >= (few ? SHARED_FEW : SHARED_WORK);
   const byRows = lower || (m >= n && !few);
   const rows = byRows ? m : n;
   const part = shared ? partOf(rows, threads) : rows;
-  setJob(lower ? LOWER_PRODUCT : few ? PRODUCT_OF_FEW : byRows ? PRODUCT_BY_ROWS : PRODUCT_BY_COLUMNS, alpha);
+  let kind = lower ? LOWER_PRODUCT : few ? PRODUCT_OF_FEW : byRows ? PRODUCT_BY_ROWS : PRODUCT_BY_COLUMNS;
+  if (rough && kind != PRODUCT_OF_FEW) {
+    kind = lower ? ROUGH_LOWER_PRODUCT : byRows ? ROUGH_PRODUCT_BY_ROWS : ROUGH_PRODUCT_BY_COLUMNS;
+  }
+  setJob(kind, alpha);
   setFields(m, n, k, <i32>A, rsa, csa, <i32>B, rsb, csb, <i32>C, ldc, part);
   return runTasks(tasksOf(rows, part), threads);
 }
@@ -127,6 +131,28 @@ export function maskedGram(
   setJob(MASKED_GRAM, 1);
   setFields(<i32>bits, words, count, <i32>gates, <i32>weights, <i32>S, n, part);
   return runTasks(tasksOf(n, part), threads);
+}
+
+/** Rows `first` .. first + rows - 1 of a lower triangle, at H [rows x n], times the gates that are open at both samples, + more (assembly/counts.ts). */
+export function timesCounts(
+  threads: i32, H: usize, n: i32, first: i32, rows: i32, bits: usize, words: i32, more: f64,
+): f64 {
+  const shared = threads > 1 && <i64>rows * <i64>first * <i64>words >= SHARED_WORK;
+  const part = shared ? partOf(rows, threads) : rows;
+  setJob(TIMES_COUNTS, more);
+  setFields(<i32>H, n, first, rows, <i32>bits, words, part);
+  return runTasks(tasksOf(rows, part), threads);
+}
+
+/** Columns of `rows` rows, `stride` doubles apart, moved to `to` [rows x columns]; zeros stay. On this thread. */
+export function lift(from: usize, stride: i32, rows: i32, columns: i32, to: usize): void {
+  const bytes = <usize>columns << 3;
+  for (let r = 0; r < rows; r++) {
+    memory.copy(to, from, bytes);
+    memory.fill(from, 0, bytes);
+    to += bytes;
+    from += <usize>stride << 3;
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The jobs: their numbers in shared memory, and what each does for one task. */
 
 import { coneRoom, locate, project } from "./cone";
+import { countRows } from "./counts";
 import { multiplyFew } from "./few";
 import { BITS, DENSE, gemm, gemmBytes, MASKED } from "./gemm";
 import { layerBackward, layerForward, layerRoom, layerRows } from "./layer";
@@ -44,6 +45,10 @@ export const NEURONS_FORWARD: i32 = 14;
 export const NEURONS_BACKWARD: i32 = 15;
 export const TOGETHER_FORWARD: i32 = 16;
 export const TOGETHER_BACKWARD: i32 = 17;
+export const ROUGH_PRODUCT_BY_ROWS: i32 = 18;
+export const ROUGH_PRODUCT_BY_COLUMNS: i32 = 19;
+export const ROUGH_LOWER_PRODUCT: i32 = 20;
+export const TIMES_COUNTS: i32 = 21;
 
 export function setJob(kind: i32, alpha: f64): void {
   store<i32>(KIND, kind);
@@ -77,8 +82,12 @@ function field(index: i32): i32 {
 
 export function perform(task: i32): void {
   const kind = load<i32>(KIND);
-  if (kind <= PRODUCT_OF_FEW) product(task, kind);
-  else if (kind == LOWER_PRODUCT) lowerProduct(task);
+  if (kind <= PRODUCT_OF_FEW) product<f64>(task, kind);
+  else if (kind == ROUGH_PRODUCT_BY_ROWS) product<f32>(task, PRODUCT_BY_ROWS);
+  else if (kind == ROUGH_PRODUCT_BY_COLUMNS) product<f32>(task, PRODUCT_BY_COLUMNS);
+  else if (kind == LOWER_PRODUCT) lowerProduct<f64>(task);
+  else if (kind == ROUGH_LOWER_PRODUCT) lowerProduct<f32>(task);
+  else if (kind == TIMES_COUNTS) timesCounts(task);
   else if (kind == FORWARD || kind == ROUGH_FORWARD) forward(task, kind == ROUGH_FORWARD);
   else if (kind == ADJOINT || kind == ROUGH_ADJOINT) adjoint(task, kind == ROUGH_ADJOINT);
   else if (kind == MASKED_GRAM) maskedGram(task);
@@ -90,7 +99,7 @@ export function perform(task: i32): void {
 }
 
 /** Fields: m n k, A rsa csa, B rsb csb, C ldc, rows or columns of C that a task takes. */
-function product(task: i32, kind: i32): void {
+function product<T>(task: i32, kind: i32): void {
   const rsa = field(4);
   const csb = field(8);
   const ldc = field(10);
@@ -114,11 +123,11 @@ function product(task: i32, kind: i32): void {
   const rsb = field(7);
   const alpha = load<f64>(ALPHA);
   if (kind == PRODUCT_OF_FEW) multiplyFew(m, n, k, A, rsa, B, rsb, csb, C, ldc, alpha);
-  else gemm<f64>(DENSE, 0, 0, m, n, k, A, rsa, field(5), B, rsb, csb, C, ldc, alpha, false, work);
+  else gemm<T>(DENSE, 0, 0, m, n, k, A, rsa, field(5), B, rsb, csb, C, ldc, alpha, false, work);
 }
 
 /** Fields as those of `product`, m = n; the tasks with the longest rows come first. */
-function lowerProduct(task: i32): void {
+function lowerProduct<T>(task: i32): void {
   const m = field(0);
   const k = field(2);
   const rsa = field(4);
@@ -133,9 +142,9 @@ function lowerProduct(task: i32): void {
   const A = <usize>field(3) + ((from * rsa) << 3);
   const C = <usize>field(9) + ((from * ldc) << 3);
   const alpha = load<f64>(ALPHA);
-  gemm<f64>(DENSE, 0, 0, rows, from, k, A, rsa, csa, B, rsb, csb, C, ldc, alpha, false, work);
+  gemm<T>(DENSE, 0, 0, rows, from, k, A, rsa, csa, B, rsb, csb, C, ldc, alpha, false, work);
   const corner = B + ((from * csb) << 3);
-  gemm<f64>(DENSE, 0, 0, rows, rows, k, A, rsa, csa, corner, rsb, csb, C + (from << 3), ldc, alpha, true, work);
+  gemm<T>(DENSE, 0, 0, rows, rows, k, A, rsa, csa, corner, rsb, csb, C + (from << 3), ldc, alpha, true, work);
 }
 
 /** Z[j, output_k] += sign_k (D_k X v_k)_j. Fields: X n d, bits words, count, gates outputs signs, V, Z C. */
@@ -163,6 +172,10 @@ function forward(task: i32, rough: bool): void {
       const sign = load<f64>(<usize>field(8) + (entry << 1));
       let t = T + ((k * rows) << 3);
       let z = Z + (load<i32>(<usize>field(7) + entry) << 3);
+      if (C == 1) {
+        addMasked(mask, rows, sign, t, z);
+        continue;
+      }
       for (let j = 0; j < rows; j += 32) {
         let word = load<u32>(mask);
         mask += 4;
@@ -176,6 +189,29 @@ function forward(task: i32, rough: bool): void {
           z += C << 3;
         }
       }
+    }
+  }
+}
+
+/** z [rows] += sign t where the mask is open, two at a time, without a branch, which random masks would mispredict every other time. */
+// @ts-ignore: decorator
+@inline
+function addMasked(mask: usize, rows: i32, sign: f64, t: usize, z: usize): void {
+  const signs = f64x2.splat(sign);
+  for (let j = 0; j < rows; j += 32) {
+    const word = i64x2.splat(<i64>load<u32>(mask));
+    let place = i64x2(1, 2);
+    mask += 4;
+    const size = min(32, rows - j);
+    for (const end = t + ((size & ~1) << 3); t < end; t += 16) {
+      const open = i64x2.eq(v128.and(word, place), place);
+      place = i64x2.shl(place, 2);
+      v128.store(z, f64x2.add(v128.load(z), v128.and(f64x2.mul(signs, v128.load(t)), open)));
+      z += 16;
+    }
+    if (size & 1) {
+      const open = reinterpret<u64>(sign * load<f64>(t)) & (0 - <u64>((load<u32>(mask - 4) >> (size - 1)) & 1));
+      store<f64>(z, load<f64>(z) + reinterpret<f64>(open));
     }
   }
 }
@@ -221,6 +257,14 @@ function maskedGram(task: i32): void {
   readGates(<usize>field(0), field(1), <usize>field(3));
   gemm<f64>(BITS, from, 0, rows, from, count, weights, 0, 0, 0, 0, 0, S, n, 1, false, work);
   gemm<f64>(BITS, from, from, rows, rows, count, weights, 0, 0, 0, 0, 0, S + (from << 3), n, 1, true, work);
+}
+
+/** Rows of `countRows`; what is added is alpha. Fields: H n, row, rows of all tasks, bits words, rows of a task. */
+function timesCounts(task: i32): void {
+  const n = field(1);
+  const from = task * field(6);
+  const rows = min(field(6), field(3) - from);
+  countRows(<usize>field(0) + ((from * n) << 3), n, field(2) + from, rows, <usize>field(4), field(5), load<f64>(ALPHA));
 }
 
 /**

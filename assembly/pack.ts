@@ -80,6 +80,12 @@ export function packMasked<T>(
   R: usize, rows: i32, columns: usize, out: usize,
 ): void {
   for (let i = 0; i < mc; i += 4) {
+    const four = (first + i) << 2;
+    if (i + 4 <= mc && ofOneColumn(columns + four)) {
+      packFourMasks<T>(kc, list + four, p0, R + ((load<i32>(columns + four) * rows + p0) << 3), out);
+      out += kc * 4 * sizeof<T>();
+      continue;
+    }
     for (let r = 0; r < 4; r++) {
       let to = out + r * sizeof<T>();
       if (i + r >= mc) {
@@ -106,6 +112,44 @@ export function packMasked<T>(
       }
     }
     out += kc * 4 * sizeof<T>();
+  }
+}
+
+/** Whether four rows of the list have the same column. */
+// @ts-ignore: decorator
+@inline
+function ofOneColumn(columns: usize): bool {
+  const c = load<i32>(columns);
+  return load<i32>(columns, 4) == c && load<i32>(columns, 8) == c && load<i32>(columns, 12) == c;
+}
+
+/** A panel of four gates and one column, 32 entries at a time from the last on: a sign bit becomes a mask, and the next one comes up. */
+function packFourMasks<T>(kc: i32, gates: usize, p0: i32, value: usize, out: usize): void {
+  let word = bits + ((p0 >> 5) << 2);
+  for (let p = 0; p < kc; p += 32) {
+    const size = min(32, kc - p);
+    let masks = i32x4.splat(0);
+    masks = i32x4.replace_lane(masks, 0, load<i32>(word + load<i32>(gates) * stride));
+    masks = i32x4.replace_lane(masks, 1, load<i32>(word + load<i32>(gates, 4) * stride));
+    masks = i32x4.replace_lane(masks, 2, load<i32>(word + load<i32>(gates, 8) * stride));
+    masks = i32x4.replace_lane(masks, 3, load<i32>(word + load<i32>(gates, 12) * stride));
+    masks = i32x4.shl(masks, 32 - size);
+    let from = value + (size << 3);
+    let to = out + size * 4 * sizeof<T>();
+    while (from > value) {
+      from -= 8;
+      to -= 4 * sizeof<T>();
+      const open = i32x4.shr_s(masks, 31);
+      masks = i32x4.shl(masks, 1);
+      if (sizeof<T>() == 8) {
+        const x = v128.load64_splat(from);
+        v128.store(to, v128.and(x, i64x2.extend_low_i32x4_s(open)));
+        v128.store(to, v128.and(x, i64x2.extend_high_i32x4_s(open)), 16);
+      } else v128.store(to, v128.and(f32x4.splat(<f32>load<f64>(from)), open));
+    }
+    word += 4;
+    value += 32 << 3;
+    out += 128 * sizeof<T>();
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * Gated programs beside packages for group lassos: processor seconds until the objective is within a share of the optimum. Run by
- * `npm run bench:peers -- --gated 250,1000`; a section of its results.
+ * `npm run bench:peers -- --gated 250,1000,5000`; a section of its results.
  */
 
 import { sampleGates } from "../src/convex/arrangements/index.js";
@@ -29,15 +29,26 @@ export interface GatedRow {
   readonly n: number;
   readonly optimum: number; // a bound from below, to 1e-7
   readonly ours: readonly number[]; // seconds to each of NEAR; NaN where that was not reached
-  readonly peers: readonly { readonly solver: string; readonly times: readonly number[]; readonly said: string }[];
+  readonly peers: readonly Peer[];
 }
 
-/** The Figure 1 recipe with so many rows. */
+interface Peer {
+  readonly solver: string;
+  readonly times: readonly number[];
+  readonly shortest: number; // seconds of its shortest run; NaN of none
+  readonly said: string;
+}
+
+/** The power of the rows that a package's time is reckoned to grow by, where it was seen at one number of rows only. */
+const GROWTH = 2;
+
+/** The Figure 1 recipe with so many rows, after those with fewer `before`: a package whose shortest run is reckoned to be beyond the cap is not asked. */
 export async function gatedRow(
   n: number,
   solvers: readonly GroupSolver[],
   cap: number,
   keep: string,
+  before: readonly GatedRow[],
 ): Promise<GatedRow> {
   const { X, Y } = planted(n, FEATURES, SEED);
   const gates = sampleGates(X, { count: GATES, seed: 1 });
@@ -56,22 +67,44 @@ export async function gatedRow(
         Number.NaN,
       ),
     );
-  const peers: GatedRow["peers"][number][] = [];
+  const peers: Peer[] = [];
   for (const solver of solvers) {
+    const none = { solver, times: NEAR.map(() => Number.NaN), shortest: Number.NaN };
     const python = findGroups(solver);
     if (python === null) {
-      peers.push({ solver, times: NEAR.map(() => Number.NaN), said: "not at hand (GROUPS_PYTHON)" });
+      peers.push({ ...none, said: "not at hand (GROUPS_PYTHON)" });
+      continue;
+    }
+    const least = reckoned(n, solver, before);
+    if (least > cap) {
+      peers.push({ ...none, said: `not run: ${seconds(least)} at the loosest, by fewer rows; the cap is ${cap} s` });
       continue;
     }
     const wish = { solver, tolerances: TOLERANCES[solver], cap };
     const found = await keeping<GroupRuns | string>(keep, `gated.${n}.${solver}`, { ...settings, ...wish }, () =>
       runGroups(python, { X, y: Y.data, gates, beta: BETA }, wish),
     );
-    const times = typeof found === "string" ? NEAR.map(() => Number.NaN) : within(found.runs);
-    peers.push({ solver, times, said: typeof found === "string" ? found : found.version });
-    console.error(n, solver, times.join(" "));
+    if (typeof found === "string") peers.push({ ...none, said: found });
+    else {
+      const shortest = Math.min(...found.runs.map((run) => run.seconds));
+      peers.push({ solver, times: within(found.runs), shortest, said: found.version });
+    }
+    console.error(n, solver, peers.at(-1)?.times.join(" "));
   }
   return { n, optimum, ours: within(trace), peers };
+}
+
+/** Seconds of the shortest run on n rows, by a power of the last two that were seen; 0 where none was. */
+function reckoned(n: number, solver: GroupSolver, before: readonly GatedRow[]): number {
+  const seen = before.flatMap(({ n: rows, peers }) =>
+    peers.filter((peer) => peer.solver === solver && peer.shortest > 0).map(({ shortest }) => ({ rows, shortest })),
+  );
+  const last = seen.at(-1);
+  if (last === undefined) return 0;
+  const first = seen.at(-2);
+  const power =
+    first === undefined ? GROWTH : Math.log(last.shortest / first.shortest) / Math.log(last.rows / first.rows);
+  return last.shortest * (n / last.rows) ** power;
 }
 
 /** One solve to far below the smallest of NEAR, looked at after every round; the first of all warms up. */

@@ -34,11 +34,14 @@ const flags = readFlags("peers", {
     help: "folder in which all that was found stays, so that a run goes on where another ended (empty it when the source has changed)",
   },
   gated: {
-    default: "250,1000",
-    help: "rows of gated programs beside packages for group lassos, 5000 as well where there is time; empty: none",
+    default: "250,1000,5000",
+    help: "rows of gated programs beside packages for group lassos, fewest first; empty: none",
   },
   packages: { default: groupSolvers.join(","), help: "these packages (GROUPS_PYTHON)" },
-  cap: { default: 60, help: "processor seconds after which a package is not asked for a finer tolerance" },
+  cap: {
+    default: 60,
+    help: "processor seconds after which a package is not asked for a finer tolerance, or at all where fewer rows say that it takes longer",
+  },
   close: { default: 1e-3, help: "a rival is below ours where it is by more than this share" },
 });
 
@@ -98,7 +101,7 @@ for (const source of contests.filter(({ name }) => flags.problems.split(",").inc
 const gated: GatedRow[] = [];
 const packages = flags.packages.split(",") as GroupSolver[];
 for (const n of flags.gated === "" ? [] : numbers(flags.gated))
-  gated.push(await gatedRow(n, packages, flags.cap, flags.keep));
+  gated.push(await gatedRow(n, packages, flags.cap, flags.keep, gated));
 if (!flags.dry && flags.heldout === 0) await plotPeers(rows);
 publish(
   {

@@ -3,6 +3,7 @@
 import { sampleGates } from "../../src/convex/arrangements/index.js";
 import type { Kernels } from "../../src/convex/kernels/index.js";
 import type { NeuronLayer } from "../../src/convex/kernels/types.js";
+import { atOnce } from "../../src/convex/linear/pieces.js";
 import { bindLoss } from "../../src/convex/losses/index.js";
 import { coneProjector } from "../../src/convex/operators/coneProjection.js";
 import { pooledLayer } from "../../src/convex/operators/neuronLayer.js";
@@ -193,6 +194,30 @@ const rough = (n: number, d: number, P: number, C: number): KernelCase => ({
   },
 });
 
+const factored = (n: number, P: number, rough: boolean): KernelCase => ({
+  title: `the factor of a sum over ${P} gates of ${n} rows${rough ? ", in float32" : ""}`,
+  ...(rough ? { tolerance: 1e-3 } : {}),
+  run: (kernels) => {
+    const X = gaussianMatrix(n, 6, 24);
+    const gates = sampleGates(X, { count: P, seed: 2 });
+    const products = kernels.bind(X, gates);
+    const list = Int32Array.from({ length: gates.count }, (_, k) => k);
+    const b = gaussian(n, 25);
+    if (products.gatedFactor === undefined) {
+      const H = new Float64Array(n * n).fill(1);
+      products.addMaskedGram(H, list, new Float64Array(list.length).fill(1));
+      for (let k = 0; k < n; k++) H[k * n + k] += P;
+      kernels.cholesky(H, n)?.solve(b, 1);
+    } else {
+      const factor = atOnce(products.gatedFactor(list, P, 1, rough));
+      factor?.solve(b, 1);
+      factor?.dispose();
+    }
+    products.dispose();
+    return [b];
+  },
+});
+
 const gated = (n: number, d: number, P: number, C: number): KernelCase => ({
   title: `gated products for n ${n}, d ${d}, ${P} gates, ${C} outputs`,
   run: (kernels) => {
@@ -276,6 +301,8 @@ export const kernelCases: readonly KernelCase[] = [
   gated(701, 31, 131, 2),
   gated(450, 77, 300, 1),
   rough(701, 61, 131, 2),
+  factored(1003, 130, false),
+  factored(707, 300, true),
   times(6501, 41),
   times(41, 6501),
   cones(503, 19, 97),

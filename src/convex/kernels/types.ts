@@ -188,6 +188,17 @@ export interface GatedProducts {
   faceRows?(gate: number, face: Int32Array, basis: Float64Array, out: Float64Array): void;
   /** Lower triangle of H [n x n] += sum_k weight[k] D_{gate[k]} K D_{gate[k]}, K = X X'; with pooling summed over positions. */
   addMaskedGram(H: Float64Array, gate: Int32Array, weight: Float64Array): void;
+  /**
+   * A factor of sum_k D_k K D_k + more 1 1' + shift I over the gates of a list, in pieces (linear/pieces.ts); `rough`: multiplied
+   * in float32, so that who takes it has to try it. Null where that is not positive definite, or where it is told to come to an
+   * end. Who needs it makes it of `addMaskedGram` where an engine has nothing faster; the caller disposes it.
+   */
+  gatedFactor?(
+    list: Int32Array,
+    shift: number,
+    more: number,
+    rough: boolean,
+  ): Generator<void, CholeskyFactor | null, boolean | undefined>;
   /** The Gram matrix K = X X' of the rows of X, made once and kept. */
   gram(): Float64Array;
   dispose(): void;

@@ -15,8 +15,8 @@ const SHIFT = 1e-8;
 const LONGER = 2;
 
 export class Anderson {
-  private readonly moves: Float64Array[] = []; // differences of x + f(x)
-  private readonly turns: Float64Array[] = []; // of f(x)
+  private moves: Float64Array[] = []; // differences of x + f(x)
+  private turns: Float64Array[] = []; // of f(x)
   private readonly gram = new Float64Array(MEMORY ** 2); // of the turns
   private readonly products = new Float64Array(MEMORY); // of the turns with the last f
   private count = -1; // differences so far; -1: no point yet
@@ -27,26 +27,30 @@ export class Anderson {
   /** To be called when f becomes another function. */
   forget(): void {
     this.count = -1;
-    this.moves.length = this.turns.length = 0;
   }
 
   /** x := the point after x, f being f(x); `inner` is the product in which f is to be short. */
   move(x: Float64Array, f: Float64Array, inner: (a: Float64Array, b: Float64Array) => number): void {
-    const { gram, products, moves, turns } = this;
+    const { gram, products } = this;
     const memory = Math.min(MEMORY, Math.floor(MOST_NUMBERS / (2 * x.length)));
     const size = inner(f, f);
     if (!(size <= LONGER ** 2 * this.size)) this.forget();
     this.size = size;
-    for (let k = 0; k < x.length; k++) x[k] += f[k];
-    if (memory === 0) return;
-    const before = this.f;
-    const from = this.end;
-    this.f = f.slice();
-    this.end = x.slice();
+    if (memory === 0) {
+      for (let k = 0; k < x.length; k++) x[k] += f[k];
+      return;
+    }
+    if (this.f.length !== x.length) this.makeRoom(x.length);
     const at = this.count++ % memory;
-    if (!(at >= 0)) return;
-    moves[at] = this.end.map((value, k) => value - from[k]);
-    turns[at] = f.map((value, k) => value - before[k]);
+    if (!(at >= 0)) {
+      this.f.set(f);
+      for (let k = 0; k < x.length; k++) this.end[k] = x[k] += f[k];
+      return;
+    }
+    const { moves, turns } = this;
+    moves[at] ??= new Float64Array(x.length);
+    turns[at] ??= new Float64Array(x.length);
+    this.step(x, f, moves[at], turns[at]);
     const m = Math.min(this.count, memory);
     for (let i = 0; i < m; i++) {
       gram[i * MEMORY + at] = gram[at * MEMORY + i] = inner(turns[i], turns[at]);
@@ -59,7 +63,37 @@ export class Anderson {
     for (let i = 0; i < m; i++) A[i * m + i] += SHIFT * trace;
     const shares = products.slice(0, m);
     smallSolve(A, shares, m);
-    if (!shares.every(Number.isFinite)) return;
-    for (let i = 0; i < m; i++) for (let k = 0; k < x.length; k++) x[k] -= shares[i] * moves[i][k];
+    if (shares.every(Number.isFinite)) combine(x, shares, moves);
+  }
+
+  private makeRoom(size: number): void {
+    this.moves = [];
+    this.turns = [];
+    this.f = new Float64Array(size);
+    this.end = new Float64Array(size);
+  }
+
+  /** x += f; what that and f have moved by since the last point. */
+  private step(x: Float64Array, f: Float64Array, move: Float64Array, turn: Float64Array): void {
+    const { f: before, end } = this;
+    for (let k = 0; k < x.length; k++) {
+      const slope = f[k];
+      const next = x[k] + slope;
+      turn[k] = slope - before[k];
+      move[k] = next - end[k];
+      before[k] = slope;
+      end[k] = x[k] = next;
+    }
+  }
+}
+
+/** x -= sum_i shares_i moves_i, two at a time: x is read and written half as often. */
+function combine(x: Float64Array, shares: Float64Array, moves: readonly Float64Array[]): void {
+  const m = shares.length;
+  for (let i = 0; i < m; i += 2) {
+    const last = i + 1 === m;
+    const [a, s] = [moves[i], shares[i]];
+    const [b, t] = last ? [a, 0] : [moves[i + 1], shares[i + 1]];
+    for (let k = 0; k < x.length; k++) x[k] -= s * a[k] + t * b[k];
   }
 }

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { sampleGates } from "../../../src/convex/arrangements/index.js";
 import { type Kernels, referenceKernels } from "../../../src/convex/kernels/index.js";
+import { atOnce } from "../../../src/convex/linear/pieces.js";
 import { nullspace } from "../../../src/convex/operators/nullspace.js";
 import { engines } from "../../helpers/engines.js";
 import { gaussianMatrix, wellConditioned } from "../../helpers/problems.js";
@@ -32,7 +33,14 @@ const sets = [
   { n: 31, d: 5, P: 9, C: 1 },
   { n: 64, d: 7, P: 70, C: 3 },
   { n: 150, d: 67, P: 130, C: 2 },
+  { n: 301, d: 5, P: 7, C: 1 },
 ];
+/** Rows and gates about the borders of blocks of rows, and of words of gates that are counted together. */
+const factors = [
+  [33, 1],
+  [256, 70],
+  [517, 300],
+] as const;
 
 describe.each(engines)("$name", ({ make, tolerance }) => {
   let kernels: Kernels;
@@ -190,6 +198,43 @@ describe.each(engines)("$name", ({ make, tolerance }) => {
     mine.dispose();
     truth.dispose();
   });
+
+  test.each(factors)(
+    "the factor of a sum over gates, %i rows and %i gates, solves as that of the matrix does",
+    (n, P) => {
+      const X = gaussianMatrix(n, 4, 5);
+      const gates = sampleGates(X, { count: P, seed: 1 });
+      const mine = kernels.bind(X, gates);
+      expect(mine.gatedFactor !== undefined).toBe(kernels.name === "wasm");
+      if (mine.gatedFactor === undefined) return;
+      const list = Int32Array.from({ length: gates.count }, (_, k) => k).filter((k) => k % 3 !== 1);
+      const [shift, more] = [0.2 * list.length, 0.5 * list.length];
+      const H = new Float64Array(n * n).fill(more);
+      referenceKernels.bind(X, gates).addMaskedGram(H, list, new Float64Array(list.length).fill(1));
+      for (let k = 0; k < n; k++) H[k * n + k] += shift;
+      const wanted = gaussian(n, 6);
+      const b = wanted.slice();
+      referenceKernels.cholesky(H, n)?.solve(wanted, 1);
+      for (const [rough, most] of [
+        [false, 10 * tolerance], // a solve
+        [true, 1e-3],
+      ] as const) {
+        const factor = atOnce(mine.gatedFactor(list, shift, more, rough));
+        const got = b.slice();
+        factor?.solve(got, 1);
+        factor?.dispose();
+        near(got, wanted, most);
+        if (rough && n > 256) expect(got).not.toEqual(wanted);
+      }
+      expect(atOnce(mine.gatedFactor(list, -9 * n * list.length, more, false))).toBeNull();
+      const stopped = mine.gatedFactor(list, shift, more, false);
+      stopped.next();
+      let pieces = 1;
+      while (stopped.next(true).done !== true) pieces += 1;
+      expect(pieces).toBe(1);
+      mine.dispose();
+    },
+  );
 
   test.each(sets)("rough products are those of float32 for n $n, d $d, $P gates, $C outputs", ({ n, d, P, C }) => {
     const X = gaussianMatrix(n, d, 5);

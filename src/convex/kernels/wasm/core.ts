@@ -6,13 +6,13 @@ import { wasmModule } from "./module.js";
 
 /** Jobs of the module (assembly/index.ts): addresses in bytes, strides in entries, `threads` how many may work on it, answers the share of the tasks that the caller did, 2 when there were no helpers. */
 export interface WasmCalls {
-  /** C += alpha A B; with `lower` (m = n) only on and below the diagonal. */
+  /** C += alpha A B; with `lower` (m = n) only on and below the diagonal; `rough`: multiplied in float32. */
   multiply(
     ...args: [
       ...[threads: number, m: number, n: number, k: number],
       ...[A: number, rsa: number, csa: number],
       ...[B: number, rsb: number, csb: number],
-      ...[C: number, ldc: number, alpha: number, lower: boolean],
+      ...[C: number, ldc: number, alpha: number, lower: boolean, rough?: boolean],
     ]
   ): number;
   /** Z [n x C] += sum_k sign_k D_{gate k} X v_k into column output_k; `rough`: multiplied in float32. */
@@ -41,6 +41,15 @@ export interface WasmCalls {
       ...[S: number, n: number],
     ]
   ): number;
+  /** Rows of a lower triangle, at H [rows x n], times how many gates are open at both samples, + more; `bits` [? x words], words of 64 (assembly/counts.ts). */
+  timesCounts(
+    ...args: [
+      ...[threads: number, H: number, n: number, first: number, rows: number],
+      ...[bits: number, words: number, more: number],
+    ]
+  ): number;
+  /** Columns of rows that are `stride` doubles apart moved to [rows x columns], and zeros in their place. On this thread. */
+  lift(from: number, stride: number, rows: number, columns: number, to: number): void;
   /** out [g x A x samples x d] = scale times the sums of patches that masks, `stride` bytes apart, select from bit `first` on. */
   pool(
     ...args: [

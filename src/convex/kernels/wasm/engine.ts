@@ -29,6 +29,7 @@ export class WasmEngine {
     | "choleskySmall"
     | "coneRoom"
     | "inverseSmall"
+    | "lift"
     | "nullspace"
     | "pairProduct"
     | "prepareCones"
@@ -69,6 +70,11 @@ export class WasmEngine {
   maskedGram(...args: Tail<Parameters<WasmCore["calls"]["maskedGram"]>>): void {
     const [, , count, , , , n] = args;
     this.share((n * n * count) / 2, (threads) => this.core.calls.maskedGram(threads, ...args));
+  }
+
+  timesCounts(...args: Tail<Parameters<WasmCore["calls"]["timesCounts"]>>): void {
+    const [, , first, rows, , words] = args;
+    this.share(rows * (first + rows) * words, (threads) => this.core.calls.timesCounts(threads, ...args));
   }
 
   project(...args: Tail<Parameters<WasmCore["calls"]["project"]>>): void {

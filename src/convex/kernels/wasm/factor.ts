@@ -1,46 +1,68 @@
 /** Cholesky factors in WASM memory: blocked, so that all but the diagonal blocks is matrix products. */
 
+import { atOnce, type Pieces, unlessOver } from "../../linear/pieces.js";
 import { transpose } from "../../linear/vectors.js";
 import { referenceKernels } from "../cpu.js";
 import type { CholeskyFactor } from "../types.js";
-import type { Product } from "./engine.js";
+import type { Product, WasmEngine } from "./engine.js";
 import type { WasmHeap } from "./heap.js";
 
-/** Columns that the blocked factorisation eliminates together. */
+/** Columns whose block on the diagonal is factored at once. */
 const FACTOR_BLOCK = 64;
-/** Rows whose products with what comes before them are shared out together; a multiple of it. */
+/** Columns from which those before them are subtracted together: what these pack of L then serves so many; a multiple of it. */
+const FACTOR_WIDTH = 256;
+/** Rows whose products with what comes before them are shared out together; a multiple of FACTOR_BLOCK. */
 const SOLVE_BLOCK = 256;
+/** Multiplications between two turns of the host, some 20 milliseconds, and rows that a product has at least. */
+const TURN = 2e8;
+const LEAST_ROWS = 512;
 
 /**
  * Cholesky in place at address h, left-looking by blocks of columns; a panel is divided by its diagonal block by a product with
  * that block's inverse. What is above the diagonal is zero before and after. The inverses go to `blocks` [ceil(n / 64) x 64 x 64].
+ * `rough`: what columns take off later ones is multiplied in float32, and summed in float64 every 256 columns. False where it is
+ * not positive definite, or is told to come to an end.
  */
-function factorBlocks(heap: WasmHeap, gemm: Product, h: number, n: number, blocks: number): boolean {
+function* factorBlocks(engine: WasmEngine, h: number, n: number, blocks: number, rough: boolean): Pieces<boolean> {
+  const { heap, multiply: gemm } = engine;
   const panel = heap.take(n * FACTOR_BLOCK);
-  const L = heap.view(h, n * n);
-  let definite = true;
-  for (let j = 0; j < n; j += FACTOR_BLOCK) {
-    const nb = Math.min(FACTOR_BLOCK, n - j);
-    if (j > 0) gemm(n - j, nb, j, h + 8 * j * n, n, 1, h + 8 * j * n, 1, n, h + 8 * (j * n + j), n, -1, false);
-    const small = new Float64Array(nb * nb);
-    for (let r = 0; r < nb; r++) for (let s = 0; s <= r; s++) small[r * nb + s] = L[(j + r) * n + j + s];
-    definite = referenceKernels.factor(small, nb);
-    if (!definite) break;
-    for (let r = 0; r < nb; r++) L.set(small.subarray(r * nb, (r + 1) * nb), (j + r) * n + j);
-    const inverse = blockAt(blocks, j);
-    heap.view(inverse, nb * nb).set(inverseOf(small, nb));
-    const below = n - j - nb;
-    if (below === 0) continue;
-    const P = heap.view(panel, below * nb);
-    for (let r = 0; r < below; r++) {
-      const at = (j + nb + r) * n + j;
-      P.set(L.subarray(at, at + nb), r * nb);
-      L.fill(0, at, at + nb);
+  const at = (row: number, column: number) => h + 8 * (row * n + column);
+  try {
+    for (let first = 0; first < n; first += FACTOR_WIDTH) {
+      const end = Math.min(n, first + FACTOR_WIDTH);
+      const width = end - first;
+      const rows = Math.max(LEAST_ROWS, Math.ceil(TURN / (width * first)));
+      for (let row = first; first > 0 && row < n; row += rows) {
+        const count = Math.min(rows, n - row);
+        gemm(count, width, first, at(row, 0), n, 1, at(first, 0), 1, n, at(row, first), n, -1, false, rough);
+        if (yield) return false;
+      }
+      for (let j = first; j < end; j += FACTOR_BLOCK) {
+        const nb = Math.min(FACTOR_BLOCK, n - j);
+        const done = j - first;
+        if (done > 0) gemm(n - j, nb, done, at(j, first), n, 1, at(j, first), 1, n, at(j, j), n, -1, false, rough);
+        const small = new Float64Array(nb * nb);
+        const L = heap.view(h, n * n);
+        for (let r = 0; r < nb; r++) {
+          const row = (j + r) * n + j;
+          for (let s = 0; s <= r; s++) small[r * nb + s] = L[row + s];
+          L.fill(0, row, (j + r) * n + end);
+        }
+        if (!referenceKernels.factor(small, nb)) return false;
+        for (let r = 0; r < nb; r++) L.set(small.subarray(r * nb, (r + 1) * nb), (j + r) * n + j);
+        const inverse = blockAt(blocks, j);
+        heap.view(inverse, nb * nb).set(inverseOf(small, nb));
+        const below = n - j - nb;
+        if (below === 0) continue;
+        engine.calls.lift(at(j + nb, j), n, below, nb, panel);
+        gemm(below, nb, nb, panel, nb, 1, inverse, 1, nb, at(j + nb, j), n, 1, false);
+      }
+      if (yield) return false;
     }
-    gemm(below, nb, nb, panel, nb, 1, inverse, 1, nb, h + 8 * ((j + nb) * n + j), n, 1, false);
+    return true;
+  } finally {
+    heap.release(panel);
   }
-  heap.release(panel);
-  return definite;
 }
 
 function blockAt(blocks: number, j: number): number {
@@ -58,17 +80,38 @@ export class WasmFactor implements CholeskyFactor {
   ) {}
 
   /** Factors a copy of H [n x n], lower; null when it is not positive definite. */
-  static of(heap: WasmHeap, gemm: Product, H: Float64Array, n: number): WasmFactor | null {
-    return heap.whole(() => {
-      const h = heap.take(n * n);
-      const blocks = heap.take(Math.ceil(n / FACTOR_BLOCK) * FACTOR_BLOCK * FACTOR_BLOCK);
+  static of(engine: WasmEngine, H: Float64Array, n: number): WasmFactor | null {
+    return atOnce(
+      WasmFactor.filling(engine, n, false, function* (h) {
+        copyLower(H, engine.heap.view(h, n * n), n);
+        yield;
+      }),
+    );
+  }
+
+  /**
+   * Factors what `fill` writes, at h [n x n], below the diagonal; `rough`: multiplied in float32. Null when that is not positive
+   * definite, or when it is told to come to an end.
+   */
+  static *filling(
+    engine: WasmEngine,
+    n: number,
+    rough: boolean,
+    fill: (h: number) => Pieces<void>,
+  ): Pieces<WasmFactor | null> {
+    const { heap, multiply } = engine;
+    const size = Math.ceil(n / FACTOR_BLOCK) * FACTOR_BLOCK * FACTOR_BLOCK;
+    const [h, blocks] = heap.takeAll(n * n, size);
+    const factor = new WasmFactor(heap, multiply, h, n, blocks);
+    let whole = false;
+    try {
       heap.view(h, n * n).fill(0);
-      copyLower(H, heap.view(h, n * n), n);
-      const factor = new WasmFactor(heap, gemm, h, n, blocks);
-      if (factorBlocks(heap, gemm, h, n, blocks)) return factor;
-      factor.dispose();
-      return null;
-    });
+      const filled = yield* unlessOver(fill(h));
+      whole = filled !== null && (yield* factorBlocks(engine, h, n, blocks, rough));
+      return whole ? factor : null;
+    } finally {
+      if (!whole) factor.dispose();
+    }
   }
 
   /** Back begins with the last rows, which are in the caches yet. */

@@ -112,7 +112,7 @@ export class WasmKernels implements Kernels {
   factor(H: Float64Array, n: number): boolean {
     if (n * n * n < SMALL_FACTOR) return referenceKernels.factor(H, n);
     if (n <= ONE_BLOCK) return this.factorSmall(H, n);
-    const held = WasmFactor.of(this.heap, this.engine.multiply, H, n);
+    const held = WasmFactor.of(this.engine, H, n);
     if (held === null) return false;
     copyLower(this.heap.view(held.h, n * n), H, n);
     held.dispose();
@@ -144,7 +144,7 @@ export class WasmKernels implements Kernels {
 
   cholesky(H: Float64Array, n: number): CholeskyFactor | null {
     if (n * n * n < SMALL_HELD) return referenceKernels.cholesky(H, n);
-    return WasmFactor.of(this.heap, this.engine.multiply, H, n);
+    return WasmFactor.of(this.engine, H, n);
   }
 
   layer(X: Matrix, m: number, C: number, slope: number): NeuronLayer {

@@ -1,16 +1,23 @@
 /** Products with gates in WASM memory: X and the bit-packed masks stay there, so that only vectors cross the border. */
 
-import { wordsPerGate } from "../../linear/bits.js";
+import { eachActive, wordsPerGate } from "../../linear/bits.js";
+import type { Pieces } from "../../linear/pieces.js";
 import { transpose } from "../../linear/vectors.js";
 import type { GateSet, Matrix } from "../../types.js";
-import type { FaceSearch, GatedProducts } from "../types.js";
+import type { CholeskyFactor, FaceSearch, GatedProducts } from "../types.js";
 import type { WasmEngine } from "./engine.js";
 import { WasmFaceSearch } from "./faceSearch.js";
+import { WasmFactor } from "./factor.js";
+import { filled } from "./heap.js";
 
 /** Doubles of vectors that are in WASM memory together: 32 MB. */
 const ROOM = 4e6;
 /** Vectors that are handled together at least. */
 const TILE = 64;
+/** Words of 64 gates that are counted together (assembly/counts.ts). */
+const WORDS_TOGETHER = 4;
+/** Multiplications, or words, between two turns of the host. */
+const TURN = 2e8;
 /** Largest n for which cones have X X' in WASM memory: 32 MB. */
 const GRAM_ROWS = 2000;
 
@@ -192,6 +199,42 @@ export class WasmProducts implements GatedProducts {
       for (let j = 0; j <= i; j++) H[i * n + j] += row[j] * K[i * n + j];
     }
     for (const block of blocks) heap.release(block);
+  }
+
+  *gatedFactor(list: Int32Array, shift: number, more: number, rough: boolean): Pieces<CholeskyFactor | null> {
+    const { engine, n, d, x } = this;
+    const { heap } = engine;
+    const words = filled(Math.ceil(list.length / 64), WORDS_TOGETHER);
+    const open = heap.take(n * words);
+    try {
+      this.openAt(list, heap.integers(open, 2 * n * words), 2 * words);
+      const rows = filled(TURN / (n * (d + words)), TILE);
+      return yield* WasmFactor.filling(engine, n, rough, function* (h) {
+        for (let row = 0; row < n; row += rows) {
+          const count = Math.min(rows, n - row);
+          const [from, to] = [x + 8 * row * d, h + 8 * row * n];
+          if (row > 0) engine.multiply(count, row, d, from, d, 1, x, 1, d, to, n, 1, false, rough);
+          engine.multiply(count, count, d, from, d, 1, from, 1, d, to + 8 * row, n, 1, true, rough);
+          engine.timesCounts(to, n, row, count, open, words, more);
+          const H = heap.view(to, count * n);
+          for (let k = 0; k < count; k++) H[k * n + row + k] += shift;
+          yield;
+        }
+      });
+    } finally {
+      heap.release(open);
+    }
+  }
+
+  /** out [n x words]: bit k of a sample says whether gate k of the list is open there. */
+  private openAt(list: Int32Array, out: Int32Array, words: number): void {
+    out.fill(0);
+    list.forEach((gate, k) => {
+      const bit = 1 << (k & 31);
+      eachActive(this.gates, gate, (row) => {
+        out[row * words + (k >>> 5)] |= bit;
+      });
+    });
   }
 
   gram(): Float64Array {

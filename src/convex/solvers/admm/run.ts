@@ -1,6 +1,7 @@
 /** A run of `admm`: its iterations, what it judges after some of them, and when it lets gates in or hands over to Newton steps. */
 
 import { GapJudge, type Judged } from "../../certificate/index.js";
+import { log } from "../../linear/elementary.js";
 import { inTurns } from "../../linear/pieces.js";
 import { columnSums, LEAST, largestOf, norm } from "../../linear/vectors.js";
 import { blockOutputs, meanSquaredNorm, zeroBlocks } from "../../operators/blocks.js";
@@ -13,19 +14,23 @@ import type { Point, Run, Setting } from "../solver.js";
 import { WorkingSet } from "../workingSet.js";
 import { lowerPrices } from "./loweredPrices.js";
 import { newtonIsCheaper, type Work } from "./newtonIsCheaper.js";
+import { roughProducts, type StepProducts } from "./roughProducts.js";
 import { GraphState } from "./state.js";
 import { GraphSystem, hasFewColumns, isFactored } from "./system.js";
 import { FIRST_LOOK, GraphWeights } from "./weights.js";
 
 /** With cones, where a judgement is dearer, twice as many; and a longer step. */
 const ITERATIONS_A_ROUND = 10;
+const LONGER = 2;
+/** A round that is reckoned to reach this share of the tolerance is shorter, but not than so many. */
+const ENOUGH = 0.7;
+const LEAST_ITERATIONS = 2;
 const RELAXATION = 1.6; // a
 const CONES_RELAXATION = 1.8;
 /** The diagonal of A A' against what narrow cones leave of it. */
 const NARROW = 10;
-/** From this gap on, with cones, rounds are twice as long, and prices are lowered so often in each. */
+/** From this gap on, with cones, rounds are twice as long, and each ends with prices that are lowered. */
 const NEAR_GAP = 0.3;
-const LOWERINGS = 2;
 /**
  * The first gates have this many coefficients for each row, and products with them take CHEAP to DEAR multiplications; where those
  * are half of all gates or more, all are the first.
@@ -33,6 +38,8 @@ const LOWERINGS = 2;
 const FIRST_COEFFICIENTS = 20;
 const CHEAP_PRODUCT = 1e8;
 const DEAR_PRODUCT = 1e9;
+/** From this gap on products are in float64. */
+const EXACT_GAP = 1e-4;
 /** Gates enter when they cost the bound this share of the gap, together with those that are this share of it below beta. */
 const BOUND_SHARE = 0.25;
 const NEAR_SHARE = 0.5;
@@ -65,6 +72,7 @@ interface Opening {
 export class AdmmRun implements Run {
   private readonly judge: GapJudge;
   private readonly best: BestPoint;
+  private readonly roughly: StepProducts | null;
   private readonly system: GraphSystem;
   private readonly working: WorkingSet;
   private readonly state: GraphState;
@@ -85,6 +93,8 @@ export class AdmmRun implements Run {
   private readonly biasScale: number; // g^2
   private readonly begin: Point;
   private iterations = 0;
+  private length = 0; // iterations of the last round
+  private drifted = false; // what the state keeps is not exact any more
   private readonly gaps: number[] = []; // of the best point after each round
   private newton: Run | null = null; // what goes on from here
 
@@ -100,7 +110,8 @@ export class AdmmRun implements Run {
     this.C = loss.outputs;
     this.vectors = blockOutputs(program);
     this.d = X.cols;
-    this.system = new GraphSystem(setting);
+    this.roughly = roughProducts(setting);
+    this.system = new GraphSystem(setting, this.roughly);
     this.judge = judge;
     const size = this.n * this.C;
     [this.Y, this.N, this.F, this.move, this.left, this.slope] = Array.from(
@@ -168,23 +179,20 @@ export class AdmmRun implements Run {
       return { ...this.best.consider(blocks, { ...gap, scale: 1 }, dualPoint), resting };
     }
     const { pause } = this.setting;
-    if (!this.system.exact) await inTurns(this.state.renewing(), pause);
+    if (this.drifted) await inTurns(this.state.renewing(), pause);
+    this.drifted = false;
     let solvable = true;
     let over = await pause();
-    for (let k = 0; k < this.iterationsARound && solvable && !over; k++) {
+    this.length = this.nextLength();
+    for (let k = 0; k < this.length && solvable && !over; k++) {
       solvable = await this.advance();
       over = await pause();
     }
     const { setting, working } = this;
     const { tolerance, program } = setting;
-    let { N } = this;
+    const lowers = this.near && program.loss.separable && !over;
     const T = this.slope.map((slope) => 1 - slope);
-    for (let k = 0; this.near && program.loss.separable && k < LOWERINGS; k++) {
-      over ||= await pause();
-      const lower = over ? null : lowerPrices(setting, working, N, T);
-      if (lower === null) break;
-      N = lower;
-    }
+    const N = (lowers ? lowerPrices(setting, working, this.N, T) : null) ?? this.N;
     const blocks = this.point();
     const judged = await inTurns(this.judge.gapping(blocks, N), pause);
     const point = this.best.consider(blocks, judged, N);
@@ -215,16 +223,18 @@ export class AdmmRun implements Run {
     const shift = weights.blocks / weights.outputs;
     if (system.stale && !(await system.prepare(working.gates, shift / halves, biasScale / halves))) return false;
     if (!this.separate()) return true;
+    const { products } = this;
+    this.drifted ||= system.drifts || products !== setting.products;
     const { slots, vectors } = this.kept;
     const { gate, output, sign } = working.columns(slots);
-    setting.products.forward(gate, output, sign, vectors, C, F);
+    products.forward(gate, output, sign, vectors, C, F);
     for (let k = 0; k < F.length; k++) {
       F[k] += e[k % C];
       // M H is known, so that the system is one for what H moves by.
       step.Q[k] = 2 * (F[k] - Y[k]) - now.T[k] + now.Q[k];
       move[k] = step.Q[k] - image[k] - shift * H[k];
     }
-    await system.solve(move, left, step.S.subarray(0, step.S.length / halves));
+    await system.solve(move, left, step.S.subarray(0, step.S.length / halves), products);
     working.spread(step.S, 1 / halves);
     for (let k = 0; k < F.length; k++) {
       H[k] += move[k] / halves;
@@ -251,8 +261,24 @@ export class AdmmRun implements Run {
     return true;
   }
 
+  /** In float32 while the gap is far above what that leaves. */
+  private get products(): StepProducts {
+    const far = !(this.gaps[this.gaps.length - 1] <= EXACT_GAP);
+    return (far ? this.roughly : null) ?? this.setting.products;
+  }
+
   private get near(): boolean {
     return this.setting.program.cones && this.gaps[this.gaps.length - 1] <= NEAR_GAP;
+  }
+
+  /** Iterations of the next round: until the gap is small enough at the pace of the last one, or some. */
+  private nextLength(): number {
+    const { gaps, working, length, iterationsARound: some } = this;
+    const [before, last] = gaps.slice(-2);
+    if (!(last < before)) return some;
+    const left = (length * log(last / (ENOUGH * this.setting.tolerance))) / log(before / last);
+    const most = this.near ? LONGER * some : some;
+    return Math.min(most, Math.max(working.halves * LEAST_ITERATIONS, Math.ceil(left)));
   }
 
   private get iterationsARound(): number {
@@ -303,7 +329,7 @@ export class AdmmRun implements Run {
     const gates = (working.gates.length * vectors) / C;
     const side = hasFewColumns(setting.program, working.gates.length) ? gates * d : n;
     const { cones } = setting.program;
-    return { n, C, d, gates, side, active, gaps, iterations: this.iterationsARound, cones };
+    return { n, C, d, gates, side, active, gaps, iterations: this.length, cones };
   }
 
   /** Takes in gates outside the set where these, and not those inside, limit the bound. */

@@ -8,6 +8,8 @@
 
 import type { CholeskyFactor } from "../../kernels/types.js";
 import { conjugateGradients } from "../../linear/conjugateGradients.js";
+import { inTurns } from "../../linear/pieces.js";
+import { uniformSource } from "../../linear/random.js";
 import { addColumnSums, norm } from "../../linear/vectors.js";
 import { blockOutputs, everyVector, meanSquaredNorm } from "../../operators/blocks.js";
 import type { ConvexProgram } from "../../types.js";
@@ -23,9 +25,10 @@ import {
   RankOneTerms,
   sketchCost,
 } from "../systems/index.js";
+import { roughProducts, type StepProducts } from "./roughProducts.js";
 
 /** Relative residual of the conjugate gradients. */
-const RESIDUAL = 0.1;
+const RESIDUAL = 0.3;
 /** Steps after which the next system may as well take over. */
 const MOST_STEPS = 6;
 /** The first partial factor costs at most as much as some products. */
@@ -33,8 +36,8 @@ const SKETCH_PRODUCTS = 35;
 /** A larger one is made where steps are more than a few and it costs no more than so many solves with them. */
 const FEW_STEPS = 3;
 const SOLVES_AHEAD = 12;
-/** Mean squares of rows, and the inverse, up to which products are rough: float32 ends at 3e38. */
-const MOST_SQUARE = 1e20;
+/** What a factor in float32 may leave of a right side. */
+const LEFT = 1e-3;
 /** Entries of a partial factor (512 MB), and of the masks that it is made from. */
 const MOST_ENTRIES = 2 ** 26;
 const MASK_ENTRIES = 2 ** 25;
@@ -52,8 +55,13 @@ export class GraphSystem {
   private biasScale = 0; // g^2
   private rank = 0; // of the partial factor; 0: not chosen yet
   private steps = FEW_STEPS; // of the last conjugate gradients
+  private rough = false; // the factor is one in float32
+  private doubted = false; // that this is enough
 
-  constructor(private readonly setting: Setting) {
+  constructor(
+    private readonly setting: Setting,
+    private readonly roughly: StepProducts | null = roughProducts(setting),
+  ) {
     const { loss, X } = setting.program;
     this.n = loss.rows;
     this.C = loss.outputs;
@@ -66,9 +74,14 @@ export class GraphSystem {
     return this.factor === null;
   }
 
-  /** True where a solve leaves nothing. */
+  /** True where a solve leaves nothing that matters to the next. */
   get exact(): boolean {
     return isFactored(this.setting.program, this.gates.length);
+  }
+
+  /** True where what solves leave adds up, and is to be made anew. */
+  get drifts(): boolean {
+    return this.rough || !this.exact;
   }
 
   /** Factors M, or what is near it. False when rounding made it indefinite, or time is up. */
@@ -85,7 +98,7 @@ export class GraphSystem {
       this.factor = this.columns?.factor(shift) ?? null;
     } else {
       this.columns = null;
-      this.factor = this.n <= DENSE_ROWS ? this.dense() : this.sketched();
+      this.factor = this.n <= DENSE_ROWS ? await this.dense() : this.sketched();
     }
     return this.factor !== null;
   }
@@ -107,14 +120,19 @@ export class GraphSystem {
    * b := M^-1 b, b [n x C], or near it: then `left` gets what is left of b; moves := A'b. Stale afterwards when a larger partial
    * factor would pay in the solves to come.
    */
-  async solve(b: Float64Array, left: Float64Array, moves: Float64Array): Promise<void> {
-    const { factor, columns, shift, setting, C } = this;
+  async solve(
+    b: Float64Array,
+    left: Float64Array,
+    moves: Float64Array,
+    products: StepProducts = this.setting.products,
+  ): Promise<void> {
+    const { factor, columns, shift, C } = this;
     if (factor === null) return;
     if (columns !== null) columns.solve(factor, shift, b, moves);
     else if (this.n > DENSE_ROWS) await this.iterate(factor, b, left, moves);
     else {
       factor.solve(b, C);
-      setting.products.adjoint(b, C, this.gates, moves);
+      products.adjoint(b, C, this.gates, moves);
     }
   }
 
@@ -150,7 +168,7 @@ export class GraphSystem {
   /** out [n x C] := (A A' + g^2 1 1' + shift I) x, and between := A'x. */
   private product(C: number, shift: number, between: Float64Array): (x: Float64Array, out: Float64Array) => void {
     const { positions, gates, biasScale, setting } = this;
-    const products = (this.mayBeRough && setting.products.roughly?.()) || setting.products;
+    const products = this.roughly ?? setting.products;
     const { gate, output, sign } = everyVector(gates, positions * C);
     return (x, out) => {
       products.adjoint(x, C, gates, between);
@@ -160,15 +178,40 @@ export class GraphSystem {
     };
   }
 
-  private dense(): CholeskyFactor | null {
+  private async dense(): Promise<CholeskyFactor | null> {
     const { n, gates, shift, biasScale, setting } = this;
+    const { products, kernels, pause } = setting;
+    this.rough = this.roughly !== null && !this.doubted;
+    const made = products.gatedFactor?.(gates, shift, biasScale, this.rough);
+    if (made !== undefined) {
+      const factor = await inTurns(made, pause);
+      if (!this.rough || (factor !== null && this.solves(factor))) return factor;
+      factor?.dispose();
+      if (await pause()) return null;
+      this.doubted = true;
+      return this.dense();
+    }
+    this.rough = false;
     const M = new Float64Array(n * n);
-    setting.products.addMaskedGram(M, gates, new Float64Array(gates.length).fill(1));
+    products.addMaskedGram(M, gates, new Float64Array(gates.length).fill(1));
     for (let k = 0; k < n; k++) {
       if (biasScale > 0) for (let j = 0; j <= k; j++) M[k * n + j] += biasScale;
       M[k * n + k] += shift;
     }
-    return setting.kernels.cholesky(M, n);
+    return kernels.cholesky(M, n);
+  }
+
+  /** Whether a factor in float32 leaves next to nothing of a right side; its error is that of all columns, which random signs show. */
+  private solves(factor: CholeskyFactor): boolean {
+    const { n, gates, positions, d } = this;
+    const uniform = uniformSource(n);
+    const b = Float64Array.from({ length: n }, () => (uniform() < 0.5 ? -1 : 1));
+    const x = b.slice();
+    factor.solve(x, 1);
+    const image = new Float64Array(n);
+    this.product(1, this.shift, new Float64Array(gates.length * positions * d))(x, image);
+    const left = image.reduce((sum, value, k) => sum + (value - b[k]) ** 2, 0);
+    return left <= LEFT ** 2 * n;
   }
 
   private sketched(): CholeskyFactor | null {
@@ -201,7 +244,7 @@ export class GraphSystem {
     return {
       gates,
       rank,
-      terms: new RankOneTerms(rows, rowCount, n, setting.kernels, this.mayBeRough),
+      terms: new RankOneTerms(rows, rowCount, n, setting.kernels, this.roughly !== null),
       least: rowCount < rank ? shift : 0,
     };
   }
@@ -234,12 +277,6 @@ export class GraphSystem {
         for (let k = 0; k < n * b; k++) out[(k % b) * n + Math.floor(k / b)] = columns[k];
       },
     };
-  }
-
-  /** Whether float32 holds products of rows of that length with themselves. */
-  private get mayBeRough(): boolean {
-    const square = meanSquaredNorm(this.setting.program);
-    return square > 1 / MOST_SQUARE && square < MOST_SQUARE;
   }
 
   private mayHold(rank: number): boolean {

@@ -46,12 +46,12 @@ test("what was taken before a failure is released, and nothing else is", () => {
 
 test("a factor for which there is no room leaves none taken", async () => {
   const n = 200;
-  const { multiply } = new WasmEngine(await openCore(false), 1);
+  const core = await openCore(false);
   const H = new Float64Array(n * n);
   for (let k = 0; k < n; k++) H[k * n + k] = 1;
   const room = n * n + 4 * 64 * 64; // not for the panel
   const heap = smallHeap(room);
-  expect(() => WasmFactor.of(heap, multiply, H, n)).toThrow(RangeError);
+  expect(() => WasmFactor.of(new WasmEngine({ ...core, heap }, 1), H, n)).toThrow(RangeError);
   expect(heap.take(room)).toBeGreaterThan(0);
 });
 

@@ -34,3 +34,55 @@ test.each([
   system.dispose();
   bench.dispose();
 });
+
+/** A program of gates, its bench and a system over all of them, with pauses that are counted; the `last` says that time is up. */
+function factored(rows: number, count: number, last = Number.POSITIVE_INFINITY) {
+  const program = randomProgram({ rows, features: 6, gates: count, ridge: 0 });
+  const bench = new Workbench(program, host);
+  const { products } = bench;
+  const asked = { times: 0 };
+  const pause = async () => ++asked.times >= last;
+  const memory = bench.part(0, program);
+  const setting = { program, kernels: host, products, memory, tolerance: 1e-6, pause, late: () => false };
+  const gates = Int32Array.from({ length: program.gates.count }, (_, i) => i);
+  return { program, bench, system: new GraphSystem(setting), gates, asked };
+}
+
+test.each([
+  { what: "solves nearly all of a system", shift: 1, drifts: true },
+  { what: "that would leave too much of it gives way to one in float64", shift: 1e-7, drifts: false },
+])("a factor in float32 $what", async ({ shift, drifts }) => {
+  const rows = 300;
+  const { program, bench, system, gates } = factored(rows, 4); // of a rank far below the rows
+  expect(await system.prepare(gates, shift, 0.5)).toBe(true);
+  expect(system.drifts).toBe(drifts);
+  const b = gaussianMatrix(rows, 1, 4).data;
+  const x = b.slice();
+  const moves = new Float64Array(gates.length * program.X.cols);
+  await system.solve(x, new Float64Array(rows), moves);
+  const image = new Float64Array(rows);
+  bench.products.forward(
+    gates,
+    gates.map(() => 0),
+    new Float64Array(gates.length).fill(1),
+    moves,
+    1,
+    image,
+  );
+  const sum = 0.5 * x.reduce((all, value) => all + value, 0);
+  expect(norm(image.map((value, k) => value + shift * x[k] + sum - b[k]))).toBeLessThan(1e-3 * norm(b));
+  system.dispose();
+  bench.dispose();
+});
+
+test("a factor is made in pieces, and left where time is up", async () => {
+  const whole = factored(1500, 90);
+  expect(await whole.system.prepare(whole.gates, 1, 0.5)).toBe(true);
+  whole.system.dispose();
+  whole.bench.dispose();
+  expect(whole.asked.times).toBeGreaterThan(5);
+  const cut = factored(1500, 90, 3);
+  expect(await cut.system.prepare(cut.gates, 1, 0.5)).toBe(false);
+  expect(cut.asked.times).toBeLessThan(6);
+  cut.bench.dispose();
+});
