@@ -139,20 +139,22 @@ export async function solveGrowing(
     const began = clock.seconds;
     effort.begin();
     const judge = () => judged(state, kernels, counted(), clock, due);
-    let solution = rough ? await judge() : await solve(state.program, kernels, counted(), state.blocks);
-    if (rough) cost = clock.seconds - began;
-    if (rough) effort.judgement(state.program.gates.count);
-    iterations += solution.iterations;
+    const judging = rough && standing === null;
+    let solution: Solution =
+      standing !== null
+        ? { ...standing, ...standsAt(clock, due()) }
+        : rough
+          ? await judge()
+          : await solve(state.program, kernels, counted(), state.blocks);
+    if (judging) cost = clock.seconds - began;
+    if (judging) effort.judgement(state.program.gates.count);
+    if (standing === null) iterations += solution.iterations;
     state = { program: state.program, blocks: solution.blocks };
     if (!rough && solution.status === "timeLimit") {
       // What was cut short left prices of its own dual point; those of the residual are mostly better.
       const { gap, dualPoint, iterations: more } = await judge();
       iterations += more;
       if (gap.dual > solution.gap.dual) solution = { ...solution, gap, dualPoint };
-    }
-    if (standing !== null && standing.gap.dual > solution.gap.dual) {
-      const { gap, dualPoint } = standing;
-      solution = { ...solution, gap, dualPoint };
     }
     progress = fall(objective, solution.gap.primal);
     pace.note(rough, progress, clock.seconds);
@@ -224,6 +226,12 @@ export async function solveGrowing(
     const joining = [...(single ? worth.slice(0, 1) : worth), ...(proof?.gates ?? [])];
     state = moved ?? (rough ? state : grown(state, joining, kinks && stuck > 0));
   }
+}
+
+/** How a point ends that is the one of the round before. */
+function standsAt(clock: Clock, due: boolean): Pick<Solution, "status" | "advice"> {
+  const status = clock.stopped() ? "cancelled" : due ? "timeLimit" : "solved";
+  return { status, advice: advice[status] };
 }
 
 /** What is true at the end: a gap that is below the tolerance is closed, whatever ended the search for other gates. */

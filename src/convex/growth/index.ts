@@ -1,6 +1,6 @@
 /** Gates that grow while a program is solved: the search for new ones, neurons that move, and the proof in the end. */
 
-export { descendNeurons, type NeuronPasses } from "./descents/index.js";
+export { descendNeurons, mayDescendRoughly, type NeuronPasses } from "./descents/index.js";
 export { passOver } from "./effort.js";
 export { evenly } from "./evenly.js";
 export { FEWEST_STARTS, type GrownSolution, type GrowthOptions, searchBeyond, solveGrowing } from "./grow.js";
@@ -9,4 +9,4 @@ export { largestAtZero, randomStarts } from "./oracle.js";
 export { columnsOf, TogetherPasses } from "./passes.js";
 export { withAllGates } from "./proof.js";
 export { searchGates } from "./search.js";
-export { FIRST_RATIO, firstPause, firstScale, neuronsInTime, zeroState } from "./state.js";
+export { FIRST_RATIO, firstPause, firstScale, zeroState } from "./state.js";

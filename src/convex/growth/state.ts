@@ -141,7 +141,7 @@ export function firstPause(clock: Clock, before = 0, part = FIRST_TIME): () => P
 }
 
 /** How many of so many neurons come far enough from a random start in these seconds. */
-export async function neuronsInTime(
+async function neuronsInTime(
   program: ConvexProgram,
   kernels: Kernels,
   most: number,

@@ -1,6 +1,6 @@
 /** Where sharing begins: the lower end of two descents, from random neurons and from a network. */
 
-import { firstPause, neuronsInTime } from "../growth/index.js";
+import { firstPause, mayDescendRoughly } from "../growth/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { gaussianSource } from "../linear/random.js";
 import { Clock } from "../solvers/clock.js";
@@ -9,6 +9,7 @@ import type { ConvexProgram } from "../types.js";
 import { descendTogether } from "./descent.js";
 import { SharingEffort } from "./effort.js";
 import { type SharedNeurons, SharedObjective } from "./neurons.js";
+import { workOfGate } from "./prices.js";
 import { randomNeurons } from "./randomStart.js";
 
 /**
@@ -25,9 +26,15 @@ const AFTERWARDS = 4;
 const JUDGING = 2;
 /** Of the time that is left, what these may take at most. */
 const MOST_REST = 0.5;
+/** Of the time that is left: what the second of two descents takes before it is asked whether it gets below the first. */
+const SECOND_SHARE = 0.1;
 /** A bound of all gates goes through the data for each, at so many multiplications a second; there is time for it where this share is enough. */
-const BOUND_RATE = 1.5e9;
+const BOUND_RATE = 2.2e9;
 const BOUND_SHARE = 1 / 6;
+/** Multiplications for each entry of the data that making a neuron's gate takes. */
+const PATTERN = 3;
+/** A descent that makes fewer steps than these is steep to its end, and has that time, too. */
+const STEEP_STEPS = 100;
 
 /** Neurons, and what the network's objective is there. */
 export interface SharedPoint {
@@ -58,16 +65,17 @@ export async function descendFromRandom(
   const clock = new Clock(seconds, stopped);
   const start = await drawn(program, kernels, Math.min(units, neuronsFor(program, effort)), clock, draw, effort);
   const drawing = clock.seconds;
-  const bound = secondsToBound(program, start.outputs.length / program.loss.outputs);
-  const rest = Math.min(AFTERWARDS * drawing, MOST_REST * clock.left);
-  const pause = firstPause(clock, rest + (bound < BOUND_SHARE * clock.left ? bound : 0));
+  const many = start.outputs.length / program.loss.outputs;
+  const bound = secondsToBound(program, many);
+  const kept = bound < BOUND_SHARE * clock.left && effort.stepsIn(clock.left, many) >= STEEP_STEPS;
+  const pause = firstPause(clock, Math.min(AFTERWARDS * drawing, MOST_REST * clock.left) + (kept ? bound : 0));
   const point = await descendTogether(start, [], units, program, kernels, pause, effort);
   return { point, effort, draw, ended: !(await pause()), judging: JUDGING * drawing };
 }
 
-/** Seconds that a bound of the gates of so many neurons is foretold to take. */
-export function secondsToBound({ X, loss }: Pick<ConvexProgram, "X" | "loss">, neurons: number): number {
-  return (neurons * X.rows * X.cols * loss.outputs) / BOUND_RATE;
+/** Seconds that so many gates and a bound of them are foretold to take. */
+export function secondsToBound(program: Pick<ConvexProgram, "X" | "loss">, gates: number): number {
+  return (gates * (PATTERN * program.X.rows * program.X.cols + workOfGate(program))) / BOUND_RATE;
 }
 
 /** The lower end of two descents, from random neurons and then from a network, which stays as it is where time is over before that. */
@@ -80,13 +88,18 @@ export async function begun(
   { effort, draw, point = null }: Pick<RandomEnd, "effort" | "draw"> & { readonly point?: SharedPoint | null },
 ): Promise<SharedPoint> {
   const pause = () => clock.pause();
-  const descend = (from: SharedNeurons, goal?: number) =>
-    descendTogether(from, [], units, program, kernels, pause, effort, goal);
+  const descend = (from: SharedNeurons, hopeless?: (lowest: number, before: number) => boolean) =>
+    descendTogether(from, [], units, program, kernels, pause, effort, hopeless);
   const given = { neurons: network, value: new SharedObjective(program, kernels).value(network) };
   if ((await pause()) && point === null) return given;
-  const most = Math.min(units, Math.max(neuronsFor(program, effort), network.outputs.length / network.bias.length));
-  const random = point ?? (await descend(await drawn(program, kernels, most, clock, draw, effort)));
-  const other = (await pause()) ? given : await descend(network, random.value);
+  const many = Math.min(units, Math.max(neuronsFor(program, effort), network.outputs.length / network.bias.length));
+  const random = point ?? (await descend(await drawn(program, kernels, many, clock, draw, effort)));
+  const most = SECOND_SHARE * clock.left;
+  const from = clock.seconds;
+  /** Another window as the last one would not bring it below the random one's end, and it has taken its time. */
+  const hopeless = (lowest: number, before: number) =>
+    (effort.dear || clock.seconds - from > most) && 2 * lowest - before > random.value;
+  const other = (await pause()) ? given : await descend(network, hopeless);
   return random.value < other.value ? random : other;
 }
 
@@ -104,7 +117,7 @@ async function drawn(
   draw: () => number,
   effort: SharingEffort,
 ): Promise<SharedNeurons> {
-  const few = effort.neuronsIn(clock.left, most);
-  const m = await neuronsInTime(program, kernels, few, clock.left, () => clock.pause());
+  const rough = await mayDescendRoughly(program, kernels, () => clock.pause());
+  const m = effort.neuronsIn(clock.left, most, rough);
   return randomNeurons(new SharedObjective(program, kernels), program, kernels, m, draw);
 }

@@ -32,7 +32,7 @@ export async function descendTogether(
   kernels: Kernels,
   pause: () => Promise<boolean>,
   effort: SharingEffort,
-  goal = Number.POSITIVE_INFINITY, // where descents are dear, one that another window would not bring there is given up
+  givenUp: (lowest: number, before: number) => boolean = () => false, // asked after each window, with the value there and at the last
 ): Promise<{ neurons: SharedNeurons; value: number }> {
   const d = program.X.cols;
   const objective = new SharedObjective(program, kernels);
@@ -60,7 +60,7 @@ export async function descendTogether(
     counted += WINDOW;
     effort.descent(WINDOW, m);
     effort.mark(lowest);
-    hopeless = effort.dear && 2 * lowest - before > goal;
+    hopeless = givenUp(lowest, before);
     before = lowest;
   };
   const worthwhile = { window: WINDOW, share: SLOW, onWindow };

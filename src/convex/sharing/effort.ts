@@ -15,10 +15,16 @@ const SEARCH_MOST = 5e8;
 /** Steps, and starts, that each has all the same. */
 const LEAST_STEPS = 20;
 const LEAST_STARTS = 32;
-/** Where time is short, so few neurons descend from a random start that a share of it is enough for some steps, but never fewer than these. */
+/**
+ * Where time is short, so few neurons descend from a random start that a share of it is enough for so many steps; some are worth having
+ * where they come less far, but never fewer than the fewest. Steps in float64 take so many times as long.
+ */
 const FIRST_SHARE = 0.5;
-const FIRST_STEPS = 25;
+const FIRST_STEPS = 120;
+const ENOUGH_NEURONS = 60;
+const ENOUGH_STEPS = 25;
 const FEWEST_NEURONS = 15;
+const EXACTLY = 3;
 /** The second half of what was spent is to have brought this share of the objective. */
 export const SLOW = 1e-3;
 /** Of what the descents and searches have spent: what the bounds of all rounds, and the last one, may take. */
@@ -80,10 +86,16 @@ export class SharingEffort {
     return this.patient ? Math.min(most, Math.max(LEAST_STARTS, Math.floor(SEARCH_MOST / this.start))) : most;
   }
 
-  /** How many neurons, at most so many, a descent that has these seconds begins with. */
-  neuronsIn(seconds: number, most: number): number {
-    const some = Math.floor((1e9 * FIRST_SHARE * seconds) / (FIRST_STEPS * this.step(1, false)));
-    return Math.min(most, Math.max(FEWEST_NEURONS, some));
+  /** How many neurons, at most so many, a descent that has these seconds begins with; `rough`: in float32. */
+  neuronsIn(seconds: number, most: number, rough: boolean): number {
+    const steps = (1e9 * FIRST_SHARE * seconds) / (this.step(1, false) * (rough ? 1 : EXACTLY)); // of one neuron
+    const [far, enough] = [FIRST_STEPS, ENOUGH_STEPS].map((each) => Math.floor(steps / each));
+    return Math.min(most, Math.max(FEWEST_NEURONS, Math.min(ENOUGH_NEURONS, enough), far));
+  }
+
+  /** Steps that a descent of so many neurons is foretold to make in these seconds, in float32. */
+  stepsIn(seconds: number, neurons: number): number {
+    return (1e9 * seconds) / this.step(neurons, false);
   }
 
   private step(neurons: number, outputsAlone: boolean): number {

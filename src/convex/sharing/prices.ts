@@ -11,18 +11,22 @@
 import type { GatedProducts, Kernels } from "../kernels/types.js";
 import { smallSolve } from "../linear/smallSolve.js";
 import { dot, norm } from "../linear/vectors.js";
-import { meanSquaredNorm } from "../operators/blocks.js";
 import { coneProjector } from "../operators/coneProjection.js";
 import { penalties } from "../penalties/index.js";
 import { ConeRelaxation } from "../relaxation/index.js";
 import type { ConvexProgram } from "../types.js";
+import { dearestAtMost } from "./dearest.js";
 
 /** Outputs up to which directions are split: a gate begins with 2^C orthants. */
 const MOST_SPLIT = 3;
-/** Gates whose vectors are held at a time: bounds the memory, not the result. */
+/** Gates whose vectors are held at a time: bounds the memory, not the result; fewer than the fewest would go through patches once for each. */
 const CHUNK = 64;
+const FEWEST_TOGETHER = 4;
 /** Multiplications between two turns of the host: some 10 ms. */
-const TURN = 1e7;
+const TURN = 3e7;
+/** What a patch costs beside the sum of its sample, in multiplications of each column, and turns that find a largest singular value. */
+const PATCH = 1.5;
+const SINGULAR = 40;
 /** Doubles of relaxations that are kept for a next round: 128 MB. */
 const ROOM = 2 ** 24;
 /** Projections that a round of a relaxation counts for: it factors small matrices, too. */
@@ -69,9 +73,11 @@ export interface PricingBudget {
   readonly late?: (() => boolean) | undefined; // asked where there is no turn for the host, and before gates are looked at: true to end early as well
 }
 
-/** What no neuron is dearer than, whatever its gate: |N| times the most that its unit direction says of all rows. */
-export function dearestAtMost(program: ConvexProgram, N: Float64Array): number {
-  return norm(N) * Math.sqrt(program.loss.rows * meanSquaredNorm(program));
+/** Multiplications of the bound of one gate whose cone is forgotten. */
+export function workOfGate({ X, loss }: Pick<ConvexProgram, "X" | "loss">): number {
+  const C = loss.outputs;
+  const ofPatches = X.rows > loss.rows ? PATCH * X.rows : 0;
+  return X.cols * (ofPatches + C * (loss.rows + SINGULAR * C));
 }
 
 /** Bounds the price of all gates from both sides. */
@@ -137,14 +143,14 @@ class SharedPricing {
 
   /** Every gate that there is time for, bounded by the largest singular value of V_i: its cone forgotten. */
   private async wholeGates(pause: PricingBudget["pause"], late: () => boolean): Promise<Region[]> {
-    const { C, d, program, products, N } = this;
-    const together = Math.max(1, Math.min(CHUNK, Math.floor(TURN / (C * d * (program.X.rows + 10 * C)))));
+    const { C, d, program, products, kernels, N } = this;
+    const together = Math.max(FEWEST_TOGETHER, Math.min(CHUNK, Math.floor(TURN / workOfGate(program))));
     const regions: Region[] = [];
     const block = C * d;
     const vectors = new Float64Array(together * block);
     for (let from = 0; from < program.gates.count; from += together) {
       if (late()) {
-        this.unseen = dearestAtMost(program, N);
+        this.unseen = dearestAtMost(program, N, kernels);
         break;
       }
       const list = Int32Array.from({ length: Math.min(together, program.gates.count - from) }, (_, k) => from + k);

@@ -21,10 +21,11 @@ import { Clock } from "../solvers/clock.js";
 import { advice, type SolveBudget } from "../solvers/solution.js";
 import type { ConvexProgram, Evidence, Gap, SparseBlocks, Status } from "../types.js";
 import { begun, type RandomEnd, secondsToBound } from "./begin.js";
+import { dearestAtMost } from "./dearest.js";
 import { descendTogether } from "./descent.js";
 import { SharingEffort, SLOW } from "./effort.js";
-import { networkOf, type SharedNeurons, SharedObjective, sharedNeurons } from "./neurons.js";
-import { dearestAtMost, type PricingBudget, priceShared, type SharedPrices } from "./prices.js";
+import { networkOf, SharedObjective, sharedNeurons } from "./neurons.js";
+import { type PricingBudget, priceShared, type SharedPrices } from "./prices.js";
 import { distinct, fromPrices, search } from "./search.js";
 
 /** Neurons below this share of the largest are none. */
@@ -112,16 +113,22 @@ export async function shareOutputs(
   const whole = new Clock(budget.seconds, stopped);
   // What was cut short had the time of the search: the rest is for the bound.
   const cut = options.random?.ended === false;
-  const clock = new Clock(cut ? 0 : secondsToSearch(budget.seconds, start, options.random?.point.neurons), stopped);
+  const widest = Math.max(
+    network.neurons.length,
+    (options.random?.point.neurons.outputs.length ?? 0) / start.loss.outputs,
+  );
+  const clock = new Clock(cut ? 0 : secondsToSearch(budget.seconds, start, widest), stopped);
   const objective = new SharedObjective(start, kernels);
   const random = options.random ?? { draw: gaussianSource(options.seed), effort: new SharingEffort(start, patient) };
   const { draw, effort } = random;
   const from = sharedNeurons(network.neurons, start.X.cols, network.bias);
   let { neurons, value } = await begun(from, start, kernels, clock, options.units, random);
   const pause = () => clock.pause();
-  // Where there is no time to look for neurons, the bound is about those that are there.
-  const kept = ({ neurons: living }: Network) =>
-    cut && living.length > 0 && !start.gates.complete ? null : start.gates;
+  // Where there is no time to look for neurons, or at the gates of the program as well, the bound is about those that are there.
+  const kept = ({ neurons: living }: Network) => {
+    const short = cut || secondsToBound(start, start.gates.count + living.length) > whole.left;
+    return short && living.length > 0 && !start.gates.complete ? null : start.gates;
+  };
   let stuck = 0;
   let closest = Number.POSITIVE_INFINITY; // the least gap so far, where all of the bound was looked into
   let tried = 0;
@@ -191,9 +198,9 @@ export async function shareOutputs(
   }
 }
 
-/** All but a share, and all but what the bound takes where that is no more than half. */
-function secondsToSearch(seconds: number, program: ConvexProgram, neurons: SharedNeurons | undefined): number {
-  const bound = secondsToBound(program, (neurons?.outputs.length ?? 0) / program.loss.outputs);
+/** All but a share, and all but what the bound of the program's gates and those of so many neurons takes where that is no more than half. */
+function secondsToSearch(seconds: number, program: ConvexProgram, neurons: number): number {
+  const bound = secondsToBound(program, program.gates.count + neurons);
   return Math.min(SEARCH_SHARE * seconds, bound < seconds / 2 ? seconds - bound : seconds);
 }
 
@@ -224,7 +231,7 @@ export async function sharedGap(
     const { value: dual, scale } = bestScale(program, N, program.beta / prices.upper);
     return { gap: { primal, dual, relative: relativeGap(primal, dual, program) }, prices, scale };
   };
-  if (budget.late?.() === true) return judged({ upper: dearestAtMost(program, N), lower: 0, dearest: [] });
+  if (budget.late?.() === true) return judged({ upper: dearestAtMost(program, N, kernels), lower: 0, dearest: [] });
   const products = bindProducts(program, kernels);
   try {
     return judged(await priceShared(program, kernels, products, N, budget));

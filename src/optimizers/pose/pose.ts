@@ -21,6 +21,7 @@ import { bindLoss } from "../../convex/losses/index.js";
 import { overColumn, roundedAsWritten } from "../../convex/network.js";
 import { type Coordinates, isStandardized } from "../../convex/operators/coordinates.js";
 import { standardizedVector, unstandardized } from "../../convex/operators/standardized.js";
+import { mayShareOutputs } from "../../convex/sharing/index.js";
 import { Clock } from "../../convex/solvers/clock.js";
 import type { ConvexProgram, GateSet, Loss, Matrix, Penalty } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -43,6 +44,8 @@ export const FEW_ARRANGEMENTS = 512;
 
 /** Of the time that there is: what the making of gates may take. */
 const GATES_SHARE = 0.5;
+/** The same of gates that grow, where neurons that feed several outputs descend first: it may be all that there is time for. */
+const FIRST_GATES_SHARE = 0.05;
 const GROWTH: Growth = { kind: "grow" };
 
 /** Where gates may come from when no option names them. */
@@ -71,10 +74,12 @@ export async function pose(
   const X = inputRows(spec, data.x, column.value);
   const pooling = poolingOf(spec);
   const wish = arrangementsFor(spec, X, settings, sources);
-  const making = clock.part(GATES_SHARE);
+  const loss = bindLoss(spec.loss, data.y, data.weights);
+  const descends = growthOf(wish) !== null && settings.vectorPenalty !== "perOutput";
+  const first = descends && mayShareOutputs({ cones: true, loss, pooling });
+  const making = clock.part(first ? FIRST_GATES_SHARE : GATES_SHARE);
   const made = (work: Pieces<GateSet>) => inTurns(work, () => making.pause());
   const gates = await chooseGates(spec, X, column.value, settings, sources, wish, engine.kernels, made);
-  const loss = bindLoss(spec.loss, data.y, data.weights);
   const posing = lossBeside(loss, spec, data.x, sources.space ?? null, engine.kernels, sources.part ?? null);
   const beside = await inTurns(posing, () => clock.pause());
   const { outputBias } = beside;

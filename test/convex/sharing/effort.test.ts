@@ -51,13 +51,14 @@ test("fewer neurons begin where time is shorter or rows are more, some always, a
   const rows = (count: number) => ({ loss: program.loss, X: { rows: count, cols: 25, data: new Float64Array(0) } });
   for (const count of [40, 4000, 400_000]) {
     const effort = new SharingEffort(rows(count), false);
-    const many = [0, 0.1, 1, 10, Number.POSITIVE_INFINITY].map((seconds) => effort.neuronsIn(seconds, 200));
+    const many = [0, 0.1, 1, 10, Number.POSITIVE_INFINITY].map((seconds) => effort.neuronsIn(seconds, 200, true));
     expect(many).toEqual([...many].sort((a, b) => a - b));
     expect(many[0]).toBeGreaterThan(0);
     expect(many[4]).toBe(200);
-    expect(effort.neuronsIn(1, 200)).toBeGreaterThanOrEqual(
-      new SharingEffort(rows(2 * count), false).neuronsIn(1, 200),
+    expect(effort.neuronsIn(1, 200, true)).toBeGreaterThanOrEqual(
+      new SharingEffort(rows(2 * count), false).neuronsIn(1, 200, true),
     );
-    expect(effort.neuronsIn(0, 3)).toBe(3);
+    expect(effort.neuronsIn(1, 200, false)).toBeLessThanOrEqual(effort.neuronsIn(1, 200, true));
+    expect(effort.neuronsIn(0, 3, true)).toBe(3);
   }
 });

@@ -5,8 +5,9 @@ import { enumerateGates } from "../../../src/convex/arrangements/index.js";
 import { bindProducts, referenceKernels } from "../../../src/convex/kernels/index.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
 import { norm } from "../../../src/convex/linear/vectors.js";
+import { dearestAtMost } from "../../../src/convex/sharing/dearest.js";
 import { SharedObjective } from "../../../src/convex/sharing/neurons.js";
-import { dearestAtMost, priceShared, type SharedPrices } from "../../../src/convex/sharing/prices.js";
+import { priceShared, type SharedPrices } from "../../../src/convex/sharing/prices.js";
 import type { ConvexProgram } from "../../../src/convex/types.js";
 import { randomConvProgram } from "../../helpers/convProblems.js";
 import { gaussianMatrix, randomProgram } from "../../helpers/problems.js";
@@ -84,7 +85,7 @@ describe("priceShared", () => {
     const exact = await price(program, N, 1e-3);
     expect(upper).toBeGreaterThanOrEqual(exact.lower);
     expect(lower).toBeLessThanOrEqual(exact.upper);
-    if (looks === 0) expect(upper).toBe(dearestAtMost(program, N));
+    if (looks === 0) expect(upper).toBe(dearestAtMost(program, N, referenceKernels));
   });
 
   test.each(["sum", "mean"] as const)("no direction is dearer than any may be, over patches too (%s)", (pool) => {
@@ -96,7 +97,7 @@ describe("priceShared", () => {
     for (let k = 0; k < 200; k++) {
       const u = Float64Array.from({ length: X.cols }, draw);
       const size = Math.sqrt(u.reduce((sum, value) => sum + value * value, 0));
-      const [worth, most] = [norm(objective.pulls(u, N)), dearestAtMost(program, N) * size];
+      const [worth, most] = [norm(objective.pulls(u, N)), dearestAtMost(program, N, referenceKernels) * size];
       expect(worth).toBeLessThanOrEqual(most);
     }
   });

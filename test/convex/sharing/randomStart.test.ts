@@ -96,6 +96,22 @@ describe("a descent from random neurons before anything else", () => {
     },
   );
 
+  test.each([1e-9, 60])(
+    "the bound is about the program's gates as well where there is time to look at them (%f s)",
+    async (seconds) => {
+      const few = [0, 1].map((p) => ({
+        direction: Float64Array.from({ length: 6 }, (_, k) => Number(k === p)),
+        output: Float64Array.of(0.1, 0, -0.1),
+        gate: null,
+      }));
+      const network = { ...none, neurons: few };
+      const found = await shareOutputs(program, network, referenceKernels, { ...budget, seconds }, options);
+      if (seconds < 1) expect(found.program.gates.count).toBe(2);
+      else expect(found.program.gates.count).toBeGreaterThanOrEqual(program.gates.count);
+      expect(found.gap.dual).toBeLessThanOrEqual(found.gap.primal);
+    },
+  );
+
   test("that came to its end is gone on from, and ends no higher", async () => {
     const random = await descendFromRandom(program, referenceKernels, budget, options);
     expect(random.ended).toBe(true);
@@ -114,7 +130,8 @@ test.each([true, false])(
     const end = async (goal: number) => {
       const effort = new SharingEffort(program, true);
       if (dear) effort.descent(1e6, 100);
-      return descendTogether(neurons, [], 20, program, referenceKernels, async () => false, effort, goal);
+      const givenUp = (lowest: number, before: number) => effort.dear && 2 * lowest - before > goal;
+      return descendTogether(neurons, [], 20, program, referenceKernels, async () => false, effort, givenUp);
     };
     const [given, whole] = [await end(0), await end(Number.POSITIVE_INFINITY)];
     expect(given.value).toBeLessThan(objective.value(neurons));

@@ -13,4 +13,4 @@ export {
   smallNeurons,
 } from "./movingNeurons.js";
 export { descendNeurons, type NeuronPasses } from "./neuronDescent.js";
-export { descendsRoughly } from "./rough.js";
+export { descendsRoughly, mayDescendRoughly } from "./rough.js";

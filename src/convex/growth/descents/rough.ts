@@ -12,7 +12,16 @@ const TOLD_WINDOW = 10;
 /** |means| / |spreads| of columns that leave float32 digits for TOLD. */
 const OFFSET = 30;
 
-/** Whether m neurons descend in float32 first. */
+/** Whether neurons that feed all outputs descend in float32 first, where there is memory for them. */
+export async function mayDescendRoughly(
+  program: ConvexProgram,
+  kernels: Kernels,
+  pause: () => Promise<boolean>,
+): Promise<boolean> {
+  return kernels.roughLayer !== undefined && hasDigits(program, await axesOf(program.X, kernels, pause));
+}
+
+/** Whether m neurons that feed one output each do. */
 export async function descendsRoughly(
   program: ConvexProgram,
   kernels: Kernels,
