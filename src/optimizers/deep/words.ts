@@ -108,8 +108,8 @@ export function alternateNotes(
     ...(foreign === null
       ? []
       : [
-          `There is no convex program for ${foreign}: a descent trains the hidden layers, to a local optimum of which nothing is proven, and ` +
-            `the read-out is solved exactly, given what they compute.`,
+          `There is no convex program for ${foreign}: a descent trains the hidden layers, of which nothing is proven, and the program is of ` +
+            `the read-out, given what they compute.`,
         ]),
     `${counted(steps, "step")} of descent of all layers${epochs === 0 ? "" : `, after ${counted(epochs, "epoch")} of Adam over parts of the rows`}, ` +
       `and in turn with them ${counted(programs, "convex program")} of the head, of which ${helped} lowered the objective. No round ended above ` +
