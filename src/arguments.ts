@@ -31,6 +31,21 @@ export function refuse(where: string, expected: string, got: unknown, todo?: str
   refuseAs(where, expected, shown(got), todo, code);
 }
 
+/** So many of what is named: "1 row", "2 rows", "2 entries", "2 branches". */
+export function counted(count: number, one: string): string {
+  return count === 1 ? `1 ${one}` : `${count} ${pluralOf(one)}`;
+}
+
+/** The same of those at hand: "this gate", "these 2 gates". */
+export function these(count: number, one: string): string {
+  return count === 1 ? `this ${one}` : `these ${counted(count, one)}`;
+}
+
+function pluralOf(one: string): string {
+  if (/[^aeiou]y$/.test(one)) return `${one.slice(0, -1)}ies`;
+  return /(s|x|ch|sh)$/.test(one) ? `${one}es` : `${one}s`;
+}
+
 /** A value in a few words; never throws, whatever the value is. */
 export function shown(value: unknown): string {
   if (typeof value === "string") return `"${value.length > 40 ? `${value.slice(0, 40)}...` : value}"`;

@@ -3,7 +3,7 @@
 import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { count, optional, refuse, refuseAs, refuseUnknown } from "../arguments.js";
+import { count, counted, optional, refuse, refuseAs, refuseUnknown } from "../arguments.js";
 import { isTensor, iterableOf, numbersIn, pairOf, RowRefusal } from "../convex/sharded/index.js";
 import { ConvexError } from "../errors.js";
 import { filesIn, type RowFile } from "./rowFile.js";
@@ -148,7 +148,7 @@ function refuseFlat({ x, y }: { readonly x?: unknown; readonly y?: unknown }): v
   throw new RowRefusal(
     "data/shape",
     null,
-    `expected x and y to be arrays of rows, got ${x.length} numbers in each, which may be one row or ${x.length}. Give ` +
+    `expected x and y to be arrays of rows, got ${counted(x.length, "number")} in each, which may be one row or ${x.length}. Give ` +
       `{ x: [[1], [2]], y: [[1], [2]] }, or an iterable of { x, y } of a row.`,
   );
 }

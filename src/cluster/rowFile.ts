@@ -2,6 +2,7 @@
 
 import { type FileHandle, open } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { counted } from "../arguments.js";
 import { RowRefusal } from "../convex/sharded/index.js";
 
 /** Where the rows are, and how many numbers each has; sent to workers as JSON. */
@@ -69,6 +70,6 @@ function endsEarly(path: string, expected: number, there: number, row: number): 
   return new RowRefusal(
     "data/shape",
     row,
-    `expected ${expected} rows in the file ${basename(path)}, got ${there} whole ones: it was cut short. Write the files again by fileRows.`,
+    `expected ${counted(expected, "row")} in the file ${basename(path)}, got ${counted(there, "whole one")}: it was cut short. Write the files again by fileRows.`,
   );
 }

@@ -1,7 +1,7 @@
 /** A regularizer for layers of parallel branches: a power of the norm of each branch's weights. */
 
 import * as tf from "@tensorflow/tfjs";
-import { count, isRecord, oneOf, refuse } from "../arguments.js";
+import { count, counted, isRecord, oneOf, refuse } from "../arguments.js";
 import type { Regularizer } from "./parts.js";
 
 /** A square that float32 holds, and whose root is nothing beside any weight. */
@@ -66,7 +66,7 @@ export class BranchPower extends Base {
     if (divided % branches !== 0) {
       refuse(
         "branchPower",
-        `a kernel whose ${along} are a multiple of its ${branches} branches`,
+        `a kernel whose ${along} are a multiple of ${counted(branches, "branch")}, as it has`,
         divided,
         "Change `units` or `branches`.",
         "model/regularizer",

@@ -1,7 +1,7 @@
 /** A convex quadratic program as a layer, whose objective and constraints are trained. */
 
 import * as tf from "@tensorflow/tfjs";
-import { count, isRecord, refuse, refuseAs } from "../arguments.js";
+import { count, counted, isRecord, refuse, refuseAs } from "../arguments.js";
 import { exp, log } from "../convex/linear/elementary.js";
 import { quadraticProgram } from "./convexProgram.js";
 import { seedArgs, singleShape, singleTensor } from "./parts.js";
@@ -79,7 +79,7 @@ export class ConvexLayer extends tf.layers.Layer {
     if (p >= n) {
       refuseAs(
         "convexLayer: equalities",
-        `fewer than the ${n} columns that come in`,
+        `fewer than ${counted(n, "column")}, as come in`,
         String(p),
         "Lower it, or widen the layer before.",
         "model/layer",

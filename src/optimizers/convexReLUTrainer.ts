@@ -93,6 +93,9 @@ export class ConvexReLUTrainer {
    * - then what joins the places of a convolution (global average pooling, average pooling and flatten, or flatten), and a dense
    *   read-out with the activation that the loss wants. Dropout and noise take no part.
    *
+   * Where layers before the read-out are more, or none that a program has (other activations, max pooling, recurrent layers), a descent
+   * trains them and the read-out is solved, unless `formulation` asks for a program: see `depth`.
+   *
    * y is [n x C] (or [n]), with class numbers for sparseCategoricalCrossentropy.
    *
    * The weights change only when everything succeeded, callbacks too. Numerical trouble is a `status` with `advice`, never an exception.

@@ -1,7 +1,7 @@
 /** What a wide network would do on your data: its tangent kernel, the rate of gradient descent, and the number of its steps. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { abortSignal, count, flag, oneOf, positive, refuseAs, refuseUnknown, shown } from "../arguments.js";
+import { abortSignal, count, counted, flag, oneOf, positive, refuseAs, refuseUnknown, shown } from "../arguments.js";
 import { eigenvaluesOf, stepped, type Tridiagonal, tridiagonalise, turnedBy } from "../convex/linear/eigen/index.js";
 import { log } from "../convex/linear/elementary.js";
 import { inTurns } from "../convex/linear/pieces.js";
@@ -143,7 +143,7 @@ export class TangentKernel {
     count("TangentKernel.errors: steps", steps, MOST_STEPS);
     const n = this.kernel.rows;
     if (typeof residual !== "object" || residual === null || residual.length !== n)
-      refuseAs("TangentKernel.errors", `${n} numbers`, shown(residual), "Give f(x) - y of each row.");
+      refuseAs("TangentKernel.errors", counted(n, "number"), shown(residual), "Give f(x) - y of each row.");
     const r = Float64Array.from(residual, (value) => (typeof value === "number" ? value : Number.NaN));
     const wrong = r.findIndex((value) => !Number.isFinite(value));
     if (wrong >= 0) refuseAs("TangentKernel.errors", "finite numbers", shown(residual[wrong]), "Change it.");

@@ -3,6 +3,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import {
   count,
+  counted,
   integer,
   isRecord,
   MOST_POINTS,
@@ -192,8 +193,8 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
     if (!fits) {
       throw new ConvexError(
         "model/layer",
-        `OptimalSet.write: expected a model of ${inputs} inputs and ${outputs} outputs with the biases and patches of the fitted one, ` +
-          `got one of ${spec.inputs} inputs and ${spec.outputs} outputs. Use the fitted model, or modelOf.`,
+        `OptimalSet.write: expected a model of ${counted(inputs, "input")} and ${counted(outputs, "output")} with the biases and patches of the fitted one, ` +
+          `got one of ${counted(spec.inputs, "input")} and ${counted(spec.outputs, "output")}. Use the fitted model, or modelOf.`,
       );
     }
     const units = unitsFor(spec, Math.max(1, network.neurons.length), "keep");
@@ -218,7 +219,7 @@ export class OptimalSet<M extends tf.LayersModel = tf.Sequential> {
   private refuseForeign(...points: readonly Optimum[]): void {
     for (const each of points) {
       if (isRecord(each) && each.point?.length === this.solutions[0].point.length) continue;
-      const got = isRecord(each) && each.point ? `one of ${each.point.length} candidates` : shown(each);
+      const got = isRecord(each) && each.point ? `one of ${counted(each.point.length, "candidate")}` : shown(each);
       refuseAs("optimalSet", "an optimum of this set", got, "Take it from this set's own methods.");
     }
   }

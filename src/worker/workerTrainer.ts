@@ -1,7 +1,7 @@
 /** The page's side: fit and train as ConvexReLUTrainer has them, with all the work in a worker. */
 
 import * as tf from "@tensorflow/tfjs";
-import { abortSignal, isRecord, refuse, shown } from "../arguments.js";
+import { abortSignal, counted, isRecord, refuse, shown } from "../arguments.js";
 import { ConvexError } from "../errors.js";
 import type { FitArgs, TrainArgs } from "../optimizers/convexReLUTrainer.js";
 import { readOptions, type Settings, type TrainerOptions } from "../optimizers/options.js";
@@ -287,7 +287,7 @@ async function pairMessage(pair: FitArgs["validationData"], trunk: Trunk | null)
   if (!Array.isArray(pair) || pair.length !== 2) {
     throw new ConvexError(
       "options/value",
-      `validationData: expected a pair [x, y] of tensors, got ${Array.isArray(pair) ? `${pair.length} entries` : typeof pair}. ` +
+      `validationData: expected a pair [x, y] of tensors, got ${Array.isArray(pair) ? counted(pair.length, "entry") : typeof pair}. ` +
         `Change it or leave it out.`,
     );
   }

@@ -21,6 +21,16 @@ class OwnScale extends tf.layers.Layer {
   }
 }
 
+/** A layer whose outputs TensorFlow.js has no gradient of. */
+class OwnSteps extends tf.layers.Layer {
+  static className = "OwnSteps";
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    const x = Array.isArray(inputs) ? inputs[0] : inputs;
+    return tf.mul(x, tf.cast(tf.greater(x, 0.1), "float32"));
+  }
+}
+
 /** One wrong input: what is wrong, the code, and the useful part of the sentence. */
 interface Case {
   readonly wrong: string;
@@ -214,8 +224,22 @@ const cases: Case[] = [
   {
     wrong: "an unsupported activation",
     code: "model/activation",
-    says: /activation "relu" in the hidden layer, or a leakyReLU layer, got "tanh" in layer "hid"/,
+    says: /activation "relu" in the hidden layer, or a leakyReLU layer, got "tanh" in layer "hid".*Or set depth: "alternate"/,
+    options: { formulation: "relu" },
     model: () => dense([relu({ activation: "tanh", name: "hid" }), last()]),
+  },
+  {
+    wrong: "a slope that is no number",
+    code: "model/activation",
+    says: /a leakyReLU layer whose alpha is a finite number, got alpha NaN after layer "hid"[^"]*$/,
+    model: () =>
+      dense([relu({ activation: "linear", name: "hid" }), tf.layers.leakyReLU({ alpha: Number.NaN }), last()]),
+  },
+  {
+    wrong: "a layer that has no gradient",
+    code: "model/layer",
+    says: /layers through which TensorFlow\.js has gradients, got layer "steps" of class OwnSteps.*or set depth: "head"/,
+    model: () => dense([relu(), new OwnSteps({ name: "steps" }), last()]),
   },
   {
     wrong: "arrangements for a linear network",
@@ -245,7 +269,7 @@ const cases: Case[] = [
   {
     wrong: "an l1 regularizer",
     code: "model/regularizer",
-    says: /l2 regularizers only.*l1 0\.1/,
+    says: /l2 regularizers only.*l1 0\.1.*Or set depth: "alternate"/,
     model: () => dense([relu({ kernelRegularizer: tf.regularizers.l1({ l1: 0.1 }) }), last()]),
   },
   {
@@ -345,6 +369,7 @@ const cases: Case[] = [
     wrong: "a layer that is used twice",
     code: "model/graph",
     says: /layer "twice" of class Dense twice.*a layer of its own/,
+    options: { formulation: "relu" },
     model: () => {
       const inputs = tf.input({ shape: [3] });
       const layer = tf.layers.dense({ units: 3, activation: "relu", name: "twice" });

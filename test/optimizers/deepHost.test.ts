@@ -21,7 +21,10 @@ const LOSSES = [
   { loss: "categoricalCrossentropy", activation: "softmax" },
   { loss: "logcosh", activation: "linear" },
 ] as const;
-const ACTIVATIONS = ["relu", "linear", "tanh", "sigmoid", "elu", "selu", "softplus", "softsign", "swish"] as const;
+const ACTIVATIONS = [
+  ...["relu", "linear", "tanh", "sigmoid", "elu", "selu", "softplus", "softsign", "swish"],
+  ...["relu6", "hardSigmoid", "gelu", "gelu_new", "mish"],
+] as NonNullable<Parameters<typeof tf.layers.dense>[0]["activation"]>[];
 const GRAINS = 97; // weights are drawn on a grid, away from kinks
 
 /** Both gradients, and both values, at weights of a seed; the host's model has other weights than those that are asked about. */
@@ -186,6 +189,27 @@ const networks: readonly [name: string, shape: number[], build: () => tf.LayersM
       ),
   ],
   [
+    "units with factors that are trained, of their own or shared by places, and with a most",
+    [5, 4, 2],
+    () =>
+      sequence(
+        tf.layers.prelu({
+          alphaInitializer: tf.initializers.constant({ value: 0.3 }),
+          alphaRegularizer: tf.regularizers.l2({ l2: 0.1 }),
+          sharedAxes: [2],
+          inputShape: [5, 4, 2],
+        } as Parameters<typeof tf.layers.prelu>[0]),
+        tf.layers.conv2d({ filters: 3, kernelSize: 2, ...l2 }),
+        tf.layers.prelu({ sharedAxes: [1, 2] }),
+        tf.layers.flatten(),
+        tf.layers.dense({ units: 6 }),
+        tf.layers.prelu({ alphaInitializer: "ones" }),
+        tf.layers.dense({ units: 6 }),
+        tf.layers.reLU({ maxValue: 0.7 }),
+        end(),
+      ),
+  ],
+  [
     "residual sums, a concatenation, a layer that is used twice, and a model within",
     [4],
     () => {
@@ -220,7 +244,7 @@ test.each(networks)("of %s are those of TensorFlow.js", async (_, shape, build) 
   for (const seed of [3, 4]) expectAlike(await compared(build(), shape, "categoricalCrossentropy", seed));
 });
 
-test("where TensorFlow.js has none, with dilation and normalisation without gamma or beta, are those of central differences", async () => {
+test("where TensorFlow.js has none, with dilation, a threshold and normalisation without gamma or beta, are those of central differences", async () => {
   const model = sequence(
     tf.layers.conv2d({
       filters: 3,
@@ -231,6 +255,7 @@ test("where TensorFlow.js has none, with dilation and normalisation without gamm
       inputShape: [4, 5, 1],
     }),
     tf.layers.batchNormalization({ scale: false }),
+    tf.layers.thresholdedReLU({ theta: 0.05 }),
     tf.layers.averagePooling2d({ poolSize: 2, padding: "same" }),
     tf.layers.batchNormalization({ center: false }),
     tf.layers.flatten(),
@@ -266,7 +291,11 @@ describe("a layer or regularizer that the host lacks", () => {
       [4, 2],
       () => sequence(tf.layers.simpleRNN({ units: 3, inputShape: [4, 2] }), end()),
     ],
-    ["prelu", [4], () => sequence(tf.layers.dense({ units: 3, inputShape: [4] }), tf.layers.prelu(), end())],
+    [
+      "shares of units in their sum",
+      [4],
+      () => sequence(tf.layers.dense({ units: 3, inputShape: [4] }), tf.layers.softmax(), end()),
+    ],
   ];
   test.each(strange)("leaves %s to TensorFlow.js", async (_, shape, build) => {
     const { moved, values } = await compared(build(), shape, "categoricalCrossentropy", 3);

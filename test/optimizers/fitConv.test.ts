@@ -299,6 +299,7 @@ describe("wrong input", () => {
       wrong: "windows that average fewer patches at the border",
       code: "model/layer",
       says: /padding "same" that makes some smaller, poolSize \[2, 2\] on 3 x 3 outputs.*padding "valid"/,
+      formulation: "relu",
       model: () =>
         compiled(conv(), tf.layers.averagePooling2d({ poolSize: 2, padding: "same" }), tf.layers.flatten(), dense()),
     },
@@ -318,6 +319,7 @@ describe("wrong input", () => {
       wrong: "average pooling without flatten",
       code: "model/layer",
       says: /layer "second" after layer "first"/,
+      formulation: "relu",
       model: () =>
         compiled(
           conv(),
@@ -378,6 +380,7 @@ describe("wrong input", () => {
       wrong: "an activation other than relu",
       code: "model/activation",
       says: /"tanh" in layer/,
+      formulation: "relu",
       model: () => compiled(conv({ activation: "tanh" }), pool(), dense()),
     },
     {

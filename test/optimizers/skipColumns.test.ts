@@ -95,6 +95,6 @@ describe("free columns of a linear layer beside the hidden one", () => {
     const spec = { skip: { l2: 0.1 }, outputBias: true, l2: { outputBias: 0 } } as unknown as NetworkSpec;
     const loss = bindLoss("meanSquaredError", gaussianMatrix(1, 1, 2));
     const work = lossBeside(loss, spec, gaussianMatrix(1, 3, 1), null, referenceKernels);
-    expect(() => work.next(false)).toThrow(/biasRegularizer.*a free output bias on 1 rows fits any targets/);
+    expect(() => work.next(false)).toThrow(/biasRegularizer.*a free output bias on 1 row fits any targets/);
   });
 });

@@ -1,6 +1,6 @@
 /** Holds matrices that come from a user against what gates need: at least one row, entries in number and finite. */
 
-import { isRecord, refuse, shown } from "../../arguments.js";
+import { counted, isRecord, refuse, shown } from "../../arguments.js";
 import { ConvexError } from "../../errors.js";
 import { eachBlock } from "../linear/rowBlock.js";
 import type { Matrix } from "../types.js";
@@ -34,7 +34,7 @@ export function checkGenerators(where: string, generators: Matrix, X: Matrix): v
   if (generators.cols !== X.cols) {
     throw new ConvexError(
       "gates/mismatch",
-      `${where}: expected generators of ${X.cols} entries (the features, and 1 for a hidden bias), got ${generators.cols}. ` +
+      `${where}: expected generators of ${counted(X.cols, "entry")} (the features, and 1 for a hidden bias), got ${generators.cols}. ` +
         `Make them for the same data.`,
     );
   }
@@ -63,7 +63,7 @@ const MATRIX = "a matrix { rows, cols, data: Float64Array }";
 function checkEntries(where: string, code: "data/shape" | "gates/mismatch", matrix: Matrix): void {
   const { rows, cols, data } = matrix;
   if (data instanceof Float64Array && data.length === rows * cols) return;
-  const got = data instanceof Float64Array ? `${data.length} entries` : shown(data);
+  const got = data instanceof Float64Array ? counted(data.length, "entry") : shown(data);
   throw new ConvexError(
     code,
     `${where}: expected a Float64Array of ${rows} x ${cols} entries, row by row, got ${got}. Copy it with Float64Array.from().`,

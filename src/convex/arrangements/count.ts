@@ -1,6 +1,6 @@
 /** How many arrangements there can be, how much memory a gate set takes, and when that is too much. */
 
-import { count as readCount } from "../../arguments.js";
+import { counted, count as readCount } from "../../arguments.js";
 import { ConvexError } from "../../errors.js";
 import { wordsPerGate } from "../linear/bits.js";
 import type { Matrix } from "../types.js";
@@ -42,7 +42,7 @@ export function refuseBytes(where: string, count: number, X: Matrix): void {
   if (bytes <= MAX_BYTES) return;
   throw new ConvexError(
     "gates/count",
-    `${where}: expected a gate set of at most ${MAX_BYTES} bytes, got ${count} gates over ${X.rows} rows and ${X.cols} ` +
-      `features, ${bytes.toPrecision(4)} bytes. Ask for fewer gates: arrangements: { kind: "sample", count: ... }.`,
+    `${where}: expected a gate set of at most ${MAX_BYTES} bytes, got ${counted(count, "gate")} over ${counted(X.rows, "row")} and ` +
+      `${counted(X.cols, "feature")}, ${bytes.toPrecision(4)} bytes. Ask for fewer gates: arrangements: { kind: "sample", count: ... }.`,
   );
 }

@@ -1,6 +1,6 @@
 /** Where gates come from: a sample, the enumeration of all, generators of one's own, or a gate set that is ready. */
 
-import { isRecord, shown } from "../../arguments.js";
+import { counted, isRecord, shown } from "../../arguments.js";
 import { ConvexError } from "../../errors.js";
 import { packPatterns, patternsAtOnce, type ReadPatterns, wordsPerGate } from "../linear/bits.js";
 import { atOnce, type Pieces } from "../linear/pieces.js";
@@ -99,7 +99,7 @@ export function* resolvingGates(
   if (gates.count === 0) {
     throw new ConvexError(
       "gates/empty",
-      `arrangements: expected at least one gate that is active on a row, got none among ${X.rows} rows. ` +
+      `arrangements: expected at least one gate that is active on a row, got none among ${counted(X.rows, "row")}. ` +
         `Ask for more gates, or check that x is not all zero.`,
     );
   }
@@ -160,14 +160,14 @@ function* checkingGateSet(gates: GateSet, X: Matrix, boundary: boolean, read: Re
   if (rows !== X.rows || generators.cols !== X.cols) {
     throw new ConvexError(
       "gates/mismatch",
-      `arrangements: expected a gate set for ${X.rows} rows and ${X.cols} features (a hidden bias counts as one), ` +
-        `got one for ${rows} rows and ${generators.cols} features. Make it from the same data.`,
+      `arrangements: expected a gate set for ${counted(X.rows, "row")} and ${counted(X.cols, "feature")} (a hidden bias counts as one), ` +
+        `got one for ${counted(rows, "row")} and ${counted(generators.cols, "feature")}. Make it from the same data.`,
     );
   }
   if (!(bits instanceof Uint32Array) || bits.length !== count * words || generators.rows !== count) {
     throw new ConvexError(
       "gates/mismatch",
-      `arrangements: expected ${count * words} words in a Uint32Array and ${count} generators, got ${bits?.length} and ` +
+      `arrangements: expected ${counted(count * words, "word")} in a Uint32Array and ${counted(count, "generator")}, got ${bits?.length} and ` +
         `${generators.rows}. Make the set with sampleGates, enumerateGates or gatesFrom.`,
     );
   }

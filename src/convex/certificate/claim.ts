@@ -1,5 +1,6 @@
 /** What a gap proves, in numbers and in words: the certificate of a network, and the networks that its bound is about. */
 
+import { these } from "../../arguments.js";
 import { blockOutputs } from "../operators/blocks.js";
 import type { AllGatesBound, Certificate, ConvexProgram, Evidence, Gap } from "../types.js";
 import { REACH } from "./gapJudge.js";
@@ -113,8 +114,9 @@ export function scopeOf(program: ConvexProgram, everywhere = false, shared = !fe
   const { patches: K, positions: A } = pooling ?? { patches: 1, positions: 1 };
   const feeding = A > 1 ? `one output from one ${A < K ? "window" : "patch"}` : "one output";
   const among = shared ? "networks of any width" : `networks whose neurons each feed ${feeding}`;
-  const kind = cones ? "activation patterns" : "gates";
-  const listed = gates.complete ? `all ${gates.count} arrangements of the data` : `these ${gates.count} ${kind}`;
+  const kind = cones ? "activation pattern" : "gate";
+  const all = gates.count === 1 ? "the one arrangement" : `all ${gates.count} arrangements`;
+  const listed = gates.complete ? `${all} of the data` : these(gates.count, kind);
   const which = everywhere ? "any activation patterns" : listed;
   const beside = loss.beside === undefined ? "" : ", with any linear layer beside the hidden one";
   return `${which}, among ${among}${beside}`;

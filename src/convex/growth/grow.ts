@@ -21,7 +21,16 @@ import { solve } from "../solvers/solve.js";
 import type { AllGatesBound, ConvexProgram, Evidence, Gap, SparseBlocks, Status } from "../types.js";
 import { Effort } from "./effort.js";
 import { GAIN, type Growing, move } from "./move.js";
-import { drawnSamples, randomStarts, search, searchOn, startsFrom, worthOf } from "./oracle.js";
+import {
+  drawnSamples,
+  FEWEST_STARTS,
+  randomStarts,
+  search,
+  searchOn,
+  searchSome,
+  startsFrom,
+  worthOf,
+} from "./oracle.js";
 import { Pace, RESERVE, secondsToJudge, secondsToSolve } from "./pace.js";
 import { endingWith, GrowthProof, SOLVE_SHARE } from "./proof.js";
 import { mayRestart, restarted, worthAnother } from "./restart.js";
@@ -46,9 +55,6 @@ const HARDER = 4;
 const FEWER = 4;
 /** From the seed of one restart to the next. */
 const RESTART_SEED = 7919;
-/** Random starts of a search when time is up, for what is said of other gates. */
-export const FEWEST_STARTS = 16;
-
 const OPEN_SEARCH =
   "The gap over these gates is below the tolerance; the search for better gates had not come to rest. To go on, start from this " +
   "result with more time or iterations.";
@@ -175,10 +181,11 @@ export async function solveGrowing(
     const batch = single ? drawnSamples(program, options.batch, draw) : null;
     const found =
       batch === null
-        ? await search(program, kernels, N, starts, ending ? last : late)
+        ? await (ending ? searchSome(program, kernels, N, starts, last) : search(program, kernels, N, starts, late))
         : await searchOn(batch, program, kernels, N, starts, late);
-    tried += starts.length;
-    effort.search(starts.length);
+    const searched = batch === null ? found.length : starts.length;
+    tried += searched;
+    effort.search(searched);
     effort.mark(objective);
     const best = found.reduce((largest, { value }) => Math.max(largest, value), 0);
     const worth = worthOf(found, program, wanted);

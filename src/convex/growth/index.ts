@@ -3,9 +3,9 @@
 export { descendNeurons, mayDescendRoughly, type NeuronPasses } from "./descents/index.js";
 export { passOver } from "./effort.js";
 export { evenly } from "./evenly.js";
-export { FEWEST_STARTS, type GrownSolution, type GrowthOptions, searchBeyond, solveGrowing } from "./grow.js";
+export { type GrownSolution, type GrowthOptions, searchBeyond, solveGrowing } from "./grow.js";
 export { columnScalesFrom, columnScalesOf } from "./metric/index.js";
-export { largestAtZero, randomStarts } from "./oracle.js";
+export { FEWEST_STARTS, largestAtZero, randomStarts } from "./oracle.js";
 export { columnsOf, TogetherPasses } from "./passes.js";
 export { withAllGates } from "./proof.js";
 export { searchGates } from "./search.js";

@@ -15,6 +15,9 @@ import { type Found, type Start, searchGates } from "./search.js";
 const ASCENT_STEPS = 20;
 const ASCENT_ROUNDS = 4;
 
+/** Random starts of a search when time is up, for what is said of other gates, and starts that are gone from together then. */
+export const FEWEST_STARTS = 16;
+
 /** At zero: starts for each output and sign; multiplications that all may take, and passes of one. */
 const ZERO_STARTS = 64;
 const ZERO_WORK = 8e9;
@@ -40,6 +43,25 @@ export async function search(
   const { X, loss, pooling = null } = program;
   const ends = await searchGates(kernels, X, N, loss.outputs, starts, ASCENT_STEPS, ASCENT_ROUNDS, pooling, pause);
   return ends.map((end, k) => ({ ...starts[k], ...end }));
+}
+
+/**
+ * The same where time is nearly up: some starts after others, the last ones first, and those that it was too late for are left out.
+ * Answers with a few at least.
+ */
+export async function searchSome(
+  program: ConvexProgram,
+  kernels: Kernels,
+  N: Float64Array,
+  starts: readonly Start[],
+  pause: () => Promise<boolean>,
+): Promise<Priced[]> {
+  const found: Priced[] = [];
+  for (let to = starts.length; to > 0; to -= FEWEST_STARTS) {
+    found.push(...(await search(program, kernels, N, starts.slice(Math.max(0, to - FEWEST_STARTS), to), pause)));
+    if (await pause()) break;
+  }
+  return found;
 }
 
 /**

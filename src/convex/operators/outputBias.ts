@@ -87,7 +87,11 @@ function jointly(loss: Loss, Z: Float64Array, bias: OutputBias): Float64Array {
     }
     // Softmax does not see a shift of all outputs together: lift that direction, in which the gradient is zero.
     for (let k = 0; k < H.length; k++) H[k] += (1e-6 * trace + (k % (C + 1) === 0 ? 1e-9 * trace : 0)) / C;
+    const slope = direction.slice();
     smallSolve(H, direction, C);
+    // What a step may bring is below what float64 tells apart.
+    const gain = 0.5 * slope.reduce((sum, entry, o) => sum + entry * direction[o], 0);
+    if (Math.abs(gain) < Number.EPSILON * Math.abs(now)) break;
     let moved = false;
     for (let alpha = 1; alpha > 1e-6 && !moved; alpha /= 2) {
       const trial = c.map((entry, o) => entry - alpha * direction[o]);

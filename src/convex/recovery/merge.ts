@@ -11,22 +11,39 @@ const SAME = 1e-7;
  * that feed the same outputs become one, so that each goes on feeding one.
  */
 export function mergeNeurons(neurons: readonly Neuron[], apart = false): Neuron[] {
+  return apart ? byOutputs(neurons).flatMap(merged) : merged(neurons);
+}
+
+/** Neurons in groups that feed the same outputs. */
+function byOutputs(neurons: readonly Neuron[]): Neuron[][] {
+  const groups = new Map<string, Neuron[]>();
+  for (const neuron of neurons) {
+    const fed: number[] = [];
+    for (let c = 0; c < neuron.output.length; c++) if (neuron.output[c] !== 0) fed.push(c);
+    const key = fed.join();
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [neuron]);
+    else group.push(neuron);
+  }
+  return [...groups.values()];
+}
+
+function merged(neurons: readonly Neuron[]): Neuron[] {
   // Equal directions have equal sums of entries, so that sorting by the sum brings them together.
   const order = neurons
     .map((neuron) => ({ neuron, key: neuron.direction.reduce((sum, value) => sum + value, 0) }))
     .sort((a, b) => a.key - b.key);
-  const merged: { neuron: Neuron; key: number; output: Float64Array }[] = [];
+  const kept: { neuron: Neuron; key: number; output: Float64Array }[] = [];
   for (const { neuron, key } of order) {
-    let twin: (typeof merged)[number] | undefined;
+    let twin: (typeof kept)[number] | undefined;
     const reach = SAME * Math.sqrt(neuron.direction.length);
-    for (let k = merged.length - 1; k >= 0 && merged[k].key >= key - reach && twin === undefined; k--) {
-      if (apart && !sameOutputs(merged[k].neuron, neuron)) continue;
-      if (sameDirection(merged[k].neuron, neuron)) twin = merged[k];
+    for (let k = kept.length - 1; k >= 0 && kept[k].key >= key - reach && twin === undefined; k--) {
+      if (sameDirection(kept[k].neuron, neuron)) twin = kept[k];
     }
-    if (twin === undefined) merged.push({ neuron, key, output: neuron.output.slice() });
+    if (twin === undefined) kept.push({ neuron, key, output: neuron.output.slice() });
     else for (let c = 0; c < twin.output.length; c++) twin.output[c] += neuron.output[c];
   }
-  return merged
+  return kept
     .filter(({ output }) => output.some((value) => value !== 0))
     .map(({ neuron, output }) => ({ ...neuron, output }));
 }
@@ -35,10 +52,6 @@ function sameDirection(a: Neuron, b: Neuron): boolean {
   if (distance(a.direction, b.direction) > SAME) return false;
   if (a.gate === null || b.gate === null) return a.gate === b.gate;
   return distance(a.gate, b.gate) === 0;
-}
-
-function sameOutputs(a: Neuron, b: Neuron): boolean {
-  return a.output.every((value, c) => (value === 0) === (b.output[c] === 0));
 }
 
 function distance(a: Float64Array, b: Float64Array): number {

@@ -1,5 +1,6 @@
 /** A driver's state as bytes, from which another driver goes on as if it were the same. */
 
+import { counted } from "../../arguments.js";
 import { ConvexError } from "../../errors.js";
 import { concatenated } from "../linear/vectors.js";
 import type { ConvexProgram } from "../types.js";
@@ -123,7 +124,7 @@ function parsed(bytes: Uint8Array): { head: Head; numbers: Float64Array } {
   } catch {
     throw new ConvexError(
       "options/value",
-      `checkpoint: expected the state that a fit wrote, got ${bytes?.length} bytes that are none. Remove it to begin anew.`,
+      `checkpoint: expected the state that a fit wrote, got ${counted(bytes?.length ?? 0, "byte")} of something else. Remove it to begin anew.`,
     );
   }
 }

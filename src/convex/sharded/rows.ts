@@ -1,6 +1,6 @@
 /** Rows of a shard as a user's module yields them -> what the shard holds, or a refusal that names the row. */
 
-import { shown } from "../../arguments.js";
+import { counted, shown } from "../../arguments.js";
 import type { ErrorCode } from "../../errors.js";
 import { rowsMadeBy } from "../linear/rowBlock.js";
 import { targetRefusal } from "../losses/index.js";
@@ -134,7 +134,7 @@ export async function numbersIn(name: string, given: unknown, width: number, row
     new RowRefusal(
       "data/shape",
       row,
-      `expected rows of ${width} numbers in ${name}, as the model has them, got ${came}. Check what the module yields.`,
+      `expected rows of ${counted(width, "number")} in ${name}, as the model has them, got ${came}. Check what the module yields.`,
     );
   refuseOthers(name, given, row);
   if (typeof given === "number" || typeof given === "boolean") {
@@ -160,7 +160,8 @@ export async function numbersIn(name: string, given: unknown, width: number, row
   }
   const values = given as Numbers | null;
   if (!(Array.isArray(given) || (ArrayBuffer.isView(given) && "length" in given))) throw refuse(shown(given));
-  if (values === null || values.length === 0 || values.length % width !== 0) throw refuse(`${values?.length} numbers`);
+  if (values === null || values.length === 0 || values.length % width !== 0)
+    throw refuse(counted(values?.length ?? 0, "number"));
   return values;
 }
 
@@ -186,7 +187,7 @@ function refuseRow(name: string, width: number, values: Numbers | undefined, row
   return new RowRefusal(
     "data/shape",
     row,
-    `expected ${width} numbers in ${name}, as the model has them, got ${came}. Check what the module yields.`,
+    `expected ${counted(width, "number")} in ${name}, as the model has them, got ${came}. Check what the module yields.`,
   );
 }
 

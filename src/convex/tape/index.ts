@@ -1,6 +1,6 @@
 /** Networks of many layers on the host, in float64: outputs and gradients. */
 
-export { activation } from "./activations.js";
+export { activation, activationWith, parametric } from "./activations.js";
 export { convolution } from "./convolution.js";
 export { dense } from "./dense.js";
 export type { Windows } from "./images.js";

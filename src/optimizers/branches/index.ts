@@ -1,7 +1,7 @@
 /** How far from convex a family of branches is, and the duality gap of networks that are the mean of many of them. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { abortSignal, count, integer, positive, refuseAs, refuseUnknown } from "../../arguments.js";
+import { abortSignal, count, counted, integer, positive, refuseAs, refuseUnknown } from "../../arguments.js";
 import { bestBranches, farthestStep, staircaseOf, tangentAt } from "../../convex/branches/index.js";
 import { inTurns } from "../../convex/linear/pieces.js";
 import { Clock } from "../../convex/solvers/clock.js";
@@ -183,7 +183,7 @@ async function readLabels(y: tf.Tensor, x: tf.Tensor): Promise<Float64Array> {
 
 function claimOf(candidates: number, tau: number): string {
   return (
-    `Of the ${candidates} branches that were tried: with tau ${tau.toPrecision(4)}, at least any output, the loss adds up over branches, and the gap ` +
+    `Of the ${counted(candidates, "branch")} that ${candidates === 1 ? "was" : "were"} tried: with tau ${tau.toPrecision(4)}, at least any output, the loss adds up over branches, and the gap ` +
     "of I branches is at most 2 delta / I (Zhang, Shao and Salakhutdinov 2019). Of the hinge loss itself and of other weights this says nothing."
   );
 }

@@ -4,13 +4,18 @@ import * as tf from "@tensorflow/tfjs";
 import type { Loss } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import { anatomyOf } from "../read/anatomy.js";
+import { named } from "../read/layers/layer.js";
 import { rowsTogether } from "../read/trunk.js";
+import { layersOf } from "./layers.js";
 import type { Part, Passes, Place, RowsOfParts } from "./passes.js";
 import { rowsOf } from "./rows.js";
 
 /** Rows that go through the model together: tables, and what has places. */
 const ROWS = 4096;
 const IMAGES = 256;
+
+/** What TensorFlow.js says of an operation that it has no gradient of. */
+const NO_GRADIENT = /gradient function not found/;
 
 /** Some rows, with what they are judged by. */
 interface Chunk {
@@ -119,7 +124,7 @@ export class TfjsPasses implements Passes {
         gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.mul(dy, saved[0]),
       };
     });
-    const { value: scalar, grads } = gradientsOf(() => judged(this.outputs(x)) as tf.Scalar, this.variables);
+    const { value: scalar, grads } = this.gradients(() => judged(this.outputs(x)) as tf.Scalar);
     scalar.dispose();
     await this.add(grads, share, gradient);
     return share * value;
@@ -132,12 +137,40 @@ export class TfjsPasses implements Passes {
       const z = Float64Array.from(await held[0].data());
       const slope = slopeOf(loss, z, held[0].shape as [number, number]);
       held.push(slope);
-      const { value, grads } = gradientsOf(() => tf.sum(tf.mul(this.outputs(x), slope)) as tf.Scalar, this.variables);
+      const { value, grads } = this.gradients(() => tf.sum(tf.mul(this.outputs(x), slope)) as tf.Scalar);
       held.push(value);
       await this.add(grads, share, gradient);
       return share * loss.value(z);
     } finally {
       tf.dispose(held);
+    }
+  }
+
+  /**
+   * @throws ConvexError "engine/unavailable" where the backend has no gradient of a layer: WASM has none of convolutions; "model/layer"
+   * where TensorFlow.js has none.
+   */
+  private gradients(f: () => tf.Scalar): ReturnType<typeof tf.variableGrads> {
+    try {
+      return tf.tidy(() => tf.variableGrads(f, this.variables));
+    } catch (error) {
+      dropTape();
+      const said = (error as Error)?.message ?? "";
+      const missing = /Kernel '(\w+)' not registered/.exec(said);
+      if (missing !== null) {
+        throw new ConvexError(
+          "engine/unavailable",
+          `fit: expected a backend of TensorFlow.js with gradients of all layers, got "${tf.getBackend()}", which lacks ${missing[1]}. ` +
+            `Call tf.setBackend("webgl") or tf.setBackend("cpu") first, or set depth: "head".`,
+        );
+      }
+      if (!NO_GRADIENT.test(said)) throw error;
+      const layer = withoutGradient(this.model);
+      throw new ConvexError(
+        "model/layer",
+        `fit: expected layers through which TensorFlow.js has gradients, got ${layer === undefined ? "one without" : named(layer)} (${said}). ` +
+          `Leave it out, set trainable: false in all layers before it, or set depth: "head".`,
+      );
     }
   }
 
@@ -160,19 +193,29 @@ function affine(layer: tf.layers.Layer, features: tf.Tensor): tf.Tensor2D {
   return bias === undefined ? Z : (tf.add(Z, bias) as tf.Tensor2D);
 }
 
-/** @throws ConvexError "engine/unavailable" where the backend has no gradient of a layer: WASM has none of convolutions. */
-function gradientsOf(f: () => tf.Scalar, variables: tf.Variable[]): ReturnType<typeof tf.variableGrads> {
-  try {
-    return tf.variableGrads(f, variables);
-  } catch (error) {
-    const missing = /Kernel '(\w+)' not registered/.exec((error as Error)?.message ?? "");
-    if (missing === null) throw error;
-    throw new ConvexError(
-      "engine/unavailable",
-      `fit: expected a backend of TensorFlow.js with gradients of all layers, got "${tf.getBackend()}", which lacks ${missing[1]}. ` +
-        `Call tf.setBackend("webgl") or tf.setBackend("cpu") first, or set depth: "head".`,
-    );
-  }
+/** What a gradient that broke off leaves in TensorFlow.js: its tape, and what that saved. */
+function dropTape(): void {
+  const { state } = tf.engine();
+  for (const { saved } of state.activeTape ?? []) tf.dispose(saved);
+  state.activeTape = [];
+}
+
+/** A layer through which TensorFlow.js has no gradient, by a sample of zeros. */
+function withoutGradient(model: tf.LayersModel): tf.layers.Layer | undefined {
+  return layersOf(model).find((layer) => {
+    const shape = [layer.batchInputShape ?? layer.inboundNodes[0]?.inputShapes].flat(2).map((size) => size ?? 1);
+    if (layer.getClassName() === "InputLayer" || layer.inboundNodes[0]?.inputTensors.length !== 1) return false;
+    const zeros = tf.zeros(shape);
+    try {
+      tf.grad((x) => tf.sum(layer.apply(x, { training: false }) as tf.Tensor))(zeros).dispose();
+      return false;
+    } catch (error) {
+      dropTape();
+      return NO_GRADIENT.test(String(error));
+    } finally {
+      zeros.dispose();
+    }
+  });
 }
 
 function slopeOf(loss: Loss, z: Float64Array, shape: [number, number]): tf.Tensor2D {

@@ -1,11 +1,12 @@
 /** What is said of an alternation: what it does not take, how it ended, and its notes. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { counted } from "../../arguments.js";
 import type { Status } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import type { FitArgs } from "../fit.js";
 import type { Settings } from "../options.js";
-import type { NetworkSpec } from "../read/model.js";
+import { type NetworkSpec, whatHasNoProgram } from "../read/model.js";
 import { trunkOf } from "../read/trunk.js";
 import { layersOf } from "./layers.js";
 import type { StandardStart } from "./standardStart.js";
@@ -89,7 +90,7 @@ export const KEPT_PROGRAM =
 /** What a user should know of the rounds, beside what is said of the last program. */
 export function alternateNotes(
   model: tf.LayersModel,
-  { ignored }: NetworkSpec,
+  spec: NetworkSpec,
   rounds: {
     readonly accepted: boolean;
     readonly programs: number;
@@ -101,14 +102,22 @@ export function alternateNotes(
   { read, normalized }: StandardStart,
 ): string[] {
   const { accepted, programs, helped, steps, epochs, undone } = rounds;
+  const foreign = whatHasNoProgram(model, spec);
   const kept = layersOf(model).filter((layer) => layer.getClassName() === "BatchNormalization");
   return [
-    `${programs} convex programs of the head, of which ${helped} lowered the objective, and ${steps} steps of descent of all layers ` +
-      `between them${epochs === 0 ? "" : `, after ${epochs} epochs of Adam over parts of the rows`}. No round ended above the one before.`,
+    ...(foreign === null
+      ? []
+      : [
+          `There is no convex program for ${foreign}: a descent trains the hidden layers, of which nothing is proven, and the program is of ` +
+            `the read-out, given what they compute.`,
+        ]),
+    `${counted(steps, "step")} of descent of all layers${epochs === 0 ? "" : `, after ${counted(epochs, "epoch")} of Adam over parts of the rows`}, ` +
+      `and in turn with them ${counted(programs, "convex program")} of the head, of which ${helped} lowered the objective. No round ended above ` +
+      `the one before.`,
     ...(undone === 0
       ? []
       : [
-          `${undone} descents led to layers below the head that compute the same on all rows, and were taken back: regularize less, or lower ` +
+          `Taken back, for layers below the head that compute the same on all rows: ${counted(undone, "descent")}. Regularize less, or lower ` +
             `the scale of x.`,
         ]),
     ...(read.length === 0
@@ -128,7 +137,7 @@ export function alternateNotes(
           `Batch normalisation kept its moving statistics (${listed(kept.map(({ name }) => name))}): gamma and beta were trained, ` +
             `the model being judged as it predicts.`,
         ]),
-    ...ignored,
+    ...spec.ignored,
     "The certificate is about the head, given the features that the layers below compute now; no bound is known for all layers.",
     ...(accepted ? [] : [KEPT_PROGRAM]),
   ];

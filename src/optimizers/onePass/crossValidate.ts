@@ -1,7 +1,7 @@
 /** Cross-validation of rows that are with shards, from one pass over them: a fold that is left out is a difference of sums. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { count, refuseAs, refuseUnknown } from "../../arguments.js";
+import { count, counted, refuseAs, refuseUnknown } from "../../arguments.js";
 import { formulations } from "../../convex/formulations/index.js";
 import { MomentRows, type Moments, without } from "../../convex/sharded/index.js";
 import type { Clock } from "../../convex/solvers/clock.js";
@@ -97,7 +97,7 @@ function refuseThin(sizes: readonly number[]): void {
   refuseAs(
     "crossValidateSharded",
     "rows in every fold",
-    `none in fold ${empty} of ${sizes.length}, of ${rows} rows`,
+    `none in fold ${empty} of ${sizes.length}, of ${counted(rows, "row")}`,
     "Use fewer folds.",
     "data/empty",
   );

@@ -1,7 +1,7 @@
 /** The one pass: workers read rows, cut them by gates, add up their moments, and are done. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { refuseAs } from "../../arguments.js";
+import { counted, refuseAs } from "../../arguments.js";
 import {
   Crew,
   collectMoments,
@@ -95,7 +95,7 @@ function refuseLarge(where: string, folds: number, gates: number, width: number,
   refuseAs(
     where,
     `sums of at most ${8 * MOST_NUMBERS} bytes`,
-    `${8 * numbers} bytes of ${gates} gates, ${width} columns${folds > 1 ? ` and ${folds} folds` : ""}`,
+    `${8 * numbers} bytes of ${counted(gates, "gate")}, ${counted(width, "column")}${folds > 1 ? ` and ${folds} folds` : ""}`,
     `Use fewer gates${folds > 1 ? " or folds" : ""}, or fitSharded, which goes through the rows for every beta.`,
     "data/size",
   );

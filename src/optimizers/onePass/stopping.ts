@@ -1,5 +1,6 @@
 /** A pass that the clock or a signal ends: nothing is known before its end, so that it ends in an error. */
 
+import { counted } from "../../arguments.js";
 import type { Cluster } from "../../convex/sharded/index.js";
 import type { Clock } from "../../convex/solvers/clock.js";
 import { ConvexError } from "../../errors.js";
@@ -41,7 +42,7 @@ export function stopping(where: string, cluster: Cluster, clock: Clock, timeLimi
 }
 
 function stopped(where: string, calls: number, clock: Clock, timeLimit: number): ConvexError {
-  const told = `${calls} calls of the pass over the rows had been answered. Nothing is known before its end, and the weights are as they were.`;
+  const told = `${counted(calls, "call")} of the pass over the rows answered. Nothing is known before its end, and the weights are as they were.`;
   return new ConvexError(
     "cluster/stopped",
     clock.stopped()

@@ -1,6 +1,7 @@
 /** Data, gates and beta -> the convex program, with everything that it was made from. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { these } from "../../arguments.js";
 import {
   type Arrangements,
   arrangementBound,
@@ -232,13 +233,13 @@ function incompleteNotes(wish: Arrangements, gates: GateSet): string[] {
     if (wish.kind !== "enumerate") return [];
     return [
       `Some activation patterns belong to directions between rows so close, or on rows so exactly, that no direction in floating ` +
-        `point has them. They are left out, and the certificate is about these ${gates.count} gates.`,
+        `point has them. They are left out, and the certificate is about ${these(gates.count, "gate")}.`,
     ];
   }
   if (!wish.complete) return [];
   return [
     `The gates that were passed were all that there are for other rows or another kind of network, and are not for these: the ` +
-      `certificate is about these ${gates.count} gates. arrangements: { kind: "enumerate" } finds all.`,
+      `certificate is about ${these(gates.count, "gate")}. arrangements: { kind: "enumerate" } finds all.`,
   ];
 }
 

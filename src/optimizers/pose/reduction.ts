@@ -1,7 +1,7 @@
 /** Training in other columns than those of x: the data that the program sees, and the network as the model holds it. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { refuseAs } from "../../arguments.js";
+import { counted, refuseAs } from "../../arguments.js";
 import { certify, GapJudge, relativeGap } from "../../convex/certificate/index.js";
 import type { Kernels } from "../../convex/kernels/types.js";
 import { inTurns, type Pieces } from "../../convex/linear/pieces.js";
@@ -272,11 +272,11 @@ export function certificateNear(
     const { span } = reduction.space;
     const said = { ...certificate, claim };
     if (span === null) return { certificate: said, notes: [] };
-    const note = `Solved in the span of the rows, ${span.basis.cols} of ${span.basis.rows} dimensions.`;
+    const note = `Solved in the span of the rows, ${span.basis.cols} of ${counted(span.basis.rows, "dimension")}.`;
     return { certificate: outsideSpan(said, distanceTo(span), dualPoint, program), notes: [note] };
   }
   const { basis, mean, tail, largest, share } = reduction.space;
-  const kept = `${basis.cols} of ${basis.rows} dimensions`;
+  const kept = `${basis.cols} of ${counted(basis.rows, "dimension")}`;
   if (mean !== null) {
     const axes = share === null ? "principal components of x" : "directions of x, not its principal components";
     const claim = certificate.claim.replace(/\.$/, ` (on ${basis.cols} ${axes}).`);
@@ -320,7 +320,7 @@ function outsideSpan(certificate: Certificate, distance: number, N: Float64Array
 
 /** A neuron may have another pattern on the rows of x than on their part in the span, and the latter has the bound. */
 function inTheSpan(certificate: Certificate, rank: number, share: number | null): Certificate {
-  const axes = share === null ? `the first ${rank} singular vectors` : `${rank} directions`;
+  const axes = share === null ? `the first ${counted(rank, "singular vector")}` : counted(rank, "direction");
   return { ...certificate, claim: `${certificate.claim} Patterns are those in the span of ${axes} of x.` };
 }
 

@@ -3,6 +3,7 @@
  * charged ones less their part along these.
  */
 
+import { counted } from "../../arguments.js";
 import type { Kernels } from "../../convex/kernels/index.js";
 import { atOnce, type Pieces } from "../../convex/linear/pieces.js";
 import { concatenated, norm, transpose } from "../../convex/linear/vectors.js";
@@ -122,8 +123,8 @@ function* inTime<T>(work: Pieces<T>): Pieces<T> {
 function refuseMany(d: number, bias: number | null, l2: number, n: number, part: RowsOf | null): never {
   const where =
     part === null
-      ? `on ${n} rows`
-      : `on the ${n} rows that a fold trains on, of ${part.whole} with those that it holds out,`;
+      ? `on ${counted(n, "row")}`
+      : `on the ${counted(n, "row")} that a fold trains on, of ${part.whole} with those that it holds out,`;
   const more = part === null ? "more rows" : `more rows, or ${part.advice}`;
   if (l2 > 0) {
     throw new ConvexError(
@@ -134,7 +135,7 @@ function refuseMany(d: number, bias: number | null, l2: number, n: number, part:
   }
   throw new ConvexError(
     "model/regularizer",
-    `fit: expected a kernelRegularizer in the linear layer beside the hidden one, which ${where} of ${d} columns fits any targets alone` +
+    `fit: expected a kernelRegularizer in the linear layer beside the hidden one, which ${where} of ${counted(d, "column")} fits any targets alone` +
       `${bias === 0 ? " (with its free bias)" : ""}, got none. Give it tf.regularizers.l2, or ${more}.`,
   );
 }

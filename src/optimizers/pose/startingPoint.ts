@@ -1,8 +1,10 @@
 /** A point from outside -> a point of the program that is solved: what it says of other data or other networks is made to fit. */
 
-import { shown } from "../../arguments.js";
+import { counted, shown } from "../../arguments.js";
 import { GateCollector } from "../../convex/arrangements/gateCollector.js";
 import type { GatedProducts, Kernels } from "../../convex/kernels/types.js";
+import { isActive } from "../../convex/linear/bits.js";
+import { concatenated } from "../../convex/linear/vectors.js";
 import { slopeOf } from "../../convex/network.js";
 import { blockOutputs, columnsOf, penaltyOf, predict } from "../../convex/operators/blocks.js";
 import { coneProjector } from "../../convex/operators/coneProjection.js";
@@ -20,7 +22,7 @@ import type { StartingPoint } from "../records.js";
  */
 export function pointOn(program: ConvexProgram, start: StartingPoint, kernels: Kernels): SparseBlocks | null {
   return withProducts(program, kernels, (products) => {
-    const blocks = inCones(program, products, placed(program, start));
+    const blocks = inCones(program, kernels, products, placed(program, start));
     const value = objectiveAt(program, products, blocks);
     const none = { index: new Int32Array(0), vectors: new Float64Array(0), bias: biasAlone(program) };
     return value <= objectiveAt(program, products, none) ? blocks : null;
@@ -43,7 +45,7 @@ export function checkStart(start: StartingPoint, X: Matrix, halves: number, vect
   if (foreign || values.length !== index.length * X.cols || bias.length !== outputs) {
     throw new ConvexError(
       "gates/mismatch",
-      `warmStart: expected a result of the same formulation with ${outputs} outputs, got one with ${bias.length}` +
+      `warmStart: expected a result of the same formulation with ${counted(outputs, "output")}, got one with ${bias.length}` +
         `${bias.length === outputs ? " and other blocks" : ""}. Start from a result of a model of the same shape.`,
     );
   }
@@ -90,12 +92,42 @@ function placesOf({ X, gates, pooling }: ConvexProgram, own: GateSet): (gate: nu
 }
 
 /** Every vector moved to the nearest point of its cone; without cones there is nothing to move. */
-function inCones(program: ConvexProgram, products: GatedProducts, blocks: SparseBlocks): SparseBlocks {
-  if (!program.cones || blocks.index.length === 0) return blocks;
-  const Z = blocks.vectors.slice();
-  const gates = Array.from(columnsOf(program, blocks.index).gate);
-  coneProjector(program, products).projectAll({ gates, slots: Array.from(blocks.index), Z }, -1);
-  return { ...blocks, vectors: Z };
+function inCones(
+  program: ConvexProgram,
+  kernels: Kernels,
+  products: GatedProducts,
+  blocks: SparseBlocks,
+): SparseBlocks {
+  if (!program.cones) return blocks;
+  const d = program.X.cols;
+  const { gate } = columnsOf(program, blocks.index);
+  const outside = outsideCones(program, kernels, gate, blocks.vectors);
+  if (outside.length === 0) return blocks;
+  const Z = concatenated(...outside.map((k) => blocks.vectors.subarray(k * d, (k + 1) * d)));
+  const [gates, slots] = [gate, blocks.index].map((of) => outside.map((k) => of[k]));
+  coneProjector(program, products).projectAll({ gates, slots, Z }, -1);
+  const vectors = blocks.vectors.slice();
+  outside.forEach((k, at) => {
+    vectors.set(Z.subarray(at * d, (at + 1) * d), k * d);
+  });
+  return { ...blocks, vectors };
+}
+
+/** Which vectors are not known to lie in the cones of their gates: neurons lie in their own. Of windows that are read out apart, all. */
+function outsideCones(
+  { X, gates, pooling }: ConvexProgram,
+  kernels: Kernels,
+  gate: Int32Array,
+  vectors: Float64Array,
+): number[] {
+  const all = Array.from(gate.keys());
+  if (pooling != null && pooling.positions > 1) return all;
+  const [n, d] = [X.rows, X.cols];
+  const sums = new Float64Array(n);
+  return all.filter((k) => {
+    kernels.multiplyTransposed(vectors.subarray(k * d, (k + 1) * d), X.data, sums, 1, d, n);
+    return !sums.every((sum, row) => sum === 0 || sum > 0 === isActive(gates, gate[k], row));
+  });
 }
 
 function objectiveAt(program: ConvexProgram, products: GatedProducts, blocks: SparseBlocks): number {

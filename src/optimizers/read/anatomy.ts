@@ -1,6 +1,7 @@
 /** A model as convex training sees it: trunk, head and ignored; every layer of it is in exactly one part. */
 
 import * as tf from "@tensorflow/tfjs";
+import { counted } from "../../arguments.js";
 import { type Side, type Stage, type Walk, type Weight, walkBack } from "./graph.js";
 import { partOf } from "./layers/index.js";
 import {
@@ -115,7 +116,7 @@ function partsOf(step: Step): Part[] {
   const { layer } = step;
   const part = partOf(step);
   if (layer.weights.length > 0 && !step.trained) {
-    refuseModel(
+    refuseProgram(
       "model/frozen",
       "layers that may be trained after the first that is, since a convex fit writes them all",
       `trainable: false in layer "${layer.name}"`,
@@ -256,7 +257,8 @@ function skipOf(
   if (normalization !== null) return refuseSkip("no batch normalisation beside a linear layer", "one", sum);
   const { layer } = skip.step;
   const [mine, its] = [layer, readOut].map((each) => each.getConfig().units as number);
-  if (mine !== its) return refuseSkip(`${its} units in ${named(layer)}, as in the last layer`, `${mine}`, sum);
+  if (mine !== its)
+    return refuseSkip(`${counted(its, "unit")} in ${named(layer)}, as in the last layer`, `${mine}`, sum);
   return layer;
 }
 
@@ -287,16 +289,16 @@ function lastActivation({ part: { activation } }: Kernel, outer: readonly Part[]
 }
 
 function refusePlace({ step }: Part, after: string): never {
-  return refuseModel(
+  return refuseProgram(
     "model/layer",
     `${named(step.layer)} after ${after}`,
-    "it elsewhere",
+    `layer "${step.layer.name}" in another place`,
     "Leave it out, or train this model with model.fit().",
   );
 }
 
 function refuseTwice({ step }: Part, before: string): never {
-  return refuseModel(
+  return refuseProgram(
     "model/activation",
     "one activation a layer",
     `"${before}" and then ${named(step.layer)}`,

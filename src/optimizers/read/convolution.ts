@@ -108,12 +108,11 @@ function readOutAfter(between: readonly tf.layers.Layer[], conv: tf.layers.Layer
   const pools = between.filter((layer) => layer.getClassName().startsWith("Average"));
   if (pools.length > 1 || (pools.length === 1 && readOut.getClassName() !== "Flatten")) {
     const last = pools.length > 1 ? pools[1] : readOut;
-    refuseAs(
-      "readModel",
+    refuseProgram(
+      "model/layer",
       known,
       `layer "${last.name}" after layer "${pools[0].name}"`,
       "Join the two, or leave one out.",
-      "model/layer",
     );
   }
   for (const layer of between) {
@@ -151,12 +150,11 @@ function windowsOf(
     .map(({ size }) => size)
     .join(" x ")} outputs in layer "${pool.name}"`;
   if (config.padding === "same" && sizes.some((one) => overhangs(one))) {
-    refuseAs(
-      "readModel",
+    refuseProgram(
+      "model/layer",
       "windows that lie inside the convolution's output",
       `padding "same" that makes some smaller, ${shape}`,
       'A mean over fewer patches weighs each of them more: choose sizes that divide, or padding "valid".',
-      "model/layer",
     );
   }
   if (sizes.some((one) => outputSize(one, "valid").size === 0)) {
@@ -178,13 +176,7 @@ function overhangs(axis: PatchAxis): boolean {
 function shapeOf(conv: tf.layers.Layer, config: ConvConfig, axes: number, inputShape: readonly number[]): PatchShape {
   const { kernelSize, strides, dilationRate, padding, dataFormat } = config;
   if (padding !== "valid" && padding !== "same") {
-    refuseAs(
-      "readModel",
-      'padding "valid" or "same"',
-      `"${padding}" in layer "${conv.name}"`,
-      "Change it.",
-      "model/layer",
-    );
+    refuseProgram("model/layer", 'padding "valid" or "same"', `"${padding}" in layer "${conv.name}"`, "Change it.");
   }
   if (axes === 1 && dataFormat === "channelsFirst") {
     refuseAs(

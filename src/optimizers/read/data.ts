@@ -1,7 +1,7 @@
 /** Tensors -> float64 matrices on the host: finite, of the right shapes, with targets that fit the loss. */
 
 import * as tf from "@tensorflow/tfjs";
-import { refuseAs } from "../../arguments.js";
+import { counted, refuseAs } from "../../arguments.js";
 import { targetRefusal } from "../../convex/losses/index.js";
 import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -77,7 +77,7 @@ async function readTargets(y: tf.Tensor, { outputs: C, labels = "as the loss has
       const todo = `Number the classes from 0, or give the last layer more units than ${C}.`;
       refuseAs(
         "readData",
-        `class numbers from 0 to ${C - 1} in y, the last layer having ${C} units`,
+        `class numbers from 0 to ${C - 1} in y, the last layer having ${counted(C, "unit")}`,
         got,
         todo,
         "data/target",

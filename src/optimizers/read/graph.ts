@@ -198,7 +198,7 @@ function refuseBranch(layer: tf.layers.Layer): never {
 }
 
 function refuseShared(layer: tf.layers.Layer): never {
-  return refuseModel(
+  return refuseProgram(
     "model/graph",
     "layers that are each used once",
     `${named(layer)} twice on the way from input to output`,

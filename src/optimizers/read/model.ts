@@ -10,7 +10,7 @@ import { type Anatomy, anatomyOf, type Cut, type Head } from "./anatomy.js";
 import { type Convolution, readConvolution } from "./convolution.js";
 import type { Whitening } from "./layers/batchNormalization.js";
 import { readKernel } from "./layers/kernel.js";
-import { NoProgram, refuseModel as refuse } from "./layers/layer.js";
+import { NoProgram, refuseModel as refuse, refuseProgram } from "./layers/layer.js";
 import { type Labels, readLoss } from "./loss.js";
 import { readNormalization } from "./normalization/head.js";
 import { type Skip, sharedBias } from "./skip.js";
@@ -94,9 +94,9 @@ export function readModel(
 }
 
 /**
- * By which schedule a model is trained; null for one of two layers, which needs none. Where no option names it, a model whose last
- * hidden layer is one that a program has alternates, and so does one with a layer that no program has before a read-out that has one,
- * unless the program's network class is asked for. Others are refused as two layers are.
+ * By which schedule a model is trained; null for one of two layers that a program has, which needs none. Where no option names it, a
+ * model of more layers alternates, and so does whatever no program has before a read-out that one has, unless the program's network
+ * class is asked for.
  *
  * @throws ConvexError as `readModel`.
  */
@@ -109,10 +109,22 @@ export function scheduleOf(
   try {
     return readHead(model, formulation, use, true, "hidden").deep.length > 0 ? "alternate" : null;
   } catch (error) {
-    if (!(error instanceof ConvexError) || !isDeepBelowReadOut(model, use)) throw error;
+    const descends = error instanceof NoProgram || (error as ConvexError).code === "model/regularizer";
+    if (!descends || !isDeepBelowReadOut(model, use)) throw error;
     if (error instanceof NoProgram && formulation === null) return "alternate";
-    throw use === "fit" ? withWayOut(error) : error;
+    throw use === "fit" ? withWayOut(error as ConvexError) : error;
   }
+}
+
+/** What of a model has no program, in words, where its read-out alone is the head for that; null elsewhere. */
+export function whatHasNoProgram(model: tf.LayersModel, { cut }: Pick<NetworkSpec, "cut">): string | null {
+  if (cut === "hidden") return null;
+  try {
+    readHead(model, null, "fit", true, "hidden");
+  } catch (error) {
+    if (error instanceof NoProgram) return error.what;
+  }
+  return null;
 }
 
 /** Whether the read-out has a program, and layers below it are trained. */
@@ -274,7 +286,7 @@ function readFormulation(
     );
   }
   if (normalization !== null && (formulation !== "relu" || !bends)) {
-    refuse(
+    refuseProgram(
       "model/layer",
       "a ReLU after batch normalisation",
       `"${activation}"`,
@@ -282,11 +294,11 @@ function readFormulation(
     );
   }
   if (formulation === "relu" && !bends) {
-    refuse(
+    refuseProgram(
       "model/activation",
       'activation "relu" in the hidden layer, or a leakyReLU layer',
       `"${activation}" in layer "${hidden.name}"`,
-      'Change the activation to "relu", use a GatedDense layer, or train with model.fit().',
+      'Change the activation to "relu", or use a GatedDense layer: without `formulation` and `depth` fit trains it by a descent.',
     );
   }
   if (activation === "leakyRelu" && !Number.isFinite(negativeSlope)) {

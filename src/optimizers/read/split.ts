@@ -1,7 +1,7 @@
 /** Training rows and the rows that are held out, as model.fit would take them. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { refuse, shown } from "../../arguments.js";
+import { counted, refuse, shown } from "../../arguments.js";
 import { ConvexError } from "../../errors.js";
 import { type Dataset, readData, readRows, rowsThatCount, splitData } from "./data.js";
 import type { NetworkSpec } from "./model.js";
@@ -31,7 +31,7 @@ export async function readSplit(
   const given: unknown = args.validationData ?? null;
   if (given !== null) {
     if (!Array.isArray(given) || given.length !== 2) {
-      const came = Array.isArray(given) ? `${given.length} entries` : shown(given);
+      const came = Array.isArray(given) ? counted(given.length, "entry") : shown(given);
       throw new ConvexError(
         "options/value",
         `validationData: expected a pair [x, y] of tensors, got ${came}. Change it or leave it out.`,

@@ -1,6 +1,7 @@
 /** What comes before the head, computed once a sample: x as the head sees it. */
 
 import * as tf from "@tensorflow/tfjs";
+import { counted } from "../../arguments.js";
 import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import { anatomyOf, type Cut } from "./anatomy.js";
@@ -115,7 +116,7 @@ function noteOf(stages: readonly tf.LayersModel[], features: number): string | n
   if (working.length === 0) return null;
   const [first, last] = [working[0], working[working.length - 1]].map(({ name }) => `"${name}"`);
   const which = first === last ? `Layer ${first}` : `Layers ${first} to ${last}`;
-  return `${which} stayed as they are: their ${features} features a sample are the data of the program.`;
+  return `${which} stayed as they are: what they make of a sample, ${counted(features, "feature")}, is the data of the program.`;
 }
 
 function refuseState(layer: tf.layers.Layer): void {

@@ -1,5 +1,6 @@
 /** How a fit ended: the rules by which what a solve says of itself becomes what is true of the network that was returned. */
 
+import { counted } from "../../arguments.js";
 import { LEAST } from "../../convex/linear/vectors.js";
 import { isStandardized } from "../../convex/operators/coordinates.js";
 import { advice as adviceOf, CONTRADICTION } from "../../convex/solvers/solution.js";
@@ -68,7 +69,7 @@ const RULES: readonly Rule[] = [
     when: ({ problem, certificate, tolerance }) => spanOf(problem) !== null && !(certificate.relativeGap <= tolerance),
     becomes: "stalled",
     advice: ({ problem }) =>
-      `The program in ${spanOf(problem)} dimensions is solved, but what they leave out keeps the bound for x as it is ` +
+      `The program in ${counted(spanOf(problem) ?? 0, "dimension")} is solved, but what they leave out keeps the bound for x as it is ` +
       `above the tolerance: raise \`rank\`, or leave it out.`,
   },
   {

@@ -1,5 +1,6 @@
 /** Certifying, the fourth step of a fit: the weights as layers hold them, what is proven of them, and how the fit ended. */
 
+import { counted } from "../../arguments.js";
 import type { NetworkWeights } from "../../convex/network.js";
 import { isStandardized } from "../../convex/operators/coordinates.js";
 import { undecidedGates } from "../../convex/recovery/index.js";
@@ -112,7 +113,7 @@ function whyUnwritten({ constraint }: Problem, { contradicted }: PosedSolution):
 function gateNotes(undecided: number): string[] {
   if (undecided === 0) return [];
   return [
-    `${undecided} pairs of a row and a neuron lie so close to the boundary of the gate that float32 may decide them otherwise: ` +
-      `model.evaluate may differ from objective.loss by them.`,
+    `${counted(undecided, "pair")} of a row and a neuron so close to the boundary of the gate that float32 may decide otherwise: ` +
+      `model.evaluate may differ from objective.loss by that.`,
   ];
 }

@@ -1,7 +1,7 @@
 /** The derivatives themselves, each one solve with the Newton matrix. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { refuseAs, refuseUnknown, shown } from "../../arguments.js";
+import { counted, refuseAs, refuseUnknown, shown } from "../../arguments.js";
 import type { Kernels } from "../../convex/kernels/index.js";
 import { dot, dotAt } from "../../convex/linear/vectors.js";
 import { bindLoss } from "../../convex/losses/index.js";
@@ -235,7 +235,7 @@ function numbers(name: string, given: ArrayLike<number>, length: number): Float6
   const where = `Sensitivity.along: ${name}`;
   const list = typeof given === "object" && given !== null && typeof given.length === "number" ? given : null;
   if (list === null || list.length !== length)
-    refuseAs(where, `${length} numbers`, list === null ? shown(given) : String(list.length));
+    refuseAs(where, counted(length, "number"), list === null ? shown(given) : String(list.length));
   const values = Float64Array.from(list as ArrayLike<number>, (value) =>
     typeof value === "number" ? value : Number.NaN,
   );

@@ -1,7 +1,7 @@
 /** A fit -> the network of its optimum as a smooth point, to rounding, and how firmly everything that is held there is held. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { refuseAs } from "../../arguments.js";
+import { counted, refuseAs } from "../../arguments.js";
 import { formulations } from "../../convex/formulations/index.js";
 import type { GatedProducts, Kernels } from "../../convex/kernels/types.js";
 import { isActive } from "../../convex/linear/bits.js";
@@ -227,7 +227,7 @@ function refuseSize(point: Point, { loss }: ConvexProgram): void {
   refuseAs(
     "sensitivity",
     `a network of at most ${MOST_COORDINATES} weights on its neurons, and at most ${MOST_SLOPES} of these times rows and outputs`,
-    `${p} weights, ${entries} with ${loss.rows} rows and ${loss.outputs} outputs`,
+    `${counted(p, "weight")}, ${entries} with ${counted(loss.rows, "row")} and ${counted(loss.outputs, "output")}`,
     "Fit with a larger beta, or fewer rows or columns (pca).",
     "data/size",
   );

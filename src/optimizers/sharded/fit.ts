@@ -1,6 +1,7 @@
 /** A fit of rows that are with shards: the steps of `fit`, each by what the shards add up. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { counted, these } from "../../arguments.js";
 import { certify } from "../../convex/certificate/index.js";
 import { formulations } from "../../convex/formulations/index.js";
 import type { Network, NetworkWeights } from "../../convex/network.js";
@@ -161,13 +162,13 @@ function isFinite32({ kernel, output, bias }: NetworkWeights): boolean {
 function undecidedNotes(undecided: number): string[] {
   if (undecided === 0) return [];
   return [
-    `${undecided} pairs of a row and a neuron lie so close to the boundary of the gate that float32 may decide them otherwise: ` +
-      `model.evaluate may differ from objective.loss by them.`,
+    `${counted(undecided, "pair")} of a row and a neuron so close to the boundary of the gate that float32 may decide otherwise: ` +
+      `model.evaluate may differ from objective.loss by that.`,
   ];
 }
 
 function gateNotes({ neurons, spare = [] }: Network): string[] {
   return neurons.length > 0 || spare.length === 0
     ? []
-    : [`No neuron pays at this beta: all ${spare.length} gates have blocks of zero.`];
+    : [`No neuron pays at this beta: the blocks of ${these(spare.length, "gate")} are zero.`];
 }

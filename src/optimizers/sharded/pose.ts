@@ -1,6 +1,7 @@
 /** A program whose rows are elsewhere: its gates, then its beta, by what the rows add up. */
 
 import type * as tf from "@tensorflow/tfjs";
+import { counted } from "../../arguments.js";
 import { formulations } from "../../convex/formulations/index.js";
 import { wasmKernels } from "../../convex/kernels/wasm/index.js";
 import { roundedAsWritten } from "../../convex/network.js";
@@ -109,7 +110,7 @@ async function generatorsFor(
   if (list.length === 0) {
     throw new ConvexError(
       "gates/empty",
-      `arrangements: expected at least one gate that is active on a row, got none among ${crew.rows} rows. ` +
+      `arrangements: expected at least one gate that is active on a row, got none among ${counted(crew.rows, "row")}. ` +
         `Ask for more gates, or check that x is not all zero.`,
     );
   }

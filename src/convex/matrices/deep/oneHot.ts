@@ -11,6 +11,7 @@
  * for two layers or one class.
  */
 
+import { counted } from "../../../arguments.js";
 import { realPower } from "../../linear/elementary.js";
 import type { Matrix } from "../../types.js";
 import { leastAlongPower, shrinkByPower } from "./leastAlongPower.js";
@@ -38,7 +39,7 @@ export const deepOneHot: DeepFormulation = {
     const { rows, cols } = problem.X;
     const { values } = spectrum(problem.X);
     if (values.length < rows) {
-      return `expected orthogonal rows of one length, at most as many as columns, got ${rows} rows of rank ${values.length} in ${cols} columns`;
+      return `expected orthogonal rows of one length, at most as many as columns, got ${counted(rows, "row")} of rank ${values.length} in ${counted(cols, "column")}`;
     }
     const [most, least] = [values[0], values[rows - 1]];
     if (most <= (1 + WHITE) * least) return null;
@@ -102,7 +103,7 @@ function solveOneHot(problem: DeepProblem, tolerance: number): DeepSolution {
   );
   const found = {
     ...{ kernels, bias: new Float64Array(C), rank, dual, open: OPEN },
-    assumption: `${X.rows} orthogonal rows of one length, and one-hot targets of ${counts.filter((n) => n > 0).length} classes`,
+    assumption: `${counted(X.rows, "orthogonal row")} of one length, and one-hot targets of ${counted(counts.filter((n) => n > 0).length, "class")}`,
     among: `${problem.charges.length} ReLU layers of any widths without biases`,
   };
   return deepSolution(problem, found, "relu", tolerance, began);

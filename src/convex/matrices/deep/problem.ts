@@ -6,6 +6,7 @@
  * A free bias c takes the means away: X and Y are centred then.
  */
 
+import { counted } from "../../../arguments.js";
 import { eigenSymmetric, type SingularVectors, singularVectors } from "../../linear/eigen/index.js";
 import { exp, log, realPower } from "../../linear/elementary.js";
 import { columnSums, dotAt, turned } from "../../linear/vectors.js";
@@ -43,7 +44,7 @@ const DIRECT = 3e7;
 export function refusesDeep({ X, Y, loss, outputBias, charges, widths, beta }: DeepProblem): string | null {
   if (loss.name !== "meanSquaredError") return `expected the loss meanSquaredError, got ${loss.name}`;
   if (charges.length !== widths.length + 1 || charges.length < 2) {
-    return `expected one charge a layer and at least two layers, got ${charges.length} and ${widths.length} hidden layers`;
+    return `expected one charge a layer and at least two layers, got ${charges.length} and ${counted(widths.length, "hidden layer")}`;
   }
   if (!charges.every((charge) => charge > 0) || !(beta > 0)) {
     return `expected weight decay on every layer, without which no weights attain the least charge, got factors ${charges.join(", ")}`;

@@ -13,7 +13,7 @@ export interface LayerCharge {
 }
 
 /** Which regularizer is whose, by the names of weights. */
-const REGULARIZERS = ["kernel", "bias", "gamma", "beta"];
+const REGULARIZERS = ["kernel", "bias", "gamma", "beta", "alpha"];
 
 /** Null where one is of another kind. */
 export function layerCharges(model: tf.LayersModel): LayerCharge[] | null {

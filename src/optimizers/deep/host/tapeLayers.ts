@@ -3,12 +3,14 @@
 import type * as tf from "@tensorflow/tfjs";
 import {
   activation,
+  activationWith,
   averagePooling,
   concatenation,
   convolution,
   dense,
   maxPooling,
   normalization,
+  parametric,
   sum,
   type Windows,
 } from "../../../convex/tape/index.js";
@@ -39,9 +41,11 @@ const CLASSES: Readonly<Record<string, Write>> = {
   GlobalAveragePooling2D: pooled(averagePooling),
   BatchNormalization: normalized,
   Activation: (writer, _, [input], config) => activated(writer, input, config.activation),
-  ReLU: (writer, _, [input], config) => (config.maxValue == null ? activated(writer, input, "relu") : null),
-  LeakyReLU: (writer, layer, [input]) =>
-    activated(writer, input, "leakyRelu", (layer as unknown as { alpha: number }).alpha),
+  ReLU: (writer, _, [input], { maxValue }) =>
+    maxValue == null ? activated(writer, input, "relu") : activatedWith(writer, input, "ReLU", maxValue),
+  LeakyReLU: (writer, _, [input], { alpha }) => activatedWith(writer, input, "LeakyReLU", alpha),
+  ThresholdedReLU: (writer, _, [input], { theta }) => activatedWith(writer, input, "ThresholdedReLU", theta),
+  PReLU: parametrized,
   ELU: (writer, layer, [input]) =>
     (layer as unknown as { alpha: number }).alpha === 1 ? activated(writer, input, "elu") : null,
   Add: (writer, _, inputs) => added(writer, inputs),
@@ -83,10 +87,41 @@ function added(writer: TapeWriter, inputs: readonly Place[]): Place | null {
   return alike ? writer.add(sum(product(shape), inputs.length), inputs, shape, []) : null;
 }
 
-function activated(writer: TapeWriter, input: Place, name: unknown, slope = 0): Place | null {
+function activated(writer: TapeWriter, input: Place, name: unknown): Place | null {
   if (name === "linear" || name === undefined || name === null) return input;
-  const make = activation(String(name), product(input.shape), slope);
+  const make = activation(String(name), product(input.shape));
   return make && writer.add(make, [input], input.shape, []);
+}
+
+function activatedWith(
+  writer: TapeWriter,
+  input: Place,
+  name: Parameters<typeof activationWith>[0],
+  given: unknown,
+): Place | null {
+  return writer.add(activationWith(name, product(input.shape), given as number), [input], input.shape, []);
+}
+
+function parametrized(writer: TapeWriter, layer: tf.layers.Layer, [input]: readonly Place[]): Place | null {
+  const [weight] = layer.weights;
+  const factor = writer.weight(weight);
+  return writer.add(parametric(factor, broadcast(weight.shape as number[], input.shape)), [input], input.shape, [
+    factor,
+  ]);
+}
+
+/** For each entry of a sample its place among those of a tensor that is stretched along axes of length 1. */
+function broadcast(from: readonly number[], to: readonly number[]): Int32Array {
+  return Int32Array.from({ length: product(to) }, (_, k) => {
+    let [at, stride, left] = [0, 1, k];
+    for (let axis = to.length - 1; axis >= 0; axis--) {
+      const place = left % to[axis];
+      left = (left - place) / to[axis];
+      if (from[axis] !== 1) at += place * stride;
+      stride *= from[axis];
+    }
+    return at;
+  });
 }
 
 function convolved(

@@ -137,13 +137,16 @@ async function fitStage(
   const settings: Settings = {
     ...order.settings,
     ...(bent ? {} : { formulation: null, arrangements: null, pricing: null, solver: null }),
-    ...{ regularization, depth: "head", signal, timeLimit: Math.max(LEAST_SECONDS, clock.left) },
+    ...{ regularization, depth: "head", signal },
   };
   const objective = new WholeObjective(model, spec, H, rows.train);
   const judge = new WholeJudge(model, H, y, rows);
   try {
     const begun = begin(stage, before, [spec.l2.hidden, spec.l2.output]);
-    const carried = begun ? await objective.value() : null;
+    const atStart = await objective.value();
+    const carried = begun ? atStart : null;
+    const after = passesAfter(rows) * objective.secondsOfValue;
+    const timeLimit = Math.max(LEAST_SECONDS, clock.left / 2, clock.left - after);
     const restore = await weightsBefore(model);
     if (begun) await wake(stage);
     const { validationSplit = null, sampleWeight = null, classWeight = null } = args;
@@ -152,14 +155,14 @@ async function fitStage(
       model,
       x: H,
       y,
-      settings,
+      settings: { ...settings, timeLimit },
       width: "keep",
       ours: false,
       args: stageArgs,
       heard: false,
     };
     const found = descends(spec)
-      ? await fitAlternating({ ...stageOrder, settings: { ...settings, depth: "alternate" } }, false)
+      ? await fitAlternating({ ...stageOrder, settings: { ...stageOrder.settings, depth: "alternate" } }, false)
       : await fitHead(stageOrder);
     const isLower = carried === null || isNoHigher((await objective.value()).total, carried.total);
     if (!isLower) restore();
@@ -177,6 +180,11 @@ async function fitStage(
     objective.dispose();
     judge.dispose();
   }
+}
+
+/** Times of a pass over the training rows that are spent after a stage: its value, and what is judged of it. */
+function passesAfter({ train, validation }: WholeRows): number {
+  return 2 + (validation?.rows.length ?? 0) / train.rows.length;
 }
 
 /**

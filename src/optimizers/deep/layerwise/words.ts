@@ -1,5 +1,6 @@
 /** What is said of a layer-wise training. */
 
+import { counted } from "../../../arguments.js";
 import type { Status } from "../../../convex/types.js";
 import type { StageModel } from "./stageModel.js";
 import type { StagesDone } from "./stages.js";
@@ -24,10 +25,15 @@ export function layerwiseNotes(
   stages: readonly StageModel[],
 ): string[] {
   const begun = done.filter(({ carried }) => carried !== null);
-  const without = done.slice(1).filter(({ carried }) => carried === null);
+  const above = done.flatMap(({ layer, objective, carried }, k) => {
+    const before = done[k - 1]?.objective ?? Number.POSITIVE_INFINITY;
+    return carried === null && objective > before
+      ? [`"${layer}" (${objective.toPrecision(4)} after ${before.toPrecision(4)})`]
+      : [];
+  });
   const others = stages.filter(({ same }) => !same);
   return [
-    `${done.length} stages, one layer each: ${done.map(({ layer }) => `"${layer}"`).join(", ")}. Each is trained on what the layers below ` +
+    `${counted(done.length, "stage")}, one layer each: ${done.map(({ layer }) => `"${layer}"`).join(", ")}. Each is trained on what the layers below ` +
       `compute, and stays as it is from then on.`,
     ...(constant === null
       ? []
@@ -41,12 +47,12 @@ export function layerwiseNotes(
           `No stage that begins at the read-out before it, by two units for each output or one for each feature, ends above that: ` +
             `${begun.map(({ layer }) => `"${layer}"`).join(", ")}.`,
         ]),
-    ...(without.length === 0
+    ...(above.length === 0
       ? []
       : [
-          `Stages without that beginning may end above the one before, having fewer than two ReLU units for each output and fewer than ` +
-            `features or channels, or joining places that the read-out before told apart: ` +
-            `${without.map(({ layer }) => `"${layer}"`).join(", ")}.`,
+          `Above the stage before it ended ${above.join(", ")}: that could not be taken on, for want of two ReLU units for each output or one ` +
+            `for each feature or channel, or since places are joined that the read-out before told apart. Make these layers wider, pool ` +
+            `less, give more time, or go on with depth "alternate".`,
         ]),
     ...(others.length === 0
       ? []

@@ -42,12 +42,20 @@ export function refuseModel(code: ErrorCode, expected: string, got: string, todo
   refuseAs("readModel", expected, got, todo, code);
 }
 
-/** The refusal of a layer that no program has, where a descent of all layers takes any. */
-export class NoProgram extends ConvexError {}
+/** The refusal of what no program has, where a descent of all layers takes it. */
+export class NoProgram extends ConvexError {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    readonly what: string,
+  ) {
+    super(code, message);
+  }
+}
 
 /** As `refuseModel`, of what a descent of all layers takes. */
 export function refuseProgram(code: ErrorCode, expected: string, got: string, todo: string): never {
-  throw new NoProgram(code, sentenceOf("readModel", expected, got, todo));
+  throw new NoProgram(code, sentenceOf("readModel", expected, got, todo), got);
 }
 
 /** How a layer is called in a sentence. */
