@@ -143,10 +143,40 @@ test("hops and Adam never end above where they began, say only lower values, and
   const epochs = await warmUp(objective, new Clock(Number.POSITIVE_INFINITY, () => false), draw, told);
   expect(epochs).toBeGreaterThan(0);
   expect((await objective.value()).total).toBeLessThanOrEqual(values[0]);
-  await hopDown(objective, 1e-4, new Clock(60, () => false), draw, 3, told);
+  await hopDown(objective, 1e-4, new Clock(60, () => false), await objective.weights(), draw, 3, told);
   for (let k = 1; k < values.length; k++) expect(values[k]).toBeLessThanOrEqual(values[k - 1]);
   expect((await objective.value()).total).toBeLessThanOrEqual((values.at(-1) as number) + 1e-6);
   expect(tf.memory().numTensors).toBe(tensors);
+  objective.dispose();
+  tf.dispose([x, y]);
+});
+
+test("weights drawn like others have their means and deviations, tensor by tensor, and hops to such leave a point without a slope", async () => {
+  const { x, y, objective } = caseOf("meanSquaredError", 1, "linear", 2);
+  const first = await objective.weights();
+  const draw = gaussianSource(3);
+  const sums = new Float64Array(first.length);
+  const squares = new Float64Array(first.length);
+  const draws = 200;
+  for (let k = 0; k < draws; k++) {
+    objective.like(first, draw).forEach((value, p) => {
+      sums[p] += value / draws;
+      squares[p] += value ** 2 / draws;
+    });
+  }
+  const total = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0);
+  expect(total(sums)).toBeCloseTo(total(first), 0);
+  expect(total(squares) / total(first.map((value) => value ** 2))).toBeCloseTo(1, 1);
+  const zeros = new Float64Array(first.length);
+  objective.write(zeros);
+  const { total: flat } = await objective.value();
+  const none = async () => false;
+  const { value: stays } = await hopDown(objective, 1e-2, new Clock(60, () => false), zeros, draw, 3, none);
+  objective.write(zeros);
+  const { value: leaves } = await hopDown(objective, 1e-2, new Clock(60, () => false), first, draw, 3, none);
+  // Without hidden units that are on only the output bias learns.
+  expect(stays).toBeLessThanOrEqual(flat);
+  expect(leaves).toBeLessThan(0.5 * stays);
   objective.dispose();
   tf.dispose([x, y]);
 });

@@ -8,14 +8,14 @@ import type { WholeObjective } from "./objective.js";
 const STEPS = 1_000_000;
 /** A descent ends where so many steps took less than its tolerance off the objective. */
 const WINDOW = 30;
-/** A hop moves each weight by a Gaussian of one of these shares, in turn, of the root mean square of its tensor. */
-const HOPS = [0.3, 1] as const;
+/** A hop moves each weight by a Gaussian of one of these shares, in turn, of the root mean square of its tensor; the third is to other first weights. */
+const HOPS = [0.3, 1, "anew"] as const;
 /** Of the objective: what so many steps take off it in a hop that goes on. */
 const HOP_TOLERANCE = 4e-3;
 /** Of the time: what hops may take before a descent from the lowest weights that goes on for longer. */
 const HOPS_SHARE = 0.7;
 /** Hops in a row that bring less than this share of the objective, after which no more are tried. */
-const USELESS = 4;
+const USELESS = 6;
 const WORTH = 0.01;
 
 /** Told of the lowest value so far, the model having its weights; ends what goes on by answering true. */
@@ -74,24 +74,25 @@ export async function descendWhole(
 }
 
 /**
- * Descends, then hops: from the lowest weights so far a little away at random and down again, until `USELESS` hops in a row, or
- * `most` in all, bring next to nothing (basin hopping, Wales and Doye 1997, without uphill moves); then descends to the tolerance.
- * Never ends above its start.
+ * Descends, then hops: from the lowest weights so far a little away at random, or from others that are drawn like the `first`, and down
+ * again, until `USELESS` hops in a row, or `most` in all, bring next to nothing (basin hopping, Wales and Doye 1997, without uphill
+ * moves); then descends to the tolerance. Never ends above its start.
  */
 export async function hopDown(
   objective: WholeObjective,
   tolerance: number,
   clock: Clock,
+  first: Float64Array,
   draw: () => number,
   most: number,
   told: Told,
 ): Promise<WholeDescent> {
   const hopping = clock.part(HOPS_SHARE);
-  const first = await descendWhole(objective, HOP_TOLERANCE, hopping, told);
-  let { value, steps, stopped } = first;
+  let { value, steps, stopped } = await descendWhole(objective, HOP_TOLERANCE, hopping, told);
   let best = await objective.weights();
   for (let hop = 0, useless = 0; hop < most && useless < USELESS && !stopped && !(await hopping.pause()); hop++) {
-    objective.write(objective.near(best, HOPS[hop % HOPS.length], draw));
+    const share = HOPS[hop % HOPS.length];
+    objective.write(share === "anew" ? objective.like(first, draw) : objective.near(best, share, draw));
     const next = await descendWhole(objective, HOP_TOLERANCE, hopping, told, value);
     steps += next.steps;
     stopped = next.stopped;

@@ -45,9 +45,9 @@ const LEAST_SECONDS = 2;
  * How far to go: `least`, the share of the objective that a descent must take off it in so many steps to go on (or the option
  * `tolerance`, where that is less), hops of a round, and the share that a round must bring for another one.
  */
-const LIMITED = { least: 1e-3, hops: 6, worth: 0.01 } as const;
+const LIMITED = { least: 1e-3, hops: 12, worth: 0.01 } as const;
 /** Where no option says how far: what more work would bring is not worth waiting for. */
-const PATIENT = { least: 3e-3, hops: 2, worth: 0.05 } as const;
+const PATIENT = { least: 3e-3, hops: 3, worth: 0.05 } as const;
 
 /** Says nothing of a model but its loss. */
 const UNJUDGED: Pick<WholeJudge, "names" | "judge" | "dispose"> = {
@@ -91,8 +91,9 @@ export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>, 
     await objective.moveToHost((await chooseEngine(settings.engine, settings.threads)).kernels);
     await progress.begin(rows.train.y.rows, settings.maxIterations, judge.names);
     const limit = new Clock(clock.left, () => settings.signal?.aborted === true);
+    const first = await objective.weights();
     const start = await standardStart(model, x, rows.train, objective, limit);
-    const rounds = await alternate(order, spec, objective, judge, progress, clock);
+    const rounds = await alternate(order, spec, objective, first, judge, progress, clock);
     const { epoch: _epoch, history: _history, ...head } = rounds.head;
     // Whoever asked to stop does not wait for a better bound.
     const rest = rounds.status === "cancelled" ? clock.part(0) : clock;
@@ -182,6 +183,7 @@ async function alternate<M extends tf.LayersModel>(
   order: Order<M>,
   spec: NetworkSpec,
   objective: WholeObjective,
+  first: Float64Array,
   judge: Pick<WholeJudge, "judge">,
   progress: Progress,
   clock: Clock,
@@ -220,9 +222,9 @@ async function alternate<M extends tf.LayersModel>(
   const draw = gaussianSource(settings.seed);
   let ended: Status | null = null;
   try {
-    for (let first = true; ; first = false) {
+    for (let begins = true; ; begins = false) {
       // Its charge is not the model's: one of the model's own objective is the last.
-      const foreign = first && isFree(spec, settings.regularization);
+      const foreign = begins && isFree(spec, settings.regularization);
       const before = value;
       const undo = await weightsBefore(model);
       const toldBefore = { epochs, heard };
@@ -230,9 +232,9 @@ async function alternate<M extends tf.LayersModel>(
         value = lowest;
         return told();
       };
-      if (first) counts.epochs = await warmUp(objective, part(descents, stop.signal), draw, fell);
+      if (begins) counts.epochs = await warmUp(objective, part(descents, stop.signal), draw, fell);
       if (ended === null) {
-        const { steps } = await hopDown(objective, least, part(descents, stop.signal), draw, effort.hops, fell);
+        const { steps } = await hopDown(objective, least, part(descents, stop.signal), first, draw, effort.hops, fell);
         counts.steps += steps;
       }
       const fallen = (await objective.value()).total;

@@ -160,6 +160,18 @@ export class WholeObjective {
     return moved;
   }
 
+  /** Others like these: Gaussians of the mean and the variance that the weights of their tensor have. */
+  like(packed: Float64Array, draw: () => number): Float64Array {
+    const drawn = packed.slice();
+    for (const { variable, at } of this.places) {
+      const part = drawn.subarray(at, at + variable.size);
+      const mean = part.reduce((sum, value) => sum + value, 0) / part.length;
+      const deviation = Math.sqrt(part.reduce((sum, value) => sum + (value - mean) ** 2, 0) / part.length);
+      for (let p = 0; p < part.length; p++) part[p] = mean + deviation * draw();
+    }
+    return drawn;
+  }
+
   /** Puts weights into the model, as float32. */
   write(packed: Float64Array): void {
     this.put(this.plain(packed));

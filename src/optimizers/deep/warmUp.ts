@@ -8,9 +8,9 @@ import type { Part } from "./passes.js";
 /** Steps over all rows for which there has to be time, or a descent begins with Adam; rows from which it does without a limit. */
 const FEW_STEPS = 400;
 const MANY_ROWS = 2000;
-/** Of the time: what measuring such a step may take. */
+/** Of the time: what measuring such a step may take, and looks at the whole objective. */
 const LOOK = 0.05;
-/** Of the time, and epochs, that it may take; so many in a row that take less off the objective are the last. */
+/** Of the time, and epochs, that it may take; so many in a row that take less than `WORTH` off the objective are the last. */
 const SHARE = 0.6;
 /** Steps over all rows that are worth being left for: with time for fewer it goes on to the end, in steps that shrink to nothing. */
 const WORTHY_STEPS = 60;
@@ -20,6 +20,12 @@ const USELESS = 3;
 /** Rows of a step, and the constants of Kingma and Ba 2015. */
 const ROWS = 32;
 const RATE = 0.01;
+/** Where there is time for fewer steps than this, that rate does not lead far: the rates that are tried, each for a share of the time. */
+const FEW_SMALL_STEPS = 400;
+const RATES = [RATE, 0.03, 0.1] as const;
+const TRIAL = 0.08;
+/** Of the time: in the last of it the rate goes down to nothing. */
+const FADING = 1 / 3;
 const [MEAN, SQUARE, TINY] = [0.9, 0.999, 1e-8];
 
 /** Leaves the model with the lowest weights after any epoch, or as it was; answers with epochs. */
@@ -30,25 +36,52 @@ export async function warmUp(objective: WholeObjective, limit: Clock, draw: () =
   const whole = pass !== null && (1 - SHARE) * limit.left < WORTHY_STEPS * pass;
   const clock = pass === null ? limit : limit.part(whole ? 1 : SHARE);
   const room = clock.left;
-  const steps = new Adam(await objective.weights());
-  let best = steps.weights.slice();
-  let lowest = (await objective.value()).total;
   const parts = objective.parts(ROWS);
+  const first = await objective.weights();
+  let best = first;
+  let lowest = (await objective.value()).total;
+  const epochOf = async (steps: Adam, time: Clock, rate: number) => {
+    for (const part of shuffled(parts, draw)) {
+      if (await time.pause()) return;
+      await objective.at(steps.weights, steps.gradient, [part]);
+      steps.take(rate);
+    }
+  };
+  /** The value at the weights of these steps, and by how much it is below all before. */
+  const look = async (steps: Adam) => {
+    objective.write(steps.weights);
+    const { total } = await objective.value();
+    const gain = lowest - total;
+    if (gain > 0) {
+      lowest = total;
+      best = steps.weights.slice();
+    }
+    return { total, gain };
+  };
   try {
+    const hurried = pass !== null && room < FEW_SMALL_STEPS * (pass / parts.length);
+    let begun = { steps: new Adam(first.slice()), rate: RATE };
+    if (hurried) {
+      let least = Number.POSITIVE_INFINITY;
+      for (const rate of RATES) {
+        const steps = new Adam(first.slice());
+        await epochOf(steps, clock.part(Math.min(1, (TRIAL * room) / clock.left)), rate);
+        const { total } = await look(steps);
+        if (total < least) {
+          least = total;
+          begun = { steps, rate };
+        }
+      }
+    }
+    const { steps, rate } = begun;
+    let looks = 0;
     for (let epoch = 1, useless = 0; epoch <= EPOCHS; epoch++) {
-      for (const part of shuffled(parts, draw)) {
-        if (await clock.pause()) break;
-        await objective.at(steps.weights, steps.gradient, [part]);
-        steps.take(whole ? clock.left / room : 1);
-      }
-      objective.write(steps.weights);
-      const { total } = await objective.value();
-      const gain = lowest - total;
-      if (gain > 0) {
-        lowest = total;
-        best = steps.weights.slice();
-        if (await told(total)) return epoch;
-      }
+      await epochOf(steps, clock, whole ? rate * Math.min(1, clock.left / (FADING * room)) : rate);
+      if (whole && !clock.over && looks > LOOK * (room - clock.left)) continue;
+      const before = clock.left;
+      const { total, gain } = await look(steps);
+      looks += before - clock.left;
+      if (gain > 0 && (await told(total))) return epoch;
       useless = gain > WORTH * lowest ? 0 : useless + 1;
       if (useless === USELESS || (await clock.pause())) return epoch;
     }
@@ -87,9 +120,8 @@ class Adam {
     this.square = new Float64Array(weights.length);
   }
 
-  /** One step, by a share of the rate. */
-  take(share: number): void {
-    const rate = share * RATE;
+  /** One step. */
+  take(rate: number): void {
     this.meanLeft *= MEAN;
     this.squareLeft *= SQUARE;
     const { weights, gradient, mean, square } = this;
