@@ -43,7 +43,7 @@ export function these(count: number, one: string): string {
 
 function pluralOf(one: string): string {
   if (/[^aeiou]y$/.test(one)) return `${one.slice(0, -1)}ies`;
-  return /(s|x|ch|sh)$/.test(one) ? `${one}es` : `${one}s`;
+  return /(s|x|(?<!epo)ch|sh)$/.test(one) ? `${one}es` : `${one}s`;
 }
 
 /** A value in a few words; never throws, whatever the value is. */

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Clock } from "../../src/convex/solvers/clock.js";
 import type { WholeObjective } from "../../src/optimizers/deep/objective.js";
@@ -6,11 +7,19 @@ import { warmUp } from "../../src/optimizers/deep/warmUp.js";
 const ROWS = 320;
 const PARTS = 10;
 const PASS = 1; // seconds of a step over all rows; one over a part of 32 takes a tenth
+const LOOK = 0.3; // of a value over all rows, where the weights are others than before
+
+interface State {
+  now: number;
+  stop: number; // when someone asks to stop
+}
 
 /** Time that only work spends. */
-function clockOf(state: { now: number }, end: number): Clock {
+function clockOf(state: State, end: number): Clock {
   const began = state.now;
+  const stopped = () => state.now >= state.stop;
   const clock = {
+    stopped,
     get seconds() {
       return state.now - began;
     },
@@ -21,14 +30,16 @@ function clockOf(state: { now: number }, end: number): Clock {
       return state.now >= end;
     },
     part: (share: number) => clockOf(state, state.now + share * (end - state.now)),
-    pause: async () => state.now >= end,
+    pause: async () => state.now >= end || stopped(),
   };
   return clock as unknown as Clock;
 }
 
-/** |w - 5|^2 of one weight, every look at which costs time; records the weights that steps came to. */
-function objectiveOf(state: { now: number }) {
+/** |w - 5|^2 of one weight, NaN beyond `most`, every look at which costs time; records the weights that steps came to. */
+function objectiveOf(state: State, most: number) {
   let weight = 0;
+  let looked = 0;
+  const totalAt = (at: number) => (at > most ? Number.NaN : (at - 5) ** 2);
   const seen: number[] = [];
   const objective = {
     rows: ROWS,
@@ -38,7 +49,11 @@ function objectiveOf(state: { now: number }) {
     write: (weights: Float64Array) => {
       weight = weights[0];
     },
-    value: async () => ({ total: (weight - 5) ** 2 }),
+    value: async () => {
+      if (weight !== looked) state.now += LOOK;
+      looked = weight;
+      return { total: totalAt(weight) };
+    },
     parts: () => Array.from({ length: PARTS }, () => ({ dispose: () => undefined })),
     at: async (
       weights: Float64Array,
@@ -52,22 +67,23 @@ function objectiveOf(state: { now: number }) {
       }
       if (parts !== undefined) seen.push(weights[0]);
       gradient[0] = 2 * (weights[0] - 5);
-      return (weights[0] - 5) ** 2;
+      return totalAt(weights[0]);
     },
   };
-  return { objective: objective as unknown as WholeObjective, seen };
+  return { objective: objective as unknown as WholeObjective, seen, end: () => totalAt(weight) };
 }
 
-async function run(seconds: number) {
-  const state = { now: 0 };
-  const { objective, seen } = objectiveOf(state);
+async function run(seconds: number, { most = 10, stop = Number.POSITIVE_INFINITY, enough = 1000 } = {}) {
+  const state = { now: 0, stop };
+  const { objective, seen, end } = objectiveOf(state, most);
+  const told: number[] = [];
   const epochs = await warmUp(
     objective,
     clockOf(state, seconds),
     () => 0,
-    async () => false,
+    async (value) => told.push(value) >= enough,
   );
-  return { epochs, seen, spent: state.now };
+  return { epochs, seen, spent: state.now, told, end: end() };
 }
 
 test("with time for few steps over all rows after it, it takes all of the time, in steps that shrink to nothing", async () => {
@@ -87,5 +103,40 @@ test("with time for more of them it leaves them their share, and with time for v
 test("looks at no more of the rows than a share of the time is enough for, to know what a step over all of them takes", async () => {
   const { spent, epochs } = await run(0.5);
   expect(epochs).toBe(1);
-  expect(spent).toBeLessThanOrEqual(0.5 + PASS / PARTS);
+  expect(spent).toBeLessThanOrEqual(0.5 + PASS / PARTS + LOOK);
+});
+
+test("without time it does nothing, and where time is up, or someone asks to stop, it takes a step and a look more at most", async () => {
+  expect(await run(0)).toMatchObject({ epochs: 0, spent: 0, seen: [] });
+  expect(await run(0.05)).toMatchObject({ epochs: 0, spent: PASS / PARTS, seen: [] });
+  const seconds = fc.double({ min: 0.01, max: 300, noNaN: true });
+  await fc.assert(
+    fc.asyncProperty(seconds, fc.double({ min: 0, max: 1.5, noNaN: true }), async (seconds, share) => {
+      const { spent, epochs, seen } = await run(seconds, { stop: share * seconds });
+      expect(spent).toBeLessThanOrEqual(Math.min(1, share) * seconds + PASS / PARTS + LOOK + 1e-9);
+      expect(epochs > 0).toBe(seen.length > 0);
+    }),
+    { seed: 1 },
+  );
+});
+
+test("whatever the rates lead to, also to numbers that are none, it tells of falling values and leaves the lowest weights", async () => {
+  const any = [
+    fc.double({ min: 0.01, max: 100, noNaN: true }),
+    fc.double({ min: 0, max: 6, noNaN: true }),
+    fc.integer({ min: 1, max: 5 }),
+  ] as const;
+  await fc.assert(
+    fc.asyncProperty(...any, async (seconds, most, enough) => {
+      const { told, end } = await run(seconds, { most, enough });
+      expect(told.length).toBeLessThanOrEqual(enough);
+      for (let k = 0; k < told.length; k++) expect(told[k]).toBeLessThan(k === 0 ? 25 : told[k - 1]);
+      expect(end).toBeLessThanOrEqual(told.at(-1) ?? 25);
+      if (told.length === enough) expect(end).toBe(told.at(-1));
+    }),
+    { seed: 1 },
+  );
+  expect((await run(20, { most: 0 })).end).toBe(25);
+  // A rate of 0.1 ends beyond 1 in its share of the time.
+  expect((await run(20, { most: 1 })).end).toBeLessThan(20);
 });

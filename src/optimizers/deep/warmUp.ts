@@ -30,12 +30,13 @@ const [MEAN, SQUARE, TINY] = [0.9, 0.999, 1e-8];
 
 /** Leaves the model with the lowest weights after any epoch, or as it was; answers with epochs. */
 export async function warmUp(objective: WholeObjective, limit: Clock, draw: () => number, told: Told): Promise<number> {
-  if (objective.rows <= ROWS) return 0;
+  if (objective.rows <= ROWS || limit.over) return 0;
   const pass = Number.isFinite(limit.left) ? await secondsOfPass(objective, limit) : null;
   if (pass === null ? objective.rows < MANY_ROWS : limit.left >= FEW_STEPS * pass) return 0;
   const whole = pass !== null && (1 - SHARE) * limit.left < WORTHY_STEPS * pass;
   const clock = pass === null ? limit : limit.part(whole ? 1 : SHARE);
   const room = clock.left;
+  if (room === 0) return 0;
   const parts = objective.parts(ROWS);
   const first = await objective.weights();
   let best = first;
@@ -58,12 +59,15 @@ export async function warmUp(objective: WholeObjective, limit: Clock, draw: () =
     }
     return { total, gain };
   };
+  let epochs = 0;
   try {
     const hurried = pass !== null && room < FEW_SMALL_STEPS * (pass / parts.length);
     let begun = { steps: new Adam(first.slice()), rate: RATE };
     if (hurried) {
       let least = Number.POSITIVE_INFINITY;
       for (const rate of RATES) {
+        if (await clock.pause()) break;
+        epochs += 1;
         const steps = new Adam(first.slice());
         await epochOf(steps, clock.part(Math.min(1, (TRIAL * room) / clock.left)), rate);
         const { total } = await look(steps);
@@ -75,17 +79,18 @@ export async function warmUp(objective: WholeObjective, limit: Clock, draw: () =
     }
     const { steps, rate } = begun;
     let looks = 0;
-    for (let epoch = 1, useless = 0; epoch <= EPOCHS; epoch++) {
+    for (let useless = 0; epochs < EPOCHS && useless < USELESS && !(await clock.pause()); ) {
+      epochs += 1;
       await epochOf(steps, clock, whole ? rate * Math.min(1, clock.left / (FADING * room)) : rate);
-      if (whole && !clock.over && looks > LOOK * (room - clock.left)) continue;
+      const isLast = epochs === EPOCHS || (await clock.pause());
+      if (whole && !isLast && looks > LOOK * (room - clock.left)) continue;
       const before = clock.left;
       const { total, gain } = await look(steps);
       looks += before - clock.left;
-      if (gain > 0 && (await told(total))) return epoch;
+      if (gain > 0 && (await told(total))) break;
       useless = gain > WORTH * lowest ? 0 : useless + 1;
-      if (useless === USELESS || (await clock.pause())) return epoch;
     }
-    return EPOCHS;
+    return epochs;
   } finally {
     for (const part of parts) part.dispose();
     objective.write(best);
