@@ -2,6 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
+import { referenceKernels } from "../../src/convex/kernels/index.js";
 import { gaussianSource } from "../../src/convex/linear/random.js";
 import { Clock } from "../../src/convex/solvers/clock.js";
 import type { LossName } from "../../src/convex/types.js";
@@ -153,6 +154,7 @@ test("hops and Adam never end above where they began, say only lower values, and
 
 test("weights drawn like others have their means and deviations, tensor by tensor, and hops to such leave a point without a slope", async () => {
   const { x, y, objective } = caseOf("meanSquaredError", 1, "linear", 2);
+  await objective.moveToHost(referenceKernels);
   const first = await objective.weights();
   const draw = gaussianSource(3);
   const sums = new Float64Array(first.length);
