@@ -52,13 +52,12 @@ describe("trainParallel", () => {
     const { x, y } = makeData("meanSquaredError", rows, 2);
     const tensors = tf.memory().numTensors;
     const { hidden, charge = "path" } = more;
-    const narrow = await trainParallel(x, y, { ...plain, ...more });
-    const K = narrow.branches + 2;
+    const K = rows + 2;
     const { model, certificate, objective, status, branches } = await trainParallel(x, y, {
       ...{ ...plain, ...more, branches: K },
     });
     expect(status).toBe("solved");
-    expect(branches).toBe(narrow.branches);
+    expect(branches).toBeLessThanOrEqual(rows);
     expect(certificate.scope).toBe("arrangements" in more ? "these blocks" : "all blocks");
     expect(certificate.relativeGap).toBeLessThanOrEqual(1e-3);
     expect(certificate.dual).toBeLessThanOrEqual(certificate.primal);
@@ -88,8 +87,20 @@ describe("trainParallel", () => {
     });
     loaded.dispose();
     const lost = tf.memory().numTensors - held; // by TensorFlow.js, one for each constraint that it applies as it loads
-    for (const each of [narrow.model, model]) each.dispose();
+    model.dispose();
     expect(tf.memory().numTensors - lost).toBe(tensors);
+    tf.dispose([x, y]);
+  });
+
+  test("returns a model of as many branches as the optimum takes, where no more are asked for", async () => {
+    const { x, y } = makeData("meanSquaredError", 3, 2);
+    const [asked, more] = await Promise.all(
+      [1, 8].map((branches) => trainParallel(x, y, { ...plain, hidden: [1, 2], branches })),
+    );
+    expect(asked.branches).toBe(more.branches);
+    const widths = asked.model.layers.map((layer) => layer.outputShape[1]);
+    expect(widths).toEqual([2 * asked.branches, 2 * asked.branches, asked.branches, 1]);
+    for (const { model } of [asked, more]) model.dispose();
     tf.dispose([x, y]);
   });
 
