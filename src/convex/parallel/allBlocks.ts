@@ -32,8 +32,8 @@ const TOGETHER = 4;
 const CUTS = 20;
 /** A branch steps off the walls of its cone by this share of its length. */
 const ASIDE = 1e-7;
-/** Neurons are taken into the common bound until it rises by less than this share. */
-const SETTLED = 1e-9;
+/** How near the common bound comes to what its neurons are worth: it is the price where the charge is a sum, and else only says which tuples to look at. */
+const SETTLED = { sum: 1e-9, frobenius: 1e-2 } satisfies Record<BranchCharge, number>;
 /** A neuron of less than this share of a branch's length plays no part. */
 const IDLE = 1e-9;
 
@@ -139,6 +139,7 @@ export class AllBlocks implements BlockClass {
   private together(rows: Coefficients, enough: number) {
     const { X, pieces, groups } = this;
     const d = X.cols;
+    const settled = SETTLED[this.charge];
     let worths = this.worthsAt(rows.base);
     let most = maximum(worths);
     let next = worths.indexOf(most);
@@ -154,6 +155,7 @@ export class AllBlocks implements BlockClass {
         rows,
         "sum",
         0,
+        settled,
       );
       const at = this.worthsAt(price.c);
       const here = maximum(at);
@@ -162,7 +164,7 @@ export class AllBlocks implements BlockClass {
         worths = at;
         most = here;
       }
-      if (here <= price.lower * (1 + SETTLED)) break;
+      if (here <= price.lower * (1 + settled)) break;
     }
     return { worths, most, tuple, price };
   }

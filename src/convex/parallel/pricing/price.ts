@@ -30,13 +30,14 @@ export interface Price {
   readonly c: readonly Float64Array[]; // [n] each: what `upper` was found with
 }
 
-/** Prices a tuple of pieces. With `enough` above 0 it ends early where the price is on one side of that. */
+/** Prices a tuple of pieces, until both sides differ by the share `tight`. With `enough` above 0 it ends early where the price is on one side of that. */
 export function priceOf(
   X: Matrix,
   pieces: readonly Piece[],
   rows: Coefficients,
   charge: BranchCharge,
   enough: number,
+  tight = TIGHT,
 ): Price {
   const m = pieces.length;
   const d = X.cols;
@@ -60,17 +61,17 @@ export function priceOf(
     if (upper < best.upper) best = { ...best, upper, c };
     if (lower > best.lower) best = { ...best, lower, Z };
     if (best.upper <= enough || (enough > 0 && best.lower > enough)) return best;
-    if (best.upper - best.lower <= TIGHT * best.upper || m === 1) return best;
-    if (round >= ROUNDS) return byBarrier(X, pieces, rows, best);
+    if (best.upper - best.lower <= tight * best.upper || m === 1) return best;
+    if (round >= ROUNDS) return byBarrier(X, pieces, rows, best, tight);
     for (let j = 0; j < m; j++) theta[j] = Math.max(LEAST_WEIGHT, lengths[j] / total);
   }
 }
 
 /** The better of what is known and what a barrier method finds. */
-function byBarrier(X: Matrix, pieces: readonly Piece[], rows: Coefficients, known: Price): Price {
+function byBarrier(X: Matrix, pieces: readonly Piece[], rows: Coefficients, known: Price, tight: number): Price {
   let best = known;
   const posed = columnsOf(X, pieces, rows, new Float64Array(pieces.length).fill(1));
-  for (const { v, z } of minimax(posed.columns, posed.g, posed.upper, X.cols, TIGHT)) {
+  for (const { v, z } of minimax(posed.columns, posed.g, posed.upper, X.cols, tight)) {
     const c = coefficientsAt(rows, v);
     const upper = pieces.reduce((most, piece) => Math.max(most, pieceWorth(X, piece, c)), 0);
     const lower = worthOf(X, pieces, rows, z);
