@@ -16,7 +16,7 @@ type FromTrainer = (typeof FROM_TRAINER)[number];
 export interface FitParallelOptions extends Pick<TrainerOptions, FromTrainer>, Weighting {
   /**
    * Which blocks - patterns of all hidden neurons and of their sum - the program has: all of them, or so many that Gaussian branches lie in.
-   * Default: all where there are at most 14 rows and few enough tuples of hidden neurons, else 200 sampled ones.
+   * Default: all where there are at most 14 rows, of more than three layers at most 6, and few enough tuples of hidden neurons, else 200 sampled ones.
    */
   readonly arrangements?: { readonly kind: "enumerate" } | { readonly kind: "sample"; readonly count: number };
   /** As model.fit takes them: an epoch is a round of the solver, with its objective as `loss`, `relativeGap` and `seconds`. */
