@@ -74,6 +74,10 @@ export async function pose(
   const column = biasColumnOf(spec, settings, inputRows(spec, data.x, 0));
   const X = inputRows(spec, data.x, column.value);
   const pooling = poolingOf(spec);
+  const { warmStart } = sources;
+  if (warmStart !== null) {
+    checkStart(warmStart, X, spec.formulation === "gated" ? 1 : 2, vectorsOf(spec), spec.outputs);
+  }
   const wish = arrangementsFor(spec, X, settings, sources);
   const loss = bindLoss(spec.loss, data.y, data.weights);
   const descends = growthOf(wish) !== null && settings.vectorPenalty !== "perOutput";
@@ -215,7 +219,6 @@ function* gatesOfStart(
   read: ReadPatterns,
 ): Pieces<GateSet> {
   const gated = spec.formulation === "gated";
-  checkStart(start, X, gated ? 1 : 2, vectorsOf(spec), spec.outputs);
   if (settings.arrangements !== null && growthOf(settings.arrangements) === null) {
     throw new ConvexError(
       "gates/mismatch",
