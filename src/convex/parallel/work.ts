@@ -1,6 +1,7 @@
 /** How large a problem may be for all of its blocks to be priced. */
 
 import { arrangementBound } from "../arrangements/index.js";
+import { power } from "../linear/elementary.js";
 import type { Matrix } from "../types.js";
 import { choicesOf, treesOf } from "./pricing/index.js";
 
@@ -21,7 +22,7 @@ export function enumerationRefusal({ rows, cols }: Pick<Matrix, "rows" | "cols">
   while (most < rows && choicesOf(trees, most + 1) <= MOST_CHOICES) most++;
   if (rows > most)
     return `at most ${most} rows, of which patterns of all layers above the first are gone through, got ${rows}`;
-  const tuples = tuplesOf(2 * arrangementBound(rows, Math.min(rows, cols)), m) ** groups;
+  const tuples = power(tuplesOf(2 * arrangementBound(rows, Math.min(rows, cols)), m), groups);
   if (tuples > MOST_TUPLES) return `at most ${MOST_TUPLES} tuples of hidden neurons, got up to ${tuples}`;
   return null;
 }

@@ -6,6 +6,7 @@
  * of what it adds are chosen, with their cones as walls.
  */
 
+import { power } from "../../linear/elementary.js";
 import type { Sign } from "../branch.js";
 import type { Coefficients, Move } from "./coefficients.js";
 
@@ -50,7 +51,7 @@ export function rowOptions(tree: Tree, sign: Sign): RowOption[] {
 
 /** The number of choices on so many rows, at most. */
 export function choicesOf(trees: readonly Tree[], rows: number): number {
-  return trees.reduce((sum, tree) => sum + Math.max(rising(tree).length, falling(tree).length) ** rows, 0);
+  return trees.reduce((sum, tree) => sum + power(Math.max(rising(tree).length, falling(tree).length), rows), 0);
 }
 
 /** Coefficients of rows of weights w, an option chosen for each. */
