@@ -23,7 +23,7 @@ export async function inTurns<T>(work: Pieces<T>, pause: () => Promise<boolean>)
   }
 }
 
-/** Another's work as part of one's own, left where it is when one is told to end: null then. */
+/** Another's work as part of one's own, left where it is when one is told to end, and for good: null then. */
 export function* unlessOver<T>(work: Pieces<T>): Pieces<T | null> {
   try {
     for (;;) {
