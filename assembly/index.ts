@@ -137,7 +137,7 @@ export function maskedGram(
 export function timesCounts(
   threads: i32, H: usize, n: i32, first: i32, rows: i32, bits: usize, words: i32, more: f64,
 ): f64 {
-  const shared = threads > 1 && <i64>rows * <i64>first * <i64>words >= SHARED_WORK;
+  const shared = threads > 1 && <i64>rows * <i64>(first + rows) * <i64>words >= SHARED_WORK;
   const part = shared ? partOf(rows, threads) : rows;
   setJob(TIMES_COUNTS, more);
   setFields(<i32>H, n, first, rows, <i32>bits, words, part);

@@ -77,7 +77,10 @@ export async function gatedRow(
     }
     const least = reckoned(n, solver, before);
     if (least > cap) {
-      peers.push({ ...none, said: `not run: ${seconds(least)} at the loosest, by fewer rows; the cap is ${cap} s` });
+      peers.push({
+        ...none,
+        said: `not run: reckoned from fewer rows it takes ${seconds(least)} s at its loosest tolerance; the cap is ${cap} s`,
+      });
       continue;
     }
     const wish = { solver, tolerances: TOLERANCES[solver], cap };

@@ -35,7 +35,7 @@ const flags = readFlags("peers", {
   },
   gated: {
     default: "250,1000,5000",
-    help: "rows of gated programs beside packages for group lassos, fewest first; empty: none",
+    help: "rows of gated programs beside packages for group lassos; empty: none",
   },
   packages: { default: groupSolvers.join(","), help: "these packages (GROUPS_PYTHON)" },
   cap: {
@@ -100,7 +100,7 @@ for (const source of contests.filter(({ name }) => flags.problems.split(",").inc
 
 const gated: GatedRow[] = [];
 const packages = flags.packages.split(",") as GroupSolver[];
-for (const n of flags.gated === "" ? [] : numbers(flags.gated))
+for (const n of numbers(flags.gated).sort((a, b) => a - b))
   gated.push(await gatedRow(n, packages, flags.cap, flags.keep, gated));
 if (!flags.dry && flags.heldout === 0) await plotPeers(rows);
 publish(

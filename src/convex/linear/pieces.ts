@@ -13,17 +13,30 @@ export function atOnce<T>(work: Pieces<T>): T {
 
 /** With a pause between pieces; `pause` answers true when time is up or someone asked to stop. */
 export async function inTurns<T>(work: Pieces<T>, pause: () => Promise<boolean>): Promise<T> {
-  for (let over = false; ; over = await pause()) {
-    const { done, value } = work.next(over);
-    if (done) return value;
+  try {
+    for (let over = false; ; over = await pause()) {
+      const { done, value } = work.next(over);
+      if (done) return value;
+    }
+  } finally {
+    leave(work);
   }
 }
 
-/** Another's work as part of one's own, left where it is when one is told to end: null then. */
+/** Another's work as part of one's own, left where it is when one is told to end, and for good: null then. */
 export function* unlessOver<T>(work: Pieces<T>): Pieces<T | null> {
-  for (;;) {
-    const { done, value } = work.next(false);
-    if (done) return value;
-    if (yield) return null;
+  try {
+    for (;;) {
+      const { done, value } = work.next(false);
+      if (done) return value;
+      if (yield) return null;
+    }
+  } finally {
+    leave(work);
   }
+}
+
+/** Runs what is in `finally` of work that is at a yield: memory of an engine, which nobody else releases. */
+function leave<T>(work: Pieces<T>): void {
+  work.return(undefined as T);
 }

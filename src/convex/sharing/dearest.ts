@@ -33,7 +33,9 @@ export function dearestAtMost(program: ConvexProgram, N: Float64Array, kernels: 
   const plain = norm(N) * Math.sqrt(loss.rows * meanSquaredNorm(program));
   const work = X.rows * X.cols * (X.cols + loss.outputs) + EIGEN * X.cols * X.cols * X.cols;
   if ((pooling?.positions ?? 1) > 1 || work > MOMENT || !(plain > 0)) return plain;
-  return Math.min(plain, aroundMean(program, N, kernels));
+  // Sums and differences that cancel are as wrong as what they are made of says, and the bound may be far below that.
+  const finer = aroundMean(program, N, kernels) + (X.rows + X.cols) * Number.EPSILON * plain;
+  return finer < plain ? finer : plain; // NaN where squares overflow
 }
 
 function aroundMean({ X, loss, pooling }: ConvexProgram, N: Float64Array, kernels: Kernels): number {

@@ -4,7 +4,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { referenceKernels } from "../../../src/convex/kernels/index.js";
 import { gaussianSource } from "../../../src/convex/linear/random.js";
-import { norm } from "../../../src/convex/linear/vectors.js";
+import { dotAt, norm } from "../../../src/convex/linear/vectors.js";
+import { slopeOf } from "../../../src/convex/network.js";
 import { meanSquaredNorm } from "../../../src/convex/operators/blocks.js";
 import { dearestAtMost } from "../../../src/convex/sharing/dearest.js";
 import { SharedObjective } from "../../../src/convex/sharing/neurons.js";
@@ -23,12 +24,29 @@ function dearestFound(program: ConvexProgram, N: Float64Array, seed: number): nu
   const objective = new SharedObjective(program, referenceKernels);
   const draw = gaussianSource(seed);
   let most = 0;
-  for (let k = 0; k < 30; k++) {
-    const u = Float64Array.from({ length: program.X.cols }, draw);
-    const size = norm(u);
-    most = Math.max(most, norm(objective.pulls(u, N)) / size);
+  for (let k = 0; k < 10; k++) {
+    let u = Float64Array.from({ length: program.X.cols }, draw);
+    for (let turn = 0; turn < 6 && norm(u) > 0; turn++) {
+      const pulls = objective.pulls(u, N);
+      most = Math.max(most, norm(pulls) / norm(u));
+      u = steepestFor(program, N, u, pulls);
+    }
   }
   return most;
+}
+
+/** The direction that is dearest for these outputs where every sum keeps its sign at u. */
+function steepestFor({ X, loss, pooling }: ConvexProgram, N: Float64Array, u: Float64Array, outputs: Float64Array) {
+  const { cols: d, data } = X;
+  const C = loss.outputs;
+  const next = new Float64Array(d);
+  for (let row = 0; row < X.rows; row++) {
+    const sample = Math.floor((row * loss.rows) / X.rows);
+    const slope = dotAt(data, row * d, u, 0, d) > 0 ? 1 : slopeOf(pooling);
+    const pull = slope * dotAt(N, sample * C, outputs, 0, C);
+    for (let p = 0; p < d; p++) next[p] += pull * data[row * d + p];
+  }
+  return next;
 }
 
 const sizes = {
@@ -74,6 +92,32 @@ test("of rows that are all the same it is what their direction costs", () => {
   const N = gaussianMatrix(9, 2, 5).data;
   const sums = [0, 1].map((c) => N.reduce((sum, value, k) => sum + (k % 2 === c ? value : 0), 0));
   expect(dearestAtMost({ ...program, X }, N, referenceKernels)).toBeCloseTo(13 * Math.hypot(...sums), 8);
+});
+
+test.each([1e160, 1e-160])("numbers that float64 cannot square (%s) leave a bound that is a number", (unit) => {
+  const program = randomProgram({ cones: true, rows: 9, features: 3, outputs: 2, gates: 2 });
+  const N = gaussianMatrix(9, 2, 5).data;
+  const X = { ...program.X, data: program.X.data.map((value) => unit * value) };
+  for (const most of [
+    dearestAtMost({ ...program, X }, N, referenceKernels),
+    dearestAtMost(
+      program,
+      N.map((value) => unit * value),
+      referenceKernels,
+    ),
+  ])
+    expect(most).toBeGreaterThanOrEqual(0);
+});
+
+test("where all cancels it is no less than what rounding leaves", () => {
+  const X = { rows: 9, cols: 1, data: new Float64Array(9).fill(1) };
+  const pooling = { patches: 1, positions: 1, scale: 1, negativeSlope: 0.3 };
+  const program = { ...randomProgram({ cones: true, rows: 9, features: 1, outputs: 2, gates: 2 }), X, pooling };
+  for (let seed = 1; seed <= 40; seed++) {
+    const N = gaussianMatrix(9, 2, seed).data;
+    program.loss.balance(N);
+    expect(dearestFound(program, N, seed)).toBeLessThanOrEqual(dearestAtMost(program, N, referenceKernels));
+  }
 });
 
 test("where rows lie far from zero and N is balanced it is a small part of |N| |X|", () => {

@@ -261,9 +261,9 @@ export class AdmmRun implements Run {
     return true;
   }
 
-  /** In float32 while the gap is far above what that leaves. */
+  /** In float32 while the gap is far above what that leaves, and where a factor in it was good enough. */
   private get products(): StepProducts {
-    const far = !(this.gaps[this.gaps.length - 1] <= EXACT_GAP);
+    const far = !(this.gaps[this.gaps.length - 1] <= EXACT_GAP) && !this.system.wantsDigits;
     return (far ? this.roughly : null) ?? this.setting.products;
   }
 

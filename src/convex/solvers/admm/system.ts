@@ -56,7 +56,7 @@ export class GraphSystem {
   private rank = 0; // of the partial factor; 0: not chosen yet
   private steps = FEW_STEPS; // of the last conjugate gradients
   private rough = false; // the factor is one in float32
-  private doubted = false; // that this is enough
+  private failed = false; // one in float32 left too much
 
   constructor(
     private readonly setting: Setting,
@@ -82,6 +82,11 @@ export class GraphSystem {
   /** True where what solves leave adds up, and is to be made anew. */
   get drifts(): boolean {
     return this.rough || !this.exact;
+  }
+
+  /** True where float32 has too few digits for this program. */
+  get wantsDigits(): boolean {
+    return this.failed;
   }
 
   /** Factors M, or what is near it. False when rounding made it indefinite, or time is up. */
@@ -181,14 +186,14 @@ export class GraphSystem {
   private async dense(): Promise<CholeskyFactor | null> {
     const { n, gates, shift, biasScale, setting } = this;
     const { products, kernels, pause } = setting;
-    this.rough = this.roughly !== null && !this.doubted;
+    this.rough = this.roughly !== null && !this.failed;
     const made = products.gatedFactor?.(gates, shift, biasScale, this.rough);
     if (made !== undefined) {
       const factor = await inTurns(made, pause);
       if (!this.rough || (factor !== null && this.solves(factor))) return factor;
       factor?.dispose();
       if (await pause()) return null;
-      this.doubted = true;
+      this.failed = true;
       return this.dense();
     }
     this.rough = false;

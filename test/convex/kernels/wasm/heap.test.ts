@@ -7,6 +7,7 @@ import { WasmFactor } from "../../../../src/convex/kernels/wasm/factor.js";
 import { WasmHeap } from "../../../../src/convex/kernels/wasm/heap.js";
 import { WasmKernels } from "../../../../src/convex/kernels/wasm/index.js";
 import { WasmProducts } from "../../../../src/convex/kernels/wasm/products.js";
+import { inTurns } from "../../../../src/convex/linear/pieces.js";
 import type { Matrix } from "../../../../src/convex/types.js";
 import { gaussianMatrix } from "../../../helpers/problems.js";
 
@@ -53,6 +54,25 @@ test("a factor for which there is no room leaves none taken", async () => {
   const heap = smallHeap(room);
   expect(() => WasmFactor.of(new WasmEngine({ ...core, heap }, 1), H, n)).toThrow(RangeError);
   expect(heap.take(room)).toBeGreaterThan(0);
+});
+
+test.each([1, 2, 3])("a factor whose pause %i throws leaves none taken", async (last) => {
+  const X = gaussianMatrix(300, 4, 1);
+  const core = await openCore(false);
+  const products = new WasmProducts(new WasmEngine(core, 1), X, sampleGates(X, { count: 9, seed: 1 }));
+  const next = () => {
+    const at = core.heap.take(1);
+    core.heap.release(at);
+    return at;
+  };
+  const before = next();
+  let pauses = 0;
+  const pause = async () => {
+    if (++pauses === last) throw new Error("no more");
+    return false;
+  };
+  await expect(inTurns(products.gatedFactor(Int32Array.of(0, 3, 5), 1, 0, true), pause)).rejects.toThrow("no more");
+  expect(next()).toBe(before);
 });
 
 test("products for whose masks there is no room leave none taken", async () => {

@@ -110,6 +110,18 @@ test("their products are in float32, but for units in which it has no room for t
   roughly.mockRestore();
 });
 
+test("columns of units so far apart that float32 has no factor have their steps in float64, too", async () => {
+  const program = randomProgram({ loss: "meanAbsoluteError", rows: 400, features: 8, gates: 40, ridge: 0, beta: 1e-3 });
+  const { data } = program.X;
+  for (let k = 0; k < data.length; k++) data[k] *= 10 ** ((k % 8) - 4);
+  const ends = [referenceKernels, await wasmKernels(1)].map(async (kernels) => {
+    const budget = { tolerance: 1e-8, maxIterations: 6, seconds: 60, solver: "admm" };
+    return (await solve(program, kernels, budget)).gap.primal;
+  });
+  const [exact, rough] = await Promise.all(ends);
+  expect(rough).toBeLessThan(1.01 * exact); // 1.13 with products in float32
+});
+
 describe.each(["sum", "mean", "windows", "flatten"] as const)("patches, %s", (pool) => {
   const wish = { pool, cones: false, outputs: 2, ridge: 0, beta: 5e-3 } as const;
 

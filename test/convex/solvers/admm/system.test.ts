@@ -56,6 +56,7 @@ test.each([
   const { program, bench, system, gates } = factored(rows, 4); // of a rank far below the rows
   expect(await system.prepare(gates, shift, 0.5)).toBe(true);
   expect(system.drifts).toBe(drifts);
+  expect(system.wantsDigits).toBe(!drifts);
   const b = gaussianMatrix(rows, 1, 4).data;
   const x = b.slice();
   const moves = new Float64Array(gates.length * program.X.cols);
