@@ -23,7 +23,7 @@ const EACH_COLUMN = 10;
 const FAR = 500;
 /**
  * Where a limit is enough for more steps than these, more neurons get lower: twice as many where it is enough for four times as many,
- * up to the most (digits of 65 columns, 15 s: 0.18313 with 200, 0.18298 with 400, 0.18322 with 960).
+ * up to the most, and to the rows (digits of 65 columns, 15 s: 0.18313 with 200, 0.18298 with 400, 0.18322 with 960).
  */
 const LONG_STEPS = 1000;
 const MOST_NEURONS = 1000;
@@ -119,9 +119,11 @@ export async function begun(
   return random.value < other.value ? random : other;
 }
 
-function neuronsFor({ X }: ConvexProgram, effort: SharingEffort, seconds: number): number {
+function neuronsFor({ X, loss }: ConvexProgram, effort: SharingEffort, seconds: number): number {
   const long = Math.sqrt(effort.stepsIn(seconds, FIRST_NEURONS) / LONG_STEPS);
-  if (Number.isFinite(long) && long > 1) return Math.min(Math.floor(long * FIRST_NEURONS), MOST_NEURONS);
+  if (Number.isFinite(long) && long > 1) {
+    return Math.max(FIRST_NEURONS, Math.min(Math.floor(long * FIRST_NEURONS), MOST_NEURONS, loss.rows));
+  }
   if (effort.steps(FAR, FIRST_NEURONS) === FAR) return FIRST_NEURONS;
   return Math.max(FEWEST_NEURONS, Math.min(FIRST_NEURONS, EACH_COLUMN * X.cols));
 }

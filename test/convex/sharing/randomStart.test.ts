@@ -112,6 +112,30 @@ describe("a descent from random neurons before anything else", () => {
     },
   );
 
+  test.each([40, 600])(
+    "has more neurons the longer it may go on, without a limit as many as ever, and never many more than rows (%i)",
+    async (rows) => {
+      const { outputs } = program.loss;
+      const wider = randomProgram({ ...wish, rows, loss: "categoricalCrossentropy" });
+      const neuronsIn = async (seconds: number) => {
+        let asked = 0;
+        const stopped = () => ++asked > 20;
+        const { point } = await descendFromRandom(wider, referenceKernels, { seconds, stopped }, options);
+        return point.neurons.outputs.length / outputs;
+      };
+      const [none, some, long, longest] = [
+        await neuronsIn(Infinity),
+        await neuronsIn(1),
+        await neuronsIn(30),
+        await neuronsIn(1e4),
+      ];
+      expect(none).toBe(200);
+      expect(some).toBeLessThanOrEqual(long);
+      if (rows > 200) expect(long).toBeGreaterThan(200);
+      expect(longest).toBe(Math.max(200, rows));
+    },
+  );
+
   test("that came to its end is gone on from, and ends no higher", async () => {
     const random = await descendFromRandom(program, referenceKernels, budget, options);
     expect(random.ended).toBe(true);
