@@ -67,7 +67,7 @@ test.each(wrong)("branchPower refuses %s", (_, args, says) => {
 test("branchPower refuses a kernel that its branches do not divide", () => {
   tf.tidy(() => {
     const apply = () => branchPower({ factor: 1, branches: 3 }).apply(tf.ones([2, 4]));
-    expect(apply).toThrow(/outputs are a multiple of its 3 branches, got 4/);
+    expect(apply).toThrow(/outputs are a multiple of 3 branches, as it has, got 4/);
   });
 });
 

@@ -239,7 +239,7 @@ describe("ConvexLayer", () => {
     expect(() => convexLayer({ inequalities: -1 })).toThrow(/inequalities: expected/);
     expect(() => convexLayer({ equalities: 1.5 })).toThrow(/equalities: expected/);
     expect(() => tf.sequential({ layers: [convexLayer({ equalities: 2, inputShape: [2] })] })).toThrow(
-      /fewer than the 2 columns/,
+      /fewer than 2 columns/,
     );
   });
 });

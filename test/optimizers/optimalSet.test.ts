@@ -116,7 +116,7 @@ describe("networks of the set", () => {
     const narrow = makeModel({ units: 1, inputs: 2 });
     expect(() => set.write(narrow, optimum)).toThrow(`at least ${optimum.neurons} units`);
     const other = makeModel({ units: 40, inputs: 3 });
-    expect(() => set.write(other, optimum)).toThrow("a model of 2 inputs and 1 outputs");
+    expect(() => set.write(other, optimum)).toThrow("a model of 2 inputs and 1 output ");
     for (const one of [wider, narrow, other, result.model]) one.dispose();
     tf.dispose([x, y]);
   });

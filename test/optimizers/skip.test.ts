@@ -433,7 +433,7 @@ describe("what no program takes is refused, and the weights stay:", () => {
     [
       "more units than outputs",
       () => joined((x) => [deep(x), through(x, line({ units: 2 }))]),
-      /1 units in layer "line".*got 2/,
+      /1 unit in layer "line".*got 2/,
     ],
     [
       "a linear layer that begins elsewhere",

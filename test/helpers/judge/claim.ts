@@ -14,8 +14,12 @@ export interface Claim {
 /** Null for words that this reader does not know: then nobody can say what was proven. */
 export function readClaim(claim: string): Claim | null {
   const listed = /(?:these|all) (\d+) (?:activation patterns|gates|arrangements)/.exec(claim);
-  const all = /all \d+ arrangements of the data|any activation patterns, among/.test(claim.split(" With any ")[0]);
-  const these = /these \d+ (?:activation patterns|gates)/.test(claim);
+  const single = /this (?:activation pattern|gate)\b|the one arrangement/.test(claim);
+  const all = /(?:all \d+ arrangements|the one arrangement) of the data|any activation patterns, among/.test(
+    claim.split(" With any ")[0],
+  );
+  const these =
+    /this (?:activation pattern|gate)\b/.test(claim) || /these \d+ (?:activation patterns|gates)/.test(claim);
   if (all === these) return null;
   const one = /neurons each feed one output/.test(claim);
   if (!one && !/networks of any width/.test(claim)) return null;
@@ -25,7 +29,7 @@ export function readClaim(claim: string): Claim | null {
   const components = /on (\d+) principal components/.exec(claim);
   return {
     gates: all ? "all" : "these",
-    count: listed === null ? null : Number(listed[1]),
+    count: single ? 1 : listed === null ? null : Number(listed[1]),
     feeds: one ? "one output" : "all outputs",
     bound: Number(numbers[1]),
     own: numbers[2] === undefined ? null : Number(numbers[2]),
