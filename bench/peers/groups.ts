@@ -66,7 +66,7 @@ export function runGroups(python: string, problem: GatedProblem, wish: GroupWish
       env,
       timeout: SLACK * (wish.cap + 60) * 1000,
     });
-    if (child.status !== 0) return child.stderr.trim().split("\n").pop() ?? `ended by ${child.signal ?? child.status}`;
+    if (child.status !== 0) return child.stderr.trim().split("\n").pop() || `ended by ${child.signal ?? child.status}`;
     const { seconds, version } = JSON.parse(readFileSync(join(folder, "run.json"), "utf8"));
     const weights = new Float64Array(Uint8Array.from(readFileSync(join(folder, "weights.f64"))).buffer);
     const size = gates.count * X.cols;
