@@ -11,7 +11,7 @@ const WINDOW = 30;
 /** A hop moves each weight by a Gaussian of one of these shares, in turn, of the root mean square of its tensor; the third is to other first weights. */
 const HOPS = [0.3, 1, "anew"] as const;
 /** Of the objective: what so many steps take off it in a hop that goes on. */
-const HOP_TOLERANCE = 4e-3;
+const HOP_TOLERANCE = 2e-3;
 /** Of the time: what hops may take before a descent from the lowest weights that goes on for longer. */
 const HOPS_SHARE = 0.7;
 /** Hops in a row that bring less than this share of the objective, after which no more are tried. */
