@@ -11,7 +11,7 @@ import { gaussianSource } from "../linear/random.js";
 import { norm } from "../linear/vectors.js";
 import type { GateSet, Matrix } from "../types.js";
 import type { BlockClass, Priced } from "./blockClass.js";
-import type { Block, BranchCharge, Piece, Sign } from "./branch.js";
+import { type Block, type BranchCharge, type Piece, type Sign, tailCount } from "./branch.js";
 import { middleOf, patternsAbove } from "./cone.js";
 import {
   type Coefficients,
@@ -73,7 +73,7 @@ export class AllBlocks implements BlockClass {
     seed: number,
   ) {
     this.trees = treesOf(hidden);
-    this.groups = hidden.slice(1).reduce((all, m) => all * m, 1);
+    this.groups = tailCount(hidden);
     const pieces = piecesOf(X, gates);
     this.pieces = Array.from({ length: this.groups }, (_, of) => pieces.map((piece) => ({ ...piece, of }))).flat();
     this.draw = gaussianSource(seed);

@@ -41,6 +41,16 @@ export interface Branch {
   readonly signs: readonly (readonly Sign[])[]; // of layers 1, .., L - 1
 }
 
+/** Neurons of layers 1, .., L - 2 of so many branches. */
+export function widthsOf(hidden: readonly number[], branches = 1): number[] {
+  return hidden.map((_, l) => hidden.slice(l).reduce((all, m) => all * m, branches));
+}
+
+/** Tails of a branch, the ways up behind the first layer; where branches are trees, its neurons of the second layer. */
+export function tailCount(hidden: readonly number[]): number {
+  return hidden.slice(1).reduce((all, m) => all * m, 1);
+}
+
 /** What the neurons of layers 2, .., L - 1 have before their ReLUs, [n] each. */
 export function sumsOf({ rows: n, cols: d, data }: Matrix, { Z, signs }: Branch): Float64Array[][] {
   let below = signs[0].map((_, j) => Float64Array.from({ length: n }, (_, k) => dotAt(data, k * d, Z, j * d, d)));

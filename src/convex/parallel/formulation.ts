@@ -19,7 +19,7 @@ import type { LayerWeights, MatrixBudget, MatrixFormulation } from "../matrices/
 import type { Matrix } from "../types.js";
 import { AllBlocks } from "./allBlocks.js";
 import type { BlockClass } from "./blockClass.js";
-import { type Branch, chargeOf, type Sign } from "./branch.js";
+import { type Branch, chargeOf, type Sign, widthsOf } from "./branch.js";
 import type { ParallelProblem, ParallelSolution } from "./problem.js";
 import { SampledBlocks, sampling } from "./sampledBlocks.js";
 import { solveOverBlocks } from "./solve.js";
@@ -49,7 +49,7 @@ export const parallelNetworks: MatrixFormulation<ParallelProblem, ParallelSoluti
     const d = X.cols;
     const K = branches.length;
     const L = hidden.length + 2;
-    const widths = hidden.map((_, l) => K * hidden.slice(l).reduce((all, m) => all * m, 1));
+    const widths = widthsOf(hidden, K);
     const [first, ...behind] = [d, ...widths, K].slice(0, -1).map((rows, l) => zeros(rows, [...widths, K][l]));
     const last = zeros(K, 1);
     branches.forEach(({ Z, signs }, k) => {
@@ -94,7 +94,7 @@ export function hasTails([_, ...above]: readonly number[]): boolean {
 
 /** A branch that is nothing. */
 export function noBranch(features: number, hidden: readonly number[]): Branch {
-  const sizes = [...hidden.map((_, l) => hidden.slice(l).reduce((all, m) => all * m, 1)), 1];
+  const sizes = [...widthsOf(hidden), 1];
   return {
     Z: new Float64Array(sizes[0] * features),
     signs: sizes.map((size) => Array.from({ length: size }, (): Sign => 1)),

@@ -5,7 +5,7 @@ import { gaussianSource } from "../linear/random.js";
 import { norm } from "../linear/vectors.js";
 import type { Matrix } from "../types.js";
 import { type BlockClass, nameOf, type Priced } from "./blockClass.js";
-import { type Block, type Branch, type BranchCharge, type Piece, type Sign, sumsOf } from "./branch.js";
+import { type Block, type Branch, type BranchCharge, type Piece, type Sign, sumsOf, widthsOf } from "./branch.js";
 import { patternsAbove } from "./cone.js";
 import { coefficientsOf, priceOf } from "./pricing/index.js";
 
@@ -15,7 +15,7 @@ const DRAWS_PER_BLOCK = 20;
 /** Draws branches until they lie in `count` blocks, too many were drawn, or it is told to end; of one seed the first blocks are always the same. */
 export function* sampling(X: Matrix, hidden: readonly number[], count: number, seed: number): Pieces<Block[]> {
   const draw = gaussianSource(seed);
-  const sizes = hidden.map((_, l) => hidden.slice(l).reduce((all, m) => all * m, 1));
+  const sizes = widthsOf(hidden);
   const blocks = new Map<string, Block>();
   for (let spent = 0; spent < DRAWS_PER_BLOCK * count && blocks.size < count; spent++) {
     const Z = Float64Array.from({ length: sizes[0] * X.cols }, draw);

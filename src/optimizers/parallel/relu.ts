@@ -7,12 +7,13 @@ import {
   type ParallelProblem,
   type ParallelSolution,
   parallelNetworks,
+  widthsOf,
 } from "../../convex/parallel/index.js";
 import { ConvexError } from "../../errors.js";
 import { readData, refuseDegenerate, withColumn } from "../read/data.js";
 import { type FitParallelOptions, readBlocks } from "./options.js";
 import type { Network, Task } from "./run.js";
-import { modelOf, type ParallelWish, widthsOf } from "./wish.js";
+import { modelOf, type ParallelWish } from "./wish.js";
 import { written } from "./written.js";
 
 /** Blocks where not all of them are taken. */

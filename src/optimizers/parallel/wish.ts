@@ -2,7 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { lossTraits } from "../../convex/losses/index.js";
-import { hasTails } from "../../convex/parallel/index.js";
+import { hasTails, widthsOf } from "../../convex/parallel/index.js";
 import type { LossName } from "../../convex/types.js";
 import { branchPower, OnesColumn, onesColumn } from "../../layers/index.js";
 import { refuseModel } from "../read/layers/layer.js";
@@ -60,11 +60,6 @@ export function compiled(
     loss: loss === "huberLoss" ? (tf.losses.huberLoss as unknown as string) : loss,
   });
   return ownOptimizer(model);
-}
-
-/** Units of layers 1, .., L - 2. */
-export function widthsOf(hidden: readonly number[], branches: number): number[] {
-  return hidden.map((_, l) => hidden.slice(l).reduce((all, m) => all * m, branches));
 }
 
 /** [OnesColumn,] dense - .. - dense, compiled; the caller disposes. */

@@ -12,6 +12,7 @@ import type { Pieces } from "../../linear/pieces.js";
 import { PlainProducts } from "../../linear/plainProducts.js";
 import { gaussianSource } from "../../linear/random.js";
 import type { Matrix } from "../../types.js";
+import { tailCount } from "../branch.js";
 
 export interface BranchGates {
   readonly hidden: readonly number[]; // m_1, .., m_L-2
@@ -60,11 +61,6 @@ export function behindSizes(hidden: readonly number[]): number[] {
 /** The number of branches K. */
 export function branchCount({ hidden, first }: BranchGates): number {
   return first.cols / hidden[0];
-}
-
-/** T: tails of a branch. */
-export function tailCount(hidden: readonly number[]): number {
-  return hidden.slice(1).reduce((all, m) => all * m, 1);
 }
 
 /** Paths of all branches. */

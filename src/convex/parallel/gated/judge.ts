@@ -5,8 +5,8 @@ import { atOnce, type Pieces } from "../../linear/pieces.js";
 import { PlainProducts } from "../../linear/plainProducts.js";
 import { norm } from "../../linear/vectors.js";
 import type { Matrix } from "../../types.js";
-import type { BranchCharge } from "../branch.js";
-import { behindSizes, columnsOf, distinctGates, eachOpen, gatesOfBranches, tailCount } from "./gates.js";
+import { type BranchCharge, tailCount } from "../branch.js";
+import { behindSizes, columnsOf, distinctGates, eachOpen, gatesOfBranches } from "./gates.js";
 import type { BranchLayers } from "./layers.js";
 
 /** Z [n x C] of rows X [n x d]. */

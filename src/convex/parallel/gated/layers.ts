@@ -3,8 +3,8 @@
 import { exp, log } from "../../linear/elementary.js";
 import { norm } from "../../linear/vectors.js";
 import type { Matrix } from "../../types.js";
-import { type BranchCharge, chargeOf } from "../branch.js";
-import { type BranchGates, behindSizes, branchCount, gatesOfBranches, tailCount, tailNeurons } from "./gates.js";
+import { type BranchCharge, chargeOf, tailCount } from "../branch.js";
+import { type BranchGates, behindSizes, branchCount, gatesOfBranches, tailNeurons } from "./gates.js";
 import type { GatedBranch } from "./problem.js";
 
 /** K branches, their kernels divided as their gates are. */

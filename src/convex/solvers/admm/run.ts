@@ -19,12 +19,13 @@ import { GraphState } from "./state.js";
 import { GraphSystem, hasFewColumns, isFactored } from "./system.js";
 import { FIRST_LOOK, GraphWeights } from "./weights.js";
 
-/** With cones, where a judgement is dearer, twice as many; and a longer step. */
+/** Twice as many with cones, where a judgement is dearer, and at most so many times as many again at the pace of the last round. */
 const ITERATIONS_A_ROUND = 10;
 const LONGER = 2;
 /** A round that is reckoned to reach this share of the tolerance is shorter, but not than so many. */
 const ENOUGH = 0.7;
 const LEAST_ITERATIONS = 2;
+/** With cones a longer step. */
 const RELAXATION = 1.6; // a
 const CONES_RELAXATION = 1.8;
 /** The diagonal of A A' against what narrow cones leave of it. */
