@@ -100,8 +100,7 @@ export class GraphState {
     this.anderson.move(
       all,
       steps,
-      (a, b) =>
-        p * this.overGates(a, b) + r * dotAt(a, q, b, q, size) + ofBias * dotAt(a, bias, b, bias, now.s.length),
+      (a, b) => p * this.overGates(a, b) + r * dotAt(a, q, b, q, size) + ofBias * dotAt(a, bias, b, bias, now.s.length),
     );
   }
 
