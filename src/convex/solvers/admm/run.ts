@@ -19,7 +19,10 @@ import { GraphState } from "./state.js";
 import { GraphSystem, hasFewColumns, isFactored } from "./system.js";
 import { FIRST_LOOK, GraphWeights } from "./weights.js";
 
-/** So many times as many with cones, where a judgement is dearer, in a first round that has all gates, and near the optimum at the pace of the last round. */
+/**
+ * With cones, where a judgement is dearer, twice as many. So many times that in a first round from zero that has all gates, after
+ * which no gap is small, and near the optimum, there once more at the pace of the last round.
+ */
 const ITERATIONS_A_ROUND = 10;
 const LONGER = 2;
 /** A round that is reckoned to reach this share of the tolerance is shorter, but not than so many. */
@@ -283,9 +286,9 @@ export class AdmmRun implements Run {
   }
 
   private get iterationsARound(): number {
-    const { working, gaps, setting } = this;
-    const all = gaps.length === 0 && working.gates.length === setting.program.gates.count;
-    return working.halves * ITERATIONS_A_ROUND * (this.near || all ? LONGER : 1);
+    const { working, iterations, setting } = this;
+    const far = iterations === 0 && working.gates.length === setting.program.gates.count;
+    return working.halves * ITERATIONS_A_ROUND * (this.near || far ? LONGER : 1);
   }
 
   /** The length of p times a vector. */
