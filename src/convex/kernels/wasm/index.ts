@@ -23,9 +23,8 @@ import type {
 import { openCore, type WasmCore } from "./core.js";
 import { WasmEngine } from "./engine.js";
 import { copyLower, WasmFactor } from "./factor.js";
-import { WasmGrowing } from "./growing.js";
 import type { WasmHeap } from "./heap.js";
-import { WasmHeld } from "./held.js";
+import { WasmGrowing, WasmHeld } from "./held.js";
 import { hostThreads } from "./helpers.js";
 import { WasmLayer } from "./layer.js";
 import { WasmNeurons } from "./neurons.js";
