@@ -238,7 +238,108 @@ const networks: readonly [name: string, shape: number[], build: () => tf.LayersM
       return tf.model({ inputs: input, outputs: tf.layers.softmax().apply(sum) as tf.SymbolicTensor });
     },
   ],
+  [
+    "convolutions in time with gates, strides and dilation, and a stack of them",
+    [3, 5, 4, 2],
+    () =>
+      sequence(
+        tf.layers.convLstm2d({
+          ...{ filters: 2, kernelSize: [3, 2], padding: "same", strides: [2, 1], returnSequences: true },
+          ...{ recurrentInitializer: "glorotUniform", inputShape: [3, 5, 4, 2] },
+        }),
+        tf.layers.convLstm2d({
+          ...{ filters: 3, kernelSize: 2, useBias: false, goBackwards: true, activation: "softsign" },
+          ...{ recurrentInitializer: "glorotUniform" },
+        }),
+        tf.layers.flatten(),
+        end(),
+      ),
+  ],
+  [
+    "rows of a table by their numbers, which come again and again, and a sequence of one vector",
+    [4],
+    () => {
+      const table = { inputDim: 3, outputDim: 2, embeddingsRegularizer: "l1l2", inputLength: 4 } as const;
+      return sequence(
+        tf.layers.reLU({ maxValue: 2, inputShape: [4] }),
+        tf.layers.embedding(table as Parameters<typeof tf.layers.embedding>[0]),
+        tf.layers.gru({ units: 3 }),
+        tf.layers.repeatVector({ n: 2 }),
+        tf.layers.simpleRNN({ units: 2 }),
+        end(),
+      );
+    },
+  ],
+  [
+    "layers at each time alone, dense ones over the last of several axes, and joins there",
+    [3, 6, 5, 1],
+    () => {
+      const input = tf.input({ shape: [3, 6, 5, 1] });
+      const each = (layer: tf.layers.Layer, below: tf.SymbolicTensor) =>
+        tf.layers.timeDistributed({ layer }).apply(below) as tf.SymbolicTensor;
+      const dense = tf.layers.dense({ units: 2, activation: "tanh", ...l2 }).apply(input) as tf.SymbolicTensor;
+      const convolved = each(tf.layers.conv2d({ filters: 3, kernelSize: 2, strides: 2, activation: "relu" }), dense);
+      const pooled = each(tf.layers.maxPooling2d({ poolSize: 2, strides: 1 }), convolved);
+      const flat = each(tf.layers.flatten(), pooled);
+      const inner = each(tf.layers.dense({ units: 4, activation: "softsign" }), flat);
+      const means = each(tf.layers.globalAveragePooling2d({}), convolved);
+      const joined = tf.layers.concatenate().apply([inner, means]) as tf.SymbolicTensor;
+      const seen = tf.layers.lstm({ units: 3 }).apply(joined) as tf.SymbolicTensor;
+      return tf.model({ inputs: input, outputs: end().apply(seen) as tf.SymbolicTensor });
+    },
+  ],
 ];
+
+type Recurrent = { readonly units: number; readonly returnSequences: boolean; readonly [name: string]: unknown };
+
+/** A recurrent layer of a class, by what its classes share. */
+function recurrentLayer(name: "simpleRNN" | "lstm" | "gru", config: Recurrent, seed: number): tf.layers.Layer {
+  const draw = (k: number) => tf.initializers.glorotUniform({ seed: 10 * seed + k });
+  return tf.layers[name]({
+    ...config,
+    ...{
+      kernelInitializer: draw(1),
+      recurrentInitializer: draw(2),
+      biasInitializer: "ones",
+      kernelRegularizer: "l1l2",
+    },
+  } as Parameters<typeof tf.layers.lstm>[0]);
+}
+
+test("of recurrent layers, stacked, in both directions and frozen in part, are those of TensorFlow.js", async () => {
+  const layer = fc.record({
+    name: fc.constantFrom("simpleRNN" as const, "lstm" as const, "gru" as const),
+    units: fc.integer({ min: 1, max: 4 }),
+    activation: fc.constantFrom("tanh", "relu", "softsign", "linear", "elu"),
+    recurrentActivation: fc.constantFrom("sigmoid", "hardSigmoid", "tanh"),
+    useBias: fc.boolean(),
+    goBackwards: fc.boolean(),
+    both: fc.constantFrom(null, "concat" as const, "sum" as const),
+    trainable: fc.constantFrom(true, true, false),
+  });
+  const network = fc.record({
+    times: fc.integer({ min: 2, max: 5 }), // TensorFlow.js has no gradient of one time
+    inputs: fc.integer({ min: 1, max: 3 }),
+    layers: fc.array(layer, { minLength: 1, maxLength: 3 }),
+    flat: fc.boolean(),
+    seed: fc.integer({ min: 1, max: 1000 }),
+  });
+  const property = fc.asyncProperty(network, async ({ times, inputs, layers, flat, seed }) => {
+    const model = tf.sequential();
+    layers.forEach(({ name, both, goBackwards, ...config }, k) => {
+      const returnSequences = flat || k < layers.length - 1;
+      const one = { ...config, returnSequences, goBackwards: goBackwards && both === null };
+      const first = k === 0 ? { inputShape: [times, inputs] } : {};
+      const own = recurrentLayer(name, both === null ? { ...one, ...first } : one, seed + k);
+      const wrapped = { layer: own as tf.RNN, mergeMode: both ?? "concat", trainable: config.trainable, ...first };
+      model.add(both === null ? own : tf.layers.bidirectional(wrapped));
+    });
+    if (flat) model.add(tf.layers.flatten());
+    model.add(end());
+    expectAlike(await compared(model, [times, inputs], "categoricalCrossentropy", seed));
+  });
+  await fc.assert(property, { numRuns: 20, seed: 1 });
+});
 
 test.each(networks)("of %s are those of TensorFlow.js", async (_, shape, build) => {
   for (const seed of [3, 4]) expectAlike(await compared(build(), shape, "categoricalCrossentropy", seed));
@@ -287,9 +388,17 @@ test("where TensorFlow.js has none, with dilation, a threshold and normalisation
 describe("a layer or regularizer that the host lacks", () => {
   const strange: readonly [name: string, shape: number[], build: () => tf.LayersModel][] = [
     [
-      "a layer with gates in time",
+      "times that are masked",
       [4, 2],
-      () => sequence(tf.layers.simpleRNN({ units: 3, inputShape: [4, 2] }), end()),
+      () => sequence(tf.layers.masking({ inputShape: [4, 2] }), tf.layers.simpleRNN({ units: 3 }), end()),
+    ],
+    [
+      "means of both directions",
+      [4, 2],
+      () => {
+        const layer = tf.layers.gru({ units: 3, returnSequences: false }) as tf.RNN;
+        return sequence(tf.layers.bidirectional({ layer, mergeMode: "ave", inputShape: [4, 2] }), end());
+      },
     ],
     [
       "shares of units in their sum",

@@ -36,12 +36,13 @@ function clockOf(state: State, end: number): Clock {
 }
 
 /** |w - 5|^2 of one weight, NaN beyond `most`, every look at which costs time; records the weights that steps came to. */
-function objectiveOf(state: State, most: number) {
+function objectiveOf(state: State, most: number, recurrent: boolean) {
   let weight = 0;
   let looked = 0;
   const totalAt = (at: number) => (at > most ? Number.NaN : (at - 5) ** 2);
   const seen: number[] = [];
   const objective = {
+    recurrent,
     rows: ROWS,
     size: 1,
     partCount: PARTS,
@@ -73,9 +74,12 @@ function objectiveOf(state: State, most: number) {
   return { objective: objective as unknown as WholeObjective, seen, end: () => totalAt(weight) };
 }
 
-async function run(seconds: number, { most = 10, stop = Number.POSITIVE_INFINITY, enough = 1000 } = {}) {
+async function run(
+  seconds: number,
+  { most = 10, stop = Number.POSITIVE_INFINITY, enough = 1000, recurrent = false } = {},
+) {
   const state = { now: 0, stop };
-  const { objective, seen, end } = objectiveOf(state, most);
+  const { objective, seen, end } = objectiveOf(state, most, recurrent);
   const told: number[] = [];
   const epochs = await warmUp(
     objective,
@@ -100,6 +104,20 @@ test("with time for more of them it leaves them their share, and with time for v
   expect((await run(1000)).epochs).toBe(0);
 });
 
+test("of layers through times it takes its share of any time, and a hundred epochs without a limit, in steps that shrink to nothing", async () => {
+  for (const seconds of [300, 2000]) {
+    const { seen, spent, end } = await run(seconds, { recurrent: true });
+    expect(spent).toBeGreaterThan(0.55 * seconds);
+    expect(spent).toBeLessThan(0.65 * seconds);
+    const steps = seen.slice(1).map((weight, k) => Math.abs(weight - seen[k]));
+    expect(steps[steps.length - 1]).toBeLessThan(0.1 * Math.max(...steps.slice(0, 10)));
+    expect(end).toBeLessThan(1);
+  }
+  const { epochs, spent } = await run(Number.POSITIVE_INFINITY, { recurrent: true });
+  expect(epochs).toBe(100);
+  expect(spent).toBeLessThanOrEqual(100 * (PASS + LOOK) + 1e-6);
+});
+
 test("looks at no more of the rows than a share of the time is enough for, to know what a step over all of them takes", async () => {
   const { spent, epochs } = await run(0.5);
   expect(epochs).toBe(1);
@@ -111,11 +129,16 @@ test("without time it does nothing, and where time is up, or someone asks to sto
   expect(await run(0.05)).toMatchObject({ epochs: 0, spent: PASS / PARTS, seen: [] });
   const seconds = fc.double({ min: 0.01, max: 300, noNaN: true });
   await fc.assert(
-    fc.asyncProperty(seconds, fc.double({ min: 0, max: 1.5, noNaN: true }), async (seconds, share) => {
-      const { spent, epochs, seen } = await run(seconds, { stop: share * seconds });
-      expect(spent).toBeLessThanOrEqual(Math.min(1, share) * seconds + PASS / PARTS + LOOK + 1e-9);
-      expect(epochs > 0).toBe(seen.length > 0);
-    }),
+    fc.asyncProperty(
+      seconds,
+      fc.double({ min: 0, max: 1.5, noNaN: true }),
+      fc.boolean(),
+      async (seconds, share, recurrent) => {
+        const { spent, epochs, seen } = await run(seconds, { stop: share * seconds, recurrent });
+        expect(spent).toBeLessThanOrEqual(Math.min(1, share) * seconds + PASS / PARTS + LOOK + 1e-9);
+        expect(epochs > 0).toBe(seen.length > 0);
+      },
+    ),
     { seed: 1 },
   );
 });
@@ -125,10 +148,11 @@ test("whatever the rates lead to, also to numbers that are none, it tells of fal
     fc.double({ min: 0.01, max: 100, noNaN: true }),
     fc.double({ min: 0, max: 6, noNaN: true }),
     fc.integer({ min: 1, max: 5 }),
+    fc.boolean(),
   ] as const;
   await fc.assert(
-    fc.asyncProperty(...any, async (seconds, most, enough) => {
-      const { told, end } = await run(seconds, { most, enough });
+    fc.asyncProperty(...any, async (seconds, most, enough, recurrent) => {
+      const { told, end } = await run(seconds, { most, enough, recurrent });
       expect(told.length).toBeLessThanOrEqual(enough);
       for (let k = 0; k < told.length; k++) expect(told[k]).toBeLessThan(k === 0 ? 25 : told[k - 1]);
       expect(end).toBeLessThanOrEqual(told.at(-1) ?? 25);

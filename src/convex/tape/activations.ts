@@ -4,7 +4,7 @@ import { exp, expm1, log1p, tanh } from "../linear/elementary.js";
 import { type Make, partOf, type WeightPlace } from "./operation.js";
 
 /** a(h), and a'(h) of h and a(h). */
-interface Activation {
+export interface Activation {
   readonly value: (h: number) => number;
   readonly slope: (h: number, a: number) => number;
 }
@@ -50,6 +50,8 @@ const sigmoid = (h: number) => 1 / (1 + exp(-h));
 const softplus = (h: number) => Math.max(h, 0) + log1p(exp(-Math.abs(h)));
 
 const BY_NAME: Readonly<Record<string, Activation>> = {
+  linear: { value: (h) => h, slope: () => 1 },
+  relu: clipped(Number.POSITIVE_INFINITY),
   relu6: clipped(6),
   tanh: { value: tanh, slope: (_, a) => 1 - a * a },
   sigmoid: { value: sigmoid, slope: (_, a) => a * (1 - a) },
@@ -100,8 +102,13 @@ function clipped(most: number): Activation {
 /** Null for a name that is none of these. */
 export function activation(name: string, size: number): Make | null {
   if (name === "relu") return () => relu(size);
-  const own = Object.hasOwn(BY_NAME, name) ? BY_NAME[name] : null;
+  const own = entryActivation(name);
   return own && (() => entrywise(size, own));
+}
+
+/** As a function of one number; null likewise. */
+export function entryActivation(name: string): Activation | null {
+  return Object.hasOwn(BY_NAME, name) ? BY_NAME[name] : null;
 }
 
 /** "LeakyReLU" with its factor of negative numbers, "ReLU" with the most that it lets through, "ThresholdedReLU" with its theta. */

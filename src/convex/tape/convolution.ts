@@ -2,7 +2,7 @@
 
 import { transpose } from "../linear/vectors.js";
 import { addRowSums, addToRows } from "./dense.js";
-import { pixelsOf, type Windows } from "./images.js";
+import { pixelsOf, placesOf, type Windows } from "./images.js";
 import { addTo, type Make, partOf, Scratch, type WeightPlace } from "./operation.js";
 
 export function convolution(
@@ -12,7 +12,7 @@ export function convolution(
   kernel: WeightPlace,
   bias: WeightPlace | null,
 ): Make {
-  const places = windows.outHeight * windows.outWidth;
+  const places = placesOf(windows);
   const entries = windows.kernel[0] * windows.kernel[1];
   const d = entries * channels;
   return (kernels) => {

@@ -1,29 +1,38 @@
-/** A dense layer before its activation: W'h + b of each sample, W [d x m] as tfjs has it. */
+/** Dense layers. */
 
 import { transpose } from "../linear/vectors.js";
-import { addTo, type Make, partOf, Scratch, type WeightPlace } from "./operation.js";
+import { addTo, type Make, partOf, Scratch, type Values, type WeightPlace } from "./operation.js";
 
-export function dense(d: number, m: number, kernel: WeightPlace, bias: WeightPlace | null): Make {
+/** A dense layer before its activation: W'h + b of each sample, W [d x m] as tfjs has it; at each of so many places, one behind the other. */
+export function dense(d: number, m: number, kernel: WeightPlace, bias: WeightPlace | null, places = 1): Make {
   return (kernels) => {
     const turned = new Float64Array(d * m);
     const product = new Scratch();
+    const at = (place: number, values: Values, length: number) =>
+      places === 1 ? values : values.subarray(place * length, (place + 1) * length);
     return {
-      size: m,
-      work: d * m,
+      size: places * m,
+      work: places * d * m,
       room: 0,
       forward(n, [h], weights, out) {
         transpose(partOf(weights, kernel), d, m, turned);
-        kernels.multiply(turned, h, out, m, d, n);
-        if (bias !== null) addToRows(partOf(weights, bias), n, out);
+        for (let place = 0; place < places; place++) {
+          const made = at(place, out, m * n);
+          kernels.multiply(turned, at(place, h, d * n), made, m, d, n);
+          if (bias !== null) addToRows(partOf(weights, bias), n, made);
+        }
       },
       backward(n, [h], weights, _out, pull, [below], gradient) {
-        if (kernel.trained) {
-          const part = product.take(d * m);
-          kernels.multiplyTransposed(h, pull, part, d, n, m);
-          addTo(partOf(gradient, kernel), part);
+        for (let place = 0; place < places; place++) {
+          const own = at(place, pull, m * n);
+          if (kernel.trained) {
+            const part = product.take(d * m);
+            kernels.multiplyTransposed(at(place, h, d * n), own, part, d, n, m);
+            addTo(partOf(gradient, kernel), part);
+          }
+          if (bias?.trained) addRowSums(own, n, partOf(gradient, bias));
+          if (below !== null) kernels.multiply(partOf(weights, kernel), own, at(place, below, d * n), d, m, n);
         }
-        if (bias?.trained) addRowSums(pull, n, partOf(gradient, bias));
-        if (below !== null) kernels.multiply(partOf(weights, kernel), pull, below, d, m, n);
       },
     };
   };

@@ -2,6 +2,8 @@
 
 /** Of one axis pair; a signal has height 1. */
 export interface Windows {
+  /** Images of a sample, one behind the other, that are gone through alike. */
+  readonly frames: number;
   readonly height: number; // of the input
   readonly width: number;
   readonly outHeight: number;
@@ -12,11 +14,17 @@ export interface Windows {
   readonly padding: "same" | "valid";
 }
 
-/** [outHeight outWidth x kernel entries]: the pixel, or -1 beside the image. */
+/** Positions of a sample. */
+export function placesOf({ frames, outHeight, outWidth }: Windows): number {
+  return frames * outHeight * outWidth;
+}
+
+/** [frames outHeight outWidth x kernel entries]: the pixel, or -1 beside the image. */
 export function pixelsOf(windows: Windows): Int32Array {
-  const { height, width, outHeight, outWidth, kernel, strides, dilation } = windows;
+  const { frames, height, width, outHeight, outWidth, kernel, strides, dilation } = windows;
   const [top, left] = before(windows);
-  const pixels = new Int32Array(outHeight * outWidth * kernel[0] * kernel[1]);
+  const image = outHeight * outWidth * kernel[0] * kernel[1];
+  const pixels = new Int32Array(frames * image);
   let at = 0;
   for (let i = 0; i < outHeight; i++) {
     for (let j = 0; j < outWidth; j++) {
@@ -29,6 +37,7 @@ export function pixelsOf(windows: Windows): Int32Array {
       }
     }
   }
+  for (; at < pixels.length; at++) pixels[at] = pixels[at - image] < 0 ? -1 : pixels[at - image] + height * width;
   return pixels;
 }
 

@@ -18,26 +18,27 @@ export function sum(size: number, count: number): Make {
   });
 }
 
-/** The features of inputs of rank 2, one behind the other. */
-export function concatenation(sizes: readonly number[]): Make {
-  const size = sizes.reduce((all, each) => all + each, 0);
-  return () => ({
-    size,
-    work: size,
-    room: 0,
-    forward(_n, inputs, _weights, out) {
-      let at = 0;
-      for (const input of inputs) {
-        out.set(input, at);
-        at += input.length;
+/** Features of several inputs, `sizes` of each at one place, one behind the other at each of so many places. */
+export function concatenation(sizes: readonly number[], places = 1): Make {
+  const together = sizes.reduce((all, each) => all + each, 0);
+  const eachPart = (n: number, use: (input: number, from: number, to: number, length: number) => void) => {
+    for (let place = 0, to = 0; place < places; place++) {
+      for (let k = 0; k < sizes.length; k++) {
+        const length = sizes[k] * n;
+        use(k, place * length, to, length);
+        to += length;
       }
+    }
+  };
+  return () => ({
+    size: places * together,
+    work: places * together,
+    room: 0,
+    forward(n, inputs, _weights, out) {
+      eachPart(n, (k, from, to, length) => out.set(inputs[k].subarray(from, from + length), to));
     },
-    backward(_n, inputs, _weights, _out, pull, pulls) {
-      let at = 0;
-      inputs.forEach((input, k) => {
-        pulls[k]?.set(pull.subarray(at, at + input.length));
-        at += input.length;
-      });
+    backward(n, _inputs, _weights, _out, pull, pulls) {
+      eachPart(n, (k, from, to, length) => pulls[k]?.set(pull.subarray(to, to + length), from));
     },
   });
 }

@@ -1,11 +1,11 @@
 /** Pooling of images: the largest, or the mean, of the pixels of each window that lie in the image. */
 
-import { pixelsOf, type Windows } from "./images.js";
+import { pixelsOf, placesOf, type Windows } from "./images.js";
 import type { Make } from "./operation.js";
 
 /** Of several that are largest the first one has the slope, as in tfjs. */
 export function maxPooling(windows: Windows, channels: number): Make {
-  const places = windows.outHeight * windows.outWidth;
+  const places = placesOf(windows);
   const size = places * channels;
   return () => {
     const pixels = pixelsOf(windows);
@@ -37,7 +37,7 @@ export function maxPooling(windows: Windows, channels: number): Make {
 }
 
 export function averagePooling(windows: Windows, channels: number): Make {
-  const places = windows.outHeight * windows.outWidth;
+  const places = placesOf(windows);
   const size = places * channels;
   return () => {
     const pixels = pixelsOf(windows);

@@ -35,6 +35,8 @@ const LAST_SHARE = 0.2;
 const LAST_READ_OUT_SHARE = 0.05;
 /** Times of a pass over all rows that are kept for the end: values before and after the last program, its features, and a rest. */
 const PASSES_LEFT = 6;
+/** Likewise of features by TensorFlow.js where values are the host's: those of the last program, and of its certificate. */
+const FEATURES_LEFT = 2;
 /** Of what is left then: what the last program takes before the certificate. */
 const LAST_PROGRAM = 0.6;
 /** Less time than this, in seconds, is too little to tighten a bound. */
@@ -198,7 +200,8 @@ async function alternate<M extends tf.LayersModel>(
   if (signal?.aborted) abort();
   let value = (await objective.value()).total;
   const keptShare = spec.cut === "output" ? LAST_READ_OUT_SHARE : LAST_SHARE;
-  const room = Math.min((1 - keptShare) * clock.left, clock.left - PASSES_LEFT * objective.secondsOfValue);
+  const after = PASSES_LEFT * objective.secondsOfValue + FEATURES_LEFT * objective.secondsOfFeatures;
+  const room = Math.min((1 - keptShare) * clock.left, clock.left - after);
   const descents = new Clock(Math.max(0, room), clock.stopped);
   let epochs = 0;
   let gap = 1;

@@ -7,6 +7,7 @@ import { concatenated } from "../../convex/linear/vectors.js";
 import { bindLoss } from "../../convex/losses/index.js";
 import { Clock } from "../../convex/solvers/clock.js";
 import type { NetworkSpec } from "../read/model.js";
+import { rowsTogether } from "../read/trunk.js";
 import type { Objective } from "../records.js";
 import { type Columns, intoColumns, outOfColumns, slopesInColumns } from "./columns.js";
 import { hostPasses, type Weight } from "./host/index.js";
@@ -40,6 +41,7 @@ export class WholeObjective {
   private columns: readonly Columns[] = [];
   private last: { readonly weights: Float64Array; readonly value: Objective } | null = null;
   private valueSeconds = 0;
+  private featureSeconds = 0;
   private ownKernels: Kernels | undefined;
 
   /** With gradients by TensorFlow.js. */
@@ -91,10 +93,20 @@ export class WholeObjective {
     const told = await this.passes.charge(await this.weights());
     const passes = await hostPasses({ model, x, placed, size, rows, parted, kernels, told, beside: this.hasBeside });
     if (passes === null) return false;
+    if (this.throughTimes.length > 0) this.featureSeconds = await this.secondsToPredict();
     this.dispose();
     this.passes = passes;
     this.last = null;
     return true;
+  }
+
+  /** Whether a layer that goes through times, each with what came of the one before, is trained. */
+  get recurrent(): boolean {
+    return this.throughTimes.some((layer) => layer.trainableWeights.length > 0);
+  }
+
+  private get throughTimes(): tf.layers.Layer[] {
+    return layersOf(this.model).filter((layer) => layer instanceof tf.RNN || layer.getClassName() === "Bidirectional");
   }
 
   /** Of the host, where `moveToHost` was asked with some. */
@@ -198,6 +210,20 @@ export class WholeObjective {
   /** What it took to go through all rows for a value, when last they were. */
   get secondsOfValue(): number {
     return this.valueSeconds;
+  }
+
+  /** What TensorFlow.js takes for the features of all rows where layers go through times, beside which values on the host are nothing; else 0. */
+  get secondsOfFeatures(): number {
+    return this.featureSeconds;
+  }
+
+  /** By some of the rows. */
+  private async secondsToPredict(): Promise<number> {
+    const parts = this.parts(rowsTogether(this.x));
+    const turns = new Clock(Number.POSITIVE_INFINITY, () => false);
+    await parts[0].value(await this.plainWeights());
+    for (const part of parts) part.dispose();
+    return turns.seconds * parts.length;
   }
 
   private async passedValue(): Promise<Objective> {

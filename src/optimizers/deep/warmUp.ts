@@ -1,4 +1,7 @@
-/** A stochastic beginning: Adam over small parts of the rows, where there is time for few steps over all of them. */
+/**
+ * A stochastic beginning: Adam over small parts of the rows, where there is time for few steps over all of them, or layers go through
+ * times, whose slopes are of very different sizes from place to place (Pascanu, Mikolov and Bengio 2013).
+ */
 
 import type { Clock } from "../../convex/solvers/clock.js";
 import type { Told } from "./descent.js";
@@ -10,7 +13,10 @@ const FEW_STEPS = 400;
 const MANY_ROWS = 2000;
 /** Of the time: what measuring such a step may take, and looks at the whole objective. */
 const LOOK = 0.05;
-/** Of the time, and epochs, that it may take; so many in a row that take less than `WORTH` off the objective are the last. */
+/**
+ * Of the time, and epochs, that it may take; so many in a row that take less than `WORTH` off the objective are the last, but for
+ * layers through times, whose epochs rise and fall until their steps shrink.
+ */
 const SHARE = 0.6;
 /** Steps over all rows that are worth being left for: with time for fewer it goes on to the end, in steps that shrink to nothing. */
 const WORTHY_STEPS = 60;
@@ -20,9 +26,10 @@ const USELESS = 3;
 /** Rows of a step, and the constants of Kingma and Ba 2015. */
 const ROWS = 32;
 const RATE = 0.01;
-/** Where there is time for fewer steps than this, that rate does not lead far: the rates that are tried, each for a share of the time. */
+/** Rates that are tried, each for a share of the time: of layers through times, and where there is time for so few steps that none of these leads far. */
+const RATES = [RATE, 0.03] as const;
 const FEW_SMALL_STEPS = 400;
-const RATES = [RATE, 0.03, 0.1] as const;
+const HURRIED_RATES = [...RATES, 0.1] as const;
 const TRIAL = 0.08;
 /** Of the time: in the last of it the rate goes down to nothing. */
 const FADING = 1 / 3;
@@ -31,12 +38,18 @@ const [MEAN, SQUARE, TINY] = [0.9, 0.999, 1e-8];
 /** Leaves the model with the lowest weights after any epoch, or as it was; answers with epochs. */
 export async function warmUp(objective: WholeObjective, limit: Clock, draw: () => number, told: Told): Promise<number> {
   if (objective.rows <= ROWS || limit.over) return 0;
-  const pass = Number.isFinite(limit.left) ? await secondsOfPass(objective, limit) : null;
-  if (pass === null ? objective.rows < MANY_ROWS : limit.left >= FEW_STEPS * pass) return 0;
+  const { recurrent } = objective;
+  let pass = Number.isFinite(limit.left) ? await secondsOfPass(objective, limit) : null;
+  // The first one compiles loops over times, which takes longer than they do.
+  if (recurrent && pass !== null && !limit.over) pass = Math.min(pass, await secondsOfPass(objective, limit));
+  if (!recurrent && (pass === null ? objective.rows < MANY_ROWS : limit.left >= FEW_STEPS * pass)) return 0;
   const whole = pass !== null && (1 - SHARE) * limit.left < WORTHY_STEPS * pass;
   const clock = pass === null ? limit : limit.part(whole ? 1 : SHARE);
   const room = clock.left;
   if (room === 0) return 0;
+  const fades = whole || recurrent;
+  const timed = recurrent && pass !== null; // until its time is up
+  const left = (epochs: number) => (pass === null ? 1 - epochs / EPOCHS : clock.left / room);
   const parts = objective.parts(ROWS);
   const first = await objective.weights();
   let best = first;
@@ -63,13 +76,16 @@ export async function warmUp(objective: WholeObjective, limit: Clock, draw: () =
   try {
     const hurried = pass !== null && room < FEW_SMALL_STEPS * (pass / parts.length);
     let begun = { steps: new Adam(first.slice()), rate: RATE };
-    if (hurried) {
+    if (hurried || timed) {
       let least = Number.POSITIVE_INFINITY;
-      for (const rate of RATES) {
+      for (const rate of hurried ? HURRIED_RATES : RATES) {
         if (await clock.pause()) break;
-        epochs += 1;
+        const trial = clock.part(Math.min(1, (TRIAL * room) / clock.left));
         const steps = new Adam(first.slice());
-        await epochOf(steps, clock.part(Math.min(1, (TRIAL * room) / clock.left)), rate);
+        do {
+          epochs += 1;
+          await epochOf(steps, trial, rate);
+        } while (!(await trial.pause()));
         const { total } = await look(steps);
         if (total < least) {
           least = total;
@@ -79,15 +95,17 @@ export async function warmUp(objective: WholeObjective, limit: Clock, draw: () =
     }
     const { steps, rate } = begun;
     let looks = 0;
-    for (let useless = 0; epochs < EPOCHS && useless < USELESS && !(await clock.pause()); ) {
+    const most = timed ? Number.POSITIVE_INFINITY : EPOCHS;
+    for (let useless = 0; epochs < most && (recurrent || useless < USELESS) && !(await clock.pause()); ) {
+      await epochOf(steps, clock, fades ? rate * Math.min(1, left(epochs) / FADING) : rate);
       epochs += 1;
-      await epochOf(steps, clock, whole ? rate * Math.min(1, clock.left / (FADING * room)) : rate);
-      const isLast = epochs === EPOCHS || (await clock.pause());
-      if (whole && !isLast && looks > LOOK * (room - clock.left)) continue;
+      const isLast = epochs === most || (await clock.pause());
+      if ((whole || timed) && !isLast && looks > LOOK * (room - clock.left)) continue;
       const before = clock.left;
       const { total, gain } = await look(steps);
+      const enough = gain > 0 && (await told(total));
       looks += before - clock.left;
-      if (gain > 0 && (await told(total))) break;
+      if (enough || (recurrent && Number.isNaN(total))) break;
       useless = gain > WORTH * lowest ? 0 : useless + 1;
     }
     return epochs;

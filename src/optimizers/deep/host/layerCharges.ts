@@ -13,7 +13,7 @@ export interface LayerCharge {
 }
 
 /** Which regularizer is whose, by the names of weights. */
-const REGULARIZERS = ["kernel", "bias", "gamma", "beta", "alpha"];
+const REGULARIZERS = ["kernel", "bias", "gamma", "beta", "alpha", "embeddings"];
 
 /** Null where one is of another kind. */
 export function layerCharges(model: tf.LayersModel): LayerCharge[] | null {
@@ -28,6 +28,8 @@ export function layerCharges(model: tf.LayersModel): LayerCharge[] | null {
 }
 
 function chargesOf(layer: tf.layers.Layer): LayerCharge[] | null {
+  // TensorFlow.js keeps regularizers of recurrent layers, and charges nothing for them.
+  if (tf.tidy(() => layer.calculateLosses().length) === 0) return [];
   const config = layer.getConfig();
   const found: LayerCharge[] = [];
   for (const [name, value] of Object.entries(config)) {

@@ -43,7 +43,7 @@ export async function hostPasses(order: HostOrder): Promise<Passes | null> {
   const { model, x, placed, size, rows, kernels, told, beside } = order;
   if (x.size > MOST_X) return null;
   const charges = layerCharges(model);
-  const read = charges && readTape(model, kernels, placed, size, beside);
+  const read = charges && readTape(model, x.shape.slice(1), kernels, placed, size, beside);
   if (read === null || charges === null) return null;
   if (DEVICES.includes(tf.getBackend()) && read.tape.work * rows > DEVICE_WORK) return null;
   const passes = new HostPasses(order, read.tape, read.fixed, charges, await x.data());

@@ -15,20 +15,20 @@ export interface ReadTape {
 }
 
 /**
- * The outputs of a model before its last activation, of rows as x has them. `trained` are the weights that model.fit would train, with
+ * The outputs of a model before its last activation, of rows of a shape. `trained` are the weights that model.fit would train, with
  * their places in a vector of `size` numbers; `beside`: whether a linear layer stands beside the hidden one.
  */
 export function readTape(
   model: tf.LayersModel,
+  shape: readonly number[],
   kernels: Kernels,
   trained: ReadonlyMap<Weight, number>,
   size: number,
   beside: boolean,
 ): ReadTape | null {
-  const { trunk, head, layers, inputShape } = anatomyOf(model, "write", beside ? "hidden" : "output");
-  if (inputShape.some((length) => length === null)) return null;
+  const { trunk, head, layers } = anatomyOf(model, "write", beside ? "hidden" : "output");
   const writer = new TapeWriter(trained, size);
-  let features: Place | null = { index: 0, shape: inputShape as number[] };
+  let features: Place | null = { index: 0, shape };
   for (const { inputs, output } of trunk) {
     features = features && traced(writer, output, new Map([[inputs.id, features]]));
   }

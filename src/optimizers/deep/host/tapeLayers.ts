@@ -5,30 +5,34 @@ import {
   activation,
   activationWith,
   averagePooling,
-  concatenation,
   convolution,
   dense,
+  embedding,
   maxPooling,
   normalization,
   parametric,
   sum,
-  type Windows,
 } from "../../../convex/tape/index.js";
+import { joined } from "./joined.js";
+import { bidirectional, recurrent } from "./recurrentLayers.js";
+import { broadcast, type Config, kept, outputShape, product, windowsOf } from "./shapes.js";
 import type { Place, TapeWriter } from "./tapeWriter.js";
 
-type Config = Readonly<Record<string, unknown>>;
-/** Null: not in this form. */
-type Write = (writer: TapeWriter, layer: tf.layers.Layer, inputs: readonly Place[], config: Config) => Place | null;
+/** Null: not in this form. `frames`: the first axes of the input, each of whose places the layer goes through alone. */
+type Write = (
+  writer: TapeWriter,
+  layer: tf.layers.Layer,
+  inputs: readonly Place[],
+  config: Config,
+  frames?: readonly number[],
+) => Place | null;
 
 const same: Write = (_, __, [input]) => input;
 
-const reshaped: Write = (_, layer, [input]) => ({ ...input, shape: outputShape(layer, [input]) });
+const reshaped: Write = (_, layer, [input], __, frames) => ({ ...input, shape: framedShape(layer, input, frames) });
 
 const CLASSES: Readonly<Record<string, Write>> = {
-  Dense: (writer, layer, [input], config) => {
-    const made = affine(writer, layer, input);
-    return made && activated(writer, made, config.activation);
-  },
+  Dense: (writer, layer, [input], config) => activated(writer, affine(writer, layer, input), config.activation),
   Conv1D: convolved,
   Conv2D: convolved,
   MaxPooling1D: pooled(maxPooling),
@@ -49,19 +53,37 @@ const CLASSES: Readonly<Record<string, Write>> = {
   ELU: (writer, layer, [input]) =>
     (layer as unknown as { alpha: number }).alpha === 1 ? activated(writer, input, "elu") : null,
   Add: (writer, _, inputs) => added(writer, inputs),
-  Concatenate: (writer, layer, inputs) =>
-    inputs.every(({ shape }) => shape.length === 1)
-      ? writer.add(concatenation(inputs.map(({ shape }) => shape[0])), inputs, outputShape(layer, inputs), [])
-      : null,
-  Flatten: (writer, layer, inputs, config) =>
-    config.dataFormat === "channelsFirst" ? null : reshaped(writer, layer, inputs, config),
+  Concatenate: (writer, layer, inputs, { axis }) => {
+    const { length } = inputs[0].shape;
+    return axis === -1 || axis === length ? joined(writer, inputs, outputShape(layer, inputs)) : null;
+  },
+  Flatten: (writer, layer, inputs, config, frames) =>
+    config.dataFormat === "channelsFirst" ? null : reshaped(writer, layer, inputs, config, frames),
   Reshape: reshaped,
   Dropout: same,
   SpatialDropout1D: same,
   AlphaDropout: same,
   GaussianDropout: same,
   GaussianNoise: same,
+  Embedding: embedded,
+  RepeatVector: (writer, _, [input], { n }) => {
+    const inputs = Array.from({ length: n as number }, () => input);
+    return joined(writer, inputs, [inputs.length, ...input.shape]);
+  },
+  SimpleRNN: recurrent,
+  LSTM: recurrent,
+  GRU: recurrent,
+  ConvLSTM2D: recurrent,
+  Bidirectional: bidirectional,
+  TimeDistributed: distributed,
 };
+
+/** Those that may go through frames. */
+const FRAMED: ReadonlySet<string> = new Set([
+  ...["Dense", "Conv1D", "Conv2D", "MaxPooling1D", "MaxPooling2D", "AveragePooling1D", "AveragePooling2D"],
+  ...["GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalAveragePooling1D", "GlobalAveragePooling2D"],
+  ...["Activation", "ReLU", "LeakyReLU", "ELU", "Flatten", "Dropout", "GaussianDropout", "GaussianNoise"],
+]);
 
 /** What the layers of a model add to a tape. */
 export const partOfLayer = {
@@ -73,12 +95,33 @@ export const partOfLayer = {
   sum: added,
 };
 
-/** A dense layer without its activation. */
-function affine(writer: TapeWriter, layer: tf.layers.Layer, input: Place): Place | null {
-  if (input.shape.length !== 1) return null;
+/** A dense layer without its activation; where there are several axes, over the last one. */
+function affine(writer: TapeWriter, layer: tf.layers.Layer, input: Place): Place {
   const { units } = layer.getConfig() as { units: number };
   const [kernel, bias = null] = layer.weights.map((weight) => writer.weight(weight));
-  return writer.add(dense(input.shape[0], units, kernel, bias), [input], [units], kept(kernel, bias));
+  const places = input.shape.slice(0, -1);
+  const d = input.shape[places.length];
+  return writer.add(dense(d, units, kernel, bias, product(places)), [input], [...places, units], kept(kernel, bias));
+}
+
+function embedded(
+  writer: TapeWriter,
+  layer: tf.layers.Layer,
+  [input]: readonly Place[],
+  { maskZero, outputDim }: Config,
+): Place | null {
+  if (maskZero) return null;
+  const table = writer.weight(layer.weights[0]);
+  const units = outputDim as number;
+  return writer.add(embedding(product(input.shape), units, table), [input], [...input.shape, units], [table]);
+}
+
+/** A layer at each time alone. */
+function distributed(writer: TapeWriter, layer: tf.layers.Layer, inputs: readonly Place[]): Place | null {
+  const { layer: inner } = layer as unknown as { layer: tf.layers.Layer };
+  const name = inner.getClassName();
+  if (!FRAMED.has(name)) return null;
+  return CLASSES[name](writer, inner, inputs, inner.getConfig(), inputs[0].shape.slice(0, 1));
 }
 
 function added(writer: TapeWriter, inputs: readonly Place[]): Place | null {
@@ -110,28 +153,16 @@ function parametrized(writer: TapeWriter, layer: tf.layers.Layer, [input]: reado
   ]);
 }
 
-/** For each entry of a sample its place among those of a tensor that is stretched along axes of length 1. */
-function broadcast(from: readonly number[], to: readonly number[]): Int32Array {
-  return Int32Array.from({ length: product(to) }, (_, k) => {
-    let [at, stride, left] = [0, 1, k];
-    for (let axis = to.length - 1; axis >= 0; axis--) {
-      const place = left % to[axis];
-      left = (left - place) / to[axis];
-      if (from[axis] !== 1) at += place * stride;
-      stride *= from[axis];
-    }
-    return at;
-  });
-}
-
 function convolved(
   writer: TapeWriter,
   layer: tf.layers.Layer,
   [input]: readonly Place[],
   config: Config,
+  frames: readonly number[] = [],
 ): Place | null {
-  const shape = outputShape(layer, [input]);
-  const windows = windowsOf(config.kernelSize, config.strides, config.dilationRate, config, input.shape, shape);
+  const shape = framedShape(layer, input, frames);
+  const axes = input.shape.length - frames.length - 1;
+  const windows = windowsOf(config.kernelSize, config.strides, config.dilationRate, config, input.shape, shape, axes);
   if (windows === null) return null;
   const [kernel, bias = null] = layer.weights.map((weight) => writer.weight(weight));
   const [channels, filters] = [input.shape, shape].map((sizes) => sizes[sizes.length - 1]);
@@ -140,13 +171,14 @@ function convolved(
 }
 
 function pooled(make: typeof maxPooling): Write {
-  return (writer, layer, [input], config) => {
-    const shape = outputShape(layer, [input]);
-    const inner = input.shape.slice(0, -1);
+  return (writer, layer, [input], config, frames = []) => {
+    const shape = framedShape(layer, input, frames);
+    const inner = input.shape.slice(frames.length, -1);
     const global = layer.getClassName().startsWith("Global");
+    const one = [...frames, ...inner.map(() => 1), ...shape.slice(-1)];
     const windows = global
-      ? windowsOf(inner, 1, 1, { ...config, padding: "valid" }, input.shape, [...inner.map(() => 1), ...shape])
-      : windowsOf(config.poolSize, config.strides ?? config.poolSize, 1, config, input.shape, shape);
+      ? windowsOf(inner, 1, 1, { ...config, padding: "valid" }, input.shape, one, inner.length)
+      : windowsOf(config.poolSize, config.strides ?? config.poolSize, 1, config, input.shape, shape, inner.length);
     return windows && writer.add(make(windows, input.shape[input.shape.length - 1]), [input], shape, []);
   };
 }
@@ -167,40 +199,7 @@ function normalized(
   return writer.add(normalization(product(input.shape), how), [input], input.shape, kept(gamma, beta));
 }
 
-/** Null for what is not of one or two axes with channels last, padded "same" or not at all. */
-function windowsOf(
-  kernel: unknown,
-  strides: unknown,
-  dilation: unknown,
-  { padding = "valid", dataFormat }: Config,
-  input: readonly number[],
-  output: readonly number[],
-): Windows | null {
-  const axes = input.length - 1;
-  if (dataFormat === "channelsFirst" || axes < 1 || axes > 2) return null;
-  if (padding !== "valid" && padding !== "same") return null;
-  const pair = (given: unknown, one: number): [number, number] => {
-    const sizes = [given ?? one].flat() as number[];
-    return axes === 1 ? [1, sizes[0]] : [sizes[0], sizes[1] ?? sizes[0]];
-  };
-  const [height, width] = axes === 1 ? [1, input[0]] : input;
-  const [outHeight, outWidth] = axes === 1 ? [1, output[0]] : output;
-  return {
-    ...{ height, width, outHeight, outWidth, padding },
-    ...{ kernel: pair(kernel, 1), strides: pair(strides, 1), dilation: pair(dilation, 1) },
-  };
-}
-
-/** Of a sample. */
-function outputShape(layer: tf.layers.Layer, inputs: readonly Place[]): number[] {
-  const shapes = inputs.map(({ shape }) => [null, ...shape]);
-  return (layer.computeOutputShape(shapes.length === 1 ? shapes[0] : shapes) as number[]).slice(1);
-}
-
-function kept<T>(...given: readonly (T | null)[]): T[] {
-  return given.filter((each) => each !== null);
-}
-
-function product(shape: readonly number[]): number {
-  return shape.reduce((all, size) => all * size, 1);
+/** What a layer makes of each frame, behind the axes of these. */
+function framedShape(layer: tf.layers.Layer, input: Place, frames: readonly number[] = []): number[] {
+  return [...frames, ...outputShape(layer, [{ ...input, shape: input.shape.slice(frames.length) }])];
 }
