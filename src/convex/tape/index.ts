@@ -1,10 +1,11 @@
 /** Networks of many layers on the host, in float64: outputs and gradients. */
 
-export { activation, activationWith, parametric } from "./activations.js";
+export { activation, activationWith, parametric, softmax } from "./activations.js";
 export { convolution } from "./convolution.js";
 export { dense } from "./dense.js";
 export type { Windows } from "./images.js";
-export { concatenation, normalization, sum } from "./joins.js";
+export { concatenation, normalization, range, sum } from "./joins.js";
+export { predictionLoss, predictionLosses } from "./losses.js";
 export type { WeightPlace } from "./operation.js";
 export { averagePooling, maxPooling } from "./pooling.js";
 export { type Step, Tape } from "./tape.js";
