@@ -11,12 +11,19 @@ import {
   maxPooling,
   normalization,
   parametric,
+  range,
+  softmax,
   sum,
   type Windows,
 } from "../../../convex/tape/index.js";
 import type { Place, TapeWriter } from "./tapeWriter.js";
 
 type Config = Readonly<Record<string, unknown>>;
+/** A layer that does to each place of a sample what another one does to a sample. */
+interface Wrapper {
+  readonly layer: tf.layers.Layer;
+}
+
 /** Null: not in this form. */
 type Write = (writer: TapeWriter, layer: tf.layers.Layer, inputs: readonly Place[], config: Config) => Place | null;
 
@@ -46,13 +53,16 @@ const CLASSES: Readonly<Record<string, Write>> = {
   LeakyReLU: (writer, _, [input], { alpha }) => activatedWith(writer, input, "LeakyReLU", alpha),
   ThresholdedReLU: (writer, _, [input], { theta }) => activatedWith(writer, input, "ThresholdedReLU", theta),
   PReLU: parametrized,
+  Softmax: (writer, _, [input], { axis = -1 }) =>
+    axis === -1 || axis === input.shape.length ? activated(writer, input, "softmax") : null,
   ELU: (writer, layer, [input]) =>
     (layer as unknown as { alpha: number }).alpha === 1 ? activated(writer, input, "elu") : null,
   Add: (writer, _, inputs) => added(writer, inputs),
-  Concatenate: (writer, layer, inputs) =>
-    inputs.every(({ shape }) => shape.length === 1)
-      ? writer.add(concatenation(inputs.map(({ shape }) => shape[0])), inputs, outputShape(layer, inputs), [])
-      : null,
+  Concatenate: (writer, _, inputs) => (inputs.every(({ shape }) => shape.length === 1) ? joined(writer, inputs) : null),
+  TimeDistributed: (writer, layer, inputs) => {
+    const { layer: inner } = layer as unknown as Wrapper;
+    return inner.getClassName() === "Dense" ? partOfLayer.any(writer, inner, inputs) : null;
+  },
   Flatten: (writer, layer, inputs, config) =>
     config.dataFormat === "channelsFirst" ? null : reshaped(writer, layer, inputs, config),
   Reshape: reshaped,
@@ -71,14 +81,32 @@ export const partOfLayer = {
   },
   affine,
   sum: added,
+  joined,
+  /** Inputs that stand one behind the other in the rows. */
+  inputs(writer: TapeWriter, shapes: readonly (readonly number[])[]): Place[] {
+    const rows = { index: 0, shape: [] };
+    if (shapes.length === 1) return [{ ...rows, shape: shapes[0] }];
+    let from = 0;
+    return shapes.map((shape) => {
+      from += product(shape);
+      return writer.add(range(from - product(shape), product(shape)), [rows], shape, []);
+    });
+  },
 };
 
 /** A dense layer without its activation. */
 function affine(writer: TapeWriter, layer: tf.layers.Layer, input: Place): Place | null {
-  if (input.shape.length !== 1) return null;
   const { units } = layer.getConfig() as { units: number };
   const [kernel, bias = null] = layer.weights.map((weight) => writer.weight(weight));
-  return writer.add(dense(input.shape[0], units, kernel, bias), [input], [units], kept(kernel, bias));
+  const inputs = input.shape[input.shape.length - 1];
+  const outer = input.shape.slice(0, -1);
+  if (outer.length === 0) return writer.add(dense(inputs, units, kernel, bias), [input], [units], kept(kernel, bias));
+  // At each place: a convolution of one entry.
+  const windows = windowsOf(1, 1, 1, {}, [product(outer), inputs], [product(outer), units]);
+  return (
+    windows &&
+    writer.add(convolution(windows, inputs, units, kernel, bias), [input], [...outer, units], kept(kernel, bias))
+  );
 }
 
 function added(writer: TapeWriter, inputs: readonly Place[]): Place | null {
@@ -87,8 +115,18 @@ function added(writer: TapeWriter, inputs: readonly Place[]): Place | null {
   return alike ? writer.add(sum(product(shape), inputs.length), inputs, shape, []) : null;
 }
 
+/** All features, one behind the other. */
+function joined(writer: TapeWriter, inputs: readonly Place[]): Place {
+  const sizes = inputs.map(({ shape }) => product(shape));
+  return writer.add(concatenation(sizes), inputs, [sizes.reduce((all, size) => all + size, 0)], []);
+}
+
 function activated(writer: TapeWriter, input: Place, name: unknown): Place | null {
   if (name === "linear" || name === undefined || name === null) return input;
+  if (name === "softmax") {
+    const classes = input.shape[input.shape.length - 1];
+    return writer.add(softmax(product(input.shape) / classes, classes), [input], input.shape, []);
+  }
   const make = activation(String(name), product(input.shape));
   return make && writer.add(make, [input], input.shape, []);
 }

@@ -1,9 +1,9 @@
 /** A stochastic beginning: Adam over small parts of the rows, where there is time for few steps over all of them. */
 
-import type { Clock } from "../../convex/solvers/clock.js";
+import type { Clock } from "../../../convex/solvers/clock.js";
+import type { WholeObjective } from "../objective.js";
+import type { Part } from "../passes.js";
 import type { Told } from "./descent.js";
-import type { WholeObjective } from "./objective.js";
-import type { Part } from "./passes.js";
 
 /** Steps over all rows for which there has to be time, or a descent begins with Adam; rows from which it does without a limit. */
 const FEW_STEPS = 400;
@@ -28,11 +28,17 @@ const TRIAL = 0.08;
 const FADING = 1 / 3;
 const [MEAN, SQUARE, TINY] = [0.9, 0.999, 1e-8];
 
-/** Leaves the model with the lowest weights after any epoch, or as it was; answers with epochs. */
-export async function warmUp(objective: WholeObjective, limit: Clock, draw: () => number, told: Told): Promise<number> {
+/** Leaves the model with the lowest weights after any epoch, or as it was; answers with epochs. `always`: also where there is time for many steps. */
+export async function warmUp(
+  objective: WholeObjective,
+  limit: Clock,
+  draw: () => number,
+  told: Told,
+  always = false,
+): Promise<number> {
   if (objective.rows <= ROWS || limit.over) return 0;
   const pass = Number.isFinite(limit.left) ? await secondsOfPass(objective, limit) : null;
-  if (pass === null ? objective.rows < MANY_ROWS : limit.left >= FEW_STEPS * pass) return 0;
+  if (!always && (pass === null ? objective.rows < MANY_ROWS : limit.left >= FEW_STEPS * pass)) return 0;
   const whole = pass !== null && (1 - SHARE) * limit.left < WORTHY_STEPS * pass;
   const clock = pass === null ? limit : limit.part(whole ? 1 : SHARE);
   const room = clock.left;
