@@ -90,6 +90,7 @@ export {
   ConvexReLUTrainer,
   type FitArgs,
   type FitDatasetArgs,
+  type ModelTensors,
   type TrainArgs,
 } from "./optimizers/convexReLUTrainer.js";
 export type { CrossValidation, CrossValidationArgs } from "./optimizers/crossValidate.js";

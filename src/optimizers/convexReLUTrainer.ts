@@ -8,6 +8,7 @@ import {
   type CrossValidationArgs,
   crossValidate,
 } from "./crossValidate.js";
+import { fitAlone } from "./deep/alone/index.js";
 import { fitAlternating, fitHead } from "./deep/fit.js";
 import { fitLayerwise } from "./deep/layerwise/index.js";
 import { type FitArgs, fitModel } from "./fit.js";
@@ -21,8 +22,10 @@ import {
 } from "./onePass/index.js";
 import { readOptions, type Settings, type TrainerOptions } from "./options.js";
 import { followPath, PATH_ARGS, type PathArgs, type PathResult } from "./path.js";
+import { type ModelTensors, onlyHeldOf, onlyOf } from "./read/data.js";
 import { type Batches, type Gathered, gathered } from "./read/dataset.js";
-import { scheduleOf } from "./read/model.js";
+import { NoProgram } from "./read/layers/layer.js";
+import { scheduleOf, scheduleOrNone } from "./read/model.js";
 import type { FitResult } from "./report/result.js";
 import type { ShardedArgs } from "./sharded/arguments.js";
 import { fitSharded } from "./sharded/fit.js";
@@ -30,6 +33,7 @@ import type { ShardedResult } from "./sharded/result.js";
 import { type ModelWish, templateOf } from "./write/template.js";
 
 export type { FitArgs } from "./fit.js";
+export type { ModelTensors } from "./read/data.js";
 
 /** Arguments of `fitDataset`, named as those of model.fitDataset. */
 export interface FitDatasetArgs extends Omit<FitArgs, "validationData" | "validationSplit" | "sampleWeight"> {
@@ -85,7 +89,7 @@ export class ConvexReLUTrainer {
 
   /**
    * Solves the convex program of a compiled model on x, y and writes the recovered weights into its own layers. The model may be
-   * a tf.Sequential or a tf.model, with models within, of one input and one output:
+   * a tf.Sequential or a tf.model, with models within. A program has one of one input and one output:
    *
    * - what comes first and is frozen (`trainable = false`) or has no weights is computed once a sample and stays as it is;
    * - then one hidden layer that is trained, dense, conv1d or conv2d with ReLU (fused or as a layer) or a LeakyReLU layer (batch
@@ -94,18 +98,28 @@ export class ConvexReLUTrainer {
    *   read-out with the activation that the loss wants. Dropout and noise take no part.
    *
    * Where layers before the read-out are more, or none that a program has (other activations, max pooling, recurrent layers), a descent
-   * trains them and the read-out is solved, unless `formulation` asks for a program: see `depth`.
+   * trains them and the read-out is solved, unless `formulation` asks for a program: see `depth`. Where no part has a program (a last
+   * activation that the loss does not want, losses of one's own, several inputs or outputs), a descent alone trains the model: nothing is
+   * proven then, `certificate.relativeGap` is Infinity, and `noProgram` says why.
    *
-   * y is [n x C] (or [n]), with class numbers for sparseCategoricalCrossentropy.
+   * Of several inputs or outputs x and y are arrays in their order, or objects by their names. y is [n x C] (or [n]), with class numbers for sparseCategoricalCrossentropy.
    *
    * The weights change only when everything succeeded, callbacks too. Numerical trouble is a `status` with `advice`, never an exception.
    *
    * @throws ConvexError for a model, data or option that does not fit; the message says what to do.
    */
-  async fit<M extends tf.LayersModel>(model: M, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult<M>> {
+  async fit<M extends tf.LayersModel>(
+    model: M,
+    x: ModelTensors,
+    y: ModelTensors,
+    args: FitArgs = {},
+  ): Promise<FitResult<M>> {
     refuseUnknown("fit", args, FIT_ARGS);
-    const settings = { ...this.settings, depth: scheduleOf(model, this.settings) };
-    const order = { model, x, y, args, settings, width: settings.width, ours: false };
+    const depth = scheduleOrNone(model, this.settings);
+    if (depth instanceof NoProgram) return fitAlone({ model, x, y, args, settings: this.settings }, depth);
+    const settings = { ...this.settings, depth };
+    const tensors = { x: onlyOf(x, model.inputNames), y: onlyOf(y, model.outputNames) };
+    const order = { model, ...tensors, args: onlyHeldOf(args, model), settings, width: settings.width, ours: false };
     if (settings.depth === "alternate") return fitAlternating(order);
     if (settings.depth === "layerwise") return fitLayerwise(order);
     return settings.depth === null ? fitModel(order) : fitHead(order);
@@ -122,7 +136,7 @@ export class ConvexReLUTrainer {
     args: FitDatasetArgs = {},
   ): Promise<FitResult<M>> {
     refuseUnknown("fitDataset", args, DATASET_ARGS);
-    scheduleOf(model, this.settings);
+    scheduleOrNone(model, this.settings);
     const { batchesPerEpoch, validationBatches, validationData = null, onBatch, ...rest } = args;
     const data = await gathered(dataset, { batches: readCount("batchesPerEpoch", batchesPerEpoch), onBatch });
     const held: tf.Tensor[] = [];

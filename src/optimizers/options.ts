@@ -79,7 +79,7 @@ export interface TrainerOptions {
    * before it; of rows held out the stage is taken on that is best on them. The certificate is always about the head, given its features.
    * Default: "alternate" where the last hidden layer is one that a program has and layers below it are trained, or where no program has a
    * layer before the read-out (max pooling, separable convolutions, recurrent layers, sums of branches) and `formulation` asks for none;
-   * else none: a refusal says what there is.
+   * else none. Where none is asked for, a descent alone trains a model of which no part has a program.
    */
   readonly depth?: Depth;
   /**

@@ -36,7 +36,7 @@ export interface StartingPoint {
 
 /** The regularization of a fit. */
 export interface Regularization {
-  readonly beta: number; // of the convex program
+  readonly beta: number; // of the convex program; NaN where there is none
   readonly hidden: number; // g1: factor of |W1|^2
   readonly output: number; // g2: factor of |W2|^2
   readonly outputBias: number; // factor of the squared output bias

@@ -18,7 +18,7 @@ export function nextJob(): number {
 }
 
 /** What an order ends with. */
-type Done = Extract<FromWorker, { kind: "done" | "doneParallel" }>;
+type Done = Extract<FromWorker, { kind: "done" | "doneAlone" | "doneParallel" }>;
 
 /** Who is spoken to, and what ends it. */
 export interface Line {
@@ -73,7 +73,7 @@ export function converse<K extends Done["kind"]>(
     endings.push(() => clearTimeout(patience));
     const { model, x, y, validation } = order;
     try {
-      say(order, buffersOf([model, x, y, ...(validation ?? [])]));
+      say(order, buffersOf([model, ...x, ...y, ...(validation ?? []).flat()]));
     } catch (error) {
       reject(untransferable(error));
     }

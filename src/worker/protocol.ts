@@ -4,7 +4,7 @@ import type { FitArgs, TrainArgs } from "../optimizers/convexReLUTrainer.js";
 import type { TrainerOptions } from "../optimizers/options.js";
 import type { FitParallelOptions, ParallelOptions, ParallelSummary } from "../optimizers/parallel/index.js";
 import type { StartingPoint } from "../optimizers/records.js";
-import type { FitSummary } from "../optimizers/report/result.js";
+import type { FitSummary, SummaryAlone } from "../optimizers/report/result.js";
 import type { ProblemMessage } from "./problemMessage.js";
 
 /** A tensor's values, which are transferred. */
@@ -22,7 +22,7 @@ export interface ModelMessage {
   readonly topology: object;
   readonly weightSpecs: readonly object[];
   readonly weightData: ArrayBuffer;
-  readonly loss: FunctionMessage;
+  readonly loss: FunctionMessage | readonly FunctionMessage[]; // of one output, or of each
   readonly metrics: readonly FunctionMessage[];
 }
 
@@ -43,9 +43,9 @@ export interface Order {
   readonly model: ModelMessage | null;
   /** Whether the model is the head of a deep one, which stays where it is better than what is found. */
   readonly ofDeep: boolean;
-  readonly x: TensorMessage;
-  readonly y: TensorMessage;
-  readonly validation: readonly [TensorMessage, TensorMessage] | null;
+  readonly x: readonly TensorMessage[]; // of each input
+  readonly y: readonly TensorMessage[]; // of each output
+  readonly validation: readonly [x: readonly TensorMessage[], y: readonly TensorMessage[]] | null;
   readonly sampleWeight: Float64Array | null;
   readonly args: PlainArgs;
   /** Options of `trainParallel` (without a model) or `fitParallel` (with one), in place of a fit; null for a fit. */
@@ -87,6 +87,12 @@ export type FromWorker =
       readonly weights: WeightsMessage;
       /** The model that `train` built; null after `fit`. */
       readonly model: ModelMessage | null;
+    }
+  | {
+      readonly kind: "doneAlone";
+      readonly job: number;
+      readonly summary: Omit<SummaryAlone, "model">;
+      readonly weights: WeightsMessage;
     }
   | {
       readonly kind: "doneParallel";

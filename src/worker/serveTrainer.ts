@@ -10,10 +10,11 @@ import { fitHead } from "../optimizers/deep/fit.js";
 import { readOptions, type TrainerOptions } from "../optimizers/options.js";
 import { fitParallel, type ParallelOptions, type ParallelResult, trainParallel } from "../optimizers/parallel/index.js";
 import { anatomyOf } from "../optimizers/read/anatomy.js";
+import type { ModelTensors } from "../optimizers/read/data.js";
 import { white } from "../optimizers/read/normalization/index.js";
 import { readSplit } from "../optimizers/read/split.js";
 import { type Trunk, trunkOf } from "../optimizers/read/trunk.js";
-import type { FitResult, FitSummary } from "../optimizers/report/result.js";
+import type { FitResult, FitSummary, SummaryAlone } from "../optimizers/report/result.js";
 import { listen, type WorkerPort } from "./port.js";
 import { problemMessage } from "./problemMessage.js";
 import type { FromWorker, Order, PlainParallel, TensorMessage, ToWorker } from "./protocol.js";
@@ -102,30 +103,33 @@ class Job {
   private async fit(): Promise<{ message: FromWorker; transfer: ArrayBuffer[] }> {
     const { job, model, validation, sampleWeight, options, args } = this.order;
     const trainer = new ConvexReLUTrainer({ ...options, signal: this.controller.signal });
-    const x = tensorOf(this.order.x);
-    const y = tensorOf(this.order.y);
-    const held = validation === null ? null : ([tensorOf(validation[0]), tensorOf(validation[1])] as const);
+    const [x, y, ...held] = [this.order.x, this.order.y, ...(validation ?? [])].map((all) => all.map(tensorOf));
     const weighted = sampleWeight === null ? {} : { sampleWeight };
     const relay = new Relay(this);
     const given = {
       ...args,
       ...weighted,
-      ...(held === null ? {} : { validationData: held }),
+      ...(validation === null ? {} : { validationData: held.map(oneOrAll) as [ModelTensors, ModelTensors] }),
       callbacks: relay,
     };
     let replica: tf.Sequential | null = null;
     let result: FitResult | null = null;
     try {
       if (model === null) {
-        result = await trainer.train(x, y, given as unknown as TrainArgs);
+        result = await trainer.train(x[0], y[0], given as unknown as TrainArgs);
       } else {
         replica = await modelOf(model);
         const run = this.order.ofDeep ? fitOfDeep(options, this.controller.signal) : trainer.fit.bind(trainer);
         result = await run(replica, x, y, given as unknown as FitArgs);
       }
+      if (result.noProgram !== undefined) {
+        const weights = await messagesOf(result.model);
+        const message = { kind: "doneAlone", job, summary: aloneOf(result, result.noProgram), weights } as const;
+        return { message, transfer: buffersOf(weights) };
+      }
       const built = model === null ? await modelMessage(result.model) : null;
       const weights = await messagesOf(result.model);
-      const { train } = await readSplit(x, y, result.problem.spec, given, trunkIn(result));
+      const { train } = await readSplit(x[0], y[0], result.problem.spec, given, trunkIn(result));
       const problem = problemMessage(
         result.problem,
         await white(train, result.problem.spec, await hostKernels(options), async () => {}),
@@ -135,7 +139,7 @@ class Job {
       const message = { kind: "done", job, summary: summaryOf(result), problem, units, weights, model: built } as const;
       return { message, transfer: buffersOf([...weights, built]) };
     } finally {
-      tf.dispose([x, y, ...(held ?? [])]);
+      tf.dispose([x, y, ...held].flat());
       if (result !== null && result.model !== replica) result.model.dispose();
       replica?.dispose();
     }
@@ -143,8 +147,7 @@ class Job {
 
   private async fitParallel(given: PlainParallel): Promise<{ message: FromWorker; transfer: ArrayBuffer[] }> {
     const { job, model, sampleWeight } = this.order;
-    const x = tensorOf(this.order.x);
-    const y = tensorOf(this.order.y);
+    const [x, y] = [this.order.x, this.order.y].map(([message]) => tensorOf(message));
     const weighted = sampleWeight === null ? {} : { sampleWeight };
     const options = { ...given, ...weighted, signal: this.controller.signal, callbacks: new Relay(this) };
     let used: tf.LayersModel | null = null;
@@ -180,10 +183,14 @@ class Job {
   }
 }
 
+function oneOrAll(tensors: tf.Tensor[]): ModelTensors {
+  return tensors.length === 1 ? tensors[0] : tensors;
+}
+
 /** The fit of a head that was cut from a deep model: as it is there. */
 function fitOfDeep(options: TrainerOptions, signal: AbortSignal) {
   const settings = { ...readOptions({ ...options, signal }), depth: null };
-  return (model: tf.Sequential, x: tf.Tensor, y: tf.Tensor, args: FitArgs) => {
+  return (model: tf.Sequential, [x]: tf.Tensor[], [y]: tf.Tensor[], args: FitArgs) => {
     refuseUnknown("fit", args, FIT_ARGS);
     return fitHead({ model, x, y, args, settings, width: settings.width, ours: false });
   };
@@ -244,11 +251,18 @@ function ofParallel({
 
 /** What of a result can be copied as it is. */
 function summaryOf(result: FitResult): Omit<FitSummary, "model" | "problem"> {
-  const { certificate, objective, status, advice, neurons, regularization, notes } = result;
-  const { solver, engine, seconds, gates, blocks, stages } = result;
+  const { gates, blocks, stages } = result;
+  return { ...commonOf(result), gates, blocks, ...(stages === undefined ? {} : { stages }) };
+}
+
+function aloneOf(result: FitResult, noProgram: string): Omit<SummaryAlone, "model"> {
+  return { ...commonOf(result), noProgram };
+}
+
+function commonOf(result: FitResult) {
+  const { certificate, objective, status, advice, neurons, regularization, notes, solver, engine, seconds } = result;
   return {
     ...{ certificate, objective, status, advice, neurons, regularization, notes },
-    ...{ solver, engine: `${engine}, in a worker`, seconds, gates, blocks },
-    ...(stages === undefined ? {} : { stages }),
+    ...{ solver, engine: `${engine}, in a worker`, seconds },
   };
 }

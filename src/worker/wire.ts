@@ -3,7 +3,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { ConvexError } from "../errors.js";
 import { livingTensor } from "../optimizers/read/data.js";
-import { givenLoss, givenMetrics } from "../optimizers/read/loss.js";
+import { givenLosses, givenMetrics } from "../optimizers/read/loss.js";
 import type { FunctionMessage, ModelMessage, TensorMessage } from "./protocol.js";
 
 /** A copy of a tensor's values, to be transferred. Throws ConvexError "data/shape" or "data/disposed". */
@@ -19,6 +19,7 @@ export function tensorOf({ values, shape, dtype }: TensorMessage): tf.Tensor {
 }
 
 export async function modelMessage(model: tf.LayersModel): Promise<ModelMessage> {
+  const losses = givenLosses(model).map((loss) => functionMessage("loss", loss));
   let topology: object = {};
   let weightSpecs: object[] = [];
   let weightData = new ArrayBuffer(0);
@@ -34,7 +35,7 @@ export async function modelMessage(model: tf.LayersModel): Promise<ModelMessage>
     topology,
     weightSpecs,
     weightData,
-    loss: functionMessage("loss", givenLoss(model)),
+    loss: losses.length === 1 ? losses[0] : losses,
     metrics: givenMetrics(model).map((metric) => functionMessage("metrics", metric)),
   };
 }
@@ -50,7 +51,7 @@ export async function modelOf(message: ModelMessage, optimizer = "sgd"): Promise
   const model = (await tf.loadLayersModel(tf.io.fromMemory(artifacts))) as tf.Sequential;
   model.compile({
     optimizer,
-    loss: functionOf(loss),
+    loss: typeof loss === "object" && !("from" in loss) ? loss.map(functionOf) : functionOf(loss),
     ...(metrics.length === 0 ? {} : { metrics: metrics.map(functionOf) }),
   });
   return model;

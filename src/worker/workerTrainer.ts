@@ -1,7 +1,7 @@
 /** The page's side: fit and train as ConvexReLUTrainer has them, with all the work in a worker. */
 
 import * as tf from "@tensorflow/tfjs";
-import { abortSignal, counted, isRecord, refuse, shown } from "../arguments.js";
+import { abortSignal, isRecord, refuse, shown } from "../arguments.js";
 import { ConvexError } from "../errors.js";
 import type { FitArgs, TrainArgs } from "../optimizers/convexReLUTrainer.js";
 import { readOptions, type Settings, type TrainerOptions } from "../optimizers/options.js";
@@ -14,9 +14,12 @@ import {
 } from "../optimizers/parallel/index.js";
 import { frozenNotes, withCharge } from "../optimizers/pose/regularization.js";
 import type { Cut } from "../optimizers/read/anatomy.js";
+import { type ModelTensors, onlyHeldOf, onlyOf, tensorsOf } from "../optimizers/read/data.js";
 import { frozenCharge } from "../optimizers/read/frozenCharge.js";
-import { type NetworkSpec, readModel, scheduleOf } from "../optimizers/read/model.js";
+import { NoProgram } from "../optimizers/read/layers/layer.js";
+import { type NetworkSpec, readModel, scheduleOrNone } from "../optimizers/read/model.js";
 import { numbersOf } from "../optimizers/read/sampleWeights.js";
+import { pairOf } from "../optimizers/read/split.js";
 import { type Trunk, trunkOf } from "../optimizers/read/trunk.js";
 import type { Problem, StartingPoint } from "../optimizers/records.js";
 import { claimedOfHead } from "../optimizers/report/head.js";
@@ -73,10 +76,18 @@ export class WorkerTrainer {
    * @throws ConvexError as fit does; "worker/transfer" for a loss or metric that is a function of the user's own; "worker/failed"
    * when the worker breaks; "worker/silent" when it has not heard of its first fit after 20 seconds.
    */
-  async fit<M extends tf.LayersModel>(model: M, x: tf.Tensor, y: tf.Tensor, args: FitArgs = {}): Promise<FitResult<M>> {
-    if (!isRecord(args)) refuse("fit", "an object of options", args);
+  async fit<M extends tf.LayersModel>(
+    model: M,
+    givenX: ModelTensors,
+    givenY: ModelTensors,
+    givenArgs: FitArgs = {},
+  ): Promise<FitResult<M>> {
+    if (!isRecord(givenArgs)) refuse("fit", "an object of options", givenArgs);
     const { formulation } = this.settings;
-    const depth = scheduleOf(model, this.settings);
+    const depth = scheduleOrNone(model, this.settings);
+    if (depth instanceof NoProgram) return this.fitAlone(model, givenX, givenY, givenArgs);
+    const [x, y] = [onlyOf(givenX, model.inputNames), onlyOf(givenY, model.outputNames)];
+    const args = onlyHeldOf(givenArgs, model);
     const spec = readModel(model, formulation, "fit", true, depth);
     if (depth === "alternate" || depth === "layerwise") return this.fitWhole(model, x, y, args);
     const trunk = trunkOf(model, "write", spec.cut);
@@ -116,6 +127,29 @@ export class WorkerTrainer {
     const { summary, problem, weights } = await converse("done", this.line, order, progress);
     await taken(model, weights, progress);
     return new FitResult(progress.epoch, progress.history, { ...summary, problem: problemOf(problem), model });
+  }
+
+  /** A model of which no part has a convex program goes as a whole, too, with all its inputs and outputs. */
+  private async fitAlone<M extends tf.LayersModel>(
+    model: M,
+    x: ModelTensors,
+    y: ModelTensors,
+    args: FitArgs,
+  ): Promise<FitResult<M>> {
+    const progress = this.progressOf(model, args);
+    const pair = pairOf<ModelTensors>(args);
+    const order: Order = {
+      ...(await this.plainOrder(await modelMessage(model), args)),
+      x: await eachMessage("x", x, model.inputNames, "input"),
+      y: await eachMessage("y", y, model.outputNames, "output"),
+      validation: pair && [
+        await eachMessage("validationData[0]", pair[0], model.inputNames, "input"),
+        await eachMessage("validationData[1]", pair[1], model.outputNames, "output"),
+      ],
+    };
+    const { summary, weights } = await converse("doneAlone", this.line, order, progress);
+    await taken(model, weights, progress);
+    return FitResult.withoutProgram<M>(progress.epoch, progress.history, { ...summary, model });
   }
 
   /** As {@link ConvexReLUTrainer.train}, in the worker. */
@@ -194,8 +228,8 @@ export class WorkerTrainer {
     const order: Order = {
       ...{ kind: "order", job: nextJob(), ofDeep: false, validation: null, args: {}, options: {}, parallel },
       model: model && (await modelMessage(model)),
-      x: await tensorMessage("x", x),
-      y: await tensorMessage("y", y),
+      x: [await tensorMessage("x", x)],
+      y: [await tensorMessage("y", y)],
       sampleWeight: await numbersOf(sampleWeight),
     };
     return { given, order, line: { ...this.line, signal } };
@@ -218,16 +252,27 @@ export class WorkerTrainer {
     trunk: Trunk | null = null,
     ofDeep = false,
   ): Promise<Order> {
-    const { validationData, sampleWeight, callbacks: _callbacks, verbose: _verbose, warmStart, ...rest } = args;
+    return {
+      ...(await this.plainOrder(model, args, ofDeep)),
+      x: [await seenMessage("x", x, trunk)],
+      y: [await tensorMessage("y", y)],
+      validation: await pairMessage(args, trunk),
+    };
+  }
+
+  /** An order without its data. */
+  private async plainOrder(
+    model: ModelMessage | null,
+    args: FitArgs,
+    ofDeep = false,
+  ): Promise<Omit<Order, "x" | "y" | "validation">> {
+    const { validationData: _held, sampleWeight, callbacks: _callbacks, verbose: _verbose, warmStart, ...rest } = args;
     const start = warmStart === undefined ? {} : { warmStart: plainStart(warmStart) };
     return {
       kind: "order",
       job: nextJob(),
       model,
       ofDeep,
-      x: await seenMessage("x", x, trunk),
-      y: await tensorMessage("y", y),
-      validation: await pairMessage(validationData, trunk),
       sampleWeight: await numbersOf(sampleWeight),
       args: { ...rest, ...start } as PlainArgs,
       parallel: null,
@@ -282,16 +327,23 @@ async function seenMessage(name: string, x: tf.Tensor, trunk: Trunk | null): Pro
   return { shape, dtype: "float32", values: Float32Array.from(seen.data) };
 }
 
-async function pairMessage(pair: FitArgs["validationData"], trunk: Trunk | null): Promise<Order["validation"]> {
-  if (pair === undefined || pair === null) return null;
-  if (!Array.isArray(pair) || pair.length !== 2) {
-    throw new ConvexError(
-      "options/value",
-      `validationData: expected a pair [x, y] of tensors, got ${Array.isArray(pair) ? counted(pair.length, "entry") : typeof pair}. ` +
-        `Change it or leave it out.`,
-    );
-  }
-  return [await seenMessage("validationData[0]", pair[0], trunk), await tensorMessage("validationData[1]", pair[1])];
+async function pairMessage(args: FitArgs, trunk: Trunk | null): Promise<Order["validation"]> {
+  const pair = pairOf<tf.Tensor>(args);
+  if (pair === null) return null;
+  return [
+    [await seenMessage("validationData[0]", pair[0], trunk)],
+    [await tensorMessage("validationData[1]", pair[1])],
+  ];
+}
+
+/** The tensors of all inputs or outputs. */
+function eachMessage(
+  name: string,
+  given: ModelTensors,
+  names: readonly string[],
+  side: "input" | "output",
+): Promise<TensorMessage[]> {
+  return Promise.all(tensorsOf(name, given, names, side).map((tensor) => tensorMessage(name, tensor)));
 }
 
 /** A start without the functions that the result it comes from has. */

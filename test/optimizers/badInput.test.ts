@@ -252,12 +252,14 @@ const cases: Case[] = [
     wrong: "a last activation that the loss does not want",
     code: "model/activation",
     says: /activation "linear" in the last layer.*got "sigmoid"/,
+    options: { formulation: "relu" },
     model: () => dense([relu(), last({ activation: "sigmoid" })]),
   },
   {
     wrong: "an unsupported loss",
     code: "model/loss",
     says: /a loss among "meanSquaredError".*got "poisson"/,
+    options: { formulation: "relu" },
     model: () => dense([relu(), last()], "poisson"),
   },
   {
@@ -270,18 +272,21 @@ const cases: Case[] = [
     wrong: "an l1 regularizer",
     code: "model/regularizer",
     says: /l2 regularizers only.*l1 0\.1.*Or set depth: "alternate"/,
+    options: { formulation: "relu" },
     model: () => dense([relu({ kernelRegularizer: tf.regularizers.l1({ l1: 0.1 }) }), last()]),
   },
   {
     wrong: "a constraint",
     code: "model/regularizer",
     says: /no kernelConstraint/,
+    options: { formulation: "relu" },
     model: () => dense([relu({ kernelConstraint: tf.constraints.nonNeg() }), last()]),
   },
   {
     wrong: "a regularizer in one layer only",
     code: "model/regularizer",
     says: /in both layers or in none, got one in the first layer only/,
+    options: { formulation: "relu" },
     model: () => dense([relu({ kernelRegularizer: l2 }), last()]),
   },
   {
@@ -384,6 +389,7 @@ const cases: Case[] = [
     wrong: "two outputs",
     code: "model/graph",
     says: /one input and one output, got 2 tensors as output.*a model for each output/,
+    options: { formulation: "relu" },
     model: () => {
       const inputs = tf.input({ shape: [3] });
       const outputs = [last(), last()].map((layer) => layer.apply(inputs) as tf.SymbolicTensor);
@@ -396,6 +402,7 @@ const cases: Case[] = [
     wrong: "two inputs",
     code: "model/graph",
     says: /got 2 tensors as input.*Join the inputs/,
+    options: { formulation: "relu" },
     model: () => {
       const inputs = [tf.input({ shape: [3] }), tf.input({ shape: [3] })];
       const met = tf.layers.add().apply(inputs) as tf.SymbolicTensor;
@@ -471,12 +478,14 @@ const cases: Case[] = [
     wrong: "a frozen layer",
     code: "model/frozen",
     says: /trainable: false in layer.*Set trainable to true/,
+    options: { formulation: "relu" },
     model: () => dense([relu(), last({ trainable: false })]),
   },
   {
     wrong: "a first layer over sequences",
     code: "model/layer",
     says: /inputShape: \[features\].*got inputShape \[4, 3\]/,
+    options: { formulation: "relu" },
     model: () => dense([relu({ inputShape: [4, 3] }), last()]),
   },
   {

@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { referenceKernels, wasmKernels } from "../../src/convex/kernels/index.js";
 import { gaussianSource } from "../../src/convex/linear/random.js";
 import type { LossName } from "../../src/convex/types.js";
+import { headWays } from "../../src/optimizers/deep/headPasses.js";
 import { WholeObjective } from "../../src/optimizers/deep/objective.js";
 import { readModel } from "../../src/optimizers/read/model.js";
 import { gaussianMatrix, targetsFor } from "../helpers/problems.js";
@@ -23,7 +24,7 @@ const LOSSES = [
 ] as const;
 const ACTIVATIONS = [
   ...["relu", "linear", "tanh", "sigmoid", "elu", "selu", "softplus", "softsign", "swish"],
-  ...["relu6", "hardSigmoid", "gelu", "gelu_new", "mish"],
+  ...["relu6", "hardSigmoid", "gelu", "gelu_new", "mish", "softmax"],
 ] as NonNullable<Parameters<typeof tf.layers.dense>[0]["activation"]>[];
 const GRAINS = 97; // weights are drawn on a grid, away from kinks
 
@@ -49,7 +50,7 @@ async function compared(
     weights: weighted ? Float64Array.from({ length: ROWS - 2 }, (_, k) => 0.5 + k / 7) : null,
   };
   const spec = readModel(model, null, "fit", true, "alternate");
-  const [mine, theirs] = [1, 2].map(() => new WholeObjective(model, spec, x, rows));
+  const [mine, theirs] = [1, 2].map(() => new WholeObjective(model, headWays(model, spec, x, rows)));
   const tensors = tf.memory().numTensors;
   const kernels = seed % 2 === 0 ? referenceKernels : await wasmKernels(1);
   const moved = await mine.moveToHost(kernels);
@@ -366,7 +367,7 @@ test("where TensorFlow.js has none, with dilation, a threshold and normalisation
   const x = tf.randomNormal([ROWS, 4, 5, 1], 0, 1, "float32", 1);
   const y = targetsFor("categoricalCrossentropy", gaussianMatrix(ROWS, 3, 1), 2, 1);
   const rows = { rows: Float64Array.from({ length: ROWS }, (_, k) => k), y, weights: null };
-  const objective = new WholeObjective(model, { loss: "categoricalCrossentropy" }, x, rows);
+  const objective = new WholeObjective(model, headWays(model, { loss: "categoricalCrossentropy" }, x, rows));
   const said = (await objective.value()).total;
   expect(await objective.moveToHost(referenceKernels)).toBe(true);
   expectNear((await objective.value()).total, said, said);
@@ -401,9 +402,9 @@ describe("a layer or regularizer that the host lacks", () => {
       },
     ],
     [
-      "shares of units in their sum",
+      "units that are normalised in each sample",
       [4],
-      () => sequence(tf.layers.dense({ units: 3, inputShape: [4] }), tf.layers.softmax(), end()),
+      () => sequence(tf.layers.dense({ units: 3, inputShape: [4] }), tf.layers.layerNormalization(), end()),
     ],
   ];
   test.each(strange)("leaves %s to TensorFlow.js", async (_, shape, build) => {

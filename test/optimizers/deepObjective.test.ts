@@ -6,9 +6,9 @@ import { referenceKernels } from "../../src/convex/kernels/index.js";
 import { gaussianSource } from "../../src/convex/linear/random.js";
 import { Clock } from "../../src/convex/solvers/clock.js";
 import type { LossName } from "../../src/convex/types.js";
-import { hopDown } from "../../src/optimizers/deep/descent.js";
+import { hopDown, warmUp } from "../../src/optimizers/deep/descents/index.js";
+import { headWays } from "../../src/optimizers/deep/headPasses.js";
 import { WholeObjective } from "../../src/optimizers/deep/objective.js";
-import { warmUp } from "../../src/optimizers/deep/warmUp.js";
 import { gaussianMatrix, targetsFor } from "../helpers/problems.js";
 
 beforeAll(async () => {
@@ -42,7 +42,7 @@ function caseOf(loss: LossName, outputs: number, activation: "linear" | "sigmoid
   const x = tf.tensor(Float32Array.from(X.data), rank === 2 ? [n, 3] : [n, 3, 1]);
   const rows = { rows: Float64Array.from({ length: n }, (_, k) => k), y: Y, weights: null };
   const y = tf.tensor2d(Float32Array.from(Y.data), [n, outputs]);
-  return { model, x, y, rows, objective: new WholeObjective(model, { loss }, x, rows) };
+  return { model, x, y, rows, objective: new WholeObjective(model, headWays(model, { loss }, x, rows)) };
 }
 
 const cases = [
@@ -96,7 +96,7 @@ test("what is charged beside the layers counts in value and gradient", async () 
   const { model, x, rows } = caseOf("meanSquaredError", 1, "linear");
   const weight = model.layers[1].weights[0];
   const [plain, charged] = [[], [{ weight, factor: 0.5 }]].map(
-    (charges) => new WholeObjective(model, { loss: "meanSquaredError" }, x, rows, charges),
+    (charges) => new WholeObjective(model, headWays(model, { loss: "meanSquaredError" }, x, rows), charges),
   );
   const at = await plain.weights();
   const [a, b] = [new Float64Array(plain.size), new Float64Array(plain.size)];
@@ -124,7 +124,10 @@ test("what frozen layers alone charge is a constant of value and descent", async
   const X = gaussianMatrix(ROWS, 3, 1);
   const x = tf.tensor2d(Float32Array.from(X.data), [ROWS, 3]);
   const rows = { rows: Float64Array.from({ length: ROWS }, (_, k) => k), y: targetsFor("meanSquaredError", X, 1, 2) };
-  const objective = new WholeObjective(model, { loss: "meanSquaredError" }, x, { ...rows, weights: null });
+  const objective = new WholeObjective(
+    model,
+    headWays(model, { loss: "meanSquaredError" }, x, { ...rows, weights: null }),
+  );
   const { total, regularization } = await objective.value();
   expect(regularization).toBeGreaterThan(0);
   expect(await objective.at(await objective.weights(), new Float64Array(objective.size))).toBeCloseTo(total, 6);

@@ -414,7 +414,7 @@ describe("what no program takes is refused, and the weights stay:", () => {
     [
       "two linear layers",
       () => joined((x) => [through(x, dense({ units: 1 })), through(x, line())]),
-      /a hidden layer beside the linear one.*got none/,
+      /a hidden layer beside the linear one.*got two linear ones/,
     ],
     [
       "a bend before the sum",
@@ -471,7 +471,7 @@ describe("what no program takes is refused, and the weights stay:", () => {
     ["a solver without a step for it", () => modelOf(), /admm: has no step for a linear part/, { solver: "admm" }],
   ];
 
-  test.each(cases)("%s", async (_, make, says, options = {}) => {
+  test.each(cases)("%s", async (_, make, says, options = { formulation: "relu" }) => {
     const { x, y } = dataOf(14);
     const signs = tf.tidy(() => tf.sign(y));
     const model = make();

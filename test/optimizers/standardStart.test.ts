@@ -4,7 +4,12 @@ import { beforeAll, expect, test } from "vitest";
 import { gaussianSource } from "../../src/convex/linear/random.js";
 import { Clock } from "../../src/convex/solvers/clock.js";
 import { ConvexReLUTrainer } from "../../src/index.js";
-import { type Columns, intoColumns, outOfColumns, slopesInColumns } from "../../src/optimizers/deep/columns.js";
+import {
+  type Columns,
+  intoColumns,
+  outOfColumns,
+  slopesInColumns,
+} from "../../src/optimizers/deep/coordinates/index.js";
 import type { WholeObjective } from "../../src/optimizers/deep/objective.js";
 import { standardStart } from "../../src/optimizers/deep/standardStart.js";
 

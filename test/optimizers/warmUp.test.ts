@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Clock } from "../../src/convex/solvers/clock.js";
+import { warmUp } from "../../src/optimizers/deep/descents/index.js";
 import type { WholeObjective } from "../../src/optimizers/deep/objective.js";
-import { warmUp } from "../../src/optimizers/deep/warmUp.js";
 
 const ROWS = 320;
 const PARTS = 10;

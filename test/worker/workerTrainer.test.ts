@@ -87,6 +87,42 @@ describe("fit in a worker", () => {
     for (const model of models) model.dispose();
   });
 
+  test("gives what fit gives of a model without a program, of several inputs and outputs", async () => {
+    const results = [];
+    for (const trainer of [
+      new ConvexReLUTrainer({ maxIterations: 3 }),
+      new WorkerTrainer(worker, { maxIterations: 3 }),
+    ]) {
+      const inputs = [tf.input({ shape: [2], name: "size" }), tf.input({ shape: [3], name: "place" })];
+      const seeded = (units: number) => ({ units, kernelInitializer: tf.initializers.glorotUniform({ seed: units }) });
+      const towers = inputs.map(
+        (input, k) => tf.layers.dense({ ...seeded(3 + k), activation: "tanh" }).apply(input) as tf.SymbolicTensor,
+      );
+      const both = tf.layers.concatenate().apply(towers) as tf.SymbolicTensor;
+      const outputs = (["linear", "sigmoid"] as const).map(
+        (activation) =>
+          tf.layers.dense({ ...seeded(1), activation, name: activation }).apply(both) as tf.SymbolicTensor,
+      );
+      const model = tf.model({ inputs, outputs });
+      model.compile({ optimizer: "sgd", loss: { linear: "meanSquaredError", sigmoid: "meanSquaredError" } });
+      const [a, b] = [tf.randomNormal([12, 2], 0, 1, "float32", 1), tf.randomNormal([12, 3], 0, 1, "float32", 2)];
+      const y = [tf.randomNormal([12, 1], 0, 1, "float32", 3), tf.randomUniform([12, 1], 0, 1, "float32", 4)];
+      const held = [
+        [tf.ones([2, 2]), tf.ones([2, 3])],
+        [tf.ones([2, 1]), tf.zeros([2, 1])],
+      ] as const;
+      const before = tf.memory().numTensors;
+      const result = await trainer.fit(model, { place: b, size: a }, y, { validationData: held });
+      expect(tf.memory().numTensors).toBe(before);
+      const { objective, certificate, notes, noProgram } = result;
+      expect(() => result.problem).toThrow(/a model with a convex program/);
+      results.push({ weights: weightsIn(model), objective, certificate, notes, noProgram, ...timeless(result) });
+      model.dispose();
+      tf.dispose([a, b, ...y, ...held.flat()]);
+    }
+    expect(results[1]).toEqual(results[0]);
+  });
+
   test("trains a convolutional model, and one that becomes wider", async () => {
     const x = tf.randomNormal([12, 4, 4, 1], 0, 1, "float32", 1);
     const y = tf.randomNormal([12, 1], 0, 1, "float32", 2);

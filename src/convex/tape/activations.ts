@@ -141,6 +141,41 @@ export function parametric(factor: WeightPlace, shared: Int32Array): Make {
   });
 }
 
+/** Of the features at each place, as many as there are classes. */
+export function softmax(places: number, classes: number): Make {
+  const size = places * classes;
+  return () => ({
+    size,
+    work: size,
+    room: 0,
+    forward(n, [h], _weights, out) {
+      for (let from = 0; from < size * n; from += classes * n) {
+        for (let k = from; k < from + n; k++) {
+          const end = k + classes * n;
+          let [largest, sum] = [Number.NEGATIVE_INFINITY, 0];
+          for (let at = k; at < end; at += n) largest = Math.max(largest, h[at]);
+          for (let at = k; at < end; at += n) {
+            out[at] = exp(h[at] - largest);
+            sum += out[at];
+          }
+          for (let at = k; at < end; at += n) out[at] /= sum;
+        }
+      }
+    },
+    backward(n, _inputs, _weights, out, pull, [below]) {
+      if (below === null) return;
+      for (let from = 0; from < size * n; from += classes * n) {
+        for (let k = from; k < from + n; k++) {
+          const end = k + classes * n;
+          let mean = 0;
+          for (let at = k; at < end; at += n) mean += out[at] * pull[at];
+          for (let at = k; at < end; at += n) below[at] = out[at] * (pull[at] - mean);
+        }
+      }
+    },
+  });
+}
+
 /** Without a branch, which no processor foresees. */
 function relu(size: number): ReturnType<Make> {
   return {

@@ -1,11 +1,12 @@
 /** Networks of many layers on the host, in float64: outputs and gradients. */
 
-export { activation, activationWith, entryActivation, parametric } from "./activations.js";
+export { activation, activationWith, entryActivation, parametric, softmax } from "./activations.js";
 export { convolution } from "./convolution.js";
 export { dense } from "./dense.js";
 export { embedding } from "./embedding.js";
 export type { Windows } from "./images.js";
-export { concatenation, normalization, sum } from "./joins.js";
+export { concatenation, normalization, range, sum } from "./joins.js";
+export { predictionLoss, predictionLosses } from "./losses.js";
 export type { Make, WeightPlace } from "./operation.js";
 export { averagePooling, maxPooling } from "./pooling.js";
 export { gatedCell, memoryCell, type Order, recurrence, simpleCell, type Units } from "./recurrent/index.js";

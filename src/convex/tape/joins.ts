@@ -43,6 +43,23 @@ export function concatenation(sizes: readonly number[], places = 1): Make {
   });
 }
 
+/** `size` features of the input, from one on. */
+export function range(from: number, size: number): Make {
+  return () => ({
+    size,
+    work: size,
+    room: 0,
+    forward(n, [input], _weights, out) {
+      out.set(input.subarray(from * n, (from + size) * n));
+    },
+    backward(n, _inputs, _weights, _out, pull, [below]) {
+      if (below === null) return;
+      below.fill(0);
+      below.set(pull, from * n);
+    },
+  });
+}
+
 /** The weights of a batch normalisation as it predicts. */
 export interface Normalization {
   readonly gamma: WeightPlace | null;

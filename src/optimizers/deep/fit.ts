@@ -17,14 +17,14 @@ import { Progress } from "../report/progress.js";
 import { FitResult } from "../report/result.js";
 import { clockOf } from "../solve/withinWidth.js";
 import { weightsBefore } from "../write/weights.js";
-import { hopDown } from "./descent.js";
+import { Epochs, effortOf, hopDown, stopWith, warmUp } from "./descents/index.js";
+import { headWays } from "./headPasses.js";
 import { WholeJudge } from "./judge.js";
-import { refuseConstraints, refuseNormalizedAxes } from "./layers.js";
+import { refuseNormalizedAxes } from "./layers.js";
 import { type Charge, WholeObjective } from "./objective.js";
 import { ownStart } from "./ownStart.js";
 import { readWholeRows, rowsOf, type WholeRows } from "./rows.js";
 import { standardStart } from "./standardStart.js";
-import { warmUp } from "./warmUp.js";
 import { alternateNotes, endedAs, headNotes, KEPT, KEPT_PROGRAM, refuseFreeBeside, refuseUnfit } from "./words.js";
 
 /** Of the time: what the first program may take, what each later one, and what is kept for the last and its certificate. */
@@ -43,14 +43,6 @@ const LAST_PROGRAM = 0.6;
 const LEAST_LEFT = 0.05;
 /** Seconds of a program, where nobody set a limit: as many as all before it took, and these at least. */
 const LEAST_SECONDS = 2;
-/**
- * How far to go: `least`, the share of the objective that a descent must take off it in so many steps to go on (or the option
- * `tolerance`, where that is less), hops of a round, and the share that a round must bring for another one.
- */
-const LIMITED = { least: 1e-3, hops: 12, worth: 0.01 } as const;
-/** Where no option says how far: what more work would bring is not worth waiting for. */
-const PATIENT = { least: 3e-3, hops: 3, worth: 0.05 } as const;
-
 /** Says nothing of a model but its loss. */
 const UNJUDGED: Pick<WholeJudge, "names" | "judge" | "dispose"> = {
   names: ["loss", "relativeGap", "seconds"],
@@ -80,17 +72,17 @@ export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>, 
   refuseUnfit(settings, args, "alternate");
   const clock = clockOf(settings);
   const spec = readModel(model, settings.formulation, "fit", true, settings.depth);
-  refuseConstraints(model);
   refuseNormalizedAxes(model);
   refuseFreeBeside(spec, settings);
   const rows = await readWholeRows(model, spec, x, y, args);
   const restore = await weightsBefore(model);
   // It refuses callbacks that are none, and holds no tensors.
   const progress = new Progress(model, args.callbacks, args.verbose ?? 0, settings.tolerance, settings.timeLimit);
-  const objective = new WholeObjective(model, spec, x, rows.train, chargesOf(model, spec, settings));
+  const objective = new WholeObjective(model, headWays(model, spec, x, rows.train), chargesOf(model, spec, settings));
   const judge = whole ? new WholeJudge(model, x, y, rows) : UNJUDGED;
   try {
     await objective.moveToHost((await chooseEngine(settings.engine, settings.threads)).kernels);
+    await objective.keepConstraints();
     await progress.begin(rows.train.y.rows, settings.maxIterations, judge.names);
     const limit = new Clock(clock.left, () => settings.signal?.aborted === true);
     const first = await objective.weights();
@@ -134,7 +126,7 @@ export async function fitHead<M extends tf.LayersModel>(order: Order<M>): Promis
   const clock = clockOf(settings);
   const rows = await readWholeRows(model, spec, x, y, args);
   const restore = await weightsBefore(model);
-  const objective = new WholeObjective(model, spec, x, rows.train);
+  const objective = new WholeObjective(model, headWays(model, spec, x, rows.train));
   try {
     const before = await objective.value();
     const start = await ownStart(model, spec, settings, x, y, args);
@@ -191,35 +183,21 @@ async function alternate<M extends tf.LayersModel>(
   clock: Clock,
 ): Promise<Rounds<M>> {
   const { model, settings } = order;
-  const { signal, maxIterations } = settings;
-  const effort = settings.patient ? PATIENT : LIMITED;
-  const least = settings.patient ? effort.least : Math.min(effort.least, settings.tolerance);
-  const stop = new AbortController();
-  const abort = () => stop.abort();
-  signal?.addEventListener("abort", abort);
-  if (signal?.aborted) abort();
+  const { maxIterations } = settings;
+  const { least, hops, worth } = effortOf(settings);
+  const { stop, release } = stopWith(settings.signal);
   let value = (await objective.value()).total;
   const keptShare = spec.cut === "output" ? LAST_READ_OUT_SHARE : LAST_SHARE;
   const after = PASSES_LEFT * objective.secondsOfValue + FEATURES_LEFT * objective.secondsOfFeatures;
   const room = Math.min((1 - keptShare) * clock.left, clock.left - after);
   const descents = new Clock(Math.max(0, room), clock.stopped);
-  let epochs = 0;
   let gap = 1;
-  let heard = Number.POSITIVE_INFINITY;
-  /** Of lower values; the last epoch is for the last program. */
-  const told = async (room = maxIterations - 1) => {
-    if (value < heard && epochs < room) {
-      heard = value;
-      const logs = { loss: value, ...(await judge.judge()), relativeGap: gap, seconds: clock.seconds };
-      epochs += 1;
-      if (await progress.round(epochs - 1, logs)) abort();
-    }
-    return stop.signal.aborted || epochs >= maxIterations - 1;
-  };
+  // The last epoch is for the last program.
+  const epochs = new Epochs(progress, judge, clock, maxIterations - 1, stop);
   const counts = { programs: 0, helped: 0, steps: 0, epochs: 0, undone: 0 };
   const ends = (): Status | null => {
     if (stop.signal.aborted) return "cancelled";
-    if (epochs >= maxIterations - 1) return "iterationLimit";
+    if (epochs.isFull) return "iterationLimit";
     return descents.over ? "timeLimit" : null;
   };
   const draw = gaussianSource(settings.seed);
@@ -230,14 +208,14 @@ async function alternate<M extends tf.LayersModel>(
       const foreign = begins && isFree(spec, settings.regularization);
       const before = value;
       const undo = await weightsBefore(model);
-      const toldBefore = { epochs, heard };
+      const takeBack = epochs.mark();
       const fell = (lowest: number) => {
         value = lowest;
-        return told();
+        return epochs.tell(value, gap);
       };
       if (begins) counts.epochs = await warmUp(objective, part(descents, stop.signal), draw, fell);
       if (ended === null) {
-        const { steps } = await hopDown(objective, least, part(descents, stop.signal), first, draw, effort.hops, fell);
+        const { steps } = await hopDown(objective, least, part(descents, stop.signal), first, draw, hops, fell);
         counts.steps += steps;
       }
       const fallen = (await objective.value()).total;
@@ -251,8 +229,7 @@ async function alternate<M extends tf.LayersModel>(
         if (!seesNothing(error) || fallen === before) throw error;
         undo();
         value = before;
-        ({ epochs, heard } = toldBefore);
-        progress.takeBack(epochs);
+        takeBack();
         restore = undo;
         counts.undone += 1;
         return program();
@@ -264,15 +241,15 @@ async function alternate<M extends tf.LayersModel>(
       counts.programs += 1;
       counts.helped += +accepted;
       gap = head.certificate.relativeGap;
-      await told(last ? maxIterations : undefined);
-      const slow = Number.isFinite(before) ? before - value < effort.worth * Math.abs(value) : !Number.isFinite(value);
+      await epochs.tell(value, gap, last ? maxIterations : undefined);
+      const slow = Number.isFinite(before) ? before - value < worth * Math.abs(value) : !Number.isFinite(value);
       // Posing and judging it take what they take, whatever its limit: there is no room for another.
       const full = clock.left < clock.seconds - begun;
       ended ??= ends() ?? (slow ? "slowed" : full ? "timeLimit" : null);
       if (ended !== null && !foreign) return { head, accepted, status: ended, ...counts };
     }
   } finally {
-    signal?.removeEventListener("abort", abort);
+    release();
   }
 }
 

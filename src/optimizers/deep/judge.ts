@@ -3,15 +3,21 @@
 import * as tf from "@tensorflow/tfjs";
 import { Clock } from "../../convex/solvers/clock.js";
 import { rowsTogether } from "../read/trunk.js";
-import { rowsOf, type WholeRows } from "./rows.js";
+import { type HeldRows, rowsOfEach, type Tensors } from "./rows.js";
 
 /** Rows that model.evaluate takes at a time, at most; it means over batches as is done here. */
 const BATCH = 512;
 
 /** Rows as tensors of their own. */
 interface Held {
-  readonly x: tf.Tensor;
-  readonly y: tf.Tensor;
+  readonly x: tf.Tensor[];
+  readonly y: tf.Tensor[];
+}
+
+/** Numbers of rows that are trained on, and rows that are held out. */
+export interface JudgedRows {
+  readonly train: { readonly rows: Float64Array };
+  readonly validation: HeldRows | null;
 }
 
 /** The metrics of model.compile, and what model.evaluate says of rows held out. The caller disposes. */
@@ -22,23 +28,23 @@ export class WholeJudge {
 
   constructor(
     private readonly model: tf.LayersModel,
-    x: tf.Tensor,
-    y: tf.Tensor,
-    rows: WholeRows,
+    x: Tensors,
+    y: Tensors,
+    { train, validation }: JudgedRows,
   ) {
     const metrics = model.metricsNames.slice(1);
-    const { train, validation } = rows;
-    this.train = metrics.length === 0 ? null : { x: rowsOf(x, train.rows), y: rowsOf(y, train.rows) };
-    this.validation = validation && {
-      x: rowsOf(validation.x, validation.rows),
-      y: rowsOf(validation.y, validation.rows),
-    };
-    const held = validation === null ? [] : model.metricsNames.map((name) => `val_${name}`);
-    this.names = ["loss", ...metrics, ...held, "relativeGap", "seconds"];
+    const held = (pair: { readonly x: Tensors; readonly y: Tensors }, chosen: Float64Array): Held => ({
+      x: rowsOfEach(pair.x, chosen),
+      y: rowsOfEach(pair.y, chosen),
+    });
+    this.train = metrics.length === 0 ? null : held({ x, y }, train.rows);
+    this.validation = validation && held(validation, validation.rows);
+    const names = validation === null ? [] : model.metricsNames.map((name) => `val_${name}`);
+    this.names = ["loss", ...metrics, ...names, "relativeGap", "seconds"];
   }
 
   dispose(): void {
-    for (const held of [this.train, this.validation]) if (held !== null) tf.dispose([held.x, held.y]);
+    for (const held of [this.train, this.validation]) if (held !== null) tf.dispose([...held.x, ...held.y]);
   }
 
   /** Everything but the loss of training, which is the objective. */
@@ -57,17 +63,20 @@ export class WholeJudge {
     const { metricsNames: names } = this.model;
     const means = new Float64Array(names.length);
     const turns = new Clock(Number.POSITIVE_INFINITY, () => false);
-    const together = rowsTogether(x, BATCH);
-    for (let from = 0; from < x.shape[0]; from += together) {
-      const count = Math.min(together, x.shape[0] - from);
+    const rows = x[0].shape[0];
+    const together = Math.min(...x.map((tensor) => rowsTogether(tensor, BATCH)));
+    for (let from = 0; from < rows; from += together) {
+      const count = Math.min(together, rows - from);
       const found = tf.tidy(() => {
-        const [inputs, targets] = [tf.slice(x, from, count), tf.slice(y, from, count)];
-        return [this.model.evaluate(inputs, targets, { batchSize: count })].flat();
+        const [inputs, targets] = [x, y].map((tensors) => tensors.map((tensor) => tf.slice(tensor, from, count)));
+        const all = [this.model.evaluate(inputs, targets, { batchSize: count })].flat();
+        // TensorFlow.js 4.22 says of k outputs the sum of the losses up to each, k numbers, before all that has a name.
+        return all.slice(this.model.outputs.length - 1);
       });
       try {
         const values = await Promise.all(found.map(async (scalar) => (await scalar.data())[0]));
         values.forEach((value, k) => {
-          means[k] += (value * count) / x.shape[0];
+          means[k] += (value * count) / rows;
         });
       } finally {
         tf.dispose(found);

@@ -40,18 +40,3 @@ function isTrainedBefore({ inboundNodes }: tf.layers.Layer, seen = new Set<tf.la
       return layer.trainableWeights.length > 0 || isTrainedBefore(layer, seen);
     });
 }
-
-/** @throws ConvexError "model/regularizer" where a weight has a constraint, which a descent would not keep. */
-export function refuseConstraints(model: tf.LayersModel): void {
-  for (const layer of layersOf(model)) {
-    const config = layer.trainableWeights.length === 0 ? {} : layer.getConfig();
-    for (const [name, value] of Object.entries(config)) {
-      if (!name.endsWith("Constraint") || value === null || value === undefined) continue;
-      throw new ConvexError(
-        "model/regularizer",
-        `fit: expected no constraint for depth "alternate", which descends over all weights, got ${name} in layer "${layer.name}". ` +
-          `Remove it, or set depth: "head", which holds that layer as it is.`,
-      );
-    }
-  }
-}

@@ -2,27 +2,28 @@
 
 import * as tf from "@tensorflow/tfjs";
 import type { Kernels } from "../../convex/kernels/index.js";
-import { rowBlock } from "../../convex/linear/rowBlock.js";
 import { concatenated } from "../../convex/linear/vectors.js";
-import { bindLoss } from "../../convex/losses/index.js";
 import { Clock } from "../../convex/solvers/clock.js";
-import type { NetworkSpec } from "../read/model.js";
-import { rowsTogether } from "../read/trunk.js";
 import type { Objective } from "../records.js";
-import { type Columns, intoColumns, outOfColumns, slopesInColumns } from "./columns.js";
-import { hostPasses, type Weight } from "./host/index.js";
+import {
+  type Columns,
+  type Constrained,
+  constrain,
+  constraintsAmong,
+  intoColumns,
+  intoFree,
+  outOfColumns,
+  slopesInColumns,
+  slopesOfFree,
+} from "./coordinates/index.js";
 import { layersOf } from "./layers.js";
-import type { Part, Passes, Place, RowsOfParts } from "./passes.js";
-import type { ChosenRows } from "./rows.js";
-import { TfjsPasses } from "./tfjsPasses.js";
+import type { Part, Passes, Place, Ways, Weight } from "./passes.js";
 
 /** Extends what the layers charge by factor |w|^2 of a weight. */
 export interface Charge {
   readonly weight: Weight;
   readonly factor: number;
 }
-
-type Spec = Pick<NetworkSpec, "loss"> & Partial<Pick<NetworkSpec, "skip">>;
 
 /**
  * The gradient is by back-propagation through the layers as they predict: dropout and noise do nothing, batch normalisation keeps its
@@ -35,9 +36,9 @@ export class WholeObjective {
   readonly rows: number;
   private readonly places: readonly Place[];
   private readonly charges: readonly (Charge & { readonly at: number; readonly size: number })[];
-  private readonly parted: RowsOfParts;
   private passes: Passes;
   private readonly placed = new Map<Weight, number>();
+  private constraints: readonly Constrained[] = [];
   private columns: readonly Columns[] = [];
   private last: { readonly weights: Float64Array; readonly value: Objective } | null = null;
   private valueSeconds = 0;
@@ -47,9 +48,7 @@ export class WholeObjective {
   /** With gradients by TensorFlow.js. */
   constructor(
     private readonly model: tf.LayersModel,
-    private readonly spec: Spec,
-    private readonly x: tf.Tensor,
-    { rows, y, weights }: ChosenRows,
+    private readonly ways: Ways,
     charges: readonly Charge[] = [],
   ) {
     const { placed } = this;
@@ -68,30 +67,20 @@ export class WholeObjective {
       at: placed.get(charge.weight) ?? 0,
       size: placed.has(charge.weight) ? charge.weight.read().size : 0,
     }));
-    this.rows = rows.length;
-    this.parted = (most, make) => {
-      const parts: Part[] = [];
-      for (let from = 0; from < rows.length; from += most) {
-        const to = Math.min(rows.length, from + most);
-        const part = { rows: to - from, cols: y.cols, data: rowBlock(y, from, to - from) };
-        const way = make(rows.subarray(from, to), bindLoss(spec.loss, part, weights?.subarray(from, to) ?? null));
-        parts.push({ ...way, share: (to - from) / rows.length });
-      }
-      return parts;
-    };
+    this.rows = ways.rows;
     const hasSlope = layersOf(model).some(
       (layer) =>
         layer.weights.some((weight) => placed.has(weight)) && tf.tidy(() => layer.calculateLosses().length > 0),
     );
-    this.passes = new TfjsPasses(model, places, hasSlope, this.hasBeside, x, this.parted);
+    this.passes = ways.byTfjs(places, hasSlope);
   }
 
   /** Takes the host's gradients in place of those of TensorFlow.js, where it has them for all layers; answers whether. */
   async moveToHost(kernels: Kernels): Promise<boolean> {
-    const { model, x, placed, size, rows, parted } = this;
+    const { placed, size } = this;
     this.ownKernels = kernels;
     const told = await this.passes.charge(await this.weights());
-    const passes = await hostPasses({ model, x, placed, size, rows, parted, kernels, told, beside: this.hasBeside });
+    const passes = await this.ways.onHost({ placed, size, kernels, told });
     if (passes === null) return false;
     if (this.throughTimes.length > 0) this.featureSeconds = await this.secondsToPredict();
     this.dispose();
@@ -146,7 +135,7 @@ export class WholeObjective {
 
   /** All weights, one after another. */
   async weights(): Promise<Float64Array> {
-    return intoColumns(await this.plainWeights(), this.columns);
+    return intoColumns(intoFree(await this.plainWeights(), this.constraints), this.columns);
   }
 
   /** Those too that are not trained. */
@@ -219,11 +208,10 @@ export class WholeObjective {
 
   /** By some of the rows. */
   private async secondsToPredict(): Promise<number> {
-    const parts = this.parts(rowsTogether(this.x));
+    const { all } = this.passes;
     const turns = new Clock(Number.POSITIVE_INFINITY, () => false);
-    await parts[0].value(await this.plainWeights());
-    for (const part of parts) part.dispose();
-    return turns.seconds * parts.length;
+    await all[0].value(await this.plainWeights());
+    return turns.seconds * all.length;
   }
 
   private async passedValue(): Promise<Objective> {
@@ -268,15 +256,23 @@ export class WholeObjective {
         gradient[p] += 2 * factor * packed[p];
       }
     }
+    slopesOfFree(weights, gradient, this.constraints);
     slopesInColumns(gradient, this.columns);
     return total;
   }
 
-  private plain(packed: Float64Array): Float64Array {
-    return this.columns.length === 0 ? packed : outOfColumns(packed.slice(), this.columns);
+  /**
+   * From now on weights keep their constraints, which first weights need not meet: the model has those that do.
+   *
+   * @throws ConvexError "model/regularizer" for a constraint that is none of TensorFlow.js.
+   */
+  async keepConstraints(): Promise<void> {
+    this.constraints = constraintsAmong(this.model, this.placed);
+    if (this.constraints.length > 0) this.write(await this.weights());
   }
 
-  private get hasBeside(): boolean {
-    return this.spec.skip != null;
+  private plain(packed: Float64Array): Float64Array {
+    if (this.columns.length + this.constraints.length === 0) return packed;
+    return outOfColumns(constrain(packed.slice(), this.constraints), this.columns);
   }
 }

@@ -6,7 +6,7 @@ import { anatomyOf } from "../read/anatomy.js";
 import { refuseNonFiniteRows, refuseTensor } from "../read/data.js";
 import type { NetworkSpec } from "../read/model.js";
 import type { Weighting } from "../read/sampleWeights.js";
-import { type HeldOut, readSplit } from "../read/split.js";
+import { type HeldOut, pairOf, readSplit } from "../read/split.js";
 import { refuseNonFiniteWeights } from "../read/weights.js";
 
 /** Targets and weights of the rows of x whose numbers are given. */
@@ -19,7 +19,17 @@ export interface ChosenRows {
 /** Rows for training, and rows that are held out, with the tensor in which these are. */
 export interface WholeRows {
   readonly train: ChosenRows;
-  readonly validation: { readonly x: tf.Tensor; readonly y: tf.Tensor; readonly rows: Float64Array } | null;
+  readonly validation: HeldRows<tf.Tensor> | null;
+}
+
+/** One tensor, or one for each input or output of a model. */
+export type Tensors = tf.Tensor | readonly tf.Tensor[];
+
+/** Rows that are held out, and the tensors in which they are. */
+export interface HeldRows<T extends Tensors = Tensors> {
+  readonly x: T;
+  readonly y: T;
+  readonly rows: Float64Array;
 }
 
 /** @throws ConvexError "data/..." as a fit does, "model/weights" for weights below the head that are no numbers. */
@@ -40,11 +50,16 @@ export async function readWholeRows(
   };
   const { train, validation } = await readSplit(x, y, spec, args, numbered);
   for (const { inputs, output } of trunk) await refuseNonFiniteWeights(tf.model({ inputs, outputs: output }));
-  const [heldX, heldY] = args.validationData ?? [x, y];
+  const [heldX, heldY] = pairOf<tf.Tensor>(args) ?? [x, y];
   return {
     train: { rows: train.x.data, y: train.y, weights: train.weights },
     validation: validation && { x: heldX, y: heldY, rows: validation.x.data },
   };
+}
+
+/** Some rows of each tensor; the caller disposes. */
+export function rowsOfEach(tensors: Tensors, rows: Float64Array): tf.Tensor[] {
+  return [tensors].flat().map((tensor: tf.Tensor) => rowsOf(tensor, rows));
 }
 
 /** Some rows of a tensor; the caller disposes. */

@@ -11,10 +11,10 @@ import { largestOf } from "../../convex/linear/vectors.js";
 import { ROUNDING } from "../../convex/operators/axes/index.js";
 import type { Clock } from "../../convex/solvers/clock.js";
 import { weightsBefore } from "../write/weights.js";
-import type { Columns } from "./columns.js";
-import { descendWhole } from "./descent.js";
+import type { Columns } from "./coordinates/index.js";
+import { descendWhole } from "./descents/index.js";
 import type { WholeObjective } from "./objective.js";
-import { type ChosenRows, rowsOf } from "./rows.js";
+import { type ChosenRows, rowsOf, rowsOfEach, type Tensors } from "./rows.js";
 
 /** Columns are far from standard where their root mean square or their mean over their deviation is this, or the first its inverse. */
 const FAR = 8;
@@ -36,7 +36,7 @@ const AS_IT_WAS: StandardStart = { read: [], normalized: [] };
 /** Lowers the model by some steps from the better beginning; `objective` has the columns of layers far from standard from then on. */
 export async function standardStart(
   model: tf.LayersModel,
-  x: tf.Tensor,
+  x: Tensors,
   { rows }: Pick<ChosenRows, "rows">,
   objective: WholeObjective,
   clock: Clock,
@@ -95,30 +95,40 @@ async function isUntrained(layer: tf.layers.Layer): Promise<boolean> {
 
 const KERNELS: readonly string[] = ["Dense", "Conv1D", "Conv2D"];
 
-/** A layer whose kernel has its inputs in the last place but one, used once. */
+/** A layer whose kernel has its inputs in the last place but one, without constraints, used once. */
 function hasKernel(layer: tf.layers.Layer): boolean {
-  return KERNELS.includes(layer.getClassName()) && layer.trainableWeights.length > 0 && layer.inboundNodes.length === 1;
+  const { kernelConstraint, biasConstraint } = layer.getConfig();
+  const free = (kernelConstraint ?? biasConstraint ?? null) === null;
+  return (
+    free &&
+    KERNELS.includes(layer.getClassName()) &&
+    layer.trainableWeights.length > 0 &&
+    layer.inboundNodes.length === 1
+  );
 }
 
 /** Null where a layer sees more than one tensor, or the time is up before it has seen any rows. */
 async function columnsBefore(
   model: tf.LayersModel,
   layer: tf.layers.Layer,
-  x: tf.Tensor,
+  x: Tensors,
   rows: Float64Array,
   looking: Clock,
 ): Promise<Seen | null> {
   if (layer.inboundNodes.length !== 1 || Array.isArray(layer.input)) return null;
-  const { most, together } = x.rank > 2 ? ROWS.places : ROWS.table;
+  const given = [x].flat() as readonly tf.Tensor[];
+  const { most, together } = given.some(({ rank }) => rank > 2) ? ROWS.places : ROWS.table;
   const some = rows.filter(
     (_, k) => Math.floor((k * most) / rows.length) !== Math.floor(((k - 1) * most) / rows.length),
   );
-  const inner = layer.input === model.inputs[0] ? null : tf.model({ inputs: model.inputs, outputs: layer.input });
+  const own = model.inputs.indexOf(layer.input);
+  const inner = own >= 0 ? null : tf.model({ inputs: model.inputs, outputs: layer.input });
   const parts: Features[] = [];
   for (let from = 0; from < some.length && !(await looking.pause()); from += together) {
     const features = tf.tidy(() => {
-      const chosen = rowsOf(x, some.subarray(from, from + together));
-      return inner === null ? chosen : (inner.predict(chosen, { batchSize: together }) as tf.Tensor);
+      const chosen = some.subarray(from, from + together);
+      if (inner === null) return rowsOf(given[own], chosen);
+      return inner.predict(rowsOfEach(given, chosen), { batchSize: together }) as tf.Tensor;
     });
     try {
       parts.push({ values: await features.data(), ...columnsAmong(features.shape, axisOf(layer, features.rank)) });

@@ -31,19 +31,28 @@ const UNFIT: readonly (readonly [name: keyof Settings, when: (settings: Settings
 ];
 
 /** @throws ConvexError "options/value" for what does not go with programs on features that change. */
-export function refuseUnfit(settings: Settings, { warmStart }: FitArgs, depth: "alternate" | "layerwise"): void {
+export function refuseUnfit(
+  settings: Settings,
+  { warmStart }: Pick<FitArgs, "warmStart">,
+  depth: "alternate" | "layerwise" | null, // null: a descent alone
+): void {
+  if (depth === null && typeof settings.regularization === "number") {
+    throw new ConvexError(
+      "options/value",
+      `regularization: expected none by a number, which is a program's, got ${settings.regularization}. Give the layers regularizers.`,
+    );
+  }
+  const by = depth === null ? "a descent" : `depth "${depth}"`;
+  const begins = BEGINS[depth ?? "alternate"];
   for (const [name, when, todo] of UNFIT) {
     if (!when(settings)) continue;
     const came = typeof settings[name] === "object" ? "a gate set" : JSON.stringify(settings[name]);
-    throw new ConvexError(
-      "options/value",
-      `${name}: expected a value that depth "${depth}" takes, got ${came}. ${todo}`,
-    );
+    throw new ConvexError("options/value", `${name}: expected a value that ${by} takes, got ${came}. ${todo}`);
   }
   if (warmStart === undefined) return;
   throw new ConvexError(
     "options/value",
-    `warmStart: expected none for depth "${depth}", which begins ${BEGINS[depth]}, got one. Leave it out.`,
+    `warmStart: expected none for ${by}, which begins ${begins}, got one. Leave it out.`,
   );
 }
 
@@ -99,11 +108,10 @@ export function alternateNotes(
     readonly epochs: number;
     readonly undone: number;
   },
-  { read, normalized }: StandardStart,
+  start: StandardStart,
 ): string[] {
   const { accepted, programs, helped, steps, epochs, undone } = rounds;
   const foreign = whatHasNoProgram(model, spec);
-  const kept = layersOf(model).filter((layer) => layer.getClassName() === "BatchNormalization");
   return [
     ...(foreign === null
       ? []
@@ -120,6 +128,17 @@ export function alternateNotes(
           `Taken back, for layers below the head that compute the same on all rows: ${counted(undone, "descent")}. Regularize less, or lower ` +
             `the scale of x.`,
         ]),
+    ...startNotes(model, start),
+    ...spec.ignored,
+    "The certificate is about the head, given the features that the layers below compute now; no bound is known for all layers.",
+    ...(accepted ? [] : [KEPT_PROGRAM]),
+  ];
+}
+
+/** How a descent began, and what it did with batch normalisation. */
+export function startNotes(model: tf.LayersModel, { read, normalized }: StandardStart): string[] {
+  const kept = layersOf(model).filter((layer) => layer.getClassName() === "BatchNormalization");
+  return [
     ...(read.length === 0
       ? []
       : [
@@ -137,9 +156,6 @@ export function alternateNotes(
           `Batch normalisation kept its moving statistics (${listed(kept.map(({ name }) => name))}): gamma and beta were trained, ` +
             `the model being judged as it predicts.`,
         ]),
-    ...spec.ignored,
-    "The certificate is about the head, given the features that the layers below compute now; no bound is known for all layers.",
-    ...(accepted ? [] : [KEPT_PROGRAM]),
   ];
 }
 

@@ -154,7 +154,7 @@ function refuseFrozenEnd(model: tf.LayersModel, { steps }: Walk, kernels: readon
   const last = kernels[kernels.length - 1];
   if (last?.part.kind === "dense") return;
   const layer = last?.step.layer ?? steps[steps.length - 1].layer;
-  refuseModel("model/layer", "a dense last layer", named(layer), "Add tf.layers.dense.");
+  refuseProgram("model/layer", "a dense last layer", named(layer), "Add tf.layers.dense.");
 }
 
 function kernelsAmong(steps: readonly Step[]): number {
@@ -243,27 +243,28 @@ function skipOf(
   const own = output === undefined ? [] : parts.slice(parts.indexOf(output), length);
   const bent = [skip, ...own].find(bends);
   if (bent !== undefined) {
-    return refuseModel(
+    return refuseProgram(
       "model/activation",
       `no activation before layer "${sum.name}", which adds up a read-out and a linear layer beside the hidden one`,
-      `one in ${named(bent.step.layer)}`,
+      `an activation in ${named(bent.step.layer)}`,
       "Put it after the sum.",
     );
   }
-  if (single) return refuseSkip("a hidden layer beside the linear one", "none", sum);
+  if (single) return refuseSkip("a hidden layer beside the linear one", "two linear ones", sum);
   if (kind === "convolution" || readOut.getClassName() !== "Dense") {
     return refuseSkip("a dense or gated hidden layer", "a convolution", sum);
   }
-  if (normalization !== null) return refuseSkip("no batch normalisation beside a linear layer", "one", sum);
+  if (normalization !== null)
+    return refuseSkip("no batch normalisation beside a linear layer", named(normalization), sum);
   const { layer } = skip.step;
   const [mine, its] = [layer, readOut].map((each) => each.getConfig().units as number);
   if (mine !== its)
-    return refuseSkip(`${counted(its, "unit")} in ${named(layer)}, as in the last layer`, `${mine}`, sum);
+    return refuseSkip(`${counted(its, "unit")} in ${named(layer)}, as in the last layer`, counted(mine, "unit"), sum);
   return layer;
 }
 
 function refuseSkip(expected: string, got: string, sum: tf.layers.Layer): never {
-  return refuseModel(
+  return refuseProgram(
     "model/layer",
     `${expected} where layer "${sum.name}" adds up two branches`,
     got,

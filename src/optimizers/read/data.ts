@@ -1,7 +1,7 @@
 /** Tensors -> float64 matrices on the host: finite, of the right shapes, with targets that fit the loss. */
 
 import * as tf from "@tensorflow/tfjs";
-import { counted, refuseAs } from "../../arguments.js";
+import { counted, isRecord, refuse, refuseAs } from "../../arguments.js";
 import { targetRefusal } from "../../convex/losses/index.js";
 import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
@@ -14,6 +14,54 @@ export interface Dataset {
   readonly x: Matrix; // [n x inputs], or [n x pixels]
   readonly y: Matrix; // [n x C]
   readonly weights: Float64Array | null; // [n], above 0 where the rows are those that count
+}
+
+/** Tensors by the inputs or outputs of a model: one, in their order, or by their names. */
+export type ModelTensors = tf.Tensor | readonly tf.Tensor[] | Readonly<Record<string, tf.Tensor>>;
+
+/** The tensor of a model's one input or output; what is none, or more, stays for others to refuse. */
+export function onlyOf(given: ModelTensors, names: readonly string[]): tf.Tensor {
+  if (given instanceof tf.Tensor || !isRecord(given)) {
+    return Array.isArray(given) && given.length === 1 ? (given[0] as tf.Tensor) : (given as tf.Tensor);
+  }
+  const record = given as Readonly<Record<string, tf.Tensor>>;
+  return names.length === 1 && record[names[0]] instanceof tf.Tensor
+    ? record[names[0]]
+    : (given as unknown as tf.Tensor);
+}
+
+/** The same of data that are held out; what is no pair stays. */
+export function onlyHeldOf<A extends { readonly validationData?: unknown }>(args: A, model: tf.LayersModel): A {
+  const { validationData } = args;
+  if (!Array.isArray(validationData) || validationData.length !== 2) return args;
+  const [x, y] = validationData as [ModelTensors, ModelTensors];
+  return { ...args, validationData: [onlyOf(x, model.inputNames), onlyOf(y, model.outputNames)] };
+}
+
+/** The tensors of a model's inputs or outputs in their order. */
+export function tensorsOf(
+  name: string,
+  given: ModelTensors,
+  names: readonly string[],
+  side: "input" | "output",
+): readonly tf.Tensor[] {
+  const list: readonly unknown[] =
+    given instanceof tf.Tensor
+      ? [given]
+      : Array.isArray(given)
+        ? given
+        : isRecord(given)
+          ? names.map((each) => (given as Readonly<Record<string, unknown>>)[each])
+          : refuse("fit", `${name} as a tensor, or one for each ${side}`, given, undefined, "data/shape");
+  if (list.length === names.length && list.every((each) => each !== undefined)) return list as readonly tf.Tensor[];
+  const wanted = names.map((each) => `"${each}"`).join(", ");
+  return refuseAs(
+    "fit",
+    `${counted(names.length, "tensor")} in ${name}, one for each ${side} (${wanted})`,
+    counted(list.filter((each) => each !== undefined).length, "tensor"),
+    "Pass an array in this order, or an object by these names.",
+    "data/shape",
+  );
 }
 
 type Spec = Pick<NetworkSpec, "inputShape" | "convolution" | "outputs" | "loss" | "hiddenBias"> & {
@@ -88,7 +136,7 @@ async function readTargets(y: tf.Tensor, { outputs: C, labels = "as the loss has
   return { rows, cols: C, data: oneHot };
 }
 
-function asSign(label: number, k: number): number {
+export function asSign(label: number, k: number): number {
   if (label === 0 || label === 1) return 2 * label - 1;
   return refuseAs(
     "readData",
@@ -123,7 +171,8 @@ export function rowsOf({ x, y, weights }: Dataset, rows: readonly number[]): Dat
   };
 }
 
-function pick({ cols, data }: Matrix, rows: readonly number[]): Matrix {
+/** Some rows of a matrix, in the order of their numbers. */
+export function pick({ cols, data }: Matrix, rows: readonly number[] | Float64Array): Matrix {
   const picked = new Float64Array(rows.length * cols);
   rows.forEach((from, to) => {
     picked.set(data.subarray(from * cols, (from + 1) * cols), to * cols);
@@ -154,19 +203,10 @@ export function refuseDegenerate(data: Dataset): void {
   }
 }
 
-/** The last rows as validation data, as model.fit cuts them. */
-export function splitData(data: Dataset, share: number): { train: Dataset; validation: Dataset } {
+/** The rows after the first so many as validation data; null where none come after. */
+export function splitData(data: Dataset, rows: number): { train: Dataset; validation: Dataset | null } {
   const { x, y, weights } = data;
-  const rows = Math.floor(x.rows * (1 - share));
-  if (rows < 1 || rows === x.rows) {
-    refuseAs(
-      "readData",
-      "rows left on both sides of validationSplit",
-      `${rows} of ${x.rows} for training`,
-      "Change the share.",
-      "data/shape",
-    );
-  }
+  if (rows === x.rows) return { train: data, validation: null };
   const cut = (matrix: Matrix, from: number, to: number): Matrix => ({
     rows: to - from,
     cols: matrix.cols,

@@ -1,7 +1,7 @@
 /** The way from a model's output back to where nothing is trained any more, through nested models. */
 
 import * as tf from "@tensorflow/tfjs";
-import { named, refuseModel, refuseProgram, type Step } from "./layers/layer.js";
+import { named, refuseProgram, type Step } from "./layers/layer.js";
 
 /** A model that is being walked through, and the tensor outside that it was called on. */
 interface Frame {
@@ -174,7 +174,7 @@ function trainedAbove(
 
 function single(tensors: readonly tf.SymbolicTensor[] | undefined, what: string): tf.SymbolicTensor {
   if (tensors?.length === 1) return tensors[0];
-  return refuseModel(
+  return refuseProgram(
     "model/graph",
     `a model of one input and one output`,
     `${tensors?.length ?? 0} tensors as ${what}`,

@@ -3,7 +3,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { lossTraits } from "../../convex/losses/index.js";
 import type { LossName } from "../../convex/types.js";
-import { describe, refuseModel } from "./layers/layer.js";
+import { describe, refuseModel, refuseProgram } from "./layers/layer.js";
 
 /** How y is given: as the loss has it, as the number of a class, or as 0 and 1 for -1 and 1. */
 export type Labels = "as the loss has them" | "classes" | "zero or one";
@@ -40,6 +40,14 @@ function knownLosses(): readonly (readonly [given: unknown, loss: LossName, more
   ];
 }
 
+/** What a loss is that a model was compiled with; null for one that is none of ours. */
+export function knownLoss(given: unknown): ReadLoss | null {
+  const found = knownLosses().find(([known]) => known === given);
+  return found === undefined
+    ? null
+    : { loss: found[1], labels: "as the loss has them", fromLogits: false, ...found[2] };
+}
+
 /**
  * Reads the loss of model.compile: by name, by the function of tf.losses or tf.metrics that it is, in an array, or by the name
  * of the output.
@@ -48,11 +56,10 @@ function knownLosses(): readonly (readonly [given: unknown, loss: LossName, more
  */
 export function readLoss(model: tf.LayersModel): ReadLoss {
   const loss = givenLoss(model);
-  for (const [given, name, more] of knownLosses()) {
-    if (loss === given) return { loss: name, labels: "as the loss has them", fromLogits: false, ...more };
-  }
+  const read = knownLoss(loss);
+  if (read !== null) return read;
   const known = [...LOSS_NAMES, "sparseCategoricalCrossentropy"].map((name) => `"${name}"`).join(", ");
-  return refuseModel(
+  return refuseProgram(
     "model/loss",
     `a loss among ${known} (huberLoss as the function tf.losses.huberLoss)`,
     typeof loss === "string" ? `"${loss}"` : describe(loss),
@@ -65,6 +72,31 @@ export function givenMetrics({ metrics }: tf.LayersModel): string[] {
   const given = (metrics ?? []) as unknown;
   const list = typeof given === "object" && !Array.isArray(given) ? Object.values(given as object) : [given];
   return list.flat(2) as string[];
+}
+
+/**
+ * The losses of model.compile in the order of its outputs, however they were given.
+ *
+ * @throws ConvexError "model/uncompiled"; "model/loss" naming an output that has none.
+ */
+export function givenLosses(model: tf.LayersModel): readonly unknown[] {
+  const given = givenLoss(model);
+  const { loss, outputNames } = model;
+  if (outputNames.length === 1) return [given];
+  const losses: readonly unknown[] = outputNames.map((name, k) => {
+    if (Array.isArray(loss)) return loss[k];
+    return typeof loss === "object" && loss !== null ? (loss as Record<string, unknown>)[name] : loss;
+  });
+  const lacking = outputNames.find((_, k) => losses[k] == null);
+  if (lacking !== undefined) {
+    refuseModel(
+      "model/loss",
+      "a loss for every output",
+      `none for "${lacking}"`,
+      "Compile the model with one for each.",
+    );
+  }
+  return losses;
 }
 
 /** The one loss of model.compile, out of its array or its record. */

@@ -5,7 +5,7 @@ import { lossTraits } from "../../convex/losses/index.js";
 import { ONE_PATCH } from "../../convex/network.js";
 import type { LossName, Pooling } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
-import type { Depth } from "../options.js";
+import type { Depth, Settings } from "../options.js";
 import { type Anatomy, anatomyOf, type Cut, type Head } from "./anatomy.js";
 import { type Convolution, readConvolution } from "./convolution.js";
 import type { Whitening } from "./layers/batchNormalization.js";
@@ -86,45 +86,70 @@ export function readModel(
   try {
     const spec = readHead(model, wanted, use, normalized, "hidden");
     if (spec.skip !== null) return spec; // its layers end in a sum, which a read-out alone is not
-    if (spec.l2.hidden > 0 === spec.l2.output > 0 || spec.deep.length === 0) return spec;
+    if (!isOneSided(spec) || (spec.deep.length === 0 && asked !== "alternate")) return spec;
   } catch (error) {
     return readOutAlone(model, use, normalized, error);
   }
   return readOutAlone(model, use, normalized, null);
 }
 
+/** What of the options decides by which schedule a model is trained. */
+type Asked = Pick<Settings, "formulation" | "depth"> & Partial<Pick<Settings, "regularization">>;
+
 /**
  * By which schedule a model is trained; null for one of two layers that a program has, which needs none. Where no option names it, a
  * model of more layers alternates, and so does whatever no program has before a read-out that one has, unless the program's network
  * class is asked for.
  *
- * @throws ConvexError as `readModel`.
+ * @throws ConvexError as `readModel`; where no option names a schedule or a class, `NoProgram` for a model of which no part has a program,
+ * its read-out neither.
  */
-export function scheduleOf(
-  model: tf.LayersModel,
-  { formulation, depth }: { readonly formulation: "relu" | "gated" | null; readonly depth: Depth | null },
-  use: "fit" | "read" = "fit",
-): Depth | null {
+export function scheduleOf(model: tf.LayersModel, asked: Asked, use: "fit" | "read" = "fit"): Depth | null {
+  const { formulation, depth } = asked;
   if (depth !== null) return readModel(model, formulation, use, true, depth).deep.length > 0 ? depth : null;
   try {
-    return readHead(model, formulation, use, true, "hidden").deep.length > 0 ? "alternate" : null;
+    const spec = readHead(model, formulation, use, true, "hidden");
+    return spec.deep.length > 0 || (isOneSided(spec) && leavesCharges(asked)) ? "alternate" : null;
   } catch (error) {
-    const descends = error instanceof NoProgram || (error as ConvexError).code === "model/regularizer";
-    if (!descends || !isDeepBelowReadOut(model, use)) throw error;
-    if (error instanceof NoProgram && formulation === null) return "alternate";
-    throw use === "fit" ? withWayOut(error as ConvexError) : error;
+    if (!(error instanceof NoProgram)) throw error;
+    if (formulation === null && readHead(model, null, use, true, "output").deep.length > 0) return "alternate";
+    throw use === "fit" && formulation !== null && isDeepBelowReadOut(model, use) ? withWayOut(error) : error;
   }
+}
+
+/** The same, or what there is no program for where no part of a model has one: then a descent alone trains it. */
+export function scheduleOrNone(model: tf.LayersModel, asked: Asked): Depth | null | NoProgram {
+  try {
+    return scheduleOf(model, asked);
+  } catch (error) {
+    if (error instanceof NoProgram && asked.formulation === null && asked.depth === null) return error;
+    throw error;
+  }
+}
+
+/** A regularizer in one of two layers, where weights can move to the other one for nothing: no program has that. */
+function isOneSided({ l2, cut, formulation }: NetworkSpec): boolean {
+  return cut === "hidden" && formulation !== "affine" && l2.hidden > 0 !== l2.output > 0;
+}
+
+/** Whether no option says what two layers are to be charged. */
+function leavesCharges({ formulation, regularization = null }: Asked): boolean {
+  return (
+    formulation === null &&
+    (regularization === null || ["auto", "share", "from-model"].includes(String(regularization)))
+  );
 }
 
 /** What of a model has no program, in words, where its read-out alone is the head for that; null elsewhere. */
 export function whatHasNoProgram(model: tf.LayersModel, { cut }: Pick<NetworkSpec, "cut">): string | null {
   if (cut === "hidden") return null;
   try {
-    readHead(model, null, "fit", true, "hidden");
+    return isOneSided(readHead(model, null, "fit", true, "hidden"))
+      ? "an l2 regularizer in one of two layers only"
+      : null;
   } catch (error) {
-    if (error instanceof NoProgram) return error.what;
+    return error instanceof NoProgram ? error.what : null;
   }
-  return null;
 }
 
 /** Whether the read-out has a program, and layers below it are trained. */
@@ -206,9 +231,9 @@ function readHead(
   if (head.skip !== null) refuseKinks(loss, head.skip);
   const activation = fromLogits ? "linear" : lossTraits[loss].activation;
   if (head.outputActivation !== activation) {
-    refuse(
+    refuseProgram(
       "model/activation",
-      `activation "${activation}" in the last layer, as the loss ${loss} wants`,
+      `activation "${activation}" in the last layer, as the loss ${loss} wants${orLossFor(head.outputActivation)}`,
       `"${head.outputActivation}" in layer "${head.output.name}"`,
       "Change the activation or the loss.",
     );
@@ -249,10 +274,16 @@ function readHead(
   };
 }
 
+/** The loss that wants a last activation, for the end of a sentence. */
+function orLossFor(given: string): string {
+  const fitting = Object.entries(lossTraits).find(([, { activation }]) => activation === given && given !== "linear");
+  return fitting === undefined ? "" : `, or the loss ${fitting[0]}, which wants "${given}"`;
+}
+
 /** Beside a linear layer the loss is that of the best such layer, which is smooth where the loss is. */
 function refuseKinks(loss: LossName, skip: tf.layers.Layer): void {
   if (loss !== "hinge" && loss !== "meanAbsoluteError") return;
-  refuse(
+  refuseProgram(
     "model/loss",
     `a smooth loss beside the linear layer "${skip.name}"`,
     loss,
@@ -317,16 +348,16 @@ function headShapeOf({ head, headShape, trunk }: Anatomy, convolutional: boolean
   const { hidden } = head;
   const known = headShape.filter((size) => typeof size === "number");
   if (!convolutional && headShape.length !== 1) {
-    refuse(
+    refuseProgram(
       "model/layer",
       `rows of features, inputShape: [features], in layer "${hidden.name}"`,
-      `inputShape [${headShape.join(", ")}]`,
+      `inputShape [${headShape.map((size) => size ?? "null").join(", ")}]`,
       "Put tf.layers.flatten() before it, or flatten the data before training.",
     );
   }
   if (known.length === headShape.length) return known;
   const wanted = hidden.getClassName() === "Conv1D" ? "[length, channels]" : "[height, width, channels]";
-  return refuse(
+  return refuseProgram(
     "model/layer",
     `an inputShape of known sizes in layer "${hidden.name}"`,
     `[${headShape.map((size) => size ?? "null").join(", ")}]`,

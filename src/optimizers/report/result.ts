@@ -1,6 +1,7 @@
 /** What a fit answers with: a tf.History with the certificate and everything that explains it. */
 
 import * as tf from "@tensorflow/tfjs";
+import { refuseAs } from "../../arguments.js";
 import type { Certificate, GateSet, SparseBlocks, Status } from "../../convex/types.js";
 import type { Objective, Problem, Regularization } from "../records.js";
 
@@ -27,7 +28,7 @@ export interface TrainedSummary<M extends tf.LayersModel = tf.Sequential> {
   readonly objective: Objective;
   readonly status: Status;
   readonly advice: string;
-  /** Neurons that are not zero. */
+  /** Neurons of the program's network that are not zero; NaN where there is no program. */
   readonly neurons: number;
   readonly regularization: Regularization;
   /** How the objective was read, in sentences. */
@@ -46,6 +47,8 @@ export interface FitSummary<M extends tf.LayersModel = tf.Sequential> extends Tr
   readonly problem: Problem;
   /** Of depth "layerwise": its stages. */
   readonly stages?: readonly Stage[];
+  /** Of a model that a descent alone has trained: what there is no convex program for. Then gates, blocks and problem refuse. */
+  readonly noProgram?: string;
 }
 
 /** A tf.History whose epochs are rounds of the solver, with a summary of its own. */
@@ -85,4 +88,37 @@ export class FitResult<M extends tf.LayersModel = tf.Sequential>
   declare readonly blocks: SparseBlocks;
   declare readonly problem: Problem;
   declare readonly stages?: readonly Stage[];
+  declare readonly noProgram?: string;
+
+  /** The result for a model of which no part has a convex program: asked for that, or what is of it, it refuses. */
+  static withoutProgram<M extends tf.LayersModel>(
+    epoch: readonly number[],
+    history: Readonly<Record<string, number[]>>,
+    summary: SummaryAlone<M>,
+  ): FitResult<M> {
+    const result = new FitResult<M>(epoch, history, summary as FitSummary<M>);
+    for (const name of OF_PROGRAM) {
+      const get = () =>
+        refuseAs(
+          "FitResult",
+          `a model with a convex program for result.${name}`,
+          summary.noProgram,
+          "result.certificate, result.objective and result.notes say what there is.",
+          "model/layer",
+        );
+      Object.defineProperty(result, name, { get });
+    }
+    return result;
+  }
 }
+
+/** What a result has of its program alone. */
+const OF_PROGRAM = ["gates", "blocks", "problem"] as const;
+
+/** What there is to say of a descent alone. */
+export type SummaryAlone<M extends tf.LayersModel = tf.Sequential> = Omit<
+  FitSummary<M>,
+  (typeof OF_PROGRAM)[number]
+> & {
+  readonly noProgram: string;
+};

@@ -1,14 +1,11 @@
 /** Passes on the host, in float64: the layers of a model as a tape, and their regularizers. */
 
 import * as tf from "@tensorflow/tfjs";
-import type { Kernels } from "../../../convex/kernels/index.js";
 import { transpose } from "../../../convex/linear/vectors.js";
 import type { Tape } from "../../../convex/tape/index.js";
-import type { Loss } from "../../../convex/types.js";
-import type { Part, Passes, RowsOfParts } from "../passes.js";
+import type { Judge, Part, Passes, RowsOfParts, Trained, Way, Weight } from "../passes.js";
 import { type LayerCharge, layerCharges } from "./layerCharges.js";
-import { readTape } from "./readTape.js";
-import type { Weight } from "./tapeWriter.js";
+import type { ReadTape } from "./readTape.js";
 
 /** Numbers that a block of rows may hold on its way: 64 MB. */
 const HELD = 2 ** 23;
@@ -24,29 +21,23 @@ const DEVICE_WORK = 1e8;
 const ROUNDING = 1e-3;
 
 /** What passes on the host are made of. */
-export interface HostOrder {
+export interface HostOrder extends Trained {
   readonly model: tf.LayersModel;
-  readonly x: tf.Tensor;
-  /** Weights that are trained, with their places in a vector of `size` numbers. */
-  readonly placed: ReadonlyMap<Weight, number>;
-  readonly size: number;
+  readonly x: readonly tf.Tensor[]; // of each input
   readonly rows: number;
-  readonly parted: RowsOfParts;
-  readonly kernels: Kernels;
-  /** What the layers say that they charge. */
-  readonly told: number;
-  readonly beside: boolean;
+  readonly parts: RowsOfParts;
 }
 
 /** Null where the host lacks a layer, a regularizer or room, or a device of TensorFlow.js is faster. */
-export async function hostPasses(order: HostOrder): Promise<Passes | null> {
-  const { model, x, placed, size, rows, kernels, told, beside } = order;
-  if (x.size > MOST_X) return null;
+export async function hostPasses(order: HostOrder, tapeOf: () => ReadTape | null): Promise<Passes | null> {
+  const { model, x, rows, told } = order;
+  if (x.reduce((size, each) => size + each.size, 0) > MOST_X) return null;
   const charges = layerCharges(model);
-  const read = charges && readTape(model, x.shape.slice(1), kernels, placed, size, beside);
+  const read = charges && tapeOf();
   if (read === null || charges === null) return null;
   if (DEVICES.includes(tf.getBackend()) && read.tape.work * rows > DEVICE_WORK) return null;
-  const passes = new HostPasses(order, read.tape, read.fixed, charges, await x.data());
+  const values = await Promise.all(x.map((each) => each.data()));
+  const passes = new HostPasses(order, read.tape, read.fixed, charges, values);
   await passes.refresh();
   const charged = await passes.charge(await passes.trained());
   if (Math.abs(charged - told) > ROUNDING * Math.abs(told)) return null;
@@ -65,19 +56,19 @@ class HostPasses implements Passes {
     private readonly tape: Tape,
     private readonly fixed: readonly Weight[],
     private readonly layers: readonly LayerCharge[],
-    private readonly values: ArrayLike<number>, // of x
+    private readonly values: readonly ArrayLike<number>[], // of each input
   ) {
-    const { placed, size, parted } = order;
+    const { placed, size, parts } = order;
     this.weights = new Float64Array(fixed.reduce((sum, weight) => sum + weight.read().size, size));
     this.charges = layers.flatMap((charge) => {
       const at = placed.get(charge.weight);
       return at === undefined ? [] : [{ ...charge, at, size: charge.weight.read().size }];
     });
-    this.all = parted(Math.min(MOST_ROWS, this.together), (rows, loss) => this.way(rows, loss));
+    this.all = parts(Math.min(MOST_ROWS, this.together), (rows, loss) => this.way(rows, loss));
   }
 
   cut(most: number): Part[] {
-    return this.order.parted(Math.min(most, this.together), (rows, loss) => this.way(rows, loss));
+    return this.order.parts(Math.min(most, this.together), (rows, loss) => this.way(rows, loss));
   }
 
   /** Rows for which there is room, and which hold the host for no longer than a turn. */
@@ -126,12 +117,16 @@ class HostPasses implements Passes {
   }
 
   /** A way of some rows, which keeps them as the tape wants them. */
-  private way(rows: Float64Array, loss: Loss): Omit<Part, "share"> {
+  private way(rows: Float64Array, loss: Judge): Way {
     const { tape, weights, order } = this;
     const n = rows.length;
-    const d = this.values.length / order.x.shape[0];
-    const X = new Float64Array(d * n);
-    for (let k = 0; k < n; k++) for (let p = 0; p < d; p++) X[p * n + k] = this.values[rows[k] * d + p];
+    const columns = order.x.map(({ size, shape }) => size / shape[0]);
+    const X = new Float64Array(n * columns.reduce((all, d) => all + d, 0));
+    let at = 0;
+    columns.forEach((d, input) => {
+      const values = this.values[input];
+      for (let p = 0; p < d; p++) for (let k = 0; k < n; k++) X[at++] = values[rows[k] * d + p];
+    });
     const [Z, N] = [new Float64Array(n * tape.outputs), new Float64Array(n * tape.outputs)];
     const outputs = (packed: Float64Array) => {
       weights.set(packed);

@@ -4,8 +4,9 @@ import * as tf from "@tensorflow/tfjs";
 import type { Kernels } from "../../../convex/kernels/index.js";
 import { Tape } from "../../../convex/tape/index.js";
 import { anatomyOf } from "../../read/anatomy.js";
+import type { Weight } from "../passes.js";
 import { partOfLayer } from "./tapeLayers.js";
-import { type Place, TapeWriter, type Weight } from "./tapeWriter.js";
+import { type Place, TapeWriter } from "./tapeWriter.js";
 
 /** A tape, and the weights that it reads in their order. */
 export interface ReadTape {
@@ -42,6 +43,29 @@ export function readTape(
   const all = outputs.filter((place) => place !== null);
   if (all.length < outputs.length) return null;
   if (all.length > 1) partOfLayer.sum(writer, all);
+  return { tape: new Tape(kernels, writer.steps, writer.depends), fixed: writer.fixed };
+}
+
+/**
+ * The outputs of a model, one behind the other, of rows that have its inputs, of these shapes, one behind the other; in other respects as `readTape`.
+ */
+export function readWholeTape(
+  model: tf.LayersModel,
+  shapes: readonly (readonly number[])[],
+  kernels: Kernels,
+  trained: ReadonlyMap<Weight, number>,
+  size: number,
+): ReadTape | null {
+  const writer = new TapeWriter(trained, size);
+  const inputs = partOfLayer.inputs(writer, shapes);
+  const known = new Map(model.inputs.map(({ id }, k) => [id, inputs[k]] as const));
+  const outputs: Place[] = [];
+  for (const output of model.outputs) {
+    const place = traced(writer, output, known);
+    if (place === null) return null;
+    outputs.push(place);
+  }
+  if (outputs.length > 1 || outputs[0].index !== writer.steps.length) partOfLayer.behind(writer, outputs);
   return { tape: new Tape(kernels, writer.steps, writer.depends), fixed: writer.fixed };
 }
 

@@ -11,6 +11,8 @@ import {
   maxPooling,
   normalization,
   parametric,
+  range,
+  softmax,
   sum,
 } from "../../../convex/tape/index.js";
 import { joined } from "./joined.js";
@@ -50,6 +52,8 @@ const CLASSES: Readonly<Record<string, Write>> = {
   LeakyReLU: (writer, _, [input], { alpha }) => activatedWith(writer, input, "LeakyReLU", alpha),
   ThresholdedReLU: (writer, _, [input], { theta }) => activatedWith(writer, input, "ThresholdedReLU", theta),
   PReLU: parametrized,
+  Softmax: (writer, _, [input], { axis = -1 }) =>
+    axis === -1 || axis === input.shape.length ? activated(writer, input, "softmax") : null,
   ELU: (writer, layer, [input]) =>
     (layer as unknown as { alpha: number }).alpha === 1 ? activated(writer, input, "elu") : null,
   Add: (writer, _, inputs) => added(writer, inputs),
@@ -93,6 +97,17 @@ export const partOfLayer = {
   },
   affine,
   sum: added,
+  behind,
+  /** Inputs that stand one behind the other in the rows. */
+  inputs(writer: TapeWriter, shapes: readonly (readonly number[])[]): Place[] {
+    const rows = { index: 0, shape: [] };
+    if (shapes.length === 1) return [{ ...rows, shape: shapes[0] }];
+    let from = 0;
+    return shapes.map((shape) => {
+      from += product(shape);
+      return writer.add(range(from - product(shape), product(shape)), [rows], shape, []);
+    });
+  },
 };
 
 /** A dense layer without its activation; where there are several axes, over the last one. */
@@ -130,8 +145,18 @@ function added(writer: TapeWriter, inputs: readonly Place[]): Place | null {
   return alike ? writer.add(sum(product(shape), inputs.length), inputs, shape, []) : null;
 }
 
+/** All entries, one behind the other. */
+function behind(writer: TapeWriter, inputs: readonly Place[]): Place {
+  const flat = inputs.map(({ index, shape }) => ({ index, shape: [product(shape)] }));
+  return joined(writer, flat, [flat.reduce((all, { shape }) => all + shape[0], 0)]);
+}
+
 function activated(writer: TapeWriter, input: Place, name: unknown): Place | null {
   if (name === "linear" || name === undefined || name === null) return input;
+  if (name === "softmax") {
+    const classes = input.shape[input.shape.length - 1];
+    return writer.add(softmax(product(input.shape) / classes, classes), [input], input.shape, []);
+  }
   const make = activation(String(name), product(input.shape));
   return make && writer.add(make, [input], input.shape, []);
 }

@@ -1,10 +1,7 @@
 /** A tape under construction: its steps, and which weights they read. */
 
-import type * as tf from "@tensorflow/tfjs";
 import type { Step, WeightPlace } from "../../../convex/tape/index.js";
-
-/** A weight as layers hold it. */
-export type Weight = tf.layers.Layer["weights"][number];
+import type { Weight } from "../passes.js";
 
 /** A place of the tape under construction. */
 export interface Place {

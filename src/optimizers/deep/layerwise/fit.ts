@@ -13,6 +13,7 @@ import { FitResult } from "../../report/result.js";
 import { clockOf } from "../../solve/withinWidth.js";
 import { weightsBefore } from "../../write/weights.js";
 import { certified, seesNothing } from "../fit.js";
+import { headWays } from "../headPasses.js";
 import { type Charge, WholeObjective } from "../objective.js";
 import { readWholeRows, type WholeRows } from "../rows.js";
 import { headNotes, KEPT_PROGRAM, refuseUnfit } from "../words.js";
@@ -40,7 +41,7 @@ export async function fitLayerwise<M extends tf.LayersModel>(order: Order<M>): P
   const restore = await weightsBefore(model);
   const stages = stageModels(model, chain, settings);
   const progress = new Progress(model, args.callbacks, args.verbose ?? 0, settings.tolerance, settings.timeLimit);
-  const objective = new WholeObjective(model, spec, x, rows.train, chargesOf(stages, settings));
+  const objective = new WholeObjective(model, headWays(model, spec, x, rows.train), chargesOf(stages, settings));
   const stop = new AbortController();
   const abort = () => stop.abort();
   settings.signal?.addEventListener("abort", abort);

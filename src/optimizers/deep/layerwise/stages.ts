@@ -9,6 +9,7 @@ import { type NetworkSpec, readModel } from "../../read/model.js";
 import type { FitResult, Stage } from "../../report/result.js";
 import { weightsBefore } from "../../write/weights.js";
 import { fitAlternating, fitHead, isNoHigher, keeping } from "../fit.js";
+import { headWays } from "../headPasses.js";
 import { WholeJudge } from "../judge.js";
 import { WholeObjective } from "../objective.js";
 import type { WholeRows } from "../rows.js";
@@ -139,7 +140,7 @@ async function fitStage(
     ...(bent ? {} : { formulation: null, arrangements: null, pricing: null, solver: null }),
     ...{ regularization, depth: "head", signal },
   };
-  const objective = new WholeObjective(model, spec, H, rows.train);
+  const objective = new WholeObjective(model, headWays(model, spec, H, rows.train));
   const judge = new WholeJudge(model, H, y, rows);
   try {
     const begun = begin(stage, before, [spec.l2.hidden, spec.l2.output]);

@@ -1,7 +1,7 @@
 /** What a layer with a kernel says of itself: its width, its activation and its l2 regularizers. */
 
 import type * as tf from "@tensorflow/tfjs";
-import { refuseModel as refuse } from "./layer.js";
+import { refuseModel as refuse, refuseProgram } from "./layer.js";
 
 /** What getConfig says of a layer with a kernel, read with suspicion. */
 export interface KernelConfig {
@@ -16,10 +16,10 @@ export function readKernel(layer: tf.layers.Layer): KernelConfig {
   const config = layer.getConfig();
   for (const part of ["kernelConstraint", "biasConstraint", "activityRegularizer"]) {
     if (config[part] === undefined || config[part] === null) continue;
-    refuse(
+    refuseProgram(
       "model/regularizer",
       `no ${part}`,
-      `one in layer "${layer.name}"`,
+      `${part} in layer "${layer.name}"`,
       "Remove it: only l2 regularizers are convex here.",
     );
   }
@@ -39,7 +39,7 @@ export function readL2(serialized: unknown, layer: tf.layers.Layer, part: string
   const l1 = config?.l1 ?? 0;
   const l2 = config?.l2 ?? 0;
   if (className === "L1L2" && l1 === 0 && l2 >= 0 && Number.isFinite(l2)) return l2;
-  return refuse(
+  return (l2 >= 0 && Number.isFinite(l1 + l2) ? refuseProgram : refuse)(
     "model/regularizer",
     "l2 regularizers only",
     `${part} of layer "${layer.name}": ${className === "L1L2" ? `l1 ${l1}, l2 ${l2}` : className}`,

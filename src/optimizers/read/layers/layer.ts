@@ -48,6 +48,8 @@ export class NoProgram extends ConvexError {
     code: ErrorCode,
     message: string,
     readonly what: string,
+    /** What would have one. */
+    readonly instead: string,
   ) {
     super(code, message);
   }
@@ -55,7 +57,7 @@ export class NoProgram extends ConvexError {
 
 /** As `refuseModel`, of what a descent of all layers takes. */
 export function refuseProgram(code: ErrorCode, expected: string, got: string, todo: string): never {
-  throw new NoProgram(code, sentenceOf("readModel", expected, got, todo), got);
+  throw new NoProgram(code, sentenceOf("readModel", expected, got, todo), got, expected);
 }
 
 /** How a layer is called in a sentence. */

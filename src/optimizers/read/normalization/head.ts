@@ -2,7 +2,7 @@
 
 import type { Head } from "../anatomy.js";
 import { type KernelConfig, readKernel, readL2 } from "../layers/kernel.js";
-import { refuseModel as refuse } from "../layers/layer.js";
+import { refuseModel as refuse, refuseProgram } from "../layers/layer.js";
 
 /** Batch normalisation as its layers hold it: gamma stands for the kernel, beta for the bias. */
 export function readNormalization(
@@ -13,7 +13,7 @@ export function readNormalization(
   if (layer === null) return null;
   const where = `layer "${layer.name}"`;
   if (convolutional) {
-    refuse(
+    refuseProgram(
       "model/layer",
       "no batch normalisation of filters",
       where,
@@ -30,15 +30,15 @@ export function readNormalization(
   }
   const { scale, center, epsilon, gammaRegularizer, betaRegularizer, gammaConstraint, betaConstraint } =
     layer.getConfig();
-  if (scale !== true) refuse("model/layer", "scale: true in batch normalisation", where, "Let it have a gamma.");
+  if (scale !== true) refuseProgram("model/layer", "scale: true in batch normalisation", where, "Let it have a gamma.");
   if ((gammaConstraint ?? betaConstraint ?? null) !== null)
-    refuse("model/regularizer", "no constraint", where, "Remove it.");
+    refuseProgram("model/regularizer", "no constraint", `a constraint in ${where}`, "Remove it.");
   const own = readKernel(hidden);
   if (own.kernelL2 > 0 || own.biasL2 > 0) {
-    refuse(
+    refuseProgram(
       "model/regularizer",
       "no regularizer before batch normalisation, which undoes any scale, so that the least is not attained",
-      `one in layer "${hidden.name}"`,
+      `a regularizer in layer "${hidden.name}"`,
       `Give ${where} gammaRegularizer and betaRegularizer instead.`,
     );
   }

@@ -1,8 +1,9 @@
 /** The descent of a whole model: L-BFGS over all of its weights on its full objective, and hops out of the minima where that ends. */
 
-import { descend, withPairs } from "../../convex/linear/lbfgs.js";
-import type { Clock } from "../../convex/solvers/clock.js";
-import type { WholeObjective } from "./objective.js";
+import { descend, withPairs } from "../../../convex/linear/lbfgs.js";
+import type { Clock } from "../../../convex/solvers/clock.js";
+import type { Settings } from "../../options.js";
+import type { WholeObjective } from "../objective.js";
 
 /** More than any descent takes before it slows. */
 const STEPS = 1_000_000;
@@ -17,6 +18,25 @@ const HOPS_SHARE = 0.7;
 /** Hops in a row that bring less than this share of the objective, after which no more are tried. */
 const USELESS = 6;
 const WORTH = 0.01;
+
+/** How far to go. */
+export interface Effort {
+  /** The share of the objective that a descent must take off it in so many steps to go on. */
+  readonly least: number;
+  /** Hops of a round. */
+  readonly hops: number;
+  /** The share that a round must bring for another one. */
+  readonly worth: number;
+}
+
+const LIMITED: Effort = { least: 1e-3, hops: 12, worth: 0.01 };
+/** Where no option says how far: what more work would bring is not worth waiting for. */
+const PATIENT: Effort = { least: 3e-3, hops: 3, worth: 0.05 };
+
+/** By the options: `least` is the tolerance, where that is less. */
+export function effortOf({ patient, tolerance }: Pick<Settings, "patient" | "tolerance">): Effort {
+  return patient ? PATIENT : { ...LIMITED, least: Math.min(LIMITED.least, tolerance) };
+}
 
 /** Told of the lowest value so far, the model having its weights; ends what goes on by answering true. */
 export type Told = (value: number) => Promise<boolean>;
@@ -58,7 +78,7 @@ export async function descendWhole(
     steps += 1;
     if (await clock.pause()) return true;
     if (steps % WINDOW !== 0 || steps === 0) return false;
-    const slow = before - lowest < tolerance * Math.abs(lowest);
+    const slow = before - lowest <= tolerance * Math.abs(lowest);
     before = lowest;
     if (lowest < known) {
       objective.write(best);

@@ -3,10 +3,10 @@
  * times, whose slopes are of very different sizes from place to place (Pascanu, Mikolov and Bengio 2013).
  */
 
-import type { Clock } from "../../convex/solvers/clock.js";
+import type { Clock } from "../../../convex/solvers/clock.js";
+import type { WholeObjective } from "../objective.js";
+import type { Part } from "../passes.js";
 import type { Told } from "./descent.js";
-import type { WholeObjective } from "./objective.js";
-import type { Part } from "./passes.js";
 
 /** Steps over all rows for which there has to be time, or a descent begins with Adam; rows from which it does without a limit. */
 const FEW_STEPS = 400;
@@ -35,14 +35,21 @@ const TRIAL = 0.08;
 const FADING = 1 / 3;
 const [MEAN, SQUARE, TINY] = [0.9, 0.999, 1e-8];
 
-/** Leaves the model with the lowest weights after any epoch, or as it was; answers with epochs. */
-export async function warmUp(objective: WholeObjective, limit: Clock, draw: () => number, told: Told): Promise<number> {
+/** Leaves the model with the lowest weights after any epoch, or as it was; answers with epochs. `always`: also where there is time for many steps. */
+export async function warmUp(
+  objective: WholeObjective,
+  limit: Clock,
+  draw: () => number,
+  told: Told,
+  always = false,
+): Promise<number> {
   if (objective.rows <= ROWS || limit.over) return 0;
   const { recurrent } = objective;
   let pass = Number.isFinite(limit.left) ? await secondsOfPass(objective, limit) : null;
   // The first one compiles loops over times, which takes longer than they do.
   if (recurrent && pass !== null && !limit.over) pass = Math.min(pass, await secondsOfPass(objective, limit));
-  if (!recurrent && (pass === null ? objective.rows < MANY_ROWS : limit.left >= FEW_STEPS * pass)) return 0;
+  const asked = always || recurrent;
+  if (!asked && (pass === null ? objective.rows < MANY_ROWS : limit.left >= FEW_STEPS * pass)) return 0;
   const whole = pass !== null && (1 - SHARE) * limit.left < WORTHY_STEPS * pass;
   const clock = pass === null ? limit : limit.part(whole ? 1 : SHARE);
   const room = clock.left;
