@@ -1,15 +1,17 @@
 /** Products of masks of ones and zeros, which are counts of bits. */
 
 /**
- * Rows `first` .. first + rows - 1 of a lower triangle, at H with n doubles a row: entry (i, j), j <= i, := that times the number of gates
- * that are open at samples i and j, + more. `bits` [? x words]: the gates that are open at a sample, words of 64, a multiple of 4.
+ * Entry (i, j) of H [rows x n] := that times the number of gates that are open at samples i of `mine` and j of `bits`, + more: of `columns`
+ * columns in the first row and `further` more in each that follows. `mine`, `bits` [? x words]: the gates that are open at a sample,
+ * words of 64, a multiple of 4.
  */
-export function countRows(H: usize, n: i32, first: i32, rows: i32, bits: usize, words: i32, more: f64): void {
+export function countRows(
+  H: usize, n: i32, rows: i32, columns: i32, further: i32, mine: usize, bits: usize, words: i32, more: f64,
+): void {
   const stride = <usize>words << 3;
-  for (let i = first; i < first + rows; i++) {
-    const mine = bits + i * stride;
+  for (let i = 0; i < rows; i++) {
     let other = bits;
-    for (let at = H, end = H + ((i + 1) << 3); at < end; at += 8) {
+    for (let at = H, end = H + ((columns + i * further) << 3); at < end; at += 8) {
       let count: u64 = 0;
       for (let p: usize = 0; p < stride; p += 32) {
         const a = mine + p;
@@ -23,6 +25,7 @@ export function countRows(H: usize, n: i32, first: i32, rows: i32, bits: usize, 
       store<f64>(at, load<f64>(at) * <f64>count + more);
       other += stride;
     }
+    mine += stride;
     H += <usize>n << 3;
   }
 }

@@ -133,14 +133,14 @@ export function maskedGram(
   return runTasks(tasksOf(n, part), threads);
 }
 
-/** Rows `first` .. first + rows - 1 of a lower triangle, at H [rows x n], times the gates that are open at both samples, + more (assembly/counts.ts). */
+/** H [rows x n] times the gates that are open at both samples, + more, up to `columns` and `further` for each row after the first (assembly/counts.ts). */
 export function timesCounts(
-  threads: i32, H: usize, n: i32, first: i32, rows: i32, bits: usize, words: i32, more: f64,
+  threads: i32, H: usize, n: i32, rows: i32, columns: i32, further: i32, mine: usize, bits: usize, words: i32, more: f64,
 ): f64 {
-  const shared = threads > 1 && <i64>rows * <i64>(first + rows) * <i64>words >= SHARED_WORK;
+  const shared = threads > 1 && <i64>rows * <i64>(columns + rows * further) * <i64>words >= SHARED_WORK;
   const part = shared ? partOf(rows, threads) : rows;
   setJob(TIMES_COUNTS, more);
-  setFields(<i32>H, n, first, rows, <i32>bits, words, part);
+  setFields(<i32>H, n, rows, columns, further, <i32>mine, <i32>bits, words, part);
   return runTasks(tasksOf(rows, part), threads);
 }
 

@@ -259,12 +259,16 @@ function maskedGram(task: i32): void {
   gemm<f64>(BITS, from, from, rows, rows, count, weights, 0, 0, 0, 0, 0, S + (from << 3), n, 1, true, work);
 }
 
-/** Rows of `countRows`; what is added is alpha. Fields: H n, row, rows of all tasks, bits words, rows of a task. */
+/** Rows of `countRows`; what is added is alpha. Fields: H n, rows of all tasks, columns and further ones, mine, bits words, rows of a task. */
 function timesCounts(task: i32): void {
   const n = field(1);
-  const from = task * field(6);
-  const rows = min(field(6), field(3) - from);
-  countRows(<usize>field(0) + ((from * n) << 3), n, field(2) + from, rows, <usize>field(4), field(5), load<f64>(ALPHA));
+  const further = field(4);
+  const words = field(7);
+  const from = task * field(8);
+  const rows = min(field(8), field(2) - from);
+  const H = <usize>field(0) + ((from * n) << 3);
+  const mine = <usize>field(5) + ((from * words) << 3);
+  countRows(H, n, rows, field(3) + from * further, further, mine, <usize>field(6), words, load<f64>(ALPHA));
 }
 
 /**

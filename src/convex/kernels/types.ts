@@ -53,6 +53,8 @@ export interface Kernels {
   pairs?(size: number, count: number): VectorPairs;
   /** A matrix for products with it again and again; who needs it multiplies with the matrix itself where an engine has nothing faster. The caller disposes it. */
   hold?(X: Matrix): HeldMatrix;
+  /** Room for so many rows of n that grow; who needs it multiplies with copies where an engine has nothing faster. The caller disposes it. */
+  growing?(n: number, most: number): GrowingRows;
   /** Copies what never changes to where the engine wants it. The caller disposes the result. */
   bind(X: Matrix, gates: GateSet): GatedProducts;
   /**
@@ -82,6 +84,15 @@ export interface HeldMatrix {
   times(A: Float64Array, out: Float64Array, m: number): void;
   /** out [m x n] = A X', A [m x d]. */
   timesTransposed(A: Float64Array, out: Float64Array, m: number): void;
+  dispose(): void;
+}
+
+/** Rows F [r x n] held by the engine, more and more of them. */
+export interface GrowingRows {
+  /** Puts rows [b x n] at the end. */
+  add(rows: Float64Array): void;
+  /** G [m x n] -= A F, A [m x r]; `rough`: multiplied in float32. */
+  subtract(A: Float64Array, G: Float64Array, m: number, rough: boolean): void;
   dispose(): void;
 }
 
@@ -199,8 +210,20 @@ export interface GatedProducts {
     more: number,
     rough: boolean,
   ): Generator<void, CholeskyFactor | null, boolean | undefined>;
+  /**
+   * Columns of sum_k D_k K D_k + more 1 1' over the gates of a list; who needs them makes them of masks where an engine has nothing
+   * faster. The caller disposes them.
+   */
+  gatedColumns?(list: Int32Array, more: number): GatedColumns;
   /** The Gram matrix K = X X' of the rows of X, made once and kept. */
   gram(): Float64Array;
+  dispose(): void;
+}
+
+/** A symmetric S [n x n] that is never made. */
+export interface GatedColumns {
+  /** out [b x n] := its columns at the b pivots. */
+  columns(pivots: readonly number[], out: Float64Array): void;
   dispose(): void;
 }
 

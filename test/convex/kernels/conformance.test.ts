@@ -236,6 +236,59 @@ describe.each(engines)("$name", ({ make, tolerance }) => {
     },
   );
 
+  test.each(factors)("columns of a sum over gates, %i rows and %i gates, are those of the matrix", (n, P) => {
+    const X = gaussianMatrix(n, 4, 5);
+    const gates = sampleGates(X, { count: P, seed: 1 });
+    const mine = kernels.bind(X, gates);
+    expect(mine.gatedColumns !== undefined).toBe(kernels.name === "wasm");
+    const list = Int32Array.from({ length: gates.count }, (_, k) => k).filter((k) => k % 3 !== 1);
+    const columns = mine.gatedColumns?.(list, 0.5);
+    if (columns === undefined) return;
+    const H = new Float64Array(n * n).fill(0.5);
+    referenceKernels.bind(X, gates).addMaskedGram(H, list, new Float64Array(list.length).fill(1));
+    for (const pivots of [[n - 1], [0, 2, n >> 1].filter((j, s, all) => all.indexOf(j) === s && j < n)]) {
+      const got = new Float64Array(pivots.length * n);
+      columns.columns(pivots, got);
+      const wanted = Float64Array.from(got, (_, at) => {
+        const [j, k] = [pivots[Math.floor(at / n)], at % n];
+        return H[Math.max(j, k) * n + Math.min(j, k)];
+      });
+      near(got, wanted);
+    }
+    columns.dispose();
+    mine.dispose();
+  });
+
+  test.each([
+    [1, 300],
+    [64, 70],
+  ])("rows that grow are multiplied like any, %i of %i at a time", (b, n) => {
+    const held = kernels.growing?.(n, 3 * b);
+    expect(held !== undefined).toBe(kernels.name === "wasm");
+    if (held === undefined) return;
+    const F = gaussian(3 * b * n, 1);
+    const G = gaussian(5 * n, 2);
+    const untouched = G.slice();
+    held.subtract(new Float64Array(0), untouched, 5, false);
+    expect(untouched).toEqual(G);
+    for (let r = b; r <= 3 * b; r += b) {
+      held.add(F.subarray((r - b) * n, r * n));
+      const A = gaussian(5 * r, 3);
+      const wanted = new Float64Array(5 * n);
+      referenceKernels.multiply(A, F, wanted, 5, r, n);
+      for (let k = 0; k < wanted.length; k++) wanted[k] = G[k] - wanted[k];
+      for (const [rough, most] of [
+        [false, tolerance],
+        [true, 1e-5],
+      ] as const) {
+        const got = G.slice();
+        held.subtract(A, got, 5, rough);
+        near(got, wanted, most);
+      }
+    }
+    held.dispose();
+  });
+
   test.each(sets)("rough products are those of float32 for n $n, d $d, $P gates, $C outputs", ({ n, d, P, C }) => {
     const X = gaussianMatrix(n, d, 5);
     const gates = sampleGates(X, { count: P, seed: 1 });

@@ -41,11 +41,14 @@ export interface WasmCalls {
       ...[S: number, n: number],
     ]
   ): number;
-  /** Rows of a lower triangle, at H [rows x n], times how many gates are open at both samples, + more; `bits` [? x words], words of 64 (assembly/counts.ts). */
+  /**
+   * H [rows x n] times how many gates are open at a sample of `mine` and one of `bits`, + more, up to `columns` and `further` for each row
+   * after the first; both [? x words], words of 64 (assembly/counts.ts).
+   */
   timesCounts(
     ...args: [
-      ...[threads: number, H: number, n: number, first: number, rows: number],
-      ...[bits: number, words: number, more: number],
+      ...[threads: number, H: number, n: number, rows: number, columns: number, further: number],
+      ...[mine: number, bits: number, words: number, more: number],
     ]
   ): number;
   /** Columns of rows that are `stride` doubles apart moved to [rows x columns], and zeros in their place. On this thread. */

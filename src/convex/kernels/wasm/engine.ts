@@ -73,8 +73,8 @@ export class WasmEngine {
   }
 
   timesCounts(...args: Tail<Parameters<WasmCore["calls"]["timesCounts"]>>): void {
-    const [, , first, rows, , words] = args;
-    this.share(rows * (first + rows) * words, (threads) => this.core.calls.timesCounts(threads, ...args));
+    const [, , rows, columns, further, , , words] = args;
+    this.share(rows * (columns + rows * further) * words, (threads) => this.core.calls.timesCounts(threads, ...args));
   }
 
   project(...args: Tail<Parameters<WasmCore["calls"]["project"]>>): void {

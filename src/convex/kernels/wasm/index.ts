@@ -12,6 +12,7 @@ import { referenceKernels } from "../cpu.js";
 import type {
   CholeskyFactor,
   GatedProducts,
+  GrowingRows,
   HeldMatrix,
   Kernels,
   NeuronLayer,
@@ -22,6 +23,7 @@ import type {
 import { openCore, type WasmCore } from "./core.js";
 import { WasmEngine } from "./engine.js";
 import { copyLower, WasmFactor } from "./factor.js";
+import { WasmGrowing } from "./growing.js";
 import type { WasmHeap } from "./heap.js";
 import { WasmHeld } from "./held.js";
 import { hostThreads } from "./helpers.js";
@@ -169,6 +171,10 @@ export class WasmKernels implements Kernels {
 
   hold(X: Matrix): HeldMatrix {
     return this.heap.whole(() => new WasmHeld(this.engine, X));
+  }
+
+  growing(n: number, most: number): GrowingRows {
+    return new WasmGrowing(this.engine, n, most);
   }
 
   bind(X: Matrix, gates: GateSet): GatedProducts {

@@ -4,7 +4,7 @@ import { eachActive, wordsPerGate } from "../../linear/bits.js";
 import type { Pieces } from "../../linear/pieces.js";
 import { transpose } from "../../linear/vectors.js";
 import type { GateSet, Matrix } from "../../types.js";
-import type { CholeskyFactor, FaceSearch, GatedProducts } from "../types.js";
+import type { CholeskyFactor, FaceSearch, GatedColumns, GatedProducts } from "../types.js";
 import type { WasmEngine } from "./engine.js";
 import { WasmFaceSearch } from "./faceSearch.js";
 import { WasmFactor } from "./factor.js";
@@ -204,10 +204,8 @@ export class WasmProducts implements GatedProducts {
   *gatedFactor(list: Int32Array, shift: number, more: number, rough: boolean): Pieces<CholeskyFactor | null> {
     const { engine, n, d, x } = this;
     const { heap } = engine;
-    const words = filled(Math.ceil(list.length / 64), WORDS_TOGETHER);
-    const open = heap.take(n * words);
+    const { open, words } = this.opened(list);
     try {
-      this.openAt(list, heap.integers(open, 2 * n * words), 2 * words);
       const rows = filled(TURN / (n * (d + words)), TILE);
       return yield* WasmFactor.filling(engine, n, rough, function* (h) {
         for (let row = 0; row < n; row += rows) {
@@ -215,7 +213,7 @@ export class WasmProducts implements GatedProducts {
           const [from, to] = [x + 8 * row * d, h + 8 * row * n];
           if (row > 0) engine.multiply(count, row, d, from, d, 1, x, 1, d, to, n, 1, false, rough);
           engine.multiply(count, count, d, from, d, 1, from, 1, d, to + 8 * row, n, 1, true, rough);
-          engine.timesCounts(to, n, row, count, open, words, more);
+          engine.timesCounts(to, n, count, row + 1, 1, open + 8 * row * words, open, words, more);
           const H = heap.view(to, count * n);
           for (let k = 0; k < count; k++) H[k * n + row + k] += shift;
           yield;
@@ -226,15 +224,43 @@ export class WasmProducts implements GatedProducts {
     }
   }
 
-  /** out [n x words]: bit k of a sample says whether gate k of the list is open there. */
-  private openAt(list: Int32Array, out: Int32Array, words: number): void {
-    out.fill(0);
+  gatedColumns(list: Int32Array, more: number): GatedColumns {
+    const { engine, n, d, x } = this;
+    const { heap } = engine;
+    const { open, words } = this.opened(list);
+    return {
+      columns: (pivots, out) => {
+        const b = pivots.length;
+        const blocks = heap.takeAll(b * d, b * words, b * n);
+        const [rows, mine, to] = blocks;
+        const [X, bits] = [heap.view(x, n * d), heap.view(open, n * words)];
+        pivots.forEach((j, s) => {
+          heap.view(rows, b * d).set(X.subarray(j * d, (j + 1) * d), s * d);
+          heap.view(mine, b * words).set(bits.subarray(j * words, (j + 1) * words), s * words);
+        });
+        const made = heap.view(to, b * n).fill(0);
+        engine.multiply(b, n, d, rows, d, 1, x, 1, d, to, n, 1, false);
+        engine.timesCounts(to, n, b, n, 0, mine, open, words, more);
+        out.set(made);
+        for (const block of blocks) heap.release(block);
+      },
+      dispose: () => heap.release(open),
+    };
+  }
+
+  /** [n x words]: bit k of a sample says whether gate k of the list is open there; the caller releases it. */
+  private opened(list: Int32Array): { open: number; words: number } {
+    const { engine, n, gates } = this;
+    const words = filled(Math.ceil(list.length / 64), WORDS_TOGETHER);
+    const open = engine.heap.take(n * words);
+    const out = engine.heap.integers(open, 2 * n * words).fill(0);
     list.forEach((gate, k) => {
       const bit = 1 << (k & 31);
-      eachActive(this.gates, gate, (row) => {
-        out[row * words + (k >>> 5)] |= bit;
+      eachActive(gates, gate, (row) => {
+        out[2 * row * words + (k >>> 5)] |= bit;
       });
     });
+    return { open, words };
   }
 
   gram(): Float64Array {

@@ -6,11 +6,13 @@
  * what they leave is asked for once more by the next system. Their products may be in float32: `admm` renews what it keeps of them.
  */
 
-import type { CholeskyFactor } from "../../kernels/types.js";
+import type { CholeskyFactor, GatedColumns } from "../../kernels/types.js";
+import { eachActive } from "../../linear/bits.js";
 import { conjugateGradients } from "../../linear/conjugateGradients.js";
 import { inTurns } from "../../linear/pieces.js";
 import { uniformSource } from "../../linear/random.js";
 import { addColumnSums, norm } from "../../linear/vectors.js";
+import { whereRoom } from "../../linear/whereRoom.js";
 import { blockOutputs, everyVector, meanSquaredNorm } from "../../operators/blocks.js";
 import type { ConvexProgram } from "../../types.js";
 import type { Setting } from "../solver.js";
@@ -238,23 +240,40 @@ export class GraphSystem {
       this.rank = largestRank((rank) => this.mayHold(rank) && this.sketchCost(rank) <= goal);
     }
     const { rank } = this;
-    const hidden = setting.program.pooling == null ? this.masked() : this.pooled();
-    const { rows, rowCount } = partialCholesky(
-      hidden,
-      new Float64Array(n).fill(shift),
-      rank,
-      setting.kernels,
-      setting.late,
-    );
-    return {
-      gates,
-      rank,
-      terms: new RankOneTerms(rows, rowCount, n, setting.kernels, this.roughly !== null),
-      least: rowCount < rank ? shift : 0,
-    };
+    const pooled = setting.program.pooling != null;
+    const counted = pooled ? null : this.counted();
+    try {
+      const hidden = counted ?? (pooled ? this.pooled() : this.masked());
+      const T = new Float64Array(n).fill(shift);
+      const { rows, rowCount } = partialCholesky(hidden, T, rank, setting.kernels, setting.late);
+      const terms = new RankOneTerms(rows, rowCount, n, setting.kernels, this.roughly !== null);
+      return { gates, rank, terms, least: rowCount < rank ? shift : 0 };
+    } finally {
+      counted?.dispose();
+    }
   }
 
-  /** A A' + g^2 1 1' by its masks. */
+  /** A A' + g^2 1 1' where an engine counts the gates that two rows share. */
+  private counted(): (Hidden & Pick<GatedColumns, "dispose">) | null {
+    const { n, d, gates: list, biasScale, setting } = this;
+    const { X, gates } = setting.program;
+    const held = whereRoom(() => setting.products.gatedColumns?.(list, biasScale));
+    if (held === null) return null;
+    const diagonal = new Float64Array(n);
+    for (const gate of list) {
+      eachActive(gates, gate, (row) => {
+        diagonal[row] += 1;
+      });
+    }
+    for (let j = 0; j < n; j++) {
+      let square = 0;
+      for (let p = j * d; p < (j + 1) * d; p++) square += X.data[p] ** 2;
+      diagonal[j] = diagonal[j] * square + biasScale;
+    }
+    return { ...held, diagonal };
+  }
+
+  /** The same by its masks. */
   private masked(): Hidden {
     const { n, gates: all, biasScale, setting } = this;
     const { X, gates } = setting.program;

@@ -6,9 +6,10 @@
  * section 2). An entry of S costs d + #gates + #rows multiplications, so that S is never made.
  */
 
-import type { GatedProducts, Kernels } from "../../kernels/types.js";
+import type { GatedColumns, GatedProducts, GrowingRows, Kernels } from "../../kernels/types.js";
 import { unpackPattern } from "../../linear/bits.js";
 import { uniformSource } from "../../linear/random.js";
+import { whereRoom } from "../../linear/whereRoom.js";
 import type { GateSet, Matrix } from "../../types.js";
 
 /** Columns that are drawn together. */
@@ -17,6 +18,10 @@ const BLOCK = 64;
 const SHIFT = 1e-12;
 /** What is left of the trace, relative to T, at which nothing more is worth a column: eigenvalues of T^-1 S are then below it. */
 const LEFT = 1;
+
+/** Diagonals of S up to so many times T lose less than T to float32; beyond these sizes it has no room for products. */
+const ROUGH_SHARE = 1e4;
+const ROUGH_MOST = 1e30;
 
 /** Columns that a factor has at least, and entries that it has at most (256 MB). */
 export const LEAST_RANK = 64;
@@ -35,10 +40,8 @@ export function largestRank(fits: (rank: number) => boolean): number {
 }
 
 /** A positive semidefinite S [n x n] that is never made. */
-export interface Hidden {
+export interface Hidden extends Pick<GatedColumns, "columns"> {
   readonly diagonal: Float64Array; // [n]; says where columns are worth most, so that a guess will do
-  /** out [b x n] := its columns at the pivots. */
-  columns(pivots: readonly number[], out: Float64Array): void;
 }
 
 /** S, by its parts. */
@@ -116,29 +119,45 @@ export function partialCholesky(
   const left = diagonal.slice(); // of S - F F'
   const F = new Float64Array(rank * n);
   let r = 0;
+  const rough = T.every((t, j) => diagonal[j] <= Math.min(ROUGH_SHARE * t, ROUGH_MOST) && t >= 1 / ROUGH_MOST);
   const gram = new Float64Array(BLOCK * n);
-  const outer = new Float64Array(BLOCK * n);
-  while (r < rank && !late()) {
-    const pivots = draw(left, T, Math.min(BLOCK, rank - r), uniform);
-    const b = pivots.length;
-    if (b === 0) break;
-    columns(pivots, gram);
-    if (r > 0) {
-      kernels.multiply(columnsAt(F, r, n, pivots), F, outer, b, r, n);
-      for (let k = 0; k < b * n; k++) gram[k] -= outer[k];
+  const held = whereRoom(() => kernels.growing?.(n, rank)) ?? growingHere(F, n, kernels);
+  try {
+    while (r < rank && !late()) {
+      const pivots = draw(left, T, Math.min(BLOCK, rank - r), uniform);
+      const b = pivots.length;
+      if (b === 0) break;
+      columns(pivots, gram);
+      if (r > 0) held.subtract(columnsAt(F, r, n, pivots), gram, b, rough);
+      if (!divideByFactor(gram, pivots, n, F.subarray(r * n), kernels)) break;
+      let rest = 0;
+      for (let j = 0; j < n; j++) {
+        for (let s = r; s < r + b; s++) left[j] -= F[s * n + j] ** 2;
+        left[j] = Math.max(0, left[j]);
+        rest += left[j] / T[j];
+      }
+      for (const j of pivots) left[j] = 0;
+      held.add(F.subarray(r * n, (r + b) * n));
+      r += b;
+      if (rest <= LEFT) break;
     }
-    if (!divideByFactor(gram, pivots, n, F.subarray(r * n), kernels)) break;
-    let rest = 0;
-    for (let j = 0; j < n; j++) {
-      for (let s = r; s < r + b; s++) left[j] -= F[s * n + j] ** 2;
-      left[j] = Math.max(0, left[j]);
-      rest += left[j] / T[j];
-    }
-    for (const j of pivots) left[j] = 0;
-    r += b;
-    if (rest <= LEFT) break;
+  } finally {
+    held.dispose();
   }
   return { rows: F.subarray(0, r * n), rowCount: r };
+}
+
+/** Rows that are in F already, multiplied by an engine that does not hold them. */
+function growingHere(F: Float64Array, n: number, kernels: Kernels): GrowingRows {
+  return {
+    add: () => undefined,
+    subtract: (A, G, m) => {
+      const outer = new Float64Array(m * n);
+      kernels.multiply(A, F, outer, m, A.length / m, n);
+      for (let k = 0; k < m * n; k++) G[k] -= outer[k];
+    },
+    dispose: () => undefined,
+  };
 }
 
 /** Distinct rows drawn with probabilities left / T. */

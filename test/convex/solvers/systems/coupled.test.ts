@@ -133,3 +133,32 @@ describe.each([
     expect(more.trace).toBeLessThan(few.trace);
   });
 });
+
+test.each([
+  { about: "in float32, which T allows", T: 1 },
+  { about: "in float64 where float32 would not do", T: 1e-9 },
+])("a partial factor is one of the matrix to a part of T, $about", async ({ T }) => {
+  const n = 300;
+  const wasm = await wasmKernels(1);
+  const A = gaussianMatrix(n, n, 3).data.map((value, at) => value * 1e-4 ** ((at % n) / n));
+  const S = new Float64Array(n * n);
+  referenceKernels.multiplyTransposed(A, A, S, n, n, n);
+  const hidden = {
+    diagonal: Float64Array.from({ length: n }, (_, j) => S[j * n + j]),
+    columns: (pivots: readonly number[], out: Float64Array) => {
+      pivots.forEach((j, s) => {
+        out.set(S.subarray(j * n, (j + 1) * n), s * n);
+      });
+    },
+  };
+  const [mine, truth] = [wasm, referenceKernels].map((kernels) => {
+    const { rows, rowCount } = partialCholesky(hidden, new Float64Array(n).fill(T), 200, kernels);
+    const product = new Float64Array(n * n);
+    referenceKernels.addOuter(product, rows, n, rowCount, 1);
+    return { product, rowCount };
+  });
+  expect(mine.rowCount).toBe(truth.rowCount);
+  const off = Math.max(...mine.product.map((value, at) => Math.abs(value - truth.product[at])));
+  expect(off / T).toBeLessThan(1e-3);
+  expect(off).toBeGreaterThan(0);
+});
