@@ -34,8 +34,8 @@ export interface ActiveBlocks {
   readonly shrunk: readonly ShrunkBlock[]; // nuclear norm: one an active gate, in the order of the slots
 }
 
-/** Projects and shrinks z = v0 - sigma sign A' xi in every slot; keeps what is left. Null when it is too late to go on. */
-export function shrinkVectors(step: BlockStep, G: Float64Array): ActiveBlocks | null {
+/** Projects and shrinks z = v0 - sigma sign A' xi, G = A' xi (null: zero), in every slot; keeps what is left. Null when it is too late to go on. */
+export function shrinkVectors(step: BlockStep, G: Float64Array | null): ActiveBlocks | null {
   const { program, sigma, working, projector, centers } = step;
   const C = blockOutputs(program);
   const d = program.X.cols;
@@ -50,18 +50,16 @@ export function shrinkVectors(step: BlockStep, G: Float64Array): ActiveBlocks | 
     const open: number[] = []; // slots whose z is longer than the threshold, in the order of the rows of Z
     let lengths: Float64Array | number[] = [];
     for (let slot = first; slot < Math.min(first + TOGETHER, working.slots); slot++) {
-      const group = Math.floor(slot / (halves * C));
-      const from = (group * C + (slot % C)) * d;
       const to = open.length * d;
-      const stride = sigma * working.signOf(slot);
-      let square = 0;
-      let center = 0;
-      for (let p = 0; p < d; p++) {
-        const v0 = centers[slot * d + p];
-        const value = v0 - stride * G[from + p];
-        Z[to + p] = value;
-        square += value * value;
-        center += v0 * v0;
+      const center = dotAt(centers, slot * d, centers, slot * d, d);
+      let square = center;
+      if (G === null) Z.set(centers.subarray(slot * d, (slot + 1) * d), to);
+      else {
+        const group = Math.floor(slot / (halves * C));
+        const from = (group * C + (slot % C)) * d;
+        const stride = sigma * working.signOf(slot);
+        for (let p = 0; p < d; p++) Z[to + p] = centers[slot * d + p] - stride * G[from + p];
+        square = dotAt(Z, to, Z, to, d);
       }
       theta += center / (2 * sigma);
       const length = Math.sqrt(square);
@@ -90,7 +88,7 @@ export function shrinkVectors(step: BlockStep, G: Float64Array): ActiveBlocks | 
 }
 
 /** The same for the nuclear norm: a gate's outputs shrink together, by singular values. */
-export function shrinkSpectra(step: BlockStep, G: Float64Array): ActiveBlocks {
+export function shrinkSpectra(step: BlockStep, G: Float64Array | null): ActiveBlocks {
   const { program, sigma, working, centers } = step;
   const C = blockOutputs(program);
   const d = program.X.cols;
@@ -105,7 +103,7 @@ export function shrinkSpectra(step: BlockStep, G: Float64Array): ActiveBlocks {
     let center = 0;
     for (let p = 0; p < size; p++) {
       const v0 = centers[group * size + p];
-      z[p] = v0 - sigma * G[group * size + p];
+      z[p] = G === null ? v0 : v0 - sigma * G[group * size + p];
       center += v0 * v0;
     }
     theta += center / (2 * sigma);

@@ -19,7 +19,10 @@ import { GraphState } from "./state.js";
 import { GraphSystem, hasFewColumns, isFactored } from "./system.js";
 import { FIRST_LOOK, GraphWeights } from "./weights.js";
 
-/** Twice as many with cones, where a judgement is dearer, and at most so many times as many again at the pace of the last round. */
+/**
+ * With cones, where a judgement is dearer, twice as many. So many times that in a first round from zero that has all gates, after
+ * which no gap is small, and near the optimum, there once more at the pace of the last round.
+ */
 const ITERATIONS_A_ROUND = 10;
 const LONGER = 2;
 /** A round that is reckoned to reach this share of the tolerance is shorter, but not than so many. */
@@ -283,7 +286,9 @@ export class AdmmRun implements Run {
   }
 
   private get iterationsARound(): number {
-    return this.working.halves * ITERATIONS_A_ROUND * (this.near ? 2 : 1);
+    const { working, iterations, setting } = this;
+    const far = iterations === 0 && working.gates.length === setting.program.gates.count;
+    return working.halves * ITERATIONS_A_ROUND * (this.near || far ? LONGER : 1);
   }
 
   /** The length of p times a vector. */
@@ -301,7 +306,7 @@ export class AdmmRun implements Run {
     const shrink = penalty.separable ? shrinkVectors : shrinkSpectra;
     const { memory, late } = setting;
     const step = { program, working, centers: S, projector: memory.run, sigma: 1 / p, spans: memory.spans, late };
-    const kept = shrink(step, new Float64Array(S.length));
+    const kept = shrink(step, null);
     if (kept === null) return false;
     this.kept = kept;
     loss.prox(Q, 1 / r, Y, this.slope, this.spread);

@@ -7,6 +7,9 @@ import { addColumnSums, columnSums, dotAt } from "../../linear/vectors.js";
 import type { WorkingSet } from "../workingSet.js";
 import type { GraphWeights } from "./weights.js";
 
+/** Gates that tell how long a step is: Anderson's method needs no more than a sketch. */
+const ENOUGH_GATES = 100;
+
 /** S [slots x d], Q [n x C], T [n x C] and s [C], or what an iteration adds to them. */
 export interface Moving {
   readonly S: Float64Array;
@@ -97,8 +100,19 @@ export class GraphState {
     this.anderson.move(
       all,
       steps,
-      (a, b) => p * dotAt(a, 0, b, 0, q) + r * dotAt(a, q, b, q, size) + ofBias * dotAt(a, bias, b, bias, now.s.length),
+      (a, b) => p * this.overGates(a, b) + r * dotAt(a, q, b, q, size) + ofBias * dotAt(a, bias, b, bias, now.s.length),
     );
+  }
+
+  /** The product over the blocks, as some of the gates tell it where there are many. */
+  private overGates(a: Float64Array, b: Float64Array): number {
+    const gates = this.working.gates.length;
+    const width = this.now.S.length / gates;
+    const every = Math.max(1, Math.floor(gates / ENOUGH_GATES));
+    if (every === 1) return dotAt(a, 0, b, 0, gates * width);
+    let sum = 0;
+    for (let gate = 0; gate < gates; gate += every) sum += dotAt(a, gate * width, b, gate * width, width);
+    return every * sum;
   }
 
   /** To be called when the weights, p and r before, have become others. */

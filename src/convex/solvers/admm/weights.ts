@@ -12,12 +12,15 @@ const BLOCK_SHARES = { cones: 0.3, factored: 0.5, rough: 1 };
 /** A weight moves when it is off by this factor, by at most MOST at once. */
 const OFF = 2;
 const MOST = 100;
-/** Their ratio, which takes another factor of M, moves when it is off by this; by OFF where rough systems need none, once the sizes have settled. */
+/**
+ * Their ratio, which takes another factor of M, moves when it is off by this; by OFF where rough systems need none. Only once the sizes
+ * have settled: W may be next to nothing before.
+ */
 const TURN = 8;
 const SETTLED = 10; // iterations
-/** First r in the curvature of the loss, and first r / p in 1 / the mean diagonal of A A'. */
+/** First r in the curvature of the loss, and first r / p in 1 / the mean diagonal of A A', where it mostly stays. */
 const FIRST_OUTPUTS = 0.05;
-const FIRST_RATIO = 3;
+const FIRST_RATIOS = { cones: 3, factored: 8, rough: 3 };
 
 export class GraphWeights {
   blocks: number; // p
@@ -29,7 +32,7 @@ export class GraphWeights {
     private readonly kind: keyof typeof BLOCK_SHARES,
   ) {
     this.outputs = FIRST_OUTPUTS * curvature;
-    this.blocks = (this.outputs * meanDiagonal) / FIRST_RATIO;
+    this.blocks = (this.outputs * meanDiagonal) / FIRST_RATIOS[kind];
   }
 
   /** For a start that is near the optimum: takes |A' xi| / |W| and |xi| / |Y| as they are there; zeros and infinities are no sizes. */
@@ -51,8 +54,7 @@ export class GraphWeights {
     if (!LOOKS.includes(iterations)) return false;
     const blocks = clamp((BLOCK_SHARES[this.kind] * ofBlocks) / this.blocks);
     const outputs = iterations === FIRST_LOOK ? blocks : clamp(ofOutputs / this.outputs);
-    const most = this.kind === "rough" && iterations >= SETTLED ? OFF : TURN;
-    const turned = off(outputs / blocks) > most;
+    const turned = iterations >= SETTLED && off(outputs / blocks) > (this.kind === "rough" ? OFF : TURN);
     if (!turned && off(outputs) <= OFF) return false;
     this.outputs *= outputs;
     this.blocks *= turned ? blocks : outputs;
