@@ -40,8 +40,8 @@ export function filtersForward(layer: usize, from: i32, count: i32, slope: f64):
       let x = <usize>told(layer, X_AT) + first * K * stride;
       let signs = <usize>told(layer, SIGNS_AT) + g * rows + first * K;
       for (let to = P; to < P + size * LINE; to += LINE) {
-        if (slope == 0) tiles(x, stride, K, w, d, 0, to, signs, false, 0, POOLED);
-        else tiles(x, stride, K, w, d, 0, to, signs, true, <f32>slope, POOLED);
+        if (slope == 0) tiles(x, stride << 2, K, w, d, 0, to, signs, false, 0, POOLED);
+        else tiles(x, stride << 2, K, w, d, 0, to, signs, true, <f32>slope, POOLED);
         x += K * stride;
         signs += K;
       }
@@ -75,7 +75,7 @@ export function filtersBackward(layer: usize, from: i32, count: i32, slope: f64,
         const size = min(NEURON_ROWS, last - s);
         const N = <usize>told(layer, N_AT) + ((s * wide) << 2);
         pull(N, size, <usize>told(layer, ACROSS_AT) + g * wide * LINE, wide, 0, ofSamples, false, false, 0);
-        for (let c = 0; c < wide; c += 4) back(N + (c << 2), wide << 2, size, P + s * LINE, inA + ((g * wide + c) << 6));
+        for (let c = 0; c < wide; c += 4) back(N + (c << 4), wide << 4, size, P + s * LINE, inA + ((g * wide + c) << 6));
         const end = size * K;
         for (let r = 0; r < end; r += NEURON_ROWS) {
           const part = min(NEURON_ROWS, end - r);
@@ -83,7 +83,7 @@ export function filtersBackward(layer: usize, from: i32, count: i32, slope: f64,
           if (slope == 0) spread(ofSamples, r, K, part, signs + row, pulls, false, 0);
           else spread(ofSamples, r, K, part, signs + row, pulls, true, <f32>slope);
           const x = <usize>told(layer, X_AT) + ((row * stride) << 2);
-          for (let p = 0; p < d; p += 4) back(x + (p << 2), stride << 2, part, pulls, G + (p << 6));
+          for (let p = 0; p < d; p += 4) back(x + (p << 4), stride << 4, part, pulls, G + (p << 6));
         }
       }
     }

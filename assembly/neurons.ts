@@ -16,12 +16,12 @@ export const GROUP: i32 = 8;
 /** Rows whose pulls are made together; parts of the rows begin on multiples of it. */
 export const NEURON_ROWS: i32 = 128;
 /** Floats of X that should stay in a cache from one group to the next. */
-const CACHED: i32 = 1 << 17;
+const CACHED: i32 = 1 << 15;
 
 /** What a layer says of itself, in 32-bit integers that lie together. */
-const X_AT: usize = 0; // [rows x stride] float32, rows a multiple of 4, stride of 4; what fills up is zero
+const X_AT: usize = 0; // panels [stride x 4] of four rows, float32; rows and stride multiples of 4, what fills up is zero
 const ROWS: usize = 4;
-const COLUMNS: usize = 8; // even, the last of W filled up with zeros
+const COLUMNS: usize = 8;
 const STRIDE: usize = 12; // floats
 const GROUPS: usize = 16;
 const OUTPUT_AT: usize = 20; // [groups] i32; groups of one output follow each other
@@ -66,8 +66,8 @@ export function neuronsForward(layer: usize, from: i32, count: i32, slope: f64, 
       const signs = <usize>told(layer, SIGNS_AT) + g * rows + first;
       const w = <usize>told(layer, W_AT) + ((g * d) << 5);
       const a = <usize>told(layer, A_AT) + (g << 5);
-      if (slope == 0) tiles(x, stride << 2, size, w, d, a, sums, signs, false, 0, SAID);
-      else tiles(x, stride << 2, size, w, d, a, sums, signs, true, <f32>slope, SAID);
+      if (slope == 0) tiles(x, stride << 4, size, w, d, a, sums, signs, false, 0, SAID);
+      else tiles(x, stride << 4, size, w, d, a, sums, signs, true, <f32>slope, SAID);
       const output = load<i32>(outputs + (g << 2));
       if (g + 1 < groups && load<i32>(outputs + ((g + 1) << 2)) == output) continue;
       const z = <usize>told(layer, Z_AT) + ((output * rows + first) << 3);
@@ -81,11 +81,15 @@ export function neuronsForward(layer: usize, from: i32, count: i32, slope: f64, 
   }
 }
 
-/** Tiles of one group over `size` rows, a multiple of 4, and their signs; `what` becomes of them is written `to` there. */
+/**
+ * Tiles of one group over `size` rows, a multiple of 4, and their signs; `what` becomes of them is written `to` there. `panel`: bytes of one of X.
+ *
+ * The loop over columns makes one a turn: V8 puts the products of two next to each other, for which it has too few registers.
+ */
 // @ts-ignore: decorator
 @inline
 export function tiles(
-  x: usize, stride: usize, size: i32, w: usize, d: i32, a: usize, to: usize, signs: usize, leaky: bool, slope: f32, what: i32,
+  x: usize, panel: usize, size: i32, w: usize, d: i32, a: usize, to: usize, signs: usize, leaky: bool, slope: f32, what: i32,
 ): void {
   const a0 = what == SAID ? v128.load(a) : f32x4.splat(1);
   const a1 = what == SAID ? v128.load(a, 16) : a0;
@@ -93,47 +97,27 @@ export function tiles(
   const zero = f32x4.splat(0);
   let left = zero, right = zero;
   for (let s = 0; s < size; s += 4) {
-    let x0 = x;
-    let x1 = x0 + stride;
-    let x2 = x1 + stride;
-    let x3 = x2 + stride;
-    x = x3 + stride;
     let c00 = zero, c01 = zero, c10 = zero, c11 = zero, c20 = zero, c21 = zero, c30 = zero, c31 = zero;
     let at = w;
-    for (const end = w + (d << 5); at < end; at += 64) {
-      let b0 = v128.load(at);
-      let b1 = v128.load(at, 16);
-      let t = v128.load_splat<f32>(x0);
+    let from = x;
+    for (const end = w + (d << 5); at < end; at += 32) {
+      const b0 = v128.load(at);
+      const b1 = v128.load(at, 16);
+      let t = v128.load_splat<f32>(from);
       c00 = f32x4.add(c00, f32x4.mul(t, b0));
       c01 = f32x4.add(c01, f32x4.mul(t, b1));
-      t = v128.load_splat<f32>(x1);
+      t = v128.load_splat<f32>(from, 4);
       c10 = f32x4.add(c10, f32x4.mul(t, b0));
       c11 = f32x4.add(c11, f32x4.mul(t, b1));
-      t = v128.load_splat<f32>(x2);
+      t = v128.load_splat<f32>(from, 8);
       c20 = f32x4.add(c20, f32x4.mul(t, b0));
       c21 = f32x4.add(c21, f32x4.mul(t, b1));
-      t = v128.load_splat<f32>(x3);
+      t = v128.load_splat<f32>(from, 12);
       c30 = f32x4.add(c30, f32x4.mul(t, b0));
       c31 = f32x4.add(c31, f32x4.mul(t, b1));
-      b0 = v128.load(at, 32);
-      b1 = v128.load(at, 48);
-      t = v128.load_splat<f32>(x0, 4);
-      c00 = f32x4.add(c00, f32x4.mul(t, b0));
-      c01 = f32x4.add(c01, f32x4.mul(t, b1));
-      t = v128.load_splat<f32>(x1, 4);
-      c10 = f32x4.add(c10, f32x4.mul(t, b0));
-      c11 = f32x4.add(c11, f32x4.mul(t, b1));
-      t = v128.load_splat<f32>(x2, 4);
-      c20 = f32x4.add(c20, f32x4.mul(t, b0));
-      c21 = f32x4.add(c21, f32x4.mul(t, b1));
-      t = v128.load_splat<f32>(x3, 4);
-      c30 = f32x4.add(c30, f32x4.mul(t, b0));
-      c31 = f32x4.add(c31, f32x4.mul(t, b1));
-      x0 += 8;
-      x1 += 8;
-      x2 += 8;
-      x3 += 8;
+      from += 16;
     }
+    x += panel;
     if (what == POOLED) {
       const upper = f32x4.add(active(c00, leaky, fall), active(c10, leaky, fall));
       left = f32x4.add(left, f32x4.add(upper, f32x4.add(active(c20, leaky, fall), active(c30, leaky, fall))));
@@ -215,7 +199,7 @@ export function neuronsBackward(layer: usize, from: i32, count: i32, slope: f64,
         else pull(signs + s, N + (s << 2), size, pulls, true, <f32>slope);
         const x = <usize>told(layer, X_AT) + ((s * stride) << 2);
         const G = all + ((g * stride) << 6);
-        for (let p = 0; p < d; p += 4) back(x + (p << 2), stride << 2, size, pulls, G + (p << 6));
+        for (let p = 0; p < d; p += 4) back(x + (p << 4), stride << 4, size, pulls, G + (p << 6));
       }
     }
   }
@@ -246,26 +230,28 @@ export function mask(to: usize, sign: usize, left: v128, right: v128, leaky: boo
   v128.store(to, leaky ? v128.bitselect(right, f32x4.mul(right, slope), m1) : v128.and(right, m1), 16);
 }
 
-/** G [4 x 8] += four columns of `size` rows of X times the pulls on them. */
-export function back(x: usize, stride: usize, size: i32, pulls: usize, G: usize): void {
+/** G [4 x 8] += four columns of `size` rows, in panels that are so many bytes apart, times the pulls on them. */
+export function back(x: usize, panel: usize, size: i32, pulls: usize, G: usize): void {
   const zero = f32x4.splat(0);
   let c00 = zero, c01 = zero, c10 = zero, c11 = zero, c20 = zero, c21 = zero, c30 = zero, c31 = zero;
-  for (const end = pulls + (size << 5); pulls < end; pulls += 32) {
-    const b0 = v128.load(pulls);
-    const b1 = v128.load(pulls, 16);
-    let t = v128.load_splat<f32>(x);
-    c00 = f32x4.add(c00, f32x4.mul(t, b0));
-    c01 = f32x4.add(c01, f32x4.mul(t, b1));
-    t = v128.load_splat<f32>(x, 4);
-    c10 = f32x4.add(c10, f32x4.mul(t, b0));
-    c11 = f32x4.add(c11, f32x4.mul(t, b1));
-    t = v128.load_splat<f32>(x, 8);
-    c20 = f32x4.add(c20, f32x4.mul(t, b0));
-    c21 = f32x4.add(c21, f32x4.mul(t, b1));
-    t = v128.load_splat<f32>(x, 12);
-    c30 = f32x4.add(c30, f32x4.mul(t, b0));
-    c31 = f32x4.add(c31, f32x4.mul(t, b1));
-    x += stride;
+  for (const end = pulls + (size << 5); pulls < end; x += panel - 16) {
+    for (const next = x + 16; x < next; x += 4) {
+      const b0 = v128.load(pulls);
+      const b1 = v128.load(pulls, 16);
+      let t = v128.load_splat<f32>(x);
+      c00 = f32x4.add(c00, f32x4.mul(t, b0));
+      c01 = f32x4.add(c01, f32x4.mul(t, b1));
+      t = v128.load_splat<f32>(x, 16);
+      c10 = f32x4.add(c10, f32x4.mul(t, b0));
+      c11 = f32x4.add(c11, f32x4.mul(t, b1));
+      t = v128.load_splat<f32>(x, 32);
+      c20 = f32x4.add(c20, f32x4.mul(t, b0));
+      c21 = f32x4.add(c21, f32x4.mul(t, b1));
+      t = v128.load_splat<f32>(x, 48);
+      c30 = f32x4.add(c30, f32x4.mul(t, b0));
+      c31 = f32x4.add(c31, f32x4.mul(t, b1));
+      pulls += 32;
+    }
   }
   gather(G, c00, c01);
   gather(G + 64, c10, c11);

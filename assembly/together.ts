@@ -9,9 +9,9 @@
 import { back, GROUP, KEPT, mask, neuronPart, neuronPlace, NEURON_ROWS, tiles, told } from "./neurons";
 
 /** What a layer says of itself, in 32-bit integers that lie together. */
-export const X_AT: usize = 0; // [rows x stride] float32, rows a multiple of 4, stride of 4; what fills up is zero
+export const X_AT: usize = 0; // panels [stride x 4] of four rows, float32; rows and stride multiples of 4, what fills up is zero
 export const ROWS: usize = 4;
-export const COLUMNS: usize = 8; // even, the last of W filled up with zeros
+export const COLUMNS: usize = 8;
 export const STRIDE: usize = 12; // floats
 export const GROUPS: usize = 16;
 export const WIDE: usize = 20; // outputs, filled up to a multiple of 4
@@ -21,7 +21,7 @@ export const ACROSS_AT: usize = 32; // the same [groups x wide x 8]
 export const KEPT_AT: usize = 36; // activations [groups x rows x 8] float32, or 0: they are made twice
 export const SIGNS_AT: usize = 40; // [groups x rows] bytes
 export const Z_AT: usize = 44; // [rows x wide] float32
-export const N_AT: usize = 48; // [rows x wide] float32
+export const N_AT: usize = 48; // panels [wide x 4] of four rows, or samples, float32
 export const G_AT: usize = 52; // [groups x stride x 8] float64
 export const IN_A_AT: usize = 56; // [groups x wide x 8] float64
 const PLACES_AT: usize = 60; // of the threads
@@ -45,8 +45,8 @@ function activate(layer: usize, g: i32, s: i32, size: i32, slope: f64, to: usize
   const x = <usize>told(layer, X_AT) + ((s * stride) << 2);
   const w = <usize>told(layer, W_AT) + g * d * LINE;
   const signs = <usize>told(layer, SIGNS_AT) + g * rows + s;
-  if (slope == 0) tiles(x, stride << 2, size, w, d, 0, to, signs, false, 0, KEPT);
-  else tiles(x, stride << 2, size, w, d, 0, to, signs, true, <f32>slope, KEPT);
+  if (slope == 0) tiles(x, stride << 4, size, w, d, 0, to, signs, false, 0, KEPT);
+  else tiles(x, stride << 4, size, w, d, 0, to, signs, true, <f32>slope, KEPT);
 }
 
 /** Where they are, or go. */
@@ -178,49 +178,40 @@ export function togetherBackward(layer: usize, from: i32, count: i32, slope: f64
         if (slope == 0) pull(N, size, a, wide, signs + s, pulls, true, false, 0);
         else pull(N, size, a, wide, signs + s, pulls, true, true, <f32>slope);
         const x = <usize>told(layer, X_AT) + ((s * stride) << 2);
-        for (let p = 0; p < d; p += 4) back(x + (p << 2), stride << 2, size, pulls, G + (p << 6));
-        for (let c = 0; c < wide; c += 4) back(N + (c << 2), wide << 2, size, block, inA + ((g * wide + c) << 6));
+        for (let p = 0; p < d; p += 4) back(x + (p << 4), stride << 4, size, pulls, G + (p << 6));
+        for (let c = 0; c < wide; c += 4) back(N + (c << 4), wide << 4, size, block, inA + ((g * wide + c) << 6));
       }
     }
   }
 }
 
-/** to [size x 8] := N [size x wide] A [wide x 8]; where that is `masked`, slope times it where the sign is not set. */
+/** to [size x 8] := N A, N in panels of `size` rows, A [wide x 8]; where that is `masked`, slope times it where the sign is not set. */
 // @ts-ignore: decorator
 @inline
 export function pull(
   N: usize, size: i32, a: usize, wide: i32, signs: usize, to: usize, masked: bool, leaky: bool, slope: f32,
 ): void {
-  const row = <usize>(wide << 2);
   const zero = f32x4.splat(0);
   const fall = f32x4.splat(slope);
   for (let s = 0; s < size; s += 4) {
-    let n0 = N;
-    let n1 = n0 + row;
-    let n2 = n1 + row;
-    let n3 = n2 + row;
-    N = n3 + row;
     let c00 = zero, c01 = zero, c10 = zero, c11 = zero, c20 = zero, c21 = zero, c30 = zero, c31 = zero;
     let at = a;
     for (const end = a + wide * LINE; at < end; at += LINE) {
       const b0 = v128.load(at);
       const b1 = v128.load(at, 16);
-      let t = v128.load_splat<f32>(n0);
+      let t = v128.load_splat<f32>(N);
       c00 = f32x4.add(c00, f32x4.mul(t, b0));
       c01 = f32x4.add(c01, f32x4.mul(t, b1));
-      t = v128.load_splat<f32>(n1);
+      t = v128.load_splat<f32>(N, 4);
       c10 = f32x4.add(c10, f32x4.mul(t, b0));
       c11 = f32x4.add(c11, f32x4.mul(t, b1));
-      t = v128.load_splat<f32>(n2);
+      t = v128.load_splat<f32>(N, 8);
       c20 = f32x4.add(c20, f32x4.mul(t, b0));
       c21 = f32x4.add(c21, f32x4.mul(t, b1));
-      t = v128.load_splat<f32>(n3);
+      t = v128.load_splat<f32>(N, 12);
       c30 = f32x4.add(c30, f32x4.mul(t, b0));
       c31 = f32x4.add(c31, f32x4.mul(t, b1));
-      n0 += 4;
-      n1 += 4;
-      n2 += 4;
-      n3 += 4;
+      N += 16;
     }
     pulled(to, signs + s, c00, c01, masked, leaky, fall);
     pulled(to + LINE, signs + s + 1, c10, c11, masked, leaky, fall);

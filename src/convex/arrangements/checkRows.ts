@@ -17,8 +17,9 @@ export function checkRows(where: string, X: Matrix): void {
     );
   }
   if (X.block === undefined) checkEntries(where, "data/shape", X);
+  if (X.gathered !== undefined && allFinite(X.gathered)) return; // patches have a pixel many times
   eachBlock(X, BLOCK, (rows, from) => {
-    const bad = rows.findIndex((value) => !Number.isFinite(value));
+    const bad = firstBad(rows);
     if (bad < 0) return;
     throw new ConvexError(
       "data/nonFinite",
@@ -39,13 +40,22 @@ export function checkGenerators(where: string, generators: Matrix, X: Matrix): v
     );
   }
   checkEntries(where, "gates/mismatch", generators);
-  const bad = generators.data.findIndex((value) => !Number.isFinite(value));
+  const bad = firstBad(generators.data);
   if (bad < 0) return;
   throw new ConvexError(
     "gates/mismatch",
     `${where}: expected finite generators, got ${generators.data[bad]} in generator ${Math.floor(bad / X.cols)}. ` +
       `Leave it out or draw it anew.`,
   );
+}
+
+function allFinite({ images, bias }: NonNullable<Matrix["gathered"]>): boolean {
+  return Number.isFinite(bias) && firstBad(images.data) < 0;
+}
+
+/** The first entry that is not finite, or -1. */
+function firstBad(entries: Float64Array): number {
+  return entries.findIndex((value) => !Number.isFinite(value));
 }
 
 /** Throws unless it is a record of two whole numbers and data. */

@@ -9,4 +9,4 @@ export { FEWEST_STARTS, largestAtZero, randomStarts } from "./oracle.js";
 export { columnsOf, TogetherPasses } from "./passes.js";
 export { withAllGates } from "./proof.js";
 export { searchGates } from "./search.js";
-export { FIRST_RATIO, firstPause, firstScale, zeroState } from "./state.js";
+export { firstPause, firstScale, zeroState } from "./state.js";

@@ -71,7 +71,7 @@ const FIRST_SHARE = 0.1;
  * Figure 1 recipe, n = 1,000, 0.00658 and 0.00620, wine-quality 0.2454 and 0.2424, pima 0.3541 and 0.3523 (ratios of 16 and 256:
  * 0.00634 and 0.00628, 0.2446 and 0.2475, 0.3529 and 0.3553; a ratio of 1 with outputs that are not alike 0.00647).
  */
-export const FIRST_RATIO = 64;
+const FIRST_RATIO = 64;
 const SIZES_SEED = 4177;
 /** Directions that are made between two turns of the host. */
 const TOGETHER = 32;

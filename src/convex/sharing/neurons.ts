@@ -67,6 +67,7 @@ export class SharedObjective {
     const C = bias.length;
     const Z = Float64Array.from({ length: this.program.loss.rows * C }, (_, k) => bias[k % C]);
     const m = outputs.length / C;
+    if (m === 0) return Z;
     const layer = layerFor(this.program, this.kernels, m) ?? this.passes(m);
     layer.forward(weights, outputs, Z);
     layer.dispose();

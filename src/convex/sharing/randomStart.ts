@@ -1,11 +1,17 @@
 /** Random neurons that feed all outputs, for a descent to begin from. */
 
-import { evenly, FIRST_RATIO, firstScale } from "../growth/index.js";
+import { evenly, firstScale } from "../growth/index.js";
 import type { Kernels } from "../kernels/types.js";
 import { norm } from "../linear/vectors.js";
 import { biasAlone } from "../operators/dualPoint.js";
 import type { ConvexProgram } from "../types.js";
 import type { SharedNeurons, SharedObjective } from "./neurons.js";
+
+/**
+ * Of |w| to |a|, squared: with one output 64 is best, where neurons feed several it is 4. 200 neurons after 100, 200 and 400 evaluations, 64 / 4:
+ * 2,000 images of 14 x 14 pixels 0.2509, 0.2483, 0.2477 / 0.2500, 0.2480, 0.2472, digits of 65 columns 0.1866, 0.1839, 0.1833 / 0.1851, 0.1836, 0.1832.
+ */
+const RATIO = 4;
 
 /** m neurons in random directions, half of them turned to cut the rows evenly, with random outputs of many sizes, beside the best bias. */
 export function randomNeurons(
@@ -33,7 +39,7 @@ export function randomNeurons(
   loss.gradient(objective.predict(silent), N);
   const said = objective.predict({ weights, outputs, bias: new Float64Array(C) });
   const root = Math.sqrt(firstScale(N, loss.curvature, said));
-  const ratio = Math.sqrt(FIRST_RATIO);
+  const ratio = Math.sqrt(RATIO);
   return {
     weights: weights.map((w) => root * ratio * w),
     outputs: outputs.map((a) => (root * a) / ratio),

@@ -91,6 +91,19 @@ describe("the metric of neurons", () => {
     scales.forEach((scale, k) => void expect(scale * expected[k]).toBeCloseTo(1, 12));
   });
 
+  test("lifts the squares along all axes by a hundredth of their sum where neurons feed several outputs", () => {
+    const { loss, beta } = randomProgram({ cones: true, rows: 20, features: 2, outputs: 2, gates: 1 });
+    const squares = Float64Array.of(199, 1);
+    const [w, a] = [Float64Array.of(2, -1), Float64Array.of(4, 3)];
+    const scales = neuronMetric({ loss, beta }, squares, 1, 2, () => 0)(Float64Array.of(...w, ...a, 0, 0));
+    const half = loss.curvature / 2;
+    const [large, small] = [201, 3];
+    const said = half * (large * 4 + small * 1) + beta;
+    const bias = half * 20 + beta;
+    const expected = [half * 25 * large + beta, half * 25 * small + beta, said, said, bias, bias];
+    scales.forEach((scale, k) => void expect(scale * expected[k]).toBeCloseTo(1, 12));
+  });
+
   test.each(["meanSquaredError", "binaryCrossentropy", "hinge"] as const)(
     "a descent in it never rises, whatever its steps, and ends where its objective says (%s)",
     async (loss) => {

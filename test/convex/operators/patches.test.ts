@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
+import { sampleGates } from "../../../src/convex/arrangements/index.js";
 import { eachBlock } from "../../../src/convex/linear/rowBlock.js";
 import { outputSize, type PatchShape, patchGeometry, patchMatrix } from "../../../src/convex/operators/patches.js";
 import { gaussianMatrix } from "../../helpers/problems.js";
@@ -99,3 +100,24 @@ test("large patch matrices are made in blocks that agree with the whole, bias co
     expect(rows[X.cols - 1]).toBe(7);
   }
 });
+
+test.each([Number.NaN, Number.POSITIVE_INFINITY])(
+  "a pixel or a bias of %o is refused by the first patch that has it",
+  (bad) => {
+    const axis = { size: 4, filter: 2, stride: 1, dilation: 1 };
+    const geometry = patchGeometry({
+      height: axis,
+      width: axis,
+      channels: 1,
+      padding: "valid",
+      dataFormat: "channelsLast",
+    });
+    const images = gaussianMatrix(2, geometry.pixels, 3);
+    const sampled = (data: Float64Array, bias: number) => () =>
+      sampleGates(patchMatrix({ ...images, data }, geometry, bias), { count: 3 });
+    expect(sampled(images.data, 1)().count).toBe(3);
+    const spoilt = images.data.map((value, k) => (k === geometry.pixels + 6 ? bad : value)); // of the second image, whose second patch has it first
+    expect(sampled(spoilt, 1)).toThrow(new RegExp(`got ${bad} at row ${geometry.patches + 1}, column 3`));
+    if (bad > 0) expect(sampled(images.data, bad)).toThrow(/got Infinity at row 0, column 4/);
+  },
+);

@@ -6,6 +6,13 @@
 
 import type { ConvexProgram } from "../../types.js";
 
+/**
+ * Of the sum over all axes, what is added to the squares along each where neurons feed several outputs: without it weights along small axes
+ * move as far as along large ones, and descents end higher. 2,000 images of 14 x 14 pixels, 200 neurons, after 100, 200 and 400 evaluations:
+ * 0.2522, 0.2499, 0.2485 with none, 0.2503, 0.2483, 0.2474 with 0.005, 0.2504, 0.2484, 0.2474 with 0.015 and 0.05; filters of nine columns want
+ * less (a third of the sum costs 3 % after a second).
+ */
+const LEVEL = 0.01;
 /** Share of the rows on which a neuron is active. */
 const ACTIVE = 0.5;
 
@@ -21,6 +28,8 @@ export function neuronMetric(
   own: (k: number) => number,
 ): (x: Float64Array) => Float64Array {
   const d = squares.length;
+  const level = outputs > m ? LEVEL * squares.reduce((sum, square) => sum + square, 0) : 0;
+  const seen = squares.map((square) => square + level);
   const weights = m * d;
   const end = weights + outputs;
   const scales = new Float64Array(end + loss.outputs).fill(1);
@@ -32,7 +41,7 @@ export function neuronMetric(
   return (x) => {
     gains.fill(0);
     for (let k = 0; k < outputs; k++) gains[own(k)] += x[weights + k] ** 2;
-    alongAxes(x, squares, gains, { curvature, beta }, scales, bends);
+    alongAxes(x, seen, gains, { curvature, beta }, scales, bends);
     for (let k = 0; k < outputs; k++) scales[weights + k] = 1 / (bends[own(k)] + beta);
     for (let c = end; c < scales.length; c++) scales[c] = 1 / (ofOutputs * loss.rows + beta);
     return scales;

@@ -6,13 +6,12 @@ import type { NeuronLayer } from "../types.js";
 import { GROUP, type WasmEngine } from "./engine.js";
 import { filled, type WasmHeap } from "./heap.js";
 
-/** Rows, and columns of X, come in fours, those of W in pairs, the last filled up with zeros. */
+/** Rows, and columns of X, come in fours, the last filled up with zeros. */
 export const FOUR = 4;
-export const PAIR = 2;
 /** Rows that are copied together. */
 const COPIED = 4096;
 
-/** Copies X to a block [rows x stride] in float32, so many rows to the first of the next `room`; what fills up is zero. */
+/** Copies X to panels [stride x 4] of four rows in float32, so many rows to the first of the next `room`; what fills up is zero. */
 export function copyRows(
   heap: WasmHeap,
   X: Matrix,
@@ -24,9 +23,10 @@ export function copyRows(
   heap.floats(block, rows * stride).fill(0);
   eachBlock(X, COPIED, (some, from) => {
     const x = heap.floats(block, rows * stride); // rows that are made may have taken memory, which detaches it
-    for (let k = 0, row = from; k < some.length; k += X.cols, row++) {
+    for (let k = 0, row = from; k < some.length; row++) {
       const place = Math.floor(row / patches) * room + (row % patches);
-      x.set(some.subarray(k, k + X.cols), place * stride);
+      const lane = place % FOUR;
+      for (let at = (place - lane) * stride + lane, end = k + X.cols; k < end; k++, at += FOUR) x[at] = some[k];
     }
   });
 }
@@ -36,7 +36,6 @@ export class WasmNeurons implements NeuronLayer {
   private readonly d: number;
   private readonly rows: number; // n, filled up
   private readonly stride: number; // d, filled up
-  private readonly columns: number; // d, filled up to a pair
   private readonly groups: number;
   private readonly places: Int32Array; // [m]: of each neuron among those of the groups
   private readonly blocks: Readonly<
@@ -54,8 +53,7 @@ export class WasmNeurons implements NeuronLayer {
     this.d = X.cols;
     this.rows = filled(this.n, FOUR);
     this.stride = filled(this.d, FOUR);
-    this.columns = filled(this.d, PAIR);
-    const { rows, stride, columns } = this;
+    const { d, rows, stride } = this;
     const { places, ofGroups } = grouped(outputs, C);
     this.places = places;
     this.groups = ofGroups.length;
@@ -66,7 +64,7 @@ export class WasmNeurons implements NeuronLayer {
       layer: floats(16),
       x: floats(rows * stride),
       outputs: floats(groups),
-      w: floats(groups * columns * GROUP),
+      w: floats(groups * d * GROUP),
       a: floats(groups * GROUP),
       signs: heap.take(Math.ceil((groups * rows) / 8)),
       z: heap.take(C * rows),
@@ -78,11 +76,11 @@ export class WasmNeurons implements NeuronLayer {
     heap
       .integers(blocks.layer, 13)
       .set([
-        ...[blocks.x, rows, columns, stride, groups, blocks.outputs, blocks.w, blocks.a],
+        ...[blocks.x, rows, d, stride, groups, blocks.outputs, blocks.w, blocks.a],
         ...[blocks.signs, blocks.z, blocks.n, blocks.g, blocks.room],
       ]);
     heap.integers(blocks.outputs, groups).set(ofGroups);
-    heap.floats(blocks.w, groups * columns * GROUP).fill(0);
+    heap.floats(blocks.w, groups * d * GROUP).fill(0);
     heap.floats(blocks.a, groups * GROUP).fill(0);
     heap.view(blocks.z, C * rows).fill(0); // an output may have no neurons
     heap.floats(blocks.n, C * rows).fill(0);
@@ -121,14 +119,14 @@ export class WasmNeurons implements NeuronLayer {
   }
 
   private write(W: Float64Array, A: Float64Array): void {
-    const { blocks, places, d, columns, groups } = this;
+    const { blocks, places, d, groups } = this;
     const { heap } = this.engine;
-    const w = heap.floats(blocks.w, groups * columns * GROUP);
+    const w = heap.floats(blocks.w, groups * d * GROUP);
     const a = heap.floats(blocks.a, groups * GROUP);
     for (let j = 0, k = 0; j < places.length; j++) {
       const lane = places[j] % GROUP;
       a[places[j]] = A[j];
-      for (let p = 0, at = (places[j] - lane) * columns + lane; p < d; p++, k++, at += GROUP) w[at] = W[k];
+      for (let p = 0, at = (places[j] - lane) * d + lane; p < d; p++, k++, at += GROUP) w[at] = W[k];
     }
   }
 }

@@ -8,7 +8,7 @@ import type { Matrix, Pooling } from "../../types.js";
 import type { NeuronLayer } from "../types.js";
 import { GROUP, type WasmEngine } from "./engine.js";
 import { filled } from "./heap.js";
-import { copyRows, FOUR, PAIR } from "./neurons.js";
+import { copyRows, FOUR } from "./neurons.js";
 
 /** Activations that are kept from the way forward to the way back: 64 MB. Where there are more they are made twice. */
 const KEPT = 2 ** 24;
@@ -21,7 +21,6 @@ export class WasmTogether implements NeuronLayer {
   private readonly samples: number; // n, filled up
   private readonly patches: number; // rows of a sample, filled up
   private readonly stride: number; // d, filled up
-  private readonly columns: number; // d, filled up to a pair
   private readonly wide: number; // C, filled up
   private readonly groups: number;
   private readonly scale: number;
@@ -43,10 +42,9 @@ export class WasmTogether implements NeuronLayer {
     this.d = X.cols;
     this.samples = filled(this.n, FOUR);
     this.stride = filled(this.d, FOUR);
-    this.columns = filled(this.d, PAIR);
     this.wide = filled(C, FOUR);
     this.groups = Math.ceil(m / GROUP);
-    const { samples, stride, columns, groups, wide } = this;
+    const { d, samples, stride, groups, wide } = this;
     const rows = samples * this.patches;
     const { heap } = engine;
     const floats = (length: number) => heap.take(Math.ceil(length / 2));
@@ -55,7 +53,7 @@ export class WasmTogether implements NeuronLayer {
     const blocks = {
       layer: floats(FIELDS),
       x: floats(rows * stride),
-      w: floats(groups * columns * GROUP),
+      w: floats(groups * d * GROUP),
       a: floats(groups * GROUP * wide),
       across: floats(groups * GROUP * wide),
       kept: keeps ? floats(activations) : 0,
@@ -70,10 +68,10 @@ export class WasmTogether implements NeuronLayer {
     heap
       .integers(blocks.layer, FIELDS)
       .set([
-        ...[blocks.x, rows, columns, stride, groups, wide, blocks.w, blocks.a, blocks.across, blocks.kept],
+        ...[blocks.x, rows, d, stride, groups, wide, blocks.w, blocks.a, blocks.across, blocks.kept],
         ...[blocks.signs, blocks.z, blocks.n, blocks.g, blocks.inA, blocks.room, this.patches],
       ]);
-    heap.floats(blocks.w, groups * columns * GROUP).fill(0);
+    heap.floats(blocks.w, groups * d * GROUP).fill(0);
     heap.floats(blocks.a, groups * GROUP * wide).fill(0);
     heap.floats(blocks.across, groups * GROUP * wide).fill(0);
     heap.floats(blocks.n, samples * wide).fill(0);
@@ -101,14 +99,14 @@ export class WasmTogether implements NeuronLayer {
   }
 
   private run(backward: boolean): void {
-    const { engine, blocks, samples, patches, groups, columns, wide, slope } = this;
-    engine.neurons(blocks.layer, samples, groups, patches * columns + wide, true, backward, slope);
+    const { engine, blocks, samples, patches, groups, d, wide, slope } = this;
+    engine.neurons(blocks.layer, samples, groups, patches * d + wide, true, backward, slope);
   }
 
   private write(W: Float64Array, A: Float64Array): void {
-    const { blocks, m, d, C, columns, groups, wide } = this;
+    const { blocks, m, d, C, groups, wide } = this;
     const { heap } = this.engine;
-    writeTurned(W, m, d, d, 1, heap.floats(blocks.w, groups * columns * GROUP), columns);
+    writeTurned(W, m, d, d, 1, heap.floats(blocks.w, groups * d * GROUP), d);
     writeTurned(A, m, C, 1, m, heap.floats(blocks.across, groups * GROUP * wide), wide);
     const a = heap.floats(blocks.a, groups * GROUP * wide);
     for (let c = 0, k = 0; c < C; c++) for (let j = 0, at = c; j < m; j++, k++, at += wide) a[at] = A[k];
@@ -122,8 +120,12 @@ function addRows(z: Float32Array, wide: number, scale: number, Z: Float64Array, 
   for (let s = 0, k = 0, at = 0; s < n; s++, at += wide) for (let c = 0; c < C; c++, k++) Z[k] += scale * z[at + c];
 }
 
+/** to := scale N [n x C] in panels [wide x FOUR]. */
 function copyPulls(N: Float64Array, n: number, C: number, scale: number, to: Float32Array, wide: number): void {
-  for (let s = 0, k = 0, at = 0; s < n; s++, at += wide) for (let c = 0; c < C; c++, k++) to[at + c] = scale * N[k];
+  for (let s = 0, k = 0; s < n; s++) {
+    const lane = s % FOUR;
+    for (let c = 0, at = (s - lane) * wide + lane; c < C; c++, k++, at += FOUR) to[at] = scale * N[k];
+  }
 }
 
 /** to [groups x long x GROUP] := `size` numbers of each of m neurons, which lie `apart` from neuron to neuron and `step` from one to the next. */
