@@ -21,7 +21,7 @@ import { FIRST_LOOK, GraphWeights } from "./weights.js";
 
 /**
  * With cones, where a judgement is dearer, twice as many. So many times that in a first round from zero that has all gates, after
- * which no gap is small, and near the optimum, there once more at the pace of the last round.
+ * which no gap is small (with cones twice as many again), and near the optimum, there once more at the pace of the last round.
  */
 const ITERATIONS_A_ROUND = 10;
 const LONGER = 2;
@@ -288,7 +288,8 @@ export class AdmmRun implements Run {
   private get iterationsARound(): number {
     const { working, iterations, setting } = this;
     const far = iterations === 0 && working.gates.length === setting.program.gates.count;
-    return working.halves * ITERATIONS_A_ROUND * (this.near || far ? LONGER : 1);
+    const longer = far ? working.halves * LONGER : this.near ? LONGER : 1;
+    return working.halves * ITERATIONS_A_ROUND * longer;
   }
 
   /** The length of p times a vector. */
