@@ -134,8 +134,16 @@ export function roundedAsWritten(vector: Float64Array, biasColumn: number): Floa
   );
 }
 
+/** Rows times the columns of a kernel, and how they come to be. */
+export type RowProducts = Pick<PlainProducts, "of">;
+type ProductsOf = (kernel: Matrix) => RowProducts;
+
 /** Z [n x C]: the outputs before the last activation. */
-export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
+export function forward(
+  weights: NetworkWeights,
+  X: Matrix,
+  productsOf: ProductsOf = (kernel) => new PlainProducts(kernel),
+): Float64Array {
   const { kernel, gates, output, bias } = withoutIdle(weights);
   const { biasColumn = 0 } = weights;
   const { patches, positions, scale } = weights.pooling ?? ONE_PATCH;
@@ -145,7 +153,7 @@ export function forward(weights: NetworkWeights, X: Matrix): Float64Array {
   const Z = new Float64Array((X.rows / patches) * C);
   for (let k = 0; k < Z.length; k++) Z[k] = bias[k % C];
   if (weights.skip !== undefined) addLinear(weights.skip, X, Z);
-  const linear = new PlainProducts(kernel);
+  const linear = productsOf(kernel);
   const distinct = gates === null ? null : distinctColumns(gates);
   const gating = distinct === null ? null : new GateProducts(distinct.columns, biasColumn);
   const places = distinct?.places ?? Array.from({ length: m }, (_, j) => j);

@@ -132,7 +132,7 @@ async function pointOf(
   const units = Math.max(1, network.neurons.length);
   const weights = layerWeights(problem, network, units);
   const Z = forward(weights, layerRows(problem));
-  const written = writtenObjective(problem, weights, Z);
+  const written = writtenObjective(problem, weights, kernels, Z);
   const charged = chargedObjective(problem, weights, written);
   const { solution: own } = await solutionWithin(
     solution,

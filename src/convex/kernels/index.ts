@@ -11,7 +11,7 @@ export {
   type Workload,
 } from "./choose.js";
 export { referenceKernels } from "./cpu.js";
-export { bindProducts, keepsPooled } from "./products.js";
+export { bindProducts, keepsPooled, rowProductsFor } from "./products.js";
 export { trialSeconds } from "./trial.js";
 export type { Kernels, ThreadUse } from "./types.js";
 export { endHelpers, wasmKernels } from "./wasm/index.js";

@@ -1,7 +1,9 @@
 /** The products of a program: an engine's own, or those over patches and of units with slopes that are made from them. */
 
 import { packPattern, wordsPerGate } from "../linear/bits.js";
-import { slopeOf } from "../network.js";
+import { PlainProducts } from "../linear/plainProducts.js";
+import { transpose } from "../linear/vectors.js";
+import { type RowProducts, slopeOf } from "../network.js";
 import type { ConvexProgram, GateSet, Matrix, Pooling } from "../types.js";
 import { PatchwiseProducts } from "./patches/patchwise.js";
 import { PooledProducts, roomForPooled } from "./patches/pooled.js";
@@ -53,4 +55,18 @@ export function keepsPooled({ X, gates, pooling }: Pick<ConvexProgram, "X" | "ga
 
 function readApart({ positions, patches }: Pooling): boolean {
   return positions > 1 && positions === patches;
+}
+
+/** Multiplications from which on an engine's are worth asking for. */
+const MANY_PRODUCTS = 2 ** 24;
+
+/** Rows of X times the columns of a kernel [d x m], by the engine where they are many; undefined: plain sums are as well. */
+export function rowProductsFor(kernels: Pick<Kernels, "multiplyTransposed">, X: Matrix) {
+  return (kernel: Matrix): RowProducts => {
+    const { cols: m, rows: d } = kernel;
+    if (X.rows * d * m < MANY_PRODUCTS) return new PlainProducts(kernel);
+    const columns = new Float64Array(m * d);
+    transpose(kernel.data, d, m, columns);
+    return { of: (rows, count, out) => kernels.multiplyTransposed(rows, columns, out, count, d, m) };
+  };
 }

@@ -19,6 +19,8 @@ export interface Objective {
   (x: Float64Array, gradient: Float64Array): number;
   /** f(x) alone, where that is cheaper. */
   value?(x: Float64Array): number;
+  /** What a network says [n x C] at x, where that was the last that it was asked for; else null. It is overwritten by the next. */
+  outputsAt?(x: Float64Array): Float64Array | null;
   /** Lets go of what it holds of an engine. */
   dispose?(): void;
 }

@@ -111,7 +111,9 @@ export function layerObjective(
     return [made, new Float64Array(made.length)];
   });
   const end = weights + outputs;
+  let last: Float64Array | null = null;
   const predicted = (x: Float64Array) => {
+    last = x;
     const [W, A, bias] = [x.subarray(0, weights), x.subarray(weights, end), x.subarray(end)];
     repeatInto(bias, Z);
     layer.forward(W, A, Z);
@@ -130,7 +132,8 @@ export function layerObjective(
     const charged = 0.5 * beta * (dot(W, W) + dot(A, A));
     return loss.value(Z) + charged + (outputBias?.ridge ?? 0) * dot(bias, bias);
   };
-  return Object.assign(objective, { value, dispose: () => layer.dispose() });
+  const outputsAt = (x: Float64Array) => (x === last ? Z : null);
+  return Object.assign(objective, { value, outputsAt, dispose: () => layer.dispose() });
 }
 
 /** The same of neurons on a device that feed one output each, `columns` [m]; these go with it. */

@@ -1,16 +1,19 @@
 /** Where sharing begins: the lower end of two descents, from random neurons and from a network. */
 
 import { firstPause, mayDescendRoughly } from "../growth/index.js";
-import type { Kernels } from "../kernels/types.js";
+import { type Kernels, rowProductsFor } from "../kernels/index.js";
 import { gaussianSource } from "../linear/random.js";
+import { transpose } from "../linear/vectors.js";
+import { forward } from "../network.js";
 import { Clock } from "../solvers/clock.js";
 import type { SolveBudget } from "../solvers/solution.js";
-import type { ConvexProgram } from "../types.js";
-import { descendTogether } from "./descent.js";
+import type { ConvexProgram, Matrix } from "../types.js";
+import { descendTogether, type SharedPoint } from "./descent.js";
 import { SharingEffort } from "./effort.js";
 import { type SharedNeurons, SharedObjective } from "./neurons.js";
 import { workOfGate } from "./prices.js";
 import { randomNeurons } from "./randomStart.js";
+import { onSomeSamples } from "./someSamples.js";
 
 /**
  * Neurons of the descent from random ones, where there is time for so many. Where nobody set a time and so many steps of them all are too
@@ -30,6 +33,20 @@ const MOST_NEURONS = 1000;
 /** Drawing them takes some passes over the data: what follows the descent takes so many times as long, and the judge of it all. */
 const AFTERWARDS = 4;
 const JUDGING = 2;
+/** Where the axes of wide rows took more than this share of it, they are not of these passes. */
+const AXES_SHARE = 2 / 3;
+/**
+ * A pass in float64 makes so many multiplications a second. Where it takes this share of the time, what follows is so many of them, or this
+ * share of what is left.
+ */
+const EXACT_RATE = 1.2e9;
+const DEAR_PASS = 0.05;
+const DEAR_PASSES = 3.5;
+const MOST_DEAR_REST = 0.7;
+/** Where all samples leave time for fewer steps than these, so many of them descend that there is time for enough. */
+const FEW_STEPS = 50;
+const ENOUGH_STEPS = 120;
+const FEWEST_SAMPLES = 100;
 /** Of the time that is left, what these may take at most. */
 const MOST_REST = 0.5;
 /** Of the time that is left: what the second of two descents takes before it is asked whether it gets below the first. */
@@ -41,12 +58,6 @@ const BOUND_SHARE = 1 / 6;
 const PATTERN = 3;
 /** A descent that makes fewer steps than these is steep to its end, and has that time, too. */
 const STEEP_STEPS = 100;
-
-/** Neurons, and what the network's objective is there. */
-export interface SharedPoint {
-  readonly neurons: SharedNeurons;
-  readonly value: number;
-}
 
 /** Where a descent from random neurons ended, and what it has drawn and spent. */
 export interface RandomEnd {
@@ -69,21 +80,47 @@ export async function descendFromRandom(
   const draw = gaussianSource(seed);
   const effort = new SharingEffort(program, patient);
   const clock = new Clock(seconds, stopped);
-  const start = await drawn(
-    program,
-    kernels,
-    Math.min(units, neuronsFor(program, effort, clock.left)),
-    clock,
-    draw,
-    effort,
-  );
+  const most = Math.min(units, neuronsFor(program, effort, clock.left));
+  const steps = effort.stepsIn(clock.left, effort.neuronsIn(clock.left, most, true));
+  const count = Math.max(FEWEST_SAMPLES, Math.ceil((program.loss.rows * steps) / ENOUGH_STEPS));
+  const some = steps < FEW_STEPS ? onSomeSamples(program, count, seed) : program;
+  const rough = await mayDescendRoughly(some, kernels, () => clock.pause());
+  const axes = clock.seconds;
+  const start = drawn(some, kernels, most, clock, draw, effort, rough);
   const drawing = clock.seconds;
+  const passes = axes > AXES_SHARE * drawing ? drawing - axes : drawing;
   const many = start.outputs.length / program.loss.outputs;
   const bound = secondsToBound(program, many);
   const kept = bound < BOUND_SHARE * clock.left && effort.stepsIn(clock.left, many) >= STEEP_STEPS;
-  const pause = firstPause(clock, Math.min(AFTERWARDS * drawing, MOST_REST * clock.left) + (kept ? bound : 0));
-  const point = await descendTogether(start, [], units, program, kernels, pause, effort);
-  return { point, effort, draw, ended: !(await pause()), judging: JUDGING * drawing };
+  const pass = (many * program.X.rows * program.X.cols) / EXACT_RATE;
+  const hurried = pass > DEAR_PASS * clock.left;
+  const rest = hurried
+    ? Math.min(DEAR_PASSES * pass, MOST_DEAR_REST * clock.left)
+    : Math.min(AFTERWARDS * passes, MOST_REST * clock.left);
+  const pause = firstPause(clock, rest + (kept ? bound : 0));
+  const descend = (from: SharedNeurons, on: ConvexProgram) =>
+    descendTogether(from, [], units, on, kernels, pause, effort, undefined, hurried);
+  let point = await descend(start, some);
+  if (some !== program && !(await pause())) point = await descend(point.neurons, program);
+  const ended = !(await pause());
+  if (!ended && (hurried || some !== program)) point = judgedOn(program, kernels, point.neurons);
+  return { point, effort, draw, ended, judging: hurried ? rest : JUDGING * drawing };
+}
+
+/** Neurons with what they come to on all samples, in float64: one pass over the rows, which need not be held. */
+function judgedOn(program: ConvexProgram, kernels: Kernels, neurons: SharedNeurons): SharedPoint {
+  const { X, pooling = null } = program;
+  const { weights, outputs, bias } = neurons;
+  const [d, C] = [X.cols, bias.length];
+  const m = outputs.length / C;
+  const turned = (data: Float64Array, rows: number, cols: number): Matrix => {
+    const across = new Float64Array(data.length);
+    transpose(data, cols, rows, across);
+    return { rows, cols, data: across };
+  };
+  const network = { kernel: turned(weights, d, m), gates: null, output: turned(outputs, m, C), bias, pooling };
+  const said = forward(network, X, rowProductsFor(kernels, X));
+  return { neurons, value: new SharedObjective(program, kernels).value(neurons, said), outputs: said };
 }
 
 /** Seconds that so many gates and a bound of them are foretold to take. */
@@ -103,13 +140,14 @@ export async function begun(
   const pause = () => clock.pause();
   const descend = (from: SharedNeurons, hopeless?: (lowest: number, before: number) => boolean) =>
     descendTogether(from, [], units, program, kernels, pause, effort, hopeless);
-  const given = { neurons: network, value: new SharedObjective(program, kernels).value(network) };
+  const given = { neurons: network, outputs: null, value: new SharedObjective(program, kernels).value(network) };
   if ((await pause()) && point === null) return given;
   const many = Math.min(
     units,
     Math.max(neuronsFor(program, effort, clock.left), network.outputs.length / network.bias.length),
   );
-  const random = point ?? (await descend(await drawn(program, kernels, many, clock, draw, effort)));
+  const rough = point !== null || (await mayDescendRoughly(program, kernels, pause));
+  const random = point ?? (await descend(drawn(program, kernels, many, clock, draw, effort, rough)));
   const most = SECOND_SHARE * clock.left;
   const from = clock.seconds;
   /** Another window as the last one would not bring it below the random one's end, and it has taken its time. */
@@ -129,15 +167,15 @@ function neuronsFor({ X, loss }: ConvexProgram, effort: SharingEffort, seconds: 
 }
 
 /** At most so many random neurons, as many as the time is enough for. */
-async function drawn(
+function drawn(
   program: ConvexProgram,
   kernels: Kernels,
   most: number,
   clock: Clock,
   draw: () => number,
   effort: SharingEffort,
-): Promise<SharedNeurons> {
-  const rough = await mayDescendRoughly(program, kernels, () => clock.pause());
+  rough: boolean, // whether they descend in float32
+): SharedNeurons {
   const m = effort.neuronsIn(clock.left, most, rough);
   return randomNeurons(new SharedObjective(program, kernels), program, kernels, m, draw);
 }

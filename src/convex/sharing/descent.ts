@@ -23,6 +23,13 @@ const DYING = 1e-3;
 /** Size of newcomers against the mean of those that are there. */
 const JOINING_SIZE = 0.05;
 
+/** Neurons, what the network's objective is there, and its outputs [n x C] where they are at hand. */
+export interface SharedPoint {
+  readonly neurons: SharedNeurons;
+  readonly value: number;
+  readonly outputs: Float64Array | null;
+}
+
 /** All neurons and newcomers descend together; newcomers that die out soon are let go. */
 export async function descendTogether(
   neurons: SharedNeurons,
@@ -33,7 +40,8 @@ export async function descendTogether(
   pause: () => Promise<boolean>,
   effort: SharingEffort,
   givenUp: (lowest: number, before: number) => boolean = () => false, // asked after each window, with the value there and at the last
-): Promise<{ neurons: SharedNeurons; value: number }> {
+  hurried = false, // as `descendNeurons` has it
+): Promise<SharedPoint> {
   const d = program.X.cols;
   const objective = new SharedObjective(program, kernels);
   const old = networkOf(neurons, null, 0).neurons;
@@ -63,9 +71,9 @@ export async function descendTogether(
     hopeless = givenUp(lowest, before);
     before = lowest;
   };
-  const worthwhile = { window: WINDOW, share: SLOW, onWindow };
+  const worthwhile = { window: WINDOW, share: SLOW, onWindow, hurried };
   const passes = objective.descent(m);
-  const { x, value, steps } = await descendNeurons(
+  const { x, value, steps, outputs } = await descendNeurons(
     program,
     kernels,
     passes,
@@ -76,7 +84,7 @@ export async function descendTogether(
   );
   effort.descent(steps - counted, m);
   const moved = unpacked(x, now);
-  if ((await pause()) || hopeless) return balanced(moved, value, program);
+  if ((await pause()) || hopeless) return { ...balanced(moved, value, program), outputs };
   return settleOutputs(objective, moved, program, kernels, pause, effort);
 }
 
@@ -101,7 +109,7 @@ async function settleOutputs(
   kernels: Kernels,
   pause: () => Promise<boolean>,
   effort: SharingEffort,
-): Promise<{ neurons: SharedNeurons; value: number }> {
+): Promise<SharedPoint> {
   const d = program.X.cols;
   const { neurons: list, bias } = networkOf(neurons, null, 0);
   const units = concatenated(...list.map(({ direction }) => direction));
@@ -116,7 +124,7 @@ async function settleOutputs(
     direction,
     output: Float64Array.from(bias, (_, c) => x[j] * x[m + c * m + j]),
   }));
-  return { neurons: sharedNeurons(best, d, x.subarray(m * (1 + bias.length))), value };
+  return { neurons: sharedNeurons(best, d, x.subarray(m * (1 + bias.length))), value, outputs: null };
 }
 
 /** x = (weights, outputs, bias) in one vector, as the descent wants it. */

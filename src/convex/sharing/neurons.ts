@@ -75,14 +75,10 @@ export class SharedObjective {
   }
 
   /** What weight decay charges the neurons included. */
-  value({ weights, outputs, bias }: SharedNeurons): number {
+  value({ weights, outputs, bias }: SharedNeurons, Z = this.predict({ weights, outputs, bias })): number {
     const { loss, beta, outputBias } = this.program;
     const charged = dot(weights, weights) + dot(outputs, outputs);
-    return (
-      loss.value(this.predict({ weights, outputs, bias })) +
-      0.5 * beta * charged +
-      (outputBias?.ridge ?? 0) * dot(bias, bias)
-    );
+    return loss.value(Z) + 0.5 * beta * charged + (outputBias?.ridge ?? 0) * dot(bias, bias);
   }
 
   /** S (X w)_+ for every w, [m x n]. */

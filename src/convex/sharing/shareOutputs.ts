@@ -122,7 +122,7 @@ export async function shareOutputs(
   const random = options.random ?? { draw: gaussianSource(options.seed), effort: new SharingEffort(start, patient) };
   const { draw, effort } = random;
   const from = sharedNeurons(network.neurons, start.X.cols, network.bias);
-  let { neurons, value } = await begun(from, start, kernels, clock, options.units, random);
+  let { neurons, value, outputs } = await begun(from, start, kernels, clock, options.units, random);
   const pause = () => clock.pause();
   // Where there is no time to look for neurons, or at the gates of the program as well, the bound is about those that are there.
   const kept = ({ neurons: living }: Network) => {
@@ -137,7 +137,7 @@ export async function shareOutputs(
   for (let round = 0; ; round++) {
     const living = networkOf(neurons, start.pooling, DEAD);
     const { program, blocks } = liftNeurons(start, hidden(living), living.bias, kept(living), kernels);
-    const Z = objective.predict(neurons);
+    const Z = outputs ?? objective.predict(neurons);
     const N = dualPointAt(program, Z);
     const exact = { tolerance: budget.tolerance / 2, pause: () => whole.pause(), late: () => whole.late };
     const most = () => (patient ? effort.forLast(PATIENT_PROJECTIONS) : LAST_PROJECTIONS);
@@ -194,7 +194,7 @@ export async function shareOutputs(
     const newcomers = distinct([...fromPrices(sharper.prices), ...outside], program.beta * (1 + budget.tolerance));
     before = value;
     const moved = await descendTogether(neurons, newcomers, options.units, start, kernels, pause, effort);
-    if (moved.value < value) ({ neurons, value } = moved);
+    if (moved.value < value) ({ neurons, value, outputs } = moved);
   }
 }
 

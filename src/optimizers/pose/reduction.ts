@@ -3,7 +3,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { counted, refuseAs } from "../../arguments.js";
 import { certify, GapJudge, relativeGap } from "../../convex/certificate/index.js";
-import type { Kernels } from "../../convex/kernels/types.js";
+import { type Kernels, rowProductsFor } from "../../convex/kernels/index.js";
 import { inTurns, type Pieces } from "../../convex/linear/pieces.js";
 import { norm } from "../../convex/linear/vectors.js";
 import { forward, type Network, type NetworkWeights, objectiveOf, steepest } from "../../convex/network.js";
@@ -236,7 +236,12 @@ export function layerRows({ program, reduction }: Problem): Matrix {
 }
 
 /** The objective of a network as written: its loss on x, and what its weights, or those of standardised columns, are charged. */
-export function writtenObjective(problem: Problem, weights: NetworkWeights, Z?: Float64Array): Parts {
+export function writtenObjective(
+  problem: Problem,
+  weights: NetworkWeights,
+  kernels: Kernels,
+  Z?: Float64Array, // where it is known
+): Parts {
   const { column, reduction, loss, regularization } = problem;
   const space = reduction !== null && isStandardized(reduction.space) ? reduction.space : null;
   const X = layerRows(problem);
@@ -245,7 +250,7 @@ export function writtenObjective(problem: Problem, weights: NetworkWeights, Z?: 
     X,
     loss,
     decayOf(regularization),
-    Z ?? forward(weights, X),
+    Z ?? forward(weights, X, rowProductsFor(kernels, X)),
   );
 }
 

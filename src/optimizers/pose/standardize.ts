@@ -119,21 +119,28 @@ function ownedColumns(
   columns: Int32Array,
 ): { readonly row: number; readonly column: number; readonly value: number }[] {
   if (n < MANY_ROWS) return [];
-  return Array.from(columns).flatMap((column) => {
-    let mean = 0;
-    for (let k = 0; k < n; k++) mean += data[k * d + column] / n;
-    let row = 0;
-    let sum = 0;
-    const values = new Set<number>();
-    for (let k = 0; k < n; k++) {
-      const value = data[k * d + column];
-      if (values.size < 3) values.add(value);
-      sum += (value - mean) ** 2;
-      if (Math.abs(value - mean) > Math.abs(data[row * d + column] - mean)) row = k;
+  // Row by row, in the order in which they lie.
+  const means = new Float64Array(d);
+  for (let k = 0, at = 0; k < n; k++) for (let p = 0; p < d; p++, at++) means[p] += data[at] / n;
+  const sums = new Float64Array(d);
+  const farthest = new Float64Array(d); // squares of distances
+  const owners = new Int32Array(d);
+  for (let k = 0, at = 0; k < n; k++) {
+    for (let p = 0; p < d; p++, at++) {
+      const square = (data[at] - means[p]) ** 2;
+      sums[p] += square;
+      if (square > farthest[p]) [farthest[p], owners[p]] = [square, k];
     }
-    const value = data[row * d + column];
-    return values.size > 2 && (value - mean) ** 2 > OWNED * sum ? [{ row, column, value }] : [];
-  });
+  }
+  return Array.from(columns)
+    .filter((column) => farthest[column] > OWNED * sums[column] && hasThreeValues(column))
+    .map((column) => ({ row: owners[column], column, value: data[owners[column] * d + column] }));
+
+  function hasThreeValues(column: number): boolean {
+    const values = new Set<number>();
+    for (let k = 0; k < n && values.size < 3; k++) values.add(data[k * d + column]);
+    return values.size > 2;
+  }
 }
 
 function named(noun: string, places: readonly number[]): string {

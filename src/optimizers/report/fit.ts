@@ -46,7 +46,7 @@ export async function proveFit(
   const { kernels } = chosen;
   const weights = layerWeights(problem, fitting.network, units);
   if (!isFinite32(weights)) return null;
-  const written = writtenObjective(problem, weights);
+  const written = writtenObjective(problem, weights, kernels);
   const charged = chargedObjective(problem, weights, written);
   const within = await solutionWithin(solution, shared, fitting, kernels, clock);
   const proven = withShared(certificateOf(problem, within.solution, weights, charged), within.shared);

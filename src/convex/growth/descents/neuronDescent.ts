@@ -2,6 +2,7 @@
 
 import type { Kernels, NeuronLayer } from "../../kernels/types.js";
 import {
+  type Descent,
   type DeviceObjective,
   descendWorthwhile,
   MEMORY,
@@ -36,13 +37,28 @@ export interface NeuronPasses {
 const MANY_ROWS = 4000;
 const LONG_MEMORY = 20;
 
+/** A fall in float32 by this share of the value, and so many times what float64 says that it is off by, is one. */
+const CLEAR = 1e-3;
+const ERRORS = 10;
+
 /** A descent that makes all of its steps. */
 const ALWAYS = { window: 1, share: Number.NEGATIVE_INFINITY };
+
+export interface NeuronWish extends Pick<Worthwhile, "window" | "share" | "onWindow"> {
+  readonly hurried?: boolean;
+}
+
+export interface NeuronEnd extends Pick<Descent, "x" | "value" | "steps"> {
+  readonly outputs: Float64Array | null; // [n x C]
+}
 
 /**
  * Where at most `steps` steps from `start` end, and the value there; fewer where so many together no longer take `share` off it. Where
  * there are passes in float32, that goes as far as float32 tells lower from higher, and what is left is in float64, as the value is:
- * never above where it began. Where float32 has led no lower, all steps are made again in float64; `steps` counts both.
+ * never above where it began. Where float32 has led no lower, all steps are made again in float64; `steps` counts both. `outputs`: what
+ * the network says there, where that is at hand.
+ *
+ * `hurried`: where time is over after a clear fall in float32, float64 is not asked: the value is that of float32, and the caller judges.
  */
 export async function descendNeurons(
   program: ConvexProgram,
@@ -51,8 +67,8 @@ export async function descendNeurons(
   start: Float64Array,
   steps: number,
   pause: () => Promise<boolean>,
-  { window, share, onWindow }: Pick<Worthwhile, "window" | "share" | "onWindow"> = ALWAYS,
-): Promise<{ readonly x: Float64Array; readonly value: number; readonly steps: number }> {
+  { window, share, onWindow, hurried = false }: NeuronWish = ALWAYS,
+): Promise<NeuronEnd> {
   const { m, outputs, own } = passes;
   const weights = m * program.X.cols;
   const axes = await axesOf(program.X, kernels, pause);
@@ -64,16 +80,23 @@ export async function descendNeurons(
   const from = turned(start, weights, axes.there);
   const lower = hasDigits(program, axes) ? await roughObjective(posed, passes) : null;
   const rough = lower === null ? null : await roughly(lower, from, steps, pause, wish);
+  const end = (x: Float64Array, value: number, made: number, outputs: Float64Array | null | undefined) => ({
+    ...{ x: turned(x, weights, axes.back), value, steps: made, outputs: outputs ?? null },
+  });
+  const fell = rough !== null && rough.value < rough.began - CLEAR * Math.abs(rough.began);
+  if (hurried && fell && (await pause())) return end(rough.x, rough.value, rough.steps, null);
   return usingObjective(passes.exact(posed), async (objective) => {
     const valueAt = (x: Float64Array) => objective.value?.(x) ?? objective(x, new Float64Array(x.length));
     const there = rough === null ? Number.NaN : valueAt(rough.x);
-    const near = rough !== null && there < valueAt(from) ? rough : null;
+    const lowerThan = ({ began, value }: Pick<Descent, "began" | "value">) =>
+      (fell && there < began - ERRORS * Math.abs(there - value)) || there < valueAt(from);
+    const near = rough !== null && lowerThan(rough) ? rough : null;
     const left = near === null ? steps : near.told ? 0 : Math.max(0, steps - near.steps);
-    if (near !== null && left === 0) return { x: turned(near.x, weights, axes.back), value: there, steps: near.steps };
+    if (near !== null && left === 0) return end(near.x, there, near.steps, objective.outputsAt?.(near.x));
     // It is let go of here, and not by the descent.
     const lent: Objective = (x, gradient) => objective(x, gradient);
     const { x, value, ...exact } = await descendWorthwhile(lent, near?.x ?? from, left, pause, wish);
-    return { x: turned(x, weights, axes.back), value, steps: exact.steps + (rough?.steps ?? 0) };
+    return end(x, value, exact.steps + (rough?.steps ?? 0), objective.outputsAt?.(x));
   });
 }
 

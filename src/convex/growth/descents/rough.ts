@@ -1,7 +1,13 @@
 /** Descents whose neurons are multiplied in float32: as far as that tells lower from higher, and where it has digits for the data at all. */
 
 import type { Kernels } from "../../kernels/types.js";
-import { type DeviceObjective, descendWorthwhile, type Worthwhile, watchedBy } from "../../linear/lbfgs.js";
+import {
+  type Descent,
+  type DeviceObjective,
+  descendWorthwhile,
+  type Worthwhile,
+  watchedBy,
+} from "../../linear/lbfgs.js";
 import type { ConvexProgram } from "../../types.js";
 import { type Axes, axesOf, offsetOf } from "../metric/index.js";
 import { roughPassesOf } from "../passes.js";
@@ -50,7 +56,7 @@ export async function roughly(
   steps: number,
   pause: () => Promise<boolean>,
   wish: Worthwhile,
-): Promise<{ readonly x: Float64Array; readonly steps: number; readonly told: boolean }> {
+): Promise<Pick<Descent, "x" | "value" | "began" | "steps"> & { readonly told: boolean }> {
   let lowest = Number.POSITIVE_INFINITY;
   let before = Number.NaN;
   let step = 0;
@@ -68,6 +74,6 @@ export async function roughly(
     return level;
   };
   const lent = Object.assign(watched, { dispose: () => objective.dispose?.() });
-  const { x, steps: made, still } = await descendWorthwhile(lent, start, steps, ending, wish);
-  return { x, steps: made, told: !still && !level };
+  const { still, ...end } = await descendWorthwhile(lent, start, steps, ending, wish);
+  return { ...end, told: !still && !level };
 }
