@@ -50,6 +50,63 @@ export function convolution(
   };
 }
 
+/**
+ * The transpose of a convolution, from its positions to the image that its windows see, with a bias of that: each pixel in adds the kernel
+ * [h w channels x filters], times it, to its window.
+ */
+export function transposedConvolution(
+  windows: Windows,
+  channels: number,
+  filters: number,
+  kernel: WeightPlace,
+  bias: WeightPlace | null,
+): Make {
+  const places = placesOf(windows);
+  const image = windows.frames * windows.height * windows.width;
+  const d = windows.kernel[0] * windows.kernel[1] * channels;
+  return (kernels) => {
+    const pixels = pixelsOf(windows);
+    const turned = new Float64Array(d * filters);
+    const [patches, held, pulled, product] = [new Scratch(), new Scratch(), new Scratch(), new Scratch()];
+    const each = (n: number, use: (channel: number, at: number) => void) => {
+      for (let k = 0; k < image * channels; k++) use(k % channels, k * n);
+    };
+    return {
+      size: image * channels,
+      work: places * d * filters,
+      room: places * (2 * d + 2 * filters),
+      forward(n, [h], weights, out) {
+        const H = held.take(filters * places * n);
+        swap(h, places, filters, n, H);
+        const P = patches.take(d * places * n);
+        kernels.multiply(partOf(weights, kernel), H, P, d, filters, places * n);
+        scatter(P, pixels, places, channels, n, out);
+        if (bias === null) return;
+        const numbers = partOf(weights, bias);
+        each(n, (channel, at) => addToRows(numbers.subarray(channel, channel + 1), n, out.subarray(at, at + n)));
+      },
+      backward(n, _inputs, weights, _out, pull, [below], gradient) {
+        const P = patches.take(d * places * n);
+        gather(pull, pixels, places, channels, n, P);
+        if (kernel.trained) {
+          const part = product.take(d * filters);
+          kernels.multiplyTransposed(P, held.take(filters * places * n), part, d, places * n, filters);
+          addTo(partOf(gradient, kernel), part);
+        }
+        if (bias?.trained) {
+          const slopes = partOf(gradient, bias);
+          each(n, (channel, at) => addRowSums(pull.subarray(at, at + n), n, slopes.subarray(channel, channel + 1)));
+        }
+        if (below === null) return;
+        transpose(partOf(weights, kernel), d, filters, turned);
+        const H = pulled.take(filters * places * n);
+        kernels.multiply(turned, P, H, filters, d, places * n);
+        swap(H, filters, places, n, below);
+      },
+    };
+  };
+}
+
 /** P [entries channels x places n] := rows [n] of h [pixels channels x n]. */
 function gather(
   h: Float64Array,

@@ -2,8 +2,8 @@
 
 import { type Make, partOf, type WeightPlace } from "./operation.js";
 
-/** The sum of `count` inputs. */
-export function sum(size: number, count: number): Make {
+/** The sum of `count` inputs, times a factor. */
+export function sum(size: number, count: number, factor = 1): Make {
   return () => ({
     size,
     work: size * count,
@@ -11,8 +11,10 @@ export function sum(size: number, count: number): Make {
     forward(_n, inputs, _weights, out) {
       out.set(inputs[0]);
       for (const input of inputs.slice(1)) for (let k = 0; k < out.length; k++) out[k] += input[k];
+      if (factor !== 1) for (let k = 0; k < out.length; k++) out[k] *= factor;
     },
     backward(_n, _inputs, _weights, _out, pull, pulls) {
+      if (factor !== 1) for (let k = 0; k < pull.length; k++) pull[k] *= factor;
       for (const below of pulls) below?.set(pull);
     },
   });

@@ -48,6 +48,20 @@ export function windowsOf(
   };
 }
 
+/** For each entry of an output the one of the input that it is, by their places; -1 where that is beside it. */
+export function placesOfInput(
+  input: readonly number[],
+  output: readonly number[],
+  from: (place: readonly number[]) => readonly number[],
+): Int32Array {
+  return Int32Array.from({ length: product(output) }, (_, k) => {
+    const place = output.map((size, axis) => Math.floor(k / product(output.slice(axis + 1))) % size);
+    const found = from(place);
+    if (found.some((at, axis) => at < 0 || at >= input[axis])) return -1;
+    return found.reduce((at, own, axis) => at * input[axis] + own, 0);
+  });
+}
+
 /** Of a sample. */
 export function outputShape(layer: tf.layers.Layer, inputs: readonly Place[]): number[] {
   const shapes = inputs.map(({ shape }) => [null, ...shape]);

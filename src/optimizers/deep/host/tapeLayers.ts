@@ -5,19 +5,24 @@ import {
   activation,
   activationWith,
   averagePooling,
+  contraction,
   convolution,
   dense,
   embedding,
+  type Factor,
   maxPooling,
+  multiplication,
   normalization,
   parametric,
   range,
+  selection,
   softmax,
   sum,
+  transposedConvolution,
 } from "../../../convex/tape/index.js";
 import { joined } from "./joined.js";
 import { bidirectional, recurrent } from "./recurrentLayers.js";
-import { broadcast, type Config, kept, outputShape, product, windowsOf } from "./shapes.js";
+import { broadcast, type Config, kept, outputShape, placesOfInput, product, windowsOf } from "./shapes.js";
 import type { Place, TapeWriter } from "./tapeWriter.js";
 
 /** Null: not in this form. `frames`: the first axes of the input, each of whose places the layer goes through alone. */
@@ -37,6 +42,7 @@ const CLASSES: Readonly<Record<string, Write>> = {
   Dense: (writer, layer, [input], config) => activated(writer, affine(writer, layer, input), config.activation),
   Conv1D: convolved,
   Conv2D: convolved,
+  Conv2DTranspose: convolvedBack,
   MaxPooling1D: pooled(maxPooling),
   MaxPooling2D: pooled(maxPooling),
   AveragePooling1D: pooled(averagePooling),
@@ -57,6 +63,12 @@ const CLASSES: Readonly<Record<string, Write>> = {
   ELU: (writer, layer, [input]) =>
     (layer as unknown as { alpha: number }).alpha === 1 ? activated(writer, input, "elu") : null,
   Add: (writer, _, inputs) => added(writer, inputs),
+  Average: (writer, _, inputs) => added(writer, inputs, 1 / inputs.length),
+  Multiply: (writer, _, inputs) => {
+    const [{ shape }] = inputs;
+    return areAlike(inputs) ? writer.add(multiplication(product(shape), inputs.length), inputs, shape, []) : null;
+  },
+  Dot: contracted,
   Concatenate: (writer, layer, inputs, { axis }) => {
     const { length } = inputs[0].shape;
     return axis === -1 || axis === length ? joined(writer, inputs, outputShape(layer, inputs)) : null;
@@ -64,6 +76,31 @@ const CLASSES: Readonly<Record<string, Write>> = {
   Flatten: (writer, layer, inputs, config, frames) =>
     config.dataFormat === "channelsFirst" ? null : reshaped(writer, layer, inputs, config, frames),
   Reshape: reshaped,
+  Permute: (writer, layer, [input], { dims }) => {
+    const axes = dims as number[]; // the first one is 1
+    return moved(writer, layer, input, (place) => {
+      const from = place.slice();
+      axes.forEach((axis, k) => {
+        from[axis - 1] = place[k];
+      });
+      return from;
+    });
+  },
+  UpSampling2D: (writer, layer, [input], { size, interpolation, dataFormat }) => {
+    if (interpolation !== "nearest" || dataFormat === "channelsFirst") return null;
+    const [high, wide] = size as number[];
+    return moved(writer, layer, input, ([i, j, c]) => [Math.floor(i / high), Math.floor(j / wide), c]);
+  },
+  ZeroPadding2D: (writer, layer, [input], { padding, dataFormat }) => {
+    if (dataFormat === "channelsFirst") return null;
+    const [[top], [left]] = padding as number[][];
+    return moved(writer, layer, input, ([i, j, c]) => [i - top, j - left, c]);
+  },
+  Cropping2D: (writer, layer, [input], { cropping, dataFormat }) => {
+    if (dataFormat === "channelsFirst") return null;
+    const [[top], [left]] = cropping as number[][];
+    return moved(writer, layer, input, ([i, j, c]) => [i + top, j + left, c]);
+  },
   Dropout: same,
   SpatialDropout1D: same,
   AlphaDropout: same,
@@ -139,10 +176,46 @@ function distributed(writer: TapeWriter, layer: tf.layers.Layer, inputs: readonl
   return CLASSES[name](writer, inner, inputs, inner.getConfig(), inputs[0].shape.slice(0, 1));
 }
 
-function added(writer: TapeWriter, inputs: readonly Place[]): Place | null {
+function added(writer: TapeWriter, inputs: readonly Place[], factor = 1): Place | null {
   const [{ shape }] = inputs;
-  const alike = inputs.every((each) => each.shape.join() === shape.join());
-  return alike ? writer.add(sum(product(shape), inputs.length), inputs, shape, []) : null;
+  return areAlike(inputs) ? writer.add(sum(product(shape), inputs.length, factor), inputs, shape, []) : null;
+}
+
+function areAlike([{ shape }, ...others]: readonly Place[]): boolean {
+  return others.every((each) => each.shape.join() === shape.join());
+}
+
+/** Inner products of vectors, or of those of two matrices along an axis of each; axis 0 is that of the rows. */
+function contracted(
+  writer: TapeWriter,
+  _: tf.layers.Layer,
+  inputs: readonly Place[],
+  { axes, normalize }: Config,
+): Place | null {
+  const ranks = inputs.map(({ shape }) => shape.length);
+  if (normalize || inputs.length !== 2 || ranks[0] !== ranks[1] || ranks[0] > 2) return null;
+  const factors: Factor[] = [];
+  for (const [k, { shape }] of inputs.entries()) {
+    const given = Array.isArray(axes) ? axes[k] : (axes as number);
+    const axis = (given < 0 ? given + ranks[k] + 1 : given) - 1;
+    if (axis < 0) return null;
+    const other = shape[1 - axis] ?? 1;
+    const [apart, stride] = axis === 0 ? [1, other] : [shape[1], 1];
+    factors.push({ count: other, length: shape[axis], apart, stride });
+  }
+  const counts = factors.map(({ count }) => count);
+  return writer.add(contraction(factors[0], factors[1]), inputs, ranks[0] === 1 ? [1] : counts, []);
+}
+
+/** Entries of the input elsewhere: which one each place of the output has. */
+function moved(
+  writer: TapeWriter,
+  layer: tf.layers.Layer,
+  input: Place,
+  from: (place: readonly number[]) => readonly number[],
+): Place {
+  const shape = outputShape(layer, [input]);
+  return writer.add(selection(placesOfInput(input.shape, shape, from)), [input], shape, []);
 }
 
 /** All entries, one behind the other. */
@@ -193,6 +266,22 @@ function convolved(
   const [channels, filters] = [input.shape, shape].map((sizes) => sizes[sizes.length - 1]);
   const made = writer.add(convolution(windows, channels, filters, kernel, bias), [input], shape, kept(kernel, bias));
   return activated(writer, made, config.activation);
+}
+
+function convolvedBack(
+  writer: TapeWriter,
+  layer: tf.layers.Layer,
+  [input]: readonly Place[],
+  config: Config,
+): Place | null {
+  const shape = outputShape(layer, [input]);
+  // Of the convolution from its output to its input.
+  const windows = windowsOf(config.kernelSize, config.strides, 1, config, shape, input.shape);
+  if (windows === null) return null;
+  const [kernel, bias = null] = layer.weights.map((weight) => writer.weight(weight));
+  const [filters, channels] = [input.shape[2], shape[2]];
+  const made = transposedConvolution(windows, channels, filters, kernel, bias);
+  return activated(writer, writer.add(made, [input], shape, kept(kernel, bias)), config.activation);
 }
 
 function pooled(make: typeof maxPooling): Write {
