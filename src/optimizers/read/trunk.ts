@@ -6,6 +6,7 @@ import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import { anatomyOf, type Cut } from "./anatomy.js";
 import { refuseNonFiniteRows, refuseTensor } from "./data.js";
+import { refuseUnlisted } from "./layers/embedding.js";
 import { named, refuseModel } from "./layers/layer.js";
 import { refuseNonFiniteWeights } from "./weights.js";
 
@@ -45,6 +46,7 @@ export function trunkOf(model: tf.LayersModel, use: "write" | "read" = "write", 
     shape: anatomy.headShape,
     async see(name, x) {
       refuseTensor(name, x, anatomy.inputShape, "the model's input");
+      await refuseUnlisted(name, x, model);
       for (const stage of stages) await refuseNonFiniteWeights(stage);
       const seen = await evaluated(x, stages, features);
       await refuseOverflow(name, x, seen, anatomy.trunk[anatomy.trunk.length - 1].output.sourceLayer);
