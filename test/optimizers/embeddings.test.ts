@@ -13,7 +13,7 @@ const table = (more: object = {}) =>
     typeof tf.layers.embedding
   >[0]);
 const sequence = (...layers: tf.layers.Layer[]) => tf.sequential({ layers });
-const end = (activation?: "tanh") => tf.layers.dense({ units: 1, activation });
+const end = (activation: "linear" | "tanh" = "linear") => tf.layers.dense({ units: 1, activation });
 
 const models: readonly [name: string, build: () => tf.LayersModel][] = [
   ["a table that is trained, then a recurrent layer", () => sequence(table(), tf.layers.lstm({ units: 4 }), end())],

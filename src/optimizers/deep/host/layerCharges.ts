@@ -2,7 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { usesOf } from "../../read/frozenCharge.js";
-import type { Weight } from "../passes.js";
+import type { Weight } from "../../read/graph.js";
 
 export interface LayerCharge {
   readonly weight: Weight;
