@@ -1,15 +1,14 @@
-/** Gradients and features on the host, beside those of TensorFlow.js through the same layers. */
+/** Gradients on the host, beside those of TensorFlow.js through the same layers. */
 
 import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
-import { beforeAll, describe, expect, test, vi } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { referenceKernels, wasmKernels } from "../../src/convex/kernels/index.js";
 import { gaussianSource } from "../../src/convex/linear/random.js";
-import type { LossName, Matrix } from "../../src/convex/types.js";
+import type { LossName } from "../../src/convex/types.js";
 import { headWays } from "../../src/optimizers/deep/headPasses.js";
 import { WholeObjective } from "../../src/optimizers/deep/objective.js";
 import { readModel } from "../../src/optimizers/read/model.js";
-import { trunkOf } from "../../src/optimizers/read/trunk.js";
 import { gaussianMatrix, targetsFor } from "../helpers/problems.js";
 
 beforeAll(async () => {
@@ -412,58 +411,5 @@ describe("a layer or regularizer that the host lacks", () => {
     const { moved, values } = await compared(build(), shape, "categoricalCrossentropy", 3);
     expect(moved).toBe(false);
     expect(values[0]).toBe(values[1]);
-  });
-});
-
-describe("features of layers through times that are frozen", () => {
-  const frozen = { trainable: false };
-  const head = () => [tf.layers.dense({ units: 3, activation: "relu" }), tf.layers.dense({ units: 1 })];
-  const trunks: readonly [name: string, shape: number[], byTape: boolean, build: () => tf.layers.Layer[]][] = [
-    [
-      "of two layers, one in a model within",
-      [5, 2],
-      true,
-      () => [
-        sequence(tf.layers.lstm({ units: 3, returnSequences: true, ...frozen, inputShape: [5, 2] })),
-        tf.layers.bidirectional({ layer: tf.layers.gru({ units: 2 }) as tf.RNN, mergeMode: "concat", ...frozen }),
-      ],
-    ],
-    [
-      "of images",
-      [3, 4, 4, 1],
-      true,
-      () => [
-        tf.layers.convLstm2d({
-          ...{ filters: 2, kernelSize: 2, recurrentInitializer: "glorotUniform", inputShape: [3, 4, 4, 1], ...frozen },
-        }),
-        tf.layers.flatten(),
-      ],
-    ],
-    [
-      "of times that are masked",
-      [5, 2],
-      false,
-      () => [tf.layers.masking({ inputShape: [5, 2] }), tf.layers.simpleRNN({ units: 3, ...frozen })],
-    ],
-  ];
-  test.each(trunks)("%s are what the model predicts there", async (_, shape, byTape, build) => {
-    const below = build();
-    const model = sequence(...below, ...head());
-    model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
-    const x = tf.randomNormal([40, ...shape], 0, 1, "float32", 1);
-    const features = tf.model({ inputs: model.inputs, outputs: below[below.length - 1].output as tf.SymbolicTensor });
-    const predicted = tf.tidy(() => (features.predict(x) as tf.Tensor).dataSync());
-    const tensors = tf.memory().numTensors;
-    const predict = vi.spyOn(tf.LayersModel.prototype, "predict");
-    const seen = (await trunkOf(model).see("x", x)) as Matrix;
-    expect(predict.mock.calls.length === 0).toBe(byTape);
-    predict.mockRestore();
-    expect(tf.memory().numTensors).toBe(tensors);
-    expect([seen.rows, seen.rows * seen.cols]).toEqual([40, predicted.length]);
-    seen.data.forEach((value, k) => {
-      expectNear(value, predicted[k], 1);
-    });
-    x.dispose();
-    model.dispose();
   });
 });
