@@ -184,6 +184,33 @@ test("path, layer-wise stages and what asks for one program still refuse such a 
 });
 
 test.each(["linear", "tanh"] as const)(
+  "a layer that keeps a state is refused by name, before a read-out with activation %s",
+  async (activation) => {
+    const shape = { batchInputShape: [6, 3, 2] };
+    const ways = [
+      tf.layers.lstm({ units: 2, stateful: true, ...shape }),
+      tf.layers.bidirectional({
+        layer: tf.layers.gru({ units: 2, stateful: true }) as tf.RNN,
+        mergeMode: "sum",
+        ...shape,
+      }),
+    ];
+    const [x, y] = [tf.randomNormal([6, 3, 2], 0, 1, "float32", 1), tf.ones([6, 1])];
+    for (const layer of ways) {
+      const model = tf.sequential({ layers: [layer, tf.layers.dense({ units: 1, activation })] });
+      model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+      await expect(new ConvexReLUTrainer(SHORT).fit(model, x, y)).rejects.toMatchObject({
+        code: "model/layer",
+        message: expect.stringContaining(
+          `got layer "${layer.name}" of class ${layer.getClassName()}, which is stateful`,
+        ),
+      });
+    }
+    tf.dispose([x, y]);
+  },
+);
+
+test.each(["linear", "tanh"] as const)(
   "regularizers for which TensorFlow.js charges nothing are named once, before a read-out with activation %s",
   async (activation) => {
     const [x, y] = [tf.randomNormal([6, 3, 2], 0, 1, "float32", 1), tf.tensor2d([[0], [1], [0], [1], [1], [0]])];

@@ -20,7 +20,7 @@ import { weightsBefore } from "../write/weights.js";
 import { Epochs, effortOf, hopDown, stopWith, warmUp } from "./descents/index.js";
 import { headWays } from "./headPasses.js";
 import { WholeJudge } from "./judge.js";
-import { refuseNormalizedAxes } from "./layers.js";
+import { refuseNormalizedAxes, refuseStates } from "./layers.js";
 import { type Charge, WholeObjective } from "./objective.js";
 import { ownStart } from "./ownStart.js";
 import { readWholeRows, rowsOf, type WholeRows } from "./rows.js";
@@ -70,6 +70,7 @@ export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>, 
   refuseUnfit(settings, args, "alternate");
   const clock = clockOf(settings);
   const spec = readModel(model, settings.formulation, "fit", true, settings.depth);
+  refuseStates(model);
   refuseNormalizedAxes(model);
   refuseFreeBeside(spec, settings);
   const rows = await readWholeRows(model, spec, x, y, args);

@@ -3,10 +3,16 @@
 import * as tf from "@tensorflow/tfjs";
 import { isRecord } from "../../arguments.js";
 import { ConvexError } from "../../errors.js";
+import { refuseState } from "../read/trunk.js";
 
 /** The layers of a model, and of models within, that hold weights of their own. */
 export function layersOf(model: tf.LayersModel): tf.layers.Layer[] {
   return model.layers.flatMap((layer) => (layer instanceof tf.LayersModel ? layersOf(layer) : [layer]));
+}
+
+/** @throws ConvexError "model/layer" naming a layer whose state rows that come before would change. */
+export function refuseStates(model: tf.LayersModel): void {
+  for (const layer of layersOf(model)) refuseState(layer);
 }
 
 /** The layers that are trained and have regularizers for which TensorFlow.js 4.22 charges nothing: recurrent ones. */

@@ -134,11 +134,12 @@ function noteOf(stages: readonly tf.LayersModel[], features: number): string | n
   return `${which} stayed as they are: what they make of a sample, ${counted(features, "feature")}, is the data of the program.`;
 }
 
-function refuseState(layer: tf.layers.Layer): void {
+/** @throws ConvexError "model/layer". */
+export function refuseState(layer: tf.layers.Layer): void {
   if (!layer.stateful) return;
   refuseModel(
     "model/layer",
-    "frozen layers whose output is of one sample alone",
+    "layers whose output is of one sample alone",
     `${named(layer)}, which is stateful`,
     "Set stateful: false, or train this model with model.fit().",
   );
