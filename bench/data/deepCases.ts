@@ -41,6 +41,14 @@ class Maker {
     return tf.layers.conv2d({ filters, kernelSize: 3, activation: "relu", ...this.common(), ...more });
   }
 
+  /** A recurrent layer; TensorFlow.js charges nothing for a regularizer of one. */
+  recurrent(cell: "lstm" | "gru", units: number, inputShape: [times: number, features: number]) {
+    const { kernelInitializer } = this.common();
+    const recurrentInitializer = tf.initializers.orthogonal({ seed: this.seed });
+    const given = { units, inputShape, kernelInitializer, recurrentInitializer };
+    return cell === "lstm" ? tf.layers.lstm(given) : tf.layers.gru({ ...given, recurrentActivation: "hardSigmoid" });
+  }
+
   private common() {
     this.seed += 1;
     const kernelInitializer = tf.initializers.glorotUniform({ seed: this.seed });
@@ -65,13 +73,24 @@ function stack(
 type Draw = () => number;
 
 /** So many rows to train on and half as many to test. */
-function table(rows: number, seed: number, make: (draw: Draw) => readonly [x: number[], y: number[]]) {
+function table(rows: number, seed: number, make: (draw: Draw) => readonly [x: number[] | number[][], y: number[]]) {
   const draw = gaussianSource(seed);
   const part = (count: number): Rows => {
     const made = Array.from({ length: count }, () => make(draw));
-    return { x: tf.tensor2d(made.map(([x]) => x)), y: tf.tensor2d(made.map(([, y]) => y)) };
+    return { x: tf.tensor(made.map(([x]) => x) as number[][]), y: tf.tensor2d(made.map(([, y]) => y)) };
   };
   return { train: part(rows), test: part(Math.ceil(rows / 2)) };
+}
+
+/** Three series of so many times, each of which keeps a share of what it was. */
+function series(times: number, draw: Draw): number[][] {
+  const state = [0, 0, 0];
+  return Array.from({ length: times }, () => {
+    state.forEach((value, k) => {
+      state[k] = 0.7 * value + 0.7 * draw();
+    });
+    return state.slice();
+  });
 }
 
 const oneHot = (kind: number, kinds: number) => Array.from({ length: kinds }, (_, c) => Number(c === kind));
@@ -205,6 +224,40 @@ export const deepCases: readonly DeepCase[] = [
     backend: "wasm",
     make: () => deepCases[1].make(),
     build: stack(8, [50, 50], "sigmoid", [1, "linear"]),
+  },
+  {
+    name: "series, LSTM 24-1",
+    about:
+      "a number of three series of 16 times: the largest value of one, times the sign of another's mean, with noise",
+    loss: "meanSquaredError",
+    backend: "wasm",
+    make: () =>
+      table(200, 11, (draw) => {
+        const x = series(16, draw);
+        const sign = Math.sign(x.reduce((sum, at) => sum + at[1], 0));
+        return [x, [sign * Math.max(...x.map((at) => at[0])) + 0.1 * draw()]];
+      }),
+    build: (seed) => {
+      const make = new Maker(seed);
+      return tf.sequential({ layers: [make.recurrent("lstm", 24, [16, 3]), make.dense(1, "linear")] });
+    },
+  },
+  {
+    name: "series, GRU 16-3",
+    about: "three classes of three series of 16 times: the one with the largest value, one label in twenty at random",
+    loss: "categoricalCrossentropy",
+    backend: "wasm",
+    make: () =>
+      table(300, 12, (draw) => {
+        const x = series(16, draw);
+        const peaks = [0, 1, 2].map((k) => Math.max(...x.map((at) => at[k])));
+        const random = Math.abs(draw()) > 1.96;
+        return [x, oneHot(random ? Math.floor(Math.abs(1000 * draw())) % 3 : peaks.indexOf(Math.max(...peaks)), 3)];
+      }),
+    build: (seed) => {
+      const make = new Maker(seed);
+      return tf.sequential({ layers: [make.recurrent("gru", 16, [16, 3]), make.dense(3, "softmax")] });
+    },
   },
 ];
 
