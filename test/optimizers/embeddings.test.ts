@@ -15,8 +15,11 @@ const table = (more: object = {}) =>
 const sequence = (...layers: tf.layers.Layer[]) => tf.sequential({ layers });
 const end = (activation: "linear" | "tanh" = "linear") => tf.layers.dense({ units: 1, activation });
 
+const places = () => tf.layers.timeDistributed({ layer: table({ inputLength: undefined }), inputShape: [1, 3] });
+
 const models: readonly [name: string, build: () => tf.LayersModel][] = [
   ["a table that is trained, then a recurrent layer", () => sequence(table(), tf.layers.lstm({ units: 4 }), end())],
+  ["a table at each time", () => sequence(places(), tf.layers.flatten(), end())],
   ["a table with masks", () => sequence(table({ maskZero: true }), tf.layers.gru({ units: 2 }), end())],
   [
     "a table of sequences of any length",

@@ -25,7 +25,7 @@ export async function refuseUnlisted(name: string, x: tf.Tensor, model: tf.Layer
       "readData",
       `numbers from 0 to ${rows - 1} in ${name}, the rows of ${named(table)}`,
       `${values[at]} in row ${Math.floor(at / columns)}, column ${at % columns}`,
-      `Give the layer a larger inputDim, or number from 0.`,
+      "Give the layer a larger inputDim, or number from 0.",
       "data/embedding",
     );
   }
@@ -43,6 +43,7 @@ function embeddingsOf(model: tf.LayersModel, input: number): tf.layers.Layer[] {
       inputTensors.flatMap((each, k) => (isFed(each) ? [k] : [])),
     );
     if (layer instanceof tf.LayersModel) return fed.flatMap((k) => embeddingsOf(layer, k));
-    return layer.getClassName() === "Embedding" && fed.length > 0 ? [layer] : [];
+    const { layer: inner = layer } = layer as { layer?: tf.layers.Layer }; // of a layer at each time
+    return inner.getClassName() === "Embedding" && fed.length > 0 ? [inner] : [];
   });
 }
