@@ -35,14 +35,13 @@ export interface GatedRow {
 interface Peer {
   readonly solver: string;
   readonly times: readonly number[];
-  readonly shortest: number; // seconds of its shortest run; NaN of none
   readonly said: string;
 }
 
 /** The power of the rows that a package's time is reckoned to grow by, where it was seen at one number of rows only. */
 const GROWTH = 2;
 
-/** The Figure 1 recipe with so many rows, after those with fewer `before`: a package whose shortest run is reckoned to be beyond the cap is not asked. */
+/** The Figure 1 recipe with so many rows, after those with fewer `before`: a package that is reckoned to be beyond the cap before the largest share is not asked. */
 export async function gatedRow(
   n: number,
   solvers: readonly GroupSolver[],
@@ -69,7 +68,7 @@ export async function gatedRow(
     );
   const peers: Peer[] = [];
   for (const solver of solvers) {
-    const none = { solver, times: NEAR.map(() => Number.NaN), shortest: Number.NaN };
+    const none = { solver, times: NEAR.map(() => Number.NaN) };
     const python = findGroups(solver);
     if (python === null) {
       peers.push({ ...none, said: "not at hand (GROUPS_PYTHON)" });
@@ -79,7 +78,7 @@ export async function gatedRow(
     if (least > cap) {
       peers.push({
         ...none,
-        said: `not run: reckoned from fewer rows it takes ${seconds(least)} s at its loosest tolerance; the cap is ${cap} s`,
+        said: `not run: reckoned from fewer rows it takes ${seconds(least)} s to ${NEAR[0]}; the cap is ${cap} s`,
       });
       continue;
     }
@@ -88,26 +87,22 @@ export async function gatedRow(
       runGroups(python, { X, y: Y.data, gates, beta: BETA }, wish),
     );
     if (typeof found === "string") peers.push({ ...none, said: found });
-    else {
-      const shortest = Math.min(...found.runs.map((run) => run.seconds));
-      peers.push({ solver, times: within(found.runs), shortest, said: found.version });
-    }
+    else peers.push({ solver, times: within(found.runs), said: found.version });
     console.error(n, solver, peers.at(-1)?.times.join(" "));
   }
   return { n, optimum, ours: within(trace), peers };
 }
 
-/** Seconds of the shortest run on n rows, by a power of the last two that were seen; 0 where none was. */
+/** Seconds to the largest share on n rows, by a power of the last two that were seen; 0 where none was. */
 function reckoned(n: number, solver: GroupSolver, before: readonly GatedRow[]): number {
   const seen = before.flatMap(({ n: rows, peers }) =>
-    peers.filter((peer) => peer.solver === solver && peer.shortest > 0).map(({ shortest }) => ({ rows, shortest })),
+    peers.filter((peer) => peer.solver === solver && peer.times[0] > 0).map(({ times }) => ({ rows, spent: times[0] })),
   );
   const last = seen.at(-1);
   if (last === undefined) return 0;
   const first = seen.at(-2);
-  const power =
-    first === undefined ? GROWTH : Math.log(last.shortest / first.shortest) / Math.log(last.rows / first.rows);
-  return last.shortest * (n / last.rows) ** power;
+  const power = first === undefined ? GROWTH : Math.log(last.spent / first.spent) / Math.log(last.rows / first.rows);
+  return last.spent * (n / last.rows) ** power;
 }
 
 /** One solve to far below the smallest of NEAR, looked at after every round; the first of all warms up. */
