@@ -22,6 +22,7 @@ export type ErrorCode =
   | "data/disposed"
   | "data/constant"
   | "data/target"
+  | "data/embedding"
   | "data/weight"
   | "data/infeasible"
   | "data/unbounded"

@@ -182,3 +182,58 @@ test("path, layer-wise stages and what asks for one program still refuse such a 
   model.dispose();
   tf.dispose([x, y]);
 });
+
+test.each(["linear", "tanh"] as const)(
+  "a layer that keeps a state is refused by name, before a read-out with activation %s",
+  async (activation) => {
+    const shape = { batchInputShape: [6, 3, 2] };
+    const ways = [
+      tf.layers.lstm({ units: 2, stateful: true, ...shape }),
+      tf.layers.bidirectional({
+        layer: tf.layers.gru({ units: 2, stateful: true }) as tf.RNN,
+        mergeMode: "sum",
+        ...shape,
+      }),
+    ];
+    const [x, y] = [tf.randomNormal([6, 3, 2], 0, 1, "float32", 1), tf.ones([6, 1])];
+    for (const layer of ways) {
+      const model = tf.sequential({ layers: [layer, tf.layers.dense({ units: 1, activation })] });
+      model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+      await expect(new ConvexReLUTrainer(SHORT).fit(model, x, y)).rejects.toMatchObject({
+        code: "model/layer",
+        message: expect.stringContaining(
+          `got layer "${layer.name}" of class ${layer.getClassName()}, which is stateful`,
+        ),
+      });
+    }
+    tf.dispose([x, y]);
+  },
+);
+
+test.each(["linear", "tanh"] as const)(
+  "regularizers for which TensorFlow.js charges nothing are named once, before a read-out with activation %s",
+  async (activation) => {
+    const [x, y] = [tf.randomNormal([6, 3, 2], 0, 1, "float32", 1), tf.tensor2d([[0], [1], [0], [1], [1], [0]])];
+    for (const regularized of [true, false]) {
+      const rnn = (own: object) => tf.layers.simpleRNN({ units: 2, returnSequences: true, ...own });
+      const own = regularized ? charged() : {};
+      const uncharged = [
+        tf.layers.bidirectional({ layer: rnn(own) as tf.RNN, mergeMode: "concat", inputShape: [3, 2] }),
+        rnn(own),
+      ];
+      const each = tf.layers.timeDistributed({ layer: tf.layers.dense({ units: 2, ...charged() }) });
+      const end = tf.layers.dense({ units: 1, activation, ...charged() });
+      const model = tf.sequential({ layers: [...uncharged, each, rnn({}), tf.layers.flatten(), end] });
+      model.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+      const { notes, objective } = await new ConvexReLUTrainer(SHORT).fit(model, x, y);
+      const names = uncharged.map(({ name }) => `"${name}"`).join(", ");
+      const told = notes.filter((note) => note.includes("charges nothing"));
+      expect(told).toEqual(
+        regularized ? [expect.stringContaining(`of these layers, and nor did this: ${names}.`)] : [],
+      );
+      const said = objectiveOf(model, x, y);
+      expect(Math.abs(objective.total - said)).toBeLessThan(2e-5 * said + 1e-6);
+    }
+    tf.dispose([x, y]);
+  },
+);

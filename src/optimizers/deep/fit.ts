@@ -20,7 +20,7 @@ import { weightsBefore } from "../write/weights.js";
 import { Epochs, effortOf, hopDown, stopWith, warmUp } from "./descents/index.js";
 import { headWays } from "./headPasses.js";
 import { WholeJudge } from "./judge.js";
-import { refuseNormalizedAxes } from "./layers.js";
+import { refuseNormalizedAxes, refuseStates } from "./layers.js";
 import { type Charge, WholeObjective } from "./objective.js";
 import { ownStart } from "./ownStart.js";
 import { readWholeRows, rowsOf, type WholeRows } from "./rows.js";
@@ -35,8 +35,6 @@ const LAST_SHARE = 0.2;
 const LAST_READ_OUT_SHARE = 0.05;
 /** Times of a pass over all rows that are kept for the end: values before and after the last program, its features, and a rest. */
 const PASSES_LEFT = 6;
-/** Likewise of features by TensorFlow.js where values are the host's: those of the last program, and of its certificate. */
-const FEATURES_LEFT = 2;
 /** Of what is left then: what the last program takes before the certificate. */
 const LAST_PROGRAM = 0.6;
 /** Less time than this, in seconds, is too little to tighten a bound. */
@@ -72,6 +70,7 @@ export async function fitAlternating<M extends tf.LayersModel>(order: Order<M>, 
   refuseUnfit(settings, args, "alternate");
   const clock = clockOf(settings);
   const spec = readModel(model, settings.formulation, "fit", true, settings.depth);
+  refuseStates(model);
   refuseNormalizedAxes(model);
   refuseFreeBeside(spec, settings);
   const rows = await readWholeRows(model, spec, x, y, args);
@@ -188,8 +187,7 @@ async function alternate<M extends tf.LayersModel>(
   const { stop, release } = stopWith(settings.signal);
   let value = (await objective.value()).total;
   const keptShare = spec.cut === "output" ? LAST_READ_OUT_SHARE : LAST_SHARE;
-  const after = PASSES_LEFT * objective.secondsOfValue + FEATURES_LEFT * objective.secondsOfFeatures;
-  const room = Math.min((1 - keptShare) * clock.left, clock.left - after);
+  const room = Math.min((1 - keptShare) * clock.left, clock.left - PASSES_LEFT * objective.secondsOfValue);
   const descents = new Clock(Math.max(0, room), clock.stopped);
   let gap = 1;
   // The last epoch is for the last program.

@@ -2,6 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { Clock } from "../../convex/solvers/clock.js";
+import { hostOutputs, recurrentLayersOf } from "../read/tape/index.js";
 import { rowsTogether } from "../read/trunk.js";
 import { type HeldRows, rowsOfEach, type Tensors } from "./rows.js";
 
@@ -47,6 +48,33 @@ export class WholeJudge {
     for (const held of [this.train, this.validation]) if (held !== null) tf.dispose([...held.x, ...held.y]);
   }
 
+  /** Whether predictions may be those of the host, as features of layers through times are. */
+  private get byHost(): boolean {
+    const { model } = this;
+    return recurrentLayersOf(model).length > 0 && model.outputs.every(({ shape }) => !shape.slice(1).includes(null));
+  }
+
+  /** What model.evaluate makes of predictions of some rows, the outputs one behind the other. */
+  private judged(predicted: Float32Array, targets: readonly tf.Tensor[]): tf.Tensor[] {
+    // A tf.Sequential keeps its losses in the model within.
+    const { outputs, lossFunctions, metricsTensors } = (this.model as { model?: tf.LayersModel }).model ?? this.model;
+    const rows = targets[0].shape[0];
+    const all = tf.tensor2d(predicted, [rows, predicted.length / rows]);
+    let from = 0;
+    const pairs = outputs.map(({ shape }, k) => {
+      const columns = shape.slice(1).reduce<number>((size, each) => size * (each ?? 1), 1);
+      from += columns;
+      const own = tf.reshape(tf.slice(all, [0, from - columns], [rows, columns]), [
+        rows,
+        ...(shape.slice(1) as number[]),
+      ]);
+      const target = targets[k].rank === 1 ? tf.expandDims(targets[k], 1) : targets[k];
+      return [target, own] as const;
+    });
+    const losses = lossFunctions.map((loss, k) => tf.mean(loss(...pairs[k])));
+    return [tf.addN(losses), ...metricsTensors.map(([metric, k]) => tf.mean(metric(...pairs[k])))];
+  }
+
   /** Everything but the loss of training, which is the objective. */
   async judge(): Promise<Record<string, number>> {
     const logs: Record<string, number> = {};
@@ -61,14 +89,17 @@ export class WholeJudge {
 
   private async evaluated({ x, y }: Held): Promise<Record<string, number>> {
     const { metricsNames: names } = this.model;
+    const host = this.byHost ? await hostOutputs(this.model, x) : null;
     const means = new Float64Array(names.length);
     const turns = new Clock(Number.POSITIVE_INFINITY, () => false);
     const rows = x[0].shape[0];
-    const together = Math.min(...x.map((tensor) => rowsTogether(tensor, BATCH)));
+    const together = Math.min(BATCH, ...(host === null ? x.map((each) => rowsTogether(each, BATCH)) : [host.together]));
     for (let from = 0; from < rows; from += together) {
       const count = Math.min(together, rows - from);
+      const predicted = host && Float32Array.from(await host.of(from, count));
       const found = tf.tidy(() => {
         const [inputs, targets] = [x, y].map((tensors) => tensors.map((tensor) => tf.slice(tensor, from, count)));
+        if (predicted !== null) return this.judged(predicted, targets);
         const all = [this.model.evaluate(inputs, targets, { batchSize: count })].flat();
         // TensorFlow.js 4.22 says of k outputs the sum of the losses up to each, k numbers, before all that has a name.
         return all.slice(this.model.outputs.length - 1);

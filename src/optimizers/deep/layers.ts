@@ -1,11 +1,36 @@
 /** The layers of a whole model, and what a descent over all of them does not keep. */
 
 import * as tf from "@tensorflow/tfjs";
+import { isRecord } from "../../arguments.js";
 import { ConvexError } from "../../errors.js";
+import { refuseState } from "../read/trunk.js";
 
 /** The layers of a model, and of models within, that hold weights of their own. */
 export function layersOf(model: tf.LayersModel): tf.layers.Layer[] {
   return model.layers.flatMap((layer) => (layer instanceof tf.LayersModel ? layersOf(layer) : [layer]));
+}
+
+/** @throws ConvexError "model/layer" naming a layer whose state rows that come before would change. */
+export function refuseStates(model: tf.LayersModel): void {
+  for (const layer of layersOf(model)) refuseState(layer);
+}
+
+/** The layers that are trained and have regularizers for which TensorFlow.js 4.22 charges nothing: recurrent ones. */
+export function unchargedLayers(model: tf.LayersModel): tf.layers.Layer[] {
+  return layersOf(model).filter(
+    (layer) =>
+      layer.trainableWeights.length > 0 &&
+      hasRegularizer(layer.getConfig()) &&
+      tf.tidy(() => layer.calculateLosses().length === 0),
+  );
+}
+
+/** Of a layer's configuration, or of those within it. */
+function hasRegularizer(config: unknown): boolean {
+  if (!isRecord(config)) return false;
+  return Object.entries(config).some(
+    ([name, value]) => (value ?? null) !== null && (name.endsWith("Regularizer") || hasRegularizer(value)),
+  );
 }
 
 /**

@@ -4,6 +4,8 @@ import * as tf from "@tensorflow/tfjs";
 import type { Kernels } from "../../convex/kernels/index.js";
 import { concatenated } from "../../convex/linear/vectors.js";
 import { Clock } from "../../convex/solvers/clock.js";
+import type { Weight } from "../read/graph.js";
+import { recurrentLayersOf } from "../read/tape/index.js";
 import type { Objective } from "../records.js";
 import {
   type Columns,
@@ -17,7 +19,7 @@ import {
   slopesOfFree,
 } from "./coordinates/index.js";
 import { layersOf } from "./layers.js";
-import type { Part, Passes, Place, Ways, Weight } from "./passes.js";
+import type { Part, Passes, Place, Ways } from "./passes.js";
 
 /** Extends what the layers charge by factor |w|^2 of a weight. */
 export interface Charge {
@@ -42,7 +44,6 @@ export class WholeObjective {
   private columns: readonly Columns[] = [];
   private last: { readonly weights: Float64Array; readonly value: Objective } | null = null;
   private valueSeconds = 0;
-  private featureSeconds = 0;
   private ownKernels: Kernels | undefined;
 
   /** With gradients by TensorFlow.js. */
@@ -82,7 +83,6 @@ export class WholeObjective {
     const told = await this.passes.charge(await this.weights());
     const passes = await this.ways.onHost({ placed, size, kernels, told });
     if (passes === null) return false;
-    if (this.throughTimes.length > 0) this.featureSeconds = await this.secondsToPredict();
     this.dispose();
     this.passes = passes;
     this.last = null;
@@ -91,11 +91,7 @@ export class WholeObjective {
 
   /** Whether a layer that goes through times, each with what came of the one before, is trained. */
   get recurrent(): boolean {
-    return this.throughTimes.some((layer) => layer.trainableWeights.length > 0);
-  }
-
-  private get throughTimes(): tf.layers.Layer[] {
-    return layersOf(this.model).filter((layer) => layer instanceof tf.RNN || layer.getClassName() === "Bidirectional");
+    return recurrentLayersOf(this.model).some((layer) => layer.trainableWeights.length > 0);
   }
 
   /** Of the host, where `moveToHost` was asked with some. */
@@ -199,19 +195,6 @@ export class WholeObjective {
   /** What it took to go through all rows for a value, when last they were. */
   get secondsOfValue(): number {
     return this.valueSeconds;
-  }
-
-  /** What TensorFlow.js takes for the features of all rows where layers go through times, beside which values on the host are nothing; else 0. */
-  get secondsOfFeatures(): number {
-    return this.featureSeconds;
-  }
-
-  /** By some of the rows. */
-  private async secondsToPredict(): Promise<number> {
-    const { all } = this.passes;
-    const turns = new Clock(Number.POSITIVE_INFINITY, () => false);
-    await all[0].value(await this.plainWeights());
-    return turns.seconds * all.length;
   }
 
   private async passedValue(): Promise<Objective> {

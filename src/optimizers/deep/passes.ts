@@ -3,9 +3,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { Kernels } from "../../convex/kernels/index.js";
 import type { Loss } from "../../convex/types.js";
-
-/** A weight as layers hold it. */
-export type Weight = tf.layers.Layer["weights"][number];
+import type { Weight } from "../read/graph.js";
 
 /** A weight that is trained, with the place of its numbers among all. */
 export interface Place {

@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Matrix } from "../../convex/types.js";
 import { anatomyOf } from "../read/anatomy.js";
 import { refuseNonFiniteRows, refuseTensor } from "../read/data.js";
+import { refuseUnlisted } from "../read/layers/embedding.js";
 import type { NetworkSpec } from "../read/model.js";
 import type { Weighting } from "../read/sampleWeights.js";
 import { type HeldOut, pairOf, readSplit } from "../read/split.js";
@@ -45,6 +46,7 @@ export async function readWholeRows(
     see: async (name: string, given: tf.Tensor) => {
       const count = refuseTensor(name, given, inputShape, "the model's input");
       await refuseNonFiniteRows(name, given);
+      await refuseUnlisted(name, given, model);
       return { rows: count, cols: 1, data: Float64Array.from({ length: count }, (_, k) => k) };
     },
   };

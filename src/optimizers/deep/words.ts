@@ -8,7 +8,7 @@ import type { FitArgs } from "../fit.js";
 import type { Settings } from "../options.js";
 import { type NetworkSpec, whatHasNoProgram } from "../read/model.js";
 import { trunkOf } from "../read/trunk.js";
-import { layersOf } from "./layers.js";
+import { layersOf, unchargedLayers } from "./layers.js";
 import type { StandardStart } from "./standardStart.js";
 
 /** Options that are about one program on the same columns, with what an alternation would do about them. */
@@ -135,9 +135,10 @@ export function alternateNotes(
   ];
 }
 
-/** How a descent began, and what it did with batch normalisation. */
+/** How a descent began, what it did with batch normalisation, and which regularizers it left out. */
 export function startNotes(model: tf.LayersModel, { read, normalized }: StandardStart): string[] {
   const kept = layersOf(model).filter((layer) => layer.getClassName() === "BatchNormalization");
+  const uncharged = unchargedLayers(model);
   return [
     ...(read.length === 0
       ? []
@@ -155,6 +156,11 @@ export function startNotes(model: tf.LayersModel, { read, normalized }: Standard
       : [
           `Batch normalisation kept its moving statistics (${listed(kept.map(({ name }) => name))}): gamma and beta were trained, ` +
             `the model being judged as it predicts.`,
+        ]),
+    ...(uncharged.length === 0
+      ? []
+      : [
+          `TensorFlow.js charges nothing for the regularizers of these layers, and nor did this: ${listed(uncharged.map(({ name }) => name))}.`,
         ]),
   ];
 }

@@ -6,7 +6,9 @@ import type { Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import { anatomyOf, type Cut } from "./anatomy.js";
 import { refuseNonFiniteRows, refuseTensor } from "./data.js";
+import { refuseUnlisted } from "./layers/embedding.js";
 import { named, refuseModel } from "./layers/layer.js";
+import { type Features, hostFeatures, recurrentLayersOf } from "./tape/index.js";
 import { refuseNonFiniteWeights } from "./weights.js";
 
 /** Rows that go through layers together, and of images on the backend of plain JavaScript, which gains nothing by more. */
@@ -29,7 +31,8 @@ export interface Trunk {
 }
 
 /**
- * The trunk of a model. It is evaluated by `predict`, in batches, in the float32 of tfjs; its layers stay as they are.
+ * The trunk of a model. It is evaluated in batches, by `predict` in the float32 of tfjs, or, where layers go through times and the host
+ * has them all, in float64: without a device tfjs takes many times as long for an operation a time. Its layers stay as they are.
  *
  * @throws ConvexError "model/layer" for a layer with a state, which rows that come before would change; as `see`, "model/weights" for
  * weights that are no finite numbers, or whose outputs are none on finite rows.
@@ -40,48 +43,60 @@ export function trunkOf(model: tf.LayersModel, use: "write" | "read" = "write", 
   const stages = anatomy.trunk.map(({ inputs, output }) => tf.model({ inputs, outputs: output }));
   for (const stage of stages) for (const layer of stage.layers) refuseState(layer);
   const features = product(anatomy.headShape);
+  const recurrent = stages.some((stage) => recurrentLayersOf(stage).length > 0);
   return {
     note: noteOf(stages, features),
     shape: anatomy.headShape,
     async see(name, x) {
       refuseTensor(name, x, anatomy.inputShape, "the model's input");
+      await refuseUnlisted(name, x, model);
       for (const stage of stages) await refuseNonFiniteWeights(stage);
-      const seen = await evaluated(x, stages, features);
+      refuseSize(x.shape[0], features);
+      const host = recurrent ? await hostFeatures(anatomy.trunk, x) : null;
+      const seen = await evaluated(x.shape[0], features, host ?? byLayers(x, stages));
       await refuseOverflow(name, x, seen, anatomy.trunk[anatomy.trunk.length - 1].output.sourceLayer);
       return seen;
     },
   };
 }
 
-async function evaluated(x: tf.Tensor, stages: readonly tf.LayersModel[], features: number): Promise<Matrix> {
-  const rows = x.shape[0];
+function refuseSize(rows: number, features: number): void {
   const bytes = 8 * rows * features;
-  if (bytes > MOST_BYTES) {
-    throw new ConvexError(
-      "data/size",
-      `fit: expected features of at most ${MOST_BYTES} bytes after the layers that are frozen, got ${rows} rows of ${features}, ` +
-        `${bytes} bytes. Give fewer rows, or pool before the hidden layer.`,
-    );
-  }
+  if (bytes <= MOST_BYTES) return;
+  throw new ConvexError(
+    "data/size",
+    `fit: expected features of at most ${MOST_BYTES} bytes after the layers that are frozen, got ${rows} rows of ${features}, ` +
+      `${bytes} bytes. Give fewer rows, or pool before the hidden layer.`,
+  );
+}
+
+async function evaluated(rows: number, features: number, { together, of }: Features): Promise<Matrix> {
   const data = new Float64Array(rows * features);
   let breath = performance.now();
-  const together = rowsTogether(x);
   for (let from = 0; from < rows; from += together) {
-    const count = Math.min(together, rows - from);
-    const batch = tf.tidy(() => {
-      const first: tf.Tensor = tf.slice(x, from, count);
-      return stages.reduce((tensor, stage) => stage.predict(tensor, { batchSize: count }) as tf.Tensor, first);
-    });
-    try {
-      data.set(await batch.data(), from * features);
-    } finally {
-      batch.dispose();
-    }
+    data.set(await of(from, Math.min(together, rows - from)), from * features);
     if (performance.now() - breath < BREATH_MILLISECONDS) continue;
     await new Promise((resolve) => setTimeout(resolve, 0));
     breath = performance.now();
   }
   return { rows, cols: features, data };
+}
+
+function byLayers(x: tf.Tensor, stages: readonly tf.LayersModel[]): Features {
+  return {
+    together: rowsTogether(x),
+    async of(from, count) {
+      const batch = tf.tidy(() => {
+        const first: tf.Tensor = tf.slice(x, from, count);
+        return stages.reduce((tensor, stage) => stage.predict(tensor, { batchSize: count }) as tf.Tensor, first);
+      });
+      try {
+        return await batch.data();
+      } finally {
+        batch.dispose();
+      }
+    },
+  };
 }
 
 /** How many rows of a tensor go through layers between turns of the host: at most so many. */
@@ -119,11 +134,12 @@ function noteOf(stages: readonly tf.LayersModel[], features: number): string | n
   return `${which} stayed as they are: what they make of a sample, ${counted(features, "feature")}, is the data of the program.`;
 }
 
-function refuseState(layer: tf.layers.Layer): void {
+/** @throws ConvexError "model/layer". */
+export function refuseState(layer: tf.layers.Layer): void {
   if (!layer.stateful) return;
   refuseModel(
     "model/layer",
-    "frozen layers whose output is of one sample alone",
+    "layers whose output is of one sample alone",
     `${named(layer)}, which is stateful`,
     "Set stateful: false, or train this model with model.fit().",
   );

@@ -15,7 +15,7 @@ import { clockOf } from "../../solve/withinWidth.js";
 import { weightsBefore } from "../../write/weights.js";
 import { Epochs, effortOf, hopDown, stopWith, warmUp } from "../descents/index.js";
 import { WholeJudge } from "../judge.js";
-import { refuseNormalizedAxes } from "../layers.js";
+import { refuseNormalizedAxes, refuseStates } from "../layers.js";
 import { WholeObjective } from "../objective.js";
 import { standardStart } from "../standardStart.js";
 import { refuseUnfit } from "../words.js";
@@ -145,9 +145,6 @@ function refuseUntrainable(model: tf.LayersModel): void {
   if (model.trainableWeights.length === 0) {
     refuseModel("model/frozen", "layers that may be trained", "none", "Set trainable to true in some.");
   }
-  if (model.stateful) {
-    const todo = "Set stateful: false, or train this model with model.fit().";
-    refuseModel("model/layer", "layers whose output is of one sample alone", "one that is stateful", todo);
-  }
+  refuseStates(model);
   refuseNormalizedAxes(model);
 }

@@ -5,6 +5,7 @@ import { counted, refuseAs } from "../../../arguments.js";
 import { targetRefusal } from "../../../convex/losses/index.js";
 import { ConvexError } from "../../../errors.js";
 import { type ModelTensors, refuseNonFiniteRows, refuseTensor, tensorsOf } from "../../read/data.js";
+import { refuseUnlisted } from "../../read/layers/embedding.js";
 import { givenLosses, knownLoss } from "../../read/loss.js";
 import { combine, readClassWeight, readSampleWeight, refuseWeight, type Weighting } from "../../read/sampleWeights.js";
 import { type HeldOut, pairOf, rowsBefore } from "../../read/split.js";
@@ -66,10 +67,10 @@ type Called = readonly [name: string, given: ModelTensors];
 
 async function readPair(model: tf.LayersModel, x: Called, y: Called, made: tf.Tensor[]): Promise<Pair> {
   const losses = givenLosses(model);
-  const inputs = await readAll(x, model.inputs, model.inputNames, "input", made);
+  const inputs = await readAll(model, x, model.inputs, model.inputNames, "input", made);
   const sparse = (k: number) => losses[k] === "sparseCategoricalCrossentropy";
   const outputs = model.outputs.map(({ shape }, k) => ({ shape: sparse(k) ? [...shape.slice(0, -1), 1] : shape }));
-  const targets = await readAll(y, outputs, model.outputNames, "output", made);
+  const targets = await readAll(model, y, outputs, model.outputNames, "output", made);
   for (const [k, target] of targets.entries()) {
     await refuseTarget(target, losses[k], model.outputs[k].shape);
     if (!sparse(k) || target.dtype === "float32") continue;
@@ -92,6 +93,7 @@ async function readPair(model: tf.LayersModel, x: Called, y: Called, made: tf.Te
 
 /** The tensors of one side, [n] as [n, 1]. */
 async function readAll(
+  model: tf.LayersModel,
   [name, given]: Called,
   places: readonly { readonly shape: readonly (number | null)[] }[],
   names: readonly string[],
@@ -104,6 +106,7 @@ async function readAll(
     const called = names.length === 1 ? name : `${name} of ${side} "${names[k]}"`;
     refuseTensor(called, tensor, places[k].shape.slice(1), `the model's ${side}`);
     await refuseNonFiniteRows(called, tensor);
+    if (side === "input") await refuseUnlisted(called, tensor, model, k);
     if (tensor.rank === places[k].shape.length) read.push(tensor);
     else {
       const column = tf.reshape(tensor, [-1, 1]);

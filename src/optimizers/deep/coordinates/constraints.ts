@@ -5,7 +5,7 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import { ConvexError } from "../../../errors.js";
-import type { Weight } from "../passes.js";
+import type { Weight } from "../../read/graph.js";
 
 /** A weight with a constraint, and where its numbers stand among all. */
 export interface Constrained {

@@ -1,4 +1,3 @@
 /** Gradients of deep models on the host, in float64, where it knows all their layers and regularizers. */
 
 export { hostPasses } from "./passes.js";
-export { readTape, readWholeTape } from "./readTape.js";

@@ -2,7 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { usesOf } from "../../read/frozenCharge.js";
-import type { Weight } from "../passes.js";
+import type { Weight } from "../../read/graph.js";
 
 export interface LayerCharge {
   readonly weight: Weight;
@@ -30,6 +30,8 @@ export function layerCharges(model: tf.LayersModel): LayerCharge[] | null {
 function chargesOf(layer: tf.layers.Layer): LayerCharge[] | null {
   // TensorFlow.js keeps regularizers of recurrent layers, and charges nothing for them.
   if (tf.tidy(() => layer.calculateLosses().length) === 0) return [];
+  if (layer.getClassName() === "TimeDistributed")
+    return chargesOf((layer as unknown as { layer: tf.layers.Layer }).layer);
   const config = layer.getConfig();
   const found: LayerCharge[] = [];
   for (const [name, value] of Object.entries(config)) {

@@ -1,22 +1,15 @@
 /** Passes on the host, in float64: the layers of a model as a tape, and their regularizers. */
 
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import { transpose } from "../../../convex/linear/vectors.js";
 import type { Tape } from "../../../convex/tape/index.js";
-import type { Judge, Part, Passes, RowsOfParts, Trained, Way, Weight } from "../passes.js";
+import type { Weight } from "../../read/graph.js";
+import { isForDevice, type ReadTape, rowsOfBlock } from "../../read/tape/index.js";
+import type { Judge, Part, Passes, RowsOfParts, Trained, Way } from "../passes.js";
 import { type LayerCharge, layerCharges } from "./layerCharges.js";
-import type { ReadTape } from "./readTape.js";
 
-/** Numbers that a block of rows may hold on its way: 64 MB. */
-const HELD = 2 ** 23;
-/** Rows that go together at most, and multiplications of theirs: about 50 ms. */
-const MOST_ROWS = 1024;
-const MOST_WORK = 2 ** 26;
 /** Numbers of x that are kept beside the tensor: 1 GB. */
 const MOST_X = 2 ** 27;
-/** Backends of TensorFlow.js that are faster than the host on models of so many multiplications a pass. */
-const DEVICES = ["webgl", "webgpu", "tensorflow"];
-const DEVICE_WORK = 1e8;
 /** How far the charge of all layers may be from what they say in float32. */
 const ROUNDING = 1e-3;
 
@@ -35,7 +28,7 @@ export async function hostPasses(order: HostOrder, tapeOf: () => ReadTape | null
   const charges = layerCharges(model);
   const read = charges && tapeOf();
   if (read === null || charges === null) return null;
-  if (DEVICES.includes(tf.getBackend()) && read.tape.work * rows > DEVICE_WORK) return null;
+  if (isForDevice(read.tape, rows)) return null;
   const values = await Promise.all(x.map((each) => each.data()));
   const passes = new HostPasses(order, read.tape, read.fixed, charges, values);
   await passes.refresh();
@@ -64,17 +57,11 @@ class HostPasses implements Passes {
       const at = placed.get(charge.weight);
       return at === undefined ? [] : [{ ...charge, at, size: charge.weight.read().size }];
     });
-    this.all = parts(Math.min(MOST_ROWS, this.together), (rows, loss) => this.way(rows, loss));
+    this.all = parts(rowsOfBlock(tape), (rows, loss) => this.way(rows, loss));
   }
 
   cut(most: number): Part[] {
-    return this.order.parts(Math.min(most, this.together), (rows, loss) => this.way(rows, loss));
-  }
-
-  /** Rows for which there is room, and which hold the host for no longer than a turn. */
-  private get together(): number {
-    const { room, work } = this.tape;
-    return Math.max(1, Math.floor(Math.min(HELD / room, MOST_WORK / work)));
+    return this.order.parts(Math.min(most, rowsOfBlock(this.tape)), (rows, loss) => this.way(rows, loss));
   }
 
   async refresh(): Promise<void> {

@@ -1,6 +1,6 @@
 /** Recurrent layers as steps of a tape, as the model predicts, from states of zero. */
 
-import type * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
 import {
   convolution,
   dense,
@@ -26,6 +26,14 @@ const CELLS = {
   LSTM: { make: memoryCell, numbers: 4 },
   ConvLSTM2D: { make: memoryCell, numbers: 4 },
 };
+
+/** The layers of a model, and of models within, that go through times, each with what came of the one before. */
+export function recurrentLayersOf(model: tf.LayersModel): tf.layers.Layer[] {
+  return model.layers.flatMap((layer) => {
+    if (layer instanceof tf.LayersModel) return recurrentLayersOf(layer);
+    return layer instanceof tf.RNN || layer.getClassName() === "Bidirectional" ? [layer] : [];
+  });
+}
 
 /** Products with the layer's kernel, of all times, and with the recurrent one, of a turn. */
 interface Products {

@@ -3,8 +3,8 @@
 import * as tf from "@tensorflow/tfjs";
 import type { Kernels } from "../../../convex/kernels/index.js";
 import { Tape } from "../../../convex/tape/index.js";
-import { anatomyOf } from "../../read/anatomy.js";
-import type { Weight } from "../passes.js";
+import { anatomyOf } from "../anatomy.js";
+import type { Stage, Weight } from "../graph.js";
 import { partOfLayer } from "./tapeLayers.js";
 import { type Place, TapeWriter } from "./tapeWriter.js";
 
@@ -29,10 +29,7 @@ export function readTape(
 ): ReadTape | null {
   const { trunk, head, layers } = anatomyOf(model, "write", beside ? "hidden" : "output");
   const writer = new TapeWriter(trained, size);
-  let features: Place | null = { index: 0, shape };
-  for (const { inputs, output } of trunk) {
-    features = features && traced(writer, output, new Map([[inputs.id, features]]));
-  }
+  const features = through(writer, trunk, shape);
   if (features === null) return null;
   const hidden = beside ? layers.slice(0, layers.indexOf(head.output)) : [];
   const above = hidden.reduce<Place | null>((place, layer) => place && applied(writer, layer, [place]), features);
@@ -43,6 +40,13 @@ export function readTape(
   const all = outputs.filter((place) => place !== null);
   if (all.length < outputs.length) return null;
   if (all.length > 1) partOfLayer.sum(writer, all);
+  return { tape: new Tape(kernels, writer.steps, writer.depends), fixed: writer.fixed };
+}
+
+/** What the stages of a trunk make of rows of a shape; no weight is trained. Null, too, where they do nothing. */
+export function readStages(stages: readonly Stage[], shape: readonly number[], kernels: Kernels): ReadTape | null {
+  const writer = new TapeWriter(new Map(), 0);
+  if (through(writer, stages, shape) === null || writer.steps.length === 0) return null;
   return { tape: new Tape(kernels, writer.steps, writer.depends), fixed: writer.fixed };
 }
 
@@ -67,6 +71,14 @@ export function readWholeTape(
   }
   if (outputs.length > 1 || outputs[0].index !== writer.steps.length) partOfLayer.behind(writer, outputs);
   return { tape: new Tape(kernels, writer.steps, writer.depends), fixed: writer.fixed };
+}
+
+/** What stages make of the rows. */
+function through(writer: TapeWriter, stages: readonly Stage[], shape: readonly number[]): Place | null {
+  return stages.reduce<Place | null>(
+    (place, { inputs, output }) => place && traced(writer, output, new Map([[inputs.id, place]])),
+    { index: 0, shape },
+  );
 }
 
 /** A dense layer without its activation. */

@@ -1,7 +1,7 @@
 /** A tape under construction: its steps, and which weights they read. */
 
 import type { Step, WeightPlace } from "../../../convex/tape/index.js";
-import type { Weight } from "../passes.js";
+import type { Weight } from "../graph.js";
 
 /** A place of the tape under construction. */
 export interface Place {
