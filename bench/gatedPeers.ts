@@ -38,8 +38,8 @@ interface Peer {
   readonly said: string;
 }
 
-/** The power of the rows that a package's time is reckoned to grow by, where it was seen at one number of rows only. */
-const GROWTH = 2;
+/** The power of the rows that a package's time is reckoned to grow by at least, where it was seen at one number of rows only. */
+const GROWTH = 1;
 
 /** The Figure 1 recipe with so many rows, after those with fewer `before`: a package that is reckoned to be beyond the cap before the largest share is not asked. */
 export async function gatedRow(
