@@ -387,6 +387,7 @@ describe("wrong input", () => {
       wrong: "images of unknown size",
       code: "model/layer",
       says: /inputShape of known sizes.*got \[null, 4, 1\]/,
+      formulation: "relu",
       model: () => compiled(conv({ inputShape: [null, 4, 1] }), pool(), dense()),
     },
   ];

@@ -40,6 +40,7 @@ export function shrinkVectors(step: BlockStep, G: Float64Array | null): ActiveBl
   const C = blockOutputs(program);
   const d = program.X.cols;
   const threshold = sigma * program.beta;
+  const least = threshold * (1 + d * Number.EPSILON); // lengths that are no more are above it by rounding alone
   const halves = program.cones ? 2 : 1;
   const slots: number[] = [];
   const shares: number[] = [];
@@ -63,7 +64,7 @@ export function shrinkVectors(step: BlockStep, G: Float64Array | null): ActiveBl
       }
       theta += center / (2 * sigma);
       const length = Math.sqrt(square);
-      if (length <= threshold) continue;
+      if (length <= least) continue;
       open.push(slot);
       lengths.push(length);
     }
@@ -76,7 +77,7 @@ export function shrinkVectors(step: BlockStep, G: Float64Array | null): ActiveBl
     }
     open.forEach((slot, k) => {
       const left = lengths[k] - threshold;
-      if (left <= 0) return;
+      if (lengths[k] <= least) return;
       theta -= (left * left) / (2 * sigma);
       const share = left / lengths[k];
       parts.push(Z.slice(k * d, (k + 1) * d).map((value) => share * value));
