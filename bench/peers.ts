@@ -20,7 +20,7 @@ const flags = readFlags("peers", {
   data: { default: process.env.BENCH_DATA ?? "", help: "folder of the tables; also BENCH_DATA" },
   problems: { default: contests.map(({ name }) => name).join(","), help: "problems, by name" },
   checkpoints: { default: "1,2,5,15,60", help: "processor seconds; up to 15 in a third of the time" },
-  widths: { default: "200,400", help: "neurons of the rivals; 50 and 1000 as well where there is time" },
+  widths: { default: "200,400,1000", help: "neurons of the rivals; 50 as well where there is time" },
   dtypes: { default: "float32", help: "of the rivals' products; float32,float64 for both" },
   memories: { default: "10", help: "pairs that the rivals keep" },
   seeds: { default: 1, help: "runs of each rival, of which the lowest is taken at every checkpoint" },
