@@ -3,7 +3,7 @@
 import { transpose } from "../linear/vectors.js";
 import { addRowSums, addToRows } from "./dense.js";
 import { pixelsOf, placesOf, type Windows } from "./images.js";
-import { addTo, type Make, partOf, Scratch, type WeightPlace } from "./operation.js";
+import { addTo, type Make, partOf, Scratch, type Values, type WeightPlace } from "./operation.js";
 
 export function convolution(
   windows: Windows,
@@ -68,9 +68,7 @@ export function transposedConvolution(
     const pixels = pixelsOf(windows);
     const turned = new Float64Array(d * filters);
     const [patches, held, pulled, product] = [new Scratch(), new Scratch(), new Scratch(), new Scratch()];
-    const each = (n: number, use: (channel: number, at: number) => void) => {
-      for (let k = 0; k < image * channels; k++) use(k % channels, k * n);
-    };
+    const pixel = (values: Values, k: number, n: number) => values.subarray(k * channels * n, (k + 1) * channels * n);
     return {
       size: image * channels,
       work: places * d * filters,
@@ -82,8 +80,7 @@ export function transposedConvolution(
         kernels.multiply(partOf(weights, kernel), H, P, d, filters, places * n);
         scatter(P, pixels, places, channels, n, out);
         if (bias === null) return;
-        const numbers = partOf(weights, bias);
-        each(n, (channel, at) => addToRows(numbers.subarray(channel, channel + 1), n, out.subarray(at, at + n)));
+        for (let k = 0; k < image; k++) addToRows(partOf(weights, bias), n, pixel(out, k, n));
       },
       backward(n, _inputs, weights, _out, pull, [below], gradient) {
         const P = patches.take(d * places * n);
@@ -94,8 +91,7 @@ export function transposedConvolution(
           addTo(partOf(gradient, kernel), part);
         }
         if (bias?.trained) {
-          const slopes = partOf(gradient, bias);
-          each(n, (channel, at) => addRowSums(pull.subarray(at, at + n), n, slopes.subarray(channel, channel + 1)));
+          for (let k = 0; k < image; k++) addRowSums(pixel(pull, k, n), n, partOf(gradient, bias));
         }
         if (below === null) return;
         transpose(partOf(weights, kernel), d, filters, turned);

@@ -2,6 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { Clock } from "../../convex/solvers/clock.js";
+import { compiledIn } from "../read/loss.js";
 import { hostOutputs, recurrentLayersOf } from "../read/tape/index.js";
 import { rowsTogether } from "../read/trunk.js";
 import { type HeldRows, rowsOfEach, type Tensors } from "./rows.js";
@@ -56,8 +57,7 @@ export class WholeJudge {
 
   /** What model.evaluate makes of predictions of some rows, the outputs one behind the other. */
   private judged(predicted: Float32Array, targets: readonly tf.Tensor[]): tf.Tensor[] {
-    // A tf.Sequential keeps its losses in the model within.
-    const { outputs, lossFunctions, metricsTensors } = (this.model as { model?: tf.LayersModel }).model ?? this.model;
+    const { outputs, lossFunctions, metricsTensors } = compiledIn(this.model);
     const rows = targets[0].shape[0];
     const all = tf.tensor2d(predicted, [rows, predicted.length / rows]);
     let from = 0;

@@ -3,12 +3,8 @@
 import * as tf from "@tensorflow/tfjs";
 import { isRecord } from "../../arguments.js";
 import { ConvexError } from "../../errors.js";
+import { layersOf } from "../read/graph.js";
 import { refuseState } from "../read/trunk.js";
-
-/** The layers of a model, and of models within, that hold weights of their own. */
-export function layersOf(model: tf.LayersModel): tf.layers.Layer[] {
-  return model.layers.flatMap((layer) => (layer instanceof tf.LayersModel ? layersOf(layer) : [layer]));
-}
 
 /** @throws ConvexError "model/layer" naming a layer whose state rows that come before would change. */
 export function refuseStates(model: tf.LayersModel): void {

@@ -5,6 +5,7 @@ import type { Kernels } from "../../convex/kernels/index.js";
 import { concatenated } from "../../convex/linear/vectors.js";
 import { Clock } from "../../convex/solvers/clock.js";
 import type { Weight } from "../read/graph.js";
+import { layersOf } from "../read/graph.js";
 import { recurrentLayersOf } from "../read/tape/index.js";
 import type { Objective } from "../records.js";
 import {
@@ -18,7 +19,6 @@ import {
   slopesInColumns,
   slopesOfFree,
 } from "./coordinates/index.js";
-import { layersOf } from "./layers.js";
 import type { Part, Passes, Place, Ways } from "./passes.js";
 
 /** Extends what the layers charge by factor |w|^2 of a weight. */

@@ -2,9 +2,9 @@
 
 import * as tf from "@tensorflow/tfjs";
 import { ConvexError } from "../../errors.js";
+import { layersOf } from "../read/graph.js";
 import { named } from "../read/layers/layer.js";
 import { rowsTogether } from "../read/trunk.js";
-import { layersOf } from "./layers.js";
 import type { Part, Passes, Place } from "./passes.js";
 
 /** Rows that go through the model together: tables, and what has places. */

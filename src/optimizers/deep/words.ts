@@ -6,9 +6,10 @@ import type { Status } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import type { FitArgs } from "../fit.js";
 import type { Settings } from "../options.js";
+import { layersOf } from "../read/graph.js";
 import { type NetworkSpec, whatHasNoProgram } from "../read/model.js";
 import { trunkOf } from "../read/trunk.js";
-import { layersOf, unchargedLayers } from "./layers.js";
+import { unchargedLayers } from "./layers.js";
 import type { StandardStart } from "./standardStart.js";
 
 /** Options that are about one program on the same columns, with what an alternation would do about them. */

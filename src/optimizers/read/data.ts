@@ -3,7 +3,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { counted, isRecord, refuse, refuseAs } from "../../arguments.js";
 import { targetRefusal } from "../../convex/losses/index.js";
-import type { Matrix } from "../../convex/types.js";
+import type { LossName, Matrix } from "../../convex/types.js";
 import { ConvexError } from "../../errors.js";
 import type { Labels } from "./loss.js";
 import type { NetworkSpec } from "./model.js";
@@ -100,10 +100,7 @@ export async function readRows(
       "data/shape",
     );
   }
-  const target = targetRefusal(spec.loss, Y);
-  if (target !== null) {
-    throw new ConvexError("data/target", `y: ${target}. The loss ${spec.loss} needs it: change y or the loss.`);
-  }
+  refuseTargets(spec.loss, Y);
   const weights = combine(
     await readSampleWeight(weighting.sampleWeight, X.rows),
     readClassWeight(weighting.classWeight, Y),
@@ -117,23 +114,41 @@ async function readTargets(y: tf.Tensor, { outputs: C, labels = "as the loss has
     const Y = await readMatrix("y", y, [C], "the model's last layer");
     return labels === "zero or one" ? { ...Y, data: Y.data.map(asSign) } : Y;
   }
-  const { rows, data } = await readMatrix("y", y, [1], "sparseCategoricalCrossentropy");
-  const oneHot = new Float64Array(rows * C);
+  const numbers = await readMatrix("y", y, [1], "sparseCategoricalCrossentropy");
+  const row = firstUnclassed(numbers.data, C);
+  if (row >= 0) {
+    const todo = `Number the classes from 0, or give the last layer more units than ${C}.`;
+    refuseClass(C, `${numbers.data[row]} in row ${row}`, todo);
+  }
+  return oneHot(numbers, C);
+}
+
+/** Where the first label is that numbers none of C classes; -1 without. */
+export function firstUnclassed(labels: ArrayLike<number>, C: number): number {
+  for (let k = 0; k < labels.length; k++) if (!Number.isInteger(labels[k]) || labels[k] < 0 || labels[k] >= C) return k;
+  return -1;
+}
+
+/** @throws ConvexError "data/target". */
+export function refuseClass(C: number, got: string, todo: string): never {
+  const expected = `class numbers from 0 to ${C - 1} in y, the last layer having ${counted(C, "unit")}`;
+  return refuseAs("readData", expected, got, todo, "data/target");
+}
+
+/** C columns in place of each, 1 in that of its class. */
+export function oneHot({ rows, cols, data }: Matrix, C: number): Matrix {
+  const hot = new Float64Array(data.length * C);
   data.forEach((label, k) => {
-    if (!Number.isInteger(label) || label < 0 || label >= C) {
-      const got = `${label} in row ${k}`;
-      const todo = `Number the classes from 0, or give the last layer more units than ${C}.`;
-      refuseAs(
-        "readData",
-        `class numbers from 0 to ${C - 1} in y, the last layer having ${counted(C, "unit")}`,
-        got,
-        todo,
-        "data/target",
-      );
-    }
-    oneHot[k * C + label] = 1;
+    hot[k * C + label] = 1;
   });
-  return { rows, cols: C, data: oneHot };
+  return { rows, cols: cols * C, data: hot };
+}
+
+/** @throws ConvexError "data/target" for targets that are outside of what the loss is about. */
+export function refuseTargets(loss: LossName, Y: Matrix): void {
+  const refusal = targetRefusal(loss, Y);
+  if (refusal === null) return;
+  throw new ConvexError("data/target", `y: ${refusal}. The loss ${loss} needs it: change y or the loss.`);
 }
 
 export function asSign(label: number, k: number): number {

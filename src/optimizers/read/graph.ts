@@ -12,6 +12,11 @@ interface Frame {
 /** A weight as layers hold it. */
 export type Weight = tf.layers.Layer["weights"][number];
 
+/** The layers of a model, and of models within, that hold weights of their own. */
+export function layersOf(model: tf.LayersModel): tf.layers.Layer[] {
+  return model.layers.flatMap((layer) => (layer instanceof tf.LayersModel ? layersOf(layer) : [layer]));
+}
+
 /** A part of a trunk: from the inputs of a model to a tensor in its graph. */
 export interface Stage {
   readonly inputs: tf.SymbolicTensor;

@@ -48,6 +48,11 @@ export function knownLoss(given: unknown): ReadLoss | null {
     : { loss: found[1], labels: "as the loss has them", fromLogits: false, ...found[2] };
 }
 
+/** The model that was compiled: a tf.Sequential keeps the functions of its losses and metrics in the model within. */
+export function compiledIn(model: tf.LayersModel): tf.LayersModel {
+  return (model as { model?: tf.LayersModel }).model ?? model;
+}
+
 /**
  * Reads the loss of model.compile: by name, by the function of tf.losses or tf.metrics that it is, in an array, or by the name
  * of the output.

@@ -6,6 +6,7 @@ import { forward, type NetworkWeights } from "../../convex/network.js";
 import type { Loss, LossName, Matrix } from "../../convex/types.js";
 import type { Dataset } from "../read/data.js";
 import { inputRows } from "../read/inputRows.js";
+import { compiledIn } from "../read/loss.js";
 import type { NetworkSpec } from "../read/model.js";
 
 /** A loss or metric of tfjs. */
@@ -13,11 +14,6 @@ type Judge = (target: tf.Tensor, prediction: tf.Tensor) => tf.Tensor;
 
 /** The losses for which tfjs clips probabilities at 1e-7: on data that were not trained on, that shows. */
 const CLIPPED: readonly LossName[] = ["binaryCrossentropy", "categoricalCrossentropy", "kullbackLeiblerDivergence"];
-
-/** The function that model.evaluate calls; a tf.Sequential keeps it in the model within. */
-function lossOf(model: tf.LayersModel): Judge {
-  return ((model as { model?: tf.LayersModel }).model ?? model).lossFunctions[0];
-}
 
 /** A data set that is ready to be judged again and again. */
 export class Evaluator {
@@ -35,7 +31,7 @@ export class Evaluator {
   /** The loss and the metrics of model.compile, as model.evaluate would say of these weights, by its metricsNames. */
   async judge(weights: NetworkWeights, Z = forward(weights, this.X)): Promise<Record<string, number>> {
     const clips = this.spec.activation !== "linear" && CLIPPED.includes(this.spec.loss);
-    const clipped = clips ? lossOf(this.model) : undefined;
+    const clipped = clips ? compiledIn(this.model).lossFunctions[0] : undefined;
     const judges: Judge[] = this.model.metricsTensors.map(([metric]) => metric);
     if (clipped !== undefined) judges.unshift(clipped);
     const values = judges.length === 0 ? [] : await this.means(judges, Z);

@@ -26,6 +26,7 @@ import {
   partialCholesky,
   RankOneTerms,
   sketchCost,
+  timesSquaredRows,
 } from "../systems/index.js";
 import { roughProducts, type StepProducts } from "./roughProducts.js";
 
@@ -255,7 +256,7 @@ export class GraphSystem {
 
   /** A A' + g^2 1 1' where an engine counts the gates that two rows share. */
   private counted(): (Hidden & Pick<GatedColumns, "dispose">) | null {
-    const { n, d, gates: list, biasScale, setting } = this;
+    const { n, gates: list, biasScale, setting } = this;
     const { X, gates } = setting.program;
     const held = whereRoom(() => setting.products.gatedColumns?.(list, biasScale));
     if (held === null) return null;
@@ -265,12 +266,8 @@ export class GraphSystem {
         diagonal[row] += 1;
       });
     }
-    for (let j = 0; j < n; j++) {
-      let square = 0;
-      for (let p = j * d; p < (j + 1) * d; p++) square += X.data[p] ** 2;
-      diagonal[j] = diagonal[j] * square + biasScale;
-    }
-    return { ...held, diagonal };
+    timesSquaredRows(diagonal, X);
+    return { ...held, diagonal: diagonal.map((value) => value + biasScale) };
   }
 
   /** The same by its masks. */

@@ -11,5 +11,6 @@ export {
   largestRank,
   partialCholesky,
   sketchCost,
+  timesSquaredRows,
 } from "./partialCholesky.js";
 export { RankOneTerms } from "./woodbury.js";

@@ -70,11 +70,7 @@ export function hiddenCurvature(
     unpackPattern(gates, list[i], Math.sqrt(weights[i]), mask);
     for (let j = 0; j < n; j++) diagonal[j] += mask[j] * mask[j];
   }
-  for (let j = 0; j < n; j++) {
-    let square = 0;
-    for (let p = j * d; p < (j + 1) * d; p++) square += X.data[p] ** 2;
-    diagonal[j] *= square;
-  }
+  timesSquaredRows(diagonal, X);
   for (let k = 0; k < m; k++) for (let j = 0; j < n; j++) diagonal[j] += Y[k * n + j] ** 2;
   const other = new Float64Array(BLOCK * n);
   return {
@@ -93,6 +89,15 @@ export function hiddenCurvature(
       for (let k = 0; k < b * n; k++) out[k] += other[k];
     },
   };
+}
+
+/** The diagonal of sum_i w_i D_i K D_i, of the sums of the weights of the masks that are open at each row; in place. */
+export function timesSquaredRows(sums: Float64Array, { cols: d, data }: Matrix): void {
+  for (let j = 0; j < sums.length; j++) {
+    let square = 0;
+    for (let p = j * d; p < (j + 1) * d; p++) square += data[p] ** 2;
+    sums[j] *= square;
+  }
 }
 
 /** With one column D_i K D_i has rank one: a row is all of it, and where the gate stands for a hidden unit it has no mask. */

@@ -1,10 +1,16 @@
 /** Rows of a model of any inputs and outputs, as tensors in the order of these: finite, of its shapes, with targets that fit the losses. */
 
 import * as tf from "@tensorflow/tfjs";
-import { counted, refuseAs } from "../../../arguments.js";
-import { targetRefusal } from "../../../convex/losses/index.js";
-import { ConvexError } from "../../../errors.js";
-import { type ModelTensors, refuseNonFiniteRows, refuseTensor, tensorsOf } from "../../read/data.js";
+import { refuseAs } from "../../../arguments.js";
+import {
+  firstUnclassed,
+  type ModelTensors,
+  refuseClass,
+  refuseNonFiniteRows,
+  refuseTargets,
+  refuseTensor,
+  tensorsOf,
+} from "../../read/data.js";
 import { refuseUnlisted } from "../../read/layers/embedding.js";
 import { givenLosses, knownLoss } from "../../read/loss.js";
 import { combine, readClassWeight, readSampleWeight, refuseWeight, type Weighting } from "../../read/sampleWeights.js";
@@ -123,16 +129,13 @@ async function refuseTarget(target: tf.Tensor, given: unknown, shape: readonly (
   const known = knownLoss(given);
   if (known?.labels === "classes") {
     const classes = await target.data();
-    const at = classes.findIndex((label) => !Number.isInteger(label) || label < 0 || label >= C);
+    const at = firstUnclassed(classes, C);
     if (at < 0) return;
-    const expected = `class numbers from 0 to ${C - 1} in y, the last layer having ${counted(C, "unit")}`;
-    refuseAs("readData", expected, `${classes[at]} (entry ${at})`, "Number the classes from 0.", "data/target");
+    refuseClass(C, `${classes[at]} (entry ${at})`, "Number the classes from 0.");
   }
   if (known === null || known.labels !== "as the loss has them") return;
   const data = Float64Array.from(await target.data());
-  const refusal = targetRefusal(known.loss, { rows: data.length / C, cols: C, data });
-  if (refusal === null) return;
-  throw new ConvexError("data/target", `y: ${refusal}. The loss ${known.loss} needs it: change y or the loss.`);
+  refuseTargets(known.loss, { rows: data.length / C, cols: C, data });
 }
 
 async function classWeights(

@@ -4,9 +4,9 @@ import * as tf from "@tensorflow/tfjs";
 import { bindLoss, lossTraits } from "../../../convex/losses/index.js";
 import { predictionLoss } from "../../../convex/tape/index.js";
 import type { Matrix } from "../../../convex/types.js";
-import { asSign, pick } from "../../read/data.js";
+import { asSign, oneHot, pick } from "../../read/data.js";
 import { refuseModel } from "../../read/layers/layer.js";
-import { givenLosses, knownLoss } from "../../read/loss.js";
+import { compiledIn, givenLosses, knownLoss } from "../../read/loss.js";
 import { refuseWeight } from "../../read/sampleWeights.js";
 import { readWholeTape } from "../../read/tape/index.js";
 import { hostPasses } from "../host/index.js";
@@ -102,7 +102,7 @@ class AlonePasses extends TfjsPasses {
   private losses({ x, y, weights }: Chunk): tf.Tensor[] {
     const outputs = [this.model.apply(x.length === 1 ? x[0] : [...x], { training: false })].flat() as tf.Tensor[];
     const rows = x[0].shape[0];
-    return lossFunctions(this.model).map((of, k) => {
+    return compiledIn(this.model).lossFunctions.map((of, k) => {
       const loss: unknown = of(y[k], outputs[k]);
       if (!(loss instanceof tf.Tensor)) {
         return refuseModel(
@@ -123,11 +123,6 @@ class AlonePasses extends TfjsPasses {
       return weights === null ? perRow : tf.mul(perRow, weights);
     });
   }
-}
-
-/** As TensorFlow.js calls them: a sequential model has them in a model within. */
-function lossFunctions(model: tf.LayersModel): tf.LayersModel["lossFunctions"] {
-  return model.lossFunctions ?? (model as unknown as { readonly model: tf.LayersModel }).model.lossFunctions;
 }
 
 /** What predictions of some rows, the outputs one behind the other, are worth; null where the host lacks one of the losses. */
@@ -171,14 +166,6 @@ function judgeOfOutput(
     columns,
     judge: (rows, weights) => predictionLoss(given, pick(targets, rows), C, weights) as Judge,
   };
-}
-
-function oneHot({ rows, cols, data }: Matrix, C: number): Matrix {
-  const hot = new Float64Array(data.length * C);
-  data.forEach((label, k) => {
-    hot[k * C + label] = 1;
-  });
-  return { rows, cols: cols * C, data: hot };
 }
 
 /** The sum of several losses, each of its own columns. */

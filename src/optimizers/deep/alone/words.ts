@@ -3,9 +3,9 @@
 import type * as tf from "@tensorflow/tfjs";
 import { counted } from "../../../arguments.js";
 import type { Certificate, Status } from "../../../convex/types.js";
+import { layersOf } from "../../read/graph.js";
 import { partOf } from "../../read/layers/index.js";
 import type { NoProgram } from "../../read/layers/layer.js";
-import { layersOf } from "../layers.js";
 import type { StandardStart } from "../standardStart.js";
 import { endedAs, startNotes } from "../words.js";
 

@@ -4,7 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { transpose } from "../../../convex/linear/vectors.js";
 import type { Tape } from "../../../convex/tape/index.js";
 import type { Weight } from "../../read/graph.js";
-import { isForDevice, type ReadTape, rowsOfBlock } from "../../read/tape/index.js";
+import { columnsOf, type Input, isForDevice, type ReadTape, readInputs, rowsOfBlock } from "../../read/tape/index.js";
 import type { Judge, Part, Passes, RowsOfParts, Trained, Way } from "../passes.js";
 import { type LayerCharge, layerCharges } from "./layerCharges.js";
 
@@ -29,8 +29,7 @@ export async function hostPasses(order: HostOrder, tapeOf: () => ReadTape | null
   const read = charges && tapeOf();
   if (read === null || charges === null) return null;
   if (isForDevice(read.tape, rows)) return null;
-  const values = await Promise.all(x.map((each) => each.data()));
-  const passes = new HostPasses(order, read.tape, read.fixed, charges, values);
+  const passes = new HostPasses(order, read.tape, read.fixed, charges, await readInputs(x));
   await passes.refresh();
   const charged = await passes.charge(await passes.trained());
   if (Math.abs(charged - told) > ROUNDING * Math.abs(told)) return null;
@@ -49,7 +48,7 @@ class HostPasses implements Passes {
     private readonly tape: Tape,
     private readonly fixed: readonly Weight[],
     private readonly layers: readonly LayerCharge[],
-    private readonly values: readonly ArrayLike<number>[], // of each input
+    private readonly inputs: readonly Input[],
   ) {
     const { placed, size, parts } = order;
     this.weights = new Float64Array(fixed.reduce((sum, weight) => sum + weight.read().size, size));
@@ -105,15 +104,9 @@ class HostPasses implements Passes {
 
   /** A way of some rows, which keeps them as the tape wants them. */
   private way(rows: Float64Array, loss: Judge): Way {
-    const { tape, weights, order } = this;
+    const { tape, weights } = this;
     const n = rows.length;
-    const columns = order.x.map(({ size, shape }) => size / shape[0]);
-    const X = new Float64Array(n * columns.reduce((all, d) => all + d, 0));
-    let at = 0;
-    columns.forEach((d, input) => {
-      const values = this.values[input];
-      for (let p = 0; p < d; p++) for (let k = 0; k < n; k++) X[at++] = values[rows[k] * d + p];
-    });
+    const X = columnsOf(this.inputs, rows);
     const [Z, N] = [new Float64Array(n * tape.outputs), new Float64Array(n * tape.outputs)];
     const outputs = (packed: Float64Array) => {
       weights.set(packed);

@@ -4,6 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { hostKernels } from "../../../convex/kernels/index.js";
 import { concatenated, transpose } from "../../../convex/linear/vectors.js";
 import type { Stage } from "../graph.js";
+import { columnsOf, readInputs } from "./inputs.js";
 import { isForDevice, rowsOfBlock } from "./limits.js";
 import { type ReadTape, readStages, readWholeTape } from "./readTape.js";
 
@@ -29,19 +30,13 @@ async function made(read: ReadTape | null, x: readonly tf.Tensor[]): Promise<Fea
   const { tape, fixed } = read;
   const numbers = await Promise.all(fixed.map((weight) => weight.read().data()));
   const weights = concatenated(...numbers.map((own) => Float64Array.from(own)));
-  const values = await Promise.all(x.map((each) => each.data()));
+  const inputs = await readInputs(x);
   return {
     together: rowsOfBlock(tape),
     async of(from, count) {
-      const inputs = x.map(({ size, shape }, k) => {
-        const columns = size / shape[0];
-        const rows = Float64Array.from(values[k].subarray(from * columns, (from + count) * columns));
-        const turned = new Float64Array(rows.length);
-        transpose(rows, count, columns, turned);
-        return turned;
-      });
+      const rows = Int32Array.from({ length: count }, (_, k) => from + k);
       const out = new Float64Array(count * tape.outputs);
-      transpose(tape.forward(concatenated(...inputs), count, weights), tape.outputs, count, out);
+      transpose(tape.forward(columnsOf(inputs, rows), count, weights), tape.outputs, count, out);
       return out;
     },
   };

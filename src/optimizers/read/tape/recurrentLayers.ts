@@ -15,6 +15,7 @@ import {
   type Units,
   type WeightPlace,
 } from "../../../convex/tape/index.js";
+import { layersOf } from "../graph.js";
 import { joined } from "./joined.js";
 import { type Config, kept, outputShape, product, windowsOf } from "./shapes.js";
 import type { Place, TapeWriter } from "./tapeWriter.js";
@@ -29,10 +30,7 @@ const CELLS = {
 
 /** The layers of a model, and of models within, that go through times, each with what came of the one before. */
 export function recurrentLayersOf(model: tf.LayersModel): tf.layers.Layer[] {
-  return model.layers.flatMap((layer) => {
-    if (layer instanceof tf.LayersModel) return recurrentLayersOf(layer);
-    return layer instanceof tf.RNN || layer.getClassName() === "Bidirectional" ? [layer] : [];
-  });
+  return layersOf(model).filter((layer) => layer instanceof tf.RNN || layer.getClassName() === "Bidirectional");
 }
 
 /** Products with the layer's kernel, of all times, and with the recurrent one, of a turn. */
